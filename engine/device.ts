@@ -1,0 +1,300 @@
+/** A device: where tensors live and ops run. WebGPU in Node and Chrome, or the CPU through the references. */
+import { Tape } from './autograd.ts';
+import { getGpu } from './gpu.ts';
+import type { Capabilities, Kernel, Params } from './kernel.ts';
+import { Program, type ProgramOptions } from './program.ts';
+import { ALIGN, type DType, type NumericArray, type Shape, showShape, sizeOf, Storage, Tensor, type TensorOptions } from './tensor.ts';
+import { type Call, type GpuStats, WebGpu } from './webgpu.ts';
+import { fill } from './ops/fill.ts';
+
+export interface DeviceOptions {
+  /** `auto` takes WebGPU where an adapter is found, else the CPU (and says so through `onFallback`). */
+  backend?: 'auto' | 'webgpu' | 'cpu';
+  /** Storage of the CPU device; `f64` is for gradient checks. */
+  precision?: 'f32' | 'f64';
+  /** Options of Dawn's instance (Node only). */
+  dawn?: string[];
+  /** Called once if `auto` found no adapter; the default writes one line to the console's error stream. */
+  onFallback?(message: string): void;
+}
+
+/** Arrays of a dispatch by binding name, as a reference sees them. */
+export type Arrays = Record<string, NumericArray>;
+/** The naive loops of an op: reads and writes `arrays`, in double arithmetic. */
+export type Reference = (arrays: Arrays, params: Params) => void;
+
+export interface DeviceStats extends GpuStats {
+  /** Bytes of tensors alive on the CPU device are not counted; it has no buffers. */
+  backend: 'webgpu' | 'cpu';
+}
+
+export class Device {
+  readonly gpu: WebGpu | null;
+  readonly tape: Tape = new Tape(this);
+  readonly name: string;
+  /** Words that change from step to step (seed, step, learning rate …); see `setState`. Made when first used. */
+  private stateTensor: Tensor | null = null;
+  private readonly f64: boolean;
+  private readonly scopes: Storage[][] = [];
+  /** While recording: every call, in order. While tracing they are not run. */
+  recording: Call[] | null = null;
+  tracing = false;
+  /** Counts the traces of programs, so that a storage knows which one made it. */
+  traceId = 0;
+  /** Numbers the random ops of a step; a program starts it at 0. */
+  opCounter = 0;
+  /** Programs re-trace before each replay and fill their slots with NaN bits. */
+  debug = false;
+  private cpuDispatches = 0;
+
+  private constructor(gpu: WebGpu | null, f64: boolean) {
+    this.gpu = gpu;
+    this.f64 = f64;
+    this.name = gpu ? `webgpu (${gpu.info.description || gpu.info.device || gpu.info.vendor || 'unnamed adapter'})` : 'cpu';
+  }
+
+  /**
+   * Opens a device. `webgpu` throws where no adapter is found; `auto` falls back to the CPU and says so once.
+   */
+  static async open(options: DeviceOptions = {}): Promise<Device> {
+    const backend = options.backend ?? 'auto';
+    if (backend === 'cpu') return new Device(null, options.precision === 'f64');
+    const gpu = await openWebGpu(options.dawn);
+    if (gpu) return new Device(gpu, false);
+    if (backend === 'webgpu') throw new Error('device: no WebGPU adapter was found; `attune doctor` says what is missing');
+    const say = options.onFallback ?? ((m: string) => console.error(m));
+    say('device: no WebGPU adapter was found, the CPU device is used (slow); `attune doctor` says what is missing');
+    return new Device(null, false);
+  }
+
+  get backend(): 'webgpu' | 'cpu' {
+    return this.gpu ? 'webgpu' : 'cpu';
+  }
+
+  get caps(): Capabilities | null {
+    return this.gpu?.caps ?? null;
+  }
+
+  // ---- tensors ----
+
+  /** A tensor whose values are not set. Inside a scope or a step it is temporary. */
+  empty(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
+    const storage = new Storage(Math.max(4, sizeOf(shape) * 4), label, this.scopes.length > 0);
+    if (!this.gpu) storage.array = this.cpuArray(sizeOf(shape), dtype);
+    if (this.scopes.length > 0) storage.trace = this.traceId;
+    this.scopes.at(-1)?.push(storage);
+    return new Tensor(this, storage, shape, dtype, label);
+  }
+
+  full(shape: Shape, value: number, label = 'full'): Tensor {
+    const t = this.empty(shape, 'f32', label);
+    fill(t, value);
+    return t;
+  }
+
+  zeros(shape: Shape, label = 'zeros'): Tensor {
+    return this.full(shape, 0, label);
+  }
+
+  /**
+   * A tensor with these values: f32 from numbers and Float32Array, u32 from Uint32Array.
+   * With `requiresGrad` its gradient exists at once, zeroed, and accumulates.
+   */
+  tensor(data: NumericArray | readonly number[], shape?: Shape, options: TensorOptions = {}): Tensor {
+    const dims = shape ?? [data.length];
+    if (sizeOf(dims) !== data.length) throw new Error(`tensor: ${data.length} values do not fill ${showShape(dims)}`);
+    const dtype: DType = data instanceof Uint32Array ? 'u32' : 'f32';
+    const t = this.empty(dims, dtype, options.label ?? 'tensor');
+    this.write(t, data);
+    if (options.requiresGrad) this.makeLeaf(t);
+    return t;
+  }
+
+  /** Turns a tensor into a leaf that accumulates a gradient; `grad` may be a place in an arena, already zeroed. */
+  makeLeaf(t: Tensor, grad?: Tensor): void {
+    if (t.dtype !== 'f32') throw new Error(`tensor: only f32 can require a gradient, ${t.label} is ${t.dtype}`);
+    t.state.requiresGrad = true;
+    t.state.leaf = true;
+    t.state.grad = grad ?? this.zeros(t.shape, `grad of ${t.label}`);
+  }
+
+  /** A view of part of a storage, for arenas; `offset` in elements, aligned to 256 bytes. */
+  view(base: Tensor, offset: number, shape: Shape, dtype: DType, label: string): Tensor {
+    if ((offset * 4) % ALIGN !== 0) throw new Error(`view: ${label} must start at a multiple of ${ALIGN} bytes`);
+    return new Tensor(this, base.storage, shape, dtype, label, base.offset + offset);
+  }
+
+  /** Overwrites a tensor's values from the host. */
+  write(t: Tensor, data: NumericArray | readonly number[]): void {
+    this.alive(t, 'write');
+    if (data.length !== t.size) throw new Error(`write: ${data.length} values do not fill ${t.label} ${showShape(t.shape)}`);
+    if (!this.gpu) {
+      const target = t.storage.array as NumericArray;
+      if (target instanceof Uint32Array && t.dtype === 'f32') new Float32Array(target.buffer, target.byteOffset).set(data, t.offset);
+      else target.set(data, t.offset);
+      return;
+    }
+    let typed = Array.isArray(data) || data instanceof Float64Array ? Float32Array.from(data) : (data as Float32Array | Uint32Array);
+    if (typeof SharedArrayBuffer !== 'undefined' && typed.buffer instanceof SharedArrayBuffer) typed = typed.slice();
+    this.gpu.write(t, typed);
+  }
+
+  async read(t: Tensor): Promise<NumericArray> {
+    this.alive(t, 'data');
+    if (!this.gpu) return cpuView(t).slice();
+    const bytes = await this.gpu.read(t);
+    return t.dtype === 'f32' ? new Float32Array(bytes) : new Uint32Array(bytes);
+  }
+
+  private cpuArray(size: number, dtype: DType): NumericArray {
+    if (dtype === 'u32') return new Uint32Array(size);
+    return this.f64 ? new Float64Array(size) : new Float32Array(size);
+  }
+
+  // ---- running ----
+
+  /**
+   * Runs one kernel, or its reference on the CPU device; a step that records also notes it.
+   * `tensors` are named as the kernel's bindings; null stands for one that the flags in `params` switch off.
+   */
+  run(what: Kernel, reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
+    for (const t of Object.values(tensors)) if (t) this.alive(t, what.name);
+    if (!this.gpu) return this.runReference(reference, tensors, params);
+    const call = this.gpu.prepare(what, tensors, params);
+    this.recording?.push(call);
+    if (!this.tracing) this.gpu.encode(call);
+  }
+
+  /** Runs a reference on the CPU device's arrays. */
+  runReference(reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
+    const arrays: Arrays = {};
+    for (const [name, t] of Object.entries(tensors)) arrays[name] = t ? cpuView(t) : new Float32Array(0);
+    this.cpuDispatches++;
+    reference(arrays, params);
+  }
+
+  private alive(t: Tensor, who: string): void {
+    if (t.device !== this) throw new Error(`${who}: ${t.label} lives on another device`);
+    if (t.storage.released) {
+      throw new Error(`${who}: ${t.label} ${showShape(t.shape)} was freed by its scope, step or dispose(); keep() it to use it later`);
+    }
+    this.gpu?.check();
+  }
+
+  /** Runs `fn`; every tensor that it makes is freed at its end, but for those that were `keep()`-ed. */
+  scope<T>(fn: () => T): T {
+    const mark = this.tape.length;
+    const made: Storage[] = [];
+    this.scopes.push(made);
+    try {
+      return fn();
+    } finally {
+      this.scopes.pop();
+      this.tape.truncate(mark);
+      for (const storage of made) if (storage.temporary) this.release(storage);
+    }
+  }
+
+  /** Runs `fn` without recording gradients. */
+  noGrad<T>(fn: () => T): T {
+    const enabled = this.tape.enabled;
+    this.tape.enabled = false;
+    try {
+      return fn();
+    } finally {
+      this.tape.enabled = enabled;
+    }
+  }
+
+  keep(t: Tensor): void {
+    t.storage.temporary = false;
+    if (t.state.leaf && t.state.grad) t.state.grad.storage.temporary = false;
+  }
+
+  release(storage: Storage): void {
+    if (storage.released) return;
+    storage.released = true;
+    if (storage.buffer && this.gpu) this.gpu.recycle(storage.buffer);
+    storage.buffer = null;
+    storage.array = null;
+  }
+
+  /** A step that is recorded when it first runs and replayed afterwards; see `Program`. */
+  program<T extends Record<string, Tensor>>(label: string, fn: () => T, options?: ProgramOptions): Program<T> {
+    return new Program(this, label, fn, options);
+  }
+
+  /**
+   * The words that vary between steps, in a buffer of 16 (u32): 0 seed, 1 step, 2 learning rate (f32 bits),
+   * 3 and 4 AdamW's bias corrections 1 − β₁ᵗ and 1 − β₂ᵗ (f32 bits), 5 whether dropout is on; the rest is free.
+   */
+  get state(): Tensor {
+    if (!this.stateTensor) {
+      const storage = new Storage(256, 'state', false);
+      if (!this.gpu) storage.array = new Uint32Array(16);
+      this.stateTensor = new Tensor(this, storage, [16], 'u32', 'state');
+    }
+    return this.stateTensor;
+  }
+
+  setState(words: Uint32Array): void {
+    this.write(this.state, words);
+  }
+
+  /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. */
+  async settle(expectedMs = 0): Promise<void> {
+    await this.gpu?.settle(expectedMs);
+  }
+
+  stats(): DeviceStats {
+    if (this.gpu) return { backend: 'webgpu', ...this.gpu.counts };
+    return { backend: 'cpu', buffers: 0, bytes: 0, pipelines: 0, bindGroups: 0, dispatches: this.cpuDispatches, submits: 0 };
+  }
+
+  /** Kernel name → file of the variant that ran. */
+  variants(): Record<string, string> {
+    return Object.fromEntries([...(this.gpu?.used ?? [])].sort());
+  }
+
+  /** Throws the device's sticky failure, if there is one. */
+  check(): void {
+    this.gpu?.check();
+  }
+
+  close(): void {
+    this.gpu?.close();
+  }
+}
+
+/** The part of a CPU array that a tensor covers, in the tensor's own type (an input arena holds both types). */
+function cpuView(t: Tensor): NumericArray {
+  const array = t.storage.array as NumericArray;
+  const part = array.subarray(t.offset, t.offset + t.size);
+  if (t.dtype === 'f32' && part instanceof Uint32Array) return new Float32Array(part.buffer, part.byteOffset, part.length);
+  return part;
+}
+
+const WANTED = ['subgroups', 'shader-f16', 'timestamp-query'] as GPUFeatureName[];
+
+async function openWebGpu(dawn?: string[]): Promise<WebGpu | null> {
+  const gpu = await getGpu(dawn);
+  const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) return null;
+  const limits: Record<string, number> = {};
+  for (const name of [
+    'maxBufferSize',
+    'maxStorageBufferBindingSize',
+    'maxStorageBuffersPerShaderStage',
+    'maxComputeWorkgroupStorageSize',
+    'maxComputeInvocationsPerWorkgroup',
+    'maxComputeWorkgroupSizeX',
+  ] as const) {
+    limits[name] = adapter.limits[name];
+  }
+  const device = await adapter.requestDevice({
+    label: 'attune',
+    requiredFeatures: WANTED.filter((f) => adapter.features.has(f)),
+    requiredLimits: limits,
+  });
+  return new WebGpu(device, adapter.info);
+}

@@ -1,0 +1,148 @@
+/**
+ * Kernels as data: a WGSL file, what it asks of the adapter, how its grid follows from the shapes.
+ * The text of a kernel is the single source of truth for its bindings and its `Params` fields.
+ */
+import { lib, sources } from '../kernels/index.ts';
+
+/** What the adapter can do, as far as a variant may ask. */
+export interface Capabilities {
+  subgroups: boolean;
+  subgroupMin: number;
+  subgroupMax: number;
+  f16: boolean;
+  timestamps: boolean;
+  maxInvocations: number;
+  maxWorkgroupBytes: number;
+  maxBindingBytes: number;
+  maxBufferBytes: number;
+}
+
+export type Params = Record<string, number>;
+export type Grid = readonly [number, number, number];
+export type Constants = Record<string, number | boolean>;
+
+/** One way to run a kernel. */
+export interface Variant {
+  /** Stem of the file under kernels/. */
+  file: string;
+  /** Which adapters can run it; all, if absent. */
+  requires?(caps: Capabilities): boolean;
+  /** Which shapes it can take; all, if absent. */
+  accepts?(params: Params): boolean;
+  /** Workgroups, from the shapes alone. */
+  grid(params: Params): number | Grid;
+  /** Values for the `// @tune` constants, from the shapes' class (a flag, a width), never from a running value. */
+  constants?(params: Params): Constants;
+}
+
+/** A named kernel with its variants in order of preference; the last one runs everywhere. */
+export interface Kernel {
+  name: string;
+  variants: readonly Variant[];
+}
+
+/** `kernel('gelu_fwd', p => ceil(p.n / 1024))`, or a list of variants where there are several. */
+export function kernel(name: string, how: Variant['grid'] | readonly Variant[]): Kernel {
+  return { name, variants: typeof how === 'function' ? [{ file: name, grid: how }] : how };
+}
+
+/** Workgroups needed for n elements at `per` elements a workgroup. */
+export const groups = (n: number, per: number): number => Math.ceil(n / per);
+
+const MAX_GRID = 65535;
+
+/** A grid in three dimensions; a plain count above 65,535 is folded into two (see kernels/lib/group_index.wgsl). */
+export function foldGrid(grid: number | Grid): Grid {
+  if (typeof grid !== 'number') return grid;
+  if (grid <= MAX_GRID) return [grid, 1, 1];
+  const y = Math.ceil(grid / MAX_GRID);
+  return [Math.ceil(grid / y), y, 1];
+}
+
+export interface BindingInfo {
+  name: string;
+  index: number;
+  kind: 'uniform' | 'read' | 'write';
+  type: string;
+}
+
+export interface ParamField {
+  name: string;
+  type: 'u32' | 'i32' | 'f32';
+}
+
+export interface KernelText {
+  code: string;
+  bindings: BindingInfo[];
+  params: ParamField[];
+}
+
+const parsed = new Map<string, KernelText>();
+
+/** The file's text with its helpers appended and its `@tune` constants rewritten, and what it binds. */
+export function kernelText(file: string, constants: Constants = {}): KernelText {
+  const key = `${file} ${JSON.stringify(constants)}`;
+  const known = parsed.get(key);
+  if (known) return known;
+  const source = sources[file];
+  if (source === undefined) throw new Error(`kernel ${file}: there is no kernels/${file}.wgsl`);
+  let code = source;
+  for (const [name, value] of Object.entries(constants)) code = specialise(file, code, name, value);
+  for (const helper of helpersOf(file, source)) code += `\n${lib[helper]}`;
+  const text = { code, bindings: parseBindings(source), params: parseParams(source) };
+  parsed.set(key, text);
+  return text;
+}
+
+function specialise(file: string, code: string, name: string, value: number | boolean): string {
+  const line = new RegExp(`^const ${name}: (\\w+) = [^;]+;(\\s*// @tune.*)$`, 'm');
+  const match = line.exec(code);
+  if (!match) throw new Error(`kernel ${file}: no line "const ${name}: … ; // @tune"`);
+  const type = match[1];
+  const literal = type === 'u32' ? `${value}u` : type === 'f32' ? `f32(${value})` : `${value}`;
+  return code.replace(line, `const ${name}: ${type} = ${literal};$2`);
+}
+
+/** Names of the helpers of kernels/lib/ that a file asks for (`// @use a, b`), those of the helpers included. */
+function helpersOf(file: string, source: string, found: string[] = []): string[] {
+  for (const match of source.matchAll(/^\/\/ @use (.+)$/gm)) {
+    for (const name of match[1].split(',').map((s) => s.trim())) {
+      if (lib[name] === undefined) throw new Error(`kernel ${file}: there is no kernels/lib/${name}.wgsl`);
+      if (found.includes(name)) continue;
+      found.push(name);
+      helpersOf(file, lib[name], found);
+    }
+  }
+  return found;
+}
+
+function parseBindings(source: string): BindingInfo[] {
+  const pattern =
+    /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(read_write|read))?>\s*(\w+)\s*:\s*([^;]+);/g;
+  return [...source.matchAll(pattern)].map((m) => ({
+    index: Number(m[1]),
+    kind: m[2] === 'uniform' ? 'uniform' : m[3] === 'read_write' ? 'write' : 'read',
+    name: m[4],
+    type: m[5].trim(),
+  }));
+}
+
+function parseParams(source: string): ParamField[] {
+  const body = /struct Params \{([^}]*)\}/.exec(source)?.[1];
+  if (!body) return [];
+  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map((m) => ({ name: m[1], type: m[2] as ParamField['type'] }));
+}
+
+/** The bytes of a `Params` uniform: one 32-bit word a field, rounded up to 16 bytes. */
+export function encodeParams(name: string, fields: readonly ParamField[], params: Params): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.max(4, Math.ceil(fields.length / 4) * 4));
+  const view = new DataView(words.buffer);
+  fields.forEach((field, i) => {
+    const value = params[field.name];
+    if (value === undefined) throw new Error(`${name}: the parameter ${field.name} is missing`);
+    if (field.type === 'f32') view.setFloat32(i * 4, value, true);
+    else if (field.type === 'i32') view.setInt32(i * 4, value, true);
+    else view.setUint32(i * 4, value, true);
+  });
+  return words;
+}

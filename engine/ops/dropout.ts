@@ -1,0 +1,27 @@
+/**
+ * Inverted dropout (Srivastava et al. 2014): each element is zeroed with probability `rate`, what is left is scaled by
+ * 1 / (1 − rate). The mask follows from (seed, step, op, element) alone and is computed again in the backward.
+ * Whether it is on stands in `device.state` word 5, so that one recording serves training and evaluation.
+ */
+import { gradOf, into } from '../autograd.ts';
+import { groups, kernel } from '../kernel.ts';
+import type { Tensor } from '../tensor.ts';
+import { dropoutReference } from './dropout.ref.ts';
+
+const DROPOUT = kernel('dropout', (p) => groups(p.n, 1024));
+
+/** Dropout of a tensor of any shape; `rate` in [0, 1), and 0 gives x itself. */
+export function dropout(x: Tensor, rate: number): Tensor {
+  const { device } = x;
+  if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate in [0, 1) was expected, came ${rate}`);
+  const op = device.opCounter++;
+  if (rate === 0) return x;
+  const params = { n: x.size, op, threshold: Math.floor(rate * 2 ** 32), scale: 1 / (1 - rate) };
+  const y = device.empty(x.shape, 'f32', 'dropout');
+  device.run(DROPOUT, dropoutReference, { state: device.state, x, y }, { ...params, acc: 0 });
+  device.tape.record([x], y, () => {
+    const { grad, acc } = into(x);
+    device.run(DROPOUT, dropoutReference, { state: device.state, x: gradOf(y), y: grad }, { ...params, acc });
+  });
+  return y;
+}

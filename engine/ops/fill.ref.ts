@@ -1,0 +1,5 @@
+import type { Reference } from '../device.ts';
+
+export const fillForward: Reference = ({ x }, { n, value }) => {
+  for (let i = 0; i < n; i++) x[i] = value;
+};

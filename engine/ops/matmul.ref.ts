@@ -1,0 +1,54 @@
+import type { Reference } from '../device.ts';
+import { geluOf, geluSlope } from './gelu.ref.ts';
+
+export const ACTIVATIONS = ['none', 'relu', 'gelu', 'silu'] as const;
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+const VALUE = [(x: number) => x, (x: number) => Math.max(x, 0), geluOf, (x: number) => x * sigmoid(x)];
+const SLOPE = [
+  () => 1,
+  (x: number) => (x > 0 ? 1 : 0),
+  geluSlope,
+  (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
+];
+
+/** C = act(op(A)·op(B) + bias); Z before the activation; db += column sums of op(B). Flags as in the kernels. */
+export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
+  const value = VALUE[p.act];
+  const [aRow, aStep] = p.transA ? [1, p.lda] : [p.lda, 1];
+  const [bCol, bStep] = p.transB ? [p.ldb, 1] : [1, p.ldb];
+  const row = new Float64Array(p.n);
+  for (let batch = 0; batch < p.batch; batch++) {
+    for (let i = 0; i < p.m; i++) {
+      row.fill(0);
+      const a0 = batch * p.sa + i * aRow;
+      const b0 = batch * p.sb;
+      if (p.transB) {
+        for (let j = 0; j < p.n; j++) {
+          let sum = 0;
+          for (let k = 0; k < p.k; k++) sum += a[a0 + k * aStep] * b[b0 + j * bCol + k];
+          row[j] = sum;
+        }
+      } else {
+        for (let k = 0; k < p.k; k++) {
+          const x = a[a0 + k * aStep];
+          const bk = b0 + k * bStep;
+          for (let j = 0; j < p.n; j++) row[j] += x * b[bk + j];
+        }
+      }
+      const at = batch * p.sc + i * p.ldc;
+      for (let j = 0; j < p.n; j++) {
+        const v = row[j] + (p.flags & 1 ? bias[j] : 0);
+        if (p.flags & 4) z[at + j] = v;
+        c[at + j] = value(v) + (p.flags & 2 ? c[at + j] : 0);
+      }
+    }
+    if (p.flags & 8) {
+      for (let k = 0; k < p.k; k++) for (let j = 0; j < p.n; j++) db[j] += b[batch * p.sb + k * bStep + j * bCol];
+    }
+  }
+};
+
+export const matmulActivationBackward: Reference = ({ z, dy, dz }, { n, act }) => {
+  for (let i = 0; i < n; i++) dz[i] = dy[i] * SLOPE[act](z[i]);
+};

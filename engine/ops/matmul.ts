@@ -1,0 +1,158 @@
+/** Matrix product with transposes, batches, and an epilogue of bias and activation. */
+import { gradOf, into } from '../autograd.ts';
+import type { Device } from '../device.ts';
+import { type Capabilities, groups, type Kernel, kernel, type Params } from '../kernel.ts';
+import { showShape, sizeOf, type Tensor } from '../tensor.ts';
+import { ACTIVATIONS, matmulActivationBackward, matmulForward } from './matmul.ref.ts';
+
+const constants = (p: Params) => ({ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act });
+const wide = (p: Params): boolean => [p.lda, p.ldb, p.ldc, p.sa, p.sb, p.sc].every((n) => n % 4 === 0);
+
+const MATMUL: Kernel = kernel('matmul', [
+  {
+    file: 'matmul_sg8',
+    requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+    // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
+    accepts: (p) => wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0)),
+    grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
+    constants,
+  },
+  { file: 'matmul_tile', grid: (p) => [groups(p.n, 64), groups(p.m, 64), p.batch], constants },
+]);
+
+const ACT_BACKWARD = kernel('matmul_act_bwd', [{ file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) }]);
+
+export type Activation = (typeof ACTIVATIONS)[number];
+
+export interface Gemm {
+  a: Tensor;
+  b: Tensor;
+  c: Tensor;
+  m: number;
+  n: number;
+  k: number;
+  transA?: boolean;
+  transB?: boolean;
+  /** Row strides in elements; by default those of contiguous matrices. */
+  lda?: number;
+  ldb?: number;
+  ldc?: number;
+  batch?: number;
+  /** Batch strides in elements. */
+  sa?: number;
+  sb?: number;
+  sc?: number;
+  bias?: Tensor | null;
+  /** Receives the values before the activation. */
+  z?: Tensor | null;
+  /** Receives, added, the column sums of op(B). */
+  columnSums?: Tensor | null;
+  /** 1: add to C. */
+  acc?: number;
+  activation?: Activation;
+  /** K is not a multiple of 4, but the operand with contiguous k has zeros up to its row stride. */
+  padded?: boolean;
+}
+
+/** The kernel itself, without shapes checked or gradients: C = act(op(A)·op(B) + bias) [+ C]. */
+export function gemm(device: Device, g: Gemm): void {
+  const { m, n, k } = g;
+  if (m === 0 || n === 0 || (g.batch ?? 1) === 0) return;
+  const params: Params = {
+    m,
+    n,
+    k,
+    lda: g.lda ?? (g.transA ? m : k),
+    ldb: g.ldb ?? (g.transB ? k : n),
+    ldc: g.ldc ?? n,
+    batch: g.batch ?? 1,
+    sa: g.sa ?? 0,
+    sb: g.sb ?? 0,
+    sc: g.sc ?? 0,
+    flags: (g.bias ? 1 : 0) | (g.acc ? 2 : 0) | (g.z ? 4 : 0) | (g.columnSums ? 8 : 0),
+    act: ACTIVATIONS.indexOf(g.activation ?? 'none'),
+    transA: g.transA ? 1 : 0,
+    transB: g.transB ? 1 : 0,
+    padded: g.padded ? 1 : 0,
+  };
+  const tensors = { a: g.a, b: g.b, bias: g.bias ?? null, c: g.c, z: g.z ?? null, db: g.columnSums ?? null };
+  device.run(MATMUL, matmulForward, tensors, params);
+}
+
+export interface MatmulOptions {
+  transA?: boolean;
+  transB?: boolean;
+  /** [N], added to every row. */
+  bias?: Tensor;
+  activation?: Activation;
+}
+
+/**
+ * act(op(a) · op(b) + bias). `a` is [.., M, K] ([.., K, M] with transA), `b` is [K, N] or [.., K, N] ([N, K] with
+ * transB); leading axes of both are equal, or `b` has none and is shared. Gives [.., M, N].
+ */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  const { device } = a;
+  const { transA = false, transB = false, bias, activation = 'none' } = options;
+  const s = shapesOf(a, b, transA, transB);
+  if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
+    throw new Error(`matmul: bias must be [${s.n}], came ${showShape(bias.shape)}`);
+  }
+  const c = device.empty(s.shape, 'f32', 'matmul');
+  const needsGrad = device.tape.enabled && [a, b, bias].some((t) => t?.requiresGrad);
+  const z = needsGrad && activation !== 'none' ? device.empty(s.shape, 'f32', 'matmul z') : null;
+  gemm(device, { ...s.gemm, a, b, c, bias, z, activation, transA, transB });
+  device.tape.record([a, b, bias], c, () => {
+    let dc = gradOf(c);
+    if (z) {
+      const dz = device.empty(s.shape, 'f32', 'grad of matmul z');
+      device.run(ACT_BACKWARD, matmulActivationBackward, { z, dy: dc, dz }, { n: c.size, act: ACTIVATIONS.indexOf(activation) });
+      dc = dz;
+    }
+    const { m, n, k, batch, sa, sb, sc } = s.gemm;
+    // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
+    if (a.requiresGrad) {
+      const { grad, acc } = into(a);
+      if (transA) gemm(device, { a: b, b: dc, c: grad, m: k, n: m, k: n, transA: transB, transB: true, batch, sa: sb, sb: sc, sc: sa, acc, lda: transB ? k : n, ldb: n });
+      else gemm(device, { a: dc, b, c: grad, m, n: k, k: n, transB: !transB, batch, sa: sc, sb, sc: sa, acc });
+    }
+    const columnSums = bias?.requiresGrad ? into(bias) : null;
+    if (columnSums && !columnSums.acc) throw new Error('matmul: bias must be a leaf tensor');
+    const sharedB = batch > 1 && sb === 0;
+    if (b.requiresGrad) {
+      if (sharedB) throw new Error('matmul: a shared b with transA and a batch has no gradient; use one matrix a batch');
+      const { grad, acc } = into(b);
+      if (transB) gemm(device, { a: dc, b: a, c: grad, m: n, n: k, k: m, transA: true, transB: transA, batch, sa: sc, sb: sa, sc: sb, acc, ldb: transA ? m : k });
+      else gemm(device, { a, b: dc, c: grad, m: k, n, k: m, transA: !transA, batch, sa, sb: sc, sc: sb, acc, lda: transA ? m : k, columnSums: batch === 1 ? columnSums?.grad : null });
+    }
+    if (columnSums && (!b.requiresGrad || transB || batch > 1)) {
+      // No product to take the column sums along: one row of ones does it.
+      const rows = m * batch;
+      const ones = device.full([rows], 1, 'ones');
+      gemm(device, { a: ones, b: dc, c: columnSums.grad, m: 1, n, k: rows, acc: 1 });
+    }
+  });
+  return c;
+}
+
+function shapesOf(a: Tensor, b: Tensor, transA: boolean, transB: boolean) {
+  const fail = (why: string): never => {
+    const t = (x: Tensor, flag: boolean) => `${showShape(x.shape)}${flag ? 'ᵀ' : ''}`;
+    throw new Error(`matmul: ${why}, a ${t(a, transA)} · b ${t(b, transB)}`);
+  };
+  if (a.rank < 2 || b.rank < 2) fail('matrices were expected');
+  const [a0, a1] = a.shape.slice(-2);
+  const [b0, b1] = b.shape.slice(-2);
+  const [m, k] = transA ? [a1, a0] : [a0, a1];
+  const [kb, n] = transB ? [b1, b0] : [b0, b1];
+  if (k !== kb) fail('inner dimensions differ');
+  const lead = a.shape.slice(0, -2);
+  const leadB = b.shape.slice(0, -2);
+  const batch = sizeOf(lead);
+  const shape = [...lead, m, n];
+  if (leadB.length === 0 && !transA) {
+    return { n, shape, gemm: { m: m * batch, n, k, batch: 1, sa: 0, sb: 0, sc: 0 } };
+  }
+  if (leadB.length > 0 && showShape(lead) !== showShape(leadB)) fail('leading axes differ');
+  return { n, shape, gemm: { m, n, k, batch, sa: m * k, sb: leadB.length > 0 ? k * n : 0, sc: m * n } };
+}

@@ -1,0 +1,319 @@
+/**
+ * Record and replay. The first run of a step is eager and is recorded; at its end the lifetimes of its temporaries
+ * are known, they are given slots (whole buffers, shared by tensors that never live at the same time), and bind
+ * groups are made. Every later run encodes the recorded list into one compute pass and one submit and creates
+ * nothing. A run longer than 250 ms is cut into several submits, since desktop systems reset a GPU that is busy for
+ * about two seconds.
+ *
+ * Whatever differs between runs must therefore live in buffers that the host writes before the run.
+ * On the CPU device there is nothing to record: every run calls the function.
+ */
+import type { Device } from './device.ts';
+import { type Storage, Tensor } from './tensor.ts';
+import type { Call } from './webgpu.ts';
+
+export interface ProgramOptions {
+  /** Longest submit, in milliseconds. */
+  maxSubmitMs?: number;
+}
+
+export interface KernelTime {
+  label: string;
+  calls: number;
+  ms: number;
+}
+
+interface Step {
+  label: string;
+  pipeline: GPUComputePipeline;
+  group: GPUBindGroup;
+  grid: readonly [number, number, number];
+}
+
+/** A step whose run touches less than this cannot take long; its first replay is one submit without a measurement. */
+const SMALL_STEP_BYTES = 64 * 2 ** 20;
+
+export class Program<T extends Record<string, Tensor>> {
+  readonly label: string;
+  private readonly device: Device;
+  private readonly fn: () => T;
+  private readonly maxSubmitMs: number;
+  private steps: Step[] | null = null;
+  private signature: string[] = [];
+  private slots: GPUBuffer[] = [];
+  private outputs: T | null = null;
+  private parts = 1;
+  private inFlight = 0;
+  private lastMs = 0;
+
+  constructor(device: Device, label: string, fn: () => T, options: ProgramOptions = {}) {
+    this.device = device;
+    this.label = label;
+    this.fn = fn;
+    this.maxSubmitMs = options.maxSubmitMs ?? 250;
+  }
+
+  /** Dispatches of one run; 0 before the first. */
+  get dispatches(): number {
+    return this.steps?.length ?? 0;
+  }
+
+  /** Submits that one run makes. */
+  get submits(): number {
+    return this.parts;
+  }
+
+  /** Milliseconds that a run took when last measured (see `pace`). */
+  get milliseconds(): number {
+    return this.lastMs;
+  }
+
+  /** Bytes of the slots that the temporaries share. */
+  get slotBytes(): number {
+    return this.slots.reduce((sum, b) => sum + b.size, 0);
+  }
+
+  /** Runs the step. The outputs are the same tensors every time, with new values. */
+  run(): T {
+    this.device.check();
+    if (!this.device.gpu) return this.runOnCpu();
+    if (!this.steps) return this.record();
+    if (this.device.debug) this.retrace();
+    this.replay();
+    return this.outputs as T;
+  }
+
+  private runOnCpu(): T {
+    if (this.outputs) for (const t of Object.values(this.outputs)) t.dispose();
+    this.outputs = this.traced(() => this.fn());
+    return this.outputs;
+  }
+
+  /** Runs the function in a scope with the op counter at 0, and keeps its outputs. */
+  private traced(fn: () => T): T {
+    this.device.opCounter = 0;
+    this.device.traceId++;
+    return this.device.scope(() => {
+      const out = fn();
+      for (const t of Object.values(out)) t.keep();
+      return out;
+    });
+  }
+
+  private record(): T {
+    const { device } = this;
+    const gpu = device.gpu as NonNullable<Device['gpu']>;
+    const started = performance.now();
+    const calls: Call[] = [];
+    device.recording = calls;
+    try {
+      this.outputs = this.traced(() => this.fn());
+    } finally {
+      device.recording = null;
+    }
+    gpu.flush();
+    this.signature = sign(calls, device.traceId);
+    const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
+    if (bytes > SMALL_STEP_BYTES) {
+      // Not measured yet: assume the eager run's share of host time is small and cut generously.
+      this.parts = Math.max(1, Math.min(Math.ceil(calls.length / 8), Math.ceil((performance.now() - started) / this.maxSubmitMs) + 7));
+    }
+    this.plan(calls);
+    return this.outputs;
+  }
+
+  /** Gives every temporary a slot by its first and last use, and makes the bind groups. */
+  private plan(calls: Call[]): void {
+    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
+    const lives = new Map<Storage, { first: number; last: number }>();
+    calls.forEach((call, i) => {
+      for (const { storage } of call.bindings) {
+        if (!storage?.temporary) continue;
+        const life = lives.get(storage);
+        if (life) life.last = i;
+        else lives.set(storage, { first: i, last: i });
+      }
+    });
+    const expiring: { last: number; buffer: GPUBuffer }[] = [];
+    const free: GPUBuffer[] = [];
+    for (const [storage, life] of lives) {
+      for (let i = expiring.length - 1; i >= 0; i--) {
+        if (expiring[i].last < life.first) free.push(...expiring.splice(i, 1).map((e) => e.buffer));
+      }
+      const fit = free.filter((b) => b.size >= storage.bytes).sort((a, b) => a.size - b.size)[0];
+      let buffer = fit && fit.size <= storage.bytes * 4 + 65536 ? fit : null;
+      if (buffer) free.splice(free.indexOf(buffer), 1);
+      else {
+        buffer = gpu.allocate(storage.bytes, `slot ${this.slots.length} of ${this.label}`);
+        this.slots.push(buffer);
+      }
+      storage.buffer = buffer;
+      expiring.push({ last: life.last, buffer });
+    }
+    this.steps = calls.map((call) => ({
+      label: call.label,
+      pipeline: call.pipeline,
+      group: gpu.bindGroup(call),
+      grid: call.grid,
+    }));
+    for (const storage of lives.keys()) storage.buffer = null;
+    gpu.trim();
+  }
+
+  private replay(): void {
+    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
+    const steps = this.steps as Step[];
+    gpu.flush();
+    gpu.noteLabel(this.label);
+    const size = Math.ceil(steps.length / this.parts);
+    for (let from = 0; from < steps.length; from += size) {
+      const encoder = gpu.gpu.createCommandEncoder({ label: this.label });
+      const pass = encoder.beginComputePass();
+      let current: GPUComputePipeline | null = null;
+      const to = Math.min(steps.length, from + size);
+      for (let i = from; i < to; i++) {
+        const step = steps[i];
+        if (step.grid[0] * step.grid[1] * step.grid[2] === 0) continue;
+        if (step.pipeline !== current) {
+          pass.setPipeline(step.pipeline);
+          current = step.pipeline;
+        }
+        pass.setBindGroup(0, step.group);
+        pass.dispatchWorkgroups(step.grid[0], step.grid[1], step.grid[2]);
+      }
+      pass.end();
+      gpu.submit(encoder.finish());
+    }
+    gpu.counts.dispatches += steps.length;
+  }
+
+  /**
+   * Call after each run in a loop: keeps at most two runs in flight, measures how long one takes, and sets how many
+   * submits a run is cut into.
+   */
+  async pace(): Promise<void> {
+    if (!this.device.gpu) return;
+    if (this.inFlight === 0) this.windowStart = performance.now();
+    if (++this.inFlight < 2) return;
+    await this.settle();
+  }
+
+  private windowStart = 0;
+
+  /** Waits for the runs in flight. */
+  async settle(): Promise<void> {
+    if (!this.device.gpu || this.inFlight === 0) return;
+    const elapsed = performance.now() - this.windowStart;
+    await this.device.settle(Math.max(0, this.lastMs * this.inFlight - elapsed));
+    const ms = (performance.now() - this.windowStart) / this.inFlight;
+    this.inFlight = 0;
+    this.lastMs = this.lastMs === 0 ? ms : Math.min(ms, 0.7 * this.lastMs + 0.3 * ms);
+    this.parts = Math.max(1, Math.ceil(this.lastMs / this.maxSubmitMs));
+  }
+
+  /** Traces the function again without running it and asserts that it would dispatch the very same list. */
+  retrace(): void {
+    const { device } = this;
+    const calls: Call[] = [];
+    device.recording = calls;
+    device.tracing = true;
+    try {
+      const out = this.traced(() => this.fn());
+      for (const t of Object.values(out)) t.dispose();
+    } finally {
+      device.recording = null;
+      device.tracing = false;
+    }
+    const now = sign(calls, device.traceId);
+    const at = now.findIndex((s, i) => s !== this.signature[i]);
+    if (at >= 0 || now.length !== this.signature.length) {
+      const i = at >= 0 ? at : Math.min(now.length, this.signature.length);
+      throw new Error(
+        `${this.label}: the step is not the same as when it was recorded; dispatch ${i} was ${this.signature[i] ?? 'absent'}, is ${now[i] ?? 'absent'}. What varies between steps must live in buffers`,
+      );
+    }
+    this.poison();
+  }
+
+  /** Fills the slots with NaN bits, so that a kernel that relies on what it did not write is found out. */
+  private poison(): void {
+    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
+    for (const slot of this.slots) gpu.gpu.queue.writeBuffer(slot, 0, new Uint32Array(slot.size / 4).fill(0x7fc00000));
+  }
+
+  /** Runs the step once with a pass for each dispatch and gives GPU time by kernel, longest first. */
+  async profile(): Promise<KernelTime[]> {
+    const gpu = this.device.gpu;
+    if (!gpu?.caps.timestamps) throw new Error('profile: the adapter has no timestamp-query');
+    if (!this.steps) this.run();
+    const steps = this.steps as Step[];
+    const totals = new Map<string, KernelTime>();
+    const chunk = 1024;
+    gpu.flush();
+    for (let from = 0; from < steps.length; from += chunk) {
+      const part = steps.slice(from, from + chunk);
+      const querySet = gpu.gpu.createQuerySet({ type: 'timestamp', count: part.length * 2 });
+      const resolve = gpu.gpu.createBuffer({ size: part.length * 16, usage: 0x200 | 0x04, label: 'timestamps' });
+      const read = gpu.gpu.createBuffer({ size: part.length * 16, usage: 0x01 | 0x08, label: 'read timestamps' });
+      const encoder = gpu.gpu.createCommandEncoder();
+      part.forEach((step, i) => {
+        const pass = encoder.beginComputePass({
+          timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+        });
+        pass.setPipeline(step.pipeline);
+        pass.setBindGroup(0, step.group);
+        pass.dispatchWorkgroups(step.grid[0], step.grid[1], step.grid[2]);
+        pass.end();
+      });
+      encoder.resolveQuerySet(querySet, 0, part.length * 2, resolve, 0);
+      encoder.copyBufferToBuffer(resolve, 0, read, 0, part.length * 16);
+      gpu.submit(encoder.finish());
+      await read.mapAsync(0x01);
+      const times = new BigUint64Array(read.getMappedRange().slice(0));
+      part.forEach((step, i) => {
+        const total = totals.get(step.label) ?? { label: step.label, calls: 0, ms: 0 };
+        total.calls++;
+        total.ms += Number(times[2 * i + 1] - times[2 * i]) / 1e6;
+        totals.set(step.label, total);
+      });
+      querySet.destroy();
+      resolve.destroy();
+      read.destroy();
+    }
+    return [...totals.values()].sort((a, b) => b.ms - a.ms);
+  }
+
+  /** Frees slots and outputs. */
+  dispose(): void {
+    if (this.outputs) for (const t of Object.values(this.outputs)) t.dispose();
+    this.outputs = null;
+    this.steps = null;
+    const gpu = this.device.gpu;
+    if (gpu) for (const slot of this.slots) gpu.destroy(slot);
+    this.slots = [];
+  }
+}
+
+const ids = new WeakMap<object, number>();
+let nextId = 0;
+
+/**
+ * One line a call: kernel, grid, bindings. What the trace itself made is named by order of appearance, so that two
+ * traces compare equal; everything else, uniforms (shared by content) included, by the identity of its buffer.
+ */
+function sign(calls: readonly Call[], traceId: number): string[] {
+  const order = new Map<object, string>();
+  const nameOf = (storage: Storage | null, buffer: GPUBuffer | null): string => {
+    if (storage && storage.trace === traceId) {
+      if (!order.has(storage)) order.set(storage, `t${order.size}`);
+      return order.get(storage) as string;
+    }
+    const key = (storage?.buffer ?? buffer ?? storage) as object;
+    if (!ids.has(key)) ids.set(key, nextId++);
+    return `#${ids.get(key)}`;
+  };
+  return calls.map((c) => {
+    const bound = c.bindings.map((b) => `${b.name}=${nameOf(b.storage, b.buffer)}+${b.offset}:${b.size}`).join(' ');
+    return `${c.label} (${c.grid.join('×')}) ${bound}`;
+  });
+}

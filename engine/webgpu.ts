@@ -1,0 +1,318 @@
+/** The WebGPU side of a device: buffers, pipelines, dispatches, submits, reads, and its one sticky failure. */
+import {
+  type Capabilities,
+  encodeParams,
+  foldGrid,
+  type Grid,
+  type Kernel,
+  type KernelText,
+  kernelText,
+  type Params,
+  type Variant,
+} from './kernel.ts';
+import { alignUp, type NumericArray, type Storage, type Tensor } from './tensor.ts';
+
+export interface Binding {
+  index: number;
+  name: string;
+  /** Null for the uniform and for placeholders. */
+  storage: Storage | null;
+  buffer: GPUBuffer | null;
+  offset: number;
+  size: number;
+}
+
+/** A dispatch, ready to be encoded: everything but the bind group, which needs the buffers' places. */
+export interface Call {
+  label: string;
+  pipeline: GPUComputePipeline;
+  bindings: Binding[];
+  grid: Grid;
+}
+
+export interface GpuStats {
+  buffers: number;
+  bytes: number;
+  pipelines: number;
+  bindGroups: number;
+  dispatches: number;
+  submits: number;
+}
+
+const FLUSH_AFTER = 48; // eager dispatches in one submit
+const STORAGE = 0x80 | 0x08 | 0x04; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
+
+export class WebGpu {
+  readonly gpu: GPUDevice;
+  readonly info: GPUAdapterInfo;
+  readonly caps: Capabilities;
+  readonly counts: GpuStats = { buffers: 0, bytes: 0, pipelines: 0, bindGroups: 0, dispatches: 0, submits: 0 };
+  failure: Error | null = null;
+  /** Kernel name → file that must be used (tests and the tuner). */
+  readonly forced = new Map<string, string>();
+  readonly used = new Map<string, string>();
+  private readonly pipelines = new Map<string, GPUComputePipeline>();
+  private readonly uniforms = new Map<string, GPUBuffer>();
+  private readonly placeholders = new Map<string, GPUBuffer>();
+  private readonly pool = new Map<number, GPUBuffer[]>();
+  private encoder: GPUCommandEncoder | null = null;
+  private pass: GPUComputePassEncoder | null = null;
+  private pending = 0;
+  private lastLabel = '';
+  private closed = false;
+
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo) {
+    this.gpu = gpu;
+    this.info = info;
+    const l = gpu.limits;
+    const sub = info as GPUAdapterInfo & { subgroupMinSize?: number; subgroupMaxSize?: number };
+    this.caps = {
+      subgroups: gpu.features.has('subgroups' as GPUFeatureName),
+      subgroupMin: sub.subgroupMinSize ?? 0,
+      subgroupMax: sub.subgroupMaxSize ?? 0,
+      f16: gpu.features.has('shader-f16'),
+      timestamps: gpu.features.has('timestamp-query'),
+      maxInvocations: l.maxComputeInvocationsPerWorkgroup,
+      maxWorkgroupBytes: l.maxComputeWorkgroupStorageSize,
+      maxBindingBytes: l.maxStorageBufferBindingSize,
+      maxBufferBytes: l.maxBufferSize,
+    };
+    gpu.lost.then((e) => {
+      if (!this.closed) this.fail(`the GPU device was lost (${e.reason}): ${e.message || 'no reason given'}`);
+    });
+    gpu.addEventListener('uncapturederror', (e) => this.fail((e as GPUUncapturedErrorEvent).error.message));
+  }
+
+  fail(message: string): void {
+    this.failure ??= new Error(`device: ${message.trim()}${this.lastLabel ? ` · last dispatch: ${this.lastLabel}` : ''}`);
+  }
+
+  check(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  // ---- memory ----
+
+  /** A buffer of at least `bytes`, from the pool if one of that size class is free. */
+  allocate(bytes: number, label: string): GPUBuffer {
+    const size = sizeClass(bytes);
+    const free = this.pool.get(size)?.pop();
+    if (free) return free;
+    if (size > this.caps.maxBufferBytes) {
+      throw new Error(`${label}: ${mib(size)} were asked for, the adapter's largest buffer has ${mib(this.caps.maxBufferBytes)}`);
+    }
+    this.check();
+    this.gpu.pushErrorScope('out-of-memory');
+    const buffer = this.gpu.createBuffer({ size, usage: STORAGE, label });
+    this.gpu.popErrorScope().then(
+      (error) => error && this.fail(`out of memory for ${label} (${mib(size)}, ${mib(this.counts.bytes)} in use): ${error.message}`),
+      () => {},
+    );
+    this.counts.buffers++;
+    this.counts.bytes += size;
+    return buffer;
+  }
+
+  /** Gives a buffer back for reuse; later dispatches run after those that still use it. */
+  recycle(buffer: GPUBuffer): void {
+    const list = this.pool.get(buffer.size);
+    if (list) list.push(buffer);
+    else this.pool.set(buffer.size, [buffer]);
+  }
+
+  /** Destroys what lies unused in the pool. */
+  trim(): void {
+    this.flush();
+    for (const list of this.pool.values()) for (const buffer of list) this.destroy(buffer);
+    this.pool.clear();
+  }
+
+  destroy(buffer: GPUBuffer): void {
+    this.counts.buffers--;
+    this.counts.bytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  bufferOf(storage: Storage): GPUBuffer {
+    storage.buffer ??= this.allocate(storage.bytes, storage.label);
+    return storage.buffer;
+  }
+
+  write(tensor: Tensor, data: NumericArray): void {
+    this.check();
+    this.flush(); // a write lands between submits
+    const bytes = data as Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+    this.gpu.queue.writeBuffer(this.bufferOf(tensor.storage), tensor.offset * 4, bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  async read(tensor: Tensor): Promise<ArrayBuffer> {
+    this.check();
+    const size = alignUp(Math.max(4, tensor.size * 4), 4);
+    const staging = this.gpu.createBuffer({ size, usage: 0x01 | 0x08, label: `read ${tensor.label}` });
+    try {
+      const encoder = this.takeEncoder();
+      encoder.copyBufferToBuffer(this.bufferOf(tensor.storage), tensor.offset * 4, staging, 0, size);
+      this.flush();
+      await staging.mapAsync(0x01);
+      this.check();
+      return staging.getMappedRange().slice(0, tensor.size * 4);
+    } catch (error) {
+      await Promise.resolve();
+      this.check();
+      throw error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  // ---- kernels ----
+
+  /** The variant that runs: the forced one, or the first that this adapter and these shapes allow. */
+  variant(kernel: Kernel, params: Params): Variant {
+    const forced = this.forced.get(kernel.name);
+    for (const v of kernel.variants) {
+      if (forced !== undefined && v.file !== forced) continue;
+      if ((v.requires?.(this.caps) ?? true) && (v.accepts?.(params) ?? true)) return v;
+    }
+    const why = forced ? ` (${forced} was asked for)` : '';
+    throw new Error(`${kernel.name}: no variant runs on ${this.info.description || this.info.vendor}${why}`);
+  }
+
+  pipeline(file: string, text: KernelText, key: string): GPUComputePipeline {
+    const known = this.pipelines.get(key);
+    if (known) return known;
+    const module = this.gpu.createShaderModule({ code: text.code, label: file });
+    const pipeline = this.gpu.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' }, label: file });
+    this.pipelines.set(key, pipeline);
+    this.counts.pipelines++;
+    return pipeline;
+  }
+
+  /** Resolves a dispatch: variant, pipeline, uniform, bindings. Throws where a binding cannot be had. */
+  prepare(kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params): Call {
+    this.check();
+    const variant = this.variant(kernel, params);
+    this.used.set(kernel.name, variant.file);
+    const constants = variant.constants?.(params);
+    const text = kernelText(variant.file, constants);
+    const pipeline = this.pipeline(variant.file, text, constants ? `${variant.file} ${JSON.stringify(constants)}` : variant.file);
+    const bindings = text.bindings.map((b): Binding => {
+      if (b.kind === 'uniform') {
+        const buffer = this.uniform(kernel.name, encodeParams(kernel.name, text.params, params));
+        return { index: b.index, name: b.name, storage: null, buffer, offset: 0, size: buffer.size };
+      }
+      const tensor = tensors[b.name];
+      if (tensor === undefined) throw new Error(`${kernel.name}: kernels/${variant.file}.wgsl binds ${b.name}, which the op does not pass`);
+      if (tensor === null || tensor.size === 0) {
+        const buffer = this.placeholder(b.kind === 'read' ? 'read' : b.name);
+        return { index: b.index, name: b.name, storage: null, buffer, offset: 0, size: 256 };
+      }
+      const size = alignUp(tensor.size * 4, 16);
+      if (size > this.caps.maxBindingBytes) {
+        throw new Error(
+          `${kernel.name}: the binding ${b.name} (${tensor.label}) needs ${mib(size)}, the adapter binds at most ${mib(this.caps.maxBindingBytes)}`,
+        );
+      }
+      return { index: b.index, name: b.name, storage: tensor.storage, buffer: null, offset: tensor.offset * 4, size };
+    });
+    return { label: variant.file, pipeline, bindings, grid: foldGrid(variant.grid(params)) };
+  }
+
+  /** A uniform buffer with these words; equal contents share one buffer. */
+  private uniform(name: string, words: Uint32Array<ArrayBuffer>): GPUBuffer {
+    const key = words.join(' ');
+    const known = this.uniforms.get(key);
+    if (known) return known;
+    if (this.uniforms.size >= 8192) this.uniforms.clear(); // bind groups hold on to those in use
+    const buffer = this.gpu.createBuffer({ size: words.byteLength, usage: 0x40 | 0x08, label: `params of ${name}` });
+    this.gpu.queue.writeBuffer(buffer, 0, words);
+    this.uniforms.set(key, buffer);
+    return buffer;
+  }
+
+  private placeholder(name: string): GPUBuffer {
+    let buffer = this.placeholders.get(name);
+    if (!buffer) {
+      buffer = this.gpu.createBuffer({ size: 256, usage: STORAGE, label: `placeholder ${name}` });
+      this.placeholders.set(name, buffer);
+    }
+    return buffer;
+  }
+
+  bindGroup(call: Call): GPUBindGroup {
+    this.counts.bindGroups++;
+    return this.gpu.createBindGroup({
+      label: call.label,
+      layout: call.pipeline.getBindGroupLayout(0),
+      entries: call.bindings.map((b) => ({
+        binding: b.index,
+        resource: { buffer: b.buffer ?? this.bufferOf(b.storage as Storage), offset: b.offset, size: b.size },
+      })),
+    });
+  }
+
+  // ---- encoding ----
+
+  /** Runs a call now (eager). */
+  encode(call: Call): void {
+    if (call.grid[0] * call.grid[1] * call.grid[2] === 0) return;
+    const group = this.bindGroup(call);
+    if (!this.pass) this.pass = this.takeEncoder().beginComputePass();
+    this.pass.setPipeline(call.pipeline);
+    this.pass.setBindGroup(0, group);
+    this.pass.dispatchWorkgroups(call.grid[0], call.grid[1], call.grid[2]);
+    this.lastLabel = call.label;
+    this.counts.dispatches++;
+    if (++this.pending >= FLUSH_AFTER) this.flush();
+  }
+
+  private takeEncoder(): GPUCommandEncoder {
+    this.pass?.end();
+    this.pass = null;
+    this.encoder ??= this.gpu.createCommandEncoder();
+    return this.encoder;
+  }
+
+  flush(): void {
+    if (!this.encoder) return;
+    const encoder = this.takeEncoder();
+    this.encoder = null;
+    this.pending = 0;
+    this.submit(encoder.finish());
+  }
+
+  submit(commands: GPUCommandBuffer): void {
+    this.gpu.queue.submit([commands]);
+    this.counts.submits++;
+  }
+
+  noteLabel(label: string): void {
+    this.lastLabel = label;
+  }
+
+  /**
+   * Waits until all submitted work is done. While a promise is pending Dawn polls and eats a core, so this sleeps
+   * on a timer for most of `expectedMs` first and asks only then.
+   */
+  async settle(expectedMs = 0): Promise<void> {
+    this.flush();
+    if (expectedMs > 4) await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.92));
+    this.check();
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.gpu.destroy();
+  }
+}
+
+/** Sizes of pooled buffers: multiples of 256 bytes up to 64 KiB, then eighths of powers of two. */
+function sizeClass(bytes: number): number {
+  const n = alignUp(Math.max(bytes, 16));
+  if (n <= 65536) return n;
+  return alignUp(n, 2 ** (Math.floor(Math.log2(n - 1)) - 2));
+}
+
+const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 1)} MiB`;

@@ -1,0 +1,62 @@
+import { matmul, type Tensor } from '../../engine/index.ts';
+import type { Case } from './harness.ts';
+
+const variants = { matmul: ['matmul_sg8', 'matmul_tile'] };
+const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
+
+const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => ({
+  op: 'matmul',
+  name: `${m}×${k}×${n}${transA ? ' Aᵀ' : ''}${transB ? ' Bᵀ' : ''}`,
+  inputs: { a: { shape: transA ? [k, m] : [m, k] }, b: { shape: transB ? [n, k] : [k, n] } },
+  run: ({ a, b }) => matmul(a, b, { transA, transB }),
+  tolerance: bound(Math.max(k, m, n)),
+  variants,
+});
+
+const flags = [false, true];
+export const matmulCases: Case[] = [
+  ...[[1, 1, 1], [33, 7, 5], [16, 4, 32], [17, 12, 36], [64, 64, 64], [63, 65, 66], [100, 20, 132]].flatMap((size) =>
+    flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb))),
+  ),
+  plain([0, 4, 8], false, false),
+  ...(['none', 'relu', 'gelu', 'silu'] as const).map((activation): Case => ({
+    op: 'matmul',
+    name: `bias and ${activation}`,
+    inputs: { a: { shape: [35, 24] }, b: { shape: [24, 40] }, bias: { shape: [40] } },
+    run: ({ a, b, bias }) => matmul(a, b, { bias, activation }),
+    tolerance: bound(48),
+    variants,
+  })),
+  {
+    op: 'matmul',
+    name: 'bias with Bᵀ',
+    inputs: { a: { shape: [35, 24] }, b: { shape: [40, 24] }, bias: { shape: [40] } },
+    run: ({ a, b, bias }) => matmul(a, b, { bias, transB: true }),
+    tolerance: bound(48),
+    variants,
+  },
+  {
+    op: 'matmul',
+    name: 'shared b over leading axes',
+    inputs: { a: { shape: [3, 5, 8] }, b: { shape: [8, 12] } },
+    run: ({ a, b }) => matmul(a, b),
+    tolerance: bound(16),
+    variants,
+  },
+  ...flags.flatMap((ta) => flags.map((tb): Case => ({
+    op: 'matmul',
+    name: `batch of 3${ta ? ' Aᵀ' : ''}${tb ? ' Bᵀ' : ''}`,
+    inputs: { a: { shape: ta ? [3, 8, 20] : [3, 20, 8] }, b: { shape: tb ? [3, 12, 8] : [3, 8, 12] } },
+    run: ({ a, b }) => matmul(a, b, { transA: ta, transB: tb }),
+    tolerance: bound(20),
+    variants,
+  }))),
+  {
+    op: 'matmul',
+    name: 'a tensor used twice accumulates',
+    inputs: { a: { shape: [20, 20] } },
+    run: ({ a }: Record<string, Tensor>) => matmul(matmul(a, a), a),
+    tolerance: { abs: 3e-4, rel: 1e-4 },
+    variants,
+  },
+];

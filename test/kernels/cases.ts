@@ -1,0 +1,7 @@
+/** The case table. Each op has its rows in a file of its group; this list is what the suites run. */
+import { activationCases } from './cases-activations.ts';
+import { elementwiseCases } from './cases-elementwise.ts';
+import { matmulCases } from './cases-matmul.ts';
+import type { Case } from './harness.ts';
+
+export const cases: Case[] = [...activationCases, ...matmulCases, ...elementwiseCases];

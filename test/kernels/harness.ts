@@ -1,0 +1,144 @@
+/**
+ * One row of the case table drives everything about an op: central differences prove the reference's backward in
+ * double precision; the GPU's forward and backward, in every variant, are then held to that reference.
+ */
+import { Device, type NumericArray, type Shape, type Tensor } from '../../engine/index.ts';
+
+export interface InputSpec {
+  shape: Shape;
+  /** f32 with a gradient unless told otherwise. */
+  dtype?: 'f32' | 'u32';
+  grad?: boolean;
+  /** Value of element i; standard normal numbers if absent. */
+  value?(i: number, normal: () => number): number;
+}
+
+export interface Case {
+  /** The op's file under engine/ops/. */
+  op: string;
+  name: string;
+  inputs: Record<string, InputSpec>;
+  run(t: Record<string, Tensor>, device: Device): Tensor | Tensor[];
+  /** |gpu − reference| ≤ abs + rel · |reference|, forward and backward. */
+  tolerance?: { abs: number; rel: number };
+  /** Kernel name → files of its variants; each is run where the adapter can. All kernels run their first choice too. */
+  variants?: Record<string, string[]>;
+  /** Off for ops with no gradient, or for cases whose function is not differentiable where they test it. */
+  gradients?: boolean;
+}
+
+export interface Result {
+  outputs: NumericArray[];
+  grads: Record<string, NumericArray>;
+}
+
+/** Small generator for test data (mulberry32), and a normal one on top (Box–Muller). */
+export function random(seed: number): { uniform(): number; normal(): number } {
+  let s = seed >>> 0;
+  const uniform = (): number => {
+    s = (s + 0x6d2b79f5) >>> 0;
+    let t = s;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  return { uniform, normal };
+}
+
+export function makeInputs(c: Case): Record<string, NumericArray> {
+  const { normal } = random(hash(`${c.op} ${c.name}`));
+  const data: Record<string, NumericArray> = {};
+  for (const [name, spec] of Object.entries(c.inputs)) {
+    const n = spec.shape.reduce((a, b) => a * b, 1);
+    // Rounded to f32, so that both devices see the same numbers.
+    const array = spec.dtype === 'u32' ? new Uint32Array(n) : new Float32Array(n);
+    for (let i = 0; i < n; i++) array[i] = spec.value ? spec.value(i, normal) : normal();
+    data[name] = array;
+  }
+  return data;
+}
+
+const differentiable = (spec: InputSpec): boolean => spec.dtype !== 'u32' && spec.grad !== false;
+
+/** Runs a case on a device: outputs, and the gradients of Σ outputs · w for fixed random w. */
+export async function runCase(c: Case, device: Device, data: Record<string, NumericArray>, weights?: NumericArray[]): Promise<Result> {
+  const inputs: Record<string, Tensor> = {};
+  const wantsGrad = c.gradients !== false && weights !== undefined;
+  for (const [name, spec] of Object.entries(c.inputs)) {
+    inputs[name] = device.tensor(data[name], spec.shape, { label: name, requiresGrad: wantsGrad && differentiable(spec) });
+  }
+  device.setState(STATE);
+  device.opCounter = 0;
+  const outputs = device.scope(() => {
+    const out = [c.run(inputs, device)].flat();
+    if (wantsGrad) {
+      const last = out.length - 1;
+      for (let i = 0; i < last; i++) out[i].state.grad = device.tensor(weights[i], out[i].shape);
+      device.tape.backwardFrom(out[last], () => device.tensor(weights[last], out[last].shape));
+    }
+    for (const t of out) t.keep();
+    return out;
+  });
+  const result: Result = { outputs: [], grads: {} };
+  for (const t of outputs) result.outputs.push(await t.data());
+  if (wantsGrad) {
+    for (const [name, t] of Object.entries(inputs)) if (t.requiresGrad) result.grads[name] = await (t.grad as Tensor).data();
+  }
+  for (const t of [...outputs, ...Object.values(inputs)]) t.dispose();
+  return result;
+}
+
+/** Seed 7, step 3, learning rate 1e-3, dropout on: what random ops see in every case. */
+export const STATE: Uint32Array = (() => {
+  const words = new Uint32Array(16);
+  words[0] = 7;
+  words[1] = 3;
+  new Float32Array(words.buffer)[2] = 1e-3;
+  words[5] = 1;
+  return words;
+})();
+
+export function makeWeights(c: Case, outputs: readonly NumericArray[]): NumericArray[] {
+  const { normal } = random(hash(`weights ${c.op} ${c.name}`));
+  return outputs.map((o) => Float32Array.from(o, () => normal()));
+}
+
+/** Largest relative error of the reference's gradients against central differences (at most 48 elements an input). */
+export async function gradientError(c: Case, device: Device, data: Record<string, NumericArray>, weights: NumericArray[], grads: Record<string, NumericArray>): Promise<{ error: number; where: string }> {
+  const h = 1e-5;
+  let worst = { error: 0, where: '' };
+  const objective = async (name: string, i: number, delta: number): Promise<number> => {
+    const moved = { ...data, [name]: Float64Array.from(data[name]) };
+    moved[name][i] += delta;
+    const { outputs } = await runCase({ ...c, gradients: false }, device, moved);
+    return outputs.reduce((sum, o, k) => sum + o.reduce((s: number, v: number, j: number) => s + v * weights[k][j], 0), 0);
+  };
+  for (const [name, grad] of Object.entries(grads)) {
+    const stride = Math.max(1, Math.floor(grad.length / 48));
+    for (let i = 0; i < grad.length; i += stride) {
+      const numeric = ((await objective(name, i, h)) - (await objective(name, i, -h))) / (2 * h);
+      const error = Math.abs(numeric - grad[i]) / Math.max(1, Math.abs(numeric), Math.abs(grad[i]));
+      if (!(error <= worst.error)) worst = { error, where: `d${name}[${i}] = ${grad[i]}, differences say ${numeric}` };
+    }
+  }
+  return worst;
+}
+
+/** The first element outside of the tolerance, in words, or null. NaN is outside of any tolerance. */
+export function firstMismatch(what: string, actual: NumericArray, expected: NumericArray, { abs, rel }: { abs: number; rel: number }): string | null {
+  if (actual.length !== expected.length) return `${what}: ${actual.length} values, expected ${expected.length}`;
+  for (let i = 0; i < actual.length; i++) {
+    if (actual[i] === expected[i]) continue;
+    if (!(Math.abs(actual[i] - expected[i]) <= abs + rel * Math.abs(expected[i]))) {
+      return `${what}[${i}] = ${actual[i]}, expected ${expected[i]} (± ${abs} + ${rel}·|·|)`;
+    }
+  }
+  return null;
+}
+
+function hash(text: string): number {
+  let h = 2166136261;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619);
+  return h >>> 0;
+}
