@@ -10,3 +10,4 @@ export { gelu } from './ops/gelu.ts';
 export { normal, permutation, threefry2x32, toUniform, uniform } from './random.ts';
 export { dropout } from './ops/dropout.ts';
 export { type Activation, gemm, type Gemm, matmul, type MatmulOptions } from './ops/matmul.ts';
+export { crossEntropy, type CrossEntropyOptions } from './ops/cross-entropy.ts';

@@ -30,7 +30,9 @@ function literal(text) {
 }
 
 function table(name, comment, files) {
-  const rows = files.map(({ stem, text }) => `  ${/^[A-Za-z_]\w*$/.test(stem) ? stem : `'${stem}'`}: ${literal(text)},\n`);
+  const rows = files.map(
+    ({ stem, text }) => `  ${/^[A-Za-z_]\w*$/.test(stem) ? stem : `'${stem}'`}: ${literal(text)},\n`,
+  );
   return `/** ${comment} */\nexport const ${name}: Record<string, string> = {\n${rows.join('')}};\n`;
 }
 

@@ -2,6 +2,650 @@
 
 /** Kernels by file stem. */
 export const sources: Record<string, string> = {
+  attention_bwd_delta: `// attention_bwd_delta: delta_i = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4).
+// Layout: dout, o [L, HK]; delta [H, L]. A thread owns one (token, head), a workgroup 64. No workgroup memory.
+// Host: K % 4 = 0.
+struct Params { l: u32, heads: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(2) var<storage, read> o: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> delta: array<f32>;
+
+const K: u32 = 32; // @tune
+const K4: u32 = K / 4u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let n = group_index(wid, grid) * 64u + lid; // token · heads + head
+  if (n >= p.l * p.heads) { return; }
+  var sum = vec4f(0.0);
+  for (var c = 0u; c < K4; c++) { sum += dout[n * K4 + c] * o[n * K4 + c]; }
+  delta[(n % p.heads) * p.l + n / p.heads] = sum.x + sum.y + sum.z + sum.w;
+}
+// @use group_index
+`,
+  attention_bwd_dkv_tile: `// attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
+// of j's sequence (i ≥ j if CAUSAL); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
+// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; lse, delta [H, L].
+// A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
+// workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(3) var<storage, read> lse: array<f32>;
+@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(5) var<storage, read> start: array<u32>;
+@group(0) @binding(6) var<storage, read> end: array<u32>;
+@group(0) @binding(7) var<storage, read> state: array<u32>;
+@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+
+const K: u32 = 32; // @tune
+const CAUSAL: bool = true; // @tune
+const DROPOUT: bool = false; // @tune
+const K4: u32 = K / 4u;
+const TILE: u32 = min(32u, 1984u / K);
+
+var<workgroup> queries: array<vec4f, TILE * K4>;
+var<workgroup> grads: array<vec4f, TILE * K4>;
+var<workgroup> stats: array<vec2f, TILE>; // lse, delta
+var<workgroup> stop: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let d4 = p.heads * K4;
+  let head = wid.y;
+  let row0 = wid.x * 64u;
+  let j = row0 + lid;
+  let at = min(j, p.l - 1u);
+  let last = end[at];
+  var first = start[at];
+  if (CAUSAL) { first = max(first, j); }
+  if (j >= p.l) { first = last; }
+  // Queries of the tile: up to the end of the last row's sequence that has queries.
+  if (lid == 0u) {
+    var r = min(row0 + 64u, p.l) - 1u;
+    while (r > row0 && start[r] == end[r]) { r--; }
+    stop = select(end[r], 0u, start[r] == end[r]);
+  }
+  let to = workgroupUniformLoad(&stop);
+
+  var k: array<vec4f, K4>;
+  var v: array<vec4f, K4>;
+  var dk: array<vec4f, K4>;
+  var dv: array<vec4f, K4>;
+  for (var c = 0u; c < K4; c++) {
+    k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
+    v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
+  }
+  let drop = DROPOUT && state[5] != 0u;
+  let key = vec2u(state[0], state[1]);
+  var from = start[row0];
+  if (CAUSAL) { from = row0; }
+
+  for (var i0 = from; i0 < to; i0 += TILE) {
+    workgroupBarrier();
+    for (var e = lid; e < TILE * K4; e += 64u) {
+      let row = min(i0 + e / K4, p.l - 1u);
+      queries[e] = qkv[row * 3u * d4 + head * K4 + e % K4];
+      grads[e] = dout[row * d4 + head * K4 + e % K4];
+    }
+    if (lid < TILE) {
+      let row = head * p.l + min(i0 + lid, p.l - 1u);
+      stats[lid] = vec2f(lse[row], delta[row]);
+    }
+    workgroupBarrier();
+    for (var i = max(i0, first); i < min(i0 + TILE, last); i++) {
+      let b = (i - i0) * K4;
+      var s = vec4f(0.0);
+      var dp = vec4f(0.0);
+      for (var c = 0u; c < K4; c++) {
+        s += k[c] * queries[b + c];
+        dp += v[c] * grads[b + c];
+      }
+      let prob = exp(s.x + s.y + s.z + s.w - stats[i - i0].x);
+      var keep = 1.0;
+      if (drop) {
+        let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);
+        keep = select(both.x, both.y, (j & 1u) == 1u);
+      }
+      let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - stats[i - i0].y);
+      for (var c = 0u; c < K4; c++) {
+        dv[c] += prob * keep * grads[b + c];
+        dk[c] += ds * queries[b + c];
+      }
+    }
+  }
+  if (j >= p.l) { return; }
+  for (var c = 0u; c < K4; c++) {
+    let to_k = j * 3u * d4 + d4 + head * K4 + c;
+    var x = dk[c] * p.scale;
+    var y = dv[c];
+    if (p.acc == 1u) {
+      x += dqkv[to_k];
+      y += dqkv[to_k + d4];
+    }
+    dqkv[to_k] = x;
+    dqkv[to_k + d4] = y;
+  }
+}
+// @use attention_keep
+`,
+  attention_bwd_dq_tile: `// attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j dS_ij k_j, dS_ij = P_ij (keep_ij · dout_i·v_j − delta_i),
+// P_ij = exp(scale · q_i·k_j − lse_i), j as in the forward. FlashAttention-2 (Dao 2023), algorithm 2.
+// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the q columns); dout [L, HK]; lse, delta [H, L].
+// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
+// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(3) var<storage, read> lse: array<f32>;
+@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(5) var<storage, read> start: array<u32>;
+@group(0) @binding(6) var<storage, read> end: array<u32>;
+@group(0) @binding(7) var<storage, read> state: array<u32>;
+@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+
+const K: u32 = 32; // @tune
+const CAUSAL: bool = true; // @tune
+const DROPOUT: bool = false; // @tune
+const K4: u32 = K / 4u;
+const TILE: u32 = min(32u, 1984u / K);
+
+var<workgroup> keys: array<vec4f, TILE * K4>;
+var<workgroup> values: array<vec4f, TILE * K4>;
+var<workgroup> stop: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let d4 = p.heads * K4;
+  let head = wid.y;
+  let row0 = wid.x * 64u;
+  let i = row0 + lid;
+  let at = min(i, p.l - 1u);
+  let first = start[at];
+  var last = end[at];
+  if (i >= p.l) { last = first; }
+  if (CAUSAL) { last = min(last, i + 1u); }
+  // Keys of the tile: from the first row's start to the end of the last row that has keys.
+  if (lid == 0u) {
+    var r = min(row0 + 64u, p.l) - 1u;
+    while (r > row0 && start[r] == end[r]) { r--; }
+    stop = select(end[r], min(end[r], r + 1u), CAUSAL);
+  }
+  let to = workgroupUniformLoad(&stop);
+
+  var q: array<vec4f, K4>;
+  var g: array<vec4f, K4>;
+  var sum: array<vec4f, K4>;
+  for (var c = 0u; c < K4; c++) {
+    q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale;
+    g[c] = dout[at * d4 + head * K4 + c];
+  }
+  let log_sum = lse[head * p.l + at];
+  let own_delta = delta[head * p.l + at];
+  let drop = DROPOUT && state[5] != 0u;
+  let key = vec2u(state[0], state[1]);
+  var keep = vec2f(1.0);
+
+  for (var j0 = start[row0]; j0 < to; j0 += TILE) {
+    workgroupBarrier();
+    for (var e = lid; e < TILE * K4; e += 64u) {
+      let from = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[from + d4];
+      values[e] = qkv[from + 2u * d4];
+    }
+    workgroupBarrier();
+    let low = max(j0, first);
+    for (var j = low; j < min(j0 + TILE, last); j++) {
+      let b = (j - j0) * K4;
+      var s = vec4f(0.0);
+      var dp = vec4f(0.0);
+      for (var c = 0u; c < K4; c++) {
+        s += q[c] * keys[b + c];
+        dp += g[c] * values[b + c];
+      }
+      var dprob = dp.x + dp.y + dp.z + dp.w;
+      if (drop) {
+        if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
+        dprob *= select(keep.x, keep.y, (j & 1u) == 1u);
+      }
+      let ds = exp(s.x + s.y + s.z + s.w - log_sum) * (dprob - own_delta);
+      for (var c = 0u; c < K4; c++) { sum[c] += ds * keys[b + c]; }
+    }
+  }
+  if (i >= p.l) { return; }
+  for (var c = 0u; c < K4; c++) {
+    let to_c = i * 3u * d4 + head * K4 + c;
+    var v = sum[c] * p.scale;
+    if (p.acc == 1u) { v += dqkv[to_c]; }
+    dqkv[to_c] = v;
+  }
+}
+// @use attention_keep
+`,
+  attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if CAUSAL);
+// lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
+// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; start, end [L]; o [L, HK]; lse [H, L]; state: device words.
+// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
+// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and lse = 0.
+// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> start: array<u32>;
+@group(0) @binding(3) var<storage, read> end: array<u32>;
+@group(0) @binding(4) var<storage, read> state: array<u32>;
+@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+
+const K: u32 = 32; // @tune
+const CAUSAL: bool = true; // @tune
+const DROPOUT: bool = false; // @tune
+const K4: u32 = K / 4u;
+const TILE: u32 = min(32u, 1984u / K);
+const NONE: f32 = -3e38;
+
+var<workgroup> keys: array<vec4f, TILE * K4>;
+var<workgroup> values: array<vec4f, TILE * K4>;
+var<workgroup> stop: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let d4 = p.heads * K4;
+  let head = wid.y;
+  let row0 = wid.x * 64u;
+  let i = row0 + lid;
+  let at = min(i, p.l - 1u);
+  let first = start[at];
+  var last = end[at];
+  if (i >= p.l) { last = first; }
+  if (CAUSAL) { last = min(last, i + 1u); }
+  // Keys of the tile: from the first row's start to the end of the last row that has keys.
+  if (lid == 0u) {
+    var r = min(row0 + 64u, p.l) - 1u;
+    while (r > row0 && start[r] == end[r]) { r--; }
+    stop = select(end[r], min(end[r], r + 1u), CAUSAL);
+  }
+  let to = workgroupUniformLoad(&stop);
+
+  var q: array<vec4f, K4>;
+  var sum: array<vec4f, K4>;
+  for (var c = 0u; c < K4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
+  var top = NONE;
+  var total = 0.0;
+  let drop = DROPOUT && state[5] != 0u;
+  let key = vec2u(state[0], state[1]);
+  var keep = vec2f(1.0);
+
+  for (var j0 = start[row0]; j0 < to; j0 += TILE) {
+    workgroupBarrier();
+    for (var e = lid; e < TILE * K4; e += 64u) {
+      let from = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[from + d4];
+      values[e] = qkv[from + 2u * d4];
+    }
+    workgroupBarrier();
+    let low = max(j0, first);
+    for (var j = low; j < min(j0 + TILE, last); j++) {
+      let b = (j - j0) * K4;
+      var dots = vec4f(0.0);
+      for (var c = 0u; c < K4; c++) { dots += q[c] * keys[b + c]; }
+      let s = dots.x + dots.y + dots.z + dots.w;
+      if (s > top) {
+        let shrink = exp(top - s);
+        total *= shrink;
+        for (var c = 0u; c < K4; c++) { sum[c] *= shrink; }
+        top = s;
+      }
+      var w = exp(s - top);
+      total += w;
+      if (drop) {
+        if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
+        w *= select(keep.x, keep.y, (j & 1u) == 1u);
+      }
+      for (var c = 0u; c < K4; c++) { sum[c] += w * values[b + c]; }
+    }
+  }
+  if (i >= p.l) { return; }
+  let some = total > 0.0;
+  let inverse = select(0.0, 1.0 / total, some);
+  for (var c = 0u; c < K4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
+  lse[head * p.l + i] = select(0.0, top + log(total), some);
+}
+// @use attention_keep
+`,
+  binary_bwd: `// binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]); adds where acc = 1.
+// OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b².
+// Layout: a [na], b [nb], dy, g [n], f32; na and nb are n, 1 or the size of a suffix of dy's shape.
+// A thread owns one vec4 of g, a workgroup 1,024 elements. No workgroup memory.
+// Host: na and nb divide n; buffers are padded to 16 bytes; the last vec4 may touch the padding. A broadcast side's g
+// is of full size and is summed afterwards.
+struct Params { n: u32, na: u32, nb: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> g: array<vec4f>;
+const OP: u32 = 0; // @tune
+
+fn load_a(i: u32) -> vec4f {
+  if (p.na == p.n) { return a[i]; }
+  if (p.na == 1u) { return vec4f(a[0].x); }
+  if (p.na % 4u == 0u) { return a[i % (p.na / 4u)]; }
+  let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.na;
+  return vec4f(a[e.x / 4u][e.x % 4u], a[e.y / 4u][e.y % 4u], a[e.z / 4u][e.z % 4u], a[e.w / 4u][e.w % 4u]);
+}
+
+fn load_b(i: u32) -> vec4f {
+  if (p.nb == p.n) { return b[i]; }
+  if (p.nb == 1u) { return vec4f(b[0].x); }
+  if (p.nb % 4u == 0u) { return b[i % (p.nb / 4u)]; }
+  let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.nb;
+  return vec4f(b[e.x / 4u][e.x % 4u], b[e.y / 4u][e.y % 4u], b[e.z / 4u][e.z % 4u], b[e.w / 4u][e.w % 4u]);
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u >= p.n) { return; }
+  let u = load_a(i);
+  let v = load_b(i);
+  var r = dy[i];
+  if (OP == 0u) { r *= v; }
+  if (OP == 1u) { r *= u; }
+  if (OP == 2u) { r /= v; }
+  if (OP == 3u) { r = -r * (u / v) / v; }
+  if (p.acc == 1u) { r += g[i]; }
+  g[i] = r;
+}
+// @use group_index
+`,
+  binary_fwd: `// binary_fwd: y[i] = a[i mod na] ∘ b[i mod nb]; OP is 0 a + b, 1 a − b, 2 a · b, 3 a / b.
+// Layout: a [na], b [nb], y [n], f32; na and nb are n, 1 or the size of a suffix of y's shape.
+// A thread owns one vec4 of y, a workgroup 1,024 elements. No workgroup memory.
+// Host: na and nb divide n; buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, na: u32, nb: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+const OP: u32 = 0; // @tune
+
+fn load_a(i: u32) -> vec4f {
+  if (p.na == p.n) { return a[i]; }
+  if (p.na == 1u) { return vec4f(a[0].x); }
+  if (p.na % 4u == 0u) { return a[i % (p.na / 4u)]; }
+  let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.na;
+  return vec4f(a[e.x / 4u][e.x % 4u], a[e.y / 4u][e.y % 4u], a[e.z / 4u][e.z % 4u], a[e.w / 4u][e.w % 4u]);
+}
+
+fn load_b(i: u32) -> vec4f {
+  if (p.nb == p.n) { return b[i]; }
+  if (p.nb == 1u) { return vec4f(b[0].x); }
+  if (p.nb % 4u == 0u) { return b[i % (p.nb / 4u)]; }
+  let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.nb;
+  return vec4f(b[e.x / 4u][e.x % 4u], b[e.y / 4u][e.y % 4u], b[e.z / 4u][e.z % 4u], b[e.w / 4u][e.w % 4u]);
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u >= p.n) { return; }
+  let u = load_a(i);
+  let v = load_b(i);
+  var r = u + v;
+  if (OP == 1u) { r = u - v; }
+  if (OP == 2u) { r = u * v; }
+  if (OP == 3u) { r = u / v; }
+  y[i] = r;
+}
+// @use group_index
+`,
+  ce_grad: `// ce_grad: logits ← weight · (softmax − one-hot of the target), in place; columns from cols to ld become 0.
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+// A workgroup of 64 threads owns a row; a thread owns every 64th vec4. No workgroup memory.
+// Rows of weight 0 become 0. Host: stats are complete.
+struct Params { r: u32, cols: u32, ld: u32, col0: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read> stats: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.r) { return; }
+  let base = row * p.ld / 4u;
+  let quads = p.ld / 4u;
+  let w = weights[row];
+  if (w == 0.0) {
+    for (var i = lane; i < quads; i += 64u) { logits[base + i] = vec4f(); }
+    return;
+  }
+  let st = stats[row];
+  let factor = w / st.y;
+  let t = targets[row] - p.col0;
+  let hit = select(0xffffffffu, t / 4u, t < p.cols);
+  let full = p.cols / 4u;
+  for (var i = lane; i < full; i += 64u) {
+    var g = exp(logits[base + i] - st.x) * factor;
+    if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
+    logits[base + i] = g;
+  }
+  // The last, partial vec4 and the padding.
+  for (var i = full + lane; i < quads; i += 64u) {
+    let at = vec4u(0u, 1u, 2u, 3u) + i * 4u;
+    var g = exp(min(logits[base + i] - st.x, vec4f())) * factor;
+    if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
+    logits[base + i] = select(vec4f(), g, at < vec4u(p.cols));
+  }
+}
+// @use group_index
+`,
+  ce_grad_sg8: `// ce_grad_sg8: logits ← weight · (softmax − one-hot of the target), in place; columns from cols to ld become 0.
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+// A workgroup of 8 threads owns a row; a thread owns every 8th vec4. No workgroup memory.
+// Rows of weight 0 become 0. Host: stats are complete.
+struct Params { r: u32, cols: u32, ld: u32, col0: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read> stats: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.r) { return; }
+  let base = row * p.ld / 4u;
+  let quads = p.ld / 4u;
+  let w = weights[row];
+  if (w == 0.0) {
+    for (var i = lane; i < quads; i += 8u) { logits[base + i] = vec4f(); }
+    return;
+  }
+  let st = stats[row];
+  let factor = w / st.y;
+  let t = targets[row] - p.col0;
+  let hit = select(0xffffffffu, t / 4u, t < p.cols);
+  let full = p.cols / 4u;
+  for (var i = lane; i < full; i += 8u) {
+    var g = exp(logits[base + i] - st.x) * factor;
+    if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
+    logits[base + i] = g;
+  }
+  // The last, partial vec4 and the padding.
+  for (var i = full + lane; i < quads; i += 8u) {
+    let at = vec4u(0u, 1u, 2u, 3u) + i * 4u;
+    var g = exp(min(logits[base + i] - st.x, vec4f())) * factor;
+    if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
+    logits[base + i] = select(vec4f(), g, at < vec4u(p.cols));
+  }
+}
+// @use group_index
+`,
+  ce_loss: `// ce_loss: loss = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ), in a fixed order.
+// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [1].
+// One workgroup of 256 threads; a thread owns every 256th row; 1,024 bytes of workgroup memory.
+struct Params { l: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> stats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+var<workgroup> parts: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) lid: u32) {
+  var sum = 0.0;
+  for (var i = lid; i < p.l; i += 256u) {
+    let w = weights[i];
+    if (w != 0.0) {
+      let s = stats[i];
+      sum += w * (s.x + log(s.y) - s.z);
+    }
+  }
+  parts[lid] = sum;
+  workgroupBarrier();
+  for (var half = 128u; half > 0u; half /= 2u) {
+    if (lid < half) { parts[lid] += parts[lid + half]; }
+    workgroupBarrier();
+  }
+  if (lid == 0u) { loss[0] = parts[0]; }
+}
+`,
+  ce_stats: `// ce_stats: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
+// Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+// A workgroup of 64 threads owns a row; a thread owns every 64th vec4. 512 bytes of workgroup memory.
+// Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
+struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read_write> stats: array<vec4f>;
+var<workgroup> maxima: array<f32, 64>;
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.r) { return; }
+  var m4 = vec4f(-3e38);
+  var s4 = vec4f();
+  let base = row * p.ld / 4u;
+  let quads = p.cols / 4u;
+  for (var i = lane; i < quads; i += 64u) {
+    let x = logits[base + i];
+    let next = max(m4, x);
+    s4 = s4 * exp(m4 - next) + exp(x - next);
+    m4 = next;
+  }
+  let rest = p.cols % 4u;
+  if (rest > 0u && lane == 0u) {
+    let inside = vec4u(0u, 1u, 2u, 3u) < vec4u(rest);
+    let x = select(vec4f(-3e38), logits[base + quads], inside);
+    let next = max(m4, x);
+    s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    m4 = next;
+  }
+  let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
+  let part = dot(s4, exp(m4 - mine));
+  maxima[lane] = mine;
+  sums[lane] = part;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lane < half) {
+      let a = maxima[lane];
+      let b = maxima[lane + half];
+      let top = max(a, b);
+      sums[lane] = sums[lane] * exp(a - top) + sums[lane + half] * exp(b - top);
+      maxima[lane] = top;
+    }
+    workgroupBarrier();
+  }
+  if (lane == 0u && weights[row] != 0.0) {
+    var m = maxima[0];
+    var s = sums[0];
+    var hit = 0.0;
+    if (p.first == 0u) {
+      let old = stats[row];
+      let top = max(m, old.x);
+      s = s * exp(m - top) + old.y * exp(old.x - top);
+      m = top;
+      hit = old.z;
+    }
+    let t = targets[row] - p.col0; // wraps around below col0
+    if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
+    stats[row] = vec4f(m, s, hit, 0.0);
+  }
+}
+// @use group_index
+`,
+  ce_stats_sg8: `enable subgroups;
+// ce_stats_sg8: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
+// Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+// A workgroup is one 8-lane subgroup and owns a row; a thread owns every 8th vec4. No workgroup memory.
+// Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
+struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read_write> stats: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.r || weights[row] == 0.0) { return; }
+  var m4 = vec4f(-3e38);
+  var s4 = vec4f();
+  let base = row * p.ld / 4u;
+  let quads = p.cols / 4u;
+  for (var i = lane; i < quads; i += 8u) {
+    let x = logits[base + i];
+    let next = max(m4, x);
+    s4 = s4 * exp(m4 - next) + exp(x - next);
+    m4 = next;
+  }
+  let rest = p.cols % 4u;
+  if (rest > 0u && lane == 0u) {
+    let inside = vec4u(0u, 1u, 2u, 3u) < vec4u(rest);
+    let x = select(vec4f(-3e38), logits[base + quads], inside);
+    let next = max(m4, x);
+    s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    m4 = next;
+  }
+  let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
+  let part = dot(s4, exp(m4 - mine));
+  var m = subgroupMax(mine);
+  var s = subgroupAdd(part * exp(mine - m));
+  if (lane == 0u) {
+    var hit = 0.0;
+    if (p.first == 0u) {
+      let old = stats[row];
+      let top = max(m, old.x);
+      s = s * exp(m - top) + old.y * exp(old.x - top);
+      m = top;
+      hit = old.z;
+    }
+    let t = targets[row] - p.col0; // wraps around below col0
+    if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
+    stats[row] = vec4f(m, s, hit, 0.0);
+  }
+}
+// @use group_index
+`,
   dropout: `// dropout: y = [y +] x · keep / (1 − rate), forward (x → y) and backward (dy → dx) alike; the mask is never stored.
 // Element e is kept if the word e & 1 of threefry2x32(key (seed, step), counter (op, e / 2)) is at least \`threshold\`
 // = ⌊rate · 2³²⌋. The identity where state[5] = 0.
@@ -107,7 +751,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, flags: u32 }
+const FLAGS: u32 = 0; // @tune
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -120,9 +765,9 @@ fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
   if (row >= p.m || col >= p.n) { return; }
   let at = (base + row * p.ldc + col) / 4u;
   var v = value + bias_value;
-  if ((p.flags & 4u) != 0u) { z[at] = v; }
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
   v = activate4(ACT, v);
-  if ((p.flags & 2u) != 0u) { v += c[at]; }
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
   c[at] = v;
 }
 
@@ -280,7 +925,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   }
   let base_c = wid.z * p.sc;
   var bias_value = vec4f();
-  if ((p.flags & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
+  if ((FLAGS & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
   finish(row0 + 0u, col, base_c, bias_value, c0);
   finish(row0 + 1u, col, base_c, bias_value, c1);
   finish(row0 + 2u, col, base_c, bias_value, c2);
@@ -297,7 +942,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   finish(row0 + 13u, col, base_c, bias_value, c13);
   finish(row0 + 14u, col, base_c, bias_value, c14);
   finish(row0 + 15u, col, base_c, bias_value, c15);
-  if ((p.flags & 8u) != 0u && wid.y == 0u) {
+  if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { db[col + i] += sum[i]; }
     }
@@ -315,8 +960,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, flags: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -373,15 +1019,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
       if (row < p.m && col < p.n) {
         let at = base_c + row * p.ldc + col;
         var v = acc[i][j];
-        if ((p.flags & 1u) != 0u) { v += bias[col]; }
-        if ((p.flags & 4u) != 0u) { z[at] = v; }
+        if ((FLAGS & 1u) != 0u) { v += bias[col]; }
+        if ((FLAGS & 4u) != 0u) { z[at] = v; }
         v = activate4(ACT, vec4f(v)).x;
-        if ((p.flags & 2u) != 0u) { v += c[at]; }
+        if ((FLAGS & 2u) != 0u) { v += c[at]; }
         c[at] = v;
       }
     }
   }
-  if ((p.flags & 8u) != 0u && wid.y == 0u && tid.y == 0u) {
+  if ((FLAGS & 8u) != 0u && wid.y == 0u && tid.y == 0u) {
     for (var j = 0u; j < 4u; j++) {
       let col = col0 + tid.x + 16u * j;
       if (col < p.n) { db[col] += sum[j]; }
@@ -389,6 +1035,156 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
   }
 }
 // @use activate
+`,
+  scale: `// scale: y = [y +] factor · x; adds to y where acc = 1.
+// Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u < p.n) {
+    var v = p.factor * x[i];
+    if (p.acc == 1u) { v += y[i]; }
+    y[i] = v;
+  }
+}
+// @use group_index
+`,
+  scale_by: `// scale_by: y = [y +] s · x, with s a tensor of one element; adds to y where acc = 1.
+// Layouts: x, y [n], s [1]. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> s: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u < p.n) {
+    var v = x[i] * s[0];
+    if (p.acc == 1u) { v += y[i]; }
+    y[i] = v;
+  }
+}
+// @use group_index
+`,
+  sum_last: `// sum_last: y[r, s] = [y +] factor · Σ x[r, c] over c in chunk s of row r; adds to y where acc = 1.
+// Layout: x [rows, cols], y [rows, chunks], f32. A workgroup owns one chunk of one row; thread t adds the columns
+// t, t + 64, …, and a tree adds the 64 sums: a fixed order. Workgroup memory: 256 bytes.
+// Host: chunks = ⌈cols / chunk⌉, or 1 where cols = 0.
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let g = group_index(wid, grid);
+  if (g >= p.rows * p.chunks) { return; }
+  let first = (g % p.chunks) * p.chunk;
+  let last = min(p.cols, first + p.chunk);
+  let base = (g / p.chunks) * p.cols;
+  var sum = 0.0;
+  for (var c = first + lid; c < last; c += 64u) { sum += x[base + c]; }
+  sums[lid] = sum;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) { sums[lid] += sums[lid + half]; }
+  }
+  if (lid == 0u) {
+    var v = p.factor * sums[0];
+    if (p.acc == 1u) { v += y[g]; }
+    y[g] = v;
+  }
+}
+// @use group_index
+`,
+  sum_last_sub8: `enable subgroups;
+// sum_last for adapters with subgroups of 8 (lavapipe): y[r, s] = [y +] factor · Σ x[r, c] over chunk s of row r.
+// Layout: x [rows, cols], y [rows, chunks], f32. A subgroup owns one chunk of one row, a workgroup 8 of them; a lane
+// adds every eighth vec4 of it. No workgroup memory.
+// Host: cols divisible by 4, or rows = 1; chunk divisible by 4 where chunks > 1; chunks as in sum_last.
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let g = group_index(wid, grid) * 8u + lid / 8u;
+  if (g >= p.rows * p.chunks) { return; }
+  let first = (g % p.chunks) * p.chunk;
+  let last = min(p.cols, first + p.chunk);
+  let base = (g / p.chunks) * (p.cols / 4u);
+  var sum = vec4f(0.0);
+  for (var c = first / 4u + lane; c < last / 4u; c += 8u) { sum += x[base + c]; }
+  if (last % 4u != 0u && lane == 0u) {
+    sum += select(vec4f(0.0), x[last / 4u], vec4u(0u, 1u, 2u, 3u) < vec4u(last % 4u));
+  }
+  let total = subgroupAdd(sum.x + sum.y + sum.z + sum.w);
+  if (lane == 0u) {
+    var v = p.factor * total;
+    if (p.acc == 1u) { v += y[g]; }
+    y[g] = v;
+  }
+}
+// @use group_index
+`,
+  sum_leading: `// sum_leading: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds to y where acc = 1.
+// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns one column of one chunk, a workgroup 64 columns; rows
+// are added from first to last. No workgroup memory. Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0.
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let across = (p.cols + 63u) / 64u;
+  let g = group_index(wid, grid);
+  let s = g / across;
+  let c = (g % across) * 64u + lid;
+  if (s >= p.chunks || c >= p.cols) { return; }
+  var sum = 0.0;
+  for (var r = s * p.chunk; r < min(p.rows, (s + 1u) * p.chunk); r++) { sum += x[r * p.cols + c]; }
+  sum *= p.factor;
+  if (p.acc == 1u) { sum += y[s * p.cols + c]; }
+  y[s * p.cols + c] = sum;
+}
+// @use group_index
+`,
+  sum_leading4: `// sum_leading for widths divisible by 4: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds to y where acc = 1.
+// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns a vec4 of columns of one chunk, a workgroup 256 columns; rows
+// are added from first to last. No workgroup memory. Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0; cols divisible by 4.
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let width = p.cols / 4u;
+  let across = (width + 63u) / 64u;
+  let g = group_index(wid, grid);
+  let s = g / across;
+  let c = (g % across) * 64u + lid;
+  if (s >= p.chunks || c >= width) { return; }
+  var sum = vec4f(0.0);
+  for (var r = s * p.chunk; r < min(p.rows, (s + 1u) * p.chunk); r++) { sum += x[r * width + c]; }
+  sum *= p.factor;
+  if (p.acc == 1u) { sum += y[s * width + c]; }
+  y[s * width + c] = sum;
+}
+// @use group_index
 `,
 };
 
@@ -411,6 +1207,14 @@ fn activate_slope4(kind: u32, x: vec4f) -> vec4f {
   }
   return vec4f(1.0);
 }
+`,
+  attention_keep: `// The factors 0 or keep_scale that dropout gives the attention weights (i, j) and (i, j + 1) of one head, j even;
+// c0 = stream + head. The counter's word 1 is i · 2^16 + j / 2, so that one call serves two keys.
+fn attention_keep2(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32, keep_scale: f32) -> vec2f {
+  let words = threefry2x32(key, vec2u(c0, (i << 16u) | (j >> 1u)));
+  return select(vec2f(0.0), vec2f(keep_scale), words >= vec2u(threshold));
+}
+// @use threefry
 `,
   gelu: `// GELU (tanh approximation) and its slope, four lanes at a time. tanh is clamped to ±15, where it is ±1 in f32.
 const GELU_C = 0.7978845608028654;

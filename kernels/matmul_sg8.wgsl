@@ -11,7 +11,8 @@ enable subgroups;
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, flags: u32 }
+const FLAGS: u32 = 0; // @tune
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -24,9 +25,9 @@ fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
   if (row >= p.m || col >= p.n) { return; }
   let at = (base + row * p.ldc + col) / 4u;
   var v = value + bias_value;
-  if ((p.flags & 4u) != 0u) { z[at] = v; }
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
   v = activate4(ACT, v);
-  if ((p.flags & 2u) != 0u) { v += c[at]; }
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
   c[at] = v;
 }
 
@@ -184,7 +185,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   }
   let base_c = wid.z * p.sc;
   var bias_value = vec4f();
-  if ((p.flags & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
+  if ((FLAGS & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
   finish(row0 + 0u, col, base_c, bias_value, c0);
   finish(row0 + 1u, col, base_c, bias_value, c1);
   finish(row0 + 2u, col, base_c, bias_value, c2);
@@ -201,7 +202,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   finish(row0 + 13u, col, base_c, bias_value, c13);
   finish(row0 + 14u, col, base_c, bias_value, c14);
   finish(row0 + 15u, col, base_c, bias_value, c15);
-  if ((p.flags & 8u) != 0u && wid.y == 0u) {
+  if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { db[col + i] += sum[i]; }
     }

@@ -8,8 +8,9 @@
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, flags: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -66,15 +67,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
       if (row < p.m && col < p.n) {
         let at = base_c + row * p.ldc + col;
         var v = acc[i][j];
-        if ((p.flags & 1u) != 0u) { v += bias[col]; }
-        if ((p.flags & 4u) != 0u) { z[at] = v; }
+        if ((FLAGS & 1u) != 0u) { v += bias[col]; }
+        if ((FLAGS & 4u) != 0u) { z[at] = v; }
         v = activate4(ACT, vec4f(v)).x;
-        if ((p.flags & 2u) != 0u) { v += c[at]; }
+        if ((FLAGS & 2u) != 0u) { v += c[at]; }
         c[at] = v;
       }
     }
   }
-  if ((p.flags & 8u) != 0u && wid.y == 0u && tid.y == 0u) {
+  if ((FLAGS & 8u) != 0u && wid.y == 0u && tid.y == 0u) {
     for (var j = 0u; j < 4u; j++) {
       let col = col0 + tid.x + 16u * j;
       if (col < p.n) { db[col] += sum[j]; }

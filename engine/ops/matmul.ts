@@ -5,7 +5,7 @@ import { type Capabilities, groups, type Kernel, kernel, type Params } from '../
 import { showShape, sizeOf, type Tensor } from '../tensor.ts';
 import { ACTIVATIONS, matmulActivationBackward, matmulForward } from './matmul.ref.ts';
 
-const constants = (p: Params) => ({ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act });
+const constants = (p: Params) => ({ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act, FLAGS: p.flags });
 const wide = (p: Params): boolean => [p.lda, p.ldb, p.ldc, p.sa, p.sb, p.sc].every((n) => n % 4 === 0);
 
 const MATMUL: Kernel = kernel('matmul', [

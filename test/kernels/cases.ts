@@ -1,7 +1,8 @@
 /** The case table. Each op has its rows in a file of its group; this list is what the suites run. */
 import { activationCases } from './cases-activations.ts';
 import { elementwiseCases } from './cases-elementwise.ts';
+import { crossEntropyCases } from './cases-cross-entropy.ts';
 import { matmulCases } from './cases-matmul.ts';
 import type { Case } from './harness.ts';
 
-export const cases: Case[] = [...activationCases, ...matmulCases, ...elementwiseCases];
+export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases];

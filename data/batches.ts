@@ -1,0 +1,144 @@
+import { InputError } from './errors.ts';
+import { seeded } from './shop-random.ts';
+import type { Split } from './split.ts';
+
+/**
+ * Training windows laid end to end in a token budget. Every array has the budget's length; what the last window leaves
+ * free is zero: no target, no weight, and start = end = 0, so that it attends to nothing.
+ */
+export interface Batch {
+  /** tokens in use, ≤ budget */
+  tokens: number;
+  /** [budget] input item row */
+  items: Uint32Array;
+  /** [budget] place in the window, from 0 */
+  positions: Uint32Array;
+  /** [budget] item row that follows */
+  targets: Uint32Array;
+  /** [budget] 1 / tokens for tokens in use: the loss is their mean */
+  weights: Float32Array;
+  /** [budget] token i belongs to the window [start[i], end[i]) */
+  start: Uint32Array;
+  end: Uint32Array;
+}
+
+export interface BatchOptions {
+  /** tokens a batch holds */
+  budget: number;
+  /** longest window T, ≤ budget */
+  window: number;
+  seed: number;
+  /** counts from 0; each has its own windows and order */
+  epoch: number;
+}
+
+/** Which windows an epoch has and which batch each is in. */
+interface Plan {
+  /** [windows] where the window's first input stands in `dataset.items` */
+  first: Uint32Array;
+  /** [windows] tokens */
+  length: Uint32Array;
+  /** windows in the order they are packed; batch b holds order[bounds[b] … bounds[b + 1]) */
+  order: Uint32Array;
+  bounds: number[];
+}
+
+/** How many windows ahead the packer looks for one that fits what is still free. */
+const LOOK_AHEAD = 128;
+
+/**
+ * The batches of one epoch. A training history of m events has n = m − 1 positions (input x_i, target x_{i+1}); it is
+ * cut at a random shift into ⌈n/T⌉ windows that cover each position exactly once, and all windows are shuffled.
+ *
+ * Everything follows from (seed, epoch): `skip` leaves out the first batches and yields the others as if it had not,
+ * which is how a run resumes in mid-epoch.
+ *
+ * @throws InputError when a window does not fit the budget
+ */
+export function* batches(parts: Split, options: BatchOptions & { skip?: number }): Generator<Batch, void, undefined> {
+  const plan = planEpoch(parts, options);
+  for (let b = options.skip ?? 0; b + 1 < plan.bounds.length; b++) {
+    yield fillBatch(parts.dataset.items, plan, b, options.budget);
+  }
+}
+
+/** Batches in the given epoch, exactly; it differs by little between epochs. */
+export function batchesPerEpoch(parts: Split, options: BatchOptions): number {
+  return planEpoch(parts, options).bounds.length - 1;
+}
+
+function planEpoch(parts: Split, { budget, window, seed, epoch }: BatchOptions): Plan {
+  if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
+    throw new InputError(`a window of ${window} tokens does not fit a budget of ${budget}; make the budget larger`);
+  }
+  const random = seeded(seed, epoch);
+  const first: number[] = [];
+  const length: number[] = [];
+  for (let u = 0; u < parts.users; u++) {
+    const n = parts.trainLength(u) - 1;
+    if (n < 1) continue;
+    const windows = Math.ceil(n / window);
+    // The slack windows·T − n is what the first window gives up; all others but the last are full.
+    const shift = random.below(windows * window - n + 1);
+    const base = parts.dataset.offsets[u];
+    for (let at = 0, end = windows === 1 ? n : window - shift; at < n; at = end, end = Math.min(n, end + window)) {
+      first.push(base + at);
+      length.push(end - at);
+    }
+  }
+  const order = Uint32Array.from(first, (_, i) => i);
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  const lengths = Uint32Array.from(length);
+  return { first: Uint32Array.from(first), length: lengths, order, bounds: pack(order, lengths, budget) };
+}
+
+/**
+ * Reorders `order` in place so that each run order[bounds[b] … bounds[b + 1]) fits the budget: windows in turn, and
+ * once the next does not fit, the largest that does among the LOOK_AHEAD that follow, until none does.
+ */
+function pack(order: Uint32Array, length: Uint32Array, budget: number): number[] {
+  const bounds = [0];
+  let free = budget;
+  for (let at = 0; at < order.length; ) {
+    let pick = -1;
+    if (length[order[at]] <= free) pick = at;
+    else if (free > 0) {
+      for (let i = at + 1; i < Math.min(order.length, at + LOOK_AHEAD); i++) {
+        const size = length[order[i]];
+        if (size <= free && (pick < 0 || size > length[order[pick]])) pick = i;
+      }
+    }
+    if (pick < 0) {
+      bounds.push(at);
+      free = budget;
+      continue;
+    }
+    const chosen = order[pick];
+    order.copyWithin(at + 1, at, pick);
+    order[at++] = chosen;
+    free -= length[chosen];
+  }
+  if (order.length > 0) bounds.push(order.length);
+  return bounds;
+}
+
+function fillBatch(events: Uint32Array, plan: Plan, b: number, budget: number): Batch {
+  const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => new Uint32Array(budget));
+  const weights = new Float32Array(budget);
+  let tokens = 0;
+  for (let w = plan.bounds[b]; w < plan.bounds[b + 1]; w++) {
+    const first = plan.first[plan.order[w]];
+    const length = plan.length[plan.order[w]];
+    items.set(events.subarray(first, first + length), tokens);
+    targets.set(events.subarray(first + 1, first + 1 + length), tokens);
+    start.fill(tokens, tokens, tokens + length);
+    end.fill(tokens + length, tokens, tokens + length);
+    for (let i = 0; i < length; i++) positions[tokens + i] = i;
+    tokens += length;
+  }
+  weights.fill(1 / tokens, 0, tokens);
+  return { tokens, items, positions, targets, weights, start, end };
+}

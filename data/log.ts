@@ -1,0 +1,74 @@
+/**
+ * An interaction log in memory, rows in file order. IDs are the file's own strings, numbered by first appearance:
+ * `userIds[user[i]]` acted on `itemIds[item[i]]` in row i.
+ */
+export interface Log {
+  userIds: string[];
+  itemIds: string[];
+  /** [size] index into userIds */
+  user: Uint32Array;
+  /** [size] index into itemIds */
+  item: Uint32Array;
+  /** [size], NaN where the field was empty; null when the log has no rating column */
+  rating: Float32Array | null;
+  /** [size] any increasing unit, NaN where unknown (empty or −1); null when file order is the time order */
+  time: Float64Array | null;
+  size: number;
+  /** name of the file, for messages */
+  source: string;
+  /** lines worth telling the user about what was read */
+  notes: string[];
+}
+
+/** Numbers string IDs by first appearance. A Map, so that `__proto__` is an ID like any other. */
+export class Vocabulary {
+  readonly ids: string[] = [];
+  readonly #rows = new Map<string, number>();
+
+  /** Row of `id`, giving it the next number when it is new. */
+  add(id: string): number {
+    const known = this.#rows.get(id);
+    if (known !== undefined) return known;
+    const row = this.ids.length;
+    const own = ownCopy(id);
+    this.ids.push(own);
+    this.#rows.set(own, row);
+    return row;
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** A slice of a long string keeps the whole string alive (V8, from 13 characters on): a round trip frees it. */
+function ownCopy(text: string): string {
+  return text.length < 13 ? text : decoder.decode(encoder.encode(text));
+}
+
+type Typed = Uint32Array | Float32Array | Float64Array;
+
+/** A typed array that grows by half when full. */
+export class Growing<A extends Typed> {
+  #data: A;
+  #length = 0;
+  readonly #make: (length: number) => A;
+
+  constructor(make: (length: number) => A, capacity = 1024) {
+    this.#make = make;
+    this.#data = make(capacity);
+  }
+
+  push(value: number): void {
+    if (this.#length === this.#data.length) {
+      const larger = this.#make(Math.ceil(this.#length * 1.5));
+      larger.set(this.#data as never);
+      this.#data = larger;
+    }
+    this.#data[this.#length++] = value;
+  }
+
+  /** A copy of exactly what was pushed; the spare room is freed with this object. */
+  finish(): A {
+    return this.#data.slice(0, this.#length) as A;
+  }
+}

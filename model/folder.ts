@@ -1,0 +1,342 @@
+/**
+ * A model is a folder. No two of its files must match, so that a kill at any moment leaves a folder that loads:
+ *
+ *   items.json              fixed, written first    row → ID, title, attributes
+ *   config.json             fixed, written second   everything needed to rebuild the model, but no weights
+ *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters
+ *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
+ *   metrics.jsonl           appended                a line an evaluation
+ *   README.md               replaced as a whole     the model card (card.ts)
+ *
+ * Until the first validation there is no model.safetensors; loading then takes the weights of the last checkpoint and
+ * says so in `weights.note`.
+ */
+import { InputError } from '../data/errors.ts';
+import type { Files } from './files.ts';
+import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
+
+export const FORMAT_VERSION = 1;
+const CONFIG = 'config.json';
+const ITEMS = 'items.json';
+const MODEL = 'model.safetensors';
+const CHECKPOINT = 'checkpoint.safetensors';
+const METRICS = 'metrics.jsonl';
+const CARD = 'README.md';
+
+export type Tensors = ReadonlyMap<string, StoredTensor>;
+
+/** What config.json holds. It never changes during a training; figures stand beside the weights they belong to. */
+export interface ModelConfig {
+  formatVersion: number;
+  /** Version of Attune that made the folder. */
+  attune: string;
+  /** ISO date. */
+  created: string;
+  recipe: string;
+  hyperparameters: Record<string, number | string | boolean>;
+  /** What the log's columns were called, and which kinds of columns there were. */
+  schema: { columns: Record<string, string>; attributes: string[] };
+  /** Counts are after filtering. */
+  data: {
+    source: string;
+    users: number;
+    items: number;
+    interactions: number;
+    minInteractions: number;
+    minRating: number | null;
+  };
+  protocol: string;
+  /** Tokens of a training batch. */
+  tokenBudget: number;
+  seed: number;
+  /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that `--resume` keeps. */
+  device: string;
+  variants: Record<string, string>;
+}
+
+/** A row of items.json. */
+export interface Item {
+  id: string;
+  title: string;
+  attributes: Record<string, string>;
+}
+
+/** Everything that changes during training besides weights and moments. */
+export interface Counters {
+  step: number;
+  epoch: number;
+  /** Batches of this epoch already done. */
+  batch: number;
+  seed: number;
+  /** Best validation NDCG@10 so far and the step it was reached at; null before the first validation. */
+  bestNdcg: number | null;
+  bestStep: number | null;
+  /** Validations since the best one. */
+  patience: number;
+  /** Training time so far, over all resumptions. */
+  elapsedSeconds: number;
+  finished: boolean;
+  /** Kernel → variant in use. */
+  variants: Record<string, string>;
+  /** Anything else the trainer must find again; JSON. */
+  extra?: Record<string, unknown>;
+}
+
+/** Weights, both moments of the optimizer (the same names and shapes), counters. */
+export interface Checkpoint {
+  params: Tensors;
+  m: Tensors;
+  v: Tensors;
+  counters: Counters;
+}
+
+/** Where weights stand in the training, and their validation figures (`NDCG@10` …). */
+export interface Standing {
+  step: number;
+  epoch: number;
+  metrics: Record<string, number>;
+}
+
+export interface LoadedModel {
+  config: ModelConfig;
+  items: Item[];
+  tensors: Map<string, StoredTensor>;
+  weights: {
+    from: 'model' | 'checkpoint';
+    step: number;
+    epoch: number;
+    metrics: Record<string, number> | null;
+    /** One line to show to the user when the weights are not validated ones; null otherwise. */
+    note: string | null;
+  };
+}
+
+/** Whether the folder holds a model made by Attune. */
+export async function holdsModel(files: Files): Promise<boolean> {
+  return (await madeHere(files, CONFIG)) || (await madeHere(files, ITEMS));
+}
+
+/**
+ * Writes what is fixed, before the first step.
+ * @throws InputError when a model stands there and `overwrite` is not set, or files that Attune did not write
+ */
+export async function createFolder(
+  files: Files,
+  config: ModelConfig,
+  items: readonly Item[],
+  options: { overwrite?: boolean } = {},
+): Promise<void> {
+  const owned = [CHECKPOINT, MODEL, METRICS, CARD, ITEMS, CONFIG];
+  const names = await files.list();
+  if (await holdsModel(files)) {
+    const begun = names.includes(CONFIG) && (names.includes(CHECKPOINT) || names.includes(MODEL));
+    if (begun && !options.overwrite) {
+      throw new InputError(
+        `${files.where}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
+      );
+    }
+    // config.json goes last: until then a kill leaves a folder that is known to be ours.
+    for (const name of owned) if (names.includes(name)) await files.remove(name);
+  } else {
+    const foreign = owned.filter((name) => names.includes(name));
+    if (foreign.length > 0) {
+      throw new InputError(
+        `${files.where}: holds ${foreign.join(', ')} that Attune did not write; choose an empty or new folder`,
+      );
+    }
+  }
+  if (config.data.items !== items.length) {
+    throw new Error(`folder: the config counts ${config.data.items} items, ${items.length} were given`);
+  }
+  const rows = items.map((item) => JSON.stringify(item));
+  await files.write(ITEMS, `{"formatVersion":${FORMAT_VERSION},"items":[\n${rows.join(',\n')}\n]}\n`);
+  await files.write(CONFIG, `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** Replaces the checkpoint. The tensors are not copied: leave them alone until it is written. */
+export async function saveCheckpoint(files: Files, { params, m, v, counters }: Checkpoint): Promise<void> {
+  const tensors = new Map<string, StoredTensor>();
+  for (const [prefix, group] of [
+    ['p', params],
+    ['m', m],
+    ['v', v],
+  ] as const) {
+    for (const [name, tensor] of group) tensors.set(`${prefix}/${name}`, tensor);
+  }
+  await files.write(CHECKPOINT, encodePieces(tensors, stamp('counters', counters)));
+}
+
+/**
+ * @returns null when there is no checkpoint
+ * @throws InputError, one line, when the file is cut short or damaged
+ */
+export async function loadCheckpoint(files: Files): Promise<Checkpoint | null> {
+  const bytes = await files.read(CHECKPOINT);
+  if (!bytes) return null;
+  const file = `${files.where}/${CHECKPOINT}`;
+  const { tensors, metadata } = decode(bytes, file);
+  const groups = { p: new Map(), m: new Map(), v: new Map() } as Record<string, Map<string, StoredTensor>>;
+  for (const [name, tensor] of tensors) {
+    const group = name[1] === '/' && 'pmv'.includes(name[0]) ? groups[name[0]] : null;
+    if (!group) throw new InputError(`${file}: not a checkpoint of Attune (tensor ${name})`);
+    group.set(name.slice(2), tensor);
+  }
+  for (const [name, { data }] of groups.p) {
+    for (const moment of [groups.m, groups.v]) {
+      if (moment.get(name)?.data.length !== data.length) {
+        throw new InputError(`${file}: damaged: the optimizer's moments of ${name} are missing or of another size`);
+      }
+    }
+  }
+  const counters = readStamp<Counters>(metadata, 'counters', file);
+  return { params: groups.p, m: groups.m, v: groups.v, counters };
+}
+
+/** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */
+export async function saveModel(files: Files, tensors: Tensors, standing: Standing): Promise<void> {
+  await files.write(MODEL, encodePieces(tensors, stamp('standing', standing)));
+}
+
+/**
+ * Loads the best weights, or before the first validation those of the last checkpoint (see `weights.note`).
+ * @throws InputError, one line, when the folder is no model, has no weights yet, or a file is cut short or damaged
+ */
+export async function loadModel(files: Files): Promise<LoadedModel> {
+  const config = await loadConfig(files);
+  const items = await loadItems(files);
+  if (items.length !== config.data.items) {
+    throw new InputError(
+      `${files.where}: ${ITEMS} has ${items.length} items, ${CONFIG} counts ${config.data.items}; one of them comes from another model`,
+    );
+  }
+  const { tensors, weights } = (await loadBest(files)) ?? (await loadLast(files));
+  const rows = tensors.get('items.weight')?.shape[0];
+  if (rows !== undefined && rows !== items.length) {
+    throw new InputError(
+      `${files.where}: the weights have ${rows} items, ${ITEMS} has ${items.length}; one of them comes from another model`,
+    );
+  }
+  return { config, items, tensors, weights };
+}
+
+async function loadBest(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'weights'> | null> {
+  const bytes = await files.read(MODEL);
+  if (!bytes) return null;
+  const file = `${files.where}/${MODEL}`;
+  const { tensors, metadata } = decode(bytes, file);
+  const standing = readStamp<Standing>(metadata, 'standing', file);
+  return { tensors, weights: { from: 'model', ...standing, note: null } };
+}
+
+async function loadLast(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'weights'>> {
+  const checkpoint = await loadCheckpoint(files);
+  if (!checkpoint) {
+    throw new InputError(
+      `${files.where}: holds no weights yet (training stopped before its first step); train it again`,
+    );
+  }
+  const { step, epoch } = checkpoint.counters;
+  const note = `${files.where}: not validated yet, these are the weights of its last checkpoint (step ${step})`;
+  return { tensors: new Map(checkpoint.params), weights: { from: 'checkpoint', step, epoch, metrics: null, note } };
+}
+
+/** @throws InputError when the folder is no model or comes from a newer Attune */
+export async function loadConfig(files: Files): Promise<ModelConfig> {
+  const config = (await readJson(files, CONFIG)) as ModelConfig | null;
+  if (typeof config?.formatVersion !== 'number' || typeof config.attune !== 'string') {
+    throw new InputError(`${files.where}/${CONFIG}: not the config of an Attune model`);
+  }
+  if (config.formatVersion !== FORMAT_VERSION) {
+    throw new InputError(
+      `${files.where}: made by Attune ${config.attune} in format ${config.formatVersion}, this version reads ${FORMAT_VERSION}; update Attune`,
+    );
+  }
+  if (typeof config.data?.items !== 'number' || typeof config.hyperparameters !== 'object') {
+    throw new InputError(`${files.where}/${CONFIG}: damaged (data or hyperparameters are missing)`);
+  }
+  return config;
+}
+
+async function loadItems(files: Files): Promise<Item[]> {
+  const items = ((await readJson(files, ITEMS)) as { items?: unknown } | null)?.items;
+  const fail = (what: string) => new InputError(`${files.where}/${ITEMS}: ${what}`);
+  if (!Array.isArray(items)) throw fail('not the items of an Attune model');
+  const ids = new Set<string>();
+  items.forEach((item: Partial<Item> | null, row) => {
+    if (typeof item?.id !== 'string' || typeof item.title !== 'string' || typeof item.attributes !== 'object') {
+      throw fail(`row ${row}: expected {id, title, attributes}`);
+    }
+    if (ids.has(item.id)) throw fail(`row ${row}: the ID ${JSON.stringify(item.id)} stands there twice`);
+    ids.add(item.id);
+  });
+  return items as Item[];
+}
+
+/** Adds a line to metrics.jsonl; `record` should name its `step`. */
+export async function appendMetrics(files: Files, record: Record<string, unknown>): Promise<void> {
+  await files.append(METRICS, `${JSON.stringify(record)}\n`);
+}
+
+/** The lines of metrics.jsonl; a torn last line is left out. */
+export async function readMetrics(files: Files): Promise<Record<string, unknown>[]> {
+  const bytes = await files.read(METRICS);
+  const lines = new TextDecoder().decode(bytes?.subarray(0, bytes.lastIndexOf(0x0a) + 1)).split('\n');
+  return lines.flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    try {
+      return [JSON.parse(line) as Record<string, unknown>];
+    } catch {
+      throw new InputError(`${files.where}/${METRICS}:${index + 1}: not a line of JSON`);
+    }
+  });
+}
+
+/** Drops the lines after `step`: a training that goes on from a checkpoint writes them again. */
+export async function trimMetrics(files: Files, step: number): Promise<void> {
+  const records = await readMetrics(files);
+  const kept = records.filter((record) => !(typeof record.step === 'number' && record.step > step));
+  if (kept.length === records.length) return;
+  await files.write(METRICS, kept.map((record) => `${JSON.stringify(record)}\n`).join(''));
+}
+
+function stamp(key: string, value: object): Map<string, string> {
+  const json = JSON.stringify(value, (name, inner) => {
+    if (typeof inner === 'number' && !Number.isFinite(inner)) throw new Error(`folder: ${key}.${name} is ${inner}`);
+    return inner;
+  });
+  return new Map([
+    ['format', 'attune'],
+    [key, json],
+  ]);
+}
+
+function readStamp<T extends { step: number }>(metadata: Map<string, string>, key: string, file: string): T {
+  try {
+    const value = JSON.parse(metadata.get(key) ?? '') as T;
+    if (Number.isInteger(value.step)) return value;
+  } catch {
+    // told below
+  }
+  throw new InputError(`${file}: not written by Attune (its header lacks "${key}")`);
+}
+
+async function readJson(files: Files, name: string): Promise<unknown> {
+  const bytes = await files.read(name);
+  if (!bytes) throw new InputError(`${files.where}: not a model folder (there is no ${name} in it)`);
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new InputError(`${files.where}/${name}: cut short or damaged (${(error as Error).message})`);
+  }
+}
+
+async function madeHere(files: Files, name: string): Promise<boolean> {
+  const bytes = await files.read(name);
+  if (!bytes) return false;
+  try {
+    const value = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown> | null;
+    return typeof value?.formatVersion === 'number' && (name === ITEMS || typeof value.attune === 'string');
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,29 @@
+import { crossEntropy } from '../../engine/index.ts';
+import type { CrossEntropyOptions } from '../../engine/ops/cross-entropy.ts';
+import type { Case } from './harness.ts';
+
+const variants = { ce_stats: ['ce_stats_sg8', 'ce_stats'], ce_grad: ['ce_grad_sg8', 'ce_grad'], matmul: ['matmul_tile'] };
+
+const row = (name: string, [l, d, v]: number[], options: CrossEntropyOptions = {}, scale = 1, skip = 3): Case => ({
+  op: 'cross-entropy',
+  name: `${name}: L ${l}, D ${d}, V ${v}`,
+  inputs: {
+    x: { shape: [l, d], value: (_, normal) => normal() * scale },
+    table: { shape: [v, d] },
+    targets: { shape: [l], dtype: 'u32', value: (i) => (i * 7919) % v },
+    weights: { shape: [l], grad: false, value: (i) => (i % skip === skip - 1 ? 0 : 1 / l) },
+  },
+  run: ({ x, table, targets, weights }) => crossEntropy(x, table, targets, weights, options),
+  tolerance: { abs: 2e-5 * scale, rel: 1e-4 },
+  variants,
+});
+
+export const crossEntropyCases: Case[] = [
+  row('one token', [1, 8, 5], {}, 1, 9),
+  row('one block', [33, 8, 37]),
+  row('aligned', [64, 16, 64]),
+  row('blocks of rows', [130, 8, 33], { blockElements: 64 * 36 }),
+  row('blocks of rows and columns', [130, 8, 150], { blockElements: 64 * 1024, oneBlockWidth: 64 }),
+  row('large logits', [33, 8, 37], {}, 100),
+  row('no token counts', [5, 8, 7], {}, 1, 1),
+];

@@ -1,0 +1,51 @@
+import type { Checkpoint, Item, ModelConfig } from '../../model/folder.ts';
+
+export function configOf(items: number): ModelConfig {
+  return {
+    formatVersion: 1,
+    attune: '0.1.0',
+    created: '2025-01-02T03:04:05.000Z',
+    recipe: 'sasrec',
+    hyperparameters: { d: 4, blocks: 2, dropout: 0.2, activation: 'gelu' },
+    schema: { columns: { user: 'userId', item: 'movieId' }, attributes: ['genre'] },
+    data: { source: 'ratings | "x".csv', users: 3, items, interactions: 20, minInteractions: 5, minRating: null },
+    protocol: 'leave-one-out',
+    tokenBudget: 3200,
+    seed: 1,
+    device: 'cpu',
+    variants: { matmul: 'plain' },
+  };
+}
+
+export function itemsOf(count: number): Item[] {
+  const odd = ['__proto__', 'a b', '"quoted"', 'naïve,comma'];
+  return Array.from({ length: count }, (_, row) => ({
+    id: odd[row] ?? `item ${row}`,
+    title: `Title ${row}`,
+    attributes: JSON.parse('{"__proto__":"x","genre":"Drama"}') as Record<string, string>,
+  }));
+}
+
+/** A checkpoint in which every number is the step, so that a mixture of two would show. */
+export function checkpointOf(step: number, items = 4, width = 8): Checkpoint {
+  const table = () =>
+    new Map([['items.weight', { shape: [items, width], data: new Float32Array(items * width).fill(step) }]]);
+  return {
+    params: table(),
+    m: table(),
+    v: table(),
+    counters: {
+      step,
+      epoch: 0,
+      batch: step,
+      seed: 7,
+      bestNdcg: null,
+      bestStep: null,
+      patience: 0,
+      elapsedSeconds: 1.5,
+      finished: false,
+      variants: { matmul: 'plain' },
+      extra: { order: [1, 2] },
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { decode, encode, encodePieces, type StoredTensor } from '../../model/safetensors.ts';
+
+const f32 = (shape: number[], ...values: number[]): StoredTensor => ({ shape, data: new Float32Array(values) });
+
+/** A file put together by hand, as the format's page describes it. */
+function file(header: string, data: number[] | Uint8Array): Uint8Array {
+  const json = new TextEncoder().encode(header);
+  const bytes = new Uint8Array(8 + json.length + data.length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+  bytes.set(json, 8);
+  bytes.set(data, 8 + json.length);
+  return bytes;
+}
+
+describe('encode', () => {
+  test('lays out length, header, data as the format says', () => {
+    const bytes = encode(new Map([['a', f32([2, 1], 1, -2)]]), new Map([['k', 'v']]));
+    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    expect((8 + length) % 8).toBe(0);
+    const text = new TextDecoder().decode(bytes.subarray(8, 8 + length));
+    expect(text.trimEnd()).toBe('{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}}');
+    expect([...bytes.subarray(8 + length)]).toEqual([0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0]);
+  });
+
+  test('pieces are views, not copies', () => {
+    const tensor = f32([2], 1, 2);
+    expect(encodePieces(new Map([['a', tensor]]))[1].buffer).toBe(tensor.data.buffer);
+  });
+
+  test('refuses a shape that does not fit and a reserved name', () => {
+    expect(() => encode(new Map([['a', f32([3], 1, 2)]]))).toThrow('safetensors: a: shape [3] does not hold the 2');
+    expect(() => encode(new Map([['__metadata__', f32([0])]]))).toThrow('__metadata__');
+  });
+});
+
+describe('decode', () => {
+  test('returns what was encoded, bit for bit, odd names included', () => {
+    const name = fc.oneof(fc.constantFrom('__proto__', 'constructor', 'toString', '', 'a"b\\c\n', '键'), fc.string());
+    const tensor = fc.tuple(fc.boolean(), fc.uint32Array({ maxLength: 12 }), fc.boolean()).map(
+      ([float, bits, column]): StoredTensor => ({
+        shape: column ? [bits.length, 1] : [bits.length],
+        data: float ? new Float32Array(bits.buffer.slice(0)) : bits,
+      }),
+    );
+    const distinct = { selector: ([key]: [string, unknown]) => key };
+    const tensors = fc.uniqueArray(fc.tuple(name, tensor), distinct).map((rows) => new Map(rows));
+    const metadata = fc.uniqueArray(fc.tuple(name, fc.string()), distinct).map((rows) => new Map(rows));
+    fc.assert(
+      fc.property(tensors, metadata, fc.nat({ max: 7 }), (tensors, metadata, shift) => {
+        tensors.delete('__metadata__');
+        const bytes = encode(tensors, metadata);
+        const moved = new Uint8Array(bytes.length + shift).subarray(shift);
+        moved.set(bytes);
+        const back = decode(moved);
+        expect(back.metadata).toEqual(metadata);
+        expect([...back.tensors.keys()].sort()).toEqual([...tensors.keys()].sort());
+        for (const [key, { shape, data }] of tensors) {
+          const other = back.tensors.get(key) as StoredTensor;
+          expect(other.shape).toEqual(shape);
+          expect(other.data.constructor).toBe(data.constructor);
+          const bits = (array: Float32Array | Uint32Array) => [
+            ...new Uint32Array(array.buffer.slice(array.byteOffset, array.byteOffset + array.byteLength)),
+          ];
+          expect(bits(other.data)).toEqual(bits(data));
+        }
+      }),
+    );
+  });
+
+  test('views the bytes where they are aligned', () => {
+    const bytes = encode(new Map([['a', f32([2], 1, 2)]]));
+    expect(decode(bytes).tensors.get('a')?.data.buffer).toBe(bytes.buffer);
+  });
+
+  test('reads files of other writers: unaligned header, any order, a scalar', () => {
+    const header =
+      '{"b":{"dtype":"U32","shape":[],"data_offsets":[4,8]}, "a":{"data_offsets":[0,4],"shape":[1],"dtype":"F32"}}';
+    const { tensors } = decode(file(header, [0, 0, 0x80, 0x3f, 7, 0, 0, 0]));
+    expect(tensors.get('a')).toEqual({ shape: [1], data: new Float32Array([1]) });
+    expect(tensors.get('b')).toEqual({ shape: [], data: new Uint32Array([7]) });
+  });
+
+  test('every way of cutting a file short is one clear line', () => {
+    const whole = encode(
+      new Map([
+        ['a', f32([3], 1, 2, 3)],
+        ['b', f32([2], 4, 5)],
+      ]),
+      new Map([['k', 'v']]),
+    );
+    for (let length = 0; length < whole.length; length++) {
+      let message = '';
+      try {
+        decode(whole.slice(0, length), 'm/x.safetensors');
+      } catch (error) {
+        expect(error).toBeInstanceOf(InputError);
+        message = (error as Error).message;
+      }
+      expect(message).toMatch(/^m\/x\.safetensors: cut short[^\n]*$/);
+    }
+  });
+
+  test.each([
+    ['garbage', new TextEncoder().encode('userId,movieId,rating'), 'not a safetensors file'],
+    ['no JSON', file('{"a":', []), 'header is not JSON'],
+    ['a list', file('[]', []), 'not a JSON object'],
+    ['another dtype', file('{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}', [0, 0]), 'dtype BF16'],
+    ['a bad shape', file('{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}', [0, 0, 0, 0]), 'shape'],
+    ['bad offsets', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}', [0, 0, 0, 0]), 'data_offsets'],
+    ['a wrong span', file('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}', [0, 0, 0, 0]), 'needs 8 bytes'],
+    ['a gap', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', new Uint8Array(8)), 'expected 0'],
+    ['a tail', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', new Uint8Array(8)), '4 bytes follow'],
+    ['metadata not text', file('{"__metadata__":{"k":1}}', []), 'is not text'],
+  ])('refuses %s', (_, bytes, message) => {
+    expect(() => decode(bytes)).toThrow(InputError);
+    expect(() => decode(bytes)).toThrow(message);
+  });
+
+  test('no damaged byte of the header gets past unnoticed as anything but an InputError', () => {
+    const whole = encode(new Map([['a', f32([2], 1, 2)]]), new Map([['k', 'v']]));
+    fc.assert(
+      fc.property(fc.nat({ max: whole.length - 9 }), fc.nat({ max: 255 }), (at, value) => {
+        const bytes = whole.slice();
+        bytes[at] = value;
+        try {
+          decode(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(InputError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
