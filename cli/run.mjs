@@ -30,7 +30,7 @@ process.on('SIGINT', () => {
 });
 
 const says = (...names) => names.some((name) => args.includes(name));
-const onCpu = says('--device=cpu') || args[args.indexOf('--device') + 1] === 'cpu';
+const onCpu = says('--device=cpu') || args.some((arg, i) => arg === '--device' && args[i + 1] === 'cpu');
 const asks = says('--help', '-h', '--version', 'help', 'doctor') || args.length === 0;
 
 let ready;
@@ -48,7 +48,7 @@ if (script === 'test') {
 } else {
   if (script === 'demo') {
     args.unshift('demo');
-    if (!ready.adapter && !says('--device') && !onCpu) {
+    if (!ready.adapter && !args.some((arg) => arg.startsWith('--device'))) {
       process.stderr.write('attune: going on with --device cpu: a smaller shop, and it takes longer\n');
       args.push('--device', 'cpu');
     }

@@ -87,7 +87,7 @@ async function locked(work) {
     if (waited === 0) say('waiting for another set-up of this checkout');
     await sleep(200);
     try {
-      process.kill(Number(readFileSync(path, 'utf8')) || -1, 0);
+      process.kill(Number(readFileSync(path, 'utf8')) || process.pid, 0);
     } catch (error) {
       if (error.code === 'ESRCH') release();
     }

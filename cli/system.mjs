@@ -100,7 +100,7 @@ export function deriveBackports(sources, codename) {
       stanza.get('types').value = 'deb';
       stanza.get('suites').value = `${codename}-backports`;
       stanza.set('components', { name: 'Components', value: 'main' });
-      return `${[...stanza.values()].map(({ name, value }) => `${name}: ${value}`).join('\n')}\n`;
+      return [...stanza.values()].map(({ name, value }) => `${name}: ${value}\n`.replace(': \n', ':\n')).join('');
     }
   }
   return null;

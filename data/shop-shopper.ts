@@ -20,7 +20,7 @@ const ROUTINE = 0.9;
 const SEQUEL = 1;
 /** An accessory's weight by the number of purchases since the main thing; then the wish is gone. */
 const ACCESSORY = [1.3, 1.2, 0.9, 0.6, 0.4];
-const INTERESTS = [0.6, 0.27, 0.13];
+const INTERESTS = [0.65, 0.25, 0.1];
 
 /** Tables that all shoppers share, each [items] and summing to 1. */
 export interface Fashion {
@@ -37,11 +37,13 @@ export interface Fashion {
 }
 
 const ROLE_SHARE = { main: 1, other: 0.7, extra: 0.15, routine: 0.25, volume: 0.9 };
-const TIER_SHARE = [1, 0.14, 0.04];
+const TIER_SHARE = [1, 0.1, 0.03];
 
 export function fashion(items: Item[]): Fashion {
   const table = (weight: (item: Item) => number): Float64Array | null => {
-    const weights = Float64Array.from(items, (item) => (item.role === 'volume' && !item.opens ? 0 : item.appeal * weight(item)));
+    const weights = Float64Array.from(items, (item) =>
+      item.role === 'volume' && !item.opens ? 0 : item.appeal * weight(item),
+    );
     const total = weights.reduce((sum, w) => sum + w, 0);
     return total > 0 ? weights.map((w) => w / total) : null;
   };
@@ -50,10 +52,17 @@ export function fashion(items: Item[]): Fashion {
     items,
     impulse,
     browsing: THEMES.map((_, theme) =>
-      [0, 1, 2].map((tier) => table((item) =>
-        item.theme === theme ? ROLE_SHARE[item.role] * TIER_SHARE[Math.abs(item.tier - tier)] : 0) ?? impulse)),
+      [0, 1, 2].map(
+        (tier) =>
+          table((item) =>
+            item.theme === theme ? ROLE_SHARE[item.role] * TIER_SHARE[Math.abs(item.tier - tier)] : 0,
+          ) ?? impulse,
+      ),
+    ),
     season: Array.from({ length: 12 }, (_, month) => table((item) => (item.months.includes(month + 1) ? 1 : 0))),
-    routines: THEMES.map((_, theme) => items.flatMap((item, row) => (item.role === 'routine' && item.theme === theme ? [row] : []))),
+    routines: THEMES.map((_, theme) =>
+      items.flatMap((item, row) => (item.role === 'routine' && item.theme === theme ? [row] : [])),
+    ),
     volumes: items.flatMap((item, row) => (item.role === 'volume' && !item.opens ? [row] : [])),
   };
 }
@@ -114,7 +123,11 @@ export class Shopper {
     const browse = browsing[this.focus][this.tier];
     out.fill(0);
     // What is owned already is not bought again: its share goes to the rest of its source.
-    for (const [table, weight] of [[browse, BROWSING], [impulse, IMPULSE], [seasonal, SEASON]] as const) {
+    for (const [table, weight] of [
+      [browse, BROWSING],
+      [impulse, IMPULSE],
+      [seasonal, SEASON],
+    ] as const) {
       if (!table) continue;
       let left = 1;
       for (const row of this.owned) left -= table[row];
@@ -153,7 +166,7 @@ export class Shopper {
   /** Interests come and go, tastes drift, a favourite brand is given up. */
   private wander(): void {
     const { random, interests } = this;
-    if (random.chance(0.13)) this.focus = interests[random.pick(INTERESTS, 1)];
+    if (random.chance(0.1)) this.focus = interests[random.pick(INTERESTS, 1)];
     if (random.chance(0.025)) {
       // The third interest gives way to a new one, which is tried at once and may grow to be the first.
       this.discover(2);
@@ -187,7 +200,12 @@ export class Shopper {
       const item = this.fashion.items[row];
       return item.appeal * TIER_SHARE[Math.abs(item.tier - this.tier)];
     });
-    return rows[this.random.pick(weights, weights.reduce((sum, w) => sum + w, 0))];
+    return rows[
+      this.random.pick(
+        weights,
+        weights.reduce((sum, w) => sum + w, 0),
+      )
+    ];
   }
 }
 

@@ -33,7 +33,8 @@ interface Named {
 }
 
 const list = (text: string) => text.split(', ');
-const fill = (template: string, values: Record<string, string>) => template.replace(/\{(\w)\}/g, (_, key) => values[key]);
+const fill = (template: string, values: Record<string, string>) =>
+  template.replace(/\{(\w)\}/g, (_, key) => values[key]);
 
 /** About `wanted` items: with fewer than the full range, lines lose their last variants and then whole series go. */
 export function stock(wanted: number, random: Random): Item[] {
@@ -52,10 +53,19 @@ export function stock(wanted: number, random: Random): Item[] {
         const [low, high] = line.price;
         named.push({ line, tier, variant, row: items.length });
         items.push({
-          title: fill(line.title, values), category: line.category, brand: brands[tier],
+          title: fill(line.title, values),
+          category: line.category,
+          brand: brands[tier],
           price: Math.round(low + ((high - low) * (tier + random.next() * 0.8)) / 3) * 100 - (high > 100 ? 0 : 5),
-          theme: index, role: line.role, tier, appeal: appeal(random), months: line.months ?? [],
-          accessories: [], sequel: -1, opens: false, habit: line.habit ? fill(line.habit, values) : '',
+          theme: index,
+          role: line.role,
+          tier,
+          appeal: appeal(random),
+          months: line.months ?? [],
+          accessories: [],
+          sequel: -1,
+          opens: false,
+          habit: line.habit ? fill(line.habit, values) : '',
         });
       }
     }
@@ -66,10 +76,19 @@ export function stock(wanted: number, random: Random): Item[] {
     const liked = appeal(random);
     for (let volume = 1; volume <= series.volumes; volume++) {
       items.push({
-        title: `${series.title}, ${series.unit} ${volume}`, category: series.category, brand: series.brand,
-        price: series.price * 100 + 99, theme: THEMES.findIndex((theme) => theme.name === series.theme), role: 'volume',
-        tier, appeal: liked, months: [], accessories: [], sequel: volume < series.volumes ? items.length + 1 : -1,
-        opens: volume === 1, habit: '',
+        title: `${series.title}, ${series.unit} ${volume}`,
+        category: series.category,
+        brand: series.brand,
+        price: series.price * 100 + 99,
+        theme: THEMES.findIndex((theme) => theme.name === series.theme),
+        role: 'volume',
+        tier,
+        appeal: liked,
+        months: [],
+        accessories: [],
+        sequel: volume < series.volumes ? items.length + 1 : -1,
+        opens: volume === 1,
+        habit: '',
       });
     }
   }
@@ -80,9 +99,10 @@ export function stock(wanted: number, random: Random): Item[] {
 function accessoriesOf(main: Named, named: Named[]): number[] {
   return (main.line.with ?? []).flatMap((category) => {
     const fits = named.filter((one) => one.line.category === category);
-    const size = fits.filter((one) => one.variant === main.variant);
-    const pool = size.length > 0 ? size : fits.filter((one) => one.tier === main.tier);
-    const choice = pool.find((one) => one.tier === main.tier) ?? pool[main.row % pool.length] ?? fits[0];
+    const sized = fits.filter((one) => one.variant === main.variant);
+    const sameBrand = (sized.length > 0 ? sized : fits).filter((one) => one.tier === main.tier);
+    const pool = [sameBrand, sized, fits].find((some) => some.length > 0) ?? [];
+    const choice = pool[main.row % pool.length];
     return choice ? [choice.row] : [];
   });
 }
@@ -90,7 +110,7 @@ function accessoriesOf(main: Named, named: Named[]): number[] {
 const appeal = (random: Random) => 0.5 + 1.5 * random.next() ** 2;
 
 /** How many items the shop has when nothing is left out. */
-export function fullRange(): number {
+function fullRange(): number {
   let count = 0;
   for (const theme of THEMES) {
     for (const line of theme.lines) count += list(line.variants).length * (line.words ? list(line.words).length : 3);

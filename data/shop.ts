@@ -9,14 +9,14 @@ import type { Log } from './log.ts';
 import { THEMES } from './shop-goods.ts';
 import { seeded } from './shop-random.ts';
 import { type Fashion, fashion, Shopper } from './shop-shopper.ts';
-import { fullRange, type Item, stock } from './shop-stock.ts';
+import { type Item, stock } from './shop-stock.ts';
 
 export interface ShopOptions {
   /** Same seed, same shop, on every machine. Default 1. */
   seed?: number;
-  /** Default 2000. */
+  /** Default 2500. */
   shoppers?: number;
-  /** About how many items, at most the full range (the default, some 500). */
+  /** About how many items, at most the full range of some 590. Default 430, and fewer for fewer than 2500 shoppers. */
   items?: number;
 }
 
@@ -51,8 +51,11 @@ const SPLITS = { valid: 2, test: 1 } as const;
 
 /** @throws RangeError when a number of shoppers or items is below 1. */
 export function makeShop(options: ShopOptions = {}): Shop {
-  const { seed = 1, shoppers = 2000, items: wanted = fullRange() } = options;
-  if (!(shoppers >= 1 && wanted >= 1)) throw new RangeError(`demo shop: shoppers ${shoppers} and items ${wanted} must be at least 1`);
+  const { seed = 1, shoppers = 2500 } = options;
+  // Few enough that every item is bought at least five times, so that the usual 5-core filter removes nothing.
+  const wanted = options.items ?? Math.min(430, 120 + Math.ceil(shoppers / 8));
+  if (!(shoppers >= 1 && wanted >= 1))
+    throw new RangeError(`demo shop: shoppers ${shoppers} and items ${wanted} must be at least 1`);
   const items = stock(wanted, seeded(seed, 0));
   const shared = fashion(items);
   const userIds = Array.from({ length: shoppers }, (_, u) => name('shopper', u, shoppers));
@@ -80,7 +83,8 @@ export function makeShop(options: ShopOptions = {}): Shop {
 
   const row = (userId: string) => {
     const user = rows.get(userId);
-    if (user === undefined) throw new RangeError(`demo shop: no shopper ${userId}, they are ${userIds[0]} to ${userIds.at(-1)}`);
+    if (user === undefined)
+      throw new RangeError(`demo shop: no shopper ${userId}, they are ${userIds[0]} to ${userIds.at(-1)}`);
     return user;
   };
   return {
@@ -95,10 +99,15 @@ export function makeShop(options: ShopOptions = {}): Shop {
       source: 'the demo shop',
       notes: [],
     },
-    items: new Map(items.map((item, i) => [itemIds[i], {
-      title: item.title,
-      attributes: { category: item.category, brand: item.brand, price: (item.price / 100).toFixed(2) },
-    }])),
+    items: new Map(
+      items.map((item, i) => [
+        itemIds[i],
+        {
+          title: item.title,
+          attributes: { category: item.category, brand: item.brand, price: (item.price / 100).toFixed(2) },
+        },
+      ]),
+    ),
     upperBound: ({ includeSeen, k, split }) => {
       let sum = 0;
       for (let user = 0; user < shoppers; user++) {
@@ -119,11 +128,15 @@ export function makeShop(options: ShopOptions = {}): Shop {
 }
 
 /** Lives one shopper's life; `visit` gets each purchase, its probabilities (valid in the call), how many are left with it, its time. */
-function live(shared: Fashion, seed: number, user: number,
-  visit: (item: number, p: Float64Array, left: number, time: number) => void): Shopper {
+function live(
+  shared: Fashion,
+  seed: number,
+  user: number,
+  visit: (item: number, p: Float64Array, left: number, time: number) => void,
+): Shopper {
   const random = seeded(seed, user + 1);
   const shopper = new Shopper(shared, random);
-  const length = SHORTEST + Math.floor((LONGEST - SHORTEST + 1) * random.next() ** 2.2);
+  const length = SHORTEST + Math.floor((LONGEST - SHORTEST + 1) * random.next() ** 1.4);
   const p = new Float64Array(shared.items.length);
   for (let left = length; left >= 1; left--) {
     shopper.distribution(p);

@@ -46,6 +46,8 @@ export class Device {
   /** Programs re-trace before each replay and fill their slots with NaN bits. */
   debug = false;
   private cpuDispatches = 0;
+  /** While looking for non-finite values: every tensor made. */
+  private made: Tensor[] | null = null;
 
   private constructor(gpu: WebGpu | null, f64: boolean) {
     this.gpu = gpu;
@@ -83,7 +85,9 @@ export class Device {
     if (!this.gpu) storage.array = this.cpuArray(sizeOf(shape), dtype);
     if (this.scopes.length > 0) storage.trace = this.traceId;
     this.scopes.at(-1)?.push(storage);
-    return new Tensor(this, storage, shape, dtype, label);
+    const t = new Tensor(this, storage, shape, dtype, label);
+    this.made?.push(t);
+    return t;
   }
 
   full(shape: Shape, value: number, label = 'full'): Tensor {
@@ -219,6 +223,32 @@ export class Device {
     storage.array = null;
   }
 
+  /**
+   * Runs `fn` eagerly in a scope, keeps every f32 tensor that it makes until all were looked at, and describes the
+   * first that holds NaN or infinity, in the order in which they were made; null if there is none.
+   */
+  async firstNonFinite(fn: () => void): Promise<string | null> {
+    const made: Tensor[] = [];
+    this.made = made;
+    this.opCounter = 0;
+    try {
+      this.scope(() => {
+        fn();
+        for (const t of made) t.keep();
+      });
+      for (const t of made) {
+        if (t.dtype !== 'f32') continue;
+        const values = await t.data();
+        const at = values.findIndex((x) => !Number.isFinite(x));
+        if (at >= 0) return `${t.label} ${showShape(t.shape)} (element ${at} is ${values[at]})`;
+      }
+      return null;
+    } finally {
+      this.made = null;
+      for (const t of made) this.release(t.storage);
+    }
+  }
+
   /** A step that is recorded when it first runs and replayed afterwards; see `Program`. */
   program<T extends Record<string, Tensor>>(label: string, fn: () => T, options?: ProgramOptions): Program<T> {
     return new Program(this, label, fn, options);
@@ -243,7 +273,8 @@ export class Device {
 
   /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. */
   async settle(expectedMs = 0): Promise<void> {
-    await this.gpu?.settle(expectedMs);
+    if (this.gpu) await this.gpu.settle(expectedMs);
+    else await new Promise((resolve) => setTimeout(resolve, 0)); // lets signals and timers in
   }
 
   stats(): DeviceStats {

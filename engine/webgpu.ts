@@ -12,6 +12,11 @@ import {
 } from './kernel.ts';
 import { alignUp, type NumericArray, type Storage, type Tensor } from './tensor.ts';
 
+/** The sticky failure of a device: lost, out of memory, or a validation error. */
+export class DeviceError extends Error {
+  override name = 'DeviceError';
+}
+
 export interface Binding {
   index: number;
   name: string;
@@ -51,6 +56,8 @@ export class WebGpu {
   /** Kernel name → file that must be used (tests and the tuner). */
   readonly forced = new Map<string, string>();
   readonly used = new Map<string, string>();
+  /** Kernel name → file that is taken where adapter and shapes allow (a resumed run keeps its variants). */
+  private readonly preferred = new Map<string, string>();
   private readonly pipelines = new Map<string, GPUComputePipeline>();
   private readonly uniforms = new Map<string, GPUBuffer>();
   private readonly placeholders = new Map<string, GPUBuffer>();
@@ -84,7 +91,7 @@ export class WebGpu {
   }
 
   fail(message: string): void {
-    this.failure ??= new Error(`device: ${message.trim()}${this.lastLabel ? ` · last dispatch: ${this.lastLabel}` : ''}`);
+    this.failure ??= new DeviceError(`device: ${message.trim()}${this.lastLabel ? ` · last dispatch: ${this.lastLabel}` : ''}`);
   }
 
   check(): void {
@@ -170,12 +177,18 @@ export class WebGpu {
   /** The variant that runs: the forced one, or the first that this adapter and these shapes allow. */
   variant(kernel: Kernel, params: Params): Variant {
     const forced = this.forced.get(kernel.name);
-    for (const v of kernel.variants) {
+    const preferred = this.preferred.get(kernel.name);
+    const first = preferred === undefined ? undefined : kernel.variants.find((v) => v.file === preferred);
+    for (const v of first ? [first, ...kernel.variants] : kernel.variants) {
       if (forced !== undefined && v.file !== forced) continue;
       if ((v.requires?.(this.caps) ?? true) && (v.accepts?.(params) ?? true)) return v;
     }
     const why = forced ? ` (${forced} was asked for)` : '';
     throw new Error(`${kernel.name}: no variant runs on ${this.info.description || this.info.vendor}${why}`);
+  }
+
+  prefer(kernel: string, file: string): void {
+    this.preferred.set(kernel, file);
   }
 
   pipeline(file: string, text: KernelText, key: string): GPUComputePipeline {

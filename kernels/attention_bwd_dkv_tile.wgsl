@@ -55,10 +55,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   let drop = DROPOUT && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
-  var from = start[row0];
-  if (CAUSAL) { from = row0; }
+  var begin = start[row0];
+  if (CAUSAL) { begin = row0; }
 
-  for (var i0 = from; i0 < to; i0 += TILE) {
+  for (var i0 = begin; i0 < to; i0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
       let row = min(i0 + e / K4, p.l - 1u);

@@ -60,9 +60,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let from = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[from + d4];
-      values[e] = qkv[from + 2u * d4];
+      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[source + d4];
+      values[e] = qkv[source + 2u * d4];
     }
     workgroupBarrier();
     let low = max(j0, first);

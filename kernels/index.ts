@@ -81,10 +81,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   let drop = DROPOUT && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
-  var from = start[row0];
-  if (CAUSAL) { from = row0; }
+  var begin = start[row0];
+  if (CAUSAL) { begin = row0; }
 
-  for (var i0 = from; i0 < to; i0 += TILE) {
+  for (var i0 = begin; i0 < to; i0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
       let row = min(i0 + e / K4, p.l - 1u);
@@ -194,9 +194,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let from = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[from + d4];
-      values[e] = qkv[from + 2u * d4];
+      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[source + d4];
+      values[e] = qkv[source + 2u * d4];
     }
     workgroupBarrier();
     let low = max(j0, first);
@@ -284,9 +284,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let from = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[from + d4];
-      values[e] = qkv[from + 2u * d4];
+      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[source + d4];
+      values[e] = qkv[source + 2u * d4];
     }
     workgroupBarrier();
     let low = max(j0, first);
@@ -317,6 +317,50 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   lse[head * p.l + i] = select(0.0, top + log(total), some);
 }
 // @use attention_keep
+`,
+  bce_bwd: `// bce_bwd: dx[i] = [dx +] dy[0] · weights[i] · (sigmoid(logits[i]) − targets[i]); adds to dx where acc = 1.
+// Layout: logits, targets, weights, dx [n], dy [1], f32. A thread owns one vec4, a workgroup 1,024 elements.
+// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dy: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u >= p.n) { return; }
+  var g = dy[0] * weights[i] * (unary_sigmoid(logits[i]) - targets[i]);
+  if (p.acc == 1u) { g += dx[i]; }
+  dx[i] = g;
+}
+// @use group_index, unary
+`,
+  bce_fwd: `// bce_fwd: y[i] = weights[i] · (max(x, 0) − x · t + log(1 + exp(−|x|))), the binary cross-entropy of a logit x and a
+// target t in [0, 1], in the form that cannot overflow.
+// Layout: logits, targets, weights, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+
+// log(1 + e) for 0 ≤ e ≤ 1; by the series where 1 + e would round e away.
+fn log1p4(e: vec4f) -> vec4f { return select(log(1.0 + e), e * (1.0 - e * (0.5 - e / 3.0)), e < vec4f(0.01)); }
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u >= p.n) { return; }
+  let x = logits[i];
+  y[i] = weights[i] * (max(x, vec4f(0.0)) - x * targets[i] + log1p4(exp(-abs(x))));
+}
+// @use group_index
 `,
   binary_bwd: `// binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]); adds where acc = 1.
 // OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b².
@@ -646,6 +690,49 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  copy_block: `// copy_block: y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c], r < rows, c < cols.
+// Layout: x and y are 32-bit words of any type, copied bit for bit; where acc = 1 they are f32 and added.
+// A thread owns one word, a workgroup 256. No workgroup memory. Host: both blocks lie inside of their buffers.
+struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.rows * p.cols) { return; }
+  let r = i / p.cols;
+  let c = i - r * p.cols;
+  let to = r * p.to_stride + p.to_offset + c;
+  var v = x[r * p.from_stride + p.from_offset + c];
+  if (p.acc == 1u) { v = bitcast<u32>(bitcast<f32>(v) + bitcast<f32>(y[to])); }
+  y[to] = v;
+}
+// @use group_index
+`,
+  copy_block4: `// copy_block four words at a time: y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c].
+// Layout: x and y are 32-bit words of any type, copied bit for bit; where acc = 1 they are f32 and added.
+// A thread owns four words, a workgroup 1,024. No workgroup memory.
+// Host: both blocks lie inside of their buffers; cols, strides and offsets are divisible by 4.
+struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4u>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = 4u * (group_index(wid, grid) * 256u + lid);
+  if (i >= p.rows * p.cols) { return; }
+  let r = i / p.cols;
+  let c = i - r * p.cols;
+  let to = (r * p.to_stride + p.to_offset + c) / 4u;
+  var v = x[(r * p.from_stride + p.from_offset + c) / 4u];
+  if (p.acc == 1u) { v = bitcast<vec4u>(bitcast<vec4f>(v) + bitcast<vec4f>(y[to])); }
+  y[to] = v;
+}
+// @use group_index
+`,
   dropout: `// dropout: y = [y +] x · keep / (1 − rate), forward (x → y) and backward (dy → dx) alike; the mask is never stored.
 // Element e is kept if the word e & 1 of threefry2x32(key (seed, step), counter (op, e / 2)) is at least \`threshold\`
 // = ⌊rate · 2³²⌋. The identity where state[5] = 0.
@@ -672,6 +759,232 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, threefry
 `,
+  embedding_bwd: `// embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
+// slot goes to partial[slot] instead (embedding_bwd_split adds those up).
+// Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
+// LANES threads own a segment, a thread every LANES-th vec4 of its row; a workgroup 64 / LANES segments; surplus groups
+// return. No workgroup memory. Host: D % 4 = 0. A row is one segment's or its slots': nobody else adds to it.
+struct Params { rows: u32, d: u32, v: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> groups: array<u32>;
+@group(0) @binding(3) var<storage, read> dx: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> partial: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dtable: array<vec4f>;
+
+const LANES: u32 = 16; // @tune
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (s >= groups[0]) { return; }
+  let width = p.d / 4u;
+  let at = p.segments + 4u * s;
+  let row = groups[at];
+  if (row >= p.v) { return; }
+  let begin = p.positions + groups[at + 1u];
+  let end = p.positions + groups[at + 2u];
+  let slot = groups[at + 3u];
+  var key = vec2u(0u);
+  var masked = false;
+  if (p.dropout == 1u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var c = lid % LANES; c < width; c += LANES) {
+    var sum = vec4f(0.0);
+    for (var j = begin; j < end; j++) {
+      let e = groups[j] * width + c;
+      var g = dx[e];
+      if (masked) { g *= keep4(key, p.op, e, p.threshold, p.scale); }
+      sum += g;
+    }
+    if (slot == 0xffffffffu) { dtable[row * width + c] += sum; } else { partial[slot * width + c] = sum; }
+  }
+}
+// @use group_index, keep
+`,
+  embedding_bwd_scalar: `// embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
+// slot goes to partial[slot] instead (embedding_bwd_split adds those up).
+// Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
+// LANES threads own a segment, a thread every LANES-th element of its row; a workgroup 64 / LANES segments; surplus groups
+// return. No workgroup memory. Any D. A row is one segment's or its slots': nobody else adds to it.
+struct Params { rows: u32, d: u32, v: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> groups: array<u32>;
+@group(0) @binding(3) var<storage, read> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dtable: array<f32>;
+
+const LANES: u32 = 16; // @tune
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (s >= groups[0]) { return; }
+  let width = p.d;
+  let at = p.segments + 4u * s;
+  let row = groups[at];
+  if (row >= p.v) { return; }
+  let begin = p.positions + groups[at + 1u];
+  let end = p.positions + groups[at + 2u];
+  let slot = groups[at + 3u];
+  var key = vec2u(0u);
+  var masked = false;
+  if (p.dropout == 1u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var c = lid % LANES; c < width; c += LANES) {
+    var sum = f32(0.0);
+    for (var j = begin; j < end; j++) {
+      let e = groups[j] * width + c;
+      var g = dx[e];
+      if (masked) { g *= keep1(key, p.op, e, p.threshold, p.scale); }
+      sum += g;
+    }
+    if (slot == 0xffffffffu) { dtable[row * width + c] += sum; } else { partial[slot * width + c] = sum; }
+  }
+}
+// @use group_index, keep
+`,
+  embedding_bwd_split: `// embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
+// Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
+// LANES threads own a split row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows; surplus groups return.
+// No workgroup memory. Host: D % 4 = 0.
+struct Params { d: u32, v: u32, splits: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> groups: array<u32>;
+@group(0) @binding(2) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dtable: array<vec4f>;
+
+const LANES: u32 = 16; // @tune
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (s >= groups[1]) { return; }
+  let width = p.d / 4u;
+  let at = p.splits + 4u * s;
+  let row = groups[at];
+  if (row >= p.v) { return; }
+  for (var c = lid % LANES; c < width; c += LANES) {
+    var sum = vec4f(0.0);
+    for (var j = groups[at + 1u]; j < groups[at + 2u]; j++) { sum += partial[j * width + c]; }
+    dtable[row * width + c] += sum;
+  }
+}
+// @use group_index
+`,
+  embedding_bwd_split_scalar: `// embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
+// Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
+// LANES threads own a split row, a thread every LANES-th element of it; a workgroup 64 / LANES rows; surplus groups return.
+// No workgroup memory. Any D.
+struct Params { d: u32, v: u32, splits: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> groups: array<u32>;
+@group(0) @binding(2) var<storage, read> partial: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dtable: array<f32>;
+
+const LANES: u32 = 16; // @tune
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (s >= groups[1]) { return; }
+  let width = p.d;
+  let at = p.splits + 4u * s;
+  let row = groups[at];
+  if (row >= p.v) { return; }
+  for (var c = lid % LANES; c < width; c += LANES) {
+    var sum = f32(0.0);
+    for (var j = groups[at + 1u]; j < groups[at + 2u]; j++) { sum += partial[j * width + c]; }
+    dtable[row * width + c] += sum;
+  }
+}
+// @use group_index
+`,
+  embedding_fwd: `// embedding_fwd: x[i] = dropout(table[ids[i]] + second[ids2[i]]); the second table where two = 1; an id beyond its table
+// gives a row of zeros.
+// Layout: table [V, D], second [V2, D], ids, ids2 [L] (u32), x [L, D]; state [16]: seed, step, …, 5 dropout on.
+// LANES threads own a row of x, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows. No workgroup memory.
+// Host: D % 4 = 0. dropout = 0 leaves state unread, two = 0 leaves second and ids2 unread.
+struct Params { rows: u32, d: u32, v: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> table: array<vec4f>;
+@group(0) @binding(3) var<storage, read> ids: array<u32>;
+@group(0) @binding(4) var<storage, read> second: array<vec4f>;
+@group(0) @binding(5) var<storage, read> ids2: array<u32>;
+@group(0) @binding(6) var<storage, read_write> x: array<vec4f>;
+
+const LANES: u32 = 16; // @tune
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (i >= p.rows) { return; }
+  let width = p.d / 4u;
+  let id = ids[i];
+  var id2 = 0xffffffffu;
+  if (p.two == 1u) { id2 = ids2[i]; }
+  var key = vec2u(0u);
+  var masked = false;
+  if (p.dropout == 1u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var c = lid % LANES; c < width; c += LANES) {
+    var sum = vec4f(0.0);
+    if (id < p.v) { sum = table[id * width + c]; }
+    if (p.two == 1u && id2 < p.v2) { sum += second[id2 * width + c]; }
+    if (masked) { sum *= keep4(key, p.op, i * width + c, p.threshold, p.scale); }
+    x[i * width + c] = sum;
+  }
+}
+// @use group_index, keep
+`,
+  embedding_fwd_scalar: `// embedding_fwd: x[i] = dropout(table[ids[i]] + second[ids2[i]]); the second table where two = 1; an id beyond its table
+// gives a row of zeros.
+// Layout: table [V, D], second [V2, D], ids, ids2 [L] (u32), x [L, D]; state [16]: seed, step, …, 5 dropout on.
+// LANES threads own a row of x, a thread every LANES-th element of it; a workgroup 64 / LANES rows. No workgroup memory.
+// Any D. dropout = 0 leaves state unread, two = 0 leaves second and ids2 unread.
+struct Params { rows: u32, d: u32, v: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> table: array<f32>;
+@group(0) @binding(3) var<storage, read> ids: array<u32>;
+@group(0) @binding(4) var<storage, read> second: array<f32>;
+@group(0) @binding(5) var<storage, read> ids2: array<u32>;
+@group(0) @binding(6) var<storage, read_write> x: array<f32>;
+
+const LANES: u32 = 16; // @tune
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (i >= p.rows) { return; }
+  let width = p.d;
+  let id = ids[i];
+  var id2 = 0xffffffffu;
+  if (p.two == 1u) { id2 = ids2[i]; }
+  var key = vec2u(0u);
+  var masked = false;
+  if (p.dropout == 1u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var c = lid % LANES; c < width; c += LANES) {
+    var sum = f32(0.0);
+    if (id < p.v) { sum = table[id * width + c]; }
+    if (p.two == 1u && id2 < p.v2) { sum += second[id2 * width + c]; }
+    if (masked) { sum *= keep1(key, p.op, i * width + c, p.threshold, p.scale); }
+    x[i * width + c] = sum;
+  }
+}
+// @use group_index, keep
+`,
   fill: `// fill: x[i] = value.
 // Layout: x [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: the last vec4 may write into the padding of x's buffer, up to 16 bytes.
@@ -683,6 +996,49 @@ struct Params { n: u32, value: f32 }
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
   if (i * 4u < p.n) { x[i] = vec4f(p.value); }
+}
+// @use group_index
+`,
+  gather: `// gather: y[i, :] = x[ids[i], :]; zeros where ids[i] ≥ rows.
+// Layout: x [rows, cols], y [n, cols], 32-bit words of any type, copied bit for bit; ids [n] u32.
+// A thread owns one word of y, a workgroup 256. No workgroup memory.
+struct Params { n: u32, rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n * p.cols) { return; }
+  let at = i / p.cols;
+  let id = ids[at];
+  var v = 0u;
+  if (id < p.rows) { v = x[id * p.cols + i - at * p.cols]; }
+  y[i] = v;
+}
+// @use group_index
+`,
+  gather4: `// gather four words at a time: y[i, :] = x[ids[i], :]; zeros where ids[i] ≥ rows.
+// Layout: x [rows, cols], y [n, cols], 32-bit words of any type, copied bit for bit; ids [n] u32.
+// A thread owns four words of y, a workgroup 1,024. No workgroup memory. Host: cols divisible by 4.
+struct Params { n: u32, rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4u>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4u>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let width = p.cols / 4u;
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n * width) { return; }
+  let at = i / width;
+  let id = ids[at];
+  var v = vec4u(0u);
+  if (id < p.rows) { v = x[id * width + i - at * width]; }
+  y[i] = v;
 }
 // @use group_index
 `,
@@ -720,6 +1076,413 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i * 4u < p.n) { y[i] = gelu4(x[i]); }
 }
 // @use group_index, gelu
+`,
+  layernorm_bwd: `// layernorm_bwd: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
+//   dz = [dsum +] rstd · (g − mean(g) − n · mean(g·n));  dx = [dx +] dz;  dr = [dr +] dz · mask;
+//   partial[block] = (Σ dnorm·n, Σ dnorm) over the rows of a block, for dweight and dbias (layernorm_bwd_columns).
+// mean and rstd are computed again: the row is loaded anyway, and a binding more would pass the limit of eight.
+// Layout: sum, dnorm, dsum, dx, dr [L, D], weight [D], partial [blocks, 2, D], any D; state [16]: seed, step, …, 5 on.
+// A workgroup of 64 owns a block of p.block rows, four at a time: first 16 threads a row find the row's means, then
+// each thread owns columns lid, lid + 64, … of the four rows. Workgroup memory 1.4 KiB.
+// Host: what a flag switches off is neither read nor written.
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> sum: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> dnorm: array<f32>;
+@group(0) @binding(5) var<storage, read> dsum: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dr: array<f32>;
+@group(0) @binding(8) var<storage, read_write> partial: array<f32>;
+
+const FLAG_DROPOUT: u32 = 2u;
+const FLAG_DNORM: u32 = 4u;
+const FLAG_DSUM: u32 = 8u;
+const FLAG_DX: u32 = 16u;
+const FLAG_ADD_DX: u32 = 32u;
+const FLAG_DR: u32 = 64u;
+const FLAG_ADD_DR: u32 = 128u;
+const FLAG_COLUMNS: u32 = 256u;
+
+var<workgroup> part: array<f32, 64>;
+var<workgroup> parts: array<vec3f, 64>;
+var<workgroup> rows: array<vec4f, 4>; // mean, rstd, mean(g), mean(g·n)
+
+fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let block = group_index(wid, grid);
+  let first = block * p.block;
+  if (first >= p.rows) { return; }
+  let last = min(p.rows, first + p.block);
+  let lane = lid % 16u;
+  let n = f32(p.d);
+  var key = vec2u(0u);
+  var masked = false;
+  if (on(FLAG_DROPOUT)) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var top = first; top < last; top += 4u) {
+    if (on(FLAG_DNORM)) {
+      let row = top + lid / 16u;
+      let base = row * p.d;
+      let end = select(0u, p.d, row < last);
+      var total = 0.0;
+      for (var c = lane; c < end; c += 16u) { total += sum[base + c]; }
+      part[lid] = total;
+      workgroupBarrier();
+      var mean = 0.0;
+      for (var i = 0u; i < 16u; i++) { mean += part[(lid & 48u) + i]; }
+      mean /= n;
+      var three = vec3f(0.0);
+      for (var c = lane; c < end; c += 16u) {
+        let v = sum[base + c] - mean;
+        let g = dnorm[base + c] * weight[c];
+        three += vec3f(v * v, g, g * v);
+      }
+      parts[lid] = three;
+      workgroupBarrier();
+      if (lane == 0u) {
+        var all = vec3f(0.0);
+        for (var i = 0u; i < 16u; i++) { all += parts[lid + i]; }
+        let rstd = inverseSqrt(all.x / n + p.eps);
+        rows[lid / 16u] = vec4f(mean, rstd, all.y / n, all.z / n * rstd);
+      }
+      workgroupBarrier();
+    }
+    for (var c = lid; c < p.d; c += 64u) {
+      var dw = 0.0;
+      var db = 0.0;
+      for (var i = 0u; i < min(4u, last - top); i++) {
+        let e = (top + i) * p.d + c;
+        var dz = 0.0;
+        if (on(FLAG_DNORM)) {
+          let s = rows[i];
+          let v = (sum[e] - s.x) * s.y;
+          let dy = dnorm[e];
+          dz = s.y * (dy * weight[c] - s.z - v * s.w);
+          dw += dy * v;
+          db += dy;
+        }
+        if (on(FLAG_DSUM)) { dz += dsum[e]; }
+        if (on(FLAG_DX)) {
+          if (on(FLAG_ADD_DX)) { dx[e] += dz; } else { dx[e] = dz; }
+        }
+        if (on(FLAG_DR)) {
+          if (masked) { dz *= keep1(key, p.op, e, p.threshold, p.scale); }
+          if (on(FLAG_ADD_DR)) { dr[e] += dz; } else { dr[e] = dz; }
+        }
+      }
+      if (on(FLAG_COLUMNS)) {
+        let at = block * 2u * p.d + c;
+        if (top == first) {
+          partial[at] = dw;
+          partial[at + p.d] = db;
+        } else {
+          partial[at] += dw;
+          partial[at + p.d] += db;
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+}
+// @use group_index, keep
+`,
+  layernorm_bwd_columns: `// layernorm_bwd_columns: dweight = [dweight +] Σ over blocks of partial[block, 0], dbias = [dbias +] Σ of partial[block, 1].
+// Layout: partial [blocks, 2, D], dweight, dbias [D]. A workgroup owns 32 of the 2·D columns, 8 threads a column, each
+// every eighth block; their sums are added in order. Workgroup memory 1 KiB.
+// Host: a gradient that its flag switches off is not touched.
+struct Params { blocks: u32, d: u32, weight: u32, bias: u32, acc_weight: u32, acc_bias: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> partial: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dbias: array<f32>;
+
+var<workgroup> part: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let column = group_index(wid, grid) * 32u + lid % 32u;
+  let inside = column < 2u * p.d;
+  var total = 0.0;
+  if (inside) {
+    for (var b = lid / 32u; b < p.blocks; b += 8u) { total += partial[b * 2u * p.d + column]; }
+  }
+  part[lid] = total;
+  workgroupBarrier();
+  if (lid >= 32u || !inside) { return; }
+  for (var i = 1u; i < 8u; i++) { total += part[i * 32u + lid]; }
+  if (column < p.d) {
+    if (p.weight == 1u) {
+      if (p.acc_weight == 1u) { total += dweight[column]; }
+      dweight[column] = total;
+    }
+  } else if (p.bias == 1u) {
+    if (p.acc_bias == 1u) { total += dbias[column - p.d]; }
+    dbias[column - p.d] = total;
+  }
+}
+// @use group_index
+`,
+  layernorm_bwd_sg8: `enable subgroups;
+// layernorm_bwd for subgroups of exactly 8 and D % 4 = 0, D ≤ 32·V: formula and layout as in layernorm_bwd.wgsl.
+// A subgroup (a workgroup of 8) owns a block of p.block rows, one after the other; a lane holds the vec4 lane, lane + 8, …
+// of a row and of the column sums in registers, so that every value is loaded once. No workgroup memory.
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> sum: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(4) var<storage, read> dnorm: array<vec4f>;
+@group(0) @binding(5) var<storage, read> dsum: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> dr: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> partial: array<vec4f>;
+
+const V: u32 = 2; // @tune
+const FLAG_DROPOUT: u32 = 2u;
+const FLAG_DNORM: u32 = 4u;
+const FLAG_DSUM: u32 = 8u;
+const FLAG_DX: u32 = 16u;
+const FLAG_ADD_DX: u32 = 32u;
+const FLAG_DR: u32 = 64u;
+const FLAG_ADD_DR: u32 = 128u;
+const FLAG_COLUMNS: u32 = 256u;
+
+fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let block = group_index(wid, grid);
+  let first = block * p.block;
+  if (first >= p.rows) { return; }
+  let last = min(p.rows, first + p.block);
+  let width = p.d / 4u;
+  let n = f32(p.d);
+  var key = vec2u(0u);
+  var masked = false;
+  if (on(FLAG_DROPOUT)) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  var w: array<vec4f, V>;
+  var dw: array<vec4f, V>;
+  var db: array<vec4f, V>;
+  for (var k = 0u; k < V; k++) {
+    if (lane + 8u * k < width) { w[k] = weight[lane + 8u * k]; }
+  }
+  for (var row = first; row < last; row++) {
+    var dz: array<vec4f, V>;
+    if (on(FLAG_DNORM)) {
+      var v: array<vec4f, V>;
+      var dy: array<vec4f, V>;
+      var total = 0.0;
+      for (var k = 0u; k < V; k++) {
+        let c = lane + 8u * k;
+        if (c < width) {
+          v[k] = sum[row * width + c];
+          dy[k] = dnorm[row * width + c];
+          total += dot(v[k], vec4f(1.0));
+        }
+      }
+      let mean = subgroupAdd(total) / n;
+      var three = vec3f(0.0);
+      for (var k = 0u; k < V; k++) {
+        if (lane + 8u * k < width) {
+          v[k] -= mean;
+          let g = dy[k] * w[k];
+          three += vec3f(dot(v[k], v[k]), dot(g, vec4f(1.0)), dot(g, v[k]));
+        }
+      }
+      three = subgroupAdd(three) / n;
+      let rstd = inverseSqrt(three.x + p.eps);
+      for (var k = 0u; k < V; k++) {
+        let normal = v[k] * rstd;
+        dz[k] = rstd * (dy[k] * w[k] - three.y - normal * (three.z * rstd));
+        dw[k] += dy[k] * normal;
+        db[k] += dy[k];
+      }
+    } else {
+      for (var k = 0u; k < V; k++) { dz[k] = vec4f(0.0); }
+    }
+    for (var k = 0u; k < V; k++) {
+      let c = lane + 8u * k;
+      if (c < width) {
+        let e = row * width + c;
+        if (on(FLAG_DSUM)) { dz[k] += dsum[e]; }
+        if (on(FLAG_DX)) {
+          var out = dz[k];
+          if (on(FLAG_ADD_DX)) { out += dx[e]; }
+          dx[e] = out;
+        }
+        if (on(FLAG_DR)) {
+          var out = dz[k];
+          if (masked) { out *= keep4(key, p.op, e, p.threshold, p.scale); }
+          if (on(FLAG_ADD_DR)) { out += dr[e]; }
+          dr[e] = out;
+        }
+      }
+    }
+  }
+  if (on(FLAG_COLUMNS)) {
+    for (var k = 0u; k < V; k++) {
+      let c = lane + 8u * k;
+      if (c < width) {
+        partial[block * 2u * width + c] = dw[k];
+        partial[(block * 2u + 1u) * width + c] = db[k];
+      }
+    }
+  }
+}
+// @use group_index, keep
+`,
+  layernorm_fwd: `// layernorm_fwd: sum = x + dropout(r) (only with FLAG_RESIDUAL, else sum stands for x), then
+// norm = (sum − mean) / √(var + eps) · weight + bias over each row; biased variance, in two passes.
+// Layout: x, r, sum, norm [L, D], weight, bias [D], any D; state [16]: seed, step, …, 5 dropout on.
+// A workgroup owns 16 rows, 16 threads a row, a thread every 16th element. Workgroup memory 1 KiB.
+// Host: without FLAG_RESIDUAL r and sum are neither read nor written, without FLAG_DROPOUT state is not read.
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> r: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(6) var<storage, read_write> sum: array<f32>;
+@group(0) @binding(7) var<storage, read_write> norm: array<f32>;
+
+const FLAG_RESIDUAL: u32 = 1u;
+const FLAG_DROPOUT: u32 = 2u;
+
+var<workgroup> part: array<f32, 256>;
+
+/// The sum of v over the 16 threads of a row.
+fn row_sum(lid: u32, v: f32) -> f32 {
+  part[lid] = v;
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < 16u; i++) { total += part[(lid & 240u) + i]; }
+  workgroupBarrier();
+  return total;
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * 16u + lid / 16u;
+  let lane = lid % 16u;
+  let base = row * p.d;
+  let end = select(0u, p.d, row < p.rows);
+  let residual = (p.flags & FLAG_RESIDUAL) != 0u;
+  var key = vec2u(0u);
+  var masked = false;
+  if ((p.flags & FLAG_DROPOUT) != 0u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  var total = 0.0;
+  for (var c = lane; c < end; c += 16u) {
+    var v = x[base + c];
+    if (residual) {
+      var add = r[base + c];
+      if (masked) { add *= keep1(key, p.op, base + c, p.threshold, p.scale); }
+      v += add;
+      sum[base + c] = v;
+    }
+    total += v;
+  }
+  let mean = row_sum(lid, total) / f32(p.d);
+  var squares = 0.0;
+  for (var c = lane; c < end; c += 16u) {
+    var v = 0.0;
+    if (residual) { v = sum[base + c]; } else { v = x[base + c]; }
+    squares += (v - mean) * (v - mean);
+  }
+  let rstd = inverseSqrt(row_sum(lid, squares) / f32(p.d) + p.eps);
+  for (var c = lane; c < end; c += 16u) {
+    var v = 0.0;
+    if (residual) { v = sum[base + c]; } else { v = x[base + c]; }
+    norm[base + c] = (v - mean) * rstd * weight[c] + bias[c];
+  }
+}
+// @use group_index, keep
+`,
+  layernorm_fwd_sg8: `enable subgroups;
+// layernorm_fwd for subgroups of exactly 8 and D % 4 = 0, D ≤ 32·V: formula and layout as in layernorm_fwd.wgsl.
+// A subgroup owns ROWS rows, one after the other; a lane holds the vec4 lane, lane + 8, … of a row in registers, so that
+// every value is loaded once. A workgroup is four subgroups. No workgroup memory.
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read> r: array<vec4f>;
+@group(0) @binding(4) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> sum: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> norm: array<vec4f>;
+
+const V: u32 = 2; // @tune
+const ROWS: u32 = 8;
+const FLAG_RESIDUAL: u32 = 1u;
+const FLAG_DROPOUT: u32 = 2u;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let first = (group_index(wid, grid) * 4u + lid / 8u) * ROWS;
+  let lane = lid % 8u;
+  let width = p.d / 4u;
+  let residual = (p.flags & FLAG_RESIDUAL) != 0u;
+  var key = vec2u(0u);
+  var masked = false;
+  if ((p.flags & FLAG_DROPOUT) != 0u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  var w: array<vec4f, V>;
+  var b: array<vec4f, V>;
+  for (var k = 0u; k < V; k++) {
+    let c = lane + 8u * k;
+    if (c < width) {
+      w[k] = weight[c];
+      b[k] = bias[c];
+    }
+  }
+  for (var i = 0u; i < ROWS; i++) {
+    let row = first + i;
+    let inside = row < p.rows;
+    var v: array<vec4f, V>;
+    var total = 0.0;
+    for (var k = 0u; k < V; k++) {
+      let c = lane + 8u * k;
+      v[k] = vec4f(0.0);
+      if (inside && c < width) {
+        let e = row * width + c;
+        v[k] = x[e];
+        if (residual) {
+          var add = r[e];
+          if (masked) { add *= keep4(key, p.op, e, p.threshold, p.scale); }
+          v[k] += add;
+          sum[e] = v[k];
+        }
+        total += dot(v[k], vec4f(1.0));
+      }
+    }
+    let mean = subgroupAdd(total) / f32(p.d);
+    var squares = 0.0;
+    for (var k = 0u; k < V; k++) {
+      if (lane + 8u * k < width) { squares += dot(v[k] - mean, v[k] - mean); }
+    }
+    let rstd = inverseSqrt(subgroupAdd(squares) / f32(p.d) + p.eps);
+    for (var k = 0u; k < V; k++) {
+      let c = lane + 8u * k;
+      if (inside && c < width) { norm[row * width + c] = (v[k] - mean) * rstd * w[k] + b[k]; }
+    }
+  }
+}
+// @use group_index, keep
 `,
   matmul_act_bwd: `// matmul_act_bwd: dz = dy · act'(z), the first step of the backward of a matmul with an activation.
 // Layout: z, dy, dz [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
@@ -1036,6 +1799,75 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
 }
 // @use activate
 `,
+  max_bwd: `// max_bwd: dx[r, c] = [dx +] (dy[r] where c = at[r], else 0); adds to dx where acc = 1.
+// Layout: dx [n / cols, cols], dy f32 and at u32 [n / cols]. A thread owns one vec4 of dx, a workgroup 1,024 elements.
+// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> at: array<u32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u >= p.n) { return; }
+  let e = min(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u));
+  let r = e / p.cols;
+  let c = e - r * p.cols;
+  let rows = vec4u(at[r.x], at[r.y], at[r.z], at[r.w]);
+  var g = select(vec4f(0.0), vec4f(dy[r.x], dy[r.y], dy[r.z], dy[r.w]), rows == c);
+  if (p.acc == 1u) { g += dx[i]; }
+  dx[i] = g;
+}
+// @use group_index
+`,
+  max_fwd: `// max_fwd: y[r, s] = the largest x[r, c] with c in chunk s of row r; at[r, s] = its c, the first of equals. In a second
+// pass (second = 1) the columns of x are chunks, and at takes what \`within\` says of the chosen one.
+// Layout: x [rows, cols] f32, within [rows, cols] u32, y f32 and at u32 [rows, chunks]. A workgroup owns one chunk of
+// one row; thread t takes the columns t, t + 64, …, then a tree. Workgroup memory: 512 bytes.
+// Host: cols ≥ 1, chunks = ⌈cols / chunk⌉.
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> within: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> at: array<u32>;
+var<workgroup> values: array<f32, 64>;
+var<workgroup> columns: array<u32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let g = group_index(wid, grid);
+  if (g >= p.rows * p.chunks) { return; }
+  let first = (g % p.chunks) * p.chunk;
+  let last = min(p.cols, first + p.chunk);
+  let base = (g / p.chunks) * p.cols;
+  var best = min(first + lid, last - 1u);
+  var value = x[base + best];
+  for (var c = first + lid + 64u; c < last; c += 64u) {
+    let v = x[base + c];
+    if (v > value) { value = v; best = c; }
+  }
+  values[lid] = value;
+  columns[lid] = best;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) {
+      let v = values[lid + half];
+      let c = columns[lid + half];
+      if (v > values[lid] || (v == values[lid] && c < columns[lid])) { values[lid] = v; columns[lid] = c; }
+    }
+  }
+  if (lid == 0u) {
+    y[g] = values[0];
+    var c = columns[0];
+    if (p.second == 1u) { c = within[base + c]; }
+    at[g] = c;
+  }
+}
+// @use group_index
+`,
   scale: `// scale: y = [y +] factor · x; adds to y where acc = 1.
 // Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
@@ -1072,6 +1904,161 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (p.acc == 1u) { v += y[i]; }
     y[i] = v;
   }
+}
+// @use group_index
+`,
+  softmax_bwd: `// softmax_bwd: dx[r, c] = [dx +] y[r, c] · (dy[r, c] − Σ dy[r, ·] · y[r, ·]); adds to dx where acc = 1.
+// Layout: y, dy, dx [rows, cols], f32. A workgroup owns a row; thread t the columns t, t + 64, ….
+// Workgroup memory: 256 bytes.
+struct Params { rows: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+var<workgroup> part: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let base = row * p.cols;
+  var sum = 0.0;
+  for (var c = lid; c < p.cols; c += 64u) { sum += dy[base + c] * y[base + c]; }
+  part[lid] = sum;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) { part[lid] += part[lid + half]; }
+  }
+  workgroupBarrier();
+  let dot = part[0];
+  for (var c = lid; c < p.cols; c += 64u) {
+    var g = y[base + c] * (dy[base + c] - dot);
+    if (p.acc == 1u) { g += dx[base + c]; }
+    dx[base + c] = g;
+  }
+}
+// @use group_index
+`,
+  softmax_bwd_sub8: `enable subgroups;
+// softmax_bwd for adapters with subgroups of 8 (lavapipe): dx[r, c] = [dx +] y[r, c] · (dy[r, c] − Σ dy[r, ·] · y[r, ·]).
+// Layout: y, dy, dx [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth vec4 of it.
+// No workgroup memory. Host: cols divisible by 4.
+struct Params { rows: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let row = group_index(wid, grid) * 8u + lid / 8u;
+  // Surplus subgroups keep uniform control flow and have an empty row.
+  let base = min(row, p.rows - 1u) * (p.cols / 4u);
+  let end = select(0u, p.cols / 4u, row < p.rows);
+  var sum = 0.0;
+  for (var c = lane; c < end; c += 8u) { sum += dot(dy[base + c], y[base + c]); }
+  let total = subgroupAdd(sum);
+  for (var c = lane; c < end; c += 8u) {
+    var g = y[base + c] * (dy[base + c] - total);
+    if (p.acc == 1u) { g += dx[base + c]; }
+    dx[base + c] = g;
+  }
+}
+// @use group_index
+`,
+  softmax_fwd: `// softmax_fwd: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m), m the largest of row r.
+// Layout: x, y [rows, cols], f32. A workgroup owns a row; thread t the columns t, t + 64, …. Workgroup memory: 256 bytes.
+// Host: cols ≥ 1.
+struct Params { rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+var<workgroup> part: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let base = row * p.cols;
+  var m = -3e38;
+  for (var c = lid; c < p.cols; c += 64u) { m = max(m, x[base + c]); }
+  part[lid] = m;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) { part[lid] = max(part[lid], part[lid + half]); }
+  }
+  workgroupBarrier();
+  m = part[0];
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var c = lid; c < p.cols; c += 64u) { sum += exp(x[base + c] - m); }
+  part[lid] = sum;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lid < half) { part[lid] += part[lid + half]; }
+  }
+  workgroupBarrier();
+  let scale = 1.0 / part[0];
+  for (var c = lid; c < p.cols; c += 64u) { y[base + c] = exp(x[base + c] - m) * scale; }
+}
+// @use group_index
+`,
+  softmax_fwd_sub8: `enable subgroups;
+// softmax_fwd for adapters with subgroups of 8 (lavapipe), where loads cost most: the largest and the sum come from one
+// reading (the sum is rescaled when the largest grows), and the row is read once more to write it.
+// Layout: x, y [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth vec4 of it.
+// No workgroup memory. Host: cols ≥ 1 and divisible by 4.
+struct Params { rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let row = group_index(wid, grid) * 8u + lid / 8u;
+  // Surplus subgroups keep uniform control flow and have an empty row.
+  let base = min(row, p.rows - 1u) * (p.cols / 4u);
+  let end = select(0u, p.cols / 4u, row < p.rows);
+  var m = -3e38;
+  var sum = 0.0;
+  for (var c = lane; c < end; c += 8u) {
+    let v = x[base + c];
+    let larger = max(m, max(max(v.x, v.y), max(v.z, v.w)));
+    let e = exp(v - larger);
+    sum = sum * exp(m - larger) + (e.x + e.y + e.z + e.w);
+    m = larger;
+  }
+  let top = subgroupMax(m);
+  let total = subgroupAdd(sum * exp(m - top));
+  let scale = 1.0 / total;
+  for (var c = lane; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
+}
+// @use group_index
+`,
+  sum_bwd: `// sum_bwd: dx[r, c] = [dx +] factor · dy[r], the gradient of a sum along rows; adds to dx where acc = 1.
+// Layout: dx [n / cols, cols], dy [n / cols], f32. A thread owns one vec4 of dx, a workgroup 1,024 elements.
+// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, cols: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u >= p.n) { return; }
+  var g = vec4f(0.0);
+  if (p.cols % 4u == 0u) {
+    g = vec4f(dy[i * 4u / p.cols]);
+  } else {
+    let r = min(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(p.n - 1u)) / p.cols;
+    g = vec4f(dy[r.x], dy[r.y], dy[r.z], dy[r.w]);
+  }
+  g *= p.factor;
+  if (p.acc == 1u) { g += dx[i]; }
+  dx[i] = g;
 }
 // @use group_index
 `,
@@ -1120,8 +2107,8 @@ struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc:
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
-  let g = group_index(wid, grid) * 8u + lid / 8u;
-  if (g >= p.rows * p.chunks) { return; }
+  let owned = group_index(wid, grid) * 8u + lid / 8u;
+  let g = min(owned, p.rows * p.chunks - 1u); // all subgroups stay in uniform control flow; surplus ones do not write
   let first = (g % p.chunks) * p.chunk;
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * (p.cols / 4u);
@@ -1131,7 +2118,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     sum += select(vec4f(0.0), x[last / 4u], vec4u(0u, 1u, 2u, 3u) < vec4u(last % 4u));
   }
   let total = subgroupAdd(sum.x + sum.y + sum.z + sum.w);
-  if (lane == 0u) {
+  if (lane == 0u && owned == g) {
     var v = p.factor * total;
     if (p.acc == 1u) { v += y[g]; }
     y[g] = v;
@@ -1162,9 +2149,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sum_leading4: `// sum_leading for widths divisible by 4: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds to y where acc = 1.
-// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns a vec4 of columns of one chunk, a workgroup 256 columns; rows
-// are added from first to last. No workgroup memory. Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0; cols divisible by 4.
+  sum_leading4: `// sum_leading for widths divisible by 4: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds where acc = 1.
+// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns a vec4 of columns of one chunk, a workgroup 256 columns;
+// rows are added from first to last. No workgroup memory.
+// Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0; cols divisible by 4.
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -1185,6 +2173,106 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   y[s * width + c] = sum;
 }
 // @use group_index
+`,
+  transpose: `// transpose: y[b, j, i] = [that +] x[b, i, j]; adds to y where acc = 1.
+// Layout: x [batch, rows, cols], y [batch, cols, rows], f32. A workgroup owns a 16 × 16 tile, held in workgroup memory so
+// that both sides are read and written along rows (1,088 bytes; a column of padding keeps banks apart).
+struct Params { batch: u32, rows: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+var<workgroup> tile: array<f32, 272>;
+
+@compute @workgroup_size(16, 16)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_id) lid: vec3u) {
+  let down = (p.rows + 15u) / 16u;
+  let across = (p.cols + 15u) / 16u;
+  let g = group_index(wid, grid);
+  let b = g / (down * across);
+  let row = (g / across % down) * 16u;
+  let col = (g % across) * 16u;
+  if (b >= p.batch) { return; }
+  let base = b * p.rows * p.cols;
+  if (row + lid.y < p.rows && col + lid.x < p.cols) {
+    tile[lid.y * 17u + lid.x] = x[base + (row + lid.y) * p.cols + col + lid.x];
+  }
+  workgroupBarrier();
+  if (col + lid.y < p.cols && row + lid.x < p.rows) {
+    let to = base + (col + lid.y) * p.rows + row + lid.x;
+    var v = tile[lid.x * 17u + lid.y];
+    if (p.acc == 1u) { v += y[to]; }
+    y[to] = v;
+  }
+}
+// @use group_index
+`,
+  transpose_block4: `// transpose for software adapters, where barriers cost more than strides: y[b, j, i] = [that +] x[b, i, j].
+// Layout: x [batch, rows, cols], y [batch, cols, rows], f32. A thread owns a 4 × 4 block: four vec4 in, four out.
+// A workgroup owns 64 blocks. No workgroup memory. Host: rows and cols divisible by 4.
+struct Params { batch: u32, rows: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let down = p.rows / 4u;
+  let across = p.cols / 4u;
+  let g = group_index(wid, grid) * 64u + lid;
+  if (g >= p.batch * down * across) { return; }
+  let base = g / (down * across) * p.rows * across;
+  let row = g / across % down;
+  let col = g % across;
+  let from = base + 4u * row * across + col;
+  let m = transpose(mat4x4f(x[from], x[from + across], x[from + 2u * across], x[from + 3u * across]));
+  let to = base + 4u * col * down + row;
+  if (p.acc == 1u) {
+    for (var k = 0u; k < 4u; k++) { y[to + k * down] += m[k]; }
+  } else {
+    y[to] = m[0];
+    y[to + down] = m[1];
+    y[to + 2u * down] = m[2];
+    y[to + 3u * down] = m[3];
+  }
+}
+// @use group_index
+`,
+  unary_bwd: `// unary_bwd: dx = [dx +] dy · f′(x); OP as in unary_fwd; adds to dx where acc = 1.
+// Layout: x, dy, dx [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+const OP: u32 = 0; // @tune
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u < p.n) {
+    var g = dy[i] * unary_slope(OP, x[i]);
+    if (p.acc == 1u) { g += dx[i]; }
+    dx[i] = g;
+  }
+}
+// @use group_index, unary
+`,
+  unary_fwd: `// unary_fwd: y = f(x); OP is 0 relu, 1 silu, 2 sigmoid, 3 tanh, 4 exp, 5 log.
+// Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+const OP: u32 = 0; // @tune
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u < p.n) { y[i] = unary_value(OP, x[i]); }
+}
+// @use group_index, unary
 `,
 };
 
@@ -1230,6 +2318,19 @@ fn group_index(wid: vec3u, grid: vec3u) -> u32 {
   return wid.x + wid.y * grid.x;
 }
 `,
+  keep: `// Dropout masks as factors: 0 with probability threshold / 2³², else scale. Element e takes the word e & 1 of
+// threefry2x32(key (seed, step), counter (op, e / 2)).
+fn keep1(key: vec2u, op: u32, e: u32, threshold: u32, scale: f32) -> f32 {
+  let words = threefry2x32(key, vec2u(op, e >> 1u));
+  return select(0.0, scale, select(words.x, words.y, (e & 1u) == 1u) >= threshold);
+}
+// The factors of the elements 4i … 4i + 3.
+fn keep4(key: vec2u, op: u32, i: u32, threshold: u32, scale: f32) -> vec4f {
+  let words = vec4u(threefry2x32(key, vec2u(op, 2u * i)), threefry2x32(key, vec2u(op, 2u * i + 1u)));
+  return select(vec4f(0.0), vec4f(scale), words >= vec4u(threshold));
+}
+// @use threefry
+`,
   threefry: `// Threefry-2x32 with 20 rounds (Salmon et al. 2011, «Parallel random numbers: as easy as 1, 2, 3», §4.2): two random
 // words for a key and a counter, with no state. Its twin is engine/random.ts, bit for bit.
 fn threefry_rotate(x: u32, by: u32) -> u32 { return (x << by) | (x >> (32u - by)); }
@@ -1249,5 +2350,39 @@ fn threefry2x32(key: vec2u, ctr: vec2u) -> vec2u {
 }
 // A word as a number in [0, 1), 24 bits of it.
 fn threefry_uniform(word: u32) -> f32 { return f32(word >> 8u) * 5.9604644775390625e-8; }
+`,
+  unary: `// Elementwise functions and their slopes, four lanes at a time; op is 0 relu, 1 silu, 2 sigmoid, 3 tanh, 4 exp, 5 log.
+// The sigmoid never takes exp of a positive number; tanh is clamped to ±15, where it is ±1 in f32.
+fn unary_sigmoid(x: vec4f) -> vec4f {
+  let e = exp(-abs(x));
+  return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
+}
+fn unary_tanh(x: vec4f) -> vec4f { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+fn unary_value(op: u32, x: vec4f) -> vec4f {
+  switch op {
+    case 0u: { return max(x, vec4f(0.0)); }
+    case 1u: { return x * unary_sigmoid(x); }
+    case 2u: { return unary_sigmoid(x); }
+    case 3u: { return unary_tanh(x); }
+    case 4u: { return exp(x); }
+    default: { return log(x); }
+  }
+}
+fn unary_slope(op: u32, x: vec4f) -> vec4f {
+  switch op {
+    case 0u: { return select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)); }
+    case 1u: {
+      let s = unary_sigmoid(x);
+      return s * (1.0 + x * (unary_sigmoid(-x)));
+    }
+    case 2u: { return unary_sigmoid(x) * unary_sigmoid(-x); }
+    case 3u: {
+      let t = unary_tanh(x);
+      return 1.0 - t * t;
+    }
+    case 4u: { return exp(x); }
+    default: { return 1.0 / x; }
+  }
+}
 `,
 };

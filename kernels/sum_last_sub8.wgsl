@@ -11,8 +11,8 @@ struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc:
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
-  let g = group_index(wid, grid) * 8u + lid / 8u;
-  if (g >= p.rows * p.chunks) { return; }
+  let owned = group_index(wid, grid) * 8u + lid / 8u;
+  let g = min(owned, p.rows * p.chunks - 1u); // all subgroups stay in uniform control flow; surplus ones do not write
   let first = (g % p.chunks) * p.chunk;
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * (p.cols / 4u);
@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     sum += select(vec4f(0.0), x[last / 4u], vec4u(0u, 1u, 2u, 3u) < vec4u(last % 4u));
   }
   let total = subgroupAdd(sum.x + sum.y + sum.z + sum.w);
-  if (lane == 0u) {
+  if (lane == 0u && owned == g) {
     var v = p.factor * total;
     if (p.acc == 1u) { v += y[g]; }
     y[g] = v;

@@ -1,6 +1,7 @@
-// sum_leading for widths divisible by 4: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds to y where acc = 1.
-// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns a vec4 of columns of one chunk, a workgroup 256 columns; rows
-// are added from first to last. No workgroup memory. Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0; cols divisible by 4.
+// sum_leading for widths divisible by 4: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds where acc = 1.
+// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns a vec4 of columns of one chunk, a workgroup 256 columns;
+// rows are added from first to last. No workgroup memory.
+// Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0; cols divisible by 4.
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;

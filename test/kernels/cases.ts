@@ -1,8 +1,11 @@
 /** The case table. Each op has its rows in a file of its group; this list is what the suites run. */
 import { activationCases } from './cases-activations.ts';
 import { elementwiseCases } from './cases-elementwise.ts';
+import { embeddingCases } from './cases-embedding.ts';
 import { crossEntropyCases } from './cases-cross-entropy.ts';
 import { matmulCases } from './cases-matmul.ts';
+import { attentionCases } from './cases-attention.ts';
+import { normCases } from './cases-norm.ts';
 import type { Case } from './harness.ts';
 
-export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases];
+export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases, ...attentionCases, ...embeddingCases, ...normCases];

@@ -1,0 +1,1 @@
+export { blockReference as concatReference } from './shared/block.ts';

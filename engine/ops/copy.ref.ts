@@ -1,0 +1,1 @@
+export { blockReference as copyReference } from './shared/block.ts';

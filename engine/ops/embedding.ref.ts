@@ -1,0 +1,46 @@
+import type { Reference } from '../device.ts';
+import { keepOf } from '../keep.ts';
+import { NO_SLOT } from '../rows.ts';
+
+export const embeddingForward: Reference = ({ table, ids, second, ids2, x, state }, { rows, d, v, two, v2, dropout, op, threshold, scale }) => {
+  const factor = keepOf(dropout ? state : null, op, threshold, scale);
+  for (let i = 0; i < rows; i++) {
+    for (let c = 0; c < d; c++) {
+      const a = ids[i] < v ? table[ids[i] * d + c] : 0;
+      const b = two && ids2[i] < v2 ? second[ids2[i] * d + c] : 0;
+      x[i * d + c] = (a + b) * factor(i * d + c);
+    }
+  }
+};
+
+export const embeddingBackward: Reference = (
+  { groups, dx, partial, dtable, state },
+  { d, v, segments, positions, dropout, op, threshold, scale },
+) => {
+  const factor = keepOf(dropout ? state : null, op, threshold, scale);
+  for (let s = 0; s < groups[0]; s++) {
+    const [row, begin, end, slot] = groups.subarray(segments + 4 * s, segments + 4 * s + 4);
+    if (row >= v) continue;
+    for (let c = 0; c < d; c++) {
+      let sum = 0;
+      for (let j = begin; j < end; j++) {
+        const e = groups[positions + j] * d + c;
+        sum += dx[e] * factor(e);
+      }
+      if (slot === NO_SLOT) dtable[row * d + c] += sum;
+      else partial[slot * d + c] = sum;
+    }
+  }
+};
+
+export const embeddingBackwardSplit: Reference = ({ groups, partial, dtable }, { d, v, splits }) => {
+  for (let s = 0; s < groups[1]; s++) {
+    const [row, first, last] = groups.subarray(splits + 4 * s, splits + 4 * s + 3);
+    if (row >= v) continue;
+    for (let c = 0; c < d; c++) {
+      let sum = 0;
+      for (let j = first; j < last; j++) sum += partial[j * d + c];
+      dtable[row * d + c] += sum;
+    }
+  }
+};

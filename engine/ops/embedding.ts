@@ -1,0 +1,120 @@
+/**
+ * Rows of a table by number, and the sum of two such lookups with dropout (items and positions at a model's input).
+ * The gradient is deterministic: it follows lists of positions by row that the host sorts while batching
+ * (`groupRows` in engine/rows.ts), one group of threads a row, popular rows split and summed in a second pass.
+ */
+import { gradOf, into } from '../autograd.ts';
+import { dropoutParams } from '../keep.ts';
+import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
+import { rowGroupLayout } from '../rows.ts';
+import { showShape, type Tensor } from '../tensor.ts';
+import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
+import { fill } from './fill.ts';
+
+/** What `groupRows` packed for the ids, on the device: u32 [rowGroupLayout(L).words]. */
+export type RowGroups = Tensor;
+
+/** Threads a row: the power of two that covers it, at most 64. */
+const lanes = (width: number): number => Math.min(64, 2 ** Math.ceil(Math.log2(Math.max(1, width))));
+
+/** A variant for rows of vec4 and one for any width; `count` names the parameter that bounds the rows or segments. */
+function rowKernel(name: string, count: (p: Params) => number): Kernel {
+  const variant = (file: string, unit: number) => ({
+    file,
+    accepts: (p: Params) => p.d % unit === 0,
+    grid: (p: Params) => groups(count(p), 64 / lanes(p.d / unit)),
+    constants: (p: Params) => ({ LANES: lanes(p.d / unit) }),
+  });
+  return kernel(name, [variant(name, 4), variant(`${name}_scalar`, 1)]);
+}
+
+const FORWARD = rowKernel('embedding_fwd', (p) => p.rows);
+const BACKWARD = rowKernel('embedding_bwd', (p) => p.rows);
+const BACKWARD_SPLIT = rowKernel('embedding_bwd_split', (p) => p.maxSplits);
+
+/**
+ * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient.
+ * Where the table requires a gradient, `groups` must hold `groupRows(ids, …)`; positions it leaves out add nothing.
+ */
+export function embedding(table: Tensor, ids: Tensor, groups?: RowGroups): Tensor {
+  return lookup('embedding', table, ids, groups, null);
+}
+
+/**
+ * dropout(items[ids] + positions[pos]): items [V, D], positions [T, D], ids and pos u32 [...] → [..., D], in one kernel.
+ * Ids beyond a table count as rows of zeros.
+ */
+export function embeddingSum(
+  items: Tensor,
+  ids: Tensor,
+  itemGroups: RowGroups | undefined,
+  positions: Tensor,
+  pos: Tensor,
+  positionGroups: RowGroups | undefined,
+  dropout = 0,
+): Tensor {
+  return lookup('embeddingSum', items, ids, itemGroups, { table: positions, ids: pos, groups: positionGroups, dropout });
+}
+
+interface Second {
+  table: Tensor;
+  ids: Tensor;
+  groups: RowGroups | undefined;
+  dropout: number;
+}
+
+function lookup(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | undefined, second: Second | null): Tensor {
+  const { device } = table;
+  check(who, table, ids, rowGroups);
+  if (second) {
+    check(who, second.table, second.ids, second.groups);
+    if (second.table.shape[1] !== table.shape[1]) {
+      throw new Error(`${who}: widths differ, ${showShape(table.shape)} and ${showShape(second.table.shape)}`);
+    }
+    if (second.ids.size !== ids.size) throw new Error(`${who}: lengths differ, ${showShape(ids.shape)} and ${showShape(second.ids.shape)}`);
+  }
+  const d = table.shape[1];
+  const mask = dropoutParams(who, second?.dropout ?? 0, second ? device.opCounter++ : 0);
+  const state = mask.dropout ? device.state : null;
+  const x = device.empty([...ids.shape, d], 'f32', who);
+  if (x.size === 0) return x;
+  device.run(
+    FORWARD,
+    embeddingForward,
+    { state, table, ids, second: second?.table ?? null, ids2: second?.ids ?? null, x },
+    { rows: ids.size, d, v: table.shape[0], two: second ? 1 : 0, v2: second?.table.shape[0] ?? 0, ...mask },
+  );
+  device.tape.record([table, second?.table], x, () => {
+    const dx = gradOf(x);
+    if (table.requiresGrad) addRows(table, rowGroups as Tensor, dx, state, mask);
+    if (second?.table.requiresGrad) addRows(second.table, second.groups as Tensor, dx, state, mask);
+  });
+  return x;
+}
+
+function check(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | undefined): void {
+  if (table.rank !== 2) throw new Error(`${who}: a table [V,D] was expected, came ${showShape(table.shape)}`);
+  if (ids.dtype !== 'u32') throw new Error(`${who}: u32 ids were expected, came ${ids.dtype} ${showShape(ids.shape)}`);
+  if (table.requiresGrad && table.device.tape.enabled && !rowGroups) {
+    throw new Error(`${who}: ${table.label} requires a gradient, so the row groups of its ids are needed (groupRows in engine/rows.ts)`);
+  }
+  if (!rowGroups) return;
+  const { words } = rowGroupLayout(ids.size);
+  if (rowGroups.dtype !== 'u32' || rowGroups.size !== words) {
+    throw new Error(`${who}: row groups u32 [${words}] were expected for ids ${showShape(ids.shape)}, came ${rowGroups.dtype} ${showShape(rowGroups.shape)}`);
+  }
+}
+
+/** Adds to the table's gradient what its rows received. */
+function addRows(table: Tensor, rowGroups: Tensor, dx: Tensor, state: Tensor | null, mask: Params): void {
+  const { device } = table;
+  const [v, d] = table.shape;
+  const layout = rowGroupLayout(dx.size / d);
+  const { grad: dtable, acc } = into(table);
+  if (!acc) fill(dtable, 0);
+  const partial = device.empty([layout.maxSlots, d], 'f32', 'embedding partials');
+  const common = { d, v, segments: layout.segments, splits: layout.splits, positions: layout.positions };
+  const params = { ...common, rows: layout.budget, maxSplits: layout.maxSplits, ...mask };
+  device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, dx, partial, dtable }, params);
+  if (layout.maxSplits > 0) device.run(BACKWARD_SPLIT, embeddingBackwardSplit, { groups: rowGroups, partial, dtable }, params);
+}

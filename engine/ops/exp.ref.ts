@@ -1,0 +1,6 @@
+import { unaryReferences } from './shared/unary.ts';
+
+export const expReferences = unaryReferences(
+  Math.exp,
+  Math.exp,
+);

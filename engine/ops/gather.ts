@@ -1,0 +1,36 @@
+/**
+ * Rows picked by number, for inference and selection. No gradient flows through it, since unsorted rows could only be
+ * added up with float atomics: a table that learns goes through `embedding`, whose rows are grouped on the host.
+ */
+import { groups, kernel } from '../kernel.ts';
+import { showShape, type Tensor } from '../tensor.ts';
+import { gatherReference } from './gather.ref.ts';
+import { expectRank, expectType } from './shared/check.ts';
+
+const GATHER = kernel('gather', [
+  { file: 'gather4', accepts: (p) => p.cols % 4 === 0, grid: (p) => groups((p.n * p.cols) / 4, 256) },
+  { file: 'gather', grid: (p) => groups(p.n * p.cols, 256) },
+]);
+
+/**
+ * Rows of x [rows, ...] for ids [...] (u32): [...ids, ...]. A number beyond the last row throws where the values are at
+ * hand (the CPU device) and gives zeros on the GPU. Throws if x needs a gradient, outside of `noGrad`.
+ */
+export function gather(x: Tensor, ids: Tensor): Tensor {
+  const { device } = x;
+  expectRank('gather', 'x', x, 1);
+  expectType('gather', 'ids', ids, 'u32');
+  if (x.requiresGrad && device.tape.enabled) {
+    throw new Error(`gather: a tensor without a gradient was expected, ${x.label} ${showShape(x.shape)} needs one; use embedding, or noGrad()`);
+  }
+  const [rows, ...rest] = x.shape;
+  const cols = rest.reduce((a, b) => a * b, 1);
+  const values = ids.storage.array?.subarray(ids.offset, ids.offset + ids.size);
+  const bad = values ? values.findIndex((id) => id >= rows) : -1;
+  if (values && bad >= 0) {
+    throw new Error(`gather: ids below ${rows} were expected for x ${showShape(x.shape)}, came ${values[bad]} at ${bad} of ${showShape(ids.shape)}`);
+  }
+  const y = device.empty([...ids.shape, ...rest], x.dtype, 'gather');
+  device.run(GATHER, gatherReference, { x, ids, y }, { n: ids.size, rows, cols });
+  return y;
+}

@@ -1,0 +1,1 @@
+export { sumBackward as meanBackward, sumLastReference as meanReference } from './sum.ref.ts';

@@ -1,0 +1,1 @@
+export { scaleReference } from './shared/scale.ts';

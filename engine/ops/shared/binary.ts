@@ -1,0 +1,88 @@
+/**
+ * What add, sub, mul and div share: y = a ∘ b with broadcasting of a scalar or of a suffix of the other's shape.
+ * The gradient of a broadcast side is the full gradient summed over what it was repeated along, in a fixed order.
+ */
+import { gradOf, into } from '../../autograd.ts';
+import type { Reference } from '../../device.ts';
+import { groups, kernel } from '../../kernel.ts';
+import { type Shape, showShape, sizeOf, type Tensor } from '../../tensor.ts';
+import { scaleInto } from './scale.ts';
+import { sumAll, sumLeading } from './sums.ts';
+import { expectType } from './check.ts';
+
+const FORWARD = kernel('binary_fwd', [{ file: 'binary_fwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) }]);
+const BACKWARD = kernel('binary_bwd', [{ file: 'binary_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) }]);
+
+/** Scalars: the result, and its slopes along a and b. */
+export interface BinaryRule {
+  f(a: number, b: number): number;
+  da(a: number, b: number): number;
+  db(a: number, b: number): number;
+}
+
+export interface BinaryReferences {
+  forward: Reference;
+  /** g = [g +] dy · slope, for a and for b. */
+  backward: [Reference, Reference];
+}
+
+/** The reference loops of a rule; operands shorter than n repeat. */
+export function binaryReferences({ f, da, db }: BinaryRule): BinaryReferences {
+  const backward = (slope: (a: number, b: number) => number): Reference => ({ a, b, dy, g }, { n, na, nb, acc }) => {
+    for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + dy[i] * slope(a[i % na], b[i % nb]);
+  };
+  return {
+    forward: ({ a, b, y }, { n, na, nb }) => {
+      for (let i = 0; i < n; i++) y[i] = f(a[i % na], b[i % nb]);
+    },
+    backward: [backward(da), backward(db)],
+  };
+}
+
+/** The op numbers of kernels/binary_fwd.wgsl. */
+const OPS = { add: 0, sub: 1, mul: 2, div: 3 } as const;
+
+/** a ∘ b for the op of that name. */
+export function binary(name: keyof typeof OPS, refs: BinaryReferences, a: Tensor, b: Tensor): Tensor {
+  const { device } = a;
+  expectType(name, 'a', a);
+  expectType(name, 'b', b);
+  const shape = broadcast(name, a.shape, b.shape);
+  const y = device.empty(shape, 'f32', name);
+  const sizes = { n: y.size, na: a.size, nb: b.size };
+  device.run(FORWARD, refs.forward, { a, b, y }, { ...sizes, op: OPS[name] });
+  device.tape.record([a, b], y, () => {
+    const dy = gradOf(y);
+    [a, b].forEach((side, which) => {
+      if (!side.requiresGrad) return;
+      // add and sub pass the gradient on as it is or negated; mul and div need the slope.
+      const linear = name === 'add' || name === 'sub';
+      const factor = name === 'sub' && which === 1 ? -1 : 1;
+      if (linear && side.size === y.size) return scaleInto(dy, side, factor);
+      let full = dy;
+      if (!linear) {
+        const whole = side.size === y.size;
+        const { grad: g, acc } = whole ? into(side) : { grad: device.empty(shape, 'f32', `${name} slope`), acc: 0 };
+        const params = { ...sizes, acc, op: (name === 'mul' ? 0 : 2) + which };
+        device.run(BACKWARD, refs.backward[which], { a, b, dy, g }, params);
+        if (whole) return;
+        full = g;
+      }
+      const { grad, acc } = into(side);
+      if (side.size === 1) sumAll(full, grad, factor, acc);
+      else sumLeading(full, y.size / side.size, side.size, grad, factor, acc);
+    });
+  });
+  return y;
+}
+
+/** The shape of the result: equal shapes, or one of size 1, or one a suffix of the other. */
+function broadcast(name: string, a: Shape, b: Shape): Shape {
+  const [long, short] = a.length > b.length || (a.length === b.length && sizeOf(a) >= sizeOf(b)) ? [a, b] : [b, a];
+  const suffix = short.every((n, i) => n === long[long.length - short.length + i]);
+  if (suffix || sizeOf(short) === 1) return long;
+  if (sizeOf(long) === 1) return short;
+  throw new Error(
+    `${name}: equal shapes, a scalar or a suffix of the other were expected, a ${showShape(a)} · b ${showShape(b)}`,
+  );
+}

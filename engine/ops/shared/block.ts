@@ -1,0 +1,55 @@
+/** Copies a block of columns from one matrix into one of another: what copy, slice and concat share. */
+import { into } from '../../autograd.ts';
+import type { Reference } from '../../device.ts';
+import { groups, kernel, type Params } from '../../kernel.ts';
+import { showShape, type Tensor } from '../../tensor.ts';
+import { asMatrix, expectRank } from './check.ts';
+
+const COPY = kernel('copy_block', [
+  {
+    file: 'copy_block4',
+    accepts: (p) => [p.cols, p.from_stride, p.from_offset, p.to_stride, p.to_offset].every((n) => n % 4 === 0),
+    grid: (p) => groups((p.rows * p.cols) / 4, 256),
+  },
+  { file: 'copy_block', grid: (p) => groups(p.rows * p.cols, 256) },
+]);
+
+/** y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c]. */
+export const blockReference: Reference = ({ x, y }, p) => {
+  for (let r = 0; r < p.rows; r++) {
+    for (let c = 0; c < p.cols; c++) {
+      const to = r * p.to_stride + p.to_offset + c;
+      y[to] = (p.acc ? y[to] : 0) + x[r * p.from_stride + p.from_offset + c];
+    }
+  }
+};
+
+/** A block of columns inside of a matrix: `stride` is the matrix's width, `offset` the block's first column. */
+export interface Place {
+  stride: number;
+  offset: number;
+}
+
+/** Copies [rows, cols] from one place to another, or adds it there. Bits are kept, so u32 may be copied too. */
+export function copyBlock(x: Tensor, from: Place, y: Tensor, to: Place, rows: number, cols: number, acc = 0): void {
+  const params: Params = { rows, cols, acc, from_stride: from.stride, from_offset: from.offset, to_stride: to.stride, to_offset: to.offset };
+  x.device.run(COPY, blockReference, { x, y }, params);
+}
+
+/** Copies all of dy's block into x's gradient, or adds it there. */
+export function blockGradient(dy: Tensor, from: Place, x: Tensor, rows: number, cols: number): void {
+  const { grad, acc } = into(x);
+  copyBlock(dy, from, grad, { stride: cols, offset: 0 }, rows, cols, acc);
+}
+
+/** The tensor as a matrix in which `axis` (0, or −1 for the last) runs along the columns, `unit` elements a step. */
+export function alongColumns(op: string, x: Tensor, axis: number): { rows: number; cols: number; unit: number; length: number } {
+  expectRank(op, 'x', x, 1);
+  if (axis === -1 || (axis === x.rank - 1 && axis > 0)) {
+    const { rows, cols } = asMatrix(x);
+    return { rows, cols, unit: 1, length: cols };
+  }
+  if (axis !== 0) throw new Error(`${op}: axis 0 or -1 (the last) was expected, came ${axis} for ${showShape(x.shape)}`);
+  const length = x.shape[0];
+  return { rows: 1, cols: x.size, unit: x.shape.slice(1).reduce((a, b) => a * b, 1), length };
+}

@@ -1,0 +1,25 @@
+/** Checks that several ops share. Every message has the form «op: what was expected, what came». */
+import { type DType, showShape, type Tensor } from '../../tensor.ts';
+
+/** Throws unless the tensor holds numbers of this type. */
+export function expectType(op: string, name: string, t: Tensor, dtype: DType = 'f32'): void {
+  if (t.dtype !== dtype) throw new Error(`${op}: ${name} must be ${dtype}, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
+}
+
+/** Throws unless two tensors have the same shape. */
+export function expectSameShape(op: string, nameA: string, a: Tensor, nameB: string, b: Tensor): void {
+  if (a.rank !== b.rank || a.shape.some((n, i) => n !== b.shape[i])) {
+    throw new Error(`${op}: shapes differ, ${nameA} ${showShape(a.shape)} · ${nameB} ${showShape(b.shape)}`);
+  }
+}
+
+/** Throws unless the tensor has at least `rank` axes. */
+export function expectRank(op: string, name: string, t: Tensor, rank: number): void {
+  if (t.rank < rank) throw new Error(`${op}: ${name} must have at least ${rank} axes, came ${showShape(t.shape)}`);
+}
+
+/** A tensor seen as [rows, cols], cols being its last axis; a scalar is [1, 1]. */
+export function asMatrix(t: Tensor): { rows: number; cols: number } {
+  const cols = t.shape.at(-1) ?? 1;
+  return { rows: t.shape.slice(0, -1).reduce((a, b) => a * b, 1), cols };
+}

@@ -1,0 +1,1 @@
+export { blockReference as sliceReference } from './shared/block.ts';

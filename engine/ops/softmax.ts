@@ -1,0 +1,36 @@
+/** Softmax over the last axis; the largest of a row is subtracted first. */
+import { gradOf, into } from '../autograd.ts';
+import { type Capabilities, groups, kernel, type Params } from '../kernel.ts';
+import type { Tensor } from '../tensor.ts';
+import { asMatrix, expectRank, expectType } from './shared/check.ts';
+import { softmaxBackward, softmaxForward } from './softmax.ref.ts';
+
+const sub8 = {
+  requires: (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+  accepts: (p: Params): boolean => p.cols % 4 === 0,
+  grid: (p: Params): number => groups(p.rows, 8),
+};
+const FORWARD = kernel('softmax_fwd', [
+  { file: 'softmax_fwd_sub8', ...sub8 },
+  { file: 'softmax_fwd', grid: (p) => p.rows },
+]);
+const BACKWARD = kernel('softmax_bwd', [
+  { file: 'softmax_bwd_sub8', ...sub8 },
+  { file: 'softmax_bwd', grid: (p) => p.rows },
+]);
+
+/** exp(x) / Σ exp(x) along the last axis of x [..., n]. */
+export function softmax(x: Tensor): Tensor {
+  const { device } = x;
+  expectType('softmax', 'x', x);
+  expectRank('softmax', 'x', x, 1);
+  const shape = asMatrix(x);
+  const y = device.empty(x.shape, 'f32', 'softmax');
+  if (x.size === 0) return y;
+  device.run(FORWARD, softmaxForward, { x, y }, { ...shape });
+  device.tape.record([x], y, () => {
+    const { grad: dx, acc } = into(x);
+    device.run(BACKWARD, softmaxBackward, { y, dy: gradOf(y), dx }, { ...shape, acc });
+  });
+  return y;
+}

@@ -1,0 +1,20 @@
+// gather: y[i, :] = x[ids[i], :]; zeros where ids[i] ≥ rows.
+// Layout: x [rows, cols], y [n, cols], 32-bit words of any type, copied bit for bit; ids [n] u32.
+// A thread owns one word of y, a workgroup 256. No workgroup memory.
+struct Params { n: u32, rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n * p.cols) { return; }
+  let at = i / p.cols;
+  let id = ids[at];
+  var v = 0u;
+  if (id < p.rows) { v = x[id * p.cols + i - at * p.cols]; }
+  y[i] = v;
+}
+// @use group_index

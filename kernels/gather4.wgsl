@@ -1,0 +1,21 @@
+// gather four words at a time: y[i, :] = x[ids[i], :]; zeros where ids[i] ≥ rows.
+// Layout: x [rows, cols], y [n, cols], 32-bit words of any type, copied bit for bit; ids [n] u32.
+// A thread owns four words of y, a workgroup 1,024. No workgroup memory. Host: cols divisible by 4.
+struct Params { n: u32, rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4u>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4u>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let width = p.cols / 4u;
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n * width) { return; }
+  let at = i / width;
+  let id = ids[at];
+  var v = vec4u(0u);
+  if (id < p.rows) { v = x[id * width + i - at * width]; }
+  y[i] = v;
+}
+// @use group_index

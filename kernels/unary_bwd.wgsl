@@ -1,0 +1,20 @@
+// unary_bwd: dx = [dx +] dy · f′(x); OP as in unary_fwd; adds to dx where acc = 1.
+// Layout: x, dy, dx [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+const OP: u32 = 0; // @tune
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u < p.n) {
+    var g = dy[i] * unary_slope(OP, x[i]);
+    if (p.acc == 1u) { g += dx[i]; }
+    dx[i] = g;
+  }
+}
+// @use group_index, unary

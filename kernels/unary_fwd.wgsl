@@ -1,0 +1,15 @@
+// unary_fwd: y = f(x); OP is 0 relu, 1 silu, 2 sigmoid, 3 tanh, 4 exp, 5 log.
+// Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
+struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+const OP: u32 = 0; // @tune
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i * 4u < p.n) { y[i] = unary_value(OP, x[i]); }
+}
+// @use group_index, unary

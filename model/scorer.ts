@@ -1,0 +1,185 @@
+/**
+ * Histories in, ranks and top-k lists out. Histories are packed into token budgets (powers of two, so that one user
+ * does not cost a training batch); scores stay on the device, only ranks and the k best leave it.
+ */
+import { type Device, gather, Inputs, maskSeen, type Program, rankOf, type Tensor, topk } from '../engine/index.ts';
+import type { SasRec } from './sasrec.ts';
+
+export interface ScoreQuery {
+  /** Item rows, oldest first, at least one; the last `window` of them are read. */
+  history: Uint32Array;
+  /** Item row whose rank is wanted. */
+  target?: number;
+  /** Item rows that are no candidates. Pass the history to exclude seen items. */
+  exclude?: Uint32Array;
+}
+
+export interface Scored {
+  /** 1 is best, ties count against the target; NO_RANK where there is no target or it is excluded. */
+  rank: number;
+  /** The k best item rows, best first; fewer where the candidates run out. */
+  items: Uint32Array;
+  scores: Float32Array;
+}
+
+export const NO_RANK = 0xffffffff;
+const NO_ITEM = 0xffffffff;
+const MAX_BUDGET = 8192;
+/** Elements of the largest tile of scores (64 MiB). */
+const TILE_ELEMENTS = 16 * 2 ** 20;
+
+export class Scorer {
+  private readonly model: SasRec;
+  private readonly k: number;
+  private readonly tiles = new Map<string, Tile>();
+
+  constructor(model: SasRec, options: { k: number }) {
+    if (!Number.isInteger(options.k) || options.k < 1 || options.k > 128) {
+      throw new Error(`scorer: k from 1 to 128 was expected, came ${options.k}`);
+    }
+    this.model = model;
+    this.k = Math.min(options.k, model.items);
+  }
+
+  /** Scores each query; the answers stand in the queries' order. */
+  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
+    const answers: Scored[] = [];
+    for (let from = 0; from < queries.length; ) {
+      const { tile, to } = this.fill(queries, from);
+      for (const answer of await tile.run(to - from)) answers.push(answer);
+      from = to;
+      onProgress?.(from);
+    }
+    return answers;
+  }
+
+  /** Packs as many queries as one tile takes, and uploads them. */
+  private fill(queries: readonly ScoreQuery[], from: number): { tile: Tile; to: number } {
+    const { window } = this.model.settings;
+    const most = Math.max(MAX_BUDGET, powerOfTwo(window));
+    const rows = usersOf(most, this.model.items);
+    let tokens = 0;
+    let excluded = 0;
+    let to = from;
+    for (; to < queries.length && to - from < rows; to++) {
+      const q = queries[to];
+      if (q.history.length === 0) throw new Error('scorer: a history of at least one item was expected');
+      const length = Math.min(window, q.history.length);
+      if (tokens + length > most) break;
+      tokens += length;
+      excluded += q.exclude?.length ?? 0;
+    }
+    // The smallest budget whose tokens and users suffice.
+    let budget = powerOfTwo(Math.max(64, tokens));
+    while (usersOf(budget, this.model.items) < to - from) budget *= 2;
+    const tile = this.tile(budget, powerOfTwo(Math.max(excluded, 2 * budget)));
+    tile.fill(queries.slice(from, to));
+    return { tile, to };
+  }
+
+  private tile(budget: number, capacity: number): Tile {
+    const key = `${budget} ${capacity}`;
+    let tile = this.tiles.get(key);
+    if (!tile) {
+      tile = new Tile(this.model, budget, usersOf(budget, this.model.items), capacity, this.k);
+      this.tiles.set(key, tile);
+    }
+    return tile;
+  }
+
+  dispose(): void {
+    for (const tile of this.tiles.values()) tile.dispose();
+    this.tiles.clear();
+  }
+}
+
+const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+/** Users of a tile: one in 16 tokens, as many as the tile of scores allows. */
+const usersOf = (budget: number, items: number): number => Math.max(1, Math.min(256, budget / 16, Math.floor(TILE_ELEMENTS / items)));
+
+function inputSpec(budget: number, users: number, capacity: number) {
+  const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
+  return {
+    items: u32(budget),
+    positions: u32(budget),
+    start: u32(budget),
+    end: u32(budget),
+    /** Position of each user's last token. */
+    last: u32(users),
+    targets: u32(users),
+    excludedOffsets: u32(users + 1),
+    excluded: u32(capacity),
+  };
+}
+
+class Tile {
+  private readonly model: SasRec;
+  private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
+  private readonly program: Program<{ ranks: Tensor; items: Tensor; scores: Tensor }>;
+  private readonly device: Device;
+  private readonly k: number;
+  private readonly users: number;
+
+  constructor(model: SasRec, budget: number, users: number, capacity: number, k: number) {
+    this.model = model;
+    this.device = model.device;
+    this.k = k;
+    this.users = users;
+    this.inputs = new Inputs(this.device, inputSpec(budget, users, capacity), 'score inputs');
+    const t = this.inputs.tensors;
+    this.program = this.device.program(`score ${budget} tokens`, () =>
+      this.device.noGrad(() => {
+        const scores = model.scores(gather(model.encode(t), t.last));
+        maskSeen(scores, { offsets: t.excludedOffsets, items: t.excluded });
+        const ranks = rankOf(scores, t.targets);
+        const best = topk(scores, k, { targets: t.targets });
+        return { ranks, items: best.indices, scores: best.values };
+      }),
+    );
+  }
+
+  fill(queries: readonly ScoreQuery[]): void {
+    const { items, positions, start, end, last, targets, excludedOffsets, excluded } = this.inputs.host;
+    const { window } = this.model.settings;
+    let at = 0;
+    let dropped = 0;
+    last.fill(0);
+    targets.fill(NO_ITEM);
+    queries.forEach((q, u) => {
+      const recent = q.history.subarray(Math.max(0, q.history.length - window));
+      items.set(recent, at);
+      for (let i = 0; i < recent.length; i++) positions[at + i] = i;
+      start.fill(at, at, at + recent.length);
+      end.fill(at + recent.length, at, at + recent.length);
+      at += recent.length;
+      last[u] = at - 1;
+      if (q.target !== undefined) targets[u] = q.target;
+      excludedOffsets[u] = dropped;
+      if (q.exclude) excluded.set(q.exclude, dropped);
+      dropped += q.exclude?.length ?? 0;
+    });
+    excludedOffsets.fill(dropped, queries.length);
+    for (const unused of [items, positions, start, end]) unused.fill(0, at);
+    this.inputs.upload();
+  }
+
+  async run(count: number): Promise<Scored[]> {
+    const out = this.program.run();
+    await this.program.pace();
+    await this.program.settle();
+    const [ranks, items, scores] = [await out.ranks.data(), await out.items.data(), await out.scores.data()];
+    return Array.from({ length: count }, (_, u) => {
+      const row = items.subarray(u * this.k, (u + 1) * this.k) as Uint32Array;
+      const values = scores.subarray(u * this.k, (u + 1) * this.k) as Float32Array;
+      let n = 0;
+      while (n < row.length && row[n] !== NO_ITEM && values[n] > -1e38) n++;
+      if (ranks[u] === 0) throw new Error(`scorer: the scores of a user hold NaN (row ${u} of ${this.users})`);
+      return { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
+    });
+  }
+
+  dispose(): void {
+    this.program.dispose();
+    this.inputs.dispose();
+  }
+}

@@ -1,0 +1,4 @@
+/** The library: recommendations from a trained model, anywhere JavaScript runs. */
+export { InputError } from '../data/errors.ts';
+export { type Files, MemoryFiles } from '../model/files.ts';
+export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';

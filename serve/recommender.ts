@@ -1,0 +1,120 @@
+/** Recommendations from a trained model, by the IDs and in the words of whoever trained it. */
+import { InputError } from '../data/errors.ts';
+import { Device, type DeviceOptions } from '../engine/index.ts';
+import type { Files } from '../model/files.ts';
+import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
+import { checkSettings, type Settings } from '../model/recipes.ts';
+import { SasRec } from '../model/sasrec.ts';
+import { Scorer } from '../model/scorer.ts';
+
+export interface LoadOptions {
+  backend?: DeviceOptions['backend'];
+  /** A device to share; `close()` leaves it open. */
+  device?: Device;
+}
+
+export interface RecommendQuery {
+  /** Item IDs, oldest first. */
+  history: readonly string[];
+  /** How many to recommend, 1 to 128; 10 by default. */
+  k?: number;
+  /** Item IDs never to recommend. */
+  exclude?: readonly string[];
+  /** Recommend items of the history, too. */
+  includeSeen?: boolean;
+}
+
+export interface Recommendation {
+  id: string;
+  title: string;
+  /** The model's score (a logit): comparable within one answer. */
+  score: number;
+  attributes: Record<string, string>;
+}
+
+export interface Answer {
+  /** Best first. */
+  items: Recommendation[];
+  /** IDs of the history that the model does not know; they were skipped. */
+  unknown: string[];
+}
+
+/** Settings that config.json holds. @throws InputError where they make no model */
+export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
+  return checkSettings(loaded.config.hyperparameters as unknown as Settings);
+}
+
+export class Recommender {
+  readonly device: Device;
+  readonly loaded: LoadedModel;
+  private readonly model: SasRec;
+  private readonly rows: Map<string, number>;
+  private readonly scorers = new Map<number, Scorer>();
+  private readonly ownsDevice: boolean;
+
+  private constructor(device: Device, ownsDevice: boolean, loaded: LoadedModel) {
+    this.device = device;
+    this.ownsDevice = ownsDevice;
+    this.loaded = loaded;
+    this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
+    this.model = SasRec.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+  }
+
+  /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */
+  static async load(files: Files, options: LoadOptions = {}): Promise<Recommender> {
+    const loaded = await loadModel(files);
+    const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto' }));
+    return new Recommender(device, !options.device, loaded);
+  }
+
+  get items(): readonly Item[] {
+    return this.loaded.items;
+  }
+
+  /**
+   * The k best items to come after a history.
+   * @throws InputError when no ID of the history is known, or k is out of range
+   */
+  async recommend(query: RecommendQuery): Promise<Answer> {
+    const k = query.k ?? 10;
+    if (!Number.isInteger(k) || k < 1 || k > 128) throw new InputError(`k=${k}: a whole number from 1 to 128 was expected`);
+    const unknown: string[] = [];
+    const history: number[] = [];
+    for (const id of query.history) {
+      const row = this.rows.get(id);
+      if (row === undefined) unknown.push(id);
+      else history.push(row);
+    }
+    if (history.length === 0) {
+      throw new InputError(
+        query.history.length === 0
+          ? 'the history is empty; name at least one item'
+          : `none of the ${query.history.length} items of the history is known to the model (${query.history.slice(0, 3).join(', ')}${query.history.length > 3 ? ', …' : ''})`,
+      );
+    }
+    const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
+    if (!query.includeSeen) excluded.push(...history);
+    const [scored] = await this.scorer(k).score([{ history: Uint32Array.from(history), exclude: Uint32Array.from(new Set(excluded)) }]);
+    const items = Array.from(scored.items, (row, i): Recommendation => {
+      const { id, title, attributes } = this.loaded.items[row];
+      return { id, title, score: scored.scores[i], attributes };
+    });
+    return { items, unknown };
+  }
+
+  private scorer(k: number): Scorer {
+    let scorer = this.scorers.get(k);
+    if (!scorer) {
+      scorer = new Scorer(this.model, { k });
+      this.scorers.set(k, scorer);
+    }
+    return scorer;
+  }
+
+  /** Frees the model, and the device unless it was given. */
+  close(): void {
+    for (const scorer of this.scorers.values()) scorer.dispose();
+    this.model.dispose();
+    if (this.ownsDevice) this.device.close();
+  }
+}

@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+"""Golden vectors from PyTorch, which the tests hold the engine, the encoder and AdamW to.
+
+Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's python3-torch 1.13):
+
+    python3 test/golden/make.py
+
+It rewrites ops.json, encoder.json, adamw.json and training.json beside this script; the same seed gives
+the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
+exactly), results are rounded to nine significant digits. Every file is
+`{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
+
+Letters: L packed tokens, D width, H heads, F feed-forward width, V items, T longest sequence.
+Weight matrices are [in, out]: y = x W + b.
+"""
+
+import json
+import math
+import os
+
+import torch
+import torch.nn.functional as F
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+EPS = 1e-5
+GENERATOR = torch.Generator().manual_seed(20240607)
+
+
+# ---- helpers ---------------------------------------------------------------------------------------
+
+
+def normal(*shape, scale=1.0, shift=0.0):
+    """Normal numbers that float32 holds exactly, as float64."""
+    return (torch.randn(shape, generator=GENERATOR) * scale + shift).float().double()
+
+
+def integers(high, *shape):
+    return torch.randint(0, high, shape, generator=GENERATOR)
+
+
+def plain(tensor):
+    """A tensor as {"shape", "data"}; floats with nine significant digits, integers as they are."""
+    flat = tensor.detach().reshape(-1).tolist()
+    if tensor.is_floating_point():
+        flat = [float(f"{x:.9g}") for x in flat]
+        flat = [int(x) if x == int(x) and abs(x) < 1e9 else x for x in flat]
+    return {"shape": list(tensor.shape), "data": flat}
+
+
+def write(name, about, config, tensors):
+    body = {"about": about, "config": config, "tensors": {key: plain(t) for key, t in tensors.items()}}
+    path = os.path.join(HERE, name)
+    with open(path, "w") as file:
+        lines = [f"{json.dumps(key)}: {json.dumps(t, separators=(',', ':'))}" for key, t in body["tensors"].items()]
+        file.write('{\n"about": ' + json.dumps(about) + ',\n"config": ' + json.dumps(config) + ',\n"tensors": {\n')
+        file.write(",\n".join(lines) + "\n}\n}\n")
+    print(f"{name}: {len(lines)} tensors, {os.path.getsize(path) / 1000:.0f} kB")
+
+
+def leaf(tensor):
+    return tensor.clone().requires_grad_(True)
+
+
+# ---- the encoder -----------------------------------------------------------------------------------
+
+
+def bounds(lengths, budget):
+    """start, end and positions of each token, [budget]; the tail that is left free has start = end = 0."""
+    start, end, positions = (torch.zeros(budget, dtype=torch.int64) for _ in range(3))
+    at = 0
+    for length in lengths:
+        start[at : at + length], end[at : at + length] = at, at + length
+        positions[at : at + length] = torch.arange(length)
+        at += length
+    return start, end, positions
+
+
+def attention(qkv, start, end, heads, causal):
+    """qkv [L, 3D] = q | k | v, each of H heads of K contiguous columns. Returns out [L, D], logsumexp [L, H].
+
+    Token i sees the tokens j of [start[i], end[i]), and j <= i if causal. A token that sees none gives zeros
+    (its logsumexp is stored as 0 and means nothing)."""
+    tokens, width = qkv.shape[0], qkv.shape[1] // 3
+    q, k, v = (part.reshape(tokens, heads, -1).transpose(0, 1) for part in qkv.split(width, dim=1))
+    scores = q @ k.transpose(1, 2) / math.sqrt(width // heads)
+    j = torch.arange(tokens)
+    seen = (j[None, :] >= start[:, None]) & (j[None, :] < end[:, None])
+    if causal:
+        seen &= j[None, :] <= j[:, None]
+    empty = ~seen.any(dim=1)
+    scores = scores.masked_fill(~(seen | empty[:, None]), -math.inf)
+    weights = torch.softmax(scores, dim=-1).masked_fill(empty[None, :, None], 0.0)
+    out = (weights @ v).transpose(0, 1).reshape(tokens, width)
+    logsumexp = torch.logsumexp(scores, dim=-1).masked_fill(empty[None, :], 0.0).transpose(0, 1)
+    return out, logsumexp
+
+
+def parameters(D, F_, V, T, blocks):
+    """Random parameters; norms are near one and biases are not zero, so that no gradient hides."""
+    p = {"items.weight": normal(V, D, scale=0.5), "positions.weight": normal(T, D, scale=0.3)}
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        p[b + "norm1.weight"] = normal(D, scale=0.1, shift=1.0)
+        p[b + "norm1.bias"] = normal(D, scale=0.1)
+        p[b + "attention.qkv.weight"] = normal(D, 3 * D, scale=D**-0.5)
+        p[b + "attention.qkv.bias"] = normal(3 * D, scale=0.1)
+        p[b + "attention.out.weight"] = normal(D, D, scale=D**-0.5)
+        p[b + "attention.out.bias"] = normal(D, scale=0.1)
+        p[b + "norm2.weight"] = normal(D, scale=0.1, shift=1.0)
+        p[b + "norm2.bias"] = normal(D, scale=0.1)
+        p[b + "ffn.up.weight"] = normal(D, F_, scale=D**-0.5)
+        p[b + "ffn.up.bias"] = normal(F_, scale=0.1)
+        p[b + "ffn.down.weight"] = normal(F_, D, scale=F_**-0.5)
+        p[b + "ffn.down.bias"] = normal(D, scale=0.1)
+    p["norm.weight"] = normal(D, scale=0.1, shift=1.0)
+    p["norm.bias"] = normal(D, scale=0.1)
+    return p
+
+
+def encode(p, batch, heads):
+    """Pre-layernorm causal encoder: hidden states [L, D] after the last norm."""
+    D = p["items.weight"].shape[1]
+    norm = lambda x, name: F.layer_norm(x, (D,), p[name + ".weight"], p[name + ".bias"], EPS)
+    linear = lambda x, name: x @ p[name + ".weight"] + p[name + ".bias"]
+    x = p["items.weight"][batch["items"]] + p["positions.weight"][batch["positions"]]
+    for i in range(sum(key.endswith("norm1.bias") for key in p)):
+        b = f"blocks.{i}."
+        qkv = linear(norm(x, b + "norm1"), b + "attention.qkv")
+        a, _ = attention(qkv, batch["start"], batch["end"], heads, causal=True)
+        x = x + linear(a, b + "attention.out")
+        up = F.gelu(linear(norm(x, b + "norm2"), b + "ffn.up"), approximate="tanh")
+        x = x + linear(up, b + "ffn.down")
+    return norm(x, "norm")
+
+
+def catalogue_loss(h, table, targets, weights):
+    """sum_i weights[i] * cross-entropy(h[i] · tableᵀ, targets[i])"""
+    return (F.cross_entropy(h @ table.T, targets, reduction="none") * weights).sum()
+
+
+def make_batch(lengths, budget, V, even):
+    """A packed batch; the tail has items, positions, targets, weights, start and end 0."""
+    used = sum(lengths)
+    start, end, positions = bounds(lengths, budget)
+    items, targets = integers(V, budget), integers(V, budget)
+    weights = torch.full((budget,), 1.0, dtype=torch.float64) if even else torch.rand(budget, generator=GENERATOR).double() + 0.2
+    weights = (weights / weights[:used].sum()).float().double()
+    for tensor in (items, targets, weights):
+        tensor[used:] = 0
+    return {"items": items, "positions": positions, "targets": targets, "weights": weights, "start": start, "end": end}
+
+
+# ---- the files -------------------------------------------------------------------------------------
+
+
+def make_ops():
+    t = {}
+
+    def op(name, inputs, function, results=("out",)):
+        """Stores inputs, results, a random upstream gradient of the first result (1 if scalar), and all gradients."""
+        leaves = {key: leaf(x) if x.is_floating_point() else x for key, x in inputs.items()}
+        out = function(**leaves)
+        out = out if isinstance(out, tuple) else (out,)
+        upstream = normal(*out[0].shape) if out[0].dim() else torch.ones((), dtype=torch.float64)
+        (out[0] * upstream).sum().backward()
+        for key, x in leaves.items():
+            t[f"{name}.{key}"] = x
+        for key, x in zip(results, out):
+            t[f"{name}.{key}"] = x
+        t[f"{name}.dOut"] = upstream
+        for key, x in leaves.items():
+            if x.is_floating_point() and x.grad is not None:
+                t[f"{name}.d{key[0].upper()}{key[1:]}"] = x.grad
+
+    op(
+        "layernorm",
+        {"x": normal(5, 12, scale=2, shift=0.5), "weight": normal(12, scale=0.2, shift=1), "bias": normal(12)},
+        lambda x, weight, bias: F.layer_norm(x, (12,), weight, bias, EPS),
+    )
+    wide = torch.cat([normal(40, scale=2), torch.tensor([0.0, 1e-4, -1e-4, 10.0, -10.0, 50.0, -50.0, 1000.0, -1000.0])])
+    wide = wide.float().double()
+    op("gelu", {"x": wide}, lambda x: F.gelu(x, approximate="tanh"))
+    op("silu", {"x": wide}, lambda x: F.silu(x))
+    op("relu", {"x": wide}, lambda x: F.relu(x))
+    op("sigmoid", {"x": wide}, lambda x: torch.sigmoid(x))
+    rows = normal(4, 9, scale=3)
+    rows[2] += 1000  # only the differences count
+    rows[3, 4] = 80
+    op("softmax", {"x": rows.float().double()}, lambda x: torch.softmax(x, dim=-1))
+    op(
+        "bceWithLogits",
+        {"x": wide, "target": (torch.rand(49, generator=GENERATOR) < 0.5).double().index_fill(0, torch.tensor([0, 1]), 0.25).detach()},
+        lambda x, target: F.binary_cross_entropy_with_logits(x, target.detach(), reduction="none"),
+    )
+    weights = torch.tensor([0.5, 0.0, 1.0, 2.0, 0.25, 1.5], dtype=torch.float64)
+    op(
+        "crossEntropy",
+        {"logits": normal(6, 11, scale=3), "targets": integers(11, 6), "weights": weights},
+        lambda logits, targets, weights: (
+            (F.cross_entropy(logits, targets, reduction="none") * weights.detach()).sum(),
+            F.cross_entropy(logits, targets, reduction="none"),
+        ),
+        ("out", "rows"),
+    )
+    op(
+        "catalogueCrossEntropy",
+        {"h": normal(6, 8), "table": normal(37, 8), "targets": integers(37, 6), "weights": weights},
+        lambda h, table, targets, weights: catalogue_loss(h, table, targets, weights.detach()),
+    )
+    op(
+        "embedding",
+        {"table": normal(7, 4), "index": torch.tensor([3, 0, 3, 6, 6, 6, 1])},
+        lambda table, index: table[index],
+    )
+    start, end, _ = bounds([6, 1, 9], 18)
+    for name, causal in (("attentionCausal", True), ("attentionFull", False)):
+        op(
+            name,
+            {"qkv": normal(18, 48), "start": start, "end": end},
+            lambda qkv, start, end: attention(qkv, start, end, 2, causal),
+            ("out", "logsumexp"),
+        )
+    write(
+        "ops.json",
+        "Single operations. NAME.out is the result, NAME.dOut a random upstream gradient, NAME.dX the gradient of input x.",
+        {"layernormEps": EPS, "gelu": "tanh", "attention": {"L": 18, "D": 16, "H": 2, "lengths": [6, 1, 9]}},
+        t,
+    )
+
+
+CONFIG = {"D": 16, "H": 2, "F": 32, "V": 13, "T": 8, "L": 24, "blocks": 2, "eps": EPS}
+KEY_BIAS = (
+    "The key third of attention.qkv.bias, elements [D, 2D), shifts all scores of a row alike: its true gradient is 0, "
+    "what stands there is rounding, and Adam blows such noise up to whole steps. Leave it out of comparisons."
+)
+
+
+def make_encoder():
+    p = {key: leaf(x) for key, x in parameters(16, 32, 13, 8, 2).items()}
+    batch = make_batch([8, 5, 7], 24, 13, even=False)
+    h = encode(p, batch, 2)
+    loss = catalogue_loss(h, p["items.weight"], batch["targets"], batch["weights"])
+    loss.backward()
+    t = {f"batch.{key}": x for key, x in batch.items()}
+    t.update({f"parameters.{key}": x for key, x in p.items()})
+    t["hidden"] = h[:20]
+    t["logits"] = h[:20] @ p["items.weight"].T
+    t["loss"] = loss
+    t.update({f"gradients.{key}": x.grad for key, x in p.items()})
+    write(
+        "encoder.json",
+        "A two-block packed encoder: hidden states [20, D] and logits [20, V] of the real tokens, loss, gradients. " + KEY_BIAS,
+        {**CONFIG, "lengths": [8, 5, 7]},
+        t,
+    )
+
+
+def adamw(p, decayed, lr, decay):
+    groups = [
+        {"params": [x for key, x in p.items() if decayed(key)], "weight_decay": decay},
+        {"params": [x for key, x in p.items() if not decayed(key)], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), eps=1e-8)
+
+
+def make_adamw():
+    """Five steps; the gradients' norm is above the clip in some steps and below it in others."""
+    shapes = {"a.weight": (5, 7), "b.weight": (3, 4), "a.bias": (7,), "norm.weight": (9,)}
+    p = {key: leaf(normal(*shape)) for key, shape in shapes.items()}
+    decays = ["a.weight", "b.weight"]
+    optimizer = adamw(p, lambda key: key in decays, lr=1e-2, decay=0.1)
+    t, norms = {f"start.{key}": x.detach().clone() for key, x in p.items()}, []
+    for step, scale in enumerate([1.0, 0.05, 3.0, 1e-3, 0.3], start=1):
+        for key, x in p.items():
+            x.grad = normal(*shapes[key], scale=scale)
+            t[f"step{step}.gradient.{key}"] = x.grad.clone()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(list(p.values()), 1.0)))
+        optimizer.step()
+        for key, x in p.items():
+            t[f"step{step}.parameter.{key}"] = x.detach().clone()
+    for key, x in p.items():
+        t[f"end.m.{key}"], t[f"end.v.{key}"] = optimizer.state[x]["exp_avg"], optimizer.state[x]["exp_avg_sq"]
+    t["norms"] = torch.tensor(norms, dtype=torch.float64)
+    write(
+        "adamw.json",
+        "AdamW, decoupled decay on some tensors, gradients clipped to a global norm (stepN.gradient is before clipping).",
+        {"steps": 5, "lr": 1e-2, "betas": [0.9, 0.98], "eps": 1e-8, "decay": 0.1, "decayed": decays, "clip": 1.0},
+        t,
+    )
+
+
+def train(p, batches, dtype):
+    p = {key: leaf(x.to(dtype)) for key, x in p.items()}
+    matrix = lambda key: key.startswith("blocks.") and p[key].dim() == 2
+    optimizer = adamw(p, matrix, lr=1e-2, decay=0.01)
+    losses, norms = [], []
+    for batch in batches:
+        optimizer.zero_grad()
+        h = encode(p, batch, 2)
+        loss = catalogue_loss(h, p["items.weight"], batch["targets"], batch["weights"].to(dtype))
+        loss.backward()
+        losses.append(loss.item())
+        norms.append(float(torch.nn.utils.clip_grad_norm_(list(p.values()), 1.0)))
+        optimizer.step()
+    return losses, norms, {key: x.detach().double() for key, x in p.items()}, [key for key in p if matrix(key)]
+
+
+def without_key_bias(key, x):
+    return torch.cat([x[:16], x[32:]]) if key.endswith("qkv.bias") else x
+
+
+def make_training():
+    first = parameters(16, 32, 13, 8, 2)
+    lengths = [[8, 5, 7], [8, 8, 8], [1, 2, 3, 4, 5], [8, 8, 1, 6], [7, 7, 7], [2, 8, 8, 3], [8, 4, 4, 8], [6, 6, 6, 5], [8, 8, 3, 2], [5, 8, 7]]
+    batches = [make_batch(one, 24, 13, even=True) for one in lengths]
+    for batch in batches:  # something to learn: mostly the item after the next one
+        follows = (batch["items"] + 2) % 13
+        batch["targets"] = torch.where((torch.rand(24, generator=GENERATOR) < 0.8) & (batch["weights"] > 0), follows, batch["targets"])
+    losses, norms, last, decayed = train(first, batches, torch.float64)
+    losses32, _, last32, _ = train(first, batches, torch.float32)
+    t = {}
+    for step, batch in enumerate(batches, start=1):
+        t.update({f"step{step}.batch.{key}": x for key, x in batch.items()})
+    t["losses"], t["norms"] = (torch.tensor(x, dtype=torch.float64) for x in (losses, norms))
+    t.update({f"start.{key}": x for key, x in first.items()})
+    t.update({f"end.{key}": x for key, x in last.items()})
+    gap = {key: float((without_key_bias(key, last[key]) - without_key_bias(key, last32[key])).abs().max()) for key in last}
+    float32 = {
+        "losses": float(f"{max(abs(a - b) for a, b in zip(losses, losses32)):.3g}"),
+        "parameters": float(f"{max(gap.values()):.3g}"),
+    }
+    print("losses", [round(x, 4) for x in losses], "norms", [round(x, 2) for x in norms], "float32 differs by", float32)
+    write(
+        "training.json",
+        "Ten steps of AdamW on the packed encoder, dropout 0, a new batch each step: losses, gradient norms before clipping, "
+        "parameters before and after. config.float32 is how far PyTorch's own float32 run ends from this one. " + KEY_BIAS,
+        {**CONFIG, "steps": 10, "lr": 1e-2, "betas": [0.9, 0.98], "adamEps": 1e-8, "decay": 0.01, "decayed": decayed, "clip": 1.0,
+         "lengths": lengths, "float32": float32},
+        t,
+    )
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    make_ops()
+    make_encoder()
+    make_adamw()
+    make_training()

@@ -1,0 +1,58 @@
+import { embedding, embeddingSum, groupRows, type Tensor } from '../../engine/index.ts';
+import type { Device } from '../../engine/index.ts';
+import type { Case } from './harness.ts';
+
+const variants = Object.fromEntries(
+  ['embedding_fwd', 'embedding_bwd', 'embedding_bwd_split'].map((name) => [name, [name, `${name}_scalar`]]),
+);
+
+/** The groups of ids made by a rule, as the trainer uploads them. */
+function grouped(device: Device, l: number, id: (i: number) => number): Tensor {
+  return device.tensor(groupRows(Uint32Array.from({ length: l }, (_, i) => id(i)), l, l).data, undefined, { label: 'groups' });
+}
+
+const scatter = (v: number) => (i: number) => (i * 7 + Math.floor(i / 3)) % v;
+/** Row 2 gets most positions (several segments), row 5 exactly 64, row 6 exactly 65, the rest a few. */
+const popular = (i: number): number => (i < 64 ? 5 : i < 129 ? 6 : i % 9 === 0 ? (i % 4) + 7 : 2);
+
+function lookup(name: string, l: number, v: number, d: number, id: (i: number) => number): Case {
+  return {
+    op: 'embedding',
+    name,
+    inputs: { table: { shape: [v, d] }, ids: { shape: [l], dtype: 'u32', value: id } },
+    run: ({ table, ids }, device) => embedding(table, ids, grouped(device, l, id)),
+    variants,
+  };
+}
+
+function sum(name: string, l: number, d: number, dropout: number): Case {
+  const pos = (i: number): number => i % 5;
+  return {
+    op: 'embedding',
+    name: `sum: ${name}`,
+    inputs: {
+      items: { shape: [12, d] },
+      ids: { shape: [l], dtype: 'u32', value: popular },
+      positions: { shape: [5, d] },
+      pos: { shape: [l], dtype: 'u32', value: pos },
+    },
+    run: ({ items, ids, positions, pos: p }, device) =>
+      embeddingSum(items, ids, grouped(device, l, popular), positions, p, grouped(device, l, pos), dropout),
+    variants,
+  };
+}
+
+export const embeddingCases: Case[] = [
+  lookup('1 token', 1, 3, 8, () => 1),
+  lookup('33 tokens of width 5', 33, 11, 5, scatter(11)),
+  lookup('width 1', 65, 4, 1, scatter(4)),
+  lookup('width 64', 100, 50, 64, scatter(50)),
+  lookup('width 260, more than the lanes of a row', 9, 6, 260, scatter(6)),
+  lookup('popular rows are split', 700, 12, 12, popular),
+  lookup('one row takes every position', 200, 1, 4, () => 0),
+  lookup('ids beyond the table are rows of zeros', 20, 5, 8, (i) => (i % 3 === 0 ? 5 + i : i % 5)),
+  { ...lookup('no tokens', 0, 3, 8, () => 0), gradients: false },
+  sum('without dropout', 33, 8, 0),
+  sum('dropout', 210, 16, 0.3),
+  sum('dropout, width 7', 140, 7, 0.5),
+];

@@ -1,0 +1,62 @@
+import { addLayernorm, layernorm } from '../../engine/index.ts';
+import type { Case, InputSpec } from './harness.ts';
+
+const variants = {
+  layernorm_fwd: ['layernorm_fwd_sg8', 'layernorm_fwd'],
+  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd'],
+};
+const tolerance = { abs: 2e-5, rel: 2e-5 };
+
+function plain(name: string, rows: number, d: number, value?: InputSpec['value']): Case {
+  return {
+    op: 'layernorm',
+    name,
+    inputs: { x: { shape: [rows, d], value }, weight: { shape: [d] }, bias: { shape: [d] } },
+    run: ({ x, weight, bias }) => layernorm(x, weight, bias),
+    variants,
+    tolerance,
+  };
+}
+
+function fused(name: string, rows: number, d: number, dropout: number, parts: 'both' | 'sum' | 'norm' = 'both'): Case {
+  return {
+    op: 'layernorm',
+    name: `add: ${name}`,
+    inputs: { x: { shape: [rows, d] }, r: { shape: [rows, d] }, weight: { shape: [d] }, bias: { shape: [d] } },
+    run: ({ x, r, weight, bias }) => {
+      const { sum, norm } = addLayernorm(x, r, weight, bias, { dropout });
+      return parts === 'both' ? [sum, norm] : parts === 'sum' ? sum : norm;
+    },
+    variants,
+    tolerance,
+  };
+}
+
+export const normCases: Case[] = [
+  plain('1 row of 1', 1, 1),
+  plain('3 rows of 5', 3, 5),
+  plain('33 rows of 64', 33, 64),
+  plain('15 rows of 36, lanes left over', 15, 36),
+  plain('17 rows of 256', 17, 256),
+  plain('5 rows of 1027', 5, 1027),
+  plain('5 rows of 1024', 5, 1024),
+  { ...plain('no rows', 0, 8), gradients: false },
+  plain('rows of one value', 4, 16, () => 3),
+  { ...plain('a large mean', 4, 64, (_, normal) => 1000 + normal()), tolerance: { abs: 5e-4, rel: 1e-4 } },
+  fused('both outputs', 33, 12, 0),
+  fused('only the sum', 9, 16, 0.2, 'sum'),
+  fused('only the norm', 9, 16, 0.2, 'norm'),
+  fused('dropout', 65, 64, 0.3),
+  fused('dropout, width 7', 30, 7, 0.5),
+  fused('more rows than blocks of 16', 4200, 4, 0.1),
+];
+// An input that already has a gradient: every gradient is added to, not overwritten.
+normCases.push({
+  ...fused('accumulates', 20, 8, 0.2),
+  run: ({ x, r, weight, bias }) => {
+    const one = addLayernorm(x, r, weight, bias, { dropout: 0.2 });
+    const two = addLayernorm(one.sum, r, weight, bias);
+    const three = addLayernorm(x, two.norm, weight, bias);
+    return [one.norm, two.sum, three.norm];
+  },
+});

@@ -1,0 +1,87 @@
+/** Full ranking of held-out items over the catalogue, on the device. */
+import type { Split } from '../data/split.ts';
+import { Scorer, type Scored, type ScoreQuery } from '../model/scorer.ts';
+import type { SasRec } from '../model/sasrec.ts';
+import { ListMetrics, type Metrics, RankMetrics } from './metrics.ts';
+
+export interface Evaluation {
+  protocol: 'leave-one-out';
+  split: 'valid' | 'test';
+  seen: 'excluded' | 'kept';
+  users: number;
+  items: number;
+  metrics: Metrics;
+  /** Share (0 to 1) of the targets that already stand in the user's history; misses while seen items are excluded. */
+  targetsInHistory: number;
+}
+
+export interface EvaluateOptions {
+  split: 'valid' | 'test';
+  /** Keep items of the history among the candidates; excluded by default. */
+  includeSeen?: boolean;
+  /** Length of the lists, at least 10. */
+  k?: number;
+  /** Users to evaluate; all with a target by default. */
+  users?: Uint32Array;
+  /** Evaluate with this scorer instead of making one. */
+  scorer?: Scorer;
+  onProgress?(done: number, total: number): void;
+  onUser?(user: number, target: number, scored: Scored): void;
+}
+
+/** Users whose target of this part exists. */
+export function usersWithTarget(parts: Split, part: 'valid' | 'test'): Uint32Array {
+  const users: number[] = [];
+  for (let u = 0; u < parts.users; u++) if (targetOf(parts, u, part) >= 0) users.push(u);
+  return Uint32Array.from(users);
+}
+
+const targetOf = (parts: Split, u: number, part: 'valid' | 'test'): number =>
+  part === 'valid' ? parts.validTarget(u) : parts.testTarget(u);
+
+const CHUNK = 1024;
+
+/** Ranks each user's target among all items of the catalogue. Ties rank pessimistically; a NaN score throws. */
+export async function evaluate(model: SasRec, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
+  const { split, includeSeen = false } = options;
+  const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => targetOf(parts, u, split) >= 0);
+  const scorer = options.scorer ?? new Scorer(model, { k: Math.max(10, options.k ?? 10) });
+  const ranks = new RankMetrics();
+  const lists = new ListMetrics(popularity(parts));
+  let repeated = 0;
+  try {
+    for (let from = 0; from < users.length; from += CHUNK) {
+      const chunk = users.subarray(from, from + CHUNK);
+      const queries = Array.from(chunk, (u): ScoreQuery => {
+        const history = parts.history(u, split);
+        const target = targetOf(parts, u, split);
+        if (history.includes(target)) repeated++;
+        return { history, target, exclude: includeSeen ? undefined : history };
+      });
+      const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
+      scored.forEach((s, i) => {
+        ranks.addOne(s.rank);
+        lists.add(s.items.subarray(0, 10), Math.min(10, s.items.length));
+        options.onUser?.(chunk[i], queries[i].target as number, s);
+      });
+    }
+  } finally {
+    if (!options.scorer) scorer.dispose();
+  }
+  return {
+    protocol: 'leave-one-out',
+    split,
+    seen: includeSeen ? 'kept' : 'excluded',
+    users: users.length,
+    items: parts.items,
+    metrics: { ...ranks.result(), ...lists.result() },
+    targetsInHistory: users.length > 0 ? repeated / users.length : 0,
+  };
+}
+
+/** How often each item occurs in the training part. */
+function popularity(parts: Split): Uint32Array {
+  const counts = new Uint32Array(parts.items);
+  for (let u = 0; u < parts.users; u++) for (const item of parts.history(u, 'train')) counts[item]++;
+  return counts;
+}

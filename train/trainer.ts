@@ -1,0 +1,382 @@
+/**
+ * Training: packed batches through one recorded step, validation by full ranking, early stopping, checkpoints.
+ *
+ * The clock may stop a run but never steers it: validation and early stopping go by steps, and everything that varies
+ * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint goes on bit for bit.
+ */
+import { type Batch, batches, batchesPerEpoch } from '../data/batches.ts';
+import type { Split } from '../data/split.ts';
+import { type Device, permutation, type Program } from '../engine/index.ts';
+import type { Files } from '../model/files.ts';
+import { appendMetrics, type Counters, loadCheckpoint, type ModelConfig, saveCheckpoint, saveModel, trimMetrics } from '../model/folder.ts';
+import type { Settings } from '../model/recipes.ts';
+import { SasRec, toArrays } from '../model/sasrec.ts';
+import { Scorer } from '../model/scorer.ts';
+import { evaluate, usersWithTarget } from './evaluate.ts';
+import { Feed } from './feed.ts';
+import type { Metrics } from './metrics.ts';
+import { AdamW, RING } from './optimizer.ts';
+
+export interface TrainOptions {
+  device: Device;
+  files: Files;
+  parts: Split;
+  settings: Settings;
+  config: ModelConfig;
+  seed: number;
+  resume?: boolean;
+  epochs?: number;
+  /** `performance.now()` at which everything must be saved. */
+  deadline?: number;
+  signal?: AbortSignal;
+  includeSeen?: boolean;
+  onProgress?(progress: TrainProgress): void;
+  log?(line: string): void;
+}
+
+export interface TrainProgress {
+  phase: 'compiling' | 'training' | 'validating' | 'saving';
+  step: number;
+  epoch: number;
+  /** Steps of this epoch. */
+  steps: number;
+  /** 0 to 1, of the run as far as its end is known. */
+  fraction: number;
+  loss: number | null;
+  tokensPerSecond: number;
+  secondsLeft: number | null;
+  bestNdcg: number | null;
+}
+
+export interface Validation {
+  step: number;
+  epoch: number;
+  metrics: Metrics;
+}
+
+export interface TrainResult {
+  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before';
+  step: number;
+  epoch: number;
+  bestNdcg: number | null;
+  bestStep: number | null;
+  losses: { step: number; loss: number }[];
+  validations: Validation[];
+  /** Of this run, without those before a resumption. */
+  seconds: number;
+  tokens: number;
+}
+
+const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
+const CHECKPOINT_SECONDS = 30;
+/** Steps between two reads of the losses on the device. */
+const READ_EVERY = 8;
+/** Stream of the seed that draws the validation users; the model's own streams start at 0. */
+const VALIDATION_STREAM = 0x7fffffff;
+
+/**
+ * Trains into an existing folder (see `createFolder`) until early stopping, a limit, or the signal.
+ * @throws Error that names the step and the tensor when the loss or a gradient is not finite; the weights are sound
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const run = new Run(options);
+  try {
+    return await run.go();
+  } finally {
+    run.dispose();
+  }
+}
+
+class Run {
+  private readonly o: TrainOptions;
+  private readonly model: SasRec;
+  private readonly optimizer: AdamW;
+  private readonly feed: Feed;
+  private readonly program: Program<Record<string, never>>;
+  private readonly scorer: Scorer;
+  private readonly validationUsers: Uint32Array;
+  private readonly started = performance.now();
+  private counters: Counters;
+  private elapsedBefore = 0;
+  private readonly losses: TrainResult['losses'] = [];
+  private readonly validations: Validation[] = [];
+  private readUpTo = 0;
+  private tokens = 0;
+  private stepSeconds = 0;
+  private stepTokens = 0;
+  private loss: number | null = null;
+  private validateSeconds = 0;
+  private validateSteps = 0;
+  private stepsInEpoch = 0;
+  private lastCheckpoint = 0;
+  private compiled = false;
+
+  constructor(o: TrainOptions) {
+    this.o = o;
+    const { device, settings } = o;
+    this.model = SasRec.create(device, settings, o.parts.items, o.seed);
+    this.optimizer = new AdamW(this.model.parameters, { ...BETAS, weightDecay: settings.weightDecay, clip: settings.clip });
+    this.feed = new Feed(device, settings.budget);
+    this.program = device.program('training step', () => {
+      const loss = this.model.loss(this.feed.tensors);
+      loss.backward();
+      this.optimizer.step(loss);
+      return {};
+    });
+    this.scorer = new Scorer(this.model, { k: 10 });
+    const users = usersWithTarget(o.parts, 'valid');
+    const order = permutation(users.length, o.seed, VALIDATION_STREAM);
+    this.validationUsers = order.slice(0, settings.validateUsers).map((i) => users[i]).sort();
+    this.counters = {
+      step: 0,
+      epoch: 0,
+      batch: 0,
+      seed: o.seed,
+      bestNdcg: null,
+      bestStep: null,
+      patience: 0,
+      elapsedSeconds: 0,
+      finished: false,
+      variants: {},
+    };
+  }
+
+  async go(): Promise<TrainResult> {
+    const { o } = this;
+    if (o.resume && !(await this.restore())) return this.result('finished before');
+    const perEpoch = (epoch: number) => batchesPerEpoch(o.parts, this.batchOptions(epoch));
+    this.validateSteps = o.settings.validateSteps || Math.max(64, perEpoch(0));
+    if (o.resume && this.reachedEpochs()) return this.finish('epochs');
+    for (;;) {
+      this.stepsInEpoch = perEpoch(this.counters.epoch);
+      for (const batch of batches(o.parts, { ...this.batchOptions(this.counters.epoch), skip: this.counters.batch })) {
+        const stop = await this.step(batch);
+        if (stop) return this.finish(stop);
+      }
+      this.counters.epoch++;
+      this.counters.batch = 0;
+      if (this.reachedEpochs()) return this.finish('epochs');
+    }
+  }
+
+  private batchOptions(epoch: number) {
+    const { budget, window } = this.o.settings;
+    return { budget, window, seed: this.o.seed, epoch };
+  }
+
+  private reachedEpochs(): boolean {
+    return this.o.epochs !== undefined && this.counters.epoch >= this.o.epochs;
+  }
+
+  /** One step, and what is due after it. Gives the reason to stop, if there is one. */
+  private async step(batch: Batch): Promise<TrainResult['reason'] | null> {
+    const { counters, o } = this;
+    if (!this.compiled) this.report('compiling');
+    const begun = performance.now();
+    this.feed.stage(batch);
+    this.feed.upload();
+    this.optimizer.prepare({ seed: o.seed, step: counters.step + 1, learningRate: o.settings.learningRate, dropout: true });
+    this.program.run();
+    counters.step++;
+    counters.batch++;
+    this.tokens += batch.tokens;
+    if (this.compiled) await this.program.pace();
+    else {
+      await o.device.settle();
+      this.compiled = true;
+      counters.variants = o.device.variants();
+      await this.readLosses();
+      await this.checkpoint();
+      this.report('training');
+      if (o.signal?.aborted) return 'interrupted';
+      return this.outOfTime(0) ? 'time' : null;
+    }
+    this.stepSeconds += (performance.now() - begun) / 1000;
+    this.stepTokens += batch.tokens;
+    if (counters.step % READ_EVERY === 0) await this.readLosses();
+    if (counters.step % this.validateSteps === 0) {
+      await this.validate();
+      if (counters.patience >= o.settings.patience) return 'early-stopping';
+    }
+    if (o.signal?.aborted) return 'interrupted';
+    // Kept free for the last validation (if one is due) and for saving.
+    if (this.outOfTime(this.validateSeconds * 1.3)) return 'time';
+    if (performance.now() - this.lastCheckpoint > CHECKPOINT_SECONDS * 1000) {
+      await this.readLosses();
+      await this.checkpoint();
+    }
+    this.report('training');
+    return null;
+  }
+
+  private outOfTime(reserve: number): boolean {
+    const { deadline } = this.o;
+    if (deadline === undefined) return false;
+    const perStep = this.counters.step > 1 ? this.program.milliseconds : 0;
+    return performance.now() + perStep * 2 + reserve * 1000 + 1500 > deadline;
+  }
+
+  /** Reads the losses since the last read; throws if a step was not finite. */
+  private async readLosses(): Promise<void> {
+    await this.program.settle();
+    const status = await this.optimizer.status.data();
+    const ring = await this.optimizer.losses.data();
+    if (status[0] !== 0) await this.explainNonFinite(status[0]);
+    for (let s = Math.max(this.readUpTo + 1, this.counters.step - RING + 1); s <= this.counters.step; s++) {
+      this.loss = ring[s % RING];
+      this.losses.push({ step: s, loss: this.loss });
+    }
+    this.readUpTo = this.counters.step;
+  }
+
+  /** Runs the failed step again, eagerly, and names the first tensor that is not finite. The weights are those before it. */
+  private async explainNonFinite(step: number): Promise<never> {
+    const { counters, o } = this;
+    const back = counters.step - step;
+    const at = counters.batch - 1 - back;
+    let where = 'an earlier epoch’s batch; it could not be run again';
+    if (at >= 0) {
+      const [batch] = batches(o.parts, { ...this.batchOptions(counters.epoch), skip: at });
+      this.feed.stage(batch);
+      this.feed.upload();
+      this.optimizer.prepare({ seed: o.seed, step, learningRate: o.settings.learningRate, dropout: true });
+      const name = await o.device.firstNonFinite(() => this.model.loss(this.feed.tensors).backward());
+      where = name ?? 'the norm of the gradient';
+    }
+    throw new Error(
+      `training: step ${step} is not finite; the first such tensor is ${where}. Weights and checkpoint are from before it; try a lower learning rate (--set learningRate=${o.settings.learningRate / 3})`,
+    );
+  }
+
+  private async validate(): Promise<void> {
+    const { counters, o } = this;
+    await this.readLosses();
+    this.report('validating');
+    const begun = performance.now();
+    const { metrics } = await evaluate(this.model, o.parts, {
+      split: 'valid',
+      includeSeen: o.includeSeen,
+      users: this.validationUsers,
+      scorer: this.scorer,
+    });
+    this.validateSeconds = (performance.now() - begun) / 1000;
+    const ndcg = metrics['NDCG@10'];
+    const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
+    if (better) {
+      counters.bestNdcg = ndcg;
+      counters.bestStep = counters.step;
+      counters.patience = 0;
+      await saveModel(o.files, await this.weights(), { step: counters.step, epoch: counters.epoch, metrics });
+    } else counters.patience++;
+    this.validations.push({ step: counters.step, epoch: counters.epoch, metrics });
+    await appendMetrics(o.files, {
+      step: counters.step,
+      epoch: counters.epoch + counters.batch / Math.max(1, this.stepsInEpoch),
+      loss: this.recentLoss(),
+      tokensPerSecond: Math.round(this.tokensPerSecond()),
+      elapsedSeconds: Math.round(this.elapsed()),
+      users: this.validationUsers.length,
+      valid: metrics,
+      best: better,
+    });
+    await this.checkpoint();
+  }
+
+  /** Mean loss since the last validation. */
+  private recentLoss(): number | null {
+    const since = this.losses.slice(-this.validateSteps);
+    return since.length > 0 ? since.reduce((sum, l) => sum + l.loss, 0) / since.length : null;
+  }
+
+  private async weights() {
+    return storedTensors(this.model, 'params');
+  }
+
+  private async checkpoint(): Promise<void> {
+    this.report('saving');
+    const counters = { ...this.counters, elapsedSeconds: this.elapsed(), extra: { compute: this.o.device.backend } };
+    const [params, m, v] = [await storedTensors(this.model, 'params'), await storedTensors(this.model, 'm'), await storedTensors(this.model, 'v')];
+    await saveCheckpoint(this.o.files, { params, m, v, counters });
+    this.lastCheckpoint = performance.now();
+  }
+
+  /** Loads the checkpoint; false if that run had finished and no limit asks for more. */
+  private async restore(): Promise<boolean> {
+    const { o } = this;
+    const saved = await loadCheckpoint(o.files);
+    if (!saved) return true; // stopped before its first step: start anew
+    this.counters = { ...saved.counters };
+    this.readUpTo = saved.counters.step;
+    this.elapsedBefore = saved.counters.elapsedSeconds;
+    if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
+    this.counters.finished = false;
+    for (const [kind, tensors] of [['params', saved.params], ['m', saved.m], ['v', saved.v]] as const) {
+      this.model.parameters.load(kind, toArrays(tensors));
+    }
+    for (const [name, file] of Object.entries(saved.counters.variants)) o.device.gpu?.prefer(name, file);
+    await trimMetrics(o.files, saved.counters.step);
+    return true;
+  }
+
+  private async finish(reason: TrainResult['reason']): Promise<TrainResult> {
+    const { counters } = this;
+    await this.program.settle();
+    await this.readLosses();
+    const validated = this.validations.at(-1)?.step === counters.step;
+    if (reason !== 'interrupted' && !validated) await this.validate();
+    counters.finished = reason === 'early-stopping' || reason === 'epochs';
+    await this.checkpoint();
+    return this.result(reason);
+  }
+
+  private result(reason: TrainResult['reason']): TrainResult {
+    const { step, epoch, bestNdcg, bestStep } = this.counters;
+    const { losses, validations, tokens } = this;
+    const seconds = (performance.now() - this.started) / 1000;
+    return { reason, step, epoch, bestNdcg, bestStep, losses, validations, seconds, tokens };
+  }
+
+  private elapsed(): number {
+    return this.elapsedBefore + (performance.now() - this.started) / 1000;
+  }
+
+  private tokensPerSecond(): number {
+    return this.stepSeconds > 0 ? this.stepTokens / this.stepSeconds : 0;
+  }
+
+  private report(phase: TrainProgress['phase']): void {
+    const { counters, o } = this;
+    const elapsed = (performance.now() - this.started) / 1000;
+    const inEpoch = this.stepsInEpoch > 0 ? counters.batch / this.stepsInEpoch : 0;
+    const byEpochs = o.epochs === undefined ? 0 : (counters.epoch + inEpoch) / o.epochs;
+    const byTime = o.deadline === undefined ? 0 : (performance.now() - this.started) / (o.deadline - this.started);
+    const byPatience = o.epochs === undefined && o.deadline === undefined ? counters.patience / o.settings.patience : 0;
+    const fraction = Math.min(1, Math.max(byEpochs, byTime, byPatience));
+    const known = o.epochs !== undefined || o.deadline !== undefined;
+    o.onProgress?.({
+      phase,
+      step: counters.step,
+      epoch: counters.epoch,
+      steps: this.stepsInEpoch,
+      fraction,
+      loss: this.loss,
+      tokensPerSecond: this.tokensPerSecond(),
+      secondsLeft: known && fraction > 0 ? (elapsed * (1 - fraction)) / fraction : null,
+      bestNdcg: counters.bestNdcg,
+    });
+  }
+
+  dispose(): void {
+    this.scorer.dispose();
+    this.program.dispose();
+    this.feed.dispose();
+    this.optimizer.dispose();
+    this.model.dispose();
+  }
+}
+
+/** Parameters or moments, read back, as they are stored. */
+async function storedTensors(model: SasRec, kind: 'params' | 'm' | 'v') {
+  const values = await model.parameters.save(kind);
+  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
+}

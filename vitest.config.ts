@@ -1,0 +1,61 @@
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig } from 'vitest/config';
+import { findChromium } from './cli/system.mjs';
+
+// Files named *.node.test.ts need Node; everything under test/kernels/ and test/browser/ else also runs in Chromium.
+const node = 'test/**/*.node.test.ts';
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'node',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/browser/**'],
+          // One process a file, one at a time: Dawn and its device end with the process (never in a terminated thread),
+          // and the software driver uses both cores by itself.
+          pool: 'forks',
+          maxWorkers: 1,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // `webgpu` is the native binding for Node. Chrome has navigator.gpu.
+        optimizeDeps: { exclude: ['webgpu'] },
+        test: {
+          name: 'chromium',
+          include: ['test/kernels/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          exclude: [node],
+          env: { ATTUNE_DATA: process.env.ATTUNE_DATA ?? '' },
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                executablePath: findChromium(),
+                chromiumSandbox: false,
+                // SwiftShader's adapter, no GPU process crash without a GPU, and nothing leaves this machine.
+                args: [
+                  '--enable-unsafe-webgpu',
+                  '--disable-gpu',
+                  '--disable-quic',
+                  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
+                ],
+              },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+    ],
+  },
+});
