@@ -1,4 +1,4 @@
-import { findColumn, missingColumn } from './columns.ts';
+import { findColumn } from './columns.ts';
 import { InputError } from './errors.ts';
 import type { Format } from './format.ts';
 import { RecordParser, type RecordSink } from './records.ts';
@@ -45,8 +45,12 @@ class CatalogBuilder implements RecordSink {
     }
     this.#header = format.header ?? ['id', 'title', 'genres'];
     this.#id = findColumn(this.#header, 'item');
+    if (this.#id < 0) this.#id = findColumn(this.#header, 'id');
     this.#title = findColumn(this.#header, 'title');
-    if (this.#id < 0) throw missingColumn(this.#header, 'item', this.#source);
+    if (this.#id < 0) {
+      const found = this.#header.join(', ');
+      throw new InputError(`${this.#source}: no column of item IDs among ${found}; call it item_id`);
+    };
   }
 
   row(fields: string[], line: number): void {

@@ -5,8 +5,9 @@ const USUAL = {
   user: ['user', 'userid', 'uid', 'customer', 'customerid', 'visitor', 'visitorid', 'reviewerid', 'session', 'sessionid'],
   item: [
     ...['item', 'itemid', 'iid', 'movie', 'movieid', 'product', 'productid', 'asin', 'article', 'articleid', 'sku'],
-    ...['book', 'bookid', 'isbn', 'track', 'trackid', 'song', 'songid', 'id'],
+    ...['book', 'bookid', 'isbn', 'track', 'trackid', 'song', 'songid'],
   ],
+  id: ['id'],
   time: ['timestamp', 'ts', 'time', 'datetime', 'unixreviewtime', 'eventtime', 'createdat', 'date', 'order'],
   rating: ['rating', 'stars', 'score', 'overall'],
   title: ['title', 'name', 'movietitle', 'itemname', 'itemtitle', 'productname', 'producttitle', 'label'],

@@ -33,43 +33,61 @@ export class RecordParser {
   }
 
   push(text: string): void {
-    let block = this.#rest + text;
-    let cut = this.#lastRowEnd(block);
+    let block = this.#skipHeader(this.#rest + text);
+    let cut = this.#format ? this.#lastRowEnd(block, this.#format) : 0;
     while (block.length - cut > LONGEST_RECORD) {
-      this.#parse(block.slice(0, cut));
+      if (!this.#format) throw new InputError(`${this.#source}:${this.#line}: this line is too long for a log`);
+      this.#parse(block.slice(0, cut), this.#format);
       block = this.#skipLine(block.slice(cut));
-      cut = this.#lastRowEnd(block);
+      cut = this.#lastRowEnd(block, this.#format);
     }
     this.#rest = block.slice(cut);
-    if (cut > 0) this.#parse(block.slice(0, cut));
+    if (this.#format) this.#parse(block.slice(0, cut), this.#format);
   }
 
   /** @throws InputError when the file held nothing */
   end(): void {
-    let block = this.#rest.length > 0 ? `${this.#rest}\n` : '';
-    while (block.length > 0) {
-      const cut = this.#lastRowEnd(block);
-      this.#parse(block.slice(0, cut));
-      block = cut < block.length ? this.#skipLine(block.slice(cut)) : '';
-    }
+    let block = this.#skipHeader(`${this.#rest}\n`);
     this.#rest = '';
     if (!this.#format) throw new InputError(`${this.#source}: the file is empty`);
+    while (block.length > 0) {
+      const cut = this.#lastRowEnd(block, this.#format);
+      this.#parse(block.slice(0, cut), this.#format);
+      block = cut < block.length ? this.#skipLine(block.slice(cut)) : '';
+    }
   }
 
-  /** Gives up on a first line whose quote is never closed, so that those after it can be read. */
+  /** Until the format is known: reads it off the first line that is not blank. Returns what follows the header. */
+  #skipHeader(block: string): string {
+    let start = 0;
+    while (!this.#format) {
+      const end = block.indexOf('\n', start);
+      if (end < 0) break;
+      const line = block.slice(start, end).trimEnd();
+      if (line !== '') {
+        this.#format = sniffFormat(line, this.#source);
+        this.#sink.begin(this.#format);
+        if (!this.#format.header) break;
+      }
+      this.#line++;
+      start = end + 1;
+    }
+    return start === 0 ? block : block.slice(start);
+  }
+
+  /** Gives up on a first line that never ends, so that those after it can be read. */
   #skipLine(block: string): string {
-    this.#sink.bad(this.#line, 'a quote opens here and is not closed');
-    this.#line++;
     const end = block.indexOf('\n');
+    const endless = end < 0 && block.length > LONGEST_RECORD && !block.includes('"');
+    this.#sink.bad(this.#line, endless ? 'this line is too long' : 'a quote opens here and is not closed');
+    this.#line++;
     return end < 0 ? '' : block.slice(end + 1);
   }
 
   /** Index after the last line break outside quotes. */
-  #lastRowEnd(block: string): number {
+  #lastRowEnd(block: string, { quoted, delimiter }: Format): number {
     const last = block.lastIndexOf('\n') + 1;
-    let quote = this.#format?.quoted === false ? -1 : block.indexOf('"');
-    if (quote < 0) return last;
-    const delimiter = this.#format?.delimiter ?? sniffDelimiter(block);
+    let quote = quoted ? block.indexOf('"') : -1;
     while (quote >= 0) {
       const before = quote === 0 ? '\n' : block[quote - 1];
       if (before !== '\n' && before !== delimiter) {
@@ -84,36 +102,11 @@ export class RecordParser {
     return last;
   }
 
-  /** Rows of `block`, which ends with a line break. */
-  #parse(block: string): void {
-    let start = 0;
-    if (!this.#format) {
-      start = this.#parseHeader(block);
-      if (start < 0) return;
-    }
-    if (start === block.length) return;
-    const rows = start === 0 ? block : block.slice(start);
-    const format = this.#format as Format;
-    if (format.quoted && rows.includes('"')) this.#parseQuoted(rows, format);
-    else this.#parsePlain(rows, format);
-  }
-
-  /** Reads the format off the first line that is not blank; returns where rows begin, or −1 if all are blank. */
-  #parseHeader(block: string): number {
-    let start = 0;
-    while (start < block.length) {
-      const end = block.indexOf('\n', start);
-      const line = withoutReturn(block.slice(start, end));
-      if (line.trim() !== '') {
-        this.#format = sniffFormat(line, this.#source);
-        this.#sink.begin(this.#format);
-        if (this.#format.header) this.#line++;
-        return this.#format.header ? end + 1 : start;
-      }
-      this.#line++;
-      start = end + 1;
-    }
-    return -1;
+  /** Rows of `block`, which is empty or ends with a line break. */
+  #parse(block: string, format: Format): void {
+    if (block === '') return;
+    if (format.quoted && block.includes('"')) this.#parseQuoted(block, format);
+    else this.#parsePlain(block, format);
   }
 
   #parsePlain(rows: string, format: Format): void {
@@ -170,18 +163,8 @@ export class RecordParser {
   }
 }
 
-function withoutReturn(line: string): string {
-  return line.endsWith('\r') ? line.slice(0, -1) : line;
-}
-
 function countNewlines(text: string): number {
   let lines = 0;
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++;
   return lines;
-}
-
-/** Before the format is known: the mark that separates the first line's fields. */
-function sniffDelimiter(block: string): string {
-  const first = block.slice(0, block.indexOf('\n'));
-  return first.includes('\t') ? '\t' : first.split(';').length > first.split(',').length ? ';' : ',';
 }

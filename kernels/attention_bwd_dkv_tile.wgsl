@@ -1,10 +1,10 @@
 // attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
-// of j's sequence (i ≥ j if CAUSAL); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
+// of j's sequence (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
 // Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; lse, delta [H, L].
 // A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
 // workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
 // Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;
@@ -16,8 +16,6 @@ struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32,
 @group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
-const CAUSAL: bool = true; // @tune
-const DROPOUT: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 
@@ -29,13 +27,14 @@ var<workgroup> stop: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
   let head = wid.y;
   let row0 = wid.x * 64u;
   let j = row0 + lid;
   let at = min(j, p.l - 1u);
   let last = end[at];
   var first = start[at];
-  if (CAUSAL) { first = max(first, j); }
+  if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.l) { first = last; }
   // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
@@ -49,14 +48,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var v: array<vec4f, K4>;
   var dk: array<vec4f, K4>;
   var dv: array<vec4f, K4>;
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
     v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
   }
-  let drop = DROPOUT && state[5] != 0u;
+  let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var begin = start[row0];
-  if (CAUSAL) { begin = row0; }
+  if (p.causal == 1u) { begin = row0; }
 
   for (var i0 = begin; i0 < to; i0 += TILE) {
     workgroupBarrier();
@@ -74,7 +73,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       let b = (i - i0) * K4;
       var s = vec4f(0.0);
       var dp = vec4f(0.0);
-      for (var c = 0u; c < K4; c++) {
+      for (var c = 0u; c < n4; c++) {
         s += k[c] * queries[b + c];
         dp += v[c] * grads[b + c];
       }
@@ -85,14 +84,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         keep = select(both.x, both.y, (j & 1u) == 1u);
       }
       let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - stats[i - i0].y);
-      for (var c = 0u; c < K4; c++) {
+      for (var c = 0u; c < n4; c++) {
         dv[c] += prob * keep * grads[b + c];
         dk[c] += ds * queries[b + c];
       }
     }
   }
   if (j >= p.l) { return; }
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     let to_k = j * 3u * d4 + d4 + head * K4 + c;
     var x = dk[c] * p.scale;
     var y = dv[c];

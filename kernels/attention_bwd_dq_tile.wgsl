@@ -4,7 +4,7 @@
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
 // Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;
@@ -16,8 +16,6 @@ struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32,
 @group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
-const CAUSAL: bool = true; // @tune
-const DROPOUT: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 
@@ -28,6 +26,7 @@ var<workgroup> stop: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -35,25 +34,25 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
-  if (CAUSAL) { last = min(last, i + 1u); }
+  if (p.causal == 1u) { last = min(last, i + 1u); }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), CAUSAL);
+    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
 
   var q: array<vec4f, K4>;
   var g: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale;
     g[c] = dout[at * d4 + head * K4 + c];
   }
   let log_sum = lse[head * p.l + at];
   let own_delta = delta[head * p.l + at];
-  let drop = DROPOUT && state[5] != 0u;
+  let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
 
@@ -70,7 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       let b = (j - j0) * K4;
       var s = vec4f(0.0);
       var dp = vec4f(0.0);
-      for (var c = 0u; c < K4; c++) {
+      for (var c = 0u; c < n4; c++) {
         s += q[c] * keys[b + c];
         dp += g[c] * values[b + c];
       }
@@ -80,11 +79,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         dprob *= select(keep.x, keep.y, (j & 1u) == 1u);
       }
       let ds = exp(s.x + s.y + s.z + s.w - log_sum) * (dprob - own_delta);
-      for (var c = 0u; c < K4; c++) { sum[c] += ds * keys[b + c]; }
+      for (var c = 0u; c < n4; c++) { sum[c] += ds * keys[b + c]; }
     }
   }
   if (i >= p.l) { return; }
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     let to_c = i * 3u * d4 + head * K4 + c;
     var v = sum[c] * p.scale;
     if (p.acc == 1u) { v += dqkv[to_c]; }

@@ -1,10 +1,10 @@
-// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if CAUSAL);
+// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
 // lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
 // Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; start, end [L]; o [L, HK]; lse [H, L]; state: device words.
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and lse = 0.
 // Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> start: array<u32>;
@@ -14,8 +14,6 @@ struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32,
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
 const K: u32 = 32; // @tune
-const CAUSAL: bool = true; // @tune
-const DROPOUT: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 const NONE: f32 = -3e38;
@@ -27,6 +25,7 @@ var<workgroup> stop: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -34,21 +33,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
-  if (CAUSAL) { last = min(last, i + 1u); }
+  if (p.causal == 1u) { last = min(last, i + 1u); }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), CAUSAL);
+    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
 
   var q: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
-  for (var c = 0u; c < K4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
+  for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
-  let drop = DROPOUT && state[5] != 0u;
+  let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
 
@@ -64,12 +63,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     for (var j = low; j < min(j0 + TILE, last); j++) {
       let b = (j - j0) * K4;
       var dots = vec4f(0.0);
-      for (var c = 0u; c < K4; c++) { dots += q[c] * keys[b + c]; }
+      for (var c = 0u; c < n4; c++) { dots += q[c] * keys[b + c]; }
       let s = dots.x + dots.y + dots.z + dots.w;
       if (s > top) {
         let shrink = exp(top - s);
         total *= shrink;
-        for (var c = 0u; c < K4; c++) { sum[c] *= shrink; }
+        for (var c = 0u; c < n4; c++) { sum[c] *= shrink; }
         top = s;
       }
       var w = exp(s - top);
@@ -78,13 +77,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
         w *= select(keep.x, keep.y, (j & 1u) == 1u);
       }
-      for (var c = 0u; c < K4; c++) { sum[c] += w * values[b + c]; }
+      for (var c = 0u; c < n4; c++) { sum[c] += w * values[b + c]; }
     }
   }
   if (i >= p.l) { return; }
   let some = total > 0.0;
   let inverse = select(0.0, 1.0 / total, some);
-  for (var c = 0u; c < K4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
+  for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
   lse[head * p.l + i] = select(0.0, top + log(total), some);
 }
 // @use attention_keep

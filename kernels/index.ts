@@ -2,6 +2,38 @@
 
 /** Kernels by file stem. */
 export const sources: Record<string, string> = {
+  adamw: `// adamw: with g = grads · scale, m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g²,
+//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · decay · param (the last term for elements < decay_end), grads = 0.
+// Decoupled weight decay (Loshchilov & Hutter 2019, Alg. 2). Nothing happens once status[0] is set.
+// Layout: params, grads, m, v [n]; state [16]: 2 lr, 3 c₁ = 1 − β₁ᵗ, 4 c₂ = 1 − β₂ᵗ (f32 bits); status [16]: 2 scale.
+// A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
+struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> status: array<u32>;
+@group(0) @binding(3) var<storage, read_write> params: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> grads: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> m: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> v: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  if (i * 4u >= p.n || status[0] != 0u) { return; }
+  let lr = bitcast<f32>(state[2]);
+  let g = grads[i] * bitcast<f32>(status[2]);
+  let first = p.beta1 * m[i] + p.rest1 * g;
+  let second = p.beta2 * v[i] + p.rest2 * g * g;
+  let step = (first / bitcast<f32>(state[3])) / (sqrt(second / bitcast<f32>(state[4])) + p.eps);
+  let old = params[i];
+  let decay = select(vec4f(0.0), p.decay * old, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.decay_end));
+  params[i] = old - lr * (step + decay);
+  m[i] = first;
+  v[i] = second;
+  grads[i] = vec4f(0.0);
+}
+// @use group_index
+`,
   attention_bwd_delta: `// attention_bwd_delta: delta_i = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4).
 // Layout: dout, o [L, HK]; delta [H, L]. A thread owns one (token, head), a workgroup 64. No workgroup memory.
 // Host: K % 4 = 0.
@@ -25,12 +57,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   attention_bwd_dkv_tile: `// attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
-// of j's sequence (i ≥ j if CAUSAL); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
+// of j's sequence (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
 // Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; lse, delta [H, L].
 // A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
 // workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
 // Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;
@@ -42,8 +74,6 @@ struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32,
 @group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
-const CAUSAL: bool = true; // @tune
-const DROPOUT: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 
@@ -55,13 +85,14 @@ var<workgroup> stop: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
   let head = wid.y;
   let row0 = wid.x * 64u;
   let j = row0 + lid;
   let at = min(j, p.l - 1u);
   let last = end[at];
   var first = start[at];
-  if (CAUSAL) { first = max(first, j); }
+  if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.l) { first = last; }
   // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
@@ -75,14 +106,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var v: array<vec4f, K4>;
   var dk: array<vec4f, K4>;
   var dv: array<vec4f, K4>;
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
     v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
   }
-  let drop = DROPOUT && state[5] != 0u;
+  let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var begin = start[row0];
-  if (CAUSAL) { begin = row0; }
+  if (p.causal == 1u) { begin = row0; }
 
   for (var i0 = begin; i0 < to; i0 += TILE) {
     workgroupBarrier();
@@ -100,7 +131,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       let b = (i - i0) * K4;
       var s = vec4f(0.0);
       var dp = vec4f(0.0);
-      for (var c = 0u; c < K4; c++) {
+      for (var c = 0u; c < n4; c++) {
         s += k[c] * queries[b + c];
         dp += v[c] * grads[b + c];
       }
@@ -111,14 +142,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         keep = select(both.x, both.y, (j & 1u) == 1u);
       }
       let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - stats[i - i0].y);
-      for (var c = 0u; c < K4; c++) {
+      for (var c = 0u; c < n4; c++) {
         dv[c] += prob * keep * grads[b + c];
         dk[c] += ds * queries[b + c];
       }
     }
   }
   if (j >= p.l) { return; }
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     let to_k = j * 3u * d4 + d4 + head * K4 + c;
     var x = dk[c] * p.scale;
     var y = dv[c];
@@ -138,7 +169,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
 // Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;
@@ -150,8 +181,6 @@ struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32,
 @group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
-const CAUSAL: bool = true; // @tune
-const DROPOUT: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 
@@ -162,6 +191,7 @@ var<workgroup> stop: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -169,25 +199,25 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
-  if (CAUSAL) { last = min(last, i + 1u); }
+  if (p.causal == 1u) { last = min(last, i + 1u); }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), CAUSAL);
+    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
 
   var q: array<vec4f, K4>;
   var g: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale;
     g[c] = dout[at * d4 + head * K4 + c];
   }
   let log_sum = lse[head * p.l + at];
   let own_delta = delta[head * p.l + at];
-  let drop = DROPOUT && state[5] != 0u;
+  let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
 
@@ -204,7 +234,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       let b = (j - j0) * K4;
       var s = vec4f(0.0);
       var dp = vec4f(0.0);
-      for (var c = 0u; c < K4; c++) {
+      for (var c = 0u; c < n4; c++) {
         s += q[c] * keys[b + c];
         dp += g[c] * values[b + c];
       }
@@ -214,11 +244,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         dprob *= select(keep.x, keep.y, (j & 1u) == 1u);
       }
       let ds = exp(s.x + s.y + s.z + s.w - log_sum) * (dprob - own_delta);
-      for (var c = 0u; c < K4; c++) { sum[c] += ds * keys[b + c]; }
+      for (var c = 0u; c < n4; c++) { sum[c] += ds * keys[b + c]; }
     }
   }
   if (i >= p.l) { return; }
-  for (var c = 0u; c < K4; c++) {
+  for (var c = 0u; c < n4; c++) {
     let to_c = i * 3u * d4 + head * K4 + c;
     var v = sum[c] * p.scale;
     if (p.acc == 1u) { v += dqkv[to_c]; }
@@ -227,13 +257,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep
 `,
-  attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if CAUSAL);
+  attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
 // lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
 // Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; start, end [L]; o [L, HK]; lse [H, L]; state: device words.
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and lse = 0.
 // Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> start: array<u32>;
@@ -243,8 +273,6 @@ struct Params { l: u32, heads: u32, scale: f32, threshold: u32, keep_scale: f32,
 @group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
 const K: u32 = 32; // @tune
-const CAUSAL: bool = true; // @tune
-const DROPOUT: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 const NONE: f32 = -3e38;
@@ -256,6 +284,7 @@ var<workgroup> stop: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -263,21 +292,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
-  if (CAUSAL) { last = min(last, i + 1u); }
+  if (p.causal == 1u) { last = min(last, i + 1u); }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), CAUSAL);
+    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
 
   var q: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
-  for (var c = 0u; c < K4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
+  for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
-  let drop = DROPOUT && state[5] != 0u;
+  let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
 
@@ -293,12 +322,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     for (var j = low; j < min(j0 + TILE, last); j++) {
       let b = (j - j0) * K4;
       var dots = vec4f(0.0);
-      for (var c = 0u; c < K4; c++) { dots += q[c] * keys[b + c]; }
+      for (var c = 0u; c < n4; c++) { dots += q[c] * keys[b + c]; }
       let s = dots.x + dots.y + dots.z + dots.w;
       if (s > top) {
         let shrink = exp(top - s);
         total *= shrink;
-        for (var c = 0u; c < K4; c++) { sum[c] *= shrink; }
+        for (var c = 0u; c < n4; c++) { sum[c] *= shrink; }
         top = s;
       }
       var w = exp(s - top);
@@ -307,13 +336,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
         w *= select(keep.x, keep.y, (j & 1u) == 1u);
       }
-      for (var c = 0u; c < K4; c++) { sum[c] += w * values[b + c]; }
+      for (var c = 0u; c < n4; c++) { sum[c] += w * values[b + c]; }
     }
   }
   if (i >= p.l) { return; }
   let some = total > 0.0;
   let inverse = select(0.0, 1.0 / total, some);
-  for (var c = 0u; c < K4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
+  for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
   lse[head * p.l + i] = select(0.0, top + log(total), some);
 }
 // @use attention_keep
@@ -1076,6 +1105,92 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i * 4u < p.n) { y[i] = gelu4(x[i]); }
 }
 // @use group_index, gelu
+`,
+  grad_norm: `// grad_norm: partial[at + g] = Σ x² over the elements that workgroup g reads, as f32 bits; +∞ if any of them is NaN or ∞
+// (found by bits, since WGSL lets a compiler assume finite numbers).
+// Layout: x [n]; partial u32. A fixed number of workgroups, each thread every (256 · p.groups)-th vec4; the threads' sums
+// are added in order. Workgroup memory 2 KiB.
+// Host: what stands behind x up to a multiple of 16 bytes is zero (arenas pad with zeros) or n % 4 = 0.
+struct Params { n: u32, at: u32, groups: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> partial: array<u32>;
+
+var<workgroup> sums: array<f32, 256>;
+var<workgroup> bad: array<u32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  var sum = vec4f(0.0);
+  var worst = vec4u(0u);
+  for (var i = wid.x * 256u + lid; i * 4u < p.n; i += 256u * p.groups) {
+    let v = x[i];
+    sum += v * v;
+    worst = max(worst, bitcast<vec4u>(v) & vec4u(0x7f800000u));
+  }
+  sums[lid] = dot(sum, vec4f(1.0));
+  bad[lid] = max(max(worst.x, worst.y), max(worst.z, worst.w));
+  workgroupBarrier();
+  if (lid != 0u) { return; }
+  var total = 0.0;
+  var top = 0u;
+  for (var i = 0u; i < 256u; i++) {
+    total += sums[i];
+    top = max(top, bad[i]);
+  }
+  partial[p.at + wid.x] = select(bitcast<u32>(total), 0x7f800000u, top == 0x7f800000u);
+}
+`,
+  grad_norm_finish: `// grad_norm_finish: norm = √Σ partial, clip scale = min(1, max_norm / (norm + 1e-6)), and the step's verdict in status:
+//   0 the first step whose loss or gradient was not finite (0: none; then nothing here changes any more)
+//   1 the norm, 2 the scale, 3 the loss (f32 bits each), 4 what was not finite: 1 the loss, 2 the gradient.
+// The loss also goes to losses[step mod ring].
+// Layout: state [16] (word 1: step, from 1 on), loss [1], partial [count], status [16], losses [ring], all as u32.
+// One thread does it all, in order. No workgroup memory. max_norm = 0: no clipping.
+struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> loss: array<u32>;
+@group(0) @binding(3) var<storage, read> partial: array<u32>;
+@group(0) @binding(4) var<storage, read_write> status: array<u32>;
+@group(0) @binding(5) var<storage, read_write> losses: array<u32>;
+
+const EXPONENT: u32 = 0x7f800000u;
+
+@compute @workgroup_size(1)
+fn main() {
+  if (status[0] != 0u) { return; }
+  let step = state[1];
+  var bad = 0u;
+  if (p.has_loss == 1u) {
+    let bits = loss[0];
+    if ((bits & EXPONENT) == EXPONENT) { bad = 1u; }
+    status[3] = bits;
+    losses[step % p.ring] = bits;
+  }
+  var total = 0.0;
+  var top = 0u;
+  for (var i = 0u; i < p.count; i++) {
+    let bits = partial[i];
+    top = max(top, bits & EXPONENT);
+    if ((bits & EXPONENT) != EXPONENT) { total += bitcast<f32>(bits); }
+  }
+  // The sum itself may have overflowed.
+  top = max(top, bitcast<u32>(total) & EXPONENT);
+  let norm = sqrt(total);
+  var scale = 1.0;
+  if (p.max_norm > 0.0) { scale = min(1.0, p.max_norm / (norm + 1e-6)); }
+  if (top == EXPONENT) {
+    bad |= 2u;
+    status[1] = top;
+    scale = 0.0;
+  } else {
+    status[1] = bitcast<u32>(norm);
+  }
+  status[2] = bitcast<u32>(scale);
+  status[4] = bad;
+  if (bad != 0u) { status[0] = max(step, 1u); }
+}
 `,
   layernorm_bwd: `// layernorm_bwd: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
 //   dz = [dsum +] rstd · (g − mean(g) − n · mean(g·n));  dx = [dx +] dz;  dr = [dr +] dz · mask;
@@ -2223,8 +2338,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let base = g / (down * across) * p.rows * across;
   let row = g / across % down;
   let col = g % across;
-  let from = base + 4u * row * across + col;
-  let m = transpose(mat4x4f(x[from], x[from + across], x[from + 2u * across], x[from + 3u * across]));
+  let source = base + 4u * row * across + col;
+  let m = transpose(mat4x4f(x[source], x[source + across], x[source + 2u * across], x[source + 3u * across]));
   let to = base + 4u * col * down + row;
   if (p.acc == 1u) {
     for (var k = 0u; k < 4u; k++) { y[to + k * down] += m[k]; }

@@ -15,8 +15,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let base = g / (down * across) * p.rows * across;
   let row = g / across % down;
   let col = g % across;
-  let from = base + 4u * row * across + col;
-  let m = transpose(mat4x4f(x[from], x[from + across], x[from + 2u * across], x[from + 3u * across]));
+  let source = base + 4u * row * across + col;
+  let m = transpose(mat4x4f(x[source], x[source + across], x[source + 2u * across], x[source + 3u * across]));
   let to = base + 4u * col * down + row;
   if (p.acc == 1u) {
     for (var k = 0u; k < 4u; k++) { y[to + k * down] += m[k]; }

@@ -377,6 +377,6 @@ class Run {
 
 /** Parameters or moments, read back, as they are stored. */
 async function storedTensors(model: SasRec, kind: 'params' | 'm' | 'v') {
-  const values = await model.parameters.save(kind);
-  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
+  const values = await model.parameters.read(kind);
+  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.get(name).shape], data }]));
 }

@@ -8,7 +8,7 @@ import { groups, type Kernel, kernel, type Params, type Variant } from '../kerne
 import { showShape, type Tensor } from '../tensor.ts';
 import { attentionBackwardKV, attentionBackwardQ, attentionDelta, attentionForward } from './attention.ref.ts';
 
-const constants: Variant['constants'] = (p) => ({ K: p.k, CAUSAL: p.causal === 1, DROPOUT: p.dropout === 1 });
+const constants: Variant['constants'] = (p) => ({ K: p.k });
 
 /** The tiled kernel that runs anywhere: a workgroup has 64 rows of one head. */
 const tiled = (name: string): Kernel =>

@@ -6,6 +6,9 @@ import { crossEntropyCases } from './cases-cross-entropy.ts';
 import { matmulCases } from './cases-matmul.ts';
 import { attentionCases } from './cases-attention.ts';
 import { normCases } from './cases-norm.ts';
+import { lossCases } from './cases-loss.ts';
+import { shapeCases } from './cases-shape.ts';
+import { adamwCases } from './cases-adamw.ts';
 import type { Case } from './harness.ts';
 
-export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases, ...attentionCases, ...embeddingCases, ...normCases];
+export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases, ...attentionCases, ...embeddingCases, ...normCases, ...lossCases, ...shapeCases, ...adamwCases];

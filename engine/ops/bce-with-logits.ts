@@ -2,7 +2,7 @@
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
-import { bceBackward, bceForward } from './bceWithLogits.ref.ts';
+import { bceBackward, bceForward } from './bce-with-logits.ref.ts';
 import { expectSameShape, expectType } from './shared/check.ts';
 import { sumAll } from './shared/sums.ts';
 

@@ -1,0 +1,121 @@
+/** What the commands share: where their lines go, numbers from flags, the device, Ctrl-C. */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { InvalidArgumentError } from 'commander';
+import type { Device } from '../engine/index.ts';
+
+export type Backend = 'auto' | 'webgpu' | 'cpu';
+
+/** The device could not be had; the command ends with exit code 3. */
+export class DeviceError extends Error {
+  override name = 'DeviceError';
+}
+
+/**
+ * Where lines go. Standard output holds the command's own output: with `--json` one object and nothing else, so that
+ * notes move to standard error then.
+ */
+export class Output {
+  readonly json: boolean;
+
+  constructor(json = false) {
+    this.json = json;
+  }
+
+  /** A line of the report for people; nothing with `--json`. */
+  line(text = ''): void {
+    if (!this.json) process.stdout.write(`${text}\n`);
+  }
+
+  /** What was found on the way. */
+  note(text: string): void {
+    (this.json ? process.stderr : process.stdout).write(`${text}\n`);
+  }
+
+  /** What the user should look at. */
+  warn(text: string): void {
+    process.stderr.write(`attune: ${text}\n`);
+  }
+
+  /** The object of `--json`; nothing without it. */
+  object(value: unknown): void {
+    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+}
+
+/** Opens the device that `--device` names. @throws DeviceError */
+export async function openDevice(backend: Backend, out: Output): Promise<Device> {
+  const { Device } = await import('../engine/index.ts');
+  const onFallback = () =>
+    out.warn('no WebGPU adapter was found: going on with the CPU, which is slow (attune doctor says what is missing)');
+  try {
+    return await Device.open({ backend, onFallback });
+  } catch (error) {
+    throw new DeviceError((error as Error).message, { cause: error });
+  }
+}
+
+/** Parser for a flag that takes a whole number. */
+export function whole(min: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (!Number.isSafeInteger(value) || value < min) {
+      throw new InvalidArgumentError(`a whole number from ${min} on was expected.`);
+    }
+    return value;
+  };
+}
+
+/** Parser for a flag that takes a number above `above`. */
+export function number(above = Number.NEGATIVE_INFINITY): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (!Number.isFinite(value) || value <= above) {
+      throw new InvalidArgumentError(above === 0 ? 'a number above 0 was expected.' : 'a number was expected.');
+    }
+    return value;
+  };
+}
+
+/** Collects `--set key=value`. */
+export function keyValue(text: string, previous: ReadonlyMap<string, string>): Map<string, string> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('key=value was expected, as in --set d=128.');
+  return new Map(previous).set(text.slice(0, at).trim(), text.slice(at + 1).trim());
+}
+
+/** How the user started this command, to be printed before the next one. */
+export function commandName(): string {
+  const started = path.basename(process.argv[1] ?? '');
+  return started === 'attune' || started === 'attune.cmd' ? 'attune' : 'npm run -s attune --';
+}
+
+/** A word for the shell: quoted where it must be. */
+export function shellWord(text: string): string {
+  return /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Version of Attune, or of an installed package. */
+export function versionOf(name = 'attune'): string {
+  const require = createRequire(import.meta.url);
+  try {
+    return (require(`${name}/package.json`) as { version: string }).version;
+  } catch {
+    return 'unknown';
+  }
+}
+
+/**
+ * A signal that the first Ctrl-C sets off, so that work can be saved; the second ends the process at once.
+ * Call `end()` when there is nothing to save any more.
+ */
+export function onInterrupt(say: () => void): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const listener = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+    say();
+  };
+  process.on('SIGINT', listener);
+  return { signal: controller.signal, end: () => process.off('SIGINT', listener) };
+}

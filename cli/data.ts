@@ -1,0 +1,133 @@
+/** Logs and catalogues from files: what is read, filtered and said about it. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { type ItemInfo, readItems } from '../data/catalog.ts';
+import { type Dataset, prepare } from '../data/dataset.ts';
+import { InputError } from '../data/errors.ts';
+import type { Log } from '../data/log.ts';
+import { readLog } from '../data/reader.ts';
+import type { Item } from '../model/folder.ts';
+import type { Output } from './common.ts';
+import { createProgress, formatCount, printable } from './ui.ts';
+
+/** Names of the log's columns, where the usual ones do not fit. */
+export interface Columns {
+  user?: string;
+  item?: string;
+  time?: string;
+  rating?: string;
+}
+
+/** How a log is read; stands in config.json as well, so that the other commands read it alike. */
+export interface Reading {
+  columns: Columns;
+  maxBadRows: number;
+}
+
+export interface ColumnFlags {
+  userColumn?: string;
+  itemColumn?: string;
+  timeColumn?: string;
+  ratingColumn?: string;
+}
+
+/** Column flags that were given, over those that a model's config remembers. */
+export function columnsOf(flags: ColumnFlags, remembered: Columns = {}): Columns {
+  return {
+    ...remembered,
+    ...(flags.userColumn !== undefined && { user: flags.userColumn }),
+    ...(flags.itemColumn !== undefined && { item: flags.itemColumn }),
+    ...(flags.timeColumn !== undefined && { time: flags.timeColumn }),
+    ...(flags.ratingColumn !== undefined && { rating: flags.ratingColumn }),
+  };
+}
+
+/** Reads a log, with a bar for a large one. @throws InputError */
+export async function openLog(file: string, reading: Reading, progress = false): Promise<Log> {
+  const bytes = await sizeOf(file);
+  const bar = createProgress({ total: Math.max(1, bytes), force: progress });
+  try {
+    return await readLog(createReadStream(file, { highWaterMark: 1 << 18 }), file, {
+      ...reading,
+      onProgress: (done) => bar.update(done, { phase: 'reading' }),
+    });
+  } finally {
+    bar.stop();
+  }
+}
+
+/** Reads and filters a log, and says what was found and removed. @throws InputError */
+export async function openDataset(
+  file: string,
+  reading: Reading,
+  filter: { minInteractions: number; minRating?: number },
+  out: Output,
+  progress = false,
+): Promise<Dataset> {
+  const log = await openLog(file, reading, progress);
+  const dataset = prepare(log, filter);
+  for (const line of dataset.report.lines) out.note(`${printable(file)}: ${printable(line.replace(`${file}:`, 'line '))}`);
+  return dataset;
+}
+
+/** Reads titles and attributes. @throws InputError */
+export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
+  await sizeOf(file);
+  return readItems(createReadStream(file), file);
+}
+
+/** The rows of items.json; says how many of them the items file knows. */
+export function describeItems(
+  ids: readonly string[],
+  infos: ReadonlyMap<string, ItemInfo> | null,
+  file: string,
+  out: Output,
+): Item[] {
+  if (infos) {
+    const known = ids.filter((id) => infos.has(id)).length;
+    const text = `${printable(file)}: titles for ${formatCount(known)} of ${formatCount(ids.length)} items`;
+    if (known > 0) out.note(text);
+    else {
+      const other = infos.keys().next().value;
+      out.warn(`${text}; its IDs look like ${JSON.stringify(other)}, those of the log like ${JSON.stringify(ids[0])}`);
+    }
+  }
+  return ids.map((id) => ({
+    id,
+    title: infos?.get(id)?.title || id,
+    attributes: infos?.get(id)?.attributes ?? {},
+  }));
+}
+
+/**
+ * What one user of a log did, oldest first, unfiltered but for the minimum rating.
+ * @throws InputError when the log has no such user
+ */
+export function historyOf(log: Log, userId: string, minRating: number | null): string[] {
+  const user = log.userIds.indexOf(userId);
+  if (user < 0) {
+    throw new InputError(`${log.source}: no user ${JSON.stringify(userId)}; its users are ${examples(log.userIds)}`);
+  }
+  const { rating, time } = log;
+  const at = (row: number) => (time && !Number.isNaN(time[row]) ? time[row] : Number.NEGATIVE_INFINITY);
+  const rows: number[] = [];
+  for (let row = 0; row < log.size; row++) {
+    if (log.user[row] !== user) continue;
+    if (minRating !== null && rating && !(rating[row] >= minRating)) continue;
+    rows.push(row);
+  }
+  rows.sort((a, b) => (at(a) < at(b) ? -1 : at(a) > at(b) ? 1 : a - b));
+  return rows.map((row) => log.itemIds[log.item[row]]);
+}
+
+/** A few IDs, for a message: `"a", "b", "c", …`. */
+export function examples(ids: readonly string[], most = 3): string {
+  const shown = ids.slice(0, most).map((id) => JSON.stringify(id));
+  return shown.join(', ') + (ids.length > most ? `, … (${formatCount(ids.length)} in all)` : '');
+}
+
+async function sizeOf(file: string): Promise<number> {
+  const found = await stat(file);
+  if (found.isDirectory()) throw new InputError(`${file}: is a folder, expected a file`);
+  return found.size;
+}

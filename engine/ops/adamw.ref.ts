@@ -1,0 +1,56 @@
+import type { Reference } from '../device.ts';
+import type { NumericArray } from '../tensor.ts';
+
+const scratch = new DataView(new ArrayBuffer(4));
+
+/** The bits of a number as f32, and the number of such bits. */
+export function bitsOf(value: number): number {
+  scratch.setFloat32(0, value);
+  return scratch.getUint32(0);
+}
+export function floatOf(bits: number): number {
+  scratch.setUint32(0, bits);
+  return scratch.getFloat32(0);
+}
+
+/** Whole sums fit one partial here; the others are zero. On the CPU device partials are numbers, not bits. */
+export const gradNormReference: Reference = ({ x, partial }, { n, at, groups }) => {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += x[i] * x[i];
+  for (let g = 0; g < groups; g++) partial[at + g] = 0;
+  partial[at] = Number.isFinite(sum) ? sum : Number.POSITIVE_INFINITY;
+};
+
+export const gradNormFinishReference: Reference = ({ state, loss, partial, status, losses }, { count, max_norm, has_loss, ring }) => {
+  if (status[0]) return;
+  let bad = 0;
+  if (has_loss) {
+    if (!Number.isFinite(loss[0])) bad = 1;
+    status[3] = bitsOf(loss[0]);
+    losses[state[1] % ring] = loss[0];
+  }
+  let total = 0;
+  for (let i = 0; i < count; i++) total += partial[i];
+  const finite = Number.isFinite(Math.fround(total));
+  if (!finite) bad |= 2;
+  const norm = Math.sqrt(total);
+  status[1] = bitsOf(finite ? norm : Number.POSITIVE_INFINITY);
+  status[2] = bitsOf(!finite ? 0 : max_norm > 0 ? Math.min(1, max_norm / (norm + 1e-6)) : 1);
+  status[4] = bad;
+  if (bad) status[0] = Math.max(1, state[1]);
+};
+
+export const adamwReference: Reference = (t: Record<string, NumericArray>, p) => {
+  const { state, status, params, grads, m, v } = t;
+  if (status[0]) return;
+  const [lr, c1, c2] = [floatOf(state[2]), floatOf(state[3]), floatOf(state[4])];
+  const scale = floatOf(status[2]);
+  for (let i = 0; i < p.n; i++) {
+    const g = grads[i] * scale;
+    m[i] = p.beta1 * m[i] + p.rest1 * g;
+    v[i] = p.beta2 * v[i] + p.rest2 * g * g;
+    const decay = i < p.decay_end ? p.decay * params[i] : 0;
+    params[i] -= lr * (m[i] / c1 / (Math.sqrt(v[i] / c2) + p.eps) + decay);
+    grads[i] = 0;
+  }
+};

@@ -1,0 +1,78 @@
+/**
+ * AdamW (Loshchilov & Hutter 2019, Alg. 2) over whole arenas of parameters, with clipping to a global norm: three
+ * dispatches a step (two more a further shard), whatever the number of layers.
+ */
+import { groups, kernel } from '../kernel.ts';
+import { showShape, type Tensor } from '../tensor.ts';
+import { adamwReference, gradNormFinishReference, gradNormReference } from './adamw.ref.ts';
+
+/** One arena: flat tensors [n] of values, gradients and both moments; elements below `decayEnd` decay. */
+export interface AdamwShard {
+  params: Tensor;
+  grads: Tensor;
+  m: Tensor;
+  v: Tensor;
+  decayEnd: number;
+}
+
+export interface AdamwOptions {
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  /** Largest global norm of the gradient; 0 turns clipping off. */
+  clip: number;
+  /** Checked for being finite and kept in `losses`. */
+  loss?: Tensor | null;
+  /**
+   * u32 [16], zeros at first: 0 the first step with a non-finite loss or gradient (from then on nothing changes),
+   * 1 the gradient's norm before clipping, 2 the scale, 3 the loss (f32 bits each), 4 what was bad: 1 loss, 2 gradient.
+   */
+  status: Tensor;
+  /** f32 [ring]: the loss of step s at s mod ring. */
+  losses?: Tensor | null;
+}
+
+const GROUPS = 256;
+const NORM = kernel('grad_norm', (p) => p.groups);
+const FINISH = kernel('grad_norm_finish', () => 1);
+const ADAMW = kernel('adamw', (p) => groups(p.n, 256));
+
+/**
+ * One step, in place, and zeroes the gradients for the next one. Step, learning rate and bias corrections are read from
+ * `device.state` (words 1 to 4); steps count from 1. A step with a non-finite loss or gradient changes no parameter and
+ * leaves its number in `status`.
+ */
+export function adamwStep(parameters: { readonly shards: readonly AdamwShard[] }, options: AdamwOptions): void {
+  const { shards } = parameters;
+  const { status, loss, losses, beta1, beta2, eps, weightDecay, clip } = options;
+  if (status.dtype !== 'u32' || status.size < 16) throw new Error(`adamw: a status u32 [16] was expected, came ${status.dtype} ${showShape(status.shape)}`);
+  if (loss && loss.size !== 1) throw new Error(`adamw: a scalar loss was expected, came ${showShape(loss.shape)}`);
+  if (loss && !losses?.size) throw new Error('adamw: a ring for the losses was expected beside the loss');
+  for (const s of shards) {
+    for (const t of [s.grads, s.m, s.v]) {
+      if (t.size !== s.params.size) throw new Error(`adamw: sizes differ, params ${showShape(s.params.shape)}, ${t.label} ${showShape(t.shape)}`);
+    }
+  }
+  const { device } = status;
+  const counts = shards.map((s) => Math.max(1, Math.min(GROUPS, groups(s.params.size, 4096))));
+  const count = counts.reduce((a, b) => a + b, 0);
+  // Bits on the GPU, where an infinity must not pass through arithmetic; numbers on the CPU.
+  const partial = device.empty([count], device.gpu ? 'u32' : 'f32', 'gradient norm');
+  let at = 0;
+  shards.forEach((s, i) => {
+    device.run(NORM, gradNormReference, { x: s.grads, partial }, { n: s.grads.size, at, groups: counts[i] });
+    at += counts[i];
+  });
+  device.run(
+    FINISH,
+    gradNormFinishReference,
+    { state: device.state, loss: loss ?? null, partial, status, losses: loss ? (losses ?? null) : null },
+    { count, max_norm: clip, has_loss: loss ? 1 : 0, ring: losses?.size ?? 1 },
+  );
+  const common = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: weightDecay };
+  for (const { decayEnd, ...tensors } of shards) {
+    const params = { n: tensors.params.size, decay_end: decayEnd, ...common };
+    device.run(ADAMW, adamwReference, { state: device.state, status, ...tensors }, params);
+  }
+}

@@ -1,0 +1,31 @@
+// adamw: with g = grads · scale, m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g²,
+//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · decay · param (the last term for elements < decay_end), grads = 0.
+// Decoupled weight decay (Loshchilov & Hutter 2019, Alg. 2). Nothing happens once status[0] is set.
+// Layout: params, grads, m, v [n]; state [16]: 2 lr, 3 c₁ = 1 − β₁ᵗ, 4 c₂ = 1 − β₂ᵗ (f32 bits); status [16]: 2 scale.
+// A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
+struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> status: array<u32>;
+@group(0) @binding(3) var<storage, read_write> params: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> grads: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> m: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> v: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  if (i * 4u >= p.n || status[0] != 0u) { return; }
+  let lr = bitcast<f32>(state[2]);
+  let g = grads[i] * bitcast<f32>(status[2]);
+  let first = p.beta1 * m[i] + p.rest1 * g;
+  let second = p.beta2 * v[i] + p.rest2 * g * g;
+  let step = (first / bitcast<f32>(state[3])) / (sqrt(second / bitcast<f32>(state[4])) + p.eps);
+  let old = params[i];
+  let decay = select(vec4f(0.0), p.decay * old, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.decay_end));
+  params[i] = old - lr * (step + decay);
+  m[i] = first;
+  v[i] = second;
+  grads[i] = vec4f(0.0);
+}
+// @use group_index

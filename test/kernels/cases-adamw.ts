@@ -1,0 +1,41 @@
+import { adamwStep, type Tensor } from '../../engine/index.ts';
+import { type Case, STATE } from './harness.ts';
+
+/** One step from given moments; the harness's state holds step 3 and the learning rate. */
+function step(name: string, n: number, decayEnd: number, clip: number, first?: number): Case {
+  const flat = { shape: [n], grad: false } as const;
+  return {
+    op: 'adamw',
+    name,
+    inputs: {
+      params: flat,
+      grads: { ...flat, value: (i, normal) => (i === 0 && first !== undefined ? first : normal()) },
+      m: flat,
+      v: { ...flat, value: (_, normal) => normal() ** 2 },
+      loss: { shape: [1], grad: false, value: () => 1.25 },
+      losses: { shape: [4], grad: false, value: () => 0 },
+      status: { shape: [16], dtype: 'u32', value: () => 0 },
+    },
+    run: ({ params, grads, m, v, loss, losses, status }, device) => {
+      const words = STATE.slice();
+      new Float32Array(words.buffer).set([0.01, 1 - 0.9 ** 3, 1 - 0.98 ** 3], 2);
+      device.setState(words);
+      const shard = { params, grads, m, v, decayEnd };
+      adamwStep({ shards: [shard] }, { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, clip, loss, losses, status });
+      const copies: Tensor[] = [params, grads, m, v, losses, status];
+      return copies;
+    },
+    gradients: false,
+    // The status words are bits of numbers: one unit in the last place is one, a relative 1e-9.
+    tolerance: { abs: 1e-6, rel: 1e-5 },
+  };
+}
+
+export const adamwCases: Case[] = [
+  step('1 element', 1, 1, 1),
+  step('33 elements, part of them decay', 33, 10, 0.5),
+  step('4097 elements', 4097, 4096, 0),
+  step('more than the workgroups of the norm', 1_100_000, 64, 1),
+  // Its norm's bits are infinity's, whatever the order of the sum.
+  step('a gradient that is infinite', 40, 8, 1, Number.POSITIVE_INFINITY),
+];
