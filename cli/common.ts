@@ -105,6 +105,9 @@ export function versionOf(name = 'attune'): string {
   }
 }
 
+/** Whether the command that runs takes care of Ctrl-C itself; see cli/main.ts for those that do not. */
+export const interrupts = { handled: false };
+
 /**
  * A signal that the first Ctrl-C sets off, so that work can be saved; the second ends the process at once.
  * Call `end()` when there is nothing to save any more.
@@ -116,6 +119,13 @@ export function onInterrupt(say: () => void): { signal: AbortSignal; end(): void
     controller.abort();
     say();
   };
+  interrupts.handled = true;
   process.on('SIGINT', listener);
-  return { signal: controller.signal, end: () => process.off('SIGINT', listener) };
+  return {
+    signal: controller.signal,
+    end() {
+      process.off('SIGINT', listener);
+      interrupts.handled = false;
+    },
+  };
 }

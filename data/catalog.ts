@@ -50,7 +50,7 @@ class CatalogBuilder implements RecordSink {
     if (this.#id < 0) {
       const found = this.#header.join(', ');
       throw new InputError(`${this.#source}: no column of item IDs among ${found}; call it item_id`);
-    };
+    }
   }
 
   row(fields: string[], line: number): void {

@@ -2,7 +2,18 @@ import { InputError } from './errors.ts';
 
 /** Names by which a column is found, best first, compared without case and punctuation. */
 const USUAL = {
-  user: ['user', 'userid', 'uid', 'customer', 'customerid', 'visitor', 'visitorid', 'reviewerid', 'session', 'sessionid'],
+  user: [
+    'user',
+    'userid',
+    'uid',
+    'customer',
+    'customerid',
+    'visitor',
+    'visitorid',
+    'reviewerid',
+    'session',
+    'sessionid',
+  ],
   item: [
     ...['item', 'itemid', 'iid', 'movie', 'movieid', 'product', 'productid', 'asin', 'article', 'articleid', 'sku'],
     ...['book', 'bookid', 'isbn', 'track', 'trackid', 'song', 'songid'],

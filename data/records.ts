@@ -63,8 +63,8 @@ export class RecordParser {
     while (!this.#format) {
       const end = block.indexOf('\n', start);
       if (end < 0) break;
-      const line = block.slice(start, end).trimEnd();
-      if (line !== '') {
+      const line = block.slice(start, end).replace(/\r$/, '');
+      if (line.trim() !== '') {
         this.#format = sniffFormat(line, this.#source);
         this.#sink.begin(this.#format);
         if (!this.#format.header) break;
@@ -86,7 +86,7 @@ export class RecordParser {
 
   /** Index after the last line break outside quotes. */
   #lastRowEnd(block: string, { quoted, delimiter }: Format): number {
-    const last = block.lastIndexOf('\n') + 1;
+    let last = block.lastIndexOf('\n') + 1;
     let quote = quoted ? block.indexOf('"') : -1;
     while (quote >= 0) {
       const before = quote === 0 ? '\n' : block[quote - 1];
@@ -97,6 +97,7 @@ export class RecordParser {
       let close = block.indexOf('"', quote + 1);
       while (close >= 0 && block[close + 1] === '"') close = block.indexOf('"', close + 2);
       if (close < 0) return block.lastIndexOf('\n', quote) + 1;
+      if (quote < last && last <= close) last = block.lastIndexOf('\n', quote) + 1;
       quote = block.indexOf('"', close + 1);
     }
     return last;
@@ -155,7 +156,10 @@ export class RecordParser {
     }
     // A field spans lines, so that rows no longer say which line they are on: the slower pass counts.
     const base = this.#line - 1;
-    const counted = parse(rows, { ...options, info: true }) as unknown as { record: string[]; info: { lines: number } }[];
+    const counted = parse(rows, { ...options, info: true }) as unknown as {
+      record: string[];
+      info: { lines: number };
+    }[];
     for (const { record, info } of counted) {
       if (record.length > 1 || record[0] !== '') this.#sink.row(record, base + info.lines);
     }

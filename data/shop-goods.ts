@@ -27,7 +27,7 @@ export interface Line {
   habit?: string;
 }
 
-export interface Theme {
+interface Theme {
   name: string;
   /** What one calls a shopper whose first interest it is. */
   who: string;
@@ -36,7 +36,7 @@ export interface Theme {
 }
 
 /** Books and games that continue: number n + 1 is bought after number n. */
-export interface Series {
+interface Series {
   theme: string;
   category: string;
   title: string;

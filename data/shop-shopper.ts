@@ -102,7 +102,12 @@ export class Shopper {
     this.day = random.below(540);
     if (random.chance(0.6) && fashion.volumes.length > 0) {
       // Was in the middle of a series when the shop opened.
-      this.sequels.push(fashion.volumes[random.below(fashion.volumes.length)]);
+      const next = fashion.volumes[random.below(fashion.volumes.length)];
+      this.sequels.push(next);
+      for (let row = next - 1; ; row--) {
+        this.owned.add(row);
+        if (fashion.items[row].opens) break;
+      }
     }
     const wanted = 1 + random.below(2);
     for (let tries = 0; this.routines.length < wanted && tries < 20; tries++) {

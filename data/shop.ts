@@ -52,7 +52,7 @@ const SPLITS = { valid: 2, test: 1 } as const;
 /** @throws RangeError when a number of shoppers or items is below 1. */
 export function makeShop(options: ShopOptions = {}): Shop {
   const { seed = 1, shoppers = 2500 } = options;
-  // Few enough that every item is bought at least five times, so that the usual 5-core filter removes nothing.
+  // Few enough that every item is bought more than five times: the usual 5-core filter removes nothing (from 300 shoppers on).
   const wanted = options.items ?? Math.min(430, 120 + Math.ceil(shoppers / 8));
   if (!(shoppers >= 1 && wanted >= 1))
     throw new RangeError(`demo shop: shoppers ${shoppers} and items ${wanted} must be at least 1`);

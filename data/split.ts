@@ -69,7 +69,9 @@ export function split(dataset: Dataset): Split {
  */
 export function requireTrainable(parts: Split, source: string): void {
   if (parts.items < 2) {
-    throw new InputError(`${source}: only one item is left, so that there is nothing to choose from; give a larger log`);
+    throw new InputError(
+      `${source}: only one item is left, so that there is nothing to choose from; give a larger log`,
+    );
   }
   if (parts.trainPositions() === 0) {
     throw new InputError(

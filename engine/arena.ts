@@ -67,6 +67,10 @@ export class ParameterArena {
     return this.place(name).tensor;
   }
 
+  shapeOf(name: string): Shape {
+    return this.place(name).spec.shape;
+  }
+
   /** Sets every gradient to zero. `adamwStep` does so itself; this is for a step that was given up. */
   zeroGradients(): void {
     for (const { grads } of this.shards) fill(grads, 0);

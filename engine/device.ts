@@ -131,6 +131,9 @@ export class Device {
   /** Overwrites a tensor's values from the host. */
   write(t: Tensor, data: NumericArray | readonly number[]): void {
     this.alive(t, 'write');
+    if (this.recording) {
+      throw new Error(`write: ${t.label} ${showShape(t.shape)} is written by the host inside of a step, which a replay would miss; write it before`);
+    }
     if (data.length !== t.size) throw new Error(`write: ${data.length} values do not fill ${t.label} ${showShape(t.shape)}`);
     if (!this.gpu) {
       const target = t.storage.array as NumericArray;

@@ -39,3 +39,4 @@ export { transpose } from './ops/transpose.ts';
 export { gather } from './ops/gather.ts';
 export { type AdamwOptions, type AdamwShard, adamwStep } from './ops/adamw.ts';
 export { ParameterArena, type ParameterKind, type ParameterSpec } from './arena.ts';
+export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';

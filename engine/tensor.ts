@@ -155,6 +155,6 @@ export class Tensor {
 }
 
 function preview(values: NumericArray): string {
-  const some = Array.from(values.subarray(0, 6), (v) => Number(v.toPrecision(5)));
+  const some = Array.from(values.subarray(0, 6), (v) => (Number.isInteger(v) ? v : Number(v.toPrecision(5))));
   return `(${some.join(', ')}${values.length > 6 ? ', …' : ''})`;
 }

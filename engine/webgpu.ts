@@ -155,10 +155,11 @@ export class WebGpu {
   async read(tensor: Tensor): Promise<ArrayBuffer> {
     this.check();
     const size = alignUp(Math.max(4, tensor.size * 4), 4);
+    const source = this.bufferOf(tensor.storage); // throws where the tensor is too large, before anything of its size is made
     const staging = this.gpu.createBuffer({ size, usage: 0x01 | 0x08, label: `read ${tensor.label}` });
     try {
       const encoder = this.takeEncoder();
-      encoder.copyBufferToBuffer(this.bufferOf(tensor.storage), tensor.offset * 4, staging, 0, size);
+      encoder.copyBufferToBuffer(source, tensor.offset * 4, staging, 0, size);
       this.flush();
       await staging.mapAsync(0x01);
       this.check();

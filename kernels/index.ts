@@ -257,6 +257,147 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep
 `,
+  attention_fwd_sg8: `enable subgroups;
+diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
+// attention_fwd for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts as
+// attention_fwd_tile. There a load costs far more than arithmetic, so every load feeds as many products as possible.
+// A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
+// Scores: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
+// Output: a lane owns 4 of every 32 columns, and the weights are shared instead. Lane n keeps the softmax state (top)
+// of row n of each 8. No workgroup memory.
+// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> start: array<u32>;
+@group(0) @binding(3) var<storage, read> end: array<u32>;
+@group(0) @binding(4) var<storage, read> state: array<u32>;
+@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+
+const K: u32 = 32; // @tune
+const DROPOUT: bool = false; // @tune
+const ROWS: u32 = 16; // @tune
+const K4: u32 = K / 4u;
+const EIGHTS: u32 = ROWS / 8u;
+const BLOCKS: u32 = K / 32u;
+const NONE: f32 = -3e38;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let d4 = p.heads * K4;
+  let head = wid.y;
+  let row0 = wid.x * ROWS;
+  var first: array<u32, EIGHTS>;
+  var count: array<u32, EIGHTS>;
+  var q_at: array<u32, EIGHTS>;
+  var low = 0xffffffffu;
+  var high = 0u;
+  for (var e = 0u; e < EIGHTS; e++) {
+    let i = row0 + e * 8u + lane;
+    let at = min(i, p.l - 1u);
+    q_at[e] = at * 3u * d4 + head * K4;
+    first[e] = start[at];
+    var last = end[at];
+    if (p.causal == 1u) { last = min(last, i + 1u); }
+    count[e] = select(0u, last - first[e], i < p.l && last > first[e]);
+    if (count[e] > 0u) {
+      low = min(low, first[e]);
+      high = max(high, last);
+    }
+  }
+  let begin = subgroupMin(low) & 0xfffffffcu;
+  let to = subgroupMax(high);
+
+  var top: array<f32, EIGHTS>; // of row 8e + lane
+  var total: array<f32, ROWS>; // this lane's keys
+  var sum: array<vec4f, ROWS * BLOCKS>;
+  for (var e = 0u; e < EIGHTS; e++) { top[e] = -1e38; }
+
+  for (var j0 = begin; j0 < to; j0 += 32u) {
+    let j = j0 + lane * 4u;
+    let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
+    var s: array<vec4f, ROWS>;
+    for (var c = 0u; c < K4; c++) {
+      let t0 = qkv[k_at.x + c];
+      let t1 = qkv[k_at.y + c];
+      let t2 = qkv[k_at.z + c];
+      let t3 = qkv[k_at.w + c];
+      let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
+      let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
+      let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
+      let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
+      for (var e = 0u; e < EIGHTS; e++) {
+        let a = qkv[q_at[e] + c] * p.scale;
+        for (var r = 0u; r < 8u; r++) {
+          let x = subgroupShuffle(a, r);
+          s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+        }
+      }
+    }
+    for (var e = 0u; e < EIGHTS; e++) {
+      var most: array<f32, 8>;
+      for (var r = 0u; r < 8u; r++) {
+        let offset = vec4u(j, j + 1u, j + 2u, j + 3u) - subgroupShuffle(first[e], r);
+        let x = select(vec4f(NONE), s[e * 8u + r], offset < vec4u(subgroupShuffle(count[e], r)));
+        s[e * 8u + r] = x;
+        most[r] = max(max(x.x, x.y), max(x.z, x.w));
+      }
+      let next = max(top[e], attention_max8(most, lane));
+      let shrink = exp(top[e] - next);
+      top[e] = next;
+      for (var r = 0u; r < 8u; r++) {
+        let x = exp(s[e * 8u + r] - subgroupShuffle(next, r));
+        let less = subgroupShuffle(shrink, r);
+        s[e * 8u + r] = x;
+        total[e * 8u + r] = total[e * 8u + r] * less + (x.x + x.y + x.z + x.w);
+        for (var b = 0u; b < BLOCKS; b++) { sum[b * ROWS + e * 8u + r] *= less; }
+      }
+    }
+    if (DROPOUT) {
+      if (state[5] != 0u) {
+        let key = vec2u(state[0], state[1]);
+        for (var e = 0u; e < EIGHTS; e++) {
+          let bits = attention_keep_bits(key, p.stream + head, row0 + e * 8u, j, p.threshold);
+          for (var r = 0u; r < 8u; r++) { s[e * 8u + r] *= attention_keep4(bits, r, p.keep_scale); }
+        }
+      }
+    }
+    let steps = min(8u, (to - j0 + 3u) / 4u);
+    for (var b = 0u; b < BLOCKS; b++) {
+      let v_at = 2u * d4 + head * K4 + b * 8u + lane;
+      for (var step = 0u; step < steps; step++) {
+        let i = j0 + step * 4u;
+        let v0 = qkv[min(i, p.l - 1u) * (3u * d4) + v_at];
+        let v1 = qkv[min(i + 1u, p.l - 1u) * (3u * d4) + v_at];
+        let v2 = qkv[min(i + 2u, p.l - 1u) * (3u * d4) + v_at];
+        let v3 = qkv[min(i + 3u, p.l - 1u) * (3u * d4) + v_at];
+        for (var r = 0u; r < ROWS; r++) {
+          let x = subgroupShuffle(s[r], step);
+          sum[b * ROWS + r] += x.x * v0 + x.y * v1 + x.z * v2 + x.w * v3;
+        }
+      }
+    }
+  }
+
+  for (var e = 0u; e < EIGHTS; e++) {
+    var own = 1.0;
+    for (var r = 0u; r < 8u; r++) {
+      let all = subgroupAdd(total[e * 8u + r]);
+      let i = row0 + e * 8u + r;
+      let some = subgroupShuffle(count[e], r) > 0u;
+      if (r == lane) { own = select(1.0, all, some); }
+      let inverse = select(0.0, 1.0 / all, some);
+      if (i < p.l) {
+        for (var b = 0u; b < BLOCKS; b++) { o[i * d4 + head * K4 + b * 8u + lane] = sum[b * ROWS + e * 8u + r] * inverse; }
+      }
+    }
+    let i = row0 + e * 8u + lane;
+    if (i < p.l) { lse[head * p.l + i] = select(0.0, top[e] + log(own), count[e] > 0u); }
+  }
+}
+// @use attention_sg8, attention_keep
+`,
   attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
 // lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
 // Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; start, end [L]; o [L, HK]; lse [H, L]; state: device words.
@@ -1599,6 +1740,27 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
+  mask_seen: `// mask_seen: scores[r, items[j]] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items ≥ V are passed over.
+// Layout: scores [R, V], offsets [R + 1], items [capacity] (u32). A workgroup owns a row, a thread every 64th item of its
+// list. No workgroup memory. Host: offsets do not decrease and end within items.
+struct Params { rows: u32, v: u32, capacity: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> offsets: array<u32>;
+@group(0) @binding(2) var<storage, read> items: array<u32>;
+@group(0) @binding(3) var<storage, read_write> scores: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let end = min(offsets[row + 1u], p.capacity);
+  for (var j = offsets[row] + lid; j < end; j += 64u) {
+    let item = items[j];
+    if (item < p.v) { scores[row * p.v + item] = -3e38; }
+  }
+}
+// @use group_index
+`,
   matmul_act_bwd: `// matmul_act_bwd: dz = dy · act'(z), the first step of the backward of a matmul with an activation.
 // Layout: z, dy, dz [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
@@ -1983,6 +2145,53 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  rank_of: `// rank_of: ranks[r] = 1 + number of items above the target's score + number of other items equal to it (ties count
+// against the target). 0xffffffff where there is no target (≥ V) or it is masked (score ≤ −3e38); 0 where any score of
+// the row is NaN, found by bits.
+// Layout: scores [R, V], targets, ranks [R] (u32). A workgroup owns a row, a thread every WG-th vec4; rows need not start
+// at a multiple of four. Workgroup memory 8·WG bytes. Host: buffers are padded to 16 bytes.
+struct Params { rows: u32, v: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> scores: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read_write> ranks: array<u32>;
+
+const WG: u32 = 64; // @tune
+
+var<workgroup> counts: array<vec2u, WG>; // at or above the target, NaN
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let first = row * p.v;
+  let target_item = targets[row];
+  var goal = 0u;
+  if (target_item < p.v) { goal = sort_key(scores[(first + target_item) / 4u][(first + target_item) % 4u]); }
+  var above = vec4u(0u);
+  var nan = vec4u(0u);
+  for (var q = first / 4u + lid; q < (first + p.v + 3u) / 4u; q += WG) {
+    let four = scores[q];
+    let bits = bitcast<vec4u>(four);
+    let inside = vec4u(4u * q - first) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.v);
+    let positive = select(bits, vec4u(0u), bits == vec4u(0x80000000u));
+    let key = select(positive | vec4u(0x80000000u), ~positive, (positive >> vec4u(31u)) == vec4u(1u));
+    above += select(vec4u(0u), vec4u(1u), inside & (key >= vec4u(goal)));
+    nan += select(vec4u(0u), vec4u(1u), inside & ((bits & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)));
+  }
+  counts[lid] = vec2u(above.x + above.y + above.z + above.w, nan.x + nan.y + nan.z + nan.w);
+  workgroupBarrier();
+  if (lid != 0u) { return; }
+  var all = vec2u(0u);
+  for (var i = 0u; i < WG; i++) { all += counts[i]; }
+  // The target itself is among those at or above it: that is the 1 of the rank.
+  var rank = all.x;
+  if (target_item >= p.v || goal <= MASKED_KEY) { rank = 0xffffffffu; }
+  if (all.y > 0u) { rank = 0u; }
+  ranks[row] = rank;
+}
+// @use group_index, sort_key
+`,
   scale: `// scale: y = [y +] factor · x; adds to y where acc = 1.
 // Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
@@ -2289,6 +2498,126 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  topk: `// topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
+// the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
+// value −3e38.
+// Layout: scores [R, V], targets [R] (u32; any number ≥ V: none), values [R, k] f32, indices [R, k] u32.
+// A workgroup owns a row. Every score has a unique 64-bit key: the score's (sort_key), then ~index (0 for the target).
+// Digits of 8 bits, from the top: a histogram of those that share the prefix found so far tells the next digit of the
+// k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
+// place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
+// Host: k ≤ 128; buffers are padded to 16 bytes.
+struct Params { rows: u32, v: u32, k: u32, has_targets: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> scores: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read_write> values: array<f32>;
+@group(0) @binding(4) var<storage, read_write> indices: array<u32>;
+
+const WG: u32 = 256; // @tune
+
+var<workgroup> bins: array<atomic<u32>, 256>;
+var<workgroup> coarse: array<u32, 16>;
+var<workgroup> choice: vec3u; // digit, still needed within its bin, 1: the bin is wanted whole
+var<workgroup> found: atomic<u32>;
+var<workgroup> keys: array<vec2u, 128>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let first = row * p.v;
+  let quads = vec2u(first / 4u, (first + p.v + 3u) / 4u);
+  var target_item = 0xffffffffu;
+  if (p.has_targets == 1u) { target_item = targets[row]; }
+  let take = min(p.k, p.v);
+  var prefix = vec2u(0u); // score key, index key
+  var mask = vec2u(0u);
+  var need = take;
+  for (var pass_number = 0u; pass_number < 8u; pass_number++) {
+    for (var b = lid; b < 256u; b += WG) { atomicStore(&bins[b], 0u); }
+    workgroupBarrier();
+    let shift = 24u - 8u * (pass_number % 4u);
+    for (var q = quads.x + lid; q < quads.y; q += WG) {
+      let four = scores[q];
+      for (var j = 0u; j < 4u; j++) {
+        let item = 4u * q + j - first;
+        if (item < p.v) {
+          let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
+          if (all((key & mask) == prefix)) {
+            atomicAdd(&bins[(select(key.y, key.x, pass_number < 4u) >> shift) & 255u], 1u);
+          }
+        }
+      }
+    }
+    workgroupBarrier();
+    if (lid < 16u) {
+      var sum = 0u;
+      for (var b = 0u; b < 16u; b++) { sum += atomicLoad(&bins[lid * 16u + b]); }
+      coarse[lid] = sum;
+    }
+    workgroupBarrier();
+    if (lid == 0u) {
+      var left = need;
+      var c = 15u;
+      while (c > 0u && coarse[c] < left) {
+        left -= coarse[c];
+        c--;
+      }
+      var b = c * 16u + 15u;
+      while (b > c * 16u && atomicLoad(&bins[b]) < left) {
+        left -= atomicLoad(&bins[b]);
+        b--;
+      }
+      choice = vec3u(b, left, select(0u, 1u, atomicLoad(&bins[b]) == left));
+    }
+    let chosen = workgroupUniformLoad(&choice);
+    if (pass_number < 4u) {
+      prefix.x |= chosen.x << shift;
+      mask.x |= 255u << shift;
+    } else {
+      prefix.y |= chosen.x << shift;
+      mask.y |= 255u << shift;
+    }
+    need = chosen.y;
+    if (chosen.z == 1u) { break; }
+  }
+  if (lid == 0u) { atomicStore(&found, 0u); }
+  workgroupBarrier();
+  for (var q = quads.x + lid; q < quads.y; q += WG) {
+    let four = scores[q];
+    for (var j = 0u; j < 4u; j++) {
+      let item = 4u * q + j - first;
+      if (item < p.v) {
+        let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
+        let top = key & mask;
+        if (top.x > prefix.x || (top.x == prefix.x && top.y >= prefix.y)) {
+          let at = atomicAdd(&found, 1u);
+          if (at < 128u) { keys[at] = key; }
+        }
+      }
+    }
+  }
+  workgroupBarrier();
+  for (var i = lid; i < p.k; i += WG) {
+    if (i < take) {
+      let key = keys[i];
+      var place = 0u;
+      for (var other = 0u; other < take; other++) {
+        let o = keys[other];
+        if (o.x > key.x || (o.x == key.x && o.y > key.y)) { place++; }
+      }
+      let present = key.x > MASKED_KEY;
+      values[row * p.k + place] = select(-3e38, key_score(key.x), present);
+      indices[row * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u), present);
+    } else {
+      values[row * p.k + i] = -3e38;
+      indices[row * p.k + i] = 0xffffffffu;
+    }
+  }
+}
+// @use group_index, sort_key
+`,
   transpose: `// transpose: y[b, j, i] = [that +] x[b, i, j]; adds to y where acc = 1.
 // Layout: x [batch, rows, cols], y [batch, cols, rows], f32. A workgroup owns a 16 × 16 tile, held in workgroup memory so
 // that both sides are read and written along rows (1,088 bytes; a column of padding keeps banks apart).
@@ -2417,7 +2746,35 @@ fn attention_keep2(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32, keep_sca
   let words = threefry2x32(key, vec2u(c0, (i << 16u) | (j >> 1u)));
   return select(vec2f(0.0), vec2f(keep_scale), words >= vec2u(threshold));
 }
+// Which weights of the rows i … i + 7 and the keys j … j + 3 dropout keeps (j % 4 = 0): bit 4 r + c for (i + r, j + c).
+fn attention_keep_bits(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u32 {
+  var bits = 0u;
+  for (var r = 0u; r < 8u; r++) {
+    let low = threefry2x32(key, vec2u(c0, ((i + r) << 16u) | (j >> 1u)));
+    let high = threefry2x32(key, vec2u(c0, ((i + r) << 16u) | (j >> 1u) | 1u));
+    let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), vec4u(low, high) >= vec4u(threshold));
+    bits |= (four.x | four.y | four.z | four.w) << (4u * r);
+  }
+  return bits;
+}
+fn attention_keep4(bits: u32, r: u32, keep_scale: f32) -> vec4f {
+  return select(vec4f(0.0), vec4f(keep_scale), ((vec4u(bits) >> vec4u(4u * r)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u));
+}
 // @use threefry
+`,
+  attention_sg8: `// Helpers of the attention kernels for subgroups of 8 lanes. Lane n ends with the reduction of value n over all lanes.
+fn attention_max8(v: array<f32, 8>, lane: u32) -> f32 {
+  let four = (lane & 4u) != 0u;
+  let two = (lane & 2u) != 0u;
+  let one = (lane & 1u) != 0u;
+  let a = max(select(v[0], v[4], four), subgroupShuffleXor(select(v[4], v[0], four), 4u));
+  let b = max(select(v[1], v[5], four), subgroupShuffleXor(select(v[5], v[1], four), 4u));
+  let c = max(select(v[2], v[6], four), subgroupShuffleXor(select(v[6], v[2], four), 4u));
+  let d = max(select(v[3], v[7], four), subgroupShuffleXor(select(v[7], v[3], four), 4u));
+  let e = max(select(a, c, two), subgroupShuffleXor(select(c, a, two), 2u));
+  let f = max(select(b, d, two), subgroupShuffleXor(select(d, b, two), 2u));
+  return max(select(e, f, one), subgroupShuffleXor(select(f, e, one), 1u));
+}
 `,
   gelu: `// GELU (tanh approximation) and its slope, four lanes at a time. tanh is clamped to ±15, where it is ±1 in f32.
 const GELU_C = 0.7978845608028654;
@@ -2445,6 +2802,19 @@ fn keep4(key: vec2u, op: u32, i: u32, threshold: u32, scale: f32) -> vec4f {
   return select(vec4f(0.0), vec4f(scale), words >= vec4u(threshold));
 }
 // @use threefry
+`,
+  sort_key: `// Scores as unsigned integers of the same order: −0 counts as 0, NaN (found by bits) is 0, below everything.
+fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }
+fn sort_key(score: f32) -> u32 {
+  var bits = bitcast<u32>(score);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0u; }
+  if (bits == 0x80000000u) { bits = 0u; }
+  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+// The score back from its key.
+fn key_score(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u)); }
+// The key of −3e38: what is not above it was masked.
+const MASKED_KEY: u32 = 0x009e4e19u;
 `,
   threefry: `// Threefry-2x32 with 20 rounds (Salmon et al. 2011, «Parallel random numbers: as easy as 1, 2, 3», §4.2): two random
 // words for a key and a counter, with no state. Its twin is engine/random.ts, bit for bit.

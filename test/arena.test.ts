@@ -103,6 +103,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
     expect(arena.names.map((name) => arena.get(name).offset)).toEqual([0, 64, 128, 192]);
     expect(arena.shards[0].decayEnd).toBe(128);
     expect(arena.count).toBe(35 + 12 + 7 + 9);
+    expect(arena.shapeOf('b.weight')).toEqual([3, 4]);
     expect(arena.get('a.weight').requiresGrad).toBe(true);
     const values = await arena.read();
     const doubled = new Map([...values].map(([name, a]) => [name, a.map((x) => 2 * x)]));

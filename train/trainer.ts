@@ -378,5 +378,5 @@ class Run {
 /** Parameters or moments, read back, as they are stored. */
 async function storedTensors(model: SasRec, kind: 'params' | 'm' | 'v') {
   const values = await model.parameters.read(kind);
-  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.get(name).shape], data }]));
+  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
 }

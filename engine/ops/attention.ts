@@ -4,19 +4,26 @@
  * Memory grows with the tokens L, never with a sequence's length squared.
  */
 import { gradOf, into } from '../autograd.ts';
-import { groups, type Kernel, kernel, type Params, type Variant } from '../kernel.ts';
+import { type Capabilities, groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { attentionBackwardKV, attentionBackwardQ, attentionDelta, attentionForward } from './attention.ref.ts';
 
-const constants: Variant['constants'] = (p) => ({ K: p.k });
+/** A fast variant for subgroups of 8 lanes, and the tiled one that runs anywhere: 64 rows of one head a workgroup. */
+const tiled = (name: string, rows: number): Kernel =>
+  kernel(name, [
+    {
+      file: `${name}_sg8`,
+      requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+      accepts: (p) => p.k % 32 === 0,
+      grid: (p) => [groups(p.l, rows), p.heads, 1],
+      constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1, ROWS: rows }),
+    },
+    { file: `${name}_tile`, grid: (p) => [groups(p.l, 64), p.heads, 1], constants: (p) => ({ K: p.k }) },
+  ]);
 
-/** The tiled kernel that runs anywhere: a workgroup has 64 rows of one head. */
-const tiled = (name: string): Kernel =>
-  kernel(name, [{ file: `${name}_tile`, grid: (p: Params) => [groups(p.l, 64), p.heads, 1], constants }]);
-
-const FORWARD = tiled('attention_fwd');
-const BACKWARD_Q = tiled('attention_bwd_dq');
-const BACKWARD_KV = tiled('attention_bwd_dkv');
+const FORWARD = tiled('attention_fwd', 16);
+const BACKWARD_Q = tiled('attention_bwd_dq', 8);
+const BACKWARD_KV = tiled('attention_bwd_dkv', 8);
 const DELTA = kernel('attention_bwd_delta', [{ file: 'attention_bwd_delta', grid: (p) => groups(p.l * p.heads, 64), constants: (p) => ({ K: p.k }) }]);
 
 export interface AttentionOptions {

@@ -4,4 +4,18 @@ fn attention_keep2(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32, keep_sca
   let words = threefry2x32(key, vec2u(c0, (i << 16u) | (j >> 1u)));
   return select(vec2f(0.0), vec2f(keep_scale), words >= vec2u(threshold));
 }
+// Which weights of the rows i … i + 7 and the keys j … j + 3 dropout keeps (j % 4 = 0): bit 4 r + c for (i + r, j + c).
+fn attention_keep_bits(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u32 {
+  var bits = 0u;
+  for (var r = 0u; r < 8u; r++) {
+    let low = threefry2x32(key, vec2u(c0, ((i + r) << 16u) | (j >> 1u)));
+    let high = threefry2x32(key, vec2u(c0, ((i + r) << 16u) | (j >> 1u) | 1u));
+    let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), vec4u(low, high) >= vec4u(threshold));
+    bits |= (four.x | four.y | four.z | four.w) << (4u * r);
+  }
+  return bits;
+}
+fn attention_keep4(bits: u32, r: u32, keep_scale: f32) -> vec4f {
+  return select(vec4f(0.0), vec4f(keep_scale), ((vec4u(bits) >> vec4u(4u * r)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u));
+}
 // @use threefry

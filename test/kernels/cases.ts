@@ -9,6 +9,7 @@ import { normCases } from './cases-norm.ts';
 import { lossCases } from './cases-loss.ts';
 import { shapeCases } from './cases-shape.ts';
 import { adamwCases } from './cases-adamw.ts';
+import { topkCases } from './cases-topk.ts';
 import type { Case } from './harness.ts';
 
-export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases, ...attentionCases, ...embeddingCases, ...normCases, ...lossCases, ...shapeCases, ...adamwCases];
+export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases, ...attentionCases, ...embeddingCases, ...normCases, ...lossCases, ...shapeCases, ...adamwCases, ...topkCases];

@@ -1,0 +1,114 @@
+/** The training step on the demo shop: tokens a second, what a dispatch costs the host, where GPU time goes. */
+import { type Batch, batches } from '../data/batches.ts';
+import { prepare } from '../data/dataset.ts';
+import { makeShop } from '../data/shop.ts';
+import { type Split, split } from '../data/split.ts';
+import type { Device, KernelTime } from '../engine/index.ts';
+import { type Settings, settingsFor } from '../model/recipes.ts';
+import { SasRec } from '../model/sasrec.ts';
+import { Feed } from '../train/feed.ts';
+import { AdamW } from '../train/optimizer.ts';
+
+export interface StepBench {
+  device: string;
+  settings: Settings;
+  items: number;
+  steps: number;
+  /** Real tokens, without the unused tails of batches. */
+  tokensPerSecond: number;
+  /** Median of one step, waited for. */
+  millisecondsPerStep: number;
+  /** Compiling and the eager first step. */
+  firstStepMilliseconds: number;
+  dispatches: number;
+  submits: number;
+  /** Host time to encode and submit a replay, by dispatch; null on the CPU device. */
+  microsecondsPerDispatch: number | null;
+  /** GPU time by kernel of one step, longest first; null where it was not asked for or there are no timestamps. */
+  kernels: KernelTime[] | null;
+}
+
+/** Runs the `sasrec` step on WebGPU; on the CPU device a small one, which is slow all the same. */
+export async function benchStep(device: Device, options: { steps?: number; profile?: boolean } = {}): Promise<StepBench> {
+  const cpu = device.backend === 'cpu';
+  const steps = options.steps ?? (cpu ? 3 : 20);
+  const settings = settingsFor('sasrec', cpu ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
+  const shop = makeShop(cpu ? { shoppers: 100, items: 100 } : {});
+  const parts = split(prepare(shop.log, { minInteractions: 1 }));
+  const model = SasRec.create(device, settings, parts.items, 1);
+  const optimizer = new AdamW(model.parameters, {
+    beta1: 0.9,
+    beta2: 0.98,
+    eps: 1e-8,
+    weightDecay: settings.weightDecay,
+    clip: settings.clip,
+  });
+  const feed = new Feed(device, settings.budget);
+  const program = device.program('training step', () => {
+    const loss = model.loss(feed.tensors);
+    loss.backward();
+    optimizer.step(loss);
+    return {};
+  });
+  const source = endless(parts, settings);
+  let step = 0;
+  const stage = () => {
+    const batch = source.next().value;
+    feed.stage(batch);
+    feed.upload();
+    optimizer.prepare({ seed: 1, step: ++step, learningRate: settings.learningRate, dropout: true });
+    return batch.tokens;
+  };
+
+  const first = await timed(device, () => {
+    stage();
+    program.run();
+  });
+  stage();
+  program.run(); // the first replay
+  await device.settle();
+
+  const before = device.stats();
+  const times: number[] = [];
+  let tokens = 0;
+  let host = 0;
+  for (let i = 0; i < steps; i++) {
+    tokens += stage();
+    const begun = performance.now();
+    program.run();
+    host += performance.now() - begun;
+    await device.settle(times.at(-1) ?? 0);
+    times.push(performance.now() - begun);
+  }
+  const after = device.stats();
+  const seconds = times.reduce((sum, ms) => sum + ms, 0) / 1000;
+  const dispatches = (after.dispatches - before.dispatches) / steps;
+  const kernels = options.profile && device.caps?.timestamps ? await program.profile() : null;
+  const result: StepBench = {
+    device: device.name,
+    settings,
+    items: parts.items,
+    steps,
+    tokensPerSecond: tokens / seconds,
+    millisecondsPerStep: times.sort((a, b) => a - b)[Math.floor(steps / 2)],
+    firstStepMilliseconds: first,
+    dispatches,
+    submits: (after.submits - before.submits) / steps,
+    microsecondsPerDispatch: cpu ? null : (1000 * host) / steps / dispatches,
+    kernels,
+  };
+  for (const part of [program, feed, optimizer, model]) part.dispose();
+  return result;
+}
+
+/** Batches, epoch after epoch. */
+function* endless(parts: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {
+  for (let epoch = 0; ; epoch++) yield* batches(parts, { budget, window, seed: 1, epoch });
+}
+
+async function timed(device: Device, work: () => void): Promise<number> {
+  const begun = performance.now();
+  work();
+  await device.settle();
+  return performance.now() - begun;
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/env node
+/** The command `attune`: flags and their help. What a command does loads when it runs, so that help is quick. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { recipes } from '../model/recipes.ts';
+import { commandName, interrupts, keyValue, number, versionOf, whole } from './common.ts';
+import { reportError } from './errors.ts';
+
+const name = commandName();
+
+function deviceOption(): Option {
+  return new Option('--device <name>', 'where to compute: WebGPU, the CPU (slow), or WebGPU if there is an adapter')
+    .choices(['auto', 'webgpu', 'cpu'])
+    .default('auto');
+}
+
+function protocolOption(): Option {
+  return new Option('--protocol <name>', 'how the log is split').choices(['leave-one-out']).default('leave-one-out');
+}
+
+/** Flags of every command that reads a log. */
+function addLogOptions(command: Command): Command {
+  return command
+    .option('--max-bad-rows <n>', 'rows that cannot be read: skip as many, with a note', whole(0), 0)
+    .option('--user-column <name>', 'column of the user (default: found by its usual names)')
+    .option('--item-column <name>', 'column of the item (default: found by its usual names)')
+    .option('--time-column <name>', 'column of the time, or of the order (default: found by its usual names)')
+    .option('--rating-column <name>', 'column of the rating (default: found by its usual names)');
+}
+
+/** Names of the flags that were typed, not defaulted. */
+function typed(command: Command): Set<string> {
+  const names = command.options.map((option) => option.attributeName());
+  return new Set(names.filter((option) => command.getOptionValueSource(option) === 'cli'));
+}
+
+function onlyNext(task: string): string {
+  if (task !== 'next') throw new InvalidArgumentError('ranking the next item (next) is the only task so far.');
+  return task;
+}
+
+const program = new Command('attune')
+  .description('Trains and serves a transformer recommender from an interaction log.')
+  .version(versionOf(), '--version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .configureOutput({
+    outputError: (text, write) => write(`attune: ${text.replace(/^error: /, '').trim().replace(/\s*\n\s*/g, ' ')}\n`),
+  })
+  .exitOverride();
+
+function add(command: string, summary: string, example: string): Command {
+  return program
+    .command(command)
+    .description(summary)
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', `\nExample:\n  ${name} ${example}`);
+}
+
+const settings = [...recipes.values()].map(
+  (recipe) =>
+    `  ${recipe.name}: ${recipe.summary}\n    ${Object.entries(recipe.settings)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' ')
+      .replace(/(.{1,100})(?: |$)/g, '$1\n    ')
+      .trim()}`,
+);
+
+addLogOptions(
+  add(
+    'train',
+    'Trains a model on an interaction log and saves it in a folder.\n\n' +
+      'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files, or lines of "user item".\n' +
+      'The last interaction of each user is kept for the test, the one before it for validation.\n' +
+      'Without --epochs and --max-minutes, early stopping on validation NDCG@10 decides.',
+    'train --data ratings.csv --items movies.csv --out my-model --max-minutes 30',
+  )
+    .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
+    .requiredOption('--out <dir>', 'folder of the model')
+    .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
+    .option('--recipe <name>', 'what to train (see below)', 'sasrec')
+    .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
+    .addOption(protocolOption())
+    .option('--epochs <n>', 'stop after as many epochs in all', whole(1))
+    .option('--max-minutes <m>', 'stop in time to have everything saved after as many minutes', number(0))
+    .option('--min-interactions <n>', 'filter users and items until each has as many interactions', whole(1), 5)
+    .option('--min-rating <r>', 'count only rows rated at least so (default: every row counts)', number()),
+)
+  .addOption(
+    new Option('--set <key=value>', 'change a setting of the recipe; may be repeated')
+      .argParser(keyValue)
+      .default(new Map<string, string>(), 'none'),
+  )
+  .option('--seed <n>', 'one seed, one result on one device', whole(0), 1)
+  .addOption(deviceOption())
+  .option('--include-seen', 'validation ranks items that the user had before, too')
+  .option('--resume', 'go on with the training in --out; the limits are those of this command')
+  .option('--overwrite', 'replace the model in --out')
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', `\nRecipes and their settings for --set:\n${settings.join('\n')}`)
+  .action(async (flags, command: Command) => {
+    const { runTrain } = await import('./train.ts');
+    await runTrain(flags, typed(command));
+  });
+
+addLogOptions(
+  add(
+    'evaluate',
+    "Ranks each user's held-out item among all items, by the model and by simple baselines.\n\n" +
+      "The log is filtered as the model's training log was. --dump writes a line a user,\n" +
+      '{"user","target","rank","items":[100 IDs, best first],"scores"}; rank is null where the target was\n' +
+      'excluded as seen, which counts as a miss.',
+    'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
+  )
+    .requiredOption('--model <dir>', 'folder of the model')
+    .requiredOption('--data <path>', 'the log')
+    .addOption(
+      new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
+        .choices(['valid', 'test'])
+        .default('test'),
+    )
+    .addOption(protocolOption())
+    .option('--include-seen', 'rank items that the user had before, too (default: they are excluded)')
+    .option('--dump <file.jsonl>', 'write the ranks and the 100 best items of every user'),
+)
+  .addOption(deviceOption())
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./evaluate.ts')).runEvaluate(flags));
+
+addLogOptions(
+  add(
+    'recommend',
+    'Recommends the next items for a history of item IDs (anyone, also someone never seen),\n' +
+      'or for a user of a log.',
+    'recommend --model my-model --history 1193,661,914 --k 5',
+  )
+    .requiredOption('--model <dir>', 'folder of the model')
+    .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
+    .option('--user <id>', 'the user of --data to recommend for')
+    .option('--data <path>', 'the log that --user is in')
+    .option('--k <n>', 'how many, at most 128', whole(1), 10)
+    .option('--exclude <id,id,...>', 'item IDs never to recommend')
+    .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
+)
+  .addOption(deviceOption())
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
+
+add('doctor', 'Says what this machine computes with, what is missing, and the command that mends it.', 'doctor')
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./doctor.ts')).runDoctor(flags));
+
+add('bench', 'Measures this machine.', 'bench --case step --profile')
+  .option('--case <name>', 'only this case (default: all)')
+  .option('--profile', 'add GPU time by kernel, where the adapter has timestamps')
+  .addOption(deviceOption())
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./bench.ts')).runBench(flags));
+
+add(
+  'demo',
+  'Trains on the built-in demo shop and recommends for three of its shoppers. Saves in ./attune-demo.',
+  'demo --minutes 1',
+)
+  .option('--minutes <m>', 'time to train', number(0), 1.7)
+  .option('--seed <n>', 'another seed, another shop', whole(0), 1)
+  .addOption(deviceOption())
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./demo.ts')).runDemo(flags));
+
+// The reader of our output left, as in `attune recommend | head -3`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+});
+// A training saves first; anything else just ends.
+process.on('SIGINT', () => {
+  if (!interrupts.handled) process.exit(130);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportError(error);
+}

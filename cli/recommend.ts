@@ -1,0 +1,101 @@
+/** `attune recommend`: the next items for a history of item IDs, or for a user of a log. */
+import { parse } from 'csv-parse/sync';
+import { InputError } from '../data/errors.ts';
+import { NodeFiles } from '../serve/files.node.ts';
+import { type Recommendation, Recommender } from '../serve/recommender.ts';
+import { type Backend, openDevice, Output } from './common.ts';
+import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
+import { UsageError } from './errors.ts';
+import { formatCount, printable, table } from './ui.ts';
+
+export interface RecommendFlags extends ColumnFlags {
+  model: string;
+  history?: string;
+  user?: string;
+  data?: string;
+  maxBadRows: number;
+  k: number;
+  exclude?: string;
+  includeSeen?: boolean;
+  device: Backend;
+  json?: boolean;
+}
+
+export async function runRecommend(flags: RecommendFlags): Promise<void> {
+  const out = new Output(flags.json);
+  checkUsage(flags);
+  const files = await NodeFiles.open(flags.model);
+  const given = flags.history === undefined ? null : parseIds(flags.history, '--history');
+  const exclude = flags.exclude === undefined ? [] : parseIds(flags.exclude, '--exclude');
+  const device = await openDevice(flags.device, out);
+  try {
+    const recommender = await Recommender.load(files, { device });
+    const { config, weights } = recommender.loaded;
+    if (weights.note) out.warn(weights.note);
+    const history = given ?? (await historyFromLog(flags, config.schema.columns, config.data.minRating));
+    const known = new Set(recommender.items.map((item) => item.id));
+    const { k, includeSeen } = flags;
+    const { items, unknown } = await recommender.recommend({ history, k, exclude, includeSeen });
+    warnOfUnknown(unknown, history.length, out);
+    const idle = exclude.filter((id) => !known.has(id));
+    if (idle.length > 0) out.warn(`--exclude: unknown to the model, so never recommended anyway: ${examples(idle)}`);
+    out.object({ items, unknown, seen: includeSeen ? 'kept' : 'excluded' });
+    out.line(list(items));
+    if (items.length < k) {
+      out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left in the catalogue`);
+    }
+    recommender.close();
+  } finally {
+    device.close();
+  }
+}
+
+function checkUsage({ history, user, data }: RecommendFlags): void {
+  if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
+  if (history === undefined && user === undefined) {
+    throw new UsageError('whom for? give --history ID,ID,... or --user ID with --data PATH');
+  }
+  if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
+  if (history !== undefined && data !== undefined) throw new UsageError('--data goes with --user, not with --history');
+}
+
+/**
+ * IDs as one line of CSV: `a,b,"with, comma"`, spaces around commas ignored.
+ * @throws InputError
+ */
+export function parseIds(text: string, flag: string): string[] {
+  let rows: string[][];
+  try {
+    rows = parse(text, { relax_column_count: true, trim: true, skip_empty_lines: true }) as string[][];
+  } catch {
+    throw new InputError(
+      `${flag} ${text}: the quotes do not match; an ID with a comma or a quote is written "a, ""b""" (quotes around it, those inside doubled)`,
+    );
+  }
+  const ids = rows.flat().filter((id) => id !== '');
+  if (ids.length === 0) throw new InputError(`${flag}: there is no item ID in it`);
+  return ids;
+}
+
+async function historyFromLog(flags: RecommendFlags, remembered: object, minRating: number | null): Promise<string[]> {
+  const reading = { columns: columnsOf(flags, remembered), maxBadRows: flags.maxBadRows };
+  const log = await openLog(flags.data as string, reading);
+  return historyOf(log, flags.user as string, minRating);
+}
+
+function warnOfUnknown(unknown: readonly string[], total: number, out: Output): void {
+  if (unknown.length === 0) return;
+  const distinct = [...new Set(unknown)];
+  const which = distinct.length === 1 ? 'item' : 'items';
+  out.warn(`${formatCount(unknown.length)} of ${formatCount(total)} skipped, ${which} unknown to the model: ${examples(distinct, 10)}`);
+}
+
+function list(items: readonly Recommendation[]): string {
+  const titled = items.some(({ id, title }) => id !== title);
+  const head = titled ? ['', 'title', 'score', 'id'] : ['', 'id', 'score'];
+  const rows = items.map(({ id, title, score }, i) => {
+    const place = `${i + 1}.`;
+    return titled ? [place, printable(title), score.toFixed(3), printable(id)] : [place, printable(id), score.toFixed(3)];
+  });
+  return table(head, rows);
+}

@@ -1,0 +1,307 @@
+/** `attune train`: from a log to a model folder. */
+import { existsSync } from 'node:fs';
+import { requireTrainable } from '../data/dataset.ts';
+import { InputError } from '../data/errors.ts';
+import { type Split, split } from '../data/split.ts';
+import { type Device, permutation } from '../engine/index.ts';
+import { writeModelCard } from '../model/card.ts';
+import { createFolder, FORMAT_VERSION, holdsModel, type Item, loadConfig, loadModel, type ModelConfig, readMetrics } from '../model/folder.ts';
+import { checkSettings, type Settings, settingsFor } from '../model/recipes.ts';
+import { NodeFiles } from '../serve/files.node.ts';
+import { lockFolder } from '../serve/lock.node.ts';
+import { usersWithTarget } from '../train/evaluate.ts';
+import type { Metrics } from '../train/metrics.ts';
+import { train, type TrainProgress, type TrainResult } from '../train/trainer.ts';
+import { type Backend, commandName, onInterrupt, openDevice, Output, shellWord, versionOf } from './common.ts';
+import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
+import { InterruptedError, UsageError } from './errors.ts';
+import { type BaselineFigures, baselineFigures, COLUMNS, type Seen, tellRepeats } from './figures.ts';
+import { createProgress, figuresTable, formatCount, formatDuration, lossPlot, type Progress } from './ui.ts';
+
+export interface TrainFlags extends ColumnFlags {
+  data?: string;
+  out: string;
+  items?: string;
+  recipe: string;
+  epochs?: number;
+  maxMinutes?: number;
+  minInteractions: number;
+  minRating?: number;
+  maxBadRows: number;
+  set: ReadonlyMap<string, string>;
+  seed: number;
+  device: Backend;
+  includeSeen?: boolean;
+  resume?: boolean;
+  overwrite?: boolean;
+  progress?: boolean;
+  json?: boolean;
+}
+
+/** config.json of a training; which candidates validation ranks must not change on `--resume`. */
+export interface TrainedConfig extends ModelConfig {
+  seen: Seen;
+}
+
+/** Flags that describe a model: with `--resume` they come from its folder. */
+const FIXED = ['recipe', 'set', 'seed', 'minInteractions', 'minRating', 'includeSeen', 'items'] as const;
+
+interface Prepared {
+  files: NodeFiles;
+  config: TrainedConfig;
+  settings: Settings;
+  parts: Split;
+  /** null on `--resume`: the folder has them. */
+  items: Item[] | null;
+}
+
+/** @param given names of the flags that the user typed */
+export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): Promise<void> {
+  const started = performance.now();
+  const out = new Output(flags.json);
+  if (flags.resume && flags.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
+  if (!flags.resume && flags.data === undefined) throw new UsageError('--data PATH is missing: the log to learn from');
+  const prepared = flags.resume ? await prepareResume(flags, given, out) : await prepareNew(flags, out);
+  const { files, config, settings, parts } = prepared;
+  const users = validationUsers(parts, settings, config.seed);
+  if (users.length === 0) {
+    throw new InputError(
+      `${config.data.source}: no user has three interactions, one each to train, to validate and to test on; give longer histories`,
+    );
+  }
+  const baselines = baselineFigures(parts, 'valid', config.seen, users);
+  tellRepeats(baselines.targetsInHistory, config.seen, out);
+
+  const device = await openDevice(flags.device, out);
+  try {
+    await NodeFiles.create(flags.out);
+    const lock = await lockFolder(flags.out);
+    try {
+      if (prepared.items) {
+        config.device = device.name;
+        await createFolder(files, config, prepared.items, { overwrite: flags.overwrite });
+      }
+      out.note(`training on ${device.name}: ${describe(config, settings, parts)}`);
+      const result = await trainWithProgress(device, prepared, flags, started);
+      await finish(result, prepared, baselines, flags, out);
+    } finally {
+      await lock.release();
+    }
+  } finally {
+    device.close();
+  }
+}
+
+async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
+  const settings = settingsFor(flags.recipe, Object.fromEntries(flags.set));
+  const files = new NodeFiles(flags.out);
+  if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
+  const infos = flags.items === undefined ? null : await openItems(flags.items);
+  const source = flags.data as string;
+  const columns = columnsOf(flags);
+  const { minInteractions, minRating } = flags;
+  const reading = { columns, maxBadRows: flags.maxBadRows };
+  const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
+  const parts = split(dataset);
+  requireTrainable(parts, source);
+  const items = describeItems(dataset.itemIds, infos, flags.items ?? '', out);
+  const { users, items: itemCount, interactions } = dataset.report;
+  const config: TrainedConfig = {
+    formatVersion: FORMAT_VERSION,
+    attune: versionOf(),
+    created: new Date().toISOString(),
+    recipe: flags.recipe,
+    hyperparameters: { ...settings },
+    schema: { columns: { ...columns }, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))] },
+    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    protocol: 'leave-one-out',
+    seen: flags.includeSeen ? 'kept' : 'excluded',
+    tokenBudget: settings.budget,
+    seed: flags.seed,
+    device: '',
+    variants: {},
+  };
+  return { files, config, settings, parts, items };
+}
+
+/** Refuses a folder in use before the log is read, which may take long; `createFolder` has the last word. */
+async function refuseModel(files: NodeFiles, flags: TrainFlags): Promise<void> {
+  const names = await files.list();
+  const begun = names.includes('checkpoint.safetensors') || names.includes('model.safetensors');
+  if (!flags.overwrite && begun && (await holdsModel(files))) {
+    throw new InputError(
+      `${flags.out}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
+    );
+  }
+}
+
+async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
+  const fixed = FIXED.filter((name) => given.has(name));
+  if (fixed.length > 0) {
+    const names = fixed.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+    throw new UsageError(`${names.join(', ')}: --resume goes on with what ${flags.out} was begun with; leave that out`);
+  }
+  const files = await NodeFiles.open(flags.out);
+  const config = (await loadConfig(files)) as TrainedConfig;
+  const settings = checkSettings(config.hyperparameters as unknown as Settings);
+  const source = flags.data ?? config.data.source;
+  if (flags.data === undefined && !existsSync(source)) {
+    throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
+  }
+  const { minInteractions, minRating } = config.data;
+  const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
+  const filter = { minInteractions, minRating: minRating ?? undefined };
+  const dataset = await openDataset(source, reading, filter, out, flags.progress);
+  const parts = split(dataset);
+  await requireSameLog(files, config, parts, source);
+  return { files, config, settings, parts, items: null };
+}
+
+/** A training goes on bit for bit on the same log only. */
+async function requireSameLog(files: NodeFiles, config: ModelConfig, parts: Split, source: string): Promise<void> {
+  const { users, items, interactions } = parts.dataset.report;
+  const was = config.data;
+  const same = users === was.users && items === was.items && interactions === was.interactions;
+  const stored = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as { items: Item[] };
+  if (same && stored.items.every(({ id }, row) => id === parts.dataset.itemIds[row])) return;
+  throw new InputError(
+    `${source}: not the log that ${files.where} was begun with (${formatCount(was.users)} users, ${formatCount(was.items)} items, ` +
+      `${formatCount(was.interactions)} interactions then; ${formatCount(users)}, ${formatCount(items)}, ${formatCount(interactions)} now)`,
+  );
+}
+
+/** The users that the trainer validates on: the same draw (see train/trainer.ts), so that baselines compare. */
+function validationUsers(parts: Split, settings: Settings, seed: number): Uint32Array {
+  const users = usersWithTarget(parts, 'valid');
+  return permutation(users.length, seed, 0x7fffffff)
+    .slice(0, settings.validateUsers)
+    .map((i) => users[i])
+    .sort();
+}
+
+function describe(config: ModelConfig, s: Settings, parts: Split): string {
+  const model = `${config.recipe}, d ${s.d}, ${s.blocks} blocks, ${s.heads} ${s.heads === 1 ? 'head' : 'heads'}`;
+  return `${model}, window ${s.window}, batches of ${formatCount(s.budget)} tokens, ${formatCount(parts.trainPositions())} positions an epoch, seed ${config.seed}`;
+}
+
+async function trainWithProgress(device: Device, prepared: Prepared, flags: TrainFlags, started: number): Promise<TrainResult> {
+  const bar = createProgress({ total: 1000, force: flags.progress });
+  const interrupt = onInterrupt(() => process.stderr.write('\nattune: stopping after this step and saving (Ctrl-C again stops at once)\n'));
+  try {
+    const { files, config, settings, parts } = prepared;
+    return await train({
+      device,
+      files,
+      parts,
+      settings,
+      config,
+      seed: config.seed,
+      resume: flags.resume,
+      epochs: flags.epochs,
+      deadline: flags.maxMinutes === undefined ? undefined : started + flags.maxMinutes * 60_000,
+      signal: interrupt.signal,
+      includeSeen: config.seen === 'kept',
+      onProgress: showProgress(bar),
+      log: (line) => bar.note(line),
+    });
+  } finally {
+    interrupt.end();
+    bar.stop();
+  }
+}
+
+/** Moves a bar of 1000 with the trainer's progress; a better validation leaves a line above it. */
+export function showProgress(bar: Progress): (progress: TrainProgress) => void {
+  let best: number | null = null;
+  return (p) => {
+    if (p.bestNdcg !== null && p.bestNdcg !== best) {
+      best = p.bestNdcg;
+      bar.note(`step ${formatCount(p.step)}: validation NDCG@10 ${best.toFixed(4)}, the best so far`);
+    }
+    const phase = {
+      compiling: 'compiling the kernels',
+      training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,
+      validating: 'validating',
+      saving: 'saving',
+    }[p.phase];
+    bar.update(Math.round(p.fraction * 1000), {
+      phase,
+      ...(p.loss !== null && { loss: p.loss }),
+      ...(p.tokensPerSecond > 0 && { tokensPerSecond: p.tokensPerSecond }),
+      ...(p.secondsLeft !== null && { secondsLeft: p.secondsLeft }),
+    });
+  };
+}
+
+const REASONS: Record<TrainResult['reason'], string> = {
+  'early-stopping': 'stopped early: validation no longer improves',
+  epochs: 'reached the number of epochs',
+  time: 'reached the time limit',
+  interrupted: 'interrupted',
+  'finished before': 'this training had finished before; nothing was left to do (--epochs N goes on)',
+};
+
+/** Writes the card, prints the figures and what to do next. */
+async function finish(result: TrainResult, p: Prepared, baselines: BaselineFigures, flags: TrainFlags, out: Output): Promise<void> {
+  const { files, config } = p;
+  const { weights } = await loadModel(files);
+  const metrics = weights.metrics as Metrics | null;
+  const records = await readMetrics(files);
+  await writeModelCard(files, config, {
+    date: new Date(),
+    step: weights.step,
+    epoch: weights.epoch,
+    elapsedSeconds: Math.max(result.seconds, Number(records.at(-1)?.elapsedSeconds ?? 0)),
+    split: 'valid',
+    seen: config.seen,
+    users: baselines.users,
+    metrics,
+    baselines: baselines.metrics,
+  });
+  const dir = shellWord(flags.out);
+  if (result.reason === 'interrupted') {
+    throw new InterruptedError(
+      `stopped at step ${formatCount(result.step)}; everything is saved in ${flags.out}; go on with: ${commandName()} train --out ${dir} --resume`,
+    );
+  }
+  out.object({
+    reason: result.reason,
+    step: result.step,
+    epoch: result.epoch,
+    seconds: result.seconds,
+    tokens: result.tokens,
+    split: 'valid',
+    seen: config.seen,
+    users: baselines.users,
+    metrics,
+    baselines: baselines.metrics,
+    model: { path: flags.out, step: weights.step, epoch: weights.epoch },
+  });
+  out.line(`${REASONS[result.reason]}; ${formatCount(result.step)} steps, ${formatCount(result.epoch)} whole epochs.`);
+  if (result.tokens > 0) {
+    out.line(`This run: ${formatCount(result.tokens)} tokens in ${formatDuration(result.seconds)} (with compiling, validating and saving).`);
+  }
+  const plot = lossPlot(result.losses.map(({ loss }) => loss), { title: 'training loss' });
+  if (plot) out.line(`\n${plot}`);
+  printFigures(metrics, weights.step, baselines, p, out);
+  printNext(p, flags, out);
+}
+
+function printFigures(metrics: Metrics | null, step: number, baselines: BaselineFigures, p: Prepared, out: Output): void {
+  if (!metrics) {
+    out.line('\nNo validation has run yet: the time was too short. Go on with --resume.');
+    return;
+  }
+  out.line(`\nValidation: each user's last but one interaction among all ${formatCount(p.parts.items)} items, seen items ${p.config.seen}, ${formatCount(baselines.users)} users`);
+  out.line(figuresTable({ [`${p.config.recipe} (step ${formatCount(step)})`]: metrics, ...baselines.metrics }, COLUMNS));
+}
+
+function printNext({ config, parts }: Prepared, flags: TrainFlags, out: Output): void {
+  const command = commandName();
+  const dir = shellWord(flags.out);
+  const seen = config.seen === 'kept' ? ' --include-seen' : '';
+  const ids = parts.dataset.itemIds.slice(0, 2).map((id) => (/[",\s]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id));
+  out.line(`\nThe model is in ${flags.out} (README.md there is its card). Next:`);
+  out.line(`  ${command} evaluate --model ${dir} --data ${shellWord(flags.data ?? config.data.source)}${seen}`);
+  out.line(`  ${command} recommend --model ${dir} --history ${shellWord(ids.join(','))}${seen}`);
+}

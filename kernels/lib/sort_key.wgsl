@@ -1,0 +1,12 @@
+// Scores as unsigned integers of the same order: −0 counts as 0, NaN (found by bits) is 0, below everything.
+fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }
+fn sort_key(score: f32) -> u32 {
+  var bits = bitcast<u32>(score);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0u; }
+  if (bits == 0x80000000u) { bits = 0u; }
+  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+}
+// The score back from its key.
+fn key_score(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u)); }
+// The key of −3e38: what is not above it was masked.
+const MASKED_KEY: u32 = 0x009e4e19u;

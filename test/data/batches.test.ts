@@ -1,0 +1,107 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batches.ts';
+import { prepare } from '../../data/dataset.ts';
+import { split } from '../../data/split.ts';
+import { logOf } from './bytes.ts';
+
+const of = (histories: number[][]) => split(prepare(logOf(histories), { minInteractions: 1 }));
+const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
+const base: BatchOptions = { budget: 64, window: 10, seed: 1, epoch: 0 };
+
+describe('batches', () => {
+  it('covers every training position once, in at most ceil(n / T) windows a history', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 0, max: 40 }),
+        fc.integer({ min: 0, max: 1e9 }),
+        fc.integer({ min: 0, max: 5 }),
+        (lengths, window, spare, seed, epoch) => {
+          // Every event has an item of its own, so that a batch says where its tokens come from.
+          let next = 0;
+          const parts = of(lengths.map((length) => numbers(length, (next += length) - length)));
+          const options = { budget: window + spare, window, seed, epoch };
+          const seen = new Map<number, number>();
+          let windows = 0;
+          let count = 0;
+          for (const batch of batches(parts, options)) {
+            count++;
+            checkLayout(batch, options);
+            for (let i = 0; i < batch.tokens; i++) {
+              seen.set(batch.items[i], (seen.get(batch.items[i]) ?? 0) + 1);
+              expect(batch.targets[i]).toBe(batch.items[i] + 1);
+              if (batch.positions[i] === 0) windows++;
+            }
+          }
+          let expected = 0;
+          for (let u = 0; u < parts.users; u++) {
+            const inputs = parts.history(u, 'train').slice(0, -1);
+            expected += Math.ceil(inputs.length / window);
+            for (const item of inputs) expect(seen.get(item)).toBe(1);
+          }
+          expect(seen.size).toBe(parts.trainPositions());
+          expect(windows).toBe(expected);
+          expect(batchesPerEpoch(parts, options)).toBe(count);
+        },
+      ),
+    );
+  });
+
+  it('resumes in mid-epoch with the very batches that are left', () => {
+    const parts = of(numbers(40).map((u) => numbers(5 + ((u * 7) % 40))));
+    const all = [...batches(parts, base)];
+    expect(all.length).toBeGreaterThan(5);
+    expect([...batches(parts, { ...base, skip: 3 })]).toEqual(all.slice(3));
+    expect([...batches(parts, { ...base, skip: all.length })]).toEqual([]);
+    expect([...batches(parts, base)]).toEqual(all);
+  });
+
+  it('differs by epoch and by seed, in order and in where windows begin', () => {
+    const parts = of([numbers(38), numbers(60)]);
+    const items = (options: Partial<BatchOptions>) =>
+      [...batches(parts, { ...base, ...options })].map((batch) => [...batch.items].join());
+    expect(items({ epoch: 1 })).not.toEqual(items({}));
+    expect(items({ seed: 2 })).not.toEqual(items({}));
+    const begins = new Set<number>();
+    for (const epoch of numbers(60)) {
+      for (const batch of batches(of([numbers(38)]), { ...base, epoch })) {
+        for (let i = 0; i < batch.tokens; i++) if (batch.positions[i] === 0) begins.add(batch.items[i]);
+      }
+    }
+    // 35 positions, T 10, slack 5: the first window has 5 to 10 of them.
+    expect([...begins].sort((a, b) => a - b)).toEqual([0, ...numbers(6, 5), ...numbers(6, 15), ...numbers(6, 25)]);
+  });
+
+  it('leaves little of the budget free', () => {
+    const parts = of(numbers(2000).map((u) => numbers(4 + ((u * u) % 97))));
+    const filled = [...batches(parts, { budget: 640, window: 50, seed: 3, epoch: 0 })].map(
+      (batch) => batch.tokens / 640,
+    );
+    expect(Math.min(...filled.slice(0, -1))).toBeGreaterThan(0.97);
+  });
+
+  it('yields nothing where there is nothing to learn, and refuses a window larger than the budget', () => {
+    const short = of([[1], [2], [3, 4, 5]]);
+    expect([...batches(short, base)]).toEqual([]);
+    expect(batchesPerEpoch(short, base)).toBe(0);
+    expect(() => [...batches(short, { ...base, window: 65 })]).toThrow('does not fit');
+  });
+});
+
+function checkLayout(batch: Batch, { budget, window }: BatchOptions): void {
+  const { tokens, items, positions, targets, weights, start, end } = batch;
+  for (const array of [items, positions, targets, weights, start, end]) expect(array.length).toBe(budget);
+  expect(tokens).toBeGreaterThan(0);
+  for (let i = 0; i < budget; i++) {
+    if (i >= tokens) {
+      expect([items[i], positions[i], targets[i], weights[i], start[i], end[i]]).toEqual([0, 0, 0, 0, 0, 0]);
+      continue;
+    }
+    expect(weights[i]).toBe(Math.fround(1 / tokens));
+    expect(positions[i]).toBe(i - start[i]);
+    expect(start[i] <= i && i < end[i] && end[i] <= tokens && end[i] - start[i] <= window).toBe(true);
+    if (i > start[i]) expect([start[i], end[i], items[i]]).toEqual([start[i - 1], end[i - 1], targets[i - 1]]);
+  }
+}

@@ -1,0 +1,86 @@
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { batches } from '../../data/batches.ts';
+import { readItems } from '../../data/catalog.ts';
+import { prepare } from '../../data/dataset.ts';
+import { readLog } from '../../data/reader.ts';
+import { type Split, split } from '../../data/split.ts';
+import { type Baseline, markov, popularity, rankTargets, windowedMarkov } from '../../train/baselines.ts';
+import { RankMetrics } from '../../train/metrics.ts';
+
+const folder = process.env.ATTUNE_DATA ?? '';
+if (!folder) console.warn('real logs: skipped, since ATTUNE_DATA names no folder');
+
+const load = async (file: string): Promise<Split> =>
+  split(prepare(await readLog(createReadStream(join(folder, file)), file), { minInteractions: 5 }));
+
+/** NDCG@10 and HR@10 on the test part. */
+const figures = (parts: Split, baseline: Baseline, seen: 'kept' | 'excluded'): [number, number] => {
+  const metrics = new RankMetrics();
+  metrics.add(rankTargets(parts, 'test', baseline, { seen }).ranks);
+  const result = metrics.result();
+  return [result['NDCG@10'], result['HR@10']];
+};
+
+/**
+ * How far a figure may lie from the published one. Popularity and Markov score many items alike, and the published
+ * figures break such ties by item number where ours count them all as better: that moves a few users. The windowed
+ * chain has hardly any ties.
+ */
+const near = ([ndcg, hit]: [number, number], expected: [number, number], tolerance: number): void => {
+  expect(Math.abs(ndcg - expected[0])).toBeLessThanOrEqual(tolerance);
+  expect(Math.abs(hit - expected[1])).toBeLessThanOrEqual(tolerance);
+};
+/** One user of 6,040, and the rounding to four places. */
+const ONE_USER = 0.0002;
+
+describe.skipIf(!folder)('MovieLens 1M', async () => {
+  const parts = folder ? await load('ml-1m/ratings.csv') : (undefined as never);
+
+  it('has the published size, without the rows of unknown order', () => {
+    const { report } = parts.dataset;
+    expect([report.rows, report.users, report.items, report.interactions]).toEqual([1_000_209, 6040, 3416, 999_611]);
+    expect([report.removedUsers, report.removedItems, report.removedInteractions]).toEqual([0, 290, 598]);
+    expect(report.lines.join()).toContain('598 rows have no time');
+  });
+
+  it('fills batches', () => {
+    let tokens = 0;
+    let count = 0;
+    for (const batch of batches(parts, { budget: 3200, window: 200, seed: 1, epoch: 0 })) {
+      tokens += batch.tokens;
+      count++;
+    }
+    expect(tokens).toBe(999_611 - 3 * 6040);
+    expect(tokens / (count * 3200)).toBeGreaterThan(0.99);
+  });
+
+  it('gives the baselines their published figures', () => {
+    near(figures(parts, popularity(parts), 'kept'), [0.0079, 0.0162], ONE_USER);
+    near(figures(parts, popularity(parts), 'excluded'), [0.018, 0.0369], ONE_USER);
+    near(figures(parts, markov(parts), 'kept'), [0.1074, 0.1899], 0.0013);
+    near(figures(parts, markov(parts), 'excluded'), [0.1253, 0.2149], 0.0007);
+    near(figures(parts, windowedMarkov(parts), 'kept'), [0.1183, 0.2141], ONE_USER);
+    near(figures(parts, windowedMarkov(parts), 'excluded'), [0.1398, 0.2483], ONE_USER);
+  });
+
+  it('has titles in Latin-1', async () => {
+    const items = await readItems(createReadStream(join(folder, 'ml-1m/movies.dat')), 'movies.dat');
+    expect(items.size).toBe(3883);
+    expect(items.get('73')?.title).toBe('Mis\u00e9rables, Les (1995)');
+    expect(parts.dataset.itemIds.every((id) => items.has(id))).toBe(true);
+  });
+});
+
+describe.skipIf(!folder)('MovieLens 100K', async () => {
+  const parts = folder ? await load('ml-100k/ml-100k.inter') : (undefined as never);
+
+  it('has the published size and gives the baselines their published figures', () => {
+    const { report } = parts.dataset;
+    expect([report.users, report.items, report.interactions]).toEqual([943, 1349, 99_287]);
+    near(figures(parts, popularity(parts), 'excluded'), [0.0445, 0.087], 0.0033);
+    near(figures(parts, markov(parts), 'excluded'), [0.0762, 0.1453], 0.0012);
+    near(figures(parts, windowedMarkov(parts), 'excluded'), [0.0887, 0.1845], ONE_USER);
+  });
+});

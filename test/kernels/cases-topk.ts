@@ -1,0 +1,58 @@
+import { maskSeen, rankOf, topk } from '../../engine/index.ts';
+import type { Case, InputSpec } from './harness.ts';
+
+/** The k best, the ranks and the k best without targets of one matrix of scores, all exact. */
+function ranking(name: string, rows: number, v: number, k: number, value?: InputSpec['value'], target = (r: number): number => (r * 7) % v): Case {
+  return {
+    op: 'topk',
+    name: `[${rows},${v}] k ${k}, ${name}`,
+    inputs: { scores: { shape: [rows, v], grad: false, value }, targets: { shape: [rows], dtype: 'u32', value: target } },
+    run: ({ scores, targets }) => {
+      const best = topk(scores, k, { targets });
+      const plain = topk(scores, k);
+      return [best.values, best.indices, plain.values, plain.indices, rankOf(scores, targets)];
+    },
+    gradients: false,
+    tolerance: { abs: 0, rel: 0 },
+  };
+}
+
+const normal = (_: number, n: () => number): number => n();
+const odd = [0, -0, 1e-40, -1e-40, 3e38, -2.9999998e38, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1, -1];
+
+export const topkCases: Case[] = [
+  ranking('one item', 3, 1, 1, normal),
+  ranking('fewer items than k', 2, 5, 10, normal),
+  ranking('normal', 5, 33, 10, normal),
+  ranking('normal, many rows', 65, 1025, 100, normal),
+  ranking('all equal', 3, 1000, 128, () => 2),
+  ranking('many ties', 9, 3416, 100, (i) => ((i * 31) % 40) / 8),
+  ranking('few above many ties', 4, 300, 20, (i) => (i % 50 === 3 ? 1 : 0), (r) => 300 - 3 * r - 3),
+  ranking('rising, the worst for filters', 2, 5000, 128, (i) => i),
+  ranking('a large catalogue', 1, 50_000, 100, normal),
+  ranking('masked, fewer left than k', 4, 40, 30, (i, n) => (i % 3 === 0 ? n() : -3e38)),
+  ranking('everything masked', 2, 10, 3, () => -3e38),
+  ranking('zeros of both signs, infinities', 4, 10, 10, (i) => odd[i % 10], (r) => r),
+  ranking('no target', 3, 20, 5, normal, () => 0xffffffff),
+  ranking('no rows', 0, 20, 5, normal),
+  ranking('NaN is no hit', 3, 20, 5, (i, n) => (i === 25 ? Number.NaN : n())),
+];
+
+const lists = { offsets: [0, 3, 3, 5, 5], items: [1, 9, 2, 0, 77, 4, 4, 4] };
+topkCases.push({
+  op: 'topk',
+  name: 'seen items are masked',
+  inputs: {
+    scores: { shape: [4, 10], grad: false },
+    offsets: { shape: [5], dtype: 'u32', value: (i) => lists.offsets[i] },
+    items: { shape: [8], dtype: 'u32', value: (i) => lists.items[i] },
+    targets: { shape: [4], dtype: 'u32', value: (r) => [9, 9, 1, 2][r] },
+  },
+  run: ({ scores, offsets, items, targets }) => {
+    maskSeen(scores, { offsets, items });
+    const { values, indices } = topk(scores, 10);
+    return [scores, values, indices, rankOf(scores, targets)];
+  },
+  gradients: false,
+  tolerance: { abs: 0, rel: 0 },
+});

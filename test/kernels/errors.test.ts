@@ -1,0 +1,77 @@
+/** What the elementwise, shape and loss ops say when they are called wrongly: at the call, with both shapes. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  add,
+  bceWithLogits,
+  concat,
+  Device,
+  div,
+  gather,
+  max,
+  mean,
+  mul,
+  relu,
+  scale,
+  type Shape,
+  slice,
+  softmax,
+  sub,
+  sum,
+  type Tensor,
+  transpose,
+} from '../../engine/index.ts';
+
+let device: Device;
+let cpu: Device;
+beforeAll(async () => {
+  device = await Device.open({ backend: 'webgpu' });
+  cpu = await Device.open({ backend: 'cpu' });
+});
+afterAll(() => device?.close());
+
+const f32 = (...shape: number[]): Tensor => device.zeros(shape);
+const u32 = (...shape: number[]): Tensor => device.tensor(new Uint32Array(shape.reduce((a, b) => a * b, 1)), shape as Shape, { label: 'ids' });
+
+const expected: [string, () => unknown, string][] = [
+  ['add', () => add(f32(2, 3), f32(4)), 'add: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [4]'],
+  ['sub', () => sub(f32(2, 3), f32(2)), 'sub: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [2]'],
+  ['mul', () => mul(f32(2, 3), f32(3, 2)), 'mul: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [3,2]'],
+  ['div', () => div(f32(2, 3), f32(2, 1)), 'div: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [2,1]'],
+  ['a type', () => add(f32(2), u32(2)), 'add: b must be f32, came u32[2] (ids)'],
+  ['relu', () => relu(u32(2)), 'relu: x must be f32, came u32[2] (ids)'],
+  ['scale', () => scale(f32(2), Number.NaN), 'scale: a finite factor was expected, came NaN'],
+  ['sum', () => sum(f32(), 'last'), 'sum: x must have at least 1 axes, came []'],
+  ['mean', () => mean(f32(0, 3)), 'mean: at least one element was expected, came [0,3]'],
+  ['max', () => max(f32(3, 0), 'last'), 'max: at least one element was expected, came [3,0]'],
+  ['softmax', () => softmax(f32()), 'softmax: x must have at least 1 axes, came []'],
+  ['slice', () => slice(f32(4, 5), -1, 2, 6), 'slice: a range within 0 to 5 was expected, came 2 to 6 along axis -1 of [4,5]'],
+  ['slice axis', () => slice(f32(4, 5, 6), 1, 0, 1), 'slice: axis 0 or -1 (the last) was expected, came 1 for [4,5,6]'],
+  ['concat', () => concat([f32(2, 3), f32(2, 4)], 0), 'concat: shapes differ beside axis 0, [2,3] · [2,4]'],
+  ['concat of none', () => concat([], 0), 'concat: at least one tensor was expected, came none'],
+  ['concat types', () => concat([f32(2), u32(2)], 0), 'concat: ids must be f32, came u32[2] (ids)'],
+  ['transpose', () => transpose(f32(3)), 'transpose: x must have at least 2 axes, came [3]'],
+  ['gather', () => gather(f32(3, 2), f32(2)), 'gather: ids must be u32, came f32[2]'],
+  [
+    'gather with a gradient',
+    () => gather(device.tensor([1, 2], [2, 1], { label: 'table', requiresGrad: true }), u32(1)),
+    'gather: a tensor without a gradient was expected, table [2,1] needs one; use embedding, or noGrad()',
+  ],
+  ['bceWithLogits', () => bceWithLogits(f32(3), f32(3), f32(2)), 'bceWithLogits: shapes differ, logits [3] · weights [2]'],
+];
+
+describe('errors at the call', () => {
+  it.each(expected)('%s', (_, call, message) => expect(call).toThrow(message));
+});
+
+describe('ids beyond the table', () => {
+  it('give zeros on the GPU', async () => {
+    const y = gather(device.tensor([1, 2, 3, 4], [2, 2]), device.tensor(Uint32Array.of(1, 2, 4294967295, 0)));
+    expect(Array.from(await y.data())).toEqual([3, 4, 0, 0, 0, 0, 1, 2]);
+  });
+
+  it('are named on the CPU device', () => {
+    expect(() => gather(cpu.tensor([1, 2, 3, 4], [2, 2]), cpu.tensor(Uint32Array.of(1, 2)))).toThrow(
+      'gather: ids below 2 were expected for x [2,2], came 2 at 1 of [2]',
+    );
+  });
+});
