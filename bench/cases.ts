@@ -1,5 +1,18 @@
 /** What `npm run bench` times: one op each, at the sizes of training on MovieLens 1M, and what it costs in FLOP and bytes. */
-import { addLayernorm, attention, crossEntropy, type Device, dropout, embedding, gelu, groupRows, layernorm, matmul, softmax, type Tensor } from '../engine/index.ts';
+import {
+  addLayernorm,
+  attention,
+  crossEntropy,
+  type Device,
+  dropout,
+  embedding,
+  gelu,
+  groupRows,
+  layernorm,
+  matmul,
+  softmax,
+  type Tensor,
+} from '../engine/index.ts';
 
 export interface BenchCase {
   name: string;
@@ -12,7 +25,8 @@ export interface BenchCase {
   reference(device: Device): { tensors: Record<string, Tensor>; share: number };
 }
 
-const pseudo = (n: number, seed = 1): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin((i + 1) * 12.9898 * seed) * 0.5);
+const pseudo = (n: number, seed = 1): Float32Array =>
+  Float32Array.from({ length: n }, (_, i) => Math.sin((i + 1) * 12.9898 * seed) * 0.5);
 const f32 = (d: Device, ...shape: number[]): Tensor => d.tensor(pseudo(shape.reduce((a, b) => a * b, 1)), shape);
 
 /** Tokens of a batch as the recipe trains it, and its widths. */

@@ -16,7 +16,10 @@ export interface KernelRow {
 }
 
 /** Runs the cases whose name contains `filter`; `onRow` hears of each as it is done. */
-export async function benchKernels(device: Device, options: { filter?: string; onRow?(row: KernelRow): void } = {}): Promise<KernelRow[]> {
+export async function benchKernels(
+  device: Device,
+  options: { filter?: string; onRow?(row: KernelRow): void } = {},
+): Promise<KernelRow[]> {
   const cpu = await Device.open({ backend: 'cpu' });
   const rows: KernelRow[] = [];
   for (const c of benchCases.filter((x) => x.name.includes(options.filter ?? ''))) {
@@ -54,7 +57,14 @@ async function benchOne(c: BenchCase, device: Device, cpu: Device): Promise<Kern
   step.dispose();
   const ms = ours / repeat;
   const referenceMs = theirs / reference.share;
-  return { case: c.name, ms, gflops: c.flop / ms / 1e6, gbs: c.bytes / ms / 1e6, referenceMs, speedup: referenceMs / ms };
+  return {
+    case: c.name,
+    ms,
+    gflops: c.flop / ms / 1e6,
+    gbs: c.bytes / ms / 1e6,
+    referenceMs,
+    speedup: referenceMs / ms,
+  };
 }
 
 function median(task: Bench['tasks'][number]): number {

@@ -29,7 +29,10 @@ export interface StepBench {
 }
 
 /** Runs the `sasrec` step on WebGPU; on the CPU device a small one, which is slow all the same. */
-export async function benchStep(device: Device, options: { steps?: number; profile?: boolean } = {}): Promise<StepBench> {
+export async function benchStep(
+  device: Device,
+  options: { steps?: number; profile?: boolean } = {},
+): Promise<StepBench> {
   const cpu = device.backend === 'cpu';
   const steps = options.steps ?? (cpu ? 3 : 20);
   const settings = settingsFor('sasrec', cpu ? { d: '32', ff: '64', window: '50', budget: '512' } : {});

@@ -21,7 +21,8 @@ export async function runBench(flags: BenchFlags): Promise<void> {
   const out = new Output(flags.json);
   const names = flags.case === undefined ? [...cases.keys()] : [flags.case];
   const unknown = names.find((name) => !cases.has(name));
-  if (unknown !== undefined) throw new UsageError(`--case ${unknown}: unknown; there is ${[...cases.keys()].join(', ')}`);
+  if (unknown !== undefined)
+    throw new UsageError(`--case ${unknown}: unknown; there is ${[...cases.keys()].join(', ')}`);
   const device = await openDevice(flags.device, out);
   try {
     const results: Record<string, unknown> = {};
@@ -37,7 +38,9 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
   const r = await benchStep(device, { profile: flags.profile });
   const s = r.settings;
   out.line(`training step on ${r.device}`);
-  out.line(`sasrec, d ${s.d}, ff ${s.ff}, ${s.blocks} blocks, ${formatCount(s.budget)} tokens a batch, ${formatCount(r.items)} items, ${r.steps} steps\n`);
+  out.line(
+    `sasrec, d ${s.d}, ff ${s.ff}, ${s.blocks} blocks, ${formatCount(s.budget)} tokens a batch, ${formatCount(r.items)} items, ${r.steps} steps\n`,
+  );
   const rows: [string, string][] = [
     ['tokens a second', formatCount(Math.round(r.tokensPerSecond))],
     ['a step', `${r.millisecondsPerStep.toFixed(1)} ms`],
@@ -45,7 +48,10 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
     ['dispatches a step', formatCount(r.dispatches)],
   ];
   if (r.microsecondsPerDispatch !== null) {
-    rows.push(['submits a step', formatCount(r.submits)], ['JavaScript a dispatch', `${r.microsecondsPerDispatch.toFixed(1)} µs`]);
+    rows.push(
+      ['submits a step', formatCount(r.submits)],
+      ['JavaScript a dispatch', `${r.microsecondsPerDispatch.toFixed(1)} µs`],
+    );
   }
   out.line(table(['', ''], rows).replace(/^\s*\n/, ''));
   if (r.kernels) out.line(`\n${kernelTable(r.kernels)}`);
@@ -55,6 +61,14 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
 
 function kernelTable(kernels: NonNullable<StepBench['kernels']>): string {
   const total = kernels.reduce((sum, { ms }) => sum + ms, 0);
-  const rows = kernels.map(({ label, calls, ms }) => [label, calls, ms.toFixed(2), `${((100 * ms) / total).toFixed(1)}%`]);
-  return table(['kernel', 'calls', 'ms', 'share'], [...rows, ['all', kernels.reduce((n, k) => n + k.calls, 0), total.toFixed(2), '100.0%']]);
+  const rows = kernels.map(({ label, calls, ms }) => [
+    label,
+    calls,
+    ms.toFixed(2),
+    `${((100 * ms) / total).toFixed(1)}%`,
+  ]);
+  return table(
+    ['kernel', 'calls', 'ms', 'share'],
+    [...rows, ['all', kernels.reduce((n, k) => n + k.calls, 0), total.toFixed(2), '100.0%']],
+  );
 }

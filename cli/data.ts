@@ -66,7 +66,8 @@ export async function openDataset(
 ): Promise<Dataset> {
   const log = await openLog(file, reading, progress);
   const dataset = prepare(log, filter);
-  for (const line of dataset.report.lines) out.note(`${printable(file)}: ${printable(line.replace(`${file}:`, 'line '))}`);
+  for (const line of dataset.report.lines)
+    out.note(`${printable(file)}: ${printable(line.replace(`${file}:`, 'line '))}`);
   return dataset;
 }
 

@@ -39,6 +39,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const parts = await openParts(flags, loaded, out);
   const device = await openDevice(flags.device, out);
   const dump = flags.dump === undefined ? null : new Dump(flags.dump, parts);
+  const spread = new Spread();
   const bar = createProgress({ total: parts.users, force: flags.progress });
   try {
     const model = SasRec.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
@@ -50,7 +51,10 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
         bar.setTotal(total);
         bar.update(done, { phase: 'ranking' });
       },
-      onUser: dump ? (user, target, scored) => dump.add(user, target, scored) : undefined,
+      onUser(user, target, scored) {
+        spread.add(scored.rank);
+        dump?.add(user, target, scored);
+      },
     });
     model.dispose();
     bar.stop();
@@ -78,13 +82,16 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     out.line(
       `\n${flags.split}: each user's ${target} interaction among all ${formatCount(result.items)} items, seen items ${seen}, ${formatCount(result.users)} users`,
     );
-    out.line(figuresTable({ [`${config.recipe} (step ${formatCount(weights.step)})`]: result.metrics, ...baselines }, COLUMNS));
+    out.line(
+      figuresTable({ [`${config.recipe} (step ${formatCount(weights.step)})`]: result.metrics, ...baselines }, COLUMNS),
+    );
     const coverage = result.metrics['Coverage@10'];
     out.line(
-      `\nThe model's top 10 lists cover ${(100 * coverage).toFixed(1)} % of the catalogue; one standard error of its NDCG@10 is about ±${formatFigure(standardError(result.metrics['NDCG@10'], result.users))}.`,
+      `\nThe model's top 10 lists cover ${(100 * coverage).toFixed(1)} % of the catalogue; one standard error of its NDCG@10 is about ±${formatFigure(spread.standardError)}.`,
     );
     tellRepeats(result.targetsInHistory, seen, out);
-    if (flags.dump !== undefined) out.note(`${flags.dump}: ${formatCount(result.users)} lines, a user each, best items first`);
+    if (flags.dump !== undefined)
+      out.note(`${flags.dump}: ${formatCount(result.users)} lines, a user each, best items first`);
   } finally {
     bar.stop();
     dump?.close();
@@ -93,7 +100,11 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
 }
 
 /** The log as the model's config filters it, in the model's item rows. */
-async function openParts(flags: EvaluateFlags, loaded: Awaited<ReturnType<typeof loadModel>>, out: Output): Promise<Split> {
+async function openParts(
+  flags: EvaluateFlags,
+  loaded: Awaited<ReturnType<typeof loadModel>>,
+  out: Output,
+): Promise<Split> {
   const { data, schema } = loaded.config;
   const reading = { columns: columnsOf(flags, schema.columns), maxBadRows: flags.maxBadRows };
   const filter = { minInteractions: data.minInteractions, minRating: data.minRating ?? undefined };
@@ -116,9 +127,23 @@ async function openParts(flags: EvaluateFlags, loaded: Awaited<ReturnType<typeof
   throw new InputError(`${flags.data}: no user has the three interactions that leave-one-out needs`);
 }
 
-/** Bernoulli-like upper estimate: the gain of a user lies between 0 and 1. */
-function standardError(mean: number, users: number): number {
-  return Math.sqrt((mean * (1 - mean)) / users);
+/** One standard error of NDCG@10 over the users, from their ranks. */
+class Spread {
+  private users = 0;
+  private sum = 0;
+  private squares = 0;
+
+  add(rank: number): void {
+    const gain = rank <= 10 ? 1 / Math.log2(rank + 1) : 0;
+    this.users++;
+    this.sum += gain;
+    this.squares += gain * gain;
+  }
+
+  get standardError(): number {
+    const mean = this.sum / this.users;
+    return Math.sqrt((this.squares / this.users - mean * mean) / this.users);
+  }
 }
 
 /** The lines of `--dump`, written as they come. */

@@ -66,5 +66,7 @@ export function tellRepeats(share: number, seen: Seen, out: Output): void {
     return;
   }
   const advice = share > 0.05 ? ' Where people come back for the same things, use --include-seen.' : '';
-  out.note(`${percent} of the targets already stand in the user's history: misses, since seen items are excluded.${advice}`);
+  out.note(
+    `${percent} of the targets already stand in the user's history: misses, since seen items are excluded.${advice}`,
+  );
 }

@@ -43,14 +43,27 @@ const program = new Command('attune')
   .version(versionOf(), '--version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .configureOutput({
-    outputError: (text, write) => write(`attune: ${text.replace(/^error: /, '').trim().replace(/\s*\n\s*/g, ' ')}\n`),
+    outputError: (text, write) =>
+      write(
+        `attune: ${text
+          .replace(/^error: /, '')
+          .trim()
+          .replace(/\s*\n\s*/g, ' ')}\n`,
+      ),
   })
   .exitOverride();
 
-function add(command: string, summary: string, example: string): Command {
+/** The first sentence of the description stands in the list of commands. */
+function add(command: string, description: string, example: string): Command {
   return program
     .command(command)
-    .description(summary)
+    .description(description)
+    .summary(
+      description
+        .replaceAll('\n', ' ')
+        .replace(/(?<=[.,]) .*|[.]$/s, '')
+        .replace(/[.,]$/, ''),
+    )
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', `\nExample:\n  ${name} ${example}`);
 }
@@ -150,7 +163,11 @@ add('doctor', 'Says what this machine computes with, what is missing, and the co
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./doctor.ts')).runDoctor(flags));
 
-add('bench', 'Measures this machine.', 'bench --case step --profile')
+add(
+  'bench',
+  'Measures this machine: tokens a second and the cost of a dispatch in a training step.',
+  'bench --case step --profile',
+)
   .option('--case <name>', 'only this case (default: all)')
   .option('--profile', 'add GPU time by kernel, where the adapter has timestamps')
   .addOption(deviceOption())

@@ -87,7 +87,9 @@ function warnOfUnknown(unknown: readonly string[], total: number, out: Output): 
   if (unknown.length === 0) return;
   const distinct = [...new Set(unknown)];
   const which = distinct.length === 1 ? 'item' : 'items';
-  out.warn(`${formatCount(unknown.length)} of ${formatCount(total)} skipped, ${which} unknown to the model: ${examples(distinct, 10)}`);
+  out.warn(
+    `${formatCount(unknown.length)} of ${formatCount(total)} skipped, ${which} unknown to the model: ${examples(distinct, 10)}`,
+  );
 }
 
 function list(items: readonly Recommendation[]): string {
@@ -95,7 +97,9 @@ function list(items: readonly Recommendation[]): string {
   const head = titled ? ['', 'title', 'score', 'id'] : ['', 'id', 'score'];
   const rows = items.map(({ id, title, score }, i) => {
     const place = `${i + 1}.`;
-    return titled ? [place, printable(title), score.toFixed(3), printable(id)] : [place, printable(id), score.toFixed(3)];
+    return titled
+      ? [place, printable(title), score.toFixed(3), printable(id)]
+      : [place, printable(id), score.toFixed(3)];
   });
   return table(head, rows);
 }

@@ -3,20 +3,29 @@ import { existsSync } from 'node:fs';
 import { requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { type Split, split } from '../data/split.ts';
-import { type Device, permutation } from '../engine/index.ts';
+import { permutation } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
-import { createFolder, FORMAT_VERSION, holdsModel, type Item, loadConfig, loadModel, type ModelConfig, readMetrics } from '../model/folder.ts';
+import {
+  createFolder,
+  holdsModel,
+  type Item,
+  loadConfig,
+  loadModel,
+  type ModelConfig,
+  readMetrics,
+} from '../model/folder.ts';
 import { checkSettings, type Settings, settingsFor } from '../model/recipes.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { usersWithTarget } from '../train/evaluate.ts';
 import type { Metrics } from '../train/metrics.ts';
-import { train, type TrainProgress, type TrainResult } from '../train/trainer.ts';
-import { type Backend, commandName, onInterrupt, openDevice, Output, shellWord, versionOf } from './common.ts';
+import type { TrainResult } from '../train/trainer.ts';
+import { type Backend, commandName, openDevice, Output, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
 import { InterruptedError, UsageError } from './errors.ts';
-import { type BaselineFigures, baselineFigures, COLUMNS, type Seen, tellRepeats } from './figures.ts';
-import { createProgress, figuresTable, formatCount, formatDuration, lossPlot, type Progress } from './ui.ts';
+import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
+import { newConfig, type TrainedConfig, type Training, trainWithProgress } from './training.ts';
+import { figuresTable, formatCount, formatDuration, lossPlot } from './ui.ts';
 
 export interface TrainFlags extends ColumnFlags {
   data?: string;
@@ -38,19 +47,11 @@ export interface TrainFlags extends ColumnFlags {
   json?: boolean;
 }
 
-/** config.json of a training; which candidates validation ranks must not change on `--resume`. */
-export interface TrainedConfig extends ModelConfig {
-  seen: Seen;
-}
-
 /** Flags that describe a model: with `--resume` they come from its folder. */
 const FIXED = ['recipe', 'set', 'seed', 'minInteractions', 'minRating', 'includeSeen', 'items'] as const;
 
-interface Prepared {
+interface Prepared extends Training {
   files: NodeFiles;
-  config: TrainedConfig;
-  settings: Settings;
-  parts: Split;
   /** null on `--resume`: the folder has them. */
   items: Item[] | null;
 }
@@ -82,7 +83,9 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
         await createFolder(files, config, prepared.items, { overwrite: flags.overwrite });
       }
       out.note(`training on ${device.name}: ${describe(config, settings, parts)}`);
-      const result = await trainWithProgress(device, prepared, flags, started);
+      const { maxMinutes, resume, epochs, progress } = flags;
+      const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
+      const result = await trainWithProgress(device, prepared, { deadline, resume, epochs, progress });
       await finish(result, prepared, baselines, flags, out);
     } finally {
       await lock.release();
@@ -105,22 +108,18 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const parts = split(dataset);
   requireTrainable(parts, source);
   const items = describeItems(dataset.itemIds, infos, flags.items ?? '', out);
-  const { users, items: itemCount, interactions } = dataset.report;
-  const config: TrainedConfig = {
-    formatVersion: FORMAT_VERSION,
-    attune: versionOf(),
-    created: new Date().toISOString(),
+  const seen = flags.includeSeen ? 'kept' : 'excluded';
+  const about = {
     recipe: flags.recipe,
-    hyperparameters: { ...settings },
-    schema: { columns: { ...columns }, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))] },
-    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
-    protocol: 'leave-one-out',
-    seen: flags.includeSeen ? 'kept' : 'excluded',
-    tokenBudget: settings.budget,
+    settings,
+    source,
+    columns,
+    minInteractions,
+    minRating,
+    seen,
     seed: flags.seed,
-    device: '',
-    variants: {},
-  };
+  } as const;
+  const config = newConfig(about, dataset, items);
   return { files, config, settings, parts, items };
 }
 
@@ -162,7 +161,9 @@ async function requireSameLog(files: NodeFiles, config: ModelConfig, parts: Spli
   const { users, items, interactions } = parts.dataset.report;
   const was = config.data;
   const same = users === was.users && items === was.items && interactions === was.interactions;
-  const stored = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as { items: Item[] };
+  const stored = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as {
+    items: Item[];
+  };
   if (same && stored.items.every(({ id }, row) => id === parts.dataset.itemIds[row])) return;
   throw new InputError(
     `${source}: not the log that ${files.where} was begun with (${formatCount(was.users)} users, ${formatCount(was.items)} items, ` +
@@ -184,55 +185,6 @@ function describe(config: ModelConfig, s: Settings, parts: Split): string {
   return `${model}, window ${s.window}, batches of ${formatCount(s.budget)} tokens, ${formatCount(parts.trainPositions())} positions an epoch, seed ${config.seed}`;
 }
 
-async function trainWithProgress(device: Device, prepared: Prepared, flags: TrainFlags, started: number): Promise<TrainResult> {
-  const bar = createProgress({ total: 1000, force: flags.progress });
-  const interrupt = onInterrupt(() => process.stderr.write('\nattune: stopping after this step and saving (Ctrl-C again stops at once)\n'));
-  try {
-    const { files, config, settings, parts } = prepared;
-    return await train({
-      device,
-      files,
-      parts,
-      settings,
-      config,
-      seed: config.seed,
-      resume: flags.resume,
-      epochs: flags.epochs,
-      deadline: flags.maxMinutes === undefined ? undefined : started + flags.maxMinutes * 60_000,
-      signal: interrupt.signal,
-      includeSeen: config.seen === 'kept',
-      onProgress: showProgress(bar),
-      log: (line) => bar.note(line),
-    });
-  } finally {
-    interrupt.end();
-    bar.stop();
-  }
-}
-
-/** Moves a bar of 1000 with the trainer's progress; a better validation leaves a line above it. */
-export function showProgress(bar: Progress): (progress: TrainProgress) => void {
-  let best: number | null = null;
-  return (p) => {
-    if (p.bestNdcg !== null && p.bestNdcg !== best) {
-      best = p.bestNdcg;
-      bar.note(`step ${formatCount(p.step)}: validation NDCG@10 ${best.toFixed(4)}, the best so far`);
-    }
-    const phase = {
-      compiling: 'compiling the kernels',
-      training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,
-      validating: 'validating',
-      saving: 'saving',
-    }[p.phase];
-    bar.update(Math.round(p.fraction * 1000), {
-      phase,
-      ...(p.loss !== null && { loss: p.loss }),
-      ...(p.tokensPerSecond > 0 && { tokensPerSecond: p.tokensPerSecond }),
-      ...(p.secondsLeft !== null && { secondsLeft: p.secondsLeft }),
-    });
-  };
-}
-
 const REASONS: Record<TrainResult['reason'], string> = {
   'early-stopping': 'stopped early: validation no longer improves',
   epochs: 'reached the number of epochs',
@@ -242,7 +194,13 @@ const REASONS: Record<TrainResult['reason'], string> = {
 };
 
 /** Writes the card, prints the figures and what to do next. */
-async function finish(result: TrainResult, p: Prepared, baselines: BaselineFigures, flags: TrainFlags, out: Output): Promise<void> {
+async function finish(
+  result: TrainResult,
+  p: Prepared,
+  baselines: BaselineFigures,
+  flags: TrainFlags,
+  out: Output,
+): Promise<void> {
   const { files, config } = p;
   const { weights } = await loadModel(files);
   const metrics = weights.metrics as Metrics | null;
@@ -279,21 +237,36 @@ async function finish(result: TrainResult, p: Prepared, baselines: BaselineFigur
   });
   out.line(`${REASONS[result.reason]}; ${formatCount(result.step)} steps, ${formatCount(result.epoch)} whole epochs.`);
   if (result.tokens > 0) {
-    out.line(`This run: ${formatCount(result.tokens)} tokens in ${formatDuration(result.seconds)} (with compiling, validating and saving).`);
+    out.line(
+      `This run: ${formatCount(result.tokens)} tokens in ${formatDuration(result.seconds)} (with compiling, validating and saving).`,
+    );
   }
-  const plot = lossPlot(result.losses.map(({ loss }) => loss), { title: 'training loss' });
+  const plot = lossPlot(
+    result.losses.map(({ loss }) => loss),
+    { title: 'training loss' },
+  );
   if (plot) out.line(`\n${plot}`);
   printFigures(metrics, weights.step, baselines, p, out);
   printNext(p, flags, out);
 }
 
-function printFigures(metrics: Metrics | null, step: number, baselines: BaselineFigures, p: Prepared, out: Output): void {
+function printFigures(
+  metrics: Metrics | null,
+  step: number,
+  baselines: BaselineFigures,
+  p: Prepared,
+  out: Output,
+): void {
   if (!metrics) {
     out.line('\nNo validation has run yet: the time was too short. Go on with --resume.');
     return;
   }
-  out.line(`\nValidation: each user's last but one interaction among all ${formatCount(p.parts.items)} items, seen items ${p.config.seen}, ${formatCount(baselines.users)} users`);
-  out.line(figuresTable({ [`${p.config.recipe} (step ${formatCount(step)})`]: metrics, ...baselines.metrics }, COLUMNS));
+  out.line(
+    `\nValidation: each user's last but one interaction among all ${formatCount(p.parts.items)} items, seen items ${p.config.seen}, ${formatCount(baselines.users)} users`,
+  );
+  out.line(
+    figuresTable({ [`${p.config.recipe} (step ${formatCount(step)})`]: metrics, ...baselines.metrics }, COLUMNS),
+  );
 }
 
 function printNext({ config, parts }: Prepared, flags: TrainFlags, out: Output): void {

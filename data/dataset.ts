@@ -86,7 +86,10 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
   }
   const rows = all.filter((row) => rating[row] >= minRating);
   if (rows.length === 0) {
-    const highest = rating.reduce((best, value) => (value > best ? value : best), Number.NEGATIVE_INFINITY);
+    const highest = rating.reduce(
+      (best, value) => Math.max(best, Number.isNaN(value) ? best : value),
+      Number.NEGATIVE_INFINITY,
+    );
     throw new InputError(`${log.source}: no rating reaches --min-rating ${minRating}; the highest is ${highest}`);
   }
   return rows;

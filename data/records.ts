@@ -38,7 +38,7 @@ export class RecordParser {
     while (block.length - cut > LONGEST_RECORD) {
       if (!this.#format) throw new InputError(`${this.#source}:${this.#line}: this line is too long for a log`);
       this.#parse(block.slice(0, cut), this.#format);
-      block = this.#skipLine(block.slice(cut));
+      block = this.#skipLine(block.slice(cut), 'this row is too long (is a quote left open?)');
       cut = this.#lastRowEnd(block, this.#format);
     }
     this.#rest = block.slice(cut);
@@ -53,7 +53,7 @@ export class RecordParser {
     while (block.length > 0) {
       const cut = this.#lastRowEnd(block, this.#format);
       this.#parse(block.slice(0, cut), this.#format);
-      block = cut < block.length ? this.#skipLine(block.slice(cut)) : '';
+      block = cut < block.length ? this.#skipLine(block.slice(cut), 'a quote opens here and is not closed') : '';
     }
   }
 
@@ -76,31 +76,37 @@ export class RecordParser {
   }
 
   /** Gives up on a first line that never ends, so that those after it can be read. */
-  #skipLine(block: string): string {
-    const end = block.indexOf('\n');
-    const endless = end < 0 && block.length > LONGEST_RECORD && !block.includes('"');
-    this.#sink.bad(this.#line, endless ? 'this line is too long' : 'a quote opens here and is not closed');
+  #skipLine(block: string, problem: string): string {
+    this.#sink.bad(this.#line, problem);
     this.#line++;
+    const end = block.indexOf('\n');
     return end < 0 ? '' : block.slice(end + 1);
   }
 
   /** Index after the last line break outside quotes. */
   #lastRowEnd(block: string, { quoted, delimiter }: Format): number {
-    let last = block.lastIndexOf('\n') + 1;
+    let rowStart = 0;
+    let close = -1;
+    let newline = block.indexOf('\n');
+    /** Moves rowStart to the last row that begins up to `at`, where no quoted field lies between `close` and `at`. */
+    const advance = (at: number): void => {
+      if (newline >= 0 && newline <= close) newline = block.indexOf('\n', close + 1);
+      if (newline >= 0 && newline < at) rowStart = block.lastIndexOf('\n', at - 1) + 1;
+    };
     let quote = quoted ? block.indexOf('"') : -1;
     while (quote >= 0) {
       const before = quote === 0 ? '\n' : block[quote - 1];
-      if (before !== '\n' && before !== delimiter) {
-        quote = block.indexOf('"', quote + 1);
-        continue;
+      if (before === '\n' || before === delimiter) {
+        advance(quote);
+        close = block.indexOf('"', quote + 1);
+        while (close >= 0 && block[close + 1] === '"') close = block.indexOf('"', close + 2);
+        if (close < 0) return rowStart;
+        quote = close;
       }
-      let close = block.indexOf('"', quote + 1);
-      while (close >= 0 && block[close + 1] === '"') close = block.indexOf('"', close + 2);
-      if (close < 0) return block.lastIndexOf('\n', quote) + 1;
-      if (quote < last && last <= close) last = block.lastIndexOf('\n', quote) + 1;
-      quote = block.indexOf('"', close + 1);
+      quote = block.indexOf('"', quote + 1);
     }
-    return last;
+    advance(block.length);
+    return rowStart;
   }
 
   /** Rows of `block`, which is empty or ends with a line break. */

@@ -82,28 +82,29 @@ export function groupRows(ids: Uint32Array, used: number, budget: number, out?: 
     splits: data.subarray(layout.splits, layout.splits + 4 * layout.maxSplits),
     positions: data.subarray(layout.positions, layout.positions + budget),
   };
+  const { counts, segments, splits, positions } = groups;
   const order = new Float64Array(used);
   for (let i = 0; i < used; i++) order[i] = ids[i] * MAX_BUDGET + i;
   order.sort();
-  const rowAt = (i: number): number => Math.floor(order[i] / MAX_BUDGET);
-  let segments = 0;
-  let splits = 0;
-  let slots = 0;
+  for (let i = 0; i < used; i++) positions[i] = order[i] % MAX_BUDGET;
+  counts.fill(0);
   for (let from = 0; from < used; ) {
-    const row = rowAt(from);
-    let to = from;
-    while (to < used && rowAt(to) === row) {
-      groups.positions[to] = order[to] % MAX_BUDGET;
-      to++;
-    }
+    const row = ids[positions[from]];
+    let to = from + 1;
+    while (to < used && ids[positions[to]] === row) to++;
     const single = to - from <= SEGMENT;
-    const firstSlot = slots;
+    if (!single) four(splits, counts[1]++, row, counts[2], counts[2] + Math.ceil((to - from) / SEGMENT), 0);
     for (let begin = from; begin < to; begin += SEGMENT) {
-      groups.segments.set([row, begin, Math.min(to, begin + SEGMENT), single ? NO_SLOT : slots++], 4 * segments++);
+      four(segments, counts[0]++, row, begin, Math.min(to, begin + SEGMENT), single ? NO_SLOT : counts[2]++);
     }
-    if (!single) groups.splits.set([row, firstSlot, slots, 0], 4 * splits++);
     from = to;
   }
-  groups.counts.set([segments, splits, slots]);
   return groups;
+}
+
+function four(target: Uint32Array, at: number, a: number, b: number, c: number, d: number): void {
+  target[4 * at] = a;
+  target[4 * at + 1] = b;
+  target[4 * at + 2] = c;
+  target[4 * at + 3] = d;
 }

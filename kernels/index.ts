@@ -56,6 +56,172 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  attention_bwd_dkv_sg8: `enable subgroups;
+diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
+// attention_bwd_dkv for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts
+// as attention_bwd_dkv_tile. There a load costs far more than arithmetic: every load feeds as many products as possible.
+// A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 queries.
+// Sᵀ and dPᵀ: a lane owns 4 of the queries; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
+// dk and dv: a lane owns 4 of every 32 columns, and dSᵀ and Pᵀ are shared instead. No workgroup memory.
+// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(3) var<storage, read> lse: array<f32>;
+@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(5) var<storage, read> start: array<u32>;
+@group(0) @binding(6) var<storage, read> end: array<u32>;
+@group(0) @binding(7) var<storage, read> state: array<u32>;
+@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+
+const K: u32 = 32; // @tune
+const DROPOUT: bool = false; // @tune
+const ROWS: u32 = 16; // @tune
+const K4: u32 = K / 4u;
+const EIGHTS: u32 = ROWS / 8u;
+const BLOCKS: u32 = K / 32u;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let d4 = p.heads * K4;
+  let head = wid.y;
+  let row0 = wid.x * ROWS;
+  var first: array<u32, EIGHTS>; // the first query that attends to the row, and how many do
+  var count: array<u32, EIGHTS>;
+  var k_at: array<u32, EIGHTS>;
+  var v_at: array<u32, EIGHTS>;
+  var low = 0xffffffffu;
+  var high = 0u;
+  for (var e = 0u; e < EIGHTS; e++) {
+    let j = row0 + e * 8u + lane;
+    let at = min(j, p.l - 1u);
+    k_at[e] = at * 3u * d4 + d4 + head * K4;
+    v_at[e] = k_at[e] + d4;
+    first[e] = start[at];
+    let last = end[at];
+    if (p.causal == 1u) { first[e] = max(first[e], j); }
+    count[e] = select(0u, last - first[e], j < p.l && last > first[e]);
+    if (count[e] > 0u) {
+      low = min(low, first[e]);
+      high = max(high, last);
+    }
+  }
+  let begin = subgroupMin(low);
+  let to = subgroupMax(high);
+  var dk: array<vec4f, ROWS * BLOCKS>;
+  var dv: array<vec4f, ROWS * BLOCKS>;
+
+  for (var i0 = begin; i0 < to; i0 += 32u) {
+    let i = i0 + lane * 4u;
+    let is = vec4u(i, i + 1u, i + 2u, i + 3u);
+    let rows = min(is, vec4u(p.l - 1u));
+    let q_at = rows * (3u * d4) + head * K4;
+    let g_at = rows * d4 + head * K4;
+    let stat = rows + head * p.l;
+    let log_sum = vec4f(lse[stat.x], lse[stat.y], lse[stat.z], lse[stat.w]);
+    let deltas = vec4f(delta[stat.x], delta[stat.y], delta[stat.z], delta[stat.w]);
+    var s: array<vec4f, ROWS>; // scores, then probabilities, then those that dropout left
+    var ds: array<vec4f, ROWS>; // dP, then dS
+    for (var c = 0u; c < K4; c++) {
+      let t0 = qkv[q_at.x + c];
+      let t1 = qkv[q_at.y + c];
+      let t2 = qkv[q_at.z + c];
+      let t3 = qkv[q_at.w + c];
+      let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
+      let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
+      let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
+      let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
+      for (var e = 0u; e < EIGHTS; e++) {
+        let a = qkv[k_at[e] + c] * p.scale;
+        for (var r = 0u; r < 8u; r++) {
+          let x = subgroupShuffle(a, r);
+          s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+        }
+      }
+    }
+    for (var e = 0u; e < EIGHTS; e++) {
+      for (var r = 0u; r < 8u; r++) {
+        let inside = is - subgroupShuffle(first[e], r) < vec4u(subgroupShuffle(count[e], r));
+        s[e * 8u + r] = select(vec4f(0.0), exp(s[e * 8u + r] - log_sum), inside);
+      }
+    }
+    for (var c = 0u; c < K4; c++) {
+      let t0 = dout[g_at.x + c];
+      let t1 = dout[g_at.y + c];
+      let t2 = dout[g_at.z + c];
+      let t3 = dout[g_at.w + c];
+      let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
+      let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
+      let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
+      let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
+      for (var e = 0u; e < EIGHTS; e++) {
+        let a = qkv[v_at[e] + c];
+        for (var r = 0u; r < 8u; r++) {
+          let x = subgroupShuffle(a, r);
+          ds[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+        }
+      }
+    }
+    if (DROPOUT && state[5] != 0u) {
+      let key = vec2u(state[0], state[1]);
+      for (var e = 0u; e < EIGHTS; e++) {
+        let bits = attention_keep_bits_t(key, p.stream + head, i, row0 + e * 8u, p.threshold);
+        for (var r = 0u; r < 8u; r++) {
+          let keep = attention_keep4(bits, r, p.keep_scale);
+          ds[e * 8u + r] = s[e * 8u + r] * (keep * ds[e * 8u + r] - deltas);
+          s[e * 8u + r] *= keep;
+        }
+      }
+    } else {
+      for (var r = 0u; r < ROWS; r++) { ds[r] = s[r] * (ds[r] - deltas); }
+    }
+    let steps = min(8u, (to - i0 + 3u) / 4u);
+    for (var b = 0u; b < BLOCKS; b++) {
+      let column = head * K4 + b * 8u + lane;
+      for (var step = 0u; step < steps; step++) {
+        let n = i0 + step * 4u;
+        let t0 = qkv[min(n, p.l - 1u) * (3u * d4) + column];
+        let t1 = qkv[min(n + 1u, p.l - 1u) * (3u * d4) + column];
+        let t2 = qkv[min(n + 2u, p.l - 1u) * (3u * d4) + column];
+        let t3 = qkv[min(n + 3u, p.l - 1u) * (3u * d4) + column];
+        for (var r = 0u; r < ROWS; r++) {
+          let x = subgroupShuffle(ds[r], step);
+          dk[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
+        }
+      }
+      for (var step = 0u; step < steps; step++) {
+        let n = i0 + step * 4u;
+        let t0 = dout[min(n, p.l - 1u) * d4 + column];
+        let t1 = dout[min(n + 1u, p.l - 1u) * d4 + column];
+        let t2 = dout[min(n + 2u, p.l - 1u) * d4 + column];
+        let t3 = dout[min(n + 3u, p.l - 1u) * d4 + column];
+        for (var r = 0u; r < ROWS; r++) {
+          let x = subgroupShuffle(s[r], step);
+          dv[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
+        }
+      }
+    }
+  }
+
+  for (var r = 0u; r < ROWS; r++) {
+    if (row0 + r < p.l) {
+      for (var b = 0u; b < BLOCKS; b++) {
+        let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
+        var x = dk[b * ROWS + r] * p.scale;
+        var y = dv[b * ROWS + r];
+        if (p.acc == 1u) {
+          x += dqkv[at];
+          y += dqkv[at + d4];
+        }
+        dqkv[at] = x;
+        dqkv[at + d4] = y;
+      }
+    }
+  }
+}
+// @use attention_keep
+`,
   attention_bwd_dkv_tile: `// attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
 // of j's sequence (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
 // Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; lse, delta [H, L].
@@ -159,6 +325,156 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
     dqkv[to_k] = x;
     dqkv[to_k + d4] = y;
+  }
+}
+// @use attention_keep
+`,
+  attention_bwd_dq_sg8: `enable subgroups;
+diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
+// attention_bwd_dq for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts
+// as attention_bwd_dq_tile. There a load costs far more than arithmetic: every load feeds as many products as possible.
+// A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
+// S and dP: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
+// dq: a lane owns 4 of every 32 columns, and dS is shared instead. No workgroup memory.
+// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(3) var<storage, read> lse: array<f32>;
+@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(5) var<storage, read> start: array<u32>;
+@group(0) @binding(6) var<storage, read> end: array<u32>;
+@group(0) @binding(7) var<storage, read> state: array<u32>;
+@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+
+const K: u32 = 32; // @tune
+const DROPOUT: bool = false; // @tune
+const ROWS: u32 = 16; // @tune
+const K4: u32 = K / 4u;
+const EIGHTS: u32 = ROWS / 8u;
+const BLOCKS: u32 = K / 32u;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let d4 = p.heads * K4;
+  let head = wid.y;
+  let row0 = wid.x * ROWS;
+  var first: array<u32, EIGHTS>;
+  var count: array<u32, EIGHTS>;
+  var q_at: array<u32, EIGHTS>;
+  var g_at: array<u32, EIGHTS>;
+  var log_sum: array<f32, EIGHTS>;
+  var own_delta: array<f32, EIGHTS>;
+  var low = 0xffffffffu;
+  var high = 0u;
+  for (var e = 0u; e < EIGHTS; e++) {
+    let i = row0 + e * 8u + lane;
+    let at = min(i, p.l - 1u);
+    q_at[e] = at * 3u * d4 + head * K4;
+    g_at[e] = at * d4 + head * K4;
+    log_sum[e] = lse[head * p.l + at];
+    own_delta[e] = delta[head * p.l + at];
+    first[e] = start[at];
+    var last = end[at];
+    if (p.causal == 1u) { last = min(last, i + 1u); }
+    count[e] = select(0u, last - first[e], i < p.l && last > first[e]);
+    if (count[e] > 0u) {
+      low = min(low, first[e]);
+      high = max(high, last);
+    }
+  }
+  let begin = subgroupMin(low) & 0xfffffffcu;
+  let to = subgroupMax(high);
+  var sum: array<vec4f, ROWS * BLOCKS>;
+
+  for (var j0 = begin; j0 < to; j0 += 32u) {
+    let j = j0 + lane * 4u;
+    let js = vec4u(j, j + 1u, j + 2u, j + 3u);
+    let k_at = min(js, vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
+    let v_at = k_at + d4;
+    var s: array<vec4f, ROWS>; // scores, then probabilities
+    var ds: array<vec4f, ROWS>; // dP, then dS
+    for (var c = 0u; c < K4; c++) {
+      let t0 = qkv[k_at.x + c];
+      let t1 = qkv[k_at.y + c];
+      let t2 = qkv[k_at.z + c];
+      let t3 = qkv[k_at.w + c];
+      let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
+      let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
+      let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
+      let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
+      for (var e = 0u; e < EIGHTS; e++) {
+        let a = qkv[q_at[e] + c] * p.scale;
+        for (var r = 0u; r < 8u; r++) {
+          let x = subgroupShuffle(a, r);
+          s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+        }
+      }
+    }
+    for (var e = 0u; e < EIGHTS; e++) {
+      for (var r = 0u; r < 8u; r++) {
+        let inside = js - subgroupShuffle(first[e], r) < vec4u(subgroupShuffle(count[e], r));
+        s[e * 8u + r] = select(vec4f(0.0), exp(s[e * 8u + r] - subgroupShuffle(log_sum[e], r)), inside);
+      }
+    }
+    for (var c = 0u; c < K4; c++) {
+      let t0 = qkv[v_at.x + c];
+      let t1 = qkv[v_at.y + c];
+      let t2 = qkv[v_at.z + c];
+      let t3 = qkv[v_at.w + c];
+      let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
+      let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
+      let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
+      let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
+      for (var e = 0u; e < EIGHTS; e++) {
+        let a = dout[g_at[e] + c];
+        for (var r = 0u; r < 8u; r++) {
+          let x = subgroupShuffle(a, r);
+          ds[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
+        }
+      }
+    }
+    if (DROPOUT) {
+      if (state[5] != 0u) {
+        let key = vec2u(state[0], state[1]);
+        for (var e = 0u; e < EIGHTS; e++) {
+          let bits = attention_keep_bits(key, p.stream + head, row0 + e * 8u, j, p.threshold);
+          for (var r = 0u; r < 8u; r++) { ds[e * 8u + r] *= attention_keep4(bits, r, p.keep_scale); }
+        }
+      }
+    }
+    for (var e = 0u; e < EIGHTS; e++) {
+      for (var r = 0u; r < 8u; r++) {
+        ds[e * 8u + r] = s[e * 8u + r] * (ds[e * 8u + r] - subgroupShuffle(own_delta[e], r));
+      }
+    }
+    let steps = min(8u, (to - j0 + 3u) / 4u);
+    for (var b = 0u; b < BLOCKS; b++) {
+      let column = d4 + head * K4 + b * 8u + lane;
+      for (var step = 0u; step < steps; step++) {
+        let n = j0 + step * 4u;
+        let t0 = qkv[min(n, p.l - 1u) * (3u * d4) + column];
+        let t1 = qkv[min(n + 1u, p.l - 1u) * (3u * d4) + column];
+        let t2 = qkv[min(n + 2u, p.l - 1u) * (3u * d4) + column];
+        let t3 = qkv[min(n + 3u, p.l - 1u) * (3u * d4) + column];
+        for (var r = 0u; r < ROWS; r++) {
+          let x = subgroupShuffle(ds[r], step);
+          sum[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
+        }
+      }
+    }
+  }
+
+  for (var r = 0u; r < ROWS; r++) {
+    if (row0 + r < p.l) {
+      for (var b = 0u; b < BLOCKS; b++) {
+        let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
+        var x = sum[b * ROWS + r] * p.scale;
+        if (p.acc == 1u) { x += dqkv[at]; }
+        dqkv[at] = x;
+      }
+    }
   }
 }
 // @use attention_keep
@@ -1251,7 +1567,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // (found by bits, since WGSL lets a compiler assume finite numbers).
 // Layout: x [n]; partial u32. A fixed number of workgroups, each thread every (256 · p.groups)-th vec4; the threads' sums
 // are added in order. Workgroup memory 2 KiB.
-// Host: what stands behind x up to a multiple of 16 bytes is zero (arenas pad with zeros) or n % 4 = 0.
+// Host: buffers are padded to 16 bytes; what stands there is not counted.
 struct Params { n: u32, at: u32, groups: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -1265,7 +1581,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var sum = vec4f(0.0);
   var worst = vec4u(0u);
   for (var i = wid.x * 256u + lid; i * 4u < p.n; i += 256u * p.groups) {
-    let v = x[i];
+    let v = select(vec4f(0.0), x[i], vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.n));
     sum += v * v;
     worst = max(worst, bitcast<vec4u>(v) & vec4u(0x7f800000u));
   }
@@ -2145,6 +2461,42 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  max_fwd_sub8: `enable subgroups;
+// max_fwd for adapters with subgroups of 8 (lavapipe): y[r, s] = the largest of chunk s of row r, at[r, s] = its column,
+// the first of equals; in a second pass what \`within\` says of it.
+// Layout: as in max_fwd. A subgroup owns one chunk of one row, a workgroup 8 of them; a lane every eighth column.
+// No workgroup memory. Host: as for max_fwd.
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> within: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> at: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let owned = group_index(wid, grid) * 8u + lid / 8u;
+  let g = min(owned, p.rows * p.chunks - 1u); // all subgroups stay in uniform control flow; surplus ones do not write
+  let first = (g % p.chunks) * p.chunk;
+  let last = min(p.cols, first + p.chunk);
+  let base = (g / p.chunks) * p.cols;
+  var best = min(first + lane, last - 1u);
+  var value = x[base + best];
+  for (var c = first + lane + 8u; c < last; c += 8u) {
+    let v = x[base + c];
+    if (v > value) { value = v; best = c; }
+  }
+  let top = subgroupMax(value);
+  var c = subgroupMin(select(0xffffffffu, best, value == top));
+  if (lane == 0u && owned == g) {
+    y[g] = top;
+    if (p.second == 1u) { c = within[base + c]; }
+    at[g] = c;
+  }
+}
+// @use group_index
+`,
   rank_of: `// rank_of: ranks[r] = 1 + number of items above the target's score + number of other items equal to it (ties count
 // against the target). 0xffffffff where there is no target (≥ V) or it is masked (score ≤ −3e38); 0 where any score of
 // the row is NaN, found by bits.
@@ -2754,6 +3106,18 @@ fn attention_keep_bits(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u
     let high = threefry2x32(key, vec2u(c0, ((i + r) << 16u) | (j >> 1u) | 1u));
     let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), vec4u(low, high) >= vec4u(threshold));
     bits |= (four.x | four.y | four.z | four.w) << (4u * r);
+  }
+  return bits;
+}
+// The same for the keys j … j + 7 (j % 8 = 0) and the rows i … i + 3: bit 4 r + c for (i + c, j + r).
+fn attention_keep_bits_t(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u32 {
+  var bits = 0u;
+  for (var n = 0u; n < 16u; n++) {
+    let c = n & 3u;
+    let r = 2u * (n >> 2u);
+    let words = threefry2x32(key, vec2u(c0, ((i + c) << 16u) | ((j + r) >> 1u)));
+    let two = select(vec2u(0u), vec2u(1u, 16u), words >= vec2u(threshold));
+    bits |= (two.x | two.y) << (4u * r + c);
   }
   return bits;
 }

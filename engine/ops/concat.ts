@@ -23,7 +23,9 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const stride = views.reduce((n, v) => n + v.cols, 0);
   let offset = 0;
   const places = views.map((v) => ({ stride, offset: (offset += v.cols) - v.cols }));
-  parts.forEach((x, i) => copyBlock(x, { stride: views[i].cols, offset: 0 }, y, places[i], views[i].rows, views[i].cols));
+  parts.forEach((x, i) =>
+    copyBlock(x, { stride: views[i].cols, offset: 0 }, y, places[i], views[i].rows, views[i].cols),
+  );
   device.tape.record(parts, y, () => {
     parts.forEach((x, i) => {
       if (x.requiresGrad) blockGradient(gradOf(y), places[i], x, views[i].rows, views[i].cols);

@@ -1,6 +1,3 @@
 import { unaryReferences } from './shared/unary.ts';
 
-export const expReferences = unaryReferences(
-  Math.exp,
-  Math.exp,
-);
+export const expReferences = unaryReferences(Math.exp, Math.exp);

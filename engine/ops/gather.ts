@@ -21,14 +21,18 @@ export function gather(x: Tensor, ids: Tensor): Tensor {
   expectRank('gather', 'x', x, 1);
   expectType('gather', 'ids', ids, 'u32');
   if (x.requiresGrad && device.tape.enabled) {
-    throw new Error(`gather: a tensor without a gradient was expected, ${x.label} ${showShape(x.shape)} needs one; use embedding, or noGrad()`);
+    throw new Error(
+      `gather: a tensor without a gradient was expected, ${x.label} ${showShape(x.shape)} needs one; use embedding, or noGrad()`,
+    );
   }
   const [rows, ...rest] = x.shape;
   const cols = rest.reduce((a, b) => a * b, 1);
   const values = ids.storage.array?.subarray(ids.offset, ids.offset + ids.size);
   const bad = values ? values.findIndex((id) => id >= rows) : -1;
   if (values && bad >= 0) {
-    throw new Error(`gather: ids below ${rows} were expected for x ${showShape(x.shape)}, came ${values[bad]} at ${bad} of ${showShape(ids.shape)}`);
+    throw new Error(
+      `gather: ids below ${rows} were expected for x ${showShape(x.shape)}, came ${values[bad]} at ${bad} of ${showShape(ids.shape)}`,
+    );
   }
   const y = device.empty([...ids.shape, ...rest], x.dtype, 'gather');
   device.run(GATHER, gatherReference, { x, ids, y }, { n: ids.size, rows, cols });

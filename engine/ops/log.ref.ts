@@ -1,6 +1,3 @@
 import { unaryReferences } from './shared/unary.ts';
 
-export const logReferences = unaryReferences(
-  Math.log,
-  (x) => 1 / x,
-);
+export const logReferences = unaryReferences(Math.log, (x) => 1 / x);

@@ -8,7 +8,8 @@ export const maxForward: Reference = ({ x, within, y, at }, { rows, cols, chunk,
   for (let r = 0; r < rows; r++) {
     for (let s = 0; s < chunks; s++) {
       let best = s * chunk;
-      for (let c = best + 1; c < Math.min(cols, (s + 1) * chunk); c++) if (x[r * cols + c] > x[r * cols + best]) best = c;
+      for (let c = best + 1; c < Math.min(cols, (s + 1) * chunk); c++)
+        if (x[r * cols + c] > x[r * cols + best]) best = c;
       y[r * chunks + s] = x[r * cols + best];
       at[r * chunks + s] = second ? within[r * cols + best] : best;
     }

@@ -6,7 +6,14 @@ import { maxBackward, maxForward } from './max.ref.ts';
 import { asMatrix, expectRank, expectType } from './shared/check.ts';
 import type { Over } from './sum.ts';
 
-const FORWARD = kernel('max_fwd', (p) => p.rows * p.chunks);
+const FORWARD = kernel('max_fwd', [
+  {
+    file: 'max_fwd_sub8',
+    requires: (c) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+    grid: (p) => groups(p.rows * p.chunks, 8),
+  },
+  { file: 'max_fwd', grid: (p) => p.rows * p.chunks },
+]);
 const BACKWARD = kernel('max_bwd', (p) => groups(p.n, 1024));
 const CHUNK = 4096;
 
@@ -26,8 +33,18 @@ export function max(x: Tensor, over: Over = 'all'): Tensor {
   } else {
     const part = device.empty([rows, chunks], 'f32', 'partial max');
     const within = device.empty([rows, chunks], 'u32', 'partial max at');
-    device.run(FORWARD, maxForward, { x, within: null, y: part, at: within }, { rows, cols, chunk: CHUNK, chunks, second: 0 });
-    device.run(FORWARD, maxForward, { x: part, within, y, at }, { rows, cols: chunks, chunk: chunks, chunks: 1, second: 1 });
+    device.run(
+      FORWARD,
+      maxForward,
+      { x, within: null, y: part, at: within },
+      { rows, cols, chunk: CHUNK, chunks, second: 0 },
+    );
+    device.run(
+      FORWARD,
+      maxForward,
+      { x: part, within, y, at },
+      { rows, cols: chunks, chunk: chunks, chunks: 1, second: 1 },
+    );
   }
   device.tape.record([x], y, () => {
     const { grad: dx, acc } = into(x);

@@ -9,7 +9,9 @@ export function slice(x: Tensor, axis: number, from: number, to: number): Tensor
   const { device } = x;
   const { rows, cols, unit, length } = alongColumns('slice', x, axis);
   if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= length)) {
-    throw new Error(`slice: a range within 0 to ${length} was expected, came ${from} to ${to} along axis ${axis} of ${showShape(x.shape)}`);
+    throw new Error(
+      `slice: a range within 0 to ${length} was expected, came ${from} to ${to} along axis ${axis} of ${showShape(x.shape)}`,
+    );
   }
   const shape = [...x.shape];
   shape[axis === 0 ? 0 : x.rank - 1] = to - from;

@@ -171,7 +171,7 @@ describe('readLog: faults', () => {
   it('does not hold a file without line breaks in memory', async () => {
     expect(await failure('x,'.repeat(700_000), {}, 65_536)).toContain('log.csv:1: this line is too long');
     expect(await failure(`user,item\n${'x,'.repeat(700_000)}`, {}, 65_536)).toContain(
-      'log.csv:2: this line is too long',
+      'log.csv:2: this row is too long',
     );
   });
 });

@@ -24,9 +24,9 @@ const figures = (parts: Split, baseline: Baseline, seen: 'kept' | 'excluded'): [
 };
 
 /**
- * How far a figure may lie from the published one. Popularity and Markov score many items alike, and the published
- * figures break such ties by item number where ours count them all as better: that moves a few users. The windowed
- * chain has hardly any ties.
+ * How far a figure may lie from the published one. Popularity and the Markov chain give many items the same score, and
+ * which convention the published figures order them by is not known (ours: pessimistic, the chain's ties by
+ * popularity), so that a few users differ. The windowed chain has hardly any ties.
  */
 const near = ([ndcg, hit]: [number, number], expected: [number, number], tolerance: number): void => {
   expect(Math.abs(ndcg - expected[0])).toBeLessThanOrEqual(tolerance);

@@ -1,4 +1,23 @@
-import { add, div, dropout, exp, log, max, mean, mul, type Over, relu, scale, type Shape, sigmoid, silu, sub, sum, type Tensor, tanh } from '../../engine/index.ts';
+import {
+  add,
+  div,
+  dropout,
+  exp,
+  log,
+  max,
+  mean,
+  mul,
+  type Over,
+  relu,
+  scale,
+  type Shape,
+  sigmoid,
+  silu,
+  sub,
+  sum,
+  type Tensor,
+  tanh,
+} from '../../engine/index.ts';
 import type { Case, InputSpec } from './harness.ts';
 
 const ELEMENTWISE = { abs: 1e-6, rel: 1e-5 };
@@ -22,12 +41,18 @@ const dropouts: Case[] = SIZES.map((n) => ({
 const PAIRS: [Shape, Shape][] = [
   [[1], [1]],
   [[33], [33]],
-  [[5, 205], [5, 205]],
+  [
+    [5, 205],
+    [5, 205],
+  ],
   [[3, 7], []],
   [[1], [3, 7]],
   [[9, 12], [12]],
   [[7], [5, 7]],
-  [[2, 3, 5], [3, 5]],
+  [
+    [2, 3, 5],
+    [3, 5],
+  ],
   [[131, 7], [7]],
   [[131, 8], [8]],
   [[4099, 3], [1]],
@@ -78,7 +103,13 @@ const functions: Record<string, { f(x: Tensor): Tensor; value?: InputSpec['value
 };
 const unaries: Case[] = Object.entries(functions).flatMap(([op, { f, value, extreme = [] }]) => [
   ...[0, ...SIZES].map(
-    (n): Case => ({ op, name: `${n} elements`, inputs: { x: { shape: [n], value } }, run: ({ x }) => f(x), tolerance: { abs: 4e-6, rel: 1e-5 } }),
+    (n): Case => ({
+      op,
+      name: `${n} elements`,
+      inputs: { x: { shape: [n], value } },
+      run: ({ x }) => f(x),
+      tolerance: { abs: 4e-6, rel: 1e-5 },
+    }),
   ),
   {
     op,
@@ -111,7 +142,7 @@ const reductions: Case[] = Object.entries({ sum, mean, max }).flatMap(([op, f]) 
       inputs: { x: { shape } },
       run: ({ x }) => f(x, over),
       tolerance: { abs: 2e-6 * Math.sqrt(op === 'sum' ? Math.max(1, ...shape) : 1), rel: 1e-5 },
-      variants: op === 'max' ? undefined : { sum_last: ['sum_last', 'sum_last_sub8'] },
+      variants: op === 'max' ? { max_fwd: ['max_fwd', 'max_fwd_sub8'] } : { sum_last: ['sum_last', 'sum_last_sub8'] },
     }),
   ),
 );
@@ -120,6 +151,7 @@ reductions.push({
   name: 'of equals the first gets the gradient',
   inputs: { x: { shape: [2, 70], value: (i) => (i % 70 === 66 || i % 70 === 5 ? -1e30 : -2e30) } },
   run: ({ x }) => max(x, 'last'),
+  variants: { max_fwd: ['max_fwd', 'max_fwd_sub8'] },
   gradients: false,
 });
 

@@ -30,13 +30,30 @@ beforeAll(async () => {
 afterAll(() => device?.close());
 
 const f32 = (...shape: number[]): Tensor => device.zeros(shape);
-const u32 = (...shape: number[]): Tensor => device.tensor(new Uint32Array(shape.reduce((a, b) => a * b, 1)), shape as Shape, { label: 'ids' });
+const u32 = (...shape: number[]): Tensor =>
+  device.tensor(new Uint32Array(shape.reduce((a, b) => a * b, 1)), shape as Shape, { label: 'ids' });
 
 const expected: [string, () => unknown, string][] = [
-  ['add', () => add(f32(2, 3), f32(4)), 'add: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [4]'],
-  ['sub', () => sub(f32(2, 3), f32(2)), 'sub: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [2]'],
-  ['mul', () => mul(f32(2, 3), f32(3, 2)), 'mul: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [3,2]'],
-  ['div', () => div(f32(2, 3), f32(2, 1)), 'div: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [2,1]'],
+  [
+    'add',
+    () => add(f32(2, 3), f32(4)),
+    'add: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [4]',
+  ],
+  [
+    'sub',
+    () => sub(f32(2, 3), f32(2)),
+    'sub: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [2]',
+  ],
+  [
+    'mul',
+    () => mul(f32(2, 3), f32(3, 2)),
+    'mul: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [3,2]',
+  ],
+  [
+    'div',
+    () => div(f32(2, 3), f32(2, 1)),
+    'div: equal shapes, a scalar or a suffix of the other were expected, a [2,3] · b [2,1]',
+  ],
   ['a type', () => add(f32(2), u32(2)), 'add: b must be f32, came u32[2] (ids)'],
   ['relu', () => relu(u32(2)), 'relu: x must be f32, came u32[2] (ids)'],
   ['scale', () => scale(f32(2), Number.NaN), 'scale: a finite factor was expected, came NaN'],
@@ -44,7 +61,11 @@ const expected: [string, () => unknown, string][] = [
   ['mean', () => mean(f32(0, 3)), 'mean: at least one element was expected, came [0,3]'],
   ['max', () => max(f32(3, 0), 'last'), 'max: at least one element was expected, came [3,0]'],
   ['softmax', () => softmax(f32()), 'softmax: x must have at least 1 axes, came []'],
-  ['slice', () => slice(f32(4, 5), -1, 2, 6), 'slice: a range within 0 to 5 was expected, came 2 to 6 along axis -1 of [4,5]'],
+  [
+    'slice',
+    () => slice(f32(4, 5), -1, 2, 6),
+    'slice: a range within 0 to 5 was expected, came 2 to 6 along axis -1 of [4,5]',
+  ],
   ['slice axis', () => slice(f32(4, 5, 6), 1, 0, 1), 'slice: axis 0 or -1 (the last) was expected, came 1 for [4,5,6]'],
   ['concat', () => concat([f32(2, 3), f32(2, 4)], 0), 'concat: shapes differ beside axis 0, [2,3] · [2,4]'],
   ['concat of none', () => concat([], 0), 'concat: at least one tensor was expected, came none'],
@@ -56,7 +77,11 @@ const expected: [string, () => unknown, string][] = [
     () => gather(device.tensor([1, 2], [2, 1], { label: 'table', requiresGrad: true }), u32(1)),
     'gather: a tensor without a gradient was expected, table [2,1] needs one; use embedding, or noGrad()',
   ],
-  ['bceWithLogits', () => bceWithLogits(f32(3), f32(3), f32(2)), 'bceWithLogits: shapes differ, logits [3] · weights [2]'],
+  [
+    'bceWithLogits',
+    () => bceWithLogits(f32(3), f32(3), f32(2)),
+    'bceWithLogits: shapes differ, logits [3] · weights [2]',
+  ],
 ];
 
 describe('errors at the call', () => {

@@ -18,7 +18,10 @@ import {
 import golden from '../golden/ops.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 
-const { tensors, config } = golden as { tensors: Record<string, { shape: number[]; data: number[] }>; config: typeof golden.config };
+const { tensors, config } = golden as {
+  tensors: Record<string, { shape: number[]; data: number[] }>;
+  config: typeof golden.config;
+};
 
 interface Row {
   name: string;
@@ -30,16 +33,27 @@ interface Row {
 }
 
 const WHOLE = ['index', 'targets', 'start', 'end'];
-const attend = (causal: boolean) => ({ qkv, start, end }: Record<string, Tensor>): Tensor =>
-  attention(qkv, { start, end }, { heads: config.attention.H, causal });
+const attend =
+  (causal: boolean) =>
+  ({ qkv, start, end }: Record<string, Tensor>): Tensor =>
+    attention(qkv, { start, end }, { heads: config.attention.H, causal });
 const rows: Row[] = [
-  { name: 'layernorm', inputs: ['x', 'weight', 'bias'], run: (t) => layernorm(t.x, t.weight, t.bias, config.layernormEps) },
+  {
+    name: 'layernorm',
+    inputs: ['x', 'weight', 'bias'],
+    run: (t) => layernorm(t.x, t.weight, t.bias, config.layernormEps),
+  },
   { name: 'gelu', inputs: ['x'], run: (t) => gelu(t.x) },
   { name: 'silu', inputs: ['x'], run: (t) => silu(t.x) },
   { name: 'relu', inputs: ['x'], run: (t) => relu(t.x) },
   { name: 'sigmoid', inputs: ['x'], run: (t) => sigmoid(t.x) },
   { name: 'softmax', inputs: ['x'], run: (t) => softmax(t.x) },
-  { name: 'catalogueCrossEntropy', inputs: ['h', 'table'], fixed: ['targets', 'weights'], run: (t) => crossEntropy(t.h, t.table, t.targets, t.weights) },
+  {
+    name: 'catalogueCrossEntropy',
+    inputs: ['h', 'table'],
+    fixed: ['targets', 'weights'],
+    run: (t) => crossEntropy(t.h, t.table, t.targets, t.weights),
+  },
   {
     name: 'embedding',
     inputs: ['table'],
@@ -49,8 +63,20 @@ const rows: Row[] = [
       return embedding(t.table, t.index, device.tensor(groupRows(index, index.length, index.length).data));
     },
   },
-  { name: 'attentionCausal', inputs: ['qkv'], fixed: ['start', 'end'], run: attend(true), tolerance: { abs: 1e-4, rel: 1e-4 } },
-  { name: 'attentionFull', inputs: ['qkv'], fixed: ['start', 'end'], run: attend(false), tolerance: { abs: 1e-4, rel: 1e-4 } },
+  {
+    name: 'attentionCausal',
+    inputs: ['qkv'],
+    fixed: ['start', 'end'],
+    run: attend(true),
+    tolerance: { abs: 1e-4, rel: 1e-4 },
+  },
+  {
+    name: 'attentionFull',
+    inputs: ['qkv'],
+    fixed: ['start', 'end'],
+    run: attend(false),
+    tolerance: { abs: 1e-4, rel: 1e-4 },
+  },
 ];
 
 const devices: Record<string, Device> = {};
@@ -85,12 +111,16 @@ describe.each(['webgpu', 'cpu'])('PyTorch on %s', (backend) => {
   it('bceWithLogits', async () => {
     // PyTorch's has no sum: our weights play the part of its upstream gradient.
     const device = devices[backend];
-    const [x, target, out, upstream, dX] = ['x', 'target', 'out', 'dOut', 'dX'].map((key) => tensors[`bceWithLogits.${key}`].data);
+    const [x, target, out, upstream, dX] = ['x', 'target', 'out', 'dOut', 'dX'].map(
+      (key) => tensors[`bceWithLogits.${key}`].data,
+    );
     const logits = device.tensor(x, undefined, { requiresGrad: true });
     const loss = bceWithLogits(logits, device.tensor(target), device.tensor(upstream));
     const expected = out.reduce((sum, v, i) => sum + v * upstream[i], 0);
     expect(Math.abs((await loss.item()) - expected)).toBeLessThan(1e-4);
     loss.backward();
-    expect(firstMismatch('dx', await (logits.grad as Tensor).data(), Float32Array.from(dX), { abs: 1e-6, rel: 1e-5 })).toBeNull();
+    expect(
+      firstMismatch('dx', await (logits.grad as Tensor).data(), Float32Array.from(dX), { abs: 1e-6, rel: 1e-5 }),
+    ).toBeNull();
   });
 });

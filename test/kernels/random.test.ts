@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, dropout, normal, permutation, type Tensor, threefry2x32, toUniform, uniform } from '../../engine/index.ts';
+import {
+  Device,
+  dropout,
+  normal,
+  permutation,
+  type Tensor,
+  threefry2x32,
+  toUniform,
+  uniform,
+} from '../../engine/index.ts';
 import { lib } from '../../kernels/index.ts';
 
 let gpu: Device;
@@ -17,7 +26,8 @@ const KNOWN = [
   { ctr: [0x243f6a88, 0x85a308d3], key: [0x13198a2e, 0x03707344], out: [0xc4923a9c, 0x483df7a0] },
 ];
 
-const state = (seed: number, step: number, on = 1): Uint32Array => Uint32Array.from([seed, step, 0, 0, 0, on, ...Array(10).fill(0)]);
+const state = (seed: number, step: number, on = 1): Uint32Array =>
+  Uint32Array.from([seed, step, 0, 0, 0, on, ...Array(10).fill(0)]);
 
 describe('threefry2x32', () => {
   it("gives Random123's published vectors", () => {
@@ -26,7 +36,7 @@ describe('threefry2x32', () => {
 
   it('is the same on the device, bit for bit', async () => {
     const words: number[] = KNOWN.flatMap(({ ctr, key }) => [...key, ...ctr]);
-    for (let i = 0; i < 61; i++) words.push(i, i * 7, i ** 5 >>> 0, 0xffffffff - i);
+    for (let i = 0; i < 61; i++) words.push(i, i * 7, (i ** 5) >>> 0, 0xffffffff - i);
     const n = words.length / 4;
     const out = await runThreefry(Uint32Array.from(words), n);
     for (let i = 0; i < n; i++) {
@@ -48,7 +58,10 @@ async function runThreefry(words: Uint32Array<ArrayBuffer>, n: number): Promise<
   const y = device.createBuffer({ size: n * 8, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
   const read = device.createBuffer({ size: n * 8, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   device.queue.writeBuffer(x, 0, words);
-  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code }) } });
+  const pipeline = device.createComputePipeline({
+    layout: 'auto',
+    compute: { module: device.createShaderModule({ code }) },
+  });
   const entries = [x, y].map((buffer, binding) => ({ binding, resource: { buffer } }));
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();

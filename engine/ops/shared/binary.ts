@@ -6,12 +6,16 @@ import { gradOf, into } from '../../autograd.ts';
 import type { Reference } from '../../device.ts';
 import { groups, kernel } from '../../kernel.ts';
 import { type Shape, showShape, sizeOf, type Tensor } from '../../tensor.ts';
-import { scaleInto } from './scale.ts';
+import { scaleTo } from './scale.ts';
 import { sumAll, sumLeading } from './sums.ts';
 import { expectType } from './check.ts';
 
-const FORWARD = kernel('binary_fwd', [{ file: 'binary_fwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) }]);
-const BACKWARD = kernel('binary_bwd', [{ file: 'binary_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) }]);
+const FORWARD = kernel('binary_fwd', [
+  { file: 'binary_fwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) },
+]);
+const BACKWARD = kernel('binary_bwd', [
+  { file: 'binary_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) },
+]);
 
 /** Scalars: the result, and its slopes along a and b. */
 export interface BinaryRule {
@@ -28,9 +32,11 @@ export interface BinaryReferences {
 
 /** The reference loops of a rule; operands shorter than n repeat. */
 export function binaryReferences({ f, da, db }: BinaryRule): BinaryReferences {
-  const backward = (slope: (a: number, b: number) => number): Reference => ({ a, b, dy, g }, { n, na, nb, acc }) => {
-    for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + dy[i] * slope(a[i % na], b[i % nb]);
-  };
+  const backward =
+    (slope: (a: number, b: number) => number): Reference =>
+    ({ a, b, dy, g }, { n, na, nb, acc }) => {
+      for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + dy[i] * slope(a[i % na], b[i % nb]);
+    };
   return {
     forward: ({ a, b, y }, { n, na, nb }) => {
       for (let i = 0; i < n; i++) y[i] = f(a[i % na], b[i % nb]);
@@ -51,27 +57,33 @@ export function binary(name: keyof typeof OPS, refs: BinaryReferences, a: Tensor
   const y = device.empty(shape, 'f32', name);
   const sizes = { n: y.size, na: a.size, nb: b.size };
   device.run(FORWARD, refs.forward, { a, b, y }, { ...sizes, op: OPS[name] });
+
+  /** g = [g +] dy · slope, of y's size, for side 0 (a) or 1 (b). */
+  const slope = (which: 0 | 1, g: Tensor, acc: number): void => {
+    const op = (name === 'mul' ? 0 : 2) + which;
+    device.run(BACKWARD, refs.backward[which], { a, b, dy: gradOf(y), g }, { ...sizes, acc, op });
+  };
+  const differentiate = (side: Tensor, which: 0 | 1): void => {
+    if (!side.requiresGrad) return;
+    const { grad, acc } = into(side);
+    const sign = name === 'sub' && which === 1 ? -1 : 1;
+    const linear = name === 'add' || name === 'sub';
+    if (side.size === y.size) {
+      if (linear) scaleTo(gradOf(y), grad, sign, acc);
+      else slope(which, grad, acc);
+      return;
+    }
+    let full = gradOf(y);
+    if (!linear) {
+      full = device.empty(shape, 'f32', `${name} before its sum`);
+      slope(which, full, 0);
+    }
+    if (side.size === 1) sumAll(full, grad, sign, acc);
+    else sumLeading(full, y.size / Math.max(1, side.size), side.size, grad, sign, acc);
+  };
   device.tape.record([a, b], y, () => {
-    const dy = gradOf(y);
-    [a, b].forEach((side, which) => {
-      if (!side.requiresGrad) return;
-      // add and sub pass the gradient on as it is or negated; mul and div need the slope.
-      const linear = name === 'add' || name === 'sub';
-      const factor = name === 'sub' && which === 1 ? -1 : 1;
-      if (linear && side.size === y.size) return scaleInto(dy, side, factor);
-      let full = dy;
-      if (!linear) {
-        const whole = side.size === y.size;
-        const { grad: g, acc } = whole ? into(side) : { grad: device.empty(shape, 'f32', `${name} slope`), acc: 0 };
-        const params = { ...sizes, acc, op: (name === 'mul' ? 0 : 2) + which };
-        device.run(BACKWARD, refs.backward[which], { a, b, dy, g }, params);
-        if (whole) return;
-        full = g;
-      }
-      const { grad, acc } = into(side);
-      if (side.size === 1) sumAll(full, grad, factor, acc);
-      else sumLeading(full, y.size / side.size, side.size, grad, factor, acc);
-    });
+    differentiate(a, 0);
+    differentiate(b, 1);
   });
   return y;
 }

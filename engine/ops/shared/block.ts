@@ -32,7 +32,15 @@ export interface Place {
 
 /** Copies [rows, cols] from one place to another, or adds it there. Bits are kept, so u32 may be copied too. */
 export function copyBlock(x: Tensor, from: Place, y: Tensor, to: Place, rows: number, cols: number, acc = 0): void {
-  const params: Params = { rows, cols, acc, from_stride: from.stride, from_offset: from.offset, to_stride: to.stride, to_offset: to.offset };
+  const params: Params = {
+    rows,
+    cols,
+    acc,
+    from_stride: from.stride,
+    from_offset: from.offset,
+    to_stride: to.stride,
+    to_offset: to.offset,
+  };
   x.device.run(COPY, blockReference, { x, y }, params);
 }
 
@@ -43,13 +51,18 @@ export function blockGradient(dy: Tensor, from: Place, x: Tensor, rows: number, 
 }
 
 /** The tensor as a matrix in which `axis` (0, or −1 for the last) runs along the columns, `unit` elements a step. */
-export function alongColumns(op: string, x: Tensor, axis: number): { rows: number; cols: number; unit: number; length: number } {
+export function alongColumns(
+  op: string,
+  x: Tensor,
+  axis: number,
+): { rows: number; cols: number; unit: number; length: number } {
   expectRank(op, 'x', x, 1);
   if (axis === -1 || (axis === x.rank - 1 && axis > 0)) {
     const { rows, cols } = asMatrix(x);
     return { rows, cols, unit: 1, length: cols };
   }
-  if (axis !== 0) throw new Error(`${op}: axis 0 or -1 (the last) was expected, came ${axis} for ${showShape(x.shape)}`);
+  if (axis !== 0)
+    throw new Error(`${op}: axis 0 or -1 (the last) was expected, came ${axis} for ${showShape(x.shape)}`);
   const length = x.shape[0];
   return { rows: 1, cols: x.size, unit: x.shape.slice(1).reduce((a, b) => a * b, 1), length };
 }

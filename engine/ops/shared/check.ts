@@ -3,7 +3,8 @@ import { type DType, showShape, type Tensor } from '../../tensor.ts';
 
 /** Throws unless the tensor holds numbers of this type. */
 export function expectType(op: string, name: string, t: Tensor, dtype: DType = 'f32'): void {
-  if (t.dtype !== dtype) throw new Error(`${op}: ${name} must be ${dtype}, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
+  if (t.dtype !== dtype)
+    throw new Error(`${op}: ${name} must be ${dtype}, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
 }
 
 /** Throws unless two tensors have the same shape. */

@@ -67,12 +67,22 @@ export function sumAll(x: Tensor, y: Tensor, factor: number, acc: number): void 
 export function sumLeading(x: Tensor, rows: number, cols: number, y: Tensor, factor: number, acc: number): void {
   const { device } = x;
   if (rows <= 64) {
-    device.run(LEADING, sumLeadingReference, { x, y }, { rows, cols, chunk: Math.max(1, rows), chunks: 1, factor, acc });
+    device.run(
+      LEADING,
+      sumLeadingReference,
+      { x, y },
+      { rows, cols, chunk: Math.max(1, rows), chunks: 1, factor, acc },
+    );
     return;
   }
   const chunk = Math.ceil(Math.sqrt(rows));
   const chunks = Math.ceil(rows / chunk);
   const part = device.empty([chunks, cols], 'f32', 'partial sums');
   device.run(LEADING, sumLeadingReference, { x, y: part }, { rows, cols, chunk, chunks, factor: 1, acc: 0 });
-  device.run(LEADING, sumLeadingReference, { x: part, y }, { rows: chunks, cols, chunk: chunks, chunks: 1, factor, acc });
+  device.run(
+    LEADING,
+    sumLeadingReference,
+    { x: part, y },
+    { rows: chunks, cols, chunk: chunks, chunks: 1, factor, acc },
+  );
 }

@@ -5,8 +5,12 @@ import { groups, kernel } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 import { expectType } from './check.ts';
 
-const FORWARD = kernel('unary_fwd', [{ file: 'unary_fwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) }]);
-const BACKWARD = kernel('unary_bwd', [{ file: 'unary_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) }]);
+const FORWARD = kernel('unary_fwd', [
+  { file: 'unary_fwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) },
+]);
+const BACKWARD = kernel('unary_bwd', [
+  { file: 'unary_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) },
+]);
 
 export interface UnaryReferences {
   forward: Reference;

@@ -1,0 +1,122 @@
+/** A training as `attune train` and the demo run it: its config, its progress bar, its Ctrl-C. */
+import type { Dataset } from '../data/dataset.ts';
+import type { Split } from '../data/split.ts';
+import type { Device } from '../engine/index.ts';
+import type { Files } from '../model/files.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
+import type { Settings } from '../model/recipes.ts';
+import { train, type TrainProgress, type TrainResult } from '../train/trainer.ts';
+import { onInterrupt, versionOf } from './common.ts';
+import type { Columns } from './data.ts';
+import type { Seen } from './figures.ts';
+import { createProgress, formatCount, type Progress } from './ui.ts';
+
+/** config.json of a training; which candidates validation ranks must not change on `--resume`. */
+export interface TrainedConfig extends ModelConfig {
+  seen: Seen;
+}
+
+/** All that a training needs but for the device. */
+export interface Training {
+  files: Files;
+  config: TrainedConfig;
+  settings: Settings;
+  parts: Split;
+}
+
+export interface ConfigOptions {
+  recipe: string;
+  settings: Settings;
+  /** Path or name of the log. */
+  source: string;
+  columns: Columns;
+  minInteractions: number;
+  minRating?: number;
+  seen: Seen;
+  seed: number;
+}
+
+/** The config of a training that begins; its device is filled in once there is one. */
+export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): TrainedConfig {
+  const { users, items: itemCount, interactions } = dataset.report;
+  const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
+  return {
+    formatVersion: FORMAT_VERSION,
+    attune: versionOf(),
+    created: new Date().toISOString(),
+    recipe,
+    hyperparameters: { ...settings },
+    schema: {
+      columns: { ...columns },
+      attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
+    },
+    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    protocol: 'leave-one-out',
+    seen,
+    tokenBudget: settings.budget,
+    seed,
+    device: '',
+    variants: {},
+  };
+}
+
+export interface Limits {
+  /** `performance.now()` at which all must be saved. */
+  deadline?: number;
+  epochs?: number;
+  resume?: boolean;
+  /** Show the bar without a terminal, too. */
+  progress?: boolean;
+}
+
+/** Trains under a progress bar; the first Ctrl-C makes it save and end with the reason `interrupted`. */
+export async function trainWithProgress(device: Device, training: Training, limits: Limits): Promise<TrainResult> {
+  const bar = createProgress({ total: 1000, force: limits.progress });
+  const interrupt = onInterrupt(() =>
+    process.stderr.write('\nattune: stopping after this step and saving (Ctrl-C again stops at once)\n'),
+  );
+  try {
+    const { files, config, settings, parts } = training;
+    return await train({
+      device,
+      files,
+      parts,
+      settings,
+      config,
+      seed: config.seed,
+      resume: limits.resume,
+      epochs: limits.epochs,
+      deadline: limits.deadline,
+      signal: interrupt.signal,
+      includeSeen: config.seen === 'kept',
+      onProgress: showProgress(bar),
+      log: (line) => bar.note(line),
+    });
+  } finally {
+    interrupt.end();
+    bar.stop();
+  }
+}
+
+/** Moves a bar of 1000 with the trainer's progress; a better validation leaves a line above it. */
+function showProgress(bar: Progress): (progress: TrainProgress) => void {
+  let best: number | null = null;
+  return (p) => {
+    if (p.bestNdcg !== null && p.bestNdcg !== best) {
+      best = p.bestNdcg;
+      bar.note(`step ${formatCount(p.step)}: validation NDCG@10 ${best.toFixed(4)}, the best so far`);
+    }
+    const phase = {
+      compiling: 'compiling the kernels',
+      training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,
+      validating: 'validating',
+      saving: 'saving',
+    }[p.phase];
+    bar.update(Math.round(p.fraction * 1000), {
+      phase,
+      ...(p.loss !== null && { loss: p.loss }),
+      ...(p.tokensPerSecond > 0 && { tokensPerSecond: p.tokensPerSecond }),
+      ...(p.secondsLeft !== null && { secondsLeft: p.secondsLeft }),
+    });
+  };
+}
