@@ -4,6 +4,7 @@ import { makeShop } from '../data/shop.ts';
 import { split } from '../data/split.ts';
 import { Device } from '../engine/index.ts';
 import { MemoryFiles } from '../model/files.ts';
+import { loadCheckpoint } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { train } from '../train/trainer.ts';
 import { DeviceError, Output, versionOf } from './common.ts';
@@ -37,8 +38,8 @@ interface Report {
   adapter: { description: string; vendor: string; architecture: string; device: string } | null;
   features: Record<string, boolean | string> | null;
   limits: Record<string, number> | null;
-  /** Kernel → variant that runs; null on the CPU. */
-  variants: Record<string, string> | null;
+  /** Kernel → variants that ran, by the shapes; null on the CPU. */
+  variants: Record<string, string[]> | null;
   missing: Missing[];
 }
 
@@ -61,8 +62,13 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
     print(report, out);
     if (device.gpu) {
       report.variants = await tryOut(device);
-      out.line('\nA training step and a ranking ran on it with these kernels (kernel, variant):');
-      out.line(table(['', ''], Object.entries(report.variants)).replace(/^\s*\n/, ''));
+      out.line('\nA training step and a ranking ran on it with these kernels (kernel, variants by shape):');
+      out.line(
+        table(
+          ['', ''],
+          Object.entries(report.variants).map(([kernel, files]) => [kernel, files.join(', ')]),
+        ).replace(/^\s*\n/, ''),
+      );
     }
     out.line(report.missing.length === 0 ? '\nNothing is missing.' : '\nMissing:');
     for (const { what, effect, command } of report.missing)
@@ -152,7 +158,7 @@ function print(report: Report, out: Output): void {
 }
 
 /** Trains and ranks for a moment with the widths of the default recipe, so that the variants are those of real runs. */
-async function tryOut(device: Device): Promise<Record<string, string>> {
+async function tryOut(device: Device): Promise<Record<string, string[]>> {
   const bar = createProgress({ total: 1 });
   bar.update(0, { phase: 'compiling the kernels' });
   try {
@@ -170,16 +176,13 @@ async function tryOut(device: Device): Promise<Record<string, string>> {
       seed: 1,
     } as const;
     const config = newConfig(about, dataset, items);
-    await train({
-      device,
-      files: new MemoryFiles('doctor'),
-      parts: split(dataset),
-      settings,
-      config,
-      seed: 1,
-      epochs: 1,
-    });
-    return device.variants();
+    const files = new MemoryFiles('doctor');
+    await train({ device, files, parts: split(dataset), settings, config, seed: 1, epochs: 1 });
+    // The checkpoint has those of the first training step, the device those that ran last.
+    const step = (await loadCheckpoint(files))?.counters.variants ?? {};
+    return Object.fromEntries(
+      Object.entries(device.variants()).map(([kernel, file]) => [kernel, [...new Set([step[kernel] ?? file, file])]]),
+    );
   } catch (error) {
     throw new DeviceError(
       `device: the adapter was found, but a training step failed on it: ${(error as Error).message}`,

@@ -53,17 +53,11 @@ const program = new Command('attune')
   })
   .exitOverride();
 
-/** The first sentence of the description stands in the list of commands. */
-function add(command: string, description: string, example: string): Command {
+function add(command: string, summary: string, details: string, example: string): Command {
   return program
     .command(command)
-    .description(description)
-    .summary(
-      description
-        .replaceAll('\n', ' ')
-        .replace(/(?<=[.,]) .*|[.]$/s, '')
-        .replace(/[.,]$/, ''),
-    )
+    .description(`${summary}.\n\n${details}`)
+    .summary(summary)
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', `\nExample:\n  ${name} ${example}`);
 }
@@ -80,8 +74,8 @@ const settings = [...recipes.values()].map(
 addLogOptions(
   add(
     'train',
-    'Trains a model on an interaction log and saves it in a folder.\n\n' +
-      'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files, or lines of "user item".\n' +
+    'Train a model on an interaction log',
+    'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files, or lines of "user item".\n' +
       'The last interaction of each user is kept for the test, the one before it for validation.\n' +
       'Without --epochs and --max-minutes, early stopping on validation NDCG@10 decides.',
     'train --data ratings.csv --items movies.csv --out my-model --max-minutes 30',
@@ -118,8 +112,9 @@ addLogOptions(
 addLogOptions(
   add(
     'evaluate',
-    "Ranks each user's held-out item among all items, by the model and by simple baselines.\n\n" +
-      "The log is filtered as the model's training log was. --dump writes a line a user,\n" +
+    'Rank held-out items by a model and by simple baselines',
+    "Each user's held-out item is ranked among all items. The log is filtered as the model's\n" +
+      'training log was. --dump writes a line a user,\n' +
       '{"user","target","rank","items":[100 IDs, best first],"scores"}; rank is null where the target was\n' +
       'excluded as seen, which counts as a miss.',
     'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
@@ -143,8 +138,8 @@ addLogOptions(
 addLogOptions(
   add(
     'recommend',
-    'Recommends the next items for a history of item IDs (anyone, also someone never seen),\n' +
-      'or for a user of a log.',
+    'Recommend the next items for a history',
+    'The history is a list of item IDs (of anyone, also someone never seen) or that of a user of a log.',
     'recommend --model my-model --history 1193,661,914 --k 5',
   )
     .requiredOption('--model <dir>', 'folder of the model')
@@ -159,13 +154,19 @@ addLogOptions(
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
 
-add('doctor', 'Says what this machine computes with, what is missing, and the command that mends it.', 'doctor')
+add(
+  'doctor',
+  'Say what this machine computes with, and what is missing',
+  'Prints the adapter, its features and limits, the kernel variants that run on it, and for what is missing\nthe command that mends it.',
+  'doctor',
+)
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./doctor.ts')).runDoctor(flags));
 
 add(
   'bench',
-  'Measures this machine: tokens a second and the cost of a dispatch in a training step.',
+  'Measure this machine',
+  'Case step: tokens a second and what a dispatch costs in a training step on the demo shop.',
   'bench --case step --profile',
 )
   .option('--case <name>', 'only this case (default: all)')
@@ -176,7 +177,8 @@ add(
 
 add(
   'demo',
-  'Trains on the built-in demo shop and recommends for three of its shoppers. Saves in ./attune-demo.',
+  'Train on the built-in demo shop and recommend for three of its shoppers',
+  'The model is saved in ./attune-demo, replacing that of an earlier demo.',
   'demo --minutes 1',
 )
   .option('--minutes <m>', 'time to train', number(0), 1.7)

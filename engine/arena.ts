@@ -40,9 +40,16 @@ export class ParameterArena {
     this.shards = plan.map((shard, i) => {
       const values = new Float32Array(shard.size);
       for (const { spec, offset } of shard.places) values.set(spec.init, offset);
-      const make = (what: string, data: Float32Array): Tensor => device.tensor(data, undefined, { label: `${what}${plan.length > 1 ? ` ${i}` : ''}` }).keep();
+      const make = (what: string, data: Float32Array): Tensor =>
+        device.tensor(data, undefined, { label: `${what}${plan.length > 1 ? ` ${i}` : ''}` }).keep();
       const zero = new Float32Array(shard.size);
-      return { params: make('params', values), grads: make('grads', zero), m: make('m', zero), v: make('v', zero), decayEnd: shard.decayEnd };
+      return {
+        params: make('params', values),
+        grads: make('grads', zero),
+        m: make('m', zero),
+        v: make('v', zero),
+        decayEnd: shard.decayEnd,
+      };
     });
     plan.forEach((shard, i) => {
       const { params, grads } = this.shards[i];
@@ -79,7 +86,8 @@ export class ParameterArena {
   /** All values, or one of the moments, by name. */
   async read(kind: ParameterKind = 'params'): Promise<Map<string, Float32Array>> {
     const arrays = await Promise.all(this.shards.map((s) => s[kind].data()));
-    const cut = ({ spec, shard, offset }: Place): Float32Array => Float32Array.from(arrays[shard].subarray(offset, offset + sizeOf(spec.shape)));
+    const cut = ({ spec, shard, offset }: Place): Float32Array =>
+      Float32Array.from(arrays[shard].subarray(offset, offset + sizeOf(spec.shape)));
     return new Map([...this.places].map(([name, place]) => [name, cut(place)]));
   }
 
@@ -90,11 +98,15 @@ export class ParameterArena {
     for (const [name, { spec }] of this.places) {
       const size = values.get(name)?.length;
       if (size === undefined) throw new Error(`parameters: ${name} is missing`);
-      if (size !== sizeOf(spec.shape)) throw new Error(`parameters: ${name} ${showShape(spec.shape)} was expected, came ${size} values`);
+      if (size !== sizeOf(spec.shape))
+        throw new Error(`parameters: ${name} ${showShape(spec.shape)} was expected, came ${size} values`);
     }
     for (const [name, place] of this.places) {
       const arena = this.shards[place.shard][kind];
-      this.device.write(this.device.view(arena, place.offset, place.spec.shape, 'f32', name), values.get(name) as NumericArray);
+      this.device.write(
+        this.device.view(arena, place.offset, place.spec.shape, 'f32', name),
+        values.get(name) as NumericArray,
+      );
     }
   }
 
@@ -123,11 +135,14 @@ function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Shard
     if (names.has(spec.name)) throw new Error(`parameters: the name ${spec.name} was given twice`);
     names.add(spec.name);
     const size = sizeOf(spec.shape);
-    if (spec.init.length !== size) throw new Error(`parameters: ${spec.init.length} values do not fill ${spec.name} ${showShape(spec.shape)}`);
+    if (spec.init.length !== size)
+      throw new Error(`parameters: ${spec.init.length} values do not fill ${spec.name} ${showShape(spec.shape)}`);
     const room = alignUp(size * 4) / 4;
     if (room * 4 > maxBindingBytes) {
       const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-      throw new Error(`parameters: ${spec.name} ${showShape(spec.shape)} needs ${mib(size * 4)}, the adapter binds at most ${mib(maxBindingBytes)}`);
+      throw new Error(
+        `parameters: ${spec.name} ${showShape(spec.shape)} needs ${mib(size * 4)}, the adapter binds at most ${mib(maxBindingBytes)}`,
+      );
     }
     let shard = shards.at(-1);
     if (!shard || (shard.size + room) * 4 > maxBindingBytes) {

@@ -3,13 +3,22 @@ import { threefry2x32 } from './random.ts';
 import type { NumericArray } from './tensor.ts';
 
 /** The parameters that fused ops pass to their kernels for a dropout of this rate; `op` numbers the random op. */
-export function dropoutParams(who: string, rate: number, op: number): { dropout: number; op: number; threshold: number; scale: number } {
+export function dropoutParams(
+  who: string,
+  rate: number,
+  op: number,
+): { dropout: number; op: number; threshold: number; scale: number } {
   if (!(rate >= 0 && rate < 1)) throw new Error(`${who}: a dropout in [0, 1) was expected, came ${rate}`);
   return { dropout: rate > 0 ? 1 : 0, op, threshold: Math.floor(rate * 2 ** 32), scale: 1 / (1 - rate) };
 }
 
 /** The factor of element e: 0 or `scale`; always 1 without a state or where its word 5 is 0. */
-export function keepOf(state: NumericArray | null, op: number, threshold: number, scale: number): (e: number) => number {
+export function keepOf(
+  state: NumericArray | null,
+  op: number,
+  threshold: number,
+  scale: number,
+): (e: number) => number {
   if (!state?.[5]) return () => 1;
   let at = -1;
   let words: [number, number] = [0, 0];

@@ -67,13 +67,19 @@ export function rowGroupLayout(budget: number): RowGroupLayout {
  *
  * @param out an array of an earlier batch to overwrite, `rowGroupLayout(budget).words` long
  */
-export function groupRows(ids: Uint32Array, used: number, budget: number, out?: Uint32Array<ArrayBuffer>): RowGroupArrays {
+export function groupRows(
+  ids: Uint32Array,
+  used: number,
+  budget: number,
+  out?: Uint32Array<ArrayBuffer>,
+): RowGroupArrays {
   const layout = rowGroupLayout(budget);
   if (used > budget || used > ids.length) {
     throw new Error(`groupRows: at most ${Math.min(budget, ids.length)} positions were expected, came ${used}`);
   }
   const data = out ?? new Uint32Array(layout.words);
-  if (data.length !== layout.words) throw new Error(`groupRows: an array of ${layout.words} words was expected, came ${data.length}`);
+  if (data.length !== layout.words)
+    throw new Error(`groupRows: an array of ${layout.words} words was expected, came ${data.length}`);
   const groups: RowGroupArrays = {
     layout,
     data,

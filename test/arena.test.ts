@@ -3,12 +3,26 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adamwStep, Device, ParameterArena, type ParameterSpec, type Tensor } from '../engine/index.ts';
 
 const golden = JSON.parse(readFileSync(new URL('./golden/adamw.json', import.meta.url), 'utf8')) as {
-  config: { steps: number; lr: number; betas: [number, number]; eps: number; decay: number; decayed: string[]; clip: number };
+  config: {
+    steps: number;
+    lr: number;
+    betas: [number, number];
+    eps: number;
+    decay: number;
+    decayed: string[];
+    clip: number;
+  };
   tensors: Record<string, { shape: number[]; data: number[] }>;
 };
 const NAMES = ['a.weight', 'a.bias', 'b.weight', 'norm.weight'];
 const { config } = golden;
-const options = { beta1: config.betas[0], beta2: config.betas[1], eps: config.eps, weightDecay: config.decay, clip: config.clip };
+const options = {
+  beta1: config.betas[0],
+  beta2: config.betas[1],
+  eps: config.eps,
+  weightDecay: config.decay,
+  clip: config.clip,
+};
 
 const specs = (): ParameterSpec[] =>
   NAMES.map((name) => {
@@ -25,14 +39,19 @@ function setStep(device: Device, step: number): void {
 }
 
 function writeGradients(device: Device, arena: ParameterArena, step: number): void {
-  for (const name of NAMES) device.write(arena.get(name).grad as Tensor, golden.tensors[`step${step}.gradient.${name}`].data);
+  for (const name of NAMES)
+    device.write(arena.get(name).grad as Tensor, golden.tensors[`step${step}.gradient.${name}`].data);
 }
 
 function expectClose(actual: Map<string, Float32Array>, prefix: string): void {
   for (const name of NAMES) {
     const expected = golden.tensors[`${prefix}.${name}`].data;
     expect(actual.get(name)?.length).toBe(expected.length);
-    expected.forEach((e, i) => expect(Math.abs((actual.get(name) as Float32Array)[i] - e), `${prefix}.${name}[${i}]`).toBeLessThan(2e-6 + 1e-5 * Math.abs(e)));
+    expected.forEach((e, i) =>
+      expect(Math.abs((actual.get(name) as Float32Array)[i] - e), `${prefix}.${name}[${i}]`).toBeLessThan(
+        2e-6 + 1e-5 * Math.abs(e),
+      ),
+    );
   }
 }
 
@@ -46,30 +65,33 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
   afterAll(() => device.close());
 
   // 512 bytes a shard puts two parameters into each.
-  it.each([undefined, 512])('AdamW follows PyTorch for five steps, arenas of at most %s bytes', async (maxBindingBytes) => {
-    const arena = new ParameterArena(device, specs(), { maxBindingBytes });
-    expect(arena.shards.length).toBe(maxBindingBytes ? 2 : 1);
-    const status = device.tensor(new Uint32Array(16));
-    const losses = device.zeros([4]);
-    for (let step = 1; step <= config.steps; step++) {
-      setStep(device, step);
-      writeGradients(device, arena, step);
-      const before = device.stats().dispatches;
-      const loss = device.tensor([step / 2]);
-      adamwStep(arena, { ...options, loss, status, losses });
-      expect(device.stats().dispatches - before).toBe(1 + 2 * arena.shards.length);
-      expectClose(await arena.read(), `step${step}.parameter`);
-      const words = await status.data();
-      expect(words[0]).toBe(0);
-      expect(f32(words[1])).toBeCloseTo(golden.tensors.norms.data[step - 1], 4);
-      for (const { grads } of arena.shards) expect((await grads.data()).every((g) => g === 0)).toBe(true);
-    }
-    expectClose(await arena.read('m'), 'end.m');
-    expectClose(await arena.read('v'), 'end.v');
-    expect([...(await losses.data())]).toEqual([2, 2.5, 1, 1.5]);
-    for (const t of [status, losses]) t.dispose();
-    arena.dispose();
-  });
+  it.each([undefined, 512])(
+    'AdamW follows PyTorch for five steps, arenas of at most %s bytes',
+    async (maxBindingBytes) => {
+      const arena = new ParameterArena(device, specs(), { maxBindingBytes });
+      expect(arena.shards.length).toBe(maxBindingBytes ? 2 : 1);
+      const status = device.tensor(new Uint32Array(16));
+      const losses = device.zeros([4]);
+      for (let step = 1; step <= config.steps; step++) {
+        setStep(device, step);
+        writeGradients(device, arena, step);
+        const before = device.stats().dispatches;
+        const loss = device.tensor([step / 2]);
+        adamwStep(arena, { ...options, loss, status, losses });
+        expect(device.stats().dispatches - before).toBe(1 + 2 * arena.shards.length);
+        expectClose(await arena.read(), `step${step}.parameter`);
+        const words = await status.data();
+        expect(words[0]).toBe(0);
+        expect(f32(words[1])).toBeCloseTo(golden.tensors.norms.data[step - 1], 4);
+        for (const { grads } of arena.shards) expect((await grads.data()).every((g) => g === 0)).toBe(true);
+      }
+      expectClose(await arena.read('m'), 'end.m');
+      expectClose(await arena.read('v'), 'end.v');
+      expect([...(await losses.data())]).toEqual([2, 2.5, 1, 1.5]);
+      for (const t of [status, losses]) t.dispose();
+      arena.dispose();
+    },
+  );
 
   it.each([
     ['a loss that is NaN', Number.NaN, 0.5, 1],
@@ -112,8 +134,12 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
     expect(await arena.read()).toEqual(values);
     doubled.delete('a.bias');
     expect(() => arena.load('params', doubled)).toThrow('parameters: a.bias is missing');
-    expect(() => arena.load('params', new Map([...values, ['other', new Float32Array(1)]]))).toThrow('other is not a parameter');
-    expect(() => arena.load('params', new Map([...values, ['a.bias', new Float32Array(1)]]))).toThrow('a.bias [7] was expected, came 1 values');
+    expect(() => arena.load('params', new Map([...values, ['other', new Float32Array(1)]]))).toThrow(
+      'other is not a parameter',
+    );
+    expect(() => arena.load('params', new Map([...values, ['a.bias', new Float32Array(1)]]))).toThrow(
+      'a.bias [7] was expected, came 1 values',
+    );
     expect(() => arena.get('other')).toThrow('there is no other');
     arena.dispose();
   });

@@ -21,7 +21,10 @@ export const gradNormReference: Reference = ({ x, partial }, { n, at, groups }) 
   partial[at] = Number.isFinite(sum) ? sum : Number.POSITIVE_INFINITY;
 };
 
-export const gradNormFinishReference: Reference = ({ state, loss, partial, status, losses }, { count, max_norm, has_loss, ring }) => {
+export const gradNormFinishReference: Reference = (
+  { state, loss, partial, status, losses },
+  { count, max_norm, has_loss, ring },
+) => {
   if (status[0]) return;
   let bad = 0;
   if (has_loss) {

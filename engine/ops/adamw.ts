@@ -46,12 +46,14 @@ const ADAMW = kernel('adamw', (p) => groups(p.n, 256));
 export function adamwStep(parameters: { readonly shards: readonly AdamwShard[] }, options: AdamwOptions): void {
   const { shards } = parameters;
   const { status, loss, losses, beta1, beta2, eps, weightDecay, clip } = options;
-  if (status.dtype !== 'u32' || status.size < 16) throw new Error(`adamw: a status u32 [16] was expected, came ${status.dtype} ${showShape(status.shape)}`);
+  if (status.dtype !== 'u32' || status.size < 16)
+    throw new Error(`adamw: a status u32 [16] was expected, came ${status.dtype} ${showShape(status.shape)}`);
   if (loss && loss.size !== 1) throw new Error(`adamw: a scalar loss was expected, came ${showShape(loss.shape)}`);
   if (loss && !losses?.size) throw new Error('adamw: a ring for the losses was expected beside the loss');
   for (const s of shards) {
     for (const t of [s.grads, s.m, s.v]) {
-      if (t.size !== s.params.size) throw new Error(`adamw: sizes differ, params ${showShape(s.params.shape)}, ${t.label} ${showShape(t.shape)}`);
+      if (t.size !== s.params.size)
+        throw new Error(`adamw: sizes differ, params ${showShape(s.params.shape)}, ${t.label} ${showShape(t.shape)}`);
     }
   }
   const { device } = status;

@@ -22,8 +22,8 @@ const tiled = (name: string, rows: number): Kernel =>
   ]);
 
 const FORWARD = tiled('attention_fwd', 16);
-const BACKWARD_Q = tiled('attention_bwd_dq', 16);
-const BACKWARD_KV = tiled('attention_bwd_dkv', 16);
+const BACKWARD_Q = tiled('attention_bwd_dq', 8);
+const BACKWARD_KV = tiled('attention_bwd_dkv', 8);
 const DELTA = kernel('attention_bwd_delta', [{ file: 'attention_bwd_delta', grid: (p) => groups(p.l * p.heads, 64), constants: (p) => ({ K: p.k }) }]);
 
 export interface AttentionOptions {

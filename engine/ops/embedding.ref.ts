@@ -2,7 +2,10 @@ import type { Reference } from '../device.ts';
 import { keepOf } from '../keep.ts';
 import { NO_SLOT } from '../rows.ts';
 
-export const embeddingForward: Reference = ({ table, ids, second, ids2, x, state }, { rows, d, v, two, v2, dropout, op, threshold, scale }) => {
+export const embeddingForward: Reference = (
+  { table, ids, second, ids2, x, state },
+  { rows, d, v, two, v2, dropout, op, threshold, scale },
+) => {
   const factor = keepOf(dropout ? state : null, op, threshold, scale);
   for (let i = 0; i < rows; i++) {
     for (let c = 0; c < d; c++) {

@@ -53,7 +53,12 @@ export function embeddingSum(
   positionGroups: RowGroups | undefined,
   dropout = 0,
 ): Tensor {
-  return lookup('embeddingSum', items, ids, itemGroups, { table: positions, ids: pos, groups: positionGroups, dropout });
+  return lookup('embeddingSum', items, ids, itemGroups, {
+    table: positions,
+    ids: pos,
+    groups: positionGroups,
+    dropout,
+  });
 }
 
 interface Second {
@@ -63,7 +68,13 @@ interface Second {
   dropout: number;
 }
 
-function lookup(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | undefined, second: Second | null): Tensor {
+function lookup(
+  who: string,
+  table: Tensor,
+  ids: Tensor,
+  rowGroups: RowGroups | undefined,
+  second: Second | null,
+): Tensor {
   const { device } = table;
   check(who, table, ids, rowGroups);
   if (second) {
@@ -71,7 +82,8 @@ function lookup(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | 
     if (second.table.shape[1] !== table.shape[1]) {
       throw new Error(`${who}: widths differ, ${showShape(table.shape)} and ${showShape(second.table.shape)}`);
     }
-    if (second.ids.size !== ids.size) throw new Error(`${who}: lengths differ, ${showShape(ids.shape)} and ${showShape(second.ids.shape)}`);
+    if (second.ids.size !== ids.size)
+      throw new Error(`${who}: lengths differ, ${showShape(ids.shape)} and ${showShape(second.ids.shape)}`);
   }
   const d = table.shape[1];
   const mask = dropoutParams(who, second?.dropout ?? 0, second ? device.opCounter++ : 0);
@@ -96,12 +108,16 @@ function check(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | u
   if (table.rank !== 2) throw new Error(`${who}: a table [V,D] was expected, came ${showShape(table.shape)}`);
   if (ids.dtype !== 'u32') throw new Error(`${who}: u32 ids were expected, came ${ids.dtype} ${showShape(ids.shape)}`);
   if (table.requiresGrad && table.device.tape.enabled && !rowGroups) {
-    throw new Error(`${who}: ${table.label} requires a gradient, so the row groups of its ids are needed (groupRows in engine/rows.ts)`);
+    throw new Error(
+      `${who}: ${table.label} requires a gradient, so the row groups of its ids are needed (groupRows in engine/rows.ts)`,
+    );
   }
   if (!rowGroups) return;
   const { words } = rowGroupLayout(ids.size);
   if (rowGroups.dtype !== 'u32' || rowGroups.size !== words) {
-    throw new Error(`${who}: row groups u32 [${words}] were expected for ids ${showShape(ids.shape)}, came ${rowGroups.dtype} ${showShape(rowGroups.shape)}`);
+    throw new Error(
+      `${who}: row groups u32 [${words}] were expected for ids ${showShape(ids.shape)}, came ${rowGroups.dtype} ${showShape(rowGroups.shape)}`,
+    );
   }
 }
 
@@ -116,5 +132,6 @@ function addRows(table: Tensor, rowGroups: Tensor, dx: Tensor, state: Tensor | n
   const common = { d, v, segments: layout.segments, splits: layout.splits, positions: layout.positions };
   const params = { ...common, rows: layout.budget, maxSplits: layout.maxSplits, ...mask };
   device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, dx, partial, dtable }, params);
-  if (layout.maxSplits > 0) device.run(BACKWARD_SPLIT, embeddingBackwardSplit, { groups: rowGroups, partial, dtable }, params);
+  if (layout.maxSplits > 0)
+    device.run(BACKWARD_SPLIT, embeddingBackwardSplit, { groups: rowGroups, partial, dtable }, params);
 }

@@ -21,7 +21,10 @@ function moments(z: NumericArray, at: number, d: number, eps: number): [number, 
   return [mean, 1 / Math.sqrt(variance + eps)];
 }
 
-export const layernormForward: Reference = ({ x, r, weight, bias, sum, norm, state }, { rows, d, eps, flags, op, threshold, scale }) => {
+export const layernormForward: Reference = (
+  { x, r, weight, bias, sum, norm, state },
+  { rows, d, eps, flags, op, threshold, scale },
+) => {
   const factor = keepOf(flags & DROPOUT ? state : null, op, threshold, scale);
   const z = flags & RESIDUAL ? sum : x;
   for (let i = 0; i < rows * d; i++) if (flags & RESIDUAL) sum[i] = x[i] + r[i] * factor(i);

@@ -22,10 +22,10 @@ import {
   RESIDUAL,
 } from './layernorm.ref.ts';
 
-/** Lanes of eight hold a row of at most 256 in registers. */
+/** Lanes of eight hold a row of at most 128 in registers (wider ones take the driver ten seconds to compile). */
 const eight = {
   requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
-  accepts: (p: Params) => p.d % 4 === 0 && p.d <= 256,
+  accepts: (p: Params) => p.d % 4 === 0 && p.d <= 128,
   constants: (p: Params) => ({ V: groups(p.d, 32) }),
 };
 
@@ -62,14 +62,25 @@ export function addLayernorm(
   return run('addLayernorm', x, r, weight, bias, options.eps ?? 1e-5, options.dropout ?? 0);
 }
 
-function run(who: string, x: Tensor, r: Tensor | null, weight: Tensor, bias: Tensor, eps: number, dropout: number): { sum: Tensor; norm: Tensor } {
+function run(
+  who: string,
+  x: Tensor,
+  r: Tensor | null,
+  weight: Tensor,
+  bias: Tensor,
+  eps: number,
+  dropout: number,
+): { sum: Tensor; norm: Tensor } {
   const { device } = x;
   const d = x.shape.at(-1) ?? 0;
   if (d === 0) throw new Error(`${who}: rows of at least one element were expected, came ${showShape(x.shape)}`);
-  if (r && showShape(r.shape) !== showShape(x.shape)) throw new Error(`${who}: shapes differ, x ${showShape(x.shape)} + r ${showShape(r.shape)}`);
-  if (r && r.state === x.state) throw new Error(`${who}: x and r are the same tensor; two different ones were expected`);
+  if (r && showShape(r.shape) !== showShape(x.shape))
+    throw new Error(`${who}: shapes differ, x ${showShape(x.shape)} + r ${showShape(r.shape)}`);
+  if (r && r.state === x.state)
+    throw new Error(`${who}: x and r are the same tensor; two different ones were expected`);
   for (const t of [weight, bias]) {
-    if (t.rank !== 1 || t.size !== d) throw new Error(`${who}: weight and bias [${d}] were expected, came ${showShape(t.shape)}`);
+    if (t.rank !== 1 || t.size !== d)
+      throw new Error(`${who}: weight and bias [${d}] were expected, came ${showShape(t.shape)}`);
   }
   const mask = dropoutParams(who, dropout, r ? device.opCounter++ : 0);
   const flags = (r ? RESIDUAL : 0) | (mask.dropout ? DROPOUT : 0);
@@ -79,7 +90,9 @@ function run(who: string, x: Tensor, r: Tensor | null, weight: Tensor, bias: Ten
   const sum = r ? device.empty(x.shape, 'f32', `${who} sum`) : x;
   if (x.size === 0) return { sum, norm };
   device.run(FORWARD, layernormForward, { state, x, r, weight, bias, sum: r ? sum : null, norm }, params);
-  device.tape.record([x, r, weight, bias], r ? [sum, norm] : norm, () => backward(device, { x, r, weight, bias, sum, norm, state }, params));
+  device.tape.record([x, r, weight, bias], r ? [sum, norm] : norm, () =>
+    backward(device, { x, r, weight, bias, sum, norm, state }, params),
+  );
   return { sum, norm };
 }
 
@@ -106,7 +119,16 @@ function backward(device: Device, { x, r, weight, bias, sum, norm, state }: Save
   let flags = (toR ? forward.flags & DROPOUT : 0) | (dnorm ? DNORM : 0) | (dsum ? DSUM : 0) | (columns ? COLUMNS : 0);
   if (toX) flags |= DX | (toX.acc ? ADD_DX : 0);
   if (toR) flags |= DR | (toR.acc ? ADD_DR : 0);
-  const tensors = { state: toR ? state : null, sum, weight, dnorm, dsum, dx: toX?.grad ?? null, dr: toR?.grad ?? null, partial };
+  const tensors = {
+    state: toR ? state : null,
+    sum,
+    weight,
+    dnorm,
+    dsum,
+    dx: toX?.grad ?? null,
+    dr: toR?.grad ?? null,
+    partial,
+  };
   device.run(BACKWARD, layernormBackward, tensors, { ...forward, flags, block });
   if (!columns) return;
   const toWeight = weight.requiresGrad ? into(weight) : null;
@@ -115,6 +137,13 @@ function backward(device: Device, { x, r, weight, bias, sum, norm, state }: Save
     COLUMN_SUMS,
     layernormBackwardColumns,
     { partial, dweight: toWeight?.grad ?? null, dbias: toBias?.grad ?? null },
-    { blocks, d, weight: toWeight ? 1 : 0, bias: toBias ? 1 : 0, acc_weight: toWeight?.acc ?? 0, acc_bias: toBias?.acc ?? 0 },
+    {
+      blocks,
+      d,
+      weight: toWeight ? 1 : 0,
+      bias: toBias ? 1 : 0,
+      acc_weight: toWeight?.acc ?? 0,
+      acc_bias: toBias?.acc ?? 0,
+    },
   );
 }

@@ -33,6 +33,7 @@ export const rankOfReference: Reference = ({ scores, targets, ranks }, { rows, v
 
 export const maskSeenReference: Reference = ({ scores, offsets, items }, { rows, v, capacity }) => {
   for (let r = 0; r < rows; r++) {
-    for (let j = offsets[r]; j < Math.min(offsets[r + 1], capacity); j++) if (items[j] < v) scores[r * v + items[j]] = MASKED;
+    for (let j = offsets[r]; j < Math.min(offsets[r + 1], capacity); j++)
+      if (items[j] < v) scores[r * v + items[j]] = MASKED;
   }
 };

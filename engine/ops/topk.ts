@@ -20,7 +20,11 @@ export const MAX_K = 128;
  * equals, as `rankOf` counts it. Masked scores (≤ −3e38) and NaN are never taken; missing places hold the index
  * 0xffffffff and the value −3e38.
  */
-export function topk(scores: Tensor, k: number, options: { targets?: Tensor | null } = {}): { values: Tensor; indices: Tensor } {
+export function topk(
+  scores: Tensor,
+  k: number,
+  options: { targets?: Tensor | null } = {},
+): { values: Tensor; indices: Tensor } {
   const { device } = scores;
   const [rows, v] = rowsOf('topk', scores);
   if (!Number.isInteger(k) || k < 1 || k > MAX_K) throw new Error(`topk: k from 1 to ${MAX_K} was expected, came ${k}`);
@@ -56,22 +60,31 @@ export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor
   const [rows, v] = rowsOf('maskSeen', scores);
   const { offsets, items } = lists;
   if (offsets.dtype !== 'u32' || offsets.size !== rows + 1) {
-    throw new Error(`maskSeen: offsets u32 [${rows + 1}] were expected for scores ${showShape(scores.shape)}, came ${offsets.dtype} ${showShape(offsets.shape)}`);
+    throw new Error(
+      `maskSeen: offsets u32 [${rows + 1}] were expected for scores ${showShape(scores.shape)}, came ${offsets.dtype} ${showShape(offsets.shape)}`,
+    );
   }
-  if (items.dtype !== 'u32') throw new Error(`maskSeen: u32 items were expected, came ${items.dtype} ${showShape(items.shape)}`);
-  if (scores.requiresGrad && scores.device.tape.enabled) throw new Error('maskSeen: it changes scores in place, which cannot be differentiated; use noGrad');
-  if (rows > 0) scores.device.run(MASK_SEEN, maskSeenReference, { offsets, items, scores }, { rows, v, capacity: items.size });
+  if (items.dtype !== 'u32')
+    throw new Error(`maskSeen: u32 items were expected, came ${items.dtype} ${showShape(items.shape)}`);
+  if (scores.requiresGrad && scores.device.tape.enabled)
+    throw new Error('maskSeen: it changes scores in place, which cannot be differentiated; use noGrad');
+  if (rows > 0)
+    scores.device.run(MASK_SEEN, maskSeenReference, { offsets, items, scores }, { rows, v, capacity: items.size });
 }
 
 function rowsOf(who: string, scores: Tensor): [number, number] {
   if (scores.rank !== 2 || scores.dtype !== 'f32' || scores.shape[1] === 0) {
-    throw new Error(`${who}: scores f32 [R,V] with V ≥ 1 were expected, came ${scores.dtype} ${showShape(scores.shape)}`);
+    throw new Error(
+      `${who}: scores f32 [R,V] with V ≥ 1 were expected, came ${scores.dtype} ${showShape(scores.shape)}`,
+    );
   }
   return [scores.shape[0], scores.shape[1]];
 }
 
 function checkTargets(who: string, scores: Tensor, targets: Tensor): void {
   if (targets.dtype !== 'u32' || targets.size !== scores.shape[0]) {
-    throw new Error(`${who}: targets u32 [${scores.shape[0]}] were expected for scores ${showShape(scores.shape)}, came ${targets.dtype} ${showShape(targets.shape)}`);
+    throw new Error(
+      `${who}: targets u32 [${scores.shape[0]}] were expected for scores ${showShape(scores.shape)}, came ${targets.dtype} ${showShape(targets.shape)}`,
+    );
   }
 }

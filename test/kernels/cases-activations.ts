@@ -1,4 +1,4 @@
-import { gelu } from '../../engine/index.ts';
+import { fill, gelu } from '../../engine/index.ts';
 import type { Case } from './harness.ts';
 
 export const activationCases: Case[] = [1, 33, 1023, 1025].map((n) => ({
@@ -15,3 +15,17 @@ activationCases.push({
   run: ({ x }) => gelu(x),
   gradients: false,
 });
+
+for (const n of [1, 33, 1025]) {
+  activationCases.push({
+    op: 'fill',
+    name: `${n} elements`,
+    inputs: {},
+    run: (_, device) => {
+      const x = device.empty([n], 'f32', 'x');
+      fill(x, -1.5);
+      return x;
+    },
+    gradients: false,
+  });
+}

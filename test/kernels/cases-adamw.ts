@@ -21,7 +21,10 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       new Float32Array(words.buffer).set([0.01, 1 - 0.9 ** 3, 1 - 0.98 ** 3], 2);
       device.setState(words);
       const shard = { params, grads, m, v, decayEnd };
-      adamwStep({ shards: [shard] }, { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, clip, loss, losses, status });
+      adamwStep(
+        { shards: [shard] },
+        { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, clip, loss, losses, status },
+      );
       const copies: Tensor[] = [params, grads, m, v, losses, status];
       return copies;
     },

@@ -8,7 +8,15 @@ const variants = Object.fromEntries(
 
 /** The groups of ids made by a rule, as the trainer uploads them. */
 function grouped(device: Device, l: number, id: (i: number) => number): Tensor {
-  return device.tensor(groupRows(Uint32Array.from({ length: l }, (_, i) => id(i)), l, l).data, undefined, { label: 'groups' });
+  return device.tensor(
+    groupRows(
+      Uint32Array.from({ length: l }, (_, i) => id(i)),
+      l,
+      l,
+    ).data,
+    undefined,
+    { label: 'groups' },
+  );
 }
 
 const scatter = (v: number) => (i: number) => (i * 7 + Math.floor(i / 3)) % v;

@@ -37,6 +37,7 @@ export const normCases: Case[] = [
   plain('3 rows of 5', 3, 5),
   plain('33 rows of 64', 33, 64),
   plain('15 rows of 36, lanes left over', 15, 36),
+  plain('17 rows of 128', 17, 128),
   plain('17 rows of 256', 17, 256),
   plain('5 rows of 1027', 5, 1027),
   plain('5 rows of 1024', 5, 1024),

@@ -2,11 +2,21 @@ import { maskSeen, rankOf, topk } from '../../engine/index.ts';
 import type { Case, InputSpec } from './harness.ts';
 
 /** The k best, the ranks and the k best without targets of one matrix of scores, all exact. */
-function ranking(name: string, rows: number, v: number, k: number, value?: InputSpec['value'], target = (r: number): number => (r * 7) % v): Case {
+function ranking(
+  name: string,
+  rows: number,
+  v: number,
+  k: number,
+  value?: InputSpec['value'],
+  target = (r: number): number => (r * 7) % v,
+): Case {
   return {
     op: 'topk',
     name: `[${rows},${v}] k ${k}, ${name}`,
-    inputs: { scores: { shape: [rows, v], grad: false, value }, targets: { shape: [rows], dtype: 'u32', value: target } },
+    inputs: {
+      scores: { shape: [rows, v], grad: false, value },
+      targets: { shape: [rows], dtype: 'u32', value: target },
+    },
     run: ({ scores, targets }) => {
       const best = topk(scores, k, { targets });
       const plain = topk(scores, k);
@@ -27,12 +37,26 @@ export const topkCases: Case[] = [
   ranking('normal, many rows', 65, 1025, 100, normal),
   ranking('all equal', 3, 1000, 128, () => 2),
   ranking('many ties', 9, 3416, 100, (i) => ((i * 31) % 40) / 8),
-  ranking('few above many ties', 4, 300, 20, (i) => (i % 50 === 3 ? 1 : 0), (r) => 300 - 3 * r - 3),
+  ranking(
+    'few above many ties',
+    4,
+    300,
+    20,
+    (i) => (i % 50 === 3 ? 1 : 0),
+    (r) => 300 - 3 * r - 3,
+  ),
   ranking('rising, the worst for filters', 2, 5000, 128, (i) => i),
   ranking('a large catalogue', 1, 50_000, 100, normal),
   ranking('masked, fewer left than k', 4, 40, 30, (i, n) => (i % 3 === 0 ? n() : -3e38)),
   ranking('everything masked', 2, 10, 3, () => -3e38),
-  ranking('zeros of both signs, infinities', 4, 10, 10, (i) => odd[i % 10], (r) => r),
+  ranking(
+    'zeros of both signs, infinities',
+    4,
+    10,
+    10,
+    (i) => odd[i % 10],
+    (r) => r,
+  ),
   ranking('no target', 3, 20, 5, normal, () => 0xffffffff),
   ranking('no rows', 0, 20, 5, normal),
   ranking('NaN is no hit', 3, 20, 5, (i, n) => (i === 25 ? Number.NaN : n())),

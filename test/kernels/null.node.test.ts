@@ -1,0 +1,45 @@
+/** A lint with no driver: every kernel file, and every pipeline that the cases make in any variant, on Dawn's null backend. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { Device, kernelText } from '../../engine/index.ts';
+import { sources } from '../../kernels/index.ts';
+import { cases } from './cases.ts';
+import { makeInputs, makeWeights, runCase } from './harness.ts';
+
+describe('Dawn’s null backend', () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await Device.open({ backend: 'webgpu', dawn: ['backend=null'] });
+  });
+
+  for (const file of Object.keys(sources)) {
+    it(`compiles ${file}`, async () => {
+      const { code, bindings, params } = kernelText(file);
+      const { gpu } = device.gpu as NonNullable<Device['gpu']>;
+      if (code.startsWith('enable subgroups') && !gpu.features.has('subgroups' as GPUFeatureName)) return;
+      gpu.pushErrorScope('validation');
+      const module = gpu.createShaderModule({ code, label: file });
+      const info = await module.getCompilationInfo();
+      expect(info.messages.filter((m) => m.type === 'error').map((m) => `${m.lineNum}: ${m.message}`)).toEqual([]);
+      gpu.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' } });
+      expect((await gpu.popErrorScope())?.message).toBeUndefined();
+      // The parser sees what the file binds.
+      expect(bindings.length).toBe((code.match(/@binding\(/g) ?? []).length);
+      if (/struct Params/.test(code)) expect(params.length).toBeGreaterThan(0);
+    });
+  }
+
+  it('every tuning that the cases ask for', async () => {
+    const gpu = device.gpu as NonNullable<Device['gpu']>;
+    // Pretend to be the adapter that each variant wants; nothing runs here.
+    const can = gpu.gpu.features.has('subgroups' as GPUFeatureName);
+    for (const [low, high] of can ? [[8, 8], [4, 4], [32, 32]] : [[0, 0]]) {
+      Object.assign(gpu.caps, { subgroups: can, subgroupMin: low, subgroupMax: high });
+      for (const c of cases) {
+        const data = makeInputs(c);
+        const outputs = (await runCase({ ...c, gradients: false }, device, data)).outputs;
+        await runCase(c, device, data, makeWeights(c, outputs));
+      }
+    }
+    device.check();
+  });
+});

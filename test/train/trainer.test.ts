@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepare, split, type Split } from '../../data/dataset.ts';
+import { Device } from '../../engine/index.ts';
+import { MemoryFiles } from '../../model/files.ts';
+import { createFolder, loadCheckpoint, loadModel, type ModelConfig, readMetrics } from '../../model/folder.ts';
+import { type Settings, settingsFor } from '../../model/recipes.ts';
+import { Recommender } from '../../serve/recommender.ts';
+import { train, type TrainOptions, type TrainProgress } from '../../train/trainer.ts';
+
+/** Forty shoppers who walk round a ring of twelve items, each from another start: the next item is known. */
+function ring(users = 40, items = 12, length = 15): Split {
+  const user: number[] = [];
+  const item: number[] = [];
+  for (let u = 0; u < users; u++) {
+    for (let i = 0; i < length; i++) {
+      user.push(u);
+      item.push((u * 5 + i) % items);
+    }
+  }
+  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+  const log = {
+    userIds: names(users, 'u'),
+    itemIds: names(items, 'i'),
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    rating: null,
+    time: null,
+    size: user.length,
+    source: 'ring',
+    notes: [],
+  };
+  return split(prepare(log, { minInteractions: 1 }));
+}
+
+const small = (more: Record<string, string> = {}): Settings =>
+  settingsFor('sasrec', { d: '16', ff: '32', blocks: '1', window: '8', budget: '128', learningRate: '0.01', validateSteps: '8', dropout: '0.1', ...more });
+
+async function folder(parts: Split, settings: Settings): Promise<{ files: MemoryFiles; config: ModelConfig }> {
+  const files = new MemoryFiles();
+  const config: ModelConfig = {
+    formatVersion: 1,
+    attune: '0.0.0',
+    created: '2026-01-01',
+    recipe: 'sasrec',
+    hyperparameters: { ...settings },
+    schema: { columns: {}, attributes: [] },
+    data: { source: 'ring', users: parts.users, items: parts.items, interactions: 600, minInteractions: 1, minRating: null },
+    protocol: 'leave-one-out',
+    tokenBudget: settings.budget,
+    seed: 1,
+    device: 'test',
+    variants: {},
+  };
+  await createFolder(files, config, parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })));
+  return { files, config };
+}
+
+async function run(device: Device, parts: Split, settings: Settings, more: Partial<TrainOptions> = {}) {
+  const { files, config } = await folder(parts, settings);
+  const options: TrainOptions = { device, files, parts, settings, config, seed: 1, includeSeen: true, ...more };
+  return { files, options, result: await train(options) };
+}
+
+for (const backend of ['cpu', 'webgpu'] as const) {
+  describe(`training on ${backend}`, () => {
+    let device: Device;
+    beforeAll(async () => {
+      device = await Device.open({ backend });
+    });
+    afterAll(() => device?.close());
+    const parts = ring();
+
+    it('learns the ring, saves the best weights, and recommends the next item', async () => {
+      const { files, result } = await run(device, parts, small(), { epochs: 12 });
+      expect(result.reason).toBe('epochs');
+      expect(result.bestNdcg).toBeGreaterThan(0.95);
+      expect((result.losses.at(-1)?.loss as number) < (result.losses[0].loss as number) / 2).toBe(true);
+      const { weights } = await loadModel(files);
+      expect(weights.from).toBe('model');
+      expect(weights.metrics?.['NDCG@10']).toBe(result.bestNdcg);
+      const lines = await readMetrics(files);
+      expect(lines.length).toBe(result.validations.length);
+      const recommender = await Recommender.load(files, { device });
+      const { items, unknown } = await recommender.recommend({ history: ['i3', 'nope', 'i4', 'i5'], k: 3 });
+      expect(items[0]).toMatchObject({ id: 'i6', title: 'Item i6' });
+      expect(unknown).toEqual(['nope']);
+      await expect(recommender.recommend({ history: ['x', '__proto__'] })).rejects.toThrow(/none of the 2 items/);
+      recommender.close();
+    });
+
+    it('goes on after an interruption bit for bit', async () => {
+      const whole = await run(device, parts, small(), { epochs: 3 });
+      const abort = new AbortController();
+      const stopAt = (p: TrainProgress) => p.step === 6 && abort.abort();
+      const first = await run(device, parts, small(), { epochs: 3, signal: abort.signal, onProgress: stopAt });
+      expect(first.result).toMatchObject({ reason: 'interrupted', step: 7 });
+      const second = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
+      expect(second).toMatchObject({ reason: 'epochs', step: whole.result.step, bestNdcg: whole.result.bestNdcg });
+      const [a, b] = [await loadCheckpoint(whole.files), await loadCheckpoint(first.files)];
+      for (const group of ['params', 'm', 'v'] as const) {
+        for (const [name, t] of a?.[group] ?? []) expect(b?.[group].get(name)?.data, `${group} ${name}`).toEqual(t.data);
+      }
+      expect(whole.result.losses.slice(7)).toEqual(second.losses);
+      const again = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
+      expect(again.reason).toBe('finished before');
+    });
+
+    it('gives the same bits for the same seed, others for another', async () => {
+      const [a, b, c] = [
+        await run(device, parts, small(), { epochs: 1 }),
+        await run(device, parts, small(), { epochs: 1 }),
+        await run(device, parts, small(), { epochs: 1, seed: 2 }),
+      ];
+      expect(a.result.losses).toEqual(b.result.losses);
+      expect(a.result.losses).not.toEqual(c.result.losses);
+    });
+
+    it('stops early when validation no longer improves', async () => {
+      const { result } = await run(device, parts, small({ validateSteps: '2', patience: '2', learningRate: '1e-9' }), { epochs: 50 });
+      expect(result.reason).toBe('early-stopping');
+    });
+
+    it('names step and tensor when a loss is not finite, and keeps the weights sound', async () => {
+      const { files, config } = await folder(parts, small());
+      const settings = small({ learningRate: '1e30' });
+      const attempt = train({ device, files, config, parts, settings, seed: 1, epochs: 3 });
+      await expect(attempt).rejects.toThrow(/step \d+ is not finite; the first such tensor is .+; try a lower learning rate|step \d+ is not finite; the first such tensor is [^;]+/s);
+      const saved = await loadCheckpoint(files);
+      for (const t of saved?.params.values() ?? []) expect(Array.from(t.data).every(Number.isFinite)).toBe(true);
+    });
+  });
+}
+
+describe('the recorded step', () => {
+  it('makes no buffer, bind group or pipeline from step 2 on, and one submit a step', async () => {
+    const device = await Device.open({ backend: 'webgpu' });
+    const seen: ReturnType<Device['stats']>[] = [];
+    await run(device, ring(), small({ validateSteps: '1000' }), {
+      epochs: 2,
+      onProgress: (p) => p.phase === 'training' && p.step > 1 && p.step < 8 && seen.push(device.stats()),
+    });
+    expect(seen.length).toBe(6);
+    for (let i = 1; i < seen.length; i++) {
+      for (const what of ['buffers', 'bytes', 'pipelines', 'bindGroups'] as const) expect(seen[i][what], what).toBe(seen[0][what]);
+      expect(seen[i].submits - seen[i - 1].submits).toBe(1);
+    }
+    device.close();
+  });
+
+  it('is the same in debug mode, which re-traces it and fills its slots with NaN', async () => {
+    const device = await Device.open({ backend: 'webgpu' });
+    const plain = await run(device, ring(), small(), { epochs: 1 });
+    device.debug = true;
+    const checked = await run(device, ring(), small(), { epochs: 1 });
+    expect(checked.result.losses).toEqual(plain.result.losses);
+    device.close();
+  });
+
+  it('ends with one clear error when the device is lost between two steps', async () => {
+    const device = await Device.open({ backend: 'webgpu' });
+    const attempt = run(device, ring(), small(), { epochs: 5, onProgress: (p) => p.step === 5 && device.gpu?.gpu.destroy() });
+    await expect(attempt).rejects.toThrow(/device: the GPU device was lost/);
+  });
+});
