@@ -1,5 +1,5 @@
 import { InputError } from './errors.ts';
-import { seeded } from './shop-random.ts';
+import { seeded } from './random.ts';
 import type { Split } from './split.ts';
 
 /**

@@ -11,7 +11,7 @@
  */
 import type { Item } from './shop-stock.ts';
 import { THEMES } from './shop-goods.ts';
-import type { Random } from './shop-random.ts';
+import type { Random } from './random.ts';
 
 const BROWSING = 0.75;
 const IMPULSE = 0.05;

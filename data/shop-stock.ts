@@ -1,5 +1,5 @@
 /** The demo shop's shelves: items made from the word lists, with what the shoppers' behaviour needs to know of them. */
-import type { Random } from './shop-random.ts';
+import type { Random } from './random.ts';
 import { type Line, type Role, SERIES, THEMES } from './shop-goods.ts';
 
 export interface Item {

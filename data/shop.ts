@@ -7,7 +7,7 @@
 import type { ItemInfo } from './catalog.ts';
 import type { Log } from './log.ts';
 import { THEMES } from './shop-goods.ts';
-import { seeded } from './shop-random.ts';
+import { seeded } from './random.ts';
 import { type Fashion, fashion, Shopper } from './shop-shopper.ts';
 import { type Item, stock } from './shop-stock.ts';
 

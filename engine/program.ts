@@ -42,6 +42,8 @@ export class Program<T extends Record<string, Tensor>> {
   private signature: string[] = [];
   private slots: GPUBuffer[] = [];
   private outputs: T | null = null;
+  /** The trace that made the outputs. */
+  private outputTrace = 0;
   private parts = 1;
   private inFlight = 0;
   private lastMs = 0;
@@ -83,9 +85,15 @@ export class Program<T extends Record<string, Tensor>> {
     return this.outputs as T;
   }
 
+  private freeOutputs(): void {
+    if (this.outputs) freeMade(this.outputs, this.outputTrace);
+    this.outputs = null;
+  }
+
   private runOnCpu(): T {
-    if (this.outputs) for (const t of Object.values(this.outputs)) t.dispose();
+    this.freeOutputs();
     this.outputs = this.traced(() => this.fn());
+    this.outputTrace = this.device.traceId;
     return this.outputs;
   }
 
@@ -108,6 +116,7 @@ export class Program<T extends Record<string, Tensor>> {
     device.recording = calls;
     try {
       this.outputs = this.traced(() => this.fn());
+      this.outputTrace = device.traceId;
     } finally {
       device.recording = null;
     }
@@ -219,7 +228,7 @@ export class Program<T extends Record<string, Tensor>> {
     device.tracing = true;
     try {
       const out = this.traced(() => this.fn());
-      for (const t of Object.values(out)) t.dispose();
+      freeMade(out, device.traceId);
     } finally {
       device.recording = null;
       device.tracing = false;
@@ -285,13 +294,17 @@ export class Program<T extends Record<string, Tensor>> {
 
   /** Frees slots and outputs. */
   dispose(): void {
-    if (this.outputs) for (const t of Object.values(this.outputs)) t.dispose();
-    this.outputs = null;
+    this.freeOutputs();
     this.steps = null;
     const gpu = this.device.gpu;
     if (gpu) for (const slot of this.slots) gpu.destroy(slot);
     this.slots = [];
   }
+}
+
+/** Frees the outputs that a trace made itself; one that it merely handed on (a parameter, its gradient) lives on. */
+function freeMade(outputs: Record<string, Tensor>, trace: number): void {
+  for (const t of Object.values(outputs)) if (t.storage.trace === trace) t.dispose();
 }
 
 const ids = new WeakMap<object, number>();

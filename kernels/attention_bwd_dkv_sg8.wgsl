@@ -19,7 +19,7 @@ struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, kee
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 16; // @tune
+const ROWS: u32 = 8; // as attention_pick has them
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
@@ -146,20 +146,25 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  for (var r = 0u; r < ROWS; r++) {
-    if (row0 + r < p.l) {
-      for (var b = 0u; b < BLOCKS; b++) {
-        let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
-        var x = dk[b * ROWS + r] * p.scale;
-        var y = dv[b * ROWS + r];
-        if (p.acc == 1u) {
-          x += dqkv[at];
-          y += dqkv[at + d4];
-        }
-        dqkv[at] = x;
-        dqkv[at + d4] = y;
+  let own = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  for (var b = 0u; b < BLOCKS; b++) {
+    var part_k: array<vec4f, ROWS>;
+    var part_v: array<vec4f, ROWS>;
+    for (var r = 0u; r < ROWS; r++) {
+      part_k[r] = dk[b * ROWS + r];
+      part_v[r] = dv[b * ROWS + r];
+    }
+    for (var r = 0u; r < own; r++) {
+      let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
+      var x = attention_pick8(part_k, r) * p.scale;
+      var y = attention_pick8(part_v, r);
+      if (p.acc == 1u) {
+        x += dqkv[at];
+        y += dqkv[at + d4];
       }
+      dqkv[at] = x;
+      dqkv[at + d4] = y;
     }
   }
 }
-// @use attention_keep
+// @use attention_keep, attention_pick8

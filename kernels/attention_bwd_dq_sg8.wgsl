@@ -19,7 +19,7 @@ struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, kee
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 16; // @tune
+const ROWS: u32 = 8; // as attention_pick has them
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
@@ -135,15 +135,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  for (var r = 0u; r < ROWS; r++) {
-    if (row0 + r < p.l) {
-      for (var b = 0u; b < BLOCKS; b++) {
-        let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
-        var x = sum[b * ROWS + r] * p.scale;
-        if (p.acc == 1u) { x += dqkv[at]; }
-        dqkv[at] = x;
-      }
+  let rows = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  for (var b = 0u; b < BLOCKS; b++) {
+    var part: array<vec4f, ROWS>;
+    for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
+    for (var r = 0u; r < rows; r++) {
+      let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
+      var x = attention_pick8(part, r) * p.scale;
+      if (p.acc == 1u) { x += dqkv[at]; }
+      dqkv[at] = x;
     }
   }
 }
-// @use attention_keep
+// @use attention_keep, attention_pick8

@@ -18,7 +18,7 @@ struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, kee
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 16; // @tune
+const ROWS: u32 = 16;
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
@@ -122,19 +122,23 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   }
 
   for (var e = 0u; e < EIGHTS; e++) {
+    let i0 = row0 + e * 8u;
     var own = 1.0;
     for (var r = 0u; r < 8u; r++) {
       let all = subgroupAdd(total[e * 8u + r]);
-      let i = row0 + e * 8u + r;
-      let some = subgroupShuffle(count[e], r) > 0u;
-      if (r == lane) { own = select(1.0, all, some); }
-      let inverse = select(0.0, 1.0 / all, some);
-      if (i < p.l) {
-        for (var b = 0u; b < BLOCKS; b++) { o[i * d4 + head * K4 + b * 8u + lane] = sum[b * ROWS + e * 8u + r] * inverse; }
+      if (r == lane) { own = all; }
+    }
+    let some = count[e] > 0u;
+    if (i0 + lane < p.l) { lse[head * p.l + i0 + lane] = select(0.0, top[e] + log(own), some); }
+    let inverse = select(0.0, 1.0 / own, some);
+    let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
+    for (var b = 0u; b < BLOCKS; b++) {
+      var part: array<vec4f, 8>;
+      for (var r = 0u; r < 8u; r++) { part[r] = sum[b * ROWS + e * 8u + r]; }
+      for (var r = 0u; r < rows; r++) {
+        o[(i0 + r) * d4 + head * K4 + b * 8u + lane] = attention_pick8(part, r) * subgroupShuffle(inverse, r);
       }
     }
-    let i = row0 + e * 8u + lane;
-    if (i < p.l) { lse[head * p.l + i] = select(0.0, top[e] + log(own), count[e] > 0u); }
   }
 }
-// @use attention_sg8, attention_keep
+// @use attention_sg8, attention_keep, attention_pick8

@@ -77,7 +77,7 @@ struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, kee
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 16; // @tune
+const ROWS: u32 = 8; // as attention_pick has them
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
@@ -204,23 +204,28 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  for (var r = 0u; r < ROWS; r++) {
-    if (row0 + r < p.l) {
-      for (var b = 0u; b < BLOCKS; b++) {
-        let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
-        var x = dk[b * ROWS + r] * p.scale;
-        var y = dv[b * ROWS + r];
-        if (p.acc == 1u) {
-          x += dqkv[at];
-          y += dqkv[at + d4];
-        }
-        dqkv[at] = x;
-        dqkv[at + d4] = y;
+  let own = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  for (var b = 0u; b < BLOCKS; b++) {
+    var part_k: array<vec4f, ROWS>;
+    var part_v: array<vec4f, ROWS>;
+    for (var r = 0u; r < ROWS; r++) {
+      part_k[r] = dk[b * ROWS + r];
+      part_v[r] = dv[b * ROWS + r];
+    }
+    for (var r = 0u; r < own; r++) {
+      let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
+      var x = attention_pick8(part_k, r) * p.scale;
+      var y = attention_pick8(part_v, r);
+      if (p.acc == 1u) {
+        x += dqkv[at];
+        y += dqkv[at + d4];
       }
+      dqkv[at] = x;
+      dqkv[at + d4] = y;
     }
   }
 }
-// @use attention_keep
+// @use attention_keep, attention_pick8
 `,
   attention_bwd_dkv_tile: `// attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
 // of j's sequence (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
@@ -350,7 +355,7 @@ struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, kee
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 16; // @tune
+const ROWS: u32 = 8; // as attention_pick has them
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
@@ -466,18 +471,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  for (var r = 0u; r < ROWS; r++) {
-    if (row0 + r < p.l) {
-      for (var b = 0u; b < BLOCKS; b++) {
-        let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
-        var x = sum[b * ROWS + r] * p.scale;
-        if (p.acc == 1u) { x += dqkv[at]; }
-        dqkv[at] = x;
-      }
+  let rows = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  for (var b = 0u; b < BLOCKS; b++) {
+    var part: array<vec4f, ROWS>;
+    for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
+    for (var r = 0u; r < rows; r++) {
+      let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
+      var x = attention_pick8(part, r) * p.scale;
+      if (p.acc == 1u) { x += dqkv[at]; }
+      dqkv[at] = x;
     }
   }
 }
-// @use attention_keep
+// @use attention_keep, attention_pick8
 `,
   attention_bwd_dq_tile: `// attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j dS_ij k_j, dS_ij = P_ij (keep_ij · dout_i·v_j − delta_i),
 // P_ij = exp(scale · q_i·k_j − lse_i), j as in the forward. FlashAttention-2 (Dao 2023), algorithm 2.
@@ -593,7 +599,7 @@ struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, kee
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 16; // @tune
+const ROWS: u32 = 16;
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
@@ -697,22 +703,26 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   }
 
   for (var e = 0u; e < EIGHTS; e++) {
+    let i0 = row0 + e * 8u;
     var own = 1.0;
     for (var r = 0u; r < 8u; r++) {
       let all = subgroupAdd(total[e * 8u + r]);
-      let i = row0 + e * 8u + r;
-      let some = subgroupShuffle(count[e], r) > 0u;
-      if (r == lane) { own = select(1.0, all, some); }
-      let inverse = select(0.0, 1.0 / all, some);
-      if (i < p.l) {
-        for (var b = 0u; b < BLOCKS; b++) { o[i * d4 + head * K4 + b * 8u + lane] = sum[b * ROWS + e * 8u + r] * inverse; }
+      if (r == lane) { own = all; }
+    }
+    let some = count[e] > 0u;
+    if (i0 + lane < p.l) { lse[head * p.l + i0 + lane] = select(0.0, top[e] + log(own), some); }
+    let inverse = select(0.0, 1.0 / own, some);
+    let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
+    for (var b = 0u; b < BLOCKS; b++) {
+      var part: array<vec4f, 8>;
+      for (var r = 0u; r < 8u; r++) { part[r] = sum[b * ROWS + e * 8u + r]; }
+      for (var r = 0u; r < rows; r++) {
+        o[(i0 + r) * d4 + head * K4 + b * 8u + lane] = attention_pick8(part, r) * subgroupShuffle(inverse, r);
       }
     }
-    let i = row0 + e * 8u + lane;
-    if (i < p.l) { lse[head * p.l + i] = select(0.0, top[e] + log(own), count[e] > 0u); }
   }
 }
-// @use attention_sg8, attention_keep
+// @use attention_sg8, attention_keep, attention_pick8
 `,
   attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
 // lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
@@ -3125,6 +3135,15 @@ fn attention_keep4(bits: u32, r: u32, keep_scale: f32) -> vec4f {
   return select(vec4f(0.0), vec4f(keep_scale), ((vec4u(bits) >> vec4u(4u * r)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u));
 }
 // @use threefry
+`,
+  attention_pick8: `// v[r], r a running value: selects keep the array in registers, where an index would move it to memory.
+fn attention_pick8(v: array<vec4f, 8>, r: u32) -> vec4f {
+  let a = select(v[0], v[1], (r & 1u) != 0u);
+  let b = select(v[2], v[3], (r & 1u) != 0u);
+  let c = select(v[4], v[5], (r & 1u) != 0u);
+  let d = select(v[6], v[7], (r & 1u) != 0u);
+  return select(select(a, b, (r & 2u) != 0u), select(c, d, (r & 2u) != 0u), (r & 4u) != 0u);
+}
 `,
   attention_sg8: `// Helpers of the attention kernels for subgroups of 8 lanes. Lane n ends with the reduction of value n over all lanes.
 fn attention_max8(v: array<f32, 8>, lane: u32) -> f32 {

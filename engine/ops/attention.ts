@@ -16,7 +16,7 @@ const tiled = (name: string, rows: number): Kernel =>
       requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
       accepts: (p) => p.k % 32 === 0,
       grid: (p) => [groups(p.l, rows), p.heads, 1],
-      constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1, ROWS: rows }),
+      constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1 }),
     },
     { file: `${name}_tile`, grid: (p) => [groups(p.l, 64), p.heads, 1], constants: (p) => ({ K: p.k }) },
   ]);

@@ -7,12 +7,14 @@ import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { dropoutReference } from './dropout.ref.ts';
+import { expectType } from './shared/check.ts';
 
 const DROPOUT = kernel('dropout', (p) => groups(p.n, 1024));
 
 /** Dropout of a tensor of any shape; `rate` in [0, 1), and 0 gives x itself. */
 export function dropout(x: Tensor, rate: number): Tensor {
   const { device } = x;
+  expectType('dropout', 'x', x);
   if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate in [0, 1) was expected, came ${rate}`);
   const op = device.opCounter++;
   if (rate === 0) return x;

@@ -176,6 +176,24 @@ describe('programs', () => {
     expect(await runSteps(gpu, 4, 'debug')).toEqual(await runSteps(gpu, 4, 'program'));
   });
 
+  it.each(both)('hand on tensors that they did not make, and leave them alive, on %s', async (_, open) => {
+    const device = open();
+    const w = device.tensor([1, 2], [2], { requiresGrad: true });
+    const program = device.program('handing step', () => {
+      fill(w.grad as Tensor, 0);
+      sum(mul(w, w)).backward();
+      return { w, gradient: w.grad as Tensor };
+    });
+    device.debug = true;
+    try {
+      for (let i = 0; i < 3; i++) expect(Array.from(await program.run().gradient.data())).toEqual([2, 4]);
+    } finally {
+      device.debug = false;
+      program.dispose();
+    }
+    expect(Array.from(await w.data())).toEqual([1, 2]);
+  });
+
   it('show NaN in debug mode where a step reads what it did not write', async () => {
     const program = gpu.program('careless step', () => ({ y: copy(gpu.empty([4])) }));
     gpu.debug = true;

@@ -112,7 +112,7 @@ export async function gradientError(c: Case, device: Device, data: Record<string
     const moved = { ...data, [name]: Float64Array.from(data[name]) };
     moved[name][i] += delta;
     const { outputs } = await runCase({ ...c, gradients: false }, device, moved);
-    return outputs.reduce((sum, o, k) => sum + o.reduce((s: number, v: number, j: number) => s + v * weights[k][j], 0), 0);
+    return outputs.reduce((sum, o, k) => sum + (o as Float64Array).reduce((s, v, j) => s + v * weights[k][j], 0), 0);
   };
   for (const [name, grad] of Object.entries(grads)) {
     const stride = Math.max(1, Math.floor(grad.length / 48));
