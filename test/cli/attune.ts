@@ -1,0 +1,90 @@
+/** Runs the built command as users do: a process of its own, in a folder of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export class Workplace {
+  readonly dir = mkdtempSync(join(tmpdir(), 'attune-cli-'));
+
+  constructor() {
+    if (!existsSync(command)) throw new Error('dist/ is missing: npm run build');
+  }
+
+  path(name: string): string {
+    return join(this.dir, name);
+  }
+
+  write(name: string, content: string | Uint8Array): string {
+    writeFileSync(this.path(name), content);
+    return name;
+  }
+
+  /** `begun` gets the process, for tests that interrupt it. */
+  run(
+    args: readonly string[],
+    options: { env?: Record<string, string>; begun?(child: ChildProcess): void } = {},
+  ): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const env = { ...process.env, ...options.env };
+      const child = spawn(process.execPath, [command, ...args], {
+        cwd: this.dir,
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const outcome = { code: null, stdout: '', stderr: '' } as Outcome;
+      child.stdout.setEncoding('utf8').on('data', (text) => (outcome.stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text) => (outcome.stderr += text));
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ ...outcome, code }));
+      options.begun?.(child);
+    });
+  }
+
+  remove(): void {
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** What one line of standard error says; fails where there are more. */
+export function oneLine(stderr: string): string {
+  const lines = stderr.trimEnd().split('\n');
+  if (lines.length !== 1 || !lines[0].startsWith('attune: '))
+    throw new Error(`expected one line of attune, got:\n${stderr}`);
+  return lines[0].slice('attune: '.length);
+}
+
+/** A log in which items follow each other in a circle, so that there is something to learn. */
+export function circle(ids: readonly string[], users: number, length: number): string {
+  const quote = (id: string) => (/[",]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id);
+  const rows = ['user,item,timestamp'];
+  for (let u = 0; u < users; u++) {
+    for (let t = 0; t < length; t++) rows.push(`u${u},${quote(ids[(u * 7 + t) % ids.length])},${1000 * t + u}`);
+  }
+  return `${rows.join('\n')}\n`;
+}
+
+/** A model small enough for the CPU device in a test. */
+export const SMALL = [
+  '--device',
+  'cpu',
+  '--set',
+  'd=8',
+  '--set',
+  'ff=16',
+  '--set',
+  'blocks=1',
+  '--set',
+  'window=16',
+  '--set',
+  'budget=64',
+];

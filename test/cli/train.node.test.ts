@@ -1,0 +1,261 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+
+/** IDs that break what is careless with them. */
+const IDS = [
+  '__proto__',
+  'constructor',
+  'plain',
+  'with space',
+  'with, comma',
+  'the "quoted"',
+  'ünïcode',
+  '0',
+  '-1',
+  'x;y',
+];
+
+let place: Workplace;
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', circle(IDS, 30, 9));
+  place.write('items.csv', 'item,title,price\n__proto__,Prototype,3\n"with, comma","A, b",4\n');
+  const { code, stdout } = await place.run([
+    ...['train', '--data', 'log.csv', '--out', 'model', '--items', 'items.csv', '--epochs', '20'],
+    ...['--set', 'learningRate=0.01', '--set', 'dropout=0', ...SMALL],
+  ]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('log.csv: 30 users, 10 items, 270 interactions');
+  expect(stdout).toContain('items.csv: titles for 2 of 10 items');
+  expect(stdout).toContain('training loss over');
+  expect(stdout).toMatch(/windowed Markov +0\.\d{4}/);
+  expect(stdout).toContain('evaluate --model model --data log.csv');
+}, 60_000);
+afterAll(() => place.remove());
+
+const json = async (args: string[]) => {
+  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
+  if (code !== 0) throw new Error(stderr);
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+  return { ...JSON.parse(stdout), stderr };
+};
+
+describe('the folder', () => {
+  test('holds what the design says', () => {
+    const config = JSON.parse(readFileSync(place.path('model/config.json'), 'utf8'));
+    expect(config).toMatchObject({
+      recipe: 'sasrec',
+      seed: 1,
+      seen: 'excluded',
+      device: 'cpu',
+      protocol: 'leave-one-out',
+    });
+    expect(config.hyperparameters).toMatchObject({ d: 8, learningRate: 0.01 });
+    expect(config.data).toMatchObject({ source: 'log.csv', users: 30, items: 10, minInteractions: 5, minRating: null });
+    expect(readFileSync(place.path('model/README.md'), 'utf8')).toContain('windowed Markov');
+    expect(existsSync(place.path('model/attune.lock'))).toBe(false);
+  });
+
+  test('is not replaced without --overwrite', async () => {
+    const { code, stderr } = await place.run(['train', '--data', 'log.csv', '--out', 'model', ...SMALL]);
+    expect(oneLine(stderr)).toMatch(/^model: already holds a model; add --resume .* --overwrite/);
+    expect(code).toBe(1);
+  });
+});
+
+describe('evaluate', () => {
+  test('--json is the object of the design, and the dump agrees with it', async () => {
+    const result = await json(['evaluate', '--model', 'model', '--data', 'log.csv', '--dump', 'dump.jsonl']);
+    const { stderr, ...object } = result;
+    expect(stderr).toContain('dump.jsonl: 30 lines');
+    expect(Object.keys(object)).toEqual([
+      'protocol',
+      'split',
+      'seen',
+      'users',
+      'items',
+      'metrics',
+      'parts',
+      'baselines',
+      'model',
+    ]);
+    expect(object).toMatchObject({
+      protocol: 'leave-one-out',
+      split: 'test',
+      seen: 'excluded',
+      users: 30,
+      items: 10,
+      parts: {},
+    });
+    expect(Object.keys(object.baselines)).toEqual(['popularity', 'Markov', 'windowed Markov']);
+    const lines = readFileSync(place.path('dump.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const rows = readFileSync(place.path('log.csv'), 'utf8').trimEnd().split('\n').slice(1);
+    let gain = 0;
+    for (const { user, target, rank, items, scores } of lines) {
+      expect(items.length).toBe(scores.length);
+      expect([...scores].sort((a: number, b: number) => b - a)).toEqual(scores);
+      const history = rows.filter((row) => row.startsWith(`${user},`));
+      expect(history.at(-1)?.replaceAll('""', '"')).toContain(target);
+      expect(items.includes(target) ? items.indexOf(target) + 1 : null).toBe(rank);
+      if (rank !== null && rank <= 10) gain += 1 / Math.log2(rank + 1);
+    }
+    expect(object.metrics['NDCG@10']).toBeCloseTo(gain / 30, 12);
+    expect(object.metrics['NDCG@10']).toBeGreaterThan(0.7);
+  });
+
+  test('seen items kept, the other split, as a table', async () => {
+    const { code, stdout } = await place.run([
+      ...['evaluate', '--model', 'model', '--data', 'log.csv', '--split', 'valid', '--include-seen', '--device', 'cpu'],
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      "valid: each user's last but one interaction among all 10 items, seen items kept, 30 users",
+    );
+    expect(stdout).toMatch(/sasrec \(step \d+\) +\d\.\d{4}/);
+  });
+
+  test('unknown items are named and left out; none known is an error', async () => {
+    place.write('other.csv', `${circle(IDS, 30, 9)}${circle(['new'], 30, 2).split('\n').slice(1).join('\n')}`);
+    const { users, items, stderr } = await json(['evaluate', '--model', 'model', '--data', 'other.csv']);
+    expect({ users, items }).toEqual({ users: 30, items: 10 });
+    expect(stderr).toMatch(/1 items of other\.csv are unknown to the model .* 60 interactions: "new"/);
+    place.write('alien.csv', circle(['p', 'q', 'r', 's', 't', 'v'], 12, 8));
+    const { code, stderr: error } = await place.run([
+      'evaluate',
+      '--model',
+      'model',
+      '--data',
+      'alien.csv',
+      '--json',
+      '--device',
+      'cpu',
+    ]);
+    expect(code).toBe(1);
+    expect(error).toContain('alien.csv: none of its items is known to the model in model');
+  });
+});
+
+describe('recommend', () => {
+  test('follows the circle, in titles', async () => {
+    const { items, unknown, stderr } = await json(['recommend', '--model', 'model', '--history', 'x;y', '--k', '3']);
+    expect(items[0]).toMatchObject({ id: '__proto__', title: 'Prototype', attributes: { price: '3' } });
+    expect({ unknown, stderr, count: items.length }).toEqual({ unknown: [], stderr: '', count: 3 });
+    const people = await place.run(['recommend', '--model', 'model', '--history', 'x;y', '--device', 'cpu']);
+    expect(people.stdout).toMatch(/^1\. +Prototype +-?\d+\.\d{3} +__proto__$/m);
+  });
+
+  test('IDs with commas and quotes, spaces around them', async () => {
+    const history = '"the ""quoted""" , "with, comma",with space';
+    const { items, unknown } = await json(['recommend', '--model', 'model', '--history', history, '--k', '10']);
+    expect(unknown).toEqual([]);
+    const ids = items.map((item: { id: string }) => item.id);
+    expect(ids).toHaveLength(7);
+    for (const id of ['the "quoted"', 'with, comma', 'with space']) expect(ids).not.toContain(id);
+  });
+
+  test('unknown IDs are named and skipped; all unknown, or quotes that do not match, are errors', async () => {
+    const { unknown, stderr } = await json(['recommend', '--model', 'model', '--history', 'plain,nope,hasOwnProperty']);
+    expect(unknown).toEqual(['nope', 'hasOwnProperty']);
+    expect(oneLine(stderr)).toBe('2 of 3 skipped, items unknown to the model: "nope", "hasOwnProperty"');
+    for (const history of ['nope,nada', '"open', ' , ']) {
+      const {
+        code,
+        stdout,
+        stderr: error,
+      } = await place.run(['recommend', '--model', 'model', '--history', history, '--device', 'cpu']);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(oneLine(error)).not.toBe('');
+    }
+  });
+
+  test('seen items are excluded unless asked for, others with --exclude', async () => {
+    const ids = async (...args: string[]) =>
+      (await json(['recommend', '--model', 'model', '--history', 'plain', ...args])).items.map(
+        (item: { id: string }) => item.id,
+      );
+    expect(await ids()).toEqual(expect.not.arrayContaining(['plain']));
+    expect(await ids('--include-seen')).toContain('plain');
+    expect(await ids('--exclude', '"with, comma",0')).toHaveLength(7);
+  });
+
+  test('for a user of a log', async () => {
+    const args = ['recommend', '--model', 'model', '--data', 'log.csv', '--k', '1', '--user'];
+    const { items } = await json([...args, 'u1']);
+    const [...history] = Array.from({ length: 9 }, (_, t) => IDS[(7 + t) % 10]);
+    expect(history).not.toContain(items[0].id);
+    const { code, stderr } = await place.run([...args, 'nobody', '--device', 'cpu']);
+    expect(code).toBe(1);
+    expect(oneLine(stderr)).toContain('log.csv: no user "nobody"; its users are "u0", "u1", "u2", … (30 in all)');
+  });
+});
+
+describe('resume', () => {
+  test('of a finished run exits 0 and says so; more epochs go on', async () => {
+    const finished = await place.run(['train', '--out', 'model', '--resume', '--device', 'cpu']);
+    expect({ code: finished.code, stderr: finished.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(finished.stdout).toContain('had finished before');
+    const more = await json(['train', '--out', 'model', '--resume', '--epochs', '21']);
+    expect(more).toMatchObject({ reason: 'epochs', epoch: 21 });
+  });
+
+  test('is refused on another log', async () => {
+    place.write('log2.csv', circle(IDS, 31, 9));
+    const { code, stderr } = await place.run([
+      'train',
+      '--out',
+      'model',
+      '--resume',
+      '--data',
+      'log2.csv',
+      '--device',
+      'cpu',
+      '--json',
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('attune: log2.csv: not the log that model was begun with');
+  });
+
+  test('after Ctrl-C, which saves and says how to go on', async () => {
+    const args = [
+      'train',
+      '--data',
+      'log.csv',
+      '--out',
+      'cut',
+      '--max-minutes',
+      '5',
+      '--set',
+      'patience=100000',
+      ...SMALL,
+    ];
+    const { code, stderr } = await place.run(args, {
+      begun: async (child) => {
+        while (!existsSync(place.path('cut/checkpoint.safetensors'))) await sleep(20);
+        child.kill('SIGINT');
+      },
+    });
+    expect(stderr).toMatch(
+      /attune: stopped at step [\d,]+; everything is saved in cut; go on with: .*train --out cut --resume\n$/,
+    );
+    expect(code).toBe(130);
+    expect(existsSync(place.path('cut/attune.lock'))).toBe(false);
+    const { code: after, stdout } = await place.run([
+      'train',
+      '--out',
+      'cut',
+      '--resume',
+      '--max-minutes',
+      '0.05',
+      '--device',
+      'cpu',
+    ]);
+    expect(after).toBe(0);
+    expect(stdout).toContain('reached the time limit');
+    rmSync(place.path('cut'), { recursive: true });
+  });
+});

@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+
+let place: Workplace;
+beforeAll(() => {
+  place = new Workplace();
+});
+afterAll(() => place.remove());
+
+describe('help', () => {
+  test.each(['train', 'evaluate', 'recommend', 'doctor', 'bench', 'demo'])('%s --help', async (command) => {
+    const { code, stdout, stderr } = await place.run([command, '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: attune ${command}`);
+    expect(stdout).toContain('--json');
+    expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
+  });
+
+  test('of train names every default', async () => {
+    const { stdout } = await place.run(['train', '--help']);
+    const text = stdout.replace(/\s+/g, ' ');
+    for (const part of ['(default: "sasrec")', '(default: 5)', '(default: 0)', 'default: "auto"', 'window=200']) {
+      expect(text).toContain(part);
+    }
+  });
+
+  test('without a command, on standard error', async () => {
+    const { code, stdout, stderr } = await place.run([]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('train [options]');
+  });
+});
+
+describe('wrong usage is one line and exit code 2', () => {
+  test.each([
+    [['trian'], /unknown command 'trian' \(Did you mean train\?\)/],
+    [['train', '--data', 'x.csv'], /required option '--out <dir>'/],
+    [['train', '--out', 'm'], /--data PATH is missing/],
+    [['train', '--out', 'm', '--data', 'x', '--task', 'rating'], /the only task so far/],
+    [['train', '--out', 'm', '--data', 'x', '--protocol', 'sampled-100'], /Allowed choices are leave-one-out/],
+    [['train', '--out', 'm', '--data', 'x', '--set', 'd'], /key=value was expected/],
+    [['train', '--out', 'm', '--data', 'x', '--epochs', '1.5'], /a whole number from 1 on was expected/],
+    [['train', '--out', 'm', '--data', 'x', '--max-minutes', '0'], /a number above 0 was expected/],
+    [['train', '--out', 'm', '--data', 'x', '--min-interactions', ''], /a whole number from 1 on was expected/],
+    [['train', '--out', 'm', '--resume', '--overwrite'], /exclude each other/],
+    [['train', '--out', 'm', '--resume', '--min-rating', '4', '--seed', '2'], /--seed, --min-rating: --resume goes on/],
+    [['recommend', '--model', 'm'], /whom for\?/],
+    [['recommend', '--model', 'm', '--history', 'a', '--user', 'u'], /exclude each other/],
+    [['recommend', '--model', 'm', '--user', 'u'], /--user needs the log it is in/],
+    [['recommend', '--model', 'm', '--history', 'a', '--device', 'tpu'], /Allowed choices are auto, webgpu, cpu/],
+    [['bench', '--case', 'nothing'], /--case nothing: unknown; there is step/],
+    [['evaluate', '--model', 'm', '--data', 'x', '--surprise'], /unknown option '--surprise'/],
+  ])('%j', async (args, message) => {
+    const { code, stdout, stderr } = await place.run(args);
+    expect(oneLine(stderr)).toMatch(message);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+});
+
+describe('bad input is one line that says where, and exit code 1', () => {
+  const log = circle(['a', 'b', 'c', 'd', 'e', 'f'], 12, 8);
+  const one = (user: string) => Array.from({ length: 8 }, (_, t) => `${user},same,${t}`).join('\n');
+  test.each<[string, string | Uint8Array, string[], RegExp]>([
+    ['an empty file', '', [], /^in\.csv: /],
+    [
+      'bytes that are no text',
+      Uint8Array.from({ length: 5000 }, (_, i) => (i * 89) % 256),
+      [],
+      /^in\.csv: is not text/,
+    ],
+    [
+      'unknown columns',
+      'who,bought\nu,a\n',
+      [],
+      /^in\.csv: no user column among who, bought; name it with --user-column/,
+    ],
+    ['a column that is not there', log, ['--item-column', 'sku'], /^in\.csv: no column "sku" \(--item-column\)/],
+    ['a malformed row', `${log}u1,a\n`, [], /^in\.csv:98: expected 3 fields \(user, item, timestamp\), found 2/],
+    ['a time that is none', `${log}u1,a,soon\n`, [], /^in\.csv:98: expected a number or a date as time, found "soon"/],
+    [
+      'more bad rows than allowed',
+      `${log}u1\nu2\n`,
+      ['--max-bad-rows', '1'],
+      /^in\.csv:99: .*after 1 that were skipped/,
+    ],
+    ['nothing left', 'user,item\nu,a\nu,b\nv,a\n', [], /^in\.csv: nothing is left of 3 rows/],
+    ['no ratings to filter', log, ['--min-rating', '4'], /^in\.csv: --min-rating needs a rating column/],
+    [
+      'one item',
+      `user,item,ts\n${one('u')}\n${one('v')}\n`,
+      ['--min-interactions', '1'],
+      /^in\.csv: only one item is left/,
+    ],
+    ['histories of length one', 'user,item\nu,a\nv,b\nw,a\n', ['--min-interactions', '1'], /^in\.csv: no user has two/],
+    [
+      'histories of length two',
+      'user,item\nu,a\nu,b\nw,a\nw,b\n',
+      ['--min-interactions', '1'],
+      /^in\.csv: no user has three/,
+    ],
+    ['an unknown recipe', log, ['--recipe', 'gru'], /^recipe gru: unknown; there is sasrec/],
+    ['an unknown setting', log, ['--set', '__proto__=1'], /^--set __proto__: unknown setting/],
+    ['a setting that makes no model', log, ['--set', 'heads=3'], /^--set heads=3: /],
+  ])('%s', async (_, content, args, message) => {
+    place.write('in.csv', content);
+    const { code, stderr } = await place.run([
+      'train',
+      '--data',
+      'in.csv',
+      '--out',
+      'none',
+      '--json',
+      '--device',
+      'cpu',
+      ...args,
+    ]);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines.at(-1)?.replace('attune: ', '')).toMatch(message);
+    expect(code).toBe(1);
+  });
+
+  test('no file, no folder, no model', async () => {
+    place.write('log.csv', log);
+    place.write('file', 'x');
+    const runs: [string[], RegExp][] = [
+      [['train', '--data', 'gone.csv', '--out', 'm'], /^gone\.csv: no such file or folder/],
+      [['train', '--data', '.', '--out', 'm'], /^\.: is a folder, expected a file/],
+      [['train', '--data', 'log.csv', '--out', 'file', ...SMALL], /^file: is a file; a model is a folder/],
+      [['evaluate', '--data', 'log.csv', '--model', 'gone'], /^gone: no such folder/],
+      [['evaluate', '--data', 'log.csv', '--model', '.'], /^\.: not a model folder/],
+      [['recommend', '--model', 'gone', '--history', 'a'], /^gone: no such folder/],
+      [['train', '--resume', '--out', 'gone'], /^gone: no such folder/],
+    ];
+    for (const [args, message] of runs) {
+      const { code, stdout, stderr } = await place.run(args);
+      expect(oneLine(stderr)).toMatch(message);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    }
+  });
+});
+
+describe('no adapter', () => {
+  const env = { VK_DRIVER_FILES: '/dev/null', VK_ICD_FILENAMES: '/dev/null' };
+
+  test('doctor says CPU and how to mend it', async () => {
+    const { code, stdout } = await place.run(['doctor', '--json'], { env });
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ backend: 'cpu', adapter: null, variants: null, node: process.versions.node });
+    expect(report.missing[0]).toMatchObject({ what: 'a WebGPU adapter' });
+    expect(report.missing[0].command).not.toBe('');
+    const people = await place.run(['doctor'], { env });
+    expect(people.code).toBe(0);
+    expect(people.stdout).toContain('this machine computes on the CPU');
+  });
+
+  test('--device webgpu is a device failure', async () => {
+    place.write('log.csv', circle(['a', 'b', 'c', 'd', 'e', 'f'], 12, 8));
+    const { code, stderr } = await place.run(
+      ['train', '--data', 'log.csv', '--out', 'm', '--device', 'webgpu', '--json'],
+      { env },
+    );
+    expect(code).toBe(3);
+    expect(stderr).toContain('attune: device: no WebGPU adapter was found');
+    expect(stderr).not.toContain('internal error');
+  });
+});
