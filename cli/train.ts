@@ -181,7 +181,7 @@ function validationUsers(parts: Split, settings: Settings, seed: number): Uint32
 }
 
 function describe(config: ModelConfig, s: Settings, parts: Split): string {
-  const model = `${config.recipe}, d ${s.d}, ${s.blocks} blocks, ${s.heads} ${s.heads === 1 ? 'head' : 'heads'}`;
+  const model = `${config.recipe}, d ${s.d}, ${s.blocks} ${s.blocks === 1 ? 'block' : 'blocks'}, ${s.heads} ${s.heads === 1 ? 'head' : 'heads'}`;
   return `${model}, window ${s.window}, batches of ${formatCount(s.budget)} tokens, ${formatCount(parts.trainPositions())} positions an epoch, seed ${config.seed}`;
 }
 

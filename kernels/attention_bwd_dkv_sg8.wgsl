@@ -63,8 +63,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let stat = rows + head * p.l;
     let log_sum = vec4f(lse[stat.x], lse[stat.y], lse[stat.z], lse[stat.w]);
     let deltas = vec4f(delta[stat.x], delta[stat.y], delta[stat.z], delta[stat.w]);
-    var s: array<vec4f, ROWS>; // scores, then probabilities, then those that dropout left
-    var ds: array<vec4f, ROWS>; // dP, then dS
+    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
+    var s = array<vec4f, ROWS>(); // scores, then probabilities, then those that dropout left
+    var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
       let t0 = qkv[q_at.x + c];
       let t1 = qkv[q_at.y + c];

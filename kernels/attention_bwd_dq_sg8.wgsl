@@ -62,8 +62,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let js = vec4u(j, j + 1u, j + 2u, j + 3u);
     let k_at = min(js, vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
     let v_at = k_at + d4;
-    var s: array<vec4f, ROWS>; // scores, then probabilities
-    var ds: array<vec4f, ROWS>; // dP, then dS
+    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
+    var s = array<vec4f, ROWS>(); // scores, then probabilities
+    var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
       let t0 = qkv[k_at.x + c];
       let t1 = qkv[k_at.y + c];

@@ -58,7 +58,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
     let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
-    var s: array<vec4f, ROWS>;
+    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
+    var s = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
       let t0 = qkv[k_at.x + c];
       let t1 = qkv[k_at.y + c];

@@ -121,8 +121,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let stat = rows + head * p.l;
     let log_sum = vec4f(lse[stat.x], lse[stat.y], lse[stat.z], lse[stat.w]);
     let deltas = vec4f(delta[stat.x], delta[stat.y], delta[stat.z], delta[stat.w]);
-    var s: array<vec4f, ROWS>; // scores, then probabilities, then those that dropout left
-    var ds: array<vec4f, ROWS>; // dP, then dS
+    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
+    var s = array<vec4f, ROWS>(); // scores, then probabilities, then those that dropout left
+    var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
       let t0 = qkv[q_at.x + c];
       let t1 = qkv[q_at.y + c];
@@ -398,8 +399,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let js = vec4u(j, j + 1u, j + 2u, j + 3u);
     let k_at = min(js, vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
     let v_at = k_at + d4;
-    var s: array<vec4f, ROWS>; // scores, then probabilities
-    var ds: array<vec4f, ROWS>; // dP, then dS
+    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
+    var s = array<vec4f, ROWS>(); // scores, then probabilities
+    var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
       let t0 = qkv[k_at.x + c];
       let t1 = qkv[k_at.y + c];
@@ -639,7 +641,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
     let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
-    var s: array<vec4f, ROWS>;
+    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
+    var s = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
       let t0 = qkv[k_at.x + c];
       let t1 = qkv[k_at.y + c];

@@ -2,7 +2,14 @@ import type { Arrays, Reference } from '../device.ts';
 import type { Params } from '../kernel.ts';
 import { threefry2x32 } from '../random.ts';
 
-type Visit = (row: { i: number; h: number; first: number; last: number; at: number; keep: (j: number) => number }) => void;
+type Visit = (row: {
+  i: number;
+  h: number;
+  first: number;
+  last: number;
+  at: number;
+  keep: (j: number) => number;
+}) => void;
 
 /**
  * Calls `visit` for every token i that attends to anything and every head h: to the keys [first, last). `at` is where
@@ -39,7 +46,8 @@ export const attentionForward: Reference = (arrays, p) => {
     lse[at] = 0;
     if (first >= last) return;
     const scores = new Float64Array(last - first);
-    for (let j = first; j < last; j++) scores[j - first] = p.scale * dot(p.k, qkv, i * 3 * d + h * p.k, qkv, j * 3 * d + d + h * p.k);
+    for (let j = first; j < last; j++)
+      scores[j - first] = p.scale * dot(p.k, qkv, i * 3 * d + h * p.k, qkv, j * 3 * d + d + h * p.k);
     const max = scores.reduce((a, b) => Math.max(a, b));
     const sum = scores.reduce((a, s) => a + Math.exp(s - max), 0);
     lse[at] = max + Math.log(sum);
@@ -60,7 +68,14 @@ export const attentionDelta: Reference = (arrays, p) => {
 };
 
 /** P after dropout and dS of one pair, from the saved logsumexp and delta. */
-function pair({ qkv, dout, lse, delta }: Arrays, p: Params, i: number, j: number, h: number, keep: number): { weight: number; ds: number } {
+function pair(
+  { qkv, dout, lse, delta }: Arrays,
+  p: Params,
+  i: number,
+  j: number,
+  h: number,
+  keep: number,
+): { weight: number; ds: number } {
   const d = p.heads * p.k;
   const at = h * p.l + i;
   const prob = Math.exp(p.scale * dot(p.k, qkv, i * 3 * d + h * p.k, qkv, j * 3 * d + d + h * p.k) - lse[at]);

@@ -8,7 +8,7 @@ import { type Capabilities, groups, type Kernel, kernel, type Params } from '../
 import { showShape, type Tensor } from '../tensor.ts';
 import { attentionBackwardKV, attentionBackwardQ, attentionDelta, attentionForward } from './attention.ref.ts';
 
-/** A fast variant for subgroups of 8 lanes, and the tiled one that runs anywhere: 64 rows of one head a workgroup. */
+/** A fast variant for subgroups of 8 lanes (`rows` a workgroup), and the one that runs anywhere (64 rows a workgroup). */
 const tiled = (name: string, rows: number): Kernel =>
   kernel(name, [
     {
@@ -24,7 +24,9 @@ const tiled = (name: string, rows: number): Kernel =>
 const FORWARD = tiled('attention_fwd', 16);
 const BACKWARD_Q = tiled('attention_bwd_dq', 8);
 const BACKWARD_KV = tiled('attention_bwd_dkv', 8);
-const DELTA = kernel('attention_bwd_delta', [{ file: 'attention_bwd_delta', grid: (p) => groups(p.l * p.heads, 64), constants: (p) => ({ K: p.k }) }]);
+const DELTA = kernel('attention_bwd_delta', [
+  { file: 'attention_bwd_delta', grid: (p) => groups(p.l * p.heads, 64), constants: (p) => ({ K: p.k }) },
+]);
 
 export interface AttentionOptions {
   /** Heads H; the head width K = D / H must be a multiple of 4, at most 128. */
@@ -97,15 +99,21 @@ function check(qkv: Tensor, { start, end }: Bounds, heads: number, dropout: numb
   const [l, width] = qkv.shape;
   const k = width / 3 / heads;
   if (!(Number.isInteger(heads) && heads >= 1) || !Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128) {
-    throw new Error(`attention: ${heads} heads of a width that is a multiple of 4, at most 128, were expected, came D = ${width / 3} (qkv ${came})`);
+    throw new Error(
+      `attention: ${heads} heads of a width that is a multiple of 4, at most 128, were expected, came D = ${width / 3} (qkv ${came})`,
+    );
   }
   for (const [name, t] of Object.entries({ start, end })) {
     if (t.dtype !== 'u32' || t.size !== l) {
-      throw new Error(`attention: ${name} u32 [${l}] was expected for qkv ${came}, came ${t.dtype} ${showShape(t.shape)}`);
+      throw new Error(
+        `attention: ${name} u32 [${l}] was expected for qkv ${came}, came ${t.dtype} ${showShape(t.shape)}`,
+      );
     }
   }
   if (!(dropout >= 0 && dropout < 1)) throw new Error(`attention: a dropout in [0, 1) was expected, came ${dropout}`);
   if (dropout > 0 && (l > MAX_TOKENS || heads > MAX_HEADS)) {
-    throw new Error(`attention: with dropout at most ${MAX_TOKENS} tokens and ${MAX_HEADS} heads were expected, came ${l} and ${heads}`);
+    throw new Error(
+      `attention: with dropout at most ${MAX_TOKENS} tokens and ${MAX_HEADS} heads were expected, came ${l} and ${heads}`,
+    );
   }
 }

@@ -68,7 +68,7 @@ export function circle(ids: readonly string[], users: number, length: number): s
   const quote = (id: string) => (/[",]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id);
   const rows = ['user,item,timestamp'];
   for (let u = 0; u < users; u++) {
-    for (let t = 0; t < length; t++) rows.push(`u${u},${quote(ids[(u * 7 + t) % ids.length])},${1000 * t + u}`);
+    for (let t = 0; t < length; t++) rows.push(`u${u},${quote(ids[(u * 3 + t) % ids.length])},${1000 * t + u}`);
   }
   return `${rows.join('\n')}\n`;
 }

@@ -49,7 +49,10 @@ function row({ name, lengths, tail = 0, heads, k, causal, dropout, size = 1, twi
     run: ({ qkv, start, end }) => {
       if (!twice) return attention(qkv, { start, end }, { heads, causal, dropout });
       const x = gelu(qkv);
-      return [attention(x, { start, end }, { heads, causal, dropout }), attention(x, { start, end }, { heads, causal: !causal, dropout })];
+      return [
+        attention(x, { start, end }, { heads, causal, dropout }),
+        attention(x, { start, end }, { heads, causal: !causal, dropout }),
+      ];
     },
     tolerance: tolerance ?? { abs: 1e-5, rel: 1e-4 },
     variants: VARIANTS,
@@ -73,12 +76,38 @@ for (const causal of [true, false]) {
     { name: 'only a tail', lengths: [], tail: 35, heads: 1, k: 32, causal },
     { name: 'no token', lengths: [], heads: 1, k: 32, causal },
     // Scores of ± 1e4: a difference of one rounding of the score (1e-3) shows in the weights.
-    { name: 'scores of 1e4', lengths: [40, 7], tail: 3, heads: 1, k: 64, causal, size: 35, tolerance: { abs: 0.1, rel: 1e-2 } },
+    {
+      name: 'scores of 1e4',
+      lengths: [40, 7],
+      tail: 3,
+      heads: 1,
+      k: 64,
+      causal,
+      size: 35,
+      tolerance: { abs: 0.1, rel: 1e-2 },
+    },
   );
 }
-for (const n of [7, 8, 9, 15, 16, 17, 31, 32, 63, 64, 65]) specs.push({ name: `${n} tokens`, lengths: [n], heads: 1, k: 32, causal: true });
+for (const n of [7, 8, 9, 15, 16, 17, 31, 32, 63, 64, 65])
+  specs.push({ name: `${n} tokens`, lengths: [n], heads: 1, k: 32, causal: true });
 specs.push({ name: 'wide heads', lengths: [9, 26], tail: 3, heads: 1, k: 128, causal: true });
 specs.push({ name: 'longer than a few tiles', lengths: [70, 200, 30], tail: 20, heads: 1, k: 32, causal: true });
 specs.push({ name: 'longer than a few tiles', lengths: [150], tail: 20, heads: 1, k: 64, causal: false });
 
 export const attentionCases: Case[] = specs.map(row);
+
+const off = row({
+  name: 'dropout 0.3, switched off by the state',
+  lengths: [20],
+  heads: 1,
+  k: 32,
+  causal: true,
+  dropout: 0.3,
+});
+attentionCases.push({
+  ...off,
+  run: (t, device) => {
+    device.setState(new Uint32Array(16));
+    return off.run(t, device);
+  },
+});

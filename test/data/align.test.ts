@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { alignItems } from '../../data/align.ts';
+import { type Dataset, split } from '../../data/dataset.ts';
+
+const dataset: Dataset = {
+  userIds: ['u', 'v', 'w'],
+  itemIds: ['a', '__proto__', 'new', 'b'],
+  offsets: Uint32Array.of(0, 4, 6, 7),
+  items: Uint32Array.of(0, 1, 2, 3, 2, 2, 1),
+  ratings: Float32Array.of(1, 2, 3, 4, 5, 6, 7),
+  report: { lines: [] } as unknown as Dataset['report'],
+};
+
+test('takes the rows of the model and leaves unknown items out', () => {
+  const ids = ['b', 'c', 'a', '__proto__'];
+  const { dataset: aligned, unknown, unknownEvents } = alignItems(dataset, ids);
+  expect({ unknown, unknownEvents }).toEqual({ unknown: ['new'], unknownEvents: 3 });
+  expect(aligned.itemIds).toEqual(ids);
+  expect([...aligned.offsets]).toEqual([0, 3, 3, 4]);
+  expect([...aligned.items]).toEqual([2, 3, 0, 3]);
+  expect([...(aligned.ratings ?? [])]).toEqual([1, 2, 4, 7]);
+  const parts = split(aligned);
+  expect([parts.testTarget(0), parts.testTarget(1), parts.testTarget(2)]).toEqual([0, -1, -1]);
+  expect(parts.items).toBe(4);
+});
+
+test('nothing in common leaves no events', () => {
+  const { dataset: aligned, unknown } = alignItems(dataset, ['x', 'y']);
+  expect(aligned.items).toHaveLength(0);
+  expect(unknown).toHaveLength(4);
+  expect([...aligned.offsets]).toEqual([0, 0, 0, 0]);
+});

@@ -1,0 +1,186 @@
+/**
+ * Trainings that end before their time, as users end them, on WebGPU. Every one of them goes on with --resume and ends
+ * with the very bits of a training that was never stopped.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, watch } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Workplace } from '../cli/attune.ts';
+import { build, json, jsonLines, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
+
+const EPOCHS = '30';
+/** Two epochs pass between two validations; each writes a checkpoint. */
+const SETTINGS = [...TINY, '--set', 'validateSteps=3', '--set', 'patience=1000'];
+
+let place: Workplace;
+beforeAll(async () => {
+  build();
+  place = new Workplace();
+  place.write('log.csv', ring(60, 12));
+  const { reason } = await json(place, begin('whole'));
+  expect(reason).toBe('epochs');
+}, 60_000);
+afterAll(() => place.remove());
+
+const begin = (out: string) => ['train', '--data', 'log.csv', '--out', out, '--epochs', EPOCHS, ...SETTINGS];
+const resume = (out: string) => ['train', '--out', out, '--resume', '--epochs', EPOCHS];
+const checkpointOf = (out: string) => {
+  const { metadata, tensors } = safetensors(place.path(`${out}/checkpoint.safetensors`));
+  const { elapsedSeconds, ...counters } = JSON.parse(metadata.counters);
+  expect(elapsedSeconds).toBeGreaterThan(0);
+  return { counters, tensors };
+};
+
+/** Weights, moments, counters, the best weights and the validations are those of the training that was never stopped. */
+function expectWhole(out: string): void {
+  const [whole, ours] = [checkpointOf('whole'), checkpointOf(out)];
+  expect(ours.counters).toEqual(whole.counters);
+  expect([...ours.tensors.keys()]).toEqual([...whole.tensors.keys()]);
+  expect(ours.tensors.size % 3).toBe(0);
+  for (const [name, bytes] of whole.tensors) expect(ours.tensors.get(name)?.equals(bytes), name).toBe(true);
+  const best = (dir: string) => readFileSync(place.path(`${dir}/model.safetensors`));
+  expect(best(out).equals(best('whole'))).toBe(true);
+  const validations = (dir: string) =>
+    jsonLines(place.path(`${dir}/metrics.jsonl`)).map(({ step, epoch, valid }) => ({ step, epoch, valid }));
+  expect(validations(out)).toEqual(validations('whole'));
+  expect(readdirSync(place.path(out))).toEqual(readdirSync(place.path('whole')));
+}
+
+/** The folder serves, whatever happened to its training. */
+async function expectServes(out: string): Promise<void> {
+  const { items } = await json(place, ['recommend', '--model', out, '--history', 'i1,i2', '--k', '3']);
+  expect(items).toHaveLength(3);
+}
+
+describe('Ctrl-C', () => {
+  test('in a terminal, through npm: saves, says how to go on, exits 130; --resume ends with the same bits', async () => {
+    const out = place.path('cut');
+    const args = begin(out).map((arg) => (arg === 'log.csv' ? place.path(arg) : arg));
+    // A group of its own, as a shell starts it: the terminal sends Ctrl-C to all of the group, npm included.
+    const child = spawn('npm', ['run', '-s', 'attune', '--', ...args], {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+    const code = new Promise((resolve) => child.on('close', resolve));
+    await linesIn(`${out}/metrics.jsonl`, 4);
+    process.kill(-(child.pid as number), 'SIGINT');
+    expect(await code).toBe(130);
+    const told = /^attune: stopped at step (\d+); everything is saved in (\S+); go on with: npm run -s attune -- (.+)$/m;
+    const [, step, where, command] = told.exec(stderr) ?? expect.fail(stderr);
+    expect(where).toBe(out);
+    expect(command).toBe(`train --out ${out} --resume`);
+    const { counters } = checkpointOf('cut');
+    expect(counters.step).toBe(Number(step));
+    expect(counters.step).toBeLessThan(checkpointOf('whole').counters.step);
+    expect(existsSync(place.path('cut/attune.lock'))).toBe(false);
+    await expectServes('cut');
+
+    const { reason } = await json(place, [...command.split(' '), '--epochs', EPOCHS]);
+    expect(reason).toBe('epochs');
+    expectWhole('cut');
+  });
+
+  test('a finished training has nothing to go on with: exit 0, not a byte changed', async () => {
+    cpSync(place.path('whole'), place.path('done'), { recursive: true });
+    const outcome = await place.run(resume('done'));
+    expect(outcome.code).toBe(0);
+    expect(said(outcome)).toEqual([]);
+    expect(outcome.stdout).toContain('had finished before');
+    expectWhole('done');
+  });
+});
+
+describe('kill -9', () => {
+  test('while checkpoints are written: the folder serves, and --resume ends with the same bits', async () => {
+    const steps: number[] = [];
+    let hits = 0;
+    mkdirSync(place.path('killed'));
+    for (let round = 0; round < 8 && hits < 2; round++) {
+      const outcome = await place.run(round === 0 ? begin('killed') : resume('killed'), {
+        begun: (child) => killInWrite(child, 3 + round),
+      });
+      expect(outcome.code, outcome.stderr).toBe(null);
+      const names = readdirSync(place.path('killed'));
+      if (names.some((name) => /^\.checkpoint\..*tmp$/.test(name))) hits++;
+      expect(names).toContain('attune.lock');
+      steps.push(checkpointOf('killed').counters.step);
+      if (round === 0) await expectServes('killed');
+    }
+    expect(hits, 'no kill hit the write of a checkpoint: the test proves nothing').toBeGreaterThan(0);
+    expect(steps).toEqual([...steps].sort((a, b) => a - b));
+    expect(steps.at(-1)).toBeLessThan(checkpointOf('whole').counters.step);
+    await expectServes('killed');
+    const outcome = await place.run(resume('killed'));
+    expect(outcome.code, outcome.stderr).toBe(0);
+    expectWhole('killed');
+  });
+
+  /** Kills the training as soon as it has begun to write its n-th checkpoint. */
+  function killInWrite(child: ChildProcess, n: number): void {
+    const begun = new Set<string>();
+    const watcher = watch(place.path('killed'), (_, name) => {
+      if (!name?.startsWith('.checkpoint.') || !name.includes(`.${child.pid}-`)) return;
+      begun.add(name);
+      if (begun.size >= n) child.kill('SIGKILL');
+    });
+    child.on('close', () => watcher.close());
+  }
+});
+
+describe('one folder', () => {
+  test('takes one training at a time', async () => {
+    const args = ['train', '--data', 'log.csv', '--out', 'shared', '--max-minutes', '1', ...SETTINGS];
+    let second: Promise<void> | undefined;
+    const first = await place.run(args, {
+      begun(child) {
+        second = (async () => {
+          await linesIn(place.path('shared/metrics.jsonl'), 1);
+          for (const flag of ['--resume', '--overwrite']) {
+            const outcome = await place.run(flag === '--resume' ? resume('shared') : [...args, flag]);
+            expect(said(outcome)).toEqual([
+              expect.stringMatching(
+                new RegExp(`^attune: shared: another training \\(process ${child.pid} .*; choose another --out`),
+              ),
+            ]);
+            expect(outcome.code).toBe(1);
+          }
+        })().finally(() => child.kill('SIGINT'));
+      },
+    });
+    await second;
+    expect(first.code).toBe(130);
+    const steps = jsonLines(place.path('shared/metrics.jsonl')).map(({ step }) => step);
+    expect(steps).toEqual(steps.map((_, i) => 3 * (i + 1)));
+    await expectServes('shared');
+  });
+});
+
+describe('a full disk', () => {
+  test('while a checkpoint is written: one line, the folder serves; with space again it goes on', async (context) => {
+    const dir = place.path('full');
+    mkdirSync(dir);
+    const mount = (options: string) => spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', dir]).status;
+    // Room for everything once and not for a second checkpoint beside the first (43 KB each).
+    if (mount('size=104k') !== 0) context.skip('skipped: mounting a small file system needs root');
+    try {
+      const outcome = await place.run(begin('full'));
+      expect(said(outcome)).toEqual([
+        expect.stringMatching(/^attune: full\/checkpoint\.safetensors: the disk is full, .* intact.*; free some space/),
+      ]);
+      expect(outcome.code).toBe(1);
+      expect(readdirSync(dir).filter((name) => name.startsWith('.') || name === 'attune.lock')).toEqual([]);
+      expect(checkpointOf('full').counters.step).toBe(1);
+      await expectServes('full');
+
+      expect(mount('remount,size=1m')).toBe(0);
+      const again = await place.run(resume('full'));
+      expect(again.code, again.stderr).toBe(0);
+      expectWhole('full');
+    } finally {
+      execFileSync('umount', [dir]);
+    }
+  });
+});

@@ -1,0 +1,207 @@
+/** Logs at the edges of what is possible, from training to figures, on WebGPU. */
+import { readFileSync, truncateSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Workplace } from '../cli/attune.ts';
+import { build, field, json, jsonLines, ring, said, TINY } from './paths.ts';
+
+let place: Workplace;
+beforeAll(() => {
+  build();
+  place = new Workplace();
+});
+afterAll(() => place.remove());
+
+interface Ranked {
+  user: string;
+  target: string;
+  rank: number | null;
+  items: string[];
+  scores: number[];
+}
+
+/** Histories of a log written in time order. */
+function historiesOf(rows: readonly (readonly [string, string])[]): Map<string, string[]> {
+  const histories = new Map<string, string[]>();
+  for (const [user, item] of rows) histories.set(user, [...(histories.get(user) ?? []), item]);
+  return histories;
+}
+
+/** Holds a dump to the log and to the printed figures: targets are last, nothing seen is listed, ranks are places. */
+function checkDump(lines: readonly Ranked[], histories: Map<string, string[]>, metrics: Record<string, number>): void {
+  const catalogue = new Set([...histories.values()].flat());
+  const sums = { hits: 0, gain: 0, reciprocal: 0 };
+  for (const { user, target, rank, items, scores } of lines) {
+    const history = histories.get(user) ?? expect.fail(`${user} is not in the log`);
+    expect(target).toBe(history.at(-1));
+    const seen = new Set(history.slice(0, -1));
+    expect(items).toHaveLength(Math.min(100, catalogue.size - seen.size));
+    expect(new Set(items).size).toBe(items.length);
+    expect(items.filter((id) => seen.has(id) || !catalogue.has(id))).toEqual([]);
+    expect([...scores].sort((a, b) => b - a)).toEqual(scores);
+    if (seen.has(target)) expect(rank).toBe(null);
+    else if (rank === null || rank > 100) expect(items).not.toContain(target);
+    else expect(items.indexOf(target) + 1).toBe(rank);
+    if (rank === null) continue;
+    expect(rank).toBeLessThanOrEqual(catalogue.size - seen.size);
+    sums.reciprocal += 1 / rank;
+    if (rank <= 10) sums.hits++;
+    if (rank <= 10) sums.gain += Math.log(2) / Math.log(rank + 1);
+  }
+  expect(metrics['NDCG@10']).toBeCloseTo(sums.gain / lines.length, 9);
+  expect(metrics['HR@10']).toBeCloseTo(sums.hits / lines.length, 9);
+  expect(metrics.MRR).toBeCloseTo(sums.reciprocal / lines.length, 9);
+}
+
+describe('a catalogue of 50,000 items', () => {
+  const rows: [string, string][] = [];
+  for (let u = 0; u < 1000; u++) for (let t = 0; t < 50; t++) rows.push([`u${u}`, `item ${u * 50 + t}`]);
+  for (let v = 0; v < 100; v++) for (let t = 0; t < 9; t++) rows.push([`v${v}`, `item ${((v * 7 + t) % 40) * 1250}`]);
+
+  test('trains, evaluates, recommends', async () => {
+    place.write('big.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
+    const args = ['--data', 'big.csv', '--out', 'big', '--min-interactions', '1', '--max-minutes', '0.1'];
+    const trained = await json(place, ['train', ...args, ...TINY, '--set', 'validateUsers=100']);
+    expect(trained).toMatchObject({ reason: 'time', users: 100 });
+    expect(trained.step).toBeGreaterThan(1);
+    const result = await json(place, ['evaluate', '--model', 'big', '--data', 'big.csv', '--dump', 'big.jsonl']);
+    expect(result).toMatchObject({ users: 1100, items: 50_000 });
+    const lines = jsonLines(place.path('big.jsonl')) as Ranked[];
+    expect(lines).toHaveLength(1100);
+    const histories = historiesOf(rows);
+    checkDump(lines, histories, result.metrics);
+    // The lists reach into every part of the catalogue.
+    const parts = new Set(lines.flatMap(({ items }) => items.map((id) => Math.floor(Number(id.slice(5)) / 5000))));
+    expect(parts.size).toBe(10);
+
+    const { user, items, scores } = lines[777];
+    const history = histories.get(user)?.slice(0, -1).join(',') as string;
+    const answer = await json(place, ['recommend', '--model', 'big', '--history', history, '--k', '100']);
+    expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items);
+    answer.items.forEach(({ score }: { score: number }, i: number) => expect(score).toBeCloseTo(scores[i], 4));
+  });
+
+  test('a table beyond what the adapter binds is refused with a line that says so', async () => {
+    const args = ['--data', 'big.csv', '--out', 'huge', '--min-interactions', '1', '--json', '--device', 'webgpu'];
+    const outcome = await place.run(['train', ...args, ...TINY, '--set', 'd=1024', '--set', 'heads=8']);
+    const lines = said(outcome).filter((line) => line.startsWith('attune: '));
+    // An adapter that binds 196 MiB would train it for hours; lavapipe's limit is 128 MiB.
+    expect(lines).toEqual([expect.stringMatching(/items\.weight \[50000,1024\] needs 195\.3 MiB, .*at most [\d.]+ MiB/)]);
+    expect(lines[0]).not.toContain('internal error');
+    expect(outcome.code).not.toBe(0);
+  });
+});
+
+describe('small logs', () => {
+  test('one user', async () => {
+    const rows = Array.from({ length: 40 }, (_, t): [string, string] => ['only', `i${(t * t) % 23}`]);
+    place.write('one.csv', `user,item\n${rows.map((row) => row.join()).join('\n')}\n`);
+    const args = ['--data', 'one.csv', '--out', 'one', '--min-interactions', '1', '--epochs', '3'];
+    expect(await json(place, ['train', ...args, ...TINY])).toMatchObject({ reason: 'epochs', epoch: 3, users: 1 });
+    const result = await json(place, ['evaluate', '--model', 'one', '--data', 'one.csv', '--dump', 'one.jsonl']);
+    expect(result.users).toBe(1);
+    checkDump(jsonLines(place.path('one.jsonl')), historiesOf(rows), result.metrics);
+    const user = ['--user', 'only', '--data', 'one.csv', '--k', '128'];
+    const { items } = await json(place, ['recommend', '--model', 'one', ...user, '--include-seen']);
+    expect(items).toHaveLength(new Set(rows.map(([, item]) => item)).size);
+    // Everything is seen: an empty answer, not an error.
+    expect((await json(place, ['recommend', '--model', 'one', ...user])).items).toEqual([]);
+  });
+
+  test('histories of length one among others only widen the catalogue', async () => {
+    const short = Array.from({ length: 50 }, (_, u) => `short${u},${u % 2 ? 'i1' : `rare${u}`},9`);
+    place.write('short.csv', `${ring(10, 8)}${short.join('\n')}\n`);
+    const args = ['--data', 'short.csv', '--out', 'short', '--min-interactions', '1', '--epochs', '2'];
+    expect(await json(place, ['train', ...args, ...TINY])).toMatchObject({ epoch: 2, users: 10 });
+    const result = await json(place, ['evaluate', '--model', 'short', '--data', 'short.csv', '--dump', 'short.jsonl']);
+    expect(result.users).toBe(10);
+    const rows = readFileSync(place.path('short.csv'), 'utf8').trimEnd().split('\n').slice(1);
+    const histories = historiesOf(rows.map((row) => row.split(',').slice(0, 2) as [string, string]));
+    checkDump(jsonLines(place.path('short.jsonl')), histories, result.metrics);
+    const { items } = await json(place, ['recommend', '--model', 'short', '--history', 'rare0', '--k', '3']);
+    expect(items).toHaveLength(3);
+  });
+});
+
+describe('any ID stays the string that it is', () => {
+  const odd = ['__proto__', 'constructor', 'a b', ' a', 'a ', '"', 'say ""hi""', ',', 'x,y', 'back\\slash', '🛒', '%s', '1e3', '1000'];
+  const users = ['__proto__', 'toString', 'o\'neil "the" first', 'a,b', ' spaced out ', 'two\nlines', '-1', '01', '1'];
+  const rows: [string, string][] = [];
+  users.forEach((user, u) => {
+    for (let t = 0; t < 9; t++) rows.push([user, odd[(u * 3 + t) % odd.length]]);
+  });
+
+  test('from training to recommending, evaluating and the library', async () => {
+    place.write('odd.csv', `user,item\n${rows.map((row) => row.map(quoted).join()).join('\n')}\n`);
+    const { reason } = await json(place, ['train', '--data', 'odd.csv', '--out', 'odd ones', '--epochs', '2', ...TINY]);
+    expect(reason).toBe('epochs');
+    const stored = JSON.parse(readFileSync(place.path('odd ones/items.json'), 'utf8')).items;
+    expect(stored.map(({ id }: { id: string }) => id).sort()).toEqual([...odd].sort());
+
+    const result = await json(place, ['evaluate', '--model', 'odd ones', '--data', 'odd.csv', '--dump', 'odd.jsonl']);
+    expect(result).toMatchObject({ users: users.length, items: odd.length });
+    const lines = jsonLines(place.path('odd.jsonl')) as Ranked[];
+    expect(lines.map(({ user }) => user).sort()).toEqual([...users].sort());
+    const histories = historiesOf(rows);
+    checkDump(lines, histories, result.metrics);
+
+    for (const [user, history] of histories) {
+      const args = ['--user', user, '--data', 'odd.csv', '--k', '20'].filter((arg) => arg !== '');
+      if (user !== '__proto__' && user !== 'two\nlines' && user !== '-1') continue;
+      const value = user === '-1' ? ['--user=-1', ...args.slice(2)] : args;
+      const { items } = await json(place, ['recommend', '--model', 'odd ones', ...value]);
+      expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(odd.filter((id) => !history.includes(id)).sort());
+    }
+    const { items, unknown } = await json(place, [
+      ...['recommend', '--model', 'odd ones', '--k', '20', '--history', odd.slice(0, 9).map(quoted).join()],
+    ]);
+    expect(unknown).toEqual([]);
+    expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(odd.slice(9).sort());
+  });
+
+  /** Spaces around an ID need quotes on the command line, where those around commas are ignored. */
+  const quoted = (id: string) => (/^\s|\s$/.test(id) ? `"${id}"` : field(id));
+});
+
+describe('what is no log and no model', () => {
+  test('garbage, empty files and unknown columns: one line each, exit code 1', async () => {
+    place.write('log.csv', ring(30, 8));
+    await json(place, ['train', '--data', 'log.csv', '--out', 'model', '--epochs', '1', ...TINY]);
+    place.write('garbage', Uint8Array.from({ length: 3000 }, (_, i) => (i * i * 31 + (i >> 3)) % 256));
+    place.write('empty', '');
+    place.write('columns.csv', 'buyer_ref,thing\nu1,i1\n');
+    const evaluate = ['evaluate', '--model', 'model', '--data'];
+    const recommend = ['recommend', '--model', 'model', '--user', 'u1', '--data'];
+    const train = ['train', '--data', 'log.csv', '--out', 'none', '--items'];
+    const runs: [string[], RegExp][] = [
+      [[...evaluate, 'garbage'], /^garbage: /],
+      [[...evaluate, 'empty'], /^empty: /],
+      [[...evaluate, 'columns.csv'], /^columns\.csv: .*buyer_ref, thing; name it with --user-column/],
+      [[...recommend, 'garbage'], /^garbage: /],
+      [[...recommend, 'empty'], /^empty: /],
+      [[...recommend, 'columns.csv'], /^columns\.csv: .*buyer_ref, thing; name it with --user-column/],
+      [[...train, 'garbage'], /^garbage: /],
+      [[...train, 'empty'], /^empty: /],
+      [[...train, 'columns.csv'], /^columns\.csv: .*buyer_ref, thing/],
+    ];
+    for (const [args, message] of runs) {
+      const outcome = await place.run(args);
+      expect(said(outcome), args.join(' ')).toEqual([expect.stringMatching(/^attune: /)]);
+      expect(said(outcome)[0].slice('attune: '.length)).toMatch(message);
+      expect(outcome.code).toBe(1);
+    }
+  });
+
+  test('a model whose files were damaged is named', async () => {
+    const damage: [string, () => void][] = [
+      ['model.safetensors', () => truncateSync(place.path('model/model.safetensors'), 700)],
+      ['items.json', () => place.write('model/items.json', '')],
+      ['config.json', () => place.write('model/config.json', '{"formatVersion":')],
+    ];
+    for (const [name, spoil] of damage) {
+      spoil();
+      const outcome = await place.run(['recommend', '--model', 'model', '--history', 'i1']);
+      expect(said(outcome)).toEqual([expect.stringMatching(new RegExp(`^attune: model/${name}: `))]);
+      expect(outcome.code).toBe(1);
+    }
+  });
+});

@@ -1,0 +1,70 @@
+/** What the tests of users' paths share: the built command on WebGPU, tiny models, a log with something to learn. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Outcome, Workplace } from '../cli/attune.ts';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Brings dist/ up to date, which takes no time when it is. */
+export function build(): void {
+  execFileSync(process.execPath, ['cli/setup.mjs', '--need', 'build'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Settings that make a model of a few thousand weights. */
+export const TINY = ['d=16', 'ff=32', 'blocks=1', 'window=16', 'budget=256'].flatMap((setting) => ['--set', setting]);
+
+/** Lines of standard error that are Attune's; Dawn writes warnings of its own about some drivers. */
+export function said({ stderr }: Outcome): string[] {
+  return stderr.split('\n').filter((line) => line !== '' && !/^Warning: max\w+ artificially reduced/.test(line));
+}
+
+/** Runs a command that must succeed, and gives what it printed with --json. */
+export async function json(place: Workplace, args: readonly string[]) {
+  const outcome = await place.run([...args, '--json']);
+  if (outcome.code !== 0) throw new Error(`${args.join(' ')}: exit code ${outcome.code}\n${outcome.stderr}`);
+  return JSON.parse(outcome.stdout);
+}
+
+/** A field of CSV. */
+export const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+/** Users who walk over a ring of items with strides of their own, so that order tells what comes next. */
+export function ring(users: number, length: number, item = (row: number) => `i${row}`, size = 40): string {
+  const rows = ['user,item,timestamp'];
+  for (let u = 0; u < users; u++) {
+    for (let t = 0; t < length; t++) rows.push(`u${u},${field(item((u * 7 + t * (1 + (u % 3))) % size))},${1000 * t + u}`);
+  }
+  return `${rows.join('\n')}\n`;
+}
+
+/** A safetensors file by its format alone: header and the tensors' bytes. */
+export function safetensors(path: string): { metadata: Record<string, string>; tensors: Map<string, Buffer> } {
+  const bytes = readFileSync(path);
+  const end = 8 + Number(bytes.readBigUInt64LE());
+  const header = JSON.parse(bytes.toString('utf8', 8, end));
+  const tensors = new Map<string, Buffer>();
+  for (const [name, entry] of Object.entries<{ data_offsets: [number, number] }>(header)) {
+    if (name === '__metadata__') continue;
+    const [from, to] = entry.data_offsets;
+    tensors.set(name, bytes.subarray(end + from, end + to));
+  }
+  return { metadata: header.__metadata__, tensors };
+}
+
+/** Lines of JSON. */
+export const jsonLines = (path: string) =>
+  readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+/** Waits until the file has so many lines. */
+export async function linesIn(path: string, count: number, seconds = 30): Promise<void> {
+  for (let waited = 0; waited < seconds * 100; waited++) {
+    if (existsSync(path) && readFileSync(path, 'utf8').split('\n').length > count) return;
+    await sleep(10);
+  }
+  throw new Error(`${path} has no ${count} lines after ${seconds} s`);
+}
