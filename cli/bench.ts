@@ -1,9 +1,10 @@
 /** `attune bench`: runs the cases of bench/ and prints what they measured. */
+import type { KernelRow } from '../bench/kernels.ts';
 import type { StepBench } from '../bench/step.ts';
 import type { Device } from '../engine/index.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { UsageError } from './errors.ts';
-import { formatCount, formatDuration, table } from './ui.ts';
+import { createProgress, formatCount, formatDuration, table } from './ui.ts';
 
 export interface BenchFlags {
   case?: string;
@@ -12,24 +13,44 @@ export interface BenchFlags {
   json?: boolean;
 }
 
-/** A case measures and gives its figures for `--json`, and prints them for people. */
-type Case = (device: Device, flags: BenchFlags, out: Output) => Promise<unknown>;
-
-const cases: ReadonlyMap<string, Case> = new Map([['step', step]]);
-
 export async function runBench(flags: BenchFlags): Promise<void> {
   const out = new Output(flags.json);
-  const names = flags.case === undefined ? [...cases.keys()] : [flags.case];
-  const unknown = names.find((name) => !cases.has(name));
-  if (unknown !== undefined)
-    throw new UsageError(`--case ${unknown}: unknown; there is ${[...cases.keys()].join(', ')}`);
+  const { benchCases } = await import('../bench/cases.ts');
+  const wanted = flags.case ?? '';
+  const chosen = benchCases.filter(({ name }) => name.includes(wanted));
+  const withStep = 'step'.includes(wanted);
+  if (chosen.length === 0 && !withStep) {
+    const names = ['step', ...benchCases.map(({ name }) => name)];
+    throw new UsageError(`--case ${wanted}: unknown; there is ${names.join(', ')}`);
+  }
   const device = await openDevice(flags.device, out);
   try {
-    const results: Record<string, unknown> = {};
-    for (const name of names) results[name] = await cases.get(name)?.(device, flags, out);
-    out.object({ device: device.name, cases: results });
+    const result: { device: string; step?: StepBench; kernels?: KernelRow[] } = { device: device.name };
+    if (withStep) result.step = await step(device, flags, out);
+    if (chosen.length > 0 && device.backend === 'cpu') out.warn('kernels are timed against the CPU device: not on it');
+    else if (chosen.length > 0) result.kernels = await kernels(device, wanted, chosen.length, out);
+    out.object(result);
   } finally {
     device.close();
+  }
+}
+
+async function kernels(device: Device, filter: string, count: number, out: Output): Promise<KernelRow[]> {
+  const { benchKernels } = await import('../bench/kernels.ts');
+  const bar = createProgress({ total: count });
+  let done = 0;
+  try {
+    const rows = await benchKernels(device, { filter, onRow: ({ case: name }) => bar.update(++done, { phase: name }) });
+    bar.stop();
+    out.line(`\nkernels on ${device.name}, against the CPU reference in this run`);
+    const cells = rows.map((r) => [
+      ...[r.case, r.ms.toFixed(3), r.gflops.toFixed(2), r.gbs.toFixed(2)],
+      ...[r.referenceMs.toFixed(1), r.speedup.toFixed(1)],
+    ]);
+    out.line(table(['', 'ms', 'GFLOP/s', 'GB/s', 'reference ms', 'times faster'], cells));
+    return rows;
+  } finally {
+    bar.stop();
   }
 }
 

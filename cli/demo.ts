@@ -216,7 +216,8 @@ function logCsv({ log }: Shop): string {
 function goodsCsv(items: readonly Item[]): string {
   const names = Object.keys(items[0].attributes);
   const cell = (text = '') => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const rows = items.map(({ id, title, attributes }) =>
+  const sorted = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const rows = sorted.map(({ id, title, attributes }) =>
     [id, title, ...names.map((name) => attributes[name])].map(cell).join(','),
   );
   return `${['item', 'title', ...names].join(',')}\n${rows.join('\n')}\n`;

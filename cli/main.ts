@@ -166,10 +166,11 @@ add(
 add(
   'bench',
   'Measure this machine',
-  'Case step: tokens a second and what a dispatch costs in a training step on the demo shop.',
+  'Case step: tokens a second and what a dispatch costs in a training step on the demo shop.\n' +
+    'The others: a kernel each, against the CPU reference in the same run.',
   'bench --case step --profile',
 )
-  .option('--case <name>', 'only this case (default: all)')
+  .option('--case <name>', 'only the cases with this in their name (default: all)')
   .option('--profile', 'add GPU time by kernel, where the adapter has timestamps')
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')

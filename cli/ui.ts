@@ -1,3 +1,4 @@
+/// <reference path="./asciichart.d.ts" />
 /** What the terminal shows: numbers for people, tables, a progress bar, a loss plot. Strings, but for the bar. */
 import asciichart from 'asciichart';
 import cliProgress from 'cli-progress';

@@ -59,7 +59,8 @@ export class Tape {
           : 'backward: nothing was recorded; no input requires a gradient',
       );
     }
-    if (!output.requiresGrad) throw new Error(`backward: ${output.label} does not depend on any tensor with requiresGrad`);
+    if (!output.requiresGrad)
+      throw new Error(`backward: ${output.label} does not depend on any tensor with requiresGrad`);
     const entries = this.entries;
     this.entries = [];
     this.spent = true;

@@ -3,7 +3,17 @@ import { Tape } from './autograd.ts';
 import { getGpu } from './gpu.ts';
 import type { Capabilities, Kernel, Params } from './kernel.ts';
 import { Program, type ProgramOptions } from './program.ts';
-import { ALIGN, type DType, type NumericArray, type Shape, showShape, sizeOf, Storage, Tensor, type TensorOptions } from './tensor.ts';
+import {
+  ALIGN,
+  type DType,
+  type NumericArray,
+  type Shape,
+  showShape,
+  sizeOf,
+  Storage,
+  Tensor,
+  type TensorOptions,
+} from './tensor.ts';
 import { type Call, type GpuStats, WebGpu } from './webgpu.ts';
 import { fill } from './ops/fill.ts';
 
@@ -52,7 +62,9 @@ export class Device {
   private constructor(gpu: WebGpu | null, f64: boolean) {
     this.gpu = gpu;
     this.f64 = f64;
-    this.name = gpu ? `webgpu (${gpu.info.description || gpu.info.device || gpu.info.vendor || 'unnamed adapter'})` : 'cpu';
+    this.name = gpu
+      ? `webgpu (${gpu.info.description || gpu.info.device || gpu.info.vendor || 'unnamed adapter'})`
+      : 'cpu';
   }
 
   /**
@@ -63,7 +75,8 @@ export class Device {
     if (backend === 'cpu') return new Device(null, options.precision === 'f64');
     const gpu = await openWebGpu(options.dawn);
     if (gpu) return new Device(gpu, false);
-    if (backend === 'webgpu') throw new Error('device: no WebGPU adapter was found; `attune doctor` says what is missing');
+    if (backend === 'webgpu')
+      throw new Error('device: no WebGPU adapter was found; `attune doctor` says what is missing');
     const say = options.onFallback ?? ((m: string) => console.error(m));
     say('device: no WebGPU adapter was found, the CPU device is used (slow); `attune doctor` says what is missing');
     return new Device(null, false);
@@ -132,16 +145,23 @@ export class Device {
   write(t: Tensor, data: NumericArray | readonly number[]): void {
     this.alive(t, 'write');
     if (this.recording) {
-      throw new Error(`write: ${t.label} ${showShape(t.shape)} is written by the host inside of a step, which a replay would miss; write it before`);
+      throw new Error(
+        `write: ${t.label} ${showShape(t.shape)} is written by the host inside of a step, which a replay would miss; write it before`,
+      );
     }
-    if (data.length !== t.size) throw new Error(`write: ${data.length} values do not fill ${t.label} ${showShape(t.shape)}`);
+    if (data.length !== t.size)
+      throw new Error(`write: ${data.length} values do not fill ${t.label} ${showShape(t.shape)}`);
     if (!this.gpu) {
       const target = t.storage.array as NumericArray;
-      if (target instanceof Uint32Array && t.dtype === 'f32') new Float32Array(target.buffer, target.byteOffset).set(data, t.offset);
+      if (target instanceof Uint32Array && t.dtype === 'f32')
+        new Float32Array(target.buffer, target.byteOffset).set(data, t.offset);
       else target.set(data, t.offset);
       return;
     }
-    let typed = Array.isArray(data) || data instanceof Float64Array ? Float32Array.from(data) : (data as Float32Array | Uint32Array);
+    let typed =
+      Array.isArray(data) || data instanceof Float64Array
+        ? Float32Array.from(data)
+        : (data as Float32Array | Uint32Array);
     if (typeof SharedArrayBuffer !== 'undefined' && typed.buffer instanceof SharedArrayBuffer) typed = typed.slice();
     this.gpu.write(t, typed);
   }
@@ -183,7 +203,9 @@ export class Device {
   private alive(t: Tensor, who: string): void {
     if (t.device !== this) throw new Error(`${who}: ${t.label} lives on another device`);
     if (t.storage.released) {
-      throw new Error(`${who}: ${t.label} ${showShape(t.shape)} was freed by its scope, step or dispose(); keep() it to use it later`);
+      throw new Error(
+        `${who}: ${t.label} ${showShape(t.shape)} was freed by its scope, step or dispose(); keep() it to use it later`,
+      );
     }
     this.gpu?.check();
   }
@@ -282,7 +304,15 @@ export class Device {
 
   stats(): DeviceStats {
     if (this.gpu) return { backend: 'webgpu', ...this.gpu.counts };
-    return { backend: 'cpu', buffers: 0, bytes: 0, pipelines: 0, bindGroups: 0, dispatches: this.cpuDispatches, submits: 0 };
+    return {
+      backend: 'cpu',
+      buffers: 0,
+      bytes: 0,
+      pipelines: 0,
+      bindGroups: 0,
+      dispatches: this.cpuDispatches,
+      submits: 0,
+    };
   }
 
   /** Kernel name → file of the variant that ran. */
@@ -304,7 +334,8 @@ export class Device {
 function cpuView(t: Tensor): NumericArray {
   const array = t.storage.array as NumericArray;
   const part = array.subarray(t.offset, t.offset + t.size);
-  if (t.dtype === 'f32' && part instanceof Uint32Array) return new Float32Array(part.buffer, part.byteOffset, part.length);
+  if (t.dtype === 'f32' && part instanceof Uint32Array)
+    return new Float32Array(part.buffer, part.byteOffset, part.length);
   return part;
 }
 

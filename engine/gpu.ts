@@ -7,7 +7,10 @@
 const KEY = Symbol.for('attune.dawn');
 
 /** Toggles: exact timestamps, and f16 on NVIDIA's Vulkan driver, which Dawn leaves off. */
-const DAWN_OPTIONS = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=vulkan_enable_f16_on_nvidia'];
+const DAWN_OPTIONS = [
+  'disable-dawn-features=timestamp_quantization',
+  'enable-dawn-features=vulkan_enable_f16_on_nvidia',
+];
 
 export function isNode(): boolean {
   return typeof process !== 'undefined' && Boolean(process.versions?.node);

@@ -130,7 +130,10 @@ function parseBindings(source: string): BindingInfo[] {
 function parseParams(source: string): ParamField[] {
   const body = /struct Params \{([^}]*)\}/.exec(source)?.[1];
   if (!body) return [];
-  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map((m) => ({ name: m[1], type: m[2] as ParamField['type'] }));
+  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map((m) => ({
+    name: m[1],
+    type: m[2] as ParamField['type'],
+  }));
 }
 
 /** The bytes of a `Params` uniform: one 32-bit word a field, rounded up to 16 bytes. */

@@ -9,7 +9,7 @@
  * On the CPU device there is nothing to record: every run calls the function.
  */
 import type { Device } from './device.ts';
-import { type Storage, Tensor } from './tensor.ts';
+import type { Storage, Tensor } from './tensor.ts';
 import type { Call } from './webgpu.ts';
 
 export interface ProgramOptions {
@@ -125,7 +125,10 @@ export class Program<T extends Record<string, Tensor>> {
     const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
     if (bytes > SMALL_STEP_BYTES) {
       // Not measured yet: assume the eager run's share of host time is small and cut generously.
-      this.parts = Math.max(1, Math.min(Math.ceil(calls.length / 8), Math.ceil((performance.now() - started) / this.maxSubmitMs) + 7));
+      this.parts = Math.max(
+        1,
+        Math.min(Math.ceil(calls.length / 8), Math.ceil((performance.now() - started) / this.maxSubmitMs) + 7),
+      );
     }
     this.plan(calls);
     return this.outputs;

@@ -91,7 +91,9 @@ export class WebGpu {
   }
 
   fail(message: string): void {
-    this.failure ??= new DeviceError(`device: ${message.trim()}${this.lastLabel ? ` · last dispatch: ${this.lastLabel}` : ''}`);
+    this.failure ??= new DeviceError(
+      `device: ${message.trim()}${this.lastLabel ? ` · last dispatch: ${this.lastLabel}` : ''}`,
+    );
   }
 
   check(): void {
@@ -106,13 +108,17 @@ export class WebGpu {
     const free = this.pool.get(size)?.pop();
     if (free) return free;
     if (size > this.caps.maxBufferBytes) {
-      throw new Error(`${label}: ${mib(size)} were asked for, the adapter's largest buffer has ${mib(this.caps.maxBufferBytes)}`);
+      throw new Error(
+        `${label}: ${mib(size)} were asked for, the adapter's largest buffer has ${mib(this.caps.maxBufferBytes)}`,
+      );
     }
     this.check();
     this.gpu.pushErrorScope('out-of-memory');
     const buffer = this.gpu.createBuffer({ size, usage: STORAGE, label });
     this.gpu.popErrorScope().then(
-      (error) => error && this.fail(`out of memory for ${label} (${mib(size)}, ${mib(this.counts.bytes)} in use): ${error.message}`),
+      (error) =>
+        error &&
+        this.fail(`out of memory for ${label} (${mib(size)}, ${mib(this.counts.bytes)} in use): ${error.message}`),
       () => {},
     );
     this.counts.buffers++;
@@ -149,7 +155,13 @@ export class WebGpu {
     this.check();
     this.flush(); // a write lands between submits
     const bytes = data as Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
-    this.gpu.queue.writeBuffer(this.bufferOf(tensor.storage), tensor.offset * 4, bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.gpu.queue.writeBuffer(
+      this.bufferOf(tensor.storage),
+      tensor.offset * 4,
+      bytes.buffer,
+      bytes.byteOffset,
+      bytes.byteLength,
+    );
   }
 
   async read(tensor: Tensor): Promise<ArrayBuffer> {
@@ -196,7 +208,11 @@ export class WebGpu {
     const known = this.pipelines.get(key);
     if (known) return known;
     const module = this.gpu.createShaderModule({ code: text.code, label: file });
-    const pipeline = this.gpu.createComputePipeline({ layout: 'auto', compute: { module, entryPoint: 'main' }, label: file });
+    const pipeline = this.gpu.createComputePipeline({
+      layout: 'auto',
+      compute: { module, entryPoint: 'main' },
+      label: file,
+    });
     this.pipelines.set(key, pipeline);
     this.counts.pipelines++;
     return pipeline;
@@ -209,14 +225,19 @@ export class WebGpu {
     this.used.set(kernel.name, variant.file);
     const constants = variant.constants?.(params);
     const text = kernelText(variant.file, constants);
-    const pipeline = this.pipeline(variant.file, text, constants ? `${variant.file} ${JSON.stringify(constants)}` : variant.file);
+    const pipeline = this.pipeline(
+      variant.file,
+      text,
+      constants ? `${variant.file} ${JSON.stringify(constants)}` : variant.file,
+    );
     const bindings = text.bindings.map((b): Binding => {
       if (b.kind === 'uniform') {
         const buffer = this.uniform(kernel.name, encodeParams(kernel.name, text.params, params));
         return { index: b.index, name: b.name, storage: null, buffer, offset: 0, size: buffer.size };
       }
       const tensor = tensors[b.name];
-      if (tensor === undefined) throw new Error(`${kernel.name}: kernels/${variant.file}.wgsl binds ${b.name}, which the op does not pass`);
+      if (tensor === undefined)
+        throw new Error(`${kernel.name}: kernels/${variant.file}.wgsl binds ${b.name}, which the op does not pass`);
       if (tensor === null || tensor.size === 0) {
         const buffer = this.placeholder(b.kind === 'read' ? 'read' : b.name);
         return { index: b.index, name: b.name, storage: null, buffer, offset: 0, size: 256 };

@@ -91,10 +91,13 @@ export function checkSettings(s: Settings): Settings {
   const fail = (key: keyof Settings, what: string): never => {
     throw new InputError(`--set ${key}=${s[key]}: ${what}`);
   };
-  for (const key of WHOLE) if (!Number.isInteger(s[key]) || (s[key] as number) < 1) fail(key, 'a whole number from 1 on was expected');
-  if (!Number.isInteger(s.validateSteps) || s.validateSteps < 0) fail('validateSteps', 'a whole number from 0 on was expected');
+  for (const key of WHOLE)
+    if (!Number.isInteger(s[key]) || (s[key] as number) < 1) fail(key, 'a whole number from 1 on was expected');
+  if (!Number.isInteger(s.validateSteps) || s.validateSteps < 0)
+    fail('validateSteps', 'a whole number from 0 on was expected');
   if (s.d % s.heads !== 0) fail('heads', `d=${s.d} does not divide by it`);
-  if ((s.d / s.heads) % 4 !== 0) fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be a multiple of 4`);
+  if ((s.d / s.heads) % 4 !== 0)
+    fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be a multiple of 4`);
   if (s.d / s.heads > 128) fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be at most 128`);
   if (!(s.dropout >= 0 && s.dropout < 1)) fail('dropout', 'from 0 to below 1 was expected');
   if (!['gelu', 'relu', 'silu'].includes(s.activation)) fail('activation', 'gelu, relu or silu was expected');

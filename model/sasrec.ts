@@ -6,7 +6,21 @@
  *   x = x + dropout(Attention(LN(x)));  x = x + dropout(FF(LN(x)))      for each block
  *   h = LN(x);  score of item v = h · E[v]
  */
-import { addLayernorm, attention, crossEntropy, type Device, embeddingSum, layernorm, matmul, normal as randomNormal, type NumericArray, ParameterArena, type ParameterSpec, type Tensor } from '../engine/index.ts';
+import { InputError } from '../data/errors.ts';
+import {
+  addLayernorm,
+  attention,
+  crossEntropy,
+  type Device,
+  embeddingSum,
+  layernorm,
+  matmul,
+  normal as randomNormal,
+  type NumericArray,
+  ParameterArena,
+  type ParameterSpec,
+  type Tensor,
+} from '../engine/index.ts';
 import type { Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
 
@@ -32,12 +46,19 @@ const INIT_STD = 0.02;
 /** Names, shapes and initial values of the parameters; matrices are [in, out], used as x · W + b. */
 export function parameterSpecs(s: Settings, items: number, seed: number): ParameterSpec[] {
   let stream = 0;
-  const normal = (...shape: number[]): NumericArray => randomNormal(shape.reduce((a, b) => a * b, 1), seed, stream++, INIT_STD);
+  const normal = (...shape: number[]): NumericArray =>
+    randomNormal(
+      shape.reduce((a, b) => a * b, 1),
+      seed,
+      stream++,
+      INIT_STD,
+    );
   const filled = (n: number, value: number): Float32Array => new Float32Array(n).fill(value);
   const specs: ParameterSpec[] = [];
   const matrix = (name: string, rows: number, cols: number, decay: boolean) =>
     specs.push({ name, shape: [rows, cols], decay, init: normal(rows, cols) });
-  const vector = (name: string, n: number, value: number) => specs.push({ name, shape: [n], decay: false, init: filled(n, value) });
+  const vector = (name: string, n: number, value: number) =>
+    specs.push({ name, shape: [n], decay: false, init: filled(n, value) });
   const norm = (name: string) => {
     vector(`${name}.weight`, s.d, 1);
     vector(`${name}.bias`, s.d, 0);
@@ -60,6 +81,20 @@ export function parameterSpecs(s: Settings, items: number, seed: number): Parame
   return specs;
 }
 
+/** The item table is one binding; said before its weights are drawn, and with what to change. */
+function requireRoom(device: Device, { d, heads }: Settings, items: number): void {
+  const limit = device.caps?.maxBindingBytes ?? Number.POSITIVE_INFINITY;
+  if (items * d * 4 <= limit) return;
+  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const most = Math.floor(limit / 4 / items / (4 * heads)) * 4 * heads;
+  throw new InputError(
+    `items.weight [${items},${d}] needs ${mib(items * d * 4)}, this adapter binds at most ${mib(limit)}: ` +
+      (most > 0
+        ? `at most d=${most} fits so many items (--set d=${most})`
+        : 'so many items do not fit; raise --min-interactions'),
+  );
+}
+
 export class SasRec {
   readonly device: Device;
   readonly settings: Settings;
@@ -74,8 +109,12 @@ export class SasRec {
     this.parameters = new ParameterArena(device, specs);
   }
 
-  /** A model with fresh weights drawn from the seed. */
+  /**
+   * A model with fresh weights drawn from the seed.
+   * @throws InputError when its largest table is more than one binding of this adapter holds
+   */
   static create(device: Device, settings: Settings, items: number, seed: number): SasRec {
+    requireRoom(device, settings, items);
     return new SasRec(device, settings, items, parameterSpecs(settings, items, seed));
   }
 
@@ -96,12 +135,22 @@ export class SasRec {
       matmul(x, p(`${name}.weight`), { bias: p(`${name}.bias`), activation: act });
     const after = (i: number): string => (i < blocks ? `blocks.${i}.norm1` : 'norm');
 
-    let x = embeddingSum(p('items.weight'), tokens.items, training?.itemGroups, p('positions.weight'), tokens.positions, training?.positionGroups, dropout);
+    let x = embeddingSum(
+      p('items.weight'),
+      tokens.items,
+      training?.itemGroups,
+      p('positions.weight'),
+      tokens.positions,
+      training?.positionGroups,
+      dropout,
+    );
     let n = layernorm(x, ...norm(after(0)));
     for (let i = 0; i < blocks; i++) {
       const qkv = linear(n, `blocks.${i}.attention.qkv`);
       const a = attention(qkv, tokens, { heads, causal: true, dropout });
-      ({ sum: x, norm: n } = addLayernorm(x, linear(a, `blocks.${i}.attention.out`), ...norm(`blocks.${i}.norm2`), { dropout }));
+      ({ sum: x, norm: n } = addLayernorm(x, linear(a, `blocks.${i}.attention.out`), ...norm(`blocks.${i}.norm2`), {
+        dropout,
+      }));
       const f = linear(linear(n, `blocks.${i}.ffn.up`, activation), `blocks.${i}.ffn.down`);
       ({ sum: x, norm: n } = addLayernorm(x, f, ...norm(after(i + 1)), { dropout }));
     }
@@ -126,5 +175,7 @@ export class SasRec {
 
 /** Stored tensors as the arena takes them. */
 export function toArrays(tensors: ReadonlyMap<string, StoredTensor>): Map<string, Float32Array> {
-  return new Map([...tensors].map(([name, t]) => [name, t.data instanceof Float32Array ? t.data : Float32Array.from(t.data)]));
+  return new Map(
+    [...tensors].map(([name, t]) => [name, t.data instanceof Float32Array ? t.data : Float32Array.from(t.data)]),
+  );
 }

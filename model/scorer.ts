@@ -15,14 +15,13 @@ export interface ScoreQuery {
 }
 
 export interface Scored {
-  /** 1 is best, ties count against the target; NO_RANK where there is no target or it is excluded. */
+  /** 1 is best, ties count against the target; 0xffffffff where there is no target or it is excluded. */
   rank: number;
   /** The k best item rows, best first; fewer where the candidates run out. */
   items: Uint32Array;
   scores: Float32Array;
 }
 
-export const NO_RANK = 0xffffffff;
 const NO_ITEM = 0xffffffff;
 const MAX_BUDGET = 8192;
 /** Elements of the largest tile of scores (64 MiB). */
@@ -95,7 +94,8 @@ export class Scorer {
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** Users of a tile: one in 16 tokens, as many as the tile of scores allows. */
-const usersOf = (budget: number, items: number): number => Math.max(1, Math.min(256, budget / 16, Math.floor(TILE_ELEMENTS / items)));
+const usersOf = (budget: number, items: number): number =>
+  Math.max(1, Math.min(256, budget / 16, Math.floor(TILE_ELEMENTS / items)));
 
 function inputSpec(budget: number, users: number, capacity: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });

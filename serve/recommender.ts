@@ -77,7 +77,8 @@ export class Recommender {
    */
   async recommend(query: RecommendQuery): Promise<Answer> {
     const k = query.k ?? 10;
-    if (!Number.isInteger(k) || k < 1 || k > 128) throw new InputError(`k=${k}: a whole number from 1 to 128 was expected`);
+    if (!Number.isInteger(k) || k < 1 || k > 128)
+      throw new InputError(`k=${k}: a whole number from 1 to 128 was expected`);
     const unknown: string[] = [];
     const history: number[] = [];
     for (const id of query.history) {
@@ -94,7 +95,9 @@ export class Recommender {
     }
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
     if (!query.includeSeen) excluded.push(...history);
-    const [scored] = await this.scorer(k).score([{ history: Uint32Array.from(history), exclude: Uint32Array.from(new Set(excluded)) }]);
+    const [scored] = await this.scorer(k).score([
+      { history: Uint32Array.from(history), exclude: Uint32Array.from(new Set(excluded)) },
+    ]);
     const items = Array.from(scored.items, (row, i): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
       return { id, title, score: scored.scores[i], attributes };

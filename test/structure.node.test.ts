@@ -21,7 +21,10 @@ describe('structure', () => {
 
   it.each(ops)('the op %s has a reference and a case', (op) => {
     expect(existsSync(new URL(`engine/ops/${op}.ref.ts`, root)), 'reference').toBe(true);
-    expect(cases.some((c) => c.op === op), 'case').toBe(true);
+    expect(
+      cases.some((c) => c.op === op),
+      'case',
+    ).toBe(true);
   });
 
   it('what runs in Chrome imports nothing of Node', () => {

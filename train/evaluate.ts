@@ -2,7 +2,7 @@
 import type { Split } from '../data/split.ts';
 import { Scorer, type Scored, type ScoreQuery } from '../model/scorer.ts';
 import type { SasRec } from '../model/sasrec.ts';
-import { ListMetrics, type Metrics, RankMetrics } from './metrics.ts';
+import { ListMetrics, type Metrics, MISS, RankMetrics } from './metrics.ts';
 
 export interface Evaluation {
   protocol: 'leave-one-out';
@@ -40,6 +40,8 @@ const targetOf = (parts: Split, u: number, part: 'valid' | 'test'): number =>
   part === 'valid' ? parts.validTarget(u) : parts.testTarget(u);
 
 const CHUNK = 1024;
+/** The list of a user who has seen the whole catalogue. */
+const EMPTY = Uint32Array.of(MISS);
 
 /** Ranks each user's target among all items of the catalogue. Ties rank pessimistically; a NaN score throws. */
 export async function evaluate(model: SasRec, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
@@ -61,7 +63,8 @@ export async function evaluate(model: SasRec, parts: Split, options: EvaluateOpt
       const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
       scored.forEach((s, i) => {
         ranks.addOne(s.rank);
-        lists.add(s.items.subarray(0, 10), Math.min(10, s.items.length));
+        const best = s.items.length > 0 ? s.items.subarray(0, 10) : EMPTY;
+        lists.add(best, best.length);
         options.onUser?.(chunk[i], queries[i].target as number, s);
       });
     }

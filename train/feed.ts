@@ -34,7 +34,8 @@ export class Feed {
   /** Fills the host's mirror; nothing is sent yet, so that this runs while the device works. */
   stage(batch: Batch): void {
     const { host } = this.inputs;
-    for (const name of ['items', 'positions', 'targets', 'weights', 'start', 'end'] as const) host[name].set(batch[name]);
+    for (const name of ['items', 'positions', 'targets', 'weights', 'start', 'end'] as const)
+      host[name].set(batch[name]);
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
   }

@@ -8,7 +8,15 @@ import { type Batch, batches, batchesPerEpoch } from '../data/batches.ts';
 import type { Split } from '../data/split.ts';
 import { type Device, permutation, type Program } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
-import { appendMetrics, type Counters, loadCheckpoint, type ModelConfig, saveCheckpoint, saveModel, trimMetrics } from '../model/folder.ts';
+import {
+  appendMetrics,
+  type Counters,
+  loadCheckpoint,
+  type ModelConfig,
+  saveCheckpoint,
+  saveModel,
+  trimMetrics,
+} from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
 import { SasRec, toArrays } from '../model/sasrec.ts';
 import { Scorer } from '../model/scorer.ts';
@@ -115,7 +123,11 @@ class Run {
     this.o = o;
     const { device, settings } = o;
     this.model = SasRec.create(device, settings, o.parts.items, o.seed);
-    this.optimizer = new AdamW(this.model.parameters, { ...BETAS, weightDecay: settings.weightDecay, clip: settings.clip });
+    this.optimizer = new AdamW(this.model.parameters, {
+      ...BETAS,
+      weightDecay: settings.weightDecay,
+      clip: settings.clip,
+    });
     this.feed = new Feed(device, settings.budget);
     this.program = device.program('training step', () => {
       const loss = this.model.loss(this.feed.tensors);
@@ -126,7 +138,10 @@ class Run {
     this.scorer = new Scorer(this.model, { k: 10 });
     const users = usersWithTarget(o.parts, 'valid');
     const order = permutation(users.length, o.seed, VALIDATION_STREAM);
-    this.validationUsers = order.slice(0, settings.validateUsers).map((i) => users[i]).sort();
+    this.validationUsers = order
+      .slice(0, settings.validateUsers)
+      .map((i) => users[i])
+      .sort();
     this.counters = {
       step: 0,
       epoch: 0,
@@ -175,7 +190,12 @@ class Run {
     const begun = performance.now();
     this.feed.stage(batch);
     this.feed.upload();
-    this.optimizer.prepare({ seed: o.seed, step: counters.step + 1, learningRate: o.settings.learningRate, dropout: true });
+    this.optimizer.prepare({
+      seed: o.seed,
+      step: counters.step + 1,
+      learningRate: o.settings.learningRate,
+      dropout: true,
+    });
     this.program.run();
     counters.step++;
     counters.batch++;
@@ -295,7 +315,11 @@ class Run {
   private async checkpoint(): Promise<void> {
     this.report('saving');
     const counters = { ...this.counters, elapsedSeconds: this.elapsed(), extra: { compute: this.o.device.backend } };
-    const [params, m, v] = [await storedTensors(this.model, 'params'), await storedTensors(this.model, 'm'), await storedTensors(this.model, 'v')];
+    const [params, m, v] = [
+      await storedTensors(this.model, 'params'),
+      await storedTensors(this.model, 'm'),
+      await storedTensors(this.model, 'v'),
+    ];
     await saveCheckpoint(this.o.files, { params, m, v, counters });
     this.lastCheckpoint = performance.now();
   }
@@ -310,7 +334,11 @@ class Run {
     this.elapsedBefore = saved.counters.elapsedSeconds;
     if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
     this.counters.finished = false;
-    for (const [kind, tensors] of [['params', saved.params], ['m', saved.m], ['v', saved.v]] as const) {
+    for (const [kind, tensors] of [
+      ['params', saved.params],
+      ['m', saved.m],
+      ['v', saved.v],
+    ] as const) {
       this.model.parameters.load(kind, toArrays(tensors));
     }
     for (const [name, file] of Object.entries(saved.counters.variants)) o.device.gpu?.prefer(name, file);

@@ -48,15 +48,25 @@ export function blockShape(l: number, v: number, options: CrossEntropyOptions = 
  *
  * @param x [L, D] @param table [V, D] @param targets u32 [L], each below V @param weights f32 [L]
  */
-export function crossEntropy(x: Tensor, table: Tensor, targets: Tensor, weights: Tensor, options: CrossEntropyOptions = {}): Tensor {
+export function crossEntropy(
+  x: Tensor,
+  table: Tensor,
+  targets: Tensor,
+  weights: Tensor,
+  options: CrossEntropyOptions = {},
+): Tensor {
   const { device } = x;
   const [l, d] = x.shape;
   const [v, dTable] = table.shape;
   if (x.rank !== 2 || table.rank !== 2 || d !== dTable) {
-    throw new Error(`crossEntropy: x [L,D] and table [V,D] were expected, came ${showShape(x.shape)} and ${showShape(table.shape)}`);
+    throw new Error(
+      `crossEntropy: x [L,D] and table [V,D] were expected, came ${showShape(x.shape)} and ${showShape(table.shape)}`,
+    );
   }
   if (targets.size !== l || targets.dtype !== 'u32' || weights.size !== l || weights.dtype !== 'f32') {
-    throw new Error(`crossEntropy: targets u32 [${l}] and weights f32 [${l}] were expected, came ${targets.dtype}${showShape(targets.shape)} and ${weights.dtype}${showShape(weights.shape)}`);
+    throw new Error(
+      `crossEntropy: targets u32 [${l}] and weights f32 [${l}] were expected, came ${targets.dtype}${showShape(targets.shape)} and ${weights.dtype}${showShape(weights.shape)}`,
+    );
   }
   const loss = device.empty([1], 'f32', 'loss');
   const grad = device.tape.enabled && (x.requiresGrad || table.requiresGrad);
@@ -66,7 +76,10 @@ export function crossEntropy(x: Tensor, table: Tensor, targets: Tensor, weights:
   if (device.gpu) inBlocks(device, work, blockShape(l, v, options));
   else device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0 });
   device.tape.record([x, table], loss, () => {
-    for (const [input, g] of [[x, dx], [table, dtable]] as const) {
+    for (const [input, g] of [
+      [x, dx],
+      [table, dtable],
+    ] as const) {
       if (!input.requiresGrad || !g) continue;
       const { grad: y, acc } = into(input);
       device.run(SCALE_BY, scaleByForward, { x: g, s: gradOf(loss), y }, { n: g.size, acc });
@@ -93,7 +106,11 @@ function inBlocks(device: Device, w: Work, block: { rows: number; cols: number }
   for (let r0 = 0; r0 < l; r0 += block.rows) {
     const r = Math.min(block.rows, l - r0);
     const x = w.x.rows(r0, r0 + r);
-    const rows = { targets: w.targets.rows(r0, r0 + r), weights: w.weights.rows(r0, r0 + r), stats: stats.rows(r0, r0 + r) };
+    const rows = {
+      targets: w.targets.rows(r0, r0 + r),
+      weights: w.weights.rows(r0, r0 + r),
+      stats: stats.rows(r0, r0 + r),
+    };
     let logits: Tensor | null = null;
     const product = (c0: number, cols: number, ld: number): Tensor => {
       const out = device.empty([r, ld], 'f32', 'logits');
@@ -115,7 +132,17 @@ function inBlocks(device: Device, w: Work, block: { rows: number; cols: number }
       device.run(GRAD, onGpuOnly, { logits: g, ...rows }, { r, cols, ld, col0: c0 });
       const table = w.table.rows(c0, c0 + cols);
       gemm(device, { a: g, b: table, c: dx, m: r, n: d, k: cols, lda: ld, acc: c0 === 0 ? 0 : 1, padded: true });
-      gemm(device, { a: g, b: x, c: w.dtable.rows(c0, c0 + cols), m: cols, n: d, k: r, transA: true, lda: ld, acc: r0 === 0 ? 0 : 1 });
+      gemm(device, {
+        a: g,
+        b: x,
+        c: w.dtable.rows(c0, c0 + cols),
+        m: cols,
+        n: d,
+        k: r,
+        transA: true,
+        lda: ld,
+        acc: r0 === 0 ? 0 : 1,
+      });
     }
   }
   device.run(LOSS, onGpuOnly, { stats, weights: w.weights, loss: w.loss }, { l });

@@ -13,14 +13,17 @@ const MATMUL: Kernel = kernel('matmul', [
     file: 'matmul_sg8',
     requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
     // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
-    accepts: (p) => wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0)),
+    accepts: (p) =>
+      wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0)),
     grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
     constants,
   },
   { file: 'matmul_tile', grid: (p) => [groups(p.n, 64), groups(p.m, 64), p.batch], constants },
 ]);
 
-const ACT_BACKWARD = kernel('matmul_act_bwd', [{ file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) }]);
+const ACT_BACKWARD = kernel('matmul_act_bwd', [
+  { file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) },
+]);
 
 export type Activation = (typeof ACTIVATIONS)[number];
 
@@ -106,24 +109,79 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     let dc = gradOf(c);
     if (z) {
       const dz = device.empty(s.shape, 'f32', 'grad of matmul z');
-      device.run(ACT_BACKWARD, matmulActivationBackward, { z, dy: dc, dz }, { n: c.size, act: ACTIVATIONS.indexOf(activation) });
+      device.run(
+        ACT_BACKWARD,
+        matmulActivationBackward,
+        { z, dy: dc, dz },
+        { n: c.size, act: ACTIVATIONS.indexOf(activation) },
+      );
       dc = dz;
     }
     const { m, n, k, batch, sa, sb, sc } = s.gemm;
     // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
     if (a.requiresGrad) {
       const { grad, acc } = into(a);
-      if (transA) gemm(device, { a: b, b: dc, c: grad, m: k, n: m, k: n, transA: transB, transB: true, batch, sa: sb, sb: sc, sc: sa, acc, lda: transB ? k : n, ldb: n });
+      if (transA)
+        gemm(device, {
+          a: b,
+          b: dc,
+          c: grad,
+          m: k,
+          n: m,
+          k: n,
+          transA: transB,
+          transB: true,
+          batch,
+          sa: sb,
+          sb: sc,
+          sc: sa,
+          acc,
+          lda: transB ? k : n,
+          ldb: n,
+        });
       else gemm(device, { a: dc, b, c: grad, m, n: k, k: n, transB: !transB, batch, sa: sc, sb, sc: sa, acc });
     }
     const columnSums = bias?.requiresGrad ? into(bias) : null;
     if (columnSums && !columnSums.acc) throw new Error('matmul: bias must be a leaf tensor');
     const sharedB = batch > 1 && sb === 0;
     if (b.requiresGrad) {
-      if (sharedB) throw new Error('matmul: a shared b with transA and a batch has no gradient; use one matrix a batch');
+      if (sharedB)
+        throw new Error('matmul: a shared b with transA and a batch has no gradient; use one matrix a batch');
       const { grad, acc } = into(b);
-      if (transB) gemm(device, { a: dc, b: a, c: grad, m: n, n: k, k: m, transA: true, transB: transA, batch, sa: sc, sb: sa, sc: sb, acc, ldb: transA ? m : k });
-      else gemm(device, { a, b: dc, c: grad, m: k, n, k: m, transA: !transA, batch, sa, sb: sc, sc: sb, acc, lda: transA ? m : k, columnSums: batch === 1 ? columnSums?.grad : null });
+      if (transB)
+        gemm(device, {
+          a: dc,
+          b: a,
+          c: grad,
+          m: n,
+          n: k,
+          k: m,
+          transA: true,
+          transB: transA,
+          batch,
+          sa: sc,
+          sb: sa,
+          sc: sb,
+          acc,
+          ldb: transA ? m : k,
+        });
+      else
+        gemm(device, {
+          a,
+          b: dc,
+          c: grad,
+          m: k,
+          n,
+          k: m,
+          transA: !transA,
+          batch,
+          sa,
+          sb: sc,
+          sc: sb,
+          acc,
+          lda: transA ? m : k,
+          columnSums: batch === 1 ? columnSums?.grad : null,
+        });
     }
     if (columnSums && (!b.requiresGrad || transB || batch > 1)) {
       // No product to take the column sums along: one row of ones does it.

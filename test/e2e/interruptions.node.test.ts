@@ -68,7 +68,8 @@ describe('Ctrl-C', () => {
     await linesIn(`${out}/metrics.jsonl`, 4);
     process.kill(-(child.pid as number), 'SIGINT');
     expect(await code).toBe(130);
-    const told = /^attune: stopped at step (\d+); everything is saved in (\S+); go on with: npm run -s attune -- (.+)$/m;
+    const told =
+      /^attune: stopped at step (\d+); everything is saved in (\S+); go on with: npm run -s attune -- (.+)$/m;
     const [, step, where, command] = told.exec(stderr) ?? expect.fail(stderr);
     expect(where).toBe(out);
     expect(command).toBe(`train --out ${out} --resume`);

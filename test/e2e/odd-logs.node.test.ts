@@ -57,12 +57,15 @@ describe('a catalogue of 50,000 items', () => {
   for (let u = 0; u < 1000; u++) for (let t = 0; t < 50; t++) rows.push([`u${u}`, `item ${u * 50 + t}`]);
   for (let v = 0; v < 100; v++) for (let t = 0; t < 9; t++) rows.push([`v${v}`, `item ${((v * 7 + t) % 40) * 1250}`]);
 
-  test('trains, evaluates, recommends', async () => {
+  beforeAll(() => {
     place.write('big.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
+  });
+
+  test('trains, evaluates, recommends', async () => {
     const args = ['--data', 'big.csv', '--out', 'big', '--min-interactions', '1', '--max-minutes', '0.1'];
     const trained = await json(place, ['train', ...args, ...TINY, '--set', 'validateUsers=100']);
     expect(trained).toMatchObject({ reason: 'time', users: 100 });
-    expect(trained.step).toBeGreaterThan(1);
+    expect(trained.step).toBeGreaterThanOrEqual(1);
     const result = await json(place, ['evaluate', '--model', 'big', '--data', 'big.csv', '--dump', 'big.jsonl']);
     expect(result).toMatchObject({ users: 1100, items: 50_000 });
     const lines = jsonLines(place.path('big.jsonl')) as Ranked[];
@@ -81,28 +84,33 @@ describe('a catalogue of 50,000 items', () => {
   });
 
   test('a table beyond what the adapter binds is refused with a line that says so', async () => {
+    const { limits } = await json(place, ['doctor']);
+    const heads = Math.ceil((limits.maxStorageBufferBindingSize + 1) / (50_000 * 4 * 128));
+    const settings = [...TINY, '--set', `d=${128 * heads}`, '--set', `heads=${heads}`];
     const args = ['--data', 'big.csv', '--out', 'huge', '--min-interactions', '1', '--json', '--device', 'webgpu'];
-    const outcome = await place.run(['train', ...args, ...TINY, '--set', 'd=1024', '--set', 'heads=8']);
-    const lines = said(outcome).filter((line) => line.startsWith('attune: '));
-    // An adapter that binds 196 MiB would train it for hours; lavapipe's limit is 128 MiB.
-    expect(lines).toEqual([expect.stringMatching(/items\.weight \[50000,1024\] needs 195\.3 MiB, .*at most [\d.]+ MiB/)]);
-    expect(lines[0]).not.toContain('internal error');
-    expect(outcome.code).not.toBe(0);
+    const outcome = await place.run(['train', ...args, ...settings]);
+    expect(said(outcome).filter((line) => line.startsWith('attune: '))).toEqual([
+      expect.stringMatching(/: items\.weight \[50000,\d+\] needs [\d.]+ MiB, .* at most [\d.]+ MiB: .*--set d=\d+\)$/),
+    ]);
+    expect(outcome.code).toBe(1);
   });
 });
 
 describe('small logs', () => {
-  test('one user', async () => {
-    const rows = Array.from({ length: 40 }, (_, t): [string, string] => ['only', `i${(t * t) % 23}`]);
+  test.each([
+    ['whose items are all different', (t: number) => t],
+    ['who has seen the whole catalogue', (t: number) => (t * t) % 23],
+  ])('one user, %s', async (_, item) => {
+    const rows = Array.from({ length: 40 }, (_, t): [string, string] => ['only', `i${item(t)}`]);
     place.write('one.csv', `user,item\n${rows.map((row) => row.join()).join('\n')}\n`);
-    const args = ['--data', 'one.csv', '--out', 'one', '--min-interactions', '1', '--epochs', '3'];
+    const args = ['--data', 'one.csv', '--out', 'one', '--overwrite', '--min-interactions', '1', '--epochs', '3'];
     expect(await json(place, ['train', ...args, ...TINY])).toMatchObject({ reason: 'epochs', epoch: 3, users: 1 });
     const result = await json(place, ['evaluate', '--model', 'one', '--data', 'one.csv', '--dump', 'one.jsonl']);
     expect(result.users).toBe(1);
     checkDump(jsonLines(place.path('one.jsonl')), historiesOf(rows), result.metrics);
     const user = ['--user', 'only', '--data', 'one.csv', '--k', '128'];
     const { items } = await json(place, ['recommend', '--model', 'one', ...user, '--include-seen']);
-    expect(items).toHaveLength(new Set(rows.map(([, item]) => item)).size);
+    expect(items).toHaveLength(new Set(rows.map(([, id]) => id)).size);
     // Everything is seen: an empty answer, not an error.
     expect((await json(place, ['recommend', '--model', 'one', ...user])).items).toEqual([]);
   });
@@ -123,7 +131,22 @@ describe('small logs', () => {
 });
 
 describe('any ID stays the string that it is', () => {
-  const odd = ['__proto__', 'constructor', 'a b', ' a', 'a ', '"', 'say ""hi""', ',', 'x,y', 'back\\slash', '🛒', '%s', '1e3', '1000'];
+  const odd = [
+    '__proto__',
+    'constructor',
+    'a b',
+    ' a',
+    'a ',
+    '"',
+    'say ""hi""',
+    ',',
+    'x,y',
+    'back\\slash',
+    '🛒',
+    '%s',
+    '1e3',
+    '1000',
+  ];
   const users = ['__proto__', 'toString', 'o\'neil "the" first', 'a,b', ' spaced out ', 'two\nlines', '-1', '01', '1'];
   const rows: [string, string][] = [];
   users.forEach((user, u) => {
@@ -149,7 +172,9 @@ describe('any ID stays the string that it is', () => {
       if (user !== '__proto__' && user !== 'two\nlines' && user !== '-1') continue;
       const value = user === '-1' ? ['--user=-1', ...args.slice(2)] : args;
       const { items } = await json(place, ['recommend', '--model', 'odd ones', ...value]);
-      expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(odd.filter((id) => !history.includes(id)).sort());
+      expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(
+        odd.filter((id) => !history.includes(id)).sort(),
+      );
     }
     const { items, unknown } = await json(place, [
       ...['recommend', '--model', 'odd ones', '--k', '20', '--history', odd.slice(0, 9).map(quoted).join()],
@@ -166,7 +191,10 @@ describe('what is no log and no model', () => {
   test('garbage, empty files and unknown columns: one line each, exit code 1', async () => {
     place.write('log.csv', ring(30, 8));
     await json(place, ['train', '--data', 'log.csv', '--out', 'model', '--epochs', '1', ...TINY]);
-    place.write('garbage', Uint8Array.from({ length: 3000 }, (_, i) => (i * i * 31 + (i >> 3)) % 256));
+    place.write(
+      'garbage',
+      Uint8Array.from({ length: 3000 }, (_, i) => (i * i * 31 + (i >> 3)) % 256),
+    );
     place.write('empty', '');
     place.write('columns.csv', 'buyer_ref,thing\nu1,i1\n');
     const evaluate = ['evaluate', '--model', 'model', '--data'];

@@ -9,7 +9,10 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Brings dist/ up to date, which takes no time when it is. */
 export function build(): void {
-  execFileSync(process.execPath, ['cli/setup.mjs', '--need', 'build'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  execFileSync(process.execPath, ['cli/setup.mjs', '--need', 'build'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** Settings that make a model of a few thousand weights. */
@@ -34,7 +37,8 @@ export const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text
 export function ring(users: number, length: number, item = (row: number) => `i${row}`, size = 40): string {
   const rows = ['user,item,timestamp'];
   for (let u = 0; u < users; u++) {
-    for (let t = 0; t < length; t++) rows.push(`u${u},${field(item((u * 7 + t * (1 + (u % 3))) % size))},${1000 * t + u}`);
+    for (let t = 0; t < length; t++)
+      rows.push(`u${u},${field(item((u * 7 + t * (1 + (u % 3))) % size))},${1000 * t + u}`);
   }
   return `${rows.join('\n')}\n`;
 }

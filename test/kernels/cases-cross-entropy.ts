@@ -2,7 +2,11 @@ import { crossEntropy } from '../../engine/index.ts';
 import type { CrossEntropyOptions } from '../../engine/ops/cross-entropy.ts';
 import type { Case } from './harness.ts';
 
-const variants = { ce_stats: ['ce_stats_sg8', 'ce_stats'], ce_grad: ['ce_grad_sg8', 'ce_grad'], matmul: ['matmul_tile'] };
+const variants = {
+  ce_stats: ['ce_stats_sg8', 'ce_stats'],
+  ce_grad: ['ce_grad_sg8', 'ce_grad'],
+  matmul: ['matmul_tile'],
+};
 
 const row = (name: string, [l, d, v]: number[], options: CrossEntropyOptions = {}, scale = 1, skip = 3): Case => ({
   op: 'cross-entropy',

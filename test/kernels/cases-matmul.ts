@@ -15,18 +15,26 @@ const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => (
 
 const flags = [false, true];
 export const matmulCases: Case[] = [
-  ...[[1, 1, 1], [33, 7, 5], [16, 4, 32], [17, 12, 36], [64, 64, 64], [63, 65, 66], [100, 20, 132]].flatMap((size) =>
-    flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb))),
-  ),
+  ...[
+    [1, 1, 1],
+    [33, 7, 5],
+    [16, 4, 32],
+    [17, 12, 36],
+    [64, 64, 64],
+    [63, 65, 66],
+    [100, 20, 132],
+  ].flatMap((size) => flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb)))),
   plain([0, 4, 8], false, false),
-  ...(['none', 'relu', 'gelu', 'silu'] as const).map((activation): Case => ({
-    op: 'matmul',
-    name: `bias and ${activation}`,
-    inputs: { a: { shape: [35, 24] }, b: { shape: [24, 40] }, bias: { shape: [40] } },
-    run: ({ a, b, bias }) => matmul(a, b, { bias, activation }),
-    tolerance: bound(48),
-    variants,
-  })),
+  ...(['none', 'relu', 'gelu', 'silu'] as const).map(
+    (activation): Case => ({
+      op: 'matmul',
+      name: `bias and ${activation}`,
+      inputs: { a: { shape: [35, 24] }, b: { shape: [24, 40] }, bias: { shape: [40] } },
+      run: ({ a, b, bias }) => matmul(a, b, { bias, activation }),
+      tolerance: bound(48),
+      variants,
+    }),
+  ),
   {
     op: 'matmul',
     name: 'bias with Bᵀ',
@@ -43,14 +51,18 @@ export const matmulCases: Case[] = [
     tolerance: bound(16),
     variants,
   },
-  ...flags.flatMap((ta) => flags.map((tb): Case => ({
-    op: 'matmul',
-    name: `batch of 3${ta ? ' Aᵀ' : ''}${tb ? ' Bᵀ' : ''}`,
-    inputs: { a: { shape: ta ? [3, 8, 20] : [3, 20, 8] }, b: { shape: tb ? [3, 12, 8] : [3, 8, 12] } },
-    run: ({ a, b }) => matmul(a, b, { transA: ta, transB: tb }),
-    tolerance: bound(20),
-    variants,
-  }))),
+  ...flags.flatMap((ta) =>
+    flags.map(
+      (tb): Case => ({
+        op: 'matmul',
+        name: `batch of 3${ta ? ' Aᵀ' : ''}${tb ? ' Bᵀ' : ''}`,
+        inputs: { a: { shape: ta ? [3, 8, 20] : [3, 20, 8] }, b: { shape: tb ? [3, 12, 8] : [3, 8, 12] } },
+        run: ({ a, b }) => matmul(a, b, { transA: ta, transB: tb }),
+        tolerance: bound(20),
+        variants,
+      }),
+    ),
+  ),
   {
     op: 'matmul',
     name: 'a tensor used twice accumulates',

@@ -12,7 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => gpu?.close());
 
-async function reference(c: Case): Promise<{ data: ReturnType<typeof makeInputs>; weights: ReturnType<typeof makeWeights>; result: Result }> {
+async function reference(
+  c: Case,
+): Promise<{ data: ReturnType<typeof makeInputs>; weights: ReturnType<typeof makeWeights>; result: Result }> {
   const data = makeInputs(c);
   const { outputs } = await runCase(c, double, data);
   const weights = makeWeights(c, outputs);
@@ -22,12 +24,15 @@ async function reference(c: Case): Promise<{ data: ReturnType<typeof makeInputs>
 function compare(c: Case, actual: Result, expected: Result): void {
   const tolerance = c.tolerance ?? DEFAULT;
   expected.outputs.forEach((o, i) => expect(firstMismatch(`output ${i}`, actual.outputs[i], o, tolerance)).toBeNull());
-  for (const [name, g] of Object.entries(expected.grads)) expect(firstMismatch(`d${name}`, actual.grads[name], g, tolerance)).toBeNull();
+  for (const [name, g] of Object.entries(expected.grads))
+    expect(firstMismatch(`d${name}`, actual.grads[name], g, tolerance)).toBeNull();
 }
 
 /** Every combination «one kernel forced to one of its files, the others free», plus all free. */
 function choices(c: Case): Record<string, string>[] {
-  const forced = Object.entries(c.variants ?? {}).flatMap(([kernel, files]) => files.map((file) => ({ [kernel]: file })));
+  const forced = Object.entries(c.variants ?? {}).flatMap(([kernel, files]) =>
+    files.map((file) => ({ [kernel]: file })),
+  );
   return [{}, ...forced];
 }
 

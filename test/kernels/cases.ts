@@ -12,4 +12,16 @@ import { adamwCases } from './cases-adamw.ts';
 import { topkCases } from './cases-topk.ts';
 import type { Case } from './harness.ts';
 
-export const cases: Case[] = [...activationCases, ...matmulCases, ...crossEntropyCases, ...elementwiseCases, ...attentionCases, ...embeddingCases, ...normCases, ...lossCases, ...shapeCases, ...adamwCases, ...topkCases];
+export const cases: Case[] = [
+  ...activationCases,
+  ...matmulCases,
+  ...crossEntropyCases,
+  ...elementwiseCases,
+  ...attentionCases,
+  ...embeddingCases,
+  ...normCases,
+  ...lossCases,
+  ...shapeCases,
+  ...adamwCases,
+  ...topkCases,
+];

@@ -25,7 +25,8 @@ const settings: Settings = {
 };
 const ITEMS = 13;
 const names = parameterSpecs(settings, ITEMS, 0).map((p) => p.name);
-const weights = (g: unknown, prefix: string): Map<string, NumericArray> => new Map(names.map((n) => [n, Float32Array.from(of(g, `${prefix}.${n}`))]));
+const weights = (g: unknown, prefix: string): Map<string, NumericArray> =>
+  new Map(names.map((n) => [n, Float32Array.from(of(g, `${prefix}.${n}`))]));
 
 function batch(g: unknown, prefix: string): Batch {
   const u32 = (name: string) => Uint32Array.from(of(g, `${prefix}.${name}`));
@@ -82,7 +83,13 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const config = (training as unknown as { config: Record<string, number> }).config;
       model.parameters.load('params', weights(training, 'start'));
       model.parameters.zeroGradients();
-      const optimizer = new AdamW(model.parameters, { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: config.decay, clip: config.clip });
+      const optimizer = new AdamW(model.parameters, {
+        beta1: 0.9,
+        beta2: 0.98,
+        eps: 1e-8,
+        weightDecay: config.decay,
+        clip: config.clip,
+      });
       const step = device.program('golden step', () => {
         const loss = model.loss(feed.tensors);
         loss.backward();
@@ -96,7 +103,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         step.run();
       }
       const losses = (await optimizer.losses.data()).subarray(1, 11);
-      expect(firstMismatch('losses', losses, Float64Array.from(of(training, 'losses')), { abs: 1e-4, rel: 1e-4 })).toBeNull();
+      expect(
+        firstMismatch('losses', losses, Float64Array.from(of(training, 'losses')), { abs: 1e-4, rel: 1e-4 }),
+      ).toBeNull();
       const end = await model.parameters.read();
       for (const name of names) {
         const [actual, expected] = [end.get(name) as NumericArray, Float64Array.from(of(training, `end.${name}`))];

@@ -2,7 +2,7 @@
  * One row of the case table drives everything about an op: central differences prove the reference's backward in
  * double precision; the GPU's forward and backward, in every variant, are then held to that reference.
  */
-import { Device, type NumericArray, type Shape, type Tensor } from '../../engine/index.ts';
+import type { Device, NumericArray, Shape, Tensor } from '../../engine/index.ts';
 
 export interface InputSpec {
   shape: Shape;
@@ -62,11 +62,19 @@ export function makeInputs(c: Case): Record<string, NumericArray> {
 const differentiable = (spec: InputSpec): boolean => spec.dtype !== 'u32' && spec.grad !== false;
 
 /** Runs a case on a device: outputs, and the gradients of Σ outputs · w for fixed random w. */
-export async function runCase(c: Case, device: Device, data: Record<string, NumericArray>, weights?: NumericArray[]): Promise<Result> {
+export async function runCase(
+  c: Case,
+  device: Device,
+  data: Record<string, NumericArray>,
+  weights?: NumericArray[],
+): Promise<Result> {
   const inputs: Record<string, Tensor> = {};
   const wantsGrad = c.gradients !== false && weights !== undefined;
   for (const [name, spec] of Object.entries(c.inputs)) {
-    inputs[name] = device.tensor(data[name], spec.shape, { label: name, requiresGrad: wantsGrad && differentiable(spec) });
+    inputs[name] = device.tensor(data[name], spec.shape, {
+      label: name,
+      requiresGrad: wantsGrad && differentiable(spec),
+    });
   }
   device.setState(STATE);
   device.opCounter = 0;
@@ -83,7 +91,8 @@ export async function runCase(c: Case, device: Device, data: Record<string, Nume
   const result: Result = { outputs: [], grads: {} };
   for (const t of outputs) result.outputs.push(await t.data());
   if (wantsGrad) {
-    for (const [name, t] of Object.entries(inputs)) if (t.requiresGrad) result.grads[name] = await (t.grad as Tensor).data();
+    for (const [name, t] of Object.entries(inputs))
+      if (t.requiresGrad) result.grads[name] = await (t.grad as Tensor).data();
   }
   for (const t of [...outputs, ...Object.values(inputs)]) t.dispose();
   return result;
@@ -105,7 +114,13 @@ export function makeWeights(c: Case, outputs: readonly NumericArray[]): NumericA
 }
 
 /** Largest relative error of the reference's gradients against central differences (at most 48 elements an input). */
-export async function gradientError(c: Case, device: Device, data: Record<string, NumericArray>, weights: NumericArray[], grads: Record<string, NumericArray>): Promise<{ error: number; where: string }> {
+export async function gradientError(
+  c: Case,
+  device: Device,
+  data: Record<string, NumericArray>,
+  weights: NumericArray[],
+  grads: Record<string, NumericArray>,
+): Promise<{ error: number; where: string }> {
   const h = 1e-5;
   let worst = { error: 0, where: '' };
   const objective = async (name: string, i: number, delta: number): Promise<number> => {
@@ -126,7 +141,12 @@ export async function gradientError(c: Case, device: Device, data: Record<string
 }
 
 /** The first element outside of the tolerance, in words, or null. NaN is outside of any tolerance. */
-export function firstMismatch(what: string, actual: NumericArray, expected: NumericArray, { abs, rel }: { abs: number; rel: number }): string | null {
+export function firstMismatch(
+  what: string,
+  actual: NumericArray,
+  expected: NumericArray,
+  { abs, rel }: { abs: number; rel: number },
+): string | null {
   if (actual.length !== expected.length) return `${what}: ${actual.length} values, expected ${expected.length}`;
   for (let i = 0; i < actual.length; i++) {
     if (actual[i] === expected[i]) continue;

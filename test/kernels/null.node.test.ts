@@ -32,7 +32,13 @@ describe('Dawn’s null backend', () => {
     const gpu = device.gpu as NonNullable<Device['gpu']>;
     // Pretend to be the adapter that each variant wants; nothing runs here.
     const can = gpu.gpu.features.has('subgroups' as GPUFeatureName);
-    for (const [low, high] of can ? [[8, 8], [4, 4], [32, 32]] : [[0, 0]]) {
+    for (const [low, high] of can
+      ? [
+          [8, 8],
+          [4, 4],
+          [32, 32],
+        ]
+      : [[0, 0]]) {
       Object.assign(gpu.caps, { subgroups: can, subgroupMin: low, subgroupMax: high });
       for (const c of cases) {
         const data = makeInputs(c);

@@ -33,7 +33,17 @@ function ring(users = 40, items = 12, length = 15): Split {
 }
 
 const small = (more: Record<string, string> = {}): Settings =>
-  settingsFor('sasrec', { d: '16', ff: '32', blocks: '1', window: '8', budget: '128', learningRate: '0.01', validateSteps: '8', dropout: '0.1', ...more });
+  settingsFor('sasrec', {
+    d: '16',
+    ff: '32',
+    blocks: '1',
+    window: '8',
+    budget: '128',
+    learningRate: '0.01',
+    validateSteps: '8',
+    dropout: '0.1',
+    ...more,
+  });
 
 async function folder(parts: Split, settings: Settings): Promise<{ files: MemoryFiles; config: ModelConfig }> {
   const files = new MemoryFiles();
@@ -44,14 +54,25 @@ async function folder(parts: Split, settings: Settings): Promise<{ files: Memory
     recipe: 'sasrec',
     hyperparameters: { ...settings },
     schema: { columns: {}, attributes: [] },
-    data: { source: 'ring', users: parts.users, items: parts.items, interactions: 600, minInteractions: 1, minRating: null },
+    data: {
+      source: 'ring',
+      users: parts.users,
+      items: parts.items,
+      interactions: 600,
+      minInteractions: 1,
+      minRating: null,
+    },
     protocol: 'leave-one-out',
     tokenBudget: settings.budget,
     seed: 1,
     device: 'test',
     variants: {},
   };
-  await createFolder(files, config, parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })));
+  await createFolder(
+    files,
+    config,
+    parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })),
+  );
   return { files, config };
 }
 
@@ -98,7 +119,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       expect(second).toMatchObject({ reason: 'epochs', step: whole.result.step, bestNdcg: whole.result.bestNdcg });
       const [a, b] = [await loadCheckpoint(whole.files), await loadCheckpoint(first.files)];
       for (const group of ['params', 'm', 'v'] as const) {
-        for (const [name, t] of a?.[group] ?? []) expect(b?.[group].get(name)?.data, `${group} ${name}`).toEqual(t.data);
+        for (const [name, t] of a?.[group] ?? [])
+          expect(b?.[group].get(name)?.data, `${group} ${name}`).toEqual(t.data);
       }
       expect(whole.result.losses.slice(7)).toEqual(second.losses);
       const again = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
@@ -116,7 +138,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
 
     it('stops early when validation no longer improves', async () => {
-      const { result } = await run(device, parts, small({ validateSteps: '2', patience: '2', learningRate: '1e-9' }), { epochs: 50 });
+      const { result } = await run(device, parts, small({ validateSteps: '2', patience: '2', learningRate: '1e-9' }), {
+        epochs: 50,
+      });
       expect(result.reason).toBe('early-stopping');
     });
 
@@ -124,7 +148,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const { files, config } = await folder(parts, small());
       const settings = small({ learningRate: '1e30' });
       const attempt = train({ device, files, config, parts, settings, seed: 1, epochs: 3 });
-      await expect(attempt).rejects.toThrow(/step \d+ is not finite; the first such tensor is .+; try a lower learning rate|step \d+ is not finite; the first such tensor is [^;]+/s);
+      await expect(attempt).rejects.toThrow(
+        /step \d+ is not finite; the first such tensor is .+; try a lower learning rate|step \d+ is not finite; the first such tensor is [^;]+/s,
+      );
       const saved = await loadCheckpoint(files);
       for (const t of saved?.params.values() ?? []) expect(Array.from(t.data).every(Number.isFinite)).toBe(true);
     });
@@ -141,7 +167,8 @@ describe('the recorded step', () => {
     });
     expect(seen.length).toBe(6);
     for (let i = 1; i < seen.length; i++) {
-      for (const what of ['buffers', 'bytes', 'pipelines', 'bindGroups'] as const) expect(seen[i][what], what).toBe(seen[0][what]);
+      for (const what of ['buffers', 'bytes', 'pipelines', 'bindGroups'] as const)
+        expect(seen[i][what], what).toBe(seen[0][what]);
       expect(seen[i].submits - seen[i - 1].submits).toBe(1);
     }
     device.close();
@@ -158,7 +185,10 @@ describe('the recorded step', () => {
 
   it('ends with one clear error when the device is lost between two steps', async () => {
     const device = await Device.open({ backend: 'webgpu' });
-    const attempt = run(device, ring(), small(), { epochs: 5, onProgress: (p) => p.step === 5 && device.gpu?.gpu.destroy() });
+    const attempt = run(device, ring(), small(), {
+      epochs: 5,
+      onProgress: (p) => p.step === 5 && device.gpu?.gpu.destroy(),
+    });
     await expect(attempt).rejects.toThrow(/device: the GPU device was lost/);
   });
 });

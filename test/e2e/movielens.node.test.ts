@@ -1,0 +1,141 @@
+/**
+ * The main job on a real log: MovieLens 100K through `attune train` and `attune evaluate --dump`, with every figure
+ * computed again from the raw file by code that shares nothing with Attune's.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Workplace } from '../cli/attune.ts';
+import { build, json, jsonLines } from './paths.ts';
+
+const folder = process.env.ATTUNE_DATA ?? '';
+if (!folder) console.warn('MovieLens 100K: skipped, since ATTUNE_DATA names no folder');
+const log = join(folder, 'ml-100k/ml-100k.inter');
+const titles = join(folder, 'ml-100k/ml-100k.item');
+
+/** Everyone's items in time order, after repeatedly dropping who and what has fewer than five rows. */
+function fiveCore(text: string): Map<string, string[]> {
+  const [head, ...lines] = text.trimEnd().split('\n');
+  if (head !== 'user_id:token\titem_id:token\trating:float\ttimestamp:float') throw new Error(`unknown header ${head}`);
+  let rows = lines.map((line, at) => {
+    const [user, item, , time] = line.trim().split('\t');
+    return { user, item, time: Number(time), at };
+  });
+  for (let before = -1; before !== rows.length; ) {
+    before = rows.length;
+    const count = new Map<string, number>();
+    for (const { user, item } of rows) {
+      for (const key of [`user ${user}`, `item ${item}`]) count.set(key, (count.get(key) ?? 0) + 1);
+    }
+    rows = rows.filter(({ user, item }) => count.get(`user ${user}`)! >= 5 && count.get(`item ${item}`)! >= 5);
+  }
+  rows.sort((a, b) => a.time - b.time || a.at - b.at);
+  const histories = new Map<string, string[]>();
+  for (const { user, item } of rows) {
+    if (!histories.has(user)) histories.set(user, []);
+    histories.get(user)!.push(item);
+  }
+  return histories;
+}
+
+describe.skipIf(!folder)('MovieLens 100K, trained for a minute', () => {
+  let place: Workplace;
+  let trained: { reason: string; step: number; metrics: Record<string, number> };
+  let result: Awaited<ReturnType<typeof json>>;
+  let lines: { user: string; target: string; rank: number | null; items: string[]; scores: number[] }[];
+  const histories = folder ? fiveCore(readFileSync(log, 'utf8')) : new Map<string, string[]>();
+  const catalogue = new Set([...histories.values()].flat());
+
+  beforeAll(async () => {
+    build();
+    place = new Workplace();
+    trained = await json(place, ['train', '--data', log, '--items', titles, '--out', 'ml', '--max-minutes', '1']);
+    const evaluate = ['evaluate', '--model', 'ml', '--data', log, '--split', 'test', '--dump', 'ranks.jsonl'];
+    result = await json(place, evaluate);
+    lines = jsonLines(place.path('ranks.jsonl'));
+    console.log(`MovieLens 100K: ${trained.step} steps, test NDCG@10 ${result.metrics['NDCG@10'].toFixed(4)}`);
+  }, 180_000);
+  afterAll(() => place?.remove());
+
+  test('the dump is the leave-one-out split of the raw file, and its lists and ranks agree', () => {
+    expect([histories.size, catalogue.size]).toEqual([943, 1349]);
+    expect([...histories.values()].flat()).toHaveLength(99_287);
+    expect(result).toMatchObject({
+      protocol: 'leave-one-out',
+      split: 'test',
+      seen: 'excluded',
+      users: 943,
+      items: 1349,
+    });
+    expect(lines.map(({ user }) => user).sort()).toEqual([...histories.keys()].sort());
+    for (const { user, target, rank, items, scores } of lines) {
+      const history = histories.get(user)!;
+      expect(target).toBe(history.at(-1));
+      // No row of MovieLens 100K stands there twice, so no target was seen before.
+      const candidates = catalogue.size - (history.length - 1);
+      expect(rank).toBeGreaterThanOrEqual(1);
+      expect(rank).toBeLessThanOrEqual(candidates);
+      expect(items).toHaveLength(Math.min(100, candidates));
+      expect(new Set(items).size).toBe(items.length);
+      const seen = new Set(history.slice(0, -1));
+      expect(items.filter((item) => seen.has(item) || !catalogue.has(item))).toEqual([]);
+      expect(items.indexOf(target)).toBe(rank! <= 100 ? rank! - 1 : -1);
+      for (let i = 1; i < scores.length; i++) expect(scores[i]).toBeLessThanOrEqual(scores[i - 1]);
+    }
+  });
+
+  test('the printed figures are those of the dump', () => {
+    const ranks = lines.map(({ rank }) => rank!);
+    const mean = (value: (rank: number) => number) => ranks.reduce((sum, rank) => sum + value(rank), 0) / ranks.length;
+    expect(result.metrics.MRR).toBeCloseTo(
+      mean((rank) => 1 / rank),
+      9,
+    );
+    for (const k of [1, 5, 10, 20, 50, 100]) {
+      const within = (value: (rank: number) => number) => mean((rank) => (rank <= k ? value(rank) : 0));
+      expect(result.metrics[`HR@${k}`]).toBeCloseTo(
+        within(() => 1),
+        9,
+      );
+      expect(result.metrics[`NDCG@${k}`]).toBeCloseTo(
+        within((rank) => 1 / Math.log2(1 + rank)),
+        9,
+      );
+    }
+    const shown = new Set(lines.flatMap(({ items }) => items.slice(0, 10)));
+    expect(result.metrics['Coverage@10']).toBeCloseTo(shown.size / 1349, 9);
+  });
+
+  test('it has learned, and the baselines have their known figures', () => {
+    // Ranks drawn by chance would give an NDCG@10 of about 0.004.
+    expect(result.metrics['NDCG@10']).toBeGreaterThan(0.02);
+    const known = { popularity: [0.0445, 0.087], Markov: [0.0762, 0.1453], 'windowed Markov': [0.0887, 0.1845] };
+    for (const [name, [ndcg, hit]] of Object.entries(known)) {
+      const { 'NDCG@10': ourNdcg, 'HR@10': ourHit } = result.baselines[name];
+      expect(Math.abs(ourNdcg - ndcg), `${name} NDCG@10 ${ourNdcg}`).toBeLessThan(0.002);
+      expect(Math.abs(ourHit - hit), `${name} HR@10 ${ourHit}`).toBeLessThan(0.002);
+    }
+  });
+
+  test('recommends in titles what the dump lists', async () => {
+    const { user, items } = lines[42];
+    const history = histories.get(user)!.slice(0, -1).join(',');
+    const answer = await json(place, ['recommend', '--model', 'ml', '--history', history, '--k', '20']);
+    expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items.slice(0, 20));
+    const toyStory = await json(place, [
+      'recommend',
+      '--model',
+      'ml',
+      '--history',
+      '2,3',
+      '--exclude',
+      '2',
+      '--k',
+      '128',
+    ]);
+    for (const { id, title } of toyStory.items) {
+      expect(title).not.toBe(id);
+      if (id === '1') expect(title).toBe('Toy Story');
+    }
+  });
+});
