@@ -47,7 +47,7 @@ function judge(error: unknown): Judgement {
     if (Object.hasOwn(FILE_ERRORS, code) && file) return { code: EXIT.input, line: `${file}: ${FILE_ERRORS[code]}` };
   }
   // What the device layer throws explains itself; anything else is a defect of ours, and says so.
-  const known = error.name !== 'Error' && /device/i.test(error.name);
+  const known = error.name === 'DeviceError' || /^(device|training): /.test(error.message);
   return { code: EXIT.failure, line: known ? error.message : `internal error: ${error.message}` };
 }
 

@@ -86,6 +86,7 @@ describe('errors', () => {
     [new InputError('a.csv:3: expected 3 fields,\n  got 2'), 1, 'attune: a.csv:3: expected 3 fields, got 2\n'],
     [new UsageError('--k needs a number'), 2, 'attune: --k needs a number (see attune --help)\n'],
     [new InterruptedError('saved; go on with --resume'), 130, 'attune: saved; go on with --resume\n'],
+    [new Error('device: it was lost'), 3, 'attune: device: it was lost (ATTUNE_DEBUG=1 shows where)\n'],
     [new TypeError('x is undefined'), 3, 'attune: internal error: x is undefined (ATTUNE_DEBUG=1 shows where)\n'],
     [
       Object.assign(new Error('ENOENT'), { code: 'ENOENT', path: 'x.csv' }),

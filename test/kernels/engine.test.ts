@@ -242,6 +242,30 @@ describe('programs', () => {
     expect(gpu.stats().bytes).toBeLessThan(counts[4].after.bytes);
   });
 
+  it('cut a long run into several submits at fixed places, with the same bits', async () => {
+    const run = async (maxSubmitMs: number) => {
+      const { step } = makeStep(gpu);
+      const program = gpu.program('cut step', step, { maxSubmitMs });
+      for (let i = 0; i < 4; i++) {
+        gpu.setState(state(i));
+        program.run();
+        await program.pace(); // after two runs the time of one is known
+      }
+      const before = gpu.stats().submits;
+      gpu.setState(state(9));
+      const { y } = program.run();
+      const submits = gpu.stats().submits - before;
+      const values = await y.data();
+      program.dispose();
+      return { submits, values };
+    };
+    const whole = await run(1e6);
+    const cut = await run(1e-3);
+    expect(whole.submits).toBe(1);
+    expect(cut.submits).toBeGreaterThan(4);
+    expect(cut.values).toEqual(whole.values);
+  });
+
   it('share slots between temporaries that never live together', () => {
     const x = gpu.tensor(new Float32Array(16384));
     const program = gpu.program('chain', () => {
