@@ -75,9 +75,10 @@ addLogOptions(
   add(
     'train',
     'Train a model on an interaction log',
-    'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files, or lines of "user item".\n' +
-      'The last interaction of each user is kept for the test, the one before it for validation.\n' +
-      'Without --epochs and --max-minutes, early stopping on validation NDCG@10 decides.',
+    'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files, or\n' +
+      'lines of "user item". The last interaction of each user is kept for the test,\n' +
+      'the one before it for validation. Without --epochs and --max-minutes, early\n' +
+      'stopping on validation NDCG@10 decides.',
     'train --data ratings.csv --items movies.csv --out my-model --max-minutes 30',
   )
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
@@ -113,10 +114,10 @@ addLogOptions(
   add(
     'evaluate',
     'Rank held-out items by a model and by simple baselines',
-    "Each user's held-out item is ranked among all items. The log is filtered as the model's\n" +
-      'training log was. --dump writes a line a user,\n' +
-      '{"user","target","rank","items":[100 IDs, best first],"scores"}; rank is null where the target was\n' +
-      'excluded as seen, which counts as a miss.',
+    "Each user's held-out item is ranked among all items. The log is filtered as that\n" +
+      "of the model's training was. --dump writes a line a user,\n" +
+      '{"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
+      'rank is null where the target was excluded as seen, which counts as a miss.',
     'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
   )
     .requiredOption('--model <dir>', 'folder of the model')
@@ -139,7 +140,7 @@ addLogOptions(
   add(
     'recommend',
     'Recommend the next items for a history',
-    'The history is a list of item IDs (of anyone, also someone never seen) or that of a user of a log.',
+    'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log.',
     'recommend --model my-model --history 1193,661,914 --k 5',
   )
     .requiredOption('--model <dir>', 'folder of the model')
@@ -157,7 +158,8 @@ addLogOptions(
 add(
   'doctor',
   'Say what this machine computes with, and what is missing',
-  'Prints the adapter, its features and limits, the kernel variants that run on it, and for what is missing\nthe command that mends it.',
+  'Prints the adapter, its features and limits, the kernel variants that run on it,\n' +
+    'and for what is missing the command that mends it.',
   'doctor',
 )
   .option('--json', 'print one JSON object')
@@ -166,8 +168,8 @@ add(
 add(
   'bench',
   'Measure this machine',
-  'Case step: tokens a second and what a dispatch costs in a training step on the demo shop.\n' +
-    'The others: a kernel each, against the CPU reference in the same run.',
+  'Case step: tokens a second and what a dispatch costs in a training step on the\n' +
+    'demo shop. The others: a kernel each, against the CPU reference in the same run.',
   'bench --case step --profile',
 )
   .option('--case <name>', 'only the cases with this in their name (default: all)')

@@ -113,6 +113,8 @@ class Run {
   private stepSeconds = 0;
   private stepTokens = 0;
   private loss: number | null = null;
+  /** Losses since the last validation. */
+  private recent = { sum: 0, count: 0 };
   private validateSeconds = 0;
   private validateSteps = 0;
   private stepsInEpoch = 0;
@@ -200,19 +202,17 @@ class Run {
     counters.step++;
     counters.batch++;
     this.tokens += batch.tokens;
-    if (this.compiled) await this.program.pace();
-    else {
+    if (this.compiled) {
+      await this.program.pace();
+      this.stepSeconds += (performance.now() - begun) / 1000;
+      this.stepTokens += batch.tokens;
+    } else {
       await o.device.settle();
       this.compiled = true;
       counters.variants = o.device.variants();
       await this.readLosses();
       await this.checkpoint();
-      this.report('training');
-      if (o.signal?.aborted) return 'interrupted';
-      return this.outOfTime(0) ? 'time' : null;
     }
-    this.stepSeconds += (performance.now() - begun) / 1000;
-    this.stepTokens += batch.tokens;
     if (counters.step % READ_EVERY === 0) await this.readLosses();
     if (counters.step % this.validateSteps === 0) {
       await this.validate();
@@ -245,6 +245,8 @@ class Run {
     for (let s = Math.max(this.readUpTo + 1, this.counters.step - RING + 1); s <= this.counters.step; s++) {
       this.loss = ring[s % RING];
       this.losses.push({ step: s, loss: this.loss });
+      this.recent.sum += this.loss;
+      this.recent.count++;
     }
     this.readUpTo = this.counters.step;
   }
@@ -292,20 +294,15 @@ class Run {
     await appendMetrics(o.files, {
       step: counters.step,
       epoch: counters.epoch + counters.batch / Math.max(1, this.stepsInEpoch),
-      loss: this.recentLoss(),
+      loss: this.recent.sum / this.recent.count,
       tokensPerSecond: Math.round(this.tokensPerSecond()),
       elapsedSeconds: Math.round(this.elapsed()),
       users: this.validationUsers.length,
       valid: metrics,
       best: better,
     });
+    this.recent = { sum: 0, count: 0 };
     await this.checkpoint();
-  }
-
-  /** Mean loss since the last validation. */
-  private recentLoss(): number | null {
-    const since = this.losses.slice(-this.validateSteps);
-    return since.length > 0 ? since.reduce((sum, l) => sum + l.loss, 0) / since.length : null;
   }
 
   private async weights() {
@@ -314,7 +311,7 @@ class Run {
 
   private async checkpoint(): Promise<void> {
     this.report('saving');
-    const counters = { ...this.counters, elapsedSeconds: this.elapsed(), extra: { compute: this.o.device.backend } };
+    const counters = { ...this.counters, elapsedSeconds: this.elapsed(), extra: { recent: this.recent } };
     const [params, m, v] = [
       await storedTensors(this.model, 'params'),
       await storedTensors(this.model, 'm'),
@@ -334,6 +331,7 @@ class Run {
     this.elapsedBefore = saved.counters.elapsedSeconds;
     if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
     this.counters.finished = false;
+    this.recent = (saved.counters.extra?.recent as typeof this.recent | undefined) ?? this.recent;
     for (const [kind, tensors] of [
       ['params', saved.params],
       ['m', saved.m],

@@ -4,12 +4,13 @@
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, watch } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
 import { build, json, jsonLines, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
 
 const EPOCHS = '30';
-/** Two epochs pass between two validations; each writes a checkpoint. */
+/** Three steps are an epoch here, and each validation writes a checkpoint: training is short, writing is not. */
 const SETTINGS = [...TINY, '--set', 'validateSteps=3', '--set', 'patience=1000'];
 
 let place: Workplace;
@@ -117,6 +118,23 @@ describe('kill -9', () => {
     const outcome = await place.run(resume('killed'));
     expect(outcome.code, outcome.stderr).toBe(0);
     expectWhole('killed');
+  });
+
+  test('before the first step: nothing to serve yet, and --resume begins it', async () => {
+    const outcome = await place.run(begin('unborn'), {
+      begun: async (child) => {
+        while (!existsSync(place.path('unborn/config.json'))) await sleep(2);
+        child.kill('SIGKILL');
+      },
+    });
+    expect(outcome.code, outcome.stderr).toBe(null);
+    expect(readdirSync(place.path('unborn'))).not.toContain('checkpoint.safetensors');
+    const recommend = await place.run(['recommend', '--model', 'unborn', '--history', 'i1']);
+    expect(said(recommend)).toEqual([expect.stringMatching(/^attune: unborn: holds no weights yet/)]);
+    expect(recommend.code).toBe(1);
+    const again = await place.run(resume('unborn'));
+    expect(again.code, again.stderr).toBe(0);
+    expectWhole('unborn');
   });
 
   /** Kills the training as soon as it has begun to write its n-th checkpoint. */

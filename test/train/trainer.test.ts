@@ -123,6 +123,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
           expect(b?.[group].get(name)?.data, `${group} ${name}`).toEqual(t.data);
       }
       expect(whole.result.losses.slice(7)).toEqual(second.losses);
+      const meanLoss = async (files: MemoryFiles) => (await readMetrics(files)).map((line) => line.loss);
+      expect(await meanLoss(first.files)).toEqual(await meanLoss(whole.files));
       const again = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
       expect(again.reason).toBe('finished before');
     });
