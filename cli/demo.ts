@@ -40,7 +40,7 @@ const GPU_SETTINGS = {
   ...{ window: '64', budget: '1024', heads: '4', dropout: '0.1', learningRate: '0.003' },
   ...{ validateUsers: '1000', validateSteps: '128', patience: '8' },
 };
-const CPU_SHOP = { shoppers: 300, items: 120 };
+const CPU_SHOP = { shoppers: 600, items: 120 };
 const CPU_SETTINGS = { ...GPU_SETTINGS, d: '32', ff: '64', budget: '512', validateUsers: '300', validateSteps: '32' };
 const SHOWN = 5;
 

@@ -14,7 +14,7 @@ describe('demo', () => {
   test('trains, compares, recommends in titles, says what next', { timeout: 120_000 }, async () => {
     const { code, stdout, stderr } = await place.run(DEMO);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('The demo shop, a small one for the CPU: 300 invented shoppers');
+    expect(stdout).toContain('The demo shop, a small one for the CPU: 600 invented shoppers');
     for (const name of ['this model', 'popularity', 'Markov', 'windowed Markov', 'upper bound']) {
       expect(stdout).toMatch(new RegExp(`^${name} +`, 'm'));
     }
