@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import { requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { type Split, split } from '../data/split.ts';
-import { permutation } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import {
   createFolder,
@@ -17,14 +16,13 @@ import {
 import { checkSettings, type Settings, settingsFor } from '../model/recipes.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
-import { usersWithTarget } from '../train/evaluate.ts';
 import type { Metrics } from '../train/metrics.ts';
-import type { TrainResult } from '../train/trainer.ts';
+import { type TrainResult, validationUsers } from '../train/trainer.ts';
 import { type Backend, commandName, openDevice, Output, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
-import { newConfig, type TrainedConfig, type Training, trainWithProgress } from './training.ts';
+import { newConfig, type Training, trainWithProgress } from './training.ts';
 import { figuresTable, formatCount, formatDuration, lossPlot } from './ui.ts';
 
 export interface TrainFlags extends ColumnFlags {
@@ -141,7 +139,7 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
     throw new UsageError(`${names.join(', ')}: --resume goes on with what ${flags.out} was begun with; leave that out`);
   }
   const files = await NodeFiles.open(flags.out);
-  const config = (await loadConfig(files)) as TrainedConfig;
+  const config = await loadConfig(files);
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
   const source = flags.data ?? config.data.source;
   if (flags.data === undefined && !existsSync(source)) {
@@ -169,15 +167,6 @@ async function requireSameLog(files: NodeFiles, config: ModelConfig, parts: Spli
     `${source}: not the log that ${files.where} was begun with (${formatCount(was.users)} users, ${formatCount(was.items)} items, ` +
       `${formatCount(was.interactions)} interactions then; ${formatCount(users)}, ${formatCount(items)}, ${formatCount(interactions)} now)`,
   );
-}
-
-/** The users that the trainer validates on: the same draw (see train/trainer.ts), so that baselines compare. */
-function validationUsers(parts: Split, settings: Settings, seed: number): Uint32Array {
-  const users = usersWithTarget(parts, 'valid');
-  return permutation(users.length, seed, 0x7fffffff)
-    .slice(0, settings.validateUsers)
-    .map((i) => users[i])
-    .sort();
 }
 
 function describe(config: ModelConfig, s: Settings, parts: Split): string {

@@ -11,15 +11,10 @@ import type { Columns } from './data.ts';
 import type { Seen } from './figures.ts';
 import { createProgress, formatCount, type Progress } from './ui.ts';
 
-/** config.json of a training; which candidates validation ranks must not change on `--resume`. */
-export interface TrainedConfig extends ModelConfig {
-  seen: Seen;
-}
-
 /** All that a training needs but for the device. */
 export interface Training {
   files: Files;
-  config: TrainedConfig;
+  config: ModelConfig;
   settings: Settings;
   parts: Split;
 }
@@ -37,7 +32,7 @@ export interface ConfigOptions {
 }
 
 /** The config of a training that begins; its device is filled in once there is one. */
-export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): TrainedConfig {
+export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
   const { users, items: itemCount, interactions } = dataset.report;
   const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
   return {

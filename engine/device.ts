@@ -315,9 +315,10 @@ export class Device {
     };
   }
 
-  /** Kernel name → file of the variant that ran. */
-  variants(): Record<string, string> {
-    return Object.fromEntries([...(this.gpu?.used ?? [])].sort());
+  /** Kernel name → files of the variants that ran. */
+  variants(): Record<string, string[]> {
+    const used = [...(this.gpu?.used ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(used.map(([name, files]) => [name, [...files].sort()]));
   }
 
   /** Throws the device's sticky failure, if there is one. */

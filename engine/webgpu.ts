@@ -55,9 +55,10 @@ export class WebGpu {
   failure: Error | null = null;
   /** Kernel name → file that must be used (tests and the tuner). */
   readonly forced = new Map<string, string>();
-  readonly used = new Map<string, string>();
-  /** Kernel name → file that is taken where adapter and shapes allow (a resumed run keeps its variants). */
-  private readonly preferred = new Map<string, string>();
+  /** Kernel name → files of the variants that ran, by the shapes. */
+  readonly used = new Map<string, Set<string>>();
+  /** Kernel name → files that come first where adapter and shapes allow (a resumed run keeps its variants). */
+  private readonly preferred = new Map<string, readonly string[]>();
   private readonly pipelines = new Map<string, GPUComputePipeline>();
   private readonly uniforms = new Map<string, GPUBuffer>();
   private readonly placeholders = new Map<string, GPUBuffer>();
@@ -191,8 +192,8 @@ export class WebGpu {
   variant(kernel: Kernel, params: Params): Variant {
     const forced = this.forced.get(kernel.name);
     const preferred = this.preferred.get(kernel.name);
-    const first = preferred === undefined ? undefined : kernel.variants.find((v) => v.file === preferred);
-    for (const v of first ? [first, ...kernel.variants] : kernel.variants) {
+    const first = preferred ? kernel.variants.filter((v) => preferred.includes(v.file)) : [];
+    for (const v of [...first, ...kernel.variants]) {
       if (forced !== undefined && v.file !== forced) continue;
       if ((v.requires?.(this.caps) ?? true) && (v.accepts?.(params) ?? true)) return v;
     }
@@ -200,8 +201,8 @@ export class WebGpu {
     throw new Error(`${kernel.name}: no variant runs on ${this.info.description || this.info.vendor}${why}`);
   }
 
-  prefer(kernel: string, file: string): void {
-    this.preferred.set(kernel, file);
+  prefer(kernel: string, files: readonly string[]): void {
+    this.preferred.set(kernel, files);
   }
 
   pipeline(file: string, text: KernelText, key: string): GPUComputePipeline {
@@ -222,7 +223,9 @@ export class WebGpu {
   prepare(kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params): Call {
     this.check();
     const variant = this.variant(kernel, params);
-    this.used.set(kernel.name, variant.file);
+    const used = this.used.get(kernel.name);
+    if (used) used.add(variant.file);
+    else this.used.set(kernel.name, new Set([variant.file]));
     const constants = variant.constants?.(params);
     const text = kernelText(variant.file, constants);
     const pipeline = this.pipeline(

@@ -46,12 +46,14 @@ export interface ModelConfig {
     minRating: number | null;
   };
   protocol: string;
+  /** Whether validation keeps items of the history among the candidates. */
+  seen: 'excluded' | 'kept';
   /** Tokens of a training batch. */
   tokenBudget: number;
   seed: number;
   /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that `--resume` keeps. */
   device: string;
-  variants: Record<string, string>;
+  variants: Record<string, string[]>;
 }
 
 /** A row of items.json. */
@@ -77,7 +79,7 @@ export interface Counters {
   elapsedSeconds: number;
   finished: boolean;
   /** Kernel → variant in use. */
-  variants: Record<string, string>;
+  variants: Record<string, string[]>;
   /** Anything else the trainer must find again; JSON. */
   extra?: Record<string, unknown>;
 }

@@ -95,6 +95,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
+/** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
+export function validationUsers(parts: Split, settings: Settings, seed: number): Uint32Array {
+  const users = usersWithTarget(parts, 'valid');
+  return permutation(users.length, seed, VALIDATION_STREAM)
+    .slice(0, settings.validateUsers)
+    .map((i) => users[i])
+    .sort();
+}
+
 class Run {
   private readonly o: TrainOptions;
   private readonly model: SasRec;
@@ -138,12 +147,7 @@ class Run {
       return {};
     });
     this.scorer = new Scorer(this.model, { k: 10 });
-    const users = usersWithTarget(o.parts, 'valid');
-    const order = permutation(users.length, o.seed, VALIDATION_STREAM);
-    this.validationUsers = order
-      .slice(0, settings.validateUsers)
-      .map((i) => users[i])
-      .sort();
+    this.validationUsers = validationUsers(o.parts, settings, o.seed);
     this.counters = {
       step: 0,
       epoch: 0,
@@ -220,13 +224,21 @@ class Run {
     }
     if (o.signal?.aborted) return 'interrupted';
     // Kept free for the last validation (if one is due) and for saving.
-    if (this.outOfTime(this.validateSeconds * 1.3)) return 'time';
+    if (this.outOfTime((this.validateSeconds || this.guessValidation()) * 1.3)) return 'time';
     if (performance.now() - this.lastCheckpoint > CHECKPOINT_SECONDS * 1000) {
       await this.readLosses();
       await this.checkpoint();
     }
     this.report('training');
     return null;
+  }
+
+  /** Seconds of a validation that was not measured yet: a forward pass takes about a third of a step's time a token. */
+  private guessValidation(): number {
+    const { window } = this.o.settings;
+    const lengths = this.validationUsers.map((u) => Math.min(window, this.o.parts.history(u, 'valid').length));
+    const tokens = lengths.reduce((sum, n) => sum + n, 0);
+    return this.stepTokens > 0 ? (tokens * this.stepSeconds) / this.stepTokens / 2 : 0;
   }
 
   private outOfTime(reserve: number): boolean {
@@ -339,7 +351,7 @@ class Run {
     ] as const) {
       this.model.parameters.load(kind, toArrays(tensors));
     }
-    for (const [name, file] of Object.entries(saved.counters.variants)) o.device.gpu?.prefer(name, file);
+    for (const [name, kept] of Object.entries(saved.counters.variants)) o.device.gpu?.prefer(name, kept);
     await trimMetrics(o.files, saved.counters.step);
     return true;
   }

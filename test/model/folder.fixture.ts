@@ -10,10 +10,11 @@ export function configOf(items: number): ModelConfig {
     schema: { columns: { user: 'userId', item: 'movieId' }, attributes: ['genre'] },
     data: { source: 'ratings | "x".csv', users: 3, items, interactions: 20, minInteractions: 5, minRating: null },
     protocol: 'leave-one-out',
+    seen: 'excluded',
     tokenBudget: 3200,
     seed: 1,
     device: 'cpu',
-    variants: { matmul: 'plain' },
+    variants: { matmul: ['plain'] },
   };
 }
 
@@ -44,7 +45,7 @@ export function checkpointOf(step: number, items = 4, width = 8): Checkpoint {
       patience: 0,
       elapsedSeconds: 1.5,
       finished: false,
-      variants: { matmul: 'plain' },
+      variants: { matmul: ['plain'] },
       extra: { order: [1, 2] },
     },
   };

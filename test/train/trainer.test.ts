@@ -63,6 +63,7 @@ async function folder(parts: Split, settings: Settings): Promise<{ files: Memory
       minRating: null,
     },
     protocol: 'leave-one-out',
+    seen: 'kept',
     tokenBudget: settings.budget,
     seed: 1,
     device: 'test',
