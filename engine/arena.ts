@@ -1,11 +1,12 @@
 /**
  * Parameters in arenas: values, gradients and both moments of the optimizer are one flat tensor each, so that the
  * optimizer takes a few dispatches whatever the number of layers. Beyond what the adapter binds there are several
- * arenas (shards); a single parameter is never split.
+ * arenas (shards); a table that is larger than one binding by itself is split by rows over several of them.
  */
 import type { Device } from './device.ts';
 import type { AdamwShard } from './ops/adamw.ts';
 import { fill } from './ops/fill.ts';
+import { SHARD_ROWS, ShardedTable, type Table } from './table.ts';
 import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from './tensor.ts';
 
 export interface ParameterSpec {
@@ -14,17 +15,27 @@ export interface ParameterSpec {
   /** Whether weight decay applies. */
   decay: boolean;
   init: NumericArray;
+  /** It is read by rows alone (see engine/table.ts), so that it may be split where it is larger than one binding. */
+  table?: boolean;
 }
 
 /** The values, or one of the optimizer's moments. */
 export type ParameterKind = 'params' | 'm' | 'v';
 
+/** Where a parameter, or a range of a table's rows, lies. */
+interface Piece {
+  /** The arena's number, and the first element within it. */
+  shard: number;
+  offset: number;
+  shape: Shape;
+  /** First element within the parameter. */
+  from: number;
+}
+
 interface Place {
   spec: ParameterSpec;
-  shard: number;
-  /** First element within the shard. */
-  offset: number;
-  tensor: Tensor;
+  pieces: Piece[];
+  values: Table;
 }
 
 export class ParameterArena {
@@ -35,30 +46,23 @@ export class ParameterArena {
   /** Makes the arenas and the parameters, all with zeroed gradients and moments. They live until `dispose()`. */
   constructor(device: Device, specs: readonly ParameterSpec[], options: { maxBindingBytes?: number } = {}) {
     this.device = device;
-    const limit = options.maxBindingBytes ?? device.caps?.maxBindingBytes ?? Number.POSITIVE_INFINITY;
-    const plan = layOut(specs, limit);
-    this.shards = plan.map((shard, i) => {
-      const values = new Float32Array(shard.size);
-      for (const { spec, offset } of shard.places) values.set(spec.init, offset);
-      const make = (what: string, data: Float32Array): Tensor =>
-        device.tensor(data, undefined, { label: `${what}${plan.length > 1 ? ` ${i}` : ''}` }).keep();
-      const zero = new Float32Array(shard.size);
-      return {
-        params: make('params', values),
-        grads: make('grads', zero),
-        m: make('m', zero),
-        v: make('v', zero),
-        decayEnd: shard.decayEnd,
-      };
+    const plan = layOut(specs, options.maxBindingBytes ?? device.maxBindingBytes);
+    this.shards = plan.sizes.map(({ size, decayEnd }, i) => {
+      const zeros = (what: string): Tensor =>
+        device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
+      return { params: zeros('params'), grads: zeros('grads'), m: zeros('m'), v: zeros('v'), decayEnd };
     });
-    plan.forEach((shard, i) => {
-      const { params, grads } = this.shards[i];
-      for (const { spec, offset } of shard.places) {
-        const tensor = device.view(params, offset, spec.shape, 'f32', spec.name);
-        device.makeLeaf(tensor, device.view(grads, offset, spec.shape, 'f32', `grad of ${spec.name}`));
-        this.places.set(spec.name, { spec, shard: i, offset, tensor });
-      }
-    });
+    for (const { spec, pieces } of plan.places) {
+      const tensors = pieces.map((piece) => {
+        const { params, grads } = this.shards[piece.shard];
+        const tensor = device.view(params, piece.offset, piece.shape, 'f32', spec.name);
+        device.write(tensor, part(spec.init, piece));
+        device.makeLeaf(tensor, device.view(grads, piece.offset, piece.shape, 'f32', `grad of ${spec.name}`));
+        return tensor;
+      });
+      const values = tensors.length === 1 ? tensors[0] : new ShardedTable(tensors, spec.name);
+      this.places.set(spec.name, { spec, pieces, values });
+    }
   }
 
   get names(): string[] {
@@ -70,8 +74,20 @@ export class ParameterArena {
     return [...this.places.values()].reduce((sum, p) => sum + sizeOf(p.spec.shape), 0);
   }
 
+  /** A parameter. @throws Error where it was split; a table is had by `table` */
   get(name: string): Tensor {
-    return this.place(name).tensor;
+    const { values } = this.place(name);
+    if (values instanceof ShardedTable) {
+      throw new Error(
+        `parameters: ${name} ${showShape(values.shape)} lies in ${values.shards.length} shards; use table('${name}')`,
+      );
+    }
+    return values;
+  }
+
+  /** A table, whole or in shards. */
+  table(name: string): Table {
+    return this.place(name).values;
   }
 
   shapeOf(name: string): Shape {
@@ -86,9 +102,14 @@ export class ParameterArena {
   /** All values, or one of the moments, by name. */
   async read(kind: ParameterKind = 'params'): Promise<Map<string, Float32Array>> {
     const arrays = await Promise.all(this.shards.map((s) => s[kind].data()));
-    const cut = ({ spec, shard, offset }: Place): Float32Array =>
-      Float32Array.from(arrays[shard].subarray(offset, offset + sizeOf(spec.shape)));
-    return new Map([...this.places].map(([name, place]) => [name, cut(place)]));
+    return new Map(
+      [...this.places].map(([name, { spec, pieces }]) => {
+        const values = new Float32Array(sizeOf(spec.shape));
+        for (const { shard, offset, shape, from } of pieces)
+          values.set(arrays[shard].subarray(offset, offset + sizeOf(shape)), from);
+        return [name, values];
+      }),
+    );
   }
 
   /** Overwrites all values, or one of the moments. Every parameter must be there in its size, and nothing else. */
@@ -101,12 +122,11 @@ export class ParameterArena {
       if (size !== sizeOf(spec.shape))
         throw new Error(`parameters: ${name} ${showShape(spec.shape)} was expected, came ${size} values`);
     }
-    for (const [name, place] of this.places) {
-      const arena = this.shards[place.shard][kind];
-      this.device.write(
-        this.device.view(arena, place.offset, place.spec.shape, 'f32', name),
-        values.get(name) as NumericArray,
-      );
+    for (const [name, { pieces }] of this.places) {
+      for (const piece of pieces) {
+        const target = this.device.view(this.shards[piece.shard][kind], piece.offset, piece.shape, 'f32', name);
+        this.device.write(target, part(values.get(name) as NumericArray, piece));
+      }
     }
   }
 
@@ -121,37 +141,53 @@ export class ParameterArena {
   }
 }
 
-interface ShardPlan {
-  places: { spec: ParameterSpec; offset: number }[];
-  size: number;
-  decayEnd: number;
+/** A piece's share of a whole parameter's values. */
+const part = (values: NumericArray, { from, shape }: Piece): NumericArray =>
+  values.subarray(from, from + sizeOf(shape));
+
+interface Plan {
+  sizes: { size: number; decayEnd: number }[];
+  places: { spec: ParameterSpec; pieces: Piece[] }[];
 }
 
 /** Parameters that decay first, each at a multiple of 256 bytes; a new shard where the limit would be passed. */
-function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): ShardPlan[] {
+function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan {
   const names = new Set<string>();
-  const shards: ShardPlan[] = [];
+  const plan: Plan = { sizes: [], places: [] };
   for (const spec of [...specs.filter((s) => s.decay), ...specs.filter((s) => !s.decay)]) {
     if (names.has(spec.name)) throw new Error(`parameters: the name ${spec.name} was given twice`);
     names.add(spec.name);
-    const size = sizeOf(spec.shape);
-    if (spec.init.length !== size)
+    if (spec.init.length !== sizeOf(spec.shape))
       throw new Error(`parameters: ${spec.init.length} values do not fill ${spec.name} ${showShape(spec.shape)}`);
-    const room = alignUp(size * 4) / 4;
-    if (room * 4 > maxBindingBytes) {
-      const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-      throw new Error(
-        `parameters: ${spec.name} ${showShape(spec.shape)} needs ${mib(size * 4)}, the adapter binds at most ${mib(maxBindingBytes)}`,
-      );
-    }
-    let shard = shards.at(-1);
-    if (!shard || (shard.size + room) * 4 > maxBindingBytes) {
-      shard = { places: [], size: 0, decayEnd: 0 };
-      shards.push(shard);
-    }
-    shard.places.push({ spec, offset: shard.size });
-    shard.size += Math.max(room, ALIGN / 4);
-    if (spec.decay) shard.decayEnd = shard.size;
+    let from = 0;
+    const pieces = shapesOf(spec, maxBindingBytes).map((shape): Piece => {
+      const room = Math.max(alignUp(sizeOf(shape) * 4), ALIGN) / 4;
+      let shard = plan.sizes.at(-1);
+      if (!shard || (shard.size + room) * 4 > maxBindingBytes) {
+        shard = { size: 0, decayEnd: 0 };
+        plan.sizes.push(shard);
+      }
+      const piece = { shard: plan.sizes.length - 1, offset: shard.size, shape, from };
+      from += sizeOf(shape);
+      shard.size += room;
+      if (spec.decay) shard.decayEnd = shard.size;
+      return piece;
+    });
+    plan.places.push({ spec, pieces });
   }
-  return shards;
+  return plan;
+}
+
+/** The shapes of a parameter's pieces: itself where it fits one binding, otherwise ranges of a table's rows. */
+function shapesOf({ name, shape, table }: ParameterSpec, maxBindingBytes: number): Shape[] {
+  if (alignUp(sizeOf(shape) * 4) <= maxBindingBytes) return [shape];
+  const [rows, ...rest] = shape;
+  const most = Math.floor(maxBindingBytes / (sizeOf(rest) * 4 * SHARD_ROWS)) * SHARD_ROWS;
+  if (!table || most === 0) {
+    const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+    throw new Error(
+      `parameters: ${name} ${showShape(shape)} needs ${mib(sizeOf(shape) * 4)}, the adapter binds at most ${mib(maxBindingBytes)}`,
+    );
+  }
+  return Array.from({ length: Math.ceil(rows / most) }, (_, i) => [Math.min(most, rows - i * most), ...rest]);
 }

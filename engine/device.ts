@@ -24,6 +24,8 @@ export interface DeviceOptions {
   precision?: 'f32' | 'f64';
   /** Options of Dawn's instance (Node only). */
   dawn?: string[];
+  /** Largest binding to make where the adapter would allow more; tables beyond it lie in shards (for tests). */
+  maxBindingBytes?: number;
   /** Called once if `auto` found no adapter; the default writes one line to the console's error stream. */
   onFallback?(message: string): void;
 }
@@ -59,9 +61,17 @@ export class Device {
   /** While looking for non-finite values: every tensor made. */
   private made: Tensor[] | null = null;
 
-  private constructor(gpu: WebGpu | null, f64: boolean) {
+  /** Largest binding, in bytes; no limit on the CPU device unless one was asked for. */
+  readonly maxBindingBytes: number;
+
+  private constructor(gpu: WebGpu | null, { precision, maxBindingBytes }: DeviceOptions) {
     this.gpu = gpu;
-    this.f64 = f64;
+    this.f64 = !gpu && precision === 'f64';
+    this.maxBindingBytes = Math.min(
+      gpu?.caps.maxBindingBytes ?? Number.POSITIVE_INFINITY,
+      maxBindingBytes ?? Number.POSITIVE_INFINITY,
+    );
+    if (gpu) gpu.caps.maxBindingBytes = this.maxBindingBytes;
     this.name = gpu
       ? `webgpu (${gpu.info.description || gpu.info.device || gpu.info.vendor || 'unnamed adapter'})`
       : 'cpu';
@@ -72,14 +82,14 @@ export class Device {
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const backend = options.backend ?? 'auto';
-    if (backend === 'cpu') return new Device(null, options.precision === 'f64');
+    if (backend === 'cpu') return new Device(null, options);
     const gpu = await openWebGpu(options.dawn);
-    if (gpu) return new Device(gpu, false);
+    if (gpu) return new Device(gpu, options);
     if (backend === 'webgpu')
       throw new Error('device: no WebGPU adapter was found; `attune doctor` says what is missing');
     const say = options.onFallback ?? ((m: string) => console.error(m));
     say('device: no WebGPU adapter was found, the CPU device is used (slow); `attune doctor` says what is missing');
-    return new Device(null, false);
+    return new Device(null, { ...options, precision: 'f32' });
   }
 
   get backend(): 'webgpu' | 'cpu' {
@@ -249,7 +259,8 @@ export class Device {
   }
 
   /**
-   * Runs `fn` eagerly in a scope, keeps every f32 tensor that it makes until all were looked at, and describes the
+   * Runs `fn` eagerly in a scope, keeps every f32 tensor that it makes (but for those that an op frees itself, blocks of
+   * something larger) until all were looked at, and describes the
    * first that holds NaN or infinity, in the order in which they were made; null if there is none.
    */
   async firstNonFinite(fn: () => void): Promise<string | null> {
@@ -262,7 +273,7 @@ export class Device {
         for (const t of made) t.keep();
       });
       for (const t of made) {
-        if (t.dtype !== 'f32') continue;
+        if (t.dtype !== 'f32' || t.storage.released) continue;
         const values = await t.data();
         const at = values.findIndex((x) => !Number.isFinite(x));
         if (at >= 0) return `${t.label} ${showShape(t.shape)} (element ${at} is ${values[at]})`;
@@ -308,6 +319,7 @@ export class Device {
       backend: 'cpu',
       buffers: 0,
       bytes: 0,
+      peakBytes: 0,
       pipelines: 0,
       bindGroups: 0,
       dispatches: this.cpuDispatches,

@@ -40,3 +40,6 @@ export { gather } from './ops/gather.ts';
 export { type AdamwOptions, type AdamwShard, adamwStep } from './ops/adamw.ts';
 export { ParameterArena, type ParameterKind, type ParameterSpec } from './arena.ts';
 export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
+export { rankTiles } from './ops/rank-tiles.ts';
+export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';
+export { tableScores } from './ops/table-scores.ts';

@@ -38,6 +38,8 @@ export interface Call {
 export interface GpuStats {
   buffers: number;
   bytes: number;
+  /** The most that `bytes` has been. */
+  peakBytes: number;
   pipelines: number;
   bindGroups: number;
   dispatches: number;
@@ -51,7 +53,15 @@ export class WebGpu {
   readonly gpu: GPUDevice;
   readonly info: GPUAdapterInfo;
   readonly caps: Capabilities;
-  readonly counts: GpuStats = { buffers: 0, bytes: 0, pipelines: 0, bindGroups: 0, dispatches: 0, submits: 0 };
+  readonly counts: GpuStats = {
+    buffers: 0,
+    bytes: 0,
+    peakBytes: 0,
+    pipelines: 0,
+    bindGroups: 0,
+    dispatches: 0,
+    submits: 0,
+  };
   failure: Error | null = null;
   /** Kernel name → file that must be used (tests and the tuner). */
   readonly forced = new Map<string, string>();
@@ -105,7 +115,8 @@ export class WebGpu {
 
   /** A buffer of at least `bytes`, from the pool if one of that size class is free. */
   allocate(bytes: number, label: string): GPUBuffer {
-    const size = sizeClass(bytes);
+    const exact = alignUp(bytes);
+    const size = Math.max(exact, Math.min(sizeClass(bytes), this.caps.maxBufferBytes));
     const free = this.pool.get(size)?.pop();
     if (free) return free;
     if (size > this.caps.maxBufferBytes) {
@@ -124,6 +135,7 @@ export class WebGpu {
     );
     this.counts.buffers++;
     this.counts.bytes += size;
+    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
     return buffer;
   }
 

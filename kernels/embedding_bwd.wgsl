@@ -1,9 +1,10 @@
 // embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
 // slot goes to partial[slot] instead (embedding_bwd_split adds those up).
+// Rows outside of [first, first + V), which dtable holds, are passed over.
 // Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
 // LANES threads own a segment, a thread every LANES-th vec4 of its row; a workgroup 64 / LANES segments; surplus groups
 // return. No workgroup memory. Host: D % 4 = 0. A row is one segment's or its slots': nobody else adds to it.
-struct Params { rows: u32, d: u32, v: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> groups: array<u32>;
@@ -19,7 +20,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[0]) { return; }
   let width = p.d / 4u;
   let at = p.segments + 4u * s;
-  let row = groups[at];
+  let row = groups[at] - p.first; // wraps around below first
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];

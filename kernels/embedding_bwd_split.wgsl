@@ -1,8 +1,9 @@
 // embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
+// Rows outside of [first, first + V), which dtable holds, are passed over.
 // Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
 // LANES threads own a split row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows; surplus groups return.
 // No workgroup memory. Host: D % 4 = 0.
-struct Params { d: u32, v: u32, splits: u32 }
+struct Params { d: u32, v: u32, first: u32, splits: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> groups: array<u32>;
 @group(0) @binding(2) var<storage, read> partial: array<vec4f>;
@@ -16,7 +17,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[1]) { return; }
   let width = p.d / 4u;
   let at = p.splits + 4u * s;
-  let row = groups[at];
+  let row = groups[at] - p.first; // wraps around below first
   if (row >= p.v) { return; }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = vec4f(0.0);

@@ -1260,10 +1260,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 `,
   embedding_bwd: `// embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
 // slot goes to partial[slot] instead (embedding_bwd_split adds those up).
+// Rows outside of [first, first + V), which dtable holds, are passed over.
 // Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
 // LANES threads own a segment, a thread every LANES-th vec4 of its row; a workgroup 64 / LANES segments; surplus groups
 // return. No workgroup memory. Host: D % 4 = 0. A row is one segment's or its slots': nobody else adds to it.
-struct Params { rows: u32, d: u32, v: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> groups: array<u32>;
@@ -1279,7 +1280,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[0]) { return; }
   let width = p.d / 4u;
   let at = p.segments + 4u * s;
-  let row = groups[at];
+  let row = groups[at] - p.first; // wraps around below first
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -1305,10 +1306,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 `,
   embedding_bwd_scalar: `// embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
 // slot goes to partial[slot] instead (embedding_bwd_split adds those up).
+// Rows outside of [first, first + V), which dtable holds, are passed over.
 // Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
 // LANES threads own a segment, a thread every LANES-th element of its row; a workgroup 64 / LANES segments; surplus groups
 // return. No workgroup memory. Any D. A row is one segment's or its slots': nobody else adds to it.
-struct Params { rows: u32, d: u32, v: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> groups: array<u32>;
@@ -1324,7 +1326,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[0]) { return; }
   let width = p.d;
   let at = p.segments + 4u * s;
-  let row = groups[at];
+  let row = groups[at] - p.first; // wraps around below first
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -1349,10 +1351,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep
 `,
   embedding_bwd_split: `// embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
+// Rows outside of [first, first + V), which dtable holds, are passed over.
 // Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
 // LANES threads own a split row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows; surplus groups return.
 // No workgroup memory. Host: D % 4 = 0.
-struct Params { d: u32, v: u32, splits: u32 }
+struct Params { d: u32, v: u32, first: u32, splits: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> groups: array<u32>;
 @group(0) @binding(2) var<storage, read> partial: array<vec4f>;
@@ -1366,7 +1369,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[1]) { return; }
   let width = p.d / 4u;
   let at = p.splits + 4u * s;
-  let row = groups[at];
+  let row = groups[at] - p.first; // wraps around below first
   if (row >= p.v) { return; }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = vec4f(0.0);
@@ -1377,10 +1380,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   embedding_bwd_split_scalar: `// embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
+// Rows outside of [first, first + V), which dtable holds, are passed over.
 // Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
 // LANES threads own a split row, a thread every LANES-th element of it; a workgroup 64 / LANES rows; surplus groups return.
 // No workgroup memory. Any D.
-struct Params { d: u32, v: u32, splits: u32 }
+struct Params { d: u32, v: u32, first: u32, splits: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> groups: array<u32>;
 @group(0) @binding(2) var<storage, read> partial: array<f32>;
@@ -1394,7 +1398,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[1]) { return; }
   let width = p.d;
   let at = p.splits + 4u * s;
-  let row = groups[at];
+  let row = groups[at] - p.first; // wraps around below first
   if (row >= p.v) { return; }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = f32(0.0);
@@ -1405,11 +1409,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   embedding_fwd: `// embedding_fwd: x[i] = dropout(table[ids[i]] + second[ids2[i]]); the second table where two = 1; an id beyond its table
-// gives a row of zeros.
+// gives a row of zeros. The table is rows [first, first + V) of the whole; with only = 1 rows of x whose id lies outside
+// of them are left alone.
 // Layout: table [V, D], second [V2, D], ids, ids2 [L] (u32), x [L, D]; state [16]: seed, step, …, 5 dropout on.
 // LANES threads own a row of x, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows. No workgroup memory.
 // Host: D % 4 = 0. dropout = 0 leaves state unread, two = 0 leaves second and ids2 unread.
-struct Params { rows: u32, d: u32, v: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<vec4f>;
@@ -1425,7 +1430,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (i >= p.rows) { return; }
   let width = p.d / 4u;
-  let id = ids[i];
+  let id = ids[i] - p.first; // wraps around below first
+  if (p.only == 1u && id >= p.v) { return; }
   var id2 = 0xffffffffu;
   if (p.two == 1u) { id2 = ids2[i]; }
   var key = vec2u(0u);
@@ -1445,11 +1451,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep
 `,
   embedding_fwd_scalar: `// embedding_fwd: x[i] = dropout(table[ids[i]] + second[ids2[i]]); the second table where two = 1; an id beyond its table
-// gives a row of zeros.
+// gives a row of zeros. The table is rows [first, first + V) of the whole; with only = 1 rows of x whose id lies outside
+// of them are left alone.
 // Layout: table [V, D], second [V2, D], ids, ids2 [L] (u32), x [L, D]; state [16]: seed, step, …, 5 dropout on.
 // LANES threads own a row of x, a thread every LANES-th element of it; a workgroup 64 / LANES rows. No workgroup memory.
 // Any D. dropout = 0 leaves state unread, two = 0 leaves second and ids2 unread.
-struct Params { rows: u32, d: u32, v: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
@@ -1465,7 +1472,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (i >= p.rows) { return; }
   let width = p.d;
-  let id = ids[i];
+  let id = ids[i] - p.first; // wraps around below first
+  if (p.only == 1u && id >= p.v) { return; }
   var id2 = 0xffffffffu;
   if (p.two == 1u) { id2 = ids2[i]; }
   var key = vec2u(0u);
@@ -2069,10 +2077,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
-  mask_seen: `// mask_seen: scores[r, items[j]] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items ≥ V are passed over.
+  mask_seen: `// mask_seen: scores[r, items[j] − first] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items outside of
+// first … first + V − 1 are passed over.
 // Layout: scores [R, V], offsets [R + 1], items [capacity] (u32). A workgroup owns a row, a thread every 64th item of its
 // list. No workgroup memory. Host: offsets do not decrease and end within items.
-struct Params { rows: u32, v: u32, capacity: u32 }
+struct Params { rows: u32, v: u32, first: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> offsets: array<u32>;
 @group(0) @binding(2) var<storage, read> items: array<u32>;
@@ -2084,7 +2093,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.rows) { return; }
   let end = min(offsets[row + 1u], p.capacity);
   for (var j = offsets[row] + lid; j < end; j += 64u) {
-    let item = items[j];
+    let item = items[j] - p.first; // wraps around below first
     if (item < p.v) { scores[row * p.v + item] = -3e38; }
   }
 }
@@ -2510,6 +2519,62 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  rank_count: `// rank_count: adds to counts[r] how many scores of this tile of columns are at or above the row's goal, and how many are
+// NaN (found by bits); the first tile (start = 1) sets them. The last tile (finish = 1) gives the ranks as rank_of does:
+// the first count; 0xffffffff where the goal is masked (≤ −3e38) or absent; 0 where a score was NaN.
+// Layout: scores [R, V], goals [R], counts [R, 2] (u32), ranks [R] (u32). A workgroup of 64 threads owns a row, a thread
+// every 64th score. Workgroup memory 512 bytes.
+struct Params { rows: u32, v: u32, start: u32, finish: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read> goals: array<f32>;
+@group(0) @binding(3) var<storage, read_write> counts: array<vec2u>;
+@group(0) @binding(4) var<storage, read_write> ranks: array<u32>;
+
+var<workgroup> parts: array<vec2u, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let goal = sort_key(goals[row]);
+  var mine = vec2u(0u);
+  for (var i = lid; i < p.v; i += 64u) {
+    let score = scores[row * p.v + i];
+    if (is_nan(score)) { mine.y++; } else if (sort_key(score) >= goal) { mine.x++; }
+  }
+  parts[lid] = mine;
+  workgroupBarrier();
+  if (lid != 0u) { return; }
+  var all = vec2u(0u);
+  if (p.start == 0u) { all = counts[row]; }
+  for (var i = 0u; i < 64u; i++) { all += parts[i]; }
+  counts[row] = all;
+  if (p.finish == 1u) {
+    let missing = goal <= MASKED_KEY;
+    ranks[row] = select(select(all.x, 0xffffffffu, missing), 0u, all.y > 0u);
+  }
+}
+// @use group_index, sort_key
+`,
+  rank_goal: `// rank_goal: goals[r] = the score of row r's target where it is among the items first … first + V − 1; other rows keep
+// theirs, which start (start = 1) as −3e38.
+// Layout: scores [R, V], targets, goals [R]. A thread owns a row, a workgroup 64. No workgroup memory.
+struct Params { rows: u32, v: u32, first: u32, start: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read_write> goals: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * 64u + lid;
+  if (row >= p.rows) { return; }
+  let at = targets[row] - p.first; // wraps around below first
+  if (at < p.v) { goals[row] = scores[row * p.v + at]; } else if (p.start == 1u) { goals[row] = -3e38; }
+}
+// @use group_index
+`,
   rank_of: `// rank_of: ranks[r] = 1 + number of items above the target's score + number of other items equal to it (ties count
 // against the target). 0xffffffff where there is no target (≥ V) or it is masked (score ≤ −3e38); 0 where any score of
 // the row is NaN, found by bits.
@@ -2866,13 +2931,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   topk: `// topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
 // the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
 // value −3e38.
-// Layout: scores [R, V], targets [R] (u32; any number ≥ V: none), values [R, k] f32, indices [R, k] u32.
+// The scores are those of the items first … first + V − 1.
+// Layout: scores [R, V], targets [R] (u32; any other number: none), values [R, k] f32, indices [R, k] u32.
 // A workgroup owns a row. Every score has a unique 64-bit key: the score's (sort_key), then ~index (0 for the target).
 // Digits of 8 bits, from the top: a histogram of those that share the prefix found so far tells the next digit of the
 // k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
 // place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
 // Host: k ≤ 128; buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32, k: u32, has_targets: u32 }
+struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -2891,10 +2957,10 @@ var<workgroup> keys: array<vec2u, 128>;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
   if (row >= p.rows) { return; }
-  let first = row * p.v;
-  let quads = vec2u(first / 4u, (first + p.v + 3u) / 4u);
+  let start = row * p.v;
+  let quads = vec2u(start / 4u, (start + p.v + 3u) / 4u);
   var target_item = 0xffffffffu;
-  if (p.has_targets == 1u) { target_item = targets[row]; }
+  if (p.has_targets == 1u) { target_item = targets[row] - p.first; } // wraps around below first
   let take = min(p.k, p.v);
   var prefix = vec2u(0u); // score key, index key
   var mask = vec2u(0u);
@@ -2906,7 +2972,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     for (var q = quads.x + lid; q < quads.y; q += WG) {
       let four = scores[q];
       for (var j = 0u; j < 4u; j++) {
-        let item = 4u * q + j - first;
+        let item = 4u * q + j - start;
         if (item < p.v) {
           let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
           if (all((key & mask) == prefix)) {
@@ -2952,7 +3018,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var q = quads.x + lid; q < quads.y; q += WG) {
     let four = scores[q];
     for (var j = 0u; j < 4u; j++) {
-      let item = 4u * q + j - first;
+      let item = 4u * q + j - start;
       if (item < p.v) {
         let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
         let top = key & mask;
@@ -2974,10 +3040,70 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       }
       let present = key.x > MASKED_KEY;
       values[row * p.k + place] = select(-3e38, key_score(key.x), present);
-      indices[row * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u), present);
+      indices[row * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u) + p.first, present);
     } else {
       values[row * p.k + i] = -3e38;
       indices[row * p.k + i] = 0xffffffffu;
+    }
+  }
+}
+// @use group_index, sort_key
+`,
+  topk_merge: `// topk_merge: the k best of two lists of each row, in the order of topk: score descending; among equal scores the row's
+// target last, the others by item ascending. Missing places (value −3e38) come last.
+// Layout: values, more_values, out_values [R, k] f32; indices, more_indices, out_indices [R, k] u32; targets [R] (u32).
+// A workgroup of 64 threads owns a row; a thread every 64th of the 2k candidates, whose place it finds by counting those
+// before it. No workgroup memory.
+struct Params { rows: u32, k: u32, has_targets: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(2) var<storage, read> indices: array<u32>;
+@group(0) @binding(3) var<storage, read> more_values: array<f32>;
+@group(0) @binding(4) var<storage, read> more_indices: array<u32>;
+@group(0) @binding(5) var<storage, read> targets: array<u32>;
+@group(0) @binding(6) var<storage, read_write> out_values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out_indices: array<u32>;
+
+// Larger is better; the target's second word is 0.
+fn key_of(value: f32, item: u32, target_item: u32) -> vec2u {
+  return vec2u(sort_key(value), select(~item, 0u, item == target_item));
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let start = row * p.k;
+  var target_item = 0xffffffffu;
+  if (p.has_targets == 1u) { target_item = targets[row]; }
+  for (var i = lid; i < 2u * p.k; i += 64u) {
+    var value: f32;
+    var item: u32;
+    if (i < p.k) {
+      value = values[start + i];
+      item = indices[start + i];
+    } else {
+      value = more_values[start + i - p.k];
+      item = more_indices[start + i - p.k];
+    }
+    let key = key_of(value, item, target_item);
+    // Each list is in order: those before this one are all of its own list up to it, and some of the other.
+    var place = select(i, i - p.k, i >= p.k);
+    for (var j = 0u; j < p.k; j++) {
+      var other: vec2u;
+      if (i < p.k) {
+        other = key_of(more_values[start + j], more_indices[start + j], target_item);
+      } else {
+        other = key_of(values[start + j], indices[start + j], target_item);
+      }
+      // Equal keys are two missing places: those of the first list count as before.
+      let before = other.x > key.x || (other.x == key.x && (other.y > key.y || (other.y == key.y && i >= p.k)));
+      if (!before) { break; }
+      place++;
+    }
+    if (place < p.k) {
+      out_values[start + place] = value;
+      out_indices[start + place] = item;
     }
   }
 }

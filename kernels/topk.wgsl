@@ -1,13 +1,14 @@
 // topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
 // the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
 // value −3e38.
-// Layout: scores [R, V], targets [R] (u32; any number ≥ V: none), values [R, k] f32, indices [R, k] u32.
+// The scores are those of the items first … first + V − 1.
+// Layout: scores [R, V], targets [R] (u32; any other number: none), values [R, k] f32, indices [R, k] u32.
 // A workgroup owns a row. Every score has a unique 64-bit key: the score's (sort_key), then ~index (0 for the target).
 // Digits of 8 bits, from the top: a histogram of those that share the prefix found so far tells the next digit of the
 // k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
 // place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
 // Host: k ≤ 128; buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32, k: u32, has_targets: u32 }
+struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -26,10 +27,10 @@ var<workgroup> keys: array<vec2u, 128>;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
   if (row >= p.rows) { return; }
-  let first = row * p.v;
-  let quads = vec2u(first / 4u, (first + p.v + 3u) / 4u);
+  let start = row * p.v;
+  let quads = vec2u(start / 4u, (start + p.v + 3u) / 4u);
   var target_item = 0xffffffffu;
-  if (p.has_targets == 1u) { target_item = targets[row]; }
+  if (p.has_targets == 1u) { target_item = targets[row] - p.first; } // wraps around below first
   let take = min(p.k, p.v);
   var prefix = vec2u(0u); // score key, index key
   var mask = vec2u(0u);
@@ -41,7 +42,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     for (var q = quads.x + lid; q < quads.y; q += WG) {
       let four = scores[q];
       for (var j = 0u; j < 4u; j++) {
-        let item = 4u * q + j - first;
+        let item = 4u * q + j - start;
         if (item < p.v) {
           let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
           if (all((key & mask) == prefix)) {
@@ -87,7 +88,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var q = quads.x + lid; q < quads.y; q += WG) {
     let four = scores[q];
     for (var j = 0u; j < 4u; j++) {
-      let item = 4u * q + j - first;
+      let item = 4u * q + j - start;
       if (item < p.v) {
         let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
         let top = key & mask;
@@ -109,7 +110,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       }
       let present = key.x > MASKED_KEY;
       values[row * p.k + place] = select(-3e38, key_score(key.x), present);
-      indices[row * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u), present);
+      indices[row * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u) + p.first, present);
     } else {
       values[row * p.k + i] = -3e38;
       indices[row * p.k + i] = 0xffffffffu;

@@ -19,6 +19,8 @@ import {
   type NumericArray,
   ParameterArena,
   type ParameterSpec,
+  type Table,
+  tableScores,
   type Tensor,
 } from '../engine/index.ts';
 import type { Settings } from './recipes.ts';
@@ -42,17 +44,17 @@ export interface TrainingTokens extends PackedTokens {
 
 /** Standard deviation of initial embeddings and weights (as in BERT and GPT-2). */
 const INIT_STD = 0.02;
+/** The item table, the one parameter that grows with the catalogue. */
+const ITEMS = 'items.weight';
 
-/** Names, shapes and initial values of the parameters; matrices are [in, out], used as x · W + b. */
-export function parameterSpecs(s: Settings, items: number, seed: number): ParameterSpec[] {
+/**
+ * Names, shapes and initial values of the parameters; matrices are [in, out], used as x · W + b.
+ * @param seed draws the matrices; null leaves them 0, for weights that are loaded
+ */
+export function parameterSpecs(s: Settings, items: number, seed: number | null): ParameterSpec[] {
   let stream = 0;
-  const normal = (...shape: number[]): NumericArray =>
-    randomNormal(
-      shape.reduce((a, b) => a * b, 1),
-      seed,
-      stream++,
-      INIT_STD,
-    );
+  const normal = (rows: number, cols: number): NumericArray =>
+    seed === null ? new Float32Array(rows * cols) : randomNormal(rows * cols, seed, stream++, INIT_STD);
   const filled = (n: number, value: number): Float32Array => new Float32Array(n).fill(value);
   const specs: ParameterSpec[] = [];
   const matrix = (name: string, rows: number, cols: number, decay: boolean) =>
@@ -67,7 +69,7 @@ export function parameterSpecs(s: Settings, items: number, seed: number): Parame
     matrix(`${name}.weight`, rows, cols, true);
     vector(`${name}.bias`, cols, 0);
   };
-  matrix('items.weight', items, s.d, false);
+  specs.push({ name: ITEMS, shape: [items, s.d], decay: false, init: normal(items, s.d), table: true });
   matrix('positions.weight', s.window, s.d, false);
   for (let i = 0; i < s.blocks; i++) {
     norm(`blocks.${i}.norm1`);
@@ -81,18 +83,26 @@ export function parameterSpecs(s: Settings, items: number, seed: number): Parame
   return specs;
 }
 
-/** The item table is one binding; said before its weights are drawn, and with what to change. */
-function requireRoom(device: Device, { d, heads }: Settings, items: number): void {
-  const limit = device.caps?.maxBindingBytes ?? Number.POSITIVE_INFINITY;
-  if (items * d * 4 <= limit) return;
+/**
+ * Every parameter but the item table is one binding, and so are 64 rows of that; said before weights are drawn, with what
+ * to change.
+ */
+function requireRoom(device: Device, { d, ff, window }: Settings, items: number): void {
+  const limit = device.maxBindingBytes;
+  const largest: [string, number, number, string][] = [
+    ['64 rows of items.weight', Math.min(items, 64), d, 'd'],
+    ['positions.weight', window, d, 'window or d'],
+    ['blocks.0.attention.qkv.weight', d, 3 * d, 'd'],
+    ['blocks.0.ffn.up.weight', d, ff, 'd or ff'],
+  ];
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  const most = Math.floor(limit / 4 / items / (4 * heads)) * 4 * heads;
-  throw new InputError(
-    `items.weight [${items},${d}] needs ${mib(items * d * 4)}, this adapter binds at most ${mib(limit)}: ` +
-      (most > 0
-        ? `at most d=${most} fits so many items (--set d=${most})`
-        : 'so many items do not fit; raise --min-interactions'),
-  );
+  for (const [name, rows, cols, change] of largest) {
+    const bytes = rows * cols * 4;
+    if (bytes <= limit) continue;
+    throw new InputError(
+      `${name} [${rows},${cols}] needs ${mib(bytes)}, this adapter binds at most ${mib(limit)}; choose a smaller ${change}`,
+    );
+  }
 }
 
 export class SasRec {
@@ -110,17 +120,26 @@ export class SasRec {
   }
 
   /**
-   * A model with fresh weights drawn from the seed.
-   * @throws InputError when its largest table is more than one binding of this adapter holds
+   * A model with fresh weights drawn from the seed (null: all matrices 0).
+   * @throws InputError when a matrix is more than one binding of this adapter holds (the item table lies in shards), or
+   *   the whole more than memory
    */
-  static create(device: Device, settings: Settings, items: number, seed: number): SasRec {
+  static create(device: Device, settings: Settings, items: number, seed: number | null): SasRec {
     requireRoom(device, settings, items);
-    return new SasRec(device, settings, items, parameterSpecs(settings, items, seed));
+    try {
+      return new SasRec(device, settings, items, parameterSpecs(settings, items, seed));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
+      const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
+      throw new InputError(
+        `items.weight [${items},${settings.d}] needs ${gib} GiB four times over, more than this machine gives (${error.message}); choose a smaller d, or raise --min-interactions`,
+      );
+    }
   }
 
   /** A model with stored weights; every parameter must be there in its shape. */
   static load(device: Device, settings: Settings, items: number, tensors: ReadonlyMap<string, StoredTensor>): SasRec {
-    const model = SasRec.create(device, settings, items, 0);
+    const model = SasRec.create(device, settings, items, null);
     model.parameters.load('params', toArrays(tensors));
     return model;
   }
@@ -136,7 +155,7 @@ export class SasRec {
     const after = (i: number): string => (i < blocks ? `blocks.${i}.norm1` : 'norm');
 
     let x = embeddingSum(
-      p('items.weight'),
+      this.table,
       tokens.items,
       training?.itemGroups,
       p('positions.weight'),
@@ -160,12 +179,17 @@ export class SasRec {
   /** The training loss, a scalar: Σ weights · cross-entropy of the next item over the whole catalogue. */
   loss(tokens: TrainingTokens): Tensor {
     const h = this.encode(tokens, tokens);
-    return crossEntropy(h, this.parameters.get('items.weight'), tokens.targets, tokens.weights);
+    return crossEntropy(h, this.table, tokens.targets, tokens.weights);
   }
 
-  /** Scores [U, V] of all items for hidden states [U, D]. */
-  scores(states: Tensor): Tensor {
-    return matmul(states, this.parameters.get('items.weight'), { transB: true });
+  /** Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D]. */
+  scores(states: Tensor, from = 0, to = this.items): Tensor {
+    return tableScores(states, this.table, from, to);
+  }
+
+  /** The item table E [V, D], in shards where it is larger than one binding. */
+  private get table(): Table {
+    return this.parameters.table(ITEMS);
   }
 
   dispose(): void {

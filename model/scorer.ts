@@ -2,7 +2,17 @@
  * Histories in, ranks and top-k lists out. Histories are packed into token budgets (powers of two, so that one user
  * does not cost a training batch); scores stay on the device, only ranks and the k best leave it.
  */
-import { type Device, gather, Inputs, maskSeen, type Program, rankOf, type Tensor, topk } from '../engine/index.ts';
+import {
+  type Device,
+  gather,
+  Inputs,
+  maskSeen,
+  type Program,
+  rankOf,
+  rankTiles,
+  type Tensor,
+  topk,
+} from '../engine/index.ts';
 import type { SasRec } from './sasrec.ts';
 
 export interface ScoreQuery {
@@ -26,6 +36,8 @@ const NO_ITEM = 0xffffffff;
 const MAX_BUDGET = 8192;
 /** Elements of the largest tile of scores (64 MiB). */
 const TILE_ELEMENTS = 16 * 2 ** 20;
+/** Users of a tile where not even one user's scores of the whole catalogue fit; the catalogue is tiled then, too. */
+const USERS_OF_COLUMN_TILES = 16;
 
 export class Scorer {
   private readonly model: SasRec;
@@ -56,7 +68,7 @@ export class Scorer {
   private fill(queries: readonly ScoreQuery[], from: number): { tile: Tile; to: number } {
     const { window } = this.model.settings;
     const most = Math.max(MAX_BUDGET, powerOfTwo(window));
-    const rows = usersOf(most, this.model.items);
+    const rows = usersOf(most, this.model);
     let tokens = 0;
     let excluded = 0;
     let to = from;
@@ -70,7 +82,7 @@ export class Scorer {
     }
     // The smallest budget whose tokens and users suffice.
     let budget = powerOfTwo(Math.max(64, tokens));
-    while (usersOf(budget, this.model.items) < to - from) budget *= 2;
+    while (usersOf(budget, this.model) < to - from) budget *= 2;
     const tile = this.tile(budget, powerOfTwo(Math.max(excluded, 2 * budget)));
     tile.fill(queries.slice(from, to));
     return { tile, to };
@@ -80,7 +92,7 @@ export class Scorer {
     const key = `${budget} ${capacity}`;
     let tile = this.tiles.get(key);
     if (!tile) {
-      tile = new Tile(this.model, budget, usersOf(budget, this.model.items), capacity, this.k);
+      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.k);
       this.tiles.set(key, tile);
     }
     return tile;
@@ -93,9 +105,11 @@ export class Scorer {
 }
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+/** Scores that one tile may hold. */
+const roomOf = ({ device }: SasRec): number => Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
 /** Users of a tile: one in 16 tokens, as many as the tile of scores allows. */
-const usersOf = (budget: number, items: number): number =>
-  Math.max(1, Math.min(256, budget / 16, Math.floor(TILE_ELEMENTS / items)));
+const usersOf = (budget: number, model: SasRec): number =>
+  Math.max(1, Math.min(256, budget / 16, Math.floor(roomOf(model) / model.items) || USERS_OF_COLUMN_TILES));
 
 function inputSpec(budget: number, users: number, capacity: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
@@ -127,12 +141,23 @@ class Tile {
     this.users = users;
     this.inputs = new Inputs(this.device, inputSpec(budget, users, capacity), 'score inputs');
     const t = this.inputs.tensors;
+    /** Columns of a tile of scores. */
+    const width = Math.floor(roomOf(model) / users / 64) * 64;
     this.program = this.device.program(`score ${budget} tokens`, () =>
       this.device.noGrad(() => {
-        const scores = model.scores(gather(model.encode(t), t.last));
-        maskSeen(scores, { offsets: t.excludedOffsets, items: t.excluded });
-        const ranks = rankOf(scores, t.targets);
-        const best = topk(scores, k, { targets: t.targets });
+        const states = gather(model.encode(t), t.last);
+        const scores = (from: number, to: number): Tensor => {
+          const tile = model.scores(states, from, to);
+          maskSeen(tile, { offsets: t.excludedOffsets, items: t.excluded }, from);
+          return tile;
+        };
+        if (users * model.items > roomOf(model)) {
+          const { ranks, values, indices } = rankTiles(scores, model.items, width, t.targets, k);
+          return { ranks, items: indices, scores: values };
+        }
+        const all = scores(0, model.items);
+        const ranks = rankOf(all, t.targets);
+        const best = topk(all, k, { targets: t.targets });
         return { ranks, items: best.indices, scores: best.values };
       }),
     );

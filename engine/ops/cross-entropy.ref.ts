@@ -43,7 +43,40 @@ export const scaleByForward: Reference = ({ x, s, y }, { n, acc }) => {
   for (let i = 0; i < n; i++) y[i] = (acc ? y[i] : 0) + s[0] * x[i];
 };
 
-/** The kernels run only on a GPU, in pieces; the CPU device takes `crossEntropyForward` as a whole. */
-export const onGpuOnly: Reference = () => {
-  throw new Error('cross-entropy: its pieces have no reference of their own');
+// The pieces below run on the CPU device where the table lies in shards; stats are as kernels/ce_stats.wgsl has them.
+
+/** Merges a block of logits [r, ld] into the rows' maximum, Σ exp and target's logit. */
+export const statsReference: Reference = ({ logits, targets, weights, stats }, { r, cols, ld, col0, first }) => {
+  for (let i = 0; i < r; i++) {
+    if (weights[i] === 0) continue;
+    const row = logits.subarray(i * ld, i * ld + cols);
+    let [max, sum, hit] = first ? [Number.NEGATIVE_INFINITY, 0, 0] : stats.subarray(4 * i, 4 * i + 3);
+    const old = max;
+    for (const s of row) if (s > max) max = s;
+    sum = sum > 0 ? sum * Math.exp(old - max) : 0;
+    for (const s of row) sum += Math.exp(s - max);
+    const t = targets[i] - col0;
+    if (t >= 0 && t < cols) hit = row[t];
+    stats.set([max, sum, hit, 0], 4 * i);
+  }
+};
+
+/** logits ← weight · (softmax − one-hot), in place. */
+export const gradReference: Reference = ({ logits, targets, weights, stats }, { r, cols, ld, col0 }) => {
+  for (let i = 0; i < r; i++) {
+    const [max, sum] = stats.subarray(4 * i, 4 * i + 2);
+    const w = weights[i];
+    for (let j = 0; j < ld; j++) {
+      const e = w !== 0 && j < cols ? Math.exp(logits[i * ld + j] - max) / sum : 0;
+      logits[i * ld + j] = w * (e - (j < cols && j + col0 === targets[i] ? 1 : 0));
+    }
+  }
+};
+
+export const lossReference: Reference = ({ stats, weights, loss }, { l }) => {
+  let total = 0;
+  for (let i = 0; i < l; i++) {
+    if (weights[i] !== 0) total += weights[i] * (stats[4 * i] + Math.log(stats[4 * i + 1]) - stats[4 * i + 2]);
+  }
+  loss[0] = total;
 };

@@ -1,14 +1,24 @@
 /**
  * Softmax cross-entropy over the whole catalogue without the [L, V] logits: blocks of rows (and, for large
- * catalogues, of columns) go through one buffer of bounded size. The gradient is formed in the forward pass while a
- * block of logits is at hand (as in Liger Kernel's fused linear cross-entropy), so that one-block-wide catalogues
- * need three matrix products instead of four.
+ * catalogues, of columns) go through one buffer of bounded size.
+ *
+ * Where a block is as wide as the catalogue, the gradient is formed in the forward pass while the block's logits are at
+ * hand (as in Liger Kernel's fused linear cross-entropy): three matrix products instead of four. A wider catalogue, or
+ * one in shards, has its blocks computed again in the backward pass, straight into the gradients, so that nothing of
+ * the table's size is held besides.
  */
 import { gradOf, into } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { type Capabilities, kernel, type Variant } from '../kernel.ts';
+import { blocksOf, shardsOf, type Table, type TableBlock } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { crossEntropyForward, onGpuOnly, scaleByForward } from './cross-entropy.ref.ts';
+import {
+  crossEntropyForward,
+  gradReference,
+  lossReference,
+  scaleByForward,
+  statsReference,
+} from './cross-entropy.ref.ts';
 import { gemm } from './matmul.ts';
 
 const lanes8 = (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8;
@@ -34,9 +44,14 @@ export interface CrossEntropyOptions {
 }
 
 /** Rows and columns of a block: rows a multiple of 64, so that views of rows are aligned. */
-export function blockShape(l: number, v: number, options: CrossEntropyOptions = {}): { rows: number; cols: number } {
-  const elements = options.blockElements ?? BLOCK_ELEMENTS;
-  const width = options.oneBlockWidth ?? ONE_BLOCK_WIDTH;
+export function blockShape(
+  l: number,
+  v: number,
+  options: CrossEntropyOptions = {},
+  maxBindingBytes = Number.POSITIVE_INFINITY,
+): { rows: number; cols: number } {
+  const elements = Math.min(options.blockElements ?? BLOCK_ELEMENTS, maxBindingBytes / 4);
+  const width = Math.min(options.oneBlockWidth ?? ONE_BLOCK_WIDTH, Math.floor(maxBindingBytes / 1024) * 4);
   const cols = v <= width ? v : Math.max(64, Math.floor(elements / BLOCK_ROWS / 64) * 64);
   const most = Math.max(64, Math.floor(elements / cols / 64) * 64);
   const count = Math.max(1, Math.ceil(l / most));
@@ -46,11 +61,11 @@ export function blockShape(l: number, v: number, options: CrossEntropyOptions = 
 /**
  * Σᵢ weightsᵢ · CE(x · tableᵀ, targetᵢ), a scalar. Rows of weight 0 cost nothing in the loss and get no gradient.
  *
- * @param x [L, D] @param table [V, D] @param targets u32 [L], each below V @param weights f32 [L]
+ * @param x [L, D] @param table [V, D], whole or in shards @param targets u32 [L], each below V @param weights f32 [L]
  */
 export function crossEntropy(
   x: Tensor,
-  table: Tensor,
+  table: Table,
   targets: Tensor,
   weights: Tensor,
   options: CrossEntropyOptions = {},
@@ -69,12 +84,106 @@ export function crossEntropy(
     );
   }
   const loss = device.empty([1], 'f32', 'loss');
+  const block = blockShape(l, v, options, device.maxBindingBytes);
+  const shards = shardsOf(table);
+  const whole = shards.length === 1 && (!device.gpu || block.cols >= v);
+  if (whole) atOnce(device, { x, table: shards[0].tensor, targets, weights, loss }, block.rows);
+  else inBlocks(device, { x, table, targets, weights, loss }, block);
+  return loss;
+}
+
+interface Work {
+  x: Tensor;
+  table: Table;
+  targets: Tensor;
+  weights: Tensor;
+  loss: Tensor;
+}
+
+/** What the kernels read of a block of rows, as views. */
+interface Rows {
+  /** First row, and how many. */
+  r0: number;
+  r: number;
+  x: Tensor;
+  targets: Tensor;
+  weights: Tensor;
+  stats: Tensor;
+}
+
+function* rowBlocks(w: Work, stats: Tensor, most: number): Generator<Rows> {
+  const [l] = w.x.shape;
+  for (let r0 = 0; r0 < l; r0 += most) {
+    const r = Math.min(most, l - r0);
+    const cut = (t: Tensor): Tensor => t.rows(r0, r0 + r);
+    yield { r0, r, x: cut(w.x), targets: cut(w.targets), weights: cut(w.weights), stats: cut(stats) };
+  }
+}
+
+/** The row stride of a block of logits. */
+const stride = (block: TableBlock): number => Math.ceil(block.rows / 4) * 4;
+
+/** logits [r, stride] = x · the block's rowsᵀ */
+function product(device: Device, { r, x }: Rows, block: TableBlock): Tensor {
+  const { shard, at, rows } = block;
+  const ldc = stride(block);
+  const logits = device.empty([r, ldc], 'f32', 'logits');
+  gemm(device, { a: x, b: shard.rows(at, at + rows), c: logits, m: r, n: rows, k: x.shape[1], transB: true, ldc });
+  return logits;
+}
+
+function merge(device: Device, rows: Rows, block: TableBlock, logits: Tensor): void {
+  const { r, targets, weights, stats } = rows;
+  const params = { r, cols: block.rows, ld: stride(block), col0: block.first, first: block.first === 0 ? 1 : 0 };
+  device.run(STATS, statsReference, { logits, targets, weights, stats }, params);
+}
+
+/** dx [+]= g · the block's rows and its rows' gradient [+]= gᵀ · x, with g from the logits, in place. */
+function gradients(
+  device: Device,
+  rows: Rows,
+  block: TableBlock,
+  logits: Tensor,
+  dx: { grad: Tensor; acc: number } | null,
+  dtable: { grad: Tensor; acc: number } | null,
+): void {
+  const { r0, r, x, targets, weights, stats } = rows;
+  const { shard, at, rows: cols, first: col0 } = block;
+  const d = x.shape[1];
+  const lda = stride(block);
+  device.run(GRAD, gradReference, { logits, targets, weights, stats }, { r, cols, ld: lda, col0 });
+  if (dx) {
+    const [b, c, acc] = [shard.rows(at, at + cols), dx.grad.rows(r0, r0 + r), col0 > 0 ? 1 : dx.acc];
+    gemm(device, { a: logits, b, c, m: r, n: d, k: cols, lda, acc, padded: true });
+  }
+  if (dtable) {
+    const [c, acc] = [dtable.grad.rows(at, at + cols), r0 > 0 ? 1 : dtable.acc];
+    gemm(device, { a: logits, b: x, c, m: cols, n: d, k: r, transA: true, lda, acc });
+  }
+}
+
+/** A block of rows spans the catalogue: loss and gradient in one pass (on the CPU device through the reference). */
+function atOnce(device: Device, w: Work & { table: Tensor }, rowsOfBlock: number): void {
+  const { x, table, targets, weights, loss } = w;
+  const [l, d] = x.shape;
+  const [v] = table.shape;
   const grad = device.tape.enabled && (x.requiresGrad || table.requiresGrad);
   const dx = grad ? device.empty(x.shape, 'f32', 'cross-entropy dx') : null;
   const dtable = grad ? device.empty(table.shape, 'f32', 'cross-entropy dtable') : null;
-  const work = { x, table, targets, weights, loss, dx, dtable };
-  if (device.gpu) inBlocks(device, work, blockShape(l, v, options));
-  else device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0 });
+  if (device.gpu) {
+    const stats = device.empty([l, 4], 'f32', 'cross-entropy stats');
+    const block = { shard: table, at: 0, first: 0, rows: v };
+    for (const rows of rowBlocks(w, stats, rowsOfBlock)) {
+      const logits = product(device, rows, block);
+      merge(device, rows, block, logits);
+      if (dx && dtable) gradients(device, rows, block, logits, { grad: dx, acc: 0 }, { grad: dtable, acc: 0 });
+      logits.dispose();
+    }
+    device.run(LOSS, lossReference, { stats, weights, loss }, { l });
+  } else {
+    const work = { x, table, targets, weights, loss, dx, dtable };
+    device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0 });
+  }
   device.tape.record([x, table], loss, () => {
     for (const [input, g] of [
       [x, dx],
@@ -85,65 +194,35 @@ export function crossEntropy(
       device.run(SCALE_BY, scaleByForward, { x: g, s: gradOf(loss), y }, { n: g.size, acc });
     }
   });
-  return loss;
 }
 
-interface Work {
-  x: Tensor;
-  table: Tensor;
-  targets: Tensor;
-  weights: Tensor;
-  loss: Tensor;
-  dx: Tensor | null;
-  dtable: Tensor | null;
-}
-
-function inBlocks(device: Device, w: Work, block: { rows: number; cols: number }): void {
-  const [l, d] = w.x.shape;
-  const v = w.table.shape[0];
+/** Blocks of rows and columns, merged through the rows' statistics; computed again in the backward pass. */
+function inBlocks(device: Device, w: Work, size: { rows: number; cols: number }): void {
+  const { x, table, weights, loss } = w;
+  const [l] = x.shape;
   const stats = device.empty([l, 4], 'f32', 'cross-entropy stats');
-  const oneBlock = block.cols >= v;
-  for (let r0 = 0; r0 < l; r0 += block.rows) {
-    const r = Math.min(block.rows, l - r0);
-    const x = w.x.rows(r0, r0 + r);
-    const rows = {
-      targets: w.targets.rows(r0, r0 + r),
-      weights: w.weights.rows(r0, r0 + r),
-      stats: stats.rows(r0, r0 + r),
-    };
-    let logits: Tensor | null = null;
-    const product = (c0: number, cols: number, ld: number): Tensor => {
-      const out = device.empty([r, ld], 'f32', 'logits');
-      gemm(device, { a: x, b: w.table.rows(c0, c0 + cols), c: out, m: r, n: cols, k: d, transB: true, ldc: ld });
-      return out;
-    };
-    for (let c0 = 0; c0 < v; c0 += block.cols) {
-      const cols = Math.min(block.cols, v - c0);
-      const ld = Math.ceil(cols / 4) * 4;
-      logits = product(c0, cols, ld);
-      device.run(STATS, onGpuOnly, { logits, ...rows }, { r, cols, ld, col0: c0, first: c0 === 0 ? 1 : 0 });
-    }
-    if (!w.dx || !w.dtable) continue;
-    const dx = w.dx.rows(r0, r0 + r);
-    for (let c0 = 0; c0 < v; c0 += block.cols) {
-      const cols = Math.min(block.cols, v - c0);
-      const ld = Math.ceil(cols / 4) * 4;
-      const g = oneBlock ? (logits as Tensor) : product(c0, cols, ld);
-      device.run(GRAD, onGpuOnly, { logits: g, ...rows }, { r, cols, ld, col0: c0 });
-      const table = w.table.rows(c0, c0 + cols);
-      gemm(device, { a: g, b: table, c: dx, m: r, n: d, k: cols, lda: ld, acc: c0 === 0 ? 0 : 1, padded: true });
-      gemm(device, {
-        a: g,
-        b: x,
-        c: w.dtable.rows(c0, c0 + cols),
-        m: cols,
-        n: d,
-        k: r,
-        transA: true,
-        lda: ld,
-        acc: r0 === 0 ? 0 : 1,
-      });
+  const blocks = blocksOf(table, size.cols);
+  for (const rows of rowBlocks(w, stats, size.rows)) {
+    for (const block of blocks) {
+      const logits = product(device, rows, block);
+      merge(device, rows, block, logits);
+      logits.dispose(); // an eager run holds one block, too
     }
   }
-  device.run(LOSS, onGpuOnly, { stats, weights: w.weights, loss: w.loss }, { l });
+  device.run(LOSS, lossReference, { stats, weights, loss }, { l });
+  const shards = shardsOf(table).map(({ tensor }) => tensor);
+  device.tape.record([x, ...shards], loss, () => {
+    // The weights take the upstream gradient along.
+    const scaled = device.empty(weights.shape, 'f32', 'cross-entropy weights');
+    device.run(SCALE_BY, scaleByForward, { x: weights, s: gradOf(loss), y: scaled }, { n: l, acc: 0 });
+    const dx = x.requiresGrad ? into(x) : null;
+    const dtable = new Map(shards.map((t) => [t, t.requiresGrad ? into(t) : null]));
+    for (const rows of rowBlocks({ ...w, weights: scaled }, stats, size.rows)) {
+      for (const block of blocks) {
+        const logits = product(device, rows, block);
+        gradients(device, rows, block, logits, dx, dtable.get(block.shard) ?? null);
+        logits.dispose();
+      }
+    }
+  });
 }

@@ -4,12 +4,15 @@ import { NO_SLOT } from '../rows.ts';
 
 export const embeddingForward: Reference = (
   { table, ids, second, ids2, x, state },
-  { rows, d, v, two, v2, dropout, op, threshold, scale },
+  { rows, d, v, first, only, two, v2, dropout, op, threshold, scale },
 ) => {
   const factor = keepOf(dropout ? state : null, op, threshold, scale);
   for (let i = 0; i < rows; i++) {
+    const row = ids[i] - first;
+    const inside = row >= 0 && row < v;
+    if (only && !inside) continue;
     for (let c = 0; c < d; c++) {
-      const a = ids[i] < v ? table[ids[i] * d + c] : 0;
+      const a = inside ? table[row * d + c] : 0;
       const b = two && ids2[i] < v2 ? second[ids2[i] * d + c] : 0;
       x[i * d + c] = (a + b) * factor(i * d + c);
     }
@@ -18,12 +21,13 @@ export const embeddingForward: Reference = (
 
 export const embeddingBackward: Reference = (
   { groups, dx, partial, dtable, state },
-  { d, v, segments, positions, dropout, op, threshold, scale },
+  { d, v, first, segments, positions, dropout, op, threshold, scale },
 ) => {
   const factor = keepOf(dropout ? state : null, op, threshold, scale);
   for (let s = 0; s < groups[0]; s++) {
-    const [row, begin, end, slot] = groups.subarray(segments + 4 * s, segments + 4 * s + 4);
-    if (row >= v) continue;
+    const [id, begin, end, slot] = groups.subarray(segments + 4 * s, segments + 4 * s + 4);
+    const row = id - first;
+    if (row < 0 || row >= v) continue;
     for (let c = 0; c < d; c++) {
       let sum = 0;
       for (let j = begin; j < end; j++) {
@@ -36,13 +40,14 @@ export const embeddingBackward: Reference = (
   }
 };
 
-export const embeddingBackwardSplit: Reference = ({ groups, partial, dtable }, { d, v, splits }) => {
+export const embeddingBackwardSplit: Reference = ({ groups, partial, dtable }, { d, v, first, splits }) => {
   for (let s = 0; s < groups[1]; s++) {
-    const [row, first, last] = groups.subarray(splits + 4 * s, splits + 4 * s + 3);
-    if (row >= v) continue;
+    const [id, begin, end] = groups.subarray(splits + 4 * s, splits + 4 * s + 3);
+    const row = id - first;
+    if (row < 0 || row >= v) continue;
     for (let c = 0; c < d; c++) {
       let sum = 0;
-      for (let j = first; j < last; j++) sum += partial[j * d + c];
+      for (let j = begin; j < end; j++) sum += partial[j * d + c];
       dtable[row * d + c] += sum;
     }
   }

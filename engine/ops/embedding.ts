@@ -7,6 +7,7 @@ import { gradOf, into } from '../autograd.ts';
 import { dropoutParams } from '../keep.ts';
 import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { rowGroupLayout } from '../rows.ts';
+import { shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
 import { fill } from './fill.ts';
@@ -33,19 +34,20 @@ const BACKWARD = rowKernel('embedding_bwd', (p) => p.rows);
 const BACKWARD_SPLIT = rowKernel('embedding_bwd_split', (p) => p.maxSplits);
 
 /**
- * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient.
+ * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient. A table in shards takes one
+ * dispatch a shard, with the same bits.
  * Where the table requires a gradient, `groups` must hold `groupRows(ids, …)`; positions it leaves out add nothing.
  */
-export function embedding(table: Tensor, ids: Tensor, groups?: RowGroups): Tensor {
+export function embedding(table: Table, ids: Tensor, groups?: RowGroups): Tensor {
   return lookup('embedding', table, ids, groups, null);
 }
 
 /**
- * dropout(items[ids] + positions[pos]): items [V, D], positions [T, D], ids and pos u32 [...] → [..., D], in one kernel.
- * Ids beyond a table count as rows of zeros.
+ * dropout(items[ids] + positions[pos]): items [V, D], positions [T, D], ids and pos u32 [...] → [..., D], in one kernel
+ * (a further dispatch for a further shard of items). Ids beyond a table count as rows of zeros.
  */
 export function embeddingSum(
-  items: Tensor,
+  items: Table,
   ids: Tensor,
   itemGroups: RowGroups | undefined,
   positions: Tensor,
@@ -70,7 +72,7 @@ interface Second {
 
 function lookup(
   who: string,
-  table: Tensor,
+  table: Table,
   ids: Tensor,
   rowGroups: RowGroups | undefined,
   second: Second | null,
@@ -90,21 +92,23 @@ function lookup(
   const state = mask.dropout ? device.state : null;
   const x = device.empty([...ids.shape, d], 'f32', who);
   if (x.size === 0) return x;
-  device.run(
-    FORWARD,
-    embeddingForward,
-    { state, table, ids, second: second?.table ?? null, ids2: second?.ids ?? null, x },
-    { rows: ids.size, d, v: table.shape[0], two: second ? 1 : 0, v2: second?.table.shape[0] ?? 0, ...mask },
-  );
-  device.tape.record([table, second?.table], x, () => {
+  const shards = shardsOf(table);
+  // The first shard writes every row, further ones those whose id is theirs.
+  for (const { tensor, first, rows: v } of shards) {
+    const tensors = { state, table: tensor, ids, second: second?.table ?? null, ids2: second?.ids ?? null, x };
+    const two = { two: second ? 1 : 0, v2: second?.table.shape[0] ?? 0 };
+    const part = { v, first, only: first > 0 ? 1 : 0 };
+    device.run(FORWARD, embeddingForward, tensors, { rows: ids.size, d, ...part, ...two, ...mask });
+  }
+  device.tape.record([...shards.map((s) => s.tensor), second?.table], x, () => {
     const dx = gradOf(x);
-    if (table.requiresGrad) addRows(table, rowGroups as Tensor, dx, state, mask);
-    if (second?.table.requiresGrad) addRows(second.table, second.groups as Tensor, dx, state, mask);
+    if (table.requiresGrad) addRows(shards, rowGroups as Tensor, dx, state, mask);
+    if (second?.table.requiresGrad) addRows(shardsOf(second.table), second.groups as Tensor, dx, state, mask);
   });
   return x;
 }
 
-function check(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | undefined): void {
+function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | undefined): void {
   if (table.rank !== 2) throw new Error(`${who}: a table [V,D] was expected, came ${showShape(table.shape)}`);
   if (ids.dtype !== 'u32') throw new Error(`${who}: u32 ids were expected, came ${ids.dtype} ${showShape(ids.shape)}`);
   if (table.requiresGrad && table.device.tape.enabled && !rowGroups) {
@@ -121,17 +125,25 @@ function check(who: string, table: Tensor, ids: Tensor, rowGroups: RowGroups | u
   }
 }
 
-/** Adds to the table's gradient what its rows received. */
-function addRows(table: Tensor, rowGroups: Tensor, dx: Tensor, state: Tensor | null, mask: Params): void {
-  const { device } = table;
-  const [v, d] = table.shape;
+/** Adds to the table's gradient what its rows received; a segment or a split row counts for the shard that has its row. */
+function addRows(
+  shards: readonly TableShard[],
+  rowGroups: Tensor,
+  dx: Tensor,
+  state: Tensor | null,
+  mask: Params,
+): void {
+  const { device } = dx;
+  const d = dx.shape[dx.rank - 1];
   const layout = rowGroupLayout(dx.size / d);
-  const { grad: dtable, acc } = into(table);
-  if (!acc) fill(dtable, 0);
   const partial = device.empty([layout.maxSlots, d], 'f32', 'embedding partials');
-  const common = { d, v, segments: layout.segments, splits: layout.splits, positions: layout.positions };
-  const params = { ...common, rows: layout.budget, maxSplits: layout.maxSplits, ...mask };
-  device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, dx, partial, dtable }, params);
-  if (layout.maxSplits > 0)
-    device.run(BACKWARD_SPLIT, embeddingBackwardSplit, { groups: rowGroups, partial, dtable }, params);
+  for (const { tensor, first, rows: v } of shards) {
+    const { grad: dtable, acc } = into(tensor);
+    if (!acc) fill(dtable, 0);
+    const common = { d, v, first, segments: layout.segments, splits: layout.splits, positions: layout.positions };
+    const params = { ...common, rows: layout.budget, maxSplits: layout.maxSplits, ...mask };
+    device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, dx, partial, dtable }, params);
+    if (layout.maxSplits > 0)
+      device.run(BACKWARD_SPLIT, embeddingBackwardSplit, { groups: rowGroups, partial, dtable }, params);
+  }
 }

@@ -5,15 +5,15 @@ export const NONE = 0xffffffff;
 /** The score of masked items, as f32 has it. */
 export const MASKED = Math.fround(-3e38);
 
-export const topkReference: Reference = ({ scores, targets, values, indices }, { rows, v, k, has_targets }) => {
+export const topkReference: Reference = ({ scores, targets, values, indices }, { rows, v, first, k, has_targets }) => {
   for (let r = 0; r < rows; r++) {
     const row = scores.subarray(r * v, (r + 1) * v);
-    const last = (i: number): number => (has_targets && targets[r] === i ? 1 : 0);
+    const last = (i: number): number => (has_targets && targets[r] === i + first ? 1 : 0);
     const order = Array.from(row.keys())
       .filter((i) => row[i] > MASKED)
       .sort((a, b) => (row[a] === row[b] ? last(a) - last(b) || a - b : row[a] > row[b] ? -1 : 1));
     for (let j = 0; j < k; j++) {
-      indices[r * k + j] = order[j] ?? NONE;
+      indices[r * k + j] = j < order.length ? order[j] + first : NONE;
       values[r * k + j] = j < order.length ? row[order[j]] : MASKED;
     }
   }
@@ -31,9 +31,11 @@ export const rankOfReference: Reference = ({ scores, targets, ranks }, { rows, v
   }
 };
 
-export const maskSeenReference: Reference = ({ scores, offsets, items }, { rows, v, capacity }) => {
+export const maskSeenReference: Reference = ({ scores, offsets, items }, { rows, v, first, capacity }) => {
   for (let r = 0; r < rows; r++) {
-    for (let j = offsets[r]; j < Math.min(offsets[r + 1], capacity); j++)
-      if (items[j] < v) scores[r * v + items[j]] = MASKED;
+    for (let j = offsets[r]; j < Math.min(offsets[r + 1], capacity); j++) {
+      const at = items[j] - first;
+      if (at >= 0 && at < v) scores[r * v + at] = MASKED;
+    }
   }
 };

@@ -18,12 +18,13 @@ export const MAX_K = 128;
  *
  * Equal scores stand by index, but the row's target (`targets` u32 [R]; a number ≥ V stands for none) last among its
  * equals, as `rankOf` counts it. Masked scores (≤ −3e38) and NaN are never taken; missing places hold the index
- * 0xffffffff and the value −3e38.
+ * 0xffffffff and the value −3e38. Where the scores are those of the items from `first` on, targets and indices count
+ * from there, as items do.
  */
 export function topk(
   scores: Tensor,
   k: number,
-  options: { targets?: Tensor | null } = {},
+  options: { targets?: Tensor | null; first?: number } = {},
 ): { values: Tensor; indices: Tensor } {
   const { device } = scores;
   const [rows, v] = rowsOf('topk', scores);
@@ -32,7 +33,7 @@ export function topk(
   if (targets) checkTargets('topk', scores, targets);
   const values = device.empty([rows, k], 'f32', 'topk values');
   const indices = device.empty([rows, k], 'u32', 'topk indices');
-  const params = { rows, v, k, has_targets: targets ? 1 : 0 };
+  const params = { rows, v, first: options.first ?? 0, k, has_targets: targets ? 1 : 0 };
   if (rows > 0) device.run(TOPK, topkReference, { scores, targets, values, indices }, params);
   return { values, indices };
 }
@@ -54,9 +55,9 @@ export function rankOf(scores: Tensor, targets: Tensor): Tensor {
 /**
  * Sets scores [R, V] to −3e38, in place, for the items listed of each row: row r's are `items` (u32) from `offsets[r]`
  * to `offsets[r + 1]` (u32 [R + 1], not decreasing, ending within `items`; what lies behind is unused). Items ≥ V are
- * passed over.
+ * passed over. Where the scores are those of the items from `first` on, the lists hold those numbers.
  */
-export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor }): void {
+export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor }, first = 0): void {
   const [rows, v] = rowsOf('maskSeen', scores);
   const { offsets, items } = lists;
   if (offsets.dtype !== 'u32' || offsets.size !== rows + 1) {
@@ -68,8 +69,8 @@ export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor
     throw new Error(`maskSeen: u32 items were expected, came ${items.dtype} ${showShape(items.shape)}`);
   if (scores.requiresGrad && scores.device.tape.enabled)
     throw new Error('maskSeen: it changes scores in place, which cannot be differentiated; use noGrad');
-  if (rows > 0)
-    scores.device.run(MASK_SEEN, maskSeenReference, { offsets, items, scores }, { rows, v, capacity: items.size });
+  const params = { rows, v, first, capacity: items.size };
+  if (rows > 0) scores.device.run(MASK_SEEN, maskSeenReference, { offsets, items, scores }, params);
 }
 
 function rowsOf(who: string, scores: Tensor): [number, number] {

@@ -1,6 +1,6 @@
 import { crossEntropy } from '../../engine/index.ts';
 import type { CrossEntropyOptions } from '../../engine/ops/cross-entropy.ts';
-import type { Case } from './harness.ts';
+import { type Case, sharded } from './harness.ts';
 
 const variants = {
   ce_stats: ['ce_stats_sg8', 'ce_stats'],
@@ -31,3 +31,19 @@ export const crossEntropyCases: Case[] = [
   row('large logits', [33, 8, 37], {}, 100),
   row('no token counts', [5, 8, 7], {}, 1, 1),
 ];
+
+/** The table in shards of so many rows. */
+function inShards(rows: number, c: Case, options: CrossEntropyOptions = {}): Case {
+  return {
+    ...c,
+    name: `${c.name}, in shards of ${rows}`,
+    run: ({ x, table, targets, weights }) => crossEntropy(x, sharded(table, rows), targets, weights, options),
+  };
+}
+
+crossEntropyCases.push(
+  inShards(64, row('two', [33, 8, 100])),
+  inShards(128, row('three, blocks of rows', [130, 8, 270], {}, 1), { blockElements: 64 * 272 }),
+  inShards(128, row('blocks within shards', [70, 8, 333]), { blockElements: 64 * 1024, oneBlockWidth: 64 }),
+  inShards(64, row('large logits', [33, 8, 130], {}, 100)),
+);

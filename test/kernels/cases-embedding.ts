@@ -1,6 +1,6 @@
 import { embedding, embeddingSum, groupRows, type Tensor } from '../../engine/index.ts';
 import type { Device } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { type Case, sharded } from './harness.ts';
 
 const variants = Object.fromEntries(
   ['embedding_fwd', 'embedding_bwd', 'embedding_bwd_split'].map((name) => [name, [name, `${name}_scalar`]]),
@@ -64,3 +64,37 @@ export const embeddingCases: Case[] = [
   sum('dropout', 210, 16, 0.3),
   sum('dropout, width 7', 140, 7, 0.5),
 ];
+
+/** Ids of all shards, popular ones in the first and the last, some beyond the table. */
+const far = (i: number): number => (i < 70 ? 3 : i < 150 ? 299 : (i * 37) % 310);
+for (const d of [8, 4]) {
+  embeddingCases.push({
+    op: 'embedding',
+    name: `three shards of width ${d}`,
+    inputs: { table: { shape: [300, d] }, ids: { shape: [400], dtype: 'u32', value: far } },
+    run: ({ table, ids }, device) => embedding(sharded(table, 128), ids, grouped(device, 400, far)),
+    variants,
+  });
+}
+const near = (i: number): number => (i * 29) % 200;
+embeddingCases.push({
+  op: 'embedding',
+  name: 'sum: four shards, dropout',
+  inputs: {
+    items: { shape: [200, 12], value: (_, normal) => normal() },
+    ids: { shape: [70], dtype: 'u32', value: near },
+    positions: { shape: [5, 12] },
+    pos: { shape: [70], dtype: 'u32', value: (i) => i % 5 },
+  },
+  run: ({ items, ids, positions, pos }, device) =>
+    embeddingSum(
+      sharded(items, 64),
+      ids,
+      grouped(device, 70, near),
+      positions,
+      pos,
+      grouped(device, 70, (i) => i % 5),
+      0.4,
+    ),
+  variants,
+});

@@ -1,5 +1,5 @@
-import { maskSeen, rankOf, topk } from '../../engine/index.ts';
-import type { Case, InputSpec } from './harness.ts';
+import { maskSeen, rankOf, rankTiles, slice, tableScores, topk } from '../../engine/index.ts';
+import { type Case, type InputSpec, sharded } from './harness.ts';
 
 /** The k best, the ranks and the k best without targets of one matrix of scores, all exact. */
 function ranking(
@@ -80,3 +80,55 @@ topkCases.push({
   gradients: false,
   tolerance: { abs: 0, rel: 0 },
 });
+
+/** Ranks and the k best by tiles of columns; the test below holds the same against the whole. */
+export function tiled(
+  name: string,
+  [rows, v, width, k]: number[],
+  value?: InputSpec['value'],
+  target: (r: number) => number = (r) => (r * 7) % v,
+): Case {
+  return {
+    op: 'rank-tiles',
+    name: `[${rows},${v}] by ${width}, k ${k}, ${name}`,
+    inputs: {
+      scores: { shape: [rows, v], grad: false, value },
+      targets: { shape: [rows], dtype: 'u32', value: target },
+    },
+    run: ({ scores, targets }) => {
+      const { ranks, values, indices } = rankTiles((from, to) => slice(scores, 1, from, to), v, width, targets, k);
+      return [ranks, values, indices];
+    },
+    gradients: false,
+    tolerance: { abs: 0, rel: 0 },
+  };
+}
+
+export const tiledCases: Case[] = [
+  tiled('one tile', [3, 40, 64, 10], normal),
+  tiled('normal', [5, 1000, 192, 100], normal),
+  tiled('ties across tiles', [9, 700, 64, 100], (i) => ((i * 31) % 40) / 8),
+  tiled('all equal', [3, 300, 64, 128], () => 2),
+  tiled('masked, fewer left than k', [4, 200, 64, 90], (i, n) => (i % 3 === 0 ? n() : -3e38)),
+  tiled('everything masked', [2, 100, 64, 3], () => -3e38),
+  tiled('zeros of both signs, infinities', [4, 200, 64, 20], (i) => odd[i % 10]),
+  tiled('no target', [3, 200, 64, 5], normal, () => 0xffffffff),
+  tiled('NaN is no hit', [3, 200, 64, 5], (i, n) => (i === 350 ? Number.NaN : n())),
+];
+
+const scoring = (name: string, [r, v, d, rows, from, to]: number[]): Case => ({
+  op: 'table-scores',
+  name: `[${r},${d}] · [${v},${d}]ᵀ, ${name}`,
+  inputs: { states: { shape: [r, d], grad: false }, table: { shape: [v, d], grad: false } },
+  run: ({ states, table }) => tableScores(states, rows < v ? sharded(table, rows) : table, from, to),
+  gradients: false,
+});
+
+topkCases.push(
+  ...tiledCases,
+  scoring('whole', [5, 33, 8, 33, 0, 33]),
+  scoring('columns of the whole', [5, 200, 8, 200, 64, 190]),
+  scoring('three shards', [17, 300, 16, 128, 0, 300]),
+  scoring('columns over shards', [5, 333, 8, 64, 64, 320]),
+  scoring('columns within a shard', [5, 300, 8, 128, 192, 200]),
+);

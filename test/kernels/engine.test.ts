@@ -231,6 +231,7 @@ describe('programs', () => {
         backend: 'webgpu',
         buffers: before.buffers,
         bytes: before.bytes,
+        peakBytes: before.peakBytes,
         pipelines: before.pipelines,
         bindGroups: before.bindGroups,
       });

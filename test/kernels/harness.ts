@@ -2,7 +2,7 @@
  * One row of the case table drives everything about an op: central differences prove the reference's backward in
  * double precision; the GPU's forward and backward, in every variant, are then held to that reference.
  */
-import type { Device, NumericArray, Shape, Tensor } from '../../engine/index.ts';
+import { type Device, type NumericArray, type Shape, ShardedTable, type Tensor } from '../../engine/index.ts';
 
 export interface InputSpec {
   shape: Shape;
@@ -107,6 +107,18 @@ export const STATE: Uint32Array = (() => {
   words[5] = 1;
   return words;
 })();
+
+/** A table [V, D] as shards of so many rows, with gradients (of a leaf) in the table's own. */
+export function sharded(table: Tensor, rows: number): ShardedTable {
+  const [v] = table.shape;
+  const parts = Array.from({ length: Math.ceil(v / rows) }, (_, i) => {
+    const [from, to] = [i * rows, Math.min(v, (i + 1) * rows)];
+    const part = table.rows(from, to);
+    if (table.grad) table.device.makeLeaf(part, table.grad.rows(from, to));
+    return part;
+  });
+  return new ShardedTable(parts, table.label);
+}
 
 export function makeWeights(c: Case, outputs: readonly NumericArray[]): NumericArray[] {
   const { normal } = random(hash(`weights ${c.op} ${c.name}`));

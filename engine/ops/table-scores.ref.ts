@@ -1,0 +1,1 @@
+export { matmulForward as tableScoresReference } from './matmul.ref.ts';

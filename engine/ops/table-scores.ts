@@ -1,0 +1,34 @@
+/** Scores of a table's rows, whole or in shards, for inference: one matrix product a shard. No gradient. */
+import { shardsOf, type Table } from '../table.ts';
+import { showShape, type Tensor } from '../tensor.ts';
+import { gemm } from './matmul.ts';
+
+/**
+ * states [R, D] · tableᵀ for the table's rows `from` (a multiple of 64) to `to`: [R, to − from]; all rows by default.
+ * Throws if an input needs a gradient, outside of `noGrad`.
+ */
+export function tableScores(states: Tensor, table: Table, from = 0, to = table.shape[0]): Tensor {
+  const { device } = states;
+  const [v, d] = table.shape;
+  if (states.rank !== 2 || table.rank !== 2 || states.shape[1] !== d) {
+    throw new Error(
+      `tableScores: states [R,D] and a table [V,D] were expected, came ${showShape(states.shape)} and ${showShape(table.shape)}`,
+    );
+  }
+  if (from % 64 !== 0 || from < 0 || to > v || from > to)
+    throw new Error(`tableScores: rows within ${v} from a multiple of 64 on were expected, came ${from} to ${to}`);
+  if (device.tape.enabled && (states.requiresGrad || table.requiresGrad))
+    throw new Error('tableScores: inputs without a gradient were expected; use matmul, or noGrad()');
+  const [r] = states.shape;
+  const cols = to - from;
+  const scores = device.empty([r, cols], 'f32', 'scores');
+  for (const { tensor, first, rows } of shardsOf(table)) {
+    const begin = Math.max(from, first);
+    const end = Math.min(to, first + rows);
+    if (begin >= end || r === 0) continue;
+    const b = tensor.rows(begin - first, end - first);
+    const c = device.view(scores, begin - from, [scores.size - (begin - from)], 'f32', 'scores');
+    gemm(device, { a: states, b, c, m: r, n: end - begin, k: d, transB: true, ldc: cols });
+  }
+  return scores;
+}

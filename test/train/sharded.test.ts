@@ -1,0 +1,151 @@
+/** An item table larger than one binding, through training, checkpoints, evaluation and recommending. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepare, split, type Split } from '../../data/dataset.ts';
+import { Device, shardsOf } from '../../engine/index.ts';
+import { MemoryFiles } from '../../model/files.ts';
+import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/folder.ts';
+import { type Settings, settingsFor } from '../../model/recipes.ts';
+import { SasRec } from '../../model/sasrec.ts';
+import { Scorer } from '../../model/scorer.ts';
+import { Recommender } from '../../serve/recommender.ts';
+import { train, type TrainOptions, type TrainProgress } from '../../train/trainer.ts';
+
+const ITEMS = 1500;
+
+function walks(): Split {
+  const user: number[] = [];
+  const item: number[] = [];
+  for (let u = 0; u < 150; u++) {
+    for (let i = 0; i < 15; i++) {
+      user.push(u);
+      item.push((u * 10 + i) % ITEMS);
+    }
+  }
+  const log = {
+    userIds: Array.from({ length: 150 }, (_, i) => `u${i}`),
+    itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    rating: null,
+    time: null,
+    size: user.length,
+    source: 'walks',
+    notes: [],
+  };
+  return split(prepare(log, { minInteractions: 1 }));
+}
+
+const parts = walks();
+const settings: Settings = settingsFor('sasrec', {
+  ...{ d: '16', ff: '32', blocks: '1', window: '8', budget: '128', learningRate: '0.01', dropout: '0.1' },
+  ...{ validateSteps: '5', validateUsers: '8' },
+});
+
+async function run(device: Device, more: Partial<TrainOptions> = {}) {
+  const files = new MemoryFiles();
+  const config = {
+    ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe: 'sasrec', device: 'test', variants: {} },
+    ...{ hyperparameters: { ...settings }, schema: { columns: {}, attributes: [] } },
+    ...{ protocol: 'leave-one-out', seen: 'excluded', tokenBudget: settings.budget, seed: 1 },
+    data: {
+      ...{ source: 'walks', users: parts.users, items: parts.items, interactions: 2250 },
+      ...{ minInteractions: 1, minRating: null },
+    },
+  } as ModelConfig;
+  await createFolder(
+    files,
+    config,
+    parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} })),
+  );
+  const options: TrainOptions = { device, files, parts, settings, config, seed: 1, ...more };
+  return { files, options, result: await train(options) };
+}
+
+const until = (last: number): Partial<TrainOptions> => {
+  const abort = new AbortController();
+  return { signal: abort.signal, onProgress: (p: TrainProgress) => p.step === last && abort.abort() };
+};
+
+for (const backend of ['cpu', 'webgpu'] as const) {
+  describe(`an item table in shards on ${backend}`, () => {
+    let device: Device;
+    let limited: Device;
+    beforeAll(async () => {
+      device = await Device.open({ backend });
+      limited = await Device.open({ backend, maxBindingBytes: 32 * 1024 });
+    });
+    afterAll(() => {
+      device?.close();
+      limited?.close();
+    });
+
+    it('trains as a whole one does, resumes bit for bit, and recommends', async () => {
+      const whole = await run(device, until(10));
+      const sharded = await run(limited, until(10));
+      const probe = SasRec.create(limited, settings, parts.items, 1);
+      expect(shardsOf(probe.parameters.table('items.weight')).map(({ rows }) => rows)).toEqual([512, 512, 476]);
+      probe.dispose();
+      expect(sharded.result.losses.length).toBe(whole.result.losses.length);
+      // To rounding: the online softmax merges other blocks, and the gradient's norm is summed shard by shard.
+      sharded.result.losses.forEach(({ loss }, i) => expect(loss).toBeCloseTo(whole.result.losses[i].loss, 4));
+      expect(whole.result.losses[0].loss - (whole.result.losses.at(-1)?.loss as number)).toBeGreaterThan(0.05);
+
+      const again = await run(limited, until(10));
+      expect(again.result.losses).toEqual(sharded.result.losses);
+      const first = await run(limited, until(6));
+      const resumed = await train({ ...first.options, ...until(10), resume: true });
+      expect(resumed.losses.at(-1)).toEqual(sharded.result.losses.at(-1));
+      const [a, b] = [await loadCheckpoint(sharded.files), await loadCheckpoint(first.files)];
+      for (const group of ['params', 'm', 'v'] as const) {
+        expect(a?.[group].get('items.weight')?.shape).toEqual([ITEMS, 16]);
+        for (const [name, t] of a?.[group] ?? [])
+          expect(b?.[group].get(name)?.data, `${group} ${name}`).toEqual(t.data);
+      }
+
+      // One folder, read by both devices.
+      const answers = [];
+      for (const d of [device, limited]) {
+        const recommender = await Recommender.load(sharded.files, { device: d });
+        answers.push(await recommender.recommend({ history: ['i700', 'i701', 'i1499'], k: 20 }));
+        recommender.close();
+      }
+      expect(answers[1]).toEqual(answers[0]);
+      expect(answers[0].items.length).toBe(20);
+    });
+  });
+
+  it(`ranks by tiles of the catalogue where a row of scores exceeds a binding, on ${backend}`, async () => {
+    const tiny = { ...settings, d: 4, ff: 8, window: 4, dropout: 0 };
+    const queries = Array.from({ length: 8 }, (_, u) => ({
+      history: Uint32Array.of(u * 160, u * 7, u * 30 + 1),
+      target: u === 4 ? undefined : (u * 211) % ITEMS,
+      exclude: Uint32Array.of(u * 160, 3, 1499),
+    }));
+    const scored = [];
+    for (const maxBindingBytes of [undefined, 4096]) {
+      const device = await Device.open({ backend, maxBindingBytes });
+      const model = SasRec.create(device, tiny, ITEMS, 5);
+      const scorer = new Scorer(model, { k: 50 });
+      // Four users a tile, so that the model's own activations stay within the limit; the second run is a replay.
+      scored.push([...(await scorer.score(queries.slice(0, 4))), ...(await scorer.score(queries.slice(4)))]);
+      expect(await scorer.score(queries.slice(0, 4))).toEqual(scored.at(-1)?.slice(0, 4));
+      scorer.dispose();
+      model.dispose();
+      device.close();
+    }
+    expect(scored[1]).toEqual(scored[0]);
+    expect(scored[0].map((s) => s.items.length)).toEqual(queries.map(() => 50));
+    expect(new Set(scored[0].map((s) => s.rank)).size).toBeGreaterThan(5);
+  });
+}
+
+it('a matrix that is more than a binding is refused, with what to change', async () => {
+  const device = await Device.open({ backend: 'cpu', maxBindingBytes: 8192 });
+  expect(() => SasRec.create(device, { ...settings, window: 200 }, 10, 1)).toThrow(
+    /^positions\.weight \[200,16\] needs 0\.0 MiB, this adapter binds at most 0\.0 MiB; choose a smaller window or d$/,
+  );
+  expect(() => SasRec.create(device, { ...settings, d: 64 }, 100, 1)).toThrow(
+    /^64 rows of items\.weight \[64,64\] needs/,
+  );
+  expect(() => SasRec.create(device, { ...settings, ff: 200 }, 10, 1)).toThrow(/ffn\.up\.weight .* smaller d or ff$/);
+});
