@@ -125,6 +125,7 @@ class Run {
   /** Losses since the last validation. */
   private recent = { sum: 0, count: 0 };
   private validateSeconds = 0;
+  private saveSeconds = 0;
   private validateSteps = 0;
   private stepsInEpoch = 0;
   private lastCheckpoint = 0;
@@ -245,7 +246,7 @@ class Run {
     const { deadline } = this.o;
     if (deadline === undefined) return false;
     const perStep = this.counters.step > 1 ? this.program.milliseconds : 0;
-    return performance.now() + perStep * 2 + reserve * 1000 + 1500 > deadline;
+    return performance.now() + perStep * 2 + (reserve + 2.5 * this.saveSeconds) * 1000 + 1500 > deadline;
   }
 
   /** Reads the losses since the last read; throws if a step was not finite. */
@@ -323,6 +324,7 @@ class Run {
 
   private async checkpoint(): Promise<void> {
     this.report('saving');
+    const begun = performance.now();
     const counters = { ...this.counters, elapsedSeconds: this.elapsed(), extra: { recent: this.recent } };
     const [params, m, v] = [
       await storedTensors(this.model, 'params'),
@@ -331,6 +333,7 @@ class Run {
     ];
     await saveCheckpoint(this.o.files, { params, m, v, counters });
     this.lastCheckpoint = performance.now();
+    this.saveSeconds = (this.lastCheckpoint - begun) / 1000;
   }
 
   /** Loads the checkpoint; false if that run had finished and no limit asks for more. */

@@ -1,0 +1,32 @@
+/** What is long: memory grows with the tokens, not with their square. A million items: bench/large.ts. */
+import { describe, expect, it } from 'vitest';
+import { attention, Device } from '../engine/index.ts';
+import { type Case, firstMismatch, makeInputs, makeWeights, runCase } from './kernels/harness.ts';
+
+describe('attention over 8,192 tokens', () => {
+  it('agrees with the reference, forward and backward, where a binding holds 1 MiB', async () => {
+    const [T, width] = [8192, 8];
+    const long: Case = {
+      op: 'attention',
+      name: `T ${T}`,
+      inputs: {
+        qkv: { shape: [T, 3 * width] },
+        start: { shape: [T], dtype: 'u32', value: () => 0 },
+        end: { shape: [T], dtype: 'u32', value: () => T },
+      },
+      run: ({ qkv, start, end }) => attention(qkv, { start, end }, { heads: 1, causal: true }),
+    };
+    const cpu = await Device.open({ backend: 'cpu' });
+    const gpu = await Device.open({ backend: 'webgpu', maxBindingBytes: 2 ** 20 });
+    const data = makeInputs(long);
+    const weights = makeWeights(long, [new Float32Array(T * width)]);
+    const expected = await runCase(long, cpu, data, weights);
+    const actual = await runCase(long, gpu, data, weights);
+    const near = { abs: 2e-4, rel: 2e-4 };
+    expect(firstMismatch('output', actual.outputs[0], expected.outputs[0], near)).toBeNull();
+    expect(firstMismatch('dqkv', actual.grads.qkv, expected.grads.qkv, near)).toBeNull();
+    // The weights alone would take 256 MiB.
+    expect(gpu.stats().peakBytes).toBeLessThan(8 * 2 ** 20);
+    gpu.close();
+  });
+});
