@@ -259,9 +259,9 @@ export class Device {
   }
 
   /**
-   * Runs `fn` eagerly in a scope, keeps every f32 tensor that it makes (but for those that an op frees itself, blocks of
-   * something larger) until all were looked at, and describes the
-   * first that holds NaN or infinity, in the order in which they were made; null if there is none.
+   * Runs `fn` eagerly in a scope, keeps every f32 tensor that it makes until all were looked at (but for blocks of
+   * something larger, which ops free themselves), and describes the first that holds NaN or infinity, in the order in
+   * which they were made; null if there is none.
    */
   async firstNonFinite(fn: () => void): Promise<string | null> {
     const made: Tensor[] = [];
