@@ -4,7 +4,7 @@ import type { Case } from './harness.ts';
 
 const variants = {
   ce_stats: ['ce_stats_sg8', 'ce_stats'],
- 
+
   matmul: ['matmul_tile'],
 };
 
