@@ -184,7 +184,7 @@ add(
   'The model is saved in ./attune-demo, replacing that of an earlier demo.',
   'demo --minutes 1',
 )
-  .option('--minutes <m>', 'time to train', number(0), 1.7)
+  .option('--minutes <m>', 'time to train', number(0), 2.1)
   .option('--seed <n>', 'another seed, another shop', whole(0), 1)
   .addOption(deviceOption())
   .option('--progress', 'show progress on standard error even if it is no terminal')

@@ -78,6 +78,7 @@ export class Program<T extends Record<string, Tensor>> {
   /** Runs the step. The outputs are the same tensors every time, with new values. */
   run(): T {
     this.device.check();
+    if (this.device.recording) throw new Error(`${this.label}: a step cannot run inside of another one`);
     if (!this.device.gpu) return this.runOnCpu();
     if (!this.steps) return this.record();
     if (this.device.debug) this.retrace();
@@ -121,6 +122,7 @@ export class Program<T extends Record<string, Tensor>> {
       device.recording = null;
     }
     gpu.flush();
+    this.refuseOuterTemporaries(calls);
     this.signature = sign(calls, device.traceId);
     const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
     if (bytes > SMALL_STEP_BYTES) {
@@ -132,6 +134,17 @@ export class Program<T extends Record<string, Tensor>> {
     }
     this.plan(calls);
     return this.outputs;
+  }
+
+  /** A replay outlives the scope that the step runs in: what it reads of that scope would be gone. */
+  private refuseOuterTemporaries(calls: readonly Call[]): void {
+    for (const { storage } of calls.flatMap((c) => c.bindings)) {
+      if (storage?.temporary && storage.trace !== this.device.traceId) {
+        throw new Error(
+          `${this.label}: ${storage.label} belongs to a scope around the step; keep() it, or make it in the step`,
+        );
+      }
+    }
   }
 
   /** Gives every temporary a slot by its first and last use, and makes the bind groups. */

@@ -1,8 +1,10 @@
 // ce_grad: logits ← weight · (softmax − one-hot of the target), in place; columns from cols to ld become 0.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
 //   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
-// A workgroup of 64 threads owns a row; a thread owns every 64th vec4. No workgroup memory.
+// A workgroup of W threads owns a row (8 on software adapters, where a workgroup is one subgroup); a thread owns every
+//   Wth vec4. No workgroup memory.
 // Rows of weight 0 become 0. Host: stats are complete.
+const W: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> logits: array<vec4f>;
@@ -10,7 +12,7 @@ struct Params { r: u32, cols: u32, ld: u32, col0: u32 }
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read> stats: array<vec4f>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(W)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group_index(wid, grid);
   if (row >= p.r) { return; }
@@ -18,7 +20,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let quads = p.ld / 4u;
   let w = weights[row];
   if (w == 0.0) {
-    for (var i = lane; i < quads; i += 64u) { logits[base + i] = vec4f(); }
+    for (var i = lane; i < quads; i += W) { logits[base + i] = vec4f(); }
     return;
   }
   let st = stats[row];
@@ -26,13 +28,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let t = targets[row] - p.col0;
   let hit = select(0xffffffffu, t / 4u, t < p.cols);
   let full = p.cols / 4u;
-  for (var i = lane; i < full; i += 64u) {
+  for (var i = lane; i < full; i += W) {
     var g = exp(logits[base + i] - st.x) * factor;
     if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
     logits[base + i] = g;
   }
   // The last, partial vec4 and the padding.
-  for (var i = full + lane; i < quads; i += 64u) {
+  for (var i = full + lane; i < quads; i += W) {
     let at = vec4u(0u, 1u, 2u, 3u) + i * 4u;
     var g = exp(min(logits[base + i] - st.x, vec4f())) * factor;
     if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }

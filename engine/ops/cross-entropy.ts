@@ -9,7 +9,7 @@
  */
 import { gradOf, into } from '../autograd.ts';
 import type { Device } from '../device.ts';
-import { type Capabilities, kernel, type Variant } from '../kernel.ts';
+import { type Capabilities, kernel } from '../kernel.ts';
 import { blocksOf, shardsOf, type Table, type TableBlock } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
@@ -22,12 +22,14 @@ import {
 import { gemm } from './matmul.ts';
 
 const lanes8 = (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8;
-const rowwise = (file: string): Variant[] => [
-  { file: `${file}_sg8`, requires: lanes8, grid: (p) => p.r },
-  { file, grid: (p) => p.r },
-];
-const STATS = kernel('ce_stats', rowwise('ce_stats'));
-const GRAD = kernel('ce_grad', rowwise('ce_grad'));
+const STATS = kernel('ce_stats', [
+  { file: 'ce_stats_sg8', requires: lanes8, grid: (p) => p.r },
+  { file: 'ce_stats', grid: (p) => p.r },
+]);
+const GRAD = kernel('ce_grad', [
+  { file: 'ce_grad', requires: lanes8, grid: (p) => p.r, constants: () => ({ W: 8 }) },
+  { file: 'ce_grad', grid: (p) => p.r },
+]);
 const LOSS = kernel('ce_loss', () => 1);
 const SCALE_BY = kernel('scale_by', (p) => Math.ceil(p.n / 1024));
 

@@ -4,7 +4,7 @@ import { type Case, sharded } from './harness.ts';
 
 const variants = {
   ce_stats: ['ce_stats_sg8', 'ce_stats'],
-  ce_grad: ['ce_grad_sg8', 'ce_grad'],
+
   matmul: ['matmul_tile'],
 };
 

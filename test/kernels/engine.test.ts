@@ -267,6 +267,18 @@ describe('programs', () => {
     expect(cut.values).toEqual(whole.values);
   });
 
+  it('refuse a temporary of the scope around them, and to run inside of each other', () => {
+    gpu.scope(() => {
+      const x = gpu.full([4], 1, 'outer');
+      const step = gpu.program('inner step', () => ({ y: scale(x, 2) }));
+      expect(() => step.run()).toThrow('inner step: outer belongs to a scope around the step; keep() it');
+    });
+    const inner = gpu.program('inner step', () => ({ y: gpu.full([4], 1) }));
+    expect(() => gpu.program('outer step', () => inner.run()).run()).toThrow(
+      'inner step: a step cannot run inside of another one',
+    );
+  });
+
   it('share slots between temporaries that never live together', () => {
     const x = gpu.tensor(new Float32Array(16384));
     const program = gpu.program('chain', () => {
