@@ -29,8 +29,7 @@ export function baselineFigures(
   const metrics: Record<string, Metrics> = {};
   let count = 0;
   for (const baseline of makeBaselines(parts)) {
-    const ranking = rankTargets(parts, part, baseline, { seen });
-    const ranks = wanted ? ranking.ranks.filter((_, i) => wanted.has(ranking.users[i])) : ranking.ranks;
+    const { ranks } = rankTargets(parts, part, baseline, { seen, only: wanted });
     count = ranks.length;
     if (count === 0) break;
     const figures = new RankMetrics();

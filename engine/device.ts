@@ -47,6 +47,7 @@ export class Device {
   /** Words that change from step to step (seed, step, learning rate …); see `setState`. Made when first used. */
   private stateTensor: Tensor | null = null;
   private readonly f64: boolean;
+  private readonly cpuLimit: number;
   private readonly scopes: Storage[][] = [];
   /** While recording: every call, in order. While tracing they are not run. */
   recording: Call[] | null = null;
@@ -61,17 +62,11 @@ export class Device {
   /** While looking for non-finite values: every tensor made. */
   private made: Tensor[] | null = null;
 
-  /** Largest binding, in bytes; no limit on the CPU device unless one was asked for. */
-  readonly maxBindingBytes: number;
-
   private constructor(gpu: WebGpu | null, { precision, maxBindingBytes }: DeviceOptions) {
     this.gpu = gpu;
     this.f64 = !gpu && precision === 'f64';
-    this.maxBindingBytes = Math.min(
-      gpu?.caps.maxBindingBytes ?? Number.POSITIVE_INFINITY,
-      maxBindingBytes ?? Number.POSITIVE_INFINITY,
-    );
-    if (gpu) gpu.caps.maxBindingBytes = this.maxBindingBytes;
+    this.cpuLimit = maxBindingBytes ?? Number.POSITIVE_INFINITY;
+    if (gpu) gpu.caps.maxBindingBytes = Math.min(gpu.caps.maxBindingBytes, this.cpuLimit);
     this.name = gpu
       ? `webgpu (${gpu.info.description || gpu.info.device || gpu.info.vendor || 'unnamed adapter'})`
       : 'cpu';
@@ -98,6 +93,11 @@ export class Device {
 
   get caps(): Capabilities | null {
     return this.gpu?.caps ?? null;
+  }
+
+  /** Largest binding, in bytes; no limit on the CPU device unless one was asked for. */
+  get maxBindingBytes(): number {
+    return this.gpu?.caps.maxBindingBytes ?? this.cpuLimit;
   }
 
   // ---- tensors ----

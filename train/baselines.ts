@@ -147,7 +147,8 @@ export interface Ranking {
 
 /**
  * Ranks each user's held-out target in the full catalogue. Ties rank pessimistically: every other candidate with the
- * target's score stands before it. With seen items excluded, the items of the history are no candidates.
+ * target's score stands before it. With seen items excluded, the items of the history are no candidates. `only` names
+ * the users to rank, where not all.
  *
  * @throws Error when a score is NaN
  */
@@ -155,7 +156,7 @@ export function rankTargets(
   parts: Split,
   part: 'valid' | 'test',
   baseline: Baseline,
-  { seen }: { seen: 'excluded' | 'kept' },
+  { seen, only }: { seen: 'excluded' | 'kept'; only?: ReadonlySet<number> | null },
 ): Ranking {
   const users: number[] = [];
   const ranks: number[] = [];
@@ -163,7 +164,7 @@ export function rankTargets(
   const scores = new Float64Array(parts.items);
   for (let u = 0; u < parts.users; u++) {
     const target = part === 'valid' ? parts.validTarget(u) : parts.testTarget(u);
-    if (target < 0) continue;
+    if (target < 0 || (only && !only.has(u))) continue;
     const history = parts.history(u, part);
     const repeated = history.includes(target);
     if (repeated) repeats++;

@@ -71,6 +71,11 @@ describe('rankTargets', () => {
     const apart = fixed([6, 5, 4, 3, 2, 1]);
     expect([...rankTargets(parts, 'test', apart, { seen: 'kept' }).ranks]).toEqual([5, 4, 2]);
     expect([...rankTargets(parts, 'test', apart, { seen: 'excluded' }).ranks]).toEqual([1, 1, 1]);
+    const some = rankTargets(parts, 'test', apart, { seen: 'kept', only: new Set([0, 2]) });
+    expect([[...some.users], [...some.ranks]]).toEqual([
+      [0, 2],
+      [5, 2],
+    ]);
   });
 
   it('counts a target that was seen as a miss only while seen items are excluded', () => {
