@@ -1,39 +1,63 @@
-/** Times each kernel against the CPU reference in one run (tinybench), in GFLOP/s and GB/s. */
+/** Times each kernel against the CPU reference in one run (tinybench): GFLOP/s, GB/s, fraction of the roofline. */
 import { Bench } from 'tinybench';
 import { Device } from '../engine/index.ts';
-import { type BenchCase, benchCases } from './cases.ts';
+import { type BenchCase, Stock } from './case.ts';
+import { benchCases } from './cases.ts';
+import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
 
 export interface KernelRow {
   case: string;
+  /** Rows (or elements) that were run. */
+  size: number;
   /** Median, milliseconds. */
   ms: number;
   gflops: number;
   gbs: number;
+  /** The time at the roofline over the time taken; whichever of arithmetic and memory binds. */
+  fraction: number;
   /** The reference's median, scaled up to the same work. */
   referenceMs: number;
   /** referenceMs / ms. */
   speedup: number;
 }
 
-/** Runs the cases whose name contains `filter`; `onRow` hears of each as it is done. */
-export async function benchKernels(
-  device: Device,
-  options: { filter?: string; onRow?(row: KernelRow): void } = {},
-): Promise<KernelRow[]> {
-  const cpu = await Device.open({ backend: 'cpu' });
-  const rows: KernelRow[] = [];
-  for (const c of benchCases.filter((x) => x.name.includes(options.filter ?? ''))) {
-    const row = await benchOne(c, device, cpu);
-    rows.push(row);
-    options.onRow?.(row);
-  }
-  return rows;
+export interface KernelBench {
+  roofline: Roofline;
+  rows: KernelRow[];
 }
 
-async function benchOne(c: BenchCase, device: Device, cpu: Device): Promise<KernelRow> {
-  const tensors = c.make(device);
+export interface KernelBenchOptions {
+  /** Only cases with this in their name. */
+  filter?: string;
+  /** Divides the rows of every case. */
+  scale?: number;
+  onRow?(row: KernelRow): void;
+}
+
+export async function benchKernels(device: Device, options: KernelBenchOptions = {}): Promise<KernelBench> {
+  const { filter = '', scale = 1, onRow } = options;
+  const cpu = await Device.open({ backend: 'cpu' });
+  const roofline = await measureRoofline(device, scale);
+  const rows: KernelRow[] = [];
+  for (const c of benchCases.filter((x) => x.name.includes(filter))) {
+    const row = await benchOne(c, Math.ceil(c.sizes[0] / scale), device, cpu, roofline);
+    rows.push(row);
+    onRow?.(row);
+  }
+  return { roofline, rows };
+}
+
+async function benchOne(
+  c: BenchCase,
+  size: number,
+  device: Device,
+  cpu: Device,
+  roofline: Roofline,
+): Promise<KernelRow> {
+  const stock = new Stock(device);
+  const run = c.make(stock, size);
   const step = device.program(c.name, () => {
-    c.run(tensors, device);
+    run();
     return {};
   });
   step.run();
@@ -44,24 +68,30 @@ async function benchOne(c: BenchCase, device: Device, cpu: Device): Promise<Kern
   // Enough runs between two waits that the wait itself does not count.
   const once = performance.now() - started;
   const repeat = Math.max(1, Math.min(64, Math.round(40 / once)));
-  const reference = c.reference(cpu);
+  const referenceSize = Math.min(size, c.sizes[1]);
+  const referenceStock = new Stock(cpu);
+  const runReference = c.make(referenceStock, referenceSize);
   const bench = new Bench({ time: 400, iterations: 5, warmupTime: 50, warmupIterations: 1, throws: true });
   bench.add('device', async () => {
     for (let i = 0; i < repeat; i++) step.run();
     await device.settle();
   });
-  bench.add('reference', () => cpu.scope(() => c.run(reference.tensors, cpu)));
+  bench.add('reference', () => cpu.scope(runReference));
   await bench.run();
   const [ours, theirs] = bench.tasks.map(median);
-  for (const t of [...Object.values(tensors), ...Object.values(reference.tensors)]) t.dispose();
   step.dispose();
+  stock.dispose();
+  referenceStock.dispose();
   const ms = ours / repeat;
-  const referenceMs = theirs / reference.share;
+  const work = { flop: c.flop(size), bytes: c.bytes(size) };
+  const referenceMs = theirs * (size / referenceSize);
   return {
     case: c.name,
+    size,
     ms,
-    gflops: c.flop / ms / 1e6,
-    gbs: c.bytes / ms / 1e6,
+    gflops: work.flop / ms / 1e6,
+    gbs: work.bytes / ms / 1e6,
+    fraction: fractionOf(roofline, work, ms),
     referenceMs,
     speedup: referenceMs / ms,
   };

@@ -3,11 +3,13 @@ import { type Batch, batches } from '../data/batches.ts';
 import { prepare } from '../data/dataset.ts';
 import { makeShop } from '../data/shop.ts';
 import { type Split, split } from '../data/split.ts';
-import type { Device, KernelTime } from '../engine/index.ts';
+import type { Device, KernelTime, Program, Tensor } from '../engine/index.ts';
 import { type Settings, settingsFor } from '../model/recipes.ts';
 import { SasRec } from '../model/sasrec.ts';
 import { Feed } from '../train/feed.ts';
 import { AdamW } from '../train/optimizer.ts';
+import { attendedPairs, flopCounter } from './cost.ts';
+import { measureRoofline, type Roofline } from './roofline.ts';
 
 export interface StepBench {
   device: string;
@@ -22,10 +24,10 @@ export interface StepBench {
   firstStepMilliseconds: number;
   dispatches: number;
   submits: number;
-  /** Host time to encode and submit a replay, by dispatch; null on the CPU device. */
+  /** JavaScript of a replay, encoding and submitting, by dispatch: the median over idle starts; null on the CPU device. */
   microsecondsPerDispatch: number | null;
-  /** GPU time by kernel of one step, longest first; null where it was not asked for or there are no timestamps. */
-  kernels: KernelTime[] | null;
+  /** What the adapter can do, and GPU time by kernel of one step; null where not asked for or without timestamps. */
+  profile: { roofline: Roofline; kernels: KernelTime[] } | null;
 }
 
 /** Runs the `sasrec` step on WebGPU; on the CPU device a small one, which is slow all the same. */
@@ -60,7 +62,7 @@ export async function benchStep(
     feed.stage(batch);
     feed.upload();
     optimizer.prepare({ seed: 1, step: ++step, learningRate: settings.learningRate, dropout: true });
-    return batch.tokens;
+    return batch;
   };
 
   const first = await timed(device, () => {
@@ -76,20 +78,23 @@ export async function benchStep(
   await program.settle();
   const before = device.stats();
   let tokens = 0;
-  let host = 0;
   const begun = performance.now();
   for (let i = 0; i < steps; i++) {
-    tokens += stage();
-    const encoding = performance.now();
+    tokens += stage().tokens;
     program.run();
-    host += performance.now() - encoding;
     await program.pace();
   }
   await program.settle();
   const milliseconds = performance.now() - begun;
   const after = device.stats();
   const dispatches = (after.dispatches - before.dispatches) / steps;
-  const kernels = options.profile && device.caps?.timestamps ? await program.profile() : null;
+  const hostMs = cpu ? null : await hostTime(program, stage);
+  let profile: StepBench['profile'] = null;
+  if (options.profile && device.caps?.timestamps) {
+    const flopOf = flopCounter(attendedPairs(stage()));
+    const kernels = await program.profile({ runs: PROFILE_RUNS, flopOf });
+    profile = { roofline: await measureRoofline(device), kernels };
+  }
   const result: StepBench = {
     device: device.name,
     settings,
@@ -100,11 +105,28 @@ export async function benchStep(
     firstStepMilliseconds: first,
     dispatches,
     submits: (after.submits - before.submits) / steps,
-    microsecondsPerDispatch: cpu ? null : (1000 * host) / steps / dispatches,
-    kernels,
+    microsecondsPerDispatch: hostMs === null ? null : (1000 * hostMs) / dispatches,
+    profile,
   };
   for (const part of [program, feed, optimizer, model]) part.dispose();
   return result;
+}
+
+/** Runs that a profile averages. */
+const PROFILE_RUNS = 3;
+
+/** Milliseconds that a replay holds the host up while the device idles, so that neither waits for the other's core. */
+async function hostTime(program: Program<Record<string, Tensor>>, stage: () => void): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 11; i++) {
+    stage();
+    const begun = performance.now();
+    program.run();
+    times.push(performance.now() - begun);
+    await program.pace();
+    await program.settle();
+  }
+  return times.sort((a, b) => a - b)[5];
 }
 
 /** Batches, epoch after epoch. */

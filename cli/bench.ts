@@ -1,5 +1,7 @@
 /** `attune bench`: runs the cases of bench/ and prints what they measured. */
-import type { KernelRow } from '../bench/kernels.ts';
+import type { KernelBench } from '../bench/kernels.ts';
+import { fractionOf, type Roofline } from '../bench/roofline.ts';
+import { kernelsTable, rooflineLine } from '../bench/table.ts';
 import type { StepBench } from '../bench/step.ts';
 import type { Device } from '../engine/index.ts';
 import { type Backend, openDevice, Output } from './common.ts';
@@ -25,30 +27,34 @@ export async function runBench(flags: BenchFlags): Promise<void> {
   }
   const device = await openDevice(flags.device, out);
   try {
-    const result: { device: string; step?: StepBench; kernels?: KernelRow[] } = { device: device.name };
+    const result: { device: string; step?: StepBench; roofline?: Roofline; kernels?: KernelBench['rows'] } = {
+      device: device.name,
+    };
     if (withStep) result.step = await step(device, flags, out);
     if (chosen.length > 0 && device.backend === 'cpu') out.warn('kernels are timed against the CPU device: not on it');
-    else if (chosen.length > 0) result.kernels = await kernels(device, wanted, chosen.length, out);
+    else if (chosen.length > 0) {
+      const { roofline, rows } = await kernels(device, wanted, chosen.length, out);
+      Object.assign(result, { roofline, kernels: rows });
+    }
     out.object(result);
   } finally {
     device.close();
   }
 }
 
-async function kernels(device: Device, filter: string, count: number, out: Output): Promise<KernelRow[]> {
+async function kernels(device: Device, filter: string, count: number, out: Output): Promise<KernelBench> {
   const { benchKernels } = await import('../bench/kernels.ts');
   const bar = createProgress({ total: count });
   let done = 0;
   try {
-    const rows = await benchKernels(device, { filter, onRow: ({ case: name }) => bar.update(++done, { phase: name }) });
+    const result = await benchKernels(device, {
+      filter,
+      onRow: ({ case: name }) => bar.update(++done, { phase: name }),
+    });
     bar.stop();
     out.line(`\nkernels on ${device.name}, against the CPU reference in this run`);
-    const cells = rows.map((r) => [
-      ...[r.case, r.ms.toFixed(3), r.gflops.toFixed(2), r.gbs.toFixed(2)],
-      ...[r.referenceMs.toFixed(1), r.speedup.toFixed(1)],
-    ]);
-    out.line(table(['', 'ms', 'GFLOP/s', 'GB/s', 'reference ms', 'times faster'], cells));
-    return rows;
+    out.line(kernelsTable(result));
+    return result;
   } finally {
     bar.stop();
   }
@@ -75,21 +81,24 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
     );
   }
   out.line(table(['', ''], rows).replace(/^\s*\n/, ''));
-  if (r.kernels) out.line(`\n${kernelTable(r.kernels)}`);
+  if (r.profile) out.line(`\n${profileTable(r.profile)}`);
   else if (flags.profile) out.warn('--profile: this device has no timestamps');
   return r;
 }
 
-function kernelTable(kernels: NonNullable<StepBench['kernels']>): string {
+function profileTable({ roofline, kernels }: NonNullable<StepBench['profile']>): string {
   const total = kernels.reduce((sum, { ms }) => sum + ms, 0);
-  const rows = kernels.map(({ label, calls, ms }) => [
-    label,
-    calls,
-    ms.toFixed(2),
-    `${((100 * ms) / total).toFixed(1)}%`,
+  const percent = (x: number): string => `${(100 * x).toFixed(1)}%`;
+  const rows = kernels.map(({ label, calls, ms, flop, bytes }) => [
+    ...[label, calls, ms.toFixed(2), percent(ms / total)],
+    ...[flop > 0 ? (flop / ms / 1e6).toFixed(2) : '', (bytes / ms / 1e6).toFixed(2)],
+    percent(fractionOf(roofline, { flop, bytes }, ms)),
   ]);
-  return table(
-    ['kernel', 'calls', 'ms', 'share'],
-    [...rows, ['all', kernels.reduce((n, k) => n + k.calls, 0), total.toFixed(2), '100.0%']],
-  );
+  const flop = kernels.reduce((sum, k) => sum + k.flop, 0);
+  const calls = kernels.reduce((n, k) => n + k.calls, 0);
+  rows.push(['all', calls, total.toFixed(2), '100.0%', (flop / total / 1e6).toFixed(2), '', '']);
+  return [
+    table(['kernel', 'calls', 'ms', 'share', 'GFLOP/s', 'GB/s', 'of roofline'], rows),
+    `${rooflineLine(roofline)}; bytes are those bound, each counted once`,
+  ].join('\n');
 }

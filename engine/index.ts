@@ -3,7 +3,7 @@ export { into, gradOf } from './autograd.ts';
 export { Device, type DeviceOptions, type DeviceStats, type Reference } from './device.ts';
 export { getGpu, isNode } from './gpu.ts';
 export { type Capabilities, groups, type Kernel, kernel, kernelText, type Params, type Variant } from './kernel.ts';
-export { type KernelTime, Program } from './program.ts';
+export { type KernelTime, type ProfileOptions, Program } from './program.ts';
 export { type DType, type NumericArray, type Shape, showShape, sizeOf, Tensor } from './tensor.ts';
 export { fill } from './ops/fill.ts';
 export { gelu } from './ops/gelu.ts';

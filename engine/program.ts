@@ -9,6 +9,7 @@
  * On the CPU device there is nothing to record: every run calls the function.
  */
 import type { Device } from './device.ts';
+import type { Params } from './kernel.ts';
 import type { Storage, Tensor } from './tensor.ts';
 import type { Call } from './webgpu.ts';
 
@@ -18,13 +19,29 @@ export interface ProgramOptions {
 }
 
 export interface KernelTime {
+  /** The variant's file. */
   label: string;
   calls: number;
   ms: number;
+  /** Bytes of the storage bindings: what a kernel that touches each of them once moves. */
+  bytes: number;
+  /** By the caller's count; 0 without one. */
+  flop: number;
+}
+
+export interface ProfileOptions {
+  /** Runs to average over; 1 by default. */
+  runs?: number;
+  /** What a dispatch computes, from the kernel's name and its parameters. */
+  flopOf?(kernel: string, params: Params): number;
 }
 
 interface Step {
   label: string;
+  kernel: string;
+  params: Params;
+  /** Of its storage bindings. */
+  bytes: number;
   pipeline: GPUComputePipeline;
   group: GPUBindGroup;
   grid: readonly [number, number, number];
@@ -177,6 +194,9 @@ export class Program<T extends Record<string, Tensor>> {
     }
     this.steps = calls.map((call) => ({
       label: call.label,
+      kernel: call.kernel,
+      params: call.params,
+      bytes: call.bindings.reduce((sum, b) => sum + (b.storage ? b.size : 0), 0),
       pipeline: call.pipeline,
       group: gpu.bindGroup(call),
       grid: call.grid,
@@ -266,13 +286,32 @@ export class Program<T extends Record<string, Tensor>> {
     for (const slot of this.slots) gpu.gpu.queue.writeBuffer(slot, 0, new Uint32Array(slot.size / 4).fill(0x7fc00000));
   }
 
-  /** Runs the step once with a pass for each dispatch and gives GPU time by kernel, longest first. */
-  async profile(): Promise<KernelTime[]> {
-    const gpu = this.device.gpu;
-    if (!gpu?.caps.timestamps) throw new Error('profile: the adapter has no timestamp-query');
+  /** GPU time by kernel of one run, longest first; it is run with a pass for each dispatch. */
+  async profile(options: ProfileOptions = {}): Promise<KernelTime[]> {
+    const { runs = 1, flopOf } = options;
+    if (!this.device.caps?.timestamps) throw new Error('profile: the adapter has no timestamp-query');
     if (!this.steps) this.run();
     const steps = this.steps as Step[];
     const totals = new Map<string, KernelTime>();
+    for (let run = 0; run < runs; run++) {
+      const times = await this.timeSteps(steps);
+      steps.forEach(({ label, kernel, params, bytes }, i) => {
+        const total = totals.get(label) ?? { label, calls: 0, ms: 0, bytes: 0, flop: 0 };
+        totals.set(label, total);
+        total.ms += times[i] / runs;
+        if (run > 0) return;
+        total.calls++;
+        total.bytes += bytes;
+        total.flop += flopOf?.(kernel, params) ?? 0;
+      });
+    }
+    return [...totals.values()].sort((a, b) => b.ms - a.ms);
+  }
+
+  /** Runs the steps and gives each one's GPU time, in milliseconds. */
+  private async timeSteps(steps: readonly Step[]): Promise<number[]> {
+    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
+    const milliseconds: number[] = [];
     const chunk = 1024;
     gpu.flush();
     for (let from = 0; from < steps.length; from += chunk) {
@@ -295,17 +334,12 @@ export class Program<T extends Record<string, Tensor>> {
       gpu.submit(encoder.finish());
       await read.mapAsync(0x01);
       const times = new BigUint64Array(read.getMappedRange().slice(0));
-      part.forEach((step, i) => {
-        const total = totals.get(step.label) ?? { label: step.label, calls: 0, ms: 0 };
-        total.calls++;
-        total.ms += Number(times[2 * i + 1] - times[2 * i]) / 1e6;
-        totals.set(step.label, total);
-      });
+      for (let i = 0; i < part.length; i++) milliseconds.push(Number(times[2 * i + 1] - times[2 * i]) / 1e6);
       querySet.destroy();
       resolve.destroy();
       read.destroy();
     }
-    return [...totals.values()].sort((a, b) => b.ms - a.ms);
+    return milliseconds;
   }
 
   /** Frees slots and outputs. */

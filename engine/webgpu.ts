@@ -30,6 +30,8 @@ export interface Binding {
 /** A dispatch, ready to be encoded: everything but the bind group, which needs the buffers' places. */
 export interface Call {
   label: string;
+  kernel: string;
+  params: Params;
   pipeline: GPUComputePipeline;
   bindings: Binding[];
   grid: Grid;
@@ -265,7 +267,14 @@ export class WebGpu {
       }
       return { index: b.index, name: b.name, storage: tensor.storage, buffer: null, offset: tensor.offset * 4, size };
     });
-    return { label: variant.file, pipeline, bindings, grid: foldGrid(variant.grid(params)) };
+    return {
+      label: variant.file,
+      kernel: kernel.name,
+      params,
+      pipeline,
+      bindings,
+      grid: foldGrid(variant.grid(params)),
+    };
   }
 
   /** A uniform buffer with these words; equal contents share one buffer. */

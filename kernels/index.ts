@@ -861,6 +861,66 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  bench_copy: `// bench_copy: y = x. What the bench calls the adapter's memory bandwidth: each vec4f is read once and written once.
+// Layouts: x, y [n] f32. A thread owns four vec4f, 256 apart; a workgroup 1024 of them. No workgroup memory.
+// Grid: ⌈n/4096⌉, folded. Host: n % 4096 == 0.
+// @use group_index
+struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+) {
+  let i = group_index(wid, grid) * 1024u + lid;
+  if (i >= p.n / 4u) { return; }
+  y[i] = x[i];
+  y[i + 256u] = x[i + 256u];
+  y[i + 512u] = x[i + 512u];
+  y[i + 768u] = x[i + 768u];
+}
+`,
+  bench_fma: `// bench_fma: what the bench calls the adapter's f32 rate: chains of c = c·a + b in registers, one load and one store.
+// Layouts: x, y [n] f32, n a multiple of 4. A thread owns one vec4f and carries three of them (96 multiply-adds in the
+//   loop's body hide the latency and still fit 16 registers of eight lanes). rounds · 8 · 3 · 4 · 2 FLOP a thread.
+// Grid: ⌈n/4/WG⌉, folded. No workgroup memory. Host: n % 4 == 0; values of x in [-1, 1] stay finite.
+// @use group_index
+const WG: u32 = 64; // @tune
+struct Params { n: u32, rounds: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) wid: vec3u,
+  @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lid: u32,
+) {
+  let i = group_index(wid, grid) * WG + lid;
+  if (i >= p.n / 4u) { return; }
+  var c0 = x[i];
+  var c1 = c0 + 0.25;
+  var c2 = c0 - 0.25;
+  let a = vec4f(0.5 * c0.x);
+  let b = vec4f(c0.y);
+  for (var r = 0u; r < p.rounds; r++) {
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+    c0 = fma(c0, a, b); c1 = fma(c1, a, b); c2 = fma(c2, a, b);
+  }
+  y[i] = c0 + c1 + c2;
+}
+`,
   binary_bwd: `// binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]); adds where acc = 1.
 // OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b².
 // Layout: a [na], b [nb], dy, g [n], f32; na and nb are n, 1 or the size of a suffix of dy's shape.
