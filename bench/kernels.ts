@@ -31,29 +31,28 @@ export interface KernelBenchOptions {
   filter?: string;
   /** Divides the rows of every case. */
   scale?: number;
-  onRow?(row: KernelRow): void;
+  /** Hears of each case as it is done. */
+  onCase?(name: string): void;
 }
 
 export async function benchKernels(device: Device, options: KernelBenchOptions = {}): Promise<KernelBench> {
-  const { filter = '', scale = 1, onRow } = options;
+  const { filter = '', scale = 1, onCase } = options;
   const cpu = await Device.open({ backend: 'cpu' });
-  const roofline = await measureRoofline(device, scale);
-  const rows: KernelRow[] = [];
+  const before = await measureRoofline(device, scale);
+  const timed: { c: BenchCase; row: Omit<KernelRow, 'fraction'> }[] = [];
   for (const c of benchCases.filter((x) => x.name.includes(filter))) {
-    const row = await benchOne(c, Math.ceil(c.sizes[0] / scale), device, cpu, roofline);
-    rows.push(row);
-    onRow?.(row);
+    timed.push({ c, row: await benchOne(c, Math.ceil(c.sizes[0] / scale), device, cpu) });
+    onCase?.(c.name);
   }
+  const roofline = await measureRoofline(device, scale, before);
+  const rows = timed.map(({ c, row }) => {
+    const work = { flop: c.flop(row.size), bytes: c.bytes(row.size) };
+    return { ...row, fraction: fractionOf(roofline, work, row.ms) };
+  });
   return { roofline, rows };
 }
 
-async function benchOne(
-  c: BenchCase,
-  size: number,
-  device: Device,
-  cpu: Device,
-  roofline: Roofline,
-): Promise<KernelRow> {
+async function benchOne(c: BenchCase, size: number, device: Device, cpu: Device): Promise<Omit<KernelRow, 'fraction'>> {
   const stock = new Stock(device);
   const run = c.make(stock, size);
   const step = device.program(c.name, () => {
@@ -83,15 +82,13 @@ async function benchOne(
   stock.dispose();
   referenceStock.dispose();
   const ms = ours / repeat;
-  const work = { flop: c.flop(size), bytes: c.bytes(size) };
   const referenceMs = theirs * (size / referenceSize);
   return {
     case: c.name,
     size,
     ms,
-    gflops: work.flop / ms / 1e6,
-    gbs: work.bytes / ms / 1e6,
-    fraction: fractionOf(roofline, work, ms),
+    gflops: c.flop(size) / ms / 1e6,
+    gbs: c.bytes(size) / ms / 1e6,
     referenceMs,
     speedup: referenceMs / ms,
   };

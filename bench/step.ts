@@ -24,8 +24,10 @@ export interface StepBench {
   firstStepMilliseconds: number;
   dispatches: number;
   submits: number;
-  /** JavaScript of a replay, encoding and submitting, by dispatch: the median over idle starts; null on the CPU device. */
+  /** JavaScript of a replay by dispatch, encoding alone: a median while the device idles; null on the CPU device. */
   microsecondsPerDispatch: number | null;
+  /** The same with the submits, which are the driver's work and compete with it for the cores of a software adapter. */
+  microsecondsPerDispatchSubmitted: number | null;
   /** What the adapter can do, and GPU time by kernel of one step; null where not asked for or without timestamps. */
   profile: { roofline: Roofline; kernels: KernelTime[] } | null;
 }
@@ -88,12 +90,13 @@ export async function benchStep(
   const milliseconds = performance.now() - begun;
   const after = device.stats();
   const dispatches = (after.dispatches - before.dispatches) / steps;
-  const hostMs = cpu ? null : await hostTime(program, stage);
+  const host = cpu ? null : await hostTime(program, stage);
   let profile: StepBench['profile'] = null;
   if (options.profile && device.caps?.timestamps) {
     const flopOf = flopCounter(attendedPairs(stage()));
+    const before = await measureRoofline(device);
     const kernels = await program.profile({ runs: PROFILE_RUNS, flopOf });
-    profile = { roofline: await measureRoofline(device), kernels };
+    profile = { roofline: await measureRoofline(device, 1, before), kernels };
   }
   const result: StepBench = {
     device: device.name,
@@ -105,7 +108,8 @@ export async function benchStep(
     firstStepMilliseconds: first,
     dispatches,
     submits: (after.submits - before.submits) / steps,
-    microsecondsPerDispatch: hostMs === null ? null : (1000 * hostMs) / dispatches,
+    microsecondsPerDispatch: host && (1000 * host.encode) / dispatches,
+    microsecondsPerDispatchSubmitted: host && (1000 * host.submit) / dispatches,
     profile,
   };
   for (const part of [program, feed, optimizer, model]) part.dispose();
@@ -115,19 +119,28 @@ export async function benchStep(
 /** Runs that a profile averages. */
 const PROFILE_RUNS = 3;
 
-/** Milliseconds that a replay holds the host up while the device idles, so that neither waits for the other's core. */
-async function hostTime(program: Program<Record<string, Tensor>>, stage: () => void): Promise<number> {
-  const times: number[] = [];
-  for (let i = 0; i < 11; i++) {
-    stage();
+/** Milliseconds that a replay holds the host up: its encoding, and all of it; medians, each from an idle device. */
+async function hostTime(
+  program: Program<Record<string, Tensor>>,
+  stage: () => void,
+): Promise<{ encode: number; submit: number }> {
+  const time = (work: () => void): number => {
     const begun = performance.now();
-    program.run();
-    times.push(performance.now() - begun);
+    work();
+    return performance.now() - begun;
+  };
+  const encode = Array.from({ length: 51 }, () => time(() => [...program.encode()]));
+  const submit: number[] = [];
+  for (let i = 0; i < 7; i++) {
+    stage();
+    submit.push(time(() => program.run()));
     await program.pace();
     await program.settle();
   }
-  return times.sort((a, b) => a - b)[5];
+  return { encode: median(encode), submit: median(submit) };
 }
+
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
 
 /** Batches, epoch after epoch. */
 function* endless(parts: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {

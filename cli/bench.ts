@@ -49,7 +49,7 @@ async function kernels(device: Device, filter: string, count: number, out: Outpu
   try {
     const result = await benchKernels(device, {
       filter,
-      onRow: ({ case: name }) => bar.update(++done, { phase: name }),
+      onCase: (name) => bar.update(++done, { phase: name }),
     });
     bar.stop();
     out.line(`\nkernels on ${device.name}, against the CPU reference in this run`);
@@ -74,10 +74,11 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
     ['the first step, with compiling', formatDuration(r.firstStepMilliseconds / 1000)],
     ['dispatches a step', formatCount(r.dispatches)],
   ];
-  if (r.microsecondsPerDispatch !== null) {
+  if (r.microsecondsPerDispatch !== null && r.microsecondsPerDispatchSubmitted !== null) {
     rows.push(
       ['submits a step', formatCount(r.submits)],
       ['JavaScript a dispatch', `${r.microsecondsPerDispatch.toFixed(1)} µs`],
+      ['… with the driver’s submit', `${r.microsecondsPerDispatchSubmitted.toFixed(1)} µs`],
     );
   }
   out.line(table(['', ''], rows).replace(/^\s*\n/, ''));

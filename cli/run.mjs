@@ -6,6 +6,7 @@
  *   node cli/run.mjs demo [ARGS]      the built-in demo; without an adapter on the CPU device
  *   node cli/run.mjs attune ARGS      the command `attune`
  *   node cli/run.mjs test [ARGS]      vitest, in Node and in Chromium
+ *   node cli/run.mjs bench:browser    the kernels' bench in Chromium
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setup } from './setup.mjs';
@@ -35,7 +36,12 @@ const asks = says('--help', '-h', '--version', 'help', 'doctor') || args.length 
 
 let ready;
 try {
-  const need = script === 'test' ? 'test' : (script === 'attune' && asks) || onCpu ? 'build' : 'start';
+  const need =
+    script === 'test' || script === 'bench:browser'
+      ? 'test'
+      : (script === 'attune' && asks) || onCpu
+        ? 'build'
+        : 'start';
   ready = await setup(need);
 } catch (error) {
   process.stderr.write(`attune: ${error.message}\n`);
@@ -45,6 +51,8 @@ try {
 if (script === 'test') {
   if (!ready.ok) process.exit(1);
   process.argv = [process.execPath, path('node_modules/vitest/vitest.mjs'), 'run', ...args];
+} else if (script === 'bench:browser') {
+  process.argv = [process.execPath, path('bench/browser/run.mjs'), ...args];
 } else {
   if (script === 'demo') {
     args.unshift('demo');

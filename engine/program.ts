@@ -207,29 +207,35 @@ export class Program<T extends Record<string, Tensor>> {
 
   private replay(): void {
     const gpu = this.device.gpu as NonNullable<Device['gpu']>;
-    const steps = this.steps as Step[];
     gpu.flush();
     gpu.noteLabel(this.label);
+    for (const commands of this.encode()) gpu.submit(commands);
+    gpu.counts.dispatches += this.dispatches;
+  }
+
+  /** Encodes a run, one command buffer a submit, each as it is asked for. Public for the bench, which times it alone. */
+  *encode(): Generator<GPUCommandBuffer, void> {
+    const gpu = (this.device.gpu as NonNullable<Device['gpu']>).gpu;
+    const steps = this.steps as Step[];
     const size = Math.ceil(steps.length / this.parts);
     for (let from = 0; from < steps.length; from += size) {
-      const encoder = gpu.gpu.createCommandEncoder({ label: this.label });
+      const encoder = gpu.createCommandEncoder({ label: this.label });
       const pass = encoder.beginComputePass();
       let current: GPUComputePipeline | null = null;
       const to = Math.min(steps.length, from + size);
       for (let i = from; i < to; i++) {
-        const step = steps[i];
-        if (step.grid[0] * step.grid[1] * step.grid[2] === 0) continue;
-        if (step.pipeline !== current) {
-          pass.setPipeline(step.pipeline);
-          current = step.pipeline;
+        const { pipeline, group, grid } = steps[i];
+        if (grid[0] * grid[1] * grid[2] === 0) continue;
+        if (pipeline !== current) {
+          pass.setPipeline(pipeline);
+          current = pipeline;
         }
-        pass.setBindGroup(0, step.group);
-        pass.dispatchWorkgroups(step.grid[0], step.grid[1], step.grid[2]);
+        pass.setBindGroup(0, group);
+        pass.dispatchWorkgroups(grid[0], grid[1], grid[2]);
       }
       pass.end();
-      gpu.submit(encoder.finish());
+      yield encoder.finish();
     }
-    gpu.counts.dispatches += steps.length;
   }
 
   /**
