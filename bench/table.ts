@@ -9,7 +9,7 @@ export const rooflineLine = ({ gflops, gbs }: Roofline): string =>
 export function kernelsTable({ roofline, rows }: KernelBench): string {
   const cells = rows.map((r) => [
     ...[r.case, r.ms.toFixed(3), r.gflops.toFixed(2), r.gbs.toFixed(2), `${(100 * r.fraction).toFixed(1)}%`],
-    ...[r.referenceMs.toFixed(1), r.speedup.toFixed(1)],
+    ...[r.referenceMs.toFixed(1), r.speedup.toFixed(r.speedup < 10 ? 2 : 1)],
   ]);
   const head = ['', 'ms', 'GFLOP/s', 'GB/s', 'of roofline', 'reference ms', 'times faster'];
   return `${table(head, cells)}\n${rooflineLine(roofline)}`;

@@ -169,11 +169,13 @@ add(
   'bench',
   'Measure this machine',
   'Case step: tokens a second and what a dispatch costs in a training step on the\n' +
-    'demo shop. The others: a kernel each, against the CPU reference in the same run.',
+    'demo shop. The others: a kernel each, against the CPU reference in the same run,\n' +
+    'and as a share of the roofline: the time that its arithmetic or its memory traffic\n' +
+    'takes at the rates of a multiply-add and a copy kernel, measured before and after.',
   'bench --case step --profile',
 )
   .option('--case <name>', 'only the cases with this in their name (default: all)')
-  .option('--profile', 'add GPU time by kernel, where the adapter has timestamps')
+  .option('--profile', 'add to step: GPU time by kernel and its share of the roofline, where there are timestamps')
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./bench.ts')).runBench(flags));

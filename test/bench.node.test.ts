@@ -1,0 +1,92 @@
+/** The bench counts what it says that it counts; its timings are no tests. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Stock } from '../bench/case.ts';
+import { benchCases } from '../bench/cases.ts';
+import { attendedPairs, flopCounter } from '../bench/cost.ts';
+import { fractionOf } from '../bench/roofline.ts';
+import { Device, matmul } from '../engine/index.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await Device.open({ backend: 'webgpu' });
+});
+afterAll(() => device.close());
+
+describe('cases', () => {
+  it('bear the names that are compared across peers', () => {
+    const names = benchCases.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const shared = ['sq512', 'proj', 'ffn1', 'ffn2', 'logits', 'softmax', 'layernorm', 'attention', 'attention-bwd'];
+    expect(names).toEqual(expect.arrayContaining([...shared, 'train', 'cross-entropy']));
+  });
+
+  it.each(benchCases.map((c) => [c.name, c] as const))('%s replays and leaves nothing behind', async (_, c) => {
+    const step = (stock: Stock, size: number) => {
+      const run = c.make(stock, size);
+      const program = device.program(c.name, () => {
+        run();
+        return {};
+      });
+      program.run();
+      program.run();
+      expect(program.dispatches).toBeGreaterThan(0);
+      program.dispose();
+      stock.dispose();
+    };
+    step(new Stock(device), 256);
+    await device.settle();
+    device.gpu?.trim();
+    const { bytes } = device.stats();
+    step(new Stock(device), 256);
+    await device.settle();
+    device.gpu?.trim();
+    expect(device.stats().bytes).toBe(bytes);
+    expect(c.bytes(c.sizes[0])).toBeGreaterThan(0);
+  });
+});
+
+describe('costs', () => {
+  it('attended pairs, by counting', () => {
+    const start = Uint32Array.of(0, 0, 0, 3, 3, 0, 0);
+    let pairs = 0;
+    for (let i = 0; i < 5; i++) for (let j = start[i]; j <= i; j++) pairs++;
+    expect(attendedPairs({ start, tokens: 5 })).toBe(pairs);
+  });
+
+  it('the share of the roofline follows what binds', () => {
+    const roof = { gflops: 10, gbs: 2 };
+    expect(fractionOf(roof, { flop: 5e6, bytes: 1e3 }, 1)).toBeCloseTo(0.5);
+    expect(fractionOf(roof, { flop: 1e3, bytes: 1e6 }, 1)).toBeCloseTo(0.5);
+  });
+
+  it('a profile has calls, bytes bound and FLOP by kernel, whatever the number of runs', async (context) => {
+    if (!device.caps?.timestamps) return context.skip();
+    const [a, b] = [device.zeros([32, 64]), device.zeros([64, 128])];
+    const program = device.program('products', () => {
+      matmul(a, b);
+      matmul(a, b);
+      return {};
+    });
+    const [row, ...others] = await program.profile({ runs: 3, flopOf: flopCounter(0) });
+    expect(others).toEqual([]);
+    expect(row).toMatchObject({
+      calls: 2,
+      flop: 2 * 2 * 32 * 64 * 128,
+      bytes: 2 * 4 * (32 * 64 + 64 * 128 + 32 * 128),
+    });
+    expect(row.ms).toBeGreaterThan(0);
+    program.dispose();
+  });
+
+  it('encoding alone submits nothing', () => {
+    const [a, b] = [device.zeros([32, 64]), device.zeros([64, 128])];
+    const program = device.program('product', () => ({ c: matmul(a, b) }));
+    program.run();
+    const before = device.stats();
+    expect([...program.encode()]).toHaveLength(1);
+    expect(device.stats()).toEqual(before);
+    program.run();
+    expect(device.stats().submits).toBe(before.submits + 1);
+    program.dispose();
+  });
+});
