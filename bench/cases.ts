@@ -38,6 +38,15 @@ const elementwise = (name: string, op: (x: Tensor) => Tensor, flop: number): Ben
   bytes: (rows) => 8 * rows * F,
 });
 
+const dropoutCase: BenchCase = {
+  ...elementwise('dropout', (x) => x, 60), // threefry's integer operations count here
+  make: (stock, rows) => {
+    stock.device.setState(Uint32Array.of(1, 1, 0, 0, 0, 1, ...new Uint32Array(10))); // word 5: dropout is on
+    const x = stock.f32(rows, F);
+    return () => void dropout(x, 0.2);
+  },
+};
+
 const forwardCases: readonly BenchCase[] = [
   product('sq512', [512, 128], 512, 512),
   product('proj', [4 * L, L / 16], D, D),
@@ -86,7 +95,7 @@ const forwardCases: readonly BenchCase[] = [
     bytes: (rows) => 16 * rows * D,
   },
   elementwise('gelu', gelu, 12),
-  elementwise('dropout', (x) => dropout(x, 0.2), 60),
+  dropoutCase,
   {
     name: 'embedding',
     sizes: [L, L / 4],
