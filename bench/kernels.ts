@@ -3,6 +3,7 @@ import { Bench } from 'tinybench';
 import { Device } from '../engine/index.ts';
 import { type BenchCase, Stock } from './case.ts';
 import { benchCases } from './cases.ts';
+import { pace } from './pace.ts';
 import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
 
 export interface KernelRow {
@@ -54,34 +55,19 @@ export async function benchKernels(device: Device, options: KernelBenchOptions =
 
 async function benchOne(c: BenchCase, size: number, device: Device, cpu: Device): Promise<Omit<KernelRow, 'fraction'>> {
   const stock = new Stock(device);
-  const run = c.make(stock, size);
-  const step = device.program(c.name, () => {
-    run();
-    return {};
-  });
-  step.run();
-  await device.settle();
-  const started = performance.now();
-  step.run();
-  await device.settle();
-  // Enough runs between two waits that the wait itself does not count.
-  const once = performance.now() - started;
-  const repeat = Math.max(1, Math.min(64, Math.round(40 / once)));
+  const paced = await pace(device, c.name, c.make(stock, size));
   const referenceSize = Math.min(size, c.sizes[1]);
   const referenceStock = new Stock(cpu);
   const runReference = c.make(referenceStock, referenceSize);
   const bench = new Bench({ time: 400, iterations: 5, warmupTime: 50, warmupIterations: 1, throws: true });
-  bench.add('device', async () => {
-    for (let i = 0; i < repeat; i++) step.run();
-    await device.settle();
-  });
+  bench.add('device', () => paced.sample());
   bench.add('reference', () => cpu.scope(runReference));
   await bench.run();
   const [ours, theirs] = bench.tasks.map(median);
-  step.dispose();
+  paced.dispose();
   stock.dispose();
   referenceStock.dispose();
-  const ms = ours / repeat;
+  const ms = ours / paced.runs;
   const referenceMs = theirs * (size / referenceSize);
   return {
     case: c.name,

@@ -8,6 +8,7 @@ import {
   type Reference,
   type Variant,
 } from '../engine/index.ts';
+import { pace } from './pace.ts';
 
 export interface Roofline {
   /** f32 arithmetic, a multiply-add counted as two. */
@@ -43,7 +44,7 @@ export async function measureRoofline(device: Device, scale = 1, before?: Roofli
     copy = Math.max(copy, await best(device, copied, [COPY], { n: copied }, 8 * copied));
   }
   // A GPU needs a hundred thousand threads; enough rounds that a software adapter takes about 30 ms.
-  const n = 2 ** 19 / scale;
+  const n = 4 * Math.ceil(2 ** 17 / scale);
   const probe = { n, rounds: 16 };
   const rate = await best(device, n, FMA, probe, n * probe.rounds * FLOP_A_ROUND, 2);
   const rounds = Math.ceil(Math.min(65536, Math.max(16, (0.03 * rate) / (n * FLOP_A_ROUND))));
@@ -54,40 +55,33 @@ export async function measureRoofline(device: Device, scale = 1, before?: Roofli
   };
 }
 
-/** The highest rate, in units of `amount` a second, over some runs of each kernel. */
+const SAMPLE_MS = 20;
+
+/** The highest rate, in units of `amount` a second, over some samples of each kernel. */
 async function best(
   device: Device,
   n: number,
   kernels: readonly Kernel[],
   params: Params,
   amount: number,
-  runs = 4,
+  samples = 5,
 ): Promise<number> {
   const x = device.tensor(Float32Array.from({ length: n }, (_, i) => Math.sin(i)));
   const y = device.empty([n]);
   let rate = 0;
   for (const k of kernels) {
-    const step = device.program(k.name, () => {
-      device.run(k, onGpuOnly, { x, y }, params);
-      return {};
-    });
-    step.run();
-    await device.settle();
-    for (let i = 0; i < runs; i++) {
+    const paced = await pace(device, k.name, () => device.run(k, onGpuOnly, { x, y }, params), SAMPLE_MS);
+    for (let i = 0; i < samples; i++) {
       const started = performance.now();
-      for (let j = 0; j < REPEAT; j++) step.run();
-      await device.settle();
-      rate = Math.max(rate, (REPEAT * amount * 1000) / (performance.now() - started));
+      await paced.sample();
+      rate = Math.max(rate, (paced.runs * amount * 1000) / (performance.now() - started));
     }
-    step.dispose();
+    paced.dispose();
   }
   x.dispose();
   y.dispose();
   return rate;
 }
-
-/** Runs between two waits, so that the wait does not count. */
-const REPEAT = 4;
 
 /** The part of what the adapter could do, in [0, 1]: the time at the roofline over the time taken. */
 export function fractionOf(roof: Roofline, work: { flop: number; bytes: number }, ms: number): number {
