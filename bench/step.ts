@@ -9,7 +9,16 @@ import { SasRec } from '../model/sasrec.ts';
 import { Feed } from '../train/feed.ts';
 import { AdamW } from '../train/optimizer.ts';
 import { attendedPairs, flopCounter } from './cost.ts';
-import { measureRoofline, type Roofline } from './roofline.ts';
+import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
+
+export interface KernelShare extends KernelTime {
+  /** Of the GPU time of all kernels. */
+  share: number;
+  gflops: number;
+  gbs: number;
+  /** Of what the adapter could do. */
+  fraction: number;
+}
 
 export interface StepBench {
   device: string;
@@ -29,7 +38,7 @@ export interface StepBench {
   /** The same with the submits, which are the driver's work and compete with it for the cores of a software adapter. */
   microsecondsPerDispatchSubmitted: number | null;
   /** What the adapter can do, and GPU time by kernel of one step; null where not asked for or without timestamps. */
-  profile: { roofline: Roofline; kernels: KernelTime[] } | null;
+  profile: { roofline: Roofline; kernels: KernelShare[] } | null;
 }
 
 /** Runs the `sasrec` step on WebGPU; on the CPU device a small one, which is slow all the same. */
@@ -96,7 +105,7 @@ export async function benchStep(
     const flopOf = flopCounter(attendedPairs(stage()));
     const before = await measureRoofline(device);
     const kernels = await program.profile({ runs: PROFILE_RUNS, flopOf });
-    profile = { roofline: await measureRoofline(device, 1, before), kernels };
+    profile = sharesOf(await measureRoofline(device, 1, before), kernels);
   }
   const result: StepBench = {
     device: device.name,
@@ -141,6 +150,18 @@ async function hostTime(
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1];
+
+function sharesOf(roofline: Roofline, kernels: readonly KernelTime[]): NonNullable<StepBench['profile']> {
+  const total = kernels.reduce((sum, { ms }) => sum + ms, 0);
+  const shares = kernels.map((k) => ({
+    ...k,
+    share: k.ms / total,
+    gflops: k.flop / k.ms / 1e6,
+    gbs: k.bytes / k.ms / 1e6,
+    fraction: fractionOf(roofline, k, k.ms),
+  }));
+  return { roofline, kernels: shares };
+}
 
 /** Batches, epoch after epoch. */
 function* endless(parts: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {

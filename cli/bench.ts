@@ -1,6 +1,6 @@
 /** `attune bench`: runs the cases of bench/ and prints what they measured. */
 import type { KernelBench } from '../bench/kernels.ts';
-import { fractionOf, type Roofline } from '../bench/roofline.ts';
+import type { Roofline } from '../bench/roofline.ts';
 import { kernelsTable, rooflineLine } from '../bench/table.ts';
 import type { StepBench } from '../bench/step.ts';
 import type { Device } from '../engine/index.ts';
@@ -90,10 +90,9 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
 function profileTable({ roofline, kernels }: NonNullable<StepBench['profile']>): string {
   const total = kernels.reduce((sum, { ms }) => sum + ms, 0);
   const percent = (x: number): string => `${(100 * x).toFixed(1)}%`;
-  const rows = kernels.map(({ label, calls, ms, flop, bytes }) => [
-    ...[label, calls, ms.toFixed(2), percent(ms / total)],
-    ...[flop > 0 ? (flop / ms / 1e6).toFixed(2) : '', (bytes / ms / 1e6).toFixed(2)],
-    percent(fractionOf(roofline, { flop, bytes }, ms)),
+  const rows = kernels.map((k) => [
+    ...[k.label, k.calls, k.ms.toFixed(2), percent(k.share), k.flop > 0 ? k.gflops.toFixed(2) : '', k.gbs.toFixed(2)],
+    percent(k.fraction),
   ]);
   const flop = kernels.reduce((sum, k) => sum + k.flop, 0);
   const calls = kernels.reduce((n, k) => n + k.calls, 0);

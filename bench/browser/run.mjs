@@ -87,8 +87,10 @@ try {
     scale,
   });
   bar.stop();
-  if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else {
+  if (json) {
+    const { rows: kernels, ...rest } = result;
+    process.stdout.write(`${JSON.stringify({ ...rest, kernels })}\n`);
+  } else {
     const scaled = result.scale === 1 ? '' : `, rows of each case divided by ${result.scale}`;
     process.stdout.write(`kernels on ${result.device} in Chromium ${browser.version()}${scaled}\n`);
     process.stdout.write(`${kernelsTable(result)}\n`);
