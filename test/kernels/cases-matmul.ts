@@ -1,7 +1,18 @@
 import { matmul, type Tensor } from '../../engine/index.ts';
 import type { Case } from './harness.ts';
 
-const variants = { matmul: ['matmul_sg8', 'matmul_tile'] };
+const [TALL, ...tiles] = [
+  'BM=32 BN=32 BK=16 TM=4 TN=4',
+  'BM=64 BN=64 BK=16 TM=8 TN=4',
+  'BM=128 BN=128 BK=8 TM=8 TN=8',
+  'BM=128 BN=64 BK=16 TM=8 TN=8',
+  'BM=64 BN=64 BK=16 TM=8 TN=8',
+  'BM=64 BN=64 BK=16 TM=4 TN=4',
+].map((tuning) => `matmul_gpu ${tuning}`);
+// A forced matmul_part splits the product along K.
+const variants = { matmul: ['matmul_sg8', 'matmul_tile', TALL], matmul_part: [TALL] };
+/** Every size of tile, whole and split; where compiling them all is worth its time. */
+const everyTile = { matmul: [...variants.matmul, ...tiles], matmul_part: [TALL, ...tiles] };
 const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
 
 const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => ({
@@ -10,7 +21,7 @@ const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => (
   inputs: { a: { shape: transA ? [k, m] : [m, k] }, b: { shape: transB ? [n, k] : [k, n] } },
   run: ({ a, b }) => matmul(a, b, { transA, transB }),
   tolerance: bound(Math.max(k, m, n)),
-  variants,
+  variants: m === 100 && !transA && !transB ? everyTile : variants,
 });
 
 const flags = [false, true];
