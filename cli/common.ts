@@ -49,7 +49,9 @@ export async function openDevice(backend: Backend, out: Output): Promise<Device>
   const onFallback = () =>
     out.warn('no WebGPU adapter was found: going on with the CPU, which is slow (attune doctor says what is missing)');
   try {
-    return await Device.open({ backend, onFallback });
+    const { runtime, tuningStore } = await import('./tuning-store.ts');
+    const store = tuningStore();
+    return await Device.open({ backend, onFallback, tuning: store && { store, runtime: runtime() } });
   } catch (error) {
     throw new DeviceError((error as Error).message, { cause: error });
   }

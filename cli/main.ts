@@ -181,6 +181,17 @@ add(
   .action(async (flags) => (await import('./bench.ts')).runBench(flags));
 
 add(
+  'tune',
+  'Find the fastest kernels for this adapter, once',
+  'Times the variants and tile sizes of kernels at the shapes of a training step and\n' +
+    'remembers the fastest in the cache folder ($XDG_CACHE_HOME or ~/.cache). Later\n' +
+    'commands use them; ATTUNE_TUNE=off in the environment leaves them aside.',
+  'tune',
+)
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./tune.ts')).runTune(flags));
+
+add(
   'demo',
   'Train on the built-in demo shop and recommend for three of its shoppers',
   'The model is saved in ./attune-demo, replacing that of an earlier demo.',

@@ -14,6 +14,7 @@ import {
   Tensor,
   type TensorOptions,
 } from './tensor.ts';
+import { adapterKey, type TuningStore } from './tuner.ts';
 import { type Call, type GpuStats, WebGpu } from './webgpu.ts';
 import { fill } from './ops/fill.ts';
 
@@ -26,6 +27,8 @@ export interface DeviceOptions {
   dawn?: string[];
   /** Largest binding to make where the adapter would allow more; tables beyond it lie in shards (for tests). */
   maxBindingBytes?: number;
+  /** Choices of kernels that were measured for this adapter, and what runs the shaders (part of their name). */
+  tuning?: { store: TuningStore; runtime: string };
   /** Called once if `auto` found no adapter; the default writes one line to the console's error stream. */
   onFallback?(message: string): void;
 }
@@ -79,7 +82,12 @@ export class Device {
     const backend = options.backend ?? 'auto';
     if (backend === 'cpu') return new Device(null, options);
     const gpu = await openWebGpu(options.dawn);
-    if (gpu) return new Device(gpu, options);
+    if (gpu) {
+      const { store, runtime = '' } = options.tuning ?? {};
+      const choices = await store?.load(adapterKey(gpu, runtime));
+      if (choices) gpu.setTuned(choices);
+      return new Device(gpu, options);
+    }
     if (backend === 'webgpu')
       throw new Error('device: no WebGPU adapter was found; `attune doctor` says what is missing');
     const say = options.onFallback ?? ((m: string) => console.error(m));
@@ -327,7 +335,7 @@ export class Device {
     };
   }
 
-  /** Kernel name → files of the variants that ran. */
+  /** Kernel name → choices (file and tuning) that ran. */
   variants(): Record<string, string[]> {
     const used = [...(this.gpu?.used ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(used.map(([name, files]) => [name, [...files].sort()]));

@@ -43,3 +43,15 @@ export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
 export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';
 export { tableScores } from './ops/table-scores.ts';
+export {
+  adapterKey,
+  collectShapes,
+  formatChoices,
+  parseChoices,
+  storeName,
+  type TuneRow,
+  type TuningStore,
+  tune,
+} from './tuner.ts';
+export { OpfsTuningStore } from './tuning.opfs.ts';
+export type { Choices } from './webgpu.ts';

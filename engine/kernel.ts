@@ -25,25 +25,85 @@ export type Constants = Record<string, number | boolean>;
 export interface Variant {
   /** Stem of the file under kernels/. */
   file: string;
+  /** Values for the `// @tune` constants that make this variant differ from others of the same file (tile sizes). */
+  tuning?: Constants;
   /** Which adapters can run it; all, if absent. */
   requires?(caps: Capabilities): boolean;
   /** Which shapes it can take; all, if absent. */
   accepts?(params: Params): boolean;
+  /** Where it is a sane choice that nobody measured; everywhere, if absent. A tuned or forced choice does not ask. */
+  suits?(caps: Capabilities, params: Params): boolean;
   /** Workgroups, from the shapes alone. */
   grid(params: Params): number | Grid;
   /** Values for the `// @tune` constants, from the shapes' class (a flag, a width), never from a running value. */
   constants?(params: Params): Constants;
 }
 
+/** What the tuner calls the same shape: sizes count by powers of two, flags as they are. */
+export interface ShapeClass {
+  sizes: readonly string[];
+  flags?: readonly string[];
+}
+
 /** A named kernel with its variants in order of preference; the last one runs everywhere. */
 export interface Kernel {
   name: string;
   variants: readonly Variant[];
+  /** What a measured choice holds for; a kernel without it is not tuned. */
+  shape?: ShapeClass;
 }
 
 /** `kernel('gelu_fwd', p => ceil(p.n / 1024))`, or a list of variants where there are several. */
-export function kernel(name: string, how: Variant['grid'] | readonly Variant[]): Kernel {
-  return { name, variants: typeof how === 'function' ? [{ file: name, grid: how }] : how };
+export function kernel(name: string, how: Variant['grid'] | readonly Variant[], shape?: ShapeClass): Kernel {
+  return { name, variants: typeof how === 'function' ? [{ file: name, grid: how }] : how, shape };
+}
+
+/** A variant's name: its file, and its tuning if it has one: `matmul_gpu BM=64 BN=64`. */
+export function choiceOf({ file, tuning }: Variant): string {
+  if (!tuning) return file;
+  return `${file} ${Object.entries(tuning)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}`;
+}
+
+/** The class of these shapes, or null where the kernel is not tuned: `m12 n6 k6 transA0`. */
+export function classOf({ shape }: Kernel, params: Params): string | null {
+  if (!shape) return null;
+  const size = (n: number): string | number => (n > 0 ? Math.round(Math.log2(n)) : 'empty');
+  return [
+    ...shape.sizes.map((name) => `${name}${size(params[name])}`),
+    ...(shape.flags ?? []).map((name) => `${name}${params[name]}`),
+  ].join(' ');
+}
+
+/**
+ * Adapters that compute on the CPU (lavapipe: subgroups of 8, SwiftShader: of 4), where loads and barriers cost more
+ * than arithmetic, so that what is made for a GPU is no sane choice without a measurement.
+ */
+export const software = (c: Capabilities): boolean => c.subgroups && c.subgroupMax <= 8;
+
+/** Subgroups of exactly 8 lanes. */
+export const lanes8 = (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8;
+
+/** Threads of a workgroup among which the tuner chooses for kernels that reduce a row. */
+const WIDTHS = [64, 128, 256] as const;
+
+/**
+ * Variants of a kernel that reduces `length` elements in each of `count` workgroups, for subgroups of any width: one for
+ * each size of workgroup. Without a measurement, a GPU takes the smallest that has at most 16 elements a thread.
+ */
+export function subgroupVariants(
+  file: string,
+  grid: Variant['grid'],
+  length: (params: Params) => number,
+): readonly Variant[] {
+  return WIDTHS.map((WG, i) => ({
+    file,
+    tuning: { WG },
+    requires: (c) => c.subgroups && c.maxInvocations >= WG,
+    suits: (c, p) => !software(c) && (length(p) <= 16 * WG || i === WIDTHS.length - 1),
+    grid,
+  }));
 }
 
 /** Workgroups needed for n elements at `per` elements a workgroup. */

@@ -1,6 +1,8 @@
 /** The WebGPU side of a device: buffers, pipelines, dispatches, submits, reads, and its one sticky failure. */
 import {
   type Capabilities,
+  choiceOf,
+  classOf,
   encodeParams,
   foldGrid,
   type Grid,
@@ -48,6 +50,9 @@ export interface GpuStats {
   submits: number;
 }
 
+/** Kernel name → class of shapes (see `classOf`) → choice (see `choiceOf`). */
+export type Choices = Record<string, Record<string, string>>;
+
 const FLUSH_AFTER = 48; // eager dispatches in one submit
 const STORAGE = 0x80 | 0x08 | 0x04; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
@@ -65,12 +70,18 @@ export class WebGpu {
     submits: 0,
   };
   failure: Error | null = null;
-  /** Kernel name → file that must be used (tests and the tuner). */
+  /** Kernel name → file or choice that must be used (tests and the tuner). */
   readonly forced = new Map<string, string>();
-  /** Kernel name → files of the variants that ran, by the shapes. */
+  /** Kernel name → choices that ran, by the shapes. */
   readonly used = new Map<string, Set<string>>();
-  /** Kernel name → files that come first where adapter and shapes allow (a resumed run keeps its variants). */
+  /** As `used`, but for what was measured: the part of a checkpoint's choices that followed from the shapes alone. */
+  private readonly untuned = new Map<string, Set<string>>();
+  /** Hears of every dispatch that is prepared (the tuner collects shapes). */
+  watch: ((kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params) => void) | null = null;
+  /** Kernel name → choices that come first where adapter and shapes allow (a resumed run keeps its variants). */
   private readonly preferred = new Map<string, readonly string[]>();
+  /** Kernel name → class of shapes → measured choice. Fixed when the device opens. */
+  private tuned: Choices = {};
   private readonly pipelines = new Map<string, GPUComputePipeline>();
   private readonly uniforms = new Map<string, GPUBuffer>();
   private readonly placeholders = new Map<string, GPUBuffer>();
@@ -202,21 +213,70 @@ export class WebGpu {
 
   // ---- kernels ----
 
-  /** The variant that runs: the forced one, or the first that this adapter and these shapes allow. */
+  /**
+   * The variant that runs: the forced one; else the measured one, one that the resumed run used, the first that suits,
+   * each where this adapter and these shapes allow it.
+   */
   variant(kernel: Kernel, params: Params): Variant {
+    const fits = this.candidates(kernel, params);
     const forced = this.forced.get(kernel.name);
-    const preferred = this.preferred.get(kernel.name);
-    const first = preferred ? kernel.variants.filter((v) => preferred.includes(v.file)) : [];
-    for (const v of [...first, ...kernel.variants]) {
-      if (forced !== undefined && v.file !== forced) continue;
-      if ((v.requires?.(this.caps) ?? true) && (v.accepts?.(params) ?? true)) return v;
+    let found: Variant | undefined;
+    if (forced !== undefined) found = fits.find((v) => v.file === forced || choiceOf(v) === forced);
+    else {
+      const preferred = this.preferred.get(kernel.name);
+      found =
+        this.tunedVariant(kernel, params, fits) ??
+        (preferred && fits.find((v) => preferred.includes(choiceOf(v)) && (v.suits?.(this.caps, params) ?? true))) ??
+        fits.find((v) => v.suits?.(this.caps, params) ?? true) ??
+        fits.at(-1);
     }
+    if (found) return found;
     const why = forced ? ` (${forced} was asked for)` : '';
     throw new Error(`${kernel.name}: no variant runs on ${this.info.description || this.info.vendor}${why}`);
   }
 
-  prefer(kernel: string, files: readonly string[]): void {
-    this.preferred.set(kernel, files);
+  /** All variants that this adapter and these shapes allow. */
+  candidates(kernel: Kernel, params: Params): Variant[] {
+    return kernel.variants.filter((v) => (v.requires?.(this.caps) ?? true) && (v.accepts?.(params) ?? true));
+  }
+
+  private tunedVariant(kernel: Kernel, params: Params, fits: readonly Variant[]): Variant | undefined {
+    const byClass = this.tuned[kernel.name];
+    const choice = byClass?.[classOf(kernel, params) ?? ''];
+    return choice === undefined ? undefined : fits.find((v) => choiceOf(v) === choice);
+  }
+
+  /** Sets the measured choices; before anything runs, since they decide the bits of a result. */
+  setTuned(choices: Choices): void {
+    this.tuned = choices;
+  }
+
+  /** What a checkpoint keeps: kernel name → the choices that ran, and the measured ones as `choice @ class`. */
+  choices(): Record<string, string[]> {
+    const all = new Map([...this.untuned].map(([name, ran]) => [name, [...ran].sort()]));
+    for (const [name, byClass] of Object.entries(this.tuned)) {
+      const lines = Object.entries(byClass).map(([shape, choice]) => `${choice} @ ${shape}`);
+      all.set(name, [...(all.get(name) ?? []), ...lines.sort()]);
+    }
+    return Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Goes on with the choices of a checkpoint, in place of those measured on this machine since. */
+  keepChoices(saved: Record<string, readonly string[]>): void {
+    this.tuned = {};
+    this.preferred.clear();
+    for (const [name, lines] of Object.entries(saved)) {
+      const plain: string[] = [];
+      for (const line of lines) {
+        const [choice, shape] = line.split(' @ ');
+        if (shape === undefined) plain.push(choice);
+        else {
+          this.tuned[name] ??= {};
+          this.tuned[name][shape] = choice;
+        }
+      }
+      this.preferred.set(name, plain);
+    }
   }
 
   pipeline(file: string, text: KernelText, key: string): GPUComputePipeline {
@@ -236,11 +296,13 @@ export class WebGpu {
   /** Resolves a dispatch: variant, pipeline, uniform, bindings. Throws where a binding cannot be had. */
   prepare(kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params): Call {
     this.check();
+    this.watch?.(kernel, tensors, params);
     const variant = this.variant(kernel, params);
-    const used = this.used.get(kernel.name);
-    if (used) used.add(variant.file);
-    else this.used.set(kernel.name, new Set([variant.file]));
-    const constants = variant.constants?.(params);
+    const choice = choiceOf(variant);
+    note(this.used, kernel.name, choice);
+    if (this.tuned[kernel.name]?.[classOf(kernel, params) ?? ''] !== choice) note(this.untuned, kernel.name, choice);
+    const own = variant.constants?.(params);
+    const constants = variant.tuning || own ? { ...own, ...variant.tuning } : undefined;
     const text = kernelText(variant.file, constants);
     const pipeline = this.pipeline(
       variant.file,
@@ -268,7 +330,7 @@ export class WebGpu {
       return { index: b.index, name: b.name, storage: tensor.storage, buffer: null, offset: tensor.offset * 4, size };
     });
     return {
-      label: variant.file,
+      label: choice,
       kernel: kernel.name,
       params,
       pipeline,
@@ -365,6 +427,12 @@ export class WebGpu {
     this.closed = true;
     this.gpu.destroy();
   }
+}
+
+function note(all: Map<string, Set<string>>, name: string, choice: string): void {
+  const known = all.get(name);
+  if (known) known.add(choice);
+  else all.set(name, new Set([choice]));
 }
 
 /** Sizes of pooled buffers: multiples of 256 bytes up to 64 KiB, then eighths of powers of two. */

@@ -1208,6 +1208,64 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  ce_stats_sub: `enable subgroups;
+// ce_stats_sub (subgroups of any width): for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
+// Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+// A workgroup of WG threads owns a row; a thread owns every WG-th vec4. 4·WG bytes of workgroup memory. Its speed on a
+//   GPU is unmeasured.
+// Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
+const WG: u32 = 64; // @tune
+struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read_write> stats: array<vec4f>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.r) { return; }
+  var m4 = vec4f(-3e38);
+  var s4 = vec4f();
+  let base = row * p.ld / 4u;
+  let quads = p.cols / 4u;
+  for (var i = lane; i < quads; i += WG) {
+    let x = logits[base + i];
+    let next = max(m4, x);
+    s4 = s4 * exp(m4 - next) + exp(x - next);
+    m4 = next;
+  }
+  let rest = p.cols % 4u;
+  if (rest > 0u && lane == 0u) {
+    let inside = vec4u(0u, 1u, 2u, 3u) < vec4u(rest);
+    let x = select(vec4f(-3e38), logits[base + quads], inside);
+    let next = max(m4, x);
+    s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    m4 = next;
+  }
+  let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
+  let part = dot(s4, exp(m4 - mine));
+  var m = workgroup_max(lane, mine);
+  var s = workgroup_sum(lane, part * exp(mine - m));
+  if (lane == 0u && weights[row] != 0.0) {
+    var hit = 0.0;
+    if (p.first == 0u) {
+      let old = stats[row];
+      let top = max(m, old.x);
+      s = s * exp(m - top) + old.y * exp(old.x - top);
+      m = top;
+      hit = old.z;
+    }
+    let t = targets[row] - p.col0; // wraps around below col0
+    if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
+    stats[row] = vec4f(m, s, hit, 0.0);
+  }
+}
+// @use group_index, workgroup_reduce
+`,
   copy_block: `// copy_block: y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c], r < rows, c < cols.
 // Layout: x and y are 32-bit words of any type, copied bit for bit; where acc = 1 they are f32 and added.
 // A thread owns one word, a workgroup 256. No workgroup memory. Host: both blocks lie inside of their buffers.
@@ -1952,6 +2010,113 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
+  layernorm_bwd_sub: `enable subgroups;
+// layernorm_bwd for subgroups of any width: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
+//   dz = [dsum +] rstd · (g − mean(g) − n · mean(g·n));  dx = [dx +] dz;  dr = [dr +] dz · mask;
+//   partial[block] = (Σ dnorm·n, Σ dnorm) over the rows of a block, for dweight and dbias (layernorm_bwd_columns).
+// mean and rstd are computed again: the row is loaded anyway, and a binding more would pass the limit of eight.
+// Layout: sum, dnorm, dsum, dx, dr [L, D], weight [D], partial [blocks, 2, D], any D; state [16]: seed, step, …, 5 on.
+// A workgroup of WG threads owns a block of p.block rows, four at a time, a thread the columns t, t + WG, … of the four;
+// the sums of four rows go over the subgroups at once. Workgroup memory: 16·WG bytes. Its speed on a GPU is unmeasured.
+// Host: what a flag switches off is neither read nor written.
+const WG: u32 = 64; // @tune
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> sum: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> dnorm: array<f32>;
+@group(0) @binding(5) var<storage, read> dsum: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dr: array<f32>;
+@group(0) @binding(8) var<storage, read_write> partial: array<f32>;
+
+const FLAG_DROPOUT: u32 = 2u;
+const FLAG_DNORM: u32 = 4u;
+const FLAG_DSUM: u32 = 8u;
+const FLAG_DX: u32 = 16u;
+const FLAG_ADD_DX: u32 = 32u;
+const FLAG_DR: u32 = 64u;
+const FLAG_ADD_DR: u32 = 128u;
+const FLAG_COLUMNS: u32 = 256u;
+
+fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let block = group_index(wid, grid);
+  let first = block * p.block;
+  if (first >= p.rows) { return; }
+  let last = min(p.rows, first + p.block);
+  let n = f32(p.d);
+  var key = vec2u(0u);
+  var masked = false;
+  if (on(FLAG_DROPOUT)) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var top = first; top < last; top += 4u) {
+    let count = min(4u, last - top);
+    var mean = vec4f();
+    var rstd = vec4f();
+    var mean_g = vec4f();
+    var mean_gn = vec4f();
+    if (on(FLAG_DNORM)) {
+      for (var c = lid; c < p.d; c += WG) {
+        for (var i = 0u; i < count; i++) { mean[i] += sum[(top + i) * p.d + c]; }
+      }
+      mean = workgroup_sum4(lid, mean) / n;
+      for (var c = lid; c < p.d; c += WG) {
+        for (var i = 0u; i < count; i++) {
+          let e = (top + i) * p.d + c;
+          let v = sum[e] - mean[i];
+          let g = dnorm[e] * weight[c];
+          rstd[i] += v * v;
+          mean_g[i] += g;
+          mean_gn[i] += g * v;
+        }
+      }
+      rstd = inverseSqrt(workgroup_sum4(lid, rstd) / n + p.eps);
+      mean_g = workgroup_sum4(lid, mean_g) / n;
+      mean_gn = workgroup_sum4(lid, mean_gn) / n * rstd;
+    }
+    for (var c = lid; c < p.d; c += WG) {
+      var dw = 0.0;
+      var db = 0.0;
+      for (var i = 0u; i < count; i++) {
+        let e = (top + i) * p.d + c;
+        var dz = 0.0;
+        if (on(FLAG_DNORM)) {
+          let v = (sum[e] - mean[i]) * rstd[i];
+          let dy = dnorm[e];
+          dz = rstd[i] * (dy * weight[c] - mean_g[i] - v * mean_gn[i]);
+          dw += dy * v;
+          db += dy;
+        }
+        if (on(FLAG_DSUM)) { dz += dsum[e]; }
+        if (on(FLAG_DX)) {
+          if (on(FLAG_ADD_DX)) { dx[e] += dz; } else { dx[e] = dz; }
+        }
+        if (on(FLAG_DR)) {
+          if (masked) { dz *= keep1(key, p.op, e, p.threshold, p.scale); }
+          if (on(FLAG_ADD_DR)) { dr[e] += dz; } else { dr[e] = dz; }
+        }
+      }
+      if (on(FLAG_COLUMNS)) {
+        let at = block * 2u * p.d + c;
+        if (top == first) {
+          partial[at] = dw;
+          partial[at + p.d] = db;
+        } else {
+          partial[at] += dw;
+          partial[at + p.d] += db;
+        }
+      }
+    }
+  }
+}
+// @use group_index, keep, workgroup_sum4
+`,
   layernorm_fwd: `// layernorm_fwd: sum = x + dropout(r) (only with FLAG_RESIDUAL, else sum stands for x), then
 // norm = (sum − mean) / √(var + eps) · weight + bias over each row; biased variance, in two passes.
 // Layout: x, r, sum, norm [L, D], weight, bias [D], any D; state [16]: seed, step, …, 5 dropout on.
@@ -2096,6 +2261,74 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
+  layernorm_fwd_sub: `enable subgroups;
+// layernorm_fwd for adapters with subgroups of any width: formula and layout as in layernorm_fwd.wgsl, any D.
+// A workgroup of WG threads owns four rows, a thread the columns t, t + WG, … of all four, so that the sums of four rows
+// go over the subgroups at once. Workgroup memory: 16·WG bytes. Its speed on a GPU is unmeasured.
+const WG: u32 = 64; // @tune
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> r: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(6) var<storage, read_write> sum: array<f32>;
+@group(0) @binding(7) var<storage, read_write> norm: array<f32>;
+
+const FLAG_RESIDUAL: u32 = 1u;
+const FLAG_DROPOUT: u32 = 2u;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let top = group_index(wid, grid) * 4u;
+  if (top >= p.rows) { return; }
+  let count = min(4u, p.rows - top);
+  let residual = (p.flags & FLAG_RESIDUAL) != 0u;
+  var key = vec2u(0u);
+  var masked = false;
+  if ((p.flags & FLAG_DROPOUT) != 0u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  var total = vec4f();
+  for (var c = lid; c < p.d; c += WG) {
+    for (var i = 0u; i < count; i++) {
+      let e = (top + i) * p.d + c;
+      var v = x[e];
+      if (residual) {
+        var add = r[e];
+        if (masked) { add *= keep1(key, p.op, e, p.threshold, p.scale); }
+        v += add;
+        sum[e] = v;
+      }
+      total[i] += v;
+    }
+  }
+  let mean = workgroup_sum4(lid, total) / f32(p.d);
+  var squares = vec4f();
+  for (var c = lid; c < p.d; c += WG) {
+    for (var i = 0u; i < count; i++) {
+      let v = normalized(residual, (top + i) * p.d + c) - mean[i];
+      squares[i] += v * v;
+    }
+  }
+  let rstd = inverseSqrt(workgroup_sum4(lid, squares) / f32(p.d) + p.eps);
+  for (var c = lid; c < p.d; c += WG) {
+    for (var i = 0u; i < count; i++) {
+      let e = (top + i) * p.d + c;
+      norm[e] = (normalized(residual, e) - mean[i]) * rstd[i] * weight[c] + bias[c];
+    }
+  }
+}
+
+/// The element that is normalized: of the sum, which this thread wrote itself, or of x.
+fn normalized(residual: bool, e: u32) -> f32 {
+  if (residual) { return sum[e]; }
+  return x[e];
+}
+// @use group_index, keep, workgroup_sum4
+`,
   mask_seen: `// mask_seen: scores[r, items[j] − first] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items outside of
 // first … first + V − 1 are passed over.
 // Layout: scores [R, V], offsets [R + 1], items [capacity] (u32). A workgroup owns a row, a thread every 64th item of its
@@ -2134,6 +2367,179 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i * 4u < p.n) { dz[i] = dy[i] * activate_slope4(ACT, z[i]); }
 }
 // @use group_index, activate
+`,
+  matmul_gpu: `// matmul_gpu: C = act(op(A) · op(B) + bias), the variant for GPUs: tiles in workgroup memory, register blocks, vec4 loads.
+// Its speed on a GPU is unmeasured: it was written and tested on software adapters.
+// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
+//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
+//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+// A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
+//   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
+//   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
+//   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
+// Workgroup memory: 16 · BK · (BM/4 + BN/4 + 2) bytes (8.7 KiB at 64 × 64 × 16).
+// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\` (the parts of a product split along K).
+// Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
+//   overwritten.
+const TRANS_A: bool = false; // @tune
+const TRANS_B: bool = false; // @tune
+const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
+const BM: u32 = 64; // @tune
+const BN: u32 = 64; // @tune
+const BK: u32 = 16; // @tune
+const TM: u32 = 8; // @tune
+const TN: u32 = 8; // @tune
+const ACROSS = BN / TN; // threads along N
+const THREADS = ACROSS * (BM / TM);
+const LINE_A = BM / 4u + 1u;
+const LINE_B = BN / 4u + 1u;
+const QM = TM / 4u;
+const QN = TN / 4u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
+var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
+
+/// The vec4 at k … k + 3 with zeros from \`depth\` on.
+fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
+  return select(vec4f(), v, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));
+}
+
+/// Four rows at k … k + 3 become, for each k, a vec4 of the four rows.
+fn turned(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> array<vec4f, 4> {
+  return array<vec4f, 4>(
+    vec4f(v0.x, v1.x, v2.x, v3.x), vec4f(v0.y, v1.y, v2.y, v3.y),
+    vec4f(v0.z, v1.z, v2.z, v3.z), vec4f(v0.w, v1.w, v2.w, v3.w));
+}
+
+fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
+  var v: array<vec4f, 4>;
+  if (TRANS_A) {
+    if (row < p.m) {
+      for (var j = 0u; j < 4u; j++) {
+        if (k + j < depth) { v[j] = a[(base + (k + j) * p.lda + row) / 4u]; }
+      }
+    }
+    return v;
+  }
+  if (k < depth) {
+    for (var j = 0u; j < 4u; j++) {
+      if (row + j < p.m) { v[j] = cut(a[(base + (row + j) * p.lda + k) / 4u], k, depth); }
+    }
+  }
+  return turned(v[0], v[1], v[2], v[3]);
+}
+
+fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
+  var v: array<vec4f, 4>;
+  if (!TRANS_B) {
+    if (col < p.n) {
+      for (var j = 0u; j < 4u; j++) {
+        if (k + j < depth) { v[j] = b[(base + (k + j) * p.ldb + col) / 4u]; }
+      }
+    }
+    return v;
+  }
+  if (k < depth) {
+    for (var j = 0u; j < 4u; j++) {
+      if (col + j < p.n) { v[j] = cut(b[(base + (col + j) * p.ldb + k) / 4u], k, depth); }
+    }
+  }
+  return turned(v[0], v[1], v[2], v[3]);
+}
+
+fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
+  if (row >= p.m) { return; }
+  let at = (base + row * p.ldc + col) / 4u;
+  var v = value + bias_value;
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
+  v = activate4(ACT, v);
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
+  c[at] = v;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lid: u32) {
+  let row0 = wid.y * BM;
+  let col0 = wid.x * BN;
+  let base_a = wid.z * p.sa;
+  let base_b = wid.z * p.sb;
+  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let tx = lid % ACROSS;
+  let ty = lid / ACROSS;
+  var acc: array<array<vec4f, QN>, TM>;
+  var sum: array<vec4f, QN>;
+  for (var k0 = 0u; k0 < depth; k0 += BK) {
+    // Threads walk the axis that is contiguous in memory.
+    for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
+      let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
+      let v = block_a(base_a, row0 + 4u * quad, k0 + k, depth);
+      let at = k * LINE_A + quad;
+      tile_a[at] = v[0];
+      tile_a[at + LINE_A] = v[1];
+      tile_a[at + 2u * LINE_A] = v[2];
+      tile_a[at + 3u * LINE_A] = v[3];
+    }
+    for (var i = lid; i < BN / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i % (BN / 4u), i / (BK / 4u), TRANS_B);
+      let k = 4u * select(i / (BN / 4u), i % (BK / 4u), TRANS_B);
+      let v = block_b(base_b, col0 + 4u * quad, k0 + k, depth);
+      let at = k * LINE_B + quad;
+      tile_b[at] = v[0];
+      tile_b[at + LINE_B] = v[1];
+      tile_b[at + 2u * LINE_B] = v[2];
+      tile_b[at + 3u * LINE_B] = v[3];
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < BK; k++) {
+      var y: array<vec4f, QN>;
+      for (var j = 0u; j < QN; j++) {
+        y[j] = tile_b[k * LINE_B + tx + j * ACROSS];
+        if ((FLAGS & 8u) != 0u) { sum[j] += y[j]; }
+      }
+      for (var q = 0u; q < QM; q++) {
+        let x = tile_a[k * LINE_A + ty + q * (BM / TM)];
+        for (var j = 0u; j < QN; j++) {
+          acc[4u * q][j] += x.x * y[j];
+          acc[4u * q + 1u][j] += x.y * y[j];
+          acc[4u * q + 2u][j] += x.z * y[j];
+          acc[4u * q + 3u][j] += x.w * y[j];
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  let base_c = wid.z * p.sc;
+  for (var j = 0u; j < QN; j++) {
+    let col = col0 + 4u * (tx + j * ACROSS);
+    if (col < p.n) {
+      var bias_value = vec4f();
+      if ((FLAGS & 1u) != 0u) { bias_value = bias[col / 4u]; }
+      for (var q = 0u; q < QM; q++) {
+        let row = row0 + 4u * (ty + q * (BM / TM));
+        finish(row, col, base_c, bias_value, acc[4u * q][j]);
+        finish(row + 1u, col, base_c, bias_value, acc[4u * q + 1u][j]);
+        finish(row + 2u, col, base_c, bias_value, acc[4u * q + 2u][j]);
+        finish(row + 3u, col, base_c, bias_value, acc[4u * q + 3u][j]);
+      }
+      if ((FLAGS & 8u) != 0u && wid.y == 0u && ty == 0u) {
+        for (var i = 0u; i < 4u; i++) {
+          if (col + i < p.n) { db[col + i] += sum[j][i]; }
+        }
+      }
+    }
+  }
+}
+// @use activate
 `,
   matmul_sg8: `enable subgroups;
 // matmul_sg8: C = act(op(A) · op(B) + bias), the variant for adapters whose subgroups have exactly 8 lanes (software
@@ -2346,6 +2752,33 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   }
 }
 // @use activate
+`,
+  matmul_split_sum: `// matmul_split_sum: c[r, ·] = [c +] Σₛ part[s, r, ·], the second pass of a product that is split along K; adds to c where
+// acc = 1. The parts are added in their order, so that the same shape always gives the same bits.
+// Layout: part [S, M, ld] (ld a multiple of 4), c [M, N] with row stride ldc, f32. A thread owns a vec4 of a row.
+// Host: what lies between N and ld in \`part\` is never counted.
+struct Params { s: u32, m: u32, n: u32, ld: u32, ldc: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> part: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  let across = p.ld / 4u;
+  if (i >= p.m * across) { return; }
+  var sum = vec4f();
+  for (var s = 0u; s < p.s; s++) { sum += part[s * p.m * across + i]; }
+  let row = i / across;
+  let col = 4u * (i % across);
+  for (var j = 0u; j < 4u; j++) {
+    if (col + j < p.n) {
+      let at = row * p.ldc + col + j;
+      if (p.acc == 1u) { c[at] += sum[j]; } else { c[at] = sum[j]; }
+    }
+  }
+}
+// @use group_index
 `,
   matmul_tile: `// matmul_tile: C = act(op(A) · op(B) + bias), the variant that runs everywhere and takes any shape.
 // Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
@@ -2712,6 +3145,33 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  softmax_bwd_sub: `enable subgroups;
+// softmax_bwd for adapters with subgroups of any width: dx = [dx +] y · (dy − Σ dy · y) row by row; adds where acc = 1.
+// Layout: y, dy, dx [rows, cols], f32. A workgroup of WG threads owns a row; thread t the columns t, t + WG, ….
+// Workgroup memory: 4·WG bytes. Its speed on a GPU is unmeasured.
+const WG: u32 = 64; // @tune
+struct Params { rows: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let base = row * p.cols;
+  var sum = 0.0;
+  for (var c = lid; c < p.cols; c += WG) { sum += dy[base + c] * y[base + c]; }
+  let dot = workgroup_sum(lid, sum);
+  for (var c = lid; c < p.cols; c += WG) {
+    var g = y[base + c] * (dy[base + c] - dot);
+    if (p.acc == 1u) { g += dx[base + c]; }
+    dx[base + c] = g;
+  }
+}
+// @use group_index, workgroup_reduce
+`,
   softmax_bwd_sub8: `enable subgroups;
 // softmax_bwd for adapters with subgroups of 8 (lavapipe): dx[r, c] = [dx +] y[r, c] · (dy[r, c] − Σ dy[r, ·] · y[r, ·]).
 // Layout: y, dy, dx [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth vec4 of it.
@@ -2776,6 +3236,31 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lid; c < p.cols; c += 64u) { y[base + c] = exp(x[base + c] - m) * scale; }
 }
 // @use group_index
+`,
+  softmax_fwd_sub: `enable subgroups;
+// softmax_fwd for adapters with subgroups of any width: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m).
+// Layout: x, y [rows, cols], f32. A workgroup of WG threads owns a row; thread t the columns t, t + WG, …; the sums go
+// over subgroups first. Workgroup memory: 4·WG bytes. Host: cols ≥ 1. Its speed on a GPU is unmeasured.
+const WG: u32 = 64; // @tune
+struct Params { rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  let base = row * p.cols;
+  var m = -3e38;
+  for (var c = lid; c < p.cols; c += WG) { m = max(m, x[base + c]); }
+  m = workgroup_max(lid, m);
+  var sum = 0.0;
+  for (var c = lid; c < p.cols; c += WG) { sum += exp(x[base + c] - m); }
+  let scale = 1.0 / workgroup_sum(lid, sum);
+  for (var c = lid; c < p.cols; c += WG) { y[base + c] = exp(x[base + c] - m) * scale; }
+}
+// @use group_index, workgroup_reduce
 `,
   softmax_fwd_sub8: `enable subgroups;
 // softmax_fwd for adapters with subgroups of 8 (lavapipe), where loads cost most: the largest and the sum come from one
@@ -2866,6 +3351,35 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
 }
 // @use group_index
+`,
+  sum_last_sub: `enable subgroups;
+// sum_last for adapters with subgroups of any width: y[r, s] = [y +] factor · Σ x[r, c] over chunk s of row r.
+// Layout: x [rows, cols], y [rows, chunks], f32. A workgroup of WG threads owns one chunk of one row; thread t adds the
+// columns t, t + WG, …, then subgroups and what they give are added. Workgroup memory: 4·WG bytes.
+// Host: chunks as in sum_last. Its speed on a GPU is unmeasured.
+const WG: u32 = 64; // @tune
+struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let g = group_index(wid, grid);
+  if (g >= p.rows * p.chunks) { return; }
+  let first = (g % p.chunks) * p.chunk;
+  let last = min(p.cols, first + p.chunk);
+  let base = (g / p.chunks) * p.cols;
+  var sum = 0.0;
+  for (var c = first + lid; c < last; c += WG) { sum += x[base + c]; }
+  let total = workgroup_sum(lid, sum);
+  if (lid == 0u) {
+    var v = p.factor * total;
+    if (p.acc == 1u) { v += y[g]; }
+    y[g] = v;
+  }
+}
+// @use group_index, workgroup_reduce
 `,
   sum_last_sub8: `enable subgroups;
 // sum_last for adapters with subgroups of 8 (lavapipe): y[r, s] = [y +] factor · Σ x[r, c] over chunk s of row r.
@@ -3399,6 +3913,51 @@ fn unary_slope(op: u32, x: vec4f) -> vec4f {
     case 4u: { return exp(x); }
     default: { return 1.0 / x; }
   }
+}
+`,
+  workgroup_reduce: `// The sum and the largest over a workgroup of WG threads (a constant of the kernel), the same for all threads, for
+// subgroups of any width and any order of threads in them: the first thread of a subgroup leaves its result at its own
+// place, and every subgroup goes over all WG places. Uniform control flow only; 4·WG bytes of workgroup memory.
+var<workgroup> reduce_places: array<f32, WG>;
+fn workgroup_sum(lid: u32, v: f32) -> f32 {
+  let total = subgroupAdd(v);
+  let first = subgroupMin(lid) == lid;
+  let count = subgroupAdd(1u);
+  let rank = subgroupExclusiveAdd(1u);
+  workgroupBarrier(); // the places may still be read
+  reduce_places[lid] = select(0.0, total, first);
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var i = rank; i < WG; i += count) { sum += reduce_places[i]; }
+  return subgroupAdd(sum);
+}
+fn workgroup_max(lid: u32, v: f32) -> f32 {
+  let largest = subgroupMax(v);
+  let first = subgroupMin(lid) == lid;
+  let count = subgroupAdd(1u);
+  let rank = subgroupExclusiveAdd(1u);
+  workgroupBarrier();
+  reduce_places[lid] = select(-3e38, largest, first);
+  workgroupBarrier();
+  var m = -3e38;
+  for (var i = rank; i < WG; i += count) { m = max(m, reduce_places[i]); }
+  return subgroupMax(m);
+}
+`,
+  workgroup_sum4: `// Four sums at once over a workgroup of WG threads (a constant of the kernel), the same for all threads, for subgroups of
+// any width and any order of threads in them; see workgroup_reduce. 16·WG bytes of workgroup memory.
+var<workgroup> sum4_places: array<vec4f, WG>;
+fn workgroup_sum4(lid: u32, v: vec4f) -> vec4f {
+  let total = subgroupAdd(v);
+  let first = subgroupMin(lid) == lid;
+  let count = subgroupAdd(1u);
+  let rank = subgroupExclusiveAdd(1u);
+  workgroupBarrier(); // the places may still be read
+  sum4_places[lid] = select(vec4f(), total, first);
+  workgroupBarrier();
+  var sum = vec4f();
+  for (var i = rank; i < WG; i += count) { sum += sum4_places[i]; }
+  return subgroupAdd(sum);
 }
 `,
 };

@@ -214,7 +214,7 @@ class Run {
     } else {
       await o.device.settle();
       this.compiled = true;
-      counters.variants = o.device.variants();
+      counters.variants = o.device.gpu?.choices() ?? {};
       await this.readLosses();
       await this.checkpoint();
     }
@@ -354,7 +354,7 @@ class Run {
     ] as const) {
       this.model.parameters.load(kind, toArrays(tensors));
     }
-    for (const [name, kept] of Object.entries(saved.counters.variants)) o.device.gpu?.prefer(name, kept);
+    o.device.gpu?.keepChoices(saved.counters.variants);
     await trimMetrics(o.files, saved.counters.step);
     return true;
   }

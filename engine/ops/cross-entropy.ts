@@ -9,7 +9,7 @@
  */
 import { gradOf, into } from '../autograd.ts';
 import type { Device } from '../device.ts';
-import { type Capabilities, kernel } from '../kernel.ts';
+import { kernel, lanes8, subgroupVariants } from '../kernel.ts';
 import { blocksOf, shardsOf, type Table, type TableBlock } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
@@ -21,13 +21,21 @@ import {
 } from './cross-entropy.ref.ts';
 import { gemm } from './matmul.ts';
 
-const lanes8 = (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8;
-const STATS = kernel('ce_stats', [
-  { file: 'ce_stats_sg8', requires: lanes8, grid: (p) => p.r },
-  { file: 'ce_stats', grid: (p) => p.r },
-]);
+const STATS = kernel(
+  'ce_stats',
+  [
+    { file: 'ce_stats_sg8', requires: lanes8, grid: (p) => p.r },
+    ...subgroupVariants(
+      'ce_stats_sub',
+      (p) => p.r,
+      (p) => p.cols / 4,
+    ),
+    { file: 'ce_stats', grid: (p) => p.r },
+  ],
+  { sizes: ['r', 'cols'] },
+);
 const GRAD = kernel('ce_grad', [
-  { file: 'ce_grad', requires: lanes8, grid: (p) => p.r, constants: () => ({ W: 8 }) },
+  { file: 'ce_grad', tuning: { W: 8 }, requires: lanes8, grid: (p) => p.r },
   { file: 'ce_grad', grid: (p) => p.r },
 ]);
 const LOSS = kernel('ce_loss', () => 1);

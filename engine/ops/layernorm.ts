@@ -5,7 +5,7 @@
 import { into } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { dropoutParams } from '../keep.ts';
-import { type Capabilities, groups, type Kernel, kernel, type Params } from '../kernel.ts';
+import { groups, type Kernel, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
   ADD_DR,
@@ -24,19 +24,38 @@ import {
 
 /** Lanes of eight hold a row of at most 128 in registers (wider ones take the driver ten seconds to compile). */
 const eight = {
-  requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+  requires: lanes8,
   accepts: (p: Params) => p.d % 4 === 0 && p.d <= 128,
   constants: (p: Params) => ({ V: groups(p.d, 32) }),
 };
 
-const FORWARD: Kernel = kernel('layernorm_fwd', [
-  { file: 'layernorm_fwd_sg8', ...eight, grid: (p) => groups(p.rows, 32) },
-  { file: 'layernorm_fwd', grid: (p) => groups(p.rows, 16) },
-]);
-const BACKWARD: Kernel = kernel('layernorm_bwd', [
-  { file: 'layernorm_bwd_sg8', ...eight, grid: (p) => groups(p.rows, p.block) },
-  { file: 'layernorm_bwd', grid: (p) => groups(p.rows, p.block) },
-]);
+const SHAPE = { sizes: ['rows', 'd'], flags: ['flags'] };
+const FORWARD: Kernel = kernel(
+  'layernorm_fwd',
+  [
+    { file: 'layernorm_fwd_sg8', ...eight, grid: (p) => groups(p.rows, 32) },
+    ...subgroupVariants(
+      'layernorm_fwd_sub',
+      (p) => groups(p.rows, 4),
+      (p) => p.d,
+    ),
+    { file: 'layernorm_fwd', grid: (p) => groups(p.rows, 16) },
+  ],
+  SHAPE,
+);
+const BACKWARD: Kernel = kernel(
+  'layernorm_bwd',
+  [
+    { file: 'layernorm_bwd_sg8', ...eight, grid: (p) => groups(p.rows, p.block) },
+    ...subgroupVariants(
+      'layernorm_bwd_sub',
+      (p) => groups(p.rows, p.block),
+      (p) => p.d,
+    ),
+    { file: 'layernorm_bwd', grid: (p) => groups(p.rows, p.block) },
+  ],
+  SHAPE,
+);
 const COLUMN_SUMS = kernel('layernorm_bwd_columns', (p) => groups(2 * p.d, 32));
 
 /** At most so many partial sums of dweight and dbias, of at least so many rows each. */

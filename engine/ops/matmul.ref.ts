@@ -52,3 +52,30 @@ export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
 export const matmulActivationBackward: Reference = ({ z, dy, dz }, { n, act }) => {
   for (let i = 0; i < n; i++) dz[i] = dy[i] * SLOPE[act](z[i]);
 };
+
+/** C = [C +] Σₛ part[s], part [S, M, ld]. */
+export const matmulSplitSum: Reference = ({ part, c }, { s, m, n, ld, ldc, acc }) => {
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let k = 0; k < s; k++) sum += part[(k * m + i) * ld + j];
+      c[i * ldc + j] = (acc ? c[i * ldc + j] : 0) + sum;
+    }
+  }
+};
+
+/** The parts of a product along K: a batch whose last matrices have only `last` of it. */
+export const matmulParts: Reference = ({ a, b, c }, p) => {
+  const none = new Float32Array(0);
+  for (let z = 0; z < p.batch; z++) {
+    const part = {
+      a: a.subarray(z * p.sa),
+      b: b.subarray(z * p.sb),
+      c: c.subarray(z * p.sc),
+      bias: none,
+      z: none,
+      db: none,
+    };
+    matmulForward(part, { ...p, batch: 1, k: z + 1 === p.batch ? p.last : p.k });
+  }
+};

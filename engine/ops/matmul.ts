@@ -1,25 +1,98 @@
 /** Matrix product with transposes, batches, and an epilogue of bias and activation. */
 import { gradOf, into } from '../autograd.ts';
 import type { Device } from '../device.ts';
-import { type Capabilities, groups, type Kernel, kernel, type Params } from '../kernel.ts';
+import {
+  type Capabilities,
+  groups,
+  type Kernel,
+  kernel,
+  lanes8,
+  type Params,
+  type ShapeClass,
+  software,
+  type Variant,
+} from '../kernel.ts';
 import { showShape, sizeOf, type Tensor } from '../tensor.ts';
-import { ACTIVATIONS, matmulActivationBackward, matmulForward } from './matmul.ref.ts';
+import { ACTIVATIONS, matmulActivationBackward, matmulForward, matmulParts, matmulSplitSum } from './matmul.ref.ts';
+import { sumLeading } from './shared/sums.ts';
 
 const constants = (p: Params) => ({ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act, FLAGS: p.flags });
 const wide = (p: Params): boolean => [p.lda, p.ldb, p.ldc, p.sa, p.sb, p.sc].every((n) => n % 4 === 0);
 
-const MATMUL: Kernel = kernel('matmul', [
-  {
-    file: 'matmul_sg8',
-    requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
-    // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
-    accepts: (p) =>
-      wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0)),
-    grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
+/** Workgroups of a product in tiles. */
+const tiles = (p: Params, rows: number, cols: number): number => groups(p.m, rows) * groups(p.n, cols) * p.batch;
+
+/**
+ * One size of tile for GPUs: BM × BN × BK a workgroup, TM × TN a thread. Without a measurement a tile is taken where it
+ * gives at least `enough` workgroups. Unmeasured on a GPU.
+ */
+function tile(BM: number, BN: number, BK: number, TM: number, TN: number, enough: number): Variant {
+  return {
+    file: 'matmul_gpu',
+    tuning: { BM, BN, BK, TM, TN },
+    requires: (c) =>
+      c.maxInvocations >= (BM / TM) * (BN / TN) && c.maxWorkgroupBytes >= 16 * BK * (BM / 4 + BN / 4 + 2),
+    accepts: wide,
+    suits: (c, p) => !software(c) && tiles(p, BM, BN) >= enough,
+    grid: (p) => [groups(p.n, BN), groups(p.m, BM), p.batch],
     constants,
-  },
-  { file: 'matmul_tile', grid: (p) => [groups(p.n, 64), groups(p.m, 64), p.batch], constants },
-]);
+  };
+}
+
+const TILES: readonly Variant[] = [
+  tile(128, 128, 8, 8, 8, 512),
+  tile(128, 64, 16, 8, 8, 256),
+  tile(64, 64, 16, 8, 8, 256),
+  tile(64, 64, 16, 8, 4, 128),
+  tile(64, 64, 16, 4, 4, 64),
+  tile(32, 32, 16, 4, 4, 0),
+];
+const SHAPE: ShapeClass = { sizes: ['m', 'n', 'k', 'batch'], flags: ['transA', 'transB', 'act', 'flags'] };
+
+const MATMUL: Kernel = kernel(
+  'matmul',
+  [
+    {
+      file: 'matmul_sg8',
+      requires: lanes8,
+      // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
+      accepts: (p) =>
+        wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0)),
+      grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
+      constants,
+    },
+    ...TILES,
+    { file: 'matmul_tile', grid: (p) => [groups(p.n, 64), groups(p.m, 64), p.batch], constants },
+  ],
+  SHAPE,
+);
+/** The parts of a product that is split along K; forcing one of these forces the split (tests). */
+const PARTS = kernel('matmul_part', TILES, SHAPE);
+const SPLIT_SUM = kernel('matmul_split_sum', (p) => groups(p.m * p.ld, 256));
+
+/** A product with fewer tiles of 64 × 64 than this leaves a GPU idle; split along K it makes about as many. */
+const FULL = 128;
+/** The least K of a part, and of a product that is split. */
+const MIN_PART = 256;
+
+/**
+ * Elements of K in a part where C is small and K is long (weight gradients: the sum runs over all tokens), else 0. The
+ * parts are products of a batch, each summed by itself, and added in a second pass.
+ */
+function partOf(caps: Capabilities, p: Params, always: boolean): number {
+  const epilogue = p.flags & 5 || p.act !== 0;
+  if (
+    epilogue ||
+    ((p.flags & 8) !== 0 && (p.transB === 1 || p.ldb !== p.n)) ||
+    p.batch !== 1 ||
+    p.lda % 4 !== 0 ||
+    p.ldb % 4 !== 0
+  )
+    return 0;
+  if (always) return p.k > 4 ? Math.ceil(p.k / 12) * 4 : 0;
+  const count = Math.min(Math.floor(p.k / MIN_PART), Math.ceil(FULL / tiles(p, 64, 64)));
+  return count < 2 || software(caps) ? 0 : Math.ceil(p.k / count / 16) * 16;
+}
 
 const ACT_BACKWARD = kernel('matmul_act_bwd', [
   { file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) },
@@ -77,9 +150,44 @@ export function gemm(device: Device, g: Gemm): void {
     transA: g.transA ? 1 : 0,
     transB: g.transB ? 1 : 0,
     padded: g.padded ? 1 : 0,
+    last: k,
   };
+  const forced = device.gpu?.forced.has(PARTS.name) ?? false;
+  const part = device.gpu ? partOf(device.gpu.caps, params, forced) : 0;
+  if (part > 0) return inParts(device, g, params, part);
   const tensors = { a: g.a, b: g.b, bias: g.bias ?? null, c: g.c, z: g.z ?? null, db: g.columnSums ?? null };
   device.run(MATMUL, matmulForward, tensors, params);
+}
+
+/** The product in parts of `part` along K, the last one shorter, and their sum; column sums come by themselves. */
+function inParts(device: Device, g: Gemm, p: Params, part: number): void {
+  const { m, n, k } = p;
+  const count = groups(k, part);
+  const ld = Math.ceil(n / 4) * 4;
+  const out = device.empty([count, m, ld], 'f32', 'matmul parts');
+  device.run(
+    PARTS,
+    matmulParts,
+    { a: g.a, b: g.b, bias: null, c: out, z: null, db: null },
+    {
+      ...p,
+      k: part,
+      last: k - (count - 1) * part,
+      ldc: ld,
+      batch: count,
+      sa: part * (p.transA ? p.lda : 1),
+      sb: part * (p.transB ? 1 : p.ldb),
+      sc: m * ld,
+      flags: 0,
+    },
+  );
+  device.run(
+    SPLIT_SUM,
+    matmulSplitSum,
+    { part: out, c: g.c },
+    { s: count, m, n, ld, ldc: p.ldc, acc: p.flags & 2 ? 1 : 0 },
+  );
+  if (g.columnSums) sumLeading(g.b, k, n, g.columnSums, 1, 1);
 }
 
 export interface MatmulOptions {

@@ -1,23 +1,42 @@
 /** Softmax over the last axis; the largest of a row is subtracted first. */
 import { gradOf, into } from '../autograd.ts';
-import { type Capabilities, groups, kernel, type Params } from '../kernel.ts';
+import { groups, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { asMatrix, expectRank, expectType } from './shared/check.ts';
 import { softmaxBackward, softmaxForward } from './softmax.ref.ts';
 
 const sub8 = {
-  requires: (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+  requires: lanes8,
   accepts: (p: Params): boolean => p.cols % 4 === 0,
   grid: (p: Params): number => groups(p.rows, 8),
 };
-const FORWARD = kernel('softmax_fwd', [
-  { file: 'softmax_fwd_sub8', ...sub8 },
-  { file: 'softmax_fwd', grid: (p) => p.rows },
-]);
-const BACKWARD = kernel('softmax_bwd', [
-  { file: 'softmax_bwd_sub8', ...sub8 },
-  { file: 'softmax_bwd', grid: (p) => p.rows },
-]);
+const SHAPE = { sizes: ['rows', 'cols'] };
+const FORWARD = kernel(
+  'softmax_fwd',
+  [
+    { file: 'softmax_fwd_sub8', ...sub8 },
+    ...subgroupVariants(
+      'softmax_fwd_sub',
+      (p) => p.rows,
+      (p) => p.cols,
+    ),
+    { file: 'softmax_fwd', grid: (p) => p.rows },
+  ],
+  SHAPE,
+);
+const BACKWARD = kernel(
+  'softmax_bwd',
+  [
+    { file: 'softmax_bwd_sub8', ...sub8 },
+    ...subgroupVariants(
+      'softmax_bwd_sub',
+      (p) => p.rows,
+      (p) => p.cols,
+    ),
+    { file: 'softmax_bwd', grid: (p) => p.rows },
+  ],
+  SHAPE,
+);
 
 /** exp(x) / Σ exp(x) along the last axis of x [..., n]. */
 export function softmax(x: Tensor): Tensor {

@@ -1,10 +1,9 @@
 import { crossEntropy } from '../../engine/index.ts';
 import type { CrossEntropyOptions } from '../../engine/ops/cross-entropy.ts';
-import { type Case, sharded } from './harness.ts';
+import { type Case, everyWidth, sharded } from './harness.ts';
 
 const variants = {
-  ce_stats: ['ce_stats_sg8', 'ce_stats'],
-
+  ce_stats: ['ce_stats_sg8', 'ce_stats', ...everyWidth('ce_stats_sub')],
   matmul: ['matmul_tile'],
 };
 

@@ -18,7 +18,7 @@ import {
   type Tensor,
   tanh,
 } from '../../engine/index.ts';
-import type { Case, InputSpec } from './harness.ts';
+import { type Case, everyWidth, type InputSpec } from './harness.ts';
 
 const ELEMENTWISE = { abs: 1e-6, rel: 1e-5 };
 const SIZES = [1, 33, 1023, 1025];
@@ -142,7 +142,10 @@ const reductions: Case[] = Object.entries({ sum, mean, max }).flatMap(([op, f]) 
       inputs: { x: { shape } },
       run: ({ x }) => f(x, over),
       tolerance: { abs: 2e-6 * Math.sqrt(op === 'sum' ? Math.max(1, ...shape) : 1), rel: 1e-5 },
-      variants: op === 'max' ? { max_fwd: ['max_fwd', 'max_fwd_sub8'] } : { sum_last: ['sum_last', 'sum_last_sub8'] },
+      variants:
+        op === 'max'
+          ? { max_fwd: ['max_fwd', 'max_fwd_sub8'] }
+          : { sum_last: ['sum_last', 'sum_last_sub8', ...everyWidth('sum_last_sub')] },
     }),
   ),
 );

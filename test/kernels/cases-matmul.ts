@@ -1,7 +1,16 @@
 import { matmul, type Tensor } from '../../engine/index.ts';
 import type { Case } from './harness.ts';
 
-const variants = { matmul: ['matmul_sg8', 'matmul_tile'] };
+const [TALL, ...tiles] = [
+  'BM=32 BN=32 BK=16 TM=4 TN=4',
+  'BM=64 BN=64 BK=16 TM=8 TN=4',
+  'BM=128 BN=128 BK=8 TM=8 TN=8',
+  'BM=128 BN=64 BK=16 TM=8 TN=8',
+  'BM=64 BN=64 BK=16 TM=8 TN=8',
+  'BM=64 BN=64 BK=16 TM=4 TN=4',
+].map((tuning) => `matmul_gpu ${tuning}`);
+// A forced matmul_part splits the product along K.
+const variants = { matmul: ['matmul_sg8', 'matmul_tile', TALL], matmul_part: [TALL] };
 const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
 
 const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => ({
@@ -24,6 +33,12 @@ export const matmulCases: Case[] = [
     [63, 65, 66],
     [100, 20, 132],
   ].flatMap((size) => flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb)))),
+  // A case for each size of tile, whole and split, since compiling one takes seconds.
+  ...tiles.map((tile) => ({
+    ...plain([100, 20, 132], false, false),
+    name: tile,
+    variants: { matmul: [tile], matmul_part: [tile] },
+  })),
   plain([0, 4, 8], false, false),
   ...(['none', 'relu', 'gelu', 'silu'] as const).map(
     (activation): Case => ({

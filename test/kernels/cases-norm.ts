@@ -1,9 +1,14 @@
 import { addLayernorm, layernorm } from '../../engine/index.ts';
-import type { Case, InputSpec } from './harness.ts';
+import { type Case, everyWidth, type InputSpec } from './harness.ts';
 
 const variants = {
-  layernorm_fwd: ['layernorm_fwd_sg8', 'layernorm_fwd'],
-  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd'],
+  layernorm_fwd: ['layernorm_fwd_sg8', 'layernorm_fwd', 'layernorm_fwd_sub'],
+  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd', 'layernorm_bwd_sub'],
+};
+/** With every size of workgroup; compiling them takes seconds. */
+const everyVariant = {
+  layernorm_fwd: everyWidth('layernorm_fwd_sub'),
+  layernorm_bwd: everyWidth('layernorm_bwd_sub'),
 };
 const tolerance = { abs: 2e-5, rel: 2e-5 };
 
@@ -38,7 +43,7 @@ export const normCases: Case[] = [
   plain('33 rows of 64', 33, 64),
   plain('15 rows of 36, lanes left over', 15, 36),
   plain('17 rows of 128', 17, 128),
-  plain('17 rows of 256', 17, 256),
+  { ...plain('17 rows of 256', 17, 256), variants: everyVariant },
   plain('5 rows of 1027', 5, 1027),
   plain('5 rows of 1024', 5, 1024),
   { ...plain('no rows', 0, 8), gradients: false },

@@ -1,5 +1,5 @@
 import { concat, copy, gather, type Shape, slice, softmax, transpose } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { type Case, everyWidth } from './harness.ts';
 
 const EXACT = { abs: 0, rel: 0 };
 
@@ -21,7 +21,10 @@ const softmaxes: Case[] = (
   inputs: { x: { shape, value: (_, normal) => 3 * normal() } },
   run: ({ x }) => softmax(x),
   tolerance: { abs: 1e-6, rel: 2e-5 },
-  variants: { softmax_fwd: ['softmax_fwd', 'softmax_fwd_sub8'], softmax_bwd: ['softmax_bwd', 'softmax_bwd_sub8'] },
+  variants: {
+    softmax_fwd: ['softmax_fwd', 'softmax_fwd_sub8', ...everyWidth('softmax_fwd_sub')],
+    softmax_bwd: ['softmax_bwd', 'softmax_bwd_sub8', ...everyWidth('softmax_bwd_sub')],
+  },
 }));
 const EXTREME = [-1e30, 1e30, 1e30, -3e38, 5e4, 5e4, 5e4, 5e4 + 1];
 softmaxes.push({
@@ -29,7 +32,7 @@ softmaxes.push({
   name: 'extreme magnitudes',
   inputs: { x: { shape: [2, 4], value: (i) => EXTREME[i] } },
   run: ({ x }) => softmax(x),
-  variants: { softmax_fwd: ['softmax_fwd', 'softmax_fwd_sub8'] },
+  variants: { softmax_fwd: ['softmax_fwd', 'softmax_fwd_sub8', 'softmax_fwd_sub'] },
   gradients: false,
 });
 

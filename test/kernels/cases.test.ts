@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { cases } from './cases.ts';
-import { type Case, firstMismatch, gradientError, makeInputs, makeWeights, type Result, runCase } from './harness.ts';
+import {
+  type Case,
+  choices,
+  firstMismatch,
+  gradientError,
+  makeInputs,
+  makeWeights,
+  type Result,
+  runCase,
+} from './harness.ts';
 
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
 let double: Device;
@@ -26,14 +35,6 @@ function compare(c: Case, actual: Result, expected: Result): void {
   expected.outputs.forEach((o, i) => expect(firstMismatch(`output ${i}`, actual.outputs[i], o, tolerance)).toBeNull());
   for (const [name, g] of Object.entries(expected.grads))
     expect(firstMismatch(`d${name}`, actual.grads[name], g, tolerance)).toBeNull();
-}
-
-/** Every combination «one kernel forced to one of its files, the others free», plus all free. */
-function choices(c: Case): Record<string, string>[] {
-  const forced = Object.entries(c.variants ?? {}).flatMap(([kernel, files]) =>
-    files.map((file) => ({ [kernel]: file })),
-  );
-  return [{}, ...forced];
 }
 
 for (const op of new Set(cases.map((c) => c.op))) {

@@ -21,15 +21,26 @@ export interface Case {
   run(t: Record<string, Tensor>, device: Device): Tensor | Tensor[];
   /** |gpu − reference| ≤ abs + rel · |reference|, forward and backward. */
   tolerance?: { abs: number; rel: number };
-  /** Kernel name → files of its variants; each is run where the adapter can. All kernels run their first choice too. */
+  /** Kernel name → files of its variants, or files with a tuning; each is run where the adapter can. All kernels run their first choice too. */
   variants?: Record<string, string[]>;
   /** Off for ops with no gradient, or for cases whose function is not differentiable where they test it. */
   gradients?: boolean;
 }
 
+/** The tunings of a kernel that reduces rows over a workgroup (see `subgroupVariants`). */
+export const everyWidth = (file: string): string[] => [64, 128, 256].map((width) => `${file} WG=${width}`);
+
 export interface Result {
   outputs: NumericArray[];
   grads: Record<string, NumericArray>;
+}
+
+/** Every combination «one kernel forced to one of its files or tunings, the others free», plus all free. */
+export function choices(c: Case): Record<string, string>[] {
+  const forced = Object.entries(c.variants ?? {}).flatMap(([kernel, files]) =>
+    files.map((file) => ({ [kernel]: file })),
+  );
+  return [{}, ...forced];
 }
 
 /** Small generator for test data (mulberry32), and a normal one on top (Box–Muller). */

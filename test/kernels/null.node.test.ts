@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Device, kernelText } from '../../engine/index.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from './cases.ts';
-import { makeInputs, makeWeights, runCase } from './harness.ts';
+import { choices, makeInputs, makeWeights, runCase } from './harness.ts';
 
 describe('Dawn’s null backend', () => {
   let device: Device;
@@ -28,7 +28,7 @@ describe('Dawn’s null backend', () => {
     });
   }
 
-  it('every tuning that the cases ask for', async () => {
+  it('every variant and tuning that the cases ask for', async () => {
     const gpu = device.gpu as NonNullable<Device['gpu']>;
     // Pretend to be the adapter that each variant wants; nothing runs here.
     const can = gpu.gpu.features.has('subgroups' as GPUFeatureName);
@@ -43,7 +43,18 @@ describe('Dawn’s null backend', () => {
       for (const c of cases) {
         const data = makeInputs(c);
         const outputs = (await runCase({ ...c, gradients: false }, device, data)).outputs;
-        await runCase(c, device, data, makeWeights(c, outputs));
+        // Variants for 8 lanes are forced with 8 lanes, the others where a GPU has 32.
+        for (const choice of low === 4 ? [{}] : choices(c)) {
+          gpu.forced.clear();
+          for (const [kernel, name] of Object.entries(choice)) gpu.forced.set(kernel, name);
+          try {
+            await runCase(c, device, data, makeWeights(c, outputs));
+          } catch (error) {
+            if (!/no variant runs/.test(String(error))) throw error;
+          } finally {
+            gpu.forced.clear();
+          }
+        }
       }
     }
     device.check();

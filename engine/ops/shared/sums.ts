@@ -3,18 +3,27 @@
  * chunks whose size follows from the shape alone, so that the same shape always adds in the same order.
  */
 import type { Reference } from '../../device.ts';
-import { groups, kernel } from '../../kernel.ts';
+import { groups, kernel, lanes8, subgroupVariants } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 
-const LAST = kernel('sum_last', [
-  {
-    file: 'sum_last_sub8',
-    requires: (c) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
-    accepts: (p) => p.rows === 1 || p.cols % 4 === 0,
-    grid: (p) => groups(p.rows * p.chunks, 8),
-  },
-  { file: 'sum_last', grid: (p) => p.rows * p.chunks },
-]);
+const LAST = kernel(
+  'sum_last',
+  [
+    {
+      file: 'sum_last_sub8',
+      requires: lanes8,
+      accepts: (p) => p.rows === 1 || p.cols % 4 === 0,
+      grid: (p) => groups(p.rows * p.chunks, 8),
+    },
+    ...subgroupVariants(
+      'sum_last_sub',
+      (p) => p.rows * p.chunks,
+      (p) => p.chunk,
+    ),
+    { file: 'sum_last', grid: (p) => p.rows * p.chunks },
+  ],
+  { sizes: ['rows', 'chunk', 'chunks'] },
+);
 const LEADING = kernel('sum_leading', [
   { file: 'sum_leading4', accepts: (p) => p.cols % 4 === 0, grid: (p) => groups(p.cols / 4, 64) * p.chunks },
   { file: 'sum_leading', grid: (p) => groups(p.cols, 64) * p.chunks },

@@ -1,0 +1,172 @@
+// matmul_gpu: C = act(op(A) · op(B) + bias), the variant for GPUs: tiles in workgroup memory, register blocks, vec4 loads.
+// Its speed on a GPU is unmeasured: it was written and tested on software adapters.
+// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
+//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
+//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+// A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
+//   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
+//   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
+//   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
+// Workgroup memory: 16 · BK · (BM/4 + BN/4 + 2) bytes (8.7 KiB at 64 × 64 × 16).
+// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is `last` (the parts of a product split along K).
+// Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
+//   overwritten.
+const TRANS_A: bool = false; // @tune
+const TRANS_B: bool = false; // @tune
+const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
+const BM: u32 = 64; // @tune
+const BN: u32 = 64; // @tune
+const BK: u32 = 16; // @tune
+const TM: u32 = 8; // @tune
+const TN: u32 = 8; // @tune
+const ACROSS = BN / TN; // threads along N
+const THREADS = ACROSS * (BM / TM);
+const LINE_A = BM / 4u + 1u;
+const LINE_B = BN / 4u + 1u;
+const QM = TM / 4u;
+const QN = TN / 4u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
+var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
+
+/// The vec4 at k … k + 3 with zeros from `depth` on.
+fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
+  return select(vec4f(), v, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));
+}
+
+/// Four rows at k … k + 3 become, for each k, a vec4 of the four rows.
+fn turned(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> array<vec4f, 4> {
+  return array<vec4f, 4>(
+    vec4f(v0.x, v1.x, v2.x, v3.x), vec4f(v0.y, v1.y, v2.y, v3.y),
+    vec4f(v0.z, v1.z, v2.z, v3.z), vec4f(v0.w, v1.w, v2.w, v3.w));
+}
+
+fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
+  var v: array<vec4f, 4>;
+  if (TRANS_A) {
+    if (row < p.m) {
+      for (var j = 0u; j < 4u; j++) {
+        if (k + j < depth) { v[j] = a[(base + (k + j) * p.lda + row) / 4u]; }
+      }
+    }
+    return v;
+  }
+  if (k < depth) {
+    for (var j = 0u; j < 4u; j++) {
+      if (row + j < p.m) { v[j] = cut(a[(base + (row + j) * p.lda + k) / 4u], k, depth); }
+    }
+  }
+  return turned(v[0], v[1], v[2], v[3]);
+}
+
+fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
+  var v: array<vec4f, 4>;
+  if (!TRANS_B) {
+    if (col < p.n) {
+      for (var j = 0u; j < 4u; j++) {
+        if (k + j < depth) { v[j] = b[(base + (k + j) * p.ldb + col) / 4u]; }
+      }
+    }
+    return v;
+  }
+  if (k < depth) {
+    for (var j = 0u; j < 4u; j++) {
+      if (col + j < p.n) { v[j] = cut(b[(base + (col + j) * p.ldb + k) / 4u], k, depth); }
+    }
+  }
+  return turned(v[0], v[1], v[2], v[3]);
+}
+
+fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
+  if (row >= p.m) { return; }
+  let at = (base + row * p.ldc + col) / 4u;
+  var v = value + bias_value;
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
+  v = activate4(ACT, v);
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
+  c[at] = v;
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lid: u32) {
+  let row0 = wid.y * BM;
+  let col0 = wid.x * BN;
+  let base_a = wid.z * p.sa;
+  let base_b = wid.z * p.sb;
+  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let tx = lid % ACROSS;
+  let ty = lid / ACROSS;
+  var acc: array<array<vec4f, QN>, TM>;
+  var sum: array<vec4f, QN>;
+  for (var k0 = 0u; k0 < depth; k0 += BK) {
+    // Threads walk the axis that is contiguous in memory.
+    for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
+      let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
+      let v = block_a(base_a, row0 + 4u * quad, k0 + k, depth);
+      let at = k * LINE_A + quad;
+      tile_a[at] = v[0];
+      tile_a[at + LINE_A] = v[1];
+      tile_a[at + 2u * LINE_A] = v[2];
+      tile_a[at + 3u * LINE_A] = v[3];
+    }
+    for (var i = lid; i < BN / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i % (BN / 4u), i / (BK / 4u), TRANS_B);
+      let k = 4u * select(i / (BN / 4u), i % (BK / 4u), TRANS_B);
+      let v = block_b(base_b, col0 + 4u * quad, k0 + k, depth);
+      let at = k * LINE_B + quad;
+      tile_b[at] = v[0];
+      tile_b[at + LINE_B] = v[1];
+      tile_b[at + 2u * LINE_B] = v[2];
+      tile_b[at + 3u * LINE_B] = v[3];
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < BK; k++) {
+      var y: array<vec4f, QN>;
+      for (var j = 0u; j < QN; j++) {
+        y[j] = tile_b[k * LINE_B + tx + j * ACROSS];
+        if ((FLAGS & 8u) != 0u) { sum[j] += y[j]; }
+      }
+      for (var q = 0u; q < QM; q++) {
+        let x = tile_a[k * LINE_A + ty + q * (BM / TM)];
+        for (var j = 0u; j < QN; j++) {
+          acc[4u * q][j] += x.x * y[j];
+          acc[4u * q + 1u][j] += x.y * y[j];
+          acc[4u * q + 2u][j] += x.z * y[j];
+          acc[4u * q + 3u][j] += x.w * y[j];
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  let base_c = wid.z * p.sc;
+  for (var j = 0u; j < QN; j++) {
+    let col = col0 + 4u * (tx + j * ACROSS);
+    if (col < p.n) {
+      var bias_value = vec4f();
+      if ((FLAGS & 1u) != 0u) { bias_value = bias[col / 4u]; }
+      for (var q = 0u; q < QM; q++) {
+        let row = row0 + 4u * (ty + q * (BM / TM));
+        finish(row, col, base_c, bias_value, acc[4u * q][j]);
+        finish(row + 1u, col, base_c, bias_value, acc[4u * q + 1u][j]);
+        finish(row + 2u, col, base_c, bias_value, acc[4u * q + 2u][j]);
+        finish(row + 3u, col, base_c, bias_value, acc[4u * q + 3u][j]);
+      }
+      if ((FLAGS & 8u) != 0u && wid.y == 0u && ty == 0u) {
+        for (var i = 0u; i < 4u; i++) {
+          if (col + i < p.n) { db[col + i] += sum[j][i]; }
+        }
+      }
+    }
+  }
+}
+// @use activate

@@ -1,0 +1,101 @@
+/** Measured choices: they decide the variant, they survive a file and a checkpoint, and nothing else measures. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fileTuningStore, tuningStore } from '../cli/tuning-store.ts';
+import { type Choices, collectShapes, Device, formatChoices, matmul, parseChoices, tune } from '../engine/index.ts';
+
+const SHAPE = 'm5 n5 k5 batch0 transA0 transB0 act0 flags0';
+const TILE = 'matmul_gpu BM=32 BN=32 BK=16 TM=4 TN=4';
+const CHOICES: Choices = { matmul: { [SHAPE]: TILE } };
+const folder = mkdtempSync(join(tmpdir(), 'attune-tuning-'));
+let device: Device;
+
+beforeAll(async () => {
+  device = await Device.open({ backend: 'webgpu' });
+});
+afterAll(() => {
+  device?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The choice that a product of 32 × 32 × 32 runs with. */
+function ran(on: Device): string[] {
+  on.gpu?.used.clear();
+  on.scope(() => void matmul(on.full([32, 32], 1), on.full([32, 32], 1)));
+  return on.variants().matmul;
+}
+
+describe('measured choices', () => {
+  it('are kept in a file of the cache folder, and ATTUNE_TUNE=off leaves them aside', async () => {
+    const before = { cache: process.env.XDG_CACHE_HOME, tune: process.env.ATTUNE_TUNE };
+    process.env.XDG_CACHE_HOME = folder;
+    delete process.env.ATTUNE_TUNE;
+    try {
+      expect(await fileTuningStore.load('an adapter')).toBeNull();
+      await fileTuningStore.save('an adapter', CHOICES);
+      expect(await tuningStore()?.load('an adapter')).toEqual(CHOICES);
+      expect(await tuningStore()?.load('another adapter')).toBeNull();
+      process.env.ATTUNE_TUNE = 'off';
+      expect(tuningStore()).toBeUndefined();
+    } finally {
+      for (const [name, value] of [
+        ['XDG_CACHE_HOME', before.cache],
+        ['ATTUNE_TUNE', before.tune],
+      ] as const) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+  });
+
+  it('that are damaged count as none', () => {
+    expect(parseChoices(formatChoices('x', CHOICES))).toEqual(CHOICES);
+    for (const text of ['', '{', '[]', '{"version":2,"choices":{}}', '{"version":1,"choices":{"matmul":{"a":1}}}'])
+      expect(parseChoices(text)).toBeNull();
+  });
+
+  it('are loaded when a device opens, for its adapter only', async () => {
+    const asked: string[] = [];
+    const load = async (adapter: string): Promise<Choices> => {
+      asked.push(adapter);
+      return CHOICES;
+    };
+    const store = { load, save: async () => {} };
+    const other = await Device.open({ backend: 'webgpu', tuning: { store, runtime: 'dawn 1' } });
+    expect(ran(other)).toEqual([TILE]);
+    expect(asked).toEqual([expect.stringMatching(/ \| dawn 1$/)]);
+    other.close();
+  });
+
+  it('go into a checkpoint and come out of it, in place of those of the machine', () => {
+    const gpu = device.gpu as NonNullable<Device['gpu']>;
+    const untuned = ran(device);
+    expect(untuned).not.toEqual([TILE]);
+    gpu.setTuned(CHOICES);
+    expect(ran(device)).toEqual([TILE]);
+    const saved = gpu.choices();
+    expect(saved.matmul).toContain(`${TILE} @ ${SHAPE}`);
+    gpu.setTuned({});
+    expect(ran(device)).toEqual(untuned);
+    gpu.keepChoices(saved);
+    expect(ran(device)).toEqual([TILE]);
+    gpu.keepChoices({ matmul: untuned });
+    expect(ran(device)).toEqual(untuned);
+    gpu.keepChoices({ matmul: ['a kernel that is gone', `another @ ${SHAPE}`] });
+    expect(ran(device)).toEqual(untuned);
+    gpu.keepChoices({});
+  });
+
+  it('come from timing every candidate of a class of shapes once', async () => {
+    const samples = collectShapes(device, () => void ran(device));
+    expect(samples.map(({ kernel, shape }) => `${kernel.name} ${shape}`)).toEqual([`matmul ${SHAPE}`]);
+    const { choices, rows } = await tune(device, samples);
+    const names = rows[0].times.map(({ choice }) => choice);
+    expect(names).toContain(TILE);
+    expect(names).toContain(choices.matmul[SHAPE]);
+    expect(rows[0].times.every(({ ms }) => ms > 0)).toBe(true);
+    expect(device.gpu?.forced.size).toBe(0);
+  });
+});
