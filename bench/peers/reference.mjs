@@ -17,8 +17,7 @@ export function errorOf(expected, values) {
     if (got?.length !== want.length) return Number.POSITIVE_INFINITY;
     const rms = Math.sqrt(want.reduce((sum, x) => sum + x * x, 0) / want.length);
     want.forEach((x, i) => {
-      const off = Math.abs(got[i] - x) / rms;
-      worst = off <= worst ? worst : off; // NaN counts as worst
+      worst = Math.max(worst, Math.abs(got[i] - x) / rms);
     });
     if (Number.isNaN(worst)) return Number.POSITIVE_INFINITY;
   }

@@ -17,7 +17,10 @@ import { makeInputs } from './data.mjs';
 const name = process.argv[2];
 const modules = { attune: 'attune', tfjs: 'tfjs', jaxjs: 'jaxjs', ort: 'ort' };
 const answer = (value) => process.stdout.write(`@${JSON.stringify(value)}\n`);
-const lineOf = (error) => String(error?.message ?? error).split('\n')[0].slice(0, 300);
+const lineOf = (error) =>
+  String(error?.message ?? error)
+    .split('\n')[0]
+    .slice(0, 300);
 
 const { open } = await import(`./peers/${modules[name.split('-')[0]]}.mjs`);
 let peer;

@@ -104,9 +104,7 @@ const cases = {
 
   'attention-bwd'(jax, spec, inputs) {
     const { b, h, t, k } = spec;
-    const [q, keys, v, g] = [inputs.q, inputs.k, inputs.v, inputs.g].map((x) =>
-      put(jax, swap(spec, x), [b, t, h, k]),
-    );
+    const [q, keys, v, g] = [inputs.q, inputs.k, inputs.v, inputs.g].map((x) => put(jax, swap(spec, x), [b, t, h, k]));
     const forward = attend(jax);
     const f = jax.jit(
       jax.grad((a, c, d, weight) => jax.numpy.sum(forward(a, c, d).mul(weight)), { argnums: [0, 1, 2] }),

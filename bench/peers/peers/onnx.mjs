@@ -17,8 +17,7 @@ const join = (parts) => Buffer.concat(parts);
 const integer = (field, n) => join([varint(field << 3), varint(n)]);
 const bytes = (field, data) => join([varint((field << 3) | 2), varint(data.length), data]);
 const string = (field, value) => bytes(field, text.encode(value));
-const float = (field, value) =>
-  join([varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer)]);
+const float = (field, value) => join([varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer)]);
 
 const TYPES = { float32: 1, int32: 6, int64: 7 };
 
