@@ -5,6 +5,8 @@ import { create, globals } from 'webgpu';
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let nap = 0;
+/** The first WebGPU error of any device: what ran after it is not to be timed. */
+let failure = null;
 
 /**
  * Sets up `navigator.gpu` and gives the adapter's name. Waits for the GPU (a mapped buffer, submitted work) first
@@ -28,14 +30,23 @@ export async function openDawn() {
       return original.apply(this, args);
     };
   }
+  const { requestDevice } = globals.GPUAdapter.prototype;
+  globals.GPUAdapter.prototype.requestDevice = async function (...args) {
+    const device = await requestDevice.apply(this, args);
+    device.addEventListener('uncapturederror', ({ error }) => {
+      failure ??= error.message;
+    });
+    return device;
+  };
   return adapter.info.description || adapter.info.device || adapter.info.vendor;
 }
 
-/** Runs a wait that is expected to last so many milliseconds. */
+/** Runs a wait that is expected to last so many milliseconds. @throws Error where WebGPU reported an error */
 export async function napping(expected, wait) {
   nap = 0.92 * expected;
   try {
-    return await wait();
+    await wait();
+    if (failure) throw new Error(failure);
   } finally {
     nap = 0;
   }

@@ -41,6 +41,8 @@ function wrap(tf, { step, outputs }) {
     },
     async wait(_, expected) {
       if (!backend.queue) return;
+      backend.ensureCommandEncoderReady();
+      backend.endComputePassEncoder();
       backend.submitQueue();
       await napping(expected, () => backend.queue.onSubmittedWorkDone());
     },
