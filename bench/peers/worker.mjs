@@ -5,11 +5,12 @@
  *
  *   {"op":"make","spec":…}                      → {} , or {"absent":"why this peer has no such case"}
  *   {"op":"outputs","indices":{"name":[…]}}     → {"values":{"name":[…]}}
- *   {"op":"time","repeat":n,"expected":ms}      → {"ms":…} a run; `expected` is what all n took last time
+ *   {"op":"time","repeat":n,"expected":ms}      → {"ms":…} a run; `expected` is what all n are known to take, most of
+ *                                                which the wait sleeps; "overslept" if they were done before it woke
  *   {"op":"drop"}                               → {}
  *
  * A peer's module exports `open(name)` → { device, make(spec, inputs) }, and `make` gives null or
- *   { run(), wait(results, expected), outputs(), time?(repeat, expected), dispose?() }.
+ *   { run(), wait(results, expected), outputs(), time?(repeat, expected), dispose?() }; `wait` gives the ms it slept.
  */
 import { createInterface } from 'node:readline';
 import { makeInputs } from './data.mjs';
@@ -46,14 +47,17 @@ const operations = {
   },
   async time({ repeat, expected }) {
     const begun = performance.now();
-    let extra = {};
-    if (current.time) extra = await current.time(repeat, expected);
-    else {
-      const results = [];
-      for (let i = 0; i < repeat; i++) results.push(await current.run());
-      await current.wait(results, expected);
+    if (current.time) {
+      const extra = await current.time(repeat, expected);
+      return { ms: (performance.now() - begun) / repeat, ...extra };
     }
-    return { ms: (performance.now() - begun) / repeat, ...extra };
+    const results = [];
+    for (let i = 0; i < repeat; i++) results.push(await current.run());
+    const waiting = performance.now();
+    const slept = (await current.wait(results, expected)) ?? 0;
+    const end = performance.now();
+    const overslept = slept > 0 && end - waiting - slept < 0.02 * slept + 1;
+    return { ms: (end - begun) / repeat, overslept };
   },
   async drop() {
     await current?.dispose?.();

@@ -41,12 +41,13 @@ export async function openDawn() {
   return adapter.info.description || adapter.info.device || adapter.info.vendor;
 }
 
-/** Runs a wait that is expected to last so many milliseconds. @throws Error where WebGPU reported an error */
+/** Runs a wait that is expected to last so many milliseconds, and gives how many were slept. @throws Error where WebGPU reported an error */
 export async function napping(expected, wait) {
   nap = 0.92 * expected;
   try {
     await wait();
     if (failure) throw new Error(failure);
+    return nap > 4 ? nap : 0;
   } finally {
     nap = 0;
   }

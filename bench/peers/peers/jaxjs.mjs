@@ -14,7 +14,7 @@ export async function open(name) {
   jax.defaultDevice(backend);
   return {
     device: adapter,
-    make: (spec, inputs) => (cases[spec.kind] ? wrap(jax, cases[spec.kind](jax, spec, inputs)) : null),
+    make: (spec, inputs) => (cases[spec.kind] ? wrap(jax, wasm, cases[spec.kind](jax, spec, inputs)) : null),
   };
 }
 
@@ -27,13 +27,14 @@ function addIteratorHelpers() {
 }
 
 /** @param made { step(): arrays by name, outputs? } */
-function wrap(jax, { step, outputs }) {
+function wrap(jax, wasm, { step, outputs }) {
   return {
     run: () => Object.values(step()),
     async wait(results, expected) {
       const arrays = results.flat();
-      await napping(expected, () => jax.blockUntilReady(arrays));
+      const slept = await napping(wasm ? 0 : expected, () => jax.blockUntilReady(arrays));
       for (const array of arrays) array.dispose();
+      return slept;
     },
     async outputs() {
       if (outputs) return outputs();

@@ -40,11 +40,11 @@ function wrap(tf, { step, outputs }) {
       tf.dispose(tf.tidy(step));
     },
     async wait(_, expected) {
-      if (!backend.queue) return;
+      if (!backend.queue) return 0;
       backend.ensureCommandEncoderReady();
       backend.endComputePassEncoder();
       backend.submitQueue();
-      await napping(expected, () => backend.queue.onSubmittedWorkDone());
+      return napping(expected, () => backend.queue.onSubmittedWorkDone());
     },
     async outputs() {
       if (outputs) return outputs();
