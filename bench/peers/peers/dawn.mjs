@@ -41,7 +41,10 @@ export async function openDawn() {
   return adapter.info.description || adapter.info.device || adapter.info.vendor;
 }
 
-/** Runs a wait that is expected to last so many milliseconds, and gives how many were slept. @throws Error where WebGPU reported an error */
+/**
+ * Runs a wait that is expected to last so many milliseconds, and gives how many were slept.
+ * @throws Error where WebGPU reported an error
+ */
 export async function napping(expected, wait) {
   nap = 0.92 * expected;
   try {
