@@ -315,10 +315,11 @@ export class Device {
     this.write(this.state, words);
   }
 
-  /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. */
-  async settle(expectedMs = 0): Promise<void> {
-    if (this.gpu) await this.gpu.settle(expectedMs);
-    else await new Promise((resolve) => setTimeout(resolve, 0)); // lets signals and timers in
+  /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. Gives the milliseconds polled. */
+  async settle(expectedMs = 0): Promise<number> {
+    if (this.gpu) return this.gpu.settle(expectedMs);
+    await new Promise((resolve) => setTimeout(resolve, 0)); // lets signals and timers in
+    return 0;
   }
 
   stats(): DeviceStats {

@@ -255,10 +255,14 @@ export class Program<T extends Record<string, Tensor>> {
   async settle(): Promise<void> {
     if (!this.device.gpu || this.inFlight === 0) return;
     const elapsed = performance.now() - this.windowStart;
-    await this.device.settle(Math.max(0, this.lastMs * this.inFlight - elapsed));
+    const expected = Math.max(0, this.lastMs * this.inFlight - elapsed);
+    const polled = await this.device.settle(expected);
     const ms = (performance.now() - this.windowStart) / this.inFlight;
     this.inFlight = 0;
-    this.lastMs = this.lastMs === 0 ? ms : Math.min(ms, 0.7 * this.lastMs + 0.3 * ms);
+    // Done before it was asked for: the wait overslept, and its length says nothing but that the work was shorter.
+    const overslept = expected > 4 && polled < 1;
+    if (this.lastMs === 0) this.lastMs = ms;
+    else this.lastMs = overslept ? 0.75 * this.lastMs : Math.min(ms, 1.25 * this.lastMs);
     this.parts = Math.max(1, Math.ceil(this.lastMs / this.maxSubmitMs));
   }
 

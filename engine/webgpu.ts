@@ -413,14 +413,16 @@ export class WebGpu {
 
   /**
    * Waits until all submitted work is done. While a promise is pending Dawn polls and eats a core, so this sleeps
-   * on a timer for most of `expectedMs` first and asks only then.
+   * on a timer for most of `expectedMs` first and asks only then. Gives the milliseconds between asking and the answer.
    */
-  async settle(expectedMs = 0): Promise<void> {
+  async settle(expectedMs = 0): Promise<number> {
     this.flush();
     if (expectedMs > 4) await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.92));
     this.check();
+    const asked = performance.now();
     await this.gpu.queue.onSubmittedWorkDone();
     this.check();
+    return performance.now() - asked;
   }
 
   close(): void {
