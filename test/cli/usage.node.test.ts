@@ -8,7 +8,7 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('help', () => {
-  test.each(['train', 'evaluate', 'recommend', 'doctor', 'bench', 'demo'])('%s --help', async (command) => {
+  test.each(['train', 'evaluate', 'recommend', 'doctor', 'tune', 'bench', 'demo'])('%s --help', async (command) => {
     const { code, stdout, stderr } = await place.run([command, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain(`Usage: attune ${command}`);
