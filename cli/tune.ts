@@ -25,11 +25,11 @@ export async function runTune(flags: TuneFlags): Promise<void> {
     const samples = collectShapes(device, () => step(device));
     const bar = createProgress({ total: samples.length });
     let done = 0;
-    const { choices, rows } = await tune(device, samples, ({ kernel, shape }) =>
-      bar.update(++done, { phase: `${kernel} ${shape}` }),
-    ).finally(() => bar.stop());
     const adapter = adapterKey(device.gpu, runtime());
-    await fileTuningStore.save(adapter, choices);
+    const { choices, rows } = await tune(device, samples, async ({ kernel, shape }, soFar) => {
+      bar.update(++done, { phase: `${kernel} ${shape}` });
+      await fileTuningStore.save(adapter, soFar); // class by class, so that stopping loses nothing
+    }).finally(() => bar.stop());
     out.line(`tuned on ${device.name}`);
     const cells = rows.map(({ kernel, shape, times, untuned }) => {
       const chosen = choices[kernel][shape];

@@ -243,7 +243,10 @@ export class Program<T extends Record<string, Tensor>> {
    * submits a run is cut into.
    */
   async pace(): Promise<void> {
-    if (!this.device.gpu) return this.device.settle();
+    if (!this.device.gpu) {
+      await this.device.settle();
+      return;
+    }
     if (this.inFlight === 0) this.windowStart = performance.now();
     if (++this.inFlight < 2) return;
     await this.settle();

@@ -4,7 +4,7 @@
  * loads what was measured when it opens and never measures by itself: one choice of kernels, one result, bit for bit.
  */
 import type { Device } from './device.ts';
-import { choiceOf, classOf, type Kernel, type Params } from './kernel.ts';
+import { choiceOf, classOf, type Kernel, type Params, software } from './kernel.ts';
 import type { DType, Shape, Tensor } from './tensor.ts';
 import type { Call, Choices, WebGpu } from './webgpu.ts';
 
@@ -86,8 +86,16 @@ export function collectShapes(device: Device, fn: () => void): Sample[] {
   return [...found.values()];
 }
 
-/** Times the candidates of the samples; `onRow` hears of each class as it is done. */
-export async function tune(device: Device, samples: readonly Sample[], onRow?: (row: TuneRow) => void) {
+/**
+ * Times the candidates of the samples; `onRow` hears of each class as it is done, and of all choices so far. On a
+ * software adapter only those are timed that suit it: what is made for a GPU was never near there, and takes seconds each
+ * to compile.
+ */
+export async function tune(
+  device: Device,
+  samples: readonly Sample[],
+  onRow?: (row: TuneRow, choices: Choices) => void | Promise<void>,
+) {
   const gpu = device.gpu as WebGpu;
   const choices: Choices = {};
   const rows: TuneRow[] = [];
@@ -97,7 +105,10 @@ export async function tune(device: Device, samples: readonly Sample[], onRow?: (
     const untuned = choiceOf(gpu.variant(kernel, params));
     const tensors = fillIn(device, sample);
     const best = new Map<string, number>();
-    const names = gpu.candidates(kernel, params).map(choiceOf);
+    const names = gpu
+      .candidates(kernel, params)
+      .filter((v) => !software(gpu.caps) || (v.suits?.(gpu.caps, params) ?? true))
+      .map(choiceOf);
     for (let round = 0; round < ROUNDS; round++) {
       // Interleaved, so that what disturbs the machine disturbs them alike.
       for (const name of names) {
@@ -113,7 +124,7 @@ export async function tune(device: Device, samples: readonly Sample[], onRow?: (
     choices[kernel.name][shape] = times[0].ms < MARGIN * now ? times[0].choice : untuned;
     const row = { kernel: kernel.name, shape, times, untuned };
     rows.push(row);
-    onRow?.(row);
+    await onRow?.(row, choices);
   }
   return { choices, rows };
 }

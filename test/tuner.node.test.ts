@@ -88,14 +88,23 @@ describe('measured choices', () => {
     gpu.keepChoices({});
   });
 
-  it('come from timing every candidate of a class of shapes once', async () => {
+  it('come from timing the candidates of a class of shapes: all on a GPU, those that suit on a software adapter', async () => {
+    const caps = device.gpu?.caps as { subgroupMin: number; subgroupMax: number };
+    const { subgroupMin, subgroupMax } = caps;
     const samples = collectShapes(device, () => void ran(device));
     expect(samples.map(({ kernel, shape }) => `${kernel.name} ${shape}`)).toEqual([`matmul ${SHAPE}`]);
-    const { choices, rows } = await tune(device, samples);
-    const names = rows[0].times.map(({ choice }) => choice);
-    expect(names).toContain(TILE);
-    expect(names).toContain(choices.matmul[SHAPE]);
-    expect(rows[0].times.every(({ ms }) => ms > 0)).toBe(true);
-    expect(device.gpu?.forced.size).toBe(0);
+    for (const width of [subgroupMax, 32]) {
+      Object.assign(caps, { subgroupMin: width, subgroupMax: width });
+      const heard: string[] = [];
+      const { choices, rows } = await tune(device, samples, (row, soFar) => {
+        heard.push(soFar[row.kernel][row.shape]);
+      }).finally(() => Object.assign(caps, { subgroupMin, subgroupMax }));
+      const names = rows[0].times.map(({ choice }) => choice);
+      expect(names.includes(TILE)).toBe(width > 8);
+      expect(names).toContain(choices.matmul[SHAPE]);
+      expect(heard).toEqual([choices.matmul[SHAPE]]);
+      expect(rows[0].times.every(({ ms }) => ms > 0)).toBe(true);
+      expect(device.gpu?.forced.size).toBe(0);
+    }
   });
 });
