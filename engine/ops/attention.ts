@@ -4,7 +4,7 @@
  * Memory grows with the tokens L, never with a sequence's length squared.
  */
 import { gradOf, into } from '../autograd.ts';
-import { type Capabilities, groups, type Kernel, kernel, type Params } from '../kernel.ts';
+import { groups, type Kernel, kernel, lanes8, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { attentionBackwardKV, attentionBackwardQ, attentionDelta, attentionForward } from './attention.ref.ts';
 
@@ -13,7 +13,7 @@ const tiled = (name: string, rows: number): Kernel =>
   kernel(name, [
     {
       file: `${name}_sg8`,
-      requires: (c: Capabilities) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+      requires: lanes8,
       accepts: (p) => p.k % 32 === 0,
       grid: (p) => [groups(p.l, rows), p.heads, 1],
       constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1 }),

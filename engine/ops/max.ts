@@ -1,6 +1,6 @@
 /** The largest of everything or of the last axis. The gradient goes to the first of equals. */
 import { gradOf, into } from '../autograd.ts';
-import { groups, kernel } from '../kernel.ts';
+import { groups, kernel, lanes8 } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { maxBackward, maxForward } from './max.ref.ts';
 import { asMatrix, expectRank, expectType } from './shared/check.ts';
@@ -9,7 +9,7 @@ import type { Over } from './sum.ts';
 const FORWARD = kernel('max_fwd', [
   {
     file: 'max_fwd_sub8',
-    requires: (c) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+    requires: lanes8,
     grid: (p) => groups(p.rows * p.chunks, 8),
   },
   { file: 'max_fwd', grid: (p) => p.rows * p.chunks },

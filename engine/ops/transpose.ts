@@ -1,6 +1,6 @@
 /** The last two axes exchanged, as a copy. (matmul takes a flag instead and needs no copy.) */
 import { gradOf, into } from '../autograd.ts';
-import { groups, kernel } from '../kernel.ts';
+import { groups, kernel, lanes8 } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { expectRank, expectType } from './shared/check.ts';
 import { transposeReference } from './transpose.ref.ts';
@@ -8,7 +8,7 @@ import { transposeReference } from './transpose.ref.ts';
 const TRANSPOSE = kernel('transpose', [
   {
     file: 'transpose_block4',
-    requires: (c) => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8,
+    requires: lanes8,
     accepts: (p) => p.rows % 4 === 0 && p.cols % 4 === 0,
     grid: (p) => groups((p.batch * p.rows * p.cols) / 16, 64),
   },
