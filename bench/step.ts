@@ -5,7 +5,7 @@ import { makeShop } from '../data/shop.ts';
 import { type Split, split } from '../data/split.ts';
 import type { Device, KernelTime, Program, Tensor } from '../engine/index.ts';
 import { type Settings, settingsFor } from '../model/recipes.ts';
-import { SasRec } from '../model/sasrec.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
 import { Feed } from '../train/feed.ts';
 import { AdamW } from '../train/optimizer.ts';
 import { attendedPairs, flopCounter } from './cost.ts';
@@ -51,7 +51,7 @@ export async function benchStep(
   const settings = settingsFor('sasrec', cpu ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
   const shop = makeShop(cpu ? { shoppers: 100, items: 100 } : {});
   const parts = split(prepare(shop.log, { minInteractions: 1 }));
-  const model = SasRec.create(device, settings, parts.items, 1);
+  const model = SequenceModel.create(device, settings, parts.items, 1);
   const optimizer = new AdamW(model.parameters, {
     beta1: 0.9,
     beta2: 0.98,

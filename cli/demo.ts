@@ -8,7 +8,7 @@ import type { Device } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import { createFolder, holdsModel, type Item, loadConfig, loadModel } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
-import { SasRec } from '../model/sasrec.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
@@ -130,7 +130,7 @@ async function openFolder(): Promise<NodeFiles> {
 async function tellFigures(device: Device, training: Training, shop: Shop, seconds: number, out: Output) {
   const { files, config, parts } = training;
   const loaded = await loadModel(files);
-  const model = SasRec.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
   const { metrics, targetsInHistory, users } = await evaluate(model, parts, { split: 'test', includeSeen: true });
   model.dispose();
   const baselines = baselineFigures(parts, 'test', 'kept').metrics;

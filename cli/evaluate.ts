@@ -4,7 +4,7 @@ import { alignItems } from '../data/align.ts';
 import { InputError } from '../data/errors.ts';
 import { type Split, split } from '../data/split.ts';
 import { loadModel } from '../model/folder.ts';
-import { SasRec } from '../model/sasrec.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
 import type { Scored } from '../model/scorer.ts';
 import { explain, NodeFiles } from '../serve/files.node.ts';
 import { settingsOf } from '../serve/recommender.ts';
@@ -42,7 +42,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const spread = new Spread();
   const bar = createProgress({ total: parts.users, force: flags.progress });
   try {
-    const model = SasRec.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+    const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
     const result = await evaluate(model, parts, {
       split: flags.split,
       includeSeen: flags.includeSeen,

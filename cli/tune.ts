@@ -5,7 +5,7 @@ import { split } from '../data/split.ts';
 import { batches } from '../data/batches.ts';
 import { adapterKey, collectShapes, type Device, tune } from '../engine/index.ts';
 import { settingsFor } from '../model/recipes.ts';
-import { SasRec } from '../model/sasrec.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
 import { Feed } from '../train/feed.ts';
 import { DeviceError, openDevice, Output } from './common.ts';
 import { fileTuningStore, runtime, tuningFile } from './tuning-store.ts';
@@ -48,7 +48,7 @@ export async function runTune(flags: TuneFlags): Promise<void> {
 function step(device: Device): void {
   const settings = settingsFor('sasrec', {});
   const parts = split(prepare(makeShop({}).log, { minInteractions: 1 }));
-  const model = SasRec.create(device, settings, parts.items, 1);
+  const model = SequenceModel.create(device, settings, parts.items, 1);
   const feed = new Feed(device, settings.budget);
   const { budget, window } = settings;
   const [batch] = batches(parts, { budget, window, seed: 1, epoch: 0 });

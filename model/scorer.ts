@@ -13,7 +13,7 @@ import {
   type Tensor,
   topk,
 } from '../engine/index.ts';
-import type { SasRec } from './sasrec.ts';
+import type { SequenceModel } from './sequence-model.ts';
 
 export interface ScoreQuery {
   /** Item rows, oldest first, at least one; the last `window` of them are read. */
@@ -40,11 +40,11 @@ const TILE_ELEMENTS = 16 * 2 ** 20;
 const USERS_OF_COLUMN_TILES = 16;
 
 export class Scorer {
-  private readonly model: SasRec;
+  private readonly model: SequenceModel;
   private readonly k: number;
   private readonly tiles = new Map<string, Tile>();
 
-  constructor(model: SasRec, options: { k: number }) {
+  constructor(model: SequenceModel, options: { k: number }) {
     if (!Number.isInteger(options.k) || options.k < 1 || options.k > 128) {
       throw new Error(`scorer: k from 1 to 128 was expected, came ${options.k}`);
     }
@@ -106,9 +106,9 @@ export class Scorer {
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** Scores that one tile may hold. */
-const roomOf = ({ device }: SasRec): number => Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
+const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
 /** Users of a tile: one in 16 tokens, as many as the tile of scores allows. */
-const usersOf = (budget: number, model: SasRec): number =>
+const usersOf = (budget: number, model: SequenceModel): number =>
   Math.max(1, Math.min(256, budget / 16, Math.floor(roomOf(model) / model.items) || USERS_OF_COLUMN_TILES));
 
 function inputSpec(budget: number, users: number, capacity: number) {
@@ -127,14 +127,14 @@ function inputSpec(budget: number, users: number, capacity: number) {
 }
 
 class Tile {
-  private readonly model: SasRec;
+  private readonly model: SequenceModel;
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly program: Program<{ ranks: Tensor; items: Tensor; scores: Tensor }>;
   private readonly device: Device;
   private readonly k: number;
   private readonly users: number;
 
-  constructor(model: SasRec, budget: number, users: number, capacity: number, k: number) {
+  constructor(model: SequenceModel, budget: number, users: number, capacity: number, k: number) {
     this.model = model;
     this.device = model.device;
     this.k = k;

@@ -4,7 +4,7 @@ import { Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
-import { SasRec } from '../model/sasrec.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
 
 export interface LoadOptions {
@@ -47,7 +47,7 @@ export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
 export class Recommender {
   readonly device: Device;
   readonly loaded: LoadedModel;
-  private readonly model: SasRec;
+  private readonly model: SequenceModel;
   private readonly rows: Map<string, number>;
   private readonly scorers = new Map<number, Scorer>();
   private readonly ownsDevice: boolean;
@@ -57,7 +57,7 @@ export class Recommender {
     this.ownsDevice = ownsDevice;
     this.loaded = loaded;
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
-    this.model = SasRec.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+    this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
   }
 
   /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */

@@ -1,7 +1,7 @@
 /** Full ranking of held-out items over the catalogue, on the device. */
 import type { Split } from '../data/split.ts';
 import { Scorer, type Scored, type ScoreQuery } from '../model/scorer.ts';
-import type { SasRec } from '../model/sasrec.ts';
+import type { SequenceModel } from '../model/sequence-model.ts';
 import { ListMetrics, type Metrics, MISS, RankMetrics } from './metrics.ts';
 
 export interface Evaluation {
@@ -44,7 +44,7 @@ const CHUNK = 1024;
 const EMPTY = Uint32Array.of(MISS);
 
 /** Ranks each user's target among all items of the catalogue. Ties rank pessimistically; a NaN score throws. */
-export async function evaluate(model: SasRec, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
+export async function evaluate(model: SequenceModel, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
   const { split, includeSeen = false } = options;
   const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => targetOf(parts, u, split) >= 0);
   const scorer = options.scorer ?? new Scorer(model, { k: Math.max(10, options.k ?? 10) });

@@ -1,7 +1,7 @@
 /** Batches on their way to the device: one upload a step. */
 import type { Batch } from '../data/batches.ts';
 import { type Device, groupRows, Inputs, rowGroupLayout } from '../engine/index.ts';
-import type { TrainingTokens } from '../model/sasrec.ts';
+import type { TrainingTokens } from '../model/sequence-model.ts';
 
 function inputSpec(budget: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });

@@ -18,7 +18,7 @@ import {
   trimMetrics,
 } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
-import { SasRec, toArrays } from '../model/sasrec.ts';
+import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
 import { evaluate, usersWithTarget } from './evaluate.ts';
 import { Feed } from './feed.ts';
@@ -106,7 +106,7 @@ export function validationUsers(parts: Split, settings: Settings, seed: number):
 
 class Run {
   private readonly o: TrainOptions;
-  private readonly model: SasRec;
+  private readonly model: SequenceModel;
   private readonly optimizer: AdamW;
   private readonly feed: Feed;
   private readonly program: Program<Record<string, never>>;
@@ -134,7 +134,7 @@ class Run {
   constructor(o: TrainOptions) {
     this.o = o;
     const { device, settings } = o;
-    this.model = SasRec.create(device, settings, o.parts.items, o.seed);
+    this.model = SequenceModel.create(device, settings, o.parts.items, o.seed);
     this.optimizer = new AdamW(this.model.parameters, {
       ...BETAS,
       weightDecay: settings.weightDecay,
@@ -417,7 +417,7 @@ class Run {
 }
 
 /** Parameters or moments, read back, as they are stored. */
-async function storedTensors(model: SasRec, kind: 'params' | 'm' | 'v') {
+async function storedTensors(model: SequenceModel, kind: 'params' | 'm' | 'v') {
   const values = await model.parameters.read(kind);
   return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
 }

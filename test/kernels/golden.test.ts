@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { parameterSpecs, SasRec } from '../../model/sasrec.ts';
+import { parameterSpecs, SequenceModel } from '../../model/sequence-model.ts';
 import type { Batch } from '../../data/batches.ts';
 import { Feed } from '../../train/feed.ts';
 import { AdamW } from '../../train/optimizer.ts';
@@ -45,11 +45,11 @@ function batch(g: unknown, prefix: string): Batch {
 for (const backend of ['cpu', 'webgpu'] as const) {
   describe(`PyTorch's numbers on ${backend}`, () => {
     let device: Device;
-    let model: SasRec;
+    let model: SequenceModel;
     let feed: Feed;
     beforeAll(async () => {
       device = await Device.open({ backend });
-      model = SasRec.create(device, settings, ITEMS, 0);
+      model = SequenceModel.create(device, settings, ITEMS, 0);
       feed = new Feed(device, settings.budget);
     });
     afterAll(() => device?.close());

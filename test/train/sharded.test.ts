@@ -5,7 +5,7 @@ import { Device, shardsOf } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/files.ts';
 import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/folder.ts';
 import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { SasRec } from '../../model/sasrec.ts';
+import { SequenceModel } from '../../model/sequence-model.ts';
 import { Scorer } from '../../model/scorer.ts';
 import { Recommender } from '../../serve/recommender.ts';
 import { train, type TrainOptions, type TrainProgress } from '../../train/trainer.ts';
@@ -82,7 +82,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     it('trains as a whole one does, resumes bit for bit, and recommends', async () => {
       const whole = await run(device, until(10));
       const sharded = await run(limited, until(10));
-      const probe = SasRec.create(limited, settings, parts.items, 1);
+      const probe = SequenceModel.create(limited, settings, parts.items, 1);
       expect(shardsOf(probe.parameters.table('items.weight')).map(({ rows }) => rows)).toEqual([512, 512, 476]);
       probe.dispose();
       expect(sharded.result.losses.length).toBe(whole.result.losses.length);
@@ -127,7 +127,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     const scored = [];
     for (const maxBindingBytes of [undefined, 4096]) {
       const device = await Device.open({ backend, maxBindingBytes });
-      const model = SasRec.create(device, tiny, ITEMS, 5);
+      const model = SequenceModel.create(device, tiny, ITEMS, 5);
       const scorer = new Scorer(model, { k: 50 });
       // Four users a tile, so that the model's own activations stay within the limit; the second run is a replay.
       scored.push([...(await scorer.score(queries.slice(0, 4))), ...(await scorer.score(queries.slice(4)))]);
@@ -144,11 +144,13 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
 it('a matrix that is more than a binding is refused, with what to change', async () => {
   const device = await Device.open({ backend: 'cpu', maxBindingBytes: 8192 });
-  expect(() => SasRec.create(device, { ...settings, window: 200 }, 10, 1)).toThrow(
+  expect(() => SequenceModel.create(device, { ...settings, window: 200 }, 10, 1)).toThrow(
     /^positions\.weight \[200,16\] needs 0\.0 MiB, this adapter binds at most 0\.0 MiB; choose a smaller window or d$/,
   );
-  expect(() => SasRec.create(device, { ...settings, d: 64 }, 100, 1)).toThrow(
+  expect(() => SequenceModel.create(device, { ...settings, d: 64 }, 100, 1)).toThrow(
     /^64 rows of items\.weight \[64,64\] needs/,
   );
-  expect(() => SasRec.create(device, { ...settings, ff: 200 }, 10, 1)).toThrow(/ffn\.up\.weight .* smaller d or ff$/);
+  expect(() => SequenceModel.create(device, { ...settings, ff: 200 }, 10, 1)).toThrow(
+    /ffn\.up\.weight .* smaller d or ff$/,
+  );
 });

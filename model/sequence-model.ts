@@ -105,7 +105,7 @@ function requireRoom(device: Device, { d, ff, window }: Settings, items: number)
   }
 }
 
-export class SasRec {
+export class SequenceModel {
   readonly device: Device;
   readonly settings: Settings;
   /** Catalogue size V. */
@@ -124,10 +124,10 @@ export class SasRec {
    * @throws InputError when a matrix is more than one binding of this adapter holds (the item table lies in shards), or
    *   the whole more than memory
    */
-  static create(device: Device, settings: Settings, items: number, seed: number | null): SasRec {
+  static create(device: Device, settings: Settings, items: number, seed: number | null): SequenceModel {
     requireRoom(device, settings, items);
     try {
-      return new SasRec(device, settings, items, parameterSpecs(settings, items, seed));
+      return new SequenceModel(device, settings, items, parameterSpecs(settings, items, seed));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
       const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
@@ -138,8 +138,13 @@ export class SasRec {
   }
 
   /** A model with stored weights; every parameter must be there in its shape. */
-  static load(device: Device, settings: Settings, items: number, tensors: ReadonlyMap<string, StoredTensor>): SasRec {
-    const model = SasRec.create(device, settings, items, null);
+  static load(
+    device: Device,
+    settings: Settings,
+    items: number,
+    tensors: ReadonlyMap<string, StoredTensor>,
+  ): SequenceModel {
+    const model = SequenceModel.create(device, settings, items, null);
     model.parameters.load('params', toArrays(tensors));
     return model;
   }
