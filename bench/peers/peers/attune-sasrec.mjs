@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { batches } from '../../../dist/data/batches.js';
 import { Split } from '../../../dist/data/split.js';
-import { SasRec } from '../../../dist/model/sasrec.js';
+import { SequenceModel } from '../../../dist/model/sequence-model.js';
 import { Feed } from '../../../dist/train/feed.js';
 import { AdamW } from '../../../dist/train/optimizer.js';
 
@@ -27,7 +27,7 @@ export function makeSasrec(device, spec) {
   const settings = checkSteps ? { ...pool.settings, dropout: 0, budget: Math.max(200, positions) } : pool.settings;
   const { budget, window } = settings;
   const parts = splitOf(sequences, pool.items);
-  const model = SasRec.create(device, settings, pool.items, pool.seed);
+  const model = SequenceModel.create(device, settings, pool.items, pool.seed);
   const { weightDecay, clip, learningRate } = settings;
   const optimizer = new AdamW(model.parameters, { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, clip });
   const feed = new Feed(device, budget);
