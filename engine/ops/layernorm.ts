@@ -33,7 +33,13 @@ const SHAPE = { sizes: ['rows', 'd'], flags: ['flags'] };
 const FORWARD: Kernel = kernel(
   'layernorm_fwd',
   [
-    { file: 'layernorm_fwd_sg8', ...eight, grid: (p) => groups(p.rows, 32) },
+    ...[16, 4].map((ROWS) => ({
+      file: 'layernorm_fwd_sg8',
+      ...eight,
+      tuning: { ROWS },
+      grid: (p: Params) => groups(p.rows, 4 * ROWS),
+    })),
+    { file: 'layernorm_fwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, 4) },
     ...subgroupVariants(
       'layernorm_fwd_sub',
       (p) => groups(p.rows, 4),
@@ -47,6 +53,7 @@ const BACKWARD: Kernel = kernel(
   'layernorm_bwd',
   [
     { file: 'layernorm_bwd_sg8', ...eight, grid: (p) => groups(p.rows, p.block) },
+    { file: 'layernorm_bwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, p.block) },
     ...subgroupVariants(
       'layernorm_bwd_sub',
       (p) => groups(p.rows, p.block),
@@ -56,7 +63,15 @@ const BACKWARD: Kernel = kernel(
   ],
   SHAPE,
 );
-const COLUMN_SUMS = kernel('layernorm_bwd_columns', (p) => groups(2 * p.d, 32));
+const COLUMN_SUMS = kernel('layernorm_bwd_columns', [
+  {
+    file: 'layernorm_bwd_columns_sg8',
+    requires: lanes8,
+    accepts: (p) => p.d % 4 === 0,
+    grid: (p) => p.d / 2,
+  },
+  { file: 'layernorm_bwd_columns', grid: (p) => groups(2 * p.d, 32) },
+]);
 
 /** At most so many partial sums of dweight and dbias, of at least so many rows each. */
 const MAX_BLOCKS = 256;
