@@ -22,12 +22,12 @@ import {
   RESIDUAL,
 } from './layernorm.ref.ts';
 
-/** Lanes of eight hold a row of at most 128 in registers (wider ones take the driver ten seconds to compile). */
-const eight = {
+/** Lanes of eight hold a row of at most so many in registers: beyond, the driver takes tens of seconds to compile. */
+const eight = (most: number) => ({
   requires: lanes8,
-  accepts: (p: Params) => p.d % 4 === 0 && p.d <= 128,
+  accepts: (p: Params) => p.d % 4 === 0 && p.d <= most,
   constants: (p: Params) => ({ V: groups(p.d, 32) }),
-};
+});
 
 const SHAPE = { sizes: ['rows', 'd'], flags: ['flags'] };
 const FORWARD: Kernel = kernel(
@@ -35,7 +35,7 @@ const FORWARD: Kernel = kernel(
   [
     ...[16, 4].map((ROWS) => ({
       file: 'layernorm_fwd_sg8',
-      ...eight,
+      ...eight(256),
       tuning: { ROWS },
       grid: (p: Params) => groups(p.rows, 4 * ROWS),
     })),
@@ -52,7 +52,7 @@ const FORWARD: Kernel = kernel(
 const BACKWARD: Kernel = kernel(
   'layernorm_bwd',
   [
-    { file: 'layernorm_bwd_sg8', ...eight, grid: (p) => groups(p.rows, p.block) },
+    { file: 'layernorm_bwd_sg8', ...eight(128), grid: (p) => groups(p.rows, p.block) },
     { file: 'layernorm_bwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, p.block) },
     ...subgroupVariants(
       'layernorm_bwd_sub',
