@@ -3413,49 +3413,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, lanes8
 `,
-  softmax_bwd_sg8: `enable subgroups;
-// softmax_bwd for subgroups of exactly 8 and cols ≤ 32·V: dx[r, c] = [dx +] y[r, c] · (dy[r, c] − Σ dy[r, ·] · y[r, ·]).
-// Layout: y, dy, dx [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane holds the vec4s lane, lane + 8, …
-// of y and dy in registers, so that every element is loaded once. No workgroup memory.
-// Host: cols divisible by 4, 32·(V − 1) < cols ≤ 32·V.
-struct Params { rows: u32, cols: u32, acc: u32 }
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> y: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
-
-const V: u32 = 7; // @tune
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let row = group_index(wid, grid) * 8u + lid / 8u;
-  let inside = row < p.rows; // surplus subgroups stay in uniform control flow and do not write
-  let width = p.cols / 4u;
-  let at = min(row, p.rows - 1u) * width + lid % 8u;
-  let last = lid % 8u + 8u * (V - 1u) < width;
-  var v: array<vec4f, V>;
-  var g: array<vec4f, V>;
-  var s4 = vec4f();
-  for (var k = 0u; k < V; k++) {
-    if (k + 1u < V || last) {
-      v[k] = y[at + 8u * k];
-      g[k] = dy[at + 8u * k];
-      s4 += v[k] * g[k];
-    }
-  }
-  let total = sum8(s4.x + s4.y + s4.z + s4.w);
-  if (inside) {
-    for (var k = 0u; k < V; k++) {
-      if (k + 1u < V || last) {
-        var out = v[k] * (g[k] - total);
-        if (p.acc == 1u) { out += dx[at + 8u * k]; }
-        dx[at + 8u * k] = out;
-      }
-    }
-  }
-}
-// @use group_index, lanes8
-`,
   softmax_bwd_sub: `enable subgroups;
 // softmax_bwd for adapters with subgroups of any width: dx = [dx +] y · (dy − Σ dy · y) row by row; adds where acc = 1.
 // Layout: y, dy, dx [rows, cols], f32. A workgroup of WG threads owns a row; thread t the columns t, t + WG, ….
@@ -3848,7 +3805,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   topk: `// topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
 // the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
 // value −3e38.
-// The scores are those of the items first … first + V − 1; with listed = 1 those of the items in candidates (0xffffffff:
+// The scores are those of the items first … first + V − 1; where LISTED those of the items in candidates (0xffffffff:
 // none), the merge of parts.
 // Layout: scores [R, V], candidates u32 [R, V], targets [R] (u32; any other number: none), values [R, parts, k] f32,
 // indices [R, parts, k] u32.
@@ -3857,7 +3814,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
 // place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
 // Host: k ≤ 128; buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32, listed: u32 }
+struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -3866,6 +3823,7 @@ struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: 
 @group(0) @binding(5) var<storage, read_write> indices: array<u32>;
 
 const WG: u32 = 256; // @tune
+const LISTED: bool = false; // @tune
 
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> coarse: array<u32, 16>;
@@ -3876,7 +3834,7 @@ var<workgroup> keys: array<vec2u, 128>;
 /// The key of the score at \`pos\` of the part that begins at \`start\`, whose first item is \`offset\`.
 fn key_of(score: f32, pos: u32, start: u32, offset: u32, target_item: u32) -> vec2u {
   var item = offset + pos;
-  if (p.listed == 1u) {
+  if (LISTED) {
     let candidate = candidates[start + pos];
     if (candidate == 0xffffffffu) { return vec2u(sort_key(score), pos); } // masked: never taken, but unique
     item = candidate - p.first;

@@ -1,7 +1,7 @@
 // topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
 // the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
 // value −3e38.
-// The scores are those of the items first … first + V − 1; with listed = 1 those of the items in candidates (0xffffffff:
+// The scores are those of the items first … first + V − 1; where LISTED those of the items in candidates (0xffffffff:
 // none), the merge of parts.
 // Layout: scores [R, V], candidates u32 [R, V], targets [R] (u32; any other number: none), values [R, parts, k] f32,
 // indices [R, parts, k] u32.
@@ -10,7 +10,7 @@
 // k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
 // place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
 // Host: k ≤ 128; buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32, listed: u32 }
+struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -19,6 +19,7 @@ struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: 
 @group(0) @binding(5) var<storage, read_write> indices: array<u32>;
 
 const WG: u32 = 256; // @tune
+const LISTED: bool = false; // @tune
 
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> coarse: array<u32, 16>;
@@ -29,7 +30,7 @@ var<workgroup> keys: array<vec2u, 128>;
 /// The key of the score at `pos` of the part that begins at `start`, whose first item is `offset`.
 fn key_of(score: f32, pos: u32, start: u32, offset: u32, target_item: u32) -> vec2u {
   var item = offset + pos;
-  if (p.listed == 1u) {
+  if (LISTED) {
     let candidate = candidates[start + pos];
     if (candidate == 0xffffffffu) { return vec2u(sort_key(score), pos); } // masked: never taken, but unique
     item = candidate - p.first;

@@ -34,7 +34,6 @@ const FORWARD = kernel(
 const BACKWARD = kernel(
   'softmax_bwd',
   [
-    { file: 'softmax_bwd_sg8', ...eight },
     { file: 'softmax_bwd_sub8', ...wide8 },
     { file: 'softmax_bwd_odd8', ...odd8 },
     ...subgroupVariants(

@@ -6,7 +6,9 @@ import { maskSeenReference, rankOfReference, topkReference } from './topk.ref.ts
 /** Many rows fill a device with small workgroups; few rows want large ones. */
 const wide = (p: Params): { WG: number } => ({ WG: p.rows * (p.parts ?? 1) >= 64 ? 64 : 256 });
 
-const TOPK = kernel('topk', [{ file: 'topk', grid: (p) => p.rows * p.parts, constants: wide }]);
+const listed = (p: Params) => ({ ...wide(p), LISTED: p.listed === 1 });
+
+const TOPK = kernel('topk', [{ file: 'topk', grid: (p) => p.rows * p.parts, constants: listed }]);
 const RANK_OF = kernel('rank_of', [{ file: 'rank_of', grid: (p) => p.rows, constants: wide }]);
 const MASK_SEEN = kernel('mask_seen', (p) => p.rows);
 

@@ -32,13 +32,7 @@ const softmaxes: Case[] = (
       'softmax_fwd_odd8',
       ...everyWidth('softmax_fwd_sub'),
     ],
-    softmax_bwd: [
-      'softmax_bwd',
-      'softmax_bwd_sg8',
-      'softmax_bwd_sub8',
-      'softmax_bwd_odd8',
-      ...everyWidth('softmax_bwd_sub'),
-    ],
+    softmax_bwd: ['softmax_bwd', 'softmax_bwd_sub8', 'softmax_bwd_odd8', ...everyWidth('softmax_bwd_sub')],
   },
 }));
 const EXTREME = [-1e30, 1e30, 1e30, -3e38, 5e4, 5e4, 5e4, 5e4 + 1];
