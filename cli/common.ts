@@ -49,9 +49,8 @@ export async function openDevice(backend: Backend, out: Output): Promise<Device>
   const onFallback = () =>
     out.warn('no WebGPU adapter was found: going on with the CPU, which is slow (attune doctor says what is missing)');
   try {
-    const { runtime, tuningStore } = await import('./tuning-store.ts');
-    const store = tuningStore();
-    return await Device.open({ backend, onFallback, tuning: store && { store, runtime: runtime() } });
+    const { nodeTuning } = await import('../serve/tuning.node.ts');
+    return await Device.open({ backend, onFallback, tuning: nodeTuning() });
   } catch (error) {
     throw new DeviceError((error as Error).message, { cause: error });
   }

@@ -7,8 +7,8 @@ import { adapterKey, collectShapes, type Device, tune } from '../engine/index.ts
 import { settingsFor } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { Feed } from '../train/feed.ts';
+import { fileTuningStore, runtime, tuningFile } from '../serve/tuning.node.ts';
 import { DeviceError, openDevice, Output } from './common.ts';
-import { fileTuningStore, runtime, tuningFile } from './tuning-store.ts';
 import { createProgress, table } from './ui.ts';
 
 export interface TuneFlags {

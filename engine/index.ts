@@ -53,5 +53,5 @@ export {
   type TuningStore,
   tune,
 } from './tuner.ts';
-export { OpfsTuningStore } from './tuning.opfs.ts';
+export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
 export type { Choices } from './webgpu.ts';

@@ -1,4 +1,5 @@
 /** Measured choices in the origin's private file system: the store for Chrome. */
+import type { DeviceOptions } from './device.ts';
 import type { Choices } from './webgpu.ts';
 import { formatChoices, parseChoices, storeName, type TuningStore } from './tuner.ts';
 
@@ -19,4 +20,12 @@ export class OpfsTuningStore implements TuningStore {
     await stream.write(formatChoices(adapter, choices));
     await stream.close();
   }
+}
+
+/** What devices open with in a browser; undefined where there is no private file system. */
+export function browserTuning(): DeviceOptions['tuning'] {
+  const browser = globalThis.navigator as Navigator | undefined;
+  if (typeof browser?.storage?.getDirectory !== 'function') return undefined;
+  const runtime = /(?:Chrome|Firefox|Version)\/[\d.]+/.exec(browser.userAgent)?.[0] ?? browser.userAgent;
+  return { store: new OpfsTuningStore(), runtime };
 }

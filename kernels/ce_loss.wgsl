@@ -1,7 +1,8 @@
-// ce_loss: loss = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ), in a fixed order.
-// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [1].
-// One workgroup of 256 threads; a thread owns every 256th row; 1,024 bytes of workgroup memory.
-struct Params { l: u32 }
+// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ) over the rows g·per … (g + 1)·per − 1, in a fixed
+// order.
+// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [⌈L / per⌉].
+// A workgroup of 256 threads owns a part; a thread every 256th row of it; 1,024 bytes of workgroup memory.
+struct Params { l: u32, per: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
@@ -9,9 +10,11 @@ struct Params { l: u32 }
 var<workgroup> parts: array<f32, 256>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let part = group_index(wid, grid);
+  let end = min(p.l, (part + 1u) * p.per);
   var sum = 0.0;
-  for (var i = lid; i < p.l; i += 256u) {
+  for (var i = part * p.per + lid; i < end; i += 256u) {
     let w = weights[i];
     if (w != 0.0) {
       let s = stats[i];
@@ -24,5 +27,6 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     if (lid < half) { parts[lid] += parts[lid + half]; }
     workgroupBarrier();
   }
-  if (lid == 0u) { loss[0] = parts[0]; }
+  if (lid == 0u && part * p.per < max(1u, p.l)) { loss[part] = parts[0]; }
 }
+// @use group_index

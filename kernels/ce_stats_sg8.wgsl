@@ -36,8 +36,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
-  var m = subgroupMax(mine);
-  var s = subgroupAdd(part * exp(mine - m));
+  var m = max8(mine);
+  var s = sum8(part * exp(mine - m));
   if (lane == 0u) {
     var hit = 0.0;
     if (p.first == 0u) {
@@ -52,4 +52,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, 0.0);
   }
 }
-// @use group_index
+// @use group_index, lanes8

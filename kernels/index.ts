@@ -1053,10 +1053,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  ce_loss: `// ce_loss: loss = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ), in a fixed order.
-// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [1].
-// One workgroup of 256 threads; a thread owns every 256th row; 1,024 bytes of workgroup memory.
-struct Params { l: u32 }
+  ce_loss: `// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ) over the rows g·per … (g + 1)·per − 1, in a fixed
+// order.
+// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [⌈L / per⌉].
+// A workgroup of 256 threads owns a part; a thread every 256th row of it; 1,024 bytes of workgroup memory.
+struct Params { l: u32, per: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
@@ -1064,9 +1065,11 @@ struct Params { l: u32 }
 var<workgroup> parts: array<f32, 256>;
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let part = group_index(wid, grid);
+  let end = min(p.l, (part + 1u) * p.per);
   var sum = 0.0;
-  for (var i = lid; i < p.l; i += 256u) {
+  for (var i = part * p.per + lid; i < end; i += 256u) {
     let w = weights[i];
     if (w != 0.0) {
       let s = stats[i];
@@ -1079,8 +1082,36 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     if (lid < half) { parts[lid] += parts[lid + half]; }
     workgroupBarrier();
   }
-  if (lid == 0u) { loss[0] = parts[0]; }
+  if (lid == 0u && part * p.per < max(1u, p.l)) { loss[part] = parts[0]; }
 }
+// @use group_index
+`,
+  ce_loss_sg8: `enable subgroups;
+// ce_loss for subgroups of exactly 8: formula and layouts as in ce_loss.wgsl.
+// A subgroup (a workgroup of 8) owns a part, a lane every eighth row of it. No workgroup memory.
+struct Params { l: u32, per: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> stats: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let part = group_index(wid, grid);
+  if (part * p.per >= max(1u, p.l)) { return; }
+  let end = min(p.l, (part + 1u) * p.per);
+  var sum = 0.0;
+  for (var i = part * p.per + lane; i < end; i += 8u) {
+    let w = weights[i];
+    if (w != 0.0) {
+      let s = stats[i];
+      sum += w * (s.x + log(s.y) - s.z);
+    }
+  }
+  let total = sum8(sum);
+  if (lane == 0u) { loss[part] = total; }
+}
+// @use group_index, lanes8
 `,
   ce_stats: `// ce_stats: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
@@ -1190,8 +1221,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
-  var m = subgroupMax(mine);
-  var s = subgroupAdd(part * exp(mine - m));
+  var m = max8(mine);
+  var s = sum8(part * exp(mine - m));
   if (lane == 0u) {
     var hit = 0.0;
     if (p.first == 0u) {
@@ -1206,7 +1237,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, 0.0);
   }
 }
-// @use group_index
+// @use group_index, lanes8
 `,
   ce_stats_sub: `enable subgroups;
 // ce_stats_sub (subgroups of any width): for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
@@ -1747,6 +1778,37 @@ fn main() {
   if (bad != 0u) { status[0] = max(step, 1u); }
 }
 `,
+  grad_norm_sg8: `enable subgroups;
+// grad_norm for subgroups of exactly 8: partial[at + g] = Σ x² over the elements that workgroup g reads, as f32 bits; +∞ if
+// any of them is NaN or ∞ (found by bits, since WGSL lets a compiler assume finite numbers).
+// Layout: x [n]; partial u32. A workgroup of 8 reads every (8 · p.groups)-th vec4 a lane. No workgroup memory.
+// Host: buffers are padded to 16 bytes; what stands there is not counted.
+struct Params { n: u32, at: u32, groups: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> partial: array<u32>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  var sum = vec4f(0.0);
+  var worst = vec4u(0u);
+  let whole = p.n / 4u;
+  for (var i = wid.x * 8u + lane; i < whole; i += 8u * p.groups) {
+    let v = x[i];
+    sum += v * v;
+    worst = max(worst, bitcast<vec4u>(v) & vec4u(0x7f800000u));
+  }
+  if (p.n % 4u != 0u && wid.x == 0u && lane == 0u) {
+    let v = select(vec4f(0.0), x[whole], vec4u(0u, 1u, 2u, 3u) < vec4u(p.n % 4u));
+    sum += v * v;
+    worst = max(worst, bitcast<vec4u>(v) & vec4u(0x7f800000u));
+  }
+  let total = sum8(sum.x + sum.y + sum.z + sum.w);
+  let top = subgroupMax(max(max(worst.x, worst.y), max(worst.z, worst.w)));
+  if (lane == 0u) { partial[p.at + wid.x] = select(bitcast<u32>(total), 0x7f800000u, top == 0x7f800000u); }
+}
+// @use lanes8
+`,
   layernorm_bwd: `// layernorm_bwd: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
 //   dz = [dsum +] rstd · (g − mean(g) − n · mean(g·n));  dx = [dx +] dz;  dr = [dr +] dz · mask;
 //   partial[block] = (Σ dnorm·n, Σ dnorm) over the rows of a block, for dweight and dbias (layernorm_bwd_columns).
@@ -1898,6 +1960,130 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  layernorm_bwd_columns_sg8: `enable subgroups;
+// layernorm_bwd_columns for subgroups of exactly 8 and D % 4 = 0: dweight = [dweight +] Σ over blocks of partial[block, 0],
+// dbias = [dbias +] Σ of partial[block, 1].
+// Layout: partial [blocks, 2, D], dweight, dbias [D]. A subgroup (a workgroup of 8) owns a vec4 of the 2·D columns, a lane
+// every eighth block of it. No workgroup memory.
+// Host: a gradient that its flag switches off is not touched.
+struct Params { blocks: u32, d: u32, weight: u32, bias: u32, acc_weight: u32, acc_bias: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> partial: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dbias: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let width = p.d / 4u;
+  let column = group_index(wid, grid);
+  if (column >= 2u * width) { return; }
+  var mine = vec4f();
+  for (var b = lane; b < p.blocks; b += 8u) { mine += partial[b * 2u * width + column]; }
+  var total = vec4f(sum8(mine.x), sum8(mine.y), sum8(mine.z), sum8(mine.w));
+  if (lane != 0u) { return; }
+  if (column < width) {
+    if (p.weight == 1u) {
+      if (p.acc_weight == 1u) { total += dweight[column]; }
+      dweight[column] = total;
+    }
+  } else if (p.bias == 1u) {
+    if (p.acc_bias == 1u) { total += dbias[column - width]; }
+    dbias[column - width] = total;
+  }
+}
+// @use group_index, lanes8
+`,
+  layernorm_bwd_odd8: `enable subgroups;
+// layernorm_bwd for subgroups of exactly 8 and rows of any width: formula and layout as in layernorm_bwd.wgsl.
+// A subgroup (a workgroup of 8) owns a block of p.block rows, one after the other; a lane every eighth column of them and
+// of the block's column sums, which it adds up in place. No workgroup memory.
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> sum: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> dnorm: array<f32>;
+@group(0) @binding(5) var<storage, read> dsum: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dr: array<f32>;
+@group(0) @binding(8) var<storage, read_write> partial: array<f32>;
+
+const FLAG_DROPOUT: u32 = 2u;
+const FLAG_DNORM: u32 = 4u;
+const FLAG_DSUM: u32 = 8u;
+const FLAG_DX: u32 = 16u;
+const FLAG_ADD_DX: u32 = 32u;
+const FLAG_DR: u32 = 64u;
+const FLAG_ADD_DR: u32 = 128u;
+const FLAG_COLUMNS: u32 = 256u;
+
+fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let block = group_index(wid, grid);
+  let first = block * p.block;
+  if (first >= p.rows) { return; }
+  let last = min(p.rows, first + p.block);
+  let n = f32(p.d);
+  var key = vec2u(0u);
+  var masked = false;
+  if (on(FLAG_DROPOUT)) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  for (var row = first; row < last; row++) {
+    let base = row * p.d;
+    var mean = 0.0;
+    var three = vec3f(0.0);
+    var rstd = 0.0;
+    if (on(FLAG_DNORM)) {
+      var total = 0.0;
+      for (var c = lane; c < p.d; c += 8u) { total += sum[base + c]; }
+      mean = sum8(total) / n;
+      for (var c = lane; c < p.d; c += 8u) {
+        let v = sum[base + c] - mean;
+        let g = dnorm[base + c] * weight[c];
+        three += vec3f(v * v, g, g * v);
+      }
+      three = vec3f(sum8(three.x), sum8(three.y), sum8(three.z)) / n;
+      rstd = inverseSqrt(three.x + p.eps);
+    }
+    for (var c = lane; c < p.d; c += 8u) {
+      let e = base + c;
+      var dz = 0.0;
+      if (on(FLAG_DNORM)) {
+        let normal = (sum[e] - mean) * rstd;
+        let dy = dnorm[e];
+        dz = rstd * (dy * weight[c] - three.y - normal * (three.z * rstd));
+        if (on(FLAG_COLUMNS)) {
+          let at = block * 2u * p.d + c;
+          var dw = dy * normal;
+          var db = dy;
+          if (row > first) {
+            dw += partial[at];
+            db += partial[at + p.d];
+          }
+          partial[at] = dw;
+          partial[at + p.d] = db;
+        }
+      }
+      if (on(FLAG_DSUM)) { dz += dsum[e]; }
+      if (on(FLAG_DX)) {
+        var out = dz;
+        if (on(FLAG_ADD_DX)) { out += dx[e]; }
+        dx[e] = out;
+      }
+      if (on(FLAG_DR)) {
+        if (masked) { dz *= keep1(key, p.op, e, p.threshold, p.scale); }
+        if (on(FLAG_ADD_DR)) { dz += dr[e]; }
+        dr[e] = dz;
+      }
+    }
+  }
+}
+// @use group_index, keep, lanes8
+`,
   layernorm_bwd_sg8: `enable subgroups;
 // layernorm_bwd for subgroups of exactly 8 and D % 4 = 0, D ≤ 32·V: formula and layout as in layernorm_bwd.wgsl.
 // A subgroup (a workgroup of 8) owns a block of p.block rows, one after the other; a lane holds the vec4 lane, lane + 8, …
@@ -1959,7 +2145,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
           total += dot(v[k], vec4f(1.0));
         }
       }
-      let mean = subgroupAdd(total) / n;
+      let mean = sum8(total) / n;
       var three = vec3f(0.0);
       for (var k = 0u; k < V; k++) {
         if (lane + 8u * k < width) {
@@ -1968,7 +2154,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
           three += vec3f(dot(v[k], v[k]), dot(g, vec4f(1.0)), dot(g, v[k]));
         }
       }
-      three = subgroupAdd(three) / n;
+      three = vec3f(sum8(three.x), sum8(three.y), sum8(three.z)) / n;
       let rstd = inverseSqrt(three.x + p.eps);
       for (var k = 0u; k < V; k++) {
         let normal = v[k] * rstd;
@@ -2008,7 +2194,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep
+// @use group_index, keep, lanes8
 `,
   layernorm_bwd_sub: `enable subgroups;
 // layernorm_bwd for subgroups of any width: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
@@ -2187,10 +2373,69 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
+  layernorm_fwd_odd8: `enable subgroups;
+// layernorm_fwd for subgroups of exactly 8 and rows of any width: formula, layout and flags as in layernorm_fwd.wgsl.
+// A subgroup owns a row, a workgroup 4 rows; a lane every eighth element, which it alone reads and writes. The mean and
+// the variance each take a reading of their own. No workgroup memory.
+struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> r: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(6) var<storage, read_write> sum: array<f32>;
+@group(0) @binding(7) var<storage, read_write> norm: array<f32>;
+
+const FLAG_RESIDUAL: u32 = 1u;
+const FLAG_DROPOUT: u32 = 2u;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * 4u + lid / 8u;
+  let lane = lid % 8u;
+  // Surplus subgroups keep uniform control flow and have an empty row.
+  let base = min(row, p.rows - 1u) * p.d;
+  let end = select(0u, p.d, row < p.rows);
+  let residual = (p.flags & FLAG_RESIDUAL) != 0u;
+  var key = vec2u(0u);
+  var masked = false;
+  if ((p.flags & FLAG_DROPOUT) != 0u) {
+    masked = state[5] != 0u;
+    key = vec2u(state[0], state[1]);
+  }
+  var total = 0.0;
+  for (var c = lane; c < end; c += 8u) {
+    var v = x[base + c];
+    if (residual) {
+      var add = r[base + c];
+      if (masked) { add *= keep1(key, p.op, base + c, p.threshold, p.scale); }
+      v += add;
+      sum[base + c] = v;
+    }
+    total += v;
+  }
+  let mean = sum8(total) / f32(p.d);
+  var squares = 0.0;
+  for (var c = lane; c < end; c += 8u) {
+    var v = 0.0;
+    if (residual) { v = sum[base + c]; } else { v = x[base + c]; }
+    squares += (v - mean) * (v - mean);
+  }
+  let rstd = inverseSqrt(sum8(squares) / f32(p.d) + p.eps);
+  for (var c = lane; c < end; c += 8u) {
+    var v = 0.0;
+    if (residual) { v = sum[base + c]; } else { v = x[base + c]; }
+    norm[base + c] = (v - mean) * rstd * weight[c] + bias[c];
+  }
+}
+// @use group_index, keep, lanes8
+`,
   layernorm_fwd_sg8: `enable subgroups;
 // layernorm_fwd for subgroups of exactly 8 and D % 4 = 0, D ≤ 32·V: formula and layout as in layernorm_fwd.wgsl.
 // A subgroup owns ROWS rows, one after the other; a lane holds the vec4 lane, lane + 8, … of a row in registers, so that
-// every value is loaded once. A workgroup is four subgroups. No workgroup memory.
+// every value is loaded once; lanes beyond the width and rows beyond the last repeat the last one and do not write.
+// A workgroup is four subgroups. No workgroup memory.
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -2202,7 +2447,7 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32
 @group(0) @binding(7) var<storage, read_write> norm: array<vec4f>;
 
 const V: u32 = 2; // @tune
-const ROWS: u32 = 8;
+const ROWS: u32 = 16; // @tune
 const FLAG_RESIDUAL: u32 = 1u;
 const FLAG_DROPOUT: u32 = 2u;
 
@@ -2221,45 +2466,41 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var w: array<vec4f, V>;
   var b: array<vec4f, V>;
   for (var k = 0u; k < V; k++) {
-    let c = lane + 8u * k;
-    if (c < width) {
-      w[k] = weight[c];
-      b[k] = bias[c];
-    }
+    let c = min(lane + 8u * k, width - 1u);
+    w[k] = weight[c];
+    b[k] = bias[c];
   }
   for (var i = 0u; i < ROWS; i++) {
-    let row = first + i;
-    let inside = row < p.rows;
+    let inside = first + i < p.rows;
+    let base = min(first + i, p.rows - 1u) * width;
     var v: array<vec4f, V>;
-    var total = 0.0;
+    var total = vec4f();
     for (var k = 0u; k < V; k++) {
       let c = lane + 8u * k;
-      v[k] = vec4f(0.0);
-      if (inside && c < width) {
-        let e = row * width + c;
-        v[k] = x[e];
-        if (residual) {
-          var add = r[e];
-          if (masked) { add *= keep4(key, p.op, e, p.threshold, p.scale); }
-          v[k] += add;
-          sum[e] = v[k];
-        }
-        total += dot(v[k], vec4f(1.0));
+      let e = base + min(c, width - 1u);
+      v[k] = x[e];
+      if (residual) {
+        var add = r[e];
+        if (masked) { add *= keep4(key, p.op, e, p.threshold, p.scale); }
+        v[k] += add;
+        if (inside && c < width) { sum[e] = v[k]; }
       }
+      total += select(vec4f(), v[k], c < width);
     }
-    let mean = subgroupAdd(total) / f32(p.d);
-    var squares = 0.0;
+    let mean = sum8(total.x + total.y + total.z + total.w) / f32(p.d);
+    var squares = vec4f();
     for (var k = 0u; k < V; k++) {
-      if (lane + 8u * k < width) { squares += dot(v[k] - mean, v[k] - mean); }
+      v[k] -= mean;
+      squares += select(vec4f(), v[k] * v[k], lane + 8u * k < width);
     }
-    let rstd = inverseSqrt(subgroupAdd(squares) / f32(p.d) + p.eps);
+    let rstd = inverseSqrt(sum8(squares.x + squares.y + squares.z + squares.w) / f32(p.d) + p.eps);
     for (var k = 0u; k < V; k++) {
       let c = lane + 8u * k;
-      if (inside && c < width) { norm[row * width + c] = (v[k] - mean) * rstd * w[k] + b[k]; }
+      if (inside && c < width) { norm[base + c] = v[k] * rstd * w[k] + b[k]; }
     }
   }
 }
-// @use group_index, keep
+// @use group_index, keep, lanes8
 `,
   layernorm_fwd_sub: `enable subgroups;
 // layernorm_fwd for adapters with subgroups of any width: formula and layout as in layernorm_fwd.wgsl, any D.
@@ -3145,6 +3386,33 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  softmax_bwd_odd8: `enable subgroups;
+// softmax_bwd for subgroups of exactly 8 and rows of any width: dx = [dx +] y · (dy − Σ dy · y) row by row.
+// Layout: y, dy, dx [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth column.
+// No workgroup memory.
+struct Params { rows: u32, cols: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> y: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * 8u + lid / 8u;
+  // Surplus subgroups keep uniform control flow and have an empty row.
+  let base = min(row, p.rows - 1u) * p.cols;
+  let end = select(0u, p.cols, row < p.rows);
+  var sum = 0.0;
+  for (var c = lid % 8u; c < end; c += 8u) { sum += dy[base + c] * y[base + c]; }
+  let total = sum8(sum);
+  for (var c = lid % 8u; c < end; c += 8u) {
+    var g = y[base + c] * (dy[base + c] - total);
+    if (p.acc == 1u) { g += dx[base + c]; }
+    dx[base + c] = g;
+  }
+}
+// @use group_index, lanes8
+`,
   softmax_bwd_sub: `enable subgroups;
 // softmax_bwd for adapters with subgroups of any width: dx = [dx +] y · (dy − Σ dy · y) row by row; adds where acc = 1.
 // Layout: y, dy, dx [rows, cols], f32. A workgroup of WG threads owns a row; thread t the columns t, t + WG, ….
@@ -3191,14 +3459,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let end = select(0u, p.cols / 4u, row < p.rows);
   var sum = 0.0;
   for (var c = lane; c < end; c += 8u) { sum += dot(dy[base + c], y[base + c]); }
-  let total = subgroupAdd(sum);
+  let total = sum8(sum);
   for (var c = lane; c < end; c += 8u) {
     var g = y[base + c] * (dy[base + c] - total);
     if (p.acc == 1u) { g += dx[base + c]; }
     dx[base + c] = g;
   }
 }
-// @use group_index
+// @use group_index, lanes8
 `,
   softmax_fwd: `// softmax_fwd: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m), m the largest of row r.
 // Layout: x, y [rows, cols], f32. A workgroup owns a row; thread t the columns t, t + 64, …. Workgroup memory: 256 bytes.
@@ -3236,6 +3504,79 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lid; c < p.cols; c += 64u) { y[base + c] = exp(x[base + c] - m) * scale; }
 }
 // @use group_index
+`,
+  softmax_fwd_odd8: `enable subgroups;
+// softmax_fwd for subgroups of exactly 8 and rows of any width (those that are not a multiple of 4 start between vec4s):
+// the largest and the sum come from one reading, as in softmax_fwd_sub8.
+// Layout: x, y [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth column.
+// No workgroup memory. Host: cols ≥ 1.
+struct Params { rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * 8u + lid / 8u;
+  // Surplus subgroups keep uniform control flow and have an empty row.
+  let base = min(row, p.rows - 1u) * p.cols;
+  let end = select(0u, p.cols, row < p.rows);
+  var m = -3e38;
+  var sum = 0.0;
+  for (var c = lid % 8u; c < end; c += 8u) {
+    let v = x[base + c];
+    let larger = max(m, v);
+    sum = sum * exp(m - larger) + exp(v - larger);
+    m = larger;
+  }
+  let top = max8(m);
+  let scale = 1.0 / sum8(sum * exp(m - top));
+  for (var c = lid % 8u; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
+}
+// @use group_index, lanes8
+`,
+  softmax_fwd_sg8: `enable subgroups;
+// softmax_fwd for subgroups of exactly 8 and cols ≤ 32·V: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m).
+// Layout: x, y [rows, cols], f32. A subgroup owns a row; a lane holds its vec4s lane, lane + 8, … in registers, so that
+// every element is loaded once, raised once and stored once. No workgroup memory.
+// Host: cols divisible by 4, 32·(V − 1) < cols ≤ 32·V: all vec4s but a lane's last need no test.
+struct Params { rows: u32, cols: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+const V: u32 = 7; // @tune
+const WG: u32 = 64; // @tune
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (WG / 8u) + lid / 8u;
+  let inside = row < p.rows; // surplus subgroups stay in uniform control flow and do not write
+  let width = p.cols / 4u;
+  let at = min(row, p.rows - 1u) * width + lid % 8u;
+  let last = lid % 8u + 8u * (V - 1u) < width;
+  var v: array<vec4f, V>;
+  for (var k = 0u; k + 1u < V; k++) { v[k] = x[at + 8u * k]; }
+  v[V - 1u] = vec4f(-3e38);
+  if (last) { v[V - 1u] = x[at + 8u * (V - 1u)]; }
+  var m4 = v[0];
+  for (var k = 1u; k < V; k++) { m4 = max(m4, v[k]); }
+  let top = max8(max(max(m4.x, m4.y), max(m4.z, m4.w)));
+  var s4 = vec4f();
+  for (var k = 0u; k + 1u < V; k++) {
+    v[k] = exp(v[k] - top);
+    s4 += v[k];
+  }
+  // Not left to exp(−3e38 − top): a row of −3e38 would count what is not there.
+  v[V - 1u] = select(vec4f(), exp(v[V - 1u] - top), last);
+  s4 += v[V - 1u];
+  let scale = 1.0 / sum8(s4.x + s4.y + s4.z + s4.w);
+  if (inside) {
+    for (var k = 0u; k + 1u < V; k++) { y[at + 8u * k] = v[k] * scale; }
+    if (last) { y[at + 8u * (V - 1u)] = v[V - 1u] * scale; }
+  }
+}
+// @use group_index, lanes8
 `,
   softmax_fwd_sub: `enable subgroups;
 // softmax_fwd for adapters with subgroups of any width: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m).
@@ -3288,12 +3629,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     sum = sum * exp(m - larger) + (e.x + e.y + e.z + e.w);
     m = larger;
   }
-  let top = subgroupMax(m);
-  let total = subgroupAdd(sum * exp(m - top));
+  let top = max8(m);
+  let total = sum8(sum * exp(m - top));
   let scale = 1.0 / total;
   for (var c = lane; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
 }
-// @use group_index
+// @use group_index, lanes8
 `,
   sum_bwd: `// sum_bwd: dx[r, c] = [dx +] factor · dy[r], the gradient of a sum along rows; adds to dx where acc = 1.
 // Layout: dx [n / cols, cols], dy [n / cols], f32. A thread owns one vec4 of dx, a workgroup 1,024 elements.
@@ -3404,14 +3745,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (last % 4u != 0u && lane == 0u) {
     sum += select(vec4f(0.0), x[last / 4u], vec4u(0u, 1u, 2u, 3u) < vec4u(last % 4u));
   }
-  let total = subgroupAdd(sum.x + sum.y + sum.z + sum.w);
+  let total = sum8(sum.x + sum.y + sum.z + sum.w);
   if (lane == 0u && owned == g) {
     var v = p.factor * total;
     if (p.acc == 1u) { v += y[g]; }
     y[g] = v;
   }
 }
-// @use group_index
+// @use group_index, lanes8
 `,
   sum_leading: `// sum_leading: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds to y where acc = 1.
 // Layout: x [rows, cols], y [chunks, cols], f32. A thread owns one column of one chunk, a workgroup 64 columns; rows
@@ -3464,21 +3805,25 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   topk: `// topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
 // the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
 // value −3e38.
-// The scores are those of the items first … first + V − 1.
-// Layout: scores [R, V], targets [R] (u32; any other number: none), values [R, k] f32, indices [R, k] u32.
-// A workgroup owns a row. Every score has a unique 64-bit key: the score's (sort_key), then ~index (0 for the target).
+// The scores are those of the items first … first + V − 1; where LISTED those of the items in candidates (0xffffffff:
+// none), the merge of parts.
+// Layout: scores [R, V], candidates u32 [R, V], targets [R] (u32; any other number: none), values [R, parts, k] f32,
+// indices [R, parts, k] u32.
+// A workgroup owns a part of a row, p.width scores (all of it with one part). Every score has a unique 64-bit key: the score's (sort_key), then ~index (0 for the target).
 // Digits of 8 bits, from the top: a histogram of those that share the prefix found so far tells the next digit of the
 // k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
 // place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
 // Host: k ≤ 128; buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32 }
+struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
-@group(0) @binding(3) var<storage, read_write> values: array<f32>;
-@group(0) @binding(4) var<storage, read_write> indices: array<u32>;
+@group(0) @binding(3) var<storage, read> candidates: array<u32>;
+@group(0) @binding(4) var<storage, read_write> values: array<f32>;
+@group(0) @binding(5) var<storage, read_write> indices: array<u32>;
 
 const WG: u32 = 256; // @tune
+const LISTED: bool = false; // @tune
 
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> coarse: array<u32, 16>;
@@ -3486,15 +3831,29 @@ var<workgroup> choice: vec3u; // digit, still needed within its bin, 1: the bin 
 var<workgroup> found: atomic<u32>;
 var<workgroup> keys: array<vec2u, 128>;
 
+/// The key of the score at \`pos\` of the part that begins at \`start\`, whose first item is \`offset\`.
+fn key_of(score: f32, pos: u32, start: u32, offset: u32, target_item: u32) -> vec2u {
+  var item = offset + pos;
+  if (LISTED) {
+    let candidate = candidates[start + pos];
+    if (candidate == 0xffffffffu) { return vec2u(sort_key(score), pos); } // masked: never taken, but unique
+    item = candidate - p.first;
+  }
+  return vec2u(sort_key(score), select(~item, 0u, item == target_item));
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let row = group_index(wid, grid);
+  let list = group_index(wid, grid);
+  let row = list / p.parts;
   if (row >= p.rows) { return; }
-  let start = row * p.v;
-  let quads = vec2u(start / 4u, (start + p.v + 3u) / 4u);
+  let offset = (list % p.parts) * p.width;
+  let count = min(p.width, p.v - offset);
+  let start = row * p.v + offset;
+  let quads = vec2u(start / 4u, (start + count + 3u) / 4u);
   var target_item = 0xffffffffu;
   if (p.has_targets == 1u) { target_item = targets[row] - p.first; } // wraps around below first
-  let take = min(p.k, p.v);
+  let take = min(p.k, count);
   var prefix = vec2u(0u); // score key, index key
   var mask = vec2u(0u);
   var need = take;
@@ -3505,9 +3864,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     for (var q = quads.x + lid; q < quads.y; q += WG) {
       let four = scores[q];
       for (var j = 0u; j < 4u; j++) {
-        let item = 4u * q + j - start;
-        if (item < p.v) {
-          let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
+        let pos = 4u * q + j - start;
+        if (pos < count) {
+          let key = key_of(four[j], pos, start, offset, target_item);
           if (all((key & mask) == prefix)) {
             atomicAdd(&bins[(select(key.y, key.x, pass_number < 4u) >> shift) & 255u], 1u);
           }
@@ -3551,9 +3910,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var q = quads.x + lid; q < quads.y; q += WG) {
     let four = scores[q];
     for (var j = 0u; j < 4u; j++) {
-      let item = 4u * q + j - start;
-      if (item < p.v) {
-        let key = vec2u(sort_key(four[j]), select(~item, 0u, item == target_item));
+      let pos = 4u * q + j - start;
+      if (pos < count) {
+        let key = key_of(four[j], pos, start, offset, target_item);
         let top = key & mask;
         if (top.x > prefix.x || (top.x == prefix.x && top.y >= prefix.y)) {
           let at = atomicAdd(&found, 1u);
@@ -3572,11 +3931,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
         if (o.x > key.x || (o.x == key.x && o.y > key.y)) { place++; }
       }
       let present = key.x > MASKED_KEY;
-      values[row * p.k + place] = select(-3e38, key_score(key.x), present);
-      indices[row * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u) + p.first, present);
+      values[list * p.k + place] = select(-3e38, key_score(key.x), present);
+      indices[list * p.k + place] = select(0xffffffffu, select(~key.y, target_item, key.y == 0u) + p.first, present);
     } else {
-      values[row * p.k + i] = -3e38;
-      indices[row * p.k + i] = 0xffffffffu;
+      values[list * p.k + i] = -3e38;
+      indices[list * p.k + i] = 0xffffffffu;
     }
   }
 }
@@ -3847,6 +4206,19 @@ fn keep4(key: vec2u, op: u32, i: u32, threshold: u32, scale: f32) -> vec4f {
   return select(vec4f(0.0), vec4f(scale), words >= vec4u(threshold));
 }
 // @use threefry
+`,
+  lanes8: `// The sum and the largest over a subgroup of exactly 8 lanes, the same bits in all of them, in uniform control flow.
+// Exchanges with a constant mask are one instruction on lavapipe, where subgroupAdd loops over the lanes.
+fn sum8(v: f32) -> f32 {
+  let two = v + subgroupShuffleXor(v, 1u);
+  let four = two + subgroupShuffleXor(two, 2u);
+  return four + subgroupShuffleXor(four, 4u);
+}
+fn max8(v: f32) -> f32 {
+  let two = max(v, subgroupShuffleXor(v, 1u));
+  let four = max(two, subgroupShuffleXor(two, 2u));
+  return max(four, subgroupShuffleXor(four, 4u));
+}
 `,
   sort_key: `// Scores as unsigned integers of the same order: −0 counts as 0, NaN (found by bits) is 0, below everything.
 fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }

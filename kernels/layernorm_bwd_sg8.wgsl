@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
           total += dot(v[k], vec4f(1.0));
         }
       }
-      let mean = subgroupAdd(total) / n;
+      let mean = sum8(total) / n;
       var three = vec3f(0.0);
       for (var k = 0u; k < V; k++) {
         if (lane + 8u * k < width) {
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
           three += vec3f(dot(v[k], v[k]), dot(g, vec4f(1.0)), dot(g, v[k]));
         }
       }
-      three = subgroupAdd(three) / n;
+      three = vec3f(sum8(three.x), sum8(three.y), sum8(three.z)) / n;
       let rstd = inverseSqrt(three.x + p.eps);
       for (var k = 0u; k < V; k++) {
         let normal = v[k] * rstd;
@@ -108,4 +108,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep
+// @use group_index, keep, lanes8

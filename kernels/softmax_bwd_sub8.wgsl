@@ -17,11 +17,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let end = select(0u, p.cols / 4u, row < p.rows);
   var sum = 0.0;
   for (var c = lane; c < end; c += 8u) { sum += dot(dy[base + c], y[base + c]); }
-  let total = subgroupAdd(sum);
+  let total = sum8(sum);
   for (var c = lane; c < end; c += 8u) {
     var g = y[base + c] * (dy[base + c] - total);
     if (p.acc == 1u) { g += dx[base + c]; }
     dx[base + c] = g;
   }
 }
-// @use group_index
+// @use group_index, lanes8

@@ -24,9 +24,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     sum = sum * exp(m - larger) + (e.x + e.y + e.z + e.w);
     m = larger;
   }
-  let top = subgroupMax(m);
-  let total = subgroupAdd(sum * exp(m - top));
+  let top = max8(m);
+  let total = sum8(sum * exp(m - top));
   let scale = 1.0 / total;
   for (var c = lane; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
 }
-// @use group_index
+// @use group_index, lanes8

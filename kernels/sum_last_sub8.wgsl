@@ -21,11 +21,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (last % 4u != 0u && lane == 0u) {
     sum += select(vec4f(0.0), x[last / 4u], vec4u(0u, 1u, 2u, 3u) < vec4u(last % 4u));
   }
-  let total = subgroupAdd(sum.x + sum.y + sum.z + sum.w);
+  let total = sum8(sum.x + sum.y + sum.z + sum.w);
   if (lane == 0u && owned == g) {
     var v = p.factor * total;
     if (p.acc == 1u) { v += y[g]; }
     y[g] = v;
   }
 }
-// @use group_index
+// @use group_index, lanes8

@@ -1,6 +1,6 @@
 /** Recommendations from a trained model, by the IDs and in the words of whoever trained it. */
 import { InputError } from '../data/errors.ts';
-import { Device, type DeviceOptions } from '../engine/index.ts';
+import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
@@ -11,6 +11,11 @@ export interface LoadOptions {
   backend?: DeviceOptions['backend'];
   /** A device to share; `close()` leaves it open. */
   device?: Device;
+  /**
+   * Kernels measured for this adapter (`attune tune`), where a device is opened. In Node they come from the cache folder
+   * unless `ATTUNE_TUNE=off`, in a browser from the origin's private file system; null leaves them aside.
+   */
+  tuning?: DeviceOptions['tuning'] | null;
 }
 
 export interface RecommendQuery {
@@ -63,7 +68,8 @@ export class Recommender {
   /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */
   static async load(files: Files, options: LoadOptions = {}): Promise<Recommender> {
     const loaded = await loadModel(files);
-    const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto' }));
+    const tuning = options.tuning === undefined ? browserTuning() : (options.tuning ?? undefined);
+    const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto', tuning }));
     return new Recommender(device, !options.device, loaded);
   }
 

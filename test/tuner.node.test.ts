@@ -3,8 +3,23 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fileTuningStore, tuningStore } from '../cli/tuning-store.ts';
-import { type Choices, collectShapes, Device, formatChoices, matmul, parseChoices, tune } from '../engine/index.ts';
+import { fileTuningStore, nodeTuning, runtime } from '../serve/tuning.node.ts';
+import {
+  adapterKey,
+  type Choices,
+  collectShapes,
+  Device,
+  formatChoices,
+  matmul,
+  parseChoices,
+  tune,
+} from '../engine/index.ts';
+import { MemoryFiles } from '../model/files.ts';
+import { createFolder, saveModel } from '../model/folder.ts';
+import { settingsFor } from '../model/recipes.ts';
+import { parameterSpecs, SequenceModel } from '../model/sequence-model.ts';
+import { Recommender } from '../serve/node.ts';
+import { configOf, itemsOf } from './model/folder.fixture.ts';
 
 const SHAPE = 'm5 n5 k5 batch0 transA0 transB0 act0 flags0';
 const TILE = 'matmul_gpu BM=32 BN=32 BK=16 TM=4 TN=4';
@@ -27,6 +42,31 @@ function ran(on: Device): string[] {
   return on.variants().matmul;
 }
 
+function restore(before: { cache?: string; tune?: string }): void {
+  for (const [name, value] of [
+    ['XDG_CACHE_HOME', before.cache],
+    ['ATTUNE_TUNE', before.tune],
+  ] as const) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+}
+
+/** A model folder of four items that nothing was learned into. */
+async function tinyModel(): Promise<MemoryFiles> {
+  const files = new MemoryFiles();
+  const settings = settingsFor('sasrec', { d: '8', ff: '8', blocks: '1', window: '4', budget: '64' });
+  await createFolder(files, { ...configOf(4), hyperparameters: { ...settings } }, itemsOf(4));
+  const cpu = await Device.open({ backend: 'cpu' });
+  const model = SequenceModel.create(cpu, settings, 4, 1);
+  const tensors = [...(await model.parameters.read())].map(
+    ([name, data]) =>
+      [name, { shape: parameterSpecs(settings, 4, 1).find((s) => s.name === name)?.shape ?? [], data }] as const,
+  );
+  await saveModel(files, new Map(tensors), { step: 1, epoch: 0, metrics: {} });
+  return files;
+}
+
 describe('measured choices', () => {
   it('are kept in a file of the cache folder, and ATTUNE_TUNE=off leaves them aside', async () => {
     const before = { cache: process.env.XDG_CACHE_HOME, tune: process.env.ATTUNE_TUNE };
@@ -35,18 +75,36 @@ describe('measured choices', () => {
     try {
       expect(await fileTuningStore.load('an adapter')).toBeNull();
       await fileTuningStore.save('an adapter', CHOICES);
-      expect(await tuningStore()?.load('an adapter')).toEqual(CHOICES);
-      expect(await tuningStore()?.load('another adapter')).toBeNull();
+      expect(await nodeTuning()?.store.load('an adapter')).toEqual(CHOICES);
+      expect(await nodeTuning()?.store.load('another adapter')).toBeNull();
       process.env.ATTUNE_TUNE = 'off';
-      expect(tuningStore()).toBeUndefined();
+      expect(nodeTuning()).toBeUndefined();
     } finally {
-      for (const [name, value] of [
-        ['XDG_CACHE_HOME', before.cache],
-        ['ATTUNE_TUNE', before.tune],
-      ] as const) {
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
-      }
+      restore(before);
+    }
+  });
+
+  it('serve the library, too: Recommender.load opens its device with them unless ATTUNE_TUNE=off', async () => {
+    const before = { cache: process.env.XDG_CACHE_HOME, tune: process.env.ATTUNE_TUNE };
+    process.env.XDG_CACHE_HOME = mkdtempSync(join(folder, 'library-'));
+    delete process.env.ATTUNE_TUNE;
+    try {
+      const files = await tinyModel();
+      const adapter = adapterKey(device.gpu as NonNullable<Device['gpu']>, runtime());
+      await fileTuningStore.save(adapter, CHOICES);
+      const choice = async (options?: Parameters<typeof Recommender.load>[1]): Promise<string> => {
+        const recommender = await Recommender.load(files, { backend: 'webgpu', ...options });
+        const [first] = ran(recommender.device);
+        recommender.close();
+        return first;
+      };
+      expect(await choice()).toBe(TILE);
+      expect(await choice({ tuning: null })).not.toBe(TILE);
+      expect(await choice({ tuning: { store: fileTuningStore, runtime: 'another' } })).not.toBe(TILE);
+      process.env.ATTUNE_TUNE = 'off';
+      expect(await choice()).not.toBe(TILE);
+    } finally {
+      restore(before);
     }
   });
 

@@ -2,7 +2,7 @@
  * AdamW (Loshchilov & Hutter 2019, Alg. 2) over whole arenas of parameters, with clipping to a global norm: three
  * dispatches a step (two more a further shard), whatever the number of layers.
  */
-import { groups, kernel } from '../kernel.ts';
+import { groups, kernel, lanes8 } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { adamwReference, gradNormFinishReference, gradNormReference } from './adamw.ref.ts';
 
@@ -34,7 +34,10 @@ export interface AdamwOptions {
 }
 
 const GROUPS = 256;
-const NORM = kernel('grad_norm', (p) => p.groups);
+const NORM = kernel('grad_norm', [
+  { file: 'grad_norm_sg8', requires: lanes8, grid: (p) => p.groups },
+  { file: 'grad_norm', grid: (p) => p.groups },
+]);
 const FINISH = kernel('grad_norm_finish', () => 1);
 const ADAMW = kernel('adamw', (p) => groups(p.n, 256));
 

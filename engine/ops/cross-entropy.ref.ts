@@ -73,10 +73,12 @@ export const gradReference: Reference = ({ logits, targets, weights, stats }, { 
   }
 };
 
-export const lossReference: Reference = ({ stats, weights, loss }, { l }) => {
-  let total = 0;
-  for (let i = 0; i < l; i++) {
-    if (weights[i] !== 0) total += weights[i] * (stats[4 * i] + Math.log(stats[4 * i + 1]) - stats[4 * i + 2]);
+export const lossReference: Reference = ({ stats, weights, loss }, { l, per }) => {
+  for (let part = 0; part * per < Math.max(1, l); part++) {
+    let total = 0;
+    for (let i = part * per; i < Math.min(l, (part + 1) * per); i++) {
+      if (weights[i] !== 0) total += weights[i] * (stats[4 * i] + Math.log(stats[4 * i + 1]) - stats[4 * i + 2]);
+    }
+    loss[part] = total;
   }
-  loss[0] = total;
 };

@@ -9,7 +9,7 @@
  */
 import { gradOf, into } from '../autograd.ts';
 import type { Device } from '../device.ts';
-import { kernel, lanes8, subgroupVariants } from '../kernel.ts';
+import { groups, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
 import { blocksOf, shardsOf, type Table, type TableBlock } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
@@ -20,6 +20,7 @@ import {
   statsReference,
 } from './cross-entropy.ref.ts';
 import { gemm } from './matmul.ts';
+import { sumAll } from './shared/sums.ts';
 
 const STATS = kernel(
   'ce_stats',
@@ -38,12 +39,18 @@ const GRAD = kernel('ce_grad', [
   { file: 'ce_grad', tuning: { W: 8 }, requires: lanes8, grid: (p) => p.r },
   { file: 'ce_grad', grid: (p) => p.r },
 ]);
-const LOSS = kernel('ce_loss', () => 1);
+const lossParts = (p: Params): number => Math.max(1, groups(p.l, p.per));
+const LOSS = kernel('ce_loss', [
+  { file: 'ce_loss_sg8', requires: lanes8, grid: lossParts },
+  { file: 'ce_loss', grid: lossParts },
+]);
 const SCALE_BY = kernel('scale_by', (p) => Math.ceil(p.n / 1024));
 
 /** Elements of the block buffer (16 MiB), and the widest catalogue that is taken in one block of columns. */
 const BLOCK_ELEMENTS = 4 * 2 ** 20;
 const BLOCK_ROWS = 1024;
+/** Rows whose losses one group adds up. */
+const LOSS_ROWS = 512;
 const ONE_BLOCK_WIDTH = 32768;
 
 export interface CrossEntropyOptions {
@@ -142,6 +149,19 @@ function product(device: Device, { r, x }: Rows, block: TableBlock): Tensor {
   return logits;
 }
 
+/** loss = the weighted sum over the rows: parts of so many rows each, then the parts, always in the same order. */
+function sumLosses(device: Device, stats: Tensor, { weights, loss }: Work): void {
+  const l = weights.size;
+  const parts = groups(l, LOSS_ROWS);
+  if (parts <= 2) {
+    device.run(LOSS, lossReference, { stats, weights, loss }, { l, per: Math.max(1, l) });
+    return;
+  }
+  const partial = device.empty([parts], 'f32', 'losses of parts');
+  device.run(LOSS, lossReference, { stats, weights, loss: partial }, { l, per: LOSS_ROWS });
+  sumAll(partial, loss, 1, 0);
+}
+
 function merge(device: Device, rows: Rows, block: TableBlock, logits: Tensor): void {
   const { r, targets, weights, stats } = rows;
   const params = { r, cols: block.rows, ld: stride(block), col0: block.first, first: block.first === 0 ? 1 : 0 };
@@ -189,7 +209,7 @@ function atOnce(device: Device, w: Work & { table: Tensor }, rowsOfBlock: number
       if (dx && dtable) gradients(device, rows, block, logits, { grad: dx, acc: 0 }, { grad: dtable, acc: 0 });
       logits.dispose();
     }
-    device.run(LOSS, lossReference, { stats, weights, loss }, { l });
+    sumLosses(device, stats, w);
   } else {
     const work = { x, table, targets, weights, loss, dx, dtable };
     device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0 });
@@ -219,7 +239,7 @@ function inBlocks(device: Device, w: Work, size: { rows: number; cols: number })
       logits.dispose(); // an eager run holds one block, too
     }
   }
-  device.run(LOSS, lossReference, { stats, weights, loss }, { l });
+  sumLosses(device, stats, w);
   const shards = shardsOf(table).map(({ tensor }) => tensor);
   device.tape.record([x, ...shards], loss, () => {
     // The weights take the upstream gradient along.

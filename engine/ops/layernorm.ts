@@ -22,18 +22,24 @@ import {
   RESIDUAL,
 } from './layernorm.ref.ts';
 
-/** Lanes of eight hold a row of at most 128 in registers (wider ones take the driver ten seconds to compile). */
-const eight = {
+/** Lanes of eight hold a row of at most so many in registers: beyond, the driver takes tens of seconds to compile. */
+const eight = (most: number) => ({
   requires: lanes8,
-  accepts: (p: Params) => p.d % 4 === 0 && p.d <= 128,
+  accepts: (p: Params) => p.d % 4 === 0 && p.d <= most,
   constants: (p: Params) => ({ V: groups(p.d, 32) }),
-};
+});
 
 const SHAPE = { sizes: ['rows', 'd'], flags: ['flags'] };
 const FORWARD: Kernel = kernel(
   'layernorm_fwd',
   [
-    { file: 'layernorm_fwd_sg8', ...eight, grid: (p) => groups(p.rows, 32) },
+    ...[16, 4].map((ROWS) => ({
+      file: 'layernorm_fwd_sg8',
+      ...eight(256),
+      tuning: { ROWS },
+      grid: (p: Params) => groups(p.rows, 4 * ROWS),
+    })),
+    { file: 'layernorm_fwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, 4) },
     ...subgroupVariants(
       'layernorm_fwd_sub',
       (p) => groups(p.rows, 4),
@@ -46,7 +52,8 @@ const FORWARD: Kernel = kernel(
 const BACKWARD: Kernel = kernel(
   'layernorm_bwd',
   [
-    { file: 'layernorm_bwd_sg8', ...eight, grid: (p) => groups(p.rows, p.block) },
+    { file: 'layernorm_bwd_sg8', ...eight(128), grid: (p) => groups(p.rows, p.block) },
+    { file: 'layernorm_bwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, p.block) },
     ...subgroupVariants(
       'layernorm_bwd_sub',
       (p) => groups(p.rows, p.block),
@@ -56,7 +63,15 @@ const BACKWARD: Kernel = kernel(
   ],
   SHAPE,
 );
-const COLUMN_SUMS = kernel('layernorm_bwd_columns', (p) => groups(2 * p.d, 32));
+const COLUMN_SUMS = kernel('layernorm_bwd_columns', [
+  {
+    file: 'layernorm_bwd_columns_sg8',
+    requires: lanes8,
+    accepts: (p) => p.d % 4 === 0,
+    grid: (p) => p.d / 2,
+  },
+  { file: 'layernorm_bwd_columns', grid: (p) => groups(2 * p.d, 32) },
+]);
 
 /** At most so many partial sums of dweight and dbias, of at least so many rows each. */
 const MAX_BLOCKS = 256;

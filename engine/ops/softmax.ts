@@ -5,16 +5,23 @@ import type { Tensor } from '../tensor.ts';
 import { asMatrix, expectRank, expectType } from './shared/check.ts';
 import { softmaxBackward, softmaxForward } from './softmax.ref.ts';
 
-const sub8 = {
+/** Lanes of eight hold a row of at most 512 in registers; wider ones take the driver long to compile. */
+const eight = {
   requires: lanes8,
-  accepts: (p: Params): boolean => p.cols % 4 === 0,
+  accepts: (p: Params): boolean => p.cols % 4 === 0 && p.cols <= 512,
+  constants: (p: Params) => ({ V: groups(p.cols, 32) }),
   grid: (p: Params): number => groups(p.rows, 8),
 };
+const wide8 = { requires: lanes8, accepts: (p: Params): boolean => p.cols % 4 === 0, grid: eight.grid };
+const odd8 = { requires: lanes8, grid: eight.grid };
 const SHAPE = { sizes: ['rows', 'cols'] };
 const FORWARD = kernel(
   'softmax_fwd',
   [
-    { file: 'softmax_fwd_sub8', ...sub8 },
+    { file: 'softmax_fwd_sg8', ...eight, tuning: { WG: 64 } },
+    { file: 'softmax_fwd_sg8', ...eight, tuning: { WG: 128 }, grid: (p) => groups(p.rows, 16) },
+    { file: 'softmax_fwd_sub8', ...wide8 },
+    { file: 'softmax_fwd_odd8', ...odd8 },
     ...subgroupVariants(
       'softmax_fwd_sub',
       (p) => p.rows,
@@ -27,7 +34,8 @@ const FORWARD = kernel(
 const BACKWARD = kernel(
   'softmax_bwd',
   [
-    { file: 'softmax_bwd_sub8', ...sub8 },
+    { file: 'softmax_bwd_sub8', ...wide8 },
+    { file: 'softmax_bwd_odd8', ...odd8 },
     ...subgroupVariants(
       'softmax_bwd_sub',
       (p) => p.rows,

@@ -5,16 +5,22 @@ export const NONE = 0xffffffff;
 /** The score of masked items, as f32 has it. */
 export const MASKED = Math.fround(-3e38);
 
-export const topkReference: Reference = ({ scores, targets, values, indices }, { rows, v, first, k, has_targets }) => {
-  for (let r = 0; r < rows; r++) {
-    const row = scores.subarray(r * v, (r + 1) * v);
-    const last = (i: number): number => (has_targets && targets[r] === i + first ? 1 : 0);
-    const order = Array.from(row.keys())
-      .filter((i) => row[i] > MASKED)
-      .sort((a, b) => (row[a] === row[b] ? last(a) - last(b) || a - b : row[a] > row[b] ? -1 : 1));
+export const topkReference: Reference = (
+  { scores, candidates, targets, values, indices },
+  { rows, v, first, k, has_targets, parts, width, listed },
+) => {
+  for (let list = 0; list < rows * parts; list++) {
+    const r = Math.floor(list / parts);
+    const from = r * v + (list % parts) * width;
+    const part = scores.subarray(from, Math.min(from + width, (r + 1) * v));
+    const item = (i: number): number => (listed ? candidates[from + i] : (list % parts) * width + i + first);
+    const last = (i: number): number => (has_targets && targets[r] === item(i) ? 1 : 0);
+    const order = Array.from(part.keys())
+      .filter((i) => part[i] > MASKED)
+      .sort((a, b) => (part[a] === part[b] ? last(a) - last(b) || item(a) - item(b) : part[a] > part[b] ? -1 : 1));
     for (let j = 0; j < k; j++) {
-      indices[r * k + j] = j < order.length ? order[j] + first : NONE;
-      values[r * k + j] = j < order.length ? row[order[j]] : MASKED;
+      indices[list * k + j] = j < order.length ? item(order[j]) : NONE;
+      values[list * k + j] = j < order.length ? part[order[j]] : MASKED;
     }
   }
 };

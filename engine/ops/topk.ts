@@ -4,11 +4,17 @@ import { showShape, type Tensor } from '../tensor.ts';
 import { maskSeenReference, rankOfReference, topkReference } from './topk.ref.ts';
 
 /** Many rows fill a device with small workgroups; few rows want large ones. */
-const wide = (p: Params): { WG: number } => ({ WG: p.rows >= 64 ? 64 : 256 });
+const wide = (p: Params): { WG: number } => ({ WG: p.rows * (p.parts ?? 1) >= 64 ? 64 : 256 });
 
-const TOPK = kernel('topk', [{ file: 'topk', grid: (p) => p.rows, constants: wide }]);
+const listed = (p: Params) => ({ ...wide(p), LISTED: p.listed === 1 });
+
+const TOPK = kernel('topk', [{ file: 'topk', grid: (p) => p.rows * p.parts, constants: listed }]);
 const RANK_OF = kernel('rank_of', [{ file: 'rank_of', grid: (p) => p.rows, constants: wide }]);
 const MASK_SEEN = kernel('mask_seen', (p) => p.rows);
+
+/** Scores of a part at least, and parts of all rows together at most. */
+const PART_WIDTH = 16384;
+const MOST_LISTS = 64;
 
 /** Largest k of `topk`. */
 export const MAX_K = 128;
@@ -33,9 +39,40 @@ export function topk(
   if (targets) checkTargets('topk', scores, targets);
   const values = device.empty([rows, k], 'f32', 'topk values');
   const indices = device.empty([rows, k], 'u32', 'topk indices');
-  const params = { rows, v, first: options.first ?? 0, k, has_targets: targets ? 1 : 0 };
-  if (rows > 0) device.run(TOPK, topkReference, { scores, targets, values, indices }, params);
+  if (rows === 0) return { values, indices };
+  const common = { rows, first: options.first ?? 0, k, has_targets: targets ? 1 : 0 };
+  const parts = partsOf(rows, v);
+  const width = Math.ceil(v / parts);
+  if (parts === 1) {
+    const whole = { ...common, v, parts, width, listed: 0 };
+    device.run(TOPK, topkReference, { scores, candidates: null, targets, values, indices }, whole);
+    return { values, indices };
+  }
+  const some = {
+    values: device.empty([rows, parts, k], 'f32', 'topk values of parts'),
+    indices: device.empty([rows, parts, k], 'u32', 'topk indices of parts'),
+  };
+  device.run(
+    TOPK,
+    topkReference,
+    { scores, candidates: null, targets, ...some },
+    { ...common, v, parts, width, listed: 0 },
+  );
+  device.run(
+    TOPK,
+    topkReference,
+    { scores: some.values, candidates: some.indices, targets, values, indices },
+    { ...common, v: parts * k, parts: 1, width: parts * k, listed: 1 },
+  );
   return { values, indices };
+}
+
+/**
+ * Few long rows are cut into parts, each with a workgroup of its own, whose k best are merged in a second pass: keys are
+ * unique, so that the result is the same.
+ */
+function partsOf(rows: number, v: number): number {
+  return Math.max(1, Math.min(Math.floor(MOST_LISTS / rows), Math.floor(v / PART_WIDTH)));
 }
 
 /**

@@ -28,6 +28,7 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       const copies: Tensor[] = [params, grads, m, v, losses, status];
       return copies;
     },
+    variants: { grad_norm: ['grad_norm_sg8', 'grad_norm'] },
     gradients: false,
     // The status words are bits of numbers: one unit in the last place is one, a relative 1e-9.
     tolerance: { abs: 1e-6, rel: 1e-5 },

@@ -4,6 +4,7 @@ import { type Case, everyWidth, sharded } from './harness.ts';
 
 const variants = {
   ce_stats: ['ce_stats_sg8', 'ce_stats', ...everyWidth('ce_stats_sub')],
+  ce_loss: ['ce_loss_sg8', 'ce_loss'],
   matmul: ['matmul_tile'],
 };
 
@@ -25,6 +26,7 @@ export const crossEntropyCases: Case[] = [
   row('one token', [1, 8, 5], {}, 1, 9),
   row('one block', [33, 8, 37]),
   row('aligned', [64, 16, 64]),
+  row('the loss in parts', [1030, 2, 5]),
   row('blocks of rows', [130, 8, 33], { blockElements: 64 * 36 }),
   row('blocks of rows and columns', [130, 8, 150], { blockElements: 64 * 1024, oneBlockWidth: 64 }),
   row('large logits', [33, 8, 37], {}, 100),

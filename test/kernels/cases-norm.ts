@@ -2,8 +2,15 @@ import { addLayernorm, layernorm } from '../../engine/index.ts';
 import { type Case, everyWidth, type InputSpec } from './harness.ts';
 
 const variants = {
-  layernorm_fwd: ['layernorm_fwd_sg8', 'layernorm_fwd', 'layernorm_fwd_sub'],
-  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd', 'layernorm_bwd_sub'],
+  layernorm_fwd: [
+    'layernorm_fwd_sg8 ROWS=16',
+    'layernorm_fwd_sg8 ROWS=4',
+    'layernorm_fwd_odd8',
+    'layernorm_fwd',
+    'layernorm_fwd_sub',
+  ],
+  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd_odd8', 'layernorm_bwd', 'layernorm_bwd_sub'],
+  layernorm_bwd_columns: ['layernorm_bwd_columns'],
 };
 /** With every size of workgroup; compiling them takes seconds. */
 const everyVariant = {
@@ -43,6 +50,7 @@ export const normCases: Case[] = [
   plain('33 rows of 64', 33, 64),
   plain('15 rows of 36, lanes left over', 15, 36),
   plain('17 rows of 128', 17, 128),
+  plain('67 rows of 50', 67, 50),
   { ...plain('17 rows of 256', 17, 256), variants: everyVariant },
   plain('5 rows of 1027', 5, 1027),
   plain('5 rows of 1024', 5, 1024),
@@ -54,6 +62,7 @@ export const normCases: Case[] = [
   fused('only the norm', 9, 16, 0.2, 'norm'),
   fused('dropout', 65, 64, 0.3),
   fused('dropout, width 7', 30, 7, 0.5),
+  fused('dropout, width 130', 37, 130, 0.5),
   fused('more rows than blocks of 16', 4200, 4, 0.1),
 ];
 // An input that already has a gradient: every gradient is added to, not overwritten.

@@ -12,6 +12,8 @@ const softmaxes: Case[] = (
     [7, 64],
     [5, 65],
     [17, 200],
+    [18, 201],
+    [3, 260],
     [2, 1028],
     [0, 8],
   ] as Shape[]
@@ -22,8 +24,15 @@ const softmaxes: Case[] = (
   run: ({ x }) => softmax(x),
   tolerance: { abs: 1e-6, rel: 2e-5 },
   variants: {
-    softmax_fwd: ['softmax_fwd', 'softmax_fwd_sub8', ...everyWidth('softmax_fwd_sub')],
-    softmax_bwd: ['softmax_bwd', 'softmax_bwd_sub8', ...everyWidth('softmax_bwd_sub')],
+    softmax_fwd: [
+      'softmax_fwd',
+      'softmax_fwd_sg8 WG=64',
+      'softmax_fwd_sg8 WG=128',
+      'softmax_fwd_sub8',
+      'softmax_fwd_odd8',
+      ...everyWidth('softmax_fwd_sub'),
+    ],
+    softmax_bwd: ['softmax_bwd', 'softmax_bwd_sub8', 'softmax_bwd_odd8', ...everyWidth('softmax_bwd_sub')],
   },
 }));
 const EXTREME = [-1e30, 1e30, 1e30, -3e38, 5e4, 5e4, 5e4, 5e4 + 1];
@@ -32,7 +41,9 @@ softmaxes.push({
   name: 'extreme magnitudes',
   inputs: { x: { shape: [2, 4], value: (i) => EXTREME[i] } },
   run: ({ x }) => softmax(x),
-  variants: { softmax_fwd: ['softmax_fwd', 'softmax_fwd_sub8', 'softmax_fwd_sub'] },
+  variants: {
+    softmax_fwd: ['softmax_fwd', 'softmax_fwd_sg8', 'softmax_fwd_sub8', 'softmax_fwd_odd8', 'softmax_fwd_sub'],
+  },
   gradients: false,
 });
 

@@ -1,12 +1,18 @@
 /** Where Node keeps the kernels that it measured to be fastest: the user's cache folder. */
+import { createRequire } from 'node:module';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import { formatChoices, parseChoices, storeName, type TuningStore } from '../engine/index.ts';
-import { versionOf } from './common.ts';
+import { type DeviceOptions, formatChoices, parseChoices, storeName, type TuningStore } from '../engine/index.ts';
 
 /** Dawn translates the shaders: another version, another measurement. */
-export const runtime = (): string => `dawn ${versionOf('webgpu')}`;
+export function runtime(): string {
+  try {
+    return `dawn ${(createRequire(import.meta.url)('webgpu/package.json') as { version: string }).version}`;
+  } catch {
+    return 'dawn unknown';
+  }
+}
 
 const folder = (): string => path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'attune');
 
@@ -29,6 +35,6 @@ export const fileTuningStore: TuningStore = {
   },
 };
 
-/** What devices of the CLI open with: nothing with `ATTUNE_TUNE=off`. */
-export const tuningStore = (): TuningStore | undefined =>
-  process.env.ATTUNE_TUNE === 'off' ? undefined : fileTuningStore;
+/** What devices open with in Node, the command's and the library's: nothing with `ATTUNE_TUNE=off`. */
+export const nodeTuning = (): DeviceOptions['tuning'] =>
+  process.env.ATTUNE_TUNE === 'off' ? undefined : { store: fileTuningStore, runtime: runtime() };
