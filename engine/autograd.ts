@@ -69,7 +69,7 @@ export class Tape {
     try {
       output.state.grad = gradient();
       for (let i = entries.length - 1; i >= 0; i--) {
-        if (entries[i].outputs.some((t) => t.state.grad)) entries[i].backward();
+        if (entries[i].outputs.some((t) => t.state.grad ?? t.state.inner?.grad)) entries[i].backward();
       }
     } finally {
       this.enabled = enabled;

@@ -36,6 +36,8 @@ export interface GradState {
   grad: Tensor | null;
   /** A leaf's gradient exists from the start, zeroed, and accumulates until it is zeroed. */
   leaf: boolean;
+  /** Where the value is an activation's: what tells its slope, and the gradient that already has it as a factor. */
+  inner?: { z: Tensor; act: number; grad: Tensor | null };
 }
 
 export interface TensorOptions {

@@ -1,5 +1,5 @@
 // binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]); adds where acc = 1.
-// OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b².
+// OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b², 4 d(a²)/da = 2a.
 // Layout: a [na], b [nb], dy, g [n], f32; na and nb are n, 1 or the size of a suffix of dy's shape.
 // A thread owns one vec4 of g, a workgroup 1,024 elements. No workgroup memory.
 // Host: na and nb divide n; buffers are padded to 16 bytes; the last vec4 may touch the padding. A broadcast side's g
@@ -38,6 +38,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (OP == 0u) { r *= v; }
   if (OP == 1u) { r *= u; }
   if (OP == 2u) { r /= v; }
+  if (OP == 4u) { r *= 2.0 * u; }
   if (OP == 3u) { r = -r * (u / v) / v; }
   if (p.acc == 1u) { r += g[i]; }
   g[i] = r;

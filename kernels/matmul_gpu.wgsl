@@ -90,7 +90,7 @@ fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
   let at = (base + row * p.ldc + col) / 4u;
   var v = value + bias_value;
   if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  v = activate4(ACT, v);
+  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
   if ((FLAGS & 2u) != 0u) { v += c[at]; }
   c[at] = v;
 }

@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
         var v = acc[i][j];
         if ((FLAGS & 1u) != 0u) { v += bias[col]; }
         if ((FLAGS & 4u) != 0u) { z[at] = v; }
-        v = activate4(ACT, vec4f(v)).x;
+        if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, vec4f(z[at])).x; } else { v = activate4(ACT, vec4f(v)).x; }
         if ((FLAGS & 2u) != 0u) { v += c[at]; }
         c[at] = v;
       }

@@ -12,7 +12,7 @@ const SLOPE = [
   (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
 ];
 
-/** C = act(op(A)·op(B) + bias); Z before the activation; db += column sums of op(B). Flags as in the kernels. */
+/** C = act(op(A)·op(B) + bias); Z before the activation; db += column sums of op(B); flag 16: C = op(A)·op(B) ∘ act'(z). Flags as in the kernels. */
 export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
   const value = VALUE[p.act];
   const [aRow, aStep] = p.transA ? [1, p.lda] : [p.lda, 1];
@@ -40,7 +40,8 @@ export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
       for (let j = 0; j < p.n; j++) {
         const v = row[j] + (p.flags & 1 ? bias[j] : 0);
         if (p.flags & 4) z[at + j] = v;
-        c[at + j] = value(v) + (p.flags & 2 ? c[at + j] : 0);
+        const y = p.flags & 16 ? v * SLOPE[p.act](z[at + j]) : value(v);
+        c[at + j] = y + (p.flags & 2 ? c[at + j] : 0);
       }
     }
     if (p.flags & 8) {
@@ -49,8 +50,8 @@ export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
   }
 };
 
-export const matmulActivationBackward: Reference = ({ z, dy, dz }, { n, act }) => {
-  for (let i = 0; i < n; i++) dz[i] = dy[i] * SLOPE[act](z[i]);
+export const matmulActivationBackward: Reference = ({ z, dy, dz }, { n, act, acc }) => {
+  for (let i = 0; i < n; i++) dz[i] = (acc ? dz[i] : 0) + dy[i] * SLOPE[act](z[i]);
 };
 
 /** C = [C +] Σₛ part[s], part [S, M, ld]. */

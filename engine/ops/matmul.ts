@@ -47,17 +47,29 @@ const TILES: readonly Variant[] = [
   tile(64, 64, 16, 4, 4, 64),
   tile(32, 32, 16, 4, 4, 0),
 ];
+/** Products that a kernel for 8-lane subgroups can take. */
+const takes = (p: Params): boolean =>
+  // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
+  wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0));
+
 const SHAPE: ShapeClass = { sizes: ['m', 'n', 'k', 'batch'], flags: ['transA', 'transB', 'act', 'flags'] };
 
 const MATMUL: Kernel = kernel(
   'matmul',
   [
     {
+      // Takes longer to compile and leaves more of a small product unused: for products that give every core a few tiles.
+      file: 'matmul_sg8_wide',
+      requires: lanes8,
+      accepts: takes,
+      suits: (_, p) => p.n > 32 && tiles(p, 32, 64) >= 8,
+      grid: (p) => [groups(p.n, 64), groups(p.m, 32), p.batch],
+      constants,
+    },
+    {
       file: 'matmul_sg8',
       requires: lanes8,
-      // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
-      accepts: (p) =>
-        wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0)),
+      accepts: takes,
       grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
       constants,
     },
@@ -98,6 +110,8 @@ const ACT_BACKWARD = kernel('matmul_act_bwd', [
   { file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) },
 ]);
 
+const RELU = ACTIVATIONS.indexOf('relu');
+
 export type Activation = (typeof ACTIVATIONS)[number];
 
 export interface Gemm {
@@ -126,6 +140,8 @@ export interface Gemm {
   /** 1: add to C. */
   acc?: number;
   activation?: Activation;
+  /** [M, N] as C: the product is multiplied by the activation's slope there, and the activation itself is left out. */
+  slopeAt?: Tensor;
   /** K is not a multiple of 4, but the operand with contiguous k has zeros up to its row stride. */
   padded?: boolean;
 }
@@ -145,7 +161,7 @@ export function gemm(device: Device, g: Gemm): void {
     sa: g.sa ?? 0,
     sb: g.sb ?? 0,
     sc: g.sc ?? 0,
-    flags: (g.bias ? 1 : 0) | (g.acc ? 2 : 0) | (g.z ? 4 : 0) | (g.columnSums ? 8 : 0),
+    flags: (g.bias ? 1 : 0) | (g.acc ? 2 : 0) | (g.z ? 4 : 0) | (g.columnSums ? 8 : 0) | (g.slopeAt ? 16 : 0),
     act: ACTIVATIONS.indexOf(g.activation ?? 'none'),
     transA: g.transA ? 1 : 0,
     transB: g.transB ? 1 : 0,
@@ -155,7 +171,15 @@ export function gemm(device: Device, g: Gemm): void {
   const forced = device.gpu?.forced.has(PARTS.name) ?? false;
   const part = device.gpu ? partOf(device.gpu.caps, params, forced) : 0;
   if (part > 0) return inParts(device, g, params, part);
-  const tensors = { a: g.a, b: g.b, bias: g.bias ?? null, c: g.c, z: g.z ?? null, db: g.columnSums ?? null };
+  const tensors = {
+    a: g.a,
+    b: g.b,
+    b_pairs: g.b,
+    bias: g.bias ?? null,
+    c: g.c,
+    z: g.z ?? g.slopeAt ?? null,
+    db: g.columnSums ?? null,
+  };
   device.run(MATMUL, matmulForward, tensors, params);
 }
 
@@ -211,24 +235,17 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   }
   const c = device.empty(s.shape, 'f32', 'matmul');
   const needsGrad = device.tape.enabled && [a, b, bias].some((t) => t?.requiresGrad);
-  const z = needsGrad && activation !== 'none' ? device.empty(s.shape, 'f32', 'matmul z') : null;
+  const act = ACTIVATIONS.indexOf(activation);
+  const z = needsGrad && act > RELU ? device.empty(s.shape, 'f32', 'matmul z') : null;
   gemm(device, { ...s.gemm, a, b, c, bias, z, activation, transA, transB });
+  // ReLU's slope is the same at its value.
+  if (needsGrad && act > 0) c.state.inner = { z: z ?? c, act, grad: null };
   device.tape.record([a, b, bias], c, () => {
-    let dc = gradOf(c);
-    if (z) {
-      const dz = device.empty(s.shape, 'f32', 'grad of matmul z');
-      device.run(
-        ACT_BACKWARD,
-        matmulActivationBackward,
-        { z, dy: dc, dz },
-        { n: c.size, act: ACTIVATIONS.indexOf(activation) },
-      );
-      dc = dz;
-    }
+    const dc = gradBefore(c);
     const { m, n, k, batch, sa, sb, sc } = s.gemm;
     // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
     if (a.requiresGrad) {
-      const { grad, acc } = into(a);
+      const { grad, acc, slope } = transA ? { ...into(a), slope: null } : beyond(a);
       if (transA)
         gemm(device, {
           a: b,
@@ -247,7 +264,8 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
           lda: transB ? k : n,
           ldb: n,
         });
-      else gemm(device, { a: dc, b, c: grad, m, n: k, k: n, transB: !transB, batch, sa: sc, sb, sc: sa, acc });
+      else
+        gemm(device, { a: dc, b, c: grad, m, n: k, k: n, transB: !transB, batch, sa: sc, sb, sc: sa, acc, ...slope });
     }
     const columnSums = bias?.requiresGrad ? into(bias) : null;
     if (columnSums && !columnSums.acc) throw new Error('matmul: bias must be a leaf tensor');
@@ -299,6 +317,27 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     }
   });
   return c;
+}
+
+/** Where a product's gradient of x goes: x's own, or, through the activation that x is of, what was before it. */
+function beyond(x: Tensor): { grad: Tensor; acc: number; slope: Pick<Gemm, 'slopeAt' | 'activation'> | null } {
+  const { inner } = x.state;
+  if (!inner) return { ...into(x), slope: null };
+  const slope = { slopeAt: inner.z, activation: ACTIVATIONS[inner.act] };
+  if (inner.grad) return { grad: inner.grad, acc: 1, slope };
+  inner.grad = x.device.empty(x.shape, 'f32', `grad before ${x.label}`);
+  return { grad: inner.grad, acc: 0, slope };
+}
+
+/** The gradient before the activation of c, from both of those that reached it. */
+function gradBefore(c: Tensor): Tensor {
+  const { grad, inner } = c.state;
+  if (!inner) return gradOf(c);
+  if (!grad && inner.grad) return inner.grad;
+  const dz = inner.grad ?? c.device.empty(c.shape, 'f32', 'grad of matmul z');
+  const params = { n: c.size, act: inner.act, acc: inner.grad ? 1 : 0 };
+  c.device.run(ACT_BACKWARD, matmulActivationBackward, { z: inner.z, dy: gradOf(c), dz }, params);
+  return dz;
 }
 
 function shapesOf(a: Tensor, b: Tensor, transA: boolean, transB: boolean) {

@@ -1,4 +1,4 @@
-import { matmul, type Tensor } from '../../engine/index.ts';
+import { matmul, mul, type Tensor } from '../../engine/index.ts';
 import type { Case } from './harness.ts';
 
 const [TALL, ...tiles] = [
@@ -11,6 +11,8 @@ const [TALL, ...tiles] = [
 ].map((tuning) => `matmul_gpu ${tuning}`);
 // A forced matmul_part splits the product along K.
 const variants = { matmul: ['matmul_sg8', 'matmul_tile', TALL], matmul_part: [TALL] };
+/** The large tiles for 8 lanes have cases of their own, since they take seconds to compile. */
+const withWide = { ...variants, matmul: [...variants.matmul, 'matmul_sg8_wide'] };
 const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
 
 const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => ({
@@ -33,6 +35,8 @@ export const matmulCases: Case[] = [
     [63, 65, 66],
     [100, 20, 132],
   ].flatMap((size) => flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb)))),
+  { ...plain([100, 20, 132], false, false), name: 'wide, forward and both gradients', variants: withWide },
+  { ...plain([36, 7, 68], true, false), name: 'wide, Aᵀ with an odd K', variants: withWide },
   // A case for each size of tile, whole and split, since compiling one takes seconds.
   ...tiles.map((tile) => ({
     ...plain([100, 20, 132], false, false),
@@ -47,7 +51,21 @@ export const matmulCases: Case[] = [
       inputs: { a: { shape: [35, 24] }, b: { shape: [24, 40] }, bias: { shape: [40] } },
       run: ({ a, b, bias }) => matmul(a, b, { bias, activation }),
       tolerance: bound(48),
-      variants,
+      variants: withWide,
+    }),
+  ),
+  // The second product's backward goes through the activation; other uses of its value add to the same gradient.
+  ...(['relu', 'silu'] as const).map(
+    (activation): Case => ({
+      op: 'matmul',
+      name: `a product of ${activation}, used three times`,
+      inputs: { a: { shape: [35, 24] }, b: { shape: [24, 40] }, d: { shape: [40, 12] }, e: { shape: [40, 8] } },
+      run: ({ a, b, d, e }) => {
+        const hidden = matmul(a, b, { activation });
+        return [matmul(hidden, d), mul(hidden, hidden), matmul(hidden, e)];
+      },
+      tolerance: { abs: 1e-4, rel: 1e-4 },
+      variants: withWide,
     }),
   ),
   {

@@ -45,6 +45,10 @@ export function binaryReferences({ f, da, db }: BinaryRule): BinaryReferences {
   };
 }
 
+const squareBackward: Reference = ({ a, dy, g }, { n, acc }) => {
+  for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + dy[i] * 2 * a[i];
+};
+
 /** The op numbers of kernels/binary_fwd.wgsl. */
 const OPS = { add: 0, sub: 1, mul: 2, div: 3 } as const;
 
@@ -59,7 +63,12 @@ export function binary(name: keyof typeof OPS, refs: BinaryReferences, a: Tensor
   device.run(FORWARD, refs.forward, { a, b, y }, { ...sizes, op: OPS[name] });
 
   /** g = [g +] dy · slope, of y's size, for side 0 (a) or 1 (b). */
+  const square = name === 'mul' && a === b;
   const slope = (which: 0 | 1, g: Tensor, acc: number): void => {
+    if (square) {
+      device.run(BACKWARD, squareBackward, { a, b, dy: gradOf(y), g }, { ...sizes, acc, op: 4 });
+      return;
+    }
     const op = (name === 'mul' ? 0 : 2) + which;
     device.run(BACKWARD, refs.backward[which], { a, b, dy: gradOf(y), g }, { ...sizes, acc, op });
   };
@@ -83,7 +92,7 @@ export function binary(name: keyof typeof OPS, refs: BinaryReferences, a: Tensor
   };
   device.tape.record([a, b], y, () => {
     differentiate(a, 0);
-    differentiate(b, 1);
+    if (!square) differentiate(b, 1);
   });
   return y;
 }

@@ -1,0 +1,175 @@
+enable subgroups;
+// matmul_sg8_wide: C = act(op(A) · op(B) + bias), as matmul_sg8 (8-lane subgroups of software rasterisers) in tiles four
+// times as large: half as many elements are loaded for each product, at the price of a longer compilation.
+// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
+//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
+//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free, with
+//   TRANS_A alone). Flag 16: C = (op(A)·op(B)) ∘ act'(z), the first step of the backward of an activation.
+// A workgroup is one subgroup and owns 32 rows × 64 columns of C; a lane owns 4 of the columns and the 4 that are 32
+//   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
+//   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
+//   up, since a store costs much code. No workgroup memory.
+// Grid: (⌈N/64⌉, ⌈M/32⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
+//   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
+const TRANS_A: bool = false; // @tune
+const TRANS_B: bool = false; // @tune
+const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec2f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>; // B again, for TRANS_B
+
+// The same for TRANS_A: lane j holds rows 2j and 2j + 1 of the first step, lane j + 4 those of the second.
+fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
+  var x: vec2f;
+  var y: vec2f;
+  x = subgroupBroadcast(u, 0u);
+  y = subgroupBroadcast(u, 4u);
+  (*c)[0] += x.x * b[0] + y.x * b[1];
+  (*c)[8] += x.x * b[2] + y.x * b[3];
+  (*c)[1] += x.y * b[0] + y.y * b[1];
+  (*c)[9] += x.y * b[2] + y.y * b[3];
+  x = subgroupBroadcast(u, 1u);
+  y = subgroupBroadcast(u, 5u);
+  (*c)[2] += x.x * b[0] + y.x * b[1];
+  (*c)[10] += x.x * b[2] + y.x * b[3];
+  (*c)[3] += x.y * b[0] + y.y * b[1];
+  (*c)[11] += x.y * b[2] + y.y * b[3];
+  x = subgroupBroadcast(u, 2u);
+  y = subgroupBroadcast(u, 6u);
+  (*c)[4] += x.x * b[0] + y.x * b[1];
+  (*c)[12] += x.x * b[2] + y.x * b[3];
+  (*c)[5] += x.y * b[0] + y.y * b[1];
+  (*c)[13] += x.y * b[2] + y.y * b[3];
+  x = subgroupBroadcast(u, 3u);
+  y = subgroupBroadcast(u, 7u);
+  (*c)[6] += x.x * b[0] + y.x * b[1];
+  (*c)[14] += x.x * b[2] + y.x * b[3];
+  (*c)[7] += x.y * b[0] + y.y * b[1];
+  (*c)[15] += x.y * b[2] + y.y * b[3];
+}
+
+fn finish(row: u32, col: u32, base: u32, value: vec4f) {
+  if (row >= p.m || col >= p.n) { return; }
+  let at = (base + row * p.ldc + col) / 4u;
+  var v = value;
+  if ((FLAGS & 1u) != 0u) { v += bias[col / 4u]; }
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
+  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
+  c[at] = v;
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+  let row0 = wid.y * 32u;
+  let col = wid.x * 64u + lane * 4u;
+  var c0: Eight;
+  var c1: Eight;
+  var c2: Eight;
+  var c3: Eight;
+  var sum0 = vec4f();
+  var sum1 = vec4f();
+  // Rows and columns beyond the edge read the last ones; what they give is not stored.
+  var a_at: vec4u;
+  if (TRANS_A) {
+    a_at = min(vec4u(row0 + (lane & 3u) * 2u) + vec4u(0u, 8u, 16u, 24u), vec4u(p.lda - 2u));
+  } else {
+    a_at = min(vec4u(row0 + lane) + vec4u(0u, 8u, 16u, 24u), vec4u(p.m - 1u)) * p.lda;
+  }
+  a_at += wid.z * p.sa;
+  let base_b = wid.z * p.sb;
+  var b_at0 = vec4u(base_b + min(col, p.ldb - 4u));
+  var b_at1 = vec4u(base_b + min(col + 32u, p.ldb - 4u));
+  if (TRANS_B) {
+    b_at0 = base_b + min(vec4u(col, col + 1u, col + 2u, col + 3u), vec4u(p.n - 1u)) * p.ldb;
+    b_at1 = base_b + min(vec4u(col + 32u, col + 33u, col + 34u, col + 35u), vec4u(p.n - 1u)) * p.ldb;
+  }
+  for (var k = 0u; k < p.k; k += 2u) {
+    var v: array<vec4f, 4>; // columns at k, k + 1; second columns at k, k + 1
+    if (TRANS_B) {
+      var t0 = b_pairs[(b_at0.x + k) / 2u];
+      var t1 = b_pairs[(b_at0.y + k) / 2u];
+      var t2 = b_pairs[(b_at0.z + k) / 2u];
+      var t3 = b_pairs[(b_at0.w + k) / 2u];
+      v[0] = vec4f(t0.x, t1.x, t2.x, t3.x);
+      v[1] = vec4f(t0.y, t1.y, t2.y, t3.y);
+      t0 = b_pairs[(b_at1.x + k) / 2u];
+      t1 = b_pairs[(b_at1.y + k) / 2u];
+      t2 = b_pairs[(b_at1.z + k) / 2u];
+      t3 = b_pairs[(b_at1.w + k) / 2u];
+      v[2] = vec4f(t0.x, t1.x, t2.x, t3.x);
+      v[3] = vec4f(t0.y, t1.y, t2.y, t3.y);
+    } else {
+      let first = k * p.ldb;
+      let second = min(k + 1u, p.k - 1u) * p.ldb;
+      v[0] = b[(b_at0.x + first) / 4u];
+      v[1] = b[(b_at0.x + second) / 4u];
+      v[2] = b[(b_at1.x + first) / 4u];
+      v[3] = b[(b_at1.x + second) / 4u];
+    }
+    if (TRANS_A) {
+      if (k + 1u >= p.k) { // the clamped row must not count twice
+        v[1] = vec4f();
+        v[3] = vec4f();
+      }
+      if ((FLAGS & 8u) != 0u) {
+        sum0 += v[0] + v[1];
+        sum1 += v[2] + v[3];
+      }
+      let row = min(k + (lane >> 2u), p.k - 1u) * p.lda;
+      let u0 = a[(a_at.x + row) / 2u];
+      let u1 = a[(a_at.y + row) / 2u];
+      let u2 = a[(a_at.z + row) / 2u];
+      let u3 = a[(a_at.w + row) / 2u];
+      add_columns(&c0, u0, v);
+      add_columns(&c1, u1, v);
+      add_columns(&c2, u2, v);
+      add_columns(&c3, u3, v);
+    } else {
+      let u0 = a[(a_at.x + k) / 2u];
+      let u1 = a[(a_at.y + k) / 2u];
+      let u2 = a[(a_at.z + k) / 2u];
+      let u3 = a[(a_at.w + k) / 2u];
+      add_rows(&c0, u0, v);
+      add_rows(&c1, u1, v);
+      add_rows(&c2, u2, v);
+      add_rows(&c3, u3, v);
+    }
+  }
+  let base_c = wid.z * p.sc;
+  for (var row = row0; row < min(row0 + 32u, p.m); row += 8u) {
+    finish(row + 0u, col, base_c, c0[0]);
+    finish(row + 0u, col + 32u, base_c, c0[8]);
+    finish(row + 1u, col, base_c, c0[1]);
+    finish(row + 1u, col + 32u, base_c, c0[9]);
+    finish(row + 2u, col, base_c, c0[2]);
+    finish(row + 2u, col + 32u, base_c, c0[10]);
+    finish(row + 3u, col, base_c, c0[3]);
+    finish(row + 3u, col + 32u, base_c, c0[11]);
+    finish(row + 4u, col, base_c, c0[4]);
+    finish(row + 4u, col + 32u, base_c, c0[12]);
+    finish(row + 5u, col, base_c, c0[5]);
+    finish(row + 5u, col + 32u, base_c, c0[13]);
+    finish(row + 6u, col, base_c, c0[6]);
+    finish(row + 6u, col + 32u, base_c, c0[14]);
+    finish(row + 7u, col, base_c, c0[7]);
+    finish(row + 7u, col + 32u, base_c, c0[15]);
+    c0 = c1;
+    c1 = c2;
+    c2 = c3;
+  }
+  if ((FLAGS & 8u) != 0u && wid.y == 0u) {
+    for (var i = 0u; i < 4u; i++) {
+      if (col + i < p.n) { db[col + i] += sum0[i]; }
+      if (col + 32u + i < p.n) { db[col + 32u + i] += sum1[i]; }
+    }
+  }
+}
+// @use activate, sg8_rows
