@@ -1,9 +1,9 @@
 /** Batches on their way to the device: one upload a step. */
 import type { Batch } from '../data/batches.ts';
 import { type Device, groupRows, Inputs, rowGroupLayout } from '../engine/index.ts';
-import type { TrainingTokens } from '../model/sequence-model.ts';
+import type { TrainingTokens } from '../model/blocks/context.ts';
 
-function inputSpec(budget: number) {
+function inputSpec(budget: number, times: boolean) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   const { words } = rowGroupLayout(budget);
   return {
@@ -15,6 +15,7 @@ function inputSpec(budget: number) {
     end: u32(budget),
     itemGroups: u32(words),
     positionGroups: u32(words),
+    ...(times ? { times: u32(budget) } : {}),
   };
 }
 
@@ -22,9 +23,10 @@ export class Feed {
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly budget: number;
 
-  constructor(device: Device, budget: number) {
+  /** @param times whether the model reads the events' times */
+  constructor(device: Device, budget: number, times = false) {
     this.budget = budget;
-    this.inputs = new Inputs(device, inputSpec(budget), 'batch');
+    this.inputs = new Inputs(device, inputSpec(budget, times), 'batch');
   }
 
   get tensors(): TrainingTokens {
@@ -36,6 +38,7 @@ export class Feed {
     const { host } = this.inputs;
     for (const name of ['items', 'positions', 'targets', 'weights', 'start', 'end'] as const)
       host[name].set(batch[name]);
+    host.times?.set(batch.times ?? batch.positions);
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
   }
