@@ -28,6 +28,7 @@ function told(s: Settings): string {
   const base = (recipes.get('sasrec') as Recipe).settings;
   const always = ['d', 'ff', 'blocks', 'heads', 'dropout', 'window', 'loss'];
   return Object.entries(s)
+    .filter(([key]) => key !== 'ff' || s.block !== 'hstu') // which has no feed-forward layers
     .filter(([key, value]) => always.includes(key) || value !== base[key as keyof Settings])
     .map(([key, value]) => `${key}=${value}`)
     .join(' ');

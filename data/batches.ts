@@ -55,6 +55,15 @@ interface Plan {
   bounds: number[];
 }
 
+/**
+ * Events of a batch that the cloze task masks at most, so that what is predicted has a place of fixed size: half as many
+ * again as the share asks for, and a quarter of the batch at least (a short window masks one event). Windows that come
+ * after that stay whole.
+ */
+export function mostMasked(budget: number, share: number): number {
+  return Math.ceil((budget * Math.min(1, Math.max(0.25, 1.5 * share))) / 64) * 64;
+}
+
 /** Keeps the masks' random numbers apart from those of the windows. */
 const MASKS = 0x5f3759df;
 /** How many windows ahead the packer looks for one that fits what is still free. */
@@ -172,6 +181,7 @@ function mask(batch: Batch, masked: number, { share, last }: Cloze, random: Rand
   const { items, targets, weights, end, tokens } = batch;
   targets.fill(0);
   weights.fill(0);
+  const most = mostMasked(items.length, share);
   let count = 0;
   const hide = (i: number): void => {
     targets[i] = items[i];
@@ -179,14 +189,14 @@ function mask(batch: Batch, masked: number, { share, last }: Cloze, random: Rand
     weights[i] = 1;
     count++;
   };
-  for (let from = 0; from < tokens; from = end[from]) {
+  for (let from = 0; from < tokens && count < most; from = end[from]) {
     const n = end[from] - from;
     if (random.next() < last) {
       hide(end[from] - 1);
       continue;
     }
     // The first `left` of a shuffled window, without shuffling it: each event with the chance that is left to it.
-    let left = Math.max(1, Math.round(n * share));
+    let left = Math.min(most - count, Math.max(1, Math.round(n * share)));
     for (let i = 0; i < n; i++) {
       if (random.next() * (n - i) >= left) continue;
       hide(from + i);

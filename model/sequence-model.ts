@@ -12,6 +12,7 @@ import { InputError } from '../data/errors.ts';
 import {
   crossEntropy,
   type Device,
+  embedding,
   ParameterArena,
   type ParameterSpec,
   rotaryAngles,
@@ -105,7 +106,9 @@ export class SequenceModel {
     const { loss } = this.settings;
     if (loss !== 'softmax') throw new InputError(`--set loss=${loss}: not there yet; use softmax`);
     const h = this.encode(tokens, tokens);
-    return crossEntropy(h, this.table, tokens.targets, tokens.weights);
+    const { masked } = tokens;
+    if (!masked) return crossEntropy(h, this.table, tokens.targets, tokens.weights);
+    return crossEntropy(embedding(h, masked.rows, masked.groups), this.table, masked.targets, masked.weights);
   }
 
   /** Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D]. */

@@ -29,6 +29,8 @@ export interface TrainingTokens extends PackedTokens {
   weights: Tensor;
   itemGroups: Tensor;
   positionGroups: Tensor;
+  /** Where masks alone are predicted: their positions, as rows [M] of h and grouped by row, their targets and weights. */
+  masked?: { rows: Tensor; groups: Tensor; targets: Tensor; weights: Tensor };
 }
 
 /** Tables that follow from the settings alone: [T, D] of sinusoidal positions, [T, K] of rotary angles. */

@@ -30,7 +30,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const names = parameterSpecs(settings, ITEMS, 0).map((p) => p.name);
       const model = SequenceModel.create(device, settings, ITEMS, 0);
       model.parameters.load('params', new Map(names.map((n) => [n, of(`${name}.parameters.${n}`)])));
-      const feed = new Feed(device, settings.budget, true);
+      const feed = new Feed(device, settings.budget, { times: true });
       const u32 = (key: string) => Uint32Array.from(of(key));
       feed.stage({
         tokens: USED,
