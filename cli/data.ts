@@ -101,10 +101,14 @@ export function describeItems(
 }
 
 /**
- * What one user of a log did, oldest first, unfiltered but for the minimum rating.
+ * What one user of a log did and, where the log has times, when (NaN: unknown); oldest first, unfiltered but for the minimum rating.
  * @throws InputError when the log has no such user
  */
-export function historyOf(log: Log, userId: string, minRating: number | null): string[] {
+export function historyOf(
+  log: Log,
+  userId: string,
+  minRating: number | null,
+): { history: string[]; times: number[] | undefined } {
   const user = log.userIds.indexOf(userId);
   if (user < 0) {
     throw new InputError(`${log.source}: no user ${JSON.stringify(userId)}; its users are ${examples(log.userIds)}`);
@@ -118,7 +122,10 @@ export function historyOf(log: Log, userId: string, minRating: number | null): s
     rows.push(row);
   }
   rows.sort((a, b) => (at(a) < at(b) ? -1 : at(a) > at(b) ? 1 : a - b));
-  return rows.map((row) => log.itemIds[log.item[row]]);
+  return {
+    history: rows.map((row) => log.itemIds[log.item[row]]),
+    times: time ? rows.map((row) => time[row]) : undefined,
+  };
 }
 
 /** A few IDs, for a message: `"a", "b", "c", …`. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command `attune`: flags and their help. What a command does loads when it runs, so that help is quick. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { recipes } from '../model/recipes.ts';
+import { recipes, settingsFor } from '../model/recipes.ts';
 import { commandName, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
 
@@ -62,9 +62,11 @@ function add(command: string, summary: string, details: string, example: string)
     .addHelpText('after', `\nExample:\n  ${name} ${example}`);
 }
 
+const base = settingsFor('sasrec');
 const settings = [...recipes.values()].map(
   (recipe) =>
     `  ${recipe.name}: ${recipe.summary}\n    ${Object.entries(recipe.settings)
+      .filter(([key, value]) => recipe.name === 'sasrec' || value !== base[key as keyof typeof base])
       .map(([key, value]) => `${key}=${value}`)
       .join(' ')
       .replace(/(.{1,100})(?: |$)/g, '$1\n    ')
@@ -84,7 +86,7 @@ addLogOptions(
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
-    .option('--recipe <name>', 'what to train (see below)', 'sasrec')
+    .option('--recipe <name>', 'what to train (see below, and attune recipes)', 'sasrec')
     .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
     .addOption(protocolOption())
     .option('--epochs <n>', 'stop after as many epochs in all', whole(1))
@@ -104,7 +106,10 @@ addLogOptions(
   .option('--overwrite', 'replace the model in --out')
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
-  .addHelpText('after', `\nRecipes and their settings for --set:\n${settings.join('\n')}`)
+  .addHelpText(
+    'after',
+    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}`,
+  )
   .action(async (flags, command: Command) => {
     const { runTrain } = await import('./train.ts');
     await runTrain(flags, typed(command));
@@ -154,6 +159,16 @@ addLogOptions(
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
+
+add(
+  'recipes',
+  'List what can be trained, what it costs and what it reaches',
+  'A recipe is an architecture and how to train it, as in the paper that it names.\n--set key=value of attune train changes any of its settings.',
+  'recipes --items 3416',
+)
+  .option('--items <n>', 'size of the catalogue, for the number of parameters', whole(1), 3416)
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./recipes.ts')).runRecipes(flags));
 
 add(
   'doctor',

@@ -32,10 +32,12 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     const recommender = await Recommender.load(files, { device });
     const { config, weights } = recommender.loaded;
     if (weights.note) out.warn(weights.note);
-    const history = given ?? (await historyFromLog(flags, config.schema.columns, config.data.minRating));
+    const { history, times } = given
+      ? { history: given, times: undefined }
+      : await historyFromLog(flags, config.schema.columns, config.data.minRating);
     const known = new Set(recommender.items.map((item) => item.id));
     const { k, includeSeen } = flags;
-    const { items, unknown } = await recommender.recommend({ history, k, exclude, includeSeen });
+    const { items, unknown } = await recommender.recommend({ history, times, k, exclude, includeSeen });
     warnOfUnknown(unknown, history.length, out);
     const idle = exclude.filter((id) => !known.has(id));
     if (idle.length > 0) out.warn(`--exclude: unknown to the model, so never recommended anyway: ${examples(idle)}`);
@@ -77,7 +79,7 @@ export function parseIds(text: string, flag: string): string[] {
   return ids;
 }
 
-async function historyFromLog(flags: RecommendFlags, remembered: object, minRating: number | null): Promise<string[]> {
+async function historyFromLog(flags: RecommendFlags, remembered: object, minRating: number | null) {
   const reading = { columns: columnsOf(flags, remembered), maxBadRows: flags.maxBadRows };
   const log = await openLog(flags.data as string, reading);
   return historyOf(log, flags.user as string, minRating);

@@ -1,5 +1,5 @@
 import { InputError } from './errors.ts';
-import { seeded } from './random.ts';
+import { type Random, seeded } from './random.ts';
 import type { Split } from './split.ts';
 
 /**
@@ -20,6 +20,16 @@ export interface Batch {
   /** [budget] token i belongs to the window [start[i], end[i]) */
   start: Uint32Array;
   end: Uint32Array;
+  /** [budget] time of the event; only where the log has times */
+  times?: Uint32Array;
+}
+
+/** The cloze task (BERT4Rec, Sun et al. 2019, §3.6): masked events are what is predicted. */
+export interface Cloze {
+  /** share of a window's events that are masked, one at least */
+  share: number;
+  /** share of the windows in which the last event alone is masked, as recommending does */
+  last: number;
 }
 
 export interface BatchOptions {
@@ -30,6 +40,8 @@ export interface BatchOptions {
   seed: number;
   /** counts from 0; each has its own windows and order */
   epoch: number;
+  /** Without it each event predicts the next. */
+  cloze?: Cloze;
 }
 
 /** Which windows an epoch has and which batch each is in. */
@@ -43,12 +55,26 @@ interface Plan {
   bounds: number[];
 }
 
+/**
+ * Events of a batch that the cloze task masks at most, so that what is predicted has a place of fixed size: half as many
+ * again as the share asks for, and a quarter of the batch at least (a short window masks one event). Windows that come
+ * after that stay whole.
+ */
+export function mostMasked(budget: number, share: number): number {
+  return Math.ceil((budget * Math.min(1, Math.max(0.25, 1.5 * share))) / 64) * 64;
+}
+
+/** Keeps the masks' random numbers apart from those of the windows. */
+const MASKS = 0x5f3759df;
 /** How many windows ahead the packer looks for one that fits what is still free. */
 const LOOK_AHEAD = 128;
 
 /**
  * The batches of one epoch. A training history of m events has n = m − 1 positions (input x_i, target x_{i+1}); it is
  * cut at a random shift into ⌈n/T⌉ windows that cover each position exactly once, and all windows are shuffled.
+ *
+ * With `cloze` all m events of a history are tokens, some of them masked (their item is V, one beyond the catalogue); only
+ * these have a weight, and their target is the item that was there. Masks are drawn anew in each epoch.
  *
  * Everything follows from (seed, epoch): `skip` leaves out the first batches and yields the others as if it had not,
  * which is how a run resumes in mid-epoch.
@@ -58,7 +84,10 @@ const LOOK_AHEAD = 128;
 export function* batches(parts: Split, options: BatchOptions & { skip?: number }): Generator<Batch, void, undefined> {
   const plan = planEpoch(parts, options);
   for (let b = options.skip ?? 0; b + 1 < plan.bounds.length; b++) {
-    yield fillBatch(parts.dataset.items, plan, b, options.budget);
+    const batch = fillBatch(parts, plan, b, options.budget);
+    if (options.cloze)
+      mask(batch, parts.items, options.cloze, seeded(options.seed ^ MASKS, options.epoch * 2 ** 16 + b));
+    yield batch;
   }
 }
 
@@ -67,7 +96,7 @@ export function batchesPerEpoch(parts: Split, options: BatchOptions): number {
   return planEpoch(parts, options).bounds.length - 1;
 }
 
-function planEpoch(parts: Split, { budget, window, seed, epoch }: BatchOptions): Plan {
+function planEpoch(parts: Split, { budget, window, seed, epoch, cloze }: BatchOptions): Plan {
   if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
     throw new InputError(`a window of ${window} tokens does not fit a budget of ${budget}; make the budget larger`);
   }
@@ -75,8 +104,9 @@ function planEpoch(parts: Split, { budget, window, seed, epoch }: BatchOptions):
   const first: number[] = [];
   const length: number[] = [];
   for (let u = 0; u < parts.users; u++) {
-    const n = parts.trainLength(u) - 1;
-    if (n < 1) continue;
+    const events = parts.trainLength(u);
+    if (events < 2) continue;
+    const n = cloze ? events : events - 1;
     const windows = Math.ceil(n / window);
     // The slack windows·T − n is what the first window gives up; all others but the last are full.
     const shift = random.below(windows * window - n + 1);
@@ -125,7 +155,9 @@ function pack(order: Uint32Array, length: Uint32Array, budget: number): number[]
   return bounds;
 }
 
-function fillBatch(events: Uint32Array, plan: Plan, b: number, budget: number): Batch {
+function fillBatch(parts: Split, plan: Plan, b: number, budget: number): Batch {
+  const { items: events, times: seconds } = parts.dataset;
+  const times = seconds && new Uint32Array(budget);
   const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => new Uint32Array(budget));
   const weights = new Float32Array(budget);
   let tokens = 0;
@@ -133,12 +165,43 @@ function fillBatch(events: Uint32Array, plan: Plan, b: number, budget: number): 
     const first = plan.first[plan.order[w]];
     const length = plan.length[plan.order[w]];
     items.set(events.subarray(first, first + length), tokens);
-    targets.set(events.subarray(first + 1, first + 1 + length), tokens);
+    targets.set(events.subarray(first + 1, first + 1 + length), tokens); // of the cloze task: see `mask`
+    times?.set(seconds?.subarray(first, first + length) as Uint32Array, tokens);
     start.fill(tokens, tokens, tokens + length);
     end.fill(tokens + length, tokens, tokens + length);
     for (let i = 0; i < length; i++) positions[tokens + i] = i;
     tokens += length;
   }
   weights.fill(1 / tokens, 0, tokens);
-  return { tokens, items, positions, targets, weights, start, end };
+  return { tokens, items, positions, targets, weights, start, end, ...(times ? { times } : {}) };
+}
+
+/** Makes a batch of whole windows one of the cloze task. */
+function mask(batch: Batch, masked: number, { share, last }: Cloze, random: Random): void {
+  const { items, targets, weights, end, tokens } = batch;
+  targets.fill(0);
+  weights.fill(0);
+  const most = mostMasked(items.length, share);
+  let count = 0;
+  const hide = (i: number): void => {
+    targets[i] = items[i];
+    items[i] = masked;
+    weights[i] = 1;
+    count++;
+  };
+  for (let from = 0; from < tokens && count < most; from = end[from]) {
+    const n = end[from] - from;
+    if (random.next() < last) {
+      hide(end[from] - 1);
+      continue;
+    }
+    // The first `left` of a shuffled window, without shuffling it: each event with the chance that is left to it.
+    let left = Math.min(most - count, Math.max(1, Math.round(n * share)));
+    for (let i = 0; i < n; i++) {
+      if (random.next() * (n - i) >= left) continue;
+      hide(from + i);
+      left--;
+    }
+  }
+  for (let i = 0; i < tokens; i++) weights[i] /= count;
 }

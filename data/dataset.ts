@@ -1,5 +1,6 @@
 import { InputError } from './errors.ts';
 import type { Log } from './log.ts';
+import { toSeconds } from './times.ts';
 
 export { type Part, requireTrainable, type Split, split } from './split.ts';
 
@@ -35,6 +36,8 @@ export interface Dataset {
   items: Uint32Array;
   /** [interactions] beside `items`; NaN where unknown */
   ratings: Float32Array | null;
+  /** [interactions] beside `items`, seconds since the earliest (data/times.ts); null when file order is the time order */
+  times: Uint32Array | null;
   report: PrepareReport;
 }
 
@@ -72,6 +75,12 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
     offsets,
     items: order.map((row) => items.rows[log.item[row]]),
     ratings: rating && Float32Array.from(order, (row) => rating[row]),
+    times:
+      log.time &&
+      toSeconds(
+        Float64Array.from(order, (row) => (log.time as Float64Array)[row]),
+        offsets,
+      ),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };
 }

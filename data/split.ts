@@ -45,6 +45,12 @@ export class Split {
     return items.subarray(offsets[u], offsets[u + 1] - held);
   }
 
+  /** Times of `history(u, part)`, a view; undefined when the log has none. */
+  times(u: number, part: Part): Uint32Array | undefined {
+    const { times, offsets } = this.dataset;
+    return times?.subarray(offsets[u], offsets[u] + this.history(u, part).length);
+  }
+
   /** Positions with a next item to learn from: each training history has one fewer than its events. */
   trainPositions(): number {
     let positions = 0;

@@ -3495,6 +3495,401 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, sort_key
 `,
+  relative_attention_bwd_delta: `// relative_attention_bwd_delta: stats.y = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4);
+// stats.x, the logsumexp, stays.
+// Layout: dout, o [L, HK]; stats [H, L] of 2. A thread owns one (token, head), a workgroup 64. No workgroup memory.
+// Host: K % 4 = 0.
+struct Params { l: u32, heads: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(2) var<storage, read> o: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> stats: array<vec2f>;
+
+const K: u32 = 32; // @tune
+const K4: u32 = K / 4u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let n = group_index(wid, grid) * 64u + lid; // token · heads + head
+  if (n >= p.l * p.heads) { return; }
+  var sum = vec4f(0.0);
+  for (var c = 0u; c < K4; c++) { sum += dout[n * K4 + c] * o[n * K4 + c]; }
+  stats[(n % p.heads) * p.l + n / p.heads].y = sum.x + sum.y + sum.z + sum.w;
+}
+// @use group_index
+`,
+  relative_attention_bwd_dkv: `// relative_attention_bwd_dkv: dv_j = [dv_j +] Σ_i w_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i ds_ij q_i over the
+// queries i of j's sequence (i ≥ j if causal); w is P, or inverse · silu(s) where SILU; s, P and ds as in
+// relative_attention_bwd_dq.
+// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; spans, bias, stats as in the
+// forward.
+// A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
+// workgroup memory (2 · TILE · (K + 2) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(3) var<storage, read> stats: array<vec2f>;
+@group(0) @binding(4) var<storage, read> spans: array<u32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(6) var<storage, read> state: array<u32>;
+@group(0) @binding(7) var<storage, read_write> dqkv: array<vec4f>;
+
+const K: u32 = 32; // @tune
+const SILU: bool = false; // @tune
+const K4: u32 = K / 4u;
+const TILE: u32 = min(32u, 1984u / K);
+
+var<workgroup> queries: array<vec4f, TILE * K4>;
+var<workgroup> grads: array<vec4f, TILE * K4>;
+var<workgroup> rows: array<vec2f, TILE>; // of stats
+var<workgroup> stop: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
+  let head = wid.y;
+  let row0 = wid.x * 64u;
+  let j = row0 + lid;
+  let at = min(j, p.l - 1u);
+  let last = spans[p.l + at];
+  var first = spans[at];
+  if (p.causal == 1u) { first = max(first, j); }
+  if (j >= p.l) { first = last; }
+  var own_time = 0u;
+  if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
+  // Queries of the tile: up to the end of the last row's sequence that has queries.
+  if (lid == 0u) {
+    var r = min(row0 + 64u, p.l) - 1u;
+    while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
+    stop = select(spans[p.l + r], 0u, spans[r] == spans[p.l + r]);
+  }
+  let to = workgroupUniformLoad(&stop);
+
+  var k: array<vec4f, K4>;
+  var v: array<vec4f, K4>;
+  var dk: array<vec4f, K4>;
+  var dv: array<vec4f, K4>;
+  for (var c = 0u; c < n4; c++) {
+    k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
+    v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
+  }
+  let drop = p.dropout == 1u && state[5] != 0u;
+  let key = vec2u(state[0], state[1]);
+  var begin = spans[row0];
+  if (p.causal == 1u) { begin = row0; }
+
+  for (var i0 = begin; i0 < to; i0 += TILE) {
+    workgroupBarrier();
+    for (var e = lid; e < TILE * K4; e += 64u) {
+      let row = min(i0 + e / K4, p.l - 1u);
+      queries[e] = qkv[row * 3u * d4 + head * K4 + e % K4];
+      grads[e] = dout[row * d4 + head * K4 + e % K4];
+    }
+    if (!SILU && lid < TILE) { rows[lid] = stats[head * p.l + min(i0 + lid, p.l - 1u)]; }
+    workgroupBarrier();
+    for (var i = max(i0, first); i < min(i0 + TILE, last); i++) {
+      let b = (i - i0) * K4;
+      var dots = vec4f(0.0);
+      var dp = vec4f(0.0);
+      for (var c = 0u; c < n4; c++) {
+        dots += k[c] * queries[b + c];
+        dp += v[c] * grads[b + c];
+      }
+      var s = dots.x + dots.y + dots.z + dots.w;
+      if (p.position == 1u) { s += bias[head * p.width + position_slot(i, j)]; }
+      if (p.time == 1u) { s += bias[head * p.width + p.times + time_slot(j > i, spans[2u * p.l + i], own_time)]; }
+      var keep = 1.0;
+      if (drop) {
+        let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);
+        keep = select(both.x, both.y, (j & 1u) == 1u);
+      }
+      let dw = keep * (dp.x + dp.y + dp.z + dp.w);
+      var w = 0.0;
+      var ds = 0.0;
+      if (SILU) {
+        let both = silu_and_slope(s) * p.inverse;
+        w = both.x;
+        ds = both.y * dw;
+      } else {
+        w = exp(s - rows[i - i0].x);
+        ds = w * (dw - rows[i - i0].y);
+      }
+      for (var c = 0u; c < n4; c++) {
+        dv[c] += w * keep * grads[b + c];
+        dk[c] += ds * queries[b + c];
+      }
+    }
+  }
+  if (j >= p.l) { return; }
+  for (var c = 0u; c < n4; c++) {
+    let to_k = j * 3u * d4 + d4 + head * K4 + c;
+    var x = dk[c] * p.scale;
+    var y = dv[c];
+    if (p.acc == 1u) {
+      x += dqkv[to_k];
+      y += dqkv[to_k + d4];
+    }
+    dqkv[to_k] = x;
+    dqkv[to_k + d4] = y;
+  }
+}
+// @use attention_keep, attention_bias
+`,
+  relative_attention_bwd_dq: `// relative_attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j ds_ij k_j, with the scores s of relative_attention_fwd and
+//   softmax: ds_ij = P_ij (keep_ij · dout_i·v_j − stats_i.y), P_ij = exp(s_ij − stats_i.x)
+//   SILU:    ds_ij = inverse · silu′(s_ij) · keep_ij · dout_i·v_j
+// and the row's share of the bias' gradient: partial[h, slot, i] = Σ_j ds_ij over the j with that slot. Rows are added up
+// afterwards in a fixed order: no atomics, the same bits every time.
+// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the q columns); dout [L, HK]; spans, bias, stats as in the
+// forward; partial [H, width, L] (written where position = 1 or time = 1, zeros included).
+// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
+// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(3) var<storage, read> stats: array<vec2f>;
+@group(0) @binding(4) var<storage, read> spans: array<u32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(6) var<storage, read> state: array<u32>;
+@group(0) @binding(7) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> partial: array<f32>;
+
+const K: u32 = 32; // @tune
+const SILU: bool = false; // @tune
+const K4: u32 = K / 4u;
+const TILE: u32 = min(32u, 1984u / K);
+
+var<workgroup> keys: array<vec4f, TILE * K4>;
+var<workgroup> values: array<vec4f, TILE * K4>;
+var<workgroup> stop: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
+  let head = wid.y;
+  let row0 = wid.x * 64u;
+  let i = row0 + lid;
+  let at = min(i, p.l - 1u);
+  let first = spans[at];
+  var last = spans[p.l + at];
+  if (i >= p.l) { last = first; }
+  if (p.causal == 1u) { last = min(last, i + 1u); }
+  var own_time = 0u;
+  if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
+  if (lid == 0u) {
+    var r = min(row0 + 64u, p.l) - 1u;
+    while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
+    stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
+  }
+  let to = workgroupUniformLoad(&stop);
+  let row = head * p.width;
+  if ((p.position | p.time) == 1u && i < p.l) {
+    for (var b = 0u; b < p.width; b++) { partial[(row + b) * p.l + i] = 0.0; }
+  }
+
+  var q: array<vec4f, K4>;
+  var g: array<vec4f, K4>;
+  var sum: array<vec4f, K4>;
+  for (var c = 0u; c < n4; c++) {
+    q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale;
+    g[c] = dout[at * d4 + head * K4 + c];
+  }
+  var own = vec2f(0.0);
+  if (!SILU) { own = stats[head * p.l + at]; }
+  let drop = p.dropout == 1u && state[5] != 0u;
+  let key = vec2u(state[0], state[1]);
+  var keep = vec2f(1.0);
+
+  for (var j0 = spans[row0]; j0 < to; j0 += TILE) {
+    workgroupBarrier();
+    for (var e = lid; e < TILE * K4; e += 64u) {
+      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[source + d4];
+      values[e] = qkv[source + 2u * d4];
+    }
+    workgroupBarrier();
+    let low = max(j0, first);
+    for (var j = low; j < min(j0 + TILE, last); j++) {
+      let b = (j - j0) * K4;
+      var dots = vec4f(0.0);
+      var dp = vec4f(0.0);
+      for (var c = 0u; c < n4; c++) {
+        dots += q[c] * keys[b + c];
+        dp += g[c] * values[b + c];
+      }
+      var s = dots.x + dots.y + dots.z + dots.w;
+      var near = 0u;
+      var when = 0u;
+      if (p.position == 1u) {
+        near = row + position_slot(i, j);
+        s += bias[near];
+      }
+      if (p.time == 1u) {
+        when = row + p.times + time_slot(j > i, own_time, spans[2u * p.l + j]);
+        s += bias[when];
+      }
+      var dw = dp.x + dp.y + dp.z + dp.w;
+      if (drop) {
+        if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
+        dw *= select(keep.x, keep.y, (j & 1u) == 1u);
+      }
+      var ds = 0.0;
+      if (SILU) { ds = p.inverse * silu_and_slope(s).y * dw; } else { ds = exp(s - own.x) * (dw - own.y); }
+      for (var c = 0u; c < n4; c++) { sum[c] += ds * keys[b + c]; }
+      if (p.position == 1u) { partial[near * p.l + i] += ds; }
+      if (p.time == 1u) { partial[when * p.l + i] += ds; }
+    }
+  }
+  if (i >= p.l) { return; }
+  for (var c = 0u; c < n4; c++) {
+    let to_c = i * 3u * d4 + head * K4 + c;
+    var v = sum[c] * p.scale;
+    if (p.acc == 1u) { v += dqkv[to_c]; }
+    dqkv[to_c] = v;
+  }
+}
+// @use attention_keep, attention_bias
+`,
+  relative_attention_fwd: `// relative_attention_fwd: s_ij = scale · q_i·k_j + bias[h, position slot] + bias[h, time slot] over j in [start_i, end_i)
+// (j ≤ i if causal). Softmax: o_i = Σ_j P_ij keep_ij v_j, P = softmax(s), and stats = (logsumexp, 0). SILU (HSTU, Zhai et
+// al. 2024, eq. 2): o_i = inverse · Σ_j silu(s_ij) keep_ij v_j, stats unused. Slots: kernels/lib/attention_bias.wgsl.
+// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; spans: start [L], end [L], and time [L] where time = 1; bias
+// [H, width], position slots before time slots; o [L, HK]; stats [H, L] of 2; state: device words.
+// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
+// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and stats = 0.
+// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
+struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(2) var<storage, read> spans: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> state: array<u32>;
+@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> stats: array<vec2f>;
+
+const K: u32 = 32; // @tune
+const SILU: bool = false; // @tune
+const K4: u32 = K / 4u;
+const TILE: u32 = min(32u, 1984u / K);
+const NONE: f32 = -3e38;
+
+var<workgroup> keys: array<vec4f, TILE * K4>;
+var<workgroup> values: array<vec4f, TILE * K4>;
+var<workgroup> stop: u32;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let d4 = p.heads * K4;
+  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
+  let head = wid.y;
+  let row0 = wid.x * 64u;
+  let i = row0 + lid;
+  let at = min(i, p.l - 1u);
+  let first = spans[at];
+  var last = spans[p.l + at];
+  if (i >= p.l) { last = first; }
+  if (p.causal == 1u) { last = min(last, i + 1u); }
+  var own_time = 0u;
+  if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
+  // Keys of the tile: from the first row's start to the end of the last row that has keys.
+  if (lid == 0u) {
+    var r = min(row0 + 64u, p.l) - 1u;
+    while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
+    stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
+  }
+  let to = workgroupUniformLoad(&stop);
+
+  var q: array<vec4f, K4>;
+  var sum: array<vec4f, K4>;
+  for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
+  var top = NONE;
+  var total = 0.0;
+  let drop = p.dropout == 1u && state[5] != 0u;
+  let key = vec2u(state[0], state[1]);
+  var keep = vec2f(1.0);
+
+  for (var j0 = spans[row0]; j0 < to; j0 += TILE) {
+    workgroupBarrier();
+    for (var e = lid; e < TILE * K4; e += 64u) {
+      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
+      keys[e] = qkv[source + d4];
+      values[e] = qkv[source + 2u * d4];
+    }
+    workgroupBarrier();
+    let low = max(j0, first);
+    for (var j = low; j < min(j0 + TILE, last); j++) {
+      let b = (j - j0) * K4;
+      var dots = vec4f(0.0);
+      for (var c = 0u; c < n4; c++) { dots += q[c] * keys[b + c]; }
+      var s = dots.x + dots.y + dots.z + dots.w;
+      if (p.position == 1u) { s += bias[head * p.width + position_slot(i, j)]; }
+      if (p.time == 1u) { s += bias[head * p.width + p.times + time_slot(j > i, own_time, spans[2u * p.l + j])]; }
+      var w = 0.0;
+      if (SILU) { w = silu_and_slope(s).x; }
+      else {
+        if (s > top) {
+          let shrink = exp(top - s);
+          total *= shrink;
+          for (var c = 0u; c < n4; c++) { sum[c] *= shrink; }
+          top = s;
+        }
+        w = exp(s - top);
+        total += w;
+      }
+      if (drop) {
+        if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
+        w *= select(keep.x, keep.y, (j & 1u) == 1u);
+      }
+      for (var c = 0u; c < n4; c++) { sum[c] += w * values[b + c]; }
+    }
+  }
+  if (i >= p.l) { return; }
+  let some = total > 0.0;
+  var factor = p.inverse;
+  if (!SILU) {
+    factor = select(0.0, 1.0 / total, some);
+    stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
+  }
+  for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * factor; }
+}
+// @use attention_keep, attention_bias
+`,
+  rotary: `// rotary: turns each pair (x[2c], x[2c + 1]) of the q and k columns by ± the angle of its token's position (RoFormer, Su et
+// al. 2021, eq. 34); the v columns are copied. Backward is the turn back: sign = −1, x and y being dy and dx.
+// Layout: x, y [L, 3HK] as q|k|v; positions [L]; angles [T, K] of (cos, sin), K / 2 pairs a row.
+// A thread owns one vec4 (two pairs), a workgroup 256. No workgroup memory. Adds to y where acc = 1.
+// Host: K % 4 = 0; positions below T; n = L · 3HK / 4.
+struct Params { n: u32, heads: u32, k: u32, sign: f32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> positions: array<u32>;
+@group(0) @binding(3) var<storage, read> angles: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n) { return; }
+  let k4 = p.k / 4u;
+  let d4 = p.heads * k4;
+  let column = i % (3u * d4);
+  var v = x[i];
+  if (column < 2u * d4) {
+    let a = angles[positions[i / (3u * d4)] * k4 + column % k4]; // cos, sin, cos, sin
+    let s = p.sign * vec2f(a.y, a.w);
+    v = vec4f(v.x * a.x - v.y * s.x, v.x * s.x + v.y * a.x, v.z * a.z - v.w * s.y, v.z * s.y + v.w * a.z);
+  }
+  if (p.acc == 1u) { v += y[i]; }
+  y[i] = v;
+}
+// @use group_index
+`,
   scale: `// scale: y = [y +] factor · x; adds to y where acc = 1.
 // Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
@@ -3982,6 +4377,52 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  swiglu_bwd: `// swiglu_bwd: dx[r, c] = [that +] dy · x[r, F + c] · silu′(x[r, c]); dx[r, F + c] = [that +] dy · silu(x[r, c]).
+// Layout: x, dx [rows, 2F] as gate|up, dy [rows, F]. A thread owns one vec4 of dy and its two of dx, a workgroup 256. No
+// workgroup memory. Adds to dx where acc = 1, else overwrites it.
+// Host: F % 4 = 0; n = rows · F / 4.
+struct Params { n: u32, f: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n) { return; }
+  let f4 = p.f / 4u;
+  let at = i + i / f4 * f4;
+  let g = dy[i];
+  var gate = g * x[at + f4] * unary_slope(1u, x[at]);
+  var up = g * unary_value(1u, x[at]);
+  if (p.acc == 1u) {
+    gate += dx[at];
+    up += dx[at + f4];
+  }
+  dx[at] = gate;
+  dx[at + f4] = up;
+}
+// @use group_index, unary
+`,
+  swiglu_fwd: `// swiglu_fwd: y[r, c] = silu(x[r, c]) · x[r, F + c] (Shazeer 2020, eq. 5, without the products around it).
+// Layout: x [rows, 2F] as gate|up, y [rows, F]. A thread owns one vec4 of y, a workgroup 256. No workgroup memory.
+// Host: F % 4 = 0; n = rows · F / 4.
+struct Params { n: u32, f: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.n) { return; }
+  let f4 = p.f / 4u;
+  let at = i + i / f4 * f4;
+  y[i] = unary_value(1u, x[at]) * x[at + f4];
+}
+// @use group_index, unary
+`,
   topk: `// topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
 // the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
 // value −3e38.
@@ -4301,6 +4742,28 @@ fn activate_slope4(kind: u32, x: vec4f) -> vec4f {
     return s * (1.0 + x * (1.0 - s));
   }
   return vec4f(1.0);
+}
+`,
+  attention_bias: `// Distances in half octaves: 0, 1, 2, 3, 4–5, 6–7, 8–11, 12–15, … ; 0 to 63 for any u32, exact in integers.
+fn half_octave(x: u32) -> u32 {
+  if (x < 2u) { return x; }
+  let e = firstLeadingBit(x);
+  return 2u * e + ((x >> (e - 1u)) & 1u);
+}
+// Where the bias of a pair stands in its head's row of the table: distances in positions are exact to 31 and in half
+// octaves beyond; keys after the query (side 1) have columns of their own.
+fn position_slot(i: u32, j: u32) -> u32 {
+  let x = max(i, j) - min(i, j);
+  return select(0u, 64u, j > i) + select(22u + half_octave(x), x, x < 32u);
+}
+fn time_slot(side: bool, a: u32, b: u32) -> u32 {
+  return select(0u, 64u, side) + half_octave(max(a, b) - min(a, b));
+}
+// Pointwise attention: x · sigmoid(x) and its slope; exp never takes a positive number.
+fn silu_and_slope(x: f32) -> vec2f {
+  let e = exp(-abs(x));
+  let s = select(e, 1.0, x >= 0.0) / (1.0 + e);
+  return vec2f(x * s, s * (1.0 + x * (1.0 - s)));
 }
 `,
   attention_keep: `// The factors 0 or keep_scale that dropout gives the attention weights (i, j) and (i, j + 1) of one head, j even;

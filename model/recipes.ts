@@ -1,4 +1,5 @@
 /** Recipes are data: an architecture and how to train it, by name. */
+import type { BatchOptions } from '../data/batches.ts';
 import { InputError } from '../data/errors.ts';
 
 export interface Settings {
@@ -12,7 +13,32 @@ export interface Settings {
   dropout: number;
   /** Longest window T, in events. */
   window: number;
-  activation: 'gelu' | 'relu' | 'silu';
+  /** Of the feed-forward layers; with swiglu they have a gate of the same width F beside them. */
+  activation: 'gelu' | 'relu' | 'silu' | 'swiglu';
+  /** What a block is: see model/blocks/. */
+  block: 'transformer' | 'ligr' | 'hstu';
+  /** Layernorm before or after each part of a transformer block; or before, on the queries alone (SASRec's own code). */
+  norm: 'pre' | 'post' | 'query';
+  positions: 'learned' | 'sinusoidal' | 'rotary' | 'none';
+  /** A learned bias of attention for the distance of two events in their order (relative), in time, or in both. */
+  bias: 'none' | 'relative' | 'time' | 'both';
+  /** Item embeddings times √D before positions are added to them. */
+  embedding: 'plain' | 'scaled';
+  /** A last layer LN(GELU(h · W + b)) before scores (BERT4Rec, eq. 7). */
+  projection: 'none' | 'gelu';
+  /** Causal models predict each next event; bidirectional ones predict masked events (the cloze task). */
+  direction: 'causal' | 'bidirectional';
+  /** Share of a window's events that the cloze task masks; one at least. */
+  maskShare: number;
+  /** Share of the windows in which the cloze task masks the last event alone, as recommending does. */
+  maskLast: number;
+  /** What training minimises. */
+  loss: 'softmax' | 'sampled-softmax' | 'gbce' | 'bce' | 'bpr';
+  /** Sampled negatives: of a batch for sampled-softmax, of a position otherwise. */
+  negatives: number;
+  sampler: 'uniform' | 'popularity' | 'in-batch';
+  /** gBCE's calibration t: 0 is plain BCE, 1 full calibration. */
+  calibration: number;
   learningRate: number;
   /** AdamW's decoupled weight decay, on matrices but not on embeddings, biases and norms. */
   weightDecay: number;
@@ -32,37 +58,205 @@ export interface Recipe {
   name: string;
   summary: string;
   paper: string;
+  /** Where this differs from the paper, a sentence each. */
+  notes: string[];
   settings: Settings;
+  /** What it was measured to reach; null until it is. */
+  figures: RecipeFigures[] | null;
 }
 
+/** Test figures of a measured run, leave-one-out, full ranking, seen items excluded. */
+export interface RecipeFigures {
+  log: string;
+  'NDCG@10': number;
+  'HR@10': number;
+  /** How it was run: command, time, machine. */
+  run: string;
+}
+
+/** What recipes start from; also what keys mean that a model folder of an earlier version does not have. */
+const SASREC: Settings = {
+  d: 64,
+  ff: 256,
+  blocks: 2,
+  heads: 1,
+  dropout: 0.2,
+  window: 200,
+  activation: 'gelu',
+  block: 'transformer',
+  norm: 'pre',
+  positions: 'learned',
+  bias: 'none',
+  embedding: 'plain',
+  projection: 'none',
+  direction: 'causal',
+  maskShare: 0.2,
+  maskLast: 0.1,
+  loss: 'softmax',
+  negatives: 256,
+  sampler: 'uniform',
+  calibration: 0.75,
+  learningRate: 1e-3,
+  weightDecay: 0.01,
+  clip: 1,
+  budget: 4096,
+  patience: 10,
+  validateUsers: 2000,
+  validateSteps: 0,
+};
+
+/** SASRec as its authors' code has it: layernorm on the queries, no output matrix, embeddings scaled, F = D, ReLU. */
+const ORIGINAL = { norm: 'query', embedding: 'scaled', activation: 'relu', weightDecay: 0 } as const;
+
+const WIDTH_52 = 'd is 52 in place of 50: widths are multiples of 4 here.';
+
 export const recipes: ReadonlyMap<string, Recipe> = new Map(
-  [
-    {
-      name: 'sasrec',
-      summary: 'causal self-attention over the history, full softmax cross-entropy over the catalogue',
-      paper:
-        'W.-C. Kang, J. McAuley: Self-Attentive Sequential Recommendation, ICDM 2018; trained as in A. Klenitskiy, A. Vasilev: Turning Dross Into Gold Loss, RecSys 2023',
-      settings: {
-        d: 64,
-        ff: 256,
-        blocks: 2,
-        heads: 1,
-        dropout: 0.2,
-        window: 200,
-        activation: 'gelu' as const,
-        learningRate: 1e-3,
-        weightDecay: 0.01,
-        clip: 1,
-        budget: 4096,
-        patience: 10,
-        validateUsers: 2000,
-        validateSteps: 0,
+  (
+    [
+      {
+        name: 'sasrec',
+        summary: 'causal self-attention over the history, full softmax cross-entropy over the catalogue',
+        paper:
+          'W.-C. Kang, J. McAuley: Self-Attentive Sequential Recommendation, ICDM 2018; trained as in A. Klenitskiy, A. Vasilev: Turning Dross Into Gold Loss, RecSys 2023',
+        notes: [],
+        settings: SASREC,
+        figures: null,
       },
-    },
-  ].map((r) => [r.name, r]),
+      {
+        name: 'sasrec-bce',
+        summary: 'SASRec as first published: binary cross-entropy against one sampled negative',
+        paper: 'W.-C. Kang, J. McAuley: Self-Attentive Sequential Recommendation, ICDM 2018 (and the authors’ code)',
+        notes: [WIDTH_52, 'A batch is 4,096 tokens, packed, in place of 128 padded windows.'],
+        settings: { ...SASREC, ...ORIGINAL, d: 52, ff: 52, loss: 'bce', negatives: 1 },
+        figures: null,
+      },
+      {
+        name: 'gsasrec',
+        summary: 'SASRec with 256 sampled negatives and a loss that corrects for their number (gBCE)',
+        paper:
+          'A. V. Petrov, C. Macdonald: gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative Sampling, RecSys 2023 (and the authors’ code for MovieLens 1M)',
+        notes: [
+          'Feed-forward layers have a ReLU, as in SASRec; the authors’ code for PyTorch has none.',
+          'A batch is 4,096 tokens, packed, in place of 128 padded windows.',
+        ],
+        settings: {
+          ...SASREC,
+          ...ORIGINAL,
+          embedding: 'plain',
+          d: 128,
+          ff: 128,
+          dropout: 0,
+          loss: 'gbce',
+          negatives: 256,
+          calibration: 0.75,
+        },
+        figures: null,
+      },
+      {
+        name: 'bert4rec',
+        summary: 'bidirectional self-attention, trained to fill in masked items',
+        paper:
+          'F. Sun et al.: BERT4Rec: Sequential Recommendation with Bidirectional Encoder Representations from Transformer, CIKM 2019 (and the authors’ code for MovieLens 1M)',
+        notes: [
+          'Scores have no bias of their own for each item.',
+          'A batch is 4,096 tokens, packed, at a constant learning rate of 1e-3, in place of 256 padded windows at 1e-4 after a warm-up.',
+        ],
+        settings: {
+          ...SASREC,
+          heads: 2,
+          norm: 'post',
+          projection: 'gelu',
+          direction: 'bidirectional',
+          maskShare: 0.2,
+          maskLast: 0.1,
+        },
+        figures: null,
+      },
+      {
+        name: 'esasrec',
+        summary: 'causal, with gated LiGR blocks and a softmax over sampled negatives',
+        paper:
+          'D. Tikhonovich et al.: eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion, RecSys 2025; LiGR blocks of F. Borisyuk et al.: From Features to Transformers: Redefining Ranking for Scalable Impact, 2025',
+        notes: ['Negatives are shared by a batch.'],
+        settings: {
+          ...SASREC,
+          block: 'ligr',
+          activation: 'swiglu',
+          dropout: 0.1,
+          loss: 'sampled-softmax',
+          negatives: 256,
+          weightDecay: 0,
+        },
+        figures: null,
+      },
+      {
+        name: 'hstu',
+        summary: 'pointwise attention without softmax, biased by order and time, gated',
+        paper:
+          'J. Zhai et al.: Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for Generative Recommendations, ICML 2024 (and the authors’ code for MovieLens 1M)',
+        notes: [
+          WIDTH_52,
+          'The bias for time sees the time between two events of the history; the authors’ code the time from an event to the one to be predicted, which is not known when recommending.',
+          'Distances have columns up to 31, then half octaves; each head has its own.',
+          'Negatives are shared by a batch.',
+        ],
+        settings: {
+          ...SASREC,
+          d: 52,
+          block: 'hstu',
+          bias: 'both',
+          embedding: 'scaled',
+          loss: 'sampled-softmax',
+          negatives: 128,
+          weightDecay: 0,
+        },
+        figures: null,
+      },
+    ] satisfies Recipe[]
+  ).map((r) => [r.name, r]),
 );
 
-const WHOLE: (keyof Settings)[] = ['d', 'ff', 'blocks', 'heads', 'window', 'budget', 'patience', 'validateUsers'];
+/** The values that a setting in words may have. */
+const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
+  activation: ['gelu', 'relu', 'silu', 'swiglu'],
+  block: ['transformer', 'ligr', 'hstu'],
+  norm: ['pre', 'post', 'query'],
+  positions: ['learned', 'sinusoidal', 'rotary', 'none'],
+  bias: ['none', 'relative', 'time', 'both'],
+  embedding: ['plain', 'scaled'],
+  projection: ['none', 'gelu'],
+  direction: ['causal', 'bidirectional'],
+  loss: ['softmax', 'sampled-softmax', 'gbce', 'bce', 'bpr'],
+  sampler: ['uniform', 'popularity', 'in-batch'],
+};
+
+/** What these settings ask of batches (data/batches.ts). */
+export const windowsOf = ({
+  budget,
+  window,
+  direction,
+  maskShare,
+  maskLast,
+}: Settings): Omit<BatchOptions, 'seed' | 'epoch'> => ({
+  budget,
+  window,
+  ...(direction === 'bidirectional' ? { cloze: { share: maskShare, last: maskLast } } : {}),
+});
+
+/** Whether the model reads the times of events. */
+export const readsTimes = ({ bias }: Settings): boolean => bias === 'time' || bias === 'both';
+
+const WHOLE: (keyof Settings)[] = [
+  'd',
+  'ff',
+  'blocks',
+  'heads',
+  'window',
+  'budget',
+  'patience',
+  'validateUsers',
+  'negatives',
+];
 
 /**
  * A recipe's settings with `--set key=value` applied.
@@ -86,8 +280,12 @@ export function settingsFor(recipe: string, overrides: Readonly<Record<string, s
   return checkSettings(settings as unknown as Settings);
 }
 
-/** Refuses settings that make no model, with one line that says which. */
-export function checkSettings(s: Settings): Settings {
+/**
+ * Complete settings: keys that a model folder of an earlier version lacks get the meaning they had then.
+ * @throws InputError for settings that make no model, with one line that says which
+ */
+export function checkSettings(given: Partial<Settings>): Settings {
+  const s: Settings = { ...SASREC, ...given };
   const fail = (key: keyof Settings, what: string): never => {
     throw new InputError(`--set ${key}=${s[key]}: ${what}`);
   };
@@ -100,7 +298,18 @@ export function checkSettings(s: Settings): Settings {
     fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be a multiple of 4`);
   if (s.d / s.heads > 128) fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be at most 128`);
   if (!(s.dropout >= 0 && s.dropout < 1)) fail('dropout', 'from 0 to below 1 was expected');
-  if (!['gelu', 'relu', 'silu'].includes(s.activation)) fail('activation', 'gelu, relu or silu was expected');
+  for (const [key, values] of Object.entries(CHOICES) as [keyof Settings, readonly string[]][]) {
+    const last = values.length - 1;
+    if (!values.includes(String(s[key])))
+      fail(key, `${values.slice(0, last).join(', ')} or ${values[last]} was expected`);
+  }
+  if (s.block !== 'transformer' && s.norm !== 'pre') fail('norm', `blocks of ${s.block} have theirs before (norm=pre)`);
+  if (s.norm === 'query' && s.activation === 'swiglu') fail('activation', 'norm=query has no gate; gelu, relu or silu');
+  if (s.activation === 'swiglu' && s.ff % 4 !== 0) fail('ff', 'swiglu needs a multiple of 4');
+  if (!(s.maskShare > 0 && s.maskShare <= 1)) fail('maskShare', 'above 0 to 1 was expected');
+  if (!(s.maskLast >= 0 && s.maskLast <= 1)) fail('maskLast', 'from 0 to 1 was expected');
+  if (s.direction === 'bidirectional' && s.window < 2) fail('window', 'a bidirectional model needs 2 at least');
+  if (!(s.calibration >= 0 && s.calibration <= 1)) fail('calibration', 'from 0 to 1 was expected');
   if (!(s.learningRate > 0)) fail('learningRate', 'a number above 0 was expected');
   if (!(s.weightDecay >= 0)) fail('weightDecay', 'a number from 0 on was expected');
   if (!(s.clip > 0)) fail('clip', 'a number above 0 was expected');

@@ -13,11 +13,14 @@ import {
   type Tensor,
   topk,
 } from '../engine/index.ts';
+import { readsTimes } from './recipes.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 export interface ScoreQuery {
   /** Item rows, oldest first, at least one; the last `window` of them are read. */
   history: Uint32Array;
+  /** Times of the history (data/times.ts), for models that read them; without them the order counts. */
+  times?: Uint32Array;
   /** Item row whose rank is wanted. */
   target?: number;
   /** Item rows that are no candidates. Pass the history to exclude seen items. */
@@ -75,7 +78,7 @@ export class Scorer {
     for (; to < queries.length && to - from < rows; to++) {
       const q = queries[to];
       if (q.history.length === 0) throw new Error('scorer: a history of at least one item was expected');
-      const length = Math.min(window, q.history.length);
+      const length = lengthOf(this.model, q.history);
       if (tokens + length > most) break;
       tokens += length;
       excluded += q.exclude?.length ?? 0;
@@ -104,6 +107,9 @@ export class Scorer {
   }
 }
 
+/** Tokens that a history takes: its last events, and the mask of the event to come where the model fills in masks. */
+const lengthOf = ({ settings, cloze }: SequenceModel, history: Uint32Array): number =>
+  Math.min(settings.window, history.length + (cloze ? 1 : 0));
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** Scores that one tile may hold. */
 const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
@@ -111,7 +117,7 @@ const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Ma
 const usersOf = (budget: number, model: SequenceModel): number =>
   Math.max(1, Math.min(256, budget / 16, Math.floor(roomOf(model) / model.items) || USERS_OF_COLUMN_TILES));
 
-function inputSpec(budget: number, users: number, capacity: number) {
+function inputSpec(budget: number, users: number, capacity: number, times: boolean) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   return {
     items: u32(budget),
@@ -123,6 +129,7 @@ function inputSpec(budget: number, users: number, capacity: number) {
     targets: u32(users),
     excludedOffsets: u32(users + 1),
     excluded: u32(capacity),
+    ...(times ? { times: u32(budget) } : {}),
   };
 }
 
@@ -139,7 +146,11 @@ class Tile {
     this.device = model.device;
     this.k = k;
     this.users = users;
-    this.inputs = new Inputs(this.device, inputSpec(budget, users, capacity), 'score inputs');
+    this.inputs = new Inputs(
+      this.device,
+      inputSpec(budget, users, capacity, readsTimes(model.settings)),
+      'score inputs',
+    );
     const t = this.inputs.tensors;
     /** Columns of a tile of scores. */
     const width = Math.floor(roomOf(model) / users / 64) * 64;
@@ -164,19 +175,24 @@ class Tile {
   }
 
   fill(queries: readonly ScoreQuery[]): void {
-    const { items, positions, start, end, last, targets, excludedOffsets, excluded } = this.inputs.host;
-    const { window } = this.model.settings;
+    const { items, positions, start, end, last, targets, excludedOffsets, excluded, times } = this.inputs.host;
+    const { cloze } = this.model;
     let at = 0;
     let dropped = 0;
     last.fill(0);
     targets.fill(NO_ITEM);
     queries.forEach((q, u) => {
-      const recent = q.history.subarray(Math.max(0, q.history.length - window));
-      items.set(recent, at);
-      for (let i = 0; i < recent.length; i++) positions[at + i] = i;
-      start.fill(at, at, at + recent.length);
-      end.fill(at + recent.length, at, at + recent.length);
-      at += recent.length;
+      const length = lengthOf(this.model, q.history);
+      const events = cloze ? length - 1 : length;
+      const first = q.history.length - events;
+      items.set(q.history.subarray(first), at);
+      if (cloze) items[at + events] = this.model.items;
+      for (let i = 0; i < length; i++) positions[at + i] = i;
+      // The event to come is taken to be as late as the last one.
+      if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
+      start.fill(at, at, at + length);
+      end.fill(at + length, at, at + length);
+      at += length;
       last[u] = at - 1;
       if (q.target !== undefined) targets[u] = q.target;
       excludedOffsets[u] = dropped;
@@ -184,7 +200,7 @@ class Tile {
       dropped += q.exclude?.length ?? 0;
     });
     excludedOffsets.fill(dropped, queries.length);
-    for (const unused of [items, positions, start, end]) unused.fill(0, at);
+    for (const unused of [items, positions, start, end, ...(times ? [times] : [])]) unused.fill(0, at);
     this.inputs.upload();
   }
 

@@ -1,5 +1,6 @@
 /** Recommendations from a trained model, by the IDs and in the words of whoever trained it. */
 import { InputError } from '../data/errors.ts';
+import { toSeconds } from '../data/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
@@ -21,6 +22,11 @@ export interface LoadOptions {
 export interface RecommendQuery {
   /** Item IDs, oldest first. */
   history: readonly string[];
+  /**
+   * When each event of the history was: seconds since 1970, or the unit that the log of the training has. Only models with
+   * a bias for time (`hstu`) read them; without them events count as one unit apart.
+   */
+  times?: readonly number[];
   /** How many to recommend, 1 to 128; 10 by default. */
   k?: number;
   /** Item IDs never to recommend. */
@@ -85,13 +91,23 @@ export class Recommender {
     const k = query.k ?? 10;
     if (!Number.isInteger(k) || k < 1 || k > 128)
       throw new InputError(`k=${k}: a whole number from 1 to 128 was expected`);
+    const { times } = query;
+    if (times && times.length !== query.history.length) {
+      throw new InputError(
+        `times: one for each of the ${query.history.length} items of the history was expected, came ${times.length}`,
+      );
+    }
     const unknown: string[] = [];
     const history: number[] = [];
-    for (const id of query.history) {
+    const known: number[] = [];
+    query.history.forEach((id, i) => {
       const row = this.rows.get(id);
       if (row === undefined) unknown.push(id);
-      else history.push(row);
-    }
+      else {
+        history.push(row);
+        if (times) known.push(times[i]);
+      }
+    });
     if (history.length === 0) {
       throw new InputError(
         query.history.length === 0
@@ -102,7 +118,11 @@ export class Recommender {
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
     if (!query.includeSeen) excluded.push(...history);
     const [scored] = await this.scorer(k).score([
-      { history: Uint32Array.from(history), exclude: Uint32Array.from(new Set(excluded)) },
+      {
+        history: Uint32Array.from(history),
+        times: times && toSeconds(known),
+        exclude: Uint32Array.from(new Set(excluded)),
+      },
     ]);
     const items = Array.from(scored.items, (row, i): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];

@@ -58,7 +58,7 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
         const history = parts.history(u, split);
         const target = targetOf(parts, u, split);
         if (history.includes(target)) repeated++;
-        return { history, target, exclude: includeSeen ? undefined : history };
+        return { history, times: parts.times(u, split), target, exclude: includeSeen ? undefined : history };
       });
       const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
       scored.forEach((s, i) => {

@@ -17,11 +17,11 @@ import {
   saveModel,
   trimMetrics,
 } from '../model/folder.ts';
-import type { Settings } from '../model/recipes.ts';
+import { type Settings, windowsOf } from '../model/recipes.ts';
 import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
 import { evaluate, usersWithTarget } from './evaluate.ts';
-import { Feed } from './feed.ts';
+import { Feed, needsOf } from './feed.ts';
 import type { Metrics } from './metrics.ts';
 import { AdamW, RING } from './optimizer.ts';
 
@@ -140,7 +140,7 @@ class Run {
       weightDecay: settings.weightDecay,
       clip: settings.clip,
     });
-    this.feed = new Feed(device, settings.budget);
+    this.feed = new Feed(device, settings.budget, needsOf(settings));
     this.program = device.program('training step', () => {
       const loss = this.model.loss(this.feed.tensors);
       loss.backward();
@@ -182,8 +182,8 @@ class Run {
   }
 
   private batchOptions(epoch: number) {
-    const { budget, window } = this.o.settings;
-    return { budget, window, seed: this.o.seed, epoch };
+    const { settings, seed } = this.o;
+    return { ...windowsOf(settings), seed, epoch };
   }
 
   private reachedEpochs(): boolean {

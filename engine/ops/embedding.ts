@@ -37,9 +37,11 @@ const BACKWARD_SPLIT = rowKernel('embedding_bwd_split', (p) => p.maxSplits);
  * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient. A table in shards takes one
  * dispatch a shard, with the same bits.
  * Where the table requires a gradient, `groups` must hold `groupRows(ids, …)`; positions it leaves out add nothing.
+ *
+ * @param from the id of the table's first row, 0 by default: ids below it give zeros, too, so that tables may share ids
  */
-export function embedding(table: Table, ids: Tensor, groups?: RowGroups): Tensor {
-  return lookup('embedding', table, ids, groups, null);
+export function embedding(table: Table, ids: Tensor, groups?: RowGroups, from = 0): Tensor {
+  return lookup('embedding', table, ids, groups, null, from);
 }
 
 /**
@@ -76,6 +78,7 @@ function lookup(
   ids: Tensor,
   rowGroups: RowGroups | undefined,
   second: Second | null,
+  from = 0,
 ): Tensor {
   const { device } = table;
   check(who, table, ids, rowGroups);
@@ -92,12 +95,12 @@ function lookup(
   const state = mask.dropout ? device.state : null;
   const x = device.empty([...ids.shape, d], 'f32', who);
   if (x.size === 0) return x;
-  const shards = shardsOf(table);
+  const shards = shardsOf(table).map((shard) => ({ ...shard, first: shard.first + from }));
   // The first shard writes every row, further ones those whose id is theirs.
-  for (const { tensor, first, rows: v } of shards) {
+  for (const [i, { tensor, first, rows: v }] of shards.entries()) {
     const tensors = { state, table: tensor, ids, second: second?.table ?? null, ids2: second?.ids ?? null, x };
     const two = { two: second ? 1 : 0, v2: second?.table.shape[0] ?? 0 };
-    const part = { v, first, only: first > 0 ? 1 : 0 };
+    const part = { v, first, only: i > 0 ? 1 : 0 };
     device.run(FORWARD, embeddingForward, tensors, { rows: ids.size, d, ...part, ...two, ...mask });
   }
   device.tape.record([...shards.map((s) => s.tensor), second?.table], x, () => {

@@ -8,13 +8,16 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('help', () => {
-  test.each(['train', 'evaluate', 'recommend', 'doctor', 'tune', 'bench', 'demo'])('%s --help', async (command) => {
-    const { code, stdout, stderr } = await place.run([command, '--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain(`Usage: attune ${command}`);
-    expect(stdout).toContain('--json');
-    expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
-  });
+  test.each(['train', 'evaluate', 'recommend', 'recipes', 'doctor', 'tune', 'bench', 'demo'])(
+    '%s --help',
+    async (command) => {
+      const { code, stdout, stderr } = await place.run([command, '--help']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toContain(`Usage: attune ${command}`);
+      expect(stdout).toContain('--json');
+      expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
+    },
+  );
 
   test('of train names every default', async () => {
     const { stdout } = await place.run(['train', '--help']);

@@ -8,6 +8,7 @@ const dataset: Dataset = {
   offsets: Uint32Array.of(0, 4, 6, 7),
   items: Uint32Array.of(0, 1, 2, 3, 2, 2, 1),
   ratings: Float32Array.of(1, 2, 3, 4, 5, 6, 7),
+  times: Uint32Array.of(10, 20, 30, 40, 50, 60, 70),
   report: { lines: [] } as unknown as Dataset['report'],
 };
 
@@ -19,6 +20,7 @@ test('takes the rows of the model and leaves unknown items out', () => {
   expect([...aligned.offsets]).toEqual([0, 3, 3, 4]);
   expect([...aligned.items]).toEqual([2, 3, 0, 3]);
   expect([...(aligned.ratings ?? [])]).toEqual([1, 2, 4, 7]);
+  expect([...(aligned.times ?? [])]).toEqual([10, 20, 40, 70]);
   const parts = split(aligned);
   expect([parts.testTarget(0), parts.testTarget(1), parts.testTarget(2)]).toEqual([0, -1, -1]);
   expect(parts.items).toBe(4);

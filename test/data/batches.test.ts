@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batches.ts';
+import { type Batch, type BatchOptions, batches, batchesPerEpoch, mostMasked } from '../../data/batches.ts';
 import { prepare } from '../../data/dataset.ts';
 import { split } from '../../data/split.ts';
 import { logOf } from './bytes.ts';
@@ -87,6 +87,60 @@ describe('batches', () => {
     expect([...batches(short, base)]).toEqual([]);
     expect(batchesPerEpoch(short, base)).toBe(0);
     expect(() => [...batches(short, { ...base, window: 65 })]).toThrow('does not fit');
+  });
+});
+
+describe('batches of the cloze task', () => {
+  const cloze = { share: 0.2, last: 0.25 };
+  const MASK = 400;
+  // Every event has an item of its own.
+  const parts = of(numbers(20).map((u) => numbers(20, 20 * u)));
+  const all = (options: Partial<BatchOptions> = {}) => [...batches(parts, { ...base, cloze, ...options })];
+
+  it('covers every event once, hides a share of each window or its last alone, and predicts what it hid', () => {
+    const seen: number[] = [];
+    let lastAlone = 0;
+    let windows = 0;
+    for (const { tokens, items, targets, weights, end, positions } of all()) {
+      let sum = 0;
+      for (let from = 0; from < tokens; from = end[from]) {
+        windows++;
+        const places = numbers(end[from] - from, from);
+        const hidden = places.filter((i) => items[i] === MASK);
+        for (const i of places) {
+          expect(positions[i]).toBe(i - from);
+          expect(weights[i] > 0).toBe(items[i] === MASK);
+          if (items[i] !== MASK) expect(targets[i]).toBe(0);
+          sum += weights[i];
+          seen.push(items[i] === MASK ? targets[i] : items[i]);
+        }
+        const share = Math.max(1, Math.round(places.length * cloze.share));
+        if (hidden.length === 1 && hidden[0] === end[from] - 1) lastAlone++;
+        else expect(hidden.length).toBe(share);
+      }
+      expect(sum).toBeCloseTo(1, 5);
+    }
+    const train = numbers(20).flatMap((u) => [...parts.history(u, 'train')]);
+    expect(seen.sort((a, b) => a - b)).toEqual(train.sort((a, b) => a - b));
+    expect(lastAlone).toBeGreaterThan(windows / 8);
+    expect(lastAlone).toBeLessThan(windows / 2);
+  });
+
+  it('resumes in mid-epoch, and hides other events in another epoch', () => {
+    expect(all({ skip: 2 } as Partial<BatchOptions>)).toEqual(all().slice(2));
+    expect(all({ epoch: 1 })).not.toEqual(all());
+  });
+
+  it('hides no more than there is place for', () => {
+    const short = of(numbers(60).map((u) => numbers(3, 3 * u))); // a history of 3 trains as one event, and so is left out
+    expect([...batches(short, { ...base, cloze })]).toEqual([]);
+    const pairs = of(numbers(80).map((u) => numbers(4, 4 * u)));
+    const most = mostMasked(base.budget, cloze.share);
+    for (const { items, tokens } of batches(pairs, { ...base, cloze })) {
+      const hidden = [...items.subarray(0, tokens)].filter((item) => item === 320).length;
+      expect(hidden).toBeLessThanOrEqual(most);
+      expect(hidden).toBe(Math.min(most, tokens / 2));
+    }
   });
 });
 

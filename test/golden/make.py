@@ -5,7 +5,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json and training.json beside this script; the same seed gives
+It rewrites ops.json, encoder.json, adamw.json, training.json and encoders.json beside this script; the same seed gives
 the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
 exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
@@ -340,9 +340,202 @@ def make_training():
     )
 
 
+# ---- the encoders of other recipes -----------------------------------------------------------------
+
+SMALL = {"D": 8, "H": 2, "F": 12, "V": 11, "T": 8, "L": 24, "blocks": 2}
+PLAIN = {
+    "block": "transformer", "norm": "pre", "positions": "learned", "activation": "gelu", "bias": "none",
+    "embedding": "plain", "projection": "none", "direction": "causal",
+}
+ENCODERS = {
+    "post": {"norm": "post", "direction": "bidirectional", "projection": "gelu"},
+    "rotary": {"positions": "rotary", "activation": "swiglu"},
+    "sinusoidal": {"positions": "sinusoidal", "activation": "relu", "bias": "relative"},
+    "time": {"positions": "none", "activation": "silu", "bias": "time", "direction": "bidirectional"},
+    "query": {"norm": "query", "embedding": "scaled", "activation": "relu"},
+    "ligr": {"block": "ligr", "activation": "swiglu"},
+    "hstu": {"block": "hstu", "bias": "both"},
+}
+
+
+def half_octave(x):
+    """0, 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ..."""
+    edges = [0, 1]
+    while edges[-1] <= x:
+        octave = 2 ** (len(edges) // 2)
+        edges.append(octave + (octave // 2 if len(edges) % 2 else 0))
+    return len(edges) - 2 if edges[-1] > x else len(edges) - 1
+
+
+def biases(s, table, batch):
+    """[H, L, L] added to the scores: a column of the table for the distance in positions, another for that in time."""
+    tokens = len(batch["items"])
+    one_side = s["direction"] == "causal"
+    both = s["bias"] == "both"
+    position, time = (torch.zeros(tokens, tokens, dtype=torch.int64) for _ in range(2))
+    for i in range(tokens):
+        for j in range(tokens):
+            side = 64 if j > i and not one_side else 0
+            x = abs(i - j)
+            position[i, j] = side + (x if x < 32 else 22 + half_octave(x))
+            time[i, j] = side + half_octave(abs(int(batch["times"][i]) - int(batch["times"][j])))
+    at_time = table.shape[1] // 2 if both else 0
+    out = torch.zeros(table.shape[0], tokens, tokens, dtype=torch.float64)
+    if s["bias"] in ("relative", "both"):
+        out = out + table[:, position]
+    if s["bias"] in ("time", "both"):
+        out = out + table[:, at_time + time]
+    return out
+
+
+def turn(x, positions):
+    """Rotary: x [L, H, K], pairs (2c, 2c + 1) as complex numbers times exp(i p theta_c)."""
+    half = x.shape[-1] // 2
+    theta = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    angle = positions.double()[:, None] * theta
+    turned = torch.view_as_complex(x.reshape(*x.shape[:-1], half, 2).contiguous()) * torch.polar(torch.ones_like(angle), angle)[:, None]
+    return torch.view_as_real(turned).reshape(x.shape)
+
+
+def encoder_parameters(s, D, H, F_, V, T, blocks):
+    p = {"items.weight": normal(V, D, scale=0.5)}
+    matrix = lambda name, rows, cols: p.update({name + ".weight": normal(rows, cols, scale=rows**-0.5), name + ".bias": normal(cols, scale=0.1)})
+    norm = lambda name: p.update({name + ".weight": normal(D, scale=0.1, shift=1.0), name + ".bias": normal(D, scale=0.1)})
+    if s["positions"] == "learned":
+        p["positions.weight"] = normal(T, D, scale=0.3)
+    if s["direction"] == "bidirectional":
+        p["mask.weight"] = normal(1, D, scale=0.5)
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        norm(b + "norm1")
+        if s["norm"] == "query":
+            matrix(b + "attention.query", D, D)
+            matrix(b + "attention.keyvalue", D, 2 * D)
+        else:
+            matrix(b + "attention.qkv", D, 3 * D)
+        if s["bias"] != "none":
+            p[b + "attention.bias"] = normal(H, 64 * (2 if s["bias"] == "both" else 1) * (1 if s["direction"] == "causal" else 2))
+        if s["norm"] != "query":
+            matrix(b + "attention.out", D, D)
+        norm(b + "norm2")
+        if s["block"] == "hstu":
+            matrix(b + "gate", D, D)
+            continue
+        matrix(b + "ffn.up", D, 2 * F_ if s["activation"] == "swiglu" else F_)
+        matrix(b + "ffn.down", F_, D)
+        if s["block"] == "ligr":
+            matrix(b + "gate1", D, D)
+            matrix(b + "gate2", D, D)
+    norm("norm")
+    if s["projection"] == "gelu":
+        matrix("projection", D, D)
+        norm("projection.norm")
+    return p
+
+
+def encode_as(s, p, batch, heads, blocks, window):
+    """Hidden states [L, D] of any encoder; unused tokens get whatever they get."""
+    V, D = p["items.weight"].shape
+    K = D // heads
+    norm = lambda x, name: F.layer_norm(x, (D,), p[name + ".weight"], p[name + ".bias"], EPS)
+    linear = lambda x, name: x @ p[name + ".weight"] + p[name + ".bias"]
+    gelu = lambda x: F.gelu(x, approximate="tanh")
+    activations = {"gelu": gelu, "relu": F.relu, "silu": F.silu}
+    tokens = len(batch["items"])
+    j = torch.arange(tokens)
+    seen = (j[None, :] >= batch["start"][:, None]) & (j[None, :] < batch["end"][:, None])
+    if s["direction"] == "causal":
+        seen &= j[None, :] <= j[:, None]
+    empty = ~seen.any(dim=1)
+
+    def attend(qkv, i):
+        q, k, v = (part.reshape(tokens, heads, K) for part in qkv.split(D, dim=1))
+        if s["positions"] == "rotary":
+            q, k = turn(q, batch["positions"]), turn(k, batch["positions"])
+        scores = torch.einsum("ihk,jhk->hij", q, k)
+        if s["block"] != "hstu":
+            scores = scores / math.sqrt(K)
+        if s["bias"] != "none":
+            scores = scores + biases(s, p[f"blocks.{i}.attention.bias"], batch)
+        if s["block"] == "hstu":
+            weights = F.silu(scores) / window * seen
+        else:
+            weights = torch.softmax(scores.masked_fill(~(seen | empty[:, None]), -math.inf), dim=-1).masked_fill(empty[None, :, None], 0.0)
+        return torch.einsum("hij,jhk->ihk", weights, v).reshape(tokens, D)
+
+    def feed(x, b):
+        up = linear(x, b + "ffn.up")
+        if s["activation"] == "swiglu":
+            gate, up = up.chunk(2, dim=1)
+            return linear(F.silu(gate) * up, b + "ffn.down")
+        return linear(activations[s["activation"]](up), b + "ffn.down")
+
+    table = torch.cat([p["items.weight"], p["mask.weight"]]) if "mask.weight" in p else p["items.weight"]
+    x = table[batch["items"]] * (math.sqrt(D) if s["embedding"] == "scaled" else 1)
+    if s["positions"] == "learned":
+        x = x + p["positions.weight"][batch["positions"]]
+    if s["positions"] == "sinusoidal":
+        theta = 10000.0 ** (-2 * torch.arange(D // 2, dtype=torch.float64) / D)
+        angle = batch["positions"].double()[:, None] * theta
+        x = x + torch.stack([angle.sin(), angle.cos()], dim=2).reshape(tokens, D)
+    if s["norm"] == "post":
+        x = norm(x, "norm")
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        if s["block"] == "hstu":
+            n = norm(x, b + "norm1")
+            u = F.silu(linear(n, b + "gate"))
+            x = x + linear(u * norm(attend(F.silu(linear(n, b + "attention.qkv")), i), b + "norm2"), b + "attention.out")
+        elif s["norm"] == "query":
+            n = norm(x, b + "norm1")
+            y = norm(n + attend(torch.cat([linear(n, b + "attention.query"), linear(x, b + "attention.keyvalue")], dim=1), i), b + "norm2")
+            x = y + feed(y, b)
+        elif s["norm"] == "post":
+            x = norm(x + linear(attend(linear(x, b + "attention.qkv"), i), b + "attention.out"), b + "norm1")
+            x = norm(x + feed(x, b), b + "norm2")
+        else:
+            gate = (lambda x, name: torch.sigmoid(linear(x, b + name))) if s["block"] == "ligr" else lambda x, name: 1
+            x = x + gate(x, "gate1") * linear(attend(linear(norm(x, b + "norm1"), b + "attention.qkv"), i), b + "attention.out")
+            x = x + gate(x, "gate2") * feed(norm(x, b + "norm2"), b)
+    if s["norm"] != "post":
+        x = norm(x, "norm")
+    if s["projection"] == "gelu":
+        x = norm(gelu(linear(x, "projection")), "projection.norm")
+    return x
+
+
+def make_encoders():
+    GENERATOR.manual_seed(20261121)
+    t = {}
+    batch = make_batch([8, 5, 7], SMALL["L"], SMALL["V"], even=False)
+    batch["times"] = torch.cat([integers(2 ** (3 * k), 4) for k in range(1, 7)]).cumsum(0)
+    t.update({f"batch.{key}": x for key, x in batch.items()})
+    masked = dict(batch, items=batch["items"].clone())
+    for at in (2, 7, 11, 19):
+        masked["items"][at] = SMALL["V"]
+    t["masked.items"] = masked["items"]
+    for name, changes in ENCODERS.items():
+        s = {**PLAIN, **changes}
+        p = {key: leaf(x) for key, x in encoder_parameters(s, *(SMALL[key] for key in ("D", "H", "F", "V", "T", "blocks"))).items()}
+        h = encode_as(s, p, masked if s["direction"] == "bidirectional" else batch, SMALL["H"], SMALL["blocks"], SMALL["T"])
+        loss = catalogue_loss(h, p["items.weight"], batch["targets"], batch["weights"])
+        loss.backward()
+        t[f"{name}.hidden"], t[f"{name}.loss"] = h[:20], loss
+        for key, x in p.items():
+            t[f"{name}.parameters.{key}"], t[f"{name}.gradients.{key}"] = x, x.grad
+    write(
+        "encoders.json",
+        "Two-block encoders of other kinds (config.encoders: what differs from config.plain) on one packed batch: hidden states "
+        "[20, D] of the real tokens, loss, gradients. Bidirectional ones read masked.items, where V stands for the mask. " + KEY_BIAS,
+        {**SMALL, "lengths": [8, 5, 7], "plain": PLAIN, "encoders": ENCODERS},
+        t,
+    )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     make_ops()
     make_encoder()
     make_adamw()
     make_training()
+    make_encoders()

@@ -3,6 +3,7 @@ import { activationCases } from './cases-activations.ts';
 import { elementwiseCases } from './cases-elementwise.ts';
 import { embeddingCases } from './cases-embedding.ts';
 import { crossEntropyCases } from './cases-cross-entropy.ts';
+import { encoderCases } from './cases-encoder.ts';
 import { matmulCases } from './cases-matmul.ts';
 import { attentionCases } from './cases-attention.ts';
 import { normCases } from './cases-norm.ts';
@@ -18,6 +19,7 @@ export const cases: Case[] = [
   ...crossEntropyCases,
   ...elementwiseCases,
   ...attentionCases,
+  ...encoderCases,
   ...embeddingCases,
   ...normCases,
   ...lossCases,

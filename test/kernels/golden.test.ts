@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { parameterSpecs, SequenceModel } from '../../model/sequence-model.ts';
+import { parameterSpecs } from '../../model/parameters.ts';
+import { SequenceModel } from '../../model/sequence-model.ts';
 import type { Batch } from '../../data/batches.ts';
 import { Feed } from '../../train/feed.ts';
 import { AdamW } from '../../train/optimizer.ts';

@@ -1,0 +1,143 @@
+/** Ops that only some encoders use: attention with a learned bias, rotary positions, SwiGLU. */
+import { biasWidth, gelu, relativeAttention, rotary, rotaryAngles, swiglu } from '../../engine/index.ts';
+import type { Case, InputSpec } from './harness.ts';
+
+interface Spec {
+  name: string;
+  /** Tokens of the sequences, one after another, and of the unused tail. */
+  lengths: number[];
+  tail?: number;
+  heads: number;
+  k: number;
+  causal: boolean;
+  position?: boolean;
+  time?: boolean;
+  pointwise?: number;
+  dropout?: number;
+  /** The input is not a leaf, so that the first gradient overwrites; it is used twice, so that the second adds. */
+  twice?: boolean;
+}
+
+function row({ lengths, tail = 0, heads, k, causal, position = false, time = false, twice, ...rest }: Spec): Case {
+  const start: number[] = [];
+  const end: number[] = [];
+  for (const n of lengths) {
+    const at = start.length;
+    for (let i = 0; i < n; i++) {
+      start.push(at);
+      end.push(at + n);
+    }
+  }
+  for (let i = 0; i < tail; i++) {
+    start.push(0);
+    end.push(0);
+  }
+  const l = start.length;
+  const width = biasWidth({ causal, position, time });
+  const inputs: Record<string, InputSpec> = {
+    qkv: { shape: [l, 3 * heads * k] },
+    start: { shape: [l], dtype: 'u32', value: (i) => start[i] },
+    end: { shape: [l], dtype: 'u32', value: (i) => end[i] },
+  };
+  // From 0 to far beyond 2³¹, so that every power of two is a distance somewhere.
+  if (time) inputs.times = { shape: [l], dtype: 'u32', value: (i) => Math.floor(1.4 ** (i % 65)) + (i % 3) };
+  if (width > 0) inputs.bias = { shape: [heads, width] };
+  const kinds = [rest.pointwise ? 'pointwise' : 'softmax', position && 'position', time && 'time', causal && 'causal'];
+  return {
+    op: 'relative-attention',
+    name: `${rest.name}, H${heads} K${k}, ${kinds.filter(Boolean).join(' ')}`,
+    inputs,
+    run: ({ qkv, start, end, bias = null, times = null }) => {
+      const { pointwise, dropout } = rest;
+      const options = { heads, causal, position, times, pointwise, dropout };
+      if (!twice) return relativeAttention(qkv, { start, end }, bias, options);
+      const x = gelu(qkv);
+      return [
+        relativeAttention(x, { start, end }, bias, options),
+        relativeAttention(x, { start, end }, null, { heads, causal: !causal, position: false, times: null, pointwise }),
+      ];
+    },
+    tolerance: { abs: 2e-5, rel: 2e-4 },
+  };
+}
+
+const specs: Spec[] = [];
+for (const pointwise of [undefined, 20]) {
+  for (const causal of [true, false]) {
+    const kind = { causal, pointwise };
+    specs.push(
+      { name: 'sequences and a tail', lengths: [5, 1, 40, 17], tail: 9, heads: 2, k: 8, position: true, ...kind },
+      { name: 'sequences and a tail', lengths: [5, 1, 70], tail: 70, heads: 1, k: 8, time: true, ...kind },
+      {
+        name: 'dropout 0.3',
+        lengths: [7, 30],
+        tail: 3,
+        heads: 2,
+        k: 12,
+        position: true,
+        time: true,
+        dropout: 0.3,
+        ...kind,
+      },
+      { name: 'no bias', lengths: [3, 20], tail: 1, heads: 1, k: 8, ...kind },
+      {
+        name: 'used twice, not a leaf',
+        lengths: [3, 9],
+        tail: 2,
+        heads: 1,
+        k: 8,
+        position: true,
+        twice: true,
+        ...kind,
+      },
+    );
+  }
+  specs.push({ name: 'only a tail', lengths: [], tail: 35, heads: 1, k: 8, causal: true, position: true, pointwise });
+}
+specs.push({ name: 'longer than a few tiles', lengths: [130], tail: 5, heads: 1, k: 8, causal: true, position: true });
+specs.push({ name: 'wide heads', lengths: [9, 26], tail: 3, heads: 1, k: 128, causal: true, time: true, pointwise: 9 });
+specs.push({ name: 'one token', lengths: [1], heads: 1, k: 8, causal: false, position: true, time: true });
+
+export const encoderCases: Case[] = specs.map(row);
+
+for (const [rows, f] of [
+  [1, 4],
+  [7, 12],
+  [33, 32],
+]) {
+  encoderCases.push(
+    { op: 'swiglu', name: `[${rows},${2 * f}]`, inputs: { x: { shape: [rows, 2 * f] } }, run: ({ x }) => swiglu(x) },
+    {
+      op: 'swiglu',
+      name: `[${rows},${2 * f}], used twice`,
+      inputs: { x: { shape: [rows, 2 * f] } },
+      run: ({ x }) => {
+        const y = gelu(x);
+        return [swiglu(y), swiglu(y)];
+      },
+    },
+  );
+}
+
+for (const [l, heads, k] of [
+  [1, 1, 4],
+  [19, 2, 8],
+  [40, 1, 32],
+]) {
+  for (const twice of [false, true]) {
+    encoderCases.push({
+      op: 'rotary',
+      name: `L${l} H${heads} K${k}${twice ? ', used twice' : ''}`,
+      inputs: {
+        qkv: { shape: [l, 3 * heads * k] },
+        positions: { shape: [l], dtype: 'u32', value: (i) => (i * 7) % 50 },
+        angles: { shape: [50, k], grad: false, value: (i) => rotaryAngles(50, k)[i] },
+      },
+      run: ({ qkv, positions, angles }) => {
+        if (!twice) return rotary(qkv, positions, angles, heads);
+        const x = gelu(qkv);
+        return [rotary(x, positions, angles, heads), rotary(x, positions, angles, heads)];
+      },
+    });
+  }
+}

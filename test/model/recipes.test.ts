@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { parameterCount, parameterSpecs } from '../../model/parameters.ts';
+import { checkSettings, recipes, type Settings, settingsFor } from '../../model/recipes.ts';
+
+describe('recipes', () => {
+  it.each([...recipes.keys()])('%s has settings that make a model, and cites its paper', (name) => {
+    const recipe = recipes.get(name);
+    expect(settingsFor(name)).toEqual(recipe?.settings);
+    expect(recipe?.paper).toMatch(/20\d\d/);
+    const specs = parameterSpecs(settingsFor(name), 30, 1);
+    expect(new Set(specs.map((s) => s.name)).size).toBe(specs.length);
+    for (const { shape, init } of specs) expect(init.length).toBe(shape.reduce((a, b) => a * b, 1));
+    expect(parameterCount(settingsFor(name), 30)).toBe(specs.reduce((sum, { init }) => sum + init.length, 0));
+  });
+
+  it('gives settings that a folder of an earlier version lacks the meaning that they had then', () => {
+    // What config.json of 0.1.0 held.
+    const old = {
+      ...{ d: 16, ff: 32, blocks: 1, heads: 1, dropout: 0.2, window: 8, learningRate: 1e-3 },
+      ...{
+        activation: 'gelu' as const,
+        weightDecay: 0.01,
+        clip: 1,
+        budget: 64,
+        patience: 10,
+        validateUsers: 2000,
+        validateSteps: 0,
+      },
+    } satisfies Partial<Settings>;
+    const settings = checkSettings(old);
+    expect(settings).toMatchObject({ ...old, norm: 'pre', block: 'transformer', direction: 'causal', loss: 'softmax' });
+    expect(parameterSpecs(settings, 30, 1).map((s) => s.name)).toEqual([
+      ...['items.weight', 'positions.weight'],
+      ...['norm1.weight', 'norm1.bias', 'attention.qkv.weight', 'attention.qkv.bias'].map((n) => `blocks.0.${n}`),
+      ...['attention.out.weight', 'attention.out.bias', 'norm2.weight', 'norm2.bias'].map((n) => `blocks.0.${n}`),
+      ...['ffn.up.weight', 'ffn.up.bias', 'ffn.down.weight', 'ffn.down.bias'].map((n) => `blocks.0.${n}`),
+      ...['norm.weight', 'norm.bias'],
+    ]);
+  });
+
+  it.each([
+    [{ norm: 'after' }, /norm=after: pre, post or query was expected/],
+    [{ block: 'ligr', norm: 'post' }, /norm=post: blocks of ligr/],
+    [{ norm: 'query', activation: 'swiglu' }, /activation=swiglu: norm=query/],
+    [{ activation: 'swiglu', ff: '30' }, /ff=30: swiglu/],
+    [{ maskShare: '0' }, /maskShare=0/],
+    [{ direction: 'bidirectional', window: '1' }, /window=1: a bidirectional model/],
+    [{ d: '50' }, /d=50|d\/heads = 50/],
+  ])('refuses %j in one line', (settings, message) => {
+    expect(() => settingsFor('sasrec', settings as unknown as Record<string, string>)).toThrow(message);
+  });
+});
