@@ -17,7 +17,8 @@ import {
 import { MemoryFiles } from '../model/files.ts';
 import { createFolder, saveModel } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
-import { parameterSpecs, SequenceModel } from '../model/sequence-model.ts';
+import { parameterSpecs } from '../model/parameters.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
 import { Recommender } from '../serve/node.ts';
 import { configOf, itemsOf } from './model/folder.fixture.ts';
 
