@@ -13,7 +13,7 @@ import {
   type ModelConfig,
   readMetrics,
 } from '../model/folder.ts';
-import { checkSettings, type Settings, settingsFor } from '../model/recipes.ts';
+import { checkSettings, readsTimes, type Settings, settingsFor } from '../model/recipes.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import type { Metrics } from '../train/metrics.ts';
@@ -105,6 +105,8 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
   const parts = split(dataset);
   requireTrainable(parts, source);
+  if (readsTimes(settings) && !dataset.times)
+    out.note(`${flags.recipe} reads the times of events, and the log has none: events count as one unit apart`);
   const items = describeItems(dataset.itemIds, infos, flags.items ?? '', out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const about = {

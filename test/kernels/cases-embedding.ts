@@ -50,7 +50,27 @@ function sum(name: string, l: number, d: number, dropout: number): Case {
   };
 }
 
+/** Two tables that share ids: rows 0 … 9 are the first's, 10 and 11 the second's. */
+function shared(l: number, d: number): Case {
+  return {
+    op: 'embedding',
+    name: `two tables share ids, width ${d}`,
+    inputs: {
+      items: { shape: [10, d] },
+      masks: { shape: [2, d] },
+      ids: { shape: [l], dtype: 'u32', value: scatter(13) },
+    },
+    run: ({ items, masks, ids }, device) => {
+      const groups = grouped(device, l, scatter(13));
+      return [embedding(items, ids, groups), embedding(masks, ids, groups, 10)];
+    },
+    variants,
+  };
+}
+
 export const embeddingCases: Case[] = [
+  shared(40, 8),
+  shared(300, 5),
   lookup('1 token', 1, 3, 8, () => 1),
   lookup('33 tokens of width 5', 33, 11, 5, scatter(11)),
   lookup('width 1', 65, 4, 1, scatter(4)),

@@ -10,13 +10,17 @@ import {
   max,
   mean,
   mul,
+  relativeAttention,
+  type RelativeAttentionOptions,
   relu,
+  rotary,
   scale,
   type Shape,
   slice,
   softmax,
   sub,
   sum,
+  swiglu,
   type Tensor,
   transpose,
 } from '../../engine/index.ts';
@@ -33,7 +37,26 @@ const f32 = (...shape: number[]): Tensor => device.zeros(shape);
 const u32 = (...shape: number[]): Tensor =>
   device.tensor(new Uint32Array(shape.reduce((a, b) => a * b, 1)), shape as Shape, { label: 'ids' });
 
+const biased = (bias: Tensor | null, more: Partial<RelativeAttentionOptions>) =>
+  relativeAttention(f32(5, 24), { start: u32(5), end: u32(5) }, bias, {
+    ...{ heads: 2, causal: true, position: true, times: null },
+    ...more,
+  });
+
 const expected: [string, () => unknown, string][] = [
+  ['swiglu', () => swiglu(f32(2, 12)), 'swiglu: x [rows, 2F] with F a multiple of 4 was expected, came [2,12]'],
+  ['rotary', () => rotary(f32(2, 24), u32(2), f32(9, 8), 2), 'rotary: angles [T,4] were expected, came [9,8]'],
+  ['relativeAttention', () => biased(f32(2, 128), {}), 'relativeAttention: a bias [2,64] was expected, came [2,128]'],
+  [
+    'relativeAttention: no table',
+    () => biased(null, { causal: false }),
+    'relativeAttention: a bias [2,128] was expected, came none',
+  ],
+  [
+    'relativeAttention: times',
+    () => biased(f32(2, 128), { times: u32(4) }),
+    'relativeAttention: times u32 [5] was expected for qkv [5,24], came u32 [4]',
+  ],
   [
     'add',
     () => add(f32(2, 3), f32(4)),
