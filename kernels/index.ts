@@ -1083,8 +1083,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  ce_loss: `// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − (1 − smooth_by) · target's logitᵢ − even · Σxᵢ) over the rows g·per … (g + 1)·per − 1, in a fixed
-// order.
+  ce_loss: `// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − (1 − smooth_by) · target's logitᵢ − even · Σxᵢ)
+//   over the rows g·per … (g + 1)·per − 1, in a fixed order.
 // Layouts: stats [L] of (maximum, Σ exp, target's logit, Σ x), weights [L], loss [⌈L / per⌉].
 // A workgroup of 256 threads owns a part; a thread every 256th row of it; 1,024 bytes of workgroup memory.
 struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
