@@ -189,12 +189,8 @@ function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): 
       const places = augmentWindow(augment, plan.taken[number], seed, epoch, number);
       window = places.map((place) => events[first + place]);
       // Reordered events take their places in time, too.
-      at =
-        seconds &&
-        places
-          .sort()
-          .map((place) => seconds[first + place])
-          .subarray(0, length);
+      const moved = seconds && places.sort().map((place) => seconds[first + place]);
+      at = moved?.subarray(0, length);
     }
     items.set(window.subarray(0, length), tokens);
     targets.set(window.subarray(1, length + 1), tokens); // of the cloze task: see `mask`
