@@ -85,6 +85,20 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       expect(saved?.average?.get('items.weight')?.data).not.toEqual(saved?.params.get('items.weight')?.data);
     });
 
+    it('decays embeddings alone by their own rate', async () => {
+      const norms = async (settings: Record<string, string>) => {
+        const { files } = await run(device, parts, small(settings), { epochs: 1 });
+        const saved = await loadCheckpoint(files);
+        return ['items.weight', 'positions.weight', 'blocks.0.ffn.up.weight'].map((name) =>
+          Math.hypot(...(saved?.params.get(name)?.data ?? [])),
+        );
+      };
+      const [plain, decayed] = [await norms({}), await norms({ embeddingDecay: '5' })];
+      expect(decayed[0]).toBeLessThan(0.8 * plain[0]);
+      expect(decayed[1]).toBeLessThan(0.8 * plain[1]);
+      expect(decayed[2]).toBeGreaterThan(0.95 * plain[2]);
+    });
+
     it('takes a step for several batches, the last one of an epoch for what is left', async () => {
       const one = await run(device, parts, small(), { epochs: 2 });
       const three = await run(device, parts, small({ accumulate: '3' }), { epochs: 2 });
