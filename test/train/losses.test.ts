@@ -133,6 +133,14 @@ describe('the recorded steps', () => {
     device.close();
   });
 
+  it.each(['sasrec-bce', 'gsasrec', 'bert4rec', 'esasrec', 'hstu'])('of %s train with its own loss', async (recipe) => {
+    const device = await Device.open({ backend: 'webgpu' });
+    const { result } = await run(device, ring(), small({ learningRate: '0.005' }, recipe), { epochs: 6 });
+    const mean = (of: typeof result.losses) => of.reduce((sum, { loss }) => sum + loss, 0) / of.length;
+    expect(mean(result.losses.slice(-6))).toBeLessThan(0.97 * mean(result.losses.slice(0, 6)));
+    device.close();
+  });
+
   it('name the batch that was not finite, in a step of several', async () => {
     const device = await Device.open({ backend: 'cpu' });
     const attempt = run(device, ring(), small({ ...sampled, accumulate: '2', learningRate: '1e30' }), { epochs: 3 });

@@ -31,8 +31,8 @@ export function ring(users = 40, items = 12, length = 15): Split {
   return split(prepare(log, { minInteractions: 1 }));
 }
 
-export const small = (more: Record<string, string> = {}): Settings =>
-  settingsFor('sasrec', {
+export const small = (more: Record<string, string> = {}, recipe = 'sasrec'): Settings =>
+  settingsFor(recipe, {
     d: '16',
     ff: '32',
     blocks: '1',
