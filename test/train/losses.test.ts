@@ -133,7 +133,7 @@ describe('the recorded steps', () => {
     device.close();
   });
 
-  it.each(['sasrec-bce', 'gsasrec', 'bert4rec', 'esasrec', 'hstu'])('of %s train with its own loss', async (recipe) => {
+  it.each(['sasrec-bce', 'gsasrec', 'esasrec', 'hstu'])('of %s train with its own loss', async (recipe) => {
     const device = await Device.open({ backend: 'webgpu' });
     const { result } = await run(device, ring(), small({ learningRate: '0.005' }, recipe), { epochs: 6 });
     const mean = (of: typeof result.losses) => of.reduce((sum, { loss }) => sum + loss, 0) / of.length;
