@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { recipes, settingsFor } from '../model/recipes.ts';
 import { commandName, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
+import { trainingHelp } from './settings-help.ts';
 
 const name = commandName();
 
@@ -108,7 +109,7 @@ addLogOptions(
   .option('--json', 'print one JSON object')
   .addHelpText(
     'after',
-    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}`,
+    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}`,
   )
   .action(async (flags, command: Command) => {
     const { runTrain } = await import('./train.ts');

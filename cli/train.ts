@@ -17,6 +17,7 @@ import { checkSettings, readsTimes, type Settings, settingsFor } from '../model/
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import type { Metrics } from '../train/metrics.ts';
+import { requireHorizon } from '../train/schedule.ts';
 import { type TrainResult, validationUsers } from '../train/trainer.ts';
 import { type Backend, commandName, openDevice, Output, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
@@ -95,6 +96,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
 
 async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const settings = settingsFor(flags.recipe, Object.fromEntries(flags.set));
+  requireHorizon(settings, flags.epochs);
   const files = new NodeFiles(flags.out);
   if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
   const infos = flags.items === undefined ? null : await openItems(flags.items);
@@ -171,9 +173,21 @@ async function requireSameLog(files: NodeFiles, config: ModelConfig, parts: Spli
   );
 }
 
+/** The loss in words, and what it compares with. */
+function describeLoss(s: Settings): string {
+  if (s.loss === 'softmax') return 'softmax over all items';
+  const sharing =
+    s.negativeGroup === 0
+      ? 'a batch'
+      : s.negativeGroup === 1
+        ? 'a position'
+        : `${formatCount(s.negativeGroup)} positions`;
+  return `${s.loss}, ${formatCount(s.negatives)} ${s.sampler} ${s.negatives === 1 ? 'negative' : 'negatives'} for ${sharing}`;
+}
+
 function describe(config: ModelConfig, s: Settings, parts: Split): string {
   const model = `${config.recipe}, d ${s.d}, ${s.blocks} ${s.blocks === 1 ? 'block' : 'blocks'}, ${s.heads} ${s.heads === 1 ? 'head' : 'heads'}`;
-  return `${model}, window ${s.window}, batches of ${formatCount(s.budget)} tokens, ${formatCount(parts.trainPositions())} positions an epoch, seed ${config.seed}`;
+  return `${model}, ${describeLoss(s)}, window ${s.window}, batches of ${formatCount(s.budget)} tokens, ${formatCount(parts.trainPositions())} positions an epoch, seed ${config.seed}`;
 }
 
 const REASONS: Record<TrainResult['reason'], string> = {

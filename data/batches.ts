@@ -1,3 +1,4 @@
+import { type Augment, augments, augmentWindow } from './augment.ts';
 import { InputError } from './errors.ts';
 import { type Random, seeded } from './random.ts';
 import type { Split } from './split.ts';
@@ -42,6 +43,8 @@ export interface BatchOptions {
   epoch: number;
   /** Without it each event predicts the next. */
   cloze?: Cloze;
+  /** How windows are changed; they are as they were without it. */
+  augment?: Augment;
 }
 
 /** Which windows an epoch has and which batch each is in. */
@@ -50,6 +53,8 @@ interface Plan {
   first: Uint32Array;
   /** [windows] tokens */
   length: Uint32Array;
+  /** [windows] events before augmentation, the last target included */
+  taken: Uint32Array;
   /** windows in the order they are packed; batch b holds order[bounds[b] … bounds[b + 1]) */
   order: Uint32Array;
   bounds: number[];
@@ -84,7 +89,7 @@ const LOOK_AHEAD = 128;
 export function* batches(parts: Split, options: BatchOptions & { skip?: number }): Generator<Batch, void, undefined> {
   const plan = planEpoch(parts, options);
   for (let b = options.skip ?? 0; b + 1 < plan.bounds.length; b++) {
-    const batch = fillBatch(parts, plan, b, options.budget);
+    const batch = fillBatch(parts, plan, b, options);
     if (options.cloze)
       mask(batch, parts.items, options.cloze, seeded(options.seed ^ MASKS, options.epoch * 2 ** 16 + b));
     yield batch;
@@ -96,13 +101,17 @@ export function batchesPerEpoch(parts: Split, options: BatchOptions): number {
   return planEpoch(parts, options).bounds.length - 1;
 }
 
-function planEpoch(parts: Split, { budget, window, seed, epoch, cloze }: BatchOptions): Plan {
+function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }: BatchOptions): Plan {
   if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
     throw new InputError(`a window of ${window} tokens does not fit a budget of ${budget}; make the budget larger`);
   }
   const random = seeded(seed, epoch);
+  const changed = augments(augment) ? augment : null;
+  /** The last target, which is no token. */
+  const beyond = cloze ? 0 : 1;
   const first: number[] = [];
   const length: number[] = [];
+  const taken: number[] = [];
   for (let u = 0; u < parts.users; u++) {
     const events = parts.trainLength(u);
     if (events < 2) continue;
@@ -112,8 +121,10 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze }: BatchOp
     const shift = random.below(windows * window - n + 1);
     const base = parts.dataset.offsets[u];
     for (let at = 0, end = windows === 1 ? n : window - shift; at < n; at = end, end = Math.min(n, end + window)) {
+      const count = end - at + beyond;
+      length.push((changed ? augmentWindow(changed, count, seed, epoch, first.length).length : count) - beyond);
       first.push(base + at);
-      length.push(end - at);
+      taken.push(count);
     }
   }
   const order = Uint32Array.from(first, (_, i) => i);
@@ -122,7 +133,13 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze }: BatchOp
     [order[i], order[j]] = [order[j], order[i]];
   }
   const lengths = Uint32Array.from(length);
-  return { first: Uint32Array.from(first), length: lengths, order, bounds: pack(order, lengths, budget) };
+  return {
+    first: Uint32Array.from(first),
+    length: lengths,
+    taken: Uint32Array.from(taken),
+    order,
+    bounds: pack(order, lengths, budget),
+  };
 }
 
 /**
@@ -155,18 +172,29 @@ function pack(order: Uint32Array, length: Uint32Array, budget: number): number[]
   return bounds;
 }
 
-function fillBatch(parts: Split, plan: Plan, b: number, budget: number): Batch {
+function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): Batch {
+  const { budget, seed, epoch, augment } = options;
   const { items: events, times: seconds } = parts.dataset;
   const times = seconds && new Uint32Array(budget);
   const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => new Uint32Array(budget));
   const weights = new Float32Array(budget);
   let tokens = 0;
   for (let w = plan.bounds[b]; w < plan.bounds[b + 1]; w++) {
-    const first = plan.first[plan.order[w]];
-    const length = plan.length[plan.order[w]];
-    items.set(events.subarray(first, first + length), tokens);
-    targets.set(events.subarray(first + 1, first + 1 + length), tokens); // of the cloze task: see `mask`
-    times?.set(seconds?.subarray(first, first + length) as Uint32Array, tokens);
+    const number = plan.order[w];
+    const first = plan.first[number];
+    const length = plan.length[number];
+    let window = events.subarray(first, first + length + 1);
+    let at = seconds?.subarray(first, first + length);
+    if (augments(augment)) {
+      const places = augmentWindow(augment, plan.taken[number], seed, epoch, number);
+      window = places.map((place) => events[first + place]);
+      // Reordered events take their places in time, too.
+      const moved = seconds && places.sort().map((place) => seconds[first + place]);
+      at = moved?.subarray(0, length);
+    }
+    items.set(window.subarray(0, length), tokens);
+    targets.set(window.subarray(1, length + 1), tokens); // of the cloze task: see `mask`
+    if (at) times?.set(at, tokens);
     start.fill(tokens, tokens, tokens + length);
     end.fill(tokens + length, tokens, tokens + length);
     for (let i = 0; i < length; i++) positions[tokens + i] = i;

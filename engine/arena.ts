@@ -4,7 +4,7 @@
  * arenas (shards); a table that is larger than one binding by itself is split by rows over several of them.
  */
 import type { Device } from './device.ts';
-import type { AdamwShard } from './ops/adamw.ts';
+import { type AdamwShard, exchange } from './ops/adamw.ts';
 import { fill } from './ops/fill.ts';
 import { SHARD_ROWS, ShardedTable, type Table } from './table.ts';
 import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from './tensor.ts';
@@ -14,13 +14,15 @@ export interface ParameterSpec {
   shape: Shape;
   /** Whether weight decay applies. */
   decay: boolean;
+  /** An embedding, which has a weight decay of its own; `decay` is false then. */
+  embedding?: boolean;
   init: NumericArray;
   /** It is read by rows alone (see engine/table.ts), so that it may be split where it is larger than one binding. */
   table?: boolean;
 }
 
-/** The values, or one of the optimizer's moments. */
-export type ParameterKind = 'params' | 'm' | 'v';
+/** The values, one of the optimizer's moments, or the values' moving average. */
+export type ParameterKind = 'params' | 'm' | 'v' | 'average';
 
 /** Where a parameter, or a range of a table's rows, lies. */
 interface Piece {
@@ -47,10 +49,10 @@ export class ParameterArena {
   constructor(device: Device, specs: readonly ParameterSpec[], options: { maxBindingBytes?: number } = {}) {
     this.device = device;
     const plan = layOut(specs, options.maxBindingBytes ?? device.maxBindingBytes);
-    this.shards = plan.sizes.map(({ size, decayEnd }, i) => {
+    this.shards = plan.sizes.map(({ size, decayEnd, embeddingEnd }, i) => {
       const zeros = (what: string): Tensor =>
         device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
-      return { params: zeros('params'), grads: zeros('grads'), m: zeros('m'), v: zeros('v'), decayEnd };
+      return { params: zeros('params'), grads: zeros('grads'), m: zeros('m'), v: zeros('v'), decayEnd, embeddingEnd };
     });
     for (const { spec, pieces } of plan.places) {
       const tensors = pieces.map((piece) => {
@@ -99,9 +101,28 @@ export class ParameterArena {
     for (const { grads } of this.shards) fill(grads, 0);
   }
 
+  /** Begins the moving average of the values: one more arena, which `adamwStep` keeps from then on. */
+  async startAverage(): Promise<void> {
+    for (const s of this.shards) {
+      s.average ??= this.device.zeros([s.params.size], 'average').keep();
+      this.device.write(s.average, await s.params.data());
+    }
+  }
+
+  /** Exchanges the values with their average; a second call undoes the first, bit for bit. */
+  exchangeAverage(): void {
+    for (const s of this.shards) exchange(s.params, this.buffer(s, 'average'));
+  }
+
+  private buffer(shard: AdamwShard, kind: ParameterKind): Tensor {
+    const tensor = shard[kind];
+    if (!tensor) throw new Error(`parameters: no ${kind} was begun`);
+    return tensor;
+  }
+
   /** All values, or one of the moments, by name. */
   async read(kind: ParameterKind = 'params'): Promise<Map<string, Float32Array>> {
-    const arrays = await Promise.all(this.shards.map((s) => s[kind].data()));
+    const arrays = await Promise.all(this.shards.map((s) => this.buffer(s, kind).data()));
     return new Map(
       [...this.places].map(([name, { spec, pieces }]) => {
         const values = new Float32Array(sizeOf(spec.shape));
@@ -124,14 +145,21 @@ export class ParameterArena {
     }
     for (const [name, { pieces }] of this.places) {
       for (const piece of pieces) {
-        const target = this.device.view(this.shards[piece.shard][kind], piece.offset, piece.shape, 'f32', name);
+        const target = this.device.view(
+          this.buffer(this.shards[piece.shard], kind),
+          piece.offset,
+          piece.shape,
+          'f32',
+          name,
+        );
         this.device.write(target, part(values.get(name) as NumericArray, piece));
       }
     }
   }
 
   dispose(): void {
-    for (const { params, grads, m, v } of this.shards) for (const t of [params, grads, m, v]) t.dispose();
+    for (const { params, grads, m, v, average } of this.shards)
+      for (const t of [params, grads, m, v, average]) t?.dispose();
   }
 
   private place(name: string): Place {
@@ -146,15 +174,16 @@ const part = (values: NumericArray, { from, shape }: Piece): NumericArray =>
   values.subarray(from, from + sizeOf(shape));
 
 interface Plan {
-  sizes: { size: number; decayEnd: number }[];
+  sizes: { size: number; decayEnd: number; embeddingEnd: number }[];
   places: { spec: ParameterSpec; pieces: Piece[] }[];
 }
 
-/** Parameters that decay first, each at a multiple of 256 bytes; a new shard where the limit would be passed. */
+/** Parameters that decay first, then embeddings, each at a multiple of 256 bytes; a new shard where the limit would be passed. */
 function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan {
   const names = new Set<string>();
   const plan: Plan = { sizes: [], places: [] };
-  for (const spec of [...specs.filter((s) => s.decay), ...specs.filter((s) => !s.decay)]) {
+  const order = (s: ParameterSpec): number => (s.decay ? 0 : s.embedding ? 1 : 2);
+  for (const spec of [0, 1, 2].flatMap((group) => specs.filter((s) => order(s) === group))) {
     if (names.has(spec.name)) throw new Error(`parameters: the name ${spec.name} was given twice`);
     names.add(spec.name);
     if (spec.init.length !== sizeOf(spec.shape))
@@ -164,13 +193,14 @@ function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan 
       const room = Math.max(alignUp(sizeOf(shape) * 4), ALIGN) / 4;
       let shard = plan.sizes.at(-1);
       if (!shard || (shard.size + room) * 4 > maxBindingBytes) {
-        shard = { size: 0, decayEnd: 0 };
+        shard = { size: 0, decayEnd: 0, embeddingEnd: 0 };
         plan.sizes.push(shard);
       }
       const piece = { shard: plan.sizes.length - 1, offset: shard.size, shape, from };
       from += sizeOf(shape);
       shard.size += room;
       if (spec.decay) shard.decayEnd = shard.size;
+      if (spec.decay || spec.embedding) shard.embeddingEnd = shard.size;
       return piece;
     });
     plan.places.push({ spec, pieces });

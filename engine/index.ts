@@ -46,6 +46,9 @@ export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
 export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';
 export { tableScores } from './ops/table-scores.ts';
+export { rowDot } from './ops/row-dot.ts';
+export { normalize, normalizeTable } from './ops/normalize.ts';
+export { sampledLoss, type SampledLossOptions } from './ops/sampled-loss.ts';
 export {
   adapterKey,
   collectShapes,

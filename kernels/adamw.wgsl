@@ -1,9 +1,11 @@
 // adamw: with g = grads · scale, m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g²,
-//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · decay · param (the last term for elements < decay_end), grads = 0.
+//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · λ · param, grads = 0; λ = decay for elements < decay_end,
+//   embedding_decay for those from there to embedding_end, 0 for the others.
 // Decoupled weight decay (Loshchilov & Hutter 2019, Alg. 2). Nothing happens once status[0] is set.
 // Layout: params, grads, m, v [n]; state [16]: 2 lr, 3 c₁ = 1 − β₁ᵗ, 4 c₂ = 1 − β₂ᵗ (f32 bits); status [16]: 2 scale.
 // A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
-struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32 }
+struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32,
+  embedding_end: u32, embedding_decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> status: array<u32>;
@@ -22,7 +24,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let second = p.beta2 * v[i] + p.rest2 * g * g;
   let step = (first / bitcast<f32>(state[3])) / (sqrt(second / bitcast<f32>(state[4])) + p.eps);
   let old = params[i];
-  let decay = select(vec4f(0.0), p.decay * old, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.decay_end));
+  let at = vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u);
+  let rest = select(vec4f(0.0), p.embedding_decay * old, at < vec4u(p.embedding_end));
+  let decay = select(rest, p.decay * old, at < vec4u(p.decay_end));
   params[i] = old - lr * (step + decay);
   m[i] = first;
   v[i] = second;

@@ -1,8 +1,8 @@
-// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ) over the rows g·per … (g + 1)·per − 1, in a fixed
-// order.
-// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [⌈L / per⌉].
+// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − (1 − smooth_by) · target's logitᵢ − even · Σxᵢ)
+//   over the rows g·per … (g + 1)·per − 1, in a fixed order.
+// Layouts: stats [L] of (maximum, Σ exp, target's logit, Σ x), weights [L], loss [⌈L / per⌉].
 // A workgroup of 256 threads owns a part; a thread every 256th row of it; 1,024 bytes of workgroup memory.
-struct Params { l: u32, per: u32 }
+struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let w = weights[i];
     if (w != 0.0) {
       let s = stats[i];
-      sum += w * (s.x + log(s.y) - s.z);
+      sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
   }
   parts[lid] = sum;

@@ -1,7 +1,7 @@
 enable subgroups;
 // ce_loss for subgroups of exactly 8: formula and layouts as in ce_loss.wgsl.
 // A subgroup (a workgroup of 8) owns a part, a lane every eighth row of it. No workgroup memory.
-struct Params { l: u32, per: u32 }
+struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
@@ -17,7 +17,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let w = weights[i];
     if (w != 0.0) {
       let s = stats[i];
-      sum += w * (s.x + log(s.y) - s.z);
+      sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
   }
   let total = sum8(sum);

@@ -2,7 +2,7 @@ enable subgroups;
 // ce_stats_sg8: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup is one 8-lane subgroup and owns a row; a thread owns every 8th vec4. No workgroup memory.
 // Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
@@ -18,12 +18,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.r || weights[row] == 0.0) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
+  var x4 = vec4f();
   let base = row * p.ld / 4u;
   let quads = p.cols / 4u;
   for (var i = lane; i < quads; i += 8u) {
     let x = logits[base + i];
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + exp(x - next);
+    x4 += x;
     m4 = next;
   }
   let rest = p.cols % 4u;
@@ -32,12 +34,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let x = select(vec4f(-3e38), logits[base + quads], inside);
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    x4 += select(vec4f(), x, inside);
     m4 = next;
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
   var m = max8(mine);
   var s = sum8(part * exp(mine - m));
+  var total = sum8(dot(x4, vec4f(1.0)));
   if (lane == 0u) {
     var hit = 0.0;
     if (p.first == 0u) {
@@ -46,10 +50,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       s = s * exp(m - top) + old.y * exp(old.x - top);
       m = top;
       hit = old.z;
+      total += old.w;
     }
     let t = targets[row] - p.col0; // wraps around below col0
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
-    stats[row] = vec4f(m, s, hit, 0.0);
+    stats[row] = vec4f(m, s, hit, total);
   }
 }
 // @use group_index, lanes8

@@ -2,7 +2,7 @@ enable subgroups;
 // ce_stats_sub (subgroups of any width): for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of WG threads owns a row; a thread owns every WG-th vec4. 4·WG bytes of workgroup memory. Its speed on a
 //   GPU is unmeasured.
 // Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
@@ -20,12 +20,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.r) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
+  var x4 = vec4f();
   let base = row * p.ld / 4u;
   let quads = p.cols / 4u;
   for (var i = lane; i < quads; i += WG) {
     let x = logits[base + i];
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + exp(x - next);
+    x4 += x;
     m4 = next;
   }
   let rest = p.cols % 4u;
@@ -34,12 +36,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let x = select(vec4f(-3e38), logits[base + quads], inside);
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    x4 += select(vec4f(), x, inside);
     m4 = next;
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
   var m = workgroup_max(lane, mine);
   var s = workgroup_sum(lane, part * exp(mine - m));
+  var total = workgroup_sum(lane, dot(x4, vec4f(1.0)));
   if (lane == 0u && weights[row] != 0.0) {
     var hit = 0.0;
     if (p.first == 0u) {
@@ -48,10 +52,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       s = s * exp(m - top) + old.y * exp(old.x - top);
       m = top;
       hit = old.z;
+      total += old.w;
     }
     let t = targets[row] - p.col0; // wraps around below col0
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
-    stats[row] = vec4f(m, s, hit, 0.0);
+    stats[row] = vec4f(m, s, hit, total);
   }
 }
 // @use group_index, workgroup_reduce

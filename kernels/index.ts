@@ -3,11 +3,13 @@
 /** Kernels by file stem. */
 export const sources: Record<string, string> = {
   adamw: `// adamw: with g = grads · scale, m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g²,
-//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · decay · param (the last term for elements < decay_end), grads = 0.
+//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · λ · param, grads = 0; λ = decay for elements < decay_end,
+//   embedding_decay for those from there to embedding_end, 0 for the others.
 // Decoupled weight decay (Loshchilov & Hutter 2019, Alg. 2). Nothing happens once status[0] is set.
 // Layout: params, grads, m, v [n]; state [16]: 2 lr, 3 c₁ = 1 − β₁ᵗ, 4 c₂ = 1 − β₂ᵗ (f32 bits); status [16]: 2 scale.
 // A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
-struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32 }
+struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32,
+  embedding_end: u32, embedding_decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> status: array<u32>;
@@ -26,7 +28,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let second = p.beta2 * v[i] + p.rest2 * g * g;
   let step = (first / bitcast<f32>(state[3])) / (sqrt(second / bitcast<f32>(state[4])) + p.eps);
   let old = params[i];
-  let decay = select(vec4f(0.0), p.decay * old, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.decay_end));
+  let at = vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u);
+  let rest = select(vec4f(0.0), p.embedding_decay * old, at < vec4u(p.embedding_end));
+  let decay = select(rest, p.decay * old, at < vec4u(p.decay_end));
   params[i] = old - lr * (step + decay);
   m[i] = first;
   v[i] = second;
@@ -817,6 +821,28 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep
 `,
+  average: `// average: average = k · average + (1 − k) · params with k = min(decay, (1 + t) / (10 + t)), the moving average of the
+//   weights after step t. Nothing happens once status[0] is set.
+// Layout: params, average [n]; state [16]: 1 the step t; status [16].
+// A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
+struct Params { n: u32, decay: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> state: array<u32>;
+@group(0) @binding(2) var<storage, read> status: array<u32>;
+@group(0) @binding(3) var<storage, read> params: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> average: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  if (i * 4u >= p.n || status[0] != 0u) { return; }
+  let t = f32(state[1]);
+  let k = min(p.decay, (1.0 + t) / (10.0 + t));
+  let x = params[i];
+  average[i] = x + k * (average[i] - x);
+}
+// @use group_index
+`,
   bce_bwd: `// bce_bwd: dx[i] = [dx +] dy[0] · weights[i] · (sigmoid(logits[i]) − targets[i]); adds to dx where acc = 1.
 // Layout: logits, targets, weights, dx [n], dy [1], f32. A thread owns one vec4, a workgroup 1,024 elements.
 // No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
@@ -1009,14 +1035,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  ce_grad: `// ce_grad: logits ← weight · (softmax − one-hot of the target), in place; columns from cols to ld become 0.
+  ce_grad: `// ce_grad: logits ← weight · (softmax − (1 − smooth_by) · one-hot of the target − even), in place; columns from cols to ld
+//   become 0. Label smoothing ε (Szegedy et al. 2016, §7): smooth_by = ε, even = ε / V.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of W threads owns a row (8 on software adapters, where a workgroup is one subgroup); a thread owns every
 //   Wth vec4. No workgroup memory.
 // Rows of weight 0 become 0. Host: stats are complete.
 const W: u32 = 64; // @tune
-struct Params { r: u32, cols: u32, ld: u32, col0: u32 }
+struct Params { r: u32, cols: u32, ld: u32, col0: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> logits: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -1036,29 +1063,31 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   let st = stats[row];
   let factor = w / st.y;
+  let even = w * p.even;
+  let one = w * (1.0 - p.smooth_by);
   let t = targets[row] - p.col0;
   let hit = select(0xffffffffu, t / 4u, t < p.cols);
   let full = p.cols / 4u;
   for (var i = lane; i < full; i += W) {
-    var g = exp(logits[base + i] - st.x) * factor;
-    if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
+    var g = exp(logits[base + i] - st.x) * factor - even;
+    if (i == hit) { g -= select(vec4f(), vec4f(one), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
     logits[base + i] = g;
   }
   // The last, partial vec4 and the padding.
   for (var i = full + lane; i < quads; i += W) {
     let at = vec4u(0u, 1u, 2u, 3u) + i * 4u;
-    var g = exp(min(logits[base + i] - st.x, vec4f())) * factor;
-    if (i == hit) { g -= select(vec4f(), vec4f(w), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
+    var g = exp(min(logits[base + i] - st.x, vec4f())) * factor - even;
+    if (i == hit) { g -= select(vec4f(), vec4f(one), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
     logits[base + i] = select(vec4f(), g, at < vec4u(p.cols));
   }
 }
 // @use group_index
 `,
-  ce_loss: `// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − target's logitᵢ) over the rows g·per … (g + 1)·per − 1, in a fixed
-// order.
-// Layouts: stats [L] of (maximum, Σ exp, target's logit, 0), weights [L], loss [⌈L / per⌉].
+  ce_loss: `// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − (1 − smooth_by) · target's logitᵢ − even · Σxᵢ)
+//   over the rows g·per … (g + 1)·per − 1, in a fixed order.
+// Layouts: stats [L] of (maximum, Σ exp, target's logit, Σ x), weights [L], loss [⌈L / per⌉].
 // A workgroup of 256 threads owns a part; a thread every 256th row of it; 1,024 bytes of workgroup memory.
-struct Params { l: u32, per: u32 }
+struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
@@ -1074,7 +1103,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let w = weights[i];
     if (w != 0.0) {
       let s = stats[i];
-      sum += w * (s.x + log(s.y) - s.z);
+      sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
   }
   parts[lid] = sum;
@@ -1090,7 +1119,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   ce_loss_sg8: `enable subgroups;
 // ce_loss for subgroups of exactly 8: formula and layouts as in ce_loss.wgsl.
 // A subgroup (a workgroup of 8) owns a part, a lane every eighth row of it. No workgroup memory.
-struct Params { l: u32, per: u32 }
+struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
@@ -1106,7 +1135,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let w = weights[i];
     if (w != 0.0) {
       let s = stats[i];
-      sum += w * (s.x + log(s.y) - s.z);
+      sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
   }
   let total = sum8(sum);
@@ -1117,8 +1146,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   ce_stats: `// ce_stats: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
-// A workgroup of 64 threads owns a row; a thread owns every 64th vec4. 512 bytes of workgroup memory.
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
+// A workgroup of 64 threads owns a row; a thread owns every 64th vec4. 768 bytes of workgroup memory.
 // Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -1128,6 +1157,7 @@ struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(4) var<storage, read_write> stats: array<vec4f>;
 var<workgroup> maxima: array<f32, 64>;
 var<workgroup> sums: array<f32, 64>;
+var<workgroup> totals: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -1135,12 +1165,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.r) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
+  var x4 = vec4f();
   let base = row * p.ld / 4u;
   let quads = p.cols / 4u;
   for (var i = lane; i < quads; i += 64u) {
     let x = logits[base + i];
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + exp(x - next);
+    x4 += x;
     m4 = next;
   }
   let rest = p.cols % 4u;
@@ -1149,12 +1181,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let x = select(vec4f(-3e38), logits[base + quads], inside);
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    x4 += select(vec4f(), x, inside);
     m4 = next;
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
   maxima[lane] = mine;
   sums[lane] = part;
+  totals[lane] = dot(x4, vec4f(1.0));
   workgroupBarrier();
   for (var half = 32u; half > 0u; half /= 2u) {
     if (lane < half) {
@@ -1163,12 +1197,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       let top = max(a, b);
       sums[lane] = sums[lane] * exp(a - top) + sums[lane + half] * exp(b - top);
       maxima[lane] = top;
+      totals[lane] += totals[lane + half];
     }
     workgroupBarrier();
   }
   if (lane == 0u && weights[row] != 0.0) {
     var m = maxima[0];
     var s = sums[0];
+    var total = totals[0];
     var hit = 0.0;
     if (p.first == 0u) {
       let old = stats[row];
@@ -1176,10 +1212,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       s = s * exp(m - top) + old.y * exp(old.x - top);
       m = top;
       hit = old.z;
+      total += old.w;
     }
     let t = targets[row] - p.col0; // wraps around below col0
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
-    stats[row] = vec4f(m, s, hit, 0.0);
+    stats[row] = vec4f(m, s, hit, total);
   }
 }
 // @use group_index
@@ -1188,7 +1225,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // ce_stats_sg8: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup is one 8-lane subgroup and owns a row; a thread owns every 8th vec4. No workgroup memory.
 // Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
@@ -1204,12 +1241,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.r || weights[row] == 0.0) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
+  var x4 = vec4f();
   let base = row * p.ld / 4u;
   let quads = p.cols / 4u;
   for (var i = lane; i < quads; i += 8u) {
     let x = logits[base + i];
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + exp(x - next);
+    x4 += x;
     m4 = next;
   }
   let rest = p.cols % 4u;
@@ -1218,12 +1257,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let x = select(vec4f(-3e38), logits[base + quads], inside);
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    x4 += select(vec4f(), x, inside);
     m4 = next;
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
   var m = max8(mine);
   var s = sum8(part * exp(mine - m));
+  var total = sum8(dot(x4, vec4f(1.0)));
   if (lane == 0u) {
     var hit = 0.0;
     if (p.first == 0u) {
@@ -1232,10 +1273,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       s = s * exp(m - top) + old.y * exp(old.x - top);
       m = top;
       hit = old.z;
+      total += old.w;
     }
     let t = targets[row] - p.col0; // wraps around below col0
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
-    stats[row] = vec4f(m, s, hit, 0.0);
+    stats[row] = vec4f(m, s, hit, total);
   }
 }
 // @use group_index, lanes8
@@ -1244,7 +1286,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // ce_stats_sub (subgroups of any width): for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
 // Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, 0).
+//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of WG threads owns a row; a thread owns every WG-th vec4. 4·WG bytes of workgroup memory. Its speed on a
 //   GPU is unmeasured.
 // Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
@@ -1262,12 +1304,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.r) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
+  var x4 = vec4f();
   let base = row * p.ld / 4u;
   let quads = p.cols / 4u;
   for (var i = lane; i < quads; i += WG) {
     let x = logits[base + i];
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + exp(x - next);
+    x4 += x;
     m4 = next;
   }
   let rest = p.cols % 4u;
@@ -1276,12 +1320,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let x = select(vec4f(-3e38), logits[base + quads], inside);
     let next = max(m4, x);
     s4 = s4 * exp(m4 - next) + select(vec4f(), exp(x - next), inside);
+    x4 += select(vec4f(), x, inside);
     m4 = next;
   }
   let mine = max(max(m4.x, m4.y), max(m4.z, m4.w));
   let part = dot(s4, exp(m4 - mine));
   var m = workgroup_max(lane, mine);
   var s = workgroup_sum(lane, part * exp(mine - m));
+  var total = workgroup_sum(lane, dot(x4, vec4f(1.0)));
   if (lane == 0u && weights[row] != 0.0) {
     var hit = 0.0;
     if (p.first == 0u) {
@@ -1290,10 +1336,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       s = s * exp(m - top) + old.y * exp(old.x - top);
       m = top;
       hit = old.z;
+      total += old.w;
     }
     let t = targets[row] - p.col0; // wraps around below col0
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
-    stats[row] = vec4f(m, s, hit, 0.0);
+    stats[row] = vec4f(m, s, hit, total);
   }
 }
 // @use group_index, workgroup_reduce
@@ -1600,6 +1647,24 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
 }
 // @use group_index, keep
+`,
+  exchange: `// exchange: a and b change places, bit for bit.
+// Layout: a, b [n], 32-bit words. A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory.
+// Host: buffers are padded to 16 bytes; a and b are different buffers.
+struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> a: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> b: array<vec4u>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  if (i * 4u >= p.n) { return; }
+  let x = a[i];
+  a[i] = b[i];
+  b[i] = x;
+}
+// @use group_index
 `,
   fill: `// fill: x[i] = value.
 // Layout: x [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
@@ -3392,6 +3457,75 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  normalize_bwd: `// normalize_bwd: dx[i, :] = [dx +] r[i] · (dy[i, :] − y[i, :] · Σ_d y[i, d] dy[i, d]); adds to dx where acc = 1.
+// Layout: y, dy, dx [R, D], r [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup
+// 64 / LANES rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.
+struct Params { r: u32, d: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read> r: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+
+const LANES: u32 = 16; // @tune
+var<workgroup> parts: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  let width = p.d / 4u;
+  let lane = lid % LANES;
+  var sum = 0.0;
+  if (row < p.r) {
+    for (var c = lane; c < width; c += LANES) { sum += dot(y[row * width + c], dy[row * width + c]); }
+  }
+  parts[lid] = sum;
+  workgroupBarrier();
+  if (row >= p.r) { return; }
+  var total = 0.0;
+  for (var k = 0u; k < LANES; k++) { total += parts[lid - lane + k]; }
+  let inverse = r[row];
+  for (var c = lane; c < width; c += LANES) {
+    let at = row * width + c;
+    var g = inverse * (dy[at] - y[at] * total);
+    if (p.acc == 1u) { g += dx[at]; }
+    dx[at] = g;
+  }
+}
+// @use group_index
+`,
+  normalize_fwd: `// normalize_fwd: y[i, :] = x[i, :] · r[i] with r[i] = 1 / √(Σ_d x[i, d]² + 1e-12), kept for the gradient.
+// Layout: x, y [R, D], r [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES
+// rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.
+struct Params { r: u32, d: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> r: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+const LANES: u32 = 16; // @tune
+var<workgroup> parts: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  let width = p.d / 4u;
+  let lane = lid % LANES;
+  var sum = 0.0;
+  if (row < p.r) {
+    for (var c = lane; c < width; c += LANES) { sum += dot(x[row * width + c], x[row * width + c]); }
+  }
+  parts[lid] = sum;
+  workgroupBarrier();
+  if (row >= p.r) { return; }
+  var total = 0.0;
+  for (var k = 0u; k < LANES; k++) { total += parts[lid - lane + k]; }
+  let inverse = inverseSqrt(total + 1e-12);
+  if (lane == 0u) { r[row] = inverse; }
+  for (var c = lane; c < width; c += LANES) { y[row * width + c] = x[row * width + c] * inverse; }
+}
+// @use group_index
+`,
   rank_count: `// rank_count: adds to counts[r] how many scores of this tile of columns are at or above the row's goal, and how many are
 // NaN (found by bits); the first tile (start = 1) sets them. The last tile (finish = 1) gives the ranks as rank_of does:
 // the first count; 0xffffffff where the goal is masked (≤ −3e38) or absent; 0 where a score was NaN.
@@ -3889,6 +4023,343 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   y[i] = v;
 }
 // @use group_index
+`,
+  row_dot_fwd: `// row_dot_fwd: y[i] = Σ_d a[i, d] · b[i, d].
+// Layout: a, b [R, D], y [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES
+// rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.
+struct Params { r: u32, d: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+const LANES: u32 = 16; // @tune
+var<workgroup> parts: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  let width = p.d / 4u;
+  var sum = 0.0;
+  if (row < p.r) {
+    for (var c = lid % LANES; c < width; c += LANES) { sum += dot(a[row * width + c], b[row * width + c]); }
+  }
+  parts[lid] = sum;
+  workgroupBarrier();
+  if (row < p.r && lid % LANES == 0u) {
+    for (var k = 1u; k < LANES; k++) { sum += parts[lid + k]; }
+    y[row] = sum;
+  }
+}
+// @use group_index
+`,
+  row_scale: `// row_scale: y[i, :] = [y +] s[i] · x[i, :], the gradient of row_dot; adds to y where acc = 1.
+// Layout: x, y [R, D], s [R], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
+// Host: D % 4 = 0.
+struct Params { r: u32, d: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> s: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  let width = p.d / 4u;
+  if (i >= p.r * width) { return; }
+  var v = s[i / width] * x[i];
+  if (p.acc == 1u) { v += y[i]; }
+  y[i] = v;
+}
+// @use group_index
+`,
+  sampled_loss_bwd: `// sampled_loss_bwd: the gradients of sampled_loss_fwd for an upstream gradient dy, with its kinds and layouts:
+//   f = dy · w · share;  softmax: dneg = f · e^(x − lse), dpos = f · (e^(s − lse) − 1)
+//   bce: dneg = f · sigmoid(x), dpos = −f · beta · sigmoid(−s);  bpr: dneg = f · sigmoid(x − s), dpos = −Σ dneg
+// dneg [L, N] is 0 at hits; adds where acc_pos, acc_neg are 1. dy [1].
+// LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows. No workgroup memory. Host: N % 4 = 0.
+struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> neg: array<vec4f>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> negatives: array<vec4u>;
+@group(0) @binding(4) var<storage, read> logq: array<vec4f>;
+@group(0) @binding(5) var<storage, read> stats: array<vec4f>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dpos: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dneg: array<vec4f>;
+
+const LANES: u32 = 16; // @tune
+const SOFTMAX: u32 = 0u;
+const BCE: u32 = 1u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (row >= p.l) { return; }
+  let width = p.n / 4u;
+  let lane = lid % LANES;
+  let st = stats[row];
+  let s = st.y;
+  let f = dy[0] * st.z * p.share;
+  let t = targets[row];
+  let list = row / p.group * width;
+  if (lane == 0u) {
+    var g = 0.0;
+    if (f != 0.0) {
+      if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
+      else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
+      else { g = -f * st.x; }
+    }
+    if (p.acc_pos == 1u) { g += dpos[row]; }
+    dpos[row] = g;
+  }
+  for (var c = lane; c < width; c += LANES) {
+    let at = row * width + c;
+    var g = vec4f(0.0);
+    if (f != 0.0) {
+      var x = neg[at];
+      if (p.logq_on == 1u) { x -= logq[list + c]; }
+      // A hit may lie above the logarithm of the sum that left it out.
+      if (p.kind == SOFTMAX) { g = exp(min(x - st.x, vec4f(0.0))); }
+      else if (p.kind == BCE) { g = unary_sigmoid(x); }
+      else { g = unary_sigmoid(x - s); }
+      g = select(f * g, vec4f(0.0), negatives[list + c] == vec4u(t));
+    }
+    if (p.acc_neg == 1u) { g += dneg[at]; }
+    dneg[at] = g;
+  }
+}
+// @use group_index, unary
+`,
+  sampled_loss_bwd_scalar: `// sampled_loss_bwd_scalar: the gradients of sampled_loss_fwd for an upstream gradient dy, with its kinds and layouts:
+//   f = dy · w · share;  softmax: dneg = f · e^(x − lse), dpos = f · (e^(s − lse) − 1)
+//   bce: dneg = f · sigmoid(x), dpos = −f · beta · sigmoid(−s);  bpr: dneg = f · sigmoid(x − s), dpos = −Σ dneg
+// dneg [L, N] is 0 at hits; adds where acc_pos, acc_neg are 1. dy [1].
+// LANES threads own a row, a thread every LANES-th element of it; a workgroup 64 / LANES rows. No workgroup memory.
+struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> neg: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read> negatives: array<u32>;
+@group(0) @binding(4) var<storage, read> logq: array<f32>;
+@group(0) @binding(5) var<storage, read> stats: array<vec4f>;
+@group(0) @binding(6) var<storage, read> dy: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dpos: array<f32>;
+@group(0) @binding(8) var<storage, read_write> dneg: array<f32>;
+
+const LANES: u32 = 16; // @tune
+const SOFTMAX: u32 = 0u;
+const BCE: u32 = 1u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  if (row >= p.l) { return; }
+  let width = p.n;
+  let lane = lid % LANES;
+  let st = stats[row];
+  let s = st.y;
+  let f = dy[0] * st.z * p.share;
+  let t = targets[row];
+  let list = row / p.group * width;
+  if (lane == 0u) {
+    var g = 0.0;
+    if (f != 0.0) {
+      if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
+      else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
+      else { g = -f * st.x; }
+    }
+    if (p.acc_pos == 1u) { g += dpos[row]; }
+    dpos[row] = g;
+  }
+  for (var c = lane; c < width; c += LANES) {
+    let at = row * width + c;
+    var g = 0.0;
+    if (f != 0.0) {
+      var x = neg[at];
+      if (p.logq_on == 1u) { x -= logq[list + c]; }
+      // A hit may lie above the logarithm of the sum that left it out.
+      if (p.kind == SOFTMAX) { g = exp(min(x - st.x, 0.0)); }
+      else if (p.kind == BCE) { g = unary_sigmoid(vec4f(x)).x; }
+      else { g = unary_sigmoid(vec4f(x - s)).x; }
+      g = select(f * g, 0.0, negatives[list + c] == t);
+    }
+    if (p.acc_neg == 1u) { g += dneg[at]; }
+    dneg[at] = g;
+  }
+}
+// @use group_index, unary
+`,
+  sampled_loss_fwd: `// sampled_loss_fwd: loss of each position from the score of its target and of N negatives that it shares with its group.
+// With x = neg − logq (logq where logq_on = 1), s = pos, hits (negative = target) left out, and w the weight:
+//   kind 0  softmax  w · (log(eˢ + Σ eˣ) − s)                              sampled softmax
+//   kind 1  bce      w · share · (beta · softplus(−s) + Σ softplus(x))     BCE, gBCE (Petrov & Macdonald 2023, eq. 10)
+//   kind 2  bpr      w · share · Σ softplus(x − s)                         BPR (Rendle et al. 2009)
+// Layout: pos, weights, terms [L], neg [L, N], targets u32 [L], negatives u32 and logq [G, N], the lists of groups of
+//   \`group\` positions; stats [L] of (kind 0: log(eˢ + Σ eˣ), kind 2: Σ sigmoid(x − s); s; w; 0), for the gradient.
+// LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows; the threads' shares are
+//   merged in order. 512 bytes of workgroup memory. Rows of weight 0 give 0. Host: N % 4 = 0.
+struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> pos: array<f32>;
+@group(0) @binding(2) var<storage, read> neg: array<vec4f>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read> negatives: array<vec4u>;
+@group(0) @binding(5) var<storage, read> logq: array<vec4f>;
+@group(0) @binding(6) var<storage, read> weights: array<f32>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
+
+const LANES: u32 = 16; // @tune
+const SOFTMAX: u32 = 0u;
+const BCE: u32 = 1u;
+var<workgroup> parts: array<vec2f, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  let lane = lid % LANES;
+  let width = p.n / 4u;
+  var w = 0.0;
+  var s = 0.0;
+  // Softmax: the largest x and Σ e^(x − largest). Otherwise Σ sigmoid(x − s) and the sum of the losses.
+  var a = select(0.0, -3e38, p.kind == SOFTMAX);
+  var b = 0.0;
+  if (row < p.l) {
+    w = weights[row];
+    s = pos[row];
+  }
+  if (w != 0.0) {
+    let t = targets[row];
+    let list = row / p.group * width;
+    for (var c = lane; c < width; c += LANES) {
+      let hit = negatives[list + c] == vec4u(t);
+      var x = neg[row * width + c];
+      if (p.logq_on == 1u) { x -= logq[list + c]; }
+      if (p.kind == SOFTMAX) {
+        x = select(x, vec4f(-3e38), hit);
+        let top = max(a, max(max(x.x, x.y), max(x.z, x.w)));
+        b = b * exp(a - top) + dot(select(exp(x - top), vec4f(0.0), hit), vec4f(1.0));
+        a = top;
+      } else if (p.kind == BCE) {
+        b += dot(select(softplus4(x), vec4f(0.0), hit), vec4f(1.0));
+      } else {
+        a += dot(select(unary_sigmoid(x - s), vec4f(0.0), hit), vec4f(1.0));
+        b += dot(select(softplus4(x - s), vec4f(0.0), hit), vec4f(1.0));
+      }
+    }
+  }
+  parts[lid] = vec2f(a, b);
+  workgroupBarrier();
+  if (row >= p.l || lane != 0u) { return; }
+  if (w == 0.0) {
+    stats[row] = vec4f();
+    terms[row] = 0.0;
+    return;
+  }
+  if (p.kind == SOFTMAX) {
+    var top = s;
+    for (var k = 0u; k < LANES; k++) { top = max(top, parts[lid + k].x); }
+    var sum = exp(s - top);
+    for (var k = 0u; k < LANES; k++) { sum += parts[lid + k].y * exp(parts[lid + k].x - top); }
+    let lse = top + log(sum);
+    stats[row] = vec4f(lse, s, w, 0.0);
+    terms[row] = w * (lse - s);
+    return;
+  }
+  var sums = vec2f();
+  for (var k = 0u; k < LANES; k++) { sums += parts[lid + k]; }
+  if (p.kind == BCE) { sums.y += p.beta * softplus4(vec4f(-s)).x; }
+  stats[row] = vec4f(sums.x, s, w, 0.0);
+  terms[row] = w * p.share * sums.y;
+}
+// @use group_index, softplus, unary
+`,
+  sampled_loss_fwd_scalar: `// sampled_loss_fwd_scalar: loss of each position from the score of its target and of N negatives that it shares with its group.
+// With x = neg − logq (logq where logq_on = 1), s = pos, hits (negative = target) left out, and w the weight:
+//   kind 0  softmax  w · (log(eˢ + Σ eˣ) − s)                              sampled softmax
+//   kind 1  bce      w · share · (beta · softplus(−s) + Σ softplus(x))     BCE, gBCE (Petrov & Macdonald 2023, eq. 10)
+//   kind 2  bpr      w · share · Σ softplus(x − s)                         BPR (Rendle et al. 2009)
+// Layout: pos, weights, terms [L], neg [L, N], targets u32 [L], negatives u32 and logq [G, N], the lists of groups of
+//   \`group\` positions; stats [L] of (kind 0: log(eˢ + Σ eˣ), kind 2: Σ sigmoid(x − s); s; w; 0), for the gradient.
+// LANES threads own a row, a thread every LANES-th element of it; a workgroup 64 / LANES rows; the threads' shares are
+//   merged in order. 512 bytes of workgroup memory. Rows of weight 0 give 0.
+struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> pos: array<f32>;
+@group(0) @binding(2) var<storage, read> neg: array<f32>;
+@group(0) @binding(3) var<storage, read> targets: array<u32>;
+@group(0) @binding(4) var<storage, read> negatives: array<u32>;
+@group(0) @binding(5) var<storage, read> logq: array<f32>;
+@group(0) @binding(6) var<storage, read> weights: array<f32>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> terms: array<f32>;
+
+const LANES: u32 = 16; // @tune
+const SOFTMAX: u32 = 0u;
+const BCE: u32 = 1u;
+var<workgroup> parts: array<vec2f, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
+  let lane = lid % LANES;
+  let width = p.n;
+  var w = 0.0;
+  var s = 0.0;
+  // Softmax: the largest x and Σ e^(x − largest). Otherwise Σ sigmoid(x − s) and the sum of the losses.
+  var a = select(0.0, -3e38, p.kind == SOFTMAX);
+  var b = 0.0;
+  if (row < p.l) {
+    w = weights[row];
+    s = pos[row];
+  }
+  if (w != 0.0) {
+    let t = targets[row];
+    let list = row / p.group * width;
+    for (var c = lane; c < width; c += LANES) {
+      let hit = negatives[list + c] == t;
+      var x = neg[row * width + c];
+      if (p.logq_on == 1u) { x -= logq[list + c]; }
+      if (p.kind == SOFTMAX) {
+        x = select(x, -3e38, hit);
+        let top = max(a, x);
+        b = b * exp(a - top) + select(exp(x - top), 0.0, hit);
+        a = top;
+      } else if (p.kind == BCE) {
+        b += select(softplus4(vec4f(x)).x, 0.0, hit);
+      } else {
+        a += select(unary_sigmoid(vec4f(x - s)).x, 0.0, hit);
+        b += select(softplus4(vec4f(x - s)).x, 0.0, hit);
+      }
+    }
+  }
+  parts[lid] = vec2f(a, b);
+  workgroupBarrier();
+  if (row >= p.l || lane != 0u) { return; }
+  if (w == 0.0) {
+    stats[row] = vec4f();
+    terms[row] = 0.0;
+    return;
+  }
+  if (p.kind == SOFTMAX) {
+    var top = s;
+    for (var k = 0u; k < LANES; k++) { top = max(top, parts[lid + k].x); }
+    var sum = exp(s - top);
+    for (var k = 0u; k < LANES; k++) { sum += parts[lid + k].y * exp(parts[lid + k].x - top); }
+    let lse = top + log(sum);
+    stats[row] = vec4f(lse, s, w, 0.0);
+    terms[row] = w * (lse - s);
+    return;
+  }
+  var sums = vec2f();
+  for (var k = 0u; k < LANES; k++) { sums += parts[lid + k]; }
+  if (p.kind == BCE) { sums.y += p.beta * softplus4(vec4f(-s)).x; }
+  stats[row] = vec4f(sums.x, s, w, 0.0);
+  terms[row] = w * p.share * sums.y;
+}
+// @use group_index, softplus, unary
 `,
   scale: `// scale: y = [y +] factor · x; adds to y where acc = 1.
 // Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
@@ -4893,6 +5364,12 @@ fn add_rows(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   x = subgroupBroadcast(u, 7u);
   (*c)[7] += x.x * b[0] + x.y * b[1];
   (*c)[15] += x.x * b[2] + x.y * b[3];
+}
+`,
+  softplus: `// log(1 + eˣ) for any x: max(x, 0) + log(1 + e^−|x|); by the series where 1 + e would round e away.
+fn softplus4(x: vec4f) -> vec4f {
+  let e = exp(-abs(x));
+  return max(x, vec4f(0.0)) + select(log(1.0 + e), e * (1.0 - e * (0.5 - e / 3.0)), e < vec4f(0.01));
 }
 `,
   sort_key: `// Scores as unsigned integers of the same order: −0 counts as 0, NaN (found by bits) is 0, below everything.

@@ -3,7 +3,8 @@
  *
  *   items.json              fixed, written first    row → ID, title, attributes
  *   config.json             fixed, written second   everything needed to rebuild the model, but no weights
- *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters
+ *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters,
+ *                                                 and the weights' moving average `a/NAME` where there is one
  *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
@@ -89,6 +90,8 @@ export interface Checkpoint {
   params: Tensors;
   m: Tensors;
   v: Tensors;
+  /** The moving average of the weights, where the training has one. */
+  average?: Tensors;
   counters: Counters;
 }
 
@@ -156,12 +159,13 @@ export async function createFolder(
 }
 
 /** Replaces the checkpoint. The tensors are not copied: leave them alone until it is written. */
-export async function saveCheckpoint(files: Files, { params, m, v, counters }: Checkpoint): Promise<void> {
+export async function saveCheckpoint(files: Files, { params, m, v, average, counters }: Checkpoint): Promise<void> {
   const tensors = new Map<string, StoredTensor>();
   for (const [prefix, group] of [
     ['p', params],
     ['m', m],
     ['v', v],
+    ['a', average ?? new Map()],
   ] as const) {
     for (const [name, tensor] of group) tensors.set(`${prefix}/${name}`, tensor);
   }
@@ -177,21 +181,27 @@ export async function loadCheckpoint(files: Files): Promise<Checkpoint | null> {
   if (!bytes) return null;
   const file = `${files.where}/${CHECKPOINT}`;
   const { tensors, metadata } = decode(bytes, file);
-  const groups = { p: new Map(), m: new Map(), v: new Map() } as Record<string, Map<string, StoredTensor>>;
+  const groups = { p: new Map(), m: new Map(), v: new Map(), a: new Map() } as Record<
+    string,
+    Map<string, StoredTensor>
+  >;
   for (const [name, tensor] of tensors) {
-    const group = name[1] === '/' && 'pmv'.includes(name[0]) ? groups[name[0]] : null;
+    const group = name[1] === '/' && 'pmva'.includes(name[0]) ? groups[name[0]] : null;
     if (!group) throw new InputError(`${file}: not a checkpoint of Attune (tensor ${name})`);
     group.set(name.slice(2), tensor);
   }
   for (const [name, { data }] of groups.p) {
-    for (const moment of [groups.m, groups.v]) {
+    for (const moment of groups.a.size > 0 ? [groups.m, groups.v, groups.a] : [groups.m, groups.v]) {
       if (moment.get(name)?.data.length !== data.length) {
-        throw new InputError(`${file}: damaged: the optimizer's moments of ${name} are missing or of another size`);
+        throw new InputError(
+          `${file}: damaged: the optimizer's moments or the average of ${name} are missing or of another size`,
+        );
       }
     }
   }
   const counters = readStamp<Counters>(metadata, 'counters', file);
-  return { params: groups.p, m: groups.m, v: groups.v, counters };
+  const average = groups.a.size > 0 ? groups.a : undefined;
+  return { params: groups.p, m: groups.m, v: groups.v, average, counters };
 }
 
 /** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */
@@ -239,7 +249,10 @@ async function loadLast(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'we
   }
   const { step, epoch } = checkpoint.counters;
   const note = `${files.where}: not validated yet, these are the weights of its last checkpoint (step ${step})`;
-  return { tensors: new Map(checkpoint.params), weights: { from: 'checkpoint', step, epoch, metrics: null, note } };
+  return {
+    tensors: new Map(checkpoint.average ?? checkpoint.params),
+    weights: { from: 'checkpoint', step, epoch, metrics: null, note },
+  };
 }
 
 /** @throws InputError when the folder is no model or comes from a newer Attune */

@@ -85,6 +85,7 @@ export function parameterSpecs(s: Settings, items: number, seed: number | null):
       decay,
       init: drawn ? normal(n, seed, stream++, INIT_STD) : new Float32Array(n).fill(init === 'normal' ? 0 : init),
       ...(name === ITEMS ? { table: true } : {}),
+      ...(name === ITEMS || name === 'positions.weight' ? { embedding: true } : {}),
     };
   });
 }

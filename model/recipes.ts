@@ -1,8 +1,9 @@
 /** Recipes are data: an architecture and how to train it, by name. */
 import type { BatchOptions } from '../data/batches.ts';
 import { InputError } from '../data/errors.ts';
+import { checkTraining, TRAINING, type TrainingSettings } from './training-settings.ts';
 
-export interface Settings {
+export interface Settings extends TrainingSettings {
   /** Model width D. */
   d: number;
   /** Feed-forward width F. */
@@ -32,13 +33,6 @@ export interface Settings {
   maskShare: number;
   /** Share of the windows in which the cloze task masks the last event alone, as recommending does. */
   maskLast: number;
-  /** What training minimises. */
-  loss: 'softmax' | 'sampled-softmax' | 'gbce' | 'bce' | 'bpr';
-  /** Sampled negatives: of a batch for sampled-softmax, of a position otherwise. */
-  negatives: number;
-  sampler: 'uniform' | 'popularity' | 'in-batch';
-  /** gBCE's calibration t: 0 is plain BCE, 1 full calibration. */
-  calibration: number;
   learningRate: number;
   /** AdamW's decoupled weight decay, on matrices but not on embeddings, biases and norms. */
   weightDecay: number;
@@ -76,6 +70,7 @@ export interface RecipeFigures {
 
 /** What recipes start from; also what keys mean that a model folder of an earlier version does not have. */
 const SASREC: Settings = {
+  ...TRAINING,
   d: 64,
   ff: 256,
   blocks: 2,
@@ -92,10 +87,6 @@ const SASREC: Settings = {
   direction: 'causal',
   maskShare: 0.2,
   maskLast: 0.1,
-  loss: 'softmax',
-  negatives: 256,
-  sampler: 'uniform',
-  calibration: 0.75,
   learningRate: 1e-3,
   weightDecay: 0.01,
   clip: 1,
@@ -127,7 +118,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
         summary: 'SASRec as first published: binary cross-entropy against one sampled negative',
         paper: 'W.-C. Kang, J. McAuley: Self-Attentive Sequential Recommendation, ICDM 2018 (and the authors’ code)',
         notes: [WIDTH_52, 'A batch is 4,096 tokens, packed, in place of 128 padded windows.'],
-        settings: { ...SASREC, ...ORIGINAL, d: 52, ff: 52, loss: 'bce', negatives: 1 },
+        settings: { ...SASREC, ...ORIGINAL, d: 52, ff: 52, loss: 'bce', negatives: 1, negativeGroup: 1 },
         figures: null,
       },
       {
@@ -137,6 +128,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
           'A. V. Petrov, C. Macdonald: gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative Sampling, RecSys 2023 (and the authors’ code for MovieLens 1M)',
         notes: [
           'Feed-forward layers have a ReLU, as in SASRec; the authors’ code for PyTorch has none.',
+          'Negatives are shared by 128 positions; the authors draw them for each.',
           'A batch is 4,096 tokens, packed, in place of 128 padded windows.',
         ],
         settings: {
@@ -185,6 +177,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
           dropout: 0.1,
           loss: 'sampled-softmax',
           negatives: 256,
+          negativeGroup: 0,
           weightDecay: 0,
         },
         figures: null,
@@ -208,6 +201,10 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
           embedding: 'scaled',
           loss: 'sampled-softmax',
           negatives: 128,
+          negativeGroup: 0,
+          similarity: 'cosine',
+          temperature: 0.05,
+          logq: 'off',
           weightDecay: 0,
         },
         figures: null,
@@ -226,8 +223,6 @@ const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   embedding: ['plain', 'scaled'],
   projection: ['none', 'gelu'],
   direction: ['causal', 'bidirectional'],
-  loss: ['softmax', 'sampled-softmax', 'gbce', 'bce', 'bpr'],
-  sampler: ['uniform', 'popularity', 'in-batch'],
 };
 
 /** What these settings ask of batches (data/batches.ts). */
@@ -237,26 +232,21 @@ export const windowsOf = ({
   direction,
   maskShare,
   maskLast,
+  ...s
 }: Settings): Omit<BatchOptions, 'seed' | 'epoch'> => ({
   budget,
   window,
+  augment: {
+    ...{ crop: s.augmentCrop, mask: s.augmentMask, reorder: s.augmentReorder },
+    ...{ cropRatio: s.cropRatio, maskRatio: s.maskRatio, reorderRatio: s.reorderRatio },
+  },
   ...(direction === 'bidirectional' ? { cloze: { share: maskShare, last: maskLast } } : {}),
 });
 
 /** Whether the model reads the times of events. */
 export const readsTimes = ({ bias }: Settings): boolean => bias === 'time' || bias === 'both';
 
-const WHOLE: (keyof Settings)[] = [
-  'd',
-  'ff',
-  'blocks',
-  'heads',
-  'window',
-  'budget',
-  'patience',
-  'validateUsers',
-  'negatives',
-];
+const WHOLE: (keyof Settings)[] = ['d', 'ff', 'blocks', 'heads', 'window', 'budget', 'patience', 'validateUsers'];
 
 /**
  * A recipe's settings with `--set key=value` applied.
@@ -309,11 +299,13 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (!(s.maskShare > 0 && s.maskShare <= 1)) fail('maskShare', 'above 0 to 1 was expected');
   if (!(s.maskLast >= 0 && s.maskLast <= 1)) fail('maskLast', 'from 0 to 1 was expected');
   if (s.direction === 'bidirectional' && s.window < 2) fail('window', 'a bidirectional model needs 2 at least');
-  if (!(s.calibration >= 0 && s.calibration <= 1)) fail('calibration', 'from 0 to 1 was expected');
+  if (s.direction === 'bidirectional' && s.loss !== 'softmax')
+    fail('loss', 'the cloze task (direction=bidirectional) needs softmax');
   if (!(s.learningRate > 0)) fail('learningRate', 'a number above 0 was expected');
   if (!(s.weightDecay >= 0)) fail('weightDecay', 'a number from 0 on was expected');
   if (!(s.clip > 0)) fail('clip', 'a number above 0 was expected');
   if (s.window > s.budget) fail('window', `a batch of ${s.budget} tokens cannot hold it; set budget higher`);
   if (s.budget > 65536) fail('budget', 'at most 65,536 tokens were expected');
+  checkTraining(s, s.budget);
   return s;
 }

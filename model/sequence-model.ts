@@ -10,7 +10,6 @@
  */
 import { InputError } from '../data/errors.ts';
 import {
-  crossEntropy,
   type Device,
   embedding,
   ParameterArena,
@@ -25,6 +24,7 @@ import { hstu } from './blocks/hstu.ts';
 import { input, sinusoids } from './blocks/input.ts';
 import { ligr } from './blocks/ligr.ts';
 import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
+import { comparedStates, comparedTable, itemLoss } from './losses.ts';
 import { ITEMS, parameterSpecs, requireRoom } from './parameters.ts';
 import type { Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
@@ -101,19 +101,17 @@ export class SequenceModel {
     return c.norm(c.linear(stream.n, 'projection', 'gelu'), 'projection.norm');
   }
 
-  /** The training loss, a scalar: Σ weights · cross-entropy of the target over the whole catalogue. */
+  /** The training loss, a scalar: Σ weights · loss of each target, as the settings name it. */
   loss(tokens: TrainingTokens): Tensor {
-    const { loss } = this.settings;
-    if (loss !== 'softmax') throw new InputError(`--set loss=${loss}: not there yet; use softmax`);
     const h = this.encode(tokens, tokens);
     const { masked } = tokens;
-    if (!masked) return crossEntropy(h, this.table, tokens.targets, tokens.weights);
-    return crossEntropy(embedding(h, masked.rows, masked.groups), this.table, masked.targets, masked.weights);
+    if (!masked) return itemLoss(h, this.table, tokens, this.settings);
+    return itemLoss(embedding(h, masked.rows, masked.groups), this.table, masked, this.settings);
   }
 
   /** Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D]. */
   scores(states: Tensor, from = 0, to = this.items): Tensor {
-    return tableScores(states, this.table, from, to);
+    return tableScores(comparedStates(states, this.settings), comparedTable(this.table, this.settings), from, to);
   }
 
   /** The item table E [V, D], in shards where it is larger than one binding. */

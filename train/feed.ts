@@ -1,8 +1,9 @@
-/** Batches on their way to the device: one upload a step. */
+/** Batches on their way to the device: one upload a step, and one more for sampled negatives. */
 import { type Batch, mostMasked } from '../data/batches.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../engine/index.ts';
 import type { TrainingTokens } from '../model/blocks/context.ts';
 import { readsTimes, type Settings } from '../model/recipes.ts';
+import type { At, Negatives } from './negatives.ts';
 
 /** What a model asks of its batches beside tokens and targets. */
 export interface Needs {
@@ -50,20 +51,25 @@ export class Feed {
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly budget: number;
 
-  constructor(device: Device, budget: number, needs: Needs = {}) {
+  private readonly negatives: Negatives | null;
+
+  /** @param negatives drawn for each batch, for a loss over samples; disposed with the feed */
+  constructor(device: Device, budget: number, needs: Needs = {}, negatives: Negatives | null = null) {
     this.budget = budget;
+    this.negatives = negatives;
     this.inputs = new Inputs(device, inputSpec(budget, needs), 'batch');
   }
 
   get tensors(): TrainingTokens {
     const { maskedRows, maskedGroups, maskedTargets, maskedWeights, ...tokens } = this.inputs.tensors;
-    if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights) return tokens;
+    if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights)
+      return { ...tokens, negatives: this.negatives?.tensors };
     const masked = { rows: maskedRows, groups: maskedGroups, targets: maskedTargets, weights: maskedWeights };
     return { ...tokens, masked };
   }
 
   /** Fills the host's mirror; nothing is sent yet, so that this runs while the device works. */
-  stage(batch: Batch): void {
+  stage(batch: Batch, at: At = { seed: 0, epoch: 0, batch: 0 }): void {
     const { host } = this.inputs;
     for (const name of ['items', 'positions', 'targets', 'weights', 'start', 'end'] as const)
       host[name].set(batch[name]);
@@ -71,6 +77,7 @@ export class Feed {
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);
+    this.negatives?.stage(batch, at);
   }
 
   /** The positions that have a weight, in order. */
@@ -91,9 +98,11 @@ export class Feed {
 
   upload(): void {
     this.inputs.upload();
+    this.negatives?.upload();
   }
 
   dispose(): void {
     this.inputs.dispose();
+    this.negatives?.dispose();
   }
 }

@@ -1,12 +1,16 @@
 /** AdamW over all parameters of a model, with global-norm clipping and the sticky non-finite word. */
 import type { Device, ParameterArena, Tensor } from '../engine/index.ts';
-import { adamwStep } from '../engine/index.ts';
+import { adamwStep, threefry2x32 } from '../engine/index.ts';
 
 export interface AdamWOptions {
   beta1: number;
   beta2: number;
   eps: number;
   weightDecay: number;
+  /** Of embedding tables. */
+  embeddingDecay?: number;
+  /** Of the weights' moving average, which the parameters must have begun (`startAverage`); 0 is none. */
+  averageDecay?: number;
   /** Largest global norm of the gradient. */
   clip: number;
 }
@@ -18,8 +22,12 @@ export interface StepState {
   step: number;
   learningRate: number;
   dropout: boolean;
+  /** Which of the step's batches this is, from 0: each has dropout masks of its own. */
+  part?: number;
 }
 
+/** Stream of the seed that keeps the random numbers of a step's later batches apart. */
+const PARTS = 0x7ffffffe;
 /** Losses kept on the device; read at least this often. */
 export const RING = 1024;
 
@@ -44,7 +52,7 @@ export class AdamW {
   prepare(s: StepState): void {
     const words = new Uint32Array(16);
     const floats = new Float32Array(words.buffer);
-    words[0] = s.seed >>> 0;
+    words[0] = s.part ? threefry2x32(s.seed, PARTS, 0, s.part)[0] : s.seed >>> 0;
     words[1] = s.step;
     floats[2] = s.learningRate;
     floats[3] = 1 - this.options.beta1 ** s.step;

@@ -6,7 +6,7 @@
  */
 import { type Batch, batches, batchesPerEpoch } from '../data/batches.ts';
 import type { Split } from '../data/split.ts';
-import { type Device, permutation, type Program } from '../engine/index.ts';
+import { type Device, type ParameterKind, permutation, type Program, type Tensor } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import {
   appendMetrics,
@@ -20,10 +20,13 @@ import {
 import { type Settings, windowsOf } from '../model/recipes.ts';
 import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
+import { countItems } from './baselines.ts';
 import { evaluate, usersWithTarget } from './evaluate.ts';
 import { Feed, needsOf } from './feed.ts';
 import type { Metrics } from './metrics.ts';
+import { Negatives } from './negatives.ts';
 import { AdamW, RING } from './optimizer.ts';
+import { horizonOf, learningRateAt } from './schedule.ts';
 
 export interface TrainOptions {
   device: Device;
@@ -109,7 +112,10 @@ class Run {
   private readonly model: SequenceModel;
   private readonly optimizer: AdamW;
   private readonly feed: Feed;
+  /** Adds a batch's gradients up and takes the step. */
   private readonly program: Program<Record<string, never>>;
+  /** Only adds them up: what the other batches of a step run. */
+  private readonly gather: Program<Record<string, never>>;
   private readonly scorer: Scorer;
   private readonly validationUsers: Uint32Array;
   private readonly started = performance.now();
@@ -127,7 +133,9 @@ class Run {
   private validateSeconds = 0;
   private saveSeconds = 0;
   private validateSteps = 0;
-  private stepsInEpoch = 0;
+  private batchesInEpoch = 0;
+  /** Of the learning rate's schedule, in steps. */
+  private horizon: number | undefined;
   private lastCheckpoint = 0;
   private compiled = false;
 
@@ -138,13 +146,23 @@ class Run {
     this.optimizer = new AdamW(this.model.parameters, {
       ...BETAS,
       weightDecay: settings.weightDecay,
+      embeddingDecay: settings.embeddingDecay,
+      averageDecay: settings.ema,
       clip: settings.clip,
     });
-    this.feed = new Feed(device, settings.budget, needsOf(settings));
+    const sampled = settings.loss !== 'softmax';
+    this.feed = new Feed(
+      device,
+      settings.budget,
+      needsOf(settings),
+      sampled ? new Negatives(device, settings, countItems(o.parts)) : null,
+    );
     this.program = device.program('training step', () => {
-      const loss = this.model.loss(this.feed.tensors);
-      loss.backward();
-      this.optimizer.step(loss);
+      this.optimizer.step(this.gradients());
+      return {};
+    });
+    this.gather = device.program('gradients of a batch', () => {
+      this.gradients();
       return {};
     });
     this.scorer = new Scorer(this.model, { k: 10 });
@@ -163,16 +181,33 @@ class Run {
     };
   }
 
+  /** Adds the batch's gradients to those of the step; its mean over the step's batches. Gives the batch's loss. */
+  private gradients(): Tensor {
+    const { device, settings } = this.o;
+    const loss = this.model.loss(this.feed.tensors);
+    device.tape.backwardFrom(loss, () => device.full(loss.shape, 1 / settings.accumulate, 'grad of the loss'));
+    return loss;
+  }
+
   async go(): Promise<TrainResult> {
     const { o } = this;
+    if (o.settings.ema > 0) await this.model.parameters.startAverage();
     if (o.resume && !(await this.restore())) return this.result('finished before');
-    const perEpoch = (epoch: number) => batchesPerEpoch(o.parts, this.batchOptions(epoch));
-    this.validateSteps = o.settings.validateSteps || Math.max(64, perEpoch(0));
+    const { accumulate } = o.settings;
+    const batchCount = (epoch: number) => batchesPerEpoch(o.parts, this.batchOptions(epoch));
+    const first = Math.ceil(batchCount(0) / accumulate);
+    this.validateSteps = o.settings.validateSteps || Math.max(64, first);
+    // A run that goes on keeps the horizon that it began with.
+    this.horizon ??= horizonOf(o.settings, o.epochs, first);
     if (o.resume && this.reachedEpochs()) return this.finish('epochs');
     for (;;) {
-      this.stepsInEpoch = perEpoch(this.counters.epoch);
+      this.batchesInEpoch = batchCount(this.counters.epoch);
+      const waiting: Batch[] = [];
       for (const batch of batches(o.parts, { ...this.batchOptions(this.counters.epoch), skip: this.counters.batch })) {
-        const stop = await this.step(batch);
+        waiting.push(batch);
+        // The last step of an epoch takes what is left.
+        if (waiting.length < accumulate && this.counters.batch + waiting.length < this.batchesInEpoch) continue;
+        const stop = await this.step(waiting.splice(0));
         if (stop) return this.finish(stop);
       }
       this.counters.epoch++;
@@ -190,27 +225,33 @@ class Run {
     return this.o.epochs !== undefined && this.counters.epoch >= this.o.epochs;
   }
 
-  /** One step, and what is due after it. Gives the reason to stop, if there is one. */
-  private async step(batch: Batch): Promise<TrainResult['reason'] | null> {
+  /** Puts a batch and what else varies where the step reads it. @param part which of the step's batches it is */
+  private prepare(batch: Batch, step: number, epoch: number, number: number, part: number): void {
+    const { seed, settings } = this.o;
+    this.feed.stage(batch, { seed, epoch, batch: number });
+    this.feed.upload();
+    const learningRate = learningRateAt(settings, step, this.horizon ?? 0);
+    this.optimizer.prepare({ seed, step, learningRate, dropout: true, part });
+  }
+
+  /** One step on one batch or several, and what is due after it. Gives the reason to stop, if there is one. */
+  private async step(parts: readonly Batch[]): Promise<TrainResult['reason'] | null> {
     const { counters, o } = this;
     if (!this.compiled) this.report('compiling');
     const begun = performance.now();
-    this.feed.stage(batch);
-    this.feed.upload();
-    this.optimizer.prepare({
-      seed: o.seed,
-      step: counters.step + 1,
-      learningRate: o.settings.learningRate,
-      dropout: true,
-    });
-    this.program.run();
+    for (const [i, batch] of parts.entries()) {
+      const program = i + 1 < parts.length ? this.gather : this.program;
+      this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
+      program.run();
+      if (this.compiled) await program.pace();
+    }
+    const tokens = parts.reduce((sum, batch) => sum + batch.tokens, 0);
     counters.step++;
-    counters.batch++;
-    this.tokens += batch.tokens;
+    counters.batch += parts.length;
+    this.tokens += tokens;
     if (this.compiled) {
-      await this.program.pace();
       this.stepSeconds += (performance.now() - begun) / 1000;
-      this.stepTokens += batch.tokens;
+      this.stepTokens += tokens;
     } else {
       await o.device.settle();
       this.compiled = true;
@@ -245,13 +286,13 @@ class Run {
   private outOfTime(reserve: number): boolean {
     const { deadline } = this.o;
     if (deadline === undefined) return false;
-    const perStep = this.counters.step > 1 ? this.program.milliseconds : 0;
+    const perStep = this.counters.step > 1 ? this.program.milliseconds * this.o.settings.accumulate : 0;
     return performance.now() + perStep * 2 + (reserve + 2.5 * this.saveSeconds) * 1000 + 1500 > deadline;
   }
 
   /** Reads the losses since the last read; throws if a step was not finite. */
   private async readLosses(): Promise<void> {
-    await this.program.settle();
+    await this.settle();
     const status = await this.optimizer.status.data();
     const ring = await this.optimizer.losses.data();
     if (status[0] !== 0) await this.explainNonFinite(status[0]);
@@ -267,26 +308,46 @@ class Run {
   /** Runs the failed step again, eagerly, and names the first tensor that is not finite. The weights are those before it. */
   private async explainNonFinite(step: number): Promise<never> {
     const { counters, o } = this;
-    const back = counters.step - step;
-    const at = counters.batch - 1 - back;
+    const { accumulate } = o.settings;
+    const at = (Math.ceil(counters.batch / accumulate) - 1 - (counters.step - step)) * accumulate;
     let where = 'an earlier epoch’s batch; it could not be run again';
     if (at >= 0) {
-      const [batch] = batches(o.parts, { ...this.batchOptions(counters.epoch), skip: at });
-      this.feed.stage(batch);
-      this.feed.upload();
-      this.optimizer.prepare({ seed: o.seed, step, learningRate: o.settings.learningRate, dropout: true });
-      const name = await o.device.firstNonFinite(() => this.model.loss(this.feed.tensors).backward());
-      where = name ?? 'the norm of the gradient';
+      where = 'the norm of the gradient';
+      let part = 0;
+      for (const batch of batches(o.parts, { ...this.batchOptions(counters.epoch), skip: at })) {
+        this.prepare(batch, step, counters.epoch, at + part, part);
+        const name = await o.device.firstNonFinite(() => this.gradients());
+        if (name) where = name;
+        if (name || ++part === accumulate) break;
+      }
     }
     throw new Error(
       `training: step ${step} is not finite; the first such tensor is ${where}. Weights and checkpoint are from before it; try a lower learning rate (--set learningRate=${o.settings.learningRate / 3})`,
     );
   }
 
+  /** Waits for the steps in flight. */
+  private async settle(): Promise<void> {
+    await this.gather.settle();
+    await this.program.settle();
+  }
+
+  /** Validates, and saves, the weights or their moving average where there is one. */
   private async validate(): Promise<void> {
-    const { counters, o } = this;
     await this.readLosses();
     this.report('validating');
+    const averaged = this.o.settings.ema > 0;
+    if (averaged) this.model.parameters.exchangeAverage();
+    try {
+      await this.validateWeights();
+    } finally {
+      if (averaged) this.model.parameters.exchangeAverage();
+    }
+    await this.checkpoint();
+  }
+
+  private async validateWeights(): Promise<void> {
+    const { counters, o } = this;
     const begun = performance.now();
     const { metrics } = await evaluate(this.model, o.parts, {
       split: 'valid',
@@ -306,7 +367,7 @@ class Run {
     this.validations.push({ step: counters.step, epoch: counters.epoch, metrics });
     await appendMetrics(o.files, {
       step: counters.step,
-      epoch: counters.epoch + counters.batch / Math.max(1, this.stepsInEpoch),
+      epoch: counters.epoch + counters.batch / Math.max(1, this.batchesInEpoch),
       loss: this.recent.sum / this.recent.count,
       tokensPerSecond: Math.round(this.tokensPerSecond()),
       elapsedSeconds: Math.round(this.elapsed()),
@@ -315,7 +376,6 @@ class Run {
       best: better,
     });
     this.recent = { sum: 0, count: 0 };
-    await this.checkpoint();
   }
 
   private async weights() {
@@ -325,13 +385,18 @@ class Run {
   private async checkpoint(): Promise<void> {
     this.report('saving');
     const begun = performance.now();
-    const counters = { ...this.counters, elapsedSeconds: this.elapsed(), extra: { recent: this.recent } };
+    const counters = {
+      ...this.counters,
+      elapsedSeconds: this.elapsed(),
+      extra: { recent: this.recent, horizon: this.horizon },
+    };
     const [params, m, v] = [
       await storedTensors(this.model, 'params'),
       await storedTensors(this.model, 'm'),
       await storedTensors(this.model, 'v'),
     ];
-    await saveCheckpoint(this.o.files, { params, m, v, counters });
+    const average = this.o.settings.ema > 0 ? await storedTensors(this.model, 'average') : undefined;
+    await saveCheckpoint(this.o.files, { params, m, v, average, counters });
     this.lastCheckpoint = performance.now();
     this.saveSeconds = (this.lastCheckpoint - begun) / 1000;
   }
@@ -347,6 +412,7 @@ class Run {
     if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
     this.counters.finished = false;
     this.recent = (saved.counters.extra?.recent as typeof this.recent | undefined) ?? this.recent;
+    this.horizon = saved.counters.extra?.horizon as number | undefined;
     for (const [kind, tensors] of [
       ['params', saved.params],
       ['m', saved.m],
@@ -354,6 +420,7 @@ class Run {
     ] as const) {
       this.model.parameters.load(kind, toArrays(tensors));
     }
+    if (o.settings.ema > 0) this.model.parameters.load('average', toArrays(saved.average ?? saved.params));
     o.device.gpu?.keepChoices(saved.counters.variants);
     await trimMetrics(o.files, saved.counters.step);
     return true;
@@ -361,7 +428,6 @@ class Run {
 
   private async finish(reason: TrainResult['reason']): Promise<TrainResult> {
     const { counters } = this;
-    await this.program.settle();
     await this.readLosses();
     const validated = this.validations.at(-1)?.step === counters.step;
     if (reason !== 'interrupted' && !validated) await this.validate();
@@ -388,7 +454,7 @@ class Run {
   private report(phase: TrainProgress['phase']): void {
     const { counters, o } = this;
     const elapsed = (performance.now() - this.started) / 1000;
-    const inEpoch = this.stepsInEpoch > 0 ? counters.batch / this.stepsInEpoch : 0;
+    const inEpoch = this.batchesInEpoch > 0 ? counters.batch / this.batchesInEpoch : 0;
     const byEpochs = o.epochs === undefined ? 0 : (counters.epoch + inEpoch) / o.epochs;
     const byTime = o.deadline === undefined ? 0 : (performance.now() - this.started) / (o.deadline - this.started);
     const byPatience = o.epochs === undefined && o.deadline === undefined ? counters.patience / o.settings.patience : 0;
@@ -398,7 +464,7 @@ class Run {
       phase,
       step: counters.step,
       epoch: counters.epoch,
-      steps: this.stepsInEpoch,
+      steps: Math.ceil(this.batchesInEpoch / o.settings.accumulate),
       fraction,
       loss: this.loss,
       tokensPerSecond: this.tokensPerSecond(),
@@ -410,14 +476,15 @@ class Run {
   dispose(): void {
     this.scorer.dispose();
     this.program.dispose();
+    this.gather.dispose();
     this.feed.dispose();
     this.optimizer.dispose();
     this.model.dispose();
   }
 }
 
-/** Parameters or moments, read back, as they are stored. */
-async function storedTensors(model: SequenceModel, kind: 'params' | 'm' | 'v') {
+/** Parameters, their average, or moments, read back, as they are stored. */
+async function storedTensors(model: SequenceModel, kind: ParameterKind) {
   const values = await model.parameters.read(kind);
   return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
 }

@@ -52,8 +52,19 @@ export const adamwReference: Reference = (t: Record<string, NumericArray>, p) =>
     const g = grads[i] * scale;
     m[i] = p.beta1 * m[i] + p.rest1 * g;
     v[i] = p.beta2 * v[i] + p.rest2 * g * g;
-    const decay = i < p.decay_end ? p.decay * params[i] : 0;
-    params[i] -= lr * (m[i] / c1 / (Math.sqrt(v[i] / c2) + p.eps) + decay);
+    const rate = i < p.decay_end ? p.decay : i < p.embedding_end ? p.embedding_decay : 0;
+    params[i] -= lr * (m[i] / c1 / (Math.sqrt(v[i] / c2) + p.eps) + rate * params[i]);
     grads[i] = 0;
   }
+};
+
+/** average = k · average + (1 − k) · params with k = min(decay, (1 + step) / (10 + step)); nothing once status[0] is set. */
+export const averageReference: Reference = ({ state, status, params, average }, { n, decay }) => {
+  if (status[0]) return;
+  const k = Math.min(decay, (1 + state[1]) / (10 + state[1]));
+  for (let i = 0; i < n; i++) average[i] = params[i] + k * (average[i] - params[i]);
+};
+
+export const exchangeReference: Reference = ({ a, b }, { n }) => {
+  for (let i = 0; i < n; i++) [a[i], b[i]] = [b[i], a[i]];
 };

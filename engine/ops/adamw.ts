@@ -4,15 +4,27 @@
  */
 import { groups, kernel, lanes8 } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { adamwReference, gradNormFinishReference, gradNormReference } from './adamw.ref.ts';
+import {
+  adamwReference,
+  averageReference,
+  exchangeReference,
+  gradNormFinishReference,
+  gradNormReference,
+} from './adamw.ref.ts';
 
-/** One arena: flat tensors [n] of values, gradients and both moments; elements below `decayEnd` decay. */
+/**
+ * One arena: flat tensors [n] of values, gradients and both moments. Elements below `decayEnd` decay by `weightDecay`,
+ * those from there to `embeddingEnd` by `embeddingDecay`.
+ */
 export interface AdamwShard {
   params: Tensor;
   grads: Tensor;
   m: Tensor;
   v: Tensor;
   decayEnd: number;
+  embeddingEnd?: number;
+  /** The moving average of the values, where there is one. */
+  average?: Tensor;
 }
 
 export interface AdamwOptions {
@@ -20,6 +32,10 @@ export interface AdamwOptions {
   beta2: number;
   eps: number;
   weightDecay: number;
+  /** Of embedding tables; 0 by default. */
+  embeddingDecay?: number;
+  /** Of the moving average of the weights (Polyak & Juditsky 1992); without it there is none. */
+  averageDecay?: number;
   /** Largest global norm of the gradient; 0 turns clipping off. */
   clip: number;
   /** Checked for being finite and kept in `losses`. */
@@ -40,11 +56,14 @@ const NORM = kernel('grad_norm', [
 ]);
 const FINISH = kernel('grad_norm_finish', () => 1);
 const ADAMW = kernel('adamw', (p) => groups(p.n, 256));
+const AVERAGE = kernel('average', (p) => groups(p.n, 256));
+const EXCHANGE = kernel('exchange', (p) => groups(p.n, 256));
 
 /**
  * One step, in place, and zeroes the gradients for the next one. Step, learning rate and bias corrections are read from
  * `device.state` (words 1 to 4); steps count from 1. A step with a non-finite loss or gradient changes no parameter and
- * leaves its number in `status`.
+ * leaves its number in `status`. The average of the weights follows them by min(averageDecay, (1 + step) / (10 + step)),
+ * so that it is close to them early on.
  */
 export function adamwStep(parameters: { readonly shards: readonly AdamwShard[] }, options: AdamwOptions): void {
   const { shards } = parameters;
@@ -76,8 +95,21 @@ export function adamwStep(parameters: { readonly shards: readonly AdamwShard[] }
     { count, max_norm: clip, has_loss: loss ? 1 : 0, ring: losses?.size ?? 1 },
   );
   const common = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: weightDecay };
-  for (const { decayEnd, ...tensors } of shards) {
-    const params = { n: tensors.params.size, decay_end: decayEnd, ...common };
-    device.run(ADAMW, adamwReference, { state: device.state, status, ...tensors }, params);
+  const { state } = device;
+  for (const { decayEnd, embeddingEnd = decayEnd, params, grads, m, v, average } of shards) {
+    const n = params.size;
+    const decay = { decay_end: decayEnd, embedding_end: embeddingEnd, embedding_decay: options.embeddingDecay ?? 0 };
+    device.run(ADAMW, adamwReference, { state, status, params, grads, m, v }, { n, ...decay, ...common });
+    if (average && options.averageDecay)
+      device.run(AVERAGE, averageReference, { state, status, params, average }, { n, decay: options.averageDecay });
   }
+}
+
+/** Exchanges the values of two tensors of one size, bit for bit: weights and their moving average, to evaluate it. */
+export function exchange(a: Tensor, b: Tensor): void {
+  if (a.size !== b.size || a.storage === b.storage)
+    throw new Error(
+      `exchange: two tensors of one size were expected, came ${showShape(a.shape)} and ${showShape(b.shape)}`,
+    );
+  a.device.run(EXCHANGE, exchangeReference, { a, b }, { n: a.size });
 }

@@ -54,6 +54,8 @@ const LOSS_ROWS = 512;
 const ONE_BLOCK_WIDTH = 32768;
 
 export interface CrossEntropyOptions {
+  /** ε of label smoothing: the target counts 1 − ε, and ε is spread over all V items (Szegedy et al. 2016, §7). */
+  labelSmoothing?: number;
   /** Elements of the largest block of logits; for tests. */
   blockElements?: number;
   /** The widest catalogue that is taken in one block of columns; for tests. */
@@ -76,7 +78,7 @@ export function blockShape(
 }
 
 /**
- * Σᵢ weightsᵢ · CE(x · tableᵀ, targetᵢ), a scalar. Rows of weight 0 cost nothing in the loss and get no gradient.
+ * Σᵢ weightsᵢ · CE(x · tableᵀ, targetᵢ), a scalar; with label smoothing ε the target's probability is 1 − ε + ε/V. Rows of weight 0 cost nothing in the loss and get no gradient.
  *
  * @param x [L, D] @param table [V, D], whole or in shards @param targets u32 [L], each below V @param weights f32 [L]
  */
@@ -100,12 +102,16 @@ export function crossEntropy(
       `crossEntropy: targets u32 [${l}] and weights f32 [${l}] were expected, came ${targets.dtype}${showShape(targets.shape)} and ${weights.dtype}${showShape(weights.shape)}`,
     );
   }
+  const { labelSmoothing: smooth_by = 0 } = options;
+  if (!(smooth_by >= 0 && smooth_by < 1))
+    throw new Error(`crossEntropy: a label smoothing in [0, 1) was expected, came ${smooth_by}`);
+  const smoothing = { smooth_by, even: smooth_by / v };
   const loss = device.empty([1], 'f32', 'loss');
   const block = blockShape(l, v, options, device.maxBindingBytes);
   const shards = shardsOf(table);
   const whole = shards.length === 1 && (!device.gpu || block.cols >= v);
-  if (whole) atOnce(device, { x, table: shards[0].tensor, targets, weights, loss }, block.rows);
-  else inBlocks(device, { x, table, targets, weights, loss }, block);
+  if (whole) atOnce(device, { x, table: shards[0].tensor, targets, weights, loss, smoothing }, block.rows);
+  else inBlocks(device, { x, table, targets, weights, loss, smoothing }, block);
   return loss;
 }
 
@@ -115,6 +121,7 @@ interface Work {
   targets: Tensor;
   weights: Tensor;
   loss: Tensor;
+  smoothing: { smooth_by: number; even: number };
 }
 
 /** What the kernels read of a block of rows, as views. */
@@ -126,6 +133,7 @@ interface Rows {
   targets: Tensor;
   weights: Tensor;
   stats: Tensor;
+  smoothing: Work['smoothing'];
 }
 
 function* rowBlocks(w: Work, stats: Tensor, most: number): Generator<Rows> {
@@ -133,7 +141,15 @@ function* rowBlocks(w: Work, stats: Tensor, most: number): Generator<Rows> {
   for (let r0 = 0; r0 < l; r0 += most) {
     const r = Math.min(most, l - r0);
     const cut = (t: Tensor): Tensor => t.rows(r0, r0 + r);
-    yield { r0, r, x: cut(w.x), targets: cut(w.targets), weights: cut(w.weights), stats: cut(stats) };
+    yield {
+      r0,
+      r,
+      x: cut(w.x),
+      targets: cut(w.targets),
+      weights: cut(w.weights),
+      stats: cut(stats),
+      smoothing: w.smoothing,
+    };
   }
 }
 
@@ -150,15 +166,15 @@ function product(device: Device, { r, x }: Rows, block: TableBlock): Tensor {
 }
 
 /** loss = the weighted sum over the rows: parts of so many rows each, then the parts, always in the same order. */
-function sumLosses(device: Device, stats: Tensor, { weights, loss }: Work): void {
+function sumLosses(device: Device, stats: Tensor, { weights, loss, smoothing }: Work): void {
   const l = weights.size;
   const parts = groups(l, LOSS_ROWS);
   if (parts <= 2) {
-    device.run(LOSS, lossReference, { stats, weights, loss }, { l, per: Math.max(1, l) });
+    device.run(LOSS, lossReference, { stats, weights, loss }, { l, per: Math.max(1, l), ...smoothing });
     return;
   }
   const partial = device.empty([parts], 'f32', 'losses of parts');
-  device.run(LOSS, lossReference, { stats, weights, loss: partial }, { l, per: LOSS_ROWS });
+  device.run(LOSS, lossReference, { stats, weights, loss: partial }, { l, per: LOSS_ROWS, ...smoothing });
   sumAll(partial, loss, 1, 0);
 }
 
@@ -177,11 +193,11 @@ function gradients(
   dx: { grad: Tensor; acc: number } | null,
   dtable: { grad: Tensor; acc: number } | null,
 ): void {
-  const { r0, r, x, targets, weights, stats } = rows;
+  const { r0, r, x, targets, weights, stats, smoothing } = rows;
   const { shard, at, rows: cols, first: col0 } = block;
   const d = x.shape[1];
   const lda = stride(block);
-  device.run(GRAD, gradReference, { logits, targets, weights, stats }, { r, cols, ld: lda, col0 });
+  device.run(GRAD, gradReference, { logits, targets, weights, stats }, { r, cols, ld: lda, col0, ...smoothing });
   if (dx) {
     const [b, c, acc] = [shard.rows(at, at + cols), dx.grad.rows(r0, r0 + r), col0 > 0 ? 1 : dx.acc];
     gemm(device, { a: logits, b, c, m: r, n: d, k: cols, lda, acc, padded: true });
@@ -212,7 +228,7 @@ function atOnce(device: Device, w: Work & { table: Tensor }, rowsOfBlock: number
     sumLosses(device, stats, w);
   } else {
     const work = { x, table, targets, weights, loss, dx, dtable };
-    device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0 });
+    device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0, ...w.smoothing });
   }
   device.tape.record([x, table], loss, () => {
     for (const [input, g] of [

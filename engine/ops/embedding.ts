@@ -11,12 +11,10 @@ import { shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
 import { fill } from './fill.ts';
+import { lanes } from './shared/lanes.ts';
 
 /** What `groupRows` packed for the ids, on the device: u32 [rowGroupLayout(L).words]. */
 export type RowGroups = Tensor;
-
-/** Threads a row: the power of two that covers it, at most 64. */
-const lanes = (width: number): number => Math.min(64, 2 ** Math.ceil(Math.log2(Math.max(1, width))));
 
 /** A variant for rows of vec4 and one for any width; `count` names the parameter that bounds the rows or segments. */
 function rowKernel(name: string, count: (p: Params) => number): Kernel {

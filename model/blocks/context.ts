@@ -8,6 +8,7 @@ import {
   type Table,
   type Tensor,
 } from '../../engine/index.ts';
+import type { NegativeTokens } from '../losses.ts';
 import { ITEMS } from '../parameters.ts';
 import type { Settings } from '../recipes.ts';
 
@@ -31,6 +32,8 @@ export interface TrainingTokens extends PackedTokens {
   positionGroups: Tensor;
   /** Where masks alone are predicted: their positions, as rows [M] of h and grouped by row, their targets and weights. */
   masked?: { rows: Tensor; groups: Tensor; targets: Tensor; weights: Tensor };
+  /** For a loss over sampled negatives. */
+  negatives?: NegativeTokens;
 }
 
 /** Tables that follow from the settings alone: [T, D] of sinusoidal positions, [T, K] of rotary angles. */

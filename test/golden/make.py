@@ -5,7 +5,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json, training.json and encoders.json beside this script; the same seed gives
+It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json and losses.json beside this script; the same seed gives
 the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
 exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
@@ -532,6 +532,62 @@ def make_encoders():
     )
 
 
+def make_losses():
+    """Losses over sampled negatives: L positions in groups that share N negatives each, targets left out where drawn."""
+    L, D, V, N, groups = 12, 8, 9, 4, 3
+    h, table = normal(L, D), normal(V, D)
+    targets, negatives = integers(V, L), integers(V, groups, N)
+    negatives[0, 1] = targets[0]  # a hit for certain
+    weights = (torch.rand(L, generator=GENERATOR) + 0.1).float().double()
+    weights[5] = 0
+    logq = normal(groups, N, shift=-2)
+    t = {"h": h, "table": table, "targets": targets, "negatives": negatives, "weights": weights, "logq": logq}
+    lists = negatives.repeat_interleave(L // groups, dim=0)
+    hit = lists == targets[:, None]
+
+    def store(name, function, cosine=None):
+        x, e = leaf(h), leaf(table)
+        a, b = (F.normalize(x, dim=1) / cosine, F.normalize(e, dim=1)) if cosine else (x, e)
+        loss = (function(a, b) * weights).sum()
+        loss.backward()
+        t.update({f"{name}.loss": loss, f"{name}.dH": x.grad, f"{name}.dTable": e.grad})
+
+    def scores(x, e):
+        return (x * e[targets]).sum(dim=1), torch.einsum("ld,lnd->ln", x, e[lists])
+
+    def sampled_softmax(x, e, correction):
+        pos, neg = scores(x, e)
+        logits = torch.cat([pos[:, None], (neg - correction).masked_fill(hit, -math.inf)], dim=1)
+        return F.cross_entropy(logits, torch.zeros(L, dtype=torch.int64), reduction="none")
+
+    def bce(x, e, beta):
+        pos, neg = scores(x, e)
+        others = F.binary_cross_entropy_with_logits(neg, torch.zeros_like(neg), reduction="none").masked_fill(hit, 0.0)
+        return (-beta * F.logsigmoid(pos) + others.sum(dim=1)) / (N + 1)
+
+    def bpr(x, e):
+        pos, neg = scores(x, e)
+        return -F.logsigmoid(pos[:, None] - neg).masked_fill(hit, 0.0).sum(dim=1) / N
+
+    alpha, t_ = N / (V - 1), 0.75
+    beta = alpha * (t_ * (1 - 1 / alpha) + 1 / alpha)
+    full = lambda x, e, smoothing=0.0: F.cross_entropy(x @ e.T, targets, reduction="none", label_smoothing=smoothing)
+    store("labelSmoothing", lambda x, e: full(x, e, 0.2))
+    store("cosine", full, cosine=0.1)
+    store("sampledSoftmax", lambda x, e: sampled_softmax(x, e, 0.0))
+    store("corrected", lambda x, e: sampled_softmax(x, e, logq.repeat_interleave(L // groups, dim=0)))
+    store("sampledCosine", lambda x, e: sampled_softmax(x, e, 0.0), cosine=0.1)
+    store("bce", lambda x, e: bce(x, e, 1.0))
+    store("gbce", lambda x, e: bce(x, e, beta))
+    store("bpr", bpr)
+    write(
+        "losses.json",
+        "Losses of hidden states h against an item table, weighted and summed, and their gradients. Position i has list i // (L / groups).",
+        {"L": L, "D": D, "V": V, "N": N, "groups": groups, "labelSmoothing": 0.2, "temperature": 0.1, "calibration": t_},
+        t,
+    )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     make_ops()
@@ -539,3 +595,4 @@ if __name__ == "__main__":
     make_adamw()
     make_training()
     make_encoders()
+    make_losses()

@@ -12,20 +12,24 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       grads: { ...flat, value: (i, normal) => (i === 0 && first !== undefined ? first : normal()) },
       m: flat,
       v: { ...flat, value: (_, normal) => normal() ** 2 },
+      average: flat,
       loss: { shape: [1], grad: false, value: () => 1.25 },
       losses: { shape: [4], grad: false, value: () => 0 },
       status: { shape: [16], dtype: 'u32', value: () => 0 },
     },
-    run: ({ params, grads, m, v, loss, losses, status }, device) => {
+    run: ({ params, grads, m, v, average, loss, losses, status }, device) => {
       const words = STATE.slice();
       new Float32Array(words.buffer).set([0.01, 1 - 0.9 ** 3, 1 - 0.98 ** 3], 2);
       device.setState(words);
-      const shard = { params, grads, m, v, decayEnd };
+      const shard = { params, grads, m, v, average, decayEnd, embeddingEnd: decayEnd + Math.floor(n / 3) };
       adamwStep(
         { shards: [shard] },
-        { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, clip, loss, losses, status },
+        {
+          ...{ beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, embeddingDecay: 0.7, averageDecay: 0.9 },
+          ...{ clip, loss, losses, status },
+        },
       );
-      const copies: Tensor[] = [params, grads, m, v, losses, status];
+      const copies: Tensor[] = [params, grads, m, v, average, losses, status];
       return copies;
     },
     variants: { grad_norm: ['grad_norm_sg8', 'grad_norm'] },

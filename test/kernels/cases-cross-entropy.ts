@@ -31,6 +31,8 @@ export const crossEntropyCases: Case[] = [
   row('blocks of rows and columns', [130, 8, 150], { blockElements: 64 * 1024, oneBlockWidth: 64 }),
   row('large logits', [33, 8, 37], {}, 100),
   row('no token counts', [5, 8, 7], {}, 1, 1),
+  row('smoothed labels', [33, 8, 37], { labelSmoothing: 0.1 }),
+  row('smoothed labels, blocks', [130, 8, 150], { labelSmoothing: 0.3, blockElements: 64 * 1024, oneBlockWidth: 64 }),
 ];
 
 /** The table in shards of so many rows. */
@@ -46,5 +48,6 @@ crossEntropyCases.push(
   inShards(64, row('two', [33, 8, 100])),
   inShards(128, row('three, blocks of rows', [130, 8, 270], {}, 1), { blockElements: 64 * 272 }),
   inShards(128, row('blocks within shards', [70, 8, 333]), { blockElements: 64 * 1024, oneBlockWidth: 64 }),
+  inShards(64, row('smoothed labels', [33, 8, 100]), { labelSmoothing: 0.2 }),
   inShards(64, row('large logits', [33, 8, 130], {}, 100)),
 );

@@ -11,6 +11,7 @@ import { lossCases } from './cases-loss.ts';
 import { shapeCases } from './cases-shape.ts';
 import { adamwCases } from './cases-adamw.ts';
 import { topkCases } from './cases-topk.ts';
+import { sampledCases } from './cases-sampled.ts';
 import type { Case } from './harness.ts';
 
 export const cases: Case[] = [
@@ -26,4 +27,5 @@ export const cases: Case[] = [
   ...shapeCases,
   ...adamwCases,
   ...topkCases,
+  ...sampledCases,
 ];

@@ -46,7 +46,7 @@ describe('encoders learn', () => {
   async function learn(recipe: string, parts: Split, more: Record<string, string> = {}, epochs = 30) {
     const settings = settingsFor(recipe, {
       ...{ d: '16', ff: '32', blocks: '1', heads: '2', window: '8', budget: '256', learningRate: '0.02' },
-      ...{ validateSteps: '40', dropout: '0', loss: 'softmax', maskLast: '0.4', ...more },
+      ...{ validateSteps: '40', dropout: '0', loss: 'softmax', similarity: 'dot', maskLast: '0.4', ...more },
     });
     const files = new MemoryFiles();
     const { users, items } = parts;

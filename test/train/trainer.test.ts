@@ -1,87 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, loadCheckpoint, loadModel, type ModelConfig, readMetrics } from '../../model/folder.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
+import type { MemoryFiles } from '../../model/files.ts';
+import { loadCheckpoint, loadModel, readMetrics } from '../../model/folder.ts';
 import { Recommender } from '../../serve/recommender.ts';
-import { train, type TrainOptions, type TrainProgress } from '../../train/trainer.ts';
-
-/** Forty shoppers who walk round a ring of twelve items, each from another start: the next item is known. */
-function ring(users = 40, items = 12, length = 15): Split {
-  const user: number[] = [];
-  const item: number[] = [];
-  for (let u = 0; u < users; u++) {
-    for (let i = 0; i < length; i++) {
-      user.push(u);
-      item.push((u * 5 + i) % items);
-    }
-  }
-  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
-  const log = {
-    userIds: names(users, 'u'),
-    itemIds: names(items, 'i'),
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    rating: null,
-    time: null,
-    size: user.length,
-    source: 'ring',
-    notes: [],
-  };
-  return split(prepare(log, { minInteractions: 1 }));
-}
-
-const small = (more: Record<string, string> = {}): Settings =>
-  settingsFor('sasrec', {
-    d: '16',
-    ff: '32',
-    blocks: '1',
-    window: '8',
-    budget: '128',
-    learningRate: '0.01',
-    validateSteps: '8',
-    dropout: '0.1',
-    ...more,
-  });
-
-async function folder(parts: Split, settings: Settings): Promise<{ files: MemoryFiles; config: ModelConfig }> {
-  const files = new MemoryFiles();
-  const config: ModelConfig = {
-    formatVersion: 1,
-    attune: '0.0.0',
-    created: '2026-01-01',
-    recipe: 'sasrec',
-    hyperparameters: { ...settings },
-    schema: { columns: {}, attributes: [] },
-    data: {
-      source: 'ring',
-      users: parts.users,
-      items: parts.items,
-      interactions: 600,
-      minInteractions: 1,
-      minRating: null,
-    },
-    protocol: 'leave-one-out',
-    seen: 'kept',
-    tokenBudget: settings.budget,
-    seed: 1,
-    device: 'test',
-    variants: {},
-  };
-  await createFolder(
-    files,
-    config,
-    parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })),
-  );
-  return { files, config };
-}
-
-async function run(device: Device, parts: Split, settings: Settings, more: Partial<TrainOptions> = {}) {
-  const { files, config } = await folder(parts, settings);
-  const options: TrainOptions = { device, files, parts, settings, config, seed: 1, includeSeen: true, ...more };
-  return { files, options, result: await train(options) };
-}
+import { train, type TrainProgress } from '../../train/trainer.ts';
+import { folder, ring, run, small } from './ring.ts';
 
 for (const backend of ['cpu', 'webgpu'] as const) {
   describe(`training on ${backend}`, () => {

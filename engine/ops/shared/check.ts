@@ -24,3 +24,10 @@ export function asMatrix(t: Tensor): { rows: number; cols: number } {
   const cols = t.shape.at(-1) ?? 1;
   return { rows: t.shape.slice(0, -1).reduce((a, b) => a * b, 1), cols };
 }
+
+/** Throws unless the last axis divides by 4, as kernels need that read rows in vec4. */
+export function expectWidth4(op: string, name: string, t: Tensor): void {
+  const width = t.shape.at(-1) ?? 1;
+  if (t.rank === 0 || width % 4 !== 0 || width === 0)
+    throw new Error(`${op}: ${name} with a last axis that divides by 4 was expected, came ${showShape(t.shape)}`);
+}

@@ -1,0 +1,31 @@
+/** What the settings of losses, schedules and augmentation mean, for `attune train --help`. */
+import type { TrainingSettings } from '../model/training-settings.ts';
+
+const MEANING: Record<keyof TrainingSettings, string> = {
+  loss: 'softmax (whole catalogue), or over samples: sampled-softmax, bce, gbce, bpr',
+  negatives: 'sampled items N of a position',
+  negativeGroup: 'consecutive positions that share N; 1: none do, 0: the whole batch does',
+  sampler: 'uniform, popularity, in-batch',
+  logq: 'on, off: sampled-softmax corrects for how likely a negative was',
+  calibration: 'of gbce: t, 0 to 1',
+  labelSmoothing: 'of softmax: 0 to below 1',
+  similarity: 'dot, cosine',
+  temperature: 'divides similarities; 0: 1 for dot, 0.05 for cosine',
+  schedule: 'constant, cosine (to --epochs, or to scheduleSteps)',
+  warmup: 'steps over which the learning rate rises',
+  scheduleSteps: "the cosine's end in steps",
+  embeddingDecay: 'weight decay of the embeddings',
+  ema: 'decay of the moving average of the weights that is validated and saved; 0: none',
+  accumulate: 'batches a step',
+  augmentCrop: 'probability that a window is cut to cropRatio of it',
+  augmentMask: 'probability that it loses about maskRatio of its items',
+  augmentReorder: 'probability that reorderRatio of it, a run, is shuffled',
+  cropRatio: 'see augmentCrop',
+  maskRatio: 'see augmentMask',
+  reorderRatio: 'see augmentReorder',
+};
+
+/** Lines of help, one a setting. */
+export const trainingHelp: string = Object.entries(MEANING)
+  .map(([key, meaning]) => `  ${key.padEnd(15)} ${meaning}`)
+  .join('\n');

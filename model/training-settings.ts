@@ -1,0 +1,124 @@
+/** Settings of the loss, its negatives, the schedule and the augmentation: what training needs beside the encoder. */
+import { InputError } from '../data/errors.ts';
+
+export interface TrainingSettings {
+  /**
+   * softmax: cross-entropy over the whole catalogue. The others compare the target with `negatives` sampled items:
+   * sampled-softmax; bce (SASRec's original with negatives=1, negativeGroup=1); gbce, which calibrates the target's
+   * probability (gSASRec; Petrov & Macdonald, RecSys 2023); bpr (Rendle et al., UAI 2009).
+   */
+  loss: 'softmax' | 'sampled-softmax' | 'bce' | 'gbce' | 'bpr';
+  /** Negatives N of a position. */
+  negatives: number;
+  /** Consecutive positions that share a list of negatives: 1 is a list each, 0 one list for the whole batch. */
+  negativeGroup: number;
+  /** Where negatives come from: all items alike, by their count in training, or the targets of the batch. */
+  sampler: 'uniform' | 'popularity' | 'in-batch';
+  /** sampled-softmax: whether scores of negatives are less log(N · probability), so that it estimates the full softmax. */
+  logq: 'on' | 'off';
+  /** gbce: t, from 0 (bce) to 1 (fully calibrated). */
+  calibration: number;
+  /** softmax: the share of the target's probability that is spread over all items. */
+  labelSmoothing: number;
+  /** How a state and an item compare: their dot product or their cosine, in training and in scoring. */
+  similarity: 'dot' | 'cosine';
+  /** What similarities are divided by; 0 is 1 for dot and 0.05 for cosine. */
+  temperature: number;
+  /** The learning rate after the warm-up: constant, or a half cosine down to a hundredth at the horizon. */
+  schedule: 'constant' | 'cosine';
+  /** Steps over which the learning rate rises. */
+  warmup: number;
+  /** The cosine's horizon in steps; 0 takes it from --epochs. */
+  scheduleSteps: number;
+  /** Decoupled weight decay of the embedding tables. */
+  embeddingDecay: number;
+  /** Decay of the moving average of the weights, which is what is validated and saved; 0 is none. */
+  ema: number;
+  /** Batches whose gradients are added up for a step. */
+  accumulate: number;
+  /** Probabilities that a window is cropped, loses items, has a part reordered (CL4SRec; Xie et al., ICDE 2022) … */
+  augmentCrop: number;
+  augmentMask: number;
+  augmentReorder: number;
+  /** … and the share of the window that is kept, lost, reordered. */
+  cropRatio: number;
+  maskRatio: number;
+  reorderRatio: number;
+}
+
+export const TRAINING: TrainingSettings = {
+  loss: 'softmax',
+  negatives: 256,
+  negativeGroup: 128,
+  sampler: 'uniform',
+  logq: 'on',
+  calibration: 0.75,
+  labelSmoothing: 0,
+  similarity: 'dot',
+  temperature: 0,
+  schedule: 'constant',
+  warmup: 0,
+  scheduleSteps: 0,
+  embeddingDecay: 0,
+  ema: 0,
+  accumulate: 1,
+  augmentCrop: 0,
+  augmentMask: 0,
+  augmentReorder: 0,
+  cropRatio: 0.6,
+  maskRatio: 0.3,
+  reorderRatio: 0.6,
+};
+
+const CHOICES: Partial<Record<keyof TrainingSettings, readonly string[]>> = {
+  loss: ['softmax', 'sampled-softmax', 'bce', 'gbce', 'bpr'],
+  sampler: ['uniform', 'popularity', 'in-batch'],
+  logq: ['on', 'off'],
+  similarity: ['dot', 'cosine'],
+  schedule: ['constant', 'cosine'],
+};
+/** Whole numbers, and the least of each. */
+const WHOLE: Partial<Record<keyof TrainingSettings, number>> = {
+  ...{ negatives: 1, negativeGroup: 0, warmup: 0, scheduleSteps: 0, accumulate: 1 },
+};
+/** Shares; true where 1 is one, too. */
+const SHARES: Partial<Record<keyof TrainingSettings, boolean>> = {
+  ...{ calibration: true, labelSmoothing: false, ema: false },
+  ...{ augmentCrop: true, augmentMask: true, augmentReorder: true },
+  ...{ cropRatio: true, maskRatio: false, reorderRatio: true },
+};
+
+/** Refuses settings that make no training, with one line that says which. @param budget tokens of a batch */
+export function checkTraining(s: TrainingSettings, budget: number): void {
+  const fail = (key: keyof TrainingSettings, what: string): never => {
+    throw new InputError(`--set ${key}=${s[key]}: ${what}`);
+  };
+  const keys = <T>(of: Partial<Record<keyof TrainingSettings, T>>) =>
+    Object.entries(of) as [keyof TrainingSettings, T][];
+  for (const [key, words] of keys(CHOICES))
+    if (!words.includes(String(s[key]))) fail(key, `${words.slice(0, -1).join(', ')} or ${words.at(-1)} was expected`);
+  for (const [key, least] of keys(WHOLE))
+    if (!Number.isInteger(s[key]) || Number(s[key]) < least) fail(key, `a whole number from ${least} on was expected`);
+  for (const [key, one] of keys(SHARES)) {
+    const value = Number(s[key]);
+    if (!(value >= 0 && (value < 1 || (one && value === 1))))
+      fail(key, `from 0 to ${one ? '' : 'below '}1 was expected`);
+  }
+  if (!(s.temperature >= 0)) fail('temperature', 'a number from 0 on was expected');
+  if (!(s.embeddingDecay >= 0)) fail('embeddingDecay', 'a number from 0 on was expected');
+  if (s.cropRatio === 0) fail('cropRatio', 'a number above 0 was expected');
+  if (s.loss !== 'softmax') {
+    if (s.labelSmoothing > 0) fail('labelSmoothing', `loss=${s.loss} has none; it needs loss=softmax`);
+    if (s.negativeGroup > 0 && budget % s.negativeGroup !== 0)
+      fail(
+        'negativeGroup',
+        `a batch of ${budget} tokens does not divide by it; choose a divisor, 0 for the whole batch`,
+      );
+    if (Math.ceil(budget / (s.negativeGroup || budget)) * s.negatives > 2 ** 21)
+      fail('negatives', `more than 2,097,152 a batch of ${budget} tokens; choose fewer, or a larger negativeGroup`);
+  }
+}
+
+/** What similarities are divided by. */
+export const temperatureOf = ({ similarity, temperature }: TrainingSettings): number =>
+  temperature || (similarity === 'cosine' ? 0.05 : 1);

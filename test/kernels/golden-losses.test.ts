@@ -1,0 +1,63 @@
+/** The losses that settings name against PyTorch (test/golden/make.py): values, and gradients of states and table. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Device, groupRows, type Tensor } from '../../engine/index.ts';
+import { itemLoss } from '../../model/losses.ts';
+import { TRAINING, type TrainingSettings } from '../../model/training-settings.ts';
+import golden from '../golden/losses.json' with { type: 'json' };
+import { firstMismatch } from './harness.ts';
+
+const { tensors, config } = golden as {
+  tensors: Record<string, { shape: number[]; data: number[] }>;
+  config: typeof golden.config;
+};
+const { temperature, calibration, labelSmoothing } = config;
+const cosine = { similarity: 'cosine', temperature } as const;
+
+const rows: [string, Partial<TrainingSettings>, string?][] = [
+  ['labelSmoothing', { labelSmoothing }],
+  ['cosine', cosine],
+  ['sampledSoftmax', { loss: 'sampled-softmax' }],
+  ['corrected', { loss: 'sampled-softmax' }, 'logq'],
+  ['sampledCosine', { loss: 'sampled-softmax', ...cosine }],
+  ['bce', { loss: 'bce' }],
+  ['gbce', { loss: 'gbce', calibration }],
+  ['bpr', { loss: 'bpr' }],
+];
+
+const devices: Record<string, Device> = {};
+beforeAll(async () => {
+  devices.webgpu = await Device.open({ backend: 'webgpu' });
+  devices.cpu = await Device.open({ backend: 'cpu' });
+});
+afterAll(() => devices.webgpu?.close());
+
+describe.each(['webgpu', 'cpu'])('losses of PyTorch on %s', (backend) => {
+  it.each(rows)('%s', async (name, settings, logq) => {
+    const device = devices[backend];
+    const load = (key: string, requiresGrad = false): Tensor =>
+      device.tensor(tensors[key].data, tensors[key].shape, { label: key, requiresGrad });
+    const whole = (key: string) => Uint32Array.from(tensors[key].data);
+    const grouped = (ids: Uint32Array): Tensor => device.tensor(groupRows(ids, ids.length, ids.length).data);
+    const [h, table] = [load('h', true), load('table', true)];
+    const batch = {
+      targets: device.tensor(whole('targets')),
+      weights: load('weights'),
+      negatives: {
+        ids: device.tensor(whole('negatives'), tensors.negatives.shape),
+        groups: grouped(whole('negatives')),
+        targetGroups: grouped(whole('targets')),
+        logq: logq ? load(logq) : null,
+      },
+    };
+    const loss = itemLoss(h, table, batch, { ...TRAINING, ...settings });
+    const tolerance = { abs: 2e-6, rel: 2e-5 };
+    const expected = (key: string) => Float32Array.from(tensors[`${name}.${key}`].data);
+    expect(firstMismatch('loss', await loss.data(), expected('loss'), tolerance)).toBeNull();
+    loss.backward();
+    for (const [key, t] of [
+      ['dH', h],
+      ['dTable', table],
+    ] as const)
+      expect(firstMismatch(key, await (t.grad as Tensor).data(), expected(key), tolerance)).toBeNull();
+  });
+});

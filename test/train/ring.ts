@@ -1,0 +1,83 @@
+/** A small training for the tests of the trainer. */
+import { prepare, split, type Split } from '../../data/dataset.ts';
+import type { Device } from '../../engine/index.ts';
+import { MemoryFiles } from '../../model/files.ts';
+import { createFolder, type ModelConfig } from '../../model/folder.ts';
+import { type Settings, settingsFor } from '../../model/recipes.ts';
+import { train, type TrainOptions } from '../../train/trainer.ts';
+
+/** Forty shoppers who walk round a ring of twelve items, each from another start: the next item is known. */
+export function ring(users = 40, items = 12, length = 15): Split {
+  const user: number[] = [];
+  const item: number[] = [];
+  for (let u = 0; u < users; u++) {
+    for (let i = 0; i < length; i++) {
+      user.push(u);
+      item.push((u * 5 + i) % items);
+    }
+  }
+  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+  const log = {
+    userIds: names(users, 'u'),
+    itemIds: names(items, 'i'),
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    rating: null,
+    time: null,
+    size: user.length,
+    source: 'ring',
+    notes: [],
+  };
+  return split(prepare(log, { minInteractions: 1 }));
+}
+
+export const small = (more: Record<string, string> = {}, recipe = 'sasrec'): Settings =>
+  settingsFor(recipe, {
+    d: '16',
+    ff: '32',
+    blocks: '1',
+    window: '8',
+    budget: '128',
+    learningRate: '0.01',
+    validateSteps: '8',
+    dropout: '0.1',
+    ...more,
+  });
+
+export async function folder(parts: Split, settings: Settings): Promise<{ files: MemoryFiles; config: ModelConfig }> {
+  const files = new MemoryFiles();
+  const config: ModelConfig = {
+    formatVersion: 1,
+    attune: '0.0.0',
+    created: '2026-01-01',
+    recipe: 'sasrec',
+    hyperparameters: { ...settings },
+    schema: { columns: {}, attributes: [] },
+    data: {
+      source: 'ring',
+      users: parts.users,
+      items: parts.items,
+      interactions: 600,
+      minInteractions: 1,
+      minRating: null,
+    },
+    protocol: 'leave-one-out',
+    seen: 'kept',
+    tokenBudget: settings.budget,
+    seed: 1,
+    device: 'test',
+    variants: {},
+  };
+  await createFolder(
+    files,
+    config,
+    parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })),
+  );
+  return { files, config };
+}
+
+export async function run(device: Device, parts: Split, settings: Settings, more: Partial<TrainOptions> = {}) {
+  const { files, config } = await folder(parts, settings);
+  const options: TrainOptions = { device, files, parts, settings, config, seed: 1, includeSeen: true, ...more };
+  return { files, options, result: await train(options) };
+}
