@@ -2571,6 +2571,24 @@ fn normalized(residual: bool, e: u32) -> f32 {
 }
 // @use group_index, keep, workgroup_sum4
 `,
+  log_blend: `// log_blend: scores[u, j] = a·scores[u, j] + b·log(max(more[u, j], 0) + ε), in place, (a, b, ε, –) = weights[u].
+// Layout: scores, more [U, V], weights [U] vec4. A thread owns a score, a workgroup 256. No workgroup memory.
+// Host: ε > 0.
+struct Params { rows: u32, v: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> more: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> scores: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.rows * p.v) { return; }
+  let w = weights[i / p.v];
+  scores[i] = w.x * scores[i] + w.y * log(max(more[i], 0.0) + w.z);
+}
+// @use group_index
+`,
   mask_seen: `// mask_seen: scores[r, items[j] − first] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items outside of
 // first … first + V − 1 are passed over.
 // Layout: scores [R, V], offsets [R + 1], items [capacity] (u32). A workgroup owns a row, a thread every 64th item of its
@@ -4210,6 +4228,50 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lane; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
 }
 // @use group_index, lanes8
+`,
+  sparse_scores: `// sparse_scores: out[u, j] = Σ weights[l] · W[items[l], first + j] over user u's list, l in [offsets[u], offsets[u + 1]).
+// Layout: W is sparse, in shards of rows: this one holds rows row_first … row_first + row_count − 1, row r's entries at
+// starts[r − row_first] … starts[r − row_first + 1] of columns (u32) and values; the columns of a row are distinct.
+// lists: offsets [U + 1], items and weights [capacity]; out [U, V].
+// A workgroup owns a user, its threads every 64th entry of one row at a time: distinct columns never meet, and a barrier
+// stands between two rows, so that sums run in the list's order. start = 1 clears out first. No workgroup memory.
+// Host: no list is longer than longest; lists end within capacity; shards run one after another.
+struct Params { rows: u32, v: u32, first: u32, row_first: u32, row_count: u32, longest: u32, start: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> starts: array<u32>;
+@group(0) @binding(2) var<storage, read> columns: array<u32>;
+@group(0) @binding(3) var<storage, read> values: array<f32>;
+@group(0) @binding(4) var<storage, read> offsets: array<u32>;
+@group(0) @binding(5) var<storage, read> items: array<u32>;
+@group(0) @binding(6) var<storage, read> weights: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let user = group_index(wid, grid);
+  if (user >= p.rows) { return; }
+  if (p.start == 1u) {
+    for (var j = lid; j < p.v; j += 64u) { out[user * p.v + j] = 0.0; }
+  }
+  let begin = offsets[user];
+  let end = offsets[user + 1u];
+  for (var k = 0u; k < p.longest; k++) {
+    storageBarrier();
+    let l = begin + k;
+    if (l < end) {
+      let r = items[l] - p.row_first; // wraps around below row_first
+      if (r < p.row_count) {
+        let weight = weights[l];
+        let stop = starts[r + 1u];
+        for (var i = starts[r] + lid; i < stop; i += 64u) {
+          let j = columns[i] - p.first;
+          if (j < p.v) { out[user * p.v + j] += weight * values[i]; }
+        }
+      }
+    }
+  }
+}
+// @use group_index
 `,
   sum_bwd: `// sum_bwd: dx[r, c] = [dx +] factor · dy[r], the gradient of a sum along rows; adds to dx where acc = 1.
 // Layout: dx [n / cols, cols], dy [n / cols], f32. A thread owns one vec4 of dx, a workgroup 1,024 elements.

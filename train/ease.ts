@@ -7,8 +7,7 @@
  * X [users, V] holds 1 where a user met an item in training. The history's last events count with weights decay^k.
  */
 import type { Split } from '../data/split.ts';
-import type { Device } from '../engine/index.ts';
-import { invertSpd, Panels } from '../engine/spd.ts';
+import { type Device, invertSpd, Panels } from '../engine/index.ts';
 import type { Baseline } from './baselines.ts';
 
 export interface EaseOptions {
