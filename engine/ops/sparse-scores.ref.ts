@@ -18,9 +18,27 @@ export const sparseScoresReference: Reference = (
   }
 };
 
-export const logBlendReference: Reference = ({ scores, more, weights }, { rows, v }) => {
+export const rowMomentsReference: Reference = ({ scores, moments }, { rows, v, start }) => {
   for (let u = 0; u < rows; u++) {
-    const [a, b, epsilon] = weights.subarray(4 * u, 4 * u + 3);
-    for (let i = u * v; i < (u + 1) * v; i++) scores[i] = a * scores[i] + b * Math.log(Math.max(more[i], 0) + epsilon);
+    const at = moments.subarray(4 * u, 4 * u + 4);
+    if (start) at.set([scores[u * v], 0, 0, 0]);
+    let [sum, squares] = [at[2], at[3]];
+    for (let i = u * v; i < (u + 1) * v; i++) {
+      sum += scores[i] - at[0];
+      squares += (scores[i] - at[0]) ** 2;
+    }
+    at.set([at[0], at[1] + v, sum, squares]);
+  }
+};
+
+export const logBlendReference: Reference = ({ scores, more, moments, weights }, { rows, v }) => {
+  const [b, epsilon] = weights;
+  for (let u = 0; u < rows; u++) {
+    const [, n, sum, squares] = moments.subarray(4 * u, 4 * u + 4);
+    const variance = squares / n - (sum / n) ** 2;
+    const scale = variance > 1e-30 ? 1 / Math.sqrt(variance) : 1;
+    for (let i = u * v; i < (u + 1) * v; i++) {
+      scores[i] = scale * scores[i] + (b === 0 ? 0 : b * Math.log(Math.max(more[i], 0) + epsilon));
+    }
   }
 };

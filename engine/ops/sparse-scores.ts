@@ -1,9 +1,10 @@
 /** Scores from sparse rows of a matrix, summed over lists of rows, and their blend with others. For inference. */
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { logBlendReference, sparseScoresReference } from './sparse-scores.ref.ts';
+import { logBlendReference, rowMomentsReference, sparseScoresReference } from './sparse-scores.ref.ts';
 
 const SPARSE_SCORES = kernel('sparse_scores', (p) => p.rows);
+const ROW_MOMENTS = kernel('row_moments', (p) => p.rows);
 const LOG_BLEND = kernel('log_blend', (p) => groups(p.rows * p.v, 256));
 
 /** Rows [first, first + rows) of a sparse matrix: row r's entries stand at starts[r] to starts[r + 1]. */
@@ -39,7 +40,8 @@ export function sparseScores(shards: readonly SparseShard[], lists: RowLists, fr
       `sparseScores: u32 offsets and items, and as many f32 weights were expected, came ${offsets.dtype}, ${items.dtype} ${showShape(items.shape)}, ${weights.dtype} ${showShape(weights.shape)}`,
     );
   }
-  if (!(from >= 0 && to > from)) throw new Error(`sparseScores: columns from below to were expected, came ${from} to ${to}`);
+  if (!(from >= 0 && to > from))
+    throw new Error(`sparseScores: columns from below to were expected, came ${from} to ${to}`);
   if (shards.length === 0) throw new Error('sparseScores: at least one shard of rows was expected, came none');
   const rows = offsets.size - 1;
   const v = to - from;
@@ -56,17 +58,32 @@ export function sparseScores(shards: readonly SparseShard[], lists: RowLists, fr
 }
 
 /**
- * scores = a·scores + b·log(max(more, 0) + ε), in place, for scores and more [U, V] and (a, b, ε, unused) = weights[u],
- * f32 [U, 4], ε > 0. No gradient.
+ * Of each row of scores [U, V], what its standard deviation takes: [U, 4]. Rows that come in tiles of columns are added
+ * up by handing on what the tiles before gave. No gradient.
  */
-export function logBlend(scores: Tensor, more: Tensor, weights: Tensor): void {
+export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor {
+  const { device } = scores;
+  if (scores.rank !== 2 || scores.shape[1] === 0)
+    throw new Error(`rowMoments: scores [U,V] with V ≥ 1 were expected, came ${showShape(scores.shape)}`);
   const [rows, v] = scores.shape;
-  if (scores.rank !== 2 || more.rank !== 2 || more.shape[0] !== rows || more.shape[1] !== v || weights.size !== 4 * rows) {
+  const moments = before ?? device.empty([rows, 4], 'f32', 'moments');
+  device.run(ROW_MOMENTS, rowMomentsReference, { scores, moments }, { rows, v, start: before ? 0 : 1 });
+  return moments;
+}
+
+/**
+ * scores = scores / σ + b·log(max(more, 0) + ε), in place, for scores and more [U, V]. σ [U] follows from the rows'
+ * moments (see {@link rowMoments}); weights f32 [2] hold b and ε > 0. No gradient.
+ */
+export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights: Tensor): void {
+  const [rows, v] = scores.shape;
+  const fits = scores.rank === 2 && more.rank === 2 && more.shape[0] === rows && more.shape[1] === v;
+  if (!fits || moments.size !== 4 * rows || weights.size !== 2) {
     throw new Error(
-      `logBlend: scores and more [U,V] and weights [U,4] were expected, came ${showShape(scores.shape)}, ${showShape(more.shape)} and ${showShape(weights.shape)}`,
+      `logBlend: scores and more [U,V], moments [U,4] and weights [2] were expected, came ${showShape(scores.shape)}, ${showShape(more.shape)}, ${showShape(moments.shape)} and ${showShape(weights.shape)}`,
     );
   }
   if (scores.requiresGrad && scores.device.tape.enabled)
     throw new Error('logBlend: it changes scores in place, which cannot be differentiated; use noGrad');
-  scores.device.run(LOG_BLEND, logBlendReference, { more, weights, scores }, { rows, v });
+  scores.device.run(LOG_BLEND, logBlendReference, { more, moments, weights, scores }, { rows, v });
 }
