@@ -14,7 +14,6 @@
 import type { Split } from '../data/split.ts';
 import { type Device, invertSpd, multiply, Panels } from '../engine/index.ts';
 import { type Memory, type MemorySettings, recency, type SparseRows } from '../model/memory.ts';
-import { exactItems } from './ease.ts';
 
 export interface MemoryOptions {
   last?: number;
@@ -25,6 +24,8 @@ export interface MemoryOptions {
   method?: MemorySettings['method'];
 }
 
+/** Catalogues up to this size are solved exactly (V² numbers, 4V³ operations); fewer on the CPU device. */
+const exactItems = (device: Device): number => (device.gpu ? 10_000 : 1_500);
 /** Predecessors that a target item's own regression looks at. */
 const PREDECESSORS = 64;
 /** Entries of a row of G that the regressions of single items look at. */
