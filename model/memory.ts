@@ -50,8 +50,8 @@ export interface Blend {
   memory: number;
   /** ε */
   epsilon: number;
-  /** Users that it was fitted on, and their NDCG@10: the transformer alone, the memory alone, and the blend. */
-  fitted: { users: number; transformer: number; memory: number; blend: number };
+  /** Users that it was fitted on, and their figures: the transformer alone, the memory alone, and the blend. */
+  fitted: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
 }
 
 /** b and ε. */

@@ -39,6 +39,8 @@ export interface Settings {
   sampler: 'uniform' | 'popularity' | 'in-batch';
   /** gBCE's calibration t: 0 is plain BCE, 1 full calibration. */
   calibration: number;
+  /** Whether a sequence memory (memory.ts) is learned and blended with the model. */
+  memory: 'on' | 'off';
   learningRate: number;
   /** AdamW's decoupled weight decay, on matrices but not on embeddings, biases and norms. */
   weightDecay: number;
@@ -96,6 +98,7 @@ const SASREC: Settings = {
   negatives: 256,
   sampler: 'uniform',
   calibration: 0.75,
+  memory: 'on',
   learningRate: 1e-3,
   weightDecay: 0.01,
   clip: 1,
@@ -228,6 +231,7 @@ const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   direction: ['causal', 'bidirectional'],
   loss: ['softmax', 'sampled-softmax', 'gbce', 'bce', 'bpr'],
   sampler: ['uniform', 'popularity', 'in-batch'],
+  memory: ['on', 'off'],
 };
 
 /** What these settings ask of batches (data/batches.ts). */
@@ -285,7 +289,7 @@ export function settingsFor(recipe: string, overrides: Readonly<Record<string, s
  * @throws InputError for settings that make no model, with one line that says which
  */
 export function checkSettings(given: Partial<Settings>): Settings {
-  const s: Settings = { ...SASREC, ...given };
+  const s: Settings = { ...SASREC, memory: 'off', ...given };
   const fail = (key: keyof Settings, what: string): never => {
     throw new InputError(`--set ${key}=${s[key]}: ${what}`);
   };

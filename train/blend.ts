@@ -5,15 +5,17 @@
  */
 import type { Split } from '../data/split.ts';
 import type { Blend, BlendWeights, DeviceMemory } from '../model/memory.ts';
-import { Scorer, type ScoreQuery } from '../model/scorer.ts';
+import { type Scored, Scorer, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
-import { MISS } from './metrics.ts';
+import { type Metrics, MISS, RankMetrics } from './metrics.ts';
 
-const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.65, 0.85, 1.1, 1.5, 2.2];
+/** From a transformer that leads to one that has hardly been trained. */
+const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10];
 /** ε, in units of 1 / V: m is about a probability. */
-const EPSILONS = [1, 3, 10];
+const EPSILONS = [1, 5];
 
-const gain = (rank: number): number => (rank <= 10 && rank !== MISS ? 1 / Math.log2(rank + 1) : 0);
+/** Figures that config.json keeps. */
+const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
 
 export interface FitOptions {
   users: Uint32Array;
@@ -35,24 +37,29 @@ export async function fitBlend(
   try {
     const queries = Array.from(users, (u): ScoreQuery => {
       const history = parts.history(u, 'valid');
-      return { history, target: parts.validTarget(u), exclude: includeSeen ? undefined : history };
+      return {
+        history,
+        times: parts.times(u, 'valid'),
+        target: parts.validTarget(u),
+        exclude: includeSeen ? undefined : history,
+      };
     });
     const scored = await scorer.score(queries, (done) => onProgress?.(done, queries.length));
-    const mean = (rank: (s: (typeof scored)[number]) => number): number =>
-      scored.reduce((sum, s) => sum + gain(rank(s)), 0) / Math.max(1, scored.length);
-    const transformer = mean((s) => s.parts?.transformer ?? MISS);
-    let best: { weights: BlendWeights; ndcg: number } = { weights: off, ndcg: transformer };
-    trials.forEach((weights, i) => {
-      const ndcg = mean((s) => s.trials?.[i] ?? MISS);
-      if (ndcg > best.ndcg || (ndcg === best.ndcg && weights.memory < best.weights.memory)) best = { weights, ndcg };
-    });
-    const fitted = {
-      users: scored.length,
-      transformer,
-      memory: mean((s) => s.parts?.memory ?? MISS),
-      blend: best.ndcg,
+    const figures = (rank: (s: Scored) => number | undefined): Metrics => {
+      const ranks = new RankMetrics();
+      for (const one of scored) ranks.addOne(rank(one) ?? MISS);
+      const all = ranks.result();
+      return Object.fromEntries(KEPT.map((name) => [name, all[name]]));
     };
-    return { ...best.weights, fitted };
+    const transformer = figures((s) => s.parts?.transformer);
+    const memoryAlone = figures((s) => s.parts?.memory);
+    let best = { weights: off, figures: transformer };
+    trials.forEach((weights, i) => {
+      const trial = figures((s) => s.trials?.[i]);
+      const [ndcg, most] = [trial['NDCG@10'], best.figures['NDCG@10']];
+      if (ndcg > most || (ndcg === most && weights.memory < best.weights.memory)) best = { weights, figures: trial };
+    });
+    return { ...best.weights, fitted: { users: scored.length, transformer, memory: memoryAlone, blend: best.figures } };
   } finally {
     scorer.dispose();
   }
