@@ -7,12 +7,14 @@ import { type Split, split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import { createFolder, holdsModel, type Item, loadConfig, loadModel } from '../model/folder.ts';
+import { DeviceMemory } from '../model/memory.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
-import { type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
+import { blendOf, type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
 import { evaluate } from '../train/evaluate.ts';
+import type { Metrics } from '../train/metrics.ts';
 import { type Backend, commandName, openDevice, Output } from './common.ts';
 import { InterruptedError } from './errors.ts';
 import { baselineFigures, COLUMNS } from './figures.ts';
@@ -131,19 +133,33 @@ async function tellFigures(device: Device, training: Training, shop: Shop, secon
   const { files, config, parts } = training;
   const loaded = await loadModel(files);
   const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
-  const { metrics, targetsInHistory, users } = await evaluate(model, parts, { split: 'test', includeSeen: true });
+  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  const result = await evaluate(model, parts, { split: 'test', includeSeen: true, blend: blendOf(loaded, memory) });
+  const { metrics, targetsInHistory, users } = result;
+  const alone: Record<string, Metrics> = result.parts.memory
+    ? { 'its transformer alone': result.parts.transformer, 'its memory alone': result.parts.memory }
+    : {};
   model.dispose();
+  memory?.dispose();
   const baselines = baselineFigures(parts, 'test', 'kept').metrics;
   const upperBound = shop.upperBound({ includeSeen: true, k: 10, split: 'test' });
   const { step, epoch } = loaded.weights;
   await writeModelCard(files, config, {
-    ...{ date: new Date(), step, epoch, elapsedSeconds: seconds, users, metrics, baselines },
+    ...{
+      date: new Date(),
+      step,
+      epoch,
+      elapsedSeconds: seconds,
+      users,
+      metrics,
+      baselines: { ...alone, ...baselines },
+    },
     ...{ split: 'test', seen: 'kept' },
   });
   out.line(
     `\nCan it name what each shopper bought last, among all ${formatCount(parts.items)} goods? (1 would be always, in first place)`,
   );
-  const rows = { 'this model': metrics, ...baselines, 'upper bound': { 'NDCG@10': upperBound } };
+  const rows = { 'this model': metrics, ...alone, ...baselines, 'upper bound': { 'NDCG@10': upperBound } };
   out.line(figuresTable(rows, COLUMNS));
   out.line(
     "\nThe upper bound is a recommender that knows every shopper's mind: taste, routines, wishes. Nobody can do better, but for luck.",
@@ -152,7 +168,7 @@ async function tellFigures(device: Device, training: Training, shop: Shop, secon
     `Routines repeat: ${(100 * targetsInHistory).toFixed(0)} % of the last purchases had been bought before. So goods already bought stay ` +
       'in the ranking here (--include-seen); by default attune leaves them out.',
   );
-  return { figures: { split: 'test', seen: 'kept', users, metrics, baselines, upperBound } };
+  return { figures: { split: 'test', seen: 'kept', users, metrics, parts: result.parts, baselines, upperBound } };
 }
 
 interface Shown {

@@ -4,12 +4,13 @@ import { alignItems } from '../data/align.ts';
 import { InputError } from '../data/errors.ts';
 import { type Split, split } from '../data/split.ts';
 import { loadModel } from '../model/folder.ts';
+import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import type { Scored } from '../model/scorer.ts';
 import { explain, NodeFiles } from '../serve/files.node.ts';
-import { settingsOf } from '../serve/recommender.ts';
-import { evaluate } from '../train/evaluate.ts';
-import { MISS } from '../train/metrics.ts';
+import { blendOf, settingsOf } from '../serve/recommender.ts';
+import { evaluate, type Evaluation } from '../train/evaluate.ts';
+import { type Metrics, MISS } from '../train/metrics.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
 import { baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
@@ -43,10 +44,12 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const bar = createProgress({ total: parts.users, force: flags.progress });
   try {
     const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+    const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
     const result = await evaluate(model, parts, {
       split: flags.split,
       includeSeen: flags.includeSeen,
       k: dump ? DUMPED : 10,
+      blend: blendOf(loaded, memory),
       onProgress: (done, total) => {
         bar.setTotal(total);
         bar.update(done, { phase: 'ranking' });
@@ -57,6 +60,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       },
     });
     model.dispose();
+    memory?.dispose();
     bar.stop();
     dump?.close();
     const baselines = baselineFigures(parts, flags.split, seen).metrics;
@@ -67,7 +71,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       users: result.users,
       items: result.items,
       metrics: result.metrics,
-      parts: {},
+      parts: result.parts,
       baselines,
       model: {
         path: flags.model,
@@ -82,9 +86,8 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     out.line(
       `\n${flags.split}: each user's ${target} interaction among all ${formatCount(result.items)} items, seen items ${seen}, ${formatCount(result.users)} users`,
     );
-    out.line(
-      figuresTable({ [`${config.recipe} (step ${formatCount(weights.step)})`]: result.metrics, ...baselines }, COLUMNS),
-    );
+    const name = `${config.recipe} (step ${formatCount(weights.step)})`;
+    out.line(figuresTable({ ...partRows(name, result), ...baselines }, COLUMNS));
     const coverage = result.metrics['Coverage@10'];
     out.line(
       `\nThe model's top 10 lists cover ${(100 * coverage).toFixed(1)} % of the catalogue; one standard error of its NDCG@10 is about ±${formatFigure(spread.standardError)}.`,
@@ -97,6 +100,12 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     dump?.close();
     device.close();
   }
+}
+
+/** The blend first, then what it is made of; the transformer by itself where there is no memory. */
+function partRows(name: string, { metrics, parts }: Evaluation): Record<string, Metrics> {
+  if (!parts.memory) return { [name]: metrics };
+  return { [`${name} with memory`]: metrics, [`${name} alone`]: parts.transformer, 'memory alone': parts.memory };
 }
 
 /** The log as the model's config filters it, in the model's item rows. */

@@ -207,8 +207,12 @@ async function finish(
   out: Output,
 ): Promise<void> {
   const { files, config } = p;
-  const { weights } = await loadModel(files);
-  const metrics = weights.metrics as Metrics | null;
+  const { weights, remembering } = await loadModel(files);
+  const alone = weights.metrics as Metrics | null;
+  // After an interruption the blend is that of an earlier end, or there is none.
+  const fitted = result.reason === 'interrupted' ? undefined : remembering?.blend.fitted;
+  const metrics = fitted?.blend ?? alone;
+  const components: Record<string, Metrics> = fitted && alone ? { transformer: alone, memory: fitted.memory } : {};
   const records = await readMetrics(files);
   await writeModelCard(files, config, {
     date: new Date(),
@@ -219,7 +223,7 @@ async function finish(
     seen: config.seen,
     users: baselines.users,
     metrics,
-    baselines: baselines.metrics,
+    baselines: { ...named(components, config), ...baselines.metrics },
   });
   const dir = shellWord(flags.out);
   if (result.reason === 'interrupted') {
@@ -237,6 +241,7 @@ async function finish(
     seen: config.seen,
     users: baselines.users,
     metrics,
+    parts: components,
     baselines: baselines.metrics,
     model: { path: flags.out, step: weights.step, epoch: weights.epoch },
   });
@@ -251,12 +256,18 @@ async function finish(
     { title: 'training loss' },
   );
   if (plot) out.line(`\n${plot}`);
-  printFigures(metrics, weights.step, baselines, p, out);
+  printFigures(metrics, components, weights.step, baselines, p, out);
   printNext(p, flags, out);
+}
+
+/** Rows for what a model blends. */
+function named(parts: Record<string, Metrics>, { recipe }: ModelConfig): Record<string, Metrics> {
+  return parts.memory ? { [`${recipe} alone`]: parts.transformer, 'memory alone': parts.memory } : {};
 }
 
 function printFigures(
   metrics: Metrics | null,
+  components: Record<string, Metrics>,
   step: number,
   baselines: BaselineFigures,
   p: Prepared,
@@ -270,7 +281,14 @@ function printFigures(
     `\nValidation: each user's last but one interaction among all ${formatCount(p.parts.items)} items, seen items ${p.config.seen}, ${formatCount(baselines.users)} users`,
   );
   out.line(
-    figuresTable({ [`${p.config.recipe} (step ${formatCount(step)})`]: metrics, ...baselines.metrics }, COLUMNS),
+    figuresTable(
+      {
+        [`${p.config.recipe} (step ${formatCount(step)})${components.memory ? ' with memory' : ''}`]: metrics,
+        ...named(components, p.config),
+        ...baselines.metrics,
+      },
+      COLUMNS,
+    ),
   );
 }
 

@@ -5,7 +5,8 @@ import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
-import { train, type TrainProgress, type TrainResult } from '../train/trainer.ts';
+import type { TrainProgress, TrainResult } from '../train/trainer.ts';
+import { trainWithMemory } from '../train/with-memory.ts';
 import { onInterrupt, versionOf } from './common.ts';
 import type { Columns } from './data.ts';
 import type { Seen } from './figures.ts';
@@ -72,7 +73,7 @@ export async function trainWithProgress(device: Device, training: Training, limi
   );
   try {
     const { files, config, settings, parts } = training;
-    return await train({
+    return await trainWithMemory({
       device,
       files,
       parts,
@@ -102,10 +103,12 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       bar.note(`step ${formatCount(p.step)}: validation NDCG@10 ${best.toFixed(4)}, the best so far`);
     }
     const phase = {
+      remembering: 'learning the memory',
       compiling: 'compiling the kernels',
       training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,
       validating: 'validating',
       saving: 'saving',
+      blending: 'fitting the blend',
     }[p.phase];
     bar.update(Math.round(p.fraction * 1000), {
       phase,

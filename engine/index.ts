@@ -45,6 +45,8 @@ export { ParameterArena, type ParameterKind, type ParameterSpec } from './arena.
 export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
 export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';
+export { logBlend, type RowLists, rowMoments, type SparseShard, sparseScores } from './ops/sparse-scores.ts';
+export { invertSpd, multiply, Panels } from './spd.ts';
 export { tableScores } from './ops/table-scores.ts';
 export { rowDot } from './ops/row-dot.ts';
 export { normalize, normalizeTable } from './ops/normalize.ts';

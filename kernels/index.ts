@@ -2636,6 +2636,32 @@ fn normalized(residual: bool, e: u32) -> f32 {
 }
 // @use group_index, keep, workgroup_sum4
 `,
+  log_blend: `// log_blend: scores[u, j] = scores[u, j] / σ[u] + b·log(max(more[u, j], 0) + ε), in place. σ is the standard deviation
+// that moments[u] = (x₀, n, Σ (x − x₀), Σ (x − x₀)²) gives, 1 where that is 0; (b, ε) = weights.
+// Layout: scores, more [U, V], moments [U] vec4, weights [2]. A thread owns a score, a workgroup 256. No workgroup memory.
+// Host: ε > 0, n > 0.
+struct Params { rows: u32, v: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> more: array<f32>;
+@group(0) @binding(2) var<storage, read> moments: array<vec4f>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.rows * p.v) { return; }
+  let m = moments[i / p.v];
+  let mean = m.z / m.y;
+  let variance = m.w / m.y - mean * mean;
+  var scale = 1.0;
+  if (variance > 1e-30) { scale = inverseSqrt(variance); }
+  var y = scale * scores[i];
+  if (weights[0] != 0.0) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
+  scores[i] = y;
+}
+// @use group_index
+`,
   mask_seen: `// mask_seen: scores[r, items[j] − first] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items outside of
 // first … first + V − 1 are passed over.
 // Layout: scores [R, V], offsets [R + 1], items [capacity] (u32). A workgroup owns a row, a thread every 64th item of its
@@ -4053,6 +4079,38 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  row_moments: `// row_moments: moments[u] = (x₀, n, Σ (x − x₀), Σ (x − x₀)²) over row u of scores, x₀ its first score: the shift keeps the
+// variance from cancelling. start = 0 adds to what an earlier tile of columns gave, with that tile's x₀.
+// Layout: scores [U, V], moments [U] vec4. A workgroup owns a row, a thread every 64th score; sums run in a fixed order.
+// Workgroup memory 512 bytes. Host: scores are finite.
+struct Params { rows: u32, v: u32, start: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read_write> moments: array<vec4f>;
+
+var<workgroup> sums: array<vec2f, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let row = group_index(wid, grid);
+  if (row >= p.rows) { return; }
+  var before = vec4f(scores[row * p.v], 0.0, 0.0, 0.0);
+  if (p.start == 0u) { before = moments[row]; }
+  var sum = vec2f(0.0);
+  for (var j = lid; j < p.v; j += 64u) {
+    let x = scores[row * p.v + j] - before.x;
+    sum += vec2f(x, x * x);
+  }
+  sums[lid] = sum;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lid < half) { sums[lid] += sums[lid + half]; }
+    workgroupBarrier();
+  }
+  if (lid == 0u) { moments[row] = before + vec4f(0.0, f32(p.v), sums[0]); }
+}
+// @use group_index
+`,
   row_scale: `// row_scale: y[i, :] = [y +] s[i] · x[i, :], the gradient of row_dot; adds to y where acc = 1.
 // Layout: x, y [R, D], s [R], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: D % 4 = 0.
@@ -4681,6 +4739,50 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lane; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
 }
 // @use group_index, lanes8
+`,
+  sparse_scores: `// sparse_scores: out[u, j] = Σ weights[l] · W[items[l], first + j] over user u's list, l in [offsets[u], offsets[u + 1]).
+// Layout: W is sparse, in shards of rows: this one holds rows row_first … row_first + row_count − 1, row r's entries at
+// starts[r − row_first] … starts[r − row_first + 1] of columns (u32) and values; the columns of a row are distinct.
+// lists: offsets [U + 1], items and weights [capacity]; out [U, V].
+// A workgroup owns a user, its threads every 64th entry of one row at a time: distinct columns never meet, and a barrier
+// stands between two rows, so that sums run in the list's order. start = 1 clears out first. No workgroup memory.
+// Host: no list is longer than longest; lists end within capacity; shards run one after another.
+struct Params { rows: u32, v: u32, first: u32, row_first: u32, row_count: u32, longest: u32, start: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> starts: array<u32>;
+@group(0) @binding(2) var<storage, read> columns: array<u32>;
+@group(0) @binding(3) var<storage, read> values: array<f32>;
+@group(0) @binding(4) var<storage, read> offsets: array<u32>;
+@group(0) @binding(5) var<storage, read> items: array<u32>;
+@group(0) @binding(6) var<storage, read> weights: array<f32>;
+@group(0) @binding(7) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let user = group_index(wid, grid);
+  if (user >= p.rows) { return; }
+  if (p.start == 1u) {
+    for (var j = lid; j < p.v; j += 64u) { out[user * p.v + j] = 0.0; }
+  }
+  let begin = offsets[user];
+  let end = offsets[user + 1u];
+  for (var k = 0u; k < p.longest; k++) {
+    storageBarrier();
+    let l = begin + k;
+    if (l < end) {
+      let r = items[l] - p.row_first; // wraps around below row_first
+      if (r < p.row_count) {
+        let weight = weights[l];
+        let stop = starts[r + 1u];
+        for (var i = starts[r] + lid; i < stop; i += 64u) {
+          let j = columns[i] - p.first;
+          if (j < p.v) { out[user * p.v + j] += weight * values[i]; }
+        }
+      }
+    }
+  }
+}
+// @use group_index
 `,
   sum_bwd: `// sum_bwd: dx[r, c] = [dx +] factor · dy[r], the gradient of a sum along rows; adds to dx where acc = 1.
 // Layout: dx [n / cols, cols], dy [n / cols], f32. A thread owns one vec4 of dx, a workgroup 1,024 elements.

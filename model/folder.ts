@@ -2,18 +2,22 @@
  * A model is a folder. No two of its files must match, so that a kill at any moment leaves a folder that loads:
  *
  *   items.json              fixed, written first    row → ID, title, attributes
- *   config.json             fixed, written second   everything needed to rebuild the model, but no weights
+ *   config.json             fixed, written second   everything needed to rebuild the model, but no weights; replaced once,
+ *                                                   when a training ends and the memory's blend is fitted
  *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters,
- *                                                 and the weights' moving average `a/NAME` where there is one
+ *                                                   and the weights' moving average `a/NAME` where there is one
+ *   memory.safetensors      fixed, before step 1    the sequence memory (memory.ts), unless it is off
  *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
  *
  * Until the first validation there is no model.safetensors; loading then takes the weights of the last checkpoint and
- * says so in `weights.note`.
+ * says so in `weights.note`. Until a blend is fitted the transformer scores alone. A blend fits any weights: a training
+ * that goes on keeps the last one until it ends.
  */
 import { InputError } from '../data/errors.ts';
 import type { Files } from './files.ts';
+import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
 
 export const FORMAT_VERSION = 1;
@@ -26,7 +30,7 @@ const CARD = 'README.md';
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
-/** What config.json holds. It never changes during a training; figures stand beside the weights they belong to. */
+/** What config.json holds. Only the blend is written when a training ends; figures stand beside the weights they belong to. */
 export interface ModelConfig {
   formatVersion: number;
   /** Version of Attune that made the folder. */
@@ -55,6 +59,8 @@ export interface ModelConfig {
   /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that `--resume` keeps. */
   device: string;
   variants: Record<string, string[]>;
+  /** How the memory joins the transformer; absent while it is off or no training has ended. */
+  blend?: Blend;
 }
 
 /** A row of items.json. */
@@ -106,6 +112,8 @@ export interface LoadedModel {
   config: ModelConfig;
   items: Item[];
   tensors: Map<string, StoredTensor>;
+  /** The memory and how it joins the transformer; null where the transformer scores alone. */
+  remembering: { memory: Memory; blend: Blend } | null;
   weights: {
     from: 'model' | 'checkpoint';
     step: number;
@@ -131,7 +139,7 @@ export async function createFolder(
   items: readonly Item[],
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
-  const owned = [CHECKPOINT, MODEL, METRICS, CARD, ITEMS, CONFIG];
+  const owned = [CHECKPOINT, MODEL, MEMORY, METRICS, CARD, ITEMS, CONFIG];
   const names = await files.list();
   if (await holdsModel(files)) {
     const begun = names.includes(CONFIG) && (names.includes(CHECKPOINT) || names.includes(MODEL));
@@ -228,7 +236,30 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
       `${files.where}: the weights have ${rows} items, ${ITEMS} has ${items.length}; one of them comes from another model`,
     );
   }
-  return { config, items, tensors, weights };
+  const remembering = await loadRemembering(files, config);
+  if (!remembering && config.hyperparameters.memory === 'on' && weights.note === null) {
+    weights.note = `${files.where}: its training has not ended, so that the memory is not blended in yet: the transformer scores alone`;
+  }
+  return { config, items, tensors, remembering, weights };
+}
+
+async function loadRemembering(files: Files, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {
+  if (!blend) return null;
+  if (!(blend.memory >= 0 && blend.epsilon > 0)) {
+    throw new InputError(
+      `${files.where}/${CONFIG}: damaged (the blend's memory and epsilon must be numbers, epsilon above 0)`,
+    );
+  }
+  const memory = await loadMemory(files, data.items);
+  if (!memory)
+    throw new InputError(`${files.where}: there is no ${MEMORY} in it, which its ${CONFIG} blends; train it again`);
+  return { memory, blend };
+}
+
+/** Writes the blend into config.json, which is replaced as a whole. */
+export async function saveBlend(files: Files, blend: Blend): Promise<void> {
+  const config = await loadConfig(files);
+  await files.write(CONFIG, `${JSON.stringify({ ...config, blend }, null, 2)}\n`);
 }
 
 async function loadBest(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'weights'> | null> {

@@ -33,6 +33,8 @@ export interface Settings extends TrainingSettings {
   maskShare: number;
   /** Share of the windows in which the cloze task masks the last event alone, as recommending does. */
   maskLast: number;
+  /** Whether a sequence memory (memory.ts) is learned and blended with the model. */
+  memory: 'on' | 'off';
   learningRate: number;
   /** AdamW's decoupled weight decay, on matrices but not on embeddings, biases and norms. */
   weightDecay: number;
@@ -87,6 +89,7 @@ const SASREC: Settings = {
   direction: 'causal',
   maskShare: 0.2,
   maskLast: 0.1,
+  memory: 'on',
   learningRate: 1e-3,
   weightDecay: 0.01,
   clip: 1,
@@ -223,6 +226,7 @@ const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   embedding: ['plain', 'scaled'],
   projection: ['none', 'gelu'],
   direction: ['causal', 'bidirectional'],
+  memory: ['on', 'off'],
 };
 
 /** What these settings ask of batches (data/batches.ts). */
@@ -275,7 +279,7 @@ export function settingsFor(recipe: string, overrides: Readonly<Record<string, s
  * @throws InputError for settings that make no model, with one line that says which
  */
 export function checkSettings(given: Partial<Settings>): Settings {
-  const s: Settings = { ...SASREC, ...given };
+  const s: Settings = { ...SASREC, memory: 'off', ...given };
   const fail = (key: keyof Settings, what: string): never => {
     throw new InputError(`--set ${key}=${s[key]}: ${what}`);
   };

@@ -3,16 +3,21 @@
  * does not cost a training batch); scores stay on the device, only ranks and the k best leave it.
  */
 import {
+  copy,
   type Device,
   gather,
   Inputs,
+  logBlend,
   maskSeen,
+  type NumericArray,
   type Program,
   rankOf,
   rankTiles,
+  rowMoments,
   type Tensor,
   topk,
 } from '../engine/index.ts';
+import type { BlendWeights, DeviceMemory } from './memory.ts';
 import { readsTimes } from './recipes.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
@@ -33,6 +38,21 @@ export interface Scored {
   /** The k best item rows, best first; fewer where the candidates run out. */
   items: Uint32Array;
   scores: Float32Array;
+  /** With `parts`: the target's rank by the transformer alone and by the memory alone. */
+  parts?: { transformer: number; memory: number };
+  /** With `trials`: its rank under each of them. */
+  trials?: number[];
+}
+
+export interface ScorerOptions {
+  /** Length of the lists, 1 to 128. */
+  k: number;
+  /** The memory and its weights in the blend; without it the transformer scores alone. The scorer does not own it. */
+  blend?: { memory: DeviceMemory; weights: BlendWeights } | null;
+  /** Rank by the components of the blend, too. */
+  parts?: boolean;
+  /** Rank with other weights of the blend, too. */
+  trials?: readonly BlendWeights[];
 }
 
 const NO_ITEM = 0xffffffff;
@@ -44,15 +64,15 @@ const USERS_OF_COLUMN_TILES = 16;
 
 export class Scorer {
   private readonly model: SequenceModel;
-  private readonly k: number;
+  private readonly options: ScorerOptions;
   private readonly tiles = new Map<string, Tile>();
 
-  constructor(model: SequenceModel, options: { k: number }) {
+  constructor(model: SequenceModel, options: ScorerOptions) {
     if (!Number.isInteger(options.k) || options.k < 1 || options.k > 128) {
       throw new Error(`scorer: k from 1 to 128 was expected, came ${options.k}`);
     }
     this.model = model;
-    this.k = Math.min(options.k, model.items);
+    this.options = { ...options, k: Math.min(options.k, model.items) };
   }
 
   /** Scores each query; the answers stand in the queries' order. */
@@ -95,7 +115,7 @@ export class Scorer {
     const key = `${budget} ${capacity}`;
     let tile = this.tiles.get(key);
     if (!tile) {
-      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.k);
+      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.options);
       this.tiles.set(key, tile);
     }
     return tile;
@@ -117,8 +137,9 @@ const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Ma
 const usersOf = (budget: number, model: SequenceModel): number =>
   Math.max(1, Math.min(256, budget / 16, Math.floor(roomOf(model) / model.items) || USERS_OF_COLUMN_TILES));
 
-function inputSpec(budget: number, users: number, capacity: number, times: boolean) {
+function inputSpec(budget: number, users: number, capacity: number, last: number, times: boolean) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
+  const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
   return {
     items: u32(budget),
     positions: u32(budget),
@@ -129,6 +150,10 @@ function inputSpec(budget: number, users: number, capacity: number, times: boole
     targets: u32(users),
     excludedOffsets: u32(users + 1),
     excluded: u32(capacity),
+    /** What the memory looks up: each user's last items and their weights. */
+    recentOffsets: u32(users + 1),
+    recentItems: u32(users * last),
+    recentWeights: f32(users * last),
     ...(times ? { times: u32(budget) } : {}),
   };
 }
@@ -136,46 +161,98 @@ function inputSpec(budget: number, users: number, capacity: number, times: boole
 class Tile {
   private readonly model: SequenceModel;
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
-  private readonly program: Program<{ ranks: Tensor; items: Tensor; scores: Tensor }>;
+  private readonly program: Program<Record<string, Tensor>>;
   private readonly device: Device;
-  private readonly k: number;
+  private readonly options: ScorerOptions;
   private readonly users: number;
+  /** b and ε of the blend, then of each trial. */
+  private readonly weights: Tensor[];
 
-  constructor(model: SequenceModel, budget: number, users: number, capacity: number, k: number) {
+  constructor(model: SequenceModel, budget: number, users: number, capacity: number, options: ScorerOptions) {
     this.model = model;
     this.device = model.device;
-    this.k = k;
+    this.options = options;
     this.users = users;
-    this.inputs = new Inputs(
-      this.device,
-      inputSpec(budget, users, capacity, readsTimes(model.settings)),
-      'score inputs',
+    const { blend } = options;
+    const spec = inputSpec(budget, users, capacity, blend?.memory.settings.last ?? 0, readsTimes(model.settings));
+    this.inputs = new Inputs(this.device, spec, 'score inputs');
+    const all = blend ? [blend.weights, ...(options.trials ?? [])] : [];
+    this.weights = all.map(({ memory, epsilon }) =>
+      this.device.tensor([memory, epsilon], [2], { label: 'blend weights' }).keep(),
     );
+    this.program = this.device.program(`score ${budget} tokens`, () => this.device.noGrad(() => this.rank()));
+  }
+
+  /** What the program runs: the ranks and the k best of the whole catalogue, at once or by tiles of columns. */
+  private rank(): Record<string, Tensor> {
+    const { model, options, users } = this;
+    const { k } = options;
     const t = this.inputs.tensors;
+    const V = model.items;
+    const states = gather(model.encode(t), t.last);
+    const memory = options.blend?.memory;
+    const lists = { offsets: t.recentOffsets, items: t.recentItems, weights: t.recentWeights };
+    const masked = (tile: Tensor, from: number): Tensor => {
+      maskSeen(tile, { offsets: t.excludedOffsets, items: t.excluded }, from);
+      return tile;
+    };
+    const whole = users * V <= roomOf(model);
     /** Columns of a tile of scores. */
-    const width = Math.floor(roomOf(model) / users / 64) * 64;
-    this.program = this.device.program(`score ${budget} tokens`, () =>
-      this.device.noGrad(() => {
-        const states = gather(model.encode(t), t.last);
-        const scores = (from: number, to: number): Tensor => {
-          const tile = model.scores(states, from, to);
-          maskSeen(tile, { offsets: t.excludedOffsets, items: t.excluded }, from);
-          return tile;
-        };
-        if (users * model.items > roomOf(model)) {
-          const { ranks, values, indices } = rankTiles(scores, model.items, width, t.targets, k);
-          return { ranks, items: indices, scores: values };
-        }
-        const all = scores(0, model.items);
-        const ranks = rankOf(all, t.targets);
-        const best = topk(all, k, { targets: t.targets });
-        return { ranks, items: best.indices, scores: best.values };
-      }),
-    );
+    const width = whole ? V : Math.floor(roomOf(model) / users / 64) * 64;
+    const best = (scores: (from: number, to: number) => Tensor) => {
+      if (!whole) return rankTiles(scores, V, width, t.targets, k);
+      const tile = scores(0, V);
+      return { ranks: rankOf(tile, t.targets), ...topk(tile, k, { targets: t.targets }) };
+    };
+    const rankOnly = (scores: (from: number, to: number) => Tensor): Tensor => {
+      if (!whole) return rankTiles(scores, V, width, t.targets, 1).ranks;
+      const tile = scores(0, V);
+      const ranks = rankOf(tile, t.targets);
+      tile.dispose(); // an eager run holds one copy, too
+      return ranks;
+    };
+    if (!memory) {
+      const { ranks, indices, values } = best((from, to) => masked(model.scores(states, from, to), from));
+      return { ranks, items: indices, scores: values };
+    }
+
+    // Each component is made once where it fits, and anew for each tile of columns where not.
+    const kept = whole ? { states: model.scores(states, 0, V), memory: memory.scores(lists, 0, V) } : null;
+    const byStates = (from: number, to: number): Tensor => (kept ? copy(kept.states) : model.scores(states, from, to));
+    const byMemory = (from: number, to: number): Tensor => (kept ? copy(kept.memory) : memory.scores(lists, from, to));
+    let moments: Tensor | null = kept && rowMoments(kept.states);
+    for (let from = 0; !kept && from < V; from += width) {
+      const tile = byStates(from, Math.min(V, from + width));
+      moments = rowMoments(tile, moments);
+      tile.dispose();
+    }
+    const blended =
+      (weights: Tensor) =>
+      (from: number, to: number): Tensor => {
+        const tile = byStates(from, to);
+        const more = kept?.memory ?? byMemory(from, to);
+        logBlend(tile, more, moments as Tensor, weights);
+        if (!kept) more.dispose();
+        return masked(tile, from);
+      };
+    const [weights, ...trials] = this.weights;
+    const { ranks, indices, values } = best(blended(weights));
+    const out: Record<string, Tensor> = { ranks, items: indices, scores: values };
+    if (options.parts) {
+      out.transformer = rankOnly((from, to) => masked(byStates(from, to), from));
+      out.memory = rankOnly((from, to) => masked(byMemory(from, to), from));
+    }
+    trials.forEach((trial, i) => {
+      out[`trial ${i}`] = rankOnly(blended(trial));
+    });
+    return out;
   }
 
   fill(queries: readonly ScoreQuery[]): void {
     const { items, positions, start, end, last, targets, excludedOffsets, excluded, times } = this.inputs.host;
+    const { recentOffsets, recentItems, recentWeights } = this.inputs.host;
+    const memory = this.options.blend?.memory;
+    let remembered = 0;
     const { cloze } = this.model;
     let at = 0;
     let dropped = 0;
@@ -198,7 +275,10 @@ class Tile {
       excludedOffsets[u] = dropped;
       if (q.exclude) excluded.set(q.exclude, dropped);
       dropped += q.exclude?.length ?? 0;
+      recentOffsets[u] = remembered;
+      if (memory) remembered = memory.listOf(q.history, remembered, recentItems, recentWeights);
     });
+    recentOffsets.fill(remembered, queries.length);
     excludedOffsets.fill(dropped, queries.length);
     for (const unused of [items, positions, start, end, ...(times ? [times] : [])]) unused.fill(0, at);
     this.inputs.upload();
@@ -208,19 +288,26 @@ class Tile {
     const out = this.program.run();
     await this.program.pace();
     await this.program.settle();
-    const [ranks, items, scores] = [await out.ranks.data(), await out.items.data(), await out.scores.data()];
+    const { k, blend, parts, trials } = this.options;
+    const read: Record<string, NumericArray> = {};
+    for (const [name, tensor] of Object.entries(out)) read[name] = await tensor.data();
+    const { ranks, items, scores } = read;
     return Array.from({ length: count }, (_, u) => {
-      const row = items.subarray(u * this.k, (u + 1) * this.k) as Uint32Array;
-      const values = scores.subarray(u * this.k, (u + 1) * this.k) as Float32Array;
+      const row = items.subarray(u * k, (u + 1) * k) as Uint32Array;
+      const values = scores.subarray(u * k, (u + 1) * k) as Float32Array;
       let n = 0;
       while (n < row.length && row[n] !== NO_ITEM && values[n] > -1e38) n++;
       if (ranks[u] === 0) throw new Error(`scorer: the scores of a user hold NaN (row ${u} of ${this.users})`);
-      return { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
+      const scored: Scored = { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
+      if (blend && parts) scored.parts = { transformer: read.transformer[u], memory: read.memory[u] };
+      if (blend && trials) scored.trials = trials.map((_, i) => read[`trial ${i}`][u]);
+      return scored;
     });
   }
 
   dispose(): void {
     this.program.dispose();
     this.inputs.dispose();
+    for (const t of this.weights) t.dispose();
   }
 }

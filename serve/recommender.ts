@@ -4,9 +4,10 @@ import { toSeconds } from '../data/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
+import { DeviceMemory } from '../model/memory.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
-import { Scorer } from '../model/scorer.ts';
+import { Scorer, type ScorerOptions } from '../model/scorer.ts';
 
 export interface LoadOptions {
   backend?: DeviceOptions['backend'];
@@ -38,7 +39,7 @@ export interface RecommendQuery {
 export interface Recommendation {
   id: string;
   title: string;
-  /** The model's score (a logit): comparable within one answer. */
+  /** The model's score: comparable within one answer. */
   score: number;
   attributes: Record<string, string>;
 }
@@ -55,10 +56,16 @@ export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
   return checkSettings(loaded.config.hyperparameters as unknown as Settings);
 }
 
+/** What a scorer takes to blend the memory in; null where the transformer scores alone. */
+export function blendOf({ remembering }: LoadedModel, memory: DeviceMemory | null): ScorerOptions['blend'] {
+  return remembering && memory ? { memory, weights: remembering.blend } : null;
+}
+
 export class Recommender {
   readonly device: Device;
   readonly loaded: LoadedModel;
   private readonly model: SequenceModel;
+  private readonly memory: DeviceMemory | null;
   private readonly rows: Map<string, number>;
   private readonly scorers = new Map<number, Scorer>();
   private readonly ownsDevice: boolean;
@@ -69,6 +76,7 @@ export class Recommender {
     this.loaded = loaded;
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
     this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+    this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
   }
 
   /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */
@@ -134,7 +142,7 @@ export class Recommender {
   private scorer(k: number): Scorer {
     let scorer = this.scorers.get(k);
     if (!scorer) {
-      scorer = new Scorer(this.model, { k });
+      scorer = new Scorer(this.model, { k, blend: blendOf(this.loaded, this.memory) });
       this.scorers.set(k, scorer);
     }
     return scorer;
@@ -144,6 +152,7 @@ export class Recommender {
   close(): void {
     for (const scorer of this.scorers.values()) scorer.dispose();
     this.model.dispose();
+    this.memory?.dispose();
     if (this.ownsDevice) this.device.close();
   }
 }

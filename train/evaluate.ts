@@ -1,6 +1,6 @@
 /** Full ranking of held-out items over the catalogue, on the device. */
 import type { Split } from '../data/split.ts';
-import { Scorer, type Scored, type ScoreQuery } from '../model/scorer.ts';
+import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 import { ListMetrics, type Metrics, MISS, RankMetrics } from './metrics.ts';
 
@@ -11,6 +11,8 @@ export interface Evaluation {
   users: number;
   items: number;
   metrics: Metrics;
+  /** Figures of what the model blends, each alone: `transformer` and `memory`; empty where there is no memory. */
+  parts: Record<string, Metrics>;
   /** Share (0 to 1) of the targets that already stand in the user's history; misses while seen items are excluded. */
   targetsInHistory: number;
 }
@@ -23,6 +25,8 @@ export interface EvaluateOptions {
   k?: number;
   /** Users to evaluate; all with a target by default. */
   users?: Uint32Array;
+  /** The memory that the model is blended with, if any. */
+  blend?: ScorerOptions['blend'];
   /** Evaluate with this scorer instead of making one. */
   scorer?: Scorer;
   onProgress?(done: number, total: number): void;
@@ -47,8 +51,10 @@ const EMPTY = Uint32Array.of(MISS);
 export async function evaluate(model: SequenceModel, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
   const { split, includeSeen = false } = options;
   const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => targetOf(parts, u, split) >= 0);
-  const scorer = options.scorer ?? new Scorer(model, { k: Math.max(10, options.k ?? 10) });
+  const scorer =
+    options.scorer ?? new Scorer(model, { k: Math.max(10, options.k ?? 10), blend: options.blend, parts: true });
   const ranks = new RankMetrics();
+  const alone = { transformer: new RankMetrics(), memory: new RankMetrics() };
   const lists = new ListMetrics(popularity(parts));
   let repeated = 0;
   try {
@@ -63,6 +69,10 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
       const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
       scored.forEach((s, i) => {
         ranks.addOne(s.rank);
+        if (s.parts) {
+          alone.transformer.addOne(s.parts.transformer);
+          alone.memory.addOne(s.parts.memory);
+        }
         const best = s.items.length > 0 ? s.items.subarray(0, 10) : EMPTY;
         lists.add(best, best.length);
         options.onUser?.(chunk[i], queries[i].target as number, s);
@@ -78,6 +88,7 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
     users: users.length,
     items: parts.items,
     metrics: { ...ranks.result(), ...lists.result() },
+    parts: alone.memory.users > 0 ? { transformer: alone.transformer.result(), memory: alone.memory.result() } : {},
     targetsInHistory: users.length > 0 ? repeated / users.length : 0,
   };
 }

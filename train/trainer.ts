@@ -46,7 +46,7 @@ export interface TrainOptions {
 }
 
 export interface TrainProgress {
-  phase: 'compiling' | 'training' | 'validating' | 'saving';
+  phase: 'remembering' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending';
   step: number;
   epoch: number;
   /** Steps of this epoch. */

@@ -1,0 +1,89 @@
+/** Scores from sparse rows of a matrix, summed over lists of rows, and their blend with others. For inference. */
+import { groups, kernel } from '../kernel.ts';
+import { showShape, type Tensor } from '../tensor.ts';
+import { logBlendReference, rowMomentsReference, sparseScoresReference } from './sparse-scores.ref.ts';
+
+const SPARSE_SCORES = kernel('sparse_scores', (p) => p.rows);
+const ROW_MOMENTS = kernel('row_moments', (p) => p.rows);
+const LOG_BLEND = kernel('log_blend', (p) => groups(p.rows * p.v, 256));
+
+/** Rows [first, first + rows) of a sparse matrix: row r's entries stand at starts[r] to starts[r + 1]. */
+export interface SparseShard {
+  first: number;
+  rows: number;
+  /** u32 [rows + 1] */
+  starts: Tensor;
+  /** u32, distinct within a row */
+  columns: Tensor;
+  /** f32, as many */
+  values: Tensor;
+}
+
+/** A list of weighted rows for each user: row `items[l]` counts `weights[l]`, l from offsets[u] to offsets[u + 1]. */
+export interface RowLists {
+  /** u32 [U + 1], not decreasing, ending within `items` */
+  offsets: Tensor;
+  /** u32 [capacity] */
+  items: Tensor;
+  /** f32 [capacity] */
+  weights: Tensor;
+  /** No list is longer. */
+  longest: number;
+}
+
+/** Σ weights[l] · W[items[l], from … to − 1] for each user's list: [U, to − from]. No gradient. */
+export function sparseScores(shards: readonly SparseShard[], lists: RowLists, from: number, to: number): Tensor {
+  const { offsets, items, weights, longest } = lists;
+  const { device } = offsets;
+  if (offsets.dtype !== 'u32' || items.dtype !== 'u32' || weights.dtype !== 'f32' || items.size !== weights.size) {
+    throw new Error(
+      `sparseScores: u32 offsets and items, and as many f32 weights were expected, came ${offsets.dtype}, ${items.dtype} ${showShape(items.shape)}, ${weights.dtype} ${showShape(weights.shape)}`,
+    );
+  }
+  if (!(from >= 0 && to > from))
+    throw new Error(`sparseScores: columns from below to were expected, came ${from} to ${to}`);
+  if (shards.length === 0) throw new Error('sparseScores: at least one shard of rows was expected, came none');
+  const rows = offsets.size - 1;
+  const v = to - from;
+  const out = device.empty([rows, v], 'f32', 'sparse scores');
+  shards.forEach(({ first, rows: count, starts, columns, values }, i) => {
+    device.run(
+      SPARSE_SCORES,
+      sparseScoresReference,
+      { starts, columns, values, offsets, items, weights, out },
+      { rows, v, first: from, row_first: first, row_count: count, longest, start: i === 0 ? 1 : 0 },
+    );
+  });
+  return out;
+}
+
+/**
+ * Of each row of scores [U, V], what its standard deviation takes: [U, 4]. Rows that come in tiles of columns are added
+ * up by handing on what the tiles before gave. No gradient.
+ */
+export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor {
+  const { device } = scores;
+  if (scores.rank !== 2 || scores.shape[1] === 0)
+    throw new Error(`rowMoments: scores [U,V] with V ≥ 1 were expected, came ${showShape(scores.shape)}`);
+  const [rows, v] = scores.shape;
+  const moments = before ?? device.empty([rows, 4], 'f32', 'moments');
+  device.run(ROW_MOMENTS, rowMomentsReference, { scores, moments }, { rows, v, start: before ? 0 : 1 });
+  return moments;
+}
+
+/**
+ * scores = scores / σ + b·log(max(more, 0) + ε), in place, for scores and more [U, V]. σ [U] follows from the rows'
+ * moments (see {@link rowMoments}); weights f32 [2] hold b and ε > 0. No gradient.
+ */
+export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights: Tensor): void {
+  const [rows, v] = scores.shape;
+  const fits = scores.rank === 2 && more.rank === 2 && more.shape[0] === rows && more.shape[1] === v;
+  if (!fits || moments.size !== 4 * rows || weights.size !== 2) {
+    throw new Error(
+      `logBlend: scores and more [U,V], moments [U,4] and weights [2] were expected, came ${showShape(scores.shape)}, ${showShape(more.shape)}, ${showShape(moments.shape)} and ${showShape(weights.shape)}`,
+    );
+  }
+  if (scores.requiresGrad && scores.device.tape.enabled)
+    throw new Error('logBlend: it changes scores in place, which cannot be differentiated; use noGrad');
+  scores.device.run(LOG_BLEND, logBlendReference, { more, moments, weights, scores }, { rows, v });
+}

@@ -1,0 +1,182 @@
+/**
+ * The sequence memory: a sparse item–item matrix W learned from the training part in closed form (train/memory.ts),
+ * stored beside the transformer and blended with it.
+ *
+ *   m(u, j) = Σ_k r_k · W[item_k, j]     over the last items of the history, item_0 the latest, r_k = (1 + k)^−0.7
+ *   score   = transformer(u, j) / σ(u) + b · log(max(m(u, j), 0) + ε)
+ *
+ * m estimates how likely j comes next, so that the blend multiplies two estimates (a product of experts, Hinton 2002);
+ * what is the same for all of a user's candidates, such as the transformer's log-normaliser, changes no ranking. σ(u) is
+ * the standard deviation of the user's transformer scores over the catalogue. b and ε are fitted on validation
+ * (train/blend.ts); b = 0 leaves the transformer alone.
+ */
+import { InputError } from '../data/errors.ts';
+import { type Device, type RowLists, type SparseShard, sparseScores, type Tensor } from '../engine/index.ts';
+import type { Files } from './files.ts';
+import { decode, encodePieces } from './safetensors.ts';
+
+export const MEMORY = 'memory.safetensors';
+
+/** Rows of a sparse matrix [V, V]: row i holds `values` at `columns` from starts[i] to starts[i + 1], columns rising. */
+export interface SparseRows {
+  /** [V + 1] */
+  starts: Uint32Array;
+  columns: Uint32Array;
+  values: Float32Array;
+}
+
+/** How the memory was learned; stored with it. */
+export interface MemorySettings {
+  /** `exact`: one ridge regression over the whole catalogue; `neighbours`: one for each item, on its likeliest predecessors. */
+  method: 'exact' | 'neighbours';
+  /** Events of a history that count. */
+  last: number;
+  /** r_k = (1 + k)^−power. */
+  power: number;
+  /** Weight of the ridge. */
+  lambda: number;
+  /** Largest weights of a row that were kept. */
+  kept: number;
+}
+
+export interface Memory {
+  settings: MemorySettings;
+  rows: SparseRows;
+}
+
+/** How the memory's scores join the transformer's; in config.json. */
+export interface Blend {
+  /** b */
+  memory: number;
+  /** ε */
+  epsilon: number;
+  /** Users that it was fitted on, and their figures: the transformer alone, the memory alone, and the blend. */
+  fitted: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
+}
+
+/** b and ε. */
+export type BlendWeights = Pick<Blend, 'memory' | 'epsilon'>;
+
+/** r_k, the weight of the event k places before the latest. */
+export function recency({ last, power }: Pick<MemorySettings, 'last' | 'power'>): Float32Array {
+  return Float32Array.from({ length: last }, (_, k) => (1 + k) ** -power);
+}
+
+/** Writes the memory; it is fixed from then on. */
+export async function saveMemory(files: Files, { settings, rows }: Memory): Promise<void> {
+  const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
+  const tensors = new Map([
+    ['rowStarts', tensor(rows.starts)],
+    ['columns', tensor(rows.columns)],
+    ['values', tensor(rows.values)],
+  ]);
+  const metadata = new Map([
+    ['format', 'attune'],
+    ['memory', JSON.stringify(settings)],
+  ]);
+  await files.write(MEMORY, encodePieces(tensors, metadata));
+}
+
+/**
+ * @returns null when the folder has none
+ * @throws InputError, one line, when the file is cut short, damaged, or that of another catalogue
+ */
+export async function loadMemory(files: Files, items: number): Promise<Memory | null> {
+  const bytes = await files.read(MEMORY);
+  if (!bytes) return null;
+  const file = `${files.where}/${MEMORY}`;
+  const { tensors, metadata } = decode(bytes, file);
+  const [starts, columns, values] = ['rowStarts', 'columns', 'values'].map((name) => tensors.get(name)?.data);
+  const settings = parse(metadata.get('memory'));
+  if (
+    !(starts instanceof Uint32Array && columns instanceof Uint32Array && values instanceof Float32Array && settings)
+  ) {
+    throw new InputError(`${file}: not the memory of an Attune model`);
+  }
+  if (starts.length !== items + 1) {
+    throw new InputError(
+      `${file}: made for ${starts.length - 1} items, the model has ${items}; it comes from another model`,
+    );
+  }
+  const rising = starts.every((start, i) => i === 0 || start >= starts[i - 1]);
+  if (
+    !rising ||
+    starts[items] !== columns.length ||
+    values.length !== columns.length ||
+    columns.some((c) => c >= items)
+  ) {
+    throw new InputError(`${file}: damaged: its rows do not fit its columns`);
+  }
+  return { settings, rows: { starts, columns, values } };
+}
+
+function parse(text: string | undefined): MemorySettings | null {
+  try {
+    const s = JSON.parse(text ?? '') as MemorySettings;
+    return Number.isInteger(s.last) && s.last > 0 && typeof s.power === 'number' ? s : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The memory's rows on a device, in shards that each fit a binding. */
+export class DeviceMemory {
+  readonly settings: MemorySettings;
+  readonly recency: Float32Array;
+  private readonly shards: SparseShard[] = [];
+
+  constructor(device: Device, { settings, rows }: Memory) {
+    this.settings = settings;
+    this.recency = recency(settings);
+    const most = Math.floor(Math.min(device.maxBindingBytes, 2 ** 30) / 4);
+    const { starts, columns, values } = rows;
+    const items = starts.length - 1;
+    for (let first = 0; first < items; ) {
+      let to = first + 1;
+      while (to < items && to - first < most - 1 && starts[to + 1] - starts[first] <= most) to++;
+      const [begin, end] = [starts[first], starts[to]];
+      if (end - begin > most) throw new Error(`memory: row ${first} holds ${end - begin} entries, a binding ${most}`);
+      // A binding is never empty.
+      const upload = (data: Float32Array | Uint32Array, label: string) => {
+        const tensor = device
+          .empty([Math.max(1, data.length)], data instanceof Uint32Array ? 'u32' : 'f32', label)
+          .keep();
+        if (data.length > 0) device.write(tensor, data);
+        return tensor;
+      };
+      this.shards.push({
+        first,
+        rows: to - first,
+        starts: upload(
+          starts.slice(first, to + 1).map((start) => start - begin),
+          'memory rows',
+        ),
+        columns: upload(columns.slice(begin, end), 'memory columns'),
+        values: upload(values.slice(begin, end), 'memory values'),
+      });
+      first = to;
+    }
+  }
+
+  /** m [U, to − from] of the users' last items; `lists` as {@link listOf} writes them. */
+  scores(lists: Omit<RowLists, 'longest'>, from: number, to: number): Tensor {
+    return sparseScores(this.shards, { ...lists, longest: this.settings.last }, from, to);
+  }
+
+  /**
+   * Writes a history's last items and their weights at `at`, the latest first.
+   * @returns where the next list begins
+   */
+  listOf(history: Uint32Array, at: number, items: Uint32Array, weights: Float32Array): number {
+    const n = Math.min(this.settings.last, history.length);
+    for (let k = 0; k < n; k++) {
+      items[at + k] = history[history.length - 1 - k];
+      weights[at + k] = this.recency[k];
+    }
+    return at + n;
+  }
+
+  dispose(): void {
+    for (const { starts, columns, values } of this.shards) for (const t of [starts, columns, values]) t.dispose();
+  }
+}

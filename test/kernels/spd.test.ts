@@ -1,0 +1,54 @@
+/** Inverses through the engine's matrix product, held to what an inverse is. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Device } from '../../engine/index.ts';
+import { invertSpd, multiply, Panels } from '../../engine/spd.ts';
+import { uniform } from '../../engine/random.ts';
+
+/** A = XᵀX + λI, [n, n]. */
+function gram(n: number, rows: number, lambda: number): Float64Array {
+  const x = uniform(rows * n, 7, 1);
+  const a = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = i === j ? lambda : 0;
+      for (let r = 0; r < rows; r++) sum += x[r * n + i] * x[r * n + j];
+      a[i * n + j] = Math.fround(sum);
+    }
+  }
+  return a;
+}
+
+describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
+  const devices: Device[] = [];
+  beforeAll(async () => {
+    devices.push(await Device.open({ backend }), await Device.open({ backend, maxBindingBytes: 128 * 4 * 384 }));
+  });
+  afterAll(() => {
+    for (const device of devices) device.close();
+  });
+
+  it.each([1, 33, 300])('A⁻¹·A = I for n = %i, in one panel and in several', async (n) => {
+    const a = gram(n, 20, 2);
+    for (const device of devices) {
+      const inverse = Panels.create(device, n, (row, out) => out.set(a.subarray(row * n, row * n + n)));
+      const copy = Panels.create(device, n, (row, out) => out.set(a.subarray(row * n, row * n + n)));
+      await invertSpd(inverse);
+      const product = await multiply(inverse, copy);
+      let worst = 0;
+      let rows = 0;
+      await product.rows((row, values) => {
+        rows++;
+        for (let j = 0; j < n; j++) worst = Math.max(worst, Math.abs(values[j] - (row === j ? 1 : 0)));
+      });
+      expect(rows).toBe(n);
+      expect(worst).toBeLessThan(1e-3);
+      for (const p of [inverse, copy, product]) p.dispose();
+    }
+  });
+
+  it('says which pivot is not positive', async () => {
+    const a = Panels.create(devices[0], 3, (row, out) => out.fill(row === 1 ? -1 : 0.5));
+    await expect(invertSpd(a)).rejects.toThrow(/not positive definite.*pivot/);
+    a.dispose();
+  });
+});

@@ -1,0 +1,262 @@
+/** The sequence memory: its closed form, its place in the scorer, and a training with it from end to end. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepare, split, type Split } from '../../data/dataset.ts';
+import { Device } from '../../engine/index.ts';
+import { MemoryFiles } from '../../model/files.ts';
+import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
+import { DeviceMemory, loadMemory, MEMORY, type Memory, recency, saveMemory } from '../../model/memory.ts';
+import { type Settings, settingsFor } from '../../model/recipes.ts';
+import { Scorer, type ScoreQuery, type ScorerOptions } from '../../model/scorer.ts';
+import { SequenceModel } from '../../model/sequence-model.ts';
+import { blendOf, Recommender } from '../../serve/recommender.ts';
+import { evaluate } from '../../train/evaluate.ts';
+import { learnMemory } from '../../train/memory.ts';
+import { trainWithMemory } from '../../train/with-memory.ts';
+
+/** Shoppers who walk round a ring of items, now and then two steps at a time; some have but one or two events. */
+function walks(users: number, items: number): Split {
+  const user: number[] = [];
+  const item: number[] = [];
+  for (let u = 0; u < users; u++) {
+    let at = (u * 5) % items;
+    for (let i = 0; i < (u % 9 === 8 ? 1 + (u % 2) : 10); i++) {
+      user.push(u);
+      item.push(at);
+      at = (at + ((u * 7 + i * 3) % 5 === 0 ? 2 : 1)) % items;
+    }
+  }
+  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+  const log = {
+    ...{ userIds: names(users, 'u'), itemIds: names(items, 'i'), rating: null, time: null, source: 'walks', notes: [] },
+    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
+  };
+  return split(prepare(log, { minInteractions: 1 }));
+}
+
+/** W = (Σ x xᵀ + λI)⁻¹ Σ x e_yᵀ, example by example, by Gaussian elimination in doubles. */
+function reference(parts: Split, { last, power, lambda }: { last: number; power: number; lambda: number }): number[][] {
+  const V = parts.items;
+  const a = Array.from({ length: V }, (_, i) => Array.from({ length: 2 * V }, (_, j) => (i === j ? lambda : 0)));
+  for (let u = 0; u < parts.users; u++) {
+    const events = parts.history(u, 'train');
+    for (let t = 1; t < events.length; t++) {
+      const x = new Map<number, number>();
+      for (let k = 0; k < Math.min(last, t); k++) {
+        const item = events[t - 1 - k];
+        x.set(item, (x.get(item) ?? 0) + (1 + k) ** -power);
+      }
+      for (const [i, xi] of x) {
+        for (const [j, xj] of x) a[i][j] += xi * xj;
+        a[i][V + events[t]] += xi;
+      }
+    }
+  }
+  for (let p = 0; p < V; p++) {
+    const pivot = a[p][p];
+    for (let j = 0; j < 2 * V; j++) a[p][j] /= pivot;
+    for (let i = 0; i < V; i++) {
+      const f = a[i][p];
+      if (i !== p && f !== 0) for (let j = 0; j < 2 * V; j++) a[i][j] -= f * a[p][j];
+    }
+  }
+  return a.map((row) => row.slice(V));
+}
+
+const dense = ({ rows }: Memory): number[][] => {
+  const V = rows.starts.length - 1;
+  return Array.from({ length: V }, (_, i) => {
+    const row = new Array<number>(V).fill(0);
+    for (let e = rows.starts[i]; e < rows.starts[i + 1]; e++) row[rows.columns[e]] = rows.values[e];
+    return row;
+  });
+};
+
+const settings: Settings = settingsFor('sasrec', {
+  ...{ d: '16', ff: '32', blocks: '1', window: '8', budget: '128', learningRate: '0.01', dropout: '0.1' },
+  ...{ validateSteps: '8', validateUsers: '30' },
+});
+
+async function folder(parts: Split, more: Partial<Settings> = {}): Promise<MemoryFiles> {
+  const files = new MemoryFiles();
+  const config: ModelConfig = {
+    ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe: 'sasrec', device: 'test', variants: {} },
+    ...{ hyperparameters: { ...settings, ...more }, schema: { columns: {}, attributes: [] } },
+    ...{ protocol: 'leave-one-out', seen: 'kept', tokenBudget: settings.budget, seed: 1 },
+    data: {
+      source: 'walks',
+      users: parts.users,
+      items: parts.items,
+      interactions: 1,
+      minInteractions: 1,
+      minRating: null,
+    },
+  };
+  const items = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
+  await createFolder(files, config, items);
+  return files;
+}
+
+const train = (device: Device, parts: Split, files: MemoryFiles, more: object = {}) =>
+  loadConfig(files).then((config) =>
+    trainWithMemory({ device, files, parts, settings, config, seed: 1, epochs: 2, includeSeen: true, ...more }),
+  );
+
+describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await Device.open({ backend });
+  });
+  afterAll(() => device.close());
+
+  it('is the ridge regression of the next item on the weighted history', async () => {
+    const parts = walks(60, 30);
+    const options = { last: 5, power: 0.7, lambda: 3, kept: 30 };
+    const wanted = reference(parts, options);
+    const holds = async (on: Split, method: 'exact' | 'neighbours', expected: number[][]) => {
+      const memory = await learnMemory(device, on, { ...options, method });
+      expect(memory.settings.method).toBe(method);
+      dense(memory).forEach((row, i) => {
+        row.forEach((w, j) => {
+          expect(w, `${method} [${i},${j}]`).toBeCloseTo(expected[i][j], 4);
+        });
+      });
+    };
+    await holds(parts, 'exact', wanted);
+    // Where every item has come before every other, a regression on all predecessors is the whole one.
+    const close = walks(60, 6);
+    await holds(close, 'exact', reference(close, options));
+    await holds(close, 'neighbours', reference(close, options));
+    const cut = await learnMemory(device, parts, { ...options, kept: 4 });
+    const [row] = dense(cut);
+    const largest = wanted[0].map(Math.abs).sort((a, b) => b - a);
+    expect(
+      row
+        .filter((w) => w !== 0)
+        .map(Math.abs)
+        .sort((a, b) => b - a),
+    ).toEqual(largest.slice(0, 4).map((w) => expect.closeTo(w, 4)));
+  });
+
+  it('ranks by the blend, by the transformer alone and by the memory alone, in one tile or several', async () => {
+    const parts = walks(120, 4500);
+    const memory = await learnMemory(device, parts, { lambda: 3, method: 'neighbours' });
+    const model = SequenceModel.create(device, settings, parts.items, 1);
+    const narrow = await Device.open({ backend, maxBindingBytes: 4096 * 4 });
+    const tiled = SequenceModel.create(narrow, settings, parts.items, 1);
+    const queries = Array.from({ length: 4 }, (_, u): ScoreQuery => {
+      const history = parts.history(u, 'valid');
+      return { history, target: (u * 11 + 3) % 50, exclude: u % 3 === 0 ? history : undefined };
+    });
+    const score = async (on: SequenceModel, weight: number, more: Partial<ScorerOptions> = {}) => {
+      const uploaded = new DeviceMemory(on.device, memory);
+      const weights = { memory: weight, epsilon: 0.01 };
+      const scorer = new Scorer(on, { k: 10, blend: { memory: uploaded, weights }, ...more });
+      const scored = await scorer.score(queries);
+      scorer.dispose();
+      uploaded.dispose();
+      return scored;
+    };
+    const plain = new Scorer(model, { k: 10 });
+    const alone = (await plain.score(queries)).map((s) => s.rank);
+    plain.dispose();
+    const trials = [0, 0.5, 1e6].map((weight) => ({ memory: weight, epsilon: 0.01 }));
+    const whole = await score(model, 0.5, { parts: true, trials });
+    expect(whole.map((s) => s.parts?.transformer)).toEqual(alone);
+    expect(whole.map((s) => s.trials?.[0])).toEqual(alone);
+    expect(whole.map((s) => s.trials?.[1])).toEqual(whole.map((s) => s.rank));
+    expect(whole.map((s) => s.rank)).not.toEqual(alone);
+    // The memory alone, by the stored rows: ties count against the target.
+    const rows = dense(memory);
+    const r = recency(memory.settings);
+    whole.forEach((s, u) => {
+      const { history, target = 0, exclude } = queries[u];
+      if (exclude?.includes(target)) return expect(s.parts?.memory).toBe(0xffffffff);
+      const m = Array.from({ length: parts.items }, (_, j) =>
+        Array.from(history)
+          .reverse()
+          .reduce((sum, item, k) => sum + (r[k] ?? 0) * rows[item][j], 0),
+      );
+      const free = m.filter((_, j) => !exclude?.includes(j));
+      const above = (margin: number) => free.filter((x) => x > m[target] + margin).length + 1;
+      const rank = s.parts?.memory ?? 0;
+      expect(rank).toBeGreaterThanOrEqual(above(1e-6));
+      expect(rank).toBeLessThanOrEqual(free.filter((x) => x >= m[target] - 1e-6).length);
+    });
+    const inTiles = await score(tiled, 0.5, { parts: true, trials });
+    inTiles.forEach((s, u) => {
+      expect(Math.abs(s.rank - whole[u].rank)).toBeLessThanOrEqual(2);
+      expect(s.parts).toEqual(whole[u].parts);
+      expect(Array.from(s.scores)).toEqual(Array.from(whole[u].scores, (x) => expect.closeTo(x, 3)));
+    });
+    for (const m of [model, tiled]) m.dispose();
+    narrow.close();
+  });
+
+  it('is learned, stored, blended and reported by a training', async () => {
+    const parts = walks(60, 12);
+    const [files, again] = [await folder(parts), await folder(parts)];
+    const result = await train(device, parts, files);
+    expect(result.reason).toBe('epochs');
+    await train(device, parts, again);
+    const loaded = await loadModel(files);
+    expect(loaded.weights.note).toBeNull();
+    expect(loaded.remembering?.blend).toEqual((await loadConfig(again)).blend);
+    expect(await files.read(MEMORY)).toEqual(await again.read(MEMORY));
+    const fitted = loaded.remembering?.blend.fitted;
+    expect(fitted?.blend['NDCG@10']).toBeGreaterThanOrEqual(fitted?.transformer['NDCG@10'] ?? 1);
+
+    // What evaluate reports on the same users is what was fitted.
+    const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
+    const memory = new DeviceMemory(device, loaded.remembering?.memory as Memory);
+    const { metrics, parts: components } = await evaluate(model, parts, {
+      ...{ split: 'valid', includeSeen: true, blend: blendOf(loaded, memory) },
+    });
+    if (fitted?.users === 30) expect(Object.keys(components)).toEqual(['transformer', 'memory']);
+    expect(metrics['HR@10']).toBeGreaterThan(0.5);
+    model.dispose();
+    memory.dispose();
+
+    // A finished training is left as it is; recommending takes short histories and skips unknown items.
+    const before = await files.read('config.json');
+    expect((await train(device, parts, files, { resume: true })).reason).toBe('finished before');
+    expect(await files.read('config.json')).toEqual(before);
+    const recommender = await Recommender.load(files, { device });
+    const { items, unknown } = await recommender.recommend({ history: ['i3', 'nobody'], k: 5 });
+    expect(unknown).toEqual(['nobody']);
+    expect(items).toHaveLength(5);
+    expect(items.every(({ score }, i) => Number.isFinite(score) && (i === 0 || score <= items[i - 1].score))).toBe(
+      true,
+    );
+    recommender.close();
+
+    const off = await folder(parts, { memory: 'off' });
+    await train(device, parts, off, { settings: { ...settings, memory: 'off' } });
+    expect(await off.read(MEMORY)).toBeNull();
+    expect((await loadModel(off)).remembering).toBeNull();
+  });
+});
+
+it('a folder without its memory, or with a damaged one, says so in one line', async () => {
+  const parts = walks(20, 6);
+  const device = await Device.open({ backend: 'cpu' });
+  const files = await folder(parts);
+  await train(device, parts, files, { epochs: 1 });
+  const bytes = (await files.read(MEMORY)) as Uint8Array;
+  await files.write(MEMORY, bytes.subarray(0, bytes.length - 8));
+  await expect(loadModel(files)).rejects.toThrow(/memory\.safetensors: cut short/);
+  await files.remove(MEMORY);
+  await expect(loadModel(files)).rejects.toThrow(/there is no memory\.safetensors/);
+  const other = await learnMemory(device, walks(20, 5));
+  await saveMemory(files, other);
+  await expect(loadMemory(files, 6)).rejects.toThrow(/made for 5 items, the model has 6/);
+  device.close();
+});
+
+it('takes a catalogue of one item, and users with one event', async () => {
+  const device = await Device.open({ backend: 'cpu' });
+  const memory = await learnMemory(device, walks(9, 1));
+  expect(dense(memory)[0][0]).toBeGreaterThan(0);
+  const single = await learnMemory(device, split(walks(9, 4).dataset), { method: 'neighbours' });
+  expect(single.rows.starts).toHaveLength(5);
+  device.close();
+});

@@ -1,0 +1,84 @@
+/**
+ * A whole training: the sequence memory first (closed form, so that what it costs is known before the clock is shared
+ * out), then the transformer, then the blend of both, fitted on the validation users. Early stopping sees the
+ * transformer alone.
+ */
+import { loadConfig, loadModel, saveBlend } from '../model/folder.ts';
+import { DeviceMemory, loadMemory, type Memory, saveMemory } from '../model/memory.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
+import { fitBlend } from './blend.ts';
+import { learnMemory } from './memory.ts';
+import { train, type TrainOptions, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
+
+/** Users whose ranking is timed to learn what fitting the blend will take. */
+const TIMED_USERS = 64;
+
+/** As `train`, with the memory unless `settings.memory` is off. */
+export async function trainWithMemory(options: TrainOptions): Promise<TrainResult> {
+  const { files, parts, settings, seed } = options;
+  if (settings.memory === 'off') return train(options);
+  const memory = (await loadMemory(files, parts.items)) ?? (await learn(options));
+  const users = validationUsers(parts, settings, seed);
+  const deadline =
+    options.deadline === undefined ? undefined : await shareOut(options, options.deadline, memory, users);
+  const result = await train({ ...options, deadline });
+  if (result.reason === 'interrupted') return result;
+  if (result.reason === 'finished before' && (await loadConfig(files)).blend) return result;
+  report(options, 'blending', result);
+  const { tensors, weights } = await loadModel(files);
+  if (weights.from === 'checkpoint' && weights.step === 0) return result;
+  const model = SequenceModel.load(options.device, settings, parts.items, tensors);
+  const on = new DeviceMemory(options.device, memory);
+  try {
+    await saveBlend(files, await fitBlend(model, on, parts, { users, includeSeen: options.includeSeen }));
+  } finally {
+    on.dispose();
+    model.dispose();
+  }
+  return result;
+}
+
+async function learn(options: TrainOptions): Promise<Memory> {
+  report(options, 'remembering', null);
+  const memory = await learnMemory(options.device, options.parts);
+  await saveMemory(options.files, memory);
+  return memory;
+}
+
+/** The transformer's deadline: what fitting will take, timed with untrained weights, is set aside; at most half. */
+async function shareOut(
+  { device, parts, settings, includeSeen }: TrainOptions,
+  deadline: number,
+  memory: Memory,
+  users: Uint32Array,
+): Promise<number> {
+  const model = SequenceModel.create(device, settings, parts.items, null);
+  const on = new DeviceMemory(device, memory);
+  try {
+    const some = users.slice(0, TIMED_USERS);
+    // The first run compiles, the second is timed.
+    await fitBlend(model, on, parts, { users: some, includeSeen });
+    const begun = performance.now();
+    await fitBlend(model, on, parts, { users: some, includeSeen });
+    const now = performance.now();
+    const needed = 1.3 * (((now - begun) * users.length) / Math.max(1, some.length)) + 2 * (now - begun) + 1000;
+    return deadline - Math.min(needed, Math.max(0, deadline - now) / 2);
+  } finally {
+    on.dispose();
+    model.dispose();
+  }
+}
+
+function report({ onProgress }: TrainOptions, phase: TrainProgress['phase'], result: TrainResult | null): void {
+  onProgress?.({
+    phase,
+    step: result?.step ?? 0,
+    epoch: result?.epoch ?? 0,
+    steps: 0,
+    fraction: result ? 1 : 0,
+    loss: null,
+    tokensPerSecond: 0,
+    secondsLeft: null,
+    bestNdcg: result?.bestNdcg ?? null,
+  });
+}
