@@ -20,7 +20,7 @@ import {
 import { type Settings, windowsOf } from '../model/recipes.ts';
 import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
-import { evaluate, usersWithTarget } from './evaluate.ts';
+import { evaluate, listLength, usersWithTarget } from './evaluate.ts';
 import { Feed, needsOf } from './feed.ts';
 import type { Metrics } from './metrics.ts';
 import { AdamW, RING } from './optimizer.ts';
@@ -147,7 +147,7 @@ class Run {
       this.optimizer.step(loss);
       return {};
     });
-    this.scorer = new Scorer(this.model, { k: 10 });
+    this.scorer = new Scorer(this.model, { k: listLength(o.parts) });
     this.validationUsers = validationUsers(o.parts, settings, o.seed);
     this.counters = {
       step: 0,
