@@ -143,7 +143,7 @@ describe('evaluate', () => {
     expect(stdout).toContain(
       "valid: each user's last but one interaction among all 14 items, seen items kept, 31 users",
     );
-    expect(stdout).toMatch(/sasrec \(step \d+\) +\d\.\d{4}/);
+    expect(stdout).toMatch(/sasrec \(step \d+\) with memory +\d\.\d{4}/);
   });
 
   test('unknown items are named and left out; none known is an error', async () => {
