@@ -78,6 +78,14 @@ export function number(above = Number.NEGATIVE_INFINITY): (text: string) => numb
   };
 }
 
+/** Parser for a flag that takes a time, as 2h, 90m, 300s or 1h30m; gives seconds. */
+export function duration(text: string): number {
+  const found = /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(text.replaceAll(' ', ''));
+  const seconds = found ? 3600 * Number(found[1] ?? 0) + 60 * Number(found[2] ?? 0) + Number(found[3] ?? 0) : 0;
+  if (seconds <= 0) throw new InvalidArgumentError('a time was expected, as 2h, 90m or 300s.');
+  return seconds;
+}
+
 /** Collects `--set key=value`. */
 export function keyValue(text: string, previous: ReadonlyMap<string, string>): Map<string, string> {
   const at = text.indexOf('=');

@@ -1,30 +1,24 @@
 /** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { alignItems } from '../data/align.ts';
-import { InputError } from '../data/errors.ts';
-import { type Split, split } from '../data/split.ts';
-import { loadModel } from '../model/folder.ts';
-import { DeviceMemory } from '../model/memory.ts';
-import { SequenceModel } from '../model/sequence-model.ts';
+import { describeProtocol, describeTask } from '../data/protocol.ts';
+import type { Split } from '../data/split.ts';
 import type { Scored } from '../model/scorer.ts';
-import { explain, NodeFiles } from '../serve/files.node.ts';
-import { blendOf, settingsOf } from '../serve/recommender.ts';
-import { evaluate, type Evaluation } from '../train/evaluate.ts';
+import { explain } from '../serve/files.node.ts';
+import { allBaselines, easeFits } from '../train/all-baselines.ts';
+import { trainingFacts } from '../train/collector.ts';
+import type { Evaluation } from '../train/evaluate.ts';
 import { type Metrics, MISS } from '../train/metrics.ts';
 import { type Backend, openDevice, Output } from './common.ts';
-import { type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
-import { baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
-import { createProgress, figuresTable, formatCount, formatFigure } from './ui.ts';
+import { intervalsOf, kinshipOf, type LogFlags, openLogOf, openModel, partsFor, rankByModel } from './evaluation.ts';
+import { COLUMNS, rankBaseline, slicesTable, tellRepeats } from './figures.ts';
+import { figuresTable, formatCount, formatFigure } from './ui.ts';
 
-export interface EvaluateFlags extends ColumnFlags {
+export interface EvaluateFlags extends LogFlags {
   model: string;
-  data: string;
-  split: 'valid' | 'test';
-  includeSeen?: boolean;
-  maxBadRows: number;
+  /** False with `--no-baselines`. */
+  baselines: boolean;
   dump?: string;
   device: Backend;
-  progress?: boolean;
   json?: boolean;
 }
 
@@ -33,39 +27,36 @@ const DUMPED = 100;
 
 export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
-  const loaded = await loadModel(await NodeFiles.open(flags.model));
-  const { config, weights } = loaded;
-  if (weights.note) out.warn(weights.note);
+  const judged = await openModel(flags.model, out);
+  const { config, weights } = judged.loaded;
   const seen = flags.includeSeen ? 'kept' : 'excluded';
-  const parts = await openParts(flags, loaded, out);
+  const parts = partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+  const kinship = kinshipOf(judged);
+  const shared = { facts: trainingFacts(parts), distance: kinship?.distance };
   const device = await openDevice(flags.device, out);
   const dump = flags.dump === undefined ? null : new Dump(flags.dump, parts);
-  const spread = new Spread();
-  const bar = createProgress({ total: parts.users, force: flags.progress });
   try {
-    const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
-    const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
-    const result = await evaluate(model, parts, {
+    const options = {
+      ...shared,
       split: flags.split,
       includeSeen: flags.includeSeen,
       k: dump ? DUMPED : 10,
-      blend: blendOf(loaded, memory),
-      onProgress: (done, total) => {
-        bar.setTotal(total);
-        bar.update(done, { phase: 'ranking' });
-      },
-      onUser(user, target, scored) {
-        spread.add(scored.rank);
-        dump?.add(user, target, scored);
-      },
-    });
-    model.dispose();
-    memory?.dispose();
-    bar.stop();
+      onUser: (user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored) =>
+        dump?.add(user, targets, ranks, scored),
+    };
+    const result = await rankByModel(device, judged, parts, options, flags.progress);
     dump?.close();
-    const baselines = baselineFigures(parts, flags.split, seen).metrics;
+    const baselines: Record<string, Metrics> = {};
+    if (flags.baselines) {
+      for await (const baseline of allBaselines(device, parts, seen)) {
+        const figures = rankBaseline(parts, flags.split, baseline, { ...shared, seen });
+        if (figures) baselines[baseline.name] = figures.metrics;
+      }
+    }
+    const intervals = intervalsOf(result);
     out.object({
-      protocol: result.protocol,
+      protocol: result.protocol.name,
+      protocolParameters: result.protocol.parameters,
       split: result.split,
       seen: result.seen,
       users: result.users,
@@ -73,6 +64,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       metrics: result.metrics,
       parts: result.parts,
       baselines,
+      intervals,
+      slices: result.slices,
+      diversity: kinship?.by ?? null,
       model: {
         path: flags.model,
         recipe: config.recipe,
@@ -82,21 +76,22 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
         device: device.name,
       },
     });
-    const target = flags.split === 'test' ? 'last' : 'last but one';
     out.line(
-      `\n${flags.split}: each user's ${target} interaction among all ${formatCount(result.items)} items, seen items ${seen}, ${formatCount(result.users)} users`,
+      `\n${flags.split}: ${describeTask(result.protocol, flags.split, result.items)}, seen items ${seen}, ` +
+        `${formatCount(result.users)} users; protocol ${describeProtocol(result.protocol)}`,
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
     out.line(figuresTable({ ...partRows(name, result), ...baselines }, COLUMNS));
-    const coverage = result.metrics['Coverage@10'];
-    out.line(
-      `\nThe model's top 10 lists cover ${(100 * coverage).toFixed(1)} % of the catalogue; one standard error of its NDCG@10 is about ±${formatFigure(spread.standardError)}.`,
-    );
+    const slices = slicesTable(result.slices);
+    if (slices) out.line(`\n${slices}`);
+    tellLists(result.metrics, intervals, kinship?.by ?? null, out);
+    if (flags.baselines && !easeFits(device, parts)) {
+      out.note(`EASE and its blend are left out: ${formatCount(parts.items)} items are too many for them here.`);
+    }
     tellRepeats(result.targetsInHistory, seen, out);
     if (flags.dump !== undefined)
       out.note(`${flags.dump}: ${formatCount(result.users)} lines, a user each, best items first`);
   } finally {
-    bar.stop();
     dump?.close();
     device.close();
   }
@@ -104,55 +99,29 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
 
 /** The blend first, then what it is made of; the transformer by itself where there is no memory. */
 function partRows(name: string, { metrics, parts }: Evaluation): Record<string, Metrics> {
-  if (!parts.memory) return { [name]: metrics };
-  return { [`${name} with memory`]: metrics, [`${name} alone`]: parts.transformer, 'memory alone': parts.memory };
+  if (!parts.transformer) return { [name]: metrics };
+  const rows = { [`${name} with memory`]: metrics, [`${name} alone`]: parts.transformer };
+  return parts.memory ? { ...rows, 'memory alone': parts.memory } : rows;
 }
 
-/** The log as the model's config filters it, in the model's item rows. */
-async function openParts(
-  flags: EvaluateFlags,
-  loaded: Awaited<ReturnType<typeof loadModel>>,
+/** How sure the model's figures are, and what its lists are like. */
+function tellLists(
+  metrics: Readonly<Record<string, number>>,
+  intervals: ReturnType<typeof intervalsOf>,
+  by: 'attributes' | 'vectors' | null,
   out: Output,
-): Promise<Split> {
-  const { data, schema } = loaded.config;
-  const reading = { columns: columnsOf(flags, schema.columns), maxBadRows: flags.maxBadRows };
-  const filter = { minInteractions: data.minInteractions, minRating: data.minRating ?? undefined };
-  const dataset = await openDataset(flags.data, reading, filter, out, flags.progress);
-  const ids = loaded.items.map((item) => item.id);
-  const aligned = alignItems(dataset, ids);
-  if (aligned.unknown.length === dataset.itemIds.length) {
-    throw new InputError(
-      `${flags.data}: none of its items is known to the model in ${flags.model}: ${examples(aligned.unknown)} here, ${examples(ids)} there`,
-    );
-  }
-  if (aligned.unknown.length > 0) {
-    out.warn(
-      `${formatCount(aligned.unknown.length)} items of ${flags.data} are unknown to the model and left out with their ` +
-        `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknown)}`,
-    );
-  }
-  const parts = split(aligned.dataset);
-  for (let u = 0; u < parts.users; u++) if (parts.testTarget(u) >= 0) return parts;
-  throw new InputError(`${flags.data}: no user has the three interactions that leave-one-out needs`);
-}
-
-/** One standard error of NDCG@10 over the users, from their ranks. */
-class Spread {
-  private users = 0;
-  private sum = 0;
-  private squares = 0;
-
-  add(rank: number): void {
-    const gain = rank <= 10 ? 1 / Math.log2(rank + 1) : 0;
-    this.users++;
-    this.sum += gain;
-    this.squares += gain * gain;
-  }
-
-  get standardError(): number {
-    const mean = this.sum / this.users;
-    return Math.sqrt((this.squares / this.users - mean * mean) / this.users);
-  }
+): void {
+  const limits = (name: 'NDCG@10' | 'HR@10') => intervals[name].map(formatFigure).join(' to ');
+  out.line(`\n95 % confidence (bootstrap over users): NDCG@10 ${limits('NDCG@10')}, HR@10 ${limits('HR@10')}.`);
+  const diversity = metrics['Diversity@10'];
+  const apart =
+    diversity === undefined || by === null
+      ? ''
+      : `, diversity ${diversity.toFixed(3)} (by ${by === 'attributes' ? "the items' attributes" : "the model's item vectors"})`;
+  out.line(
+    `The model's top 10 lists cover ${(100 * metrics['Coverage@10']).toFixed(1)} % of the catalogue; Gini ${metrics['Gini@10'].toFixed(3)}, ` +
+      `novelty ${metrics['Novelty@10'].toFixed(2)} bits${apart}.`,
+  );
 }
 
 /** The lines of `--dump`, written as they come. */
@@ -168,13 +137,16 @@ class Dump {
     this.handle = openSync(file, 'w');
   }
 
-  /** `rank` is null where the target was excluded as seen: a miss. Scores keep their single precision. */
-  add(user: number, target: number, { rank, items, scores }: Scored): void {
+  /** A rank is null where the target was excluded as seen or not found: a miss. Scores keep their single precision. */
+  add(user: number, targets: Uint32Array, ranks: Uint32Array, { items, scores }: Scored): void {
     const { userIds, itemIds } = this.parts.dataset;
+    const rankOf = (rank: number) => (rank >= MISS ? null : rank);
+    const found = this.parts.manyTargets
+      ? { targets: Array.from(targets, (row) => itemIds[row]), ranks: Array.from(ranks, rankOf) }
+      : { target: itemIds[targets[0]], rank: rankOf(ranks[0]) };
     this.text += `${JSON.stringify({
       user: userIds[user],
-      target: itemIds[target],
-      rank: rank >= MISS ? null : rank,
+      ...found,
       items: Array.from(items.subarray(0, DUMPED), (row) => itemIds[row]),
       scores: Array.from(scores.subarray(0, DUMPED), (score) => Number(score.toPrecision(9))),
     })}\n`;

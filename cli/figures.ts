@@ -1,8 +1,12 @@
 /** Figures of the simple recommenders, on the same users and candidates as the model's. */
 import type { Split } from '../data/split.ts';
-import { makeBaselines, rankTargets } from '../train/baselines.ts';
-import { type Metrics, RankMetrics } from '../train/metrics.ts';
+import { type Baseline, quickBaselines } from '../train/baselines.ts';
+import { type Figures, HEADLINES, type Slices, type TrainingFacts, trainingFacts } from '../train/collector.ts';
+import type { Distance } from '../train/list-metrics.ts';
+import type { Metrics } from '../train/metrics.ts';
+import { evaluateBaseline } from '../train/ranking.ts';
 import type { Output } from './common.ts';
+import { formatCount, formatFigure, table } from './ui.ts';
 
 export type Seen = 'excluded' | 'kept';
 
@@ -18,42 +22,61 @@ export interface BaselineFigures {
 /** The columns of the tables. */
 export const COLUMNS = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
 
-/** Ranks the targets of `users` (all with a target by default) by popularity and the two Markov chains. */
+export interface BaselineOptions {
+  seen: Seen;
+  users?: Uint32Array | null;
+  facts?: TrainingFacts;
+  distance?: Distance | null;
+}
+
+/** Ranks the targets of `users` (all with a target by default) by a baseline; null where there are none. */
+export function rankBaseline(
+  parts: Split,
+  part: 'valid' | 'test',
+  baseline: Baseline,
+  { seen, users, distance, facts }: BaselineOptions,
+): Figures | null {
+  const only = users ? new Set(users) : null;
+  return evaluateBaseline(parts, baseline, { split: part, seen, only, facts, distance });
+}
+
+/** Popularity and the two Markov chains: what a training prints beside the model. */
 export function baselineFigures(
   parts: Split,
   part: 'valid' | 'test',
   seen: Seen,
   users: Uint32Array | null = null,
 ): BaselineFigures {
-  const wanted = users && new Set(users);
-  const metrics: Record<string, Metrics> = {};
-  let count = 0;
-  for (const baseline of makeBaselines(parts)) {
-    const { ranks } = rankTargets(parts, part, baseline, { seen, only: wanted });
-    count = ranks.length;
-    if (count === 0) break;
-    const figures = new RankMetrics();
-    figures.add(ranks);
-    metrics[capitalised(baseline.name)] = figures.result();
+  const facts = trainingFacts(parts);
+  const all: BaselineFigures = { metrics: {}, users: 0, targetsInHistory: 0 };
+  for (const baseline of quickBaselines(parts)) {
+    const figures = rankBaseline(parts, part, baseline, { seen, users, facts });
+    if (!figures) break;
+    all.metrics[baseline.name] = figures.metrics;
+    all.users = figures.users;
+    all.targetsInHistory = figures.targetsInHistory;
   }
-  return { metrics, users: count, targetsInHistory: shareInHistory(parts, part, wanted) };
+  return all;
 }
 
-function shareInHistory(parts: Split, part: 'valid' | 'test', wanted: Set<number> | null): number {
-  let targets = 0;
-  let repeats = 0;
-  for (let u = 0; u < parts.users; u++) {
-    const target = part === 'valid' ? parts.validTarget(u) : parts.testTarget(u);
-    if (target < 0 || (wanted && !wanted.has(u))) continue;
-    targets++;
-    if (parts.history(u, part).includes(target)) repeats++;
-  }
-  return targets > 0 ? repeats / targets : 0;
-}
+const KINDS: Record<string, string> = {
+  historyLength: 'history of',
+  itemPopularity: 'targets of the',
+  users: 'users',
+};
+const GROUPS: Record<string, string> = { cold: 'cold (nothing to learn from)' };
 
-/** `popularity` stays, `markov` is a name. */
-function capitalised(name: string): string {
-  return name === 'markov' ? 'Markov' : name;
+/** The headline figures of each group with users in it; ways to look at it that tell nothing apart are left out. */
+export function slicesTable(slices: Slices): string {
+  const rows: (string | number)[][] = [];
+  for (const [kind, groups] of Object.entries(slices)) {
+    if (Object.keys(groups).length < 2) continue;
+    for (const [name, slice] of Object.entries(groups)) {
+      const label = `${KINDS[kind] ?? kind} ${GROUPS[name] ?? name}${kind === 'historyLength' ? ' events' : ''}`;
+      rows.push([label, formatCount(slice.users), ...HEADLINES.map((figure) => formatFigure(slice[figure]))]);
+    }
+  }
+  return rows.length > 0 ? table(['', 'users', ...HEADLINES], rows) : '';
 }
 
 /** Says how many targets no recommender can hit while seen items are excluded. */

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 /** The command `attune`: flags and their help. What a command does loads when it runs, so that help is quick. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
-import { commandName, interrupts, keyValue, number, versionOf, whole } from './common.ts';
+import { parseRange, type Range } from '../train/search.ts';
+import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
 import { trainingHelp } from './settings-help.ts';
 
@@ -15,8 +17,25 @@ function deviceOption(): Option {
 }
 
 function protocolOption(): Option {
-  return new Option('--protocol <name>', 'how the log is split').choices(['leave-one-out']).default('leave-one-out');
+  return new Option(
+    '--protocol <name>',
+    `what trains and what is predicted: ${PROTOCOLS.join(', ')} (see below)`,
+  ).argParser((text) => {
+    try {
+      return parseProtocol(text);
+    } catch (error) {
+      throw new InvalidArgumentError(`${(error as Error).message}.`);
+    }
+  });
 }
+
+const PROTOCOL_HELP = `
+Protocols (NAME or NAME:key=value,...):
+  leave-one-out   a user's last interaction is the test target, the one before it the validation target
+  temporal        one cut in time for everybody, nothing of the future trains; valid=0.1 and test=0.1 are
+                  shares of all interactions, targets=first or all, needs a time column
+  ratio           the last share of each history is tested, all of it as one set; valid=0.1 test=0.2
+  sampled-100     leave-one-out against 100 sampled items, as older papers have it; seed=1`;
 
 /** Flags of every command that reads a log. */
 function addLogOptions(command: Command): Command {
@@ -26,6 +45,15 @@ function addLogOptions(command: Command): Command {
     .option('--item-column <name>', 'column of the item (default: found by its usual names)')
     .option('--time-column <name>', 'column of the time, or of the order (default: found by its usual names)')
     .option('--rating-column <name>', 'column of the rating (default: found by its usual names)');
+}
+
+/** Collects `--range key=low..high`. */
+function keyRange(text: string, previous: ReadonlyMap<string, Range>): Map<string, Range> {
+  try {
+    return new Map([...previous, parseRange(text)]);
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`);
+  }
 }
 
 /** Names of the flags that were typed, not defaulted. */
@@ -89,7 +117,7 @@ addLogOptions(
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
     .option('--recipe <name>', 'what to train (see below, and attune recipes)', 'sasrec')
     .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
-    .addOption(protocolOption())
+    .addOption(protocolOption().default(LEAVE_ONE_OUT, LEAVE_ONE_OUT.name))
     .option('--epochs <n>', 'stop after as many epochs in all', whole(1))
     .option('--max-minutes <m>', 'stop in time to have everything saved after as many minutes', number(0))
     .option('--min-interactions <n>', 'filter users and items until each has as many interactions', whole(1), 5)
@@ -107,6 +135,7 @@ addLogOptions(
   .option('--overwrite', 'replace the model in --out')
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
+  .addHelpText('after', PROTOCOL_HELP)
   .addHelpText(
     'after',
     `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}`,
@@ -120,10 +149,12 @@ addLogOptions(
   add(
     'evaluate',
     'Rank held-out items by a model and by simple baselines',
-    "Each user's held-out item is ranked among all items. The log is filtered as that\n" +
-      "of the model's training was. --dump writes a line a user,\n" +
-      '{"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
-      'rank is null where the target was excluded as seen, which counts as a miss.',
+    "Each user's held-out item is ranked among all items, under the protocol that the\n" +
+      'model was trained with; another one is refused where its targets stood in the\n' +
+      "training. The log is filtered as that of the model's training was. --dump writes a\n" +
+      'line a user, {"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
+      'rank is null where the target was excluded as seen, which counts as a miss.\n' +
+      'Protocols with several targets write "targets" and "ranks".',
     'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
   )
     .requiredOption('--model <dir>', 'folder of the model')
@@ -133,14 +164,84 @@ addLogOptions(
         .choices(['valid', 'test'])
         .default('test'),
     )
-    .addOption(protocolOption())
+    .addOption(protocolOption().default(undefined, "the model's own"))
     .option('--include-seen', 'rank items that the user had before, too (default: they are excluded)')
+    .option('--no-baselines', 'leave out popularity, Markov chains, EASE and their blend')
     .option('--dump <file.jsonl>', 'write the ranks and the 100 best items of every user'),
 )
   .addOption(deviceOption())
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
+  .addHelpText('after', PROTOCOL_HELP)
   .action(async (flags) => (await import('./evaluate.ts')).runEvaluate(flags));
+
+addLogOptions(
+  add(
+    'compare',
+    'Compare two recommenders on the same users, with a paired test',
+    'A and B are model folders, or one of them a baseline by name: popularity, markov,\n' +
+      'windowed-markov, ease, blend. Both rank the same targets among the same\n' +
+      'candidates; models of different catalogues, filters, protocols or seen settings\n' +
+      'are refused. The difference B - A comes with a bootstrap interval and the p-value of a\n' +
+      'paired randomisation test.',
+    'compare my-model other-model --data ratings.csv',
+  )
+    .argument('<A>', 'model folder or baseline')
+    .argument('<B>', 'model folder or baseline')
+    .requiredOption('--data <path>', 'the log')
+    .addOption(
+      new Option('--split <name>', 'the targets: those of the test or of the validation')
+        .choices(['valid', 'test'])
+        .default('test'),
+    )
+    .addOption(protocolOption().default(undefined, "the models' own"))
+    .option('--include-seen', 'rank items that the user had before, too (default: as the models were validated)')
+    .option('--seed <n>', 'of the resampling', whole(0), 1),
+)
+  .addOption(deviceOption())
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', PROTOCOL_HELP)
+  .action(async (a, b, flags) => (await import('./compare.ts')).runCompare([a, b], flags));
+
+addLogOptions(
+  add(
+    'search',
+    'Try settings of a recipe, and say which are best',
+    'Random search with successive halving: many settings train for a few epochs, the\n' +
+      'best third goes on for three times as long, and so on; then others begin. Each trial\n' +
+      'is a model folder in --out. The same command goes on where it was stopped; a larger\n' +
+      '--budget goes on with a search that has ended. Settings given by --set stay fixed.',
+    'search --data ratings.csv --out my-search --budget 2h',
+  )
+    .requiredOption('--data <path>', 'the log')
+    .requiredOption('--out <dir>', 'folder of the search')
+    .requiredOption('--budget <time>', 'how long in all, over all its parts, as 2h, 90m or 300s', duration)
+    .option('--items <path>', 'titles and attributes of the items')
+    .option('--recipe <name>', 'what to train', 'sasrec')
+    .addOption(protocolOption().default(LEAVE_ONE_OUT, LEAVE_ONE_OUT.name))
+    .option('--trials <n>', 'settings that a round of halving begins with', whole(1), 9)
+    .option('--epochs <n>', 'epochs that each of them trains for at first', whole(1), 2)
+    .option('--min-interactions <n>', 'filter users and items until each has as many interactions', whole(1), 5)
+    .option('--min-rating <r>', 'count only rows rated at least so (default: every row counts)', number()),
+)
+  .addOption(
+    new Option('--set <key=value>', 'fix a setting of the recipe; may be repeated')
+      .argParser(keyValue)
+      .default(new Map<string, string>(), 'none'),
+  )
+  .addOption(
+    new Option('--range <key=range>', 'search a setting over low..high or value,value,...; may be repeated')
+      .argParser(keyRange)
+      .default(new Map<string, Range>(), 'those of the recipe'),
+  )
+  .option('--seed <n>', 'one seed, one search', whole(0), 1)
+  .addOption(deviceOption())
+  .option('--include-seen', 'validation ranks items that the user had before, too')
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', PROTOCOL_HELP)
+  .action(async (flags) => (await import('./search.ts')).runSearch(flags));
 
 addLogOptions(
   add(

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
-import { type Split, split } from '../data/split.ts';
+import { describeProtocol, describeTask, type Protocol, protocolFlag, storedProtocol } from '../data/protocol.ts';
+import { needsOf, type Split, split } from '../data/split.ts';
 import { writeModelCard } from '../model/card.ts';
 import {
   createFolder,
@@ -31,6 +32,7 @@ export interface TrainFlags extends ColumnFlags {
   out: string;
   items?: string;
   recipe: string;
+  protocol: Protocol;
   epochs?: number;
   maxMinutes?: number;
   minInteractions: number;
@@ -47,7 +49,7 @@ export interface TrainFlags extends ColumnFlags {
 }
 
 /** Flags that describe a model: with `--resume` they come from its folder. */
-const FIXED = ['recipe', 'set', 'seed', 'minInteractions', 'minRating', 'includeSeen', 'items'] as const;
+const FIXED = ['recipe', 'protocol', 'set', 'seed', 'minInteractions', 'minRating', 'includeSeen', 'items'] as const;
 
 interface Prepared extends Training {
   files: NodeFiles;
@@ -66,7 +68,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   const users = validationUsers(parts, settings, config.seed);
   if (users.length === 0) {
     throw new InputError(
-      `${config.data.source}: no user has three interactions, one each to train, to validate and to test on; give longer histories`,
+      `${config.data.source}: no user has ${validationNeeds(parts.protocol)}; give longer histories`,
     );
   }
   const baselines = baselineFigures(parts, 'valid', config.seen, users);
@@ -94,6 +96,13 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   }
 }
 
+/** What a user must have to be validated on. */
+function validationNeeds(protocol: Protocol): string {
+  return protocol.name === 'temporal'
+    ? `an interaction between the two cuts in time and one before it (${describeProtocol(protocol)})`
+    : `${needsOf(protocol)}, one each to train, to validate and to test on`;
+}
+
 async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const settings = settingsFor(flags.recipe, Object.fromEntries(flags.set));
   requireHorizon(settings, flags.epochs);
@@ -105,7 +114,7 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const { minInteractions, minRating } = flags;
   const reading = { columns, maxBadRows: flags.maxBadRows };
   const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
-  const parts = split(dataset);
+  const parts = split(dataset, flags.protocol, source);
   requireTrainable(parts, source);
   if (readsTimes(settings) && !dataset.times)
     out.note(`${flags.recipe} reads the times of events, and the log has none: events count as one unit apart`);
@@ -118,6 +127,7 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
     columns,
     minInteractions,
     minRating,
+    protocol: parts.protocol,
     seen,
     seed: flags.seed,
   } as const;
@@ -153,7 +163,8 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
   const filter = { minInteractions, minRating: minRating ?? undefined };
   const dataset = await openDataset(source, reading, filter, out, flags.progress);
-  const parts = split(dataset);
+  const protocol = storedProtocol(config.protocol, config.protocolParameters, flags.out);
+  const parts = split(dataset, protocol, source);
   await requireSameLog(files, config, parts, source);
   return { files, config, settings, parts, items: null };
 }
@@ -232,6 +243,8 @@ async function finish(
     );
   }
   out.object({
+    protocol: config.protocol,
+    protocolParameters: config.protocolParameters ?? {},
     reason: result.reason,
     step: result.step,
     epoch: result.epoch,
@@ -278,7 +291,7 @@ function printFigures(
     return;
   }
   out.line(
-    `\nValidation: each user's last but one interaction among all ${formatCount(p.parts.items)} items, seen items ${p.config.seen}, ${formatCount(baselines.users)} users`,
+    `\nValidation: ${describeTask(p.parts.protocol, 'valid', p.parts.items)}, seen items ${p.config.seen}, ${formatCount(baselines.users)} users; protocol ${protocolFlag(p.parts.protocol)}`,
   );
   out.line(
     figuresTable(

@@ -1,5 +1,6 @@
 /** A training as `attune train` and the demo run it: its config, its progress bar, its Ctrl-C. */
 import type { Dataset } from '../data/dataset.ts';
+import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
@@ -28,6 +29,8 @@ export interface ConfigOptions {
   columns: Columns;
   minInteractions: number;
   minRating?: number;
+  /** As the split resolved it; leave-one-out by default. */
+  protocol?: Protocol;
   seen: Seen;
   seed: number;
 }
@@ -36,6 +39,7 @@ export interface ConfigOptions {
 export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
   const { users, items: itemCount, interactions } = dataset.report;
   const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
+  const { protocol = LEAVE_ONE_OUT } = about;
   return {
     formatVersion: FORMAT_VERSION,
     attune: versionOf(),
@@ -47,7 +51,8 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
       attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
     },
     data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
-    protocol: 'leave-one-out',
+    protocol: protocol.name,
+    protocolParameters: { ...protocol.parameters },
     seen,
     tokenBudget: settings.budget,
     seed,

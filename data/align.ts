@@ -17,7 +17,7 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
   const rows = new Map(ids.map((id, row) => [id, row]));
   const rowOf = Int32Array.from(dataset.itemIds, (id) => rows.get(id) ?? -1);
   const unknown = dataset.itemIds.filter((_, row) => rowOf[row] < 0);
-  const { offsets, items, ratings, times } = dataset;
+  const { offsets, items, ratings, times, clock } = dataset;
   const kept = new Uint32Array(items.length);
   const nextOffsets = new Uint32Array(offsets.length);
   let size = 0;
@@ -34,6 +34,7 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
       items: places.map((at) => rowOf[items[at]]),
       ratings: ratings && Float32Array.from(places, (at) => ratings[at]),
       times: times && places.map((at) => times[at]),
+      clock: clock && Float64Array.from(places, (at) => clock[at]),
       report: dataset.report,
     },
     unknown,

@@ -38,6 +38,9 @@ export interface Dataset {
   ratings: Float32Array | null;
   /** [interactions] beside `items`, seconds since the earliest (data/times.ts); null when file order is the time order */
   times: Uint32Array | null;
+  /** [interactions] beside `items`: the log's own times, in its unit; NaN (unknown) comes first in a history; null when
+   * the log has no time */
+  clock: Float64Array | null;
   report: PrepareReport;
 }
 
@@ -68,7 +71,7 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
   for (const row of kept) order[next[users.rows[log.user[row]]]++] = row;
   if (log.time) sortByTime(order, offsets, log.time);
 
-  const { rating } = log;
+  const { rating, time } = log;
   return {
     userIds: users.ids,
     itemIds: items.ids,
@@ -81,6 +84,7 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
         Float64Array.from(order, (row) => (log.time as Float64Array)[row]),
         offsets,
       ),
+    clock: time && Float64Array.from(order, (row) => time[row]),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };
 }

@@ -1,5 +1,6 @@
 /** The model card: README.md of a model folder, for people. */
 import type { Files } from './files.ts';
+import { describeProtocol, describeTask, storedProtocol } from '../data/protocol.ts';
 import type { ModelConfig } from './folder.ts';
 
 /** What a finished or stopped training has to say about itself. */
@@ -62,7 +63,7 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
 
 function figures(config: ModelConfig, result: CardResult): string {
   if (!result.metrics) return 'No validation has run yet: the weights are those of the last checkpoint.';
-  const target = result.split === 'test' ? 'last' : 'last but one';
+  const protocol = storedProtocol(config.protocol, config.protocolParameters, 'config.json');
   const row = (name: string, metrics: Record<string, number>) => [
     name,
     ...FIGURES.map((figure) => metrics[figure]?.toFixed(4) ?? '–'),
@@ -70,7 +71,7 @@ function figures(config: ModelConfig, result: CardResult): string {
   const rows = [row('this model', result.metrics)];
   for (const [name, metrics] of Object.entries(result.baselines ?? {})) rows.push(row(name, metrics));
   const how =
-    `Target: each user's ${target} interaction (${result.split}), protocol ${text(config.protocol)}, ` +
+    `Target: ${describeTask(protocol, result.split, config.data.items)} (${result.split}), protocol ${text(describeProtocol(protocol))}, ` +
     `items already seen ${result.seen}, ${result.users.toLocaleString('en-US')} users.`;
   return `${how}\n\n${table(['', ...FIGURES], rows)}`;
 }

@@ -51,6 +51,8 @@ export interface ModelConfig {
     minRating: number | null;
   };
   protocol: string;
+  /** Its parameters, with the cuts in time where it has any; absent in folders of before there were any. */
+  protocolParameters?: Record<string, number | string>;
   /** Whether validation keeps items of the history among the candidates. */
   seen: 'excluded' | 'kept';
   /** Tokens of a training batch. */

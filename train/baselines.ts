@@ -1,6 +1,5 @@
 import { Growing } from '../data/log.ts';
 import type { Split } from '../data/split.ts';
-import { MISS } from './metrics.ts';
 
 /** Scores the whole catalogue after a history; what a trained model is compared with. */
 export interface Baseline {
@@ -10,10 +9,18 @@ export interface Baseline {
 }
 
 /**
- * The three baselines, in the order in which they are printed. All count on the training events alone, at test time
- * too; the validation item only joins the history that is scored.
+ * Popularity and the two Markov chains. All baselines count on the training events alone, at test time too; the
+ * validation item only joins the history that is scored.
+ *
+ * Equal scores rank pessimistically (ranking.ts), and popularity decides between equal counts of the Markov chain.
+ * Elsewhere other conventions stand. On MovieLens 1M ours give popularity .0180 / .0369 and the windowed chain
+ * .1398 / .2483 (NDCG@10 / HR@10, seen items excluded) just as published, the chain .1259 / .2144 where .1253 / .2149 is
+ * known: three users of 6,040, and every other order of its many ties moves it by as much (raw counts alone lie anywhere
+ * from .1173 to .1398). On MovieLens 100K popularity is .0432 / .0838 where .0445 / .0870 is known: the order of ties
+ * alone moves it from .0432 to .0453, and counting the whole log with the targets in it gives .0445 / .0870 to the digit.
+ * Neither an order that favours the target nor a count that knows it is sound, so ours stay.
  */
-export function makeBaselines(parts: Split): Baseline[] {
+export function quickBaselines(parts: Split): Baseline[] {
   return [popularity(parts), markov(parts), windowedMarkov(parts)];
 }
 
@@ -37,7 +44,7 @@ export function markov(parts: Split): Baseline {
   const most = counts.reduce((a, b) => Math.max(a, b), 1);
   const popular = Float64Array.from(counts, (count) => count / (most + 1));
   return {
-    name: 'markov',
+    name: 'Markov',
     scores(history, out) {
       out.set(popular);
       if (history.length > 0) next.add(history[history.length - 1], 1, out);
@@ -48,21 +55,30 @@ export function markov(parts: Split): Baseline {
 /**
  * A Markov chain that looks further: an item counts 1/lag for each of the 10 items before it, every row is made to sum
  * to 1, the rows of the last 10 items of a history are added with weights 0.8^k (k = 0 for the last), and the sum is
- * divided by the square root of the candidate's popularity.
+ * divided by the square root of the candidate's popularity (its power `damping`).
  */
-export function windowedMarkov(parts: Split, { lags = 10, last = 10, decay = 0.8 } = {}): Baseline {
+export function windowedMarkov(parts: Split, { lags = 10, last = 10, decay = 0.8, damping = 0.5 } = {}): Baseline {
+  const chain = markovWindow(parts, lags);
+  return { name: 'windowed Markov', scores: chain({ last, decay, damping }) };
+}
+
+/** Scores of a windowed chain with these weights; see {@link windowedMarkov}. */
+export type ChainOf = (weights: { last: number; decay: number; damping: number }) => Baseline['scores'];
+
+/** The transitions are counted once, whatever the weights. */
+export function markovWindow(parts: Split, lags = 10): ChainOf {
   const next = countTransitions(parts, lags);
-  const damping = Float64Array.from(countItems(parts), (count) => 1 / Math.sqrt(Math.max(1, count)));
-  return {
-    name: 'windowed Markov',
-    scores(history, out) {
+  const counts = countItems(parts);
+  return ({ last, decay, damping }) => {
+    const damp = Float64Array.from(counts, (count) => Math.max(1, count) ** -damping);
+    return (history, out) => {
       out.fill(0);
       for (let k = 0; k < Math.min(last, history.length); k++) {
         const item = history[history.length - 1 - k];
         if (next.total[item] > 0) next.add(item, decay ** k / next.total[item], out);
       }
-      for (let i = 0; i < out.length; i++) out[i] *= damping[i];
-    },
+      for (let i = 0; i < out.length; i++) out[i] *= damp[i];
+    };
   };
 }
 
@@ -134,61 +150,4 @@ function occurrences(parts: Split): { starts: Uint32Array; places: Uint32Array; 
     }
   }
   return { starts, places, ends };
-}
-
-export interface Ranking {
-  /** users with a target, in order */
-  users: Uint32Array;
-  /** 1-based rank of each one's target, MISS where it was excluded as seen */
-  ranks: Uint32Array;
-  /** users whose target already stands in their history: misses while seen items are excluded */
-  repeats: number;
-}
-
-/**
- * Ranks each user's held-out target in the full catalogue. Ties rank pessimistically: every other candidate with the
- * target's score stands before it. With seen items excluded, the items of the history are no candidates. `only` names
- * the users to rank, where not all.
- *
- * @throws Error when a score is NaN
- */
-export function rankTargets(
-  parts: Split,
-  part: 'valid' | 'test',
-  baseline: Baseline,
-  { seen, only }: { seen: 'excluded' | 'kept'; only?: ReadonlySet<number> | null },
-): Ranking {
-  const users: number[] = [];
-  const ranks: number[] = [];
-  let repeats = 0;
-  const scores = new Float64Array(parts.items);
-  for (let u = 0; u < parts.users; u++) {
-    const target = part === 'valid' ? parts.validTarget(u) : parts.testTarget(u);
-    if (target < 0 || (only && !only.has(u))) continue;
-    const history = parts.history(u, part);
-    const repeated = history.includes(target);
-    if (repeated) repeats++;
-    users.push(u);
-    if (repeated && seen === 'excluded') {
-      ranks.push(MISS);
-      continue;
-    }
-    baseline.scores(history, scores);
-    ranks.push(rankOf(target, scores, seen === 'excluded' ? history : null, `${baseline.name}, user ${u}`));
-  }
-  return { users: Uint32Array.from(users), ranks: Uint32Array.from(ranks), repeats };
-}
-
-/** Overwrites the scores of `excluded`. */
-function rankOf(target: number, scores: Float64Array, excluded: Uint32Array | null, what: string): number {
-  const own = scores[target];
-  if (excluded) for (const item of excluded) scores[item] = Number.NEGATIVE_INFINITY;
-  let rank = 0;
-  let broken = false;
-  for (let i = 0; i < scores.length; i++) {
-    if (scores[i] >= own) rank++;
-    else if (Number.isNaN(scores[i])) broken = true;
-  }
-  if (broken || Number.isNaN(own)) throw new Error(`baselines: a score of ${what} is NaN`);
-  return rank;
 }

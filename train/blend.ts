@@ -47,7 +47,7 @@ export async function fitBlend(
     const scored = await scorer.score(queries, (done) => onProgress?.(done, queries.length));
     const figures = (rank: (s: Scored) => number | undefined): Metrics => {
       const ranks = new RankMetrics();
-      for (const one of scored) ranks.addOne(rank(one) ?? MISS);
+      for (const one of scored) ranks.add([rank(one) ?? MISS]);
       const all = ranks.result();
       return Object.fromEntries(KEPT.map((name) => [name, all[name]]));
     };

@@ -1,20 +1,21 @@
-/** Full ranking of held-out items over the catalogue, on the device. */
+/** Ranking of held-out items over the catalogue, on the device. */
+import type { Protocol } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
-import { ListMetrics, type Metrics, MISS, RankMetrics } from './metrics.ts';
+import { exclusions } from './candidates.ts';
+import { Collector, type Figures, type TrainingFacts } from './collector.ts';
+import type { Distance } from './list-metrics.ts';
+import { type Metrics, MISS, RankMetrics } from './metrics.ts';
+import { distinct } from './ranking.ts';
 
-export interface Evaluation {
-  protocol: 'leave-one-out';
+export interface Evaluation extends Figures {
+  protocol: Protocol;
   split: 'valid' | 'test';
   seen: 'excluded' | 'kept';
-  users: number;
   items: number;
-  metrics: Metrics;
   /** Figures of what the model blends, each alone: `transformer` and `memory`; empty where there is no memory. */
   parts: Record<string, Metrics>;
-  /** Share (0 to 1) of the targets that already stand in the user's history; misses while seen items are excluded. */
-  targetsInHistory: number;
 }
 
 export interface EvaluateOptions {
@@ -27,75 +28,97 @@ export interface EvaluateOptions {
   users?: Uint32Array;
   /** The memory that the model is blended with, if any. */
   blend?: ScorerOptions['blend'];
-  /** Evaluate with this scorer instead of making one. */
+  /** Evaluate with this scorer instead of making one; its k is at least `listLength(parts)`. */
   scorer?: Scorer;
+  /** What the training part says about items, where it is at hand. */
+  facts?: TrainingFacts;
+  /** How far apart items are, for the diversity of lists. */
+  distance?: Distance | null;
   onProgress?(done: number, total: number): void;
-  onUser?(user: number, target: number, scored: Scored): void;
+  /** `ranks` are those of `targets`, in their order. */
+  onUser?(user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored): void;
 }
 
-/** Users whose target of this part exists. */
+/** Users with a target in this part. */
 export function usersWithTarget(parts: Split, part: 'valid' | 'test'): Uint32Array {
   const users: number[] = [];
-  for (let u = 0; u < parts.users; u++) if (targetOf(parts, u, part) >= 0) users.push(u);
+  for (let u = 0; u < parts.users; u++) if (parts.targets(u, part).length > 0) users.push(u);
   return Uint32Array.from(users);
 }
 
-const targetOf = (parts: Split, u: number, part: 'valid' | 'test'): number =>
-  part === 'valid' ? parts.validTarget(u) : parts.testTarget(u);
-
 const CHUNK = 1024;
-/** The list of a user who has seen the whole catalogue. */
-const EMPTY = Uint32Array.of(MISS);
+/** Item rows that one chunk excludes at most, by `sampled-100`. */
+const MOST_EXCLUDED = 2 ** 24;
+/** Of a device's list, the longest. */
+const LONGEST = 128;
 
-/** Ranks each user's target among all items of the catalogue. Ties rank pessimistically; a NaN score throws. */
+/** How long the lists of an evaluation must be: one target's rank is counted, several are looked up in the list. */
+export function listLength(parts: Split): number {
+  return parts.manyTargets ? LONGEST : 10;
+}
+
+/**
+ * Ranks each user's targets under the split's protocol. Ties rank pessimistically; a NaN score throws. Where users have
+ * several targets, their ranks are known to a depth of 128: what lies beyond counts as a miss.
+ */
 export async function evaluate(model: SequenceModel, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
   const { split, includeSeen = false } = options;
-  const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => targetOf(parts, u, split) >= 0);
-  const scorer =
-    options.scorer ?? new Scorer(model, { k: Math.max(10, options.k ?? 10), blend: options.blend, parts: true });
-  const ranks = new RankMetrics();
-  const alone = { transformer: new RankMetrics(), memory: new RankMetrics() };
-  const lists = new ListMetrics(popularity(parts));
-  let repeated = 0;
+  const seen = includeSeen ? 'kept' : 'excluded';
+  const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => parts.targets(u, split).length > 0);
+  const length = Math.min(parts.items, Math.max(listLength(parts), options.k ?? 10));
+  const { blend } = options;
+  const scorer = options.scorer ?? new Scorer(model, { k: length, blend, parts: !parts.manyTargets });
+  // The device counts ranks of one target by each component; for several a list of the transformer's own is needed.
+  const second = blend && !options.scorer && parts.manyTargets ? new Scorer(model, { k: length }) : null;
+  const depth = parts.manyTargets && length < parts.items ? length : Number.POSITIVE_INFINITY;
+  const collector = new Collector(parts, { split, depth, facts: options.facts, distance: options.distance });
+  const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
+  const excludedOf = exclusions(parts, split, seen);
+  const sampled = parts.protocol.name === 'sampled-100';
+  const chunkSize = sampled ? Math.max(1, Math.min(CHUNK, Math.floor(MOST_EXCLUDED / parts.items))) : CHUNK;
   try {
-    for (let from = 0; from < users.length; from += CHUNK) {
-      const chunk = users.subarray(from, from + CHUNK);
-      const queries = Array.from(chunk, (u): ScoreQuery => {
+    for (let from = 0; from < users.length; from += chunkSize) {
+      const chunk = users.subarray(from, from + chunkSize);
+      const targets = Array.from(chunk, (u) => distinct(parts.targets(u, split)));
+      const queries = Array.from(chunk, (u, i): ScoreQuery => {
         const history = parts.history(u, split);
-        const target = targetOf(parts, u, split);
-        if (history.includes(target)) repeated++;
-        return { history, times: parts.times(u, split), target, exclude: includeSeen ? undefined : history };
+        const exclude = excludedOf(u) ?? undefined;
+        return {
+          history,
+          times: parts.times(u, split),
+          exclude,
+          target: parts.manyTargets ? undefined : targets[i][0],
+        };
       });
       const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
+      const others = second && (await second.score(queries));
       scored.forEach((s, i) => {
-        ranks.addOne(s.rank);
+        const ranks = parts.manyTargets ? ranksIn(s.items, targets[i]) : Uint32Array.of(s.rank);
+        // The sampled candidates hold the target even where it was seen.
+        const missed = sampled && !includeSeen && queries[i].history.includes(targets[i][0]);
+        if (missed) ranks[0] = MISS;
         if (s.parts) {
-          alone.transformer.addOne(s.parts.transformer);
-          alone.memory.addOne(s.parts.memory);
+          alone.transformer.add([missed ? MISS : s.parts.transformer]);
+          alone.memory.add([missed ? MISS : s.parts.memory]);
         }
-        const best = s.items.length > 0 ? s.items.subarray(0, 10) : EMPTY;
-        lists.add(best, best.length);
-        options.onUser?.(chunk[i], queries[i].target as number, s);
+        if (others) alone.transformer.addUser(ranksIn(others[i].items, targets[i]));
+        collector.add(chunk[i], targets[i], ranks, s.items);
+        options.onUser?.(chunk[i], targets[i], ranks, s);
       });
     }
   } finally {
     if (!options.scorer) scorer.dispose();
+    second?.dispose();
   }
-  return {
-    protocol: 'leave-one-out',
-    split,
-    seen: includeSeen ? 'kept' : 'excluded',
-    users: users.length,
-    items: parts.items,
-    metrics: { ...ranks.result(), ...lists.result() },
-    parts: alone.memory.users > 0 ? { transformer: alone.transformer.result(), memory: alone.memory.result() } : {},
-    targetsInHistory: users.length > 0 ? repeated / users.length : 0,
-  };
+  const components: Record<string, Metrics> = {};
+  for (const [name, ranks] of Object.entries(alone)) if (ranks.users > 0) components[name] = ranks.result();
+  return { protocol: parts.protocol, split, seen, items: parts.items, parts: components, ...collector.result() };
 }
 
-/** How often each item occurs in the training part. */
-function popularity(parts: Split): Uint32Array {
-  const counts = new Uint32Array(parts.items);
-  for (let u = 0; u < parts.users; u++) for (const item of parts.history(u, 'train')) counts[item]++;
-  return counts;
+/** 1-based places of the targets in a list; a miss where they are not in it. */
+function ranksIn(list: Uint32Array, targets: Uint32Array): Uint32Array {
+  return targets.map((target) => {
+    const at = list.indexOf(target);
+    return at < 0 ? MISS : at + 1;
+  });
 }

@@ -21,7 +21,7 @@ import { type Settings, windowsOf } from '../model/recipes.ts';
 import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
 import { countItems } from './baselines.ts';
-import { evaluate, usersWithTarget } from './evaluate.ts';
+import { evaluate, listLength, usersWithTarget } from './evaluate.ts';
 import { Feed, needsOf } from './feed.ts';
 import type { Metrics } from './metrics.ts';
 import { Negatives } from './negatives.ts';
@@ -165,7 +165,7 @@ class Run {
       this.gradients();
       return {};
     });
-    this.scorer = new Scorer(this.model, { k: 10 });
+    this.scorer = new Scorer(this.model, { k: listLength(o.parts) });
     this.validationUsers = validationUsers(o.parts, settings, o.seed);
     this.counters = {
       step: 0,

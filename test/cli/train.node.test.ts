@@ -79,6 +79,7 @@ describe('evaluate', () => {
     expect(stderr).toContain('dump.jsonl: 31 lines');
     expect(Object.keys(object)).toEqual([
       'protocol',
+      'protocolParameters',
       'split',
       'seen',
       'users',
@@ -86,6 +87,9 @@ describe('evaluate', () => {
       'metrics',
       'parts',
       'baselines',
+      'intervals',
+      'slices',
+      'diversity',
       'model',
     ]);
     expect(object).toMatchObject({
@@ -96,7 +100,22 @@ describe('evaluate', () => {
       items: 14,
       parts: {},
     });
-    expect(Object.keys(object.baselines)).toEqual(['popularity', 'Markov', 'windowed Markov']);
+    expect(Object.keys(object.baselines)).toEqual([
+      'popularity',
+      'Markov',
+      'windowed Markov',
+      'EASE',
+      'windowed Markov + EASE',
+    ]);
+    const [low, high] = object.intervals['NDCG@10'];
+    expect(low).toBeLessThanOrEqual(object.metrics['NDCG@10']);
+    expect(high).toBeGreaterThanOrEqual(object.metrics['NDCG@10']);
+    expect(object.slices.historyLength['1-10']).toMatchObject({ users: 31, 'HR@10': object.metrics['HR@10'] });
+    expect(object.diversity).toBe('vectors');
+    for (const name of ['MAP@10', 'F1@10', 'Gini@10', 'Novelty@10', 'Diversity@10']) {
+      expect(object.metrics[name], name).toBeGreaterThan(0);
+      expect(object.baselines.EASE[name], name).toBeGreaterThan(0);
+    }
     const lines = readFileSync(place.path('dump.jsonl'), 'utf8')
       .trimEnd()
       .split('\n')
@@ -124,7 +143,7 @@ describe('evaluate', () => {
     expect(stdout).toContain(
       "valid: each user's last but one interaction among all 14 items, seen items kept, 31 users",
     );
-    expect(stdout).toMatch(/sasrec \(step \d+\) +\d\.\d{4}/);
+    expect(stdout).toMatch(/sasrec \(step \d+\) with memory +\d\.\d{4}/);
   });
 
   test('unknown items are named and left out; none known is an error', async () => {

@@ -8,7 +8,7 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('help', () => {
-  test.each(['train', 'evaluate', 'recommend', 'recipes', 'doctor', 'tune', 'bench', 'demo'])(
+  test.each(['train', 'evaluate', 'compare', 'search', 'recommend', 'recipes', 'doctor', 'tune', 'bench', 'demo'])(
     '%s --help',
     async (command) => {
       const { code, stdout, stderr } = await place.run([command, '--help']);
@@ -40,7 +40,17 @@ describe('wrong usage is one line and exit code 2', () => {
     [['train', '--data', 'x.csv'], /required option '--out <dir>'/],
     [['train', '--out', 'm'], /--data PATH is missing/],
     [['train', '--out', 'm', '--data', 'x', '--task', 'rating'], /the only task so far/],
-    [['train', '--out', 'm', '--data', 'x', '--protocol', 'sampled-100'], /Allowed choices are leave-one-out/],
+    [
+      ['train', '--out', 'm', '--data', 'x', '--protocol', 'random'],
+      /unknown; there is leave-one-out, temporal, ratio/,
+    ],
+    [['evaluate', '--model', 'm', '--data', 'x', '--protocol', 'ratio:test=2'], /test=2: expected a share/],
+    [['compare', 'a', '--data', 'x'], /missing required argument 'B'/],
+    [['compare', 'a', 'a', '--data', 'x'], /^a: compared with itself/],
+    [['compare', 'ease', 'markov', '--data', 'x'], /are both baselines; name a model folder, too/],
+    [['search', '--data', 'x', '--out', 's', '--budget', 'soon'], /a time was expected, as 2h, 90m or 300s/],
+    [['search', '--data', 'x', '--out', 's', '--budget', '1m', '--range', 'd=9..3'], /expected key=low..high/],
+    [['train', '--out', 'm', '--resume', '--protocol', 'ratio'], /^--protocol: --resume goes on/],
     [['train', '--out', 'm', '--data', 'x', '--set', 'd'], /key=value was expected/],
     [['train', '--out', 'm', '--data', 'x', '--epochs', '1.5'], /a whole number from 1 on was expected/],
     [['train', '--out', 'm', '--data', 'x', '--max-minutes', '0'], /a number above 0 was expected/],
@@ -101,6 +111,12 @@ describe('bad input is one line that says where, and exit code 1', () => {
       ['--min-interactions', '1'],
       /^in\.csv: no user has three/,
     ],
+    [
+      'a cut in time without a time',
+      log.replaceAll(/,\d+$/gm, '').replace(',timestamp', ''),
+      ['--protocol', 'temporal'],
+      /^in\.csv: --protocol temporal needs a time column; name it with --time-column NAME, or choose/,
+    ],
     ['an unknown recipe', log, ['--recipe', 'gru'], /^recipe gru: unknown; there is sasrec/],
     ['an unknown setting', log, ['--set', '__proto__=1'], /^--set __proto__: unknown setting/],
     ['a setting that makes no model', log, ['--set', 'heads=3'], /^--set heads=3: /],
@@ -132,6 +148,14 @@ describe('bad input is one line that says where, and exit code 1', () => {
       [['evaluate', '--data', 'log.csv', '--model', 'gone'], /^gone: no such folder/],
       [['evaluate', '--data', 'log.csv', '--model', '.'], /^\.: not a model folder/],
       [['recommend', '--model', 'gone', '--history', 'a'], /^gone: no such folder/],
+      [
+        ['compare', 'gone', 'ease', '--data', 'log.csv'],
+        /^gone: no such folder, and no baseline; those are popularity/,
+      ],
+      [
+        ['search', '--data', 'log.csv', '--out', 'file', '--budget', '1m'],
+        /^file: a file stands where a folder is needed/,
+      ],
       [['train', '--resume', '--out', 'gone'], /^gone: no such folder/],
     ];
     for (const [args, message] of runs) {

@@ -9,6 +9,7 @@ const dataset: Dataset = {
   items: Uint32Array.of(0, 1, 2, 3, 2, 2, 1),
   ratings: Float32Array.of(1, 2, 3, 4, 5, 6, 7),
   times: Uint32Array.of(10, 20, 30, 40, 50, 60, 70),
+  clock: Float64Array.of(10, 20, 30, 40, 50, 60, 70),
   report: { lines: [] } as unknown as Dataset['report'],
 };
 

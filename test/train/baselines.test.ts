@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { split } from '../../data/split.ts';
-import {
-  type Baseline,
-  makeBaselines,
-  markov,
-  popularity,
-  rankTargets,
-  windowedMarkov,
-} from '../../train/baselines.ts';
+import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines.ts';
 import { MISS } from '../../train/metrics.ts';
+import { rankTargets } from '../../train/ranking.ts';
 import { logOf } from '../data/bytes.ts';
 
 // Items are numbered by first appearance: rows equal the digits here. The last two events of each history are held out.
@@ -96,7 +90,7 @@ describe('rankTargets', () => {
         { minInteractions: 1 },
       ),
     );
-    for (const baseline of makeBaselines(few)) {
+    for (const baseline of quickBaselines(few)) {
       const ranking = rankTargets(few, 'test', baseline, { seen: 'kept' });
       expect([...ranking.users]).toEqual([1]);
       expect(ranking.ranks[0]).toBeGreaterThanOrEqual(1);

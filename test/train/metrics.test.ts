@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CUTOFFS, ListMetrics, MISS, RankMetrics } from '../../train/metrics.ts';
+import { CUTOFFS, MISS, RankMetrics } from '../../train/metrics.ts';
 
 function metricsOf(...ranks: number[]) {
   const metrics = new RankMetrics();
@@ -24,13 +24,51 @@ describe('RankMetrics', () => {
     close('NDCG@1', 1 / 5);
     close('NDCG@5', 1.5 / 5);
     close('NDCG@10', (1.5 + 0.289064826317888) / 5);
+    // Of one relevant item, average precision is the reciprocal rank, and F1 is 2 / (k + 1) for a hit.
+    close('MAP@10', (1 + 1 / 3 + 1 / 10) / 5);
+    close('F1@10', (3 * (2 / 11)) / 5);
     close('MRR@1', 1 / 5);
     close('MRR@10', (1 + 1 / 3 + 1 / 10) / 5);
     close('MRR', (1 + 1 / 3 + 1 / 10 + 1 / 11) / 5);
   });
 
+  test('hand-computed figures of sets', () => {
+    // Three relevant items at ranks 2, 4 and 30; two at 1 and never.
+    const metrics = new RankMetrics();
+    metrics.addUser([30, 2, 4]);
+    metrics.addUser([MISS, 1]);
+    const result = metrics.result();
+    const close = (name: string, value: number) => expect(result[name], name).toBeCloseTo(value, 12);
+    const gain = (rank: number) => 1 / Math.log2(rank + 1);
+    close('HR@1', 1 / 2);
+    close('HR@5', 1);
+    close('NDCG@5', ((gain(2) + gain(4)) / (1 + gain(2) + gain(3)) + 1 / (1 + gain(2))) / 2);
+    close('NDCG@1', (0 + 1) / 2);
+    close('MRR', (1 / 2 + 1) / 2);
+    close('MRR@1', 1 / 2);
+    close('MAP@5', ((1 / 2 + 2 / 4) / 3 + 1 / 2) / 2);
+    close('MAP@50', ((1 / 2 + 2 / 4 + 3 / 30) / 3 + 1 / 2) / 2);
+    close('MAP@1', 1 / 2);
+    close('Precision@5', (2 / 5 + 1 / 5) / 2);
+    close('Recall@5', (2 / 3 + 1 / 2) / 2);
+    // Precision 2/5 and recall 2/3; 1/5 and 1/2.
+    close('F1@5', (1 / 2 + 2 / 7) / 2);
+    expect(() => metrics.addUser([])).toThrow('no relevant item');
+  });
+
+  test('a perfect set is 1, and cutoffs beyond the depth are left out', () => {
+    const metrics = new RankMetrics(20);
+    metrics.addUser([3, 1, 2]);
+    const result = metrics.result();
+    for (const name of ['NDCG@5', 'MAP@5', 'Recall@5', 'MRR', 'NDCG@1', 'MAP@1']) expect(result[name]).toBe(1);
+    expect(result['NDCG@20']).toBe(1);
+    expect(result['NDCG@50']).toBeUndefined();
+  });
+
   test('names every figure at every cutoff', () => {
-    const names = CUTOFFS.flatMap((k) => ['NDCG', 'HR', 'MRR', 'Precision', 'Recall'].map((name) => `${name}@${k}`));
+    const names = CUTOFFS.flatMap((k) =>
+      ['NDCG', 'HR', 'MRR', 'MAP', 'Precision', 'Recall', 'F1'].map((name) => `${name}@${k}`),
+    );
     expect(Object.keys(metricsOf(1)).sort()).toEqual([...names, 'MRR'].sort());
   });
 
@@ -101,31 +139,5 @@ describe('RankMetrics', () => {
         });
       }),
     );
-  });
-});
-
-describe('ListMetrics', () => {
-  test('hand-computed coverage and popularity', () => {
-    const metrics = new ListMetrics([8, 4, 2, 1, 0], 2);
-    metrics.add(new Uint32Array([0, 1, 4, 0, 2, 4]), 3); // lists [0, 1] and [0, 2] at k = 2
-    const { 'Coverage@2': coverage, 'MeanPopularity@2': popularity } = metrics.result();
-    expect(coverage).toBeCloseTo(3 / 5, 12);
-    expect(popularity).toBeCloseTo((6 + 5) / 2, 12);
-  });
-
-  test('streams, and skips empty places', () => {
-    const metrics = new ListMetrics(Uint32Array.of(10, 20, 30));
-    metrics.add(Uint32Array.of(2, MISS), 2);
-    metrics.add(Uint32Array.of(MISS, MISS), 2);
-    expect(metrics.users).toBe(2);
-    expect(metrics.result()).toEqual({ 'Coverage@10': 1 / 3, 'MeanPopularity@10': 15 });
-  });
-
-  test('a row outside the catalogue, NaN, a torn matrix and no list at all are errors', () => {
-    const metrics = new ListMetrics([1, 1]);
-    expect(() => metrics.add([2], 1)).toThrow('item row below 2, got 2');
-    expect(() => metrics.add([Number.NaN], 1)).toThrow('got NaN');
-    expect(() => metrics.add([0, 1, 0], 2)).toThrow('rows of 2');
-    expect(() => new ListMetrics([1]).result()).toThrow('no list');
   });
 });

@@ -1,0 +1,149 @@
+/** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its figures. */
+import { alignItems } from '../data/align.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { InputError } from '../data/errors.ts';
+import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/protocol.ts';
+import { needsOf, requireUnseen, type Split, split } from '../data/split.ts';
+import type { Device } from '../engine/index.ts';
+import { type LoadedModel, loadModel } from '../model/folder.ts';
+import { DeviceMemory } from '../model/memory.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
+import { NodeFiles } from '../serve/files.node.ts';
+import { blendOf, settingsOf } from '../serve/recommender.ts';
+import type { TrainingFacts } from '../train/collector.ts';
+import { attributeDistance, vectorDistance } from '../train/diversity.ts';
+import { type Evaluation, type EvaluateOptions, evaluate, usersWithTarget } from '../train/evaluate.ts';
+import type { Distance } from '../train/list-metrics.ts';
+import { bootstrap } from '../train/statistics.ts';
+import { HEADLINES } from '../train/collector.ts';
+import type { Output } from './common.ts';
+import { type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
+import { createProgress, formatCount } from './ui.ts';
+
+export interface LogFlags extends ColumnFlags {
+  data: string;
+  maxBadRows: number;
+  protocol?: Protocol;
+  split: 'valid' | 'test';
+  includeSeen?: boolean;
+  progress?: boolean;
+}
+
+/** A model's folder, read; nothing is on a device yet. */
+export interface Judged {
+  dir: string;
+  loaded: LoadedModel;
+}
+
+export async function openModel(dir: string, out: Output): Promise<Judged> {
+  const loaded = await loadModel(await NodeFiles.open(dir));
+  if (loaded.weights.note) out.warn(loaded.weights.note);
+  return { dir, loaded };
+}
+
+/** The log, filtered as that of the model's training was. */
+export async function openLogOf({ loaded }: Judged, flags: LogFlags, out: Output): Promise<Dataset> {
+  const { data, schema } = loaded.config;
+  const reading = { columns: columnsOf(flags, schema.columns), maxBadRows: flags.maxBadRows };
+  const filter = { minInteractions: data.minInteractions, minRating: data.minRating ?? undefined };
+  return openDataset(flags.data, reading, filter, out, flags.progress);
+}
+
+/**
+ * The log in the model's item rows, under the protocol asked for (the model's own by default).
+ *
+ * @throws InputError where no item is known, no user has a target, or targets stood in the model's training
+ */
+export function partsFor({ dir, loaded }: Judged, dataset: Dataset, flags: LogFlags, out: Output): Split {
+  const ids = loaded.items.map((item) => item.id);
+  const aligned = alignItems(dataset, ids);
+  if (aligned.unknown.length === dataset.itemIds.length) {
+    throw new InputError(
+      `${flags.data}: none of its items is known to the model in ${dir}: ${examples(aligned.unknown)} here, ${examples(ids)} there`,
+    );
+  }
+  if (aligned.unknown.length > 0) {
+    out.warn(
+      `${formatCount(aligned.unknown.length)} items of ${flags.data} are unknown to the model and left out with their ` +
+        `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknown)}`,
+    );
+  }
+  const own = protocolOf({ dir, loaded });
+  const parts = split(aligned.dataset, protocolFor(own, flags.protocol), flags.data);
+  if (!sameProtocol(own, parts.protocol)) {
+    requireUnseen(split(aligned.dataset, own, flags.data), parts, flags.split, dir);
+  }
+  if (usersWithTarget(parts, flags.split).length === 0) {
+    throw new InputError(
+      `${flags.data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
+    );
+  }
+  return parts;
+}
+
+/** The protocol that a model was trained under. */
+export function protocolOf({ dir, loaded }: Judged): Protocol {
+  return storedProtocol(loaded.config.protocol, loaded.config.protocolParameters, dir);
+}
+
+/** A protocol named without parameters is that of the model where the names agree. */
+function protocolFor(own: Protocol, asked: Protocol | undefined): Protocol {
+  if (!asked) return own;
+  if (asked.name !== own.name || protocolFlag(asked) !== asked.name) return asked;
+  return own;
+}
+
+/** How lists are told to be diverse, and by what. */
+export interface Kinship {
+  by: 'attributes' | 'vectors';
+  distance: Distance;
+}
+
+/** By the attributes of items.json where there are any, else by the model's item vectors; null where it has none. */
+export function kinshipOf({ loaded }: Judged): Kinship | null {
+  const attributes = attributeDistance(loaded.items.map((item) => item.attributes));
+  if (attributes) return { by: 'attributes', distance: attributes };
+  const table = loaded.tensors.get('items.weight');
+  if (table?.shape.length !== 2) return null;
+  return { by: 'vectors', distance: vectorDistance(table.data, table.shape[1]) };
+}
+
+/** Ranks the targets of all users by the model, under a progress bar. */
+export async function rankByModel(
+  device: Device,
+  { loaded }: Judged,
+  parts: Split,
+  options: EvaluateOptions & { facts: TrainingFacts },
+  progress?: boolean,
+): Promise<Evaluation> {
+  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  const bar = createProgress({ total: parts.users, force: progress });
+  try {
+    return await evaluate(model, parts, {
+      ...options,
+      blend: blendOf(loaded, memory),
+      onProgress: (done, total) => {
+        bar.setTotal(total);
+        bar.update(done, { phase: 'ranking' });
+      },
+    });
+  } finally {
+    bar.stop();
+    model.dispose();
+    memory?.dispose();
+  }
+}
+
+/** 95 % bootstrap limits of the headline figures over users. */
+export function intervalsOf({ perUser }: Evaluation, seed = 1) {
+  const limits = HEADLINES.map((name) => {
+    const { low, high } = bootstrap(perUser[name], seed);
+    return [name, [low, high]] as const;
+  });
+  return { level: 0.95, method: 'bootstrap', seed, ...Object.fromEntries(limits) } as {
+    level: number;
+    method: string;
+    seed: number;
+  } & Record<(typeof HEADLINES)[number], readonly [number, number]>;
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+
+const IDS = Array.from({ length: 12 }, (_, i) => `i${i}`);
+const LOG = circle(IDS, 40, 10);
+/** A circle in which everybody begins at another time, so that a cut in time meets each elsewhere. */
+const LATER = LOG.replace(
+  /u(\d+),(.*),(\d+)/g,
+  (_, u, item, time) => `u${u},${item},${Number(time) + 700 * Number(u)}`,
+);
+const QUICK = [...SMALL, '--epochs', '8', '--set', 'learningRate=0.01', '--set', 'dropout=0'];
+
+let place: Workplace;
+const train = async (out: string, data: string, ...args: string[]) => {
+  const { code, stderr } = await place.run(['train', '--data', data, '--out', out, ...QUICK, ...args]);
+  if (code !== 0) throw new Error(stderr);
+};
+const json = async (...args: string[]) => {
+  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+};
+const refused = async (...args: string[]) => {
+  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
+};
+
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', LOG);
+  place.write('later.csv', LATER);
+  place.write('other.csv', circle([...IDS, 'extra'], 40, 10));
+  await train('a', 'log.csv');
+  await train('b', 'log.csv', '--seed', '2');
+  await train('time', 'later.csv', '--protocol', 'temporal');
+  await train('ratio', 'log.csv', '--protocol', 'ratio:test=0.3', '--include-seen');
+  await train('other', 'other.csv');
+}, 120_000);
+afterAll(() => place.remove());
+
+describe('protocols', () => {
+  test('temporal: trained before the cuts, which its folder remembers', async () => {
+    const config = JSON.parse(readFileSync(place.path('time/config.json'), 'utf8'));
+    expect(config.protocol).toBe('temporal');
+    const { validFrom, testFrom, targets } = config.protocolParameters;
+    expect(targets).toBe('first');
+    expect(validFrom).toBeLessThan(testFrom);
+    const result = await json('evaluate', '--model', 'time', '--data', 'later.csv');
+    expect(result).toMatchObject({ protocol: 'temporal', protocolParameters: config.protocolParameters });
+    const { warm, cold } = result.slices.users;
+    expect(warm.users + cold.users).toBe(result.users);
+    expect(result.baselines.popularity['HR@10']).toBeGreaterThan(0);
+    const last = LATER.trimEnd()
+      .split('\n')
+      .slice(1)
+      .filter((row) => Number(row.split(',')[2]) >= testFrom);
+    expect(result.users).toBe(new Set(last.map((row) => row.split(',')[0])).size);
+    expect(readFileSync(place.path('time/README.md'), 'utf8')).toContain('protocol temporal (valid 0.1');
+  });
+
+  test('a set of targets: dump, figures, other names', async () => {
+    const args = ['--model', 'ratio', '--data', 'log.csv', '--include-seen', '--dump', 'sets.jsonl'];
+    const result = await json('evaluate', ...args);
+    expect(result).toMatchObject({ protocol: 'ratio', protocolParameters: { test: 0.3, valid: 0.1 }, seen: 'kept' });
+    const lines = readFileSync(place.path('sets.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    let recall = 0;
+    for (const { targets, ranks, items } of lines) {
+      expect(targets).toHaveLength(3);
+      expect(ranks).toEqual(targets.map((id: string) => items.indexOf(id) + 1));
+      recall += ranks.filter((rank: number) => rank <= 5).length / 3;
+    }
+    expect(result.metrics['Recall@5']).toBeCloseTo(recall / lines.length, 12);
+    const { stdout } = await place.run(['evaluate', ...args, '--device', 'cpu', '--no-baselines']);
+    expect(stdout).toContain("test: the last 30 % of each user's interactions among all 12 items, seen items kept");
+    expect(stdout).toContain('protocol ratio (valid 0.1, test 0.3)');
+    expect(stdout).not.toContain('popularity');
+  });
+
+  test('the same model among sampled items, since its training part is the same', async () => {
+    const full = await json('evaluate', '--model', 'a', '--data', 'log.csv', '--no-baselines');
+    const sampled = await json('evaluate', '--model', 'a', '--data', 'log.csv', '--protocol', 'sampled-100:seed=3');
+    expect(sampled).toMatchObject({ protocol: 'sampled-100', protocolParameters: { seed: 3 } });
+    expect(sampled.metrics.MRR).toBeGreaterThanOrEqual(full.metrics.MRR);
+    expect(full.baselines).toEqual({});
+  });
+
+  test('what was trained on is no test', async () => {
+    const message = await refused('evaluate', '--model', 'a', '--data', 'later.csv', '--protocol', 'temporal');
+    expect(message).toMatch(/^a: trained under leave-one-out, and its training .* with --protocol temporal$/);
+  });
+});
+
+describe('compare', () => {
+  test('two models: the figures of evaluate, their difference, a test', async () => {
+    const result = await json('compare', 'a', 'b', '--data', 'log.csv');
+    const [a, b] = [
+      await json('evaluate', '--model', 'a', '--data', 'log.csv', '--no-baselines'),
+      await json('evaluate', '--model', 'b', '--data', 'log.csv', '--no-baselines'),
+    ];
+    for (const name of ['NDCG@10', 'HR@10', 'MRR']) {
+      expect(result.a.metrics[name]).toBe(a.metrics[name]);
+      const { mean, low, high, p } = result.differences[name];
+      expect(mean).toBeCloseTo(b.metrics[name] - a.metrics[name], 12);
+      expect(low).toBeLessThanOrEqual(mean);
+      expect(high).toBeGreaterThanOrEqual(mean);
+      expect(p).toBeGreaterThan(0);
+      expect(p).toBeLessThanOrEqual(1);
+    }
+    expect(result).toMatchObject({ protocol: 'leave-one-out', split: 'test', seen: 'excluded', users: 40, items: 12 });
+  });
+
+  test('a model and a baseline, as a table', async () => {
+    const { code, stdout } = await place.run(['compare', 'popularity', 'a', '--data', 'log.csv', '--device', 'cpu']);
+    expect(code).toBe(0);
+    expect(stdout).toContain("test: each user's last interaction among all 12 items, seen items excluded, 40 users");
+    expect(stdout).toMatch(/NDCG@10 +\+0\.\d{4} +[+-]0\.\d{4} +\+0\.\d{4} +0\.\d{4}/);
+    expect(stdout).toContain('By NDCG@10 a (B) ranks better than popularity (A)');
+  });
+
+  test('other protocols, catalogues and seen settings are refused', async () => {
+    expect(await refused('compare', 'a', 'ratio', '--data', 'log.csv')).toMatch(
+      /^a and ratio: the protocols differ \(leave-one-out and ratio \(valid 0\.1, test 0\.3\)\)/,
+    );
+    expect(await refused('compare', 'a', 'other', '--data', 'log.csv')).toMatch(
+      /^a and other: the catalogues differ \(12 items and 13\), so that their figures do, too; train both alike$/,
+    );
+    const seen = await refused('compare', 'a', 'ratio', '--data', 'log.csv', '--protocol', 'leave-one-out');
+    expect(seen).toMatch(/^a and ratio: what becomes of seen items differ .* --include-seen$/);
+  });
+});
+
+describe('search', () => {
+  const args = [
+    ...['search', '--data', 'log.csv', '--out', 'search', '--epochs', '1', '--trials', '3'],
+    ...['--range', 'learningRate=0.001..0.02', '--range', 'd=8,16', ...SMALL.filter((flag) => flag !== 'd=8')],
+  ].filter((flag, i, all) => !(flag === '--set' && all[i + 1] === '--set'));
+
+  test('tries, halves, stops by the clock, goes on, and ends with a command that runs', async () => {
+    const first = await json(...args, '--budget', '3s');
+    expect(first.trials[0].set).toEqual({});
+    expect(Object.keys(first.ranges).sort()).toEqual(['d', 'dropout', 'heads', 'learningRate', 'weightDecay']);
+    const state = JSON.parse(readFileSync(place.path('search/search.json'), 'utf8'));
+    expect(state.trials).toHaveLength(first.trials.length);
+    const again = await json(...args, '--budget', '6s');
+    expect(again.trials.length).toBeGreaterThanOrEqual(first.trials.length);
+    again.trials.slice(0, first.trials.length - 1).forEach((trial: { set: object }, i: number) => {
+      expect(trial.set).toEqual(first.trials[i].set);
+    });
+    expect(again.best['NDCG@10']).toBe(
+      Math.max(...again.trials.flatMap(({ outcomes }: { outcomes: { ndcg: number }[] }) => outcomes.at(-1)?.ndcg ?? 0)),
+    );
+    const trial = await json('evaluate', '--model', again.trials[0].model, '--data', 'log.csv', '--no-baselines');
+    expect(trial.users).toBe(40);
+    const words = again.best.command.replace(/^.*?train /, 'train ').split(' ');
+    const { code } = await place.run([...words, '--device', 'cpu', '--epochs', '1']);
+    expect(code).toBe(0);
+    expect(await refused(...args, '--budget', '9s', '--seed', '2')).toMatch(
+      /^search: holds a search begun with another seed \(1, not 2\)/,
+    );
+    const table = await place.run([...args, '--budget', '1s', '--device', 'cpu']);
+    expect(table.stdout).toMatch(/trial +NDCG@10 +epochs +.*learningRate/);
+    expect(table.stdout).toContain('train --data log.csv --out best-model');
+  });
+});

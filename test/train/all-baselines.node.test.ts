@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { prepare } from '../../data/dataset.ts';
+import { parseProtocol } from '../../data/protocol.ts';
+import { seeded } from '../../data/random.ts';
+import { split } from '../../data/split.ts';
+import { Device } from '../../engine/index.ts';
+import { allBaselines, BASELINES } from '../../train/all-baselines.ts';
+import { fitBlend } from '../../train/baseline-blend.ts';
+import { type Baseline, markov, markovWindow } from '../../train/baselines.ts';
+import { easeRows, easeWeights } from '../../train/ease.ts';
+import { evaluateBaseline, rankTargets } from '../../train/ranking.ts';
+import { logOf } from '../data/bytes.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await Device.open({ backend: 'auto' });
+});
+afterAll(() => device.close());
+
+const random = seeded(1, 1);
+const ITEMS = 71;
+const histories = Array.from({ length: 90 }, () => {
+  const start = random.below(ITEMS);
+  return Array.from({ length: 4 + random.below(6) }, (_, t) => (start + t * (1 + random.below(2))) % ITEMS);
+});
+const dataset = prepare(logOf(histories), { minInteractions: 1 });
+const parts = split(dataset);
+
+/** P = (XᵀX + λI)⁻¹ by Gauss–Jordan, B_ij = −P_ij / P_jj. */
+function closedForm(lambda: number): number[][] {
+  const V = parts.items;
+  const a = Array.from({ length: V }, (_, i) =>
+    Array.from({ length: 2 * V }, (_, j) => (j === V + i ? 1 : j === i ? lambda : 0)),
+  );
+  for (let u = 0; u < parts.users; u++) {
+    const own = new Set(parts.history(u, 'train'));
+    for (const i of own) for (const j of own) a[i][j]++;
+  }
+  for (let i = 0; i < V; i++) {
+    const pivot = a[i][i];
+    a[i] = a[i].map((x) => x / pivot);
+    for (let r = 0; r < V; r++) {
+      if (r === i) continue;
+      const factor = a[r][i];
+      a[r] = a[r].map((x, j) => x - factor * a[i][j]);
+    }
+  }
+  return a.map((row, i) => Array.from({ length: V }, (_, j) => (i === j ? 0 : -row[V + j] / a[j][V + j])));
+}
+
+test.each([0.5, 500])('EASE is the closed form, λ = %d, up to single precision', async (lambda) => {
+  const V = parts.items;
+  const weights = await easeWeights(device, parts, lambda);
+  closedForm(lambda).forEach((row, i) => {
+    row.forEach((value, j) => expect(Math.abs(weights[i * V + j] - value)).toBeLessThan(2e-5));
+  });
+});
+
+test('scores decay from the last item back, and only so far', async () => {
+  const V = parts.items;
+  const weights = await easeWeights(device, parts, 2);
+  const out = new Float64Array(V);
+  easeRows(weights, V, { last: 2, decay: 0.5 })(Uint32Array.of(5, 3, 7), out);
+  for (let i = 0; i < V; i++) expect(out[i]).toBeCloseTo(weights[7 * V + i] + 0.5 * weights[3 * V + i], 6);
+});
+
+test('the blend is chosen on validation targets alone', async () => {
+  const weights = await easeWeights(device, parts, 10);
+  const fitted = fitBlend(parts, markovWindow(parts), weights, 'kept');
+  // Other test targets, the same training and validation.
+  const other = { ...dataset, items: dataset.items.slice() };
+  for (let u = 0; u < parts.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
+  const changed = split(other);
+  expect(fitBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(fitted);
+});
+
+test('all five, by name too; each ranks every user', async () => {
+  const all: Baseline[] = [];
+  for await (const baseline of allBaselines(device, parts, 'kept')) all.push(baseline);
+  expect(all.map(({ name }) => name)).toEqual([
+    'popularity',
+    'Markov',
+    'windowed Markov',
+    'EASE',
+    'windowed Markov + EASE',
+  ]);
+  for (const [i, make] of Object.values(BASELINES).entries()) {
+    const ranks = rankTargets(parts, 'test', await make(device, parts, 'kept'), { seen: 'kept' }).ranks;
+    expect([...ranks]).toEqual([...rankTargets(parts, 'test', all[i], { seen: 'kept' }).ranks]);
+    expect(ranks).toHaveLength(parts.users);
+  }
+});
+
+test('several targets: ranks of each, the figures of the set, slices of the whole', () => {
+  const sets = split(dataset, parseProtocol('ratio:test=0.4'));
+  const falling = {
+    name: 'falling',
+    scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.forEach((_, i) => (out[i] = -i)),
+  }; // prettier-ignore
+  const figures = evaluateBaseline(sets, falling, { split: 'test', seen: 'kept' });
+  let [hits, recall] = [0, 0];
+  for (let u = 0; u < sets.users; u++) {
+    const targets = new Set(sets.targets(u, 'test'));
+    const found = [...targets].filter((item) => item < 5).length;
+    hits += found > 0 ? 1 : 0;
+    recall += found / targets.size;
+  }
+  expect(figures?.metrics['HR@5']).toBeCloseTo(hits / sets.users, 12);
+  expect(figures?.metrics['Recall@5']).toBeCloseTo(recall / sets.users, 12);
+  const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
+  expect(mean(figures?.perUser['NDCG@10'] as Float64Array)).toBeCloseTo(figures?.metrics['NDCG@10'] as number, 12);
+  const lengths = Object.values(figures?.slices.historyLength ?? {});
+  expect(lengths.reduce((sum, { users }) => sum + users, 0)).toBe(sets.users);
+  const weighted = lengths.reduce((sum, slice) => sum + slice.users * slice.MRR, 0) / sets.users;
+  expect(weighted).toBeCloseTo(figures?.metrics.MRR as number, 12);
+});
+
+test('sampled-100 ranks among the sample: never worse than in the full catalogue', () => {
+  const big = Array.from({ length: 30 }, (_, u) => Array.from({ length: 20 }, (_, t) => (u * 13 + t * 7) % 400));
+  const large = prepare(logOf(big), { minInteractions: 1 });
+  const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => split(large, parseProtocol(name)));
+  const flat = { name: 'flat', scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.fill(1) };
+  expect(new Set(rankTargets(sampled, 'test', flat, { seen: 'excluded' }).ranks)).toEqual(new Set([101]));
+  const chain = markov(full);
+  const few = rankTargets(sampled, 'test', chain, { seen: 'excluded' }).ranks;
+  rankTargets(full, 'test', chain, { seen: 'excluded' }).ranks.forEach((rank, i) => {
+    expect(few[i]).toBeLessThanOrEqual(rank);
+    expect(few[i]).toBeGreaterThanOrEqual(1);
+  });
+});
