@@ -115,7 +115,7 @@ addLogOptions(
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
-    .option('--recipe <name>', 'what to train (see below, and attune recipes)', 'sasrec')
+    .option('--recipe <name>', 'what to train: see attune recipes (default: chosen by the size of the log, and said)')
     .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
     .addOption(protocolOption().default(LEAVE_ONE_OUT, LEAVE_ONE_OUT.name))
     .option('--epochs <n>', 'stop after as many epochs in all', whole(1))

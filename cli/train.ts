@@ -5,6 +5,7 @@ import { InputError } from '../data/errors.ts';
 import { describeProtocol, describeTask, type Protocol, protocolFlag, storedProtocol } from '../data/protocol.ts';
 import { needsOf, type Split, split } from '../data/split.ts';
 import { writeModelCard } from '../model/card.ts';
+import { chooseRecipe, logSize } from '../model/defaults.ts';
 import {
   createFolder,
   holdsModel,
@@ -31,7 +32,8 @@ export interface TrainFlags extends ColumnFlags {
   data?: string;
   out: string;
   items?: string;
-  recipe: string;
+  /** What suits the log's size, where none is named. */
+  recipe?: string;
   protocol: Protocol;
   epochs?: number;
   maxMinutes?: number;
@@ -104,8 +106,9 @@ function validationNeeds(protocol: Protocol): string {
 }
 
 async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
-  const settings = settingsFor(flags.recipe, Object.fromEntries(flags.set));
-  requireHorizon(settings, flags.epochs);
+  const overrides = Object.fromEntries(flags.set);
+  // Before the log is read, which may take long: whatever is chosen, these must make sense.
+  requireHorizon(settingsFor(flags.recipe ?? 'sasrec', overrides), flags.epochs);
   const files = new NodeFiles(flags.out);
   if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
   const infos = flags.items === undefined ? null : await openItems(flags.items);
@@ -116,12 +119,13 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
   const parts = split(dataset, flags.protocol, source);
   requireTrainable(parts, source);
+  const { recipe, settings } = chosen(flags.recipe, overrides, parts, out);
   if (readsTimes(settings) && !dataset.times)
-    out.note(`${flags.recipe} reads the times of events, and the log has none: events count as one unit apart`);
+    out.note(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
   const items = describeItems(dataset.itemIds, infos, flags.items ?? '', out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const about = {
-    recipe: flags.recipe,
+    recipe,
     settings,
     source,
     columns,
@@ -133,6 +137,19 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   } as const;
   const config = newConfig(about, dataset, items);
   return { files, config, settings, parts, items };
+}
+
+/** The recipe that was named, or what suits the log, with what the user set over it. */
+function chosen(
+  recipe: string | undefined,
+  overrides: Record<string, string>,
+  parts: Split,
+  out: Output,
+): { recipe: string; settings: Settings } {
+  if (recipe !== undefined) return { recipe, settings: settingsFor(recipe, overrides) };
+  const choice = chooseRecipe(logSize(parts));
+  out.note(`no --recipe: ${choice.recipe} with ${choice.reasons.join('; ')}`);
+  return { recipe: choice.recipe, settings: settingsFor(choice.recipe, { ...choice.settings, ...overrides }) };
 }
 
 /** Refuses a folder in use before the log is read, which may take long; `createFolder` has the last word. */

@@ -1,0 +1,68 @@
+/**
+ * What to train where nobody said: a recipe and its settings from the size of the log alone, so that one log gives one
+ * choice on every machine. What the thresholds rest on stands in bench/RESULTS.md.
+ */
+import type { Split } from '../data/split.ts';
+
+/** What the choice looks at, of the training part. */
+export interface LogSize {
+  items: number;
+  /** Events with a next item to learn from. */
+  positions: number;
+  /** Events of a history that nine in ten do not exceed. */
+  length90: number;
+}
+
+export interface Choice {
+  recipe: string;
+  /** Settings that differ from the recipe's own, as `--set` takes them. */
+  settings: Record<string, string>;
+  /** What was picked and why, a phrase each. */
+  reasons: string[];
+}
+
+/** The largest catalogue that each position is trained against whole: beyond, the output layer would be most of the work. */
+const WHOLE_CATALOGUE = 12_000;
+/** Windows to choose from. */
+const WINDOWS = [10, 20, 50, 100, 200];
+/** Positions from which on a wider model has enough to learn from. */
+const WIDE_FROM = 5_000_000;
+/** Steps that an epoch should have at least: a small log is starved of updates by large batches. */
+const STEPS_OF_AN_EPOCH = 40;
+
+export function logSize(parts: Split): LogSize {
+  const lengths = Uint32Array.from({ length: parts.users }, (_, u) => parts.trainLength(u)).sort();
+  const length90 = lengths[Math.min(lengths.length - 1, Math.ceil(lengths.length * 0.9))] ?? 0;
+  return { items: parts.items, positions: parts.trainPositions(), length90 };
+}
+
+/** The choice for a log of this size. Settings that the user gave go over it. */
+export function chooseRecipe({ items, positions, length90 }: LogSize): Choice {
+  const count = (n: number): string => n.toLocaleString('en-US');
+  const settings: Record<string, string> = { ema: '0.998' };
+  const reasons: string[] = [];
+
+  const wide = positions >= WIDE_FROM;
+  if (wide) Object.assign(settings, { d: '128', ff: '512', heads: '2' });
+  reasons.push(`width ${wide ? 128 : 64} for ${count(positions)} positions to learn from`);
+
+  const window = WINDOWS.find((length) => length >= length90) ?? WINDOWS[WINDOWS.length - 1];
+  settings.window = String(window);
+  reasons.push(`window ${window}, since nine histories in ten have at most ${count(length90)} events`);
+
+  const budget = [1024, 2048].find((tokens) => positions < 2 * tokens * STEPS_OF_AN_EPOCH) ?? 4096;
+  settings.budget = String(budget);
+  reasons.push(
+    `batches of ${count(budget)} tokens, so that an epoch has ${count(Math.ceil(positions / budget))} steps`,
+  );
+
+  if (items <= WHOLE_CATALOGUE) {
+    reasons.push(`softmax over all ${count(items)} items`);
+  } else {
+    Object.assign(settings, { loss: 'sampled-softmax', negatives: '1024', negativeGroup: '512' });
+    reasons.push(
+      `softmax over 1,024 sampled negatives, since ${count(items)} items are too many to compare with each time`,
+    );
+  }
+  return { recipe: 'sasrec', settings, reasons };
+}
