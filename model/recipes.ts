@@ -181,6 +181,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
           loss: 'sampled-softmax',
           negatives: 256,
           negativeGroup: 0,
+          logq: 'off',
           weightDecay: 0,
         },
         figures: null,
