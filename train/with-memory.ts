@@ -10,15 +10,20 @@ import { fitBlend } from './blend.ts';
 import { learnMemory } from './memory.ts';
 import { train, type TrainOptions, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
 
-/** Users whose ranking is timed to learn what fitting the blend will take. */
+/** Scores (users × items) that a blend is fitted on at most: every trial ranks them all. Fewer on the CPU device. */
+const FITTED_SCORES = 2 ** 26;
+const FITTED_SCORES_CPU = 2 ** 22;
+/** Users whose ranking is timed to learn what fitting the blend will take; at most an eighth of those. */
 const TIMED_USERS = 64;
+/** Milliseconds; see `shareOut`. */
+const SHORT = 30_000;
 
 /** As `train`, with the memory unless `settings.memory` is off. */
 export async function trainWithMemory(options: TrainOptions): Promise<TrainResult> {
   const { files, parts, settings, seed } = options;
   if (settings.memory === 'off') return train(options);
   const memory = (await loadMemory(files, parts.items)) ?? (await learn(options));
-  const users = validationUsers(parts, settings, seed);
+  const users = usersToFit(options, validationUsers(parts, settings, seed));
   const deadline =
     options.deadline === undefined ? undefined : await shareOut(options, options.deadline, memory, users);
   const result = await train({ ...options, deadline });
@@ -38,6 +43,13 @@ export async function trainWithMemory(options: TrainOptions): Promise<TrainResul
   return result;
 }
 
+/** As many of the validation users, evenly spread, as the size of the catalogue allows; 16 at least. */
+function usersToFit({ device, parts }: TrainOptions, users: Uint32Array): Uint32Array {
+  const most = Math.max(16, Math.floor((device.gpu ? FITTED_SCORES : FITTED_SCORES_CPU) / parts.items));
+  if (users.length <= most) return users;
+  return Uint32Array.from({ length: most }, (_, i) => users[Math.floor((i * users.length) / most)]);
+}
+
 async function learn(options: TrainOptions): Promise<Memory> {
   report(options, 'remembering', null);
   const memory = await learnMemory(options.device, options.parts);
@@ -45,17 +57,22 @@ async function learn(options: TrainOptions): Promise<Memory> {
   return memory;
 }
 
-/** The transformer's deadline: what fitting will take, timed with untrained weights, is set aside; at most half. */
+/**
+ * The transformer's deadline: what fitting will take, timed with untrained weights, is set aside; at most half of what
+ * is left. Where little is left, a third is set aside and nothing timed.
+ */
 async function shareOut(
   { device, parts, settings, includeSeen }: TrainOptions,
   deadline: number,
   memory: Memory,
   users: Uint32Array,
 ): Promise<number> {
+  const left = deadline - performance.now();
+  if (left < SHORT) return deadline - Math.max(0, left) / 3;
   const model = SequenceModel.create(device, settings, parts.items, null);
   const on = new DeviceMemory(device, memory);
   try {
-    const some = users.slice(0, TIMED_USERS);
+    const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));
     // The first run compiles, the second is timed.
     await fitBlend(model, on, parts, { users: some, includeSeen });
     const begun = performance.now();
