@@ -13,6 +13,8 @@ export interface Capabilities {
   timestamps: boolean;
   maxInvocations: number;
   maxWorkgroupBytes: number;
+  /** Storage buffers that one kernel may bind. */
+  maxStorageBuffers: number;
   maxBindingBytes: number;
   maxBufferBytes: number;
 }

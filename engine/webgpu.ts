@@ -105,6 +105,7 @@ export class WebGpu {
       timestamps: gpu.features.has('timestamp-query'),
       maxInvocations: l.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupBytes: l.maxComputeWorkgroupStorageSize,
+      maxStorageBuffers: l.maxStorageBuffersPerShaderStage,
       maxBindingBytes: l.maxStorageBufferBindingSize,
       maxBufferBytes: l.maxBufferSize,
     };

@@ -2714,6 +2714,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 //   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
 //   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
 // Workgroup memory: 16 · BK · (BM/4 + BN/4 + 2) bytes (8.7 KiB at 64 × 64 × 16).
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\` (the parts of a product split along K).
 // Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
 //   overwritten.
@@ -2732,7 +2734,8 @@ const LINE_A = BM / 4u + 1u;
 const LINE_B = BN / 4u + 1u;
 const QM = TM / 4u;
 const QN = TN / 4u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -2740,6 +2743,8 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
 var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
 
@@ -2789,16 +2794,6 @@ fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
     }
   }
   return turned(v[0], v[1], v[2], v[3]);
-}
-
-fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
-  if (row >= p.m) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value + bias_value;
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
 }
 
 @compute @workgroup_size(THREADS)
@@ -2858,8 +2853,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var j = 0u; j < QN; j++) {
     let col = col0 + 4u * (tx + j * ACROSS);
     if (col < p.n) {
-      var bias_value = vec4f();
-      if ((FLAGS & 1u) != 0u) { bias_value = bias[col / 4u]; }
+      let bias_value = bias_at(col);
       for (var q = 0u; q < QM; q++) {
         let row = row0 + 4u * (ty + q * (BM / TM));
         finish(row, col, base_c, bias_value, acc[4u * q][j]);
@@ -2875,7 +2869,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use activate
+// @use matmul_finish
 `,
   matmul_sg8: `enable subgroups;
 // matmul_sg8: C = act(op(A) · op(B) + bias), the variant for adapters whose subgroups have exactly 8 lanes (software
@@ -2885,13 +2879,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 //   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
 // A workgroup is one subgroup and owns 16 rows × 32 columns of C; a lane owns 4 of the columns. Each lane loads four
 //   k of two rows of A and shares them by broadcast. k steps by 4. No workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/32⌉, ⌈M/16⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -2899,16 +2896,8 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
-
-fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value + bias_value;
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
-}
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -3063,8 +3052,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
   let base_c = wid.z * p.sc;
-  var bias_value = vec4f();
-  if ((FLAGS & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
+  let bias_value = bias_at(col);
   finish(row0 + 0u, col, base_c, bias_value, c0);
   finish(row0 + 1u, col, base_c, bias_value, c1);
   finish(row0 + 2u, col, base_c, bias_value, c2);
@@ -3087,7 +3075,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use activate
+// @use matmul_finish
 `,
   matmul_sg8_wide: `enable subgroups;
 // matmul_sg8_wide: C = act(op(A) · op(B) + bias), as matmul_sg8 (8-lane subgroups of software rasterisers) in tiles four
@@ -3100,13 +3088,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 //   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
 //   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
 //   up, since a store costs much code. No workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/32⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec2f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -3115,6 +3106,8 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
 @group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>; // B again, for TRANS_B
+@group(0) @binding(8) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(9) var<storage, read> state: array<u32>;
 
 // The same for TRANS_A: lane j holds rows 2j and 2j + 1 of the first step, lane j + 4 those of the second.
 fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
@@ -3144,17 +3137,6 @@ fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   (*c)[14] += x.x * b[2] + y.x * b[3];
   (*c)[7] += x.y * b[0] + y.y * b[1];
   (*c)[15] += x.y * b[2] + y.y * b[3];
-}
-
-fn finish(row: u32, col: u32, base: u32, value: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value;
-  if ((FLAGS & 1u) != 0u) { v += bias[col / 4u]; }
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
 }
 
 @compute @workgroup_size(8)
@@ -3235,23 +3217,25 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
   let base_c = wid.z * p.sc;
+  let bias0 = bias_at(col);
+  let bias1 = bias_at(col + 32u);
   for (var row = row0; row < min(row0 + 32u, p.m); row += 8u) {
-    finish(row + 0u, col, base_c, c0[0]);
-    finish(row + 0u, col + 32u, base_c, c0[8]);
-    finish(row + 1u, col, base_c, c0[1]);
-    finish(row + 1u, col + 32u, base_c, c0[9]);
-    finish(row + 2u, col, base_c, c0[2]);
-    finish(row + 2u, col + 32u, base_c, c0[10]);
-    finish(row + 3u, col, base_c, c0[3]);
-    finish(row + 3u, col + 32u, base_c, c0[11]);
-    finish(row + 4u, col, base_c, c0[4]);
-    finish(row + 4u, col + 32u, base_c, c0[12]);
-    finish(row + 5u, col, base_c, c0[5]);
-    finish(row + 5u, col + 32u, base_c, c0[13]);
-    finish(row + 6u, col, base_c, c0[6]);
-    finish(row + 6u, col + 32u, base_c, c0[14]);
-    finish(row + 7u, col, base_c, c0[7]);
-    finish(row + 7u, col + 32u, base_c, c0[15]);
+    finish(row + 0u, col, base_c, bias0, c0[0]);
+    finish(row + 0u, col + 32u, base_c, bias1, c0[8]);
+    finish(row + 1u, col, base_c, bias0, c0[1]);
+    finish(row + 1u, col + 32u, base_c, bias1, c0[9]);
+    finish(row + 2u, col, base_c, bias0, c0[2]);
+    finish(row + 2u, col + 32u, base_c, bias1, c0[10]);
+    finish(row + 3u, col, base_c, bias0, c0[3]);
+    finish(row + 3u, col + 32u, base_c, bias1, c0[11]);
+    finish(row + 4u, col, base_c, bias0, c0[4]);
+    finish(row + 4u, col + 32u, base_c, bias1, c0[12]);
+    finish(row + 5u, col, base_c, bias0, c0[5]);
+    finish(row + 5u, col + 32u, base_c, bias1, c0[13]);
+    finish(row + 6u, col, base_c, bias0, c0[6]);
+    finish(row + 6u, col + 32u, base_c, bias1, c0[14]);
+    finish(row + 7u, col, base_c, bias0, c0[7]);
+    finish(row + 7u, col + 32u, base_c, bias1, c0[15]);
     c0 = c1;
     c1 = c2;
     c2 = c3;
@@ -3263,7 +3247,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use activate, sg8_rows
+// @use matmul_finish, sg8_rows
 `,
   matmul_split_sum: `// matmul_split_sum: c[r, ·] = [c +] Σₛ part[s, r, ·], the second pass of a product that is split along K; adds to c where
 // acc = 1. The parts are added in their order, so that the same shape always gives the same bits.
@@ -3298,13 +3282,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 //   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
 // A workgroup of 16 × 16 threads owns 64 rows × 64 columns of C, a thread 4 × 4 (rows and columns 16 apart, so that
 //   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/64⌉, batch). Host: nothing beyond the shapes.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -3312,6 +3299,8 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 @group(0) @binding(5) var<storage, read_write> z: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<f32>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
 var<workgroup> tile_a: array<f32, 1040>; // [k][row], 65 apart against bank conflicts
 var<workgroup> tile_b: array<f32, 1040>; // [k][column]
 
@@ -3364,6 +3353,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
         if ((FLAGS & 1u) != 0u) { v += bias[col]; }
         if ((FLAGS & 4u) != 0u) { z[at] = v; }
         if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, vec4f(z[at])).x; } else { v = activate4(ACT, vec4f(v)).x; }
+        if ((FLAGS & 64u) != 0u && state[5] != 0u) {
+          v *= keep1(vec2u(state[0], state[1]), p.op, at, p.threshold, p.scale);
+        }
+        if ((FLAGS & 32u) != 0u) { v += residual[at]; }
         if ((FLAGS & 2u) != 0u) { v += c[at]; }
         c[at] = v;
       }
@@ -3376,7 +3369,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
     }
   }
 }
-// @use activate
+// @use activate, keep
 `,
   max_bwd: `// max_bwd: dx[r, c] = [dx +] (dy[r] where c = at[r], else 0); adds to dx where acc = 1.
 // Layout: dx [n / cols, cols], dy f32 and at u32 [n / cols]. A thread owns one vec4 of dx, a workgroup 1,024 elements.
@@ -5435,6 +5428,28 @@ fn max8(v: f32) -> f32 {
   let four = max(two, subgroupShuffleXor(two, 2u));
   return max(four, subgroupShuffleXor(four, 4u));
 }
+`,
+  matmul_finish: `// The epilogue of the products that store vec4s, with the bindings and constants of the kernel that uses it. FLAGS:
+//   v = value [+ bias: 1]; z = v [4]; v = act(v), or v · act'(z) [16]; v · mask [64]; v + residual [32]; v + c [2]; c = v.
+// The mask is dropout's, of C's elements in their order, so that a separate dropout would draw the same one.
+fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
+  if (row >= p.m || col >= p.n) { return; }
+  let at = (base + row * p.ldc + col) / 4u;
+  var v = value + bias_value;
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
+  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
+  if ((FLAGS & 64u) != 0u && state[5] != 0u) { v *= keep4(vec2u(state[0], state[1]), p.op, at, p.threshold, p.scale); }
+  if ((FLAGS & 32u) != 0u) { v += residual[at]; }
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
+  c[at] = v;
+}
+// The bias of four columns, or zeros.
+fn bias_at(col: u32) -> vec4f {
+  var v = vec4f();
+  if ((FLAGS & 1u) != 0u && col < p.n) { v = bias[col / 4u]; }
+  return v;
+}
+// @use activate, keep
 `,
   sg8_rows: `// Accumulators of a subgroup of 8 lanes in which a lane owns two vec4 of columns; x of a row is shared by broadcast.
 alias Eight = array<vec4f, 16>; // 8 rows: their first 4 columns, then their second 4

@@ -19,7 +19,7 @@ import {
   scaleByForward,
   statsReference,
 } from './cross-entropy.ref.ts';
-import { gemm } from './matmul.ts';
+import { gemm } from './shared/gemm.ts';
 import { sumAll } from './shared/sums.ts';
 
 const STATS = kernel(

@@ -1,7 +1,7 @@
 /** Scores of a table's rows, whole or in shards, for inference: one matrix product a shard. No gradient. */
 import { shardsOf, type Table } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { gemm } from './matmul.ts';
+import { gemm } from './shared/gemm.ts';
 
 /**
  * states [R, D] · tableᵀ for the table's rows `from` (a multiple of 64) to `to`: [R, to − from]; all rows by default.

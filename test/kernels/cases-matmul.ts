@@ -25,6 +25,30 @@ const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => (
 });
 
 const flags = [false, true];
+
+/** Epilogues of dropout and residual; the first ones on every variant, the others where rows are no whole vec4s. */
+const epilogues: Case[] = (
+  [
+    ['bias, dropout and residual', 40, { dropout: 0.25 }, true],
+    ['gelu, dropout and residual', 40, { dropout: 0.25, activation: 'gelu' }, true],
+    ['relu and residual, odd width', 37, { activation: 'relu' }, true],
+    ['dropout alone, odd width', 37, { dropout: 0.5 }, false],
+  ] as const
+).map(
+  ([name, n, options, residual], i): Case => ({
+    op: 'matmul',
+    name,
+    inputs: {
+      a: { shape: [35, 24] },
+      b: { shape: [24, n] },
+      bias: { shape: [n] },
+      ...(residual && { residual: { shape: [35, n] } }),
+    },
+    run: (t) => matmul(t.a, t.b, { bias: t.bias, residual: t.residual, ...options }),
+    tolerance: bound(64),
+    variants: i === 0 ? withWide : variants,
+  }),
+);
 export const matmulCases: Case[] = [
   ...[
     [1, 1, 1],
@@ -69,6 +93,7 @@ export const matmulCases: Case[] = [
       variants: { matmul: activation === 'silu' ? ['matmul_sg8_wide', 'matmul_sg8'] : ['matmul_tile', TALL] },
     }),
   ),
+  ...epilogues,
   {
     op: 'matmul',
     name: 'bias with Bᵀ',
