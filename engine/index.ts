@@ -1,6 +1,6 @@
 /** The tensor engine: devices, tensors, autograd, record and replay, and the ops. */
 export { into, gradOf } from './autograd.ts';
-export { Device, type DeviceOptions, type DeviceStats, type Reference } from './device.ts';
+export { Device, type DeviceOptions, type DeviceStats, type Precision, type Reference } from './device.ts';
 export { getGpu, isNode } from './gpu.ts';
 export { type Capabilities, groups, type Kernel, kernel, kernelText, type Params, type Variant } from './kernel.ts';
 export { type KernelTime, type ProfileOptions, Program } from './program.ts';
@@ -63,4 +63,4 @@ export {
   tune,
 } from './tuner.ts';
 export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
-export type { Choices } from './webgpu.ts';
+export { type Choices, matrixConfigs } from './webgpu.ts';

@@ -10,13 +10,20 @@ export interface Capabilities {
   subgroupMin: number;
   subgroupMax: number;
   f16: boolean;
+  /** Sizes of subgroup matrices with f16 operands and f32 sums. */
+  matrices: readonly MatrixSize[];
   timestamps: boolean;
   maxInvocations: number;
   maxWorkgroupBytes: number;
-  /** Storage buffers that one kernel may bind. */
-  maxStorageBuffers: number;
   maxBindingBytes: number;
   maxBufferBytes: number;
+}
+
+/** A subgroup-wide product: M × K times K × N. */
+export interface MatrixSize {
+  m: number;
+  n: number;
+  k: number;
 }
 
 export type Params = Record<string, number>;

@@ -14,6 +14,7 @@ const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const DROP_LATER = (FLAGS & 64u) != 0u;
 struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -25,6 +26,7 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
 @group(0) @binding(7) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -196,6 +198,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   finish(row0 + 13u, col, base_c, bias_value, c13);
   finish(row0 + 14u, col, base_c, bias_value, c14);
   finish(row0 + 15u, col, base_c, bias_value, c15);
+  if (DROP_LATER) { drop_rows(row0, 16u, col, base_c); }
   if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { db[col + i] += sum[i]; }

@@ -17,6 +17,7 @@ const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const DROP_LATER = (FLAGS & 64u) != 0u;
 struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -25,10 +26,12 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+// db, or the state of the dropout, which no product needs at once: an adapter may bind no more than 8.
+@group(0) @binding(6) var<storage, read_write> db_or_state: array<u32>;
 @group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>; // B again, for TRANS_B
 @group(0) @binding(8) var<storage, read> residual: array<vec4f>;
-@group(0) @binding(9) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return db_or_state[i]; }
+fn add_to_db(i: u32, v: f32) { db_or_state[i] = bitcast<u32>(bitcast<f32>(db_or_state[i]) + v); }
 
 // The same for TRANS_A: lane j holds rows 2j and 2j + 1 of the first step, lane j + 4 those of the second.
 fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
@@ -161,10 +164,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     c1 = c2;
     c2 = c3;
   }
+  if (DROP_LATER) {
+    drop_rows(row0, 32u, col, base_c);
+    drop_rows(row0, 32u, col + 32u, base_c);
+  }
   if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
-      if (col + i < p.n) { db[col + i] += sum0[i]; }
-      if (col + 32u + i < p.n) { db[col + 32u + i] += sum1[i]; }
+      if (col + i < p.n) { add_to_db(col + i, sum0[i]); }
+      if (col + 32u + i < p.n) { add_to_db(col + 32u + i, sum1[i]); }
     }
   }
 }

@@ -63,6 +63,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
         gemm(device, {
           a: b,
           b: dc,
+          gradient: 'b',
           c: grad,
           m: k,
           n: m,
@@ -78,7 +79,22 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
           ldb: n,
         });
       else
-        gemm(device, { a: dc, b, c: grad, m, n: k, k: n, transB: !transB, batch, sa: sc, sb, sc: sa, acc, ...slope });
+        gemm(device, {
+          a: dc,
+          gradient: 'a',
+          b,
+          c: grad,
+          m,
+          n: k,
+          k: n,
+          transB: !transB,
+          batch,
+          sa: sc,
+          sb,
+          sc: sa,
+          acc,
+          ...slope,
+        });
     }
     const columnSums = bias?.requiresGrad ? into(bias) : null;
     if (columnSums && !columnSums.acc) throw new Error('matmul: bias must be a leaf tensor');
@@ -90,6 +106,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       if (transB)
         gemm(device, {
           a: dc,
+          gradient: 'a',
           b: a,
           c: grad,
           m: n,
@@ -108,6 +125,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
         gemm(device, {
           a,
           b: dc,
+          gradient: 'b',
           c: grad,
           m: k,
           n,
@@ -126,7 +144,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       // No product to take the column sums along: one row of ones does it.
       const rows = m * batch;
       const ones = device.full([rows], 1, 'ones');
-      gemm(device, { a: ones, b: dc, c: columnSums.grad, m: 1, n, k: rows, acc: 1 });
+      gemm(device, { a: ones, b: dc, gradient: 'b', c: columnSums.grad, m: 1, n, k: rows, acc: 1 });
     }
   });
   return c;

@@ -28,7 +28,7 @@ export function tableScores(states: Tensor, table: Table, from = 0, to = table.s
     if (begin >= end || r === 0) continue;
     const b = tensor.rows(begin - first, end - first);
     const c = device.view(scores, begin - from, [scores.size - (begin - from)], 'f32', 'scores');
-    gemm(device, { a: states, b, c, m: r, n: end - begin, k: d, transB: true, ldc: cols });
+    gemm(device, { a: states, b, c, m: r, n: end - begin, k: d, transB: true, ldc: cols, exact: true });
   }
   return scores;
 }

@@ -38,6 +38,46 @@ function tile(BM: number, BN: number, BK: number, TM: number, TN: number, enough
   };
 }
 
+/** The same tile in f16, for precision=mixed. Unmeasured on a GPU. */
+function half({ file, tuning, requires, ...same }: Variant): Variant {
+  const { BM, BN, BK } = tuning as Record<string, number>;
+  const bytes = 8 * BK * (BM / 4 + BN / 4 + 2);
+  return {
+    ...same,
+    file: `${file}_f16`,
+    tuning,
+    requires: (c) =>
+      c.f16 && c.maxWorkgroupBytes >= bytes && (requires?.({ ...c, maxWorkgroupBytes: 2 * bytes }) ?? true),
+  };
+}
+
+/**
+ * Subgroup matrices of SM × SN × SK in tiles of BM × BN, WM × WN of them a subgroup of 32 lanes; small enough for 16 KiB
+ * of workgroup memory. Unmeasured.
+ */
+function matrix(
+  [SM, SN, SK]: readonly number[],
+  { BM, BN, BK, WM, WN }: Record<'BM' | 'BN' | 'BK' | 'WM' | 'WN', number>,
+  enough: number,
+): Variant {
+  const subgroups = (BM / WM) * (BN / WN);
+  return {
+    file: 'matmul_matrix',
+    tuning: { BM, BN, BK, WM, WN, SM, SN, SK },
+    requires: (c) =>
+      c.f16 &&
+      c.subgroupMin === 32 &&
+      c.subgroupMax === 32 &&
+      c.matrices.some(({ m, n, k }) => m === SM && n === SN && k === SK) &&
+      c.maxInvocations >= 32 * subgroups &&
+      c.maxWorkgroupBytes >= 2 * BK * (BM + BN + 16) + 4 * SM * SN * subgroups,
+    accepts: wide,
+    suits: (_, p) => tiles(p, BM, BN) >= enough,
+    grid: (p) => [groups(p.n, BN), groups(p.m, BM), p.batch],
+    constants,
+  };
+}
+
 const TILES: readonly Variant[] = [
   tile(128, 128, 8, 8, 8, 512),
   tile(128, 64, 16, 8, 8, 256),
@@ -59,7 +99,7 @@ const MATMUL: Kernel = kernel(
     {
       // Takes longer to compile and leaves more of a small product unused: for products that give every core a few tiles.
       file: 'matmul_sg8_wide',
-      requires: (c) => lanes8(c) && c.maxStorageBuffers >= 9,
+      requires: lanes8,
       accepts: takes,
       suits: (_, p) => p.n > 32 && tiles(p, 32, 64) >= 8,
       grid: (p) => [groups(p.n, 64), groups(p.m, 32), p.batch],
@@ -80,6 +120,21 @@ const MATMUL: Kernel = kernel(
 /** The parts of a product that is split along K; forcing one of these forces the split (tests). */
 const PARTS = kernel('matmul_part', TILES, SHAPE);
 const SPLIT_SUM = kernel('matmul_split_sum', (p) => groups(p.m * p.ld, 256));
+
+/** Products in mixed precision: subgroup matrices where the adapter has them, else tiles in f16. */
+const MIXED: readonly Variant[] = [
+  ...[
+    [16, 16, 16],
+    [16, 8, 16],
+    [8, 16, 16],
+  ].flatMap((size) => [
+    matrix(size, { BM: 128, BN: 128, BK: 16, WM: 64, WN: 64 }, 256),
+    matrix(size, { BM: 64, BN: 64, BK: 32, WM: 32, WN: 32 }, 0),
+  ]),
+  ...TILES.map(half),
+];
+const MATMUL_MIXED = kernel('matmul_mixed', MIXED, SHAPE);
+const PARTS_MIXED = kernel('matmul_mixed_part', MIXED, SHAPE);
 
 /** A product with fewer tiles of 64 × 64 than this leaves a GPU idle; split along K it makes about as many. */
 const FULL = 128;
@@ -135,10 +190,14 @@ export interface Gemm {
   activation?: Activation;
   /** Laid out as C, added after the activation (and the dropout). */
   residual?: Tensor | null;
-  /** Of `dropoutParams`; C is contiguous then. */
+  /** Of `dropoutParams`; C is contiguous and overwritten then. */
   mask?: { op: number; threshold: number; scale: number } | null;
   /** [M, N] as C: the product is multiplied by the activation's slope there, and the activation itself is left out. */
   slopeAt?: Tensor;
+  /** Which operand is a gradient; see `Device.withPrecision`. */
+  gradient?: 'a' | 'b';
+  /** In f32 whatever the device's precision. */
+  exact?: boolean;
   /** K is not a multiple of 4, but the operand with contiguous k has zeros up to its row stride. */
   padded?: boolean;
 }
@@ -174,10 +233,14 @@ export function gemm(device: Device, g: Gemm): void {
     op: g.mask?.op ?? 0,
     threshold: g.mask?.threshold ?? 0,
     scale: g.mask?.scale ?? 1,
+    ...scales(device, g.gradient),
   };
-  const forced = device.gpu?.forced.has(PARTS.name) ?? false;
+  const mixed = device.precision === 'mixed' && !g.exact && wide(params);
+  const [whole, parts] = mixed ? [MATMUL_MIXED, PARTS_MIXED] : [MATMUL, PARTS];
+  const forced = device.gpu?.forced.has(parts.name) ?? false;
   const part = device.gpu ? partOf(device.gpu.caps, params, forced) : 0;
-  if (part > 0) return inParts(device, g, params, part);
+  if (part > 0) return inParts(device, parts, g, params, part);
+  const state = g.mask ? device.state : null;
   const tensors = {
     a: g.a,
     b: g.b,
@@ -187,21 +250,31 @@ export function gemm(device: Device, g: Gemm): void {
     z: g.z ?? g.slopeAt ?? null,
     db: g.columnSums ?? null,
     residual: g.residual ?? null,
-    state: g.mask ? device.state : null,
+    state,
+    db_or_state: g.columnSums ?? state,
   };
-  device.run(MATMUL, matmulForward, tensors, params);
+  device.run(whole, matmulForward, tensors, params);
+}
+
+/** What a part of a product does without. */
+const NONE = { bias: null, z: null, db: null, residual: null, state: null, db_or_state: null };
+
+/** What operands are multiplied by before f16 takes them, and the sums by afterwards. */
+function scales({ gradientScale }: Device, gradient: Gemm['gradient']): Params {
+  const unscale = gradient ? 1 / gradientScale : 1;
+  return { scale_a: gradient === 'a' ? gradientScale : 1, scale_b: gradient === 'b' ? gradientScale : 1, unscale };
 }
 
 /** The product in parts of `part` along K, the last one shorter, and their sum; column sums come by themselves. */
-function inParts(device: Device, g: Gemm, p: Params, part: number): void {
+function inParts(device: Device, parts: Kernel, g: Gemm, p: Params, part: number): void {
   const { m, n, k } = p;
   const count = groups(k, part);
   const ld = Math.ceil(n / 4) * 4;
   const out = device.empty([count, m, ld], 'f32', 'matmul parts');
   device.run(
-    PARTS,
+    parts,
     matmulParts,
-    { a: g.a, b: g.b, b_pairs: g.b, bias: null, c: out, z: null, db: null, residual: null, state: null },
+    { ...NONE, a: g.a, b: g.b, b_pairs: g.b, c: out },
     {
       ...p,
       k: part,
