@@ -37,17 +37,21 @@ export const matrices = [
     (tile) => `matmul_matrix ${tile} SM=${SM} SN=${SN} SK=${SK}`,
   ),
 );
-const mixed = (c: Case, every = false): Case => ({
+const mixed = (c: Case): Case => ({
   ...c,
   name: `mixed, ${c.name}`,
   precision: 'mixed',
   tolerance: { abs: 1e-2, rel: 1e-2 },
-  variants: every
-    ? { matmul_mixed: [...halves, ...matrices], matmul_mixed_part: [halves[0], matrices[0]] }
-    : { matmul_mixed: [halves[0], matrices[0]] },
+  variants: { matmul_mixed: [halves[0], matrices[0]] },
 });
 export const mixedCases: Case[] = [
-  ...flags.flatMap((ta) => flags.map((tb) => mixed(plain([36, 20, 68], ta, tb), !ta && !tb))),
+  ...flags.flatMap((ta) => flags.map((tb) => mixed(plain([36, 20, 68], ta, tb)))),
+  {
+    ...mixed(plain([100, 20, 132], false, false)),
+    name: 'mixed, every tile, whole and in parts',
+    gradients: false,
+    variants: { matmul_mixed: [halves[1], ...matrices], matmul_mixed_part: [halves[0], matrices[0]] },
+  },
   mixed(plain([20, 7, 12], true, false)),
   mixed({
     op: 'matmul',
