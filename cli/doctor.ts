@@ -2,7 +2,7 @@
 import { prepare } from '../data/dataset.ts';
 import { makeShop } from '../data/shop.ts';
 import { split } from '../data/split.ts';
-import { Device } from '../engine/index.ts';
+import { Device, matrixConfigs } from '../engine/index.ts';
 import { MemoryFiles } from '../model/files.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { train } from '../train/trainer.ts';
@@ -122,7 +122,12 @@ function describe(device: Device, system: SystemModule | null): Report {
       architecture: gpu.info.architecture,
       device: gpu.info.device,
     },
-    features: caps && { subgroups: lanes, 'shader-f16': caps.f16, 'timestamp-query': caps.timestamps },
+    features: caps && {
+      subgroups: lanes,
+      'shader-f16': caps.f16,
+      'subgroup-matrix': gpu && matrixConfigs(gpu.info).length > 0 ? matrixConfigs(gpu.info).join(', ') : false,
+      'timestamp-query': caps.timestamps,
+    },
     limits: gpu && Object.fromEntries(LIMITS.map((name) => [name, gpu.gpu.limits[name]])),
     variants: null,
     missing,
@@ -132,7 +137,8 @@ function describe(device: Device, system: SystemModule | null): Report {
 /** What each feature is for, where it is absent. */
 const FALLBACK: Record<string, string> = {
   subgroups: 'kernels that share values through workgroup memory run instead',
-  'shader-f16': 'everything is computed in f32',
+  'shader-f16': 'everything is computed in f32, precision=mixed is refused',
+  'subgroup-matrix': 'precision=mixed multiplies in plain tiles',
   'timestamp-query': 'bench --profile has no GPU times',
 };
 

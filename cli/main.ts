@@ -138,7 +138,7 @@ addLogOptions(
   .addHelpText('after', PROTOCOL_HELP)
   .addHelpText(
     'after',
-    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}`,
+    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
   )
   .action(async (flags, command: Command) => {
     const { runTrain } = await import('./train.ts');

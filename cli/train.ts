@@ -20,7 +20,7 @@ import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import type { Metrics } from '../train/metrics.ts';
 import { requireHorizon } from '../train/schedule.ts';
-import { type TrainResult, validationUsers } from '../train/trainer.ts';
+import { requirePrecision, type TrainResult, validationUsers } from '../train/trainer.ts';
 import { type Backend, commandName, openDevice, Output, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
 import { InterruptedError, UsageError } from './errors.ts';
@@ -78,6 +78,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
 
   const device = await openDevice(flags.device, out);
   try {
+    requirePrecision(device, settings);
     await NodeFiles.create(flags.out);
     const lock = await lockFolder(flags.out);
     try {

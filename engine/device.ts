@@ -15,7 +15,7 @@ import {
   type TensorOptions,
 } from './tensor.ts';
 import { adapterKey, type TuningStore } from './tuner.ts';
-import { type Call, type GpuStats, WebGpu } from './webgpu.ts';
+import { type Call, type GpuStats, SUBGROUP_MATRIX, WebGpu } from './webgpu.ts';
 import { fill } from './ops/fill.ts';
 
 export interface DeviceOptions {
@@ -32,6 +32,9 @@ export interface DeviceOptions {
   /** Called once if `auto` found no adapter; the default writes one line to the console's error stream. */
   onFallback?(message: string): void;
 }
+
+/** `mixed`: products take their operands in f16 and add in f32; everything else is f32. */
+export type Precision = 'f32' | 'mixed';
 
 /** Arrays of a dispatch by binding name, as a reference sees them. */
 export type Arrays = Record<string, NumericArray>;
@@ -59,6 +62,10 @@ export class Device {
   traceId = 0;
   /** Numbers the random ops of a step; a program starts it at 0. */
   opCounter = 0;
+  /** What products compute in; see `withPrecision`. */
+  precision: Precision = 'f32';
+  /** Power of two that gradients are multiplied by before f16 takes them. */
+  gradientScale = 1;
   /** Programs re-trace before each replay and fill their slots with NaN bits. */
   debug = false;
   private cpuDispatches = 0;
@@ -242,6 +249,32 @@ export class Device {
     }
   }
 
+  /** Why products cannot run in this precision here, in words, or null. */
+  lacksPrecision(precision: Precision): string | null {
+    if (precision === 'f32' || this.caps?.f16) return null;
+    return this.gpu ? `${this.name} has no shader-f16` : 'the CPU device computes in f32 alone';
+  }
+
+  /**
+   * Runs `fn` with products in this precision, those of the backward pass included. f16 ends at 6e-8 and 65,504 (beyond it
+   * values are clamped): `gradientScale`, a power of two, lifts gradients into it, and is taken out of the result again. A
+   * mean over n rows wants about n. Products whose rows are no whole multiples of 4 elements stay in f32.
+   * @throws Error for `mixed` where the adapter has no shader-f16
+   */
+  withPrecision<T>(precision: Precision, fn: () => T, gradientScale = 1): T {
+    const lacks = this.lacksPrecision(precision);
+    if (lacks) throw new Error(`precision ${precision}: ${lacks}`);
+    if (!(gradientScale > 0 && Number.isInteger(Math.log2(gradientScale))))
+      throw new Error(`precision ${precision}: a power of two was expected as gradientScale, came ${gradientScale}`);
+    const before = { precision: this.precision, gradientScale: this.gradientScale };
+    Object.assign(this, { precision, gradientScale });
+    try {
+      return fn();
+    } finally {
+      Object.assign(this, before);
+    }
+  }
+
   /** Runs `fn` without recording gradients. */
   noGrad<T>(fn: () => T): T {
     const enabled = this.tape.enabled;
@@ -361,7 +394,7 @@ function cpuView(t: Tensor): NumericArray {
   return part;
 }
 
-const WANTED = ['subgroups', 'shader-f16', 'timestamp-query'] as GPUFeatureName[];
+const WANTED = ['subgroups', 'shader-f16', 'timestamp-query', SUBGROUP_MATRIX] as GPUFeatureName[];
 
 async function openWebGpu(dawn?: string[]): Promise<WebGpu | null> {
   const gpu = await getGpu(dawn);

@@ -6,10 +6,10 @@
  */
 const KEY = Symbol.for('attune.dawn');
 
-/** Toggles: exact timestamps, and f16 on NVIDIA's Vulkan driver, which Dawn leaves off. */
+/** Toggles: exact timestamps; f16 on NVIDIA's Vulkan driver, which Dawn leaves off; subgroup matrices. */
 const DAWN_OPTIONS = [
   'disable-dawn-features=timestamp_quantization',
-  'enable-dawn-features=vulkan_enable_f16_on_nvidia',
+  'enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis',
 ];
 
 export function isNode(): boolean {

@@ -1,6 +1,6 @@
 /** The tensor engine: devices, tensors, autograd, record and replay, and the ops. */
 export { into, gradOf } from './autograd.ts';
-export { Device, type DeviceOptions, type DeviceStats, type Reference } from './device.ts';
+export { Device, type DeviceOptions, type DeviceStats, type Precision, type Reference } from './device.ts';
 export { getGpu, isNode } from './gpu.ts';
 export { type Capabilities, groups, type Kernel, kernel, kernelText, type Params, type Variant } from './kernel.ts';
 export { type KernelTime, type ProfileOptions, Program } from './program.ts';
@@ -9,7 +9,8 @@ export { fill } from './ops/fill.ts';
 export { gelu } from './ops/gelu.ts';
 export { normal, permutation, threefry2x32, toUniform, uniform } from './random.ts';
 export { dropout } from './ops/dropout.ts';
-export { type Activation, gemm, type Gemm, matmul, type MatmulOptions } from './ops/matmul.ts';
+export { matmul, type MatmulOptions } from './ops/matmul.ts';
+export { type Activation, gemm, type Gemm } from './ops/shared/gemm.ts';
 export { crossEntropy, type CrossEntropyOptions } from './ops/cross-entropy.ts';
 export { embedding, embeddingSum, type RowGroups } from './ops/embedding.ts';
 export { groupRows, type RowGroupArrays, type RowGroupLayout, rowGroupLayout } from './rows.ts';
@@ -62,4 +63,4 @@ export {
   tune,
 } from './tuner.ts';
 export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
-export type { Choices } from './webgpu.ts';
+export { type Choices, matrixConfigs } from './webgpu.ts';

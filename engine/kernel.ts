@@ -10,11 +10,20 @@ export interface Capabilities {
   subgroupMin: number;
   subgroupMax: number;
   f16: boolean;
+  /** Sizes of subgroup matrices with f16 operands and f32 sums. */
+  matrices: readonly MatrixSize[];
   timestamps: boolean;
   maxInvocations: number;
   maxWorkgroupBytes: number;
   maxBindingBytes: number;
   maxBufferBytes: number;
+}
+
+/** A subgroup-wide product: M × K times K × N. */
+export interface MatrixSize {
+  m: number;
+  n: number;
+  k: number;
 }
 
 export type Params = Record<string, number>;

@@ -8,7 +8,7 @@
  * host, in double precision; all else, 2n³ operations, is one product a step.
  */
 import type { Device } from './device.ts';
-import { gemm } from './ops/matmul.ts';
+import { gemm } from './ops/shared/gemm.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Rows of a pivot block; panels hold a multiple. */

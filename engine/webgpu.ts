@@ -9,6 +9,7 @@ import {
   type Kernel,
   type KernelText,
   kernelText,
+  type MatrixSize,
   type Params,
   type Variant,
 } from './kernel.ts';
@@ -52,6 +53,18 @@ export interface GpuStats {
 
 /** Kernel name → class of shapes (see `classOf`) → choice (see `choiceOf`). */
 export type Choices = Record<string, Record<string, string>>;
+
+/** Dawn's name of the feature; behind the toggle allow_unsafe_apis. */
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+
+/** What an adapter says of its subgroup matrices (Dawn's docs/dawn/features/subgroup_matrix.md). */
+interface MatrixConfig {
+  componentType: string;
+  resultComponentType: string;
+  M: number;
+  N: number;
+  K: number;
+}
 
 const FLUSH_AFTER = 48; // eager dispatches in one submit
 const STORAGE = 0x80 | 0x08 | 0x04; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
@@ -102,6 +115,7 @@ export class WebGpu {
       subgroupMin: sub.subgroupMinSize ?? 0,
       subgroupMax: sub.subgroupMaxSize ?? 0,
       f16: gpu.features.has('shader-f16'),
+      matrices: gpu.features.has(SUBGROUP_MATRIX) ? mixedMatrices(info) : [],
       timestamps: gpu.features.has('timestamp-query'),
       maxInvocations: l.maxComputeInvocationsPerWorkgroup,
       maxWorkgroupBytes: l.maxComputeWorkgroupStorageSize,
@@ -430,6 +444,19 @@ export class WebGpu {
     this.gpu.destroy();
   }
 }
+
+/** All configurations, in words: `f16 → f32 16 × 16 × 16`. */
+export function matrixConfigs(info: GPUAdapterInfo): string[] {
+  return configsOf(info).map((c) => `${c.componentType} → ${c.resultComponentType} ${c.M} × ${c.N} × ${c.K}`);
+}
+
+const configsOf = (info: GPUAdapterInfo): readonly MatrixConfig[] =>
+  (info as GPUAdapterInfo & { subgroupMatrixConfigs?: readonly MatrixConfig[] }).subgroupMatrixConfigs ?? [];
+
+const mixedMatrices = (info: GPUAdapterInfo): MatrixSize[] =>
+  configsOf(info)
+    .filter((c) => c.componentType === 'f16' && c.resultComponentType === 'f32')
+    .map(({ M, N, K }) => ({ m: M, n: N, k: K }));
 
 function note(all: Map<string, Set<string>>, name: string, choice: string): void {
   const known = all.get(name);

@@ -2714,6 +2714,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 //   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
 //   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
 // Workgroup memory: 16 · BK · (BM/4 + BN/4 + 2) bytes (8.7 KiB at 64 × 64 × 16).
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\` (the parts of a product split along K).
 // Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
 //   overwritten.
@@ -2732,7 +2734,9 @@ const LINE_A = BM / 4u + 1u;
 const LINE_B = BN / 4u + 1u;
 const QM = TM / 4u;
 const QN = TN / 4u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32 }
+const DROP_LATER = false;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -2740,66 +2744,11 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
-
-/// The vec4 at k … k + 3 with zeros from \`depth\` on.
-fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
-  return select(vec4f(), v, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));
-}
-
-/// Four rows at k … k + 3 become, for each k, a vec4 of the four rows.
-fn turned(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> array<vec4f, 4> {
-  return array<vec4f, 4>(
-    vec4f(v0.x, v1.x, v2.x, v3.x), vec4f(v0.y, v1.y, v2.y, v3.y),
-    vec4f(v0.z, v1.z, v2.z, v3.z), vec4f(v0.w, v1.w, v2.w, v3.w));
-}
-
-fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
-  var v: array<vec4f, 4>;
-  if (TRANS_A) {
-    if (row < p.m) {
-      for (var j = 0u; j < 4u; j++) {
-        if (k + j < depth) { v[j] = a[(base + (k + j) * p.lda + row) / 4u]; }
-      }
-    }
-    return v;
-  }
-  if (k < depth) {
-    for (var j = 0u; j < 4u; j++) {
-      if (row + j < p.m) { v[j] = cut(a[(base + (row + j) * p.lda + k) / 4u], k, depth); }
-    }
-  }
-  return turned(v[0], v[1], v[2], v[3]);
-}
-
-fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
-  var v: array<vec4f, 4>;
-  if (!TRANS_B) {
-    if (col < p.n) {
-      for (var j = 0u; j < 4u; j++) {
-        if (k + j < depth) { v[j] = b[(base + (k + j) * p.ldb + col) / 4u]; }
-      }
-    }
-    return v;
-  }
-  if (k < depth) {
-    for (var j = 0u; j < 4u; j++) {
-      if (col + j < p.n) { v[j] = cut(b[(base + (col + j) * p.ldb + k) / 4u], k, depth); }
-    }
-  }
-  return turned(v[0], v[1], v[2], v[3]);
-}
-
-fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
-  if (row >= p.m) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value + bias_value;
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -2858,8 +2807,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var j = 0u; j < QN; j++) {
     let col = col0 + 4u * (tx + j * ACROSS);
     if (col < p.n) {
-      var bias_value = vec4f();
-      if ((FLAGS & 1u) != 0u) { bias_value = bias[col / 4u]; }
+      let bias_value = bias_at(col);
       for (var q = 0u; q < QM; q++) {
         let row = row0 + 4u * (ty + q * (BM / TM));
         finish(row, col, base_c, bias_value, acc[4u * q][j]);
@@ -2875,7 +2823,268 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use activate
+// @use matmul_blocks, matmul_finish
+`,
+  matmul_gpu_f16: `enable f16;
+// matmul_gpu_f16: C = act(op(A) · op(B) + bias), as matmul_gpu with tiles in f16: half the workgroup memory, and half of what
+// is read from it, for each product. Products and sums are in f32. For precision=mixed alone.
+// Its speed on a GPU is unmeasured: it was written and tested on software adapters.
+// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
+//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
+//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+// A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
+//   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
+//   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
+//   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
+// An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to
+//   ±65,504; the sums are multiplied by \`unscale\` = 1 / (scale_a · scale_b).
+// Workgroup memory: 8 · BK · (BM/4 + BN/4 + 2) bytes (4.3 KiB at 64 × 64 × 16).
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
+// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\` (the parts of a product split along K).
+// Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
+//   overwritten.
+const TRANS_A: bool = false; // @tune
+const TRANS_B: bool = false; // @tune
+const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
+const BM: u32 = 64; // @tune
+const BN: u32 = 64; // @tune
+const BK: u32 = 16; // @tune
+const TM: u32 = 8; // @tune
+const TN: u32 = 8; // @tune
+const ACROSS = BN / TN; // threads along N
+const THREADS = ACROSS * (BM / TM);
+const LINE_A = BM / 4u + 1u;
+const LINE_B = BN / 4u + 1u;
+const QM = TM / 4u;
+const QN = TN / 4u;
+const DROP_LATER = false;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+  op: u32, threshold: u32, scale: f32, scale_a: f32, scale_b: f32, unscale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
+var<workgroup> tile_a: array<vec4<f16>, BK * LINE_A>;
+var<workgroup> tile_b: array<vec4<f16>, BK * LINE_B>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lid: u32) {
+  let row0 = wid.y * BM;
+  let col0 = wid.x * BN;
+  let base_a = wid.z * p.sa;
+  let base_b = wid.z * p.sb;
+  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let tx = lid % ACROSS;
+  let ty = lid / ACROSS;
+  var acc: array<array<vec4f, QN>, TM>;
+  var sum: array<vec4f, QN>;
+  for (var k0 = 0u; k0 < depth; k0 += BK) {
+    // Threads walk the axis that is contiguous in memory.
+    for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
+      let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
+      let v = block_a(base_a, row0 + 4u * quad, k0 + k, depth);
+      let at = k * LINE_A + quad;
+      tile_a[at] = narrow4(v[0] * p.scale_a);
+      tile_a[at + LINE_A] = narrow4(v[1] * p.scale_a);
+      tile_a[at + 2u * LINE_A] = narrow4(v[2] * p.scale_a);
+      tile_a[at + 3u * LINE_A] = narrow4(v[3] * p.scale_a);
+    }
+    for (var i = lid; i < BN / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i % (BN / 4u), i / (BK / 4u), TRANS_B);
+      let k = 4u * select(i / (BN / 4u), i % (BK / 4u), TRANS_B);
+      let v = block_b(base_b, col0 + 4u * quad, k0 + k, depth);
+      let at = k * LINE_B + quad;
+      tile_b[at] = narrow4(v[0] * p.scale_b);
+      tile_b[at + LINE_B] = narrow4(v[1] * p.scale_b);
+      tile_b[at + 2u * LINE_B] = narrow4(v[2] * p.scale_b);
+      tile_b[at + 3u * LINE_B] = narrow4(v[3] * p.scale_b);
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < BK; k++) {
+      var y: array<vec4f, QN>;
+      for (var j = 0u; j < QN; j++) {
+        y[j] = vec4f(tile_b[k * LINE_B + tx + j * ACROSS]);
+        if ((FLAGS & 8u) != 0u) { sum[j] += y[j]; }
+      }
+      for (var q = 0u; q < QM; q++) {
+        let x = vec4f(tile_a[k * LINE_A + ty + q * (BM / TM)]);
+        for (var j = 0u; j < QN; j++) {
+          acc[4u * q][j] += x.x * y[j];
+          acc[4u * q + 1u][j] += x.y * y[j];
+          acc[4u * q + 2u][j] += x.z * y[j];
+          acc[4u * q + 3u][j] += x.w * y[j];
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  let base_c = wid.z * p.sc;
+  for (var j = 0u; j < QN; j++) {
+    let col = col0 + 4u * (tx + j * ACROSS);
+    if (col < p.n) {
+      let bias_value = bias_at(col);
+      for (var q = 0u; q < QM; q++) {
+        let row = row0 + 4u * (ty + q * (BM / TM));
+        finish(row, col, base_c, bias_value, p.unscale * acc[4u * q][j]);
+        finish(row + 1u, col, base_c, bias_value, p.unscale * acc[4u * q + 1u][j]);
+        finish(row + 2u, col, base_c, bias_value, p.unscale * acc[4u * q + 2u][j]);
+        finish(row + 3u, col, base_c, bias_value, p.unscale * acc[4u * q + 3u][j]);
+      }
+      if ((FLAGS & 8u) != 0u && wid.y == 0u && ty == 0u) {
+        for (var i = 0u; i < 4u; i++) {
+          if (col + i < p.n) { db[col + i] += sum[j][i] / p.scale_b; }
+        }
+      }
+    }
+  }
+}
+// @use matmul_blocks, matmul_finish, narrow
+`,
+  matmul_matrix: `enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+// matmul_matrix: C = act(op(A) · op(B) + bias) through subgroup matrices (tensor cores), f16 in and f32 out. For precision=mixed
+// alone. Never run on hardware by us: it is validated, and its arithmetic tested with the matrices' functions stood in for.
+// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
+//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
+//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+// A workgroup owns BM × BN of C, each of its subgroups of LANES lanes WM × WN of it, in matrices of SM × SN. K goes in slices
+//   of BK: threads stage 4 × 4 blocks as [k][row] and [k][column] in f16 (lines 8 elements longer, against bank conflicts),
+//   of which the subgroups load matrices of SK. At the end a subgroup stores one matrix at a time into a scratch of its
+//   own, from where its lanes take vec4s through the epilogue.
+// An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to
+//   ±65,504; the sums are multiplied by \`unscale\` = 1 / (scale_a · scale_b).
+// Workgroup memory: 2 · BK · (BM + BN + 16) + 4 · SM · SN · (BM / WM) · (BN / WN) bytes (12.5 KiB at 128 × 128 × 16).
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
+// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\`. Host: all strides are multiples of 4 (K, M and
+//   N need not be); what lies between N and ldc may be overwritten; subgroups have LANES lanes; the adapter lists
+//   SM × SN × SK with f16 in and f32 out.
+const TRANS_A: bool = false; // @tune
+const TRANS_B: bool = false; // @tune
+const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
+const BM: u32 = 64; // @tune
+const BN: u32 = 64; // @tune
+const BK: u32 = 32; // @tune
+const WM: u32 = 32; // @tune
+const WN: u32 = 32; // @tune
+const SM: u32 = 16; // @tune
+const SN: u32 = 16; // @tune
+const SK: u32 = 16; // @tune
+const LANES = 32u;
+const ACROSS = BN / WN; // subgroups along N
+const THREADS = LANES * ACROSS * (BM / WM);
+const LINE_A = BM + 8u;
+const LINE_B = BN + 8u;
+const DOWN = WM / SM; // matrices of a subgroup along M
+const ALONG = WN / SN;
+alias Left = subgroup_matrix_left<f16, SK, SM>;
+alias Right = subgroup_matrix_right<f16, SN, SK>;
+alias Sum = subgroup_matrix_result<f32, SN, SM>;
+const DROP_LATER = false;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+  op: u32, threshold: u32, scale: f32, scale_a: f32, scale_b: f32, unscale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
+var<workgroup> tile_a: array<f16, BK * LINE_A>;
+var<workgroup> tile_b: array<f16, BK * LINE_B>;
+var<workgroup> scratch: array<f32, THREADS / LANES * SM * SN>;
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_index) lid: u32, @builtin(subgroup_id) sg: u32,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let row0 = wid.y * BM;
+  let col0 = wid.x * BN;
+  let base_a = wid.z * p.sa;
+  let base_b = wid.z * p.sb;
+  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let my_row = sg / ACROSS * WM;
+  let my_col = sg % ACROSS * WN;
+  var acc: array<Sum, DOWN * ALONG>;
+  var sum = 0.0;
+  for (var k0 = 0u; k0 < depth; k0 += BK) {
+    // Threads walk the axis that is contiguous in memory.
+    for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
+      let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
+      let v = block_a(base_a, row0 + 4u * quad, k0 + k, depth);
+      for (var j = 0u; j < 4u; j++) {
+        let x = narrow4(v[j] * p.scale_a);
+        let at = (k + j) * LINE_A + 4u * quad;
+        tile_a[at] = x.x;
+        tile_a[at + 1u] = x.y;
+        tile_a[at + 2u] = x.z;
+        tile_a[at + 3u] = x.w;
+      }
+    }
+    for (var i = lid; i < BN / 4u * (BK / 4u); i += THREADS) {
+      let quad = select(i % (BN / 4u), i / (BK / 4u), TRANS_B);
+      let k = 4u * select(i / (BN / 4u), i % (BK / 4u), TRANS_B);
+      let v = block_b(base_b, col0 + 4u * quad, k0 + k, depth);
+      for (var j = 0u; j < 4u; j++) {
+        let x = narrow4(v[j] * p.scale_b);
+        let at = (k + j) * LINE_B + 4u * quad;
+        tile_b[at] = x.x;
+        tile_b[at + 1u] = x.y;
+        tile_b[at + 2u] = x.z;
+        tile_b[at + 3u] = x.w;
+      }
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < BK; k += SK) {
+      var left: array<Left, DOWN>;
+      for (var i = 0u; i < DOWN; i++) {
+        left[i] = subgroupMatrixLoad<Left, col_major>(&tile_a, k * LINE_A + my_row + i * SM, LINE_A);
+      }
+      for (var j = 0u; j < ALONG; j++) {
+        let right = subgroupMatrixLoad<Right, row_major>(&tile_b, k * LINE_B + my_col + j * SN, LINE_B);
+        for (var i = 0u; i < DOWN; i++) {
+          acc[i * ALONG + j] = subgroupMatrixMultiplyAccumulate(left[i], right, acc[i * ALONG + j]);
+        }
+      }
+    }
+    if ((FLAGS & 8u) != 0u && lid < BN) {
+      for (var k = 0u; k < BK; k++) { sum += f32(tile_b[k * LINE_B + lid]); }
+    }
+    workgroupBarrier();
+  }
+  let base_c = wid.z * p.sc;
+  let mine = sg * SM * SN;
+  for (var i = 0u; i < DOWN; i++) {
+    for (var j = 0u; j < ALONG; j++) {
+      subgroupMatrixStore<row_major>(&scratch, mine, acc[i * ALONG + j], SN);
+      workgroupBarrier();
+      for (var e = 4u * lane; e < SM * SN; e += 4u * LANES) {
+        let v = vec4f(scratch[mine + e], scratch[mine + e + 1u], scratch[mine + e + 2u], scratch[mine + e + 3u]);
+        let col = col0 + my_col + j * SN + e % SN;
+        finish(row0 + my_row + i * SM + e / SN, col, base_c, bias_at(col), p.unscale * v);
+      }
+      workgroupBarrier();
+    }
+  }
+  if ((FLAGS & 8u) != 0u && wid.y == 0u && lid < BN && col0 + lid < p.n) { db[col0 + lid] += sum / p.scale_b; }
+}
+// @use matmul_blocks, matmul_finish, narrow
 `,
   matmul_sg8: `enable subgroups;
 // matmul_sg8: C = act(op(A) · op(B) + bias), the variant for adapters whose subgroups have exactly 8 lanes (software
@@ -2885,13 +3094,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 //   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
 // A workgroup is one subgroup and owns 16 rows × 32 columns of C; a lane owns 4 of the columns. Each lane loads four
 //   k of two rows of A and shares them by broadcast. k steps by 4. No workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/32⌉, ⌈M/16⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+const DROP_LATER = (FLAGS & 64u) != 0u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -2899,16 +3112,9 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
-
-fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value + bias_value;
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
-}
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -3063,8 +3269,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
   let base_c = wid.z * p.sc;
-  var bias_value = vec4f();
-  if ((FLAGS & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
+  let bias_value = bias_at(col);
   finish(row0 + 0u, col, base_c, bias_value, c0);
   finish(row0 + 1u, col, base_c, bias_value, c1);
   finish(row0 + 2u, col, base_c, bias_value, c2);
@@ -3081,13 +3286,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   finish(row0 + 13u, col, base_c, bias_value, c13);
   finish(row0 + 14u, col, base_c, bias_value, c14);
   finish(row0 + 15u, col, base_c, bias_value, c15);
+  if (DROP_LATER) { drop_rows(row0, 16u, col, base_c); }
   if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { db[col + i] += sum[i]; }
     }
   }
 }
-// @use activate
+// @use matmul_finish
 `,
   matmul_sg8_wide: `enable subgroups;
 // matmul_sg8_wide: C = act(op(A) · op(B) + bias), as matmul_sg8 (8-lane subgroups of software rasterisers) in tiles four
@@ -3100,21 +3306,29 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 //   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
 //   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
 //   up, since a store costs much code. No workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/32⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+const DROP_LATER = (FLAGS & 64u) != 0u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec2f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+// db, or the state of the dropout, which no product needs at once: an adapter may bind no more than 8.
+@group(0) @binding(6) var<storage, read_write> db_or_state: array<u32>;
 @group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>; // B again, for TRANS_B
+@group(0) @binding(8) var<storage, read> residual: array<vec4f>;
+fn state_word(i: u32) -> u32 { return db_or_state[i]; }
+fn add_to_db(i: u32, v: f32) { db_or_state[i] = bitcast<u32>(bitcast<f32>(db_or_state[i]) + v); }
 
 // The same for TRANS_A: lane j holds rows 2j and 2j + 1 of the first step, lane j + 4 those of the second.
 fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
@@ -3144,17 +3358,6 @@ fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   (*c)[14] += x.x * b[2] + y.x * b[3];
   (*c)[7] += x.y * b[0] + y.y * b[1];
   (*c)[15] += x.y * b[2] + y.y * b[3];
-}
-
-fn finish(row: u32, col: u32, base: u32, value: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value;
-  if ((FLAGS & 1u) != 0u) { v += bias[col / 4u]; }
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
 }
 
 @compute @workgroup_size(8)
@@ -3235,35 +3438,41 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
   let base_c = wid.z * p.sc;
+  let bias0 = bias_at(col);
+  let bias1 = bias_at(col + 32u);
   for (var row = row0; row < min(row0 + 32u, p.m); row += 8u) {
-    finish(row + 0u, col, base_c, c0[0]);
-    finish(row + 0u, col + 32u, base_c, c0[8]);
-    finish(row + 1u, col, base_c, c0[1]);
-    finish(row + 1u, col + 32u, base_c, c0[9]);
-    finish(row + 2u, col, base_c, c0[2]);
-    finish(row + 2u, col + 32u, base_c, c0[10]);
-    finish(row + 3u, col, base_c, c0[3]);
-    finish(row + 3u, col + 32u, base_c, c0[11]);
-    finish(row + 4u, col, base_c, c0[4]);
-    finish(row + 4u, col + 32u, base_c, c0[12]);
-    finish(row + 5u, col, base_c, c0[5]);
-    finish(row + 5u, col + 32u, base_c, c0[13]);
-    finish(row + 6u, col, base_c, c0[6]);
-    finish(row + 6u, col + 32u, base_c, c0[14]);
-    finish(row + 7u, col, base_c, c0[7]);
-    finish(row + 7u, col + 32u, base_c, c0[15]);
+    finish(row + 0u, col, base_c, bias0, c0[0]);
+    finish(row + 0u, col + 32u, base_c, bias1, c0[8]);
+    finish(row + 1u, col, base_c, bias0, c0[1]);
+    finish(row + 1u, col + 32u, base_c, bias1, c0[9]);
+    finish(row + 2u, col, base_c, bias0, c0[2]);
+    finish(row + 2u, col + 32u, base_c, bias1, c0[10]);
+    finish(row + 3u, col, base_c, bias0, c0[3]);
+    finish(row + 3u, col + 32u, base_c, bias1, c0[11]);
+    finish(row + 4u, col, base_c, bias0, c0[4]);
+    finish(row + 4u, col + 32u, base_c, bias1, c0[12]);
+    finish(row + 5u, col, base_c, bias0, c0[5]);
+    finish(row + 5u, col + 32u, base_c, bias1, c0[13]);
+    finish(row + 6u, col, base_c, bias0, c0[6]);
+    finish(row + 6u, col + 32u, base_c, bias1, c0[14]);
+    finish(row + 7u, col, base_c, bias0, c0[7]);
+    finish(row + 7u, col + 32u, base_c, bias1, c0[15]);
     c0 = c1;
     c1 = c2;
     c2 = c3;
   }
+  if (DROP_LATER) {
+    drop_rows(row0, 32u, col, base_c);
+    drop_rows(row0, 32u, col + 32u, base_c);
+  }
   if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
-      if (col + i < p.n) { db[col + i] += sum0[i]; }
-      if (col + 32u + i < p.n) { db[col + 32u + i] += sum1[i]; }
+      if (col + i < p.n) { add_to_db(col + i, sum0[i]); }
+      if (col + 32u + i < p.n) { add_to_db(col + 32u + i, sum1[i]); }
     }
   }
 }
-// @use activate, sg8_rows
+// @use matmul_finish, sg8_rows
 `,
   matmul_split_sum: `// matmul_split_sum: c[r, ·] = [c +] Σₛ part[s, r, ·], the second pass of a product that is split along K; adds to c where
 // acc = 1. The parts are added in their order, so that the same shape always gives the same bits.
@@ -3298,13 +3507,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 //   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
 // A workgroup of 16 × 16 threads owns 64 rows × 64 columns of C, a thread 4 × 4 (rows and columns 16 apart, so that
 //   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/64⌉, batch). Host: nothing beyond the shapes.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -3312,6 +3524,8 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 @group(0) @binding(5) var<storage, read_write> z: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<f32>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
 var<workgroup> tile_a: array<f32, 1040>; // [k][row], 65 apart against bank conflicts
 var<workgroup> tile_b: array<f32, 1040>; // [k][column]
 
@@ -3364,6 +3578,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
         if ((FLAGS & 1u) != 0u) { v += bias[col]; }
         if ((FLAGS & 4u) != 0u) { z[at] = v; }
         if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, vec4f(z[at])).x; } else { v = activate4(ACT, vec4f(v)).x; }
+        if ((FLAGS & 64u) != 0u && state[5] != 0u) {
+          v *= keep1(vec2u(state[0], state[1]), p.op, at, p.threshold, p.scale);
+        }
+        if ((FLAGS & 32u) != 0u) { v += residual[at]; }
         if ((FLAGS & 2u) != 0u) { v += c[at]; }
         c[at] = v;
       }
@@ -3376,7 +3594,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
     }
   }
 }
-// @use activate
+// @use activate, keep
 `,
   max_bwd: `// max_bwd: dx[r, c] = [dx +] (dy[r] where c = at[r], else 0); adds to dx where acc = 1.
 // Layout: dx [n / cols, cols], dy f32 and at u32 [n / cols]. A thread owns one vec4 of dx, a workgroup 1,024 elements.
@@ -5435,6 +5653,97 @@ fn max8(v: f32) -> f32 {
   let four = max(two, subgroupShuffleXor(two, 2u));
   return max(four, subgroupShuffleXor(four, 4u));
 }
+`,
+  matmul_blocks: `// Blocks of 4 × 4 of op(A) and op(B) for tiles in workgroup memory, each as [k] → a vec4 of four rows, or columns; with the
+// bindings and constants of the kernel that uses it. Beyond the edges are zeros.
+// The vec4 at k … k + 3 with zeros from \`depth\` on.
+fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
+  return select(vec4f(), v, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));
+}
+
+// Four rows at k … k + 3 become, for each k, a vec4 of the four rows.
+fn turned(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> array<vec4f, 4> {
+  return array<vec4f, 4>(
+    vec4f(v0.x, v1.x, v2.x, v3.x), vec4f(v0.y, v1.y, v2.y, v3.y),
+    vec4f(v0.z, v1.z, v2.z, v3.z), vec4f(v0.w, v1.w, v2.w, v3.w));
+}
+
+fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
+  var v: array<vec4f, 4>;
+  if (TRANS_A) {
+    if (row < p.m) {
+      for (var j = 0u; j < 4u; j++) {
+        if (k + j < depth) { v[j] = a[(base + (k + j) * p.lda + row) / 4u]; }
+      }
+    }
+    return v;
+  }
+  if (k < depth) {
+    for (var j = 0u; j < 4u; j++) {
+      if (row + j < p.m) { v[j] = cut(a[(base + (row + j) * p.lda + k) / 4u], k, depth); }
+    }
+  }
+  return turned(v[0], v[1], v[2], v[3]);
+}
+
+fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
+  var v: array<vec4f, 4>;
+  if (!TRANS_B) {
+    if (col < p.n) {
+      for (var j = 0u; j < 4u; j++) {
+        if (k + j < depth) { v[j] = b[(base + (k + j) * p.ldb + col) / 4u]; }
+      }
+    }
+    return v;
+  }
+  if (k < depth) {
+    for (var j = 0u; j < 4u; j++) {
+      if (col + j < p.n) { v[j] = cut(b[(base + (col + j) * p.ldb + k) / 4u], k, depth); }
+    }
+  }
+  return turned(v[0], v[1], v[2], v[3]);
+}
+`,
+  matmul_finish: `// The epilogue of the products that store vec4s, with the bindings and constants of the kernel that uses it. FLAGS:
+//   v = value [+ bias: 1]; z = v [4]; v = act(v), or v · act'(z) [16]; v · mask [64]; v + residual [32]; v + c [2]; c = v.
+// The mask is dropout's, of C's elements in their order, so that a separate dropout would draw the same one.
+fn drop(at: u32, value: vec4f) -> vec4f {
+  var v = value;
+  if ((FLAGS & 64u) != 0u && state_word(5u) != 0u) {
+    v *= keep4(vec2u(state_word(0u), state_word(1u)), p.op, at, p.threshold, p.scale);
+  }
+  if ((FLAGS & 32u) != 0u) { v += residual[at]; }
+  return v;
+}
+// Where DROP_LATER: the last two for rows that this thread has stored. A loop has the random numbers' code once, where
+// unrolled stores would have it at each of them, and compile for half a minute on software adapters.
+fn drop_rows(row0: u32, rows: u32, col: u32, base: u32) {
+  if (col >= p.n) { return; }
+  for (var row = row0; row < min(row0 + rows, p.m); row++) {
+    let at = (base + row * p.ldc + col) / 4u;
+    c[at] = drop(at, c[at]);
+  }
+}
+fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
+  if (row >= p.m || col >= p.n) { return; }
+  let at = (base + row * p.ldc + col) / 4u;
+  var v = value + bias_value;
+  if ((FLAGS & 4u) != 0u) { z[at] = v; }
+  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
+  if (!DROP_LATER) { v = drop(at, v); }
+  if ((FLAGS & 2u) != 0u) { v += c[at]; }
+  c[at] = v;
+}
+// The bias of four columns, or zeros.
+fn bias_at(col: u32) -> vec4f {
+  var v = vec4f();
+  if ((FLAGS & 1u) != 0u && col < p.n) { v = bias[col / 4u]; }
+  return v;
+}
+// @use activate, keep
+`,
+  narrow: `// The nearest numbers of f16; beyond its range the largest.
+fn narrow4(v: vec4f) -> vec4<f16> { return vec4<f16>(clamp(v, vec4f(-65504.0), vec4f(65504.0))); }
 `,
   sg8_rows: `// Accumulators of a subgroup of 8 lanes in which a lane owns two vec4 of columns; x of a row is shared by broadcast.
 alias Eight = array<vec4f, 16>; // 8 rows: their first 4 columns, then their second 4

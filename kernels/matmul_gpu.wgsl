@@ -8,6 +8,8 @@
 //   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
 //   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
 // Workgroup memory: 16 · BK · (BM/4 + BN/4 + 2) bytes (8.7 KiB at 64 × 64 × 16).
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is `last` (the parts of a product split along K).
 // Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
 //   overwritten.
@@ -26,7 +28,9 @@ const LINE_A = BM / 4u + 1u;
 const LINE_B = BN / 4u + 1u;
 const QM = TM / 4u;
 const QN = TN / 4u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32 }
+const DROP_LATER = false;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -34,66 +38,11 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
-
-/// The vec4 at k … k + 3 with zeros from `depth` on.
-fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
-  return select(vec4f(), v, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));
-}
-
-/// Four rows at k … k + 3 become, for each k, a vec4 of the four rows.
-fn turned(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> array<vec4f, 4> {
-  return array<vec4f, 4>(
-    vec4f(v0.x, v1.x, v2.x, v3.x), vec4f(v0.y, v1.y, v2.y, v3.y),
-    vec4f(v0.z, v1.z, v2.z, v3.z), vec4f(v0.w, v1.w, v2.w, v3.w));
-}
-
-fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
-  var v: array<vec4f, 4>;
-  if (TRANS_A) {
-    if (row < p.m) {
-      for (var j = 0u; j < 4u; j++) {
-        if (k + j < depth) { v[j] = a[(base + (k + j) * p.lda + row) / 4u]; }
-      }
-    }
-    return v;
-  }
-  if (k < depth) {
-    for (var j = 0u; j < 4u; j++) {
-      if (row + j < p.m) { v[j] = cut(a[(base + (row + j) * p.lda + k) / 4u], k, depth); }
-    }
-  }
-  return turned(v[0], v[1], v[2], v[3]);
-}
-
-fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
-  var v: array<vec4f, 4>;
-  if (!TRANS_B) {
-    if (col < p.n) {
-      for (var j = 0u; j < 4u; j++) {
-        if (k + j < depth) { v[j] = b[(base + (k + j) * p.ldb + col) / 4u]; }
-      }
-    }
-    return v;
-  }
-  if (k < depth) {
-    for (var j = 0u; j < 4u; j++) {
-      if (col + j < p.n) { v[j] = cut(b[(base + (col + j) * p.ldb + k) / 4u], k, depth); }
-    }
-  }
-  return turned(v[0], v[1], v[2], v[3]);
-}
-
-fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
-  if (row >= p.m) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value + bias_value;
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -152,8 +101,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var j = 0u; j < QN; j++) {
     let col = col0 + 4u * (tx + j * ACROSS);
     if (col < p.n) {
-      var bias_value = vec4f();
-      if ((FLAGS & 1u) != 0u) { bias_value = bias[col / 4u]; }
+      let bias_value = bias_at(col);
       for (var q = 0u; q < QM; q++) {
         let row = row0 + 4u * (ty + q * (BM / TM));
         finish(row, col, base_c, bias_value, acc[4u * q][j]);
@@ -169,4 +117,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use activate
+// @use matmul_blocks, matmul_finish

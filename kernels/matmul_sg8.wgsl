@@ -6,13 +6,17 @@ enable subgroups;
 //   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
 // A workgroup is one subgroup and owns 16 rows × 32 columns of C; a lane owns 4 of the columns. Each lane loads four
 //   k of two rows of A and shares them by broadcast. k steps by 4. No workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/32⌉, ⌈M/16⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+const DROP_LATER = (FLAGS & 64u) != 0u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -20,16 +24,9 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
-
-fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value + bias_value;
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
-}
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
+fn state_word(i: u32) -> u32 { return state[i]; }
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
@@ -184,8 +181,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
   let base_c = wid.z * p.sc;
-  var bias_value = vec4f();
-  if ((FLAGS & 1u) != 0u && col < p.n) { bias_value = bias[col / 4u]; }
+  let bias_value = bias_at(col);
   finish(row0 + 0u, col, base_c, bias_value, c0);
   finish(row0 + 1u, col, base_c, bias_value, c1);
   finish(row0 + 2u, col, base_c, bias_value, c2);
@@ -202,10 +198,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   finish(row0 + 13u, col, base_c, bias_value, c13);
   finish(row0 + 14u, col, base_c, bias_value, c14);
   finish(row0 + 15u, col, base_c, bias_value, c15);
+  if (DROP_LATER) { drop_rows(row0, 16u, col, base_c); }
   if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { db[col + i] += sum[i]; }
     }
   }
 }
-// @use activate
+// @use matmul_finish

@@ -9,21 +9,29 @@ enable subgroups;
 //   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
 //   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
 //   up, since a store costs much code. No workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/32⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+const DROP_LATER = (FLAGS & 64u) != 0u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec2f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> db: array<f32>;
+// db, or the state of the dropout, which no product needs at once: an adapter may bind no more than 8.
+@group(0) @binding(6) var<storage, read_write> db_or_state: array<u32>;
 @group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>; // B again, for TRANS_B
+@group(0) @binding(8) var<storage, read> residual: array<vec4f>;
+fn state_word(i: u32) -> u32 { return db_or_state[i]; }
+fn add_to_db(i: u32, v: f32) { db_or_state[i] = bitcast<u32>(bitcast<f32>(db_or_state[i]) + v); }
 
 // The same for TRANS_A: lane j holds rows 2j and 2j + 1 of the first step, lane j + 4 those of the second.
 fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
@@ -53,17 +61,6 @@ fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   (*c)[14] += x.x * b[2] + y.x * b[3];
   (*c)[7] += x.y * b[0] + y.y * b[1];
   (*c)[15] += x.y * b[2] + y.y * b[3];
-}
-
-fn finish(row: u32, col: u32, base: u32, value: vec4f) {
-  if (row >= p.m || col >= p.n) { return; }
-  let at = (base + row * p.ldc + col) / 4u;
-  var v = value;
-  if ((FLAGS & 1u) != 0u) { v += bias[col / 4u]; }
-  if ((FLAGS & 4u) != 0u) { z[at] = v; }
-  if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, z[at]); } else { v = activate4(ACT, v); }
-  if ((FLAGS & 2u) != 0u) { v += c[at]; }
-  c[at] = v;
 }
 
 @compute @workgroup_size(8)
@@ -144,32 +141,38 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
   let base_c = wid.z * p.sc;
+  let bias0 = bias_at(col);
+  let bias1 = bias_at(col + 32u);
   for (var row = row0; row < min(row0 + 32u, p.m); row += 8u) {
-    finish(row + 0u, col, base_c, c0[0]);
-    finish(row + 0u, col + 32u, base_c, c0[8]);
-    finish(row + 1u, col, base_c, c0[1]);
-    finish(row + 1u, col + 32u, base_c, c0[9]);
-    finish(row + 2u, col, base_c, c0[2]);
-    finish(row + 2u, col + 32u, base_c, c0[10]);
-    finish(row + 3u, col, base_c, c0[3]);
-    finish(row + 3u, col + 32u, base_c, c0[11]);
-    finish(row + 4u, col, base_c, c0[4]);
-    finish(row + 4u, col + 32u, base_c, c0[12]);
-    finish(row + 5u, col, base_c, c0[5]);
-    finish(row + 5u, col + 32u, base_c, c0[13]);
-    finish(row + 6u, col, base_c, c0[6]);
-    finish(row + 6u, col + 32u, base_c, c0[14]);
-    finish(row + 7u, col, base_c, c0[7]);
-    finish(row + 7u, col + 32u, base_c, c0[15]);
+    finish(row + 0u, col, base_c, bias0, c0[0]);
+    finish(row + 0u, col + 32u, base_c, bias1, c0[8]);
+    finish(row + 1u, col, base_c, bias0, c0[1]);
+    finish(row + 1u, col + 32u, base_c, bias1, c0[9]);
+    finish(row + 2u, col, base_c, bias0, c0[2]);
+    finish(row + 2u, col + 32u, base_c, bias1, c0[10]);
+    finish(row + 3u, col, base_c, bias0, c0[3]);
+    finish(row + 3u, col + 32u, base_c, bias1, c0[11]);
+    finish(row + 4u, col, base_c, bias0, c0[4]);
+    finish(row + 4u, col + 32u, base_c, bias1, c0[12]);
+    finish(row + 5u, col, base_c, bias0, c0[5]);
+    finish(row + 5u, col + 32u, base_c, bias1, c0[13]);
+    finish(row + 6u, col, base_c, bias0, c0[6]);
+    finish(row + 6u, col + 32u, base_c, bias1, c0[14]);
+    finish(row + 7u, col, base_c, bias0, c0[7]);
+    finish(row + 7u, col + 32u, base_c, bias1, c0[15]);
     c0 = c1;
     c1 = c2;
     c2 = c3;
   }
+  if (DROP_LATER) {
+    drop_rows(row0, 32u, col, base_c);
+    drop_rows(row0, 32u, col + 32u, base_c);
+  }
   if ((FLAGS & 8u) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
-      if (col + i < p.n) { db[col + i] += sum0[i]; }
-      if (col + 32u + i < p.n) { db[col + 32u + i] += sum1[i]; }
+      if (col + i < p.n) { add_to_db(col + i, sum0[i]); }
+      if (col + 32u + i < p.n) { add_to_db(col + 32u + i, sum1[i]); }
     }
   }
 }
-// @use activate, sg8_rows
+// @use matmul_finish, sg8_rows

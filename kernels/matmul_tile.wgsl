@@ -4,13 +4,16 @@
 //   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
 // A workgroup of 16 × 16 threads owns 64 rows × 64 columns of C, a thread 4 × 4 (rows and columns 16 apart, so that
 //   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
+// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/64⌉, batch). Host: nothing beyond the shapes.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32 }
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+  op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 @group(0) @binding(2) var<storage, read> b: array<f32>;
@@ -18,6 +21,8 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 @group(0) @binding(5) var<storage, read_write> z: array<f32>;
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
+@group(0) @binding(7) var<storage, read> residual: array<f32>;
+@group(0) @binding(8) var<storage, read> state: array<u32>;
 var<workgroup> tile_a: array<f32, 1040>; // [k][row], 65 apart against bank conflicts
 var<workgroup> tile_b: array<f32, 1040>; // [k][column]
 
@@ -70,6 +75,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
         if ((FLAGS & 1u) != 0u) { v += bias[col]; }
         if ((FLAGS & 4u) != 0u) { z[at] = v; }
         if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, vec4f(z[at])).x; } else { v = activate4(ACT, vec4f(v)).x; }
+        if ((FLAGS & 64u) != 0u && state[5] != 0u) {
+          v *= keep1(vec2u(state[0], state[1]), p.op, at, p.threshold, p.scale);
+        }
+        if ((FLAGS & 32u) != 0u) { v += residual[at]; }
         if ((FLAGS & 2u) != 0u) { v += c[at]; }
         c[at] = v;
       }
@@ -82,4 +91,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
     }
   }
 }
-// @use activate
+// @use activate, keep

@@ -46,6 +46,11 @@ export interface Settings extends TrainingSettings {
   patience: number;
   /** Users that are validated on (drawn once by the seed); all of them if there are fewer. */
   validateUsers: number;
+  /**
+   * What training's matrix products compute in: f32, or their operands in f16 and sums in f32 (mixed, on adapters with
+   * shader-f16). Weights, validation and recommending are f32 either way.
+   */
+  precision: 'f32' | 'mixed';
   /** Steps between validations; 0 means about an epoch, and at least 64 steps. */
   validateSteps: number;
 }
@@ -96,6 +101,7 @@ const SASREC: Settings = {
   budget: 4096,
   patience: 10,
   validateUsers: 2000,
+  precision: 'f32',
   validateSteps: 0,
 };
 
@@ -228,6 +234,7 @@ const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   projection: ['none', 'gelu'],
   direction: ['causal', 'bidirectional'],
   memory: ['on', 'off'],
+  precision: ['f32', 'mixed'],
 };
 
 /** What these settings ask of batches (data/batches.ts). */

@@ -5,6 +5,7 @@
  * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint goes on bit for bit.
  */
 import { type Batch, batches, batchesPerEpoch } from '../data/batches.ts';
+import { InputError } from '../data/errors.ts';
 import type { Split } from '../data/split.ts';
 import { type Device, type ParameterKind, permutation, type Program, type Tensor } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
@@ -90,12 +91,19 @@ const VALIDATION_STREAM = 0x7fffffff;
  * @throws Error that names the step and the tensor when the loss or a gradient is not finite; the weights are sound
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  requirePrecision(options.device, options.settings);
   const run = new Run(options);
   try {
     return await run.go();
   } finally {
     run.dispose();
   }
+}
+
+/** @throws InputError where the device cannot train in the precision that the settings ask for */
+export function requirePrecision(device: Device, { precision }: Settings): void {
+  const lacks = device.lacksPrecision(precision);
+  if (lacks) throw new InputError(`--set precision=${precision}: ${lacks}; leave it out (precision=f32)`);
 }
 
 /** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
@@ -184,9 +192,14 @@ class Run {
   /** Adds the batch's gradients to those of the step; its mean over the step's batches. Gives the batch's loss. */
   private gradients(): Tensor {
     const { device, settings } = this.o;
-    const loss = this.model.loss(this.feed.tensors);
-    device.tape.backwardFrom(loss, () => device.full(loss.shape, 1 / settings.accumulate, 'grad of the loss'));
-    return loss;
+    const both = (): Tensor => {
+      const loss = this.model.loss(this.feed.tensors);
+      device.tape.backwardFrom(loss, () => device.full(loss.shape, 1 / settings.accumulate, 'grad of the loss'));
+      return loss;
+    };
+    // The loss is a mean over about as many positions. Validation, outside of this, is in f32.
+    const positions = settings.budget * settings.accumulate;
+    return device.withPrecision(settings.precision, both, 2 ** Math.round(Math.log2(positions)));
   }
 
   async go(): Promise<TrainResult> {

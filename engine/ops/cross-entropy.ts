@@ -19,7 +19,7 @@ import {
   scaleByForward,
   statsReference,
 } from './cross-entropy.ref.ts';
-import { gemm } from './matmul.ts';
+import { gemm } from './shared/gemm.ts';
 import { sumAll } from './shared/sums.ts';
 
 const STATS = kernel(
@@ -200,11 +200,11 @@ function gradients(
   device.run(GRAD, gradReference, { logits, targets, weights, stats }, { r, cols, ld: lda, col0, ...smoothing });
   if (dx) {
     const [b, c, acc] = [shard.rows(at, at + cols), dx.grad.rows(r0, r0 + r), col0 > 0 ? 1 : dx.acc];
-    gemm(device, { a: logits, b, c, m: r, n: d, k: cols, lda, acc, padded: true });
+    gemm(device, { a: logits, gradient: 'a', b, c, m: r, n: d, k: cols, lda, acc, padded: true });
   }
   if (dtable) {
     const [c, acc] = [dtable.grad.rows(at, at + cols), r0 > 0 ? 1 : dtable.acc];
-    gemm(device, { a: logits, b: x, c, m: cols, n: d, k: r, transA: true, lda, acc });
+    gemm(device, { a: logits, gradient: 'a', b: x, c, m: cols, n: d, k: r, transA: true, lda, acc });
   }
 }
 

@@ -4,12 +4,20 @@
  * Whether it is on stands in `device.state` word 5, so that one recording serves training and evaluation.
  */
 import { gradOf, into } from '../autograd.ts';
+import { dropoutParams } from '../keep.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { dropoutReference } from './dropout.ref.ts';
 import { expectType } from './shared/check.ts';
 
 const DROPOUT = kernel('dropout', (p) => groups(p.n, 1024));
+
+/** y = [y +] x · mask for two tensors of one size, forward and backward alike. */
+export function dropoutTo(x: Tensor, y: Tensor, mask: { op: number; threshold: number; scale: number }, acc: number) {
+  const { op, threshold, scale } = mask;
+  const { device } = x;
+  device.run(DROPOUT, dropoutReference, { state: device.state, x, y }, { n: x.size, op, threshold, scale, acc });
+}
 
 /** Dropout of a tensor of any shape; `rate` in [0, 1), and 0 gives x itself. */
 export function dropout(x: Tensor, rate: number): Tensor {
@@ -18,12 +26,12 @@ export function dropout(x: Tensor, rate: number): Tensor {
   if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate in [0, 1) was expected, came ${rate}`);
   const op = device.opCounter++;
   if (rate === 0) return x;
-  const params = { n: x.size, op, threshold: Math.floor(rate * 2 ** 32), scale: 1 / (1 - rate) };
+  const mask = dropoutParams('dropout', rate, op);
   const y = device.empty(x.shape, 'f32', 'dropout');
-  device.run(DROPOUT, dropoutReference, { state: device.state, x, y }, { ...params, acc: 0 });
+  dropoutTo(x, y, mask, 0);
   device.tape.record([x], y, () => {
     const { grad, acc } = into(x);
-    device.run(DROPOUT, dropoutReference, { state: device.state, x: gradOf(y), y: grad }, { ...params, acc });
+    dropoutTo(gradOf(y), grad, mask, acc);
   });
   return y;
 }

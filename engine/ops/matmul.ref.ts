@@ -1,4 +1,5 @@
 import type { Reference } from '../device.ts';
+import { keepOf } from '../keep.ts';
 import { geluOf, geluSlope } from './gelu.ref.ts';
 
 export const ACTIVATIONS = ['none', 'relu', 'gelu', 'silu'] as const;
@@ -12,8 +13,12 @@ const SLOPE = [
   (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
 ];
 
-/** C = act(op(A)·op(B) + bias); Z before the activation; db += column sums of op(B); flag 16: C = op(A)·op(B) ∘ act'(z). Flags as in the kernels. */
-export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
+/**
+ * C = residual + dropout(act(op(A)·op(B) + bias)); Z before the activation; db += column sums of op(B); flag 16:
+ * C = op(A)·op(B) ∘ act'(z). Flags as in the kernels.
+ */
+export const matmulForward: Reference = ({ a, b, bias, c, z, db, residual, state }, p) => {
+  const keep = keepOf(p.flags & 64 ? state : null, p.op, p.threshold, p.scale);
   const value = VALUE[p.act];
   const [aRow, aStep] = p.transA ? [1, p.lda] : [p.lda, 1];
   const [bCol, bStep] = p.transB ? [p.ldb, 1] : [1, p.ldb];
@@ -41,7 +46,8 @@ export const matmulForward: Reference = ({ a, b, bias, c, z, db }, p) => {
         const v = row[j] + (p.flags & 1 ? bias[j] : 0);
         if (p.flags & 4) z[at + j] = v;
         const y = p.flags & 16 ? v * SLOPE[p.act](z[at + j]) : value(v);
-        c[at + j] = y + (p.flags & 2 ? c[at + j] : 0);
+        const kept = y * keep(at + j) + (p.flags & 32 ? residual[at + j] : 0);
+        c[at + j] = kept + (p.flags & 2 ? c[at + j] : 0);
       }
     }
     if (p.flags & 8) {
@@ -76,6 +82,8 @@ export const matmulParts: Reference = ({ a, b, c }, p) => {
       bias: none,
       z: none,
       db: none,
+      residual: none,
+      state: none,
     };
     matmulForward(part, { ...p, batch: 1, k: z + 1 === p.batch ? p.last : p.k });
   }

@@ -1,110 +1,12 @@
-/** Matrix product with transposes, batches, and an epilogue of bias and activation. */
+/** Matrix product with transposes, batches, and an epilogue of bias, activation, dropout and residual. */
 import { gradOf, into } from '../autograd.ts';
-import type { Device } from '../device.ts';
-import {
-  type Capabilities,
-  groups,
-  type Kernel,
-  kernel,
-  lanes8,
-  type Params,
-  type ShapeClass,
-  software,
-  type Variant,
-} from '../kernel.ts';
+import { dropoutParams } from '../keep.ts';
+import { groups, kernel } from '../kernel.ts';
 import { showShape, sizeOf, type Tensor } from '../tensor.ts';
-import { ACTIVATIONS, matmulActivationBackward, matmulForward, matmulParts, matmulSplitSum } from './matmul.ref.ts';
-import { sumLeading } from './shared/sums.ts';
-
-const constants = (p: Params) => ({ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act, FLAGS: p.flags });
-const wide = (p: Params): boolean => [p.lda, p.ldb, p.ldc, p.sa, p.sb, p.sc].every((n) => n % 4 === 0);
-
-/** Workgroups of a product in tiles. */
-const tiles = (p: Params, rows: number, cols: number): number => groups(p.m, rows) * groups(p.n, cols) * p.batch;
-
-/**
- * One size of tile for GPUs: BM × BN × BK a workgroup, TM × TN a thread. Without a measurement a tile is taken where it
- * gives at least `enough` workgroups. Unmeasured on a GPU.
- */
-function tile(BM: number, BN: number, BK: number, TM: number, TN: number, enough: number): Variant {
-  return {
-    file: 'matmul_gpu',
-    tuning: { BM, BN, BK, TM, TN },
-    requires: (c) =>
-      c.maxInvocations >= (BM / TM) * (BN / TN) && c.maxWorkgroupBytes >= 16 * BK * (BM / 4 + BN / 4 + 2),
-    accepts: wide,
-    suits: (c, p) => !software(c) && tiles(p, BM, BN) >= enough,
-    grid: (p) => [groups(p.n, BN), groups(p.m, BM), p.batch],
-    constants,
-  };
-}
-
-const TILES: readonly Variant[] = [
-  tile(128, 128, 8, 8, 8, 512),
-  tile(128, 64, 16, 8, 8, 256),
-  tile(64, 64, 16, 8, 8, 256),
-  tile(64, 64, 16, 8, 4, 128),
-  tile(64, 64, 16, 4, 4, 64),
-  tile(32, 32, 16, 4, 4, 0),
-];
-/** Products that a kernel for 8-lane subgroups can take. */
-const takes = (p: Params): boolean =>
-  // K must divide by 4, or the side with contiguous k must be padded with zeros; with TRANS_A the kernel clears the tail.
-  wide(p) && !(p.transA && p.transB) && (p.k % 4 === 0 || p.padded === 1 || (p.transA === 1 && p.transB === 0));
-
-const SHAPE: ShapeClass = { sizes: ['m', 'n', 'k', 'batch'], flags: ['transA', 'transB', 'act', 'flags'] };
-
-const MATMUL: Kernel = kernel(
-  'matmul',
-  [
-    {
-      // Takes longer to compile and leaves more of a small product unused: for products that give every core a few tiles.
-      file: 'matmul_sg8_wide',
-      requires: lanes8,
-      accepts: takes,
-      suits: (_, p) => p.n > 32 && tiles(p, 32, 64) >= 8,
-      grid: (p) => [groups(p.n, 64), groups(p.m, 32), p.batch],
-      constants,
-    },
-    {
-      file: 'matmul_sg8',
-      requires: lanes8,
-      accepts: takes,
-      grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
-      constants,
-    },
-    ...TILES,
-    { file: 'matmul_tile', grid: (p) => [groups(p.n, 64), groups(p.m, 64), p.batch], constants },
-  ],
-  SHAPE,
-);
-/** The parts of a product that is split along K; forcing one of these forces the split (tests). */
-const PARTS = kernel('matmul_part', TILES, SHAPE);
-const SPLIT_SUM = kernel('matmul_split_sum', (p) => groups(p.m * p.ld, 256));
-
-/** A product with fewer tiles of 64 × 64 than this leaves a GPU idle; split along K it makes about as many. */
-const FULL = 128;
-/** The least K of a part, and of a product that is split. */
-const MIN_PART = 256;
-
-/**
- * Elements of K in a part where C is small and K is long (weight gradients: the sum runs over all tokens), else 0. The
- * parts are products of a batch, each summed by itself, and added in a second pass.
- */
-function partOf(caps: Capabilities, p: Params, always: boolean): number {
-  const epilogue = p.flags & 5 || p.act !== 0;
-  if (
-    epilogue ||
-    ((p.flags & 8) !== 0 && (p.transB === 1 || p.ldb !== p.n)) ||
-    p.batch !== 1 ||
-    p.lda % 4 !== 0 ||
-    p.ldb % 4 !== 0
-  )
-    return 0;
-  if (always) return p.k > 4 ? Math.ceil(p.k / 12) * 4 : 0;
-  const count = Math.min(Math.floor(p.k / MIN_PART), Math.ceil(FULL / tiles(p, 64, 64)));
-  return count < 2 || software(caps) ? 0 : Math.ceil(p.k / count / 16) * 16;
-}
+import { dropoutTo } from './dropout.ts';
+import { ACTIVATIONS, matmulActivationBackward } from './matmul.ref.ts';
+import { type Activation, type Gemm, gemm } from './shared/gemm.ts';
+import { scaleInto } from './shared/scale.ts';
 
 const ACT_BACKWARD = kernel('matmul_act_bwd', [
   { file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) },
@@ -112,136 +14,47 @@ const ACT_BACKWARD = kernel('matmul_act_bwd', [
 
 const RELU = ACTIVATIONS.indexOf('relu');
 
-export type Activation = (typeof ACTIVATIONS)[number];
-
-export interface Gemm {
-  a: Tensor;
-  b: Tensor;
-  c: Tensor;
-  m: number;
-  n: number;
-  k: number;
-  transA?: boolean;
-  transB?: boolean;
-  /** Row strides in elements; by default those of contiguous matrices. */
-  lda?: number;
-  ldb?: number;
-  ldc?: number;
-  batch?: number;
-  /** Batch strides in elements. */
-  sa?: number;
-  sb?: number;
-  sc?: number;
-  bias?: Tensor | null;
-  /** Receives the values before the activation. */
-  z?: Tensor | null;
-  /** Receives, added, the column sums of op(B). */
-  columnSums?: Tensor | null;
-  /** 1: add to C. */
-  acc?: number;
-  activation?: Activation;
-  /** [M, N] as C: the product is multiplied by the activation's slope there, and the activation itself is left out. */
-  slopeAt?: Tensor;
-  /** K is not a multiple of 4, but the operand with contiguous k has zeros up to its row stride. */
-  padded?: boolean;
-}
-
-/** The kernel itself, without shapes checked or gradients: C = act(op(A)·op(B) + bias) [+ C]. */
-export function gemm(device: Device, g: Gemm): void {
-  const { m, n, k } = g;
-  if (m === 0 || n === 0 || (g.batch ?? 1) === 0) return;
-  const params: Params = {
-    m,
-    n,
-    k,
-    lda: g.lda ?? (g.transA ? m : k),
-    ldb: g.ldb ?? (g.transB ? k : n),
-    ldc: g.ldc ?? n,
-    batch: g.batch ?? 1,
-    sa: g.sa ?? 0,
-    sb: g.sb ?? 0,
-    sc: g.sc ?? 0,
-    flags: (g.bias ? 1 : 0) | (g.acc ? 2 : 0) | (g.z ? 4 : 0) | (g.columnSums ? 8 : 0) | (g.slopeAt ? 16 : 0),
-    act: ACTIVATIONS.indexOf(g.activation ?? 'none'),
-    transA: g.transA ? 1 : 0,
-    transB: g.transB ? 1 : 0,
-    padded: g.padded ? 1 : 0,
-    last: k,
-  };
-  const forced = device.gpu?.forced.has(PARTS.name) ?? false;
-  const part = device.gpu ? partOf(device.gpu.caps, params, forced) : 0;
-  if (part > 0) return inParts(device, g, params, part);
-  const tensors = {
-    a: g.a,
-    b: g.b,
-    b_pairs: g.b,
-    bias: g.bias ?? null,
-    c: g.c,
-    z: g.z ?? g.slopeAt ?? null,
-    db: g.columnSums ?? null,
-  };
-  device.run(MATMUL, matmulForward, tensors, params);
-}
-
-/** The product in parts of `part` along K, the last one shorter, and their sum; column sums come by themselves. */
-function inParts(device: Device, g: Gemm, p: Params, part: number): void {
-  const { m, n, k } = p;
-  const count = groups(k, part);
-  const ld = Math.ceil(n / 4) * 4;
-  const out = device.empty([count, m, ld], 'f32', 'matmul parts');
-  device.run(
-    PARTS,
-    matmulParts,
-    { a: g.a, b: g.b, bias: null, c: out, z: null, db: null },
-    {
-      ...p,
-      k: part,
-      last: k - (count - 1) * part,
-      ldc: ld,
-      batch: count,
-      sa: part * (p.transA ? p.lda : 1),
-      sb: part * (p.transB ? 1 : p.ldb),
-      sc: m * ld,
-      flags: 0,
-    },
-  );
-  device.run(
-    SPLIT_SUM,
-    matmulSplitSum,
-    { part: out, c: g.c },
-    { s: count, m, n, ld, ldc: p.ldc, acc: p.flags & 2 ? 1 : 0 },
-  );
-  if (g.columnSums) sumLeading(g.b, k, n, g.columnSums, 1, 1);
-}
-
 export interface MatmulOptions {
   transA?: boolean;
   transB?: boolean;
   /** [N], added to every row. */
   bias?: Tensor;
   activation?: Activation;
+  /** Share of the result's elements that is zeroed after the activation, the others scaled by 1 / (1 − dropout). */
+  dropout?: number;
+  /** Of the result's shape, added last. */
+  residual?: Tensor;
 }
 
 /**
- * act(op(a) · op(b) + bias). `a` is [.., M, K] ([.., K, M] with transA), `b` is [K, N] or [.., K, N] ([N, K] with
+ * residual + dropout(act(op(a) · op(b) + bias)), in one kernel. `a` is [.., M, K] ([.., K, M] with transA), `b` is [K, N] or [.., K, N] ([N, K] with
  * transB); leading axes of both are equal, or `b` has none and is shared. Gives [.., M, N].
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { device } = a;
-  const { transA = false, transB = false, bias, activation = 'none' } = options;
+  const { transA = false, transB = false, bias, activation = 'none', residual } = options;
   const s = shapesOf(a, b, transA, transB);
   if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
     throw new Error(`matmul: bias must be [${s.n}], came ${showShape(bias.shape)}`);
   }
+  if (residual && showShape(residual.shape) !== showShape(s.shape))
+    throw new Error(`matmul: residual must be ${showShape(s.shape)}, came ${showShape(residual.shape)}`);
+  // As dropout() counts, so that a fused mask is that of a dropout() in its place.
+  const dropped = dropoutParams('matmul', options.dropout ?? 0, options.dropout === undefined ? 0 : device.opCounter++);
+  const mask = dropped.dropout ? dropped : null;
   const c = device.empty(s.shape, 'f32', 'matmul');
   const needsGrad = device.tape.enabled && [a, b, bias].some((t) => t?.requiresGrad);
   const act = ACTIVATIONS.indexOf(activation);
-  const z = needsGrad && act > RELU ? device.empty(s.shape, 'f32', 'matmul z') : null;
-  gemm(device, { ...s.gemm, a, b, c, bias, z, activation, transA, transB });
+  // What is added or masked after it hides ReLU's own value.
+  const z =
+    needsGrad && (act > RELU || (act > 0 && (mask || residual))) ? device.empty(s.shape, 'f32', 'matmul z') : null;
+  gemm(device, { ...s.gemm, a, b, c, bias, z, activation, transA, transB, residual, mask });
   // ReLU's slope is the same at its value.
-  if (needsGrad && act > 0) c.state.inner = { z: z ?? c, act, grad: null };
-  device.tape.record([a, b, bias], c, () => {
-    const dc = gradBefore(c);
+  if (needsGrad && act > 0 && !mask && !residual) c.state.inner = { z: z ?? c, act, grad: null };
+  device.tape.record([a, b, bias, residual], c, () => {
+    if (residual?.requiresGrad) scaleInto(gradOf(c), residual, 1);
+    if (!needsGrad) return;
+    const dc = mask || residual ? gradWithin(c, z, act, mask) : gradBefore(c);
     const { m, n, k, batch, sa, sb, sc } = s.gemm;
     // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
     if (a.requiresGrad) {
@@ -250,6 +63,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
         gemm(device, {
           a: b,
           b: dc,
+          gradient: 'b',
           c: grad,
           m: k,
           n: m,
@@ -265,7 +79,22 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
           ldb: n,
         });
       else
-        gemm(device, { a: dc, b, c: grad, m, n: k, k: n, transB: !transB, batch, sa: sc, sb, sc: sa, acc, ...slope });
+        gemm(device, {
+          a: dc,
+          gradient: 'a',
+          b,
+          c: grad,
+          m,
+          n: k,
+          k: n,
+          transB: !transB,
+          batch,
+          sa: sc,
+          sb,
+          sc: sa,
+          acc,
+          ...slope,
+        });
     }
     const columnSums = bias?.requiresGrad ? into(bias) : null;
     if (columnSums && !columnSums.acc) throw new Error('matmul: bias must be a leaf tensor');
@@ -277,6 +106,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       if (transB)
         gemm(device, {
           a: dc,
+          gradient: 'a',
           b: a,
           c: grad,
           m: n,
@@ -295,6 +125,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
         gemm(device, {
           a,
           b: dc,
+          gradient: 'b',
           c: grad,
           m: k,
           n,
@@ -313,7 +144,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       // No product to take the column sums along: one row of ones does it.
       const rows = m * batch;
       const ones = device.full([rows], 1, 'ones');
-      gemm(device, { a: ones, b: dc, c: columnSums.grad, m: 1, n, k: rows, acc: 1 });
+      gemm(device, { a: ones, b: dc, gradient: 'b', c: columnSums.grad, m: 1, n, k: rows, acc: 1 });
     }
   });
   return c;
@@ -337,6 +168,21 @@ function gradBefore(c: Tensor): Tensor {
   const dz = inner.grad ?? c.device.empty(c.shape, 'f32', 'grad of matmul z');
   const params = { n: c.size, act: inner.act, acc: inner.grad ? 1 : 0 };
   c.device.run(ACT_BACKWARD, matmulActivationBackward, { z: inner.z, dy: gradOf(c), dz }, params);
+  return dz;
+}
+
+/** The gradient before the dropout and the activation inside of c = residual + dropout(act(z)). */
+function gradWithin(c: Tensor, z: Tensor | null, act: number, mask: Gemm['mask']): Tensor {
+  const { device } = c;
+  let dy = gradOf(c);
+  if (mask) {
+    const masked = device.empty(c.shape, 'f32', 'grad before dropout');
+    dropoutTo(dy, masked, mask, 0);
+    dy = masked;
+  }
+  if (!z) return dy;
+  const dz = device.empty(c.shape, 'f32', 'grad of matmul z');
+  device.run(ACT_BACKWARD, matmulActivationBackward, { z, dy, dz }, { n: c.size, act, acc: 0 });
   return dz;
 }
 

@@ -1,7 +1,7 @@
 /** Scores of a table's rows, whole or in shards, for inference: one matrix product a shard. No gradient. */
 import { shardsOf, type Table } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { gemm } from './matmul.ts';
+import { gemm } from './shared/gemm.ts';
 
 /**
  * states [R, D] · tableᵀ for the table's rows `from` (a multiple of 64) to `to`: [R, to − from]; all rows by default.
@@ -28,7 +28,7 @@ export function tableScores(states: Tensor, table: Table, from = 0, to = table.s
     if (begin >= end || r === 0) continue;
     const b = tensor.rows(begin - first, end - first);
     const c = device.view(scores, begin - from, [scores.size - (begin - from)], 'f32', 'scores');
-    gemm(device, { a: states, b, c, m: r, n: end - begin, k: d, transB: true, ldc: cols });
+    gemm(device, { a: states, b, c, m: r, n: end - begin, k: d, transB: true, ldc: cols, exact: true });
   }
   return scores;
 }

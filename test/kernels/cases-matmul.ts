@@ -25,6 +25,70 @@ const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => (
 });
 
 const flags = [false, true];
+
+/** The tiles in f16 of the same sizes; the large ones in one case, since they take seconds to compile. */
+const halves = [TALL, tiles[0]].map((tile) => tile.replace('matmul_gpu', 'matmul_gpu_f16'));
+export const matrices = [
+  [16, 16, 16],
+  [16, 8, 16],
+  [8, 16, 16],
+].flatMap(([SM, SN, SK]) =>
+  ['BM=64 BN=64 BK=32 WM=32 WN=32', 'BM=128 BN=128 BK=16 WM=64 WN=64'].map(
+    (tile) => `matmul_matrix ${tile} SM=${SM} SN=${SN} SK=${SK}`,
+  ),
+);
+const mixed = (c: Case): Case => ({
+  ...c,
+  name: `mixed, ${c.name}`,
+  precision: 'mixed',
+  tolerance: { abs: 1e-2, rel: 1e-2 },
+  variants: { matmul_mixed: [halves[0], matrices[0]] },
+});
+export const mixedCases: Case[] = [
+  ...flags.flatMap((ta) => flags.map((tb) => mixed(plain([36, 20, 68], ta, tb)))),
+  {
+    ...mixed(plain([100, 20, 132], false, false)),
+    name: 'mixed, every tile, whole and in parts',
+    gradients: false,
+    variants: { matmul_mixed: [halves[1], ...matrices], matmul_mixed_part: [halves[0], matrices[0]] },
+  },
+  mixed(plain([20, 7, 12], true, false)),
+  mixed({
+    op: 'matmul',
+    name: 'bias, gelu, dropout and residual',
+    inputs: {
+      a: { shape: [35, 24] },
+      b: { shape: [24, 40] },
+      bias: { shape: [40] },
+      residual: { shape: [35, 40] },
+    },
+    run: ({ a, b, bias, residual }) => matmul(a, b, { bias, residual, activation: 'gelu', dropout: 0.25 }),
+  }),
+];
+
+/** Epilogues of dropout and residual; the first two where rows are whole vec4s, the second in the large tiles, too. */
+const epilogues: Case[] = (
+  [
+    ['bias, dropout and residual', 40, { dropout: 0.25 }, true],
+    ['gelu, dropout and residual', 40, { dropout: 0.25, activation: 'gelu' }, true],
+    ['relu and residual, odd width', 37, { activation: 'relu' }, true],
+    ['dropout alone, odd width', 37, { dropout: 0.5 }, false],
+  ] as const
+).map(
+  ([name, n, options, residual], i): Case => ({
+    op: 'matmul',
+    name,
+    inputs: {
+      a: { shape: [35, 24] },
+      b: { shape: [24, n] },
+      bias: { shape: [n] },
+      ...(residual && { residual: { shape: [35, n] } }),
+    },
+    run: (t) => matmul(t.a, t.b, { bias: t.bias, residual: t.residual, ...options }),
+    tolerance: bound(64),
+    variants: i === 1 ? withWide : variants,
+  }),
+);
 export const matmulCases: Case[] = [
   ...[
     [1, 1, 1],
@@ -69,6 +133,8 @@ export const matmulCases: Case[] = [
       variants: { matmul: activation === 'silu' ? ['matmul_sg8_wide', 'matmul_sg8'] : ['matmul_tile', TALL] },
     }),
   ),
+  ...epilogues,
+  ...mixedCases,
   {
     op: 'matmul',
     name: 'bias with Bᵀ',

@@ -23,6 +23,8 @@ export interface Case {
   tolerance?: { abs: number; rel: number };
   /** Kernel name → files of its variants, or files with a tuning; each is run where the adapter can. All kernels run their first choice too. */
   variants?: Record<string, string[]>;
+  /** Precision of the GPU's products; f32 where the adapter has no f16. */
+  precision?: 'mixed';
   /** Off for ops with no gradient, or for cases whose function is not differentiable where they test it. */
   gradients?: boolean;
 }
@@ -34,6 +36,9 @@ export interface Result {
   outputs: NumericArray[];
   grads: Record<string, NumericArray>;
 }
+
+/** Gradients of the cases are about 1: enough to see it taken out again. */
+const GRADIENT_SCALE = 4;
 
 /** Every combination «one kernel forced to one of its files or tunings, the others free», plus all free. */
 export function choices(c: Case): Record<string, string>[] {
@@ -89,7 +94,8 @@ export async function runCase(
   }
   device.setState(STATE);
   device.opCounter = 0;
-  const outputs = device.scope(() => {
+  const precision = device.caps?.f16 ? (c.precision ?? 'f32') : 'f32';
+  const step = () => {
     const out = [c.run(inputs, device)].flat();
     if (wantsGrad) {
       const last = out.length - 1;
@@ -98,7 +104,8 @@ export async function runCase(
     }
     for (const t of out) t.keep();
     return out;
-  });
+  };
+  const outputs = device.scope(() => device.withPrecision(precision, step, GRADIENT_SCALE));
   const result: Result = { outputs: [], grads: {} };
   for (const t of outputs) result.outputs.push(await t.data());
   if (wantsGrad) {

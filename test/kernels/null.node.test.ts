@@ -1,21 +1,36 @@
 /** A lint with no driver: every kernel file, and every pipeline that the cases make in any variant, on Dawn's null backend. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Device, kernelText } from '../../engine/index.ts';
+import { SUBGROUP_MATRIX } from '../../engine/webgpu.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from './cases.ts';
 import { choices, makeInputs, makeWeights, runCase } from './harness.ts';
 
+/** What a kernel enables, and the device's feature for it. */
+const FEATURES = [
+  ['subgroups', 'subgroups'],
+  ['f16', 'shader-f16'],
+  ['chromium_experimental_subgroup_matrix', 'chromium-experimental-subgroup-matrix'],
+];
+const MATRICES = [
+  { m: 16, n: 16, k: 16 },
+  { m: 16, n: 8, k: 16 },
+  { m: 8, n: 16, k: 16 },
+];
+
 describe('Dawn’s null backend', () => {
   let device: Device;
   beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu', dawn: ['backend=null'] });
+    device = await Device.open({ backend: 'webgpu', dawn: ['backend=null', 'enable-dawn-features=allow_unsafe_apis'] });
   });
 
   for (const file of Object.keys(sources)) {
     it(`compiles ${file}`, async () => {
       const { code, bindings, params } = kernelText(file);
       const { gpu } = device.gpu as NonNullable<Device['gpu']>;
-      if (code.startsWith('enable subgroups') && !gpu.features.has('subgroups' as GPUFeatureName)) return;
+      for (const [extension, feature] of FEATURES) {
+        if (code.includes(`enable ${extension};`) && !gpu.features.has(feature as GPUFeatureName)) return;
+      }
       gpu.pushErrorScope('validation');
       const module = gpu.createShaderModule({ code, label: file });
       const info = await module.getCompilationInfo();
@@ -39,7 +54,8 @@ describe('Dawn’s null backend', () => {
           [32, 32],
         ]
       : [[0, 0]]) {
-      Object.assign(gpu.caps, { subgroups: can, subgroupMin: low, subgroupMax: high });
+      const matrices = gpu.gpu.features.has(SUBGROUP_MATRIX) ? MATRICES : [];
+      Object.assign(gpu.caps, { subgroups: can, subgroupMin: low, subgroupMax: high, matrices });
       for (const c of cases) {
         const data = makeInputs(c);
         const outputs = (await runCase({ ...c, gradients: false }, device, data)).outputs;

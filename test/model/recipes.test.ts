@@ -39,6 +39,7 @@ describe('recipes', () => {
   });
 
   it.each([
+    [{ precision: 'f16' }, /precision=f16: f32 or mixed was expected/],
     [{ norm: 'after' }, /norm=after: pre, post or query was expected/],
     [{ block: 'ligr', norm: 'post' }, /norm=post: blocks of ligr/],
     [{ norm: 'query', activation: 'swiglu' }, /activation=swiglu: norm=query/],

@@ -118,3 +118,36 @@ describe('the recorded step', () => {
     await expect(attempt).rejects.toThrow(/device: the GPU device was lost/);
   });
 });
+
+describe('training in mixed precision', () => {
+  it('is refused in one line by a device without f16', async () => {
+    const cpu = await Device.open({ backend: 'cpu' });
+    const refused = run(cpu, ring(), small({ precision: 'mixed' }), { epochs: 1 });
+    await expect(refused).rejects.toThrow(
+      /^--set precision=mixed: the CPU device computes in f32 alone; leave it out \(precision=f32\)$/,
+    );
+    expect(() => cpu.withPrecision('mixed', () => {})).toThrow('precision mixed: the CPU device');
+    expect(() => cpu.withPrecision('f32', () => {}, 3)).toThrow('a power of two was expected as gradientScale, came 3');
+  });
+
+  it('learns as f32 does, with kernels of its own that a checkpoint keeps', async ({ skip }) => {
+    const device = await Device.open({ backend: 'webgpu' });
+    try {
+      if (!device.caps?.f16) return skip('the adapter has no shader-f16');
+      const losses: number[][] = [];
+      for (const precision of ['f32', 'mixed']) {
+        device.gpu?.used.clear();
+        const { files, result } = await run(device, ring(), small({ precision, dropout: '0' }), { epochs: 2 });
+        losses.push(result.losses.map((l) => l.loss));
+        const counters = (await loadCheckpoint(files))?.counters;
+        expect(Object.keys(counters?.variants ?? {}).includes('matmul_mixed')).toBe(precision === 'mixed');
+      }
+      const [exact, mixed] = losses;
+      expect(mixed).not.toEqual(exact);
+      expect(mixed.length).toBe(exact.length);
+      mixed.forEach((loss, i) => expect(Math.abs(loss - exact[i])).toBeLessThan(0.05));
+    } finally {
+      device.close();
+    }
+  }, 180_000); // compiles a dozen kernels that software adapters take seconds each for
+});
