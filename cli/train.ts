@@ -148,7 +148,7 @@ function chosen(
   out: Output,
 ): { recipe: string; settings: Settings } {
   if (recipe !== undefined) return { recipe, settings: settingsFor(recipe, overrides) };
-  const choice = chooseRecipe(logSize(parts));
+  const choice = chooseRecipe(logSize(parts), overrides);
   out.note(`no --recipe: ${choice.recipe} with ${choice.reasons.join('; ')}`);
   return { recipe: choice.recipe, settings: settingsFor(choice.recipe, { ...choice.settings, ...overrides }) };
 }

@@ -22,7 +22,14 @@ describe('help', () => {
   test('of train names every default', async () => {
     const { stdout } = await place.run(['train', '--help']);
     const text = stdout.replace(/\s+/g, ' ');
-    for (const part of ['(default: "sasrec")', '(default: 5)', '(default: 0)', 'default: "auto"', 'window=200']) {
+    for (const part of [
+      '(default: "next")',
+      '(default: chosen by the size of the log, and said)',
+      '(default: 5)',
+      '(default: 0)',
+      'default: "auto"',
+      'window=200',
+    ]) {
       expect(text).toContain(part);
     }
   });

@@ -77,7 +77,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         parts.forEach((p, i) => expect(firstMismatch(`result ${i}`, p, whole[i], { abs: 1e-6, rel: 1e-5 })).toBeNull());
     });
 
-    it('scores: the same bits, for all columns and for some', async () => {
+    // Not bit for bit: how many columns are multiplied at once decides which variant of the product runs.
+    it('scores, for all columns and for some', async () => {
       const states = device.tensor(data.x, [L, D]);
       const table = device.tensor(data.table, [V, D]);
       for (const [from, to] of [
@@ -86,7 +87,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         [256, 333],
       ]) {
         const whole = await tableScores(states, table, from, to).data();
-        expect(await tableScores(states, sharded(table, 128), from, to).data()).toEqual(whole);
+        const parts = await tableScores(states, sharded(table, 128), from, to).data();
+        expect(firstMismatch(`columns ${from} to ${to}`, parts, whole, { abs: 1e-6, rel: 1e-5 })).toBeNull();
       }
       expect(() => tableScores(states, table, 5)).toThrow('from a multiple of 64 on were expected, came 5 to 333');
       expect(() => tableScores(table, states, 0, 1)).not.toThrow();

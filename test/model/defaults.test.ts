@@ -31,4 +31,16 @@ describe('what is trained where nobody said', () => {
     const { recipe, settings } = chooseRecipe(SMALL);
     expect(settingsFor(recipe, { ...settings, window: '30', ema: '0' })).toMatchObject({ window: 30, ema: 0 });
   });
+
+  it('shares negatives by the whole batch where the user sets a batch that the recipe cannot divide', () => {
+    const given = { budget: '64' };
+    const { recipe, settings } = chooseRecipe({ ...SMALL, items: 50_000 }, given);
+    expect(settingsFor(recipe, { ...settings, ...given })).toMatchObject({ budget: 64, negativeGroup: 0, window: 50 });
+  });
+
+  it('takes a batch that holds the window that the user sets', () => {
+    const given = { window: '2000' };
+    const { recipe, settings } = chooseRecipe({ ...SMALL, positions: 100 }, given);
+    expect(settingsFor(recipe, { ...settings, ...given })).toMatchObject({ budget: 2048, window: 2000 });
+  });
 });
