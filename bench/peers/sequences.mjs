@@ -9,7 +9,7 @@ import { prepare, split } from '../../dist/data/dataset.js';
 import { readLog } from '../../dist/data/reader.js';
 import { Device } from '../../dist/engine/index.js';
 import { settingsFor } from '../../dist/model/recipes.js';
-import { parameterSpecs } from '../../dist/model/sasrec.js';
+import { parameterSpecs } from '../../dist/model/parameters.js';
 import { makeInput, sample } from './data.mjs';
 import { makeSasrec } from './peers/attune-sasrec.mjs';
 

@@ -1,7 +1,7 @@
 /** The `sasrec` training step as `attune train` runs it, on a pool of sequences (see ../sequences.mjs). */
 import { readFileSync } from 'node:fs';
 import { batches } from '../../../dist/data/batches.js';
-import { Split } from '../../../dist/data/split.js';
+import { split } from '../../../dist/data/split.js';
 import { SequenceModel } from '../../../dist/model/sequence-model.js';
 import { Feed } from '../../../dist/train/feed.js';
 import { AdamW } from '../../../dist/train/optimizer.js';
@@ -15,7 +15,14 @@ function splitOf(sequences, items) {
   const events = new Uint32Array(offsets.at(-1));
   sequences.forEach((s, i) => events.set(s, offsets[i]));
   const itemIds = Array.from({ length: items }, (_, i) => `${i}`);
-  return new Split({ userIds: sequences.map((_, i) => `${i}`), itemIds, offsets, items: events, ratings: null });
+  return split({
+    userIds: sequences.map((_, i) => `${i}`),
+    itemIds,
+    offsets,
+    items: events,
+    ratings: null,
+    times: null,
+  });
 }
 
 /** With `spec.checkSteps` the few short sequences without dropout, whose losses are compared; else the whole pool. */
