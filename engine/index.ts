@@ -50,6 +50,7 @@ export { logBlend, type RowLists, rowMoments, type SparseShard, sparseScores } f
 export { invertSpd, multiply, Panels } from './spd.ts';
 export { tableScores } from './ops/table-scores.ts';
 export { rowDot } from './ops/row-dot.ts';
+export { type Mixture, mixtureBlocks, mixtureColumns, mixtureOfLogits } from './ops/mixture-of-logits.ts';
 export { normalize, normalizeTable } from './ops/normalize.ts';
 export { sampledLoss, type SampledLossOptions } from './ops/sampled-loss.ts';
 export {

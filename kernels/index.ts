@@ -3701,6 +3701,138 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  mixture_bwd: `// mixture_bwd: gradients of mixture_fwd at each pair (u, x), with g = scale · dy:
+//   dt_k = g π_k (z_k − Σ π z);   dz_k = g π_k, but for what goes through the gate
+// Layout: z, dz [R · N, K]; t [R · N, K], overwritten by dt, which is also what each pair adds to the gradients of ug and
+//   ig; dy [R, N]; ug, ig as in mixture_fwd. A thread owns a pair, a workgroup 64. No workgroup memory. Host: K % 4 = 0.
+struct Params { rows: u32, n: u32, group: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> z: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> t: array<vec4f>;
+@group(0) @binding(3) var<storage, read> ug: array<vec4f>;
+@group(0) @binding(4) var<storage, read> ig: array<vec4f>;
+@group(0) @binding(5) var<storage, read> dy: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dz: array<vec4f>;
+
+const K: u32 = 16; // @tune
+const K4: u32 = K / 4u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let pair = group_index(wid, grid) * 64u + lid;
+  if (pair >= p.rows * p.n) { return; }
+  let u = pair / p.n;
+  let x = pair % p.n;
+  let list = (u / p.group * p.n + x) * K4;
+  var gate: array<vec4f, K4>;
+  var logits: array<vec4f, K4>;
+  var top = vec4f(-3e38);
+  for (var k = 0u; k < K4; k++) {
+    gate[k] = t[pair * K4 + k] + ug[u * K4 + k] + ig[list + k];
+    logits[k] = z[pair * K4 + k];
+    top = max(top, gate[k]);
+  }
+  let most = vec4f(max(max(top.x, top.y), max(top.z, top.w)));
+  var sum = vec4f();
+  var mixed = vec4f();
+  for (var k = 0u; k < K4; k++) {
+    gate[k] = exp(gate[k] - most);
+    sum += gate[k];
+    mixed += gate[k] * logits[k];
+  }
+  let total = dot(sum, vec4f(1.0));
+  let mean = dot(mixed, vec4f(1.0)) / total;
+  let g = p.scale * dy[pair] / total;
+  for (var k = 0u; k < K4; k++) {
+    let d = g * gate[k];
+    dz[pair * K4 + k] = d;
+    t[pair * K4 + k] = d * (logits[k] - mean);
+  }
+}
+// @use group_index
+`,
+  mixture_fwd: `// mixture_fwd: scores of a mixture of logits (Zhai et al., KDD 2023). For a state u and an item x of its list, with the K
+// component logits z and the gate that was computed from them, t:
+//   π = softmax_k(ug[u] + ig[x] + t);   score = scale · Σ π_k z_k
+// Layout: z, t [R · N, K]; ug [R, K]; ig [lists, N, K], list ⌊u / group⌋; scores: row u starts at u · ld. A thread owns a
+//   pair (u, x), a workgroup 64. No workgroup memory. Host: K % 4 = 0.
+struct Params { rows: u32, n: u32, group: u32, ld: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> z: array<vec4f>;
+@group(0) @binding(2) var<storage, read> t: array<vec4f>;
+@group(0) @binding(3) var<storage, read> ug: array<vec4f>;
+@group(0) @binding(4) var<storage, read> ig: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> scores: array<f32>;
+
+const K: u32 = 16; // @tune
+const K4: u32 = K / 4u;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let pair = group_index(wid, grid) * 64u + lid;
+  if (pair >= p.rows * p.n) { return; }
+  let u = pair / p.n;
+  let x = pair % p.n;
+  let list = (u / p.group * p.n + x) * K4;
+  var gate: array<vec4f, K4>;
+  var top = vec4f(-3e38);
+  for (var k = 0u; k < K4; k++) {
+    gate[k] = t[pair * K4 + k] + ug[u * K4 + k] + ig[list + k];
+    top = max(top, gate[k]);
+  }
+  let most = vec4f(max(max(top.x, top.y), max(top.z, top.w)));
+  var sum = vec4f();
+  var mixed = vec4f();
+  for (var k = 0u; k < K4; k++) {
+    let e = exp(gate[k] - most);
+    sum += e;
+    mixed += e * z[pair * K4 + k];
+  }
+  scores[u * p.ld + x] = p.scale * dot(mixed, vec4f(1.0)) / dot(sum, vec4f(1.0));
+}
+// @use group_index
+`,
+  mixture_gate_sum: `// mixture_gate_sum: y[a, c] = [y[a, c] +] Σ_s x[a, s, c], in the order of s: the gradient of a gate that many pairs share.
+// Layout: x [A, S, C], y [A, C], C in vec4. A thread owns a vec4 of y, a workgroup 64. No workgroup memory. Adds where acc = 1.
+// Host: c = C / 4.
+struct Params { a: u32, s: u32, c: u32, acc: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  if (i >= p.a * p.c) { return; }
+  let first = i / p.c * p.s * p.c + i % p.c;
+  var sum = vec4f();
+  if (p.acc == 1u) { sum = y[i]; }
+  for (var s = 0u; s < p.s; s++) { sum += x[first + s * p.c]; }
+  y[i] = sum;
+}
+// @use group_index
+`,
+  mixture_pairs: `// mixture_pairs: component logits from the product's order to pairs as rows, and their gradients back:
+//   to_pairs = 1: pairs[u, x, i, j] = z[u, i, x, j];   to_pairs = 0: z[u, i, x, j] = pairs[u, x, i, j]
+// Layout: z [R, KU, N, KX], pairs [R, N, KU, KX]. A thread owns a vec4, a workgroup 256. No workgroup memory.
+// Host: x4 = KX / 4, KX % 4 = 0; count = R · N · KU · x4.
+struct Params { count: u32, n: u32, ku: u32, x4: u32, to_pairs: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> pairs: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let at = group_index(wid, grid) * 256u + lid;
+  if (at >= p.count) { return; }
+  let j = at % p.x4;
+  let x = at / p.x4 % p.n;
+  let row = at / p.x4 / p.n; // u · KU + i
+  let other = ((row / p.ku * p.n + x) * p.ku + row % p.ku) * p.x4 + j;
+  if (p.to_pairs == 1u) { pairs[other] = z[at]; } else { z[at] = pairs[other]; }
+}
+// @use group_index
+`,
   normalize_bwd: `// normalize_bwd: dx[i, :] = [dx +] r[i] · (dy[i, :] − y[i, :] · Σ_d y[i, d] dy[i, d]); adds to dx where acc = 1.
 // Layout: y, dy, dx [R, D], r [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup
 // 64 / LANES rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.

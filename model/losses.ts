@@ -12,6 +12,7 @@ import {
   type Table,
   type Tensor,
 } from '../engine/index.ts';
+import type { MixtureHead } from './mixture.ts';
 import { temperatureOf, type TrainingSettings } from './training-settings.ts';
 
 /** What the negatives of a batch are on the device: G lists of N, one for each group of L / G consecutive positions. */
@@ -40,32 +41,39 @@ export function comparedTable(table: Table, s: TrainingSettings): Table {
 /**
  * Σ weights · loss of each position, a scalar.
  * @param states [L, D] hidden states @param targets u32 [L] @param weights f32 [L]
+ * @param mixture compares them in place of the similarity, where the settings have head=mol
  */
 export function itemLoss(
   states: Tensor,
   table: Table,
   { targets, weights, negatives }: { targets: Tensor; weights: Tensor; negatives?: NegativeTokens },
   s: TrainingSettings,
+  mixture: MixtureHead | null = null,
 ): Tensor {
-  const h = comparedStates(states, s);
-  if (s.loss === 'softmax')
+  if (s.loss === 'softmax') {
+    const h = comparedStates(states, s);
     return crossEntropy(h, comparedTable(table, s), targets, weights, { labelSmoothing: s.labelSmoothing });
+  }
   if (!negatives) throw new Error(`loss ${s.loss}: the batch came without negatives`);
   const { ids, groups, targetGroups, logq } = negatives;
-  const rows = (of: Tensor, by: RowGroups): Tensor => {
-    const e = embedding(table, of, by);
-    return s.similarity === 'cosine' ? normalize(e) : e;
-  };
-  const [l, d] = h.shape;
+  const [l, d] = states.shape;
   const [lists, n] = ids.shape;
-  const pos = rowDot(h, rows(targets, targetGroups));
-  const e = rows(ids, groups);
-  const neg =
-    lists === l && n === 1
-      ? rowDot(h, e.reshape([l, d])).reshape([l, 1])
-      : matmul(h.reshape([lists, l / lists, d]), e, { transB: true }).reshape([l, n]);
+  const compare = mixture?.compare(states) ?? product(comparedStates(states, s), s);
+  const pos = compare(embedding(table, targets, targetGroups), l).reshape([l]);
+  const neg = compare(embedding(table, ids, groups).reshape([lists * n, d]), lists);
   const kind = s.loss === 'sampled-softmax' ? 'softmax' : s.loss === 'bpr' ? 'bpr' : 'bce';
   return sampledLoss(pos, neg, targets, ids, weights, { kind, logq, beta: calibratedBeta(s, n, table.shape[0]) });
+}
+
+/** How states h [L, D] score lists of items [G · N, D] by their product, each list for L / G of them: [L, N]. */
+function product(h: Tensor, s: TrainingSettings): (e: Tensor, lists: number) => Tensor {
+  const [l, d] = h.shape;
+  return (e, lists) => {
+    const x = s.similarity === 'cosine' ? normalize(e) : e;
+    const n = x.shape[0] / lists;
+    if (lists === l && n === 1) return rowDot(h, x).reshape([l, 1]);
+    return matmul(h.reshape([lists, l / lists, d]), x.reshape([lists, n, d]), { transB: true }).reshape([l, n]);
+  };
 }
 
 /** β = α (t (1 − 1/α) + 1/α) with the sampling rate α = N / (V − 1) (Petrov & Macdonald 2023, eq. 14); 1 but for gbce. */

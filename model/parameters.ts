@@ -67,6 +67,17 @@ function describe(s: Settings, items: number): Described[] {
     linear('projection', d, d);
     norm('projection.norm');
   }
+  if (s.head === 'mol') {
+    const components = s.molUser * s.molItem;
+    linear('head.user', d, s.molUser * s.molWidth);
+    linear('head.item', d, s.molItem * s.molWidth);
+    linear('head.gate.user.up', d, d);
+    linear('head.gate.user.down', d, components);
+    linear('head.gate.item.up', d, d);
+    matrix('head.gate.item.down.weight', d, components, true);
+    linear('head.gate.cross.up', components, s.molGate);
+    matrix('head.gate.cross.down.weight', s.molGate, components, true);
+  }
   return all;
 }
 
@@ -108,7 +119,13 @@ export function requireRoom(device: Device, s: Settings, items: number): void {
     const bytes = rows * (cols ?? 1) * 4;
     if (bytes <= limit) continue;
     const what = name === ITEMS ? `64 rows of ${name}` : name;
-    const change = name.startsWith('positions') ? 'window or d' : name.includes('ffn') ? 'd or ff' : 'd';
+    const change = name.startsWith('positions')
+      ? 'window or d'
+      : name.includes('ffn')
+        ? 'd or ff'
+        : name.startsWith('head')
+          ? 'd or molWidth'
+          : 'd';
     throw new InputError(
       `${what} [${rows},${cols ?? 1}] needs ${mib(bytes)}, this adapter binds at most ${mib(limit)}; choose a smaller ${change}`,
     );

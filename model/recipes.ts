@@ -313,6 +313,8 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (s.direction === 'bidirectional' && s.window < 2) fail('window', 'a bidirectional model needs 2 at least');
   if (s.direction === 'bidirectional' && s.loss !== 'softmax')
     fail('loss', 'the cloze task (direction=bidirectional) needs softmax');
+  if (s.direction === 'bidirectional' && s.head === 'mol')
+    fail('head', 'the cloze task (direction=bidirectional) needs softmax, which mol has not; use a causal recipe');
   if (!(s.learningRate > 0)) fail('learningRate', 'a number above 0 was expected');
   if (!(s.weightDecay >= 0)) fail('weightDecay', 'a number from 0 on was expected');
   if (!(s.clip > 0)) fail('clip', 'a number above 0 was expected');

@@ -3,7 +3,7 @@
  *
  *   x = embeddings of items, and of positions        model/blocks/input.ts
  *   x = block(x)                                     for each block; model/blocks/
- *   h = LN(x);  score of item v = h · E[v]
+ *   h = LN(x);  score of item v = h · E[v]           or a mixture of cosines (head=mol): model/mixture.ts
  *
  * With the recipe `sasrec` this is SASRec (Kang & McAuley, ICDM 2018) as today's literature trains it: pre-layernorm,
  * learned positions, GELU, item embeddings tied to the output layer.
@@ -25,6 +25,7 @@ import { input, sinusoids } from './blocks/input.ts';
 import { ligr } from './blocks/ligr.ts';
 import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
+import { MixtureHead } from './mixture.ts';
 import { ITEMS, parameterSpecs, requireRoom } from './parameters.ts';
 import type { Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
@@ -38,12 +39,15 @@ export class SequenceModel {
   readonly items: number;
   readonly parameters: ParameterArena;
   private readonly constants: Constants = {};
+  /** What scores in place of products with the item table, with head=mol. */
+  private readonly mixture: MixtureHead | null;
 
   private constructor(device: Device, settings: Settings, items: number, specs: ParameterSpec[]) {
     this.device = device;
     this.settings = settings;
     this.items = items;
     this.parameters = new ParameterArena(device, specs);
+    this.mixture = settings.head === 'mol' ? new MixtureHead(this.parameters, settings) : null;
     const { window, d, heads, positions } = settings;
     if (positions === 'sinusoidal')
       this.constants.sinusoids = device.tensor(sinusoids(window, d), [window, d], { label: 'sinusoids' }).keep();
@@ -105,12 +109,13 @@ export class SequenceModel {
   loss(tokens: TrainingTokens): Tensor {
     const h = this.encode(tokens, tokens);
     const { masked } = tokens;
-    if (!masked) return itemLoss(h, this.table, tokens, this.settings);
+    if (!masked) return itemLoss(h, this.table, tokens, this.settings, this.mixture);
     return itemLoss(embedding(h, masked.rows, masked.groups), this.table, masked, this.settings);
   }
 
   /** Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D]. */
   scores(states: Tensor, from = 0, to = this.items): Tensor {
+    if (this.mixture) return this.mixture.scores(states, this.table, from, to);
     return tableScores(comparedStates(states, this.settings), comparedTable(this.table, this.settings), from, to);
   }
 

@@ -22,6 +22,17 @@ export interface TrainingSettings {
   labelSmoothing: number;
   /** How a state and an item compare: their dot product or their cosine, in training and in scoring. */
   similarity: 'dot' | 'cosine';
+  /**
+   * How scores come from states and items: their similarity, or a mixture of the cosines of several component embeddings
+   * (mixture of logits; Zhai et al., KDD 2023). mol needs a loss over samples, and similarity=cosine.
+   */
+  head: 'dot' | 'mol';
+  /** mol: component embeddings of a state and of an item (a multiple of 4), 64 pairs at most … */
+  molUser: number;
+  molItem: number;
+  /** … their width, and the hidden width of the gate that reads their cosines: multiples of 4. */
+  molWidth: number;
+  molGate: number;
   /** What similarities are divided by; 0 is 1 for dot and 0.05 for cosine. */
   temperature: number;
   /** The learning rate after the warm-up: constant, or a half cosine down to a hundredth at the horizon. */
@@ -55,6 +66,11 @@ export const TRAINING: TrainingSettings = {
   calibration: 0.75,
   labelSmoothing: 0,
   similarity: 'dot',
+  head: 'dot',
+  molUser: 4,
+  molItem: 4,
+  molWidth: 32,
+  molGate: 16,
   temperature: 0,
   schedule: 'constant',
   warmup: 0,
@@ -75,11 +91,13 @@ const CHOICES: Partial<Record<keyof TrainingSettings, readonly string[]>> = {
   sampler: ['uniform', 'popularity', 'in-batch'],
   logq: ['on', 'off'],
   similarity: ['dot', 'cosine'],
+  head: ['dot', 'mol'],
   schedule: ['constant', 'cosine'],
 };
 /** Whole numbers, and the least of each. */
 const WHOLE: Partial<Record<keyof TrainingSettings, number>> = {
   ...{ negatives: 1, negativeGroup: 0, warmup: 0, scheduleSteps: 0, accumulate: 1 },
+  ...{ molUser: 1, molItem: 1, molWidth: 1, molGate: 1 },
 };
 /** Shares; true where 1 is one, too. */
 const SHARES: Partial<Record<keyof TrainingSettings, boolean>> = {
@@ -107,6 +125,15 @@ export function checkTraining(s: TrainingSettings, budget: number): void {
   if (!(s.temperature >= 0)) fail('temperature', 'a number from 0 on was expected');
   if (!(s.embeddingDecay >= 0)) fail('embeddingDecay', 'a number from 0 on was expected');
   if (s.cropRatio === 0) fail('cropRatio', 'a number above 0 was expected');
+  if (s.head === 'mol') {
+    for (const key of ['molItem', 'molWidth', 'molGate'] as const)
+      if (s[key] % 4 !== 0) fail(key, 'a multiple of 4 was expected');
+    if (s.molUser * s.molItem > 64) fail('molUser', `molUser · molItem = ${s.molUser * s.molItem}, at most 64`);
+    if (s.molGate > 64) fail('molGate', 'at most 64 was expected');
+    if (s.loss === 'softmax')
+      fail('head', 'loss=softmax would mix for every item at every position; add --set loss=sampled-softmax');
+    if (s.similarity !== 'cosine') fail('head', 'its components compare by their cosine; add --set similarity=cosine');
+  }
   if (s.loss !== 'softmax') {
     if (s.labelSmoothing > 0) fail('labelSmoothing', `loss=${s.loss} has none; it needs loss=softmax`);
     if (s.negativeGroup > 0 && budget % s.negativeGroup !== 0)

@@ -4,6 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { seeded } from '../data/random.ts';
 import { type Device, groupRows, Inputs, rowGroupLayout, threefry2x32 } from '../engine/index.ts';
 import type { NegativeTokens } from '../model/losses.ts';
+import { mixtureSizes } from '../model/mixture.ts';
 import type { Settings } from '../model/recipes.ts';
 
 /** Where a batch stands in a training. */
@@ -98,6 +99,7 @@ export class Negatives {
     for (const [what, count] of [
       ['their embeddings', this.lists * this.n * s.d],
       ['their scores', s.budget * this.n],
+      ...(s.head === 'mol' ? mixtureSizes(s, s.budget, this.lists) : []),
     ] as const) {
       if (count * 4 <= device.maxBindingBytes) continue;
       const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;

@@ -5,7 +5,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json and losses.json beside this script; the same seed gives
+It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json and mixture.json beside this script; the same seed gives
 the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
 exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
@@ -588,6 +588,65 @@ def make_losses():
     )
 
 
+def make_mixture():
+    """A mixture of logits over sampled negatives, and its scores of the whole catalogue: what settings with head=mol make."""
+    GENERATOR.manual_seed(20261122)
+    L, D, V, N, groups, ku, kx, P, H, temperature = 12, 8, 70, 4, 3, 2, 4, 4, 8, 0.1
+    K = ku * kx
+    shapes = {
+        "user.weight": (D, ku * P),
+        "user.bias": (ku * P,),
+        "item.weight": (D, kx * P),
+        "item.bias": (kx * P,),
+        "gate.user.up.weight": (D, D),
+        "gate.user.up.bias": (D,),
+        "gate.user.down.weight": (D, K),
+        "gate.user.down.bias": (K,),
+        "gate.item.up.weight": (D, D),
+        "gate.item.up.bias": (D,),
+        "gate.item.down.weight": (D, K),
+        "gate.cross.up.weight": (K, H),
+        "gate.cross.up.bias": (H,),
+        "gate.cross.down.weight": (H, K),
+    }
+    p = {f"head.{name}": leaf(normal(*shape, scale=0.5)) for name, shape in shapes.items()}
+    h, table = leaf(normal(L, D)), leaf(normal(V, D))
+    targets, negatives = integers(V, L), integers(V, groups, N)
+    negatives[0, 1] = targets[0]
+    weights = (torch.rand(L, generator=GENERATOR) + 0.1).float().double()
+    weights[5] = 0
+    t = {"h": h, "table": table, "targets": targets, "negatives": negatives, "weights": weights}
+    lists = negatives.repeat_interleave(L // groups, dim=0)
+
+    def linear(x, name):
+        y = x @ p[f"head.{name}.weight"]
+        return y + p[f"head.{name}.bias"] if f"head.{name}.bias" in p else y
+
+    mlp = lambda x, name: linear(F.silu(linear(x, name + ".up")), name + ".down")
+
+    def scores(x, e):
+        """States [L, D] against items [L, N, D]."""
+        f = F.normalize(linear(x, "user").reshape(L, ku, P), dim=-1)
+        g = F.normalize(linear(e, "item").reshape(L, -1, kx, P), dim=-1)
+        z = torch.einsum("lip,lnjp->lnij", f, g).reshape(L, -1, K)
+        pi = torch.softmax(mlp(x, "gate.user")[:, None] + mlp(e, "gate.item") + mlp(z, "gate.cross"), dim=-1)
+        return (pi * z).sum(dim=-1) / temperature
+
+    pos, neg = scores(h, table[targets][:, None]), scores(h, table[lists])
+    logits = torch.cat([pos, neg.masked_fill(lists == targets[:, None], -math.inf)], dim=1)
+    loss = (F.cross_entropy(logits, torch.zeros(L, dtype=torch.int64), reduction="none") * weights).sum()
+    loss.backward()
+    t.update({"loss": loss, "dH": h.grad, "dTable": table.grad, "scores": scores(h, table.expand(L, V, D))})
+    for key, x in p.items():
+        t[f"parameters.{key}"], t[f"gradients.{key}"] = x, x.grad
+    write(
+        "mixture.json",
+        "Sampled softmax over a mixture of logits, its gradients, and scores [L, V] of all items. Position i has list i // (L / groups).",
+        {"D": D, "V": V, "N": N, "groups": groups, "molUser": ku, "molItem": kx, "molWidth": P, "molGate": H, "temperature": temperature},
+        t,
+    )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     make_ops()
@@ -596,3 +655,4 @@ if __name__ == "__main__":
     make_training()
     make_encoders()
     make_losses()
+    make_mixture()

@@ -10,6 +10,7 @@ import { normCases } from './cases-norm.ts';
 import { lossCases } from './cases-loss.ts';
 import { shapeCases } from './cases-shape.ts';
 import { adamwCases } from './cases-adamw.ts';
+import { mixtureCases } from './cases-mixture.ts';
 import { memoryCases } from './cases-memory.ts';
 import { topkCases } from './cases-topk.ts';
 import { sampledCases } from './cases-sampled.ts';
@@ -29,5 +30,6 @@ export const cases: Case[] = [
   ...adamwCases,
   ...topkCases,
   ...sampledCases,
+  ...mixtureCases,
   ...memoryCases,
 ];

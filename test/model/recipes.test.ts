@@ -2,7 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { parameterCount, parameterSpecs } from '../../model/parameters.ts';
 import { checkSettings, recipes, type Settings, settingsFor } from '../../model/recipes.ts';
 
+const MOL = { head: 'mol', loss: 'sampled-softmax', similarity: 'cosine' };
+
 describe('recipes', () => {
+  it('head=mol adds parameters after those of the same model without it, which keep their values', () => {
+    const specs = (set: Record<string, string>) => parameterSpecs(settingsFor('hstu', set), 30, 1);
+    const [plain, mol] = [specs({}), specs({ head: 'mol' })];
+    expect(mol.slice(0, plain.length)).toEqual(plain);
+    expect(mol.slice(plain.length).every(({ name }) => name.startsWith('head.'))).toBe(true);
+    expect(mol.length).toBe(plain.length + 14);
+  });
+
   it.each([...recipes.keys()])('%s has settings that make a model, and cites its paper', (name) => {
     const recipe = recipes.get(name);
     expect(settingsFor(name)).toEqual(recipe?.settings);
@@ -46,6 +56,11 @@ describe('recipes', () => {
     [{ activation: 'swiglu', ff: '30' }, /ff=30: swiglu/],
     [{ maskShare: '0' }, /maskShare=0/],
     [{ direction: 'bidirectional', window: '1' }, /window=1: a bidirectional model/],
+    [{ head: 'mol' }, /^--set head=mol: loss=softmax .*; add --set loss=sampled-softmax$/],
+    [{ head: 'mol', loss: 'sampled-softmax' }, /^--set head=mol: .*; add --set similarity=cosine$/],
+    [{ head: 'mol', direction: 'bidirectional' }, /^--set head=mol: the cloze task/],
+    [{ ...MOL, molItem: '3' }, /^--set molItem=3: a multiple of 4/],
+    [{ ...MOL, molUser: '20' }, /^--set molUser=20: molUser · molItem = 80, at most 64/],
     [{ d: '50' }, /d=50|d\/heads = 50/],
   ])('refuses %j in one line', (settings, message) => {
     expect(() => settingsFor('sasrec', settings as unknown as Record<string, string>)).toThrow(message);

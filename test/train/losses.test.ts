@@ -6,6 +6,7 @@ import { Recommender } from '../../serve/recommender.ts';
 import { train, type TrainProgress } from '../../train/trainer.ts';
 import { ring, run, small } from './ring.ts';
 
+const MOL = { head: 'mol', similarity: 'cosine', molUser: '2', molWidth: '8', molGate: '4' };
 const LOSSES: [string, Record<string, string>][] = [
   ['smoothed softmax', { labelSmoothing: '0.1' }],
   ['cosine, full softmax', { similarity: 'cosine', temperature: '0.1' }],
@@ -15,6 +16,7 @@ const LOSSES: [string, Record<string, string>][] = [
     { loss: 'sampled-softmax', negatives: '8', negativeGroup: '0', sampler: 'in-batch' },
   ],
   ['cosine, sampled softmax', { loss: 'sampled-softmax', negatives: '8', negativeGroup: '16', similarity: 'cosine' }],
+  ['mixture of logits', { ...MOL, loss: 'sampled-softmax', negatives: '8', negativeGroup: '32' }],
   ['gbce', { loss: 'gbce', negatives: '5', negativeGroup: '16', sampler: 'popularity' }],
   ['bce, one negative a position', { loss: 'bce', negatives: '1', negativeGroup: '1' }],
   ['bpr', { loss: 'bpr', negatives: '8', negativeGroup: '8' }],
@@ -122,6 +124,16 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 }
 
 describe('the recorded steps', () => {
+  it('of a mixture of logits give the same bits twice, and pass debug mode', async () => {
+    const device = await Device.open({ backend: 'webgpu' });
+    const settings = small({ ...EVERYTHING, ...MOL });
+    const plain = await run(device, ring(), settings, { epochs: 2 });
+    device.debug = true;
+    const checked = await run(device, ring(), settings, { epochs: 2 });
+    expect(checked.result.losses).toEqual(plain.result.losses);
+    device.close();
+  });
+
   it('are the same in debug mode, and give the same bits twice', async () => {
     const device = await Device.open({ backend: 'webgpu' });
     const plain = await run(device, ring(), small(EVERYTHING), { epochs: 2 });
