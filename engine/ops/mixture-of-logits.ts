@@ -13,7 +13,7 @@ import { gradOf, into } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { groups, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { gemm } from './matmul.ts';
+import { gemm } from './shared/gemm.ts';
 import { gateSumReference, mixtureBackward, mixtureForward, pairsReference } from './mixture-of-logits.ref.ts';
 
 const pairKernel = (file: string) =>
@@ -255,23 +255,51 @@ function backward(device: Device, m: Mixture, s: Sizes, o: MixtureOptions, dy: T
     if (userGate) gateSum(dt, rowsOf(userGate.grad, b), b.r, n, K, userGate.acc);
     if (itemGate) gateSum(dt, listsOf(itemGate.grad, b), b.lists, b.group, n * K, b.first ? itemGate.acc : 1);
     const slope = { slopeAt: w.before as Tensor, activation: 'silu' as const };
-    gemm(device, { a: dt, b: m.down, c: dHidden, m: count, n: h, k: K, transB: true, ...slope });
+    gemm(device, { a: dt, gradient: 'a', b: m.down, c: dHidden, m: count, n: h, k: K, transB: true, ...slope });
     if (up)
       gemm(device, {
-        ...{ a: w.logits, b: dHidden, c: up, m: K, n: h, k: count, transA: true, acc: 1, columnSums: bias },
+        ...{
+          a: w.logits,
+          b: dHidden,
+          gradient: 'b',
+          c: up,
+          m: K,
+          n: h,
+          k: count,
+          transA: true,
+          acc: 1,
+          columnSums: bias,
+        },
       });
-    if (down) gemm(device, { a: w.hidden, b: dt, c: down, m: h, n: K, k: count, transA: true, acc: 1 });
-    gemm(device, { a: dHidden, b: m.up, c: dz, m: count, n: K, k: h, transB: true, acc: 1 });
+    if (down) gemm(device, { a: w.hidden, b: dt, gradient: 'b', c: down, m: h, n: K, k: count, transA: true, acc: 1 });
+    gemm(device, { a: dHidden, gradient: 'a', b: m.up, c: dz, m: count, n: K, k: h, transB: true, acc: 1 });
     byPairs(s, b, w.z, dz, 0);
     const strides = { batch: b.lists, sa: b.group * ku * n * kx };
     if (users)
       gemm(device, {
-        ...{ a: w.z, b: listsOf(m.items, b), c: rowsOf(users.grad, b), m: b.group * ku, n: d, k: n * kx },
+        ...{
+          a: w.z,
+          gradient: 'a',
+          b: listsOf(m.items, b),
+          c: rowsOf(users.grad, b),
+          m: b.group * ku,
+          n: d,
+          k: n * kx,
+        },
         ...{ ...strides, sb: n * kx * d, sc: b.group * ku * d, acc: users.acc },
       });
     if (items)
       gemm(device, {
-        ...{ a: w.z, b: rowsOf(m.users, b), c: listsOf(items.grad, b), m: n * kx, n: d, k: b.group * ku, transA: true },
+        ...{
+          a: w.z,
+          gradient: 'a',
+          b: rowsOf(m.users, b),
+          c: listsOf(items.grad, b),
+          m: n * kx,
+          n: d,
+          k: b.group * ku,
+          transA: true,
+        },
         ...{ ...strides, sb: b.group * ku * d, sc: n * kx * d, acc: b.first ? items.acc : 1 },
       });
   }
