@@ -7,10 +7,11 @@
  *              | attribute "is" [ "not" ] "missing"
  *
  * Names and values with spaces or signs stand in double quotes (`""` is a quote). An attribute may hold several values
- * divided by `|`: `=` and `in` ask whether one of them is it, `!=` and `not in` whether none is. Letter case does not
- * matter. `<` and its like compare numbers; an item without the attribute, or with a word there, passes no test of it
- * but `is missing`, `!=` and `not in`.
+ * (`Comedy|Drama`, `Comedy, Drama`, or RecBole's `Comedy Drama`): `=` and `in` ask whether one of them, or the whole
+ * text, is it, `!=` and `not in` whether none is. Letter case does not matter. `<` and its like compare numbers; an item
+ * without the attribute, or with a word there, passes no test of it but `is missing`, `!=` and `not in`.
  */
+import { valuesOf as valuesIn } from './attributes.ts';
 import { InputError } from './errors.ts';
 
 /** What a condition is asked about. */
@@ -41,26 +42,33 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
  * Reads a condition.
  * @param names the attributes that the items have (`id` and `title` are always known); others are refused, since a
  *   misspelt name would quietly keep nothing
+ * @param spaced those whose values are divided by spaces, too (`spacedColumns`)
  * @throws InputError that shows the place
  */
-export function parseCondition(text: string, names: Iterable<string>): Condition {
-  return new Parser(text, names).parse();
+export function parseCondition(
+  text: string,
+  names: Iterable<string>,
+  spaced: ReadonlySet<string> = new Set(),
+): Condition {
+  return new Parser(text, names, spaced).parse();
 }
 
-/** The values of an attribute, in lower case: what stands between `|`. */
-function valuesOf(item: Attributed, name: string): string[] {
-  const raw = name === 'id' ? item.id : name === 'title' ? item.title : (item.attributes[name] ?? '');
-  return raw === '' ? [] : raw.split('|').map((value) => value.trim().toLowerCase());
+/** An item's ID, title or attribute, in lower case. */
+function textOf(item: Attributed, name: string): string {
+  const own = Object.hasOwn(item.attributes, name) ? item.attributes[name] : '';
+  return (own || (name === 'id' ? item.id : name === 'title' ? item.title : '')).trim().toLowerCase();
 }
 
 class Parser {
   readonly #text: string;
   readonly #tokens: Token[];
   readonly #names: Map<string, string>;
+  readonly #spaced: ReadonlySet<string>;
   #next = 0;
 
-  constructor(text: string, names: Iterable<string>) {
+  constructor(text: string, names: Iterable<string>, spaced: ReadonlySet<string>) {
     this.#text = text;
+    this.#spaced = spaced;
     this.#tokens = this.#tokenise();
     this.#names = new Map([...names, 'id', 'title'].map((name) => [name.toLowerCase(), name]));
   }
@@ -125,12 +133,12 @@ class Parser {
     if (this.#take('is')) {
       const negated = this.#take('not');
       this.#expect('missing');
-      return (item) => (valuesOf(item, name).length === 0) !== negated;
+      return (item) => (textOf(item, name) === '') !== negated;
     }
     const negated = this.#take('not');
     if (this.#take('in')) {
       const wanted = new Set(this.#list());
-      return (item) => valuesOf(item, name).some((value) => wanted.has(value)) !== negated;
+      return (item) => this.#valuesOf(item, name).some((value) => wanted.has(value)) !== negated;
     }
     if (negated) this.#fail('expected "in" after "not"');
     return this.#comparison(name);
@@ -144,12 +152,22 @@ class Parser {
     this.#next++;
     const at = this.#peek()?.at;
     const value = this.#value();
-    if (sign.text === '=') return (item) => valuesOf(item, name).includes(value);
-    if (sign.text === '!=') return (item) => !valuesOf(item, name).includes(value);
+    if (sign.text === '=') return (item) => this.#valuesOf(item, name).includes(value);
+    if (sign.text === '!=') return (item) => !this.#valuesOf(item, name).includes(value);
     const bound = Number(value);
     if (value === '' || Number.isNaN(bound)) throw this.#error(`${sign.text} compares numbers, found ${value}`, at);
     const compare = COMPARE[sign.text];
-    return (item) => valuesOf(item, name).some((own) => own !== '' && compare(Number(own), bound));
+    return (item) =>
+      textOf(item, name)
+        .split('|')
+        .some((own) => own.trim() !== '' && compare(Number(own), bound));
+  }
+
+  /** The whole text and each value in it; of IDs and titles the whole alone. */
+  #valuesOf(item: Attributed, name: string): string[] {
+    const text = textOf(item, name);
+    if (text === '' || name === 'id' || name === 'title') return text === '' ? [] : [text];
+    return [text, ...valuesIn(text, this.#spaced.has(name))];
   }
 
   #list(): string[] {

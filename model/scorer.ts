@@ -3,6 +3,7 @@
  * does not cost a training batch); scores stay on the device, only ranks and the k best leave it.
  */
 import {
+  add,
   copy,
   type Device,
   gather,
@@ -19,6 +20,7 @@ import {
 } from '../engine/index.ts';
 import type { BlendWeights, DeviceMemory } from './memory.ts';
 import { readsTimes } from './recipes.ts';
+import { comparedStates } from './losses.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 export interface ScoreQuery {
@@ -42,6 +44,8 @@ export interface Scored {
   parts?: { transformer: number; memory: number };
   /** With `trials`: its rank under each of them. */
   trials?: number[];
+  /** With `states`: the user's vector [D], whose products with the item vectors are the transformer's scores. */
+  state?: Float32Array;
 }
 
 export interface ScorerOptions {
@@ -53,7 +57,17 @@ export interface ScorerOptions {
   parts?: boolean;
   /** Rank with other weights of the blend, too. */
   trials?: readonly BlendWeights[];
+  /**
+   * [V] added to every user's scores: 0, a bonus or a penalty, or {@link LEFT_OUT} for an item that is no candidate. Each
+   * of the components is ranked with it, too. `setBias` replaces it.
+   */
+  bias?: Float32Array;
+  /** Give the users' vectors, too. */
+  states?: boolean;
 }
+
+/** The bias of an item that is no candidate: its score is masked, whatever it was. */
+export const LEFT_OUT = -3e38;
 
 const NO_ITEM = 0xffffffff;
 const MAX_BUDGET = 8192;
@@ -66,6 +80,7 @@ export class Scorer {
   private readonly model: SequenceModel;
   private readonly options: ScorerOptions;
   private readonly tiles = new Map<string, Tile>();
+  private readonly bias: Tensor | null;
 
   constructor(model: SequenceModel, options: ScorerOptions) {
     if (!Number.isInteger(options.k) || options.k < 1 || options.k > 128) {
@@ -73,6 +88,17 @@ export class Scorer {
     }
     this.model = model;
     this.options = { ...options, k: Math.min(options.k, model.items) };
+    this.bias = options.bias ? model.device.empty([model.items], 'f32', 'score bias').keep() : null;
+    if (options.bias) this.setBias(options.bias);
+  }
+
+  /** Replaces the bias that the scorer was made with, for the queries to come. */
+  setBias(bias: Float32Array): void {
+    if (!this.bias) throw new Error('scorer: it was made without a bias');
+    if (bias.length !== this.model.items) {
+      throw new Error(`scorer: a bias of ${this.model.items} items was expected, came ${bias.length}`);
+    }
+    this.model.device.write(this.bias, bias);
   }
 
   /** Scores each query; the answers stand in the queries' order. */
@@ -115,7 +141,7 @@ export class Scorer {
     const key = `${budget} ${capacity}`;
     let tile = this.tiles.get(key);
     if (!tile) {
-      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.options);
+      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.options, this.bias);
       this.tiles.set(key, tile);
     }
     return tile;
@@ -124,6 +150,7 @@ export class Scorer {
   dispose(): void {
     for (const tile of this.tiles.values()) tile.dispose();
     this.tiles.clear();
+    this.bias?.dispose();
   }
 }
 
@@ -165,11 +192,20 @@ class Tile {
   private readonly device: Device;
   private readonly options: ScorerOptions;
   private readonly users: number;
+  private readonly bias: Tensor | null;
   /** b and ε of the blend, then of each trial. */
   private readonly weights: Tensor[];
 
-  constructor(model: SequenceModel, budget: number, users: number, capacity: number, options: ScorerOptions) {
+  constructor(
+    model: SequenceModel,
+    budget: number,
+    users: number,
+    capacity: number,
+    options: ScorerOptions,
+    bias: Tensor | null,
+  ) {
     this.model = model;
+    this.bias = bias;
     this.device = model.device;
     this.options = options;
     this.users = users;
@@ -185,16 +221,22 @@ class Tile {
 
   /** What the program runs: the ranks and the k best of the whole catalogue, at once or by tiles of columns. */
   private rank(): Record<string, Tensor> {
-    const { model, options, users } = this;
+    const { model, options, users, bias } = this;
     const { k } = options;
     const t = this.inputs.tensors;
     const V = model.items;
     const states = gather(model.encode(t), t.last);
     const memory = options.blend?.memory;
     const lists = { offsets: t.recentOffsets, items: t.recentItems, weights: t.recentWeights };
+    const vectors: Record<string, Tensor> = options.states ? { states: comparedStates(states, model.settings) } : {};
     const masked = (tile: Tensor, from: number): Tensor => {
-      maskSeen(tile, { offsets: t.excludedOffsets, items: t.excluded }, from);
-      return tile;
+      let scores = tile;
+      if (bias) {
+        scores = add(tile, bias.rows(from, from + tile.shape[1]));
+        tile.dispose(); // an eager run holds one copy, too
+      }
+      maskSeen(scores, { offsets: t.excludedOffsets, items: t.excluded }, from);
+      return scores;
     };
     const whole = users * V <= roomOf(model);
     /** Columns of a tile of scores. */
@@ -213,7 +255,7 @@ class Tile {
     };
     if (!memory) {
       const { ranks, indices, values } = best((from, to) => masked(model.scores(states, from, to), from));
-      return { ranks, items: indices, scores: values };
+      return { ranks, items: indices, scores: values, ...vectors };
     }
 
     // Each component is made once where it fits, and anew for each tile of columns where not.
@@ -237,7 +279,7 @@ class Tile {
       };
     const [weights, ...trials] = this.weights;
     const { ranks, indices, values } = best(blended(weights));
-    const out: Record<string, Tensor> = { ranks, items: indices, scores: values };
+    const out: Record<string, Tensor> = { ranks, items: indices, scores: values, ...vectors };
     if (options.parts) {
       out.transformer = rankOnly((from, to) => masked(byStates(from, to), from));
       out.memory = rankOnly((from, to) => masked(byMemory(from, to), from));
@@ -300,6 +342,10 @@ class Tile {
       if (ranks[u] === 0) throw new Error(`scorer: the scores of a user hold NaN (row ${u} of ${this.users})`);
       const scored: Scored = { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
       if (blend && parts) scored.parts = { transformer: read.transformer[u], memory: read.memory[u] };
+      if (read.states) {
+        const { d } = this.model.settings;
+        scored.state = read.states.slice(u * d, (u + 1) * d) as Float32Array;
+      }
       if (blend && trials) scored.trials = trials.map((_, i) => read[`trial ${i}`][u]);
       return scored;
     });

@@ -6,6 +6,7 @@ import { type LoadOptions, Recommender as Base } from './recommender.ts';
 
 export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
+export type { AfterOptions } from './after.ts';
 export type { Answer, LoadOptions, Recommendation, RecommendQuery } from './recommender.ts';
 export { NodeFiles } from './files.node.ts';
 

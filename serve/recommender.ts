@@ -7,7 +7,8 @@ import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
-import { Scorer, type ScorerOptions } from '../model/scorer.ts';
+import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
+import { type AfterOptions, AfterScore, candidatesOf, RERANKED } from './after.ts';
 
 export interface LoadOptions {
   backend?: DeviceOptions['backend'];
@@ -20,7 +21,7 @@ export interface LoadOptions {
   tuning?: DeviceOptions['tuning'] | null;
 }
 
-export interface RecommendQuery {
+export interface RecommendQuery extends AfterOptions {
   /** Item IDs, oldest first. */
   history: readonly string[];
   /**
@@ -39,7 +40,7 @@ export interface RecommendQuery {
 export interface Recommendation {
   id: string;
   title: string;
-  /** The model's score: comparable within one answer. */
+  /** The model's score, less the popularity penalty: comparable within one answer. */
   score: number;
   attributes: Record<string, string>;
 }
@@ -67,7 +68,9 @@ export class Recommender {
   private readonly model: SequenceModel;
   private readonly memory: DeviceMemory | null;
   private readonly rows: Map<string, number>;
-  private readonly scorers = new Map<number, Scorer>();
+  private readonly scorers = new Map<string, Scorer>();
+  private readonly after: AfterScore;
+  private turn: Promise<unknown> = Promise.resolve();
   private readonly ownsDevice: boolean;
 
   private constructor(device: Device, ownsDevice: boolean, loaded: LoadedModel) {
@@ -77,6 +80,7 @@ export class Recommender {
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
     this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
     this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+    this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
   }
 
   /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */
@@ -92,8 +96,8 @@ export class Recommender {
   }
 
   /**
-   * The k best items to come after a history.
-   * @throws InputError when no ID of the history is known, or k is out of range
+   * The k best items to come after a history; fewer where filters or caps leave no more.
+   * @throws InputError when no ID of the history is known, k is out of range, or an option makes no sense for this model
    */
   async recommend(query: RecommendQuery): Promise<Answer> {
     const k = query.k ?? 10;
@@ -125,26 +129,40 @@ export class Recommender {
     }
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
     if (!query.includeSeen) excluded.push(...history);
-    const [scored] = await this.scorer(k).score([
-      {
-        history: Uint32Array.from(history),
-        times: times && toSeconds(known),
-        exclude: Uint32Array.from(new Set(excluded)),
-      },
-    ]);
-    const items = Array.from(scored.items, (row, i): Recommendation => {
+    const { bias, rerank } = this.after.plan(query);
+    const scoring = {
+      history: Uint32Array.from(history),
+      times: times && toSeconds(known),
+      exclude: Uint32Array.from(new Set(excluded)),
+    };
+    const scored = await this.inTurn(() => this.score(scoring, rerank ? RERANKED : k, bias));
+    const best = candidatesOf(scored.items, scored.scores);
+    const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
-      return { id, title, score: scored.scores[i], attributes };
+      return { id, title, score, attributes };
     });
     return { items, unknown };
   }
 
-  private scorer(k: number): Scorer {
-    let scorer = this.scorers.get(k);
+  /** Queries share buffers: one at a time, in the order they came. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(work);
+    this.turn = mine.catch(() => {});
+    return mine;
+  }
+
+  private async score(query: ScoreQuery, k: number, bias: Float32Array | null): Promise<Scored> {
+    const [scored] = await this.scorer(k, bias).score([query]);
+    return scored;
+  }
+
+  private scorer(k: number, bias: Float32Array | null): Scorer {
+    const key = `${k}${bias ? ' biased' : ''}`;
+    let scorer = this.scorers.get(key);
     if (!scorer) {
-      scorer = new Scorer(this.model, { k, blend: blendOf(this.loaded, this.memory) });
-      this.scorers.set(k, scorer);
-    }
+      scorer = new Scorer(this.model, { k, blend: blendOf(this.loaded, this.memory), bias: bias ?? undefined });
+      this.scorers.set(key, scorer);
+    } else if (bias) scorer.setBias(bias);
     return scorer;
   }
 

@@ -1,8 +1,6 @@
 /** How far apart two items are, for the diversity of lists: by what is known of them, or by what a model has learned. */
+import { spacedColumns, valuesOf } from '../data/attributes.ts';
 import type { Distance } from './list-metrics.ts';
-
-/** Parts of an attribute's value: `Comedy|Drama` and `Comedy, Drama` are two genres. */
-const SEPARATOR = /\s*[|,;]\s*/;
 
 /**
  * Jaccard distance of the items' attribute values: 1 − shared / all. Columns that say nothing about kinds are left out:
@@ -12,14 +10,14 @@ const SEPARATOR = /\s*[|,;]\s*/;
  * @returns null where no column is left
  */
 export function attributeDistance(attributes: readonly Readonly<Record<string, string>>[]): Distance | null {
+  const spaced = spacedColumns(attributes.map((of) => ({ attributes: of })));
   const columns = new Map<string, string[][]>();
   attributes.forEach((of, row) => {
     for (const [name, text] of Object.entries(of)) {
       if (!columns.has(name)) columns.set(name, []);
-      (columns.get(name) as string[][])[row] = text.split(SEPARATOR).filter((word) => word !== '');
+      (columns.get(name) as string[][])[row] = valuesOf(text, spaced.has(name));
     }
   });
-  for (const [name, rows] of columns) columns.set(name, splitWords(rows));
   const kinds: Set<string>[] = attributes.map(() => new Set());
   for (const [name, rows] of columns) {
     const words = rows.flat();
@@ -38,13 +36,6 @@ export function attributeDistance(attributes: readonly Readonly<Record<string, s
     for (const kind of x) if (y.has(kind)) shared++;
     return 1 - shared / (x.size + y.size - shared);
   };
-}
-
-/** RecBole separates genres by spaces: taken apart where that leaves far fewer values (`light blue` stays one). */
-function splitWords(rows: string[][]): string[][] {
-  const values = new Set(rows.flat());
-  const words = rows.map((row) => row.flatMap((value) => value.split(' ')).filter((word) => word !== ''));
-  return new Set(words.flat()).size <= values.size / 2 ? words : rows;
 }
 
 /** Half of 1 − cosine of the items' vectors, [V, width]: 0 for the same direction, 1 for opposite ones. */
