@@ -35,6 +35,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const options = await afterOptions(flags);
   const after = afterScoreOf(judged.loaded);
   const variants = variantsOf(after, options);
+  for (const { label, candidates } of variants) {
+    if (candidates === 0) out.warn(`${label}: no item of the catalogue is left`);
+  }
   warnOfUnknownIds('--allow', options.allow, after.rows, out);
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';

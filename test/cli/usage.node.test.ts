@@ -8,16 +8,25 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('help', () => {
-  test.each(['train', 'evaluate', 'compare', 'search', 'recommend', 'recipes', 'doctor', 'tune', 'bench', 'demo'])(
-    '%s --help',
-    async (command) => {
-      const { code, stdout, stderr } = await place.run([command, '--help']);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toContain(`Usage: attune ${command}`);
-      expect(stdout).toContain('--json');
-      expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
-    },
-  );
+  test.each([
+    'train',
+    'evaluate',
+    'compare',
+    'search',
+    'recommend',
+    'vectors',
+    'recipes',
+    'doctor',
+    'tune',
+    'bench',
+    'demo',
+  ])('%s --help', async (command) => {
+    const { code, stdout, stderr } = await place.run([command, '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: attune ${command}`);
+    expect(stdout).toContain('--json');
+    expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
+  });
 
   test('of train names every default', async () => {
     const { stdout } = await place.run(['train', '--help']);
@@ -61,6 +70,7 @@ describe('wrong usage is one line and exit code 2', () => {
     [['recommend', '--model', 'm', '--history', 'a', '--user', 'u'], /exclude each other/],
     [['recommend', '--model', 'm', '--user', 'u'], /--user needs the log it is in/],
     [['recommend', '--model', 'm', '--history', 'a', '--device', 'tpu'], /Allowed choices are auto, webgpu, cpu/],
+    [['vectors', '--model', 'm'], /required option '--out <dir>'/],
     [['bench', '--case', 'nothing'], /--case nothing: unknown; there is step/],
     [['evaluate', '--model', 'm', '--data', 'x', '--surprise'], /unknown option '--surprise'/],
   ])('%j', async (args, message) => {
