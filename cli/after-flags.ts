@@ -32,7 +32,8 @@ export function addAfterOptions(command: Command): Command {
 export const CONDITION_HELP = `
 Conditions: ATTRIBUTE =, !=, <, <=, > or >= VALUE, ATTRIBUTE in (VALUE, ...), ATTRIBUTE is missing; and, or, not, ( ).
   Names and values with spaces stand in double quotes. Of several values (Comedy|Drama) one must fit; letter case
-  does not matter. Attributes are the columns of the --items file that the model was trained with; id and title work, too.`;
+  does not matter. Attributes are the columns of the --items file that the model was trained with; id and title work, too.
+Lists of IDs: an ID with a comma, or one that begins with @, stands in double quotes.`;
 
 function share(text: string): number {
   const value = number()(text);
