@@ -268,6 +268,14 @@ addAfterOptions(
 )
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')
+  .addOption(
+    new Option('--explain [method]', 'say what carried each: leaving out each event, or where attention looked')
+      .choices(['occlusion', 'rollout'])
+      .preset('occlusion'),
+  )
+  .option('--heatmap <file.svg>', 'draw where attention looked in the history: its roll-out over all blocks')
+  .option('--block <n>', 'draw this block of the model, the mean of its heads', whole(1))
+  .option('--head <n>', 'draw this head of --block', whole(1))
   .addHelpText('after', CONDITION_HELP)
   .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
 
@@ -337,6 +345,31 @@ add(
 )
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./tune.ts')).runTune(flags));
+
+addLogOptions(
+  add(
+    'explain',
+    'Compare two ways of explaining a model, on a sample of users',
+    "For each user the best recommendation is explained twice: by occlusion (each event\nis left out in turn: what the score hangs on, exactly) and by attention roll-out with\nthe memory's summands (one pass: where the model looked). Printed is how well they\nagree, beside two plain guesses. attune recommend --explain explains one list.",
+    'explain --model my-model --data ratings.csv --sample 50',
+  )
+    .requiredOption('--model <dir>', 'folder of the model')
+    .requiredOption('--data <path>', 'the log')
+    .addOption(
+      new Option('--split <name>', 'the histories: all but the last interaction (test) or all but two (valid)')
+        .choices(['valid', 'test'])
+        .default('test'),
+    )
+    .addOption(protocolOption().default(undefined, "the model's own"))
+    .option('--include-seen', 'recommend items that the user had before, too (default: they are excluded)')
+    .option('--sample <n>', 'users to draw', whole(1), 50)
+    .option('--seed <n>', 'of the sample', whole(0), 1),
+)
+  .addOption(deviceOption())
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', PROTOCOL_HELP)
+  .action(async (flags) => (await import('./explain.ts')).runExplain(flags));
 
 add(
   'demo',

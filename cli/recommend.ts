@@ -1,11 +1,13 @@
 /** `attune recommend`: the next items for a history of item IDs, or for a user of a log. */
 import { NodeFiles } from '../serve/files.node.ts';
-import { type Recommendation, Recommender } from '../serve/recommender.ts';
 import { afterOptions, idsOf, parseIds, warnOfUnknownIds } from './after.ts';
 import type { AfterFlags } from './after-flags.ts';
+import type { ExplainMethod } from '../serve/explain.ts';
+import { type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
+import { explanationNotes, explanationText, writeHeatmap } from './explanations.ts';
 import { formatCount, printable, table } from './ui.ts';
 
 export interface RecommendFlags extends ColumnFlags, AfterFlags {
@@ -17,6 +19,10 @@ export interface RecommendFlags extends ColumnFlags, AfterFlags {
   k: number;
   exclude?: string;
   includeSeen?: boolean;
+  explain?: ExplainMethod;
+  heatmap?: string;
+  block?: number;
+  head?: number;
   device: Backend;
   json?: boolean;
 }
@@ -38,7 +44,11 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
       : await historyFromLog(flags, config.schema.columns, config.data.minRating);
     const known = new Set(recommender.items.map((item) => item.id));
     const { k, includeSeen } = flags;
-    const { items, unknown } = await recommender.recommend({ history, times, k, exclude, includeSeen, ...after });
+    const { explain } = flags;
+    const asked = { explain, attention: flags.heatmap !== undefined };
+    const { items, unknown, attention } = await recommender.recommend({
+      ...{ history, times, k, exclude, includeSeen, ...after, ...asked },
+    });
     warnOfUnknown(unknown, history.length, out);
     warnOfUnknownIds('--exclude', exclude, known, out);
     warnOfUnknownIds('--allow', after.allow, known, out);
@@ -49,13 +59,26 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
       const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalogue';
       out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left ${left}`);
     }
+    if (explain && items.length > 0) {
+      out.line(`\n${explanationText(items)}\n`);
+      const notes = explanationNotes(
+        explain,
+        settingsOf(recommender.loaded),
+        items.map((item) => item.explanation),
+      );
+      for (const note of notes) out.note(note);
+    }
+    if (flags.heatmap !== undefined && attention) out.note(await writeHeatmap(flags.heatmap, attention, flags));
     recommender.close();
   } finally {
     device.close();
   }
 }
 
-function checkUsage({ history, user, data }: RecommendFlags): void {
+function checkUsage({ history, user, data, heatmap, block, head }: RecommendFlags): void {
+  if (heatmap === undefined && (block ?? head) !== undefined)
+    throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
+  if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
   if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
   if (history === undefined && user === undefined) {
     throw new UsageError('whom for? give --history ID,ID,... or --user ID with --data PATH');

@@ -21,13 +21,10 @@ import {
 import type { BlendWeights, DeviceMemory } from './memory.ts';
 import { readsTimes } from './recipes.ts';
 import { comparedStates } from './losses.ts';
+import { clearTokens, type History, lengthOf, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
-export interface ScoreQuery {
-  /** Item rows, oldest first, at least one; the last `window` of them are read. */
-  history: Uint32Array;
-  /** Times of the history (data/times.ts), for models that read them; without them the order counts. */
-  times?: Uint32Array;
+export interface ScoreQuery extends History {
   /** Item row whose rank is wanted. */
   target?: number;
   /** Item rows that are no candidates. Pass the history to exclude seen items. */
@@ -154,9 +151,6 @@ export class Scorer {
   }
 }
 
-/** Tokens that a history takes: its last events, and the mask of the event to come where the model fills in masks. */
-const lengthOf = ({ settings, cloze }: SequenceModel, history: Uint32Array): number =>
-  Math.min(settings.window, history.length + (cloze ? 1 : 0));
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** Scores that one tile may hold. */
 const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
@@ -168,10 +162,7 @@ function inputSpec(budget: number, users: number, capacity: number, last: number
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
   return {
-    items: u32(budget),
-    positions: u32(budget),
-    start: u32(budget),
-    end: u32(budget),
+    ...tokenSpec(budget, times),
     /** Position of each user's last token. */
     last: u32(users),
     targets: u32(users),
@@ -181,7 +172,6 @@ function inputSpec(budget: number, users: number, capacity: number, last: number
     recentOffsets: u32(users + 1),
     recentItems: u32(users * last),
     recentWeights: f32(users * last),
-    ...(times ? { times: u32(budget) } : {}),
   };
 }
 
@@ -291,27 +281,16 @@ class Tile {
   }
 
   fill(queries: readonly ScoreQuery[]): void {
-    const { items, positions, start, end, last, targets, excludedOffsets, excluded, times } = this.inputs.host;
+    const { last, targets, excludedOffsets, excluded } = this.inputs.host;
     const { recentOffsets, recentItems, recentWeights } = this.inputs.host;
     const memory = this.options.blend?.memory;
     let remembered = 0;
-    const { cloze } = this.model;
     let at = 0;
     let dropped = 0;
     last.fill(0);
     targets.fill(NO_ITEM);
     queries.forEach((q, u) => {
-      const length = lengthOf(this.model, q.history);
-      const events = cloze ? length - 1 : length;
-      const first = q.history.length - events;
-      items.set(q.history.subarray(first), at);
-      if (cloze) items[at + events] = this.model.items;
-      for (let i = 0; i < length; i++) positions[at + i] = i;
-      // The event to come is taken to be as late as the last one.
-      if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
-      start.fill(at, at, at + length);
-      end.fill(at + length, at, at + length);
-      at += length;
+      at = packHistory(this.model, q, this.inputs.host, at);
       last[u] = at - 1;
       if (q.target !== undefined) targets[u] = q.target;
       excludedOffsets[u] = dropped;
@@ -322,7 +301,7 @@ class Tile {
     });
     recentOffsets.fill(remembered, queries.length);
     excludedOffsets.fill(dropped, queries.length);
-    for (const unused of [items, positions, start, end, ...(times ? [times] : [])]) unused.fill(0, at);
+    clearTokens(this.inputs.host, at);
     this.inputs.upload();
   }
 

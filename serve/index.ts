@@ -3,3 +3,5 @@ export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
 export type { AfterOptions } from './after.ts';
 export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';
+export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
+export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';

@@ -9,6 +9,8 @@ import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
 import { type AfterOptions, AfterScore, candidatesOf, RERANKED } from './after.ts';
+import type { AttentionMaps } from '../model/attention-maps.ts';
+import { Explainer, type ExplainMethod, type Explanation } from './explain.ts';
 
 export interface LoadOptions {
   backend?: DeviceOptions['backend'];
@@ -35,6 +37,10 @@ export interface RecommendQuery extends AfterOptions {
   exclude?: readonly string[];
   /** Recommend items of the history, too. */
   includeSeen?: boolean;
+  /** Say what carried each recommendation: see serve/explain.ts. */
+  explain?: ExplainMethod;
+  /** Give the maps of the model's attention over the history, too. */
+  attention?: boolean;
 }
 
 export interface Recommendation {
@@ -43,6 +49,8 @@ export interface Recommendation {
   /** The model's score, less the popularity penalty: comparable within one answer. */
   score: number;
   attributes: Record<string, string>;
+  /** Where it was asked for. */
+  explanation?: Explanation;
 }
 
 export interface Answer {
@@ -50,6 +58,8 @@ export interface Answer {
   items: Recommendation[];
   /** IDs of the history that the model does not know; they were skipped. */
   unknown: string[];
+  /** Where they were asked for, with the titles of the events that the model read, oldest first. */
+  attention?: { maps: AttentionMaps; titles: string[] };
 }
 
 /** Settings that config.json holds. @throws InputError where they make no model */
@@ -72,6 +82,7 @@ export class Recommender {
   private readonly after: AfterScore;
   private turn: Promise<unknown> = Promise.resolve();
   private readonly ownsDevice: boolean;
+  private explainer: Explainer | null = null;
 
   private constructor(device: Device, ownsDevice: boolean, loaded: LoadedModel) {
     this.device = device;
@@ -141,7 +152,27 @@ export class Recommender {
       const { id, title, attributes } = this.loaded.items[row];
       return { id, title, score, attributes };
     });
-    return { items, unknown };
+    return { items, unknown, ...(await this.explain(query, items)) };
+  }
+
+  /** Adds explanations to the recommendations, and gives the maps of attention, where they are asked for. */
+  private async explain(query: RecommendQuery, items: Recommendation[]): Promise<Pick<Answer, 'attention'>> {
+    if (!query.explain && !query.attention) return {};
+    this.explainer ??= new Explainer(this.model, this.loaded);
+    const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
+    const history = Uint32Array.from(positions, (i) => this.rows.get(query.history[i]) as number);
+    const times = query.times && toSeconds(positions.map((i) => query.times?.[i] as number));
+    if (query.explain) {
+      const rows = Uint32Array.from(items, ({ id }) => this.rows.get(id) as number);
+      const explanations = await this.explainer.explain({ history, times, positions }, rows, query.explain);
+      explanations.forEach((explanation, i) => {
+        items[i].explanation = explanation;
+      });
+    }
+    if (!query.attention) return {};
+    const maps = await this.explainer.maps({ history, times });
+    const read = history.subarray(history.length - maps.events);
+    return { attention: { maps, titles: Array.from(read, (row) => this.loaded.items[row].title) } };
   }
 
   /** Queries share buffers: one at a time, in the order they came. */
@@ -169,6 +200,7 @@ export class Recommender {
   /** Frees the model, and the device unless it was given. */
   close(): void {
     for (const scorer of this.scorers.values()) scorer.dispose();
+    this.explainer?.dispose();
     this.model.dispose();
     this.memory?.dispose();
     if (this.ownsDevice) this.device.close();

@@ -15,6 +15,7 @@ describe('help', () => {
     'search',
     'recommend',
     'vectors',
+    'explain',
     'recipes',
     'doctor',
     'tune',
@@ -71,6 +72,9 @@ describe('wrong usage is one line and exit code 2', () => {
     [['recommend', '--model', 'm', '--user', 'u'], /--user needs the log it is in/],
     [['recommend', '--model', 'm', '--history', 'a', '--device', 'tpu'], /Allowed choices are auto, webgpu, cpu/],
     [['vectors', '--model', 'm'], /required option '--out <dir>'/],
+    [['recommend', '--model', 'm', '--history', 'a', '--explain', 'magic'], /Allowed choices are occlusion, rollout/],
+    [['recommend', '--model', 'm', '--history', 'a', '--block', '1'], /choose what --heatmap FILE.svg shows/],
+    [['recommend', '--model', 'm', '--history', 'a', '--heatmap', 'x.svg', '--head', '1'], /--head needs the block/],
     [['bench', '--case', 'nothing'], /--case nothing: unknown; there is step/],
     [['evaluate', '--model', 'm', '--data', 'x', '--surprise'], /unknown option '--surprise'/],
   ])('%j', async (args, message) => {
