@@ -77,9 +77,10 @@ export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
   return readItems(createReadStream(file), file);
 }
 
-/** The rows of items.json; says how many of them the items file knows. */
+/** The rows of items.json; says how many of them the items file knows. `counts` are training events by row. */
 export function describeItems(
   ids: readonly string[],
+  counts: ArrayLike<number>,
   infos: ReadonlyMap<string, ItemInfo> | null,
   file: string,
   out: Output,
@@ -93,10 +94,11 @@ export function describeItems(
       out.warn(`${text}; its IDs look like ${JSON.stringify(other)}, those of the log like ${JSON.stringify(ids[0])}`);
     }
   }
-  return ids.map((id) => ({
+  return ids.map((id, row) => ({
     id,
     title: infos?.get(id)?.title || id,
     attributes: infos?.get(id)?.attributes ?? {},
+    count: counts[row],
   }));
 }
 

@@ -13,6 +13,7 @@ import { SequenceModel } from '../model/sequence-model.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { blendOf, type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
+import { countItems } from '../train/baselines.ts';
 import { evaluate } from '../train/evaluate.ts';
 import type { Metrics } from '../train/metrics.ts';
 import { type Backend, commandName, openDevice, Output } from './common.ts';
@@ -56,7 +57,10 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     // Nothing may be filtered: the upper bound is about these very purchases.
     const dataset = prepare(shop.log, { minInteractions: 1 });
     const parts = split(dataset);
-    const items = dataset.itemIds.map((id): Item => ({ id, ...(shop.items.get(id) ?? { title: id, attributes: {} }) }));
+    const counts = countItems(parts);
+    const items = dataset.itemIds.map(
+      (id, row): Item => ({ id, ...(shop.items.get(id) ?? { title: id, attributes: {} }), count: counts[row] }),
+    );
     const settings = settingsFor('sasrec', cpu ? CPU_SETTINGS : GPU_SETTINGS);
     const files = await openFolder();
     const about = {

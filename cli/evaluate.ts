@@ -6,14 +6,17 @@ import type { Scored } from '../model/scorer.ts';
 import { explain } from '../serve/files.node.ts';
 import { allBaselines, easeFits } from '../train/all-baselines.ts';
 import { trainingFacts } from '../train/collector.ts';
+import { evaluateAfter } from '../train/after.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { type Metrics, MISS } from '../train/metrics.ts';
+import { afterOptions, afterScoreOf, afterTable, variantsOf, warnOfUnknownIds } from './after.ts';
+import type { AfterFlags } from './after-flags.ts';
 import { type Backend, openDevice, Output } from './common.ts';
-import { intervalsOf, kinshipOf, type LogFlags, openLogOf, openModel, partsFor, rankByModel } from './evaluation.ts';
+import { intervalsOf, kinshipOf, type LogFlags, openLogOf, openModel, partsFor, withRanking } from './evaluation.ts';
 import { COLUMNS, rankBaseline, slicesTable, tellRepeats } from './figures.ts';
 import { figuresTable, formatCount, formatFigure } from './ui.ts';
 
-export interface EvaluateFlags extends LogFlags {
+export interface EvaluateFlags extends LogFlags, AfterFlags {
   model: string;
   /** False with `--no-baselines`. */
   baselines: boolean;
@@ -29,6 +32,14 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
   const judged = await openModel(flags.model, out);
   const { config, weights } = judged.loaded;
+  const options = await afterOptions(flags);
+  const after = afterScoreOf(judged.loaded);
+  const variants = variantsOf(after, options);
+  for (const { label, candidates } of variants) {
+    if (candidates === 0) out.warn(`${label}: no item of the catalogue is left`);
+  }
+  warnOfUnknownIds('--allow', options.allow, after.rows, out);
+  warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const parts = partsFor(judged, await openLogOf(judged, flags, out), flags, out);
   const kinship = kinshipOf(judged);
@@ -36,16 +47,24 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const device = await openDevice(flags.device, out);
   const dump = flags.dump === undefined ? null : new Dump(flags.dump, parts);
   try {
-    const options = {
-      ...shared,
-      split: flags.split,
-      includeSeen: flags.includeSeen,
+    const plain = {
       k: dump ? DUMPED : 10,
       onUser: (user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored) =>
         dump?.add(user, targets, ranks, scored),
     };
-    const result = await rankByModel(device, judged, parts, options, flags.progress);
+    const ranked = await withRanking(device, judged, parts, flags.progress, (rank) => {
+      const { split, includeSeen } = flags;
+      const context = { ...shared, parts, split };
+      return evaluateAfter(variants, plain, {
+        ...context,
+        rank: (some) => rank({ ...shared, split, includeSeen, ...some }),
+      });
+    });
     dump?.close();
+    const result = ranked.plain;
+    const moved = variants.map(({ name, label, options, candidates }) => {
+      return { name, label, options, candidates, metrics: ranked.after[name] };
+    });
     const baselines: Record<string, Metrics> = {};
     if (flags.baselines) {
       for await (const baseline of allBaselines(device, parts, seen)) {
@@ -63,6 +82,11 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       items: result.items,
       metrics: result.metrics,
       parts: result.parts,
+      ...(moved.length > 0 && {
+        after: Object.fromEntries(
+          moved.map(({ name, options, candidates, metrics }) => [name, { options, items: candidates, metrics }]),
+        ),
+      }),
       baselines,
       intervals,
       slices: result.slices,
@@ -82,6 +106,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
     out.line(figuresTable({ ...partRows(name, result), ...baselines }, COLUMNS));
+    if (moved.length > 0) out.line(`\n${afterTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
     tellLists(result.metrics, intervals, kinship?.by ?? null, out);

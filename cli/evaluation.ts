@@ -108,31 +108,50 @@ export function kinshipOf({ loaded }: Judged): Kinship | null {
   return { by: 'vectors', distance: vectorDistance(table.data, table.shape[1]) };
 }
 
-/** Ranks the targets of all users by the model, under a progress bar. */
-export async function rankByModel(
+/** Ranks the targets of all users by a model on a device, under a progress bar. */
+export type Rank = (options: EvaluateOptions & { facts: TrainingFacts }) => Promise<Evaluation>;
+
+/** Loads the model onto the device for as long as `work` ranks by it. */
+export async function withRanking<T>(
   device: Device,
   { loaded }: Judged,
+  parts: Split,
+  progress: boolean | undefined,
+  work: (rank: Rank) => Promise<T>,
+): Promise<T> {
+  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  try {
+    return await work(async (options) => {
+      const bar = createProgress({ total: parts.users, force: progress });
+      try {
+        return await evaluate(model, parts, {
+          ...options,
+          blend: blendOf(loaded, memory),
+          onProgress: (done, total) => {
+            bar.setTotal(total);
+            bar.update(done, { phase: 'ranking' });
+          },
+        });
+      } finally {
+        bar.stop();
+      }
+    });
+  } finally {
+    model.dispose();
+    memory?.dispose();
+  }
+}
+
+/** Ranks the targets of all users by the model once. */
+export function rankByModel(
+  device: Device,
+  judged: Judged,
   parts: Split,
   options: EvaluateOptions & { facts: TrainingFacts },
   progress?: boolean,
 ): Promise<Evaluation> {
-  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
-  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
-  const bar = createProgress({ total: parts.users, force: progress });
-  try {
-    return await evaluate(model, parts, {
-      ...options,
-      blend: blendOf(loaded, memory),
-      onProgress: (done, total) => {
-        bar.setTotal(total);
-        bar.update(done, { phase: 'ranking' });
-      },
-    });
-  } finally {
-    bar.stop();
-    model.dispose();
-    memory?.dispose();
-  }
+  return withRanking(device, judged, parts, progress, (rank) => rank(options));
 }
 
 /** 95 % bootstrap limits of the headline figures over users. */

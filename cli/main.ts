@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
 import { parseRange, type Range } from '../train/search.ts';
+import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
 import { trainingHelp } from './settings-help.ts';
@@ -145,34 +146,39 @@ addLogOptions(
     await runTrain(flags, typed(command));
   });
 
-addLogOptions(
-  add(
-    'evaluate',
-    'Rank held-out items by a model and by simple baselines',
-    "Each user's held-out item is ranked among all items, under the protocol that the\n" +
-      'model was trained with; another one is refused where its targets stood in the\n' +
-      "training. The log is filtered as that of the model's training was. --dump writes a\n" +
-      'line a user, {"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
-      'rank is null where the target was excluded as seen, which counts as a miss.\n' +
-      'Protocols with several targets write "targets" and "ranks".',
-    'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
-  )
-    .requiredOption('--model <dir>', 'folder of the model')
-    .requiredOption('--data <path>', 'the log')
-    .addOption(
-      new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
-        .choices(['valid', 'test'])
-        .default('test'),
+addAfterOptions(
+  addLogOptions(
+    add(
+      'evaluate',
+      'Rank held-out items by a model and by simple baselines',
+      "Each user's held-out item is ranked among all items, under the protocol that the\n" +
+        'model was trained with; another one is refused where its targets stood in the\n' +
+        "training. The log is filtered as that of the model's training was. --dump writes a\n" +
+        'line a user, {"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
+        'rank is null where the target was excluded as seen, which counts as a miss.\n' +
+        'Protocols with several targets write "targets" and "ranks".\n' +
+        'With --where, --allow, --deny, --diversity, --cap or --popularity-penalty a table\n' +
+        'shows what each costs in NDCG and gains in coverage, and all of them together.',
+      'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
     )
-    .addOption(protocolOption().default(undefined, "the model's own"))
-    .option('--include-seen', 'rank items that the user had before, too (default: they are excluded)')
-    .option('--no-baselines', 'leave out popularity, Markov chains, EASE and their blend')
-    .option('--dump <file.jsonl>', 'write the ranks and the 100 best items of every user'),
+      .requiredOption('--model <dir>', 'folder of the model')
+      .requiredOption('--data <path>', 'the log')
+      .addOption(
+        new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
+          .choices(['valid', 'test'])
+          .default('test'),
+      )
+      .addOption(protocolOption().default(undefined, "the model's own"))
+      .option('--include-seen', 'rank items that the user had before, too (default: they are excluded)')
+      .option('--no-baselines', 'leave out popularity, Markov chains, EASE and their blend')
+      .option('--dump <file.jsonl>', 'write the ranks and the 100 best items of every user'),
+  ),
 )
   .addOption(deviceOption())
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
   .addHelpText('after', PROTOCOL_HELP)
+  .addHelpText('after', CONDITION_HELP)
   .action(async (flags) => (await import('./evaluate.ts')).runEvaluate(flags));
 
 addLogOptions(
@@ -243,24 +249,56 @@ addLogOptions(
   .addHelpText('after', PROTOCOL_HELP)
   .action(async (flags) => (await import('./search.ts')).runSearch(flags));
 
-addLogOptions(
-  add(
-    'recommend',
-    'Recommend the next items for a history',
-    'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log.',
-    'recommend --model my-model --history 1193,661,914 --k 5',
-  )
-    .requiredOption('--model <dir>', 'folder of the model')
-    .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
-    .option('--user <id>', 'the user of --data to recommend for')
-    .option('--data <path>', 'the log that --user is in')
-    .option('--k <n>', 'how many, at most 128', whole(1), 10)
-    .option('--exclude <id,id,...>', 'item IDs never to recommend')
-    .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
+addAfterOptions(
+  addLogOptions(
+    add(
+      'recommend',
+      'Recommend the next items for a history',
+      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log.',
+      'recommend --model my-model --history 1193,661,914 --k 5',
+    )
+      .requiredOption('--model <dir>', 'folder of the model')
+      .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
+      .option('--user <id>', 'the user of --data to recommend for')
+      .option('--data <path>', 'the log that --user is in')
+      .option('--k <n>', 'how many, at most 128', whole(1), 10)
+      .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
+      .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
+  ),
 )
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')
+  .addOption(
+    new Option('--explain [method]', 'say what carried each: leaving out each event, or where attention looked')
+      .choices(['occlusion', 'rollout'])
+      .preset('occlusion'),
+  )
+  .option('--heatmap <file.svg>', 'draw where attention looked in the history: its roll-out over all blocks')
+  .option('--block <n>', 'draw this block of the model, the mean of its heads', whole(1))
+  .option('--head <n>', 'draw this head of --block', whole(1))
+  .addHelpText('after', CONDITION_HELP)
   .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
+
+addLogOptions(
+  add(
+    'vectors',
+    'Write item and user vectors for a vector database',
+    'Writes items.npy (float32, a row an item), items.parquet (id, vector) and\n' +
+      'items.ids.json (the IDs, row by row). With --data also users.npy, users.parquet and\n' +
+      "users.ids.json: the encoder's state after each user's whole history. The product of\n" +
+      "a user's and an item's vector is the transformer's score; a model's memory, where\n" +
+      'there is one, is no product of vectors and not in them.',
+    'vectors --model my-model --out vectors --data ratings.csv',
+  )
+    .requiredOption('--model <dir>', 'folder of the model')
+    .requiredOption('--out <dir>', 'folder of the vectors')
+    .option('--data <path>', 'a log: write vectors of its users, too')
+    .option('--overwrite', 'replace vectors in --out'),
+)
+  .addOption(deviceOption())
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./vectors.ts')).runVectors(flags));
 
 add(
   'recipes',
@@ -307,6 +345,31 @@ add(
 )
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./tune.ts')).runTune(flags));
+
+addLogOptions(
+  add(
+    'explain',
+    'Compare two ways of explaining a model, on a sample of users',
+    "For each user the best recommendation is explained twice: by occlusion (each event\nis left out in turn: what the score hangs on, exactly) and by attention roll-out with\nthe memory's summands (one pass: where the model looked). Printed is how well they\nagree, beside two plain guesses. attune recommend --explain explains one list.",
+    'explain --model my-model --data ratings.csv --sample 50',
+  )
+    .requiredOption('--model <dir>', 'folder of the model')
+    .requiredOption('--data <path>', 'the log')
+    .addOption(
+      new Option('--split <name>', 'the histories: all but the last interaction (test) or all but two (valid)')
+        .choices(['valid', 'test'])
+        .default('test'),
+    )
+    .addOption(protocolOption().default(undefined, "the model's own"))
+    .option('--include-seen', 'recommend items that the user had before, too (default: they are excluded)')
+    .option('--sample <n>', 'users to draw', whole(1), 50)
+    .option('--seed <n>', 'of the sample', whole(0), 1),
+)
+  .addOption(deviceOption())
+  .option('--progress', 'show progress on standard error even if it is no terminal')
+  .option('--json', 'print one JSON object')
+  .addHelpText('after', PROTOCOL_HELP)
+  .action(async (flags) => (await import('./explain.ts')).runExplain(flags));
 
 add(
   'demo',

@@ -1,14 +1,16 @@
 /** `attune recommend`: the next items for a history of item IDs, or for a user of a log. */
-import { parse } from 'csv-parse/sync';
-import { InputError } from '../data/errors.ts';
 import { NodeFiles } from '../serve/files.node.ts';
-import { type Recommendation, Recommender } from '../serve/recommender.ts';
+import { afterOptions, idsOf, parseIds, warnOfUnknownIds } from './after.ts';
+import type { AfterFlags } from './after-flags.ts';
+import type { ExplainMethod } from '../serve/explain.ts';
+import { type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
+import { explanationNotes, explanationText, writeHeatmap } from './explanations.ts';
 import { formatCount, printable, table } from './ui.ts';
 
-export interface RecommendFlags extends ColumnFlags {
+export interface RecommendFlags extends ColumnFlags, AfterFlags {
   model: string;
   history?: string;
   user?: string;
@@ -17,6 +19,10 @@ export interface RecommendFlags extends ColumnFlags {
   k: number;
   exclude?: string;
   includeSeen?: boolean;
+  explain?: ExplainMethod;
+  heatmap?: string;
+  block?: number;
+  head?: number;
   device: Backend;
   json?: boolean;
 }
@@ -26,7 +32,8 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
   checkUsage(flags);
   const files = await NodeFiles.open(flags.model);
   const given = flags.history === undefined ? null : parseIds(flags.history, '--history');
-  const exclude = flags.exclude === undefined ? [] : parseIds(flags.exclude, '--exclude');
+  const exclude = flags.exclude === undefined ? [] : await idsOf(flags.exclude, '--exclude');
+  const after = await afterOptions(flags);
   const device = await openDevice(flags.device, out);
   try {
     const recommender = await Recommender.load(files, { device });
@@ -37,46 +44,47 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
       : await historyFromLog(flags, config.schema.columns, config.data.minRating);
     const known = new Set(recommender.items.map((item) => item.id));
     const { k, includeSeen } = flags;
-    const { items, unknown } = await recommender.recommend({ history, times, k, exclude, includeSeen });
+    const { explain } = flags;
+    const asked = { explain, attention: flags.heatmap !== undefined };
+    const { items, unknown, attention } = await recommender.recommend({
+      ...{ history, times, k, exclude, includeSeen, ...after, ...asked },
+    });
     warnOfUnknown(unknown, history.length, out);
-    const idle = exclude.filter((id) => !known.has(id));
-    if (idle.length > 0) out.warn(`--exclude: unknown to the model, so never recommended anyway: ${examples(idle)}`);
+    warnOfUnknownIds('--exclude', exclude, known, out);
+    warnOfUnknownIds('--allow', after.allow, known, out);
+    warnOfUnknownIds('--deny', after.deny, known, out);
     out.object({ items, unknown, seen: includeSeen ? 'kept' : 'excluded' });
     out.line(list(items));
     if (items.length < k) {
-      out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left in the catalogue`);
+      const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalogue';
+      out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left ${left}`);
     }
+    if (explain && items.length > 0) {
+      out.line(`\n${explanationText(items)}\n`);
+      const notes = explanationNotes(
+        explain,
+        settingsOf(recommender.loaded),
+        items.map((item) => item.explanation),
+      );
+      for (const note of notes) out.note(note);
+    }
+    if (flags.heatmap !== undefined && attention) out.note(await writeHeatmap(flags.heatmap, attention, flags));
     recommender.close();
   } finally {
     device.close();
   }
 }
 
-function checkUsage({ history, user, data }: RecommendFlags): void {
+function checkUsage({ history, user, data, heatmap, block, head }: RecommendFlags): void {
+  if (heatmap === undefined && (block ?? head) !== undefined)
+    throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
+  if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
   if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
   if (history === undefined && user === undefined) {
     throw new UsageError('whom for? give --history ID,ID,... or --user ID with --data PATH');
   }
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
   if (history !== undefined && data !== undefined) throw new UsageError('--data goes with --user, not with --history');
-}
-
-/**
- * IDs as one line of CSV: `a,b,"with, comma"`, spaces around commas ignored.
- * @throws InputError
- */
-export function parseIds(text: string, flag: string): string[] {
-  let rows: string[][];
-  try {
-    rows = parse(text, { relax_column_count: true, trim: true, skip_empty_lines: true }) as string[][];
-  } catch {
-    throw new InputError(
-      `${flag} ${text}: the quotes do not match; an ID with a comma or a quote is written "a, ""b""" (quotes around it, those inside doubled)`,
-    );
-  }
-  const ids = rows.flat().filter((id) => id !== '');
-  if (ids.length === 0) throw new InputError(`${flag}: there is no item ID in it`);
-  return ids;
 }
 
 async function historyFromLog(flags: RecommendFlags, remembered: object, minRating: number | null) {

@@ -21,6 +21,7 @@ import {
   standings,
   type Trial,
 } from '../train/search.ts';
+import { countItems } from '../train/baselines.ts';
 import { validationUsers } from '../train/trainer.ts';
 import { type Backend, commandName, openDevice, Output, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
@@ -107,7 +108,7 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   requireTrainable(parts, flags.data);
   const users = validationUsers(parts, settings, flags.seed).length;
   if (users === 0) throw new InputError(`${flags.data}: no user can be validated on; give longer histories`);
-  const items = describeItems(dataset.itemIds, infos, flags.items ?? '', out);
+  const items = describeItems(dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
 
   const lock = await lockFolder(flags.out);
   const device = await openDevice(flags.device, out);

@@ -18,6 +18,7 @@ import {
 import { checkSettings, readsTimes, type Settings, settingsFor } from '../model/recipes.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
+import { countItems } from '../train/baselines.ts';
 import type { Metrics } from '../train/metrics.ts';
 import { requireHorizon } from '../train/schedule.ts';
 import { requirePrecision, type TrainResult, validationUsers } from '../train/trainer.ts';
@@ -123,7 +124,7 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const { recipe, settings } = chosen(flags.recipe, overrides, parts, out);
   if (readsTimes(settings) && !dataset.times)
     out.note(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
-  const items = describeItems(dataset.itemIds, infos, flags.items ?? '', out);
+  const items = describeItems(dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const about = {
     recipe,

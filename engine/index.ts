@@ -16,6 +16,7 @@ export { embedding, embeddingSum, type RowGroups } from './ops/embedding.ts';
 export { groupRows, type RowGroupArrays, type RowGroupLayout, rowGroupLayout } from './rows.ts';
 export { type AttentionOptions, attention, type Bounds } from './ops/attention.ts';
 export { biasWidth, relativeAttention, type RelativeAttentionOptions } from './ops/relative-attention.ts';
+export { AttentionWeights, type AttentionWeightsOptions } from './attention-weights.ts';
 export { rotary, rotaryAngles } from './ops/rotary.ts';
 export { swiglu } from './ops/swiglu.ts';
 export { Inputs, type InputSpec } from './inputs.ts';

@@ -1,7 +1,7 @@
 /**
  * A model is a folder. No two of its files must match, so that a kill at any moment leaves a folder that loads:
  *
- *   items.json              fixed, written first    row → ID, title, attributes
+ *   items.json              fixed, written first    row → ID, title, attributes, number of training events
  *   config.json             fixed, written second   everything needed to rebuild the model, but no weights; replaced once,
  *                                                   when a training ends and the memory's blend is fitted
  *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters,
@@ -70,6 +70,8 @@ export interface Item {
   id: string;
   title: string;
   attributes: Record<string, string>;
+  /** Training events; folders of earlier versions have none. */
+  count?: number;
 }
 
 /** Everything that changes during training besides weights and moments. */
@@ -313,6 +315,9 @@ async function loadItems(files: Files): Promise<Item[]> {
   items.forEach((item: Partial<Item> | null, row) => {
     if (typeof item?.id !== 'string' || typeof item.title !== 'string' || typeof item.attributes !== 'object') {
       throw fail(`row ${row}: expected {id, title, attributes}`);
+    }
+    if (item.count !== undefined && !(Number.isInteger(item.count) && item.count >= 0)) {
+      throw fail(`row ${row}: the count must be a whole number from 0 on`);
     }
     if (ids.has(item.id)) throw fail(`row ${row}: the ID ${JSON.stringify(item.id)} stands there twice`);
     ids.add(item.id);

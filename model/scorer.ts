@@ -3,6 +3,7 @@
  * does not cost a training batch); scores stay on the device, only ranks and the k best leave it.
  */
 import {
+  add,
   copy,
   type Device,
   gather,
@@ -19,13 +20,11 @@ import {
 } from '../engine/index.ts';
 import type { BlendWeights, DeviceMemory } from './memory.ts';
 import { readsTimes } from './recipes.ts';
+import { comparedStates } from './losses.ts';
+import { clearTokens, type History, lengthOf, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
-export interface ScoreQuery {
-  /** Item rows, oldest first, at least one; the last `window` of them are read. */
-  history: Uint32Array;
-  /** Times of the history (data/times.ts), for models that read them; without them the order counts. */
-  times?: Uint32Array;
+export interface ScoreQuery extends History {
   /** Item row whose rank is wanted. */
   target?: number;
   /** Item rows that are no candidates. Pass the history to exclude seen items. */
@@ -42,6 +41,8 @@ export interface Scored {
   parts?: { transformer: number; memory: number };
   /** With `trials`: its rank under each of them. */
   trials?: number[];
+  /** With `states`: the user's vector [D], whose products with the item vectors are the transformer's scores. */
+  state?: Float32Array;
 }
 
 export interface ScorerOptions {
@@ -53,7 +54,17 @@ export interface ScorerOptions {
   parts?: boolean;
   /** Rank with other weights of the blend, too. */
   trials?: readonly BlendWeights[];
+  /**
+   * [V] added to every user's scores: 0, a bonus or a penalty, or {@link LEFT_OUT} for an item that is no candidate. Each
+   * of the components is ranked with it, too. `setBias` replaces it.
+   */
+  bias?: Float32Array;
+  /** Give the users' vectors, too. */
+  states?: boolean;
 }
+
+/** The bias of an item that is no candidate: its score is masked, whatever it was. */
+export const LEFT_OUT = -3e38;
 
 const NO_ITEM = 0xffffffff;
 const MAX_BUDGET = 8192;
@@ -66,6 +77,7 @@ export class Scorer {
   private readonly model: SequenceModel;
   private readonly options: ScorerOptions;
   private readonly tiles = new Map<string, Tile>();
+  private readonly bias: Tensor | null;
 
   constructor(model: SequenceModel, options: ScorerOptions) {
     if (!Number.isInteger(options.k) || options.k < 1 || options.k > 128) {
@@ -73,6 +85,17 @@ export class Scorer {
     }
     this.model = model;
     this.options = { ...options, k: Math.min(options.k, model.items) };
+    this.bias = options.bias ? model.device.empty([model.items], 'f32', 'score bias').keep() : null;
+    if (options.bias) this.setBias(options.bias);
+  }
+
+  /** Replaces the bias that the scorer was made with, for the queries to come. */
+  setBias(bias: Float32Array): void {
+    if (!this.bias) throw new Error('scorer: it was made without a bias');
+    if (bias.length !== this.model.items) {
+      throw new Error(`scorer: a bias of ${this.model.items} items was expected, came ${bias.length}`);
+    }
+    this.model.device.write(this.bias, bias);
   }
 
   /** Scores each query; the answers stand in the queries' order. */
@@ -115,7 +138,7 @@ export class Scorer {
     const key = `${budget} ${capacity}`;
     let tile = this.tiles.get(key);
     if (!tile) {
-      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.options);
+      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.options, this.bias);
       this.tiles.set(key, tile);
     }
     return tile;
@@ -124,12 +147,10 @@ export class Scorer {
   dispose(): void {
     for (const tile of this.tiles.values()) tile.dispose();
     this.tiles.clear();
+    this.bias?.dispose();
   }
 }
 
-/** Tokens that a history takes: its last events, and the mask of the event to come where the model fills in masks. */
-const lengthOf = ({ settings, cloze }: SequenceModel, history: Uint32Array): number =>
-  Math.min(settings.window, history.length + (cloze ? 1 : 0));
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 /** Scores that one tile may hold. */
 const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
@@ -141,10 +162,7 @@ function inputSpec(budget: number, users: number, capacity: number, last: number
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
   return {
-    items: u32(budget),
-    positions: u32(budget),
-    start: u32(budget),
-    end: u32(budget),
+    ...tokenSpec(budget, times),
     /** Position of each user's last token. */
     last: u32(users),
     targets: u32(users),
@@ -154,7 +172,6 @@ function inputSpec(budget: number, users: number, capacity: number, last: number
     recentOffsets: u32(users + 1),
     recentItems: u32(users * last),
     recentWeights: f32(users * last),
-    ...(times ? { times: u32(budget) } : {}),
   };
 }
 
@@ -165,11 +182,20 @@ class Tile {
   private readonly device: Device;
   private readonly options: ScorerOptions;
   private readonly users: number;
+  private readonly bias: Tensor | null;
   /** b and ε of the blend, then of each trial. */
   private readonly weights: Tensor[];
 
-  constructor(model: SequenceModel, budget: number, users: number, capacity: number, options: ScorerOptions) {
+  constructor(
+    model: SequenceModel,
+    budget: number,
+    users: number,
+    capacity: number,
+    options: ScorerOptions,
+    bias: Tensor | null,
+  ) {
     this.model = model;
+    this.bias = bias;
     this.device = model.device;
     this.options = options;
     this.users = users;
@@ -185,16 +211,22 @@ class Tile {
 
   /** What the program runs: the ranks and the k best of the whole catalogue, at once or by tiles of columns. */
   private rank(): Record<string, Tensor> {
-    const { model, options, users } = this;
+    const { model, options, users, bias } = this;
     const { k } = options;
     const t = this.inputs.tensors;
     const V = model.items;
     const states = gather(model.encode(t), t.last);
     const memory = options.blend?.memory;
     const lists = { offsets: t.recentOffsets, items: t.recentItems, weights: t.recentWeights };
+    const vectors: Record<string, Tensor> = options.states ? { states: comparedStates(states, model.settings) } : {};
     const masked = (tile: Tensor, from: number): Tensor => {
-      maskSeen(tile, { offsets: t.excludedOffsets, items: t.excluded }, from);
-      return tile;
+      let scores = tile;
+      if (bias) {
+        scores = add(tile, bias.rows(from, from + tile.shape[1]));
+        tile.dispose(); // an eager run holds one copy, too
+      }
+      maskSeen(scores, { offsets: t.excludedOffsets, items: t.excluded }, from);
+      return scores;
     };
     const whole = users * V <= roomOf(model);
     /** Columns of a tile of scores. */
@@ -213,7 +245,7 @@ class Tile {
     };
     if (!memory) {
       const { ranks, indices, values } = best((from, to) => masked(model.scores(states, from, to), from));
-      return { ranks, items: indices, scores: values };
+      return { ranks, items: indices, scores: values, ...vectors };
     }
 
     // Each component is made once where it fits, and anew for each tile of columns where not.
@@ -237,7 +269,7 @@ class Tile {
       };
     const [weights, ...trials] = this.weights;
     const { ranks, indices, values } = best(blended(weights));
-    const out: Record<string, Tensor> = { ranks, items: indices, scores: values };
+    const out: Record<string, Tensor> = { ranks, items: indices, scores: values, ...vectors };
     if (options.parts) {
       out.transformer = rankOnly((from, to) => masked(byStates(from, to), from));
       out.memory = rankOnly((from, to) => masked(byMemory(from, to), from));
@@ -249,27 +281,16 @@ class Tile {
   }
 
   fill(queries: readonly ScoreQuery[]): void {
-    const { items, positions, start, end, last, targets, excludedOffsets, excluded, times } = this.inputs.host;
+    const { last, targets, excludedOffsets, excluded } = this.inputs.host;
     const { recentOffsets, recentItems, recentWeights } = this.inputs.host;
     const memory = this.options.blend?.memory;
     let remembered = 0;
-    const { cloze } = this.model;
     let at = 0;
     let dropped = 0;
     last.fill(0);
     targets.fill(NO_ITEM);
     queries.forEach((q, u) => {
-      const length = lengthOf(this.model, q.history);
-      const events = cloze ? length - 1 : length;
-      const first = q.history.length - events;
-      items.set(q.history.subarray(first), at);
-      if (cloze) items[at + events] = this.model.items;
-      for (let i = 0; i < length; i++) positions[at + i] = i;
-      // The event to come is taken to be as late as the last one.
-      if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
-      start.fill(at, at, at + length);
-      end.fill(at + length, at, at + length);
-      at += length;
+      at = packHistory(this.model, q, this.inputs.host, at);
       last[u] = at - 1;
       if (q.target !== undefined) targets[u] = q.target;
       excludedOffsets[u] = dropped;
@@ -280,7 +301,7 @@ class Tile {
     });
     recentOffsets.fill(remembered, queries.length);
     excludedOffsets.fill(dropped, queries.length);
-    for (const unused of [items, positions, start, end, ...(times ? [times] : [])]) unused.fill(0, at);
+    clearTokens(this.inputs.host, at);
     this.inputs.upload();
   }
 
@@ -300,6 +321,10 @@ class Tile {
       if (ranks[u] === 0) throw new Error(`scorer: the scores of a user hold NaN (row ${u} of ${this.users})`);
       const scored: Scored = { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
       if (blend && parts) scored.parts = { transformer: read.transformer[u], memory: read.memory[u] };
+      if (read.states) {
+        const { d } = this.model.settings;
+        scored.state = read.states.slice(u * d, (u + 1) * d) as Float32Array;
+      }
       if (blend && trials) scored.trials = trials.map((_, i) => read[`trial ${i}`][u]);
       return scored;
     });

@@ -12,6 +12,8 @@ import { InputError } from '../data/errors.ts';
 import {
   type Device,
   embedding,
+  matmul,
+  normalize,
   ParameterArena,
   type ParameterSpec,
   rotaryAngles,
@@ -19,7 +21,14 @@ import {
   tableScores,
   type Tensor,
 } from '../engine/index.ts';
-import { type Block, type Constants, Context, type PackedTokens, type TrainingTokens } from './blocks/context.ts';
+import {
+  type Block,
+  type Constants,
+  Context,
+  type PackedTokens,
+  type TrainingTokens,
+  type Watch,
+} from './blocks/context.ts';
 import { hstu } from './blocks/hstu.ts';
 import { input, sinusoids } from './blocks/input.ts';
 import { ligr } from './blocks/ligr.ts';
@@ -93,10 +102,10 @@ export class SequenceModel {
   }
 
   /** Hidden states h [L, D] of a packed batch. Dropout and gradients only where `training` is given. */
-  encode(tokens: PackedTokens, training?: TrainingTokens): Tensor {
+  encode(tokens: PackedTokens, training?: TrainingTokens, watch?: Watch): Tensor {
     const { settings } = this;
     const { block, blocks, norm } = settings;
-    const c = new Context(settings, this.parameters, this.constants, tokens, training ?? null);
+    const c = new Context(settings, this.parameters, this.constants, tokens, training ?? null, watch);
     const forward: Block = block === 'ligr' ? ligr : block === 'hstu' ? hstu : TRANSFORMER[norm];
     const first = (i: number): string => (i < blocks ? `blocks.${i}.norm1` : 'norm');
     let stream = input(c, first(0));
@@ -117,6 +126,13 @@ export class SequenceModel {
   scores(states: Tensor, from = 0, to = this.items): Tensor {
     if (this.mixture) return this.mixture.scores(states, this.table, from, to);
     return tableScores(comparedStates(states, this.settings), comparedTable(this.table, this.settings), from, to);
+  }
+
+  /** Scores [U, K] of the items whose rows are `ids` u32 [K], for states [U, D]. */
+  scoresOf(states: Tensor, ids: Tensor): Tensor {
+    const items = embedding(this.table, ids);
+    const compared = this.settings.similarity === 'cosine' ? normalize(items) : items;
+    return matmul(comparedStates(states, this.settings), compared, { transB: true });
   }
 
   /** The item table E [V, D], in shards where it is larger than one binding. */

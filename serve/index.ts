@@ -1,4 +1,7 @@
 /** The library: recommendations from a trained model, anywhere JavaScript runs. */
 export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
+export type { AfterOptions } from './after.ts';
 export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';
+export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
+export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';

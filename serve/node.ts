@@ -6,7 +6,10 @@ import { type LoadOptions, Recommender as Base } from './recommender.ts';
 
 export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
+export type { AfterOptions } from './after.ts';
 export type { Answer, LoadOptions, Recommendation, RecommendQuery } from './recommender.ts';
+export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
+export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
 export { NodeFiles } from './files.node.ts';
 
 export type Recommender = Base;

@@ -7,7 +7,10 @@ import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
-import { Scorer, type ScorerOptions } from '../model/scorer.ts';
+import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
+import { type AfterOptions, AfterScore, candidatesOf, RERANKED } from './after.ts';
+import type { AttentionMaps } from '../model/attention-maps.ts';
+import { Explainer, type ExplainMethod, type Explanation } from './explain.ts';
 
 export interface LoadOptions {
   backend?: DeviceOptions['backend'];
@@ -20,7 +23,7 @@ export interface LoadOptions {
   tuning?: DeviceOptions['tuning'] | null;
 }
 
-export interface RecommendQuery {
+export interface RecommendQuery extends AfterOptions {
   /** Item IDs, oldest first. */
   history: readonly string[];
   /**
@@ -34,14 +37,20 @@ export interface RecommendQuery {
   exclude?: readonly string[];
   /** Recommend items of the history, too. */
   includeSeen?: boolean;
+  /** Say what carried each recommendation: see serve/explain.ts. */
+  explain?: ExplainMethod;
+  /** Give the maps of the model's attention over the history, too. */
+  attention?: boolean;
 }
 
 export interface Recommendation {
   id: string;
   title: string;
-  /** The model's score: comparable within one answer. */
+  /** The model's score, less the popularity penalty: comparable within one answer. */
   score: number;
   attributes: Record<string, string>;
+  /** Where it was asked for. */
+  explanation?: Explanation;
 }
 
 export interface Answer {
@@ -49,6 +58,8 @@ export interface Answer {
   items: Recommendation[];
   /** IDs of the history that the model does not know; they were skipped. */
   unknown: string[];
+  /** Where they were asked for, with the titles of the events that the model read, oldest first. */
+  attention?: { maps: AttentionMaps; titles: string[] };
 }
 
 /** Settings that config.json holds. @throws InputError where they make no model */
@@ -67,8 +78,11 @@ export class Recommender {
   private readonly model: SequenceModel;
   private readonly memory: DeviceMemory | null;
   private readonly rows: Map<string, number>;
-  private readonly scorers = new Map<number, Scorer>();
+  private readonly scorers = new Map<string, Scorer>();
+  private readonly after: AfterScore;
+  private turn: Promise<unknown> = Promise.resolve();
   private readonly ownsDevice: boolean;
+  private explainer: Explainer | null = null;
 
   private constructor(device: Device, ownsDevice: boolean, loaded: LoadedModel) {
     this.device = device;
@@ -77,6 +91,7 @@ export class Recommender {
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
     this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
     this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+    this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
   }
 
   /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */
@@ -92,8 +107,8 @@ export class Recommender {
   }
 
   /**
-   * The k best items to come after a history.
-   * @throws InputError when no ID of the history is known, or k is out of range
+   * The k best items to come after a history; fewer where filters or caps leave no more.
+   * @throws InputError when no ID of the history is known, k is out of range, or an option makes no sense for this model
    */
   async recommend(query: RecommendQuery): Promise<Answer> {
     const k = query.k ?? 10;
@@ -125,32 +140,67 @@ export class Recommender {
     }
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
     if (!query.includeSeen) excluded.push(...history);
-    const [scored] = await this.scorer(k).score([
-      {
-        history: Uint32Array.from(history),
-        times: times && toSeconds(known),
-        exclude: Uint32Array.from(new Set(excluded)),
-      },
-    ]);
-    const items = Array.from(scored.items, (row, i): Recommendation => {
+    const { bias, rerank } = this.after.plan(query);
+    const scoring = {
+      history: Uint32Array.from(history),
+      times: times && toSeconds(known),
+      exclude: Uint32Array.from(new Set(excluded)),
+    };
+    const scored = await this.inTurn(() => this.score(scoring, rerank ? RERANKED : k, bias));
+    const best = candidatesOf(scored.items, scored.scores);
+    const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
-      return { id, title, score: scored.scores[i], attributes };
+      return { id, title, score, attributes };
     });
-    return { items, unknown };
+    return { items, unknown, ...(await this.explain(query, items)) };
   }
 
-  private scorer(k: number): Scorer {
-    let scorer = this.scorers.get(k);
-    if (!scorer) {
-      scorer = new Scorer(this.model, { k, blend: blendOf(this.loaded, this.memory) });
-      this.scorers.set(k, scorer);
+  /** Adds explanations to the recommendations, and gives the maps of attention, where they are asked for. */
+  private async explain(query: RecommendQuery, items: Recommendation[]): Promise<Pick<Answer, 'attention'>> {
+    if (!query.explain && !query.attention) return {};
+    this.explainer ??= new Explainer(this.model, this.loaded);
+    const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
+    const history = Uint32Array.from(positions, (i) => this.rows.get(query.history[i]) as number);
+    const times = query.times && toSeconds(positions.map((i) => query.times?.[i] as number));
+    if (query.explain) {
+      const rows = Uint32Array.from(items, ({ id }) => this.rows.get(id) as number);
+      const explanations = await this.explainer.explain({ history, times, positions }, rows, query.explain);
+      explanations.forEach((explanation, i) => {
+        items[i].explanation = explanation;
+      });
     }
+    if (!query.attention) return {};
+    const maps = await this.explainer.maps({ history, times });
+    const read = history.subarray(history.length - maps.events);
+    return { attention: { maps, titles: Array.from(read, (row) => this.loaded.items[row].title) } };
+  }
+
+  /** Queries share buffers: one at a time, in the order they came. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(work);
+    this.turn = mine.catch(() => {});
+    return mine;
+  }
+
+  private async score(query: ScoreQuery, k: number, bias: Float32Array | null): Promise<Scored> {
+    const [scored] = await this.scorer(k, bias).score([query]);
+    return scored;
+  }
+
+  private scorer(k: number, bias: Float32Array | null): Scorer {
+    const key = `${k}${bias ? ' biased' : ''}`;
+    let scorer = this.scorers.get(key);
+    if (!scorer) {
+      scorer = new Scorer(this.model, { k, blend: blendOf(this.loaded, this.memory), bias: bias ?? undefined });
+      this.scorers.set(key, scorer);
+    } else if (bias) scorer.setBias(bias);
     return scorer;
   }
 
   /** Frees the model, and the device unless it was given. */
   close(): void {
     for (const scorer of this.scorers.values()) scorer.dispose();
+    this.explainer?.dispose();
     this.model.dispose();
     this.memory?.dispose();
     if (this.ownsDevice) this.device.close();

@@ -1,35 +1,15 @@
 /** How far apart two items are, for the diversity of lists: by what is known of them, or by what a model has learned. */
+import { attributeKinds } from '../data/kinds.ts';
 import type { Distance } from './list-metrics.ts';
 
-/** Parts of an attribute's value: `Comedy|Drama` and `Comedy, Drama` are two genres. */
-const SEPARATOR = /\s*[|,;]\s*/;
-
 /**
- * Jaccard distance of the items' attribute values: 1 − shared / all. Columns that say nothing about kinds are left out:
- * numbers (prices, years), and those with a value of its own for every other item (links, descriptions).
+ * Jaccard distance of the items' attribute values (data/kinds.ts): 1 − shared / all.
  *
  * @param attributes [V] column → text
  * @returns null where no column is left
  */
 export function attributeDistance(attributes: readonly Readonly<Record<string, string>>[]): Distance | null {
-  const columns = new Map<string, string[][]>();
-  attributes.forEach((of, row) => {
-    for (const [name, text] of Object.entries(of)) {
-      if (!columns.has(name)) columns.set(name, []);
-      (columns.get(name) as string[][])[row] = text.split(SEPARATOR).filter((word) => word !== '');
-    }
-  });
-  for (const [name, rows] of columns) columns.set(name, splitWords(rows));
-  const kinds: Set<string>[] = attributes.map(() => new Set());
-  for (const [name, rows] of columns) {
-    const words = rows.flat();
-    const filled = rows.filter((row) => row?.length > 0).length;
-    if (words.every((word) => word.trim() !== '' && Number.isFinite(Number(word)))) continue;
-    if (new Set(words).size > filled / 2) continue;
-    rows.forEach((row, at) => {
-      for (const word of row) kinds[at].add(`${name}\u0000${word}`);
-    });
-  }
+  const kinds = attributeKinds(attributes);
   if (kinds.every((own) => own.size === 0)) return null;
   return (a, b) => {
     const [x, y] = [kinds[a], kinds[b]];
@@ -38,13 +18,6 @@ export function attributeDistance(attributes: readonly Readonly<Record<string, s
     for (const kind of x) if (y.has(kind)) shared++;
     return 1 - shared / (x.size + y.size - shared);
   };
-}
-
-/** RecBole separates genres by spaces: taken apart where that leaves far fewer values (`light blue` stays one). */
-function splitWords(rows: string[][]): string[][] {
-  const values = new Set(rows.flat());
-  const words = rows.map((row) => row.flatMap((value) => value.split(' ')).filter((word) => word !== ''));
-  return new Set(words.flat()).size <= values.size / 2 ? words : rows;
 }
 
 /** Half of 1 − cosine of the items' vectors, [V, width]: 0 for the same direction, 1 for opposite ones. */

@@ -28,6 +28,10 @@ export interface EvaluateOptions {
   users?: Uint32Array;
   /** The memory that the model is blended with, if any. */
   blend?: ScorerOptions['blend'];
+  /** [V] added to every user's scores; see the scorer's options. */
+  bias?: Float32Array;
+  /** Rank by what the model blends, each alone, too; true by default. */
+  components?: boolean;
   /** Evaluate with this scorer instead of making one; its k is at least `listLength(parts)`. */
   scorer?: Scorer;
   /** What the training part says about items, where it is at hand. */
@@ -66,10 +70,11 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
   const seen = includeSeen ? 'kept' : 'excluded';
   const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => parts.targets(u, split).length > 0);
   const length = Math.min(parts.items, Math.max(listLength(parts), options.k ?? 10));
-  const { blend } = options;
-  const scorer = options.scorer ?? new Scorer(model, { k: length, blend, parts: !parts.manyTargets });
+  const { blend, bias, components: apart = true } = options;
+  const scorer = options.scorer ?? new Scorer(model, { k: length, blend, bias, parts: apart && !parts.manyTargets });
   // The device counts ranks of one target by each component; for several a list of the transformer's own is needed.
-  const second = blend && !options.scorer && parts.manyTargets ? new Scorer(model, { k: length }) : null;
+  const alike = !blend || !apart || options.scorer || !parts.manyTargets;
+  const second = alike ? null : new Scorer(model, { k: length, bias });
   const depth = parts.manyTargets && length < parts.items ? length : Number.POSITIVE_INFINITY;
   const collector = new Collector(parts, { split, depth, facts: options.facts, distance: options.distance });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };

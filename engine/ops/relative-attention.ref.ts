@@ -22,7 +22,7 @@ interface Pair {
 }
 
 /** Scores of query i's keys in head h; none where the token is unused. */
-function pairs({ qkv, spans, bias, state }: Arrays, p: Params, i: number, h: number): Pair[] {
+export function attentionScores({ qkv, spans, bias, state }: Arrays, p: Params, i: number, h: number): Pair[] {
   const { l, k } = p;
   const d = p.heads * k;
   const last = p.causal ? Math.min(spans[l + i], i + 1) : spans[l + i];
@@ -61,7 +61,7 @@ export const relativeAttentionForward: Reference = (arrays, p) => {
   const d = p.heads * p.k;
   for (let h = 0; h < p.heads; h++) {
     for (let i = 0; i < p.l; i++) {
-      const all = pairs(arrays, p, i, h);
+      const all = attentionScores(arrays, p, i, h);
       const top = all.reduce((m, { s }) => Math.max(m, s), Number.NEGATIVE_INFINITY);
       const total = all.reduce((sum, { s }) => sum + Math.exp(s - top), 0);
       const weight = (s: number): number => (p.silu ? s * sigmoid(s) * p.inverse : Math.exp(s - top) / total);
@@ -105,7 +105,7 @@ export const relativeAttentionBackwardQ: Reference = (arrays, p) => {
   for (let h = 0; h < p.heads; h++) {
     for (let i = 0; i < p.l; i++) {
       const row = new Float64Array(p.k);
-      for (const pair of pairs(arrays, p, i, h)) {
+      for (const pair of attentionScores(arrays, p, i, h)) {
         const { ds } = slopes(arrays, p, pair);
         for (let c = 0; c < p.k; c++) row[c] += p.scale * ds * qkv[pair.j * 3 * d + d + h * p.k + c];
         for (const slot of pair.slots) partial[slot * p.l + i] += ds;
@@ -124,7 +124,7 @@ export const relativeAttentionBackwardKV: Reference = (arrays, p) => {
   const sums = new Float64Array(p.l * 2 * d);
   for (let h = 0; h < p.heads; h++) {
     for (let i = 0; i < p.l; i++) {
-      for (const pair of pairs(arrays, p, i, h)) {
+      for (const pair of attentionScores(arrays, p, i, h)) {
         const { weight, ds } = slopes(arrays, p, pair);
         const at = pair.j * 2 * d + h * p.k;
         for (let c = 0; c < p.k; c++) {

@@ -48,6 +48,8 @@ export interface Stream {
   n: Tensor;
 }
 
+export type Watch = (block: number, qkv: Tensor) => void;
+
 /** Block i: takes the stream, with n of the block's own first norm, and gives it with n of the norm called `next`. */
 export type Block = (c: Context, i: number, stream: Stream, next: string) => Stream;
 
@@ -59,6 +61,8 @@ export class Context {
   readonly training: TrainingTokens | null;
   /** The settings' dropout while training, 0 otherwise. */
   readonly dropout: number;
+  /** Sees what each block's attention reads, qkv [L, 3D] with rotary positions applied. */
+  readonly watch: Watch | undefined;
   private readonly parameters: ParameterArena;
 
   constructor(
@@ -67,6 +71,7 @@ export class Context {
     constants: Constants,
     tokens: PackedTokens,
     training: TrainingTokens | null,
+    watch?: Watch,
   ) {
     this.settings = settings;
     this.parameters = parameters;
@@ -74,6 +79,7 @@ export class Context {
     this.tokens = tokens;
     this.training = training;
     this.dropout = training ? settings.dropout : 0;
+    this.watch = watch;
   }
 
   get causal(): boolean {

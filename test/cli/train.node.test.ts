@@ -222,6 +222,58 @@ describe('recommend', () => {
   });
 });
 
+describe('explanations', () => {
+  const asked = ['recommend', '--model', 'model', '--history', 'l,m,n,o,x;y', '--k', '2'];
+
+  test('as JSON: the events that carried each recommendation', async () => {
+    const { items } = await json([...asked, '--explain']);
+    for (const { explanation } of items) {
+      expect(explanation.method).toBe('occlusion');
+      expect(explanation.events).toHaveLength(5);
+      const shares = explanation.events.map((event: { share: number }) => event.share);
+      expect(shares.reduce((a: number, b: number) => a + b, 0)).toBeCloseTo(1, 9);
+      expect([...shares].sort((a, b) => b - a)).toEqual(shares);
+    }
+    const { items: looked } = await json([...asked, '--explain', 'rollout']);
+    expect(looked[0].explanation.method).toBe('rollout');
+    expect((await json(asked)).items[0]).not.toHaveProperty('explanation');
+  });
+
+  test('for people: a sentence and bars, and a picture', async () => {
+    const { code, stdout, stderr } = await place.run([
+      ...asked,
+      '--explain',
+      '--heatmap',
+      'map.svg',
+      '--device',
+      'cpu',
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^1\. Prototype\n {3}(Mainly|Partly) because of .* \(\d+ %\).*; .*\.\n {3}█/m);
+    expect(stdout).toContain('map.svg: a map of the attention');
+    expect(readFileSync(place.path('map.svg'), 'utf8')).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
+    const { code: none, stderr: line } = await place.run([
+      ...asked,
+      ...['--heatmap', 'map.svg', '--block', '7', '--device', 'cpu'],
+    ]);
+    expect(none).toBe(1);
+    expect(oneLine(line)).toBe('block 7: this model has one block');
+  });
+
+  test('how well the methods agree', async () => {
+    const args = ['explain', '--model', 'model', '--data', 'log.csv', '--sample', '5'];
+    const { stderr: _, ...found } = await json(args);
+    expect(found).toMatchObject({ users: 5, compared: 5, split: 'test' });
+    expect(Object.keys(found.methods)).toEqual(['occlusion', 'rollout', 'attention', 'latest', 'random']);
+    const { occlusion, rollout, random } = found.methods;
+    expect(occlusion.drop.mean).toBeGreaterThanOrEqual(rollout.drop.mean);
+    expect(occlusion.drop.mean).toBeGreaterThan(random.drop.mean);
+    for (const value of [rollout.spearman.mean, rollout.top.mean]) expect(Math.abs(value)).toBeLessThanOrEqual(1);
+    const { stdout } = await place.run([...args, '--device', 'cpu']);
+    expect(stdout).toMatch(/roll-out +-?\d\.\d\d \(/);
+  });
+});
+
 describe('resume', () => {
   test('of a finished run exits 0 and says so; more epochs go on', async () => {
     const finished = await place.run(['train', '--out', 'model', '--resume', '--device', 'cpu']);

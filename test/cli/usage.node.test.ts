@@ -8,16 +8,26 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('help', () => {
-  test.each(['train', 'evaluate', 'compare', 'search', 'recommend', 'recipes', 'doctor', 'tune', 'bench', 'demo'])(
-    '%s --help',
-    async (command) => {
-      const { code, stdout, stderr } = await place.run([command, '--help']);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toContain(`Usage: attune ${command}`);
-      expect(stdout).toContain('--json');
-      expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
-    },
-  );
+  test.each([
+    'train',
+    'evaluate',
+    'compare',
+    'search',
+    'recommend',
+    'vectors',
+    'explain',
+    'recipes',
+    'doctor',
+    'tune',
+    'bench',
+    'demo',
+  ])('%s --help', async (command) => {
+    const { code, stdout, stderr } = await place.run([command, '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: attune ${command}`);
+    expect(stdout).toContain('--json');
+    expect(stdout).toMatch(new RegExp(`Example:\\n +.*${command}`));
+  });
 
   test('of train names every default', async () => {
     const { stdout } = await place.run(['train', '--help']);
@@ -68,6 +78,10 @@ describe('wrong usage is one line and exit code 2', () => {
     [['recommend', '--model', 'm', '--history', 'a', '--user', 'u'], /exclude each other/],
     [['recommend', '--model', 'm', '--user', 'u'], /--user needs the log it is in/],
     [['recommend', '--model', 'm', '--history', 'a', '--device', 'tpu'], /Allowed choices are auto, webgpu, cpu/],
+    [['vectors', '--model', 'm'], /required option '--out <dir>'/],
+    [['recommend', '--model', 'm', '--history', 'a', '--explain', 'magic'], /Allowed choices are occlusion, rollout/],
+    [['recommend', '--model', 'm', '--history', 'a', '--block', '1'], /choose what --heatmap FILE.svg shows/],
+    [['recommend', '--model', 'm', '--history', 'a', '--heatmap', 'x.svg', '--head', '1'], /--head needs the block/],
     [['bench', '--case', 'nothing'], /--case nothing: unknown; there is step/],
     [['evaluate', '--model', 'm', '--data', 'x', '--surprise'], /unknown option '--surprise'/],
   ])('%j', async (args, message) => {

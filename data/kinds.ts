@@ -1,0 +1,39 @@
+/** What kinds an item is of: the values of its attributes, taken apart where one text names several. */
+import { spacedColumns, valuesOf } from './attributes.ts';
+
+/** Between the name of an attribute and one of its values. */
+const BETWEEN = '\u0000';
+
+/**
+ * The kinds of each item, one text for each attribute and value; {@link kindOf} takes it apart. Columns that say nothing
+ * about kinds are left out: numbers (prices, years), and those with a value of its own for every other item (links,
+ * descriptions).
+ *
+ * @param attributes [V] column → text
+ */
+export function attributeKinds(attributes: readonly Readonly<Record<string, string>>[]): Set<string>[] {
+  const spaced = spacedColumns(attributes.map((of) => ({ attributes: of })));
+  const columns = new Map<string, string[][]>();
+  attributes.forEach((of, row) => {
+    for (const [name, text] of Object.entries(of)) {
+      if (!columns.has(name)) columns.set(name, []);
+      (columns.get(name) as string[][])[row] = valuesOf(text, spaced.has(name));
+    }
+  });
+  const kinds: Set<string>[] = attributes.map(() => new Set());
+  for (const [name, rows] of columns) {
+    const words = rows.flat();
+    const filled = rows.filter((row) => row?.length > 0).length;
+    if (words.every((word) => word.trim() !== '' && Number.isFinite(Number(word)))) continue;
+    if (new Set(words).size > filled / 2) continue;
+    rows.forEach((row, at) => {
+      for (const word of row) kinds[at].add(`${name}${BETWEEN}${word}`);
+    });
+  }
+  return kinds;
+}
+
+export function kindOf(kind: string): { attribute: string; value: string } {
+  const at = kind.indexOf(BETWEEN);
+  return { attribute: kind.slice(0, at), value: kind.slice(at + 1) };
+}

@@ -1,0 +1,187 @@
+/**
+ * What is done after the score: which items are candidates (conditions, allow and deny lists), what popular ones pay,
+ * and how a list is made diverse. The first two are a bias that the device adds to every user's scores (model/scorer.ts);
+ * the last re-ranks the 128 best (rerank.ts).
+ */
+import { columnNames, spacedColumns, valuesOf } from '../data/attributes.ts';
+import { InputError } from '../data/errors.ts';
+import { parseCondition } from '../data/filter.ts';
+import type { Item } from '../model/folder.ts';
+import type { StoredTensor } from '../model/safetensors.ts';
+import { LEFT_OUT } from '../model/scorer.ts';
+import { type Candidate, rerank } from './rerank.ts';
+
+export interface AfterOptions {
+  /**
+   * Only items whose attributes fulfil this condition: `price<50 and category=shoes`. There are =, !=, <, <=, >, >=,
+   * `in (a, b)`, `is missing`, and, or, not and parentheses; names and values with spaces stand in double quotes.
+   */
+  where?: string;
+  /** Only items with these IDs. */
+  allow?: readonly string[];
+  /** No items with these IDs. */
+  deny?: readonly string[];
+  /**
+   * 0 (leave the order) to 1: how much being unlike the items above it counts against the score, among the 128 best
+   * (maximal marginal relevance with the model's item vectors).
+   */
+  diversity?: number;
+  /** Attribute → how many items of a list may share a value of it, at least 1: `{ genre: 3 }`. */
+  caps?: Readonly<Record<string, number>>;
+  /** λ ≥ 0: an item with n training events pays λ · log(1 + n) of its score. */
+  popularityPenalty?: number;
+}
+
+/** What the options come to. */
+export interface After {
+  /** [V] to be added to the scores; null where nothing is. */
+  bias: Float32Array | null;
+  /** How many items are candidates. */
+  candidates: number;
+  /** The k that stay of the best candidates, in their new order; null where the order stays. */
+  rerank: ((best: readonly Candidate[], k: number) => Candidate[]) | null;
+}
+
+/** Re-ranking looks at as many of the best: what a device's list holds. */
+export const RERANKED = 128;
+/** Conditions whose answers are kept. */
+const REMEMBERED = 16;
+/** Item vectors of length 1 that are kept. */
+const CACHED = 2 ** 16;
+
+/** The catalogue of a model, as the options look at it. */
+export class AfterScore {
+  readonly items: readonly Item[];
+  private readonly table: StoredTensor | undefined;
+  readonly rows: ReadonlyMap<string, number>;
+  private names: string[] | null = null;
+  private spaced: Set<string> | null = null;
+  private readonly answers = new Map<string, Uint8Array>();
+  private readonly vectors = new Map<number, Float32Array>();
+
+  /**
+   * @param items the rows of items.json @param rows ID → row
+   * @param table the item vectors [V, D], for diversity
+   */
+  constructor(items: readonly Item[], rows: ReadonlyMap<string, number>, table: StoredTensor | undefined) {
+    this.items = items;
+    this.rows = rows;
+    this.table = table;
+  }
+
+  /** @throws InputError, one line, where an option makes no sense for this model */
+  plan(options: AfterOptions): After {
+    const { bias, candidates } = this.bias(options);
+    return { bias, candidates, rerank: this.reranker(options) };
+  }
+
+  private bias({ where, allow, deny, popularityPenalty = 0 }: AfterOptions): Pick<After, 'bias' | 'candidates'> {
+    const { items, rows } = this;
+    if (!(popularityPenalty >= 0 && Number.isFinite(popularityPenalty))) {
+      throw new InputError(`a popularity penalty from 0 on was expected, came ${popularityPenalty}`);
+    }
+    if (where === undefined && !allow && !deny && popularityPenalty === 0) {
+      return { bias: null, candidates: items.length };
+    }
+    const bias = new Float32Array(items.length);
+    if (popularityPenalty > 0) {
+      items.forEach(({ count }, row) => {
+        if (count === undefined) {
+          throw new InputError(
+            'a popularity penalty needs the number of training events of each item, which this model does not hold (an earlier version made it): train it again',
+          );
+        }
+        bias[row] = -popularityPenalty * Math.log1p(count);
+      });
+    }
+    const passes = where === undefined ? null : this.answer(where);
+    const allowed = allow && new Set(allow.map((id) => rows.get(id)));
+    for (let row = 0; row < items.length; row++) {
+      if ((passes && !passes[row]) || (allowed && !allowed.has(row))) bias[row] = LEFT_OUT;
+    }
+    for (const id of deny ?? []) {
+      const row = rows.get(id);
+      if (row !== undefined) bias[row] = LEFT_OUT;
+    }
+    const candidates = bias.reduce((n, value) => n + (value === LEFT_OUT_F32 ? 0 : 1), 0);
+    return { bias, candidates };
+  }
+
+  /** Which items fulfil a condition; the last few answers are kept, since conditions come again. */
+  private answer(where: string): Uint8Array {
+    const known = this.answers.get(where);
+    if (known) return known;
+    const condition = parseCondition(where, this.columns(), this.listed());
+    const answer = Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
+    if (this.answers.size >= REMEMBERED) this.answers.delete(this.answers.keys().next().value as string);
+    this.answers.set(where, answer);
+    return answer;
+  }
+
+  private reranker({ diversity = 0, caps }: AfterOptions): After['rerank'] {
+    if (!(diversity >= 0 && diversity <= 1))
+      throw new InputError(`diversity from 0 to 1 was expected, came ${diversity}`);
+    const limits = Object.entries(caps ?? {}).map(([name, most]) => this.cap(name, most));
+    if (diversity === 0 && limits.length === 0) return null;
+    const vectorOf = (row: number): Float32Array => this.vectorOf(row);
+    return (best, k) => rerank(best, { k, diversity, vectorOf, caps: limits });
+  }
+
+  private cap(asked: string, most: number): { most: number; valuesOf(row: number): readonly string[] } {
+    const name = this.columns().find((own) => own.toLowerCase() === asked.toLowerCase());
+    if (name === undefined) {
+      const known = this.columns();
+      throw new InputError(
+        `cap ${asked}=${most}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : 'the model knows no attributes (train it with --items)'}`,
+      );
+    }
+    if (!Number.isInteger(most) || most < 1) {
+      throw new InputError(`cap ${asked}=${most}: a whole number from 1 on was expected`);
+    }
+    const spaced = this.listed().has(name);
+    const lists = new Map<number, readonly string[]>();
+    return {
+      most,
+      valuesOf: (row) => {
+        let list = lists.get(row);
+        if (!list) {
+          list = valuesOf(this.items[row].attributes[name], spaced);
+          lists.set(row, list);
+        }
+        return list;
+      },
+    };
+  }
+
+  /** An item's vector at length 1. */
+  private vectorOf(row: number): Float32Array {
+    const known = this.vectors.get(row);
+    if (known) return known;
+    const { table } = this;
+    if (table?.shape.length !== 2) throw new InputError('diversity needs item vectors, which this model does not have');
+    const [, width] = table.shape;
+    const vector = Float32Array.from(table.data.subarray(row * width, (row + 1) * width));
+    const length = Math.hypot(...vector);
+    const unit = length > 0 ? vector.map((x) => x / length) : vector;
+    if (this.vectors.size >= CACHED) this.vectors.clear();
+    this.vectors.set(row, unit);
+    return unit;
+  }
+
+  private columns(): string[] {
+    this.names ??= columnNames(this.items);
+    return this.names;
+  }
+
+  private listed(): Set<string> {
+    this.spaced ??= spacedColumns(this.items);
+    return this.spaced;
+  }
+}
+
+const LEFT_OUT_F32 = Math.fround(LEFT_OUT);
+
+/** The lists of a scorer as candidates, best first. */
+export function candidatesOf(items: Uint32Array, scores: Float32Array): Candidate[] {
+  return Array.from(items, (row, i) => ({ row, score: scores[i] }));
+}

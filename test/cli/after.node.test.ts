@@ -1,0 +1,345 @@
+/** After the score: filters, penalties, diversity and caps as users type them; vectors for a vector database. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { parquetReadObjects } from 'hyparquet';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Recommender } from '../../serve/node.ts';
+import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+
+const IDS = Array.from({ length: 12 }, (_, i) => (i === 5 ? 'i,5' : `i${i}`));
+const KINDS = ['paper', 'leather', 'wool'];
+const quoted = (id: string) => (id.includes(',') ? `"${id}"` : id);
+const ITEMS = `item_id,title,kind,price\n${IDS.map((id, i) => `${quoted(id)},Thing ${i},${KINDS[i % 3]},${10 * i}`).join('\n')}\n`;
+/** A circle, and more of the first items, so that some are popular. */
+const LOG =
+  circle(IDS, 40, 10) +
+  Array.from({ length: 40 }, (_, u) => `u${u},i${u % 4},${-1000 + u}`)
+    .join('\n')
+    .concat('\n');
+
+interface Line {
+  user: string;
+  target: string;
+  rank: number | null;
+  items: string[];
+  scores: number[];
+}
+
+let place: Workplace;
+let whole: { metrics: Record<string, number> };
+let lists: Line[];
+let counts: Map<string, number>;
+const run = async (...args: string[]) => {
+  const { code, stdout, stderr } = await place.run([...args, '--device', 'cpu']);
+  if (code !== 0) throw new Error(stderr);
+  return { stdout, stderr };
+};
+const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
+const evaluate = (...args: string[]) =>
+  json('evaluate', '--model', 'm', '--data', 'log.csv', '--no-baselines', ...args);
+const recommend = async (...args: string[]): Promise<string[]> =>
+  (await json('recommend', '--model', 'm', '--history', 'i0,i1', ...args)).items.map(({ id }: { id: string }) => id);
+
+/** NDCG@10 and coverage of lists made from those of the plain model by hand. */
+function figures(listOf: (line: Line) => string[]) {
+  let ndcg = 0;
+  const shown = new Set<string>();
+  for (const line of lists) {
+    const list = listOf(line).slice(0, 10);
+    for (const id of list) shown.add(id);
+    // What was a miss stays one; the other lists hold their targets.
+    const at = line.rank === null ? -1 : list.indexOf(line.target);
+    if (at >= 0) ndcg += 1 / Math.log2(at + 2);
+  }
+  return { 'NDCG@10': expect.closeTo(ndcg / lists.length, 10), 'Coverage@10': shown.size / IDS.length };
+}
+const kindOf = (id: string) => KINDS[IDS.indexOf(id) % 3];
+
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', LOG);
+  place.write('items.csv', ITEMS);
+  const args = ['--epochs', '6', '--set', 'learningRate=0.01', '--set', 'dropout=0'];
+  await run('train', '--data', 'log.csv', '--items', 'items.csv', '--out', 'm', ...SMALL, ...args);
+  whole = await evaluate('--dump', 'dump.jsonl', '--include-seen');
+  lists = readFileSync(place.path('dump.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const stored = JSON.parse(readFileSync(place.path('m/items.json'), 'utf8')).items;
+  counts = new Map(stored.map((item: { id: string; count: number }) => [item.id, item.count]));
+}, 120_000);
+afterAll(() => place.remove());
+
+describe('evaluate', () => {
+  test('items.json counts the training events', () => {
+    const events = new Map<string, number>();
+    for (let u = 0; u < 40; u++) {
+      const own = [`i${u % 4}`, ...Array.from({ length: 10 }, (_, t) => IDS[(u * 3 + t) % 12])].slice(0, -2);
+      for (const id of own) events.set(id, (events.get(id) ?? 0) + 1);
+    }
+    expect(counts).toEqual(new Map(IDS.map((id) => [id, events.get(id)]).sort() as [string, number][]));
+  });
+
+  test('says what each option costs and gains, alone and together, as the plain lists have it', async () => {
+    const flags = ['--where', 'price<80 and kind!=wool', '--cap', 'kind=2', '--popularity-penalty', '1.5'];
+    const { metrics, after } = await evaluate('--include-seen', ...flags, '--deny', 'i0,"i,5"');
+    expect(metrics).toEqual(whole.metrics);
+    expect(Object.keys(after)).toEqual(['where', 'deny', 'caps', 'popularityPenalty', 'together']);
+    const passes = (id: string) => IDS.indexOf(id) < 8 && kindOf(id) !== 'wool';
+    const denied = (id: string) => id === 'i0' || id === 'i,5';
+    const capped = (ids: string[]) =>
+      ids.filter((id, at) => ids.slice(0, at).filter((o) => kindOf(o) === kindOf(id)).length < 2);
+    const punished = ({ items, scores }: Line) => {
+      const less = items.map((id, i) => ({ id, score: scores[i] - 1.5 * Math.log1p(counts.get(id) as number) }));
+      return less.sort((a, b) => b.score - a.score).map(({ id }) => id);
+    };
+    expect(after.where).toMatchObject({ options: { where: flags[1] }, items: 6 });
+    expect(after.where.metrics).toMatchObject(figures(({ items }) => items.filter(passes)));
+    expect(after.deny.metrics).toMatchObject(figures(({ items }) => items.filter((id) => !denied(id))));
+    expect(after.caps.metrics).toMatchObject(figures(({ items }) => capped(items)));
+    expect(after.popularityPenalty.metrics).toMatchObject(figures(punished));
+    expect(after.popularityPenalty.metrics['MeanPopularity@10']).toBeLessThan(metrics['MeanPopularity@10']);
+    expect(after.together.metrics).toMatchObject(
+      figures((line) => capped(punished(line).filter((id) => passes(id) && !denied(id)))),
+    );
+    expect(after.together.items).toBe(5);
+  });
+
+  test('prints a table, and warns of what no item fulfils', async () => {
+    const args = ['evaluate', '--model', 'm', '--data', 'log.csv', '--no-baselines'];
+    const { stdout } = await run(...args, '--diversity', '0.5', '--cap', 'kind=3');
+    expect(stdout).toMatch(/after the score +items +NDCG@10 +HR@10 +Coverage@10 +Diversity@10 +MeanPopularity@10/);
+    expect(stdout).toMatch(/plain +12 .*\n.*diversity 0\.5 +12 .*\n.*cap kind=3 +12 .*\n.*together +12 /);
+    const nobody = await run(...args, '--where', 'price>1000');
+    expect(nobody.stderr).toContain('attune: where price>1000: no item of the catalogue is left');
+    expect(nobody.stdout).toMatch(/where price>1000 +0 +0?\.0000 /);
+  });
+
+  test('several targets and sampled candidates, too', async () => {
+    const sampled = await evaluate('--protocol', 'sampled-100', '--cap', 'kind=1', '--allow', 'i1,i2,i3');
+    expect(sampled.after.allow).toMatchObject({ items: 3, options: { allow: ['i1', 'i2', 'i3'] } });
+    expect(sampled.after.allow.metrics['Coverage@10']).toBeLessThanOrEqual(0.25);
+    await run(
+      'train',
+      '--data',
+      'log.csv',
+      '--items',
+      'items.csv',
+      '--out',
+      'r',
+      ...SMALL,
+      '--epochs',
+      '1',
+      '--protocol',
+      'ratio',
+    );
+    const sets = await json(
+      'evaluate',
+      '--model',
+      'r',
+      '--data',
+      'log.csv',
+      '--no-baselines',
+      '--include-seen',
+      '--cap',
+      'kind=1',
+      '--deny',
+      'i0',
+    );
+    expect(sets.after.caps.metrics['Recall@10']).toBeLessThan(sets.metrics['Recall@10']);
+    expect(sets.after.deny.items).toBe(11);
+  });
+});
+
+describe('recommend', () => {
+  test('filters, caps, diversity and penalty', async () => {
+    const plain = await recommend('--k', '12', '--include-seen');
+    expect(plain).toHaveLength(12);
+    const seen = ['--k', '12', '--include-seen'];
+    expect(await recommend(...seen, '--where', 'kind=wool')).toEqual(plain.filter((id) => kindOf(id) === 'wool'));
+    place.write('some.txt', '\ufeffi3\n"i,5"\n\ni9\n');
+    expect(await recommend(...seen, '--allow', '@some.txt')).toEqual(
+      plain.filter((id) => ['i3', 'i,5', 'i9'].includes(id)),
+    );
+    expect(await recommend(...seen, '--deny', '@some.txt', '--exclude', 'i4')).toEqual(
+      plain.filter((id) => !['i3', 'i,5', 'i9', 'i4'].includes(id)),
+    );
+    const capped = await recommend(...seen, '--cap', 'kind=1', '--diversity', '0.2');
+    expect(capped[0]).toBe(plain[0]);
+    expect(capped.map(kindOf).sort()).toEqual([...KINDS].sort());
+    const diverse = await recommend(...seen, '--diversity', '1');
+    expect(diverse).not.toEqual(plain);
+    expect([...diverse].sort()).toEqual([...plain].sort());
+    const heavy = await recommend(...seen, '--popularity-penalty', '1000');
+    const own = heavy.map((id) => counts.get(id));
+    expect(own).toEqual([...own].sort((a, b) => (a as number) - (b as number)));
+    const short = await run('recommend', '--model', 'm', '--history', 'i0', '--where', 'title="thing 3"');
+    expect(short.stdout).toContain('1 of 10: no more items are left by the filters and caps');
+  });
+
+  test.each<[string[], RegExp]>([
+    [
+      ['--where', 'colour=red'],
+      /^condition "colour=red": no item has an attribute colour; there is kind, price, id, title/,
+    ],
+    [['--where', 'price<'], /^condition "price<": expected a value, at character 7/],
+    [['--cap', 'colour=2'], /^cap colour=2: no item has an attribute colour; there is kind, price$/],
+    [['--allow', '@nowhere.txt'], /^nowhere\.txt: no such file or folder$/],
+    [['--deny', ','], /^--deny: there is no item ID in it$/],
+  ])('%j is refused in a line', async (args, message) => {
+    for (const command of [
+      ['recommend', '--history', 'i0'],
+      ['evaluate', '--data', 'log.csv'],
+    ]) {
+      const { code, stdout, stderr } = await place.run([...command, '--model', 'm', ...args, '--device', 'cpu']);
+      expect({ code, stdout: stdout.replace(/^log\.csv.*\n/gm, '') }).toEqual({ code: 1, stdout: '' });
+      expect(oneLine(stderr)).toMatch(message);
+    }
+  });
+
+  test.each([
+    [['--diversity', '2'], /a number from 0 to 1 was expected/],
+    [['--cap', 'kind'], /attribute=n was expected/],
+    [['--cap', 'kind=0'], /attribute=n was expected/],
+    [['--popularity-penalty', '-1'], /a number from 0 on was expected/],
+  ])('%j is wrong usage', async (args, message) => {
+    const { code, stderr } = await place.run(['recommend', '--model', 'm', '--history', 'i0', ...args]);
+    expect(code).toBe(2);
+    expect(oneLine(stderr)).toMatch(message);
+  });
+
+  test('an older folder has no counts: it loads, and a penalty is refused', async () => {
+    for (const name of ['config.json', 'model.safetensors', 'memory.safetensors']) {
+      const bytes = readFileSync(place.path(`m/${name}`));
+      mkdirSync(place.path('old'), { recursive: true });
+      place.write(`old/${name}`, bytes);
+    }
+    const items = readFileSync(place.path('m/items.json'), 'utf8').replaceAll(/,"count":\d+/g, '');
+    place.write('old/items.json', items);
+    expect(await json('recommend', '--model', 'old', '--history', 'i0')).toEqual(
+      await json('recommend', '--model', 'm', '--history', 'i0'),
+    );
+    const args = ['recommend', '--model', 'old', '--history', 'i0', '--popularity-penalty', '1', '--device', 'cpu'];
+    const { code, stderr } = await place.run(args);
+    expect(code).toBe(1);
+    expect(oneLine(stderr)).toMatch(/^a popularity penalty needs .* train it again$/);
+  });
+});
+
+test('the library: the same, and questions asked at once do not mix', async () => {
+  const recommender = await Recommender.load(place.path('m'), { backend: 'cpu' });
+  const ask = async (options: Partial<Parameters<typeof recommender.recommend>[0]>) =>
+    (await recommender.recommend({ history: ['i0', 'i1'], k: 5, ...options })).items.map(({ id }) => id);
+  const flags = ['--k', '5', '--where', 'kind=wool or price<30', '--cap', 'kind=2', '--diversity', '0.3'];
+  const options = { where: 'kind=wool or price<30', caps: { kind: 2 }, diversity: 0.3 };
+  expect(await ask(options)).toEqual(await recommend(...flags));
+  const questions = [{ history: ['i7'] }, { where: 'kind=wool' }, { deny: ['i2'] }, { history: ['i3'] }, options];
+  const alone: string[][] = [];
+  for (const question of questions) alone.push(await ask(question));
+  expect(await Promise.all(questions.map(ask))).toEqual(alone);
+  await expect(ask({ diversity: 3 })).rejects.toThrow('diversity from 0 to 1 was expected, came 3');
+  recommender.close();
+});
+
+describe('vectors', () => {
+  /** Shape and values of a .npy file, read by hand. */
+  const npy = (name: string): { shape: number[]; values: Float32Array } => {
+    const bytes = readFileSync(place.path(name));
+    expect(bytes.subarray(0, 8).toString('latin1')).toBe('\x93NUMPY\x01\x00');
+    const size = 10 + bytes.readUInt16LE(8);
+    expect(size % 64).toBe(0);
+    const head = bytes.subarray(10, size).toString('latin1');
+    expect(head.endsWith('\n')).toBe(true);
+    const shape = /'descr': '<f4', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \}/
+      .exec(head)
+      ?.slice(1)
+      .map(Number);
+    return {
+      shape: shape as number[],
+      values: new Float32Array(bytes.buffer.slice(bytes.byteOffset + size, bytes.byteOffset + bytes.length)),
+    };
+  };
+
+  test('of items and users: products are scores, in .npy and Parquet alike', async () => {
+    const result = await json('vectors', '--model', 'm', '--out', 'v', '--data', 'log.csv');
+    expect(result.items).toEqual({ rows: 12, width: 8, files: ['items.npy', 'items.parquet', 'items.ids.json'] });
+    expect(result.users).toMatchObject({ rows: 40, width: 8 });
+    const [items, users] = [npy('v/items.npy'), npy('v/users.npy')];
+    expect([items.shape, users.shape]).toEqual([
+      [12, 8],
+      [40, 8],
+    ]);
+    for (const [kind, { values, shape }] of Object.entries({ items, users })) {
+      const ids = JSON.parse(readFileSync(place.path(`v/${kind}.ids.json`), 'utf8'));
+      const file = readFileSync(place.path(`v/${kind}.parquet`));
+      const rows = await parquetReadObjects({
+        file: file.buffer.slice(file.byteOffset, file.byteOffset + file.length) as ArrayBuffer,
+      });
+      expect(rows.map(({ id }) => id)).toEqual(ids);
+      expect(rows.flatMap(({ vector }) => vector)).toEqual(Array.from(values));
+      expect(ids).toHaveLength(shape[0]);
+    }
+    const ids = JSON.parse(readFileSync(place.path('v/items.ids.json'), 'utf8'));
+    expect(new Set(ids)).toEqual(new Set(IDS));
+
+    // A model without the memory scores by these products and nothing else.
+    await run(
+      'train',
+      '--data',
+      'log.csv',
+      '--out',
+      'bare',
+      ...SMALL,
+      '--epochs',
+      '1',
+      '--set',
+      'memory=off',
+      '--set',
+      'similarity=cosine',
+    );
+    await run('vectors', '--model', 'bare', '--out', 'w', '--data', 'log.csv');
+    const [e, h] = [npy('w/items.npy').values, npy('w/users.npy').values];
+    const names = JSON.parse(readFileSync(place.path('w/items.ids.json'), 'utf8'));
+    const people = JSON.parse(readFileSync(place.path('w/users.ids.json'), 'utf8'));
+    const u = people.indexOf('u7');
+    const best = await json(
+      'recommend',
+      '--model',
+      'bare',
+      '--user',
+      'u7',
+      '--data',
+      'log.csv',
+      '--include-seen',
+      '--k',
+      '12',
+    );
+    expect(best.items).toHaveLength(12);
+    for (const { id, score } of best.items) {
+      const row = names.indexOf(id);
+      const product = h.subarray(u * 8, u * 8 + 8).reduce((sum, x, k) => sum + x * e[row * 8 + k], 0);
+      expect(product).toBeCloseTo(score, 4);
+    }
+  });
+
+  test('NumPy reads them, where there is one', async (context) => {
+    await run('vectors', '--model', 'm', '--out', 'n');
+    const script = 'import numpy,sys; a=numpy.load(sys.argv[1]); print(a.shape, a.dtype, a[3].tolist())';
+    let text: string;
+    try {
+      text = execFileSync('python3', ['-c', script, place.path('n/items.npy')], { encoding: 'utf8', stdio: 'pipe' });
+    } catch (error) {
+      if (/No module named|ENOENT/.test(String((error as { stderr?: string }).stderr ?? error))) return context.skip();
+      throw error;
+    }
+    const { values } = npy('n/items.npy');
+    expect(text.trim()).toBe(`(12, 8) float32 [${Array.from(values.subarray(24, 32), (x) => `${x}`).join(', ')}]`);
+    const again = await place.run(['vectors', '--model', 'm', '--out', 'n']);
+    expect(again.code).toBe(1);
+    expect(oneLine(again.stderr)).toMatch(
+      /^n: already holds items\.ids\.json, items\.npy, items\.parquet; add --overwrite/,
+    );
+    await run('vectors', '--model', 'm', '--out', 'n', '--overwrite');
+  });
+});

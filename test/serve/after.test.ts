@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { LEFT_OUT } from '../../model/scorer.ts';
+import { type AfterOptions, AfterScore, candidatesOf } from '../../serve/after.ts';
+
+const items = ['pen', 'ink', 'boot', 'shoe'].map((id, row) => ({
+  id,
+  title: id,
+  attributes: { kind: row < 2 ? 'paper' : 'leather', price: `${10 * (row + 1)}` } as Record<string, string>,
+  count: row,
+}));
+const rows = new Map(items.map(({ id }, row) => [id, row]));
+// pen and ink point one way, boot another; shoe is nowhere.
+const table = { shape: [4, 2], data: Float32Array.from([2, 0, 3, 0, 0, 1, 0, 0]) };
+const after = new AfterScore(items, rows, table);
+const out = Math.fround(LEFT_OUT);
+const bias = (options: AfterOptions) => Array.from(after.plan(options).bias ?? []);
+
+describe('after the score', () => {
+  it('needs nothing where nothing is asked', () => {
+    expect(after.plan({})).toEqual({ bias: null, candidates: 4, rerank: null });
+    expect(after.plan({ diversity: 0, caps: {}, popularityPenalty: 0 })).toMatchObject({ bias: null, rerank: null });
+  });
+
+  it('filters and penalties make one bias', () => {
+    expect(bias({ where: 'kind=leather' })).toEqual([out, out, 0, 0]);
+    expect(bias({ allow: ['ink', 'boot', 'nothing'] })).toEqual([out, 0, 0, out]);
+    expect(bias({ allow: [] })).toEqual([out, out, out, out]);
+    expect(bias({ deny: ['pen', 'nothing'] })).toEqual([out, 0, 0, 0]);
+    expect(bias({ where: 'price<35', allow: ['ink', 'shoe'], deny: ['pen'], popularityPenalty: 2 })).toEqual([
+      out,
+      Math.fround(-2 * Math.log(2)),
+      out,
+      out,
+    ]);
+    expect(after.plan({ where: 'price<35', deny: ['pen'], popularityPenalty: 1 }).candidates).toBe(2);
+  });
+
+  it('diversity and caps choose among the best', () => {
+    const best = candidatesOf(Uint32Array.of(0, 1, 2, 3), Float32Array.of(4, 3.9, 2, 1));
+    const order = (options: AfterOptions, k = 4) =>
+      after
+        .plan(options)
+        .rerank?.(best, k)
+        .map(({ row }) => row);
+    expect(order({ diversity: 0.7 }, 2)).toEqual([0, 2]);
+    expect(order({ caps: { Kind: 1 } })).toEqual([0, 2]);
+    expect(order({ caps: { kind: 1 }, diversity: 1 })).toEqual([0, 2]);
+    expect(order({ caps: { price: 1 } })).toEqual([0, 1, 2, 3]);
+  });
+
+  it.each<[AfterOptions, string]>([
+    [{ diversity: 1.5 }, 'diversity from 0 to 1 was expected, came 1.5'],
+    [{ popularityPenalty: -1 }, 'a popularity penalty from 0 on was expected, came -1'],
+    [{ popularityPenalty: Number.NaN }, 'a popularity penalty from 0 on was expected, came NaN'],
+    [{ caps: { colour: 2 } }, 'cap colour=2: no item has an attribute colour; there is kind, price'],
+    [{ caps: { kind: 0 } }, 'cap kind=0: a whole number from 1 on was expected'],
+    [{ where: 'price<' }, 'condition "price<": expected a value, at character 7'],
+  ])('refuses %j', (options, message) => {
+    expect(() => after.plan(options)).toThrow(message);
+  });
+
+  it('refuses a penalty without counts, and diversity without vectors', () => {
+    const old = new AfterScore(
+      items.map(({ count: _, ...item }) => item),
+      rows,
+      undefined,
+    );
+    expect(() => old.plan({ popularityPenalty: 1 })).toThrow(/which this model does not hold .*: train it again$/);
+    expect(old.plan({ popularityPenalty: 0 }).bias).toBe(null);
+    const best = candidatesOf(Uint32Array.of(0, 1), Float32Array.of(4, 3));
+    expect(() => old.plan({ diversity: 1 }).rerank?.(best, 2)).toThrow('diversity needs item vectors');
+  });
+});
