@@ -190,7 +190,7 @@ class LogBuilder implements RecordSink {
 const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$/;
 
 /** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */
-function parseTime(text: string): number {
+export function parseTime(text: string): number {
   const number = Number(text);
   if (!Number.isNaN(number)) return Number.isFinite(number) ? number : Number.NaN;
   if (!ISO.test(text)) return Number.NaN;

@@ -63,3 +63,4 @@ export {
 } from './tuner.ts';
 export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
 export type { Choices } from './webgpu.ts';
+export { SparseMatrix, type SparseHost, sparseMatmul, transposeSparse } from './ops/sparse-matmul.ts';

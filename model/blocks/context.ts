@@ -59,6 +59,8 @@ export class Context {
   readonly training: TrainingTokens | null;
   /** The settings' dropout while training, 0 otherwise. */
   readonly dropout: number;
+  /** The item table E [V, D] that histories are read with. */
+  readonly items: Table;
   private readonly parameters: ParameterArena;
 
   constructor(
@@ -67,7 +69,9 @@ export class Context {
     constants: Constants,
     tokens: PackedTokens,
     training: TrainingTokens | null,
+    items: Table = parameters.table(ITEMS),
   ) {
+    this.items = items;
     this.settings = settings;
     this.parameters = parameters;
     this.constants = constants;
@@ -78,10 +82,6 @@ export class Context {
 
   get causal(): boolean {
     return this.settings.direction === 'causal';
-  }
-
-  get items(): Table {
-    return this.parameters.table(ITEMS);
   }
 
   p(name: string): Tensor {

@@ -13,6 +13,7 @@ import { adamwCases } from './cases-adamw.ts';
 import { memoryCases } from './cases-memory.ts';
 import { topkCases } from './cases-topk.ts';
 import { sampledCases } from './cases-sampled.ts';
+import { sparseCases } from './cases-sparse.ts';
 import type { Case } from './harness.ts';
 
 export const cases: Case[] = [
@@ -30,4 +31,5 @@ export const cases: Case[] = [
   ...topkCases,
   ...sampledCases,
   ...memoryCases,
+  ...sparseCases,
 ];
