@@ -11,7 +11,7 @@
  *   skip       says nothing (a link, a code of its own for each item)
  */
 import { InputError } from './errors.ts';
-import { parseTime } from './reader.ts';
+import { parseTime } from './times.ts';
 
 export const COLUMN_TYPES = ['category', 'list', 'number', 'text', 'vector', 'time', 'skip'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
