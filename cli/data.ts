@@ -1,10 +1,12 @@
 /** Logs and catalogues from files: what is read, filtered and said about it. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { type ItemInfo, readItems } from '../data/catalog.ts';
+import { type Coldness, ColdSplit } from '../data/cold.ts';
 import { type Dataset, prepare } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import type { Log } from '../data/log.ts';
+import type { Protocol } from '../data/protocol.ts';
 import { readLog } from '../data/reader.ts';
 import type { Item } from '../model/folder.ts';
 import type { Output } from './common.ts';
@@ -75,6 +77,30 @@ export async function openDataset(
 export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
   await sizeOf(file);
   return readItems(createReadStream(file), file);
+}
+
+/** A small text file. @throws InputError */
+export async function readText(file: string): Promise<string> {
+  await sizeOf(file);
+  return readFile(file, 'utf8');
+}
+
+/** IDs, one a line. @throws InputError */
+export async function readIds(file: string): Promise<Set<string>> {
+  const ids = (await readText(file)).split(/\r?\n/).filter((id) => id !== '');
+  if (ids.length === 0) throw new InputError(`${file}: there is no item ID in it; one a line was expected`);
+  return new Set(ids);
+}
+
+/** A log under the cold-item protocol of a model that was trained so. @throws InputError where it knows no cold items */
+export function coldPartsOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
+  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, Coldness]] : [])));
+  if (cold.size === 0) {
+    throw new InputError(
+      'the model was not trained with --protocol cold-items: none of its items is cold; train one so',
+    );
+  }
+  return new ColdSplit(dataset, protocol, cold);
 }
 
 /** The rows of items.json; says how many of them the items file knows. `counts` are training events by row. */

@@ -1,10 +1,12 @@
 /** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { ColdSplit } from '../data/cold.ts';
 import { describeProtocol, describeTask } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 import type { Scored } from '../model/scorer.ts';
 import { explain } from '../serve/files.node.ts';
 import { allBaselines, easeFits } from '../train/all-baselines.ts';
+import { attributeNeighbours } from '../train/cold-baseline.ts';
 import { trainingFacts } from '../train/collector.ts';
 import { evaluateAfter } from '../train/after.ts';
 import type { Evaluation } from '../train/evaluate.ts';
@@ -12,7 +14,16 @@ import { type Metrics, MISS } from '../train/metrics.ts';
 import { afterOptions, afterScoreOf, afterTable, variantsOf, warnOfUnknownIds } from './after.ts';
 import type { AfterFlags } from './after-flags.ts';
 import { type Backend, openDevice, Output } from './common.ts';
-import { intervalsOf, kinshipOf, type LogFlags, openLogOf, openModel, partsFor, withRanking } from './evaluation.ts';
+import {
+  intervalsOf,
+  kinshipOf,
+  type LogFlags,
+  openLogOf,
+  openModel,
+  partsFor,
+  similarityOf,
+  withRanking,
+} from './evaluation.ts';
 import { COLUMNS, rankBaseline, slicesTable, tellRepeats } from './figures.ts';
 import { figuresTable, formatCount, formatFigure } from './ui.ts';
 
@@ -42,6 +53,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const parts = partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+  if (parts instanceof ColdSplit && variants.length > 0) {
+    throw new InputError(`--protocol cold-items ranks by the score alone; leave out ${variants[0].label}`);
+  }
   const kinship = kinshipOf(judged);
   const shared = { facts: trainingFacts(parts), distance: kinship?.distance };
   const device = await openDevice(flags.device, out);
@@ -67,7 +81,11 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     });
     const baselines: Record<string, Metrics> = {};
     if (flags.baselines) {
-      for await (const baseline of allBaselines(device, parts, seen)) {
+      const all =
+        parts instanceof ColdSplit
+          ? [attributeNeighbours(parts, flags.split, similarityOf(judged.loaded))]
+          : allBaselines(device, parts, seen);
+      for await (const baseline of all) {
         const figures = rankBaseline(parts, flags.split, baseline, { ...shared, seen });
         if (figures) baselines[baseline.name] = figures.metrics;
       }
@@ -110,7 +128,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
     tellLists(result.metrics, intervals, kinship?.by ?? null, out);
-    if (flags.baselines && !easeFits(device, parts)) {
+    if (flags.baselines && !(parts instanceof ColdSplit) && !easeFits(device, parts)) {
       out.note(`EASE and its blend are left out: ${formatCount(parts.items)} items are too many for them here.`);
     }
     tellRepeats(result.targetsInHistory, seen, out);
@@ -125,6 +143,13 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
 /** The blend first, then what it is made of; the transformer by itself where there is no memory. */
 function partRows(name: string, { metrics, parts }: Evaluation): Record<string, Metrics> {
   if (!parts.transformer) return { [name]: metrics };
+  if (parts.attributes) {
+    return {
+      [`${name} with attributes`]: metrics,
+      [`${name} alone`]: parts.transformer,
+      'attributes alone': parts.attributes,
+    };
+  }
   const rows = { [`${name} with memory`]: metrics, [`${name} alone`]: parts.transformer };
   return parts.memory ? { ...rows, 'memory alone': parts.memory } : rows;
 }

@@ -1,8 +1,10 @@
 /** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its figures. */
 import { alignItems } from '../data/align.ts';
+import { ColdSplit } from '../data/cold.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/protocol.ts';
+import { type Similarity, similarity } from '../data/similarity.ts';
 import { needsOf, requireUnseen, type Split, split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/folder.ts';
@@ -10,6 +12,7 @@ import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { blendOf, settingsOf } from '../serve/recommender.ts';
+import { evaluateCold } from '../train/cold.ts';
 import type { TrainingFacts } from '../train/collector.ts';
 import { attributeDistance, vectorDistance } from '../train/diversity.ts';
 import { type Evaluation, type EvaluateOptions, evaluate, usersWithTarget } from '../train/evaluate.ts';
@@ -17,7 +20,7 @@ import type { Distance } from '../train/list-metrics.ts';
 import { bootstrap } from '../train/statistics.ts';
 import { HEADLINES } from '../train/collector.ts';
 import type { Output } from './common.ts';
-import { type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
+import { coldPartsOf, type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
 import { createProgress, formatCount } from './ui.ts';
 
 export interface LogFlags extends ColumnFlags {
@@ -55,6 +58,14 @@ export async function openLogOf({ loaded }: Judged, flags: LogFlags, out: Output
  * @throws InputError where no item is known, no user has a target, or targets stood in the model's training
  */
 export function partsFor({ dir, loaded }: Judged, dataset: Dataset, flags: LogFlags, out: Output): Split {
+  const own = protocolOf({ dir, loaded });
+  const asked = protocolFor(own, flags.protocol);
+  const cold = own.name === 'cold-items' || asked.name === 'cold-items';
+  if (cold && own.name !== asked.name) {
+    throw new InputError(
+      `${dir}: trained under ${own.name}; a model is evaluated with --protocol cold-items if it was trained with it, and with nothing else then`,
+    );
+  }
   const ids = loaded.items.map((item) => item.id);
   const aligned = alignItems(dataset, ids);
   if (aligned.unknown.length === dataset.itemIds.length) {
@@ -68,8 +79,7 @@ export function partsFor({ dir, loaded }: Judged, dataset: Dataset, flags: LogFl
         `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknown)}`,
     );
   }
-  const own = protocolOf({ dir, loaded });
-  const parts = split(aligned.dataset, protocolFor(own, flags.protocol), flags.data);
+  const parts = cold ? coldPartsOf(aligned.dataset, own, loaded.items) : split(aligned.dataset, asked, flags.data);
   if (!sameProtocol(own, parts.protocol)) {
     requireUnseen(split(aligned.dataset, own, flags.data), parts, flags.split, dir);
   }
@@ -119,20 +129,22 @@ export async function withRanking<T>(
   progress: boolean | undefined,
   work: (rank: Rank) => Promise<T>,
 ): Promise<T> {
-  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
   try {
     return await work(async (options) => {
       const bar = createProgress({ total: parts.users, force: progress });
+      const onProgress = (done: number, total: number): void => {
+        bar.setTotal(total);
+        bar.update(done, { phase: 'ranking' });
+      };
       try {
-        return await evaluate(model, parts, {
-          ...options,
-          blend: blendOf(loaded, memory),
-          onProgress: (done, total) => {
-            bar.setTotal(total);
-            bar.update(done, { phase: 'ranking' });
-          },
-        });
+        if (parts instanceof ColdSplit && similar) {
+          const remembered = loaded.config.attributeMemory ?? null;
+          return await evaluateCold(model, parts, { ...options, similar, memory: remembered, onProgress });
+        }
+        return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), onProgress });
       } finally {
         bar.stop();
       }
@@ -152,6 +164,13 @@ export function rankByModel(
   progress?: boolean,
 ): Promise<Evaluation> {
   return withRanking(device, judged, parts, progress, (rank) => rank(options));
+}
+
+/** How alike a model's items are by their attributes. @throws InputError where it has no schema of them */
+export function similarityOf({ config, items }: LoadedModel): Similarity {
+  const schema = config.schema.items;
+  if (!schema) throw new InputError('the model knows no attributes of its items; train it with --items PATH');
+  return similarity(schema, items);
 }
 
 /** 95 % bootstrap limits of the headline figures over users. */

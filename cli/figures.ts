@@ -1,7 +1,9 @@
 /** Figures of the simple recommenders, on the same users and candidates as the model's. */
+import { ColdSplit } from '../data/cold.ts';
 import type { Split } from '../data/split.ts';
 import { type Baseline, quickBaselines } from '../train/baselines.ts';
 import { type Figures, HEADLINES, type Slices, type TrainingFacts, trainingFacts } from '../train/collector.ts';
+import { usersWithTarget } from '../train/evaluate.ts';
 import type { Distance } from '../train/list-metrics.ts';
 import type { Metrics } from '../train/metrics.ts';
 import { evaluateBaseline } from '../train/ranking.ts';
@@ -47,6 +49,9 @@ export function baselineFigures(
   seen: Seen,
   users: Uint32Array | null = null,
 ): BaselineFigures {
+  // They know nothing of cold items; `evaluate` has a baseline that reads attributes.
+  if (parts instanceof ColdSplit)
+    return { metrics: {}, users: (users ?? usersWithTarget(parts, part)).length, targetsInHistory: 0 };
   const facts = trainingFacts(parts);
   const all: BaselineFigures = { metrics: {}, users: 0, targetsInHistory: 0 };
   for (const baseline of quickBaselines(parts)) {

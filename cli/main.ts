@@ -36,7 +36,10 @@ Protocols (NAME or NAME:key=value,...):
   temporal        one cut in time for everybody, nothing of the future trains; valid=0.1 and test=0.1 are
                   shares of all interactions, targets=first or all, needs a time column
   ratio           the last share of each history is tested, all of it as one set; valid=0.1 test=0.2
-  sampled-100     leave-one-out against 100 sampled items, as older papers have it; seed=1`;
+  sampled-100     leave-one-out against 100 sampled items, as older papers have it; seed=1
+  cold-items      some items are removed from every history and from training, and are ranked by their attributes
+                  (--items) for each user who had any; share=0.2 of the catalogue, or --cold-items FILE;
+                  valid=0.1 of the others are cold in the validation; seed=1`;
 
 /** Flags of every command that reads a log. */
 function addLogOptions(command: Command): Command {
@@ -116,6 +119,8 @@ addLogOptions(
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
+    .option('--schema <file>', 'JSON that says what columns of --items are, where that is not inferred (items=tower)')
+    .option('--cold-items <file>', 'IDs of the cold items, one a line, for --protocol cold-items (default: drawn)')
     .option('--recipe <name>', 'what to train: see attune recipes (default: chosen by the size of the log, and said)')
     .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
     .addOption(protocolOption().default(LEAVE_ONE_OUT, LEAVE_ONE_OUT.name))
@@ -299,6 +304,23 @@ addLogOptions(
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
   .action(async (flags) => (await import('./vectors.ts')).runVectors(flags));
+
+add(
+  'items',
+  'Add new items to a trained model, without training',
+  'The model must have been trained with --set items=tower: what it recommends new items by\n' +
+    'are their attributes, read by the schema of its training. Items that it knows stay as\n' +
+    'they are; values that it has never seen count as unknown, and are counted.',
+  'items add --model my-model --items new.csv',
+)
+  .argument('<add>', 'what to do: add', (text: string) => {
+    if (text !== 'add') throw new InvalidArgumentError('add is all that there is.');
+    return text;
+  })
+  .requiredOption('--model <dir>', 'folder of the model')
+  .requiredOption('--items <path>', 'the new items: CSV or TSV with a header, or movies.dat')
+  .option('--json', 'print one JSON object')
+  .action(async (_, flags) => (await import('./items.ts')).runItemsAdd(flags));
 
 add(
   'recipes',

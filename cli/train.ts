@@ -1,8 +1,10 @@
 /** `attune train`: from a log to a model folder. */
 import { existsSync } from 'node:fs';
-import { requireTrainable } from '../data/dataset.ts';
+import { ColdSplit, drawCold } from '../data/cold.ts';
+import { type Dataset, requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { describeProtocol, describeTask, type Protocol, protocolFlag, storedProtocol } from '../data/protocol.ts';
+import { describeSchema, inferSchema, parseSchema, type Schema } from '../data/schema.ts';
 import { needsOf, type Split, split } from '../data/split.ts';
 import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
@@ -11,6 +13,7 @@ import {
   holdsModel,
   type Item,
   loadConfig,
+  loadItems,
   loadModel,
   type ModelConfig,
   readMetrics,
@@ -23,16 +26,29 @@ import type { Metrics } from '../train/metrics.ts';
 import { requireHorizon } from '../train/schedule.ts';
 import { requirePrecision, type TrainResult, validationUsers } from '../train/trainer.ts';
 import { type Backend, commandName, openDevice, Output, shellWord } from './common.ts';
-import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
+import {
+  coldPartsOf,
+  type ColumnFlags,
+  columnsOf,
+  describeItems,
+  openDataset,
+  openItems,
+  readIds,
+  readText,
+} from './data.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
-import { newConfig, type Training, trainWithProgress } from './training.ts';
-import { figuresTable, formatCount, formatDuration, lossPlot } from './ui.ts';
+import { attributesOf, newConfig, type Training, trainWithProgress } from './training.ts';
+import { figuresTable, formatCount, formatDuration, lossPlot, printable } from './ui.ts';
 
 export interface TrainFlags extends ColumnFlags {
   data?: string;
   out: string;
   items?: string;
+  /** What the columns of the items file are, where that is not inferred. */
+  schema?: string;
+  /** IDs of the cold items, a line each, for the protocol cold-items. */
+  coldItems?: string;
   /** What suits the log's size, where none is named. */
   recipe?: string;
   protocol: Protocol;
@@ -52,7 +68,18 @@ export interface TrainFlags extends ColumnFlags {
 }
 
 /** Flags that describe a model: with `--resume` they come from its folder. */
-const FIXED = ['recipe', 'protocol', 'set', 'seed', 'minInteractions', 'minRating', 'includeSeen', 'items'] as const;
+const FIXED = [
+  'recipe',
+  'protocol',
+  'set',
+  'seed',
+  'minInteractions',
+  'minRating',
+  'includeSeen',
+  'items',
+  'schema',
+  'coldItems',
+] as const;
 
 interface Prepared extends Training {
   files: NodeFiles;
@@ -108,9 +135,11 @@ function validationNeeds(protocol: Protocol): string {
 }
 
 async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
-  const overrides = Object.fromEntries(flags.set);
+  const overrides = overridesOf(flags);
   // Before the log is read, which may take long: whatever is chosen, these must make sense.
-  requireHorizon(settingsFor(flags.recipe ?? 'sasrec', overrides), flags.epochs);
+  const asked = settingsFor(flags.recipe ?? 'sasrec', overrides);
+  requireHorizon(asked, flags.epochs);
+  checkTogether(flags, asked);
   const files = new NodeFiles(flags.out);
   if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
   const infos = flags.items === undefined ? null : await openItems(flags.items);
@@ -119,12 +148,15 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const { minInteractions, minRating } = flags;
   const reading = { columns, maxBadRows: flags.maxBadRows };
   const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
-  const parts = split(dataset, flags.protocol, source);
+  const parts = await partsOf(flags, dataset);
   requireTrainable(parts, source);
   const { recipe, settings } = chosen(flags.recipe, overrides, parts, out);
   if (readsTimes(settings) && !dataset.times)
     out.note(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
-  const items = describeItems(dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
+  const items = describeItems(parts.dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
+  const tower = settings.items === 'tower';
+  const schema = tower ? await schemaOf(flags, items, out) : null;
+  if (parts instanceof ColdSplit) for (const [row, item] of items.entries()) item.cold = coldnessOf(parts, row);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const about = {
     recipe,
@@ -136,9 +168,69 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
     protocol: parts.protocol,
     seen,
     seed: flags.seed,
+    schema,
   } as const;
   const config = newConfig(about, dataset, items);
-  return { files, config, settings, parts, items };
+  return { files, config, settings, parts, items, attributes: schema && attributesOf(schema, items, out) };
+}
+
+/** The log under the protocol, with what flags say of cold items. */
+async function partsOf(flags: TrainFlags, dataset: Dataset): Promise<Split> {
+  const source = flags.data as string;
+  const { protocol, coldItems } = flags;
+  if (protocol.name !== 'cold-items') return split(dataset, protocol, source);
+  const listed = coldItems === undefined ? null : await readIds(coldItems);
+  const cold = drawCold(dataset, protocol, listed);
+  const { share: _, ...rest } = protocol.parameters;
+  const count = [...cold.values()].filter((kind) => kind === 'test').length;
+  return new ColdSplit(dataset, listed ? { ...protocol, parameters: { ...rest, listed: count } } : protocol, cold);
+}
+
+/** What flags ask for together, before anything is read. */
+function checkTogether({ protocol, coldItems, items, schema }: TrainFlags, settings: Settings): void {
+  if (coldItems !== undefined && protocol.name !== 'cold-items') {
+    throw new UsageError('--cold-items goes with --protocol cold-items');
+  }
+  if (schema !== undefined && settings.items !== 'tower') {
+    throw new UsageError('--schema goes with --set items=tower, which reads the columns of --items');
+  }
+  if (settings.items === 'tower' && items === undefined) {
+    throw new UsageError(
+      `${protocol.name === 'cold-items' ? '--protocol cold-items' : '--set items=tower'} reads the items' attributes: name their file with --items PATH`,
+    );
+  }
+}
+
+/** What --set says, and what the protocol asks for: cold items stand on their attributes. */
+function overridesOf({ set, protocol }: TrainFlags): Record<string, string> {
+  const given = Object.fromEntries(set);
+  if (protocol.name !== 'cold-items') return given;
+  for (const [key, value] of Object.entries(COLD)) {
+    if (given[key] !== undefined && given[key] !== value) {
+      throw new UsageError(`--set ${key}=${given[key]}: --protocol cold-items needs ${key}=${value}`);
+    }
+  }
+  return { ...given, ...COLD };
+}
+
+/** The sequence memory knows nothing of cold items; the attribute memory stands in its place. */
+const COLD = { items: 'tower', memory: 'off' };
+
+function coldnessOf(parts: ColdSplit, row: number): Item['cold'] {
+  return row < parts.warm ? undefined : row < parts.testFrom ? 'valid' : 'test';
+}
+
+/** The schema of the items, printed. */
+async function schemaOf({ schema, items: source }: TrainFlags, items: readonly Item[], out: Output): Promise<Schema> {
+  const fixed = schema === undefined ? [] : parseSchema(await readText(schema), schema);
+  const inferred = inferSchema(items, fixed);
+  if (inferred.columns.every(({ type }) => type === 'skip')) {
+    throw new InputError(
+      `${source}: no column that says anything of the items; give attributes, or name them with --schema FILE`,
+    );
+  }
+  for (const line of describeSchema(inferred)) out.note(`${printable(source ?? '')}: ${printable(line)}`);
+  return inferred;
 }
 
 /** The recipe that was named, or what suits the log, with what the user set over it. */
@@ -149,6 +241,8 @@ function chosen(
   out: Output,
 ): { recipe: string; settings: Settings } {
   if (recipe !== undefined) return { recipe, settings: settingsFor(recipe, overrides) };
+  // The tower's embeddings are made anew in each step, all of them, so that its loss is over all of them.
+  if (overrides.items === 'tower') return { recipe: 'sasrec', settings: settingsFor('sasrec', overrides) };
   const choice = chooseRecipe(logSize(parts), overrides);
   out.note(`no --recipe: ${choice.recipe} with ${choice.reasons.join('; ')}`);
   return { recipe: choice.recipe, settings: settingsFor(choice.recipe, { ...choice.settings, ...overrides }) };
@@ -183,9 +277,14 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const filter = { minInteractions, minRating: minRating ?? undefined };
   const dataset = await openDataset(source, reading, filter, out, flags.progress);
   const protocol = storedProtocol(config.protocol, config.protocolParameters, flags.out);
-  const parts = split(dataset, protocol, source);
+  const stored = await loadItems(files);
+  const parts =
+    protocol.name === 'cold-items' ? coldPartsOf(dataset, protocol, stored) : split(dataset, protocol, source);
   await requireSameLog(files, config, parts, source);
-  return { files, config, settings, parts, items: null };
+  const schema = config.schema.items;
+  const attributes =
+    settings.items === 'tower' && schema ? attributesOf(schema, stored.slice(0, parts.items), out) : null;
+  return { files, config, settings, parts, items: null, attributes };
 }
 
 /** A training goes on bit for bit on the same log only. */
@@ -193,10 +292,9 @@ async function requireSameLog(files: NodeFiles, config: ModelConfig, parts: Spli
   const { users, items, interactions } = parts.dataset.report;
   const was = config.data;
   const same = users === was.users && items === was.items && interactions === was.interactions;
-  const stored = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as {
-    items: Item[];
-  };
-  if (same && stored.items.every(({ id }, row) => id === parts.dataset.itemIds[row])) return;
+  const stored = await loadItems(files);
+  // Items that were added since are not in the log.
+  if (same && parts.dataset.itemIds.every((id, row) => id === stored[row]?.id)) return;
   throw new InputError(
     `${source}: not the log that ${files.where} was begun with (${formatCount(was.users)} users, ${formatCount(was.items)} items, ` +
       `${formatCount(was.interactions)} interactions then; ${formatCount(users)}, ${formatCount(items)}, ${formatCount(interactions)} now)`,
@@ -241,8 +339,13 @@ async function finish(
   const alone = weights.metrics as Metrics | null;
   // After an interruption the blend is that of an earlier end, or there is none.
   const fitted = result.reason === 'interrupted' ? undefined : remembering?.blend.fitted;
-  const metrics = fitted?.blend ?? alone;
-  const components: Record<string, Metrics> = fitted && alone ? { transformer: alone, memory: fitted.memory } : {};
+  const cold = result.reason === 'interrupted' ? undefined : (await loadConfig(files)).attributeMemory?.fitted;
+  const metrics = cold?.blend ?? fitted?.blend ?? alone;
+  const components: Record<string, Metrics> = cold
+    ? { transformer: cold.transformer, attributes: cold.attributes }
+    : fitted && alone
+      ? { transformer: alone, memory: fitted.memory }
+      : {};
   const records = await readMetrics(files);
   await writeModelCard(files, config, {
     date: new Date(),
@@ -294,6 +397,7 @@ async function finish(
 
 /** Rows for what a model blends. */
 function named(parts: Record<string, Metrics>, { recipe }: ModelConfig): Record<string, Metrics> {
+  if (parts.attributes) return { [`${recipe} alone`]: parts.transformer, 'attributes alone': parts.attributes };
   return parts.memory ? { [`${recipe} alone`]: parts.transformer, 'memory alone': parts.memory } : {};
 }
 
@@ -315,7 +419,8 @@ function printFigures(
   out.line(
     figuresTable(
       {
-        [`${p.config.recipe} (step ${formatCount(step)})${components.memory ? ' with memory' : ''}`]: metrics,
+        [`${p.config.recipe} (step ${formatCount(step)})${components.memory ? ' with memory' : components.attributes ? ' with attributes' : ''}`]:
+          metrics,
         ...named(components, p.config),
         ...baselines.metrics,
       },

@@ -1,6 +1,9 @@
 /** A training as `attune train` and the demo run it: its config, its progress bar, its Ctrl-C. */
 import type { Dataset } from '../data/dataset.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
+import { encodeItems, type ItemFeatures } from '../data/features.ts';
+import type { Schema } from '../data/schema.ts';
+import { type Similarity, similarity } from '../data/similarity.ts';
 import type { Split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
@@ -8,7 +11,7 @@ import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts'
 import type { Settings } from '../model/recipes.ts';
 import type { TrainProgress, TrainResult } from '../train/trainer.ts';
 import { trainWithMemory } from '../train/with-memory.ts';
-import { onInterrupt, versionOf } from './common.ts';
+import { onInterrupt, type Output, versionOf } from './common.ts';
 import type { Columns } from './data.ts';
 import type { Seen } from './figures.ts';
 import { createProgress, formatCount, type Progress } from './ui.ts';
@@ -19,6 +22,22 @@ export interface Training {
   config: ModelConfig;
   settings: Settings;
   parts: Split;
+  /** The catalogue as the item tower and the attribute memory read it, where there are any. */
+  attributes?: Attributes | null;
+}
+
+export interface Attributes {
+  features: ItemFeatures;
+  similar: Similarity;
+}
+
+/** Items encoded by a schema; says which values it does not know. */
+export function attributesOf(schema: Schema, items: readonly Item[], out: Output): Attributes {
+  const features = encodeItems(schema, items);
+  for (const [name, count] of features.unseen) {
+    out.warn(`${formatCount(count)} values of ${name} are unknown to the schema and count as unknown`);
+  }
+  return { features, similar: similarity(schema, items) };
 }
 
 export interface ConfigOptions {
@@ -33,6 +52,8 @@ export interface ConfigOptions {
   protocol?: Protocol;
   seen: Seen;
   seed: number;
+  /** Of the items file, for the item tower. */
+  schema?: Schema | null;
 }
 
 /** The config of a training that begins; its device is filled in once there is one. */
@@ -49,6 +70,7 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
     schema: {
       columns: { ...columns },
       attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
+      ...(about.schema ? { items: about.schema } : {}),
     },
     data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
     protocol: protocol.name,
@@ -84,6 +106,8 @@ export async function trainWithProgress(device: Device, training: Training, limi
       parts,
       settings,
       config,
+      features: training.attributes?.features,
+      similar: training.attributes?.similar,
       seed: config.seed,
       resume: limits.resume,
       epochs: limits.epochs,

@@ -8,12 +8,14 @@
  *   sampled-100    leave-one-out, but the target competes with 100 sampled items only (Kang & McAuley, ICDM 2018). Such
  *                  figures are far higher and order recommenders differently (Krichene & Rendle, KDD 2020): it is here
  *                  to compare with older papers
+ *   cold-items     some items are removed from every history and from training, and recommended by their attributes
+ *                  (data/cold.ts)
  *
  * Written as `NAME` or `NAME:key=value,…`.
  */
 import { InputError } from './errors.ts';
 
-export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'sampled-100';
+export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'sampled-100' | 'cold-items';
 
 /** A protocol with all its parameters. JSON; figures are comparable where name and parameters are the same. */
 export interface Protocol {
@@ -45,6 +47,15 @@ const PARAMETERS: Record<ProtocolName, Record<string, Parameter>> = {
   },
   ratio: { valid: { default: 0.1, is: 'share' }, test: { default: 0.2, is: 'share' } },
   'sampled-100': { seed: { default: 1, is: 'seed' } },
+  'cold-items': {
+    /** Of the catalogue, where no file names the cold items. */
+    share: { default: 0.2, is: 'share' },
+    /** Of the items that are left, to choose by. */
+    valid: { default: 0.1, is: 'share' },
+    seed: { default: 1, is: 'seed' },
+    /** How many a file named. */
+    listed: { is: 'seed' },
+  },
 };
 
 export const PROTOCOLS = Object.keys(PARAMETERS) as ProtocolName[];
@@ -150,6 +161,9 @@ export function sameProtocol(a: Protocol, b: Protocol): boolean {
 
 /** What is predicted, for people: `each user's last interaction among all 3,416 items`. */
 export function describeTask({ name, parameters }: Protocol, part: 'valid' | 'test', items: number): string {
+  if (name === 'cold-items') {
+    return `all of each user's interactions with the cold items of the ${part === 'test' ? 'test' : 'validation'}, among those`;
+  }
   const candidates =
     name === 'sampled-100' ? `among ${NEGATIVES} sampled items` : `among all ${items.toLocaleString('en-US')} items`;
   return `${describeTargets(name, parameters, part)} ${candidates}`;

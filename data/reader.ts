@@ -4,6 +4,7 @@ import type { Format } from './format.ts';
 import { Growing, type Log, Vocabulary } from './log.ts';
 import { RecordParser, type RecordSink } from './records.ts';
 import { decodeChunks } from './text.ts';
+import { parseTime } from './times.ts';
 
 export interface ReadOptions {
   /** column names, where the usual ones do not fit (--user-column and so on) */
@@ -185,19 +186,6 @@ class LogBuilder implements RecordSink {
     }
     if (count < 3) this.#places.rating = -1;
   }
-}
-
-const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$/;
-
-/** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */
-function parseTime(text: string): number {
-  const number = Number(text);
-  if (!Number.isNaN(number)) return Number.isFinite(number) ? number : Number.NaN;
-  if (!ISO.test(text)) return Number.NaN;
-  if (text.length === 10) return Date.parse(text);
-  const [, local, zone] = /^(\S{10}[T ][\d:.]+) ?(.*)$/.exec(text) as RegExpExecArray;
-  const offset = /^([+-]\d\d):?(\d\d)?$/.exec(zone);
-  return Date.parse(local.replace(' ', 'T') + (offset ? `${offset[1]}:${offset[2] ?? '00'}` : 'Z'));
 }
 
 function quote(text: string): string {

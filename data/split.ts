@@ -113,6 +113,8 @@ export function split(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OUT, sour
       const { bounds, resolved } = temporalBounds(dataset, protocol, source);
       return new Split(dataset, resolved, bounds);
     }
+    case 'cold-items':
+      throw new InputError(`${source}: the protocol cold-items works with attune train and attune evaluate alone`);
   }
 }
 
@@ -155,6 +157,7 @@ function byRatio(dataset: Dataset, { parameters }: Protocol): Bounds {
 
 /** How a user comes to have targets under a protocol, for messages. */
 export function needsOf({ name }: Protocol): string {
+  if (name === 'cold-items') return 'an interaction with a cold item and one with another';
   return name === 'temporal' ? 'an interaction after the cut in time and one before it' : 'three interactions';
 }
 
@@ -171,9 +174,11 @@ export function requireTrainable(parts: Split, source: string): void {
   }
   if (parts.trainPositions() === 0) {
     const kept =
-      parts.protocol.name === 'temporal'
-        ? 'what comes after the cuts in time is kept for validation and test'
-        : 'the last of three or more are kept for validation and test';
+      parts.protocol.name === 'cold-items'
+        ? 'cold items do not train'
+        : parts.protocol.name === 'temporal'
+          ? 'what comes after the cuts in time is kept for validation and test'
+          : 'the last of three or more are kept for validation and test';
     throw new InputError(`${source}: no user has two interactions to train on (${kept}); give longer histories`);
   }
 }

@@ -24,3 +24,16 @@ export function toSeconds(times: ArrayLike<number>, offsets: ArrayLike<number> =
   }
   return out;
 }
+
+const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$/;
+
+/** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */
+export function parseTime(text: string): number {
+  const number = Number(text);
+  if (!Number.isNaN(number)) return Number.isFinite(number) ? number : Number.NaN;
+  if (!ISO.test(text)) return Number.NaN;
+  if (text.length === 10) return Date.parse(text);
+  const [, local, zone] = /^(\S{10}[T ][\d:.]+) ?(.*)$/.exec(text) as RegExpExecArray;
+  const offset = /^([+-]\d\d):?(\d\d)?$/.exec(zone);
+  return Date.parse(local.replace(' ', 'T') + (offset ? `${offset[1]}:${offset[2] ?? '00'}` : 'Z'));
+}

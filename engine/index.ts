@@ -66,3 +66,4 @@ export {
 } from './tuner.ts';
 export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
 export { type Choices, matrixConfigs } from './webgpu.ts';
+export { SparseMatrix, type SparseHost, sparseMatmul, transposeSparse } from './ops/sparse-matmul.ts';

@@ -16,6 +16,9 @@
  * that goes on keeps the last one until it ends.
  */
 import { InputError } from '../data/errors.ts';
+import { encodeItems, type ItemFeatures } from '../data/features.ts';
+import type { Schema } from '../data/schema.ts';
+import type { AttributeMemory } from './attribute-memory.ts';
 import type { Files } from './files.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
@@ -40,7 +43,12 @@ export interface ModelConfig {
   recipe: string;
   hyperparameters: Record<string, number | string | boolean>;
   /** What the log's columns were called, and which kinds of columns there were. */
-  schema: { columns: Record<string, string>; attributes: string[] };
+  schema: {
+    columns: Record<string, string>;
+    attributes: string[];
+    /** What the columns of the items file are, where the model reads them. */
+    items?: Schema;
+  };
   /** Counts are after filtering. */
   data: {
     source: string;
@@ -63,6 +71,8 @@ export interface ModelConfig {
   variants: Record<string, string[]>;
   /** How the memory joins the transformer; absent while it is off or no training has ended. */
   blend?: Blend;
+  /** How attributes speak for cold items beside the transformer; there under the protocol cold-items once a training ends. */
+  attributeMemory?: AttributeMemory;
 }
 
 /** A row of items.json. */
@@ -72,6 +82,8 @@ export interface Item {
   attributes: Record<string, string>;
   /** Training events; folders of earlier versions have none. */
   count?: number;
+  /** Under the protocol cold-items: in which part the item is cold. Such items follow those that train. */
+  cold?: 'valid' | 'test';
 }
 
 /** Everything that changes during training besides weights and moments. */
@@ -116,6 +128,8 @@ export interface LoadedModel {
   config: ModelConfig;
   items: Item[];
   tensors: Map<string, StoredTensor>;
+  /** The items' attributes as the item tower reads them; null where the model has none. */
+  features: ItemFeatures | null;
   /** The memory and how it joins the transformer; null where the transformer scores alone. */
   remembering: { memory: Memory; blend: Blend } | null;
   weights: {
@@ -165,8 +179,7 @@ export async function createFolder(
   if (config.data.items !== items.length) {
     throw new Error(`folder: the config counts ${config.data.items} items, ${items.length} were given`);
   }
-  const rows = items.map((item) => JSON.stringify(item));
-  await files.write(ITEMS, `{"formatVersion":${FORMAT_VERSION},"items":[\n${rows.join(',\n')}\n]}\n`);
+  await writeItems(files, items);
   await files.write(CONFIG, `${JSON.stringify(config, null, 2)}\n`);
 }
 
@@ -228,14 +241,16 @@ export async function saveModel(files: Files, tensors: Tensors, standing: Standi
 export async function loadModel(files: Files): Promise<LoadedModel> {
   const config = await loadConfig(files);
   const items = await loadItems(files);
-  if (items.length !== config.data.items) {
+  const tower = config.hyperparameters.items === 'tower';
+  // `attune items add` makes the catalogue of a model with a tower larger.
+  if (tower ? items.length < config.data.items : items.length !== config.data.items) {
     throw new InputError(
       `${files.where}: ${ITEMS} has ${items.length} items, ${CONFIG} counts ${config.data.items}; one of them comes from another model`,
     );
   }
   const { tensors, weights } = (await loadBest(files)) ?? (await loadLast(files));
   const rows = tensors.get('items.weight')?.shape[0];
-  if (rows !== undefined && rows !== items.length) {
+  if (rows !== undefined && (tower ? rows > items.length : rows !== items.length)) {
     throw new InputError(
       `${files.where}: the weights have ${rows} items, ${ITEMS} has ${items.length}; one of them comes from another model`,
     );
@@ -244,7 +259,10 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
   if (!remembering && config.hyperparameters.memory === 'on' && weights.note === null) {
     weights.note = `${files.where}: its training has not ended, so that the memory is not blended in yet: the transformer scores alone`;
   }
-  return { config, items, tensors, remembering, weights };
+  const schema = config.schema.items;
+  if (tower && !schema) throw new InputError(`${files.where}/${CONFIG}: damaged (the schema of the items is missing)`);
+  const features = tower && schema ? encodeItems(schema, items) : null;
+  return { config, items, tensors, features, remembering, weights };
 }
 
 async function loadRemembering(files: Files, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {
@@ -258,6 +276,22 @@ async function loadRemembering(files: Files, { blend, data }: ModelConfig): Prom
   if (!memory)
     throw new InputError(`${files.where}: there is no ${MEMORY} in it, which its ${CONFIG} blends; train it again`);
   return { memory, blend };
+}
+
+/** Writes how attributes speak for cold items into config.json, which is replaced as a whole. */
+export async function saveAttributeMemory(files: Files, attributeMemory: AttributeMemory): Promise<void> {
+  const config = await loadConfig(files);
+  await files.write(CONFIG, `${JSON.stringify({ ...config, attributeMemory }, null, 2)}\n`);
+}
+
+/** Appends items to items.json, which is replaced as a whole. */
+export async function appendItems(files: Files, added: readonly Item[]): Promise<void> {
+  await writeItems(files, [...(await loadItems(files)), ...added]);
+}
+
+async function writeItems(files: Files, items: readonly Item[]): Promise<void> {
+  const rows = items.map((item) => JSON.stringify(item));
+  await files.write(ITEMS, `{"formatVersion":${FORMAT_VERSION},"items":[\n${rows.join(',\n')}\n]}\n`);
 }
 
 /** Writes the blend into config.json, which is replaced as a whole. */
@@ -307,7 +341,8 @@ export async function loadConfig(files: Files): Promise<ModelConfig> {
   return config;
 }
 
-async function loadItems(files: Files): Promise<Item[]> {
+/** Rows of items.json. @throws InputError */
+export async function loadItems(files: Files): Promise<Item[]> {
   const items = ((await readJson(files, ITEMS)) as { items?: unknown } | null)?.items;
   const fail = (what: string) => new InputError(`${files.where}/${ITEMS}: ${what}`);
   if (!Array.isArray(items)) throw fail('not the items of an Attune model');

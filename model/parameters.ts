@@ -26,7 +26,7 @@ export const biasColumns = (s: Settings): number =>
   });
 
 /** Names and shapes in the order in which they are drawn; `sasrec`'s must never change, since a seed's weights hang on it. */
-function describe(s: Settings, items: number): Described[] {
+function describe(s: Settings, items: number, attributes = 0): Described[] {
   const { d, ff } = s;
   const all: Described[] = [];
   const matrix = (name: string, rows: number, cols: number, decay = false) =>
@@ -78,16 +78,28 @@ function describe(s: Settings, items: number): Described[] {
     linear('head.gate.cross.up', components, s.molGate);
     matrix('head.gate.cross.down.weight', s.molGate, components, true);
   }
+  if (s.items === 'tower' && attributes > 0) {
+    matrix('tower.attributes.weight', attributes, d);
+    norm('tower.norm1');
+    linear('tower.attention.qkv', d, 3 * d);
+    linear('tower.attention.out', d, d);
+    norm('tower.norm2');
+    linear('tower.ffn.up', d, 2 * d);
+    linear('tower.ffn.down', 2 * d, d);
+    norm('tower.norm');
+    linear('tower.out', d, d);
+  }
   return all;
 }
 
 /**
  * The parameters with their initial values.
  * @param seed draws the matrices; null leaves them 0, for weights that are loaded
+ * @param attributes rows of the item tower's table, where there is a tower
  */
-export function parameterSpecs(s: Settings, items: number, seed: number | null): ParameterSpec[] {
+export function parameterSpecs(s: Settings, items: number, seed: number | null, attributes = 0): ParameterSpec[] {
   let stream = 0;
-  return describe(s, items).map(({ name, shape, init, decay }) => {
+  return describe(s, items, attributes).map(({ name, shape, init, decay }) => {
     const n = sizeOf(shape);
     const drawn = init === 'normal' && seed !== null;
     return {
@@ -95,8 +107,10 @@ export function parameterSpecs(s: Settings, items: number, seed: number | null):
       shape,
       decay,
       init: drawn ? normal(n, seed, stream++, INIT_STD) : new Float32Array(n).fill(init === 'normal' ? 0 : init),
-      ...(name === ITEMS ? { table: true } : {}),
-      ...(name === ITEMS || name === 'positions.weight' ? { embedding: true } : {}),
+      ...(name === ITEMS && s.items === 'ids' ? { table: true } : {}),
+      ...(name === ITEMS || name === 'positions.weight' || name === 'tower.attributes.weight'
+        ? { embedding: true }
+        : {}),
     };
   });
 }
@@ -111,14 +125,14 @@ export function parameterCount(s: Settings, items: number): number {
  * to change.
  * @throws InputError
  */
-export function requireRoom(device: Device, s: Settings, items: number): void {
+export function requireRoom(device: Device, s: Settings, items: number, attributes = 0): void {
   const limit = device.maxBindingBytes;
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  for (const { name, shape } of describe(s, items)) {
-    const [rows, cols] = name === ITEMS ? [Math.min(items, 64), s.d] : shape;
+  for (const { name, shape } of describe(s, items, attributes)) {
+    const [rows, cols] = name === ITEMS && s.items === 'ids' ? [Math.min(items, 64), s.d] : shape;
     const bytes = rows * (cols ?? 1) * 4;
     if (bytes <= limit) continue;
-    const what = name === ITEMS ? `64 rows of ${name}` : name;
+    const what = name === ITEMS && s.items === 'ids' ? `64 rows of ${name}` : name;
     const change = name.startsWith('positions')
       ? 'window or d'
       : name.includes('ffn')

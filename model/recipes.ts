@@ -33,6 +33,10 @@ export interface Settings extends TrainingSettings {
   maskShare: number;
   /** Share of the windows in which the cloze task masks the last event alone, as recommending does. */
   maskLast: number;
+  /** What stands for an item: an embedding of its own, or that and what the item tower makes of its attributes. */
+  items: 'ids' | 'tower';
+  /** Probability that the tower speaks for an item alone, drawn for each item in each step of training. */
+  idDropout: number;
   /** Whether a sequence memory (memory.ts) is learned and blended with the model. */
   memory: 'on' | 'off';
   learningRate: number;
@@ -94,6 +98,8 @@ const SASREC: Settings = {
   direction: 'causal',
   maskShare: 0.2,
   maskLast: 0.1,
+  items: 'ids',
+  idDropout: 0.3,
   memory: 'on',
   learningRate: 1e-3,
   weightDecay: 0.01,
@@ -233,6 +239,7 @@ const CHOICES: { readonly [K in keyof Settings]?: readonly Settings[K][] } = {
   embedding: ['plain', 'scaled'],
   projection: ['none', 'gelu'],
   direction: ['causal', 'bidirectional'],
+  items: ['ids', 'tower'],
   memory: ['on', 'off'],
   precision: ['f32', 'mixed'],
 };
@@ -315,6 +322,9 @@ export function checkSettings(given: Partial<Settings>): Settings {
     fail('loss', 'the cloze task (direction=bidirectional) needs softmax');
   if (s.direction === 'bidirectional' && s.head === 'mol')
     fail('head', 'the cloze task (direction=bidirectional) needs softmax, which mol has not; use a causal recipe');
+  if (!(s.idDropout >= 0 && s.idDropout < 1)) fail('idDropout', 'from 0 to below 1 was expected');
+  if (s.items === 'tower' && s.direction !== 'causal') fail('items', 'the item tower needs direction=causal');
+  if (s.items === 'tower' && s.loss !== 'softmax') fail('items', 'the item tower needs loss=softmax');
   if (!(s.learningRate > 0)) fail('learningRate', 'a number above 0 was expected');
   if (!(s.weightDecay >= 0)) fail('weightDecay', 'a number from 0 on was expected');
   if (!(s.clip > 0)) fail('clip', 'a number above 0 was expected');

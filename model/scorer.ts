@@ -43,6 +43,8 @@ export interface Scored {
   trials?: number[];
   /** With `states`: the user's vector [D], whose products with the item vectors are the transformer's scores. */
   state?: Float32Array;
+  /** With `all`: the score of every item row from there on, excluded ones too. */
+  all?: Float32Array;
 }
 
 export interface ScorerOptions {
@@ -61,6 +63,8 @@ export interface ScorerOptions {
   bias?: Float32Array;
   /** Give the users' vectors, too. */
   states?: boolean;
+  /** Give the transformer's scores of all items from this row on, too. */
+  all?: number;
 }
 
 /** The bias of an item that is no candidate: its score is masked, whatever it was. */
@@ -101,6 +105,7 @@ export class Scorer {
   /** Scores each query; the answers stand in the queries' order. */
   async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
     const answers: Scored[] = [];
+    await this.model.refresh();
     for (let from = 0; from < queries.length; ) {
       const { tile, to } = this.fill(queries, from);
       for (const answer of await tile.run(to - from)) answers.push(answer);
@@ -245,7 +250,9 @@ class Tile {
     };
     if (!memory) {
       const { ranks, indices, values } = best((from, to) => masked(model.scores(states, from, to), from));
-      return { ranks, items: indices, scores: values, ...vectors };
+      const out: Record<string, Tensor> = { ranks, items: indices, scores: values, ...vectors };
+      if (options.all !== undefined) out.all = model.scores(states, Math.floor(options.all / 64) * 64, V);
+      return out;
     }
 
     // Each component is made once where it fits, and anew for each tile of columns where not.
@@ -309,7 +316,7 @@ class Tile {
     const out = this.program.run();
     await this.program.pace();
     await this.program.settle();
-    const { k, blend, parts, trials } = this.options;
+    const { k, blend, parts, trials, all } = this.options;
     const read: Record<string, NumericArray> = {};
     for (const [name, tensor] of Object.entries(out)) read[name] = await tensor.data();
     const { ranks, items, scores } = read;
@@ -320,6 +327,11 @@ class Tile {
       while (n < row.length && row[n] !== NO_ITEM && values[n] > -1e38) n++;
       if (ranks[u] === 0) throw new Error(`scorer: the scores of a user hold NaN (row ${u} of ${this.users})`);
       const scored: Scored = { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
+      if (all !== undefined) {
+        const width = read.all.length / this.users;
+        const row = read.all.subarray(u * width, (u + 1) * width) as Float32Array;
+        scored.all = row.slice(all - Math.floor(all / 64) * 64);
+      }
       if (blend && parts) scored.parts = { transformer: read.transformer[u], memory: read.memory[u] };
       if (read.states) {
         const { d } = this.model.settings;

@@ -9,6 +9,7 @@
  * learned positions, GELU, item embeddings tied to the output layer.
  */
 import { InputError } from '../data/errors.ts';
+import type { ItemFeatures } from '../data/features.ts';
 import {
   type Device,
   embedding,
@@ -31,6 +32,7 @@ import {
 } from './blocks/context.ts';
 import { hstu } from './blocks/hstu.ts';
 import { input, sinusoids } from './blocks/input.ts';
+import { ItemTower } from './blocks/item-tower.ts';
 import { ligr } from './blocks/ligr.ts';
 import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
@@ -50,14 +52,27 @@ export class SequenceModel {
   private readonly constants: Constants = {};
   /** What scores in place of products with the item table, with head=mol. */
   private readonly mixture: MixtureHead | null;
+  private readonly tower: ItemTower | null;
+  /** With a tower: E of the whole catalogue as of the last `refresh()`. */
+  private readonly catalogue: Tensor | null;
+  private stale = true;
 
-  private constructor(device: Device, settings: Settings, items: number, specs: ParameterSpec[]) {
+  private constructor(
+    device: Device,
+    settings: Settings,
+    items: number,
+    specs: ParameterSpec[],
+    features: ItemFeatures | null,
+    known: number,
+  ) {
     this.device = device;
     this.settings = settings;
     this.items = items;
     this.parameters = new ParameterArena(device, specs);
     this.mixture = settings.head === 'mol' ? new MixtureHead(this.parameters, settings) : null;
     const { window, d, heads, positions } = settings;
+    this.tower = features && new ItemTower(device, settings, this.parameters, features, known);
+    this.catalogue = features && device.zeros([items, d], 'catalogue').keep();
     if (positions === 'sinusoidal')
       this.constants.sinusoids = device.tensor(sinusoids(window, d), [window, d], { label: 'sinusoids' }).keep();
     if (positions === 'rotary') {
@@ -68,13 +83,26 @@ export class SequenceModel {
 
   /**
    * A model with fresh weights drawn from the seed (null: all matrices 0).
+   * @param catalogue with `items=tower`: the items' attributes, and how many of the first items have an embedding of their
+   *   own; the others stand on their attributes alone
    * @throws InputError when a matrix is more than one binding of this adapter holds (the item table lies in shards), or
    *   the whole more than memory
    */
-  static create(device: Device, settings: Settings, items: number, seed: number | null): SequenceModel {
-    requireRoom(device, settings, items);
+  static create(
+    device: Device,
+    settings: Settings,
+    items: number,
+    seed: number | null,
+    catalogue: { features: ItemFeatures | null; known?: number } = { features: null },
+  ): SequenceModel {
+    const features = settings.items === 'tower' ? catalogue.features : null;
+    if (settings.items === 'tower' && !features)
+      throw new InputError('items=tower: needs attributes; give --items PATH');
+    const known = features ? (catalogue.known ?? items) : items;
+    requireRoom(device, settings, known, features?.rows);
     try {
-      return new SequenceModel(device, settings, items, parameterSpecs(settings, items, seed));
+      const specs = parameterSpecs(settings, known, seed, features?.rows);
+      return new SequenceModel(device, settings, items, specs, features, known);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
       const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
@@ -90,10 +118,23 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     tensors: ReadonlyMap<string, StoredTensor>,
+    features: ItemFeatures | null = null,
   ): SequenceModel {
-    const model = SequenceModel.create(device, settings, items, null);
+    const known = tensors.get(ITEMS)?.shape[0] ?? items;
+    const model = SequenceModel.create(device, settings, items, null, { features, known });
     model.parameters.load('params', toArrays(tensors));
     return model;
+  }
+
+  /** To be called when weights have changed: the next `refresh()` makes the item table anew. */
+  touch(): void {
+    this.stale = true;
+  }
+
+  /** Makes the item table of a model with a tower, where it is not up to date; to be called before it scores. */
+  async refresh(): Promise<void> {
+    if (this.stale && this.tower && this.catalogue) this.device.write(this.catalogue, await this.tower.catalogue());
+    this.stale = false;
   }
 
   /** Whether masked tokens are what is predicted: recommending then appends a mask to the history. */
@@ -102,10 +143,10 @@ export class SequenceModel {
   }
 
   /** Hidden states h [L, D] of a packed batch. Dropout and gradients only where `training` is given. */
-  encode(tokens: PackedTokens, training?: TrainingTokens, watch?: Watch): Tensor {
+  encode(tokens: PackedTokens, training?: TrainingTokens, watch?: Watch, table: Table = this.table): Tensor {
     const { settings } = this;
     const { block, blocks, norm } = settings;
-    const c = new Context(settings, this.parameters, this.constants, tokens, training ?? null, watch);
+    const c = new Context(settings, this.parameters, this.constants, tokens, training ?? null, table, watch);
     const forward: Block = block === 'ligr' ? ligr : block === 'hstu' ? hstu : TRANSFORMER[norm];
     const first = (i: number): string => (i < blocks ? `blocks.${i}.norm1` : 'norm');
     let stream = input(c, first(0));
@@ -116,10 +157,11 @@ export class SequenceModel {
 
   /** The training loss, a scalar: Σ weights · loss of each target, as the settings name it. */
   loss(tokens: TrainingTokens): Tensor {
-    const h = this.encode(tokens, tokens);
+    const table = this.tower?.forTraining() ?? this.table;
+    const h = this.encode(tokens, tokens, undefined, table);
     const { masked } = tokens;
-    if (!masked) return itemLoss(h, this.table, tokens, this.settings, this.mixture);
-    return itemLoss(embedding(h, masked.rows, masked.groups), this.table, masked, this.settings);
+    if (!masked) return itemLoss(h, table, tokens, this.settings, this.mixture);
+    return itemLoss(embedding(h, masked.rows, masked.groups), table, masked, this.settings);
   }
 
   /** Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D]. */
@@ -137,10 +179,12 @@ export class SequenceModel {
 
   /** The item table E [V, D], in shards where it is larger than one binding. */
   private get table(): Table {
-    return this.parameters.table(ITEMS);
+    return this.catalogue ?? this.parameters.table(ITEMS);
   }
 
   dispose(): void {
+    this.tower?.dispose();
+    this.catalogue?.dispose();
     this.parameters.dispose();
     for (const tensor of Object.values(this.constants)) tensor.dispose();
   }

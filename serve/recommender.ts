@@ -89,7 +89,7 @@ export class Recommender {
     this.ownsDevice = ownsDevice;
     this.loaded = loaded;
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
-    this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors);
+    this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
     this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
     this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
   }

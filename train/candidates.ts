@@ -1,5 +1,6 @@
 /** Which items compete with a user's targets. */
 import { seeded } from '../data/random.ts';
+import { ColdSplit } from '../data/cold.ts';
 import { NEGATIVES } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 
@@ -8,9 +9,15 @@ export type Exclusion = (u: number) => Uint32Array | null;
 
 /**
  * Full ranking excludes what stands in the history (or nothing, with seen items kept). `sampled-100` leaves the target
- * and 100 items that stand nowhere in the user's events, drawn by the protocol's seed, and excludes all others.
+ * and 100 items that stand nowhere in the user's events, drawn by the protocol's seed, and excludes all others;
+ * `cold-items` all that are not cold in this part.
  */
 export function exclusions(parts: Split, part: 'valid' | 'test', seen: 'excluded' | 'kept'): Exclusion {
+  if (parts instanceof ColdSplit) {
+    const [from, to] = parts.candidates(part);
+    const others = Uint32Array.from({ length: parts.items - (to - from) }, (_, i) => (i < from ? i : i + to - from));
+    return () => others;
+  }
   if (parts.protocol.name === 'sampled-100') return (u) => allBut(parts, part, u);
   return seen === 'excluded' ? (u) => parts.history(u, part) : () => null;
 }

@@ -80,7 +80,9 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
   const excludedOf = exclusions(parts, split, seen);
   const sampled = parts.protocol.name === 'sampled-100';
-  const chunkSize = sampled ? Math.max(1, Math.min(CHUNK, Math.floor(MOST_EXCLUDED / parts.items))) : CHUNK;
+  /** Where a user's excluded items are most of the catalogue. */
+  const dense = sampled || parts.protocol.name === 'cold-items';
+  const chunkSize = dense ? Math.max(1, Math.min(CHUNK, Math.floor(MOST_EXCLUDED / parts.items))) : CHUNK;
   try {
     for (let from = 0; from < users.length; from += chunkSize) {
       const chunk = users.subarray(from, from + chunkSize);

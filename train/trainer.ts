@@ -6,6 +6,9 @@
  */
 import { type Batch, batches, batchesPerEpoch } from '../data/batches.ts';
 import { InputError } from '../data/errors.ts';
+import { ColdSplit } from '../data/cold.ts';
+import type { ItemFeatures } from '../data/features.ts';
+import type { Similarity } from '../data/similarity.ts';
 import type { Split } from '../data/split.ts';
 import { type Device, type ParameterKind, permutation, type Program, type Tensor } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
@@ -35,6 +38,10 @@ export interface TrainOptions {
   parts: Split;
   settings: Settings;
   config: ModelConfig;
+  /** Of the catalogue, for the item tower. */
+  features?: ItemFeatures | null;
+  /** Of its items, for the attribute memory (protocol cold-items). */
+  similar?: Similarity;
   seed: number;
   resume?: boolean;
   epochs?: number;
@@ -150,7 +157,10 @@ class Run {
   constructor(o: TrainOptions) {
     this.o = o;
     const { device, settings } = o;
-    this.model = SequenceModel.create(device, settings, o.parts.items, o.seed);
+    this.model = SequenceModel.create(device, settings, o.parts.items, o.seed, {
+      features: o.features ?? null,
+      known: o.parts instanceof ColdSplit ? o.parts.warm : o.parts.items,
+    });
     this.optimizer = new AdamW(this.model.parameters, {
       ...BETAS,
       weightDecay: settings.weightDecay,
@@ -362,6 +372,7 @@ class Run {
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
     const begun = performance.now();
+    this.model.touch();
     const { metrics } = await evaluate(this.model, o.parts, {
       split: 'valid',
       includeSeen: o.includeSeen,

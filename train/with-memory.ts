@@ -3,10 +3,12 @@
  * out), then the transformer, then the blend of both, fitted on the validation users. Early stopping sees the
  * transformer alone.
  */
-import { loadConfig, loadModel, saveBlend } from '../model/folder.ts';
+import { ColdSplit } from '../data/cold.ts';
+import { loadConfig, loadModel, saveAttributeMemory, saveBlend } from '../model/folder.ts';
 import { DeviceMemory, loadMemory, type Memory, saveMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { fitBlend } from './blend.ts';
+import { fitAttributes } from './cold.ts';
 import { learnMemory } from './memory.ts';
 import { train, type TrainOptions, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
 
@@ -17,10 +19,13 @@ const FITTED_SCORES_CPU = 2 ** 22;
 const TIMED_USERS = 64;
 /** Milliseconds; see `shareOut`. */
 const SHORT = 30_000;
+/** Milliseconds set aside for the attribute memory; half of the time where that is less. */
+const ATTRIBUTES = 90_000;
 
 /** As `train`, with the memory unless `settings.memory` is off. */
 export async function trainWithMemory(options: TrainOptions): Promise<TrainResult> {
   const { files, parts, settings, seed } = options;
+  if (parts instanceof ColdSplit) return trainCold(options, parts);
   if (settings.memory === 'off') return train(options);
   const memory = (await loadMemory(files, parts.items)) ?? (await learn(options));
   const users = usersToFit(options, validationUsers(parts, settings, seed));
@@ -32,12 +37,33 @@ export async function trainWithMemory(options: TrainOptions): Promise<TrainResul
   report(options, 'blending', result);
   const { tensors, weights } = await loadModel(files);
   if (weights.from === 'checkpoint' && weights.step === 0) return result;
-  const model = SequenceModel.load(options.device, settings, parts.items, tensors);
+  const model = SequenceModel.load(options.device, settings, parts.items, tensors, options.features);
   const on = new DeviceMemory(options.device, memory);
   try {
     await saveBlend(files, await fitBlend(model, on, parts, { users, includeSeen: options.includeSeen }));
   } finally {
     on.dispose();
+    model.dispose();
+  }
+  return result;
+}
+
+/** The tower first, then the attribute memory beside it, fitted on the cold items of the validation. */
+async function trainCold(options: TrainOptions, parts: ColdSplit): Promise<TrainResult> {
+  const { device, files, settings, similar, features, seed } = options;
+  if (!similar) throw new Error('cold items: the similarity of the items is missing');
+  const left = options.deadline === undefined ? 0 : options.deadline - performance.now();
+  const deadline = options.deadline === undefined ? undefined : options.deadline - Math.min(ATTRIBUTES, left / 2);
+  const result = await train({ ...options, deadline });
+  if (result.reason === 'interrupted') return result;
+  if (result.reason === 'finished before' && (await loadConfig(files)).attributeMemory) return result;
+  report(options, 'blending', result);
+  const { tensors } = await loadModel(files);
+  const model = SequenceModel.load(device, settings, parts.items, tensors, features);
+  try {
+    const users = validationUsers(parts, settings, seed);
+    await saveAttributeMemory(files, await fitAttributes(model, parts, similar, users));
+  } finally {
     model.dispose();
   }
   return result;
@@ -62,14 +88,14 @@ async function learn(options: TrainOptions): Promise<Memory> {
  * is left. Where little is left, a third is set aside and nothing timed.
  */
 async function shareOut(
-  { device, parts, settings, includeSeen }: TrainOptions,
+  { device, parts, settings, features, includeSeen }: TrainOptions,
   deadline: number,
   memory: Memory,
   users: Uint32Array,
 ): Promise<number> {
   const left = deadline - performance.now();
   if (left < SHORT) return deadline - Math.max(0, left) / 3;
-  const model = SequenceModel.create(device, settings, parts.items, null);
+  const model = SequenceModel.create(device, settings, parts.items, null, { features: features ?? null });
   const on = new DeviceMemory(device, memory);
   try {
     const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));

@@ -63,6 +63,8 @@ export class Context {
   readonly dropout: number;
   /** Sees what each block's attention reads, qkv [L, 3D] with rotary positions applied. */
   readonly watch: Watch | undefined;
+  /** The item table E [V, D] that histories are read with. */
+  readonly items: Table;
   private readonly parameters: ParameterArena;
 
   constructor(
@@ -71,8 +73,10 @@ export class Context {
     constants: Constants,
     tokens: PackedTokens,
     training: TrainingTokens | null,
+    items: Table = parameters.table(ITEMS),
     watch?: Watch,
   ) {
+    this.items = items;
     this.settings = settings;
     this.parameters = parameters;
     this.constants = constants;
@@ -84,10 +88,6 @@ export class Context {
 
   get causal(): boolean {
     return this.settings.direction === 'causal';
-  }
-
-  get items(): Table {
-    return this.parameters.table(ITEMS);
   }
 
   p(name: string): Tensor {

@@ -5,7 +5,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json and mixture.json beside this script; the same seed gives
+It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json and mixture.json beside this script; the same seed gives
 the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
 exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
@@ -588,6 +588,47 @@ def make_losses():
     )
 
 
+def make_tower():
+    """Catalogue embeddings from attribute tokens, read by an encoder; items from `known` on have no ID embedding."""
+    D, H, F_, V, known, A, T = 8, 2, 12, 7, 6, 9, 6
+    lengths, budget = [6, 4], 12
+    p = parameters(D, F_, known, T, 1)
+    p["tower.attributes.weight"] = normal(A, D, scale=0.5)
+    for name in ("norm1", "norm2", "norm"):
+        p[f"tower.{name}.weight"] = normal(D, scale=0.1, shift=1.0)
+        p[f"tower.{name}.bias"] = normal(D, scale=0.1)
+    for name, rows, cols in (("attention.qkv", D, 3 * D), ("attention.out", D, D), ("ffn.up", D, 2 * D), ("ffn.down", 2 * D, D), ("out", D, D)):
+        p[f"tower.{name}.weight"] = normal(rows, cols, scale=rows**-0.5)
+        p[f"tower.{name}.bias"] = normal(cols, scale=0.1)
+    p = {key: leaf(x) for key, x in p.items()}
+    tokens = [1 + (i * 3) % 4 for i in range(V)]
+    n = sum(tokens)
+    bags = torch.zeros(n, A, dtype=torch.float64)
+    for t in range(n):
+        for e in range(1 + t % 3):
+            bags[t, (2 * t + 3 * e) % A] = (1 + t + e) % 5 / 4
+    start, end, _ = bounds(tokens, n)
+    norm = lambda x, name: F.layer_norm(x, (D,), p[f"tower.{name}.weight"], p[f"tower.{name}.bias"], EPS)
+    linear = lambda x, name: x @ p[f"tower.{name}.weight"] + p[f"tower.{name}.bias"]
+    x = bags @ p["tower.attributes.weight"]
+    a, _ = attention(linear(norm(x, "norm1"), "attention.qkv"), start, end, H, causal=False)
+    x = x + linear(a, "attention.out")
+    x = x + linear(F.gelu(linear(norm(x, "norm2"), "ffn.up"), approximate="tanh"), "ffn.down")
+    mean = torch.stack([row.mean(dim=0) for row in x.split(tokens)])
+    tower = linear(norm(mean, "norm"), "out")
+    table = torch.cat([p["items.weight"], torch.zeros(V - known, D, dtype=torch.float64)]) + tower
+    batch = make_batch(lengths, budget, known, even=False)
+    encoder = {key: x for key, x in p.items() if not key.startswith("tower.")}
+    h = encode({**encoder, "items.weight": table[:known]}, batch, H)
+    loss = catalogue_loss(h, table[:known], batch["targets"], batch["weights"])
+    loss.backward()
+    t = {f"batch.{key}": x for key, x in batch.items()}
+    t |= {"tokens": torch.tensor(tokens), "bags": bags, "catalogue": table, "loss": loss.reshape(1)}
+    t |= {f"parameters.{key}": x for key, x in p.items()} | {f"gradients.{key}": x.grad for key, x in p.items()}
+    config = {"d": D, "heads": H, "ff": F_, "blocks": 1, "window": T, "budget": budget, "items": V, "known": known, "used": sum(lengths), "rows": A}
+    write("tower.json", "The item tower under an encoder: catalogue, loss over the known items, every gradient.", config, t)
+
+
 def make_mixture():
     """A mixture of logits over sampled negatives, and its scores of the whole catalogue: what settings with head=mol make."""
     GENERATOR.manual_seed(20261122)
@@ -655,4 +696,5 @@ if __name__ == "__main__":
     make_training()
     make_encoders()
     make_losses()
+    make_tower()
     make_mixture()

@@ -14,6 +14,7 @@ import { mixtureCases } from './cases-mixture.ts';
 import { memoryCases } from './cases-memory.ts';
 import { topkCases } from './cases-topk.ts';
 import { sampledCases } from './cases-sampled.ts';
+import { sparseCases } from './cases-sparse.ts';
 import type { Case } from './harness.ts';
 
 export const cases: Case[] = [
@@ -32,4 +33,5 @@ export const cases: Case[] = [
   ...sampledCases,
   ...mixtureCases,
   ...memoryCases,
+  ...sparseCases,
 ];

@@ -1,0 +1,44 @@
+import { SparseMatrix, sparseMatmul } from '../../engine/index.ts';
+import type { Case } from './harness.ts';
+
+/** S [m, n] with up to `most` entries a row; row 1 is empty, column 0 stands in every other row, some entries twice. */
+function sparse(m: number, n: number, most: number) {
+  const [starts, columns, values]: [number[], number[], number[]] = [[0], [], []];
+  for (let i = 0; i < m; i++) {
+    for (let e = 0; e < (i === 1 ? 0 : (i * 5) % (most + 1)); e++) {
+      columns.push(e === 0 ? 0 : (i * 7 + e * e) % n);
+      values.push(((i + 3 * e) % 9) / 4 - 1);
+    }
+    starts.push(columns.length);
+  }
+  return { starts: Uint32Array.from(starts), columns: Uint32Array.from(columns), values: Float32Array.from(values) };
+}
+
+const variants = { sparse_matmul: ['sparse_matmul', 'sparse_matmul_scalar'] };
+
+const product = (name: string, m: number, n: number, d: number, most: number): Case => ({
+  op: 'sparse-matmul',
+  name,
+  inputs: { x: { shape: [n, d] } },
+  run: ({ x }, device) => sparseMatmul(new SparseMatrix(device, sparse(m, n, most), n), x),
+  variants,
+});
+
+export const sparseCases: Case[] = [
+  product('S [5,4] of width 8', 5, 4, 8, 3),
+  product('width 1', 9, 3, 1, 4),
+  product('width 7, a column in most rows', 130, 20, 7, 6),
+  product('width 64', 70, 33, 64, 9),
+  product('width 260, more than the lanes of a row', 3, 5, 260, 2),
+  product('no entries at all', 2, 3, 4, 0),
+  {
+    op: 'sparse-matmul',
+    name: 'gradients add up',
+    inputs: { x: { shape: [6, 12] } },
+    run: ({ x }, device) => [
+      sparseMatmul(new SparseMatrix(device, sparse(10, 6, 3), 6), x),
+      sparseMatmul(new SparseMatrix(device, sparse(4, 6, 5), 6), x),
+    ],
+    variants,
+  },
+];
