@@ -1,5 +1,6 @@
 /** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { InputError } from '../data/errors.ts';
 import { ColdSplit } from '../data/cold.ts';
 import { describeProtocol, describeTask } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
