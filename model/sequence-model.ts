@@ -51,11 +51,11 @@ export class SequenceModel {
   /** What scores in place of products with the item table, with head=mol. */
   private readonly mixture: MixtureHead | null;
 
-  private constructor(device: Device, settings: Settings, items: number, specs: ParameterSpec[]) {
+  private constructor(device: Device, settings: Settings, items: number, specs: ParameterSpec[], frozen: boolean) {
     this.device = device;
     this.settings = settings;
     this.items = items;
-    this.parameters = new ParameterArena(device, specs);
+    this.parameters = new ParameterArena(device, specs, { frozen });
     this.mixture = settings.head === 'mol' ? new MixtureHead(this.parameters, settings) : null;
     const { window, d, heads, positions } = settings;
     if (positions === 'sinusoidal')
@@ -67,14 +67,14 @@ export class SequenceModel {
   }
 
   /**
-   * A model with fresh weights drawn from the seed (null: all matrices 0).
+   * A model with fresh weights drawn from the seed; null: all matrices 0, and frozen, for weights that are loaded.
    * @throws InputError when a matrix is more than one binding of this adapter holds (the item table lies in shards), or
    *   the whole more than memory
    */
   static create(device: Device, settings: Settings, items: number, seed: number | null): SequenceModel {
     requireRoom(device, settings, items);
     try {
-      return new SequenceModel(device, settings, items, parameterSpecs(settings, items, seed));
+      return new SequenceModel(device, settings, items, parameterSpecs(settings, items, seed), seed === null);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
       const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
@@ -84,7 +84,7 @@ export class SequenceModel {
     }
   }
 
-  /** A model with stored weights; every parameter must be there in its shape. */
+  /** A model with stored weights, not to be trained (it holds no gradients); every parameter must be there in its shape. */
   static load(
     device: Device,
     settings: Settings,
