@@ -10,7 +10,7 @@ import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
-import { NodeFiles } from '../serve/files.node.ts';
+import { openPath } from '../serve/sources.node.ts';
 import { blendOf, settingsOf } from '../serve/recommender.ts';
 import { evaluateCold } from '../train/cold.ts';
 import type { TrainingFacts } from '../train/collector.ts';
@@ -39,7 +39,7 @@ export interface Judged {
 }
 
 export async function openModel(dir: string, out: Output): Promise<Judged> {
-  const loaded = await loadModel(await NodeFiles.open(dir));
+  const loaded = await loadModel(await openPath(dir));
   if (loaded.weights.note) out.warn(loaded.weights.note);
   return { dir, loaded };
 }

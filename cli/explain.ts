@@ -3,7 +3,7 @@ import { seeded } from '../data/random.ts';
 import { type Agreement, agreementOf } from '../serve/agreement.ts';
 import type { ExplainMethod, Explanation } from '../serve/explain.ts';
 import { POINTWISE } from '../serve/heatmap.ts';
-import { NodeFiles } from '../serve/files.node.ts';
+import { openPath } from '../serve/sources.node.ts';
 import { Recommender } from '../serve/recommender.ts';
 import { usersWithTarget } from '../train/evaluate.ts';
 import { bootstrap } from '../train/statistics.ts';
@@ -35,7 +35,7 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
   const agreements: Agreement[] = [];
   let [explained, memory] = [0, 0];
   try {
-    const recommender = await Recommender.load(await NodeFiles.open(flags.model), { device });
+    const recommender = await Recommender.load(await openPath(flags.model), { device });
     for (const [done, u] of users.entries()) {
       bar.update(done, { phase: 'explaining' });
       const history = Array.from(parts.history(u, flags.split), (row) => recommender.items[row].id);

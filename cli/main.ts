@@ -166,7 +166,7 @@ addAfterOptions(
         'shows what each costs in NDCG and gains in coverage, and all of them together.',
       'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
     )
-      .requiredOption('--model <dir>', 'folder of the model')
+      .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .requiredOption('--data <path>', 'the log')
       .addOption(
         new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
@@ -197,8 +197,8 @@ addLogOptions(
       'paired randomisation test.',
     'compare my-model other-model --data ratings.csv',
   )
-    .argument('<A>', 'model folder or baseline')
-    .argument('<B>', 'model folder or baseline')
+    .argument('<A>', 'model, packed or not, or baseline')
+    .argument('<B>', 'model, packed or not, or baseline')
     .requiredOption('--data <path>', 'the log')
     .addOption(
       new Option('--split <name>', 'the targets: those of the test or of the validation')
@@ -262,7 +262,7 @@ addAfterOptions(
       'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log.',
       'recommend --model my-model --history 1193,661,914 --k 5',
     )
-      .requiredOption('--model <dir>', 'folder of the model')
+      .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
       .option('--user <id>', 'the user of --data to recommend for')
       .option('--data <path>', 'the log that --user is in')
@@ -295,7 +295,7 @@ addLogOptions(
       'there is one, is no product of vectors and not in them.',
     'vectors --model my-model --out vectors --data ratings.csv',
   )
-    .requiredOption('--model <dir>', 'folder of the model')
+    .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
     .requiredOption('--out <dir>', 'folder of the vectors')
     .option('--data <path>', 'a log: write vectors of its users, too')
     .option('--overwrite', 'replace vectors in --out'),
@@ -321,6 +321,33 @@ add(
   .requiredOption('--items <path>', 'the new items: CSV or TSV with a header, or movies.dat')
   .option('--json', 'print one JSON object')
   .action(async (_, flags) => (await import('./items.ts')).runItemsAdd(flags));
+
+add(
+  'pack',
+  'Put a model into one file',
+  'The file NAME.attune holds the model folder: it opens wherever --model does, in a web page\n' +
+    'and, being a ZIP, with any unzip. The checkpoint, which only a training that goes on\n' +
+    'needs, is left out by default.',
+  'pack --model my-model --out my-model.attune',
+)
+  .requiredOption('--model <dir>', 'the model')
+  .requiredOption('--out <file.attune>', 'the file to write')
+  .option('--checkpoint', 'take the checkpoint, too')
+  .option('--overwrite', 'replace the file')
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./pack.ts')).runPack(flags));
+
+add(
+  'unpack',
+  'Turn a packed model into a folder',
+  'The other way round than attune pack.',
+  'unpack --model my-model.attune --out my-model',
+)
+  .requiredOption('--model <file.attune>', 'the packed model')
+  .requiredOption('--out <dir>', 'the folder to write')
+  .option('--overwrite', 'replace the model in that folder')
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./pack.ts')).runUnpack(flags));
 
 add(
   'recipes',
@@ -375,7 +402,7 @@ addLogOptions(
     "For each user the best recommendation is explained twice: by occlusion (each event\nis left out in turn: what the score hangs on, exactly) and by attention roll-out with\nthe memory's summands (one pass: where the model looked). Printed is how well they\nagree, beside two plain guesses. attune recommend --explain explains one list.",
     'explain --model my-model --data ratings.csv --sample 50',
   )
-    .requiredOption('--model <dir>', 'folder of the model')
+    .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
     .requiredOption('--data <path>', 'the log')
     .addOption(
       new Option('--split <name>', 'the histories: all but the last interaction (test) or all but two (valid)')

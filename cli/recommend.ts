@@ -1,5 +1,5 @@
 /** `attune recommend`: the next items for a history of item IDs, or for a user of a log. */
-import { NodeFiles } from '../serve/files.node.ts';
+import { openPath } from '../serve/sources.node.ts';
 import { afterOptions, idsOf, parseIds, warnOfUnknownIds } from './after.ts';
 import type { AfterFlags } from './after-flags.ts';
 import type { ExplainMethod } from '../serve/explain.ts';
@@ -30,7 +30,7 @@ export interface RecommendFlags extends ColumnFlags, AfterFlags {
 export async function runRecommend(flags: RecommendFlags): Promise<void> {
   const out = new Output(flags.json);
   checkUsage(flags);
-  const files = await NodeFiles.open(flags.model);
+  const files = await openPath(flags.model);
   const given = flags.history === undefined ? null : parseIds(flags.history, '--history');
   const exclude = flags.exclude === undefined ? [] : await idsOf(flags.exclude, '--exclude');
   const after = await afterOptions(flags);

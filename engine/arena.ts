@@ -43,23 +43,36 @@ interface Place {
 export class ParameterArena {
   readonly device: Device;
   readonly shards: readonly AdamwShard[];
+  /** Whether there are values alone. */
+  readonly frozen: boolean;
   private readonly places = new Map<string, Place>();
 
-  /** Makes the arenas and the parameters, all with zeroed gradients and moments. They live until `dispose()`. */
-  constructor(device: Device, specs: readonly ParameterSpec[], options: { maxBindingBytes?: number } = {}) {
+  /**
+   * Makes the arenas and the parameters, all with zeroed gradients and moments. They live until `dispose()`. Frozen ones
+   * have the values alone, a quarter of the memory: they need no gradient and cannot be trained.
+   */
+  constructor(
+    device: Device,
+    specs: readonly ParameterSpec[],
+    options: { maxBindingBytes?: number; frozen?: boolean } = {},
+  ) {
     this.device = device;
+    this.frozen = options.frozen ?? false;
+    const none = this.frozen ? device.zeros([1], 'nothing, the parameters are frozen').keep() : null;
     const plan = layOut(specs, options.maxBindingBytes ?? device.maxBindingBytes);
     this.shards = plan.sizes.map(({ size, decayEnd, embeddingEnd }, i) => {
       const zeros = (what: string): Tensor =>
         device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
-      return { params: zeros('params'), grads: zeros('grads'), m: zeros('m'), v: zeros('v'), decayEnd, embeddingEnd };
+      const spare = (what: string): Tensor => none ?? zeros(what);
+      return { params: zeros('params'), grads: spare('grads'), m: spare('m'), v: spare('v'), decayEnd, embeddingEnd };
     });
     for (const { spec, pieces } of plan.places) {
       const tensors = pieces.map((piece) => {
         const { params, grads } = this.shards[piece.shard];
         const tensor = device.view(params, piece.offset, piece.shape, 'f32', spec.name);
         device.write(tensor, part(spec.init, piece));
-        device.makeLeaf(tensor, device.view(grads, piece.offset, piece.shape, 'f32', `grad of ${spec.name}`));
+        if (!this.frozen)
+          device.makeLeaf(tensor, device.view(grads, piece.offset, piece.shape, 'f32', `grad of ${spec.name}`));
         return tensor;
       });
       const values = tensors.length === 1 ? tensors[0] : new ShardedTable(tensors, spec.name);
@@ -103,6 +116,7 @@ export class ParameterArena {
 
   /** Begins the moving average of the values: one more arena, which `adamwStep` keeps from then on. */
   async startAverage(): Promise<void> {
+    if (this.frozen) throw new Error('parameters: frozen ones have no average');
     for (const s of this.shards) {
       s.average ??= this.device.zeros([s.params.size], 'average').keep();
       this.device.write(s.average, await s.params.data());
@@ -117,6 +131,7 @@ export class ParameterArena {
   private buffer(shard: AdamwShard, kind: ParameterKind): Tensor {
     const tensor = shard[kind];
     if (!tensor) throw new Error(`parameters: no ${kind} was begun`);
+    if (this.frozen && kind !== 'params') throw new Error(`parameters: frozen ones have no ${kind}`);
     return tensor;
   }
 

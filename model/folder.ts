@@ -30,6 +30,8 @@ const MODEL = 'model.safetensors';
 const CHECKPOINT = 'checkpoint.safetensors';
 const METRICS = 'metrics.jsonl';
 const CARD = 'README.md';
+/** Every file of a model folder, config.json first. */
+export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, CHECKPOINT];
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
@@ -148,16 +150,11 @@ export async function holdsModel(files: Files): Promise<boolean> {
 }
 
 /**
- * Writes what is fixed, before the first step.
+ * Makes room for a model: removes that which stands there, where `overwrite` is set.
  * @throws InputError when a model stands there and `overwrite` is not set, or files that Attune did not write
  */
-export async function createFolder(
-  files: Files,
-  config: ModelConfig,
-  items: readonly Item[],
-  options: { overwrite?: boolean } = {},
-): Promise<void> {
-  const owned = [CHECKPOINT, MODEL, MEMORY, METRICS, CARD, ITEMS, CONFIG];
+export async function clearFolder(files: Files, options: { overwrite?: boolean }): Promise<void> {
+  const owned = [...FOLDER_FILES].reverse();
   const names = await files.list();
   if (await holdsModel(files)) {
     const begun = names.includes(CONFIG) && (names.includes(CHECKPOINT) || names.includes(MODEL));
@@ -176,6 +173,19 @@ export async function createFolder(
       );
     }
   }
+}
+
+/**
+ * Writes what is fixed, before the first step.
+ * @throws InputError when a model stands there and `overwrite` is not set, or files that Attune did not write
+ */
+export async function createFolder(
+  files: Files,
+  config: ModelConfig,
+  items: readonly Item[],
+  options: { overwrite?: boolean } = {},
+): Promise<void> {
+  await clearFolder(files, options);
   if (config.data.items !== items.length) {
     throw new Error(`folder: the config counts ${config.data.items} items, ${items.length} were given`);
   }

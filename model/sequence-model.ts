@@ -64,11 +64,12 @@ export class SequenceModel {
     specs: ParameterSpec[],
     features: ItemFeatures | null,
     known: number,
+    frozen: boolean,
   ) {
     this.device = device;
     this.settings = settings;
     this.items = items;
-    this.parameters = new ParameterArena(device, specs);
+    this.parameters = new ParameterArena(device, specs, { frozen });
     this.mixture = settings.head === 'mol' ? new MixtureHead(this.parameters, settings) : null;
     const { window, d, heads, positions } = settings;
     this.tower = features && new ItemTower(device, settings, this.parameters, features, known);
@@ -82,7 +83,7 @@ export class SequenceModel {
   }
 
   /**
-   * A model with fresh weights drawn from the seed (null: all matrices 0).
+   * A model with fresh weights drawn from the seed (null: all matrices 0, and frozen, for weights that are loaded).
    * @param catalogue with `items=tower`: the items' attributes, and how many of the first items have an embedding of their
    *   own; the others stand on their attributes alone
    * @throws InputError when a matrix is more than one binding of this adapter holds (the item table lies in shards), or
@@ -102,7 +103,7 @@ export class SequenceModel {
     requireRoom(device, settings, known, features?.rows);
     try {
       const specs = parameterSpecs(settings, known, seed, features?.rows);
-      return new SequenceModel(device, settings, items, specs, features, known);
+      return new SequenceModel(device, settings, items, specs, features, known, seed === null);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
       const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
@@ -112,7 +113,7 @@ export class SequenceModel {
     }
   }
 
-  /** A model with stored weights; every parameter must be there in its shape. */
+  /** A model with stored weights, not to be trained (it holds no gradients); every parameter must be there in its shape. */
   static load(
     device: Device,
     settings: Settings,

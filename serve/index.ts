@@ -1,6 +1,10 @@
 /** The library: recommendations from a trained model, anywhere JavaScript runs. */
 export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
+export { copyModel, packModel, type PackOptions } from '../model/pack.ts';
+export { Session, type SessionEvent, type SessionOptions } from './session.ts';
+export { type ModelSource, openModel } from './sources.ts';
+export { DirectoryFiles } from './files.browser.ts';
 export type { AfterOptions } from './after.ts';
 export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';

@@ -1,8 +1,8 @@
-/** The library in Node: as in the browser, and models are loaded from folders by their path. */
-import type { Files } from '../model/files.ts';
-import { NodeFiles } from './files.node.ts';
+/** The library in Node: as in the browser, and models are loaded by their path, too. */
 import { nodeTuning } from './tuning.node.ts';
 import { type LoadOptions, Recommender as Base } from './recommender.ts';
+import type { ModelSource } from './sources.ts';
+import { openModelInNode } from './sources.node.ts';
 
 export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
@@ -10,13 +10,17 @@ export type { AfterOptions } from './after.ts';
 export type { Answer, LoadOptions, Recommendation, RecommendQuery } from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
+export { copyModel, packModel, type PackOptions } from '../model/pack.ts';
+export type { Session, SessionEvent, SessionOptions } from './session.ts';
+export type { ModelSource } from './sources.ts';
+export { openModelInNode as openModel } from './sources.node.ts';
 export { NodeFiles } from './files.node.ts';
 
 export type Recommender = Base;
-export const Recommender: { load(folder: string | Files, options?: LoadOptions): Promise<Base> } = {
-  /** Opens the model in a folder: its path, or any `Files`. */
-  async load(folder, options) {
+export const Recommender: { load(source: ModelSource, options?: LoadOptions): Promise<Base> } = {
+  /** Opens a model: the path of a folder or of a packed model, an address, bytes, or any `Files`. */
+  async load(source, options) {
     const tuning = options?.tuning === undefined ? (nodeTuning() ?? null) : options.tuning;
-    return Base.load(typeof folder === 'string' ? await NodeFiles.open(folder) : folder, { ...options, tuning });
+    return Base.load(await openModelInNode(source), { ...options, tuning });
   },
 };

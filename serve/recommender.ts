@@ -2,7 +2,6 @@
 import { InputError } from '../data/errors.ts';
 import { toSeconds } from '../data/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
-import type { Files } from '../model/files.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
@@ -10,6 +9,8 @@ import { SequenceModel } from '../model/sequence-model.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
 import { type AfterOptions, AfterScore, candidatesOf, RERANKED } from './after.ts';
 import type { AttentionMaps } from '../model/attention-maps.ts';
+import { Session } from './session.ts';
+import { type ModelSource, openModel } from './sources.ts';
 import { Explainer, type ExplainMethod, type Explanation } from './explain.ts';
 
 export interface LoadOptions {
@@ -94,9 +95,13 @@ export class Recommender {
     this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
   }
 
-  /** Opens a model folder. In Node, `attune` exports a subclass that takes a path, too. */
-  static async load(files: Files, options: LoadOptions = {}): Promise<Recommender> {
-    const loaded = await loadModel(files);
+  /**
+   * Opens a model: the address of a folder or of a packed model, a file, a folder picked in the browser, bytes; in Node,
+   * the path of either.
+   * @throws InputError, one line, when there is no model or it is damaged
+   */
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Recommender> {
+    const loaded = await loadModel(await openModel(source));
     const tuning = options.tuning === undefined ? browserTuning() : (options.tuning ?? undefined);
     const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto', tuning }));
     return new Recommender(device, !options.device, loaded);
@@ -153,6 +158,11 @@ export class Recommender {
       return { id, title, score, attributes };
     });
     return { items, unknown, ...(await this.explain(query, items)) };
+  }
+
+  /** A visit that goes on, from a history or from none: see {@link Session}. The query holds for all of its lists. */
+  session(query: Partial<RecommendQuery> = {}): Session {
+    return new Session(this, query);
   }
 
   /** Adds explanations to the recommendations, and gives the maps of attention, where they are asked for. */

@@ -65,7 +65,11 @@ const EXCHANGE = kernel('exchange', (p) => groups(p.n, 256));
  * leaves its number in `status`. The average of the weights follows them by min(averageDecay, (1 + step) / (10 + step)),
  * so that it is close to them early on.
  */
-export function adamwStep(parameters: { readonly shards: readonly AdamwShard[] }, options: AdamwOptions): void {
+export function adamwStep(
+  parameters: { readonly shards: readonly AdamwShard[]; readonly frozen?: boolean },
+  options: AdamwOptions,
+): void {
+  if (parameters.frozen) throw new Error('adamw: the parameters are frozen; make them without `frozen` to train them');
   const { shards } = parameters;
   const { status, loss, losses, beta1, beta2, eps, weightDecay, clip } = options;
   if (status.dtype !== 'u32' || status.size < 16)
