@@ -67,7 +67,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       onUser: (user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored) =>
         dump?.add(user, targets, ranks, scored),
     };
-    const ranked = await withRanking(device, judged, parts, flags.progress, (rank) => {
+    const ranked = await withRanking(device, judged, parts, flags.progress, async (rank, model) => {
+      const vectors = await model.towerVectors();
+      if (vectors) after.useVectors(vectors);
       const { split, includeSeen } = flags;
       const context = { ...shared, parts, split };
       return evaluateAfter(variants, plain, {

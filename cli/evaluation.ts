@@ -127,7 +127,7 @@ export async function withRanking<T>(
   { loaded }: Judged,
   parts: Split,
   progress: boolean | undefined,
-  work: (rank: Rank) => Promise<T>,
+  work: (rank: Rank, model: SequenceModel) => Promise<T>,
 ): Promise<T> {
   const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
@@ -148,7 +148,7 @@ export async function withRanking<T>(
       } finally {
         bar.stop();
       }
-    });
+    }, model);
   } finally {
     model.dispose();
     memory?.dispose();

@@ -47,18 +47,20 @@ export async function runVectors(flags: VectorsFlags): Promise<void> {
   if (there.length > 0 && !flags.overwrite) {
     throw new InputError(`${flags.out}: already holds ${there.join(', ')}; add --overwrite to replace them`);
   }
-  const items = itemVectors(loaded);
-  const written: Record<string, unknown> = { items: await write(files, 'items', items) };
-  tell('items', items, flags.out, out);
-  if (flags.data !== undefined) {
-    const device = await openDevice(flags.device, out);
-    try {
+  const tower = settingsOf(loaded).items === 'tower';
+  const device = tower || flags.data !== undefined ? await openDevice(flags.device, out) : null;
+  const written: Record<string, unknown> = {};
+  try {
+    const items = itemVectors(loaded, tower && device ? await towerVectors(device, loaded) : null);
+    written.items = await write(files, 'items', items);
+    tell('items', items, flags.out, out);
+    if (flags.data !== undefined && device) {
       const users = await userVectors(device, loaded, flags, out);
       written.users = await write(files, 'users', users);
       tell('users', users, flags.out, out);
-    } finally {
-      device.close();
     }
+  } finally {
+    device?.close();
   }
   if (loaded.remembering) {
     out.note(
@@ -84,11 +86,11 @@ function tell(kind: Kind, { ids, width }: Vectors, dir: string, out: Output): vo
 }
 
 /** The item table as users' vectors are compared with it: at length 1 where the model compares by the cosine. */
-function itemVectors(loaded: LoadedModel): Vectors {
+function itemVectors(loaded: LoadedModel, tower: Float32Array | null): Vectors {
   const table = loaded.tensors.get('items.weight');
   if (table?.shape.length !== 2) throw new InputError('the model has no table of item vectors');
-  const [rows, width] = table.shape;
-  const values = Float32Array.from(table.data.subarray(0, rows * width));
+  const [rows, width] = tower ? [loaded.items.length, table.shape[1]] : table.shape;
+  const values = tower ?? Float32Array.from(table.data.subarray(0, rows * width));
   if (settingsOf(loaded).similarity === 'cosine') {
     for (let row = 0; row < rows; row++) {
       const own = values.subarray(row * width, (row + 1) * width);
@@ -97,6 +99,17 @@ function itemVectors(loaded: LoadedModel): Vectors {
     }
   }
   return { ids: loaded.items.map(({ id }) => id), values, width };
+}
+
+/** What the item tower makes of each item's attributes, on top of its own vector where it has one. */
+async function towerVectors(device: Device, loaded: LoadedModel): Promise<Float32Array | null> {
+  const { items, tensors, features } = loaded;
+  const model = SequenceModel.load(device, settingsOf(loaded), items.length, tensors, features);
+  try {
+    return await model.towerVectors();
+  } finally {
+    model.dispose();
+  }
 }
 
 /** The encoder's state after the whole history of each user of a log who has an item that the model knows. */
@@ -122,7 +135,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
   }
   const settings = settingsOf(loaded);
   const values = new Float32Array(users.length * settings.d);
-  const model = SequenceModel.load(device, settings, known.length, loaded.tensors);
+  const model = SequenceModel.load(device, settings, known.length, loaded.tensors, loaded.features);
   const scorer = new Scorer(model, { k: 1, states: true });
   const bar = createProgress({ total: users.length, force: flags.progress });
   try {

@@ -138,6 +138,12 @@ export class SequenceModel {
     this.stale = false;
   }
 
+  /** With a tower: the item vectors [V, D] that states are compared with, made of attributes; else null. */
+  async towerVectors(): Promise<Float32Array | null> {
+    await this.refresh();
+    return this.catalogue && ((await this.catalogue.data()) as Float32Array);
+  }
+
   /** Whether masked tokens are what is predicted: recommending then appends a mask to the history. */
   get cloze(): boolean {
     return this.settings.direction === 'bidirectional';

@@ -52,7 +52,7 @@ const CACHED = 2 ** 16;
 /** The catalogue of a model, as the options look at it. */
 export class AfterScore {
   readonly items: readonly Item[];
-  private readonly table: StoredTensor | undefined;
+  private table: StoredTensor | undefined;
   readonly rows: ReadonlyMap<string, number>;
   private names: string[] | null = null;
   private spaced: Set<string> | null = null;
@@ -67,6 +67,12 @@ export class AfterScore {
     this.items = items;
     this.rows = rows;
     this.table = table;
+  }
+
+  /** Other item vectors [V, D] for diversity: a tower's, which are made when the model is on its device. */
+  useVectors(data: Float32Array): void {
+    this.table = { shape: [this.items.length, data.length / this.items.length], data };
+    this.vectors.clear();
   }
 
   /** @throws InputError, one line, where an option makes no sense for this model */

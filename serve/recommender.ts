@@ -104,7 +104,10 @@ export class Recommender {
     const loaded = await loadModel(await openModel(source));
     const tuning = options.tuning === undefined ? browserTuning() : (options.tuning ?? undefined);
     const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto', tuning }));
-    return new Recommender(device, !options.device, loaded);
+    const recommender = new Recommender(device, !options.device, loaded);
+    const vectors = await recommender.model.towerVectors();
+    if (vectors) recommender.after.useVectors(vectors);
+    return recommender;
   }
 
   get items(): readonly Item[] {
