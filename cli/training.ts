@@ -1,19 +1,17 @@
 /** A training as `attune train` and the demo run it: its config, its progress bar, its Ctrl-C. */
 import type { Dataset } from '../data/dataset.ts';
-import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import { encodeItems, type ItemFeatures } from '../data/features.ts';
 import type { Schema } from '../data/schema.ts';
 import { type Similarity, similarity } from '../data/similarity.ts';
 import type { Split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
-import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
+import type { Item, ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
+import { type ConfigOptions, newConfig as modelConfig } from '../train/model-config.ts';
 import type { TrainProgress, TrainResult } from '../train/trainer.ts';
 import { trainWithMemory } from '../train/with-memory.ts';
 import { onInterrupt, type Output, versionOf } from './common.ts';
-import type { Columns } from './data.ts';
-import type { Seen } from './figures.ts';
 import { createProgress, formatCount, type Progress } from './ui.ts';
 
 /** All that a training needs but for the device. */
@@ -40,48 +38,12 @@ export function attributesOf(schema: Schema, items: readonly Item[], out: Output
   return { features, similar: similarity(schema, items) };
 }
 
-export interface ConfigOptions {
-  recipe: string;
-  settings: Settings;
-  /** Path or name of the log. */
-  source: string;
-  columns: Columns;
-  minInteractions: number;
-  minRating?: number;
-  /** As the split resolved it; leave-one-out by default. */
-  protocol?: Protocol;
-  seen: Seen;
-  seed: number;
-  /** Of the items file, for the item tower. */
-  schema?: Schema | null;
-}
-
-/** The config of a training that begins; its device is filled in once there is one. */
-export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
-  const { users, items: itemCount, interactions } = dataset.report;
-  const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
-  const { protocol = LEAVE_ONE_OUT } = about;
-  return {
-    formatVersion: FORMAT_VERSION,
-    attune: versionOf(),
-    created: new Date().toISOString(),
-    recipe,
-    hyperparameters: { ...settings },
-    schema: {
-      columns: { ...columns },
-      attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
-      ...(about.schema ? { items: about.schema } : {}),
-    },
-    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
-    protocol: protocol.name,
-    protocolParameters: { ...protocol.parameters },
-    seen,
-    tokenBudget: settings.budget,
-    seed,
-    device: '',
-    variants: {},
-  };
-}
+/** As `train/model-config.ts` has it, with this command's version. */
+export const newConfig = (
+  about: Omit<ConfigOptions, 'attune'>,
+  dataset: Dataset,
+  items: readonly Item[],
+): ModelConfig => modelConfig({ ...about, attune: versionOf() }, dataset, items);
 
 export interface Limits {
   /** `performance.now()` at which all must be saved. */

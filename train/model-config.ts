@@ -1,0 +1,52 @@
+/** What a training writes before its first step: the config and the items of its model folder. */
+import type { Dataset } from '../data/dataset.ts';
+import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
+import type { Schema } from '../data/schema.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
+import type { Settings } from '../model/recipes.ts';
+
+export interface ConfigOptions {
+  /** Version of Attune. */
+  attune: string;
+  recipe: string;
+  settings: Settings;
+  /** Path or name of the log. */
+  source: string;
+  /** Names of the log's columns, where the usual ones do not fit. */
+  columns: { user?: string; item?: string; time?: string; rating?: string };
+  minInteractions: number;
+  minRating?: number;
+  /** As the split resolved it; leave-one-out by default. */
+  protocol?: Protocol;
+  seen: 'excluded' | 'kept';
+  seed: number;
+  /** Of the items file, for the item tower. */
+  schema?: Schema | null;
+}
+
+/** The config of a training that begins; its device is filled in once there is one. */
+export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
+  const { users, items: itemCount, interactions } = dataset.report;
+  const { attune, recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
+  const { protocol = LEAVE_ONE_OUT } = about;
+  return {
+    formatVersion: FORMAT_VERSION,
+    attune,
+    created: new Date().toISOString(),
+    recipe,
+    hyperparameters: { ...settings },
+    schema: {
+      columns: { ...columns },
+      attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
+      ...(about.schema ? { items: about.schema } : {}),
+    },
+    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    protocol: protocol.name,
+    protocolParameters: { ...protocol.parameters },
+    seen,
+    tokenBudget: settings.budget,
+    seed,
+    device: '',
+    variants: {},
+  };
+}

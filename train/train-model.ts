@@ -1,0 +1,175 @@
+/** A training from a program, with events in memory: what `attune train` does, into a model folder of any kind. */
+import { prepare, requireTrainable } from '../data/dataset.ts';
+import { InputError } from '../data/errors.ts';
+import { type Log, Vocabulary } from '../data/log.ts';
+import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
+import { split } from '../data/split.ts';
+import { Device, type DeviceOptions } from '../engine/index.ts';
+import { writeModelCard } from '../model/card.ts';
+import { chooseRecipe, logSize } from '../model/defaults.ts';
+import { type Files, MemoryFiles } from '../model/files.ts';
+import { createFolder, type Item } from '../model/folder.ts';
+import { settingsFor } from '../model/recipes.ts';
+import { countItems } from './baselines.ts';
+import type { Metrics } from './metrics.ts';
+import { newConfig } from './model-config.ts';
+import { requireHorizon } from './schedule.ts';
+import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
+import { trainWithMemory } from './with-memory.ts';
+
+/** Who did what, and when. */
+export interface TrainingEvent {
+  user: string;
+  item: string;
+  /** Any unit that grows; without it the events are in order. */
+  time?: number;
+  rating?: number;
+}
+
+export interface TrainingItem {
+  id: string;
+  title?: string;
+  /** Several values of one attribute stand beside each other, separated by `|`. */
+  attributes?: Record<string, string>;
+}
+
+export interface TrainModelOptions {
+  /** Titles and attributes of the items, for reading, filters and explanations. */
+  items?: Iterable<TrainingItem>;
+  /** See `attune recipes`; the size of the log decides without it. */
+  recipe?: string;
+  /** As `--set` takes them: `{ window: 50 }`. They go over the recipe's. */
+  settings?: Record<string, string | number>;
+  /** Users and items with fewer events are left out, 5 by default. */
+  minInteractions?: number;
+  minRating?: number;
+  protocol?: Protocol;
+  /** Recommend what a user has had before, too: validation then ranks it. */
+  includeSeen?: boolean;
+  /** Without `epochs` and `maxMinutes` early stopping ends the training. */
+  epochs?: number;
+  maxMinutes?: number;
+  /** One seed, one result on one device; 1 by default. */
+  seed?: number;
+  /** Where the model is kept; in memory by default. */
+  files?: Files;
+  /** Replace a model that `files` holds. */
+  overwrite?: boolean;
+  /** A device to share, which stays open; or which one to open. */
+  device?: Device | DeviceOptions['backend'];
+  signal?: AbortSignal;
+  onProgress?(progress: TrainProgress): void;
+  /** Name of the log in the model card. */
+  source?: string;
+}
+
+export interface TrainedModel {
+  /** The model folder: `Recommender.load(files)` opens it, `packModel(files)` makes one file of it. */
+  files: Files;
+  result: TrainResult;
+  /** Of the best validation, the transformer alone; null where none has run. */
+  metrics: Metrics | null;
+  /** Which recipe was picked and why, what the filter removed. */
+  notes: string[];
+}
+
+/**
+ * Trains a recommender on events.
+ *
+ * @throws InputError, one line, where nothing can be learned from the events or a setting makes no sense
+ */
+export async function trainModel(
+  events: Iterable<TrainingEvent>,
+  options: TrainModelOptions = {},
+): Promise<TrainedModel> {
+  const started = performance.now();
+  const { minInteractions = 5, minRating, includeSeen = false, seed = 1, epochs } = options;
+  const source = options.source ?? 'events';
+  const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
+  // Before the events are read, which may take long: whatever is chosen, these must make sense.
+  const asked = settingsFor(options.recipe ?? 'sasrec', given);
+  if (asked.items === 'tower') throw new InputError('items=tower: only attune train has it yet, with --items');
+  requireHorizon(asked, epochs);
+  const dataset = prepare(logOf(events, source), { minInteractions, minRating });
+  const parts = split(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
+  requireTrainable(parts, source);
+  const notes: string[] = [];
+  let { recipe } = options;
+  let settings = asked;
+  if (recipe === undefined) {
+    const choice = chooseRecipe(logSize(parts), given);
+    recipe = choice.recipe;
+    settings = settingsFor(recipe, { ...choice.settings, ...given });
+    notes.push(`no recipe: ${recipe} with ${choice.reasons.join('; ')}`);
+  }
+  if (validationUsers(parts, settings, seed).length === 0) {
+    throw new InputError(`${source}: no user has three events, one each to train, to validate and to test on`);
+  }
+  const known = new Map(Array.from(options.items ?? [], (item) => [item.id, item]));
+  const counts = countItems(parts);
+  const items = dataset.itemIds.map((id, row): Item => {
+    const { title, attributes = {} } = known.get(id) ?? {};
+    return { id, title: title || id, attributes, count: counts[row] };
+  });
+  const seen = includeSeen ? 'kept' : 'excluded';
+  const about = { recipe, settings, source, columns: {}, minInteractions, minRating, seen, seed } as const;
+  const config = newConfig({ ...about, attune: VERSION, protocol: parts.protocol }, dataset, items);
+  const shared = options.device instanceof Device ? options.device : null;
+  const device = shared ?? (await Device.open({ backend: (options.device as DeviceOptions['backend']) ?? 'auto' }));
+  const files = options.files ?? new MemoryFiles('model');
+  try {
+    requirePrecision(device, settings);
+    config.device = device.name;
+    await createFolder(files, config, items, { overwrite: options.overwrite });
+    const deadline = options.maxMinutes === undefined ? undefined : started + options.maxMinutes * 60_000;
+    const { signal, onProgress } = options;
+    const run = { device, files, parts, settings, config, seed, epochs, deadline, signal, includeSeen, onProgress };
+    const result = await trainWithMemory(run);
+    const best = result.validations.find(({ step }) => step === result.bestStep) ?? null;
+    await writeModelCard(files, config, {
+      date: new Date(),
+      step: result.step,
+      epoch: result.epoch,
+      elapsedSeconds: result.seconds,
+      split: 'valid',
+      seen,
+      users: validationUsers(parts, settings, seed).length,
+      metrics: best?.metrics ?? null,
+    });
+    return { files, result, metrics: best?.metrics ?? null, notes };
+  } finally {
+    if (!shared) device.close();
+  }
+}
+
+/** As package.json has it. */
+export const VERSION = '0.1.0';
+
+/** Events as a log. @throws InputError for events without a user or an item */
+function logOf(events: Iterable<TrainingEvent>, source: string): Log {
+  const users = new Vocabulary();
+  const items = new Vocabulary();
+  const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
+  const has = (key: 'time' | 'rating'): boolean => all.some((event) => event[key] !== undefined);
+  const log: Log = {
+    userIds: users.ids,
+    itemIds: items.ids,
+    user: new Uint32Array(all.length),
+    item: new Uint32Array(all.length),
+    rating: has('rating') ? new Float32Array(all.length) : null,
+    time: has('time') ? new Float64Array(all.length) : null,
+    size: all.length,
+    source,
+    notes: [],
+  };
+  for (const [i, { user, item, time, rating }] of all.entries()) {
+    if (typeof user !== 'string' || typeof item !== 'string' || user === '' || item === '') {
+      throw new InputError(`${source}: event ${i + 1} needs a user and an item, both text`);
+    }
+    log.user[i] = users.add(user);
+    log.item[i] = items.add(item);
+    if (log.rating) log.rating[i] = rating ?? Number.NaN;
+    if (log.time) log.time[i] = time ?? Number.NaN;
+  }
+  return log;
+}
