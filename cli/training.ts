@@ -4,6 +4,7 @@ import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import { encodeItems, type ItemFeatures } from '../data/features.ts';
 import type { Schema } from '../data/schema.ts';
 import { type Similarity, similarity } from '../data/similarity.ts';
+import type { SideSchema } from '../data/side.ts';
 import type { Split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
@@ -54,6 +55,9 @@ export interface ConfigOptions {
   seed: number;
   /** Of the items file, for the item tower. */
   schema?: Schema | null;
+  /** Of what stands beside the items. */
+  side?: SideSchema;
+  usersFile?: string;
 }
 
 /** The config of a training that begins; its device is filled in once there is one. */
@@ -71,8 +75,12 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
       columns: { ...columns },
       attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
       ...(about.schema ? { items: about.schema } : {}),
+      ...about.side,
     },
-    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    data: {
+      ...(about.usersFile !== undefined && { usersFile: about.usersFile }),
+      ...{ source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    },
     protocol: protocol.name,
     protocolParameters: { ...protocol.parameters },
     seen,
