@@ -1,6 +1,7 @@
 /** The flags of what is done after the score, of `recommend` and `evaluate`; what they mean stands in after.ts. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { number } from './common.ts';
+import { type Exploration, EXPLORATIONS } from '../serve/explore.ts';
+import { number, whole } from './common.ts';
 
 export interface AfterFlags {
   where?: string;
@@ -9,6 +10,9 @@ export interface AfterFlags {
   diversity?: number;
   cap: ReadonlyMap<string, number>;
   popularityPenalty?: number;
+  explore?: Exploration['method'];
+  exploreStrength?: number;
+  exploreSeed?: number;
 }
 
 export function addAfterOptions(command: Command): Command {
@@ -26,6 +30,17 @@ export function addAfterOptions(command: Command): Command {
         .argParser(cap)
         .default(new Map<string, number>(), 'none'),
     )
+    .addOption(
+      new Option('--explore <method>', 'show items of which little is known, too, among the 128 best').choices(
+        EXPLORATIONS,
+      ),
+    )
+    .option(
+      '--explore-strength <x>',
+      'epsilon-greedy: share of the places (0.1); thompson and ucb: a factor (2)',
+      penalty,
+    )
+    .option('--explore-seed <n>', 'another one explores other items (1)', whole(0))
     .option('--popularity-penalty <x>', 'take x · log(1 + n) off the score of an item with n training events', penalty);
 }
 

@@ -6,6 +6,7 @@ import type { Item } from '../model/folder.ts';
 import { type AfterOptions, AfterScore, candidatesOf } from '../serve/after.ts';
 import type { Variant } from '../train/after.ts';
 import type { Metrics } from '../train/metrics.ts';
+import { UsageError } from './errors.ts';
 import type { AfterFlags } from './after-flags.ts';
 import type { Output } from './common.ts';
 import { examples } from './data.ts';
@@ -38,7 +39,10 @@ export function parseIds(text: string, flag: string, file?: string): string[] {
 
 /** The options of the flags that were given. @throws InputError */
 export async function afterOptions(flags: AfterFlags): Promise<AfterOptions> {
-  const { where, allow, deny, diversity, popularityPenalty } = flags;
+  const { where, allow, deny, diversity, popularityPenalty, explore, exploreStrength, exploreSeed } = flags;
+  if (explore === undefined && (exploreStrength !== undefined || exploreSeed !== undefined)) {
+    throw new UsageError('--explore-strength and --explore-seed go with --explore METHOD');
+  }
   return {
     ...(where !== undefined && { where }),
     ...(allow !== undefined && { allow: await idsOf(allow, '--allow') }),
@@ -46,6 +50,7 @@ export async function afterOptions(flags: AfterFlags): Promise<AfterOptions> {
     ...(diversity !== undefined && { diversity }),
     ...(flags.cap.size > 0 && { caps: Object.fromEntries(flags.cap) }),
     ...(popularityPenalty !== undefined && { popularityPenalty }),
+    ...(explore !== undefined && { explore: { method: explore, strength: exploreStrength, seed: exploreSeed } }),
   };
 }
 
@@ -93,7 +98,8 @@ export function variantsOf(after: AfterScore, options: AfterOptions): NamedVaria
   });
 }
 
-function labelOf({ where, allow, deny, diversity, caps, popularityPenalty }: AfterOptions): string {
+function labelOf({ where, allow, deny, diversity, caps, popularityPenalty, explore }: AfterOptions): string {
+  if (explore) return `explore ${explore.method}${explore.strength === undefined ? '' : ` ${explore.strength}`}`;
   if (where !== undefined) return `where ${where}`;
   if (allow) return `allow ${formatCount(allow.length)} IDs`;
   if (deny) return `deny ${formatCount(deny.length)} IDs`;

@@ -32,7 +32,7 @@ export async function runCompare(names: readonly [string, string], flags: Compar
   if (models.length === 0) throw new UsageError(`${names.join(' and ')} are both baselines; name a model folder, too`);
   if (models.length === 2) requireSameTerms(models[0], models[1], flags);
   const seen: Seen = flags.includeSeen ? 'kept' : models[0].loaded.config.seen;
-  const dataset = await openLogOf(models[0], flags, out);
+  const dataset = await openLogOf(models[0], flags, out, models);
   const device = await openDevice(flags.device, out);
   try {
     const a = await rank(contenders[0], models[0], dataset, seen, device, flags, out);
@@ -135,7 +135,7 @@ async function rank(
   out: Output,
 ): Promise<Ranked> {
   // A baseline learns from the training part of the model that it is compared with.
-  const parts = partsFor(model ?? other, dataset, flags, out);
+  const parts = await partsFor(model ?? other, dataset, flags, out);
   const facts = trainingFacts(parts);
   if (model) {
     const options = { split: flags.split, includeSeen: seen === 'kept', facts };

@@ -23,6 +23,8 @@ export interface Columns {
 /** How a log is read; stands in config.json as well, so that the other commands read it alike. */
 export interface Reading {
   columns: Columns;
+  /** Other columns to read. */
+  context?: readonly string[];
   maxBadRows: number;
 }
 
@@ -129,14 +131,14 @@ export function describeItems(
 }
 
 /**
- * What one user of a log did and, where the log has times, when (NaN: unknown); oldest first, unfiltered but for the minimum rating.
+ * What one user of a log did and, where the log says so, when and how (NaN: unknown); oldest first, unfiltered but for the minimum rating.
  * @throws InputError when the log has no such user
  */
 export function historyOf(
   log: Log,
   userId: string,
   minRating: number | null,
-): { history: string[]; times: number[] | undefined } {
+): { history: string[]; times?: number[]; ratings?: number[]; context?: Record<string, string[]> } {
   const user = log.userIds.indexOf(userId);
   if (user < 0) {
     throw new InputError(`${log.source}: no user ${JSON.stringify(userId)}; its users are ${examples(log.userIds)}`);
@@ -153,6 +155,10 @@ export function historyOf(
   return {
     history: rows.map((row) => log.itemIds[log.item[row]]),
     times: time ? rows.map((row) => time[row]) : undefined,
+    ratings: rating ? rows.map((row) => rating[row]) : undefined,
+    context: Object.fromEntries(
+      (log.context ?? []).map((column) => [column.name, rows.map((row) => column.values[column.rows[row]])]),
+    ),
   };
 }
 
@@ -162,7 +168,7 @@ export function examples(ids: readonly string[], most = 3): string {
   return shown.join(', ') + (ids.length > most ? `, … (${formatCount(ids.length)} in all)` : '');
 }
 
-async function sizeOf(file: string): Promise<number> {
+export async function sizeOf(file: string): Promise<number> {
   const found = await stat(file);
   if (found.isDirectory()) throw new InputError(`${file}: is a folder, expected a file`);
   return found.size;

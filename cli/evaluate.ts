@@ -53,7 +53,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   warnOfUnknownIds('--allow', options.allow, after.rows, out);
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
-  const parts = partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
   if (parts instanceof ColdSplit && variants.length > 0) {
     throw new InputError(`--protocol cold-items ranks by the score alone; leave out ${variants[0].label}`);
   }

@@ -21,10 +21,12 @@ import { bootstrap } from '../train/statistics.ts';
 import { HEADLINES } from '../train/collector.ts';
 import type { Output } from './common.ts';
 import { coldPartsOf, type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
+import { contextOf, loadSide } from './side.ts';
 import { createProgress, formatCount } from './ui.ts';
 
 export interface LogFlags extends ColumnFlags {
   data: string;
+  users?: string;
   maxBadRows: number;
   protocol?: Protocol;
   split: 'valid' | 'test';
@@ -44,10 +46,16 @@ export async function openModel(dir: string, out: Output): Promise<Judged> {
   return { dir, loaded };
 }
 
-/** The log, filtered as that of the model's training was. */
-export async function openLogOf({ loaded }: Judged, flags: LogFlags, out: Output): Promise<Dataset> {
+/** The log, filtered as that of the model's training was, with the columns that it and `others` read. */
+export async function openLogOf(
+  { loaded }: Judged,
+  flags: LogFlags,
+  out: Output,
+  others: readonly Judged[] = [],
+): Promise<Dataset> {
   const { data, schema } = loaded.config;
-  const reading = { columns: columnsOf(flags, schema.columns), maxBadRows: flags.maxBadRows };
+  const context = new Set([loaded, ...others.map((other) => other.loaded)].flatMap(({ config }) => contextOf(config)));
+  const reading = { columns: columnsOf(flags, schema.columns), context: [...context], maxBadRows: flags.maxBadRows };
   const filter = { minInteractions: data.minInteractions, minRating: data.minRating ?? undefined };
   return openDataset(flags.data, reading, filter, out, flags.progress);
 }
@@ -57,7 +65,12 @@ export async function openLogOf({ loaded }: Judged, flags: LogFlags, out: Output
  *
  * @throws InputError where no item is known, no user has a target, or targets stood in the model's training
  */
-export function partsFor({ dir, loaded }: Judged, dataset: Dataset, flags: LogFlags, out: Output): Split {
+export async function partsFor(
+  { dir, loaded }: Judged,
+  dataset: Dataset,
+  flags: LogFlags,
+  out: Output,
+): Promise<Split> {
   const own = protocolOf({ dir, loaded });
   const asked = protocolFor(own, flags.protocol);
   const cold = own.name === 'cold-items' || asked.name === 'cold-items';
@@ -88,6 +101,7 @@ export function partsFor({ dir, loaded }: Judged, dataset: Dataset, flags: LogFl
       `${flags.data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
     );
   }
+  await loadSide(loaded.config, parts, flags.users, out);
   return parts;
 }
 

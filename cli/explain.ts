@@ -28,7 +28,7 @@ interface Figure {
 export async function runExplain(flags: ExplainFlags): Promise<void> {
   const out = new Output(flags.json);
   const judged = await openModel(flags.model, out);
-  const parts = partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
   const users = draw(usersWithTarget(parts, flags.split), flags.sample, flags.seed);
   const device = await openDevice(flags.device, out);
   const bar = createProgress({ total: users.length, force: flags.progress });
@@ -40,7 +40,8 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
       bar.update(done, { phase: 'explaining' });
       const history = Array.from(parts.history(u, flags.split), (row) => recommender.items[row].id);
       const times = parts.times(u, flags.split);
-      const query = { history, times: times && Array.from(times), k: 1, includeSeen: flags.includeSeen };
+      const beside = parts.beside(u, flags.split);
+      const query = { history, times: times && Array.from(times), beside, k: 1, includeSeen: flags.includeSeen };
       const by = async (explain: ExplainMethod) =>
         (await recommender.recommend({ ...query, explain })).items[0]?.explanation;
       const [occlusion, rollout] = [await by('occlusion'), await by('rollout')];

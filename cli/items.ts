@@ -6,11 +6,13 @@ import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { Output } from './common.ts';
 import { examples, openItems } from './data.ts';
+import { addVectors } from './item-vectors.ts';
 import { formatCount, printable } from './ui.ts';
 
 export interface ItemsFlags {
   model: string;
   items: string;
+  vectors?: string[];
   json?: boolean;
 }
 
@@ -33,9 +35,10 @@ export async function runItemsAdd(flags: ItemsFlags): Promise<void> {
     }
     const known = new Set(items.map(({ id }) => id));
     const infos = await openItems(flags.items);
+    if (flags.vectors) await addVectors(infos, flags.vectors);
     const added = [...infos]
       .filter(([id]) => !known.has(id))
-      .map(([id, info]): Item => ({ id, title: info.title, attributes: info.attributes }));
+      .map(([id, info]): Item => ({ id, title: info.title, attributes: info.attributes, count: 0 }));
     const there = infos.size - added.length;
     const source = printable(flags.items);
     if (added.length === 0) throw new InputError(`${source}: the model knows all of its ${formatCount(there)} items`);

@@ -51,6 +51,13 @@ function addLogOptions(command: Command): Command {
     .option('--rating-column <name>', 'column of the rating (default: found by its usual names)');
 }
 
+function vectorsOption(): Option {
+  return new Option(
+    '--vectors <file>',
+    'ready-made vectors of the items (items=tower): .safetensors, .npy or .parquet; may be repeated',
+  ).argParser((file: string, previous?: string[]) => [...(previous ?? []), file]);
+}
+
 /** Collects `--range key=low..high`. */
 function keyRange(text: string, previous: ReadonlyMap<string, Range>): Map<string, Range> {
   try {
@@ -120,6 +127,13 @@ addLogOptions(
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
     .option('--schema <file>', 'JSON that says what columns of --items are, where that is not inferred (items=tower)')
+    .addOption(vectorsOption())
+    .option('--users <path>', 'columns of the users, read beside the items: CSV or TSV with a header, or users.dat')
+    .option('--users-schema <file>', 'JSON that says what columns of --users are, where that is not inferred')
+    .option(
+      '--events <names>',
+      'read how events were: rating, gap, hour, weekday and columns of the log, as rating,device',
+    )
     .option('--cold-items <file>', 'IDs of the cold items, one a line, for --protocol cold-items (default: drawn)')
     .option('--recipe <name>', 'what to train: see attune recipes (default: chosen by the size of the log, and said)')
     .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
@@ -168,6 +182,7 @@ addAfterOptions(
     )
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .requiredOption('--data <path>', 'the log')
+      .option('--users <path>', 'columns of the users, for models that read them')
       .addOption(
         new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
           .choices(['valid', 'test'])
@@ -200,6 +215,7 @@ addLogOptions(
     .argument('<A>', 'model, packed or not, or baseline')
     .argument('<B>', 'model, packed or not, or baseline')
     .requiredOption('--data <path>', 'the log')
+    .option('--users <path>', 'columns of the users, for models that read them')
     .addOption(
       new Option('--split <name>', 'the targets: those of the test or of the validation')
         .choices(['valid', 'test'])
@@ -259,13 +275,23 @@ addAfterOptions(
     add(
       'recommend',
       'Recommend the next items for a history',
-      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log.',
+      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log. --new serves somebody of whom no event is known.',
       'recommend --model my-model --history 1193,661,914 --k 5',
     )
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
       .option('--user <id>', 'the user of --data to recommend for')
       .option('--data <path>', 'the log that --user is in')
+      .option('--users <path>', 'columns of the users, for --user and models that read them')
+      .option('--new', 'for somebody of whom no event is known: what people alike like (--about), or what is popular')
+      .addOption(
+        new Option(
+          '--about <column=value>',
+          'what is known of the user, as age=25 (models with --users); may be repeated',
+        )
+          .argParser(keyValue)
+          .default(new Map<string, string>(), 'nothing'),
+      )
       .option('--k <n>', 'how many, at most 128', whole(1), 10)
       .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
       .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
@@ -319,6 +345,7 @@ add(
   })
   .requiredOption('--model <dir>', 'folder of the model')
   .requiredOption('--items <path>', 'the new items: CSV or TSV with a header, or movies.dat')
+  .addOption(vectorsOption())
   .option('--json', 'print one JSON object')
   .action(async (_, flags) => (await import('./items.ts')).runItemsAdd(flags));
 
@@ -404,6 +431,7 @@ addLogOptions(
   )
     .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
     .requiredOption('--data <path>', 'the log')
+    .option('--users <path>', 'columns of the users, for models that read them')
     .addOption(
       new Option('--split <name>', 'the histories: all but the last interaction (test) or all but two (valid)')
         .choices(['valid', 'test'])

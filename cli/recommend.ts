@@ -1,20 +1,30 @@
-/** `attune recommend`: the next items for a history of item IDs, or for a user of a log. */
+/** `attune recommend`: the next items for a history of item IDs, for a user of a log, or for somebody new. */
+import { InputError } from '../data/errors.ts';
+import type { ModelConfig } from '../model/folder.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { afterOptions, idsOf, parseIds, warnOfUnknownIds } from './after.ts';
 import type { AfterFlags } from './after-flags.ts';
 import type { ExplainMethod } from '../serve/explain.ts';
+import type { Told } from '../serve/newcomers.ts';
 import { type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
 import { explanationNotes, explanationText, writeHeatmap } from './explanations.ts';
+import { contextOf, openUsers } from './side.ts';
 import { formatCount, printable, table } from './ui.ts';
 
 export interface RecommendFlags extends ColumnFlags, AfterFlags {
   model: string;
   history?: string;
   user?: string;
+  /** Somebody of whom no event is known. */
+  new?: boolean;
   data?: string;
+  /** Columns of the users, for --user. */
+  users?: string;
+  /** Columns of whoever is asked for. */
+  about: ReadonlyMap<string, string>;
   maxBadRows: number;
   k: number;
   exclude?: string;
@@ -39,27 +49,33 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     const recommender = await Recommender.load(files, { device });
     const { config, weights } = recommender.loaded;
     if (weights.note) out.warn(weights.note);
-    const { history, times } = given
-      ? { history: given, times: undefined }
-      : await historyFromLog(flags, config.schema.columns, config.data.minRating);
+    const asked = await whomOf(flags, given, config, out);
+    const { history } = asked;
     const known = new Set(recommender.items.map((item) => item.id));
     const { k, includeSeen } = flags;
     const { explain } = flags;
-    const asked = { explain, attention: flags.heatmap !== undefined };
-    const { items, unknown, attention } = await recommender.recommend({
-      ...{ history, times, k, exclude, includeSeen, ...after, ...asked },
+    const looks = { explain, attention: flags.heatmap !== undefined };
+    const { items, unknown, unseen, attention } = await recommender.recommend({
+      ...{ ...asked, k, exclude, includeSeen, ...after, ...looks },
     });
     warnOfUnknown(unknown, history.length, out);
+    for (const [name, count] of Object.entries(unseen)) {
+      out.warn(`${formatCount(count)} values of ${printable(name)} are new to the model and count as unknown`);
+    }
+    if (history.length === 0) {
+      const known = asked.user && config.schema.users;
+      out.note(`no event is known: ${known ? 'what people alike like' : 'what is popular'}`);
+    }
     warnOfUnknownIds('--exclude', exclude, known, out);
     warnOfUnknownIds('--allow', after.allow, known, out);
     warnOfUnknownIds('--deny', after.deny, known, out);
-    out.object({ items, unknown, seen: includeSeen ? 'kept' : 'excluded' });
+    out.object({ items, unknown, unseen, seen: includeSeen ? 'kept' : 'excluded' });
     out.line(list(items));
     if (items.length < k) {
       const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalogue';
       out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left ${left}`);
     }
-    if (explain && items.length > 0) {
+    if (explain && items.length > 0 && history.length > 0) {
       out.line(`\n${explanationText(items)}\n`);
       const notes = explanationNotes(
         explain,
@@ -75,22 +91,57 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
   }
 }
 
-function checkUsage({ history, user, data, heatmap, block, head }: RecommendFlags): void {
+function checkUsage(flags: RecommendFlags): void {
+  const { history, user, data, users, about, heatmap, block, head } = flags;
   if (heatmap === undefined && (block ?? head) !== undefined)
     throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
   if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
   if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
-  if (history === undefined && user === undefined) {
-    throw new UsageError('whom for? give --history ID,ID,... or --user ID with --data PATH');
+  if (flags.new && (history ?? user) !== undefined) {
+    throw new UsageError('--new is for somebody of whom no event is known; leave --history and --user out');
   }
-  if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
+  if (history === undefined && user === undefined && !flags.new) {
+    throw new UsageError('whom for? give --history ID,ID,..., --user ID with --data PATH, or --new');
+  }
+  if (user !== undefined && data === undefined && users === undefined) {
+    throw new UsageError('--user needs the log it is in: --data PATH');
+  }
+  if (user === undefined && users !== undefined) throw new UsageError('--users goes with --user; else say --about');
+  if (user !== undefined && about.size > 0 && users !== undefined) {
+    throw new UsageError('--users says what is known of --user; leave --about out');
+  }
+  if (flags.new && data !== undefined) throw new UsageError('--data goes with --user, not with --new');
+  if (flags.new && heatmap !== undefined) throw new UsageError('--heatmap shows a history; --new has none');
   if (history !== undefined && data !== undefined) throw new UsageError('--data goes with --user, not with --history');
 }
 
-async function historyFromLog(flags: RecommendFlags, remembered: object, minRating: number | null) {
-  const reading = { columns: columnsOf(flags, remembered), maxBadRows: flags.maxBadRows };
-  const log = await openLog(flags.data as string, reading);
-  return historyOf(log, flags.user as string, minRating);
+/** What is known of whom. @throws InputError where neither the log nor the users file knows the user */
+async function whomOf(
+  flags: RecommendFlags,
+  given: string[] | null,
+  config: ModelConfig,
+  out: Output,
+): Promise<Told & { history: string[]; times?: number[] }> {
+  const { about, users, user: id } = flags;
+  if (about.size > 0 && !config.schema.users) out.warn('--about: the model reads no columns of users');
+  const told = about.size > 0 ? { user: Object.fromEntries(about) } : {};
+  if (given) return { history: given, ...told };
+  if (id === undefined) return { history: [], ...told };
+  const row = users === undefined ? undefined : (await openUsers(users)).get(id);
+  if (users !== undefined && !config.schema.users) out.warn('--users: the model reads no columns of users');
+  if (users !== undefined && !row && flags.data === undefined) {
+    throw new InputError(`${users}: no user ${JSON.stringify(id)}; give --data PATH, or --new`);
+  }
+  const columns = row ? { user: row } : told;
+  if (flags.data === undefined) return { history: [], ...columns };
+  const { schema, data } = config;
+  const reading = {
+    ...{ columns: columnsOf(flags, schema.columns), context: contextOf(config), maxBadRows: flags.maxBadRows },
+  };
+  const log = await openLog(flags.data, reading);
+  // Somebody whose columns are known may have done nothing yet.
+  if (row && !log.userIds.includes(id)) return { history: [], ...columns };
+  return { ...historyOf(log, id, data.minRating), ...columns };
 }
 
 function warnOfUnknown(unknown: readonly string[], total: number, out: Output): void {

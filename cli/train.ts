@@ -36,17 +36,21 @@ import {
   readIds,
   readText,
 } from './data.ts';
+import { addVectors } from './item-vectors.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
 import { attributesOf, newConfig, type Training, trainWithProgress } from './training.ts';
+import { checkSideFlags, contextNames, contextOf, eventNames, inferSide, loadSide, type SideFlags } from './side.ts';
 import { figuresTable, formatCount, formatDuration, lossPlot, printable } from './ui.ts';
 
-export interface TrainFlags extends ColumnFlags {
+export interface TrainFlags extends ColumnFlags, SideFlags {
   data?: string;
   out: string;
   items?: string;
   /** What the columns of the items file are, where that is not inferred. */
   schema?: string;
+  /** Files of ready-made vectors of the items. */
+  vectors?: string[];
   /** IDs of the cold items, a line each, for the protocol cold-items. */
   coldItems?: string;
   /** What suits the log's size, where none is named. */
@@ -78,6 +82,9 @@ const FIXED = [
   'includeSeen',
   'items',
   'schema',
+  'vectors',
+  'usersSchema',
+  'events',
   'coldItems',
 ] as const;
 
@@ -140,19 +147,22 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const asked = settingsFor(flags.recipe ?? 'sasrec', overrides);
   requireHorizon(asked, flags.epochs);
   checkTogether(flags, asked);
+  checkSideFlags(flags, asked);
   const files = new NodeFiles(flags.out);
   if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
   const infos = flags.items === undefined ? null : await openItems(flags.items);
+  if (infos && flags.vectors) await addVectors(infos, flags.vectors);
   const source = flags.data as string;
   const columns = columnsOf(flags);
   const { minInteractions, minRating } = flags;
-  const reading = { columns, maxBadRows: flags.maxBadRows };
+  const reading = { columns, context: contextNames(eventNames(flags)), maxBadRows: flags.maxBadRows };
   const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
   const parts = await partsOf(flags, dataset);
   requireTrainable(parts, source);
   const { recipe, settings } = chosen(flags.recipe, overrides, parts, out);
   if (readsTimes(settings) && !dataset.times)
     out.note(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
+  const side = await inferSide(flags, parts, source, out);
   const items = describeItems(parts.dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
   const tower = settings.items === 'tower';
   const schema = tower ? await schemaOf(flags, items, out) : null;
@@ -169,6 +179,8 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
     seen,
     seed: flags.seed,
     schema,
+    side,
+    usersFile: flags.users,
   } as const;
   const config = newConfig(about, dataset, items);
   return { files, config, settings, parts, items, attributes: schema && attributesOf(schema, items, out) };
@@ -187,7 +199,10 @@ async function partsOf(flags: TrainFlags, dataset: Dataset): Promise<Split> {
 }
 
 /** What flags ask for together, before anything is read. */
-function checkTogether({ protocol, coldItems, items, schema }: TrainFlags, settings: Settings): void {
+function checkTogether({ protocol, coldItems, items, schema, vectors }: TrainFlags, settings: Settings): void {
+  if (vectors && settings.items !== 'tower') {
+    throw new UsageError('--vectors goes with --set items=tower, which reads them beside the columns of --items');
+  }
   if (coldItems !== undefined && protocol.name !== 'cold-items') {
     throw new UsageError('--cold-items goes with --protocol cold-items');
   }
@@ -273,7 +288,11 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
     throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
   }
   const { minInteractions, minRating } = config.data;
-  const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
+  const reading = {
+    columns: columnsOf(flags, config.schema.columns),
+    context: contextOf(config),
+    maxBadRows: flags.maxBadRows,
+  };
   const filter = { minInteractions, minRating: minRating ?? undefined };
   const dataset = await openDataset(source, reading, filter, out, flags.progress);
   const protocol = storedProtocol(config.protocol, config.protocolParameters, flags.out);
@@ -281,6 +300,11 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const parts =
     protocol.name === 'cold-items' ? coldPartsOf(dataset, protocol, stored) : split(dataset, protocol, source);
   await requireSameLog(files, config, parts, source);
+  const usersFile = flags.users ?? config.data.usersFile;
+  if (config.schema.users && usersFile !== undefined && !existsSync(usersFile)) {
+    throw new InputError(`${usersFile}: the users that ${flags.out} was begun with are not there; name --users PATH`);
+  }
+  await loadSide(config, parts, usersFile, out);
   const schema = config.schema.items;
   const attributes =
     settings.items === 'tower' && schema ? attributesOf(schema, stored.slice(0, parts.items), out) : null;

@@ -1,4 +1,4 @@
-import type { Dataset } from './dataset.ts';
+import { contextAt, type Dataset } from './dataset.ts';
 
 export interface Aligned {
   /** The same users, with the rows and the catalogue of the model; events of unknown items are left out. */
@@ -17,7 +17,7 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
   const rows = new Map(ids.map((id, row) => [id, row]));
   const rowOf = Int32Array.from(dataset.itemIds, (id) => rows.get(id) ?? -1);
   const unknown = dataset.itemIds.filter((_, row) => rowOf[row] < 0);
-  const { offsets, items, ratings, times, clock } = dataset;
+  const { offsets, items, ratings, times, clock, context } = dataset;
   const kept = new Uint32Array(items.length);
   const nextOffsets = new Uint32Array(offsets.length);
   let size = 0;
@@ -35,6 +35,7 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
       ratings: ratings && Float32Array.from(places, (at) => ratings[at]),
       times: times && places.map((at) => times[at]),
       clock: clock && Float64Array.from(places, (at) => clock[at]),
+      ...(context && { context: contextAt(context, places) }),
       report: dataset.report,
     },
     unknown,

@@ -1,6 +1,7 @@
 import { type Augment, augments, augmentWindow } from './augment.ts';
 import { InputError } from './errors.ts';
 import { type Random, seeded } from './random.ts';
+import { type SideRows, SideWriter } from './side.ts';
 import type { Split } from './split.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface Batch {
   end: Uint32Array;
   /** [budget] time of the event; only where the log has times */
   times?: Uint32Array;
+  /** What stands beside the tokens in use; only where the model reads it. */
+  side?: SideRows;
 }
 
 /** The cloze task (BERT4Rec, Sun et al. 2019, §3.6): masked events are what is predicted. */
@@ -45,12 +48,16 @@ export interface BatchOptions {
   cloze?: Cloze;
   /** How windows are changed; they are as they were without it. */
   augment?: Augment;
+  /** Probability that a window is read as if nothing were known of its user, and likewise of how its events were. */
+  sideDropout?: number;
 }
 
 /** Which windows an epoch has and which batch each is in. */
 interface Plan {
   /** [windows] where the window's first input stands in `dataset.items` */
   first: Uint32Array;
+  /** [windows] whose it is */
+  user: Uint32Array;
   /** [windows] tokens */
   length: Uint32Array;
   /** [windows] events before augmentation, the last target included */
@@ -71,6 +78,8 @@ export function mostMasked(budget: number, share: number): number {
 
 /** Keeps the masks' random numbers apart from those of the windows. */
 const MASKS = 0x5f3759df;
+/** Likewise those that hide what stands beside the items. */
+const HIDDEN = 0x51de;
 /** How many windows ahead the packer looks for one that fits what is still free. */
 const LOOK_AHEAD = 128;
 
@@ -110,6 +119,7 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }
   /** The last target, which is no token. */
   const beyond = cloze ? 0 : 1;
   const first: number[] = [];
+  const user: number[] = [];
   const length: number[] = [];
   const taken: number[] = [];
   for (let u = 0; u < parts.users; u++) {
@@ -124,6 +134,7 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }
       const count = end - at + beyond;
       length.push((changed ? augmentWindow(changed, count, seed, epoch, first.length).length : count) - beyond);
       first.push(base + at);
+      user.push(u);
       taken.push(count);
     }
   }
@@ -135,6 +146,7 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }
   const lengths = Uint32Array.from(length);
   return {
     first: Uint32Array.from(first),
+    user: Uint32Array.from(user),
     length: lengths,
     taken: Uint32Array.from(taken),
     order,
@@ -178,20 +190,27 @@ function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): 
   const times = seconds && new Uint32Array(budget);
   const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => new Uint32Array(budget));
   const weights = new Float32Array(budget);
+  const { side } = parts;
+  const writer = side && new SideWriter();
+  const random = seeded(seed ^ HIDDEN, epoch * 2 ** 16 + b);
+  const hides = (): boolean => random.next() < (options.sideDropout ?? 0);
   let tokens = 0;
   for (let w = plan.bounds[b]; w < plan.bounds[b + 1]; w++) {
     const number = plan.order[w];
     const first = plan.first[number];
     const length = plan.length[number];
+    let places: ArrayLike<number> = Array.from({ length }, (_, i) => first + i);
     let window = events.subarray(first, first + length + 1);
     let at = seconds?.subarray(first, first + length);
     if (augments(augment)) {
-      const places = augmentWindow(augment, plan.taken[number], seed, epoch, number);
-      window = places.map((place) => events[first + place]);
+      const kept = augmentWindow(augment, plan.taken[number], seed, epoch, number);
+      window = kept.map((place) => events[first + place]);
+      places = kept.slice(0, length).map((place) => first + place);
       // Reordered events take their places in time, too.
-      const moved = seconds && places.sort().map((place) => seconds[first + place]);
+      const moved = seconds && kept.sort().map((place) => seconds[first + place]);
       at = moved?.subarray(0, length);
     }
+    if (side && writer) side.write(writer, plan.user[number], places, { user: hides(), events: hides() });
     items.set(window.subarray(0, length), tokens);
     targets.set(window.subarray(1, length + 1), tokens); // of the cloze task: see `mask`
     if (at) times?.set(at, tokens);
@@ -201,7 +220,11 @@ function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): 
     tokens += length;
   }
   weights.fill(1 / tokens, 0, tokens);
-  return { tokens, items, positions, targets, weights, start, end, ...(times ? { times } : {}) };
+  return {
+    ...{ tokens, items, positions, targets, weights, start, end },
+    ...(times ? { times } : {}),
+    ...(writer ? { side: writer.finish() } : {}),
+  };
 }
 
 /** Makes a batch of whole windows one of the cloze task. */

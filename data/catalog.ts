@@ -20,36 +20,74 @@ export interface ItemInfo {
  * @throws InputError for an empty or unreadable file, no item column, or a malformed row
  */
 export async function readItems(chunks: AsyncIterable<Uint8Array>, source: string): Promise<Map<string, ItemInfo>> {
-  const builder = new CatalogBuilder(source);
+  return readInfos(chunks, source, ITEM_FILE);
+}
+
+/**
+ * Reads a users file: CSV or TSV with a header, a RecBole `.user` file, or MovieLens' `users.dat`
+ * (`id::gender::age::occupation::zip`). Otherwise as `readItems`; users have no titles.
+ *
+ * @returns columns by user ID, in file order, empty fields left out
+ * @throws InputError as `readItems`
+ */
+export async function readUsers(
+  chunks: AsyncIterable<Uint8Array>,
+  source: string,
+): Promise<Map<string, Record<string, string>>> {
+  const infos = await readInfos(chunks, source, USER_FILE);
+  return new Map([...infos].map(([id, { attributes }]) => [id, attributes]));
+}
+
+/** What files of items and of users are called, and hold where they have no header. */
+interface FileKind {
+  role: 'item' | 'user';
+  plain: string[];
+  titled: boolean;
+}
+
+const ITEM_FILE: FileKind = { role: 'item', plain: ['id', 'title', 'genres'], titled: true };
+const USER_FILE: FileKind = { role: 'user', plain: ['id', 'gender', 'age', 'occupation', 'zip'], titled: false };
+
+async function readInfos(
+  chunks: AsyncIterable<Uint8Array>,
+  source: string,
+  kind: FileKind,
+): Promise<Map<string, ItemInfo>> {
+  const builder = new CatalogBuilder(source, kind);
   const parser = new RecordParser(source, builder);
   parser.push(await decodeAll(chunks, source));
   parser.end();
-  if (builder.items.size === 0) throw new InputError(`${source}: no items below the header`);
+  if (builder.items.size === 0) throw new InputError(`${source}: no ${kind.role}s below the header`);
   return builder.items;
 }
 
 class CatalogBuilder implements RecordSink {
   readonly items = new Map<string, ItemInfo>();
   readonly #source: string;
+  readonly #kind: FileKind;
   #header: string[] = [];
   #id = 0;
   #title = 1;
 
-  constructor(source: string) {
+  constructor(source: string, kind: FileKind) {
     this.#source = source;
+    this.#kind = kind;
   }
 
   begin(format: Format): void {
+    const { role } = this.#kind;
     if (format.kind === 'pairs') {
-      throw new InputError(`${this.#source}: expected items as CSV or TSV with a header, or id::title::genres`);
+      throw new InputError(
+        `${this.#source}: expected ${role}s as CSV or TSV with a header, or ${this.#kind.plain.join('::')}`,
+      );
     }
-    this.#header = format.header ?? ['id', 'title', 'genres'];
-    this.#id = findColumn(this.#header, 'item');
+    this.#header = format.header ?? this.#kind.plain;
+    this.#id = findColumn(this.#header, role);
     if (this.#id < 0) this.#id = findColumn(this.#header, 'id');
-    this.#title = findColumn(this.#header, 'title');
+    this.#title = this.#kind.titled ? findColumn(this.#header, 'title') : -1;
     if (this.#id < 0) {
       const found = this.#header.join(', ');
-      throw new InputError(`${this.#source}: no column of item IDs among ${found}; call it item_id`);
+      throw new InputError(`${this.#source}: no column of ${role} IDs among ${found}; call it ${role}_id`);
     }
   }
 
@@ -59,7 +97,7 @@ class CatalogBuilder implements RecordSink {
       return this.bad(line, `expected ${header.length} fields (${header.join(', ')}), found ${fields.length}`);
     }
     const id = fields[this.#id];
-    if (id === '') return this.bad(line, 'the item is empty');
+    if (id === '') return this.bad(line, `the ${this.#kind.role} is empty`);
     const others = header
       .map((name, i) => [name, fields[i]])
       .filter(([, value], i) => i !== this.#id && i !== this.#title && value !== '');

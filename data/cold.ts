@@ -8,7 +8,7 @@
  *           items is chosen by them. They belong to the histories of the test
  */
 import { alignItems } from './align.ts';
-import type { Dataset } from './dataset.ts';
+import { contextAt, type Dataset } from './dataset.ts';
 import { InputError } from './errors.ts';
 import type { Protocol } from './protocol.ts';
 import { seeded } from './random.ts';
@@ -73,7 +73,7 @@ export class ColdSplit extends Split {
   readonly warm: number;
   readonly testFrom: number;
   /** User u's events that are not cold in the test, in order of time, as places in the dataset. */
-  readonly #known: { offsets: Uint32Array; items: Uint32Array; times: Uint32Array | null };
+  readonly #known: { offsets: Uint32Array; items: Uint32Array; times: Uint32Array | null; places: Uint32Array };
 
   constructor(original: Dataset, protocol: Protocol, cold: ReadonlyMap<string, Coldness>) {
     const order = coldOrder(original.itemIds, cold);
@@ -115,6 +115,7 @@ export class ColdSplit extends Split {
         ratings: pick(dataset.ratings),
         times: pick(dataset.times),
         clock: pick(dataset.clock),
+        ...(dataset.context && { context: contextAt(dataset.context, Uint32Array.from(places)) }),
       },
       protocol,
       bounds,
@@ -122,7 +123,10 @@ export class ColdSplit extends Split {
     this.warm = kinds.indexOf(1);
     this.testFrom = kinds.indexOf(2);
     const { times } = dataset;
+    const moved = new Uint32Array(places.length);
+    for (const [now, was] of places.entries()) moved[was] = now;
     this.#known = {
+      places: Uint32Array.from(known.places, (at) => moved[at]),
       offsets: known.offsets,
       items: Uint32Array.from(known.places, (at) => items[at]),
       times: times && Uint32Array.from(known.places, (at) => times[at]),
@@ -142,6 +146,11 @@ export class ColdSplit extends Split {
   override times(u: number, part: Part): Uint32Array | undefined {
     if (part !== 'test') return super.times(u, 'train');
     return this.#known.times?.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
+  }
+
+  override places(u: number, part: Part): Uint32Array {
+    if (part !== 'test') return super.places(u, 'train');
+    return this.#known.places.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
   }
 
   /** Rows [from, to) of a part's candidates: its cold items. */

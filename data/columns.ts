@@ -42,11 +42,12 @@ export function findColumn(header: string[], role: ColumnRole): number {
  * @throws InputError naming the columns there are
  */
 export function namedColumn(header: string[], name: string, role: string, source: string): number {
+  const flag = role === 'context' ? `--events ${name}` : `--${role}-column`;
   const exact = header.indexOf(name);
   const at = exact >= 0 ? exact : header.map(plainName).indexOf(plainName(name));
   if (at < 0) {
     throw new InputError(
-      `${source}: no column ${JSON.stringify(name)} (--${role}-column); its columns are ${header.join(', ')}`,
+      `${source}: no column ${JSON.stringify(name)} (${flag}); its columns are ${header.join(', ')}`,
     );
   }
   return at;

@@ -1,5 +1,5 @@
 import { InputError } from './errors.ts';
-import type { Log } from './log.ts';
+import type { ContextColumn, Log } from './log.ts';
 import { toSeconds } from './times.ts';
 
 export { type Part, requireTrainable, type Split, split } from './split.ts';
@@ -41,6 +41,8 @@ export interface Dataset {
   /** [interactions] beside `items`: the log's own times, in its unit; NaN (unknown) comes first in a history; null when
    * the log has no time */
   clock: Float64Array | null;
+  /** other columns of the log, where they were asked for; rows stand beside `items` */
+  context?: ContextColumn[];
   report: PrepareReport;
 }
 
@@ -85,8 +87,14 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
         offsets,
       ),
     clock: time && Float64Array.from(order, (row) => time[row]),
+    ...(log.context && { context: contextAt(log.context, order) }),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };
+}
+
+/** Context columns of the events at `places`. */
+export function contextAt(context: readonly ContextColumn[], places: Uint32Array): ContextColumn[] {
+  return context.map(({ name, values, rows }) => ({ name, values, rows: places.map((at) => rows[at]) }));
 }
 
 /** Row numbers of the log that count, in file order. */

@@ -85,6 +85,28 @@ export function encodeItems(schema: Schema, items: readonly (Described & { id: s
   return { rows: attributeRows(schema), tokens, itemStarts, unseen };
 }
 
+/** Rows with weights of one table, all columns of a description together. */
+export type { Bag };
+
+/**
+ * Encodes one description at a time as a single bag without the columns' own rows, as users are read (data/side.ts).
+ * @param first row of the table with which the schema's rows begin; one more than this is the first column's
+ * @param unseen takes the values that the schema does not know, by column
+ */
+export function bagEncoder(schema: Schema, first: number, unseen: Map<string, number>): (of: Described) => Bag {
+  const encoders = encodersOf(schema, unseen);
+  return (of) => {
+    const record = recordOf(of, '', schema.titleYear);
+    const weights = new Map<number, number>([[first, 1]]);
+    for (const { name, encode } of encoders) {
+      for (const bag of encode(record.get(name)?.trim() ?? '')) {
+        for (const [row, weight] of bag) weights.set(first + row, (weights.get(first + row) ?? 0) + weight);
+      }
+    }
+    return [...weights];
+  };
+}
+
 function encodersOf(schema: Schema, unseen: Map<string, number>) {
   let next = 1;
   return schema.columns

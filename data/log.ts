@@ -13,11 +13,20 @@ export interface Log {
   rating: Float32Array | null;
   /** [size] any increasing unit, NaN where unknown (empty or −1); null when file order is the time order */
   time: Float64Array | null;
+  /** other columns that were asked for, by value; `''` where the field was empty */
+  context?: ContextColumn[];
   size: number;
   /** name of the file, for messages */
   source: string;
   /** lines worth telling the user about what was read */
   notes: string[];
+}
+
+/** A column of the log besides the usual ones: event i has `values[rows[i]]`. */
+export interface ContextColumn {
+  name: string;
+  values: string[];
+  rows: Uint32Array;
 }
 
 /** Numbers string IDs by first appearance. A Map, so that `__proto__` is an ID like any other. */

@@ -9,6 +9,8 @@ import { parseTime } from './times.ts';
 export interface ReadOptions {
   /** column names, where the usual ones do not fit (--user-column and so on) */
   columns?: { user?: string; item?: string; time?: string; rating?: string };
+  /** names of other columns to read (device, shop, …) */
+  context?: readonly string[];
   /** malformed rows to skip, with a note, before the log is refused; default 0 */
   maxBadRows?: number;
   /** called with the bytes read so far */
@@ -47,6 +49,7 @@ interface Places {
   time: number;
   rating: number;
   names: string;
+  context: number[];
 }
 
 class LogBuilder implements RecordSink {
@@ -59,7 +62,8 @@ class LogBuilder implements RecordSink {
   readonly #rating = new Growing((n) => new Float32Array(n));
   readonly #time = new Growing((n) => new Float64Array(n));
   readonly #notes: string[] = [];
-  #places: Places = { count: 0, user: 0, item: 1, time: -1, rating: -1, names: '' };
+  readonly #context: { name: string; values: Vocabulary; rows: Growing<Uint32Array> }[];
+  #places: Places = { count: 0, user: 0, item: 1, time: -1, rating: -1, names: '', context: [] };
   #size = 0;
   #bad = 0;
   #unknownTimes = 0;
@@ -68,6 +72,9 @@ class LogBuilder implements RecordSink {
   constructor(source: string, options: ReadOptions) {
     this.#source = source;
     this.#options = options;
+    this.#context = (options.context ?? []).map((name) => ({
+      ...{ name, values: new Vocabulary(), rows: new Growing((n) => new Uint32Array(n)) },
+    }));
   }
 
   begin(format: Format): void {
@@ -106,6 +113,9 @@ class LogBuilder implements RecordSink {
     this.#item.push(this.#items.add(item));
     if (places.time >= 0) this.#time.push(time);
     if (places.rating >= 0) this.#rating.push(rating);
+    this.#context.forEach(({ values, rows }, i) => {
+      rows.push(values.add(fields[places.context[i]].trim()));
+    });
     this.#size++;
   }
 
@@ -142,6 +152,9 @@ class LogBuilder implements RecordSink {
       item: this.#item.finish(),
       rating: this.#places.rating >= 0 ? this.#rating.finish() : null,
       time: this.#places.time >= 0 ? this.#time.finish() : null,
+      ...(this.#context.length > 0 && {
+        context: this.#context.map(({ name, values, rows }) => ({ name, values: values.ids, rows: rows.finish() })),
+      }),
       size: this.#size,
       source: this.#source,
       notes: this.#notes,
@@ -157,6 +170,7 @@ class LogBuilder implements RecordSink {
     const places = {
       ...{ user: find('user'), item: find('item'), time: find('time'), rating: find('rating') },
       ...{ count: header.length, names: header.join(', ') },
+      context: this.#context.map(({ name }) => namedColumn(header, name, 'context', this.#source)),
     };
     if (places.user < 0) throw missingColumn(header, 'user', this.#source);
     if (places.item < 0) throw missingColumn(header, 'item', this.#source);
@@ -169,8 +183,11 @@ class LogBuilder implements RecordSink {
     if (flag) {
       throw new InputError(`${this.#source}: has no header, so --${flag[0]}-column ${flag[1]} names nothing`);
     }
-    if (format.kind === 'pairs') return { count: 2, user: 0, item: 1, time: -1, rating: -1, names: 'user item' };
-    return { count: 0, user: 0, item: 1, time: 3, rating: 2, names: 'user::item::rating::time' };
+    const [context] = this.#context;
+    if (context) throw new InputError(`${this.#source}: has no header, so --events ${context.name} names nothing`);
+    const plain = { user: 0, item: 1, context: [] };
+    if (format.kind === 'pairs') return { ...plain, count: 2, time: -1, rating: -1, names: 'user item' };
+    return { ...plain, count: 0, time: 3, rating: 2, names: 'user::item::rating::time' };
   }
 
   /** MovieLens' `::` files come with or without ratings and times: the first row says which. */

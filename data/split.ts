@@ -1,5 +1,6 @@
 import type { Dataset } from './dataset.ts';
 import { InputError } from './errors.ts';
+import type { Side, SideRows } from './side.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
 
@@ -27,6 +28,8 @@ export class Split {
   readonly users: number;
   /** catalogue size V */
   readonly items: number;
+  /** What stands beside the items, where the model reads it. */
+  side: Side | null = null;
   readonly #bounds: Bounds;
 
   constructor(dataset: Dataset, protocol: Protocol, bounds: Bounds) {
@@ -80,6 +83,18 @@ export class Split {
   times(u: number, part: Part): Uint32Array | undefined {
     const { times, offsets } = this.dataset;
     return times?.subarray(offsets[u], offsets[u] + this.history(u, part).length);
+  }
+
+  /** Where the events of `history(u, part)` stand in the dataset. */
+  places(u: number, part: Part): Uint32Array {
+    const first = this.dataset.offsets[u];
+    return Uint32Array.from(this.history(u, part), (_, i) => first + i);
+  }
+
+  /** What stands beside the last `most` events of `history(u, part)`; undefined where nothing does. */
+  beside(u: number, part: Part, most = Number.POSITIVE_INFINITY): SideRows | undefined {
+    const places = this.side ? this.places(u, part) : null;
+    return places ? this.side?.tokens(u, places.slice(Math.max(0, places.length - most))) : undefined;
   }
 
   /** Positions with a next item to learn from: each training history has one fewer than its events. */

@@ -66,4 +66,11 @@ export {
 } from './tuner.ts';
 export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
 export { type Choices, matrixConfigs } from './webgpu.ts';
-export { SparseMatrix, type SparseHost, sparseMatmul, transposeSparse } from './ops/sparse-matmul.ts';
+export {
+  type Sparse,
+  SparseMatrix,
+  type SparseHost,
+  sparseMatmul,
+  type SparseTensors,
+  transposeSparse,
+} from './ops/sparse-matmul.ts';

@@ -13,7 +13,9 @@ export class Inputs<S extends InputSpec> {
   readonly tensors: { readonly [K in keyof S]: Tensor };
   /** On the host: Uint32Array or Float32Array by dtype. */
   readonly host: {
-    readonly [K in keyof S]: S[K]['dtype'] extends 'f32' ? Float32Array<ArrayBuffer> : Uint32Array<ArrayBuffer>;
+    readonly [K in keyof S]: NonNullable<S[K]>['dtype'] extends 'f32'
+      ? Float32Array<ArrayBuffer>
+      : Uint32Array<ArrayBuffer>;
   };
   private readonly words: Uint32Array<ArrayBuffer>;
   private readonly base: Tensor;

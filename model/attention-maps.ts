@@ -9,7 +9,7 @@
  * normalised to one in each row, stand in for them.
  */
 import { AttentionWeights, Inputs, type Program, type Tensor } from '../engine/index.ts';
-import { clearTokens, type History, lengthOf, packHistory, tokenSpec } from './packing.ts';
+import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import { readsTimes } from './recipes.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
@@ -90,7 +90,7 @@ interface Recorded {
 /** Runs the encoder on one history and reads back what its attention read. */
 export class AttentionProbe {
   private readonly model: SequenceModel;
-  private readonly recorded = new Map<number, Recorded>();
+  private readonly recorded = new Map<string, Recorded>();
   /** Tables of the bias of attention, by block; they are read once. */
   private biases: (Float32Array | null)[] | null = null;
 
@@ -103,7 +103,10 @@ export class AttentionProbe {
     const { settings, cloze } = model;
     const { d, heads, bias, direction, window } = settings;
     const tokens = lengthOf(model, history.history);
-    const { inputs, program } = this.record(Math.max(64, 2 ** Math.ceil(Math.log2(tokens))));
+    const { inputs, program } = this.record(
+      Math.max(64, 2 ** Math.ceil(Math.log2(tokens))),
+      entriesOf(model, [history]),
+    );
     clearTokens(inputs.host, packHistory(model, history, inputs.host, 0));
     inputs.upload();
     const out = program.run();
@@ -137,23 +140,24 @@ export class AttentionProbe {
     return read;
   }
 
-  private record(budget: number): Recorded {
-    let found = this.recorded.get(budget);
+  private record(budget: number, entries: number): Recorded {
+    const key = `${budget} ${entries}`;
+    let found = this.recorded.get(key);
     if (!found) {
       const { model } = this;
       const { device } = model;
-      const inputs = new Inputs(device, tokenSpec(budget, readsTimes(model.settings)), 'tokens to look at');
+      const inputs = new Inputs(device, tokenSpec(budget, model, entries), 'tokens to look at');
       const program = device.program(`attention of ${budget} tokens`, () =>
         device.noGrad(() => {
           const seen: Record<string, Tensor> = {};
-          model.encode(inputs.tensors, undefined, (block, qkv) => {
+          model.encode(packedTokens(model, inputs.tensors), undefined, (block, qkv) => {
             seen[`qkv ${block}`] = qkv;
           });
           return seen;
         }),
       );
       found = { inputs, program };
-      this.recorded.set(budget, found);
+      this.recorded.set(key, found);
     }
     return found;
   }

@@ -7,6 +7,7 @@
  *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters,
  *                                                   and the weights' moving average `a/NAME` where there is one
  *   memory.safetensors      fixed, before step 1    the sequence memory (memory.ts), unless it is off
+ *   users.safetensors       written at the end      what groups of users like (user-prior.ts), where their columns are read
  *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
@@ -18,8 +19,10 @@
 import { InputError } from '../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../data/features.ts';
 import type { Schema } from '../data/schema.ts';
+import type { EventColumn } from '../data/side.ts';
 import type { AttributeMemory } from './attribute-memory.ts';
 import type { Files } from './files.ts';
+import { loadUserPrior, type UserPrior, USERS } from './user-prior.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
 
@@ -31,7 +34,7 @@ const CHECKPOINT = 'checkpoint.safetensors';
 const METRICS = 'metrics.jsonl';
 const CARD = 'README.md';
 /** Every file of a model folder, config.json first. */
-export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, CHECKPOINT];
+export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, USERS, CHECKPOINT];
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
@@ -50,10 +53,16 @@ export interface ModelConfig {
     attributes: string[];
     /** What the columns of the items file are, where the model reads them. */
     items?: Schema;
+    /** What the columns of the users file are, where the model reads them. */
+    users?: Schema;
+    /** What the model reads of events besides their items. */
+    events?: EventColumn[];
   };
   /** Counts are after filtering. */
   data: {
     source: string;
+    /** The users file, where there was one. */
+    usersFile?: string;
     users: number;
     items: number;
     interactions: number;
@@ -132,6 +141,8 @@ export interface LoadedModel {
   tensors: Map<string, StoredTensor>;
   /** The items' attributes as the item tower reads them; null where the model has none. */
   features: ItemFeatures | null;
+  /** What groups of users like; null where the model knows no columns of users. */
+  prior: UserPrior | null;
   /** The memory and how it joins the transformer; null where the transformer scores alone. */
   remembering: { memory: Memory; blend: Blend } | null;
   weights: {
@@ -272,7 +283,11 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
   const schema = config.schema.items;
   if (tower && !schema) throw new InputError(`${files.where}/${CONFIG}: damaged (the schema of the items is missing)`);
   const features = tower && schema ? encodeItems(schema, items) : null;
-  return { config, items, tensors, features, remembering, weights };
+  const prior = config.schema.users ? await loadUserPrior(files) : null;
+  if (prior && prior.counts.items.length > items.length) {
+    throw new InputError(`${files.where}/${USERS}: made for another catalogue; it comes from another model`);
+  }
+  return { config, items, tensors, features, prior, remembering, weights };
 }
 
 async function loadRemembering(files: Files, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {

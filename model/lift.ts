@@ -9,8 +9,7 @@
  */
 import { gather, Inputs, type Program, rowMoments, type Tensor } from '../engine/index.ts';
 import { type BlendWeights, type Memory, recency } from './memory.ts';
-import { clearTokens, type History, lengthOf, packHistory, tokenSpec } from './packing.ts';
-import { readsTimes } from './recipes.ts';
+import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 /** In standard deviations of the transformer's scores over the catalogue. */
@@ -131,10 +130,11 @@ export class LiftScorer {
     const tokens = histories.reduce((sum, { history }) => sum + lengthOf(this.model, history), 0);
     const [budget, users] = [powerOfTwo(Math.max(64, tokens)), powerOfTwo(Math.max(4, histories.length))];
     const capacity = powerOfTwo(Math.max(4, items));
-    const key = `${budget} ${users} ${capacity}`;
+    const entries = entriesOf(this.model, histories);
+    const key = `${budget} ${users} ${capacity} ${entries}`;
     let batch = this.batches.get(key);
     if (!batch) {
-      batch = new Batch(this.model, budget, users, capacity);
+      batch = new Batch(this.model, budget, users, capacity, entries);
       this.batches.set(key, batch);
     }
     return batch;
@@ -146,9 +146,9 @@ export class LiftScorer {
   }
 }
 
-function inputSpec(budget: number, users: number, items: number, times: boolean) {
+function inputSpec(model: SequenceModel, budget: number, users: number, items: number, entries: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
-  return { ...tokenSpec(budget, times), last: u32(users), asked: u32(items) };
+  return { ...tokenSpec(budget, model, entries), last: u32(users), asked: u32(items) };
 }
 
 class Batch {
@@ -156,16 +156,16 @@ class Batch {
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly program: Program<{ scores: Tensor; moments: Tensor }>;
 
-  constructor(model: SequenceModel, budget: number, users: number, items: number) {
+  constructor(model: SequenceModel, budget: number, users: number, items: number, entries: number) {
     const { device } = model;
     this.model = model;
-    this.inputs = new Inputs(device, inputSpec(budget, users, items, readsTimes(model.settings)), 'lift inputs');
+    this.inputs = new Inputs(device, inputSpec(model, budget, users, items, entries), 'lift inputs');
     const t = this.inputs.tensors;
     const room = Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
     const width = users * model.items <= room ? model.items : Math.max(64, Math.floor(room / users / 64) * 64);
     this.program = device.program(`lift of ${users} histories`, () =>
       device.noGrad(() => {
-        const states = gather(model.encode(t), t.last);
+        const states = gather(model.encode(packedTokens(model, t)), t.last);
         let moments: Tensor | null = null;
         for (let from = 0; from < model.items; from += width) {
           const tile = model.scores(states, from, Math.min(model.items, from + width));

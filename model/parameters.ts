@@ -25,8 +25,19 @@ export const biasColumns = (s: Settings): number =>
     time: readsTimes(s),
   });
 
+/** What stands beside the items: rows of users' columns and of events (data/side.ts). */
+export const SIDE = 'side.weight';
+
+/** Rows of the tables that settings alone do not give. */
+export interface TableRows {
+  /** Of the item tower's attributes. */
+  attributes?: number;
+  /** Of what stands beside the items. */
+  side?: number;
+}
+
 /** Names and shapes in the order in which they are drawn; `sasrec`'s must never change, since a seed's weights hang on it. */
-function describe(s: Settings, items: number, attributes = 0): Described[] {
+function describe(s: Settings, items: number, { attributes = 0, side = 0 }: TableRows = {}): Described[] {
   const { d, ff } = s;
   const all: Described[] = [];
   const matrix = (name: string, rows: number, cols: number, decay = false) =>
@@ -89,17 +100,20 @@ function describe(s: Settings, items: number, attributes = 0): Described[] {
     norm('tower.norm');
     linear('tower.out', d, d);
   }
+  if (side > 0) matrix(SIDE, side, d);
   return all;
 }
+
+const EMBEDDINGS = [ITEMS, 'positions.weight', 'tower.attributes.weight', SIDE];
 
 /**
  * The parameters with their initial values.
  * @param seed draws the matrices; null leaves them 0, for weights that are loaded
- * @param attributes rows of the item tower's table, where there is a tower
+ * @param rows of the tables that settings alone do not give
  */
-export function parameterSpecs(s: Settings, items: number, seed: number | null, attributes = 0): ParameterSpec[] {
+export function parameterSpecs(s: Settings, items: number, seed: number | null, rows: TableRows = {}): ParameterSpec[] {
   let stream = 0;
-  return describe(s, items, attributes).map(({ name, shape, init, decay }) => {
+  return describe(s, items, rows).map(({ name, shape, init, decay }) => {
     const n = sizeOf(shape);
     const drawn = init === 'normal' && seed !== null;
     return {
@@ -108,9 +122,7 @@ export function parameterSpecs(s: Settings, items: number, seed: number | null, 
       decay,
       init: drawn ? normal(n, seed, stream++, INIT_STD) : new Float32Array(n).fill(init === 'normal' ? 0 : init),
       ...(name === ITEMS && s.items === 'ids' ? { table: true } : {}),
-      ...(name === ITEMS || name === 'positions.weight' || name === 'tower.attributes.weight'
-        ? { embedding: true }
-        : {}),
+      ...(EMBEDDINGS.includes(name) ? { embedding: true } : {}),
     };
   });
 }
@@ -125,10 +137,10 @@ export function parameterCount(s: Settings, items: number): number {
  * to change.
  * @throws InputError
  */
-export function requireRoom(device: Device, s: Settings, items: number, attributes = 0): void {
+export function requireRoom(device: Device, s: Settings, items: number, extra: TableRows = {}): void {
   const limit = device.maxBindingBytes;
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  for (const { name, shape } of describe(s, items, attributes)) {
+  for (const { name, shape } of describe(s, items, extra)) {
     const [rows, cols] = name === ITEMS && s.items === 'ids' ? [Math.min(items, 64), s.d] : shape;
     const bytes = rows * (cols ?? 1) * 4;
     if (bytes <= limit) continue;

@@ -37,6 +37,11 @@ export interface Settings extends TrainingSettings {
   items: 'ids' | 'tower';
   /** Probability that the tower speaks for an item alone, drawn for each item in each step of training. */
   idDropout: number;
+  /**
+   * Probability that a window is trained as if nothing were known of its user, and likewise of how its events were (with
+   * --users, --events).
+   */
+  sideDropout: number;
   /** Whether a sequence memory (memory.ts) is learned and blended with the model. */
   memory: 'on' | 'off';
   learningRate: number;
@@ -100,6 +105,7 @@ const SASREC: Settings = {
   maskLast: 0.1,
   items: 'ids',
   idDropout: 0.3,
+  sideDropout: 0.1,
   memory: 'on',
   learningRate: 1e-3,
   weightDecay: 0.01,
@@ -323,6 +329,7 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (s.direction === 'bidirectional' && s.head === 'mol')
     fail('head', 'the cloze task (direction=bidirectional) needs softmax, which mol has not; use a causal recipe');
   if (!(s.idDropout >= 0 && s.idDropout < 1)) fail('idDropout', 'from 0 to below 1 was expected');
+  if (!(s.sideDropout >= 0 && s.sideDropout < 1)) fail('sideDropout', 'from 0 to below 1 was expected');
   if (s.items === 'tower' && s.direction !== 'causal') fail('items', 'the item tower needs direction=causal');
   if (s.items === 'tower' && s.loss !== 'softmax') fail('items', 'the item tower needs loss=softmax');
   if (!(s.learningRate > 0)) fail('learningRate', 'a number above 0 was expected');

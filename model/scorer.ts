@@ -19,9 +19,8 @@ import {
   topk,
 } from '../engine/index.ts';
 import type { BlendWeights, DeviceMemory } from './memory.ts';
-import { readsTimes } from './recipes.ts';
 import { comparedStates } from './losses.ts';
-import { clearTokens, type History, lengthOf, packHistory, tokenSpec } from './packing.ts';
+import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 export interface ScoreQuery extends History {
@@ -63,7 +62,10 @@ export interface ScorerOptions {
   bias?: Float32Array;
   /** Give the users' vectors, too. */
   states?: boolean;
-  /** Give the transformer's scores of all items from this row on, too. */
+  /**
+   * Give the scores of all items from this row on, too: the transformer's, or those of the blend where there is one (from
+   * row 0 alone), in both cases without bias. The catalogue must fit one tile.
+   */
   all?: number;
 }
 
@@ -134,16 +136,18 @@ export class Scorer {
     // The smallest budget whose tokens and users suffice.
     let budget = powerOfTwo(Math.max(64, tokens));
     while (usersOf(budget, this.model) < to - from) budget *= 2;
-    const tile = this.tile(budget, powerOfTwo(Math.max(excluded, 2 * budget)));
+    const entries = entriesOf(this.model, queries.slice(from, to));
+    const tile = this.tile(budget, powerOfTwo(Math.max(excluded, 2 * budget)), entries);
     tile.fill(queries.slice(from, to));
     return { tile, to };
   }
 
-  private tile(budget: number, capacity: number): Tile {
-    const key = `${budget} ${capacity}`;
+  private tile(budget: number, capacity: number, entries: number): Tile {
+    const key = `${budget} ${capacity} ${entries}`;
     let tile = this.tiles.get(key);
     if (!tile) {
-      tile = new Tile(this.model, budget, usersOf(budget, this.model), capacity, this.options, this.bias);
+      const users = usersOf(budget, this.model);
+      tile = new Tile(this.model, budget, users, { capacity, entries }, this.options, this.bias);
       this.tiles.set(key, tile);
     }
     return tile;
@@ -163,11 +167,17 @@ const roomOf = ({ device }: SequenceModel): number => Math.min(TILE_ELEMENTS, Ma
 const usersOf = (budget: number, model: SequenceModel): number =>
   Math.max(1, Math.min(256, budget / 16, Math.floor(roomOf(model) / model.items) || USERS_OF_COLUMN_TILES));
 
-function inputSpec(budget: number, users: number, capacity: number, last: number, times: boolean) {
+/** Excluded items that a tile takes, and entries of what stands beside the items. */
+interface Room {
+  capacity: number;
+  entries: number;
+}
+
+function inputSpec(model: SequenceModel, budget: number, users: number, { capacity, entries }: Room, last: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
   return {
-    ...tokenSpec(budget, times),
+    ...tokenSpec(budget, model, entries),
     /** Position of each user's last token. */
     last: u32(users),
     targets: u32(users),
@@ -195,7 +205,7 @@ class Tile {
     model: SequenceModel,
     budget: number,
     users: number,
-    capacity: number,
+    room: Room,
     options: ScorerOptions,
     bias: Tensor | null,
   ) {
@@ -205,7 +215,7 @@ class Tile {
     this.options = options;
     this.users = users;
     const { blend } = options;
-    const spec = inputSpec(budget, users, capacity, blend?.memory.settings.last ?? 0, readsTimes(model.settings));
+    const spec = inputSpec(model, budget, users, room, blend?.memory.settings.last ?? 0);
     this.inputs = new Inputs(this.device, spec, 'score inputs');
     const all = blend ? [blend.weights, ...(options.trials ?? [])] : [];
     this.weights = all.map(({ memory, epsilon }) =>
@@ -220,7 +230,7 @@ class Tile {
     const { k } = options;
     const t = this.inputs.tensors;
     const V = model.items;
-    const states = gather(model.encode(t), t.last);
+    const states = gather(model.encode(packedTokens(model, t)), t.last);
     const memory = options.blend?.memory;
     const lists = { offsets: t.recentOffsets, items: t.recentItems, weights: t.recentWeights };
     const vectors: Record<string, Tensor> = options.states ? { states: comparedStates(states, model.settings) } : {};
@@ -277,6 +287,12 @@ class Tile {
     const [weights, ...trials] = this.weights;
     const { ranks, indices, values } = best(blended(weights));
     const out: Record<string, Tensor> = { ranks, items: indices, scores: values, ...vectors };
+    if (options.all !== undefined) {
+      if (!kept || options.all !== 0) throw new Error('scorer: all scores of a blend were asked for, which do not fit');
+      const tile = copy(kept.states);
+      logBlend(tile, kept.memory, moments as Tensor, weights);
+      out.all = tile;
+    }
     if (options.parts) {
       out.transformer = rankOnly((from, to) => masked(byStates(from, to), from));
       out.memory = rankOnly((from, to) => masked(byMemory(from, to), from));

@@ -37,17 +37,29 @@ import { ligr } from './blocks/ligr.ts';
 import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
 import { MixtureHead } from './mixture.ts';
-import { ITEMS, parameterSpecs, requireRoom } from './parameters.ts';
+import { ITEMS, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
 import type { Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
 
 const TRANSFORMER: Record<Settings['norm'], Block> = { pre: preNorm, post: postNorm, query: queryNorm };
+
+/** What a model is made for besides its settings. */
+export interface Catalogue {
+  /** With `items=tower`: the items' attributes. */
+  features?: ItemFeatures | null;
+  /** How many of the first items have an embedding of their own; the others stand on their attributes alone. */
+  known?: number;
+  /** Rows of what stands beside the items. */
+  side?: number;
+}
 
 export class SequenceModel {
   readonly device: Device;
   readonly settings: Settings;
   /** Catalogue size V. */
   readonly items: number;
+  /** Rows of what stands beside the items (data/side.ts); 0: the model reads items alone. */
+  readonly side: number;
   readonly parameters: ParameterArena;
   private readonly constants: Constants = {};
   /** What scores in place of products with the item table, with head=mol. */
@@ -64,11 +76,13 @@ export class SequenceModel {
     specs: ParameterSpec[],
     features: ItemFeatures | null,
     known: number,
+    side: number,
     frozen: boolean,
   ) {
     this.device = device;
     this.settings = settings;
     this.items = items;
+    this.side = side;
     this.parameters = new ParameterArena(device, specs, { frozen });
     this.mixture = settings.head === 'mol' ? new MixtureHead(this.parameters, settings) : null;
     const { window, d, heads, positions } = settings;
@@ -84,8 +98,6 @@ export class SequenceModel {
 
   /**
    * A model with fresh weights drawn from the seed (null: all matrices 0, and frozen, for weights that are loaded).
-   * @param catalogue with `items=tower`: the items' attributes, and how many of the first items have an embedding of their
-   *   own; the others stand on their attributes alone
    * @throws InputError when a matrix is more than one binding of this adapter holds (the item table lies in shards), or
    *   the whole more than memory
    */
@@ -94,16 +106,17 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    catalogue: { features: ItemFeatures | null; known?: number } = { features: null },
+    { side = 0, ...catalogue }: Catalogue = {},
   ): SequenceModel {
-    const features = settings.items === 'tower' ? catalogue.features : null;
+    const features = settings.items === 'tower' ? (catalogue.features ?? null) : null;
     if (settings.items === 'tower' && !features)
       throw new InputError('items=tower: needs attributes; give --items PATH');
     const known = features ? (catalogue.known ?? items) : items;
-    requireRoom(device, settings, known, features?.rows);
+    const rows = { attributes: features?.rows, side };
+    requireRoom(device, settings, known, rows);
     try {
-      const specs = parameterSpecs(settings, known, seed, features?.rows);
-      return new SequenceModel(device, settings, items, specs, features, known, seed === null);
+      const specs = parameterSpecs(settings, known, seed, rows);
+      return new SequenceModel(device, settings, items, specs, features, known, side, seed === null);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
       const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
@@ -122,7 +135,8 @@ export class SequenceModel {
     features: ItemFeatures | null = null,
   ): SequenceModel {
     const known = tensors.get(ITEMS)?.shape[0] ?? items;
-    const model = SequenceModel.create(device, settings, items, null, { features, known });
+    const side = tensors.get(SIDE)?.shape[0];
+    const model = SequenceModel.create(device, settings, items, null, { features, known, side });
     model.parameters.load('params', toArrays(tensors));
     return model;
   }

@@ -9,6 +9,7 @@ import { parseCondition } from '../data/filter.ts';
 import type { Item } from '../model/folder.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
 import { LEFT_OUT } from '../model/scorer.ts';
+import { checkExploration, type Exploration, explore } from './explore.ts';
 import { type Candidate, rerank } from './rerank.ts';
 
 export interface AfterOptions {
@@ -30,6 +31,8 @@ export interface AfterOptions {
   caps?: Readonly<Record<string, number>>;
   /** λ ≥ 0: an item with n training events pays λ · log(1 + n) of its score. */
   popularityPenalty?: number;
+  /** Show some items of which little is known, among the 128 best; before diversity and caps. */
+  explore?: Exploration;
 }
 
 /** What the options come to. */
@@ -124,13 +127,39 @@ export class AfterScore {
     return answer;
   }
 
-  private reranker({ diversity = 0, caps }: AfterOptions): After['rerank'] {
+  private reranker({ diversity = 0, caps, explore: exploration }: AfterOptions): After['rerank'] {
+    if (exploration) checkExploration(exploration);
     if (!(diversity >= 0 && diversity <= 1))
       throw new InputError(`diversity from 0 to 1 was expected, came ${diversity}`);
     const limits = Object.entries(caps ?? {}).map(([name, most]) => this.cap(name, most));
-    if (diversity === 0 && limits.length === 0) return null;
+    const plain = diversity === 0 && limits.length === 0;
+    if (plain && !exploration) return null;
     const vectorOf = (row: number): Float32Array => this.vectorOf(row);
-    return (best, k) => rerank(best, { k, diversity, vectorOf, caps: limits });
+    if (!exploration) return (best, k) => rerank(best, { k, diversity, vectorOf, caps: limits });
+    const countOf = this.counts(exploration);
+    return (best, k) => {
+      // Other candidates, other draws.
+      const seed = best.reduce((mix, { row }) => (Math.imul(mix, 31) + row) >>> 0, exploration.seed ?? 1);
+      const explored = explore(best, ({ row }) => countOf(row), { ...exploration, seed });
+      if (plain) return explored.slice(0, k);
+      // Diversity weighs scores: each place has the score that stood there.
+      const scores = new Map(best.map(({ row, score }) => [row, score]));
+      const placed = explored.map(({ row }, i) => ({ row, score: best[i].score }));
+      return rerank(placed, { k, diversity, vectorOf, caps: limits }).map(({ row }) => {
+        return { row, score: scores.get(row) as number };
+      });
+    };
+  }
+
+  /** Training events by row; items added since have none. */
+  private counts({ method }: Exploration): (row: number) => number {
+    const { items } = this;
+    if (method !== 'epsilon-greedy' && items.every(({ count }) => count === undefined)) {
+      throw new InputError(
+        `explore ${method} needs the number of training events of each item, which this model does not hold (an earlier version made it): train it again`,
+      );
+    }
+    return (row) => items[row].count ?? 0;
   }
 
   private cap(asked: string, most: number): { most: number; valuesOf(row: number): readonly string[] } {
@@ -185,9 +214,19 @@ export class AfterScore {
   }
 }
 
-const LEFT_OUT_F32 = Math.fround(LEFT_OUT);
+/** {@link LEFT_OUT} as a bias holds it. */
+export const LEFT_OUT_F32 = Math.fround(LEFT_OUT);
 
 /** The lists of a scorer as candidates, best first. */
 export function candidatesOf(items: Uint32Array, scores: Float32Array): Candidate[] {
   return Array.from(items, (row, i) => ({ row, score: scores[i] }));
+}
+
+/** The best of given scores [V] as candidates, best first, without items that are left out or excluded. */
+export function bestOf(scores: Float32Array, excluded: Uint32Array, most: number): Candidate[] {
+  const out = new Set(excluded);
+  return Array.from(scores, (score, row) => ({ row, score }))
+    .filter(({ row, score }) => score !== LEFT_OUT_F32 && !out.has(row))
+    .sort((a, b) => b.score - a.score || a.row - b.row)
+    .slice(0, most);
 }

@@ -8,6 +8,7 @@
  * - `rollout` reads attention (model/attention-maps.ts), the same for every item, and the memory's summands, which are exact:
  *   both as shares, weighted by how far the two parts lift the item. It takes one pass and says where the model looked.
  */
+import { SideWriter, type SideRows } from '../data/side.ts';
 import { attributeKinds, kindOf } from '../data/kinds.ts';
 import { type AttentionMaps, AttentionProbe } from '../model/attention-maps.ts';
 import type { Item, LoadedModel } from '../model/folder.ts';
@@ -111,15 +112,16 @@ export class Explainer {
     });
   }
 
-  private async occlude({ history, times }: History, items: Uint32Array): Promise<Parts[]> {
+  private async occlude({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
     const n = Math.min(history.length, this.reach);
     const first = history.length - n;
     const without = (at: number): History => ({
       history: history.filter((_, i) => i !== at),
       times: times?.filter((_, i) => i !== at),
+      side: side && withoutToken(side, at),
     });
     const left = history.length > 1 ? Array.from({ length: n }, (_, e) => without(first + e)) : [];
-    const [whole, ...occluded] = await this.scorer.lifts([{ history, times }, ...left], items);
+    const [whole, ...occluded] = await this.scorer.lifts([{ history, times, side }, ...left], items);
     return whole.map((lift, i) => ({
       lift,
       parts: Array.from({ length: n }, (_, e) => {
@@ -131,10 +133,10 @@ export class Explainer {
     }));
   }
 
-  private async rollOut({ history, times }: History, items: Uint32Array): Promise<Parts[]> {
+  private async rollOut({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
     const n = Math.min(history.length, this.reach);
-    const [whole] = await this.scorer.lifts([{ history, times }], items);
-    const shares = (await this.probe.maps({ history, times })).shares();
+    const [whole] = await this.scorer.lifts([{ history, times, side }], items);
+    const shares = (await this.probe.maps({ history, times, side })).shares();
     const attention = new Float64Array(n);
     attention.set(shares, n - shares.length);
     return whole.map((lift, i) => {
@@ -204,4 +206,14 @@ function sentenceOf(lift: Lift, events: readonly EventContribution[], blended: b
   if (share !== null) return `${because}; the sequence memory gives ${percent(share)} of its lead.`;
   if (liftOf(lift) <= 0) return `${because}; it stands no higher than the catalogue's mean.`;
   return `${because}; ${lift.memory > 0 ? 'the sequence memory alone lifts it' : 'the transformer alone lifts it'}.`;
+}
+
+function withoutToken(rows: SideRows, at: number): SideRows {
+  const writer = new SideWriter();
+  for (let i = 0; i + 1 < rows.starts.length; i++) {
+    if (i === at) continue;
+    writer.addRow(rows, i);
+    writer.endToken();
+  }
+  return writer.finish();
 }

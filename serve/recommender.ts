@@ -7,8 +7,9 @@ import { DeviceMemory } from '../model/memory.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
-import { type AfterOptions, AfterScore, candidatesOf, RERANKED } from './after.ts';
+import { type AfterOptions, AfterScore, bestOf, candidatesOf, LEFT_OUT_F32, RERANKED } from './after.ts';
 import type { AttentionMaps } from '../model/attention-maps.ts';
+import { Newcomers, type Told } from './newcomers.ts';
 import { Session } from './session.ts';
 import { type ModelSource, openModel } from './sources.ts';
 import { Explainer, type ExplainMethod, type Explanation } from './explain.ts';
@@ -24,12 +25,13 @@ export interface LoadOptions {
   tuning?: DeviceOptions['tuning'] | null;
 }
 
-export interface RecommendQuery extends AfterOptions {
-  /** Item IDs, oldest first. */
+export interface RecommendQuery extends AfterOptions, Told {
+  /** Item IDs, oldest first; none for somebody new, who gets what is liked by people alike, or what is popular. */
   history: readonly string[];
   /**
    * When each event of the history was: seconds since 1970, or the unit that the log of the training has. Only models with
-   * a bias for time (`hstu`) read them; without them events count as one unit apart.
+   * a bias for time (`hstu`), or trained with --events gap, hour or weekday, read them; without them events count as one
+   * unit apart.
    */
   times?: readonly number[];
   /** How many to recommend, 1 to 128; 10 by default. */
@@ -59,6 +61,8 @@ export interface Answer {
   items: Recommendation[];
   /** IDs of the history that the model does not know; they were skipped. */
   unknown: string[];
+  /** Values told of the user or the events that the model does not know, by column; they counted as unknown. */
+  unseen: Record<string, number>;
   /** Where they were asked for, with the titles of the events that the model read, oldest first. */
   attention?: { maps: AttentionMaps; titles: string[] };
 }
@@ -81,6 +85,7 @@ export class Recommender {
   private readonly rows: Map<string, number>;
   private readonly scorers = new Map<string, Scorer>();
   private readonly after: AfterScore;
+  private readonly newcomers: Newcomers;
   private turn: Promise<unknown> = Promise.resolve();
   private readonly ownsDevice: boolean;
   private explainer: Explainer | null = null;
@@ -93,6 +98,7 @@ export class Recommender {
     this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
     this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
     this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
+    this.newcomers = new Newcomers(loaded);
   }
 
   /**
@@ -139,28 +145,39 @@ export class Recommender {
         if (times) known.push(times[i]);
       }
     });
-    if (history.length === 0) {
+    if (history.length === 0 && query.history.length > 0) {
       throw new InputError(
-        query.history.length === 0
-          ? 'the history is empty; name at least one item'
-          : `none of the ${query.history.length} items of the history is known to the model (${query.history.slice(0, 3).join(', ')}${query.history.length > 3 ? ', …' : ''})`,
+        `none of the ${query.history.length} items of the history is known to the model (${query.history.slice(0, 3).join(', ')}${query.history.length > 3 ? ', …' : ''})`,
       );
     }
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
     if (!query.includeSeen) excluded.push(...history);
     const { bias, rerank } = this.after.plan(query);
+    const before = new Map(this.newcomers.unseen);
+    const prior = this.newcomers.prior(query, history.length);
+    const all =
+      bias && prior ? prior.map((x, v) => (bias[v] === LEFT_OUT_F32 ? LEFT_OUT_F32 : x + bias[v])) : (bias ?? prior);
+    const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
     const scoring = {
       history: Uint32Array.from(history),
       times: times && toSeconds(known),
+      side: this.newcomers.side(query, positions, query.history.length, times),
       exclude: Uint32Array.from(new Set(excluded)),
     };
-    const scored = await this.inTurn(() => this.score(scoring, rerank ? RERANKED : k, bias));
-    const best = candidatesOf(scored.items, scored.scores);
+    const most = rerank ? RERANKED : k;
+    const best =
+      history.length === 0
+        ? bestOf(all as Float32Array, scoring.exclude, most)
+        : await this.inTurn(() => this.score(scoring, most, all)).then((s) => candidatesOf(s.items, s.scores));
     const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
       return { id, title, score, attributes };
     });
-    return { items, unknown, ...(await this.explain(query, items)) };
+    const unseen = [...this.newcomers.unseen].map(([name, n]): [string, number] => [name, n - (before.get(name) ?? 0)]);
+    return {
+      ...{ items, unknown, unseen: Object.fromEntries(unseen.filter(([, n]) => n > 0)) },
+      ...(history.length > 0 ? await this.explain(query, items) : {}),
+    };
   }
 
   /** A visit that goes on, from a history or from none: see {@link Session}. The query holds for all of its lists. */
@@ -175,15 +192,16 @@ export class Recommender {
     const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
     const history = Uint32Array.from(positions, (i) => this.rows.get(query.history[i]) as number);
     const times = query.times && toSeconds(positions.map((i) => query.times?.[i] as number));
+    const side = this.newcomers.side(query, positions, query.history.length, query.times);
     if (query.explain) {
       const rows = Uint32Array.from(items, ({ id }) => this.rows.get(id) as number);
-      const explanations = await this.explainer.explain({ history, times, positions }, rows, query.explain);
+      const explanations = await this.explainer.explain({ history, times, side, positions }, rows, query.explain);
       explanations.forEach((explanation, i) => {
         items[i].explanation = explanation;
       });
     }
     if (!query.attention) return {};
-    const maps = await this.explainer.maps({ history, times });
+    const maps = await this.explainer.maps({ history, times, side });
     const read = history.subarray(history.length - maps.events);
     return { attention: { maps, titles: Array.from(read, (row) => this.loaded.items[row].title) } };
   }

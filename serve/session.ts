@@ -3,10 +3,12 @@ import { InputError } from '../data/errors.ts';
 import type { Answer, RecommendQuery, Recommender } from './recommender.ts';
 
 /** What every list of a session is asked with; what `recommend` and `update` are given goes before it. */
-export type SessionOptions = Omit<RecommendQuery, 'history' | 'times'>;
+export type SessionOptions = Omit<RecommendQuery, 'history' | 'times' | 'ratings' | 'context' | 'beside'>;
 
-/** What the visitor did: the ID of the item, with its time where the model reads times. */
-export type SessionEvent = string | { item: string; time?: number };
+/** What the visitor did: the ID of the item, with its time and how it was where the model reads that. */
+export type SessionEvent =
+  | string
+  | { item: string; time?: number; rating?: number; context?: Readonly<Record<string, string>> };
 
 /**
  * Holds a visitor's history, and asks with it. Keep `history` where the visit should be remembered (the visitor's own
@@ -24,10 +26,13 @@ export class Session {
   private readonly events: string[];
   /** null where no event has a time. */
   private times: number[] | null;
+  /** NaN where an event has none. */
+  private readonly ratings: number[];
+  private readonly contexts: Readonly<Record<string, string>>[];
 
   /** Use `recommender.session()`. */
   constructor(recommender: Recommender, query: Partial<RecommendQuery>) {
-    const { history = [], times, ...options } = query;
+    const { history = [], times, ratings, context = {}, beside: _, ...options } = query;
     if (times && times.length !== history.length) {
       throw new InputError(
         `times: one for each of the ${history.length} items of the history was expected, came ${times.length}`,
@@ -37,6 +42,9 @@ export class Session {
     this.options = options;
     this.events = [...history];
     this.times = times ? [...times] : null;
+    this.ratings = history.map((_, i) => ratings?.[i] ?? Number.NaN);
+    const names = Object.keys(context);
+    this.contexts = history.map((_, i) => Object.fromEntries(names.map((name) => [name, context[name][i] ?? ''])));
   }
 
   /** Item IDs so far, oldest first; also those that the model does not know. */
@@ -55,7 +63,8 @@ export class Session {
 
   /** Adds an event without asking for recommendations. @throws InputError when only some events have times */
   add(event: SessionEvent): void {
-    const { item, time } = typeof event === 'string' ? { item: event, time: undefined } : event;
+    const { item, time, rating, context }: Exclude<SessionEvent, string> =
+      typeof event === 'string' ? { item: event } : event;
     if (this.events.length === 0 && time !== undefined) this.times = [];
     if ((time === undefined) !== (this.times === null)) {
       throw new InputError(
@@ -65,6 +74,8 @@ export class Session {
       );
     }
     this.events.push(item);
+    this.ratings.push(rating ?? Number.NaN);
+    this.contexts.push(context ?? {});
     if (time !== undefined) this.times?.push(time);
   }
 
@@ -73,12 +84,15 @@ export class Session {
     // Copied: the query may wait for its turn while the history grows.
     const history = [...this.events];
     const times = this.times ? [...this.times] : undefined;
-    return this.recommender.recommend({ ...this.options, ...options, history, times });
+    const names = [...new Set(this.contexts.flatMap((context) => Object.keys(context)))];
+    const context = Object.fromEntries(names.map((name) => [name, this.contexts.map((own) => own[name] ?? '')]));
+    const told = { ratings: [...this.ratings], context };
+    return this.recommender.recommend({ ...this.options, ...options, ...told, history, times });
   }
 
   /** Empties the history. */
   clear(): void {
-    this.events.length = 0;
+    for (const list of [this.events, this.ratings, this.contexts]) list.length = 0;
     this.times = null;
   }
 }

@@ -7,6 +7,7 @@ import type { Split } from '../data/split.ts';
 import type { Blend, BlendWeights, DeviceMemory } from '../model/memory.ts';
 import { type Scored, Scorer, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
+import { queryOf } from './evaluate.ts';
 import { type Metrics, MISS, RankMetrics } from './metrics.ts';
 
 /** From a transformer that leads to one that has hardly been trained. */
@@ -38,8 +39,7 @@ export async function fitBlend(
     const queries = Array.from(users, (u): ScoreQuery => {
       const history = parts.history(u, 'valid');
       return {
-        history,
-        times: parts.times(u, 'valid'),
+        ...queryOf(parts, u, 'valid', model),
         target: parts.validTarget(u),
         exclude: includeSeen ? undefined : history,
       };

@@ -8,7 +8,7 @@ import type { SequenceModel } from '../model/sequence-model.ts';
 import { Collector, type TrainingFacts, trainingFacts } from './collector.ts';
 import { exactItems } from './ease.ts';
 import type { Evaluation } from './evaluate.ts';
-import { usersWithTarget } from './evaluate.ts';
+import { queryOf, usersWithTarget } from './evaluate.ts';
 import type { Distance } from './list-metrics.ts';
 import { type Metrics, RankMetrics } from './metrics.ts';
 import { distinct } from './ranking.ts';
@@ -127,10 +127,7 @@ async function* towerScores(
   try {
     for (let at = 0; at < users.length; at += CHUNK) {
       const chunk = users.subarray(at, at + CHUNK);
-      const queries = Array.from(
-        chunk,
-        (u): ScoreQuery => ({ history: parts.history(u, part), times: parts.times(u, part) }),
-      );
+      const queries = Array.from(chunk, (u): ScoreQuery => queryOf(parts, u, part, model));
       const scored: Scored[] = await scorer.score(queries, (done) => onProgress?.(at + done, users.length));
       for (const [i, user] of chunk.entries()) {
         const targets = distinct(parts.targets(user, part)).map((item) => item - from);

@@ -50,6 +50,15 @@ export function usersWithTarget(parts: Split, part: 'valid' | 'test'): Uint32Arr
   return Uint32Array.from(users);
 }
 
+/** What a model is asked about user u. */
+export function queryOf(parts: Split, u: number, part: 'valid' | 'test', { settings }: SequenceModel): ScoreQuery {
+  return {
+    history: parts.history(u, part),
+    times: parts.times(u, part),
+    side: parts.beside(u, part, settings.window),
+  };
+}
+
 const CHUNK = 1024;
 /** Item rows that one chunk excludes at most, by `sampled-100`. */
 const MOST_EXCLUDED = 2 ** 24;
@@ -88,11 +97,9 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
       const chunk = users.subarray(from, from + chunkSize);
       const targets = Array.from(chunk, (u) => distinct(parts.targets(u, split)));
       const queries = Array.from(chunk, (u, i): ScoreQuery => {
-        const history = parts.history(u, split);
         const exclude = excludedOf(u) ?? undefined;
         return {
-          history,
-          times: parts.times(u, split),
+          ...queryOf(parts, u, split, model),
           exclude,
           target: parts.manyTargets ? undefined : targets[i][0],
         };

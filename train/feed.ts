@@ -1,6 +1,15 @@
 /** Batches on their way to the device: one upload a step, and one more for sampled negatives. */
 import { type Batch, mostMasked } from '../data/batches.ts';
-import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../engine/index.ts';
+import {
+  type Device,
+  groupRows,
+  Inputs,
+  type RowGroupLayout,
+  rowGroupLayout,
+  type Sparse,
+  type Tensor,
+  transposeSparse,
+} from '../engine/index.ts';
 import type { TrainingTokens } from '../model/blocks/context.ts';
 import { readsTimes, type Settings } from '../model/recipes.ts';
 import type { At, Negatives } from './negatives.ts';
@@ -11,20 +20,23 @@ export interface Needs {
   times?: boolean;
   /** Places for the masked positions, which alone are predicted; every position is without it. */
   masked?: number;
+  /** What stands beside the items: rows of its table, and entries that a token has at most. */
+  side?: { rows: number; most: number };
 }
 
-export function needsOf(settings: Settings): Needs {
+export function needsOf(settings: Settings, side?: Needs['side']): Needs {
   const { direction, budget, maskShare } = settings;
   return {
     times: readsTimes(settings),
     masked: direction === 'bidirectional' ? mostMasked(budget, maskShare) : undefined,
+    side,
   };
 }
 
 const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
 const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
 
-function inputSpec(budget: number, { times, masked }: Needs) {
+function inputSpec(budget: number, { times, masked, side }: Needs) {
   const { words } = rowGroupLayout(budget);
   return {
     items: u32(budget),
@@ -37,6 +49,7 @@ function inputSpec(budget: number, { times, masked }: Needs) {
     positionGroups: u32(words),
     ...(times ? { times: u32(budget) } : {}),
     ...(masked ? maskedSpec(masked, rowGroupLayout(masked)) : {}),
+    ...(side ? sideSpec(budget, side) : {}),
   };
 }
 
@@ -47,25 +60,62 @@ const maskedSpec = (most: number, { words }: RowGroupLayout) => ({
   maskedWeights: f32(most),
 });
 
+const sideSpec = (budget: number, { rows, most }: NonNullable<Needs['side']>) => ({
+  sideStarts: u32(budget + 1),
+  sideColumns: u32(budget * most),
+  sideValues: f32(budget * most),
+  sideTurnedStarts: u32(rows + 1),
+  sideTurnedColumns: u32(budget * most),
+  sideTurnedValues: f32(budget * most),
+});
+
 export class Feed {
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly budget: number;
 
   private readonly negatives: Negatives | null;
+  private readonly side: Needs['side'];
 
   /** @param negatives drawn for each batch, for a loss over samples; disposed with the feed */
   constructor(device: Device, budget: number, needs: Needs = {}, negatives: Negatives | null = null) {
     this.budget = budget;
+    this.side = needs.side;
     this.negatives = negatives;
     this.inputs = new Inputs(device, inputSpec(budget, needs), 'batch');
   }
 
   get tensors(): TrainingTokens {
-    const { maskedRows, maskedGroups, maskedTargets, maskedWeights, ...tokens } = this.inputs.tensors;
+    const { maskedRows, maskedGroups, maskedTargets, maskedWeights, ...plain } = this.inputs.tensors;
+    const tokens = { ...plain, side: this.sparse() };
     if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights)
       return { ...tokens, negatives: this.negatives?.tensors };
     const masked = { rows: maskedRows, groups: maskedGroups, targets: maskedTargets, weights: maskedWeights };
     return { ...tokens, masked };
+  }
+
+  private sparse(): Sparse | undefined {
+    const { budget, side } = this;
+    const t = this.inputs.tensors as Record<string, Tensor>;
+    const of = (name: string) => ({
+      starts: t[`${name}Starts`],
+      columns: t[`${name}Columns`],
+      values: t[`${name}Values`],
+    });
+    return side && { shape: [budget, side.rows], forward: of('side'), transposed: of('sideTurned') };
+  }
+
+  private stageSide({ side: rows }: Batch): void {
+    const { host } = this.inputs;
+    if (!this.side || !host.sideStarts) return;
+    if (!rows) throw new Error('feed: what stands beside the items was expected in the batch');
+    host.sideStarts.fill(rows.columns.length);
+    host.sideStarts.set(rows.starts);
+    host.sideColumns?.set(rows.columns);
+    host.sideValues?.set(rows.values);
+    const turned = transposeSparse(rows, this.side.rows);
+    host.sideTurnedStarts?.set(turned.starts);
+    host.sideTurnedColumns?.set(turned.columns);
+    host.sideTurnedValues?.set(turned.values);
   }
 
   /** Fills the host's mirror; nothing is sent yet, so that this runs while the device works. */
@@ -77,6 +127,7 @@ export class Feed {
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);
+    this.stageSide(batch);
     this.negatives?.stage(batch, at);
   }
 

@@ -2,6 +2,7 @@
 import type { Dataset } from '../data/dataset.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import type { Schema } from '../data/schema.ts';
+import type { SideSchema } from '../data/side.ts';
 import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
 
@@ -22,6 +23,9 @@ export interface ConfigOptions {
   seed: number;
   /** Of the items file, for the item tower. */
   schema?: Schema | null;
+  /** Of what stands beside the items. */
+  side?: SideSchema;
+  usersFile?: string;
 }
 
 /** The config of a training that begins; its device is filled in once there is one. */
@@ -39,8 +43,12 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
       columns: { ...columns },
       attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
       ...(about.schema ? { items: about.schema } : {}),
+      ...about.side,
     },
-    data: { source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    data: {
+      ...(about.usersFile !== undefined && { usersFile: about.usersFile }),
+      ...{ source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+    },
     protocol: protocol.name,
     protocolParameters: { ...protocol.parameters },
     seen,

@@ -160,6 +160,7 @@ class Run {
     this.model = SequenceModel.create(device, settings, o.parts.items, o.seed, {
       features: o.features ?? null,
       known: o.parts instanceof ColdSplit ? o.parts.warm : o.parts.items,
+      side: o.parts.side?.encoder.rows,
     });
     this.optimizer = new AdamW(this.model.parameters, {
       ...BETAS,
@@ -172,7 +173,7 @@ class Run {
     this.feed = new Feed(
       device,
       settings.budget,
-      needsOf(settings),
+      needsOf(settings, o.parts.side ? { rows: o.parts.side.encoder.rows, most: o.parts.side.most } : undefined),
       sampled ? new Negatives(device, settings, countItems(o.parts)) : null,
     );
     this.program = device.program('training step', () => {
@@ -241,7 +242,7 @@ class Run {
 
   private batchOptions(epoch: number) {
     const { settings, seed } = this.o;
-    return { ...windowsOf(settings), seed, epoch };
+    return { ...windowsOf(settings), sideDropout: settings.sideDropout, seed, epoch };
   }
 
   private reachedEpochs(): boolean {

@@ -6,10 +6,12 @@
 import { ColdSplit } from '../data/cold.ts';
 import { loadConfig, loadModel, saveAttributeMemory, saveBlend } from '../model/folder.ts';
 import { DeviceMemory, loadMemory, type Memory, saveMemory } from '../model/memory.ts';
+import { loadUserPrior, saveUserPrior } from '../model/user-prior.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { fitBlend } from './blend.ts';
 import { fitAttributes } from './cold.ts';
 import { learnMemory } from './memory.ts';
+import { learnUserPrior } from './user-prior.ts';
 import { train, type TrainOptions, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
 
 /** Scores (users × items) that a blend is fitted on at most: every trial ranks them all. Fewer on the CPU device. */
@@ -21,11 +23,42 @@ const TIMED_USERS = 64;
 const SHORT = 30_000;
 /** Milliseconds set aside for the attribute memory; half of the time where that is less. */
 const ATTRIBUTES = 90_000;
+/** Milliseconds set aside for what groups of users like; a tenth of the time where that is less. */
+const GROUPS = 15_000;
 
-/** As `train`, with the memory unless `settings.memory` is off. */
+/** As `train`, with the memory unless `settings.memory` is off, and with what groups of users like where they are known. */
 export async function trainWithMemory(options: TrainOptions): Promise<TrainResult> {
-  const { files, parts, settings, seed } = options;
+  const { parts } = options;
   if (parts instanceof ColdSplit) return trainCold(options, parts);
+  if (!parts.side?.encoder.schema.users) return trainAndBlend(options);
+  const left = options.deadline === undefined ? 0 : options.deadline - performance.now();
+  const deadline = options.deadline === undefined ? undefined : options.deadline - Math.min(GROUPS, left / 10);
+  const result = await trainAndBlend({ ...options, deadline });
+  if (result.reason === 'interrupted') return result;
+  if (result.reason === 'finished before' && (await loadUserPrior(options.files))) return result;
+  await learnGroups(options, result);
+  return result;
+}
+
+/** What groups of users like, beside the model as it will be served. */
+async function learnGroups(options: TrainOptions, result: TrainResult): Promise<void> {
+  const { device, files, parts, settings, seed } = options;
+  report(options, 'blending', result);
+  const loaded = await loadModel(files);
+  const model = SequenceModel.load(device, settings, parts.items, loaded.tensors, options.features);
+  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  try {
+    const users = validationUsers(parts, settings, seed);
+    const blend = loaded.remembering && memory ? { memory, weights: loaded.remembering.blend } : null;
+    await saveUserPrior(files, await learnUserPrior(model, parts, users, blend));
+  } finally {
+    model.dispose();
+    memory?.dispose();
+  }
+}
+
+async function trainAndBlend(options: TrainOptions): Promise<TrainResult> {
+  const { files, parts, settings, seed } = options;
   if (settings.memory === 'off') return train(options);
   const memory = (await loadMemory(files, parts.items)) ?? (await learn(options));
   const users = usersToFit(options, validationUsers(parts, settings, seed));
@@ -95,7 +128,10 @@ async function shareOut(
 ): Promise<number> {
   const left = deadline - performance.now();
   if (left < SHORT) return deadline - Math.max(0, left) / 3;
-  const model = SequenceModel.create(device, settings, parts.items, null, { features: features ?? null });
+  const model = SequenceModel.create(device, settings, parts.items, null, {
+    features,
+    side: parts.side?.encoder.rows,
+  });
   const on = new DeviceMemory(device, memory);
   try {
     const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));

@@ -1,7 +1,8 @@
 /**
- * The product of a fixed sparse matrix with a dense one. It is an embedding bag (a row of S holds the rows of a table that
+ * The product of a sparse matrix with a dense one. It is an embedding bag (a row of S holds the rows of a table that
  * make up an item, with their weights) and a mean over segments (weights 1 / length). The gradient is the same product with
- * the transpose, which the host makes once, so that its sums have a fixed order.
+ * the transpose, which the host makes, so that its sums have a fixed order. The matrix is a constant of a model
+ * (`SparseMatrix`) or comes with each batch (`SparseTensors` that are inputs, longer than their entries if need be).
  */
 import type { Device } from '../device.ts';
 import { gradOf, into } from '../autograd.ts';
@@ -26,15 +27,22 @@ export interface SparseHost {
   values: Float32Array;
 }
 
-/** The same on the device: starts u32 [M + 1], columns u32, values f32. */
-interface SparseTensors {
+/** The same on the device: starts u32 [M + 1], columns u32, values f32; these may be longer than starts[M]. */
+export interface SparseTensors {
   starts: Tensor;
   columns: Tensor;
   values: Tensor;
 }
 
+/** S [M, N]; the transpose is needed for a gradient alone. */
+export interface Sparse {
+  readonly shape: readonly [number, number];
+  readonly forward: SparseTensors;
+  readonly transposed?: SparseTensors;
+}
+
 /** S [M, N] and its transpose, as constants of a model: they live until `dispose`. */
-export class SparseMatrix {
+export class SparseMatrix implements Sparse {
   readonly shape: readonly [number, number];
   readonly forward: SparseTensors;
   readonly transposed: SparseTensors;
@@ -91,7 +99,7 @@ function upload(device: Device, { starts, columns, values }: SparseHost, label: 
 }
 
 /** S [M, N] · x [N, D] → [M, D]; rows of S without entries give zeros. The gradient goes to x alone. */
-export function sparseMatmul(s: SparseMatrix, x: Tensor): Tensor {
+export function sparseMatmul(s: Sparse, x: Tensor): Tensor {
   const { device } = x;
   const [rows, n] = s.shape;
   if (x.rank !== 2 || x.shape[0] !== n || x.dtype !== 'f32') {
@@ -103,6 +111,7 @@ export function sparseMatmul(s: SparseMatrix, x: Tensor): Tensor {
   const y = device.empty([rows, d], 'f32', 'sparseMatmul');
   if (y.size > 0) device.run(SPARSE_MATMUL, sparseMatmulReference, { ...s.forward, x, y }, { rows, d, acc: 0 });
   device.tape.record([x], y, () => {
+    if (!s.transposed) throw new Error('sparseMatmul: the transpose was expected, since a gradient is asked for');
     const { grad, acc } = into(x);
     const tensors = { ...s.transposed, x: gradOf(y), y: grad };
     device.run(SPARSE_MATMUL, sparseMatmulReference, tensors, { rows: n, d, acc: acc ? 1 : 0 });

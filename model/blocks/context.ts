@@ -5,6 +5,7 @@ import {
   layernorm,
   matmul,
   type ParameterArena,
+  type Sparse,
   type Table,
   type Tensor,
 } from '../../engine/index.ts';
@@ -22,6 +23,8 @@ export interface PackedTokens {
   end: Tensor;
   /** Times of the events, u32, for models that read them; their order (positions) counts where this is missing. */
   times?: Tensor;
+  /** What stands beside the items (data/side.ts), [L, A]; with its transpose while training. */
+  side?: Sparse;
 }
 
 /** What training adds: targets, loss weights, and the positions grouped by embedding row (engine/rows.ts). */

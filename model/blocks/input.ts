@@ -1,20 +1,22 @@
 /** From tokens to the residual stream: embeddings, positions, the mask of the cloze task. */
-import { add, dropout, embedding, embeddingSum, scale, type Tensor } from '../../engine/index.ts';
+import { add, dropout, embedding, embeddingSum, scale, sparseMatmul, type Tensor } from '../../engine/index.ts';
+import { SIDE } from '../parameters.ts';
 import type { Context, Stream } from './context.ts';
 
 /**
  * x = dropout(E[item] (· √D) + P[position]), with the mask's own embedding where a token is masked, and the first norm.
- * After it where norms come after: x = dropout(LN(…)), as in BERT.
+ * What is known of the user and of the events is added before the dropout: Σ weights · A[rows] (data/side.ts). After it where norms come after: x = dropout(LN(…)), as in BERT.
  */
 export function input(c: Context, first: string): Stream {
   const { settings, tokens, training } = c;
   const post = settings.norm === 'post';
   const masked = settings.direction === 'bidirectional';
   const places = settings.positions === 'learned' ? c.p('positions.weight') : c.constants.sinusoids;
+  const { side } = tokens;
   const simple = places && settings.embedding === 'plain';
   let x: Tensor;
   if (simple) {
-    const rate = post || masked ? 0 : c.dropout;
+    const rate = post || masked || side ? 0 : c.dropout;
     x = embeddingSum(
       ...([c.items, tokens.items, training?.itemGroups] as const),
       ...([places, tokens.positions, training?.positionGroups] as const),
@@ -26,11 +28,12 @@ export function input(c: Context, first: string): Stream {
     if (places) x = add(x, embedding(places, tokens.positions, training?.positionGroups));
   }
   if (masked) x = add(x, embedding(c.p('mask.weight'), tokens.items, training?.itemGroups, c.items.shape[0]));
+  if (side) x = add(x, sparseMatmul(side, c.p(SIDE)));
   if (post) {
     x = dropout(c.norm(x, 'norm'), c.dropout);
     return { x, n: x };
   }
-  if (!simple || masked) x = dropout(x, c.dropout);
+  if (!simple || masked || side) x = dropout(x, c.dropout);
   return { x, n: c.norm(x, first) };
 }
 

@@ -1,0 +1,145 @@
+/** What a model reads beside items, from flags and files: columns of users (--users) and of events (--events). */
+import { createReadStream } from 'node:fs';
+import { readUsers } from '../data/catalog.ts';
+import { InputError } from '../data/errors.ts';
+import { describeSchema, inferSchema, parseSchema, type Schema } from '../data/schema.ts';
+import { type EventColumn, inferEvents, Side, SideEncoder, type SideSchema } from '../data/side.ts';
+import type { Split } from '../data/split.ts';
+import type { ModelConfig } from '../model/folder.ts';
+import type { Settings } from '../model/recipes.ts';
+import type { Output } from './common.ts';
+import { examples, readText, sizeOf } from './data.ts';
+import { UsageError } from './errors.ts';
+import { formatCount, printable } from './ui.ts';
+
+export interface SideFlags {
+  /** Columns of the users. */
+  users?: string;
+  usersSchema?: string;
+  /** What is read of events: rating, gap, hour, weekday, columns of the log. */
+  events?: string;
+}
+
+type Users = Map<string, Record<string, string>>;
+
+/** Entries that a token has at most: columns of long texts would have more. */
+const MOST_ENTRIES = 256;
+const OWN_KINDS = ['rating', 'gap', 'hour', 'weekday'];
+
+/** Names of --events. @throws UsageError */
+export function eventNames({ events }: SideFlags): string[] {
+  if (events === undefined) return [];
+  const names = events.split(',').map((name) => name.trim());
+  if (names.some((name) => name === '')) {
+    throw new UsageError('--events: names with commas between them were expected, as in rating,gap,device');
+  }
+  return [...new Set(names)];
+}
+
+/** Columns of the log that are read as they are. */
+export const contextNames = (names: readonly string[]): string[] => names.filter((name) => !OWN_KINDS.includes(name));
+
+/** Columns of the log that a model reads as they are. */
+export const contextOf = ({ schema }: Pick<ModelConfig, 'schema'>): string[] =>
+  (schema.events ?? []).flatMap(({ name, kind }) => (kind === 'column' ? [name] : []));
+
+/** What flags ask for, before anything is read. */
+export function checkSideFlags(flags: SideFlags, settings: Settings): void {
+  eventNames(flags);
+  if (flags.usersSchema !== undefined && flags.users === undefined) {
+    throw new UsageError('--users-schema goes with --users, whose columns it describes');
+  }
+  if ((flags.users !== undefined || flags.events !== undefined) && settings.direction !== 'causal') {
+    throw new UsageError('--users and --events need a causal model (--set direction=causal)');
+  }
+}
+
+/** Reads a users file. @throws InputError */
+export async function openUsers(file: string): Promise<Users> {
+  await sizeOf(file);
+  return readUsers(createReadStream(file), file);
+}
+
+/** Infers and prints what a new model is to read beside items, and gives it to the log. */
+export async function inferSide(flags: SideFlags, parts: Split, source: string, out: Output): Promise<SideSchema> {
+  const users = flags.users === undefined ? null : await openUsers(flags.users);
+  const schema: SideSchema = {};
+  if (users) schema.users = await usersSchema(flags, users, parts, out);
+  const names = eventNames(flags);
+  if (names.length > 0) schema.events = inferEvents(parts.dataset, names, source);
+  for (const column of schema.events ?? [])
+    out.note(`${printable(source)}: events: ${printable(describeEvent(column))}`);
+  attach(schema, parts, users, flags.users, out);
+  return schema;
+}
+
+async function usersSchema(flags: SideFlags, users: Users, parts: Split, out: Output): Promise<Schema> {
+  const source = flags.users as string;
+  const { usersSchema } = flags;
+  const fixed = usersSchema === undefined ? [] : parseSchema(await readText(usersSchema), usersSchema);
+  const known = parts.dataset.userIds.filter((id) => users.has(id));
+  if (known.length === 0) {
+    throw new InputError(
+      `${source}: none of its users is in the log; its IDs look like ${JSON.stringify(users.keys().next().value)}, those of the log like ${JSON.stringify(parts.dataset.userIds[0])}`,
+    );
+  }
+  const rows = known.map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
+  const schema = inferSchema(rows, fixed);
+  if (schema.columns.every(({ type }) => type === 'skip')) {
+    throw new InputError(`${source}: no column that says anything of the users; name their types with --users-schema`);
+  }
+  out.note(`${printable(source)}: columns of ${formatCount(known.length)} of ${formatCount(parts.users)} users`);
+  for (const line of describeSchema(schema)) out.note(`${printable(source)}: ${printable(line)}`);
+  return schema;
+}
+
+function describeEvent({ name, kind, values, knots, absent }: EventColumn): string {
+  const rows = values
+    ? `${values.length} values`
+    : knots
+      ? `${knots.length} ranges`
+      : kind === 'gap'
+        ? 'powers of two'
+        : 'cyclical, and by value';
+  return `${name}: ${rows}${absent > 0 ? `, ${(100 * absent).toFixed(1)} % missing (learned)` : ''}`;
+}
+
+/** Gives a log what a trained model reads beside its items. @throws InputError */
+export async function loadSide(
+  { schema }: Pick<ModelConfig, 'schema'>,
+  parts: Split,
+  usersFile: string | undefined,
+  out: Output,
+): Promise<void> {
+  if (usersFile !== undefined && !schema.users) out.warn('--users: the model reads no columns of users');
+  const users = usersFile === undefined || !schema.users ? null : await openUsers(usersFile);
+  if (schema.users && !users) {
+    out.warn('the model reads columns of users: without --users PATH nothing is known of them here');
+  }
+  attach({ users: schema.users, events: schema.events }, parts, users, usersFile, out);
+}
+
+function attach(schema: SideSchema, parts: Split, users: Users | null, file: string | undefined, out: Output): void {
+  if (!schema.users && !schema.events) return;
+  const encoder = new SideEncoder(schema);
+  parts.side = new Side(encoder, parts.dataset, users);
+  tellUnseen(encoder, file ?? 'the log', out);
+  if (users) {
+    const strangers = parts.dataset.userIds.filter((id) => !users.has(id));
+    if (strangers.length > 0) {
+      out.note(`${printable(file ?? '')}: nothing of ${formatCount(strangers.length)} users: ${examples(strangers)}`);
+    }
+  }
+  if (parts.side.most > MOST_ENTRIES) {
+    throw new InputError(
+      `--users, --events: ${parts.side.most} values stand beside an event, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --users-schema FILE`,
+    );
+  }
+}
+
+/** Says which values a schema does not know. */
+export function tellUnseen({ unseen }: SideEncoder, source: string, out: Output): void {
+  for (const [name, count] of unseen) {
+    out.warn(`${printable(source)}: ${formatCount(count)} values of ${printable(name)} are new and count as unknown`);
+  }
+}

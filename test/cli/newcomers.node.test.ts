@@ -1,0 +1,173 @@
+/** Users' columns, how events were, somebody new, exploration and ready-made vectors, from the command line. */
+import { readFileSync } from 'node:fs';
+import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { npyPieces } from '../../data/npy.ts';
+import { encode } from '../../model/safetensors.ts';
+import { oneLine, SMALL, Workplace } from './attune.ts';
+
+const ITEMS = Array.from({ length: 24 }, (_, i) => `i${i}`);
+/** 40 users: those of the north go through the even items, those of the south through the odd ones. */
+const LOG = Array.from({ length: 40 }, (_, u) =>
+  Array.from({ length: 9 }, (_, t) => {
+    const item = ((u * 5 + t) % 12) * 2 + (u % 2);
+    const day = String(1 + t).padStart(2, '0');
+    return `u${u},i${item},${1 + ((u + t) % 5)},2026-01-${day}T${10 + (u % 9)}:00,${t % 3 ? 'phone' : 'desk'}`;
+  }),
+).flat();
+const AREA = ['north', 'south'];
+
+let place: Workplace;
+const run = async (...args: string[]) => {
+  const outcome = await place.run(args[0] === 'items' ? args : [...args, '--device', 'cpu']);
+  if (outcome.code !== 0) throw new Error(outcome.stderr);
+  return outcome;
+};
+const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
+const refused = async (...args: string[]) => {
+  const { code, stderr } = await place.run(args);
+  expect(code).toBeGreaterThan(0);
+  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
+};
+const idsOf = ({ items }: { items: { id: string }[] }): string[] => items.map(({ id }) => id);
+const even = (ids: readonly string[]) => ids.filter((id) => Number(id.slice(1)) % 2 === 0).length;
+
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', `user,item,rating,time,device\n${LOG.join('\n')}\n`);
+  const rows = Array.from({ length: 39 }, (_, u) => `u${u},${AREA[u % 2]},${u % 7 ? 20 + u : ''}`);
+  place.write('users.csv', `user_id,area,age\n${rows.join('\n')}\nnew,south,30\n`);
+  const given = ['--users', 'users.csv', '--events', 'rating,gap,hour,weekday,device'];
+  const small = [...SMALL, '--epochs', '3', '--set', 'learningRate=0.01'];
+  const { stdout } = await run('train', '--data', 'log.csv', '--out', 'told', ...small, ...given);
+  place.write('told.txt', stdout);
+  await run('train', '--data', 'log.csv', '--out', 'plain', ...small);
+}, 120_000);
+afterAll(() => place.remove());
+
+describe('users and events', () => {
+  test('are described, stored, and read again where the model is judged', async () => {
+    const said = readFileSync(place.path('told.txt'), 'utf8');
+    expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
+    expect(said).toContain('log.csv: events: device: 2 values');
+    const { schema, data } = JSON.parse(readFileSync(place.path('told/config.json'), 'utf8'));
+    expect(schema.users.columns.map(({ name }: { name: string }) => name)).toEqual(['area', 'age']);
+    expect(schema.events).toHaveLength(5);
+    expect(data.usersFile).toBe('users.csv');
+    const judged = ['evaluate', '--model', 'told', '--data', 'log.csv', '--no-baselines'];
+    const known = await json(...judged, '--users', 'users.csv');
+    expect(known.users).toBe(40);
+    const { stderr } = await run(...judged);
+    expect(stderr).toContain('without --users PATH nothing is known of them here');
+    await run('train', '--out', 'told', '--resume', '--epochs', '4');
+    await run('compare', 'told', 'plain', '--data', 'log.csv', '--users', 'users.csv');
+    await run('explain', '--model', 'told', '--data', 'log.csv', '--users', 'users.csv', '--sample', '3');
+  }, 120_000);
+
+  test('bad flags are refused in one line', async () => {
+    const base = ['train', '--data', 'log.csv', '--out', 'none', ...SMALL];
+    expect(await refused(...base, '--events', 'shop')).toMatch(/no column "shop" \(--events shop\)/);
+    expect(await refused(...base, '--users', 'log.csv', '--events', ',')).toMatch(/names with commas/);
+    expect(await refused(...base, '--users-schema', 'x.json')).toMatch(/goes with --users/);
+    place.write('others.csv', 'user_id,area\nx,north\n');
+    expect(await refused(...base, '--users', 'others.csv')).toMatch(/none of its users is in the log/);
+    expect(await refused(...base, '--recipe', 'bert4rec', '--events', 'rating')).toMatch(/direction=causal/);
+  }, 60_000);
+});
+
+describe('somebody new', () => {
+  test('gets what people alike like; one event changes the list', async () => {
+    const ask = ['recommend', '--model', 'told', '--k', '8'];
+    const north = idsOf(await json(...ask, '--new', '--about', 'area=north'));
+    const south = idsOf(await json(...ask, '--new', '--about', 'area=south'));
+    expect([even(north), even(south)]).toEqual([8, 0]);
+    const popular = idsOf(await json(...ask, '--new'));
+    expect(even(popular)).toBeGreaterThan(0);
+    expect(even(popular)).toBeLessThan(8);
+    // Of the users file, without a history in the log.
+    expect(idsOf(await json(...ask, '--user', 'new', '--users', 'users.csv'))).toEqual(
+      idsOf(await json(...ask, '--new', '--about', 'area=south', '--about', 'age=30')),
+    );
+    expect(idsOf(await json(...ask, '--user', 'new', '--users', 'users.csv', '--data', 'log.csv'))).toHaveLength(8);
+    const after = idsOf(await json(...ask, '--history', 'i4', '--about', 'area=north'));
+    expect(after).not.toEqual(north.filter((id) => id !== 'i4'));
+    const { items, unseen } = await json(...ask, '--history', 'i4', '--about', 'area=west', '--where', 'id != i6');
+    expect(unseen).toEqual({ area: 1 });
+    expect(idsOf({ items })).not.toContain('i6');
+    await run(...ask, '--user', 'u3', '--data', 'log.csv', '--users', 'users.csv', '--explain');
+  }, 60_000);
+
+  test('gets what is popular from any model', async () => {
+    const { stderr, stdout } = await run('recommend', '--model', 'plain', '--new', '--k', '5', '--about', 'area=north');
+    expect(`${stderr}${stdout}`).toContain('no event is known: what is popular');
+    expect(stderr).toContain('--about: the model reads no columns of users');
+    expect(await refused('recommend', '--model', 'plain', '--new', '--history', 'i1')).toMatch(/--new is for somebody/);
+    expect(await refused('recommend', '--model', 'plain', '--user', 'x', '--users', 'users.csv')).toMatch(
+      /users.csv: no user "x"/,
+    );
+  }, 60_000);
+});
+
+describe('exploration', () => {
+  test('is off by default, seeded, and works with the other options', async () => {
+    const ask = ['recommend', '--model', 'plain', '--history', 'i0,i2', '--k', '6'];
+    const plain = idsOf(await json(...ask));
+    const explore = ['--explore', 'thompson', '--explore-strength', '20'];
+    const once = idsOf(await json(...ask, ...explore));
+    expect(once).not.toEqual(plain);
+    expect(idsOf(await json(...ask, ...explore))).toEqual(once);
+    expect(idsOf(await json(...ask, ...explore, '--explore-seed', '5'))).not.toEqual(once);
+    expect(idsOf(await json(...ask, '--explore', 'ucb', '--explore-strength', '0'))).toEqual(plain);
+    const both = idsOf(await json(...ask, '--explore', 'epsilon-greedy', '--diversity', '0.5', '--deny', plain[0]));
+    expect(both).toHaveLength(6);
+    expect(both).not.toContain(plain[0]);
+    const judged = ['evaluate', '--model', 'plain', '--data', 'log.csv', '--no-baselines', '--explore', 'ucb'];
+    expect((await run(...judged)).stdout).toContain('explore ucb');
+    expect(await refused(...ask, '--explore-seed', '5')).toMatch(/go with --explore METHOD/);
+    expect(await refused(...ask, '--explore', 'epsilon-greedy', '--explore-strength', '2')).toMatch(/from 0 to 1/);
+  }, 60_000);
+});
+
+describe('ready-made vectors', () => {
+  test('stand side by side with columns, from safetensors, NumPy and Parquet', async () => {
+    place.write('items.csv', `item,kind\n${ITEMS.map((id, i) => `${id},k${i % 3}`).join('\n')}\n`);
+    const values = (width: number) => Float32Array.from({ length: 24 * width }, (_, i) => Math.sin(i * width));
+    const image = new Map([['image', { shape: [24, 3], data: values(3) }]]);
+    place.write('image.safetensors', encode(image, new Map([['ids', JSON.stringify([...ITEMS].reverse())]])));
+    place.write('sound.npy', new Uint8Array(npyPieces(values(4), [24, 4]).flatMap((piece) => [...piece])));
+    const writer = new ByteWriter();
+    const file = new ParquetWriter({
+      writer,
+      schema: [
+        { name: 'schema', num_children: 2 },
+        { name: 'id', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' },
+        { name: 'text', converted_type: 'LIST', repetition_type: 'REQUIRED', num_children: 1 },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        { name: 'element', type: 'FLOAT', repetition_type: 'REQUIRED' },
+      ],
+    });
+    const lists = ITEMS.slice(1).map((_, i) => [...values(5).subarray(i * 5, i * 5 + 5)]);
+    await file.write({
+      columnData: [
+        { name: 'id', data: ITEMS.slice(1) },
+        { name: 'text', data: lists },
+      ],
+    });
+    await file.finish();
+    place.write('text.parquet', writer.getBytes());
+    const base = ['train', '--data', 'log.csv', '--out', 'vectors', ...SMALL, '--items', 'items.csv', '--epochs', '1'];
+    const vectors = ['image.safetensors', 'sound.npy', 'text.parquet'].flatMap((name) => ['--vectors', name]);
+    const { stdout } = await run(...base, '--set', 'items=tower', ...vectors);
+    for (const line of ['image: vector, 3 numbers', 'sound: vector, 4 numbers', 'text: vector, 5 numbers, 4.2 %']) {
+      expect(stdout).toContain(line);
+    }
+    expect(await refused(...base, ...vectors)).toMatch(/--vectors goes with --set items=tower/);
+    place.write('short.npy', new Uint8Array(npyPieces(values(4).subarray(0, 8), [2, 4]).flatMap((p) => [...p])));
+    expect(await refused(...base, '--overwrite', '--set', 'items=tower', '--vectors', 'short.npy')).toMatch(
+      /2 rows for the 24 items of --items/,
+    );
+    expect(await refused(...base, '--overwrite', '--set', 'items=tower', '--vectors', 'log.csv')).toMatch(
+      /\.safetensors, \.npy or \.parquet/,
+    );
+  }, 60_000);
+});

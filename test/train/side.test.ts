@@ -1,0 +1,141 @@
+/** A model that reads users and events beside items: it learns what only they tell, and has the gradients of its loss. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepare } from '../../data/dataset.ts';
+import { inferSchema } from '../../data/schema.ts';
+import { inferEvents, Side, SideEncoder } from '../../data/side.ts';
+import { type Split, split } from '../../data/split.ts';
+import { Device } from '../../engine/index.ts';
+import { loadModel } from '../../model/folder.ts';
+import { groupScores, popularity, priorScores, priorWeight, type UserPrior } from '../../model/user-prior.ts';
+import { SequenceModel } from '../../model/sequence-model.ts';
+import { evaluate } from '../../train/evaluate.ts';
+import { countGroups, learnUserPrior } from '../../train/user-prior.ts';
+import { run, small } from './ring.ts';
+
+const ITEMS = 12;
+
+/** Shoppers on a ring of items: which way they go hangs on who they are, and how far on how they liked the last item. */
+function walks(users = 48, length = 14): Split {
+  const [user, item, rating]: number[][] = [[], [], []];
+  for (let u = 0; u < users; u++) {
+    let at = (u * 5) % ITEMS;
+    for (let i = 0; i < length; i++) {
+      const stars = (u * 7 + i * i * 3 + i) % 3 === 0 ? 5 : 2;
+      user.push(u);
+      item.push(at);
+      rating.push(stars);
+      at = (at + (u % 2 === 0 ? 1 : -1) * (stars === 5 ? 1 : 3) + ITEMS) % ITEMS;
+    }
+  }
+  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+  const log = {
+    ...{ userIds: names(users, 'u'), itemIds: names(ITEMS, 'i') },
+    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: Float32Array.from(rating), time: null },
+    ...{ size: user.length, source: 'walks', notes: [] },
+  };
+  return split(prepare(log, { minInteractions: 1 }));
+}
+
+const people = (parts: Split) =>
+  new Map(parts.dataset.userIds.map((id, u) => [id, { way: u % 2 === 0 ? 'up' : 'down', city: `c${u % 3}` }]));
+
+function beside(parts: Split): Split {
+  const users = people(parts);
+  const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
+  const events = inferEvents(parts.dataset, ['rating'], 'walks');
+  parts.side = new Side(new SideEncoder({ users: inferSchema(rows), events }), parts.dataset, users);
+  return parts;
+}
+
+describe('a model that reads users and events', () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await Device.open({ backend: 'webgpu' });
+  });
+  afterAll(() => device?.close());
+
+  it('learns what items alone do not tell', async () => {
+    const settings = small({ dropout: '0', sideDropout: '0' });
+    const plain = await run(device, walks(), settings, { epochs: 40 });
+    const parts = beside(walks());
+    const { result, files } = await run(device, parts, settings, { epochs: 40 });
+    expect(result.bestNdcg).toBeGreaterThan(0.93);
+    expect(plain.result.bestNdcg ?? 1).toBeLessThan(0.9);
+    // What it learned is loaded, and hangs on what is said of the users.
+    const { tensors } = await loadModel(files);
+    const model = SequenceModel.load(device, settings, ITEMS, tensors);
+    const asked = { split: 'test', includeSeen: true } as const;
+    const known = (await evaluate(model, parts, asked)).metrics['NDCG@10'];
+    expect(known).toBeGreaterThan(0.9);
+    const turned = new Map([...people(parts)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
+    parts.side = new Side(parts.side?.encoder as SideEncoder, parts.dataset, turned);
+    expect((await evaluate(model, parts, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
+    model.dispose();
+  });
+
+  it('one seed gives one result', async () => {
+    const once = async () => {
+      const { files } = await run(device, beside(walks()), small(), { epochs: 2 });
+      return (await loadModel(files)).tensors.get('side.weight')?.data;
+    };
+    expect(await once()).toEqual(await once());
+  });
+});
+
+describe('what groups of users like', () => {
+  const parts = beside(walks());
+  const counts = countGroups(parts);
+  const bag = (u: number) => {
+    const row = parts.side?.userRow(u);
+    return Array.from(row?.columns ?? [], (column, e): [number, number] => [column, row?.values[e] ?? 0]);
+  };
+
+  it('counts the training events of each group', () => {
+    const total = counts.items.reduce((sum, count) => sum + count, 0);
+    let events = 0;
+    for (let u = 0; u < parts.users; u++) events += parts.trainLength(u);
+    expect(total).toBe(events);
+    const [[all]] = bag(0);
+    expect(counts.values.subarray(counts.starts[all], counts.starts[all + 1]).reduce((a, b) => a + b, 0)).toBe(events);
+  });
+
+  it('is popularity where nothing is known, and shrunk towards it where little is', () => {
+    const made = { items: Float32Array.of(8, 4, 0), starts: Uint32Array.of(0, 2), columns: Uint32Array.of(1, 2) };
+    const toy = { ...made, values: Float32Array.of(4, 0) };
+    const settings = { shrinkage: 100, strength: 1, weights: [], fitted: { users: 0, popularity: 0, groups: 0 } };
+    const prior: UserPrior = { counts: toy, settings };
+    expect(priorScores(prior, [])).toEqual(popularity(toy.items));
+    const order = (scores: Float32Array) => [0, 1, 2].sort((a, b) => scores[b] - scores[a]);
+    expect(order(priorScores(prior, [[0, 1]]))).toEqual([0, 1, 2]);
+    const strong = { ...prior, settings: { ...settings, shrinkage: 0.5 } };
+    expect(order(priorScores(strong, [[0, 1]]))).toEqual([1, 0, 2]);
+    // One's own events do not count; an item added since has no events.
+    expect(groupScores(toy, popularity(toy.items), [[0, 1]], 1, new Map([[1, 4]]))[1]).toBe(0);
+    expect(priorScores(prior, [[0, 1]], 5)).toHaveLength(5);
+  });
+
+  it('weighs less the more is known', () => {
+    const weights: [number, number][] = [
+      [1, 0.4],
+      [4, 0.1],
+    ];
+    expect([0, 1, 2, 4, 8, 100].map((n) => Number(priorWeight(weights, n).toFixed(3)))).toEqual([
+      1, 0.4, 0.25, 0.1, 0, 0,
+    ]);
+    expect(priorWeight([], 1)).toBe(0);
+  });
+
+  it('is fitted beside a model', async () => {
+    const device = await Device.open({ backend: 'cpu' });
+    const rows = parts.side?.encoder.rows;
+    const model = SequenceModel.create(device, small(), ITEMS, 1, { side: rows });
+    const users = Uint32Array.from({ length: 16 }, (_, u) => u);
+    const { settings } = await learnUserPrior(model, parts, users, null);
+    expect(settings.fitted.groups).toBeGreaterThanOrEqual(settings.fitted.popularity);
+    expect(settings.weights.map(([n]) => n)).toEqual([1, 2, 4, 8]);
+    const falling = settings.weights.every(([, weight], i, all) => i === 0 || weight <= all[i - 1][1]);
+    expect(falling).toBe(true);
+    model.dispose();
+    device.close();
+  });
+});
