@@ -15,6 +15,7 @@ export { crossEntropy, type CrossEntropyOptions } from './ops/cross-entropy.ts';
 export { embedding, embeddingSum, type RowGroups } from './ops/embedding.ts';
 export { groupRows, type RowGroupArrays, type RowGroupLayout, rowGroupLayout } from './rows.ts';
 export { type AttentionOptions, attention, type Bounds } from './ops/attention.ts';
+export { crossAttention, type CrossAttentionOptions, type CrossBounds, crossBounds } from './ops/cross-attention.ts';
 export { biasWidth, relativeAttention, type RelativeAttentionOptions } from './ops/relative-attention.ts';
 export { AttentionWeights, type AttentionWeightsOptions } from './attention-weights.ts';
 export { rotary, rotaryAngles } from './ops/rotary.ts';

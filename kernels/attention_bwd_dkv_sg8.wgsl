@@ -2,20 +2,20 @@ enable subgroups;
 diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
 // attention_bwd_dkv for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts
 // as attention_bwd_dkv_tile. There a load costs far more than arithmetic: every load feeds as many products as possible.
-// A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 queries.
+// A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(M / ROWS) × H); a step takes 32 queries.
 // Sᵀ and dPᵀ: a lane owns 4 of the queries; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dk and dv: a lane owns 4 of every 32 columns, and dSᵀ and Pᵀ are shared instead. No workgroup memory.
-// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
@@ -37,13 +37,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   var high = 0u;
   for (var e = 0u; e < EIGHTS; e++) {
     let j = row0 + e * 8u + lane;
-    let at = min(j, p.l - 1u);
-    k_at[e] = at * 3u * d4 + d4 + head * K4;
+    let at = min(j, p.m - 1u);
+    k_at[e] = at * p.kv_row + p.k_col + head * K4;
     v_at[e] = k_at[e] + d4;
     first[e] = start[at];
     let last = end[at];
     if (p.causal == 1u) { first[e] = max(first[e], j); }
-    count[e] = select(0u, last - first[e], j < p.l && last > first[e]);
+    count[e] = select(0u, last - first[e], j < p.m && last > first[e]);
     if (count[e] > 0u) {
       low = min(low, first[e]);
       high = max(high, last);
@@ -58,25 +58,29 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let i = i0 + lane * 4u;
     let is = vec4u(i, i + 1u, i + 2u, i + 3u);
     let rows = min(is, vec4u(p.l - 1u));
-    let q_at = rows * (3u * d4) + head * K4;
+    let q_at = rows * p.q_row + head * K4;
     let g_at = rows * d4 + head * K4;
     let stat = rows + head * p.l;
-    let log_sum = vec4f(lse[stat.x], lse[stat.y], lse[stat.z], lse[stat.w]);
-    let deltas = vec4f(delta[stat.x], delta[stat.y], delta[stat.z], delta[stat.w]);
+    let stat0 = stats[stat.x];
+    let stat1 = stats[stat.y];
+    let stat2 = stats[stat.z];
+    let stat3 = stats[stat.w];
+    let log_sum = vec4f(stat0.x, stat1.x, stat2.x, stat3.x);
+    let deltas = vec4f(stat0.y, stat1.y, stat2.y, stat3.y);
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>(); // scores, then probabilities, then those that dropout left
     var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[q_at.x + c];
-      let t1 = qkv[q_at.y + c];
-      let t2 = qkv[q_at.z + c];
-      let t3 = qkv[q_at.w + c];
+      let t0 = q[q_at.x + c];
+      let t1 = q[q_at.y + c];
+      let t2 = q[q_at.z + c];
+      let t3 = q[q_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[k_at[e] + c] * p.scale;
+        let a = kv[k_at[e] + c] * p.scale;
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -99,7 +103,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[v_at[e] + c];
+        let a = kv[v_at[e] + c];
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           ds[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -124,10 +128,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       let column = head * K4 + b * 8u + lane;
       for (var step = 0u; step < steps; step++) {
         let n = i0 + step * 4u;
-        let t0 = qkv[min(n, p.l - 1u) * (3u * d4) + column];
-        let t1 = qkv[min(n + 1u, p.l - 1u) * (3u * d4) + column];
-        let t2 = qkv[min(n + 2u, p.l - 1u) * (3u * d4) + column];
-        let t3 = qkv[min(n + 3u, p.l - 1u) * (3u * d4) + column];
+        let t0 = q[min(n, p.l - 1u) * p.q_row + column];
+        let t1 = q[min(n + 1u, p.l - 1u) * p.q_row + column];
+        let t2 = q[min(n + 2u, p.l - 1u) * p.q_row + column];
+        let t3 = q[min(n + 3u, p.l - 1u) * p.q_row + column];
         for (var r = 0u; r < ROWS; r++) {
           let x = subgroupShuffle(ds[r], step);
           dk[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
@@ -147,7 +151,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  let own = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  let own = min(ROWS, p.m - row0); // a loop that is not unrolled: stores are long
   for (var b = 0u; b < BLOCKS; b++) {
     var part_k: array<vec4f, ROWS>;
     var part_v: array<vec4f, ROWS>;
@@ -156,15 +160,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       part_v[r] = dv[b * ROWS + r];
     }
     for (var r = 0u; r < own; r++) {
-      let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
+      let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + b * 8u + lane;
       var x = attention_pick8(part_k, r) * p.scale;
       var y = attention_pick8(part_v, r);
       if (p.acc == 1u) {
-        x += dqkv[at];
-        y += dqkv[at + d4];
+        x += dkv[at];
+        y += dkv[at + d4];
       }
-      dqkv[at] = x;
-      dqkv[at + d4] = y;
+      dkv[at] = x;
+      dkv[at + d4] = y;
     }
   }
 }

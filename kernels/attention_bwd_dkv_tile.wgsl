@@ -1,19 +1,19 @@
 // attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
-// of j's sequence (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
-// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; lse, delta [H, L].
-// A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
-// workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// of j's segment (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
+// Layout: q, kv as in the forward, dkv as kv; start, end [M]: the queries of a key; dout [L, HK]; stats [H, L] of (lse, delta).
+// A workgroup owns 64 key rows of one head (grid: ceil(M / 64) × H), a thread one row; tiles of TILE queries go through
+// workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dkv where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -21,7 +21,7 @@ const TILE: u32 = min(32u, 1984u / K);
 
 var<workgroup> queries: array<vec4f, TILE * K4>;
 var<workgroup> grads: array<vec4f, TILE * K4>;
-var<workgroup> stats: array<vec2f, TILE>; // lse, delta
+var<workgroup> row_stats: array<vec2f, TILE>; // lse, delta
 var<workgroup> stop: u32;
 
 @compute @workgroup_size(64)
@@ -31,14 +31,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let head = wid.y;
   let row0 = wid.x * 64u;
   let j = row0 + lid;
-  let at = min(j, p.l - 1u);
+  let at = min(j, p.m - 1u);
   let last = end[at];
   var first = start[at];
   if (p.causal == 1u) { first = max(first, j); }
-  if (j >= p.l) { first = last; }
+  if (j >= p.m) { first = last; }
   // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
-    var r = min(row0 + 64u, p.l) - 1u;
+    var r = min(row0 + 64u, p.m) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
     stop = select(end[r], 0u, start[r] == end[r]);
   }
@@ -49,8 +49,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var dk: array<vec4f, K4>;
   var dv: array<vec4f, K4>;
   for (var c = 0u; c < n4; c++) {
-    k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
-    v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
+    let own = at * p.kv_row + p.k_col + head * K4 + c;
+    k[c] = kv[own] * p.scale;
+    v[c] = kv[own + d4];
   }
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
@@ -61,12 +62,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
       let row = min(i0 + e / K4, p.l - 1u);
-      queries[e] = qkv[row * 3u * d4 + head * K4 + e % K4];
+      queries[e] = q[row * p.q_row + head * K4 + e % K4];
       grads[e] = dout[row * d4 + head * K4 + e % K4];
     }
     if (lid < TILE) {
       let row = head * p.l + min(i0 + lid, p.l - 1u);
-      stats[lid] = vec2f(lse[row], delta[row]);
+      row_stats[lid] = stats[row];
     }
     workgroupBarrier();
     for (var i = max(i0, first); i < min(i0 + TILE, last); i++) {
@@ -77,30 +78,30 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         s += k[c] * queries[b + c];
         dp += v[c] * grads[b + c];
       }
-      let prob = exp(s.x + s.y + s.z + s.w - stats[i - i0].x);
+      let prob = exp(s.x + s.y + s.z + s.w - row_stats[i - i0].x);
       var keep = 1.0;
       if (drop) {
         let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);
         keep = select(both.x, both.y, (j & 1u) == 1u);
       }
-      let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - stats[i - i0].y);
+      let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - row_stats[i - i0].y);
       for (var c = 0u; c < n4; c++) {
         dv[c] += prob * keep * grads[b + c];
         dk[c] += ds * queries[b + c];
       }
     }
   }
-  if (j >= p.l) { return; }
+  if (j >= p.m) { return; }
   for (var c = 0u; c < n4; c++) {
-    let to_k = j * 3u * d4 + d4 + head * K4 + c;
+    let to_k = j * p.kv_row + p.k_col + head * K4 + c;
     var x = dk[c] * p.scale;
     var y = dv[c];
     if (p.acc == 1u) {
-      x += dqkv[to_k];
-      y += dqkv[to_k + d4];
+      x += dkv[to_k];
+      y += dkv[to_k + d4];
     }
-    dqkv[to_k] = x;
-    dqkv[to_k + d4] = y;
+    dkv[to_k] = x;
+    dkv[to_k + d4] = y;
   }
 }
 // @use attention_keep

@@ -5,17 +5,17 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
 // S and dP: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dq: a lane owns 4 of every 32 columns, and dS is shared instead. No workgroup memory.
-// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
@@ -40,10 +40,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var e = 0u; e < EIGHTS; e++) {
     let i = row0 + e * 8u + lane;
     let at = min(i, p.l - 1u);
-    q_at[e] = at * 3u * d4 + head * K4;
+    q_at[e] = at * p.q_row + head * K4;
     g_at[e] = at * d4 + head * K4;
-    log_sum[e] = lse[head * p.l + at];
-    own_delta[e] = delta[head * p.l + at];
+    let stat = stats[head * p.l + at];
+    log_sum[e] = stat.x;
+    own_delta[e] = stat.y;
     first[e] = start[at];
     var last = end[at];
     if (p.causal == 1u) { last = min(last, i + 1u); }
@@ -60,22 +61,22 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
     let js = vec4u(j, j + 1u, j + 2u, j + 3u);
-    let k_at = min(js, vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
+    let k_at = min(js, vec4u(p.m - 1u)) * p.kv_row + p.k_col + head * K4;
     let v_at = k_at + d4;
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>(); // scores, then probabilities
     var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[k_at.x + c];
-      let t1 = qkv[k_at.y + c];
-      let t2 = qkv[k_at.z + c];
-      let t3 = qkv[k_at.w + c];
+      let t0 = kv[k_at.x + c];
+      let t1 = kv[k_at.y + c];
+      let t2 = kv[k_at.z + c];
+      let t3 = kv[k_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[q_at[e] + c] * p.scale;
+        let a = q[q_at[e] + c] * p.scale;
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -89,10 +90,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       }
     }
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[v_at.x + c];
-      let t1 = qkv[v_at.y + c];
-      let t2 = qkv[v_at.z + c];
-      let t3 = qkv[v_at.w + c];
+      let t0 = kv[v_at.x + c];
+      let t1 = kv[v_at.y + c];
+      let t2 = kv[v_at.z + c];
+      let t3 = kv[v_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
@@ -121,13 +122,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
     let steps = min(8u, (to - j0 + 3u) / 4u);
     for (var b = 0u; b < BLOCKS; b++) {
-      let column = d4 + head * K4 + b * 8u + lane;
+      let column = p.k_col + head * K4 + b * 8u + lane;
       for (var step = 0u; step < steps; step++) {
         let n = j0 + step * 4u;
-        let t0 = qkv[min(n, p.l - 1u) * (3u * d4) + column];
-        let t1 = qkv[min(n + 1u, p.l - 1u) * (3u * d4) + column];
-        let t2 = qkv[min(n + 2u, p.l - 1u) * (3u * d4) + column];
-        let t3 = qkv[min(n + 3u, p.l - 1u) * (3u * d4) + column];
+        let t0 = kv[min(n, p.m - 1u) * p.kv_row + column];
+        let t1 = kv[min(n + 1u, p.m - 1u) * p.kv_row + column];
+        let t2 = kv[min(n + 2u, p.m - 1u) * p.kv_row + column];
+        let t3 = kv[min(n + 3u, p.m - 1u) * p.kv_row + column];
         for (var r = 0u; r < ROWS; r++) {
           let x = subgroupShuffle(ds[r], step);
           sum[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
@@ -141,10 +142,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     var part: array<vec4f, ROWS>;
     for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
     for (var r = 0u; r < rows; r++) {
-      let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
+      let at = (row0 + r) * p.q_row + head * K4 + b * 8u + lane;
       var x = attention_pick8(part, r) * p.scale;
-      if (p.acc == 1u) { x += dqkv[at]; }
-      dqkv[at] = x;
+      if (p.acc == 1u) { x += dq[at]; }
+      dq[at] = x;
     }
   }
 }

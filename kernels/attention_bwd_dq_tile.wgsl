@@ -1,19 +1,19 @@
 // attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j dS_ij k_j, dS_ij = P_ij (keep_ij · dout_i·v_j − delta_i),
 // P_ij = exp(scale · q_i·k_j − lse_i), j as in the forward. FlashAttention-2 (Dao 2023), algorithm 2.
-// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the q columns); dout [L, HK]; lse, delta [H, L].
+// Layout: q, kv, start, end as in the forward, dq as q; dout [L, HK]; stats [H, L] of (lse, delta).
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
-// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dq where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -43,15 +43,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   let to = workgroupUniformLoad(&stop);
 
-  var q: array<vec4f, K4>;
+  var row: array<vec4f, K4>;
   var g: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
   for (var c = 0u; c < n4; c++) {
-    q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale;
+    row[c] = q[at * p.q_row + head * K4 + c] * p.scale;
     g[c] = dout[at * d4 + head * K4 + c];
   }
-  let log_sum = lse[head * p.l + at];
-  let own_delta = delta[head * p.l + at];
+  let stat = stats[head * p.l + at]; // lse, delta
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
@@ -59,9 +58,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[source + d4];
-      values[e] = qkv[source + 2u * d4];
+      let source = min(j0 + e / K4, p.m - 1u) * p.kv_row + p.k_col + head * K4 + e % K4;
+      keys[e] = kv[source];
+      values[e] = kv[source + d4];
     }
     workgroupBarrier();
     let low = max(j0, first);
@@ -70,7 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       var s = vec4f(0.0);
       var dp = vec4f(0.0);
       for (var c = 0u; c < n4; c++) {
-        s += q[c] * keys[b + c];
+        s += row[c] * keys[b + c];
         dp += g[c] * values[b + c];
       }
       var dprob = dp.x + dp.y + dp.z + dp.w;
@@ -78,16 +77,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
         dprob *= select(keep.x, keep.y, (j & 1u) == 1u);
       }
-      let ds = exp(s.x + s.y + s.z + s.w - log_sum) * (dprob - own_delta);
+      let ds = exp(s.x + s.y + s.z + s.w - stat.x) * (dprob - stat.y);
       for (var c = 0u; c < n4; c++) { sum[c] += ds * keys[b + c]; }
     }
   }
   if (i >= p.l) { return; }
   for (var c = 0u; c < n4; c++) {
-    let to_c = i * 3u * d4 + head * K4 + c;
+    let to_c = i * p.q_row + head * K4 + c;
     var v = sum[c] * p.scale;
-    if (p.acc == 1u) { v += dqkv[to_c]; }
-    dqkv[to_c] = v;
+    if (p.acc == 1u) { v += dq[to_c]; }
+    dq[to_c] = v;
   }
 }
 // @use attention_keep

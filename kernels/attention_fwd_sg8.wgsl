@@ -6,15 +6,16 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // Scores: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // Output: a lane owns 4 of every 32 columns, and the weights are shared instead. Lane n keeps the softmax state (top)
 // of row n of each 8. No workgroup memory.
-// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> start: array<u32>;
-@group(0) @binding(3) var<storage, read> end: array<u32>;
-@group(0) @binding(4) var<storage, read> state: array<u32>;
-@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read> end: array<u32>;
+@group(0) @binding(5) var<storage, read> state: array<u32>;
+@group(0) @binding(6) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec2f>;
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
@@ -37,7 +38,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var e = 0u; e < EIGHTS; e++) {
     let i = row0 + e * 8u + lane;
     let at = min(i, p.l - 1u);
-    q_at[e] = at * 3u * d4 + head * K4;
+    q_at[e] = at * p.q_row + head * K4;
     first[e] = start[at];
     var last = end[at];
     if (p.causal == 1u) { last = min(last, i + 1u); }
@@ -57,20 +58,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
-    let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
+    let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.m - 1u)) * p.kv_row + p.k_col + head * K4;
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[k_at.x + c];
-      let t1 = qkv[k_at.y + c];
-      let t2 = qkv[k_at.z + c];
-      let t3 = qkv[k_at.w + c];
+      let t0 = kv[k_at.x + c];
+      let t1 = kv[k_at.y + c];
+      let t2 = kv[k_at.z + c];
+      let t3 = kv[k_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[q_at[e] + c] * p.scale;
+        let a = q[q_at[e] + c] * p.scale;
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -107,13 +108,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
     let steps = min(8u, (to - j0 + 3u) / 4u);
     for (var b = 0u; b < BLOCKS; b++) {
-      let v_at = 2u * d4 + head * K4 + b * 8u + lane;
+      let v_at = p.k_col + d4 + head * K4 + b * 8u + lane;
       for (var step = 0u; step < steps; step++) {
         let i = j0 + step * 4u;
-        let v0 = qkv[min(i, p.l - 1u) * (3u * d4) + v_at];
-        let v1 = qkv[min(i + 1u, p.l - 1u) * (3u * d4) + v_at];
-        let v2 = qkv[min(i + 2u, p.l - 1u) * (3u * d4) + v_at];
-        let v3 = qkv[min(i + 3u, p.l - 1u) * (3u * d4) + v_at];
+        let v0 = kv[min(i, p.m - 1u) * p.kv_row + v_at];
+        let v1 = kv[min(i + 1u, p.m - 1u) * p.kv_row + v_at];
+        let v2 = kv[min(i + 2u, p.m - 1u) * p.kv_row + v_at];
+        let v3 = kv[min(i + 3u, p.m - 1u) * p.kv_row + v_at];
         for (var r = 0u; r < ROWS; r++) {
           let x = subgroupShuffle(s[r], step);
           sum[b * ROWS + r] += x.x * v0 + x.y * v1 + x.z * v2 + x.w * v3;
@@ -130,7 +131,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       if (r == lane) { own = all; }
     }
     let some = count[e] > 0u;
-    if (i0 + lane < p.l) { lse[head * p.l + i0 + lane] = select(0.0, top[e] + log(own), some); }
+    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some), 0.0); }
     let inverse = select(0.0, 1.0 / own, some);
     let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
     for (var b = 0u; b < BLOCKS; b++) {

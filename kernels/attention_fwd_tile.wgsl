@@ -1,17 +1,20 @@
 // attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
 // lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
-// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; start, end [L]; o [L, HK]; lse [H, L]; state: device words.
+// Layout: q [L, ·], H heads of K columns, rows q_row vec4 apart; kv [M, ·], rows kv_row apart, k from column k_col on, v HK
+// columns further (self-attention: both are q|k|v, [L, 3HK]); start, end [L]: the keys of a query; o [L, HK];
+// stats [H, L] of (lse, 0); state: device words.
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and lse = 0.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> start: array<u32>;
-@group(0) @binding(3) var<storage, read> end: array<u32>;
-@group(0) @binding(4) var<storage, read> state: array<u32>;
-@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read> end: array<u32>;
+@group(0) @binding(5) var<storage, read> state: array<u32>;
+@group(0) @binding(6) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec2f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -42,9 +45,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   let to = workgroupUniformLoad(&stop);
 
-  var q: array<vec4f, K4>;
+  var row: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
-  for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
+  for (var c = 0u; c < n4; c++) { row[c] = q[at * p.q_row + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
   let drop = p.dropout == 1u && state[5] != 0u;
@@ -54,16 +57,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[source + d4];
-      values[e] = qkv[source + 2u * d4];
+      let source = min(j0 + e / K4, p.m - 1u) * p.kv_row + p.k_col + head * K4 + e % K4;
+      keys[e] = kv[source];
+      values[e] = kv[source + d4];
     }
     workgroupBarrier();
     let low = max(j0, first);
     for (var j = low; j < min(j0 + TILE, last); j++) {
       let b = (j - j0) * K4;
       var dots = vec4f(0.0);
-      for (var c = 0u; c < n4; c++) { dots += q[c] * keys[b + c]; }
+      for (var c = 0u; c < n4; c++) { dots += row[c] * keys[b + c]; }
       let s = dots.x + dots.y + dots.z + dots.w;
       if (s > top) {
         let shrink = exp(top - s);
@@ -84,6 +87,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let some = total > 0.0;
   let inverse = select(0.0, 1.0 / total, some);
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
-  lse[head * p.l + i] = select(0.0, top + log(total), some);
+  stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
 }
 // @use attention_keep

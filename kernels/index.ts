@@ -38,14 +38,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  attention_bwd_delta: `// attention_bwd_delta: delta_i = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4).
-// Layout: dout, o [L, HK]; delta [H, L]. A thread owns one (token, head), a workgroup 64. No workgroup memory.
+  attention_bwd_delta: `// attention_bwd_delta: stats.y = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4);
+// stats.x, the logsumexp, stays.
+// Layout: dout, o [L, HK]; stats [H, L] of 2. A thread owns one (token, head), a workgroup 64. No workgroup memory.
 // Host: K % 4 = 0.
 struct Params { l: u32, heads: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dout: array<vec4f>;
 @group(0) @binding(2) var<storage, read> o: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> delta: array<f32>;
+@group(0) @binding(3) var<storage, read_write> stats: array<vec2f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -56,7 +57,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (n >= p.l * p.heads) { return; }
   var sum = vec4f(0.0);
   for (var c = 0u; c < K4; c++) { sum += dout[n * K4 + c] * o[n * K4 + c]; }
-  delta[(n % p.heads) * p.l + n / p.heads] = sum.x + sum.y + sum.z + sum.w;
+  stats[(n % p.heads) * p.l + n / p.heads].y = sum.x + sum.y + sum.z + sum.w;
 }
 // @use group_index
 `,
@@ -64,20 +65,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
 // attention_bwd_dkv for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts
 // as attention_bwd_dkv_tile. There a load costs far more than arithmetic: every load feeds as many products as possible.
-// A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 queries.
+// A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(M / ROWS) × H); a step takes 32 queries.
 // Sᵀ and dPᵀ: a lane owns 4 of the queries; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dk and dv: a lane owns 4 of every 32 columns, and dSᵀ and Pᵀ are shared instead. No workgroup memory.
-// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
@@ -99,13 +100,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   var high = 0u;
   for (var e = 0u; e < EIGHTS; e++) {
     let j = row0 + e * 8u + lane;
-    let at = min(j, p.l - 1u);
-    k_at[e] = at * 3u * d4 + d4 + head * K4;
+    let at = min(j, p.m - 1u);
+    k_at[e] = at * p.kv_row + p.k_col + head * K4;
     v_at[e] = k_at[e] + d4;
     first[e] = start[at];
     let last = end[at];
     if (p.causal == 1u) { first[e] = max(first[e], j); }
-    count[e] = select(0u, last - first[e], j < p.l && last > first[e]);
+    count[e] = select(0u, last - first[e], j < p.m && last > first[e]);
     if (count[e] > 0u) {
       low = min(low, first[e]);
       high = max(high, last);
@@ -120,25 +121,29 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let i = i0 + lane * 4u;
     let is = vec4u(i, i + 1u, i + 2u, i + 3u);
     let rows = min(is, vec4u(p.l - 1u));
-    let q_at = rows * (3u * d4) + head * K4;
+    let q_at = rows * p.q_row + head * K4;
     let g_at = rows * d4 + head * K4;
     let stat = rows + head * p.l;
-    let log_sum = vec4f(lse[stat.x], lse[stat.y], lse[stat.z], lse[stat.w]);
-    let deltas = vec4f(delta[stat.x], delta[stat.y], delta[stat.z], delta[stat.w]);
+    let stat0 = stats[stat.x];
+    let stat1 = stats[stat.y];
+    let stat2 = stats[stat.z];
+    let stat3 = stats[stat.w];
+    let log_sum = vec4f(stat0.x, stat1.x, stat2.x, stat3.x);
+    let deltas = vec4f(stat0.y, stat1.y, stat2.y, stat3.y);
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>(); // scores, then probabilities, then those that dropout left
     var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[q_at.x + c];
-      let t1 = qkv[q_at.y + c];
-      let t2 = qkv[q_at.z + c];
-      let t3 = qkv[q_at.w + c];
+      let t0 = q[q_at.x + c];
+      let t1 = q[q_at.y + c];
+      let t2 = q[q_at.z + c];
+      let t3 = q[q_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[k_at[e] + c] * p.scale;
+        let a = kv[k_at[e] + c] * p.scale;
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -161,7 +166,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[v_at[e] + c];
+        let a = kv[v_at[e] + c];
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           ds[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -186,10 +191,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       let column = head * K4 + b * 8u + lane;
       for (var step = 0u; step < steps; step++) {
         let n = i0 + step * 4u;
-        let t0 = qkv[min(n, p.l - 1u) * (3u * d4) + column];
-        let t1 = qkv[min(n + 1u, p.l - 1u) * (3u * d4) + column];
-        let t2 = qkv[min(n + 2u, p.l - 1u) * (3u * d4) + column];
-        let t3 = qkv[min(n + 3u, p.l - 1u) * (3u * d4) + column];
+        let t0 = q[min(n, p.l - 1u) * p.q_row + column];
+        let t1 = q[min(n + 1u, p.l - 1u) * p.q_row + column];
+        let t2 = q[min(n + 2u, p.l - 1u) * p.q_row + column];
+        let t3 = q[min(n + 3u, p.l - 1u) * p.q_row + column];
         for (var r = 0u; r < ROWS; r++) {
           let x = subgroupShuffle(ds[r], step);
           dk[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
@@ -209,7 +214,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  let own = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  let own = min(ROWS, p.m - row0); // a loop that is not unrolled: stores are long
   for (var b = 0u; b < BLOCKS; b++) {
     var part_k: array<vec4f, ROWS>;
     var part_v: array<vec4f, ROWS>;
@@ -218,36 +223,36 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       part_v[r] = dv[b * ROWS + r];
     }
     for (var r = 0u; r < own; r++) {
-      let at = (row0 + r) * 3u * d4 + d4 + head * K4 + b * 8u + lane;
+      let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + b * 8u + lane;
       var x = attention_pick8(part_k, r) * p.scale;
       var y = attention_pick8(part_v, r);
       if (p.acc == 1u) {
-        x += dqkv[at];
-        y += dqkv[at + d4];
+        x += dkv[at];
+        y += dkv[at + d4];
       }
-      dqkv[at] = x;
-      dqkv[at + d4] = y;
+      dkv[at] = x;
+      dkv[at + d4] = y;
     }
   }
 }
 // @use attention_keep, attention_pick8
 `,
   attention_bwd_dkv_tile: `// attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
-// of j's sequence (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
-// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; lse, delta [H, L].
-// A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
-// workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// of j's segment (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
+// Layout: q, kv as in the forward, dkv as kv; start, end [M]: the queries of a key; dout [L, HK]; stats [H, L] of (lse, delta).
+// A workgroup owns 64 key rows of one head (grid: ceil(M / 64) × H), a thread one row; tiles of TILE queries go through
+// workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dkv where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dkv: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -255,7 +260,7 @@ const TILE: u32 = min(32u, 1984u / K);
 
 var<workgroup> queries: array<vec4f, TILE * K4>;
 var<workgroup> grads: array<vec4f, TILE * K4>;
-var<workgroup> stats: array<vec2f, TILE>; // lse, delta
+var<workgroup> row_stats: array<vec2f, TILE>; // lse, delta
 var<workgroup> stop: u32;
 
 @compute @workgroup_size(64)
@@ -265,14 +270,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let head = wid.y;
   let row0 = wid.x * 64u;
   let j = row0 + lid;
-  let at = min(j, p.l - 1u);
+  let at = min(j, p.m - 1u);
   let last = end[at];
   var first = start[at];
   if (p.causal == 1u) { first = max(first, j); }
-  if (j >= p.l) { first = last; }
+  if (j >= p.m) { first = last; }
   // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
-    var r = min(row0 + 64u, p.l) - 1u;
+    var r = min(row0 + 64u, p.m) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
     stop = select(end[r], 0u, start[r] == end[r]);
   }
@@ -283,8 +288,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var dk: array<vec4f, K4>;
   var dv: array<vec4f, K4>;
   for (var c = 0u; c < n4; c++) {
-    k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
-    v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
+    let own = at * p.kv_row + p.k_col + head * K4 + c;
+    k[c] = kv[own] * p.scale;
+    v[c] = kv[own + d4];
   }
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
@@ -295,12 +301,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
       let row = min(i0 + e / K4, p.l - 1u);
-      queries[e] = qkv[row * 3u * d4 + head * K4 + e % K4];
+      queries[e] = q[row * p.q_row + head * K4 + e % K4];
       grads[e] = dout[row * d4 + head * K4 + e % K4];
     }
     if (lid < TILE) {
       let row = head * p.l + min(i0 + lid, p.l - 1u);
-      stats[lid] = vec2f(lse[row], delta[row]);
+      row_stats[lid] = stats[row];
     }
     workgroupBarrier();
     for (var i = max(i0, first); i < min(i0 + TILE, last); i++) {
@@ -311,30 +317,30 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         s += k[c] * queries[b + c];
         dp += v[c] * grads[b + c];
       }
-      let prob = exp(s.x + s.y + s.z + s.w - stats[i - i0].x);
+      let prob = exp(s.x + s.y + s.z + s.w - row_stats[i - i0].x);
       var keep = 1.0;
       if (drop) {
         let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);
         keep = select(both.x, both.y, (j & 1u) == 1u);
       }
-      let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - stats[i - i0].y);
+      let ds = prob * (keep * (dp.x + dp.y + dp.z + dp.w) - row_stats[i - i0].y);
       for (var c = 0u; c < n4; c++) {
         dv[c] += prob * keep * grads[b + c];
         dk[c] += ds * queries[b + c];
       }
     }
   }
-  if (j >= p.l) { return; }
+  if (j >= p.m) { return; }
   for (var c = 0u; c < n4; c++) {
-    let to_k = j * 3u * d4 + d4 + head * K4 + c;
+    let to_k = j * p.kv_row + p.k_col + head * K4 + c;
     var x = dk[c] * p.scale;
     var y = dv[c];
     if (p.acc == 1u) {
-      x += dqkv[to_k];
-      y += dqkv[to_k + d4];
+      x += dkv[to_k];
+      y += dkv[to_k + d4];
     }
-    dqkv[to_k] = x;
-    dqkv[to_k + d4] = y;
+    dkv[to_k] = x;
+    dkv[to_k + d4] = y;
   }
 }
 // @use attention_keep
@@ -346,17 +352,17 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
 // S and dP: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dq: a lane owns 4 of every 32 columns, and dS is shared instead. No workgroup memory.
-// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
@@ -381,10 +387,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var e = 0u; e < EIGHTS; e++) {
     let i = row0 + e * 8u + lane;
     let at = min(i, p.l - 1u);
-    q_at[e] = at * 3u * d4 + head * K4;
+    q_at[e] = at * p.q_row + head * K4;
     g_at[e] = at * d4 + head * K4;
-    log_sum[e] = lse[head * p.l + at];
-    own_delta[e] = delta[head * p.l + at];
+    let stat = stats[head * p.l + at];
+    log_sum[e] = stat.x;
+    own_delta[e] = stat.y;
     first[e] = start[at];
     var last = end[at];
     if (p.causal == 1u) { last = min(last, i + 1u); }
@@ -401,22 +408,22 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
     let js = vec4u(j, j + 1u, j + 2u, j + 3u);
-    let k_at = min(js, vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
+    let k_at = min(js, vec4u(p.m - 1u)) * p.kv_row + p.k_col + head * K4;
     let v_at = k_at + d4;
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>(); // scores, then probabilities
     var ds = array<vec4f, ROWS>(); // dP, then dS
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[k_at.x + c];
-      let t1 = qkv[k_at.y + c];
-      let t2 = qkv[k_at.z + c];
-      let t3 = qkv[k_at.w + c];
+      let t0 = kv[k_at.x + c];
+      let t1 = kv[k_at.y + c];
+      let t2 = kv[k_at.z + c];
+      let t3 = kv[k_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[q_at[e] + c] * p.scale;
+        let a = q[q_at[e] + c] * p.scale;
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -430,10 +437,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       }
     }
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[v_at.x + c];
-      let t1 = qkv[v_at.y + c];
-      let t2 = qkv[v_at.z + c];
-      let t3 = qkv[v_at.w + c];
+      let t0 = kv[v_at.x + c];
+      let t1 = kv[v_at.y + c];
+      let t2 = kv[v_at.z + c];
+      let t3 = kv[v_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
@@ -462,13 +469,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
     let steps = min(8u, (to - j0 + 3u) / 4u);
     for (var b = 0u; b < BLOCKS; b++) {
-      let column = d4 + head * K4 + b * 8u + lane;
+      let column = p.k_col + head * K4 + b * 8u + lane;
       for (var step = 0u; step < steps; step++) {
         let n = j0 + step * 4u;
-        let t0 = qkv[min(n, p.l - 1u) * (3u * d4) + column];
-        let t1 = qkv[min(n + 1u, p.l - 1u) * (3u * d4) + column];
-        let t2 = qkv[min(n + 2u, p.l - 1u) * (3u * d4) + column];
-        let t3 = qkv[min(n + 3u, p.l - 1u) * (3u * d4) + column];
+        let t0 = kv[min(n, p.m - 1u) * p.kv_row + column];
+        let t1 = kv[min(n + 1u, p.m - 1u) * p.kv_row + column];
+        let t2 = kv[min(n + 2u, p.m - 1u) * p.kv_row + column];
+        let t3 = kv[min(n + 3u, p.m - 1u) * p.kv_row + column];
         for (var r = 0u; r < ROWS; r++) {
           let x = subgroupShuffle(ds[r], step);
           sum[b * ROWS + r] += x.x * t0 + x.y * t1 + x.z * t2 + x.w * t3;
@@ -482,10 +489,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     var part: array<vec4f, ROWS>;
     for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
     for (var r = 0u; r < rows; r++) {
-      let at = (row0 + r) * 3u * d4 + head * K4 + b * 8u + lane;
+      let at = (row0 + r) * p.q_row + head * K4 + b * 8u + lane;
       var x = attention_pick8(part, r) * p.scale;
-      if (p.acc == 1u) { x += dqkv[at]; }
-      dqkv[at] = x;
+      if (p.acc == 1u) { x += dq[at]; }
+      dq[at] = x;
     }
   }
 }
@@ -493,20 +500,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 `,
   attention_bwd_dq_tile: `// attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j dS_ij k_j, dS_ij = P_ij (keep_ij · dout_i·v_j − delta_i),
 // P_ij = exp(scale · q_i·k_j − lse_i), j as in the forward. FlashAttention-2 (Dao 2023), algorithm 2.
-// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the q columns); dout [L, HK]; lse, delta [H, L].
+// Layout: q, kv, start, end as in the forward, dq as q; dout [L, HK]; stats [H, L] of (lse, delta).
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
-// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dq where acc = 1, else overwrites it.
+// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(3) var<storage, read> lse: array<f32>;
-@group(0) @binding(4) var<storage, read> delta: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dout: array<vec4f>;
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;
 @group(0) @binding(5) var<storage, read> start: array<u32>;
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
-@group(0) @binding(8) var<storage, read_write> dqkv: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -536,15 +543,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   let to = workgroupUniformLoad(&stop);
 
-  var q: array<vec4f, K4>;
+  var row: array<vec4f, K4>;
   var g: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
   for (var c = 0u; c < n4; c++) {
-    q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale;
+    row[c] = q[at * p.q_row + head * K4 + c] * p.scale;
     g[c] = dout[at * d4 + head * K4 + c];
   }
-  let log_sum = lse[head * p.l + at];
-  let own_delta = delta[head * p.l + at];
+  let stat = stats[head * p.l + at]; // lse, delta
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
@@ -552,9 +558,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[source + d4];
-      values[e] = qkv[source + 2u * d4];
+      let source = min(j0 + e / K4, p.m - 1u) * p.kv_row + p.k_col + head * K4 + e % K4;
+      keys[e] = kv[source];
+      values[e] = kv[source + d4];
     }
     workgroupBarrier();
     let low = max(j0, first);
@@ -563,7 +569,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       var s = vec4f(0.0);
       var dp = vec4f(0.0);
       for (var c = 0u; c < n4; c++) {
-        s += q[c] * keys[b + c];
+        s += row[c] * keys[b + c];
         dp += g[c] * values[b + c];
       }
       var dprob = dp.x + dp.y + dp.z + dp.w;
@@ -571,16 +577,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
         dprob *= select(keep.x, keep.y, (j & 1u) == 1u);
       }
-      let ds = exp(s.x + s.y + s.z + s.w - log_sum) * (dprob - own_delta);
+      let ds = exp(s.x + s.y + s.z + s.w - stat.x) * (dprob - stat.y);
       for (var c = 0u; c < n4; c++) { sum[c] += ds * keys[b + c]; }
     }
   }
   if (i >= p.l) { return; }
   for (var c = 0u; c < n4; c++) {
-    let to_c = i * 3u * d4 + head * K4 + c;
+    let to_c = i * p.q_row + head * K4 + c;
     var v = sum[c] * p.scale;
-    if (p.acc == 1u) { v += dqkv[to_c]; }
-    dqkv[to_c] = v;
+    if (p.acc == 1u) { v += dq[to_c]; }
+    dq[to_c] = v;
   }
 }
 // @use attention_keep
@@ -593,15 +599,16 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // Scores: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // Output: a lane owns 4 of every 32 columns, and the weights are shared instead. Lane n keeps the softmax state (top)
 // of row n of each 8. No workgroup memory.
-// Host: K % 32 = 0; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> start: array<u32>;
-@group(0) @binding(3) var<storage, read> end: array<u32>;
-@group(0) @binding(4) var<storage, read> state: array<u32>;
-@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read> end: array<u32>;
+@group(0) @binding(5) var<storage, read> state: array<u32>;
+@group(0) @binding(6) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec2f>;
 
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
@@ -624,7 +631,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   for (var e = 0u; e < EIGHTS; e++) {
     let i = row0 + e * 8u + lane;
     let at = min(i, p.l - 1u);
-    q_at[e] = at * 3u * d4 + head * K4;
+    q_at[e] = at * p.q_row + head * K4;
     first[e] = start[at];
     var last = end[at];
     if (p.causal == 1u) { last = min(last, i + 1u); }
@@ -644,20 +651,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
-    let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.l - 1u)) * (3u * d4) + d4 + head * K4;
+    let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.m - 1u)) * p.kv_row + p.k_col + head * K4;
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
-      let t0 = qkv[k_at.x + c];
-      let t1 = qkv[k_at.y + c];
-      let t2 = qkv[k_at.z + c];
-      let t3 = qkv[k_at.w + c];
+      let t0 = kv[k_at.x + c];
+      let t1 = kv[k_at.y + c];
+      let t2 = kv[k_at.z + c];
+      let t3 = kv[k_at.w + c];
       let b0 = vec4f(t0.x, t1.x, t2.x, t3.x);
       let b1 = vec4f(t0.y, t1.y, t2.y, t3.y);
       let b2 = vec4f(t0.z, t1.z, t2.z, t3.z);
       let b3 = vec4f(t0.w, t1.w, t2.w, t3.w);
       for (var e = 0u; e < EIGHTS; e++) {
-        let a = qkv[q_at[e] + c] * p.scale;
+        let a = q[q_at[e] + c] * p.scale;
         for (var r = 0u; r < 8u; r++) {
           let x = subgroupShuffle(a, r);
           s[e * 8u + r] += x.x * b0 + x.y * b1 + x.z * b2 + x.w * b3;
@@ -694,13 +701,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
     let steps = min(8u, (to - j0 + 3u) / 4u);
     for (var b = 0u; b < BLOCKS; b++) {
-      let v_at = 2u * d4 + head * K4 + b * 8u + lane;
+      let v_at = p.k_col + d4 + head * K4 + b * 8u + lane;
       for (var step = 0u; step < steps; step++) {
         let i = j0 + step * 4u;
-        let v0 = qkv[min(i, p.l - 1u) * (3u * d4) + v_at];
-        let v1 = qkv[min(i + 1u, p.l - 1u) * (3u * d4) + v_at];
-        let v2 = qkv[min(i + 2u, p.l - 1u) * (3u * d4) + v_at];
-        let v3 = qkv[min(i + 3u, p.l - 1u) * (3u * d4) + v_at];
+        let v0 = kv[min(i, p.m - 1u) * p.kv_row + v_at];
+        let v1 = kv[min(i + 1u, p.m - 1u) * p.kv_row + v_at];
+        let v2 = kv[min(i + 2u, p.m - 1u) * p.kv_row + v_at];
+        let v3 = kv[min(i + 3u, p.m - 1u) * p.kv_row + v_at];
         for (var r = 0u; r < ROWS; r++) {
           let x = subgroupShuffle(s[r], step);
           sum[b * ROWS + r] += x.x * v0 + x.y * v1 + x.z * v2 + x.w * v3;
@@ -717,7 +724,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       if (r == lane) { own = all; }
     }
     let some = count[e] > 0u;
-    if (i0 + lane < p.l) { lse[head * p.l + i0 + lane] = select(0.0, top[e] + log(own), some); }
+    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some), 0.0); }
     let inverse = select(0.0, 1.0 / own, some);
     let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
     for (var b = 0u; b < BLOCKS; b++) {
@@ -733,18 +740,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 `,
   attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
 // lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
-// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; start, end [L]; o [L, HK]; lse [H, L]; state: device words.
+// Layout: q [L, ·], H heads of K columns, rows q_row vec4 apart; kv [M, ·], rows kv_row apart, k from column k_col on, v HK
+// columns further (self-attention: both are q|k|v, [L, 3HK]); start, end [L]: the keys of a query; o [L, HK];
+// stats [H, L] of (lse, 0); state: device words.
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and lse = 0.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
-@group(0) @binding(2) var<storage, read> start: array<u32>;
-@group(0) @binding(3) var<storage, read> end: array<u32>;
-@group(0) @binding(4) var<storage, read> state: array<u32>;
-@group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read> end: array<u32>;
+@group(0) @binding(5) var<storage, read> state: array<u32>;
+@group(0) @binding(6) var<storage, read_write> o: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> stats: array<vec2f>;
 
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
@@ -775,9 +785,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   let to = workgroupUniformLoad(&stop);
 
-  var q: array<vec4f, K4>;
+  var row: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
-  for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
+  for (var c = 0u; c < n4; c++) { row[c] = q[at * p.q_row + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
   let drop = p.dropout == 1u && state[5] != 0u;
@@ -787,16 +797,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
-      let source = min(j0 + e / K4, p.l - 1u) * 3u * d4 + head * K4 + e % K4;
-      keys[e] = qkv[source + d4];
-      values[e] = qkv[source + 2u * d4];
+      let source = min(j0 + e / K4, p.m - 1u) * p.kv_row + p.k_col + head * K4 + e % K4;
+      keys[e] = kv[source];
+      values[e] = kv[source + d4];
     }
     workgroupBarrier();
     let low = max(j0, first);
     for (var j = low; j < min(j0 + TILE, last); j++) {
       let b = (j - j0) * K4;
       var dots = vec4f(0.0);
-      for (var c = 0u; c < n4; c++) { dots += q[c] * keys[b + c]; }
+      for (var c = 0u; c < n4; c++) { dots += row[c] * keys[b + c]; }
       let s = dots.x + dots.y + dots.z + dots.w;
       if (s > top) {
         let shrink = exp(top - s);
@@ -817,7 +827,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let some = total > 0.0;
   let inverse = select(0.0, 1.0 / total, some);
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
-  lse[head * p.l + i] = select(0.0, top + log(total), some);
+  stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
 }
 // @use attention_keep
 `,
@@ -4004,29 +4014,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   ranks[row] = rank;
 }
 // @use group_index, sort_key
-`,
-  relative_attention_bwd_delta: `// relative_attention_bwd_delta: stats.y = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4);
-// stats.x, the logsumexp, stays.
-// Layout: dout, o [L, HK]; stats [H, L] of 2. A thread owns one (token, head), a workgroup 64. No workgroup memory.
-// Host: K % 4 = 0.
-struct Params { l: u32, heads: u32 }
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> dout: array<vec4f>;
-@group(0) @binding(2) var<storage, read> o: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> stats: array<vec2f>;
-
-const K: u32 = 32; // @tune
-const K4: u32 = K / 4u;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let n = group_index(wid, grid) * 64u + lid; // token · heads + head
-  if (n >= p.l * p.heads) { return; }
-  var sum = vec4f(0.0);
-  for (var c = 0u; c < K4; c++) { sum += dout[n * K4 + c] * o[n * K4 + c]; }
-  stats[(n % p.heads) * p.l + n / p.heads].y = sum.x + sum.y + sum.z + sum.w;
-}
-// @use group_index
 `,
   relative_attention_bwd_dkv: `// relative_attention_bwd_dkv: dv_j = [dv_j +] Σ_i w_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i ds_ij q_i over the
 // queries i of j's sequence (i ≥ j if causal); w is P, or inverse · silu(s) where SILU; s, P and ds as in

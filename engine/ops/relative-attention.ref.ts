@@ -78,13 +78,6 @@ export const relativeAttentionForward: Reference = (arrays, p) => {
   }
 };
 
-export const relativeAttentionDelta: Reference = ({ dout, o, stats }, p) => {
-  const d = p.heads * p.k;
-  for (let h = 0; h < p.heads; h++) {
-    for (let i = 0; i < p.l; i++) stats[2 * (h * p.l + i) + 1] = dot(p.k, dout, i * d + h * p.k, o, i * d + h * p.k);
-  }
-};
-
 /** The weight of v (before dropout) and ds of a pair. */
 function slopes({ qkv, dout, stats }: Arrays, p: Params, { i, j, h, s, keep }: Pair): { weight: number; ds: number } {
   const d = p.heads * p.k;

@@ -9,14 +9,15 @@
 import { gradOf, into } from '../autograd.ts';
 import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { attentionReferences } from './attention.ref.ts';
 import type { Bounds } from './attention.ts';
 import {
   relativeAttentionBackwardKV,
   relativeAttentionBackwardQ,
-  relativeAttentionDelta,
   relativeAttentionForward,
 } from './relative-attention.ref.ts';
 import { concat } from './concat.ts';
+import { attentionDelta } from './shared/attend.ts';
 import { sumLast } from './shared/sums.ts';
 
 const rows64 = (name: string): Kernel =>
@@ -31,13 +32,6 @@ const rows64 = (name: string): Kernel =>
 const FORWARD = rows64('relative_attention_fwd');
 const BACKWARD_Q = rows64('relative_attention_bwd_dq');
 const BACKWARD_KV = rows64('relative_attention_bwd_dkv');
-const DELTA = kernel('relative_attention_bwd_delta', [
-  {
-    file: 'relative_attention_bwd_delta',
-    grid: (p) => groups(p.l * p.heads, 64),
-    constants: (p) => ({ K: p.k }),
-  },
-]);
 
 /** Columns of the bias table for one kind of distance: 64 for keys before the query, 64 more where keys may follow it. */
 const SLOTS = 64;
@@ -110,7 +104,7 @@ export function relativeAttention(
   device.run(FORWARD, relativeAttentionForward, { qkv, spans, bias, state, o, stats }, params);
   device.tape.record([qkv, bias], o, () => {
     const dout = gradOf(o);
-    if (stats) device.run(DELTA, relativeAttentionDelta, { dout, o, stats }, params);
+    if (stats) attentionDelta(attentionReferences.delta, { dout, o, stats }, params);
     const to = qkv.requiresGrad ? into(qkv) : null;
     const dqkv = to?.grad ?? device.empty(qkv.shape, 'f32', 'unused');
     const acc = to?.acc ?? 0;

@@ -5,7 +5,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json and mixture.json beside this script; the same seed gives
+It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json, mixture.json and cross.json beside this script; the same seed gives
 the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
 exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
@@ -684,6 +684,36 @@ def make_mixture():
         "mixture.json",
         "Sampled softmax over a mixture of logits, its gradients, and scores [L, V] of all items. Position i has list i // (L / groups).",
         {"D": D, "V": V, "N": N, "groups": groups, "molUser": ku, "molItem": kx, "molWidth": P, "molGate": H, "temperature": temperature},
+
+
+def make_cross():
+    """torch.nn.MultiheadAttention on each segment of packed queries and keys, with its gradients."""
+    GENERATOR.manual_seed(20261122)
+    D, H, queries, keys = 16, 2, [4, 1, 6, 3], [7, 5, 2, 1]
+    layer = torch.nn.MultiheadAttention(D, H, batch_first=True).double()
+    weights = {name: normal(D, width, scale=D**-0.5) for name, width in (("query", D), ("keyvalue", 2 * D), ("out", D))}
+    biases = {name: normal(width, scale=0.1) for name, width in (("query", D), ("keyvalue", 2 * D), ("out", D))}
+    with torch.no_grad():
+        layer.in_proj_weight.copy_(torch.cat([weights["query"], weights["keyvalue"]], dim=1).T)
+        layer.in_proj_bias.copy_(torch.cat([biases["query"], biases["keyvalue"]]))
+        layer.out_proj.weight.copy_(weights["out"].T)
+        layer.out_proj.bias.copy_(biases["out"])
+    x, states = leaf(normal(sum(queries), D)), leaf(normal(sum(keys), D))
+    out = torch.cat([layer(a[None], b[None], b[None], need_weights=False)[0][0] for a, b in zip(x.split(queries), states.split(keys))])
+    upstream = normal(*out.shape)
+    (out * upstream).sum().backward()
+    w, b = layer.in_proj_weight.grad.T, layer.in_proj_bias.grad
+    t = {"x": x, "states": states, "out": out, "dOut": upstream, "dX": x.grad, "dStates": states.grad}
+    for name in weights:
+        t[f"{name}.weight"], t[f"{name}.bias"] = weights[name], biases[name]
+    t["query.dWeight"], t["query.dBias"] = w[:, :D], b[:D]
+    t["keyvalue.dWeight"], t["keyvalue.dBias"] = w[:, D:], b[D:]
+    t["out.dWeight"], t["out.dBias"] = layer.out_proj.weight.grad.T, layer.out_proj.bias.grad
+    write(
+        "cross.json",
+        "Multi-head cross-attention with its projections (torch.nn.MultiheadAttention) over packed segments of config.queries queries and "
+        "config.keys keys. The key half of keyvalue.dBias is rounding: a shift of all keys changes no weight.",
+        {"D": D, "H": H, "queries": queries, "keys": keys},
         t,
     )
 
@@ -698,3 +728,4 @@ if __name__ == "__main__":
     make_losses()
     make_tower()
     make_mixture()
+    make_cross()

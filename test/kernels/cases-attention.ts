@@ -1,7 +1,8 @@
 import { attention, gelu } from '../../engine/index.ts';
 import type { Case } from './harness.ts';
 
-const VARIANTS = {
+/** The kernels that attention and crossAttention share. */
+export const ATTENTION_VARIANTS = {
   attention_fwd: ['attention_fwd_tile', 'attention_fwd_sg8'],
   attention_bwd_dq: ['attention_bwd_dq_tile', 'attention_bwd_dq_sg8'],
   attention_bwd_dkv: ['attention_bwd_dkv_tile', 'attention_bwd_dkv_sg8'],
@@ -55,7 +56,7 @@ function row({ name, lengths, tail = 0, heads, k, causal, dropout, size = 1, twi
       ];
     },
     tolerance: tolerance ?? { abs: 1e-5, rel: 1e-4 },
-    variants: VARIANTS,
+    variants: ATTENTION_VARIANTS,
   };
 }
 

@@ -6,6 +6,7 @@ import { crossEntropyCases } from './cases-cross-entropy.ts';
 import { encoderCases } from './cases-encoder.ts';
 import { matmulCases } from './cases-matmul.ts';
 import { attentionCases } from './cases-attention.ts';
+import { crossAttentionCases } from './cases-cross-attention.ts';
 import { normCases } from './cases-norm.ts';
 import { lossCases } from './cases-loss.ts';
 import { shapeCases } from './cases-shape.ts';
@@ -23,6 +24,7 @@ export const cases: Case[] = [
   ...crossEntropyCases,
   ...elementwiseCases,
   ...attentionCases,
+  ...crossAttentionCases,
   ...encoderCases,
   ...embeddingCases,
   ...normCases,
