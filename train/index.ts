@@ -1,5 +1,6 @@
 /** Training from a program, anywhere JavaScript runs: `attune/train`. */
 export { InputError } from '../data/errors.ts';
+export { type AddedItems, addItems } from '../model/add-items.ts';
 export { demoShop } from './demo-shop.ts';
 export {
   type TrainedModel,
@@ -8,4 +9,5 @@ export {
   trainModel,
   type TrainModelOptions,
 } from './train-model.ts';
+export { AdamW, type AdamWOptions } from './optimizer.ts';
 export type { TrainProgress, TrainResult } from './trainer.ts';

@@ -1,8 +1,11 @@
 /** A training from a program, with events in memory: what `attune train` does, into a model folder of any kind. */
 import { prepare, requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
+import { encodeItems } from '../data/features.ts';
 import { type Log, Vocabulary } from '../data/log.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
+import { inferSchema } from '../data/schema.ts';
+import { similarity } from '../data/similarity.ts';
 import { split } from '../data/split.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
@@ -88,7 +91,7 @@ export async function trainModel(
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
   // Before the events are read, which may take long: whatever is chosen, these must make sense.
   const asked = settingsFor(options.recipe ?? 'sasrec', given);
-  if (asked.items === 'tower') throw new InputError('items=tower: only attune train has it yet, with --items');
+  const tower = asked.items === 'tower';
   requireHorizon(asked, epochs);
   const dataset = prepare(logOf(events, source), { minInteractions, minRating });
   const parts = split(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
@@ -96,6 +99,7 @@ export async function trainModel(
   const notes: string[] = [];
   let { recipe } = options;
   let settings = asked;
+  if (recipe === undefined && tower) recipe = 'sasrec'; // as attune train: the tower's loss is over all items
   if (recipe === undefined) {
     const choice = chooseRecipe(logSize(parts), given);
     recipe = choice.recipe;
@@ -111,8 +115,12 @@ export async function trainModel(
     const { title, attributes = {} } = known.get(id) ?? {};
     return { id, title: title || id, attributes, count: counts[row] };
   });
+  const schema = tower ? inferSchema(items, []) : null;
+  if (schema?.columns.every(({ type }) => type === 'skip')) {
+    throw new InputError(`${source}: items=tower reads the items' attributes, and there are none`);
+  }
   const seen = includeSeen ? 'kept' : 'excluded';
-  const about = { recipe, settings, source, columns: {}, minInteractions, minRating, seen, seed } as const;
+  const about = { recipe, settings, source, columns: {}, minInteractions, minRating, seen, seed, schema } as const;
   const config = newConfig({ ...about, attune: VERSION, protocol: parts.protocol }, dataset, items);
   const shared = options.device instanceof Device ? options.device : null;
   const device = shared ?? (await Device.open({ backend: (options.device as DeviceOptions['backend']) ?? 'auto' }));
@@ -124,7 +132,10 @@ export async function trainModel(
     const deadline = options.maxMinutes === undefined ? undefined : started + options.maxMinutes * 60_000;
     const { signal, onProgress } = options;
     const run = { device, files, parts, settings, config, seed, epochs, deadline, signal, includeSeen, onProgress };
-    const result = await trainWithMemory(run);
+    const features = schema && encodeItems(schema, items);
+    const result = await trainWithMemory(
+      schema && features ? { ...run, features, similar: similarity(schema, items) } : run,
+    );
     const best = result.validations.find(({ step }) => step === result.bestStep) ?? null;
     await writeModelCard(files, config, {
       date: new Date(),

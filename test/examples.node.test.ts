@@ -1,0 +1,33 @@
+/** Every example runs as a reader runs it, and says what it promises. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { build, root } from './e2e/paths.ts';
+
+const SAYS: Record<string, RegExp[]> = {
+  'cross-attention': [/right about (9\d|100) % of new users/],
+  music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],
+  news: [/after 8-science-Cleo/, /(science|sport) by Cleo, day 11/],
+  'next-item': [/validation: NDCG@10 0\.[2-9]/, /Next:\n +-?\d/],
+  'self-attention': [/milk frother +looks at espresso/, /differs from the long way by \de-[678]/],
+  shop: [/under 30, at most two of a category/, /Mainly because|Because|because of/],
+};
+
+describe('examples', () => {
+  beforeAll(build, 120_000);
+
+  it.each(readdirSync(`${root}/examples`).filter((name) => name.endsWith('.ts')))(
+    '%s',
+    { timeout: 120_000 },
+    (file) => {
+      const name = file.replace(/\.ts$/, '');
+      const told = execFileSync(process.execPath, [`dist/examples/${name}.js`], {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      expect(SAYS[name], 'what it must say, in this test').toBeDefined();
+      for (const pattern of SAYS[name]) expect(told).toMatch(pattern);
+    },
+  );
+});
