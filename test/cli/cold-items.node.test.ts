@@ -91,7 +91,9 @@ describe('items add', () => {
     const { users } = await json('evaluate', '--model', 'tower', '--data', 'log.csv', '--no-baselines');
     expect(users).toBe(45);
     await run('train', '--out', 'tower', '--resume', '--epochs', '7');
-    expect(await refused('items', 'add', '--model', 'tower', '--items', 'new.csv')).toMatch(/knows all of these 3 items/);
+    expect(await refused('items', 'add', '--model', 'tower', '--items', 'new.csv')).toMatch(
+      /knows all of these 3 items/,
+    );
     expect(await refused('items', 'remove', '--model', 'tower', '--items', 'new.csv')).toMatch(/add is all/);
   }, 90_000);
 
