@@ -14,7 +14,7 @@ import { Newcomers, type Told } from './newcomers.ts';
 import { type Adaptation, PERSONALIZE, personalize, type PersonalizeSettings } from '../model/personal.ts';
 import { Session } from './session.ts';
 import { type ModelSource, openModel } from './sources.ts';
-import { Explainer, type ExplainMethod, type Explanation } from './explain.ts';
+import type { Explainer, ExplainMethod, Explanation } from './explain.ts';
 
 export interface LoadOptions {
   backend?: DeviceOptions['backend'];
@@ -246,7 +246,10 @@ export class Recommender {
   /** Adds explanations to the recommendations, and gives the maps of attention, where they are asked for. */
   private async explain(query: RecommendQuery, items: Recommendation[]): Promise<Pick<Answer, 'attention'>> {
     if (!query.explain && !query.attention) return {};
-    this.explainer ??= new Explainer(this.model, this.loaded);
+    if (!this.explainer) {
+      const { Explainer } = await import('./explain.ts'); // loaded by pages that explain, alone
+      this.explainer ??= new Explainer(this.model, this.loaded);
+    }
     const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
     const history = Uint32Array.from(positions, (i) => this.rows.get(query.history[i]) as number);
     const times = query.times && toSeconds(positions.map((i) => query.times?.[i] as number));

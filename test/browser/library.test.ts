@@ -6,7 +6,7 @@ import { DirectoryFiles, openModel } from '../../serve/index.ts';
 import { librarySuite } from '../serve/library.ts';
 import { smallModel } from '../serve/model.fixture.ts';
 
-librarySuite();
+librarySuite({ slow: true });
 
 describe('a model in a page', () => {
   it('goes into a folder of the private file system and comes back packed, from an address and from bytes', async () => {
