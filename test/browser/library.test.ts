@@ -1,8 +1,11 @@
 /** The library in Chromium: what it promises everywhere, and where a model comes from in a page. */
+import { type Remote, wrap } from 'comlink';
 import { describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { copyModel, packModel } from '../../model/pack.ts';
 import { DirectoryFiles, openModel } from '../../serve/index.ts';
+import { Recommender } from '../../serve/recommender.ts';
+import type { AttuneWorker } from '../../serve/worker.ts';
 import { librarySuite } from '../serve/library.ts';
 import { smallModel } from '../serve/model.fixture.ts';
 
@@ -40,6 +43,35 @@ describe('a model in a page', () => {
     URL.revokeObjectURL(address);
     await root.removeEntry('a model', { recursive: true });
     await root.removeEntry('a model.attune');
+    device.close();
+  });
+});
+
+describe('the worker', () => {
+  it('loads, keeps a session, adapts, forgets, and says what is wrong, through comlink', async () => {
+    const device = await Device.open({ backend: 'cpu' });
+    const packed = new Blob(await packModel(await smallModel(device)));
+    const here = await Recommender.load(packed, { device });
+    const worker = new Worker(new URL('../../serve/worker.ts', import.meta.url), { type: 'module' });
+    const attune: Remote<AttuneWorker> = wrap<AttuneWorker>(worker);
+    const there = await attune.load(packed, { backend: 'cpu' });
+    expect(await there.device()).toBe('cpu');
+    expect(await there.items()).toEqual(here.items);
+    const session = await there.session({ history: ['i1', 'i2'], k: 5 });
+    expect(await session.update('i9')).toEqual(await here.recommend({ history: ['i1', 'i2', 'i9'], k: 5 }));
+    const history = await session.history();
+    expect(history).toEqual(['i1', 'i2', 'i9']);
+    const learned = await there.personalize(history, { steps: 3 });
+    here.adopt(learned);
+    expect(await session.recommend()).toEqual(await here.recommend({ history, k: 5 }));
+    await there.forget();
+    here.forget();
+    expect(await session.recommend()).toEqual(await here.recommend({ history, k: 5 }));
+    const failure = await there.recommend({ history: [] }).catch((error: Error) => error);
+    expect(failure).toMatchObject({ name: 'InputError', message: expect.stringMatching(/^the history is empty/) });
+    await there.close();
+    worker.terminate();
+    here.close();
     device.close();
   });
 });
