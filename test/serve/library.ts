@@ -40,7 +40,7 @@ export function librarySuite({ slow = false } = {}): void {
       session.clear();
       expect((await session.recommend({ k: 1 })).items[0].id).toBe('i59'); // what is popular
       recommender.close();
-    }, 180_000);
+    }, 300_000);
 
     it('keeps times whole', async () => {
       const recommender = await Recommender.load(files, { device });
