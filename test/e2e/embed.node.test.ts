@@ -157,7 +157,7 @@ describe('examples/web-embed in Chromium', () => {
     const stranger = await other.newPage();
     await stranger.goto(base);
     await visited(stranger, 0);
-    expect(await shown(stranger)).toEqual([]);
+    expect(await shown(stranger)).toEqual(await inNode([]));
     await other.close();
   }, 180_000);
 
@@ -175,7 +175,7 @@ describe('examples/web-embed in Chromium', () => {
     );
     await page.click('#forget');
     await visited(page, 0);
-    expect(await shown(page)).toEqual([]);
+    expect(await shown(page)).toEqual(await inNode([]));
     expect(await page.evaluate(() => localStorage.length)).toBe(0);
   }, 180_000);
 });
