@@ -41,15 +41,16 @@ export interface StepBench {
   profile: { roofline: Roofline; kernels: KernelShare[] } | null;
 }
 
-/** Runs the `sasrec` step on WebGPU; on the CPU device a small one, which is slow all the same. */
+/** Runs the `sasrec` step; a small one where asked for, and on the CPU device, which is slow all the same. */
 export async function benchStep(
   device: Device,
-  options: { steps?: number; profile?: boolean } = {},
+  options: { steps?: number; profile?: boolean; small?: boolean } = {},
 ): Promise<StepBench> {
   const cpu = device.backend === 'cpu';
+  const small = options.small ?? cpu;
   const steps = options.steps ?? (cpu ? 3 : 20);
-  const settings = settingsFor('sasrec', cpu ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
-  const shop = makeShop(cpu ? { shoppers: 100, items: 100 } : {});
+  const settings = settingsFor('sasrec', small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
+  const shop = makeShop(small ? { shoppers: 100, items: 100 } : {});
   const parts = split(prepare(shop.log, { minInteractions: 1 }));
   const model = SequenceModel.create(device, settings, parts.items, 1);
   const optimizer = new AdamW(model.parameters, {

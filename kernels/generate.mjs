@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Writes kernels/index.ts from kernels/*.wgsl and kernels/lib/*.wgsl, so that bundlers, Chrome and Node load the same
- * shader text without a file system.
+ * shader text without a file system. Comments stay behind in the files.
  *
  *   node kernels/generate.mjs           rewrite kernels/index.ts if it is stale
  *   node kernels/generate.mjs --check   exit 1 if it is stale, write nothing
@@ -24,6 +24,19 @@ function shaders(folder) {
     }));
 }
 
+/**
+ * The text without its comments, but for those that the engine reads (`@tune`, `@use`), and without empty lines: a third of
+ * what a page would load is comments. WGSL has no strings, so that `//` always begins one.
+ */
+function bare(text) {
+  return text
+    .split('\n')
+    .map((line) => (/\/\/ @(tune|use)\b/.test(line) ? line : line.replace(/\s*\/\/.*$/, '')))
+    .filter((line) => line.trim() !== '')
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
 /** Shader text as a template literal: nothing in it may end the literal or start a substitution. */
 function literal(text) {
   return `\`${text.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${')}\``;
@@ -31,7 +44,7 @@ function literal(text) {
 
 function table(name, comment, files) {
   const rows = files.map(
-    ({ stem, text }) => `  ${/^[A-Za-z_]\w*$/.test(stem) ? stem : `'${stem}'`}: ${literal(text)},\n`,
+    ({ stem, text }) => `  ${/^[A-Za-z_]\w*$/.test(stem) ? stem : `'${stem}'`}: ${literal(bare(text))},\n`,
   );
   return `/** ${comment} */\nexport const ${name}: Record<string, string> = {\n${rows.join('')}};\n`;
 }

@@ -2,13 +2,7 @@
 
 /** Kernels by file stem. */
 export const sources: Record<string, string> = {
-  adamw: `// adamw: with g = grads · scale, m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g²,
-//   param −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · λ · param, grads = 0; λ = decay for elements < decay_end,
-//   embedding_decay for those from there to embedding_end, 0 for the others.
-// Decoupled weight decay (Loshchilov & Hutter 2019, Alg. 2). Nothing happens once status[0] is set.
-// Layout: params, grads, m, v [n]; state [16]: 2 lr, 3 c₁ = 1 − β₁ᵗ, 4 c₂ = 1 − β₂ᵗ (f32 bits); status [16]: 2 scale.
-// A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
-struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32,
+  adamw: `struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32,
   embedding_end: u32, embedding_decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -17,7 +11,6 @@ struct Params { n: u32, decay_end: u32, beta1: f32, beta2: f32, rest1: f32, rest
 @group(0) @binding(4) var<storage, read_write> grads: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> v: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 64u + lid;
@@ -38,22 +31,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  attention_bwd_delta: `// attention_bwd_delta: stats.y = Σ_c dout_ic · o_ic for each head (D in FlashAttention-2, algorithm 2, line 4);
-// stats.x, the logsumexp, stays.
-// Layout: dout, o [L, HK]; stats [H, L] of 2. A thread owns one (token, head), a workgroup 64. No workgroup memory.
-// Host: K % 4 = 0.
-struct Params { l: u32, heads: u32 }
+  attention_bwd_delta: `struct Params { l: u32, heads: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dout: array<vec4f>;
 @group(0) @binding(2) var<storage, read> o: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> stats: array<vec2f>;
-
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
-  let n = group_index(wid, grid) * 64u + lid; // token · heads + head
+  let n = group_index(wid, grid) * 64u + lid;
   if (n >= p.l * p.heads) { return; }
   var sum = vec4f(0.0);
   for (var c = 0u; c < K4; c++) { sum += dout[n * K4 + c] * o[n * K4 + c]; }
@@ -62,13 +49,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   attention_bwd_dkv_sg8: `enable subgroups;
-diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
-// attention_bwd_dkv for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts
-// as attention_bwd_dkv_tile. There a load costs far more than arithmetic: every load feeds as many products as possible.
-// A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(M / ROWS) × H); a step takes 32 queries.
-// Sᵀ and dPᵀ: a lane owns 4 of the queries; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
-// dk and dv: a lane owns 4 of every 32 columns, and dSᵀ and Pᵀ are shared instead. No workgroup memory.
-// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+diagnostic(off, subgroup_uniformity);
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
@@ -79,20 +60,18 @@ struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32,
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(0) @binding(8) var<storage, read_write> dkv: array<vec4f>;
-
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 8; // as attention_pick has them
+const ROWS: u32 = 8;
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let d4 = p.heads * K4;
   let head = wid.y;
   let row0 = wid.x * ROWS;
-  var first: array<u32, EIGHTS>; // the first query that attends to the row, and how many do
+  var first: array<u32, EIGHTS>;
   var count: array<u32, EIGHTS>;
   var k_at: array<u32, EIGHTS>;
   var v_at: array<u32, EIGHTS>;
@@ -116,7 +95,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let to = subgroupMax(high);
   var dk: array<vec4f, ROWS * BLOCKS>;
   var dv: array<vec4f, ROWS * BLOCKS>;
-
   for (var i0 = begin; i0 < to; i0 += 32u) {
     let i = i0 + lane * 4u;
     let is = vec4u(i, i + 1u, i + 2u, i + 3u);
@@ -130,9 +108,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let stat3 = stats[stat.w];
     let log_sum = vec4f(stat0.x, stat1.x, stat2.x, stat3.x);
     let deltas = vec4f(stat0.y, stat1.y, stat2.y, stat3.y);
-    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
-    var s = array<vec4f, ROWS>(); // scores, then probabilities, then those that dropout left
-    var ds = array<vec4f, ROWS>(); // dP, then dS
+    var s = array<vec4f, ROWS>();
+    var ds = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
       let t0 = q[q_at.x + c];
       let t1 = q[q_at.y + c];
@@ -213,8 +190,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       }
     }
   }
-
-  let own = min(ROWS, p.m - row0); // a loop that is not unrolled: stores are long
+  let own = min(ROWS, p.m - row0);
   for (var b = 0u; b < BLOCKS; b++) {
     var part_k: array<vec4f, ROWS>;
     var part_v: array<vec4f, ROWS>;
@@ -237,13 +213,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 }
 // @use attention_keep, attention_pick8
 `,
-  attention_bwd_dkv_tile: `// attention_bwd_dkv: dv_j = [dv_j +] Σ_i P_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i dS_ij q_i over the queries i
-// of j's segment (i ≥ j if causal); P and dS as in attention_bwd_dq. FlashAttention-2 (Dao 2023), algorithm 2.
-// Layout: q, kv as in the forward, dkv as kv; start, end [M]: the queries of a key; dout [L, HK]; stats [H, L] of (lse, delta).
-// A workgroup owns 64 key rows of one head (grid: ceil(M / 64) × H), a thread one row; tiles of TILE queries go through
-// workgroup memory (2 · TILE · (K + 1) floats ≤ 16,384 bytes). Adds to dkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
-struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+  attention_bwd_dkv_tile: `struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;
@@ -253,20 +223,17 @@ struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32,
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(0) @binding(8) var<storage, read_write> dkv: array<vec4f>;
-
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
-
 var<workgroup> queries: array<vec4f, TILE * K4>;
 var<workgroup> grads: array<vec4f, TILE * K4>;
-var<workgroup> row_stats: array<vec2f, TILE>; // lse, delta
+var<workgroup> row_stats: array<vec2f, TILE>;
 var<workgroup> stop: u32;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
-  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
+  let n4 = select(p.k / 4u, K4, K <= 64u);
   let head = wid.y;
   let row0 = wid.x * 64u;
   let j = row0 + lid;
@@ -275,14 +242,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var first = start[at];
   if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.m) { first = last; }
-  // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.m) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
     stop = select(end[r], 0u, start[r] == end[r]);
   }
   let to = workgroupUniformLoad(&stop);
-
   var k: array<vec4f, K4>;
   var v: array<vec4f, K4>;
   var dk: array<vec4f, K4>;
@@ -296,7 +261,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let key = vec2u(state[0], state[1]);
   var begin = start[row0];
   if (p.causal == 1u) { begin = row0; }
-
   for (var i0 = begin; i0 < to; i0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
@@ -346,13 +310,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 // @use attention_keep
 `,
   attention_bwd_dq_sg8: `enable subgroups;
-diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
-// attention_bwd_dq for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts
-// as attention_bwd_dq_tile. There a load costs far more than arithmetic: every load feeds as many products as possible.
-// A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
-// S and dP: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
-// dq: a lane owns 4 of every 32 columns, and dS is shared instead. No workgroup memory.
-// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+diagnostic(off, subgroup_uniformity);
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
@@ -363,14 +321,12 @@ struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32,
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
-
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
-const ROWS: u32 = 8; // as attention_pick has them
+const ROWS: u32 = 8;
 const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let d4 = p.heads * K4;
@@ -404,15 +360,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let begin = subgroupMin(low) & 0xfffffffcu;
   let to = subgroupMax(high);
   var sum: array<vec4f, ROWS * BLOCKS>;
-
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
     let js = vec4u(j, j + 1u, j + 2u, j + 3u);
     let k_at = min(js, vec4u(p.m - 1u)) * p.kv_row + p.k_col + head * K4;
     let v_at = k_at + d4;
-    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
-    var s = array<vec4f, ROWS>(); // scores, then probabilities
-    var ds = array<vec4f, ROWS>(); // dP, then dS
+    var s = array<vec4f, ROWS>();
+    var ds = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
       let t0 = kv[k_at.x + c];
       let t1 = kv[k_at.y + c];
@@ -483,8 +437,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       }
     }
   }
-
-  let rows = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
+  let rows = min(ROWS, p.l - row0);
   for (var b = 0u; b < BLOCKS; b++) {
     var part: array<vec4f, ROWS>;
     for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
@@ -498,13 +451,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 }
 // @use attention_keep, attention_pick8
 `,
-  attention_bwd_dq_tile: `// attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j dS_ij k_j, dS_ij = P_ij (keep_ij · dout_i·v_j − delta_i),
-// P_ij = exp(scale · q_i·k_j − lse_i), j as in the forward. FlashAttention-2 (Dao 2023), algorithm 2.
-// Layout: q, kv, start, end as in the forward, dq as q; dout [L, HK]; stats [H, L] of (lse, delta).
-// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
-// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dq where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
-struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+  attention_bwd_dq_tile: `struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;
@@ -514,19 +461,16 @@ struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32,
 @group(0) @binding(6) var<storage, read> end: array<u32>;
 @group(0) @binding(7) var<storage, read> state: array<u32>;
 @group(0) @binding(8) var<storage, read_write> dq: array<vec4f>;
-
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
-
 var<workgroup> keys: array<vec4f, TILE * K4>;
 var<workgroup> values: array<vec4f, TILE * K4>;
 var<workgroup> stop: u32;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
-  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
+  let n4 = select(p.k / 4u, K4, K <= 64u);
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -535,14 +479,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var last = end[at];
   if (i >= p.l) { last = first; }
   if (p.causal == 1u) { last = min(last, i + 1u); }
-  // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
     stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
-
   var row: array<vec4f, K4>;
   var g: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
@@ -550,11 +492,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     row[c] = q[at * p.q_row + head * K4 + c] * p.scale;
     g[c] = dout[at * d4 + head * K4 + c];
   }
-  let stat = stats[head * p.l + at]; // lse, delta
+  let stat = stats[head * p.l + at];
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
-
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
@@ -592,14 +533,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 // @use attention_keep
 `,
   attention_fwd_sg8: `enable subgroups;
-diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin and subgroupMax: all lanes agree
-// attention_fwd for adapters whose subgroups have exactly 8 lanes (software drivers on AVX2): same formula and layouts as
-// attention_fwd_tile. There a load costs far more than arithmetic, so every load feeds as many products as possible.
-// A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
-// Scores: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
-// Output: a lane owns 4 of every 32 columns, and the weights are shared instead. Lane n keeps the softmax state (top)
-// of row n of each 8. No workgroup memory.
-// Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
+diagnostic(off, subgroup_uniformity);
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
@@ -609,7 +543,6 @@ struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32,
 @group(0) @binding(5) var<storage, read> state: array<u32>;
 @group(0) @binding(6) var<storage, read_write> o: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> stats: array<vec2f>;
-
 const K: u32 = 32; // @tune
 const DROPOUT: bool = false; // @tune
 const ROWS: u32 = 16;
@@ -617,7 +550,6 @@ const K4: u32 = K / 4u;
 const EIGHTS: u32 = ROWS / 8u;
 const BLOCKS: u32 = K / 32u;
 const NONE: f32 = -3e38;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let d4 = p.heads * K4;
@@ -643,16 +575,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   }
   let begin = subgroupMin(low) & 0xfffffffcu;
   let to = subgroupMax(high);
-
-  var top: array<f32, EIGHTS>; // of row 8e + lane
-  var total: array<f32, ROWS>; // this lane's keys
+  var top: array<f32, EIGHTS>;
+  var total: array<f32, ROWS>;
   var sum: array<vec4f, ROWS * BLOCKS>;
   for (var e = 0u; e < EIGHTS; e++) { top[e] = -1e38; }
-
   for (var j0 = begin; j0 < to; j0 += 32u) {
     let j = j0 + lane * 4u;
     let k_at = min(vec4u(j, j + 1u, j + 2u, j + 3u), vec4u(p.m - 1u)) * p.kv_row + p.k_col + head * K4;
-    // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>();
     for (var c = 0u; c < K4; c++) {
       let t0 = kv[k_at.x + c];
@@ -715,7 +644,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       }
     }
   }
-
   for (var e = 0u; e < EIGHTS; e++) {
     let i0 = row0 + e * 8u;
     var own = 1.0;
@@ -726,7 +654,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let some = count[e] > 0u;
     if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some), 0.0); }
     let inverse = select(0.0, 1.0 / own, some);
-    let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
+    let rows = min(8u, max(p.l, i0) - i0);
     for (var b = 0u; b < BLOCKS; b++) {
       var part: array<vec4f, 8>;
       for (var r = 0u; r < 8u; r++) { part[r] = sum[b * ROWS + e * 8u + r]; }
@@ -738,15 +666,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 }
 // @use attention_sg8, attention_keep, attention_pick8
 `,
-  attention_fwd_tile: `// attention_fwd: o_i = Σ_j P_ij keep_ij v_j, P = softmax(scale · q kᵀ) over j in [start_i, end_i) (j ≤ i if causal);
-// lse_i = log Σ_j exp(scale · q_i·k_j). FlashAttention-2 (Dao 2023), algorithm 1.
-// Layout: q [L, ·], H heads of K columns, rows q_row vec4 apart; kv [M, ·], rows kv_row apart, k from column k_col on, v HK
-// columns further (self-attention: both are q|k|v, [L, 3HK]); start, end [L]: the keys of a query; o [L, HK];
-// stats [H, L] of (lse, 0); state: device words.
-// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
-// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and lse = 0.
-// Host: K % 4 = 0, K ≤ 128; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
-struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
+  attention_fwd_tile: `struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;
@@ -755,20 +675,17 @@ struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32,
 @group(0) @binding(5) var<storage, read> state: array<u32>;
 @group(0) @binding(6) var<storage, read_write> o: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> stats: array<vec2f>;
-
 const K: u32 = 32; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 const NONE: f32 = -3e38;
-
 var<workgroup> keys: array<vec4f, TILE * K4>;
 var<workgroup> values: array<vec4f, TILE * K4>;
 var<workgroup> stop: u32;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
-  let n4 = select(p.k / 4u, K4, K <= 64u); // known to the compiler while the rows fit into registers
+  let n4 = select(p.k / 4u, K4, K <= 64u);
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -777,14 +694,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var last = end[at];
   if (i >= p.l) { last = first; }
   if (p.causal == 1u) { last = min(last, i + 1u); }
-  // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
     stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
-
   var row: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
   for (var c = 0u; c < n4; c++) { row[c] = q[at * p.q_row + head * K4 + c] * p.scale; }
@@ -793,7 +708,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
-
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
@@ -831,17 +745,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep
 `,
-  average: `// average: average = k · average + (1 − k) · params with k = min(decay, (1 + t) / (10 + t)), the moving average of the
-//   weights after step t. Nothing happens once status[0] is set.
-// Layout: params, average [n]; state [16]: 1 the step t; status [16].
-// A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
-struct Params { n: u32, decay: f32 }
+  average: `struct Params { n: u32, decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> status: array<u32>;
 @group(0) @binding(3) var<storage, read> params: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> average: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 64u + lid;
@@ -853,17 +762,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  bce_bwd: `// bce_bwd: dx[i] = [dx +] dy[0] · weights[i] · (sigmoid(logits[i]) − targets[i]); adds to dx where acc = 1.
-// Layout: logits, targets, weights, dx [n], dy [1], f32. A thread owns one vec4, a workgroup 1,024 elements.
-// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, acc: u32 }
+  bce_bwd: `struct Params { n: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logits: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<vec4f>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -874,20 +779,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, unary
 `,
-  bce_fwd: `// bce_fwd: y[i] = weights[i] · (max(x, 0) − x · t + log(1 + exp(−|x|))), the binary cross-entropy of a logit x and a
-// target t in [0, 1], in the form that cannot overflow.
-// Layout: logits, targets, weights, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32 }
+  bce_fwd: `struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logits: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<vec4f>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
-
-// log(1 + e) for 0 ≤ e ≤ 1; by the series where 1 + e would round e away.
 fn log1p4(e: vec4f) -> vec4f { return select(log(1.0 + e), e * (1.0 - e * (0.5 - e / 3.0)), e < vec4f(0.01)); }
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -897,15 +795,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  bench_copy: `// bench_copy: y = x. What the bench calls the adapter's memory bandwidth: each vec4f is read once and written once.
-// Layouts: x, y [n] f32. A thread owns four vec4f, 256 apart; a workgroup 1024 of them. No workgroup memory.
-// Grid: ⌈n/4096⌉, folded. Host: n % 4096 == 0.
-// @use group_index
+  bench_copy: `// @use group_index
 struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) wid: vec3u,
@@ -920,17 +814,12 @@ fn main(
   y[i + 768u] = x[i + 768u];
 }
 `,
-  bench_fma: `// bench_fma: what the bench calls the adapter's f32 rate: chains of c = c·a + b in registers, one load and one store.
-// Layouts: x, y [n] f32, n a multiple of 4. A thread owns one vec4f and carries three of them (96 multiply-adds in the
-//   loop's body hide the latency and still fit 16 registers of eight lanes). rounds · 8 · 3 · 4 · 2 FLOP a thread.
-// Grid: ⌈n/4/WG⌉, folded. No workgroup memory. Host: n % 4 == 0; values of x in [-1, 1] stay finite.
-// @use group_index
+  bench_fma: `// @use group_index
 const WG: u32 = 64; // @tune
 struct Params { n: u32, rounds: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(WG)
 fn main(
   @builtin(workgroup_id) wid: vec3u,
@@ -957,20 +846,13 @@ fn main(
   y[i] = c0 + c1 + c2;
 }
 `,
-  binary_bwd: `// binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]); adds where acc = 1.
-// OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b², 4 d(a²)/da = 2a.
-// Layout: a [na], b [nb], dy, g [n], f32; na and nb are n, 1 or the size of a suffix of dy's shape.
-// A thread owns one vec4 of g, a workgroup 1,024 elements. No workgroup memory.
-// Host: na and nb divide n; buffers are padded to 16 bytes; the last vec4 may touch the padding. A broadcast side's g
-// is of full size and is summed afterwards.
-struct Params { n: u32, na: u32, nb: u32, acc: u32 }
+  binary_bwd: `struct Params { n: u32, na: u32, nb: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> g: array<vec4f>;
 const OP: u32 = 0; // @tune
-
 fn load_a(i: u32) -> vec4f {
   if (p.na == p.n) { return a[i]; }
   if (p.na == 1u) { return vec4f(a[0].x); }
@@ -978,7 +860,6 @@ fn load_a(i: u32) -> vec4f {
   let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.na;
   return vec4f(a[e.x / 4u][e.x % 4u], a[e.y / 4u][e.y % 4u], a[e.z / 4u][e.z % 4u], a[e.w / 4u][e.w % 4u]);
 }
-
 fn load_b(i: u32) -> vec4f {
   if (p.nb == p.n) { return b[i]; }
   if (p.nb == 1u) { return vec4f(b[0].x); }
@@ -986,7 +867,6 @@ fn load_b(i: u32) -> vec4f {
   let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.nb;
   return vec4f(b[e.x / 4u][e.x % 4u], b[e.y / 4u][e.y % 4u], b[e.z / 4u][e.z % 4u], b[e.w / 4u][e.w % 4u]);
 }
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1004,17 +884,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  binary_fwd: `// binary_fwd: y[i] = a[i mod na] ∘ b[i mod nb]; OP is 0 a + b, 1 a − b, 2 a · b, 3 a / b.
-// Layout: a [na], b [nb], y [n], f32; na and nb are n, 1 or the size of a suffix of y's shape.
-// A thread owns one vec4 of y, a workgroup 1,024 elements. No workgroup memory.
-// Host: na and nb divide n; buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, na: u32, nb: u32 }
+  binary_fwd: `struct Params { n: u32, na: u32, nb: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 const OP: u32 = 0; // @tune
-
 fn load_a(i: u32) -> vec4f {
   if (p.na == p.n) { return a[i]; }
   if (p.na == 1u) { return vec4f(a[0].x); }
@@ -1022,7 +897,6 @@ fn load_a(i: u32) -> vec4f {
   let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.na;
   return vec4f(a[e.x / 4u][e.x % 4u], a[e.y / 4u][e.y % 4u], a[e.z / 4u][e.z % 4u], a[e.w / 4u][e.w % 4u]);
 }
-
 fn load_b(i: u32) -> vec4f {
   if (p.nb == p.n) { return b[i]; }
   if (p.nb == 1u) { return vec4f(b[0].x); }
@@ -1030,7 +904,6 @@ fn load_b(i: u32) -> vec4f {
   let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.nb;
   return vec4f(b[e.x / 4u][e.x % 4u], b[e.y / 4u][e.y % 4u], b[e.z / 4u][e.z % 4u], b[e.w / 4u][e.w % 4u]);
 }
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1045,21 +918,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  ce_grad: `// ce_grad: logits ← weight · (softmax − (1 − smooth_by) · one-hot of the target − even), in place; columns from cols to ld
-//   become 0. Label smoothing ε (Szegedy et al. 2016, §7): smooth_by = ε, even = ε / V.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
-// A workgroup of W threads owns a row (8 on software adapters, where a workgroup is one subgroup); a thread owns every
-//   Wth vec4. No workgroup memory.
-// Rows of weight 0 become 0. Host: stats are complete.
-const W: u32 = 64; // @tune
+  ce_grad: `const W: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> logits: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read> stats: array<vec4f>;
-
 @compute @workgroup_size(W)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group_index(wid, grid);
@@ -1083,7 +948,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (i == hit) { g -= select(vec4f(), vec4f(one), vec4u(0u, 1u, 2u, 3u) == vec4u(t % 4u)); }
     logits[base + i] = g;
   }
-  // The last, partial vec4 and the padding.
   for (var i = full + lane; i < quads; i += W) {
     let at = vec4u(0u, 1u, 2u, 3u) + i * 4u;
     var g = exp(min(logits[base + i] - st.x, vec4f())) * factor - even;
@@ -1093,17 +957,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  ce_loss: `// ce_loss: loss[g] = Σ weightᵢ · (maximumᵢ + log Σexpᵢ − (1 − smooth_by) · target's logitᵢ − even · Σxᵢ)
-//   over the rows g·per … (g + 1)·per − 1, in a fixed order.
-// Layouts: stats [L] of (maximum, Σ exp, target's logit, Σ x), weights [L], loss [⌈L / per⌉].
-// A workgroup of 256 threads owns a part; a thread every 256th row of it; 1,024 bytes of workgroup memory.
-struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
+  ce_loss: `struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 var<workgroup> parts: array<f32, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let part = group_index(wid, grid);
@@ -1127,14 +986,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   ce_loss_sg8: `enable subgroups;
-// ce_loss for subgroups of exactly 8: formula and layouts as in ce_loss.wgsl.
-// A subgroup (a workgroup of 8) owns a part, a lane every eighth row of it. No workgroup memory.
 struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> stats: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let part = group_index(wid, grid);
@@ -1153,13 +1009,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, lanes8
 `,
-  ce_stats: `// ce_stats: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
-// Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
-// A workgroup of 64 threads owns a row; a thread owns every 64th vec4. 768 bytes of workgroup memory.
-// Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
-struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
+  ce_stats: `struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logits: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -1168,7 +1018,6 @@ struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 var<workgroup> maxima: array<f32, 64>;
 var<workgroup> sums: array<f32, 64>;
 var<workgroup> totals: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group_index(wid, grid);
@@ -1224,7 +1073,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       hit = old.z;
       total += old.w;
     }
-    let t = targets[row] - p.col0; // wraps around below col0
+    let t = targets[row] - p.col0;
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
     stats[row] = vec4f(m, s, hit, total);
   }
@@ -1232,19 +1081,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   ce_stats_sg8: `enable subgroups;
-// ce_stats_sg8: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
-// Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
-// A workgroup is one 8-lane subgroup and owns a row; a thread owns every 8th vec4. No workgroup memory.
-// Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> logits: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read_write> stats: array<vec4f>;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let row = group_index(wid, grid);
@@ -1285,7 +1127,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       hit = old.z;
       total += old.w;
     }
-    let t = targets[row] - p.col0; // wraps around below col0
+    let t = targets[row] - p.col0;
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
     stats[row] = vec4f(m, s, hit, total);
   }
@@ -1293,13 +1135,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, lanes8
 `,
   ce_stats_sub: `enable subgroups;
-// ce_stats_sub (subgroups of any width): for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
-// Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
-//   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
-// A workgroup of WG threads owns a row; a thread owns every WG-th vec4. 4·WG bytes of workgroup memory. Its speed on a
-//   GPU is unmeasured.
-// Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.
 const WG: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -1307,7 +1142,6 @@ struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read_write> stats: array<vec4f>;
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group_index(wid, grid);
@@ -1348,21 +1182,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       hit = old.z;
       total += old.w;
     }
-    let t = targets[row] - p.col0; // wraps around below col0
+    let t = targets[row] - p.col0;
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
     stats[row] = vec4f(m, s, hit, total);
   }
 }
 // @use group_index, workgroup_reduce
 `,
-  copy_block: `// copy_block: y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c], r < rows, c < cols.
-// Layout: x and y are 32-bit words of any type, copied bit for bit; where acc = 1 they are f32 and added.
-// A thread owns one word, a workgroup 256. No workgroup memory. Host: both blocks lie inside of their buffers.
-struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
+  copy_block: `struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1376,15 +1206,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  copy_block4: `// copy_block four words at a time: y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c].
-// Layout: x and y are 32-bit words of any type, copied bit for bit; where acc = 1 they are f32 and added.
-// A thread owns four words, a workgroup 1,024. No workgroup memory.
-// Host: both blocks lie inside of their buffers; cols, strides and offsets are divisible by 4.
-struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
+  copy_block4: `struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4u>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = 4u * (group_index(wid, grid) * 256u + lid);
@@ -1398,17 +1223,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  dropout: `// dropout: y = [y +] x · keep / (1 − rate), forward (x → y) and backward (dy → dx) alike; the mask is never stored.
-// Element e is kept if the word e & 1 of threefry2x32(key (seed, step), counter (op, e / 2)) is at least \`threshold\`
-// = ⌊rate · 2³²⌋. The identity where state[5] = 0.
-// Layout: x, y [n], f32; state [16]: seed, step, …, 5 dropout on. A thread owns one vec4, a workgroup 1,024 elements.
-// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, op: u32, threshold: u32, scale: f32, acc: u32 }
+  dropout: `struct Params { n: u32, op: u32, threshold: u32, scale: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1424,29 +1243,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, threefry
 `,
-  embedding_bwd: `// embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
-// slot goes to partial[slot] instead (embedding_bwd_split adds those up).
-// Rows outside of [first, first + V), which dtable holds, are passed over.
-// Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
-// LANES threads own a segment, a thread every LANES-th vec4 of its row; a workgroup 64 / LANES segments; surplus groups
-// return. No workgroup memory. Host: D % 4 = 0. A row is one segment's or its slots': nobody else adds to it.
-struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+  embedding_bwd: `struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> groups: array<u32>;
 @group(0) @binding(3) var<storage, read> dx: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> partial: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> dtable: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (s >= groups[0]) { return; }
   let width = p.d / 4u;
   let at = p.segments + 4u * s;
-  let row = groups[at] - p.first; // wraps around below first
+  let row = groups[at] - p.first;
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -1470,29 +1281,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
-  embedding_bwd_scalar: `// embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
-// slot goes to partial[slot] instead (embedding_bwd_split adds those up).
-// Rows outside of [first, first + V), which dtable holds, are passed over.
-// Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
-// LANES threads own a segment, a thread every LANES-th element of its row; a workgroup 64 / LANES segments; surplus groups
-// return. No workgroup memory. Any D. A row is one segment's or its slots': nobody else adds to it.
-struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+  embedding_bwd_scalar: `struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> groups: array<u32>;
 @group(0) @binding(3) var<storage, read> dx: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dtable: array<f32>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (s >= groups[0]) { return; }
   let width = p.d;
   let at = p.segments + 4u * s;
-  let row = groups[at] - p.first; // wraps around below first
+  let row = groups[at] - p.first;
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -1516,26 +1319,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
-  embedding_bwd_split: `// embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
-// Rows outside of [first, first + V), which dtable holds, are passed over.
-// Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
-// LANES threads own a split row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows; surplus groups return.
-// No workgroup memory. Host: D % 4 = 0.
-struct Params { d: u32, v: u32, first: u32, splits: u32 }
+  embedding_bwd_split: `struct Params { d: u32, v: u32, first: u32, splits: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> groups: array<u32>;
 @group(0) @binding(2) var<storage, read> partial: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dtable: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (s >= groups[1]) { return; }
   let width = p.d / 4u;
   let at = p.splits + 4u * s;
-  let row = groups[at] - p.first; // wraps around below first
+  let row = groups[at] - p.first;
   if (row >= p.v) { return; }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = vec4f(0.0);
@@ -1545,26 +1341,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  embedding_bwd_split_scalar: `// embedding_bwd_split: dtable[row] += Σ of partial[first … last), in order, for the rows that have several segments.
-// Rows outside of [first, first + V), which dtable holds, are passed over.
-// Layout: dtable [V, D], partial [slots, D]; groups as engine/rows.ts packs them.
-// LANES threads own a split row, a thread every LANES-th element of it; a workgroup 64 / LANES rows; surplus groups return.
-// No workgroup memory. Any D.
-struct Params { d: u32, v: u32, first: u32, splits: u32 }
+  embedding_bwd_split_scalar: `struct Params { d: u32, v: u32, first: u32, splits: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> groups: array<u32>;
 @group(0) @binding(2) var<storage, read> partial: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dtable: array<f32>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (s >= groups[1]) { return; }
   let width = p.d;
   let at = p.splits + 4u * s;
-  let row = groups[at] - p.first; // wraps around below first
+  let row = groups[at] - p.first;
   if (row >= p.v) { return; }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = f32(0.0);
@@ -1574,13 +1363,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  embedding_fwd: `// embedding_fwd: x[i] = dropout(table[ids[i]] + second[ids2[i]]); the second table where two = 1; an id beyond its table
-// gives a row of zeros. The table is rows [first, first + V) of the whole; with only = 1 rows of x whose id lies outside
-// of them are left alone.
-// Layout: table [V, D], second [V2, D], ids, ids2 [L] (u32), x [L, D]; state [16]: seed, step, …, 5 dropout on.
-// LANES threads own a row of x, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows. No workgroup memory.
-// Host: D % 4 = 0. dropout = 0 leaves state unread, two = 0 leaves second and ids2 unread.
-struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+  embedding_fwd: `struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<vec4f>;
@@ -1588,15 +1371,13 @@ struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: 
 @group(0) @binding(4) var<storage, read> second: array<vec4f>;
 @group(0) @binding(5) var<storage, read> ids2: array<u32>;
 @group(0) @binding(6) var<storage, read_write> x: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (i >= p.rows) { return; }
   let width = p.d / 4u;
-  let id = ids[i] - p.first; // wraps around below first
+  let id = ids[i] - p.first;
   if (p.only == 1u && id >= p.v) { return; }
   var id2 = 0xffffffffu;
   if (p.two == 1u) { id2 = ids2[i]; }
@@ -1616,13 +1397,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
-  embedding_fwd_scalar: `// embedding_fwd: x[i] = dropout(table[ids[i]] + second[ids2[i]]); the second table where two = 1; an id beyond its table
-// gives a row of zeros. The table is rows [first, first + V) of the whole; with only = 1 rows of x whose id lies outside
-// of them are left alone.
-// Layout: table [V, D], second [V2, D], ids, ids2 [L] (u32), x [L, D]; state [16]: seed, step, …, 5 dropout on.
-// LANES threads own a row of x, a thread every LANES-th element of it; a workgroup 64 / LANES rows. No workgroup memory.
-// Any D. dropout = 0 leaves state unread, two = 0 leaves second and ids2 unread.
-struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
+  embedding_fwd_scalar: `struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<f32>;
@@ -1630,15 +1405,13 @@ struct Params { rows: u32, d: u32, v: u32, first: u32, only: u32, two: u32, v2: 
 @group(0) @binding(4) var<storage, read> second: array<f32>;
 @group(0) @binding(5) var<storage, read> ids2: array<u32>;
 @group(0) @binding(6) var<storage, read_write> x: array<f32>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (i >= p.rows) { return; }
   let width = p.d;
-  let id = ids[i] - p.first; // wraps around below first
+  let id = ids[i] - p.first;
   if (p.only == 1u && id >= p.v) { return; }
   var id2 = 0xffffffffu;
   if (p.two == 1u) { id2 = ids2[i]; }
@@ -1658,14 +1431,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
-  exchange: `// exchange: a and b change places, bit for bit.
-// Layout: a, b [n], 32-bit words. A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; a and b are different buffers.
-struct Params { n: u32 }
+  exchange: `struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> a: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> b: array<vec4u>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 64u + lid;
@@ -1676,13 +1445,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  fill: `// fill: x[i] = value.
-// Layout: x [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: the last vec4 may write into the padding of x's buffer, up to 16 bytes.
-struct Params { n: u32, value: f32 }
+  fill: `struct Params { n: u32, value: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1690,15 +1455,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  gather: `// gather: y[i, :] = x[ids[i], :]; zeros where ids[i] ≥ rows.
-// Layout: x [rows, cols], y [n, cols], 32-bit words of any type, copied bit for bit; ids [n] u32.
-// A thread owns one word of y, a workgroup 256. No workgroup memory.
-struct Params { n: u32, rows: u32, cols: u32 }
+  gather: `struct Params { n: u32, rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1711,15 +1472,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  gather4: `// gather four words at a time: y[i, :] = x[ids[i], :]; zeros where ids[i] ≥ rows.
-// Layout: x [rows, cols], y [n, cols], 32-bit words of any type, copied bit for bit; ids [n] u32.
-// A thread owns four words of y, a workgroup 1,024. No workgroup memory. Host: cols divisible by 4.
-struct Params { n: u32, rows: u32, cols: u32 }
+  gather4: `struct Params { n: u32, rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4u>;
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4u>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let width = p.cols / 4u;
@@ -1733,15 +1490,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  gelu_bwd: `// gelu_bwd: dx = [dx +] dy · gelu'(x), tanh approximation; adds to dx where acc = 1.
-// Layout: x, dy, dx [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, acc: u32 }
+  gelu_bwd: `struct Params { n: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1753,14 +1506,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, gelu
 `,
-  gelu_fwd: `// gelu_fwd: y = gelu(x), tanh approximation.
-// Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32 }
+  gelu_fwd: `struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -1768,19 +1517,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, gelu
 `,
-  grad_norm: `// grad_norm: partial[at + g] = Σ x² over the elements that workgroup g reads, as f32 bits; +∞ if any of them is NaN or ∞
-// (found by bits, since WGSL lets a compiler assume finite numbers).
-// Layout: x [n]; partial u32. A fixed number of workgroups, each thread every (256 · p.groups)-th vec4; the threads' sums
-// are added in order. Workgroup memory 2 KiB.
-// Host: buffers are padded to 16 bytes; what stands there is not counted.
-struct Params { n: u32, at: u32, groups: u32 }
+  grad_norm: `struct Params { n: u32, at: u32, groups: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partial: array<u32>;
-
 var<workgroup> sums: array<f32, 256>;
 var<workgroup> bad: array<u32, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   var sum = vec4f(0.0);
@@ -1803,22 +1545,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   partial[p.at + wid.x] = select(bitcast<u32>(total), 0x7f800000u, top == 0x7f800000u);
 }
 `,
-  grad_norm_finish: `// grad_norm_finish: norm = √Σ partial, clip scale = min(1, max_norm / (norm + 1e-6)), and the step's verdict in status:
-//   0 the first step whose loss or gradient was not finite (0: none; then nothing here changes any more)
-//   1 the norm, 2 the scale, 3 the loss (f32 bits each), 4 what was not finite: 1 the loss, 2 the gradient.
-// The loss also goes to losses[step mod ring].
-// Layout: state [16] (word 1: step, from 1 on), loss [1], partial [count], status [16], losses [ring], all as u32.
-// One thread does it all, in order. No workgroup memory. max_norm = 0: no clipping.
-struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32 }
+  grad_norm_finish: `struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> loss: array<u32>;
 @group(0) @binding(3) var<storage, read> partial: array<u32>;
 @group(0) @binding(4) var<storage, read_write> status: array<u32>;
 @group(0) @binding(5) var<storage, read_write> losses: array<u32>;
-
 const EXPONENT: u32 = 0x7f800000u;
-
 @compute @workgroup_size(1)
 fn main() {
   if (status[0] != 0u) { return; }
@@ -1837,7 +1571,6 @@ fn main() {
     top = max(top, bits & EXPONENT);
     if ((bits & EXPONENT) != EXPONENT) { total += bitcast<f32>(bits); }
   }
-  // The sum itself may have overflowed.
   top = max(top, bitcast<u32>(total) & EXPONENT);
   let norm = sqrt(total);
   var scale = 1.0;
@@ -1855,15 +1588,10 @@ fn main() {
 }
 `,
   grad_norm_sg8: `enable subgroups;
-// grad_norm for subgroups of exactly 8: partial[at + g] = Σ x² over the elements that workgroup g reads, as f32 bits; +∞ if
-// any of them is NaN or ∞ (found by bits, since WGSL lets a compiler assume finite numbers).
-// Layout: x [n]; partial u32. A workgroup of 8 reads every (8 · p.groups)-th vec4 a lane. No workgroup memory.
-// Host: buffers are padded to 16 bytes; what stands there is not counted.
 struct Params { n: u32, at: u32, groups: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partial: array<u32>;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   var sum = vec4f(0.0);
@@ -1885,15 +1613,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
 }
 // @use lanes8
 `,
-  layernorm_bwd: `// layernorm_bwd: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
-//   dz = [dsum +] rstd · (g − mean(g) − n · mean(g·n));  dx = [dx +] dz;  dr = [dr +] dz · mask;
-//   partial[block] = (Σ dnorm·n, Σ dnorm) over the rows of a block, for dweight and dbias (layernorm_bwd_columns).
-// mean and rstd are computed again: the row is loaded anyway, and a binding more would pass the limit of eight.
-// Layout: sum, dnorm, dsum, dx, dr [L, D], weight [D], partial [blocks, 2, D], any D; state [16]: seed, step, …, 5 on.
-// A workgroup of 64 owns a block of p.block rows, four at a time: first 16 threads a row find the row's means, then
-// each thread owns columns lid, lid + 64, … of the four rows. Workgroup memory 1.4 KiB.
-// Host: what a flag switches off is neither read nor written.
-struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
+  layernorm_bwd: `struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> sum: array<f32>;
@@ -1903,7 +1623,6 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, th
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dr: array<f32>;
 @group(0) @binding(8) var<storage, read_write> partial: array<f32>;
-
 const FLAG_DROPOUT: u32 = 2u;
 const FLAG_DNORM: u32 = 4u;
 const FLAG_DSUM: u32 = 8u;
@@ -1912,13 +1631,10 @@ const FLAG_ADD_DX: u32 = 32u;
 const FLAG_DR: u32 = 64u;
 const FLAG_ADD_DR: u32 = 128u;
 const FLAG_COLUMNS: u32 = 256u;
-
 var<workgroup> part: array<f32, 64>;
 var<workgroup> parts: array<vec3f, 64>;
-var<workgroup> rows: array<vec4f, 4>; // mean, rstd, mean(g), mean(g·n)
-
+var<workgroup> rows: array<vec4f, 4>;
 fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let block = group_index(wid, grid);
@@ -2000,18 +1716,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep
 `,
-  layernorm_bwd_columns: `// layernorm_bwd_columns: dweight = [dweight +] Σ over blocks of partial[block, 0], dbias = [dbias +] Σ of partial[block, 1].
-// Layout: partial [blocks, 2, D], dweight, dbias [D]. A workgroup owns 32 of the 2·D columns, 8 threads a column, each
-// every eighth block; their sums are added in order. Workgroup memory 1 KiB.
-// Host: a gradient that its flag switches off is not touched.
-struct Params { blocks: u32, d: u32, weight: u32, bias: u32, acc_weight: u32, acc_bias: u32 }
+  layernorm_bwd_columns: `struct Params { blocks: u32, d: u32, weight: u32, bias: u32, acc_weight: u32, acc_bias: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dbias: array<f32>;
-
 var<workgroup> part: array<f32, 256>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let column = group_index(wid, grid) * 32u + lid % 32u;
@@ -2037,17 +1747,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   layernorm_bwd_columns_sg8: `enable subgroups;
-// layernorm_bwd_columns for subgroups of exactly 8 and D % 4 = 0: dweight = [dweight +] Σ over blocks of partial[block, 0],
-// dbias = [dbias +] Σ of partial[block, 1].
-// Layout: partial [blocks, 2, D], dweight, dbias [D]. A subgroup (a workgroup of 8) owns a vec4 of the 2·D columns, a lane
-// every eighth block of it. No workgroup memory.
-// Host: a gradient that its flag switches off is not touched.
 struct Params { blocks: u32, d: u32, weight: u32, bias: u32, acc_weight: u32, acc_bias: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> partial: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dbias: array<vec4f>;
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let width = p.d / 4u;
@@ -2070,9 +1774,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, lanes8
 `,
   layernorm_bwd_odd8: `enable subgroups;
-// layernorm_bwd for subgroups of exactly 8 and rows of any width: formula and layout as in layernorm_bwd.wgsl.
-// A subgroup (a workgroup of 8) owns a block of p.block rows, one after the other; a lane every eighth column of them and
-// of the block's column sums, which it adds up in place. No workgroup memory.
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -2083,7 +1784,6 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, th
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dr: array<f32>;
 @group(0) @binding(8) var<storage, read_write> partial: array<f32>;
-
 const FLAG_DROPOUT: u32 = 2u;
 const FLAG_DNORM: u32 = 4u;
 const FLAG_DSUM: u32 = 8u;
@@ -2092,9 +1792,7 @@ const FLAG_ADD_DX: u32 = 32u;
 const FLAG_DR: u32 = 64u;
 const FLAG_ADD_DR: u32 = 128u;
 const FLAG_COLUMNS: u32 = 256u;
-
 fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = group_index(wid, grid);
@@ -2161,9 +1859,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep, lanes8
 `,
   layernorm_bwd_sg8: `enable subgroups;
-// layernorm_bwd for subgroups of exactly 8 and D % 4 = 0, D ≤ 32·V: formula and layout as in layernorm_bwd.wgsl.
-// A subgroup (a workgroup of 8) owns a block of p.block rows, one after the other; a lane holds the vec4 lane, lane + 8, …
-// of a row and of the column sums in registers, so that every value is loaded once. No workgroup memory.
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -2174,7 +1869,6 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, th
 @group(0) @binding(6) var<storage, read_write> dx: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> dr: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> partial: array<vec4f>;
-
 const V: u32 = 2; // @tune
 const FLAG_DROPOUT: u32 = 2u;
 const FLAG_DNORM: u32 = 4u;
@@ -2184,9 +1878,7 @@ const FLAG_ADD_DX: u32 = 32u;
 const FLAG_DR: u32 = 64u;
 const FLAG_ADD_DR: u32 = 128u;
 const FLAG_COLUMNS: u32 = 256u;
-
 fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let block = group_index(wid, grid);
@@ -2273,14 +1965,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep, lanes8
 `,
   layernorm_bwd_sub: `enable subgroups;
-// layernorm_bwd for subgroups of any width: with z = sum (the normalized input), n = (z − mean)·rstd, g = dnorm·weight:
-//   dz = [dsum +] rstd · (g − mean(g) − n · mean(g·n));  dx = [dx +] dz;  dr = [dr +] dz · mask;
-//   partial[block] = (Σ dnorm·n, Σ dnorm) over the rows of a block, for dweight and dbias (layernorm_bwd_columns).
-// mean and rstd are computed again: the row is loaded anyway, and a binding more would pass the limit of eight.
-// Layout: sum, dnorm, dsum, dx, dr [L, D], weight [D], partial [blocks, 2, D], any D; state [16]: seed, step, …, 5 on.
-// A workgroup of WG threads owns a block of p.block rows, four at a time, a thread the columns t, t + WG, … of the four;
-// the sums of four rows go over the subgroups at once. Workgroup memory: 16·WG bytes. Its speed on a GPU is unmeasured.
-// Host: what a flag switches off is neither read nor written.
 const WG: u32 = 64; // @tune
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -2292,7 +1976,6 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, block: u32, op: u32, th
 @group(0) @binding(6) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dr: array<f32>;
 @group(0) @binding(8) var<storage, read_write> partial: array<f32>;
-
 const FLAG_DROPOUT: u32 = 2u;
 const FLAG_DNORM: u32 = 4u;
 const FLAG_DSUM: u32 = 8u;
@@ -2301,9 +1984,7 @@ const FLAG_ADD_DX: u32 = 32u;
 const FLAG_DR: u32 = 64u;
 const FLAG_ADD_DR: u32 = 128u;
 const FLAG_COLUMNS: u32 = 256u;
-
 fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let block = group_index(wid, grid);
@@ -2379,12 +2060,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, keep, workgroup_sum4
 `,
-  layernorm_fwd: `// layernorm_fwd: sum = x + dropout(r) (only with FLAG_RESIDUAL, else sum stands for x), then
-// norm = (sum − mean) / √(var + eps) · weight + bias over each row; biased variance, in two passes.
-// Layout: x, r, sum, norm [L, D], weight, bias [D], any D; state [16]: seed, step, …, 5 dropout on.
-// A workgroup owns 16 rows, 16 threads a row, a thread every 16th element. Workgroup memory 1 KiB.
-// Host: without FLAG_RESIDUAL r and sum are neither read nor written, without FLAG_DROPOUT state is not read.
-struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
+  layernorm_fwd: `struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -2393,13 +2069,9 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> sum: array<f32>;
 @group(0) @binding(7) var<storage, read_write> norm: array<f32>;
-
 const FLAG_RESIDUAL: u32 = 1u;
 const FLAG_DROPOUT: u32 = 2u;
-
 var<workgroup> part: array<f32, 256>;
-
-/// The sum of v over the 16 threads of a row.
 fn row_sum(lid: u32, v: f32) -> f32 {
   part[lid] = v;
   workgroupBarrier();
@@ -2408,7 +2080,6 @@ fn row_sum(lid: u32, v: f32) -> f32 {
   workgroupBarrier();
   return total;
 }
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * 16u + lid / 16u;
@@ -2450,9 +2121,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep
 `,
   layernorm_fwd_odd8: `enable subgroups;
-// layernorm_fwd for subgroups of exactly 8 and rows of any width: formula, layout and flags as in layernorm_fwd.wgsl.
-// A subgroup owns a row, a workgroup 4 rows; a lane every eighth element, which it alone reads and writes. The mean and
-// the variance each take a reading of their own. No workgroup memory.
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -2462,15 +2130,12 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> sum: array<f32>;
 @group(0) @binding(7) var<storage, read_write> norm: array<f32>;
-
 const FLAG_RESIDUAL: u32 = 1u;
 const FLAG_DROPOUT: u32 = 2u;
-
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * 4u + lid / 8u;
   let lane = lid % 8u;
-  // Surplus subgroups keep uniform control flow and have an empty row.
   let base = min(row, p.rows - 1u) * p.d;
   let end = select(0u, p.d, row < p.rows);
   let residual = (p.flags & FLAG_RESIDUAL) != 0u;
@@ -2508,10 +2173,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep, lanes8
 `,
   layernorm_fwd_sg8: `enable subgroups;
-// layernorm_fwd for subgroups of exactly 8 and D % 4 = 0, D ≤ 32·V: formula and layout as in layernorm_fwd.wgsl.
-// A subgroup owns ROWS rows, one after the other; a lane holds the vec4 lane, lane + 8, … of a row in registers, so that
-// every value is loaded once; lanes beyond the width and rows beyond the last repeat the last one and do not write.
-// A workgroup is four subgroups. No workgroup memory.
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
@@ -2521,12 +2182,10 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32
 @group(0) @binding(5) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> sum: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> norm: array<vec4f>;
-
 const V: u32 = 2; // @tune
 const ROWS: u32 = 16; // @tune
 const FLAG_RESIDUAL: u32 = 1u;
 const FLAG_DROPOUT: u32 = 2u;
-
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let first = (group_index(wid, grid) * 4u + lid / 8u) * ROWS;
@@ -2579,9 +2238,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, keep, lanes8
 `,
   layernorm_fwd_sub: `enable subgroups;
-// layernorm_fwd for adapters with subgroups of any width: formula and layout as in layernorm_fwd.wgsl, any D.
-// A workgroup of WG threads owns four rows, a thread the columns t, t + WG, … of all four, so that the sums of four rows
-// go over the subgroups at once. Workgroup memory: 16·WG bytes. Its speed on a GPU is unmeasured.
 const WG: u32 = 64; // @tune
 struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -2592,10 +2248,8 @@ struct Params { rows: u32, d: u32, eps: f32, flags: u32, op: u32, threshold: u32
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> sum: array<f32>;
 @group(0) @binding(7) var<storage, read_write> norm: array<f32>;
-
 const FLAG_RESIDUAL: u32 = 1u;
 const FLAG_DROPOUT: u32 = 2u;
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let top = group_index(wid, grid) * 4u;
@@ -2638,25 +2292,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-
-/// The element that is normalized: of the sum, which this thread wrote itself, or of x.
 fn normalized(residual: bool, e: u32) -> f32 {
   if (residual) { return sum[e]; }
   return x[e];
 }
 // @use group_index, keep, workgroup_sum4
 `,
-  log_blend: `// log_blend: scores[u, j] = scores[u, j] / σ[u] + b·log(max(more[u, j], 0) + ε), in place. σ is the standard deviation
-// that moments[u] = (x₀, n, Σ (x − x₀), Σ (x − x₀)²) gives, 1 where that is 0; (b, ε) = weights.
-// Layout: scores, more [U, V], moments [U] vec4, weights [2]. A thread owns a score, a workgroup 256. No workgroup memory.
-// Host: ε > 0, n > 0.
-struct Params { rows: u32, v: u32 }
+  log_blend: `struct Params { rows: u32, v: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> more: array<f32>;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -2672,38 +2319,29 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  mask_seen: `// mask_seen: scores[r, items[j] − first] = −3e38 for j in [offsets[r], offsets[r + 1]), in place; items outside of
-// first … first + V − 1 are passed over.
-// Layout: scores [R, V], offsets [R + 1], items [capacity] (u32). A workgroup owns a row, a thread every 64th item of its
-// list. No workgroup memory. Host: offsets do not decrease and end within items.
-struct Params { rows: u32, v: u32, first: u32, capacity: u32 }
+  mask_seen: `struct Params { rows: u32, v: u32, first: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> offsets: array<u32>;
 @group(0) @binding(2) var<storage, read> items: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scores: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
   if (row >= p.rows) { return; }
   let end = min(offsets[row + 1u], p.capacity);
   for (var j = offsets[row] + lid; j < end; j += 64u) {
-    let item = items[j] - p.first; // wraps around below first
+    let item = items[j] - p.first;
     if (item < p.v) { scores[row * p.v + item] = -3e38; }
   }
 }
 // @use group_index
 `,
-  matmul_act_bwd: `// matmul_act_bwd: dz = [dz +] dy · act'(z), the first step of the backward of a matmul with an activation; adds where acc = 1.
-// Layout: z, dy, dz [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-const ACT: u32 = 0; // @tune
+  matmul_act_bwd: `const ACT: u32 = 0; // @tune
 struct Params { n: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> z: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dz: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -2714,22 +2352,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, activate
 `,
-  matmul_gpu: `// matmul_gpu: C = act(op(A) · op(B) + bias), the variant for GPUs: tiles in workgroup memory, register blocks, vec4 loads.
-// Its speed on a GPU is unmeasured: it was written and tested on software adapters.
-// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
-//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
-// A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
-//   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
-//   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
-//   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
-// Workgroup memory: 16 · BK · (BM/4 + BN/4 + 2) bytes (8.7 KiB at 64 × 64 × 16).
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
-//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\` (the parts of a product split along K).
-// Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
-//   overwritten.
-const TRANS_A: bool = false; // @tune
+  matmul_gpu: `const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
@@ -2738,7 +2361,7 @@ const BN: u32 = 64; // @tune
 const BK: u32 = 16; // @tune
 const TM: u32 = 8; // @tune
 const TN: u32 = 8; // @tune
-const ACROSS = BN / TN; // threads along N
+const ACROSS = BN / TN;
 const THREADS = ACROSS * (BM / TM);
 const LINE_A = BM / 4u + 1u;
 const LINE_B = BN / 4u + 1u;
@@ -2759,7 +2382,6 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32) {
@@ -2773,7 +2395,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var acc: array<array<vec4f, QN>, TM>;
   var sum: array<vec4f, QN>;
   for (var k0 = 0u; k0 < depth; k0 += BK) {
-    // Threads walk the axis that is contiguous in memory.
     for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
       let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
       let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
@@ -2836,24 +2457,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use matmul_blocks, matmul_finish
 `,
   matmul_gpu_f16: `enable f16;
-// matmul_gpu_f16: C = act(op(A) · op(B) + bias), as matmul_gpu with tiles in f16: half the workgroup memory, and half of what
-// is read from it, for each product. Products and sums are in f32. For precision=mixed alone.
-// Its speed on a GPU is unmeasured: it was written and tested on software adapters.
-// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
-//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
-// A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
-//   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
-//   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
-//   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
-// An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to
-//   ±65,504; the sums are multiplied by \`unscale\` = 1 / (scale_a · scale_b).
-// Workgroup memory: 8 · BK · (BM/4 + BN/4 + 2) bytes (4.3 KiB at 64 × 64 × 16).
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
-//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\` (the parts of a product split along K).
-// Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
-//   overwritten.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
@@ -2863,7 +2466,7 @@ const BN: u32 = 64; // @tune
 const BK: u32 = 16; // @tune
 const TM: u32 = 8; // @tune
 const TN: u32 = 8; // @tune
-const ACROSS = BN / TN; // threads along N
+const ACROSS = BN / TN;
 const THREADS = ACROSS * (BM / TM);
 const LINE_A = BM / 4u + 1u;
 const LINE_B = BN / 4u + 1u;
@@ -2884,7 +2487,6 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<vec4<f16>, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4<f16>, BK * LINE_B>;
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32) {
@@ -2898,7 +2500,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var acc: array<array<vec4f, QN>, TM>;
   var sum: array<vec4f, QN>;
   for (var k0 = 0u; k0 < depth; k0 += BK) {
-    // Threads walk the axis that is contiguous in memory.
     for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
       let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
       let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
@@ -2963,23 +2564,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   matmul_matrix: `enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
-// matmul_matrix: C = act(op(A) · op(B) + bias) through subgroup matrices (tensor cores), f16 in and f32 out. For precision=mixed
-// alone. Never run on hardware by us: it is validated, and its arithmetic tested with the matrices' functions stood in for.
-// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
-//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
-// A workgroup owns BM × BN of C, each of its subgroups of LANES lanes WM × WN of it, in matrices of SM × SN. K goes in slices
-//   of BK: threads stage 4 × 4 blocks as [k][row] and [k][column] in f16 (lines 8 elements longer, against bank conflicts),
-//   of which the subgroups load matrices of SK. At the end a subgroup stores one matrix at a time into a scratch of its
-//   own, from where its lanes take vec4s through the epilogue.
-// An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to
-//   ±65,504; the sums are multiplied by \`unscale\` = 1 / (scale_a · scale_b).
-// Workgroup memory: 2 · BK · (BM + BN + 16) + 4 · SM · SN · (BM / WM) · (BN / WN) bytes (12.5 KiB at 128 × 128 × 16).
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
-//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is \`last\`. Host: all strides are multiples of 4 (K, M and
-//   N need not be); what lies between N and ldc may be overwritten; subgroups have LANES lanes; the adapter lists
-//   SM × SN × SK with f16 in and f32 out.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
@@ -2993,11 +2577,11 @@ const SM: u32 = 16; // @tune
 const SN: u32 = 16; // @tune
 const SK: u32 = 16; // @tune
 const LANES = 32u;
-const ACROSS = BN / WN; // subgroups along N
+const ACROSS = BN / WN;
 const THREADS = LANES * ACROSS * (BM / WM);
 const LINE_A = BM + 8u;
 const LINE_B = BN + 8u;
-const DOWN = WM / SM; // matrices of a subgroup along M
+const DOWN = WM / SM;
 const ALONG = WN / SN;
 alias Left = subgroup_matrix_left<f16, SK, SM>;
 alias Right = subgroup_matrix_right<f16, SN, SK>;
@@ -3018,7 +2602,6 @@ fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<f16, BK * LINE_A>;
 var<workgroup> tile_b: array<f16, BK * LINE_B>;
 var<workgroup> scratch: array<f32, THREADS / LANES * SM * SN>;
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32, @builtin(subgroup_id) sg: u32,
@@ -3033,7 +2616,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var acc: array<Sum, DOWN * ALONG>;
   var sum = 0.0;
   for (var k0 = 0u; k0 < depth; k0 += BK) {
-    // Threads walk the axis that is contiguous in memory.
     for (var i = lid; i < BM / 4u * (BK / 4u); i += THREADS) {
       let quad = select(i / (BK / 4u), i % (BM / 4u), TRANS_A);
       let k = 4u * select(i % (BK / 4u), i / (BM / 4u), TRANS_A);
@@ -3097,17 +2679,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use matmul_blocks, matmul_finish, narrow
 `,
   matmul_sg8: `enable subgroups;
-// matmul_sg8: C = act(op(A) · op(B) + bias), the variant for adapters whose subgroups have exactly 8 lanes (software
-// rasterisers on AVX2), where a load costs far more than arithmetic: every load feeds as many products as possible.
-// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
-//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
-// A workgroup is one subgroup and owns 16 rows × 32 columns of C; a lane owns 4 of the columns. Each lane loads four
-//   k of two rows of A and shares them by broadcast. k steps by 4. No workgroup memory.
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
-//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/32⌉, ⌈M/16⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
-//   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
@@ -3125,7 +2696,6 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(7) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(8) var<storage, read> state: array<u32>;
 fn state_word(i: u32) -> u32 { return state[i]; }
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let row0 = wid.y * 16u;
@@ -3149,11 +2719,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   var sum = vec4f();
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  // Rows and columns beyond the edge read the last ones; what they give is not stored.
   var a_at0: u32;
   var a_at1: u32;
   if (TRANS_A) {
-    // Lane 2q+h reads row k+q of A at columns row0 + 8h and row0 + 8h + 4.
     let first = row0 + (lane & 1u) * 8u;
     a_at0 = base_a + min(first, p.lda - 4u);
     a_at1 = base_a + min(first + 4u, p.lda - 4u);
@@ -3196,7 +2764,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       b3 = b[(b_at.x + min(k + 3u, p.k - 1u) * p.ldb) / 4u];
     }
     if (TRANS_A) {
-      if (k + 4u > p.k) { // the clamped rows must not count twice
+      if (k + 4u > p.k) {
         if (k + 1u >= p.k) { b1 = vec4f(); }
         if (k + 2u >= p.k) { b2 = vec4f(); }
         b3 = vec4f();
@@ -3306,20 +2874,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 // @use matmul_finish
 `,
   matmul_sg8_wide: `enable subgroups;
-// matmul_sg8_wide: C = act(op(A) · op(B) + bias), as matmul_sg8 (8-lane subgroups of software rasterisers) in tiles four
-// times as large: half as many elements are loaded for each product, at the price of a longer compilation.
-// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
-//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free, with
-//   TRANS_A alone). Flag 16: C = (op(A)·op(B)) ∘ act'(z), the first step of the backward of an activation.
-// A workgroup is one subgroup and owns 32 rows × 64 columns of C; a lane owns 4 of the columns and the 4 that are 32
-//   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
-//   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
-//   up, since a store costs much code. No workgroup memory.
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
-//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/64⌉, ⌈M/32⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
-//   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
@@ -3333,14 +2887,11 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
-// db, or the state of the dropout, which no product needs at once: an adapter may bind no more than 8.
 @group(0) @binding(6) var<storage, read_write> db_or_state: array<u32>;
-@group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>; // B again, for TRANS_B
+@group(0) @binding(7) var<storage, read> b_pairs: array<vec2f>;
 @group(0) @binding(8) var<storage, read> residual: array<vec4f>;
 fn state_word(i: u32) -> u32 { return db_or_state[i]; }
 fn add_to_db(i: u32, v: f32) { db_or_state[i] = bitcast<u32>(bitcast<f32>(db_or_state[i]) + v); }
-
-// The same for TRANS_A: lane j holds rows 2j and 2j + 1 of the first step, lane j + 4 those of the second.
 fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   var x: vec2f;
   var y: vec2f;
@@ -3369,7 +2920,6 @@ fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   (*c)[7] += x.y * b[0] + y.y * b[1];
   (*c)[15] += x.y * b[2] + y.y * b[3];
 }
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let row0 = wid.y * 32u;
@@ -3380,7 +2930,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   var c3: Eight;
   var sum0 = vec4f();
   var sum1 = vec4f();
-  // Rows and columns beyond the edge read the last ones; what they give is not stored.
   var a_at: vec4u;
   if (TRANS_A) {
     a_at = min(vec4u(row0 + (lane & 3u) * 2u) + vec4u(0u, 8u, 16u, 24u), vec4u(p.lda - 2u));
@@ -3396,7 +2945,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     b_at1 = base_b + min(vec4u(col + 32u, col + 33u, col + 34u, col + 35u), vec4u(p.n - 1u)) * p.ldb;
   }
   for (var k = 0u; k < p.k; k += 2u) {
-    var v: array<vec4f, 4>; // columns at k, k + 1; second columns at k, k + 1
+    var v: array<vec4f, 4>;
     if (TRANS_B) {
       var t0 = b_pairs[(b_at0.x + k) / 2u];
       var t1 = b_pairs[(b_at0.y + k) / 2u];
@@ -3419,7 +2968,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       v[3] = b[(b_at1.x + second) / 4u];
     }
     if (TRANS_A) {
-      if (k + 1u >= p.k) { // the clamped row must not count twice
+      if (k + 1u >= p.k) {
         v[1] = vec4f();
         v[3] = vec4f();
       }
@@ -3484,15 +3033,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
 }
 // @use matmul_finish, sg8_rows
 `,
-  matmul_split_sum: `// matmul_split_sum: c[r, ·] = [c +] Σₛ part[s, r, ·], the second pass of a product that is split along K; adds to c where
-// acc = 1. The parts are added in their order, so that the same shape always gives the same bits.
-// Layout: part [S, M, ld] (ld a multiple of 4), c [M, N] with row stride ldc, f32. A thread owns a vec4 of a row.
-// Host: what lies between N and ld in \`part\` is never counted.
-struct Params { s: u32, m: u32, n: u32, ld: u32, ldc: u32, acc: u32 }
+  matmul_split_sum: `struct Params { s: u32, m: u32, n: u32, ld: u32, ldc: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> part: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 64u + lid;
@@ -3511,16 +3055,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  matmul_tile: `// matmul_tile: C = act(op(A) · op(B) + bias), the variant that runs everywhere and takes any shape.
-// Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
-//   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
-// A workgroup of 16 × 16 threads owns 64 rows × 64 columns of C, a thread 4 × 4 (rows and columns 16 apart, so that
-//   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
-//   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/64⌉, ⌈M/64⌉, batch). Host: nothing beyond the shapes.
-const TRANS_A: bool = false; // @tune
+  matmul_tile: `const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
@@ -3536,20 +3071,18 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(6) var<storage, read_write> db: array<f32>;
 @group(0) @binding(7) var<storage, read> residual: array<f32>;
 @group(0) @binding(8) var<storage, read> state: array<u32>;
-var<workgroup> tile_a: array<f32, 1040>; // [k][row], 65 apart against bank conflicts
-var<workgroup> tile_b: array<f32, 1040>; // [k][column]
-
+var<workgroup> tile_a: array<f32, 1040>;
+var<workgroup> tile_b: array<f32, 1040>;
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row0 = wid.y * 64u;
   let col0 = wid.x * 64u;
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  var acc: array<vec4f, 4>; // acc[i] holds row tid.y + 16 i at columns tid.x + 16 (0 … 3)
+  var acc: array<vec4f, 4>;
   var sum = vec4f();
   for (var k0 = 0u; k0 < p.k; k0 += SLICE) {
     for (var i = lid; i < 1024u; i += 256u) {
-      // Threads walk the axis that is contiguous in memory.
       let ka = select(i % SLICE, i / 64u, TRANS_A);
       let ra = select(i / SLICE, i % 64u, TRANS_A);
       let row = row0 + ra;
@@ -3606,15 +3139,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
 }
 // @use activate, keep
 `,
-  max_bwd: `// max_bwd: dx[r, c] = [dx +] (dy[r] where c = at[r], else 0); adds to dx where acc = 1.
-// Layout: dx [n / cols, cols], dy f32 and at u32 [n / cols]. A thread owns one vec4 of dx, a workgroup 1,024 elements.
-// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, cols: u32, acc: u32 }
+  max_bwd: `struct Params { n: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> at: array<u32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -3629,12 +3158,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  max_fwd: `// max_fwd: y[r, s] = the largest x[r, c] with c in chunk s of row r; at[r, s] = its c, the first of equals. In a second
-// pass (second = 1) the columns of x are chunks, and at takes what \`within\` says of the chosen one.
-// Layout: x [rows, cols] f32, within [rows, cols] u32, y f32 and at u32 [rows, chunks]. A workgroup owns one chunk of
-// one row; thread t takes the columns t, t + 64, …, then a tree. Workgroup memory: 512 bytes.
-// Host: cols ≥ 1, chunks = ⌈cols / chunk⌉.
-struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
+  max_fwd: `struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> within: array<u32>;
@@ -3642,7 +3166,6 @@ struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
 @group(0) @binding(4) var<storage, read_write> at: array<u32>;
 var<workgroup> values: array<f32, 64>;
 var<workgroup> columns: array<u32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let g = group_index(wid, grid);
@@ -3676,22 +3199,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   max_fwd_sub8: `enable subgroups;
-// max_fwd for adapters with subgroups of 8 (lavapipe): y[r, s] = the largest of chunk s of row r, at[r, s] = its column,
-// the first of equals; in a second pass what \`within\` says of it.
-// Layout: as in max_fwd. A subgroup owns one chunk of one row, a workgroup 8 of them; a lane every eighth column.
-// No workgroup memory. Host: as for max_fwd.
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> within: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> at: array<u32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
   let owned = group_index(wid, grid) * 8u + lid / 8u;
-  let g = min(owned, p.rows * p.chunks - 1u); // all subgroups stay in uniform control flow; surplus ones do not write
+  let g = min(owned, p.rows * p.chunks - 1u);
   let first = (g % p.chunks) * p.chunk;
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * p.cols;
@@ -3711,11 +3229,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  mixture_bwd: `// mixture_bwd: gradients of mixture_fwd at each pair (u, x), with g = scale · dy:
-//   dt_k = g π_k (z_k − Σ π z);   dz_k = g π_k, but for what goes through the gate
-// Layout: z, dz [R · N, K]; t [R · N, K], overwritten by dt, which is also what each pair adds to the gradients of ug and
-//   ig; dy [R, N]; ug, ig as in mixture_fwd. A thread owns a pair, a workgroup 64. No workgroup memory. Host: K % 4 = 0.
-struct Params { rows: u32, n: u32, group: u32, scale: f32 }
+  mixture_bwd: `struct Params { rows: u32, n: u32, group: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> z: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> t: array<vec4f>;
@@ -3723,10 +3237,8 @@ struct Params { rows: u32, n: u32, group: u32, scale: f32 }
 @group(0) @binding(4) var<storage, read> ig: array<vec4f>;
 @group(0) @binding(5) var<storage, read> dy: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dz: array<vec4f>;
-
 const K: u32 = 16; // @tune
 const K4: u32 = K / 4u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let pair = group_index(wid, grid) * 64u + lid;
@@ -3761,22 +3273,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  mixture_fwd: `// mixture_fwd: scores of a mixture of logits (Zhai et al., KDD 2023). For a state u and an item x of its list, with the K
-// component logits z and the gate that was computed from them, t:
-//   π = softmax_k(ug[u] + ig[x] + t);   score = scale · Σ π_k z_k
-// Layout: z, t [R · N, K]; ug [R, K]; ig [lists, N, K], list ⌊u / group⌋; scores: row u starts at u · ld. A thread owns a
-//   pair (u, x), a workgroup 64. No workgroup memory. Host: K % 4 = 0.
-struct Params { rows: u32, n: u32, group: u32, ld: u32, scale: f32 }
+  mixture_fwd: `struct Params { rows: u32, n: u32, group: u32, ld: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> z: array<vec4f>;
 @group(0) @binding(2) var<storage, read> t: array<vec4f>;
 @group(0) @binding(3) var<storage, read> ug: array<vec4f>;
 @group(0) @binding(4) var<storage, read> ig: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> scores: array<f32>;
-
 const K: u32 = 16; // @tune
 const K4: u32 = K / 4u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let pair = group_index(wid, grid) * 64u + lid;
@@ -3802,14 +3307,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  mixture_gate_sum: `// mixture_gate_sum: y[a, c] = [y[a, c] +] Σ_s x[a, s, c], in the order of s: the gradient of a gate that many pairs share.
-// Layout: x [A, S, C], y [A, C], C in vec4. A thread owns a vec4 of y, a workgroup 64. No workgroup memory. Adds where acc = 1.
-// Host: c = C / 4.
-struct Params { a: u32, s: u32, c: u32, acc: u32 }
+  mixture_gate_sum: `struct Params { a: u32, s: u32, c: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 64u + lid;
@@ -3822,40 +3323,30 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  mixture_pairs: `// mixture_pairs: component logits from the product's order to pairs as rows, and their gradients back:
-//   to_pairs = 1: pairs[u, x, i, j] = z[u, i, x, j];   to_pairs = 0: z[u, i, x, j] = pairs[u, x, i, j]
-// Layout: z [R, KU, N, KX], pairs [R, N, KU, KX]. A thread owns a vec4, a workgroup 256. No workgroup memory.
-// Host: x4 = KX / 4, KX % 4 = 0; count = R · N · KU · x4.
-struct Params { count: u32, n: u32, ku: u32, x4: u32, to_pairs: u32 }
+  mixture_pairs: `struct Params { count: u32, n: u32, ku: u32, x4: u32, to_pairs: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> z: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> pairs: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let at = group_index(wid, grid) * 256u + lid;
   if (at >= p.count) { return; }
   let j = at % p.x4;
   let x = at / p.x4 % p.n;
-  let row = at / p.x4 / p.n; // u · KU + i
+  let row = at / p.x4 / p.n;
   let other = ((row / p.ku * p.n + x) * p.ku + row % p.ku) * p.x4 + j;
   if (p.to_pairs == 1u) { pairs[other] = z[at]; } else { z[at] = pairs[other]; }
 }
 // @use group_index
 `,
-  normalize_bwd: `// normalize_bwd: dx[i, :] = [dx +] r[i] · (dy[i, :] − y[i, :] · Σ_d y[i, d] dy[i, d]); adds to dx where acc = 1.
-// Layout: y, dy, dx [R, D], r [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup
-// 64 / LANES rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.
-struct Params { r: u32, d: u32, acc: u32 }
+  normalize_bwd: `struct Params { r: u32, d: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> y: array<vec4f>;
 @group(0) @binding(2) var<storage, read> r: array<f32>;
 @group(0) @binding(3) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
 var<workgroup> parts: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -3880,18 +3371,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  normalize_fwd: `// normalize_fwd: y[i, :] = x[i, :] · r[i] with r[i] = 1 / √(Σ_d x[i, d]² + 1e-12), kept for the gradient.
-// Layout: x, y [R, D], r [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES
-// rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.
-struct Params { r: u32, d: u32 }
+  normalize_fwd: `struct Params { r: u32, d: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> r: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
 var<workgroup> parts: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -3912,20 +3398,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  rank_count: `// rank_count: adds to counts[r] how many scores of this tile of columns are at or above the row's goal, and how many are
-// NaN (found by bits); the first tile (start = 1) sets them. The last tile (finish = 1) gives the ranks as rank_of does:
-// the first count; 0xffffffff where the goal is masked (≤ −3e38) or absent; 0 where a score was NaN.
-// Layout: scores [R, V], goals [R], counts [R, 2] (u32), ranks [R] (u32). A workgroup of 64 threads owns a row, a thread
-// every 64th score. Workgroup memory 512 bytes.
-struct Params { rows: u32, v: u32, start: u32, finish: u32 }
+  rank_count: `struct Params { rows: u32, v: u32, start: u32, finish: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<f32>;
 @group(0) @binding(2) var<storage, read> goals: array<f32>;
 @group(0) @binding(3) var<storage, read_write> counts: array<vec2u>;
 @group(0) @binding(4) var<storage, read_write> ranks: array<u32>;
-
 var<workgroup> parts: array<vec2u, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -3950,39 +3429,27 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, sort_key
 `,
-  rank_goal: `// rank_goal: goals[r] = the score of row r's target where it is among the items first … first + V − 1; other rows keep
-// theirs, which start (start = 1) as −3e38.
-// Layout: scores [R, V], targets, goals [R]. A thread owns a row, a workgroup 64. No workgroup memory.
-struct Params { rows: u32, v: u32, first: u32, start: u32 }
+  rank_goal: `struct Params { rows: u32, v: u32, first: u32, start: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read_write> goals: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * 64u + lid;
   if (row >= p.rows) { return; }
-  let at = targets[row] - p.first; // wraps around below first
+  let at = targets[row] - p.first;
   if (at < p.v) { goals[row] = scores[row * p.v + at]; } else if (p.start == 1u) { goals[row] = -3e38; }
 }
 // @use group_index
 `,
-  rank_of: `// rank_of: ranks[r] = 1 + number of items above the target's score + number of other items equal to it (ties count
-// against the target). 0xffffffff where there is no target (≥ V) or it is masked (score ≤ −3e38); 0 where any score of
-// the row is NaN, found by bits.
-// Layout: scores [R, V], targets, ranks [R] (u32). A workgroup owns a row, a thread every WG-th vec4; rows need not start
-// at a multiple of four. Workgroup memory 8·WG bytes. Host: buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32 }
+  rank_of: `struct Params { rows: u32, v: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read_write> ranks: array<u32>;
-
 const WG: u32 = 64; // @tune
-
-var<workgroup> counts: array<vec2u, WG>; // at or above the target, NaN
-
+var<workgroup> counts: array<vec2u, WG>;
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -4007,7 +3474,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (lid != 0u) { return; }
   var all = vec2u(0u);
   for (var i = 0u; i < WG; i++) { all += counts[i]; }
-  // The target itself is among those at or above it: that is the 1 of the rank.
   var rank = all.x;
   if (target_item >= p.v || goal <= MASKED_KEY) { rank = 0xffffffffu; }
   if (all.y > 0u) { rank = 0u; }
@@ -4015,15 +3481,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, sort_key
 `,
-  relative_attention_bwd_dkv: `// relative_attention_bwd_dkv: dv_j = [dv_j +] Σ_i w_ij keep_ij dout_i and dk_j = [dk_j +] scale · Σ_i ds_ij q_i over the
-// queries i of j's sequence (i ≥ j if causal); w is P, or inverse · silu(s) where SILU; s, P and ds as in
-// relative_attention_bwd_dq.
-// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the k and v columns); dout [L, HK]; spans, bias, stats as in the
-// forward.
-// A workgroup owns 64 key rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE queries go through
-// workgroup memory (2 · TILE · (K + 2) floats ≤ 16,384 bytes). Adds to dqkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+  relative_attention_bwd_dkv: `struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;
@@ -4032,21 +3490,18 @@ struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u3
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read> state: array<u32>;
 @group(0) @binding(7) var<storage, read_write> dqkv: array<vec4f>;
-
 const K: u32 = 32; // @tune
 const SILU: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
-
 var<workgroup> queries: array<vec4f, TILE * K4>;
 var<workgroup> grads: array<vec4f, TILE * K4>;
-var<workgroup> rows: array<vec2f, TILE>; // of stats
+var<workgroup> rows: array<vec2f, TILE>;
 var<workgroup> stop: u32;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
-  let n4 = select(p.k / 4u, K4, K <= 16u); // unrolled for narrow heads only: wider ones take minutes to compile on lavapipe
+  let n4 = select(p.k / 4u, K4, K <= 16u);
   let head = wid.y;
   let row0 = wid.x * 64u;
   let j = row0 + lid;
@@ -4057,14 +3512,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (j >= p.l) { first = last; }
   var own_time = 0u;
   if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
-  // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
     stop = select(spans[p.l + r], 0u, spans[r] == spans[p.l + r]);
   }
   let to = workgroupUniformLoad(&stop);
-
   var k: array<vec4f, K4>;
   var v: array<vec4f, K4>;
   var dk: array<vec4f, K4>;
@@ -4077,7 +3530,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let key = vec2u(state[0], state[1]);
   var begin = spans[row0];
   if (p.causal == 1u) { begin = row0; }
-
   for (var i0 = begin; i0 < to; i0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
@@ -4135,17 +3587,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep, attention_bias
 `,
-  relative_attention_bwd_dq: `// relative_attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j ds_ij k_j, with the scores s of relative_attention_fwd and
-//   softmax: ds_ij = P_ij (keep_ij · dout_i·v_j − stats_i.y), P_ij = exp(s_ij − stats_i.x)
-//   SILU:    ds_ij = inverse · silu′(s_ij) · keep_ij · dout_i·v_j
-// and the row's share of the bias' gradient: partial[h, slot, i] = Σ_j ds_ij over the j with that slot. Rows are added up
-// afterwards in a fixed order: no atomics, the same bits every time.
-// Layout: qkv, dqkv [L, 3HK] as q|k|v (this kernel writes the q columns); dout [L, HK]; spans, bias, stats as in the
-// forward; partial [H, width, L] (written where position = 1 or time = 1, zeros included).
-// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
-// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dqkv where acc = 1, else overwrites it.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
+  relative_attention_bwd_dq: `struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dout: array<vec4f>;
@@ -4155,20 +3597,17 @@ struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u3
 @group(0) @binding(6) var<storage, read> state: array<u32>;
 @group(0) @binding(7) var<storage, read_write> dqkv: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> partial: array<f32>;
-
 const K: u32 = 32; // @tune
 const SILU: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
-
 var<workgroup> keys: array<vec4f, TILE * K4>;
 var<workgroup> values: array<vec4f, TILE * K4>;
 var<workgroup> stop: u32;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
-  let n4 = select(p.k / 4u, K4, K <= 16u); // unrolled for narrow heads only: wider ones take minutes to compile on lavapipe
+  let n4 = select(p.k / 4u, K4, K <= 16u);
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -4189,7 +3628,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if ((p.position | p.time) == 1u && i < p.l) {
     for (var b = 0u; b < p.width; b++) { partial[(row + b) * p.l + i] = 0.0; }
   }
-
   var q: array<vec4f, K4>;
   var g: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
@@ -4202,7 +3640,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
-
   for (var j0 = spans[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
@@ -4253,15 +3690,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep, attention_bias
 `,
-  relative_attention_fwd: `// relative_attention_fwd: s_ij = scale · q_i·k_j + bias[h, position slot] + bias[h, time slot] over j in [start_i, end_i)
-// (j ≤ i if causal). Softmax: o_i = Σ_j P_ij keep_ij v_j, P = softmax(s), and stats = (logsumexp, 0). SILU (HSTU, Zhai et
-// al. 2024, eq. 2): o_i = inverse · Σ_j silu(s_ij) keep_ij v_j, stats unused. Slots: kernels/lib/attention_bias.wgsl.
-// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; spans: start [L], end [L], and time [L] where time = 1; bias
-// [H, width], position slots before time slots; o [L, HK]; stats [H, L] of 2; state: device words.
-// A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
-// workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and stats = 0.
-// Host: K % 4 = 0, K ≤ 128; sequences are contiguous and in order, unused rows (start = end) come last.
-struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32 }
+  relative_attention_fwd: `struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(2) var<storage, read> spans: array<u32>;
@@ -4269,21 +3698,18 @@ struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u3
 @group(0) @binding(4) var<storage, read> state: array<u32>;
 @group(0) @binding(5) var<storage, read_write> o: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> stats: array<vec2f>;
-
 const K: u32 = 32; // @tune
 const SILU: bool = false; // @tune
 const K4: u32 = K / 4u;
 const TILE: u32 = min(32u, 1984u / K);
 const NONE: f32 = -3e38;
-
 var<workgroup> keys: array<vec4f, TILE * K4>;
 var<workgroup> values: array<vec4f, TILE * K4>;
 var<workgroup> stop: u32;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let d4 = p.heads * K4;
-  let n4 = select(p.k / 4u, K4, K <= 16u); // unrolled for narrow heads only: wider ones take minutes to compile on lavapipe
+  let n4 = select(p.k / 4u, K4, K <= 16u);
   let head = wid.y;
   let row0 = wid.x * 64u;
   let i = row0 + lid;
@@ -4294,14 +3720,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
   if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
-  // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
     stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
   }
   let to = workgroupUniformLoad(&stop);
-
   var q: array<vec4f, K4>;
   var sum: array<vec4f, K4>;
   for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
@@ -4310,7 +3734,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let drop = p.dropout == 1u && state[5] != 0u;
   let key = vec2u(state[0], state[1]);
   var keep = vec2f(1.0);
-
   for (var j0 = spans[row0]; j0 < to; j0 += TILE) {
     workgroupBarrier();
     for (var e = lid; e < TILE * K4; e += 64u) {
@@ -4357,18 +3780,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep, attention_bias
 `,
-  rotary: `// rotary: turns each pair (x[2c], x[2c + 1]) of the q and k columns by ± the angle of its token's position (RoFormer, Su et
-// al. 2021, eq. 34); the v columns are copied. Backward is the turn back: sign = −1, x and y being dy and dx.
-// Layout: x, y [L, 3HK] as q|k|v; positions [L]; angles [T, K] of (cos, sin), K / 2 pairs a row.
-// A thread owns one vec4 (two pairs), a workgroup 256. No workgroup memory. Adds to y where acc = 1.
-// Host: K % 4 = 0; positions below T; n = L · 3HK / 4.
-struct Params { n: u32, heads: u32, k: u32, sign: f32, acc: u32 }
+  rotary: `struct Params { n: u32, heads: u32, k: u32, sign: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> positions: array<u32>;
 @group(0) @binding(3) var<storage, read> angles: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -4378,7 +3795,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let column = i % (3u * d4);
   var v = x[i];
   if (column < 2u * d4) {
-    let a = angles[positions[i / (3u * d4)] * k4 + column % k4]; // cos, sin, cos, sin
+    let a = angles[positions[i / (3u * d4)] * k4 + column % k4];
     let s = p.sign * vec2f(a.y, a.w);
     v = vec4f(v.x * a.x - v.y * s.x, v.x * s.x + v.y * a.x, v.z * a.z - v.w * s.y, v.z * s.y + v.w * a.z);
   }
@@ -4387,18 +3804,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  row_dot_fwd: `// row_dot_fwd: y[i] = Σ_d a[i, d] · b[i, d].
-// Layout: a, b [R, D], y [R], f32. LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES
-// rows; the threads' shares are added in order. 256 bytes of workgroup memory. Host: D % 4 = 0.
-struct Params { r: u32, d: u32 }
+  row_dot_fwd: `struct Params { r: u32, d: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
 const LANES: u32 = 16; // @tune
 var<workgroup> parts: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -4416,17 +3828,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  row_moments: `// row_moments: moments[u] = (x₀, n, Σ (x − x₀), Σ (x − x₀)²) over row u of scores, x₀ its first score: the shift keeps the
-// variance from cancelling. start = 0 adds to what an earlier tile of columns gave, with that tile's x₀.
-// Layout: scores [U, V], moments [U] vec4. A workgroup owns a row, a thread every 64th score; sums run in a fixed order.
-// Workgroup memory 512 bytes. Host: scores are finite.
-struct Params { rows: u32, v: u32, start: u32 }
+  row_moments: `struct Params { rows: u32, v: u32, start: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<f32>;
 @group(0) @binding(2) var<storage, read_write> moments: array<vec4f>;
-
 var<workgroup> sums: array<vec2f, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -4448,15 +3854,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  row_scale: `// row_scale: y[i, :] = [y +] s[i] · x[i, :], the gradient of row_dot; adds to y where acc = 1.
-// Layout: x, y [R, D], s [R], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: D % 4 = 0.
-struct Params { r: u32, d: u32, acc: u32 }
+  row_scale: `struct Params { r: u32, d: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> s: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -4468,12 +3870,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sampled_loss_bwd: `// sampled_loss_bwd: the gradients of sampled_loss_fwd for an upstream gradient dy, with its kinds and layouts:
-//   f = dy · w · share;  softmax: dneg = f · e^(x − lse), dpos = f · (e^(s − lse) − 1)
-//   bce: dneg = f · sigmoid(x), dpos = −f · beta · sigmoid(−s);  bpr: dneg = f · sigmoid(x − s), dpos = −Σ dneg
-// dneg [L, N] is 0 at hits; adds where acc_pos, acc_neg are 1. dy [1].
-// LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows. No workgroup memory. Host: N % 4 = 0.
-struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
+  sampled_loss_bwd: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> neg: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -4483,11 +3880,9 @@ struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32,
 @group(0) @binding(6) var<storage, read> dy: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dpos: array<f32>;
 @group(0) @binding(8) var<storage, read_write> dneg: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
 const SOFTMAX: u32 = 0u;
 const BCE: u32 = 1u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -4515,7 +3910,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (f != 0.0) {
       var x = neg[at];
       if (p.logq_on == 1u) { x -= logq[list + c]; }
-      // A hit may lie above the logarithm of the sum that left it out.
       if (p.kind == SOFTMAX) { g = exp(min(x - st.x, vec4f(0.0))); }
       else if (p.kind == BCE) { g = unary_sigmoid(x); }
       else { g = unary_sigmoid(x - s); }
@@ -4527,12 +3921,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, unary
 `,
-  sampled_loss_bwd_scalar: `// sampled_loss_bwd_scalar: the gradients of sampled_loss_fwd for an upstream gradient dy, with its kinds and layouts:
-//   f = dy · w · share;  softmax: dneg = f · e^(x − lse), dpos = f · (e^(s − lse) − 1)
-//   bce: dneg = f · sigmoid(x), dpos = −f · beta · sigmoid(−s);  bpr: dneg = f · sigmoid(x − s), dpos = −Σ dneg
-// dneg [L, N] is 0 at hits; adds where acc_pos, acc_neg are 1. dy [1].
-// LANES threads own a row, a thread every LANES-th element of it; a workgroup 64 / LANES rows. No workgroup memory.
-struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
+  sampled_loss_bwd_scalar: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> neg: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -4542,11 +3931,9 @@ struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32,
 @group(0) @binding(6) var<storage, read> dy: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dpos: array<f32>;
 @group(0) @binding(8) var<storage, read_write> dneg: array<f32>;
-
 const LANES: u32 = 16; // @tune
 const SOFTMAX: u32 = 0u;
 const BCE: u32 = 1u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -4574,7 +3961,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (f != 0.0) {
       var x = neg[at];
       if (p.logq_on == 1u) { x -= logq[list + c]; }
-      // A hit may lie above the logarithm of the sum that left it out.
       if (p.kind == SOFTMAX) { g = exp(min(x - st.x, 0.0)); }
       else if (p.kind == BCE) { g = unary_sigmoid(vec4f(x)).x; }
       else { g = unary_sigmoid(vec4f(x - s)).x; }
@@ -4586,16 +3972,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, unary
 `,
-  sampled_loss_fwd: `// sampled_loss_fwd: loss of each position from the score of its target and of N negatives that it shares with its group.
-// With x = neg − logq (logq where logq_on = 1), s = pos, hits (negative = target) left out, and w the weight:
-//   kind 0  softmax  w · (log(eˢ + Σ eˣ) − s)                              sampled softmax
-//   kind 1  bce      w · share · (beta · softplus(−s) + Σ softplus(x))     BCE, gBCE (Petrov & Macdonald 2023, eq. 10)
-//   kind 2  bpr      w · share · Σ softplus(x − s)                         BPR (Rendle et al. 2009)
-// Layout: pos, weights, terms [L], neg [L, N], targets u32 [L], negatives u32 and logq [G, N], the lists of groups of
-//   \`group\` positions; stats [L] of (kind 0: log(eˢ + Σ eˣ), kind 2: Σ sigmoid(x − s); s; w; 0), for the gradient.
-// LANES threads own a row, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows; the threads' shares are
-//   merged in order. 512 bytes of workgroup memory. Rows of weight 0 give 0. Host: N % 4 = 0.
-struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
+  sampled_loss_fwd: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> pos: array<f32>;
 @group(0) @binding(2) var<storage, read> neg: array<vec4f>;
@@ -4605,12 +3982,10 @@ struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32,
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> stats: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> terms: array<f32>;
-
 const LANES: u32 = 16; // @tune
 const SOFTMAX: u32 = 0u;
 const BCE: u32 = 1u;
 var<workgroup> parts: array<vec2f, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -4618,7 +3993,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let width = p.n / 4u;
   var w = 0.0;
   var s = 0.0;
-  // Softmax: the largest x and Σ e^(x − largest). Otherwise Σ sigmoid(x − s) and the sum of the losses.
   var a = select(0.0, -3e38, p.kind == SOFTMAX);
   var b = 0.0;
   if (row < p.l) {
@@ -4671,16 +4045,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, softplus, unary
 `,
-  sampled_loss_fwd_scalar: `// sampled_loss_fwd_scalar: loss of each position from the score of its target and of N negatives that it shares with its group.
-// With x = neg − logq (logq where logq_on = 1), s = pos, hits (negative = target) left out, and w the weight:
-//   kind 0  softmax  w · (log(eˢ + Σ eˣ) − s)                              sampled softmax
-//   kind 1  bce      w · share · (beta · softplus(−s) + Σ softplus(x))     BCE, gBCE (Petrov & Macdonald 2023, eq. 10)
-//   kind 2  bpr      w · share · Σ softplus(x − s)                         BPR (Rendle et al. 2009)
-// Layout: pos, weights, terms [L], neg [L, N], targets u32 [L], negatives u32 and logq [G, N], the lists of groups of
-//   \`group\` positions; stats [L] of (kind 0: log(eˢ + Σ eˣ), kind 2: Σ sigmoid(x − s); s; w; 0), for the gradient.
-// LANES threads own a row, a thread every LANES-th element of it; a workgroup 64 / LANES rows; the threads' shares are
-//   merged in order. 512 bytes of workgroup memory. Rows of weight 0 give 0.
-struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
+  sampled_loss_fwd_scalar: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> pos: array<f32>;
 @group(0) @binding(2) var<storage, read> neg: array<f32>;
@@ -4690,12 +4055,10 @@ struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32,
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> stats: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> terms: array<f32>;
-
 const LANES: u32 = 16; // @tune
 const SOFTMAX: u32 = 0u;
 const BCE: u32 = 1u;
 var<workgroup> parts: array<vec2f, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -4703,7 +4066,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let width = p.n;
   var w = 0.0;
   var s = 0.0;
-  // Softmax: the largest x and Σ e^(x − largest). Otherwise Σ sigmoid(x − s) and the sum of the losses.
   var a = select(0.0, -3e38, p.kind == SOFTMAX);
   var b = 0.0;
   if (row < p.l) {
@@ -4756,14 +4118,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, softplus, unary
 `,
-  scale: `// scale: y = [y +] factor · x; adds to y where acc = 1.
-// Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, factor: f32, acc: u32 }
+  scale: `struct Params { n: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -4775,15 +4133,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  scale_by: `// scale_by: y = [y +] s · x, with s a tensor of one element; adds to y where acc = 1.
-// Layouts: x, y [n], s [1]. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, acc: u32 }
+  scale_by: `struct Params { n: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> s: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -4795,16 +4149,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  softmax_bwd: `// softmax_bwd: dx[r, c] = [dx +] y[r, c] · (dy[r, c] − Σ dy[r, ·] · y[r, ·]); adds to dx where acc = 1.
-// Layout: y, dy, dx [rows, cols], f32. A workgroup owns a row; thread t the columns t, t + 64, ….
-// Workgroup memory: 256 bytes.
-struct Params { rows: u32, cols: u32, acc: u32 }
+  softmax_bwd: `struct Params { rows: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 var<workgroup> part: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -4828,19 +4178,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   softmax_bwd_odd8: `enable subgroups;
-// softmax_bwd for subgroups of exactly 8 and rows of any width: dx = [dx +] y · (dy − Σ dy · y) row by row.
-// Layout: y, dy, dx [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth column.
-// No workgroup memory.
 struct Params { rows: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * 8u + lid / 8u;
-  // Surplus subgroups keep uniform control flow and have an empty row.
   let base = min(row, p.rows - 1u) * p.cols;
   let end = select(0u, p.cols, row < p.rows);
   var sum = 0.0;
@@ -4855,16 +4200,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, lanes8
 `,
   softmax_bwd_sub: `enable subgroups;
-// softmax_bwd for adapters with subgroups of any width: dx = [dx +] y · (dy − Σ dy · y) row by row; adds where acc = 1.
-// Layout: y, dy, dx [rows, cols], f32. A workgroup of WG threads owns a row; thread t the columns t, t + WG, ….
-// Workgroup memory: 4·WG bytes. Its speed on a GPU is unmeasured.
 const WG: u32 = 64; // @tune
 struct Params { rows: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -4882,20 +4223,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, workgroup_reduce
 `,
   softmax_bwd_sub8: `enable subgroups;
-// softmax_bwd for adapters with subgroups of 8 (lavapipe): dx[r, c] = [dx +] y[r, c] · (dy[r, c] − Σ dy[r, ·] · y[r, ·]).
-// Layout: y, dy, dx [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth vec4 of it.
-// No workgroup memory. Host: cols divisible by 4.
 struct Params { rows: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> y: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
   let row = group_index(wid, grid) * 8u + lid / 8u;
-  // Surplus subgroups keep uniform control flow and have an empty row.
   let base = min(row, p.rows - 1u) * (p.cols / 4u);
   let end = select(0u, p.cols / 4u, row < p.rows);
   var sum = 0.0;
@@ -4909,15 +4245,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, lanes8
 `,
-  softmax_fwd: `// softmax_fwd: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m), m the largest of row r.
-// Layout: x, y [rows, cols], f32. A workgroup owns a row; thread t the columns t, t + 64, …. Workgroup memory: 256 bytes.
-// Host: cols ≥ 1.
-struct Params { rows: u32, cols: u32 }
+  softmax_fwd: `struct Params { rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 var<workgroup> part: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -4947,19 +4279,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   softmax_fwd_odd8: `enable subgroups;
-// softmax_fwd for subgroups of exactly 8 and rows of any width (those that are not a multiple of 4 start between vec4s):
-// the largest and the sum come from one reading, as in softmax_fwd_sub8.
-// Layout: x, y [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth column.
-// No workgroup memory. Host: cols ≥ 1.
 struct Params { rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * 8u + lid / 8u;
-  // Surplus subgroups keep uniform control flow and have an empty row.
   let base = min(row, p.rows - 1u) * p.cols;
   let end = select(0u, p.cols, row < p.rows);
   var m = -3e38;
@@ -4977,22 +4303,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, lanes8
 `,
   softmax_fwd_sg8: `enable subgroups;
-// softmax_fwd for subgroups of exactly 8 and cols ≤ 32·V: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m).
-// Layout: x, y [rows, cols], f32. A subgroup owns a row; a lane holds its vec4s lane, lane + 8, … in registers, so that
-// every element is loaded once, raised once and stored once. No workgroup memory.
-// Host: cols divisible by 4, 32·(V − 1) < cols ≤ 32·V: all vec4s but a lane's last need no test.
 struct Params { rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 const V: u32 = 7; // @tune
 const WG: u32 = 64; // @tune
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid) * (WG / 8u) + lid / 8u;
-  let inside = row < p.rows; // surplus subgroups stay in uniform control flow and do not write
+  let inside = row < p.rows;
   let width = p.cols / 4u;
   let at = min(row, p.rows - 1u) * width + lid % 8u;
   let last = lid % 8u + 8u * (V - 1u) < width;
@@ -5008,7 +4328,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     v[k] = exp(v[k] - top);
     s4 += v[k];
   }
-  // Not left to exp(−3e38 − top): a row of −3e38 would count what is not there.
   v[V - 1u] = select(vec4f(), exp(v[V - 1u] - top), last);
   s4 += v[V - 1u];
   let scale = 1.0 / sum8(s4.x + s4.y + s4.z + s4.w);
@@ -5020,15 +4339,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, lanes8
 `,
   softmax_fwd_sub: `enable subgroups;
-// softmax_fwd for adapters with subgroups of any width: y[r, c] = exp(x[r, c] − m) / Σ exp(x[r, ·] − m).
-// Layout: x, y [rows, cols], f32. A workgroup of WG threads owns a row; thread t the columns t, t + WG, …; the sums go
-// over subgroups first. Workgroup memory: 4·WG bytes. Host: cols ≥ 1. Its speed on a GPU is unmeasured.
 const WG: u32 = 64; // @tune
 struct Params { rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -5045,20 +4360,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, workgroup_reduce
 `,
   softmax_fwd_sub8: `enable subgroups;
-// softmax_fwd for adapters with subgroups of 8 (lavapipe), where loads cost most: the largest and the sum come from one
-// reading (the sum is rescaled when the largest grows), and the row is read once more to write it.
-// Layout: x, y [rows, cols], f32. A subgroup owns a row, a workgroup 8 rows; a lane every eighth vec4 of it.
-// No workgroup memory. Host: cols ≥ 1 and divisible by 4.
 struct Params { rows: u32, cols: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
   let row = group_index(wid, grid) * 8u + lid / 8u;
-  // Surplus subgroups keep uniform control flow and have an empty row.
   let base = min(row, p.rows - 1u) * (p.cols / 4u);
   let end = select(0u, p.cols / 4u, row < p.rows);
   var m = -3e38;
@@ -5077,20 +4386,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, lanes8
 `,
-  sparse_matmul: `// sparse_matmul: y[i] (+)= Σ values[e] · x[columns[e]] over row i's entries e, in order: S · x with S sparse.
-// Layout: starts [M + 1], columns and values [entries]: S by rows; x [N, D], y [M, D].
-// LANES threads own a row of y, a thread every LANES-th vec4 of it; a workgroup 64 / LANES rows. No workgroup memory.
-// acc = 1 adds to y. Host: columns < N, D % 4 = 0.
-struct Params { rows: u32, d: u32, acc: u32 }
+  sparse_matmul: `struct Params { rows: u32, d: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
 @group(0) @binding(2) var<storage, read> columns: array<u32>;
 @group(0) @binding(3) var<storage, read> values: array<f32>;
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -5107,20 +4410,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sparse_matmul_scalar: `// sparse_matmul_scalar: y[i] (+)= Σ values[e] · x[columns[e]] over row i's entries e, in order: S · x with S sparse.
-// Layout: starts [M + 1], columns and values [entries]: S by rows; x [N, D], y [M, D].
-// LANES threads own a row of y, a thread every LANES-th word of it; a workgroup 64 / LANES rows. No workgroup memory.
-// acc = 1 adds to y. Host: columns < N.
-struct Params { rows: u32, d: u32, acc: u32 }
+  sparse_matmul_scalar: `struct Params { rows: u32, d: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
 @group(0) @binding(2) var<storage, read> columns: array<u32>;
 @group(0) @binding(3) var<storage, read> values: array<f32>;
 @group(0) @binding(4) var<storage, read> x: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
-
 const LANES: u32 = 16; // @tune
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * (64u / LANES) + lid / LANES;
@@ -5137,14 +4434,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sparse_scores: `// sparse_scores: out[u, j] = Σ weights[l] · W[items[l], first + j] over user u's list, l in [offsets[u], offsets[u + 1]).
-// Layout: W is sparse, in shards of rows: this one holds rows row_first … row_first + row_count − 1, row r's entries at
-// starts[r − row_first] … starts[r − row_first + 1] of columns (u32) and values; the columns of a row are distinct.
-// lists: offsets [U + 1], items and weights [capacity]; out [U, V].
-// A workgroup owns a user, its threads every 64th entry of one row at a time: distinct columns never meet, and a barrier
-// stands between two rows, so that sums run in the list's order. start = 1 clears out first. No workgroup memory.
-// Host: no list is longer than longest; lists end within capacity; shards run one after another.
-struct Params { rows: u32, v: u32, first: u32, row_first: u32, row_count: u32, longest: u32, start: u32 }
+  sparse_scores: `struct Params { rows: u32, v: u32, first: u32, row_first: u32, row_count: u32, longest: u32, start: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
 @group(0) @binding(2) var<storage, read> columns: array<u32>;
@@ -5153,7 +4443,6 @@ struct Params { rows: u32, v: u32, first: u32, row_first: u32, row_count: u32, l
 @group(0) @binding(5) var<storage, read> items: array<u32>;
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let user = group_index(wid, grid);
@@ -5167,7 +4456,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     storageBarrier();
     let l = begin + k;
     if (l < end) {
-      let r = items[l] - p.row_first; // wraps around below row_first
+      let r = items[l] - p.row_first;
       if (r < p.row_count) {
         let weight = weights[l];
         let stop = starts[r + 1u];
@@ -5181,14 +4470,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sum_bwd: `// sum_bwd: dx[r, c] = [dx +] factor · dy[r], the gradient of a sum along rows; adds to dx where acc = 1.
-// Layout: dx [n / cols, cols], dy [n / cols], f32. A thread owns one vec4 of dx, a workgroup 1,024 elements.
-// No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, cols: u32, factor: f32, acc: u32 }
+  sum_bwd: `struct Params { n: u32, cols: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -5206,16 +4491,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sum_last: `// sum_last: y[r, s] = [y +] factor · Σ x[r, c] over c in chunk s of row r; adds to y where acc = 1.
-// Layout: x [rows, cols], y [rows, chunks], f32. A workgroup owns one chunk of one row; thread t adds the columns
-// t, t + 64, …, and a tree adds the 64 sums: a fixed order. Workgroup memory: 256 bytes.
-// Host: chunks = ⌈cols / chunk⌉, or 1 where cols = 0.
-struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+  sum_last: `struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 var<workgroup> sums: array<f32, 64>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let g = group_index(wid, grid);
@@ -5239,16 +4519,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index
 `,
   sum_last_sub: `enable subgroups;
-// sum_last for adapters with subgroups of any width: y[r, s] = [y +] factor · Σ x[r, c] over chunk s of row r.
-// Layout: x [rows, cols], y [rows, chunks], f32. A workgroup of WG threads owns one chunk of one row; thread t adds the
-// columns t, t + WG, …, then subgroups and what they give are added. Workgroup memory: 4·WG bytes.
-// Host: chunks as in sum_last. Its speed on a GPU is unmeasured.
 const WG: u32 = 64; // @tune
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let g = group_index(wid, grid);
@@ -5268,20 +4543,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 // @use group_index, workgroup_reduce
 `,
   sum_last_sub8: `enable subgroups;
-// sum_last for adapters with subgroups of 8 (lavapipe): y[r, s] = [y +] factor · Σ x[r, c] over chunk s of row r.
-// Layout: x [rows, cols], y [rows, chunks], f32. A subgroup owns one chunk of one row, a workgroup 8 of them; a lane
-// adds every eighth vec4 of it. No workgroup memory.
-// Host: cols divisible by 4, or rows = 1; chunk divisible by 4 where chunks > 1; chunks as in sum_last.
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
   let owned = group_index(wid, grid) * 8u + lid / 8u;
-  let g = min(owned, p.rows * p.chunks - 1u); // all subgroups stay in uniform control flow; surplus ones do not write
+  let g = min(owned, p.rows * p.chunks - 1u);
   let first = (g % p.chunks) * p.chunk;
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * (p.cols / 4u);
@@ -5299,14 +4569,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, lanes8
 `,
-  sum_leading: `// sum_leading: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds to y where acc = 1.
-// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns one column of one chunk, a workgroup 64 columns; rows
-// are added from first to last. No workgroup memory. Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0.
-struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+  sum_leading: `struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let across = (p.cols + 63u) / 64u;
@@ -5322,15 +4588,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  sum_leading4: `// sum_leading for widths divisible by 4: y[s, c] = [y +] factor · Σ x[r, c] over the rows r of chunk s; adds where acc = 1.
-// Layout: x [rows, cols], y [chunks, cols], f32. A thread owns a vec4 of columns of one chunk, a workgroup 256 columns;
-// rows are added from first to last. No workgroup memory.
-// Host: chunks = ⌈rows / chunk⌉, or 1 where rows = 0; cols divisible by 4.
-struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
+  sum_leading4: `struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let width = p.cols / 4u;
@@ -5347,16 +4608,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  swiglu_bwd: `// swiglu_bwd: dx[r, c] = [that +] dy · x[r, F + c] · silu′(x[r, c]); dx[r, F + c] = [that +] dy · silu(x[r, c]).
-// Layout: x, dx [rows, 2F] as gate|up, dy [rows, F]. A thread owns one vec4 of dy and its two of dx, a workgroup 256. No
-// workgroup memory. Adds to dx where acc = 1, else overwrites it.
-// Host: F % 4 = 0; n = rows · F / 4.
-struct Params { n: u32, f: u32, acc: u32 }
+  swiglu_bwd: `struct Params { n: u32, f: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -5375,14 +4631,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, unary
 `,
-  swiglu_fwd: `// swiglu_fwd: y[r, c] = silu(x[r, c]) · x[r, F + c] (Shazeer 2020, eq. 5, without the products around it).
-// Layout: x [rows, 2F] as gate|up, y [rows, F]. A thread owns one vec4 of y, a workgroup 256. No workgroup memory.
-// Host: F % 4 = 0; n = rows · F / 4.
-struct Params { n: u32, f: u32 }
+  swiglu_fwd: `struct Params { n: u32, f: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -5393,46 +4645,29 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, unary
 `,
-  topk: `// topk: the k best of each row of scores, best first. Order: score descending; among equal scores the row's target last,
-// the others by index ascending. Masked scores (≤ −3e38) and NaN are never taken: what is missing is index 0xffffffff,
-// value −3e38.
-// The scores are those of the items first … first + V − 1; where LISTED those of the items in candidates (0xffffffff:
-// none), the merge of parts.
-// Layout: scores [R, V], candidates u32 [R, V], targets [R] (u32; any other number: none), values [R, parts, k] f32,
-// indices [R, parts, k] u32.
-// A workgroup owns a part of a row, p.width scores (all of it with one part). Every score has a unique 64-bit key: the score's (sort_key), then ~index (0 for the target).
-// Digits of 8 bits, from the top: a histogram of those that share the prefix found so far tells the next digit of the
-// k-th largest key, until a digit's whole bin is wanted. Then the k keys from there on are collected, and each finds its
-// place by counting those above it. Workgroup memory 2.2 KiB. Counts only: the order of atomics does not matter.
-// Host: k ≤ 128; buffers are padded to 16 bytes.
-struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32 }
+  topk: `struct Params { rows: u32, v: u32, first: u32, k: u32, has_targets: u32, parts: u32, width: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> candidates: array<u32>;
 @group(0) @binding(4) var<storage, read_write> values: array<f32>;
 @group(0) @binding(5) var<storage, read_write> indices: array<u32>;
-
 const WG: u32 = 256; // @tune
 const LISTED: bool = false; // @tune
-
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> coarse: array<u32, 16>;
-var<workgroup> choice: vec3u; // digit, still needed within its bin, 1: the bin is wanted whole
+var<workgroup> choice: vec3u;
 var<workgroup> found: atomic<u32>;
 var<workgroup> keys: array<vec2u, 128>;
-
-/// The key of the score at \`pos\` of the part that begins at \`start\`, whose first item is \`offset\`.
 fn key_of(score: f32, pos: u32, start: u32, offset: u32, target_item: u32) -> vec2u {
   var item = offset + pos;
   if (LISTED) {
     let candidate = candidates[start + pos];
-    if (candidate == 0xffffffffu) { return vec2u(sort_key(score), pos); } // masked: never taken, but unique
+    if (candidate == 0xffffffffu) { return vec2u(sort_key(score), pos); }
     item = candidate - p.first;
   }
   return vec2u(sort_key(score), select(~item, 0u, item == target_item));
 }
-
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let list = group_index(wid, grid);
@@ -5443,9 +4678,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let start = row * p.v + offset;
   let quads = vec2u(start / 4u, (start + count + 3u) / 4u);
   var target_item = 0xffffffffu;
-  if (p.has_targets == 1u) { target_item = targets[row] - p.first; } // wraps around below first
+  if (p.has_targets == 1u) { target_item = targets[row] - p.first; }
   let take = min(p.k, count);
-  var prefix = vec2u(0u); // score key, index key
+  var prefix = vec2u(0u);
   var mask = vec2u(0u);
   var need = take;
   for (var pass_number = 0u; pass_number < 8u; pass_number++) {
@@ -5532,12 +4767,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, sort_key
 `,
-  topk_merge: `// topk_merge: the k best of two lists of each row, in the order of topk: score descending; among equal scores the row's
-// target last, the others by item ascending. Missing places (value −3e38) come last.
-// Layout: values, more_values, out_values [R, k] f32; indices, more_indices, out_indices [R, k] u32; targets [R] (u32).
-// A workgroup of 64 threads owns a row; a thread every 64th of the 2k candidates, whose place it finds by counting those
-// before it. No workgroup memory.
-struct Params { rows: u32, k: u32, has_targets: u32 }
+  topk_merge: `struct Params { rows: u32, k: u32, has_targets: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read> indices: array<u32>;
@@ -5546,12 +4776,9 @@ struct Params { rows: u32, k: u32, has_targets: u32 }
 @group(0) @binding(5) var<storage, read> targets: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out_values: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out_indices: array<u32>;
-
-// Larger is better; the target's second word is 0.
 fn key_of(value: f32, item: u32, target_item: u32) -> vec2u {
   return vec2u(sort_key(value), select(~item, 0u, item == target_item));
 }
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let row = group_index(wid, grid);
@@ -5570,7 +4797,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       item = more_indices[start + i - p.k];
     }
     let key = key_of(value, item, target_item);
-    // Each list is in order: those before this one are all of its own list up to it, and some of the other.
     var place = select(i, i - p.k, i >= p.k);
     for (var j = 0u; j < p.k; j++) {
       var other: vec2u;
@@ -5579,7 +4805,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       } else {
         other = key_of(values[start + j], indices[start + j], target_item);
       }
-      // Equal keys are two missing places: those of the first list count as before.
       let before = other.x > key.x || (other.x == key.x && (other.y > key.y || (other.y == key.y && i >= p.k)));
       if (!before) { break; }
       place++;
@@ -5592,15 +4817,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, sort_key
 `,
-  transpose: `// transpose: y[b, j, i] = [that +] x[b, i, j]; adds to y where acc = 1.
-// Layout: x [batch, rows, cols], y [batch, cols, rows], f32. A workgroup owns a 16 × 16 tile, held in workgroup memory so
-// that both sides are read and written along rows (1,088 bytes; a column of padding keeps banks apart).
-struct Params { batch: u32, rows: u32, cols: u32, acc: u32 }
+  transpose: `struct Params { batch: u32, rows: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 var<workgroup> tile: array<f32, 272>;
-
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_id) lid: vec3u) {
   let down = (p.rows + 15u) / 16u;
@@ -5624,14 +4845,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  transpose_block4: `// transpose for software adapters, where barriers cost more than strides: y[b, j, i] = [that +] x[b, i, j].
-// Layout: x [batch, rows, cols], y [batch, cols, rows], f32. A thread owns a 4 × 4 block: four vec4 in, four out.
-// A workgroup owns 64 blocks. No workgroup memory. Host: rows and cols divisible by 4.
-struct Params { batch: u32, rows: u32, cols: u32, acc: u32 }
+  transpose_block4: `struct Params { batch: u32, rows: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let down = p.rows / 4u;
@@ -5655,16 +4872,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  unary_bwd: `// unary_bwd: dx = [dx +] dy · f′(x); OP as in unary_fwd; adds to dx where acc = 1.
-// Layout: x, dy, dx [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32, acc: u32 }
+  unary_bwd: `struct Params { n: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 const OP: u32 = 0; // @tune
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -5676,15 +4889,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, unary
 `,
-  unary_fwd: `// unary_fwd: y = f(x); OP is 0 relu, 1 silu, 2 sigmoid, 3 tanh, 4 exp, 5 log.
-// Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
-// Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32 }
+  unary_fwd: `struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 const OP: u32 = 0; // @tune
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
@@ -5697,7 +4906,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 /** Helpers of kernels/lib/ by file stem. */
 export const lib: Record<string, string> = {
   activate: `// @use gelu
-// An activation by number: 0 none, 1 ReLU, 2 GELU (tanh), 3 SiLU; and its slope at the input x.
 fn activate4(kind: u32, x: vec4f) -> vec4f {
   if (kind == 1u) { return max(x, vec4f()); }
   if (kind == 2u) { return gelu4(x); }
@@ -5714,14 +4922,11 @@ fn activate_slope4(kind: u32, x: vec4f) -> vec4f {
   return vec4f(1.0);
 }
 `,
-  attention_bias: `// Distances in half octaves: 0, 1, 2, 3, 4–5, 6–7, 8–11, 12–15, … ; 0 to 63 for any u32, exact in integers.
-fn half_octave(x: u32) -> u32 {
+  attention_bias: `fn half_octave(x: u32) -> u32 {
   if (x < 2u) { return x; }
   let e = firstLeadingBit(x);
   return 2u * e + ((x >> (e - 1u)) & 1u);
 }
-// Where the bias of a pair stands in its head's row of the table: distances in positions are exact to 31 and in half
-// octaves beyond; keys after the query (side 1) have columns of their own.
 fn position_slot(i: u32, j: u32) -> u32 {
   let x = max(i, j) - min(i, j);
   return select(0u, 64u, j > i) + select(22u + half_octave(x), x, x < 32u);
@@ -5729,20 +4934,16 @@ fn position_slot(i: u32, j: u32) -> u32 {
 fn time_slot(side: bool, a: u32, b: u32) -> u32 {
   return select(0u, 64u, side) + half_octave(max(a, b) - min(a, b));
 }
-// Pointwise attention: x · sigmoid(x) and its slope; exp never takes a positive number.
 fn silu_and_slope(x: f32) -> vec2f {
   let e = exp(-abs(x));
   let s = select(e, 1.0, x >= 0.0) / (1.0 + e);
   return vec2f(x * s, s * (1.0 + x * (1.0 - s)));
 }
 `,
-  attention_keep: `// The factors 0 or keep_scale that dropout gives the attention weights (i, j) and (i, j + 1) of one head, j even;
-// c0 = stream + head. The counter's word 1 is i · 2^16 + j / 2, so that one call serves two keys.
-fn attention_keep2(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32, keep_scale: f32) -> vec2f {
+  attention_keep: `fn attention_keep2(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32, keep_scale: f32) -> vec2f {
   let words = threefry2x32(key, vec2u(c0, (i << 16u) | (j >> 1u)));
   return select(vec2f(0.0), vec2f(keep_scale), words >= vec2u(threshold));
 }
-// Which weights of the rows i … i + 7 and the keys j … j + 3 dropout keeps (j % 4 = 0): bit 4 r + c for (i + r, j + c).
 fn attention_keep_bits(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u32 {
   var bits = 0u;
   for (var r = 0u; r < 8u; r++) {
@@ -5753,7 +4954,6 @@ fn attention_keep_bits(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u
   }
   return bits;
 }
-// The same for the keys j … j + 7 (j % 8 = 0) and the rows i … i + 3: bit 4 r + c for (i + c, j + r).
 fn attention_keep_bits_t(key: vec2u, c0: u32, i: u32, j: u32, threshold: u32) -> u32 {
   var bits = 0u;
   for (var n = 0u; n < 16u; n++) {
@@ -5770,8 +4970,7 @@ fn attention_keep4(bits: u32, r: u32, keep_scale: f32) -> vec4f {
 }
 // @use threefry
 `,
-  attention_pick8: `// v[r], r a running value: selects keep the array in registers, where an index would move it to memory.
-fn attention_pick8(v: array<vec4f, 8>, r: u32) -> vec4f {
+  attention_pick8: `fn attention_pick8(v: array<vec4f, 8>, r: u32) -> vec4f {
   let a = select(v[0], v[1], (r & 1u) != 0u);
   let b = select(v[2], v[3], (r & 1u) != 0u);
   let c = select(v[4], v[5], (r & 1u) != 0u);
@@ -5779,8 +4978,7 @@ fn attention_pick8(v: array<vec4f, 8>, r: u32) -> vec4f {
   return select(select(a, b, (r & 2u) != 0u), select(c, d, (r & 2u) != 0u), (r & 4u) != 0u);
 }
 `,
-  attention_sg8: `// Helpers of the attention kernels for subgroups of 8 lanes. Lane n ends with the reduction of value n over all lanes.
-fn attention_max8(v: array<f32, 8>, lane: u32) -> f32 {
+  attention_sg8: `fn attention_max8(v: array<f32, 8>, lane: u32) -> f32 {
   let four = (lane & 4u) != 0u;
   let two = (lane & 2u) != 0u;
   let one = (lane & 1u) != 0u;
@@ -5793,8 +4991,7 @@ fn attention_max8(v: array<f32, 8>, lane: u32) -> f32 {
   return max(select(e, f, one), subgroupShuffleXor(select(f, e, one), 1u));
 }
 `,
-  gelu: `// GELU (tanh approximation) and its slope, four lanes at a time. tanh is clamped to ±15, where it is ±1 in f32.
-const GELU_C = 0.7978845608028654;
+  gelu: `const GELU_C = 0.7978845608028654;
 fn gelu_tanh4(x: vec4f) -> vec4f { return tanh(clamp(GELU_C * (x + 0.044715 * x * x * x), vec4f(-15.0), vec4f(15.0))); }
 fn gelu4(x: vec4f) -> vec4f { return 0.5 * x * (1.0 + gelu_tanh4(x)); }
 fn gelu_slope4(x: vec4f) -> vec4f {
@@ -5802,27 +4999,21 @@ fn gelu_slope4(x: vec4f) -> vec4f {
   return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * GELU_C * (1.0 + 0.134145 * x * x);
 }
 `,
-  group_index: `// The number of a workgroup in a grid that may have been folded into two dimensions (more than 65,535 groups).
-fn group_index(wid: vec3u, grid: vec3u) -> u32 {
+  group_index: `fn group_index(wid: vec3u, grid: vec3u) -> u32 {
   return wid.x + wid.y * grid.x;
 }
 `,
-  keep: `// Dropout masks as factors: 0 with probability threshold / 2³², else scale. Element e takes the word e & 1 of
-// threefry2x32(key (seed, step), counter (op, e / 2)).
-fn keep1(key: vec2u, op: u32, e: u32, threshold: u32, scale: f32) -> f32 {
+  keep: `fn keep1(key: vec2u, op: u32, e: u32, threshold: u32, scale: f32) -> f32 {
   let words = threefry2x32(key, vec2u(op, e >> 1u));
   return select(0.0, scale, select(words.x, words.y, (e & 1u) == 1u) >= threshold);
 }
-// The factors of the elements 4i … 4i + 3.
 fn keep4(key: vec2u, op: u32, i: u32, threshold: u32, scale: f32) -> vec4f {
   let words = vec4u(threefry2x32(key, vec2u(op, 2u * i)), threefry2x32(key, vec2u(op, 2u * i + 1u)));
   return select(vec4f(0.0), vec4f(scale), words >= vec4u(threshold));
 }
 // @use threefry
 `,
-  lanes8: `// The sum and the largest over a subgroup of exactly 8 lanes, the same bits in all of them, in uniform control flow.
-// Exchanges with a constant mask are one instruction on lavapipe, where subgroupAdd loops over the lanes.
-fn sum8(v: f32) -> f32 {
+  lanes8: `fn sum8(v: f32) -> f32 {
   let two = v + subgroupShuffleXor(v, 1u);
   let four = two + subgroupShuffleXor(two, 2u);
   return four + subgroupShuffleXor(four, 4u);
@@ -5833,20 +5024,14 @@ fn max8(v: f32) -> f32 {
   return max(four, subgroupShuffleXor(four, 4u));
 }
 `,
-  matmul_blocks: `// Blocks of 4 × 4 of op(A) and op(B) for tiles in workgroup memory, each as [k] → a vec4 of four rows, or columns; with the
-// bindings and constants of the kernel that uses it. Beyond the edges are zeros.
-// The vec4 at k … k + 3 with zeros from \`depth\` on.
-fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
+  matmul_blocks: `fn cut(v: vec4f, k: u32, depth: u32) -> vec4f {
   return select(vec4f(), v, vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(depth));
 }
-
-// Four rows at k … k + 3 become, for each k, a vec4 of the four rows.
 fn turned(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> array<vec4f, 4> {
   return array<vec4f, 4>(
     vec4f(v0.x, v1.x, v2.x, v3.x), vec4f(v0.y, v1.y, v2.y, v3.y),
     vec4f(v0.z, v1.z, v2.z, v3.z), vec4f(v0.w, v1.w, v2.w, v3.w));
 }
-
 fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
   var v: array<vec4f, 4>;
   if (TRANS_A) {
@@ -5864,7 +5049,6 @@ fn block_a(base: u32, row: u32, k: u32, depth: u32) -> array<vec4f, 4> {
   }
   return turned(v[0], v[1], v[2], v[3]);
 }
-
 fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
   var v: array<vec4f, 4>;
   if (!TRANS_B) {
@@ -5883,10 +5067,7 @@ fn block_b(base: u32, col: u32, k: u32, depth: u32) -> array<vec4f, 4> {
   return turned(v[0], v[1], v[2], v[3]);
 }
 `,
-  matmul_finish: `// The epilogue of the products that store vec4s, with the bindings and constants of the kernel that uses it. FLAGS:
-//   v = value [+ bias: 1]; z = v [4]; v = act(v), or v · act'(z) [16]; v · mask [64]; v + residual [32]; v + c [2]; c = v.
-// The mask is dropout's, of C's elements in their order, so that a separate dropout would draw the same one.
-fn drop(at: u32, value: vec4f) -> vec4f {
+  matmul_finish: `fn drop(at: u32, value: vec4f) -> vec4f {
   var v = value;
   if ((FLAGS & 64u) != 0u && state_word(5u) != 0u) {
     v *= keep4(vec2u(state_word(0u), state_word(1u)), p.op, at, p.threshold, p.scale);
@@ -5894,8 +5075,6 @@ fn drop(at: u32, value: vec4f) -> vec4f {
   if ((FLAGS & 32u) != 0u) { v += residual[at]; }
   return v;
 }
-// Where DROP_LATER: the last two for rows that this thread has stored. A loop has the random numbers' code once, where
-// unrolled stores would have it at each of them, and compile for half a minute on software adapters.
 fn drop_rows(row0: u32, rows: u32, col: u32, base: u32) {
   if (col >= p.n) { return; }
   for (var row = row0; row < min(row0 + rows, p.m); row++) {
@@ -5913,7 +5092,6 @@ fn finish(row: u32, col: u32, base: u32, bias_value: vec4f, value: vec4f) {
   if ((FLAGS & 2u) != 0u) { v += c[at]; }
   c[at] = v;
 }
-// The bias of four columns, or zeros.
 fn bias_at(col: u32) -> vec4f {
   var v = vec4f();
   if ((FLAGS & 1u) != 0u && col < p.n) { v = bias[col / 4u]; }
@@ -5921,13 +5099,9 @@ fn bias_at(col: u32) -> vec4f {
 }
 // @use activate, keep
 `,
-  narrow: `// The nearest numbers of f16; beyond its range the largest.
-fn narrow4(v: vec4f) -> vec4<f16> { return vec4<f16>(clamp(v, vec4f(-65504.0), vec4f(65504.0))); }
+  narrow: `fn narrow4(v: vec4f) -> vec4<f16> { return vec4<f16>(clamp(v, vec4f(-65504.0), vec4f(65504.0))); }
 `,
-  sg8_rows: `// Accumulators of a subgroup of 8 lanes in which a lane owns two vec4 of columns; x of a row is shared by broadcast.
-alias Eight = array<vec4f, 16>; // 8 rows: their first 4 columns, then their second 4
-
-// Adds two steps of k to 8 rows; lane r holds those of row r.
+  sg8_rows: `alias Eight = array<vec4f, 16>;
 fn add_rows(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   var x: vec2f;
   x = subgroupBroadcast(u, 0u);
@@ -5956,28 +5130,22 @@ fn add_rows(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   (*c)[15] += x.x * b[2] + x.y * b[3];
 }
 `,
-  softplus: `// log(1 + eˣ) for any x: max(x, 0) + log(1 + e^−|x|); by the series where 1 + e would round e away.
-fn softplus4(x: vec4f) -> vec4f {
+  softplus: `fn softplus4(x: vec4f) -> vec4f {
   let e = exp(-abs(x));
   return max(x, vec4f(0.0)) + select(log(1.0 + e), e * (1.0 - e * (0.5 - e / 3.0)), e < vec4f(0.01));
 }
 `,
-  sort_key: `// Scores as unsigned integers of the same order: −0 counts as 0, NaN (found by bits) is 0, below everything.
-fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }
+  sort_key: `fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }
 fn sort_key(score: f32) -> u32 {
   var bits = bitcast<u32>(score);
   if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0u; }
   if (bits == 0x80000000u) { bits = 0u; }
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
-// The score back from its key.
 fn key_score(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u)); }
-// The key of −3e38: what is not above it was masked.
 const MASKED_KEY: u32 = 0x009e4e19u;
 `,
-  threefry: `// Threefry-2x32 with 20 rounds (Salmon et al. 2011, «Parallel random numbers: as easy as 1, 2, 3», §4.2): two random
-// words for a key and a counter, with no state. Its twin is engine/random.ts, bit for bit.
-fn threefry_rotate(x: u32, by: u32) -> u32 { return (x << by) | (x >> (32u - by)); }
+  threefry: `fn threefry_rotate(x: u32, by: u32) -> u32 { return (x << by) | (x >> (32u - by)); }
 fn threefry_mix(x: vec2u, by: u32) -> vec2u {
   let s = x.x + x.y;
   return vec2u(s, threefry_rotate(x.y, by) ^ s);
@@ -5992,12 +5160,9 @@ fn threefry2x32(key: vec2u, ctr: vec2u) -> vec2u {
   x = threefry_four_b(x) + vec2u(key.y, k2 + 4u);
   return threefry_four_a(x) + vec2u(k2, key.x + 5u);
 }
-// A word as a number in [0, 1), 24 bits of it.
 fn threefry_uniform(word: u32) -> f32 { return f32(word >> 8u) * 5.9604644775390625e-8; }
 `,
-  unary: `// Elementwise functions and their slopes, four lanes at a time; op is 0 relu, 1 silu, 2 sigmoid, 3 tanh, 4 exp, 5 log.
-// The sigmoid never takes exp of a positive number; tanh is clamped to ±15, where it is ±1 in f32.
-fn unary_sigmoid(x: vec4f) -> vec4f {
+  unary: `fn unary_sigmoid(x: vec4f) -> vec4f {
   let e = exp(-abs(x));
   return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
 }
@@ -6029,16 +5194,13 @@ fn unary_slope(op: u32, x: vec4f) -> vec4f {
   }
 }
 `,
-  workgroup_reduce: `// The sum and the largest over a workgroup of WG threads (a constant of the kernel), the same for all threads, for
-// subgroups of any width and any order of threads in them: the first thread of a subgroup leaves its result at its own
-// place, and every subgroup goes over all WG places. Uniform control flow only; 4·WG bytes of workgroup memory.
-var<workgroup> reduce_places: array<f32, WG>;
+  workgroup_reduce: `var<workgroup> reduce_places: array<f32, WG>;
 fn workgroup_sum(lid: u32, v: f32) -> f32 {
   let total = subgroupAdd(v);
   let first = subgroupMin(lid) == lid;
   let count = subgroupAdd(1u);
   let rank = subgroupExclusiveAdd(1u);
-  workgroupBarrier(); // the places may still be read
+  workgroupBarrier();
   reduce_places[lid] = select(0.0, total, first);
   workgroupBarrier();
   var sum = 0.0;
@@ -6058,15 +5220,13 @@ fn workgroup_max(lid: u32, v: f32) -> f32 {
   return subgroupMax(m);
 }
 `,
-  workgroup_sum4: `// Four sums at once over a workgroup of WG threads (a constant of the kernel), the same for all threads, for subgroups of
-// any width and any order of threads in them; see workgroup_reduce. 16·WG bytes of workgroup memory.
-var<workgroup> sum4_places: array<vec4f, WG>;
+  workgroup_sum4: `var<workgroup> sum4_places: array<vec4f, WG>;
 fn workgroup_sum4(lid: u32, v: vec4f) -> vec4f {
   let total = subgroupAdd(v);
   let first = subgroupMin(lid) == lid;
   let count = subgroupAdd(1u);
   let rank = subgroupExclusiveAdd(1u);
-  workgroupBarrier(); // the places may still be read
+  workgroupBarrier();
   sum4_places[lid] = select(vec4f(), total, first);
   workgroupBarrier();
   var sum = vec4f();

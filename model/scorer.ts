@@ -62,6 +62,8 @@ export interface ScorerOptions {
   bias?: Float32Array;
   /** Give the users' vectors, too. */
   states?: boolean;
+  /** [D] added to every user's vector: what a visitor's adaptation is (model/personal.ts). `setShift` replaces it. */
+  shift?: Float32Array;
   /**
    * Give the scores of all items from this row on, too: the transformer's, or those of the blend where there is one (from
    * row 0 alone), in both cases without bias. The catalogue must fit one tile.
@@ -84,6 +86,7 @@ export class Scorer {
   private readonly options: ScorerOptions;
   private readonly tiles = new Map<string, Tile>();
   private readonly bias: Tensor | null;
+  private readonly shift: Tensor | null;
 
   constructor(model: SequenceModel, options: ScorerOptions) {
     if (!Number.isInteger(options.k) || options.k < 1 || options.k > 128) {
@@ -93,6 +96,15 @@ export class Scorer {
     this.options = { ...options, k: Math.min(options.k, model.items) };
     this.bias = options.bias ? model.device.empty([model.items], 'f32', 'score bias').keep() : null;
     if (options.bias) this.setBias(options.bias);
+    if (options.shift && !model.comparesVectors) throw new Error('scorer: a shift needs a model that compares vectors');
+    this.shift = options.shift ? model.device.empty([model.settings.d], 'f32', 'score shift').keep() : null;
+    if (options.shift) this.setShift(options.shift);
+  }
+
+  /** Replaces the shift that the scorer was made with, for the queries to come. */
+  setShift(shift: Float32Array): void {
+    if (!this.shift) throw new Error('scorer: it was made without a shift');
+    this.model.device.write(this.shift, shift);
   }
 
   /** Replaces the bias that the scorer was made with, for the queries to come. */
@@ -147,7 +159,7 @@ export class Scorer {
     let tile = this.tiles.get(key);
     if (!tile) {
       const users = usersOf(budget, this.model);
-      tile = new Tile(this.model, budget, users, { capacity, entries }, this.options, this.bias);
+      tile = new Tile(this.model, budget, users, { capacity, entries }, this.options, this.bias, this.shift);
       this.tiles.set(key, tile);
     }
     return tile;
@@ -157,6 +169,7 @@ export class Scorer {
     for (const tile of this.tiles.values()) tile.dispose();
     this.tiles.clear();
     this.bias?.dispose();
+    this.shift?.dispose();
   }
 }
 
@@ -198,6 +211,7 @@ class Tile {
   private readonly options: ScorerOptions;
   private readonly users: number;
   private readonly bias: Tensor | null;
+  private readonly shift: Tensor | null;
   /** b and ε of the blend, then of each trial. */
   private readonly weights: Tensor[];
 
@@ -208,9 +222,11 @@ class Tile {
     room: Room,
     options: ScorerOptions,
     bias: Tensor | null,
+    shift: Tensor | null,
   ) {
     this.model = model;
     this.bias = bias;
+    this.shift = shift;
     this.device = model.device;
     this.options = options;
     this.users = users;
@@ -226,7 +242,7 @@ class Tile {
 
   /** What the program runs: the ranks and the k best of the whole catalogue, at once or by tiles of columns. */
   private rank(): Record<string, Tensor> {
-    const { model, options, users, bias } = this;
+    const { model, options, users, bias, shift } = this;
     const { k } = options;
     const t = this.inputs.tensors;
     const V = model.items;
@@ -259,15 +275,16 @@ class Tile {
       return ranks;
     };
     if (!memory) {
-      const { ranks, indices, values } = best((from, to) => masked(model.scores(states, from, to), from));
+      const { ranks, indices, values } = best((from, to) => masked(model.scores(states, from, to, shift), from));
       const out: Record<string, Tensor> = { ranks, items: indices, scores: values, ...vectors };
-      if (options.all !== undefined) out.all = model.scores(states, Math.floor(options.all / 64) * 64, V);
+      if (options.all !== undefined) out.all = model.scores(states, Math.floor(options.all / 64) * 64, V, shift);
       return out;
     }
 
     // Each component is made once where it fits, and anew for each tile of columns where not.
-    const kept = whole ? { states: model.scores(states, 0, V), memory: memory.scores(lists, 0, V) } : null;
-    const byStates = (from: number, to: number): Tensor => (kept ? copy(kept.states) : model.scores(states, from, to));
+    const kept = whole ? { states: model.scores(states, 0, V, shift), memory: memory.scores(lists, 0, V) } : null;
+    const byStates = (from: number, to: number): Tensor =>
+      kept ? copy(kept.states) : model.scores(states, from, to, shift);
     const byMemory = (from: number, to: number): Tensor => (kept ? copy(kept.memory) : memory.scores(lists, from, to));
     let moments: Tensor | null = kept && rowMoments(kept.states);
     for (let from = 0; !kept && from < V; from += width) {

@@ -11,6 +11,7 @@
 import { InputError } from '../data/errors.ts';
 import type { ItemFeatures } from '../data/features.ts';
 import {
+  add,
   type Device,
   embedding,
   matmul,
@@ -18,6 +19,7 @@ import {
   ParameterArena,
   type ParameterSpec,
   rotaryAngles,
+  shardsOf,
   type Table,
   tableScores,
   type Tensor,
@@ -185,10 +187,32 @@ export class SequenceModel {
     return itemLoss(embedding(h, masked.rows, masked.groups), table, masked, this.settings);
   }
 
-  /** Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D]. */
-  scores(states: Tensor, from = 0, to = this.items): Tensor {
+  /** Whether scores are products of vectors, one of the user and one of the item; not so with head=mol. */
+  get comparesVectors(): boolean {
+    return this.mixture === null;
+  }
+
+  /**
+   * Scores [U, to − from] of the items from `from` (a multiple of 64) to `to`, all by default, for states [U, D].
+   * @param shift [D] added to every user's vector; only where the model compares vectors
+   */
+  scores(states: Tensor, from = 0, to = this.items, shift: Tensor | null = null): Tensor {
     if (this.mixture) return this.mixture.scores(states, this.table, from, to);
-    return tableScores(comparedStates(states, this.settings), comparedTable(this.table, this.settings), from, to);
+    const vectors = comparedStates(states, this.settings);
+    return this.scoresOfVectors(shift ? add(vectors, shift) : vectors, from, to);
+  }
+
+  /** The same for users' vectors [U, D], as states are compared with items. */
+  scoresOfVectors(vectors: Tensor, from = 0, to = this.items): Tensor {
+    return tableScores(vectors, comparedTable(this.table, this.settings), from, to);
+  }
+
+  /** Σ weights[j] · vector of item j, [1, D], for weights [1, V]. */
+  weighedItems(weights: Tensor): Tensor {
+    const parts = shardsOf(comparedTable(this.table, this.settings)).map(({ tensor, first, rows }) =>
+      matmul(this.device.view(weights, weights.offset + first, [1, rows], 'f32', 'weights of items'), tensor),
+    );
+    return parts.reduce((sum, part) => add(sum, part));
   }
 
   /** Scores [U, K] of the items whose rows are `ids` u32 [K], for states [U, D]. */

@@ -5,7 +5,15 @@ export { copyModel, packModel, type PackOptions } from '../model/pack.ts';
 export { Session, type SessionEvent, type SessionOptions } from './session.ts';
 export { type ModelSource, openModel } from './sources.ts';
 export { DirectoryFiles } from './files.browser.ts';
+export type { Adaptation } from '../model/personal.ts';
 export type { AfterOptions } from './after.ts';
-export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';
+export {
+  type Answer,
+  type LoadOptions,
+  type PersonalizeOptions,
+  type Recommendation,
+  Recommender,
+  type RecommendQuery,
+} from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';

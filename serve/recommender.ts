@@ -4,15 +4,17 @@ import { toSeconds } from '../data/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
+import type { History } from '../model/packing.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
 import { type AfterOptions, AfterScore, bestOf, candidatesOf, LEFT_OUT_F32, RERANKED } from './after.ts';
 import type { AttentionMaps } from '../model/attention-maps.ts';
 import { Newcomers, type Told } from './newcomers.ts';
+import { type Adaptation, PERSONALIZE, personalize, type PersonalizeSettings } from '../model/personal.ts';
 import { Session } from './session.ts';
 import { type ModelSource, openModel } from './sources.ts';
-import { Explainer, type ExplainMethod, type Explanation } from './explain.ts';
+import type { Explainer, ExplainMethod, Explanation } from './explain.ts';
 
 export interface LoadOptions {
   backend?: DeviceOptions['backend'];
@@ -44,6 +46,11 @@ export interface RecommendQuery extends AfterOptions, Told {
   explain?: ExplainMethod;
   /** Give the maps of the model's attention over the history, too. */
   attention?: boolean;
+}
+
+export interface PersonalizeOptions extends Partial<PersonalizeSettings>, Told {
+  /** When each event was; see {@link RecommendQuery}. */
+  times?: readonly number[];
 }
 
 export interface Recommendation {
@@ -89,6 +96,7 @@ export class Recommender {
   private turn: Promise<unknown> = Promise.resolve();
   private readonly ownsDevice: boolean;
   private explainer: Explainer | null = null;
+  private learned: Adaptation | null = null;
 
   private constructor(device: Device, ownsDevice: boolean, loaded: LoadedModel) {
     this.device = device;
@@ -128,6 +136,82 @@ export class Recommender {
     const k = query.k ?? 10;
     if (!Number.isInteger(k) || k < 1 || k > 128)
       throw new InputError(`k=${k}: a whole number from 1 to 128 was expected`);
+    const before = new Map(this.newcomers.unseen);
+    const { unknown, ...known } = this.knownOf(query);
+    const { history } = known;
+    const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
+    if (!query.includeSeen) excluded.push(...history);
+    const { bias, rerank } = this.after.plan(query);
+    const prior = this.newcomers.prior(query, history.length);
+    const all =
+      bias && prior ? prior.map((x, v) => (bias[v] === LEFT_OUT_F32 ? LEFT_OUT_F32 : x + bias[v])) : (bias ?? prior);
+    const scoring = { ...known, exclude: Uint32Array.from(new Set(excluded)) };
+    const most = rerank ? RERANKED : k;
+    const best =
+      history.length === 0
+        ? bestOf(all as Float32Array, scoring.exclude, most)
+        : await this.inTurn(() => this.score(scoring, most, all)).then((s) => candidatesOf(s.items, s.scores));
+    const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
+      const { id, title, attributes } = this.loaded.items[row];
+      return { id, title, score, attributes };
+    });
+    const unseen = [...this.newcomers.unseen].map(([name, n]): [string, number] => [name, n - (before.get(name) ?? 0)]);
+    return {
+      ...{ items, unknown, unseen: Object.fromEntries(unseen.filter(([, n]) => n > 0)) },
+      ...(history.length > 0 ? await this.explain(query, items) : {}),
+    };
+  }
+
+  /**
+   * Adapts to one visitor on this device, by a vector learned from the history (model/personal.ts); the model itself stays
+   * untouched, and every list is for that visitor until `forget()`. Learns anew each time. What it gains depends on the
+   * model: README.md has figures.
+   * @throws InputError when fewer than two IDs of the history are known, an option makes no sense, or the model has a
+   *   mixture-of-logits head
+   */
+  async personalize(history: readonly string[], options: PersonalizeOptions = {}): Promise<Adaptation> {
+    const {
+      steps = PERSONALIZE.steps,
+      learningRate = PERSONALIZE.learningRate,
+      recency = PERSONALIZE.recency,
+      ...told
+    } = options;
+    if (!Number.isInteger(steps) || steps < 1 || steps > 1000)
+      throw new InputError(`steps=${steps}: a whole number from 1 to 1000 was expected`);
+    if (!(learningRate > 0)) throw new InputError(`learningRate=${learningRate}: a number above 0 was expected`);
+    if (!(recency > 0 && recency <= 1))
+      throw new InputError(`recency=${recency}: a number above 0 and at most 1 was expected`);
+    const visitor = this.knownOf({ ...told, history });
+    const { seen } = this.loaded.config;
+    this.learned = await this.inTurn(() => personalize(this.model, visitor, seen, { steps, learningRate, recency }));
+    return this.learned;
+  }
+
+  /** Takes up an adaptation again that `personalize` gave for this model. @throws InputError where it does not fit */
+  adopt(adaptation: Adaptation): void {
+    const { d } = this.model.settings;
+    if (adaptation.vector?.length !== d || !this.model.comparesVectors)
+      throw new InputError(`adopt: an adaptation of ${d} numbers was expected; this one comes from another model`);
+    this.learned = adaptation;
+  }
+
+  /** Undoes `personalize` and `adopt`: lists are the model's own again, bit for bit. */
+  forget(): void {
+    this.learned = null;
+  }
+
+  /** What was learned of the visitor, to be kept and given to `adopt` another time; null without. */
+  get adaptation(): Adaptation | null {
+    return this.learned;
+  }
+
+  /** A visit that goes on, from a history or from none: see {@link Session}. The query holds for all of its lists. */
+  session(query: Partial<RecommendQuery> = {}): Session {
+    return new Session(this, query);
+  }
+
+  /** The events whose items the model knows, and the IDs of the others. @throws InputError when it knows none of several */
+  private knownOf(query: Pick<RecommendQuery, 'history' | 'times'> & Told): History & { unknown: string[] } {
     const { times } = query;
     if (times && times.length !== query.history.length) {
       throw new InputError(
@@ -150,45 +234,22 @@ export class Recommender {
         `none of the ${query.history.length} items of the history is known to the model (${query.history.slice(0, 3).join(', ')}${query.history.length > 3 ? ', …' : ''})`,
       );
     }
-    const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
-    if (!query.includeSeen) excluded.push(...history);
-    const { bias, rerank } = this.after.plan(query);
-    const before = new Map(this.newcomers.unseen);
-    const prior = this.newcomers.prior(query, history.length);
-    const all =
-      bias && prior ? prior.map((x, v) => (bias[v] === LEFT_OUT_F32 ? LEFT_OUT_F32 : x + bias[v])) : (bias ?? prior);
     const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
-    const scoring = {
+    return {
       history: Uint32Array.from(history),
       times: times && toSeconds(known),
       side: this.newcomers.side(query, positions, query.history.length, times),
-      exclude: Uint32Array.from(new Set(excluded)),
+      unknown,
     };
-    const most = rerank ? RERANKED : k;
-    const best =
-      history.length === 0
-        ? bestOf(all as Float32Array, scoring.exclude, most)
-        : await this.inTurn(() => this.score(scoring, most, all)).then((s) => candidatesOf(s.items, s.scores));
-    const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
-      const { id, title, attributes } = this.loaded.items[row];
-      return { id, title, score, attributes };
-    });
-    const unseen = [...this.newcomers.unseen].map(([name, n]): [string, number] => [name, n - (before.get(name) ?? 0)]);
-    return {
-      ...{ items, unknown, unseen: Object.fromEntries(unseen.filter(([, n]) => n > 0)) },
-      ...(history.length > 0 ? await this.explain(query, items) : {}),
-    };
-  }
-
-  /** A visit that goes on, from a history or from none: see {@link Session}. The query holds for all of its lists. */
-  session(query: Partial<RecommendQuery> = {}): Session {
-    return new Session(this, query);
   }
 
   /** Adds explanations to the recommendations, and gives the maps of attention, where they are asked for. */
   private async explain(query: RecommendQuery, items: Recommendation[]): Promise<Pick<Answer, 'attention'>> {
     if (!query.explain && !query.attention) return {};
-    this.explainer ??= new Explainer(this.model, this.loaded);
+    if (!this.explainer) {
+      const { Explainer } = await import('./explain.ts'); // loaded by pages that explain, alone
+      this.explainer ??= new Explainer(this.model, this.loaded);
+    }
     const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
     const history = Uint32Array.from(positions, (i) => this.rows.get(query.history[i]) as number);
     const times = query.times && toSeconds(positions.map((i) => query.times?.[i] as number));
@@ -214,17 +275,21 @@ export class Recommender {
   }
 
   private async score(query: ScoreQuery, k: number, bias: Float32Array | null): Promise<Scored> {
-    const [scored] = await this.scorer(k, bias).score([query]);
+    const [scored] = await this.scorer(k, bias, this.learned?.vector ?? null).score([query]);
     return scored;
   }
 
-  private scorer(k: number, bias: Float32Array | null): Scorer {
-    const key = `${k}${bias ? ' biased' : ''}`;
+  private scorer(k: number, bias: Float32Array | null, shift: Float32Array | null): Scorer {
+    const key = `${k}${bias ? ' biased' : ''}${shift ? ' personal' : ''}`;
     let scorer = this.scorers.get(key);
     if (!scorer) {
-      scorer = new Scorer(this.model, { k, blend: blendOf(this.loaded, this.memory), bias: bias ?? undefined });
+      const blend = blendOf(this.loaded, this.memory);
+      scorer = new Scorer(this.model, { k, blend, bias: bias ?? undefined, shift: shift ?? undefined });
       this.scorers.set(key, scorer);
-    } else if (bias) scorer.setBias(bias);
+    } else {
+      if (bias) scorer.setBias(bias);
+      if (shift) scorer.setShift(shift);
+    }
     return scorer;
   }
 
@@ -235,5 +300,6 @@ export class Recommender {
     this.model.dispose();
     this.memory?.dispose();
     if (this.ownsDevice) this.device.close();
+    else this.device.gpu?.trim(); // its buffers go back to the system, not to the next model alone
   }
 }

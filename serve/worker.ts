@@ -16,7 +16,14 @@
  */
 import { expose, type ProxyMarked, proxy } from 'comlink';
 import type { Item } from '../model/folder.ts';
-import { type Answer, type LoadOptions, Recommender, type RecommendQuery } from './recommender.ts';
+import type { Adaptation } from '../model/personal.ts';
+import {
+  type Answer,
+  type LoadOptions,
+  type PersonalizeOptions,
+  Recommender,
+  type RecommendQuery,
+} from './recommender.ts';
 import type { Session, SessionEvent, SessionOptions } from './session.ts';
 import type { ModelSource } from './sources.ts';
 
@@ -68,6 +75,19 @@ export class RemoteRecommender {
 
   session(query: Partial<RecommendQuery> = {}): RemoteSession & ProxyMarked {
     return proxy(new RemoteSession(this.recommender.session(query)));
+  }
+
+  /** See `Recommender.personalize`; what it gives can be kept, and given to `adopt` another time. */
+  personalize(history: readonly string[], options?: PersonalizeOptions): Promise<Adaptation> {
+    return this.recommender.personalize(history, options);
+  }
+
+  adopt(adaptation: Adaptation): void {
+    this.recommender.adopt(adaptation);
+  }
+
+  forget(): void {
+    this.recommender.forget();
   }
 
   /** Frees the model and its device. */

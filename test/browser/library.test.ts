@@ -1,0 +1,77 @@
+/** The library in Chromium: what it promises everywhere, and where a model comes from in a page. */
+import { type Remote, wrap } from 'comlink';
+import { describe, expect, it } from 'vitest';
+import { Device } from '../../engine/index.ts';
+import { copyModel, packModel } from '../../model/pack.ts';
+import { DirectoryFiles, openModel } from '../../serve/index.ts';
+import { Recommender } from '../../serve/recommender.ts';
+import type { AttuneWorker } from '../../serve/worker.ts';
+import { librarySuite } from '../serve/library.ts';
+import { smallModel } from '../serve/model.fixture.ts';
+
+librarySuite({ slow: true });
+
+describe('a model in a page', () => {
+  it('goes into a folder of the private file system and comes back packed, from an address and from bytes', async () => {
+    const device = await Device.open({ backend: 'cpu' });
+    const files = await smallModel(device);
+    const root = await navigator.storage.getDirectory();
+    await root.removeEntry('a model', { recursive: true }).catch(() => {});
+    const handle = await root.getDirectoryHandle('a model', { create: true });
+    const folder = new DirectoryFiles(handle);
+    await copyModel(files, folder);
+    await folder.append('metrics.jsonl', '{"step":1}\n');
+    await folder.append('metrics.jsonl', '{"step":2}\n');
+    expect(new TextDecoder().decode((await folder.read('metrics.jsonl')) ?? undefined)).toBe(
+      '{"step":1}\n{"step":2}\n',
+    );
+    await folder.remove('metrics.jsonl');
+    await folder.remove('metrics.jsonl');
+    expect(await folder.read('metrics.jsonl')).toBeNull();
+    await expect(copyModel(files, folder)).rejects.toThrow(/^a model: already holds a model/);
+
+    const blob = new Blob(await packModel(await openModel(handle)));
+    const address = URL.createObjectURL(blob);
+    const packed = await root.getFileHandle('a model.attune', { create: true });
+    const stream = await packed.createWritable();
+    await stream.write(blob);
+    await stream.close();
+    for (const source of [handle, blob, await blob.arrayBuffer(), new File([blob], 'x.attune'), address, packed]) {
+      const opened = await openModel(source);
+      for (const name of await files.list()) expect(await opened.read(name)).toEqual(await files.read(name));
+    }
+    URL.revokeObjectURL(address);
+    await root.removeEntry('a model', { recursive: true });
+    await root.removeEntry('a model.attune');
+    device.close();
+  });
+});
+
+describe('the worker', () => {
+  it('loads, keeps a session, adapts, forgets, and says what is wrong, through comlink', async () => {
+    const device = await Device.open({ backend: 'cpu' });
+    const packed = new Blob(await packModel(await smallModel(device)));
+    const here = await Recommender.load(packed, { device });
+    const worker = new Worker(new URL('../../serve/worker.ts', import.meta.url), { type: 'module' });
+    const attune: Remote<AttuneWorker> = wrap<AttuneWorker>(worker);
+    const there = await attune.load(packed, { backend: 'cpu' });
+    expect(await there.device()).toBe('cpu');
+    expect(await there.items()).toEqual(here.items);
+    const session = await there.session({ history: ['i1', 'i2'], k: 5 });
+    expect(await session.update('i9')).toEqual(await here.recommend({ history: ['i1', 'i2', 'i9'], k: 5 }));
+    const history = await session.history();
+    expect(history).toEqual(['i1', 'i2', 'i9']);
+    const learned = await there.personalize(history, { steps: 3 });
+    here.adopt(learned);
+    expect(await session.recommend()).toEqual(await here.recommend({ history, k: 5 }));
+    await there.forget();
+    here.forget();
+    expect(await session.recommend()).toEqual(await here.recommend({ history, k: 5 }));
+    const failure = await there.recommend({ history: ['gone'] }).catch((error: Error) => error);
+    expect(failure).toMatchObject({ name: 'InputError', message: expect.stringMatching(/^none of the 1 items/) });
+    await there.close();
+    worker.terminate();
+    here.close();
+    device.close();
+  });
+});

@@ -1,0 +1,64 @@
+/** `attune pack` and `attune unpack`, and packed models wherever --model takes a model. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Device } from '../../engine/index.ts';
+import { copyModel } from '../../model/pack.ts';
+import { NodeFiles } from '../../serve/files.node.ts';
+import { build } from '../e2e/paths.ts';
+import { smallModel } from '../serve/model.fixture.ts';
+import { oneLine, Workplace } from './attune.ts';
+
+let place: Workplace;
+beforeAll(async () => {
+  build();
+  place = new Workplace();
+  const device = await Device.open({ backend: 'cpu' });
+  await copyModel(await smallModel(device), await NodeFiles.create(place.path('my model')));
+  device.close();
+}, 60_000);
+afterAll(() => place.remove());
+
+const recommend = async (model: string) => {
+  const args = ['recommend', '--model', model, '--history', 'i3,i8', '--k', '5', '--device', 'cpu', '--json'];
+  const { code, stdout, stderr } = await place.run(args);
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+};
+
+describe('pack and unpack', () => {
+  test('a packed model recommends what its folder does, and so does the folder that it is unpacked into', async () => {
+    const packed = await place.run(['pack', '--model', 'my model', '--out', 'new/x.attune']);
+    expect(packed).toMatchObject({ code: 0, stderr: '' });
+    expect(packed.stdout).toMatch(/^new\/x\.attune: \d+ kB, the whole model\./);
+    const unpacked = await place.run(['unpack', '--model', 'new/x.attune', '--out', 'back']);
+    expect(unpacked).toMatchObject({ code: 0, stderr: '' });
+    expect(unpacked.stdout).toMatch(/^back: config\.json, items\.json, memory\.safetensors, model\.safetensors\n/);
+    const wanted = await recommend('my model');
+    expect(wanted.items).toHaveLength(5);
+    for (const model of ['new/x.attune', 'back']) expect(await recommend(model)).toEqual(wanted);
+    for (const name of ['config.json', 'model.safetensors'])
+      expect(readFileSync(place.path(`back/${name}`))).toEqual(readFileSync(place.path(`my model/${name}`)));
+    const again = await place.run(['pack', '--model', 'back', '--out', 'y.attune', '--json']);
+    expect(readFileSync(place.path('y.attune'))).toEqual(readFileSync(place.path('new/x.attune')));
+    expect(JSON.parse(again.stdout)).toMatchObject({ out: 'y.attune', checkpoint: false });
+  });
+
+  test('say in one line what is wrong', async () => {
+    writeFileSync(place.path('torn.attune'), readFileSync(place.path('y.attune')).subarray(0, 9000));
+    const wrong: [string[], RegExp, number][] = [
+      [['pack', '--model', 'gone', '--out', 'z.attune'], /^gone: no such folder or packed model$/, 1],
+      [['pack', '--model', 'my model', '--out', 'z.zip'], /^--out z\.zip: a packed model is called NAME\.attune/, 2],
+      [['pack', '--model', 'my model', '--out', 'y.attune'], /^y\.attune: is there already; add --overwrite/, 1],
+      [['unpack', '--model', 'y.attune', '--out', 'back'], /^back: already holds a model/, 1],
+      [['unpack', '--model', 'torn.attune', '--out', 'b2'], /^torn\.attune: no packed model, or cut short/, 1],
+    ];
+    for (const [args, message, code] of wrong) {
+      const outcome = await place.run(args);
+      expect(oneLine(outcome.stderr)).toMatch(message);
+      expect(outcome.code).toBe(code);
+    }
+    expect(existsSync(place.path('z.attune'))).toBe(false);
+    expect((await place.run(['pack', '--model', 'my model', '--out', 'y.attune', '--overwrite'])).code).toBe(0);
+    expect((await place.run(['unpack', '--model', 'y.attune', '--out', 'back', '--overwrite'])).code).toBe(0);
+  });
+});
