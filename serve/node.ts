@@ -7,7 +7,16 @@ import { openModelInNode } from './sources.node.ts';
 export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
 export type { AfterOptions } from './after.ts';
-export type { Answer, LoadOptions, Recommendation, RecommendQuery } from './recommender.ts';
+export type {
+  Answer,
+  Continuation,
+  GenerateAnswer,
+  GeneratedItem,
+  GenerateOptions,
+  LoadOptions,
+  Recommendation,
+  RecommendQuery,
+} from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
 export { copyModel, packModel, type PackOptions } from '../model/pack.ts';
