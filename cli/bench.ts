@@ -1,4 +1,5 @@
 /** `attune bench`: runs the cases of bench/ and prints what they measured. */
+import type { GenerateBench } from '../bench/generate.ts';
 import type { KernelBench } from '../bench/kernels.ts';
 import type { Roofline } from '../bench/roofline.ts';
 import { kernelsTable, rooflineLine } from '../bench/table.ts';
@@ -21,16 +22,22 @@ export async function runBench(flags: BenchFlags): Promise<void> {
   const wanted = flags.case ?? '';
   const chosen = benchCases.filter(({ name }) => name.includes(wanted));
   const withStep = 'step'.includes(wanted);
-  if (chosen.length === 0 && !withStep) {
-    const names = ['step', ...benchCases.map(({ name }) => name)];
+  const withGenerate = 'generate'.includes(wanted);
+  if (chosen.length === 0 && !withStep && !withGenerate) {
+    const names = ['step', 'generate', ...benchCases.map(({ name }) => name)];
     throw new UsageError(`--case ${wanted}: unknown; there is ${names.join(', ')}`);
   }
   const device = await openDevice(flags.device, out);
   try {
-    const result: { device: string; step?: StepBench; roofline?: Roofline; kernels?: KernelBench['rows'] } = {
-      device: device.name,
-    };
+    const result: {
+      device: string;
+      step?: StepBench;
+      generate?: GenerateBench[];
+      roofline?: Roofline;
+      kernels?: KernelBench['rows'];
+    } = { device: device.name };
     if (withStep) result.step = await step(device, flags, out);
+    if (withGenerate) result.generate = await generate(device, out);
     if (chosen.length > 0 && device.backend === 'cpu') out.warn('kernels are timed against the CPU device: not on it');
     else if (chosen.length > 0) {
       const { roofline, rows } = await kernels(device, wanted, chosen.length, out);
@@ -85,6 +92,19 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
   if (r.profile) out.line(`\n${profileTable(r.profile)}`);
   else if (flags.profile) out.warn('--profile: this device has no timestamps');
   return r;
+}
+
+async function generate(device: Device, out: Output): Promise<GenerateBench[]> {
+  const { benchGenerate } = await import('../bench/generate.ts');
+  const results = await benchGenerate(device);
+  const ms = (n: number): string => n.toFixed(1);
+  const rows = results.map(({ recipe, rows: count, history, read, steps, ratio, whole }) => [
+    ...[recipe, count, history, ms(read), ms(steps[0]), ms(steps[steps.length - 1]), ratio.toFixed(2), ms(whole)],
+  ]);
+  out.line(`\ncontinuing histories on ${device.name}, ${formatCount(results[0].items)} items, milliseconds`);
+  const head = ['recipe', 'histories', 'of', 'read once', 'step 1', 'step 10', 'ratio', 'a step without a cache'];
+  out.line(table(head, rows));
+  return results;
 }
 
 function profileTable({ roofline, kernels }: NonNullable<StepBench['profile']>): string {

@@ -5,6 +5,7 @@ import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
 import { parseRange, type Range } from '../train/search.ts';
 import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
+import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
 import { trainingHelp } from './settings-help.ts';
@@ -36,6 +37,8 @@ Protocols (NAME or NAME:key=value,...):
   temporal        one cut in time for everybody, nothing of the future trains; valid=0.1 and test=0.1 are
                   shares of all interactions, targets=first or all, needs a time column
   ratio           the last share of each history is tested, all of it as one set; valid=0.1 test=0.2
+  last-n          a user's last n interactions are tested, all of them as one set; the n before them are
+                  the validation's, n=10; what evaluate --next asks for
   sampled-100     leave-one-out against 100 sampled items, as older papers have it; seed=1
   cold-items      some items are removed from every history and from training, and are ranked by their attributes
                   (--items) for each user who had any; share=0.2 of the catalogue, or --cold-items FILE;
@@ -166,32 +169,36 @@ addLogOptions(
   });
 
 addAfterOptions(
-  addLogOptions(
-    add(
-      'evaluate',
-      'Rank held-out items by a model and by simple baselines',
-      "Each user's held-out item is ranked among all items, under the protocol that the\n" +
-        'model was trained with; another one is refused where its targets stood in the\n' +
-        "training. The log is filtered as that of the model's training was. --dump writes a\n" +
-        'line a user, {"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
-        'rank is null where the target was excluded as seen, which counts as a miss.\n' +
-        'Protocols with several targets write "targets" and "ranks".\n' +
-        'With --where, --allow, --deny, --diversity, --cap or --popularity-penalty a table\n' +
-        'shows what each costs in NDCG and gains in coverage, and all of them together.',
-      'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
-    )
-      .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
-      .requiredOption('--data <path>', 'the log')
-      .option('--users <path>', 'columns of the users, for models that read them')
-      .addOption(
-        new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
-          .choices(['valid', 'test'])
-          .default('test'),
+  addDecodeOptions(
+    addLogOptions(
+      add(
+        'evaluate',
+        'Rank held-out items by a model and by simple baselines',
+        "Each user's held-out item is ranked among all items, under the protocol that the\n" +
+          'model was trained with; another one is refused where its targets stood in the\n' +
+          "training. The log is filtered as that of the model's training was. --dump writes a\n" +
+          'line a user, {"user","target","rank","items":[100 IDs, best first],"scores"};\n' +
+          'rank is null where the target was excluded as seen, which counts as a miss.\n' +
+          'Protocols with several targets write "targets" and "ranks".\n' +
+          'With --where, --allow, --deny, --diversity, --cap or --popularity-penalty a table\n' +
+          'shows what each costs in NDCG and gains in coverage, and all of them together.',
+        'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
       )
-      .addOption(protocolOption().default(undefined, "the model's own"))
-      .option('--include-seen', 'rank items that the user had before, too (default: they are excluded)')
-      .option('--no-baselines', 'leave out popularity, Markov chains, EASE and their blend')
-      .option('--dump <file.jsonl>', 'write the ranks and the 100 best items of every user'),
+        .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
+        .requiredOption('--data <path>', 'the log')
+        .option('--users <path>', 'columns of the users, for models that read them')
+        .addOption(
+          new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
+            .choices(['valid', 'test'])
+            .default('test'),
+        )
+        .addOption(protocolOption().default(undefined, "the model's own"))
+        .option('--include-seen', 'rank items that the user had before, too (default: they are excluded)')
+        .option('--no-baselines', 'leave out popularity, Markov chains, EASE and their blend')
+        .option('--dump <file.jsonl>', 'write the ranks and the 100 best items of every user')
+        .option('--next <n>', "instead: continue histories by n items, compare with users' next n events", whole(1))
+        .option('--beside <path>', 'with --next: another model on the same users'),
+    ),
   ),
 )
   .addOption(deviceOption())
@@ -199,7 +206,12 @@ addAfterOptions(
   .option('--json', 'print one JSON object')
   .addHelpText('after', PROTOCOL_HELP)
   .addHelpText('after', CONDITION_HELP)
-  .action(async (flags) => (await import('./evaluate.ts')).runEvaluate(flags));
+  .action(async (flags, command: Command) => {
+    if (flags.next !== undefined) return (await import('./next.ts')).runNext(flags);
+    const idle = [...typed(command)].find((flag) => NEXT_FLAGS.has(flag));
+    if (idle) command.error(`error: --${idle.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} goes with --next`);
+    await (await import('./evaluate.ts')).runEvaluate(flags);
+  });
 
 addLogOptions(
   add(
@@ -310,6 +322,30 @@ addAfterOptions(
   .addHelpText('after', CONDITION_HELP)
   .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
 
+addDecodeOptions(
+  addLogOptions(
+    add(
+      'generate',
+      'Continue a history by several items, one after another',
+      'Each item is predicted from the history and the items before it; none comes twice,\n' +
+        'and none of the history. A recipe with a decoder (encoder-decoder) continues by as\n' +
+        'many items as it was trained for (10), an encoder alone by repeating itself, up to\n' +
+        'its window. The transformer does it without the memory that recommend blends in.',
+      'generate --model my-model --history 1193,661,914 --steps 5 --decode beam',
+    )
+      .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
+      .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
+      .option('--user <id>', 'the user of --data whose history is continued')
+      .option('--data <path>', 'the log that --user is in')
+      .option('--steps <n>', 'how many items', whole(1), 10)
+      .option('--exclude <id,id,...>', 'item IDs never to continue with')
+      .option('--include-seen', 'items of the history may come, too (default: they are excluded)'),
+  ),
+)
+  .addOption(deviceOption())
+  .option('--json', 'print one JSON object')
+  .action(async (flags) => (await import('./generate.ts')).runGenerate(flags));
+
 addLogOptions(
   add(
     'vectors',
@@ -400,7 +436,8 @@ add(
   'bench',
   'Measure this machine',
   'Case step: tokens a second and what a dispatch costs in a training step on the\n' +
-    'demo shop. The others: a kernel each, against the CPU reference in the same run,\n' +
+    'demo shop. Case generate: what an item of a continuation costs, the tenth beside\n' +
+    'the first. The others: a kernel each, against the CPU reference in the same run,\n' +
     'and as a share of the roofline: the time that its arithmetic or its memory traffic\n' +
     'takes at the rates of a multiply-add and a copy kernel, measured before and after.',
   'bench --case step --profile',

@@ -144,7 +144,8 @@ async function whomOf(
   return { ...historyOf(log, id, data.minRating), ...columns };
 }
 
-function warnOfUnknown(unknown: readonly string[], total: number, out: Output): void {
+/** Says which IDs of a history were skipped. */
+export function warnOfUnknown(unknown: readonly string[], total: number, out: Output): void {
   if (unknown.length === 0) return;
   const distinct = [...new Set(unknown)];
   const which = distinct.length === 1 ? 'item' : 'items';

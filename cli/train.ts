@@ -138,7 +138,9 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
 function validationNeeds(protocol: Protocol): string {
   return protocol.name === 'temporal'
     ? `an interaction between the two cuts in time and one before it (${describeProtocol(protocol)})`
-    : `${needsOf(protocol)}, one each to train, to validate and to test on`;
+    : protocol.name === 'last-n'
+      ? `${needsOf(protocol)} (${describeProtocol(protocol)})`
+      : `${needsOf(protocol)}, one each to train, to validate and to test on`;
 }
 
 async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {

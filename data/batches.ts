@@ -1,5 +1,7 @@
 import { type Augment, augments, augmentWindow } from './augment.ts';
+import { type ContinuationBatch, continuations, continuationsPerEpoch } from './continuations.ts';
 import { InputError } from './errors.ts';
+import { pack } from './pack.ts';
 import { type Random, seeded } from './random.ts';
 import { type SideRows, SideWriter } from './side.ts';
 import type { Split } from './split.ts';
@@ -26,6 +28,8 @@ export interface Batch {
   times?: Uint32Array;
   /** What stands beside the tokens in use; only where the model reads it. */
   side?: SideRows;
+  /** What follows each window; it alone is predicted then, and the windows' own targets and weights are 0. */
+  continuation?: ContinuationBatch;
 }
 
 /** The cloze task (BERT4Rec, Sun et al. 2019, §3.6): masked events are what is predicted. */
@@ -50,6 +54,8 @@ export interface BatchOptions {
   augment?: Augment;
   /** Probability that a window is read as if nothing were known of its user, and likewise of how its events were. */
   sideDropout?: number;
+  /** Windows are histories, and what is predicted are up to so many items that follow each (see continuations.ts). */
+  continuation?: number;
 }
 
 /** Which windows an epoch has and which batch each is in. */
@@ -80,8 +86,6 @@ export function mostMasked(budget: number, share: number): number {
 const MASKS = 0x5f3759df;
 /** Likewise those that hide what stands beside the items. */
 const HIDDEN = 0x51de;
-/** How many windows ahead the packer looks for one that fits what is still free. */
-const LOOK_AHEAD = 128;
 
 /**
  * The batches of one epoch. A training history of m events has n = m − 1 positions (input x_i, target x_{i+1}); it is
@@ -96,6 +100,7 @@ const LOOK_AHEAD = 128;
  * @throws InputError when a window does not fit the budget
  */
 export function* batches(parts: Split, options: BatchOptions & { skip?: number }): Generator<Batch, void, undefined> {
+  if (options.continuation) return yield* continuations(parts, { ...options, continuation: options.continuation });
   const plan = planEpoch(parts, options);
   for (let b = options.skip ?? 0; b + 1 < plan.bounds.length; b++) {
     const batch = fillBatch(parts, plan, b, options);
@@ -107,6 +112,7 @@ export function* batches(parts: Split, options: BatchOptions & { skip?: number }
 
 /** Batches in the given epoch, exactly; it differs by little between epochs. */
 export function batchesPerEpoch(parts: Split, options: BatchOptions): number {
+  if (options.continuation) return continuationsPerEpoch(parts, { ...options, continuation: options.continuation });
   return planEpoch(parts, options).bounds.length - 1;
 }
 
@@ -150,38 +156,8 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }
     length: lengths,
     taken: Uint32Array.from(taken),
     order,
-    bounds: pack(order, lengths, budget),
+    bounds: pack(order, [{ length: lengths, budget }]),
   };
-}
-
-/**
- * Reorders `order` in place so that each run order[bounds[b] … bounds[b + 1]) fits the budget: windows in turn, and
- * once the next does not fit, the largest that does among the LOOK_AHEAD that follow, until none does.
- */
-function pack(order: Uint32Array, length: Uint32Array, budget: number): number[] {
-  const bounds = [0];
-  let free = budget;
-  for (let at = 0; at < order.length; ) {
-    let pick = -1;
-    if (length[order[at]] <= free) pick = at;
-    else if (free > 0) {
-      for (let i = at + 1; i < Math.min(order.length, at + LOOK_AHEAD); i++) {
-        const size = length[order[i]];
-        if (size <= free && (pick < 0 || size > length[order[pick]])) pick = i;
-      }
-    }
-    if (pick < 0) {
-      bounds.push(at);
-      free = budget;
-      continue;
-    }
-    const chosen = order[pick];
-    order.copyWithin(at + 1, at, pick);
-    order[at++] = chosen;
-    free -= length[chosen];
-  }
-  if (order.length > 0) bounds.push(order.length);
-  return bounds;
 }
 
 function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): Batch {

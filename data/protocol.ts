@@ -3,6 +3,7 @@
  *
  *   leave-one-out  a user's last event is the test target, the one before it the validation target
  *   ratio          a user's last share of events is the test part, the share before it validation; all are targets
+ *   last-n         a user's last n events are the test part, the n before them validation; all are targets
  *   temporal       one cut in time for everybody: training is what happened before, so that nothing of the future is
  *                  learned from (Meng et al., RecSys 2020; Ji et al., TOIS 2023; Hidasi & Czapp, RecSys 2023)
  *   sampled-100    leave-one-out, but the target competes with 100 sampled items only (Kang & McAuley, ICDM 2018). Such
@@ -15,7 +16,7 @@
  */
 import { InputError } from './errors.ts';
 
-export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'sampled-100' | 'cold-items';
+export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'last-n' | 'sampled-100' | 'cold-items';
 
 /** A protocol with all its parameters. JSON; figures are comparable where name and parameters are the same. */
 export interface Protocol {
@@ -29,7 +30,7 @@ interface Parameter {
   /** Of a text. */
   choices?: readonly string[];
   /** Of a number. */
-  is?: 'share' | 'seed' | 'time';
+  is?: 'share' | 'seed' | 'time' | 'count';
 }
 
 /** What each protocol can be told. */
@@ -46,6 +47,7 @@ const PARAMETERS: Record<ProtocolName, Record<string, Parameter>> = {
     testFrom: { is: 'time' },
   },
   ratio: { valid: { default: 0.1, is: 'share' }, test: { default: 0.2, is: 'share' } },
+  'last-n': { n: { default: 10, is: 'count' } },
   'sampled-100': { seed: { default: 1, is: 'seed' } },
   'cold-items': {
     /** Of the catalogue, where no file names the cold items. */
@@ -137,6 +139,9 @@ function numberOf(value: number | string, { is }: Parameter, key: string, where:
   if (is === 'seed' && !(Number.isSafeInteger(number) && number >= 0)) {
     throw new InputError(`${where}: ${key}=${value}: expected a whole number from 0 on`);
   }
+  if (is === 'count' && !(Number.isSafeInteger(number) && number >= 1 && number <= 128)) {
+    throw new InputError(`${where}: ${key}=${value}: expected a whole number from 1 to 128`);
+  }
   if (!Number.isFinite(number)) throw new InputError(`${where}: ${key}=${value}: expected a number`);
   return number;
 }
@@ -175,6 +180,12 @@ function describeTargets(name: ProtocolName, parameters: Protocol['parameters'],
     return part === 'test'
       ? `the last ${percent(parameters.test)} of each user's interactions`
       : `the ${percent(parameters.valid)} of each user's interactions before the last ${percent(parameters.test)}`;
+  }
+  if (name === 'last-n') {
+    const { n } = parameters;
+    return part === 'test'
+      ? `the last ${n} of each user's interactions`
+      : `the ${n} of each user's interactions before the last ${n}`;
   }
   if (name === 'temporal') {
     const which = parameters.targets === 'all' ? "all of each user's interactions" : "each user's first interaction";

@@ -43,7 +43,7 @@ export class Split {
   /** Whether a user may have several targets at once. */
   get manyTargets(): boolean {
     const { name, parameters } = this.protocol;
-    return name === 'ratio' || parameters.targets === 'all';
+    return name === 'ratio' || name === 'last-n' || parameters.targets === 'all';
   }
 
   /** Events of user u that train. */
@@ -124,6 +124,8 @@ export function split(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OUT, sour
       return new Split(dataset, protocol, leaveOneOut(dataset));
     case 'ratio':
       return new Split(dataset, protocol, byRatio(dataset, protocol));
+    case 'last-n':
+      return new Split(dataset, protocol, lastN(dataset, protocol));
     case 'temporal': {
       const { bounds, resolved } = temporalBounds(dataset, protocol, source);
       return new Split(dataset, resolved, bounds);
@@ -133,16 +135,16 @@ export function split(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OUT, sour
   }
 }
 
-/** Bounds of every user's history, from its length. */
-function boundsOf({ offsets }: Dataset, of: (length: number) => { train: number; valid: number }): Bounds {
+/** Bounds of every user's history, from its length; those of fewer events than `least` only train. */
+function boundsOf({ offsets }: Dataset, of: (length: number) => { train: number; valid: number }, least = 3): Bounds {
   const users = offsets.length - 1;
   const make = () => new Uint32Array(users);
   const b: Bounds = { train: make(), validFrom: make(), validTo: make(), testFrom: make(), testTo: make() };
   for (let u = 0; u < users; u++) {
     const length = offsets[u + 1] - offsets[u];
-    const { train, valid } = length < 3 ? { train: length, valid: 0 } : of(length);
+    const { train, valid } = length < least ? { train: length, valid: 0 } : of(length);
     b.train[u] = train;
-    if (length < 3) continue;
+    if (length < least) continue;
     b.validFrom[u] = train;
     b.validTo[u] = train + valid;
     b.testFrom[u] = train + valid;
@@ -170,8 +172,15 @@ function byRatio(dataset: Dataset, { parameters }: Protocol): Bounds {
   });
 }
 
+/** The last n events are the test part, the n before them validation; users with fewer than 2n + 2 events only train. */
+function lastN(dataset: Dataset, { parameters }: Protocol): Bounds {
+  const n = parameters.n as number;
+  return boundsOf(dataset, (length) => ({ train: length - 2 * n, valid: n }), 2 * n + 2);
+}
+
 /** How a user comes to have targets under a protocol, for messages. */
-export function needsOf({ name }: Protocol): string {
+export function needsOf({ name, parameters }: Protocol): string {
+  if (name === 'last-n') return `${2 * Number(parameters.n) + 2} interactions`;
   if (name === 'cold-items') return 'an interaction with a cold item and one with another';
   return name === 'temporal' ? 'an interaction after the cut in time and one before it' : 'three interactions';
 }

@@ -75,3 +75,4 @@ export {
   type SparseTensors,
   transposeSparse,
 } from './ops/sparse-matmul.ts';
+export { type CachedKeys, cachedAttention, storeRows } from './ops/cached-attention.ts';

@@ -918,6 +918,85 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
+  cached_attention: `struct Params { rows: u32, heads: u32, k: u32, q_row: u32, capacity: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> start: array<u32>;
+@group(0) @binding(4) var<storage, read> end: array<u32>;
+@group(0) @binding(5) var<storage, read> own: array<u32>;
+@group(0) @binding(6) var<storage, read> count: array<u32>;
+@group(0) @binding(7) var<storage, read_write> o: array<vec4f>;
+const K: u32 = 32; // @tune
+const K4: u32 = K / 4u;
+const WG: u32 = 64;
+const GROUPS: u32 = WG / K4;
+const NONE: f32 = -3e38;
+var<workgroup> query: array<vec4f, K4>;
+var<workgroup> scores: array<f32, WG>;
+var<workgroup> sources: array<u32, WG>;
+var<workgroup> totals: array<f32, WG>;
+var<workgroup> sums: array<vec4f, WG>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let g = group_index(wid, grid);
+  if (g >= p.rows * p.heads) { return; }
+  let r = g / p.heads;
+  let head = g % p.heads;
+  let d4 = p.heads * K4;
+  let first = start[r];
+  let shared_keys = max(end[r], first) - first;
+  let n = shared_keys + min(count[r], p.capacity);
+  let column = lid % K4;
+  let group = lid / K4;
+  let idle = group >= GROUPS;
+  var top = NONE;
+  var total = 0.0;
+  var sum = vec4f(0.0);
+  let n4 = p.k / 4u;
+  if (lid < K4) { query[lid] = q[r * p.q_row + head * K4 + lid]; }
+  workgroupBarrier();
+  for (var base = 0u; base < n; base += WG) {
+    let j = base + lid;
+    var source = 0u;
+    var s = NONE;
+    if (j < n) {
+      if (j < shared_keys) { source = first + j; } else { source = own[r * p.capacity + j - shared_keys]; }
+      var dots = vec4f(0.0);
+      for (var c = 0u; c < n4; c++) { dots += query[c] * kv[source * 2u * d4 + head * K4 + c]; }
+      s = p.scale * (dots.x + dots.y + dots.z + dots.w);
+    }
+    workgroupBarrier();
+    scores[lid] = s;
+    sources[lid] = source;
+    workgroupBarrier();
+    let keys = min(WG, n - base);
+    var highest = top;
+    for (var e = 0u; e < keys; e++) { highest = max(highest, scores[e]); }
+    let shrink = exp(top - highest);
+    top = highest;
+    total *= shrink;
+    sum *= shrink;
+    if (!idle) {
+      for (var e = group; e < keys; e += GROUPS) {
+        let w = exp(scores[e] - top);
+        total += w;
+        sum += w * kv[sources[e] * 2u * d4 + d4 + head * K4 + column];
+      }
+    }
+  }
+  totals[lid] = total;
+  sums[lid] = sum;
+  workgroupBarrier();
+  if (lid >= K4) { return; }
+  for (var e = 1u; e < WG / n4; e++) {
+    total += totals[e * K4 + lid];
+    sum += sums[e * K4 + lid];
+  }
+  o[r * d4 + head * K4 + lid] = sum * select(0.0, 1.0 / total, total > 0.0);
+}
+// @use group_index
+`,
   ce_grad: `const W: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -4467,6 +4546,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       }
     }
   }
+}
+// @use group_index
+`,
+  store_rows: `struct Params { rows: u32, cols: u32, x_row: u32, from_col: u32, capacity: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 256u + lid;
+  if (i >= p.rows * p.cols) { return; }
+  let r = i / p.cols;
+  let id = ids[r];
+  if (id < p.capacity) { y[id * p.cols + i - r * p.cols] = x[r * p.x_row + p.from_col + i - r * p.cols]; }
 }
 // @use group_index
 `,

@@ -8,6 +8,7 @@
  * each residual connection kept half. Pointwise attention (HSTU) has no shares: the absolute values of its weights,
  * normalised to one in each row, stand in for them.
  */
+import { InputError } from '../data/errors.ts';
 import { AttentionWeights, Inputs, type Program, type Tensor } from '../engine/index.ts';
 import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import { readsTimes } from './recipes.ts';
@@ -98,10 +99,15 @@ export class AttentionProbe {
     this.model = model;
   }
 
+  /** @throws InputError for a model with a decoder */
   async maps(history: History): Promise<AttentionMaps> {
     const { model } = this;
     const { settings, cloze } = model;
-    const { d, heads, bias, direction, window } = settings;
+    const { d, heads, bias, direction, window, decoder } = settings;
+    if (decoder > 0)
+      throw new InputError(
+        'attention roll-out does not follow the cross-attention of a decoder; explain by occlusion instead',
+      );
     const tokens = lengthOf(model, history.history);
     const { inputs, program } = this.record(
       Math.max(64, 2 ** Math.ceil(Math.log2(tokens))),

@@ -7,7 +7,7 @@
  *
  * The two add up to the blended score (model/memory.ts) minus its mean over the catalogue.
  */
-import { gather, Inputs, type Program, rowMoments, type Tensor } from '../engine/index.ts';
+import { Inputs, type Program, rowMoments, type Tensor } from '../engine/index.ts';
 import { type BlendWeights, type Memory, recency } from './memory.ts';
 import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
@@ -165,7 +165,7 @@ class Batch {
     const width = users * model.items <= room ? model.items : Math.max(64, Math.floor(room / users / 64) * 64);
     this.program = device.program(`lift of ${users} histories`, () =>
       device.noGrad(() => {
-        const states = gather(model.encode(packedTokens(model, t)), t.last);
+        const states = model.nextStates(packedTokens(model, t), t.last);
         let moments: Tensor | null = null;
         for (let from = 0; from < model.items; from += width) {
           const tile = model.scores(states, from, Math.min(model.items, from + width));

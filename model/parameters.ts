@@ -1,7 +1,7 @@
 /** What a model of given settings learns: names, shapes and initial values. Matrices are [in, out], used as x · W + b. */
 import { InputError } from '../data/errors.ts';
 import { biasWidth, type Device, normal, type ParameterSpec, type Shape, sizeOf } from '../engine/index.ts';
-import { readsTimes, type Settings } from './recipes.ts';
+import { isCloze, readsTimes, type Settings } from './recipes.ts';
 
 /** Standard deviation of initial embeddings and weights (as in BERT and GPT-2). */
 const INIT_STD = 0.02;
@@ -54,7 +54,7 @@ function describe(s: Settings, items: number, { attributes = 0, side = 0 }: Tabl
 
   matrix(ITEMS, items, d);
   if (s.positions === 'learned') matrix('positions.weight', s.window, d);
-  if (s.direction === 'bidirectional') matrix('mask.weight', 1, d);
+  if (isCloze(s)) matrix('mask.weight', 1, d);
   for (let i = 0; i < s.blocks; i++) {
     const b = `blocks.${i}.`;
     norm(`${b}norm1`);
@@ -101,10 +101,26 @@ function describe(s: Settings, items: number, { attributes = 0, side = 0 }: Tabl
     linear('tower.out', d, d);
   }
   if (side > 0) matrix(SIDE, side, d);
+  if (s.decoder === 0) return all;
+  if (s.positions === 'learned') matrix('decoder.positions.weight', s.continuation, d);
+  for (let i = 0; i < s.decoder; i++) {
+    const b = `decoder.${i}.`;
+    norm(`${b}norm1`);
+    linear(`${b}attention.qkv`, d, 3 * d);
+    linear(`${b}attention.out`, d, d);
+    norm(`${b}norm2`);
+    linear(`${b}cross.query`, d, d);
+    linear(`${b}cross.keyvalue`, d, 2 * d);
+    linear(`${b}cross.out`, d, d);
+    norm(`${b}norm3`);
+    linear(`${b}ffn.up`, d, s.activation === 'swiglu' ? 2 * ff : ff);
+    linear(`${b}ffn.down`, ff, d);
+  }
+  norm('decoder.norm');
   return all;
 }
 
-const EMBEDDINGS = [ITEMS, 'positions.weight', 'tower.attributes.weight', SIDE];
+const EMBEDDINGS = [ITEMS, 'positions.weight', 'decoder.positions.weight', 'tower.attributes.weight', SIDE];
 
 /**
  * The parameters with their initial values.
@@ -145,7 +161,7 @@ export function requireRoom(device: Device, s: Settings, items: number, extra: T
     const bytes = rows * (cols ?? 1) * 4;
     if (bytes <= limit) continue;
     const what = name === ITEMS && s.items === 'ids' ? `64 rows of ${name}` : name;
-    const change = name.startsWith('positions')
+    const change = name.includes('positions')
       ? 'window or d'
       : name.includes('ffn')
         ? 'd or ff'

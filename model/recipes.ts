@@ -27,8 +27,15 @@ export interface Settings extends TrainingSettings {
   embedding: 'plain' | 'scaled';
   /** A last layer LN(GELU(h · W + b)) before scores (BERT4Rec, eq. 7). */
   projection: 'none' | 'gelu';
-  /** Causal models predict each next event; bidirectional ones predict masked events (the cloze task). */
+  /**
+   * Causal models predict each next event; bidirectional ones predict masked events (the cloze task). With a decoder, how
+   * the encoder reads the history.
+   */
   direction: 'causal' | 'bidirectional';
+  /** Blocks of the decoder that continues a history, with cross-attention to the encoder; 0 is none. */
+  decoder: number;
+  /** Most items that a decoder continues a history by. */
+  continuation: number;
   /** Share of a window's events that the cloze task masks; one at least. */
   maskShare: number;
   /** Share of the windows in which the cloze task masks the last event alone, as recommending does. */
@@ -101,6 +108,8 @@ const SASREC: Settings = {
   embedding: 'plain',
   projection: 'none',
   direction: 'causal',
+  decoder: 0,
+  continuation: 10,
   maskShare: 0.2,
   maskLast: 0.1,
   items: 'ids',
@@ -205,6 +214,18 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
         figures: null,
       },
       {
+        name: 'encoder-decoder',
+        summary: 'an encoder reads the history, a decoder continues it by several items, item after item',
+        paper: 'A. Vaswani et al.: Attention Is All You Need, NIPS 2017, over items in place of words',
+        notes: [
+          'Norms come before each part, as today’s encoders and decoders have them.',
+          'The decoder begins with the last item of the history in place of a begin token.',
+          'Each item of a training history is predicted once an epoch, at a random place of a continuation of up to 10.',
+        ],
+        settings: { ...SASREC, direction: 'bidirectional', decoder: 2 },
+        figures: null,
+      },
+      {
         name: 'hstu',
         summary: 'pointwise attention without softmax, biased by order and time, gated',
         paper:
@@ -257,6 +278,8 @@ export const windowsOf = ({
   direction,
   maskShare,
   maskLast,
+  decoder,
+  continuation,
   ...s
 }: Settings): Omit<BatchOptions, 'seed' | 'epoch'> => ({
   budget,
@@ -265,13 +288,28 @@ export const windowsOf = ({
     ...{ crop: s.augmentCrop, mask: s.augmentMask, reorder: s.augmentReorder },
     ...{ cropRatio: s.cropRatio, maskRatio: s.maskRatio, reorderRatio: s.reorderRatio },
   },
-  ...(direction === 'bidirectional' ? { cloze: { share: maskShare, last: maskLast } } : {}),
+  ...(isCloze({ direction, decoder }) ? { cloze: { share: maskShare, last: maskLast } } : {}),
+  ...(decoder > 0 ? { continuation } : {}),
 });
+
+/** Whether masked events are what is predicted: an encoder alone that reads in both directions. */
+export const isCloze = ({ direction, decoder }: Pick<Settings, 'direction' | 'decoder'>): boolean =>
+  direction === 'bidirectional' && decoder === 0;
 
 /** Whether the model reads the times of events. */
 export const readsTimes = ({ bias }: Settings): boolean => bias === 'time' || bias === 'both';
 
-const WHOLE: (keyof Settings)[] = ['d', 'ff', 'blocks', 'heads', 'window', 'budget', 'patience', 'validateUsers'];
+const WHOLE: (keyof Settings)[] = [
+  'd',
+  'ff',
+  'blocks',
+  'heads',
+  'window',
+  'budget',
+  'patience',
+  'validateUsers',
+  'continuation',
+];
 
 /**
  * A recipe's settings with `--set key=value` applied.
@@ -323,10 +361,9 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (s.activation === 'swiglu' && s.ff % 4 !== 0) fail('ff', 'swiglu needs a multiple of 4');
   if (!(s.maskShare > 0 && s.maskShare <= 1)) fail('maskShare', 'above 0 to 1 was expected');
   if (!(s.maskLast >= 0 && s.maskLast <= 1)) fail('maskLast', 'from 0 to 1 was expected');
-  if (s.direction === 'bidirectional' && s.window < 2) fail('window', 'a bidirectional model needs 2 at least');
-  if (s.direction === 'bidirectional' && s.loss !== 'softmax')
-    fail('loss', 'the cloze task (direction=bidirectional) needs softmax');
-  if (s.direction === 'bidirectional' && s.head === 'mol')
+  if (isCloze(s) && s.window < 2) fail('window', 'a bidirectional model needs 2 at least');
+  if (isCloze(s) && s.loss !== 'softmax') fail('loss', 'the cloze task (direction=bidirectional) needs softmax');
+  if (isCloze(s) && s.head === 'mol')
     fail('head', 'the cloze task (direction=bidirectional) needs softmax, which mol has not; use a causal recipe');
   if (!(s.idDropout >= 0 && s.idDropout < 1)) fail('idDropout', 'from 0 to below 1 was expected');
   if (!(s.sideDropout >= 0 && s.sideDropout < 1)) fail('sideDropout', 'from 0 to below 1 was expected');
@@ -338,5 +375,27 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (s.window > s.budget) fail('window', `a batch of ${s.budget} tokens cannot hold it; set budget higher`);
   if (s.budget > 65536) fail('budget', 'at most 65,536 tokens were expected');
   checkTraining(s, s.budget);
+  checkDecoder(s, fail);
   return s;
+}
+
+/** What a decoder goes with. */
+function checkDecoder(s: Settings, fail: (key: keyof Settings, what: string) => never): void {
+  if (!Number.isInteger(s.decoder) || s.decoder < 0) fail('decoder', 'a whole number from 0 on was expected');
+  if (s.decoder === 0) return;
+  const needs: Partial<Settings> = {
+    ...{
+      block: 'transformer',
+      norm: 'pre',
+      bias: 'none',
+      projection: 'none',
+      loss: 'softmax',
+      head: 'dot',
+      items: 'ids',
+    },
+    ...{ augmentCrop: 0, augmentMask: 0, augmentReorder: 0 },
+  };
+  for (const [key, value] of Object.entries(needs) as [keyof Settings, unknown][])
+    if (s[key] !== value) fail(key, `an encoder with a decoder needs ${key}=${value}`);
+  if (s.continuation > s.window) fail('continuation', `at most window=${s.window} was expected`);
 }

@@ -6,7 +6,6 @@ import {
   add,
   copy,
   type Device,
-  gather,
   Inputs,
   logBlend,
   maskSeen,
@@ -246,7 +245,7 @@ class Tile {
     const { k } = options;
     const t = this.inputs.tensors;
     const V = model.items;
-    const states = gather(model.encode(packedTokens(model, t)), t.last);
+    const states = model.nextStates(packedTokens(model, t), t.last);
     const memory = options.blend?.memory;
     const lists = { offsets: t.recentOffsets, items: t.recentItems, weights: t.recentWeights };
     const vectors: Record<string, Tensor> = options.states ? { states: comparedStates(states, model.settings) } : {};

@@ -5,6 +5,7 @@
  *   x = block(x)                                     for each block; model/blocks/
  *   h = LN(x);  score of item v = h · E[v]           or a mixture of cosines (head=mol): model/mixture.ts
  *
+ * With a decoder, h are its states instead, over the items of a continuation; they read the encoder's by cross-attention.
  * With the recipe `sasrec` this is SASRec (Kang & McAuley, ICDM 2018) as today's literature trains it: pre-layernorm,
  * learned positions, GELU, item embeddings tied to the output layer.
  */
@@ -12,14 +13,19 @@ import { InputError } from '../data/errors.ts';
 import type { ItemFeatures } from '../data/features.ts';
 import {
   add,
+  cachedAttention,
+  crossAttention,
   type Device,
   embedding,
+  fill,
+  gather,
   matmul,
   normalize,
   ParameterArena,
   type ParameterSpec,
   rotaryAngles,
   shardsOf,
+  slice,
   type Table,
   tableScores,
   type Tensor,
@@ -28,10 +34,12 @@ import {
   type Block,
   type Constants,
   Context,
+  type KeyValueCache,
   type PackedTokens,
   type TrainingTokens,
   type Watch,
 } from './blocks/context.ts';
+import { type Cross, decoderBlock } from './blocks/decoder.ts';
 import { hstu } from './blocks/hstu.ts';
 import { input, sinusoids } from './blocks/input.ts';
 import { ItemTower } from './blocks/item-tower.ts';
@@ -40,8 +48,16 @@ import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
 import { MixtureHead } from './mixture.ts';
 import { ITEMS, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
-import type { Settings } from './recipes.ts';
+import { isCloze, type Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
+
+/** What a pass through the blocks may have of its own. */
+interface ContextParts {
+  settings: Settings;
+  table: Table;
+  watch: Watch;
+  cache: KeyValueCache;
+}
 
 const TRANSFORMER: Record<Settings['norm'], Block> = { pre: preNorm, post: postNorm, query: queryNorm };
 
@@ -162,27 +178,87 @@ export class SequenceModel {
 
   /** Whether masked tokens are what is predicted: recommending then appends a mask to the history. */
   get cloze(): boolean {
-    return this.settings.direction === 'bidirectional';
+    return isCloze(this.settings);
   }
 
   /** Hidden states h [L, D] of a packed batch. Dropout and gradients only where `training` is given. */
   encode(tokens: PackedTokens, training?: TrainingTokens, watch?: Watch, table: Table = this.table): Tensor {
-    const { settings } = this;
-    const { block, blocks, norm } = settings;
-    const c = new Context(settings, this.parameters, this.constants, tokens, training ?? null, table, watch);
+    return this.through(this.context(tokens, training, { watch, table }));
+  }
+
+  /** States [R, D] of tokens that attend to what a cache holds, each in the sequence that the cache knows. No gradient. */
+  encodeNext(tokens: PackedTokens, cache: KeyValueCache): Tensor {
+    return this.through(this.context(tokens, undefined, { cache }));
+  }
+
+  private context(
+    tokens: PackedTokens,
+    training: TrainingTokens | undefined,
+    { settings = this.settings, table = this.table, watch, cache }: Partial<ContextParts>,
+  ): Context {
+    return new Context(settings, this.parameters, this.constants, tokens, training ?? null, table, watch, cache);
+  }
+
+  private through(c: Context): Tensor {
+    const { block, blocks, norm, projection } = this.settings;
     const forward: Block = block === 'ligr' ? ligr : block === 'hstu' ? hstu : TRANSFORMER[norm];
     const first = (i: number): string => (i < blocks ? `blocks.${i}.norm1` : 'norm');
     let stream = input(c, first(0));
     for (let i = 0; i < blocks; i++) stream = forward(c, i, stream, first(i + 1));
-    if (settings.projection === 'none') return stream.n;
+    if (projection === 'none') return stream.n;
     return c.norm(c.linear(stream.n, 'projection', 'gelu'), 'projection.norm');
+  }
+
+  /**
+   * The decoder's states [L, D] of packed continuations: token i, an item of the continuation or the history's last one
+   * before it, predicts the item after it.
+   * @param cross attention of each block to the encoder's states, over `crossKeys`
+   */
+  decode(tokens: PackedTokens, cross: Cross, training?: TrainingTokens, cache?: KeyValueCache): Tensor {
+    const settings: Settings = { ...this.settings, direction: 'causal' };
+    const c = this.context(tokens, training, { settings, cache });
+    const first = (i: number): string => (i < settings.decoder ? `decoder.${i}.norm1` : 'decoder.norm');
+    let stream = input(c, first(0), 'decoder.positions.weight');
+    for (let i = 0; i < settings.decoder; i++) stream = decoderBlock(c, i, stream, first(i + 1), cross);
+    return stream.n;
+  }
+
+  /** What block i of the decoder reads of the encoder's states h [L, D]: keys and values, [L, 2D]. */
+  crossKeys(i: number, h: Tensor): Tensor {
+    const [weight, bias] = ['weight', 'bias'].map((name) => this.parameters.get(`decoder.${i}.cross.keyvalue.${name}`));
+    return matmul(h, weight, { bias });
+  }
+
+  /**
+   * The states [U, D] that predict the next item of sequences whose last tokens are `last` (u32 [U]): the encoder's, or
+   * those of the decoder's first step. No gradient.
+   */
+  nextStates(tokens: PackedTokens, last: Tensor): Tensor {
+    const h = this.encode(tokens);
+    if (this.settings.decoder === 0) return gather(h, last);
+    const { device } = this;
+    const { d, heads } = this.settings;
+    const none = device.empty([last.size], 'u32', 'no keys of their own');
+    fill(none, 0);
+    const [items, start, end] = [tokens.items, tokens.start, tokens.end].map((t) => gather(t, last));
+    const keys = { start, end, own: none.reshape([last.size, 1]), count: none };
+    const cross: Cross = (i, query) => cachedAttention(query, this.crossKeys(i, h), keys, heads);
+    // A token that stands alone attends to itself: the result is its value.
+    const alone: KeyValueCache = { attend: (_, qkv) => slice(qkv, -1, 2 * d, 3 * d) };
+    return this.decode({ items, positions: none, start, end }, cross, undefined, alone);
   }
 
   /** The training loss, a scalar: Σ weights · loss of each target, as the settings name it. */
   loss(tokens: TrainingTokens): Tensor {
     const table = this.tower?.forTraining() ?? this.table;
     const h = this.encode(tokens, tokens, undefined, table);
-    const { masked } = tokens;
+    const { masked, continuation } = tokens;
+    if (continuation) {
+      const { heads, dropout } = this.settings;
+      const cross: Cross = (i, query) =>
+        crossAttention(query, this.crossKeys(i, h), continuation.keys, { heads, dropout });
+      return itemLoss(this.decode(continuation, cross, continuation), table, continuation, this.settings);
+    }
     if (!masked) return itemLoss(h, table, tokens, this.settings, this.mixture);
     return itemLoss(embedding(h, masked.rows, masked.groups), table, masked, this.settings);
   }

@@ -9,6 +9,10 @@ export type { Adaptation } from '../model/personal.ts';
 export type { AfterOptions } from './after.ts';
 export {
   type Answer,
+  type Continuation,
+  type GenerateAnswer,
+  type GeneratedItem,
+  type GenerateOptions,
   type LoadOptions,
   type PersonalizeOptions,
   type Recommendation,

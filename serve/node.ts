@@ -8,7 +8,17 @@ export { InputError } from '../data/errors.ts';
 export { type Files, MemoryFiles } from '../model/files.ts';
 export type { Adaptation } from '../model/personal.ts';
 export type { AfterOptions } from './after.ts';
-export type { Answer, LoadOptions, PersonalizeOptions, Recommendation, RecommendQuery } from './recommender.ts';
+export type {
+  Answer,
+  Continuation,
+  GenerateAnswer,
+  GeneratedItem,
+  GenerateOptions,
+  LoadOptions,
+  PersonalizeOptions,
+  Recommendation,
+  RecommendQuery,
+} from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
 export { copyModel, packModel, type PackOptions } from '../model/pack.ts';

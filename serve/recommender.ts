@@ -3,6 +3,8 @@ import { InputError } from '../data/errors.ts';
 import { toSeconds } from '../data/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
+import type { GenerateOptions as Options } from '../model/decoding.ts';
+import { Generator } from '../model/generator.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import type { History } from '../model/packing.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
@@ -53,6 +55,38 @@ export interface PersonalizeOptions extends Partial<PersonalizeSettings>, Told {
   times?: readonly number[];
 }
 
+/** How a history is continued; all but `steps` have defaults (see model/generator.ts). */
+export interface GenerateOptions extends Partial<Omit<Options, 'named'>> {
+  /** Items to continue by: up to the window of an encoder alone, up to what a decoder was trained for (10). */
+  steps: number;
+  /** Item IDs never to continue with. */
+  exclude?: readonly string[];
+  /** Items of the history may come again, too. */
+  includeSeen?: boolean;
+}
+
+export interface GeneratedItem {
+  id: string;
+  title: string;
+  attributes: Record<string, string>;
+  /** Natural logarithm of the item's probability, given those before it. */
+  logProbability: number;
+}
+
+export interface Continuation {
+  /** In the order in which they follow; fewer than asked for where the catalogue runs out. */
+  items: GeneratedItem[];
+  /** Σ of the items'. */
+  logProbability: number;
+}
+
+export interface GenerateAnswer extends Continuation {
+  /** `decode: 'beam'`: all continuations that were followed to the end, likeliest first. */
+  beams?: Continuation[];
+  /** IDs of the history that the model does not know; they were skipped. */
+  unknown: string[];
+}
+
 export interface Recommendation {
   id: string;
   title: string;
@@ -97,6 +131,7 @@ export class Recommender {
   private readonly ownsDevice: boolean;
   private explainer: Explainer | null = null;
   private learned: Adaptation | null = null;
+  private generating: { key: string; generator: Generator } | undefined;
 
   private constructor(device: Device, ownsDevice: boolean, loaded: LoadedModel) {
     this.device = device;
@@ -218,22 +253,7 @@ export class Recommender {
         `times: one for each of the ${query.history.length} items of the history was expected, came ${times.length}`,
       );
     }
-    const unknown: string[] = [];
-    const history: number[] = [];
-    const known: number[] = [];
-    query.history.forEach((id, i) => {
-      const row = this.rows.get(id);
-      if (row === undefined) unknown.push(id);
-      else {
-        history.push(row);
-        if (times) known.push(times[i]);
-      }
-    });
-    if (history.length === 0 && query.history.length > 0) {
-      throw new InputError(
-        `none of the ${query.history.length} items of the history is known to the model (${query.history.slice(0, 3).join(', ')}${query.history.length > 3 ? ', …' : ''})`,
-      );
-    }
+    const { history, known, unknown } = this.rowsOf(query.history, times);
     const positions = query.history.flatMap((id, i) => (this.rows.has(id) ? [i] : []));
     return {
       history: Uint32Array.from(history),
@@ -241,6 +261,60 @@ export class Recommender {
       side: this.newcomers.side(query, positions, query.history.length, times),
       unknown,
     };
+  }
+
+  /**
+   * Continues a history by several items, each predicted from all before it. The transformer does it alone, without the
+   * memory that `recommend` blends in.
+   * @throws InputError when no ID of the history is known, an option is out of range, or the model cannot continue one
+   */
+  async generate(history: readonly string[], options: GenerateOptions): Promise<GenerateAnswer> {
+    const { exclude = [], includeSeen, ...rest } = options;
+    if (history.length === 0) throw new InputError('the history is empty; name at least one item to continue from');
+    const found = this.rowsOf(history);
+    const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const excluded = exclude.flatMap((id) => this.rows.get(id) ?? []);
+    if (!includeSeen) excluded.push(...found.history);
+    const query = { history: Uint32Array.from(found.history), exclude: Uint32Array.from(new Set(excluded)) };
+    const [answer] = await this.inTurn(() => this.generator({ ...given, steps: rest.steps }).generate([query]));
+    const named = ({ items, logs, total }: { items: number[]; logs: number[]; total: number }): Continuation => ({
+      items: items.map((row, i) => ({ ...this.loaded.items[row], logProbability: logs[i] })),
+      logProbability: total,
+    });
+    const beams = rest.decode === 'beam' ? { beams: answer.beams.map(named) } : {};
+    return { ...named(answer), ...beams, unknown: found.unknown };
+  }
+
+  /** The last options' generator is kept: its programs are recorded. */
+  private generator(options: Partial<Options> & { steps: number }): Generator {
+    const key = JSON.stringify(options);
+    if (this.generating?.key !== key) {
+      this.generating?.generator.dispose();
+      this.generating = undefined;
+      this.generating = { key, generator: new Generator(this.model, options) };
+    }
+    return this.generating.generator;
+  }
+
+  /** Rows of the IDs that are known, the times of those, and the IDs that are not. @throws InputError where none of several is */
+  private rowsOf(ids: readonly string[], times?: readonly number[]) {
+    const unknown: string[] = [];
+    const history: number[] = [];
+    const known: number[] = [];
+    ids.forEach((id, i) => {
+      const row = this.rows.get(id);
+      if (row === undefined) unknown.push(id);
+      else {
+        history.push(row);
+        if (times) known.push(times[i]);
+      }
+    });
+    if (history.length === 0 && ids.length > 0) {
+      throw new InputError(
+        `none of the ${ids.length} items of the history is known to the model (${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', …' : ''})`,
+      );
+    }
+    return { history, known, unknown };
   }
 
   /** Adds explanations to the recommendations, and gives the maps of attention, where they are asked for. */
@@ -297,6 +371,7 @@ export class Recommender {
   close(): void {
     for (const scorer of this.scorers.values()) scorer.dispose();
     this.explainer?.dispose();
+    this.generating?.generator.dispose();
     this.model.dispose();
     this.memory?.dispose();
     if (this.ownsDevice) this.device.close();

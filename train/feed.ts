@@ -1,5 +1,6 @@
 /** Batches on their way to the device: one upload a step, and one more for sampled negatives. */
 import { type Batch, mostMasked } from '../data/batches.ts';
+import { type ContinuationBatch, continuationRoom } from '../data/continuations.ts';
 import {
   type Device,
   groupRows,
@@ -11,7 +12,7 @@ import {
   transposeSparse,
 } from '../engine/index.ts';
 import type { TrainingTokens } from '../model/blocks/context.ts';
-import { readsTimes, type Settings } from '../model/recipes.ts';
+import { isCloze, readsTimes, type Settings } from '../model/recipes.ts';
 import type { At, Negatives } from './negatives.ts';
 
 /** What a model asks of its batches beside tokens and targets. */
@@ -22,13 +23,16 @@ export interface Needs {
   masked?: number;
   /** What stands beside the items: rows of its table, and entries that a token has at most. */
   side?: { rows: number; most: number };
+  /** Places for the tokens of continuations. */
+  continued?: number;
 }
 
 export function needsOf(settings: Settings, side?: Needs['side']): Needs {
-  const { direction, budget, maskShare } = settings;
+  const { budget, maskShare, decoder, continuation } = settings;
   return {
     times: readsTimes(settings),
-    masked: direction === 'bidirectional' ? mostMasked(budget, maskShare) : undefined,
+    masked: isCloze(settings) ? mostMasked(budget, maskShare) : undefined,
+    continued: decoder > 0 ? continuationRoom(budget, continuation) : undefined,
     side,
   };
 }
@@ -36,7 +40,7 @@ export function needsOf(settings: Settings, side?: Needs['side']): Needs {
 const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
 const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
 
-function inputSpec(budget: number, { times, masked, side }: Needs) {
+function inputSpec(budget: number, { times, masked, side, continued }: Needs) {
   const { words } = rowGroupLayout(budget);
   return {
     items: u32(budget),
@@ -50,6 +54,7 @@ function inputSpec(budget: number, { times, masked, side }: Needs) {
     ...(times ? { times: u32(budget) } : {}),
     ...(masked ? maskedSpec(masked, rowGroupLayout(masked)) : {}),
     ...(side ? sideSpec(budget, side) : {}),
+    ...(continued ? continuedSpec(continued, rowGroupLayout(continued), budget) : {}),
   };
 }
 
@@ -67,6 +72,28 @@ const sideSpec = (budget: number, { rows, most }: NonNullable<Needs['side']>) =>
   sideTurnedStarts: u32(rows + 1),
   sideTurnedColumns: u32(budget * most),
   sideTurnedValues: f32(budget * most),
+});
+
+const continuedSpec = (room: number, { words }: RowGroupLayout, budget: number) => ({
+  nextItems: u32(room),
+  nextPositions: u32(room),
+  nextTargets: u32(room),
+  nextWeights: f32(room),
+  nextStart: u32(room),
+  nextEnd: u32(room),
+  nextItemGroups: u32(words),
+  nextPositionGroups: u32(words),
+  keyStart: u32(room),
+  keyEnd: u32(room),
+  queryStart: u32(budget),
+  queryEnd: u32(budget),
+});
+
+/** A continuation's arrays by the names that they have on the device. */
+const named = (c: ContinuationBatch) => ({
+  ...{ nextItems: c.items, nextPositions: c.positions, nextTargets: c.targets, nextWeights: c.weights },
+  ...{ nextStart: c.start, nextEnd: c.end, keyStart: c.keyStart, keyEnd: c.keyEnd },
+  ...{ queryStart: c.queryStart, queryEnd: c.queryEnd },
 });
 
 export class Feed {
@@ -87,6 +114,7 @@ export class Feed {
   get tensors(): TrainingTokens {
     const { maskedRows, maskedGroups, maskedTargets, maskedWeights, ...plain } = this.inputs.tensors;
     const tokens = { ...plain, side: this.sparse() };
+    if (this.inputs.tensors.nextItems) return { ...tokens, continuation: this.continuation };
     if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights)
       return { ...tokens, negatives: this.negatives?.tensors };
     const masked = { rows: maskedRows, groups: maskedGroups, targets: maskedTargets, weights: maskedWeights };
@@ -118,6 +146,15 @@ export class Feed {
     host.sideTurnedValues?.set(turned.values);
   }
 
+  private get continuation(): TrainingTokens['continuation'] {
+    const t = this.inputs.tensors as Required<typeof this.inputs.tensors>;
+    return {
+      ...{ items: t.nextItems, positions: t.nextPositions, targets: t.nextTargets, weights: t.nextWeights },
+      ...{ start: t.nextStart, end: t.nextEnd, itemGroups: t.nextItemGroups, positionGroups: t.nextPositionGroups },
+      keys: { start: t.keyStart, end: t.keyEnd, from: t.queryStart, to: t.queryEnd },
+    };
+  }
+
   /** Fills the host's mirror; nothing is sent yet, so that this runs while the device works. */
   stage(batch: Batch, at: At = { seed: 0, epoch: 0, batch: 0 }): void {
     const { host } = this.inputs;
@@ -128,7 +165,19 @@ export class Feed {
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);
     this.stageSide(batch);
+    this.stageContinuation(batch);
     this.negatives?.stage(batch, at);
+  }
+
+  private stageContinuation({ continuation }: Batch): void {
+    const { nextItemGroups, nextPositionGroups } = this.inputs.host;
+    if (!nextItemGroups || !nextPositionGroups) return;
+    if (!continuation) throw new Error('feed: the batch came without continuations');
+    const host = this.inputs.host as Record<string, Uint32Array | Float32Array>;
+    for (const [name, array] of Object.entries(named(continuation))) host[name].set(array);
+    const { items, positions, tokens } = continuation;
+    groupRows(items, tokens, items.length, nextItemGroups);
+    groupRows(positions, tokens, items.length, nextPositionGroups);
   }
 
   /** The positions that have a weight, in order. */

@@ -99,6 +99,9 @@ const VALIDATION_STREAM = 0x7fffffff;
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   requirePrecision(options.device, options.settings);
+  if (options.settings.decoder > 0 && options.parts.side) {
+    throw new InputError('an encoder with a decoder reads items alone; leave out --users and --events');
+  }
   const run = new Run(options);
   try {
     return await run.go();

@@ -12,6 +12,7 @@ export function attend(c: Context, i: number, qkv: Tensor, pointwise?: number): 
   const { heads, bias } = settings;
   const turned = constants.angles ? rotary(qkv, tokens.positions, constants.angles, heads) : qkv;
   c.watch?.(i, turned);
+  if (c.cache) return c.cache.attend(i, turned);
   if (bias === 'none' && pointwise === undefined) return attention(turned, tokens, { heads, causal, dropout });
   const table = bias === 'none' ? null : c.p(`blocks.${i}.attention.bias`);
   return relativeAttention(turned, tokens, table, {

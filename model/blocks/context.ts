@@ -2,6 +2,7 @@
 import {
   type Activation,
   addLayernorm,
+  type CrossBounds,
   layernorm,
   matmul,
   type ParameterArena,
@@ -37,12 +38,22 @@ export interface TrainingTokens extends PackedTokens {
   masked?: { rows: Tensor; groups: Tensor; targets: Tensor; weights: Tensor };
   /** For a loss over sampled negatives. */
   negatives?: NegativeTokens;
+  /** Where a decoder continues each sequence: its own packed tokens, and the tokens of the history that each one reads. */
+  continuation?: TrainingTokens & { keys: CrossBounds };
 }
 
 /** Tables that follow from the settings alone: [T, D] of sinusoidal positions, [T, K] of rotary angles. */
 export interface Constants {
   sinusoids?: Tensor;
   angles?: Tensor;
+}
+
+/**
+ * Keys and values that are kept for the tokens to come (model/stepper.ts). `attend` adds those of qkv [R, 3D], which block i
+ * made, and gives what its queries attend to, [R, D].
+ */
+export interface KeyValueCache {
+  attend(i: number, qkv: Tensor): Tensor;
 }
 
 /** The residual stream x [L, D], and its norm n where the next part reads that. */
@@ -68,6 +79,8 @@ export class Context {
   readonly watch: Watch | undefined;
   /** The item table E [V, D] that histories are read with. */
   readonly items: Table;
+  /** Of a history that is continued item by item; null otherwise. */
+  readonly cache: KeyValueCache | null;
   private readonly parameters: ParameterArena;
 
   constructor(
@@ -78,6 +91,7 @@ export class Context {
     training: TrainingTokens | null,
     items: Table = parameters.table(ITEMS),
     watch?: Watch,
+    cache: KeyValueCache | null = null,
   ) {
     this.items = items;
     this.settings = settings;
@@ -85,6 +99,7 @@ export class Context {
     this.constants = constants;
     this.tokens = tokens;
     this.training = training;
+    this.cache = cache;
     this.dropout = training ? settings.dropout : 0;
     this.watch = watch;
   }

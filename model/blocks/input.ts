@@ -1,17 +1,20 @@
 /** From tokens to the residual stream: embeddings, positions, the mask of the cloze task. */
 import { add, dropout, embedding, embeddingSum, scale, sparseMatmul, type Tensor } from '../../engine/index.ts';
 import { SIDE } from '../parameters.ts';
+import { isCloze } from '../recipes.ts';
 import type { Context, Stream } from './context.ts';
 
 /**
  * x = dropout(E[item] (· √D) + P[position]), with the mask's own embedding where a token is masked, and the first norm.
- * What is known of the user and of the events is added before the dropout: Σ weights · A[rows] (data/side.ts). After it where norms come after: x = dropout(LN(…)), as in BERT.
+ * What is known of the user and of the events is added before the dropout: Σ weights · A[rows] (data/side.ts). After it
+ * where norms come after: x = dropout(LN(…)), as in BERT.
+ * @param table the learned positions
  */
-export function input(c: Context, first: string): Stream {
+export function input(c: Context, first: string, table = 'positions.weight'): Stream {
   const { settings, tokens, training } = c;
   const post = settings.norm === 'post';
-  const masked = settings.direction === 'bidirectional';
-  const places = settings.positions === 'learned' ? c.p('positions.weight') : c.constants.sinusoids;
+  const masked = isCloze(settings);
+  const places = settings.positions === 'learned' ? c.p(table) : c.constants.sinusoids;
   const { side } = tokens;
   const simple = places && settings.embedding === 'plain';
   let x: Tensor;

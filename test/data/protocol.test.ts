@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol } from '../../data/protocol.ts';
-import { requireUnseen, type Split, split } from '../../data/split.ts';
+import { needsOf, requireUnseen, type Split, split } from '../../data/split.ts';
 import { sampleNegatives } from '../../train/candidates.ts';
 import { logOf } from './bytes.ts';
 
@@ -40,7 +40,7 @@ describe('names', () => {
   });
 
   test.each([
-    ['random', 'unknown; there is leave-one-out, temporal, ratio, sampled-100'],
+    ['random', 'unknown; there is leave-one-out, temporal, ratio, last-n, sampled-100'],
     ['__proto__', 'unknown'],
     ['ratio:', 'expected ratio:key=value'],
     ['ratio:tests=0.1', 'ratio has no parameter tests; there is valid, test'],
@@ -103,6 +103,35 @@ describe('ratio', () => {
         expect(one.trainLength(0) + one.targets(0, 'valid').length + one.targets(0, 'test').length).toBe(n);
       }),
     );
+  });
+});
+
+describe('last-n', () => {
+  const history = (n: number) => Array.from({ length: n }, (_, i) => i);
+  const dataset = prepare(logOf([history(9), history(8), history(7), history(2)]), { minInteractions: 1 });
+  const parts = split(dataset, parseProtocol('last-n:n=3'));
+
+  test('keeps the last n and the n before them; short histories only train', () => {
+    expect(view(parts, 0)).toEqual({
+      train: [0, 1, 2],
+      valid: [
+        [0, 1, 2],
+        [3, 4, 5],
+      ],
+      test: [history(6), [6, 7, 8]],
+    });
+    expect(view(parts, 1).train).toEqual([0, 1]);
+    expect(view(parts, 2)).toEqual({ train: history(7), valid: [history(7), []], test: [history(7), []] });
+    expect(parts.manyTargets).toBe(true);
+  });
+
+  test('says what it asks for', () => {
+    expect(describeTask(parseProtocol('last-n:n=3'), 'test', 9)).toBe(
+      "the last 3 of each user's interactions among all 9 items",
+    );
+    expect(needsOf(parseProtocol('last-n:n=3'))).toBe('8 interactions');
+    for (const n of ['0', '1.5', '129', 'x'])
+      expect(() => parseProtocol(`last-n:n=${n}`)).toThrow(`n=${n}: expected a`);
   });
 });
 

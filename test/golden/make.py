@@ -5,7 +5,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json, mixture.json and cross.json beside this script; the same seed gives
+It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json, mixture.json, cross.json and decoder.json beside this script; the same seed gives
 the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
 exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
@@ -718,6 +718,76 @@ def make_cross():
     )
 
 
+def make_decoder():
+    """torch.nn's own pre-layernorm encoder and decoder layers, each sequence by itself, so that packing is proved, too."""
+    GENERATOR.manual_seed(20261122)
+    D, H, F_, V, T, n = 8, 2, 12, 11, 8, 4
+    histories, continuations = [8, 1, 5], [4, 1, 3]
+    gelu = lambda x: F.gelu(x, approximate="tanh")
+    about = dict(d_model=D, nhead=H, dim_feedforward=F_, dropout=0.0, activation=gelu, layer_norm_eps=EPS, batch_first=True, norm_first=True)
+    encoder = [torch.nn.TransformerEncoderLayer(**about).double() for _ in range(1)]
+    decoder = [torch.nn.TransformerDecoderLayer(**about).double() for _ in range(2)]
+    norms = {name: torch.nn.LayerNorm(D, eps=EPS).double() for name in ("norm", "decoder.norm")}
+    tables = {"items": leaf(normal(V, D, scale=0.5)), "positions": leaf(normal(T, D, scale=0.3)), "decoder.positions": leaf(normal(n, D, scale=0.3))}
+    for module in [*encoder, *decoder, *norms.values()]:
+        for name, x in module.named_parameters():
+            shift = 1.0 if "norm" in name and name.endswith("weight") or x.dim() == 1 and name == "weight" else 0.0
+            x.data = normal(*x.shape, scale=0.1 if x.dim() == 1 else x.shape[1] ** -0.5, shift=shift)
+
+    def stored(of):
+        """Parameters, or what `of` makes of them, by our names: matrices [in, out]."""
+        t = {f"{name}.weight": of(x) for name, x in tables.items()}
+        for stack, layers in (("blocks", encoder), ("decoder", decoder)):
+            for i, layer in enumerate(layers):
+                b = f"{stack}.{i}."
+                linear = lambda name, weight, bias: t.update({f"{b}{name}.weight": of(weight).T, f"{b}{name}.bias": of(bias)})
+                linear("attention.qkv", layer.self_attn.in_proj_weight, layer.self_attn.in_proj_bias)
+                linear("attention.out", layer.self_attn.out_proj.weight, layer.self_attn.out_proj.bias)
+                linear("ffn.up", layer.linear1.weight, layer.linear1.bias)
+                linear("ffn.down", layer.linear2.weight, layer.linear2.bias)
+                for k in (1, 2, 3) if stack == "decoder" else (1, 2):
+                    norm = getattr(layer, f"norm{k}")
+                    t[f"{b}norm{k}.weight"], t[f"{b}norm{k}.bias"] = of(norm.weight), of(norm.bias)
+                if stack == "decoder":
+                    weight, bias = of(layer.multihead_attn.in_proj_weight), of(layer.multihead_attn.in_proj_bias)
+                    t[b + "cross.query.weight"], t[b + "cross.query.bias"] = weight[:D].T, bias[:D]
+                    t[b + "cross.keyvalue.weight"], t[b + "cross.keyvalue.bias"] = weight[D:].T, bias[D:]
+                    linear("cross.out", layer.multihead_attn.out_proj.weight, layer.multihead_attn.out_proj.bias)
+        for name, norm in norms.items():
+            t[f"{name}.weight"], t[f"{name}.bias"] = of(norm.weight), of(norm.bias)
+        return t
+
+    t, hidden, loss = {}, [], 0.0
+    weights = normal(sum(continuations), scale=0.2).abs()
+    at = 0
+    for s, (long, short) in enumerate(zip(histories, continuations)):
+        items = integers(V, long + short)
+        inputs, targets = items[long - 1 : long + short - 1], items[long:]
+        t[f"items.{s}"] = items
+        x = (tables["items"][items[:long]] + tables["positions"][:long])[None]
+        for layer in encoder:
+            x = layer(x)
+        y = (tables["items"][inputs] + tables["decoder.positions"][:short])[None]
+        later = torch.triu(torch.ones(short, short, dtype=torch.bool), 1)
+        for layer in decoder:
+            y = layer(y, norms["norm"](x), tgt_mask=later)
+        hidden.append(norms["decoder.norm"](y)[0])
+        loss = loss + catalogue_loss(hidden[-1], tables["items"], targets, weights[at : at + short])
+        at += short
+    loss.backward()
+    t.update({"weights": weights, "hidden": torch.cat(hidden), "loss": loss})
+    t.update({f"parameters.{key}": x for key, x in stored(lambda x: x).items()})
+    t.update({f"gradients.{key}": x for key, x in stored(lambda x: x.grad).items()})
+    write(
+        "decoder.json",
+        "An encoder block and two decoder blocks (torch.nn.TransformerEncoderLayer and TransformerDecoderLayer, norms first) over histories of "
+        "config.histories items and continuations of config.continuations; items.S holds both, the decoder begins with the history's last. "
+        "The decoder's states, loss, gradients. " + KEY_BIAS,
+        {"D": D, "H": H, "F": F_, "V": V, "T": T, "n": n, "histories": histories, "continuations": continuations},
+        t,
+    )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     make_ops()
@@ -729,3 +799,4 @@ if __name__ == "__main__":
     make_tower()
     make_mixture()
     make_cross()
+    make_decoder()

@@ -16,6 +16,7 @@ import { memoryCases } from './cases-memory.ts';
 import { topkCases } from './cases-topk.ts';
 import { sampledCases } from './cases-sampled.ts';
 import { sparseCases } from './cases-sparse.ts';
+import { cachedCases } from './cases-cached.ts';
 import type { Case } from './harness.ts';
 
 export const cases: Case[] = [
@@ -36,4 +37,5 @@ export const cases: Case[] = [
   ...mixtureCases,
   ...memoryCases,
   ...sparseCases,
+  ...cachedCases,
 ];

@@ -1,0 +1,212 @@
+/**
+ * Continues packed histories item by item on the device. The histories are read once; their keys and values stay there,
+ * and so do those of every item that is added, so that a step runs one token a row whatever came before.
+ *
+ *   encoder alone     the cache of block i holds the histories but for their last items, then a row for each (step, row)
+ *   encoder–decoder   what the decoder's blocks read of the encoder's states is computed once; the cache of block i of
+ *                     the decoder holds a row for each (step, row)
+ *
+ * Rows that continue the same history share its keys. Which cached rows an item follows is a list, given at each step:
+ * a beam that goes on from another takes over its list, and no key moves.
+ */
+import {
+  cachedAttention,
+  Inputs,
+  maskSeen,
+  mul,
+  type Program,
+  softmax,
+  storeRows,
+  type Tensor,
+  topk,
+} from '../engine/index.ts';
+import type { KeyValueCache } from './blocks/context.ts';
+import type { Successors } from './decoding.ts';
+import type { SequenceModel } from './sequence-model.ts';
+
+export interface StepperSize {
+  /** Tokens of all histories. */
+  budget: number;
+  /** Rows R that are continued at once. */
+  rows: number;
+  /** Items that each is continued by at most. */
+  steps: number;
+  /** Items that are no candidates, of all rows together. */
+  excluded: number;
+  /** Items that a step names for each row, 1 to 128. */
+  k: number;
+}
+
+/** One token: the newest item of a row, from which the next one is predicted. */
+export interface StepRow {
+  item: number;
+  /** Which of the histories it continues. */
+  history: number;
+  /** Cached rows of the items before it, as `slotOf` named them. */
+  before: readonly number[];
+  exclude: Uint32Array;
+}
+
+const u32 = (...shape: number[]) => ({ shape, dtype: 'u32' as const });
+
+const historySpec = (budget: number) => ({
+  ...{ items: u32(budget), positions: u32(budget), start: u32(budget), end: u32(budget) },
+  /** Where each token's keys and values are kept. */
+  slots: u32(budget),
+});
+
+const stepSpec = ({ rows, steps, excluded }: StepperSize) => ({
+  ...{ items: u32(rows), positions: u32(rows), slots: u32(rows) },
+  /** Keys that are read from the history, and of the row's own items. */
+  ...{ start: u32(rows), end: u32(rows), own: u32(rows, steps), count: u32(rows) },
+  none: u32(rows),
+  ...{ excludedOffsets: u32(rows + 1), excludedItems: u32(excluded) },
+  inverseTemperature: { shape: [1], dtype: 'f32' as const },
+});
+
+export class Stepper {
+  readonly size: StepperSize;
+  private readonly model: SequenceModel;
+  private readonly history: Inputs<ReturnType<typeof historySpec>>;
+  private readonly inputs: Inputs<ReturnType<typeof stepSpec>>;
+  /** Keys and values [_, 2D] of each block that the added items pass through. */
+  private readonly caches: Tensor[];
+  /** What each block of the decoder reads of the histories, [budget, 2D]. */
+  private readonly crossed: Tensor[];
+  private readonly reading: Program<Record<string, never>>;
+  private readonly stepping: Program<{ items: Tensor; probabilities: Tensor }>;
+  /** Where the keys of each history begin and end. */
+  private bounds: { start: number; end: number; length: number }[] = [];
+
+  constructor(model: SequenceModel, size: StepperSize) {
+    this.model = model;
+    this.size = size;
+    const { device, settings } = model;
+    const { budget, rows, steps } = size;
+    this.history = new Inputs(device, historySpec(budget), 'histories');
+    this.inputs = new Inputs(device, stepSpec(size), 'step');
+    const kept = (n: number, label: string): Tensor => device.zeros([n, 2 * settings.d], label).keep();
+    const all = this.decodes ? rows * steps : budget + rows * steps;
+    const blocks = settings.decoder || settings.blocks;
+    this.caches = Array.from({ length: blocks }, (_, i) => kept(all, `keys and values ${i}`));
+    this.crossed = Array.from({ length: settings.decoder }, (_, i) =>
+      kept(budget, `keys and values of histories ${i}`),
+    );
+    this.reading = device.program(`read ${budget} tokens`, () => device.noGrad(() => this.readHistories()));
+    this.stepping = device.program(`continue ${rows} rows`, () => device.noGrad(() => this.nextItems()));
+  }
+
+  private get decodes(): boolean {
+    return this.model.settings.decoder > 0;
+  }
+
+  /** Most items of a history that can be read before so many steps. @returns 0 where the steps are too many */
+  static longest({ settings: { window, decoder, continuation } }: SequenceModel, steps: number): number {
+    if (decoder > 0) return steps <= continuation ? window : 0;
+    return Math.max(0, window - steps + 1);
+  }
+
+  private readHistories(): Record<string, never> {
+    const { history, model, caches, crossed } = this;
+    const t = history.tensors;
+    const { d } = model.settings;
+    if (this.decodes) {
+      const h = model.encode(t);
+      crossed.forEach((kept, i) => storeRows(model.crossKeys(i, h), t.slots, kept));
+      return {};
+    }
+    model.encode(t, undefined, (i, qkv) => storeRows(qkv, t.slots, caches[i], d));
+    return {};
+  }
+
+  private nextItems(): { items: Tensor; probabilities: Tensor } {
+    const { model, inputs, caches, crossed } = this;
+    const t = inputs.tensors;
+    const { d, heads } = model.settings;
+    const cache: KeyValueCache = {
+      attend(i, qkv) {
+        storeRows(qkv, t.slots, caches[i], d);
+        const shared = crossed.length > 0 ? { start: t.none, end: t.none } : { start: t.start, end: t.end };
+        return cachedAttention(qkv, caches[i], { ...shared, own: t.own, count: t.count }, heads);
+      },
+    };
+    // The tokens are alone in their sequences; what they attend to is in the cache.
+    const tokens = { items: t.items, positions: t.positions, start: t.none, end: t.none };
+    const keys = { start: t.start, end: t.end, own: t.own, count: t.none };
+    const states = this.decodes
+      ? model.decode(tokens, (i, query) => cachedAttention(query, crossed[i], keys, heads), undefined, cache)
+      : model.encodeNext(tokens, cache);
+    const scores = mul(model.scores(states), t.inverseTemperature);
+    maskSeen(scores, { offsets: t.excludedOffsets, items: t.excludedItems });
+    const { values, indices } = topk(softmax(scores), this.size.k);
+    return { items: indices, probabilities: values };
+  }
+
+  /** Reads histories, each of 1 to `longest` items and all within the budget. */
+  read(histories: readonly Uint32Array[]): void {
+    const { items, positions, start, end, slots } = this.history.host;
+    for (const array of [items, positions, start, end]) array.fill(0);
+    slots.fill(0xffffffff);
+    let at = 0;
+    this.bounds = histories.map((history) => {
+      // The encoder alone reads the last item in the first step.
+      const kept = this.decodes ? history.length : history.length - 1;
+      items.set(history.subarray(0, kept), at);
+      for (let i = 0; i < kept; i++) {
+        positions[at + i] = i;
+        slots[at + i] = at + i;
+      }
+      start.fill(at, at, at + kept);
+      end.fill(at + kept, at, at + kept);
+      at += kept;
+      return { start: at - kept, end: at, length: history.length };
+    });
+    this.history.upload();
+    if (at > 0) this.reading.run();
+  }
+
+  /** Where the token of a row is kept in a step (from 0). */
+  slotOf(step: number, row: number): number {
+    return (this.decodes ? 0 : this.size.budget) + step * this.size.rows + row;
+  }
+
+  /** Runs a step: the likeliest items after each of the rows. */
+  async step(step: number, rows: readonly StepRow[], temperature: number): Promise<Successors[]> {
+    const h = this.inputs.host;
+    const { steps, k } = this.size;
+    for (const array of [h.items, h.positions, h.start, h.end, h.count, h.none]) array.fill(0);
+    h.slots.fill(0xffffffff);
+    h.inverseTemperature[0] = 1 / temperature;
+    let excluded = 0;
+    rows.forEach(({ item, history, before, exclude }, r) => {
+      const { start, end, length } = this.bounds[history];
+      h.items[r] = item;
+      h.positions[r] = this.decodes ? step : length - 1 + step;
+      h.slots[r] = this.slotOf(step, r);
+      h.start[r] = start;
+      h.end[r] = end;
+      h.own.set([...before, h.slots[r]], r * steps);
+      h.count[r] = before.length + 1;
+      h.excludedOffsets[r] = excluded;
+      h.excludedItems.set(exclude, excluded);
+      excluded += exclude.length;
+    });
+    h.excludedOffsets.fill(excluded, rows.length);
+    this.inputs.upload();
+    const out = this.stepping.run();
+    await this.stepping.pace();
+    await this.stepping.settle();
+    const [items, probabilities] = [await out.items.data(), await out.probabilities.data()];
+    return rows.map((_, r) => {
+      let n = 0;
+      while (n < k && probabilities[r * k + n] > 0) n++;
+      const logs = Float64Array.from(probabilities.subarray(r * k, r * k + n), Math.log);
+      return { items: items.slice(r * k, r * k + n) as Uint32Array, logs };
+    });
+  }
+
+  dispose(): void {
+    for (const part of [this.reading, this.stepping, this.history, this.inputs]) part.dispose();
+    for (const tensor of [...this.caches, ...this.crossed]) tensor.dispose();
+  }
+}

@@ -1,0 +1,129 @@
+/** `attune generate` and `evaluate --next`, as users run them. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+
+const IDS = ['a', 'b', 'c', 'with, comma', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l'];
+const DEVICE = ['--device', 'cpu'];
+
+let place: Workplace;
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', circle(IDS, 30, 11));
+  place.write('items.csv', 'item,title\na,Anchor\n');
+  const { code, stderr } = await place.run([
+    ...['train', '--data', 'log.csv', '--out', 'model', '--items', 'items.csv', '--recipe', 'encoder-decoder'],
+    ...[
+      '--protocol',
+      'last-n:n=3',
+      '--epochs',
+      '30',
+      '--include-seen',
+      '--set',
+      'learningRate=0.02',
+      '--set',
+      'dropout=0',
+    ],
+    ...[...SMALL, '--set', 'decoder=1', '--set', 'continuation=4', '--set', 'memory=off'],
+  ]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+}, 60_000);
+afterAll(() => place.remove());
+
+const json = async (args: string[]) => {
+  const { code, stdout, stderr } = await place.run([...args, '--json', ...DEVICE]);
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+};
+
+describe('generate', () => {
+  test('continues the circle: for programs, for people, for a user of the log', async () => {
+    const answer = await json(['generate', '--model', 'model', '--history', 'j,k,l', '--steps', '4']);
+    expect(answer.items.map((item: { id: string }) => item.id)).toEqual(['a', 'b', 'c', 'with, comma']);
+    expect(answer).toMatchObject({ unknown: [], decode: 'greedy', seen: 'excluded' });
+    expect(answer.items[0]).toMatchObject({ title: 'Anchor', logProbability: expect.any(Number) });
+    const people = await place.run(['generate', '--model', 'model', '--history', 'k,l', '--steps', '2', ...DEVICE]);
+    expect(people.stdout).toMatch(/1\. +Anchor +0\.\d{4} +a\n *2\. +b +0\.\d{4} +b/);
+    const user = await json(['generate', '--model', 'model', '--user', 'u0', '--data', 'log.csv', '--steps', '1']);
+    expect(user.items.map((item: { id: string }) => item.id)).toEqual(['l']);
+  });
+
+  test('draws by a seed, follows beams', async () => {
+    const draw = (seed: string) =>
+      json([
+        'generate',
+        '--model',
+        'model',
+        '--history',
+        'a',
+        '--decode',
+        'top-k',
+        '--temperature',
+        '9',
+        '--seed',
+        seed,
+        '--steps',
+        '4',
+      ]);
+    expect(await draw('1')).toEqual(await draw('1'));
+    const beam = await place.run([
+      ...[
+        'generate',
+        '--model',
+        'model',
+        '--history',
+        'a',
+        '--steps',
+        '2',
+        '--decode',
+        'beam',
+        '--beams',
+        '2',
+        ...DEVICE,
+      ],
+    ]);
+    expect(beam.stdout).toMatch(/^Beam 1, log probability -\d[\s\S]*Beam 2, log probability -\d/);
+  });
+
+  test.each([
+    [['--history', 'a', '--steps', '5'], /^steps=5: this model was trained to continue by at most 4 items/],
+    [['--history', 'nobody'], /^none of the 1 items of the history is known/],
+    [
+      ['--history', 'a', '--steps', '2', '--decode', 'top-k', '--top-k', '129'],
+      /^topK=129: a whole number from 1 to 128/,
+    ],
+  ])('%j is refused in one line', async (args, message) => {
+    const { code, stdout, stderr } = await place.run(['generate', '--model', 'model', ...args, ...DEVICE]);
+    expect(oneLine(stderr)).toMatch(message);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  });
+});
+
+describe('evaluate --next', () => {
+  const evaluate = ['evaluate', '--model', 'model', '--data', 'log.csv', '--next'];
+
+  test('says how often the next events are met', async () => {
+    const result = await json([...evaluate, '3', '--include-seen', '--beside', 'model']);
+    expect(result).toMatchObject({
+      protocol: 'last-n',
+      protocolParameters: { n: 3 },
+      next: 3,
+      users: 30,
+      decode: 'greedy',
+    });
+    expect(result.models).toHaveLength(2);
+    const [{ generated, ranked, recipe }] = result.models;
+    expect(recipe).toBe('encoder-decoder');
+    expect(generated['Order@3']).toBeGreaterThan(0.9);
+    expect(generated['Recall@3']).toBeGreaterThan(ranked['Recall@3']);
+    expect(result.difference['Recall@3']).toMatchObject({ mean: 0, p: 1 });
+    const people = await place.run([...evaluate, '3', '--include-seen', ...DEVICE]);
+    expect(people.stdout).toMatch(/encoder-decoder \(step \d+\), continued \(greedy\) +\d\.\d{4}/);
+    expect(people.stdout).toContain('95 % confidence');
+  });
+
+  test('refuses more events than the protocol holds out', async () => {
+    const { code, stderr } = await place.run([...evaluate, '4', ...DEVICE]);
+    expect(code).toBe(1);
+    expect(oneLine(stderr)).toMatch(/^--next 4: no user has 4 test targets .*--protocol last-n:n=4/);
+  });
+});
