@@ -6,6 +6,8 @@ export { Session, type SessionEvent, type SessionOptions } from './session.ts';
 export { type ModelSource, openModel } from './sources.ts';
 export { DirectoryFiles } from './files.browser.ts';
 export type { AfterOptions } from './after.ts';
+export type { Exploration } from './explore.ts';
+export type { Told } from './newcomers.ts';
 export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
