@@ -51,6 +51,7 @@ describe('users and events', () => {
     const said = readFileSync(place.path('told.txt'), 'utf8');
     expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
     expect(said).toContain('log.csv: events: device: 2 values');
+    expect(said).toMatch(/Somebody new, .*: NDCG@10 0\.\d+ by what people alike like/);
     const { schema, data } = JSON.parse(readFileSync(place.path('told/config.json'), 'utf8'));
     expect(schema.users.columns.map(({ name }: { name: string }) => name)).toEqual(['area', 'age']);
     expect(schema.events).toHaveLength(5);
