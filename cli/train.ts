@@ -41,7 +41,7 @@ import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
 import { attributesOf, newConfig, type Training, trainWithProgress } from './training.ts';
 import { checkSideFlags, contextNames, contextOf, eventNames, inferSide, loadSide, type SideFlags } from './side.ts';
-import { figuresTable, formatCount, formatDuration, lossPlot, printable } from './ui.ts';
+import { figuresTable, formatCount, formatDuration, formatFigure, lossPlot, printable } from './ui.ts';
 
 export interface TrainFlags extends ColumnFlags, SideFlags {
   data?: string;
@@ -361,7 +361,7 @@ async function finish(
   out: Output,
 ): Promise<void> {
   const { files, config } = p;
-  const { weights, remembering } = await loadModel(files);
+  const { weights, remembering, prior } = await loadModel(files);
   const alone = weights.metrics as Metrics | null;
   // After an interruption the blend is that of an earlier end, or there is none.
   const fitted = result.reason === 'interrupted' ? undefined : remembering?.blend.fitted;
@@ -403,6 +403,7 @@ async function finish(
     users: baselines.users,
     metrics,
     parts: components,
+    ...(prior && { newcomers: prior.settings.fitted }),
     baselines: baselines.metrics,
     model: { path: flags.out, step: weights.step, epoch: weights.epoch },
   });
@@ -418,6 +419,12 @@ async function finish(
   );
   if (plot) out.line(`\n${plot}`);
   printFigures(metrics, components, weights.step, baselines, p, out);
+  if (prior) {
+    const { users, groups, popularity } = prior.settings.fitted;
+    out.line(
+      `\nSomebody new, of whom only columns are known (the first 10 events of ${formatCount(users)} users, whose own events do not count): NDCG@10 ${formatFigure(groups)} by what people alike like, ${formatFigure(popularity)} by popularity.`,
+    );
+  }
   printNext(p, flags, out);
 }
 

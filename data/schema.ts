@@ -4,7 +4,7 @@
  *
  *   category   one of few values                     an embedding
  *   list       several of few values (`Drama|War`)   an embedding each
- *   number     a number, a year, a price             linear interpolation between two of its quantiles' embeddings
+ *   number     a number, a year, a price ($1,299.00) linear interpolation between two of its quantiles' embeddings
  *   text       words                                 a bag of hashed words and letter triples
  *   vector     floats of an outside model            a projection
  *   time       a date or a time                      month, weekday, hour, and how long ago, as a number
@@ -124,7 +124,7 @@ function typeOf(values: readonly string[]): { type: ColumnType; separator?: stri
     const [width] = widths;
     if (widths.size === 1 && width >= 3) return { type: 'vector', separator };
   }
-  if (values.every((value) => Number.isFinite(Number(value)))) {
+  if (values.every((value) => Number.isFinite(parseAmount(value)))) {
     return { type: distinct.size > FEW_NUMBERS ? 'number' : 'category' };
   }
   if (values.every((value) => !Number.isNaN(parseTime(value)))) return { type: 'time' };
@@ -197,9 +197,21 @@ function fitColumn(column: Column, values: readonly string[]): Column {
   }
 }
 
+const PRICE = /^(-?)([$€£¥]?)\s?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s?([$€£¥]?)$/;
+
+/** A number, also with a currency sign and commas between thousands (`$1,299.00`); NaN for anything else. */
+function parseAmount(text: string): number {
+  const number = Number(text);
+  if (!Number.isNaN(number)) return number;
+  const [, sign, before, whole, fraction = '', after] = PRICE.exec(text) ?? [];
+  return whole === undefined || (before && after)
+    ? Number.NaN
+    : Number(`${sign}${whole.replaceAll(',', '')}${fraction}`);
+}
+
 /** A number, or a time in milliseconds. @throws InputError where the text is neither */
 export function numberOf(text: string, type: 'number' | 'time', name: string): number {
-  const number = type === 'time' ? parseTime(text) : Number(text);
+  const number = type === 'time' ? parseTime(text) : parseAmount(text);
   if (Number.isFinite(number)) return number;
   throw new InputError(
     `schema: ${name} is a ${type}, found ${JSON.stringify(text)}; mend the value, or leave it empty`,

@@ -19,5 +19,7 @@ export {
   Recommender,
   type RecommendQuery,
 } from './recommender.ts';
+export type { Exploration } from './explore.ts';
+export type { Told } from './newcomers.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';

@@ -4,6 +4,7 @@ import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { npyPieces } from '../../data/npy.ts';
 import { encode } from '../../model/safetensors.ts';
+import { Recommender, type RecommendQuery } from '../../serve/node.ts';
 import { oneLine, SMALL, Workplace } from './attune.ts';
 
 const ITEMS = Array.from({ length: 24 }, (_, i) => `i${i}`);
@@ -50,6 +51,7 @@ describe('users and events', () => {
     const said = readFileSync(place.path('told.txt'), 'utf8');
     expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
     expect(said).toContain('log.csv: events: device: 2 values');
+    expect(said).toMatch(/Somebody new, .*: NDCG@10 0\.\d+ by what people alike like/);
     const { schema, data } = JSON.parse(readFileSync(place.path('told/config.json'), 'utf8'));
     expect(schema.users.columns.map(({ name }: { name: string }) => name)).toEqual(['area', 'age']);
     expect(schema.events).toHaveLength(5);
@@ -77,24 +79,39 @@ describe('users and events', () => {
 
 describe('somebody new', () => {
   test('gets what people alike like; one event changes the list', async () => {
-    const ask = ['recommend', '--model', 'told', '--k', '8'];
-    const north = idsOf(await json(...ask, '--new', '--about', 'area=north'));
-    const south = idsOf(await json(...ask, '--new', '--about', 'area=south'));
+    const recommender = await Recommender.load(place.path('told'), { backend: 'cpu' });
+    const ask = async (query: Partial<RecommendQuery>) =>
+      idsOf(await recommender.recommend({ history: [], k: 8, ...query }));
+    const north = await ask({ user: { area: 'north' } });
+    const south = await ask({ user: { area: 'south', age: '30' } });
     expect([even(north), even(south)]).toEqual([8, 0]);
-    const popular = idsOf(await json(...ask, '--new'));
+    const popular = await ask({});
     expect(even(popular)).toBeGreaterThan(0);
     expect(even(popular)).toBeLessThan(8);
-    // Of the users file, without a history in the log.
-    expect(idsOf(await json(...ask, '--user', 'new', '--users', 'users.csv'))).toEqual(
-      idsOf(await json(...ask, '--new', '--about', 'area=south', '--about', 'age=30')),
-    );
-    expect(idsOf(await json(...ask, '--user', 'new', '--users', 'users.csv', '--data', 'log.csv'))).toHaveLength(8);
-    const after = idsOf(await json(...ask, '--history', 'i4', '--about', 'area=north'));
+    const after = await ask({ history: ['i4'], user: { area: 'north' } });
     expect(after).not.toEqual(north.filter((id) => id !== 'i4'));
-    const { items, unseen } = await json(...ask, '--history', 'i4', '--about', 'area=west', '--where', 'id != i6');
+    const { items, unseen } = await recommender.recommend({
+      history: ['i4'],
+      user: { area: 'west' },
+      where: 'id != i6',
+    });
     expect(unseen).toEqual({ area: 1 });
     expect(idsOf({ items })).not.toContain('i6');
-    await run(...ask, '--user', 'u3', '--data', 'log.csv', '--users', 'users.csv', '--explain');
+    expect(await ask({ user: { area: 'north' }, deny: [north[0]], exclude: [north[1]] })).toEqual(
+      expect.not.arrayContaining(north.slice(0, 2)),
+    );
+    // How events were counts, and must fit the history.
+    const told = { history: ['i4', 'i6'], context: { device: ['desk', 'phone'] }, ratings: [5, 1] };
+    const score = async (query: RecommendQuery) => (await recommender.recommend(query)).items[0].score;
+    expect(await score(told)).not.toBe(await score({ ...told, ratings: [1, 5] }));
+    await expect(score({ ...told, ratings: [5] })).rejects.toThrow('ratings: one for each of the 2 items');
+    const session = recommender.session({ user: { area: 'north' }, k: 8 });
+    expect(idsOf(await session.recommend())).toEqual(north);
+    expect(idsOf(await session.update({ item: 'i4', rating: 5 }))).not.toContain('i4');
+    recommender.close();
+    // Of the users file, without a history in the log.
+    const asked = ['recommend', '--model', 'told', '--k', '8', '--user', 'new', '--users', 'users.csv'];
+    expect(idsOf(await json(...asked, '--data', 'log.csv'))).toEqual(south);
   }, 60_000);
 
   test('gets what is popular from any model', async () => {
@@ -110,21 +127,25 @@ describe('somebody new', () => {
 
 describe('exploration', () => {
   test('is off by default, seeded, and works with the other options', async () => {
-    const ask = ['recommend', '--model', 'plain', '--history', 'i0,i2', '--k', '6'];
-    const plain = idsOf(await json(...ask));
-    const explore = ['--explore', 'thompson', '--explore-strength', '20'];
-    const once = idsOf(await json(...ask, ...explore));
+    const recommender = await Recommender.load(place.path('plain'), { backend: 'cpu' });
+    const ask = async (query: Partial<RecommendQuery> = {}) =>
+      idsOf(await recommender.recommend({ history: ['i0', 'i2'], k: 6, ...query }));
+    const plain = await ask();
+    const explore = { method: 'thompson', strength: 20 } as const;
+    const once = await ask({ explore });
     expect(once).not.toEqual(plain);
-    expect(idsOf(await json(...ask, ...explore))).toEqual(once);
-    expect(idsOf(await json(...ask, ...explore, '--explore-seed', '5'))).not.toEqual(once);
-    expect(idsOf(await json(...ask, '--explore', 'ucb', '--explore-strength', '0'))).toEqual(plain);
-    const both = idsOf(await json(...ask, '--explore', 'epsilon-greedy', '--diversity', '0.5', '--deny', plain[0]));
+    expect(await ask({ explore })).toEqual(once);
+    expect(await ask({ explore: { ...explore, seed: 5 } })).not.toEqual(once);
+    expect(await ask({ explore: { method: 'ucb', strength: 0 } })).toEqual(plain);
+    const both = await ask({ explore: { method: 'epsilon-greedy' }, diversity: 0.5, deny: [plain[0]] });
     expect(both).toHaveLength(6);
     expect(both).not.toContain(plain[0]);
+    recommender.close();
     const judged = ['evaluate', '--model', 'plain', '--data', 'log.csv', '--no-baselines', '--explore', 'ucb'];
     expect((await run(...judged)).stdout).toContain('explore ucb');
-    expect(await refused(...ask, '--explore-seed', '5')).toMatch(/go with --explore METHOD/);
-    expect(await refused(...ask, '--explore', 'epsilon-greedy', '--explore-strength', '2')).toMatch(/from 0 to 1/);
+    const asked = ['recommend', '--model', 'plain', '--history', 'i0,i2'];
+    expect(await refused(...asked, '--explore-seed', '5')).toMatch(/go with --explore METHOD/);
+    expect(await refused(...asked, '--explore', 'epsilon-greedy', '--explore-strength', '2')).toMatch(/from 0 to 1/);
   }, 60_000);
 });
 

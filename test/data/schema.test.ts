@@ -61,6 +61,15 @@ describe('schema', () => {
     expect(columns.colour.values).toContain('light blue');
   });
 
+  test('prices are numbers, whatever their currency', () => {
+    const priced = (of: (i: number) => string) => items.map((item, i) => ({ ...item, attributes: { price: of(i) } }));
+    for (const of of [(i: number) => `$${1000 + i}.50`, (i: number) => `1,${100 + i}.50 €`, (i: number) => `£ ${i}`]) {
+      expect(byName(inferSchema(priced(of))).price).toMatchObject({ type: 'number' });
+    }
+    expect(byName(inferSchema(priced((i) => `1,${100 + i}.50 €`))).price.knots?.[0]).toBe(1100.5);
+    expect(byName(inferSchema(priced((i) => `${i},5`))).price.type).not.toBe('number');
+  });
+
   test('a file says what it knows better', () => {
     const text = '{"columns":[{"name":"stars","type":"number","missing":"median"},{"name":"blurb","type":"skip"}]}';
     const fixed = byName(inferSchema(items, parseSchema(text, 'schema.json')));
