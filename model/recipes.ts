@@ -1,9 +1,10 @@
 /** Recipes are data: an architecture and how to train it, by name. */
 import type { BatchOptions } from '../data/batches.ts';
 import { InputError } from '../data/errors.ts';
+import { checkRanker, RANKER, type RankerSettings } from './ranker-settings.ts';
 import { checkTraining, TRAINING, type TrainingSettings } from './training-settings.ts';
 
-export interface Settings extends TrainingSettings {
+export interface Settings extends TrainingSettings, RankerSettings {
   /** Model width D. */
   d: number;
   /** Feed-forward width F. */
@@ -87,6 +88,7 @@ export interface RecipeFigures {
 /** What recipes start from; also what keys mean that a model folder of an earlier version does not have. */
 const SASREC: Settings = {
   ...TRAINING,
+  ...RANKER,
   d: 64,
   ff: 256,
   blocks: 2,
@@ -338,5 +340,6 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (s.window > s.budget) fail('window', `a batch of ${s.budget} tokens cannot hold it; set budget higher`);
   if (s.budget > 65536) fail('budget', 'at most 65,536 tokens were expected');
   checkTraining(s, s.budget);
+  checkRanker(s);
   return s;
 }
