@@ -14,7 +14,7 @@ export interface RankerSettings {
   rankerCandidates: number;
   /** Negatives of a training position. */
   rankerNegatives: number;
-  /** The share of them that the first stage ranks among its best k′; the others are drawn from the whole catalogue … */
+  /** The share of them that are other candidates of the first stage; the others are drawn from the whole catalogue … */
   rankerHard: number;
   /** … and this share of those by popularity, the rest uniformly. */
   rankerPopular: number;
@@ -32,8 +32,8 @@ export const RANKER: RankerSettings = {
   rankerBlocks: 1,
   rankerHeads: 0,
   rankerCandidates: 100,
-  rankerNegatives: 31,
-  rankerHard: 0.75,
+  rankerNegatives: 15,
+  rankerHard: 1,
   rankerPopular: 0.5,
   rankerDropout: 0.2,
   rankerLearningRate: 1e-3,

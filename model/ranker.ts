@@ -6,9 +6,10 @@
  *   x_c = E'[c] + P[t]                                   candidates of the position t, which the next event follows
  *   x_c = x_c + CrossAttention(LN x_c, s_0 … s_t)        candidates → states, for each block
  *   x_c = x_c + FF(LN x_c)
- *   P(interaction) = sigmoid(LN(x_c) · (w + h_t W_o / √D) + b_c)
+ *   P(interaction) = sigmoid(x_c · (h_t W_o + b_o) + LN(x_c) · w + b_c)
  *
- * E' [V, D] begins as the encoder's item table and is the ranker's own from then on. After the target attention of DIN
+ * E' [V, D] begins as the encoder's item table and W_o as the identity, so that the ranker begins close to the encoder's own
+ * scores; both are the ranker's own from then on. After the target attention of DIN
  * (Zhou et al., KDD 2018) and of BST (Chen et al. 2019), with many heads and blocks as in Vaswani et al. (2017).
  */
 import type { Files } from './files.ts';
@@ -28,7 +29,6 @@ import {
   ParameterArena,
   type ParameterSpec,
   rowDot,
-  scale,
   type Shape,
   sizeOf,
   type Tensor,
@@ -98,7 +98,7 @@ export class Ranker {
 
   /** Logits [Q] of the candidates, for hidden states h [L, D]; dropout and gradients of the tables with `groups` only. */
   logits(h: Tensor, t: RankerTokens, groups?: RankerGroups): Tensor {
-    const { d, rankerBlocks } = this.shape;
+    const { rankerBlocks } = this.shape;
     const heads = headsOf(this.shape);
     const rate = groups ? this.shape.rankerDropout : 0;
     const p = (name: string): Tensor => this.parameters.get(name);
@@ -114,8 +114,8 @@ export class Ranker {
       layernorm(add(linear(h, 'states'), events), p('states.norm.weight'), p('states.norm.bias')),
       rate,
     );
-    const own = embedding(table, t.candidates, groups?.candidates);
-    let x = dropout(add(own, embedding(p('places.weight'), t.places, groups?.places)), rate);
+    const asked = embedding(table, t.candidates, groups?.candidates);
+    let x = add(asked, embedding(p('places.weight'), t.places, groups?.places));
     let n = layernorm(x, p('blocks.0.norm1.weight'), p('blocks.0.norm1.bias'));
     for (let i = 0; i < rankerBlocks; i++) {
       const b = `blocks.${i}`;
@@ -129,10 +129,11 @@ export class Ranker {
       x = after.sum;
       n = after.norm;
     }
-    // What is looked for, by the state at the position: a direction of its own for each.
-    const sought = add(scale(linear(gather(h, t.rows), 'sought'), 1 / Math.sqrt(d)), p('output.weight'));
+    // What is looked for, by the state at the position.
+    const sought = linear(gather(h, t.rows), 'sought');
     const bias = embedding(this.parameters.table('biases.weight'), t.candidates, groups?.candidates);
-    return add(rowDot(n, sought), bias.reshape([t.candidates.size]));
+    const own = matmul(n, p('output.weight'), { residual: bias });
+    return add(rowDot(x, sought), own.reshape([t.candidates.size]));
   }
 
   dispose(): void {
@@ -176,8 +177,10 @@ function specs(s: RankerShape, items: number, table: Float32Array | null, seed: 
     linear(`${b}.ffn.down`, ff, d);
   }
   norm('norm');
-  linear('sought', d, d);
-  matrix('output.weight', [d], { decay: false });
+  const one = Float32Array.from({ length: d * d }, (_, i) => (i % (d + 1) === 0 ? 1 : 0));
+  matrix('sought.weight', [d, d], { init: one, decay: false });
+  vector('sought.bias', d, 0);
+  matrix('output.weight', [d, 1]);
   return all;
 }
 

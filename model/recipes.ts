@@ -282,7 +282,15 @@ const WHOLE: (keyof Settings)[] = ['d', 'ff', 'blocks', 'heads', 'window', 'budg
 export function settingsFor(recipe: string, overrides: Readonly<Record<string, string>> = {}): Settings {
   const found = recipes.get(recipe);
   if (!found) throw new InputError(`recipe ${recipe}: unknown; there is ${[...recipes.keys()].join(', ')}`);
-  const settings: Record<string, number | string> = { ...found.settings };
+  return changed(found.settings, overrides);
+}
+
+/**
+ * Settings with `--set key=value` applied.
+ * @throws InputError for an unknown key, or a value that makes no model
+ */
+export function changed(from: Settings, overrides: Readonly<Record<string, string>>): Settings {
+  const settings: Record<string, number | string> = { ...from };
   for (const [key, text] of Object.entries(overrides)) {
     if (!Object.hasOwn(settings, key)) {
       throw new InputError(`--set ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`);

@@ -1,13 +1,10 @@
 /** The ranker's logits for short lists of candidates after whole histories: packed in budgets, one recorded program each. */
 import { crossBounds, type Device, Inputs, type Program, type Tensor } from '../engine/index.ts';
 import type { Ranker } from './ranker.ts';
-import { readsTimes } from './recipes.ts';
+import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
-export interface CandidateQuery {
-  /** Item rows, oldest first, at least one; the last `window` of them are read. */
-  history: Uint32Array;
-  times?: Uint32Array;
+export interface CandidateQuery extends History {
   /** Item rows, at most `candidates` of them. */
   candidates: Uint32Array;
 }
@@ -27,7 +24,7 @@ export class Reranker {
   private readonly ranker: Ranker;
   /** Longest list of candidates. */
   private readonly most: number;
-  private readonly batches = new Map<number, Batch>();
+  private readonly batches = new Map<string, Batch>();
 
   constructor(model: SequenceModel, ranker: Ranker, most: number) {
     this.model = model;
@@ -37,19 +34,21 @@ export class Reranker {
 
   /** Logits of each query's candidates, in their order. */
   async logits(queries: readonly CandidateQuery[], onProgress?: (done: number) => void): Promise<Float32Array[]> {
-    const { window } = this.model.settings;
+    await this.model.refresh();
     const users = Math.max(1, Math.floor(MAX_CANDIDATES / this.most));
     const out: Float32Array[] = [];
     for (let from = 0; from < queries.length; ) {
       let to = from;
       let tokens = 0;
       for (; to < queries.length && to - from < users; to++) {
-        const length = Math.min(window, queries[to].history.length);
+        const length = lengthOf(this.model, queries[to].history);
         if (tokens + length > mostTokens(this.model)) break;
         tokens += length;
       }
-      const batch = this.batch(powerOfTwo(Math.max(64, tokens, this.most)), to - from === 1 ? 1 : users);
-      for (const logits of await batch.run(queries.slice(from, to))) out.push(logits);
+      const some = queries.slice(from, to);
+      const budget = powerOfTwo(Math.max(64, tokens, this.most));
+      const batch = this.batch(budget, some.length === 1 ? 1 : users, entriesOf(this.model, some));
+      for (const logits of await batch.run(some)) out.push(logits);
       from = to;
       onProgress?.(from);
     }
@@ -57,9 +56,9 @@ export class Reranker {
   }
 
   /** A batch for so many tokens, and for the candidates of one user or of many. */
-  private batch(budget: number, users: number): Batch {
-    const key = users === 1 ? -budget : budget;
-    const found = this.batches.get(key) ?? new Batch(this.model, this.ranker, budget, users * this.most);
+  private batch(budget: number, users: number, entries: number): Batch {
+    const key = `${budget} ${users} ${entries}`;
+    const found = this.batches.get(key) ?? new Batch(this.model, this.ranker, budget, users * this.most, entries);
     this.batches.set(key, found);
     return found;
   }
@@ -70,22 +69,17 @@ export class Reranker {
   }
 }
 
-function inputSpec(budget: number, rows: number, times: boolean) {
+function inputSpec(model: SequenceModel, budget: number, rows: number, entries: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   return {
-    items: u32(budget),
-    positions: u32(budget),
-    /** Sequences of the encoder. */
-    first: u32(budget),
-    last: u32(budget),
+    ...tokenSpec(budget, model, entries),
     candidates: u32(rows),
     rows: u32(rows),
     places: u32(rows),
-    start: u32(rows),
-    end: u32(rows),
+    keysFrom: u32(rows),
+    keysTo: u32(rows),
     from: u32(budget),
     to: u32(budget),
-    ...(times ? { times: u32(budget) } : {}),
   };
 }
 
@@ -96,47 +90,38 @@ class Batch {
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly program: Program<{ logits: Tensor }>;
 
-  constructor(model: SequenceModel, ranker: Ranker, budget: number, rows: number) {
+  constructor(model: SequenceModel, ranker: Ranker, budget: number, rows: number, entries: number) {
     const { device }: { device: Device } = model;
     this.model = model;
     this.budget = budget;
     this.rows = rows;
-    this.inputs = new Inputs(device, inputSpec(budget, rows, readsTimes(model.settings)), 'candidates');
-    const { first, last, ...t } = this.inputs.tensors;
-    const { items, positions, times } = t;
+    this.inputs = new Inputs(device, inputSpec(model, budget, rows, entries), 'candidates');
+    const { candidates, rows: at, places, keysFrom, keysTo, from, to, ...tokens } = this.inputs.tensors;
+    const { items, positions } = tokens;
+    const ranked = { items, positions, candidates, rows: at, places, start: keysFrom, end: keysTo, from, to };
     this.program = device.program(`rank ${rows} candidates`, () =>
-      device.noGrad(() => {
-        const h = model.encode({ items, positions, times, start: first, end: last });
-        return { logits: ranker.logits(h, t) };
-      }),
+      device.noGrad(() => ({ logits: ranker.logits(model.encode(packedTokens(model, tokens)), ranked) })),
     );
   }
 
   async run(queries: readonly CandidateQuery[]): Promise<Float32Array[]> {
     const { host } = this.inputs;
-    for (const array of Object.values(host)) array.fill(0);
-    const { window } = this.model.settings;
+    for (const name of ['candidates', 'rows', 'places'] as const) host[name].fill(0);
     const tokens = [0];
     const lists = [0];
     queries.forEach((q, u) => {
-      const at = tokens[u];
-      const length = Math.min(window, q.history.length);
-      const skipped = q.history.length - length;
-      host.items.set(q.history.subarray(skipped), at);
-      for (let i = 0; i < length; i++) {
-        host.positions[at + i] = i;
-        if (host.times) host.times[at + i] = q.times?.[skipped + i] ?? i;
-      }
-      tokens.push(at + length);
+      tokens.push(packHistory(this.model, q, host, tokens[u]));
       lists.push(lists[u] + q.candidates.length);
-      host.first.fill(at, at, at + length);
-      host.last.fill(at + length, at, at + length);
       host.candidates.set(q.candidates, lists[u]);
-      host.rows.fill(at + length - 1, lists[u], lists[u + 1]);
-      host.places.fill(length - 1, lists[u], lists[u + 1]);
+      host.rows.fill(tokens[u + 1] - 1, lists[u], lists[u + 1]);
+      host.places.fill(tokens[u + 1] - tokens[u] - 1, lists[u], lists[u + 1]);
     });
-    for (const [name, values] of Object.entries(crossBounds(lists, tokens, this.rows, this.budget)))
-      host[name as 'start'].set(values);
+    clearTokens(host, tokens[queries.length]);
+    const { start, end, from, to } = crossBounds(lists, tokens, this.rows, this.budget);
+    host.keysFrom.set(start);
+    host.keysTo.set(end);
+    host.from.set(from);
+    host.to.set(to);
     this.inputs.upload();
     const { logits } = this.program.run();
     await this.program.pace();

@@ -8,9 +8,13 @@ import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from './scor
 import type { SequenceModel } from './sequence-model.ts';
 
 /** What evaluating and recommending score with: a scorer, or two stages. */
-export type Ranking = Pick<Scorer, 'score' | 'dispose'>;
+export type Ranking = Pick<Scorer, 'score' | 'setBias' | 'dispose'>;
 
-const NO_RANK = 0xffffffff;
+/** A ranker, and what its logit weighs beside the first stage's score. */
+export interface SecondStage {
+  ranker: Ranker;
+  weight: number;
+}
 
 /** Order of a list by scores, best first; among equals the first stage's order. */
 export function orderBy(scores: Float32Array | Float64Array): Uint32Array {
@@ -22,7 +26,7 @@ export function orderBy(scores: Float32Array | Float64Array): Uint32Array {
  * the first stage gave it.
  */
 export function rankBy(items: Uint32Array, scores: ArrayLike<number>, target: number, before: number): number {
-  const at = before === NO_RANK ? -1 : items.subarray(0, scores.length).indexOf(target);
+  const at = items.subarray(0, scores.length).indexOf(target);
   if (at < 0) return before;
   let rank = 1;
   for (let i = 0; i < scores.length; i++) if (i !== at && scores[i] >= scores[at]) rank++;
@@ -36,10 +40,10 @@ export class TwoStages implements Ranking {
   private readonly candidates: number;
   private readonly weight: number;
   /** Milliseconds so far, by stage, and lists. */
-  readonly cost = { retrieval: 0, ranker: 0, lists: 0 };
+  private readonly spent = { retrieval: 0, ranker: 0, lists: 0 };
 
   /** @param options of the first stage; k is the length of the lists that come out */
-  constructor(model: SequenceModel, ranker: Ranker, weight: number, options: ScorerOptions) {
+  constructor(model: SequenceModel, { ranker, weight }: SecondStage, options: ScorerOptions) {
     this.k = options.k;
     this.weight = weight;
     this.candidates = Math.min(model.items, ranker.shape.rankerCandidates);
@@ -47,26 +51,35 @@ export class TwoStages implements Ranking {
     this.second = new Reranker(model, ranker, this.candidates);
   }
 
+  setBias(bias: Float32Array): void {
+    this.first.setBias(bias);
+  }
+
   async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
     const begun = performance.now();
     const retrieved = await this.first.score(queries);
     const between = performance.now();
     const logits = await this.second.logits(
-      queries.map(({ history, times }, i) => ({
-        history,
-        times,
+      queries.map(({ history, times, side }, i) => ({
+        ...{ history, times, side },
         candidates: retrieved[i].items.subarray(0, this.candidates),
       })),
       onProgress,
     );
-    this.cost.retrieval += between - begun;
-    this.cost.ranker += performance.now() - between;
-    this.cost.lists += queries.length;
+    this.spent.retrieval += between - begun;
+    this.spent.ranker += performance.now() - between;
+    this.spent.lists += queries.length;
     return retrieved.map((one, i) => this.combine(one, logits[i], queries[i].target));
   }
 
+  /** Milliseconds a list, by stage. */
+  costs(): Record<'retrieval' | 'ranker', number> {
+    const { retrieval, ranker, lists } = this.spent;
+    return { retrieval: retrieval / Math.max(1, lists), ranker: ranker / Math.max(1, lists) };
+  }
+
   private combine(one: Scored, logits: Float32Array, target: number | undefined): Scored {
-    const { items, scores, rank, parts } = one;
+    const { items, scores, rank } = one;
     const n = logits.length;
     const both = Float64Array.from(logits, (logit, i) => scores[i] + this.weight * logit);
     const order = orderBy(both);
@@ -78,11 +91,11 @@ export class TwoStages implements Ranking {
     const list = (by: Uint32Array): Uint32Array => Uint32Array.from([...Array.from(by, (i) => items[i]), ...rest]);
     const ranked = (by: ArrayLike<number>): number => (target === undefined ? rank : rankBy(items, by, target, rank));
     return {
+      ...one,
       rank: ranked(both),
       items: list(order).subarray(0, this.k),
       scores: ordered.subarray(0, this.k),
       probabilities: Float32Array.from(order.subarray(0, this.k), (i) => 1 / (1 + Math.exp(-logits[i]))),
-      ...(parts ? { parts } : {}),
       stages: {
         retrieval: { rank, items: items.subarray(0, this.k) },
         ranker: { rank: ranked(logits), items: list(alone).subarray(0, this.k) },
@@ -94,4 +107,13 @@ export class TwoStages implements Ranking {
     this.first.dispose();
     this.second.dispose();
   }
+}
+
+/** What scores: two stages where there is a ranker, the first alone where not. */
+export function rankingOf(
+  model: SequenceModel,
+  second: SecondStage | null | undefined,
+  options: ScorerOptions,
+): Ranking {
+  return second ? new TwoStages(model, second, options) : new Scorer(model, options);
 }

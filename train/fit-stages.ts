@@ -10,16 +10,19 @@ import type { SequenceModel } from '../model/sequence-model.ts';
 import { rankBy } from '../model/two-stages.ts';
 import type { Stages } from '../model/ranker.ts';
 import { exclusions } from './candidates.ts';
-import { type Metrics, RankMetrics } from './metrics.ts';
+import { queryOf } from './evaluate.ts';
+import { type Metrics, MISS, RankMetrics } from './metrics.ts';
+import { distinct } from './ranking.ts';
 
-const WEIGHTS = [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5];
+const WEIGHTS = [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5];
 const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
 
 interface Retrieved {
   items: Uint32Array;
   scores: Float32Array;
+  /** The first target's, by the first stage. */
   rank: number;
-  target: number;
+  targets: Uint32Array;
 }
 
 export class StageFitter {
@@ -44,20 +47,15 @@ export class StageFitter {
     const scorer = new Scorer(model, { k, blend: options.blend });
     const excluded = exclusions(parts, 'valid', options.includeSeen ? 'kept' : 'excluded');
     try {
-      const queries = Array.from(options.users, (u): ScoreQuery & { target: number } => ({
-        history: parts.history(u, 'valid'),
-        times: parts.times(u, 'valid'),
-        target: parts.targets(u, 'valid')[0],
-        exclude: excluded(u) ?? undefined,
-      }));
+      const queries = Array.from(options.users, (u): ScoreQuery => {
+        const [target] = parts.targets(u, 'valid');
+        return { ...queryOf(parts, u, 'valid', model), target, exclude: excluded(u) ?? undefined };
+      });
       const scored = await scorer.score(queries);
-      const retrieved = scored.map(({ items, scores, rank }, i) => ({
-        items,
-        scores,
-        rank,
-        target: queries[i].target,
-      }));
-      const lists = queries.map(({ history, times }, i) => ({ history, times, candidates: scored[i].items }));
+      const retrieved = scored.map(({ items, scores, rank }, i) => {
+        return { items, scores, rank, targets: distinct(parts.targets(options.users[i], 'valid')) };
+      });
+      const lists = queries.map((q, i): CandidateQuery => ({ ...q, candidates: scored[i].items }));
       return new StageFitter(new Reranker(model, ranker, k), retrieved, lists);
     } finally {
       scorer.dispose();
@@ -71,7 +69,9 @@ export class StageFitter {
       const ranks = new RankMetrics();
       this.retrieved.forEach((one, u) => {
         const scores = Float64Array.from(logits[u], (logit, i) => by(logit, i, one));
-        ranks.add([rankBy(one.items, scores, one.target, one.rank)]);
+        // Of several targets, those beyond the candidates are misses.
+        const before = one.targets.length === 1 ? one.rank : MISS;
+        ranks.addUser(one.targets.map((target) => rankBy(one.items, scores, target, before)));
       });
       const all = ranks.result();
       return Object.fromEntries(KEPT.map((name) => [name, all[name]]));

@@ -23,13 +23,15 @@ import {
 } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { Ranker, saveRanker, shapeOf, type Stages } from '../model/ranker.ts';
-import { readsTimes, type Settings } from '../model/recipes.ts';
+import type { Settings } from '../model/recipes.ts';
 import type { ScorerOptions } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 import { countItems } from './baselines.ts';
 import { StageFitter } from './fit-stages.ts';
+import { needsOf } from './feed.ts';
 import { AdamW, RING } from './optimizer.ts';
 import { RankerFeed } from './ranker-feed.ts';
+import { sideOf } from './trainer.ts';
 
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 /** Of the moving average of the weights, which is what is validated and saved. */
@@ -86,7 +88,7 @@ class Run {
     const { device, settings, model, parts } = o;
     this.o = o;
     this.ranker = new Ranker(device, shapeOf(settings), parts.items, o.table, o.seed);
-    this.feed = new RankerFeed(device, settings, settings.budget, countItems(parts), readsTimes(settings));
+    this.feed = new RankerFeed(device, settings, countItems(parts), needsOf(settings, sideOf(parts)));
     this.optimizer = new AdamW(this.ranker.parameters, {
       ...BETAS,
       weightDecay: settings.weightDecay,
