@@ -103,6 +103,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       items: result.items,
       metrics: result.metrics,
       parts: result.parts,
+      ...(result.cost && { cost: result.cost }),
       ...(moved.length > 0 && {
         after: Object.fromEntries(
           moved.map(({ name, options, candidates, metrics }) => [name, { options, items: candidates, metrics }]),
@@ -127,6 +128,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
     out.line(figuresTable({ ...partRows(name, result), ...baselines }, COLUMNS));
+    if (result.cost) tellCost(result.cost, judged.loaded.ranking?.shape.rankerCandidates ?? 0, out);
     if (moved.length > 0) out.line(`\n${afterTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
@@ -143,9 +145,8 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   }
 }
 
-/** The blend first, then what it is made of; the transformer by itself where there is no memory. */
+/** Both stages or the blend first, then what they are made of; the transformer by itself where there is nothing else. */
 function partRows(name: string, { metrics, parts }: Evaluation): Record<string, Metrics> {
-  if (!parts.transformer) return { [name]: metrics };
   if (parts.attributes) {
     return {
       [`${name} with attributes`]: metrics,
@@ -153,8 +154,20 @@ function partRows(name: string, { metrics, parts }: Evaluation): Record<string, 
       'attributes alone': parts.attributes,
     };
   }
-  const rows = { [`${name} with memory`]: metrics, [`${name} alone`]: parts.transformer };
-  return parts.memory ? { ...rows, 'memory alone': parts.memory } : rows;
+  const first = parts.transformer ? `${name} with memory` : name;
+  const rows: Record<string, Metrics> = parts.retrieval
+    ? { [`${first}, two stages`]: metrics, [`${first}, first stage`]: parts.retrieval, 'ranker alone': parts.ranker }
+    : { [first]: metrics };
+  if (parts.transformer) rows[`${name} alone`] = parts.transformer;
+  if (parts.memory) rows['memory alone'] = parts.memory;
+  return rows;
+}
+
+/** What the second stage costs beside the first. */
+function tellCost({ retrieval, ranker }: NonNullable<Evaluation['cost']>, candidates: number, out: Output): void {
+  out.line(
+    `\nCost: the first stage ${retrieval.toFixed(1)} ms a user, the ranker ${ranker.toFixed(1)} ms for ${formatCount(candidates)} candidates.`,
+  );
 }
 
 /** How sure the model's figures are, and what its lists are like. */

@@ -11,7 +11,7 @@ import { type LoadedModel, loadModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { openPath } from '../serve/sources.node.ts';
-import { blendOf, settingsOf } from '../serve/recommender.ts';
+import { blendOf, secondStageOf, settingsOf } from '../serve/recommender.ts';
 import { evaluateCold } from '../train/cold.ts';
 import type { TrainingFacts } from '../train/collector.ts';
 import { attributeDistance, vectorDistance } from '../train/diversity.ts';
@@ -145,6 +145,7 @@ export async function withRanking<T>(
 ): Promise<T> {
   const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  const second = parts instanceof ColdSplit ? null : secondStageOf(device, loaded);
   const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
   try {
     return await work(async (options) => {
@@ -158,13 +159,14 @@ export async function withRanking<T>(
           const remembered = loaded.config.attributeMemory ?? null;
           return await evaluateCold(model, parts, { ...options, similar, memory: remembered, onProgress });
         }
-        return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), onProgress });
+        return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), second, onProgress });
       } finally {
         bar.stop();
       }
     }, model);
   } finally {
     model.dispose();
+    second?.ranker.dispose();
     memory?.dispose();
   }
 }

@@ -8,7 +8,7 @@ import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
 import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
-import { trainingHelp } from './settings-help.ts';
+import { rankerHelp, trainingHelp } from './settings-help.ts';
 
 const name = commandName();
 
@@ -154,6 +154,10 @@ addLogOptions(
   .option('--seed <n>', 'one seed, one result on one device', whole(0), 1)
   .addOption(deviceOption())
   .option('--include-seen', 'validation ranks items that the user had before, too')
+  .option(
+    '--ranker',
+    'train a second stage, too (as --set ranker=on); with --resume: that alone, the model stays as it is',
+  )
   .option('--resume', 'go on with the training in --out; the limits are those of this command')
   .option('--overwrite', 'replace the model in --out')
   .option('--progress', 'show progress on standard error even if it is no terminal')
@@ -161,7 +165,7 @@ addLogOptions(
   .addHelpText('after', PROTOCOL_HELP)
   .addHelpText(
     'after',
-    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
+    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nThe ranker (--ranker):\n${rankerHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
   )
   .action(async (flags, command: Command) => {
     const { runTrain } = await import('./train.ts');

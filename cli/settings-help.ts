@@ -1,4 +1,5 @@
 /** What the settings of losses, schedules and augmentation mean, for `attune train --help`. */
+import type { RankerSettings } from '../model/ranker-settings.ts';
 import type { TrainingSettings } from '../model/training-settings.ts';
 
 const MEANING: Record<keyof TrainingSettings, string> = {
@@ -30,7 +31,26 @@ const MEANING: Record<keyof TrainingSettings, string> = {
   reorderRatio: 'see augmentReorder',
 };
 
+const RANKER: Record<keyof RankerSettings, string> = {
+  ranker: 'on, off: a second stage of cross-attention is trained on top',
+  rankerLoss: 'softmax over the candidates of a position, or bce for each',
+  rankerBlocks: 'blocks of cross-attention',
+  rankerHeads: 'their heads; 0: as many as make them 32 wide',
+  rankerCandidates: 'what the first stage retrieves and the second ranks, 2 to 128',
+  rankerNegatives: 'negatives of a training position',
+  rankerHard: 'share of them from the best candidates of the first stage',
+  rankerPopular: 'share of the others that is drawn by popularity, not uniformly',
+  rankerDropout: '0 to below 1',
+  rankerLearningRate: 'reached after 50 steps',
+  rankerValidate: 'steps between validations',
+  rankerPatience: 'validations without a better NDCG@10 after which it stops',
+};
+
+const lines = (meanings: Record<string, string>, width: number): string =>
+  Object.entries(meanings)
+    .map(([key, meaning]) => `  ${key.padEnd(width)} ${meaning}`)
+    .join('\n');
+
 /** Lines of help, one a setting. */
-export const trainingHelp: string = Object.entries(MEANING)
-  .map(([key, meaning]) => `  ${key.padEnd(15)} ${meaning}`)
-  .join('\n');
+export const trainingHelp: string = lines(MEANING, 15);
+export const rankerHelp: string = lines(RANKER, 18);

@@ -18,7 +18,7 @@ import {
   type ModelConfig,
   readMetrics,
 } from '../model/folder.ts';
-import { checkSettings, readsTimes, type Settings, settingsFor } from '../model/recipes.ts';
+import { changed, checkSettings, readsTimes, type Settings, settingsFor } from '../model/recipes.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { countItems } from '../train/baselines.ts';
@@ -66,6 +66,8 @@ export interface TrainFlags extends ColumnFlags, SideFlags {
   device: Backend;
   includeSeen?: boolean;
   resume?: boolean;
+  /** Train a second stage; with `resume` that alone. */
+  ranker?: boolean;
   overwrite?: boolean;
   progress?: boolean;
   json?: boolean;
@@ -100,6 +102,11 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   const out = new Output(flags.json);
   if (flags.resume && flags.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
   if (!flags.resume && flags.data === undefined) throw new UsageError('--data PATH is missing: the log to learn from');
+  if (flags.resume && flags.ranker && flags.epochs !== undefined) {
+    throw new UsageError(
+      '--epochs counts those of the model, which stays as it is with --resume --ranker; leave it out',
+    );
+  }
   const prepared = flags.resume ? await prepareResume(flags, given, out) : await prepareNew(flags, out);
   const { files, config, settings, parts } = prepared;
   const users = validationUsers(parts, settings, config.seed);
@@ -124,7 +131,13 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
       out.note(`training on ${device.name}: ${describe(config, settings, parts)}`);
       const { maxMinutes, resume, epochs, progress } = flags;
       const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
-      const result = await trainWithProgress(device, prepared, { deadline, resume, epochs, progress });
+      const result = await trainWithProgress(device, prepared, {
+        deadline,
+        resume,
+        epochs,
+        progress,
+        rankerOnly: resume && flags.ranker,
+      });
       await finish(result, prepared, baselines, flags, out);
     } finally {
       await lock.release();
@@ -219,8 +232,12 @@ function checkTogether({ protocol, coldItems, items, schema, vectors }: TrainFla
 }
 
 /** What --set says, and what the protocol asks for: cold items stand on their attributes. */
-function overridesOf({ set, protocol }: TrainFlags): Record<string, string> {
+function overridesOf({ set, protocol, ranker }: TrainFlags): Record<string, string> {
   const given = Object.fromEntries(set);
+  if (ranker) {
+    if (given.ranker === 'off') throw new UsageError('--set ranker=off and --ranker exclude each other');
+    given.ranker = 'on';
+  }
   if (protocol.name !== 'cold-items') return given;
   for (const [key, value] of Object.entries(COLD)) {
     if (given[key] !== undefined && given[key] !== value) {
@@ -277,14 +294,17 @@ async function refuseModel(files: NodeFiles, flags: TrainFlags): Promise<void> {
 }
 
 async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
-  const fixed = FIXED.filter((name) => given.has(name));
+  // The ranker's own settings are free where it alone is trained.
+  const others = [...flags.set.keys()].some((key) => !key.startsWith('ranker'));
+  const fixed = FIXED.filter((name) => given.has(name) && !(name === 'set' && flags.ranker && !others));
   if (fixed.length > 0) {
     const names = fixed.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
     throw new UsageError(`${names.join(', ')}: --resume goes on with what ${flags.out} was begun with; leave that out`);
   }
   const files = await NodeFiles.open(flags.out);
   const config = await loadConfig(files);
-  const settings = checkSettings(config.hyperparameters as unknown as Settings);
+  const begun = checkSettings(config.hyperparameters as unknown as Settings);
+  const settings = flags.ranker ? changed(begun, { ...Object.fromEntries(flags.set), ranker: 'on' }) : begun;
   const source = flags.data ?? config.data.source;
   if (flags.data === undefined && !existsSync(source)) {
     throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
@@ -349,6 +369,7 @@ const REASONS: Record<TrainResult['reason'], string> = {
   epochs: 'reached the number of epochs',
   time: 'reached the time limit',
   interrupted: 'interrupted',
+  ranker: 'the ranker is trained; the model under it stays as it was',
   'finished before': 'this training had finished before; nothing was left to do (--epochs N goes on)',
 };
 
@@ -361,17 +382,19 @@ async function finish(
   out: Output,
 ): Promise<void> {
   const { files, config } = p;
-  const { weights, remembering, prior } = await loadModel(files);
+  const { weights, remembering, prior, ranking } = await loadModel(files);
   const alone = weights.metrics as Metrics | null;
   // After an interruption the blend is that of an earlier end, or there is none.
   const fitted = result.reason === 'interrupted' ? undefined : remembering?.blend.fitted;
   const cold = result.reason === 'interrupted' ? undefined : (await loadConfig(files)).attributeMemory?.fitted;
-  const metrics = cold?.blend ?? fitted?.blend ?? alone;
-  const components: Record<string, Metrics> = cold
+  const stages = result.reason === 'interrupted' ? undefined : ranking?.stages.fitted;
+  const metrics = stages?.both ?? cold?.blend ?? fitted?.blend ?? alone;
+  const made: Record<string, Metrics> = cold
     ? { transformer: cold.transformer, attributes: cold.attributes }
     : fitted && alone
       ? { transformer: alone, memory: fitted.memory }
       : {};
+  const components = { ...(stages ? { retrieval: stages.retrieval, ranker: stages.ranker } : {}), ...made };
   const records = await readMetrics(files);
   await writeModelCard(files, config, {
     date: new Date(),
@@ -431,7 +454,10 @@ async function finish(
 /** Rows for what a model blends. */
 function named(parts: Record<string, Metrics>, { recipe }: ModelConfig): Record<string, Metrics> {
   if (parts.attributes) return { [`${recipe} alone`]: parts.transformer, 'attributes alone': parts.attributes };
-  return parts.memory ? { [`${recipe} alone`]: parts.transformer, 'memory alone': parts.memory } : {};
+  return {
+    ...(parts.retrieval ? { 'first stage': parts.retrieval, 'ranker alone': parts.ranker } : {}),
+    ...(parts.memory ? { [`${recipe} alone`]: parts.transformer, 'memory alone': parts.memory } : {}),
+  };
 }
 
 function printFigures(
@@ -452,7 +478,7 @@ function printFigures(
   out.line(
     figuresTable(
       {
-        [`${p.config.recipe} (step ${formatCount(step)})${components.memory ? ' with memory' : components.attributes ? ' with attributes' : ''}`]:
+        [`${p.config.recipe} (step ${formatCount(step)})${components.memory ? ' with memory' : components.attributes ? ' with attributes' : ''}${components.ranker ? ', two stages' : ''}`]:
           metrics,
         ...named(components, p.config),
         ...baselines.metrics,

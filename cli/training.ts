@@ -10,7 +10,7 @@ import type { Item, ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
 import { type ConfigOptions, newConfig as modelConfig } from '../train/model-config.ts';
 import type { TrainProgress, TrainResult } from '../train/trainer.ts';
-import { trainWithMemory } from '../train/with-memory.ts';
+import { trainWhole } from '../train/with-ranker.ts';
 import { onInterrupt, type Output, versionOf } from './common.ts';
 import { createProgress, formatCount, type Progress } from './ui.ts';
 
@@ -50,6 +50,8 @@ export interface Limits {
   deadline?: number;
   epochs?: number;
   resume?: boolean;
+  /** Train the ranker alone. */
+  rankerOnly?: boolean;
   /** Show the bar without a terminal, too. */
   progress?: boolean;
 }
@@ -62,7 +64,7 @@ export async function trainWithProgress(device: Device, training: Training, limi
   );
   try {
     const { files, config, settings, parts } = training;
-    return await trainWithMemory({
+    return await trainWhole({
       device,
       files,
       parts,
@@ -72,6 +74,7 @@ export async function trainWithProgress(device: Device, training: Training, limi
       similar: training.attributes?.similar,
       seed: config.seed,
       resume: limits.resume,
+      rankerOnly: limits.rankerOnly,
       epochs: limits.epochs,
       deadline: limits.deadline,
       signal: interrupt.signal,
@@ -100,6 +103,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       validating: 'validating',
       saving: 'saving',
       blending: 'fitting the blend',
+      ranking: `ranker, step ${formatCount(p.step)}`,
     }[p.phase];
     bar.update(Math.round(p.fraction * 1000), {
       phase,

@@ -9,6 +9,7 @@
  *   memory.safetensors      fixed, before step 1    the sequence memory (memory.ts), unless it is off
  *   users.safetensors       written at the end      what groups of users like (user-prior.ts), where their columns are read
  *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
+ *   ranker.safetensors      replaced as a whole     the ranker on top of them (ranker.ts), where one was trained
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
  *
@@ -24,6 +25,7 @@ import type { AttributeMemory } from './attribute-memory.ts';
 import type { Files } from './files.ts';
 import { loadUserPrior, type UserPrior, USERS } from './user-prior.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
+import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
 
 export const FORMAT_VERSION = 1;
@@ -34,7 +36,17 @@ const CHECKPOINT = 'checkpoint.safetensors';
 const METRICS = 'metrics.jsonl';
 const CARD = 'README.md';
 /** Every file of a model folder, config.json first. */
-export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, USERS, CHECKPOINT];
+export const FOLDER_FILES: readonly string[] = [
+  CONFIG,
+  ITEMS,
+  CARD,
+  METRICS,
+  MODEL,
+  RANKER_FILE,
+  MEMORY,
+  USERS,
+  CHECKPOINT,
+];
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
@@ -145,6 +157,8 @@ export interface LoadedModel {
   prior: UserPrior | null;
   /** The memory and how it joins the transformer; null where the transformer scores alone. */
   remembering: { memory: Memory; blend: Blend } | null;
+  /** The second stage; null where the first ranks alone. */
+  ranking: StoredRanker | null;
   weights: {
     from: 'model' | 'checkpoint';
     step: number;
@@ -287,7 +301,29 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
   if (prior && prior.counts.items.length > items.length) {
     throw new InputError(`${files.where}/${USERS}: made for another catalogue; it comes from another model`);
   }
-  return { config, items, tensors, features, prior, remembering, weights };
+  const ranking = await loadRanking(files, weights, items.length, config);
+  return { config, items, tensors, features, prior, remembering, ranking, weights };
+}
+
+/** The ranker, unless it was trained on top of other weights or of fewer items: it is left aside then, with a note. */
+async function loadRanking(
+  files: Files,
+  weights: LoadedModel['weights'],
+  items: number,
+  config: ModelConfig,
+): Promise<StoredRanker | null> {
+  const known = Math.min(items, config.data.items);
+  const ranking = await loadRanker(files, known, Number(config.hyperparameters.d));
+  if (!ranking) return null;
+  const aside =
+    known < items
+      ? 'items were added since'
+      : ranking.stages.step !== weights.step
+        ? 'the encoder was trained since'
+        : null;
+  if (!aside) return ranking;
+  weights.note ??= `${files.where}: ${aside}, so that its ranker is left aside: the first stage ranks alone (train --resume --ranker makes a new one)`;
+  return null;
 }
 
 async function loadRemembering(files: Files, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {

@@ -1,9 +1,10 @@
 /** Recipes are data: an architecture and how to train it, by name. */
 import type { BatchOptions } from '../data/batches.ts';
 import { InputError } from '../data/errors.ts';
+import { checkRanker, RANKER, type RankerSettings } from './ranker-settings.ts';
 import { checkTraining, TRAINING, type TrainingSettings } from './training-settings.ts';
 
-export interface Settings extends TrainingSettings {
+export interface Settings extends TrainingSettings, RankerSettings {
   /** Model width D. */
   d: number;
   /** Feed-forward width F. */
@@ -94,6 +95,7 @@ export interface RecipeFigures {
 /** What recipes start from; also what keys mean that a model folder of an earlier version does not have. */
 const SASREC: Settings = {
   ...TRAINING,
+  ...RANKER,
   d: 64,
   ff: 256,
   blocks: 2,
@@ -318,7 +320,15 @@ const WHOLE: (keyof Settings)[] = [
 export function settingsFor(recipe: string, overrides: Readonly<Record<string, string>> = {}): Settings {
   const found = recipes.get(recipe);
   if (!found) throw new InputError(`recipe ${recipe}: unknown; there is ${[...recipes.keys()].join(', ')}`);
-  const settings: Record<string, number | string> = { ...found.settings };
+  return changed(found.settings, overrides);
+}
+
+/**
+ * Settings with `--set key=value` applied.
+ * @throws InputError for an unknown key, or a value that makes no model
+ */
+export function changed(from: Settings, overrides: Readonly<Record<string, string>>): Settings {
+  const settings: Record<string, number | string> = { ...from };
   for (const [key, text] of Object.entries(overrides)) {
     if (!Object.hasOwn(settings, key)) {
       throw new InputError(`--set ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`);
@@ -376,6 +386,7 @@ export function checkSettings(given: Partial<Settings>): Settings {
   if (s.budget > 65536) fail('budget', 'at most 65,536 tokens were expected');
   checkTraining(s, s.budget);
   checkDecoder(s, fail);
+  checkRanker(s);
   return s;
 }
 

@@ -43,6 +43,10 @@ export interface Scored {
   state?: Float32Array;
   /** With `all`: the score of every item row from there on, excluded ones too. */
   all?: Float32Array;
+  /** With two stages: the target's rank and the list by the first alone, and by the ranker alone among its candidates. */
+  stages?: Record<'retrieval' | 'ranker', { rank: number; items: Uint32Array }>;
+  /** With two stages: P(interaction) of the items that the ranker saw, in the list's order. */
+  probabilities?: Float32Array;
 }
 
 export interface ScorerOptions {

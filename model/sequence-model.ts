@@ -176,6 +176,13 @@ export class SequenceModel {
     return this.catalogue && ((await this.catalogue.data()) as Float32Array);
   }
 
+  /** E [V, D] of the whole catalogue, read back. */
+  async itemTable(): Promise<Float32Array> {
+    await this.refresh();
+    if (this.catalogue) return (await this.catalogue.data()) as Float32Array;
+    return (await this.parameters.read()).get(ITEMS) as Float32Array;
+  }
+
   /** Whether masked tokens are what is predicted: recommending then appends a mask to the history. */
   get cloze(): boolean {
     return isCloze(this.settings);

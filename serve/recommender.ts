@@ -9,7 +9,9 @@ import { DeviceMemory } from '../model/memory.ts';
 import type { History } from '../model/packing.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
-import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
+import type { Scored, ScoreQuery, ScorerOptions } from '../model/scorer.ts';
+import { rankerOf } from '../model/ranker.ts';
+import { type Ranking, rankingOf, type SecondStage } from '../model/two-stages.ts';
 import { type AfterOptions, AfterScore, bestOf, candidatesOf, LEFT_OUT_F32, RERANKED } from './after.ts';
 import type { AttentionMaps } from '../model/attention-maps.ts';
 import { Newcomers, type Told } from './newcomers.ts';
@@ -93,6 +95,8 @@ export interface Recommendation {
   /** The model's score, less the popularity penalty: comparable within one answer. */
   score: number;
   attributes: Record<string, string>;
+  /** P(interaction) by the ranker, where the model has one and the item was among its candidates. */
+  probability?: number;
   /** Where it was asked for. */
   explanation?: Explanation;
 }
@@ -118,13 +122,20 @@ export function blendOf({ remembering }: LoadedModel, memory: DeviceMemory | nul
   return remembering && memory ? { memory, weights: remembering.blend } : null;
 }
 
+/** The second stage on a device, where the model has one that helps. The caller disposes of its ranker. */
+export function secondStageOf(device: Device, { ranking }: LoadedModel): SecondStage | null {
+  if (!ranking || ranking.stages.weight === 0) return null;
+  return { ranker: rankerOf(device, ranking), weight: ranking.stages.weight };
+}
+
 export class Recommender {
   readonly device: Device;
   readonly loaded: LoadedModel;
   private readonly model: SequenceModel;
   private readonly memory: DeviceMemory | null;
   private readonly rows: Map<string, number>;
-  private readonly scorers = new Map<string, Scorer>();
+  private readonly second: SecondStage | null;
+  private readonly scorers = new Map<string, Ranking>();
   private readonly after: AfterScore;
   private readonly newcomers: Newcomers;
   private turn: Promise<unknown> = Promise.resolve();
@@ -140,6 +151,7 @@ export class Recommender {
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
     this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
     this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+    this.second = secondStageOf(device, loaded);
     this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
     this.newcomers = new Newcomers(loaded);
   }
@@ -182,13 +194,18 @@ export class Recommender {
       bias && prior ? prior.map((x, v) => (bias[v] === LEFT_OUT_F32 ? LEFT_OUT_F32 : x + bias[v])) : (bias ?? prior);
     const scoring = { ...known, exclude: Uint32Array.from(new Set(excluded)) };
     const most = rerank ? RERANKED : k;
+    const likely = new Map<number, number>();
     const best =
       history.length === 0
         ? bestOf(all as Float32Array, scoring.exclude, most)
-        : await this.inTurn(() => this.score(scoring, most, all)).then((s) => candidatesOf(s.items, s.scores));
+        : await this.inTurn(() => this.score(scoring, most, all)).then(({ items, scores, probabilities }) => {
+            probabilities?.forEach((p, i) => likely.set(items[i], p));
+            return candidatesOf(items, scores);
+          });
     const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
-      return { id, title, score, attributes };
+      const probability = likely.get(row);
+      return { id, title, score, attributes, ...(probability !== undefined && { probability }) };
     });
     const unseen = [...this.newcomers.unseen].map(([name, n]): [string, number] => [name, n - (before.get(name) ?? 0)]);
     return {
@@ -353,12 +370,12 @@ export class Recommender {
     return scored;
   }
 
-  private scorer(k: number, bias: Float32Array | null, shift: Float32Array | null): Scorer {
+  private scorer(k: number, bias: Float32Array | null, shift: Float32Array | null): Ranking {
     const key = `${k}${bias ? ' biased' : ''}${shift ? ' personal' : ''}`;
     let scorer = this.scorers.get(key);
     if (!scorer) {
       const blend = blendOf(this.loaded, this.memory);
-      scorer = new Scorer(this.model, { k, blend, bias: bias ?? undefined, shift: shift ?? undefined });
+      scorer = rankingOf(this.model, this.second, { k, blend, bias: bias ?? undefined, shift: shift ?? undefined });
       this.scorers.set(key, scorer);
     } else {
       if (bias) scorer.setBias(bias);
@@ -373,6 +390,7 @@ export class Recommender {
     this.explainer?.dispose();
     this.generating?.generator.dispose();
     this.model.dispose();
+    this.second?.ranker.dispose();
     this.memory?.dispose();
     if (this.ownsDevice) this.device.close();
     else this.device.gpu?.trim(); // its buffers go back to the system, not to the next model alone

@@ -3,6 +3,7 @@ import type { Protocol } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
+import { rankingOf, type SecondStage, TwoStages } from '../model/two-stages.ts';
 import { exclusions } from './candidates.ts';
 import { Collector, type Figures, type TrainingFacts } from './collector.ts';
 import type { Distance } from './list-metrics.ts';
@@ -14,8 +15,13 @@ export interface Evaluation extends Figures {
   split: 'valid' | 'test';
   seen: 'excluded' | 'kept';
   items: number;
-  /** Figures of what the model blends, each alone: `transformer` and `memory`; empty where there is no memory. */
+  /**
+   * Figures of what the model blends, each alone: `transformer` and `memory` where there is a memory; `retrieval` and
+   * `ranker`, the two stages, where there is a ranker.
+   */
   parts: Record<string, Metrics>;
+  /** With two stages: milliseconds that a user took in each, on average. */
+  cost?: Record<'retrieval' | 'ranker', number>;
 }
 
 export interface EvaluateOptions {
@@ -34,6 +40,8 @@ export interface EvaluateOptions {
   components?: boolean;
   /** Evaluate with this scorer instead of making one; its k is at least `listLength(parts)`. */
   scorer?: Scorer;
+  /** The second stage, if any. */
+  second?: SecondStage | null;
   /** What the training part says about items, where it is at hand. */
   facts?: TrainingFacts;
   /** How far apart items are, for the diversity of lists. */
@@ -80,13 +88,15 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
   const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => parts.targets(u, split).length > 0);
   const length = Math.min(parts.items, Math.max(listLength(parts), options.k ?? 10));
   const { blend, bias, components: apart = true } = options;
-  const scorer = options.scorer ?? new Scorer(model, { k: length, blend, bias, parts: apart && !parts.manyTargets });
+  const scoring = { k: length, blend, bias, parts: apart && !parts.manyTargets };
+  const scorer = options.scorer ?? rankingOf(model, options.second, scoring);
   // The device counts ranks of one target by each component; for several a list of the transformer's own is needed.
   const alike = !blend || !apart || options.scorer || !parts.manyTargets;
   const second = alike ? null : new Scorer(model, { k: length, bias });
   const depth = parts.manyTargets && length < parts.items ? length : Number.POSITIVE_INFINITY;
   const collector = new Collector(parts, { split, depth, facts: options.facts, distance: options.distance });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
+  const stages = { retrieval: new RankMetrics(depth), ranker: new RankMetrics(depth) };
   const excludedOf = exclusions(parts, split, seen);
   const sampled = parts.protocol.name === 'sampled-100';
   /** Where a user's excluded items are most of the catalogue. */
@@ -115,6 +125,15 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
           alone.transformer.add([missed ? MISS : s.parts.transformer]);
           alone.memory.add([missed ? MISS : s.parts.memory]);
         }
+        if (s.stages && apart) {
+          for (const [name, { rank, items }] of Object.entries(s.stages) as [
+            keyof typeof stages,
+            { rank: number; items: Uint32Array },
+          ][]) {
+            if (parts.manyTargets) stages[name].addUser(ranksIn(items, targets[i]));
+            else stages[name].add([missed ? MISS : rank]);
+          }
+        }
         if (others) alone.transformer.addUser(ranksIn(others[i].items, targets[i]));
         collector.add(chunk[i], targets[i], ranks, s.items);
         options.onUser?.(chunk[i], targets[i], ranks, s);
@@ -124,9 +143,19 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
     if (!options.scorer) scorer.dispose();
     second?.dispose();
   }
+  const cost = scorer instanceof TwoStages ? scorer.costs() : undefined;
   const components: Record<string, Metrics> = {};
-  for (const [name, ranks] of Object.entries(alone)) if (ranks.users > 0) components[name] = ranks.result();
-  return { protocol: parts.protocol, split, seen, items: parts.items, parts: components, ...collector.result() };
+  for (const [name, ranks] of Object.entries({ ...alone, ...stages }))
+    if (ranks.users > 0) components[name] = ranks.result();
+  return {
+    protocol: parts.protocol,
+    split,
+    seen,
+    items: parts.items,
+    parts: components,
+    ...(cost ? { cost } : {}),
+    ...collector.result(),
+  };
 }
 
 /** 1-based places of the targets in a list; a miss where they are not in it. */

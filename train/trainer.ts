@@ -26,7 +26,7 @@ import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { Scorer } from '../model/scorer.ts';
 import { countItems } from './baselines.ts';
 import { evaluate, listLength, usersWithTarget } from './evaluate.ts';
-import { Feed, needsOf } from './feed.ts';
+import { Feed, type Needs, needsOf } from './feed.ts';
 import type { Metrics } from './metrics.ts';
 import { Negatives } from './negatives.ts';
 import { AdamW, RING } from './optimizer.ts';
@@ -54,7 +54,7 @@ export interface TrainOptions {
 }
 
 export interface TrainProgress {
-  phase: 'remembering' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending';
+  phase: 'remembering' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
   step: number;
   epoch: number;
   /** Steps of this epoch. */
@@ -74,7 +74,7 @@ export interface Validation {
 }
 
 export interface TrainResult {
-  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before';
+  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before' | 'ranker';
   step: number;
   epoch: number;
   bestNdcg: number | null;
@@ -124,6 +124,10 @@ export function validationUsers(parts: Split, settings: Settings, seed: number):
     .map((i) => users[i])
     .sort();
 }
+
+/** What stands beside the items of a log, for its batches. */
+export const sideOf = ({ side }: Split): Needs['side'] =>
+  side ? { rows: side.encoder.rows, most: side.most } : undefined;
 
 class Run {
   private readonly o: TrainOptions;
@@ -176,7 +180,7 @@ class Run {
     this.feed = new Feed(
       device,
       settings.budget,
-      needsOf(settings, o.parts.side ? { rows: o.parts.side.encoder.rows, most: o.parts.side.most } : undefined),
+      needsOf(settings, sideOf(o.parts)),
       sampled ? new Negatives(device, settings, countItems(o.parts)) : null,
     );
     this.program = device.program('training step', () => {

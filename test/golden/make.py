@@ -684,6 +684,8 @@ def make_mixture():
         "mixture.json",
         "Sampled softmax over a mixture of logits, its gradients, and scores [L, V] of all items. Position i has list i // (L / groups).",
         {"D": D, "V": V, "N": N, "groups": groups, "molUser": ku, "molItem": kx, "molWidth": P, "molGate": H, "temperature": temperature},
+        t,
+    )
 
 
 def make_cross():

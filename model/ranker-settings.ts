@@ -1,0 +1,77 @@
+/** Settings of the ranker (ranker.ts): keys `ranker…` beside those of the encoder. */
+import { InputError } from '../data/errors.ts';
+
+export interface RankerSettings {
+  /** Whether a ranker is trained on top of the encoder, so that recommending has two stages. */
+  ranker: 'on' | 'off';
+  /** bce: each candidate by itself; softmax: the candidates of a position against each other. */
+  rankerLoss: 'bce' | 'softmax';
+  /** Blocks of cross-attention. */
+  rankerBlocks: number;
+  /** Heads of its cross-attention; 0: as wide as those of the encoder, but 32 at most. */
+  rankerHeads: number;
+  /** k′: candidates that the first stage gives and the second ranks, at most 128. */
+  rankerCandidates: number;
+  /** Negatives of a training position. */
+  rankerNegatives: number;
+  /** The share of them that are other candidates of the first stage; the others are drawn from the whole catalogue … */
+  rankerHard: number;
+  /** … and this share of those by popularity, the rest uniformly. */
+  rankerPopular: number;
+  rankerDropout: number;
+  rankerLearningRate: number;
+  /** Steps between two validations. */
+  rankerValidate: number;
+  /** Validations without a better NDCG@10 after which its training stops. */
+  rankerPatience: number;
+}
+
+export const RANKER: RankerSettings = {
+  ranker: 'off',
+  rankerLoss: 'softmax',
+  rankerBlocks: 1,
+  rankerHeads: 0,
+  rankerCandidates: 100,
+  rankerNegatives: 15,
+  rankerHard: 1,
+  rankerPopular: 0.5,
+  rankerDropout: 0.2,
+  rankerLearningRate: 1e-3,
+  rankerValidate: 200,
+  rankerPatience: 4,
+};
+
+/** @throws InputError for settings that make no ranker, one line that says which */
+export function checkRanker(s: RankerSettings & { d: number; direction: string }): void {
+  const fail = (key: keyof RankerSettings, what: string): never => {
+    throw new InputError(`--set ${key}=${s[key]}: ${what}`);
+  };
+  const whole = (key: keyof RankerSettings, least: number, most: number): void => {
+    const value = Number(s[key]);
+    if (!(Number.isInteger(value) && value >= least && value <= most))
+      fail(key, `a whole number from ${least} to ${most} was expected`);
+  };
+  if (!['on', 'off'].includes(s.ranker)) fail('ranker', 'on or off was expected');
+  if (!['bce', 'softmax'].includes(s.rankerLoss)) fail('rankerLoss', 'bce or softmax was expected');
+  whole('rankerBlocks', 1, 16);
+  whole('rankerHeads', 0, 64);
+  whole('rankerCandidates', 2, 128);
+  whole('rankerNegatives', 1, 512);
+  whole('rankerValidate', 1, 1e6);
+  whole('rankerPatience', 1, 1e6);
+  const width = s.d / headsOf(s);
+  if (!Number.isInteger(width) || width % 4 !== 0 || width > 128)
+    fail('rankerHeads', `the width of a head, d/heads = ${width}, must be a multiple of 4, at most 128`);
+  for (const key of ['rankerHard', 'rankerPopular'] as const)
+    if (!(s[key] >= 0 && s[key] <= 1)) fail(key, 'from 0 to 1 was expected');
+  if (!(s.rankerDropout >= 0 && s.rankerDropout < 1)) fail('rankerDropout', 'from 0 to below 1 was expected');
+  if (!(s.rankerLearningRate > 0)) fail('rankerLearningRate', 'a number above 0 was expected');
+  if (s.ranker === 'on' && s.direction !== 'causal')
+    fail('ranker', 'needs an encoder that does not look ahead (direction=causal)');
+}
+
+/** Heads of the ranker's cross-attention: of width 32 where the width divides by it, unless the settings say otherwise. */
+export function headsOf({ rankerHeads, d }: { rankerHeads: number; d: number }): number {
+  if (rankerHeads > 0) return rankerHeads;
+  return d % 32 === 0 ? d / 32 : 1;
+}

@@ -1,0 +1,215 @@
+/** The second stage: its batches, its place behind the first, and a training with it from end to end. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { batches } from '../../data/batches.ts';
+import { prepare, split, type Split } from '../../data/dataset.ts';
+import { Device } from '../../engine/index.ts';
+import { MemoryFiles } from '../../model/files.ts';
+import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
+import { Ranker, RANKER_FILE, rankerOf, shapeOf } from '../../model/ranker.ts';
+import { type Settings, settingsFor } from '../../model/recipes.ts';
+import { Reranker } from '../../model/reranker.ts';
+import { SequenceModel } from '../../model/sequence-model.ts';
+import { orderBy, rankBy, TwoStages } from '../../model/two-stages.ts';
+import { Recommender } from '../../serve/recommender.ts';
+import { countItems } from '../../train/baselines.ts';
+import { evaluate } from '../../train/evaluate.ts';
+import { RankerFeed } from '../../train/ranker-feed.ts';
+import { trainWhole } from '../../train/with-ranker.ts';
+
+/** What comes next follows from the item before the last one, which an encoder that is hardly trained does not know. */
+function echoes(users: number, items: number): Split {
+  const user: number[] = [];
+  const item: number[] = [];
+  for (let u = 0; u < users; u++) {
+    let [a, b] = [(u * 7) % items, (u * 11 + 3) % items];
+    for (let i = 0; i < 12; i++) {
+      user.push(u);
+      item.push(a);
+      [a, b] = [b, (a + 5) % items];
+    }
+  }
+  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+  const log = {
+    ...{
+      userIds: names(users, 'u'),
+      itemIds: names(items, 'i'),
+      rating: null,
+      time: null,
+      source: 'echoes',
+      notes: [],
+    },
+    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
+  };
+  return split(prepare(log, { minInteractions: 1 }));
+}
+
+const settings: Settings = settingsFor('sasrec', {
+  ...{ d: '16', ff: '16', blocks: '1', window: '8', budget: '128', dropout: '0', memory: 'off', validateSteps: '4' },
+  ...{ ranker: 'on', rankerCandidates: '12', rankerNegatives: '5', rankerValidate: '30', rankerPatience: '1' },
+  ...{ rankerDropout: '0', rankerLearningRate: '0.02', learningRate: '0.0001' },
+});
+
+async function folder(parts: Split): Promise<MemoryFiles> {
+  const files = new MemoryFiles();
+  const config = {
+    ...{ formatVersion: 1, attune: '0', created: '', recipe: 'sasrec', hyperparameters: { ...settings }, seed: 1 },
+    ...{ schema: { columns: {}, attributes: [] }, protocol: 'leave-one-out', seen: 'kept', tokenBudget: 128 },
+    ...{ device: '', variants: {} },
+    data: {
+      ...{ source: '', users: parts.users, items: parts.items, interactions: 1 },
+      minInteractions: 1,
+      minRating: null,
+    },
+  } as ModelConfig;
+  const items = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
+  await createFolder(files, config, items);
+  return files;
+}
+
+let device: Device;
+let cpu: Device;
+beforeAll(async () => {
+  device = await Device.open({ backend: 'webgpu' });
+  cpu = await Device.open({ backend: 'cpu' });
+});
+afterAll(() => device?.close());
+
+describe('batches of the ranker', () => {
+  it('a candidate reads its history to its position, and a state is read by the candidates from it on', () => {
+    const parts = echoes(30, 20);
+    const feed = new RankerFeed(cpu, settings, countItems(parts), {});
+    const [batch] = batches(parts, { budget: 128, window: 8, seed: 1, epoch: 0 });
+    feed.take(batch, 1, 1);
+    const best = new Uint32Array(feed.chosen.size * 20).map((_, i) => i % 20);
+    const count = feed.draw(best, 20);
+    expect(count).toBeGreaterThan(4);
+    const host = (feed as unknown as { inputs: { host: Record<string, Uint32Array> } }).inputs.host;
+    for (let q = 0; q < count * 6; q++) {
+      const t = host.rows[q];
+      expect([host.start[q], host.end[q]]).toEqual([batch.start[t], t + 1]);
+      expect(host.places[q]).toBe(t - batch.start[t]);
+      const before = batch.items.subarray(batch.start[t], t + 1);
+      if (q % 6 === 0) expect(host.candidates[q]).toBe(batch.targets[t]);
+      else {
+        expect(host.candidates[q]).not.toBe(batch.targets[t]);
+        expect(before).not.toContain(host.candidates[q]);
+      }
+    }
+    for (let j = 0; j < batch.tokens; j++) {
+      const readers = Array.from({ length: count * 6 }, (_, q) => q).filter(
+        (q) => host.start[q] <= j && j < host.end[q],
+      );
+      const range = Array.from({ length: host.to[j] - host.from[j] }, (_, i) => host.from[j] + i);
+      expect(range, `state ${j}`).toEqual(readers);
+    }
+    feed.dispose();
+  });
+
+  it('a position whose next item the first stage does not retrieve is left out', () => {
+    const parts = echoes(30, 20);
+    const feed = new RankerFeed(cpu, settings, countItems(parts), {});
+    const [batch] = batches(parts, { budget: 128, window: 8, seed: 1, epoch: 0 });
+    feed.take(batch, 1, 1);
+    const wanted = batch.targets.filter((item, i) => i < batch.tokens && item >= 12).length;
+    const best = new Uint32Array(feed.chosen.size * 8).map((_, i) => 12 + (i % 8));
+    expect(feed.draw(best, 8)).toBeLessThanOrEqual(wanted);
+    feed.dispose();
+  });
+});
+
+describe('two stages', () => {
+  it('ranks count ties against the target, and beyond the candidates the first stage decides', () => {
+    const items = Uint32Array.of(7, 3, 5, 1);
+    expect([...orderBy(Float32Array.of(1, 2, 2))]).toEqual([1, 2, 0]);
+    expect(rankBy(items, [1, 2, 2], 5, 3)).toBe(2);
+    expect(rankBy(items, [1, 2, 2], 7, 1)).toBe(3);
+    expect(rankBy(items, [1, 2, 2], 1, 4)).toBe(4);
+    expect(rankBy(items, [1, 2, 2], 9, 17)).toBe(17);
+  });
+
+  it('scores the same on every device, and keeps the order of the first stage with a weight of 0', async () => {
+    const logits: number[][] = [];
+    const history = Uint32Array.of(3, 9, 4, 11, 2, 8, 1, 6, 10);
+    const queries = [{ history: history.subarray(0, 2) }, { history }, { history: history.subarray(3) }];
+    for (const on of [device, cpu]) {
+      const model = SequenceModel.create(on, settings, 20, 3);
+      const ranker = new Ranker(on, shapeOf(settings), 20, await model.itemTable(), 5);
+      const reranker = new Reranker(model, ranker, 4);
+      const candidates = Uint32Array.of(19, 0, 5);
+      const all = await reranker.logits(queries.map((q) => ({ ...q, candidates })));
+      logits.push(all.flatMap((l) => [...l]));
+      const first = await new TwoStages(model, { ranker, weight: 0 }, { k: 20 }).score(queries);
+      const both = await new TwoStages(model, { ranker, weight: 1e6 }, { k: 20 }).score(queries);
+      for (const [i, { stages, items, scores, probabilities }] of first.entries()) {
+        expect([...items]).toEqual([...(stages?.retrieval.items ?? [])]);
+        expect([...scores].every((s, n) => n === 0 || s <= scores[n - 1])).toBe(true);
+        expect(probabilities?.every((p) => p > 0 && p < 1)).toBe(true);
+        // The ranker's own order in front, the rest of the catalogue as it was.
+        expect([...both[i].items]).toEqual([...(both[i].stages?.ranker.items ?? [])]);
+        expect([...both[i].items.subarray(12)]).toEqual([...items.subarray(12)]);
+      }
+    }
+    logits[0].forEach((x, i) => {
+      expect(x).toBeCloseTo(logits[1][i], 4);
+    });
+  });
+});
+
+describe('a training with a ranker', () => {
+  const parts = echoes(60, 20);
+  const options = { device: null as unknown as Device, parts, settings, seed: 1, epochs: 1, includeSeen: true };
+
+  it('orders what the first stage cannot, is stored, judged and used; the same seed gives the same bits', async () => {
+    const files = await folder(parts);
+    const config = await loadConfig(files);
+    await trainWhole({ ...options, device, files, config });
+    const loaded = await loadModel(files);
+    const stages = loaded.ranking?.stages ?? expect.fail('no ranker');
+    expect(stages.weight).toBeGreaterThan(0);
+    expect(stages.fitted.both['NDCG@10']).toBeGreaterThan(stages.fitted.retrieval['NDCG@10'] + 0.1);
+
+    const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
+    const ranker = rankerOf(device, loaded.ranking as NonNullable<typeof loaded.ranking>);
+    const judged = await evaluate(model, parts, {
+      ...{ split: 'valid', includeSeen: true, second: { ranker, weight: stages.weight } },
+    });
+    expect(judged.metrics['NDCG@10']).toBeCloseTo(stages.fitted.both['NDCG@10'], 6);
+    expect(judged.parts.retrieval['NDCG@10']).toBeCloseTo(stages.fitted.retrieval['NDCG@10'], 6);
+    expect(judged.parts.ranker['NDCG@10']).toBeCloseTo(stages.fitted.ranker['NDCG@10'], 6);
+    expect(judged.cost?.ranker).toBeGreaterThan(0);
+    model.dispose();
+    ranker.dispose();
+
+    const recommender = await Recommender.load(files, { device });
+    const { items } = await recommender.recommend({ history: ['i1', 'i2', 'i6'], k: 5 });
+    expect(items.every(({ probability }) => probability !== undefined && probability > 0)).toBe(true);
+    recommender.close();
+
+    // The ranker alone, once more on top of the same model.
+    const before = await files.read(RANKER_FILE);
+    await trainWhole({ ...options, device, files, config, rankerOnly: true });
+    expect(await files.read(RANKER_FILE)).toEqual(before);
+
+    const other = await folder(parts);
+    await other.write('model.safetensors', (await files.read('model.safetensors')) as Uint8Array);
+    await other.write(RANKER_FILE, (before as Uint8Array).subarray(0, 200));
+    await expect(loadModel(other)).rejects.toThrow(/ranker\.safetensors/);
+  });
+
+  it('bce trains, too', async () => {
+    const files = await folder(parts);
+    const config = await loadConfig(files);
+    const bce: Settings = { ...settings, rankerLoss: 'bce' };
+    await trainWhole({ ...options, settings: bce, device, files, config });
+    const { fitted } = (await loadModel(files)).ranking?.stages ?? expect.fail('no ranker');
+    expect(fitted.both['NDCG@10']).toBeGreaterThan(fitted.retrieval['NDCG@10'] + 0.1);
+  });
+
+  it('settings that make no ranker are refused in one line', () => {
+    const fails = (set: Record<string, string>) => () => settingsFor('sasrec', set);
+    expect(fails({ rankerCandidates: '129' })).toThrow('--set rankerCandidates=129: a whole number from 2 to 128');
+    expect(fails({ rankerLoss: 'hinge' })).toThrow('--set rankerLoss=hinge: bce or softmax was expected');
+    expect(fails({ rankerHeads: '3' })).toThrow('--set rankerHeads=3: the width of a head');
+    expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow('--set ranker=on: needs an encoder that does not');
+  });
+});

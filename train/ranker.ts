@@ -1,0 +1,218 @@
+/**
+ * Trains the ranker on top of an encoder that stays as it is. Each step has two programs: the encoder reads a packed batch
+ * of training windows and says which items it ranks best after some of the positions; the host draws hard negatives from
+ * those; the ranker then takes a step. Validated by NDCG@10 of both stages together, with the weight fitted each time.
+ */
+import { type Batch, batches } from '../data/batches.ts';
+import type { Split } from '../data/split.ts';
+import {
+  add,
+  bceWithLogits,
+  type Device,
+  gather,
+  log,
+  mul,
+  type NumericArray,
+  type Program,
+  scale,
+  slice,
+  softmax,
+  sum,
+  type Tensor,
+  topk,
+} from '../engine/index.ts';
+import type { Files } from '../model/files.ts';
+import { Ranker, saveRanker, shapeOf, type Stages } from '../model/ranker.ts';
+import type { Settings } from '../model/recipes.ts';
+import type { ScorerOptions } from '../model/scorer.ts';
+import type { SequenceModel } from '../model/sequence-model.ts';
+import { countItems } from './baselines.ts';
+import { StageFitter } from './fit-stages.ts';
+import { needsOf } from './feed.ts';
+import { AdamW, RING } from './optimizer.ts';
+import { RankerFeed } from './ranker-feed.ts';
+import { sideOf } from './trainer.ts';
+
+const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
+/** Of the moving average of the weights, which is what is validated and saved. */
+const AVERAGE = 0.995;
+/** What the encoder ranks best and negatives are drawn from, seen items still among it. */
+const MINED = 128;
+const WARMUP = 50;
+/** Below any probability that counts: keeps the logarithm finite. */
+const LEAST = 1e-12;
+
+export interface RankerOptions {
+  device: Device;
+  files: Files;
+  parts: Split;
+  settings: Settings;
+  model: SequenceModel;
+  /** The encoder's items E [V, D]. */
+  table: Float32Array;
+  blend: ScorerOptions['blend'];
+  /** Users that are validated on. */
+  users: Uint32Array;
+  seed: number;
+  includeSeen?: boolean;
+  /** `performance.now()` at which everything must be saved. */
+  deadline?: number;
+  signal?: AbortSignal;
+  /** Steps of the encoder's weights. */
+  encoderStep: number;
+  onProgress?(progress: { step: number; loss: number | null; best: number | null; fraction: number }): void;
+  log?(line: string): void;
+}
+
+export async function trainRanker(options: RankerOptions): Promise<Stages | null> {
+  const run = new Run(options);
+  try {
+    return await run.go();
+  } finally {
+    run.dispose();
+  }
+}
+
+class Run {
+  private readonly o: RankerOptions;
+  private readonly ranker: Ranker;
+  private readonly feed: RankerFeed;
+  private readonly optimizer: AdamW;
+  private readonly mine: Program<{ states: Tensor; best: Tensor }>;
+  private readonly step: Program<Record<string, never>>;
+  private readonly least: Tensor;
+  private mined: { states: Tensor; best: Tensor } | null = null;
+  private best: Stages | null = null;
+
+  constructor(o: RankerOptions) {
+    const { device, settings, model, parts } = o;
+    this.o = o;
+    this.ranker = new Ranker(device, shapeOf(settings), parts.items, o.table, o.seed);
+    this.feed = new RankerFeed(device, settings, countItems(parts), needsOf(settings, sideOf(parts)));
+    this.optimizer = new AdamW(this.ranker.parameters, {
+      ...BETAS,
+      weightDecay: settings.weightDecay,
+      embeddingDecay: settings.embeddingDecay,
+      averageDecay: AVERAGE,
+      clip: settings.clip,
+    });
+    this.least = device.tensor([LEAST], [1], { label: 'least probability' }).keep();
+    const k = Math.min(MINED, parts.items);
+    this.mine = device.program('mine negatives', () =>
+      device.noGrad(() => {
+        const states = model.encode(this.feed.tokens);
+        return { states, best: topk(model.scores(gather(states, this.feed.chosen)), k).indices };
+      }),
+    );
+    this.step = device.program('ranker step', () => {
+      const loss = this.loss();
+      loss.backward();
+      this.optimizer.step(loss);
+      return {};
+    });
+  }
+
+  private loss(): Tensor {
+    const { feed, o } = this;
+    if (!this.mined) throw new Error('ranker: nothing was mined');
+    const logits = this.ranker.logits(this.mined.states, feed.ranked, feed.groups);
+    const { labels, rowWeights, weights } = feed.labels;
+    if (o.settings.rankerLoss === 'bce') return bceWithLogits(logits, labels, rowWeights);
+    const width = o.settings.rankerNegatives + 1;
+    const shares = softmax(logits.reshape([feed.positions, width]));
+    const right = log(add(slice(shares, 1, 0, 1).reshape([feed.positions]), this.least));
+    return scale(sum(mul(right, weights)), -1);
+  }
+
+  async go(): Promise<Stages | null> {
+    const { o } = this;
+    const { settings, parts, seed } = o;
+    await this.ranker.parameters.startAverage();
+    const begun = performance.now();
+    const fitter = await StageFitter.open(o.model, this.ranker, parts, o);
+    let step = 0;
+    let patience = 0;
+    let validating = 0;
+    try {
+      for (let epoch = 0; ; epoch++) {
+        const windows = { budget: settings.budget, window: settings.window, seed, epoch };
+        for (const batch of batches(parts, windows)) {
+          await this.take(batch, ++step, epoch);
+          const due = step % settings.rankerValidate === 0;
+          const late = this.outOfTime(validating);
+          if (due || late || o.signal?.aborted) {
+            const started = performance.now();
+            const better = await this.validate(fitter, step);
+            validating = performance.now() - started;
+            patience = better ? 0 : patience + 1;
+          }
+          this.report(step, begun);
+          if (late || o.signal?.aborted || patience >= settings.rankerPatience) return this.best;
+        }
+      }
+    } finally {
+      fitter.dispose();
+    }
+  }
+
+  /** One step on one batch. */
+  private async take(batch: Batch, step: number, epoch: number): Promise<void> {
+    const { seed, settings } = this.o;
+    this.feed.take(batch, seed, step);
+    this.mined = this.mine.run();
+    await this.mine.settle();
+    const best: NumericArray = await this.mined.best.data();
+    this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
+    const learningRate = settings.rankerLearningRate * Math.min(1, step / WARMUP);
+    this.optimizer.prepare({ seed: seed + 1, step, learningRate, dropout: true, part: epoch % 2 });
+    this.step.run();
+    await this.step.pace();
+  }
+
+  private async validate(fitter: StageFitter, step: number): Promise<boolean> {
+    const { parameters } = this.ranker;
+    await this.step.settle();
+    const status = await this.optimizer.status.data();
+    if (status[0] !== 0)
+      throw new Error(`ranker: step ${status[0]} is not finite; try a lower rate (--set rankerLearningRate=…)`);
+    parameters.exchangeAverage();
+    try {
+      const stages = await fitter.fit(this.o.encoderStep);
+      const ndcg = (name: 'retrieval' | 'ranker' | 'both') => stages.fitted[name]['NDCG@10'];
+      const loss = (await this.optimizer.losses.data())[step % RING];
+      this.o.log?.(
+        `ranker, step ${step}: loss ${loss.toFixed(4)}, validation NDCG@10 ${ndcg('both').toFixed(4)} (weight ${stages.weight}), ` +
+          `first stage ${ndcg('retrieval').toFixed(4)}, ranker alone ${ndcg('ranker').toFixed(4)}`,
+      );
+      if (this.best && ndcg('both') <= this.best.fitted.both['NDCG@10']) return false;
+      this.best = stages;
+      await saveRanker(this.o.files, this.ranker, stages);
+      return true;
+    } finally {
+      parameters.exchangeAverage();
+    }
+  }
+
+  private outOfTime(validating: number): boolean {
+    const { deadline } = this.o;
+    if (deadline === undefined) return false;
+    const perStep = this.mine.milliseconds + this.step.milliseconds;
+    return performance.now() + 3 * perStep + 1.3 * validating + 1500 > deadline;
+  }
+
+  private report(step: number, begun: number): void {
+    const { deadline } = this.o;
+    const fraction = deadline === undefined ? 0 : (performance.now() - begun) / (deadline - begun);
+    const best = this.best?.fitted.both['NDCG@10'] ?? null;
+    this.o.onProgress?.({ step, loss: null, best, fraction: Math.min(1, fraction) });
+  }
+
+  dispose(): void {
+    this.mine.dispose();
+    this.step.dispose();
+    this.feed.dispose();
+    this.optimizer.dispose();
+    this.least.dispose();
+    this.ranker.dispose();
+  }
+}

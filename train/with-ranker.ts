@@ -1,0 +1,74 @@
+/**
+ * A whole training: the encoder, with its memory, and then the ranker on top of it where the settings ask for one. Or the
+ * ranker alone, on top of a model that is there and stays as it is.
+ */
+import { ColdSplit } from '../data/cold.ts';
+import { InputError } from '../data/errors.ts';
+import { loadModel } from '../model/folder.ts';
+import { DeviceMemory } from '../model/memory.ts';
+import { SequenceModel } from '../model/sequence-model.ts';
+import { trainRanker } from './ranker.ts';
+import { type TrainOptions, type TrainResult, validationUsers } from './trainer.ts';
+import { trainWithMemory } from './with-memory.ts';
+
+/** The encoder's share of the time, where both are trained against a deadline. */
+const ENCODER = 0.7;
+
+export interface WholeOptions extends TrainOptions {
+  /** Train the ranker alone: the encoder of the folder stays as it is. */
+  rankerOnly?: boolean;
+}
+
+/** As `trainWithMemory`, and then the ranker with `settings.ranker` on. */
+export async function trainWhole(options: WholeOptions): Promise<TrainResult> {
+  const { files, parts, settings, rankerOnly } = options;
+  const ranked = rankerOnly || settings.ranker === 'on';
+  if (ranked && parts instanceof ColdSplit) {
+    throw new InputError('--protocol cold-items ranks by the score alone; leave out the ranker (ranker=off)');
+  }
+  if (!ranked) return trainWithMemory(options);
+  const begun = performance.now();
+  const deadline = options.deadline && begun + ENCODER * (options.deadline - begun);
+  const result = rankerOnly ? await standing(options) : await trainWithMemory({ ...options, deadline });
+  if (result.reason === 'interrupted') return result;
+  if (result.reason === 'finished before' && (await loadModel(files)).ranking) return result;
+  await rank(options, result);
+  const seconds = (performance.now() - begun) / 1000;
+  return { ...result, seconds, reason: options.signal?.aborted ? 'interrupted' : result.reason };
+}
+
+/** A model that is there, as if its training had just ended. */
+async function standing({ files }: WholeOptions): Promise<TrainResult> {
+  const { weights } = await loadModel(files);
+  if (weights.from === 'checkpoint') {
+    throw new InputError(`${files.where}: not validated yet; a ranker needs a model whose training has ended`);
+  }
+  const bestNdcg = weights.metrics?.['NDCG@10'] ?? null;
+  const { step, epoch } = weights;
+  const none = { losses: [], validations: [], seconds: 0, tokens: 0 };
+  return { reason: 'ranker', step, epoch: Math.floor(epoch), bestNdcg, bestStep: step, ...none };
+}
+
+async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
+  const { device, files, parts, settings, seed, deadline, signal, includeSeen, log } = options;
+  const { tensors, remembering, weights } = await loadModel(files);
+  const model = SequenceModel.load(device, settings, parts.items, tensors, options.features);
+  const memory = remembering && new DeviceMemory(device, remembering.memory);
+  try {
+    await trainRanker({
+      ...{ device, files, parts, settings, model, seed, deadline, signal, includeSeen, log },
+      table: await model.itemTable(),
+      blend: remembering && memory && { memory, weights: remembering.blend },
+      users: validationUsers(parts, settings, seed),
+      encoderStep: weights.step,
+      onProgress: ({ step, loss, best, fraction }) =>
+        options.onProgress?.({
+          ...{ phase: 'ranking', step, epoch: result.epoch, steps: 0, fraction, loss, bestNdcg: best },
+          ...{ tokensPerSecond: 0, secondsLeft: deadline === undefined ? null : (deadline - performance.now()) / 1000 },
+        }),
+    });
+  } finally {
+    memory?.dispose();
+    model.dispose();
+  }
+}
