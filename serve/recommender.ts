@@ -5,6 +5,7 @@ import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
+import type { StoredTensor } from '../model/safetensors.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
 import { type AfterOptions, AfterScore, bestOf, candidatesOf, LEFT_OUT_F32, RERANKED } from './after.ts';
@@ -118,6 +119,11 @@ export class Recommender {
 
   get items(): readonly Item[] {
     return this.loaded.items;
+  }
+
+  /** Item vectors [V, D] that states are compared with: learned, or made of attributes; undefined where there are none. */
+  get itemVectors(): StoredTensor | undefined {
+    return this.after.table;
   }
 
   /**
