@@ -113,12 +113,16 @@ async function follow(work: (tell: (event: TrainEvent) => void) => Promise<unkno
   }
 }
 
+const busy = (): boolean => ['preparing', 'running', 'pausing'].includes(trainingState.get().status);
+
 export async function train(plan: Plan): Promise<void> {
+  if (busy()) return;
   trainingState.set({ ...NOT_TRAINING, status: 'preparing' });
   await follow((tell) => engine().train(plan, tell));
 }
 
 export async function resume(model: string): Promise<void> {
+  if (busy()) return;
   const state = trainingState.get();
   const same = state.model === model;
   forgetModel(model);

@@ -28,6 +28,7 @@ const pathOf = (): string => {
 export function App() {
   const [path, setPath] = useState(pathOf);
   const [, arrived] = useState(0);
+  const [absent, setAbsent] = useState<string | null>(null);
   useEffect(() => {
     const turn = () => {
       setPath(pathOf());
@@ -45,10 +46,13 @@ export function App() {
   useEffect(() => {
     document.title = page.path === 'data' ? 'Attune' : `${page.name} · Attune`;
     if (loaded.has(page.path) || !page.load) return;
-    void page.load().then((component) => {
-      loaded.set(page.path, component);
-      arrived((n) => n + 1);
-    });
+    page
+      .load()
+      .then((component) => {
+        loaded.set(page.path, component);
+        arrived((n) => n + 1);
+      })
+      .catch(() => setAbsent(page.path));
   }, [page]);
   const Page = loaded.get(path);
   return (
@@ -76,7 +80,15 @@ export function App() {
       </header>
       <main id="main" tabIndex={-1}>
         <MissingGpu />
-        {Page ? <Page /> : <Spinner label={`Opening ${page.name}`} />}
+        {Page ? (
+          <Page />
+        ) : absent === path ? (
+          <Notice kind="error" title={`«${page.name}» could not be loaded.`}>
+            There may be a newer version: reload the page.
+          </Notice>
+        ) : (
+          <Spinner label={`Opening ${page.name}`} />
+        )}
       </main>
       <footer class="foot">
         <p>Everything happens in this browser. Nothing you open, train or ask leaves your device.</p>

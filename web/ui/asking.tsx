@@ -18,10 +18,9 @@ export function WithModel({ title, children }: { title: string; children: (model
   const asked = new URLSearchParams(location.hash.split('?')[1] ?? '').get('model');
   const wanted = ready.find((one) => one.id === (id ?? asked))?.id ?? ready[0]?.id ?? null;
   useEffect(() => {
-    const first = ready.find((one) => one.id === asked)?.id;
-    const next = first ?? wanted;
+    const next = ready.find((one) => one.id === asked)?.id ?? wanted;
     if (next) void ask(next);
-  }, [asked, ready.length]);
+  }, [asked, ready.length, id === null]);
   if (models === null) return <Spinner label="Looking for models" />;
   if (wanted === null) {
     return (
@@ -50,7 +49,7 @@ export function WithModel({ title, children }: { title: string; children: (model
               value={wanted}
               onChange={(event) => {
                 const chosen = event.currentTarget.value;
-                location.replace(`${location.hash.split('?')[0]}?model=${encodeURIComponent(chosen)}`);
+                history.replaceState(null, '', `${location.hash.split('?')[0]}?model=${encodeURIComponent(chosen)}`);
                 void ask(chosen);
               }}
             >
