@@ -7,7 +7,18 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { copyModel } from '../../model/pack.ts';
 import { NodeFiles, Recommender } from '../../serve/node.ts';
 import { openModel } from '../../serve/sources.ts';
-import { launch, leave, screenshot, serveSite, type Site, smallLog, TINY, type Visit, visit } from './page.ts';
+import {
+  launch,
+  leave,
+  longestTask,
+  screenshot,
+  serveSite,
+  type Site,
+  smallLog,
+  TINY,
+  type Visit,
+  visit,
+} from './page.ts';
 
 let site: Site;
 let browser: Browser;
@@ -102,13 +113,14 @@ describe('the application', () => {
   it('trains in a worker while the page stays quick', async () => {
     await page.getByLabel('Name of the model').fill('round');
     await settings(30);
-    await here.longestTask();
-    await page.getByRole('button', { name: 'Start training' }).click();
-    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
-    await expect.poll(() => figure('Best NDCG@10'), { timeout: 120_000 }).toBeGreaterThan(0);
+    const longest = await longestTask(browser, page, async () => {
+      await page.getByRole('button', { name: 'Start training' }).click();
+      await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
+      await expect.poll(() => figure('Best NDCG@10'), { timeout: 120_000 }).toBeGreaterThan(0);
+    });
     expect(await figure('Tokens a second')).toBeGreaterThan(0);
     await screenshot(page, '2-training');
-    expect(await here.longestTask(), 'milliseconds of the longest task on the main thread').toBeLessThanOrEqual(50);
+    expect(longest, 'milliseconds of the longest task on the main thread').toBeLessThanOrEqual(50);
   });
 
   it('goes on after a reload in the middle', async () => {

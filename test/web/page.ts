@@ -78,8 +78,6 @@ export interface Visit {
   page: Page;
   /** Errors of the page, refusals of the policy, requests to elsewhere. */
   wrong: string[];
-  /** Longest task of the main thread since the last call, in milliseconds (0: none above 50). */
-  longestTask(): Promise<number>;
 }
 
 export async function visit(browser: Browser, site: Site, options: { serviceWorkers?: 'block' } = {}): Promise<Visit> {
@@ -101,19 +99,41 @@ export async function visit(browser: Browser, site: Site, options: { serviceWork
     if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) wrong.push(request.url());
   });
   await page.addInitScript(() => {
-    const tasks: number[] = [];
-    Object.assign(globalThis, { longTasks: tasks });
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) tasks.push(entry.duration);
-    }).observe({ type: 'longtask', buffered: true });
     addEventListener('securitypolicyviolation', (event) =>
       console.error(`Content Security Policy: ${event.blockedURI}`),
     );
   });
   await page.goto(site.url);
-  const longestTask = () =>
-    page.evaluate(() => Math.max(0, ...(globalThis as unknown as { longTasks: number[] }).longTasks.splice(0)));
-  return { context, page, wrong, longestTask };
+  return { context, page, wrong };
+}
+
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  tdur?: number;
+  args?: { name?: string };
+}
+
+/**
+ * Milliseconds of the longest task on the page's main thread while `work` goes on, in that thread's own time: what other
+ * programs on a busy machine take from it is not the page's doing.
+ */
+export async function longestTask(browser: Browser, page: Page, work: () => Promise<void>): Promise<number> {
+  await browser.startTracing(page, { categories: ['toplevel'] });
+  await work();
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
+  const threads = new Set(
+    traceEvents
+      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
+      .map(({ pid, tid }) => `${pid} ${tid}`),
+  );
+  const tasks = traceEvents.filter(
+    ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && threads.has(`${pid} ${tid}`),
+  );
+  if (tasks.length === 0) throw new Error('longestTask: the trace holds no tasks of the page');
+  return tasks.reduce((most, { tdur = 0 }) => Math.max(most, tdur / 1000), 0);
 }
 
 export function screenshot(page: Page, name: string): Promise<unknown> {

@@ -1,8 +1,6 @@
 /** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
 import { InputError } from '../../data/errors.ts';
-import { FOLDER_FILES, type ModelConfig, readMetrics } from '../../model/folder.ts';
-import { copyModel, packModel } from '../../model/pack.ts';
-import { type ModelSource, openModel as openFiles } from '../../serve/sources.ts';
+import type { ModelConfig } from '../../model/folder.ts'; // types alone: its code brings the engine along
 import type { Filter, ModelEntry, Plan, Reading, RunState } from './contract.ts';
 import { FolderFiles } from './files.ts';
 
@@ -19,6 +17,7 @@ const RUN = 'run.json';
 /** Copies of what was trained on, so that a training goes on after a reload. */
 const LOG = 'run.log';
 const CATALOGUE = 'run.items';
+const OWN = new Set([RUN, LOG, CATALOGUE]);
 
 async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
   if (typeof navigator.storage?.getDirectory !== 'function') {
@@ -84,24 +83,6 @@ export async function keptSource(files: FolderFiles, run: Run): Promise<{ file: 
   };
 }
 
-/** A model from elsewhere: a folder, its files, or one packed file. Gives the folder that it is kept in. @throws InputError */
-export async function importModel(source: ModelSource, name: string): Promise<string> {
-  const from = await openFiles(source);
-  const files = await newModel(name);
-  try {
-    await copyModel(from, files);
-  } catch (error) {
-    await deleteModel(files.where);
-    throw error;
-  }
-  return files.where;
-}
-
-/** A model in one file; with the checkpoint a training can go on from it. @throws InputError */
-export async function exportModel(id: string, checkpoint: boolean): Promise<Blob> {
-  return new Blob(await packModel(await openModel(id), { checkpoint }), { type: 'application/octet-stream' });
-}
-
 /** Newest first; folders that hold no model (yet) are left out. */
 export async function listModels(): Promise<ModelEntry[]> {
   const found: ModelEntry[] = [];
@@ -118,10 +99,10 @@ async function describe(files: FolderFiles): Promise<ModelEntry | null> {
   const bytes = await files.read('config.json');
   if (!bytes) return null;
   const config = JSON.parse(new TextDecoder().decode(bytes)) as ModelConfig;
-  const names = (await files.list()).filter((one) => FOLDER_FILES.includes(one));
+  const names = (await files.list()).filter((one) => !OWN.has(one));
   const run = await loadRun(files);
   const sizes = await Promise.all(names.map(async (name) => (await files.file(name))?.size ?? 0));
-  const best = (await readMetrics(files)).findLast((record) => record.best === true);
+  const best = await bestFigure(files);
   return {
     id: files.where,
     name: run?.plan.name ?? files.where,
@@ -135,7 +116,16 @@ async function describe(files: FolderFiles): Promise<ModelEntry | null> {
     state: run?.state ?? null,
     ready: names.includes('model.safetensors') || names.includes('checkpoint.safetensors'),
     bytes: sizes.reduce((sum, size) => sum + size, 0),
-    ndcg:
-      config.blend?.fitted.blend['NDCG@10'] ?? (best?.valid as Record<string, number> | undefined)?.['NDCG@10'] ?? null,
+    ndcg: config.blend?.fitted.blend['NDCG@10'] ?? best,
   };
+}
+
+/** NDCG@10 of the last validation that was the best; null before the first. */
+async function bestFigure(files: FolderFiles): Promise<number | null> {
+  const text = new TextDecoder().decode((await files.read('metrics.jsonl')) ?? undefined);
+  for (const line of text.split('\n').reverse()) {
+    if (!line.includes('"best":true')) continue;
+    return (JSON.parse(line) as { valid: Record<string, number> }).valid['NDCG@10'] ?? null;
+  }
+  return null;
 }
