@@ -1,6 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { findChromium } from './cli/system.mjs';
+import { chromiumArgs, findChromium } from './cli/system.mjs';
 
 // Files named *.node.test.ts need Node; everything under test/kernels/ and test/browser/ else also runs in Chromium.
 const node = 'test/**/*.node.test.ts';
@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/browser/**'],
+          exclude: ['test/browser/**', 'test/web/**'],
           // One process a file, one at a time: Dawn and its device end with the process (never in a terminated thread),
           // and the software driver uses both cores by itself.
           pool: 'forks',
@@ -20,6 +20,18 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // The application, built, in Chromium as people use it: these tests run in Node and drive the browser.
+        test: {
+          name: 'web',
+          include: ['test/web/**/*.test.ts'],
+          pool: 'forks',
+          maxWorkers: 1,
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -43,13 +55,7 @@ export default defineConfig({
               launchOptions: {
                 executablePath: findChromium(),
                 chromiumSandbox: false,
-                // SwiftShader's adapter, no GPU process crash without a GPU, and nothing leaves this machine.
-                args: [
-                  '--enable-unsafe-webgpu',
-                  '--disable-gpu',
-                  '--disable-quic',
-                  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
-                ],
+                args: [...chromiumArgs],
               },
             }),
             instances: [{ browser: 'chromium' }],

@@ -152,6 +152,7 @@ async function build() {
   const key = buildKey();
   await must('the build', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.']);
   for (const path of walk(join(root, 'dist'))) {
+    if (path.startsWith(join(root, 'dist/web/'))) continue; // the application, which Vite builds
     const source = join(root, relative(join(root, 'dist'), path)).replace(/(\.d\.ts|\.js)$/, '.ts');
     if (source.endsWith('.ts') && !existsSync(source)) rmSync(path);
   }

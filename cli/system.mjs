@@ -16,6 +16,14 @@ export function findChromium(env = process.env) {
   return undefined;
 }
 
+/** For tests: SwiftShader's adapter, no GPU process crash without a GPU, and nothing leaves this machine. */
+export const chromiumArgs = [
+  '--enable-unsafe-webgpu',
+  '--disable-gpu',
+  '--disable-quic',
+  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
+];
+
 /**
  * The distribution from /etc/os-release (`ATTUNE_OS_RELEASE` names another file).
  * @returns {{ id: string, version: number, codename: string, name: string }} empty strings and 0 where unknown

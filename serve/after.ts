@@ -55,7 +55,8 @@ const CACHED = 2 ** 16;
 /** The catalogue of a model, as the options look at it. */
 export class AfterScore {
   readonly items: readonly Item[];
-  private table: StoredTensor | undefined;
+  /** Item vectors [V, D], where there are any. */
+  table: StoredTensor | undefined;
   readonly rows: ReadonlyMap<string, number>;
   private names: string[] | null = null;
   private spaced: Set<string> | null = null;

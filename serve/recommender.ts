@@ -8,6 +8,7 @@ import { Generator } from '../model/generator.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import type { History } from '../model/packing.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
+import type { StoredTensor } from '../model/safetensors.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import type { Scored, ScoreQuery, ScorerOptions } from '../model/scorer.ts';
 import { rankerOf } from '../model/ranker.ts';
@@ -173,6 +174,11 @@ export class Recommender {
 
   get items(): readonly Item[] {
     return this.loaded.items;
+  }
+
+  /** Item vectors [V, D] that states are compared with: learned, or made of attributes; undefined where there are none. */
+  get itemVectors(): StoredTensor | undefined {
+    return this.after.table;
   }
 
   /**

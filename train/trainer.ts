@@ -50,6 +50,7 @@ export interface TrainOptions {
   signal?: AbortSignal;
   includeSeen?: boolean;
   onProgress?(progress: TrainProgress): void;
+  onValidation?(validation: Validation): void;
   log?(line: string): void;
 }
 
@@ -396,7 +397,9 @@ class Run {
       counters.patience = 0;
       await saveModel(o.files, await this.weights(), { step: counters.step, epoch: counters.epoch, metrics });
     } else counters.patience++;
-    this.validations.push({ step: counters.step, epoch: counters.epoch, metrics });
+    const validation = { step: counters.step, epoch: counters.epoch, metrics };
+    this.validations.push(validation);
+    o.onValidation?.(validation);
     await appendMetrics(o.files, {
       step: counters.step,
       epoch: counters.epoch + counters.batch / Math.max(1, this.batchesInEpoch),

@@ -1,0 +1,109 @@
+/** What the application loads, and how it does without a network, and without WebGPU. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { Browser } from 'playwright';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { launch, leave, longestTask, screenshot, serveSite, type Site, smallLog, TINY, visit } from './page.ts';
+
+const MOST_SCRIPT = 200_000;
+
+let site: Site;
+let browser: Browser;
+
+beforeAll(async () => {
+  site = await serveSite();
+  browser = await launch();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await site.close();
+});
+
+it('loads less than 200 KB of compressed script before the first interaction, its worker included', async () => {
+  const { context, page } = await visit(browser, site, { serviceWorkers: 'block' });
+  await page.getByRole('button', { name: 'Open the demo shop' }).waitFor();
+  await page.locator('.device.webgpu').waitFor(); // the worker has answered
+  const loaded = [...site.scripts.values()].reduce((sum, bytes) => sum + bytes, 0);
+  expect(site.scripts.size).toBeGreaterThanOrEqual(2);
+  expect(loaded).toBeLessThan(MOST_SCRIPT);
+  await leave(context, null);
+});
+
+it('opens without a network after the first load', async () => {
+  const { context, page } = await visit(browser, site);
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.ready;
+    while (!navigator.serviceWorker.controller) await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+  await context.setOffline(true);
+  await page.reload();
+  await page.getByRole('button', { name: 'Open the demo shop' }).click();
+  await page.getByText('What is there').waitFor();
+  await page.getByRole('link', { name: 'Train on it' }).click();
+  await page.getByRole('button', { name: 'Start training' }).waitFor();
+  await screenshot(page, 'offline');
+  await leave(context, null);
+});
+
+it('says what is missing without WebGPU, and trains on the CPU', async () => {
+  const other = await launch(false);
+  try {
+    const { context, page, wrong } = await visit(other, site);
+    await page.getByText('Attune goes on with the CPU').waitFor();
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: 'Choose a file' }).click();
+    const csv = smallLog().csv.replace('who,what,when', 'user,item,time');
+    await (await chooser).setFiles({ name: 'shelves.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+    await page.getByRole('link', { name: 'Train on it' }).click();
+    await page.getByText('More settings').click();
+    await page.getByLabel('Any other setting').fill(TINY);
+    await page.getByLabel('Epochs').fill('1');
+    await page.getByRole('button', { name: 'Start training' }).click();
+    await page.locator('.status-line', { hasText: 'Finished' }).waitFor();
+    await screenshot(page, 'no-webgpu');
+    expect(wrong).toEqual([]);
+    await leave(context, null);
+  } finally {
+    await other.close();
+  }
+});
+
+const large = path.join(process.env.ATTUNE_DATA ?? '', 'ml-1m/ratings.csv');
+
+it.skipIf(!process.env.ATTUNE_DATA || !existsSync(large))('reads a million rows without a pause', async () => {
+  const { context, page } = await visit(browser, site);
+  await page.locator('.device.webgpu').waitFor();
+  const chooser = page.waitForEvent('filechooser');
+  await page.getByRole('button', { name: 'Choose a file' }).click();
+  const file = await chooser;
+  const longest = await longestTask(browser, page, async () => {
+    await file.setFiles(large);
+    await page.getByText('What is there').waitFor();
+  });
+  expect(longest, 'milliseconds of the longest task on the main thread').toBeLessThanOrEqual(50);
+  const stats = await page.locator('.stat dd').allTextContents();
+  expect(stats.slice(0, 3)).toEqual(['6,040', '3,416', '999,611']);
+  await screenshot(page, 'million');
+  await leave(context, null);
+});
+
+it('is usable on a narrow screen: nothing is wider than it', async () => {
+  const { context, page } = await visit(browser, site);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+  await page.getByRole('button', { name: 'Open the demo shop' }).click();
+  await page.getByText('What is there').waitFor();
+  for (const hash of ['#/data', '#/train', '#/recommend', '#/models', '#/bench']) {
+    await page.evaluate((to) => {
+      location.hash = to;
+    }, hash);
+    await page.locator('h1').first().waitFor();
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(width, hash).toBeLessThanOrEqual(360);
+  }
+  const moving = await page.evaluate(() => document.getAnimations().length);
+  expect(moving).toBe(0);
+  await screenshot(page, 'narrow');
+  await leave(context, null);
+});

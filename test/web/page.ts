@@ -1,0 +1,167 @@
+/** The built application on a server of its own, and Chromium to use it with. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
+import { build } from 'vite';
+import { chromiumArgs, findChromium } from '../../cli/system.mjs';
+import { POLICY } from '../../web/policy.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const built = path.join(root, 'dist/web');
+/** Screenshots, and traces of failures. */
+export const OUTPUT = path.join(root, 'test/web/output');
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.webmanifest': 'application/manifest+json',
+};
+
+export interface Site {
+  url: string;
+  /** Path → bytes sent, compressed, of every script so far. */
+  scripts: Map<string, number>;
+  close(): Promise<void>;
+}
+
+/** Builds the application and serves it as a static host would, with the policy as a header, so that it binds the worker too. */
+export async function serveSite(): Promise<Site> {
+  mkdirSync(OUTPUT, { recursive: true });
+  const { NODE_ENV } = process.env; // vitest's is `test`, which Vite would build for
+  process.env.NODE_ENV = 'production';
+  await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'error' });
+  process.env.NODE_ENV = NODE_ENV;
+  const scripts = new Map<string, number>();
+  const server: Server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const file = path.join(built, pathname === '/' ? 'index.html' : pathname);
+    if (!file.startsWith(built)) return void response.writeHead(404).end();
+    readFile(file).then(
+      (bytes) => {
+        const body = gzipSync(bytes, { level: 9 });
+        if (file.endsWith('.js')) scripts.set(pathname, body.length);
+        response.writeHead(200, {
+          'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream',
+          'Content-Encoding': 'gzip',
+          'Content-Security-Policy': POLICY,
+        });
+        response.end(body);
+      },
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  const url = `http://localhost:${(server.address() as AddressInfo).port}/`;
+  const close = () => new Promise<void>((resolve) => server.close(() => resolve()));
+  return { url, scripts, close };
+}
+
+/** @param gpu false: as a browser without WebGPU */
+export function launch(gpu = true): Promise<Browser> {
+  return chromium.launch({
+    executablePath: findChromium(),
+    chromiumSandbox: false,
+    args: gpu ? chromiumArgs : chromiumArgs.filter((arg) => arg !== '--enable-unsafe-webgpu'),
+  });
+}
+
+/** A visitor's window that notes what must not happen. */
+export interface Visit {
+  context: BrowserContext;
+  page: Page;
+  /** Errors of the page, refusals of the policy, requests to elsewhere. */
+  wrong: string[];
+}
+
+export async function visit(browser: Browser, site: Site, options: { serviceWorkers?: 'block' } = {}): Promise<Visit> {
+  const context = await browser.newContext({
+    ...options,
+    viewport: { width: 1280, height: 860 },
+    acceptDownloads: true,
+    colorScheme: 'light',
+  });
+  await context.tracing.start({ screenshots: true, snapshots: true });
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const wrong: string[] = [];
+  page.on('pageerror', (error) => wrong.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (/Content Security Policy/i.test(message.text())) wrong.push(message.text());
+  });
+  context.on('request', (request) => {
+    if (!request.url().startsWith(site.url) && !/^(blob|data):/.test(request.url())) wrong.push(request.url());
+  });
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (event) =>
+      console.error(`Content Security Policy: ${event.blockedURI}`),
+    );
+  });
+  await page.goto(site.url);
+  return { context, page, wrong };
+}
+
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  tdur?: number;
+  args?: { name?: string };
+}
+
+/**
+ * Milliseconds of the longest task on the page's main thread while `work` goes on, in that thread's own time: what other
+ * programs on a busy machine take from it is not the page's doing.
+ */
+export async function longestTask(browser: Browser, page: Page, work: () => Promise<void>): Promise<number> {
+  await browser.startTracing(page, { categories: ['toplevel'] });
+  await work();
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
+  const threads = new Set(
+    traceEvents
+      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
+      .map(({ pid, tid }) => `${pid} ${tid}`),
+  );
+  const tasks = traceEvents.filter(
+    ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && threads.has(`${pid} ${tid}`),
+  );
+  if (tasks.length === 0) throw new Error('longestTask: the trace holds no tasks of the page');
+  return tasks.reduce((most, { tdur = 0 }) => Math.max(most, tdur / 1000), 0);
+}
+
+export function screenshot(page: Page, name: string): Promise<unknown> {
+  return page.screenshot({ path: path.join(OUTPUT, `${name}.png`), fullPage: true });
+}
+
+/** Ends a visit; the trace of a failed test stays in the output folder. */
+export async function leave(context: BrowserContext, failed: string | null): Promise<void> {
+  if (failed === null) {
+    rmSync(path.join(OUTPUT, 'trace.zip'), { force: true });
+    await context.tracing.stop();
+  } else await context.tracing.stop({ path: path.join(OUTPUT, 'trace.zip') });
+  await context.close();
+}
+
+/** Shoppers who go round the shelves in order, each from a place of their own; two have bought too little to count. */
+export function smallLog(): { csv: string; items: string } {
+  const rows = ['who,what,when'];
+  let time = 1_700_000_000;
+  for (let user = 0; user < 40; user++) {
+    for (let i = 0; i < 12; i++) rows.push(`person ${user},thing-${(user * 5 + i) % 24},${(time += 3600)}`);
+  }
+  rows.push(`passer-by,thing-1,${time}`, `passer-by,rarity,${time}`);
+  const kinds = ['tea', 'cups', 'books'];
+  const items = Array.from({ length: 24 }, (_, i) => `thing-${i},Thing number ${i},${kinds[i % 3]}`);
+  return { csv: rows.join('\n'), items: ['item_id,title,kind', ...items].join('\n') };
+}
+
+/** As little as trains at all: a software adapter takes seconds to compile each kernel. */
+export const TINY =
+  'd=8 ff=16 blocks=1 window=8 budget=64 validateUsers=40 validateSteps=32 learningRate=0.01 memory=off';

@@ -1,0 +1,212 @@
+/** What a visitor does, as far as it concerns more than one page. */
+import { callback, engine, messageOf } from './engine.ts';
+import { appState, askState, dataState, NOT_TRAINING, trainingState } from './state.ts';
+import type { Filter, Plan, Reading, Source, TrainEvent } from './worker/contract.ts';
+
+// ---- data ----
+
+let turn = 0;
+
+/** Takes a log: shows how it begins, then reads it whole. */
+export async function chooseSource(source: Source): Promise<void> {
+  const mine = ++turn;
+  const filter = { minInteractions: source.kind === 'shop' ? 1 : 5, minRating: null };
+  const reading = { columns: {}, maxBadRows: 0 };
+  dataState.set({ source, preview: null, analysis: null, error: null, reads: 0, reading, filter });
+  try {
+    const preview = source.kind === 'file' ? await engine().preview(source.file) : null;
+    if (mine !== turn) return;
+    dataState.set({ preview });
+    await readAll(mine);
+  } catch (error) {
+    if (mine === turn) dataState.set({ error: messageOf(error), reads: null });
+  }
+}
+
+async function readAll(mine: number): Promise<void> {
+  const { source, reading, filter } = dataState.get();
+  if (!source) return;
+  const onProgress = callback((share: number) => {
+    if (mine === turn) dataState.set({ reads: share });
+  });
+  const analysis = await engine().load(source, reading, filter, onProgress);
+  if (mine === turn) dataState.set({ analysis, reads: null });
+}
+
+/** Reads the log again: other columns, an items file, more rows that may be left out. */
+export async function changeReading(change: Partial<Reading>, items?: File): Promise<void> {
+  const mine = ++turn;
+  const { reading, source } = dataState.get();
+  if (items && source?.kind === 'file') dataState.set({ source: { ...source, items } });
+  dataState.set({ reading: { ...reading, ...change }, analysis: null, error: null, reads: 0 });
+  try {
+    await readAll(mine);
+  } catch (error) {
+    if (mine === turn) dataState.set({ error: messageOf(error), reads: null });
+  }
+}
+
+export async function changeFilter(change: Partial<Filter>): Promise<void> {
+  const mine = ++turn;
+  const filter = { ...dataState.get().filter, ...change };
+  dataState.set({ filter, error: null });
+  try {
+    const analysis = await engine().filter(filter);
+    if (mine === turn) dataState.set({ analysis });
+  } catch (error) {
+    if (mine === turn) dataState.set({ error: messageOf(error), analysis: null });
+  }
+}
+
+export function forgetSource(): void {
+  turn++;
+  dataState.set({ source: null, preview: null, analysis: null, error: null, reads: null });
+}
+
+// ---- training ----
+
+/** Points of a chart at most: beyond, every other one goes. */
+const POINTS = 2000;
+
+function hear(event: TrainEvent): void {
+  const state = trainingState.get();
+  switch (event.kind) {
+    case 'begun': {
+      const { model, device, about, baselines, users, notes, earlier } = event;
+      // After a pause in this page the chart is still there, in more detail.
+      const kept = state.losses.length > 0 ? {} : earlier;
+      trainingState.set({ status: 'running', model, device, about, baselines, users, notes, ...kept });
+      void refreshModels();
+      return;
+    }
+    case 'progress': {
+      const { kind: _, at: __, ...progress } = event;
+      const last = state.losses.at(-1)?.[0] ?? -1;
+      let losses = state.losses;
+      if (progress.loss !== null && progress.step > last) losses = [...losses, [progress.step, progress.loss]];
+      if (losses.length > POINTS) losses = losses.filter((_, i) => i % 2 === 0);
+      trainingState.set({ progress, losses });
+      return;
+    }
+    case 'validation': {
+      const { step, metrics } = event;
+      trainingState.set({ validations: [...state.validations.filter((v) => v.step < step), { step, metrics }] });
+      return;
+    }
+    case 'note':
+      trainingState.set({ notes: [...state.notes, event.text] });
+  }
+}
+
+async function follow(work: (tell: (event: TrainEvent) => void) => Promise<unknown>): Promise<void> {
+  const unwatch = watchHidden();
+  try {
+    const outcome = (await work(callback(hear))) as NonNullable<ReturnType<typeof trainingState.get>['outcome']>;
+    trainingState.set({ outcome, status: outcome.reason === 'interrupted' ? 'paused' : 'done' });
+  } catch (error) {
+    trainingState.set({ status: 'failed', error: messageOf(error) });
+  } finally {
+    unwatch();
+    forgetModel(trainingState.get().model);
+    await refreshModels();
+    await refreshDevice();
+  }
+}
+
+const busy = (): boolean => ['preparing', 'running', 'pausing'].includes(trainingState.get().status);
+
+export async function train(plan: Plan): Promise<void> {
+  if (busy()) return;
+  trainingState.set({ ...NOT_TRAINING, status: 'preparing' });
+  await follow((tell) => engine().train(plan, tell));
+}
+
+export async function resume(model: string): Promise<void> {
+  if (busy()) return;
+  const state = trainingState.get();
+  const same = state.model === model;
+  forgetModel(model);
+  trainingState.set({ ...(same ? state : NOT_TRAINING), model, status: 'preparing', outcome: null, error: null });
+  await follow((tell) => engine().resume(model, tell));
+}
+
+export async function pause(): Promise<void> {
+  trainingState.set({ status: 'pausing' });
+  await engine().pause();
+}
+
+/** Says afterwards how a training went on while nobody looked. */
+function watchHidden(): () => void {
+  let since: { at: number; step: number } | null = null;
+  const look = () => {
+    const step = trainingState.get().progress?.step ?? 0;
+    if (document.hidden) since = { at: performance.now(), step };
+    else if (since) {
+      trainingState.set({ hidden: { seconds: (performance.now() - since.at) / 1000, steps: step - since.step } });
+      since = null;
+    }
+  };
+  document.addEventListener('visibilitychange', look);
+  return () => document.removeEventListener('visibilitychange', look);
+}
+
+// ---- models, device ----
+
+/** Opens a model to ask it; the history stays where the model knows its items. */
+export async function ask(id: string): Promise<void> {
+  if (askState.get().id === id && (askState.get().model || !askState.get().error)) return;
+  askState.set({ id, model: null, error: null });
+  try {
+    const model = await engine().openModel(id);
+    if (askState.get().id !== id) return;
+    const known = new Set(model.items.map((item) => item.id));
+    askState.set({ model, history: askState.get().history.filter((item) => known.has(item)) });
+  } catch (error) {
+    if (askState.get().id === id) askState.set({ error: messageOf(error) });
+  }
+}
+
+/** Its weights change or go: whoever asks it next opens it again. */
+function forgetModel(id: string | null): void {
+  if (id !== null && askState.get().id === id) askState.set({ id: null, model: null, error: null });
+}
+
+export async function deleteModel(id: string): Promise<void> {
+  await engine().deleteModel(id);
+  forgetModel(id);
+  if (trainingState.get().model === id) trainingState.set(NOT_TRAINING);
+  await refreshModels();
+}
+
+/** Keeps a model from elsewhere in this browser; gives the folder that it is in. */
+export async function importModel(source: File | File[] | FileSystemDirectoryHandle, name: string): Promise<string> {
+  const id = await engine().importModel(source, name);
+  await refreshModels();
+  return id;
+}
+
+/** Hands a model to the visitor as one file. */
+export async function exportModel(id: string, checkpoint: boolean): Promise<void> {
+  const blob = await engine().exportModel(id, checkpoint);
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = `${id}.attune`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+export async function refreshModels(): Promise<void> {
+  try {
+    appState.set({ models: await engine().models(), modelsError: null });
+  } catch (error) {
+    appState.set({ models: [], modelsError: messageOf(error) });
+  }
+}
+
+export async function refreshDevice(): Promise<void> {
+  try {
+    appState.set({ device: await engine().device() });
+  } catch {
+    // What uses the device says so.
+  }
+}

@@ -1,0 +1,258 @@
+/** Recommend: build a history by clicking, see what would come next, and why. */
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { engine, messageOf } from '../engine.ts';
+import { percent } from '../format.ts';
+import { askState } from '../state.ts';
+import { useStore } from '../store.ts';
+import { addToHistory, Attributes, History, Search, WithModel } from '../ui/asking.tsx';
+import { Field, Notice, Spinner } from '../ui/parts.tsx';
+import type { Explanation, RecommendQuery, Recommendation } from '../../serve/index.ts';
+import type { OpenedModel, Told } from '../worker/recommending.ts';
+
+const K = 10;
+
+export function RecommendPage() {
+  return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
+}
+
+/** What is done after the score; empty values change nothing. */
+interface Wishes {
+  seen: boolean;
+  where: string;
+  diversity: number;
+  penalty: number;
+}
+
+function Asking({ model }: { model: OpenedModel }) {
+  const history = useStore(askState, (state) => state.history);
+  const [wishes, setWishes] = useState<Wishes>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
+  const [answer, setAnswer] = useState<Told | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const turn = useRef(0);
+  useEffect(() => {
+    const mine = ++turn.current;
+    if (history.length === 0) {
+      setAnswer(null);
+      setError(null);
+      return;
+    }
+    engine()
+      .recommend(queryOf(history, wishes))
+      .then((next) => {
+        if (mine !== turn.current) return;
+        setAnswer(next);
+        setError(null);
+      })
+      .catch((reason) => mine === turn.current && setError(messageOf(reason)));
+  }, [history, wishes]);
+  const query = queryOf(history, wishes);
+  return (
+    <>
+      <History model={model} />
+      <div class="columns">
+        <section class="card stack" aria-labelledby="next-title">
+          <div class="page-head">
+            <h2 id="next-title">What comes next</h2>
+            <p class="muted" role="status">
+              {answer && !error
+                ? `Computed in ${answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms`
+                : ' '}
+            </p>
+          </div>
+          {error && <Notice kind="error">{error}</Notice>}
+          <List answer={answer} query={query} />
+        </section>
+        <div class="stack">
+          <Search model={model} />
+          <Tuning model={model} wishes={wishes} onChange={setWishes} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+function queryOf(history: string[], { seen, where, diversity, penalty }: Wishes): RecommendQuery {
+  return {
+    history,
+    k: K,
+    includeSeen: seen,
+    ...(where.trim() !== '' && { where }),
+    ...(diversity > 0 && { diversity }),
+    ...(penalty > 0 && { popularityPenalty: penalty }),
+  };
+}
+
+function List({ answer, query }: { answer: Told | null; query: RecommendQuery }) {
+  const [asked, setAsked] = useState<string | null>(null);
+  const items = answer?.items ?? [];
+  // Places are kept, so that nothing jumps when the list changes.
+  return (
+    <ol class="items recommended">
+      {Array.from({ length: K }, (_, at) => {
+        const item = items[at];
+        const open = item !== undefined && asked === item.id;
+        return (
+          <li key={at}>
+            <span class="rank" aria-hidden="true">
+              {at + 1}
+            </span>
+            {item ? <Recommended item={item} open={open} onWhy={() => setAsked(open ? null : item.id)} /> : <span />}
+            {open && <Why query={query} item={item} />}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function Recommended({ item, open, onWhy }: { item: Recommendation; open: boolean; onWhy: () => void }) {
+  return (
+    <>
+      <div>
+        <div class="name">{item.title}</div>
+        <Attributes of={item.attributes} />
+      </div>
+      <div class="row tight">
+        <button
+          type="button"
+          class="button small"
+          aria-expanded={open}
+          aria-label={`Why ${item.title}`}
+          onClick={onWhy}
+        >
+          Why
+        </button>
+        <button
+          type="button"
+          class="button small"
+          aria-label={`Add ${item.title} to the history`}
+          onClick={() => addToHistory(item.id)}
+        >
+          Add
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** What carried one recommendation: events left out in turn, and what they have in common with it. */
+function Why({ query, item }: { query: RecommendQuery; item: Recommendation }) {
+  const [why, setWhy] = useState<Explanation | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const key = JSON.stringify([query, item.id]);
+  useEffect(() => {
+    let here = true;
+    setWhy(null);
+    engine()
+      .recommend({ ...query, explain: 'occlusion' })
+      .then(({ items }) => here && setWhy(items.find(({ id }) => id === item.id)?.explanation ?? null))
+      .catch((reason) => here && setError(messageOf(reason)));
+    return () => {
+      here = false;
+    };
+  }, [key]);
+  if (error) return <Notice kind="error">{error}</Notice>;
+  if (!why) return <Spinner label="Leaving each event out in turn" />;
+  const common = why.attributes.filter(({ share }) => share >= 0.05).slice(0, 4);
+  const most = Math.max(...why.events.map(({ contribution }) => Math.abs(contribution)), 1e-9);
+  return (
+    <div class="why stack">
+      <p>{why.sentence}</p>
+      <ul class="shares">
+        {why.events.slice(0, 6).map(({ position, title, contribution, share }) => (
+          <li key={position} class="share">
+            <span>{title}</span>
+            <meter
+              class={contribution < 0 ? 'against' : ''}
+              min={0}
+              max={1}
+              value={Math.abs(contribution) / most}
+              aria-label={`${title}: ${contribution < 0 ? 'speaks against it' : percent(share)}`}
+            />
+            <span class="muted">{contribution < 0 ? 'against' : percent(share)}</span>
+          </li>
+        ))}
+      </ul>
+      {common.length > 0 && (
+        <p class="muted">
+          In common with the history:{' '}
+          {common.map(({ attribute, value, share }) => `${attribute} ${value} (${percent(share)})`).join(', ')}. The
+          model reads IDs alone; this is what goes along with it.
+        </p>
+      )}
+      <p>
+        <a href="#/inside?part=attention">Where its attention went</a>
+      </p>
+    </div>
+  );
+}
+
+function Tuning({
+  model,
+  wishes,
+  onChange,
+}: {
+  model: OpenedModel;
+  wishes: Wishes;
+  onChange: (change: (now: Wishes) => Wishes) => void;
+}) {
+  const set = (change: Partial<Wishes>) => onChange((now) => ({ ...now, ...change }));
+  const names = Object.keys(model.items[0]?.attributes ?? {});
+  const example = names.length > 0 ? `${names[0]}=${Object.values(model.items[0].attributes)[0]}` : 'title=…';
+  const quoted = example.replace(/=(.* .*)$/, '="$1"');
+  return (
+    <section class="card stack" aria-labelledby="tuning-title">
+      <h2 id="tuning-title">What is shown</h2>
+      <label class="check">
+        <input type="checkbox" checked={wishes.seen} onChange={(event) => set({ seen: event.currentTarget.checked })} />
+        Items of the history, too
+      </label>
+      <Field
+        label="Only items where"
+        help={`For example ${quoted}. With and, or, not, <, >, in (a, b)${names.length > 0 ? `; there is ${names.slice(0, 6).join(', ')}` : ''}.`}
+      >
+        {(ids) => (
+          <input
+            {...ids}
+            type="text"
+            value={wishes.where}
+            spellcheck={false}
+            onChange={(event) => set({ where: event.currentTarget.value })}
+          />
+        )}
+      </Field>
+      <Field
+        label={`Diversity: ${percent(wishes.diversity)}`}
+        help="How much being unlike the items above it helps an item."
+      >
+        {(ids) => (
+          <input
+            {...ids}
+            type="range"
+            min={0}
+            max={1}
+            step={0.05}
+            value={wishes.diversity}
+            onInput={(event) => set({ diversity: Number(event.currentTarget.value) })}
+          />
+        )}
+      </Field>
+      <Field
+        label={`Less popular ones first: ${wishes.penalty.toFixed(1)}`}
+        help="What popular items pay of their score."
+      >
+        {(ids) => (
+          <input
+            {...ids}
+            type="range"
+            min={0}
+            max={3}
+            step={0.1}
+            value={wishes.penalty}
+            onInput={(event) => set({ penalty: Number(event.currentTarget.value) })}
+          />
+        )}
+      </Field>
+    </section>
+  );
+}

@@ -1,0 +1,94 @@
+/** What the page knows. */
+import type { TrainProgress } from '../train/trainer.ts';
+import type { Metrics } from '../train/metrics.ts';
+import { createStore } from './store.ts';
+import type {
+  Analysis,
+  DeviceReport,
+  Filter,
+  ModelEntry,
+  Outcome,
+  Preview,
+  Reading,
+  Source,
+  ValidationPoint,
+} from './worker/contract.ts';
+import type { OpenedModel } from './worker/recommending.ts';
+
+export interface DataState {
+  source: Source | null;
+  preview: Preview | null;
+  reading: Reading;
+  filter: Filter;
+  /** 0 to 1 while a log is read; null otherwise. */
+  reads: number | null;
+  analysis: Analysis | null;
+  error: string | null;
+}
+
+export const dataState = createStore<DataState>({
+  source: null,
+  preview: null,
+  reading: { columns: {}, maxBadRows: 0 },
+  filter: { minInteractions: 5, minRating: null },
+  reads: null,
+  analysis: null,
+  error: null,
+});
+
+export interface TrainingState {
+  /** Folder of the model that trains or trained last. */
+  model: string | null;
+  status: 'idle' | 'preparing' | 'running' | 'pausing' | 'paused' | 'done' | 'failed';
+  device: string;
+  about: string;
+  notes: string[];
+  baselines: Record<string, Metrics>;
+  users: number;
+  losses: [step: number, loss: number][];
+  validations: ValidationPoint[];
+  progress: TrainProgress | null;
+  outcome: Outcome | null;
+  error: string | null;
+  /** Seconds that the tab was hidden while it trained, and steps done then. */
+  hidden: { seconds: number; steps: number } | null;
+}
+
+export const NOT_TRAINING: TrainingState = {
+  model: null,
+  status: 'idle',
+  device: '',
+  about: '',
+  notes: [],
+  baselines: {},
+  users: 0,
+  losses: [],
+  validations: [],
+  progress: null,
+  outcome: null,
+  error: null,
+  hidden: null,
+};
+
+export const trainingState = createStore<TrainingState>(NOT_TRAINING);
+
+export interface AppState {
+  device: DeviceReport | null;
+  models: ModelEntry[] | null;
+  /** Why models cannot be kept here, where they cannot. */
+  modelsError: string | null;
+}
+
+export const appState = createStore<AppState>({ device: null, models: null, modelsError: null });
+
+/** The model that is asked, and what it is asked about; «Recommend» and «Look inside» share it. */
+export interface AskState {
+  model: OpenedModel | null;
+  /** Folder of the model that is open or being opened. */
+  id: string | null;
+  error: string | null;
+  /** Item IDs, oldest first. */
+  history: string[];
+}
+
+export const askState = createStore<AskState>({ model: null, id: null, error: null, history: [] });

@@ -1,0 +1,127 @@
+/** Small parts that pages are made of. */
+import type { ComponentChildren } from 'preact';
+import { useId, useRef } from 'preact/hooks';
+
+export function Notice({
+  kind,
+  title,
+  children,
+}: {
+  kind: 'info' | 'warn' | 'error';
+  title?: string;
+  children?: ComponentChildren;
+}) {
+  return (
+    <div class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'status'}>
+      {title && <strong>{title}</strong>}
+      {children && <div>{children}</div>}
+    </div>
+  );
+}
+
+export function Spinner({ label }: { label: string }) {
+  return (
+    <p class="spinner" role="status">
+      <span aria-hidden="true" />
+      {label} …
+    </p>
+  );
+}
+
+/** A labelled number, large. */
+export function Stat({ label, value, hint }: { label: string; value: string; hint?: string }) {
+  return (
+    <div class="stat">
+      <dt>{label}</dt>
+      <dd>
+        {value}
+        {hint && <small>{hint}</small>}
+      </dd>
+    </div>
+  );
+}
+
+export function Progress({ share, label }: { share: number | null; label: string }) {
+  return <progress aria-label={label} {...(share === null ? {} : { value: share })} max={1} />;
+}
+
+/** A label, what it belongs to, and a word of help. */
+export function Field({
+  label,
+  help,
+  children,
+}: {
+  label: string;
+  help?: string;
+  children: (ids: { id: string; 'aria-describedby'?: string }) => ComponentChildren;
+}) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children({ id, 'aria-describedby': help ? `${id}-help` : undefined })}
+      {help && (
+        <p class="help" id={`${id}-help`}>
+          {help}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** A button that asks for a file. */
+export function FileButton({
+  children,
+  onFile,
+  class: className = 'button',
+  accept,
+}: {
+  children: ComponentChildren;
+  onFile: (file: File) => void;
+  class?: string;
+  accept?: string;
+}) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button type="button" class={className} onClick={() => input.current?.click()}>
+        {children}
+      </button>
+      <input
+        ref={input}
+        type="file"
+        class="visually-hidden"
+        tabIndex={-1}
+        aria-hidden="true"
+        accept={accept}
+        onChange={(event) => {
+          const file = event.currentTarget.files?.[0];
+          if (file) onFile(file);
+          event.currentTarget.value = '';
+        }}
+      />
+    </>
+  );
+}
+
+/** Bars of a distribution, drawn in SVG, with its numbers for those who do not see it. */
+export function Bars({ label, bars }: { label: string; bars: { label: string; value: number; text: string }[] }) {
+  const most = Math.max(1, ...bars.map(({ value }) => value));
+  const [step, height] = [36, 96];
+  return (
+    <svg class="bars" viewBox={`0 0 ${bars.length * step} ${height + 22}`} role="img" aria-label={label}>
+      {bars.map((bar, i) => {
+        const tall = bar.value === 0 ? 0 : Math.max(2, (bar.value / most) * height);
+        return (
+          <g key={bar.label}>
+            <title>{bar.text}</title>
+            <rect x={i * step + 3} y={height - tall} width={step - 6} height={tall} rx={2} />
+            <text x={i * step + step / 2} y={height + 15} text-anchor="middle">
+              {bar.label}
+            </text>
+          </g>
+        );
+      })}
+    </svg>
+  );
+}

@@ -1,0 +1,26 @@
+/** The kernel cases of `attune bench` in this browser. */
+import { benchCases } from '../../bench/cases.ts';
+import { benchKernels, type KernelBench } from '../../bench/kernels.ts';
+import { InputError } from '../../data/errors.ts';
+import { openDevice, trim } from './device.ts';
+
+export const caseNames = (): string[] => benchCases.map(({ name }) => name);
+
+export interface BenchAsked {
+  /** Only cases with this in their name. */
+  filter: string;
+  /** What the rows of every case are divided by. */
+  scale: number;
+}
+
+/** @throws InputError without WebGPU, or where no case has that name */
+export async function runBench({ filter, scale }: BenchAsked, onCase: (name: string) => void): Promise<KernelBench> {
+  const device = await openDevice();
+  if (!device.gpu) throw new InputError('kernels run on WebGPU, which is missing here; there is nothing to compare');
+  if (!caseNames().some((name) => name.includes(filter))) throw new InputError(`no case has ${filter} in its name`);
+  try {
+    return await benchKernels(device, { filter, scale, onCase });
+  } finally {
+    trim(device);
+  }
+}

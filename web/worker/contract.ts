@@ -1,0 +1,127 @@
+/** What the page and its worker say to each other; all of it can be cloned. */
+import type { Columns } from './log.ts';
+import type { Metrics } from '../../train/metrics.ts';
+import type { TrainProgress, TrainResult } from '../../train/trainer.ts';
+
+export interface DeviceReport {
+  backend: 'webgpu' | 'cpu';
+  name: string;
+  /** Why there is no WebGPU, and how to get it; null where there is. */
+  missing: { what: string; how: string } | null;
+  features: string[];
+  /** Bytes of buffers alive. */
+  bytes: number;
+}
+
+export type Source = { kind: 'shop'; shoppers: number } | { kind: 'file'; file: File; items: File | null };
+
+export interface Reading {
+  columns: Columns;
+  /** Rows that cannot be read and are left out, at most. */
+  maxBadRows: number;
+}
+
+export interface Filter {
+  minInteractions: number;
+  minRating: number | null;
+}
+
+export type Role = 'user' | 'item' | 'time' | 'rating';
+
+/** The beginning of a file: what it looks like, and which column seems to be what. */
+export interface Preview {
+  name: string;
+  bytes: number;
+  format: string;
+  header: string[];
+  /** Whether the columns have names of their own, and so may be told apart otherwise. */
+  named: boolean;
+  rows: string[][];
+  /** Place of each role among the columns; −1 for none. */
+  roles: Record<Role, number>;
+}
+
+export interface Bin {
+  label: string;
+  users: number;
+}
+
+export interface Analysis {
+  source: string;
+  rows: number;
+  users: number;
+  items: number;
+  interactions: number;
+  removed: { byRating: number; interactions: number; users: number; items: number };
+  /** Lowest and highest rating; null without ratings. */
+  ratings: { least: number; most: number } | null;
+  /** Of the times, as dates where they look like some; null without times. */
+  span: { from: string; to: string } | null;
+  lengths: Bin[];
+  medianLength: number;
+  popular: { title: string; count: number }[];
+  /** Items with a title of their own. */
+  titled: number;
+  lines: string[];
+  seconds: number;
+}
+
+export interface Plan {
+  name: string;
+  /** null: what suits the log's size. */
+  recipe: string | null;
+  /** As `--set` takes them. */
+  settings: Record<string, string>;
+  epochs: number | null;
+  minutes: number | null;
+  seed: number;
+  includeSeen: boolean;
+}
+
+export interface ValidationPoint {
+  step: number;
+  metrics: Metrics;
+}
+
+export type TrainEvent =
+  | {
+      kind: 'begun';
+      model: string;
+      device: string;
+      about: string;
+      baselines: Record<string, Metrics>;
+      users: number;
+      notes: string[];
+      /** Of an earlier part of the same training. */
+      earlier: { losses: [number, number][]; validations: ValidationPoint[] };
+    }
+  | ({ kind: 'progress'; at: number } & TrainProgress)
+  | ({ kind: 'validation' } & ValidationPoint)
+  | { kind: 'note'; text: string };
+
+export type Outcome = Pick<TrainResult, 'reason' | 'step' | 'epoch' | 'bestNdcg' | 'seconds' | 'tokens'> & {
+  model: string;
+  metrics: Metrics | null;
+  parts: Record<string, Metrics>;
+};
+
+/** How a training stands that began here; models from elsewhere have none. */
+export type RunState = 'running' | 'paused' | 'finished';
+
+export interface ModelEntry {
+  /** Folder in the origin's private file system. */
+  id: string;
+  name: string;
+  recipe: string;
+  source: string;
+  created: string;
+  users: number;
+  items: number;
+  interactions: number;
+  device: string;
+  state: RunState | null;
+  /** Whether it has weights to recommend with. */
+  ready: boolean;
+  bytes: number;
+  ndcg: number | null;
+}

@@ -1,0 +1,38 @@
+/** A model's folder in the origin's private file system, with what the page keeps beside the model. */
+import { InputError } from '../../data/errors.ts';
+import { checkName } from '../../model/files.ts';
+import { DirectoryFiles } from '../../serve/files.browser.ts';
+
+export class FolderFiles extends DirectoryFiles {
+  private readonly handle: FileSystemDirectoryHandle;
+
+  constructor(handle: FileSystemDirectoryHandle) {
+    super(handle);
+    this.handle = handle;
+  }
+
+  /** The file itself, of which nothing has been read yet; null when there is none. */
+  async file(name: string): Promise<File | null> {
+    checkName(name);
+    try {
+      return await (await this.handle.getFileHandle(name)).getFile();
+    } catch (error) {
+      if ((error as DOMException).name === 'NotFoundError') return null;
+      throw error;
+    }
+  }
+
+  /** Replaces a file by the content of another, piece by piece. @throws InputError where there is no room */
+  async copyOf(file: File, name: string): Promise<void> {
+    checkName(name);
+    const stream = await (await this.handle.getFileHandle(name, { create: true })).createWritable();
+    try {
+      await file.stream().pipeTo(stream); // closes it
+    } catch (error) {
+      if ((error as DOMException).name !== 'QuotaExceededError') throw error;
+      throw new InputError(
+        `${file.name}: the browser gives this page no room to keep it for going on later; delete a model that is no longer needed`,
+      );
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The worker: everything that computes, so that the page never waits. The page calls it through comlink. It is small at
+ * first: each part loads when it is asked for.
+ */
+import { expose } from 'comlink';
+import type { RecommendQuery } from '../../serve/recommender.ts';
+import type { ModelSource } from '../../serve/sources.ts';
+import { probe } from './adapter.ts';
+import type { BenchAsked } from './bench.ts';
+import type { Analysis, DeviceReport, Filter, Outcome, Plan, Preview, Reading, Source } from './contract.ts';
+import { deleteModel, listModels } from './library.ts';
+import type { Opened } from './log.ts';
+import type { OnTrain } from './training.ts';
+
+const logs = () => import('./log.ts');
+const trainings = () => import('./training.ts');
+const asking = () => import('./recommending.ts');
+const insides = () => import('./inside.ts');
+const benches = () => import('./bench.ts');
+
+let opened: Opened | null = null;
+let filter: Filter = { minInteractions: 5, minRating: null };
+let stopping: AbortController | null = null;
+/** Whether the engine has been loaded, and may have a device. */
+let computed = false;
+
+const api = {
+  async device(): Promise<DeviceReport> {
+    return computed ? (await import('./device.ts')).describeDevice() : probe();
+  },
+  preview: async (file: File): Promise<Preview> => (await logs()).previewFile(file),
+
+  async recipes() {
+    const { recipes } = await import('../../model/recipes.ts');
+    return [...recipes.values()].map(({ name, summary }) => ({ name, summary }));
+  },
+
+  async load(source: Source, reading: Reading, wanted: Filter, onProgress: (share: number) => void): Promise<Analysis> {
+    const begun = performance.now();
+    opened = null;
+    const { analyse, openSource } = await logs();
+    const next = await openSource(source, reading, onProgress);
+    filter = wanted;
+    opened = next; // another filter may leave something
+    return analyse(next, wanted, begun).analysis;
+  },
+
+  /** The log that is open, filtered otherwise. */
+  async filter(wanted: Filter): Promise<Analysis> {
+    if (!opened) throw new Error('no log is open');
+    filter = wanted;
+    return (await logs()).analyse(opened, wanted, performance.now()).analysis;
+  },
+
+  async train(plan: Plan, tell: OnTrain): Promise<Outcome> {
+    const log = opened;
+    if (!log) throw new Error('no log is open');
+    return training(async (signal) => {
+      const { prepareNew, runTraining } = await trainings();
+      return runTraining(await prepareNew(log, filter, plan), false, signal, tell);
+    });
+  },
+
+  async resume(id: string, tell: OnTrain): Promise<Outcome> {
+    (await asking()).closeRecommender(id);
+    return training(async (signal) => {
+      const { prepareResume, runTraining } = await trainings();
+      return runTraining(await prepareResume(id, () => {}), true, signal, tell);
+    });
+  },
+
+  /** Saves and ends after the step that runs; `resume` goes on. */
+  pause(): void {
+    stopping?.abort();
+  },
+
+  models: listModels,
+  async deleteModel(id: string): Promise<void> {
+    (await asking()).closeRecommender(id);
+    await deleteModel(id);
+  },
+  importModel: async (source: ModelSource, name: string) => (await import('./travel.ts')).importModel(source, name),
+  exportModel: async (id: string, checkpoint: boolean) => (await import('./travel.ts')).exportModel(id, checkpoint),
+
+  async openModel(id: string) {
+    computed = true;
+    return (await asking()).openForRecommending(id);
+  },
+  recommend: async (query: RecommendQuery) => (await asking()).recommend(query),
+
+  map: async () => (await insides()).itemMap(),
+  profile: async () => (await insides()).profileStep(),
+
+  benchCases: async () => (await benches()).caseNames(),
+  async bench(asked: BenchAsked, onCase: (name: string) => void) {
+    computed = true;
+    return (await benches()).runBench(asked, onCase);
+  },
+};
+
+/** One training at a time, in this tab and in all others: they would write over each other. */
+async function training(work: (signal: AbortSignal) => Promise<Outcome>): Promise<Outcome> {
+  if (stopping) throw new Error('a training runs already');
+  const controller = new AbortController();
+  stopping = controller;
+  computed = true;
+  try {
+    return await navigator.locks.request('attune training', { ifAvailable: true }, async (lock) => {
+      if (!lock) throw new Error('another tab of this page trains; wait for it, or pause it there');
+      return work(controller.signal);
+    });
+  } finally {
+    stopping = null;
+  }
+}
+
+export type WorkerApi = typeof api;
+expose(api);

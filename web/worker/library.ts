@@ -1,0 +1,131 @@
+/** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
+import { InputError } from '../../data/errors.ts';
+import type { ModelConfig } from '../../model/folder.ts'; // types alone: its code brings the engine along
+import type { Filter, ModelEntry, Plan, Reading, RunState } from './contract.ts';
+import { FolderFiles } from './files.ts';
+
+/** How a model came to be trained here; beside its model files, and not exported with them. */
+export interface Run {
+  source: { kind: 'shop'; shoppers: number } | { kind: 'file'; name: string; items: string | null };
+  reading: Reading;
+  filter: Filter;
+  plan: Plan;
+  state: RunState;
+}
+
+const RUN = 'run.json';
+/** Copies of what was trained on, so that a training goes on after a reload. */
+const LOG = 'run.log';
+const CATALOGUE = 'run.items';
+const OWN = new Set([RUN, LOG, CATALOGUE]);
+
+async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
+  if (typeof navigator.storage?.getDirectory !== 'function') {
+    throw new InputError('this browser keeps no files for pages (OPFS), which models are kept in; use a recent Chrome');
+  }
+  const root = await navigator.storage.getDirectory();
+  return root.getDirectoryHandle('models', { create: true });
+}
+
+/** @throws InputError when there is none of that name */
+export async function openModel(id: string): Promise<FolderFiles> {
+  try {
+    return new FolderFiles(await (await modelsFolder()).getDirectoryHandle(id));
+  } catch (error) {
+    if ((error as DOMException).name !== 'NotFoundError') throw error;
+    throw new InputError(`${id}: no such model in this browser`);
+  }
+}
+
+/** A new folder; its name tells when it was made. */
+export async function newModel(name: string): Promise<FolderFiles> {
+  const folder = await modelsFolder();
+  const taken = new Set<string>();
+  for await (const key of folder.keys()) taken.add(key);
+  const word =
+    name
+      .normalize('NFKD')
+      .replace(/[^\w-]+/g, '-')
+      .replace(/^-+|-+$/g, '')
+      .slice(0, 40) || 'model';
+  let id = word;
+  for (let n = 2; taken.has(id); n++) id = `${word}-${n}`;
+  return new FolderFiles(await folder.getDirectoryHandle(id, { create: true }));
+}
+
+export async function deleteModel(id: string): Promise<void> {
+  await (await modelsFolder()).removeEntry(id, { recursive: true });
+}
+
+export async function saveRun(files: FolderFiles, run: Run): Promise<void> {
+  await files.write(RUN, JSON.stringify(run));
+}
+
+export async function loadRun(files: FolderFiles): Promise<Run | null> {
+  const bytes = await files.read(RUN);
+  return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as Run);
+}
+
+export async function keepSource(files: FolderFiles, log: File, items: File | null): Promise<void> {
+  await files.copyOf(log, LOG);
+  if (items) await files.copyOf(items, CATALOGUE);
+}
+
+/** The log that a model was trained on, by its own name. @throws InputError when it is gone */
+export async function keptSource(files: FolderFiles, run: Run): Promise<{ file: File; items: File | null }> {
+  const { source } = run;
+  if (source.kind === 'shop') throw new Error('library: the demo shop has no file');
+  const [log, items] = [await files.file(LOG), await files.file(CATALOGUE)];
+  if (!log) throw new InputError(`${files.where}: the log that it was begun with is gone; train it anew`);
+  return {
+    file: new File([log], source.name),
+    items: items && source.items !== null ? new File([items], source.items) : null,
+  };
+}
+
+/** Newest first; folders that hold no model (yet) are left out. */
+export async function listModels(): Promise<ModelEntry[]> {
+  const found: ModelEntry[] = [];
+  const folder = await modelsFolder();
+  for await (const handle of folder.values()) {
+    if (handle.kind !== 'directory') continue;
+    const entry = await describe(new FolderFiles(handle as FileSystemDirectoryHandle)).catch(() => null);
+    if (entry) found.push(entry);
+  }
+  return found.sort((a, b) => (a.created < b.created ? 1 : -1));
+}
+
+async function describe(files: FolderFiles): Promise<ModelEntry | null> {
+  const bytes = await files.read('config.json');
+  if (!bytes) return null;
+  const config = JSON.parse(new TextDecoder().decode(bytes)) as ModelConfig;
+  const names = (await files.list()).filter((one) => !OWN.has(one));
+  const run = await loadRun(files);
+  const sizes = await Promise.all(names.map(async (name) => (await files.file(name))?.size ?? 0));
+  const best = await bestFigure(files);
+  return {
+    id: files.where,
+    name: run?.plan.name ?? files.where,
+    recipe: config.recipe,
+    source: config.data.source,
+    created: config.created,
+    users: config.data.users,
+    items: config.data.items,
+    interactions: config.data.interactions,
+    device: config.device,
+    state: run?.state ?? null,
+    ready: names.includes('model.safetensors') || names.includes('checkpoint.safetensors'),
+    bytes: sizes.reduce((sum, size) => sum + size, 0),
+    ndcg: config.blend?.fitted.blend['NDCG@10'] ?? best,
+  };
+}
+
+/** NDCG@10 of the last validation that was the best; null before the first. */
+async function bestFigure(files: FolderFiles): Promise<number | null> {
+  const text = new TextDecoder().decode((await files.read('metrics.jsonl')) ?? undefined);
+  for (const line of text.split('\n').reverse()) {
+    if (!line.includes('"best":true')) continue;
+    return (JSON.parse(line) as { valid: Record<string, number> }).valid['NDCG@10'] ?? null;
+  }
+  return null;
+}

@@ -1,0 +1,190 @@
+/** The log in the worker: preview of a file, reading and filtering, what was found. */
+import { findColumn } from '../../data/columns.ts';
+import { type ItemInfo, readItems } from '../../data/catalog.ts';
+import { type Dataset, prepare } from '../../data/dataset.ts';
+import type { Format } from '../../data/format.ts';
+import type { Log } from '../../data/log.ts';
+import { readLog } from '../../data/reader.ts';
+import { RecordParser } from '../../data/records.ts';
+import { makeShop } from '../../data/shop.ts';
+import { decodeChunks } from '../../data/text.ts';
+import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
+
+export interface Columns {
+  user?: string;
+  item?: string;
+  time?: string;
+  rating?: string;
+}
+
+/** How much of a file its preview reads, and how many rows it shows. */
+const PREVIEW_BYTES = 1 << 18;
+const PREVIEW_ROWS = 12;
+const ROLES: readonly Role[] = ['user', 'item', 'time', 'rating'];
+const FORMATS: Record<Format['kind'], string> = {
+  table: 'a table with a header',
+  movielens: 'MovieLens (user::item::rating::time)',
+  pairs: 'lines of user and item, in time order',
+};
+
+/** @throws InputError where the file is no log */
+export async function previewFile(file: File): Promise<Preview> {
+  let format: Format | null = null;
+  const rows: string[][] = [];
+  const parser = new RecordParser(file.name, {
+    begin: (found) => {
+      format = found;
+    },
+    row: (fields) => {
+      if (rows.length < PREVIEW_ROWS) rows.push([...fields]);
+    },
+    bad: () => {},
+  });
+  const whole = file.size <= PREVIEW_BYTES;
+  for await (const text of decodeChunks(headOf(file), file.name)) parser.push(text);
+  if (whole) parser.end();
+  const { kind, header, delimiter } = format as unknown as Format;
+  const fixed = ['user', 'item', 'rating', 'time'].slice(0, kind === 'pairs' ? 2 : (rows[0]?.length ?? 4));
+  const names = header ?? fixed;
+  return {
+    name: file.name,
+    bytes: file.size,
+    format: kind === 'table' ? `${FORMATS.table}, divided by ${DELIMITERS[delimiter] ?? delimiter}` : FORMATS[kind],
+    header: names,
+    named: header !== null,
+    rows,
+    roles: Object.fromEntries(
+      ROLES.map((role) => [role, header ? findColumn(header, role) : names.indexOf(role)]),
+    ) as Record<Role, number>,
+  };
+}
+
+const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
+
+/** The first bytes, ending with a line so that no letter is cut in two. */
+async function* headOf(file: File): AsyncGenerator<Uint8Array> {
+  const bytes = new Uint8Array(await file.slice(0, PREVIEW_BYTES).arrayBuffer());
+  const end = file.size <= PREVIEW_BYTES ? bytes.length : bytes.lastIndexOf(0x0a) + 1 || bytes.length;
+  yield bytes.subarray(0, end);
+}
+
+/** A log with what is known of its items, as it was read. */
+export interface Opened {
+  source: Source;
+  reading: Reading;
+  log: Log;
+  infos: ReadonlyMap<string, ItemInfo> | null;
+}
+
+/** Reads a log piece by piece. @throws InputError */
+export async function openSource(
+  source: Source,
+  reading: Reading,
+  onProgress: (share: number) => void,
+): Promise<Opened> {
+  if (source.kind === 'shop') {
+    const shop = makeShop({ shoppers: source.shoppers });
+    return { source, reading, log: shop.log, infos: shop.items };
+  }
+  const { file, items } = source;
+  const total = Math.max(1, file.size);
+  const log = await readLog(chunksOf(file), file.name, {
+    ...reading,
+    onProgress: (bytes) => onProgress(bytes / total),
+  });
+  return { source, reading, log, infos: items && (await readItems(chunksOf(items), items.name)) };
+}
+
+async function* chunksOf(file: Blob): AsyncGenerator<Uint8Array> {
+  const reader = file.stream().getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}
+
+export const filterOf = ({ minInteractions, minRating }: Filter) => ({
+  minInteractions,
+  minRating: minRating ?? undefined,
+});
+
+/** Lines of the report that the page tells in numbers. */
+const COUNTED = /-core filter removed|removed with a rating|^[\d,]+ users?, [\d,]+ items?/;
+
+/** Filters the log, and tells what is left and what was dropped. @throws InputError when nothing is left */
+export function analyse(opened: Opened, filter: Filter, begun: number): { dataset: Dataset; analysis: Analysis } {
+  const { log, infos } = opened;
+  const dataset = prepare(log, filterOf(filter));
+  const { report, offsets } = dataset;
+  const lengths = Uint32Array.from({ length: report.users }, (_, u) => offsets[u + 1] - offsets[u]).sort();
+  const analysis: Analysis = {
+    source: log.source,
+    rows: report.rows,
+    users: report.users,
+    items: report.items,
+    interactions: report.interactions,
+    removed: {
+      byRating: report.removedByRating,
+      interactions: report.removedInteractions,
+      users: report.removedUsers,
+      items: report.removedItems,
+    },
+    ratings: rangeOf(log.rating),
+    span: spanOf(log.time),
+    lengths: binsOf(lengths),
+    medianLength: lengths[lengths.length >> 1],
+    popular: popularOf(dataset, infos),
+    titled: infos ? dataset.itemIds.filter((id) => infos.has(id)).length : 0,
+    lines: report.lines.filter((line) => !COUNTED.test(line)).map((line) => line.replaceAll(`${log.source}:`, 'line ')),
+    seconds: (performance.now() - begun) / 1000,
+  };
+  return { dataset, analysis };
+}
+
+function rangeOf(values: Float32Array | Float64Array | null): { least: number; most: number } | null {
+  if (!values) return null;
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return least <= most ? { least, most } : null;
+}
+
+/** Seconds or milliseconds since 1970 as dates; other clocks as they are. */
+function spanOf(times: Float64Array | null): { from: string; to: string } | null {
+  const range = rangeOf(times);
+  if (!range) return null;
+  const [first, last] = [range.least, range.most].map((time) => (range.most > 1e11 ? time : time * 1000));
+  const dates = first > 3e11 && last < 1e13;
+  const text = (time: number, ms: number) => (dates ? new Date(ms).toISOString().slice(0, 10) : String(time));
+  return { from: text(range.least, first), to: text(range.most, last) };
+}
+
+const EDGES = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 1000];
+
+function binsOf(lengths: Uint32Array): Bin[] {
+  const counts = new Map<number, number>();
+  for (const length of lengths) {
+    let at = EDGES.length - 1;
+    while (at > 0 && length < EDGES[at]) at--;
+    counts.set(at, (counts.get(at) ?? 0) + 1);
+  }
+  const [least, most] = [Math.min(...counts.keys()), Math.max(...counts.keys())];
+  return EDGES.slice(least, most + 1).map((edge, i) => {
+    const next = EDGES[least + i + 1];
+    const label = next === undefined ? `${edge} +` : next - edge === 1 ? String(edge) : `${edge}–${next - 1}`;
+    return { label, users: counts.get(least + i) ?? 0 };
+  });
+}
+
+function popularOf(dataset: Dataset, infos: Opened['infos']): Analysis['popular'] {
+  const counts = new Uint32Array(dataset.itemIds.length);
+  for (const row of dataset.items) counts[row]++;
+  const rows = Uint32Array.from(counts, (_, row) => row).sort((a, b) => counts[b] - counts[a]);
+  return Array.from(rows.subarray(0, 8), (row) => {
+    const id = dataset.itemIds[row];
+    return { title: infos?.get(id)?.title || id, count: counts[row] };
+  });
+}

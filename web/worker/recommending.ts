@@ -1,0 +1,80 @@
+/** Recommendations in the worker, from one open model. */
+import { InputError } from '../../data/errors.ts';
+import { type Answer, type Recommendation, type RecommendQuery, Recommender } from '../../serve/recommender.ts';
+import { openDevice, trim } from './device.ts';
+import { openModel } from './library.ts';
+
+export interface CatalogueItem {
+  id: string;
+  title: string;
+  attributes: Record<string, string>;
+}
+
+export interface OpenedModel {
+  id: string;
+  items: CatalogueItem[];
+  /** Whether its training ranked items already seen. */
+  includeSeen: boolean;
+  note: string | null;
+}
+
+let open: { id: string; recommender: Recommender } | null = null;
+
+export async function openForRecommending(id: string): Promise<OpenedModel> {
+  closeRecommender();
+  const device = await openDevice();
+  const recommender = await Recommender.load(await openModel(id), { device });
+  open = { id, recommender };
+  const { config, items, weights } = recommender.loaded;
+  return { id, items, includeSeen: config.seen === 'kept', note: weights.note };
+}
+
+/** What the page shows of an answer. */
+export interface Told {
+  items: Recommendation[];
+  /** How long it took here. */
+  ms: number;
+  attention: AttentionTold | null;
+}
+
+/** Attention as plain arrays: `rows[block][head]` and `rollout` are [tokens, tokens], a row looks at columns. */
+export interface AttentionTold {
+  titles: string[];
+  tokens: number;
+  pointwise: boolean;
+  rows: Float32Array[][];
+  rollout: Float32Array;
+}
+
+export async function recommend(query: RecommendQuery): Promise<Told> {
+  if (open?.recommender.device.gpu?.failure) await openForRecommending(open.id); // on a fresh device
+  const begun = performance.now();
+  const { items, attention } = await recommender().recommend(query);
+  return { items, ms: performance.now() - begun, attention: attention ? told(attention) : null };
+}
+
+function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionTold {
+  const { tokens, blocks, heads, pointwise } = maps;
+  const square = (row: (i: number) => Float64Array): Float32Array => {
+    const all = new Float32Array(tokens * tokens);
+    for (let i = 0; i < tokens; i++) all.set(row(i), i * tokens);
+    return all;
+  };
+  const rows = Array.from({ length: blocks }, (_, block) =>
+    Array.from({ length: heads }, (__, head) => square((i) => maps.row(block, head, i))),
+  );
+  return { titles, tokens, pointwise, rows, rollout: square((i) => maps.rollout(i)) };
+}
+
+export function recommender(): Recommender {
+  if (!open) throw new InputError('no model is open; choose one');
+  return open.recommender;
+}
+
+export function closeRecommender(id?: string): void {
+  if (!open || (id !== undefined && open.id !== id)) return;
+  const { device } = open.recommender;
+  open.recommender.close();
+  open = null;
+  trim(device);
+}

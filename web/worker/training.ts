@@ -1,0 +1,224 @@
+/** A training in the worker: the same as `attune train`, into a folder of the private file system. */
+import { prepare, requireTrainable } from '../../data/dataset.ts';
+import { InputError } from '../../data/errors.ts';
+import { encodeItems } from '../../data/features.ts';
+import { inferSchema, type Schema } from '../../data/schema.ts';
+import { similarity } from '../../data/similarity.ts';
+import { split, type Split } from '../../data/split.ts';
+import { writeModelCard } from '../../model/card.ts';
+import { chooseRecipe, logSize } from '../../model/defaults.ts';
+import { createFolder, type Item, loadConfig, loadModel, type ModelConfig, readMetrics } from '../../model/folder.ts';
+import { checkSettings, type Settings, settingsFor } from '../../model/recipes.ts';
+import { baselineFigures } from '../../train/baseline-figures.ts';
+import { countItems } from '../../train/baselines.ts';
+import type { Metrics } from '../../train/metrics.ts';
+import { newConfig } from '../../train/model-config.ts';
+import { requireHorizon } from '../../train/schedule.ts';
+import { requirePrecision, type TrainProgress, validationUsers } from '../../train/trainer.ts';
+import { trainWithMemory } from '../../train/with-memory.ts';
+import type { Filter, Outcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
+import { openDevice, trim } from './device.ts';
+import type { FolderFiles } from './files.ts';
+import { keepSource, keptSource, loadRun, newModel, openModel, type Run, saveRun } from './library.ts';
+import { filterOf, openSource, type Opened } from './log.ts';
+
+declare const ATTUNE_VERSION: string;
+
+export type OnTrain = (event: TrainEvent) => void;
+
+/** Milliseconds between two words of progress: what a chart can show. */
+const TELL_EVERY = 120;
+
+interface Prepared {
+  files: FolderFiles;
+  run: Run;
+  parts: Split;
+  settings: Settings;
+  config: ModelConfig;
+  items: readonly Item[];
+  notes: string[];
+}
+
+/** Begins a training on an opened log. @throws InputError */
+export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Promise<Prepared> {
+  const { log, infos, reading, source } = opened;
+  requireHorizon(settingsFor(plan.recipe ?? 'sasrec', plan.settings), plan.epochs ?? undefined);
+  const dataset = prepare(log, filterOf(filter));
+  const parts = split(dataset, undefined, log.source);
+  requireTrainable(parts, log.source);
+  const { recipe, settings, notes } = chosen(plan, parts);
+  const counts = countItems(parts);
+  const items = dataset.itemIds.map((id, row): Item => {
+    const info = infos?.get(id);
+    return { id, title: info?.title || id, attributes: info?.attributes ?? {}, count: counts[row] };
+  });
+  const schema = settings.items === 'tower' ? schemaOf(items) : null;
+  const config = newConfig(
+    {
+      schema,
+      attune: ATTUNE_VERSION,
+      recipe,
+      settings,
+      source: log.source,
+      columns: reading.columns,
+      minInteractions: filter.minInteractions,
+      minRating: filter.minRating ?? undefined,
+      protocol: parts.protocol,
+      seen: plan.includeSeen ? 'kept' : 'excluded',
+      seed: plan.seed,
+    },
+    dataset,
+    items,
+  );
+  const device = await openDevice();
+  requirePrecision(device, settings);
+  config.device = `${device.name} in a browser`;
+  const files = await newModel(plan.name);
+  const run: Run = {
+    source:
+      source.kind === 'shop' ? source : { kind: 'file', name: source.file.name, items: source.items?.name ?? null },
+    reading,
+    filter,
+    plan,
+    state: 'running',
+  };
+  if (source.kind === 'file') await keepSource(files, source.file, source.items);
+  await saveRun(files, run);
+  await createFolder(files, config, items);
+  return { files, run, parts, settings, config, items, notes };
+}
+
+/** For the item tower, which reads attributes. @throws InputError where there are none */
+function schemaOf(items: readonly Item[]): Schema {
+  const schema = inferSchema(items);
+  if (schema.columns.some(({ type }) => type !== 'skip')) return schema;
+  throw new InputError('items=tower reads the attributes of items: add an items file that has some');
+}
+
+function chosen(plan: Plan, parts: Split): { recipe: string; settings: Settings; notes: string[] } {
+  const recipe = plan.recipe ?? 'sasrec';
+  if (plan.recipe !== null || plan.settings.items === 'tower') {
+    return { recipe, settings: settingsFor(recipe, plan.settings), notes: [] };
+  }
+  const choice = chooseRecipe(logSize(parts), plan.settings);
+  const settings = settingsFor(choice.recipe, { ...choice.settings, ...plan.settings });
+  return { recipe: choice.recipe, settings, notes: choice.reasons };
+}
+
+/** Goes on with a training that was paused, or cut off by a reload. @throws InputError */
+export async function prepareResume(id: string, onProgress: (share: number) => void): Promise<Prepared> {
+  const files = await openModel(id);
+  const run = await loadRun(files);
+  if (!run) throw new InputError(`${id}: was not trained in this browser, so that its log is not here to go on with`);
+  const config = await loadConfig(files);
+  const { source: kept, reading, filter } = run;
+  const source = kept.kind === 'shop' ? kept : ({ kind: 'file', ...(await keptSource(files, run)) } as const);
+  const opened = await openSource(source, reading, onProgress);
+  const dataset = prepare(opened.log, filterOf(filter));
+  const parts = split(dataset, undefined, opened.log.source);
+  const settings = checkSettings(config.hyperparameters as unknown as Settings);
+  const { items } = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as {
+    items: Item[];
+  };
+  return { files, run, parts, settings, config, items, notes: [] };
+}
+
+/** Trains until it is done or the signal says to stop; leaves a folder that loads either way. */
+export async function runTraining(p: Prepared, resume: boolean, signal: AbortSignal, tell: OnTrain): Promise<Outcome> {
+  const { files, run, parts, settings, config } = p;
+  const { plan } = run;
+  const users = validationUsers(parts, settings, config.seed);
+  if (users.length === 0) {
+    throw new InputError(
+      `${config.data.source}: no user has three interactions, one each to train, to validate and to test on; give longer histories`,
+    );
+  }
+  const device = await openDevice();
+  const baselines = baselineFigures(parts, 'valid', config.seen, users);
+  const records = await readMetrics(files);
+  tell({
+    kind: 'begun',
+    model: files.where,
+    device: device.name,
+    about: `${config.recipe}, width ${settings.d}, ${settings.blocks} blocks, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
+    baselines: baselines.metrics,
+    users: baselines.users,
+    notes: p.notes,
+    earlier: resume ? earlier(records) : { losses: [], validations: [] },
+  });
+  await saveRun(files, { ...run, state: 'running' });
+  const schema = settings.items === 'tower' ? config.schema.items : undefined;
+  const spent = Number(records.at(-1)?.elapsedSeconds ?? 0);
+  const left = plan.minutes === null ? undefined : Math.max(5, plan.minutes * 60 - spent);
+  try {
+    const result = await trainWithMemory({
+      device,
+      files,
+      parts,
+      settings,
+      config,
+      seed: config.seed,
+      features: schema && encodeItems(schema, p.items),
+      similar: schema && similarity(schema, p.items),
+      resume,
+      epochs: plan.epochs ?? undefined,
+      deadline: left === undefined ? undefined : performance.now() + 1000 * left,
+      signal,
+      includeSeen: config.seen === 'kept',
+      onProgress: rarely(tell),
+      onValidation: ({ step, metrics }) => tell({ kind: 'validation', step, metrics }),
+      log: (text) => tell({ kind: 'note', text }),
+    });
+    const interrupted = result.reason === 'interrupted';
+    await saveRun(files, { ...run, state: interrupted ? 'paused' : 'finished' });
+    const figures = await figuresOf(files);
+    await writeModelCard(files, config, {
+      date: new Date(),
+      step: result.step,
+      epoch: result.epoch,
+      elapsedSeconds: spent + result.seconds,
+      split: 'valid',
+      seen: config.seen,
+      users: baselines.users,
+      metrics: figures.metrics,
+      baselines: { ...figures.parts, ...baselines.metrics },
+    });
+    const { reason, step, epoch, bestNdcg, seconds, tokens } = result;
+    return { reason, step, epoch, bestNdcg, seconds, tokens, model: files.where, ...figures };
+  } catch (error) {
+    await saveRun(files, { ...run, state: 'paused' }).catch(() => {});
+    throw error;
+  } finally {
+    trim(device);
+  }
+}
+
+/** The validation figures of the blend where there is one, and of what it blends. */
+async function figuresOf(files: FolderFiles): Promise<{ metrics: Metrics | null; parts: Record<string, Metrics> }> {
+  const { weights, remembering } = await loadModel(files);
+  const alone = weights.metrics as Metrics | null;
+  const fitted = remembering?.blend.fitted;
+  if (!fitted || !alone) return { metrics: alone, parts: {} };
+  return { metrics: fitted.blend as Metrics, parts: { transformer: alone, memory: fitted.memory as Metrics } };
+}
+
+function earlier(records: readonly Record<string, unknown>[]) {
+  const validations = records.map(
+    ({ step, valid }): ValidationPoint => ({ step: Number(step), metrics: valid as Metrics }),
+  );
+  const losses = records.map(({ step, loss }): [number, number] => [Number(step), Number(loss)]);
+  return { losses, validations };
+}
+
+/** Passes on what changes the phase, and of the rest what a chart can show. */
+function rarely(tell: OnTrain): (progress: TrainProgress) => void {
+  let last = 0;
+  let phase = '';
+  return (progress) => {
+    const at = performance.now();
+    if (at - last < TELL_EVERY && progress.phase === phase) return;
+    last = at;
+    phase = progress.phase;
+    tell({ kind: 'progress', at, ...progress });
+  };
+}

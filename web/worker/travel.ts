@@ -1,0 +1,22 @@
+/** Models that come from elsewhere and go there. */
+import { copyModel, packModel } from '../../model/pack.ts';
+import { type ModelSource, openModel as openFiles } from '../../serve/sources.ts';
+import { deleteModel, newModel, openModel } from './library.ts';
+
+/** A model from elsewhere: a folder, its files, or one packed file. Gives the folder that it is kept in. @throws InputError */
+export async function importModel(source: ModelSource, name: string): Promise<string> {
+  const from = await openFiles(source);
+  const files = await newModel(name);
+  try {
+    await copyModel(from, files);
+  } catch (error) {
+    await deleteModel(files.where);
+    throw error;
+  }
+  return files.where;
+}
+
+/** A model in one file; with the checkpoint a training can go on from it. @throws InputError */
+export async function exportModel(id: string, checkpoint: boolean): Promise<Blob> {
+  return new Blob(await packModel(await openModel(id), { checkpoint }), { type: 'application/octet-stream' });
+}
