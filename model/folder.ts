@@ -11,6 +11,7 @@
  *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
+ *   predictions.safetensors replaced as a whole     of a model of ratings alone, see rating-folder.ts
  *
  * Until the first validation there is no model.safetensors; loading then takes the weights of the last checkpoint and
  * says so in `weights.note`. Until a blend is fitted the transformer scores alone. A blend fits any weights: a training
@@ -18,6 +19,7 @@
  */
 import { InputError } from '../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../data/features.ts';
+import type { RatingTask } from '../data/ratings.ts';
 import type { Schema } from '../data/schema.ts';
 import type { EventColumn } from '../data/side.ts';
 import type { AttributeMemory } from './attribute-memory.ts';
@@ -33,8 +35,10 @@ const MODEL = 'model.safetensors';
 const CHECKPOINT = 'checkpoint.safetensors';
 const METRICS = 'metrics.jsonl';
 const CARD = 'README.md';
+/** Of a model of ratings; see rating-folder.ts. */
+export const PREDICTIONS = 'predictions.safetensors';
 /** Every file of a model folder, config.json first. */
-export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, USERS, CHECKPOINT];
+export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, USERS, PREDICTIONS, CHECKPOINT];
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
@@ -46,6 +50,10 @@ export interface ModelConfig {
   /** ISO date. */
   created: string;
   recipe: string;
+  /** What is predicted, where it is not the next item. */
+  task?: RatingTask;
+  /** Of the task `ctr`: the least rating that counts as positive. */
+  positive?: number;
   hyperparameters: Record<string, number | string | boolean>;
   /** What the log's columns were called, and which kinds of columns there were. */
   schema: {
@@ -168,7 +176,7 @@ export async function clearFolder(files: Files, options: { overwrite?: boolean }
   const owned = [...FOLDER_FILES].reverse();
   const names = await files.list();
   if (await holdsModel(files)) {
-    const begun = names.includes(CONFIG) && (names.includes(CHECKPOINT) || names.includes(MODEL));
+    const begun = names.includes(CONFIG) && [CHECKPOINT, MODEL, PREDICTIONS].some((name) => names.includes(name));
     if (begun && !options.overwrite) {
       throw new InputError(
         `${files.where}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
