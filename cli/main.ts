@@ -312,7 +312,8 @@ addAfterOptions(
     add(
       'recommend',
       'Recommend the next items for a history',
-      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log. --new serves somebody of whom no event is known.',
+      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log. --new serves somebody of whom no event is known. A model of\n' +
+        'ratings (--task rating or ctr) takes --history ID=RATING,... and lists the highest\npredicted ratings, or with --items those of the items named.',
       'recommend --model my-model --history 1193,661,914 --k 5',
     )
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
@@ -329,6 +330,7 @@ addAfterOptions(
           .argParser(keyValue)
           .default(new Map<string, string>(), 'nothing'),
       )
+      .option('--items <id,id,...>', 'with a model of ratings: predict the ratings of these items')
       .option('--k <n>', 'how many, at most 128', whole(1), 10)
       .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
       .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
@@ -345,7 +347,11 @@ addAfterOptions(
   .option('--block <n>', 'draw this block of the model, the mean of its heads', whole(1))
   .option('--head <n>', 'draw this head of --block', whole(1))
   .addHelpText('after', CONDITION_HELP)
-  .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
+  .action(async (flags, command: Command) => {
+    if (await (await import('./ratings.ts')).holdsRatings(flags.model)) {
+      await (await import('./recommend-ratings.ts')).runRecommendRatings(flags, typed(command));
+    } else await (await import('./recommend.ts')).runRecommend(flags);
+  });
 
 addLogOptions(
   add(

@@ -9,3 +9,10 @@ export type { AfterOptions } from './after.ts';
 export { type Answer, type LoadOptions, type Recommendation, Recommender, type RecommendQuery } from './recommender.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
+export {
+  type PredictedRating,
+  type Predictions,
+  type PredictQuery,
+  type RatedItem,
+  RatingPredictor,
+} from './rating-predictor.ts';
