@@ -155,7 +155,11 @@ addLogOptions(
     )
     .addOption(protocolOption(true).default(LEAVE_ONE_OUT, `${LEAVE_ONE_OUT.name}, or folds for ratings`))
     .option('--folds <k>', 'with ratings: as many folds of cross-validation (default: 5)', whole(2))
-    .option('--positive <r>', 'with --task ctr: the least rating that is positive (default: 4)', number())
+    .option(
+      '--positive <r>',
+      'with --task ctr: the least rating that is positive (default: 4; 1 where all are 0 or 1)',
+      number(),
+    )
     .option('--epochs <n>', 'stop after as many epochs in all', whole(1))
     .option('--max-minutes <m>', 'stop in time to have everything saved after as many minutes', number(0))
     .option('--min-interactions <n>', 'filter users and items until each has as many interactions', whole(1), 5)

@@ -38,7 +38,7 @@ export async function openRatings(
   for (const note of ratings.notes) out.note(`${printable(file)}: ${printable(note.replace(`${file}:`, 'line '))}`);
   const scale =
     task === 'ctr'
-      ? `${((100 * ratings.value.reduce((sum, v) => sum + v, 0)) / size).toFixed(1)} % of them positive (rated at least ${positive})`
+      ? `${((100 * ratings.value.reduce((sum, v) => sum + v, 0)) / size).toFixed(1)} % of them positive (rated at least ${ratings.positive})`
       : `${levels.length} levels from ${levels[0]} to ${levels[levels.length - 1]}`;
   out.note(
     `${printable(file)}: ${formatCount(size)} ratings of ${formatCount(itemIds.length)} items by ${formatCount(userIds.length)} users, ${scale}; no filter`,

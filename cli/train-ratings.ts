@@ -30,9 +30,6 @@ export interface RatingTrainFlags extends Omit<TrainFlags, 'protocol'> {
 const RANKING = ['recipe', 'minInteractions', 'minRating', 'includeSeen'] as const;
 const FIXED = ['set', 'seed', 'items', 'protocol', 'folds', 'positive', 'epochs'] as const;
 
-/** The least rating that is positive, where none is given. */
-const POSITIVE = 4;
-
 interface Prepared {
   files: NodeFiles;
   config: ModelConfig;
@@ -125,11 +122,10 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
   const infos = flags.items === undefined ? null : await openItems(flags.items);
   const source = flags.data as string;
   const columns = columnsOf(flags);
-  const positive = task === 'ctr' ? (flags.positive ?? POSITIVE) : undefined;
   const ratings = await openRatings(
     source,
     { columns, maxBadRows: flags.maxBadRows },
-    { task, positive },
+    { task, positive: flags.positive },
     out,
     flags.progress,
   );
@@ -143,7 +139,7 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
     created: new Date().toISOString(),
     recipe: 'ratings',
     task,
-    ...(positive !== undefined && { positive }),
+    ...(ratings.positive !== null && { positive: ratings.positive }),
     hyperparameters: { ...settings },
     schema: {
       columns: { ...columns },

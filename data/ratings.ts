@@ -28,12 +28,17 @@ export interface Ratings {
   order: Uint32Array;
   starts: Uint32Array;
   size: number;
+  /** Of the task `ctr`: the least rating that counts as positive. */
+  positive: number | null;
   source: string;
   notes: string[];
 }
 
+/** The least positive rating where none is given: of five stars, or of a column of zeros and ones. */
+const POSITIVE = 4;
+
 /**
- * @param threshold of the task `ctr`: the least rating that counts as positive
+ * @param threshold of the task `ctr`: the least rating that counts as positive; by default 1 where all are 0 or 1, else 4
  * @throws InputError where there are no ratings, or nothing to tell apart
  */
 export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratings {
@@ -50,7 +55,7 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
   if (missing > 0) notes.push(`${missing.toLocaleString('en-US')} rows without a rating left out`);
   if (rows.length < 2) throw new InputError(`${source}: ${rows.length} rows with a rating are too few to learn from`);
 
-  const limit = threshold ?? 0;
+  const limit = threshold ?? (rows.every((row) => rating[row] === 0 || rating[row] === 1) ? 1 : POSITIVE);
   const value = Float32Array.from(rows, (row) => (task === 'ctr' ? Number(rating[row] >= limit) : rating[row]));
   const { level, levels } = levelsOf(value);
   if (levels.length < 2) {
@@ -77,6 +82,7 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
     order,
     starts,
     size: rows.length,
+    positive: task === 'ctr' ? limit : null,
     source,
     notes,
   };

@@ -55,6 +55,8 @@ describe('ratings', () => {
     const r = ratingsOf(log(ROWS), 'ctr', 4);
     expect([...r.value]).toEqual([1, 0, 0, 1, 0]);
     expect([...r.levels]).toEqual([0, 1]);
+    expect(ratingsOf(log(ROWS), 'ctr').positive).toBe(4);
+    expect(ratingsOf(log(ROWS.map(([u, i, r, t]) => [u, i, r > 2 ? 1 : 0, t])), 'ctr').positive).toBe(1);
   });
 
   it('says in one line what is missing and what to do', () => {
