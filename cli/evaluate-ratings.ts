@@ -4,7 +4,8 @@ import { InputError } from '../data/errors.ts';
 import type { Ratings, RatingTask } from '../data/ratings.ts';
 import { loadConfig } from '../model/folder.ts';
 import { loadPredictions, type StoredPredictions } from '../model/rating-folder.ts';
-import { explain, NodeFiles } from '../serve/files.node.ts';
+import { explain } from '../serve/files.node.ts';
+import { openPath } from '../serve/sources.node.ts';
 import { type Point, ratingReport } from '../train/rating/report.ts';
 import { commandName, Output, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf } from './data.ts';
@@ -36,7 +37,7 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
       `${names.join(', ')}: for ranking; ${flags.model} predicts ratings, and its own split is what is reported`,
     );
   }
-  const files = await NodeFiles.open(flags.model);
+  const files = await openPath(flags.model);
   const config = await loadConfig(files);
   const task = config.task as RatingTask;
   if (task === 'ctr' && flags.predict)

@@ -4,7 +4,7 @@ import { describeRatingSplit, parseRatingSplit, type RatingSplit } from '../data
 import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
 import type { StoredPredictions } from '../model/rating-folder.ts';
-import { NodeFiles } from '../serve/files.node.ts';
+import { openPath } from '../serve/sources.node.ts';
 import type { ClickFigures, RatingFigures } from '../train/rating/metrics.ts';
 import type { Point, RatingReport } from '../train/rating/report.ts';
 import type { Output } from './common.ts';
@@ -14,7 +14,7 @@ import { formatCount, formatFigure, printable, table } from './ui.ts';
 /** Whether the folder holds a model of ratings; false where it holds none at all, which is for others to say. */
 export async function holdsRatings(dir: string): Promise<boolean> {
   try {
-    return (await loadConfig(await NodeFiles.open(dir))).task !== undefined;
+    return (await loadConfig(await openPath(dir))).task !== undefined;
   } catch {
     return false;
   }

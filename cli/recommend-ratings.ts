@@ -2,7 +2,7 @@
 import { InputError } from '../data/errors.ts';
 import { ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
-import { NodeFiles } from '../serve/files.node.ts';
+import { openPath } from '../serve/sources.node.ts';
 import { type PredictedRating, type RatedItem, RatingPredictor } from '../serve/rating-predictor.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { parseIds } from './after.ts';
@@ -50,7 +50,7 @@ export async function runRecommendRatings(flags: RecommendRatingFlags, given: Re
   if ((flags.history === undefined) === (user === undefined))
     throw new UsageError('whom for? give --history ID=RATING,ID=RATING,... or --user ID with --data PATH');
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
-  const files = await NodeFiles.open(flags.model);
+  const files = await openPath(flags.model);
   const config = await loadConfig(files);
   const asked = flags.items === undefined ? undefined : parseIds(flags.items, '--items');
   const excluded = new Set(flags.exclude === undefined ? [] : parseIds(flags.exclude, '--exclude'));

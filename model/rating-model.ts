@@ -84,13 +84,13 @@ export class RatingModel {
   readonly parameters: ParameterArena;
   private readonly angles: Tensor;
 
-  /** @param seed draws the weights; null leaves them 0, for weights that are loaded */
+  /** @param seed draws the weights; null leaves them 0, for weights that are loaded and not trained further */
   constructor(device: Device, settings: RatingSettings, items: number, levels: number, seed: number | null) {
     this.device = device;
     this.settings = settings;
     this.items = items;
     this.levels = levels;
-    this.parameters = new ParameterArena(device, specs(settings, items, levels, seed));
+    this.parameters = new ParameterArena(device, specs(settings, items, levels, seed), { frozen: seed === null });
     const [rows, width] = [settings.window + 1, settings.d / settings.heads];
     this.angles = device.tensor(rotaryAngles(rows, width), [rows, width], { label: 'angles' }).keep();
   }

@@ -3,7 +3,6 @@ import { InputError } from '../data/errors.ts';
 import { around, type RatingWindow } from '../data/rating-windows.ts';
 import { browserTuning, Device } from '../engine/index.ts';
 import { factorScore, leaveOneOut, userFactors } from '../model/factors.ts';
-import type { Files } from '../model/files.ts';
 import type { Item } from '../model/folder.ts';
 import type { RatingEvents } from '../model/rating-batch.ts';
 import { type LoadedRatingModel, loadRatingModel } from '../model/rating-folder.ts';
@@ -11,6 +10,7 @@ import { RatingModel } from '../model/rating-model.ts';
 import { meanOf, medianOf, RatingScorer } from '../model/rating-scorer.ts';
 import { toArrays } from '../model/sequence-model.ts';
 import type { LoadOptions } from './recommender.ts';
+import { type ModelSource, openModel } from './sources.ts';
 
 export interface RatedItem {
   item: string;
@@ -69,9 +69,9 @@ export class RatingPredictor {
     this.scorer = new RatingScorer(this.model);
   }
 
-  /** Opens a model folder. @throws InputError where it holds no trained model of ratings */
-  static async load(files: Files, options: LoadOptions = {}): Promise<RatingPredictor> {
-    const stored = await loadRatingModel(files);
+  /** Opens a model, from where `Recommender.load` does. @throws InputError where it is no trained model of ratings */
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<RatingPredictor> {
+    const stored = await loadRatingModel(await openModel(source));
     const tuning = options.tuning === undefined ? browserTuning() : (options.tuning ?? undefined);
     const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto', tuning }));
     return new RatingPredictor(device, !options.device, stored);

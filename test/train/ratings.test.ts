@@ -159,6 +159,7 @@ describe('a training on ratings', async () => {
     const files = new MemoryFiles('model');
     const config = {
       ...{ formatVersion: 1, attune: 'test', created: '', recipe: 'ratings', task: 'rating', hyperparameters: small() },
+      schema: { columns: {}, attributes: [] },
       data: { source: 'world', users: 12, items: 10, interactions: ratings.size, minInteractions: 1, minRating: null },
     } as unknown as ModelConfig;
     const items = ratings.itemIds.map((id) => ({ id, title: id, attributes: {} }));
