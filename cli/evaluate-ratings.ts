@@ -24,7 +24,7 @@ export interface EvaluateRatingFlags extends ColumnFlags {
 }
 
 /** Flags of ranking alone. */
-const RANKING = ['split', 'protocol', 'includeSeen', 'baselines'] as const;
+const RANKING = ['split', 'protocol', 'includeSeen', 'baselines', 'users'] as const;
 
 export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: ReadonlySet<string>): Promise<void> {
   const out = new Output(flags.json);

@@ -27,6 +27,9 @@ export interface RecommendRatingFlags extends ColumnFlags {
 
 /** Flags that models of ratings do not take. */
 const RANKING = [
+  'new',
+  'about',
+  'users',
   'explain',
   'heatmap',
   'block',

@@ -27,7 +27,18 @@ export interface RatingTrainFlags extends Omit<TrainFlags, 'protocol'> {
 }
 
 /** Flags of ranking alone, and those that come from the folder with `--resume`. */
-const RANKING = ['recipe', 'minInteractions', 'minRating', 'includeSeen'] as const;
+const RANKING = [
+  'recipe',
+  'minInteractions',
+  'minRating',
+  'includeSeen',
+  'schema',
+  'vectors',
+  'users',
+  'usersSchema',
+  'events',
+  'coldItems',
+] as const;
 const FIXED = ['set', 'seed', 'items', 'protocol', 'folds', 'positive', 'epochs'] as const;
 
 interface Prepared {

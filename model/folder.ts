@@ -38,7 +38,17 @@ const CARD = 'README.md';
 /** Of a model of ratings; see rating-folder.ts. */
 export const PREDICTIONS = 'predictions.safetensors';
 /** Every file of a model folder, config.json first. */
-export const FOLDER_FILES: readonly string[] = [CONFIG, ITEMS, CARD, METRICS, MODEL, MEMORY, USERS, PREDICTIONS, CHECKPOINT];
+export const FOLDER_FILES: readonly string[] = [
+  CONFIG,
+  ITEMS,
+  CARD,
+  METRICS,
+  MODEL,
+  MEMORY,
+  USERS,
+  PREDICTIONS,
+  CHECKPOINT,
+];
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
