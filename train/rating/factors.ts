@@ -44,7 +44,7 @@ const STREAM = 0xfac7;
 
 /**
  * Learns from the given rows. A generator, so that the caller may breathe and show progress between its parts: it yields
- * the share done, and ends after the sweep at hand once it is told `true`.
+ * the share done, and ends with the sweep at whose last part it is told `true`.
  */
 export function* fitFactors(
   ratings: Ratings,
@@ -69,12 +69,12 @@ export function* fitFactors(
   let enough = false;
   for (let sweep = 0; sweep < sweeps && !enough; sweep++) {
     for (const part of update(users, items, ofUsers, noise, n)) {
-      enough = (yield (sweep + part.done / 2) / sweeps) || enough;
+      enough = (yield (sweep + part.done / 2) / sweeps) ?? false;
     }
     let explained = 0;
     for (const part of update(items, users, ofItems, noise, n)) {
       explained = part.explained;
-      enough = (yield (sweep + 0.5 + part.done / 2) / sweeps) || enough;
+      enough = (yield (sweep + 0.5 + part.done / 2) / sweeps) ?? false;
     }
     noise = Math.max((squares + explained) / rows.length, 1e-4);
   }

@@ -55,6 +55,8 @@ export interface RoundResult {
 /** Share of the round's work that the baseline counts for, in the progress shown, and of its time that it may take. */
 const BASELINE_SHARE = 0.25;
 const BASELINE_MOST = 0.5;
+/** How far, as a share of it, the baseline may fall behind before it hurries. */
+const BASELINE_SLACK = 0.1;
 /** Milliseconds of host work between two breaths. */
 const BREATH_MS = 30;
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
@@ -95,8 +97,8 @@ async function learnBaseline(o: RoundOptions): Promise<Baseline | null> {
     await new Promise((resolve) => setTimeout(resolve));
     if (signal?.aborted) return null;
     breath = performance.now();
-    // Told once the time is up: each fit then ends with the sweep at hand.
-    hurry = deadline !== undefined && now - begun > value * BASELINE_MOST * (deadline - begun) + 1000;
+    // Where it has fallen behind, the fit at hand ends with its sweep.
+    hurry = deadline !== undefined && now - begun > (value + BASELINE_SLACK) * BASELINE_MOST * (deadline - begun);
     o.onProgress?.({ phase: 'baseline', fraction: value * BASELINE_SHARE, epoch: 0, loss: null });
   }
 }
