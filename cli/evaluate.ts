@@ -14,6 +14,7 @@ import type { Evaluation } from '../train/evaluate.ts';
 import { type Metrics, MISS } from '../train/metrics.ts';
 import { afterOptions, afterScoreOf, afterTable, variantsOf, warnOfUnknownIds } from './after.ts';
 import type { AfterFlags } from './after-flags.ts';
+import { UsageError } from './errors.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import {
   intervalsOf,
@@ -32,6 +33,8 @@ export interface EvaluateFlags extends LogFlags, AfterFlags {
   model: string;
   /** False with `--no-baselines`. */
   baselines: boolean;
+  /** Of models of ratings. */
+  predict?: string;
   dump?: string;
   device: Backend;
   json?: boolean;
@@ -42,6 +45,8 @@ const DUMPED = 100;
 
 export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
+  if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
+  if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: goes with a model of ratings`);
   const judged = await openModel(flags.model, out);
   const { config, weights } = judged.loaded;
   const options = await afterOptions(flags);

@@ -42,6 +42,7 @@ export interface Judged {
 
 export async function openModel(dir: string, out: Output): Promise<Judged> {
   const loaded = await loadModel(await openPath(dir));
+  settingsOf(loaded); // refuses a model of ratings
   if (loaded.weights.note) out.warn(loaded.weights.note);
   return { dir, loaded };
 }

@@ -3,6 +3,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
+import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/rating-split.ts';
+import { ratingSettings } from '../model/rating-settings.ts';
 import { parseRange, type Range } from '../train/search.ts';
 import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
 import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
@@ -18,13 +20,14 @@ function deviceOption(): Option {
     .default('auto');
 }
 
-function protocolOption(): Option {
+/** @param ratings whether splits of ratings are taken, too */
+function protocolOption(ratings = false): Option {
   return new Option(
     '--protocol <name>',
-    `what trains and what is predicted: ${PROTOCOLS.join(', ')} (see below)`,
+    `what trains and what is predicted: ${[...PROTOCOLS, ...(ratings ? RATING_SPLITS : [])].join(', ')} (see below)`,
   ).argParser((text) => {
     try {
-      return parseProtocol(text);
+      return ratings && isRatingSplit(text) ? parseRatingSplit(text) : parseProtocol(text);
     } catch (error) {
       throw new InvalidArgumentError(`${(error as Error).message}.`);
     }
@@ -43,6 +46,20 @@ Protocols (NAME or NAME:key=value,...):
   cold-items      some items are removed from every history and from training, and are ranked by their attributes
                   (--items) for each user who had any; share=0.2 of the catalogue, or --cold-items FILE;
                   valid=0.1 of the others are cold in the validation; seed=1`;
+
+const RATING_HELP = `
+Ratings (--task rating, or ctr for the chance that a rating is at least --positive) have splits of their own; every row
+counts, there is no filter, and every figure is about ratings that the model predicting them was not trained on:
+  folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
+  random          a share of all ratings, drawn at random; test=0.1
+  last            each user's last rating; users with one rating only train
+After the folds one more model is trained on all ratings, which recommend and the library serve.
+Settings of ratings for --set: ${Object.entries(ratingSettings(100_000))
+  .map(([key, value]) => `${key}=${value}`)
+  .join(' ')
+  .replace(/(.{1,86})(?: |$)/g, '$1\n  ')
+  .trim()}
+(epochs and parts follow from the size of the log; these are for 100,000 ratings). --max-minutes covers all rounds.`;
 
 /** Flags of every command that reads a log. */
 function addLogOptions(command: Command): Command {
@@ -74,11 +91,6 @@ function keyRange(text: string, previous: ReadonlyMap<string, Range>): Map<strin
 function typed(command: Command): Set<string> {
   const names = command.options.map((option) => option.attributeName());
   return new Set(names.filter((option) => command.getOptionValueSource(option) === 'cli'));
-}
-
-function onlyNext(task: string): string {
-  if (task !== 'next') throw new InvalidArgumentError('ranking the next item (next) is the only task so far.');
-  return task;
 }
 
 const program = new Command('attune')
@@ -139,8 +151,18 @@ addLogOptions(
     )
     .option('--cold-items <file>', 'IDs of the cold items, one a line, for --protocol cold-items (default: drawn)')
     .option('--recipe <name>', 'what to train: see attune recipes (default: chosen by the size of the log, and said)')
-    .addOption(new Option('--task <name>', 'what to learn').argParser(onlyNext).default('next'))
-    .addOption(protocolOption().default(LEAVE_ONE_OUT, LEAVE_ONE_OUT.name))
+    .addOption(
+      new Option('--task <name>', 'what to learn: the next item, ratings, or whether a rating is positive')
+        .choices(['next', 'rating', 'ctr'])
+        .default('next'),
+    )
+    .addOption(protocolOption(true).default(LEAVE_ONE_OUT, `${LEAVE_ONE_OUT.name}, or folds for ratings`))
+    .option('--folds <k>', 'with ratings: as many folds of cross-validation (default: 5)', whole(2))
+    .option(
+      '--positive <r>',
+      'with --task ctr: the least rating that is positive (default: 4; 1 where all are 0 or 1)',
+      number(),
+    )
     .option('--epochs <n>', 'stop after as many epochs in all', whole(1))
     .option('--max-minutes <m>', 'stop in time to have everything saved after as many minutes', number(0))
     .option('--min-interactions <n>', 'filter users and items until each has as many interactions', whole(1), 5)
@@ -167,9 +189,16 @@ addLogOptions(
     'after',
     `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nThe ranker (--ranker):\n${rankerHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
   )
+  .addHelpText('after', RATING_HELP)
   .action(async (flags, command: Command) => {
-    const { runTrain } = await import('./train.ts');
-    await runTrain(flags, typed(command));
+    const { holdsRatings } = await import('./ratings.ts');
+    if (flags.task !== 'next' || (flags.resume && (await holdsRatings(flags.out)))) {
+      await (await import('./train-ratings.ts')).runTrainRatings(flags, typed(command));
+    } else {
+      const { requireRanking, runTrain } = await import('./train.ts');
+      requireRanking(flags);
+      await runTrain(flags, typed(command));
+    }
   });
 
 addAfterOptions(
@@ -185,11 +214,19 @@ addAfterOptions(
           'rank is null where the target was excluded as seen, which counts as a miss.\n' +
           'Protocols with several targets write "targets" and "ranks".\n' +
           'With --where, --allow, --deny, --diversity, --cap or --popularity-penalty a table\n' +
-          'shows what each costs in NDCG and gains in coverage, and all of them together.',
+          'shows what each costs in NDCG and gains in coverage, and all of them together.\n' +
+          'For a model of ratings (--task rating or ctr) the out-of-fold predictions of its\n' +
+          'training are reported, and --dump writes a line a tested rating; --data may be left\n' +
+          'out where the log is where it was.',
         'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
       )
         .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
-        .requiredOption('--data <path>', 'the log')
+        .option('--data <path>', 'the log')
+        .addOption(
+          new Option('--predict <point>', 'with ratings: what stands for the predicted distribution')
+            .choices(['mean', 'median'])
+            .default(undefined, 'mean, which is best for RMSE; median, best for MAE, where the split is last'),
+        )
         .option('--users <path>', 'columns of the users, for models that read them')
         .addOption(
           new Option('--split <name>', "the target: each user's last interaction (test) or the one before it (valid)")
@@ -211,6 +248,9 @@ addAfterOptions(
   .addHelpText('after', PROTOCOL_HELP)
   .addHelpText('after', CONDITION_HELP)
   .action(async (flags, command: Command) => {
+    if (await (await import('./ratings.ts')).holdsRatings(flags.model)) {
+      return (await import('./evaluate-ratings.ts')).runEvaluateRatings(flags, typed(command));
+    }
     if (flags.next !== undefined) return (await import('./next.ts')).runNext(flags);
     const idle = [...typed(command)].find((flag) => NEXT_FLAGS.has(flag));
     if (idle) command.error(`error: --${idle.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} goes with --next`);
@@ -291,7 +331,8 @@ addAfterOptions(
     add(
       'recommend',
       'Recommend the next items for a history',
-      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log. --new serves somebody of whom no event is known.',
+      'The history is a list of item IDs (of anyone, also someone never seen), or that\nof a user of a log. --new serves somebody of whom no event is known. A model of\n' +
+        'ratings (--task rating or ctr) takes --history ID=RATING,... and lists the highest\npredicted ratings, or with --items those of the items named.',
       'recommend --model my-model --history 1193,661,914 --k 5',
     )
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
@@ -308,6 +349,7 @@ addAfterOptions(
           .argParser(keyValue)
           .default(new Map<string, string>(), 'nothing'),
       )
+      .option('--items <id,id,...>', 'with a model of ratings: predict the ratings of these items')
       .option('--k <n>', 'how many, at most 128', whole(1), 10)
       .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
       .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
@@ -324,7 +366,11 @@ addAfterOptions(
   .option('--block <n>', 'draw this block of the model, the mean of its heads', whole(1))
   .option('--head <n>', 'draw this head of --block', whole(1))
   .addHelpText('after', CONDITION_HELP)
-  .action(async (flags) => (await import('./recommend.ts')).runRecommend(flags));
+  .action(async (flags, command: Command) => {
+    if (await (await import('./ratings.ts')).holdsRatings(flags.model)) {
+      await (await import('./recommend-ratings.ts')).runRecommendRatings(flags, typed(command));
+    } else await (await import('./recommend.ts')).runRecommend(flags);
+  });
 
 addDecodeOptions(
   addLogOptions(

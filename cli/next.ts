@@ -26,6 +26,7 @@ interface Contender {
 
 export async function runNext(flags: NextFlags): Promise<void> {
   const out = new Output(flags.json);
+  if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
   const after = ['where', 'allow', 'deny', 'diversity', 'popularityPenalty'] as const;
   const idle = after.find((flag) => flags[flag] !== undefined) ?? (flags.cap.size > 0 ? 'cap' : null);
   if (idle) {

@@ -28,6 +28,8 @@ export interface RecommendFlags extends ColumnFlags, AfterFlags {
   maxBadRows: number;
   k: number;
   exclude?: string;
+  /** Of models of ratings. */
+  items?: string;
   includeSeen?: boolean;
   explain?: ExplainMethod;
   heatmap?: string;
@@ -92,7 +94,8 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
 }
 
 function checkUsage(flags: RecommendFlags): void {
-  const { history, user, data, users, about, heatmap, block, head } = flags;
+  const { history, user, data, items, users, about, heatmap, block, head } = flags;
+  if (items !== undefined) throw new UsageError('--items: goes with a model of ratings');
   if (heatmap === undefined && (block ?? head) !== undefined)
     throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
   if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');

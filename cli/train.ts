@@ -4,6 +4,7 @@ import { ColdSplit, drawCold } from '../data/cold.ts';
 import { type Dataset, requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { describeProtocol, describeTask, type Protocol, protocolFlag, storedProtocol } from '../data/protocol.ts';
+import { isRatingSplit } from '../data/rating-split.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../data/schema.ts';
 import { needsOf, type Split, split } from '../data/split.ts';
 import { writeModelCard } from '../model/card.ts';
@@ -71,6 +72,20 @@ export interface TrainFlags extends ColumnFlags, SideFlags {
   overwrite?: boolean;
   progress?: boolean;
   json?: boolean;
+}
+
+/** Refuses what belongs to ratings. */
+export function requireRanking(flags: { protocol: { name: string }; folds?: number; positive?: number }): void {
+  const { folds, positive, protocol } = flags;
+  const found =
+    folds !== undefined
+      ? `--folds ${folds}`
+      : positive !== undefined
+        ? `--positive ${positive}`
+        : isRatingSplit(protocol.name)
+          ? `--protocol ${protocol.name}`
+          : null;
+  if (found) throw new UsageError(`${found}: is for ratings; add --task rating or --task ctr`);
 }
 
 /** Flags that describe a model: with `--resume` they come from its folder. */

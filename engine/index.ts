@@ -18,7 +18,7 @@ export { type AttentionOptions, attention, type Bounds } from './ops/attention.t
 export { crossAttention, type CrossAttentionOptions, type CrossBounds, crossBounds } from './ops/cross-attention.ts';
 export { biasWidth, relativeAttention, type RelativeAttentionOptions } from './ops/relative-attention.ts';
 export { AttentionWeights, type AttentionWeightsOptions } from './attention-weights.ts';
-export { rotary, rotaryAngles } from './ops/rotary.ts';
+export { rotary, rotaryAngles, type RotaryParts } from './ops/rotary.ts';
 export { swiglu } from './ops/swiglu.ts';
 export { Inputs, type InputSpec } from './inputs.ts';
 export { add } from './ops/add.ts';

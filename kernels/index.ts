@@ -3859,7 +3859,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 }
 // @use attention_keep, attention_bias
 `,
-  rotary: `struct Params { n: u32, heads: u32, k: u32, sign: f32, acc: u32 }
+  rotary: `struct Params { n: u32, heads: u32, k: u32, parts: u32, turned: u32, sign: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> positions: array<u32>;
@@ -3871,10 +3871,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i >= p.n) { return; }
   let k4 = p.k / 4u;
   let d4 = p.heads * k4;
-  let column = i % (3u * d4);
+  let column = i % (p.parts * d4);
   var v = x[i];
-  if (column < 2u * d4) {
-    let a = angles[positions[i / (3u * d4)] * k4 + column % k4];
+  if (column < p.turned * d4) {
+    let a = angles[positions[i / (p.parts * d4)] * k4 + column % k4];
     let s = p.sign * vec2f(a.y, a.w);
     v = vec4f(v.x * a.x - v.y * s.x, v.x * s.x + v.y * a.x, v.z * a.z - v.w * s.y, v.z * s.y + v.w * a.z);
   }

@@ -1,9 +1,10 @@
 // rotary: turns each pair (x[2c], x[2c + 1]) of the q and k columns by ± the angle of its token's position (RoFormer, Su et
 // al. 2021, eq. 34); the v columns are copied. Backward is the turn back: sign = −1, x and y being dy and dx.
-// Layout: x, y [L, 3HK] as q|k|v; positions [L]; angles [T, K] of (cos, sin), K / 2 pairs a row.
+// Layout: x, y [L, parts · HK], the first `turned` parts being turned: q|k|v (3, 2), q (1, 1) or k|v (2, 1); positions [L];
+// angles [T, K] of (cos, sin), K / 2 pairs a row.
 // A thread owns one vec4 (two pairs), a workgroup 256. No workgroup memory. Adds to y where acc = 1.
-// Host: K % 4 = 0; positions below T; n = L · 3HK / 4.
-struct Params { n: u32, heads: u32, k: u32, sign: f32, acc: u32 }
+// Host: K % 4 = 0; positions below T; n = L · parts · HK / 4.
+struct Params { n: u32, heads: u32, k: u32, parts: u32, turned: u32, sign: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> positions: array<u32>;
@@ -16,10 +17,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i >= p.n) { return; }
   let k4 = p.k / 4u;
   let d4 = p.heads * k4;
-  let column = i % (3u * d4);
+  let column = i % (p.parts * d4);
   var v = x[i];
-  if (column < 2u * d4) {
-    let a = angles[positions[i / (3u * d4)] * k4 + column % k4]; // cos, sin, cos, sin
+  if (column < p.turned * d4) {
+    let a = angles[positions[i / (p.parts * d4)] * k4 + column % k4]; // cos, sin, cos, sin
     let s = p.sign * vec2f(a.y, a.w);
     v = vec4f(v.x * a.x - v.y * s.x, v.x * s.x + v.y * a.x, v.z * a.z - v.w * s.y, v.z * s.y + v.w * a.z);
   }

@@ -34,10 +34,10 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
   const rating = data.minRating === null ? '' : `, ratings of at least ${data.minRating}`;
   const settings = Object.entries(config.hyperparameters).map(([key, value]) => [key, String(value)]);
   return [
-    `# ${text(config.recipe)} on ${text(data.source)}`,
-    `A next-item recommender trained with Attune ${text(config.attune)}, ${result.date.toISOString().slice(0, 10)}.`,
+    `# ${cardText(config.recipe)} on ${cardText(data.source)}`,
+    `A next-item recommender trained with Attune ${cardText(config.attune)}, ${result.date.toISOString().slice(0, 10)}.`,
     '## Data',
-    table(
+    cardTable(
       ['', ''],
       [
         ['source', data.source],
@@ -50,9 +50,9 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
     '## Figures',
     figures(config, result),
     '## Training',
-    `${count(result.step)} steps, ${count(result.epoch)} ${result.epoch === 1 ? 'epoch' : 'epochs'} finished, ${count(Math.round(result.elapsedSeconds))} seconds on ${text(config.device)}; ` +
+    `${count(result.step)} steps, ${count(result.epoch)} ${result.epoch === 1 ? 'epoch' : 'epochs'} finished, ${count(Math.round(result.elapsedSeconds))} seconds on ${cardText(config.device)}; ` +
       `batches of ${count(config.tokenBudget)} tokens, seed ${config.seed}.`,
-    table(['setting', 'value'], settings),
+    cardTable(['setting', 'value'], settings),
     '## Use',
     '`attune recommend --model DIR --history ID,ID,...` with this folder as DIR. The model knows the items of ' +
       'items.json only, and what it learned is what the shoppers of this log did, popular items and biases included.',
@@ -71,17 +71,17 @@ function figures(config: ModelConfig, result: CardResult): string {
   const rows = [row('this model', result.metrics)];
   for (const [name, metrics] of Object.entries(result.baselines ?? {})) rows.push(row(name, metrics));
   const how =
-    `Target: ${describeTask(protocol, result.split, config.data.items)} (${result.split}), protocol ${text(describeProtocol(protocol))}, ` +
+    `Target: ${describeTask(protocol, result.split, config.data.items)} (${result.split}), protocol ${cardText(describeProtocol(protocol))}, ` +
     `items already seen ${result.seen}, ${result.users.toLocaleString('en-US')} users.`;
-  return `${how}\n\n${table(['', ...FIGURES], rows)}`;
+  return `${how}\n\n${cardTable(['', ...FIGURES], rows)}`;
 }
 
 /** User-given words must not break the Markdown around them. */
-function text(value: string): string {
+export function cardText(value: string): string {
   return value.replace(/\s+/g, ' ').replace(/[|\\`*_<>[\]#]/g, '\\$&');
 }
 
-function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.map(text).join(' | ')} |`;
+export function cardTable(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map(cardText).join(' | ')} |`;
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
 }

@@ -12,6 +12,7 @@
  *   ranker.safetensors      replaced as a whole     the ranker on top of them (ranker.ts), where one was trained
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
+ *   predictions.safetensors replaced as a whole     of a model of ratings alone, see rating-folder.ts
  *
  * Until the first validation there is no model.safetensors; loading then takes the weights of the last checkpoint and
  * says so in `weights.note`. Until a blend is fitted the transformer scores alone. A blend fits any weights: a training
@@ -19,6 +20,7 @@
  */
 import { InputError } from '../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../data/features.ts';
+import type { RatingTask } from '../data/ratings.ts';
 import type { Schema } from '../data/schema.ts';
 import type { EventColumn } from '../data/side.ts';
 import type { AttributeMemory } from './attribute-memory.ts';
@@ -35,6 +37,8 @@ const MODEL = 'model.safetensors';
 const CHECKPOINT = 'checkpoint.safetensors';
 const METRICS = 'metrics.jsonl';
 const CARD = 'README.md';
+/** Of a model of ratings; see rating-folder.ts. */
+export const PREDICTIONS = 'predictions.safetensors';
 /** Every file of a model folder, config.json first. */
 export const FOLDER_FILES: readonly string[] = [
   CONFIG,
@@ -45,6 +49,7 @@ export const FOLDER_FILES: readonly string[] = [
   RANKER_FILE,
   MEMORY,
   USERS,
+  PREDICTIONS,
   CHECKPOINT,
 ];
 
@@ -58,6 +63,10 @@ export interface ModelConfig {
   /** ISO date. */
   created: string;
   recipe: string;
+  /** What is predicted, where it is not the next item. */
+  task?: RatingTask;
+  /** Of the task `ctr`: the least rating that counts as positive. */
+  positive?: number;
   hyperparameters: Record<string, number | string | boolean>;
   /** What the log's columns were called, and which kinds of columns there were. */
   schema: {
@@ -182,7 +191,7 @@ export async function clearFolder(files: Files, options: { overwrite?: boolean }
   const owned = [...FOLDER_FILES].reverse();
   const names = await files.list();
   if (await holdsModel(files)) {
-    const begun = names.includes(CONFIG) && (names.includes(CHECKPOINT) || names.includes(MODEL));
+    const begun = names.includes(CONFIG) && [CHECKPOINT, MODEL, PREDICTIONS].some((name) => names.includes(name));
     if (begun && !options.overwrite) {
       throw new InputError(
         `${files.where}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,

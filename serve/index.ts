@@ -23,3 +23,10 @@ export type { Exploration } from './explore.ts';
 export type { Told } from './newcomers.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './heatmap.ts';
+export {
+  type PredictedRating,
+  type Predictions,
+  type PredictQuery,
+  type RatedItem,
+  RatingPredictor,
+} from './rating-predictor.ts';

@@ -1,5 +1,6 @@
 /** The library in Node: as in the browser, and models are loaded by their path, too. */
 import { nodeTuning } from './tuning.node.ts';
+import { RatingPredictor as RatingBase } from './rating-predictor.ts';
 import { type LoadOptions, Recommender as Base } from './recommender.ts';
 import type { ModelSource } from './sources.ts';
 import { openModelInNode } from './sources.node.ts';
@@ -25,6 +26,7 @@ export { copyModel, packModel, type PackOptions } from '../model/pack.ts';
 export type { Session, SessionEvent, SessionOptions } from './session.ts';
 export type { ModelSource } from './sources.ts';
 export { openModelInNode as openModel } from './sources.node.ts';
+export type { PredictedRating, Predictions, PredictQuery, RatedItem } from './rating-predictor.ts';
 export { NodeFiles } from './files.node.ts';
 
 export type Recommender = Base;
@@ -33,5 +35,14 @@ export const Recommender: { load(source: ModelSource, options?: LoadOptions): Pr
   async load(source, options) {
     const tuning = options?.tuning === undefined ? (nodeTuning() ?? null) : options.tuning;
     return Base.load(await openModelInNode(source), { ...options, tuning });
+  },
+};
+
+export type RatingPredictor = RatingBase;
+export const RatingPredictor: { load(source: ModelSource, options?: LoadOptions): Promise<RatingBase> } = {
+  /** Opens a model of ratings: the path of a folder or of a packed model, an address, bytes, or any `Files`. */
+  async load(source, options) {
+    const tuning = options?.tuning === undefined ? (nodeTuning() ?? null) : options.tuning;
+    return RatingBase.load(await openModelInNode(source), { ...options, tuning });
   },
 };

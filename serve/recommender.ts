@@ -115,6 +115,11 @@ export interface Answer {
 
 /** Settings that config.json holds. @throws InputError where they make no model */
 export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
+  if (loaded.config.task) {
+    throw new InputError(
+      `a model of ratings (--task ${loaded.config.task}), which ranks no next items; it works with attune evaluate, attune recommend and RatingPredictor`,
+    );
+  }
   return checkSettings(loaded.config.hyperparameters as unknown as Settings);
 }
 

@@ -22,17 +22,28 @@ export function rotaryAngles(t: number, k: number): Float32Array<ArrayBuffer> {
   return out;
 }
 
+/** What lies side by side in x: v is never turned. */
+export type RotaryParts = 'qkv' | 'q' | 'kv';
+
 /**
- * qkv [L, 3D] with each pair of columns of q and k turned by the angle of its token's position; v stays.
+ * qkv [L, 3D], q [L, D] or kv [L, 2D], as `parts` has it, with each pair of columns of q and k turned by the angle of its
+ * token's position; v stays.
  *
  * @param positions u32 [L], each below T @param angles [T, K], see `rotaryAngles` @param heads H; K = D / H, a multiple of 4
  */
-export function rotary(qkv: Tensor, positions: Tensor, angles: Tensor, heads: number): Tensor {
+export function rotary(
+  qkv: Tensor,
+  positions: Tensor,
+  angles: Tensor,
+  heads: number,
+  parts: RotaryParts = 'qkv',
+): Tensor {
   const { device } = qkv;
-  const k = qkv.rank === 2 ? qkv.shape[1] / 3 / heads : 0;
+  const k = qkv.rank === 2 ? qkv.shape[1] / parts.length / heads : 0;
   if (!Number.isInteger(k) || k < 4 || k % 4 !== 0) {
+    const width = parts.length > 1 ? `${parts.length}D` : 'D';
     throw new Error(
-      `rotary: qkv [L, 3D] of ${heads} heads of a width that is a multiple of 4 was expected, came ${showShape(qkv.shape)}`,
+      `rotary: ${parts} [L, ${width}] of ${heads} heads of a width that is a multiple of 4 was expected, came ${showShape(qkv.shape)}`,
     );
   }
   if (positions.dtype !== 'u32' || positions.size !== qkv.shape[0]) {
@@ -44,7 +55,8 @@ export function rotary(qkv: Tensor, positions: Tensor, angles: Tensor, heads: nu
     throw new Error(`rotary: angles [T,${k}] were expected, came ${showShape(angles.shape)}`);
   }
   const y = device.empty(qkv.shape, 'f32', 'rotary');
-  const params = { n: qkv.size / 4, heads, k };
+  const turned = parts === 'qkv' ? 2 : 1;
+  const params = { n: qkv.size / 4, heads, k, parts: parts.length, turned };
   device.run(ROTARY, rotaryReference, { x: qkv, positions, angles, y }, { ...params, sign: 1, acc: 0 });
   device.tape.record([qkv], y, () => {
     const { grad, acc } = into(qkv);

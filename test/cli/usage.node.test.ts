@@ -34,7 +34,7 @@ describe('help', () => {
     const { stdout } = await place.run(['train', '--help']);
     const text = stdout.replace(/\s+/g, ' ');
     for (const part of [
-      '(default: "next")',
+      'default: "next"',
       '(default: chosen by the size of the log, and said)',
       '(default: 5)',
       '(default: 0)',
@@ -57,11 +57,14 @@ describe('wrong usage is one line and exit code 2', () => {
     [['trian'], /unknown command 'trian' \(Did you mean train\?\)/],
     [['train', '--data', 'x.csv'], /required option '--out <dir>'/],
     [['train', '--out', 'm'], /--data PATH is missing/],
-    [['train', '--out', 'm', '--data', 'x', '--task', 'rating'], /the only task so far/],
+    [['train', '--out', 'm', '--data', 'x', '--task', 'guess'], /Allowed choices are next, rating, ctr/],
     [
-      ['train', '--out', 'm', '--data', 'x', '--protocol', 'random'],
+      ['train', '--out', 'm', '--data', 'x', '--protocol', 'shuffle'],
       /unknown; there is leave-one-out, temporal, ratio/,
     ],
+    [['train', '--out', 'm', '--data', 'x', '--protocol', 'random'], /^--protocol random: is for ratings; add --task/],
+    [['train', '--out', 'm', '--data', 'x', '--task', 'rating', '--protocol', 'folds:k=1'], /expected folds:k=5/],
+    [['evaluate', '--model', 'm'], /--data PATH is missing/],
     [['evaluate', '--model', 'm', '--data', 'x', '--protocol', 'ratio:test=2'], /test=2: expected a share/],
     [['compare', 'a', '--data', 'x'], /missing required argument 'B'/],
     [['compare', 'a', 'a', '--data', 'x'], /^a: compared with itself/],

@@ -140,4 +140,16 @@ for (const [l, heads, k] of [
       },
     });
   }
+  for (const parts of ['q', 'kv'] as const) {
+    encoderCases.push({
+      op: 'rotary',
+      name: `L${l} H${heads} K${k}, ${parts} alone`,
+      inputs: {
+        x: { shape: [l, parts.length * heads * k] },
+        positions: { shape: [l], dtype: 'u32', value: (i) => (i * 7) % 50 },
+        angles: { shape: [50, k], grad: false, value: (i) => rotaryAngles(50, k)[i] },
+      },
+      run: ({ x, positions, angles }) => rotary(x, positions, angles, heads, parts),
+    });
+  }
 }

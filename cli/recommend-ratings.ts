@@ -1,0 +1,132 @@
+/** `attune recommend` for a model of ratings: the items with the highest predicted rating, or the ratings of given items. */
+import { InputError } from '../data/errors.ts';
+import { ratingsOf } from '../data/ratings.ts';
+import { loadConfig, type ModelConfig } from '../model/folder.ts';
+import { openPath } from '../serve/sources.node.ts';
+import { type PredictedRating, type RatedItem, RatingPredictor } from '../serve/rating-predictor.ts';
+import { type Backend, openDevice, Output } from './common.ts';
+import { parseIds } from './after.ts';
+import { type ColumnFlags, columnsOf, examples, openLog } from './data.ts';
+import { UsageError } from './errors.ts';
+import { formatCount, printable, table } from './ui.ts';
+
+export interface RecommendRatingFlags extends ColumnFlags {
+  model: string;
+  history?: string;
+  user?: string;
+  data?: string;
+  maxBadRows: number;
+  k: number;
+  exclude?: string;
+  includeSeen?: boolean;
+  /** Predict for these. */
+  items?: string;
+  device: Backend;
+  json?: boolean;
+}
+
+/** Flags that models of ratings do not take. */
+const RANKING = [
+  'new',
+  'about',
+  'users',
+  'explain',
+  'heatmap',
+  'block',
+  'head',
+  'where',
+  'allow',
+  'deny',
+  'diversity',
+  'cap',
+  'popularityPenalty',
+] as const;
+
+export async function runRecommendRatings(flags: RecommendRatingFlags, given: ReadonlySet<string>): Promise<void> {
+  const out = new Output(flags.json);
+  const ranking = RANKING.filter((name) => given.has(name));
+  if (ranking.length > 0)
+    throw new UsageError(
+      `--${ranking[0].replace('P', '-p')}: for models that rank items; ${flags.model} predicts ratings`,
+    );
+  const { user, data } = flags;
+  if ((flags.history === undefined) === (user === undefined))
+    throw new UsageError('whom for? give --history ID=RATING,ID=RATING,... or --user ID with --data PATH');
+  if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
+  const files = await openPath(flags.model);
+  const config = await loadConfig(files);
+  const asked = flags.items === undefined ? undefined : parseIds(flags.items, '--items');
+  const excluded = new Set(flags.exclude === undefined ? [] : parseIds(flags.exclude, '--exclude'));
+  const history = flags.history === undefined ? await historyOf(flags, config) : parseHistory(flags.history, config);
+  const device = await openDevice(flags.device, out);
+  try {
+    const predictor = await RatingPredictor.load(files, { device });
+    const rated = new Set(history.map(({ item }) => item));
+    const wanted =
+      asked ??
+      predictor.items.map(({ id }) => id).filter((id) => (flags.includeSeen || !rated.has(id)) && !excluded.has(id));
+    const { items, unknown, levels } = await predictor.predict({ history, items: wanted });
+    predictor.close();
+    tell(unknown.history, 'of the history skipped', out);
+    tell(unknown.items, 'asked for', out);
+    const best = asked ? items : items.sort((a, b) => b.prediction - a.prediction).slice(0, flags.k);
+    out.object({ task: config.task, items: best, levels, unknown });
+    out.line(list(best, config));
+  } finally {
+    device.close();
+  }
+}
+
+function tell(ids: readonly string[], what: string, out: Output): void {
+  if (ids.length > 0) out.warn(`${formatCount(ids.length)} ${what}, unknown to the model: ${examples(ids, 10)}`);
+}
+
+/** `ID=RATING,…`; an ID may hold a = of its own. */
+function parseHistory(text: string, config: ModelConfig): RatedItem[] {
+  return parseIds(text, '--history').map((pair) => {
+    const at = pair.lastIndexOf('=');
+    const rating = at > 0 && pair.slice(at + 1).trim() !== '' ? Number(pair.slice(at + 1)) : Number.NaN;
+    if (!Number.isFinite(rating))
+      throw new InputError(
+        `--history ${pair}: a model of ratings needs each item's rating, as in ${pair.slice(0, at < 1 ? undefined : at)}=4`,
+      );
+    return {
+      item: pair.slice(0, at).trim(),
+      rating: config.positive === undefined ? rating : Number(rating >= config.positive),
+    };
+  });
+}
+
+/** What the user of a log rated, oldest first. */
+async function historyOf(flags: RecommendRatingFlags, config: ModelConfig): Promise<RatedItem[]> {
+  const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
+  const log = await openLog(flags.data as string, reading);
+  const ratings = ratingsOf(log, config.task as 'rating' | 'ctr', config.positive);
+  const user = ratings.userIds.indexOf(flags.user as string);
+  if (user < 0)
+    throw new InputError(
+      `${log.source}: no user ${JSON.stringify(flags.user)} with ratings; its users are ${examples(ratings.userIds)}`,
+    );
+  const rows = ratings.order.subarray(ratings.starts[user], ratings.starts[user + 1]);
+  const { time } = ratings;
+  const timed = time && rows.every((row) => !Number.isNaN(time[row]));
+  return Array.from(rows, (row) => ({
+    item: ratings.itemIds[ratings.item[row]],
+    rating: ratings.value[row],
+    ...(timed && { time: time[row] }),
+  }));
+}
+
+function list(items: readonly PredictedRating[], config: ModelConfig): string {
+  const what = config.task === 'ctr' ? 'probability' : 'rating';
+  return table(
+    ['', 'title', what, 'median', 'id'],
+    items.map(({ id, title, prediction, median }, i) => [
+      `${i + 1}.`,
+      printable(title),
+      prediction.toFixed(3),
+      `${median}`,
+      printable(id),
+    ]),
+  );
+}

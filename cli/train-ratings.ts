@@ -1,0 +1,294 @@
+/** `attune train --task rating|ctr`: from a log of ratings to a model folder with out-of-fold predictions. */
+import { existsSync } from 'node:fs';
+import type { Protocol } from '../data/protocol.ts';
+import { InputError } from '../data/errors.ts';
+import { FIVE_FOLDS, RATING_SPLITS, type RatingSplit, ratingRounds, ratingSplitFlag } from '../data/rating-split.ts';
+import type { Ratings, RatingTask } from '../data/ratings.ts';
+import { createFolder, FORMAT_VERSION, holdsModel, type Item, loadConfig, type ModelConfig } from '../model/folder.ts';
+import { writeRatingCard } from '../model/rating-card.ts';
+import { loadPredictions } from '../model/rating-folder.ts';
+import { checkRatingSettings, ratingSettings, type RatingSettings } from '../model/rating-settings.ts';
+import { NodeFiles } from '../serve/files.node.ts';
+import { lockFolder } from '../serve/lock.node.ts';
+import { ratingReport } from '../train/rating/report.ts';
+import { type RatingRunProgress, type RatingRunResult, trainRatings } from '../train/rating/run.ts';
+import { commandName, onInterrupt, openDevice, Output, shellWord, versionOf } from './common.ts';
+import { columnsOf, describeItems, openItems } from './data.ts';
+import { InterruptedError, UsageError } from './errors.ts';
+import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
+import type { TrainFlags } from './train.ts';
+import { createProgress, formatCount, formatDuration, type Progress } from './ui.ts';
+
+export interface RatingTrainFlags extends Omit<TrainFlags, 'protocol'> {
+  task: RatingTask | 'next';
+  protocol: Protocol | RatingSplit;
+  folds?: number;
+  positive?: number;
+}
+
+/** Flags of ranking alone, and those that come from the folder with `--resume`. */
+const RANKING = [
+  'recipe',
+  'minInteractions',
+  'minRating',
+  'includeSeen',
+  'schema',
+  'vectors',
+  'users',
+  'usersSchema',
+  'events',
+  'coldItems',
+] as const;
+const FIXED = ['set', 'seed', 'items', 'protocol', 'folds', 'positive', 'epochs'] as const;
+
+interface Prepared {
+  files: NodeFiles;
+  config: ModelConfig;
+  settings: RatingSettings;
+  split: RatingSplit;
+  ratings: Ratings;
+  /** null on `--resume`: the folder has them. */
+  items: Item[] | null;
+}
+
+/** @param given names of the flags that the user typed */
+export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySet<string>): Promise<void> {
+  const started = performance.now();
+  const out = new Output(flags.json);
+  checkUsage(flags, given);
+  const prepared = flags.resume ? await prepareResume(flags, given, out) : await prepareNew(flags, given, out);
+  const { files, config, ratings, split } = prepared;
+  const device = await openDevice(flags.device, out);
+  try {
+    await NodeFiles.create(flags.out);
+    const lock = await lockFolder(flags.out);
+    try {
+      if (prepared.items) {
+        config.device = device.name;
+        await createFolder(files, config, prepared.items, { overwrite: flags.overwrite });
+      } else if (flags.data !== undefined) {
+        const saved = await loadPredictions(files);
+        if (saved) requireSameRatings(ratings, saved.predictions, flags.out);
+      }
+      out.note(`training on ${device.name}: ${describe(prepared)}`);
+      const deadline = flags.maxMinutes === undefined ? undefined : started + flags.maxMinutes * 60_000;
+      const bar = createProgress({ total: 1000, force: flags.progress });
+      const interrupt = onInterrupt(() =>
+        process.stderr.write('\nattune: stopping; the rounds that have ended are saved (Ctrl-C again stops at once)\n'),
+      );
+      let result: RatingRunResult;
+      try {
+        result = await trainRatings({
+          ...{ device, files, ratings, split, settings: prepared.settings, seed: config.seed },
+          ...{ deadline, resume: flags.resume, signal: interrupt.signal },
+          onProgress: (p) => show(bar, p),
+          log: (line) => (process.stderr.isTTY || flags.progress ? bar.note(line) : out.note(line)),
+        });
+      } finally {
+        interrupt.end();
+        bar.stop();
+      }
+      await finish(result, prepared, flags, out);
+    } finally {
+      await lock.release();
+    }
+  } finally {
+    device.close();
+  }
+}
+
+function checkUsage(flags: RatingTrainFlags, given: ReadonlySet<string>): void {
+  if (flags.resume && flags.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
+  if (!flags.resume && flags.data === undefined) throw new UsageError('--data PATH is missing: the log to learn from');
+  const ranking = RANKING.filter((name) => given.has(name)).map(flagOf);
+  if (ranking.length > 0)
+    throw new UsageError(`${ranking.join(', ')}: for ranking the next item; leave that out for ratings`);
+  if (flags.positive !== undefined && flags.task === 'rating') throw new UsageError('--positive goes with --task ctr');
+}
+
+const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** What `--protocol` and `--folds` come to. */
+function splitFor({ protocol, folds }: RatingTrainFlags, given: ReadonlySet<string>): RatingSplit {
+  const named = given.has('protocol') ? protocol : FIVE_FOLDS;
+  if (!isSplit(named))
+    throw new UsageError(`--protocol ${named.name}: ranks items; ratings are split by ${RATING_SPLITS.join(', ')}`);
+  if (folds === undefined) return named;
+  if (named.name !== 'folds')
+    throw new UsageError(`--folds ${folds}: goes with --protocol folds, not with ${named.name}`);
+  return { name: 'folds', k: folds };
+}
+
+export function isSplit(protocol: Protocol | RatingSplit): protocol is RatingSplit {
+  return (RATING_SPLITS as readonly string[]).includes(protocol.name);
+}
+
+async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
+  const split = splitFor(flags, given);
+  const task = flags.task as RatingTask;
+  const overrides = Object.fromEntries(flags.set);
+  ratingSettings(1, overrides); // what is wrong in them is said before the log is read, which may take long
+  const files = new NodeFiles(flags.out);
+  if (existsSync(flags.out) && !flags.overwrite) await refuseModel(await NodeFiles.open(flags.out), flags.out);
+  const infos = flags.items === undefined ? null : await openItems(flags.items);
+  const source = flags.data as string;
+  const columns = columnsOf(flags);
+  const ratings = await openRatings(
+    source,
+    { columns, maxBadRows: flags.maxBadRows },
+    { task, positive: flags.positive },
+    out,
+    flags.progress,
+  );
+  ratingRounds(ratings, split, flags.seed);
+  const settings = ratingSettings(ratings.size, overrides);
+  if (flags.epochs !== undefined) settings.epochs = flags.epochs;
+  const items = describeItems(ratings.itemIds, countsOf(ratings), infos, flags.items ?? '', out);
+  const config: ModelConfig = {
+    formatVersion: FORMAT_VERSION,
+    attune: versionOf(),
+    created: new Date().toISOString(),
+    recipe: 'ratings',
+    task,
+    ...(ratings.positive !== null && { positive: ratings.positive }),
+    hyperparameters: { ...settings },
+    schema: {
+      columns: { ...columns },
+      attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
+    },
+    data: {
+      source,
+      users: ratings.userIds.length,
+      items: ratings.itemIds.length,
+      interactions: ratings.size,
+      minInteractions: 1,
+      minRating: null,
+    },
+    protocol: split.name,
+    protocolParameters: split.name === 'folds' ? { k: split.k } : split.name === 'random' ? { test: split.test } : {},
+    seen: 'excluded',
+    tokenBudget: settings.budget,
+    seed: flags.seed,
+    device: '',
+    variants: {},
+  };
+  return { files, config, settings, split, ratings, items };
+}
+
+/** Ratings of each item. */
+function countsOf({ item, itemIds }: Ratings): Uint32Array {
+  const counts = new Uint32Array(itemIds.length);
+  for (const i of item) counts[i]++;
+  return counts;
+}
+
+/** Refuses a folder in use before the log is read; `createFolder` has the last word. */
+async function refuseModel(files: NodeFiles, dir: string): Promise<void> {
+  const names = await files.list();
+  const begun = ['checkpoint.safetensors', 'model.safetensors', 'predictions.safetensors'].some((name) =>
+    names.includes(name),
+  );
+  if (!begun || !(await holdsModel(files))) return;
+  throw new InputError(
+    `${dir}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
+  );
+}
+
+async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
+  const fixed = FIXED.filter((name) => given.has(name)).map(flagOf);
+  if (fixed.length > 0)
+    throw new UsageError(`${fixed.join(', ')}: --resume goes on with what ${flags.out} was begun with; leave that out`);
+  const files = await NodeFiles.open(flags.out);
+  const config = await loadConfig(files);
+  const { task, positive } = config;
+  if (task === undefined || (given.has('task') && flags.task !== task))
+    throw new UsageError(`--task ${flags.task}: ${flags.out} was begun with another task; leave that out`);
+  const settings = checkRatingSettings(
+    config.hyperparameters as unknown as RatingSettings,
+    `${flags.out}/config.json: `,
+  );
+  const source = flags.data ?? config.data.source;
+  if (flags.data === undefined && !existsSync(source))
+    throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
+  const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
+  const ratings = await openRatings(source, reading, { task, positive }, out, flags.progress);
+  if (ratings.size !== config.data.interactions || ratings.itemIds.length !== config.data.items) {
+    throw new InputError(
+      `${source}: not the log that ${flags.out} was begun with (${formatCount(config.data.interactions)} ratings of ${formatCount(config.data.items)} items then; ` +
+        `${formatCount(ratings.size)} of ${formatCount(ratings.itemIds.length)} now)`,
+    );
+  }
+  return { files, config, settings, split: splitOf(config), ratings, items: null };
+}
+
+function describe({ settings: s, split, config }: Prepared): string {
+  const rounds = split.name === 'folds' ? `${split.k} folds and a model of all ratings` : 'one round';
+  return `d ${s.d}, ${s.blocks} self- and ${s.cross} cross-attention blocks on ${s.factors} factors, windows of ${s.window}, ${s.epochs} epochs, ${rounds}, seed ${config.seed}`;
+}
+
+function show(bar: Progress, p: RatingRunProgress): void {
+  const what = {
+    baseline: 'learning the factors',
+    compiling: 'compiling the kernels',
+    training: `epoch ${p.epoch + 1}`,
+    predicting: 'predicting',
+  }[p.phase];
+  bar.update(Math.round(p.total * 1000), {
+    phase: `round ${p.round} of ${p.of}, ${what}`,
+    ...(p.loss !== null && { loss: p.loss }),
+  });
+}
+
+async function finish(
+  result: RatingRunResult,
+  { files, config, split }: Prepared,
+  flags: RatingTrainFlags,
+  out: Output,
+): Promise<void> {
+  const { progress, predictions, reason } = result;
+  const dir = shellWord(flags.out);
+  if (reason === 'interrupted') {
+    throw new InterruptedError(
+      `stopped after round ${progress.rounds} of ${progress.of}; what has ended is saved in ${flags.out}; go on with: ${commandName()} train --out ${dir} --resume`,
+    );
+  }
+  if (!predictions) throw new InputError(`${flags.out}: no rating was tested`);
+  const task = config.task as RatingTask;
+  const point = usualPoint(split, task);
+  const report = ratingReport(predictions, task, point);
+  await writeRatingCard(files, config, {
+    date: new Date(),
+    split: ratingSplitFlag(split),
+    ratings: report.ratings,
+    elapsedSeconds: progress.elapsedSeconds,
+    epochs: progress.epochs,
+    point,
+    rows: {
+      'this model': report.metrics,
+      'factors alone': report.baselines.factors,
+      'biases alone': report.baselines.biases,
+    },
+  });
+  out.object({
+    ...reportObject(report, task, split, point),
+    reason,
+    epochs: progress.epochs,
+    steps: progress.steps,
+    seconds: result.seconds,
+    model: { path: flags.out },
+  });
+  const why = {
+    epochs: 'All epochs done',
+    time: 'Cut by the time limit',
+    'finished before': 'This training had finished before',
+  }[reason];
+  const epochs = progress.epochs.map((n) => Number(n.toFixed(1))).join(', ');
+  out.line(
+    `${why}; epochs of the ${progress.of} ${progress.of === 1 ? 'round' : 'rounds'}: ${epochs}; ${formatDuration(result.seconds)}.`,
+  );
+  printReport(report, split, point, out);
+  const command = commandName();
+  out.line(`\nThe model is in ${flags.out} (README.md there is its card). Next:`);
+  out.line(`  ${command} evaluate --model ${dir} --dump predictions.jsonl`);
+  out.line(`  ${command} recommend --model ${dir} --user ID --data ${shellWord(flags.data ?? config.data.source)}`);
+}

@@ -1,0 +1,169 @@
+/**
+ * Factors of users and items as distributions: r ≈ μ + b_u + b_i + p_u · q_i, every (p_u, b_u) and (q_i, b_i) a normal
+ * distribution (variational Bayes for matrix factorisation, Lim & Teh 2007; Raiko, Ilin & Karhunen 2007). It is the
+ * baseline that the rating transformer starts from.
+ *
+ * Entities are vectors of N = k + 2 numbers whose product is the prediction: users (p, b_u, 1), items (q, 1, b_i), the 1
+ * being certain. Ratings are in standard units, (rating − mean) / std. What a posterior needs of the other side are its
+ * means [N] and second moments E[x xᵀ], stored as the lower triangle, row by row: N (N + 1) / 2 numbers.
+ *
+ * Only the items' side is kept in a model: users, new ones too, follow from their ratings in closed form (`user`).
+ */
+import type { StoredTensor } from './safetensors.ts';
+
+/** Numbers of a lower triangle. */
+export const triangle = (n: number): number => (n * (n + 1)) / 2;
+
+export interface Factors {
+  /** Of the ratings' scale. */
+  mean: number;
+  std: number;
+  /** Variance of a rating around its prediction, in standard units. */
+  noise: number;
+  /** N = k + 2. */
+  n: number;
+  /** [V, N] and [V, N (N + 1) / 2]. */
+  items: Float32Array;
+  moments: Float32Array;
+  /** [N]: variances of a user's numbers before anything is known; that of the constant is unused. */
+  userPrior: Float32Array;
+}
+
+/** Solves for one entity after the other; holds the room it needs. */
+export class PosteriorSolver {
+  readonly n: number;
+  /** Which of the N numbers is the constant 1. */
+  readonly constant: number;
+  /** Sums over the entity's ratings of the other side's second moments, and of mean · rating; filled by the caller. */
+  readonly moments: Float64Array;
+  readonly right: Float64Array;
+  /** The posterior: mean [N] (with the constant) and covariance [N, N] (zero for the constant). */
+  readonly mean: Float64Array;
+  readonly covariance: Float64Array;
+  private readonly free: number[];
+  private readonly lower: Float64Array;
+  private readonly inverse: Float64Array;
+
+  constructor(n: number, constant: number) {
+    this.n = n;
+    this.constant = constant;
+    this.moments = new Float64Array(triangle(n));
+    this.right = new Float64Array(n);
+    this.mean = new Float64Array(n);
+    this.covariance = new Float64Array(n * n);
+    this.free = Array.from({ length: n }, (_, a) => a).filter((a) => a !== constant);
+    this.lower = new Float64Array((n - 1) ** 2);
+    this.inverse = new Float64Array((n - 1) ** 2);
+  }
+
+  clear(): void {
+    this.moments.fill(0);
+    this.right.fill(0);
+  }
+
+  /** Adds entity j of the other side with what it was rated, or takes it away (sign −1). */
+  add(means: Float32Array, moments: Float32Array, j: number, rating: number, sign = 1): void {
+    const { n } = this;
+    const t = this.moments.length;
+    for (let a = 0, at = j * t; a < t; a++, at++) this.moments[a] += sign * moments[at];
+    const weight = sign * rating;
+    for (let a = 0, at = j * n; a < n; a++, at++) this.right[a] += weight * means[at];
+  }
+
+  /** Precision = 1/prior + moments/noise over the free numbers; see the head for what is left where. */
+  solve(prior: ArrayLike<number>, noise: number): void {
+    const { free, lower, inverse, moments, mean, covariance, n, constant } = this;
+    const f = free.length;
+    const at = (a: number, b: number) => moments[a >= b ? triangle(a) + b : triangle(b) + a];
+    // Cholesky, row by row.
+    for (let a = 0; a < f; a++) {
+      for (let b = 0; b <= a; b++) {
+        let v = at(free[a], free[b]) / noise + (a === b ? 1 / prior[free[a]] : 0);
+        for (let c = 0; c < b; c++) v -= lower[a * f + c] * lower[b * f + c];
+        lower[a * f + b] = a === b ? Math.sqrt(Math.max(v, 1e-12)) : v / lower[b * f + b];
+      }
+    }
+    for (let b = 0; b < f; b++) {
+      for (let a = b; a < f; a++) {
+        let v = a === b ? 1 : 0;
+        for (let c = b; c < a; c++) v -= lower[a * f + c] * inverse[c * f + b];
+        inverse[a * f + b] = v / lower[a * f + a];
+      }
+    }
+    covariance.fill(0);
+    for (let a = 0; a < f; a++) {
+      for (let b = 0; b <= a; b++) {
+        let v = 0;
+        for (let c = a; c < f; c++) v += inverse[c * f + a] * inverse[c * f + b];
+        covariance[free[a] * n + free[b]] = v;
+        covariance[free[b] * n + free[a]] = v;
+      }
+    }
+    mean.fill(0);
+    mean[constant] = 1;
+    for (let a = 0; a < f; a++) {
+      let v = 0;
+      for (let b = 0; b < f; b++) {
+        v += (covariance[free[a] * n + free[b]] * (this.right[free[b]] - at(free[b], constant))) / noise;
+      }
+      mean[free[a]] = v;
+    }
+  }
+}
+
+/** Places of the constants: users end in 1, items have it before their bias. */
+export const userConstant = (n: number): number => n - 1;
+export const itemConstant = (n: number): number => n - 2;
+
+/** A user's mean vector [N] from what they rated; `values` in standard units. */
+export function userFactors(f: Factors, items: ArrayLike<number>, values: ArrayLike<number>): Float64Array {
+  const solver = new PosteriorSolver(f.n, userConstant(f.n));
+  for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
+  solver.solve(f.userPrior, f.noise);
+  return solver.mean;
+}
+
+/** The prediction of an item for a user's vector, in standard units. */
+export function factorScore(f: Factors, user: ArrayLike<number>, item: number): number {
+  let score = 0;
+  for (let a = 0, at = item * f.n; a < f.n; a++, at++) score += user[a] * f.items[at];
+  return score;
+}
+
+/** What the user's other ratings predict for each rated item, in standard units. */
+export function leaveOneOut(f: Factors, items: ArrayLike<number>, values: ArrayLike<number>): Float32Array {
+  const solver = new PosteriorSolver(f.n, userConstant(f.n));
+  for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
+  const out = new Float32Array(items.length);
+  for (let i = 0; i < items.length; i++) {
+    solver.add(f.items, f.moments, items[i], values[i], -1);
+    solver.solve(f.userPrior, f.noise);
+    out[i] = factorScore(f, solver.mean, items[i]);
+    solver.add(f.items, f.moments, items[i], values[i]);
+  }
+  return out;
+}
+
+/** As the model folder stores them. */
+export function storeFactors(f: Factors): Map<string, StoredTensor> {
+  const v = f.items.length / f.n;
+  return new Map([
+    ['factors.scale', { shape: [3], data: Float32Array.of(f.mean, f.std, f.noise) }],
+    ['factors.items', { shape: [v, f.n], data: f.items }],
+    ['factors.moments', { shape: [v, triangle(f.n)], data: f.moments }],
+    ['factors.userPrior', { shape: [f.n], data: f.userPrior }],
+  ]);
+}
+
+/** The way back; null where the tensors lack a part or do not fit. */
+export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>): Factors | null {
+  const part = (name: string) => {
+    const data = tensors.get(`factors.${name}`)?.data;
+    return data instanceof Float32Array ? data : null;
+  };
+  const [scale, items, moments, userPrior] = ['scale', 'items', 'moments', 'userPrior'].map(part);
+  if (!scale || !items || !moments || !userPrior) return null;
+  const n = userPrior.length;
+  if (scale.length !== 3 || items.length % n !== 0 || moments.length !== (items.length / n) * triangle(n)) return null;
+  return { mean: scale[0], std: scale[1], noise: scale[2], n, items, moments, userPrior };
+}

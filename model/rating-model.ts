@@ -1,0 +1,210 @@
+/**
+ * The rating transformer: a distribution over the rating's levels for items of one user, from what the user rated.
+ *
+ *   known ratings   x = I[item] + R[level] + features · F       then self-attention blocks
+ *   targets         y = C[item] + features · G                  then cross-attention blocks: y attends to x
+ *   logits          LN(y) · W + b + B[item] − (level − baseline)² / 2s²
+ *
+ * Without what is learned, the last term is a normal distribution around the baseline (model/factors.ts), cut to the levels:
+ * the transformer says how the baseline errs. Attention turns queries and keys by their places in the user's time order
+ * (RoFormer, Su et al. 2021), so that ratings of the same sitting find each other. Targets see known ratings only.
+ */
+import {
+  add,
+  attention,
+  crossAttention,
+  type Device,
+  dropout,
+  embedding,
+  embeddingSum,
+  layernorm,
+  log,
+  matmul,
+  mul,
+  normal,
+  ParameterArena,
+  type ParameterSpec,
+  rotary,
+  rotaryAngles,
+  type RotaryParts,
+  type Shape,
+  sizeOf,
+  softmax,
+  sum,
+  type Tensor,
+} from '../engine/index.ts';
+import type { RatingSettings } from './rating-settings.ts';
+
+/** Columns of the features of a known rating and of a target; see rating-batch.ts. */
+export const FEATURES = 8;
+
+const INIT_STD = 0.05;
+/** Keeps the logarithm finite where a level's probability underflows. */
+const TINY = 1e-8;
+
+/** A packed batch on the device: M known ratings, L targets. */
+export interface RatingTokens {
+  /** [M] each: item rows, levels, places; the self-attention's bounds and the queries of each key. */
+  items: Tensor;
+  levels: Tensor;
+  places: Tensor;
+  start: Tensor;
+  end: Tensor;
+  from: Tensor;
+  to: Tensor;
+  /** [M, FEATURES] */
+  features: Tensor;
+  /** [L] each: item rows, places, and the keys of each query. */
+  targetItems: Tensor;
+  targetPlaces: Tensor;
+  targetStart: Tensor;
+  targetEnd: Tensor;
+  /** [L, FEATURES] */
+  targetFeatures: Tensor;
+  /** [L, K]: the normal distribution around the baseline, as logits. */
+  prior: Tensor;
+}
+
+/** What training adds. */
+export interface RatingTargets {
+  /** Item rows and levels of the known, items of the targets, grouped by row (engine/rows.ts). */
+  itemGroups: Tensor;
+  levelGroups: Tensor;
+  targetGroups: Tensor;
+  /** [L, K]: −weight at the level that was given, 0 elsewhere. */
+  picked: Tensor;
+}
+
+export class RatingModel {
+  readonly device: Device;
+  readonly settings: RatingSettings;
+  readonly items: number;
+  /** K. */
+  readonly levels: number;
+  readonly parameters: ParameterArena;
+  private readonly angles: Tensor;
+
+  /** @param seed draws the weights; null leaves them 0, for weights that are loaded and not trained further */
+  constructor(device: Device, settings: RatingSettings, items: number, levels: number, seed: number | null) {
+    this.device = device;
+    this.settings = settings;
+    this.items = items;
+    this.levels = levels;
+    this.parameters = new ParameterArena(device, specs(settings, items, levels, seed), { frozen: seed === null });
+    const [rows, width] = [settings.window + 1, settings.d / settings.heads];
+    this.angles = device.tensor(rotaryAngles(rows, width), [rows, width], { label: 'angles' }).keep();
+  }
+
+  /** Logits [L, K] of the targets. Dropout and gradients only where `training` is given. */
+  logits(t: RatingTokens, training?: RatingTargets): Tensor {
+    const { blocks, cross } = this.settings;
+    const rate = training ? this.settings.dropout : 0;
+    let x = embeddingSum(
+      ...([this.parameters.table('items.weight'), t.items, training?.itemGroups] as const),
+      ...([this.p('levels.weight'), t.levels, training?.levelGroups] as const),
+    );
+    x = dropout(this.linear(t.features, 'known', { residual: x }), rate);
+    for (let i = 0; i < blocks; i++) {
+      const qkv = this.turned(this.linear(this.norm(x, `blocks.${i}.norm1`), `blocks.${i}.qkv`), t.places, 'qkv');
+      const { heads } = this.settings;
+      x = this.rest(x, attention(qkv, { start: t.start, end: t.end }, { heads, causal: false }), `blocks.${i}`, rate);
+    }
+    let y = embedding(this.parameters.table('targets.weight'), t.targetItems, training?.targetGroups);
+    y = dropout(this.linear(t.targetFeatures, 'target', { residual: y }), rate);
+    for (let i = 0; i < cross; i++) y = this.rest(y, this.lookUp(y, x, t, `cross.${i}`), `cross.${i}`, rate);
+    const bias = embedding(this.parameters.table('bias.weight'), t.targetItems, training?.targetGroups);
+    return this.linear(this.norm(y, 'norm'), 'head', { residual: add(bias, t.prior) });
+  }
+
+  /** Σ weight · −log P(the level that was given), a scalar. */
+  loss(t: RatingTokens & RatingTargets): Tensor {
+    const given = add(softmax(this.logits(t, t)), this.device.full([], TINY, 'tiny'));
+    return sum(mul(log(given), t.picked));
+  }
+
+  /** The targets y [L, D] look at the known ratings x [M, D]. */
+  private lookUp(y: Tensor, x: Tensor, t: RatingTokens, block: string): Tensor {
+    const q = this.turned(this.linear(this.norm(y, `${block}.norm1`), `${block}.query`), t.targetPlaces, 'q');
+    const kv = this.turned(this.linear(this.norm(x, `${block}.keys`), `${block}.keyvalue`), t.places, 'kv');
+    const bounds = { start: t.targetStart, end: t.targetEnd, from: t.from, to: t.to };
+    return crossAttention(q, kv, bounds, { heads: this.settings.heads });
+  }
+
+  /** x = x + dropout(attended · W); x = x + dropout(FF(LN x)). */
+  private rest(x: Tensor, attended: Tensor, block: string, rate: number): Tensor {
+    const z = this.linear(attended, `${block}.out`, { dropout: rate, residual: x });
+    const up = this.linear(this.norm(z, `${block}.norm2`), `${block}.up`, { activation: 'gelu' });
+    return this.linear(up, `${block}.down`, { dropout: rate, residual: z });
+  }
+
+  private turned(x: Tensor, places: Tensor, parts: RotaryParts): Tensor {
+    return rotary(x, places, this.angles, this.settings.heads, parts);
+  }
+
+  private p(name: string): Tensor {
+    return this.parameters.get(name);
+  }
+
+  private norm(x: Tensor, name: string): Tensor {
+    return layernorm(x, this.p(`${name}.weight`), this.p(`${name}.bias`));
+  }
+
+  private linear(x: Tensor, name: string, options: Parameters<typeof matmul>[2] = {}): Tensor {
+    return matmul(x, this.p(`${name}.weight`), { bias: this.p(`${name}.bias`), ...options });
+  }
+
+  dispose(): void {
+    this.parameters.dispose();
+    this.angles.dispose();
+  }
+}
+
+function specs(s: RatingSettings, items: number, levels: number, seed: number | null): ParameterSpec[] {
+  const { d, ff } = s;
+  const all: ParameterSpec[] = [];
+  let stream = 0;
+  const matrix = (name: string, shape: Shape, std: number, more: Partial<ParameterSpec> = {}) => {
+    const n = sizeOf(shape);
+    const init = seed === null || std === 0 ? new Float32Array(n) : normal(n, seed, stream++, std);
+    all.push({ name, shape, decay: !more.embedding, init, ...more });
+  };
+  const vector = (name: string, n: number, value: number) =>
+    all.push({ name, shape: [n], decay: false, init: new Float32Array(n).fill(value) });
+  const table = { embedding: true, table: true };
+  const linear = (name: string, rows: number, cols: number, std = 1 / Math.sqrt(3 * rows)) => {
+    matrix(`${name}.weight`, [rows, cols], std);
+    vector(`${name}.bias`, cols, 0);
+  };
+  const norm = (name: string) => {
+    vector(`${name}.weight`, d, 1);
+    vector(`${name}.bias`, d, 0);
+  };
+  const rest = (block: string) => {
+    linear(`${block}.out`, d, d);
+    norm(`${block}.norm2`);
+    linear(`${block}.up`, d, ff);
+    linear(`${block}.down`, ff, d);
+  };
+
+  matrix('items.weight', [items, d], INIT_STD, table);
+  matrix('targets.weight', [items, d], INIT_STD, table);
+  matrix('bias.weight', [items, levels], 0, table);
+  matrix('levels.weight', [levels, d], INIT_STD, { embedding: true });
+  linear('known', FEATURES, d);
+  linear('target', FEATURES, d);
+  for (let i = 0; i < s.blocks; i++) {
+    norm(`blocks.${i}.norm1`);
+    linear(`blocks.${i}.qkv`, d, 3 * d);
+    rest(`blocks.${i}`);
+  }
+  for (let i = 0; i < s.cross; i++) {
+    norm(`cross.${i}.norm1`);
+    norm(`cross.${i}.keys`);
+    linear(`cross.${i}.query`, d, d);
+    linear(`cross.${i}.keyvalue`, d, 2 * d);
+    rest(`cross.${i}`);
+  }
+  norm('norm');
+  linear('head', d, levels, 0);
+  return all;
+}

@@ -1,0 +1,112 @@
+/** Settings of the rating transformer, what `--set` changes under `--task rating` and `ctr`. */
+import { InputError } from '../data/errors.ts';
+
+export interface RatingSettings {
+  /** Width D, heads, and width of the feed-forward part. */
+  d: number;
+  heads: number;
+  ff: number;
+  /** Self-attention blocks over the known ratings; cross-attention blocks of the targets. */
+  blocks: number;
+  cross: number;
+  dropout: number;
+  /** Most ratings of a window. */
+  window: number;
+  /** Share of a training window that is hidden. */
+  share: number;
+  /** Known ratings in a batch; half as many targets. */
+  budget: number;
+  epochs: number;
+  learningRate: number;
+  /** Steps over which the learning rate rises; it falls by a cosine until the last epoch's end. */
+  warmup: number;
+  weightDecay: number;
+  clip: number;
+  /** Of the baseline: how many beside the biases, how often both sides are gone through, and in how many parts the
+   *  training ratings are predicted from the others. */
+  factors: number;
+  sweeps: number;
+  parts: number;
+}
+
+const DEFAULTS: RatingSettings = {
+  d: 64,
+  heads: 2,
+  ff: 128,
+  blocks: 1,
+  cross: 1,
+  dropout: 0.1,
+  window: 96,
+  share: 0.3,
+  budget: 2048,
+  epochs: 15,
+  learningRate: 0.002,
+  warmup: 50,
+  weightDecay: 0.01,
+  clip: 1,
+  factors: 12,
+  sweeps: 15,
+  parts: 5,
+};
+
+/** What each setting must be. */
+const RULES: Record<keyof RatingSettings, { whole: boolean; min: number; max: number }> = {
+  d: { whole: true, min: 4, max: 1024 },
+  heads: { whole: true, min: 1, max: 64 },
+  ff: { whole: true, min: 4, max: 8192 },
+  blocks: { whole: true, min: 0, max: 16 },
+  cross: { whole: true, min: 1, max: 16 },
+  dropout: { whole: false, min: 0, max: 0.95 },
+  window: { whole: true, min: 2, max: 4096 },
+  share: { whole: false, min: 0.01, max: 0.99 },
+  budget: { whole: true, min: 16, max: 65536 },
+  epochs: { whole: true, min: 1, max: 100000 },
+  learningRate: { whole: false, min: 1e-9, max: 10 },
+  warmup: { whole: true, min: 0, max: 1e9 },
+  weightDecay: { whole: false, min: 0, max: 10 },
+  clip: { whole: false, min: 1e-6, max: 1e6 },
+  factors: { whole: true, min: 1, max: 256 },
+  sweeps: { whole: true, min: 1, max: 10000 },
+  parts: { whole: true, min: 2, max: 100 },
+};
+
+/**
+ * What suits a log of this size, with what the user set over it: a larger log needs fewer epochs, since each has more steps.
+ * @throws InputError that names the setting and what there is
+ */
+export function ratingSettings(ratings: number, overrides: Readonly<Record<string, string>> = {}): RatingSettings {
+  const settings: RatingSettings = {
+    ...DEFAULTS,
+    epochs: Math.max(4, Math.min(30, Math.round((15 * 80_000) / Math.max(1, ratings)))),
+    parts: ratings > 500_000 ? 4 : 5,
+  };
+  for (const [key, text] of Object.entries(overrides)) {
+    if (!Object.hasOwn(RULES, key)) {
+      throw new InputError(
+        `--set ${key}=${text}: ratings have no such setting; there is ${Object.keys(RULES).join(', ')}`,
+      );
+    }
+    settings[key as keyof RatingSettings] = text.trim() === '' ? Number.NaN : Number(text);
+  }
+  return checkRatingSettings(settings, '--set ');
+}
+
+/** @throws InputError */
+export function checkRatingSettings(settings: RatingSettings, where = 'config.json: '): RatingSettings {
+  for (const [key, { whole, min, max }] of Object.entries(RULES) as [keyof RatingSettings, (typeof RULES)['d']][]) {
+    const value = settings[key];
+    if (typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value))) continue;
+    throw new InputError(
+      `${where}${key}=${value}: expected a ${whole ? 'whole number' : 'number'} from ${min} to ${max}`,
+    );
+  }
+  const { d, heads, ff, budget, window } = settings;
+  if (d % heads !== 0 || (d / heads) % 4 !== 0 || d / heads > 128) {
+    throw new InputError(
+      `${where}d=${d}, heads=${heads}: the width of a head, d / heads, must be a multiple of 4 up to 128`,
+    );
+  }
+  if (ff % 4 !== 0) throw new InputError(`${where}ff=${ff}: expected a multiple of 4`);
+  if (window > budget) throw new InputError(`${where}window=${window}: expected at most the budget, ${budget}`);
+  return settings;
+}

@@ -1,0 +1,169 @@
+/** Predicted ratings from a trained model of ratings, for anyone whose ratings are given: nothing is kept of a user. */
+import { InputError } from '../data/errors.ts';
+import { around, type RatingWindow } from '../data/rating-windows.ts';
+import { browserTuning, Device } from '../engine/index.ts';
+import { factorScore, leaveOneOut, userFactors } from '../model/factors.ts';
+import type { Item } from '../model/folder.ts';
+import type { RatingEvents } from '../model/rating-batch.ts';
+import { type LoadedRatingModel, loadRatingModel } from '../model/rating-folder.ts';
+import { RatingModel } from '../model/rating-model.ts';
+import { meanOf, medianOf, RatingScorer } from '../model/rating-scorer.ts';
+import { toArrays } from '../model/sequence-model.ts';
+import type { LoadOptions } from './recommender.ts';
+import { type ModelSource, openModel } from './sources.ts';
+
+export interface RatedItem {
+  item: string;
+  /** On the scale of the training; under `ctr` 1 for positive, 0 for negative. */
+  rating: number;
+  /** In the unit of the training's log; all or none have one. */
+  time?: number;
+}
+
+export interface PredictQuery {
+  /** What the user rated, oldest first. May be empty: then the items' own ratings speak. */
+  history: readonly RatedItem[];
+  /** Items to predict for; every item that is not in the history by default. */
+  items?: readonly string[];
+  /** When the items are to be rated; by default right after the history. */
+  time?: number;
+}
+
+export interface PredictedRating {
+  id: string;
+  title: string;
+  /** Mean of the predicted distribution; under `ctr` the probability. */
+  prediction: number;
+  median: number;
+  /** Chances of the levels. */
+  chances: number[];
+  attributes: Record<string, string>;
+}
+
+export interface Predictions {
+  /** As they were asked for, those that the model does not know left out. */
+  items: PredictedRating[];
+  /** What the chances are of. */
+  levels: number[];
+  /** IDs that the model does not know: of the history, where they were skipped, and of the items asked for. */
+  unknown: { history: string[]; items: string[] };
+}
+
+export class RatingPredictor {
+  readonly device: Device;
+  readonly stored: LoadedRatingModel;
+  private readonly model: RatingModel;
+  private readonly scorer: RatingScorer;
+  private readonly rows: Map<string, number>;
+  private readonly ownsDevice: boolean;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(device: Device, ownsDevice: boolean, stored: LoadedRatingModel) {
+    this.device = device;
+    this.ownsDevice = ownsDevice;
+    this.stored = stored;
+    const { loaded, settings, levels } = stored;
+    this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
+    this.model = new RatingModel(device, settings, loaded.items.length, levels.length, null);
+    this.model.parameters.load('params', toArrays(stored.parameters));
+    this.scorer = new RatingScorer(this.model);
+  }
+
+  /** Opens a model, from where `Recommender.load` does. @throws InputError where it is no trained model of ratings */
+  static async load(source: ModelSource, options: LoadOptions = {}): Promise<RatingPredictor> {
+    const stored = await loadRatingModel(await openModel(source));
+    const tuning = options.tuning === undefined ? browserTuning() : (options.tuning ?? undefined);
+    const device = options.device ?? (await Device.open({ backend: options.backend ?? 'auto', tuning }));
+    return new RatingPredictor(device, !options.device, stored);
+  }
+
+  get items(): readonly Item[] {
+    return this.stored.loaded.items;
+  }
+
+  /** Calls wait for each other. @throws InputError where a rating or a time is no number, or some events lack a time */
+  predict(query: PredictQuery): Promise<Predictions> {
+    const result = this.turn.then(() => this.answer(query));
+    this.turn = result.catch(() => undefined);
+    return result;
+  }
+
+  private async answer({ history, items, time }: PredictQuery): Promise<Predictions> {
+    const unknown = { history: [] as string[], items: [] as string[] };
+    const known = history.filter(({ item, rating, time: at }) => {
+      if (!Number.isFinite(rating))
+        throw new InputError(`history: ${item} has the rating ${rating}; a number was expected`);
+      if ((at === undefined) !== (history[0].time === undefined) || Number.isNaN(at))
+        throw new InputError(`history: ${item} has the time ${at}; all events have one, or none has`);
+      if (!this.rows.has(item)) unknown.history.push(item);
+      return this.rows.has(item);
+    });
+    const rated = new Set(known.map(({ item }) => item));
+    const wanted: number[] = [];
+    for (const id of items ?? []) {
+      const row = this.rows.get(id);
+      if (row === undefined) unknown.items.push(id);
+      else wanted.push(row);
+    }
+    if (!items) this.items.forEach(({ id }, row) => rated.has(id) || wanted.push(row));
+    const { events, windows } = this.stage(known, wanted, time);
+    const { levels } = this.stored;
+    const found: PredictedRating[] = new Array(wanted.length);
+    await this.scorer.score(windows, events, (event, chances) => {
+      const at = event - known.length;
+      const { id, title, attributes } = this.items[wanted[at]];
+      const [prediction, median] = [meanOf(chances, levels), medianOf(chances, levels)];
+      found[at] = { id, title, prediction, median, chances: Array.from(chances), attributes };
+    });
+    return { items: found, levels: Array.from(levels), unknown };
+  }
+
+  /** The history's events, then those asked for, and the windows that hold them. */
+  private stage(known: readonly RatedItem[], wanted: readonly number[], time: number | undefined) {
+    const { factors, levels, itemCounts, spread } = this.stored;
+    const { mean, std } = factors;
+    const item = Uint32Array.from([...known.map((event) => this.rows.get(event.item) as number), ...wanted]);
+    const rated = item.subarray(0, known.length);
+    const values = Float32Array.from(known, ({ rating }) => (rating - mean) / std);
+    const user = userFactors(factors, rated, values);
+    const base = new Float32Array(item.length);
+    base.set(leaveOneOut(factors, rated, values));
+    wanted.forEach((row, i) => {
+      base[known.length + i] = factorScore(factors, user, row);
+    });
+    const standard = levels.map((v) => (v - mean) / std);
+    const value = new Float32Array(item.length);
+    value.set(values);
+    const level = new Uint32Array(item.length);
+    values.forEach((v, i) => {
+      level[i] = nearest(standard, v);
+    });
+    const last = known.at(-1)?.time;
+    const times = last === undefined ? null : Float64Array.from(item, (_, i) => known[i]?.time ?? time ?? last);
+    const context = Uint32Array.from(known, (_, i) => i);
+    if (times) context.sort((a, b) => times[a] - times[b] || a - b);
+    const targets = Uint32Array.from(wanted, (_, i) => known.length + i);
+    const before = times && time !== undefined ? context.filter((i) => times[i] <= time).length : known.length;
+    const windows: RatingWindow[] = around(
+      context,
+      targets,
+      new Uint32Array(targets.length).fill(before),
+      this.stored.settings.window,
+    );
+    const events: RatingEvents = { item, level, value, base, time: times, itemCounts, levels: standard, spread };
+    return { events, windows };
+  }
+
+  /** Frees the model, and the device unless it was given. */
+  close(): void {
+    this.scorer.dispose();
+    this.model.dispose();
+    if (this.ownsDevice) this.device.close();
+  }
+}
+
+function nearest(levels: Float32Array, value: number): number {
+  let best = 0;
+  for (let k = 1; k < levels.length; k++) if (Math.abs(levels[k] - value) < Math.abs(levels[best] - value)) best = k;
+  return best;
+}

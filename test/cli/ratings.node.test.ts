@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { oneLine, Workplace } from './attune.ts';
+
+/** Thirty users who like even items more than odd ones, and less so the later. */
+const rows = Array.from({ length: 30 }, (_, u) =>
+  Array.from({ length: 8 }, (_, t) => {
+    const item = (u * 3 + t * 5) % 14;
+    return `u${u},i${item},${(item % 2 ? 2 : 4) + (((u >> 2) + (t >> 1)) % 2)},${1000 * t + u}`;
+  }),
+).flat();
+const LOG = `user,item,rating,timestamp\n${rows.join('\n')}\n`;
+
+const TINY = ['d=8', 'heads=1', 'ff=8', 'window=8', 'budget=64', 'factors=2', 'sweeps=3', 'parts=2'].flatMap((pair) => [
+  '--set',
+  pair,
+]);
+const CPU = ['--device', 'cpu'];
+
+let place: Workplace;
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', LOG);
+  place.write('items.csv', 'item,title\ni1,One\ni2,Two\n');
+  const { code, stdout, stderr } = await place.run([
+    ...['train', '--task', 'rating', '--data', 'log.csv', '--items', 'items.csv', '--out', 'model'],
+    ...['--folds', '3', '--epochs', '2', ...TINY, ...CPU],
+  ]);
+  if (code !== 0) throw new Error(stderr);
+  expect(stdout).toContain('240 ratings of 14 items by 30 users, 4 levels from 2 to 5; no filter');
+  expect(stdout).toContain('round 4 of 4: the model of all ratings');
+  expect(stdout).toMatch(/factors alone +0\.\d{4}/);
+}, 60_000);
+afterAll(() => place.remove());
+
+const json = async (args: string[]) => {
+  const { code, stdout, stderr } = await place.run([...args, '--json']);
+  if (code !== 0) throw new Error(stderr);
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+  return { ...JSON.parse(stdout), stderr };
+};
+const fails = async (args: string[]) => {
+  const { code, stderr } = await place.run(args);
+  return `${code} ${oneLine(stderr)}`;
+};
+
+describe('a model of ratings', () => {
+  test('evaluate reports the out-of-fold predictions, which the dump holds', async () => {
+    const found = await json(['evaluate', '--model', 'model', '--dump', 'dump.jsonl']);
+    expect(found).toMatchObject({ task: 'rating', protocol: 'folds', protocolParameters: { k: 3 }, predict: 'mean' });
+    expect(found.ratings).toBe(240);
+    expect(found.byRound).toHaveLength(3);
+    const lines = readFileSync(place.path('dump.jsonl'), 'utf8').trimEnd().split('\n');
+    const dumped = lines.map((line) => JSON.parse(line));
+    expect(dumped.map(({ user, item, rating }) => `${user},${item},${rating}`)).toEqual(
+      rows.map((row) => row.split(',').slice(0, 3).join()),
+    );
+    const squares = dumped.reduce((sum, { rating, prediction }) => sum + (rating - prediction) ** 2, 0);
+    expect(found.RMSE).toBeCloseTo(Math.sqrt(squares / 240), 6);
+    expect(found.RMSE).toBe(found.metrics.RMSE);
+    const median = await json(['evaluate', '--model', 'model', '--data', 'log.csv', '--predict', 'median']);
+    const absolute = dumped.reduce((sum, { rating, median }) => sum + Math.abs(rating - median), 0);
+    expect(median.MAE).toBeCloseTo(absolute / 240, 6);
+    expect(median.points).toEqual(found.points);
+  });
+
+  test('recommend predicts ratings, for a history or a user', async () => {
+    const found = await json(['recommend', '--model', 'model', '--history', 'i1=2,i2=5', '--k', '3', ...CPU]);
+    expect(found.items).toHaveLength(3);
+    expect(found.items.map(({ id }: { id: string }) => id)).not.toContain('i1');
+    const asked = ['recommend', '--model', 'model', '--user', 'u3', '--data', 'log.csv', '--items', 'i1,i2', ...CPU];
+    const { items } = await json(asked);
+    expect(items.map(({ title }: { title: string }) => title)).toEqual(['One', 'Two']);
+    expect(items[0].prediction).toBeLessThan(items[1].prediction);
+  });
+
+  test('resume finds nothing left to do, and a folder in use is not replaced', async () => {
+    const found = await json(['train', '--out', 'model', '--resume', ...CPU]);
+    expect(found.reason).toBe('finished before');
+    const again = ['train', '--task', 'rating', '--data', 'log.csv', '--out', 'model'];
+    expect(await fails(again)).toMatch(/^1 model: already holds a model/);
+  });
+
+  test('what does not fit is said in one line', async () => {
+    place.write('plain.csv', 'user,item\na,x\na,y\nb,x\n');
+    place.write('same.csv', 'user,item,rating\na,x,3\na,y,3\nb,x,3\n');
+    place.write('other.csv', LOG.replace('u0,i0,4', 'u0,i0,5'));
+    const train = (...args: string[]) => fails(['train', '--task', 'rating', '--out', 'none', '--data', ...args]);
+    expect(await train('plain.csv')).toMatch(/^1 plain.csv: has no rating column.*--rating-column NAME/);
+    expect(await train('same.csv')).toMatch(/^1 same.csv: every rating is 3/);
+    expect(await train('log.csv', '--protocol', 'leave-one-out')).toMatch(
+      /^2 .*ratings are split by folds, random, last/,
+    );
+    expect(await train('log.csv', '--set', 'blocsk=1')).toMatch(/^1 --set blocsk=1: ratings have no such setting/);
+    expect(await train('log.csv', '--min-rating', '3')).toMatch(/^2 --min-rating: for ranking/);
+    expect(await fails(['train', '--data', 'log.csv', '--out', 'none', '--folds', '5'])).toMatch(
+      /^2 --folds 5: is for ratings/,
+    );
+    expect(await fails(['evaluate', '--model', 'model', '--data', 'other.csv'])).toMatch(/^1 other.csv: not the log/);
+    expect(await fails(['compare', 'model', 'markov', '--data', 'log.csv', ...CPU])).toMatch(/^1 a model of ratings/);
+    expect(await fails(['recommend', '--model', 'model', '--history', 'i1', ...CPU])).toMatch(
+      /^1 --history i1: .*i1=4/,
+    );
+  });
+});
+
+test('clicks: probabilities with accuracy, AUC, log-loss and calibration', async () => {
+  const found = await json([
+    ...['train', '--task', 'ctr', '--positive', '4', '--data', 'log.csv', '--out', 'clicks'],
+    ...['--protocol', 'random:test=0.2', '--epochs', '2', ...TINY, ...CPU],
+  ]);
+  expect(found).toMatchObject({ task: 'ctr', protocol: 'random', ratings: 48, points: null });
+  for (const name of ['accuracy', 'precision', 'recall', 'F1', 'AUC', 'logLoss', 'Brier', 'ECE']) {
+    expect(found[name], name).toBeGreaterThanOrEqual(0);
+  }
+  // Odd and even items tell it all.
+  expect(found.AUC).toBeGreaterThan(0.9);
+  expect(found.calibration.reduce((sum: number, bin: { count: number }) => sum + bin.count, 0)).toBe(48);
+  const { AUC } = await json(['evaluate', '--model', 'clicks', '--dump', 'clicks.jsonl']);
+  expect(AUC).toBe(found.AUC);
+  const [first] = readFileSync(place.path('clicks.jsonl'), 'utf8').split('\n');
+  expect(Object.keys(JSON.parse(first))).toEqual(['user', 'item', 'label', 'probability', 'round']);
+}, 60_000);
