@@ -5,9 +5,9 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
 
     python3 test/golden/make.py
 
-It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json, mixture.json, cross.json and decoder.json beside this script; the same seed gives
-the same files. Everything is computed in float64. Inputs are float32 values (nine digits restore them
-exactly), results are rounded to nine significant digits. Every file is
+It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json,
+mixture.json, cross.json and decoder.json beside this script; the same seed gives the same files.
+Everything is computed in float64. Inputs are float32 values (nine digits restore them exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
 
 Letters: L packed tokens, D width, H heads, F feed-forward width, V items, T longest sequence.
