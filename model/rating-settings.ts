@@ -71,7 +71,8 @@ const RULES: Record<keyof RatingSettings, { whole: boolean; min: number; max: nu
 };
 
 /**
- * What suits a log of this size, with what the user set over it: a larger log needs fewer epochs, since each has more steps.
+ * What suits a log of this size, with what the user set over it: a larger log needs fewer epochs, since each has more steps; a small one
+ * smaller batches.
  * @throws InputError that names the setting and what there is
  */
 export function ratingSettings(ratings: number, overrides: Readonly<Record<string, string>> = {}): RatingSettings {
@@ -79,6 +80,8 @@ export function ratingSettings(ratings: number, overrides: Readonly<Record<strin
     ...DEFAULTS,
     epochs: Math.max(4, Math.min(30, Math.round((15 * 80_000) / Math.max(1, ratings)))),
     parts: ratings > 500_000 ? 4 : 5,
+    // A small log is starved of steps by large batches.
+    budget: ratings < 20_000 ? 512 : ratings < 40_000 ? 1024 : DEFAULTS.budget,
   };
   for (const [key, text] of Object.entries(overrides)) {
     if (!Object.hasOwn(RULES, key)) {

@@ -1,6 +1,6 @@
 /** The built-in demo shop as events and items, for examples and first steps. */
 import { makeShop, type ShopOptions } from '../data/shop.ts';
-import type { TrainingEvent, TrainingItem } from './train-model.ts';
+import type { TrainingEvent, TrainingItem } from './events.ts';
 
 /** Purchases of invented shoppers, oldest first, and what was sold: titles, category, brand, price. */
 export function demoShop(options: ShopOptions = {}): { events: TrainingEvent[]; items: TrainingItem[] } {

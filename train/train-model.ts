@@ -2,12 +2,11 @@
 import { prepare, requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { encodeItems } from '../data/features.ts';
-import { type Log, Vocabulary } from '../data/log.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import { inferSchema } from '../data/schema.ts';
 import { similarity } from '../data/similarity.ts';
 import { split } from '../data/split.ts';
-import { Device, type DeviceOptions } from '../engine/index.ts';
+import type { Device, DeviceOptions } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
@@ -15,26 +14,11 @@ import { createFolder, type Item } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { countItems } from './baselines.ts';
 import type { Metrics } from './metrics.ts';
+import { logOf, openShared, type TrainingEvent, type TrainingItem, VERSION } from './events.ts';
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
 import { trainWithMemory } from './with-memory.ts';
-
-/** Who did what, and when. */
-export interface TrainingEvent {
-  user: string;
-  item: string;
-  /** Any unit that grows; without it the events are in order. */
-  time?: number;
-  rating?: number;
-}
-
-export interface TrainingItem {
-  id: string;
-  title?: string;
-  /** Several values of one attribute stand beside each other, separated by `|`. */
-  attributes?: Record<string, string>;
-}
 
 export interface TrainModelOptions {
   /** Titles and attributes of the items, for reading, filters and explanations. */
@@ -122,8 +106,7 @@ export async function trainModel(
   const seen = includeSeen ? 'kept' : 'excluded';
   const about = { recipe, settings, source, columns: {}, minInteractions, minRating, seen, seed, schema } as const;
   const config = newConfig({ ...about, attune: VERSION, protocol: parts.protocol }, dataset, items);
-  const shared = options.device instanceof Device ? options.device : null;
-  const device = shared ?? (await Device.open({ backend: (options.device as DeviceOptions['backend']) ?? 'auto' }));
+  const { device, close } = await openShared(options.device);
   const files = options.files ?? new MemoryFiles('model');
   try {
     requirePrecision(device, settings);
@@ -149,38 +132,6 @@ export async function trainModel(
     });
     return { files, result, metrics: best?.metrics ?? null, notes };
   } finally {
-    if (!shared) device.close();
+    close();
   }
-}
-
-/** As package.json has it. */
-export const VERSION = '0.1.0';
-
-/** Events as a log. @throws InputError for events without a user or an item */
-function logOf(events: Iterable<TrainingEvent>, source: string): Log {
-  const users = new Vocabulary();
-  const items = new Vocabulary();
-  const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
-  const has = (key: 'time' | 'rating'): boolean => all.some((event) => event[key] !== undefined);
-  const log: Log = {
-    userIds: users.ids,
-    itemIds: items.ids,
-    user: new Uint32Array(all.length),
-    item: new Uint32Array(all.length),
-    rating: has('rating') ? new Float32Array(all.length) : null,
-    time: has('time') ? new Float64Array(all.length) : null,
-    size: all.length,
-    source,
-    notes: [],
-  };
-  for (const [i, { user, item, time, rating }] of all.entries()) {
-    if (typeof user !== 'string' || typeof item !== 'string' || user === '' || item === '') {
-      throw new InputError(`${source}: event ${i + 1} needs a user and an item, both text`);
-    }
-    log.user[i] = users.add(user);
-    log.item[i] = items.add(item);
-    if (log.rating) log.rating[i] = rating ?? Number.NaN;
-    if (log.time) log.time[i] = time ?? Number.NaN;
-  }
-  return log;
 }

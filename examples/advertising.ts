@@ -1,0 +1,56 @@
+/**
+ * Advertising: the probability of a click, not a ranking: what an impression is worth, and whether the probabilities can
+ * be trusted.
+ *
+ *     node dist/examples/advertising.js
+ *
+ * The log is made up: impressions with and without a click; a person clicks on what is of interest with 50 %, on other
+ * things with 3 %.
+ */
+import { RatingPredictor } from 'attune';
+import { trainRatingModel, type TrainingEvent } from 'attune/train';
+
+const TOPICS = ['garden', 'cars', 'games', 'fashion'];
+let state = 9;
+const draw = (n: number): number => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return Math.floor((state / 2 ** 32) * n);
+};
+const ad = (topic: number, i: number): string => `${TOPICS[topic]} ad ${i}`;
+const events: TrainingEvent[] = [];
+for (let u = 0; u < 200; u++) {
+  const interest = draw(TOPICS.length);
+  for (let t = 0; t < 48; t++) {
+    const topic = draw(TOPICS.length);
+    const clicked = draw(100) < (topic === interest ? 50 : 3);
+    events.push({ user: `person ${u}`, item: ad(topic, draw(6)), rating: Number(clicked), time: t });
+  }
+}
+
+const { files, report } = await trainRatingModel(events, {
+  task: 'ctr',
+  split: { name: 'random', test: 0.2 },
+  settings: { d: 16, ff: 32, window: 48 },
+  epochs: 8,
+  source: 'made-up impressions',
+});
+if (!report) throw new Error('nothing was tested');
+const { AUC, logLoss } = report.metrics as { AUC: number; logLoss: number };
+console.log(`on held-out impressions: AUC ${AUC.toFixed(3)}, log-loss ${logLoss.toFixed(3)}`);
+console.log('predicted → clicked');
+for (const { predicted, observed, count } of report.calibration ?? [])
+  if (count > 0)
+    console.log(`  ${(100 * predicted).toFixed(0).padStart(3)} % → ${(100 * observed).toFixed(0)} % of ${count}`);
+
+// Somebody who clicked on garden ads and nothing else; what is each impression worth at 0.50 a click?
+const predictor = await RatingPredictor.load(files);
+const seen = [0, 1, 2, 3].flatMap((topic) =>
+  [0, 1, 2].map((i) => ({ item: ad(topic, i), rating: Number(topic === 0) })),
+);
+const { items } = await predictor.predict({ history: seen, items: TOPICS.map((_, topic) => ad(topic, 5)) });
+console.log();
+for (const { title, prediction } of items)
+  console.log(
+    `  ${title.padEnd(14)} ${(100 * prediction).toFixed(0).padStart(3)} %, worth ${(0.5 * prediction).toFixed(3)}`,
+  );
+predictor.close();

@@ -1,0 +1,61 @@
+/** Events and items as a program has them, on their way to a training. */
+import { InputError } from '../data/errors.ts';
+import { type Log, Vocabulary } from '../data/log.ts';
+import { Device, type DeviceOptions } from '../engine/index.ts';
+
+/** Who did what, and when. */
+export interface TrainingEvent {
+  user: string;
+  item: string;
+  /** Any unit that grows; without it the events are in order. */
+  time?: number;
+  rating?: number;
+}
+
+export interface TrainingItem {
+  id: string;
+  title?: string;
+  /** Several values of one attribute stand beside each other, separated by `|`. */
+  attributes?: Record<string, string>;
+}
+
+/** A device that is shared and stays open, or one that is opened for as long as it is needed. */
+export async function openShared(
+  given: Device | DeviceOptions['backend'],
+): Promise<{ device: Device; close: () => void }> {
+  if (given instanceof Device) return { device: given, close: () => {} };
+  const device = await Device.open({ backend: given ?? 'auto' });
+  return { device, close: () => device.close() };
+}
+
+/** As package.json has it. */
+export const VERSION = '0.1.0';
+
+/** Events as a log. @throws InputError for events without a user or an item */
+export function logOf(events: Iterable<TrainingEvent>, source: string): Log {
+  const users = new Vocabulary();
+  const items = new Vocabulary();
+  const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
+  const has = (key: 'time' | 'rating'): boolean => all.some((event) => event[key] !== undefined);
+  const log: Log = {
+    userIds: users.ids,
+    itemIds: items.ids,
+    user: new Uint32Array(all.length),
+    item: new Uint32Array(all.length),
+    rating: has('rating') ? new Float32Array(all.length) : null,
+    time: has('time') ? new Float64Array(all.length) : null,
+    size: all.length,
+    source,
+    notes: [],
+  };
+  for (const [i, { user, item, time, rating }] of all.entries()) {
+    if (typeof user !== 'string' || typeof item !== 'string' || user === '' || item === '') {
+      throw new InputError(`${source}: event ${i + 1} needs a user and an item, both text`);
+    }
+    log.user[i] = users.add(user);
+    log.item[i] = items.add(item);
+    if (log.rating) log.rating[i] = rating ?? Number.NaN;
+    if (log.time) log.time[i] = time ?? Number.NaN;
+  }
+  return log;
+}

@@ -1,0 +1,104 @@
+/** A training on ratings from a program, with events in memory: what `attune train --task rating` does. */
+import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
+import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../data/rating-split.ts';
+import type { Device, DeviceOptions } from '../engine/index.ts';
+import { type Files, MemoryFiles } from '../model/files.ts';
+import { createFolder, FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
+import { ratingSettings } from '../model/rating-settings.ts';
+import { logOf, openShared, type TrainingEvent, type TrainingItem, VERSION } from './events.ts';
+import { type RatingReport, ratingReport } from './rating/report.ts';
+import { type RatingRunProgress, type RatingRunResult, trainRatings } from './rating/run.ts';
+
+export interface TrainRatingModelOptions {
+  /** `rating`, the default, predicts the rating; `ctr` whether it is positive. */
+  task?: RatingTask;
+  /** Of `ctr`: the least rating that counts as positive; by default 1 where all are 0 or 1, else 4. */
+  positive?: number;
+  /** What is tested: five folds by default, in which every rating is predicted by a model that has not seen it. */
+  split?: RatingSplit;
+  items?: Iterable<TrainingItem>;
+  /** As `--set` takes them. */
+  settings?: Record<string, string | number>;
+  epochs?: number;
+  maxMinutes?: number;
+  /** One seed, one result on one device; 1 by default. */
+  seed?: number;
+  /** Where the model is kept; in memory by default. */
+  files?: Files;
+  overwrite?: boolean;
+  device?: Device | DeviceOptions['backend'];
+  signal?: AbortSignal;
+  onProgress?(progress: RatingRunProgress): void;
+  source?: string;
+}
+
+export interface TrainedRatingModel {
+  /** The model folder: `RatingPredictor.load(files)` opens it. */
+  files: Files;
+  result: RatingRunResult;
+  /** Figures of the out-of-fold predictions; null where the signal ended the training before the first round. */
+  report: RatingReport | null;
+  notes: string[];
+}
+
+/**
+ * Trains a model of ratings, or of clicks, on events that have a rating. Every row counts: no filter removes any.
+ *
+ * @throws InputError, one line, where nothing can be learned from the events or a setting makes no sense
+ */
+export async function trainRatingModel(
+  events: Iterable<TrainingEvent>,
+  options: TrainRatingModelOptions = {},
+): Promise<TrainedRatingModel> {
+  const started = performance.now();
+  const { task = 'rating', split = FIVE_FOLDS, seed = 1, epochs, signal, onProgress, source = 'events' } = options;
+  const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
+  const ratings = ratingsOf(logOf(events, source), task, options.positive);
+  ratingRounds(ratings, split, seed); // refuses a split that the ratings cannot have
+  const settings = ratingSettings(ratings.size, given);
+  if (epochs !== undefined) settings.epochs = epochs;
+  const items = itemsOf(ratings, options.items ?? []);
+  const { device, close } = await openShared(options.device);
+  const config: ModelConfig = {
+    formatVersion: FORMAT_VERSION,
+    attune: VERSION,
+    created: new Date().toISOString(),
+    recipe: 'ratings',
+    task,
+    ...(ratings.positive !== null && { positive: ratings.positive }),
+    hyperparameters: { ...settings },
+    schema: { columns: {}, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))] },
+    data: {
+      ...{ source, users: ratings.userIds.length, items: ratings.itemIds.length, interactions: ratings.size },
+      ...{ minInteractions: 1, minRating: null },
+    },
+    protocol: split.name,
+    protocolParameters: split.name === 'folds' ? { k: split.k } : split.name === 'random' ? { test: split.test } : {},
+    seen: 'excluded',
+    tokenBudget: settings.budget,
+    seed,
+    device: device.name,
+    variants: {},
+  };
+  const files = options.files ?? new MemoryFiles('model');
+  try {
+    await createFolder(files, config, items, { overwrite: options.overwrite });
+    const deadline = options.maxMinutes === undefined ? undefined : started + options.maxMinutes * 60_000;
+    const run = { device, files, ratings, split, settings, seed, deadline, signal, onProgress };
+    const result = await trainRatings(run);
+    const report = result.predictions && ratingReport(result.predictions, task, 'mean');
+    return { files, result, report, notes: ratings.notes };
+  } finally {
+    close();
+  }
+}
+
+function itemsOf({ item, itemIds }: Ratings, infos: Iterable<TrainingItem>): Item[] {
+  const known = new Map(Array.from(infos, (info) => [info.id, info]));
+  const counts = new Uint32Array(itemIds.length);
+  for (const row of item) counts[row]++;
+  return itemIds.map((id, row) => {
+    const { title, attributes = {} } = known.get(id) ?? {};
+    return { id, title: title || id, attributes, count: counts[row] };
+  });
+}
