@@ -4,7 +4,7 @@ import { toSeconds } from '../data/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/folder.ts';
 import type { GenerateOptions as Options } from '../model/decoding.ts';
-import { Generator } from '../model/generator.ts';
+import type { Generator } from '../model/generator.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import type { History } from '../model/packing.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
@@ -16,7 +16,7 @@ import { type Ranking, rankingOf, type SecondStage } from '../model/two-stages.t
 import { type AfterOptions, AfterScore, bestOf, candidatesOf, LEFT_OUT_F32, RERANKED } from './after.ts';
 import type { AttentionMaps } from '../model/attention-maps.ts';
 import { Newcomers, type Told } from './newcomers.ts';
-import { type Adaptation, PERSONALIZE, personalize, type PersonalizeSettings } from '../model/personal.ts';
+import type { Adaptation, PersonalizeSettings } from '../model/personal.ts';
 import { Session } from './session.ts';
 import { type ModelSource, openModel } from './sources.ts';
 import type { Explainer, ExplainMethod, Explanation } from './explain.ts';
@@ -233,6 +233,7 @@ export class Recommender {
    *   mixture-of-logits head
    */
   async personalize(history: readonly string[], options: PersonalizeOptions = {}): Promise<Adaptation> {
+    const { PERSONALIZE, personalize } = await import('../model/personal.ts'); // loaded by pages that adapt, alone
     const {
       steps = PERSONALIZE.steps,
       learningRate = PERSONALIZE.learningRate,
@@ -304,7 +305,9 @@ export class Recommender {
     const excluded = exclude.flatMap((id) => this.rows.get(id) ?? []);
     if (!includeSeen) excluded.push(...found.history);
     const query = { history: Uint32Array.from(found.history), exclude: Uint32Array.from(new Set(excluded)) };
-    const [answer] = await this.inTurn(() => this.generator({ ...given, steps: rest.steps }).generate([query]));
+    const [answer] = await this.inTurn(() =>
+      this.generator({ ...given, steps: rest.steps }).then((g) => g.generate([query])),
+    );
     const named = ({ items, logs, total }: { items: number[]; logs: number[]; total: number }): Continuation => ({
       items: items.map((row, i) => ({ ...this.loaded.items[row], logProbability: logs[i] })),
       logProbability: total,
@@ -314,7 +317,8 @@ export class Recommender {
   }
 
   /** The last options' generator is kept: its programs are recorded. */
-  private generator(options: Partial<Options> & { steps: number }): Generator {
+  private async generator(options: Partial<Options> & { steps: number }): Promise<Generator> {
+    const { Generator } = await import('../model/generator.ts'); // loaded by pages that continue histories, alone
     const key = JSON.stringify(options);
     if (this.generating?.key !== key) {
       this.generating?.generator.dispose();
