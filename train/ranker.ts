@@ -182,7 +182,8 @@ class Run {
       const loss = (await this.optimizer.losses.data())[step % RING];
       this.o.log?.(
         `ranker, step ${step}: loss ${loss.toFixed(4)}, validation NDCG@10 ${ndcg('both').toFixed(4)} (weight ${stages.weight}), ` +
-          `first stage ${ndcg('retrieval').toFixed(4)}, ranker alone ${ndcg('ranker').toFixed(4)}`,
+          `first stage ${ndcg('retrieval').toFixed(4)}, standard error of the gain ${stages.fitted.error.toFixed(4)}, ` +
+          `ranker alone ${ndcg('ranker').toFixed(4)}`,
       );
       if (this.best && ndcg('both') <= this.best.fitted.both['NDCG@10']) return false;
       this.best = stages;

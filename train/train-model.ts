@@ -18,7 +18,7 @@ import type { Metrics } from './metrics.ts';
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
-import { trainWithMemory } from './with-memory.ts';
+import { trainWhole } from './with-ranker.ts';
 
 /** Who did what, and when. */
 export interface TrainingEvent {
@@ -133,7 +133,7 @@ export async function trainModel(
     const { signal, onProgress } = options;
     const run = { device, files, parts, settings, config, seed, epochs, deadline, signal, includeSeen, onProgress };
     const features = schema && encodeItems(schema, items);
-    const result = await trainWithMemory(
+    const result = await trainWhole(
       schema && features ? { ...run, features, similar: similarity(schema, items) } : run,
     );
     const best = result.validations.find(({ step }) => step === result.bestStep) ?? null;
