@@ -1,11 +1,11 @@
 /**
- * Fits how much the ranker's logit weighs beside the first stage's score: the weight with the best NDCG@10 on the
+ * Fits how much what the ranker adds weighs beside the first stage's score: the weight with the best NDCG@10 on the
  * validation users; among equals the smaller one, and 0 where the gain is not more than one standard error (paired over
  * users), so that chance alone does not put a second stage to work. What the first stage retrieves is found once.
  */
 import type { Split } from '../data/split.ts';
 import type { Ranker } from '../model/ranker.ts';
-import { type CandidateQuery, Reranker } from '../model/reranker.ts';
+import { type CandidateQuery, type Ranked, Reranker } from '../model/reranker.ts';
 import { Scorer, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 import { rankBy } from '../model/two-stages.ts';
@@ -78,12 +78,12 @@ export class StageFitter {
 
   /** The weight for the ranker as it is now. */
   async fit(step: number): Promise<Stages> {
-    const logits = await this.reranker.logits(this.queries);
-    const judge = (by: (logit: number, i: number, one: Retrieved) => number): Judged => {
+    const ranked = await this.reranker.logits(this.queries);
+    const judge = (by: (i: number, of: Ranked, one: Retrieved) => number): Judged => {
       const ranks = new RankMetrics();
       const gains = new Float64Array(this.retrieved.length);
       this.retrieved.forEach((one, u) => {
-        const scores = Float64Array.from(logits[u], (logit, i) => by(logit, i, one));
+        const scores = Float64Array.from(ranked[u].logits, (_, i) => by(i, ranked[u], one));
         // Of several targets, those beyond the candidates are misses.
         const before = one.targets.length === 1 ? one.rank : MISS;
         const own = one.targets.map((target) => rankBy(one.items, scores, target, before)).sort();
@@ -95,13 +95,13 @@ export class StageFitter {
     };
     const trials = WEIGHTS.map((weight) => ({
       weight,
-      ...judge((logit, i, { scores }) => scores[i] + weight * logit),
+      ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]),
     }));
     const [off] = trials;
     const best = trials.reduce((a, b) => (b.figures['NDCG@10'] > a.figures['NDCG@10'] ? b : a));
     const { mean, error } = paired(off.gains, best.gains);
     const users = this.retrieved.length;
-    const ranker = judge((logit) => logit).figures;
+    const ranker = judge((i, { logits }) => logits[i]).figures;
     const fitted = { users, retrieval: off.figures, ranker, both: best.figures, error };
     return { weight: mean > error ? best.weight : 0, step, fitted };
   }

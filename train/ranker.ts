@@ -115,7 +115,7 @@ class Run {
   private loss(): Tensor {
     const { feed, o } = this;
     if (!this.mined) throw new Error('ranker: nothing was mined');
-    const logits = this.ranker.logits(this.mined.states, feed.ranked, feed.groups);
+    const { logits } = this.ranker.logits(this.mined.states, feed.ranked, o.model.table, feed.groups);
     const { labels, rowWeights, weights } = feed.labels;
     if (o.settings.rankerLoss === 'bce') return bceWithLogits(logits, labels, rowWeights);
     const width = o.settings.rankerNegatives + 1;
