@@ -4,6 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { ColdSplit } from '../data/cold.ts';
 import { describeProtocol, describeTask } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
+import type { StoredRanker } from '../model/ranker.ts';
 import type { Scored } from '../model/scorer.ts';
 import { explain } from '../serve/files.node.ts';
 import { allBaselines, easeFits } from '../train/all-baselines.ts';
@@ -133,7 +134,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
     out.line(figuresTable({ ...partRows(name, result), ...baselines }, COLUMNS));
-    if (result.cost) tellCost(result.cost, judged.loaded.ranking?.shape.rankerCandidates ?? 0, out);
+    if (result.cost && judged.loaded.ranking) tellStages(result.cost, judged.loaded.ranking, out);
     if (moved.length > 0) out.line(`\n${afterTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
@@ -168,8 +169,15 @@ function partRows(name: string, { metrics, parts }: Evaluation): Record<string, 
   return rows;
 }
 
-/** What the second stage costs beside the first. */
-function tellCost({ retrieval, ranker }: NonNullable<Evaluation['cost']>, candidates: number, out: Output): void {
+/** What the second stage weighs, and costs beside the first. */
+function tellStages(cost: NonNullable<Evaluation['cost']>, { shape, stages }: StoredRanker, out: Output): void {
+  const { retrieval, ranker } = cost;
+  const candidates = shape.rankerCandidates;
+  if (stages.weight === 0) {
+    out.note(
+      'The ranker did not gain more than a standard error on validation: its weight is 0, and recommend leaves it out.',
+    );
+  }
   out.line(
     `\nCost: the first stage ${retrieval.toFixed(1)} ms a user, the ranker ${ranker.toFixed(1)} ms for ${formatCount(candidates)} candidates.`,
   );

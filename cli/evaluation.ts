@@ -146,7 +146,7 @@ export async function withRanking<T>(
 ): Promise<T> {
   const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
-  const second = parts instanceof ColdSplit ? null : secondStageOf(device, loaded);
+  const second = parts instanceof ColdSplit ? null : secondStageOf(device, loaded, true);
   const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
   try {
     return await work(async (options) => {

@@ -159,12 +159,12 @@ export function warnOfUnknown(unknown: readonly string[], total: number, out: Ou
 
 function list(items: readonly Recommendation[]): string {
   const titled = items.some(({ id, title }) => id !== title);
-  const head = titled ? ['', 'title', 'score', 'id'] : ['', 'id', 'score'];
-  const rows = items.map(({ id, title, score }, i) => {
-    const place = `${i + 1}.`;
-    return titled
-      ? [place, printable(title), score.toFixed(3), printable(id)]
-      : [place, printable(id), score.toFixed(3)];
-  });
-  return table(head, rows);
+  // The chance that the ranker gives, where there is one.
+  const likely = items.some(({ probability }) => probability !== undefined);
+  const rows = items.map(({ id, title, score, probability }, i) => [
+    ...[`${i + 1}.`, printable(titled ? title : id), score.toFixed(3)],
+    ...(likely ? [probability?.toFixed(3) ?? ''] : []),
+    ...(titled ? [printable(id)] : []),
+  ]);
+  return table(['', titled ? 'title' : 'id', 'score', ...(likely ? ['P'] : []), ...(titled ? ['id'] : [])], rows);
 }

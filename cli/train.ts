@@ -403,7 +403,7 @@ async function finish(
   const fitted = result.reason === 'interrupted' ? undefined : remembering?.blend.fitted;
   const cold = result.reason === 'interrupted' ? undefined : (await loadConfig(files)).attributeMemory?.fitted;
   const stages = result.reason === 'interrupted' ? undefined : ranking?.stages.fitted;
-  const metrics = stages?.both ?? cold?.blend ?? fitted?.blend ?? alone;
+  const metrics = (ranking?.stages.weight ? stages?.both : stages?.retrieval) ?? cold?.blend ?? fitted?.blend ?? alone;
   const made: Record<string, Metrics> = cold
     ? { transformer: cold.transformer, attributes: cold.attributes }
     : fitted && alone

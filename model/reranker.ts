@@ -9,6 +9,12 @@ export interface CandidateQuery extends History {
   candidates: Uint32Array;
 }
 
+/** Of each candidate: its logit, and what of it the ranker added to the encoder's score. */
+export interface Ranked {
+  logits: Float32Array;
+  added: Float32Array;
+}
+
 /** Tokens of the largest batch, unless one history is longer. */
 const MAX_BUDGET = 8192;
 /** Candidates of the largest batch. */
@@ -33,10 +39,10 @@ export class Reranker {
   }
 
   /** Logits of each query's candidates, in their order. */
-  async logits(queries: readonly CandidateQuery[], onProgress?: (done: number) => void): Promise<Float32Array[]> {
+  async logits(queries: readonly CandidateQuery[], onProgress?: (done: number) => void): Promise<Ranked[]> {
     await this.model.refresh();
     const users = Math.max(1, Math.floor(MAX_CANDIDATES / this.most));
-    const out: Float32Array[] = [];
+    const out: Ranked[] = [];
     for (let from = 0; from < queries.length; ) {
       let to = from;
       let tokens = 0;
@@ -88,7 +94,7 @@ class Batch {
   private readonly rows: number;
   private readonly budget: number;
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
-  private readonly program: Program<{ logits: Tensor }>;
+  private readonly program: Program<{ logits: Tensor; added: Tensor }>;
 
   constructor(model: SequenceModel, ranker: Ranker, budget: number, rows: number, entries: number) {
     const { device }: { device: Device } = model;
@@ -100,11 +106,11 @@ class Batch {
     const { items, positions } = tokens;
     const ranked = { items, positions, candidates, rows: at, places, start: keysFrom, end: keysTo, from, to };
     this.program = device.program(`rank ${rows} candidates`, () =>
-      device.noGrad(() => ({ logits: ranker.logits(model.encode(packedTokens(model, tokens)), ranked) })),
+      device.noGrad(() => ranker.logits(model.encode(packedTokens(model, tokens)), ranked, model.table)),
     );
   }
 
-  async run(queries: readonly CandidateQuery[]): Promise<Float32Array[]> {
+  async run(queries: readonly CandidateQuery[]): Promise<Ranked[]> {
     const { host } = this.inputs;
     for (const name of ['candidates', 'rows', 'places'] as const) host[name].fill(0);
     const tokens = [0];
@@ -123,11 +129,14 @@ class Batch {
     host.from.set(from);
     host.to.set(to);
     this.inputs.upload();
-    const { logits } = this.program.run();
+    const out = this.program.run();
     await this.program.pace();
     await this.program.settle();
-    const values = (await logits.data()) as Float32Array;
-    return queries.map((_, u) => values.slice(lists[u], lists[u + 1]));
+    const [logits, added] = [await out.logits.data(), await out.added.data()] as Float32Array[];
+    return queries.map((_, u) => {
+      const [first, end] = [lists[u], lists[u + 1]];
+      return { logits: logits.slice(first, end), added: added.slice(first, end) };
+    });
   }
 
   dispose(): void {

@@ -306,7 +306,7 @@ export class SequenceModel {
   }
 
   /** The item table E [V, D], in shards where it is larger than one binding. */
-  private get table(): Table {
+  get table(): Table {
     return this.catalogue ?? this.parameters.table(ITEMS);
   }
 

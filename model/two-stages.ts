@@ -3,14 +3,14 @@
  * both scores together order them. What the first stage has beyond k′ stays behind them in its order.
  */
 import type { Ranker } from './ranker.ts';
-import { Reranker } from './reranker.ts';
+import { type Ranked, Reranker } from './reranker.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 /** What evaluating and recommending score with: a scorer, or two stages. */
 export type Ranking = Pick<Scorer, 'score' | 'setBias' | 'setShift' | 'dispose'>;
 
-/** A ranker, and what its logit weighs beside the first stage's score. */
+/** A ranker, and what it adds weighs beside the first stage's score. */
 export interface SecondStage {
   ranker: Ranker;
   weight: number;
@@ -63,7 +63,7 @@ export class TwoStages implements Ranking {
     const begun = performance.now();
     const retrieved = await this.first.score(queries);
     const between = performance.now();
-    const logits = await this.second.logits(
+    const ranked = await this.second.logits(
       queries.map(({ history, times, side }, i) => ({
         ...{ history, times, side },
         candidates: retrieved[i].items.subarray(0, this.candidates),
@@ -73,7 +73,7 @@ export class TwoStages implements Ranking {
     this.spent.retrieval += between - begun;
     this.spent.ranker += performance.now() - between;
     this.spent.lists += queries.length;
-    return retrieved.map((one, i) => this.combine(one, logits[i], queries[i].target));
+    return retrieved.map((one, i) => this.combine(one, ranked[i], queries[i].target));
   }
 
   /** Milliseconds a list, by stage. */
@@ -82,10 +82,10 @@ export class TwoStages implements Ranking {
     return { retrieval: retrieval / Math.max(1, lists), ranker: ranker / Math.max(1, lists) };
   }
 
-  private combine(one: Scored, logits: Float32Array, target: number | undefined): Scored {
+  private combine(one: Scored, { logits, added }: Ranked, target: number | undefined): Scored {
     const { items, scores, rank } = one;
     const n = logits.length;
-    const both = Float64Array.from(logits, (logit, i) => scores[i] + this.weight * logit);
+    const both = Float64Array.from(added, (f, i) => scores[i] + this.weight * f);
     const order = orderBy(both);
     const alone = orderBy(logits);
     const rest = Array.from(items.subarray(n));

@@ -128,9 +128,12 @@ export function blendOf({ remembering }: LoadedModel, memory: DeviceMemory | nul
   return remembering && memory ? { memory, weights: remembering.blend } : null;
 }
 
-/** The second stage on a device, where the model has one that helps. The caller disposes of its ranker. */
-export function secondStageOf(device: Device, { ranking }: LoadedModel): SecondStage | null {
-  if (!ranking || ranking.stages.weight === 0) return null;
+/**
+ * The second stage on a device, where the model has one that helps; with `idle` one that does not, too, to be judged. The
+ * caller disposes of its ranker.
+ */
+export function secondStageOf(device: Device, { ranking }: LoadedModel, idle = false): SecondStage | null {
+  if (!ranking || (ranking.stages.weight === 0 && !idle)) return null;
   return { ranker: rankerOf(device, ranking), weight: ranking.stages.weight };
 }
 

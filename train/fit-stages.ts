@@ -1,17 +1,18 @@
 /**
- * Fits how much the ranker's logit weighs beside the first stage's score: the weight with the best NDCG@10 on the
- * validation users; among equals the smaller one. What the first stage retrieves is found once.
+ * Fits how much what the ranker adds weighs beside the first stage's score: the weight with the best NDCG@10 on the
+ * validation users; among equals the smaller one, and 0 where the gain is not more than one standard error (paired over
+ * users), so that chance alone does not put a second stage to work. What the first stage retrieves is found once.
  */
 import type { Split } from '../data/split.ts';
 import type { Ranker } from '../model/ranker.ts';
-import { type CandidateQuery, Reranker } from '../model/reranker.ts';
+import { type CandidateQuery, type Ranked, Reranker } from '../model/reranker.ts';
 import { Scorer, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 import { rankBy } from '../model/two-stages.ts';
 import type { Stages } from '../model/ranker.ts';
 import { exclusions } from './candidates.ts';
 import { queryOf } from './evaluate.ts';
-import { type Metrics, MISS, RankMetrics } from './metrics.ts';
+import { figuresAt, type Metrics, MISS, RankMetrics } from './metrics.ts';
 import { distinct } from './ranking.ts';
 
 const WEIGHTS = [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5];
@@ -23,6 +24,19 @@ interface Retrieved {
   /** The first target's, by the first stage. */
   rank: number;
   targets: Uint32Array;
+}
+
+interface Judged {
+  figures: Metrics;
+  /** NDCG@10 of each user. */
+  gains: Float64Array;
+}
+
+/** The mean of b − a over users, and its standard error. */
+function paired(a: Float64Array, b: Float64Array): { mean: number; error: number } {
+  const mean = a.reduce((sum, x, i) => sum + b[i] - x, 0) / a.length;
+  const squares = a.reduce((sum, x, i) => sum + (b[i] - x - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(squares / Math.max(1, a.length - 1) / a.length) };
 }
 
 export class StageFitter {
@@ -64,27 +78,32 @@ export class StageFitter {
 
   /** The weight for the ranker as it is now. */
   async fit(step: number): Promise<Stages> {
-    const logits = await this.reranker.logits(this.queries);
-    const figures = (by: (logit: number, i: number, one: Retrieved) => number): Metrics => {
+    const ranked = await this.reranker.logits(this.queries);
+    const judge = (by: (i: number, of: Ranked, one: Retrieved) => number): Judged => {
       const ranks = new RankMetrics();
+      const gains = new Float64Array(this.retrieved.length);
       this.retrieved.forEach((one, u) => {
-        const scores = Float64Array.from(logits[u], (logit, i) => by(logit, i, one));
+        const scores = Float64Array.from(ranked[u].logits, (_, i) => by(i, ranked[u], one));
         // Of several targets, those beyond the candidates are misses.
         const before = one.targets.length === 1 ? one.rank : MISS;
-        ranks.addUser(one.targets.map((target) => rankBy(one.items, scores, target, before)));
+        const own = one.targets.map((target) => rankBy(one.items, scores, target, before)).sort();
+        ranks.addUser(own);
+        gains[u] = figuresAt(10, own, own.length).NDCG;
       });
       const all = ranks.result();
-      return Object.fromEntries(KEPT.map((name) => [name, all[name]]));
+      return { figures: Object.fromEntries(KEPT.map((name) => [name, all[name]])), gains };
     };
     const trials = WEIGHTS.map((weight) => ({
       weight,
-      both: figures((logit, i, { scores }) => scores[i] + weight * logit),
+      ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]),
     }));
     const [off] = trials;
-    const best = trials.reduce((a, b) => (b.both['NDCG@10'] > a.both['NDCG@10'] ? b : a));
-    const ranker = figures((logit) => logit);
+    const best = trials.reduce((a, b) => (b.figures['NDCG@10'] > a.figures['NDCG@10'] ? b : a));
+    const { mean, error } = paired(off.gains, best.gains);
     const users = this.retrieved.length;
-    return { weight: best.weight, step, fitted: { users, retrieval: off.both, ranker, both: best.both } };
+    const ranker = judge((i, { logits }) => logits[i]).figures;
+    const fitted = { users, retrieval: off.figures, ranker, both: best.figures, error };
+    return { weight: mean > error ? best.weight : 0, step, fitted };
   }
 
   dispose(): void {

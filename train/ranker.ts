@@ -115,7 +115,7 @@ class Run {
   private loss(): Tensor {
     const { feed, o } = this;
     if (!this.mined) throw new Error('ranker: nothing was mined');
-    const logits = this.ranker.logits(this.mined.states, feed.ranked, feed.groups);
+    const { logits } = this.ranker.logits(this.mined.states, feed.ranked, o.model.table, feed.groups);
     const { labels, rowWeights, weights } = feed.labels;
     if (o.settings.rankerLoss === 'bce') return bceWithLogits(logits, labels, rowWeights);
     const width = o.settings.rankerNegatives + 1;
@@ -182,7 +182,8 @@ class Run {
       const loss = (await this.optimizer.losses.data())[step % RING];
       this.o.log?.(
         `ranker, step ${step}: loss ${loss.toFixed(4)}, validation NDCG@10 ${ndcg('both').toFixed(4)} (weight ${stages.weight}), ` +
-          `first stage ${ndcg('retrieval').toFixed(4)}, ranker alone ${ndcg('ranker').toFixed(4)}`,
+          `first stage ${ndcg('retrieval').toFixed(4)}, standard error of the gain ${stages.fitted.error.toFixed(4)}, ` +
+          `ranker alone ${ndcg('ranker').toFixed(4)}`,
       );
       if (this.best && ndcg('both') <= this.best.fitted.both['NDCG@10']) return false;
       this.best = stages;

@@ -18,7 +18,7 @@ import { logOf, openShared, type TrainingEvent, type TrainingItem, VERSION } fro
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
-import { trainWithMemory } from './with-memory.ts';
+import { trainWhole } from './with-ranker.ts';
 
 export interface TrainModelOptions {
   /** Titles and attributes of the items, for reading, filters and explanations. */
@@ -116,7 +116,7 @@ export async function trainModel(
     const { signal, onProgress } = options;
     const run = { device, files, parts, settings, config, seed, epochs, deadline, signal, includeSeen, onProgress };
     const features = schema && encodeItems(schema, items);
-    const result = await trainWithMemory(
+    const result = await trainWhole(
       schema && features ? { ...run, features, similar: similarity(schema, items) } : run,
     );
     const best = result.validations.find(({ step }) => step === result.bestStep) ?? null;

@@ -8,11 +8,14 @@ import { loadModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { trainRanker } from './ranker.ts';
-import { type TrainOptions, type TrainResult, validationUsers } from './trainer.ts';
+import { usersWithTarget } from './evaluate.ts';
+import type { TrainOptions, TrainResult } from './trainer.ts';
 import { trainWithMemory } from './with-memory.ts';
 
 /** The encoder's share of the time, where both are trained against a deadline. */
 const ENCODER = 0.7;
+/** Users that the ranker is validated on: more than the encoder's, since what it gains is small beside chance. */
+const MOST_USERS = 8192;
 
 export interface WholeOptions extends TrainOptions {
   /** Train the ranker alone: the encoder of the folder stays as it is. */
@@ -59,7 +62,7 @@ async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
       ...{ device, files, parts, settings, model, seed, deadline, signal, includeSeen, log },
       table: await model.itemTable(),
       blend: remembering && memory && { memory, weights: remembering.blend },
-      users: validationUsers(parts, settings, seed),
+      users: usersWithTarget(parts, 'valid').slice(0, MOST_USERS),
       encoderStep: weights.step,
       onProgress: ({ step, loss, best, fraction }) =>
         options.onProgress?.({

@@ -134,18 +134,25 @@ describe('two stages', () => {
     for (const on of [device, cpu]) {
       const model = SequenceModel.create(on, settings, 20, 3);
       const ranker = new Ranker(on, shapeOf(settings), 20, await model.itemTable(), 5);
+      // It begins with nothing to add to the encoder's scores: as if it had been trained.
+      const weights = await ranker.parameters.read();
+      weights.get('sought.weight')?.forEach((_, i, all) => (all[i] = Math.sin(i)));
+      ranker.parameters.load('params', weights);
       const reranker = new Reranker(model, ranker, 4);
+      const wide = new Reranker(model, ranker, 12);
       const candidates = Uint32Array.of(19, 0, 5);
       const all = await reranker.logits(queries.map((q) => ({ ...q, candidates })));
-      logits.push(all.flatMap((l) => [...l]));
+      logits.push(all.flatMap((one) => [...one.logits]));
       const first = await new TwoStages(model, { ranker, weight: 0 }, { k: 20 }).score(queries);
       const both = await new TwoStages(model, { ranker, weight: 1e6 }, { k: 20 }).score(queries);
       for (const [i, { stages, items, scores, probabilities }] of first.entries()) {
         expect([...items]).toEqual([...(stages?.retrieval.items ?? [])]);
         expect([...scores].every((s, n) => n === 0 || s <= scores[n - 1])).toBe(true);
         expect(probabilities?.every((p) => p > 0 && p < 1)).toBe(true);
-        // The ranker's own order in front, the rest of the catalogue as it was.
-        expect([...both[i].items]).toEqual([...(both[i].stages?.ranker.items ?? [])]);
+        // By what the ranker adds, in front; the rest of the catalogue as it was.
+        const listed = { ...queries[i], candidates: items.subarray(0, 12) };
+        const [{ added }] = await wide.logits([listed]);
+        expect([...both[i].items.subarray(0, 12)]).toEqual(Array.from(orderBy(added), (c) => items[c]));
         expect([...both[i].items.subarray(12)]).toEqual([...items.subarray(12)]);
       }
     }

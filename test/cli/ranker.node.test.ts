@@ -1,0 +1,86 @@
+/** The second stage from the command line: trained with a model, and on top of one that is there. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+
+const IDS = Array.from({ length: 12 }, (_, i) => `item ${i}`);
+const RANKER = ['rankerCandidates=6', 'rankerNegatives=3', 'rankerValidate=10', 'rankerPatience=1'].flatMap((set) => [
+  '--set',
+  set,
+]);
+
+let place: Workplace;
+let trained: { metrics: Record<string, number>; parts: Record<string, Record<string, number>> };
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('log.csv', circle(IDS, 20, 8));
+  trained = await json([
+    'train',
+    '--data',
+    'log.csv',
+    '--out',
+    'model',
+    '--epochs',
+    '1',
+    '--ranker',
+    ...SMALL,
+    ...RANKER,
+  ]);
+}, 60_000);
+afterAll(() => place.remove());
+
+const run = async (args: string[]) => place.run([...args, '--device', 'cpu']);
+const json = async (args: string[]) => {
+  const { code, stdout, stderr } = await run([...args, '--json']);
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+};
+
+describe('two stages', () => {
+  test('evaluate reports each, both, and what they cost', async () => {
+    expect(trained.metrics['NDCG@10']).toBeGreaterThanOrEqual(trained.parts.retrieval['NDCG@10']);
+    const judged = await json([
+      'evaluate',
+      '--model',
+      'model',
+      '--data',
+      'log.csv',
+      '--split',
+      'valid',
+      '--no-baselines',
+    ]);
+    expect(judged.metrics['NDCG@10']).toBeCloseTo(trained.metrics['NDCG@10'], 5);
+    expect(judged.parts.retrieval['NDCG@10']).toBeCloseTo(trained.parts.retrieval['NDCG@10'], 5);
+    expect(judged.parts.ranker['NDCG@10']).toBeCloseTo(trained.parts.ranker['NDCG@10'], 5);
+    expect(judged.cost.ranker).toBeGreaterThan(0);
+    const { stdout } = await run(['evaluate', '--model', 'model', '--data', 'log.csv', '--no-baselines']);
+    expect(stdout).toMatch(/two stages +\d\.\d{4}/);
+    expect(stdout).toMatch(/first stage +\d\.\d{4}/);
+    expect(stdout).toMatch(/ranker alone +\d\.\d{4}/);
+    expect(stdout).toMatch(/Cost: the first stage [\d.]+ ms a user, the ranker [\d.]+ ms for 6 candidates/);
+  });
+
+  test('a ranker is trained on top of a model that is there, which stays as it is', async () => {
+    const again = await json(['train', '--out', 'model', '--resume', '--ranker', '--set', 'rankerLoss=bce', ...RANKER]);
+    expect(again.reason).toBe('ranker');
+    expect(again.parts.retrieval).toEqual(trained.parts.retrieval);
+    const { items } = await json(['recommend', '--model', 'model', '--history', 'item 1,item 2', '--k', '3']);
+    expect(items).toHaveLength(3);
+  });
+
+  test('what cannot be is refused in one line', async () => {
+    const fails = async (args: string[], code: number, message: string) => {
+      const outcome = await run(args);
+      expect([outcome.code, oneLine(outcome.stderr)]).toEqual([code, expect.stringContaining(message)]);
+    };
+    const resume = ['train', '--out', 'model', '--resume', '--ranker'];
+    await fails([...resume, '--epochs', '3'], 2, '--epochs counts those of the model');
+    await fails([...resume, '--set', 'd=8'], 2, '--set: --resume goes on with what model was begun with');
+    await fails(
+      [...resume, '--set', 'rankerCandidates=1'],
+      1,
+      '--set rankerCandidates=1: a whole number from 2 to 128',
+    );
+    const off = ['train', '--data', 'log.csv', '--out', 'other', '--ranker', '--set', 'ranker=off'];
+    await fails(off, 2, '--set ranker=off and --ranker exclude each other');
+  });
+});
