@@ -10,6 +10,7 @@ const SAYS: Record<string, RegExp[]> = {
   music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],
   news: [/after 8-science-Cleo/, /(science|sport) by Cleo, day 11/],
   'next-item': [/validation: NDCG@10 0\.[2-9]/, /Next:\n +-?\d/],
+  ratings: [/RMSE 0\.\d{3}; biases alone \d\.\d{3}/, /rom-1 +[45]\.\d/, /war-1 +[12]\.\d/],
   'self-attention': [/milk frother +looks at espresso/, /differs from the long way by \de-[678]/],
   shop: [/under 30, at most two of a category/, /Mainly because|Because|because of/],
 };

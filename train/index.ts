@@ -11,3 +11,9 @@ export {
 } from './train-model.ts';
 export { AdamW, type AdamWOptions } from './optimizer.ts';
 export type { TrainProgress, TrainResult } from './trainer.ts';
+export {
+  type TrainedRatingModel,
+  trainRatingModel,
+  type TrainRatingModelOptions,
+} from './train-rating-model.ts';
+export type { RatingReport } from './rating/report.ts';

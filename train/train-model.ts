@@ -157,7 +157,7 @@ export async function trainModel(
 export const VERSION = '0.1.0';
 
 /** Events as a log. @throws InputError for events without a user or an item */
-function logOf(events: Iterable<TrainingEvent>, source: string): Log {
+export function logOf(events: Iterable<TrainingEvent>, source: string): Log {
   const users = new Vocabulary();
   const items = new Vocabulary();
   const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
