@@ -1,6 +1,6 @@
 /** What the commands share about models of ratings. */
 import { InputError } from '../data/errors.ts';
-import { describeRatingSplit, parseRatingSplit, type RatingSplit } from '../data/rating-split.ts';
+import { describeRatingSplit, parseRatingSplit, type RatingSplit, splitParameters } from '../data/rating-split.ts';
 import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
 import type { StoredPredictions } from '../model/rating-folder.ts';
@@ -76,7 +76,7 @@ export function reportObject(
   return {
     task,
     protocol: split.name,
-    protocolParameters: split.name === 'folds' ? { k: split.k } : split.name === 'random' ? { test: split.test } : {},
+    protocolParameters: splitParameters(split),
     predict: task === 'ctr' ? 'probability' : point,
     ratings,
     rounds,

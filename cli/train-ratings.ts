@@ -4,12 +4,13 @@ import type { Protocol } from '../data/protocol.ts';
 import { InputError } from '../data/errors.ts';
 import { FIVE_FOLDS, RATING_SPLITS, type RatingSplit, ratingRounds, ratingSplitFlag } from '../data/rating-split.ts';
 import type { Ratings, RatingTask } from '../data/ratings.ts';
-import { createFolder, FORMAT_VERSION, holdsModel, type Item, loadConfig, type ModelConfig } from '../model/folder.ts';
+import { createFolder, holdsModel, type Item, loadConfig, type ModelConfig } from '../model/folder.ts';
 import { writeRatingCard } from '../model/rating-card.ts';
 import { loadPredictions } from '../model/rating-folder.ts';
 import { checkRatingSettings, ratingSettings, type RatingSettings } from '../model/rating-settings.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
+import { countRatings, ratingConfig } from '../train/rating/config.ts';
 import { ratingReport } from '../train/rating/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from '../train/rating/run.ts';
 import { commandName, onInterrupt, openDevice, Output, shellWord, versionOf } from './common.ts';
@@ -143,43 +144,10 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
   ratingRounds(ratings, split, flags.seed);
   const settings = ratingSettings(ratings.size, overrides);
   if (flags.epochs !== undefined) settings.epochs = flags.epochs;
-  const items = describeItems(ratings.itemIds, countsOf(ratings), infos, flags.items ?? '', out);
-  const config: ModelConfig = {
-    formatVersion: FORMAT_VERSION,
-    attune: versionOf(),
-    created: new Date().toISOString(),
-    recipe: 'ratings',
-    task,
-    ...(ratings.positive !== null && { positive: ratings.positive }),
-    hyperparameters: { ...settings },
-    schema: {
-      columns: { ...columns },
-      attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
-    },
-    data: {
-      source,
-      users: ratings.userIds.length,
-      items: ratings.itemIds.length,
-      interactions: ratings.size,
-      minInteractions: 1,
-      minRating: null,
-    },
-    protocol: split.name,
-    protocolParameters: split.name === 'folds' ? { k: split.k } : split.name === 'random' ? { test: split.test } : {},
-    seen: 'excluded',
-    tokenBudget: settings.budget,
-    seed: flags.seed,
-    device: '',
-    variants: {},
-  };
+  const items = describeItems(ratings.itemIds, countRatings(ratings), infos, flags.items ?? '', out);
+  const about = { attune: versionOf(), task, settings, split, source, columns: { ...columns }, seed: flags.seed };
+  const config = ratingConfig(about, ratings, items);
   return { files, config, settings, split, ratings, items };
-}
-
-/** Ratings of each item. */
-function countsOf({ item, itemIds }: Ratings): Uint32Array {
-  const counts = new Uint32Array(itemIds.length);
-  for (const i of item) counts[i]++;
-  return counts;
 }
 
 /** Refuses a folder in use before the log is read; `createFolder` has the last word. */

@@ -61,6 +61,12 @@ export function ratingSplitFlag(split: RatingSplit): string {
   return split.name === 'folds' ? `folds:k=${split.k}` : `random:test=${split.test}`;
 }
 
+/** As config.json keeps them beside the name. */
+export function splitParameters(split: RatingSplit): Record<string, number> {
+  if (split.name === 'last') return {};
+  return split.name === 'folds' ? { k: split.k } : { test: split.test };
+}
+
 /** For people: what is predicted. */
 export function describeRatingSplit(split: RatingSplit): string {
   if (split.name === 'last') return "each user's last rating";

@@ -1,11 +1,13 @@
 /** A training on ratings from a program, with events in memory: what `attune train --task rating` does. */
-import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
+import { InputError } from '../data/errors.ts';
+import { type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../data/rating-split.ts';
 import type { Device, DeviceOptions } from '../engine/index.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
-import { createFolder, FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
+import { createFolder, type Item } from '../model/folder.ts';
 import { ratingSettings } from '../model/rating-settings.ts';
 import { logOf, openShared, type TrainingEvent, type TrainingItem, VERSION } from './events.ts';
+import { countRatings, ratingConfig } from './rating/config.ts';
 import { type RatingReport, ratingReport } from './rating/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from './rating/run.ts';
 
@@ -53,33 +55,20 @@ export async function trainRatingModel(
   const started = performance.now();
   const { task = 'rating', split = FIVE_FOLDS, seed = 1, epochs, signal, onProgress, source = 'events' } = options;
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
+  if (task === 'rating' && options.positive !== undefined) throw new InputError("positive: goes with task: 'ctr'");
   const ratings = ratingsOf(logOf(events, source), task, options.positive);
   ratingRounds(ratings, split, seed); // refuses a split that the ratings cannot have
   const settings = ratingSettings(ratings.size, given);
   if (epochs !== undefined) settings.epochs = epochs;
-  const items = itemsOf(ratings, options.items ?? []);
+  const known = new Map(Array.from(options.items ?? [], (item) => [item.id, item]));
+  const counts = countRatings(ratings);
+  const items = ratings.itemIds.map((id, row): Item => {
+    const { title, attributes = {} } = known.get(id) ?? {};
+    return { id, title: title || id, attributes, count: counts[row] };
+  });
   const { device, close } = await openShared(options.device);
-  const config: ModelConfig = {
-    formatVersion: FORMAT_VERSION,
-    attune: VERSION,
-    created: new Date().toISOString(),
-    recipe: 'ratings',
-    task,
-    ...(ratings.positive !== null && { positive: ratings.positive }),
-    hyperparameters: { ...settings },
-    schema: { columns: {}, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))] },
-    data: {
-      ...{ source, users: ratings.userIds.length, items: ratings.itemIds.length, interactions: ratings.size },
-      ...{ minInteractions: 1, minRating: null },
-    },
-    protocol: split.name,
-    protocolParameters: split.name === 'folds' ? { k: split.k } : split.name === 'random' ? { test: split.test } : {},
-    seen: 'excluded',
-    tokenBudget: settings.budget,
-    seed,
-    device: device.name,
-    variants: {},
-  };
+  const about = { attune: VERSION, task, settings, split, source, columns: {}, seed };
+  const config = { ...ratingConfig(about, ratings, items), device: device.name };
   const files = options.files ?? new MemoryFiles('model');
   try {
     await createFolder(files, config, items, { overwrite: options.overwrite });
@@ -91,14 +80,4 @@ export async function trainRatingModel(
   } finally {
     close();
   }
-}
-
-function itemsOf({ item, itemIds }: Ratings, infos: Iterable<TrainingItem>): Item[] {
-  const known = new Map(Array.from(infos, (info) => [info.id, info]));
-  const counts = new Uint32Array(itemIds.length);
-  for (const row of item) counts[row]++;
-  return itemIds.map((id, row) => {
-    const { title, attributes = {} } = known.get(id) ?? {};
-    return { id, title: title || id, attributes, count: counts[row] };
-  });
 }

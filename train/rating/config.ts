@@ -1,0 +1,52 @@
+/** The config of a model of ratings, as config.json has it; the device is filled in once there is one. */
+import { type RatingSplit, splitParameters } from '../../data/rating-split.ts';
+import type { Ratings, RatingTask } from '../../data/ratings.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig } from '../../model/folder.ts';
+import type { RatingSettings } from '../../model/rating-settings.ts';
+
+export interface RatingConfigOptions {
+  /** Version of Attune. */
+  attune: string;
+  task: RatingTask;
+  settings: RatingSettings;
+  split: RatingSplit;
+  source: string;
+  columns: Record<string, string>;
+  seed: number;
+}
+
+export function ratingConfig(about: RatingConfigOptions, ratings: Ratings, items: readonly Item[]): ModelConfig {
+  const { attune, task, settings, split, source, columns, seed } = about;
+  return {
+    formatVersion: FORMAT_VERSION,
+    attune,
+    created: new Date().toISOString(),
+    recipe: 'ratings',
+    task,
+    ...(ratings.positive !== null && { positive: ratings.positive }),
+    hyperparameters: { ...settings },
+    schema: { columns, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))] },
+    data: {
+      source,
+      users: ratings.userIds.length,
+      items: ratings.itemIds.length,
+      interactions: ratings.size,
+      minInteractions: 1,
+      minRating: null,
+    },
+    protocol: split.name,
+    protocolParameters: splitParameters(split),
+    seen: 'excluded',
+    tokenBudget: settings.budget,
+    seed,
+    device: '',
+    variants: {},
+  };
+}
+
+/** Ratings of each item. */
+export function countRatings({ item, itemIds }: Ratings): Uint32Array {
+  const counts = new Uint32Array(itemIds.length);
+  for (const i of item) counts[i]++;
+  return counts;
+}
