@@ -410,6 +410,7 @@ addLogOptions(
     .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
     .requiredOption('--out <dir>', 'folder of the vectors')
     .option('--data <path>', 'a log: write vectors of its users, too')
+    .option('--users <path>', 'columns of the users, for models that read them')
     .option('--overwrite', 'replace vectors in --out'),
 )
   .addOption(deviceOption())

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readUsers } from '../data/catalog.ts';
 import { InputError } from '../data/errors.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../data/schema.ts';
-import { type EventColumn, inferEvents, Side, SideEncoder, type SideSchema } from '../data/side.ts';
+import { type EventColumn, inferEvents, OWN_KINDS, Side, SideEncoder, type SideSchema } from '../data/side.ts';
 import type { Split } from '../data/split.ts';
 import type { ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
@@ -24,7 +24,6 @@ type Users = Map<string, Record<string, string>>;
 
 /** Entries that a token has at most: columns of long texts would have more. */
 const MOST_ENTRIES = 256;
-const OWN_KINDS = ['rating', 'gap', 'hour', 'weekday'];
 
 /** Names of --events. @throws UsageError */
 export function eventNames({ events }: SideFlags): string[] {

@@ -2,6 +2,7 @@
 import { alignItems } from '../data/align.ts';
 import { InputError } from '../data/errors.ts';
 import { npyPieces } from '../data/npy.ts';
+import { split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import type { LoadedModel } from '../model/folder.ts';
@@ -13,12 +14,15 @@ import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
 import { openModel } from './evaluation.ts';
 import { vectorsParquet } from './parquet.ts';
+import { contextOf, loadSide } from './side.ts';
 import { createProgress, formatCount } from './ui.ts';
 
 export interface VectorsFlags extends ColumnFlags {
   model: string;
   out: string;
   data?: string;
+  /** Columns of the users, for models that read them. */
+  users?: string;
   maxBadRows: number;
   overwrite?: boolean;
   device: Backend;
@@ -116,7 +120,8 @@ async function towerVectors(device: Device, loaded: LoadedModel): Promise<Float3
 async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFlags, out: Output): Promise<Vectors> {
   const { data, schema } = loaded.config;
   const source = flags.data as string;
-  const reading = { columns: columnsOf(flags, schema.columns), maxBadRows: flags.maxBadRows };
+  const context = contextOf(loaded.config);
+  const reading = { columns: columnsOf(flags, schema.columns), context, maxBadRows: flags.maxBadRows };
   // Whoever has one event has a vector: the k-core is for training.
   const filter = { minInteractions: 1, minRating: data.minRating ?? undefined };
   const log = await openDataset(source, reading, filter, out, flags.progress);
@@ -128,6 +133,8 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
     );
   }
   const { offsets, items, times, userIds } = dataset;
+  const parts = split(dataset);
+  await loadSide(loaded.config, parts, flags.users, out);
   const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
   if (users.length === 0) throw new InputError(`${source}: none of its items is known to the model in ${flags.model}`);
   if (users.length < userIds.length) {
@@ -142,7 +149,13 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
     for (let from = 0; from < users.length; from += CHUNK) {
       const queries = users.slice(from, from + CHUNK).map((u): ScoreQuery => {
         const [begin, end] = [offsets[u], offsets[u + 1]];
-        return { history: items.subarray(begin, end), times: times?.subarray(begin, end) };
+        const last = Math.max(begin, end - settings.window);
+        const places = Uint32Array.from({ length: end - last }, (_, i) => last + i);
+        return {
+          history: items.subarray(begin, end),
+          times: times?.subarray(begin, end),
+          side: parts.side?.tokens(u, places),
+        };
       });
       (await scorer.score(queries)).forEach(({ state }, i) => {
         values.set(state as Float32Array, (from + i) * settings.d);

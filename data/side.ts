@@ -131,6 +131,9 @@ export function milliseconds(clock: ArrayLike<number>): number {
   return most < 1e8 ? 0 : most < 1e11 ? 1e3 : most < 1e14 ? 1 : most < 1e17 ? 1e-3 : 1e-6;
 }
 
+/** Kinds of events that are no column of the log. */
+export const OWN_KINDS: readonly string[] = ['rating', 'gap', 'hour', 'weekday'];
+
 /** Encodes users and events by a schema. */
 export class SideEncoder {
   readonly schema: SideSchema;

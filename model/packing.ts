@@ -1,4 +1,5 @@
 /** Histories end to end in a budget of tokens, as an encoder reads them when it recommends. */
+import { InputError } from '../data/errors.ts';
 import type { SideRows } from '../data/side.ts';
 import type { Tensor } from '../engine/index.ts';
 import type { PackedTokens } from './blocks/context.ts';
@@ -92,7 +93,9 @@ function packSide(rows: SideRows | undefined, to: TokenArrays, at: number, lengt
   if (!sideStarts || !sideColumns || !sideValues) return;
   const tokens = rows ? rows.starts.length - 1 : 0;
   if (!rows || tokens < length) {
-    throw new Error(`packing: what stands beside ${length} events was expected, came that of ${tokens}`);
+    throw new InputError(
+      `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
+    );
   }
   let entry = at === 0 ? 0 : sideStarts[at];
   sideStarts[at] = entry;

@@ -190,6 +190,11 @@ export class SequenceModel {
 
   /** Hidden states h [L, D] of a packed batch. Dropout and gradients only where `training` is given. */
   encode(tokens: PackedTokens, training?: TrainingTokens, watch?: Watch, table: Table = this.table): Tensor {
+    if (this.side > 0 && !tokens.side) {
+      throw new InputError(
+        'this model reads users or events beside items (--users, --events), which this command does not tell it; use one trained without them',
+      );
+    }
     return this.through(this.context(tokens, training, { watch, table }));
   }
 

@@ -10,6 +10,13 @@ export interface TrainingEvent {
   /** Any unit that grows; without it the events are in order. */
   time?: number;
   rating?: number;
+  /** Other columns, such as the device; read where `reads` names them. */
+  context?: Readonly<Record<string, string>>;
+}
+
+export interface TrainingUser {
+  id: string;
+  attributes: Readonly<Record<string, string>>;
 }
 
 export interface TrainingItem {
@@ -31,8 +38,8 @@ export async function openShared(
 /** As package.json has it. */
 export const VERSION = '0.1.0';
 
-/** Events as a log. @throws InputError for events without a user or an item */
-export function logOf(events: Iterable<TrainingEvent>, source: string): Log {
+/** Events as a log, with these columns of their context. @throws InputError for events without a user or an item */
+export function logOf(events: Iterable<TrainingEvent>, source: string, columns: readonly string[] = []): Log {
   const users = new Vocabulary();
   const items = new Vocabulary();
   const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
@@ -48,7 +55,9 @@ export function logOf(events: Iterable<TrainingEvent>, source: string): Log {
     source,
     notes: [],
   };
-  for (const [i, { user, item, time, rating }] of all.entries()) {
+  const contexts = columns.map((name) => ({ name, values: new Vocabulary(), rows: new Uint32Array(all.length) }));
+  if (contexts.length > 0) log.context = contexts.map(({ name, values, rows }) => ({ name, values: values.ids, rows }));
+  for (const [i, { user, item, time, rating, context }] of all.entries()) {
     if (typeof user !== 'string' || typeof item !== 'string' || user === '' || item === '') {
       throw new InputError(`${source}: event ${i + 1} needs a user and an item, both text`);
     }
@@ -56,6 +65,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string): Log {
     log.item[i] = items.add(item);
     if (log.rating) log.rating[i] = rating ?? Number.NaN;
     if (log.time) log.time[i] = time ?? Number.NaN;
+    for (const { name, values, rows } of contexts) rows[i] = values.add(context?.[name] ?? '');
   }
   return log;
 }

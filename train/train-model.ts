@@ -5,7 +5,8 @@ import { encodeItems } from '../data/features.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import { inferSchema } from '../data/schema.ts';
 import { similarity } from '../data/similarity.ts';
-import { split } from '../data/split.ts';
+import { inferEvents, OWN_KINDS, Side, SideEncoder, type SideSchema } from '../data/side.ts';
+import { type Split, split } from '../data/split.ts';
 import type { Device, DeviceOptions } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
@@ -14,7 +15,7 @@ import { createFolder, type Item } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { countItems } from './baselines.ts';
 import type { Metrics } from './metrics.ts';
-import { logOf, openShared, type TrainingEvent, type TrainingItem, VERSION } from './events.ts';
+import { logOf, openShared, type TrainingEvent, type TrainingItem, type TrainingUser, VERSION } from './events.ts';
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
@@ -23,6 +24,10 @@ import { trainWhole } from './with-ranker.ts';
 export interface TrainModelOptions {
   /** Titles and attributes of the items, for reading, filters and explanations. */
   items?: Iterable<TrainingItem>;
+  /** Columns of the users, read beside the items, as `attune train --users` does. */
+  users?: Iterable<TrainingUser>;
+  /** How events were: rating, gap, hour, weekday, or columns of their context, as `--events` names them. */
+  reads?: readonly string[];
   /** See `attune recipes`; the size of the log decides without it. */
   recipe?: string;
   /** As `--set` takes them: `{ window: 50 }`. They go over the recipe's. */
@@ -77,7 +82,12 @@ export async function trainModel(
   const asked = settingsFor(options.recipe ?? 'sasrec', given);
   const tower = asked.items === 'tower';
   requireHorizon(asked, epochs);
-  const dataset = prepare(logOf(events, source), { minInteractions, minRating });
+  const reads = [...new Set(options.reads ?? [])];
+  if ((options.users || reads.length > 0) && asked.direction !== 'causal') {
+    throw new InputError('users and reads need a causal recipe; leave them out, or choose another');
+  }
+  const columns = reads.filter((name) => !OWN_KINDS.includes(name));
+  const dataset = prepare(logOf(events, source, columns), { minInteractions, minRating });
   const parts = split(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
   requireTrainable(parts, source);
   const notes: string[] = [];
@@ -104,7 +114,20 @@ export async function trainModel(
     throw new InputError(`${source}: items=tower reads the items' attributes, and there are none`);
   }
   const seen = includeSeen ? 'kept' : 'excluded';
-  const about = { recipe, settings, source, columns: {}, minInteractions, minRating, seen, seed, schema } as const;
+  const users = options.users && new Map(Array.from(options.users, ({ id, attributes }) => [id, attributes]));
+  const side = sideOf(parts, users, reads, source);
+  const about = {
+    side,
+    recipe,
+    settings,
+    source,
+    columns: {},
+    minInteractions,
+    minRating,
+    seen,
+    seed,
+    schema,
+  } as const;
   const config = newConfig({ ...about, attune: VERSION, protocol: parts.protocol }, dataset, items);
   const { device, close } = await openShared(options.device);
   const files = options.files ?? new MemoryFiles('model');
@@ -134,4 +157,25 @@ export async function trainModel(
   } finally {
     close();
   }
+}
+
+/** Gives a log what stands beside its items. @throws InputError where none of the users is in it, or it lacks what is read */
+function sideOf(
+  parts: Split,
+  users: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
+  reads: readonly string[],
+  source: string,
+): SideSchema {
+  const schema: SideSchema = {};
+  if (users) {
+    const rows = parts.dataset.userIds.flatMap((id) => {
+      const attributes = users.get(id);
+      return attributes ? [{ id, title: '', attributes }] : [];
+    });
+    if (rows.length === 0) throw new InputError(`${source}: none of the users is in the log`);
+    schema.users = inferSchema(rows);
+  }
+  if (reads.length > 0) schema.events = inferEvents(parts.dataset, reads, source);
+  if (schema.users || schema.events) parts.side = new Side(new SideEncoder(schema), parts.dataset, users ?? null);
+  return schema;
 }

@@ -60,12 +60,13 @@ export async function learnUserPrior(
   parts: Split,
   users: Uint32Array,
   blend: ScorerOptions['blend'],
+  includeSeen = false,
 ): Promise<UserPrior> {
   const counts = countGroups(parts);
   const some = users.slice(0, Math.max(16, Math.min(MOST_USERS, Math.floor(MOST_SCORES / parts.items))));
   const { shrinkage, strength, fitted } = fitGroups(parts, counts, some);
   const settings: PriorSettings = { shrinkage, strength, weights: [], fitted };
-  settings.weights = await fitWeights(model, parts, { counts, settings }, some, blend);
+  settings.weights = await fitWeights(model, parts, { counts, settings }, some, blend, includeSeen);
   return { counts, settings };
 }
 
@@ -95,7 +96,9 @@ function fitGroups(parts: Split, counts: GroupCounts, users: Uint32Array) {
       }
     }
   }
-  const figures = trials.map((trial) => ({ ...trial, ndcg: trial.ranks.result()['NDCG@10'] }));
+  const figures = trials.map((trial) => {
+    return { ...trial, ndcg: trial.ranks.users > 0 ? trial.ranks.result()['NDCG@10'] : 0 };
+  });
   // Among equals the first: popularity.
   const best = figures.reduce((a, b) => (b.ndcg > a.ndcg ? b : a));
   const { shrinkage, strength, ndcg } = best;
@@ -115,7 +118,10 @@ async function fitWeights(
   { counts, settings }: UserPrior,
   users: Uint32Array,
   blend: ScorerOptions['blend'],
+  includeSeen: boolean,
 ): Promise<PriorSettings['weights']> {
+  // Scores of the whole catalogue are read back; where it is that large, events speak for themselves.
+  if (parts.items > MOST_SCORES / 2) return [];
   const logP = popularity(counts.items);
   const scorer = new Scorer(model, { k: 1, blend, all: 0 });
   const weights: PriorSettings['weights'] = [];
@@ -137,7 +143,7 @@ async function fitWeights(
       scored.forEach(({ all }, i) => {
         const u = eligible[i];
         const groups = groupScores(counts, logP, bagOf(parts, u), settings.shrinkage);
-        const seen = new Set(queries[i].history);
+        const seen = new Set(includeSeen ? [] : queries[i].history);
         const targets = distinct(parts.targets(u, 'valid')).filter((item) => !seen.has(item));
         if (targets.length === 0) return;
         WEIGHTS.forEach((weight, w) => {
@@ -147,7 +153,9 @@ async function fitWeights(
           trials[w].addUser(ranksOf(scores, targets));
         });
       });
-      const figures = trials.map((trial) => trial.result()['NDCG@10'] ?? 0);
+      // Where everybody comes back for what they had, nothing is left to predict.
+      if (trials[0].users === 0) continue;
+      const figures = trials.map((trial) => trial.result()['NDCG@10']);
       const best = figures.reduce((a, figure, i) => (figure > figures[a] ? i : a), 0);
       weights.push([events, WEIGHTS[best]]);
     }

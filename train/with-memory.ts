@@ -50,7 +50,7 @@ async function learnGroups(options: TrainOptions, result: TrainResult): Promise<
   try {
     const users = validationUsers(parts, settings, seed);
     const blend = loaded.remembering && memory ? { memory, weights: loaded.remembering.blend } : null;
-    await saveUserPrior(files, await learnUserPrior(model, parts, users, blend));
+    await saveUserPrior(files, await learnUserPrior(model, parts, users, blend, options.includeSeen));
   } finally {
     model.dispose();
     memory?.dispose();

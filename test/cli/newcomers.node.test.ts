@@ -63,6 +63,7 @@ describe('users and events', () => {
     expect(stderr).toContain('without --users PATH nothing is known of them here');
     await run('train', '--out', 'told', '--resume', '--epochs', '4');
     await run('compare', 'told', 'plain', '--data', 'log.csv', '--users', 'users.csv');
+    await run('vectors', '--model', 'told', '--out', 'written', '--data', 'log.csv', '--users', 'users.csv');
     await run('explain', '--model', 'told', '--data', 'log.csv', '--users', 'users.csv', '--sample', '3');
   }, 120_000);
 

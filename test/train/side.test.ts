@@ -8,7 +8,9 @@ import { Device } from '../../engine/index.ts';
 import { loadModel } from '../../model/folder.ts';
 import { groupScores, popularity, priorScores, priorWeight, type UserPrior } from '../../model/user-prior.ts';
 import { SequenceModel } from '../../model/sequence-model.ts';
+import { Recommender } from '../../serve/recommender.ts';
 import { evaluate } from '../../train/evaluate.ts';
+import { trainModel } from '../../train/train-model.ts';
 import { countGroups, learnUserPrior } from '../../train/user-prior.ts';
 import { run, small } from './ring.ts';
 
@@ -71,6 +73,41 @@ describe('a model that reads users and events', () => {
     parts.side = new Side(parts.side?.encoder as SideEncoder, parts.dataset, turned);
     expect((await evaluate(model, parts, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
     model.dispose();
+  });
+
+  it('is trained from a program, too', async () => {
+    const events = Array.from({ length: 240 }, (_, i) => {
+      const u = i % 24;
+      const context = { shop: i % 2 ? 'web' : 'town' };
+      return {
+        user: `u${u}`,
+        item: `i${(u * 5 + Math.floor(i / 24) * 2 + (u % 2)) % 16}`,
+        rating: 1 + (i % 5),
+        context,
+      };
+    });
+    const people = Array.from({ length: 24 }, (_, u) => ({
+      id: `u${u}`,
+      attributes: { area: u % 2 ? 'south' : 'north' },
+    }));
+    const settings = { d: 8, ff: 16, blocks: 1, window: 8, budget: 64 };
+    const asked = {
+      users: people,
+      reads: ['rating', 'shop'],
+      recipe: 'sasrec',
+      settings,
+      epochs: 2,
+      device: 'cpu',
+    } as const;
+    const { files } = await trainModel(events, { ...asked, minInteractions: 1 });
+    const recommender = await Recommender.load(files, { backend: 'cpu' });
+    expect(recommender.loaded.config.schema.events?.map(({ name }) => name)).toEqual(['rating', 'shop']);
+    const told = { user: { area: 'north' }, ratings: [5], context: { shop: ['web'] } };
+    expect((await recommender.recommend({ history: ['i0'], ...told })).unseen).toEqual({});
+    expect((await recommender.recommend({ history: [], user: { area: 'north' } })).items).toHaveLength(8);
+    recommender.close();
+    await expect(trainModel(events, { ...asked, reads: ['gap'] })).rejects.toThrow('has no times');
+    await expect(trainModel(events, { ...asked, recipe: 'bert4rec' })).rejects.toThrow('causal');
   });
 
   it('one seed gives one result', async () => {
