@@ -11,10 +11,4 @@ export {
 } from './train-rating-model.ts';
 export { AdamW, type AdamWOptions } from './optimizer.ts';
 export type { TrainProgress, TrainResult } from './trainer.ts';
-export {
-  type TrainedRatingModel,
-  trainRatingModel,
-  type TrainRatingModelOptions,
-} from './train-rating-model.ts';
-export type { RatingReport } from './rating/report.ts';
 export type { RatingReport } from './rating/report.ts';
