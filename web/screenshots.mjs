@@ -49,10 +49,12 @@ try {
   await page.getByRole('link', { name: 'Ask it' }).click();
   await page.getByLabel('Search').fill('espresso');
   for (const n of [0, 2]) await page.locator('.found').getByRole('button').nth(n).click();
-  await page.getByLabel('Search').fill('lens');
+  await page.getByText('Computed in').waitFor(); // the kernels are compiled
+  await page.waitForTimeout(20_000);
+  await page.getByLabel('Search').fill('filter');
   await page.locator('.found').getByRole('button').first().click();
   await page.getByLabel('Search').fill('');
-  await page.getByText('Computed in').waitFor();
+  await page.waitForTimeout(10_000);
   await page.locator('.recommended').getByRole('button', { name: /^Why/ }).first().click();
   await page.locator('.why .share').first().waitFor();
   await take('recommend-light');
@@ -68,11 +70,11 @@ try {
   await page.emulateMedia({ colorScheme: 'light' });
 
   await open('#/train');
-  await page.getByLabel('Epochs').fill('8');
+  await page.getByLabel('Epochs').fill('4');
   await page.getByText('More settings').click();
   await page
     .getByLabel('Any other setting')
-    .fill('d=16 ff=32 blocks=1 window=20 budget=256 validateSteps=24 learningRate=0.01');
+    .fill('d=16 ff=32 blocks=1 window=20 budget=256 validateSteps=16 memory=off learningRate=0.01');
   await page.getByRole('button', { name: 'Start training' }).click();
   await page.locator('.status-line', { hasText: 'Finished' }).waitFor();
   await take('train-light');

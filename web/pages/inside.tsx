@@ -46,11 +46,20 @@ function groupsOf(model: OpenedModel, attribute: string): { names: string[]; of:
   return { names, of };
 }
 
+/** The attribute whose most frequent values cover the most items. */
+function mostTelling(model: OpenedModel, attributes: readonly string[]): string {
+  const covered = (attribute: string): number => {
+    const { names, of } = groupsOf(model, attribute);
+    return names.length < 2 ? 0 : of.reduce((sum, group) => sum + (group < KINDS ? 1 : 0), 0);
+  };
+  return [...attributes].sort((a, b) => covered(b) - covered(a))[0] ?? '';
+}
+
 function MapOfItems({ model }: { model: OpenedModel }) {
   const [map, setMap] = useState<ItemMap | null>(null);
   const [error, setError] = useState<string | null>(null);
   const attributes = useMemo(() => [...new Set(model.items.flatMap((item) => Object.keys(item.attributes)))], [model]);
-  const [attribute, setAttribute] = useState(attributes[0] ?? '');
+  const [attribute, setAttribute] = useState(() => mostTelling(model, attributes));
   const [text, setText] = useState('');
   useEffect(() => {
     engine()

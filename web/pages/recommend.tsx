@@ -1,5 +1,5 @@
 /** Recommend: build a history by clicking, see what would come next, and why. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
 import { askState } from '../state.ts';
@@ -28,24 +28,26 @@ function Asking({ model }: { model: OpenedModel }) {
   const [wishes, setWishes] = useState<Wishes>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
   const [answer, setAnswer] = useState<Told | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const turn = useRef(0);
-  useEffect(() => {
-    const mine = ++turn.current;
-    if (history.length === 0) {
-      setAnswer(null);
-      setError(null);
-      return;
-    }
-    engine()
-      .recommend(queryOf(history, wishes))
-      .then((next) => {
-        if (mine !== turn.current) return;
-        setAnswer(next);
+  const query = useMemo(() => queryOf(history, wishes), [history, wishes]);
+  const latest = useRef(query);
+  latest.current = query;
+  const busy = useRef(false);
+  // One question at a time, and then the latest one: clicks that come faster than answers do not queue up.
+  const answerLatest = async () => {
+    if (busy.current) return;
+    busy.current = true;
+    for (let asked: RecommendQuery | null = null; asked !== latest.current; ) {
+      asked = latest.current;
+      try {
+        setAnswer(asked.history.length > 0 ? await engine().recommend(asked) : null);
         setError(null);
-      })
-      .catch((reason) => mine === turn.current && setError(messageOf(reason)));
-  }, [history, wishes]);
-  const query = queryOf(history, wishes);
+      } catch (reason) {
+        setError(messageOf(reason));
+      }
+    }
+    busy.current = false;
+  };
+  useEffect(() => void answerLatest(), [history, wishes]);
   return (
     <>
       <History model={model} />
