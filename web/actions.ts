@@ -81,9 +81,11 @@ function hear(event: TrainEvent): void {
     }
     case 'progress': {
       const { kind: _, at: __, ...progress } = event;
-      const last = state.losses.at(-1)?.[0] ?? -1;
+      const [lastStep, lastLoss] = state.losses.at(-1) ?? [-1, null];
       let losses = state.losses;
-      if (progress.loss !== null && progress.step > last) losses = [...losses, [progress.step, progress.loss]];
+      // The loss is read every few steps; in between, the last one is told again.
+      if (progress.loss !== null && progress.step > lastStep && progress.loss !== lastLoss)
+        losses = [...losses, [progress.step, progress.loss]];
       if (losses.length > POINTS) losses = losses.filter((_, i) => i % 2 === 0);
       trainingState.set({ progress, losses });
       return;

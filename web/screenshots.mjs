@@ -26,7 +26,11 @@ const browser = await chromium.launch({
   args: [...chromiumArgs],
 });
 try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 860 }, colorScheme: 'light' });
+  const page = await browser.newPage({
+    viewport: { width: 1280, height: 860 },
+    colorScheme: 'light',
+    reducedMotion: 'reduce',
+  });
   page.setDefaultTimeout(600_000);
   const take = (name, fullPage = false) => page.screenshot({ path: path(`../docs/web-${name}.png`), fullPage });
   const open = async (hash) => {

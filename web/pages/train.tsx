@@ -290,7 +290,7 @@ function Running() {
             value={progress ? count(progress.step) : '–'}
             hint={progress?.steps ? `${count(progress.steps)} an epoch` : ' '}
           />
-          <Stat label="Epoch" value={progress ? count(progress.epoch + 1) : '–'} />
+          <Stat label="Epoch" value={progress ? count(progress.epoch + (done ? 0 : 1)) : '–'} />
           <Stat label="Loss" value={progress?.loss?.toFixed(3) ?? '–'} />
           <Stat label="Tokens a second" value={progress?.tokensPerSecond ? count(progress.tokensPerSecond) : '–'} />
           <Stat
