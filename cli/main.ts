@@ -53,7 +53,8 @@ counts, there is no filter, and every figure is about ratings that the model pre
   folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
   random          a share of all ratings, drawn at random; test=0.1
   last            each user's last rating; users with one rating only train
-After the folds one more model is trained on all ratings, which recommend and the library serve.
+After the folds one more model is trained on all ratings, which recommend and the library serve. Attributes of --items
+(titles' words only where --schema says so), columns of --users and --events (hour, weekday, columns of the log) are read.
 Settings of ratings for --set: ${Object.entries(ratingSettings(100_000))
   .map(([key, value]) => `${key}=${value}`)
   .join(' ')
@@ -74,7 +75,7 @@ function addLogOptions(command: Command): Command {
 function vectorsOption(): Option {
   return new Option(
     '--vectors <file>',
-    'ready-made vectors of the items (items=tower): .safetensors, .npy or .parquet; may be repeated',
+    'ready-made vectors of the items (items=tower, or ratings): .safetensors, .npy or .parquet; may be repeated',
   ).argParser((file: string, previous?: string[]) => [...(previous ?? []), file]);
 }
 
@@ -141,7 +142,10 @@ addLogOptions(
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
-    .option('--schema <file>', 'JSON that says what columns of --items are, where that is not inferred (items=tower)')
+    .option(
+      '--schema <file>',
+      'JSON that says what columns of --items are, where that is not inferred (items=tower, or ratings)',
+    )
     .addOption(vectorsOption())
     .option('--users <path>', 'columns of the users, read beside the items: CSV or TSV with a header, or users.dat')
     .option('--users-schema <file>', 'JSON that says what columns of --users are, where that is not inferred')
@@ -350,6 +354,14 @@ addAfterOptions(
           .default(new Map<string, string>(), 'nothing'),
       )
       .option('--items <id,id,...>', 'with a model of ratings: predict the ratings of these items')
+      .addOption(
+        new Option(
+          '--context <column=value>',
+          'with a model of ratings that reads --events: how the items are rated, as device=phone; may be repeated',
+        )
+          .argParser(keyValue)
+          .default(new Map<string, string>(), 'unknown'),
+      )
       .option('--k <n>', 'how many, at most 128', whole(1), 10)
       .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
       .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
@@ -421,8 +433,8 @@ addLogOptions(
 add(
   'items',
   'Add new items to a trained model, without training',
-  'The model must have been trained with --set items=tower: what it recommends new items by\n' +
-    'are their attributes, read by the schema of its training. Items that it knows stay as\n' +
+  'The model must read attributes (--set items=tower, or ratings with --items): what it\n' +
+    'recommends new items by are these, read by the schema of its training. Items that it knows stay as\n' +
     'they are; values that it has never seen count as unknown, and are counted.',
   'items add --model my-model --items new.csv',
 )

@@ -30,6 +30,7 @@ export interface RecommendFlags extends ColumnFlags, AfterFlags {
   exclude?: string;
   /** Of models of ratings. */
   items?: string;
+  context: ReadonlyMap<string, string>;
   includeSeen?: boolean;
   explain?: ExplainMethod;
   heatmap?: string;
@@ -94,8 +95,9 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
 }
 
 function checkUsage(flags: RecommendFlags): void {
-  const { history, user, data, items, users, about, heatmap, block, head } = flags;
+  const { history, user, data, items, context, users, about, heatmap, block, head } = flags;
   if (items !== undefined) throw new UsageError('--items: goes with a model of ratings');
+  if (context.size > 0) throw new UsageError('--context: goes with a model of ratings');
   if (heatmap === undefined && (block ?? head) !== undefined)
     throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
   if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');

@@ -75,8 +75,11 @@ export const sideRows = ({ users, events = [] }: SideSchema): number =>
  * @param names rating, gap, hour, weekday, or columns that the log was read with
  * @throws InputError where the log lacks one
  */
-export function inferEvents(dataset: Dataset, names: readonly string[], source: string): EventColumn[] {
-  const { ratings, clock, context = [] } = dataset;
+export function inferEvents(
+  { ratings, clock, context = [] }: Pick<Dataset, 'ratings' | 'clock' | 'context'>,
+  names: readonly string[],
+  source: string,
+): EventColumn[] {
   return names.map((name): EventColumn => {
     const lacks = (what: string, flag: string) =>
       new InputError(`--events ${name}: ${source} has no ${what}; name its column with ${flag}, or leave ${name} out`);
@@ -342,6 +345,18 @@ export function packed(bags: readonly Bag[]): SideRows {
   for (const bag of bags) {
     writer.add(bag);
     writer.endToken();
+  }
+  return writer.finish();
+}
+
+/** The tokens of both, one after the other. */
+export function joinRows(a: SideRows, b: SideRows): SideRows {
+  const writer = new SideWriter();
+  for (const rows of [a, b]) {
+    for (let i = 0; i + 1 < rows.starts.length; i++) {
+      writer.addRow(rows, i);
+      writer.endToken();
+    }
   }
   return writer.finish();
 }
