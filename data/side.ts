@@ -261,6 +261,8 @@ export class Side {
   readonly most: number;
   private readonly dataset: Dataset;
   private readonly users: SideRows | null;
+  /** By user: 1 where columns are known. */
+  private readonly told: Uint8Array;
   private readonly events: SideRows | null;
   private readonly nobody: SideRows;
   private readonly nothing: SideRows;
@@ -277,6 +279,7 @@ export class Side {
     this.nobody = packed([encoder.userBag(null)]);
     this.nothing = packed([encoder.eventBag(null)]);
     this.users = schema.users ? packed(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null))) : null;
+    this.told = Uint8Array.from(dataset.userIds, (id) => Number(users?.has(id) ?? false));
     this.events = schema.events?.length ? this.encodeEvents() : null;
     const longest = (rows: SideRows | null): number =>
       rows ? rows.starts.reduce((most, at, i) => Math.max(most, i ? at - rows.starts[i - 1] : 0), 0) : 0;
@@ -316,6 +319,12 @@ export class Side {
       columns: users.columns.subarray(from, to),
       values: users.values.subarray(from, to),
     };
+  }
+
+  /** The bag of user u's columns; null where none are known, or read. */
+  knownBag(u: number): Bag | null {
+    const row = this.told[u] ? this.userRow(u) : null;
+    return row && Array.from(row.columns, (column, e) => [column, row.values[e]]);
   }
 
   /**

@@ -39,7 +39,7 @@ const DEFAULTS: RatingSettings = {
   blocks: 1,
   cross: 1,
   dropout: 0.1,
-  idDropout: 0.1,
+  idDropout: 0.2,
   sideDropout: 0.1,
   window: 96,
   share: 0.3,

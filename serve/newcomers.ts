@@ -7,7 +7,7 @@ import type { Bag } from '../data/features.ts';
 import { milliseconds, SideEncoder, type SideRows, SideWriter } from '../data/side.ts';
 import { toSeconds } from '../data/times.ts';
 import type { LoadedModel } from '../model/folder.ts';
-import { popularity, priorScores, priorWeight } from '../model/user-prior.ts';
+import { popularity, weightedPrior } from '../model/user-prior.ts';
 
 /** What may be told of a user besides items; models trained with --users and --events read it, others leave it aside. */
 export interface Told {
@@ -87,10 +87,9 @@ export class Newcomers {
   prior(told: Told, events: number): Float32Array | null {
     const { prior, items } = this.loaded;
     if (prior && this.encoder) {
-      const weight = priorWeight(prior.settings.weights, events);
-      if (weight === 0 || (events > 0 && !told.user)) return null;
+      if (events > 0 && !told.user) return null;
       const bag: Bag = told.user ? this.encoder.userBag(told.user) : [];
-      return priorScores(prior, bag, items.length).map((score) => weight * score);
+      return weightedPrior(prior, bag, events, items.length);
     }
     if (events > 0) return null;
     if (items.every(({ count }) => count === undefined)) {
