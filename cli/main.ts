@@ -79,6 +79,15 @@ function vectorsOption(): Option {
   ).argParser((file: string, previous?: string[]) => [...(previous ?? []), file]);
 }
 
+function aboutOption(): Option {
+  return new Option(
+    '--about <column=value>',
+    'what is known of the user, as age=25 (models with --users); may be repeated',
+  )
+    .argParser(keyValue)
+    .default(new Map<string, string>(), 'nothing');
+}
+
 /** Collects `--range key=low..high`. */
 function keyRange(text: string, previous: ReadonlyMap<string, Range>): Map<string, Range> {
   try {
@@ -345,14 +354,7 @@ addAfterOptions(
       .option('--data <path>', 'the log that --user is in')
       .option('--users <path>', 'columns of the users, for --user and models that read them')
       .option('--new', 'for somebody of whom no event is known: what people alike like (--about), or what is popular')
-      .addOption(
-        new Option(
-          '--about <column=value>',
-          'what is known of the user, as age=25 (models with --users); may be repeated',
-        )
-          .argParser(keyValue)
-          .default(new Map<string, string>(), 'nothing'),
-      )
+      .addOption(aboutOption())
       .option('--items <id,id,...>', 'with a model of ratings: predict the ratings of these items')
       .addOption(
         new Option(
@@ -392,13 +394,15 @@ addDecodeOptions(
       'Each item is predicted from the history and the items before it; none comes twice,\n' +
         'and none of the history. A recipe with a decoder (encoder-decoder) continues by as\n' +
         'many items as it was trained for (10), an encoder alone by repeating itself, up to\n' +
-        'its window. The transformer does it without the memory that recommend blends in.',
+        'its window. The memory joins each step where recommend blends it in, too.',
       'generate --model my-model --history 1193,661,914 --steps 5 --decode beam',
     )
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
       .option('--user <id>', 'the user of --data whose history is continued')
       .option('--data <path>', 'the log that --user is in')
+      .option('--users <path>', 'columns of the users, for --user and models that read them')
+      .addOption(aboutOption())
       .option('--steps <n>', 'how many items', whole(1), 10)
       .option('--exclude <id,id,...>', 'item IDs never to continue with')
       .option('--include-seen', 'items of the history may come, too (default: they are excluded)'),

@@ -11,6 +11,7 @@ import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
 import { explanationNotes, explanationText, writeHeatmap } from './explanations.ts';
+import type { HistoryFlags } from './history.ts';
 import { contextOf, openUsers } from './side.ts';
 import { formatCount, printable, table } from './ui.ts';
 
@@ -121,8 +122,8 @@ function checkUsage(flags: RecommendFlags): void {
 }
 
 /** What is known of whom. @throws InputError where neither the log nor the users file knows the user */
-async function whomOf(
-  flags: RecommendFlags,
+export async function whomOf(
+  flags: HistoryFlags,
   given: string[] | null,
   config: ModelConfig,
   out: Output,

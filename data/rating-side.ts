@@ -10,6 +10,7 @@ import {
   type EventColumn,
   type EventFacts,
   inferEvents,
+  longestBag,
   milliseconds,
   packed,
   SideEncoder,
@@ -125,7 +126,7 @@ export class RatingSide {
     this.events = events;
     this.nobody = encoder.users([null]);
     this.nothing = encoder.events([null]);
-    this.most = [items, users, events].reduce((sum, rows) => sum + longest(rows), 0);
+    this.most = [items, users, events].reduce((sum, rows) => sum + longestBag(rows), 0);
     if (this.most <= MOST_ENTRIES) return;
     throw new InputError(
       `${this.most} values stand beside a rating, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --schema or --users-schema FILE`,
@@ -144,12 +145,6 @@ export class RatingSide {
     if (items) writer.addRow(items, item);
     writer.endToken();
   }
-}
-
-function longest(rows: SideRows | null): number {
-  let most = 0;
-  for (let i = 0; rows && i + 1 < rows.starts.length; i++) most = Math.max(most, rows.starts[i + 1] - rows.starts[i]);
-  return most;
 }
 
 /**

@@ -281,10 +281,9 @@ export class Side {
     this.users = schema.users ? packed(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null))) : null;
     this.told = Uint8Array.from(dataset.userIds, (id) => Number(users?.has(id) ?? false));
     this.events = schema.events?.length ? this.encodeEvents() : null;
-    const longest = (rows: SideRows | null): number =>
-      rows ? rows.starts.reduce((most, at, i) => Math.max(most, i ? at - rows.starts[i - 1] : 0), 0) : 0;
     this.most =
-      Math.max(longest(this.users), longest(this.nobody)) + Math.max(longest(this.events), longest(this.nothing));
+      Math.max(longestBag(this.users), longestBag(this.nobody)) +
+      Math.max(longestBag(this.events), longestBag(this.nothing));
   }
 
   private encodeEvents(): SideRows {
@@ -341,11 +340,27 @@ export class Side {
     }
   }
 
+  /** What stands beside an event of user u that has not happened: one token, with nothing known of the event. */
+  next(u: number): SideRows {
+    const writer = new SideWriter();
+    writer.addRow(this.nothing, 0);
+    writer.addRow(this.users ?? this.nobody, this.users ? u : 0);
+    writer.endToken();
+    return writer.finish();
+  }
+
   tokens(u: number, places: ArrayLike<number>): SideRows {
     const writer = new SideWriter();
     this.write(writer, u, places);
     return writer.finish();
   }
+}
+
+/** Entries that a token has at most. */
+export function longestBag(rows: SideRows | null | undefined): number {
+  let most = 0;
+  for (let i = 0; rows && i + 1 < rows.starts.length; i++) most = Math.max(most, rows.starts[i + 1] - rows.starts[i]);
+  return most;
 }
 
 /** Packs bags, a token each. */

@@ -4,7 +4,7 @@
  */
 import { InputError } from '../data/errors.ts';
 import type { Bag } from '../data/features.ts';
-import { milliseconds, SideEncoder, type SideRows, SideWriter } from '../data/side.ts';
+import { milliseconds, packed, SideEncoder, type SideRows, SideWriter } from '../data/side.ts';
 import { toSeconds } from '../data/times.ts';
 import type { LoadedModel } from '../model/folder.ts';
 import { popularity, weightedPrior } from '../model/user-prior.ts';
@@ -72,6 +72,12 @@ export class Newcomers {
       writer.endToken();
     }
     return writer.finish();
+  }
+
+  /** What stands beside an event that has not happened: one token; undefined where the model reads items alone. */
+  next({ user }: Told): SideRows | undefined {
+    const { encoder } = this;
+    return encoder ? packed([[...encoder.eventBag(null), ...encoder.userBag(user ?? null)]]) : undefined;
   }
 
   /** Values of users and events that the model did not know in the queries so far, by column: they counted as unknown. */

@@ -97,6 +97,17 @@ describe('users and events', () => {
     expect(a.metrics['NDCG@10']).toBe(found.metrics['NDCG@10']);
   }, 60_000);
 
+  test('generate continues a history with them', async () => {
+    const asked = ['generate', '--model', 'told', '--steps', '3'];
+    const user = [...asked, '--user', 'u0', '--data', 'log.csv'];
+    const known = await json(...user, '--users', 'users.csv');
+    expect(known.items).toHaveLength(3);
+    const chances = ({ items }: { items: { logProbability: number }[] }) => items.map((item) => item.logProbability);
+    expect(chances(await json(...user))).not.toEqual(chances(known));
+    expect((await json(...asked, '--history', 'i0,i2', '--about', 'area=north')).items).toHaveLength(3);
+    expect(await refused(...asked, '--history', 'i0,i2', '--users', 'users.csv')).toMatch(/--users goes with --user/);
+  }, 60_000);
+
   test('bad flags are refused in one line', async () => {
     const base = ['train', '--data', 'log.csv', '--out', 'none', ...SMALL];
     expect(await refused(...base, '--events', 'shop')).toMatch(/no column "shop" \(--events shop\)/);
