@@ -53,6 +53,7 @@ counts, there is no filter, and every figure is about ratings that the model pre
   folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
   random          a share of all ratings, drawn at random; test=0.1
   last            each user's last rating; users with one rating only train
+  cold            all ratings of a share of the items, which are then predicted by their attributes; test=0.2
 After the folds one more model is trained on all ratings, which recommend and the library serve. Attributes of --items
 (titles' words only where --schema says so), columns of --users and --events (hour, weekday, columns of the log) are read.
 Settings of ratings for --set: ${Object.entries(ratingSettings(100_000))
