@@ -6,6 +6,7 @@ import { ratingsOf } from '../../data/ratings.ts';
 import { SideWriter } from '../../data/side.ts';
 import { Device } from '../../engine/index.ts';
 import { addItems } from '../../model/add-items.ts';
+import { packModel } from '../../model/pack.ts';
 import { loadRatingModel } from '../../model/rating-folder.ts';
 import { RatingPredictor } from '../../serve/rating-predictor.ts';
 import { logOf, type TrainingEvent } from '../../train/events.ts';
@@ -85,7 +86,7 @@ it('factors are expected from the attributes of other entities', () => {
   const means = Float32Array.from({ length: 80 }, (_, i) => (i % 2 ? 1 : kind(i >> 1) ? 1 : -1));
   means[0] = 8; // an entity of its own
   const starts = Uint32Array.from({ length: 41 }, (_, e) => e * 50);
-  regression.fit(means, starts);
+  for (const _ of regression.fit(means, starts)) expect(regression.expected[1]).toBe(1);
   const { expected, coefficients } = regression;
   expect(expected[0]).toBeGreaterThan(0.4);
   expect(expected[0]).toBeLessThan(1);
@@ -154,9 +155,15 @@ describe('a training that reads', async () => {
     expect(tea.prediction).toBeCloseTo(rated[0], 5);
     expect(tea.title).toBe('New');
     larger.close();
+    // And packed into one file, as pages load it.
+    const bytes = new Uint8Array(await new Blob(await packModel(files)).arrayBuffer());
+    const unpacked = await RatingPredictor.load(bytes, { device });
+    const again = await unpacked.predict({ history, items: ['new tea'], user: users[1].attributes });
+    expect(again.items[0].prediction).toBe(tea.prediction);
+    unpacked.close();
   });
 
-  it('how events were learns clicks that the moment decides', { timeout: 60_000 }, async () => {
+  it('how events were learns clicks that the moment decides', { timeout: 120_000 }, async () => {
     const random = seeded(7, 0);
     const HOUR = 3600;
     // Some ads work on phones in the evening, the others at a desk by day.
@@ -170,15 +177,15 @@ describe('a training that reads', async () => {
         context: { device: phone ? 'phone' : 'desk' },
       };
     });
-    const run = async (reads: string[]) => {
+    const run = async (reads: string[], epochs: number) => {
       const { report, files } = await trainRatingModel(events, {
-        ...{ task: 'ctr', device, reads, settings: { ...settings, learningRate: 0.02 }, epochs: 60 },
+        ...{ task: 'ctr', device, reads, settings: { ...settings, learningRate: 0.02 }, epochs },
         split: { name: 'random', test: 0.2 },
       });
       const { AUC } = (report?.metrics ?? expect.fail('interrupted')) as { AUC: number };
       return { files, AUC };
     };
-    const [blind, seeing] = [await run([]), await run(['hour', 'device'])];
+    const [blind, seeing] = [await run([], 8), await run(['hour', 'device'], 50)];
     expect(blind.AUC).toBeLessThan(0.62);
     expect(seeing.AUC).toBeGreaterThan(0.85);
     const predictor = await RatingPredictor.load(seeing.files, { device });

@@ -38,33 +38,38 @@ export class AttributeRegression {
     this.parts = Array.from({ length: PARTS }, () => new Float32Array(rows * n));
   }
 
-  /** Takes up where the last fit ended. @param starts [count + 1] whose differences are the entities' ratings */
-  fit(means: Float32Array, starts: Uint32Array): void {
+  /**
+   * Takes up where the last fit ended; yields between its parts, so that the caller may breathe.
+   * @param starts [count + 1] whose differences are the entities' ratings
+   */
+  *fit(means: Float32Array, starts: Uint32Array): Generator<void> {
     const weights = Float64Array.from({ length: starts.length - 1 }, (_, e) => {
       const ratings = starts[e + 1] - starts[e];
       return ratings / (ratings + RELIABLE);
     });
     if (this.lambda === null) {
-      const errors = LAMBDAS.map((lambda) => {
+      const errors: number[] = [];
+      for (const lambda of LAMBDAS) {
         for (const part of this.parts) part.fill(0);
-        this.fitParts(means, weights, lambda);
-        return this.error(means, weights);
-      });
+        yield* this.fitParts(means, weights, lambda);
+        errors.push(this.error(means, weights));
+      }
       this.lambda = LAMBDAS[errors.indexOf(Math.min(...errors))];
     }
-    this.fitParts(means, weights, this.lambda);
+    yield* this.fitParts(means, weights, this.lambda);
     this.solve(this.coefficients, means, weights, this.lambda);
   }
 
   /** An entity's part goes by its number; those that share a part are far apart in a log. */
-  private fitParts(means: Float32Array, weights: Float64Array, lambda: number): void {
+  private *fitParts(means: Float32Array, weights: Float64Array, lambda: number): Generator<void> {
     const { n } = this;
-    this.parts.forEach((coefficients, part) => {
+    for (const [part, coefficients] of this.parts.entries()) {
       const others = weights.map((weight, e) => (e % PARTS === part ? 0 : weight));
       this.solve(coefficients, means, others, lambda);
       const told = priorMeans(this.bags, coefficients, n, this.constant);
       for (let e = part; e < weights.length; e += PARTS) this.expected.set(told.subarray(e * n, e * n + n), e * n);
-    });
+      yield;
+    }
   }
 
   private error(means: Float32Array, weights: Float64Array): number {

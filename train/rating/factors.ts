@@ -79,11 +79,14 @@ export function* fitFactors(
   const squares = standard.reduce((sum, v) => sum + v * v, 0);
   let noise = NOISE;
   let enough = false;
+  function* expect(): Generator<void> {
+    yield* items.regression?.fit(items.means, ofItems.starts) ?? [];
+    yield* users.regression?.fit(users.means, ofUsers.starts) ?? [];
+  }
   const third = Math.max(1, Math.floor(sweeps / 3));
   for (let sweep = 0; sweep < sweeps && !enough; sweep++) {
     if (sweep > 0 && sweep % third === 0 && sweep <= 2 * third) {
-      items.regression?.fit(items.means, ofItems.starts);
-      users.regression?.fit(users.means, ofUsers.starts);
+      for (const _ of expect()) enough = (yield sweep / sweeps) ?? false;
     }
     for (const part of update(users, items, ofUsers, noise, n)) {
       enough = (yield (sweep + part.done / 2) / sweeps) ?? false;
@@ -95,8 +98,7 @@ export function* fitFactors(
     }
     noise = Math.max((squares + explained) / rows.length, 1e-4);
   }
-  items.regression?.fit(items.means, ofItems.starts);
-  users.regression?.fit(users.means, ofUsers.starts);
+  for (const _ of expect()) yield 1;
   return {
     mean,
     std,
