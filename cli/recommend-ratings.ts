@@ -101,13 +101,15 @@ async function toldOf(
   { schema }: ModelConfig,
   out: Output,
 ): Promise<Pick<PredictQuery, 'user' | 'context'>> {
-  if ((users !== undefined || about.size > 0) && !schema.users)
-    out.warn('--users, --about: the model reads no columns of users');
   const known = contextOf({ schema });
   for (const name of context.keys()) {
     if (!known.includes(name))
       throw new InputError(`--context ${name}: the model reads ${known.join(', ') || 'no columns'} of the log`);
   }
+  if ((users !== undefined || about.size > 0) && !schema.users)
+    out.warn('--users, --about: the model reads no columns of users');
+  if (schema.users && user !== undefined && users === undefined && about.size === 0)
+    out.warn('the model reads columns of users: without --users PATH nothing is known of them here');
   const row = users === undefined ? undefined : (await openUsers(users)).get(user as string);
   if (users !== undefined && !row) out.warn(`${printable(users)}: nothing of user ${JSON.stringify(user)}`);
   const columns = row ?? (about.size > 0 ? Object.fromEntries(about) : undefined);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { npyPieces } from '../../data/npy.ts';
 import { oneLine, Workplace } from './attune.ts';
 
 /** Thirty users who like even items more than odd ones, and less so the later. */
@@ -90,6 +91,8 @@ describe('a model of ratings', () => {
       'towns.csv',
       `user,town\n${Array.from({ length: 29 }, (_, u) => `u${u},${u % 2 ? 'Ulm' : 'Bonn'}\n`).join('')}`,
     );
+    const sound = Float32Array.from({ length: 42 }, (_, i) => Math.sin(i));
+    place.write('sound.npy', new Uint8Array(npyPieces(sound, [14, 3]).flatMap((piece) => [...piece])));
     place.write('new.csv', 'item,title,kind\nn1,New,odd\nn2,Newer,even\n');
     const trained = await place.run([
       ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
@@ -109,11 +112,25 @@ describe('a model of ratings', () => {
     expect(trained.stderr).toMatch(/--events hour: the times of devices.csv are no dates/);
     const { code, stdout } = await place.run([
       ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
-      ...['--events', 'device', '--out', 'reads', '--protocol', 'random:test=0.2', '--epochs', '3', ...TINY, ...CPU],
+      ...[
+        '--vectors',
+        'sound.npy',
+        '--events',
+        'device',
+        '--out',
+        'reads',
+        '--protocol',
+        'random:test=0.2',
+        '--epochs',
+        '3',
+        ...TINY,
+        ...CPU,
+      ],
     ]);
     expect(code).toBe(0);
     expect(stdout).toContain('kinds.csv: kind: category, 2 values');
     expect(stdout).toContain('kinds.csv: title: skip, left out');
+    expect(stdout).toContain('kinds.csv: sound: vector, 3 numbers');
     expect(stdout).toContain('towns.csv: town: category, 2 values');
     expect(stdout).toContain('towns.csv: nothing of 1 users: "u29"');
     expect(stdout).toContain('devices.csv: events: device: 2 values');
@@ -138,6 +155,7 @@ describe('a model of ratings', () => {
     ];
     const { items } = await json([...asked, '--users', 'towns.csv', '--context', 'device=phone']);
     expect(items[0].prediction).toBeLessThan(items[1].prediction);
+    expect((await json(asked)).stderr).toContain('without --users PATH nothing is known of them here');
     const nobody = ['recommend', '--model', 'reads', '--new', '--about', 'town=Rome', '--items', 'i1', ...CPU];
     expect((await json(nobody)).unseen).toEqual({ town: 1 });
     expect(await fails([...asked, '--context', 'mood=blue'])).toMatch(/^1 --context mood: the model reads device of/);
