@@ -4,13 +4,13 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/rating-split.ts';
-import { ratingSettings } from '../model/rating-settings.ts';
 import { parseRange, type Range } from '../train/search.ts';
+import { aboutOption, contextOption } from './about-flags.ts';
 import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
 import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
-import { rankerHelp, trainingHelp } from './settings-help.ts';
+import { rankerHelp, ratingHelp, trainingHelp } from './settings-help.ts';
 
 const name = commandName();
 
@@ -47,22 +47,6 @@ Protocols (NAME or NAME:key=value,...):
                   (--items) for each user who had any; share=0.2 of the catalogue, or --cold-items FILE;
                   valid=0.1 of the others are cold in the validation; seed=1`;
 
-const RATING_HELP = `
-Ratings (--task rating, or ctr for the chance that a rating is at least --positive) have splits of their own; every row
-counts, there is no filter, and every figure is about ratings that the model predicting them was not trained on:
-  folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
-  random          a share of all ratings, drawn at random; test=0.1
-  last            each user's last rating; users with one rating only train
-  cold            all ratings of a share of the items, which are then predicted by their attributes; test=0.2
-After the folds one more model is trained on all ratings, which recommend and the library serve. Attributes of --items
-(titles' words only where --schema says so), columns of --users and --events (hour, weekday, columns of the log) are read.
-Settings of ratings for --set: ${Object.entries(ratingSettings(100_000))
-  .map(([key, value]) => `${key}=${value}`)
-  .join(' ')
-  .replace(/(.{1,86})(?: |$)/g, '$1\n  ')
-  .trim()}
-(epochs and parts follow from the size of the log; these are for 100,000 ratings). --max-minutes covers all rounds.`;
-
 /** Flags of every command that reads a log. */
 function addLogOptions(command: Command): Command {
   return command
@@ -78,15 +62,6 @@ function vectorsOption(): Option {
     '--vectors <file>',
     'ready-made vectors of the items (items=tower, or ratings): .safetensors, .npy or .parquet; may be repeated',
   ).argParser((file: string, previous?: string[]) => [...(previous ?? []), file]);
-}
-
-function aboutOption(): Option {
-  return new Option(
-    '--about <column=value>',
-    'what is known of the user, as age=25 (models with --users); may be repeated',
-  )
-    .argParser(keyValue)
-    .default(new Map<string, string>(), 'nothing');
 }
 
 /** Collects `--range key=low..high`. */
@@ -203,7 +178,7 @@ addLogOptions(
     'after',
     `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nThe ranker (--ranker):\n${rankerHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
   )
-  .addHelpText('after', RATING_HELP)
+  .addHelpText('after', ratingHelp)
   .action(async (flags, command: Command) => {
     const { holdsRatings } = await import('./ratings.ts');
     if (flags.task !== 'next' || (flags.resume && (await holdsRatings(flags.out)))) {
@@ -357,14 +332,7 @@ addAfterOptions(
       .option('--new', 'for somebody of whom no event is known: what people alike like (--about), or what is popular')
       .addOption(aboutOption())
       .option('--items <id,id,...>', 'with a model of ratings: predict the ratings of these items')
-      .addOption(
-        new Option(
-          '--context <column=value>',
-          'with a model of ratings that reads --events: how the items are rated, as device=phone; may be repeated',
-        )
-          .argParser(keyValue)
-          .default(new Map<string, string>(), 'unknown'),
-      )
+      .addOption(contextOption())
       .option('--k <n>', 'how many, at most 128', whole(1), 10)
       .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
       .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),

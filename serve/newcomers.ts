@@ -24,11 +24,14 @@ export interface Told {
 export class Newcomers {
   private readonly loaded: LoadedModel;
   private readonly encoder: SideEncoder | null;
+  /** Of the prior and of events to come, which read once more what has been read, and counted where it is unknown. */
+  private readonly groups: SideEncoder | null;
 
   constructor(loaded: LoadedModel) {
     this.loaded = loaded;
     const { users, events } = loaded.config.schema;
     this.encoder = users || events ? new SideEncoder({ users, events }) : null;
+    this.groups = this.encoder && new SideEncoder({ users, events });
   }
 
   /**
@@ -76,7 +79,7 @@ export class Newcomers {
 
   /** What stands beside an event that has not happened: one token; undefined where the model reads items alone. */
   next({ user }: Told): SideRows | undefined {
-    const { encoder } = this;
+    const encoder = this.groups;
     return encoder ? packed([[...encoder.eventBag(null), ...encoder.userBag(user ?? null)]]) : undefined;
   }
 
@@ -92,9 +95,9 @@ export class Newcomers {
    */
   prior(told: Told, events: number): Float32Array | null {
     const { prior, items } = this.loaded;
-    if (prior && this.encoder) {
+    if (prior && this.groups) {
       if (events > 0 && !told.user) return null;
-      const bag: Bag = told.user ? this.encoder.userBag(told.user) : [];
+      const bag: Bag = told.user ? this.groups.userBag(told.user) : [];
       return weightedPrior(prior, bag, events, items.length);
     }
     if (events > 0) return null;
