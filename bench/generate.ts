@@ -47,7 +47,7 @@ async function continued(model: SequenceModel, rows: number, runs: number): Prom
   const draw = (n: number) => Uint32Array.from({ length: n }, () => random.below(items));
   const histories = Array.from({ length: rows }, () => draw(length));
   const budget = 2 ** Math.ceil(Math.log2(rows * length));
-  const stepper = new Stepper(model, { budget, rows, steps: STEPS, excluded: 256, k: 10 });
+  const stepper = new Stepper(model, { budget, rows, steps: STEPS, excluded: 256, k: 10, beside: 0 });
   const scorer = new Scorer(model, { k: 10 });
   const times: number[][] = Array.from({ length: STEPS + 2 }, () => []);
   const clock = async (at: number, work: () => unknown): Promise<void> => {
@@ -60,11 +60,17 @@ async function continued(model: SequenceModel, rows: number, runs: number): Prom
   // The first run compiles and records.
   for (let run = 0; run <= runs; run++) {
     if (run === 1) for (const t of times) t.length = 0;
-    await clock(STEPS, () => stepper.read(histories));
+    await clock(STEPS, () => stepper.read(histories.map((items) => ({ items }))));
     const before: number[][] = histories.map(() => []);
     for (let step = 0; step < STEPS; step++) {
       const exclude = new Uint32Array(0);
-      const tokens = before.map((slots, r) => ({ item: r + step, history: r, before: [...slots], exclude }));
+      const tokens = before.map((slots, r) => ({
+        item: r + step,
+        history: r,
+        before: [...slots],
+        exclude,
+        recent: histories[r],
+      }));
       await clock(step, () => stepper.step(step, tokens, 1));
       before.forEach((slots, r) => slots.push(stepper.slotOf(step, r)));
     }

@@ -109,6 +109,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       items: result.items,
       metrics: result.metrics,
       parts: result.parts,
+      ...(result.withPrior && { withPrior: result.withPrior }),
       ...(result.cost && { cost: result.cost }),
       ...(moved.length > 0 && {
         after: Object.fromEntries(
@@ -134,6 +135,10 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
     out.line(figuresTable({ ...partRows(name, result), ...baselines }, COLUMNS));
+    if (result.withPrior) {
+      const few = formatCount(result.withPrior);
+      out.note(`${few} users have few events: what people alike like joins their scores, as recommend does.`);
+    }
     if (result.cost && judged.loaded.ranking) tellStages(result.cost, judged.loaded.ranking, out);
     if (moved.length > 0) out.line(`\n${afterTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
     const slices = slicesTable(result.slices);
@@ -152,13 +157,18 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
 }
 
 /** Both stages or the blend first, then what they are made of; the transformer by itself where there is nothing else. */
-function partRows(name: string, { metrics, parts }: Evaluation): Record<string, Metrics> {
+function partRows(name: string, { metrics, parts }: Pick<Evaluation, 'metrics' | 'parts'>): Record<string, Metrics> {
   if (parts.attributes) {
     return {
       [`${name} with attributes`]: metrics,
       [`${name} alone`]: parts.transformer,
       'attributes alone': parts.attributes,
     };
+  }
+  if (parts.withoutPrior) {
+    const { withoutPrior, ...others } = parts;
+    const [served, ...rest] = Object.entries(partRows(name, { metrics: withoutPrior, parts: others }));
+    return { [`${served[0]}, users' groups`]: metrics, ...Object.fromEntries([served, ...rest]) };
   }
   const first = parts.transformer ? `${name} with memory` : name;
   const rows: Record<string, Metrics> = parts.retrieval

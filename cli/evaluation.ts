@@ -10,6 +10,7 @@ import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
+import { weightedPrior } from '../model/user-prior.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { blendOf, secondStageOf, settingsOf } from '../serve/recommender.ts';
 import { evaluateCold } from '../train/cold.ts';
@@ -160,7 +161,8 @@ export async function withRanking<T>(
           const remembered = loaded.config.attributeMemory ?? null;
           return await evaluateCold(model, parts, { ...options, similar, memory: remembered, onProgress });
         }
-        return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), second, onProgress });
+        const prior = priorOf(loaded, parts, options.split);
+        return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), second, prior, onProgress });
       } finally {
         bar.stop();
       }
@@ -170,6 +172,16 @@ export async function withRanking<T>(
     second?.ranker.dispose();
     memory?.dispose();
   }
+}
+
+/** What `recommend` adds to the lists of users with few events whose columns are known; null where the model has nothing. */
+function priorOf({ prior, items }: LoadedModel, parts: Split, part: 'valid' | 'test'): EvaluateOptions['prior'] {
+  const { side } = parts;
+  if (!prior || !side) return null;
+  return (u) => {
+    const bag = side.knownBag(u);
+    return bag && weightedPrior(prior, bag, parts.history(u, part).length, items.length);
+  };
 }
 
 /** Ranks the targets of all users by the model once. */

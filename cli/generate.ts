@@ -4,8 +4,8 @@ import { openPath } from '../serve/sources.node.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { idsOf, parseIds, warnOfUnknownIds } from './after.ts';
 import { type DecodeFlags, decodeOptions } from './decode-flags.ts';
-import { checkHistory, type HistoryFlags, historyFor } from './history.ts';
-import { warnOfUnknown } from './recommend.ts';
+import { checkHistory, type HistoryFlags } from './history.ts';
+import { warnOfUnknown, whomOf } from './recommend.ts';
 import { formatCount, printable, table } from './ui.ts';
 
 export interface GenerateFlags extends HistoryFlags, DecodeFlags {
@@ -28,11 +28,11 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
     const recommender = await Recommender.load(files, { device });
     const { config, weights } = recommender.loaded;
     if (weights.note) out.warn(weights.note);
-    const history = await historyFor(flags, config, given);
+    const { history, ...told } = await whomOf(flags, given, config, out);
     const { steps, includeSeen } = flags;
     const { unknown, ...answer } = await recommender.generate(history, {
       ...decodeOptions(flags),
-      ...{ steps, exclude, includeSeen },
+      ...{ steps, exclude, includeSeen, ...told },
     });
     warnOfUnknown(unknown, history.length, out);
     warnOfUnknownIds('--exclude', exclude, new Set(recommender.items.map((item) => item.id)), out);

@@ -4,13 +4,13 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/rating-split.ts';
-import { ratingSettings } from '../model/rating-settings.ts';
 import { parseRange, type Range } from '../train/search.ts';
+import { aboutOption, contextOption } from './about-flags.ts';
 import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
 import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
-import { rankerHelp, trainingHelp } from './settings-help.ts';
+import { rankerHelp, ratingHelp, trainingHelp } from './settings-help.ts';
 
 const name = commandName();
 
@@ -47,20 +47,6 @@ Protocols (NAME or NAME:key=value,...):
                   (--items) for each user who had any; share=0.2 of the catalogue, or --cold-items FILE;
                   valid=0.1 of the others are cold in the validation; seed=1`;
 
-const RATING_HELP = `
-Ratings (--task rating, or ctr for the chance that a rating is at least --positive) have splits of their own; every row
-counts, there is no filter, and every figure is about ratings that the model predicting them was not trained on:
-  folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
-  random          a share of all ratings, drawn at random; test=0.1
-  last            each user's last rating; users with one rating only train
-After the folds one more model is trained on all ratings, which recommend and the library serve.
-Settings of ratings for --set: ${Object.entries(ratingSettings(100_000))
-  .map(([key, value]) => `${key}=${value}`)
-  .join(' ')
-  .replace(/(.{1,86})(?: |$)/g, '$1\n  ')
-  .trim()}
-(epochs and parts follow from the size of the log; these are for 100,000 ratings). --max-minutes covers all rounds.`;
-
 /** Flags of every command that reads a log. */
 function addLogOptions(command: Command): Command {
   return command
@@ -74,7 +60,7 @@ function addLogOptions(command: Command): Command {
 function vectorsOption(): Option {
   return new Option(
     '--vectors <file>',
-    'ready-made vectors of the items (items=tower): .safetensors, .npy or .parquet; may be repeated',
+    'ready-made vectors of the items (items=tower, or ratings): .safetensors, .npy or .parquet; may be repeated',
   ).argParser((file: string, previous?: string[]) => [...(previous ?? []), file]);
 }
 
@@ -141,7 +127,10 @@ addLogOptions(
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
-    .option('--schema <file>', 'JSON that says what columns of --items are, where that is not inferred (items=tower)')
+    .option(
+      '--schema <file>',
+      'JSON that says what columns of --items are, where that is not inferred (items=tower, or ratings)',
+    )
     .addOption(vectorsOption())
     .option('--users <path>', 'columns of the users, read beside the items: CSV or TSV with a header, or users.dat')
     .option('--users-schema <file>', 'JSON that says what columns of --users are, where that is not inferred')
@@ -189,7 +178,7 @@ addLogOptions(
     'after',
     `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nThe ranker (--ranker):\n${rankerHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
   )
-  .addHelpText('after', RATING_HELP)
+  .addHelpText('after', ratingHelp)
   .action(async (flags, command: Command) => {
     const { holdsRatings } = await import('./ratings.ts');
     if (flags.task !== 'next' || (flags.resume && (await holdsRatings(flags.out)))) {
@@ -341,15 +330,9 @@ addAfterOptions(
       .option('--data <path>', 'the log that --user is in')
       .option('--users <path>', 'columns of the users, for --user and models that read them')
       .option('--new', 'for somebody of whom no event is known: what people alike like (--about), or what is popular')
-      .addOption(
-        new Option(
-          '--about <column=value>',
-          'what is known of the user, as age=25 (models with --users); may be repeated',
-        )
-          .argParser(keyValue)
-          .default(new Map<string, string>(), 'nothing'),
-      )
+      .addOption(aboutOption())
       .option('--items <id,id,...>', 'with a model of ratings: predict the ratings of these items')
+      .addOption(contextOption())
       .option('--k <n>', 'how many, at most 128', whole(1), 10)
       .option('--exclude <ids>', 'no items with these IDs this time: ID,ID,... or @FILE with an ID a line')
       .option('--include-seen', 'recommend items of the history, too (default: they are excluded)'),
@@ -380,13 +363,15 @@ addDecodeOptions(
       'Each item is predicted from the history and the items before it; none comes twice,\n' +
         'and none of the history. A recipe with a decoder (encoder-decoder) continues by as\n' +
         'many items as it was trained for (10), an encoder alone by repeating itself, up to\n' +
-        'its window. The transformer does it without the memory that recommend blends in.',
+        'its window. The memory joins each step where recommend blends it in, too.',
       'generate --model my-model --history 1193,661,914 --steps 5 --decode beam',
     )
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
       .option('--user <id>', 'the user of --data whose history is continued')
       .option('--data <path>', 'the log that --user is in')
+      .option('--users <path>', 'columns of the users, for --user and models that read them')
+      .addOption(aboutOption())
       .option('--steps <n>', 'how many items', whole(1), 10)
       .option('--exclude <id,id,...>', 'item IDs never to continue with')
       .option('--include-seen', 'items of the history may come, too (default: they are excluded)'),
@@ -421,8 +406,8 @@ addLogOptions(
 add(
   'items',
   'Add new items to a trained model, without training',
-  'The model must have been trained with --set items=tower: what it recommends new items by\n' +
-    'are their attributes, read by the schema of its training. Items that it knows stay as\n' +
+  'The model must read attributes (--set items=tower, or ratings with --items): what it\n' +
+    'recommends new items by are these, read by the schema of its training. Items that it knows stay as\n' +
     'they are; values that it has never seen count as unknown, and are counted.',
   'items add --model my-model --items new.csv',
 )

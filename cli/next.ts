@@ -2,8 +2,9 @@
 import { describeProtocol, describeTask } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
+import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
-import { settingsOf } from '../serve/recommender.ts';
+import { blendOf, settingsOf } from '../serve/recommender.ts';
 import { evaluateNext, NEXT_FIGURES, type NextEvaluation, type PerUser } from '../train/next.ts';
 import { bootstrap, type Difference, paired } from '../train/statistics.ts';
 import { openDevice, Output } from './common.ts';
@@ -52,11 +53,12 @@ export async function runNext(flags: NextFlags): Promise<void> {
 async function evaluateOne(device: Device, { judged, parts }: Contender, flags: NextFlags): Promise<NextEvaluation> {
   const { loaded } = judged;
   const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
+  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
   const bar = createProgress({ total: parts.users, force: flags.progress });
   try {
     return await evaluateNext(model, parts, {
       ...decodeOptions(flags),
-      ...{ n: flags.next, split: flags.split, includeSeen: flags.includeSeen },
+      ...{ n: flags.next, split: flags.split, includeSeen: flags.includeSeen, blend: blendOf(loaded, memory) },
       onProgress(done, total) {
         bar.setTotal(total);
         bar.update(done, { phase: 'continuing' });
@@ -65,6 +67,7 @@ async function evaluateOne(device: Device, { judged, parts }: Contender, flags: 
   } finally {
     bar.stop();
     model.dispose();
+    memory?.dispose();
   }
 }
 
@@ -94,7 +97,7 @@ function report(
   });
   out.line(
     `\n${split}: the next ${next} events of ${formatCount(results[0].users.length)} users; ${describeTask(parts.protocol, split, parts.items)}, ` +
-      `seen items ${seen}; protocol ${describeProtocol(parts.protocol)}. The transformers alone, without their memories.`,
+      `seen items ${seen}; protocol ${describeProtocol(parts.protocol)}. Transformers and, where a model blends it in, their memories.`,
   );
   const names = NEXT_FIGURES.map((name) => (name === 'First' ? name : `${name}@${next}`));
   const rows = models.flatMap(({ recipe, step, generated, ranked }) => {

@@ -3,18 +3,26 @@ import { InputError } from '../data/errors.ts';
 import { ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
 import { openPath } from '../serve/sources.node.ts';
-import { type PredictedRating, type RatedItem, RatingPredictor } from '../serve/rating-predictor.ts';
+import { type PredictedRating, type PredictQuery, type RatedItem, RatingPredictor } from '../serve/rating-predictor.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { parseIds } from './after.ts';
 import { type ColumnFlags, columnsOf, examples, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
+import { contextOf, openUsers } from './side.ts';
 import { formatCount, printable, table } from './ui.ts';
 
 export interface RecommendRatingFlags extends ColumnFlags {
   model: string;
   history?: string;
   user?: string;
+  /** Somebody who has rated nothing. */
+  new?: boolean;
   data?: string;
+  /** Columns of the users, for --user. */
+  users?: string;
+  /** Columns of whoever is asked for, and of the log as the items are rated. */
+  about: ReadonlyMap<string, string>;
+  context: ReadonlyMap<string, string>;
   maxBadRows: number;
   k: number;
   exclude?: string;
@@ -27,9 +35,6 @@ export interface RecommendRatingFlags extends ColumnFlags {
 
 /** Flags that models of ratings do not take. */
 const RANKING = [
-  'new',
-  'about',
-  'users',
   'explain',
   'heatmap',
   'block',
@@ -49,15 +54,17 @@ export async function runRecommendRatings(flags: RecommendRatingFlags, given: Re
     throw new UsageError(
       `--${ranking[0].replace('P', '-p')}: for models that rank items; ${flags.model} predicts ratings`,
     );
-  const { user, data } = flags;
-  if ((flags.history === undefined) === (user === undefined))
-    throw new UsageError('whom for? give --history ID=RATING,ID=RATING,... or --user ID with --data PATH');
-  if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
+  checkUsage(flags);
   const files = await openPath(flags.model);
   const config = await loadConfig(files);
   const asked = flags.items === undefined ? undefined : parseIds(flags.items, '--items');
   const excluded = new Set(flags.exclude === undefined ? [] : parseIds(flags.exclude, '--exclude'));
-  const history = flags.history === undefined ? await historyOf(flags, config) : parseHistory(flags.history, config);
+  const history = flags.new
+    ? []
+    : flags.history === undefined
+      ? await historyOf(flags, config)
+      : parseHistory(flags.history, config);
+  const told = await toldOf(flags, config, out);
   const device = await openDevice(flags.device, out);
   try {
     const predictor = await RatingPredictor.load(files, { device });
@@ -65,16 +72,48 @@ export async function runRecommendRatings(flags: RecommendRatingFlags, given: Re
     const wanted =
       asked ??
       predictor.items.map(({ id }) => id).filter((id) => (flags.includeSeen || !rated.has(id)) && !excluded.has(id));
-    const { items, unknown, levels } = await predictor.predict({ history, items: wanted });
+    const { items, unknown, unseen, levels } = await predictor.predict({ history, items: wanted, ...told });
     predictor.close();
+    for (const [name, count] of Object.entries(unseen))
+      out.warn(`${formatCount(count)} values of ${printable(name)} are new to the model and count as unknown`);
     tell(unknown.history, 'of the history skipped', out);
     tell(unknown.items, 'asked for', out);
     const best = asked ? items : items.sort((a, b) => b.prediction - a.prediction).slice(0, flags.k);
-    out.object({ task: config.task, items: best, levels, unknown });
+    out.object({ task: config.task, items: best, levels, unknown, unseen });
     out.line(list(best, config));
   } finally {
     device.close();
   }
+}
+
+function checkUsage({ history, user, users, about, data, new: nobody }: RecommendRatingFlags): void {
+  if ([history, user, nobody || undefined].filter((asked) => asked !== undefined).length !== 1)
+    throw new UsageError('whom for? give --history ID=RATING,ID=RATING,..., --user ID with --data PATH, or --new');
+  if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
+  if (user === undefined && users !== undefined) throw new UsageError('--users goes with --user; else say --about');
+  if (users !== undefined && about.size > 0)
+    throw new UsageError('--users says what is known of --user; leave --about out');
+}
+
+/** What is known of the user, and of the moment. @throws InputError */
+async function toldOf(
+  { user, users, about, context }: RecommendRatingFlags,
+  { schema }: ModelConfig,
+  out: Output,
+): Promise<Pick<PredictQuery, 'user' | 'context'>> {
+  const known = contextOf({ schema });
+  for (const name of context.keys()) {
+    if (!known.includes(name))
+      throw new InputError(`--context ${name}: the model reads ${known.join(', ') || 'no columns'} of the log`);
+  }
+  if ((users !== undefined || about.size > 0) && !schema.users)
+    out.warn('--users, --about: the model reads no columns of users');
+  if (schema.users && user !== undefined && users === undefined && about.size === 0)
+    out.warn('the model reads columns of users: without --users PATH nothing is known of them here');
+  const row = users === undefined ? undefined : (await openUsers(users)).get(user as string);
+  if (users !== undefined && !row) out.warn(`${printable(users)}: nothing of user ${JSON.stringify(user)}`);
+  const columns = row ?? (about.size > 0 ? Object.fromEntries(about) : undefined);
+  return { ...(columns && { user: columns }), context: Object.fromEntries(context) };
 }
 
 function tell(ids: readonly string[], what: string, out: Output): void {
@@ -99,7 +138,8 @@ function parseHistory(text: string, config: ModelConfig): RatedItem[] {
 
 /** What the user of a log rated, oldest first. */
 async function historyOf(flags: RecommendRatingFlags, config: ModelConfig): Promise<RatedItem[]> {
-  const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
+  const columns = columnsOf(flags, config.schema.columns);
+  const reading = { columns, context: contextOf(config), maxBadRows: flags.maxBadRows };
   const log = await openLog(flags.data as string, reading);
   const ratings = ratingsOf(log, config.task as 'rating' | 'ctr', config.positive);
   const user = ratings.userIds.indexOf(flags.user as string);
@@ -108,12 +148,13 @@ async function historyOf(flags: RecommendRatingFlags, config: ModelConfig): Prom
       `${log.source}: no user ${JSON.stringify(flags.user)} with ratings; its users are ${examples(ratings.userIds)}`,
     );
   const rows = ratings.order.subarray(ratings.starts[user], ratings.starts[user + 1]);
-  const { time } = ratings;
+  const { time, context } = ratings;
   const timed = time && rows.every((row) => !Number.isNaN(time[row]));
   return Array.from(rows, (row) => ({
     item: ratings.itemIds[ratings.item[row]],
     rating: ratings.value[row],
     ...(timed && { time: time[row] }),
+    ...(context && { context: Object.fromEntries(context.map((c) => [c.name, c.values[c.rows[row]]])) }),
   }));
 }
 

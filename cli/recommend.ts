@@ -11,6 +11,7 @@ import { type Backend, openDevice, Output } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
 import { explanationNotes, explanationText, writeHeatmap } from './explanations.ts';
+import type { HistoryFlags } from './history.ts';
 import { contextOf, openUsers } from './side.ts';
 import { formatCount, printable, table } from './ui.ts';
 
@@ -30,6 +31,7 @@ export interface RecommendFlags extends ColumnFlags, AfterFlags {
   exclude?: string;
   /** Of models of ratings. */
   items?: string;
+  context: ReadonlyMap<string, string>;
   includeSeen?: boolean;
   explain?: ExplainMethod;
   heatmap?: string;
@@ -94,8 +96,9 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
 }
 
 function checkUsage(flags: RecommendFlags): void {
-  const { history, user, data, items, users, about, heatmap, block, head } = flags;
+  const { history, user, data, items, context, users, about, heatmap, block, head } = flags;
   if (items !== undefined) throw new UsageError('--items: goes with a model of ratings');
+  if (context.size > 0) throw new UsageError('--context: goes with a model of ratings');
   if (heatmap === undefined && (block ?? head) !== undefined)
     throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
   if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
@@ -119,8 +122,8 @@ function checkUsage(flags: RecommendFlags): void {
 }
 
 /** What is known of whom. @throws InputError where neither the log nor the users file knows the user */
-async function whomOf(
-  flags: RecommendFlags,
+export async function whomOf(
+  flags: HistoryFlags,
   given: string[] | null,
   config: ModelConfig,
   out: Output,

@@ -1,5 +1,6 @@
 /** What the settings of losses, schedules and augmentation mean, for `attune train --help`. */
 import type { RankerSettings } from '../model/ranker-settings.ts';
+import { ratingSettings } from '../model/rating-settings.ts';
 import type { TrainingSettings } from '../model/training-settings.ts';
 
 const MEANING: Record<keyof TrainingSettings, string> = {
@@ -54,3 +55,20 @@ const lines = (meanings: Record<string, string>, width: number): string =>
 /** Lines of help, one a setting. */
 export const trainingHelp: string = lines(MEANING, 15);
 export const rankerHelp: string = lines(RANKER, 18);
+
+/** What models of ratings take. */
+export const ratingHelp = `
+Ratings (--task rating, or ctr for the chance that a rating is at least --positive) have splits of their own; every row
+counts, there is no filter, and every figure is about ratings that the model predicting them was not trained on:
+  folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
+  random          a share of all ratings, drawn at random; test=0.1
+  last            each user's last rating; users with one rating only train
+  cold            all ratings of a share of the items, which are then predicted by their attributes; test=0.2
+After the folds one more model is trained on all ratings, which recommend and the library serve. Attributes of --items
+(titles' words only where --schema says so), columns of --users and --events (hour, weekday, columns of the log) are read.
+Settings of ratings for --set: ${Object.entries(ratingSettings(100_000))
+  .map(([key, value]) => `${key}=${value}`)
+  .join(' ')
+  .replace(/(.{1,86})(?: |$)/g, '$1\n  ')
+  .trim()}
+(epochs and parts follow from the size of the log; these are for 100,000 ratings). --max-minutes covers all rounds.`;

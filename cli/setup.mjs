@@ -134,7 +134,8 @@ function buildKey() {
   const hash = createHash('sha256');
   hash.update(readFileSync(join(root, 'tsconfig.json')));
   hash.update(readJson(join(root, 'node_modules/typescript/package.json')).version);
-  for (const folder of readJson(join(root, 'tsconfig.json')).include) {
+  for (const included of readJson(join(root, 'tsconfig.json')).include) {
+    const folder = included.replace(/\/\*\.ts$/, '');
     for (const path of [...walk(join(root, folder))].sort()) {
       if (!path.endsWith('.ts')) continue;
       const { size, mtimeMs } = statSync(path);

@@ -63,23 +63,33 @@ export async function openUsers(file: string): Promise<Users> {
 export async function inferSide(flags: SideFlags, parts: Split, source: string, out: Output): Promise<SideSchema> {
   const users = flags.users === undefined ? null : await openUsers(flags.users);
   const schema: SideSchema = {};
-  if (users) schema.users = await usersSchema(flags, users, parts, out);
+  if (users) schema.users = await usersSchema(flags, users, parts.dataset.userIds, out);
   const names = eventNames(flags);
   if (names.length > 0) schema.events = inferEvents(parts.dataset, names, source);
-  for (const column of schema.events ?? [])
-    out.note(`${printable(source)}: events: ${printable(describeEvent(column))}`);
+  tellEvents(schema.events ?? [], source, out);
   attach(schema, parts, users, flags.users, out);
   return schema;
 }
 
-async function usersSchema(flags: SideFlags, users: Users, parts: Split, out: Output): Promise<Schema> {
+/** Says how events are read. */
+export function tellEvents(columns: readonly EventColumn[], source: string, out: Output): void {
+  for (const column of columns) out.note(`${printable(source)}: events: ${printable(describeEvent(column))}`);
+}
+
+/** Infers and prints what the columns of a log's users are. @throws InputError where the file says nothing of them */
+export async function usersSchema(
+  flags: SideFlags,
+  users: Users,
+  ids: readonly string[],
+  out: Output,
+): Promise<Schema> {
   const source = flags.users as string;
   const { usersSchema } = flags;
   const fixed = usersSchema === undefined ? [] : parseSchema(await readText(usersSchema), usersSchema);
-  const known = parts.dataset.userIds.filter((id) => users.has(id));
+  const known = ids.filter((id) => users.has(id));
   if (known.length === 0) {
     throw new InputError(
-      `${source}: none of its users is in the log; its IDs look like ${JSON.stringify(users.keys().next().value)}, those of the log like ${JSON.stringify(parts.dataset.userIds[0])}`,
+      `${source}: none of its users is in the log; its IDs look like ${JSON.stringify(users.keys().next().value)}, those of the log like ${JSON.stringify(ids[0])}`,
     );
   }
   const rows = known.map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
@@ -87,7 +97,7 @@ async function usersSchema(flags: SideFlags, users: Users, parts: Split, out: Ou
   if (schema.columns.every(({ type }) => type === 'skip')) {
     throw new InputError(`${source}: no column that says anything of the users; name their types with --users-schema`);
   }
-  out.note(`${printable(source)}: columns of ${formatCount(known.length)} of ${formatCount(parts.users)} users`);
+  out.note(`${printable(source)}: columns of ${formatCount(known.length)} of ${formatCount(ids.length)} users`);
   for (const line of describeSchema(schema)) out.note(`${printable(source)}: ${printable(line)}`);
   return schema;
 }
@@ -123,12 +133,7 @@ function attach(schema: SideSchema, parts: Split, users: Users | null, file: str
   const encoder = new SideEncoder(schema);
   parts.side = new Side(encoder, parts.dataset, users);
   tellUnseen(encoder, file ?? 'the log', out);
-  if (users) {
-    const strangers = parts.dataset.userIds.filter((id) => !users.has(id));
-    if (strangers.length > 0) {
-      out.note(`${printable(file ?? '')}: nothing of ${formatCount(strangers.length)} users: ${examples(strangers)}`);
-    }
-  }
+  if (users) tellStrangers(parts.dataset.userIds, users, file ?? '', out);
   if (parts.side.most > MOST_ENTRIES) {
     throw new InputError(
       `--users, --events: ${parts.side.most} values stand beside an event, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --users-schema FILE`,
@@ -136,8 +141,15 @@ function attach(schema: SideSchema, parts: Split, users: Users | null, file: str
   }
 }
 
+/** Says of whom a users file says nothing. */
+export function tellStrangers(ids: readonly string[], users: Users, file: string, out: Output): void {
+  const strangers = ids.filter((id) => !users.has(id));
+  if (strangers.length === 0) return;
+  out.note(`${printable(file)}: nothing of ${formatCount(strangers.length)} users: ${examples(strangers)}`);
+}
+
 /** Says which values a schema does not know. */
-export function tellUnseen({ unseen }: SideEncoder, source: string, out: Output): void {
+export function tellUnseen({ unseen }: Pick<SideEncoder, 'unseen'>, source: string, out: Output): void {
   for (const [name, count] of unseen) {
     out.warn(`${printable(source)}: ${formatCount(count)} values of ${printable(name)} are new and count as unknown`);
   }

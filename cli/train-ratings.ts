@@ -3,11 +3,12 @@ import { existsSync } from 'node:fs';
 import type { Protocol } from '../data/protocol.ts';
 import { InputError } from '../data/errors.ts';
 import { FIVE_FOLDS, RATING_SPLITS, type RatingSplit, ratingRounds, ratingSplitFlag } from '../data/rating-split.ts';
+import type { Beside } from '../data/rating-side.ts';
 import type { Ratings, RatingTask } from '../data/ratings.ts';
-import { createFolder, holdsModel, type Item, loadConfig, type ModelConfig } from '../model/folder.ts';
+import { createFolder, holdsModel, type Item, loadConfig, loadItems, type ModelConfig } from '../model/folder.ts';
 import { writeRatingCard } from '../model/rating-card.ts';
 import { loadPredictions } from '../model/rating-folder.ts';
-import { checkRatingSettings, ratingSettings, type RatingSettings } from '../model/rating-settings.ts';
+import { ratingSettings, type RatingSettings, storedRatingSettings } from '../model/rating-settings.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { countRatings, ratingConfig } from '../train/rating/config.ts';
@@ -15,6 +16,9 @@ import { ratingReport } from '../train/rating/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from '../train/rating/run.ts';
 import { commandName, onInterrupt, openDevice, Output, shellWord, versionOf } from './common.ts';
 import { columnsOf, describeItems, openItems } from './data.ts';
+import { addVectors } from './item-vectors.ts';
+import { checkRatingSideFlags, inferBeside, loadBeside } from './rating-side.ts';
+import { contextNames, contextOf, eventNames } from './side.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
 import type { TrainFlags } from './train.ts';
@@ -28,19 +32,20 @@ export interface RatingTrainFlags extends Omit<TrainFlags, 'protocol'> {
 }
 
 /** Flags of ranking alone, and those that come from the folder with `--resume`. */
-const RANKING = [
-  'recipe',
-  'minInteractions',
-  'minRating',
-  'includeSeen',
+const RANKING = ['recipe', 'minInteractions', 'minRating', 'includeSeen', 'coldItems'] as const;
+const FIXED = [
+  'set',
+  'seed',
+  'items',
   'schema',
   'vectors',
-  'users',
   'usersSchema',
   'events',
-  'coldItems',
+  'protocol',
+  'folds',
+  'positive',
+  'epochs',
 ] as const;
-const FIXED = ['set', 'seed', 'items', 'protocol', 'folds', 'positive', 'epochs'] as const;
 
 interface Prepared {
   files: NodeFiles;
@@ -48,6 +53,7 @@ interface Prepared {
   settings: RatingSettings;
   split: RatingSplit;
   ratings: Ratings;
+  beside: Beside | null;
   /** null on `--resume`: the folder has them. */
   items: Item[] | null;
 }
@@ -80,7 +86,7 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
       let result: RatingRunResult;
       try {
         result = await trainRatings({
-          ...{ device, files, ratings, split, settings: prepared.settings, seed: config.seed },
+          ...{ device, files, ratings, split, settings: prepared.settings, seed: config.seed, beside: prepared.beside },
           ...{ deadline, resume: flags.resume, signal: interrupt.signal },
           onProgress: (p) => show(bar, p),
           log: (line) => (process.stderr.isTTY || flags.progress ? bar.note(line) : out.note(line)),
@@ -104,6 +110,7 @@ function checkUsage(flags: RatingTrainFlags, given: ReadonlySet<string>): void {
   const ranking = RANKING.filter((name) => given.has(name)).map(flagOf);
   if (ranking.length > 0)
     throw new UsageError(`${ranking.join(', ')}: for ranking the next item; leave that out for ratings`);
+  checkRatingSideFlags(flags);
   if (flags.positive !== undefined && flags.task === 'rating') throw new UsageError('--positive goes with --task ctr');
 }
 
@@ -132,11 +139,12 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
   const files = new NodeFiles(flags.out);
   if (existsSync(flags.out) && !flags.overwrite) await refuseModel(await NodeFiles.open(flags.out), flags.out);
   const infos = flags.items === undefined ? null : await openItems(flags.items);
+  if (infos && flags.vectors) await addVectors(infos, flags.vectors);
   const source = flags.data as string;
   const columns = columnsOf(flags);
   const ratings = await openRatings(
     source,
-    { columns, maxBadRows: flags.maxBadRows },
+    { columns, context: contextNames(eventNames(flags)), maxBadRows: flags.maxBadRows },
     { task, positive: flags.positive },
     out,
     flags.progress,
@@ -145,9 +153,10 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
   const settings = ratingSettings(ratings.size, overrides);
   if (flags.epochs !== undefined) settings.epochs = flags.epochs;
   const items = describeItems(ratings.itemIds, countRatings(ratings), infos, flags.items ?? '', out);
+  const { schema: reads, beside } = await inferBeside(flags, ratings, items, out);
   const about = { attune: versionOf(), task, settings, split, source, columns: { ...columns }, seed: flags.seed };
-  const config = ratingConfig(about, ratings, items);
-  return { files, config, settings, split, ratings, items };
+  const config = ratingConfig({ ...about, reads, usersFile: flags.users }, ratings, items);
+  return { files, config, settings, split, ratings, beside, items };
 }
 
 /** Refuses a folder in use before the log is read; `createFolder` has the last word. */
@@ -171,14 +180,15 @@ async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>
   const { task, positive } = config;
   if (task === undefined || (given.has('task') && flags.task !== task))
     throw new UsageError(`--task ${flags.task}: ${flags.out} was begun with another task; leave that out`);
-  const settings = checkRatingSettings(
-    config.hyperparameters as unknown as RatingSettings,
-    `${flags.out}/config.json: `,
-  );
+  const settings = storedRatingSettings(config.hyperparameters, `${flags.out}/config.json: `);
   const source = flags.data ?? config.data.source;
   if (flags.data === undefined && !existsSync(source))
     throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
-  const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
+  const reading = {
+    columns: columnsOf(flags, config.schema.columns),
+    context: contextOf(config),
+    maxBadRows: flags.maxBadRows,
+  };
   const ratings = await openRatings(source, reading, { task, positive }, out, flags.progress);
   if (ratings.size !== config.data.interactions || ratings.itemIds.length !== config.data.items) {
     throw new InputError(
@@ -186,7 +196,9 @@ async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>
         `${formatCount(ratings.size)} of ${formatCount(ratings.itemIds.length)} now)`,
     );
   }
-  return { files, config, settings, split: splitOf(config), ratings, items: null };
+  if (flags.users !== undefined) config.data.usersFile = flags.users;
+  const { beside } = await loadBeside(config, ratings, await loadItems(files), out);
+  return { files, config, settings, split: splitOf(config), ratings, beside, items: null };
 }
 
 function describe({ settings: s, split, config }: Prepared): string {

@@ -4,6 +4,7 @@
  *   folds    k-fold cross-validation: every rating is tested once, by a model of the other folds (k = 5)
  *   random   a share of all ratings, drawn at random (test = 0.1)
  *   last     each user's last rating; users with one rating only train
+ *   cold     all ratings of a share of the items, drawn at random: what is said of items that nobody has rated (test = 0.2)
  *
  * Written as `NAME` or `NAME:key=value`, `--folds K` for `folds:k=K`.
  */
@@ -12,9 +13,9 @@ import { type Fold, folds } from './folds.ts';
 import type { Ratings } from './ratings.ts';
 import { seeded } from './random.ts';
 
-export type RatingSplit = { name: 'folds'; k: number } | { name: 'random'; test: number } | { name: 'last' };
+export type RatingSplit = { name: 'folds'; k: number } | { name: 'random' | 'cold'; test: number } | { name: 'last' };
 
-export const RATING_SPLITS = ['folds', 'random', 'last'] as const;
+export const RATING_SPLITS = ['folds', 'random', 'last', 'cold'] as const;
 export const FIVE_FOLDS: RatingSplit = { name: 'folds', k: 5 };
 
 /** Stream of the seed that draws the tested share. */
@@ -42,12 +43,13 @@ export function parseRatingSplit(text: string): RatingSplit {
       fail(
         expected === 'k'
           ? 'expected folds:k=5, k a whole number from 2 on'
-          : 'expected random:test=0.1, a share between 0 and 1',
+          : `expected ${name}:test=${fallback}, a share between 0 and 1`,
       );
     return n;
   };
   if (name === 'folds') return { name, k: number('k', 5, (n) => Number.isSafeInteger(n) && n >= 2) };
   if (name === 'random') return { name, test: number('test', 0.1, (n) => n > 0 && n < 1) };
+  if (name === 'cold') return { name, test: number('test', 0.2, (n) => n > 0 && n < 1) };
   if (name === 'last') {
     if (rest.length > 0) fail('last takes no parameters');
     return { name };
@@ -58,7 +60,7 @@ export function parseRatingSplit(text: string): RatingSplit {
 /** What `--protocol` takes to mean this split. */
 export function ratingSplitFlag(split: RatingSplit): string {
   if (split.name === 'last') return 'last';
-  return split.name === 'folds' ? `folds:k=${split.k}` : `random:test=${split.test}`;
+  return split.name === 'folds' ? `folds:k=${split.k}` : `${split.name}:test=${split.test}`;
 }
 
 /** As config.json keeps them beside the name. */
@@ -71,7 +73,8 @@ export function splitParameters(split: RatingSplit): Record<string, number> {
 export function describeRatingSplit(split: RatingSplit): string {
   if (split.name === 'last') return "each user's last rating";
   if (split.name === 'folds') return `every rating once, in ${split.k} folds`;
-  return `${Number((100 * split.test).toFixed(4))} % of the ratings, drawn at random`;
+  const share = `${Number((100 * split.test).toFixed(4))} % of the`;
+  return split.name === 'cold' ? `all ratings of ${share} items, drawn at random` : `${share} ratings, drawn at random`;
 }
 
 /**
@@ -87,14 +90,12 @@ export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number)
   }
   const tested = new Uint8Array(size);
   if (split.name === 'random') {
-    const count = Math.round(split.test * size);
-    const rows = Uint32Array.from({ length: size }, (_, i) => i);
-    const random = seeded(seed, STREAM);
-    for (let i = 0; i < count; i++) {
-      const j = i + random.below(size - i);
-      [rows[i], rows[j]] = [rows[j], rows[i]];
-      tested[rows[i]] = 1;
-    }
+    for (const row of drawn(size, split.test, seed)) tested[row] = 1;
+  } else if (split.name === 'cold') {
+    const cold = new Set(drawn(ratings.itemIds.length, split.test, seed));
+    ratings.item.forEach((item, row) => {
+      tested[row] = Number(cold.has(item));
+    });
   } else {
     for (let u = 0; u + 1 < starts.length; u++) if (starts[u + 1] - starts[u] > 1) tested[order[starts[u + 1] - 1]] = 1;
   }
@@ -105,4 +106,16 @@ export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number)
       `${source}: ${describeRatingSplit(split)} leave ${round.train.length} ratings to train and ${round.test.length} to test; the log is too small`,
     );
   return [round];
+}
+
+/** A share of 0 … n − 1, at random. */
+function drawn(n: number, share: number, seed: number): Uint32Array {
+  const all = Uint32Array.from({ length: n }, (_, i) => i);
+  const count = Math.round(share * n);
+  const random = seeded(seed, STREAM);
+  for (let i = 0; i < count; i++) {
+    const j = i + random.below(n - i);
+    [all[i], all[j]] = [all[j], all[i]];
+  }
+  return all.subarray(0, count);
 }

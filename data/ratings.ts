@@ -3,7 +3,7 @@
  * `rating` the rating itself, `ctr` whether it is at least a threshold, as 0 or 1.
  */
 import { InputError } from './errors.ts';
-import type { Log } from './log.ts';
+import type { ContextColumn, Log } from './log.ts';
 
 export type RatingTask = 'rating' | 'ctr';
 
@@ -24,6 +24,8 @@ export interface Ratings {
   levels: Float32Array;
   /** NaN where unknown; null where file order is the time order. */
   time: Float64Array | null;
+  /** Other columns of the log, where they were asked for; rows stand beside `value`. */
+  context?: ContextColumn[];
   /** All rows, those of user u in time order at [starts[u], starts[u + 1]); ties keep file order, unknown times come first. */
   order: Uint32Array;
   starts: Uint32Array;
@@ -70,6 +72,10 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
   const users = renumber(rows, log.user, log.userIds);
   const items = renumber(rows, log.item, log.itemIds);
   const { order, starts } = byUser(users.index, users.ids.length, time);
+  const context = log.context?.map((column) => ({
+    ...column,
+    rows: Uint32Array.from(rows, (row) => column.rows[row]),
+  }));
   return {
     userIds: users.ids,
     itemIds: items.ids,
@@ -79,6 +85,7 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
     level,
     levels,
     time,
+    ...(context && { context }),
     order,
     starts,
     size: rows.length,

@@ -75,8 +75,11 @@ export const sideRows = ({ users, events = [] }: SideSchema): number =>
  * @param names rating, gap, hour, weekday, or columns that the log was read with
  * @throws InputError where the log lacks one
  */
-export function inferEvents(dataset: Dataset, names: readonly string[], source: string): EventColumn[] {
-  const { ratings, clock, context = [] } = dataset;
+export function inferEvents(
+  { ratings, clock, context = [] }: Pick<Dataset, 'ratings' | 'clock' | 'context'>,
+  names: readonly string[],
+  source: string,
+): EventColumn[] {
   return names.map((name): EventColumn => {
     const lacks = (what: string, flag: string) =>
       new InputError(`--events ${name}: ${source} has no ${what}; name its column with ${flag}, or leave ${name} out`);
@@ -258,6 +261,8 @@ export class Side {
   readonly most: number;
   private readonly dataset: Dataset;
   private readonly users: SideRows | null;
+  /** By user: 1 where columns are known. */
+  private readonly told: Uint8Array;
   private readonly events: SideRows | null;
   private readonly nobody: SideRows;
   private readonly nothing: SideRows;
@@ -274,11 +279,11 @@ export class Side {
     this.nobody = packed([encoder.userBag(null)]);
     this.nothing = packed([encoder.eventBag(null)]);
     this.users = schema.users ? packed(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null))) : null;
+    this.told = Uint8Array.from(dataset.userIds, (id) => Number(users?.has(id) ?? false));
     this.events = schema.events?.length ? this.encodeEvents() : null;
-    const longest = (rows: SideRows | null): number =>
-      rows ? rows.starts.reduce((most, at, i) => Math.max(most, i ? at - rows.starts[i - 1] : 0), 0) : 0;
     this.most =
-      Math.max(longest(this.users), longest(this.nobody)) + Math.max(longest(this.events), longest(this.nothing));
+      Math.max(longestBag(this.users), longestBag(this.nobody)) +
+      Math.max(longestBag(this.events), longestBag(this.nothing));
   }
 
   private encodeEvents(): SideRows {
@@ -315,6 +320,12 @@ export class Side {
     };
   }
 
+  /** The bag of user u's columns; null where none are known, or read. */
+  knownBag(u: number): Bag | null {
+    const row = this.told[u] ? this.userRow(u) : null;
+    return row && Array.from(row.columns, (column, e) => [column, row.values[e]]);
+  }
+
   /**
    * Writes a token for each event of user u at `places` of the dataset.
    * @param hide leave out what is known of the user, or of the events, as where nothing is known
@@ -329,11 +340,27 @@ export class Side {
     }
   }
 
+  /** What stands beside an event of user u that has not happened: one token, with nothing known of the event. */
+  next(u: number): SideRows {
+    const writer = new SideWriter();
+    writer.addRow(this.nothing, 0);
+    writer.addRow(this.users ?? this.nobody, this.users ? u : 0);
+    writer.endToken();
+    return writer.finish();
+  }
+
   tokens(u: number, places: ArrayLike<number>): SideRows {
     const writer = new SideWriter();
     this.write(writer, u, places);
     return writer.finish();
   }
+}
+
+/** Entries that a token has at most. */
+export function longestBag(rows: SideRows | null | undefined): number {
+  let most = 0;
+  for (let i = 0; rows && i + 1 < rows.starts.length; i++) most = Math.max(most, rows.starts[i + 1] - rows.starts[i]);
+  return most;
 }
 
 /** Packs bags, a token each. */
@@ -342,6 +369,18 @@ export function packed(bags: readonly Bag[]): SideRows {
   for (const bag of bags) {
     writer.add(bag);
     writer.endToken();
+  }
+  return writer.finish();
+}
+
+/** The tokens of both, one after the other. */
+export function joinRows(a: SideRows, b: SideRows): SideRows {
+  const writer = new SideWriter();
+  for (const rows of [a, b]) {
+    for (let i = 0; i + 1 < rows.starts.length; i++) {
+      writer.addRow(rows, i);
+      writer.endToken();
+    }
   }
   return writer.finish();
 }

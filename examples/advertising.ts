@@ -4,8 +4,9 @@
  *
  *     node dist/examples/advertising.js
  *
- * The log is made up: impressions with and without a click; a person clicks on what is of interest with 50 %, on other
- * things with 3 %.
+ * The log is made up: impressions with and without a click; at a desk a person clicks on what is of interest with 60 %, on
+ * a phone with 20 %, on other things with 3 %. The model reads the ads' topics and the device, so that it has an opinion of
+ * an ad that nobody has seen.
  */
 import { RatingPredictor } from 'attune';
 import { trainRatingModel, type TrainingEvent } from 'attune/train';
@@ -22,15 +23,23 @@ for (let u = 0; u < 200; u++) {
   const interest = draw(TOPICS.length);
   for (let t = 0; t < 48; t++) {
     const topic = draw(TOPICS.length);
-    const clicked = draw(100) < (topic === interest ? 50 : 3);
-    events.push({ user: `person ${u}`, item: ad(topic, draw(6)), rating: Number(clicked), time: t });
+    const device = draw(2) ? 'phone' : 'desk';
+    const clicked = draw(100) < (topic !== interest ? 3 : device === 'desk' ? 60 : 20);
+    const item = ad(topic, draw(6));
+    events.push({ user: `person ${u}`, item, rating: Number(clicked), time: t, context: { device } });
   }
 }
 
+const items = TOPICS.flatMap((name, topic) =>
+  [0, 1, 2, 3, 4, 5].map((i) => ({ id: ad(topic, i), attributes: { topic: name } })),
+);
+
 const { files, report } = await trainRatingModel(events, {
   task: 'ctr',
+  items,
+  reads: ['device'],
   split: { name: 'random', test: 0.2 },
-  settings: { d: 16, ff: 32, window: 48 },
+  settings: { d: 16, ff: 32, window: 48, learningRate: 0.01 },
   epochs: 8,
   source: 'made-up impressions',
 });
@@ -45,12 +54,16 @@ for (const { predicted, observed, count } of report.calibration ?? [])
 // Somebody who clicked on garden ads and nothing else; what is each impression worth at 0.50 a click?
 const predictor = await RatingPredictor.load(files);
 const seen = [0, 1, 2, 3].flatMap((topic) =>
-  [0, 1, 2].map((i) => ({ item: ad(topic, i), rating: Number(topic === 0) })),
+  [0, 1, 2].map((i) => ({ item: ad(topic, i), rating: Number(topic === 0), context: { device: 'desk' } })),
 );
-const { items } = await predictor.predict({ history: seen, items: TOPICS.map((_, topic) => ad(topic, 5)) });
-console.log();
-for (const { title, prediction } of items)
-  console.log(
-    `  ${title.padEnd(14)} ${(100 * prediction).toFixed(0).padStart(3)} %, worth ${(0.5 * prediction).toFixed(3)}`,
-  );
+const asked = [...TOPICS.map((_, topic) => ad(topic, 5)), 'new garden ad', 'new cars ad'];
+const described = ['garden', 'cars'].map((topic) => ({ id: `new ${topic} ad`, attributes: { topic } }));
+for (const device of ['desk', 'phone']) {
+  const found = await predictor.predict({ history: seen, items: asked, described, context: { device } });
+  console.log(`\nat the ${device}`);
+  for (const { title, prediction } of found.items)
+    console.log(
+      `  ${title.padEnd(14)} ${(100 * prediction).toFixed(0).padStart(3)} %, worth ${(0.5 * prediction).toFixed(3)}`,
+    );
+}
 predictor.close();

@@ -2377,7 +2377,7 @@ fn normalized(residual: bool, e: u32) -> f32 {
 }
 // @use group_index, keep, workgroup_sum4
 `,
-  log_blend: `struct Params { rows: u32, v: u32 }
+  log_blend: `struct Params { rows: u32, v: u32, keep: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> more: array<f32>;
 @group(0) @binding(2) var<storage, read> moments: array<vec4f>;
@@ -2394,7 +2394,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (variance > 1e-30) { scale = inverseSqrt(variance); }
   var y = scale * scores[i];
   if (weights[0] != 0.0) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
-  scores[i] = y;
+  scores[i] = select(y, y / scale, p.keep == 1u);
 }
 // @use group_index
 `,

@@ -1,4 +1,4 @@
-/** New items for a trained model with an item tower, without training. */
+/** New items for a trained model that reads attributes (with an item tower, or of ratings), without training. */
 import { InputError } from '../data/errors.ts';
 import { encodeItems } from '../data/features.ts';
 import type { Files } from './files.ts';
@@ -19,15 +19,16 @@ export interface AddedItems {
 /**
  * Adds items to a model folder. What they are recommended by are their attributes, read by the schema of its training.
  *
- * @throws InputError where the model has no item tower, or knows all of the items
+ * @throws InputError where the model reads no attributes, or knows all of the items
  */
 export async function addItems(files: Files, items: Iterable<Omit<Item, 'count' | 'cold'>>): Promise<AddedItems> {
   const loaded = await loadModel(files);
   const { config } = loaded;
   const schema = config.schema.items;
-  if (config.hyperparameters.items !== 'tower' || !schema) {
+  if (!schema) {
+    const how = config.task === undefined ? '--items PATH --set items=tower' : '--items PATH that has attributes';
     throw new InputError(
-      `${files.where}: its items are embeddings alone, so that new ones need training; train it with --items PATH --set items=tower`,
+      `${files.where}: its items are embeddings alone, so that new ones need training; train it with ${how}`,
     );
   }
   if (config.protocol === 'cold-items') {

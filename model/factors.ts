@@ -9,6 +9,7 @@
  *
  * Only the items' side is kept in a model: users, new ones too, follow from their ratings in closed form (`user`).
  */
+import type { SideRows } from '../data/side.ts';
 import type { StoredTensor } from './safetensors.ts';
 
 /** Numbers of a lower triangle. */
@@ -27,6 +28,18 @@ export interface Factors {
   moments: Float32Array;
   /** [N]: variances of a user's numbers before anything is known; that of the constant is unused. */
   userPrior: Float32Array;
+  expectations: Expectations;
+}
+
+/**
+ * What attributes tell of entities before they are rated: prior means x · G, with x a bag of rows of a table
+ * (regression-based latent factors, Agarwal & Chen, KDD 2009). Null where no attributes are known.
+ */
+export interface Expectations {
+  /** G [rows, N], and [N]: variances of an item's numbers around what is expected of it. */
+  items: { coefficients: Float32Array; prior: Float32Array } | null;
+  /** G [rows, N] */
+  users: Float32Array | null;
 }
 
 /** Solves for one entity after the other; holds the room it needs. */
@@ -70,8 +83,11 @@ export class PosteriorSolver {
     for (let a = 0, at = j * n; a < n; a++, at++) this.right[a] += weight * means[at];
   }
 
-  /** Precision = 1/prior + moments/noise over the free numbers; see the head for what is left where. */
-  solve(prior: ArrayLike<number>, noise: number): void {
+  /**
+   * Precision = 1/prior + moments/noise over the free numbers; see the head for what is left where.
+   * @param expected [N] the prior's mean; zeros by default
+   */
+  solve(prior: ArrayLike<number>, noise: number, expected?: ArrayLike<number>): void {
     const { free, lower, inverse, moments, mean, covariance, n, constant } = this;
     const f = free.length;
     const at = (a: number, b: number) => moments[a >= b ? triangle(a) + b : triangle(b) + a];
@@ -104,7 +120,9 @@ export class PosteriorSolver {
     for (let a = 0; a < f; a++) {
       let v = 0;
       for (let b = 0; b < f; b++) {
-        v += (covariance[free[a] * n + free[b]] * (this.right[free[b]] - at(free[b], constant))) / noise;
+        const seen = (this.right[free[b]] - at(free[b], constant)) / noise;
+        const told = expected ? expected[free[b]] / prior[free[b]] : 0;
+        v += covariance[free[a] * n + free[b]] * (seen + told);
       }
       mean[free[a]] = v;
     }
@@ -115,12 +133,56 @@ export class PosteriorSolver {
 export const userConstant = (n: number): number => n - 1;
 export const itemConstant = (n: number): number => n - 2;
 
-/** A user's mean vector [N] from what they rated; `values` in standard units. */
-export function userFactors(f: Factors, items: ArrayLike<number>, values: ArrayLike<number>): Float64Array {
+/** A user's mean vector [N] from what they rated; `values` in standard units. @param expected as `solve` takes it */
+export function userFactors(
+  f: Factors,
+  items: ArrayLike<number>,
+  values: ArrayLike<number>,
+  expected?: ArrayLike<number>,
+): Float64Array {
   const solver = new PosteriorSolver(f.n, userConstant(f.n));
   for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
-  solver.solve(f.userPrior, f.noise);
+  solver.solve(f.userPrior, f.noise, expected);
   return solver.mean;
+}
+
+/** Prior means [count, N] of entities with these bags; the constant of each is 1. */
+export function priorMeans(bags: SideRows, coefficients: Float32Array, n: number, constant: number): Float32Array {
+  const count = bags.starts.length - 1;
+  const means = new Float32Array(count * n);
+  for (let e = 0; e < count; e++) {
+    for (let at = bags.starts[e]; at < bags.starts[e + 1]; at++) {
+      for (let a = 0; a < n; a++) means[e * n + a] += bags.values[at] * coefficients[bags.columns[at] * n + a];
+    }
+    means[e * n + constant] = 1;
+  }
+  return means;
+}
+
+/** The factors with more items, of which nothing but their bags is known, or not even that. */
+export function withItems(f: Factors, count: number, bags: SideRows | null): Factors {
+  const { n, expectations } = f;
+  const nothing = new Float32Array(n);
+  const means = new Float32Array(count * n);
+  for (let e = 0; e < count; e++) means[e * n + itemConstant(n)] = 1;
+  const { coefficients, prior } = expectations.items ?? { coefficients: nothing, prior: nothing };
+  if (bags) means.set(priorMeans(bags, coefficients, n, itemConstant(n)));
+  const moments = new Float32Array(count * triangle(n));
+  for (let e = 0, at = 0; e < count; e++) {
+    for (let a = 0; a < n; a++) {
+      for (let b = 0; b <= a; b++, at++) {
+        const variance = a === b && a !== itemConstant(n) ? prior[a] : 0;
+        moments[at] = means[e * n + a] * means[e * n + b] + variance;
+      }
+    }
+  }
+  const joined = (a: Float32Array, b: Float32Array): Float32Array => {
+    const all = new Float32Array(a.length + b.length);
+    all.set(a);
+    all.set(b, a.length);
+    return all;
+  };
+  return { ...f, items: joined(f.items, means), moments: joined(f.moments, moments) };
 }
 
 /** The prediction of an item for a user's vector, in standard units. */
@@ -131,18 +193,26 @@ export function factorScore(f: Factors, user: ArrayLike<number>, item: number): 
 }
 
 /** What the user's other ratings predict for each rated item, in standard units. */
-export function leaveOneOut(f: Factors, items: ArrayLike<number>, values: ArrayLike<number>): Float32Array {
+export function leaveOneOut(
+  f: Factors,
+  items: ArrayLike<number>,
+  values: ArrayLike<number>,
+  expected?: ArrayLike<number>,
+): Float32Array {
   const solver = new PosteriorSolver(f.n, userConstant(f.n));
   for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
   const out = new Float32Array(items.length);
   for (let i = 0; i < items.length; i++) {
     solver.add(f.items, f.moments, items[i], values[i], -1);
-    solver.solve(f.userPrior, f.noise);
+    solver.solve(f.userPrior, f.noise, expected);
     out[i] = factorScore(f, solver.mean, items[i]);
     solver.add(f.items, f.moments, items[i], values[i]);
   }
   return out;
 }
+
+const vectors = (all: Record<string, Float32Array | null | undefined>): [string, StoredTensor][] =>
+  Object.entries(all).flatMap(([name, data]) => (data ? [[name, { shape: [data.length], data }]] : []));
 
 /** As the model folder stores them. */
 export function storeFactors(f: Factors): Map<string, StoredTensor> {
@@ -152,6 +222,11 @@ export function storeFactors(f: Factors): Map<string, StoredTensor> {
     ['factors.items', { shape: [v, f.n], data: f.items }],
     ['factors.moments', { shape: [v, triangle(f.n)], data: f.moments }],
     ['factors.userPrior', { shape: [f.n], data: f.userPrior }],
+    ...vectors({
+      'factors.expected.items': f.expectations.items?.coefficients,
+      'factors.expected.prior': f.expectations.items?.prior,
+      'factors.expected.users': f.expectations.users,
+    }),
   ]);
 }
 
@@ -165,5 +240,7 @@ export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>): Fact
   if (!scale || !items || !moments || !userPrior) return null;
   const n = userPrior.length;
   if (scale.length !== 3 || items.length % n !== 0 || moments.length !== (items.length / n) * triangle(n)) return null;
-  return { mean: scale[0], std: scale[1], noise: scale[2], n, items, moments, userPrior };
+  const [coefficients, prior, ofUsers] = ['items', 'prior', 'users'].map((name) => part(`expected.${name}`));
+  const expectations = { items: coefficients && prior && { coefficients, prior }, users: ofUsers };
+  return { mean: scale[0], std: scale[1], noise: scale[2], n, items, moments, userPrior, expectations };
 }

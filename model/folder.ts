@@ -286,15 +286,16 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
   const config = await loadConfig(files);
   const items = await loadItems(files);
   const tower = config.hyperparameters.items === 'tower';
-  // `attune items add` makes the catalogue of a model with a tower larger.
-  if (tower ? items.length < config.data.items : items.length !== config.data.items) {
+  // Models of ratings that read attributes have a row for unrated items; `attune items add` makes such catalogues larger.
+  const described = Number(config.task !== undefined && config.schema.items !== undefined);
+  if (tower || described ? items.length < config.data.items : items.length !== config.data.items) {
     throw new InputError(
       `${files.where}: ${ITEMS} has ${items.length} items, ${CONFIG} counts ${config.data.items}; one of them comes from another model`,
     );
   }
   const { tensors, weights } = (await loadBest(files)) ?? (await loadLast(files));
   const rows = tensors.get('items.weight')?.shape[0];
-  if (rows !== undefined && (tower ? rows > items.length : rows !== items.length)) {
+  if (rows !== undefined && (tower || described ? rows - described > items.length : rows !== items.length)) {
     throw new InputError(
       `${files.where}: the weights have ${rows} items, ${ITEMS} has ${items.length}; one of them comes from another model`,
     );

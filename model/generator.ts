@@ -1,5 +1,6 @@
 /** Continues histories by several items: batches of histories, the strategy, and what must not come again. */
 import { InputError } from '../data/errors.ts';
+import { longestBag, type SideRows } from '../data/side.ts';
 import {
   DECODES,
   GENERATE,
@@ -9,14 +10,19 @@ import {
   rowsNeeded,
   successorsNeeded,
 } from './decoding.ts';
+import type { ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from './sequence-model.ts';
-import { Stepper, type StepRow } from './stepper.ts';
+import { type ReadHistory, Stepper, type StepRow } from './stepper.ts';
 
 export interface GenerateQuery {
   /** Item rows, oldest first, at least one; as many of the last are read as leave room for the steps. */
   history: Uint32Array;
   /** Item rows that are no candidates. */
   exclude?: Uint32Array;
+  /** For models that read users or events: what stands beside each event of the history, or of its last ones. */
+  side?: SideRows;
+  /** And beside the items that are added, one token: the user, and events of which nothing is known. */
+  next?: SideRows;
 }
 
 export interface Generated extends Path {
@@ -68,11 +74,20 @@ export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
 export class Generator {
   private readonly model: SequenceModel;
   private readonly options: GenerateOptions;
+  private readonly blend: ScorerOptions['blend'];
   private readonly steppers = new Map<string, Stepper>();
 
-  /** @throws InputError, see `checkGenerate` */
-  constructor(model: SequenceModel, options: Partial<GenerateOptions> & { steps: number }) {
+  /**
+   * @param blend the memory that joins each step's scores, if any; it looks up the history's last items and those added
+   * @throws InputError, see `checkGenerate`
+   */
+  constructor(
+    model: SequenceModel,
+    options: Partial<GenerateOptions> & { steps: number },
+    blend: ScorerOptions['blend'] = null,
+  ) {
     this.model = model;
+    this.blend = blend;
     this.options = { ...GENERATE, ...options };
     checkGenerate(model, this.options);
   }
@@ -82,22 +97,23 @@ export class Generator {
     await this.model.refresh();
     const answers: Generated[] = [];
     const { steps, repeats } = this.options;
-    const longest = Stepper.longest(this.model, steps);
+    const most = Stepper.longest(this.model, steps);
     const width = rowsNeeded(this.options);
-    const most = Math.floor(this.mostRows() / width);
-    const room = Math.max(MAX_BUDGET, powerOfTwo(longest));
+    const together = Math.floor(this.mostRows() / width);
+    const room = Math.max(MAX_BUDGET, powerOfTwo(most));
     for (let from = 0; from < queries.length; ) {
-      const histories: Uint32Array[] = [];
-      let [tokens, excluded] = [0, 0];
-      for (const { history, exclude } of queries.slice(from, from + most)) {
+      const histories: ReadHistory[] = [];
+      let [tokens, excluded, beside] = [0, 0, 0];
+      for (const { history, exclude, side, next } of queries.slice(from, from + together)) {
         if (history.length === 0) throw new Error('generator: a history of at least one item was expected');
-        const read = history.subarray(Math.max(0, history.length - longest));
+        const read = history.subarray(Math.max(0, history.length - most));
         if (tokens + read.length > room) break;
-        histories.push(read);
+        histories.push({ items: read, side });
+        beside = Math.max(beside, longestBag(side), longestBag(next));
         tokens += read.length;
         excluded += width * ((exclude?.length ?? 0) + (repeats ? 0 : steps));
       }
-      const stepper = this.stepper(tokens, histories.length * width, excluded);
+      const stepper = this.stepper(tokens, histories.length * width, excluded, beside);
       const chunk = queries.slice(from, from + histories.length);
       for (const answer of await this.run(stepper, chunk, histories, from)) answers.push(answer);
       from += histories.length;
@@ -109,7 +125,7 @@ export class Generator {
   private async run(
     stepper: Stepper,
     queries: readonly GenerateQuery[],
-    histories: readonly Uint32Array[],
+    histories: readonly ReadHistory[],
     from: number,
   ): Promise<Generated[]> {
     const { steps, temperature, repeats } = this.options;
@@ -125,10 +141,14 @@ export class Generator {
     for (let step = 0; step < steps; step++) {
       const rows: StepRow[] = [];
       states.forEach(({ paths, slots }, i) => {
-        const last = histories[i][histories[i].length - 1];
+        const { history, side, next } = queries[i];
+        const rowsOf = step === 0 ? side : next;
+        const beside = rowsOf && { rows: rowsOf, token: rowsOf.starts.length - 2 };
         paths.forEach(({ items }, p) => {
           const exclude = Uint32Array.from(repeats ? barred[i] : new Set([...barred[i], ...items]));
-          rows.push({ item: items.at(-1) ?? last, history: i, before: slots[p], exclude });
+          const recent = this.blend ? Uint32Array.from([...history, ...items]) : history;
+          const item = items.at(-1) ?? history[history.length - 1];
+          rows.push({ item, history: i, before: slots[p], exclude, recent, side: beside });
         });
       });
       const all = await stepper.step(step, rows, temperature);
@@ -158,17 +178,18 @@ export class Generator {
   }
 
   /** The smallest of a few sizes that suffices: programs are recorded for a size. */
-  private stepper(tokens: number, rows: number, excluded: number): Stepper {
+  private stepper(tokens: number, rows: number, excluded: number, beside: number): Stepper {
     const { steps, named } = this.options;
     const k = Math.min(this.model.items, Math.max(named, successorsNeeded(this.options)));
     const size = {
       ...{ budget: powerOfTwo(Math.max(64, tokens)), rows: Math.min(this.mostRows(), powerOfTwo(rows)), steps, k },
       excluded: powerOfTwo(Math.max(256, excluded)),
+      beside: beside > 0 ? powerOfTwo(beside) : 0,
     };
     const key = JSON.stringify(size);
     let stepper = this.steppers.get(key);
     if (!stepper) {
-      stepper = new Stepper(this.model, size);
+      stepper = new Stepper(this.model, size, this.blend);
       this.steppers.set(key, stepper);
     }
     return stepper;

@@ -10,7 +10,7 @@ import type { RatingTask } from '../data/ratings.ts';
 import { type Factors, restoreFactors, storeFactors } from './factors.ts';
 import type { Files } from './files.ts';
 import { loadConfig, loadModel, type LoadedModel, type ModelConfig, PREDICTIONS, saveModel } from './folder.ts';
-import { checkRatingSettings, type RatingSettings } from './rating-settings.ts';
+import { type RatingSettings, storedRatingSettings } from './rating-settings.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
 
 /** A rating model at rest. */
@@ -22,6 +22,8 @@ export interface StoredRatingModel {
   itemCounts: Uint32Array;
   /** Variance of a rating around its baseline, in standard units. */
   spread: number;
+  /** The same of items that nobody has rated. */
+  coldSpread: number;
 }
 
 export interface LoadedRatingModel extends StoredRatingModel {
@@ -56,13 +58,13 @@ export function ratingTaskOf(config: ModelConfig): RatingTask | null {
 }
 
 export async function saveRatingModel(files: Files, model: StoredRatingModel, progress: RatingProgress): Promise<void> {
-  const { parameters, factors, levels, itemCounts, spread } = model;
+  const { parameters, factors, levels, itemCounts, spread, coldSpread } = model;
   const tensors = new Map([
     ...parameters,
     ...storeFactors(factors),
     ['ratings.levels', { shape: [levels.length], data: levels }],
     ['ratings.itemCounts', { shape: [itemCounts.length], data: itemCounts }],
-    ['ratings.spread', { shape: [1], data: Float32Array.of(spread) }],
+    ['ratings.spread', { shape: [2], data: Float32Array.of(spread, coldSpread) }],
   ] as [string, StoredTensor][]);
   await saveModel(files, tensors, {
     step: progress.steps,
@@ -89,11 +91,10 @@ export async function loadRatingModel(files: Files): Promise<LoadedRatingModel> 
     );
   }
   const parameters = new Map([...tensors].filter(([name]) => !/^(factors|ratings)\./.test(name)));
-  const settings = checkRatingSettings(
-    config.hyperparameters as unknown as RatingSettings,
-    `${files.where}/config.json: `,
-  );
-  return { loaded, settings, parameters, factors, levels, itemCounts, spread: spread[0] };
+  const settings = storedRatingSettings(config.hyperparameters, `${files.where}/config.json: `);
+  // Folders of earlier versions have one number here.
+  const [warm, cold = warm] = spread as Float32Array;
+  return { loaded, settings, parameters, factors, levels, itemCounts, spread: warm, coldSpread: cold };
 }
 
 const COLUMNS = ['rating', 'mean', 'median', 'factors', 'biases'] as const;

@@ -1,14 +1,19 @@
 /**
  * The rating transformer: a distribution over the rating's levels for items of one user, from what the user rated.
  *
- *   known ratings   x = I[item] + R[level] + features · F       then self-attention blocks
- *   targets         y = C[item] + features · G                  then cross-attention blocks: y attends to x
+ *   known ratings   x = I[item] + R[level] + features · F + S · A      then self-attention blocks
+ *   targets         y = C[item] + features · G + S' · A'               then cross-attention blocks: y attends to x
  *   logits          LN(y) · W + b + B[item] − (level − baseline)² / 2s²
  *
  * Without what is learned, the last term is a normal distribution around the baseline (model/factors.ts), cut to the levels:
  * the transformer says how the baseline errs. Attention turns queries and keys by their places in the user's time order
  * (RoFormer, Su et al. 2021), so that ratings of the same sitting find each other. Targets see known ratings only.
+ *
+ * S, S' are what stands beside the ratings (data/rating-side.ts), for models that read it: attributes of the item, columns of
+ * the user, how the event was. Where items are among it, I, C and B have one more row, for items that nobody has rated; in
+ * training any item counts as such at random, so that its attributes learn to speak (DropoutNet, Volkovs et al. 2017).
  */
+import type { RatingEncoder } from '../data/rating-side.ts';
 import {
   add,
   attention,
@@ -30,6 +35,8 @@ import {
   type Shape,
   sizeOf,
   softmax,
+  type Sparse,
+  sparseMatmul,
   sum,
   type Tensor,
 } from '../engine/index.ts';
@@ -63,6 +70,8 @@ export interface RatingTokens {
   targetFeatures: Tensor;
   /** [L, K]: the normal distribution around the baseline, as logits. */
   prior: Tensor;
+  /** S [M, A] and S' [L, A], for models that read more than items; with their transposes while training. */
+  side?: { known: Sparse; targets: Sparse };
 }
 
 /** What training adds. */
@@ -75,22 +84,36 @@ export interface RatingTargets {
   picked: Tensor;
 }
 
+/** What a rating model is made for. */
+export interface RatingShape {
+  /** Items that it has learned, V. */
+  items: number;
+  /** K. */
+  levels: number;
+  /** Rows of what stands beside the ratings; 0: the model reads items alone. */
+  side: number;
+  /** Whether items' attributes are among it, so that items may be unknown: they are row V. */
+  described: boolean;
+}
+
+/** @param encoder of what stands beside the ratings; null where nothing is read */
+export function shapeOf(encoder: RatingEncoder | null, items: number, levels: number): RatingShape {
+  return { items, levels, side: encoder?.rows ?? 0, described: Boolean(encoder?.schema.items) };
+}
+
 export class RatingModel {
   readonly device: Device;
   readonly settings: RatingSettings;
-  readonly items: number;
-  /** K. */
-  readonly levels: number;
+  readonly shape: RatingShape;
   readonly parameters: ParameterArena;
   private readonly angles: Tensor;
 
   /** @param seed draws the weights; null leaves them 0, for weights that are loaded and not trained further */
-  constructor(device: Device, settings: RatingSettings, items: number, levels: number, seed: number | null) {
+  constructor(device: Device, settings: RatingSettings, shape: RatingShape, seed: number | null) {
     this.device = device;
     this.settings = settings;
-    this.items = items;
-    this.levels = levels;
-    this.parameters = new ParameterArena(device, specs(settings, items, levels, seed), { frozen: seed === null });
+    this.shape = shape;
+    this.parameters = new ParameterArena(device, specs(settings, shape, seed), { frozen: seed === null });
     const [rows, width] = [settings.window + 1, settings.d / settings.heads];
     this.angles = device.tensor(rotaryAngles(rows, width), [rows, width], { label: 'angles' }).keep();
   }
@@ -103,13 +126,14 @@ export class RatingModel {
       ...([this.parameters.table('items.weight'), t.items, training?.itemGroups] as const),
       ...([this.p('levels.weight'), t.levels, training?.levelGroups] as const),
     );
-    x = dropout(this.linear(t.features, 'known', { residual: x }), rate);
+    x = dropout(this.linear(t.features, 'known', { residual: this.beside(x, t.side?.known, 'side') }), rate);
     for (let i = 0; i < blocks; i++) {
       const qkv = this.turned(this.linear(this.norm(x, `blocks.${i}.norm1`), `blocks.${i}.qkv`), t.places, 'qkv');
       const { heads } = this.settings;
       x = this.rest(x, attention(qkv, { start: t.start, end: t.end }, { heads, causal: false }), `blocks.${i}`, rate);
     }
     let y = embedding(this.parameters.table('targets.weight'), t.targetItems, training?.targetGroups);
+    y = this.beside(y, t.side?.targets, 'targetSide');
     y = dropout(this.linear(t.targetFeatures, 'target', { residual: y }), rate);
     for (let i = 0; i < cross; i++) y = this.rest(y, this.lookUp(y, x, t, `cross.${i}`), `cross.${i}`, rate);
     const bias = embedding(this.parameters.table('bias.weight'), t.targetItems, training?.targetGroups);
@@ -120,6 +144,12 @@ export class RatingModel {
   loss(t: RatingTokens & RatingTargets): Tensor {
     const given = add(softmax(this.logits(t, t)), this.device.full([], TINY, 'tiny'));
     return sum(mul(log(given), t.picked));
+  }
+
+  private beside(x: Tensor, rows: Sparse | undefined, name: string): Tensor {
+    if (this.shape.side === 0) return x;
+    if (!rows) throw new Error('rating model: what stands beside the ratings was expected');
+    return add(x, sparseMatmul(rows, this.p(`${name}.weight`)));
   }
 
   /** The targets y [L, D] look at the known ratings x [M, D]. */
@@ -159,8 +189,10 @@ export class RatingModel {
   }
 }
 
-function specs(s: RatingSettings, items: number, levels: number, seed: number | null): ParameterSpec[] {
+function specs(s: RatingSettings, shape: RatingShape, seed: number | null): ParameterSpec[] {
   const { d, ff } = s;
+  const { levels, side } = shape;
+  const items = shape.items + Number(shape.described);
   const all: ParameterSpec[] = [];
   let stream = 0;
   const matrix = (name: string, shape: Shape, std: number, more: Partial<ParameterSpec> = {}) => {
@@ -206,5 +238,7 @@ function specs(s: RatingSettings, items: number, levels: number, seed: number | 
   }
   norm('norm');
   linear('head', d, levels, 0);
+  // A model begins as one that reads items alone.
+  if (side > 0) for (const name of ['side', 'targetSide']) matrix(`${name}.weight`, [side, d], 0, { embedding: true });
   return all;
 }

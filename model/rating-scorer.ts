@@ -4,9 +4,16 @@ import { type Program, softmax, type Tensor } from '../engine/index.ts';
 import { RatingBatch, type RatingEvents } from './rating-batch.ts';
 import type { RatingModel } from './rating-model.ts';
 
+interface Room {
+  batch: RatingBatch;
+  program: Program<{ chances: Tensor }>;
+  /** Entries that a rating has beside it, at most. */
+  most: number;
+}
+
 export class RatingScorer {
   private readonly model: RatingModel;
-  private readonly batches = new Map<number, { batch: RatingBatch; program: Program<{ chances: Tensor }> }>();
+  private readonly batches = new Map<number, Room>();
 
   constructor(model: RatingModel) {
     this.model = model;
@@ -22,13 +29,15 @@ export class RatingScorer {
     each: (row: number, chances: Float32Array) => void,
     onProgress?: (done: number) => boolean | undefined,
   ): Promise<void> {
-    const { levels, settings } = this.model;
+    const { settings, shape } = this.model;
+    const { levels } = shape;
     const known = windows.reduce((sum, w) => sum + w.context.length, 0);
     const targets = windows.reduce((sum, w) => sum + w.targets.length, 0);
-    const { batch, program } = this.room(Math.max(known, 2 * targets), settings.budget);
+    const most = events.side?.most ?? 0;
+    const { batch, program } = this.room(Math.max(known, 2 * targets), settings.budget, most);
     let done = 0;
     for (const packed of packWindows(windows, batch.known, batch.targets)) {
-      batch.stage(packed, events, false);
+      batch.stage(packed, events, null);
       batch.upload();
       const chances = (await program.run().chances.data()) as Float32Array;
       let at = 0;
@@ -39,18 +48,23 @@ export class RatingScorer {
   }
 
   /** The smallest power of two that fits, up to twice the training's batch. */
-  private room(wanted: number, budget: number) {
-    const most = 2 ** Math.ceil(Math.log2(2 * budget));
-    const size = Math.min(most, Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
+  private room(wanted: number, budget: number, most: number) {
+    const largest = 2 ** Math.ceil(Math.log2(2 * budget));
+    const size = Math.min(largest, Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
     let room = this.batches.get(size);
+    if (room && room.most < most) {
+      room.program.dispose();
+      room.batch.dispose();
+      room = undefined;
+    }
     if (!room) {
       const { model } = this;
       const { device } = model;
-      const batch = new RatingBatch(device, size, size / 2, model.levels);
+      const batch = new RatingBatch(device, size, size / 2, model.shape, most, false);
       const program = device.program(`rate ${size}`, () =>
         device.noGrad(() => ({ chances: softmax(model.logits(batch.tensors)) })),
       );
-      room = { batch, program };
+      room = { batch, program, most };
       this.batches.set(size, room);
     }
     return room;

@@ -10,6 +10,9 @@ export interface RatingSettings {
   blocks: number;
   cross: number;
   dropout: number;
+  /** Share of the items, and of the users' and events' columns, that are hidden in training where a model reads them. */
+  idDropout: number;
+  sideDropout: number;
   /** Most ratings of a window. */
   window: number;
   /** Share of a training window that is hidden. */
@@ -36,6 +39,8 @@ const DEFAULTS: RatingSettings = {
   blocks: 1,
   cross: 1,
   dropout: 0.1,
+  idDropout: 0.2,
+  sideDropout: 0.1,
   window: 96,
   share: 0.3,
   budget: 2048,
@@ -57,6 +62,8 @@ const RULES: Record<keyof RatingSettings, { whole: boolean; min: number; max: nu
   blocks: { whole: true, min: 0, max: 16 },
   cross: { whole: true, min: 1, max: 16 },
   dropout: { whole: false, min: 0, max: 0.95 },
+  idDropout: { whole: false, min: 0, max: 0.95 },
+  sideDropout: { whole: false, min: 0, max: 0.95 },
   window: { whole: true, min: 2, max: 4096 },
   share: { whole: false, min: 0.01, max: 0.99 },
   budget: { whole: true, min: 16, max: 65536 },
@@ -92,6 +99,11 @@ export function ratingSettings(ratings: number, overrides: Readonly<Record<strin
     settings[key as keyof RatingSettings] = text.trim() === '' ? Number.NaN : Number(text);
   }
   return checkRatingSettings(settings, '--set ');
+}
+
+/** Those of a model's config; earlier versions had fewer. @throws InputError */
+export function storedRatingSettings(stored: Readonly<Record<string, unknown>>, where?: string): RatingSettings {
+  return checkRatingSettings({ ...DEFAULTS, ...stored } as RatingSettings, where);
 }
 
 /** @throws InputError */

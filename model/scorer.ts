@@ -27,6 +27,8 @@ export interface ScoreQuery extends History {
   target?: number;
   /** Item rows that are no candidates. Pass the history to exclude seen items. */
   exclude?: Uint32Array;
+  /** With `own`: [V] added to this query's scores. */
+  bias?: Float32Array;
 }
 
 export interface Scored {
@@ -63,6 +65,8 @@ export interface ScorerOptions {
    * of the components is ranked with it, too. `setBias` replaces it.
    */
   bias?: Float32Array;
+  /** Every query brings a bias of its own, too. The catalogue must fit one tile. */
+  own?: boolean;
   /** Give the users' vectors, too. */
   states?: boolean;
   /** [D] added to every user's vector: what a visitor's adaptation is (model/personal.ts). `setShift` replaces it. */
@@ -189,7 +193,14 @@ interface Room {
   entries: number;
 }
 
-function inputSpec(model: SequenceModel, budget: number, users: number, { capacity, entries }: Room, last: number) {
+function inputSpec(
+  model: SequenceModel,
+  budget: number,
+  users: number,
+  { capacity, entries }: Room,
+  { blend, own }: ScorerOptions,
+) {
+  const last = blend?.memory.settings.last ?? 0;
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
   return {
@@ -203,6 +214,7 @@ function inputSpec(model: SequenceModel, budget: number, users: number, { capaci
     recentOffsets: u32(users + 1),
     recentItems: u32(users * last),
     recentWeights: f32(users * last),
+    ...(own ? { own: { shape: [users, model.items], dtype: 'f32' as const } } : {}),
   };
 }
 
@@ -234,7 +246,7 @@ class Tile {
     this.options = options;
     this.users = users;
     const { blend } = options;
-    const spec = inputSpec(model, budget, users, room, blend?.memory.settings.last ?? 0);
+    const spec = inputSpec(model, budget, users, room, options);
     this.inputs = new Inputs(this.device, spec, 'score inputs');
     const all = blend ? [blend.weights, ...(options.trials ?? [])] : [];
     this.weights = all.map(({ memory, epsilon }) =>
@@ -259,10 +271,16 @@ class Tile {
         scores = add(tile, bias.rows(from, from + tile.shape[1]));
         tile.dispose(); // an eager run holds one copy, too
       }
+      if (t.own) {
+        const own = add(scores, t.own);
+        scores.dispose();
+        scores = own;
+      }
       maskSeen(scores, { offsets: t.excludedOffsets, items: t.excluded }, from);
       return scores;
     };
     const whole = users * V <= roomOf(model);
+    if (options.own && !whole) throw new Error('scorer: a bias for each query was asked for, which does not fit');
     /** Columns of a tile of scores. */
     const width = whole ? V : Math.floor(roomOf(model) / users / 64) * 64;
     const best = (scores: (from: number, to: number) => Tensor) => {
@@ -325,7 +343,7 @@ class Tile {
 
   fill(queries: readonly ScoreQuery[]): void {
     const { last, targets, excludedOffsets, excluded } = this.inputs.host;
-    const { recentOffsets, recentItems, recentWeights } = this.inputs.host;
+    const { recentOffsets, recentItems, recentWeights, own } = this.inputs.host;
     const memory = this.options.blend?.memory;
     let remembered = 0;
     let at = 0;
@@ -336,6 +354,10 @@ class Tile {
       at = packHistory(this.model, q, this.inputs.host, at);
       last[u] = at - 1;
       if (q.target !== undefined) targets[u] = q.target;
+      if (own) {
+        if (q.bias) own.set(q.bias, u * this.model.items);
+        else own.fill(0, u * this.model.items, (u + 1) * this.model.items);
+      }
       excludedOffsets[u] = dropped;
       if (q.exclude) excluded.set(q.exclude, dropped);
       dropped += q.exclude?.length ?? 0;

@@ -9,12 +9,16 @@
  * Rows that continue the same history share its keys. Which cached rows an item follows is a list, given at each step:
  * a beam that goes on from another takes over its list, and no key moves.
  */
+import { InputError } from '../data/errors.ts';
+import { type SideRows, SideWriter } from '../data/side.ts';
 import {
   cachedAttention,
   Inputs,
+  logBlend,
   maskSeen,
   mul,
   type Program,
+  rowMoments,
   softmax,
   storeRows,
   type Tensor,
@@ -22,7 +26,10 @@ import {
 } from '../engine/index.ts';
 import type { KeyValueCache } from './blocks/context.ts';
 import type { Successors } from './decoding.ts';
+import type { DeviceMemory } from './memory.ts';
+import type { ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from './sequence-model.ts';
+import { SparseInputs } from './sparse-inputs.ts';
 
 export interface StepperSize {
   /** Tokens of all histories. */
@@ -35,6 +42,8 @@ export interface StepperSize {
   excluded: number;
   /** Items that a step names for each row, 1 to 128. */
   k: number;
+  /** Entries of what stands beside a token, at most; 0 where the model reads items alone. */
+  beside: number;
 }
 
 /** One token: the newest item of a row, from which the next one is predicted. */
@@ -45,6 +54,16 @@ export interface StepRow {
   /** Cached rows of the items before it, as `slotOf` named them. */
   before: readonly number[];
   exclude: Uint32Array;
+  /** The history's items and those added, the latest last: what a memory looks up. */
+  recent: Uint32Array;
+  /** What stands beside the item: a token of some rows; for models that read it. */
+  side?: { rows: SideRows; token: number };
+}
+
+/** A history that is read, its items and what stands beside them. */
+export interface ReadHistory {
+  items: Uint32Array;
+  side?: SideRows;
 }
 
 const u32 = (...shape: number[]) => ({ shape, dtype: 'u32' as const });
@@ -55,13 +74,16 @@ const historySpec = (budget: number) => ({
   slots: u32(budget),
 });
 
-const stepSpec = ({ rows, steps, excluded }: StepperSize) => ({
+const stepSpec = ({ rows, steps, excluded }: StepperSize, last: number) => ({
   ...{ items: u32(rows), positions: u32(rows), slots: u32(rows) },
   /** Keys that are read from the history, and of the row's own items. */
   ...{ start: u32(rows), end: u32(rows), own: u32(rows, steps), count: u32(rows) },
   none: u32(rows),
   ...{ excludedOffsets: u32(rows + 1), excludedItems: u32(excluded) },
   inverseTemperature: { shape: [1], dtype: 'f32' as const },
+  /** What the memory looks up: each row's last items and their weights. */
+  ...{ recentOffsets: u32(rows + 1), recentItems: u32(rows * last) },
+  recentWeights: { shape: [rows * last], dtype: 'f32' as const },
 });
 
 export class Stepper {
@@ -75,16 +97,27 @@ export class Stepper {
   private readonly crossed: Tensor[];
   private readonly reading: Program<Record<string, never>>;
   private readonly stepping: Program<{ items: Tensor; probabilities: Tensor }>;
+  /** What stands beside the tokens of the histories, and of a step. */
+  private readonly side: { history: SparseInputs; step: SparseInputs } | null;
+  private readonly blend: { memory: DeviceMemory; weights: Tensor } | null;
   /** Where the keys of each history begin and end. */
   private bounds: { start: number; end: number; length: number }[] = [];
 
-  constructor(model: SequenceModel, size: StepperSize) {
+  /** @param blend the memory that joins each step's scores, if any; the stepper does not own it */
+  constructor(model: SequenceModel, size: StepperSize, blend: ScorerOptions['blend'] = null) {
     this.model = model;
     this.size = size;
     const { device, settings } = model;
     const { budget, rows, steps } = size;
     this.history = new Inputs(device, historySpec(budget), 'histories');
-    this.inputs = new Inputs(device, stepSpec(size), 'step');
+    this.inputs = new Inputs(device, stepSpec(size, blend?.memory.settings.last ?? 0), 'step');
+    const beside = (tokens: number) => new SparseInputs(device, tokens, model.side, size.beside, false);
+    this.side = model.side > 0 ? { history: beside(budget), step: beside(rows) } : null;
+    const weights = blend && [blend.weights.memory, blend.weights.epsilon];
+    this.blend = blend && {
+      memory: blend.memory,
+      weights: device.tensor(weights as number[], [2], { label: 'blend weights' }).keep(),
+    };
     const kept = (n: number, label: string): Tensor => device.zeros([n, 2 * settings.d], label).keep();
     const all = this.decodes ? rows * steps : budget + rows * steps;
     const blocks = settings.decoder || settings.blocks;
@@ -108,7 +141,7 @@ export class Stepper {
 
   private readHistories(): Record<string, never> {
     const { history, model, caches, crossed } = this;
-    const t = history.tensors;
+    const t = { ...history.tensors, side: this.side?.history.sparse };
     const { d } = model.settings;
     if (this.decodes) {
       const h = model.encode(t);
@@ -131,27 +164,42 @@ export class Stepper {
       },
     };
     // The tokens are alone in their sequences; what they attend to is in the cache.
-    const tokens = { items: t.items, positions: t.positions, start: t.none, end: t.none };
+    const tokens = { items: t.items, positions: t.positions, start: t.none, end: t.none, side: this.side?.step.sparse };
     const keys = { start: t.start, end: t.end, own: t.own, count: t.none };
     const states = this.decodes
       ? model.decode(tokens, (i, query) => cachedAttention(query, crossed[i], keys, heads), undefined, cache)
       : model.encodeNext(tokens, cache);
-    const scores = mul(model.scores(states), t.inverseTemperature);
+    const scores = mul(this.blended(model.scores(states)), t.inverseTemperature);
     maskSeen(scores, { offsets: t.excludedOffsets, items: t.excludedItems });
     const { values, indices } = topk(softmax(scores), this.size.k);
     return { items: indices, probabilities: values };
   }
 
-  /** Reads histories, each of 1 to `longest` items and all within the budget. */
-  read(histories: readonly Uint32Array[]): void {
+  /** Scores [R, V] with the memory's; they keep the transformer's scale, of which the softmax makes probabilities. */
+  private blended(scores: Tensor): Tensor {
+    const { blend } = this;
+    if (!blend) return scores;
+    const { recentOffsets: offsets, recentItems: items, recentWeights: weights } = this.inputs.tensors;
+    const more = blend.memory.scores({ offsets, items, weights }, 0, this.model.items);
+    logBlend(scores, more, rowMoments(scores), blend.weights, true);
+    return scores;
+  }
+
+  /**
+   * Reads histories, each of 1 to `longest` items and all within the budget.
+   * @throws InputError where something is to stand beside the items, and nothing is given
+   */
+  read(histories: readonly ReadHistory[]): void {
     const { items, positions, start, end, slots } = this.history.host;
     for (const array of [items, positions, start, end]) array.fill(0);
     slots.fill(0xffffffff);
     let at = 0;
-    this.bounds = histories.map((history) => {
+    const beside = new SideWriter();
+    this.bounds = histories.map(({ items: history, side }) => {
       // The encoder alone reads the last item in the first step.
       const kept = this.decodes ? history.length : history.length - 1;
       items.set(history.subarray(0, kept), at);
+      if (this.side) writeSide(beside, side, history.length, kept);
       for (let i = 0; i < kept; i++) {
         positions[at + i] = i;
         slots[at + i] = at + i;
@@ -161,6 +209,8 @@ export class Stepper {
       at += kept;
       return { start: at - kept, end: at, length: history.length };
     });
+    this.side?.history.stage(beside.finish());
+    this.side?.history.upload();
     this.history.upload();
     if (at > 0) this.reading.run();
   }
@@ -177,8 +227,9 @@ export class Stepper {
     for (const array of [h.items, h.positions, h.start, h.end, h.count, h.none]) array.fill(0);
     h.slots.fill(0xffffffff);
     h.inverseTemperature[0] = 1 / temperature;
-    let excluded = 0;
-    rows.forEach(({ item, history, before, exclude }, r) => {
+    let [excluded, remembered] = [0, 0];
+    const beside = new SideWriter();
+    rows.forEach(({ item, history, before, exclude, recent, side }, r) => {
       const { start, end, length } = this.bounds[history];
       h.items[r] = item;
       h.positions[r] = this.decodes ? step : length - 1 + step;
@@ -190,8 +241,15 @@ export class Stepper {
       h.excludedOffsets[r] = excluded;
       h.excludedItems.set(exclude, excluded);
       excluded += exclude.length;
+      h.recentOffsets[r] = remembered;
+      if (this.blend) remembered = this.blend.memory.listOf(recent, remembered, h.recentItems, h.recentWeights);
+      if (side) beside.addRow(side.rows, side.token);
+      beside.endToken();
     });
     h.excludedOffsets.fill(excluded, rows.length);
+    h.recentOffsets.fill(remembered, rows.length);
+    this.side?.step.stage(beside.finish());
+    this.side?.step.upload();
     this.inputs.upload();
     const out = this.stepping.run();
     await this.stepping.pace();
@@ -207,6 +265,22 @@ export class Stepper {
 
   dispose(): void {
     for (const part of [this.reading, this.stepping, this.history, this.inputs]) part.dispose();
+    this.side?.history.dispose();
+    this.side?.step.dispose();
+    this.blend?.weights.dispose();
     for (const tensor of [...this.caches, ...this.crossed]) tensor.dispose();
+  }
+}
+
+/** Writes what stands beside the first `kept` of a history's `length` items; `side` holds that many tokens at least. */
+function writeSide(writer: SideWriter, side: SideRows | undefined, length: number, kept: number): void {
+  const tokens = side ? side.starts.length - 1 : 0;
+  if (!side || tokens < length)
+    throw new InputError(
+      `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
+    );
+  for (let i = 0; i < kept; i++) {
+    writer.addRow(side, tokens - length + i);
+    writer.endToken();
   }
 }

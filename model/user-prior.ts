@@ -93,6 +93,16 @@ export function priorWeight(weights: PriorSettings['weights'], events: number): 
   return a + t * (b - a);
 }
 
+/**
+ * What a list for somebody of whom `events` are known adds to the model's scores: weight(events) · prior, [V]; null where that
+ * is nothing.
+ * @param bag the user's columns
+ */
+export function weightedPrior(prior: UserPrior, bag: Bag, events: number, size: number): Float32Array | null {
+  const weight = priorWeight(prior.settings.weights, events);
+  return weight === 0 ? null : priorScores(prior, bag, size).map((score) => weight * score);
+}
+
 export async function saveUserPrior(files: Files, { counts, settings }: UserPrior): Promise<void> {
   const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
   const tensors = new Map(Object.entries(counts).map(([name, data]) => [name, tensor(data)]));

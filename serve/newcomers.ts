@@ -4,10 +4,10 @@
  */
 import { InputError } from '../data/errors.ts';
 import type { Bag } from '../data/features.ts';
-import { milliseconds, SideEncoder, type SideRows, SideWriter } from '../data/side.ts';
+import { milliseconds, packed, SideEncoder, type SideRows, SideWriter } from '../data/side.ts';
 import { toSeconds } from '../data/times.ts';
 import type { LoadedModel } from '../model/folder.ts';
-import { popularity, priorScores, priorWeight } from '../model/user-prior.ts';
+import { popularity, weightedPrior } from '../model/user-prior.ts';
 
 /** What may be told of a user besides items; models trained with --users and --events read it, others leave it aside. */
 export interface Told {
@@ -24,11 +24,14 @@ export interface Told {
 export class Newcomers {
   private readonly loaded: LoadedModel;
   private readonly encoder: SideEncoder | null;
+  /** Of the prior and of events to come, which read once more what has been read, and counted where it is unknown. */
+  private readonly groups: SideEncoder | null;
 
   constructor(loaded: LoadedModel) {
     this.loaded = loaded;
     const { users, events } = loaded.config.schema;
     this.encoder = users || events ? new SideEncoder({ users, events }) : null;
+    this.groups = this.encoder && new SideEncoder({ users, events });
   }
 
   /**
@@ -74,6 +77,12 @@ export class Newcomers {
     return writer.finish();
   }
 
+  /** What stands beside an event that has not happened: one token; undefined where the model reads items alone. */
+  next({ user }: Told): SideRows | undefined {
+    const encoder = this.groups;
+    return encoder ? packed([[...encoder.eventBag(null), ...encoder.userBag(user ?? null)]]) : undefined;
+  }
+
   /** Values of users and events that the model did not know in the queries so far, by column: they counted as unknown. */
   get unseen(): ReadonlyMap<string, number> {
     return this.encoder?.unseen ?? new Map();
@@ -86,11 +95,10 @@ export class Newcomers {
    */
   prior(told: Told, events: number): Float32Array | null {
     const { prior, items } = this.loaded;
-    if (prior && this.encoder) {
-      const weight = priorWeight(prior.settings.weights, events);
-      if (weight === 0 || (events > 0 && !told.user)) return null;
-      const bag: Bag = told.user ? this.encoder.userBag(told.user) : [];
-      return priorScores(prior, bag, items.length).map((score) => weight * score);
+    if (prior && this.groups) {
+      if (events > 0 && !told.user) return null;
+      const bag: Bag = told.user ? this.groups.userBag(told.user) : [];
+      return weightedPrior(prior, bag, events, items.length);
     }
     if (events > 0) return null;
     if (items.every(({ count }) => count === undefined)) {

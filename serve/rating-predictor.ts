@@ -2,13 +2,16 @@
 import { InputError } from '../data/errors.ts';
 import { around, type RatingWindow } from '../data/rating-windows.ts';
 import { browserTuning, Device } from '../engine/index.ts';
-import { factorScore, leaveOneOut, userFactors } from '../model/factors.ts';
+import { type EventFacts, milliseconds } from '../data/side.ts';
+import { RatingEncoder, RatingSide, readsAnything } from '../data/rating-side.ts';
+import { factorScore, leaveOneOut, priorMeans, userConstant, userFactors } from '../model/factors.ts';
 import type { Item } from '../model/folder.ts';
 import type { RatingEvents } from '../model/rating-batch.ts';
 import { type LoadedRatingModel, loadRatingModel } from '../model/rating-folder.ts';
-import { RatingModel } from '../model/rating-model.ts';
+import { RatingModel, shapeOf } from '../model/rating-model.ts';
 import { meanOf, medianOf, RatingScorer } from '../model/rating-scorer.ts';
 import { toArrays } from '../model/sequence-model.ts';
+import { type DescribedItem, type RatingCatalogue, ratingCatalogue, withDescribed } from './rating-catalogue.ts';
 import type { LoadOptions } from './recommender.ts';
 import { type ModelSource, openModel } from './sources.ts';
 
@@ -18,6 +21,8 @@ export interface RatedItem {
   rating: number;
   /** In the unit of the training's log; all or none have one. */
   time?: number;
+  /** Columns of the log, for models trained with --events: `{ device: 'phone' }`. */
+  context?: Readonly<Record<string, string>>;
 }
 
 export interface PredictQuery {
@@ -27,6 +32,12 @@ export interface PredictQuery {
   items?: readonly string[];
   /** When the items are to be rated; by default right after the history. */
   time?: number;
+  /** Columns of the log as the items are rated, as those of the history. */
+  context?: Readonly<Record<string, string>>;
+  /** Columns of the user, for models trained with --users. */
+  user?: Readonly<Record<string, string>>;
+  /** Items that the model has not met, for models that read attributes: history and items may name them. */
+  described?: readonly DescribedItem[];
 }
 
 export interface PredictedRating {
@@ -47,6 +58,8 @@ export interface Predictions {
   levels: number[];
   /** IDs that the model does not know: of the history, where they were skipped, and of the items asked for. */
   unknown: { history: string[]; items: string[] };
+  /** Values told of items, the user or the events that the model does not know, by column; they counted as unknown. */
+  unseen: Record<string, number>;
 }
 
 export class RatingPredictor {
@@ -54,7 +67,8 @@ export class RatingPredictor {
   readonly stored: LoadedRatingModel;
   private readonly model: RatingModel;
   private readonly scorer: RatingScorer;
-  private readonly rows: Map<string, number>;
+  private readonly encoder: RatingEncoder | null;
+  private readonly catalogue: RatingCatalogue;
   private readonly ownsDevice: boolean;
   private turn: Promise<unknown> = Promise.resolve();
 
@@ -62,9 +76,11 @@ export class RatingPredictor {
     this.device = device;
     this.ownsDevice = ownsDevice;
     this.stored = stored;
-    const { loaded, settings, levels } = stored;
-    this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
-    this.model = new RatingModel(device, settings, loaded.items.length, levels.length, null);
+    const { loaded, settings, levels, factors, itemCounts } = stored;
+    const { schema } = loaded.config;
+    this.encoder = readsAnything(schema) ? new RatingEncoder(schema) : null;
+    this.catalogue = ratingCatalogue(loaded.items, { factors, counts: itemCounts }, this.encoder);
+    this.model = new RatingModel(device, settings, shapeOf(this.encoder, itemCounts.length, levels.length), null);
     this.model.parameters.load('params', toArrays(stored.parameters));
     this.scorer = new RatingScorer(this.model);
   }
@@ -78,7 +94,7 @@ export class RatingPredictor {
   }
 
   get items(): readonly Item[] {
-    return this.stored.loaded.items;
+    return this.catalogue.items;
   }
 
   /** Calls wait for each other. @throws InputError where a rating or a time is no number, or some events lack a time */
@@ -88,46 +104,61 @@ export class RatingPredictor {
     return result;
   }
 
-  private async answer({ history, items, time }: PredictQuery): Promise<Predictions> {
+  private async answer(query: PredictQuery): Promise<Predictions> {
+    const before = new Map(this.encoder?.unseen);
+    const catalogue = withDescribed(this.catalogue, query.described ?? [], this.encoder);
+    const { history, items } = query;
     const unknown = { history: [] as string[], items: [] as string[] };
     const known = history.filter(({ item, rating, time: at }) => {
       if (!Number.isFinite(rating))
         throw new InputError(`history: ${item} has the rating ${rating}; a number was expected`);
       if ((at === undefined) !== (history[0].time === undefined) || Number.isNaN(at))
         throw new InputError(`history: ${item} has the time ${at}; all events have one, or none has`);
-      if (!this.rows.has(item)) unknown.history.push(item);
-      return this.rows.has(item);
+      if (!catalogue.rows.has(item)) unknown.history.push(item);
+      return catalogue.rows.has(item);
     });
     const rated = new Set(known.map(({ item }) => item));
     const wanted: number[] = [];
     for (const id of items ?? []) {
-      const row = this.rows.get(id);
+      const row = catalogue.rows.get(id);
       if (row === undefined) unknown.items.push(id);
       else wanted.push(row);
     }
-    if (!items) this.items.forEach(({ id }, row) => rated.has(id) || wanted.push(row));
-    const { events, windows } = this.stage(known, wanted, time);
+    if (!items) catalogue.items.forEach(({ id }, row) => rated.has(id) || wanted.push(row));
+    const { events, windows } = this.stage(catalogue, known, wanted, query);
     const { levels } = this.stored;
     const found: PredictedRating[] = new Array(wanted.length);
     await this.scorer.score(windows, events, (event, chances) => {
       const at = event - known.length;
-      const { id, title, attributes } = this.items[wanted[at]];
+      const { id, title, attributes } = catalogue.items[wanted[at]];
       const [prediction, median] = [meanOf(chances, levels), medianOf(chances, levels)];
       found[at] = { id, title, prediction, median, chances: Array.from(chances), attributes };
     });
-    return { items: found, levels: Array.from(levels), unknown };
+    const unseen = Array.from(this.encoder?.unseen ?? [], ([name, n]) => [name, n - (before.get(name) ?? 0)] as const);
+    return {
+      items: found,
+      levels: Array.from(levels),
+      unknown,
+      unseen: Object.fromEntries(unseen.filter(([, n]) => n)),
+    };
   }
 
   /** The history's events, then those asked for, and the windows that hold them. */
-  private stage(known: readonly RatedItem[], wanted: readonly number[], time: number | undefined) {
-    const { factors, levels, itemCounts, spread } = this.stored;
+  private stage(
+    { rows, factors, counts, bags }: RatingCatalogue,
+    known: readonly RatedItem[],
+    wanted: readonly number[],
+    { time, context: told, user: columns }: PredictQuery,
+  ) {
+    const { levels, spread, coldSpread } = this.stored;
     const { mean, std } = factors;
-    const item = Uint32Array.from([...known.map((event) => this.rows.get(event.item) as number), ...wanted]);
+    const item = Uint32Array.from([...known.map((event) => rows.get(event.item) as number), ...wanted]);
     const rated = item.subarray(0, known.length);
     const values = Float32Array.from(known, ({ rating }) => (rating - mean) / std);
-    const user = userFactors(factors, rated, values);
+    const expected = this.expectedOf(columns ?? null);
+    const user = userFactors(factors, rated, values, expected);
     const base = new Float32Array(item.length);
-    base.set(leaveOneOut(factors, rated, values));
+    base.set(leaveOneOut(factors, rated, values, expected));
     wanted.forEach((row, i) => {
       base[known.length + i] = factorScore(factors, user, row);
     });
@@ -150,8 +181,24 @@ export class RatingPredictor {
       new Uint32Array(targets.length).fill(before),
       this.stored.settings.window,
     );
-    const events: RatingEvents = { item, level, value, base, time: times, itemCounts, levels: standard, spread };
+    const facts = factsOf(known, item.length, { time: time ?? last, context: told });
+    const { encoder } = this;
+    const side = encoder && new RatingSide(encoder, bags, encoder.users([columns ?? null]), encoder.events(facts));
+    const events: RatingEvents = {
+      ...{ item, level, value, base, time: times, itemCounts: counts, levels: standard, spread, side },
+      user: new Uint32Array(item.length),
+      // What is asked of items without ratings is expected by their attributes already.
+      cold: bags && { base, spread: coldSpread },
+    };
     return { events, windows };
+  }
+
+  /** What a user's columns tell of their factors; undefined where the model learned nothing of columns. */
+  private expectedOf(columns: Readonly<Record<string, string>> | null): Float32Array | undefined {
+    const { expectations, n } = this.stored.factors;
+    const plain = this.encoder?.plainUsers([columns]);
+    if (!plain || !expectations.users) return undefined;
+    return priorMeans(plain.bags, expectations.users, n, userConstant(n));
   }
 
   /** Frees the model, and the device unless it was given. */
@@ -160,6 +207,16 @@ export class RatingPredictor {
     this.model.dispose();
     if (this.ownsDevice) this.device.close();
   }
+}
+
+/** How the events were: those of the history, then all others alike. */
+function factsOf(known: readonly RatedItem[], size: number, asked: Pick<RatedItem, 'time' | 'context'>): EventFacts[] {
+  const unit = milliseconds([...known, asked].map(({ time }) => time ?? Number.NaN));
+  const facts = ({ time, context }: Pick<RatedItem, 'time' | 'context'>): EventFacts => {
+    return { ms: time !== undefined && unit > 0 ? time * unit : Number.NaN, context };
+  };
+  const others = facts(asked);
+  return Array.from({ length: size }, (_, i) => (known[i] ? facts(known[i]) : others));
 }
 
 function nearest(levels: Float32Array, value: number): number {

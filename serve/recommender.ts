@@ -59,7 +59,9 @@ export interface PersonalizeOptions extends Partial<PersonalizeSettings>, Told {
 }
 
 /** How a history is continued; all but `steps` have defaults (see model/generator.ts). */
-export interface GenerateOptions extends Partial<Omit<Options, 'named'>> {
+export interface GenerateOptions extends Partial<Omit<Options, 'named'>>, Told {
+  /** When each event of the history was; see {@link RecommendQuery}. */
+  times?: readonly number[];
   /** Items to continue by: up to the window of an encoder alone, up to what a decoder was trained for (10). */
   steps: number;
   /** Item IDs never to continue with. */
@@ -296,18 +298,20 @@ export class Recommender {
   }
 
   /**
-   * Continues a history by several items, each predicted from all before it. The transformer does it alone, without the
-   * memory that `recommend` blends in.
+   * Continues a history by several items, each predicted from all before it: by the transformer, and the memory where
+   * `recommend` blends it in. Where the model reads users and events, nothing is known of the events to come.
    * @throws InputError when no ID of the history is known, an option is out of range, or the model cannot continue one
    */
   async generate(history: readonly string[], options: GenerateOptions): Promise<GenerateAnswer> {
-    const { exclude = [], includeSeen, ...rest } = options;
+    const { exclude = [], includeSeen, times, user, ratings, context, beside, ...rest } = options;
     if (history.length === 0) throw new InputError('the history is empty; name at least one item to continue from');
-    const found = this.rowsOf(history);
+    const told = { user, ratings, context, beside };
+    const found = this.knownOf({ history, times, ...told });
     const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
     const excluded = exclude.flatMap((id) => this.rows.get(id) ?? []);
     if (!includeSeen) excluded.push(...found.history);
-    const query = { history: Uint32Array.from(found.history), exclude: Uint32Array.from(new Set(excluded)) };
+    const next = this.newcomers.next(told);
+    const query = { history: found.history, side: found.side, next, exclude: Uint32Array.from(new Set(excluded)) };
     const [answer] = await this.inTurn(() =>
       this.generator({ ...given, steps: rest.steps }).then((g) => g.generate([query])),
     );
@@ -326,7 +330,7 @@ export class Recommender {
     if (this.generating?.key !== key) {
       this.generating?.generator.dispose();
       this.generating = undefined;
-      this.generating = { key, generator: new Generator(this.model, options) };
+      this.generating = { key, generator: new Generator(this.model, options, blendOf(this.loaded, this.memory)) };
     }
     return this.generating.generator;
   }

@@ -5,7 +5,12 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { build, root } from './e2e/paths.ts';
 
 const SAYS: Record<string, RegExp[]> = {
-  advertising: [/AUC 0\.[789]/, /garden ad 5 +[3-9]\d %/, /cars ad 5 +\d %/],
+  advertising: [
+    /AUC 0\.[789]/,
+    /at the desk\n +garden ad 5 +[3-9]\d %/,
+    /new garden ad +[3-9]\d %/,
+    /new cars ad +\d %/,
+  ],
   'cross-attention': [/right about (9\d|100) % of new users/],
   generation: [/greedy +algebra 5, algebra 6, algebra 7, algebra 8/, /beam 1 .*algebra 5, algebra 6/],
   music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],

@@ -3,7 +3,7 @@ import type { Protocol } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
 import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
-import { rankingOf, type SecondStage, TwoStages } from '../model/two-stages.ts';
+import { type Ranking, rankingOf, type SecondStage, TwoStages } from '../model/two-stages.ts';
 import { exclusions } from './candidates.ts';
 import { Collector, type Figures, type TrainingFacts } from './collector.ts';
 import type { Distance } from './list-metrics.ts';
@@ -17,9 +17,12 @@ export interface Evaluation extends Figures {
   items: number;
   /**
    * Figures of what the model blends, each alone: `transformer` and `memory` where there is a memory; `retrieval` and
-   * `ranker`, the two stages, where there is a ranker.
+   * `ranker`, the two stages, where there is a ranker. They know nothing of the users' groups; where these speak for users
+   * with few events, `withoutPrior` is all of the others together.
    */
   parts: Record<string, Metrics>;
+  /** How many users have few events, so that what people alike like joined their scores; absent where nobody has. */
+  withPrior?: number;
   /** With two stages: milliseconds that a user took in each, on average. */
   cost?: Record<'retrieval' | 'ranker', number>;
 }
@@ -34,6 +37,8 @@ export interface EvaluateOptions {
   users?: Uint32Array;
   /** The memory that the model is blended with, if any. */
   blend?: ScorerOptions['blend'];
+  /** What people alike like, [V] to be added to a user's scores (model/user-prior.ts); null where the events say it all. */
+  prior?: ((user: number) => Float32Array | null) | null;
   /** [V] added to every user's scores; see the scorer's options. */
   bias?: Float32Array;
   /** Rank by what the model blends, each alone, too; true by default. */
@@ -70,6 +75,8 @@ export function queryOf(parts: Split, u: number, part: 'valid' | 'test', { setti
 const CHUNK = 1024;
 /** Item rows that one chunk excludes at most, by `sampled-100`. */
 const MOST_EXCLUDED = 2 ** 24;
+/** Elements of the priors that are held at once. */
+const MOST_BIASES = 2 ** 24;
 /** Of a device's list, the longest. */
 const LONGEST = 128;
 
@@ -93,9 +100,12 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
   // The device counts ranks of one target by each component; for several a list of the transformer's own is needed.
   const alike = !blend || !apart || options.scorer || !parts.manyTargets;
   const second = alike ? null : new Scorer(model, { k: length, bias });
+  const aiding = options.prior && rankingOf(model, options.second, { k: length, blend, bias, own: true });
   const depth = parts.manyTargets && length < parts.items ? length : Number.POSITIVE_INFINITY;
   const collector = new Collector(parts, { split, depth, facts: options.facts, distance: options.distance });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
+  const unaided = { withoutPrior: new RankMetrics(depth) };
+  let helped = 0;
   const stages = { retrieval: new RankMetrics(depth), ranker: new RankMetrics(depth) };
   const excludedOf = exclusions(parts, split, seen);
   const sampled = parts.protocol.name === 'sampled-100';
@@ -116,11 +126,16 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
       });
       const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
       const others = second && (await second.score(queries));
+      const aided = aiding ? await withPrior(aiding, queries, chunk, options.prior) : new Map<number, Scored>();
       scored.forEach((s, i) => {
-        const ranks = parts.manyTargets ? ranksIn(s.items, targets[i]) : Uint32Array.of(s.rank);
         // The sampled candidates hold the target even where it was seen.
         const missed = sampled && !includeSeen && queries[i].history.includes(targets[i][0]);
-        if (missed) ranks[0] = MISS;
+        const ranksBy = ({ items, rank }: Scored): Uint32Array =>
+          parts.manyTargets ? ranksIn(items, targets[i]) : Uint32Array.of(missed ? MISS : rank);
+        const served = aided.get(i) ?? s;
+        helped += Number(aided.has(i));
+        const ranks = ranksBy(served);
+        if (aiding && apart) unaided.withoutPrior.addUser(ranksBy(s));
         if (s.parts) {
           alone.transformer.add([missed ? MISS : s.parts.transformer]);
           alone.memory.add([missed ? MISS : s.parts.memory]);
@@ -135,17 +150,18 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
           }
         }
         if (others) alone.transformer.addUser(ranksIn(others[i].items, targets[i]));
-        collector.add(chunk[i], targets[i], ranks, s.items);
-        options.onUser?.(chunk[i], targets[i], ranks, s);
+        collector.add(chunk[i], targets[i], ranks, served.items);
+        options.onUser?.(chunk[i], targets[i], ranks, served);
       });
     }
   } finally {
     if (!options.scorer) scorer.dispose();
     second?.dispose();
+    aiding?.dispose();
   }
   const cost = scorer instanceof TwoStages ? scorer.costs() : undefined;
   const components: Record<string, Metrics> = {};
-  for (const [name, ranks] of Object.entries({ ...alone, ...stages }))
+  for (const [name, ranks] of Object.entries({ ...(helped > 0 ? unaided : {}), ...alone, ...stages }))
     if (ranks.users > 0) components[name] = ranks.result();
   return {
     protocol: parts.protocol,
@@ -153,6 +169,7 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
     seen,
     items: parts.items,
     parts: components,
+    ...(helped > 0 ? { withPrior: helped } : {}),
     ...(cost ? { cost } : {}),
     ...collector.result(),
   };
@@ -164,4 +181,30 @@ function ranksIn(list: Uint32Array, targets: Uint32Array): Uint32Array {
     const at = list.indexOf(target);
     return at < 0 ? MISS : at + 1;
   });
+}
+
+/** What a list is with the prior, by place among the queries, of those users who have one. */
+async function withPrior(
+  ranking: Ranking,
+  queries: readonly ScoreQuery[],
+  users: Uint32Array,
+  prior: EvaluateOptions['prior'],
+): Promise<Map<number, Scored>> {
+  const found = new Map<number, Scored>();
+  let asked: [place: number, query: ScoreQuery][] = [];
+  const flush = async (): Promise<void> => {
+    const scored = await ranking.score(asked.map(([, query]) => query));
+    scored.forEach((one, i) => {
+      found.set(asked[i][0], one);
+    });
+    asked = [];
+  };
+  for (const [i, query] of queries.entries()) {
+    const bias = prior?.(users[i]);
+    if (!bias) continue;
+    asked.push([i, { ...query, bias }]);
+    if (asked.length * bias.length >= MOST_BIASES) await flush();
+  }
+  await flush();
+  return found;
 }

@@ -1,18 +1,10 @@
-/** Batches on their way to the device: one upload a step, and one more for sampled negatives. */
+/** Batches on their way to the device: one upload a step, and more for sampled negatives and what stands beside items. */
 import { type Batch, mostMasked } from '../data/batches.ts';
 import { type ContinuationBatch, continuationRoom } from '../data/continuations.ts';
-import {
-  type Device,
-  groupRows,
-  Inputs,
-  type RowGroupLayout,
-  rowGroupLayout,
-  type Sparse,
-  type Tensor,
-  transposeSparse,
-} from '../engine/index.ts';
+import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../engine/index.ts';
 import type { TrainingTokens } from '../model/blocks/context.ts';
 import { isCloze, readsTimes, type Settings } from '../model/recipes.ts';
+import { SparseInputs } from '../model/sparse-inputs.ts';
 import type { At, Negatives } from './negatives.ts';
 
 /** What a model asks of its batches beside tokens and targets. */
@@ -40,7 +32,7 @@ export function needsOf(settings: Settings, side?: Needs['side']): Needs {
 const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
 const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
 
-function inputSpec(budget: number, { times, masked, side, continued }: Needs) {
+function inputSpec(budget: number, { times, masked, continued }: Needs) {
   const { words } = rowGroupLayout(budget);
   return {
     items: u32(budget),
@@ -53,7 +45,6 @@ function inputSpec(budget: number, { times, masked, side, continued }: Needs) {
     positionGroups: u32(words),
     ...(times ? { times: u32(budget) } : {}),
     ...(masked ? maskedSpec(masked, rowGroupLayout(masked)) : {}),
-    ...(side ? sideSpec(budget, side) : {}),
     ...(continued ? continuedSpec(continued, rowGroupLayout(continued), budget) : {}),
   };
 }
@@ -63,15 +54,6 @@ const maskedSpec = (most: number, { words }: RowGroupLayout) => ({
   maskedGroups: u32(words),
   maskedTargets: u32(most),
   maskedWeights: f32(most),
-});
-
-const sideSpec = (budget: number, { rows, most }: NonNullable<Needs['side']>) => ({
-  sideStarts: u32(budget + 1),
-  sideColumns: u32(budget * most),
-  sideValues: f32(budget * most),
-  sideTurnedStarts: u32(rows + 1),
-  sideTurnedColumns: u32(budget * most),
-  sideTurnedValues: f32(budget * most),
 });
 
 const continuedSpec = (room: number, { words }: RowGroupLayout, budget: number) => ({
@@ -101,49 +83,24 @@ export class Feed {
   private readonly budget: number;
 
   private readonly negatives: Negatives | null;
-  private readonly side: Needs['side'];
+  private readonly side: SparseInputs | null;
 
   /** @param negatives drawn for each batch, for a loss over samples; disposed with the feed */
   constructor(device: Device, budget: number, needs: Needs = {}, negatives: Negatives | null = null) {
     this.budget = budget;
-    this.side = needs.side;
     this.negatives = negatives;
+    this.side = needs.side ? new SparseInputs(device, budget, needs.side.rows, needs.side.most, true) : null;
     this.inputs = new Inputs(device, inputSpec(budget, needs), 'batch');
   }
 
   get tensors(): TrainingTokens {
     const { maskedRows, maskedGroups, maskedTargets, maskedWeights, ...plain } = this.inputs.tensors;
-    const tokens = { ...plain, side: this.sparse() };
+    const tokens = { ...plain, side: this.side?.sparse };
     if (this.inputs.tensors.nextItems) return { ...tokens, continuation: this.continuation };
     if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights)
       return { ...tokens, negatives: this.negatives?.tensors };
     const masked = { rows: maskedRows, groups: maskedGroups, targets: maskedTargets, weights: maskedWeights };
     return { ...tokens, masked };
-  }
-
-  private sparse(): Sparse | undefined {
-    const { budget, side } = this;
-    const t = this.inputs.tensors as Record<string, Tensor>;
-    const of = (name: string) => ({
-      starts: t[`${name}Starts`],
-      columns: t[`${name}Columns`],
-      values: t[`${name}Values`],
-    });
-    return side && { shape: [budget, side.rows], forward: of('side'), transposed: of('sideTurned') };
-  }
-
-  private stageSide({ side: rows }: Batch): void {
-    const { host } = this.inputs;
-    if (!this.side || !host.sideStarts) return;
-    if (!rows) throw new Error('feed: what stands beside the items was expected in the batch');
-    host.sideStarts.fill(rows.columns.length);
-    host.sideStarts.set(rows.starts);
-    host.sideColumns?.set(rows.columns);
-    host.sideValues?.set(rows.values);
-    const turned = transposeSparse(rows, this.side.rows);
-    host.sideTurnedStarts?.set(turned.starts);
-    host.sideTurnedColumns?.set(turned.columns);
-    host.sideTurnedValues?.set(turned.values);
   }
 
   private get continuation(): TrainingTokens['continuation'] {
@@ -164,7 +121,8 @@ export class Feed {
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);
-    this.stageSide(batch);
+    if (this.side && !batch.side) throw new Error('feed: what stands beside the items was expected in the batch');
+    if (batch.side) this.side?.stage(batch.side);
     this.stageContinuation(batch);
     this.negatives?.stage(batch, at);
   }
@@ -198,11 +156,13 @@ export class Feed {
 
   upload(): void {
     this.inputs.upload();
+    this.side?.upload();
     this.negatives?.upload();
   }
 
   dispose(): void {
     this.inputs.dispose();
+    this.side?.dispose();
     this.negatives?.dispose();
   }
 }

@@ -14,6 +14,7 @@ import { exclusions } from './candidates.ts';
 import { queryOf } from './evaluate.ts';
 import { figuresAt, type Metrics, MISS, RankMetrics } from './metrics.ts';
 import { distinct } from './ranking.ts';
+import { gainOf } from './statistics.ts';
 
 const WEIGHTS = [0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5];
 const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
@@ -30,13 +31,6 @@ interface Judged {
   figures: Metrics;
   /** NDCG@10 of each user. */
   gains: Float64Array;
-}
-
-/** The mean of b − a over users, and its standard error. */
-function paired(a: Float64Array, b: Float64Array): { mean: number; error: number } {
-  const mean = a.reduce((sum, x, i) => sum + b[i] - x, 0) / a.length;
-  const squares = a.reduce((sum, x, i) => sum + (b[i] - x - mean) ** 2, 0);
-  return { mean, error: Math.sqrt(squares / Math.max(1, a.length - 1) / a.length) };
 }
 
 export class StageFitter {
@@ -99,7 +93,7 @@ export class StageFitter {
     }));
     const [off] = trials;
     const best = trials.reduce((a, b) => (b.figures['NDCG@10'] > a.figures['NDCG@10'] ? b : a));
-    const { mean, error } = paired(off.gains, best.gains);
+    const { mean, error } = gainOf(off.gains, best.gains);
     const users = this.retrieved.length;
     const ranker = judge((i, { logits }) => logits[i]).figures;
     const fitted = { users, retrieval: off.figures, ranker, both: best.figures, error };

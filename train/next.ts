@@ -4,6 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { describeProtocol } from '../data/protocol.ts';
 import type { GenerateOptions } from '../model/decoding.ts';
 import { Generator } from '../model/generator.ts';
+import type { ScorerOptions } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 
 /** Figures of one list of n items against the next n events of its user, by their names without `@n`. */
@@ -59,6 +60,8 @@ export interface NextOptions extends Partial<Omit<GenerateOptions, 'steps' | 'na
   n: number;
   split: 'valid' | 'test';
   includeSeen?: boolean;
+  /** The memory that the model is blended with, if any. */
+  blend?: ScorerOptions['blend'];
   onProgress?(done: number, total: number): void;
 }
 
@@ -75,13 +78,15 @@ export function usersWithNext(parts: Split, split: 'valid' | 'test', n: number):
 
 /** Continues each user's history by n items and compares them with the first n targets. */
 export async function evaluateNext(model: SequenceModel, parts: Split, options: NextOptions): Promise<NextEvaluation> {
-  const { n, split, includeSeen, onProgress, ...rest } = options;
+  const { n, split, includeSeen, blend, onProgress, ...rest } = options;
   const users = usersWithNext(parts, split, n);
-  const generator = new Generator(model, { ...rest, steps: n, named: Math.min(n, 128) });
+  const generator = new Generator(model, { ...rest, steps: n, named: Math.min(n, 128) }, blend);
   try {
     const queries = Array.from(users, (u) => {
       const history = parts.history(u, split);
-      return { history, exclude: includeSeen ? undefined : Uint32Array.from(new Set(history)) };
+      const exclude = includeSeen ? undefined : Uint32Array.from(new Set(history));
+      const side = parts.beside(u, split, model.settings.window);
+      return { history, exclude, side, next: parts.side?.next(u) };
     });
     const answers = await generator.generate(queries, (done) => onProgress?.(done, users.length));
     const lists = { generated: answers.map((a) => a.items), ranked: answers.map((a) => [...a.first].slice(0, n)) };

@@ -104,3 +104,11 @@ function quantile(sorted: Float64Array, share: number): number {
   const high = Math.min(sorted.length - 1, low + 1);
   return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
 }
+
+/** The mean of b − a over the same users, and its standard error. */
+export function gainOf(a: ArrayLike<number>, b: ArrayLike<number>): { mean: number; error: number } {
+  const gains = Float64Array.from(a, (x, i) => b[i] - x);
+  const mean = gains.reduce((sum, gain) => sum + gain, 0) / gains.length;
+  const squares = gains.reduce((sum, gain) => sum + (gain - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(squares / Math.max(1, gains.length - 1) / gains.length) };
+}

@@ -1,12 +1,22 @@
 /** A training on ratings from a program, with events in memory: what `attune train --task rating` does. */
 import { InputError } from '../data/errors.ts';
-import { type RatingTask, ratingsOf } from '../data/ratings.ts';
+import {
+  besideRatings,
+  inferRatingEvents,
+  inferRatingItems,
+  RatingEncoder,
+  type RatingSchema,
+  readsAnything,
+} from '../data/rating-side.ts';
+import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../data/rating-split.ts';
+import { inferSchema } from '../data/schema.ts';
+import { OWN_KINDS } from '../data/side.ts';
 import type { Device, DeviceOptions } from '../engine/index.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
 import { createFolder, type Item } from '../model/folder.ts';
 import { ratingSettings } from '../model/rating-settings.ts';
-import { logOf, openShared, type TrainingEvent, type TrainingItem, VERSION } from './events.ts';
+import { logOf, openShared, type TrainingEvent, type TrainingItem, type TrainingUser, VERSION } from './events.ts';
 import { countRatings, ratingConfig } from './rating/config.ts';
 import { type RatingReport, ratingReport } from './rating/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from './rating/run.ts';
@@ -18,7 +28,12 @@ export interface TrainRatingModelOptions {
   positive?: number;
   /** What is tested: five folds by default, in which every rating is predicted by a model that has not seen it. */
   split?: RatingSplit;
+  /** Titles, and attributes that the model reads. */
   items?: Iterable<TrainingItem>;
+  /** Columns of the users, as `attune train --users` reads them. */
+  users?: Iterable<TrainingUser>;
+  /** How the events were, as --events: `hour`, `weekday`, names of the events' `context`. */
+  reads?: readonly string[];
   /** As `--set` takes them. */
   settings?: Record<string, string | number>;
   epochs?: number;
@@ -56,7 +71,9 @@ export async function trainRatingModel(
   const { task = 'rating', split = FIVE_FOLDS, seed = 1, epochs, signal, onProgress, source = 'events' } = options;
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
   if (task === 'rating' && options.positive !== undefined) throw new InputError("positive: goes with task: 'ctr'");
-  const ratings = ratingsOf(logOf(events, source), task, options.positive);
+  const reads = [...new Set(options.reads ?? [])];
+  const columns = reads.filter((name) => !OWN_KINDS.includes(name));
+  const ratings = ratingsOf(logOf(events, source, columns), task, options.positive);
   ratingRounds(ratings, split, seed); // refuses a split that the ratings cannot have
   const settings = ratingSettings(ratings.size, given);
   if (epochs !== undefined) settings.epochs = epochs;
@@ -66,18 +83,43 @@ export async function trainRatingModel(
     const { title, attributes = {} } = known.get(id) ?? {};
     return { id, title: title || id, attributes, count: counts[row] };
   });
+  const users = options.users && new Map(Array.from(options.users, ({ id, attributes }) => [id, attributes]));
+  const schema = schemaOf(ratings, items, users, reads);
+  const beside = readsAnything(schema) ? besideRatings(new RatingEncoder(schema), ratings, items, users ?? null) : null;
   const { device, close } = await openShared(options.device);
-  const about = { attune: VERSION, task, settings, split, source, columns: {}, seed };
+  const about = { attune: VERSION, task, settings, split, source, columns: {}, reads: schema, seed };
   const config = { ...ratingConfig(about, ratings, items), device: device.name };
   const files = options.files ?? new MemoryFiles('model');
   try {
     await createFolder(files, config, items, { overwrite: options.overwrite });
     const deadline = options.maxMinutes === undefined ? undefined : started + options.maxMinutes * 60_000;
-    const run = { device, files, ratings, split, settings, seed, deadline, signal, onProgress };
+    const run = { device, files, ratings, split, settings, beside, seed, deadline, signal, onProgress };
     const result = await trainRatings(run);
     const report = result.predictions && ratingReport(result.predictions, task, 'mean');
     return { files, result, report, notes: ratings.notes };
   } finally {
     close();
   }
+}
+
+/** What is to be read beside the ratings. @throws InputError where it is not there */
+function schemaOf(
+  ratings: Ratings,
+  items: readonly Item[],
+  users: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
+  reads: readonly string[],
+): RatingSchema {
+  const schema: RatingSchema = {};
+  const described = inferRatingItems(items);
+  if (described) schema.items = described;
+  if (users) {
+    const rows = ratings.userIds.flatMap((id) => {
+      const attributes = users.get(id);
+      return attributes ? [{ id, title: '', attributes }] : [];
+    });
+    if (rows.length === 0) throw new InputError(`${ratings.source}: none of the users is in the log`);
+    schema.users = inferSchema(rows);
+  }
+  if (reads.length > 0) schema.events = inferRatingEvents(ratings, reads);
+  return schema;
 }

@@ -3,15 +3,17 @@
  * that knows few events:
  *
  *   κ, strength   by NDCG@10 of the first events of users, without their own events in the counts
- *   weight(n)     by NDCG@10 of the validation targets from the last n events before them
+ *   weight(n)     by NDCG@10 of the validation targets from the last n events before them; 0 where the gain is not more
+ *                 than one standard error, paired over users
  */
 import type { Bag } from '../data/features.ts';
 import type { Split } from '../data/split.ts';
 import { type GroupCounts, groupScores, popularity, type PriorSettings, type UserPrior } from '../model/user-prior.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
-import { RankMetrics } from './metrics.ts';
+import { figuresAt, RankMetrics } from './metrics.ts';
 import { distinct } from './ranking.ts';
+import { gainOf } from './statistics.ts';
 
 const SHRINKAGES = [10, 100, 1000, 10000];
 const STRENGTHS = [0, 0.25, 0.5, 0.75, 1];
@@ -138,7 +140,8 @@ async function fitWeights(
           side: parts.beside(u, 'valid', events),
         };
       });
-      const trials = WEIGHTS.map(() => new RankMetrics());
+      /** NDCG@10 of each user, by weight. */
+      const trials = WEIGHTS.map((): number[] => []);
       const scored: Scored[] = await scorer.score(queries);
       scored.forEach(({ all }, i) => {
         const u = eligible[i];
@@ -150,14 +153,15 @@ async function fitWeights(
           const scores = (all as Float32Array).map((score, v) =>
             seen.has(v) ? Number.NEGATIVE_INFINITY : score + weight * (logP[v] + settings.strength * groups[v]),
           );
-          trials[w].addUser(ranksOf(scores, targets));
+          const ranks = ranksOf(scores, targets);
+          trials[w].push(figuresAt(10, ranks, ranks.length).NDCG);
         });
       });
       // Where everybody comes back for what they had, nothing is left to predict.
-      if (trials[0].users === 0) continue;
-      const figures = trials.map((trial) => trial.result()['NDCG@10']);
-      const best = figures.reduce((a, figure, i) => (figure > figures[a] ? i : a), 0);
-      weights.push([events, WEIGHTS[best]]);
+      if (trials[0].length === 0) continue;
+      const gains = trials.map((trial) => gainOf(trials[0], trial));
+      const best = gains.reduce((a, gain, i) => (gain.mean > gains[a].mean ? i : a), 0);
+      weights.push([events, gains[best].mean > gains[best].error ? WEIGHTS[best] : 0]);
     }
   } finally {
     scorer.dispose();

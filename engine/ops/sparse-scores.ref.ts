@@ -31,14 +31,15 @@ export const rowMomentsReference: Reference = ({ scores, moments }, { rows, v, s
   }
 };
 
-export const logBlendReference: Reference = ({ scores, more, moments, weights }, { rows, v }) => {
+export const logBlendReference: Reference = ({ scores, more, moments, weights }, { rows, v, keep }) => {
   const [b, epsilon] = weights;
   for (let u = 0; u < rows; u++) {
     const [, n, sum, squares] = moments.subarray(4 * u, 4 * u + 4);
     const variance = squares / n - (sum / n) ** 2;
     const scale = variance > 1e-30 ? 1 / Math.sqrt(variance) : 1;
     for (let i = u * v; i < (u + 1) * v; i++) {
-      scores[i] = scale * scores[i] + (b === 0 ? 0 : b * Math.log(Math.max(more[i], 0) + epsilon));
+      const blended = scale * scores[i] + (b === 0 ? 0 : b * Math.log(Math.max(more[i], 0) + epsilon));
+      scores[i] = keep === 1 ? blended / scale : blended;
     }
   }
 };

@@ -74,8 +74,9 @@ export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor
 /**
  * scores = scores / σ + b·log(max(more, 0) + ε), in place, for scores and more [U, V]. σ [U] follows from the rows'
  * moments (see {@link rowMoments}); weights f32 [2] hold b and ε > 0. No gradient.
+ * @param keepScale give σ times that: the same order, and scores that keep their scale, as a softmax over them needs it
  */
-export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights: Tensor): void {
+export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights: Tensor, keepScale = false): void {
   const [rows, v] = scores.shape;
   const fits = scores.rank === 2 && more.rank === 2 && more.shape[0] === rows && more.shape[1] === v;
   if (!fits || moments.size !== 4 * rows || weights.size !== 2) {
@@ -85,5 +86,10 @@ export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights:
   }
   if (scores.requiresGrad && scores.device.tape.enabled)
     throw new Error('logBlend: it changes scores in place, which cannot be differentiated; use noGrad');
-  scores.device.run(LOG_BLEND, logBlendReference, { more, moments, weights, scores }, { rows, v });
+  scores.device.run(
+    LOG_BLEND,
+    logBlendReference,
+    { more, moments, weights, scores },
+    { rows, v, keep: Number(keepScale) },
+  );
 }

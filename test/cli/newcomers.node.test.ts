@@ -1,10 +1,11 @@
 /** Users' columns, how events were, somebody new, exploration and ready-made vectors, from the command line. */
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { npyPieces } from '../../data/npy.ts';
 import { encode } from '../../model/safetensors.ts';
-import { Recommender, type RecommendQuery } from '../../serve/node.ts';
+import { loadUserPrior, saveUserPrior, type UserPrior } from '../../model/user-prior.ts';
+import { NodeFiles, Recommender, type RecommendQuery } from '../../serve/node.ts';
 import { oneLine, SMALL, Workplace } from './attune.ts';
 
 const ITEMS = Array.from({ length: 24 }, (_, i) => `i${i}`);
@@ -66,6 +67,46 @@ describe('users and events', () => {
     await run('vectors', '--model', 'told', '--out', 'written', '--data', 'log.csv', '--users', 'users.csv');
     await run('explain', '--model', 'told', '--data', 'log.csv', '--users', 'users.csv', '--sample', '3');
   }, 120_000);
+
+  test('evaluate ranks users with few events as recommend does', async () => {
+    cpSync(place.path('told'), place.path('few'), { recursive: true });
+    const files = await NodeFiles.open(place.path('few'));
+    const prior = (await loadUserPrior(files)) as UserPrior;
+    const weigh = (weights: [number, number][]) =>
+      saveUserPrior(files, { ...prior, settings: { ...prior.settings, weights } });
+    const judged = ['evaluate', '--model', 'few', '--data', 'log.csv', '--no-baselines', '--users', 'users.csv'];
+    await weigh([]);
+    const without = await json(...judged);
+    expect(without.withPrior).toBeUndefined();
+    await weigh([[16, 2]]);
+    const found = await json(...judged, '--dump', 'dump.jsonl', '--diversity', '0.2');
+    // Of one user nothing is known.
+    expect(found.withPrior).toBe(39);
+    expect(without.metrics).toMatchObject(found.parts.withoutPrior);
+    expect(found.parts.transformer).toEqual(without.parts.transformer);
+    expect(found.metrics.MRR).not.toBe(without.metrics.MRR);
+    const dumped = readFileSync(place.path('dump.jsonl'), 'utf8').trimEnd().split('\n');
+    const [line, last] = [JSON.parse(dumped[0]), LOG[8]];
+    expect(line.user).toBe('u0');
+    place.write('before.csv', `user,item,rating,time,device\n${LOG.filter((row) => row !== last).join('\n')}\n`);
+    const asked = ['recommend', '--model', 'few', '--user', 'u0', '--data', 'before.csv', '--users', 'users.csv'];
+    const { items } = await json(...asked, '--k', '10');
+    expect(idsOf({ items })).toEqual(line.items.slice(0, 10));
+    for (const [i, { score }] of items.entries()) expect(score).toBeCloseTo(line.scores[i], 4);
+    const { a } = await json('compare', 'few', 'plain', '--data', 'log.csv', '--users', 'users.csv');
+    expect(a.metrics['NDCG@10']).toBe(found.metrics['NDCG@10']);
+  }, 60_000);
+
+  test('generate continues a history with them', async () => {
+    const asked = ['generate', '--model', 'told', '--steps', '3'];
+    const user = [...asked, '--user', 'u0', '--data', 'log.csv'];
+    const known = await json(...user, '--users', 'users.csv');
+    expect(known.items).toHaveLength(3);
+    const chances = ({ items }: { items: { logProbability: number }[] }) => items.map((item) => item.logProbability);
+    expect(chances(await json(...user))).not.toEqual(chances(known));
+    expect((await json(...asked, '--history', 'i0,i2', '--about', 'area=north')).items).toHaveLength(3);
+    expect(await refused(...asked, '--history', 'i0,i2', '--users', 'users.csv')).toMatch(/--users goes with --user/);
+  }, 60_000);
 
   test('bad flags are refused in one line', async () => {
     const base = ['train', '--data', 'log.csv', '--out', 'none', ...SMALL];

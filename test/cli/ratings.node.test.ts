@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { npyPieces } from '../../data/npy.ts';
 import { oneLine, Workplace } from './attune.ts';
 
 /** Thirty users who like even items more than odd ones, and less so the later. */
@@ -80,6 +81,88 @@ describe('a model of ratings', () => {
     const again = ['train', '--task', 'rating', '--data', 'log.csv', '--out', 'model'];
     expect(await fails(again)).toMatch(/^1 model: already holds a model/);
   });
+
+  test('attributes, users and events are read, printed and kept; new items need no training', async () => {
+    const log = LOG.split('\n').map((line, i) => (line ? `${line},${i ? (i % 3 ? 'phone' : 'desk') : 'device'}` : ''));
+    place.write('devices.csv', log.join('\n'));
+    const kinds = Array.from({ length: 14 }, (_, i) => `i${i},Item ${i},${i % 2 ? 'odd' : 'even'}\n`);
+    place.write('kinds.csv', `item,title,kind\n${kinds.join('')}`);
+    place.write(
+      'towns.csv',
+      `user,town\n${Array.from({ length: 29 }, (_, u) => `u${u},${u % 2 ? 'Ulm' : 'Bonn'}\n`).join('')}`,
+    );
+    const sound = Float32Array.from({ length: 42 }, (_, i) => Math.sin(i));
+    place.write('sound.npy', new Uint8Array(npyPieces(sound, [14, 3]).flatMap((piece) => [...piece])));
+    place.write('new.csv', 'item,title,kind\nn1,New,odd\nn2,Newer,even\n');
+    const trained = await place.run([
+      ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
+      ...[
+        '--events',
+        'hour,device',
+        '--out',
+        'reads',
+        '--protocol',
+        'random:test=0.2',
+        '--epochs',
+        '3',
+        ...TINY,
+        ...CPU,
+      ],
+    ]);
+    expect(trained.stderr).toMatch(/--events hour: the times of devices.csv are no dates/);
+    const { code, stdout } = await place.run([
+      ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
+      ...[
+        '--vectors',
+        'sound.npy',
+        '--events',
+        'device',
+        '--out',
+        'reads',
+        '--protocol',
+        'random:test=0.2',
+        '--epochs',
+        '3',
+        ...TINY,
+        ...CPU,
+      ],
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('kinds.csv: kind: category, 2 values');
+    expect(stdout).toContain('kinds.csv: title: skip, left out');
+    expect(stdout).toContain('kinds.csv: sound: vector, 3 numbers');
+    expect(stdout).toContain('towns.csv: town: category, 2 values');
+    expect(stdout).toContain('towns.csv: nothing of 1 users: "u29"');
+    expect(stdout).toContain('devices.csv: events: device: 2 values');
+    const { schema, data } = JSON.parse(readFileSync(place.path('reads/config.json'), 'utf8'));
+    expect([Object.keys(schema), data.usersFile]).toEqual([
+      ['columns', 'attributes', 'items', 'users', 'events'],
+      'towns.csv',
+    ]);
+    expect((await json(['train', '--out', 'reads', '--resume', ...CPU])).reason).toBe('finished before');
+    expect((await json(['items', 'add', '--model', 'reads', '--items', 'new.csv'])).added).toBe(2);
+    const asked = [
+      'recommend',
+      '--model',
+      'reads',
+      '--user',
+      'u3',
+      '--data',
+      'devices.csv',
+      '--items',
+      'n1,n2',
+      ...CPU,
+    ];
+    const { items } = await json([...asked, '--users', 'towns.csv', '--context', 'device=phone']);
+    expect(items[0].prediction).toBeLessThan(items[1].prediction);
+    expect((await json(asked)).stderr).toContain('without --users PATH nothing is known of them here');
+    const nobody = ['recommend', '--model', 'reads', '--new', '--about', 'town=Rome', '--items', 'i1', ...CPU];
+    expect((await json(nobody)).unseen).toEqual({ town: 1 });
+    expect(await fails([...asked, '--context', 'mood=blue'])).toMatch(/^1 --context mood: the model reads device of/);
+    expect(await fails(['items', 'add', '--model', 'model', '--items', 'new.csv'])).toMatch(
+      /^1 model: its items are embeddings alone.*--items PATH that has attributes/,
+    );
+  }, 60_000);
 
   test('what does not fit is said in one line', async () => {
     place.write('plain.csv', 'user,item\na,x\na,y\nb,x\n');

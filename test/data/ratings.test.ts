@@ -88,12 +88,13 @@ describe('splits of ratings', () => {
       expect(ratingSplitFlag(parseRatingSplit(text))).toBe(text);
     expect(parseRatingSplit('folds')).toEqual({ name: 'folds', k: 5 });
     expect(parseRatingSplit('random')).toEqual({ name: 'random', test: 0.1 });
+    expect(parseRatingSplit('cold')).toEqual({ name: 'cold', test: 0.2 });
     for (const wrong of ['folds:k=1', 'folds:k=', 'random:test=1', 'random:k=5', 'last:k=2', 'ratio'])
       expect(() => parseRatingSplit(wrong), wrong).toThrow(wrong);
     expect(isRatingSplit('ratio')).toBe(false);
   });
 
-  it('test every rating once, a share of them, or the last of each user', () => {
+  it('test every rating once, a share of them or of the items, or the last of each user', () => {
     const r = many(10, 8);
     const folds = ratingRounds(r, { name: 'folds', k: 4 }, 1);
     expect(folds.flatMap(({ test }) => [...test]).sort((a, b) => a - b)).toEqual([...Array(80).keys()]);
@@ -101,6 +102,10 @@ describe('splits of ratings', () => {
     const [random] = ratingRounds(r, { name: 'random', test: 0.1 }, 1);
     expect([random.train.length, random.test.length]).toEqual([72, 8]);
     expect(ratingRounds(r, { name: 'random', test: 0.1 }, 2)[0].test).not.toEqual(random.test);
+    const [cold] = ratingRounds(r, { name: 'cold', test: 0.25 }, 1);
+    const items = new Set(Array.from(cold.test, (row) => r.item[row]));
+    expect(items.size).toBe(Math.round(0.25 * r.itemIds.length));
+    expect(Array.from(cold.train, (row) => r.item[row]).some((item) => items.has(item))).toBe(false);
     const [last] = ratingRounds(r, { name: 'last' }, 1);
     expect([...last.test]).toEqual(Array.from({ length: 10 }, (_, u) => 8 * u + 7));
     const once = ratingsOf(

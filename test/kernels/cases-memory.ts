@@ -68,13 +68,14 @@ export const memoryCases: Case[] = [
     Array.from({ length: 70 }, (_, u) => many(u % 9, 65)),
   ),
   ...[
-    [1, 1],
-    [33, 33],
-    [257, 100],
+    { v: 1, width: 1, keep: false },
+    { v: 33, width: 33, keep: false },
+    { v: 257, width: 100, keep: false },
+    { v: 257, width: 257, keep: true },
   ].map(
-    ([v, width]): Case => ({
+    ({ v, width, keep }): Case => ({
       op: 'sparse-scores',
-      name: `blend [3,${v}], moments by ${width} columns`,
+      name: `blend [3,${v}], moments by ${width} columns${keep ? ', in the scale of the scores' : ''}`,
       inputs: {
         scores: { shape: [3, v], grad: false, value: (i, n) => (i < v ? 1000 + n() : i < 2 * v ? 5 : 1e-3 * n()) },
         more: { shape: [3, v], grad: false, value: (i, n) => (i % 4 === 0 ? 0 : n()) },
@@ -84,7 +85,7 @@ export const memoryCases: Case[] = [
         let moments: Tensor | null = null;
         for (let from = 0; from < v; from += width)
           moments = rowMoments(slice(scores, 1, from, Math.min(v, from + width)), moments);
-        logBlend(scores, more, moments as Tensor, weights);
+        logBlend(scores, more, moments as Tensor, weights, keep);
         return scores;
       },
       gradients: false,

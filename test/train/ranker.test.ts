@@ -12,7 +12,7 @@ import { SequenceModel } from '../../model/sequence-model.ts';
 import { orderBy, rankBy, TwoStages } from '../../model/two-stages.ts';
 import { Recommender } from '../../serve/recommender.ts';
 import { countItems } from '../../train/baselines.ts';
-import { evaluate } from '../../train/evaluate.ts';
+import { evaluate, queryOf } from '../../train/evaluate.ts';
 import { RankerFeed } from '../../train/ranker-feed.ts';
 import { trainWhole } from '../../train/with-ranker.ts';
 
@@ -177,13 +177,29 @@ describe('a training with a ranker', () => {
 
     const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
     const ranker = rankerOf(device, loaded.ranking as NonNullable<typeof loaded.ranking>);
-    const judged = await evaluate(model, parts, {
-      ...{ split: 'valid', includeSeen: true, second: { ranker, weight: stages.weight } },
-    });
+    const judging = { split: 'valid', includeSeen: true, second: { ranker, weight: stages.weight } } as const;
+    const judged = await evaluate(model, parts, judging);
     expect(judged.metrics['NDCG@10']).toBeCloseTo(stages.fitted.both['NDCG@10'], 6);
     expect(judged.parts.retrieval['NDCG@10']).toBeCloseTo(stages.fitted.retrieval['NDCG@10'], 6);
     expect(judged.parts.ranker['NDCG@10']).toBeCloseTo(stages.fitted.ranker['NDCG@10'], 6);
     expect(judged.cost?.ranker).toBeGreaterThan(0);
+
+    // What people alike like joins the first stage, for the users who have it.
+    const bias = new Float32Array(parts.items).fill(50, 2, 3);
+    const lists = new Map<number, Uint32Array>();
+    const aided = await evaluate(model, parts, {
+      ...judging,
+      prior: (u) => (u === 3 ? bias : null),
+      onUser: (u, _targets, _ranks, { items }) => lists.set(u, items),
+    });
+    expect(aided.withPrior).toBe(1);
+    expect(judged.metrics).toMatchObject(aided.parts.withoutPrior);
+    expect(aided.parts.retrieval).toEqual(judged.parts.retrieval);
+    const served = new TwoStages(model, judging.second, { k: 10, bias });
+    const [list] = await served.score([queryOf(parts, 3, 'valid', model)]);
+    served.dispose();
+    expect(lists.get(3)).toEqual(list.items);
+    expect(list.items[0]).toBe(2);
     model.dispose();
     ranker.dispose();
 

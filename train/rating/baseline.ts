@@ -13,14 +13,19 @@ export interface Baseline {
   factors: FittedFactors;
   /** By row, in standard units; 0 for rows of neither part. */
   base: Float32Array;
+  /** By row, what is predicted of the item by its attributes alone; null where they are not read. */
+  cold: Float32Array | null;
   /** What biases alone predict for tested rows, in the ratings' units; NaN elsewhere. */
   biases: Float32Array;
-  /** Mean squared error over the training ratings, in standard units. */
+  /** Mean squared errors of both over the training ratings, in standard units. */
   spread: number;
+  coldSpread: number;
 }
 
 export interface BaselineOptions extends FactorOptions {
   parts: number;
+  /** Whether ratings are also to be predicted as of items that nobody has rated. */
+  cold: boolean;
 }
 
 /** Yields the share done; told `true`, it hurries. */
@@ -36,22 +41,33 @@ export function* fitBaseline(
   const base = new Float32Array(size);
   const biases = new Float32Array(size).fill(Number.NaN);
 
-  const simple = yield* share(fitFactors(ratings, train, { ...options, factors: 0 }), 0, runs);
+  const cold = options.cold ? new Float32Array(size) : null;
+
+  const simple = yield* share(fitFactors(ratings, train, { ...options, factors: 0, known: null }), 0, runs);
   for (const row of test) biases[row] = simple.mean + simple.std * predict(simple, user[row], item[row]);
   const factors = yield* share(fitFactors(ratings, train, options), 1, runs);
   const { mean, std } = factors;
-  for (const row of test) base[row] = predict(factors, user[row], item[row]);
+  const coldFactors = (f: FittedFactors): FittedFactors => ({ ...f, items: f.expectedItems });
+  for (const row of test) {
+    base[row] = predict(factors, user[row], item[row]);
+    if (cold) cold[row] = predict(coldFactors(factors), user[row], item[row]);
+  }
   for (const [i, { train: rest, test: left }] of folds(train.length, parts, options.seed).entries()) {
     const rows = rest.map((at) => train[at]);
     const part = yield* share(fitFactors(ratings, rows, options), 2 + i, runs);
+    const inUnits = (v: number) => (part.mean + part.std * v - mean) / std;
     for (const at of left) {
       const row = train[at];
-      base[row] = (part.mean + part.std * predict(part, user[row], item[row]) - mean) / std;
+      base[row] = inUnits(predict(part, user[row], item[row]));
+      if (cold) cold[row] = inUnits(predict(coldFactors(part), user[row], item[row]));
     }
   }
-  let squares = 0;
-  for (const row of train) squares += ((value[row] - mean) / std - base[row]) ** 2;
-  return { factors, base, biases, spread: Math.max(squares / train.length, 1e-4) };
+  const spreadOf = (predicted: Float32Array): number => {
+    let squares = 0;
+    for (const row of train) squares += ((value[row] - mean) / std - predicted[row]) ** 2;
+    return Math.max(squares / train.length, 1e-4);
+  };
+  return { factors, base, cold, biases, spread: spreadOf(base), coldSpread: spreadOf(cold ?? base) };
 }
 
 function predict(f: FittedFactors, user: number, item: number): number {

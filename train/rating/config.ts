@@ -1,4 +1,5 @@
 /** The config of a model of ratings, as config.json has it; the device is filled in once there is one. */
+import type { RatingSchema } from '../../data/rating-side.ts';
 import { type RatingSplit, splitParameters } from '../../data/rating-split.ts';
 import type { Ratings, RatingTask } from '../../data/ratings.ts';
 import { FORMAT_VERSION, type Item, type ModelConfig } from '../../model/folder.ts';
@@ -12,11 +13,15 @@ export interface RatingConfigOptions {
   split: RatingSplit;
   source: string;
   columns: Record<string, string>;
+  /** What is read beside ratings. */
+  reads: RatingSchema;
+  /** The users file, where there is one. */
+  usersFile?: string;
   seed: number;
 }
 
 export function ratingConfig(about: RatingConfigOptions, ratings: Ratings, items: readonly Item[]): ModelConfig {
-  const { attune, task, settings, split, source, columns, seed } = about;
+  const { attune, task, settings, split, source, columns, reads, usersFile, seed } = about;
   return {
     formatVersion: FORMAT_VERSION,
     attune,
@@ -25,9 +30,10 @@ export function ratingConfig(about: RatingConfigOptions, ratings: Ratings, items
     task,
     ...(ratings.positive !== null && { positive: ratings.positive }),
     hyperparameters: { ...settings },
-    schema: { columns, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))] },
+    schema: { columns, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))], ...reads },
     data: {
       source,
+      ...(usersFile !== undefined && { usersFile }),
       users: ratings.userIds.length,
       items: ratings.itemIds.length,
       interactions: ratings.size,

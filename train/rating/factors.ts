@@ -1,19 +1,28 @@
-/** Learns the factors of model/factors.ts: each side's posteriors in turn, priors and noise from what they explain. */
+/**
+ * Learns the factors of model/factors.ts: each side's posteriors in turn, priors and noise from what they explain. Where
+ * attributes are known, a regression on them gives the priors' means (attribute-regression.ts), three times along the way.
+ */
+import type { Beside, PlainBags } from '../../data/rating-side.ts';
 import { seeded } from '../../data/random.ts';
 import type { Ratings } from '../../data/ratings.ts';
 import { type Factors, itemConstant, PosteriorSolver, triangle, userConstant } from '../../model/factors.ts';
+import { AttributeRegression } from './attribute-regression.ts';
 
 export interface FactorOptions {
   /** k: how many beside the biases. */
   factors: number;
   sweeps: number;
   seed: number;
+  /** What is known of the entities. */
+  known?: Pick<Beside, 'items' | 'users'> | null;
 }
 
 /** Both sides, for predictions about rows of the log they were learned from. */
 export interface FittedFactors extends Factors {
   /** [users, N] */
   users: Float32Array;
+  /** [V, N]: what is expected of each item without its own ratings: no more than of any, where no attributes are known. */
+  expectedItems: Float32Array;
 }
 
 /** Entities of one side: means, second moments, prior variances. */
@@ -23,6 +32,7 @@ interface Side {
   means: Float32Array;
   moments: Float32Array;
   prior: Float64Array;
+  regression: AttributeRegression | null;
 }
 
 /** Ratings of each entity of one side: the other side's entity, and the rating in standard units. */
@@ -49,12 +59,14 @@ const STREAM = 0xfac7;
 export function* fitFactors(
   ratings: Ratings,
   rows: Uint32Array,
-  { factors, sweeps, seed }: FactorOptions,
+  { factors, sweeps, seed, known }: FactorOptions,
 ): Generator<number, FittedFactors, boolean | undefined> {
   const n = factors + 2;
   const { mean, std } = scaleOf(ratings, rows);
-  const users = side(ratings.userIds.length, n, userConstant(n));
-  const items = side(ratings.itemIds.length, n, itemConstant(n));
+  const regression = (known: PlainBags | null | undefined, constant: number) =>
+    known ? new AttributeRegression(known, n, constant) : null;
+  const users = side(ratings.userIds.length, n, userConstant(n), regression(known?.users, userConstant(n)));
+  const items = side(ratings.itemIds.length, n, itemConstant(n), regression(known?.items, itemConstant(n)));
   const random = seeded(seed, STREAM);
   for (let i = 0; i < items.count; i++) {
     for (let a = 0; a < factors; a++)
@@ -67,7 +79,15 @@ export function* fitFactors(
   const squares = standard.reduce((sum, v) => sum + v * v, 0);
   let noise = NOISE;
   let enough = false;
+  function* expect(): Generator<void> {
+    yield* items.regression?.fit(items.means, ofItems.starts) ?? [];
+    yield* users.regression?.fit(users.means, ofUsers.starts) ?? [];
+  }
+  const third = Math.max(1, Math.floor(sweeps / 3));
   for (let sweep = 0; sweep < sweeps && !enough; sweep++) {
+    if (sweep > 0 && sweep % third === 0 && sweep <= 2 * third) {
+      for (const _ of expect()) enough = (yield sweep / sweeps) ?? false;
+    }
     for (const part of update(users, items, ofUsers, noise, n)) {
       enough = (yield (sweep + part.done / 2) / sweeps) ?? false;
     }
@@ -78,6 +98,7 @@ export function* fitFactors(
     }
     noise = Math.max((squares + explained) / rows.length, 1e-4);
   }
+  for (const _ of expect()) yield 1;
   return {
     mean,
     std,
@@ -87,6 +108,11 @@ export function* fitFactors(
     moments: items.moments,
     users: users.means,
     userPrior: Float32Array.from(users.prior),
+    expectedItems: items.regression?.expected ?? nothingKnown(items.count, n, items.constant),
+    expectations: {
+      items: items.regression && { coefficients: items.regression.coefficients, prior: Float32Array.from(items.prior) },
+      users: users.regression?.coefficients ?? null,
+    },
   };
 }
 
@@ -99,16 +125,20 @@ function scaleOf(ratings: Ratings, rows: Uint32Array): { mean: number; std: numb
   return { mean, std: Math.sqrt(squares / rows.length) || 1 };
 }
 
-function side(count: number, n: number, constant: number): Side {
-  const means = new Float32Array(count * n);
-  for (let e = 0; e < count; e++) means[e * n + constant] = 1;
+function side(count: number, n: number, constant: number, regression: AttributeRegression | null): Side {
   return {
     count,
     constant,
-    means,
+    means: nothingKnown(count, n, constant),
     moments: new Float32Array(count * triangle(n)),
     prior: new Float64Array(n).fill(PRIOR),
+    regression,
   };
+}
+
+/** Means [count, N] of zeros and the constant. */
+function nothingKnown(count: number, n: number, constant: number): Float32Array {
+  return Float32Array.from({ length: count * n }, (_, i) => Number(i % n === constant));
 }
 
 function setMoments(to: Side, e: number, n: number, mean: ArrayLike<number>, covariance: Float64Array | null): void {
@@ -146,16 +176,18 @@ function* update(
   const solver = new PosteriorSolver(n, own.constant);
   const { mean, covariance, moments, right } = solver;
   const variances = new Float64Array(n);
+  const expected = own.regression?.expected;
   let explained = 0;
   for (let e = 0; e < own.count; e++) {
     solver.clear();
     for (let at = lists.starts[e]; at < lists.starts[e + 1]; at++)
       solver.add(other.means, other.moments, lists.other[at], lists.value[at]);
-    solver.solve(own.prior, noise);
+    const before = expected?.subarray(e * n, e * n + n);
+    solver.solve(own.prior, noise, before);
     own.means.set(mean, e * n);
     setMoments(own, e, n, mean, covariance);
     for (let a = 0, at = 0; a < n; a++) {
-      variances[a] += mean[a] * mean[a] + covariance[a * n + a];
+      variances[a] += (mean[a] - (before?.[a] ?? 0)) ** 2 + covariance[a * n + a];
       explained -= 2 * mean[a] * right[a];
       for (let b = 0; b <= a; b++, at++)
         explained += (a === b ? 1 : 2) * moments[at] * (mean[a] * mean[b] + covariance[a * n + b]);

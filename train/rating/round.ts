@@ -1,10 +1,12 @@
 /** One round: learns from its training ratings and predicts the tested ones. */
 import type { Fold } from '../../data/folds.ts';
 import type { Ratings } from '../../data/ratings.ts';
+import { seeded } from '../../data/random.ts';
+import type { Beside } from '../../data/rating-side.ts';
 import { packWindows, type RowsByUser, testWindows, trainingWindows } from '../../data/rating-windows.ts';
 import type { Device, Program } from '../../engine/index.ts';
 import { RatingBatch, type RatingEvents } from '../../model/rating-batch.ts';
-import { RatingModel } from '../../model/rating-model.ts';
+import { RatingModel, shapeOf } from '../../model/rating-model.ts';
 import { meanOf, medianOf, RatingScorer } from '../../model/rating-scorer.ts';
 import type { RatingSettings } from '../../model/rating-settings.ts';
 import { AdamW, RING } from '../optimizer.ts';
@@ -15,6 +17,8 @@ export interface RoundOptions {
   ratings: Ratings;
   rows: Fold;
   settings: RatingSettings;
+  /** What the model reads beside ratings; items alone by default. */
+  beside?: Beside | null;
   seed: number;
   /** Whether the last ratings are what is predicted. */
   tail: boolean;
@@ -61,14 +65,17 @@ const BASELINE_SLACK = 0.1;
 const BREATH_MS = 30;
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 const READ_EVERY = 16;
+/** Turns the seed into that of what is hidden; the stream is the step. */
+const HIDDEN = 0x51de;
 
 /** The model is the caller's to dispose. null after an interruption. */
 export async function trainRound(o: RoundOptions): Promise<RoundResult | null> {
   const { device, ratings, settings, rows } = o;
   const baseline = await learnBaseline(o);
   if (!baseline) return null;
-  const events = eventsOf(ratings, rows.train, baseline);
-  const model = new RatingModel(device, settings, ratings.itemIds.length, ratings.levels.length, o.seed);
+  const events = eventsOf(ratings, rows.train, baseline, o.beside ?? null);
+  const shape = shapeOf(o.beside?.side.encoder ?? null, ratings.itemIds.length, ratings.levels.length);
+  const model = new RatingModel(device, settings, shape, o.seed);
   try {
     const trained = await learn(o, model, events);
     if (!trained) {
@@ -86,7 +93,9 @@ export async function trainRound(o: RoundOptions): Promise<RoundResult | null> {
 async function learnBaseline(o: RoundOptions): Promise<Baseline | null> {
   const { settings, ratings, rows, seed, deadline, signal } = o;
   const begun = performance.now();
-  const work = fitBaseline(ratings, rows.train, rows.test, { ...settings, seed });
+  const { beside } = o;
+  const cold = Boolean(beside?.side.encoder.schema.items);
+  const work = fitBaseline(ratings, rows.train, rows.test, { ...settings, seed, cold, known: beside });
   let breath = begun;
   let hurry = false;
   for (;;) {
@@ -103,7 +112,8 @@ async function learnBaseline(o: RoundOptions): Promise<Baseline | null> {
   }
 }
 
-function eventsOf(ratings: Ratings, train: Uint32Array, { factors, base, spread }: Baseline): RatingEvents {
+function eventsOf(ratings: Ratings, train: Uint32Array, baseline: Baseline, beside: Beside | null): RatingEvents {
+  const { factors, base, spread, cold, coldSpread } = baseline;
   const { mean, std } = factors;
   const itemCounts = new Uint32Array(ratings.itemIds.length);
   for (const row of train) itemCounts[ratings.item[row]]++;
@@ -116,6 +126,9 @@ function eventsOf(ratings: Ratings, train: Uint32Array, { factors, base, spread 
     itemCounts,
     levels: ratings.levels.map((v) => (v - mean) / std),
     spread,
+    side: beside?.side ?? null,
+    user: ratings.user,
+    cold: cold && { base: cold, spread: coldSpread },
   };
 }
 
@@ -134,9 +147,10 @@ type Trained = Pick<RoundResult, 'reason' | 'epochs' | 'steps'>;
 
 async function learn(o: RoundOptions, model: RatingModel, events: RatingEvents): Promise<Trained | null> {
   const { device, settings, seed, signal, deadline } = o;
-  const { window, share, budget, epochs, warmup, weightDecay, clip } = settings;
+  const { window, share, budget, epochs, warmup, weightDecay, clip, idDropout, sideDropout } = settings;
   const rows = subset(o.ratings, o.rows.train);
-  const batch = new RatingBatch(device, budget, Math.max(32, Math.ceil(budget / 2)), model.levels);
+  const most = events.side?.most ?? 0;
+  const batch = new RatingBatch(device, budget, Math.max(32, Math.ceil(budget / 2)), model.shape, most, true);
   const optimizer = new AdamW(model.parameters, { ...BETAS, weightDecay, embeddingDecay: weightDecay, clip });
   const program: Program<Record<string, never>> = device.program('training step', () => {
     const loss = model.loss(batch.tensors);
@@ -163,7 +177,7 @@ async function learn(o: RoundOptions, model: RatingModel, events: RatingEvents):
       for (const [i, packed] of batches.entries()) {
         if (step === 0) report('compiling', 0, 0);
         step++;
-        batch.stage(packed, events, true);
+        batch.stage(packed, events, { random: seeded(seed ^ HIDDEN, step), idDropout, sideDropout });
         batch.upload();
         optimizer.prepare({
           seed,

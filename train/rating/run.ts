@@ -4,6 +4,7 @@
  */
 import type { Fold } from '../../data/folds.ts';
 import { type RatingSplit, ratingRounds } from '../../data/rating-split.ts';
+import type { Beside } from '../../data/rating-side.ts';
 import type { Ratings } from '../../data/ratings.ts';
 import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/files.ts';
@@ -24,6 +25,8 @@ export interface RatingRunOptions {
   ratings: Ratings;
   split: RatingSplit;
   settings: RatingSettings;
+  /** What the model reads beside ratings; items alone by default. */
+  beside?: Beside | null;
   seed: number;
   /** Goes on after the last round that had ended. */
   resume?: boolean;
@@ -84,6 +87,7 @@ export async function trainRatings(o: RatingRunOptions): Promise<RatingRunResult
       ratings,
       rows: rounds[r],
       settings: o.settings,
+      beside: o.beside,
       seed: o.seed,
       tail: split.name === 'last',
       signal: o.signal,
@@ -147,10 +151,10 @@ async function saveServed(
   const parameters = new Map(
     [...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]),
   );
-  const { factors, spread } = baseline;
+  const { factors, spread, coldSpread } = baseline;
   await saveRatingModel(
     files,
-    { parameters, factors, levels: ratings.levels, itemCounts: events.itemCounts, spread },
+    { parameters, factors, levels: ratings.levels, itemCounts: events.itemCounts, spread, coldSpread },
     progress,
   );
 }

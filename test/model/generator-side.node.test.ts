@@ -1,0 +1,88 @@
+/** Continuations that read users and events, and with the memory: each step against the ranking of what stands so far. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seeded } from '../../data/random.ts';
+import { joinRows, packed, type SideRows } from '../../data/side.ts';
+import { Device } from '../../engine/index.ts';
+import { Generator } from '../../model/generator.ts';
+import { DeviceMemory } from '../../model/memory.ts';
+import { parameterSpecs } from '../../model/parameters.ts';
+import { settingsFor } from '../../model/recipes.ts';
+import { Scorer, type ScorerOptions } from '../../model/scorer.ts';
+import { SequenceModel } from '../../model/sequence-model.ts';
+
+const [ITEMS, SIDE, STEPS] = [40, 6, 4];
+const HISTORIES = [[3, 1, 4, 15, 9, 2], [5]].map((h) => Uint32Array.from(h));
+
+for (const backend of ['cpu', 'webgpu'] as const) {
+  describe(`generation on ${backend}`, () => {
+    let device: Device;
+    beforeAll(async () => {
+      device = await Device.open({ backend });
+    });
+    afterAll(() => device?.close());
+
+    it.each([
+      ['side columns', true, false],
+      ['the memory', false, true],
+      ['both', true, true],
+    ])('with %s', async (_, reads, remembers) => {
+      const settings = settingsFor('sasrec', {
+        ...{ d: '16', ff: '24', heads: '2', blocks: '2', window: '12', budget: '64' },
+      });
+      const side = reads ? SIDE : 0;
+      const model = SequenceModel.create(device, settings, ITEMS, null, { side });
+      const random = seeded(4, 0);
+      const specs = parameterSpecs(settings, ITEMS, 5, { side });
+      const scale = (name: string) => (name.endsWith('.weight') && !name.includes('norm') ? 20 : 1);
+      model.parameters.load(
+        'params',
+        new Map(
+          specs.map(({ name, init }) => [name, Float32Array.from(init, (x) => (x || random.next()) * scale(name))]),
+        ),
+      );
+      const starts = Uint32Array.from({ length: ITEMS + 1 }, (__, i) => i * ITEMS);
+      const rows = {
+        starts,
+        columns: Uint32Array.from({ length: ITEMS ** 2 }, (__, i) => i % ITEMS),
+        values: Float32Array.from({ length: ITEMS ** 2 }, () => random.next()),
+      };
+      const memory = new DeviceMemory(device, {
+        settings: { method: 'exact', last: 5, power: 0.7, lambda: 1, kept: ITEMS },
+        rows,
+      });
+      const blend: ScorerOptions['blend'] = remembers ? { memory, weights: { memory: 2, epsilon: 0.01 } } : null;
+      const bag = (row: number): SideRows => packed([[[row, 1]]]);
+      const sideOf = (events: readonly number[]) =>
+        reads ? events.map((__, i) => bag(i % SIDE)).reduce((a, b) => joinRows(a, b)) : undefined;
+      const next = reads ? bag(SIDE - 1) : undefined;
+
+      const generator = new Generator(model, { steps: STEPS }, blend);
+      const answers = await generator.generate(
+        HISTORIES.map((history) => ({ history, exclude: history, side: sideOf([...history]), next })),
+      );
+      generator.dispose();
+      const scorer = new Scorer(model, { k: 1, blend });
+      for (const [i, { items, logs }] of answers.entries()) {
+        expect(items).toHaveLength(STEPS);
+        for (const [step, item] of items.entries()) {
+          const before = items.slice(0, step);
+          const own = sideOf([...HISTORIES[i]]);
+          const beside = own && next ? before.reduce((rows) => joinRows(rows, next), own) : undefined;
+          const history = Uint32Array.from([...HISTORIES[i], ...before]);
+          const [best] = await scorer.score([{ history, side: beside, exclude: history }]);
+          expect(best.items[0]).toBe(item);
+          expect(logs[step]).toBeLessThan(0);
+        }
+      }
+      scorer.dispose();
+      if (reads) {
+        const again = new Generator(model, { steps: 2 });
+        const blind = again.generate([{ history: HISTORIES[0] }]);
+        await expect(blind).rejects.toThrow('what stands beside 6 events was expected, came that of 0');
+        again.dispose();
+      }
+      memory.dispose();
+      model.dispose();
+    });
+  });
+}
