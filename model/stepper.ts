@@ -193,10 +193,7 @@ export class Stepper {
     });
     h.excludedOffsets.fill(excluded, rows.length);
     this.inputs.upload();
-    const out = this.stepping.run();
-    await this.stepping.pace();
-    await this.stepping.settle();
-    const [items, probabilities] = [await out.items.data(), await out.probabilities.data()];
+    const { items, probabilities } = await this.stepping.values();
     return rows.map((_, r) => {
       let n = 0;
       while (n < k && probabilities[r * k + n] > 0) n++;

@@ -229,6 +229,19 @@ export class Recommender {
   }
 
   /**
+   * Compiles and records what a list of k items takes, for histories of every length, so that no query waits for it later.
+   * Queries that come meanwhile take their turn between the lengths.
+   */
+  async warmUp(k = 10): Promise<void> {
+    const { window } = this.model.settings;
+    for (let length = 64; ; length *= 2) {
+      const history = Array.from({ length: Math.min(length, window) }, (_, i) => this.items[i % this.items.length].id);
+      await this.recommend({ history, k, includeSeen: true });
+      if (length >= window) return;
+    }
+  }
+
+  /**
    * Adapts to one visitor on this device, by a vector learned from the history (model/personal.ts); the model itself stays
    * untouched, and every list is for that visitor until `forget()`. Learns anew each time. What it gains depends on the
    * model: README.md has figures.

@@ -226,7 +226,7 @@ describe('programs', () => {
     }
     await gpu.settle();
     for (const { before, after } of counts.slice(1)) {
-      const { dispatches, submits, ...flat } = after;
+      const { dispatches, submits, waits: _, ...flat } = after;
       expect(flat).toEqual({
         backend: 'webgpu',
         buffers: before.buffers,

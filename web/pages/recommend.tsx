@@ -7,9 +7,8 @@ import { useStore } from '../store.ts';
 import { addToHistory, Attributes, History, Search, WithModel } from '../ui/asking.tsx';
 import { Field, Notice, Spinner } from '../ui/parts.tsx';
 import type { Explanation, RecommendQuery, Recommendation } from '../../serve/index.ts';
+import { LISTED } from '../worker/contract.ts';
 import type { OpenedModel, Told } from '../worker/recommending.ts';
-
-const K = 10;
 
 export function RecommendPage() {
   return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
@@ -76,7 +75,7 @@ function Asking({ model }: { model: OpenedModel }) {
 function queryOf(history: string[], { seen, where, diversity, penalty }: Wishes): RecommendQuery {
   return {
     history,
-    k: K,
+    k: LISTED,
     includeSeen: seen,
     ...(where.trim() !== '' && { where }),
     ...(diversity > 0 && { diversity }),
@@ -90,7 +89,7 @@ function List({ answer, query }: { answer: Told | null; query: RecommendQuery })
   // Places are kept, so that nothing jumps when the list changes.
   return (
     <ol class="items recommended">
-      {Array.from({ length: K }, (_, at) => {
+      {Array.from({ length: LISTED }, (_, at) => {
         const item = items[at];
         const open = item !== undefined && asked === item.id;
         return (

@@ -3,6 +3,9 @@ import type { Columns } from './log.ts';
 import type { Metrics } from '../../train/metrics.ts';
 import type { TrainProgress, TrainResult } from '../../train/trainer.ts';
 
+/** Items of a list of recommendations. */
+export const LISTED = 10;
+
 export interface DeviceReport {
   backend: 'webgpu' | 'cpu';
   name: string;

@@ -1,6 +1,7 @@
 /** Recommendations in the worker, from one open model. */
 import { InputError } from '../../data/errors.ts';
 import { type Answer, type Recommendation, type RecommendQuery, Recommender } from '../../serve/recommender.ts';
+import { LISTED } from './contract.ts';
 import { openDevice, trim } from './device.ts';
 import { openModel } from './library.ts';
 
@@ -25,6 +26,7 @@ export async function openForRecommending(id: string): Promise<OpenedModel> {
   const device = await openDevice();
   const recommender = await Recommender.load(await openModel(id), { device });
   open = { id, recommender };
+  void recommender.warmUp(LISTED).catch(() => {}); // a query says what is wrong
   const { config, items, weights } = recommender.loaded;
   return { id, items, includeSeen: config.seen === 'kept', note: weights.note };
 }
