@@ -116,24 +116,38 @@ interface TraceEvent {
   args?: { name?: string };
 }
 
+/** Milliseconds of the longest task of a thread, and of all of them. */
+export interface Busy {
+  longest: number;
+  sum: number;
+}
+
 /**
- * Milliseconds of the longest task on the page's main thread while `work` goes on, in that thread's own time: what other
- * programs on a busy machine take from it is not the page's doing.
+ * What the page's main thread and its worker did while `work` went on, in those threads' own time: what other programs on
+ * a busy machine take from them is not the page's doing.
  */
-export async function longestTask(browser: Browser, page: Page, work: () => Promise<void>): Promise<number> {
+export async function threadTimes(
+  browser: Browser,
+  page: Page,
+  work: () => Promise<void>,
+): Promise<Record<'main' | 'worker', Busy>> {
   await browser.startTracing(page, { categories: ['toplevel'] });
   await work();
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
-  const threads = new Set(
-    traceEvents
-      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
-      .map(({ pid, tid }) => `${pid} ${tid}`),
-  );
-  const tasks = traceEvents.filter(
-    ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && threads.has(`${pid} ${tid}`),
-  );
-  if (tasks.length === 0) throw new Error('longestTask: the trace holds no tasks of the page');
-  return tasks.reduce((most, { tdur = 0 }) => Math.max(most, tdur / 1000), 0);
+  const busy = (thread: string): Busy => {
+    const ids = new Set(
+      traceEvents
+        .filter(({ name, args }) => name === 'thread_name' && args?.name === thread)
+        .map(({ pid, tid }) => `${pid} ${tid}`),
+    );
+    const tasks = traceEvents.filter(
+      ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && ids.has(`${pid} ${tid}`),
+    );
+    if (tasks.length === 0) throw new Error(`threadTimes: the trace holds no tasks of ${thread}`);
+    const milliseconds = tasks.map(({ tdur = 0 }) => tdur / 1000);
+    return { longest: Math.max(...milliseconds), sum: milliseconds.reduce((sum, ms) => sum + ms, 0) };
+  };
+  return { main: busy('CrRendererMain'), worker: busy('DedicatedWorker thread') };
 }
 
 export function screenshot(page: Page, name: string): Promise<unknown> {

@@ -5,9 +5,9 @@ import { type Dataset, prepare } from '../../data/dataset.ts';
 import type { Format } from '../../data/format.ts';
 import type { Log } from '../../data/log.ts';
 import { readLog } from '../../data/reader.ts';
-import { RecordParser } from '../../data/records.ts';
+import type { RecordSink } from '../../data/records.ts';
 import { makeShop } from '../../data/shop.ts';
-import { decodeChunks } from '../../data/text.ts';
+import { readRecords } from '../../data/source.ts';
 import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
 
 export interface Columns {
@@ -17,8 +17,7 @@ export interface Columns {
   rating?: string;
 }
 
-/** How much of a file its preview reads, and how many rows it shows. */
-const PREVIEW_BYTES = 1 << 18;
+/** Rows that a preview shows. */
 const PREVIEW_ROWS = 12;
 const ROLES: readonly Role[] = ['user', 'item', 'time', 'rating'];
 const FORMATS: Record<Format['kind'], string> = {
@@ -31,18 +30,20 @@ const FORMATS: Record<Format['kind'], string> = {
 export async function previewFile(file: File): Promise<Preview> {
   let format: Format | null = null;
   const rows: string[][] = [];
-  const parser = new RecordParser(file.name, {
+  const enough = new Error('the preview has its rows');
+  const sink: RecordSink = {
     begin: (found) => {
       format = found;
     },
     row: (fields) => {
-      if (rows.length < PREVIEW_ROWS) rows.push([...fields]);
+      rows.push([...fields]);
+      if (rows.length === PREVIEW_ROWS) throw enough;
     },
     bad: () => {},
+  };
+  await readRecords(chunksOf(file), file.name, sink).catch((error) => {
+    if (error !== enough) throw error;
   });
-  const whole = file.size <= PREVIEW_BYTES;
-  for await (const text of decodeChunks(headOf(file), file.name)) parser.push(text);
-  if (whole) parser.end();
   const { kind, header, delimiter } = format as unknown as Format;
   const fixed = ['user', 'item', 'rating', 'time'].slice(0, kind === 'pairs' ? 2 : (rows[0]?.length ?? 4));
   const names = header ?? fixed;
@@ -60,13 +61,6 @@ export async function previewFile(file: File): Promise<Preview> {
 }
 
 const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
-
-/** The first bytes, ending with a line so that no letter is cut in two. */
-async function* headOf(file: File): AsyncGenerator<Uint8Array> {
-  const bytes = new Uint8Array(await file.slice(0, PREVIEW_BYTES).arrayBuffer());
-  const end = file.size <= PREVIEW_BYTES ? bytes.length : bytes.lastIndexOf(0x0a) + 1 || bytes.length;
-  yield bytes.subarray(0, end);
-}
 
 /** A log with what is known of its items, as it was read. */
 export interface Opened {
@@ -97,10 +91,14 @@ export async function openSource(
 
 async function* chunksOf(file: Blob): AsyncGenerator<Uint8Array> {
   const reader = file.stream().getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
   }
 }
 
