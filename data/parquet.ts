@@ -32,7 +32,7 @@ export async function readParquet(
     );
   }
   const header = parquetSchema(metadata).children.map(({ element }) => element.name);
-  sink.begin({ kind: 'table', delimiter: ',', quoted: false, header });
+  sink.begin({ kind: 'parquet', delimiter: ',', quoted: false, header });
   const total = Number(metadata.num_rows);
   let line = 1;
   for (const [rowStart, rowEnd] of partsOf(metadata)) {

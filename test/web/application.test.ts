@@ -63,6 +63,13 @@ async function settings(epochs: number, more = TINY): Promise<void> {
   await page.getByLabel('Any other setting').fill(more);
 }
 
+/** As when the visitor turns to another tab, or comes back. */
+const look = (away: boolean) =>
+  page.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, away);
+
 /** Until the training that runs is done, or an error is shown. */
 async function finished(): Promise<void> {
   await page.locator('.status-line', { hasText: /Finished|Stopped/ }).waitFor({ timeout: 150_000 });
@@ -112,7 +119,7 @@ describe('the application', () => {
 
   it('trains in a worker while the page stays quick', async () => {
     await page.getByLabel('Name of the model').fill('round');
-    await settings(30);
+    await settings(16);
     const { main } = await threadTimes(browser, page, async () => {
       await page.getByRole('button', { name: 'Start training' }).click();
       await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
@@ -136,6 +143,12 @@ describe('the application', () => {
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('Paused. Everything is saved.').waitFor();
     await page.getByRole('button', { name: 'Go on' }).click();
+    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
+    await look(true);
+    await page.waitForTimeout(2500);
+    await look(false);
+    const told = page.getByText(/While this tab was hidden for \d+ s the training went on for \d+ step/);
+    expect(Number((await told.textContent())?.match(/for (\d+) step/)?.[1])).toBeGreaterThan(0);
     await finished();
     expect(await figure('Best NDCG@10')).toBeGreaterThan(0.3); // the round is learned
     await screenshot(page, '4-trained');
@@ -160,6 +173,10 @@ describe('the application', () => {
     await page.getByRole('button', { name: 'Why Thing number 6' }).click();
     await page.locator('.why .share').first().waitFor();
     expect(await page.locator('.why').textContent()).toMatch(/because of Thing number/);
+    const map = page.locator('.why').getByRole('application', { name: /Arrow keys go from cell to cell/ });
+    await map.getByRole('img', { name: /Attention over 3 events/ }).waitFor();
+    await map.press('ArrowRight');
+    await page.locator('.why').getByText('Thing number 5 looks at Thing number 3').waitFor();
     await screenshot(page, '5-recommend');
     await page.getByRole('button', { name: 'Why Thing number 6' }).click();
     await page.getByLabel('Only items where').fill('kind=books');
@@ -171,6 +188,17 @@ describe('the application', () => {
     await page.getByLabel('Only items where').fill('');
     await page.getByLabel('Only items where').blur();
     await expect.poll(async () => (await top())[0]).toBe('Thing number 6');
+  });
+
+  it('adapts to the history and forgets it again', async () => {
+    const before = await top();
+    await page.getByRole('button', { name: 'Adapt to my history' }).click();
+    await page.getByText(/Adapted to 2 steps of the history: their loss went from/).waitFor();
+    await expect.poll(top).not.toEqual(before);
+    await screenshot(page, '5-adapted');
+    await page.getByRole('button', { name: 'Forget' }).click();
+    await page.getByText('Not adapted').waitFor();
+    await expect.poll(top).toEqual(before);
   });
 
   it('answers a click with little work of its own: the device has the rest', async () => {

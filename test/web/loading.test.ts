@@ -1,9 +1,21 @@
 /** What the application loads, and how it does without a network, and without WebGPU. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { launch, leave, screenshot, serveSite, type Site, smallLog, threadTimes, TINY, visit } from './page.ts';
+import {
+  launch,
+  leave,
+  parquetLog,
+  screenshot,
+  serveSite,
+  type Site,
+  smallLog,
+  threadTimes,
+  TINY,
+  visit,
+} from './page.ts';
 
 const MOST_SCRIPT = 200_000;
 
@@ -43,6 +55,52 @@ it('opens without a network after the first load', async () => {
   await page.getByRole('link', { name: 'Train on it' }).click();
   await page.getByRole('button', { name: 'Start training' }).waitFor();
   await screenshot(page, 'offline');
+  await leave(context, null);
+});
+
+it('trains on a Parquet log with items, users and events, and recommends by what items are', async () => {
+  const { context, page, wrong } = await visit(browser, site);
+  const { log, users } = parquetLog();
+  const choose = async (button: string, name: string, buffer: Buffer) => {
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: button }).click();
+    await (await chooser).setFiles({ name, mimeType: 'application/octet-stream', buffer });
+  };
+  const dropped = await page.evaluateHandle(
+    (bytes) => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([Uint8Array.from(bytes)], 'shelves.parquet'));
+      return transfer;
+    },
+    [...log],
+  );
+  await page.dispatchEvent('main', 'drop', { dataTransfer: dropped });
+  await page.getByText('a Parquet file').waitFor();
+  await page.getByText('2 of 482 rows').waitFor();
+  await choose('Add a users file', 'nobody.csv', Buffer.from('user,drinks\nx,y\n'));
+  await page.getByText('nobody.csv: none of its users is in the log').waitFor();
+  await choose('Another users file', 'users.csv.gz', gzipSync(users));
+  await page.getByText('40 with columns').waitFor();
+  await choose('Add an items file', 'things.csv', Buffer.from(smallLog().items));
+  await page.getByText('24 with titles').waitFor();
+  await page.getByLabel('its rating').check();
+  await page.getByText('What is there').waitFor();
+  await screenshot(page, 'parquet');
+  await page.getByRole('link', { name: 'Train on it' }).click();
+  await page.getByText('More settings').click();
+  await page.getByLabel('Any other setting').fill(`${TINY} items=tower`);
+  await page.getByLabel('Epochs').fill('2');
+  await page.getByRole('button', { name: 'Start training' }).click();
+  await page.locator('.status-line', { hasText: 'Finished' }).waitFor({ timeout: 120_000 });
+  await page.locator('.page-head').getByRole('link', { name: 'Recommend' }).click();
+  await page.getByLabel('Search').fill('number 7');
+  await page.getByRole('button', { name: 'Add Thing number 7 to' }).first().click();
+  await page.locator('.recommended .name').nth(9).waitFor();
+  await page.getByRole('button', { name: /^Why/ }).first().click();
+  await page.locator('.why .share').first().waitFor();
+  await screenshot(page, 'tower');
+  expect(await page.locator('.notice.error').allTextContents()).toEqual([]);
+  expect(wrong).toEqual([]);
   await leave(context, null);
 });
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import { build } from 'vite';
 import { chromiumArgs, findChromium } from '../../cli/system.mjs';
@@ -174,6 +175,22 @@ export function smallLog(): { csv: string; items: string } {
   const kinds = ['tea', 'cups', 'books'];
   const items = Array.from({ length: 24 }, (_, i) => `thing-${i},Thing number ${i},${kinds[i % 3]}`);
   return { csv: rows.join('\n'), items: ['item_id,title,kind', ...items].join('\n') };
+}
+
+/** The same log as Parquet, with ratings, and what is known of its users. */
+export function parquetLog(): { log: Buffer; users: string } {
+  const rows = smallLog()
+    .csv.split('\n')
+    .slice(1)
+    .map((row) => row.split(','));
+  const column = (name: string, at: number) => ({ name, data: rows.map((row) => row[at]), type: 'STRING' as const });
+  const rating = { name: 'rating', data: rows.map((_, i) => 3 + (i % 3)), type: 'INT32' as const };
+  const columnData = [column('user', 0), column('item', 1), column('time', 2), rating];
+  const users = Array.from({ length: 40 }, (_, user) => `person ${user},${user % 2 ? 'tea' : 'coffee'}`);
+  return {
+    log: Buffer.from(parquetWriteBuffer({ columnData })),
+    users: ['user_id,drinks', ...users].join('\n'),
+  };
 }
 
 /** As little as trains at all: a software adapter takes seconds to compile each kernel. */

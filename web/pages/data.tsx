@@ -5,6 +5,7 @@ import { inWords } from '../engine.ts';
 import { bytes, count, duration, percent, plural } from '../format.ts';
 import { appState, dataState } from '../state.ts';
 import { useStore } from '../store.ts';
+import { LogOptions } from '../ui/log-options.tsx';
 import { Bars, Field, FileButton, Notice, Progress, Stat } from '../ui/parts.tsx';
 import type { Analysis, Preview, Role } from '../worker/contract.ts';
 
@@ -73,7 +74,7 @@ function Choose() {
   );
 }
 
-const takeFile = (file: File): void => void chooseSource({ kind: 'file', file, items: null });
+const takeFile = (file: File): void => void chooseSource({ kind: 'file', file, items: null, users: null });
 
 /** Files may be dropped on the whole page. */
 function useDrop(setOver: (over: boolean) => void): void {
@@ -181,41 +182,11 @@ function Opened() {
                 )}
               </Field>
             )}
-            {source?.kind === 'file' && <FileOptions items={source.items} />}
+            <LogOptions preview={preview} analysis={analysis} />
           </aside>
         </div>
       )}
     </div>
-  );
-}
-
-function FileOptions({ items }: { items: File | null }) {
-  const reading = useStore(dataState, (state) => state.reading);
-  return (
-    <>
-      <Field label="Rows that may be left out" help="Rows that cannot be read, before the log is refused.">
-        {(ids) => (
-          <input
-            {...ids}
-            type="number"
-            min={0}
-            value={reading.maxBadRows}
-            onChange={(event) => changeReading({ maxBadRows: Number(event.currentTarget.value) })}
-          />
-        )}
-      </Field>
-      <div class="field">
-        <p>
-          <strong>Titles and attributes</strong>
-        </p>
-        <p class="help">
-          {items ? items.name : 'A second file with a row for each item makes recommendations readable.'}
-        </p>
-        <FileButton class="button small" onFile={(file) => changeReading({}, file)}>
-          {items ? 'Another items file' : 'Add an items file'}
-        </FileButton>
-      </div>
-    </>
   );
 }
 
@@ -294,7 +265,11 @@ function Found({ analysis }: { analysis: Analysis }) {
       <section class="card stack" aria-labelledby="found">
         <h2 id="found">What is there</h2>
         <dl class="stats">
-          <Stat label="Users" value={count(analysis.users)} />
+          <Stat
+            label="Users"
+            value={count(analysis.users)}
+            hint={analysis.described > 0 ? `${count(analysis.described)} with columns` : undefined}
+          />
           <Stat
             label="Items"
             value={count(analysis.items)}

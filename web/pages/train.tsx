@@ -61,7 +61,7 @@ function Settings() {
   const cpu = useStore(appState, (state) => state.device?.backend === 'cpu');
   const [recipes, setRecipes] = useState<RecipeInfo[]>([]);
   const [plan, setPlan] = useState<Plan>({
-    name: source?.kind === 'file' ? source.file.name.replace(/\.\w+$/, '') : 'demo-shop',
+    name: source?.kind === 'file' ? source.file.name.replace(/\.\w+(\.gz)?$/, '') : 'demo-shop',
     recipe: null,
     settings: {},
     epochs: null,
@@ -273,7 +273,7 @@ function Running() {
         </Notice>
       )}
       {outcome && <Notice kind="info">{REASONS[outcome.reason]}</Notice>}
-      {state.hidden && state.hidden.seconds > 5 && (
+      {state.hidden && state.hidden.seconds > 2 && (
         <Notice kind="info">
           While this tab was hidden for {duration(state.hidden.seconds)} the training went on for{' '}
           {count(state.hidden.steps)} steps.

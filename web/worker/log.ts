@@ -1,11 +1,13 @@
 /** The log in the worker: preview of a file, reading and filtering, what was found. */
 import { findColumn } from '../../data/columns.ts';
-import { type ItemInfo, readItems } from '../../data/catalog.ts';
+import { type ItemInfo, readItems, readUsers } from '../../data/catalog.ts';
+import { InputError } from '../../data/errors.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import type { Format } from '../../data/format.ts';
 import type { Log } from '../../data/log.ts';
 import { readLog } from '../../data/reader.ts';
 import type { RecordSink } from '../../data/records.ts';
+import { contextNames } from '../../data/side.ts';
 import { makeShop } from '../../data/shop.ts';
 import { readRecords } from '../../data/source.ts';
 import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
@@ -24,6 +26,7 @@ const FORMATS: Record<Format['kind'], string> = {
   table: 'a table with a header',
   movielens: 'MovieLens (user::item::rating::time)',
   pairs: 'lines of user and item, in time order',
+  parquet: 'a Parquet file',
 };
 
 /** @throws InputError where the file is no log */
@@ -68,6 +71,8 @@ export interface Opened {
   reading: Reading;
   log: Log;
   infos: ReadonlyMap<string, ItemInfo> | null;
+  /** Columns by user ID. */
+  users: ReadonlyMap<string, Readonly<Record<string, string>>> | null;
 }
 
 /** Reads a log piece by piece. @throws InputError */
@@ -78,15 +83,23 @@ export async function openSource(
 ): Promise<Opened> {
   if (source.kind === 'shop') {
     const shop = makeShop({ shoppers: source.shoppers });
-    return { source, reading, log: shop.log, infos: shop.items };
+    return { source, reading, log: shop.log, infos: shop.items, users: null };
   }
-  const { file, items } = source;
+  const { file, items, users } = source;
   const total = Math.max(1, file.size);
+  const { columns, maxBadRows, events } = reading;
   const log = await readLog(chunksOf(file), file.name, {
-    ...reading,
+    ...{ columns, maxBadRows, context: contextNames(events) },
     onProgress: (bytes) => onProgress(bytes / total),
   });
-  return { source, reading, log, infos: items && (await readItems(chunksOf(items), items.name)) };
+  const infos = items && (await readItems(chunksOf(items), items.name));
+  const known = users && (await readUsers(chunksOf(users), users.name));
+  if (known && !log.userIds.some((id) => known.has(id))) {
+    throw new InputError(
+      `${users.name}: none of its users is in the log; its IDs look like ${JSON.stringify(known.keys().next().value)}, those of the log like ${JSON.stringify(log.userIds[0])}`,
+    );
+  }
+  return { source, reading, log, infos, users: known };
 }
 
 async function* chunksOf(file: Blob): AsyncGenerator<Uint8Array> {
@@ -112,7 +125,7 @@ const COUNTED = /-core filter removed|removed with a rating|^[\d,]+ users?, [\d,
 
 /** Filters the log, and tells what is left and what was dropped. @throws InputError when nothing is left */
 export function analyse(opened: Opened, filter: Filter, begun: number): { dataset: Dataset; analysis: Analysis } {
-  const { log, infos } = opened;
+  const { log, infos, users } = opened;
   const dataset = prepare(log, filterOf(filter));
   const { report, offsets } = dataset;
   const lengths = Uint32Array.from({ length: report.users }, (_, u) => offsets[u + 1] - offsets[u]).sort();
@@ -133,6 +146,7 @@ export function analyse(opened: Opened, filter: Filter, begun: number): { datase
     lengths: binsOf(lengths),
     medianLength: lengths[lengths.length >> 1],
     popular: popularOf(dataset, infos),
+    described: users ? dataset.userIds.filter((id) => users.has(id)).length : 0,
     titled: infos ? dataset.itemIds.filter((id) => infos.has(id)).length : 0,
     lines: report.lines.filter((line) => !COUNTED.test(line)).map((line) => line.replaceAll(`${log.source}:`, 'line ')),
     seconds: (performance.now() - begun) / 1000,

@@ -49,10 +49,25 @@ export interface AttentionTold {
 }
 
 export async function recommend(query: RecommendQuery): Promise<Told> {
-  if (open?.recommender.device.gpu?.failure) await openForRecommending(open.id); // on a fresh device
+  await reopenAfterLoss();
   const begun = performance.now();
   const { items, attention } = await recommender().recommend(query);
   return { items, ms: performance.now() - begun, attention: attention ? told(attention) : null };
+}
+
+/** Opens the model again where its device was lost, with what it has learned of the visitor. */
+async function reopenAfterLoss(): Promise<void> {
+  if (!open?.recommender.device.gpu?.failure) return;
+  const { adaptation } = open.recommender;
+  await openForRecommending(open.id);
+  if (adaptation) open.recommender.adopt(adaptation);
+}
+
+/** Adapts to a visitor; see `Recommender.personalize`. @throws InputError */
+export async function personalize(history: readonly string[]) {
+  await reopenAfterLoss();
+  const { events, loss } = await recommender().personalize(history);
+  return { events, ...loss };
 }
 
 function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionTold {
