@@ -10,7 +10,6 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import { build } from 'vite';
 import { chromiumArgs, findChromium } from '../../cli/system.mjs';
-import { POLICY } from '../../web/policy.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const built = path.join(root, 'dist/web');
@@ -32,13 +31,21 @@ export interface Site {
   close(): Promise<void>;
 }
 
-/** Builds the application and serves it as a static host would, with the policy as a header, so that it binds the worker too. */
+/** The headers of the built `_headers` file, which names those of every path. */
+async function builtHeaders(): Promise<Record<string, string>> {
+  const [paths, ...lines] = (await readFile(path.join(built, '_headers'), 'utf8')).trimEnd().split('\n');
+  if (paths !== '/*') throw new Error(`_headers: /* was expected, found ${paths}`);
+  return Object.fromEntries(lines.map((line) => line.trim().split(': ', 2)));
+}
+
+/** Builds the application and serves it as a static host would that reads `_headers`, so that they bind the worker, too. */
 export async function serveSite(): Promise<Site> {
   mkdirSync(OUTPUT, { recursive: true });
   const { NODE_ENV } = process.env; // vitest's is `test`, which Vite would build for
   process.env.NODE_ENV = 'production';
   await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'error' });
   process.env.NODE_ENV = NODE_ENV;
+  const headers = await builtHeaders();
   const scripts = new Map<string, number>();
   const server: Server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -51,7 +58,7 @@ export async function serveSite(): Promise<Site> {
         response.writeHead(200, {
           'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream',
           'Content-Encoding': 'gzip',
-          'Content-Security-Policy': POLICY,
+          ...headers,
         });
         response.end(body);
       },

@@ -1,10 +1,12 @@
 /** Attention as a grid of cells; darker is more, negative weights have another colour. */
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { useCanvas } from './canvas.ts';
 
 /** Latest events that are shown. */
 const MOST = 40;
-const LABEL = 168;
+/** Pixels of the names of rows at most, and between them and the cells. */
+const LABEL = 240;
+const GAP = 8;
 /** Height of a row that has room for letters. */
 const LETTERS = 11;
 /** Rows and columns that a key goes on by. */
@@ -20,27 +22,31 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
   const weight = (r: number, c: number): number => rows[(first + r) * tokens + first + c];
   let peak = 1e-9;
   for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) peak = Math.max(peak, Math.abs(weight(r, c)));
+  /** Where the cells begin and how large they are, as drawn last. */
+  const place = useRef({ left: 0, cell: 1 });
   /** Left of the cells stand the names of rows, where there is room for letters. */
-  const layOut = (width: number): { left: number; cell: number } => {
-    const label = Math.min(LABEL, 0.42 * width);
-    const left = (width - label) / n >= LETTERS ? label : 0;
-    return { left, cell: Math.min(28, (width - left) / n) };
+  const layOut = (context: CanvasRenderingContext2D, width: number): void => {
+    const widest = Math.max(...Array.from({ length: n }, (_, r) => context.measureText(nameOf(r)).width));
+    const names = Math.min(LABEL, 0.42 * width, widest + GAP);
+    const left = (width - names) / n >= LETTERS ? names : 0;
+    place.current = { left, cell: Math.min(28, (width - left) / n) };
   };
   const canvas = useCanvas(
     (context, width, _height, colour) => {
-      const { left, cell } = layOut(width);
+      context.font = '12px system-ui, sans-serif';
+      layOut(context, width);
+      const { left, cell } = place.current;
       const tall = `${Math.ceil(n * cell)}px`;
       const { style } = context.canvas;
       if (style.height !== tall) style.height = tall; // and it is drawn again
       const [more, less, ink, line] = ['--accent', '--danger', '--ink', '--line'].map(colour);
-      context.font = '12px system-ui, sans-serif';
       context.textBaseline = 'middle';
       for (let r = 0; r < n; r++) {
         context.fillStyle = ink;
         context.globalAlpha = 1;
         if (left > 0) {
           context.textAlign = 'right';
-          context.fillText(shorten(context, nameOf(r), left - 12), left - 8, r * cell + cell / 2);
+          context.fillText(shorten(context, nameOf(r), left - GAP), left - GAP, r * cell + cell / 2);
         }
         for (let c = 0; c < n; c++) {
           const w = weight(r, c);
@@ -88,7 +94,7 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
           aria-label={`Attention over ${n} events. Most of the last row: ${last.slice(0, 3).map(words).join('; ')}`}
           onPointerMove={(event) => {
             const box = event.currentTarget.getBoundingClientRect();
-            const { left, cell } = layOut(box.width);
+            const { left, cell } = place.current;
             const [r, c] = [
               Math.floor((event.clientY - box.top) / cell),
               Math.floor((event.clientX - box.left - left) / cell),

@@ -58,9 +58,7 @@ function FileOption({
 }) {
   return (
     <div class="field">
-      <p>
-        <strong>{title}</strong>
-      </p>
+      <p class="field-title">{title}</p>
       <p class="help">{name ?? help}</p>
       <FileButton class="button small" onFile={onFile}>
         {button}
