@@ -131,6 +131,9 @@ function Opened() {
           </a>
         </div>
       </div>
+      <p class="visually-hidden" role="status">
+        {reads !== null ? 'Reading the log' : analysis ? `Read: ${plural(analysis.interactions, 'interaction')}` : ''}
+      </p>
       {preview && <PreviewTable preview={preview} />}
       {error && (
         <Notice kind="error" title="This log cannot be learned from as it is.">
@@ -139,7 +142,7 @@ function Opened() {
       )}
       {reads !== null && (
         <div class="card wait">
-          <p>Reading, {percent(reads)}</p>
+          <p aria-hidden="true">Reading, {percent(reads)}</p>
           <Progress share={reads} label="Reading the log" />
         </div>
       )}
@@ -317,11 +320,13 @@ function Found({ analysis }: { analysis: Analysis }) {
       </section>
       <section class="card stack" aria-labelledby="popular">
         <h2 id="popular">Most often</h2>
-        <table>
+        <table aria-labelledby="popular">
           <tbody>
             {analysis.popular.map(({ title, count: n }) => (
               <tr key={title}>
-                <td>{title}</td>
+                <th scope="row" class="plain">
+                  {title}
+                </th>
                 <td class="number">{count(n)}</td>
               </tr>
             ))}

@@ -61,6 +61,7 @@ function Asking({ model }: { model: OpenedModel }) {
               {answer && !error
                 ? `Computed in ${answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms`
                 : ' '}
+              <span class="visually-hidden">{answer?.items[0] && `. First: ${answer.items[0].title}`}</span>
             </p>
           </div>
           {error && <Notice kind="error">{error}</Notice>}
