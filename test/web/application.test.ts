@@ -39,7 +39,8 @@ beforeEach(({ skip }) => {
   if (failed !== null) skip(`after «${failed}»`);
 });
 
-afterEach(({ task }) => {
+afterEach(async ({ task }) => {
+  await screenshot(page, task.name);
   if (task.result?.state === 'fail') failed ??= task.name;
 });
 
@@ -99,7 +100,6 @@ describe('the application', () => {
     await page.getByRole('button', { name: 'Add an items file' }).click();
     await (await chooser).setFiles({ name: 'things.csv', mimeType: 'text/csv', buffer: Buffer.from(items) });
     await page.getByText('24 with titles').waitFor();
-    await screenshot(page, '1-data');
   });
 
   it('frees what a training took: ten in a row leave as many bytes as one', async () => {
@@ -151,7 +151,6 @@ describe('the application', () => {
     expect(Number((await told.textContent())?.match(/for (\d+) step/)?.[1])).toBeGreaterThan(0);
     await finished();
     expect(await figure('Best NDCG@10')).toBeGreaterThan(0.3); // the round is learned
-    await screenshot(page, '4-trained');
   });
 
   it('recommends by clicking, and says why', async () => {
@@ -238,7 +237,6 @@ describe('the application', () => {
     await page.getByRole('img', { name: /Attention over 3 events/ }).waitFor();
     await page.getByRole('button', { name: 'Time the kernels of a step' }).click();
     await page.getByText(/of GPU time for|gives no times of kernels/).waitFor({ timeout: 120_000 });
-    await screenshot(page, '6-inside');
   });
 
   it('exports a model that Node takes up, with the same top ten, and takes it back as a file and as a folder', async () => {
@@ -285,7 +283,6 @@ describe('the application', () => {
     await page.getByRole('button', { name: 'Open an .attune file' }).click();
     await (await chooser).setFiles({ name: 'x.attune', mimeType: 'text/plain', buffer: Buffer.from('no model') });
     await page.locator('.notice.error', { hasText: 'x.attune' }).waitFor();
-    await screenshot(page, '8-no-model');
   });
 
   it('tells of a lost device, and goes on on a fresh one', async () => {

@@ -1,5 +1,4 @@
-/** The built application on a server of its own, and Chromium to use it with. */
-import { mkdirSync, rmSync } from 'node:fs';
+/** The built application (see setup.ts) on a server of its own, and Chromium to use it with. */
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,13 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
-import { build } from 'vite';
+import { expect } from 'vitest';
 import { chromiumArgs, findChromium } from '../../cli/system.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const built = path.join(root, 'dist/web');
-/** Screenshots, and traces of failures. */
-export const OUTPUT = path.join(root, 'test/web/output');
+/** Pictures, and traces of failures. */
+const OUTPUT = path.join(root, 'test/web/output');
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -38,13 +37,8 @@ async function builtHeaders(): Promise<Record<string, string>> {
   return Object.fromEntries(lines.map((line) => line.trim().split(': ', 2)));
 }
 
-/** Builds the application and serves it as a static host would that reads `_headers`, so that they bind the worker, too. */
+/** Serves the built application as a static host would that reads `_headers`, so that they bind the worker, too. */
 export async function serveSite(): Promise<Site> {
-  mkdirSync(OUTPUT, { recursive: true });
-  const { NODE_ENV } = process.env; // vitest's is `test`, which Vite would build for
-  process.env.NODE_ENV = 'production';
-  await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'error' });
-  process.env.NODE_ENV = NODE_ENV;
   const headers = await builtHeaders();
   const scripts = new Map<string, number>();
   const server: Server = createServer((request, response) => {
@@ -158,17 +152,37 @@ export async function threadTimes(
   return { main: busy('CrRendererMain'), worker: busy('DedicatedWorker thread') };
 }
 
+/** A test's file in the output folder. */
+const outputOf = (test: string, ending: string): string =>
+  path.join(OUTPUT, `${test.replace(/[^\w]+/g, '-').slice(0, 80)}.${ending}`);
+
 export function screenshot(page: Page, name: string): Promise<unknown> {
-  return page.screenshot({ path: path.join(OUTPUT, `${name}.png`), fullPage: true });
+  return page.screenshot({ path: outputOf(name, 'png'), fullPage: true });
 }
 
 /** Ends a visit; the trace of a failed test stays in the output folder. */
 export async function leave(context: BrowserContext, failed: string | null): Promise<void> {
-  if (failed === null) {
-    rmSync(path.join(OUTPUT, 'trace.zip'), { force: true });
-    await context.tracing.stop();
-  } else await context.tracing.stop({ path: path.join(OUTPUT, 'trace.zip') });
+  await context.tracing.stop(failed === null ? {} : { path: outputOf(failed, 'zip') });
   await context.close();
+}
+
+/** A test in a window of its own, of which a picture stays at its end, and a trace where it fails. */
+export async function visiting(
+  browser: Browser,
+  site: Site,
+  work: (here: Visit) => Promise<void>,
+  options: { serviceWorkers?: 'block' } = {},
+): Promise<void> {
+  const name = expect.getState().currentTestName ?? 'a test';
+  const here = await visit(browser, site, options);
+  let failed: string | null = name;
+  try {
+    await work(here);
+    failed = null;
+  } finally {
+    await screenshot(here.page, name).catch(() => {}); // the page may have gone
+    await leave(here.context, failed);
+  }
 }
 
 /** Shoppers who go round the shelves in order, each from a place of their own; two have bought too little to count. */
