@@ -4,7 +4,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { launch, parquetLog, screenshot, serveSite, type Site, smallLog, threadTimes, TINY, visiting } from './page.ts';
+import { launch, parquetLog, screenshot, serveSite, type Site, smallLog, mainThread, TINY, visiting } from './page.ts';
 
 const MOST_SCRIPT = 200_000;
 
@@ -125,7 +125,7 @@ it.skipIf(!process.env.ATTUNE_DATA || !existsSync(large))('reads a million rows 
     const chooser = page.waitForEvent('filechooser');
     await page.getByRole('button', { name: 'Choose a file' }).click();
     const file = await chooser;
-    const { main } = await threadTimes(browser, page, async () => {
+    const main = await mainThread(browser, page, async () => {
       await file.setFiles(large);
       await page.getByText('What is there').waitFor();
     });

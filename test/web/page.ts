@@ -125,31 +125,24 @@ export interface Busy {
 }
 
 /**
- * What the page's main thread and its worker did while `work` went on, in those threads' own time: what other programs on
- * a busy machine take from them is not the page's doing.
+ * What the page's main thread did while `work` went on, in that thread's own time: what other programs on a busy machine
+ * take from it is not the page's doing. (Chromium traces no such tasks of workers.)
  */
-export async function threadTimes(
-  browser: Browser,
-  page: Page,
-  work: () => Promise<void>,
-): Promise<Record<'main' | 'worker', Busy>> {
+export async function mainThread(browser: Browser, page: Page, work: () => Promise<void>): Promise<Busy> {
   await browser.startTracing(page, { categories: ['toplevel'] });
   await work();
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
-  const busy = (thread: string): Busy => {
-    const ids = new Set(
-      traceEvents
-        .filter(({ name, args }) => name === 'thread_name' && args?.name === thread)
-        .map(({ pid, tid }) => `${pid} ${tid}`),
-    );
-    const tasks = traceEvents.filter(
-      ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && ids.has(`${pid} ${tid}`),
-    );
-    if (tasks.length === 0) throw new Error(`threadTimes: the trace holds no tasks of ${thread}`);
-    const milliseconds = tasks.map(({ tdur = 0 }) => tdur / 1000);
-    return { longest: Math.max(...milliseconds), sum: milliseconds.reduce((sum, ms) => sum + ms, 0) };
-  };
-  return { main: busy('CrRendererMain'), worker: busy('DedicatedWorker thread') };
+  const threads = new Set(
+    traceEvents
+      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
+      .map(({ pid, tid }) => `${pid} ${tid}`),
+  );
+  const tasks = traceEvents.filter(
+    ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && threads.has(`${pid} ${tid}`),
+  );
+  if (tasks.length === 0) throw new Error('mainThread: the trace holds no tasks of the page');
+  const milliseconds = tasks.map(({ tdur = 0 }) => tdur / 1000);
+  return { longest: Math.max(...milliseconds), sum: milliseconds.reduce((sum, ms) => sum + ms, 0) };
 }
 
 /** A test's file in the output folder. */
