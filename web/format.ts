@@ -5,7 +5,7 @@ export const count = (n: number): string => Math.round(n).toLocaleString(LANGUAG
 export const figure = (n: number | null | undefined): string => (n === null || n === undefined ? '–' : n.toFixed(4));
 export const plural = (n: number, what: string): string => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
 export const percent = (share: number): string =>
-  share > 0 && share < 0.005 ? 'below 1 %' : `${Math.round(100 * share)} %`;
+  `${share > 0 && share < 0.005 ? 'below 1' : Math.round(100 * share)}\u00a0%`;
 
 export function bytes(n: number): string {
   const units = ['bytes', 'KB', 'MB', 'GB'];

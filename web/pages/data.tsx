@@ -267,7 +267,7 @@ function Found({ analysis }: { analysis: Analysis }) {
     <>
       <section class="card stack" aria-labelledby="found">
         <h2 id="found">What is there</h2>
-        <dl class="stats">
+        <dl class="stats loose">
           <Stat
             label="Users"
             value={count(analysis.users)}
@@ -279,7 +279,7 @@ function Found({ analysis }: { analysis: Analysis }) {
             hint={analysis.titled > 0 ? `${count(analysis.titled)} with titles` : undefined}
           />
           <Stat label="Interactions" value={count(analysis.interactions)} />
-          <Stat label="History, half have" value={`${count(analysis.medianLength)} or more`} />
+          <Stat label="Half have at least" value={count(analysis.medianLength)} hint="interactions" />
           {analysis.span && <Stat label="From" value={analysis.span.from} hint={`to ${analysis.span.to}`} />}
         </dl>
         <h3>How long histories are</h3>

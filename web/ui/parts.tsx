@@ -109,7 +109,13 @@ export function Bars({ label, bars }: { label: string; bars: { label: string; va
   const most = Math.max(1, ...bars.map(({ value }) => value));
   const [step, height] = [36, 96];
   return (
-    <svg class="bars" viewBox={`0 0 ${bars.length * step} ${height + 22}`} role="img" aria-label={label}>
+    <svg
+      class="bars"
+      viewBox={`0 0 ${bars.length * step} ${height + 22}`}
+      preserveAspectRatio="xMinYMid"
+      role="img"
+      aria-label={label}
+    >
       {bars.map((bar, i) => {
         const tall = bar.value === 0 ? 0 : Math.max(2, (bar.value / most) * height);
         return (

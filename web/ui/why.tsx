@@ -57,7 +57,7 @@ function Reasons({ why }: { why: Explanation }) {
   const most = Math.max(...why.events.map(({ contribution }) => Math.abs(contribution)), 1e-9);
   return (
     <>
-      <p role="status">{why.sentence}</p>
+      <p role="status">{why.sentence.replaceAll(' %', '\u00a0%')}</p>
       <h3>Events that carried it</h3>
       <ul class="shares">
         {why.events.slice(0, EVENTS).map(({ position, title, contribution, share }) => (

@@ -159,7 +159,7 @@ export async function runTraining(p: Prepared, resume: boolean, signal: AbortSig
     kind: 'begun',
     model: files.where,
     device: device.name,
-    about: `${config.recipe}, width ${settings.d}, ${settings.blocks} blocks, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
+    about: `${config.recipe}, width ${settings.d}, ${settings.blocks} block${settings.blocks === 1 ? '' : 's'}, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
     baselines: baselines.metrics,
     users: baselines.users,
     notes: p.notes,
