@@ -90,7 +90,13 @@ function hear(event: TrainEvent): void {
       if (progress.loss !== null && progress.step > lastStep && progress.loss !== lastLoss)
         losses = [...losses, [progress.step, progress.loss]];
       if (losses.length > POINTS) losses = losses.filter((_, i) => i % 2 === 0);
-      trainingState.set({ progress, losses });
+      // What comes after the last step (the blend with the memory) has no loss and no speed of its own.
+      const { loss, tokensPerSecond } = progress;
+      const kept = {
+        loss: loss ?? state.progress?.loss ?? null,
+        tokensPerSecond: tokensPerSecond || (state.progress?.tokensPerSecond ?? 0),
+      };
+      trainingState.set({ progress: { ...progress, ...kept }, losses });
       return;
     }
     case 'validation': {

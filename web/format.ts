@@ -20,6 +20,7 @@ export function bytes(n: number): string {
 
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
+  if (s < 1) return 'less than 1 s';
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;

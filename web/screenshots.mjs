@@ -93,11 +93,12 @@ try {
   await take('inside', 'dark');
 
   await open('#/train');
-  await page.getByLabel('Epochs').fill('8');
+  await page.getByLabel('Name of the model').fill('my-shop');
+  await page.getByLabel('Epochs').fill('16');
   await page.getByText('More settings').click();
   await page
     .getByLabel('Any other setting')
-    .fill('d=16 ff=32 blocks=1 window=20 budget=256 validateSteps=16 learningRate=0.01');
+    .fill('d=32 ff=64 blocks=1 window=20 budget=256 validateSteps=32 learningRate=0.005');
   await page.getByRole('button', { name: 'Start training' }).click();
   await page.locator('.status-line', { hasText: 'Finished' }).waitFor();
   await page.mouse.move(0, 0);

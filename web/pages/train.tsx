@@ -293,12 +293,16 @@ function Running() {
           <Stat label="Epoch" value={progress ? count(progress.epoch + (done ? 0 : 1)) : '–'} />
           <Stat label="Loss" value={progress?.loss?.toFixed(3) ?? '–'} />
           <Stat label="Tokens a second" value={progress?.tokensPerSecond ? count(progress.tokensPerSecond) : '–'} />
-          <Stat
-            label="Time left"
-            value={progress?.secondsLeft && active ? duration(progress.secondsLeft) : '–'}
-            hint={active && progress && progress.secondsLeft === null ? 'until it no longer improves' : ' '}
-          />
-          <Stat label="Best NDCG@10" value={figure(progress?.bestNdcg)} />
+          {outcome ? (
+            <Stat label="Time taken" value={duration(outcome.seconds)} />
+          ) : (
+            <Stat
+              label="Time left"
+              value={progress?.secondsLeft && active ? duration(progress.secondsLeft) : '–'}
+              hint={active && progress && progress.secondsLeft === null ? 'until it no longer improves' : ' '}
+            />
+          )}
+          <Stat label="Best NDCG@10" value={figure(outcome?.metrics?.['NDCG@10'] ?? progress?.bestNdcg)} />
         </dl>
       </section>
       <div class="columns">
@@ -342,7 +346,7 @@ function Compare({ state }: { state: TrainingState }) {
     null,
   );
   const parts = Object.entries(outcome?.parts ?? {}).map(([name, of]): [string, Metrics | null] => [
-    `its ${name} alone`,
+    `${name} alone`,
     of,
   ]);
   const rows: [string, Metrics | null][] = [

@@ -105,7 +105,7 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
         />
       </div>
       <p class="muted" aria-live="polite">
-        {over ? words(over) : `Darkest: ${(100 * peak).toFixed(1)} %`}
+        {over ? words(over) : `Most: ${(100 * peak).toFixed(1)} %`}
       </p>
     </>
   );
