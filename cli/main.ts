@@ -141,10 +141,13 @@ addLogOptions(
   )
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
-    .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
+    .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, Parquet, or movies.dat')
     .option('--schema <file>', 'JSON that says what columns of --items are, where that is not inferred (items=tower)')
     .addOption(vectorsOption())
-    .option('--users <path>', 'columns of the users, read beside the items: CSV or TSV with a header, or users.dat')
+    .option(
+      '--users <path>',
+      'columns of the users, read beside the items: CSV or TSV with a header, Parquet, or users.dat',
+    )
     .option('--users-schema <file>', 'JSON that says what columns of --users are, where that is not inferred')
     .option(
       '--events <names>',
