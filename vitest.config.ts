@@ -27,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'web',
           include: ['test/web/**/*.test.ts'],
+          globalSetup: 'test/web/setup.ts',
           pool: 'forks',
           maxWorkers: 1,
           testTimeout: 180_000,

@@ -118,21 +118,25 @@ addLogOptions(
   add(
     'train',
     'Train a model on an interaction log',
-    'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files, or\n' +
-      'lines of "user item". The last interaction of each user is kept for the test,\n' +
-      'the one before it for validation. Without --epochs and --max-minutes, early\n' +
-      'stopping on validation NDCG@10 decides.',
+    'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files,\n' +
+      'lines of "user item", each gzip-compressed or not, or Parquet. The last\n' +
+      'interaction of each user is kept for the test, the one before it for\n' +
+      'validation. Without --epochs and --max-minutes, early stopping on validation\n' +
+      'NDCG@10 decides.',
     'train --data ratings.csv --items movies.csv --out my-model --max-minutes 30',
   )
     .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
     .requiredOption('--out <dir>', 'folder of the model')
-    .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, or movies.dat')
+    .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, Parquet, or movies.dat')
     .option(
       '--schema <file>',
       'JSON that says what columns of --items are, where that is not inferred (items=tower, or ratings)',
     )
     .addOption(vectorsOption())
-    .option('--users <path>', 'columns of the users, read beside the items: CSV or TSV with a header, or users.dat')
+    .option(
+      '--users <path>',
+      'columns of the users, read beside the items: CSV or TSV with a header, Parquet, or users.dat',
+    )
     .option('--users-schema <file>', 'JSON that says what columns of --users are, where that is not inferred')
     .option(
       '--events <names>',

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readUsers } from '../data/catalog.ts';
 import { InputError } from '../data/errors.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../data/schema.ts';
-import { type EventColumn, inferEvents, OWN_KINDS, Side, SideEncoder, type SideSchema } from '../data/side.ts';
+import { type EventColumn, inferEvents, Side, SideEncoder, type SideSchema } from '../data/side.ts';
 import type { Split } from '../data/split.ts';
 import type { ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
@@ -34,9 +34,6 @@ export function eventNames({ events }: SideFlags): string[] {
   }
   return [...new Set(names)];
 }
-
-/** Columns of the log that are read as they are. */
-export const contextNames = (names: readonly string[]): string[] => names.filter((name) => !OWN_KINDS.includes(name));
 
 /** Columns of the log that a model reads as they are. */
 export const contextOf = ({ schema }: Pick<ModelConfig, 'schema'>): string[] =>

@@ -6,6 +6,7 @@ import { InputError } from '../data/errors.ts';
 import { describeProtocol, describeTask, type Protocol, protocolFlag, storedProtocol } from '../data/protocol.ts';
 import { isRatingSplit } from '../data/rating-split.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../data/schema.ts';
+import { contextNames } from '../data/side.ts';
 import { needsOf, type Split, split } from '../data/split.ts';
 import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
@@ -41,7 +42,7 @@ import { addVectors } from './item-vectors.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
 import { attributesOf, newConfig, type Training, trainWithProgress } from './training.ts';
-import { checkSideFlags, contextNames, contextOf, eventNames, inferSide, loadSide, type SideFlags } from './side.ts';
+import { checkSideFlags, contextOf, eventNames, inferSide, loadSide, type SideFlags } from './side.ts';
 import { figuresTable, formatCount, formatDuration, formatFigure, lossPlot, printable } from './ui.ts';
 
 export interface TrainFlags extends ColumnFlags, SideFlags {

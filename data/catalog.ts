@@ -1,8 +1,8 @@
 import { findColumn } from './columns.ts';
 import { InputError } from './errors.ts';
 import type { Format } from './format.ts';
-import { RecordParser, type RecordSink } from './records.ts';
-import { decodeAll } from './text.ts';
+import type { RecordSink } from './records.ts';
+import { readRecords } from './source.ts';
 
 /** What is known of an item besides its ID. */
 export interface ItemInfo {
@@ -14,7 +14,8 @@ export interface ItemInfo {
 
 /**
  * Reads an items file: CSV or TSV with a header, a RecBole `.item` file, or MovieLens' `movies.dat`
- * (`id::title::genre|genre`). UTF-8, or Latin-1 where it is not. Of several rows with one ID the last counts.
+ * (`id::title::genre|genre`), gzip-compressed or not; or Parquet. UTF-8, or Latin-1 where it is not. Of several rows with
+ * one ID the last counts.
  *
  * @returns items by ID, in file order
  * @throws InputError for an empty or unreadable file, no item column, or a malformed row
@@ -54,9 +55,7 @@ async function readInfos(
   kind: FileKind,
 ): Promise<Map<string, ItemInfo>> {
   const builder = new CatalogBuilder(source, kind);
-  const parser = new RecordParser(source, builder);
-  parser.push(await decodeAll(chunks, source));
-  parser.end();
+  await readRecords(chunks, source, builder, { latin1: true });
   if (builder.items.size === 0) throw new InputError(`${source}: no ${kind.role}s below the header`);
   return builder.items;
 }

@@ -1,9 +1,9 @@
 import { parse } from 'csv-parse/browser/esm/sync';
 import { InputError } from './errors.ts';
 
-/** What the first line of a text table gives away. */
+/** What the first line of a text table gives away, or a Parquet file's footer. */
 export interface Format {
-  kind: 'table' | 'movielens' | 'pairs';
+  kind: 'table' | 'movielens' | 'pairs' | 'parquet';
   delimiter: string;
   /** fields may stand in double quotes (RFC 4180) */
   quoted: boolean;

@@ -2,8 +2,8 @@ import { findColumn, missingColumn, namedColumn } from './columns.ts';
 import { InputError } from './errors.ts';
 import type { Format } from './format.ts';
 import { Growing, type Log, Vocabulary } from './log.ts';
-import { RecordParser, type RecordSink } from './records.ts';
-import { decodeChunks } from './text.ts';
+import type { RecordSink } from './records.ts';
+import { readRecords } from './source.ts';
 import { parseTime } from './times.ts';
 
 export interface ReadOptions {
@@ -19,7 +19,7 @@ export interface ReadOptions {
 
 /**
  * Reads an interaction log from a file's bytes: CSV or TSV with a header, RecBole atomic files, MovieLens `::` files
- * and SASRec text (`user item` a line, in time order).
+ * and SASRec text (`user item` a line, in time order), each of them gzip-compressed or not; and Parquet.
  *
  * A time is a number in any unit (an `order` column will do) or an ISO 8601 date, taken as UTC where it names no zone.
  * An empty time or −1 means unknown: such rows keep their file order at the start of the user's history, so that they
@@ -35,9 +35,7 @@ export async function readLog(
   options: ReadOptions = {},
 ): Promise<Log> {
   const builder = new LogBuilder(source, options);
-  const parser = new RecordParser(source, builder);
-  for await (const text of decodeChunks(chunks, source, options.onProgress)) parser.push(text);
-  parser.end();
+  await readRecords(chunks, source, builder, { onProgress: options.onProgress });
   return builder.finish();
 }
 

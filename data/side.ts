@@ -135,7 +135,10 @@ export function milliseconds(clock: ArrayLike<number>): number {
 }
 
 /** Kinds of events that are no column of the log. */
-export const OWN_KINDS: readonly string[] = ['rating', 'gap', 'hour', 'weekday'];
+const OWN_KINDS: readonly string[] = ['rating', 'gap', 'hour', 'weekday'];
+
+/** Those of the names that are columns of the log, to be read as they are. */
+export const contextNames = (names: readonly string[]): string[] => names.filter((name) => !OWN_KINDS.includes(name));
 
 /** Encodes users and events by a schema. */
 export class SideEncoder {

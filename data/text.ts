@@ -1,11 +1,12 @@
+import { gather } from './compressed.ts';
 import { InputError } from './errors.ts';
 
 /** Bytes that open files which are not text, and what to say of them. */
 const SIGNATURES: [bytes: number[], advice: string][] = [
-  [[0x1f, 0x8b], 'is gzip-compressed; unpack it first (gunzip)'],
+  [[0x1f, 0x8b], 'is gzip-compressed twice; unpack it first (gunzip)'],
   [[0x50, 0x4b, 0x03, 0x04], 'is a zip archive; unpack it first (unzip)'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'is zstd-compressed; unpack it first (unzstd)'],
-  [[0x50, 0x41, 0x52, 0x31], 'is a Parquet file, which is not read yet; export it as CSV'],
+  [[0x50, 0x41, 0x52, 0x31], 'is a Parquet file inside of gzip; unpack it first (gunzip)'],
   [[0xff, 0xfe], 'is UTF-16 text; save it as UTF-8'],
   [[0xfe, 0xff], 'is UTF-16 text; save it as UTF-8'],
 ];
@@ -22,13 +23,9 @@ function rejectBinary(head: Uint8Array, source: string): void {
  *
  * @throws InputError for a compressed, binary or wrongly encoded file, with the line near which it was noticed
  */
-export async function* decodeChunks(
-  chunks: AsyncIterable<Uint8Array>,
-  source: string,
-  onProgress?: (bytes: number) => void,
-): AsyncGenerator<string> {
+export async function* decodeChunks(chunks: AsyncIterable<Uint8Array>, source: string): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  let bytes = 0;
+  let first = true;
   let line = 1;
   const decode = (chunk?: Uint8Array): string => {
     try {
@@ -38,11 +35,10 @@ export async function* decodeChunks(
     }
   };
   for await (const chunk of chunks) {
-    if (bytes === 0) rejectBinary(chunk, source);
-    bytes += chunk.length;
+    if (first) rejectBinary(chunk, source);
+    first = false;
     yield decode(chunk);
     for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) line++;
-    onProgress?.(bytes);
   }
   yield decode();
 }
@@ -54,18 +50,7 @@ export async function* decodeChunks(
  * @throws InputError for a compressed or binary file
  */
 export async function decodeAll(chunks: AsyncIterable<Uint8Array>, source: string): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of chunks) {
-    parts.push(chunk);
-    size += chunk.length;
-  }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
+  const all = await gather(chunks);
   rejectBinary(all, source);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(all);

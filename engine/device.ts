@@ -191,11 +191,15 @@ export class Device {
     this.gpu.write(t, typed);
   }
 
-  async read(t: Tensor): Promise<NumericArray> {
-    this.alive(t, 'data');
-    if (!this.gpu) return cpuView(t).slice();
-    const bytes = await this.gpu.read(t);
-    return t.dtype === 'f32' ? new Float32Array(bytes) : new Uint32Array(bytes);
+  /** The values of tensors, with one wait for all of them; `expectedMs` and `polled` as `settle` has them. */
+  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; polled: number }> {
+    for (const t of tensors) this.alive(t, 'data');
+    if (!this.gpu) return { values: tensors.map((t) => cpuView(t).slice()), polled: 0 };
+    const { values, polled } = await this.gpu.read(tensors, expectedMs);
+    const typed = tensors.map(({ dtype }, i) =>
+      dtype === 'f32' ? new Float32Array(values[i]) : new Uint32Array(values[i]),
+    );
+    return { values: typed, polled };
   }
 
   private cpuArray(size: number, dtype: DType): NumericArray {
@@ -366,6 +370,7 @@ export class Device {
       bindGroups: 0,
       dispatches: this.cpuDispatches,
       submits: 0,
+      waits: 0,
     };
   }
 

@@ -10,7 +10,7 @@
  */
 import type { Device } from './device.ts';
 import type { Params } from './kernel.ts';
-import type { Storage, Tensor } from './tensor.ts';
+import type { NumericArray, Storage, Tensor } from './tensor.ts';
 import type { Call } from './webgpu.ts';
 
 export interface ProgramOptions {
@@ -64,6 +64,8 @@ export class Program<T extends Record<string, Tensor>> {
   private parts = 1;
   private inFlight = 0;
   private lastMs = 0;
+  /** Whether the last run was the recorded one: it compiles, so that its time says nothing of those after it. */
+  private compiles = false;
 
   constructor(device: Device, label: string, fn: () => T, options: ProgramOptions = {}) {
     this.device = device;
@@ -103,6 +105,18 @@ export class Program<T extends Record<string, Tensor>> {
     return this.outputs as T;
   }
 
+  /** Runs the step and reads all of its outputs back, with one wait. */
+  async values(): Promise<{ [K in keyof T]: NumericArray }> {
+    if (this.inFlight > 0) await this.settle();
+    const out = this.run();
+    const begun = performance.now();
+    if (!this.device.gpu) await this.device.settle();
+    const expected = this.lastMs;
+    const { values, polled } = await this.device.read(Object.values(out), expected);
+    if (this.device.gpu && !this.compiles) this.measured(performance.now() - begun, expected, polled);
+    return Object.fromEntries(Object.keys(out).map((name, i) => [name, values[i]])) as { [K in keyof T]: NumericArray };
+  }
+
   private freeOutputs(): void {
     if (this.outputs) freeMade(this.outputs, this.outputTrace);
     this.outputs = null;
@@ -132,6 +146,7 @@ export class Program<T extends Record<string, Tensor>> {
     const started = performance.now();
     const calls: Call[] = [];
     device.recording = calls;
+    this.compiles = true;
     try {
       this.outputs = this.traced(() => this.fn());
       this.outputTrace = device.traceId;
@@ -209,6 +224,7 @@ export class Program<T extends Record<string, Tensor>> {
     const gpu = this.device.gpu as NonNullable<Device['gpu']>;
     gpu.flush();
     gpu.noteLabel(this.label);
+    this.compiles = false;
     for (const commands of this.encode()) gpu.submit(commands);
     gpu.counts.dispatches += this.dispatches;
   }
@@ -247,12 +263,16 @@ export class Program<T extends Record<string, Tensor>> {
       await this.device.settle();
       return;
     }
-    if (this.inFlight === 0) this.windowStart = performance.now();
+    if (this.inFlight === 0) {
+      this.windowStart = performance.now();
+      this.windowCompiles = this.compiles;
+    }
     if (++this.inFlight < 2) return;
     await this.settle();
   }
 
   private windowStart = 0;
+  private windowCompiles = false;
 
   /** Waits for the runs in flight. */
   async settle(): Promise<void> {
@@ -262,6 +282,11 @@ export class Program<T extends Record<string, Tensor>> {
     const polled = await this.device.settle(expected);
     const ms = (performance.now() - this.windowStart) / this.inFlight;
     this.inFlight = 0;
+    if (!this.windowCompiles) this.measured(ms, expected, polled);
+  }
+
+  /** Takes note of how long a run took, of which the last `polled` milliseconds passed asking for it. */
+  private measured(ms: number, expected: number, polled: number): void {
     // Done before it was asked for: the wait overslept, and its length says nothing but that the work was shorter.
     const overslept = expected > 4 && polled < 1;
     if (this.lastMs === 0) this.lastMs = ms;

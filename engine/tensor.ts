@@ -113,8 +113,8 @@ export class Tensor {
   }
 
   /** The values, read back from the device. Waits for the work before it. */
-  data(): Promise<NumericArray> {
-    return this.device.read(this);
+  async data(): Promise<NumericArray> {
+    return (await this.device.read([this])).values[0];
   }
 
   /** The one value of a tensor of size one. */

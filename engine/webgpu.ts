@@ -1,4 +1,5 @@
 /** The WebGPU side of a device: buffers, pipelines, dispatches, submits, reads, and its one sticky failure. */
+import { isNode } from './gpu.ts';
 import {
   type Capabilities,
   choiceOf,
@@ -49,6 +50,8 @@ export interface GpuStats {
   bindGroups: number;
   dispatches: number;
   submits: number;
+  /** How often the host waited for the device: reads, and `settle`. */
+  waits: number;
 }
 
 /** Kernel name → class of shapes (see `classOf`) → choice (see `choiceOf`). */
@@ -81,6 +84,7 @@ export class WebGpu {
     bindGroups: 0,
     dispatches: 0,
     submits: 0,
+    waits: 0,
   };
   failure: Error | null = null;
   /** Kernel name → file or choice that must be used (tests and the tuner). */
@@ -204,18 +208,32 @@ export class WebGpu {
     );
   }
 
-  async read(tensor: Tensor): Promise<ArrayBuffer> {
+  /** The values of tensors, read back with one submit and one wait; `expectedMs` and `polled` as `settle` has them. */
+  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: ArrayBuffer[]; polled: number }> {
     this.check();
-    const size = alignUp(Math.max(4, tensor.size * 4), 4);
-    const source = this.bufferOf(tensor.storage); // throws where the tensor is too large, before anything of its size is made
-    const staging = this.gpu.createBuffer({ size, usage: 0x01 | 0x08, label: `read ${tensor.label}` });
+    // Throws where a tensor is too large, before anything of its size is made.
+    const sources = tensors.map(({ storage }) => this.bufferOf(storage));
+    const places: number[] = [];
+    const size = tensors.reduce((at, tensor) => {
+      places.push(at);
+      return at + Math.max(4, tensor.size * 4);
+    }, 0);
+    const names = tensors.map(({ label }) => label).join(', ');
+    const staging = this.gpu.createBuffer({ size, usage: 0x01 | 0x08, label: `read ${names}` });
     try {
       const encoder = this.takeEncoder();
-      encoder.copyBufferToBuffer(source, tensor.offset * 4, staging, 0, size);
+      tensors.forEach(({ offset, size: n }, i) => {
+        encoder.copyBufferToBuffer(sources[i], offset * 4, staging, places[i], Math.max(4, n * 4));
+      });
       this.flush();
+      this.counts.waits++;
+      await this.rest(expectedMs);
+      const asked = performance.now();
       await staging.mapAsync(0x01);
+      const polled = performance.now() - asked;
       this.check();
-      return staging.getMappedRange().slice(0, tensor.size * 4);
+      const all = staging.getMappedRange();
+      return { values: tensors.map((t, i) => all.slice(places[i], places[i] + t.size * 4)), polled };
     } catch (error) {
       await Promise.resolve();
       this.check();
@@ -426,17 +444,22 @@ export class WebGpu {
   }
 
   /**
-   * Waits until all submitted work is done. While a promise is pending Dawn polls and eats a core, so this sleeps
+   * Waits until all submitted work is done. In Node, Dawn polls while a promise is pending and eats a core, so this sleeps
    * on a timer for most of `expectedMs` first and asks only then. Gives the milliseconds between asking and the answer.
    */
   async settle(expectedMs = 0): Promise<number> {
     this.flush();
-    if (expectedMs > 4) await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.92));
+    this.counts.waits++;
+    await this.rest(expectedMs);
     this.check();
     const asked = performance.now();
     await this.gpu.queue.onSubmittedWorkDone();
     this.check();
     return performance.now() - asked;
+  }
+
+  private async rest(expectedMs: number): Promise<void> {
+    if (isNode() && expectedMs > 4) await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.92));
   }
 
   close(): void {

@@ -115,16 +115,14 @@ export class AttentionProbe {
     );
     clearTokens(inputs.host, packHistory(model, history, inputs.host, 0));
     inputs.upload();
-    const out = program.run();
-    await program.pace();
-    await program.settle();
+    const out = await program.values();
     this.biases ??= await this.readBiases();
     const pointwise = settings.block === 'hstu';
     const host = inputs.host as { positions: Uint32Array; times?: Uint32Array };
     const times = readsTimes(settings) ? (host.times ?? host.positions).slice() : null;
     const weights: AttentionWeights[] = [];
     for (let i = 0; i < settings.blocks; i++) {
-      const qkv = (await out[`qkv ${i}`].data()) as Float32Array;
+      const qkv = out[`qkv ${i}`] as Float32Array;
       weights.push(
         new AttentionWeights(qkv, d, tokens, {
           ...{ heads, times, bias: this.biases[i], causal: direction === 'causal' },

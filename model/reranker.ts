@@ -129,13 +129,10 @@ class Batch {
     host.from.set(from);
     host.to.set(to);
     this.inputs.upload();
-    const out = this.program.run();
-    await this.program.pace();
-    await this.program.settle();
-    const [logits, added] = [await out.logits.data(), await out.added.data()] as Float32Array[];
+    const { logits, added } = await this.program.values();
     return queries.map((_, u) => {
       const [first, end] = [lists[u], lists[u + 1]];
-      return { logits: logits.slice(first, end), added: added.slice(first, end) };
+      return { logits: logits.slice(first, end) as Float32Array, added: added.slice(first, end) as Float32Array };
     });
   }
 

@@ -9,7 +9,6 @@ import {
   Inputs,
   logBlend,
   maskSeen,
-  type NumericArray,
   type Program,
   rankOf,
   rankTiles,
@@ -371,12 +370,8 @@ class Tile {
   }
 
   async run(count: number): Promise<Scored[]> {
-    const out = this.program.run();
-    await this.program.pace();
-    await this.program.settle();
     const { k, blend, parts, trials, all } = this.options;
-    const read: Record<string, NumericArray> = {};
-    for (const [name, tensor] of Object.entries(out)) read[name] = await tensor.data();
+    const read = await this.program.values();
     const { ranks, items, scores } = read;
     return Array.from({ length: count }, (_, u) => {
       const row = items.subarray(u * k, (u + 1) * k) as Uint32Array;

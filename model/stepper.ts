@@ -251,10 +251,7 @@ export class Stepper {
     this.side?.step.stage(beside.finish());
     this.side?.step.upload();
     this.inputs.upload();
-    const out = this.stepping.run();
-    await this.stepping.pace();
-    await this.stepping.settle();
-    const [items, probabilities] = [await out.items.data(), await out.probabilities.data()];
+    const { items, probabilities } = await this.stepping.values();
     return rows.map((_, r) => {
       let n = 0;
       while (n < k && probabilities[r * k + n] > 0) n++;

@@ -151,6 +151,7 @@ export class Recommender {
   private readonly newcomers: Newcomers;
   private turn: Promise<unknown> = Promise.resolve();
   private readonly ownsDevice: boolean;
+  private closed = false;
   private explainer: Explainer | null = null;
   private learned: Adaptation | null = null;
   private generating: { key: string; generator: Generator } | undefined;
@@ -228,6 +229,20 @@ export class Recommender {
       ...{ items, unknown, unseen: Object.fromEntries(unseen.filter(([, n]) => n > 0)) },
       ...(history.length > 0 ? await this.explain(query, items) : {}),
     };
+  }
+
+  /**
+   * Compiles and records what a list of k items takes, for histories of every length, so that no query waits for it later.
+   * Queries that come meanwhile take their turn between the lengths. On the CPU there is nothing to compile.
+   */
+  async warmUp(k = 10): Promise<void> {
+    if (!this.device.gpu) return;
+    const { window } = this.model.settings;
+    for (let length = 64; ; length *= 2) {
+      const history = Array.from({ length: Math.min(length, window) }, (_, i) => this.items[i % this.items.length].id);
+      await this.recommend({ history, k, includeSeen: true });
+      if (this.closed || length >= window) return;
+    }
   }
 
   /**
@@ -408,6 +423,7 @@ export class Recommender {
 
   /** Frees the model, and the device unless it was given. */
   close(): void {
+    this.closed = true;
     for (const scorer of this.scorers.values()) scorer.dispose();
     this.explainer?.dispose();
     this.generating?.generator.dispose();

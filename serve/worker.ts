@@ -73,6 +73,11 @@ export class RemoteRecommender {
     return this.recommender.recommend(query);
   }
 
+  /** See `Recommender.warmUp`. */
+  warmUp(k?: number): Promise<void> {
+    return this.recommender.warmUp(k);
+  }
+
   session(query: Partial<RecommendQuery> = {}): RemoteSession & ProxyMarked {
     return proxy(new RemoteSession(this.recommender.session(query)));
   }

@@ -5,8 +5,8 @@ import { encodeItems } from '../data/features.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
 import { inferSchema } from '../data/schema.ts';
 import { similarity } from '../data/similarity.ts';
-import { inferEvents, OWN_KINDS, Side, SideEncoder, type SideSchema } from '../data/side.ts';
-import { type Split, split } from '../data/split.ts';
+import { contextNames } from '../data/side.ts';
+import { split } from '../data/split.ts';
 import type { Device, DeviceOptions } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
@@ -19,6 +19,7 @@ import { logOf, openShared, type TrainingEvent, type TrainingItem, type Training
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
+import { sideOf } from './side-of.ts';
 import { trainWhole } from './with-ranker.ts';
 
 export interface TrainModelOptions {
@@ -86,7 +87,7 @@ export async function trainModel(
   if ((options.users || reads.length > 0) && asked.direction !== 'causal') {
     throw new InputError('users and reads need a causal recipe; leave them out, or choose another');
   }
-  const columns = reads.filter((name) => !OWN_KINDS.includes(name));
+  const columns = contextNames(reads);
   const dataset = prepare(logOf(events, source, columns), { minInteractions, minRating });
   const parts = split(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
   requireTrainable(parts, source);
@@ -157,25 +158,4 @@ export async function trainModel(
   } finally {
     close();
   }
-}
-
-/** Gives a log what stands beside its items. @throws InputError where none of the users is in it, or it lacks what is read */
-function sideOf(
-  parts: Split,
-  users: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
-  reads: readonly string[],
-  source: string,
-): SideSchema {
-  const schema: SideSchema = {};
-  if (users) {
-    const rows = parts.dataset.userIds.flatMap((id) => {
-      const attributes = users.get(id);
-      return attributes ? [{ id, title: '', attributes }] : [];
-    });
-    if (rows.length === 0) throw new InputError(`${source}: none of the users is in the log`);
-    schema.users = inferSchema(rows);
-  }
-  if (reads.length > 0) schema.events = inferEvents(parts.dataset, reads, source);
-  if (schema.users || schema.events) parts.side = new Side(new SideEncoder(schema), parts.dataset, users ?? null);
-  return schema;
 }

@@ -11,7 +11,7 @@ let turn = 0;
 export async function chooseSource(source: Source): Promise<void> {
   const mine = ++turn;
   const filter = { minInteractions: source.kind === 'shop' ? 1 : 5, minRating: null };
-  const reading = { columns: {}, maxBadRows: 0 };
+  const reading = { columns: {}, maxBadRows: 0, events: [] };
   dataState.set({ source, preview: null, analysis: null, error: null, reads: 0, reading, filter });
   try {
     const preview = source.kind === 'file' ? await engine().preview(source.file) : null;
@@ -33,11 +33,14 @@ async function readAll(mine: number): Promise<void> {
   if (mine === turn) dataState.set({ analysis, reads: null });
 }
 
-/** Reads the log again: other columns, an items file, more rows that may be left out. */
-export async function changeReading(change: Partial<Reading>, items?: File): Promise<void> {
+/** Reads the log again: other columns, files beside it, more rows that may be left out. */
+export async function changeReading(
+  change: Partial<Reading>,
+  beside: { items?: File; users?: File } = {},
+): Promise<void> {
   const mine = ++turn;
   const { reading, source } = dataState.get();
-  if (items && source?.kind === 'file') dataState.set({ source: { ...source, items } });
+  if (source?.kind === 'file') dataState.set({ source: { ...source, ...beside } });
   dataState.set({ reading: { ...reading, ...change }, analysis: null, error: null, reads: 0 });
   try {
     await readAll(mine);
@@ -87,7 +90,13 @@ function hear(event: TrainEvent): void {
       if (progress.loss !== null && progress.step > lastStep && progress.loss !== lastLoss)
         losses = [...losses, [progress.step, progress.loss]];
       if (losses.length > POINTS) losses = losses.filter((_, i) => i % 2 === 0);
-      trainingState.set({ progress, losses });
+      // What comes after the last step (the blend with the memory) has no loss and no speed of its own.
+      const { loss, tokensPerSecond } = progress;
+      const kept = {
+        loss: loss ?? state.progress?.loss ?? null,
+        tokensPerSecond: tokensPerSecond || (state.progress?.tokensPerSecond ?? 0),
+      };
+      trainingState.set({ progress: { ...progress, ...kept }, losses });
       return;
     }
     case 'validation': {
@@ -140,16 +149,21 @@ export async function pause(): Promise<void> {
 /** Says afterwards how a training went on while nobody looked. */
 function watchHidden(): () => void {
   let since: { at: number; step: number } | null = null;
+  const stepNow = () => trainingState.get().progress?.step ?? 0;
+  const tell = () => {
+    if (!since) return;
+    trainingState.set({ hidden: { seconds: (performance.now() - since.at) / 1000, steps: stepNow() - since.step } });
+    since = null;
+  };
   const look = () => {
-    const step = trainingState.get().progress?.step ?? 0;
-    if (document.hidden) since = { at: performance.now(), step };
-    else if (since) {
-      trainingState.set({ hidden: { seconds: (performance.now() - since.at) / 1000, steps: step - since.step } });
-      since = null;
-    }
+    if (document.hidden) since = { at: performance.now(), step: stepNow() };
+    else tell();
   };
   document.addEventListener('visibilitychange', look);
-  return () => document.removeEventListener('visibilitychange', look);
+  return () => {
+    document.removeEventListener('visibilitychange', look);
+    tell(); // it may have ended meanwhile
+  };
 }
 
 // ---- models, device ----
@@ -157,7 +171,7 @@ function watchHidden(): () => void {
 /** Opens a model to ask it; the history stays where the model knows its items. */
 export async function ask(id: string): Promise<void> {
   if (askState.get().id === id && (askState.get().model || !askState.get().error)) return;
-  askState.set({ id, model: null, error: null });
+  askState.set({ id, model: null, error: null, adapted: null });
   try {
     const model = await engine().openModel(id);
     if (askState.get().id !== id) return;
@@ -168,9 +182,19 @@ export async function ask(id: string): Promise<void> {
   }
 }
 
+/** Adapts the open model to a visitor; every list is theirs until `forget`. */
+export async function adapt(history: readonly string[]): Promise<void> {
+  askState.set({ adapted: await engine().personalize(history) });
+}
+
+export async function forget(): Promise<void> {
+  await engine().forget();
+  askState.set({ adapted: null });
+}
+
 /** Its weights change or go: whoever asks it next opens it again. */
 function forgetModel(id: string | null): void {
-  if (id !== null && askState.get().id === id) askState.set({ id: null, model: null, error: null });
+  if (id !== null && askState.get().id === id) askState.set({ id: null, model: null, error: null, adapted: null });
 }
 
 export async function deleteModel(id: string): Promise<void> {

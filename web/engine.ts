@@ -25,6 +25,8 @@ const WORDS: [RegExp, string][] = [
   [/skip such rows with --max-bad-rows N/g, 'allow more rows that cannot be read'],
   [/\(--max-bad-rows N\)/g, '(rows that may be left out)'],
   [/name it with --(\w+)-column NAME/g, 'choose the $1 column above'],
+  [/; name its column with --(\w+)-column NAME, or/g, '; choose the $1 column above, or'],
+  [/--events (\S+): /g, '$1: '],
   [/try --min-interactions (\d+)/g, 'try $1 as the fewest interactions'],
   [/\(--min-interactions (\d+)\)/g, '(the fewest interactions, $1)'],
   [/--min-interactions/g, 'the fewest interactions'],

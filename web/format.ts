@@ -5,7 +5,7 @@ export const count = (n: number): string => Math.round(n).toLocaleString(LANGUAG
 export const figure = (n: number | null | undefined): string => (n === null || n === undefined ? '–' : n.toFixed(4));
 export const plural = (n: number, what: string): string => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
 export const percent = (share: number): string =>
-  share > 0 && share < 0.005 ? 'below 1 %' : `${Math.round(100 * share)} %`;
+  `${share > 0 && share < 0.005 ? 'below 1' : Math.round(100 * share)}\u00a0%`;
 
 export function bytes(n: number): string {
   const units = ['bytes', 'KB', 'MB', 'GB'];
@@ -20,6 +20,7 @@ export function bytes(n: number): string {
 
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
+  if (s < 1) return 'less than 1 s';
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;

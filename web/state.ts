@@ -29,7 +29,7 @@ export interface DataState {
 export const dataState = createStore<DataState>({
   source: null,
   preview: null,
-  reading: { columns: {}, maxBadRows: 0 },
+  reading: { columns: {}, maxBadRows: 0, events: [] },
   filter: { minInteractions: 5, minRating: null },
   reads: null,
   analysis: null,
@@ -89,6 +89,8 @@ export interface AskState {
   error: string | null;
   /** Item IDs, oldest first. */
   history: string[];
+  /** What the open model learned of the visitor: events, and their loss; null where it is as it was trained. */
+  adapted: { events: number; before: number; after: number } | null;
 }
 
-export const askState = createStore<AskState>({ model: null, id: null, error: null, history: [] });
+export const askState = createStore<AskState>({ model: null, id: null, error: null, history: [], adapted: null });

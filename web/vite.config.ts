@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
-import { POLICY } from './policy.ts';
+import { HEADERS, POLICY } from './policy.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const { version } = JSON.parse(readFileSync(path('../package.json'), 'utf8')) as { version: string };
@@ -20,6 +20,17 @@ const policy: Plugin = {
   ],
 };
 
+/** Hosts that know such a file (Netlify, Cloudflare Pages and others) take the headers from it, and serve it to nobody. */
+const HEADERS_FILE = '_headers';
+const headers: Plugin = {
+  name: 'headers',
+  apply: 'build',
+  generateBundle() {
+    const lines = Object.entries(HEADERS).map(([name, value]) => `  ${name}: ${value}\n`);
+    this.emitFile({ type: 'asset', fileName: HEADERS_FILE, source: `/*\n${lines.join('')}` });
+  },
+};
+
 /** Writes the service worker's list of files: everything built, under a name that changes with its content. */
 const offline: Plugin = {
   name: 'offline',
@@ -28,7 +39,9 @@ const offline: Plugin = {
     order: 'post',
     handler(_options, bundle) {
       const hash = createHash('sha256');
-      const names = Object.keys(bundle).sort();
+      const names = Object.keys(bundle)
+        .filter((name) => name !== HEADERS_FILE)
+        .sort();
       for (const name of names) {
         const file = bundle[name];
         hash.update(`${name}\0`).update(file.type === 'chunk' ? file.code : file.source);
@@ -51,7 +64,7 @@ export default defineConfig({
   // `webgpu` is the native binding for Node; Chrome has navigator.gpu.
   optimizeDeps: { exclude: ['webgpu'] },
   server: { host: 'localhost', port: 5180 },
-  preview: { host: 'localhost', port: 5180, headers: { 'Content-Security-Policy': POLICY } },
+  preview: { host: 'localhost', port: 5180, headers: HEADERS },
   worker: { format: 'es' },
   build: {
     outDir: path('../dist/web'),
@@ -61,5 +74,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1000,
   },
-  plugins: [policy, offline],
+  plugins: [policy, headers, offline],
 });

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
@@ -25,6 +26,18 @@ describe('readLog: formats', () => {
     ['quotes', '"user","item"\n"a","x"\nb,"y"\n'],
   ])('%s', async (_, text) => {
     for (const size of [1, 7, 4096]) expect(pairs(await readText(text, {}, size))).toEqual(TWO);
+  });
+
+  it('unpacks gzip, and counts the bytes of the file', async () => {
+    const packed = gzipSync('user,item\na,x\nb,y\n');
+    const seen: number[] = [];
+    for (const size of [1, 7, 4096]) {
+      expect(pairs(await readText(packed, { onProgress: (bytes: number) => seen.push(bytes) }, size))).toEqual(TWO);
+    }
+    expect(Math.max(...seen)).toBe(packed.length);
+    expect(await readText(gzipSync('who,item\na,x\n')).catch((error: Error) => error.message)).toContain(
+      'no user column',
+    );
   });
 
   it('takes the tab-separated pairs of whole numbers as SASRec text', async () => {
@@ -106,8 +119,10 @@ describe('readLog: faults', () => {
     ['one column', 'user\na\n', 'cannot tell the columns'],
     ['control characters', '\u0001\u0002 \u0003,\n', 'not text'],
     ['NUL bytes', new Uint8Array([65, 0, 66]), 'NUL'],
-    ['gzip', new Uint8Array([0x1f, 0x8b, 8, 0]), 'gunzip'],
-    ['Parquet', new Uint8Array([0x50, 0x41, 0x52, 0x31]), 'Parquet'],
+    ['gzip that is cut off', gzipSync('user,item\na,x\n').subarray(0, 20), 'is damaged: its gzip data'],
+    ['gzip of gzip', gzipSync(gzipSync('user,item\na,x\n')), 'twice'],
+    ['Parquet without an end', new Uint8Array([0x50, 0x41, 0x52, 0x31]), 'cannot be read as Parquet'],
+    ['zip', new Uint8Array([0x50, 0x4b, 3, 4, 0, 0]), 'unzip'],
     ['Latin-1', new Uint8Array([...new TextEncoder().encode('user,item\na,'), 0xe9, 10]), 'UTF-8'],
     ['a cut-off character', new Uint8Array([...new TextEncoder().encode('user,item\na,'), 0xc3]), 'UTF-8'],
   ])('%s', async (_, text, message) => {

@@ -226,7 +226,7 @@ describe('programs', () => {
     }
     await gpu.settle();
     for (const { before, after } of counts.slice(1)) {
-      const { dispatches, submits, ...flat } = after;
+      const { dispatches, submits, waits: _, ...flat } = after;
       expect(flat).toEqual({
         backend: 'webgpu',
         buffers: before.buffers,
@@ -265,6 +265,27 @@ describe('programs', () => {
     expect(whole.submits).toBe(1);
     expect(cut.submits).toBeGreaterThan(4);
     expect(cut.values).toEqual(whole.values);
+  });
+
+  it('give their values with one wait, and do not count the run that compiles', async () => {
+    const x = gpu.tensor([1, 2, 3]);
+    const make = () => gpu.program('two outputs', () => ({ y: scale(x, 2), z: scale(x, 3) }));
+    const read = make();
+    const before = gpu.stats().waits;
+    expect(await read.values()).toEqual({ y: Float32Array.of(2, 4, 6), z: Float32Array.of(3, 6, 9) });
+    expect(gpu.stats().waits - before).toBe(1);
+    expect(read.milliseconds).toBe(0);
+    expect((await read.values()).y).toEqual(Float32Array.of(2, 4, 6));
+    expect(read.milliseconds).toBeGreaterThan(0);
+    const paced = make();
+    for (const first of [true, false]) {
+      paced.run();
+      await paced.pace();
+      await paced.settle();
+      expect(paced.milliseconds > 0).toBe(!first);
+    }
+    read.dispose();
+    paced.dispose();
   });
 
   it('refuse a temporary of the scope around them, and to run inside of each other', () => {

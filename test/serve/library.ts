@@ -42,6 +42,29 @@ export function librarySuite({ slow = false } = {}): void {
       recommender.close();
     }, 300_000);
 
+    it('creates nothing after warmUp(): one run and one wait an update, for histories of every length', async () => {
+      const recommender = await load({ set: { window: '160' } });
+      await recommender.warmUp(5);
+      const made = () => {
+        const { buffers, bytes, pipelines, bindGroups, dispatches, submits, waits } = device.stats();
+        return { flat: { buffers, bytes, pipelines, bindGroups }, dispatches, submits, waits };
+      };
+      for (const length of [1, 2, 63, 64, 65, 128, 129, 200]) {
+        const session = recommender.session({
+          history: Array.from({ length: length - 1 }, (_, i) => idOf(i % 30)),
+          k: 5,
+        });
+        const before = made();
+        await session.update('i40');
+        const after = made();
+        expect(after.flat, `${length} events`).toEqual(before.flat);
+        expect(after.submits - before.submits).toBe(2); // the run, and the copy to be read
+        expect(after.waits - before.waits).toBe(1);
+        expect(after.dispatches - before.dispatches).toBeLessThanOrEqual(20);
+      }
+      recommender.close();
+    }, 300_000);
+
     it('keeps times whole', async () => {
       const recommender = await Recommender.load(files, { device });
       const session = recommender.session();

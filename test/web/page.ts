@@ -1,20 +1,19 @@
-/** The built application on a server of its own, and Chromium to use it with. */
-import { mkdirSync, rmSync } from 'node:fs';
+/** The built application (see setup.ts) on a server of its own, and Chromium to use it with. */
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
-import { build } from 'vite';
+import { expect } from 'vitest';
 import { chromiumArgs, findChromium } from '../../cli/system.mjs';
-import { POLICY } from '../../web/policy.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const built = path.join(root, 'dist/web');
-/** Screenshots, and traces of failures. */
-export const OUTPUT = path.join(root, 'test/web/output');
+/** Pictures, and traces of failures. */
+const OUTPUT = path.join(root, 'test/web/output');
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -31,13 +30,16 @@ export interface Site {
   close(): Promise<void>;
 }
 
-/** Builds the application and serves it as a static host would, with the policy as a header, so that it binds the worker too. */
+/** The headers of the built `_headers` file, which names those of every path. */
+async function builtHeaders(): Promise<Record<string, string>> {
+  const [paths, ...lines] = (await readFile(path.join(built, '_headers'), 'utf8')).trimEnd().split('\n');
+  if (paths !== '/*') throw new Error(`_headers: /* was expected, found ${paths}`);
+  return Object.fromEntries(lines.map((line) => line.trim().split(': ', 2)));
+}
+
+/** Serves the built application as a static host would that reads `_headers`, so that they bind the worker, too. */
 export async function serveSite(): Promise<Site> {
-  mkdirSync(OUTPUT, { recursive: true });
-  const { NODE_ENV } = process.env; // vitest's is `test`, which Vite would build for
-  process.env.NODE_ENV = 'production';
-  await build({ configFile: path.join(root, 'web/vite.config.ts'), logLevel: 'error' });
-  process.env.NODE_ENV = NODE_ENV;
+  const headers = await builtHeaders();
   const scripts = new Map<string, number>();
   const server: Server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -50,7 +52,7 @@ export async function serveSite(): Promise<Site> {
         response.writeHead(200, {
           'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream',
           'Content-Encoding': 'gzip',
-          'Content-Security-Policy': POLICY,
+          ...headers,
         });
         response.end(body);
       },
@@ -116,11 +118,17 @@ interface TraceEvent {
   args?: { name?: string };
 }
 
+/** Milliseconds of the longest task of a thread, and of all of them. */
+export interface Busy {
+  longest: number;
+  sum: number;
+}
+
 /**
- * Milliseconds of the longest task on the page's main thread while `work` goes on, in that thread's own time: what other
- * programs on a busy machine take from it is not the page's doing.
+ * What the page's main thread did while `work` went on, in that thread's own time: what other programs on a busy machine
+ * take from it is not the page's doing. (Chromium traces no such tasks of workers.)
  */
-export async function longestTask(browser: Browser, page: Page, work: () => Promise<void>): Promise<number> {
+export async function mainThread(browser: Browser, page: Page, work: () => Promise<void>): Promise<Busy> {
   await browser.startTracing(page, { categories: ['toplevel'] });
   await work();
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
@@ -132,21 +140,42 @@ export async function longestTask(browser: Browser, page: Page, work: () => Prom
   const tasks = traceEvents.filter(
     ({ name, ph, pid, tid }) => name === 'ThreadControllerImpl::RunTask' && ph === 'X' && threads.has(`${pid} ${tid}`),
   );
-  if (tasks.length === 0) throw new Error('longestTask: the trace holds no tasks of the page');
-  return tasks.reduce((most, { tdur = 0 }) => Math.max(most, tdur / 1000), 0);
+  if (tasks.length === 0) throw new Error('mainThread: the trace holds no tasks of the page');
+  const milliseconds = tasks.map(({ tdur = 0 }) => tdur / 1000);
+  return { longest: Math.max(...milliseconds), sum: milliseconds.reduce((sum, ms) => sum + ms, 0) };
 }
 
+/** A test's file in the output folder. */
+const outputOf = (test: string, ending: string): string =>
+  path.join(OUTPUT, `${test.replace(/[^\w]+/g, '-').slice(0, 80)}.${ending}`);
+
 export function screenshot(page: Page, name: string): Promise<unknown> {
-  return page.screenshot({ path: path.join(OUTPUT, `${name}.png`), fullPage: true });
+  return page.screenshot({ path: outputOf(name, 'png'), fullPage: true });
 }
 
 /** Ends a visit; the trace of a failed test stays in the output folder. */
 export async function leave(context: BrowserContext, failed: string | null): Promise<void> {
-  if (failed === null) {
-    rmSync(path.join(OUTPUT, 'trace.zip'), { force: true });
-    await context.tracing.stop();
-  } else await context.tracing.stop({ path: path.join(OUTPUT, 'trace.zip') });
+  await context.tracing.stop(failed === null ? {} : { path: outputOf(failed, 'zip') });
   await context.close();
+}
+
+/** A test in a window of its own, of which a picture stays at its end, and a trace where it fails. */
+export async function visiting(
+  browser: Browser,
+  site: Site,
+  work: (here: Visit) => Promise<void>,
+  options: { serviceWorkers?: 'block' } = {},
+): Promise<void> {
+  const name = expect.getState().currentTestName ?? 'a test';
+  const here = await visit(browser, site, options);
+  let failed: string | null = name;
+  try {
+    await work(here);
+    failed = null;
+  } finally {
+    await screenshot(here.page, name).catch(() => {}); // the page may have gone
+    await leave(here.context, failed);
+  }
 }
 
 /** Shoppers who go round the shelves in order, each from a place of their own; two have bought too little to count. */
@@ -160,6 +189,22 @@ export function smallLog(): { csv: string; items: string } {
   const kinds = ['tea', 'cups', 'books'];
   const items = Array.from({ length: 24 }, (_, i) => `thing-${i},Thing number ${i},${kinds[i % 3]}`);
   return { csv: rows.join('\n'), items: ['item_id,title,kind', ...items].join('\n') };
+}
+
+/** The same log as Parquet, with ratings, and what is known of its users. */
+export function parquetLog(): { log: Buffer; users: string } {
+  const rows = smallLog()
+    .csv.split('\n')
+    .slice(1)
+    .map((row) => row.split(','));
+  const column = (name: string, at: number) => ({ name, data: rows.map((row) => row[at]), type: 'STRING' as const });
+  const rating = { name: 'rating', data: rows.map((_, i) => 3 + (i % 3)), type: 'INT32' as const };
+  const columnData = [column('user', 0), column('item', 1), column('time', 2), rating];
+  const users = Array.from({ length: 40 }, (_, user) => `person ${user},${user % 2 ? 'tea' : 'coffee'}`);
+  return {
+    log: Buffer.from(parquetWriteBuffer({ columnData })),
+    users: ['user_id,drinks', ...users].join('\n'),
+  };
 }
 
 /** As little as trains at all: a software adapter takes seconds to compile each kernel. */

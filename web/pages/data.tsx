@@ -5,6 +5,7 @@ import { inWords } from '../engine.ts';
 import { bytes, count, duration, percent, plural } from '../format.ts';
 import { appState, dataState } from '../state.ts';
 import { useStore } from '../store.ts';
+import { LogOptions } from '../ui/log-options.tsx';
 import { Bars, Field, FileButton, Notice, Progress, Stat } from '../ui/parts.tsx';
 import type { Analysis, Preview, Role } from '../worker/contract.ts';
 
@@ -36,8 +37,9 @@ function Choose() {
         <section class={`card drop ${over ? 'over' : ''}`} aria-labelledby="own-log">
           <h2 id="own-log">Your own log</h2>
           <p class="muted">
-            Drop a file anywhere on this page: CSV or TSV with a header, RecBole, MovieLens <code>::</code>, or lines of
-            user and item. A column of users, one of items, and of times if there is one.
+            Drop a file anywhere on this page: CSV or TSV with a header, Parquet, RecBole, MovieLens <code>::</code>, or
+            lines of user and item, gzip-compressed or not. A column of users, one of items, and of times if there is
+            one.
           </p>
           <div class="row">
             <FileButton class="button primary" onFile={takeFile}>
@@ -72,7 +74,7 @@ function Choose() {
   );
 }
 
-const takeFile = (file: File): void => void chooseSource({ kind: 'file', file, items: null });
+const takeFile = (file: File): void => void chooseSource({ kind: 'file', file, items: null, users: null });
 
 /** Files may be dropped on the whole page. */
 function useDrop(setOver: (over: boolean) => void): void {
@@ -129,6 +131,9 @@ function Opened() {
           </a>
         </div>
       </div>
+      <p class="visually-hidden" role="status">
+        {reads !== null ? 'Reading the log' : analysis ? `Read: ${plural(analysis.interactions, 'interaction')}` : ''}
+      </p>
       {preview && <PreviewTable preview={preview} />}
       {error && (
         <Notice kind="error" title="This log cannot be learned from as it is.">
@@ -137,7 +142,7 @@ function Opened() {
       )}
       {reads !== null && (
         <div class="card wait">
-          <p>Reading, {percent(reads)}</p>
+          <p aria-hidden="true">Reading, {percent(reads)}</p>
           <Progress share={reads} label="Reading the log" />
         </div>
       )}
@@ -180,41 +185,11 @@ function Opened() {
                 )}
               </Field>
             )}
-            {source?.kind === 'file' && <FileOptions items={source.items} />}
+            <LogOptions preview={preview} analysis={analysis} />
           </aside>
         </div>
       )}
     </div>
-  );
-}
-
-function FileOptions({ items }: { items: File | null }) {
-  const reading = useStore(dataState, (state) => state.reading);
-  return (
-    <>
-      <Field label="Rows that may be left out" help="Rows that cannot be read, before the log is refused.">
-        {(ids) => (
-          <input
-            {...ids}
-            type="number"
-            min={0}
-            value={reading.maxBadRows}
-            onChange={(event) => changeReading({ maxBadRows: Number(event.currentTarget.value) })}
-          />
-        )}
-      </Field>
-      <div class="field">
-        <p>
-          <strong>Titles and attributes</strong>
-        </p>
-        <p class="help">
-          {items ? items.name : 'A second file with a row for each item makes recommendations readable.'}
-        </p>
-        <FileButton class="button small" onFile={(file) => changeReading({}, file)}>
-          {items ? 'Another items file' : 'Add an items file'}
-        </FileButton>
-      </div>
-    </>
   );
 }
 
@@ -292,15 +267,19 @@ function Found({ analysis }: { analysis: Analysis }) {
     <>
       <section class="card stack" aria-labelledby="found">
         <h2 id="found">What is there</h2>
-        <dl class="stats">
-          <Stat label="Users" value={count(analysis.users)} />
+        <dl class="stats loose">
+          <Stat
+            label="Users"
+            value={count(analysis.users)}
+            hint={analysis.described > 0 ? `${count(analysis.described)} with columns` : undefined}
+          />
           <Stat
             label="Items"
             value={count(analysis.items)}
             hint={analysis.titled > 0 ? `${count(analysis.titled)} with titles` : undefined}
           />
           <Stat label="Interactions" value={count(analysis.interactions)} />
-          <Stat label="History, half have" value={`${count(analysis.medianLength)} or more`} />
+          <Stat label="Half have at least" value={count(analysis.medianLength)} hint="interactions" />
           {analysis.span && <Stat label="From" value={analysis.span.from} hint={`to ${analysis.span.to}`} />}
         </dl>
         <h3>How long histories are</h3>
@@ -341,11 +320,13 @@ function Found({ analysis }: { analysis: Analysis }) {
       </section>
       <section class="card stack" aria-labelledby="popular">
         <h2 id="popular">Most often</h2>
-        <table>
+        <table aria-labelledby="popular">
           <tbody>
             {analysis.popular.map(({ title, count: n }) => (
               <tr key={title}>
-                <td>{title}</td>
+                <th scope="row" class="plain">
+                  {title}
+                </th>
                 <td class="number">{count(n)}</td>
               </tr>
             ))}

@@ -1,11 +1,11 @@
 /** Look inside: a map of the items, where attention goes, and what a training step spends its time on. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { engine, messageOf } from '../engine.ts';
 import { count, percent } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
+import { AttentionMap } from '../ui/attention.tsx';
 import { addToHistory, History, WithModel } from '../ui/asking.tsx';
-import { Heatmap } from '../ui/heatmap.tsx';
 import { Field, Notice, Spinner } from '../ui/parts.tsx';
 import { Scatter } from '../ui/scatter.tsx';
 import type { AttentionTold, OpenedModel } from '../worker/recommending.ts';
@@ -143,11 +143,6 @@ function Attention() {
   const history = useStore(askState, (state) => state.history);
   const [attention, setAttention] = useState<AttentionTold | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const [which, setWhich] = useState('rollout');
-  const section = useRef<HTMLElement>(null);
-  useEffect(() => {
-    if (location.hash.includes('part=attention')) section.current?.scrollIntoView({ block: 'start' });
-  }, []);
   useEffect(() => {
     let here = true;
     if (history.length === 0) {
@@ -166,49 +161,14 @@ function Attention() {
       here = false;
     };
   }, [history]);
-  const rows = attention
-    ? which === 'rollout'
-      ? attention.rollout
-      : (at(attention, which) ?? attention.rollout)
-    : null;
   return (
-    <section class="card stack" aria-labelledby="attention-title" ref={section}>
+    <section class="card stack" aria-labelledby="attention-title">
       <h2 id="attention-title">Where its attention goes</h2>
       {error && <Notice kind="error">{error}</Notice>}
       {history.length === 0 && <p class="muted">Add items to the history, on the map or in «Recommend».</p>}
-      {attention && rows && (
-        <>
-          <div class="fields">
-            <Field label="Layer and head">
-              {(ids) => (
-                <select {...ids} value={which} onChange={(event) => setWhich(event.currentTarget.value)}>
-                  <option value="rollout">all layers together (roll-out)</option>
-                  {attention.rows.flatMap((heads, layer) =>
-                    heads.map((_, head) => (
-                      <option key={`${layer} ${head}`} value={`${layer} ${head}`}>
-                        layer {layer + 1}, head {head + 1}
-                      </option>
-                    )),
-                  )}
-                </select>
-              )}
-            </Field>
-          </div>
-          <Heatmap rows={rows} titles={attention.titles} tokens={attention.tokens} />
-          <p class="muted">
-            Row: the event that looks. Column: the event that it looks at. The last row is what recommendations are made
-            from.
-            {attention.pointwise && ' This model’s attention is pointwise: its weights are no shares.'}
-          </p>
-        </>
-      )}
+      {attention && <AttentionMap attention={attention} />}
     </section>
   );
-}
-
-function at(attention: AttentionTold, which: string): Float32Array | undefined {
-  const [layer, head] = which.split(' ').map(Number);
-  return attention.rows[layer]?.[head];
 }
 
 function Profile() {

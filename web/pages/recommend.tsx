@@ -5,11 +5,12 @@ import { percent } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { addToHistory, Attributes, History, Search, WithModel } from '../ui/asking.tsx';
-import { Field, Notice, Spinner } from '../ui/parts.tsx';
-import type { Explanation, RecommendQuery, Recommendation } from '../../serve/index.ts';
+import { Adapt } from '../ui/adapt.tsx';
+import { Field, Notice } from '../ui/parts.tsx';
+import { Why } from '../ui/why.tsx';
+import type { RecommendQuery, Recommendation } from '../../serve/index.ts';
+import { LISTED } from '../worker/contract.ts';
 import type { OpenedModel, Told } from '../worker/recommending.ts';
-
-const K = 10;
 
 export function RecommendPage() {
   return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
@@ -28,7 +29,8 @@ function Asking({ model }: { model: OpenedModel }) {
   const [wishes, setWishes] = useState<Wishes>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
   const [answer, setAnswer] = useState<Told | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const query = useMemo(() => queryOf(history, wishes), [history, wishes]);
+  const adapted = useStore(askState, (state) => state.adapted);
+  const query = useMemo(() => queryOf(history, wishes), [history, wishes, adapted]);
   const latest = useRef(query);
   latest.current = query;
   const busy = useRef(false);
@@ -47,7 +49,7 @@ function Asking({ model }: { model: OpenedModel }) {
     }
     busy.current = false;
   };
-  useEffect(() => void answerLatest(), [history, wishes]);
+  useEffect(() => void answerLatest(), [query]);
   return (
     <>
       <History model={model} />
@@ -59,6 +61,7 @@ function Asking({ model }: { model: OpenedModel }) {
               {answer && !error
                 ? `Computed in ${answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms`
                 : ' '}
+              <span class="visually-hidden">{answer?.items[0] && `. First: ${answer.items[0].title}`}</span>
             </p>
           </div>
           {error && <Notice kind="error">{error}</Notice>}
@@ -67,6 +70,7 @@ function Asking({ model }: { model: OpenedModel }) {
         <div class="stack">
           <Search model={model} />
           <Tuning model={model} wishes={wishes} onChange={setWishes} />
+          <Adapt />
         </div>
       </div>
     </>
@@ -76,7 +80,7 @@ function Asking({ model }: { model: OpenedModel }) {
 function queryOf(history: string[], { seen, where, diversity, penalty }: Wishes): RecommendQuery {
   return {
     history,
-    k: K,
+    k: LISTED,
     includeSeen: seen,
     ...(where.trim() !== '' && { where }),
     ...(diversity > 0 && { diversity }),
@@ -90,7 +94,7 @@ function List({ answer, query }: { answer: Told | null; query: RecommendQuery })
   // Places are kept, so that nothing jumps when the list changes.
   return (
     <ol class="items recommended">
-      {Array.from({ length: K }, (_, at) => {
+      {Array.from({ length: LISTED }, (_, at) => {
         const item = items[at];
         const open = item !== undefined && asked === item.id;
         return (
@@ -134,58 +138,6 @@ function Recommended({ item, open, onWhy }: { item: Recommendation; open: boolea
         </button>
       </div>
     </>
-  );
-}
-
-/** What carried one recommendation: events left out in turn, and what they have in common with it. */
-function Why({ query, item }: { query: RecommendQuery; item: Recommendation }) {
-  const [why, setWhy] = useState<Explanation | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const key = JSON.stringify([query, item.id]);
-  useEffect(() => {
-    let here = true;
-    setWhy(null);
-    engine()
-      .recommend({ ...query, explain: 'occlusion' })
-      .then(({ items }) => here && setWhy(items.find(({ id }) => id === item.id)?.explanation ?? null))
-      .catch((reason) => here && setError(messageOf(reason)));
-    return () => {
-      here = false;
-    };
-  }, [key]);
-  if (error) return <Notice kind="error">{error}</Notice>;
-  if (!why) return <Spinner label="Leaving each event out in turn" />;
-  const common = why.attributes.filter(({ share }) => share >= 0.05).slice(0, 4);
-  const most = Math.max(...why.events.map(({ contribution }) => Math.abs(contribution)), 1e-9);
-  return (
-    <div class="why stack">
-      <p>{why.sentence}</p>
-      <ul class="shares">
-        {why.events.slice(0, 6).map(({ position, title, contribution, share }) => (
-          <li key={position} class="share">
-            <span>{title}</span>
-            <meter
-              class={contribution < 0 ? 'against' : ''}
-              min={0}
-              max={1}
-              value={Math.abs(contribution) / most}
-              aria-label={`${title}: ${contribution < 0 ? 'speaks against it' : percent(share)}`}
-            />
-            <span class="muted">{contribution < 0 ? 'against' : percent(share)}</span>
-          </li>
-        ))}
-      </ul>
-      {common.length > 0 && (
-        <p class="muted">
-          In common with the history:{' '}
-          {common.map(({ attribute, value, share }) => `${attribute} ${value} (${percent(share)})`).join(', ')}. The
-          model reads IDs alone; this is what goes along with it.
-        </p>
-      )}
-      <p>
-        <a href="#/inside?part=attention">Where its attention went</a>
-      </p>
-    </div>
   );
 }
 

@@ -61,7 +61,7 @@ function Settings() {
   const cpu = useStore(appState, (state) => state.device?.backend === 'cpu');
   const [recipes, setRecipes] = useState<RecipeInfo[]>([]);
   const [plan, setPlan] = useState<Plan>({
-    name: source?.kind === 'file' ? source.file.name.replace(/\.\w+$/, '') : 'demo-shop',
+    name: source?.kind === 'file' ? source.file.name.replace(/\.\w+(\.gz)?$/, '') : 'demo-shop',
     recipe: null,
     settings: {},
     epochs: null,
@@ -273,7 +273,7 @@ function Running() {
         </Notice>
       )}
       {outcome && <Notice kind="info">{REASONS[outcome.reason]}</Notice>}
-      {state.hidden && state.hidden.seconds > 5 && (
+      {state.hidden && state.hidden.seconds > 2 && (
         <Notice kind="info">
           While this tab was hidden for {duration(state.hidden.seconds)} the training went on for{' '}
           {count(state.hidden.steps)} steps.
@@ -293,12 +293,16 @@ function Running() {
           <Stat label="Epoch" value={progress ? count(progress.epoch + (done ? 0 : 1)) : '–'} />
           <Stat label="Loss" value={progress?.loss?.toFixed(3) ?? '–'} />
           <Stat label="Tokens a second" value={progress?.tokensPerSecond ? count(progress.tokensPerSecond) : '–'} />
-          <Stat
-            label="Time left"
-            value={progress?.secondsLeft && active ? duration(progress.secondsLeft) : '–'}
-            hint={active && progress && progress.secondsLeft === null ? 'until it no longer improves' : ' '}
-          />
-          <Stat label="Best NDCG@10" value={figure(progress?.bestNdcg)} />
+          {outcome ? (
+            <Stat label="Time taken" value={duration(outcome.seconds)} />
+          ) : (
+            <Stat
+              label="Time left"
+              value={progress?.secondsLeft && active ? duration(progress.secondsLeft) : '–'}
+              hint={active && progress && progress.secondsLeft === null ? 'until it no longer improves' : ' '}
+            />
+          )}
+          <Stat label="Best NDCG@10" value={figure(outcome?.metrics?.['NDCG@10'] ?? progress?.bestNdcg)} />
         </dl>
       </section>
       <div class="columns">
@@ -342,7 +346,7 @@ function Compare({ state }: { state: TrainingState }) {
     null,
   );
   const parts = Object.entries(outcome?.parts ?? {}).map(([name, of]): [string, Metrics | null] => [
-    `its ${name} alone`,
+    `${name} alone`,
     of,
   ]);
   const rows: [string, Metrics | null][] = [

@@ -1,6 +1,6 @@
 /** What pages that ask a model share: which model, its history, its items. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ask } from '../actions.ts';
 import { count } from '../format.ts';
 import { appState, askState } from '../state.ts';
@@ -76,7 +76,13 @@ export function WithModel({ title, children }: { title: string; children: (model
 export function History({ model }: { model: OpenedModel }) {
   const history = useStore(askState, (state) => state.history);
   const titles = useTitles(model);
-  const remove = (at: number) => askState.set({ history: history.filter((_, i) => i !== at) });
+  const list = useRef<HTMLOListElement>(null);
+  const remove = (at: number) => {
+    askState.set({ history: history.filter((_, i) => i !== at) });
+    // The keyboard goes on where it was, at the item that has moved up.
+    const place = Math.min(at, history.length - 2);
+    requestAnimationFrame(() => list.current?.querySelectorAll('button')[place]?.focus());
+  };
   return (
     <section class="card stack" aria-labelledby="history-title">
       <div class="row">
@@ -88,7 +94,7 @@ export function History({ model }: { model: OpenedModel }) {
           </button>
         )}
       </div>
-      <ol class="chips" aria-live="polite">
+      <ol class="chips" aria-live="polite" ref={list}>
         {history.map((id, at) => (
           <li key={`${at} ${id}`}>
             {titles.get(id) ?? id}

@@ -1,10 +1,18 @@
 /** Attention as a grid of cells; darker is more, negative weights have another colour. */
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { useCanvas } from './canvas.ts';
 
 /** Latest events that are shown. */
 const MOST = 40;
-const LABEL = 168;
+/** Pixels of the names of rows at most, and between them and the cells. */
+const LABEL = 240;
+const GAP = 8;
+/** Height of a row that has room for letters. */
+const LETTERS = 11;
+/** Rows and columns that a key goes on by. */
+const MOVES: Record<string, [down: number, right: number]> = {
+  ...{ ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] },
+};
 
 export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: string[]; tokens: number }) {
   const [over, setOver] = useState<[number, number] | null>(null);
@@ -14,34 +22,46 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
   const weight = (r: number, c: number): number => rows[(first + r) * tokens + first + c];
   let peak = 1e-9;
   for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) peak = Math.max(peak, Math.abs(weight(r, c)));
-  const cellOf = (width: number) => Math.min(28, (width - LABEL) / n);
+  /** Where the cells begin and how large they are, as drawn last. */
+  const place = useRef({ left: 0, cell: 1 });
+  /** Left of the cells stand the names of rows, where there is room for letters. */
+  const layOut = (context: CanvasRenderingContext2D, width: number): void => {
+    const widest = Math.max(...Array.from({ length: n }, (_, r) => context.measureText(nameOf(r)).width));
+    const names = Math.min(LABEL, 0.42 * width, widest + GAP);
+    const left = (width - names) / n >= LETTERS ? names : 0;
+    place.current = { left, cell: Math.min(28, (width - left) / n) };
+  };
   const canvas = useCanvas(
     (context, width, _height, colour) => {
-      const cell = cellOf(width);
-      const [more, less, ink, line] = ['--accent', '--danger', '--ink', '--line'].map(colour);
       context.font = '12px system-ui, sans-serif';
+      layOut(context, width);
+      const { left, cell } = place.current;
+      const tall = `${Math.ceil(n * cell)}px`;
+      const { style } = context.canvas;
+      if (style.height !== tall) style.height = tall; // and it is drawn again
+      const [more, less, ink, line] = ['--accent', '--danger', '--ink', '--line'].map(colour);
       context.textBaseline = 'middle';
       for (let r = 0; r < n; r++) {
         context.fillStyle = ink;
         context.globalAlpha = 1;
-        if (cell >= 11) {
+        if (left > 0) {
           context.textAlign = 'right';
-          context.fillText(shorten(context, nameOf(r), LABEL - 12), LABEL - 8, r * cell + cell / 2);
+          context.fillText(shorten(context, nameOf(r), left - GAP), left - GAP, r * cell + cell / 2);
         }
         for (let c = 0; c < n; c++) {
           const w = weight(r, c);
           context.globalAlpha = Math.sqrt(Math.abs(w) / peak); // the root brings out small weights
           context.fillStyle = w < 0 ? less : more;
-          context.fillRect(LABEL + c * cell, r * cell, cell - 1, cell - 1);
+          context.fillRect(left + c * cell, r * cell, cell - 1, cell - 1);
         }
       }
       context.globalAlpha = 1;
       context.strokeStyle = line;
-      context.strokeRect(LABEL - 0.5, 0.5, n * cell, n * cell - 1);
+      context.strokeRect(left + 0.5, 0.5, n * cell - 1, n * cell - 1);
       if (!over) return;
       context.strokeStyle = ink;
       context.lineWidth = 2;
-      context.strokeRect(LABEL + over[1] * cell, over[0] * cell, cell - 1, cell - 1);
+      context.strokeRect(left + over[1] * cell, over[0] * cell, cell - 1, cell - 1);
     },
     [rows, over, n],
   );
@@ -50,27 +70,42 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
   const last = Array.from({ length: n }, (_, c): [number, number] => [n - 1, c]).sort(
     (a, b) => weight(b[0], b[1]) - weight(a[0], a[1]),
   );
+  const byKey = (event: KeyboardEvent) => {
+    const [down, right] = MOVES[event.key] ?? [0, 0];
+    if (event.key === 'Escape') setOver(null);
+    if (down === 0 && right === 0) return;
+    event.preventDefault();
+    const [r, c] = over ?? [n - 1, -right];
+    setOver([(r + (over ? down : 0) + n) % n, (c + right + n) % n]);
+  };
   return (
     <>
-      <canvas
-        ref={canvas}
-        class={`heatmap rows-${Math.min(MOST, n)}`}
-        style={{ height: `${Math.max(60, n * 28)}px` }}
-        role="img"
-        aria-label={`Attention over ${n} events. Most of the last row: ${last.slice(0, 3).map(words).join('; ')}`}
-        onPointerMove={(event) => {
-          const box = event.currentTarget.getBoundingClientRect();
-          const cell = cellOf(box.width);
-          const [r, c] = [
-            Math.floor((event.clientY - box.top) / cell),
-            Math.floor((event.clientX - box.left - LABEL) / cell),
-          ];
-          setOver(r >= 0 && r < n && c >= 0 && c < n ? [r, c] : null);
-        }}
-        onPointerLeave={() => setOver(null)}
-      />
+      <div
+        role="application"
+        aria-label="Cells of the map. Arrow keys go from cell to cell."
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the cells are gone through with the arrow keys
+        tabIndex={0}
+        onKeyDown={byKey}
+      >
+        <canvas
+          ref={canvas}
+          class="heatmap"
+          role="img"
+          aria-label={`Attention over ${n} events. Most of the last row: ${last.slice(0, 3).map(words).join('; ')}`}
+          onPointerMove={(event) => {
+            const box = event.currentTarget.getBoundingClientRect();
+            const { left, cell } = place.current;
+            const [r, c] = [
+              Math.floor((event.clientY - box.top) / cell),
+              Math.floor((event.clientX - box.left - left) / cell),
+            ];
+            setOver(r >= 0 && r < n && c >= 0 && c < n ? [r, c] : null);
+          }}
+          onPointerLeave={() => setOver(null)}
+        />
+      </div>
       <p class="muted" aria-live="polite">
-        {over ? words(over) : `Darkest: ${(100 * peak).toFixed(1)} %`}
+        {over ? words(over) : `Most: ${(100 * peak).toFixed(1)} %`}
       </p>
     </>
   );

@@ -107,9 +107,16 @@ export function FileButton({
 /** Bars of a distribution, drawn in SVG, with its numbers for those who do not see it. */
 export function Bars({ label, bars }: { label: string; bars: { label: string; value: number; text: string }[] }) {
   const most = Math.max(1, ...bars.map(({ value }) => value));
-  const [step, height] = [36, 96];
+  const [height, wide] = [96, 470];
+  const step = Math.max(36, Math.min(94, wide / bars.length));
   return (
-    <svg class="bars" viewBox={`0 0 ${bars.length * step} ${height + 22}`} role="img" aria-label={label}>
+    <svg
+      class="bars"
+      viewBox={`0 0 ${bars.length * step} ${height + 22}`}
+      preserveAspectRatio="xMinYMid"
+      role="img"
+      aria-label={label}
+    >
       {bars.map((bar, i) => {
         const tall = bar.value === 0 ? 0 : Math.max(2, (bar.value / most) * height);
         return (

@@ -3,6 +3,9 @@ import type { Columns } from './log.ts';
 import type { Metrics } from '../../train/metrics.ts';
 import type { TrainProgress, TrainResult } from '../../train/trainer.ts';
 
+/** Items of a list of recommendations. */
+export const LISTED = 10;
+
 export interface DeviceReport {
   backend: 'webgpu' | 'cpu';
   name: string;
@@ -13,12 +16,16 @@ export interface DeviceReport {
   bytes: number;
 }
 
-export type Source = { kind: 'shop'; shoppers: number } | { kind: 'file'; file: File; items: File | null };
+export type Source =
+  | { kind: 'shop'; shoppers: number }
+  | { kind: 'file'; file: File; items: File | null; users: File | null };
 
 export interface Reading {
   columns: Columns;
   /** Rows that cannot be read and are left out, at most. */
   maxBadRows: number;
+  /** What is read of events: rating, gap, hour, weekday, other columns of the log. */
+  events: readonly string[];
 }
 
 export interface Filter {
@@ -62,6 +69,8 @@ export interface Analysis {
   popular: { title: string; count: number }[];
   /** Items with a title of their own. */
   titled: number;
+  /** Users with columns of their own. */
+  described: number;
   lines: string[];
   seconds: number;
 }

@@ -87,6 +87,8 @@ const api = {
     return (await asking()).openForRecommending(id);
   },
   recommend: async (query: RecommendQuery) => (await asking()).recommend(query),
+  personalize: async (history: readonly string[]) => (await asking()).personalize(history),
+  forget: async () => (await asking()).recommender().forget(),
 
   map: async () => (await insides()).itemMap(),
   profile: async () => (await insides()).profileStep(),

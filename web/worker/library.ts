@@ -1,12 +1,14 @@
 /** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
 import { InputError } from '../../data/errors.ts';
 import type { ModelConfig } from '../../model/folder.ts'; // types alone: its code brings the engine along
-import type { Filter, ModelEntry, Plan, Reading, RunState } from './contract.ts';
+import type { Filter, ModelEntry, Plan, Reading, RunState, Source } from './contract.ts';
 import { FolderFiles } from './files.ts';
 
 /** How a model came to be trained here; beside its model files, and not exported with them. */
 export interface Run {
-  source: { kind: 'shop'; shoppers: number } | { kind: 'file'; name: string; items: string | null };
+  source:
+    | { kind: 'shop'; shoppers: number }
+    | { kind: 'file'; name: string; items: string | null; users: string | null };
   reading: Reading;
   filter: Filter;
   plan: Plan;
@@ -17,7 +19,8 @@ const RUN = 'run.json';
 /** Copies of what was trained on, so that a training goes on after a reload. */
 const LOG = 'run.log';
 const CATALOGUE = 'run.items';
-const OWN = new Set([RUN, LOG, CATALOGUE]);
+const PEOPLE = 'run.users';
+const OWN = new Set([RUN, LOG, CATALOGUE, PEOPLE]);
 
 async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
   if (typeof navigator.storage?.getDirectory !== 'function') {
@@ -66,20 +69,29 @@ export async function loadRun(files: FolderFiles): Promise<Run | null> {
   return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as Run);
 }
 
-export async function keepSource(files: FolderFiles, log: File, items: File | null): Promise<void> {
-  await files.copyOf(log, LOG);
+/** The files of a training. */
+export type Kept = Pick<Extract<Source, { kind: 'file' }>, 'file' | 'items' | 'users'>;
+
+export async function keepSource(files: FolderFiles, { file, items, users }: Kept): Promise<void> {
+  await files.copyOf(file, LOG);
   if (items) await files.copyOf(items, CATALOGUE);
+  if (users) await files.copyOf(users, PEOPLE);
 }
 
 /** The log that a model was trained on, by its own name. @throws InputError when it is gone */
-export async function keptSource(files: FolderFiles, run: Run): Promise<{ file: File; items: File | null }> {
+export async function keptSource(files: FolderFiles, run: Run): Promise<Kept> {
   const { source } = run;
   if (source.kind === 'shop') throw new Error('library: the demo shop has no file');
-  const [log, items] = [await files.file(LOG), await files.file(CATALOGUE)];
+  const log = await files.file(LOG);
   if (!log) throw new InputError(`${files.where}: the log that it was begun with is gone; train it anew`);
+  const named = async (kept: string, name: string | null): Promise<File | null> => {
+    const file = name === null ? null : await files.file(kept);
+    return file && new File([file], name as string);
+  };
   return {
     file: new File([log], source.name),
-    items: items && source.items !== null ? new File([items], source.items) : null,
+    items: await named(CATALOGUE, source.items),
+    users: await named(PEOPLE, source.users),
   };
 }
 

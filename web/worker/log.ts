@@ -1,13 +1,15 @@
 /** The log in the worker: preview of a file, reading and filtering, what was found. */
 import { findColumn } from '../../data/columns.ts';
-import { type ItemInfo, readItems } from '../../data/catalog.ts';
+import { type ItemInfo, readItems, readUsers } from '../../data/catalog.ts';
+import { InputError } from '../../data/errors.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import type { Format } from '../../data/format.ts';
 import type { Log } from '../../data/log.ts';
 import { readLog } from '../../data/reader.ts';
-import { RecordParser } from '../../data/records.ts';
+import type { RecordSink } from '../../data/records.ts';
+import { contextNames } from '../../data/side.ts';
 import { makeShop } from '../../data/shop.ts';
-import { decodeChunks } from '../../data/text.ts';
+import { readRecords } from '../../data/source.ts';
 import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
 
 export interface Columns {
@@ -17,32 +19,34 @@ export interface Columns {
   rating?: string;
 }
 
-/** How much of a file its preview reads, and how many rows it shows. */
-const PREVIEW_BYTES = 1 << 18;
+/** Rows that a preview shows. */
 const PREVIEW_ROWS = 12;
 const ROLES: readonly Role[] = ['user', 'item', 'time', 'rating'];
 const FORMATS: Record<Format['kind'], string> = {
   table: 'a table with a header',
   movielens: 'MovieLens (user::item::rating::time)',
   pairs: 'lines of user and item, in time order',
+  parquet: 'a Parquet file',
 };
 
 /** @throws InputError where the file is no log */
 export async function previewFile(file: File): Promise<Preview> {
   let format: Format | null = null;
   const rows: string[][] = [];
-  const parser = new RecordParser(file.name, {
+  const enough = new Error('the preview has its rows');
+  const sink: RecordSink = {
     begin: (found) => {
       format = found;
     },
     row: (fields) => {
-      if (rows.length < PREVIEW_ROWS) rows.push([...fields]);
+      rows.push([...fields]);
+      if (rows.length === PREVIEW_ROWS) throw enough;
     },
     bad: () => {},
+  };
+  await readRecords(chunksOf(file), file.name, sink).catch((error) => {
+    if (error !== enough) throw error;
   });
-  const whole = file.size <= PREVIEW_BYTES;
-  for await (const text of decodeChunks(headOf(file), file.name)) parser.push(text);
-  if (whole) parser.end();
   const { kind, header, delimiter } = format as unknown as Format;
   const fixed = ['user', 'item', 'rating', 'time'].slice(0, kind === 'pairs' ? 2 : (rows[0]?.length ?? 4));
   const names = header ?? fixed;
@@ -61,19 +65,14 @@ export async function previewFile(file: File): Promise<Preview> {
 
 const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
 
-/** The first bytes, ending with a line so that no letter is cut in two. */
-async function* headOf(file: File): AsyncGenerator<Uint8Array> {
-  const bytes = new Uint8Array(await file.slice(0, PREVIEW_BYTES).arrayBuffer());
-  const end = file.size <= PREVIEW_BYTES ? bytes.length : bytes.lastIndexOf(0x0a) + 1 || bytes.length;
-  yield bytes.subarray(0, end);
-}
-
 /** A log with what is known of its items, as it was read. */
 export interface Opened {
   source: Source;
   reading: Reading;
   log: Log;
   infos: ReadonlyMap<string, ItemInfo> | null;
+  /** Columns by user ID. */
+  users: ReadonlyMap<string, Readonly<Record<string, string>>> | null;
 }
 
 /** Reads a log piece by piece. @throws InputError */
@@ -84,23 +83,35 @@ export async function openSource(
 ): Promise<Opened> {
   if (source.kind === 'shop') {
     const shop = makeShop({ shoppers: source.shoppers });
-    return { source, reading, log: shop.log, infos: shop.items };
+    return { source, reading, log: shop.log, infos: shop.items, users: null };
   }
-  const { file, items } = source;
+  const { file, items, users } = source;
   const total = Math.max(1, file.size);
+  const { columns, maxBadRows, events } = reading;
   const log = await readLog(chunksOf(file), file.name, {
-    ...reading,
+    ...{ columns, maxBadRows, context: contextNames(events) },
     onProgress: (bytes) => onProgress(bytes / total),
   });
-  return { source, reading, log, infos: items && (await readItems(chunksOf(items), items.name)) };
+  const infos = items && (await readItems(chunksOf(items), items.name));
+  const known = users && (await readUsers(chunksOf(users), users.name));
+  if (known && !log.userIds.some((id) => known.has(id))) {
+    throw new InputError(
+      `${users.name}: none of its users is in the log; its IDs look like ${JSON.stringify(known.keys().next().value)}, those of the log like ${JSON.stringify(log.userIds[0])}`,
+    );
+  }
+  return { source, reading, log, infos, users: known };
 }
 
 async function* chunksOf(file: Blob): AsyncGenerator<Uint8Array> {
   const reader = file.stream().getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
   }
 }
 
@@ -114,7 +125,7 @@ const COUNTED = /-core filter removed|removed with a rating|^[\d,]+ users?, [\d,
 
 /** Filters the log, and tells what is left and what was dropped. @throws InputError when nothing is left */
 export function analyse(opened: Opened, filter: Filter, begun: number): { dataset: Dataset; analysis: Analysis } {
-  const { log, infos } = opened;
+  const { log, infos, users } = opened;
   const dataset = prepare(log, filterOf(filter));
   const { report, offsets } = dataset;
   const lengths = Uint32Array.from({ length: report.users }, (_, u) => offsets[u + 1] - offsets[u]).sort();
@@ -135,6 +146,7 @@ export function analyse(opened: Opened, filter: Filter, begun: number): { datase
     lengths: binsOf(lengths),
     medianLength: lengths[lengths.length >> 1],
     popular: popularOf(dataset, infos),
+    described: users ? dataset.userIds.filter((id) => users.has(id)).length : 0,
     titled: infos ? dataset.itemIds.filter((id) => infos.has(id)).length : 0,
     lines: report.lines.filter((line) => !COUNTED.test(line)).map((line) => line.replaceAll(`${log.source}:`, 'line ')),
     seconds: (performance.now() - begun) / 1000,

@@ -1,6 +1,7 @@
 /** Recommendations in the worker, from one open model. */
 import { InputError } from '../../data/errors.ts';
 import { type Answer, type Recommendation, type RecommendQuery, Recommender } from '../../serve/recommender.ts';
+import { LISTED } from './contract.ts';
 import { openDevice, trim } from './device.ts';
 import { openModel } from './library.ts';
 
@@ -25,6 +26,7 @@ export async function openForRecommending(id: string): Promise<OpenedModel> {
   const device = await openDevice();
   const recommender = await Recommender.load(await openModel(id), { device });
   open = { id, recommender };
+  void recommender.warmUp(LISTED).catch(() => {}); // a query says what is wrong
   const { config, items, weights } = recommender.loaded;
   return { id, items, includeSeen: config.seen === 'kept', note: weights.note };
 }
@@ -47,10 +49,25 @@ export interface AttentionTold {
 }
 
 export async function recommend(query: RecommendQuery): Promise<Told> {
-  if (open?.recommender.device.gpu?.failure) await openForRecommending(open.id); // on a fresh device
+  await reopenAfterLoss();
   const begun = performance.now();
   const { items, attention } = await recommender().recommend(query);
   return { items, ms: performance.now() - begun, attention: attention ? told(attention) : null };
+}
+
+/** Opens the model again where its device was lost, with what it has learned of the visitor. */
+async function reopenAfterLoss(): Promise<void> {
+  if (!open?.recommender.device.gpu?.failure) return;
+  const { adaptation } = open.recommender;
+  await openForRecommending(open.id);
+  if (adaptation) open.recommender.adopt(adaptation);
+}
+
+/** Adapts to a visitor; see `Recommender.personalize`. @throws InputError */
+export async function personalize(history: readonly string[]) {
+  await reopenAfterLoss();
+  const { events, loss } = await recommender().personalize(history);
+  return { events, ...loss };
 }
 
 function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionTold {

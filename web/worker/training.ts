@@ -3,6 +3,7 @@ import { prepare, requireTrainable } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features.ts';
 import { inferSchema, type Schema } from '../../data/schema.ts';
+import { Side, SideEncoder, type SideSchema } from '../../data/side.ts';
 import { similarity } from '../../data/similarity.ts';
 import { split, type Split } from '../../data/split.ts';
 import { writeModelCard } from '../../model/card.ts';
@@ -15,6 +16,7 @@ import type { Metrics } from '../../train/metrics.ts';
 import { newConfig } from '../../train/model-config.ts';
 import { requireHorizon } from '../../train/schedule.ts';
 import { requirePrecision, type TrainProgress, validationUsers } from '../../train/trainer.ts';
+import { sideOf } from '../../train/side-of.ts';
 import { trainWithMemory } from '../../train/with-memory.ts';
 import type { Filter, Outcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
 import { openDevice, trim } from './device.ts';
@@ -47,6 +49,7 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   const parts = split(dataset, undefined, log.source);
   requireTrainable(parts, log.source);
   const { recipe, settings, notes } = chosen(plan, parts);
+  const side = besideItems(opened, parts, settings);
   const counts = countItems(parts);
   const items = dataset.itemIds.map((id, row): Item => {
     const info = infos?.get(id);
@@ -56,6 +59,8 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   const config = newConfig(
     {
       schema,
+      side,
+      usersFile: source.kind === 'file' ? source.users?.name : undefined,
       attune: ATTUNE_VERSION,
       recipe,
       settings,
@@ -76,16 +81,28 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   const files = await newModel(plan.name);
   const run: Run = {
     source:
-      source.kind === 'shop' ? source : { kind: 'file', name: source.file.name, items: source.items?.name ?? null },
+      source.kind === 'shop'
+        ? source
+        : {
+            ...{ kind: 'file', name: source.file.name },
+            ...{ items: source.items?.name ?? null, users: source.users?.name ?? null },
+          },
     reading,
     filter,
     plan,
     state: 'running',
   };
-  if (source.kind === 'file') await keepSource(files, source.file, source.items);
+  if (source.kind === 'file') await keepSource(files, source);
   await saveRun(files, run);
   await createFolder(files, config, items);
   return { files, run, parts, settings, config, items, notes };
+}
+
+/** Gives the log the columns of users and events that are to be read. @throws InputError where the recipe reads none */
+function besideItems({ log, users, reading }: Opened, parts: Split, settings: Settings): SideSchema {
+  if ((users || reading.events.length > 0) && settings.direction !== 'causal')
+    throw new InputError('what is known of users and events is read by causal recipes alone; choose another recipe');
+  return sideOf(parts, users ?? undefined, reading.events, log.source);
 }
 
 /** For the item tower, which reads attributes. @throws InputError where there are none */
@@ -117,6 +134,8 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const dataset = prepare(opened.log, filterOf(filter));
   const parts = split(dataset, undefined, opened.log.source);
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
+  const { users, events } = config.schema;
+  if (users || events) parts.side = new Side(new SideEncoder({ users, events }), dataset, opened.users);
   const { items } = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as {
     items: Item[];
   };
@@ -140,7 +159,7 @@ export async function runTraining(p: Prepared, resume: boolean, signal: AbortSig
     kind: 'begun',
     model: files.where,
     device: device.name,
-    about: `${config.recipe}, width ${settings.d}, ${settings.blocks} blocks, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
+    about: `${config.recipe}, width ${settings.d}, ${settings.blocks} block${settings.blocks === 1 ? '' : 's'}, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
     baselines: baselines.metrics,
     users: baselines.users,
     notes: p.notes,

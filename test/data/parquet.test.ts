@@ -1,0 +1,109 @@
+/** Logs and catalogues in Parquet: what the usual writers make of a table. */
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { describe, expect, it } from 'vitest';
+import { readItems } from '../../data/catalog.ts';
+import { InputError } from '../../data/errors.ts';
+import { readLog } from '../../data/reader.ts';
+import { pairs } from './bytes.ts';
+
+async function* inPieces(bytes: Uint8Array, size = 100): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+type Options = Parameters<typeof parquetWriteBuffer>[0];
+
+const DAY = Date.UTC(2024, 1, 29);
+const TABLE: Options['columnData'] = [
+  { name: 'user_id', data: [7n, 7n, 8n], type: 'INT64' },
+  { name: 'item', data: ['x', 'ÿ', 'x'], type: 'STRING' },
+  { name: 'rating', data: [4.5, null, 1], type: 'DOUBLE', nullable: true },
+  { name: 'when', data: [new Date(DAY), new Date(DAY + 1), new Date(DAY + 2)], type: 'TIMESTAMP' },
+];
+
+const written = (options: Partial<Options> = {}): Uint8Array =>
+  new Uint8Array(parquetWriteBuffer({ columnData: TABLE, ...options }));
+
+/** A frame of Zstandard with one block that is stored as it is (RFC 8878, section 3.1.1). */
+function zstdStored(bytes: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(12 + bytes.length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, 0xfd2fb528, true);
+  frame[4] = 0b1010_0000; // the size of the content takes four bytes; a single segment
+  view.setUint32(5, bytes.length, true);
+  const header = 1 | (bytes.length << 3); // the last block, stored
+  frame.set([header & 255, (header >> 8) & 255, header >> 16], 9);
+  frame.set(bytes, 12);
+  return frame;
+}
+
+const read = (bytes: Uint8Array, options: Parameters<typeof readLog>[2] = {}) =>
+  readLog(inPieces(bytes), 'log.parquet', { columns: { time: 'when' }, ...options });
+
+describe('Parquet', () => {
+  it.each([
+    ['snappy', {}],
+    ['uncompressed', { codec: 'UNCOMPRESSED' as const }],
+    ['zstd', { codec: 'ZSTD' as const, compressors: { ZSTD: zstdStored } }],
+    ['a row group a row', { rowGroupSize: 1 }],
+  ])('%s: numbers, dates and missing values as in CSV', async (_, options) => {
+    const log = await read(written(options));
+    expect(pairs(log)).toEqual([
+      ['7', 'x'],
+      ['7', 'ÿ'],
+      ['8', 'x'],
+    ]);
+    expect(log.rating).toEqual(Float32Array.of(4.5, Number.NaN, 1));
+    expect(log.time).toEqual(Float64Array.of(DAY, DAY + 1, DAY + 2));
+  });
+
+  it('keeps the order of rows over the small first part, and tells how far it is', async () => {
+    const n = 3000;
+    const items = Array.from({ length: n }, (_, i) => `i${i % 1700}`);
+    const bytes = written({
+      columnData: [
+        { name: 'user', data: items.map((_, i) => i % 13), type: 'INT32' },
+        { name: 'item', data: items, type: 'STRING' },
+      ],
+      rowGroupSize: [2000, 1000],
+    });
+    const seen: number[] = [];
+    const log = await read(bytes, { columns: {}, onProgress: (done) => seen.push(done) });
+    expect(pairs(log)).toEqual(items.map((item, i) => [String(i % 13), item]));
+    expect(seen.map((done) => Math.round((done * n) / bytes.length))).toEqual([1024, 2000, 3000]);
+  });
+
+  it('gives items their attributes', async () => {
+    const columnData: Options['columnData'] = [
+      { name: 'item', data: ['x'], type: 'STRING' },
+      { name: 'title', data: ['The x'], type: 'STRING' },
+      { name: 'price', data: [2.5], type: 'DOUBLE' },
+    ];
+    expect(await readItems(inPieces(written({ columnData })), 'items.parquet')).toEqual(
+      new Map([['x', { title: 'The x', attributes: { price: '2.5' } }]]),
+    );
+  });
+
+  it.each([
+    ['a damaged footer', () => written().fill(0xff, -120, -8), /^log.parquet: cannot be read as Parquet \(/],
+    ['a beginning alone', () => written().slice(0, 40), /^log.parquet: cannot be read as Parquet \(/],
+    [
+      'a compression that is not read',
+      () => written({ codec: 'GZIP', compressors: { GZIP: (bytes: Uint8Array) => bytes } }),
+      /^log.parquet: is compressed with gzip; write it with snappy, zstd or uncompressed$/,
+    ],
+    [
+      'no user',
+      () => written({ columnData: TABLE.slice(1) }),
+      /^log.parquet: no user column among item, rating, when; name it with --user-column NAME$/,
+    ],
+    [
+      'a rating that is none',
+      () => written({ columnData: [...TABLE.slice(0, 2), { name: 'rating', data: ['1', 'two', '3'] }] }),
+      /^log.parquet:2: expected a number as rating, found "two"/,
+    ],
+  ])('says what is wrong with %s', async (_, bytes, message) => {
+    const failure = read(bytes(), { columns: {} });
+    await expect(failure).rejects.toThrow(InputError);
+    await expect(failure).rejects.toThrow(message);
+  });
+});

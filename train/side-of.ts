@@ -1,0 +1,30 @@
+/** What a training reads beside items, inferred from users and from the log. */
+import { InputError } from '../data/errors.ts';
+import { inferSchema } from '../data/schema.ts';
+import { inferEvents, Side, SideEncoder, type SideSchema } from '../data/side.ts';
+import type { Split } from '../data/split.ts';
+
+/**
+ * Gives a log what stands beside its items.
+ * @param reads rating, gap, hour, weekday, or columns that the log was read with
+ * @throws InputError where none of the users is in it, or it lacks what is read
+ */
+export function sideOf(
+  parts: Split,
+  users: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
+  reads: readonly string[],
+  source: string,
+): SideSchema {
+  const schema: SideSchema = {};
+  if (users) {
+    const rows = parts.dataset.userIds.flatMap((id) => {
+      const attributes = users.get(id);
+      return attributes ? [{ id, title: '', attributes }] : [];
+    });
+    if (rows.length === 0) throw new InputError(`${source}: none of the users is in the log`);
+    schema.users = inferSchema(rows);
+  }
+  if (reads.length > 0) schema.events = inferEvents(parts.dataset, reads, source);
+  if (schema.users || schema.events) parts.side = new Side(new SideEncoder(schema), parts.dataset, users ?? null);
+  return schema;
+}

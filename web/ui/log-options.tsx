@@ -1,0 +1,105 @@
+/** What may be added to a log of one's own: files of items and of users, and what is read of events. */
+import { changeReading } from '../actions.ts';
+import { dataState } from '../state.ts';
+import { useStore } from '../store.ts';
+import { Field, FileButton } from './parts.tsx';
+import type { Analysis, Preview, Role } from '../worker/contract.ts';
+import type { Columns } from '../worker/log.ts';
+
+export function LogOptions({ preview, analysis }: { preview: Preview | null; analysis: Analysis | null }) {
+  const reading = useStore(dataState, (state) => state.reading);
+  const source = useStore(dataState, (state) => state.source);
+  if (source?.kind !== 'file') return null;
+  const { items, users } = source;
+  return (
+    <>
+      <Field label="Rows that may be left out" help="Rows that cannot be read, before the log is refused.">
+        {(ids) => (
+          <input
+            {...ids}
+            type="number"
+            min={0}
+            value={reading.maxBadRows}
+            onChange={(event) => changeReading({ maxBadRows: Number(event.currentTarget.value) })}
+          />
+        )}
+      </Field>
+      <FileOption
+        title="Titles and attributes"
+        help="A second file with a row for each item makes recommendations readable."
+        name={items?.name}
+        button={items ? 'Another items file' : 'Add an items file'}
+        onFile={(file) => changeReading({}, { items: file })}
+      />
+      <FileOption
+        title="Columns of users"
+        help="A file with a row for each user: what is known of them is read beside the items."
+        name={users?.name}
+        button={users ? 'Another users file' : 'Add a users file'}
+        onFile={(file) => changeReading({}, { users: file })}
+      />
+      <Events names={analysis ? namesOf(preview, analysis, reading.columns) : reading.events} chosen={reading.events} />
+    </>
+  );
+}
+
+function FileOption({
+  title,
+  help,
+  name,
+  button,
+  onFile,
+}: {
+  title: string;
+  help: string;
+  name: string | undefined;
+  button: string;
+  onFile: (file: File) => void;
+}) {
+  return (
+    <div class="field">
+      <p class="field-title">{title}</p>
+      <p class="help">{name ?? help}</p>
+      <FileButton class="button small" onFile={onFile}>
+        {button}
+      </FileButton>
+    </div>
+  );
+}
+
+/** What can be read of events: how they were rated, when they were, and columns that have no other part. */
+function namesOf(preview: Preview | null, { ratings, span }: Analysis, columns: Columns): string[] {
+  const roles = preview ? (Object.entries(preview.roles) as [Role, number][]) : [];
+  const taken = new Set(roles.map(([role, at]) => columns[role] ?? preview?.header[at]));
+  const others = preview?.named ? preview.header.filter((name) => !taken.has(name)) : [];
+  return [...(ratings ? ['rating'] : []), ...(span ? ['gap', 'hour', 'weekday'] : []), ...others];
+}
+
+function Events({ names, chosen }: { names: readonly string[]; chosen: readonly string[] }) {
+  if (names.length === 0) return null;
+  return (
+    <fieldset class="field">
+      <legend>Read of each event</legend>
+      <p class="help">How an event was, beside its item: for models that are to know more than the order.</p>
+      {names.map((name) => (
+        <label key={name} class="check">
+          <input
+            type="checkbox"
+            checked={chosen.includes(name)}
+            onChange={({ currentTarget: { checked } }) =>
+              changeReading({ events: checked ? [...chosen, name] : chosen.filter((one) => one !== name) })
+            }
+          />
+          {WORDS[name] ?? name}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+const WORDS: Record<string, string> = {
+  rating: 'its rating',
+  gap: 'the time since the one before',
+  hour: 'the hour of the day',
+  weekday: 'the day of the week',
+};

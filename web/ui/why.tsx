@@ -1,0 +1,96 @@
+/** Why an item was recommended: the events that carried it, what it has in common with them, where attention went. */
+import { useEffect, useState } from 'preact/hooks';
+import { engine, messageOf } from '../engine.ts';
+import { percent } from '../format.ts';
+import { AttentionMap } from './attention.tsx';
+import { Notice, Spinner } from './parts.tsx';
+import type { Explanation, Recommendation, RecommendQuery } from '../../serve/index.ts';
+import type { AttentionTold } from '../worker/recommending.ts';
+
+/** Events and attributes that are named at most. */
+const EVENTS = 6;
+const ATTRIBUTES = 4;
+
+export function Why({ query, item }: { query: RecommendQuery; item: Recommendation }) {
+  const [why, setWhy] = useState<Explanation | null>(null);
+  const [attention, setAttention] = useState<AttentionTold | null>(null);
+  const [errors, setErrors] = useState<string[]>([]);
+  const key = JSON.stringify([query, item.id]);
+  useEffect(() => {
+    let here = true;
+    const failed = (reason: unknown) => here && setErrors((all) => [...all, messageOf(reason)]);
+    setWhy(null);
+    setAttention(null);
+    setErrors([]);
+    engine()
+      .recommend({ ...query, explain: 'occlusion' })
+      .then(({ items }) => here && setWhy(items.find(({ id }) => id === item.id)?.explanation ?? null))
+      .catch(failed);
+    engine()
+      .recommend({ history: query.history, k: 1, includeSeen: true, attention: true })
+      .then((answer) => here && setAttention(answer.attention))
+      .catch(failed);
+    return () => {
+      here = false;
+    };
+  }, [key]);
+  return (
+    <section class="why stack" aria-label={`Why ${item.title}`}>
+      {errors.map((line) => (
+        <Notice key={line} kind="error">
+          {line}
+        </Notice>
+      ))}
+      {why ? <Reasons why={why} /> : errors.length === 0 && <Spinner label="Leaving each event out in turn" />}
+      {why && attention && (
+        <>
+          <h3>Where its attention went</h3>
+          <AttentionMap attention={attention} />
+        </>
+      )}
+    </section>
+  );
+}
+
+function Reasons({ why }: { why: Explanation }) {
+  const common = why.attributes.filter(({ share }) => share >= 0.05).slice(0, ATTRIBUTES);
+  const most = Math.max(...why.events.map(({ contribution }) => Math.abs(contribution)), 1e-9);
+  return (
+    <>
+      <p role="status">{why.sentence.replaceAll(' %', '\u00a0%')}</p>
+      <h3>Events that carried it</h3>
+      <ul class="shares">
+        {why.events.slice(0, EVENTS).map(({ position, title, contribution, share }) => (
+          <li key={position} class="share">
+            <span>{title}</span>
+            <meter
+              class={contribution < 0 ? 'against' : ''}
+              min={0}
+              max={1}
+              value={Math.abs(contribution) / most}
+              aria-label={`${title}: ${contribution < 0 ? 'speaks against it' : percent(share)}`}
+            />
+            <span class="muted">{contribution < 0 ? 'against' : percent(share)}</span>
+          </li>
+        ))}
+      </ul>
+      {common.length > 0 && (
+        <>
+          <h3>In common with the history</h3>
+          <p class="muted">What the events that carried it share with it: an association, no cause.</p>
+          <ul class="shares">
+            {common.map(({ attribute, value, share }) => (
+              <li key={`${attribute} ${value}`} class="share">
+                <span>
+                  <span class="muted">{attribute}</span> {value}
+                </span>
+                <meter min={0} max={1} value={share} aria-label={`${attribute} ${value}: ${percent(share)}`} />
+                <span class="muted">{percent(share)}</span>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </>
+  );
+}
