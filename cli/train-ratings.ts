@@ -5,6 +5,7 @@ import { InputError } from '../data/errors.ts';
 import { FIVE_FOLDS, RATING_SPLITS, type RatingSplit, ratingRounds, ratingSplitFlag } from '../data/rating-split.ts';
 import type { Beside } from '../data/rating-side.ts';
 import type { Ratings, RatingTask } from '../data/ratings.ts';
+import { contextNames } from '../data/side.ts';
 import { createFolder, holdsModel, type Item, loadConfig, loadItems, type ModelConfig } from '../model/folder.ts';
 import { writeRatingCard } from '../model/rating-card.ts';
 import { loadPredictions } from '../model/rating-folder.ts';
@@ -18,7 +19,7 @@ import { commandName, onInterrupt, openDevice, Output, shellWord, versionOf } fr
 import { columnsOf, describeItems, openItems } from './data.ts';
 import { addVectors } from './item-vectors.ts';
 import { checkRatingSideFlags, inferBeside, loadBeside } from './rating-side.ts';
-import { contextNames, contextOf, eventNames } from './side.ts';
+import { contextOf, eventNames } from './side.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
 import type { TrainFlags } from './train.ts';

@@ -11,7 +11,7 @@ import {
 import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../data/rating-split.ts';
 import { inferSchema } from '../data/schema.ts';
-import { OWN_KINDS } from '../data/side.ts';
+import { contextNames } from '../data/side.ts';
 import type { Device, DeviceOptions } from '../engine/index.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
 import { createFolder, type Item } from '../model/folder.ts';
@@ -72,7 +72,7 @@ export async function trainRatingModel(
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
   if (task === 'rating' && options.positive !== undefined) throw new InputError("positive: goes with task: 'ctr'");
   const reads = [...new Set(options.reads ?? [])];
-  const columns = reads.filter((name) => !OWN_KINDS.includes(name));
+  const columns = contextNames(reads);
   const ratings = ratingsOf(logOf(events, source, columns), task, options.positive);
   ratingRounds(ratings, split, seed); // refuses a split that the ratings cannot have
   const settings = ratingSettings(ratings.size, given);
