@@ -27,7 +27,7 @@ import type { AttributeMemory } from './attribute-memory.ts';
 import type { Files } from './files.ts';
 import { loadUserPrior, type UserPrior, USERS } from './user-prior.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
-import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker.ts';
+import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker/store.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
 
 export const FORMAT_VERSION = 1;
@@ -324,8 +324,9 @@ async function loadRanking(
   const known = Math.min(items, config.data.items);
   const ranking = await loadRanker(files, known, Number(config.hyperparameters.d));
   if (!ranking) return null;
+  // Added items stand on their attributes alone, which a ranker may not read.
   const aside =
-    known < items
+    known < items && !ranking.schema
       ? 'items were added since'
       : ranking.stages.step !== weights.step
         ? 'the encoder was trained since'
