@@ -314,7 +314,7 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
   return { config, items, tensors, features, prior, remembering, ranking, weights };
 }
 
-/** The ranker, unless it was trained on top of other weights or of fewer items: it is left aside then, with a note. */
+/** The ranker, unless it was trained on top of other weights, of fewer items, or before: left aside then, with a note. */
 async function loadRanking(
   files: Files,
   weights: LoadedModel['weights'],
@@ -328,9 +328,11 @@ async function loadRanking(
   const aside =
     known < items && !ranking.schema
       ? 'items were added since'
-      : ranking.stages.step !== weights.step
-        ? 'the encoder was trained since'
-        : null;
+      : !ranking.shape.rankerItems
+        ? 'its ranker was made by an earlier version'
+        : ranking.stages.step !== weights.step
+          ? 'the encoder was trained since'
+          : null;
   if (!aside) return ranking;
   weights.note ??= `${files.where}: ${aside}, so that its ranker is left aside: the first stage ranks alone (train --resume --ranker makes a new one)`;
   return null;

@@ -9,7 +9,6 @@ import {
   add,
   bceWithLogits,
   type Device,
-  gather,
   log,
   mul,
   type NumericArray,
@@ -19,7 +18,6 @@ import {
   softmax,
   sum,
   type Tensor,
-  topk,
 } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { Ranker } from '../model/ranker.ts';
@@ -32,6 +30,7 @@ import type { Schema } from '../data/schema.ts';
 import { countItems } from './baselines.ts';
 import { StageFitter } from './fit-stages.ts';
 import { needsOf } from './feed.ts';
+import { type Mined, Miner } from './ranker-mining.ts';
 import { AdamW, RING } from './optimizer.ts';
 import { RankerFeed } from './ranker-feed.ts';
 import { sideOf } from './trainer.ts';
@@ -39,8 +38,6 @@ import { sideOf } from './trainer.ts';
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 /** Of the moving average of the weights, which is what is validated and saved. */
 const AVERAGE = 0.995;
-/** What the encoder ranks best and negatives are drawn from, seen items still among it. */
-const MINED = 128;
 const WARMUP = 50;
 /** Below any probability that counts: keeps the logarithm finite. */
 const LEAST = 1e-12;
@@ -86,10 +83,10 @@ class Run {
   private readonly feed: RankerFeed;
   /** Of each of the ranker's arenas. */
   private readonly optimizers: readonly AdamW[];
-  private readonly mine: Program<{ states: Tensor; best: Tensor }>;
+  private readonly miner: Miner;
   private readonly step: Program<Record<string, never>>;
   private readonly least: Tensor;
-  private mined: { states: Tensor; best: Tensor } | null = null;
+  private mined: Mined | null = null;
   private best: Stages | null = null;
 
   constructor(o: RankerOptions) {
@@ -111,13 +108,7 @@ class Run {
         }),
     );
     this.least = device.tensor([LEAST], [1], { label: 'least probability' }).keep();
-    const k = Math.min(MINED, parts.items);
-    this.mine = device.program('mine negatives', () =>
-      device.noGrad(() => {
-        const states = model.encode(this.feed.tokens.encoder);
-        return { states, best: topk(model.scores(gather(states, this.feed.chosen)), k).indices };
-      }),
-    );
+    this.miner = new Miner(model, o.blend, this.feed.tokens.encoder, this.feed.looked);
     this.step = device.program('ranker step', () => {
       const loss = this.loss();
       loss.backward();
@@ -172,9 +163,7 @@ class Run {
   /** One step on one batch. */
   private async take(batch: Batch, step: number, epoch: number): Promise<void> {
     const { seed, settings } = this.o;
-    this.feed.take(batch, seed, step);
-    this.mined = this.mine.run();
-    await this.mine.settle();
+    this.mined = await this.miner.mine(batch, this.feed.take(batch, seed, step));
     const best: NumericArray = await this.mined.best.data();
     this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
     const learningRate = settings.rankerLearningRate * Math.min(1, step / WARMUP);
@@ -218,7 +207,7 @@ class Run {
   private outOfTime(validating: number): boolean {
     const { deadline } = this.o;
     if (deadline === undefined) return false;
-    const perStep = this.mine.milliseconds + this.step.milliseconds;
+    const perStep = this.miner.milliseconds + this.step.milliseconds;
     return performance.now() + 3 * perStep + 1.3 * validating + 1500 > deadline;
   }
 
@@ -230,7 +219,7 @@ class Run {
   }
 
   dispose(): void {
-    this.mine.dispose();
+    this.miner.dispose();
     this.step.dispose();
     this.feed.dispose();
     for (const optimizer of this.optimizers) optimizer.dispose();
