@@ -46,6 +46,8 @@ function roomOf(s: RankerSettings, budget: number, positions: number, { attribut
 function inputSpec(positions: number, rows: number) {
   const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
   return {
+    /** Rows of the positions that are looked at. */
+    chosen: { shape: [Math.ceil(LOOKED_AT * positions)], dtype: 'u32' as const },
     /** 1 for the next item, 0 for negatives; and of each candidate's loss (bce), of each position's (softmax). */
     labels: f32(rows),
     rowWeights: f32(rows),
@@ -54,9 +56,7 @@ function inputSpec(positions: number, rows: number) {
 }
 
 export class RankerFeed {
-  /** Positions of a batch that are trained on, and that are looked at, at most. */
   readonly positions: number;
-  readonly looked: number;
   private readonly settings: RankerSettings;
   private readonly items: number;
   /** Cumulated counts of the items in training. */
@@ -66,8 +66,8 @@ export class RankerFeed {
   private readonly room: ListRoom;
   private readonly lists: Inputs<ReturnType<typeof listSpec>>;
   private readonly packer: ListPacker;
-  /** Rows of the positions that are looked at. */
-  private chosen: Uint32Array = new Uint32Array(0);
+  /** Positions of the batch that are looked at. */
+  private looked = 0;
   private random: Random = seeded(0, 0);
   private batch: Batch | null = null;
 
@@ -83,7 +83,6 @@ export class RankerFeed {
     this.settings = settings;
     this.items = counts.length;
     this.positions = positionsOf(settings, budget);
-    this.looked = Math.ceil(LOOKED_AT * this.positions);
     let total = 0;
     this.cumulated = Float64Array.from(counts, (n) => (total += n));
     this.inputs = new Inputs(device, inputSpec(this.positions, this.positions * this.width), 'ranker batch');
@@ -96,6 +95,10 @@ export class RankerFeed {
   /** Candidates of a position. */
   private get width(): number {
     return this.settings.rankerNegatives + 1;
+  }
+
+  get chosen(): Tensor {
+    return this.inputs.tensors.chosen;
   }
 
   get tokens(): RankerTokens {
@@ -113,21 +116,23 @@ export class RankerFeed {
     return this.inputs.tensors;
   }
 
-  /** Takes a batch, and draws the positions that are looked at: their rows. */
-  take(batch: Batch, seed: number, stream: number): Uint32Array {
+  /** Takes a batch, and draws the positions that are looked at. */
+  take(batch: Batch, seed: number, stream: number): void {
+    const { host } = this.inputs;
     this.batch = batch;
     this.random = seeded(seed ^ 0x2a4e6f, stream);
     this.encoded.stage(batch);
-    this.chosen = new Uint32Array(Math.min(this.looked, batch.tokens));
+    this.looked = Math.min(host.chosen.length, batch.tokens);
+    host.chosen.fill(0);
     // The first so many of a shuffled batch in their order, without shuffling it.
-    let left = this.chosen.length;
+    let left = this.looked;
     for (let i = 0, n = 0; i < batch.tokens; i++) {
       if (this.random.next() * (batch.tokens - i) >= left) continue;
-      this.chosen[n++] = i;
+      host.chosen[n++] = i;
       left--;
     }
     this.encoded.upload();
-    return this.chosen;
+    this.inputs.upload();
   }
 
   /**
@@ -160,7 +165,8 @@ export class RankerFeed {
   private retrieved(best: Uint32Array, k: number): Kept[] {
     const { items, targets, start } = this.batch as Batch;
     const found: Kept[] = [];
-    for (const [p, t] of this.chosen.entries()) {
+    for (let p = 0; p < this.looked; p++) {
+      const t = this.inputs.host.chosen[p];
       const taken = new Set(items.subarray(start[t], t + 1));
       const list = Array.from(best.subarray(p * k, (p + 1) * k)).filter(
         (item) => item < this.items && !taken.has(item),

@@ -9,6 +9,7 @@ import {
   add,
   bceWithLogits,
   type Device,
+  gather,
   log,
   mul,
   type NumericArray,
@@ -18,6 +19,7 @@ import {
   softmax,
   sum,
   type Tensor,
+  topk,
 } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import { Ranker } from '../model/ranker.ts';
@@ -30,7 +32,6 @@ import type { Schema } from '../data/schema.ts';
 import { countItems } from './baselines.ts';
 import { StageFitter } from './fit-stages.ts';
 import { needsOf } from './feed.ts';
-import { type Mined, Miner } from './ranker-mining.ts';
 import { AdamW, RING } from './optimizer.ts';
 import { RankerFeed } from './ranker-feed.ts';
 import { sideOf } from './trainer.ts';
@@ -38,6 +39,8 @@ import { sideOf } from './trainer.ts';
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 /** Of the moving average of the weights, which is what is validated and saved. */
 const AVERAGE = 0.995;
+/** What the encoder ranks best and negatives are drawn from, seen items still among it. */
+const MINED = 128;
 const WARMUP = 50;
 /** Below any probability that counts: keeps the logarithm finite. */
 const LEAST = 1e-12;
@@ -83,10 +86,10 @@ class Run {
   private readonly feed: RankerFeed;
   /** Of each of the ranker's arenas. */
   private readonly optimizers: readonly AdamW[];
-  private readonly miner: Miner;
+  private readonly mine: Program<{ states: Tensor; best: Tensor }>;
   private readonly step: Program<Record<string, never>>;
   private readonly least: Tensor;
-  private mined: Mined | null = null;
+  private mined: { states: Tensor; best: Tensor } | null = null;
   private best: Stages | null = null;
 
   constructor(o: RankerOptions) {
@@ -108,7 +111,13 @@ class Run {
         }),
     );
     this.least = device.tensor([LEAST], [1], { label: 'least probability' }).keep();
-    this.miner = new Miner(model, o.blend, this.feed.tokens.encoder, this.feed.looked);
+    const k = Math.min(MINED, parts.items);
+    this.mine = device.program('mine negatives', () =>
+      device.noGrad(() => {
+        const states = model.encode(this.feed.tokens.encoder);
+        return { states, best: topk(model.scores(gather(states, this.feed.chosen)), k).indices };
+      }),
+    );
     this.step = device.program('ranker step', () => {
       const loss = this.loss();
       loss.backward();
@@ -117,10 +126,15 @@ class Run {
     });
   }
 
-  private loss(): Tensor {
+  private logits(): Tensor {
     const { feed, o } = this;
     if (!this.mined) throw new Error('ranker: nothing was mined');
-    const { logits } = this.ranker.logits(this.mined.states, o.model.table, feed.tokens, feed.training);
+    return this.ranker.logits(this.mined.states, o.model.table, feed.tokens, feed.training).logits;
+  }
+
+  private loss(): Tensor {
+    const { feed, o } = this;
+    const logits = this.logits();
     const { labels, rowWeights, weights } = feed.labels;
     if (o.settings.rankerLoss === 'bce') return bceWithLogits(logits, labels, rowWeights);
     const width = o.settings.rankerNegatives + 1;
@@ -132,7 +146,6 @@ class Run {
   async go(): Promise<Stages | null> {
     const { o } = this;
     const { settings, parts, seed } = o;
-    for (const parameters of this.ranker.arenas) await parameters.startAverage();
     const begun = performance.now();
     const fitter = await StageFitter.open(o.model, this.ranker, parts, o);
     let step = 0;
@@ -163,13 +176,27 @@ class Run {
   /** One step on one batch. */
   private async take(batch: Batch, step: number, epoch: number): Promise<void> {
     const { seed, settings } = this.o;
-    this.mined = await this.miner.mine(batch, this.feed.take(batch, seed, step));
+    this.feed.take(batch, seed, step);
+    this.mined = this.mine.run();
+    await this.mine.settle();
     const best: NumericArray = await this.mined.best.data();
-    this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
+    const count = this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
+    if (step === 1) await this.begin(count * (settings.rankerNegatives + 1));
     const learningRate = settings.rankerLearningRate * Math.min(1, step / WARMUP);
     this.optimizers[0].prepare({ seed: seed + 1, step, learningRate, dropout: true, part: epoch % 2 });
     this.step.run();
     await this.step.pace();
+  }
+
+  /** Before the first step: the bias under which the candidates that are there have the right chance on average. */
+  private async begin(count: number): Promise<void> {
+    const { device } = this.o;
+    const logits = device.noGrad(() => device.scope(() => this.logits().keep()));
+    const begun = ((await logits.data()) as Float32Array).subarray(0, count);
+    logits.dispose();
+    const bias = biasFor(begun, 1 / (this.o.settings.rankerNegatives + 1));
+    device.write(this.ranker.parameters.get('output.bias'), Float32Array.of(bias));
+    for (const parameters of this.ranker.arenas) await parameters.startAverage();
   }
 
   private async validate(fitter: StageFitter, step: number): Promise<boolean> {
@@ -207,7 +234,7 @@ class Run {
   private outOfTime(validating: number): boolean {
     const { deadline } = this.o;
     if (deadline === undefined) return false;
-    const perStep = this.miner.milliseconds + this.step.milliseconds;
+    const perStep = this.mine.milliseconds + this.step.milliseconds;
     return performance.now() + 3 * perStep + 1.3 * validating + 1500 > deadline;
   }
 
@@ -219,11 +246,24 @@ class Run {
   }
 
   dispose(): void {
-    this.miner.dispose();
+    this.mine.dispose();
     this.step.dispose();
     this.feed.dispose();
     for (const optimizer of this.optimizers) optimizer.dispose();
     this.least.dispose();
     this.ranker.dispose();
   }
+}
+
+/** b for which sigmoid(logit + b) is `share` on average, by bisection; 0 for no logits. */
+function biasFor(logits: Float32Array, share: number): number {
+  if (logits.length === 0) return 0;
+  let [low, high] = [-64, 64];
+  while (high - low > 1e-3) {
+    const b = (low + high) / 2;
+    const mean = logits.reduce((sum, x) => sum + 1 / (1 + Math.exp(-x - b)), 0) / logits.length;
+    if (mean > share) high = b;
+    else low = b;
+  }
+  return (low + high) / 2;
 }
