@@ -219,6 +219,9 @@ describe('a training with a ranker', () => {
     const fails = (set: Record<string, string>) => () => settingsFor('sasrec', set);
     expect(fails({ rankerCandidates: '129' })).toThrow('--set rankerCandidates=129: a whole number from 2 to 128');
     expect(fails({ rankerLoss: 'hinge' })).toThrow('--set rankerLoss=hinge: bce or softmax was expected');
+    expect(fails({ rankerItems: 'titles' })).toThrow('--set rankerItems=titles: attributes or ids was expected');
+    expect(fails({ rankerMutual: 'yes' })).toThrow('--set rankerMutual=yes: on or off was expected');
+    expect(fails({ rankerEncoder: 'new' })).toThrow('--set rankerEncoder=new: frozen or own was expected');
     expect(fails({ rankerHeads: '3' })).toThrow('--set rankerHeads=3: the width of a head');
     expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow('--set ranker=on: needs an encoder that does not');
   });
