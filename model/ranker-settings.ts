@@ -37,7 +37,7 @@ export interface RankerSettings {
 export const RANKER: RankerSettings = {
   ranker: 'off',
   rankerLoss: 'softmax',
-  rankerItems: 'ids',
+  rankerItems: 'attributes',
   rankerMutual: 'off',
   rankerStates: 32,
   rankerEncoder: 'frozen',

@@ -19,6 +19,8 @@ import { trainWithMemory } from './with-memory.ts';
 const ENCODER = 0.7;
 /** Users that the ranker is validated on: more than the encoder's, since what it gains is small beside chance. */
 const MOST_USERS = 8192;
+/** Distinct attribute tokens of the catalogue, which each step makes anew. */
+const MOST_TOKENS = 65536;
 
 export interface WholeOptions extends TrainOptions {
   /** Train the ranker alone: the encoder of the folder stays as it is. */
@@ -89,10 +91,12 @@ function attributesOf(
 ): { schema: Schema; tokens: ItemTokens } | null {
   if (settings.rankerItems === 'ids') return null;
   const schema = given ?? inferSchema(items);
-  if (schema.columns.some(({ type }) => type !== 'skip')) {
-    return { schema, tokens: itemTokens(encodeItems(schema, items)) };
-  }
-  log?.('ranker: the items have no attributes (--items FILE); candidates are their IDs alone');
+  const tokens = itemTokens(encodeItems(schema, items));
+  const distinct = tokens.bags.starts.length - 1;
+  if (distinct > 0 && distinct <= MOST_TOKENS) return { schema, tokens };
+  const why =
+    distinct === 0 ? 'the items have no attributes (--items FILE)' : `${distinct} distinct attributes are too many`;
+  log?.(`ranker: ${why}; candidates are their IDs alone`);
   return null;
 }
 
