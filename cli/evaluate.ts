@@ -4,7 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { ColdSplit } from '../data/cold.ts';
 import { describeProtocol, describeTask } from '../data/protocol.ts';
 import type { Split } from '../data/split.ts';
-import type { StoredRanker } from '../model/ranker.ts';
+import type { StoredRanker } from '../model/ranker/store.ts';
 import type { Scored } from '../model/scorer.ts';
 import { explain } from '../serve/files.node.ts';
 import { allBaselines, easeFits } from '../train/all-baselines.ts';

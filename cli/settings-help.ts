@@ -35,6 +35,10 @@ const MEANING: Record<keyof TrainingSettings, string> = {
 const RANKER: Record<keyof RankerSettings, string> = {
   ranker: 'on, off: a second stage of cross-attention is trained on top',
   rankerLoss: 'softmax over the candidates of a position, or bce for each',
+  rankerItems: "what a candidate is: attributes (its ID's token and its attributes'), ids",
+  rankerMutual: 'on: states attend to candidates, too; off',
+  rankerStates: 'with rankerMutual=on: the last states that a position has for itself',
+  rankerEncoder: "whose states: frozen (the encoder's), own (a copy of it, trained with the ranker)",
   rankerBlocks: 'blocks of cross-attention',
   rankerHeads: 'their heads; 0: as many as make them 32 wide',
   rankerCandidates: 'what the first stage retrieves and the second ranks, 2 to 128',

@@ -27,7 +27,7 @@ import type { AttributeMemory } from './attribute-memory.ts';
 import type { Files } from './files.ts';
 import { loadUserPrior, type UserPrior, USERS } from './user-prior.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
-import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker.ts';
+import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker/store.ts';
 import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
 
 export const FORMAT_VERSION = 1;
@@ -315,7 +315,7 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
   return { config, items, tensors, features, prior, remembering, ranking, weights };
 }
 
-/** The ranker, unless it was trained on top of other weights or of fewer items: it is left aside then, with a note. */
+/** The ranker, unless it was trained on top of other weights, of fewer items, or before: left aside then, with a note. */
 async function loadRanking(
   files: Files,
   weights: LoadedModel['weights'],
@@ -325,12 +325,15 @@ async function loadRanking(
   const known = Math.min(items, config.data.items);
   const ranking = await loadRanker(files, known, Number(config.hyperparameters.d));
   if (!ranking) return null;
+  // Added items stand on their attributes alone, which a ranker may not read.
   const aside =
-    known < items
+    known < items && !ranking.schema
       ? 'items were added since'
-      : ranking.stages.step !== weights.step
-        ? 'the encoder was trained since'
-        : null;
+      : !ranking.shape.rankerItems
+        ? 'its ranker was made by an earlier version'
+        : ranking.stages.step !== weights.step
+          ? 'the encoder was trained since'
+          : null;
   if (!aside) return ranking;
   weights.note ??= `${files.where}: ${aside}, so that its ranker is left aside: the first stage ranks alone (train --resume --ranker makes a new one)`;
   return null;

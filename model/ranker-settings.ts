@@ -6,6 +6,14 @@ export interface RankerSettings {
   ranker: 'on' | 'off';
   /** bce: each candidate by itself; softmax: the candidates of a position against each other. */
   rankerLoss: 'bce' | 'softmax';
+  /** What a candidate is: its ID token and its attributes' tokens, where the items have any, or its ID token alone. */
+  rankerItems: 'attributes' | 'ids';
+  /** Whether states attend to candidates, too, before candidates attend to states. */
+  rankerMutual: 'on' | 'off';
+  /** With rankerMutual=on: how many of the last states a position has for itself. */
+  rankerStates: number;
+  /** Whose states: those of the encoder, or of a copy of it that is trained together with the ranker. */
+  rankerEncoder: 'frozen' | 'own';
   /** Blocks of cross-attention. */
   rankerBlocks: number;
   /** Heads of its cross-attention; 0: as wide as those of the encoder, but 32 at most. */
@@ -29,6 +37,10 @@ export interface RankerSettings {
 export const RANKER: RankerSettings = {
   ranker: 'off',
   rankerLoss: 'softmax',
+  rankerItems: 'attributes',
+  rankerMutual: 'off',
+  rankerStates: 32,
+  rankerEncoder: 'frozen',
   rankerBlocks: 1,
   rankerHeads: 0,
   rankerCandidates: 100,
@@ -51,8 +63,15 @@ export function checkRanker(s: RankerSettings & { d: number; direction: string }
     if (!(Number.isInteger(value) && value >= least && value <= most))
       fail(key, `a whole number from ${least} to ${most} was expected`);
   };
-  if (!['on', 'off'].includes(s.ranker)) fail('ranker', 'on or off was expected');
-  if (!['bce', 'softmax'].includes(s.rankerLoss)) fail('rankerLoss', 'bce or softmax was expected');
+  const oneOf = (key: keyof RankerSettings, a: string, b: string): void => {
+    if (![a, b].includes(String(s[key]))) fail(key, `${a} or ${b} was expected`);
+  };
+  oneOf('ranker', 'on', 'off');
+  oneOf('rankerLoss', 'bce', 'softmax');
+  oneOf('rankerItems', 'attributes', 'ids');
+  oneOf('rankerMutual', 'on', 'off');
+  oneOf('rankerEncoder', 'frozen', 'own');
+  whole('rankerStates', 1, 1024);
   whole('rankerBlocks', 1, 16);
   whole('rankerHeads', 0, 64);
   whole('rankerCandidates', 2, 128);

@@ -1,6 +1,7 @@
 /** The ranker's logits for short lists of candidates after whole histories: packed in budgets, one recorded program each. */
-import { crossBounds, type Device, Inputs, type Program, type Tensor } from '../engine/index.ts';
+import { type Device, Inputs, type Program, type Tensor } from '../engine/index.ts';
 import type { Ranker } from './ranker.ts';
+import { type List, ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from './ranker/lists.ts';
 import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
@@ -41,6 +42,7 @@ export class Reranker {
   /** Logits of each query's candidates, in their order. */
   async logits(queries: readonly CandidateQuery[], onProgress?: (done: number) => void): Promise<Ranked[]> {
     await this.model.refresh();
+    await this.ranker.refresh();
     const users = Math.max(1, Math.floor(MAX_CANDIDATES / this.most));
     const out: Ranked[] = [];
     for (let from = 0; from < queries.length; ) {
@@ -53,7 +55,7 @@ export class Reranker {
       }
       const some = queries.slice(from, to);
       const budget = powerOfTwo(Math.max(64, tokens, this.most));
-      const batch = this.batch(budget, some.length === 1 ? 1 : users, entriesOf(this.model, some));
+      const batch = this.batch(some, budget, some.length === 1 ? 1 : users);
       for (const logits of await batch.run(some)) out.push(logits);
       from = to;
       onProgress?.(from);
@@ -62,9 +64,21 @@ export class Reranker {
   }
 
   /** A batch for so many tokens, and for the candidates of one user or of many. */
-  private batch(budget: number, users: number, entries: number): Batch {
-    const key = `${budget} ${users} ${entries}`;
-    const found = this.batches.get(key) ?? new Batch(this.model, this.ranker, budget, users * this.most, entries);
+  private batch(queries: readonly CandidateQuery[], budget: number, users: number): Batch {
+    const { rankerMutual, rankerStates } = this.ranker.shape;
+    const candidates = users * this.most;
+    const lists = queries.map((q) => q.candidates);
+    const { rows, entries } = sizeOfLists(lists, this.ranker.vocabulary);
+    const states = rankerMutual === 'on' ? rankerStates : 0;
+    const room: ListRoom = {
+      ...{ tokens: budget, candidates, states, copies: users * states, training: false },
+      // Candidates that are their rows alone take the same room however many there are.
+      rows: entries > 0 ? powerOfTwo(Math.max(candidates, rows)) : candidates,
+      entries: entries > 0 ? powerOfTwo(Math.max(candidates, entries)) : 0,
+    };
+    const beside = entriesOf(this.model, queries);
+    const key = `${beside} ${Object.values(room)}`;
+    const found = this.batches.get(key) ?? new Batch(this.model, this.ranker, room, beside);
     this.batches.set(key, found);
     return found;
   }
@@ -75,69 +89,53 @@ export class Reranker {
   }
 }
 
-function inputSpec(model: SequenceModel, budget: number, rows: number, entries: number) {
-  const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
-  return {
-    ...tokenSpec(budget, model, entries),
-    candidates: u32(rows),
-    rows: u32(rows),
-    places: u32(rows),
-    keysFrom: u32(rows),
-    keysTo: u32(rows),
-    from: u32(budget),
-    to: u32(budget),
-  };
-}
-
 class Batch {
   private readonly model: SequenceModel;
-  private readonly rows: number;
-  private readonly budget: number;
-  private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
+  private readonly tokens: Inputs<ReturnType<typeof tokenSpec>>;
+  private readonly lists: Inputs<ReturnType<typeof listSpec>>;
+  private readonly packer: ListPacker;
   private readonly program: Program<{ logits: Tensor; added: Tensor }>;
 
-  constructor(model: SequenceModel, ranker: Ranker, budget: number, rows: number, entries: number) {
+  /** @param beside entries of what stands beside the tokens */
+  constructor(model: SequenceModel, ranker: Ranker, room: ListRoom, beside: number) {
     const { device }: { device: Device } = model;
     this.model = model;
-    this.budget = budget;
-    this.rows = rows;
-    this.inputs = new Inputs(device, inputSpec(model, budget, rows, entries), 'candidates');
-    const { candidates, rows: at, places, keysFrom, keysTo, from, to, ...tokens } = this.inputs.tensors;
-    const { items, positions } = tokens;
-    const ranked = { items, positions, candidates, rows: at, places, start: keysFrom, end: keysTo, from, to };
-    this.program = device.program(`rank ${rows} candidates`, () =>
-      device.noGrad(() => ranker.logits(model.encode(packedTokens(model, tokens)), ranked, model.table)),
+    this.tokens = new Inputs(device, tokenSpec(room.tokens, model, beside), 'histories');
+    this.lists = new Inputs(device, listSpec(room), 'candidates');
+    this.packer = new ListPacker(room, ranker.vocabulary, this.lists.host);
+    const encoder = packedTokens(model, this.tokens.tensors);
+    const tokens = { encoder, ...listTokens(this.lists.tensors, room) };
+    this.program = device.program(`rank ${room.candidates} candidates`, () =>
+      device.noGrad(() => ranker.logits(model.encode(encoder), model.table, tokens)),
     );
   }
 
   async run(queries: readonly CandidateQuery[]): Promise<Ranked[]> {
-    const { host } = this.inputs;
-    for (const name of ['candidates', 'rows', 'places'] as const) host[name].fill(0);
-    const tokens = [0];
-    const lists = [0];
-    queries.forEach((q, u) => {
-      tokens.push(packHistory(this.model, q, host, tokens[u]));
-      lists.push(lists[u] + q.candidates.length);
-      host.candidates.set(q.candidates, lists[u]);
-      host.rows.fill(tokens[u + 1] - 1, lists[u], lists[u + 1]);
-      host.places.fill(tokens[u + 1] - tokens[u] - 1, lists[u], lists[u + 1]);
+    const { host } = this.tokens;
+    let at = 0;
+    const lists = queries.map((q): List => {
+      const start = at;
+      at = packHistory(this.model, q, host, start);
+      return { candidates: q.candidates, row: at - 1, start };
     });
-    clearTokens(host, tokens[queries.length]);
-    const { start, end, from, to } = crossBounds(lists, tokens, this.rows, this.budget);
-    host.keysFrom.set(start);
-    host.keysTo.set(end);
-    host.from.set(from);
-    host.to.set(to);
-    this.inputs.upload();
+    clearTokens(host, at);
+    const packed = this.packer.pack(lists);
+    if (packed < lists.length) throw new Error(`reranker: room for ${packed} of ${lists.length} lists`);
+    this.tokens.upload();
+    this.lists.upload();
     const { logits, added } = await this.program.values();
-    return queries.map((_, u) => {
-      const [first, end] = [lists[u], lists[u + 1]];
-      return { logits: logits.slice(first, end) as Float32Array, added: added.slice(first, end) as Float32Array };
+    let first = 0;
+    return queries.map(({ candidates }) => {
+      const end = first + candidates.length;
+      const one = { logits: logits.slice(first, end) as Float32Array, added: added.slice(first, end) as Float32Array };
+      first = end;
+      return one;
     });
   }
 
   dispose(): void {
     this.program.dispose();
-    this.inputs.dispose();
+    this.tokens.dispose();
+    this.lists.dispose();
   }
 }

@@ -260,9 +260,14 @@ export class SequenceModel {
     return this.decode({ items, positions: none, start, end }, cross, undefined, alone);
   }
 
+  /** The item table E [V, D] with a gradient: with a tower made anew, of the items that have a row of their own. */
+  trainingTable(): Table {
+    return this.tower?.forTraining() ?? this.table;
+  }
+
   /** The training loss, a scalar: Σ weights · loss of each target, as the settings name it. */
   loss(tokens: TrainingTokens): Tensor {
-    const table = this.tower?.forTraining() ?? this.table;
+    const table = this.trainingTable();
     const h = this.encode(tokens, tokens, undefined, table);
     const { masked, continuation } = tokens;
     if (continuation) {

@@ -11,7 +11,7 @@ import { checkSettings, type Settings } from '../model/recipes.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import type { Scored, ScoreQuery, ScorerOptions } from '../model/scorer.ts';
-import { rankerOf } from '../model/ranker.ts';
+import { rankerOf } from '../model/ranker/store.ts';
 import { type Ranking, rankingOf, type SecondStage } from '../model/two-stages.ts';
 import { type AfterOptions, AfterScore, bestOf, candidatesOf, LEFT_OUT_F32, RERANKED } from './after.ts';
 import type { AttentionMaps } from '../model/attention-maps.ts';
@@ -134,9 +134,11 @@ export function blendOf({ remembering }: LoadedModel, memory: DeviceMemory | nul
  * The second stage on a device, where the model has one that helps; with `idle` one that does not, too, to be judged. The
  * caller disposes of its ranker.
  */
-export function secondStageOf(device: Device, { ranking }: LoadedModel, idle = false): SecondStage | null {
+export function secondStageOf(device: Device, loaded: LoadedModel, idle = false): SecondStage | null {
+  const { ranking, items, features } = loaded;
   if (!ranking || (ranking.stages.weight === 0 && !idle)) return null;
-  return { ranker: rankerOf(device, ranking), weight: ranking.stages.weight };
+  const ranker = rankerOf(device, ranking, { settings: settingsOf(loaded), items, features });
+  return { ranker, weight: ranking.stages.weight };
 }
 
 export class Recommender {

@@ -9,7 +9,7 @@ import { type CandidateQuery, type Ranked, Reranker } from '../model/reranker.ts
 import { Scorer, type ScorerOptions, type ScoreQuery } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 import { rankBy } from '../model/two-stages.ts';
-import type { Stages } from '../model/ranker.ts';
+import type { Stages } from '../model/ranker/store.ts';
 import { exclusions } from './candidates.ts';
 import { queryOf } from './evaluate.ts';
 import { figuresAt, type Metrics, MISS, RankMetrics } from './metrics.ts';

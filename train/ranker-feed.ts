@@ -7,10 +7,11 @@
  */
 import type { Batch } from '../data/batches.ts';
 import { type Random, seeded } from '../data/random.ts';
-import { type Device, groupRows, Inputs, rowGroupLayout, type Tensor } from '../engine/index.ts';
+import { type Device, Inputs, type Tensor } from '../engine/index.ts';
 import { Feed, type Needs } from './feed.ts';
-import type { PackedTokens } from '../model/blocks/context.ts';
-import type { RankerGroups, RankerTokens } from '../model/ranker.ts';
+import { expectedTokens } from '../data/item-tokens.ts';
+import type { RankerTokens, RankerTraining } from '../model/ranker.ts';
+import { type List, ListPacker, type ListRoom, listSpec, listTokens, type Vocabulary } from '../model/ranker/lists.ts';
 import type { RankerSettings } from '../model/ranker-settings.ts';
 
 /** Candidates of a step, all positions together: about as much work as the tokens of an encoder's batch. */
@@ -30,26 +31,27 @@ interface Kept {
   others: number[];
 }
 
-function inputSpec(budget: number, positions: number, rows: number) {
-  const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
+/** What a step of the ranker has room for. */
+function roomOf(s: RankerSettings, budget: number, positions: number, { attributes }: Vocabulary): ListRoom {
+  const width = s.rankerNegatives + 1;
+  const beside = attributes ? expectedTokens(attributes, width) : 0;
+  const most = attributes ? attributes.of.reduce((n, own) => Math.max(n, own.length), 0) : 0;
+  const states = s.rankerMutual === 'on' ? s.rankerStates : 0;
+  return {
+    ...{ tokens: budget, candidates: positions * width, rows: positions * (width + beside), training: true },
+    ...{ states, copies: positions * states, entries: attributes ? positions * width * (most + 1) : 0 },
+  };
+}
+
+function inputSpec(positions: number, rows: number) {
   const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
-  const candidates = rowGroupLayout(rows).words;
   return {
     /** Rows of the positions that are looked at. */
-    chosen: u32(Math.ceil(LOOKED_AT * positions)),
-    candidates: u32(rows),
-    rows: u32(rows),
-    places: u32(rows),
-    start: u32(rows),
-    end: u32(rows),
-    from: u32(budget),
-    to: u32(budget),
+    chosen: { shape: [Math.ceil(LOOKED_AT * positions)], dtype: 'u32' as const },
     /** 1 for the next item, 0 for negatives; and of each candidate's loss (bce), of each position's (softmax). */
     labels: f32(rows),
     rowWeights: f32(rows),
     weights: f32(positions),
-    candidateGroups: u32(candidates),
-    placeGroups: u32(candidates),
   };
 }
 
@@ -61,42 +63,53 @@ export class RankerFeed {
   private readonly cumulated: Float64Array;
   private readonly encoded: Feed;
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
+  private readonly room: ListRoom;
+  private readonly lists: Inputs<ReturnType<typeof listSpec>>;
+  private readonly packer: ListPacker;
   /** Positions of the batch that are looked at. */
   private looked = 0;
   private random: Random = seeded(0, 0);
   private batch: Batch | null = null;
 
-  /** @param counts of the items in training @param needs of the encoder's batches */
-  constructor(device: Device, settings: RankerSettings & { budget: number }, counts: Uint32Array, needs: Needs) {
+  /** @param counts of the items in training @param needs of the encoder's batches @param vocabulary of the ranker */
+  constructor(
+    device: Device,
+    settings: RankerSettings & { budget: number },
+    counts: Uint32Array,
+    needs: Needs,
+    vocabulary: Vocabulary,
+  ) {
     const { budget } = settings;
     this.settings = settings;
     this.items = counts.length;
     this.positions = positionsOf(settings, budget);
     let total = 0;
     this.cumulated = Float64Array.from(counts, (n) => (total += n));
-    const rows = this.positions * (settings.rankerNegatives + 1);
-    this.inputs = new Inputs(device, inputSpec(budget, this.positions, rows), 'ranker batch');
+    this.inputs = new Inputs(device, inputSpec(this.positions, this.positions * this.width), 'ranker batch');
+    this.room = roomOf(settings, budget, this.positions, vocabulary);
+    this.lists = new Inputs(device, listSpec(this.room), 'lists of candidates');
+    this.packer = new ListPacker(this.room, vocabulary, this.lists.host);
     this.encoded = new Feed(device, budget, needs);
   }
 
-  /** What the encoder reads. */
-  get tokens(): PackedTokens {
-    return this.encoded.tensors;
+  /** Candidates of a position. */
+  private get width(): number {
+    return this.settings.rankerNegatives + 1;
   }
 
   get chosen(): Tensor {
     return this.inputs.tensors.chosen;
   }
 
-  get ranked(): RankerTokens {
-    const { items, positions } = this.encoded.tensors;
-    return { ...this.inputs.tensors, items, positions };
+  get tokens(): RankerTokens {
+    return { encoder: this.encoded.tensors, ...listTokens(this.lists.tensors, this.room) };
   }
 
-  get groups(): RankerGroups {
-    const { itemGroups, positionGroups } = this.encoded.tensors;
-    const { candidateGroups, placeGroups } = this.inputs.tensors;
-    return { items: itemGroups, positions: positionGroups, candidates: candidateGroups, places: placeGroups };
+  get training(): RankerTraining {
+    const { candidateGroups, atGroups, tokenGroups, placeGroups, copyGroups } = this.lists.tensors;
+    if (!candidateGroups || !atGroups || !tokenGroups || !placeGroups) throw new Error('ranker: no groups');
+    const groups = { candidates: candidateGroups, at: atGroups, tokens: tokenGroups, places: placeGroups };
+    return { encoder: this.encoded.tensors, ...groups, copies: copyGroups };
   }
 
   get labels(): Record<'labels' | 'rowWeights' | 'weights', Tensor> {
@@ -130,33 +143,22 @@ export class RankerFeed {
   draw(best: Uint32Array, k: number): number {
     const { host } = this.inputs;
     const { rankerNegatives: n, rankerHard } = this.settings;
-    const { targets, start, end } = this.batch as Batch;
-    const width = n + 1;
-    for (const name of ['candidates', 'rows', 'places', 'start', 'end', 'from', 'to'] as const) host[name].fill(0);
-    for (const name of ['labels', 'rowWeights', 'weights'] as const) host[name].fill(0);
-    const kept = this.retrieved(best, k);
-    const total = kept.length * width;
-    kept.forEach(({ t, taken, others }, p) => {
-      const from = p * width;
-      host.candidates[from] = targets[t];
-      host.labels[from] = 1;
-      for (let c = 1; c < width; c++) {
-        const item = c <= Math.round(n * rankerHard) ? this.takeFrom(others) : null;
-        host.candidates[from + c] = item ?? this.other(taken);
-      }
-      host.rows.fill(t, from, from + width);
-      host.places.fill(t - start[t], from, from + width);
-      host.start.fill(start[t], from, from + width);
-      host.end.fill(t + 1, from, from + width);
-      host.rowWeights.fill(1 / total, from, from + width);
-      host.weights[p] = 1 / kept.length;
+    const { targets, start } = this.batch as Batch;
+    const lists = this.retrieved(best, k).map(({ t, taken, others }): List => {
+      const negatives = Array.from({ length: n }, (_, c) => {
+        const item = c < Math.round(n * rankerHard) ? this.takeFrom(others) : null;
+        return item ?? this.other(taken);
+      });
+      return { candidates: [targets[t], ...negatives], row: t, start: start[t] };
     });
-    // A key is read by the positions from it to the end of its sequence.
-    for (let p = 0; p < kept.length; ) p = this.spread(kept, p, end[kept[p].t]);
-    groupRows(host.candidates, total, this.positions * width, host.candidateGroups);
-    groupRows(host.places, total, this.positions * width, host.placeGroups);
+    const count = this.packer.pack(lists);
+    for (const name of ['labels', 'rowWeights', 'weights'] as const) host[name].fill(0);
+    for (let p = 0; p < count; p++) host.labels[p * this.width] = 1;
+    host.rowWeights.fill(1 / (count * this.width), 0, count * this.width);
+    host.weights.fill(1 / count, 0, count);
     this.inputs.upload();
-    return kept.length;
+    this.lists.upload();
+    return count;
   }
 
   /** The positions whose next item is a candidate, in order, with the other candidates; not more than are trained on. */
@@ -182,21 +184,6 @@ export class RankerFeed {
       left--;
       return true;
     });
-  }
-
-  /** The queries of each key of the sequence whose first position is the p-th; gives the first of the next sequence. */
-  private spread(kept: readonly Kept[], p: number, end: number): number {
-    const { host } = this.inputs;
-    const width = this.settings.rankerNegatives + 1;
-    let to = p;
-    while (to < kept.length && kept[to].t < end) to++;
-    let q = p;
-    for (let j = (this.batch as Batch).start[kept[p].t]; j < end; j++) {
-      while (q < to && kept[q].t < j) q++;
-      host.from[j] = q * width;
-      host.to[j] = to * width;
-    }
-    return to;
   }
 
   /** One of a list, taken out; null where it is empty. */
@@ -231,5 +218,6 @@ export class RankerFeed {
   dispose(): void {
     this.encoded.dispose();
     this.inputs.dispose();
+    this.lists.dispose();
   }
 }

@@ -22,10 +22,13 @@ import {
   topk,
 } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
-import { Ranker, saveRanker, shapeOf, type Stages } from '../model/ranker.ts';
+import { Ranker } from '../model/ranker.ts';
+import { saveRanker, shapeOf, type Stages } from '../model/ranker/store.ts';
 import type { Settings } from '../model/recipes.ts';
 import type { ScorerOptions } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
+import type { ItemTokens } from '../data/item-tokens.ts';
+import type { Schema } from '../data/schema.ts';
 import { countItems } from './baselines.ts';
 import { StageFitter } from './fit-stages.ts';
 import { needsOf } from './feed.ts';
@@ -50,6 +53,10 @@ export interface RankerOptions {
   model: SequenceModel;
   /** The encoder's items E [V, D]. */
   table: Float32Array;
+  /** The items' attributes, where it is to read them. */
+  attributes: { schema: Schema; tokens: ItemTokens } | null;
+  /** The copy of the encoder that is trained with it, where one is. */
+  own: SequenceModel | null;
   blend: ScorerOptions['blend'];
   /** Users that are validated on. */
   users: Uint32Array;
@@ -77,7 +84,8 @@ class Run {
   private readonly o: RankerOptions;
   private readonly ranker: Ranker;
   private readonly feed: RankerFeed;
-  private readonly optimizer: AdamW;
+  /** Of each of the ranker's arenas. */
+  private readonly optimizers: readonly AdamW[];
   private readonly mine: Program<{ states: Tensor; best: Tensor }>;
   private readonly step: Program<Record<string, never>>;
   private readonly least: Tensor;
@@ -85,37 +93,48 @@ class Run {
   private best: Stages | null = null;
 
   constructor(o: RankerOptions) {
-    const { device, settings, model, parts } = o;
+    const { device, settings, model, parts, table, own, seed } = o;
     this.o = o;
-    this.ranker = new Ranker(device, shapeOf(settings), parts.items, o.table, o.seed);
-    this.feed = new RankerFeed(device, settings, countItems(parts), needsOf(settings, sideOf(parts)));
-    this.optimizer = new AdamW(this.ranker.parameters, {
-      ...BETAS,
-      weightDecay: settings.weightDecay,
-      embeddingDecay: settings.embeddingDecay,
-      averageDecay: AVERAGE,
-      clip: settings.clip,
-    });
+    const attributes = o.attributes?.tokens ?? null;
+    const about = { items: parts.items, known: parts.items, attributes, own, table, seed };
+    this.ranker = new Ranker(device, shapeOf(settings), about);
+    const needs = needsOf(settings, sideOf(parts));
+    this.feed = new RankerFeed(device, settings, countItems(parts), needs, this.ranker.vocabulary);
+    this.optimizers = this.ranker.arenas.map(
+      (parameters) =>
+        new AdamW(parameters, {
+          ...BETAS,
+          weightDecay: settings.weightDecay,
+          embeddingDecay: settings.embeddingDecay,
+          averageDecay: AVERAGE,
+          clip: settings.clip,
+        }),
+    );
     this.least = device.tensor([LEAST], [1], { label: 'least probability' }).keep();
     const k = Math.min(MINED, parts.items);
     this.mine = device.program('mine negatives', () =>
       device.noGrad(() => {
-        const states = model.encode(this.feed.tokens);
+        const states = model.encode(this.feed.tokens.encoder);
         return { states, best: topk(model.scores(gather(states, this.feed.chosen)), k).indices };
       }),
     );
     this.step = device.program('ranker step', () => {
       const loss = this.loss();
       loss.backward();
-      this.optimizer.step(loss);
+      for (const optimizer of this.optimizers) optimizer.step(loss);
       return {};
     });
   }
 
-  private loss(): Tensor {
+  private logits(): Tensor {
     const { feed, o } = this;
     if (!this.mined) throw new Error('ranker: nothing was mined');
-    const { logits } = this.ranker.logits(this.mined.states, feed.ranked, o.model.table, feed.groups);
+    return this.ranker.logits(this.mined.states, o.model.table, feed.tokens, feed.training).logits;
+  }
+
+  private loss(): Tensor {
+    const { feed, o } = this;
+    const logits = this.logits();
     const { labels, rowWeights, weights } = feed.labels;
     if (o.settings.rankerLoss === 'bce') return bceWithLogits(logits, labels, rowWeights);
     const width = o.settings.rankerNegatives + 1;
@@ -127,7 +146,6 @@ class Run {
   async go(): Promise<Stages | null> {
     const { o } = this;
     const { settings, parts, seed } = o;
-    await this.ranker.parameters.startAverage();
     const begun = performance.now();
     const fitter = await StageFitter.open(o.model, this.ranker, parts, o);
     let step = 0;
@@ -162,24 +180,37 @@ class Run {
     this.mined = this.mine.run();
     await this.mine.settle();
     const best: NumericArray = await this.mined.best.data();
-    this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
+    const count = this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
+    if (step === 1) await this.begin(count * (settings.rankerNegatives + 1));
     const learningRate = settings.rankerLearningRate * Math.min(1, step / WARMUP);
-    this.optimizer.prepare({ seed: seed + 1, step, learningRate, dropout: true, part: epoch % 2 });
+    this.optimizers[0].prepare({ seed: seed + 1, step, learningRate, dropout: true, part: epoch % 2 });
     this.step.run();
     await this.step.pace();
   }
 
+  /** Before the first step: the bias under which the candidates that are there have the right chance on average. */
+  private async begin(count: number): Promise<void> {
+    const { device } = this.o;
+    const logits = device.noGrad(() => device.scope(() => this.logits().keep()));
+    const begun = ((await logits.data()) as Float32Array).subarray(0, count);
+    logits.dispose();
+    const bias = biasFor(begun, 1 / (this.o.settings.rankerNegatives + 1));
+    device.write(this.ranker.parameters.get('output.bias'), Float32Array.of(bias));
+    for (const parameters of this.ranker.arenas) await parameters.startAverage();
+  }
+
   private async validate(fitter: StageFitter, step: number): Promise<boolean> {
-    const { parameters } = this.ranker;
     await this.step.settle();
-    const status = await this.optimizer.status.data();
-    if (status[0] !== 0)
-      throw new Error(`ranker: step ${status[0]} is not finite; try a lower rate (--set rankerLearningRate=…)`);
-    parameters.exchangeAverage();
+    for (const { status } of this.optimizers) {
+      const [bad] = await status.data();
+      if (bad !== 0)
+        throw new Error(`ranker: step ${bad} is not finite; try a lower rate (--set rankerLearningRate=…)`);
+    }
+    this.exchangeAverages();
     try {
       const stages = await fitter.fit(this.o.encoderStep);
       const ndcg = (name: 'retrieval' | 'ranker' | 'both') => stages.fitted[name]['NDCG@10'];
-      const loss = (await this.optimizer.losses.data())[step % RING];
+      const loss = (await this.optimizers[0].losses.data())[step % RING];
       this.o.log?.(
         `ranker, step ${step}: loss ${loss.toFixed(4)}, validation NDCG@10 ${ndcg('both').toFixed(4)} (weight ${stages.weight}), ` +
           `first stage ${ndcg('retrieval').toFixed(4)}, standard error of the gain ${stages.fitted.error.toFixed(4)}, ` +
@@ -187,11 +218,17 @@ class Run {
       );
       if (this.best && ndcg('both') <= this.best.fitted.both['NDCG@10']) return false;
       this.best = stages;
-      await saveRanker(this.o.files, this.ranker, stages);
+      await saveRanker(this.o.files, this.ranker, this.o.attributes?.schema ?? null, stages);
       return true;
     } finally {
-      parameters.exchangeAverage();
+      this.exchangeAverages();
     }
+  }
+
+  /** The weights for their moving averages, or back. */
+  private exchangeAverages(): void {
+    for (const parameters of this.ranker.arenas) parameters.exchangeAverage();
+    this.ranker.touch();
   }
 
   private outOfTime(validating: number): boolean {
@@ -212,8 +249,21 @@ class Run {
     this.mine.dispose();
     this.step.dispose();
     this.feed.dispose();
-    this.optimizer.dispose();
+    for (const optimizer of this.optimizers) optimizer.dispose();
     this.least.dispose();
     this.ranker.dispose();
   }
+}
+
+/** b for which sigmoid(logit + b) is `share` on average, by bisection; 0 for no logits. */
+function biasFor(logits: Float32Array, share: number): number {
+  if (logits.length === 0) return 0;
+  let [low, high] = [-64, 64];
+  while (high - low > 1e-3) {
+    const b = (low + high) / 2;
+    const mean = logits.reduce((sum, x) => sum + 1 / (1 + Math.exp(-x - b)), 0) / logits.length;
+    if (mean > share) high = b;
+    else low = b;
+  }
+  return (low + high) / 2;
 }

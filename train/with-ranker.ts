@@ -4,9 +4,12 @@
  */
 import { ColdSplit } from '../data/cold.ts';
 import { InputError } from '../data/errors.ts';
-import { loadModel } from '../model/folder.ts';
+import { encodeItems } from '../data/features.ts';
+import { type ItemTokens, itemTokens } from '../data/item-tokens.ts';
+import { inferSchema, type Schema } from '../data/schema.ts';
+import { type Item, loadModel, type Tensors } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
-import { SequenceModel } from '../model/sequence-model.ts';
+import { SequenceModel, toArrays } from '../model/sequence-model.ts';
 import { trainRanker } from './ranker.ts';
 import { usersWithTarget } from './evaluate.ts';
 import type { TrainOptions, TrainResult } from './trainer.ts';
@@ -16,6 +19,8 @@ import { trainWithMemory } from './with-memory.ts';
 const ENCODER = 0.7;
 /** Users that the ranker is validated on: more than the encoder's, since what it gains is small beside chance. */
 const MOST_USERS = 8192;
+/** Distinct attribute tokens of the catalogue, which each step makes anew. */
+const MOST_TOKENS = 65536;
 
 export interface WholeOptions extends TrainOptions {
   /** Train the ranker alone: the encoder of the folder stays as it is. */
@@ -54,13 +59,15 @@ async function standing({ files }: WholeOptions): Promise<TrainResult> {
 
 async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
   const { device, files, parts, settings, seed, deadline, signal, includeSeen, log } = options;
-  const { tensors, remembering, weights } = await loadModel(files);
+  const { tensors, remembering, weights, items, config } = await loadModel(files);
   const model = SequenceModel.load(device, settings, parts.items, tensors, options.features);
   const memory = remembering && new DeviceMemory(device, remembering.memory);
   try {
     await trainRanker({
       ...{ device, files, parts, settings, model, seed, deadline, signal, includeSeen, log },
       table: await model.itemTable(),
+      attributes: attributesOf(options, items.slice(0, parts.items), config.schema.items ?? null),
+      own: settings.rankerEncoder === 'own' ? copyOf(options, tensors) : null,
       blend: remembering && memory && { memory, weights: remembering.blend },
       users: usersWithTarget(parts, 'valid').slice(0, MOST_USERS),
       encoderStep: weights.step,
@@ -74,4 +81,29 @@ async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
     memory?.dispose();
     model.dispose();
   }
+}
+
+/** The attributes that the ranker reads: those of the item tower where there is one, else what the items' columns say. */
+function attributesOf(
+  { settings, log }: WholeOptions,
+  items: readonly Item[],
+  given: Schema | null,
+): { schema: Schema; tokens: ItemTokens } | null {
+  if (settings.rankerItems === 'ids') return null;
+  const schema = given ?? inferSchema(items);
+  const tokens = itemTokens(encodeItems(schema, items));
+  const distinct = tokens.bags.starts.length - 1;
+  if (distinct > 0 && distinct <= MOST_TOKENS) return { schema, tokens };
+  const why =
+    distinct === 0 ? 'the items have no attributes (--items FILE)' : `${distinct} distinct attributes are too many`;
+  log?.(`ranker: ${why}; candidates are their IDs alone`);
+  return null;
+}
+
+/** The encoder once more, to be trained. */
+function copyOf({ device, settings, parts, features, seed }: WholeOptions, tensors: Tensors): SequenceModel {
+  const side = parts.side?.encoder.rows;
+  const own = SequenceModel.create(device, settings, parts.items, seed, { features, side });
+  own.parameters.load('params', toArrays(tensors));
+  return own;
 }

@@ -1,4 +1,5 @@
 /** The second stage from the command line: trained with a model, and on top of one that is there. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { circle, oneLine, SMALL, Workplace } from './attune.ts';
 
@@ -65,6 +66,34 @@ describe('two stages', () => {
     expect(again.parts.retrieval).toEqual(trained.parts.retrieval);
     const { items } = await json(['recommend', '--model', 'model', '--history', 'item 1,item 2', '--k', '3']);
     expect(items).toHaveLength(3);
+  });
+
+  test('attributes are read where the items have any, and it is said where they have none', async () => {
+    const more = ['--set', 'rankerItems=attributes', '--set', 'rankerEncoder=own', '--set', 'rankerMutual=on'];
+    const begin = [
+      'train',
+      '--data',
+      'log.csv',
+      '--epochs',
+      '1',
+      '--ranker',
+      ...SMALL,
+      ...RANKER,
+      ...more,
+      '--progress',
+    ];
+    const bare = await run([...begin, '--out', 'bare']);
+    expect([bare.code, bare.stderr]).toEqual([
+      0,
+      expect.stringContaining('the items have no attributes (--items FILE)'),
+    ]);
+    place.write('items.csv', `item,title,colour\n${IDS.map((id, i) => `${id},thing ${i},c${i % 3}\n`).join('')}`);
+    const told = await run([...begin, '--items', 'items.csv', '--out', 'told']);
+    expect([told.code, told.stderr]).toEqual([0, expect.not.stringContaining('no attributes')]);
+    const held = (name: string) => readFileSync(place.path(`${name}/ranker.safetensors`)).includes('attributes.weight');
+    expect([held('bare'), held('told')]).toEqual([false, true]);
+    const judged = await json(['evaluate', '--model', 'told', '--data', 'log.csv', '--no-baselines']);
+    expect(judged.cost.ranker).toBeGreaterThan(0);
   });
 
   test('what cannot be is refused in one line', async () => {

@@ -6,7 +6,7 @@ Run from the repository root, with any PyTorch >= 1.13 (made with Debian 12's py
     python3 test/golden/make.py
 
 It rewrites ops.json, encoder.json, adamw.json, training.json, encoders.json, losses.json, tower.json,
-mixture.json, cross.json and decoder.json beside this script; the same seed gives the same files.
+mixture.json, cross.json, decoder.json and ranker.json beside this script; the same seed gives the same files.
 Everything is computed in float64. Inputs are float32 values (nine digits restore them exactly), results are rounded to nine significant digits. Every file is
 `{"about": ..., "config": {...}, "tensors": {name: {"shape": [...], "data": [...]}}}`.
 
@@ -790,6 +790,76 @@ def make_decoder():
     )
 
 
+def make_ranker():
+    """The ranker's logits and gradients, list by list: attribute tokens, both directions, an encoder of its own."""
+    GENERATOR.manual_seed(20261123)
+    D, H, F_, V, T, A, blocks, N = 8, 2, 12, 9, 6, 7, 2, 3
+    lengths, budget = [6, 4], 12
+    lists = [(2, 0, [3, 1, 8]), (5, 0, [0, 8, 2]), (8, 6, [4, 5, 1])]  # the position's row, its sequence's first, candidates
+    of = [[], [0], [1, 2], [0, 2], [3], [1], [0, 1, 3], [2], [3, 0]]  # distinct attribute tokens of each item
+    batch = make_batch(lengths, budget, V, even=True)
+    own = parameters(D, F_, V, T, 1)
+    p = {"items.weight": normal(V, D, scale=0.5), "biases.weight": normal(V, 1, scale=0.3), "attributes.weight": normal(A, D, scale=0.5)}
+    p |= {f"{name}.weight": normal(T, D, scale=0.3) for name in ("positions", "places")}
+    norms = ["states.norm", "norm"] + [f"blocks.{i}.{n}" for i in range(blocks) for n in ("states.norm", "states.norm2", "norm1", "norm2")]
+    for name in norms:
+        p[f"{name}.weight"], p[f"{name}.bias"] = normal(D, scale=0.1, shift=1.0), normal(D, scale=0.1)
+    sizes = {"states": (D, D), "sought": (D, D), "output": (D, 1)}
+    for i in range(blocks):
+        for b in (f"blocks.{i}.states.", f"blocks.{i}."):
+            sizes |= {f"{b}query": (D, D), f"{b}keyvalue": (D, 2 * D), f"{b}out": (D, D)}
+        sizes |= {f"blocks.{i}.ffn.up": (D, F_), f"blocks.{i}.ffn.down": (F_, D)}
+    for name, (rows, cols) in sizes.items():
+        p[f"{name}.weight"], p[f"{name}.bias"] = normal(rows, cols, scale=rows**-0.5), normal(cols, scale=0.1)
+    bags = (torch.arange(4 * A).reshape(4, A) * 5 % 4).double() / 4
+    table, frozen = normal(V, D, scale=0.5), normal(budget, D)
+    weights = torch.tensor([[0.5, -0.25, 0.125], [1.0, 0.5, -0.5], [0.25, -1.0, 0.75]], dtype=torch.float64)
+    p, own = {key: leaf(x) for key, x in p.items()}, {key: leaf(x) for key, x in own.items()}
+    norm = lambda x, name: F.layer_norm(x, (D,), p[name + ".weight"], p[name + ".bias"], EPS)
+    linear = lambda x, name: x @ p[name + ".weight"] + p[name + ".bias"]
+
+    def attend(query, keyvalue):
+        q, (k, v) = query, keyvalue.split(D, dim=1)
+        heads = [F.softmax(a @ b.T / math.sqrt(D // H), dim=1) @ c for a, b, c in zip(q.split(D // H, 1), k.split(D // H, 1), v.split(D // H, 1))]
+        return torch.cat(heads, dim=1)
+
+    t = {f"batch.{key}": x for key, x in batch.items()} | {"bags": bags, "table": table, "frozen": frozen, "weights": weights}
+    for mutual in (False, True):
+        for x in (*p.values(), *own.values()):
+            x.grad = None
+        h = encode(own, batch, H)
+        states = norm(linear(h, "states") + p["items.weight"][batch["items"]] + p["positions.weight"][batch["positions"]], "states.norm")
+        logits = []
+        for row, first, candidates in lists:
+            s = states[max(first, row + 1 - N) : row + 1] if mutual else states[first : row + 1]
+            tokens = list(dict.fromkeys(u for c in candidates for u in of[c]))
+            x = torch.cat([p["items.weight"][candidates], (bags @ p["attributes.weight"])[tokens]]) + p["places.weight"][row - first]
+            for i in range(blocks):
+                b = f"blocks.{i}."
+                n, read = norm(x, b + "norm1"), s
+                if mutual:
+                    mixed = attend(linear(norm(s, b + "states.norm"), b + "states.query"), linear(n, b + "states.keyvalue"))
+                    s = s + linear(mixed, b + "states.out")
+                    read = norm(s, b + "states.norm2")
+                x = x + linear(attend(linear(n, b + "query"), linear(read, b + "keyvalue")), b + "out")
+                x = x + linear(F.gelu(linear(norm(x, b + "norm2"), b + "ffn.up"), approximate="tanh"), b + "ffn.down")
+            mean = [sum((x[3 + tokens.index(u)] for u in of[c]), torch.zeros(D, dtype=torch.float64)) / max(1, len(of[c])) for c in candidates]
+            y = x[:3] + torch.stack(mean)
+            alone = (linear(norm(y, "norm"), "output") + p["biases.weight"][candidates])[:, 0]
+            logits.append(table[candidates] @ frozen[row] + y @ linear(h[row], "sought") + alone)
+        out = torch.stack(logits)
+        (out * weights).sum().backward()
+        name = "mutual" if mutual else "plain"
+        t[f"{name}.logits"] = out
+        kept = {key: x for key, x in p.items() if x.grad is not None} | {f"encoder.{key}": x for key, x in own.items()}
+        t |= {f"{name}.gradients.{key}": x.grad.clone() for key, x in kept.items()}
+    t |= {f"parameters.{key}": x for key, x in p.items()} | {f"parameters.encoder.{key}": x for key, x in own.items()}
+    config = {"d": D, "heads": H, "ff": F_, "items": V, "window": T, "rows": A, "blocks": blocks, "states": N, "budget": budget, "used": sum(lengths)}
+    config |= {"lists": [{"row": r, "start": f, "candidates": c} for r, f, c in lists], "of": of}
+    about = "Logits of lists of candidates after positions of packed histories, with attribute tokens and an encoder that is trained, too: every "
+    write("ranker.json", about + "gradient; states read alone (plain), and states that read candidates (mutual). " + KEY_BIAS, config, t)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     make_ops()
@@ -802,3 +872,4 @@ if __name__ == "__main__":
     make_mixture()
     make_cross()
     make_decoder()
+    make_ranker()

@@ -5,7 +5,8 @@ import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
-import { Ranker, RANKER_FILE, rankerOf, shapeOf } from '../../model/ranker.ts';
+import { Ranker } from '../../model/ranker.ts';
+import { RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
 import { type Settings, settingsFor } from '../../model/recipes.ts';
 import { Reranker } from '../../model/reranker.ts';
 import { SequenceModel } from '../../model/sequence-model.ts';
@@ -77,15 +78,15 @@ afterAll(() => device?.close());
 describe('batches of the ranker', () => {
   it('a candidate reads its history to its position, and a state is read by the candidates from it on', () => {
     const parts = echoes(30, 20);
-    const feed = new RankerFeed(cpu, settings, countItems(parts), {});
+    const feed = new RankerFeed(cpu, settings, countItems(parts), {}, { attributes: null, base: parts.items });
     const [batch] = batches(parts, { budget: 128, window: 8, seed: 1, epoch: 0 });
     feed.take(batch, 1, 1);
     const best = new Uint32Array(feed.chosen.size * 20).map((_, i) => i % 20);
     const count = feed.draw(best, 20);
     expect(count).toBeGreaterThan(4);
-    const host = (feed as unknown as { inputs: { host: Record<string, Uint32Array> } }).inputs.host;
+    const host = (feed as unknown as { lists: { host: Record<string, Uint32Array> } }).lists.host;
     for (let q = 0; q < count * 6; q++) {
-      const t = host.rows[q];
+      const t = host.at[q];
       expect([host.start[q], host.end[q]]).toEqual([batch.start[t], t + 1]);
       expect(host.places[q]).toBe(t - batch.start[t]);
       const before = batch.items.subarray(batch.start[t], t + 1);
@@ -107,7 +108,7 @@ describe('batches of the ranker', () => {
 
   it('a position whose next item the first stage does not retrieve is left out', () => {
     const parts = echoes(30, 20);
-    const feed = new RankerFeed(cpu, settings, countItems(parts), {});
+    const feed = new RankerFeed(cpu, settings, countItems(parts), {}, { attributes: null, base: parts.items });
     const [batch] = batches(parts, { budget: 128, window: 8, seed: 1, epoch: 0 });
     feed.take(batch, 1, 1);
     const wanted = batch.targets.filter((item, i) => i < batch.tokens && item >= 12).length;
@@ -133,7 +134,9 @@ describe('two stages', () => {
     const queries = [{ history: history.subarray(0, 2) }, { history }, { history: history.subarray(3) }];
     for (const on of [device, cpu]) {
       const model = SequenceModel.create(on, settings, 20, 3);
-      const ranker = new Ranker(on, shapeOf(settings), 20, await model.itemTable(), 5);
+      const ranker = new Ranker(on, shapeOf(settings), {
+        ...{ items: 20, known: 20, attributes: null, own: null, table: await model.itemTable(), seed: 5 },
+      });
       // It begins with nothing to add to the encoder's scores: as if it had been trained.
       const weights = await ranker.parameters.read();
       weights.get('sought.weight')?.forEach((_, i, all) => (all[i] = Math.sin(i)));
@@ -176,7 +179,7 @@ describe('a training with a ranker', () => {
     expect(stages.fitted.both['NDCG@10']).toBeGreaterThan(stages.fitted.retrieval['NDCG@10'] + 0.1);
 
     const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
-    const ranker = rankerOf(device, loaded.ranking as NonNullable<typeof loaded.ranking>);
+    const ranker = rankerOf(device, loaded.ranking as StoredRanker, { settings, ...loaded });
     const judging = { split: 'valid', includeSeen: true, second: { ranker, weight: stages.weight } } as const;
     const judged = await evaluate(model, parts, judging);
     expect(judged.metrics['NDCG@10']).toBeCloseTo(stages.fitted.both['NDCG@10'], 6);
@@ -232,6 +235,9 @@ describe('a training with a ranker', () => {
     const fails = (set: Record<string, string>) => () => settingsFor('sasrec', set);
     expect(fails({ rankerCandidates: '129' })).toThrow('--set rankerCandidates=129: a whole number from 2 to 128');
     expect(fails({ rankerLoss: 'hinge' })).toThrow('--set rankerLoss=hinge: bce or softmax was expected');
+    expect(fails({ rankerItems: 'titles' })).toThrow('--set rankerItems=titles: attributes or ids was expected');
+    expect(fails({ rankerMutual: 'yes' })).toThrow('--set rankerMutual=yes: on or off was expected');
+    expect(fails({ rankerEncoder: 'new' })).toThrow('--set rankerEncoder=new: frozen or own was expected');
     expect(fails({ rankerHeads: '3' })).toThrow('--set rankerHeads=3: the width of a head');
     expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow('--set ranker=on: needs an encoder that does not');
   });

@@ -1,0 +1,122 @@
+/**
+ * The ranker's file. It holds all that the second stage is made of, so that no two files must match: its weights, those of
+ * its own encoder (`encoder.NAME`), the schema by which it reads the items' attributes, and how it joins the first stage.
+ */
+import type { Files } from '../files.ts';
+import { InputError } from '../../data/errors.ts';
+import { encodeItems, type ItemFeatures } from '../../data/features.ts';
+import { itemTokens } from '../../data/item-tokens.ts';
+import type { Described, Schema } from '../../data/schema.ts';
+import type { Device } from '../../engine/index.ts';
+import { Ranker } from '../ranker.ts';
+import type { Settings } from '../recipes.ts';
+import { decode, encodePieces, type StoredTensor } from '../safetensors.ts';
+import { SequenceModel } from '../sequence-model.ts';
+import type { RankerShape } from './parameters.ts';
+import type { RankerSettings } from '../ranker-settings.ts';
+
+export const RANKER_FILE = 'ranker.safetensors';
+const ENCODER = 'encoder.';
+
+/** How the ranker joins the first stage, and what it was fitted on. */
+export interface Stages {
+  /** w: score = first stage + w · f of the ranker, among the first stage's best k′. */
+  weight: number;
+  /** Steps of the weights. */
+  step: number;
+  /**
+   * Users of the validation, and their figures: the first stage, the ranker alone among its candidates, and both at the best
+   * weight; and the standard error of what both gain in NDCG@10. The weight is 0 where they gain less.
+   */
+  fitted: { users: number; error: number } & Record<'retrieval' | 'ranker' | 'both', Record<string, number>>;
+}
+
+export const shapeOf = ({ d, ff, window, ...s }: Settings): RankerShape => {
+  const own = Object.fromEntries(Object.entries(s).filter(([key]) => key.startsWith('ranker')));
+  return { ...(own as unknown as RankerSettings), d, ff, window };
+};
+
+/** Replaces the ranker's file. */
+export async function saveRanker(files: Files, ranker: Ranker, schema: Schema | null, stages: Stages): Promise<void> {
+  const tensors = new Map<string, StoredTensor>();
+  for (const parameters of ranker.arenas) {
+    const prefix = parameters === ranker.parameters ? '' : ENCODER;
+    for (const [name, data] of await parameters.read('params'))
+      tensors.set(`${prefix}${name}`, { shape: [...parameters.shapeOf(name)], data });
+  }
+  const about = { shape: ranker.shape, stages, schema };
+  const metadata = new Map(Object.entries(about).map(([key, value]) => [key, JSON.stringify(value)]));
+  await files.write(RANKER_FILE, encodePieces(tensors, metadata.set('format', 'attune')));
+}
+
+/** A ranker's weights, not on a device yet. */
+export interface StoredRanker {
+  shape: RankerShape;
+  stages: Stages;
+  /** Of the items' attributes; null where it reads none. */
+  schema: Schema | null;
+  tensors: Map<string, StoredTensor>;
+}
+
+/**
+ * @returns null when the folder has none
+ * @throws InputError, one line, when the file is cut short, damaged, or that of another model
+ */
+export async function loadRanker(files: Files, items: number, d: number): Promise<StoredRanker | null> {
+  const bytes = await files.read(RANKER_FILE);
+  if (!bytes) return null;
+  const file = `${files.where}/${RANKER_FILE}`;
+  const { tensors, metadata } = decode(bytes, file);
+  const read = <T>(key: string): T | null => {
+    try {
+      return JSON.parse(metadata.get(key) ?? 'null') as T;
+    } catch {
+      return null;
+    }
+  };
+  const shape = read<RankerShape>('shape');
+  const stages = read<Stages>('stages');
+  const table = tensors.get('items.weight');
+  if (!shape || !(Number(stages?.weight) >= 0) || !stages || !table)
+    throw new InputError(`${file}: not the ranker of an Attune model`);
+  if (table.shape[0] !== items || table.shape[1] !== d) {
+    throw new InputError(
+      `${file}: made for ${table.shape.join(' × ')} items and columns, the model has ${items} × ${d}; it comes from another model`,
+    );
+  }
+  const schema = read<Schema>('schema');
+  if (tensors.has('attributes.weight') && !Array.isArray(schema?.columns))
+    throw new InputError(`${file}: damaged (the schema of the items' attributes is missing)`);
+  return { shape, stages, schema, tensors };
+}
+
+/** What a ranker stands on: the model's settings, and its items. */
+export interface Standing {
+  settings: Settings;
+  items: readonly (Described & { id: string })[];
+  /** As the item tower reads them. */
+  features: ItemFeatures | null;
+}
+
+/** A stored ranker on a device. @throws InputError where a weight is missing or does not fit */
+export function rankerOf(device: Device, stored: StoredRanker, { settings, items, features }: Standing): Ranker {
+  const { shape, schema, tensors } = stored;
+  const known = tensors.get('items.weight')?.shape[0] as number;
+  const attributes = schema && itemTokens(encodeItems(schema, items));
+  let ranker: Ranker | null = null;
+  try {
+    const encoder = within(tensors, ENCODER);
+    const own =
+      shape.rankerEncoder === 'own' ? SequenceModel.load(device, settings, items.length, encoder, features) : null;
+    ranker = new Ranker(device, shape, { items: items.length, known, attributes, own, table: null, seed: 0 });
+    const arrays = [...tensors].map(([name, { data }]): [string, Float32Array] => [name, Float32Array.from(data)]);
+    ranker.parameters.load('params', new Map(arrays.filter(([name]) => !name.startsWith(ENCODER))));
+    return ranker;
+  } catch (error) {
+    ranker?.dispose();
+    throw new InputError(`${RANKER_FILE}: damaged (${(error as Error).message})`);
+  }
+}
+
+const within = (tensors: ReadonlyMap<string, StoredTensor>, prefix: string): Map<string, StoredTensor> =>
+  new Map([...tensors].flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])));
