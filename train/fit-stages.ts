@@ -1,7 +1,8 @@
 /**
- * Fits how much what the ranker adds weighs beside the first stage's score: the weight with the best NDCG@10 on the
- * validation users; among equals the smaller one, and 0 where the gain is not more than one standard error (paired over
- * users), so that chance alone does not put a second stage to work. What the first stage retrieves is found once.
+ * Fits how much what the ranker adds weighs beside the first stage's score: the weight whose gain in NDCG@10 on the
+ * validation users, less its standard error (paired over users), is the largest; among equals the smaller one. So weights
+ * whose lead may be chance give way to smaller ones, and where no gain is more than its error the weight is 0. What the
+ * first stage retrieves is found once.
  */
 import type { Split } from '../data/split.ts';
 import type { Ranker } from '../model/ranker.ts';
@@ -92,12 +93,13 @@ export class StageFitter {
       ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]),
     }));
     const [off] = trials;
-    const best = trials.reduce((a, b) => (b.figures['NDCG@10'] > a.figures['NDCG@10'] ? b : a));
-    const { mean, error } = gainOf(off.gains, best.gains);
+    const gains = trials.map((trial) => gainOf(off.gains, trial.gains));
+    const least = gains.map(({ mean, error }) => mean - error);
+    const best = least.indexOf(Math.max(...least));
     const users = this.retrieved.length;
     const ranker = judge((i, { logits }) => logits[i]).figures;
-    const fitted = { users, retrieval: off.figures, ranker, both: best.figures, error };
-    return { weight: mean > error ? best.weight : 0, step, fitted };
+    const fitted = { users, retrieval: off.figures, ranker, both: trials[best].figures, error: gains[best].error };
+    return { weight: trials[best].weight, step, fitted };
   }
 
   dispose(): void {

@@ -25,8 +25,8 @@ export interface Stages {
   /** Steps of the weights. */
   step: number;
   /**
-   * Users of the validation, and their figures: the first stage, the ranker alone among its candidates, and both at the best
-   * weight; and the standard error of what both gain in NDCG@10. The weight is 0 where they gain less.
+   * Users of the validation, and their figures: the first stage, the ranker alone among its candidates, and both at the
+   * weight; and the standard error of what both gain in NDCG@10. The weight is 0 where no gain is more than its error.
    */
   fitted: { users: number; error: number } & Record<'retrieval' | 'ranker' | 'both', Record<string, number>>;
 }
