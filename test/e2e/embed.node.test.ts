@@ -15,7 +15,7 @@ import { smallModel } from '../serve/model.fixture.ts';
 import { build, root } from './paths.ts';
 
 /** Bytes of `import { Recommender } from 'attune'`, minified and gzipped; README states the figure. */
-const LIMIT = 100_000;
+const LIMIT = 105_000;
 
 const dir = mkdtempSync(path.join(tmpdir(), 'attune-embed-'));
 beforeAll(() => build(), 60_000);
