@@ -10,7 +10,7 @@
  * and the entries asked for are read.
  */
 import { InputError } from '../data/errors.ts';
-import { checkName, type Content, type Files } from './files.ts';
+import { checkName, ReadOnlyFiles } from './files.ts';
 
 export const ARCHIVE_SUFFIX = '.attune';
 
@@ -111,12 +111,13 @@ interface Entry {
 }
 
 /** The files of an archive; they cannot be changed. */
-export class ArchiveFiles implements Files {
+export class ArchiveFiles extends ReadOnlyFiles {
   readonly where: string;
   private readonly ranges: Ranges;
   private readonly entries: ReadonlyMap<string, Entry>;
 
   private constructor(where: string, ranges: Ranges, entries: ReadonlyMap<string, Entry>) {
+    super();
     this.where = where;
     this.ranges = ranges;
     this.entries = entries;
@@ -169,19 +170,7 @@ export class ArchiveFiles implements Files {
     return [...this.entries.keys()].sort();
   }
 
-  async write(name: string, _content: Content): Promise<void> {
-    this.refuse(name);
-  }
-
-  async append(name: string, _text: string): Promise<void> {
-    this.refuse(name);
-  }
-
-  async remove(name: string): Promise<void> {
-    this.refuse(name);
-  }
-
-  private refuse(name: string): never {
+  protected refuse(name: string): never {
     throw new InputError(
       `${this.where}: a packed model is not changed, so that ${name} cannot be written; unpack it into a folder first (attune unpack)`,
     );

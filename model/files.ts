@@ -48,6 +48,27 @@ export function join(pieces: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+/** Files that are only read: what would change one is refused. */
+export abstract class ReadOnlyFiles implements Files {
+  abstract readonly where: string;
+  abstract read(name: string): Promise<Uint8Array | null>;
+  abstract list(): Promise<string[]>;
+  /** @throws InputError, why it is not written and what to do instead */
+  protected abstract refuse(name: string): never;
+
+  async write(name: string, _content: Content): Promise<void> {
+    this.refuse(name);
+  }
+
+  async append(name: string, _text: string): Promise<void> {
+    this.refuse(name);
+  }
+
+  async remove(name: string): Promise<void> {
+    this.refuse(name);
+  }
+}
+
 /** Files in memory, for the browser and for tests. */
 export class MemoryFiles implements Files {
   readonly where: string;

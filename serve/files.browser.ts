@@ -1,6 +1,6 @@
 /** A model folder in a browser: a folder that was picked or dropped, or one of the origin's private file system. */
 import { InputError } from '../data/errors.ts';
-import { checkName, type Content, type Files, piecesOf } from '../model/files.ts';
+import { checkName, type Content, type Files, piecesOf, ReadOnlyFiles } from '../model/files.ts';
 
 /** A folder by its handle (`showDirectoryPicker()`, `navigator.storage.getDirectory()`, a drop). */
 export class DirectoryFiles implements Files {
@@ -82,12 +82,13 @@ async function writeAll(stream: FileSystemWritableFileStream, pieces: readonly U
 }
 
 /** The files of `<input type="file" webkitdirectory>` or a drop: one folder of them, read only. */
-export class PickedFiles implements Files {
+export class PickedFiles extends ReadOnlyFiles {
   readonly where: string;
   private readonly files: ReadonlyMap<string, File>;
 
   /** @throws InputError where no file of them is called config.json */
   constructor(files: readonly File[]) {
+    super();
     const config = files.find(({ name }) => name === 'config.json');
     if (!config) {
       const names = files.slice(0, 3).map(({ name }) => name);
@@ -117,19 +118,7 @@ export class PickedFiles implements Files {
     return [...this.files.keys()].sort();
   }
 
-  async write(name: string, _content: Content): Promise<void> {
-    this.refuse(name);
-  }
-
-  async append(name: string, _text: string): Promise<void> {
-    this.refuse(name);
-  }
-
-  async remove(name: string): Promise<void> {
-    this.refuse(name);
-  }
-
-  private refuse(name: string): never {
+  protected refuse(name: string): never {
     throw new InputError(`${this.where}: picked files can only be read, so that ${name} cannot be written`);
   }
 }

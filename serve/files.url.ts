@@ -1,13 +1,14 @@
 /** A model folder on a web server, read by fetch. */
 import { InputError } from '../data/errors.ts';
-import { checkName, type Content, type Files } from '../model/files.ts';
+import { checkName, ReadOnlyFiles } from '../model/files.ts';
 
-export class UrlFiles implements Files {
+export class UrlFiles extends ReadOnlyFiles {
   readonly where: string;
   private readonly base: URL;
 
   /** @param folder the folder's address, with or without a slash at its end */
   constructor(folder: URL) {
+    super();
     this.base = new URL(folder);
     if (!this.base.pathname.endsWith('/')) this.base.pathname += '/';
     this.where = this.base.href.replace(/\/$/, '');
@@ -26,19 +27,7 @@ export class UrlFiles implements Files {
     throw new InputError(`${this.where}: the files of an address cannot be listed; use a folder or a packed model`);
   }
 
-  async write(name: string, _content: Content): Promise<void> {
-    this.refuse(name);
-  }
-
-  async append(name: string, _text: string): Promise<void> {
-    this.refuse(name);
-  }
-
-  async remove(name: string): Promise<void> {
-    this.refuse(name);
-  }
-
-  private refuse(name: string): never {
+  protected refuse(name: string): never {
     throw new InputError(`${this.where}: ${name} cannot be written to an address`);
   }
 }

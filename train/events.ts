@@ -2,6 +2,7 @@
 import { InputError } from '../data/errors.ts';
 import { type Log, Vocabulary } from '../data/log.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
+import type { Files } from '../model/files.ts';
 
 /** Who did what, and when. */
 export interface TrainingEvent {
@@ -24,6 +25,32 @@ export interface TrainingItem {
   title?: string;
   /** Several values of one attribute stand beside each other, separated by `|`. */
   attributes?: Record<string, string>;
+}
+
+/** What every training from a program takes. @template Progress what it tells while it runs */
+export interface TrainingOptions<Progress> {
+  /** Titles and attributes of the items. */
+  items?: Iterable<TrainingItem>;
+  /** Columns of the users, as `attune train --users` reads them. */
+  users?: Iterable<TrainingUser>;
+  /** How events were, as `--events` names it: hour, weekday, columns of their context. */
+  reads?: readonly string[];
+  /** As `--set` takes them: `{ window: 50 }`. They go over what suits the log. */
+  settings?: Record<string, string | number>;
+  epochs?: number;
+  maxMinutes?: number;
+  /** One seed, one result on one device; 1 by default. */
+  seed?: number;
+  /** Where the model is kept; in memory by default. */
+  files?: Files;
+  /** Replace a model that `files` holds. */
+  overwrite?: boolean;
+  /** A device to share, which stays open; or which one to open. */
+  device?: Device | DeviceOptions['backend'];
+  signal?: AbortSignal;
+  onProgress?(progress: Progress): void;
+  /** Name of the log in the model card. */
+  source?: string;
 }
 
 /** A device that is shared and stays open, or one that is opened for as long as it is needed. */

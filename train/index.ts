@@ -2,7 +2,7 @@
 export { InputError } from '../data/errors.ts';
 export { type AddedItems, addItems } from '../model/add-items.ts';
 export { demoShop } from './demo-shop.ts';
-export type { TrainingEvent, TrainingItem, TrainingUser } from './events.ts';
+export type { TrainingEvent, TrainingItem, TrainingOptions, TrainingUser } from './events.ts';
 export { type TrainedModel, trainModel, type TrainModelOptions } from './train-model.ts';
 export {
   type TrainedRatingModel,

@@ -7,7 +7,6 @@ import { inferSchema } from '../data/schema.ts';
 import { similarity } from '../data/similarity.ts';
 import { contextNames } from '../data/side.ts';
 import { split } from '../data/split.ts';
-import type { Device, DeviceOptions } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
@@ -15,45 +14,23 @@ import { createFolder, type Item } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { countItems } from './baselines.ts';
 import type { Metrics } from './metrics.ts';
-import { logOf, openShared, type TrainingEvent, type TrainingItem, type TrainingUser, VERSION } from './events.ts';
+import { logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
 import { sideOf } from './side-of.ts';
 import { trainWhole } from './with-ranker.ts';
 
-export interface TrainModelOptions {
-  /** Titles and attributes of the items, for reading, filters and explanations. */
-  items?: Iterable<TrainingItem>;
-  /** Columns of the users, read beside the items, as `attune train --users` does. */
-  users?: Iterable<TrainingUser>;
-  /** How events were: rating, gap, hour, weekday, or columns of their context, as `--events` names them. */
-  reads?: readonly string[];
+/** Without `epochs` and `maxMinutes` early stopping ends the training; `reads` takes rating and gap, too. */
+export interface TrainModelOptions extends TrainingOptions<TrainProgress> {
   /** See `attune recipes`; the size of the log decides without it. */
   recipe?: string;
-  /** As `--set` takes them: `{ window: 50 }`. They go over the recipe's. */
-  settings?: Record<string, string | number>;
   /** Users and items with fewer events are left out, 5 by default. */
   minInteractions?: number;
   minRating?: number;
   protocol?: Protocol;
   /** Recommend what a user has had before, too: validation then ranks it. */
   includeSeen?: boolean;
-  /** Without `epochs` and `maxMinutes` early stopping ends the training. */
-  epochs?: number;
-  maxMinutes?: number;
-  /** One seed, one result on one device; 1 by default. */
-  seed?: number;
-  /** Where the model is kept; in memory by default. */
-  files?: Files;
-  /** Replace a model that `files` holds. */
-  overwrite?: boolean;
-  /** A device to share, which stays open; or which one to open. */
-  device?: Device | DeviceOptions['backend'];
-  signal?: AbortSignal;
-  onProgress?(progress: TrainProgress): void;
-  /** Name of the log in the model card. */
-  source?: string;
 }
 
 export interface TrainedModel {

@@ -12,41 +12,21 @@ import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../data/rating-split.ts';
 import { inferSchema } from '../data/schema.ts';
 import { contextNames } from '../data/side.ts';
-import type { Device, DeviceOptions } from '../engine/index.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
 import { createFolder, type Item } from '../model/folder.ts';
 import { ratingSettings } from '../model/rating-settings.ts';
-import { logOf, openShared, type TrainingEvent, type TrainingItem, type TrainingUser, VERSION } from './events.ts';
+import { logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
 import { countRatings, ratingConfig } from './rating/config.ts';
 import { type RatingReport, ratingReport } from './rating/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from './rating/run.ts';
 
-export interface TrainRatingModelOptions {
+export interface TrainRatingModelOptions extends TrainingOptions<RatingRunProgress> {
   /** `rating`, the default, predicts the rating; `ctr` whether it is positive. */
   task?: RatingTask;
   /** Of `ctr`: the least rating that counts as positive; by default 1 where all are 0 or 1, else 4. */
   positive?: number;
   /** What is tested: five folds by default, in which every rating is predicted by a model that has not seen it. */
   split?: RatingSplit;
-  /** Titles, and attributes that the model reads. */
-  items?: Iterable<TrainingItem>;
-  /** Columns of the users, as `attune train --users` reads them. */
-  users?: Iterable<TrainingUser>;
-  /** How the events were, as --events: `hour`, `weekday`, names of the events' `context`. */
-  reads?: readonly string[];
-  /** As `--set` takes them. */
-  settings?: Record<string, string | number>;
-  epochs?: number;
-  maxMinutes?: number;
-  /** One seed, one result on one device; 1 by default. */
-  seed?: number;
-  /** Where the model is kept; in memory by default. */
-  files?: Files;
-  overwrite?: boolean;
-  device?: Device | DeviceOptions['backend'];
-  signal?: AbortSignal;
-  onProgress?(progress: RatingRunProgress): void;
-  source?: string;
 }
 
 export interface TrainedRatingModel {

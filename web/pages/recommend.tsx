@@ -4,7 +4,7 @@ import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { addToHistory, Attributes, History, Search, WithModel } from '../ui/asking.tsx';
+import { AddButton, Attributes, History, Search, WithModel } from '../ui/asking.tsx';
 import { Adapt } from '../ui/adapt.tsx';
 import { Field, Notice } from '../ui/parts.tsx';
 import { Why } from '../ui/why.tsx';
@@ -128,14 +128,7 @@ function Recommended({ item, open, onWhy }: { item: Recommendation; open: boolea
         >
           Why
         </button>
-        <button
-          type="button"
-          class="button small"
-          aria-label={`Add ${item.title} to the history`}
-          onClick={() => addToHistory(item.id)}
-        >
-          Add
-        </button>
+        <AddButton item={item} />
       </div>
     </>
   );

@@ -113,6 +113,20 @@ export function useTitles(model: OpenedModel): Map<string, string> {
   return useMemo(() => new Map(model.items.map((item) => [item.id, item.title])), [model]);
 }
 
+/** Puts an item at the end of the history. */
+export function AddButton({ item }: { item: { id: string; title: string } }) {
+  return (
+    <button
+      type="button"
+      class="button small"
+      aria-label={`Add ${item.title} to the history`}
+      onClick={() => addToHistory(item.id)}
+    >
+      Add
+    </button>
+  );
+}
+
 export function Attributes({ of }: { of: Record<string, string> }) {
   const entries = Object.entries(of).slice(0, 4);
   if (entries.length === 0) return null;
@@ -163,14 +177,7 @@ export function Search({ model }: { model: OpenedModel }) {
               <div class="name">{item.title}</div>
               <Attributes of={item.attributes} />
             </div>
-            <button
-              type="button"
-              class="button small"
-              aria-label={`Add ${item.title} to the history`}
-              onClick={() => addToHistory(item.id)}
-            >
-              Add
-            </button>
+            <AddButton item={item} />
           </li>
         ))}
         {found.length === 0 && <li class="muted">Nothing has these words.</li>}
