@@ -15,7 +15,7 @@ import {
   type TensorOptions,
 } from './tensor.ts';
 import { adapterKey, type TuningStore } from './tuner.ts';
-import { type Call, type GpuStats, SUBGROUP_MATRIX, WebGpu } from './webgpu.ts';
+import { type Call, type GpuStats, POISON, SUBGROUP_MATRIX, WebGpu } from './webgpu.ts';
 import { fill } from './ops/fill.ts';
 
 export interface DeviceOptions {
@@ -25,6 +25,13 @@ export interface DeviceOptions {
   precision?: 'f32' | 'f64';
   /** Options of Dawn's instance (Node only). */
   dawn?: string[];
+  /**
+   * `adapter` asks for all that the adapter offers. `default` asks for WebGPU's guaranteed limits (8 storage buffers a
+   * stage, 256 invocations and 16 KiB a workgroup, bindings of 128 MiB) and no optional feature: what any browser gives.
+   */
+  limits?: 'adapter' | 'default';
+  /** For tests: memory is handed out full of NaN bits, so that whatever reads what nothing wrote is found out. */
+  poison?: boolean;
   /** Largest binding to make where the adapter would allow more; tables beyond it lie in shards (for tests). */
   maxBindingBytes?: number;
   /** Choices of kernels that were measured for this adapter, and what runs the shaders (part of their name). */
@@ -53,6 +60,7 @@ export class Device {
   /** Words that change from step to step (seed, step, learning rate …); see `setState`. Made when first used. */
   private stateTensor: Tensor | null = null;
   private readonly f64: boolean;
+  private readonly poison: boolean;
   private readonly cpuLimit: number;
   private readonly scopes: Storage[][] = [];
   /** While recording: every call, in order. While tracing they are not run. */
@@ -72,8 +80,10 @@ export class Device {
   /** While looking for non-finite values: every tensor made. */
   private made: Tensor[] | null = null;
 
-  private constructor(gpu: WebGpu | null, { precision, maxBindingBytes }: DeviceOptions) {
+  private constructor(gpu: WebGpu | null, { precision, maxBindingBytes, poison = false }: DeviceOptions) {
     this.gpu = gpu;
+    this.poison = poison;
+    if (gpu) gpu.poison = poison;
     this.f64 = !gpu && precision === 'f64';
     this.cpuLimit = maxBindingBytes ?? Number.POSITIVE_INFINITY;
     if (gpu) gpu.caps.maxBindingBytes = Math.min(gpu.caps.maxBindingBytes, this.cpuLimit);
@@ -88,7 +98,7 @@ export class Device {
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const backend = options.backend ?? 'auto';
     if (backend === 'cpu') return new Device(null, options);
-    const gpu = await openWebGpu(options.dawn);
+    const gpu = await openWebGpu(options);
     if (gpu) {
       const { store, runtime = '' } = options.tuning ?? {};
       const choices = await store?.load(adapterKey(gpu, runtime));
@@ -203,8 +213,8 @@ export class Device {
   }
 
   private cpuArray(size: number, dtype: DType): NumericArray {
-    if (dtype === 'u32') return new Uint32Array(size);
-    return this.f64 ? new Float64Array(size) : new Float32Array(size);
+    if (dtype === 'u32') return new Uint32Array(size).fill(this.poison ? POISON : 0);
+    return (this.f64 ? new Float64Array(size) : new Float32Array(size)).fill(this.poison ? Number.NaN : 0);
   }
 
   // ---- running ----
@@ -401,11 +411,12 @@ function cpuView(t: Tensor): NumericArray {
 
 const WANTED = ['subgroups', 'shader-f16', 'timestamp-query', SUBGROUP_MATRIX] as GPUFeatureName[];
 
-async function openWebGpu(dawn?: string[]): Promise<WebGpu | null> {
+async function openWebGpu({ dawn, limits = 'adapter' }: DeviceOptions): Promise<WebGpu | null> {
   const gpu = await getGpu(dawn);
   const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) return null;
-  const limits: Record<string, number> = {};
+  if (limits === 'default') return new WebGpu(await adapter.requestDevice({ label: 'attune' }), adapter.info);
+  const requiredLimits: Record<string, number> = {};
   for (const name of [
     'maxBufferSize',
     'maxStorageBufferBindingSize',
@@ -414,12 +425,12 @@ async function openWebGpu(dawn?: string[]): Promise<WebGpu | null> {
     'maxComputeInvocationsPerWorkgroup',
     'maxComputeWorkgroupSizeX',
   ] as const) {
-    limits[name] = adapter.limits[name];
+    requiredLimits[name] = adapter.limits[name];
   }
   const device = await adapter.requestDevice({
     label: 'attune',
     requiredFeatures: WANTED.filter((f) => adapter.features.has(f)),
-    requiredLimits: limits,
+    requiredLimits,
   });
   return new WebGpu(device, adapter.info);
 }

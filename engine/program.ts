@@ -321,7 +321,7 @@ export class Program<T extends Record<string, Tensor>> {
   /** Fills the slots with NaN bits, so that a kernel that relies on what it did not write is found out. */
   private poison(): void {
     const gpu = this.device.gpu as NonNullable<Device['gpu']>;
-    for (const slot of this.slots) gpu.gpu.queue.writeBuffer(slot, 0, new Uint32Array(slot.size / 4).fill(0x7fc00000));
+    for (const slot of this.slots) gpu.fillWithNaN(slot);
   }
 
   /** GPU time by kernel of one run, longest first; it is run with a pass for each dispatch. */

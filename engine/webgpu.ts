@@ -69,6 +69,9 @@ interface MatrixConfig {
   K: number;
 }
 
+/** Bits of a NaN: what memory is full of that a test poisons. */
+export const POISON = 0x7fc00000;
+
 const FLUSH_AFTER = 48; // eager dispatches in one submit
 const STORAGE = 0x80 | 0x08 | 0x04; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
@@ -87,6 +90,8 @@ export class WebGpu {
     waits: 0,
   };
   failure: Error | null = null;
+  /** Whether buffers are handed out full of NaN bits (tests). */
+  poison = false;
   /** Kernel name → file or choice that must be used (tests and the tuner). */
   readonly forced = new Map<string, string>();
   /** Kernel name → choices that ran, by the shapes. */
@@ -149,7 +154,10 @@ export class WebGpu {
     const exact = alignUp(bytes);
     const size = Math.max(exact, Math.min(sizeClass(bytes), this.caps.maxBufferBytes));
     const free = this.pool.get(size)?.pop();
-    if (free) return free;
+    if (free) {
+      if (this.poison) this.fillWithNaN(free);
+      return free;
+    }
     if (size > this.caps.maxBufferBytes) {
       throw new Error(
         `${label}: ${mib(size)} were asked for, the adapter's largest buffer has ${mib(this.caps.maxBufferBytes)}`,
@@ -167,7 +175,14 @@ export class WebGpu {
     this.counts.buffers++;
     this.counts.bytes += size;
     this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
+    if (this.poison) this.fillWithNaN(buffer);
     return buffer;
+  }
+
+  /** Overwrites a buffer with NaN bits, after all that was dispatched before. */
+  fillWithNaN(buffer: GPUBuffer): void {
+    this.flush();
+    this.gpu.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(POISON));
   }
 
   /** Gives a buffer back for reuse; later dispatches run after those that still use it. */
@@ -197,6 +212,7 @@ export class WebGpu {
 
   write(tensor: Tensor, data: NumericArray): void {
     this.check();
+    if (data.length === 0) return; // wgpu panics on writes of nothing
     this.flush(); // a write lands between submits
     const bytes = data as Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
     this.gpu.queue.writeBuffer(
