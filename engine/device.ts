@@ -1,7 +1,7 @@
 /** A device: where tensors live and ops run. WebGPU in Node and Chrome, or the CPU through the references. */
 import { Tape } from './autograd.ts';
 import { getGpu } from './gpu.ts';
-import type { Capabilities, Kernel, Params } from './kernel.ts';
+import { bindingKinds, type Capabilities, type Kernel, type Params } from './kernel.ts';
 import { Program, type ProgramOptions } from './program.ts';
 import {
   ALIGN,
@@ -17,6 +17,7 @@ import {
 import { adapterKey, type TuningStore } from './tuner.ts';
 import { type Call, type GpuStats, POISON, SUBGROUP_MATRIX, WebGpu } from './webgpu.ts';
 import { fill } from './ops/fill.ts';
+import { type HostValues, typeFor, valuesFor } from './values.ts';
 
 export interface DeviceOptions {
   /** `auto` takes WebGPU where an adapter is found, else the CPU (and says so through `onFallback`). */
@@ -66,6 +67,8 @@ export class Device {
   /** While recording: every call, in order. While tracing they are not run. */
   recording: Call[] | null = null;
   tracing = false;
+  /** While the function of a program runs: what it read or wrote so far, each storage with the tensor that named it first. */
+  touched: Map<Storage, Tensor> | null = null;
   /** Counts the traces of programs, so that a storage knows which one made it. */
   traceId = 0;
   /** Numbers the random ops of a step; a program starts it at 0. */
@@ -127,8 +130,11 @@ export class Device {
 
   // ---- tensors ----
 
-  /** A tensor whose values are not set. Inside a scope or a step it is temporary. */
+  /** A tensor that nothing wrote yet: it reads as zeros. Inside a scope or a step it is temporary. */
   empty(shape: Shape, dtype: DType = 'f32', label = 'tensor'): Tensor {
+    if (dtype !== 'f32' && dtype !== 'u32') throw new Error(`${label}: expected the type f32 or u32, got ${dtype}`);
+    if (!shape.every((n) => Number.isInteger(n) && n >= 0))
+      throw new Error(`${label}: expected a shape of integers >= 0, got ${showShape(shape)}`);
     const storage = new Storage(Math.max(4, sizeOf(shape) * 4), label, this.scopes.length > 0);
     if (!this.gpu) storage.array = this.cpuArray(sizeOf(shape), dtype);
     if (this.scopes.length > 0) storage.trace = this.traceId;
@@ -149,13 +155,13 @@ export class Device {
   }
 
   /**
-   * A tensor with these values: f32 from numbers and Float32Array, u32 from Uint32Array.
+   * A tensor with these values: f32 from numbers, Float32Array and Float64Array, u32 from Uint32Array.
    * With `requiresGrad` its gradient exists at once, zeroed, and accumulates.
    */
   tensor(data: NumericArray | readonly number[], shape?: Shape, options: TensorOptions = {}): Tensor {
+    const dtype = typeFor(data);
     const dims = shape ?? [data.length];
     if (sizeOf(dims) !== data.length) throw new Error(`tensor: ${data.length} values do not fill ${showShape(dims)}`);
-    const dtype: DType = data instanceof Uint32Array ? 'u32' : 'f32';
     const t = this.empty(dims, dtype, options.label ?? 'tensor');
     this.write(t, data);
     if (options.requiresGrad) this.makeLeaf(t);
@@ -170,40 +176,58 @@ export class Device {
     t.state.grad = grad ?? this.zeros(t.shape, `grad of ${t.label}`);
   }
 
-  /** A view of part of a storage, for arenas; `offset` in elements, aligned to 256 bytes. */
+  /** A view of part of a tensor, for arenas; `offset` in elements, aligned to 256 bytes. u32 may be seen as f32. */
   view(base: Tensor, offset: number, shape: Shape, dtype: DType, label: string): Tensor {
+    if (!(Number.isInteger(offset) && offset >= 0 && offset + sizeOf(shape) <= base.size)) {
+      throw new Error(
+        `view: ${label} ${showShape(shape)} from ${offset} lies outside of ${base.label} ${showShape(base.shape)}`,
+      );
+    }
+    if (base.dtype === 'f32' && dtype !== 'f32')
+      throw new Error(`view: ${label} ${dtype} cannot be a view of ${base.label}, which is f32`);
     if ((offset * 4) % ALIGN !== 0) throw new Error(`view: ${label} must start at a multiple of ${ALIGN} bytes`);
     return new Tensor(this, base.storage, shape, dtype, label, base.offset + offset);
   }
 
-  /** Overwrites a tensor's values from the host. */
-  write(t: Tensor, data: NumericArray | readonly number[]): void {
+  /**
+   * Overwrites a tensor's values from the host. Values of another type than the tensor's are converted, or refused where
+   * the tensor cannot hold them.
+   */
+  write(t: Tensor, data: HostValues): void {
     this.alive(t, 'write');
-    if (this.recording) {
+    if (this.touched) {
       throw new Error(
         `write: ${t.label} ${showShape(t.shape)} is written by the host inside of a step, which a replay would miss; write it before`,
       );
     }
-    if (data.length !== t.size)
-      throw new Error(`write: ${data.length} values do not fill ${t.label} ${showShape(t.shape)}`);
-    if (!this.gpu) {
-      const target = t.storage.array as NumericArray;
-      if (target instanceof Uint32Array && t.dtype === 'f32')
-        new Float32Array(target.buffer, target.byteOffset).set(data, t.offset);
-      else target.set(data, t.offset);
-      return;
-    }
-    let typed =
-      Array.isArray(data) || data instanceof Float64Array
-        ? Float32Array.from(data)
-        : (data as Float32Array | Uint32Array);
+    const values = valuesFor(t, data);
+    if (values.length !== t.size)
+      throw new Error(`write: ${values.length} values do not fill ${t.label} ${showShape(t.shape)}`);
+    if (t.size * 4 < t.storage.bytes) this.define(t.storage);
+    t.storage.written = true;
+    if (!this.gpu) return cpuView(t).set(values);
+    let typed = values instanceof Float64Array ? Float32Array.from(values) : values;
     if (typeof SharedArrayBuffer !== 'undefined' && typed.buffer instanceof SharedArrayBuffer) typed = typed.slice();
     this.gpu.write(t, typed);
   }
 
+  /** Makes a storage that nothing wrote read as zeros, whatever the memory from the pool holds (poisoned memory aside). */
+  private define(storage: Storage): void {
+    if (storage.written) return;
+    storage.written = true;
+    if (!this.gpu || this.poison) return;
+    // What a program makes lies in a slot, which every replay must clear; the rest is cleared once.
+    if (this.recording && storage.trace === this.traceId)
+      fill(new Tensor(this, storage, [storage.bytes / 4], 'f32', storage.label), 0);
+    else this.gpu.clear(storage);
+  }
+
   /** The values of tensors, with one wait for all of them; `expectedMs` and `polled` as `settle` has them. */
   async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; polled: number }> {
-    for (const t of tensors) this.alive(t, 'data');
+    for (const t of tensors) {
+      this.alive(t, 'data');
+      this.define(t.storage);
+    }
     if (!this.gpu) return { values: tensors.map((t) => cpuView(t).slice()), polled: 0 };
     const { values, polled } = await this.gpu.read(tensors, expectedMs);
     const typed = tensors.map(({ dtype }, i) =>
@@ -222,21 +246,50 @@ export class Device {
   /**
    * Runs one kernel, or its reference on the CPU device; a step that records also notes it.
    * `tensors` are named as the kernel's bindings; null stands for one that the flags in `params` switch off.
+   * Ops that change a tensor of their caller's in place call `inPlace` first.
    */
   run(what: Kernel, reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
-    for (const t of Object.values(tensors)) if (t) this.alive(t, what.name);
-    if (!this.gpu) return this.runReference(reference, tensors, params);
+    this.use(what.name, tensors, bindingKinds(what));
+    if (!this.gpu) return this.refer(reference, tensors, params);
     const call = this.gpu.prepare(what, tensors, params);
     this.recording?.push(call);
     if (!this.tracing) this.gpu.encode(call);
   }
 
-  /** Runs a reference on the CPU device's arrays. */
-  runReference(reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
+  /** Runs a reference on the CPU device's arrays, in place of kernels; `writes` names the tensors that it writes to. */
+  runReference(
+    who: string,
+    reference: Reference,
+    tensors: Record<string, Tensor | null>,
+    writes: readonly string[],
+    params: Params,
+  ): void {
+    this.use(who, tensors, new Map(writes.map((name) => [name, 'write'])));
+    this.refer(reference, tensors, params);
+  }
+
+  private refer(reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
     const arrays: Arrays = {};
     for (const [name, t] of Object.entries(tensors)) arrays[name] = t ? cpuView(t) : new Float32Array(0);
     this.cpuDispatches++;
     reference(arrays, params);
+  }
+
+  /** Checks and notes what a dispatch is about to read and write. */
+  private use(who: string, tensors: Record<string, Tensor | null>, kinds: ReadonlyMap<string, string>): void {
+    for (const [name, t] of Object.entries(tensors)) {
+      if (!t) continue;
+      this.alive(t, who);
+      if (this.touched && !this.touched.has(t.storage)) this.touched.set(t.storage, t);
+      if (kinds.get(name) === 'write') t.storage.written = true;
+      else if (!t.storage.written && t.size > 0) this.define(t.storage);
+    }
+  }
+
+  /** To be called for a tensor that an op changes in place or in part: what it does not overwrite must be defined. */
+  inPlace(who: string, t: Tensor): void {
+    this.alive(t, who);
+    this.define(t.storage);
   }
 
   private alive(t: Tensor, who: string): void {
@@ -352,7 +405,9 @@ export class Device {
   get state(): Tensor {
     if (!this.stateTensor) {
       const storage = new Storage(256, 'state', false);
-      if (!this.gpu) storage.array = new Uint32Array(16);
+      if (this.gpu) this.gpu.clear(storage);
+      else storage.array = new Uint32Array(16);
+      storage.written = true;
       this.stateTensor = new Tensor(this, storage, [16], 'u32', 'state');
     }
     return this.stateTensor;

@@ -163,6 +163,19 @@ export function kernelText(file: string, constants: Constants = {}): KernelText 
   return text;
 }
 
+const kinds = new WeakMap<Kernel, ReadonlyMap<string, BindingInfo['kind']>>();
+
+/** How a kernel uses each of its tensors, by name: what its variant that runs everywhere declares. */
+export function bindingKinds(what: Kernel): ReadonlyMap<string, BindingInfo['kind']> {
+  let found = kinds.get(what);
+  if (!found) {
+    const { file } = what.variants[what.variants.length - 1];
+    found = new Map(kernelText(file).bindings.map((b) => [b.name, b.kind]));
+    kinds.set(what, found);
+  }
+  return found;
+}
+
 function specialise(file: string, code: string, name: string, value: number | boolean): string {
   const line = new RegExp(`^const ${name}: (\\w+) = [^;]+;(\\s*// @tune.*)$`, 'm');
   const match = line.exec(code);

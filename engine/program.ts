@@ -6,11 +6,14 @@
  * about two seconds.
  *
  * Whatever differs between runs must therefore live in buffers that the host writes before the run.
- * On the CPU device there is nothing to record: every run calls the function.
+ * On the CPU device there is nothing to record: every run calls the function, and its outputs take the place of those of
+ * the run before.
+ *
+ * A program remembers every storage that it reads or writes and that outlives it, and refuses to run once one was freed.
  */
 import type { Device } from './device.ts';
 import type { Params } from './kernel.ts';
-import type { NumericArray, Storage, Tensor } from './tensor.ts';
+import { type NumericArray, type Storage, showShape, type Tensor } from './tensor.ts';
 import type { Call } from './webgpu.ts';
 
 export interface ProgramOptions {
@@ -61,6 +64,11 @@ export class Program<T extends Record<string, Tensor>> {
   private outputs: T | null = null;
   /** The trace that made the outputs. */
   private outputTrace = 0;
+  /** What a run reads or writes beside its temporaries, a tensor for each storage. */
+  private bound: readonly Tensor[] = [];
+  private runs = 0;
+  /** Calls of `values` that wait. */
+  private reads = 0;
   private parts = 1;
   private inFlight = 0;
   private lastMs = 0;
@@ -94,50 +102,133 @@ export class Program<T extends Record<string, Tensor>> {
     return this.slots.reduce((sum, b) => sum + b.size, 0);
   }
 
-  /** Runs the step. The outputs are the same tensors every time, with new values. */
+  /** Runs the step. The outputs are the same tensors every time, with new values; they live as long as the program. */
   run(): T {
-    this.device.check();
-    if (this.device.recording) throw new Error(`${this.label}: a step cannot run inside of another one`);
-    if (!this.device.gpu) return this.runOnCpu();
+    const { device } = this;
+    device.check();
+    if (device.touched) throw new Error(`${this.label}: a step cannot run inside of another one`);
+    for (const t of this.bound) if (t.storage.released) this.refuseFreed(t);
+    this.runs++;
+    if (!device.gpu) return this.runOnCpu();
     if (!this.steps) return this.record();
-    if (this.device.debug) this.retrace();
+    if (device.debug) this.retrace();
     this.replay();
     return this.outputs as T;
   }
 
-  /** Runs the step and reads all of its outputs back, with one wait. */
+  private refuseFreed(t: Tensor): never {
+    throw new Error(
+      `${this.label}: ${t.label} ${showShape(t.shape)}, which the program reads or writes, was freed; make a new program with what takes its place`,
+    );
+  }
+
+  /**
+   * Runs the step and reads all of its outputs back, with one wait. The run is submitted before this returns: what the
+   * host writes after the call belongs to the next one.
+   */
   async values(): Promise<{ [K in keyof T]: NumericArray }> {
-    if (this.inFlight > 0) await this.settle();
+    const alone = this.inFlight === 0 && this.reads === 0;
     const out = this.run();
+    const { runs, compiles } = this;
     const begun = performance.now();
+    const expected = alone ? this.lastMs : 0;
+    this.reads++;
+    let read: Awaited<ReturnType<Device['read']>>;
+    try {
+      read = await this.device.read(Object.values(out), expected);
+    } finally {
+      this.reads--;
+    }
     if (!this.device.gpu) await this.device.settle();
-    const expected = this.lastMs;
-    const { values, polled } = await this.device.read(Object.values(out), expected);
-    if (this.device.gpu && !this.compiles) this.measured(performance.now() - begun, expected, polled);
+    else if (this.runs === runs) {
+      // Nothing was submitted meanwhile, so that all is done.
+      if (alone && !compiles) this.measured(performance.now() - begun, expected, read.polled);
+      this.inFlight = 0;
+    }
+    const { values } = read;
     return Object.fromEntries(Object.keys(out).map((name, i) => [name, values[i]])) as { [K in keyof T]: NumericArray };
   }
 
   private freeOutputs(): void {
-    if (this.outputs) freeMade(this.outputs, this.outputTrace);
+    if (this.outputs) freeMade(this.device, this.outputs, this.outputTrace);
     this.outputs = null;
+    this.bound = [];
   }
 
   private runOnCpu(): T {
-    this.freeOutputs();
-    this.outputs = this.traced(() => this.fn());
-    this.outputTrace = this.device.traceId;
-    return this.outputs;
+    const { outputs } = this;
+    const { out, touched } = this.traced();
+    if (!outputs) {
+      try {
+        this.adopt(out, touched);
+      } catch (error) {
+        freeMade(this.device, out, this.device.traceId);
+        throw error;
+      }
+      return out;
+    }
+    this.takeOver(outputs, out);
+    return outputs;
   }
 
-  /** Runs the function in a scope with the op counter at 0, and keeps its outputs. */
-  private traced(fn: () => T): T {
-    this.device.opCounter = 0;
-    this.device.traceId++;
-    return this.device.scope(() => {
-      const out = fn();
-      for (const t of Object.values(out)) t.keep();
-      return out;
-    });
+  /** Runs the function in a scope with the op counter at 0, keeps its outputs, and says what it read and wrote. */
+  private traced(): { out: T; touched: ReadonlyMap<Storage, Tensor> } {
+    const { device } = this;
+    device.opCounter = 0;
+    device.traceId++;
+    const touched = new Map<Storage, Tensor>();
+    device.touched = touched;
+    try {
+      const out = device.scope(() => {
+        const made = this.fn();
+        for (const t of Object.values(made)) t.keep();
+        return made;
+      });
+      return { out, touched };
+    } finally {
+      device.touched = null;
+    }
+  }
+
+  /** Takes the outputs of the first run as its own, and notes what else outlives a run. */
+  private adopt(out: T, touched: ReadonlyMap<Storage, Tensor>): void {
+    const { traceId } = this.device;
+    const bound = new Map([...touched].filter(([storage]) => storage.trace !== traceId || !isTemporary(storage)));
+    for (const t of Object.values(out)) bound.set(t.storage, t);
+    for (const [storage, t] of bound) {
+      if (storage.trace === traceId) continue;
+      if (storage.released) this.refuseFreed(t);
+      // A replay outlives the scope that the step runs in: what it reads of that scope would be gone.
+      if (storage.temporary) {
+        throw new Error(
+          `${this.label}: ${storage.label} belongs to a scope around the step; keep() it, or make it in the step`,
+        );
+      }
+    }
+    for (const { storage } of Object.values(out)) if (storage.trace === traceId) storage.owner = this.label;
+    this.bound = [...bound.values()];
+    this.outputs = out;
+    this.outputTrace = traceId;
+  }
+
+  /** On the CPU device: the outputs of the first run take the values of this one. */
+  private takeOver(outputs: T, now: T): void {
+    const { device } = this;
+    const arrays = new Map<Storage, Storage>();
+    for (const [name, old] of Object.entries(outputs)) {
+      const t = now[name];
+      const made = old.storage.trace === this.outputTrace;
+      const same = made ? t?.storage.trace === device.traceId : t?.storage === old.storage;
+      if (!same || showShape(t.shape) !== showShape(old.shape) || t.dtype !== old.dtype) {
+        freeMade(device, now, device.traceId);
+        throw new Error(
+          `${this.label}: the output ${name} was ${old.dtype} ${showShape(old.shape)} at first, is ${t ? `${t.dtype} ${showShape(t.shape)}` : 'missing'}; the outputs of a program are the same tensors every time`,
+        );
+      }
+      if (made) arrays.set(old.storage, t.storage);
+    }
+    for (const [old, made] of arrays) old.array = made.array;
+    for (const made of arrays.values()) device.release(made);
   }
 
   private record(): T {
@@ -147,14 +238,20 @@ export class Program<T extends Record<string, Tensor>> {
     const calls: Call[] = [];
     device.recording = calls;
     this.compiles = true;
+    let traced: ReturnType<typeof this.traced>;
     try {
-      this.outputs = this.traced(() => this.fn());
-      this.outputTrace = device.traceId;
+      traced = this.traced();
     } finally {
       device.recording = null;
     }
     gpu.flush();
-    this.refuseOuterTemporaries(calls);
+    const { out, touched } = traced;
+    try {
+      this.adopt(out, touched);
+    } catch (error) {
+      freeMade(device, out, device.traceId);
+      throw error;
+    }
     this.signature = sign(calls, device.traceId);
     const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
     if (bytes > SMALL_STEP_BYTES) {
@@ -165,18 +262,7 @@ export class Program<T extends Record<string, Tensor>> {
       );
     }
     this.plan(calls);
-    return this.outputs;
-  }
-
-  /** A replay outlives the scope that the step runs in: what it reads of that scope would be gone. */
-  private refuseOuterTemporaries(calls: readonly Call[]): void {
-    for (const { storage } of calls.flatMap((c) => c.bindings)) {
-      if (storage?.temporary && storage.trace !== this.device.traceId) {
-        throw new Error(
-          `${this.label}: ${storage.label} belongs to a scope around the step; keep() it, or make it in the step`,
-        );
-      }
-    }
+    return out;
   }
 
   /** Gives every temporary a slot by its first and last use, and makes the bind groups. */
@@ -185,7 +271,7 @@ export class Program<T extends Record<string, Tensor>> {
     const lives = new Map<Storage, { first: number; last: number }>();
     calls.forEach((call, i) => {
       for (const { storage } of call.bindings) {
-        if (!storage?.temporary) continue;
+        if (!storage || !isTemporary(storage)) continue;
         const life = lives.get(storage);
         if (life) life.last = i;
         else lives.set(storage, { first: i, last: i });
@@ -278,9 +364,10 @@ export class Program<T extends Record<string, Tensor>> {
   async settle(): Promise<void> {
     if (!this.device.gpu || this.inFlight === 0) return;
     const elapsed = performance.now() - this.windowStart;
-    const expected = Math.max(0, this.lastMs * this.inFlight - elapsed);
+    const count = this.inFlight;
+    const expected = Math.max(0, this.lastMs * count - elapsed);
     const polled = await this.device.settle(expected);
-    const ms = (performance.now() - this.windowStart) / this.inFlight;
+    const ms = (performance.now() - this.windowStart) / count;
     this.inFlight = 0;
     if (!this.windowCompiles) this.measured(ms, expected, polled);
   }
@@ -301,8 +388,8 @@ export class Program<T extends Record<string, Tensor>> {
     device.recording = calls;
     device.tracing = true;
     try {
-      const out = this.traced(() => this.fn());
-      freeMade(out, device.traceId);
+      const { out } = this.traced();
+      freeMade(device, out, device.traceId);
     } finally {
       device.recording = null;
       device.tracing = false;
@@ -380,7 +467,7 @@ export class Program<T extends Record<string, Tensor>> {
     return milliseconds;
   }
 
-  /** Frees slots and outputs. */
+  /** Frees slots and outputs; a later run records again. */
   dispose(): void {
     this.freeOutputs();
     this.steps = null;
@@ -391,9 +478,12 @@ export class Program<T extends Record<string, Tensor>> {
 }
 
 /** Frees the outputs that a trace made itself; one that it merely handed on (a parameter, its gradient) lives on. */
-function freeMade(outputs: Record<string, Tensor>, trace: number): void {
-  for (const t of Object.values(outputs)) if (t.storage.trace === trace) t.dispose();
+function freeMade(device: Device, outputs: Record<string, Tensor>, trace: number): void {
+  for (const { storage } of Object.values(outputs)) if (storage.trace === trace) device.release(storage);
 }
+
+/** Whether nothing after the trace that made it can use it: it was never kept, or was freed before the trace ended. */
+const isTemporary = (storage: Storage): boolean => storage.temporary || storage.released;
 
 const ids = new WeakMap<object, number>();
 let nextId = 0;

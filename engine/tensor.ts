@@ -18,6 +18,10 @@ export class Storage {
   array: NumericArray | null = null;
   released = false;
   temporary: boolean;
+  /** Whether a dispatch or the host wrote to it; before that it reads as zeros, whatever the memory held. */
+  written = false;
+  /** The program that it is an output of, which alone may free it. */
+  owner: string | null = null;
   /** The trace that made it (0 outside of programs). */
   trace = 0;
   readonly bytes: number;
@@ -129,8 +133,14 @@ export class Tensor {
     return this;
   }
 
-  /** Frees the memory. A disposed tensor throws when used. */
+  /** Frees the memory. A disposed tensor throws when used; an output of a program lives and dies with the program. */
   dispose(): void {
+    const { owner, released } = this.storage;
+    if (owner !== null && !released) {
+      throw new Error(
+        `dispose: ${this.label} ${showShape(this.shape)} is an output of the program "${owner}", which writes to it again; dispose the program`,
+      );
+    }
     this.device.release(this.storage);
     const grad = this.state.grad;
     if (grad && grad.storage !== this.storage) this.device.release(grad.storage);

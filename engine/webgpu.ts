@@ -210,6 +210,12 @@ export class WebGpu {
     return storage.buffer;
   }
 
+  /** Sets a storage to zeros, before whatever is dispatched next. */
+  clear(storage: Storage): void {
+    const buffer = this.bufferOf(storage);
+    this.takeEncoder().clearBuffer(buffer);
+  }
+
   write(tensor: Tensor, data: NumericArray): void {
     this.check();
     if (data.length === 0) return; // wgpu panics on writes of nothing
@@ -227,19 +233,20 @@ export class WebGpu {
   /** The values of tensors, read back with one submit and one wait; `expectedMs` and `polled` as `settle` has them. */
   async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: ArrayBuffer[]; polled: number }> {
     this.check();
+    if (tensors.every(({ size }) => size === 0)) return { values: tensors.map(() => new ArrayBuffer(0)), polled: 0 };
     // Throws where a tensor is too large, before anything of its size is made.
     const sources = tensors.map(({ storage }) => this.bufferOf(storage));
     const places: number[] = [];
     const size = tensors.reduce((at, tensor) => {
       places.push(at);
-      return at + Math.max(4, tensor.size * 4);
+      return at + tensor.size * 4;
     }, 0);
     const names = tensors.map(({ label }) => label).join(', ');
     const staging = this.gpu.createBuffer({ size, usage: 0x01 | 0x08, label: `read ${names}` });
     try {
       const encoder = this.takeEncoder();
       tensors.forEach(({ offset, size: n }, i) => {
-        encoder.copyBufferToBuffer(sources[i], offset * 4, staging, places[i], Math.max(4, n * 4));
+        if (n > 0) encoder.copyBufferToBuffer(sources[i], offset * 4, staging, places[i], n * 4);
       });
       this.flush();
       this.counts.waits++;

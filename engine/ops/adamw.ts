@@ -83,6 +83,10 @@ export function adamwStep(
     }
   }
   const { device } = status;
+  for (const { params, grads, m, v, average } of shards)
+    for (const t of [params, grads, m, v, average]) if (t) device.inPlace('adamw', t);
+  device.inPlace('adamw', status);
+  if (losses) device.inPlace('adamw', losses);
   const counts = shards.map((s) => Math.max(1, Math.min(GROUPS, groups(s.params.size, 4096))));
   const count = counts.reduce((a, b) => a + b, 0);
   // Bits on the GPU, where an infinity must not pass through arithmetic; numbers on the CPU.
@@ -115,5 +119,6 @@ export function exchange(a: Tensor, b: Tensor): void {
     throw new Error(
       `exchange: two tensors of one size were expected, came ${showShape(a.shape)} and ${showShape(b.shape)}`,
     );
+  for (const t of [a, b]) a.device.inPlace('exchange', t);
   a.device.run(EXCHANGE, exchangeReference, { a, b }, { n: a.size });
 }

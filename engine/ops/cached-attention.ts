@@ -65,6 +65,7 @@ export function storeRows(x: Tensor, ids: Tensor, y: Tensor, from = 0): void {
   if ([width, cols, from].some((n) => n % 4 !== 0))
     throw new Error(`storeRows: multiples of 4 columns were expected, came ${came}`);
   refuseGradients('storeRows', x, y);
+  x.device.inPlace('storeRows', y);
   if (rows === 0) return;
   const params = { rows, cols: cols / 4, x_row: width / 4, from_col: from / 4, capacity };
   x.device.run(STORE, storeRowsReference, { x, ids, y }, params);

@@ -228,7 +228,8 @@ function atOnce(device: Device, w: Work & { table: Tensor }, rowsOfBlock: number
     sumLosses(device, stats, w);
   } else {
     const work = { x, table, targets, weights, loss, dx, dtable };
-    device.runReference(crossEntropyForward, work, { l, d, v, grad: grad ? 1 : 0, ...w.smoothing });
+    const params = { l, d, v, grad: grad ? 1 : 0, ...w.smoothing };
+    device.runReference('crossEntropy', crossEntropyForward, work, ['loss', 'dx', 'dtable'], params);
   }
   device.tape.record([x, table], loss, () => {
     for (const [input, g] of [

@@ -230,6 +230,7 @@ export function mixtureColumns(m: Mixture, options: MixtureOptions, scores: Tens
     throw new Error(
       `mixtureColumns: one list, scores [L,V] and a column that is a multiple of ${UNIT} were expected, came items ${showShape(m.items.shape)}, scores ${showShape(scores.shape)}, column ${column}`,
     );
+  m.users.device.inPlace('mixtureColumns', scores);
   forward(m.users.device, m, s, options, scores, column, scores.shape[1]);
 }
 

@@ -66,6 +66,7 @@ export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor
   if (scores.rank !== 2 || scores.shape[1] === 0)
     throw new Error(`rowMoments: scores [U,V] with V ≥ 1 were expected, came ${showShape(scores.shape)}`);
   const [rows, v] = scores.shape;
+  if (before) device.inPlace('rowMoments', before);
   const moments = before ?? device.empty([rows, 4], 'f32', 'moments');
   device.run(ROW_MOMENTS, rowMomentsReference, { scores, moments }, { rows, v, start: before ? 0 : 1 });
   return moments;
@@ -86,6 +87,7 @@ export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights:
   }
   if (scores.requiresGrad && scores.device.tape.enabled)
     throw new Error('logBlend: it changes scores in place, which cannot be differentiated; use noGrad');
+  scores.device.inPlace('logBlend', scores);
   scores.device.run(
     LOG_BLEND,
     logBlendReference,

@@ -106,6 +106,7 @@ export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor
     throw new Error(`maskSeen: u32 items were expected, came ${items.dtype} ${showShape(items.shape)}`);
   if (scores.requiresGrad && scores.device.tape.enabled)
     throw new Error('maskSeen: it changes scores in place, which cannot be differentiated; use noGrad');
+  scores.device.inPlace('maskSeen', scores);
   const params = { rows, v, first, capacity: items.size };
   if (rows > 0) scores.device.run(MASK_SEEN, maskSeenReference, { offsets, items, scores }, params);
 }
