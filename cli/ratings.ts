@@ -1,7 +1,7 @@
 /** What the commands share about models of ratings. */
 import { InputError } from '../data/errors.ts';
 import { describeRatingSplit, parseRatingSplit, type RatingSplit, splitParameters } from '../data/rating-split.ts';
-import { type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
+import { asWritten, type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
 import type { StoredPredictions } from '../model/rating-folder.ts';
 import { openPath } from '../serve/sources.node.ts';
@@ -39,7 +39,7 @@ export async function openRatings(
   const scale =
     task === 'ctr'
       ? `${((100 * ratings.value.reduce((sum, v) => sum + v, 0)) / size).toFixed(1)} % of them positive (rated at least ${ratings.positive})`
-      : `${levels.length} levels from ${levels[0]} to ${levels[levels.length - 1]}`;
+      : `${levels.length} levels from ${asWritten(levels[0])} to ${asWritten(levels[levels.length - 1])}`;
   out.note(
     `${printable(file)}: ${formatCount(size)} ratings of ${formatCount(itemIds.length)} items by ${formatCount(userIds.length)} users, ${scale}; no filter`,
   );
@@ -108,7 +108,9 @@ export function printReport(report: RatingReport, split: RatingSplit, point: Poi
   if (byRound.length > 1) {
     const spread = columns.slice(0, 2).map((column) => {
       const values = byRound.map((figures) => figures[column as keyof typeof figures] as number);
-      return `${column} ${formatFigure(Math.min(...values))} to ${formatFigure(Math.max(...values))}`;
+      const least = values.reduce((a, b) => Math.min(a, b));
+      const most = values.reduce((a, b) => Math.max(a, b));
+      return `${column} ${formatFigure(least)} to ${formatFigure(most)}`;
     });
     out.line(`\nOver the ${byRound.length} rounds: ${spread.join(', ')}.`);
   }

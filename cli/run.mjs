@@ -23,7 +23,7 @@ process.emit = function (name, ...rest) {
     if (now - lastInterrupt < 300) return true;
     lastInterrupt = now;
   }
-  return emit.call(this, name, ...rest);
+  return Reflect.apply(emit, this, [name, ...rest]);
 };
 // Until (and unless) the command listens itself.
 process.on('SIGINT', () => {

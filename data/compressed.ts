@@ -17,7 +17,7 @@ export async function kindOfFile(
     const { done, value } = await iterator.next();
     if (done) break;
     begun.push(value);
-    head.push(...value.subarray(0, PARQUET.length - head.length));
+    for (const byte of value.subarray(0, PARQUET.length - head.length)) head.push(byte);
   }
   const begins = (bytes: readonly number[]): boolean => bytes.every((byte, i) => head[i] === byte);
   async function* again(): AsyncGenerator<Uint8Array> {

@@ -25,8 +25,10 @@ export function itemTokens({ rows, tokens, itemStarts }: ItemFeatures): ItemToke
     const found = known.get(key);
     if (found !== undefined) return found;
     known.set(key, known.size);
-    columns.push(...own);
-    values.push(...weights);
+    for (let e = 0; e < own.length; e++) {
+      columns.push(own[e]);
+      values.push(weights[e]);
+    }
     starts.push(columns.length);
     return known.size - 1;
   };

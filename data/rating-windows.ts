@@ -85,7 +85,7 @@ export function testWindows(rows: RowsByUser, tested: Uint8Array, window: number
       all.length > 0 ? Uint8Array.from(all, (row) => tested[row]) : new Uint8Array(0),
     );
     if (targets.length === 0) continue;
-    windows.push(...around(context, targets, places, window));
+    for (const part of around(context, targets, places, window)) windows.push(part);
   }
   return windows;
 }

@@ -281,7 +281,7 @@ export class Program<T extends Record<string, Tensor>> {
     const free: GPUBuffer[] = [];
     for (const [storage, life] of lives) {
       for (let i = expiring.length - 1; i >= 0; i--) {
-        if (expiring[i].last < life.first) free.push(...expiring.splice(i, 1).map((e) => e.buffer));
+        if (expiring[i].last < life.first) for (const { buffer } of expiring.splice(i, 1)) free.push(buffer);
       }
       const fit = free.filter((b) => b.size >= storage.bytes).sort((a, b) => a.size - b.size)[0];
       let buffer = fit && fit.size <= storage.bytes * 4 + 65536 ? fit : null;

@@ -113,7 +113,7 @@ export async function tune(
       // Interleaved, so that what disturbs the machine disturbs them alike.
       for (const name of names) {
         const fastest = best.get(name) ?? Number.POSITIVE_INFINITY;
-        if (round > 0 && fastest > 4 * Math.min(...best.values())) continue; // hopeless
+        if (round > 0 && fastest > 4 * [...best.values()].reduce((a, b) => Math.min(a, b))) continue; // hopeless
         best.set(name, Math.min(fastest, await time(gpu, force(gpu, kernel, name, tensors, params))));
       }
     }
@@ -169,7 +169,8 @@ async function time(gpu: WebGpu, call: Call): Promise<number> {
     const pass = encoder.beginComputePass();
     pass.setPipeline(call.pipeline);
     pass.setBindGroup(0, group);
-    for (let i = 0; i < repeat; i++) pass.dispatchWorkgroups(...call.grid);
+    const [x, y, z] = call.grid;
+    for (let i = 0; i < repeat; i++) pass.dispatchWorkgroups(x, y, z);
     pass.end();
     gpu.submit(encoder.finish());
     await gpu.settle();

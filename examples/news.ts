@@ -25,7 +25,7 @@ const print = (day: number): TrainingItem[] =>
       return { id, title: `${section} by ${writer}, day ${day}`, attributes: { section, writer, day: `${day}` } };
     }),
   );
-for (let day = 1; day <= 10; day++) articles.push(...print(day));
+for (let day = 1; day <= 10; day++) for (const article of print(day)) articles.push(article);
 
 const events: TrainingEvent[] = [];
 for (let u = 0; u < 240; u++) {

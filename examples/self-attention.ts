@@ -49,6 +49,7 @@ names.forEach((name, i) => {
     .map(({ other, share }) => `${other} ${(100 * share).toFixed(0)} %`);
   console.log(`${name.padEnd(14)} looks at ${looks.join(', ')}`);
 });
-const apart = Math.max(...Array.from(fused, (value, i) => Math.abs(value - slowly[i])));
+let apart = 0;
+for (let i = 0; i < fused.length; i++) apart = Math.max(apart, Math.abs(fused[i] - slowly[i]));
 console.log(`\nthe fused kernel differs from the long way by ${apart.toExponential(0)} at most`);
 device.close();

@@ -123,8 +123,12 @@ export class RatingModel {
     const { blocks, cross } = this.settings;
     const rate = training ? this.settings.dropout : 0;
     let x = embeddingSum(
-      ...([this.parameters.table('items.weight'), t.items, training?.itemGroups] as const),
-      ...([this.p('levels.weight'), t.levels, training?.levelGroups] as const),
+      this.parameters.table('items.weight'),
+      t.items,
+      training?.itemGroups,
+      this.p('levels.weight'),
+      t.levels,
+      training?.levelGroups,
     );
     x = dropout(this.linear(t.features, 'known', { residual: this.beside(x, t.side?.known, 'side') }), rate);
     for (let i = 0; i < blocks; i++) {

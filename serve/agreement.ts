@@ -67,4 +67,5 @@ export function agreementOf(occlusion: Explanation, rollout: Explanation): Agree
 }
 
 /** Of several the latest, as explanations have it. */
-const bestOf = (values: readonly number[]): number => values.lastIndexOf(Math.max(...values));
+const bestOf = (values: readonly number[]): number =>
+  values.reduce((best, value, i) => (value >= values[best] ? i : best), 0);

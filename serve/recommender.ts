@@ -206,7 +206,7 @@ export class Recommender {
     const { unknown, ...known } = this.knownOf(query);
     const { history } = known;
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
-    if (!query.includeSeen) excluded.push(...history);
+    if (!query.includeSeen) for (const row of history) excluded.push(row);
     const { bias, rerank } = this.after.plan(query);
     const prior = this.newcomers.prior(query, history.length);
     const all =
@@ -326,7 +326,7 @@ export class Recommender {
     const found = this.knownOf({ history, times, ...told });
     const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
     const excluded = exclude.flatMap((id) => this.rows.get(id) ?? []);
-    if (!includeSeen) excluded.push(...found.history);
+    if (!includeSeen) for (const row of found.history) excluded.push(row);
     const next = this.newcomers.next(told);
     const query = { history: found.history, side: found.side, next, exclude: Uint32Array.from(new Set(excluded)) };
     const [answer] = await this.inTurn(() =>

@@ -1,6 +1,7 @@
-/** The house rules that a test can see (see README, «How to add an op»). */
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+/** The house rules that a test can see (see README, "How to add an op"). */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { cases } from './kernels/cases.ts';
 
@@ -10,9 +11,44 @@ const files = (folder: string): string[] =>
     .filter((f) => f.isFile() && f.name.endsWith('.ts'))
     .map((f) => `${f.parentPath}/${f.name}`);
 
+/** What Biome's plugins say of files: nothing where they find no fault. */
+function lint(folder: string, paths: string[]): string {
+  const biome = new URL('node_modules/@biomejs/biome/bin/biome', root).pathname;
+  const args = [biome, 'lint', '--only=plugin', '--max-diagnostics=20', '--colors=off', ...paths];
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+  return status === 0 ? '' : `${stdout}${stderr}`;
+}
+
 describe('structure', () => {
   it('kernels/index.ts is current', () => {
     execFileSync(process.execPath, [new URL('kernels/generate.mjs', root).pathname, '--check']);
+  });
+
+  const product = ['engine', 'kernels', 'data', 'model', 'train', 'serve', 'cli', 'web', 'examples'];
+
+  it('no values are spread into arguments, no name of the user is read off a plain object', () => {
+    expect(lint(root.pathname, product)).toBe('');
+  });
+
+  it.each([
+    ['list.push(...history);', /values spread into arguments/],
+    ['Math.max(1, ...history);', /values spread into arguments/],
+    ['new Set(history).size; new Map(...history);', /values spread into arguments/],
+    ['String.fromCharCode.apply(null, history);', /apply\(\) puts every value/],
+    ['item.attributes[name];', /read it with ownValue/],
+    ["'year' in item.attributes;", /read it with ownValue/],
+    ['event.facts?.context?.[name];', /read it with ownValue/],
+  ])('the lint rules find %s', (code, message) => {
+    const folder = mkdtempSync(`${tmpdir()}/attune-lint-`);
+    try {
+      const { plugins } = JSON.parse(readFileSync(new URL('biome.json', root), 'utf8'));
+      const paths = plugins.map(({ path }: { path: string }) => new URL(path, root).pathname);
+      writeFileSync(`${folder}/biome.json`, JSON.stringify({ root: true, plugins: paths }));
+      writeFileSync(`${folder}/probe.ts`, `${code}\n`);
+      expect(lint(folder, ['probe.ts'])).toMatch(message);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   const ops = readdirSync(new URL('engine/ops/', root))

@@ -95,7 +95,7 @@ export class StageFitter {
     const [off] = trials;
     const gains = trials.map((trial) => gainOf(off.gains, trial.gains));
     const least = gains.map(({ mean, error }) => mean - error);
-    const best = least.indexOf(Math.max(...least));
+    const best = least.reduce((k, value, i) => (value > least[k] ? i : k), 0);
     const users = this.retrieved.length;
     const ranker = judge((i, { logits }) => logits[i]).figures;
     const fitted = { users, retrieval: off.figures, ranker, both: trials[best].figures, error: gains[best].error };

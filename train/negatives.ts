@@ -28,7 +28,10 @@ export interface Sampler {
 
 /** @param counts [V] how often each item occurs in training */
 export function makeSampler(kind: Settings['sampler'], counts: Uint32Array): Sampler {
-  const random = ({ seed, epoch, batch }: At) => seeded(...threefry2x32(seed, STREAM, epoch, batch));
+  const random = ({ seed, epoch, batch }: At) => {
+    const [key, stream] = threefry2x32(seed, STREAM, epoch, batch);
+    return seeded(key, stream);
+  };
   if (kind === 'uniform') {
     return {
       draw(out, _batch, at) {

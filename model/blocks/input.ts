@@ -21,8 +21,12 @@ export function input(c: Context, first: string, table = 'positions.weight'): St
   if (simple) {
     const rate = post || masked || side ? 0 : c.dropout;
     x = embeddingSum(
-      ...([c.items, tokens.items, training?.itemGroups] as const),
-      ...([places, tokens.positions, training?.positionGroups] as const),
+      c.items,
+      tokens.items,
+      training?.itemGroups,
+      places,
+      tokens.positions,
+      training?.positionGroups,
       rate,
     );
   } else {

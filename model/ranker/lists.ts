@@ -173,8 +173,12 @@ export class ListPacker {
     host.places.fill(row - start, begin.row, next.row);
     for (let k = begin.copy; k < next.copy; k++) host.copies?.fill(row + 1 + k - next.copy, k, k + 1);
     of.forEach((own, c) => {
-      pool.columns.push(begin.row + c, ...Array.from(own, (u) => rows.get(u) as number));
-      pool.values.push(1, ...Array.from(own, () => 1 / own.length));
+      pool.columns.push(begin.row + c);
+      pool.values.push(1);
+      for (const u of own) {
+        pool.columns.push(rows.get(u) as number);
+        pool.values.push(1 / own.length);
+      }
       pool.starts.push(pool.columns.length);
     });
     this.begins.push(next);

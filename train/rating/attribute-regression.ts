@@ -54,7 +54,7 @@ export class AttributeRegression {
         yield* this.fitParts(means, weights, lambda);
         errors.push(this.error(means, weights));
       }
-      this.lambda = LAMBDAS[errors.indexOf(Math.min(...errors))];
+      this.lambda = LAMBDAS[errors.reduce((k, error, i) => (error < errors[k] ? i : k), 0)];
     }
     yield* this.fitParts(means, weights, this.lambda);
     this.solve(this.coefficients, means, weights, this.lambda);

@@ -26,7 +26,8 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
   const place = useRef({ left: 0, cell: 1 });
   /** Left of the cells stand the names of rows, where there is room for letters. */
   const layOut = (context: CanvasRenderingContext2D, width: number): void => {
-    const widest = Math.max(...Array.from({ length: n }, (_, r) => context.measureText(nameOf(r)).width));
+    let widest = 0;
+    for (let r = 0; r < n; r++) widest = Math.max(widest, context.measureText(nameOf(r)).width);
     const names = Math.min(LABEL, 0.42 * width, widest + GAP);
     const left = (width - names) / n >= LETTERS ? names : 0;
     place.current = { left, cell: Math.min(28, (width - left) / n) };

@@ -106,7 +106,7 @@ export function FileButton({
 
 /** Bars of a distribution, drawn in SVG, with its numbers for those who do not see it. */
 export function Bars({ label, bars }: { label: string; bars: { label: string; value: number; text: string }[] }) {
-  const most = Math.max(1, ...bars.map(({ value }) => value));
+  const most = bars.reduce((largest, { value }) => Math.max(largest, value), 1);
   const [height, wide] = [96, 470];
   const step = Math.max(36, Math.min(94, wide / bars.length));
   return (

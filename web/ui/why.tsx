@@ -54,7 +54,7 @@ export function Why({ query, item }: { query: RecommendQuery; item: Recommendati
 
 function Reasons({ why }: { why: Explanation }) {
   const common = why.attributes.filter(({ share }) => share >= 0.05).slice(0, ATTRIBUTES);
-  const most = Math.max(...why.events.map(({ contribution }) => Math.abs(contribution)), 1e-9);
+  const most = why.events.reduce((largest, { contribution }) => Math.max(largest, Math.abs(contribution)), 1e-9);
   return (
     <>
       <p role="status">{why.sentence.replaceAll(' %', '\u00a0%')}</p>

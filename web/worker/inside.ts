@@ -91,7 +91,7 @@ export function principalAxes(matrix: Float64Array, D: number): { axis: Float64A
         const along = other.reduce((sum, x, i) => sum + x * next[i], 0);
         for (let i = 0; i < D; i++) next[i] -= along * other[i];
       }
-      value = Math.hypot(...next);
+      value = Math.sqrt(next.reduce((sum, x) => sum + x * x, 0));
       if (value < 1e-12) break;
       axis = next.map((x) => x / value);
     }

@@ -183,7 +183,8 @@ function binsOf(lengths: Uint32Array): Bin[] {
     while (at > 0 && length < EDGES[at]) at--;
     counts.set(at, (counts.get(at) ?? 0) + 1);
   }
-  const [least, most] = [Math.min(...counts.keys()), Math.max(...counts.keys())];
+  const buckets = [...counts.keys()].sort((a, b) => a - b);
+  const [least, most] = [buckets[0] ?? 0, buckets.at(-1) ?? -1];
   return EDGES.slice(least, most + 1).map((edge, i) => {
     const next = EDGES[least + i + 1];
     const label = next === undefined ? `${edge} +` : next - edge === 1 ? String(edge) : `${edge}–${next - 1}`;
