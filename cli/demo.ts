@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { prepare } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
+import { ownValue } from '../data/own.ts';
 import { makeShop, type Shop } from '../data/shop.ts';
 import { type Split, split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
@@ -244,7 +245,7 @@ function goodsCsv(items: readonly Item[]): string {
   const cell = (text = '') => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const sorted = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
   const rows = sorted.map(({ id, title, attributes }) =>
-    [id, title, ...names.map((name) => attributes[name])].map(cell).join(','),
+    [id, title, ...names.map((name) => ownValue(attributes, name))].map(cell).join(','),
   );
   return `${['item', 'title', ...names].join(',')}\n${rows.join('\n')}\n`;
 }

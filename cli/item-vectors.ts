@@ -11,6 +11,7 @@ import { basename, extname } from 'node:path';
 import type { ItemInfo } from '../data/catalog.ts';
 import { findColumn } from '../data/columns.ts';
 import { InputError } from '../data/errors.ts';
+import { ownValue } from '../data/own.ts';
 import { decode } from '../model/safetensors.ts';
 import { sizeOf } from './data.ts';
 
@@ -34,7 +35,7 @@ export async function addVectors(infos: Map<string, ItemInfo>, files: readonly s
         const vector = vectorOf(i);
         if (!vector) return;
         const info = infos.get(id) ?? { title: id, attributes: {} };
-        if (info.attributes[name] !== undefined) {
+        if (ownValue(info.attributes, name) !== undefined) {
           throw new InputError(`${file}: the items have a column ${JSON.stringify(name)} already; rename one of them`);
         }
         const text = Array.from(vector, (x) => String(Number(x.toPrecision(6)))).join(' ');
@@ -97,7 +98,7 @@ function fromNpy(bytes: Uint8Array, file: string, order: readonly string[]): Vec
   const fail = (what: string): never => {
     throw new InputError(`${file}: ${what}`);
   };
-  const magic = String.fromCharCode(...bytes.subarray(0, 6));
+  const magic = new TextDecoder('latin1').decode(bytes.subarray(0, 6));
   if (magic !== '\x93NUMPY') fail('not a .npy file');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [start, length] = bytes[6] === 1 ? [10, view.getUint16(8, true)] : [12, view.getUint32(8, true)];

@@ -12,17 +12,8 @@
  *
  * Every item begins with a token of its own, so that one of which nothing is known has a sequence, too.
  */
-import {
-  type Column,
-  type Described,
-  floats,
-  gramsOf,
-  type Missing,
-  numberOf,
-  partsOf,
-  recordOf,
-  type Schema,
-} from './schema.ts';
+import { type Column, type Described, floats, gramsOf, insteadOf, numberOf, recordOf, type Schema } from './schema.ts';
+import { partsOf } from './values.ts';
 
 export interface ItemFeatures {
   /** Rows of the attribute table, A. */
@@ -121,19 +112,12 @@ function encodersOf(schema: Schema, unseen: Map<string, number>) {
         return row ?? base + UNKNOWN;
       };
       const encode = (text: string): Bag[] => {
-        const value = text === '' ? insteadOf(column.missing, column) : text;
+        const value = text === '' ? insteadOf(column) : text;
         if (value === null) return column.missing === 'drop' ? [] : [[[base + MISSING, 1]]];
         return bagsOf(column, value, base + VALUES, rowOf);
       };
       return { name: column.name, base, encode };
     });
-}
-
-/** The value that stands for a missing one; null where none does. */
-export function insteadOf(missing: Missing, { mean, median }: Column): string | null {
-  if (missing === 'mean') return String(mean);
-  if (missing === 'median') return String(median);
-  return missing.startsWith('constant:') ? missing.slice('constant:'.length) : null;
 }
 
 function bagsOf(column: Column, text: string, base: number, rowOf: (value: string) => number): Bag[] {
@@ -143,9 +127,9 @@ function bagsOf(column: Column, text: string, base: number, rowOf: (value: strin
     case 'list':
       return partsOf(text, column.separator as string).map((part) => [[rowOf(part), 1]]);
     case 'number':
-      return [interpolate(column.knots as number[], numberOf(text, 'number', column.name), base)];
+      return [interpolate(column.knots as number[], numberOf(text, column), base)];
     case 'time': {
-      const ms = numberOf(text, 'time', column.name);
+      const ms = numberOf(text, column);
       const date = new Date(ms);
       const clock: Bag = [
         [base + date.getUTCMonth(), 1],

@@ -8,11 +8,13 @@
  *
  * Names and values with spaces or signs stand in double quotes (`""` is a quote). An attribute may hold several values
  * (`Comedy|Drama`, `Comedy, Drama`, or RecBole's `Comedy Drama`): `=` and `in` ask whether one of them, or the whole
- * text, is it, `!=` and `not in` whether none is. Letter case does not matter. `<` and its like compare numbers; an item
- * without the attribute, or with a word there, passes no test of it but `is missing`, `!=` and `not in`.
+ * text, is it, `!=` and `not in` whether none is. Letter case does not matter. `<` and its like compare numbers, whose
+ * currency and marks between thousands do not matter either (`$1,299.00`, values.ts); an item without the attribute, or
+ * with a word there, passes no test of it but `is missing`, `!=` and `not in`.
  */
-import { valuesOf as valuesIn } from './attributes.ts';
 import { InputError } from './errors.ts';
+import { ownValue } from './own.ts';
+import { numberIn, PLAIN, type Reading, valuesOf } from './values.ts';
 
 /** What a condition is asked about. */
 export interface Attributed {
@@ -42,20 +44,20 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
  * Reads a condition.
  * @param names the attributes that the items have (`id` and `title` are always known); others are refused, since a
  *   misspelt name would quietly keep nothing
- * @param spaced those whose values are divided by spaces, too (`spacedColumns`)
+ * @param readings how the values of each are read (`readingsOf`)
  * @throws InputError that shows the place
  */
 export function parseCondition(
   text: string,
   names: Iterable<string>,
-  spaced: ReadonlySet<string> = new Set(),
+  readings: ReadonlyMap<string, Reading> = new Map(),
 ): Condition {
-  return new Parser(text, names, spaced).parse();
+  return new Parser(text, names, readings).parse();
 }
 
 /** An item's ID, title or attribute, in lower case. */
 function textOf(item: Attributed, name: string): string {
-  const own = Object.hasOwn(item.attributes, name) ? item.attributes[name] : '';
+  const own = ownValue(item.attributes, name);
   return (own || (name === 'id' ? item.id : name === 'title' ? item.title : '')).trim().toLowerCase();
 }
 
@@ -63,13 +65,13 @@ class Parser {
   readonly #text: string;
   readonly #tokens: Token[];
   readonly #names: Map<string, string>;
-  readonly #spaced: ReadonlySet<string>;
+  readonly #readings: ReadonlyMap<string, Reading>;
   #next = 0;
 
-  constructor(text: string, names: Iterable<string>, spaced: ReadonlySet<string>) {
+  constructor(text: string, names: Iterable<string>, readings: ReadonlyMap<string, Reading>) {
     this.#text = text;
-    this.#spaced = spaced;
-    this.#tokens = this.#tokenise();
+    this.#readings = readings;
+    this.#tokens = this.#tokenize();
     this.#names = new Map([...names, 'id', 'title'].map((name) => [name.toLowerCase(), name]));
   }
 
@@ -79,7 +81,7 @@ class Parser {
     return condition;
   }
 
-  #tokenise(): Token[] {
+  #tokenize(): Token[] {
     const tokens: Token[] = [];
     const text = this.#text;
     for (let at = 0; at < text.length; ) {
@@ -137,7 +139,7 @@ class Parser {
     }
     const negated = this.#take('not');
     if (this.#take('in')) {
-      const wanted = new Set(this.#list());
+      const wanted = new Set(this.#list().flatMap((value) => [value, this.#canonical(value, name)]));
       return (item) => this.#valuesOf(item, name).some((value) => wanted.has(value)) !== negated;
     }
     if (negated) this.#fail('expected "in" after "not"');
@@ -152,22 +154,39 @@ class Parser {
     this.#next++;
     const at = this.#peek()?.at;
     const value = this.#value();
-    if (sign.text === '=') return (item) => this.#valuesOf(item, name).includes(value);
-    if (sign.text === '!=') return (item) => !this.#valuesOf(item, name).includes(value);
-    const bound = Number(value);
-    if (value === '' || Number.isNaN(bound)) throw this.#error(`${sign.text} compares numbers, found ${value}`, at);
+    if (sign.text === '=' || sign.text === '!=') {
+      const canonical = this.#canonical(value, name);
+      const equal = sign.text === '=';
+      return (item) => this.#valuesOf(item, name).some((own) => own === value || own === canonical) === equal;
+    }
+    const bound = this.#number(value, name);
+    if (Number.isNaN(bound)) throw this.#error(`${sign.text} compares numbers, found ${value}`, at);
     const compare = COMPARE[sign.text];
+    const { decimal } = this.#readings.get(name) ?? PLAIN;
     return (item) =>
       textOf(item, name)
         .split('|')
-        .some((own) => own.trim() !== '' && compare(Number(own), bound));
+        .some((own) => compare(numberIn(own, decimal), bound));
+  }
+
+  /** A number of a condition: with a decimal point, or as the column has it. */
+  #number(value: string, name: string): number {
+    const number = value.trim() === '' ? Number.NaN : Number(value);
+    return Number.isNaN(number) ? numberIn(value, (this.#readings.get(name) ?? PLAIN).decimal) : number;
+  }
+
+  /** The value as {@link valuesOf} has it: numbers are equal however they are written. */
+  #canonical(value: string, name: string): string {
+    if (!this.#readings.get(name)?.numeric) return value;
+    const number = this.#number(value, name);
+    return Number.isNaN(number) ? value : String(number);
   }
 
   /** The whole text and each value in it; of IDs and titles the whole alone. */
   #valuesOf(item: Attributed, name: string): string[] {
     const text = textOf(item, name);
     if (text === '' || name === 'id' || name === 'title') return text === '' ? [] : [text];
-    return [text, ...valuesIn(text, this.#spaced.has(name))];
+    return [text, ...valuesOf(text, this.#readings.get(name) ?? PLAIN)];
   }
 
   #list(): string[] {

@@ -1,5 +1,5 @@
 /** What kinds an item is of: the values of its attributes, taken apart where one text names several. */
-import { spacedColumns, valuesOf } from './attributes.ts';
+import { numberIn, PLAIN, readingsOf, valuesOf } from './values.ts';
 
 /** Between the name of an attribute and one of its values. */
 const BETWEEN = '\u0000';
@@ -12,19 +12,20 @@ const BETWEEN = '\u0000';
  * @param attributes [V] column → text
  */
 export function attributeKinds(attributes: readonly Readonly<Record<string, string>>[]): Set<string>[] {
-  const spaced = spacedColumns(attributes.map((of) => ({ attributes: of })));
+  const readings = readingsOf(attributes.map((of) => ({ attributes: of })));
   const columns = new Map<string, string[][]>();
   attributes.forEach((of, row) => {
     for (const [name, text] of Object.entries(of)) {
       if (!columns.has(name)) columns.set(name, []);
-      (columns.get(name) as string[][])[row] = valuesOf(text, spaced.has(name));
+      (columns.get(name) as string[][])[row] = valuesOf(text, readings.get(name) ?? PLAIN);
     }
   });
   const kinds: Set<string>[] = attributes.map(() => new Set());
   for (const [name, rows] of columns) {
     const words = rows.flat();
     const filled = rows.filter((row) => row?.length > 0).length;
-    if (words.every((word) => word.trim() !== '' && Number.isFinite(Number(word)))) continue;
+    const { decimal } = readings.get(name) ?? PLAIN;
+    if (words.every((word) => Number.isFinite(numberIn(word, decimal)))) continue;
     if (new Set(words).size > filled / 2) continue;
     rows.forEach((row, at) => {
       for (const word of row) kinds[at].add(`${name}${BETWEEN}${word}`);

@@ -11,7 +11,9 @@
  *   skip       says nothing (a link, a code of its own for each item)
  */
 import { InputError } from './errors.ts';
+import { ownValue } from './own.ts';
 import { parseTime } from './times.ts';
+import { areNumbers, areSpaced, type Decimal, decimalOf, numberIn, numberText, partsOf, SEPARATORS } from './values.ts';
 
 export const COLUMN_TYPES = ['category', 'list', 'number', 'text', 'vector', 'time', 'skip'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
@@ -28,8 +30,10 @@ export interface Column {
   missing: Missing;
   /** Share (0 to 1) of the items without a value. */
   absent: number;
-  /** Between the values of a list or the numbers of a vector. */
+  /** Between the values of a list or the numbers of a vector; `|,;` for any of the three. */
   separator?: string;
+  /** Of numbers written with a decimal comma. */
+  decimal?: ',';
   /** Values of a category or a list, in order; others count as unknown. */
   values?: string[];
   /** Rising quantiles of a number, or of a time in milliseconds. */
@@ -76,13 +80,6 @@ export function recordOf({ title, attributes }: Described, id: string, titleYear
   return record;
 }
 
-/** Parts of a list or vector; brackets around it are dropped. */
-export function partsOf(text: string, separator: string): string[] {
-  const inner = text.trim().replace(/^[[(](.*)[\])]$/s, '$1');
-  const parts = separator === ' ' ? inner.split(/\s+/) : inner.split(separator);
-  return parts.map((part) => part.trim()).filter((part) => part !== '');
-}
-
 /**
  * The schema of a catalogue.
  * @param fixed what a schema file says of some columns: their type, separator and what stands in for missing values
@@ -92,7 +89,7 @@ export function inferSchema(
   items: readonly (Described & { id: string })[],
   fixed: readonly ColumnChoice[] = [],
 ): Schema {
-  const has = items.some(({ attributes }) => 'year' in attributes);
+  const has = items.some(({ attributes }) => ownValue(attributes, 'year') !== undefined);
   const titled = items.filter(({ id, title }) => title !== '' && title !== id);
   const years = titled.filter(({ title }) => YEAR.test(title)).length;
   const titleYear = !has && titled.length > 0 && years >= TITLES_WITH_YEAR * titled.length;
@@ -119,23 +116,22 @@ export function inferSchema(
 function typeOf(values: readonly string[]): { type: ColumnType; separator?: string } {
   const distinct = new Set(values);
   if (values.length === 0) return { type: 'skip' };
+  // Before vectors: `1,299,000` is one number.
+  if (areNumbers(values, decimalOf(values))) return { type: distinct.size > FEW_NUMBERS ? 'number' : 'category' };
   for (const separator of [' ', ',', ';', '|']) {
     const widths = new Set(values.map((value) => floats(value, separator)?.length ?? 0));
     const [width] = widths;
     if (widths.size === 1 && width >= 3) return { type: 'vector', separator };
   }
-  if (values.every((value) => Number.isFinite(parseAmount(value)))) {
-    return { type: distinct.size > FEW_NUMBERS ? 'number' : 'category' };
-  }
   if (values.every((value) => !Number.isNaN(parseTime(value)))) return { type: 'time' };
   const limit = Math.max(2, Math.min(MOST_VALUES, values.length / 2));
-  for (const separator of ['|', ';', ',', ' ']) {
+  const used = [...SEPARATORS].filter((separator) => values.some((value) => value.includes(separator)));
+  const separator = used.length > 1 ? SEPARATORS : (used[0] ?? (areSpaced(values) ? ' ' : ''));
+  if (separator !== '') {
     const lists = values.map((value) => partsOf(value, separator));
-    const several = lists.filter((parts) => parts.length > 1).length;
+    // A list repeats its few values.
     const words = new Set(lists.flat());
-    // A list repeats its few values; `light blue` is one value unless that leaves far fewer of them.
-    if (several === 0 || words.size > limit) continue;
-    if (separator !== ' ' || words.size <= distinct.size / 2) return { type: 'list', separator };
+    if (words.size <= limit && lists.some((parts) => parts.length > 1)) return { type: 'list', separator };
   }
   if (distinct.size <= limit) return { type: 'category' };
   const words = values.reduce((sum, value) => sum + partsOf(value, ' ').length, 0) / values.length;
@@ -168,13 +164,21 @@ function fitColumn(column: Column, values: readonly string[]): Column {
     }
     case 'number':
     case 'time': {
-      const numbers = values.map((value) => numberOf(value, type, name)).sort((a, b) => a - b);
+      const decimal = type === 'number' ? decimalOf(values) : '.';
+      const numbers = values.map((value) => numberOf(value, { type, name, decimal })).sort((a, b) => a - b);
       const n = numbers.length;
       const mean = numbers.reduce((sum, x) => sum + x, 0) / Math.max(1, n);
       const variance = numbers.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, n);
       const at = (q: number): number => numbers[Math.min(n - 1, Math.round(q * (n - 1)))] ?? 0;
       const knots = [...new Set(Array.from({ length: KNOTS }, (_, k) => at(k / (KNOTS - 1))))];
-      return { ...column, knots, mean, median: at(0.5), deviation: Math.sqrt(variance) };
+      return {
+        ...column,
+        ...(decimal === ',' ? { decimal } : {}),
+        knots,
+        mean,
+        median: at(0.5),
+        deviation: Math.sqrt(variance),
+      };
     }
     case 'text': {
       const words = new Set(values.flatMap((value) => gramsOf(value).flat()));
@@ -197,25 +201,27 @@ function fitColumn(column: Column, values: readonly string[]): Column {
   }
 }
 
-const PRICE = /^(-?)([$€£¥]?)\s?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s?([$€£¥]?)$/;
-
-/** A number, also with a currency sign and commas between thousands (`$1,299.00`); NaN for anything else. */
-function parseAmount(text: string): number {
-  const number = Number(text);
-  if (!Number.isNaN(number)) return number;
-  const [, sign, before, whole, fraction = '', after] = PRICE.exec(text) ?? [];
-  return whole === undefined || (before && after)
-    ? Number.NaN
-    : Number(`${sign}${whole.replaceAll(',', '')}${fraction}`);
+/** A number, or a time in milliseconds. @throws InputError where the cell is neither */
+export function numberOf(text: string, column: { type: ColumnType; name: string; decimal?: Decimal }): number {
+  const { type, name, decimal = '.' } = column;
+  const number = type === 'time' ? parseTime(text) : numberIn(text, decimal);
+  if (Number.isFinite(number)) return number;
+  const how = decimal === ',' ? ' with a decimal comma' : '';
+  throw new InputError(
+    `schema: ${name} is a ${type}${how}, found ${JSON.stringify(text)}; fix the value, or leave it empty`,
+  );
 }
 
-/** A number, or a time in milliseconds. @throws InputError where the text is neither */
-export function numberOf(text: string, type: 'number' | 'time', name: string): number {
-  const number = type === 'time' ? parseTime(text) : parseAmount(text);
-  if (Number.isFinite(number)) return number;
-  throw new InputError(
-    `schema: ${name} is a ${type}, found ${JSON.stringify(text)}; mend the value, or leave it empty`,
-  );
+/** What replaces a missing value, as a cell of the column would have it; null where nothing does. */
+export function insteadOf(column: Column): string | null {
+  const { missing, mean, median, type } = column;
+  const decimal: Decimal = column.decimal ?? '.';
+  if (missing === 'mean') return numberText(mean as number, decimal);
+  if (missing === 'median') return numberText(median as number, decimal);
+  if (!missing.startsWith('constant:')) return null;
+  const text = missing.slice('constant:'.length);
+  const number = Number(text);
+  return type === 'number' && Number.isFinite(number) ? numberText(number, decimal) : text;
 }
 
 /** Words, and triples of letters with a blank at both ends, in lower case. */
@@ -262,14 +268,14 @@ export function parseSchema(text: string, source: string): ColumnChoice[] {
 /** Lines to print: each column, what it is, and how much of it is missing. */
 export function describeSchema({ columns, titleYear }: Schema): string[] {
   return columns.map((column) => {
-    const { name, type, values, knots, width, buckets, absent, missing } = column;
+    const { name, type, values, knots, width, buckets, absent, missing, decimal } = column;
     const from = name === 'year' && titleYear ? ' from titles' : '';
     const about = values
       ? `${values.length} values`
       : type === 'time' && knots
         ? `${new Date(knots[0]).toISOString().slice(0, 10)} to ${new Date(knots[knots.length - 1]).toISOString().slice(0, 10)}`
         : knots
-          ? `${knots[0]} to ${knots[knots.length - 1]}`
+          ? `${knots[0]} to ${knots[knots.length - 1]}${decimal ? ', written with a decimal comma' : ''}`
           : width
             ? `${width} numbers`
             : buckets

@@ -10,8 +10,8 @@
  *
  * A missing value is like another missing one, and e⁻¹ to the others.
  */
-import { insteadOf } from './features.ts';
-import { type Column, type Described, floats, gramsOf, numberOf, partsOf, recordOf, type Schema } from './schema.ts';
+import { type Column, type Described, floats, gramsOf, insteadOf, numberOf, recordOf, type Schema } from './schema.ts';
+import { partsOf } from './values.ts';
 
 /** Of each structured column by itself. */
 const ALONE = 0.3;
@@ -28,7 +28,7 @@ export function similarity(schema: Schema, items: readonly (Described & { id: st
   const structured: Row[] = [];
   const texts: Row[] = [];
   for (const column of schema.columns) {
-    const values = records.map((record) => record.get(column.name)?.trim() || insteadOf(column.missing, column));
+    const values = records.map((record) => record.get(column.name)?.trim() || insteadOf(column));
     if (column.type === 'text') for (const which of [0, 1] as const) texts.push(cosine(values, which));
     else {
       const row = structuredRow(column, values);
@@ -63,8 +63,8 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
       };
     case 'number':
     case 'time': {
-      const { type, name, deviation } = column;
-      const numbers = values.map((value) => (value === null ? Number.NaN : numberOf(value, type, name)));
+      const { deviation } = column;
+      const numbers = values.map((value) => (value === null ? Number.NaN : numberOf(value, column)));
       const scale = 2 / (deviation || 1);
       return (i, out) => {
         const x = numbers[i];

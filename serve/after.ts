@@ -3,9 +3,10 @@
  * and how a list is made diverse. The first two are a bias that the device adds to every user's scores (model/scorer.ts);
  * the last re-ranks the 128 best (rerank.ts).
  */
-import { columnNames, spacedColumns, valuesOf } from '../data/attributes.ts';
 import { InputError } from '../data/errors.ts';
 import { parseCondition } from '../data/filter.ts';
+import { ownValue } from '../data/own.ts';
+import { columnNames, PLAIN, type Reading, readingsOf, valuesOf } from '../data/values.ts';
 import type { Item } from '../model/folder.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
 import { LEFT_OUT } from '../model/scorer.ts';
@@ -59,7 +60,7 @@ export class AfterScore {
   table: StoredTensor | undefined;
   readonly rows: ReadonlyMap<string, number>;
   private names: string[] | null = null;
-  private spaced: Set<string> | null = null;
+  private read: Map<string, Reading> | null = null;
   private readonly answers = new Map<string, Uint8Array>();
   private readonly vectors = new Map<number, Float32Array>();
 
@@ -121,7 +122,7 @@ export class AfterScore {
   private answer(where: string): Uint8Array {
     const known = this.answers.get(where);
     if (known) return known;
-    const condition = parseCondition(where, this.columns(), this.listed());
+    const condition = parseCondition(where, this.columns(), this.readings());
     const answer = Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
     if (this.answers.size >= REMEMBERED) this.answers.delete(this.answers.keys().next().value as string);
     this.answers.set(where, answer);
@@ -174,14 +175,14 @@ export class AfterScore {
     if (!Number.isInteger(most) || most < 1) {
       throw new InputError(`cap ${asked}=${most}: a whole number from 1 on was expected`);
     }
-    const spaced = this.listed().has(name);
+    const reading = this.readings().get(name) ?? PLAIN;
     const lists = new Map<number, readonly string[]>();
     return {
       most,
       valuesOf: (row) => {
         let list = lists.get(row);
         if (!list) {
-          list = valuesOf(this.items[row].attributes[name], spaced);
+          list = valuesOf(ownValue(this.items[row].attributes, name), reading);
           lists.set(row, list);
         }
         return list;
@@ -197,7 +198,7 @@ export class AfterScore {
     if (table?.shape.length !== 2) throw new InputError('diversity needs item vectors, which this model does not have');
     const [, width] = table.shape;
     const vector = Float32Array.from(table.data.subarray(row * width, (row + 1) * width));
-    const length = Math.hypot(...vector);
+    const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
     const unit = length > 0 ? vector.map((x) => x / length) : vector;
     if (this.vectors.size >= CACHED) this.vectors.clear();
     this.vectors.set(row, unit);
@@ -209,9 +210,9 @@ export class AfterScore {
     return this.names;
   }
 
-  private listed(): Set<string> {
-    this.spaced ??= spacedColumns(this.items);
-    return this.spaced;
+  private readings(): Map<string, Reading> {
+    this.read ??= readingsOf(this.items);
+    return this.read;
   }
 }
 

@@ -1,5 +1,6 @@
 /** A visit that goes on: the history grows, and each event brings fresh recommendations. */
 import { InputError } from '../data/errors.ts';
+import { ownValue } from '../data/own.ts';
 import type { Answer, RecommendQuery, Recommender } from './recommender.ts';
 
 /** What every list of a session is asked with; what `recommend` and `update` are given goes before it. */
@@ -85,7 +86,9 @@ export class Session {
     const history = [...this.events];
     const times = this.times ? [...this.times] : undefined;
     const names = [...new Set(this.contexts.flatMap((context) => Object.keys(context)))];
-    const context = Object.fromEntries(names.map((name) => [name, this.contexts.map((own) => own[name] ?? '')]));
+    const context = Object.fromEntries(
+      names.map((name) => [name, this.contexts.map((own) => ownValue(own, name) ?? '')]),
+    );
     const told = { ratings: [...this.ratings], context };
     return this.recommender.recommend({ ...this.options, ...options, ...told, history, times });
   }

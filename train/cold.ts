@@ -140,8 +140,8 @@ async function* towerScores(
   }
 }
 
-const blended = (tower: Float64Array, attributes: Float64Array, weight: number): Float64Array =>
-  tower.map((x, j) => (1 - weight) * x + weight * attributes[j]);
+const blended = (tower: Float64Array, byAttributes: Float64Array, weight: number): Float64Array =>
+  tower.map((x, j) => (1 - weight) * x + weight * byAttributes[j]);
 
 /** Chooses λ, the weight of texts and that of the attribute memory by NDCG@10 on the cold items of the validation. */
 export async function fitAttributes(

@@ -67,7 +67,9 @@ describe('schema', () => {
       expect(byName(inferSchema(priced(of))).price).toMatchObject({ type: 'number' });
     }
     expect(byName(inferSchema(priced((i) => `1,${100 + i}.50 €`))).price.knots?.[0]).toBe(1100.5);
-    expect(byName(inferSchema(priced((i) => `${i},5`))).price.type).not.toBe('number');
+    const withComma = inferSchema(priced((i) => `${i},5`));
+    expect(byName(withComma).price).toMatchObject({ type: 'number', decimal: ',', mean: 20 });
+    expect(describeSchema(withComma)[0]).toBe('price: number, 0.5 to 39.5, written with a decimal comma');
   });
 
   test('a file says what it knows better', () => {

@@ -1,5 +1,7 @@
 /** Look inside: a map of the items, where attention goes, and what a training step spends its time on. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
+import { ownValue } from '../../data/own.ts';
+import { readingOf, valuesOf } from '../../data/values.ts';
 import { engine, messageOf } from '../engine.ts';
 import { count, percent } from '../format.ts';
 import { askState } from '../state.ts';
@@ -30,17 +32,20 @@ const KINDS = 8;
 
 /** Which group each item belongs to by an attribute: the most frequent values, all others in the last one. */
 function groupsOf(model: OpenedModel, attribute: string): { names: string[]; of: Uint8Array } {
+  const reading = readingOf(model.items.flatMap(({ attributes }) => ownValue(attributes, attribute)?.trim() || []));
+  const groupOf = ({ attributes }: OpenedModel['items'][number]): string =>
+    valuesOf(ownValue(attributes, attribute), reading)[0] ?? '–';
   const counts = new Map<string, number>();
-  for (const { attributes } of model.items) {
-    const value = attributes[attribute]?.split(/[|,;]/)[0].trim() || '–';
+  for (const item of model.items) {
+    const value = groupOf(item);
     counts.set(value, (counts.get(value) ?? 0) + 1);
   }
   const names = [...counts]
     .sort((a, b) => b[1] - a[1])
     .slice(0, KINDS)
     .map(([name]) => name);
-  const of = Uint8Array.from(model.items, ({ attributes }) => {
-    const at = names.indexOf(attributes[attribute]?.split(/[|,;]/)[0].trim() || '–');
+  const of = Uint8Array.from(model.items, (item) => {
+    const at = names.indexOf(groupOf(item));
     return at < 0 ? KINDS : at;
   });
   return { names, of };
