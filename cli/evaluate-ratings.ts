@@ -1,7 +1,7 @@
 /** `attune evaluate` for a model of ratings: the figures of its out-of-fold predictions, and those predictions. */
 import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../data/errors.ts';
-import type { Ratings, RatingTask } from '../data/ratings.ts';
+import { asWritten, type Ratings, type RatingTask } from '../data/ratings.ts';
 import { loadConfig } from '../model/folder.ts';
 import { loadPredictions, type StoredPredictions } from '../model/rating-folder.ts';
 import { explain } from '../serve/files.node.ts';
@@ -72,11 +72,10 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
   }
 }
 
-/** A line a tested rating; single precision is kept. */
+/** A line for each tested rating. */
 function dump(file: string, ratings: Ratings, p: StoredPredictions, task: RatingTask, point: Point): void {
   try {
     const handle = openSync(file, 'w');
-    const number = (v: number) => Number(v.toPrecision(9));
     let lines: string[] = [];
     const flush = () => {
       const bytes = Buffer.from(lines.join(''));
@@ -89,12 +88,12 @@ function dump(file: string, ratings: Ratings, p: StoredPredictions, task: Rating
         const [user, item] = [ratings.userIds[ratings.user[row]], ratings.itemIds[ratings.item[row]]];
         const predicted =
           task === 'ctr'
-            ? { label: p.rating[row], probability: number(p.mean[row]) }
+            ? { label: p.rating[row], probability: asWritten(p.mean[row]) }
             : {
-                rating: number(p.rating[row]),
-                prediction: number(p[point][row]),
-                mean: number(p.mean[row]),
-                median: number(p.median[row]),
+                rating: asWritten(p.rating[row]),
+                prediction: asWritten(p[point][row]),
+                mean: asWritten(p.mean[row]),
+                median: asWritten(p.median[row]),
               };
         lines.push(`${JSON.stringify({ user, item, ...predicted, round })}\n`);
         if (lines.length === 10_000) flush();

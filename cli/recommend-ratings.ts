@@ -1,6 +1,6 @@
 /** `attune recommend` for a model of ratings: the items with the highest predicted rating, or the ratings of given items. */
 import { InputError } from '../data/errors.ts';
-import { ratingsOf } from '../data/ratings.ts';
+import { asWritten, ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { type PredictedRating, type PredictQuery, type RatedItem, RatingPredictor } from '../serve/rating-predictor.ts';
@@ -152,7 +152,7 @@ async function historyOf(flags: RecommendRatingFlags, config: ModelConfig): Prom
   const timed = time && rows.every((row) => !Number.isNaN(time[row]));
   return Array.from(rows, (row) => ({
     item: ratings.itemIds[ratings.item[row]],
-    rating: ratings.value[row],
+    rating: asWritten(ratings.value[row]),
     ...(timed && { time: time[row] }),
     ...(context && { context: Object.fromEntries(context.map((c) => [c.name, c.values[c.rows[row]]])) }),
   }));

@@ -32,7 +32,7 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
       itemIds: [...ids],
       offsets: nextOffsets,
       items: places.map((at) => rowOf[items[at]]),
-      ratings: ratings && Float32Array.from(places, (at) => ratings[at]),
+      ratings: ratings && Float64Array.from(places, (at) => ratings[at]),
       times: times && places.map((at) => times[at]),
       clock: clock && Float64Array.from(places, (at) => clock[at]),
       ...(context && { context: contextAt(context, places) }),

@@ -106,7 +106,7 @@ export class ColdSplit extends Split {
       bounds.testFrom[u] = n + valid;
       bounds.testTo[u] = n + valid > 0 ? n + valid + test : n + valid;
     }
-    const pick = <A extends Uint32Array | Float32Array | Float64Array>(values: A | null): A | null =>
+    const pick = <A extends Uint32Array | Float64Array>(values: A | null): A | null =>
       values && (values.map((_, i) => values[places[i]]) as A);
     super(
       {

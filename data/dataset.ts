@@ -35,7 +35,7 @@ export interface Dataset {
   /** [interactions] row of the item, 0 … V−1 */
   items: Uint32Array;
   /** [interactions] beside `items`; NaN where unknown */
-  ratings: Float32Array | null;
+  ratings: Float64Array | null;
   /** [interactions] beside `items`, seconds since the earliest (data/times.ts); null when file order is the time order */
   times: Uint32Array | null;
   /** [interactions] beside `items`: the log's own times, in its unit; NaN (unknown) comes first in a history; null when
@@ -79,7 +79,7 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
     itemIds: items.ids,
     offsets,
     items: order.map((row) => items.rows[log.item[row]]),
-    ratings: rating && Float32Array.from(order, (row) => rating[row]),
+    ratings: rating && Float64Array.from(order, (row) => rating[row]),
     times:
       log.time &&
       toSeconds(

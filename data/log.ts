@@ -9,8 +9,9 @@ export interface Log {
   user: Uint32Array;
   /** [size] index into itemIds */
   item: Uint32Array;
-  /** [size], NaN where the field was empty; null when the log has no rating column */
-  rating: Float32Array | null;
+  /** [size] in double precision, so that 7.6 is what a threshold of 7.6 compares with; NaN where the field was empty; null
+   * when the log has no rating column */
+  rating: Float64Array | null;
   /** [size] any increasing unit, NaN where unknown (empty or −1); null when file order is the time order */
   time: Float64Array | null;
   /** other columns that were asked for, by value; `''` where the field was empty */

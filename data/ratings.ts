@@ -16,7 +16,7 @@ export interface Ratings {
   itemIds: string[];
   user: Uint32Array;
   item: Uint32Array;
-  /** What is predicted. */
+  /** What is predicted, in single precision as training reads it; print it by {@link asWritten}. */
   value: Float32Array;
   /** Which of `levels` it is, or belongs to. */
   level: Uint32Array;
@@ -30,6 +30,8 @@ export interface Ratings {
   order: Uint32Array;
   starts: Uint32Array;
   size: number;
+  /** The lowest and the highest of what is predicted. */
+  range: { least: number; most: number };
   /** Of the task `ctr`: the least rating that counts as positive. */
   positive: number | null;
   source: string;
@@ -64,7 +66,7 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
     throw new InputError(
       task === 'ctr'
         ? `${source}: every row is ${levels[0] ? 'positive' : 'negative'} with --positive ${limit}, so that there is nothing to tell apart; choose another threshold`
-        : `${source}: every rating is ${levels[0]}, so that there is nothing to predict; leave --task out to rank the next item`,
+        : `${source}: every rating is ${asWritten(levels[0])}, so that there is nothing to predict; leave --task out to rank the next item`,
     );
   }
   const time = log.time && Float64Array.from(rows, (row) => (log.time as Float64Array)[row]);
@@ -89,10 +91,29 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
     order,
     starts,
     size: rows.length,
+    range: task === 'ctr' ? { least: 0, most: 1 } : rangeOf(rows, rating),
     positive: task === 'ctr' ? limit : null,
     source,
     notes,
   };
+}
+
+function rangeOf(rows: readonly number[], rating: Float64Array): Ratings['range'] {
+  const range = { least: Number.POSITIVE_INFINITY, most: Number.NEGATIVE_INFINITY };
+  for (const row of rows) {
+    range.least = Math.min(range.least, rating[row]);
+    range.most = Math.max(range.most, rating[row]);
+  }
+  return range;
+}
+
+/** A rating that went through single precision, as it was written: 2.2, not 2.200000047683716. */
+export function asWritten(value: number): number {
+  for (let digits = 1; digits <= 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === Math.fround(value)) return short;
+  }
+  return value;
 }
 
 /** Which level each value is; quantiles of the values where too many are distinct. */

@@ -57,7 +57,7 @@ class LogBuilder implements RecordSink {
   readonly #items = new Vocabulary();
   readonly #user = new Growing((n) => new Uint32Array(n));
   readonly #item = new Growing((n) => new Uint32Array(n));
-  readonly #rating = new Growing((n) => new Float32Array(n));
+  readonly #rating = new Growing((n) => new Float64Array(n));
   readonly #time = new Growing((n) => new Float64Array(n));
   readonly #notes: string[] = [];
   readonly #context: { name: string; values: Vocabulary; rows: Growing<Uint32Array> }[];

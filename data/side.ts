@@ -18,6 +18,7 @@ import type { Dataset } from './dataset.ts';
 import { InputError } from './errors.ts';
 import { attributeRows, type Bag, bagEncoder } from './features.ts';
 import { Growing } from './log.ts';
+import { ownValue } from './own.ts';
 import type { Schema } from './schema.ts';
 
 /** How events are read, by name: the kinds above, or a column of the log. */
@@ -147,14 +148,14 @@ export class SideEncoder {
   /** Values that the schema does not know, by column: they count as unknown. */
   readonly unseen = new Map<string, number>();
   private readonly user: ((of: { title: string; attributes: Readonly<Record<string, string>> }) => Bag) | null;
-  private readonly events: { column: EventColumn; base: number; places: Map<string, number> }[] = [];
+  private readonly events: { column: EventColumn; base: number; places: Map<string | number, number> }[] = [];
 
   constructor(schema: SideSchema) {
     this.schema = schema;
     this.rows = sideRows(schema);
     let next = 0;
     for (const column of schema.events ?? []) {
-      const places = new Map(column.values?.map((value, i) => [value, VALUES + i]));
+      const places = new Map(column.values?.map((value, i) => [keyOf(column, value), VALUES + i]));
       this.events.push({ column, base: next, places });
       next += eventRows(column);
     }
@@ -187,13 +188,15 @@ export class SideEncoder {
       if (kind === 'rating') {
         const rating = facts?.rating ?? Number.NaN;
         if (Number.isNaN(rating)) return at(MISSING);
-        if (!knots) return at(places.get(String(rating)) ?? this.unknown(name));
+        if (!knots) return at(places.get(keyOf(column, rating)) ?? this.unknown(name));
         let k = 0;
-        while (k + 1 < knots.length && knots[k + 1] <= rating) k++;
+        while (k + 1 < knots.length && Math.fround(knots[k + 1]) <= Math.fround(rating)) k++;
         return at(VALUES + k);
       }
-      const value = facts?.context?.[name];
-      return at(value === undefined || value === '' ? MISSING : (places.get(value) ?? this.unknown(name)));
+      const value = ownValue(facts?.context, name);
+      return at(
+        value === undefined || value === '' ? MISSING : (places.get(keyOf(column, value)) ?? this.unknown(name)),
+      );
     });
   }
 
@@ -202,6 +205,10 @@ export class SideEncoder {
     return UNKNOWN;
   }
 }
+
+/** By what a value is found. Folders of earlier versions hold ratings in single precision (3.5999999046325684 for 3.6). */
+const keyOf = ({ kind }: EventColumn, value: string | number): string | number =>
+  kind === 'rating' ? Math.fround(Number(value)) : value;
 
 /** Waves round the cycle, then its buckets. @param turns cycles since 1970; days began on a Thursday */
 function clockBag(base: number, turns: number, buckets: number, waves: number): Bag {

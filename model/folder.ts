@@ -67,6 +67,8 @@ export interface ModelConfig {
   task?: RatingTask;
   /** Of the task `ctr`: the least rating that counts as positive. */
   positive?: number;
+  /** The lowest and the highest rating of the log; absent in folders of earlier versions. */
+  ratingRange?: { least: number; most: number };
   hyperparameters: Record<string, number | string | boolean>;
   /** What the log's columns were called, and which kinds of columns there were. */
   schema: {

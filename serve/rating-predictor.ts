@@ -3,6 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { around, type RatingWindow } from '../data/rating-windows.ts';
 import { browserTuning, Device } from '../engine/index.ts';
 import { type EventFacts, milliseconds } from '../data/side.ts';
+import { asWritten } from '../data/ratings.ts';
 import { RatingEncoder, RatingSide, readsAnything } from '../data/rating-side.ts';
 import { factorScore, leaveOneOut, priorMeans, userConstant, userFactors } from '../model/factors.ts';
 import type { Item } from '../model/folder.ts';
@@ -97,7 +98,7 @@ export class RatingPredictor {
     return this.catalogue.items;
   }
 
-  /** Calls wait for each other. @throws InputError where a rating or a time is no number, or some events lack a time */
+  /** Calls wait for each other. @throws InputError where a rating is no number of the model's scale, or some events lack a time */
   predict(query: PredictQuery): Promise<Predictions> {
     const result = this.turn.then(() => this.answer(query));
     this.turn = result.catch(() => undefined);
@@ -108,10 +109,16 @@ export class RatingPredictor {
     const before = new Map(this.encoder?.unseen);
     const catalogue = withDescribed(this.catalogue, query.described ?? [], this.encoder);
     const { history, items } = query;
+    const range = this.stored.loaded.config.ratingRange;
     const unknown = { history: [] as string[], items: [] as string[] };
     const known = history.filter(({ item, rating, time: at }) => {
       if (!Number.isFinite(rating))
-        throw new InputError(`history: ${item} has the rating ${rating}; a number was expected`);
+        throw new InputError(`history: expected a number as the rating of ${JSON.stringify(item)}, got ${rating}`);
+      if (range && !(rating >= range.least && rating <= range.most)) {
+        throw new InputError(
+          `history: ${JSON.stringify(item)} has the rating ${rating}; expected ${range.least} to ${range.most}, as in the ratings that the model was trained on`,
+        );
+      }
       if ((at === undefined) !== (history[0].time === undefined) || Number.isNaN(at))
         throw new InputError(`history: ${item} has the time ${at}; all events have one, or none has`);
       if (!catalogue.rows.has(item)) unknown.history.push(item);
@@ -131,13 +138,13 @@ export class RatingPredictor {
     await this.scorer.score(windows, events, (event, chances) => {
       const at = event - known.length;
       const { id, title, attributes } = catalogue.items[wanted[at]];
-      const [prediction, median] = [meanOf(chances, levels), medianOf(chances, levels)];
+      const [prediction, median] = [meanOf(chances, levels), asWritten(medianOf(chances, levels))];
       found[at] = { id, title, prediction, median, chances: Array.from(chances), attributes };
     });
     const unseen = Array.from(this.encoder?.unseen ?? [], ([name, n]) => [name, n - (before.get(name) ?? 0)] as const);
     return {
       items: found,
-      levels: Array.from(levels),
+      levels: Array.from(levels, asWritten),
       unknown,
       unseen: Object.fromEntries(unseen.filter(([, n]) => n)),
     };

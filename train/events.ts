@@ -1,6 +1,7 @@
 /** Events and items as a program has them, on their way to a training. */
 import { InputError } from '../data/errors.ts';
 import { type Log, Vocabulary } from '../data/log.ts';
+import { ownValue } from '../data/own.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 
@@ -76,7 +77,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
     itemIds: items.ids,
     user: new Uint32Array(all.length),
     item: new Uint32Array(all.length),
-    rating: has('rating') ? new Float32Array(all.length) : null,
+    rating: has('rating') ? new Float64Array(all.length) : null,
     time: has('time') ? new Float64Array(all.length) : null,
     size: all.length,
     source,
@@ -92,7 +93,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
     log.item[i] = items.add(item);
     if (log.rating) log.rating[i] = rating ?? Number.NaN;
     if (log.time) log.time[i] = time ?? Number.NaN;
-    for (const { name, values, rows } of contexts) rows[i] = values.add(context?.[name] ?? '');
+    for (const { name, values, rows } of contexts) rows[i] = values.add(ownValue(context, name) ?? '');
   }
   return log;
 }

@@ -7,7 +7,7 @@ const dataset: Dataset = {
   itemIds: ['a', '__proto__', 'new', 'b'],
   offsets: Uint32Array.of(0, 4, 6, 7),
   items: Uint32Array.of(0, 1, 2, 3, 2, 2, 1),
-  ratings: Float32Array.of(1, 2, 3, 4, 5, 6, 7),
+  ratings: Float64Array.of(1, 2, 3, 4, 5, 6, 7),
   times: Uint32Array.of(10, 20, 30, 40, 50, 60, 70),
   clock: Float64Array.of(10, 20, 30, 40, 50, 60, 70),
   report: { lines: [] } as unknown as Dataset['report'],

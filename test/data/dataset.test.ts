@@ -16,7 +16,7 @@ describe('prepare', () => {
     const dataset = prepare(log, { minInteractions: 1 });
     expect(dataset.userIds).toEqual(['a', 'b']);
     expect(names(dataset, 0)).toEqual(['none1', 'none2', 'early', 'tie1', 'tie2', 'late']);
-    expect(dataset.ratings).toEqual(Float32Array.of(4, 7, 6, 3, 5, 1, 2));
+    expect(dataset.ratings).toEqual(Float64Array.of(4, 7, 6, 3, 5, 1, 2));
     expect(names(dataset, 1)).toEqual(['x']);
   });
 

@@ -52,7 +52,7 @@ describe('Parquet', () => {
       ['7', 'ÿ'],
       ['8', 'x'],
     ]);
-    expect(log.rating).toEqual(Float32Array.of(4.5, Number.NaN, 1));
+    expect(log.rating).toEqual(Float64Array.of(4.5, Number.NaN, 1));
     expect(log.time).toEqual(Float64Array.of(DAY, DAY + 1, DAY + 2));
   });
 

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { prepare } from '../../data/dataset.ts';
 import type { Log } from '../../data/log.ts';
 import { isRatingSplit, parseRatingSplit, ratingRounds, ratingSplitFlag } from '../../data/rating-split.ts';
 import { around, packWindows, type RatingWindow, testWindows, trainingWindows } from '../../data/rating-windows.ts';
-import { levelsOf, type Ratings, ratingsOf } from '../../data/ratings.ts';
+import { asWritten, levelsOf, type Ratings, ratingsOf } from '../../data/ratings.ts';
+import { inferEvents, SideEncoder } from '../../data/side.ts';
+import { readText } from './bytes.ts';
 
 /** Rows of [user, item, rating, time]. */
 function log(rows: readonly [string, string, number, number][]): Log {
@@ -13,7 +16,7 @@ function log(rows: readonly [string, string, number, number][]): Log {
     itemIds,
     user: Uint32Array.from(rows, ([u]) => userIds.indexOf(u)),
     item: Uint32Array.from(rows, ([, i]) => itemIds.indexOf(i)),
-    rating: Float32Array.from(rows, ([, , r]) => r),
+    rating: Float64Array.from(rows, ([, , r]) => r),
     time: Float64Array.from(rows, ([, , , t]) => t),
     size: rows.length,
     source: 'log.csv',
@@ -184,5 +187,67 @@ describe('windows of ratings', () => {
     const batches = [...packWindows([one, one], 6, 3)];
     expect(batches.map((batch) => batch.map(({ targets }) => targets.length))).toEqual([[3], [2], [3], [2]]);
     expect(() => [...packWindows([one], 2, 3)]).toThrow('3 known ratings in a batch of 2');
+  });
+});
+
+describe('ratings in double precision', () => {
+  /** .1 to 10.0 in steps of a tenth, as people write them. */
+  const tenths = Array.from({ length: 100 }, (_, i) => (i + 1) / 10);
+  const csv = `user,item,rating\n${tenths.map((r, i) => `u${i % 7},i${i % 5},${r.toFixed(1)}`).join('\n')}\n`;
+  const read = () => readText(csv);
+
+  it('a threshold keeps the rows that are rated exactly so', async () => {
+    const log = await read();
+    for (const threshold of tenths) {
+      const expected = tenths.filter((rating) => rating >= threshold).length;
+      expect(prepare(log, { minInteractions: 1, minRating: threshold }).report.interactions, `${threshold}`).toBe(
+        expected,
+      );
+      if (threshold === 0.1) continue;
+      const positives = ratingsOf(log, 'ctr', threshold).value.reduce((sum, value) => sum + value, 0);
+      expect(positives, `${threshold}`).toBe(expected);
+    }
+  });
+
+  it('prints ratings as they were written, also those that went through single precision', async () => {
+    for (const rating of [...tenths, 4.25, 2 / 3, 1e-7, 123456.7, 0, -1.1]) {
+      const printed = asWritten(Math.fround(rating));
+      expect(Math.fround(printed)).toBe(Math.fround(rating));
+      expect(String(printed).length).toBeLessThanOrEqual(String(rating).length);
+    }
+    expect(tenths.map((rating) => asWritten(Math.fround(rating)))).toEqual(tenths);
+    expect(ratingsOf(await read(), 'rating').range).toEqual({ least: 0.1, most: 10 });
+    const same = csv.replaceAll(/,[\d.]+$/gm, ',2.2');
+    const log = await readText(same);
+    expect(() => ratingsOf(log, 'rating')).toThrow('every rating is 2.2,');
+  });
+
+  it('the lowest threshold that nothing reaches is told with the highest rating as it was written', async () => {
+    const log = await readText('user,item,rating\na,x,3.6\nb,y,2.2\n');
+    expect(() => prepare(log, { minInteractions: 1, minRating: 3.7 })).toThrow('the highest is 3.6');
+  });
+
+  it('events read ratings in double precision, and those that earlier versions stored in single precision', async () => {
+    const log = await read();
+    const dataset = prepare(
+      { ...log, rating: log.rating?.map((r) => Math.ceil(r) / 5) ?? null },
+      { minInteractions: 1 },
+    );
+    const [column] = inferEvents(dataset, ['rating'], 'log.csv');
+    expect(column.values).toEqual(['0.2', '0.4', '0.6', '0.8', '1', '1.2', '1.4', '1.6', '1.8', '2']);
+    const old = { ...column, values: column.values?.map((value) => String(Math.fround(Number(value)))) };
+    for (const encoder of [new SideEncoder({ events: [column] }), new SideEncoder({ events: [old] })]) {
+      const rows = column.values?.map((value) => encoder.eventBag({ rating: Number(value) }));
+      expect(rows).toEqual(column.values?.map((_, i) => [[2 + i, 1]]));
+      expect(encoder.unseen.size).toBe(0);
+    }
+    const [many] = inferEvents(prepare(log, { minInteractions: 1 }), ['rating'], 'log.csv');
+    const single = { ...many, knots: many.knots?.map(Math.fround) };
+    const bags = [many, single].map((events) => {
+      const encoder = new SideEncoder({ events: [events] });
+      return tenths.map((rating) => encoder.eventBag({ rating }));
+    });
+    expect(bags[0]).toEqual(bags[1]);
+    expect(bags[0].at(-1)).toEqual([[2 + (many.knots as number[]).length - 1, 1]]);
   });
 });

@@ -51,7 +51,7 @@ describe('readLog: formats', () => {
     const log = await readText(
       'user,item,rating,date\na,x,4.5,2020-01-02\na,y,,2020-01-01T00:00:01.5\na,z,1,2020-01-01 01:00:00+01:00\n',
     );
-    expect(log.rating).toEqual(Float32Array.of(4.5, Number.NaN, 1));
+    expect(log.rating).toEqual(Float64Array.of(4.5, Number.NaN, 1));
     expect(log.time).toEqual(
       Float64Array.of(Date.UTC(2020, 0, 2), Date.UTC(2020, 0, 1, 0, 0, 1, 500), Date.UTC(2020, 0, 1)),
     );

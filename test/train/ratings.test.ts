@@ -50,6 +50,7 @@ function world(users: number, items: number, share: number, noise = 0.3): Rating
     time,
     ...byUser(user, users, time),
     size: rows.length,
+    range: { least: 1, most: 5 },
     positive: null,
     source: 'world',
     notes: [],

@@ -32,7 +32,7 @@ function walks(users = 48, length = 14): Split {
   const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const log = {
     ...{ userIds: names(users, 'u'), itemIds: names(ITEMS, 'i') },
-    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: Float32Array.from(rating), time: null },
+    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: Float64Array.from(rating), time: null },
     ...{ size: user.length, source: 'walks', notes: [] },
   };
   return split(prepare(log, { minInteractions: 1 }));

@@ -29,6 +29,7 @@ export function ratingConfig(about: RatingConfigOptions, ratings: Ratings, items
     recipe: 'ratings',
     task,
     ...(ratings.positive !== null && { positive: ratings.positive }),
+    ratingRange: ratings.range,
     hyperparameters: { ...settings },
     schema: { columns, attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))], ...reads },
     data: {
