@@ -1,92 +1,185 @@
 /**
- * Reverse-mode differentiation on a tape. An op pushes a closure that adds to its inputs' gradients;
- * `backward` runs the closures from the last to the first.
+ * Reverse-mode differentiation. An op records a node: the inputs that require a gradient, the outputs, and a closure
+ * that adds to the inputs' gradients. Nodes hang from the tensors that they made, as in PyTorch, so that a forward pass
+ * that nobody differentiates is garbage like any other object. `backward` runs the closures of the nodes that its
+ * outputs depend on, the newest first, and spends them.
  *
- * Gradients are written by «accumulate or overwrite»: `into(x)` gives the gradient tensor and a flag that every
- * backward kernel takes, so that sums of gradients need no kernel of their own.
+ * A node ends with `backward` or with its scope. Using a tensor of an ended node where a gradient is recorded throws: the
+ * gradient would stop there without a word.
+ *
+ * A backward kernel writes a gradient the first time and adds to it afterwards: `into(x)` gives the tensor and a flag,
+ * so that sums of gradients need no kernel of their own. The handle that is asked for decides the gradient's shape.
  */
 import type { Device } from './device.ts';
-import { showShape, type Tensor } from './tensor.ts';
+import { fill } from './ops/fill.ts';
+import { type GradState, showShape, type Tensor } from './tensor.ts';
 
-interface Entry {
-  outputs: Tensor[];
-  backward: () => void;
+/** What one differentiable call left behind. */
+export class GraphNode {
+  /** Of those that require a gradient. */
+  inputs: GradState[];
+  readonly outputs: GradState[];
+  readonly order: number;
+  /** Null once the node has ended. */
+  backward: (() => void) | null;
+  /** How it ended, for messages. */
+  end = '';
+
+  constructor(order: number, inputs: GradState[], outputs: GradState[], backward: () => void) {
+    this.order = order;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.backward = backward;
+  }
+
+  finish(how: string): void {
+    if (!this.backward) return;
+    this.backward = null;
+    this.inputs = [];
+    this.end = how;
+  }
 }
 
+const SPENT = 'belongs to a forward pass that an earlier backward() spent';
+const ENDED = 'was made in a scope that has ended';
+
 export class Tape {
-  private entries: Entry[] = [];
-  private spent = false;
   enabled = true;
   private readonly device: Device;
+  /** The nodes that each open scope has made. */
+  private readonly scopes: GraphNode[][] = [];
+  private count = 0;
 
   constructor(device: Device) {
     this.device = device;
   }
 
-  get length(): number {
-    return this.entries.length;
+  /** Begins a scope: what is recorded from here on ends with `closeScope`. */
+  openScope(): void {
+    this.scopes.push([]);
   }
 
-  /** Forgets what was recorded after the first `length` entries (the end of a scope). */
-  truncate(length: number): void {
-    if (this.entries.length > length) this.entries.length = length;
+  closeScope(): void {
+    for (const node of this.scopes.pop() ?? []) node.finish(ENDED);
   }
 
   /**
-   * Notes how to differentiate `outputs` with respect to `inputs`; nothing happens where no input needs it.
+   * Records how to differentiate `outputs` with respect to `inputs`; does nothing where no input requires a gradient.
    * `backward` runs only if some output received a gradient (outputs that received none read as null).
+   * @throws Error where an input's own node has ended
    */
   record(inputs: readonly (Tensor | null | undefined)[], outputs: Tensor | Tensor[], backward: () => void): void {
-    if (!this.enabled || !inputs.some((t) => t?.requiresGrad)) return;
+    if (!this.enabled) return;
     const list = Array.isArray(outputs) ? outputs : [outputs];
-    for (const t of list) t.state.requiresGrad = true;
-    this.entries.push({ outputs: list, backward });
-    this.spent = false;
+    const needed: GradState[] = [];
+    for (const x of inputs) {
+      if (!x?.requiresGrad) continue;
+      const { node } = x.state;
+      if (node && !node.backward) {
+        throw new Error(
+          `${list[0].label}: ${x.label} ${showShape(x.shape)} ${node.end}, so its gradient would be lost; compute it again, or take its values alone: detach()`,
+        );
+      }
+      needed.push(x.state);
+    }
+    if (needed.length === 0) return;
+    const states = list.map((t) => t.state);
+    const node = new GraphNode(this.count++, needed, states, backward);
+    for (const state of states) {
+      state.requiresGrad = true;
+      state.node = node;
+    }
+    this.scopes.at(-1)?.push(node);
   }
 
-  /** Propagates d(loss)/d(loss) = 1 back to every leaf. The tape is spent afterwards. */
+  /** Propagates d(loss)/d(loss) = 1 back to every leaf that the loss depends on, and spends the nodes in between. */
   backward(loss: Tensor): void {
-    if (loss.size !== 1) throw new Error(`backward: a scalar was expected, came ${showShape(loss.shape)}`);
+    if (loss.size !== 1) throw new Error(`backward: expected a scalar, got ${showShape(loss.shape)}`);
     this.backwardFrom(loss, () => this.device.full(loss.shape, 1, `grad of ${loss.label}`));
   }
 
-  /** Propagates a given gradient of `output` (of its shape) back to every leaf: a vector–Jacobian product. */
-  backwardFrom(output: Tensor, gradient: () => Tensor): void {
-    if (this.entries.length === 0) {
-      throw new Error(
-        this.spent
-          ? 'backward: the tape was spent by an earlier backward(); run the forward pass again'
-          : 'backward: nothing was recorded; no input requires a gradient',
-      );
+  /**
+   * Propagates given gradients of one output or several (each of its output's size) back to every leaf: a vector-Jacobian
+   * product. A gradient of one output may be added to where another of them depends on it.
+   */
+  backwardFrom(output: Tensor | readonly Tensor[], gradient: () => Tensor | readonly Tensor[]): void {
+    const outputs: readonly Tensor[] = [output].flat();
+    for (const y of outputs) {
+      if (!y.requiresGrad) throw new Error(`backward: ${y.label} does not depend on any tensor with requiresGrad`);
+      if (!y.state.node) {
+        throw new Error(
+          `backward: ${y.label} ${showShape(y.shape)} is a leaf, which no op made; call it on what was computed from the leaf`,
+        );
+      }
     }
-    if (!output.requiresGrad)
-      throw new Error(`backward: ${output.label} does not depend on any tensor with requiresGrad`);
-    const entries = this.entries;
-    this.entries = [];
-    this.spent = true;
+    const nodes = this.nodesBehind(outputs);
     const enabled = this.enabled;
     this.enabled = false;
     try {
-      output.state.grad = gradient();
-      for (let i = entries.length - 1; i >= 0; i--) {
-        if (entries[i].outputs.some((t) => t.state.grad ?? t.state.inner?.grad)) entries[i].backward();
+      const given: readonly Tensor[] = [gradient()].flat();
+      for (const [i, y] of outputs.entries()) {
+        if (given[i]?.size !== y.size || given[i].dtype !== 'f32') {
+          const got = given[i] ? `${given[i].dtype} ${showShape(given[i].shape)}` : 'none';
+          throw new Error(`backward: expected a gradient f32 ${showShape(y.shape)} of ${y.label}, got ${got}`);
+        }
+        y.state.grad = given[i];
       }
+      for (const { outputs: made, backward } of nodes)
+        if (made.some((s) => s.grad ?? s.inner?.z.state.grad)) backward?.();
     } finally {
       this.enabled = enabled;
+      // What is left is the leaves' gradients: those in between are temporaries.
+      for (const node of nodes) {
+        node.finish(SPENT);
+        for (const state of node.outputs) {
+          state.grad = null;
+          state.inner = undefined;
+        }
+      }
     }
+  }
+
+  /** All nodes that the outputs depend on, the newest first. */
+  private nodesBehind(outputs: readonly Tensor[]): GraphNode[] {
+    const found = new Set<GraphNode>();
+    const waiting = outputs.map((y) => y.state.node as GraphNode);
+    for (let node = waiting.pop(); node; node = waiting.pop()) {
+      if (found.has(node)) continue;
+      if (!node.backward) {
+        const labels = outputs.map((y) => y.label).join(', ');
+        throw new Error(
+          `backward: a tensor that ${labels} depends on ${node.end}; add the losses up for one backward(), or run the forward pass again`,
+        );
+      }
+      found.add(node);
+      for (const state of node.inputs) if (state.node) waiting.push(state.node);
+    }
+    return [...found].sort((a, b) => b.order - a.order);
   }
 }
 
-/** Where the gradient of x goes: the tensor, and 1 if the kernel must add to it, 0 if it must overwrite it. */
+/**
+ * Where the gradient of x goes: a tensor of x's shape, and 1 if the kernel must add to it, 0 if it must overwrite it. What
+ * goes to a tensor that requires none is scratch.
+ */
 export function into(x: Tensor): { grad: Tensor; acc: number } {
-  if (x.state.grad) return { grad: x.state.grad, acc: 1 };
+  const known = x.grad;
+  if (known) return { grad: known, acc: 1 };
   const grad = x.device.empty(x.shape, 'f32', `grad of ${x.label}`);
-  x.state.grad = grad;
+  if (x.requiresGrad) x.state.grad = grad;
   return { grad, acc: 0 };
+}
+
+/** The gradient of x for kernels that can only add: zeroed where it is new. */
+export function intoSum(x: Tensor): Tensor {
+  const { grad, acc } = into(x);
+  if (!acc) fill(grad, 0);
+  return grad;
 }
 
 /** The gradient that reached an output, in its shape. Call it only in a backward closure of a single output. */
 export function gradOf(y: Tensor): Tensor {
-  if (!y.state.grad) throw new Error(`${y.label}: no gradient reached it`);
-  return y.state.grad;
+  const { grad } = y;
+  if (!grad) throw new Error(`${y.label}: no gradient reached it`);
+  return grad;
 }

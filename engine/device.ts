@@ -171,6 +171,13 @@ export class Device {
   /** Turns a tensor into a leaf that accumulates a gradient; `grad` may be a place in an arena, already zeroed. */
   makeLeaf(t: Tensor, grad?: Tensor): void {
     if (t.dtype !== 'f32') throw new Error(`tensor: only f32 can require a gradient, ${t.label} is ${t.dtype}`);
+    if (t.state.node)
+      throw new Error(`makeLeaf: ${t.label} ${showShape(t.shape)} was computed from leaves; make one of its detach()`);
+    if (grad && grad.size !== t.size) {
+      throw new Error(
+        `makeLeaf: expected a gradient of ${t.label} ${showShape(t.shape)}, got ${grad.label} ${showShape(grad.shape)}`,
+      );
+    }
     t.state.requiresGrad = true;
     t.state.leaf = true;
     t.state.grad = grad ?? this.zeros(t.shape, `grad of ${t.label}`);
@@ -302,16 +309,19 @@ export class Device {
     this.gpu?.check();
   }
 
-  /** Runs `fn`; every tensor that it makes is freed at its end, but for those that were `keep()`-ed. */
+  /**
+   * Runs `fn`, which must not be async; every tensor that it makes is freed at its end, but for those that were
+   * `keep()`-ed. These are values alone from then on: their gradient ends with the scope.
+   */
   scope<T>(fn: () => T): T {
-    const mark = this.tape.length;
     const made: Storage[] = [];
     this.scopes.push(made);
+    this.tape.openScope();
     try {
-      return fn();
+      return refusePromise('scope', fn());
     } finally {
       this.scopes.pop();
-      this.tape.truncate(mark);
+      this.tape.closeScope();
       for (const storage of made) if (storage.temporary) this.release(storage);
     }
   }
@@ -336,7 +346,7 @@ export class Device {
     const before = { precision: this.precision, gradientScale: this.gradientScale };
     Object.assign(this, { precision, gradientScale });
     try {
-      return fn();
+      return refusePromise('withPrecision', fn());
     } finally {
       Object.assign(this, before);
     }
@@ -347,7 +357,7 @@ export class Device {
     const enabled = this.tape.enabled;
     this.tape.enabled = false;
     try {
-      return fn();
+      return refusePromise('noGrad', fn());
     } finally {
       this.tape.enabled = enabled;
     }
@@ -453,6 +463,15 @@ export class Device {
   close(): void {
     this.gpu?.close();
   }
+}
+
+/** What a function that must do its work before it returns gave back. @throws Error where that is a promise */
+function refusePromise<T>(who: string, result: T): T {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result;
+  Promise.resolve(result).catch(() => {}); // what it goes on to do fails by itself
+  throw new Error(
+    `${who}: the function returned a promise, but its work must be done when it returns; pass a function that is not async, and await what it gives afterwards`,
+  );
 }
 
 /** The part of a CPU array that a tensor covers, in the tensor's own type (an input arena holds both types). */

@@ -1,4 +1,5 @@
 /** Tensors: contiguous, row-major, f32 or u32, on one device. */
+import type { GraphNode } from './autograd.ts';
 import type { Device } from './device.ts';
 
 export type DType = 'f32' | 'u32';
@@ -37,11 +38,20 @@ export class Storage {
 /** What the handles of one value share (reshape makes a second handle): whether it is differentiated, its gradient. */
 export interface GradState {
   requiresGrad: boolean;
+  /**
+   * In the shape of whichever handle it was made for: read it through `Tensor.grad`, `into` or `gradOf`, which give it in
+   * the shape of theirs. A leaf's exists from the start, zeroed, and accumulates until it is zeroed; others have one
+   * while `backward` runs.
+   */
   grad: Tensor | null;
-  /** A leaf's gradient exists from the start, zeroed, and accumulates until it is zeroed. */
   leaf: boolean;
-  /** Where the value is an activation's: what tells its slope, and the gradient that already has it as a factor. */
-  inner?: { z: Tensor; act: number; grad: Tensor | null };
+  /** What made the value; null for leaves and constants. */
+  node: GraphNode | null;
+  /**
+   * Where the value is act(z): products send their gradient, with the slope at z as a factor, straight to that of z, a
+   * handle with a gradient of its own.
+   */
+  inner?: { z: Tensor; act: number };
 }
 
 export interface TensorOptions {
@@ -66,7 +76,7 @@ export class Tensor {
     dtype: DType,
     label: string,
     offset = 0,
-    state: GradState = { requiresGrad: false, grad: null, leaf: false },
+    state: GradState = { requiresGrad: false, grad: null, leaf: false, node: null },
   ) {
     this.device = device;
     this.storage = storage;
@@ -89,7 +99,7 @@ export class Tensor {
     return this.state.requiresGrad;
   }
 
-  /** The gradient of the last `backward`, in this tensor's shape, or null. */
+  /** A leaf's gradient, in this tensor's shape; null for tensors that are no leaf (theirs are temporaries of `backward`). */
   get grad(): Tensor | null {
     const g = this.state.grad;
     return g && (g.shape === this.shape ? g : g.reshape(this.shape));
@@ -103,8 +113,21 @@ export class Tensor {
     return new Tensor(this.device, this.storage, shape, this.dtype, this.label, this.offset, this.state);
   }
 
-  /** Rows [from, to) of the first axis as a view without a gradient; its start must be aligned to 256 bytes. */
+  /** The same values as a constant: no gradient passes through it. Free. */
+  detach(): Tensor {
+    return new Tensor(this.device, this.storage, this.shape, this.dtype, this.label, this.offset);
+  }
+
+  /**
+   * Rows [from, to) of the first axis as a view; its start must be aligned to 256 bytes. A view has no gradient, so that a
+   * tensor that requires one throws outside of `noGrad`.
+   */
   rows(from: number, to: number): Tensor {
+    if (this.requiresGrad && this.device.tape.enabled) {
+      throw new Error(
+        `rows: ${this.label} ${showShape(this.shape)} requires a gradient, which a view would not pass on; use slice(x, 0, ${from}, ${to}), or detach().rows() for the values alone`,
+      );
+    }
     const width = this.size / Math.max(1, this.shape[0]);
     if (from < 0 || to > this.shape[0] || from > to) {
       throw new Error(`rows: ${from} to ${to} is outside of ${showShape(this.shape)}`);

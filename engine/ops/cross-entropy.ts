@@ -140,7 +140,7 @@ function* rowBlocks(w: Work, stats: Tensor, most: number): Generator<Rows> {
   const [l] = w.x.shape;
   for (let r0 = 0; r0 < l; r0 += most) {
     const r = Math.min(most, l - r0);
-    const cut = (t: Tensor): Tensor => t.rows(r0, r0 + r);
+    const cut = (t: Tensor): Tensor => t.detach().rows(r0, r0 + r);
     yield {
       r0,
       r,
@@ -161,7 +161,16 @@ function product(device: Device, { r, x }: Rows, block: TableBlock): Tensor {
   const { shard, at, rows } = block;
   const ldc = stride(block);
   const logits = device.empty([r, ldc], 'f32', 'logits');
-  gemm(device, { a: x, b: shard.rows(at, at + rows), c: logits, m: r, n: rows, k: x.shape[1], transB: true, ldc });
+  gemm(device, {
+    a: x,
+    b: shard.detach().rows(at, at + rows),
+    c: logits,
+    m: r,
+    n: rows,
+    k: x.shape[1],
+    transB: true,
+    ldc,
+  });
   return logits;
 }
 
@@ -199,7 +208,7 @@ function gradients(
   const lda = stride(block);
   device.run(GRAD, gradReference, { logits, targets, weights, stats }, { r, cols, ld: lda, col0, ...smoothing });
   if (dx) {
-    const [b, c, acc] = [shard.rows(at, at + cols), dx.grad.rows(r0, r0 + r), col0 > 0 ? 1 : dx.acc];
+    const [b, c, acc] = [shard.detach().rows(at, at + cols), dx.grad.rows(r0, r0 + r), col0 > 0 ? 1 : dx.acc];
     gemm(device, { a: logits, gradient: 'a', b, c, m: r, n: d, k: cols, lda, acc, padded: true });
   }
   if (dtable) {

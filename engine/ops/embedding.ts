@@ -3,14 +3,13 @@
  * The gradient is deterministic: it follows lists of positions by row that the host sorts while batching
  * (`groupRows` in engine/rows.ts), one group of threads a row, popular rows split and summed in a second pass.
  */
-import { gradOf, into } from '../autograd.ts';
+import { gradOf, intoSum } from '../autograd.ts';
 import { dropoutParams } from '../keep.ts';
 import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { rowGroupLayout } from '../rows.ts';
 import { shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
-import { fill } from './fill.ts';
 import { lanes } from './shared/lanes.ts';
 
 /** What `groupRows` packed for the ids, on the device: u32 [rowGroupLayout(L).words]. */
@@ -92,7 +91,6 @@ function lookup(
   const mask = dropoutParams(who, second?.dropout ?? 0, second ? device.opCounter++ : 0);
   const state = mask.dropout ? device.state : null;
   const x = device.empty([...ids.shape, d], 'f32', who);
-  if (x.size === 0) return x;
   const shards = shardsOf(table).map((shard) => ({ ...shard, first: shard.first + from }));
   // The first shard writes every row, further ones those whose id is theirs.
   for (const [i, { tensor, first, rows: v }] of shards.entries()) {
@@ -103,8 +101,9 @@ function lookup(
   }
   device.tape.record([...shards.map((s) => s.tensor), second?.table], x, () => {
     const dx = gradOf(x);
-    if (table.requiresGrad) addRows(shards, rowGroups as Tensor, dx, state, mask);
-    if (second?.table.requiresGrad) addRows(shardsOf(second.table), second.groups as Tensor, dx, state, mask);
+    if (table.requiresGrad) addRows(shards, ids, rowGroups as Tensor, dx, state, mask);
+    if (second?.table.requiresGrad)
+      addRows(shardsOf(second.table), second.ids, second.groups as Tensor, dx, state, mask);
   });
   return x;
 }
@@ -129,6 +128,7 @@ function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | un
 /** Adds to the table's gradient what its rows received; a segment or a split row counts for the shard that has its row. */
 function addRows(
   shards: readonly TableShard[],
+  ids: Tensor,
   rowGroups: Tensor,
   dx: Tensor,
   state: Tensor | null,
@@ -136,11 +136,10 @@ function addRows(
 ): void {
   const { device } = dx;
   const d = dx.shape[dx.rank - 1];
-  const layout = rowGroupLayout(dx.size / d);
+  const layout = rowGroupLayout(ids.size);
   const partial = device.empty([layout.maxSlots, d], 'f32', 'embedding partials');
   for (const { tensor, first, rows: v } of shards) {
-    const { grad: dtable, acc } = into(tensor);
-    if (!acc) fill(dtable, 0);
+    const dtable = intoSum(tensor);
     const common = { d, v, first, segments: layout.segments, splits: layout.splits, positions: layout.positions };
     const params = { ...common, rows: layout.budget, maxSplits: layout.maxSplits, ...mask };
     device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, dx, partial, dtable }, params);

@@ -122,7 +122,6 @@ function run(
   const state = mask.dropout ? device.state : null;
   const norm = device.empty(x.shape, 'f32', who);
   const sum = r ? device.empty(x.shape, 'f32', `${who} sum`) : x;
-  if (x.size === 0) return { sum, norm };
   device.run(FORWARD, layernormForward, { state, x, r, weight, bias, sum: r ? sum : null, norm }, params);
   device.tape.record([x, r, weight, bias], r ? [sum, norm] : norm, () =>
     backward(device, { x, r, weight, bias, sum, norm, state }, params),
@@ -142,8 +141,8 @@ interface Saved {
 
 function backward(device: Device, { x, r, weight, bias, sum, norm, state }: Saved, forward: Params): void {
   const { rows, d } = forward;
-  const dnorm = norm.state.grad;
-  const dsum = r ? sum.state.grad : null;
+  const dnorm = norm.grad;
+  const dsum = r ? sum.grad : null;
   const toX = x.requiresGrad ? into(x) : null;
   const toR = r?.requiresGrad ? into(r) : null;
   const columns = dnorm !== null && (weight.requiresGrad || bias.requiresGrad);

@@ -1,5 +1,5 @@
 /** Matrix product with transposes, batches, and an epilogue of bias, activation, dropout and residual. */
-import { gradOf, into } from '../autograd.ts';
+import { gradOf, into, intoSum } from '../autograd.ts';
 import { dropoutParams } from '../keep.ts';
 import { groups, kernel } from '../kernel.ts';
 import { showShape, sizeOf, type Tensor } from '../tensor.ts';
@@ -37,6 +37,11 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
     throw new Error(`matmul: bias must be [${s.n}], came ${showShape(bias.shape)}`);
   }
+  if (s.gemm.batch > 1 && s.gemm.sb === 0 && b.requiresGrad && device.tape.enabled) {
+    throw new Error(
+      `matmul: b ${showShape(b.shape)} requires a gradient, which it has not where transA and a batch share it; use one matrix a batch`,
+    );
+  }
   if (residual && showShape(residual.shape) !== showShape(s.shape))
     throw new Error(`matmul: residual must be ${showShape(s.shape)}, came ${showShape(residual.shape)}`);
   // As dropout() counts, so that a fused mask is that of a dropout() in its place.
@@ -50,12 +55,18 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     needsGrad && (act > RELU || (act > 0 && (mask || residual))) ? device.empty(s.shape, 'f32', 'matmul z') : null;
   gemm(device, { ...s.gemm, a, b, c, bias, z, activation, transA, transB, residual, mask });
   // ReLU's slope is the same at its value.
-  if (needsGrad && act > 0 && !mask && !residual) c.state.inner = { z: z ?? c, act, grad: null };
+  if (needsGrad && act > 0 && !mask && !residual) {
+    const before = z ?? c.detach();
+    before.state.requiresGrad = true;
+    c.state.inner = { z: before, act };
+  }
   device.tape.record([a, b, bias, residual], c, () => {
     if (residual?.requiresGrad) scaleInto(gradOf(c), residual, 1);
     if (!needsGrad) return;
     const dc = mask || residual ? gradWithin(c, z, act, mask) : gradBefore(c);
     const { m, n, k, batch, sa, sb, sc } = s.gemm;
+    // The product for b's gradient is aᵀ · dC then, which can take the column sums of dC along.
+    const alongB = b.requiresGrad && !transA && !transB && batch === 1;
     // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
     if (a.requiresGrad) {
       const { grad, acc, slope } = transA ? { ...into(a), slope: null } : beyond(a);
@@ -96,12 +107,8 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
           ...slope,
         });
     }
-    const columnSums = bias?.requiresGrad ? into(bias) : null;
-    if (columnSums && !columnSums.acc) throw new Error('matmul: bias must be a leaf tensor');
-    const sharedB = batch > 1 && sb === 0;
+    const columnSums = bias?.requiresGrad ? intoSum(bias) : null;
     if (b.requiresGrad) {
-      if (sharedB)
-        throw new Error('matmul: a shared b with transA and a batch has no gradient; use one matrix a batch');
       const { grad, acc } = into(b);
       if (transB)
         gemm(device, {
@@ -137,14 +144,14 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
           sc: sb,
           acc,
           lda: transA ? m : k,
-          columnSums: batch === 1 ? columnSums?.grad : null,
+          columnSums: alongB ? columnSums : null,
         });
     }
-    if (columnSums && (!b.requiresGrad || transB || batch > 1)) {
+    if (columnSums && !alongB) {
       // No product to take the column sums along: one row of ones does it.
       const rows = m * batch;
       const ones = device.full([rows], 1, 'ones');
-      gemm(device, { a: ones, b: dc, gradient: 'b', c: columnSums.grad, m: 1, n, k: rows, acc: 1 });
+      gemm(device, { a: ones, b: dc, gradient: 'b', c: columnSums, m: 1, n, k: rows, acc: 1 });
     }
   });
   return c;
@@ -154,20 +161,21 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 function beyond(x: Tensor): { grad: Tensor; acc: number; slope: Pick<Gemm, 'slopeAt' | 'activation'> | null } {
   const { inner } = x.state;
   if (!inner) return { ...into(x), slope: null };
-  const slope = { slopeAt: inner.z, activation: ACTIVATIONS[inner.act] };
-  if (inner.grad) return { grad: inner.grad, acc: 1, slope };
-  inner.grad = x.device.empty(x.shape, 'f32', `grad before ${x.label}`);
-  return { grad: inner.grad, acc: 0, slope };
+  return { ...into(inner.z.reshape(x.shape)), slope: { slopeAt: inner.z, activation: ACTIVATIONS[inner.act] } };
 }
 
 /** The gradient before the activation of c, from both of those that reached it. */
 function gradBefore(c: Tensor): Tensor {
-  const { grad, inner } = c.state;
+  const { inner } = c.state;
   if (!inner) return gradOf(c);
-  if (!grad && inner.grad) return inner.grad;
-  const dz = inner.grad ?? c.device.empty(c.shape, 'f32', 'grad of matmul z');
-  const params = { n: c.size, act: inner.act, acc: inner.grad ? 1 : 0 };
-  c.device.run(ACT_BACKWARD, matmulActivationBackward, { z: inner.z, dy: gradOf(c), dz }, params);
+  if (!c.grad) return gradOf(inner.z);
+  const { grad: dz, acc } = into(inner.z);
+  c.device.run(
+    ACT_BACKWARD,
+    matmulActivationBackward,
+    { z: inner.z, dy: c.grad, dz },
+    { n: c.size, act: inner.act, acc },
+  );
   return dz;
 }
 

@@ -9,11 +9,13 @@
  * the gate that reads them are matrix products (bias and SiLU in their epilogue); one kernel makes the scores from these
  * and the other gates, one the gradients.
  */
-import { gradOf, into } from '../autograd.ts';
+import { gradOf, into, intoSum } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { groups, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { fill } from './fill.ts';
 import { gemm } from './shared/gemm.ts';
+import { sumLeading } from './shared/sums.ts';
 import { gateSumReference, mixtureBackward, mixtureForward, pairsReference } from './mixture-of-logits.ref.ts';
 
 const pairKernel = (file: string) =>
@@ -136,8 +138,8 @@ const largest = (blocks: readonly Block[], { n, K }: Sizes): number =>
   blocks.reduce((most, { r }) => Math.max(most, r * n * K), 0);
 
 /** A block's rows of an operand whose first axis runs over states or over lists. */
-const rowsOf = (t: Tensor, { r0, r }: Block): Tensor => t.rows(r0, r0 + r);
-const listsOf = (t: Tensor, { list0, lists }: Block): Tensor => t.rows(list0, list0 + lists);
+const rowsOf = (t: Tensor, { r0, r }: Block): Tensor => t.detach().rows(r0, r0 + r);
+const listsOf = (t: Tensor, { list0, lists }: Block): Tensor => t.detach().rows(list0, list0 + lists);
 
 /** What a block holds: z in the product's order [r, ku, N, kx], and by pairs [r · N, K] or [r · N, H]. */
 interface Work {
@@ -243,11 +245,8 @@ function backward(device: Device, m: Mixture, s: Sizes, o: MixtureOptions, dy: T
   /** Where an input's gradient goes, and whether a block adds to it. */
   const target = (t: Tensor): { grad: Tensor; acc: number } | null => (t.requiresGrad ? into(t) : null);
   const [users, items, userGate, itemGate] = [m.users, m.items, m.userGate, m.itemGate].map(target);
-  const [up, bias, down] = [m.up, m.bias, m.down].map((t) => target(t)?.grad ?? null);
-  if ([m.up, m.bias, m.down].some((t) => t.requiresGrad && !t.state.leaf) || (bias && !up))
-    throw new Error(
-      'mixtureOfLogits: up, bias and down as leaf tensors were expected, bias with a gradient only beside up',
-    );
+  const [up, bias, down] = [m.up, m.bias, m.down].map((t) => (t.requiresGrad ? intoSum(t) : null));
+  if (blocks.length === 0) for (const to of [users, items, userGate, itemGate]) if (to && !to.acc) fill(to.grad, 0);
   for (const b of blocks) {
     products(device, m, s, b, w);
     device.run(BACKWARD, mixtureBackward, { ...tensorsOf(m, b, w), dy: rowsOf(dy, b), dz }, paramsOf(s, b, o.scale));
@@ -272,6 +271,7 @@ function backward(device: Device, m: Mixture, s: Sizes, o: MixtureOptions, dy: T
           columnSums: bias,
         },
       });
+    else if (bias) sumLeading(dHidden, count, h, bias, 1, 1);
     if (down) gemm(device, { a: w.hidden, b: dt, gradient: 'b', c: down, m: h, n: K, k: count, transA: true, acc: 1 });
     gemm(device, { a: dHidden, gradient: 'a', b: m.up, c: dz, m: count, n: K, k: h, transB: true, acc: 1 });
     byPairs(s, b, w.z, dz, 0);

@@ -69,7 +69,8 @@ describe.each(['webgpu', 'cpu'])('the mixture of logits of PyTorch on %s', (back
 
   it.each(['whole', 'in shards'])('scores of a catalogue that lies %s, and of its tiles', async (kind) => {
     const { device, model, head, h, table } = load();
-    const items = kind === 'whole' ? table : new ShardedTable([table.rows(0, 64), table.rows(64, V)], 'items');
+    const items =
+      kind === 'whole' ? table : new ShardedTable([table.detach().rows(0, 64), table.detach().rows(64, V)], 'items');
     const scores = (from: number, to: number): Promise<ArrayLike<number>> =>
       device.noGrad(() => head.scores(h, items, from, to)).data();
     const all = values('scores');

@@ -98,9 +98,7 @@ export async function runCase(
   const step = () => {
     const out = [c.run(inputs, device)].flat();
     if (wantsGrad) {
-      const last = out.length - 1;
-      for (let i = 0; i < last; i++) out[i].state.grad = device.tensor(weights[i], out[i].shape);
-      device.tape.backwardFrom(out[last], () => device.tensor(weights[last], out[last].shape));
+      device.tape.backwardFrom(out, () => out.map((y, i) => device.tensor(weights[i], y.shape)));
     }
     for (const t of out) t.keep();
     return out;
@@ -131,7 +129,7 @@ export function sharded(table: Tensor, rows: number): ShardedTable {
   const [v] = table.shape;
   const parts = Array.from({ length: Math.ceil(v / rows) }, (_, i) => {
     const [from, to] = [i * rows, Math.min(v, (i + 1) * rows)];
-    const part = table.rows(from, to);
+    const part = table.detach().rows(from, to);
     if (table.grad) table.device.makeLeaf(part, table.grad.rows(from, to));
     return part;
   });

@@ -183,7 +183,7 @@ export interface Gemm {
   bias?: Tensor | null;
   /** Receives the values before the activation. */
   z?: Tensor | null;
-  /** Receives, added, the column sums of op(B). */
+  /** Receives, added, the column sums of B; only with transA and without transB, where the kernels go over B by rows. */
   columnSums?: Tensor | null;
   /** 1: add to C. */
   acc?: number;
@@ -205,6 +205,8 @@ export interface Gemm {
 /** C = residual + dropout(act(op(A)·op(B) + bias)) [+ C]. */
 export function gemm(device: Device, g: Gemm): void {
   const { m, n, k } = g;
+  if (g.columnSums && (!g.transA || g.transB || (g.batch ?? 1) !== 1))
+    throw new Error('gemm: columnSums need transA, a B that is not transposed, and no batch');
   if (m === 0 || n === 0 || (g.batch ?? 1) === 0) return;
   const params: Params = {
     m,

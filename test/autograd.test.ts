@@ -1,0 +1,368 @@
+/** What autograd promises whatever the op: shapes of gradients, and no gradient that is lost without a word. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  add,
+  addLayernorm,
+  attention,
+  bceWithLogits,
+  concat,
+  crossEntropy,
+  Device,
+  dropout,
+  embedding,
+  exp,
+  gelu,
+  groupRows,
+  layernorm,
+  matmul,
+  max,
+  mean,
+  mul,
+  normal,
+  normalize,
+  rotary,
+  rotaryAngles,
+  rowDot,
+  scale,
+  ShardedTable,
+  slice,
+  softmax,
+  sum,
+  swiglu,
+  type Tensor,
+  transpose,
+} from '../engine/index.ts';
+
+const values = async (t: Tensor | null | undefined): Promise<number[]> => Array.from(await (t as Tensor).data());
+
+function expectClose(actual: readonly number[], expected: readonly number[], what: string): void {
+  expect(actual.length, what).toBe(expected.length);
+  expected.forEach((e, i) =>
+    expect(Math.abs(actual[i] - e), `${what}[${i}]: ${actual[i]}, expected ${e}`).toBeLessThan(
+      1e-4 * (1 + Math.abs(e)),
+    ),
+  );
+}
+
+it('the gradient of a state is read in one place', () => {
+  const folder = new URL('../engine/', import.meta.url);
+  const offenders = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((f) => f.endsWith('.ts') && !['autograd.ts', 'tensor.ts', 'device.ts'].includes(f))
+    .filter((f) => /state\.grad\b/.test(readFileSync(new URL(f, folder), 'utf8')));
+  expect(offenders, 'use into(x), gradOf(y) or x.grad, which have the shape of their handle').toEqual([]);
+});
+
+describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await Device.open({ backend });
+  });
+  afterAll(() => device.close());
+
+  const leaf = (shape: number[], seed = 1): Tensor =>
+    device.tensor(
+      normal(
+        shape.reduce((a, b) => a * b, 1),
+        seed,
+        0,
+      ),
+      shape,
+      { label: 'leaf', requiresGrad: true },
+    );
+  const constant = (shape: number[], seed = 1): Tensor => leaf(shape, seed).detach();
+  const u32 = (...data: number[]): Tensor => device.tensor(Uint32Array.from(data));
+
+  describe('a gradient has the shape of its handle', () => {
+    it('an embedding whose result is reshaped', async () => {
+      const grads: number[][] = [];
+      const ids = Uint32Array.of(3, 7, 3, 9, 0, 7);
+      for (const reshaped of [true, false]) {
+        const table = leaf([10, 4]);
+        const groups = device.tensor(groupRows(ids, 6, 6).data);
+        const w = constant([8, 2], 2);
+        if (reshaped) {
+          const e = embedding(table, device.tensor(ids, [3, 2]), groups);
+          sum(matmul(e.reshape([3, 8]), w)).backward();
+        } else {
+          // Position i times the i-th half of w.
+          const e = embedding(table, device.tensor(ids, [6]), groups);
+          const even = concat(
+            [0, 2, 4].map((i) => slice(e, 0, i, i + 1)),
+            0,
+          );
+          const odd = concat(
+            [1, 3, 5].map((i) => slice(e, 0, i, i + 1)),
+            0,
+          );
+          const halves = [matmul(even, slice(w, 0, 0, 4)), matmul(odd, slice(w, 0, 4, 8))];
+          sum(add(halves[0], halves[1])).backward();
+        }
+        expect(table.grad?.shape).toEqual([10, 4]);
+        grads.push(await values(table.grad));
+      }
+      expectClose(grads[0], grads[1], 'dtable');
+    });
+
+    it.each([undefined, 'shards'])('cross-entropy by blocks of items, of a reshaped state, table %s', async (how) => {
+      const grads: number[][][] = [];
+      for (const reshaped of [true, false]) {
+        const [l, d, v] = [4, 4, 130];
+        const x = reshaped ? leaf([2, 2, 4]) : leaf([l, d]);
+        const y = scale(x, 1);
+        const state = y.reshape([l, d]);
+        const table = leaf([v, d], 2);
+        const parts = how
+          ? [0, 64, 128].map((from) => {
+              const part = table.detach().rows(from, Math.min(v, from + 64));
+              device.makeLeaf(part, table.grad?.rows(from, Math.min(v, from + 64)));
+              return part;
+            })
+          : [];
+        const whole = how ? new ShardedTable(parts, 'table') : table;
+        const loss = crossEntropy(state, whole, u32(5, 100, 129, 0), constant([l], 3), {
+          oneBlockWidth: 64,
+          blockElements: 64 * 1024,
+        });
+        // A use that writes the gradient in the other shape first.
+        add(sum(mul(y, y)), loss.reshape([])).backward();
+        grads.push([await values(x.grad), await values(table.grad)]);
+      }
+      expectClose(grads[0][0], grads[1][0], 'dx');
+      expectClose(grads[0][1], grads[1][1], 'dtable');
+    });
+
+    it('the gradient that skips an activation', async () => {
+      for (const activation of ['relu', 'silu'] as const) {
+        const grads: number[][] = [];
+        for (const reshaped of [true, false]) {
+          const x = leaf([4, 8]);
+          const h = matmul(x, constant([8, 8], 2), { activation });
+          // [4, 8] as [8, 4]: both uses see the same products of rows of four.
+          const w = constant([4, 4], 3);
+          const second = reshaped
+            ? matmul(h.reshape([8, 4]), w)
+            : concat([matmul(slice(h, 1, 0, 4), w), matmul(slice(h, 1, 4, 8), w)], 1);
+          const whole = matmul(h, constant([8, 8], 4));
+          add(sum(second), sum(add(whole, mul(h, h)))).backward();
+          grads.push(await values(x.grad));
+        }
+        expectClose(grads[0], grads[1], activation);
+      }
+    });
+
+    /** Ops of x [8, 12] that read its shape; each is given a view of a leaf [96] or [2, 4, 12] and must agree. */
+    const ops: Record<string, (x: Tensor) => Tensor> = {
+      add: (x) => add(x, x),
+      'add of a row': (x) => add(constant([8, 12], 5), x),
+      attention: (x) =>
+        attention(x, { start: u32(...Array(8).fill(0)), end: u32(...Array(8).fill(8)) }, { heads: 1, causal: true }),
+      addLayernorm: (x) => {
+        const { sum: s, norm } = addLayernorm(x, constant([8, 12], 5), constant([12], 6), constant([12], 7));
+        return add(s, norm);
+      },
+      bceWithLogits: (x) => bceWithLogits(x, constant([8, 12], 5), constant([8, 12], 6)),
+      concat: (x) => concat([x, x], 1),
+      dropout: (x) => dropout(x, 0.5),
+      exp: (x) => exp(x),
+      gelu: (x) => gelu(x),
+      layernorm: (x) => layernorm(x, constant([12], 6), constant([12], 7)),
+      'matmul, a': (x) => matmul(x, constant([12, 3], 5)),
+      'matmul, aT': (x) => matmul(x, constant([8, 3], 5), { transA: true }),
+      'matmul, b': (x) => matmul(constant([3, 8], 5), x),
+      'matmul, bT': (x) => matmul(constant([3, 12], 5), x, { transB: true }),
+      max: (x) => max(x, 'last'),
+      mean: (x) => mean(x, 'last'),
+      mul: (x) => mul(x, constant([8, 12], 5)),
+      normalize: (x) => normalize(x),
+      rotary: (x) => rotary(x, u32(0, 1, 2, 3, 4, 5, 6, 7), device.tensor(rotaryAngles(8, 4), [8, 4]), 1),
+      rowDot: (x) => rowDot(x, constant([8, 12], 5)),
+      slice: (x) => slice(x, 1, 3, 7),
+      softmax: (x) => softmax(x),
+      sum: (x) => sum(x, 'last'),
+      transpose: (x) => transpose(x),
+    };
+    it.each(Object.entries(ops))('%s of a view, beside a use in the other shape', async (_, op) => {
+      const grads: number[][] = [];
+      for (const shape of [[8, 12], [96], [2, 4, 12]]) {
+        const x = leaf(shape);
+        const inside = scale(x, 2); // not a leaf: its gradient is made in the shape of whoever asks first
+        device.opCounter = 0;
+        const y = op(inside.reshape([8, 12]));
+        add(sum(mul(y, constant([...y.shape], 9))), sum(mul(inside, inside))).backward();
+        expect(x.grad?.shape).toEqual(shape);
+        grads.push(await values(x.grad));
+      }
+      expectClose(grads[1], grads[0], 'dx of [96]');
+      expectClose(grads[2], grads[0], 'dx of [2,4,12]');
+    });
+
+    it('swiglu of a view', async () => {
+      const grads: number[][] = [];
+      for (const shape of [[4, 16], [64]]) {
+        const x = leaf(shape);
+        const y = scale(x, 1);
+        add(sum(swiglu(y.reshape([4, 16]))), sum(y)).backward();
+        grads.push(await values(x.grad));
+      }
+      expectClose(grads[1], grads[0], 'dx');
+    });
+  });
+
+  describe('matmul', () => {
+    it.each([
+      [true, false],
+      [true, true],
+      [false, false],
+      [false, true],
+    ])('has the gradient of its bias with transA %s and transB %s', async (transA, transB) => {
+      for (const [m, n, k] of [
+        [12, 8, 16],
+        [40, 64, 36],
+      ]) {
+        const a = leaf(transA ? [k, m] : [m, k]);
+        const b = leaf(transB ? [n, k] : [k, n], 2);
+        const bias = leaf([n], 3);
+        const w = constant([m, n], 4);
+        sum(mul(matmul(a, b, { transA, transB, bias }), w)).backward();
+        const up = await values(w);
+        const expected = Array.from({ length: n }, (_, c) =>
+          Array.from({ length: m }, (_, r) => up[r * n + c]).reduce((x, y) => x + y, 0),
+        );
+        expectClose(await values(bias.grad), expected, `dbias, ${m} x ${n} x ${k}`);
+      }
+    });
+
+    it('has the gradient of a bias that was computed', async () => {
+      const bias = leaf([8]);
+      sum(matmul(constant([4, 8]), leaf([8, 8], 2), { bias: scale(bias, 3) })).backward();
+      expectClose(await values(bias.grad), Array(8).fill(12), 'dbias');
+    });
+
+    it('refuses a gradient of a b that a batch with transA shares, at the call', () => {
+      const b = leaf([4, 8]);
+      expect(() => matmul(constant([2, 4, 8]), b, { transA: true })).toThrow(
+        'matmul: b [4,8] requires a gradient, which it has not where transA and a batch share it',
+      );
+    });
+  });
+
+  describe('no gradient is lost without a word', () => {
+    it('a tensor of a spent pass is refused, and its detach() is a constant', async () => {
+      const w = leaf([4]);
+      const y = scale(w, 2);
+      sum(y).backward();
+      expect(() => sum(y)).toThrow(
+        'sum: scale [4] belongs to a forward pass that an earlier backward() spent, so its gradient would be lost; compute it again, or take its values alone: detach()',
+      );
+      expect(device.noGrad(() => sum(y)).requiresGrad).toBe(false);
+      const v = leaf([4], 2);
+      sum(mul(y.detach(), v)).backward();
+      expectClose(await values(v.grad), await values(y), 'dv');
+      expectClose(await values(w.grad), [2, 2, 2, 2], 'dw');
+    });
+
+    it('two losses of one pass: independent ones both work, those that share a tensor are refused', async () => {
+      const [a, b] = [leaf([4]), leaf([4], 2)];
+      const [first, second] = [sum(scale(a, 2)), sum(scale(b, 3))];
+      first.backward();
+      second.backward();
+      expectClose([...(await values(a.grad)), ...(await values(b.grad))], [2, 2, 2, 2, 3, 3, 3, 3], 'gradients');
+      const y = scale(a, 2);
+      const [left, right] = [sum(y), mean(y)];
+      left.backward();
+      expect(() => right.backward()).toThrow(
+        'backward: a tensor that mean depends on belongs to a forward pass that an earlier backward() spent; add the losses up for one backward()',
+      );
+    });
+
+    it('a backward pass inside of a scope leaves the pass around it alone', async () => {
+      const [w, v] = [leaf([4]), leaf([4], 2)];
+      const loss = sum(scale(w, 2));
+      device.scope(() => sum(scale(v, 3)).backward());
+      loss.backward();
+      expectClose(await values(w.grad), [2, 2, 2, 2], 'dw');
+      expectClose(await values(v.grad), [3, 3, 3, 3], 'dv');
+      const outer = sum(scale(w, 5));
+      device.scope(() => outer.backward());
+      expectClose(await values(w.grad), [7, 7, 7, 7], 'dw');
+      expect(() => outer.backward()).toThrow('an earlier backward() spent');
+    });
+
+    it('what a scope kept is values alone afterwards', () => {
+      const w = leaf([4]);
+      const kept = device.scope(() => scale(w, 2).keep());
+      expect(() => device.scope(() => sum(kept).backward())).toThrow(
+        'sum: scale [4] was made in a scope that has ended, so its gradient would be lost',
+      );
+      const loss = device.scope(() => sum(w).keep());
+      expect(() => loss.backward()).toThrow(
+        'backward: a tensor that sum depends on was made in a scope that has ended',
+      );
+      expect(device.scope(() => sum(mul(kept.detach(), w)).requiresGrad)).toBe(true);
+    });
+
+    it('a constant that an op differentiates in passing can be used again', async () => {
+      const [w, c] = [leaf([4, 4]), constant([4, 4], 2)];
+      for (let i = 0; i < 2; i++) device.scope(() => sum(mul(w, c)).backward());
+      expect(c.grad).toBe(null);
+      expectClose(
+        await values(w.grad),
+        (await values(c)).map((x) => 2 * x),
+        'dw',
+      );
+    });
+
+    it('backward() of a leaf is refused and leaves its gradient where it was', () => {
+      const w = leaf([1]);
+      const { storage } = w.grad as Tensor;
+      expect(() => w.backward()).toThrow('backward: leaf [1] is a leaf, which no op made');
+      expect(w.grad?.storage).toBe(storage);
+      expect(() => device.makeLeaf(scale(w, 2))).toThrow('makeLeaf: scale [1] was computed from leaves');
+    });
+
+    it('a gradient of another size is refused', () => {
+      const y = scale(leaf([4]), 2);
+      expect(() => device.tape.backwardFrom(y, () => device.zeros([3]))).toThrow(
+        'backward: expected a gradient f32 [4] of scale, got f32 [3]',
+      );
+    });
+
+    it('rows of a tensor that requires a gradient are refused', () => {
+      const x = leaf([4, 64]);
+      expect(() => x.rows(0, 2)).toThrow(
+        'rows: leaf [4,64] requires a gradient, which a view would not pass on; use slice(x, 0, 0, 2)',
+      );
+      expect(x.detach().rows(0, 2).shape).toEqual([2, 64]);
+      expect(device.noGrad(() => x.rows(1, 2)).shape).toEqual([1, 64]);
+    });
+
+    it('async functions are refused where the work must be done at once', async () => {
+      const freed: Tensor[] = [];
+      const later = async () => {
+        freed.push(device.zeros([4]));
+        await null;
+        return scale(freed[0], 2);
+      };
+      const expected = ': the function returned a promise, but its work must be done when it returns';
+      expect(() => device.scope(later)).toThrow(`scope${expected}`);
+      expect(() => device.noGrad(later)).toThrow(`noGrad${expected}`);
+      expect(() => device.withPrecision('f32', later)).toThrow(`withPrecision${expected}`);
+      expect(device.tape.enabled).toBe(true);
+      expect(() => scale(freed[0], 2)).toThrow('was freed');
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    });
+
+    it('forward passes that nobody differentiates are collected', async () => {
+      setFlagsFromString('--expose-gc');
+      const collect = runInNewContext('gc') as () => void;
+      const w = leaf([4]);
+      const left = Array.from({ length: 20 }, () => new WeakRef(sum(scale(w, 2)).state.node as object));
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      collect();
+      expect(left.filter((node) => node.deref()).length).toBeLessThan(5);
+    });
+  });
+});
