@@ -1,5 +1,4 @@
 /** What is done after the score, from the flags of `recommend` and `evaluate`, and what `evaluate` says of it. */
-import { readFile } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { InputError } from '../data/errors.ts';
 import type { Item } from '../model/folder.ts';
@@ -9,7 +8,7 @@ import type { Metrics } from '../train/metrics.ts';
 import { UsageError } from './errors.ts';
 import type { AfterFlags } from './after-flags.ts';
 import type { Output } from './common.ts';
-import { examples } from './data.ts';
+import { examples, readText } from './data.ts';
 import { formatCount, formatFigure, table } from './ui.ts';
 
 /**
@@ -19,7 +18,7 @@ import { formatCount, formatFigure, table } from './ui.ts';
 export async function idsOf(text: string, flag: string): Promise<string[]> {
   if (!text.startsWith('@')) return parseIds(text, flag);
   const file = text.slice(1);
-  return parseIds((await readFile(file, 'utf8')).replace(/^\ufeff/, ''), flag, file);
+  return parseIds(await readText(file), flag, file);
 }
 
 /** @throws InputError */

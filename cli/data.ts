@@ -5,11 +5,13 @@ import { type ItemInfo, readItems } from '../data/catalog.ts';
 import { type Coldness, ColdSplit } from '../data/cold.ts';
 import { type Dataset, prepare } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
-import type { Log } from '../data/log.ts';
+import { type Log, withoutSource } from '../data/log.ts';
 import type { Protocol } from '../data/protocol.ts';
-import { readLog } from '../data/reader.ts';
+import { type LogFile, readLogFiles } from '../data/reader.ts';
+import { decodeText } from '../data/text.ts';
 import type { Item } from '../model/folder.ts';
 import type { Output } from './common.ts';
+import { expandPaths } from './paths.ts';
 import { createProgress, formatCount, printable } from './ui.ts';
 
 /** Names of the log's columns, where the usual ones do not fit. */
@@ -18,6 +20,8 @@ export interface Columns {
   item?: string;
   time?: string;
   rating?: string;
+  /** all columns of a file without a header, as `user,item,rating` */
+  all?: string;
 }
 
 /** How a log is read; stands in config.json as well, so that the other commands read it alike. */
@@ -33,6 +37,7 @@ export interface ColumnFlags {
   itemColumn?: string;
   timeColumn?: string;
   ratingColumn?: string;
+  columns?: string;
 }
 
 /** Column flags that were given, over those that a model's config remembers. */
@@ -43,21 +48,28 @@ export function columnsOf(flags: ColumnFlags, remembered: Columns = {}): Columns
     ...(flags.itemColumn !== undefined && { item: flags.itemColumn }),
     ...(flags.timeColumn !== undefined && { time: flags.timeColumn }),
     ...(flags.ratingColumn !== undefined && { rating: flags.ratingColumn }),
+    ...(flags.columns !== undefined && { all: flags.columns }),
   };
 }
 
-/** Reads a log, with a bar for a large one. @throws InputError */
+/** Reads a log, with a bar for a large one. @param file one path or several (cli/paths.ts) @throws InputError */
 export async function openLog(file: string, reading: Reading, progress = false): Promise<Log> {
-  const bytes = await sizeOf(file);
+  const names = expandPaths(file);
+  let bytes = 0;
+  for (const name of names) bytes += await sizeOf(name);
   const bar = createProgress({ total: Math.max(1, bytes), force: progress });
   try {
-    return await readLog(createReadStream(file, { highWaterMark: 1 << 18 }), file, {
+    return await readLogFiles(opened(names), names.length === 1 ? names[0] : file, {
       ...reading,
       onProgress: (done) => bar.update(done, { phase: 'reading' }),
     });
   } finally {
     bar.stop();
   }
+}
+
+function* opened(names: readonly string[]): Generator<LogFile> {
+  for (const name of names) yield { name, chunks: createReadStream(name, { highWaterMark: 1 << 18 }) };
 }
 
 /** Reads and filters a log, and says what was found and removed. @throws InputError */
@@ -70,8 +82,9 @@ export async function openDataset(
 ): Promise<Dataset> {
   const log = await openLog(file, reading, progress);
   const dataset = prepare(log, filter);
-  for (const line of dataset.report.lines)
-    out.note(`${printable(file)}: ${printable(line.replace(`${file}:`, 'line '))}`);
+  for (const line of dataset.report.lines) {
+    out.note(`${printable(file)}: ${printable(withoutSource(line, log.source))}`);
+  }
   return dataset;
 }
 
@@ -81,16 +94,16 @@ export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
   return readItems(createReadStream(file), file);
 }
 
-/** A small text file. @throws InputError */
+/** A small text file, without a byte order mark. @throws InputError */
 export async function readText(file: string): Promise<string> {
   await sizeOf(file);
-  return readFile(file, 'utf8');
+  return decodeText(await readFile(file), file);
 }
 
 /** IDs, one a line. @throws InputError */
 export async function readIds(file: string): Promise<Set<string>> {
-  const ids = (await readText(file)).split(/\r?\n/).filter((id) => id !== '');
-  if (ids.length === 0) throw new InputError(`${file}: there is no item ID in it; one a line was expected`);
+  const ids = (await readText(file)).split(/\r\n|\n|\r/).filter((id) => id !== '');
+  if (ids.length === 0) throw new InputError(`${file}: holds no item ID; expected one on each line`);
   return new Set(ids);
 }
 

@@ -10,6 +10,7 @@ import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
 import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
+import { morePaths } from './paths.ts';
 import { rankerHelp, ratingHelp, trainingHelp } from './settings-help.ts';
 
 const name = commandName();
@@ -47,6 +48,8 @@ Protocols (NAME or NAME:key=value,...):
                   (--items) for each user who had any; share=0.2 of the catalogue, or --cold-items FILE;
                   valid=0.1 of the others are cold in the validation; seed=1`;
 
+const LOG_FILES = '; may be repeated, or a pattern ("logs/*.csv"), for a log in several files';
+
 /** Flags of every command that reads a log. */
 function addLogOptions(command: Command): Command {
   return command
@@ -54,7 +57,8 @@ function addLogOptions(command: Command): Command {
     .option('--user-column <name>', 'column of the user (default: found by its usual names)')
     .option('--item-column <name>', 'column of the item (default: found by its usual names)')
     .option('--time-column <name>', 'column of the time, or of the order (default: found by its usual names)')
-    .option('--rating-column <name>', 'column of the rating (default: found by its usual names)');
+    .option('--rating-column <name>', 'column of the rating (default: found by its usual names)')
+    .option('--columns <names>', 'all columns of a file without a header, as user,item,rating,timestamp');
 }
 
 function vectorsOption(): Option {
@@ -125,7 +129,7 @@ addLogOptions(
       'NDCG@10 decides.',
     'train --data ratings.csv --items movies.csv --out my-model --max-minutes 30',
   )
-    .option('--data <path>', 'the log (with --resume: the one it was begun with, unless given)')
+    .option('--data <path>', `the log (with --resume: the one it was begun with, unless given)${LOG_FILES}`, morePaths)
     .requiredOption('--out <dir>', 'folder of the model')
     .option('--items <path>', 'titles and attributes of the items: CSV or TSV with a header, Parquet, or movies.dat')
     .option(
@@ -214,7 +218,7 @@ addAfterOptions(
         'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
       )
         .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
-        .option('--data <path>', 'the log')
+        .option('--data <path>', `the log${LOG_FILES}`, morePaths)
         .addOption(
           new Option('--predict <point>', 'with ratings: what stands for the predicted distribution')
             .choices(['mean', 'median'])
@@ -263,7 +267,7 @@ addLogOptions(
   )
     .argument('<A>', 'model, packed or not, or baseline')
     .argument('<B>', 'model, packed or not, or baseline')
-    .requiredOption('--data <path>', 'the log')
+    .requiredOption('--data <path>', `the log${LOG_FILES}`, morePaths)
     .option('--users <path>', 'columns of the users, for models that read them')
     .addOption(
       new Option('--split <name>', 'the targets: those of the test or of the validation')
@@ -290,7 +294,7 @@ addLogOptions(
       '--budget goes on with a search that has ended. Settings given by --set stay fixed.',
     'search --data ratings.csv --out my-search --budget 2h',
   )
-    .requiredOption('--data <path>', 'the log')
+    .requiredOption('--data <path>', `the log${LOG_FILES}`, morePaths)
     .requiredOption('--out <dir>', 'folder of the search')
     .requiredOption('--budget <time>', 'how long in all, over all its parts, as 2h, 90m or 300s', duration)
     .option('--items <path>', 'titles and attributes of the items')
@@ -331,7 +335,7 @@ addAfterOptions(
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
       .option('--user <id>', 'the user of --data to recommend for')
-      .option('--data <path>', 'the log that --user is in')
+      .option('--data <path>', `the log that --user is in${LOG_FILES}`, morePaths)
       .option('--users <path>', 'columns of the users, for --user and models that read them')
       .option('--new', 'for somebody of whom no event is known: what people alike like (--about), or what is popular')
       .addOption(aboutOption())
@@ -373,7 +377,7 @@ addDecodeOptions(
       .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
       .option('--history <id,id,...>', 'item IDs, oldest first; an ID with a comma in double quotes')
       .option('--user <id>', 'the user of --data whose history is continued')
-      .option('--data <path>', 'the log that --user is in')
+      .option('--data <path>', `the log that --user is in${LOG_FILES}`, morePaths)
       .option('--users <path>', 'columns of the users, for --user and models that read them')
       .addOption(aboutOption())
       .option('--steps <n>', 'how many items', whole(1), 10)
@@ -398,7 +402,7 @@ addLogOptions(
   )
     .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
     .requiredOption('--out <dir>', 'folder of the vectors')
-    .option('--data <path>', 'a log: write vectors of its users, too')
+    .option('--data <path>', `a log: write vectors of its users, too${LOG_FILES}`, morePaths)
     .option('--users <path>', 'columns of the users, for models that read them')
     .option('--overwrite', 'replace vectors in --out'),
 )
@@ -507,7 +511,7 @@ addLogOptions(
     'explain --model my-model --data ratings.csv --sample 50',
   )
     .requiredOption('--model <path>', 'folder of the model, or one packed file (attune pack)')
-    .requiredOption('--data <path>', 'the log')
+    .requiredOption('--data <path>', `the log${LOG_FILES}`, morePaths)
     .option('--users <path>', 'columns of the users, for models that read them')
     .addOption(
       new Option('--split <name>', 'the histories: all but the last interaction (test) or all but two (valid)')

@@ -1,6 +1,7 @@
 /** What the commands share about models of ratings. */
 import { InputError } from '../data/errors.ts';
 import { describeRatingSplit, parseRatingSplit, type RatingSplit, splitParameters } from '../data/rating-split.ts';
+import { withoutSource } from '../data/log.ts';
 import { asWritten, type Ratings, type RatingTask, ratingsOf } from '../data/ratings.ts';
 import { loadConfig, type ModelConfig } from '../model/folder.ts';
 import type { StoredPredictions } from '../model/rating-folder.ts';
@@ -35,7 +36,7 @@ export async function openRatings(
 ): Promise<Ratings> {
   const ratings = ratingsOf(await openLog(file, reading, progress), task, positive);
   const { levels, size, userIds, itemIds } = ratings;
-  for (const note of ratings.notes) out.note(`${printable(file)}: ${printable(note.replace(`${file}:`, 'line '))}`);
+  for (const note of ratings.notes) out.note(`${printable(file)}: ${printable(withoutSource(note, ratings.source))}`);
   const scale =
     task === 'ctr'
       ? `${((100 * ratings.value.reduce((sum, v) => sum + v, 0)) / size).toFixed(1)} % of them positive (rated at least ${ratings.positive})`

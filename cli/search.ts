@@ -312,7 +312,8 @@ function trainCommand(flags: SearchFlags, { set }: Trial): string {
   if (flags.minInteractions !== 5) words.push('--min-interactions', String(flags.minInteractions));
   if (flags.minRating !== undefined) words.push('--min-rating', String(flags.minRating));
   if (flags.maxBadRows > 0) words.push('--max-bad-rows', String(flags.maxBadRows));
-  for (const [role, name] of Object.entries(columnsOf(flags))) words.push(`--${role}-column`, name);
+  for (const [role, name] of Object.entries(columnsOf(flags)))
+    words.push(role === 'all' ? '--columns' : `--${role}-column`, name);
   for (const [key, value] of [...flags.set, ...Object.entries(set)]) words.push('--set', `${key}=${value}`);
   if (flags.includeSeen) words.push('--include-seen');
   words.push('--seed', String(flags.seed));

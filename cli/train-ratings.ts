@@ -20,6 +20,7 @@ import { columnsOf, describeItems, openItems } from './data.ts';
 import { addVectors } from './item-vectors.ts';
 import { checkRatingSideFlags, inferBeside, loadBeside } from './rating-side.ts';
 import { contextOf, eventNames } from './side.ts';
+import { pathsExist } from './paths.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
 import type { TrainFlags } from './train.ts';
@@ -183,7 +184,7 @@ async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>
     throw new UsageError(`--task ${flags.task}: ${flags.out} was begun with another task; leave that out`);
   const settings = storedRatingSettings(config.hyperparameters, `${flags.out}/config.json: `);
   const source = flags.data ?? config.data.source;
-  if (flags.data === undefined && !existsSync(source))
+  if (flags.data === undefined && !pathsExist(source))
     throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
   const reading = {
     columns: columnsOf(flags, config.schema.columns),

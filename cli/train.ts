@@ -39,6 +39,7 @@ import {
   readText,
 } from './data.ts';
 import { addVectors } from './item-vectors.ts';
+import { pathsExist } from './paths.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
 import { attributesOf, newConfig, type Training, trainWithProgress } from './training.ts';
@@ -322,7 +323,7 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const begun = checkSettings(config.hyperparameters as unknown as Settings);
   const settings = flags.ranker ? changed(begun, { ...Object.fromEntries(flags.set), ranker: 'on' }) : begun;
   const source = flags.data ?? config.data.source;
-  if (flags.data === undefined && !existsSync(source)) {
+  if (flags.data === undefined && !pathsExist(source)) {
     throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
   }
   const { minInteractions, minRating } = config.data;

@@ -35,6 +35,7 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
       ratings: ratings && Float64Array.from(places, (at) => ratings[at]),
       times: times && places.map((at) => times[at]),
       clock: clock && Float64Array.from(places, (at) => clock[at]),
+      ...(dataset.timeUnit && { timeUnit: dataset.timeUnit }),
       ...(context && { context: contextAt(context, places) }),
       report: dataset.report,
     },

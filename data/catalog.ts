@@ -1,8 +1,9 @@
-import { findColumn } from './columns.ts';
+import { duplicates, findColumn } from './columns.ts';
 import { InputError } from './errors.ts';
 import type { Format } from './format.ts';
 import type { RecordSink } from './records.ts';
 import { readRecords } from './source.ts';
+import { type Encoding, latin1Of } from './text.ts';
 
 /** What is known of an item besides its ID. */
 export interface ItemInfo {
@@ -55,7 +56,7 @@ async function readInfos(
   kind: FileKind,
 ): Promise<Map<string, ItemInfo>> {
   const builder = new CatalogBuilder(source, kind);
-  await readRecords(chunks, source, builder, { latin1: true });
+  await readRecords(chunks, source, builder, { catalog: true });
   if (builder.items.size === 0) throw new InputError(`${source}: no ${kind.role}s below the header`);
   return builder.items;
 }
@@ -67,20 +68,17 @@ class CatalogBuilder implements RecordSink {
   #header: string[] = [];
   #id = 0;
   #title = 1;
+  /** first line with bytes that are not UTF-8 */
+  #escaped: number | null = null;
 
   constructor(source: string, kind: FileKind) {
     this.#source = source;
     this.#kind = kind;
   }
 
-  begin(format: Format): void {
+  begin({ header, named }: Format): number[] {
     const { role } = this.#kind;
-    if (format.kind === 'pairs') {
-      throw new InputError(
-        `${this.#source}: expected ${role}s as CSV or TSV with a header, or ${this.#kind.plain.join('::')}`,
-      );
-    }
-    this.#header = format.header ?? this.#kind.plain;
+    this.#header = named ? header : this.#kind.plain;
     this.#id = findColumn(this.#header, role);
     if (this.#id < 0) this.#id = findColumn(this.#header, 'id');
     this.#title = this.#kind.titled ? findColumn(this.#header, 'title') : -1;
@@ -88,9 +86,15 @@ class CatalogBuilder implements RecordSink {
       const found = this.#header.join(', ');
       throw new InputError(`${this.#source}: no column of ${role} IDs among ${found}; call it ${role}_id`);
     }
+    const [twice] = duplicates(this.#header);
+    if (twice !== undefined) {
+      throw new InputError(`${this.#source}: two columns are called ${JSON.stringify(twice)}; rename one`);
+    }
+    return [this.#id];
   }
 
-  row(fields: string[], line: number): void {
+  row(fields: string[], line: number, escaped: boolean): void {
+    if (escaped) this.#escaped ??= line;
     const header = this.#header;
     if (fields.length !== header.length) {
       return this.bad(line, `expected ${header.length} fields (${header.join(', ')}), found ${fields.length}`);
@@ -107,6 +111,21 @@ class CatalogBuilder implements RecordSink {
   }
 
   bad(line: number, problem: string): void {
-    throw new InputError(`${this.#source}:${line}: ${problem}; mend the row`);
+    throw new InputError(`${this.#source}:${line}: ${problem}; fix the row`);
+  }
+
+  note(): void {} // comments and the like need no word
+
+  end(encoding: Encoding): void {
+    if (encoding === 'damaged' && this.#escaped !== null) {
+      this.bad(this.#escaped, 'is not UTF-8, unlike the rest of the file');
+    }
+    if (encoding !== 'latin1') return;
+    const items = [...this.items];
+    this.items.clear();
+    for (const [id, { title, attributes }] of items) {
+      const decoded = Object.entries(attributes).map(([name, value]) => [name, latin1Of(value)]);
+      this.items.set(latin1Of(id), { title: latin1Of(title), attributes: Object.fromEntries(decoded) });
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { InputError } from './errors.ts';
 import type { ContextColumn, Log } from './log.ts';
-import { toSeconds } from './times.ts';
+import { type TimeUnit, toSeconds } from './times.ts';
 
 export { type Part, requireTrainable, type Split, split } from './split.ts';
 
@@ -41,6 +41,8 @@ export interface Dataset {
   /** [interactions] beside `items`: the log's own times, in its unit; NaN (unknown) comes first in a history; null when
    * the log has no time */
   clock: Float64Array | null;
+  /** what `clock` is counted in, where the log says so */
+  timeUnit?: TimeUnit;
   /** other columns of the log, where they were asked for; rows stand beside `items` */
   context?: ContextColumn[];
   report: PrepareReport;
@@ -85,8 +87,10 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
       toSeconds(
         Float64Array.from(order, (row) => (log.time as Float64Array)[row]),
         offsets,
+        log.timeUnit,
       ),
     clock: time && Float64Array.from(order, (row) => time[row]),
+    ...(log.timeUnit && { timeUnit: log.timeUnit }),
     ...(log.context && { context: contextAt(log.context, order) }),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };

@@ -1,3 +1,5 @@
+import type { TimeUnit } from './times.ts';
+
 /**
  * An interaction log in memory, rows in file order. IDs are the file's own strings, numbered by first appearance:
  * `userIds[user[i]]` acted on `itemIds[item[i]]` in row i.
@@ -14,14 +16,24 @@ export interface Log {
   rating: Float64Array | null;
   /** [size] any increasing unit, NaN where unknown (empty or −1); null when file order is the time order */
   time: Float64Array | null;
+  /** what the times are counted in, where the reader found it out */
+  timeUnit?: TimeUnit;
   /** other columns that were asked for, by value; `''` where the field was empty */
   context?: ContextColumn[];
   size: number;
+  /** names of the columns that were taken, null where there is none */
+  columns?: { user: string; item: string; time: string | null; rating: string | null };
+  /** rows that could not be read and were skipped */
+  badRows?: number;
   /** name of the file, for messages */
   source: string;
   /** lines worth telling the user about what was read */
   notes: string[];
 }
+
+/** A note on a log as a line below the log's name: `log.csv:3: ...` is `line 3: ...` there. */
+export const withoutSource = (note: string, source: string): string =>
+  note.replace(`${source}: `, '').replaceAll(`${source}:`, 'line ');
 
 /** A column of the log besides the usual ones: event i has `values[rows[i]]`. */
 export interface ContextColumn {

@@ -32,12 +32,12 @@ export async function readParquet(
     );
   }
   const header = parquetSchema(metadata).children.map(({ element }) => element.name);
-  sink.begin({ kind: 'parquet', delimiter: ',', quoted: false, header });
+  sink.begin({ kind: 'parquet', delimiter: '', quoted: false, header, named: true, comment: null, skip: 0 });
   const total = Number(metadata.num_rows);
   let line = 1;
   for (const [rowStart, rowEnd] of partsOf(metadata)) {
     const rows = await orDamaged(source, () => rowsOf(bytes, metadata, rowStart, rowEnd));
-    for (const row of rows) sink.row(row.map(textOf), line++);
+    for (const row of rows) sink.row(row.map(textOf), line++, false);
     onRows?.(rowEnd / total);
   }
 }

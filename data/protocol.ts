@@ -15,6 +15,7 @@
  * Written as `NAME` or `NAME:key=value,…`.
  */
 import { InputError } from './errors.ts';
+import { dateOf, unitOf } from './times.ts';
 
 export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'last-n' | 'sampled-100' | 'cold-items';
 
@@ -197,9 +198,9 @@ function describeTargets(name: ProtocolName, parameters: Protocol['parameters'],
   return `each user's ${part === 'test' ? 'last' : 'last but one'} interaction`;
 }
 
-/** A time of the log: as a date where it looks like one, in seconds or in milliseconds since 1970. */
+/** A time of the log: as a date where its size is that of one. */
 function moment(time: number): string {
-  const ms = time > 1e11 ? time : time * 1000;
-  if (!(ms > 3e11 && ms < 1e13)) return String(time);
+  const ms = dateOf(time, unitOf(Math.abs(time)));
+  if (ms === null) return String(time);
   return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

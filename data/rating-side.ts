@@ -175,7 +175,11 @@ export function inferRatingEvents(ratings: Ratings, names: readonly string[]): E
         : '--events gap: models of ratings read the time between ratings in any case; leave gap out',
     );
   }
-  return inferEvents({ ratings: null, clock: ratings.time, context: ratings.context }, names, ratings.source);
+  return inferEvents(
+    { ratings: null, clock: ratings.time, timeUnit: ratings.timeUnit, context: ratings.context },
+    names,
+    ratings.source,
+  );
 }
 
 /** What a training reads beside its ratings. */
@@ -194,7 +198,7 @@ export function besideRatings(
   users: ReadonlyMap<string, Readonly<Record<string, string>>> | null,
 ): Beside {
   const { time, context = [] } = ratings;
-  const unit = time ? milliseconds(time) : 0;
+  const unit = time ? milliseconds(time, ratings.timeUnit) : 0;
   const facts = Array.from({ length: encoder.schema.events ? ratings.size : 0 }, (_, row): EventFacts => {
     const named = context.map(({ name, values, rows }): [string, string] => [name, values[rows[row]]]);
     return { ms: time && unit > 0 ? time[row] * unit : Number.NaN, context: Object.fromEntries(named) };

@@ -4,6 +4,7 @@
  */
 import { InputError } from './errors.ts';
 import type { ContextColumn, Log } from './log.ts';
+import type { TimeUnit } from './times.ts';
 
 export type RatingTask = 'rating' | 'ctr';
 
@@ -24,6 +25,8 @@ export interface Ratings {
   levels: Float32Array;
   /** NaN where unknown; null where file order is the time order. */
   time: Float64Array | null;
+  /** As the log has it. */
+  timeUnit?: TimeUnit;
   /** Other columns of the log, where they were asked for; rows stand beside `value`. */
   context?: ContextColumn[];
   /** All rows, those of user u in time order at [starts[u], starts[u + 1]); ties keep file order, unknown times come first. */
@@ -87,6 +90,7 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
     level,
     levels,
     time,
+    ...(log.timeUnit && { timeUnit: log.timeUnit }),
     ...(context && { context }),
     order,
     starts,

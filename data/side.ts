@@ -20,6 +20,7 @@ import { attributeRows, type Bag, bagEncoder } from './features.ts';
 import { Growing } from './log.ts';
 import { ownValue } from './own.ts';
 import type { Schema } from './schema.ts';
+import { largest, type TimeUnit, toMilliseconds, unitOf } from './times.ts';
 
 /** How events are read, by name: the kinds above, or a column of the log. */
 export interface EventColumn {
@@ -77,7 +78,7 @@ export const sideRows = ({ users, events = [] }: SideSchema): number =>
  * @throws InputError where the log lacks one
  */
 export function inferEvents(
-  { ratings, clock, context = [] }: Pick<Dataset, 'ratings' | 'clock' | 'context'>,
+  { ratings, clock, timeUnit, context = [] }: Pick<Dataset, 'ratings' | 'clock' | 'timeUnit' | 'context'>,
   names: readonly string[],
   source: string,
 ): EventColumn[] {
@@ -99,7 +100,7 @@ export function inferEvents(
       case 'weekday': {
         if (!clock) throw lacks('times', '--time-column NAME');
         const absent = clock.reduce((n, time) => n + (Number.isNaN(time) ? 1 : 0), 0) / Math.max(1, clock.length);
-        if (name !== 'gap' && !(milliseconds(clock) > 0)) {
+        if (name !== 'gap' && !(milliseconds(clock, timeUnit) > 0)) {
           throw new InputError(
             `--events ${name}: the times of ${source} are no dates (neither ISO nor since 1970); leave ${name} out`,
           );
@@ -128,11 +129,8 @@ export function inferEvents(
 }
 
 /** What the times of a log must be multiplied by to be milliseconds since 1970; 0 where they are no such times. */
-export function milliseconds(clock: ArrayLike<number>): number {
-  let most = 0;
-  for (let i = 0; i < clock.length; i++) if (!Number.isNaN(clock[i])) most = Math.max(most, Math.abs(clock[i]));
-  // Seconds of 1973 and later; below that they count something else.
-  return most < 1e8 ? 0 : most < 1e11 ? 1e3 : most < 1e14 ? 1 : most < 1e17 ? 1e-3 : 1e-6;
+export function milliseconds(clock: ArrayLike<number>, unit: TimeUnit = unitOf(largest(clock))): number {
+  return unit === 'order' ? 0 : toMilliseconds(1, unit);
 }
 
 /** Kinds of events that are no column of the log. */
@@ -297,8 +295,8 @@ export class Side {
   }
 
   private encodeEvents(): SideRows {
-    const { ratings, clock, times, context = [], offsets } = this.dataset;
-    const unit = clock ? milliseconds(clock) : 0;
+    const { ratings, clock, timeUnit, times, context = [], offsets } = this.dataset;
+    const unit = clock ? milliseconds(clock, timeUnit) : 0;
     const writer = new SideWriter();
     for (let u = 0; u + 1 < offsets.length; u++) {
       for (let at = offsets[u]; at < offsets[u + 1]; at++) {

@@ -1,13 +1,12 @@
 /** From a file's bytes to its rows, whatever the file is: text, gzip-compressed text, Parquet. */
 import { gather, gunzip, kindOfFile } from './compressed.ts';
+import type { FormatOptions } from './format.ts';
 import { RecordParser, type RecordSink } from './records.ts';
-import { decodeAll, decodeChunks } from './text.ts';
+import { Decoder } from './text.ts';
 
-export interface SourceOptions {
+export interface SourceOptions extends FormatOptions {
   /** called with the bytes of the file that were read so far */
   onProgress?(bytes: number): void;
-  /** text that is not UTF-8 is Latin-1 (as Windows-1252), which MovieLens' `movies.dat` needs; such a file is read at once */
-  latin1?: boolean;
 }
 
 /** @throws InputError for a file that is none of these, or is damaged */
@@ -15,7 +14,7 @@ export async function readRecords(
   chunks: AsyncIterable<Uint8Array>,
   source: string,
   sink: RecordSink,
-  { onProgress, latin1 = false }: SourceOptions = {},
+  { onProgress, ...options }: SourceOptions = {},
 ): Promise<void> {
   const file = await kindOfFile(chunks);
   if (file.kind === 'parquet') {
@@ -25,10 +24,18 @@ export async function readRecords(
   }
   const counted = onProgress ? counting(file.chunks, onProgress) : file.chunks;
   const text = file.kind === 'gzip' ? gunzip(counted, source) : counted;
-  const parser = new RecordParser(source, sink);
-  if (latin1) parser.push(await decodeAll(text, source));
-  else for await (const piece of decodeChunks(text, source)) parser.push(piece);
+  const parser = new RecordParser(source, sink, options);
+  const decoder = new Decoder(source);
+  for await (const bytes of text) {
+    const piece = decoder.push(bytes);
+    parser.escaped = decoder.escaped;
+    parser.push(piece);
+  }
+  const piece = decoder.end();
+  parser.escaped = decoder.escaped;
+  parser.push(piece);
   parser.end();
+  sink.end(decoder.encoding);
 }
 
 async function* counting(

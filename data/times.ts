@@ -3,23 +3,55 @@
  * epochs in milliseconds, microseconds or nanoseconds are told by their size and divided.
  */
 
-/** Unknown times (NaN) stand at the start of a history and count as its first known one. */
-export function toSeconds(times: ArrayLike<number>, offsets: ArrayLike<number> = [0, times.length]): Uint32Array {
-  let least = Number.POSITIVE_INFINITY;
+/** What a column's times are counted in: `order` where they are no times since 1970. */
+export type TimeUnit = 's' | 'ms' | 'us' | 'ns' | 'order';
+
+/** Units per second. */
+const PER_SECOND: Readonly<Record<TimeUnit, number>> = { s: 1, ms: 1e3, us: 1e6, ns: 1e9, order: 1 };
+
+/** Seconds of 1973 and later: numbers below count something else. */
+const LEAST_EPOCH = 1e8;
+
+/** The unit of times of which the largest is known. */
+export function unitOf(most: number): TimeUnit {
+  return most < LEAST_EPOCH ? 'order' : most < 1e11 ? 's' : most < 1e14 ? 'ms' : most < 1e17 ? 'us' : 'ns';
+}
+
+/** Milliseconds since 1970. */
+export const toMilliseconds = (time: number, unit: TimeUnit): number => (time / PER_SECOND[unit]) * 1e3;
+
+/** Milliseconds since 1970 of a time that can be printed as a date; null for others. */
+export function dateOf(time: number, unit: TimeUnit): number | null {
+  const ms = toMilliseconds(time, unit);
+  return unit !== 'order' && Math.abs(ms) <= 8.64e15 ? ms : null;
+}
+
+/** The largest absolute value; NaN is skipped. */
+export function largest(times: ArrayLike<number>): number {
   let most = 0;
-  for (let i = 0; i < times.length; i++) {
-    if (Number.isNaN(times[i])) continue;
-    least = Math.min(least, times[i]);
-    most = Math.max(most, Math.abs(times[i]));
-  }
-  const unit = most < 1e11 ? 1 : most < 1e14 ? 1e3 : most < 1e17 ? 1e6 : 1e9;
+  for (let i = 0; i < times.length; i++) if (!Number.isNaN(times[i])) most = Math.max(most, Math.abs(times[i]));
+  return most;
+}
+
+/**
+ * Unknown times (NaN) stand at the start of a history and count as its first known one.
+ *
+ * @param unit what the times are counted in, where the log says so; otherwise their size tells
+ */
+export function toSeconds(
+  times: ArrayLike<number>,
+  offsets: ArrayLike<number> = [0, times.length],
+  unit: TimeUnit = unitOf(largest(times)),
+): Uint32Array {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < times.length; i++) if (!Number.isNaN(times[i])) least = Math.min(least, times[i]);
   const out = new Uint32Array(times.length);
   for (let u = 0; u + 1 < offsets.length; u++) {
     let known = offsets[u];
     while (known < offsets[u + 1] && Number.isNaN(times[known])) known++;
     for (let i = offsets[u]; i < offsets[u + 1]; i++) {
       const time = times[Math.max(i, Math.min(known, offsets[u + 1] - 1))];
-      if (!Number.isNaN(time)) out[i] = Math.min(0xffffffff, Math.round((time - least) / unit));
+      if (!Number.isNaN(time)) out[i] = Math.min(0xffffffff, Math.round((time - least) / PER_SECOND[unit]));
     }
   }
   return out;
@@ -27,13 +59,25 @@ export function toSeconds(times: ArrayLike<number>, offsets: ArrayLike<number> =
 
 const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$/;
 
-/** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */
-export function parseTime(text: string): number {
-  const number = Number(text);
-  if (!Number.isNaN(number)) return Number.isFinite(number) ? number : Number.NaN;
-  if (!ISO.test(text)) return Number.NaN;
+/** An ISO 8601 date in milliseconds since 1970, taken as UTC where it names no zone; NaN for anything else. */
+export function parseDate(text: string): number {
+  if (!ISO.test(text) || !isDay(text)) return Number.NaN;
   if (text.length === 10) return Date.parse(text);
   const [, local, zone] = /^(\S{10}[T ][\d:.]+) ?(.*)$/.exec(text) as RegExpExecArray;
   const offset = /^([+-]\d\d):?(\d\d)?$/.exec(zone);
   return Date.parse(local.replace(' ', 'T') + (offset ? `${offset[1]}:${offset[2] ?? '00'}` : 'Z'));
+}
+
+/** Whether the calendar has such a day: `Date.parse` reads the 30th of February as the 2nd of March. */
+function isDay(text: string): boolean {
+  const day = Number(text.slice(8, 10));
+  if (day <= 28) return day > 0;
+  return day <= new Date(Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)), 0)).getUTCDate();
+}
+
+/** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */
+export function parseTime(text: string): number {
+  const number = Number(text);
+  if (!Number.isNaN(number)) return Number.isFinite(number) ? number : Number.NaN;
+  return parseDate(text);
 }

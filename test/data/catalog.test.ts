@@ -30,7 +30,7 @@ describe('readItems', () => {
     ['item,title\n', 'items: no items below the header'],
     ['code,title\n1,x\n', 'items: no column of item IDs among code, title'],
     ['item,title\n1,x\n2\n', 'items:3: expected 2 fields (item, title), found 1'],
-    ['1 2\n', 'items: expected items as CSV'],
+    ['1 2\n', 'items: expected items or users as CSV'],
   ])('refuses %j', async (text, message) => {
     await expect(read(text)).rejects.toThrow(InputError);
     await expect(read(text)).rejects.toThrow(message);

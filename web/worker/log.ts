@@ -4,12 +4,13 @@ import { type ItemInfo, readItems, readUsers } from '../../data/catalog.ts';
 import { InputError } from '../../data/errors.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import type { Format } from '../../data/format.ts';
-import type { Log } from '../../data/log.ts';
+import { type Log, withoutSource } from '../../data/log.ts';
 import { readLog } from '../../data/reader.ts';
 import type { RecordSink } from '../../data/records.ts';
 import { contextNames } from '../../data/side.ts';
 import { makeShop } from '../../data/shop.ts';
 import { readRecords } from '../../data/source.ts';
+import { dateOf, unitOf } from '../../data/times.ts';
 import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
 
 export interface Columns {
@@ -22,10 +23,9 @@ export interface Columns {
 /** Rows that a preview shows. */
 const PREVIEW_ROWS = 12;
 const ROLES: readonly Role[] = ['user', 'item', 'time', 'rating'];
-const FORMATS: Record<Format['kind'], string> = {
-  table: 'a table with a header',
-  movielens: 'MovieLens (user::item::rating::time)',
-  pairs: 'lines of user and item, in time order',
+const FORMATS: Record<Exclude<Format['kind'], 'table'>, string> = {
+  sequences: 'lines of a user and its items, in time order',
+  json: 'lines of JSON',
   parquet: 'a Parquet file',
 };
 
@@ -37,33 +37,35 @@ export async function previewFile(file: File): Promise<Preview> {
   const sink: RecordSink = {
     begin: (found) => {
       format = found;
+      return [];
     },
     row: (fields) => {
       rows.push([...fields]);
       if (rows.length === PREVIEW_ROWS) throw enough;
     },
     bad: () => {},
+    note: () => {},
+    end: () => {},
   };
   await readRecords(chunksOf(file), file.name, sink).catch((error) => {
     if (error !== enough) throw error;
   });
-  const { kind, header, delimiter } = format as unknown as Format;
-  const fixed = ['user', 'item', 'rating', 'time'].slice(0, kind === 'pairs' ? 2 : (rows[0]?.length ?? 4));
-  const names = header ?? fixed;
+  const { kind, header, named, delimiter } = format as unknown as Format;
   return {
     name: file.name,
     bytes: file.size,
-    format: kind === 'table' ? `${FORMATS.table}, divided by ${DELIMITERS[delimiter] ?? delimiter}` : FORMATS[kind],
-    header: names,
-    named: header !== null,
+    format:
+      kind === 'table'
+        ? `a table ${named ? 'with' : 'without'} a header, divided by ${DELIMITERS[delimiter] ?? delimiter}`
+        : FORMATS[kind],
+    header,
+    named,
     rows,
-    roles: Object.fromEntries(
-      ROLES.map((role) => [role, header ? findColumn(header, role) : names.indexOf(role)]),
-    ) as Record<Role, number>,
+    roles: Object.fromEntries(ROLES.map((role) => [role, findColumn(header, role)])) as Record<Role, number>,
   };
 }
 
-const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' };
+const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', ' ': 'blanks' };
 
 /** A log with what is known of its items, as it was read. */
 export interface Opened {
@@ -142,13 +144,13 @@ export function analyse(opened: Opened, filter: Filter, begun: number): { datase
       items: report.removedItems,
     },
     ratings: rangeOf(log.rating),
-    span: spanOf(log.time),
+    span: spanOf(log),
     lengths: binsOf(lengths),
     medianLength: lengths[lengths.length >> 1],
     popular: popularOf(dataset, infos),
     described: users ? dataset.userIds.filter((id) => users.has(id)).length : 0,
     titled: infos ? dataset.itemIds.filter((id) => infos.has(id)).length : 0,
-    lines: report.lines.filter((line) => !COUNTED.test(line)).map((line) => line.replaceAll(`${log.source}:`, 'line ')),
+    lines: report.lines.filter((line) => !COUNTED.test(line)).map((line) => withoutSource(line, log.source)),
     seconds: (performance.now() - begun) / 1000,
   };
   return { dataset, analysis };
@@ -164,14 +166,16 @@ function rangeOf(values: Float32Array | Float64Array | null): { least: number; m
   return least <= most ? { least, most } : null;
 }
 
-/** Seconds or milliseconds since 1970 as dates; other clocks as they are. */
-function spanOf(times: Float64Array | null): { from: string; to: string } | null {
+/** Dates, where the times are some; other clocks as they are. */
+function spanOf({ time: times, timeUnit }: Log): { from: string; to: string } | null {
   const range = rangeOf(times);
   if (!range) return null;
-  const [first, last] = [range.least, range.most].map((time) => (range.most > 1e11 ? time : time * 1000));
-  const dates = first > 3e11 && last < 1e13;
-  const text = (time: number, ms: number) => (dates ? new Date(ms).toISOString().slice(0, 10) : String(time));
-  return { from: text(range.least, first), to: text(range.most, last) };
+  const unit = timeUnit ?? unitOf(range.most);
+  const text = (time: number) => {
+    const ms = dateOf(time, unit);
+    return ms === null ? String(time) : new Date(ms).toISOString().slice(0, 10);
+  };
+  return { from: text(range.least), to: text(range.most) };
 }
 
 const EDGES = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 1000];

@@ -1,0 +1,85 @@
+/** Times of a log: the column decides what they are counted in. */
+import { describe, expect, it } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { parseDate, toSeconds } from '../../data/times.ts';
+import { readText } from './bytes.ts';
+
+const read = (...times: (string | number)[]) =>
+  readText(`user,item,timestamp\n${times.map((time, i) => `u,i${i},${time}\n`).join('')}`);
+const NOW = 1_700_000_000;
+
+describe('times of a log', () => {
+  it.each([
+    [
+      'seconds and milliseconds',
+      [NOW, NOW * 1000],
+      'in seconds (log.csv:2: 1700000000) and in milliseconds (log.csv:3: ',
+    ],
+    ['milliseconds and microseconds', [NOW * 1e3, NOW * 1e6], 'in milliseconds'],
+    ['microseconds and nanoseconds', [`${NOW}000000`, `${NOW}000000000`], 'and in nanoseconds'],
+    ['numbers and dates', [NOW, '2020-01-01'], 'dates (log.csv:3: 2020-01-01) and numbers (log.csv:2: 1700000000)'],
+    ['dates and numbers', ['2020-01-01', '', NOW], 'write them all one way'],
+  ])('refuses %s in one line', async (_, times, message) => {
+    const failure = read(...times);
+    await expect(failure).rejects.toThrow(InputError);
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['seconds', NOW, 's', 253_402_300_799],
+    ['milliseconds', NOW * 1e3, 'ms', 253_402_300_799_000],
+    ['microseconds', NOW * 1e6, 'us', 253_402_214_400_000_000],
+    ['dates', '2023-11-14T22:13:20', 'ms', '9999-12-31 23:59:59'],
+    ['dates', '2023-11-14T22:13:20', 'ms', '0001-01-01'],
+    ['dates', '2023-11-14T22:13:20', 'ms', '0000-00-00 00:00:00'],
+    ['seconds', NOW, 's', 2_147_483_647],
+    ['nanoseconds', `${NOW}000000000`, 'ns', '9223372036854775807'],
+  ])('takes a sentinel among %s for unknown and says so', async (_, time, unit, sentinel) => {
+    for (const times of [
+      [sentinel, time],
+      [time, sentinel],
+    ]) {
+      const log = await read(...times);
+      expect(log.timeUnit).toBe(unit);
+      expect([...(log.time as Float64Array)].filter(Number.isNaN)).toHaveLength(1);
+      expect(log.notes.join()).toContain('which is taken for unknown');
+      expect(log.notes.join()).toContain('1 row has no time');
+      expect([...toSeconds(log.time as Float64Array)]).toEqual([0, 0]);
+    }
+  });
+
+  it('is not misled by times of one unit that would be sentinels in another', async () => {
+    const log = await read(253_402_300_799, 253_402_300_799 + 86_400_000, 1_600_000_000_000); // January 1978, in ms
+    expect([log.timeUnit, ...(log.time as Float64Array)].includes(Number.NaN)).toBe(false);
+    expect(log.timeUnit).toBe('ms');
+    await expect(read(NOW, 253_402_300_799, 253_500_000_000)).rejects.toThrow('and in milliseconds');
+  });
+
+  it('reads January 1970, and orders that are no times', async () => {
+    const dates = await read('1970-01-01', '1970-01-02 00:00:01');
+    expect([dates.timeUnit, ...(dates.time as Float64Array)]).toEqual(['ms', 0, 86_401_000]);
+    expect([...toSeconds(dates.time as Float64Array, [0, 2], dates.timeUnit)]).toEqual([0, 86_401]);
+    expect((await read(0, NOW)).notes.join()).not.toContain('no time');
+    expect((await read(1, 2, 3)).timeUnit).toBe('order');
+  });
+
+  it.each(['2023-02-30', '2023-02-29', '2023-04-31', '2023-13-01', '2023-01-00', '2023-01-01T25:00'])(
+    'takes %s for a bad value',
+    async (date) => {
+      expect(parseDate(date)).toBeNaN();
+      await expect(read(date)).rejects.toThrow('log.csv:2: expected a number or a date as time');
+    },
+  );
+
+  it('knows leap years', () => {
+    expect(parseDate('2024-02-29')).toBe(Date.UTC(2024, 1, 29));
+    expect(parseDate('2000-02-29')).toBe(Date.UTC(2000, 1, 29));
+    expect(parseDate('1900-02-29')).toBeNaN();
+  });
+
+  it('takes what programs write for no time for unknown', async () => {
+    const log = await read(NOW, 'null', 'NaT', '', 'None', -1, 'NA');
+    expect([...(log.time as Float64Array)].filter(Number.isNaN)).toHaveLength(6);
+    expect(log.notes.join()).toContain('6 rows have no time');
+  });
+});
