@@ -235,7 +235,7 @@ class LogBuilder implements RecordSink {
     }
     const { times, unit, notes } = this.#time.finish();
     if (this.#bad > 0) this.#notes.push(`skipped ${countOf(this.#bad, 'row')} in all that could not be read`);
-    this.#notes.push(...notes);
+    for (const note of notes) this.#notes.push(note);
     if (this.#unknownRatings > 0) this.#notes.push(`${countOf(this.#unknownRatings, 'row')} without a rating`);
     const log: Log = {
       userIds: this.#decoded(this.#users.ids),
