@@ -5,6 +5,7 @@
  * Memory is that of the device's buffers, pool and staging for uploads included in the peak.
  */
 import {
+  adamwStatus,
   adamwStep,
   attention,
   crossEntropy,
@@ -63,24 +64,23 @@ async function main(): Promise<void> {
   const rows = shardsOf(table).map((s) => s.rows);
   console.log(`table [${V},${D}] in shards of ${rows.join(', ')} rows; all buffers ${mib(device.stats().bytes)}`);
   const ids = Uint32Array.from({ length: L }, (_, i) => (i * 7919 * 31) % V);
+  const rates = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0, clip: 1 };
   const t = {
     ids: device.tensor(ids),
     groups: device.tensor(groupRows(ids, L, L).data),
     targets: device.tensor(Uint32Array.from(ids, (id) => (id * 13 + 5) % V)),
     weights: device.full([L], 1 / L),
-    status: device.tensor(new Uint32Array(16)),
+    status: device.tensor(adamwStatus(rates)),
     losses: device.zeros([16]),
   };
   const words = new Uint32Array(16);
-  words[1] = 1;
-  new Float32Array(words.buffer).set([1e-3, 0.1, 0.02], 2);
+  new Float32Array(words.buffer)[2] = 1e-3;
   device.setState(words);
 
   const { loss } = await timed(device, 'embedding, cross-entropy, backward, AdamW', () => {
     const x = embedding(table, t.ids, t.groups);
     const out = crossEntropy(x, table, t.targets, t.weights);
     out.backward();
-    const rates = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0, clip: 1 };
     adamwStep(arena, { ...rates, loss: out, status: t.status, losses: t.losses });
     return { loss: out };
   });

@@ -64,7 +64,12 @@ export class ParameterArena {
       const zeros = (what: string): Tensor =>
         device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
       const spare = (what: string): Tensor => none ?? zeros(what);
-      return { params: zeros('params'), grads: spare('grads'), m: spare('m'), v: spare('v'), decayEnd, embeddingEnd };
+      const ends = plan.places
+        .flatMap(({ pieces }) => pieces.filter(({ shard, shape }) => shard === i && sizeOf(shape) % 4 !== 0))
+        .map(({ offset, shape }) => offset + sizeOf(shape));
+      const padding = ends.length > 0 && !this.frozen ? device.tensor(Uint32Array.from(ends)).keep() : null;
+      const moments = { grads: spare('grads'), m: spare('m'), v: spare('v') };
+      return { params: zeros('params'), ...moments, decayEnd, embeddingEnd, padding };
     });
     for (const { spec, pieces } of plan.places) {
       const tensors = pieces.map((piece) => {
@@ -173,8 +178,8 @@ export class ParameterArena {
   }
 
   dispose(): void {
-    for (const { params, grads, m, v, average } of this.shards)
-      for (const t of [params, grads, m, v, average]) t?.dispose();
+    for (const { params, grads, m, v, average, padding } of this.shards)
+      for (const t of [params, grads, m, v, average, padding]) t?.dispose();
   }
 
   private place(name: string): Place {

@@ -60,6 +60,7 @@ export class Device {
   readonly name: string;
   /** Words that change from step to step (seed, step, learning rate …); see `setState`. Made when first used. */
   private stateTensor: Tensor | null = null;
+  private stateIsSet = false;
   private readonly f64: boolean;
   private readonly poison: boolean;
   private readonly cpuLimit: number;
@@ -409,8 +410,8 @@ export class Device {
   }
 
   /**
-   * The words that vary between steps, in a buffer of 16 (u32): 0 seed, 1 step, 2 learning rate (f32 bits),
-   * 3 and 4 AdamW's bias corrections 1 − β₁ᵗ and 1 − β₂ᵗ (f32 bits), 5 whether dropout is on; the rest is free.
+   * The words that vary between steps, in a buffer of 16 (u32): 0 seed and 1 step, of which random masks follow,
+   * 2 learning rate (f32 bits), 5 whether dropout is on; the rest is free.
    */
   get state(): Tensor {
     if (!this.stateTensor) {
@@ -423,7 +424,13 @@ export class Device {
     return this.stateTensor;
   }
 
+  /** Whether `setState` was ever called: before, `state` is all zeros. */
+  get hasState(): boolean {
+    return this.stateIsSet;
+  }
+
   setState(words: Uint32Array): void {
+    this.stateIsSet = true;
     this.write(this.state, words);
   }
 

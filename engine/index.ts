@@ -44,7 +44,7 @@ export { slice } from './ops/slice.ts';
 export { concat } from './ops/concat.ts';
 export { transpose } from './ops/transpose.ts';
 export { gather } from './ops/gather.ts';
-export { type AdamwOptions, type AdamwShard, adamwStep } from './ops/adamw.ts';
+export { type AdamwOptions, type AdamwShard, adamwStatus, adamwStep } from './ops/adamw.ts';
 export { ParameterArena, type ParameterKind, type ParameterSpec } from './arena.ts';
 export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';

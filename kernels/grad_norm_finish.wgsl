@@ -1,10 +1,13 @@
-// grad_norm_finish: norm = √Σ partial, clip scale = min(1, max_norm / (norm + 1e-6)), and the step's verdict in status:
-//   0 the first step whose loss or gradient was not finite (0: none; then nothing here changes any more)
-//   1 the norm, 2 the scale, 3 the loss (f32 bits each), 4 what was not finite: 1 the loss, 2 the gradient.
+// grad_norm_finish: counts the step, norm = sqrt(Σ partial), clip scale = min(1, max_norm / (norm + 1e-6)), and the step's
+// verdict in status:
+//   0 the first step whose loss, gradient or learning rate was not finite (0: none; then nothing here changes any more)
+//   1 the norm, 2 the scale, 3 the loss (f32 bits each), 4 what was not finite: 1 the loss, 2 the gradient, 4 the rate
+//   5 steps taken, this one included; 6 and 7 its bias corrections 1 − β₁ᵗ and 1 − β₂ᵗ (f32 bits)
+//   16 … the corrections of steps 1 to `rows`, two words each, made by the host in double precision; 1 from there on.
 // The loss also goes to losses[step mod ring].
-// Layout: state [16] (word 1: step, from 1 on), loss [1], partial [count], status [16], losses [ring], all as u32.
+// Layout: state [16] (word 2: learning rate), loss [1], partial [count], status [16 + 2 rows], losses [ring], all as u32.
 // One thread does it all, in order. No workgroup memory. max_norm = 0: no clipping.
-struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32 }
+struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32, rows: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> loss: array<u32>;
@@ -17,7 +20,11 @@ const EXPONENT: u32 = 0x7f800000u;
 @compute @workgroup_size(1)
 fn main() {
   if (status[0] != 0u) { return; }
-  let step = state[1];
+  let step = status[5] + 1u;
+  status[5] = step;
+  let at = 16u + 2u * (min(step, p.rows) - 1u);
+  status[6] = status[at];
+  status[7] = status[at + 1u];
   var bad = 0u;
   if (p.has_loss == 1u) {
     let bits = loss[0];
@@ -44,7 +51,8 @@ fn main() {
   } else {
     status[1] = bitcast<u32>(norm);
   }
+  if ((state[2] & EXPONENT) == EXPONENT) { bad |= 4u; }
   status[2] = bitcast<u32>(scale);
   status[4] = bad;
-  if (bad != 0u) { status[0] = max(step, 1u); }
+  if (bad != 0u) { status[0] = step; }
 }

@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let g = grads[i] * bitcast<f32>(status[2]);
   let first = p.beta1 * m[i] + p.rest1 * g;
   let second = p.beta2 * v[i] + p.rest2 * g * g;
-  let step = (first / bitcast<f32>(state[3])) / (sqrt(second / bitcast<f32>(state[4])) + p.eps);
+  let step = (first / bitcast<f32>(status[6])) / (sqrt(second / bitcast<f32>(status[7])) + p.eps);
   let old = params[i];
   let at = vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u);
   let rest = select(vec4f(0.0), p.embedding_decay * old, at < vec4u(p.embedding_end));
@@ -747,15 +747,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
 `,
   average: `struct Params { n: u32, decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> state: array<u32>;
-@group(0) @binding(2) var<storage, read> status: array<u32>;
-@group(0) @binding(3) var<storage, read> params: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> average: array<vec4f>;
+@group(0) @binding(1) var<storage, read> status: array<u32>;
+@group(0) @binding(2) var<storage, read> params: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> average: array<vec4f>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 64u + lid;
   if (i * 4u >= p.n || status[0] != 0u) { return; }
-  let t = f32(state[1]);
+  let t = f32(status[5]);
   let k = min(p.decay, (1.0 + t) / (10.0 + t));
   let x = params[i];
   average[i] = x + k * (average[i] - x);
@@ -1268,6 +1267,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index, workgroup_reduce
 `,
+  clear_padding: `struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> ends: array<u32>;
+@group(0) @binding(2) var<storage, read_write> grads: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let i = group_index(wid, grid) * 64u + lid;
+  if (i >= p.n) { return; }
+  for (var e = ends[i]; e % 4u != 0u; e++) { grads[e] = 0.0; }
+}
+// @use group_index
+`,
   copy_block: `struct Params { rows: u32, cols: u32, from_stride: u32, from_offset: u32, to_stride: u32, to_offset: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
@@ -1527,10 +1538,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   fill: `struct Params { n: u32, value: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> x: array<vec4f>;
+const TAIL: bool = true; // @tune
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
-  if (i * 4u < p.n) { x[i] = vec4f(p.value); }
+  if (i * 4u >= p.n) { return; }
+  if (TAIL && i * 4u + 4u > p.n) {
+    for (var k = 0u; k < p.n % 4u; k++) { x[i][k] = p.value; }
+    return;
+  }
+  x[i] = vec4f(p.value);
 }
 // @use group_index
 `,
@@ -1624,7 +1641,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   partial[p.at + wid.x] = select(bitcast<u32>(total), 0x7f800000u, top == 0x7f800000u);
 }
 `,
-  grad_norm_finish: `struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32 }
+  grad_norm_finish: `struct Params { count: u32, max_norm: f32, has_loss: u32, ring: u32, rows: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> loss: array<u32>;
@@ -1635,7 +1652,11 @@ const EXPONENT: u32 = 0x7f800000u;
 @compute @workgroup_size(1)
 fn main() {
   if (status[0] != 0u) { return; }
-  let step = state[1];
+  let step = status[5] + 1u;
+  status[5] = step;
+  let at = 16u + 2u * (min(step, p.rows) - 1u);
+  status[6] = status[at];
+  status[7] = status[at + 1u];
   var bad = 0u;
   if (p.has_loss == 1u) {
     let bits = loss[0];
@@ -1661,9 +1682,10 @@ fn main() {
   } else {
     status[1] = bitcast<u32>(norm);
   }
+  if ((state[2] & EXPONENT) == EXPONENT) { bad |= 4u; }
   status[2] = bitcast<u32>(scale);
   status[4] = bad;
-  if (bad != 0u) { status[0] = max(step, 1u); }
+  if (bad != 0u) { status[0] = step; }
 }
 `,
   grad_norm_sg8: `enable subgroups;

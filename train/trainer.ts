@@ -443,6 +443,7 @@ class Run {
     if (!saved) return true; // stopped before its first step: start anew
     this.counters = { ...saved.counters };
     this.readUpTo = saved.counters.step;
+    this.optimizer.continueFrom(saved.counters.step);
     this.elapsedBefore = saved.counters.elapsedSeconds;
     if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
     this.counters.finished = false;

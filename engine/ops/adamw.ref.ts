@@ -1,6 +1,9 @@
 import type { Reference } from '../device.ts';
 import type { NumericArray } from '../tensor.ts';
 
+/** Words of a status before the bias corrections. */
+export const HEAD = 16;
+
 const scratch = new DataView(new ArrayBuffer(4));
 
 /** The bits of a number as f32, and the number of such bits. */
@@ -13,6 +16,10 @@ export function floatOf(bits: number): number {
   return scratch.getFloat32(0);
 }
 
+export const clearPaddingReference: Reference = ({ ends, grads }, { n }) => {
+  for (let i = 0; i < n; i++) for (let e = ends[i]; e % 4 !== 0 && e < grads.length; e++) grads[e] = 0;
+};
+
 /** Whole sums fit one partial here; the others are zero. On the CPU device partials are numbers, not bits. */
 export const gradNormReference: Reference = ({ x, partial }, { n, at, groups }) => {
   let sum = 0;
@@ -23,14 +30,17 @@ export const gradNormReference: Reference = ({ x, partial }, { n, at, groups }) 
 
 export const gradNormFinishReference: Reference = (
   { state, loss, partial, status, losses },
-  { count, max_norm, has_loss, ring },
+  { count, max_norm, has_loss, ring, rows },
 ) => {
   if (status[0]) return;
+  const step = ++status[5];
+  const at = HEAD + 2 * (Math.min(step, rows) - 1);
+  status.copyWithin(6, at, at + 2);
   let bad = 0;
   if (has_loss) {
     if (!Number.isFinite(loss[0])) bad = 1;
     status[3] = bitsOf(loss[0]);
-    losses[state[1] % ring] = loss[0];
+    losses[step % ring] = loss[0];
   }
   let total = 0;
   for (let i = 0; i < count; i++) total += partial[i];
@@ -39,14 +49,15 @@ export const gradNormFinishReference: Reference = (
   const norm = Math.sqrt(total);
   status[1] = bitsOf(finite ? norm : Number.POSITIVE_INFINITY);
   status[2] = bitsOf(!finite ? 0 : max_norm > 0 ? Math.min(1, max_norm / (norm + 1e-6)) : 1);
+  if (!Number.isFinite(floatOf(state[2]))) bad |= 4;
   status[4] = bad;
-  if (bad) status[0] = Math.max(1, state[1]);
+  if (bad) status[0] = step;
 };
 
 export const adamwReference: Reference = (t: Record<string, NumericArray>, p) => {
   const { state, status, params, grads, m, v } = t;
   if (status[0]) return;
-  const [lr, c1, c2] = [floatOf(state[2]), floatOf(state[3]), floatOf(state[4])];
+  const [lr, c1, c2] = [floatOf(state[2]), floatOf(status[6]), floatOf(status[7])];
   const scale = floatOf(status[2]);
   for (let i = 0; i < p.n; i++) {
     const g = grads[i] * scale;
@@ -59,9 +70,9 @@ export const adamwReference: Reference = (t: Record<string, NumericArray>, p) =>
 };
 
 /** average = k · average + (1 − k) · params with k = min(decay, (1 + step) / (10 + step)); nothing once status[0] is set. */
-export const averageReference: Reference = ({ state, status, params, average }, { n, decay }) => {
+export const averageReference: Reference = ({ status, params, average }, { n, decay }) => {
   if (status[0]) return;
-  const k = Math.min(decay, (1 + state[1]) / (10 + state[1]));
+  const k = Math.min(decay, (1 + status[5]) / (10 + status[5]));
   for (let i = 0; i < n; i++) average[i] = params[i] + k * (average[i] - params[i]);
 };
 

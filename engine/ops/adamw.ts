@@ -1,15 +1,20 @@
 /**
  * AdamW (Loshchilov & Hutter 2019, Alg. 2) over whole arenas of parameters, with clipping to a global norm: three
- * dispatches a step (two more a further shard), whatever the number of layers.
+ * dispatches a step (two more a further shard, one more a shard with padding), whatever the number of layers.
+ *
+ * Steps are counted on the device, in `status`, so that a replayed step counts as an eager one does.
  */
 import { groups, kernel, lanes8 } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
   adamwReference,
   averageReference,
+  bitsOf,
+  clearPaddingReference,
   exchangeReference,
   gradNormFinishReference,
   gradNormReference,
+  HEAD,
 } from './adamw.ref.ts';
 
 /**
@@ -25,6 +30,11 @@ export interface AdamwShard {
   embeddingEnd?: number;
   /** The moving average of the values, where there is one. */
   average?: Tensor;
+  /**
+   * u32: where each parameter ends whose size is no multiple of 4, if there are any. Ops leave anything in the gradients
+   * behind such an end; it is zeroed before the arena is read.
+   */
+  padding?: Tensor | null;
 }
 
 export interface AdamwOptions {
@@ -41,15 +51,55 @@ export interface AdamwOptions {
   /** Checked for being finite and kept in `losses`. */
   loss?: Tensor | null;
   /**
-   * u32 [16], zeros at first: 0 the first step with a non-finite loss or gradient (from then on nothing changes),
-   * 1 the gradient's norm before clipping, 2 the scale, 3 the loss (f32 bits each), 4 what was bad: 1 loss, 2 gradient.
+   * u32, `adamwStatus(options)` at first: 0 the first step with a non-finite loss, gradient or learning rate (from then on
+   * nothing changes), 1 the gradient's norm before clipping, 2 the scale, 3 the loss (f32 bits each), 4 what was bad:
+   * 1 loss, 2 gradient, 4 learning rate; 5 the steps taken.
    */
   status: Tensor;
   /** f32 [ring]: the loss of step s at s mod ring. */
   losses?: Tensor | null;
 }
 
+/** Largest β: its corrections reach 1 after 1.7 million steps. */
+const MAX_BETA = 0.99999;
+
+/** Steps after which the bias correction 1 − βᵗ is 1 in f32. */
+function stepsTo1(beta: number): number {
+  let t = 1;
+  while (Math.fround(1 - beta ** t) < 1) t *= 2;
+  for (let step = t / 2; step >= 1; step /= 2)
+    if (t - step >= 1 && Math.fround(1 - beta ** (t - step)) === 1) t -= step;
+  return t;
+}
+
+function correctionRows({ beta1, beta2 }: Pick<AdamwOptions, 'beta1' | 'beta2'>): number {
+  for (const beta of [beta1, beta2]) {
+    if (!(beta >= 0 && beta <= MAX_BETA))
+      throw new Error(`adamw: expected beta1 and beta2 from 0 to ${MAX_BETA}, got ${beta1} and ${beta2}`);
+  }
+  return Math.max(stepsTo1(beta1), stepsTo1(beta2));
+}
+
+/**
+ * What the status of an optimizer holds that has taken so many steps: 16 words, of which word 5 is the count, and the bias
+ * corrections 1 − β₁ᵗ and 1 − β₂ᵗ (f32 bits) of each step t from 1 to where both are 1. They are made here, in double
+ * precision; the device looks them up.
+ */
+export function adamwStatus(options: Pick<AdamwOptions, 'beta1' | 'beta2'>, steps = 0): Uint32Array<ArrayBuffer> {
+  if (!Number.isInteger(steps) || steps < 0 || steps >= 2 ** 32)
+    throw new Error(`adamw: expected an integer >= 0 as the number of steps taken, got ${steps}`);
+  const rows = correctionRows(options);
+  const words = new Uint32Array(HEAD + 2 * rows);
+  words[5] = steps;
+  for (let t = 1; t <= rows; t++) {
+    words[HEAD + 2 * (t - 1)] = bitsOf(1 - options.beta1 ** t);
+    words[HEAD + 2 * (t - 1) + 1] = bitsOf(1 - options.beta2 ** t);
+  }
+  return words;
+}
+
 const GROUPS = 256;
+const CLEAR = kernel('clear_padding', (p) => groups(p.n, 64));
 const NORM = kernel('grad_norm', [
   { file: 'grad_norm_sg8', requires: lanes8, grid: (p) => p.groups },
   { file: 'grad_norm', grid: (p) => p.groups },
@@ -60,9 +110,9 @@ const AVERAGE = kernel('average', (p) => groups(p.n, 256));
 const EXCHANGE = kernel('exchange', (p) => groups(p.n, 256));
 
 /**
- * One step, in place, and zeroes the gradients for the next one. Step, learning rate and bias corrections are read from
- * `device.state` (words 1 to 4); steps count from 1. A step with a non-finite loss or gradient changes no parameter and
- * leaves its number in `status`. The average of the weights follows them by min(averageDecay, (1 + step) / (10 + step)),
+ * One step, in place, and zeroes the gradients for the next one. The learning rate is read from `device.state` (word 2);
+ * `status` counts the steps, from 1. A step with a non-finite loss or gradient changes no parameter and leaves its number
+ * in `status`. The average of the weights follows them by min(averageDecay, (1 + step) / (10 + step)),
  * so that it is close to them early on.
  */
 export function adamwStep(
@@ -72,8 +122,16 @@ export function adamwStep(
   if (parameters.frozen) throw new Error('adamw: the parameters are frozen; make them without `frozen` to train them');
   const { shards } = parameters;
   const { status, loss, losses, beta1, beta2, eps, weightDecay, clip } = options;
-  if (status.dtype !== 'u32' || status.size < 16)
-    throw new Error(`adamw: a status u32 [16] was expected, came ${status.dtype} ${showShape(status.shape)}`);
+  const rows = correctionRows(options);
+  if (status.dtype !== 'u32' || status.size !== HEAD + 2 * rows) {
+    throw new Error(
+      `adamw: expected a status made of adamwStatus({ beta1: ${beta1}, beta2: ${beta2} }), u32 [${HEAD + 2 * rows}], got ${status.dtype} ${showShape(status.shape)}`,
+    );
+  }
+  if (!status.device.hasState)
+    throw new Error(
+      'adamw: the learning rate was never set; call prepare() of AdamW, or device.setState(), before a step',
+    );
   if (loss && loss.size !== 1) throw new Error(`adamw: a scalar loss was expected, came ${showShape(loss.shape)}`);
   if (loss && !losses?.size) throw new Error('adamw: a ring for the losses was expected beside the loss');
   for (const s of shards) {
@@ -87,6 +145,8 @@ export function adamwStep(
     for (const t of [params, grads, m, v, average]) if (t) device.inPlace('adamw', t);
   device.inPlace('adamw', status);
   if (losses) device.inPlace('adamw', losses);
+  for (const { grads, padding } of shards)
+    if (padding) device.run(CLEAR, clearPaddingReference, { ends: padding, grads }, { n: padding.size });
   const counts = shards.map((s) => Math.max(1, Math.min(GROUPS, groups(s.params.size, 4096))));
   const count = counts.reduce((a, b) => a + b, 0);
   // Bits on the GPU, where an infinity must not pass through arithmetic; numbers on the CPU.
@@ -100,7 +160,7 @@ export function adamwStep(
     FINISH,
     gradNormFinishReference,
     { state: device.state, loss: loss ?? null, partial, status, losses: loss ? (losses ?? null) : null },
-    { count, max_norm: clip, has_loss: loss ? 1 : 0, ring: losses?.size ?? 1 },
+    { count, max_norm: clip, has_loss: loss ? 1 : 0, ring: losses?.size ?? 1, rows },
   );
   const common = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: weightDecay };
   const { state } = device;
@@ -109,7 +169,7 @@ export function adamwStep(
     const decay = { decay_end: decayEnd, embedding_end: embeddingEnd, embedding_decay: options.embeddingDecay ?? 0 };
     device.run(ADAMW, adamwReference, { state, status, params, grads, m, v }, { n, ...decay, ...common });
     if (average && options.averageDecay)
-      device.run(AVERAGE, averageReference, { state, status, params, average }, { n, decay: options.averageDecay });
+      device.run(AVERAGE, averageReference, { status, params, average }, { n, decay: options.averageDecay });
   }
 }
 

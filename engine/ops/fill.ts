@@ -3,7 +3,9 @@ import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { fillForward } from './fill.ref.ts';
 
-const FILL = kernel('fill', (p) => groups(p.n, 1024));
+const FILL = kernel('fill', [
+  { file: 'fill', grid: (p) => groups(p.n, 1024), constants: (p) => ({ TAIL: p.n % 4 !== 0 }) },
+]);
 
 /** x ← value, in place. No gradient. */
 export function fill(x: Tensor, value: number): void {

@@ -1,7 +1,11 @@
-import { adamwStep, type Tensor } from '../../engine/index.ts';
+import { adamwStatus, adamwStep, type Tensor } from '../../engine/index.ts';
 import { type Case, STATE } from './harness.ts';
 
-/** One step from given moments; the harness's state holds step 3 and the learning rate. */
+const BETAS = { beta1: 0.9, beta2: 0.98 };
+/** Two steps were taken before. */
+const STATUS = adamwStatus(BETAS, 2);
+
+/** One step, the third, from given moments. */
 function step(name: string, n: number, decayEnd: number, clip: number, first?: number): Case {
   const flat = { shape: [n], grad: false } as const;
   return {
@@ -15,17 +19,17 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       average: flat,
       loss: { shape: [1], grad: false, value: () => 1.25 },
       losses: { shape: [4], grad: false, value: () => 0 },
-      status: { shape: [16], dtype: 'u32', value: () => 0 },
+      status: { shape: [STATUS.length], dtype: 'u32', value: (i) => STATUS[i] },
     },
     run: ({ params, grads, m, v, average, loss, losses, status }, device) => {
       const words = STATE.slice();
-      new Float32Array(words.buffer).set([0.01, 1 - 0.9 ** 3, 1 - 0.98 ** 3], 2);
+      new Float32Array(words.buffer)[2] = 0.01;
       device.setState(words);
       const shard = { params, grads, m, v, average, decayEnd, embeddingEnd: decayEnd + Math.floor(n / 3) };
       adamwStep(
         { shards: [shard] },
         {
-          ...{ beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, embeddingDecay: 0.7, averageDecay: 0.9 },
+          ...{ ...BETAS, eps: 1e-8, weightDecay: 0.1, embeddingDecay: 0.7, averageDecay: 0.9 },
           ...{ clip, loss, losses, status },
         },
       );
