@@ -6,6 +6,7 @@ import { split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/files.ts';
 import type { LoadedModel } from '../model/folder.ts';
+import { requireFinite } from '../model/ranks.ts';
 import { Scorer, type ScoreQuery } from '../model/scorer.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
 import { NodeFiles } from '../serve/files.node.ts';
@@ -102,7 +103,7 @@ function itemVectors(loaded: LoadedModel, tower: Float32Array | null): Vectors {
       if (length > 0) own.forEach((x, i) => (own[i] = x / length));
     }
   }
-  return { ids: loaded.items.map(({ id }) => id), values, width };
+  return { ids: loaded.items.map(({ id }) => id), values: requireFinite(values, 'item vectors'), width };
 }
 
 /** What the item tower makes of each item's attributes, on top of its own vector where it has one. */

@@ -2416,9 +2416,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (variance > 1e-30) { scale = inverseSqrt(variance); }
   var y = scale * scores[i];
   if (weights[0] != 0.0) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
+  if (not_finite(variance) || (weights[0] != 0.0 && not_finite(more[i]))) {
+    y = bitcast<f32>(p.rows | 0x7fc00000u);
+  }
   scores[i] = select(y, y / scale, p.keep == 1u);
 }
-// @use group_index
+// @use group_index, not_finite
 `,
   mask_seen: `struct Params { rows: u32, v: u32, first: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3514,7 +3517,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var mine = vec2u(0u);
   for (var i = lid; i < p.v; i += 64u) {
     let score = scores[row * p.v + i];
-    if (is_nan(score)) { mine.y++; } else if (sort_key(score) >= goal) { mine.x++; }
+    if (not_finite(score)) { mine.y++; } else if (sort_key(score) >= goal) { mine.x++; }
   }
   parts[lid] = mine;
   workgroupBarrier();
@@ -3528,7 +3531,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     ranks[row] = select(select(all.x, 0xffffffffu, missing), 0u, all.y > 0u);
   }
 }
-// @use group_index, sort_key
+// @use group_index, not_finite, sort_key
 `,
   rank_goal: `struct Params { rows: u32, v: u32, first: u32, start: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3560,7 +3563,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var goal = 0u;
   if (target_item < p.v) { goal = sort_key(scores[(first + target_item) / 4u][(first + target_item) % 4u]); }
   var above = vec4u(0u);
-  var nan = vec4u(0u);
+  var broken = vec4u(0u);
   for (var q = first / 4u + lid; q < (first + p.v + 3u) / 4u; q += WG) {
     let four = scores[q];
     let bits = bitcast<vec4u>(four);
@@ -3568,9 +3571,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let positive = select(bits, vec4u(0u), bits == vec4u(0x80000000u));
     let key = select(positive | vec4u(0x80000000u), ~positive, (positive >> vec4u(31u)) == vec4u(1u));
     above += select(vec4u(0u), vec4u(1u), inside & (key >= vec4u(goal)));
-    nan += select(vec4u(0u), vec4u(1u), inside & ((bits & vec4u(0x7fffffffu)) > vec4u(0x7f800000u)));
+    broken += select(vec4u(0u), vec4u(1u), inside & ((bits & vec4u(0x7f800000u)) == vec4u(0x7f800000u)));
   }
-  counts[lid] = vec2u(above.x + above.y + above.z + above.w, nan.x + nan.y + nan.z + nan.w);
+  counts[lid] = vec2u(above.x + above.y + above.z + above.w, broken.x + broken.y + broken.z + broken.w);
   workgroupBarrier();
   if (lid != 0u) { return; }
   var all = vec2u(0u);
@@ -5217,6 +5220,8 @@ fn bias_at(col: u32) -> vec4f {
 `,
   narrow: `fn narrow4(v: vec4f) -> vec4<f16> { return vec4<f16>(clamp(v, vec4f(-65504.0), vec4f(65504.0))); }
 `,
+  not_finite: `fn not_finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u; }
+`,
   sg8_rows: `alias Eight = array<vec4f, 16>;
 fn add_rows(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   var x: vec2f;
@@ -5251,8 +5256,7 @@ fn add_rows(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   return max(x, vec4f(0.0)) + select(log(1.0 + e), e * (1.0 - e * (0.5 - e / 3.0)), e < vec4f(0.01));
 }
 `,
-  sort_key: `fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }
-fn sort_key(score: f32) -> u32 {
+  sort_key: `fn sort_key(score: f32) -> u32 {
   var bits = bitcast<u32>(score);
   if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0u; }
   if (bits == 0x80000000u) { bits = 0u; }

@@ -1,7 +1,7 @@
 // log_blend: scores[u, j] = scores[u, j] / σ[u] + b·log(max(more[u, j], 0) + ε), in place, or with `keep` σ[u] times that:
 // scores keep their scale. σ is the standard deviation that moments[u] = (x₀, n, Σ (x − x₀), Σ (x − x₀)²) gives, 1 where that is 0; (b, ε) = weights.
 // Layout: scores, more [U, V], moments [U] vec4, weights [2]. A thread owns a score, a workgroup 256. No workgroup memory.
-// Host: ε > 0, n > 0.
+// What is not finite in scores or more gives NaN, which max and the comparison would hide. Host: ε > 0, n > 0.
 struct Params { rows: u32, v: u32, keep: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> more: array<f32>;
@@ -20,6 +20,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (variance > 1e-30) { scale = inverseSqrt(variance); }
   var y = scale * scores[i];
   if (weights[0] != 0.0) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
+  if (not_finite(variance) || (weights[0] != 0.0 && not_finite(more[i]))) {
+    y = bitcast<f32>(p.rows | 0x7fc00000u); // NaN, made at run time: WGSL refuses a constant one
+  }
   scores[i] = select(y, y / scale, p.keep == 1u);
 }
-// @use group_index
+// @use group_index, not_finite

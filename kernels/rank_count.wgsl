@@ -1,6 +1,6 @@
 // rank_count: adds to counts[r] how many scores of this tile of columns are at or above the row's goal, and how many are
-// NaN (found by bits); the first tile (start = 1) sets them. The last tile (finish = 1) gives the ranks as rank_of does:
-// the first count; 0xffffffff where the goal is masked (≤ −3e38) or absent; 0 where a score was NaN.
+// not finite (found by bits); the first tile (start = 1) sets them. The last tile (finish = 1) gives the ranks as rank_of
+// does: the first count; 0xffffffff where the goal is masked (≤ −3e38) or absent; 0 where a score was NaN or infinite.
 // Layout: scores [R, V], goals [R], counts [R, 2] (u32), ranks [R] (u32). A workgroup of 64 threads owns a row, a thread
 // every 64th score. Workgroup memory 512 bytes.
 struct Params { rows: u32, v: u32, start: u32, finish: u32 }
@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var mine = vec2u(0u);
   for (var i = lid; i < p.v; i += 64u) {
     let score = scores[row * p.v + i];
-    if (is_nan(score)) { mine.y++; } else if (sort_key(score) >= goal) { mine.x++; }
+    if (not_finite(score)) { mine.y++; } else if (sort_key(score) >= goal) { mine.x++; }
   }
   parts[lid] = mine;
   workgroupBarrier();
@@ -34,4 +34,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     ranks[row] = select(select(all.x, 0xffffffffu, missing), 0u, all.y > 0u);
   }
 }
-// @use group_index, sort_key
+// @use group_index, not_finite, sort_key

@@ -11,6 +11,7 @@
 import { InputError } from '../data/errors.ts';
 import { AttentionWeights, Inputs, type Program, type Tensor } from '../engine/index.ts';
 import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
+import { requireFinite } from './ranks.ts';
 import { readsTimes } from './recipes.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
@@ -41,7 +42,7 @@ export class AttentionMaps {
 
   /** Weights that token i has for each token in a head of a block, all from 0: [tokens]. */
   row(block: number, head: number, i: number): Float64Array {
-    return this.weights[block].row(head, i);
+    return requireFinite(this.weights[block].row(head, i), 'attention weights');
   }
 
   /** The same as shares of one, averaged over heads. */
@@ -123,6 +124,7 @@ export class AttentionProbe {
     const weights: AttentionWeights[] = [];
     for (let i = 0; i < settings.blocks; i++) {
       const qkv = out[`qkv ${i}`] as Float32Array;
+      requireFinite(qkv.subarray(0, 3 * d * tokens), 'attention weights');
       weights.push(
         new AttentionWeights(qkv, d, tokens, {
           ...{ heads, times, bias: this.biases[i], causal: direction === 'causal' },

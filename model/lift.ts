@@ -10,6 +10,7 @@
 import { Inputs, type Program, rowMoments, type Tensor } from '../engine/index.ts';
 import { type BlendWeights, type Memory, recency } from './memory.ts';
 import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
+import { nonFinite, requireFinite } from './ranks.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 /** In standard deviations of the transformer's scores over the catalogue. */
@@ -42,7 +43,7 @@ export class HostMemory {
   /** What each event of a history adds to m of an item, r_k · W[item_k, j]: exact, and adding up to m. [events] */
   sharesOf(history: Uint32Array, item: number): Float64Array {
     const { starts, columns, values } = this.memory.rows;
-    return Float64Array.from(history, (row, i) => {
+    const shares = Float64Array.from(history, (row, i) => {
       const k = history.length - 1 - i;
       if (k >= this.last) return 0;
       let [low, high] = [starts[row], starts[row + 1]];
@@ -53,6 +54,7 @@ export class HostMemory {
       }
       return low < starts[row + 1] && columns[low] === item ? this.recency[k] * values[low] : 0;
     });
+    return requireFinite(shares, 'item transitions');
   }
 
   /** The memory's lift of items after a history. */
@@ -73,7 +75,7 @@ export class HostMemory {
     for (const j of new Set(touched)) total += log(sums[j]) - Math.log(epsilon);
     const lifts = Float64Array.from(items, (j) => (b === 0 ? 0 : b * (log(sums[j]) - total / sums.length)));
     for (const j of touched) sums[j] = 0;
-    return lifts;
+    return requireFinite(lifts, 'item transitions');
   }
 }
 
@@ -198,7 +200,7 @@ class Batch {
       const scale = variance > 1e-30 ? 1 / Math.sqrt(variance) : 1;
       return Float64Array.from(items, (_item, i) => {
         const lift = (scores[u * columns + i] - shift - sum / n) * scale;
-        if (!Number.isFinite(lift)) throw new Error(`lift: the scores of history ${u} hold NaN or infinity`);
+        if (!Number.isFinite(lift)) throw nonFinite('scores', lift);
         return lift;
       });
     });

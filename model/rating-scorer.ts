@@ -2,6 +2,7 @@
 import { packWindows, type RatingWindow } from '../data/rating-windows.ts';
 import { type Program, softmax, type Tensor } from '../engine/index.ts';
 import { RatingBatch, type RatingEvents } from './rating-batch.ts';
+import { requireFinite } from './ranks.ts';
 import type { RatingModel } from './rating-model.ts';
 
 interface Room {
@@ -41,7 +42,9 @@ export class RatingScorer {
       batch.upload();
       const chances = (await program.run().chances.data()) as Float32Array;
       let at = 0;
-      for (const { targets: rows } of packed) for (const row of rows) each(row, chances.subarray(at, (at += levels)));
+      for (const { targets: rows } of packed) {
+        for (const row of rows) each(row, requireFinite(chances.subarray(at, (at += levels)), 'rating probabilities'));
+      }
       done += packed.length;
       if (onProgress?.(done)) return;
     }

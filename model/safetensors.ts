@@ -6,6 +6,7 @@
  */
 import { InputError } from '../data/errors.ts';
 import { join } from './files.ts';
+import { firstNonFinite } from './ranks.ts';
 
 /** A tensor at rest: contiguous, row-major; the dtype is that of the array (F32 or U32). */
 export interface StoredTensor {
@@ -101,7 +102,10 @@ export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
     if (end > available) {
       fail(`cut short: tensor ${name} ends at byte ${dataStart + end}, the file has ${bytes.byteLength}`);
     }
-    tensors.set(name, { shape, data: viewOf(bytes, dataStart + begin, sizeOf(shape), DTYPES[dtype]) });
+    const data = viewOf(bytes, dataStart + begin, sizeOf(shape), DTYPES[dtype]);
+    const broken = dtype === 'F32' ? firstNonFinite(data) : -1;
+    if (broken >= 0) fail(`damaged: tensor ${name} holds ${data[broken]} at ${broken}; expected finite numbers`);
+    tensors.set(name, { shape, data });
   }
   checkCover(spans, bytes.byteLength - dataStart, fail);
   return { tensors, metadata };

@@ -19,6 +19,7 @@ import {
 import type { BlendWeights, DeviceMemory } from './memory.ts';
 import { comparedStates } from './losses.ts';
 import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
+import { nonFinite, requireFinite } from './ranks.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 export interface ScoreQuery extends History {
@@ -81,6 +82,8 @@ export interface ScorerOptions {
 export const LEFT_OUT = -3e38;
 
 const NO_ITEM = 0xffffffff;
+/** Outputs of a tile's program that are ranks. */
+const RANKS = /^(ranks|transformer|memory|trial \d+)$/;
 const MAX_BUDGET = 8192;
 /** Elements of the largest tile of scores (64 MiB). */
 const TILE_ELEMENTS = 16 * 2 ** 20;
@@ -373,22 +376,24 @@ class Tile {
     const { k, blend, parts, trials, all } = this.options;
     const read = await this.program.values();
     const { ranks, items, scores } = read;
+    const ranked = Object.keys(read).filter((name) => RANKS.test(name));
     return Array.from({ length: count }, (_, u) => {
       const row = items.subarray(u * k, (u + 1) * k) as Uint32Array;
       const values = scores.subarray(u * k, (u + 1) * k) as Float32Array;
       let n = 0;
       while (n < row.length && row[n] !== NO_ITEM && values[n] > -1e38) n++;
-      if (ranks[u] === 0) throw new Error(`scorer: the scores of a user hold NaN (row ${u} of ${this.users})`);
+      // The device gives rank 0 where any score of the row is not finite, with or without a target.
+      if (ranked.some((by) => read[by][u] === 0)) throw nonFinite('scores', Number.NaN);
       const scored: Scored = { rank: ranks[u], items: row.slice(0, n), scores: values.slice(0, n) };
       if (all !== undefined) {
         const width = read.all.length / this.users;
         const row = read.all.subarray(u * width, (u + 1) * width) as Float32Array;
-        scored.all = row.slice(all - Math.floor(all / 64) * 64);
+        scored.all = requireFinite(row.slice(all - Math.floor(all / 64) * 64), 'scores');
       }
       if (blend && parts) scored.parts = { transformer: read.transformer[u], memory: read.memory[u] };
       if (read.states) {
         const { d } = this.model.settings;
-        scored.state = read.states.slice(u * d, (u + 1) * d) as Float32Array;
+        scored.state = requireFinite(read.states.slice(u * d, (u + 1) * d) as Float32Array, 'user vectors');
       }
       if (blend && trials) scored.trials = trials.map((_, i) => read[`trial ${i}`][u]);
       return scored;

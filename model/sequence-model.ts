@@ -48,6 +48,7 @@ import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
 import { MixtureHead } from './mixture.ts';
 import { ITEMS, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
+import { requireFinite } from './ranks.ts';
 import { isCloze, type Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
 
@@ -173,7 +174,7 @@ export class SequenceModel {
   /** With a tower: the item vectors [V, D] that states are compared with, made of attributes; else null. */
   async towerVectors(): Promise<Float32Array | null> {
     await this.refresh();
-    return this.catalogue && ((await this.catalogue.data()) as Float32Array);
+    return this.catalogue && requireFinite((await this.catalogue.data()) as Float32Array, 'item vectors');
   }
 
   /** E [V, D] of the whole catalogue, read back. */

@@ -18,6 +18,7 @@ import {
   maskSeen,
   mul,
   type Program,
+  rankOf,
   rowMoments,
   softmax,
   storeRows,
@@ -27,6 +28,7 @@ import {
 import type { KeyValueCache } from './blocks/context.ts';
 import type { Successors } from './decoding.ts';
 import type { DeviceMemory } from './memory.ts';
+import { nonFinite } from './ranks.ts';
 import type { ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from './sequence-model.ts';
 import { SparseInputs } from './sparse-inputs.ts';
@@ -96,7 +98,7 @@ export class Stepper {
   /** What each block of the decoder reads of the histories, [budget, 2D]. */
   private readonly crossed: Tensor[];
   private readonly reading: Program<Record<string, never>>;
-  private readonly stepping: Program<{ items: Tensor; probabilities: Tensor }>;
+  private readonly stepping: Program<{ items: Tensor; probabilities: Tensor; ranks: Tensor }>;
   /** What stands beside the tokens of the histories, and of a step. */
   private readonly side: { history: SparseInputs; step: SparseInputs } | null;
   private readonly blend: { memory: DeviceMemory; weights: Tensor } | null;
@@ -152,7 +154,7 @@ export class Stepper {
     return {};
   }
 
-  private nextItems(): { items: Tensor; probabilities: Tensor } {
+  private nextItems(): { items: Tensor; probabilities: Tensor; ranks: Tensor } {
     const { model, inputs, caches, crossed } = this;
     const t = inputs.tensors;
     const { d, heads } = model.settings;
@@ -171,8 +173,9 @@ export class Stepper {
       : model.encodeNext(tokens, cache);
     const scores = mul(this.blended(model.scores(states)), t.inverseTemperature);
     maskSeen(scores, { offsets: t.excludedOffsets, items: t.excludedItems });
+    const ranks = rankOf(scores, t.none); // of no use but that 0 marks rows that are not finite
     const { values, indices } = topk(softmax(scores), this.size.k);
-    return { items: indices, probabilities: values };
+    return { items: indices, probabilities: values, ranks };
   }
 
   /** Scores [R, V] with the memory's; they keep the transformer's scale, of which the softmax makes probabilities. */
@@ -251,8 +254,9 @@ export class Stepper {
     this.side?.step.stage(beside.finish());
     this.side?.step.upload();
     this.inputs.upload();
-    const { items, probabilities } = await this.stepping.values();
+    const { items, probabilities, ranks } = await this.stepping.values();
     return rows.map((_, r) => {
+      if (ranks[r] === 0) throw nonFinite('scores', Number.NaN);
       let n = 0;
       while (n < k && probabilities[r * k + n] > 0) n++;
       const logs = Float64Array.from(probabilities.subarray(r * k, r * k + n), Math.log);

@@ -4,6 +4,7 @@
  */
 import type { Ranker } from './ranker.ts';
 import { type Ranked, Reranker } from './reranker.ts';
+import { rankAmong, requireFinite } from './ranks.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
@@ -16,21 +17,18 @@ export interface SecondStage {
   weight: number;
 }
 
-/** Order of a list by scores, best first; among equals the first stage's order. */
+/** Order of a list by finite scores, best first; among equals the first stage's order. */
 export function orderBy(scores: Float32Array | Float64Array): Uint32Array {
   return Uint32Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
 }
 
 /**
- * A target's rank in a list re-ordered by `scores` (ties count against it); what does not stand in it keeps the rank that
- * the first stage gave it.
+ * A target's rank in a list re-ordered by `scores` (ties and NaN count against it); a target that is not in the list
+ * keeps the rank that the first stage gave it.
  */
 export function rankBy(items: Uint32Array, scores: ArrayLike<number>, target: number, before: number): number {
   const at = items.subarray(0, scores.length).indexOf(target);
-  if (at < 0) return before;
-  let rank = 1;
-  for (let i = 0; i < scores.length; i++) if (i !== at && scores[i] >= scores[at]) rank++;
-  return rank;
+  return at < 0 ? before : rankAmong(scores, scores[at]);
 }
 
 export class TwoStages implements Ranking {
@@ -85,7 +83,11 @@ export class TwoStages implements Ranking {
   private combine(one: Scored, { logits, added }: Ranked, target: number | undefined): Scored {
     const { items, scores, rank } = one;
     const n = logits.length;
-    const both = Float64Array.from(added, (f, i) => scores[i] + this.weight * f);
+    requireFinite(logits, 'scores of its ranker');
+    const both = requireFinite(
+      Float64Array.from(added, (f, i) => scores[i] + this.weight * f),
+      'scores of its two stages',
+    );
     const order = orderBy(both);
     const alone = orderBy(logits);
     const rest = Array.from(items.subarray(n));

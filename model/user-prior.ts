@@ -12,6 +12,7 @@
 import { InputError } from '../data/errors.ts';
 import type { Bag } from '../data/features.ts';
 import type { Files } from './files.ts';
+import { requireFinite } from './ranks.ts';
 import { decode, encodePieces } from './safetensors.ts';
 
 /** Training events by group of users. */
@@ -100,7 +101,11 @@ export function priorWeight(weights: PriorSettings['weights'], events: number): 
  */
 export function weightedPrior(prior: UserPrior, bag: Bag, events: number, size: number): Float32Array | null {
   const weight = priorWeight(prior.settings.weights, events);
-  return weight === 0 ? null : priorScores(prior, bag, size).map((score) => weight * score);
+  if (weight === 0) return null;
+  return requireFinite(
+    priorScores(prior, bag, size).map((score) => weight * score),
+    'scores of user groups',
+  );
 }
 
 export async function saveUserPrior(files: Files, { counts, settings }: UserPrior): Promise<void> {

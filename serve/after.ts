@@ -9,6 +9,7 @@ import { ownValue } from '../data/own.ts';
 import { columnNames, PLAIN, type Reading, readingsOf, valuesOf } from '../data/values.ts';
 import type { Item } from '../model/folder.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
+import { requireFinite } from '../model/ranks.ts';
 import { LEFT_OUT } from '../model/scorer.ts';
 import { checkExploration, type Exploration, explore } from './explore.ts';
 import { type Candidate, rerank } from './rerank.ts';
@@ -48,6 +49,8 @@ export interface After {
 
 /** Re-ranking looks at as many of the best: what a device's list holds. */
 export const RERANKED = 128;
+/** λ beyond which penalized scores are no longer finite in single precision, with room to spare. */
+const MOST_PENALTY = 1e6;
 /** Conditions whose answers are kept. */
 const REMEMBERED = 16;
 /** Item vectors of length 1 that are kept. */
@@ -88,8 +91,8 @@ export class AfterScore {
 
   private bias({ where, allow, deny, popularityPenalty = 0 }: AfterOptions): Pick<After, 'bias' | 'candidates'> {
     const { items, rows } = this;
-    if (!(popularityPenalty >= 0 && Number.isFinite(popularityPenalty))) {
-      throw new InputError(`a popularity penalty from 0 on was expected, came ${popularityPenalty}`);
+    if (!(popularityPenalty >= 0 && popularityPenalty <= MOST_PENALTY)) {
+      throw new InputError(`popularity penalty: expected a number from 0 to ${MOST_PENALTY}, got ${popularityPenalty}`);
     }
     if (where === undefined && !allow && !deny && popularityPenalty === 0) {
       return { bias: null, candidates: items.length };
@@ -199,7 +202,7 @@ export class AfterScore {
     const [, width] = table.shape;
     const vector = Float32Array.from(table.data.subarray(row * width, (row + 1) * width));
     const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
-    const unit = length > 0 ? vector.map((x) => x / length) : vector;
+    const unit = requireFinite(length > 0 ? vector.map((x) => x / length) : vector, 'item vectors');
     if (this.vectors.size >= CACHED) this.vectors.clear();
     this.vectors.set(row, unit);
     return unit;

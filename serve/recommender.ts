@@ -7,6 +7,7 @@ import type { GenerateOptions as Options } from '../model/decoding.ts';
 import type { Generator } from '../model/generator.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import type { History } from '../model/packing.ts';
+import { firstNonFinite, requireFinite } from '../model/ranks.ts';
 import { checkSettings, type Settings } from '../model/recipes.ts';
 import type { StoredTensor } from '../model/safetensors.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
@@ -221,6 +222,10 @@ export class Recommender {
             probabilities?.forEach((p, i) => likely.set(items[i], p));
             return candidatesOf(items, scores);
           });
+    requireFinite(
+      best.map(({ score }) => score),
+      'scores',
+    );
     const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
       const probability = likely.get(row);
@@ -276,8 +281,8 @@ export class Recommender {
   /** Takes up an adaptation again that `personalize` gave for this model. @throws InputError where it does not fit */
   adopt(adaptation: Adaptation): void {
     const { d } = this.model.settings;
-    if (adaptation.vector?.length !== d || !this.model.comparesVectors)
-      throw new InputError(`adopt: an adaptation of ${d} numbers was expected; this one comes from another model`);
+    if (adaptation.vector?.length !== d || !this.model.comparesVectors || firstNonFinite(adaptation.vector) >= 0)
+      throw new InputError(`adopt: expected an adaptation of ${d} finite numbers; this one comes from another model`);
     this.learned = adaptation;
   }
 

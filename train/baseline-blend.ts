@@ -81,12 +81,12 @@ export function fitBlend(
   };
 }
 
-/** NDCG@10 of one target; ties count against it. */
+/** NDCG@10 of one target; ties and NaN count against it. */
 function gainOf(a: Float64Array, b: Float64Array, share: number, target: number, candidate: Uint8Array): number {
   const own = (1 - share) * a[target] + share * b[target];
   let rank = 0;
   for (let i = 0; i < a.length && rank <= 10; i++) {
-    if (candidate[i] === 1 && (1 - share) * a[i] + share * b[i] >= own) rank++;
+    if (candidate[i] === 1 && !((1 - share) * a[i] + share * b[i] < own)) rank++;
   }
   return rank <= 10 ? 1 / Math.log2(rank + 1) : 0;
 }

@@ -4,6 +4,7 @@ import type { Similarity } from '../data/similarity.ts';
 import { type Device, invertSpd, matmul, Panels } from '../engine/index.ts';
 import type { AttributeMemory, AttributeWeights } from '../model/attribute-memory.ts';
 import { type Scored, Scorer, type ScoreQuery } from '../model/scorer.ts';
+import { rankAmong, requireFinite } from '../model/ranks.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
 import { Collector, type TrainingFacts, trainingFacts } from './collector.ts';
 import { exactItems } from './ease.ts';
@@ -105,13 +106,8 @@ function standardise(scores: ArrayLike<number>): Float64Array {
 
 /** 1-based ranks of `targets` (places among the scores); ties count against them. */
 function ranksOf(scores: Float64Array, targets: ArrayLike<number>): Uint32Array {
-  return Uint32Array.from(targets, (t) => {
-    const own = scores[t];
-    if (!Number.isFinite(own)) throw new Error('cold items: a score is not finite');
-    let rank = 0;
-    for (let j = 0; j < scores.length; j++) if (scores[j] >= own) rank++;
-    return rank;
-  });
+  requireFinite(scores, 'scores of cold items');
+  return Uint32Array.from(targets, (t) => rankAmong(scores, scores[t]));
 }
 
 /** The tower's scores of a part's cold items, user by user. */

@@ -1,5 +1,6 @@
 /** Ranks by scores on the host: what the baselines are evaluated with, in the same way as a model. */
 import type { Split } from '../data/split.ts';
+import { firstNonFinite, rankAmong } from '../model/ranks.ts';
 import type { Baseline } from './baselines.ts';
 import { exclusions } from './candidates.ts';
 import { Collector, type CollectorOptions, type Figures } from './collector.ts';
@@ -27,7 +28,7 @@ const LISTED = 10;
  * Ranks each user's first held-out target. Ties rank pessimistically: every other candidate with the target's score
  * stands before it. With seen items excluded, the items of the history are no candidates.
  *
- * @throws Error when a score is NaN
+ * @throws Error when a score is NaN or infinite
  */
 export function rankTargets(parts: Split, part: 'valid' | 'test', baseline: Baseline, options: RankOptions): Ranking {
   const users: number[] = [];
@@ -76,7 +77,8 @@ function visitRanks(
     const own = Array.from(targets, (target) =>
       seen === 'excluded' && history.includes(target) ? Number.NEGATIVE_INFINITY : scores[target],
     );
-    if (scores.some(Number.isNaN)) throw new Error(`baselines: a score of ${baseline.name}, user ${u} is NaN`);
+    const broken = firstNonFinite(scores);
+    if (broken >= 0) throw new Error(`baselines: a score of ${baseline.name}, user ${u} is ${scores[broken]}`);
     for (const item of excludedOf(u) ?? []) scores[item] = Number.NEGATIVE_INFINITY;
     visit(
       u,
@@ -92,12 +94,9 @@ export function distinct(rows: Uint32Array): Uint32Array {
   return rows.length < 2 ? rows : Uint32Array.from(new Set(rows));
 }
 
-/** How many candidates score at least `own` (the target is one of them); a target that is no candidate is missed. */
+/** The target's rank among the candidates; a target that is no candidate is missed. */
 function rankOf(own: number, scores: Float64Array): number {
-  if (own === Number.NEGATIVE_INFINITY) return MISS;
-  let rank = 0;
-  for (let i = 0; i < scores.length; i++) if (scores[i] >= own) rank++;
-  return rank;
+  return own === Number.NEGATIVE_INFINITY ? MISS : rankAmong(scores, own);
 }
 
 /** The best candidates, best first; of equal ones the lower row first. */

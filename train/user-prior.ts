@@ -8,6 +8,7 @@
  */
 import type { Bag } from '../data/features.ts';
 import type { Split } from '../data/split.ts';
+import { rankAmong } from '../model/ranks.ts';
 import { type GroupCounts, groupScores, popularity, type PriorSettings, type UserPrior } from '../model/user-prior.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../model/scorer.ts';
 import type { SequenceModel } from '../model/sequence-model.ts';
@@ -111,7 +112,7 @@ function fitGroups(parts: Split, counts: GroupCounts, users: Uint32Array) {
 }
 
 function ranksOf(scores: Float32Array, targets: ArrayLike<number>): Uint32Array {
-  return Uint32Array.from(targets, (t) => scores.reduce((rank, score) => rank + (score >= scores[t] ? 1 : 0), 0));
+  return Uint32Array.from(targets, (t) => rankAmong(scores, scores[t]));
 }
 
 async function fitWeights(

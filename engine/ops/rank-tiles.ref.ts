@@ -13,7 +13,7 @@ export const rankCountReference: Reference = ({ scores, goals, counts, ranks }, 
   for (let r = 0; r < rows; r++) {
     if (start) counts.fill(0, 2 * r, 2 * r + 2);
     for (const s of scores.subarray(r * v, (r + 1) * v)) {
-      if (Number.isNaN(s)) counts[2 * r + 1]++;
+      if (!Number.isFinite(s)) counts[2 * r + 1]++;
       else if (s >= goals[r]) counts[2 * r]++;
     }
     if (finish) ranks[r] = counts[2 * r + 1] > 0 ? 0 : goals[r] <= MASKED ? NONE : counts[2 * r];

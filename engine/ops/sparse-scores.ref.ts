@@ -38,8 +38,9 @@ export const logBlendReference: Reference = ({ scores, more, moments, weights },
     const variance = squares / n - (sum / n) ** 2;
     const scale = variance > 1e-30 ? 1 / Math.sqrt(variance) : 1;
     for (let i = u * v; i < (u + 1) * v; i++) {
+      const finite = Number.isFinite(variance) && (b === 0 || Number.isFinite(more[i]));
       const blended = scale * scores[i] + (b === 0 ? 0 : b * Math.log(Math.max(more[i], 0) + epsilon));
-      scores[i] = keep === 1 ? blended / scale : blended;
+      scores[i] = finite ? (keep === 1 ? blended / scale : blended) : Number.NaN;
     }
   }
 };

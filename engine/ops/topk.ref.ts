@@ -32,7 +32,7 @@ export const rankOfReference: Reference = ({ scores, targets, ranks }, { rows, v
     let rank = 0;
     for (let i = 0; i < v; i++) if (row[i] >= goal) rank++;
     if (goal <= MASKED) rank = NONE;
-    if (row.some((s: number) => Number.isNaN(s))) rank = 0;
+    if (!row.every(Number.isFinite)) rank = 0;
     ranks[r] = rank;
   }
 };

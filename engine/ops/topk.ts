@@ -78,7 +78,7 @@ function partsOf(rows: number, v: number): number {
 /**
  * Ranks u32 [R] of the targets (u32 [R]) within their rows of scores [R, V]: 1 is best, other items with the target's
  * score count before it. 0xffffffff where there is no target (≥ V) or it is masked (score ≤ −3e38);
- * 0 where a score of the row is NaN, which the reader must treat as an error.
+ * 0 where a score of the row is NaN or infinite, which the caller must treat as an error.
  */
 export function rankOf(scores: Tensor, targets: Tensor): Tensor {
   const { device } = scores;

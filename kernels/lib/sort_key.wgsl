@@ -1,5 +1,4 @@
 // Scores as unsigned integers of the same order: −0 counts as 0, NaN (found by bits) is 0, below everything.
-fn is_nan(score: f32) -> bool { return (bitcast<u32>(score) & 0x7fffffffu) > 0x7f800000u; }
 fn sort_key(score: f32) -> u32 {
   var bits = bitcast<u32>(score);
   if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0u; }

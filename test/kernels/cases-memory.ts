@@ -1,4 +1,12 @@
-import { logBlend, rowMoments, slice, type SparseShard, sparseScores, type Tensor } from '../../engine/index.ts';
+import {
+  logBlend,
+  rankOf,
+  rowMoments,
+  slice,
+  type SparseShard,
+  sparseScores,
+  type Tensor,
+} from '../../engine/index.ts';
 import type { Case } from './harness.ts';
 
 /** A sparse [rows, v] matrix: row r holds r % 5 entries (none, too), its columns distinct. */
@@ -91,5 +99,26 @@ export const memoryCases: Case[] = [
       gradients: false,
       tolerance: { abs: 1e-4, rel: 1e-4 },
     }),
+  ),
+  // A blend with what is not finite makes the whole row's ranks 0: comparisons and max must not hide it.
+  ...[Number.NaN, Number.POSITIVE_INFINITY].flatMap((broken) =>
+    (['scores', 'more'] as const).map(
+      (where): Case => ({
+        op: 'sparse-scores',
+        name: `blend [2,5], ${broken} in ${where}`,
+        inputs: {
+          scores: { shape: [2, 5], grad: false, value: (i, n) => (where === 'scores' && i === 7 ? broken : n()) },
+          more: { shape: [2, 5], grad: false, value: (i, n) => (where === 'more' && i === 7 ? broken : n()) },
+          weights: { shape: [2], grad: false, value: (i) => [0.6, 1e-3][i] },
+          targets: { shape: [2], dtype: 'u32', value: () => 0 },
+        },
+        run: ({ scores, more, weights, targets }: Record<string, Tensor>) => {
+          logBlend(scores, more, rowMoments(scores), weights);
+          return rankOf(scores, targets);
+        },
+        gradients: false,
+        tolerance: { abs: 0, rel: 0 },
+      }),
+    ),
   ),
 ];

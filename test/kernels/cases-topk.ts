@@ -60,6 +60,8 @@ export const topkCases: Case[] = [
     (i) => odd[i % 10],
     (r) => r,
   ),
+  ranking('zeros of both signs', 4, 10, 10, (i) => odd[i % 6]),
+  ranking('one infinite score in a row', 3, 20, 5, (i, n) => (i === 25 ? Number.NEGATIVE_INFINITY : n())),
   ranking('no target', 3, 20, 5, normal, () => 0xffffffff),
   ranking('no rows', 0, 20, 5, normal),
   ranking('NaN is no hit', 3, 20, 5, (i, n) => (i === 25 ? Number.NaN : n())),
@@ -115,6 +117,8 @@ export const tiledCases: Case[] = [
   tiled('masked, fewer left than k', [4, 200, 64, 90], (i, n) => (i % 3 === 0 ? n() : -3e38)),
   tiled('everything masked', [2, 100, 64, 3], () => -3e38),
   tiled('zeros of both signs, infinities', [4, 200, 64, 20], (i) => odd[i % 10]),
+  tiled('zeros of both signs', [4, 200, 64, 20], (i) => odd[i % 6]),
+  tiled('one infinite score in a row', [3, 200, 64, 5], (i, n) => (i === 350 ? Number.NEGATIVE_INFINITY : n())),
   tiled('no target', [3, 200, 64, 5], normal, () => 0xffffffff),
   tiled('NaN is no hit', [3, 200, 64, 5], (i, n) => (i === 350 ? Number.NaN : n())),
 ];

@@ -50,8 +50,8 @@ describe('after the score', () => {
 
   it.each<[AfterOptions, string]>([
     [{ diversity: 1.5 }, 'diversity from 0 to 1 was expected, came 1.5'],
-    [{ popularityPenalty: -1 }, 'a popularity penalty from 0 on was expected, came -1'],
-    [{ popularityPenalty: Number.NaN }, 'a popularity penalty from 0 on was expected, came NaN'],
+    [{ popularityPenalty: -1 }, 'popularity penalty: expected a number from 0 to 1000000, got -1'],
+    [{ popularityPenalty: Number.NaN }, 'popularity penalty: expected a number from 0 to 1000000, got NaN'],
     [{ caps: { colour: 2 } }, 'cap colour=2: no item has an attribute colour; there is kind, price'],
     [{ caps: { kind: 0 } }, 'cap kind=0: a whole number from 1 on was expected'],
     [{ where: 'price<' }, 'condition "price<": expected a value, at character 7'],

@@ -1,6 +1,7 @@
 /** What out-of-fold predictions come to: the figures of a rating model, and of what it starts from. */
 import type { RatingTask } from '../../data/ratings.ts';
 import type { StoredPredictions } from '../../model/rating-folder.ts';
+import { requireFinite } from '../../model/ranks.ts';
 import { type CalibrationBin, type ClickFigures, clickFigures, type RatingFigures, ratingFigures } from './metrics.ts';
 
 /** Which number stands for the predicted distribution: its mean is best for RMSE, its median for MAE. */
@@ -21,6 +22,7 @@ export interface RatingReport {
   calibration: CalibrationBin[] | null;
 }
 
+/** @throws InputError where a prediction is NaN or infinite */
 export function ratingReport(p: StoredPredictions, task: RatingTask, point: Point): RatingReport {
   const tested: number[] = [];
   let rounds = 0;
@@ -28,7 +30,11 @@ export function ratingReport(p: StoredPredictions, task: RatingTask, point: Poin
     if (round > 0) tested.push(row);
     rounds = Math.max(rounds, round);
   });
-  const pick = (column: Float32Array, rows: readonly number[]) => Float32Array.from(rows, (row) => column[row]);
+  const pick = (column: Float32Array, rows: readonly number[]) =>
+    requireFinite(
+      Float32Array.from(rows, (row) => column[row]),
+      'predicted ratings',
+    );
   const figures = (column: Float32Array, rows: readonly number[] = tested): RatingFigures | ClickFigures =>
     task === 'ctr'
       ? clickFigures(pick(p.rating, rows), pick(column, rows)).figures

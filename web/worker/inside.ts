@@ -6,6 +6,7 @@ import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
 import { split, type Split } from '../../data/split.ts';
 import { type Device, type KernelTime, matmul } from '../../engine/index.ts';
+import { requireFinite } from '../../model/ranks.ts';
 import { readsTimes, type Settings, windowsOf } from '../../model/recipes.ts';
 import { SequenceModel } from '../../model/sequence-model.ts';
 import { settingsOf } from '../../serve/recommender.ts';
@@ -55,6 +56,7 @@ export async function itemMap(): Promise<ItemMap> {
     }
   }
   trim(device);
+  requireFinite(places, 'item vectors');
   return {
     places: places.map((value) => value / most),
     share: total > 0 ? (first.value + second.value) / total : 0,
