@@ -11,7 +11,16 @@ import { evaluateBaseline } from '../train/ranking.ts';
 import { type Difference, paired } from '../train/statistics.ts';
 import { type Backend, openDevice, Output } from './common.ts';
 import { UsageError } from './errors.ts';
-import { type Judged, type LogFlags, openLogOf, openModel, partsFor, protocolOf, rankByModel } from './evaluation.ts';
+import {
+  type Judged,
+  type LogFlags,
+  openLogOf,
+  openModel,
+  partsFor,
+  protocolOf,
+  rankByModel,
+  requireHeldOut,
+} from './evaluation.ts';
 import { COLUMNS, type Seen } from './figures.ts';
 import { figuresTable, formatCount, formatFigure, table } from './ui.ts';
 
@@ -136,6 +145,7 @@ async function rank(
 ): Promise<Ranked> {
   // A baseline learns from the training part of the model that it is compared with.
   const parts = await partsFor(model ?? other, dataset, flags, out);
+  await requireHeldOut(model ?? other, parts, flags, out);
   const facts = trainingFacts(parts);
   if (model) {
     const options = { split: flags.split, includeSeen: seen === 'kept', facts };

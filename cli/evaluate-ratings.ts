@@ -4,6 +4,7 @@ import { InputError } from '../data/errors.ts';
 import { asWritten, type Ratings, type RatingTask } from '../data/ratings.ts';
 import { loadConfig } from '../model/folder.ts';
 import { loadPredictions, type StoredPredictions } from '../model/rating-folder.ts';
+import { loadTraining, TRAINING } from '../model/training-record.ts';
 import { explain } from '../serve/files.node.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { type Point, ratingReport } from '../train/rating/report.ts';
@@ -58,6 +59,18 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
     const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
     ratings = await openRatings(source, reading, { task, positive: config.positive }, out, flags.progress);
     requireSameRatings(ratings, predictions, flags.model);
+    const record = await loadTraining(files);
+    const untested = record?.untested(ratings, predictions.round) ?? 0;
+    if (untested > 0) {
+      throw new InputError(
+        `${source}: ${formatCount(untested)} of its ratings are not those that the rounds of ${flags.model} held out, so it may have been trained on them; give the log of its training, unchanged`,
+      );
+    }
+    if (!record) {
+      out.warn(
+        `${flags.model}: holds no ${TRAINING} (it is packed, or an earlier version made it): whether these ratings are those that it held out cannot be checked`,
+      );
+    }
   }
   const point = flags.predict ?? usualPoint(split, task);
   const report = ratingReport(predictions, task, point);

@@ -10,6 +10,7 @@ import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
+import { loadTraining, TRAINING } from '../model/training-record.ts';
 import { weightedPrior } from '../model/user-prior.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { blendOf, secondStageOf, settingsOf } from '../serve/recommender.ts';
@@ -98,13 +99,45 @@ export async function partsFor(
   if (!sameProtocol(own, parts.protocol)) {
     requireUnseen(split(aligned.dataset, own, flags.data), parts, flags.split, dir);
   }
-  if (usersWithTarget(parts, flags.split).length === 0) {
-    throw new InputError(
-      `${flags.data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
-    );
-  }
+  requireTargets(parts, flags);
   await loadSide(loaded.config, parts, flags.users, out);
   return parts;
+}
+
+/**
+ * Refuses to evaluate a model on what it was trained on, whatever log that stands in. Without the record of its training,
+ * says that this cannot be checked. Users who have gone on since, and whose targets once trained, are left out.
+ *
+ * @returns whether it could be checked
+ * @throws InputError, one line that says what overlaps
+ */
+export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFlags, out: Output): Promise<boolean> {
+  const record = await loadTraining(await openPath(dir));
+  if (!record) {
+    out.warn(
+      `${dir}: holds no ${TRAINING} (it is packed, or an earlier version made it): whether it was trained on these ${flags.split} targets cannot be checked`,
+    );
+    return false;
+  }
+  const { targets, known, users, example, grown } = record.overlap(parts, flags.split);
+  if (known > 0) {
+    throw new InputError(
+      `${flags.data}: ${formatCount(known)} of its ${formatCount(targets)} ${flags.split} targets (of ${formatCount(users)} users, such as ${JSON.stringify(example)}) are in what ${dir} was trained or validated on; evaluate it on the log of its training or a newer one, or train a model on this log`,
+    );
+  }
+  for (const u of grown) parts.leaveOut(u, flags.split);
+  if (grown.length > 0) {
+    out.warn(
+      `${formatCount(grown.length)} users are left out: ${dir} was trained on events that are their ${flags.split} targets now`,
+    );
+    requireTargets(parts, flags);
+  }
+  return true;
+}
+
+function requireTargets(parts: Split, { data, split }: LogFlags): void {
+  if (usersWithTarget(parts, split).length > 0) return;
+  throw new InputError(`${data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`);
 }
 
 /** The protocol that a model was trained under. */

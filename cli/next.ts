@@ -9,7 +9,7 @@ import { evaluateNext, NEXT_FIGURES, type NextEvaluation, type PerUser } from '.
 import { bootstrap, type Difference, paired } from '../train/statistics.ts';
 import { openDevice, Output } from './common.ts';
 import type { EvaluateFlags } from './evaluate.ts';
-import { type Judged, openLogOf, openModel, partsFor } from './evaluation.ts';
+import { type Judged, openLogOf, openModel, partsFor, requireHeldOut } from './evaluation.ts';
 import { UsageError } from './errors.ts';
 import { type DecodeFlags, decodeOptions } from './decode-flags.ts';
 import { createProgress, formatCount, formatFigure, table } from './ui.ts';
@@ -38,7 +38,9 @@ export async function runNext(flags: NextFlags): Promise<void> {
   const contenders: Contender[] = [];
   for (const dir of [flags.model, ...(flags.beside === undefined ? [] : [flags.beside])]) {
     const judged = await openModel(dir, out);
-    contenders.push({ judged, parts: await partsFor(judged, await openLogOf(judged, flags, out), flags, out) });
+    const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+    await requireHeldOut(judged, parts, flags, out);
+    contenders.push({ judged, parts });
   }
   const device = await openDevice(flags.device, out);
   try {

@@ -104,6 +104,13 @@ export class Split {
     return positions;
   }
 
+  /** Takes the part's targets away from user u, who is then not evaluated. */
+  leaveOut(u: number, part: 'valid' | 'test'): void {
+    const b = this.#bounds;
+    if (part === 'valid') b.validTo[u] = b.validFrom[u];
+    else b.testTo[u] = b.testFrom[u];
+  }
+
   /** Places [from, to) of the part's targets in user u's history. */
   targetRange(u: number, part: 'valid' | 'test'): [number, number] {
     const b = this.#bounds;

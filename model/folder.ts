@@ -13,6 +13,7 @@
  *   metrics.jsonl           appended                a line an evaluation
  *   README.md               replaced as a whole     the model card (card.ts)
  *   predictions.safetensors replaced as a whole     of a model of ratings alone, see rating-folder.ts
+ *   training.bin            fixed, before step 1    what it was trained on, as hashes (training-record.ts); never packed
  *
  * Until the first validation there is no model.safetensors; loading then takes the weights of the last checkpoint and
  * says so in `weights.note`. Until a blend is fitted the transformer scores alone. A blend fits any weights: a training
@@ -28,7 +29,8 @@ import type { Files } from './files.ts';
 import { loadUserPrior, type UserPrior, USERS } from './user-prior.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
 import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker/store.ts';
-import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
+import { decodeModel, encodePieces, type StoredTensor } from './safetensors.ts';
+import { TRAINING } from './training-record.ts';
 
 export const FORMAT_VERSION = 1;
 const CONFIG = 'config.json';
@@ -50,6 +52,7 @@ export const FOLDER_FILES: readonly string[] = [
   MEMORY,
   USERS,
   PREDICTIONS,
+  TRAINING,
   CHECKPOINT,
 ];
 
@@ -251,7 +254,7 @@ export async function loadCheckpoint(files: Files): Promise<Checkpoint | null> {
   const bytes = await files.read(CHECKPOINT);
   if (!bytes) return null;
   const file = `${files.where}/${CHECKPOINT}`;
-  const { tensors, metadata } = decode(bytes, file);
+  const { tensors, metadata } = decodeModel(bytes, file);
   const groups = { p: new Map(), m: new Map(), v: new Map(), a: new Map() } as Record<
     string,
     Map<string, StoredTensor>
@@ -380,7 +383,7 @@ async function loadBest(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'we
   const bytes = await files.read(MODEL);
   if (!bytes) return null;
   const file = `${files.where}/${MODEL}`;
-  const { tensors, metadata } = decode(bytes, file);
+  const { tensors, metadata } = decodeModel(bytes, file);
   const standing = readStamp<Standing>(metadata, 'standing', file);
   return { tensors, weights: { from: 'model', ...standing, note: null } };
 }

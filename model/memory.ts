@@ -13,7 +13,7 @@
 import { InputError } from '../data/errors.ts';
 import { type Device, type RowLists, type SparseShard, sparseScores, type Tensor } from '../engine/index.ts';
 import type { Files } from './files.ts';
-import { decode, encodePieces } from './safetensors.ts';
+import { decodeModel, encodePieces } from './safetensors.ts';
 
 export const MEMORY = 'memory.safetensors';
 
@@ -85,7 +85,7 @@ export async function loadMemory(files: Files, items: number): Promise<Memory | 
   const bytes = await files.read(MEMORY);
   if (!bytes) return null;
   const file = `${files.where}/${MEMORY}`;
-  const { tensors, metadata } = decode(bytes, file);
+  const { tensors, metadata } = decodeModel(bytes, file);
   const [starts, columns, values] = ['rowStarts', 'columns', 'values'].map((name) => tensors.get(name)?.data);
   const settings = parse(metadata.get('memory'));
   if (

@@ -3,6 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { archivePieces } from './archive.ts';
 import type { Files } from './files.ts';
 import { clearFolder, FOLDER_FILES, loadConfig } from './folder.ts';
+import { TRAINING } from './training-record.ts';
 
 const [CONFIG] = FOLDER_FILES;
 const CHECKPOINT = 'checkpoint.safetensors';
@@ -29,7 +30,9 @@ export async function packModel(files: Files, options: PackOptions = {}): Promis
       `${files.where}: holds no weights yet (training stopped before its first step); train it again`,
     );
   }
-  const taken = names.filter((name) => name !== CHECKPOINT || options.checkpoint || !names.includes(MODEL));
+  // What the model was trained on stays at home, as hashes, too.
+  const travels = names.filter((name) => name !== TRAINING);
+  const taken = travels.filter((name) => name !== CHECKPOINT || options.checkpoint || !names.includes(MODEL));
   const contents: { name: string; bytes: Uint8Array }[] = [];
   for (const name of taken) contents.push({ name, bytes: (await files.read(name)) ?? new Uint8Array(0) });
   return archivePieces(contents) as Uint8Array<ArrayBuffer>[]; // never on shared memory

@@ -11,7 +11,7 @@ import { type Factors, restoreFactors, storeFactors } from './factors.ts';
 import type { Files } from './files.ts';
 import { loadConfig, loadModel, type LoadedModel, type ModelConfig, PREDICTIONS, saveModel } from './folder.ts';
 import { type RatingSettings, storedRatingSettings } from './rating-settings.ts';
-import { decode, encodePieces, type StoredTensor } from './safetensors.ts';
+import { decodeModel, encodePieces, type StoredTensor } from './safetensors.ts';
 
 /** A rating model at rest. */
 export interface StoredRatingModel {
@@ -117,7 +117,7 @@ export async function loadPredictions(
   const bytes = await files.read(PREDICTIONS);
   if (!bytes) return null;
   const file = `${files.where}/${PREDICTIONS}`;
-  const { tensors, metadata } = decode(bytes, file);
+  const { tensors, metadata } = decodeModel(bytes, file);
   const round = tensors.get('round')?.data;
   const columns = COLUMNS.map((name) => tensors.get(name)?.data);
   let progress: RatingProgress | null = null;

@@ -102,13 +102,24 @@ export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
     if (end > available) {
       fail(`cut short: tensor ${name} ends at byte ${dataStart + end}, the file has ${bytes.byteLength}`);
     }
-    const data = viewOf(bytes, dataStart + begin, sizeOf(shape), DTYPES[dtype]);
-    const broken = dtype === 'F32' ? firstNonFinite(data) : -1;
-    if (broken >= 0) fail(`damaged: tensor ${name} holds ${data[broken]} at ${broken}; expected finite numbers`);
-    tensors.set(name, { shape, data });
+    tensors.set(name, { shape, data: viewOf(bytes, dataStart + begin, sizeOf(shape), DTYPES[dtype]) });
   }
   checkCover(spans, bytes.byteLength - dataStart, fail);
   return { tensors, metadata };
+}
+
+/**
+ * As {@link decode}, for the files of a model: every float is checked once.
+ * @throws InputError, one line, also where one is NaN or infinite
+ */
+export function decodeModel(bytes: Uint8Array, file: string): SafeTensors {
+  const found = decode(bytes, file);
+  for (const [name, { data }] of found.tensors) {
+    const at = data instanceof Float32Array ? firstNonFinite(data) : -1;
+    if (at >= 0)
+      throw new InputError(`${file}: damaged: tensor ${name} holds ${data[at]} at ${at}; expected finite numbers`);
+  }
+  return found;
 }
 
 type Fail = (what: string) => never;

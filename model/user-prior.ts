@@ -13,7 +13,7 @@ import { InputError } from '../data/errors.ts';
 import type { Bag } from '../data/features.ts';
 import type { Files } from './files.ts';
 import { requireFinite } from './ranks.ts';
-import { decode, encodePieces } from './safetensors.ts';
+import { decodeModel, encodePieces } from './safetensors.ts';
 
 /** Training events by group of users. */
 export interface GroupCounts {
@@ -123,7 +123,7 @@ export async function loadUserPrior(files: Files): Promise<UserPrior | null> {
   const bytes = await files.read(USERS);
   if (!bytes) return null;
   const file = `${files.where}/${USERS}`;
-  const { tensors, metadata } = decode(bytes, file);
+  const { tensors, metadata } = decodeModel(bytes, file);
   const [items, starts, columns, values] = ['items', 'starts', 'columns', 'values'].map(
     (name) => tensors.get(name)?.data,
   );

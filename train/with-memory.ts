@@ -8,6 +8,7 @@ import { loadConfig, loadModel, saveAttributeMemory, saveBlend } from '../model/
 import { DeviceMemory, loadMemory, type Memory, saveMemory } from '../model/memory.ts';
 import { loadUserPrior, saveUserPrior } from '../model/user-prior.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
+import { recordTraining } from '../model/training-record.ts';
 import { fitBlend } from './blend.ts';
 import { fitAttributes } from './cold.ts';
 import { learnMemory } from './memory.ts';
@@ -29,6 +30,7 @@ const GROUPS = 15_000;
 /** As `train`, with the memory unless `settings.memory` is off, and with what groups of users like where they are known. */
 export async function trainWithMemory(options: TrainOptions): Promise<TrainResult> {
   const { parts } = options;
+  await recordTraining(options.files, parts, options.seed, options.resume);
   if (parts instanceof ColdSplit) return trainCold(options, parts);
   if (!parts.side?.encoder.schema.users) return trainAndBlend(options);
   const left = options.deadline === undefined ? 0 : options.deadline - performance.now();

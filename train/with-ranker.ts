@@ -10,6 +10,7 @@ import { inferSchema, type Schema } from '../data/schema.ts';
 import { type Item, loadModel, type Tensors } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { SequenceModel, toArrays } from '../model/sequence-model.ts';
+import { recordTraining } from '../model/training-record.ts';
 import { trainRanker } from './ranker.ts';
 import { usersWithTarget } from './evaluate.ts';
 import type { TrainOptions, TrainResult } from './trainer.ts';
@@ -46,7 +47,8 @@ export async function trainWhole(options: WholeOptions): Promise<TrainResult> {
 }
 
 /** A model that is there, as if its training had just ended. */
-async function standing({ files }: WholeOptions): Promise<TrainResult> {
+async function standing({ files, parts, seed }: WholeOptions): Promise<TrainResult> {
+  await recordTraining(files, parts, seed, true);
   const { weights } = await loadModel(files);
   if (weights.from === 'checkpoint') {
     throw new InputError(`${files.where}: not validated yet; a ranker needs a model whose training has ended`);

@@ -10,7 +10,7 @@ import type { Described, Schema } from '../../data/schema.ts';
 import type { Device } from '../../engine/index.ts';
 import { Ranker } from '../ranker.ts';
 import type { Settings } from '../recipes.ts';
-import { decode, encodePieces, type StoredTensor } from '../safetensors.ts';
+import { decodeModel, encodePieces, type StoredTensor } from '../safetensors.ts';
 import { SequenceModel } from '../sequence-model.ts';
 import type { RankerShape } from './parameters.ts';
 import type { RankerSettings } from '../ranker-settings.ts';
@@ -66,7 +66,7 @@ export async function loadRanker(files: Files, items: number, d: number): Promis
   const bytes = await files.read(RANKER_FILE);
   if (!bytes) return null;
   const file = `${files.where}/${RANKER_FILE}`;
-  const { tensors, metadata } = decode(bytes, file);
+  const { tensors, metadata } = decodeModel(bytes, file);
   const read = <T>(key: string): T | null => {
     try {
       return JSON.parse(metadata.get(key) ?? 'null') as T;

@@ -16,6 +16,7 @@ import {
   type StoredPredictions,
 } from '../../model/rating-folder.ts';
 import type { RatingSettings } from '../../model/rating-settings.ts';
+import { recordRatings } from '../../model/training-record.ts';
 import { type RoundProgress, type RoundResult, trainRound } from './round.ts';
 
 export interface RatingRunOptions {
@@ -59,6 +60,7 @@ export async function trainRatings(o: RatingRunOptions): Promise<RatingRunResult
   const begun = performance.now();
   const { ratings, split, files } = o;
   const rounds = ratingRounds(ratings, split, o.seed);
+  await recordRatings(files, ratings, rounds, o.seed, o.resume);
   // The model of all ratings, where no single round stands for it.
   if (rounds.length > 1)
     rounds.push({ train: Uint32Array.from({ length: ratings.size }, (_, i) => i), test: new Uint32Array(0) });

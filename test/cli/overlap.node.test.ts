@@ -1,0 +1,121 @@
+/** A model is never evaluated on what it was trained on: `evaluate`, `compare` and `evaluate --next` ask its record. */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { oneLine, SMALL, Workplace } from './attune.ts';
+
+let place: Workplace;
+
+/** Pure noise: nothing to learn but what was seen. `from` and `to` are events of each user. */
+function noise(from: number, to: number, name = 'u'): string {
+  const rows = ['user,item,rating,timestamp'];
+  for (let u = 0; u < 30; u++)
+    for (let i = from; i < to; i++)
+      rows.push(`${name}${u},i${(u * u * 7 + i * i * 5 + u * i) % 23},${1 + ((u * i) % 5)},${1e9 + 60 * i + u}`);
+  return `${rows.join('\n')}\n`;
+}
+
+const run = (...args: string[]) => place.run([...args, '--device', 'cpu']);
+const train = async (out: string, data: string, ...args: string[]) => {
+  const { code, stderr } = await place.run(['train', '--data', data, '--out', out, ...args, '--device', 'cpu']);
+  if (code !== 0) throw new Error(stderr);
+};
+const QUICK = [...SMALL.slice(2), '--epochs', '1', '--min-interactions', '1'];
+const refused = async (...args: string[]) => {
+  const { code, stdout, stderr } = await run(...args, '--json');
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
+};
+const allowed = async (...args: string[]) => {
+  const { code, stdout, stderr } = await run(...args, '--json');
+  expect(code, stderr).toBe(0);
+  return { result: JSON.parse(stdout), stderr };
+};
+
+beforeAll(async () => {
+  place = new Workplace();
+  place.write('today.csv', noise(0, 30));
+  place.write('last-week.csv', noise(0, 22));
+  place.write('newer.csv', noise(0, 37));
+  place.write('others.csv', noise(0, 30, 'somebody-else'));
+  await train('model', 'today.csv', ...QUICK);
+  await train('second', 'today.csv', ...QUICK, '--seed', '2');
+  await train('next', 'today.csv', ...QUICK, '--protocol', 'last-n:n=3');
+}, 180_000);
+afterAll(() => place.remove());
+
+describe('ranking', () => {
+  it("refuses last week's log, in one line that says what overlaps", async () => {
+    const line =
+      /^last-week\.csv: 30 of its 30 test targets \(of 30 users, such as "u0"\) are in what model was trained or validated on; .+$/;
+    expect(await refused('evaluate', '--model', 'model', '--data', 'last-week.csv')).toMatch(line);
+    expect(await refused('compare', 'model', 'second', '--data', 'last-week.csv')).toMatch(line);
+    expect(await refused('compare', 'popularity', 'model', '--data', 'last-week.csv')).toMatch(line);
+    const next = await refused('evaluate', '--model', 'next', '--data', 'last-week.csv', '--next', '3');
+    expect(next).toContain('are in what next was trained or validated on');
+  });
+
+  it('takes its own log, a newer one, and that of other users', async () => {
+    for (const data of ['today.csv', 'newer.csv', 'others.csv']) {
+      const { result } = await allowed('evaluate', '--model', 'model', '--data', data, '--no-baselines');
+      expect(result, data).toMatchObject({ overlap: 'none', users: 30 });
+      await allowed('compare', 'model', 'second', '--data', data);
+    }
+    await allowed('evaluate', '--model', 'next', '--data', 'newer.csv', '--next', '3');
+  });
+
+  it('leaves out users whose targets once trained, and says so', async () => {
+    const rows = noise(0, 30).trimEnd().split('\n');
+    // u0 and u1 had too few events to hold any out; now they have more.
+    const number = (row: string) => (Number(row.split(',')[3]) - 1e9) / 60;
+    place.write('short.csv', rows.filter((row) => !/^u[01],/.test(row) || number(row) < 7).join('\n'));
+    place.write('longer.csv', rows.filter((row) => !/^u[01],/.test(row) || number(row) < 9).join('\n'));
+    await train('young', 'short.csv', ...QUICK, '--protocol', 'last-n:n=3');
+    const { result, stderr } = await allowed('evaluate', '--model', 'young', '--data', 'longer.csv', '--no-baselines');
+    expect(result).toMatchObject({ overlap: 'none', users: 28 });
+    expect(stderr).toContain(
+      'attune: 2 users are left out: young was trained on events that are their test targets now',
+    );
+  });
+
+  it('says that it cannot be checked without the record: packed, and of an earlier version', async () => {
+    expect(readdirSync(place.path('model'))).toContain('training.bin');
+    await place.run(['pack', '--model', 'model', '--out', 'model.attune']);
+    expect(readFileSync(place.path('model.attune')).includes('training.bin')).toBe(false);
+    await place.run(['unpack', '--model', 'model.attune', '--out', 'older']);
+    expect(readdirSync(place.path('older'))).not.toContain('training.bin');
+    for (const model of ['model.attune', 'older']) {
+      const { result, stderr } = await allowed(
+        'evaluate',
+        '--model',
+        model,
+        '--data',
+        'last-week.csv',
+        '--no-baselines',
+      );
+      expect(result.overlap).toBe('not checked');
+      expect(stderr).toContain(`attune: ${model}: holds no training.bin`);
+      expect(stderr).toContain('cannot be checked');
+    }
+  });
+});
+
+it('ratings: the log must be the one whose ratings the folds held out', async () => {
+  const settings = ['d=8', 'ff=8', 'blocks=1', 'cross=1', 'heads=1', 'window=8', 'budget=64'].flatMap((s) => [
+    '--set',
+    s,
+  ]);
+  await train('stars', 'today.csv', '--task', 'rating', '--folds', '2', '--epochs', '1', ...settings);
+  const { stderr } = await allowed('evaluate', '--model', 'stars', '--data', 'today.csv');
+  expect(stderr).not.toContain('cannot be checked');
+  // The same ratings row by row, of users who changed places: the predictions are about others.
+  place.write(
+    'swapped.csv',
+    noise(0, 30).replaceAll(/^u1,|^u2,/gm, (user) => (user === 'u1,' ? 'u2,' : 'u1,')),
+  );
+  expect(await refused('evaluate', '--model', 'stars', '--data', 'swapped.csv')).toMatch(
+    /^swapped\.csv: \d+ of its ratings are not those that the rounds of stars held out/,
+  );
+  rmSync(place.path('stars/training.bin'));
+  const older = await allowed('evaluate', '--model', 'stars', '--data', 'today.csv');
+  expect(older.stderr).toContain('attune: stars: holds no training.bin');
+});
