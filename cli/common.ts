@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { InvalidArgumentError } from 'commander';
+import { visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
 
 export type Backend = 'auto' | 'webgpu' | 'cpu';
@@ -12,8 +13,9 @@ export class DeviceError extends Error {
 }
 
 /**
- * Where lines go. Standard output holds the command's own output: with `--json` one object and nothing else, so that
- * notes move to standard error then.
+ * Where lines go, and the only place where text of a command's own leaves for the terminal (errors: errors.ts, the bar:
+ * ui.ts): control characters that names bring along are made visible here. Standard output holds the command's own output:
+ * with `--json` one object and nothing else, so that notes move to standard error then.
  */
 export class Output {
   readonly json: boolean;
@@ -22,26 +24,33 @@ export class Output {
     this.json = json;
   }
 
-  /** A line of the report for people; nothing with `--json`. */
+  /** Lines of the report for people, or a table; nothing with `--json`. Names in it are `printable`. */
   line(text = ''): void {
-    if (!this.json) process.stdout.write(`${text}\n`);
+    if (!this.json) process.stdout.write(`${visibleLines(text)}\n`);
   }
 
-  /** What was found on the way. */
+  /** One line: what was found on the way. */
   note(text: string): void {
-    (this.json ? process.stderr : process.stdout).write(`${text}\n`);
+    (this.json ? process.stderr : process.stdout).write(`${visible(text)}\n`);
   }
 
-  /** What the user should look at. */
+  /** One line: what the user should look at. */
   warn(text: string): void {
-    process.stderr.write(`attune: ${text}\n`);
+    process.stderr.write(`attune: ${visible(text)}\n`);
   }
 
   /** The object of `--json`; nothing without it. */
   object(value: unknown): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    if (this.json) process.stdout.write(`${terminalJson(value)}\n`);
   }
 }
+
+/** JSON whose strings hold no control characters as such: JSON itself escapes only those below U+0020. */
+function terminalJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNESCAPED, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+const UNESCAPED = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Opens the device that `--device` names. @throws DeviceError */
 export async function openDevice(backend: Backend, out: Output): Promise<Device> {
@@ -99,8 +108,10 @@ export function commandName(): string {
   return started === 'attune' || started === 'attune.cmd' ? 'attune' : 'npm run -s attune --';
 }
 
-/** A word for the shell: quoted where it must be. */
+/** A word for the shell: quoted where it must be, control characters as bash, ksh and zsh write them. */
 export function shellWord(text: string): string {
+  const shown = visible(text);
+  if (shown !== text) return `$'${visible(text.replaceAll('\\', '\\\\').replaceAll("'", "\\'"))}'`;
   return /^[\w./:=,@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

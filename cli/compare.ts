@@ -22,7 +22,7 @@ import {
   requireHeldOut,
 } from './evaluation.ts';
 import { COLUMNS, type Seen } from './figures.ts';
-import { figuresTable, formatCount, formatFigure, table } from './ui.ts';
+import { figuresTable, formatCount, formatFigure, printable, table } from './ui.ts';
 
 export interface CompareFlags extends LogFlags {
   seed: number;
@@ -73,7 +73,7 @@ export async function runCompare(names: readonly [string, string], flags: Compar
     );
     out.line(figuresTable({ [names[0]]: a.figures.metrics, [names[1]]: b.figures.metrics }, COLUMNS));
     out.line(`\n${differencesTable(differences)}`);
-    out.line(`\n${verdict(names, differences['NDCG@10'])}`);
+    out.line(`\n${verdict([printable(names[0]), printable(names[1])], differences['NDCG@10'])}`);
   } finally {
     device.close();
   }

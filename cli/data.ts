@@ -9,6 +9,7 @@ import { type Log, withoutSource } from '../data/log.ts';
 import type { Protocol } from '../data/protocol.ts';
 import { type LogFile, readLogFiles } from '../data/reader.ts';
 import { decodeText } from '../data/text.ts';
+import { cut } from '../data/visible.ts';
 import type { Item } from '../model/folder.ts';
 import type { Output } from './common.ts';
 import { expandPaths } from './paths.ts';
@@ -177,7 +178,7 @@ export function historyOf(
 
 /** A few IDs, for a message: `"a", "b", "c", …`. */
 export function examples(ids: readonly string[], most = 3): string {
-  const shown = ids.slice(0, most).map((id) => JSON.stringify(id));
+  const shown = ids.slice(0, most).map((id) => cut(JSON.stringify(id), 60));
   return shown.join(', ') + (ids.length > most ? `, … (${formatCount(ids.length)} in all)` : '');
 }
 

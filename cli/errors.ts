@@ -1,5 +1,6 @@
 /** How a command ends: one line on standard error (with `--json` too) and an exit code. */
 import { InputError } from '../data/errors.ts';
+import { messageLine, visibleLines } from '../data/visible.ts';
 
 /** 1: what the user gave cannot be used; 2: wrong usage; 3: device or internal failure; 130: Ctrl-C. */
 export const EXIT = { ok: 0, input: 1, usage: 2, failure: 3, interrupted: 130 } as const;
@@ -64,7 +65,7 @@ export function reportError(error: unknown, stream: { write(text: string): unkno
   if (line === null) return code;
   const debug = Boolean(process.env.ATTUNE_DEBUG);
   const hint = code === EXIT.failure && !debug ? ' (ATTUNE_DEBUG=1 shows where)' : '';
-  stream.write(`attune: ${line.replace(/\s*[\r\n]+\s*/g, ' ').trim()}${hint}\n`);
-  if (debug && error instanceof Error && error.stack) stream.write(`${error.stack}\n`);
+  stream.write(`attune: ${messageLine(line)}${hint}\n`);
+  if (debug && error instanceof Error && error.stack) stream.write(`${visibleLines(error.stack)}\n`);
   return code;
 }

@@ -61,7 +61,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
-  const overlap = (await requireHeldOut(judged, parts, flags, out)) ? 'none' : 'not checked';
+  await requireHeldOut(judged, parts, flags, out);
   if (parts instanceof ColdSplit && variants.length > 0) {
     throw new InputError(`--protocol cold-items ranks by the score alone; leave out ${variants[0].label}`);
   }
@@ -107,7 +107,6 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       protocolParameters: result.protocol.parameters,
       split: result.split,
       seen: result.seen,
-      overlap,
       users: result.users,
       items: result.items,
       metrics: result.metrics,

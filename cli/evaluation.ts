@@ -108,16 +108,15 @@ export async function partsFor(
  * Refuses to evaluate a model on what it was trained on, whatever log that stands in. Without the record of its training,
  * says that this cannot be checked. Users who have gone on since, and whose targets once trained, are left out.
  *
- * @returns whether it could be checked
  * @throws InputError, one line that says what overlaps
  */
-export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFlags, out: Output): Promise<boolean> {
+export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFlags, out: Output): Promise<void> {
   const record = await loadTraining(await openPath(dir));
   if (!record) {
     out.warn(
       `${dir}: holds no ${TRAINING} (it is packed, or an earlier version made it): whether it was trained on these ${flags.split} targets cannot be checked`,
     );
-    return false;
+    return;
   }
   const { targets, known, users, example, grown } = record.overlap(parts, flags.split);
   if (known > 0) {
@@ -132,7 +131,6 @@ export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFl
     );
     requireTargets(parts, flags);
   }
-  return true;
 }
 
 function requireTargets(parts: Split, { data, split }: LogFlags): void {

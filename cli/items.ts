@@ -32,7 +32,7 @@ export async function runItemsAdd(flags: ItemsFlags): Promise<void> {
     if (blank.length > 0) out.warn(`${source}: nothing is known of ${formatCount(blank.length)}: ${examples(blank)}`);
     out.object({ added, known, items, unseen: Object.fromEntries(unseen) });
     out.line(
-      `${formatCount(added)} items added to ${flags.model}, ${formatCount(items)} in all` +
+      `${formatCount(added)} items added to ${printable(flags.model)}, ${formatCount(items)} in all` +
         `${known > 0 ? `; ${formatCount(known)} were there before and stay as they are` : ''}.`,
     );
   } finally {

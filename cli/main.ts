@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `attune`: flags and their help. What a command does loads when it runs, so that help is quick. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { messageLine } from '../data/visible.ts';
 import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
 import { recipes, settingsFor } from '../model/recipes.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/rating-split.ts';
@@ -88,13 +89,7 @@ const program = new Command('attune')
   .version(versionOf(), '--version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .configureOutput({
-    outputError: (text, write) =>
-      write(
-        `attune: ${text
-          .replace(/^error: /, '')
-          .trim()
-          .replace(/\s*\n\s*/g, ' ')}\n`,
-      ),
+    outputError: (text, write) => write(`attune: ${messageLine(text.replace(/^error: /, ''))}\n`),
   })
   .exitOverride();
 

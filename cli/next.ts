@@ -12,7 +12,7 @@ import type { EvaluateFlags } from './evaluate.ts';
 import { type Judged, openLogOf, openModel, partsFor, requireHeldOut } from './evaluation.ts';
 import { UsageError } from './errors.ts';
 import { type DecodeFlags, decodeOptions } from './decode-flags.ts';
-import { createProgress, formatCount, formatFigure, table } from './ui.ts';
+import { createProgress, formatCount, formatFigure, printable, table } from './ui.ts';
 
 export interface NextFlags extends EvaluateFlags, DecodeFlags {
   next: number;
@@ -119,7 +119,7 @@ function report(
   if (difference) {
     const { mean, low, high, p } = difference;
     out.line(
-      `Recall@${next} of ${models[0].path} less that of ${models[1].path}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomisation).`,
+      `Recall@${next} of ${printable(models[0].path)} less that of ${printable(models[1].path)}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomisation).`,
     );
   }
 }

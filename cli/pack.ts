@@ -9,7 +9,7 @@ import { openPath } from '../serve/sources.node.ts';
 import { commandName, Output, shellWord } from './common.ts';
 import { UsageError } from './errors.ts';
 import { InputError } from '../data/errors.ts';
-import { formatCount } from './ui.ts';
+import { formatCount, printable } from './ui.ts';
 
 export interface PackFlags {
   model: string;
@@ -34,7 +34,9 @@ export async function runPack(flags: PackFlags): Promise<void> {
   await folder.write(path.basename(file), pieces);
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   out.object({ model, out: file, bytes, checkpoint: flags.checkpoint === true });
-  out.line(`${file}: ${size(bytes)}, the whole model. It opens wherever --model does, in a page, and by unzip. Next:`);
+  out.line(
+    `${printable(file)}: ${size(bytes)}, the whole model. It opens wherever --model does, in a page, and by unzip. Next:`,
+  );
   out.line(`  ${commandName()} recommend --model ${shellWord(file)} --history ID,ID`);
 }
 
@@ -50,7 +52,7 @@ export async function runUnpack(flags: PackFlags): Promise<void> {
   }
   const files = await to.list();
   out.object({ model: flags.model, out: flags.out, files });
-  out.line(`${flags.out}: ${files.join(', ')}`);
+  out.line(`${printable(flags.out)}: ${files.map(printable).join(', ')}`);
   if (!files.includes('checkpoint.safetensors')) {
     out.note('There is no checkpoint in it, so that no training can go on from here (attune pack --checkpoint).');
   }

@@ -27,7 +27,7 @@ import { type Backend, commandName, openDevice, Output, shellWord } from './comm
 import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from './data.ts';
 import { InterruptedError } from './errors.ts';
 import { newConfig, trainWithProgress } from './training.ts';
-import { formatCount, formatDuration, formatFigure, table } from './ui.ts';
+import { formatCount, formatDuration, formatFigure, printable, table } from './ui.ts';
 
 export interface SearchFlags extends ColumnFlags {
   data: string;
@@ -294,7 +294,7 @@ function report({ flags, state, parts, users, ranges, out }: Search): void {
     ),
   );
   const rest = ranked.length - SHOWN;
-  if (rest > 0) out.line(`… and ${formatCount(rest)} more in ${flags.out}/${STATE}`);
+  if (rest > 0) out.line(`… and ${formatCount(rest)} more in ${printable(flags.out)}/${STATE}`);
   out.line(
     '\nChosen by validation: a little of its lead is luck, which the test does not share. To train the best one to its end:',
   );

@@ -24,7 +24,7 @@ import { pathsExist } from './paths.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
 import type { TrainFlags } from './train.ts';
-import { createProgress, formatCount, formatDuration, type Progress } from './ui.ts';
+import { createProgress, formatCount, formatDuration, printable, type Progress } from './ui.ts';
 
 export interface RatingTrainFlags extends Omit<TrainFlags, 'protocol'> {
   task: RatingTask | 'next';
@@ -270,7 +270,7 @@ async function finish(
   );
   printReport(report, split, point, out);
   const command = commandName();
-  out.line(`\nThe model is in ${flags.out} (README.md there is its card). Next:`);
+  out.line(`\nThe model is in ${printable(flags.out)} (README.md there is its card). Next:`);
   out.line(`  ${command} evaluate --model ${dir} --dump predictions.jsonl`);
   out.line(`  ${command} recommend --model ${dir} --user ID --data ${shellWord(flags.data ?? config.data.source)}`);
 }

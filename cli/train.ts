@@ -510,7 +510,7 @@ function printNext({ config, parts }: Prepared, flags: TrainFlags, out: Output):
   const dir = shellWord(flags.out);
   const seen = config.seen === 'kept' ? ' --include-seen' : '';
   const ids = parts.dataset.itemIds.slice(0, 2).map((id) => (/[",\s]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id));
-  out.line(`\nThe model is in ${flags.out} (README.md there is its card). Next:`);
+  out.line(`\nThe model is in ${printable(flags.out)} (README.md there is its card). Next:`);
   out.line(`  ${command} evaluate --model ${dir} --data ${shellWord(flags.data ?? config.data.source)}${seen}`);
   out.line(`  ${command} recommend --model ${dir} --history ${shellWord(ids.join(','))}${seen}`);
 }

@@ -3,6 +3,7 @@
 import asciichart from 'asciichart';
 import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
+import { cut, visible } from '../data/visible.ts';
 
 /** 12,345; with a fraction only below 100. */
 export function formatCount(n: number): string {
@@ -38,9 +39,12 @@ export function formatFigure(value: number | null | undefined): string {
   return value === null || value === undefined ? '–' : value.toFixed(4);
 }
 
-/** Text from a user's file without control characters: a title must not move the cursor. */
+/** Characters of a name that are shown. */
+const SHOWN = 200;
+
+/** A name, a title or a path in a report: in one line, control characters visible, long ones cut. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
+  return cut(visible(text.trim()), SHOWN);
 }
 
 /** A plain table, the first column to the left, numbers to the right; no colours, so that it can be copied. */
@@ -167,7 +171,7 @@ export function createProgress(options: { total: number; force?: boolean; stream
       if (active) bar.setTotal(Math.max(1, total));
     },
     note(line) {
-      if (active) stream.write(stream.isTTY ? `\r\u001b[K${line}\n` : `${line}\n`);
+      if (active) stream.write(stream.isTTY ? `\r\u001b[K${visible(line)}\n` : `${visible(line)}\n`);
     },
     stop() {
       if (!active) return;

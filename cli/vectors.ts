@@ -16,7 +16,7 @@ import { type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
 import { openModel } from './evaluation.ts';
 import { vectorsParquet } from './parquet.ts';
 import { contextOf, loadSide } from './side.ts';
-import { createProgress, formatCount } from './ui.ts';
+import { createProgress, formatCount, printable } from './ui.ts';
 
 export interface VectorsFlags extends ColumnFlags {
   model: string;
@@ -86,7 +86,7 @@ async function write(files: Files, kind: Kind, { ids, values, width }: Vectors) 
 }
 
 function tell(kind: Kind, { ids, width }: Vectors, dir: string, out: Output): void {
-  const [npy, parquet, names] = namesOf(kind).map((name) => `${dir}/${name}`);
+  const [npy, parquet, names] = namesOf(kind).map((name) => `${printable(dir)}/${name}`);
   out.line(`${formatCount(ids.length)} ${kind}, ${width} numbers each: ${npy} (rows as in ${names}), ${parquet}`);
 }
 

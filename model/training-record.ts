@@ -74,7 +74,8 @@ export async function recordTraining(files: Files, parts: Split, seed: number, r
   const read = (u: number): UserEvents => {
     const events = hashes.ofUser(userIds[u], parts.dataset.items.subarray(offsets[u], offsets[u + 1]));
     const trained = range(0, parts.trainLength(u));
-    const validated = range(...parts.targetRange(u, 'valid'));
+    const [from, to] = parts.targetRange(u, 'valid');
+    const validated = range(from, to);
     return {
       time: [trained, validated].flat().reduce((latest, at) => later(latest, times(u, at)), Number.NaN),
       trained: trained.map((at) => events[at]),
@@ -136,7 +137,7 @@ export class TrainingRecord {
     this.salt = [u32(16), u32(20)];
     let first = HEADER + USER * users;
     for (let at = HEADER; at < HEADER + USER * users; at += USER) {
-      this.users.set(userKey(u32(at), u32(at + 4)), { at, events: first });
+      this.users.set(userKey([u32(at), u32(at + 4)]), { at, events: first });
       first += EVENT * (u32(at + 16) + u32(at + 20));
     }
     if (first !== bytes.length) throw damaged;
@@ -194,7 +195,7 @@ export class TrainingRecord {
   }
 
   private user(hashes: Hashes, id: string): UserEvents | null {
-    const place = this.users.get(userKey(...hashes.user(id)));
+    const place = this.users.get(userKey(hashes.user(id)));
     if (!place) return null;
     const u32 = (at: number): number => this.view.getUint32(at, true);
     const { at, events } = place;
@@ -212,7 +213,7 @@ export class TrainingRecord {
 const range = (from: number, to: number): number[] =>
   Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 const later = (a: number, b: number): number => (a >= b || Number.isNaN(b) ? a : b);
-const userKey = (high: number, low: number): number => high * 2 ** 21 + (low >>> 11);
+const userKey = ([high, low]: [number, number]): number => high * 2 ** 21 + (low >>> 11);
 
 /** Times of the places in users' histories, in ms since 1970; NaN where the log does not say. */
 function timesOf({ dataset: { clock, offsets } }: Split): (u: number, at: number) => number {

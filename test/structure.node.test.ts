@@ -89,4 +89,13 @@ describe('structure', () => {
     }
     expect(offenders).toEqual([]);
   });
+
+  it('text leaves for the terminal through Output, reportError and the bar alone, which make it visible', () => {
+    const choke = /cli\/+(common|errors|ui)\.ts$/;
+    const offenders = files('cli')
+      .filter((f) => !choke.test(f))
+      // Constant text needs nobody's care.
+      .filter((f) => /console\.\w+\(|process\.std(out|err)\.write\((?!')/.test(readFileSync(f, 'utf8')));
+    expect(offenders).toEqual([]);
+  });
 });

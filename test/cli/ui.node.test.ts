@@ -28,8 +28,11 @@ describe('formats', () => {
     expect([512, 1536, 300 * 2 ** 20].map(formatBytes)).toEqual(['512 B', '1.5 KB', '300 MB']);
   });
 
-  test('titles cannot move the cursor', () => {
-    expect(printable('a\u001b[2Jb\nc\u0007')).toBe('a [2Jb c');
+  test('titles cannot move the cursor: control characters are visible, long ones are cut', () => {
+    expect(printable('a\u001b[2Jb\nc\u0007')).toBe('a\\x1b[2Jb\\nc\\x07');
+    const long = printable('x'.repeat(5000));
+    expect(long.length).toBeLessThan(250);
+    expect(long).toMatch(/^x+… \(4,800 characters left out\) …x+$/);
   });
 
   test('tables are plain text, numbers to the right', () => {

@@ -1,0 +1,98 @@
+/** What names, titles and paths hold never reaches the terminal as a control character, and an error is one line. */
+import { mkdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { oneLine, SMALL, Workplace } from './attune.ts';
+
+const ESCAPE = '\u001b]0;owned\u0007\u001b[2J';
+/** As a terminal would act: C0 but for line feeds, DEL, C1, marks that turn the direction. */
+const ACTS = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+const CELL = `${ESCAPE}\u009b31m\u202eevil`;
+
+let place: Workplace;
+const run = (...args: string[]) => place.run([...args, '--device', 'cpu']);
+
+beforeAll(async () => {
+  place = new Workplace();
+  const rows = ['user,item'];
+  for (let u = 0; u < 12; u++) for (let i = 0; i < 8; i++) rows.push(`u${u}${CELL},i${(u + i) % 9}${CELL}`);
+  place.write('log.csv', `${rows.join('\n')}\n`);
+  const items = Array.from(
+    { length: 9 },
+    (_, i) => `i${i}${CELL},Title ${i} ${CELL} ${'long '.repeat(200)},kind${CELL}`,
+  );
+  place.write('items.csv', `item,title,kind\n${items.join('\n')}\n`);
+  const trained = await run(
+    'train',
+    '--data',
+    'log.csv',
+    '--items',
+    'items.csv',
+    '--out',
+    `model${ESCAPE}`,
+    ...SMALL.slice(2),
+    '--epochs',
+    '1',
+    '--min-interactions',
+    '1',
+  );
+  expect(trained.code, trained.stderr).toBe(0);
+  expect(trained.stdout + trained.stderr).not.toMatch(ACTS);
+  expect(trained.stdout).toContain('model\\x1b]0;owned');
+}, 120_000);
+afterAll(() => place.remove());
+
+describe('control characters', () => {
+  const model = `model${ESCAPE}`;
+  it.each([
+    ['recommend', ['recommend', '--model', model, '--history', `i1${CELL},unknown${CELL}`]],
+    ['recommend as JSON', ['recommend', '--model', model, '--history', `i1${CELL},unknown${CELL}`, '--json']],
+    ['explain', ['recommend', '--model', model, '--history', `i1${CELL},i2${CELL}`, '--explain']],
+    ['generate', ['generate', '--model', model, '--history', `i1${CELL}`, '--steps', '2']],
+    ['evaluate', ['evaluate', '--model', model, '--data', 'log.csv']],
+    ['compare', ['compare', model, 'popularity', '--data', 'log.csv']],
+  ])('%s shows them, and does not send them', async (_, args) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect(code, stderr).toBe(0);
+    expect(stdout + stderr).not.toMatch(ACTS);
+    for (const line of args.includes('--json') ? [] : stdout.split('\n')) expect(line.length).toBeLessThan(1500);
+  });
+
+  it('JSON holds the very names', async () => {
+    const { stdout } = await run('recommend', '--model', model, '--history', `i1${CELL}`, '--json');
+    const { items } = JSON.parse(stdout);
+    expect(items.length).toBeGreaterThan(0);
+    for (const { id } of items) expect([id.slice(0, 1), id.slice(2)]).toEqual(['i', CELL]);
+  });
+
+  it.each([
+    ['a path', 1, ['recommend', '--model', `no such\n${CELL}`, '--history', 'a']],
+    ['a log', 1, ['train', '--data', `no\nlog${CELL}.csv`, '--out', 'x']],
+    ['a flag', 2, ['recommend', `--no${CELL}`]],
+    ['a value', 2, ['train', '--data', 'log.csv', '--out', 'x', '--protocol', `p\n${CELL}`]],
+    ['a setting', 1, ['train', '--data', 'log.csv', '--out', 'x', '--set', `d${CELL}\n=4`]],
+    [
+      'a condition',
+      1,
+      ['recommend', '--model', model, '--history', `i1${CELL}`, '--where', `x${CELL}\n`, '--device', 'cpu'],
+    ],
+    [
+      'an endless name',
+      1,
+      ['recommend', '--model', model, '--history', `${'x'.repeat(90_000)}\n${CELL}`, '--device', 'cpu'],
+    ],
+  ])('an error about %s is one line', async (_, code, args) => {
+    const outcome = await place.run(args);
+    expect(outcome.code, outcome.stderr).toBe(code);
+    expect(outcome.stderr).not.toMatch(ACTS);
+    const lines = outcome.stderr.trimEnd().split('\n');
+    expect(oneLine(`${lines.at(-1)}\n`).length).toBeLessThan(4500);
+    expect(lines.filter((line) => !line.startsWith('attune: '))).toEqual([]);
+  });
+
+  it('a file that is called so is reported so', async () => {
+    mkdirSync(place.path(`folder${ESCAPE}`));
+    const { code, stderr } = await run('evaluate', '--model', model, '--data', `folder${ESCAPE}`);
+    expect(code).toBe(1);
+    expect(oneLine(stderr)).toContain('folder\\x1b]0;owned\\x07');
+  });
+});
