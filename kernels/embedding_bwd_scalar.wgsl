@@ -1,7 +1,8 @@
 // embedding_bwd: dtable[row] += Σ over a segment's positions i, in order, of dx[i] · mask[i]; the sum of a segment with a
 // slot goes to partial[slot] instead (embedding_bwd_split adds those up).
-// Rows outside of [first, first + V), which dtable holds, are passed over.
-// Layout: dtable [V, D], dx [L, D], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
+// Rows outside of [first, first + V), which dtable holds, are passed over. A row gets NaN where one of its positions has
+// another id: the groups belong to other ids then, and the gradients to other rows.
+// Layout: dtable [V, D], dx [L, D], ids [L], partial [slots, D]; groups as engine/rows.ts packs them; state [16].
 // LANES threads own a segment, a thread every LANES-th element of its row; a workgroup 64 / LANES segments; surplus groups
 // return. No workgroup memory. Any D. A row is one segment's or its slots': nobody else adds to it.
 struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
@@ -11,8 +12,14 @@ struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions:
 @group(0) @binding(3) var<storage, read> dx: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dtable: array<f32>;
+@group(0) @binding(6) var<storage, read> ids: array<u32>;
 
 const LANES: u32 = 16; // @tune
+
+fn checked(sum: f32, nan: u32) -> f32 {
+  if (nan == 0u) { return sum; }
+  return f32(bitcast<f32>(nan));
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
@@ -20,7 +27,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (s >= groups[0]) { return; }
   let width = p.d;
   let at = p.segments + 4u * s;
-  let row = groups[at] - p.first; // wraps around below first
+  let id = groups[at];
+  let row = id - p.first; // wraps around below first
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -31,6 +39,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     masked = state[5] != 0u;
     key = vec2u(state[0], state[1]);
   }
+  // Each thread that has columns checks its share of the positions.
+  let lanes = min(LANES, width);
+  var nan = 0u;
+  for (var j = begin + lid % LANES; j < end && lid % LANES < lanes; j += lanes) {
+    let i = groups[j];
+    if (i >= p.rows || ids[i] != id) { nan = 0x7fc00000u; }
+  }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = f32(0.0);
     for (var j = begin; j < end; j++) {
@@ -39,7 +54,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (masked) { g *= keep1(key, p.op, e, p.threshold, p.scale); }
       sum += g;
     }
-    if (slot == 0xffffffffu) { dtable[row * width + c] += sum; } else { partial[slot * width + c] = sum; }
+    let e = row * width + c;
+    if (slot == 0xffffffffu) { dtable[e] = checked(dtable[e] + sum, nan); } else { partial[slot * width + c] = checked(sum, nan); }
   }
 }
 // @use group_index, keep

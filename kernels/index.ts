@@ -1340,14 +1340,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 @group(0) @binding(3) var<storage, read> dx: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> partial: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> dtable: array<vec4f>;
+@group(0) @binding(6) var<storage, read> ids: array<u32>;
 const LANES: u32 = 16; // @tune
+fn checked(sum: vec4f, nan: u32) -> vec4f {
+  if (nan == 0u) { return sum; }
+  return vec4f(bitcast<f32>(nan));
+}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (s >= groups[0]) { return; }
   let width = p.d / 4u;
   let at = p.segments + 4u * s;
-  let row = groups[at] - p.first;
+  let id = groups[at];
+  let row = id - p.first;
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -1358,6 +1364,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     masked = state[5] != 0u;
     key = vec2u(state[0], state[1]);
   }
+  let lanes = min(LANES, width);
+  var nan = 0u;
+  for (var j = begin + lid % LANES; j < end && lid % LANES < lanes; j += lanes) {
+    let i = groups[j];
+    if (i >= p.rows || ids[i] != id) { nan = 0x7fc00000u; }
+  }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = vec4f(0.0);
     for (var j = begin; j < end; j++) {
@@ -1366,7 +1378,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (masked) { g *= keep4(key, p.op, e, p.threshold, p.scale); }
       sum += g;
     }
-    if (slot == 0xffffffffu) { dtable[row * width + c] += sum; } else { partial[slot * width + c] = sum; }
+    let e = row * width + c;
+    if (slot == 0xffffffffu) { dtable[e] = checked(dtable[e] + sum, nan); } else { partial[slot * width + c] = checked(sum, nan); }
   }
 }
 // @use group_index, keep
@@ -1378,14 +1391,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 @group(0) @binding(3) var<storage, read> dx: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dtable: array<f32>;
+@group(0) @binding(6) var<storage, read> ids: array<u32>;
 const LANES: u32 = 16; // @tune
+fn checked(sum: f32, nan: u32) -> f32 {
+  if (nan == 0u) { return sum; }
+  return f32(bitcast<f32>(nan));
+}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let s = group_index(wid, grid) * (64u / LANES) + lid / LANES;
   if (s >= groups[0]) { return; }
   let width = p.d;
   let at = p.segments + 4u * s;
-  let row = groups[at] - p.first;
+  let id = groups[at];
+  let row = id - p.first;
   if (row >= p.v) { return; }
   let begin = p.positions + groups[at + 1u];
   let end = p.positions + groups[at + 2u];
@@ -1396,6 +1415,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     masked = state[5] != 0u;
     key = vec2u(state[0], state[1]);
   }
+  let lanes = min(LANES, width);
+  var nan = 0u;
+  for (var j = begin + lid % LANES; j < end && lid % LANES < lanes; j += lanes) {
+    let i = groups[j];
+    if (i >= p.rows || ids[i] != id) { nan = 0x7fc00000u; }
+  }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = f32(0.0);
     for (var j = begin; j < end; j++) {
@@ -1404,7 +1429,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (masked) { g *= keep1(key, p.op, e, p.threshold, p.scale); }
       sum += g;
     }
-    if (slot == 0xffffffffu) { dtable[row * width + c] += sum; } else { partial[slot * width + c] = sum; }
+    let e = row * width + c;
+    if (slot == 0xffffffffu) { dtable[e] = checked(dtable[e] + sum, nan); } else { partial[slot * width + c] = checked(sum, nan); }
   }
 }
 // @use group_index, keep

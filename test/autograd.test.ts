@@ -339,6 +339,41 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
       expect(device.noGrad(() => x.rows(1, 2)).shape).toEqual([1, 64]);
     });
 
+    it.each([1, 4, 12, 130, 256])('groups of other ids give NaN in the rows concerned, width %i', async (d) => {
+      // One row of many positions, which is split, and rows of one or two.
+      const ids = Uint32Array.from({ length: 100 }, (_, i) => (i < 70 ? 9 : 10 + (i % 20)));
+      for (const wrong of [0, 3, 69, 70, 99]) {
+        const table = leaf([40, d]);
+        const others = ids.slice();
+        others[wrong] = 33;
+        const groups = device.tensor(groupRows(ids, 100, 100).data);
+        sum(embedding(table, device.tensor(others), groups)).backward();
+        const grad = await values(table.grad);
+        const bad = Array.from({ length: 40 }, (_, row) => grad.slice(row * d, (row + 1) * d).some(Number.isNaN));
+        expect(
+          bad.flatMap((b, row) => (b ? [row] : [])),
+          `position ${wrong}`,
+        ).toEqual([ids[wrong]]);
+      }
+    });
+
+    it('groups written before a replay are held against the ids of that run', async () => {
+      const table = leaf([40, 8]);
+      const [ids, groups] = [u32(1, 2, 3), device.tensor(groupRows(Uint32Array.of(1, 2, 3), 3, 3).data)];
+      const program = device.program('lookup', () => {
+        sum(embedding(table, ids, groups)).backward();
+        return {};
+      });
+      program.run();
+      expect((await values(table.grad)).some(Number.isNaN)).toBe(false);
+      device.write(ids, Uint32Array.of(1, 5, 3));
+      program.run();
+      const grad = await values(table.grad);
+      expect(grad.slice(16, 24).some(Number.isNaN)).toBe(true);
+      expect(grad.slice(40, 48).every((g) => g === 0)).toBe(true);
+      program.dispose();
+    });
+
     it('async functions are refused where the work must be done at once', async () => {
       const freed: Tensor[] = [];
       const later = async () => {

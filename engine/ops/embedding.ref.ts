@@ -20,16 +20,21 @@ export const embeddingForward: Reference = (
 };
 
 export const embeddingBackward: Reference = (
-  { groups, dx, partial, dtable, state },
-  { d, v, first, segments, positions, dropout, op, threshold, scale },
+  { groups, ids, dx, partial, dtable, state },
+  { rows, d, v, first, segments, positions, dropout, op, threshold, scale },
 ) => {
   const factor = keepOf(dropout ? state : null, op, threshold, scale);
   for (let s = 0; s < groups[0]; s++) {
     const [id, begin, end, slot] = groups.subarray(segments + 4 * s, segments + 4 * s + 4);
     const row = id - first;
     if (row < 0 || row >= v) continue;
+    let foreign = false;
+    for (let j = begin; j < end; j++) {
+      const i = groups[positions + j];
+      if (i >= rows || ids[i] !== id) foreign = true;
+    }
     for (let c = 0; c < d; c++) {
-      let sum = 0;
+      let sum = foreign ? Number.NaN : 0;
       for (let j = begin; j < end; j++) {
         const e = groups[positions + j] * d + c;
         sum += dx[e] * factor(e);

@@ -12,7 +12,10 @@ import { showShape, type Tensor } from '../tensor.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
 import { lanes } from './shared/lanes.ts';
 
-/** What `groupRows` packed for the ids, on the device: u32 [rowGroupLayout(L).words]. */
+/**
+ * What `groupRows` packed for the ids, on the device: u32 [rowGroupLayout(L).words]. Where they belong to other ids, the
+ * rows concerned get NaN for a gradient.
+ */
 export type RowGroups = Tensor;
 
 /** A variant for rows of vec4 and one for any width; `count` names the parameter that bounds the rows or segments. */
@@ -142,7 +145,7 @@ function addRows(
     const dtable = intoSum(tensor);
     const common = { d, v, first, segments: layout.segments, splits: layout.splits, positions: layout.positions };
     const params = { ...common, rows: layout.budget, maxSplits: layout.maxSplits, ...mask };
-    device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, dx, partial, dtable }, params);
+    device.run(BACKWARD, embeddingBackward, { state, groups: rowGroups, ids, dx, partial, dtable }, params);
     if (layout.maxSplits > 0)
       device.run(BACKWARD_SPLIT, embeddingBackwardSplit, { groups: rowGroups, partial, dtable }, params);
   }
