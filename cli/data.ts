@@ -12,6 +12,7 @@ import { decodeText } from '../data/text.ts';
 import { cut } from '../data/visible.ts';
 import type { Item } from '../model/folder.ts';
 import type { Output } from './common.ts';
+import { openParquetWorker } from './parquet-worker.ts';
 import { expandPaths } from './paths.ts';
 import { createProgress, formatCount, printable } from './ui.ts';
 
@@ -62,6 +63,7 @@ export async function openLog(file: string, reading: Reading, progress = false):
   try {
     return await readLogFiles(opened(names), names.length === 1 ? names[0] : file, {
       ...reading,
+      openParquetWorker,
       onProgress: (done) => bar.update(done, { phase: 'reading' }),
     });
   } finally {
@@ -92,7 +94,7 @@ export async function openDataset(
 /** Reads titles and attributes. @throws InputError */
 export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
   await sizeOf(file);
-  return readItems(createReadStream(file), file);
+  return readItems(createReadStream(file), file, { openParquetWorker });
 }
 
 /** A small text file, without a byte order mark. @throws InputError */

@@ -7,6 +7,7 @@ import { type EventColumn, inferEvents, Side, SideEncoder, type SideSchema } fro
 import type { Split } from '../data/split.ts';
 import type { ModelConfig } from '../model/folder.ts';
 import type { Settings } from '../model/recipes.ts';
+import { openParquetWorker } from './parquet-worker.ts';
 import type { Output } from './common.ts';
 import { examples, readText, sizeOf } from './data.ts';
 import { UsageError } from './errors.ts';
@@ -53,7 +54,7 @@ export function checkSideFlags(flags: SideFlags, settings: Settings): void {
 /** Reads a users file. @throws InputError */
 export async function openUsers(file: string): Promise<Users> {
   await sizeOf(file);
-  return readUsers(createReadStream(file), file);
+  return readUsers(createReadStream(file), file, { openParquetWorker });
 }
 
 /** Infers and prints what a new model is to read beside items, and gives it to the log. */

@@ -2,7 +2,7 @@ import { duplicates, findColumn } from './columns.ts';
 import { InputError } from './errors.ts';
 import type { Format } from './format.ts';
 import type { RecordSink } from './records.ts';
-import { readRecords } from './source.ts';
+import { readRecords, type SourceOptions } from './source.ts';
 import { type Encoding, latin1Of } from './text.ts';
 
 /** What is known of an item besides its ID. */
@@ -13,6 +13,8 @@ export interface ItemInfo {
   attributes: Record<string, string>;
 }
 
+export type CatalogOptions = Pick<SourceOptions, 'openParquetWorker'>;
+
 /**
  * Reads an items file: CSV or TSV with a header, a RecBole `.item` file, or MovieLens' `movies.dat`
  * (`id::title::genre|genre`), gzip-compressed or not; or Parquet. UTF-8, or Latin-1 where it is not. Of several rows with
@@ -21,8 +23,12 @@ export interface ItemInfo {
  * @returns items by ID, in file order
  * @throws InputError for an empty or unreadable file, no item column, or a malformed row
  */
-export async function readItems(chunks: AsyncIterable<Uint8Array>, source: string): Promise<Map<string, ItemInfo>> {
-  return readInfos(chunks, source, ITEM_FILE);
+export async function readItems(
+  chunks: AsyncIterable<Uint8Array>,
+  source: string,
+  options: CatalogOptions = {},
+): Promise<Map<string, ItemInfo>> {
+  return readInfos(chunks, source, ITEM_FILE, options);
 }
 
 /**
@@ -35,8 +41,9 @@ export async function readItems(chunks: AsyncIterable<Uint8Array>, source: strin
 export async function readUsers(
   chunks: AsyncIterable<Uint8Array>,
   source: string,
+  options: CatalogOptions = {},
 ): Promise<Map<string, Record<string, string>>> {
-  const infos = await readInfos(chunks, source, USER_FILE);
+  const infos = await readInfos(chunks, source, USER_FILE, options);
   return new Map([...infos].map(([id, { attributes }]) => [id, attributes]));
 }
 
@@ -54,9 +61,10 @@ async function readInfos(
   chunks: AsyncIterable<Uint8Array>,
   source: string,
   kind: FileKind,
+  { openParquetWorker }: CatalogOptions,
 ): Promise<Map<string, ItemInfo>> {
   const builder = new CatalogBuilder(source, kind);
-  await readRecords(chunks, source, builder, { catalog: true });
+  await readRecords(chunks, source, builder, { catalog: true, openParquetWorker });
   if (builder.items.size === 0) throw new InputError(`${source}: no ${kind.role}s below the header`);
   return builder.items;
 }

@@ -3,7 +3,7 @@ import { InputError } from './errors.ts';
 import type { Format } from './format.ts';
 import { Growing, type Log, Vocabulary } from './log.ts';
 import type { RecordSink } from './records.ts';
-import { readRecords } from './source.ts';
+import { readRecords, type SourceOptions } from './source.ts';
 import { type Encoding, latin1Of, shownOf } from './text.ts';
 import { TimeColumn } from './time-column.ts';
 
@@ -17,6 +17,8 @@ export interface ReadOptions {
   context?: readonly string[];
   /** malformed rows to skip, with a note, before the log is refused; default 0 */
   maxBadRows?: number;
+  /** see {@link SourceOptions} */
+  openParquetWorker?: SourceOptions['openParquetWorker'];
   /** called with the bytes read so far, of all files together */
   onProgress?(bytes: number): void;
 }
@@ -61,6 +63,7 @@ export async function readLogFiles(files: Iterable<LogFile>, source: string, opt
     await readRecords(chunks, name, builder, {
       columns,
       expected: Object.values(asked),
+      openParquetWorker: options.openParquetWorker,
       onProgress: (done) => {
         bytes = done;
         options.onProgress?.(before + done);

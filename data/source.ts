@@ -1,10 +1,13 @@
 /** From a file's bytes to its rows, whatever the file is: text, gzip-compressed text, Parquet. */
 import { gather, gunzip, kindOfFile } from './compressed.ts';
 import type { FormatOptions } from './format.ts';
+import { parquetPartsApart, type Worker } from './parquet-apart.ts';
 import { RecordParser, type RecordSink } from './records.ts';
 import { Decoder } from './text.ts';
 
 export interface SourceOptions extends FormatOptions {
+  /** starts a worker in which Parquet is decoded; without it that is done here, where damage may keep it from ever ending */
+  openParquetWorker?: () => Worker;
   /** called with the bytes of the file that were read so far */
   onProgress?(bytes: number): void;
 }
@@ -14,13 +17,15 @@ export async function readRecords(
   chunks: AsyncIterable<Uint8Array>,
   source: string,
   sink: RecordSink,
-  { onProgress, ...options }: SourceOptions = {},
+  { onProgress, openParquetWorker, ...options }: SourceOptions = {},
 ): Promise<void> {
   const file = await kindOfFile(chunks);
   if (file.kind === 'parquet') {
     const bytes = await gather(file.chunks);
-    const { readParquet } = await import('./parquet.ts'); // few logs need it
-    return readParquet(bytes, source, sink, (share) => onProgress?.(share * bytes.length));
+    const size = bytes.length;
+    const { giveParts, parquetParts } = await import('./parquet.ts'); // few logs need it
+    const parts = openParquetWorker ? parquetPartsApart(openParquetWorker, bytes, source) : parquetParts(bytes, source);
+    return giveParts(parts, source, sink, (share) => onProgress?.(share * size));
   }
   const counted = onProgress ? counting(file.chunks, onProgress) : file.chunks;
   const text = file.kind === 'gzip' ? gunzip(counted, source) : counted;

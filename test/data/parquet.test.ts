@@ -1,4 +1,5 @@
 /** Logs and catalogues in Parquet: what the usual writers make of a table. */
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { readItems } from '../../data/catalog.ts';
@@ -36,6 +37,21 @@ function zstdStored(bytes: Uint8Array): Uint8Array {
   return frame;
 }
 
+/** A block of LZ4 that holds literals alone. */
+function lz4Stored(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < 15) return Uint8Array.from([bytes.length << 4, ...bytes]);
+  const more = bytes.length - 15;
+  return Uint8Array.from([0xf0, ...new Array<number>(Math.floor(more / 255)).fill(255), more % 255, ...bytes]);
+}
+
+const LISTS: Options['schema'] = [
+  { name: 'schema', num_children: 2 },
+  { name: 'user_id', type: 'INT64', repetition_type: 'REQUIRED' },
+  { name: 'item', converted_type: 'LIST', repetition_type: 'REQUIRED', num_children: 1 },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+  { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' },
+];
+
 const read = (bytes: Uint8Array, options: Parameters<typeof readLog>[2] = {}) =>
   readLog(inPieces(bytes), 'log.parquet', { columns: { time: 'when' }, ...options });
 
@@ -44,6 +60,15 @@ describe('Parquet', () => {
     ['snappy', {}],
     ['uncompressed', { codec: 'UNCOMPRESSED' as const }],
     ['zstd', { codec: 'ZSTD' as const, compressors: { ZSTD: zstdStored } }],
+    ['gzip', { codec: 'GZIP' as const, compressors: { GZIP: (bytes: Uint8Array) => new Uint8Array(gzipSync(bytes)) } }],
+    [
+      'brotli',
+      {
+        codec: 'BROTLI' as const,
+        compressors: { BROTLI: (bytes: Uint8Array) => new Uint8Array(brotliCompressSync(bytes)) },
+      },
+    ],
+    ['lz4', { codec: 'LZ4_RAW' as const, compressors: { LZ4_RAW: lz4Stored } }],
     ['a row group a row', { rowGroupSize: 1 }],
   ])('%s: numbers, dates and missing values as in CSV', async (_, options) => {
     const log = await read(written(options));
@@ -72,6 +97,29 @@ describe('Parquet', () => {
     expect(seen.map((done) => Math.round((done * n) / bytes.length))).toEqual([1024, 2000, 3000]);
   });
 
+  it('reads UUIDs, and keeps bytes apart that are not UTF-8', async () => {
+    const uuid = 'c0ffee00-1234-4abc-8def-0123456789ab';
+    const raw = Uint8Array.from(uuid.replaceAll('-', '').match(/../g) as string[], (hex) => Number.parseInt(hex, 16));
+    for (const logical_type of [{ type: 'UUID' as const }, undefined]) {
+      const schema: Options['schema'] = [
+        { name: 'schema', num_children: 2 },
+        { name: 'user', type: 'FIXED_LEN_BYTE_ARRAY', type_length: 16, logical_type, repetition_type: 'REQUIRED' },
+        { name: 'item', type: 'BYTE_ARRAY', repetition_type: 'REQUIRED' },
+      ];
+      const columnData: Options['columnData'] = [
+        { name: 'user', data: [raw, raw, raw] },
+        { name: 'item', data: [Uint8Array.of(0xff, 1), Uint8Array.of(0xfe, 1), new TextEncoder().encode('é')] },
+      ];
+      const log = await read(written({ columnData, schema }), { columns: {} });
+      expect(pairs(log)).toEqual([
+        [uuid, '0xff01'],
+        [uuid, '0xfe01'],
+        [uuid, 'é'],
+      ]);
+      expect(log.notes.join()).toContain('read as hexadecimal numbers');
+    }
+  });
+
   it('gives items their attributes', async () => {
     const columnData: Options['columnData'] = [
       { name: 'item', data: ['x'], type: 'STRING' },
@@ -88,8 +136,20 @@ describe('Parquet', () => {
     ['a beginning alone', () => written().slice(0, 40), /^log.parquet: cannot be read as Parquet \(/],
     [
       'a compression that is not read',
-      () => written({ codec: 'GZIP', compressors: { GZIP: (bytes: Uint8Array) => bytes } }),
-      /^log.parquet: is compressed with gzip; write it with snappy, zstd or uncompressed$/,
+      () => written({ codec: 'LZO', compressors: { LZO: (bytes: Uint8Array) => bytes } }),
+      /^log.parquet: is compressed with lzo; write it with snappy, zstd, gzip, brotli, lz4, lz4_raw or uncompressed$/,
+    ],
+    [
+      'lists as item IDs',
+      () =>
+        written({
+          columnData: [
+            { name: 'user_id', data: [7n, 7n, 8n] },
+            { name: 'item', data: [['x'], ['y', 'z'], []] },
+          ],
+          schema: LISTS,
+        }),
+      /^log.parquet: the values of item are lists, maps or structs, which are no IDs; write one row per event/,
     ],
     [
       'no user',

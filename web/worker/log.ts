@@ -5,6 +5,7 @@ import { InputError } from '../../data/errors.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import type { Format } from '../../data/format.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
+import type { Worker as Apart } from '../../data/parquet-apart.ts';
 import { readLog } from '../../data/reader.ts';
 import type { RecordSink } from '../../data/records.ts';
 import { contextNames } from '../../data/side.ts';
@@ -18,6 +19,19 @@ export interface Columns {
   item?: string;
   time?: string;
   rating?: string;
+}
+
+/** Starts a worker in which Parquet is decoded. */
+function openParquetWorker(): Apart {
+  const worker = new Worker(new URL('./parquet.ts', import.meta.url), { type: 'module', name: 'parquet' });
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    listen: (answered, failed) => {
+      worker.onmessage = ({ data }) => answered(data);
+      worker.onerror = ({ message }) => failed(new Error(message || 'the decoder ended'));
+    },
+    stop: () => worker.terminate(),
+  };
 }
 
 /** Rows that a preview shows. */
@@ -47,7 +61,7 @@ export async function previewFile(file: File): Promise<Preview> {
     note: () => {},
     end: () => {},
   };
-  await readRecords(chunksOf(file), file.name, sink).catch((error) => {
+  await readRecords(chunksOf(file), file.name, sink, { openParquetWorker }).catch((error) => {
     if (error !== enough) throw error;
   });
   const { kind, header, named, delimiter } = format as unknown as Format;
@@ -92,10 +106,11 @@ export async function openSource(
   const { columns, maxBadRows, events } = reading;
   const log = await readLog(chunksOf(file), file.name, {
     ...{ columns, maxBadRows, context: contextNames(events) },
+    openParquetWorker,
     onProgress: (bytes) => onProgress(bytes / total),
   });
-  const infos = items && (await readItems(chunksOf(items), items.name));
-  const known = users && (await readUsers(chunksOf(users), users.name));
+  const infos = items && (await readItems(chunksOf(items), items.name, { openParquetWorker }));
+  const known = users && (await readUsers(chunksOf(users), users.name, { openParquetWorker }));
   if (known && !log.userIds.some((id) => known.has(id))) {
     throw new InputError(
       `${users.name}: none of its users is in the log; its IDs look like ${JSON.stringify(known.keys().next().value)}, those of the log like ${JSON.stringify(log.userIds[0])}`,

@@ -1,0 +1,100 @@
+/** Damaged Parquet files: an answer in one line, always, and Ctrl-C at any time. */
+import fc from 'fast-check';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { afterAll, describe, expect, it } from 'vitest';
+import { InputError } from '../../data/errors.ts';
+import { parquetPartsApart, type Worker } from '../../data/parquet-apart.ts';
+import { oneLine, Workplace } from './attune.ts';
+
+const place = new Workplace();
+afterAll(() => place.remove());
+
+// As it was built: a worker thread cannot load TypeScript.
+const { openParquetWorker } = (await import(new URL('../../dist/cli/parquet-worker.js', import.meta.url).pathname)) as {
+  openParquetWorker(): Worker;
+};
+
+const ROWS = 300;
+const written = (codec: 'UNCOMPRESSED' | 'SNAPPY'): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(
+    parquetWriteBuffer({
+      codec,
+      columnData: [
+        { name: 'user', data: Array.from({ length: ROWS }, (_, i) => BigInt(i % 13)), type: 'INT64' },
+        { name: 'item', data: Array.from({ length: ROWS }, (_, i) => `i${i % 17}`), type: 'STRING' },
+        {
+          name: 'delta',
+          data: Int32Array.from({ length: ROWS }, (_, i) => 3 * i),
+          type: 'INT32',
+          encoding: 'DELTA_BINARY_PACKED',
+        },
+        {
+          name: 'rating',
+          data: Array.from({ length: ROWS }, (_, i) => (i % 3 ? i / 2 : null)),
+          type: 'DOUBLE',
+          nullable: true,
+        },
+      ],
+    }),
+  );
+
+/** A flipped bit in a page header, by which hyparquet takes the size of the page for something else and spins. */
+function endless(): Uint8Array<ArrayBuffer> {
+  const bytes = written('SNAPPY');
+  const field = 368; // a field of 32 bits with the next ID; found by flipping bits
+  expect(bytes[field]).toBe(0x15);
+  bytes[field] = 0x55;
+  return bytes;
+}
+
+const outcome = async (bytes: Uint8Array<ArrayBuffer>, patience: number): Promise<string> => {
+  try {
+    for await (const part of parquetPartsApart(openParquetWorker, bytes, 'f.parquet', patience))
+      expect(part).toBeDefined();
+    return 'read';
+  } catch (error) {
+    expect(error).toBeInstanceOf(InputError);
+    return (error as Error).message;
+  }
+};
+
+describe('damaged Parquet files', () => {
+  it('are read or refused within a time limit, whatever bits are flipped', async () => {
+    const files = [written('UNCOMPRESSED'), written('SNAPPY')];
+    const flips = fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 7 })), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...files), flips, async (file, chosen) => {
+        const bytes = file.slice();
+        for (const [where, bit] of chosen) bytes[4 + Math.floor(where * (bytes.length - 5))] ^= 1 << bit;
+        await outcome(bytes, 5000);
+      }),
+      { numRuns: 100, seed: 11 },
+    );
+  }, 180_000);
+
+  it('stops one that never ends', async () => {
+    expect(await outcome(endless(), 3000)).toBe(
+      'f.parquet: cannot be read as Parquet (no progress for 3 s: the file is damaged)',
+    );
+    expect(await outcome(written('SNAPPY'), 20_000)).toBe('read');
+  });
+
+  it('leaves Ctrl-C its effect', async () => {
+    place.write('endless.parquet', endless());
+    const begun = performance.now();
+    const { code } = await place.run(['train', '--data', 'endless.parquet', '--out', 'm'], {
+      begun: (child) => setTimeout(() => child.kill('SIGINT'), 1500),
+    });
+    expect(code).toBe(130);
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  });
+
+  it('says in one line that a file is cut off', async () => {
+    place.write('half.parquet', written('SNAPPY').slice(0, 400));
+    const { code, stderr } = await place.run(['train', '--data', 'half.parquet', '--out', 'm']);
+    expect([code, oneLine(stderr)]).toEqual([1, expect.stringContaining('half.parquet: cannot be read as Parquet')]);
+  });
+});
