@@ -1,7 +1,9 @@
 /** What the commands share: where their lines go, numbers from flags, the device, Ctrl-C. */
+import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { InvalidArgumentError } from 'commander';
+import { InputError } from '../data/errors.ts';
 import { visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
 
@@ -106,6 +108,29 @@ export function keyValue(text: string, previous: ReadonlyMap<string, string>): M
 export function commandName(): string {
   const started = path.basename(process.argv[1] ?? '');
   return started === 'attune' || started === 'attune.cmd' ? 'attune' : 'npm run -s attune --';
+}
+
+/** Refuses to write a file over one that the command reads, whatever path leads to it. @throws InputError */
+export function requireOtherFile(flag: string, file: string, inputs: readonly (string | undefined)[]): void {
+  const own = identityOf(file);
+  const folder = identityOf(path.dirname(file));
+  for (const input of inputs) {
+    const there = input === undefined ? null : identityOf(input);
+    if (there === null) continue;
+    // Of a folder's files those that a model consists of.
+    const part =
+      there === folder && /\.(json|safetensors|bin)$|^metrics\.jsonl$|^README\.md$/.test(path.basename(file));
+    if (there === own || part) {
+      const what = part ? `a file of the model ${input}` : `${input}, which this command reads`;
+      throw new InputError(`${flag} ${file}: is ${what}; choose another file`);
+    }
+  }
+}
+
+/** What tells a file from all others; null where there is none. */
+function identityOf(file: string): string | null {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return found ? `${found.dev}:${found.ino}` : null;
 }
 
 /** A word for the shell: quoted where it must be, control characters as bash, ksh and zsh write them. */

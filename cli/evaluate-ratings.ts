@@ -8,7 +8,7 @@ import { loadTraining, TRAINING } from '../model/training-record.ts';
 import { explain } from '../serve/files.node.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { type Point, ratingReport } from '../train/rating/report.ts';
-import { commandName, Output, shellWord } from './common.ts';
+import { commandName, Output, requireOtherFile, shellWord } from './common.ts';
 import { type ColumnFlags, columnsOf } from './data.ts';
 import { UsageError } from './errors.ts';
 import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
@@ -53,6 +53,7 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
       `${flags.model}: ${progress.rounds} of ${progress.of} rounds have ended, these are theirs; go on with: ${resume}`,
     );
   const source = flags.data ?? config.data.source;
+  if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [source, flags.model]);
   let ratings: Ratings | null = null;
   if (flags.data !== undefined || flags.dump !== undefined) {
     if (!existsSync(source)) throw new InputError(`${source}: the log is not there; name it with --data PATH`);

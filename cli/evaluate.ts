@@ -16,7 +16,7 @@ import { type Metrics, MISS } from '../train/metrics.ts';
 import { afterOptions, afterScoreOf, afterTable, variantsOf, warnOfUnknownIds } from './after.ts';
 import type { AfterFlags } from './after-flags.ts';
 import { UsageError } from './errors.ts';
-import { type Backend, openDevice, Output } from './common.ts';
+import { type Backend, openDevice, Output, requireOtherFile } from './common.ts';
 import {
   intervalsOf,
   kinshipOf,
@@ -49,6 +49,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
   if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
   if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: goes with a model of ratings`);
+  if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [flags.data, flags.model, flags.users]);
   const judged = await openModel(flags.model, out);
   const { config, weights } = judged.loaded;
   const options = await afterOptions(flags);

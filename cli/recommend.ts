@@ -7,7 +7,7 @@ import type { AfterFlags } from './after-flags.ts';
 import type { ExplainMethod } from '../serve/explain.ts';
 import type { Told } from '../serve/newcomers.ts';
 import { type Recommendation, Recommender, settingsOf } from '../serve/recommender.ts';
-import { type Backend, openDevice, Output } from './common.ts';
+import { type Backend, openDevice, Output, requireOtherFile } from './common.ts';
 import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from './data.ts';
 import { UsageError } from './errors.ts';
 import { explanationNotes, explanationText, writeHeatmap } from './explanations.ts';
@@ -44,6 +44,7 @@ export interface RecommendFlags extends ColumnFlags, AfterFlags {
 export async function runRecommend(flags: RecommendFlags): Promise<void> {
   const out = new Output(flags.json);
   checkUsage(flags);
+  if (flags.heatmap !== undefined) requireOtherFile('--heatmap', flags.heatmap, [flags.model, flags.data, flags.users]);
   const files = await openPath(flags.model);
   const given = flags.history === undefined ? null : parseIds(flags.history, '--history');
   const exclude = flags.exclude === undefined ? [] : await idsOf(flags.exclude, '--exclude');

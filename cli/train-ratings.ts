@@ -23,6 +23,7 @@ import { contextOf, eventNames } from './side.ts';
 import { pathsExist } from './paths.ts';
 import { InterruptedError, UsageError } from './errors.ts';
 import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from './ratings.ts';
+import { type FixedFlag, requireSameFlags } from './resume.ts';
 import type { TrainFlags } from './train.ts';
 import { createProgress, formatCount, formatDuration, printable, type Progress } from './ui.ts';
 
@@ -47,7 +48,7 @@ const FIXED = [
   'folds',
   'positive',
   'epochs',
-] as const;
+] as const satisfies readonly FixedFlag[];
 
 interface Prepared {
   files: NodeFiles;
@@ -174,11 +175,10 @@ async function refuseModel(files: NodeFiles, dir: string): Promise<void> {
 }
 
 async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
-  const fixed = FIXED.filter((name) => given.has(name)).map(flagOf);
-  if (fixed.length > 0)
-    throw new UsageError(`${fixed.join(', ')}: --resume goes on with what ${flags.out} was begun with; leave that out`);
   const files = await NodeFiles.open(flags.out);
   const config = await loadConfig(files);
+  const fixed = FIXED.filter((name) => given.has(name));
+  requireSameFlags(fixed, flags, config, flags.out);
   const { task, positive } = config;
   if (task === undefined || (given.has('task') && flags.task !== task))
     throw new UsageError(`--task ${flags.task}: ${flags.out} was begun with another task; leave that out`);

@@ -44,6 +44,7 @@ import { InterruptedError, UsageError } from './errors.ts';
 import { type BaselineFigures, baselineFigures, COLUMNS, tellRepeats } from './figures.ts';
 import { attributesOf, newConfig, type Training, trainWithProgress } from './training.ts';
 import { checkSideFlags, contextOf, eventNames, inferSide, loadSide, type SideFlags } from './side.ts';
+import { type FixedFlag, requireSameFlags } from './resume.ts';
 import { figuresTable, formatCount, formatDuration, formatFigure, lossPlot, printable } from './ui.ts';
 
 export interface TrainFlags extends ColumnFlags, SideFlags {
@@ -105,7 +106,7 @@ const FIXED = [
   'usersSchema',
   'events',
   'coldItems',
-] as const;
+] as const satisfies readonly FixedFlag[];
 
 interface Prepared extends Training {
   files: NodeFiles;
@@ -311,15 +312,12 @@ async function refuseModel(files: NodeFiles, flags: TrainFlags): Promise<void> {
 }
 
 async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
-  // The ranker's own settings are free where it alone is trained.
-  const others = [...flags.set.keys()].some((key) => !key.startsWith('ranker'));
-  const fixed = FIXED.filter((name) => given.has(name) && !(name === 'set' && flags.ranker && !others));
-  if (fixed.length > 0) {
-    const names = fixed.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
-    throw new UsageError(`${names.join(', ')}: --resume goes on with what ${flags.out} was begun with; leave that out`);
-  }
   const files = await NodeFiles.open(flags.out);
   const config = await loadConfig(files);
+  // The ranker's own settings are free where it alone is trained.
+  const set = new Map([...flags.set].filter(([key]) => !(flags.ranker && key.startsWith('ranker'))));
+  const fixed = FIXED.filter((name) => given.has(name));
+  requireSameFlags(fixed, { ...flags, set }, config, flags.out);
   const begun = checkSettings(config.hyperparameters as unknown as Settings);
   const settings = flags.ranker ? changed(begun, { ...Object.fromEntries(flags.set), ranker: 'on' }) : begun;
   const source = flags.data ?? config.data.source;

@@ -58,7 +58,7 @@ export interface Dataset {
 export function prepare(log: Log, options: PrepareOptions): Dataset {
   const { minInteractions, minRating } = options;
   if (!Number.isInteger(minInteractions) || minInteractions < 1) {
-    throw new InputError(`--min-interactions: expected a whole number from 1 on, found ${minInteractions}`);
+    throw new InputError(`--min-interactions: expected an integer >= 1, got ${minInteractions}`);
   }
   const rated = filterByRating(log, minRating);
   const kept = coreRows(log, rated, minInteractions);
@@ -160,12 +160,22 @@ function sortByTime(order: Uint32Array, offsets: Uint32Array, times: Float64Arra
 
 function nothingLeft(log: Log, rated: Uint32Array, options: PrepareOptions): InputError {
   let k = options.minInteractions - 1;
-  while (k > 1 && coreRows(log, rated, k).length === 0) k--;
+  while (k > 0 && !isUseful(log, coreRows(log, rated, k))) k--;
   const rule = `every user and every item must have ${options.minInteractions} interactions`;
   const rating = options.minRating === undefined ? '' : `, or a lower --min-rating than ${options.minRating}`;
-  return new InputError(
-    `${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}; try --min-interactions ${k}${rating}`,
-  );
+  const advice =
+    k > 0
+      ? `try --min-interactions ${k}${rating}`
+      : `a lower --min-interactions does not help: too few users have three interactions and more; give a larger log${rating}`;
+  return new InputError(`${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}; ${advice}`);
+}
+
+/** Whether leave-one-out finds something to train, to validate and to test on, and two items to choose from. */
+function isUseful(log: Log, rows: Uint32Array): boolean {
+  const users = new Uint32Array(log.userIds.length);
+  for (const row of rows) users[log.user[row]]++;
+  const trains = users.some((n) => n === 2 || n >= 4);
+  return trains && users.some((n) => n >= 3) && rows.some((row) => log.item[row] !== log.item[rows[0]]);
 }
 
 function makeReport(

@@ -84,8 +84,16 @@ export function describeRatingSplit(split: RatingSplit): string {
 export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number): Fold[] {
   const { size, source, order, starts } = ratings;
   if (split.name === 'folds') {
-    if (split.k > size)
-      throw new InputError(`${source}: ${size} ratings do not make ${split.k} folds; give --folds ${size}`);
+    const trains = (k: number): number => size - Math.ceil(size / k);
+    if (size < 3)
+      throw new InputError(`${source}: expected at least 3 ratings, to test one and learn from two; got ${size}`);
+    if (split.k > size || trains(split.k) < 2) {
+      let k = Math.min(split.k, size);
+      while (trains(k) < 2) k++;
+      throw new InputError(
+        `${source}: ${size} ratings do not make ${split.k} folds with two to learn from in each round; give --folds ${k}`,
+      );
+    }
     return folds(size, split.k, seed);
   }
   const tested = new Uint8Array(size);

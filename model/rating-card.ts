@@ -25,7 +25,7 @@ export async function writeRatingCard(files: Files, config: ModelConfig, card: R
   const names = Object.keys(Object.values(card.rows)[0] ?? {});
   const figures = Object.entries(card.rows).map(([name, row]) => [
     name,
-    ...names.map((figure) => ((row as Record<string, number>)[figure] ?? Number.NaN).toFixed(4)),
+    ...names.map((figure) => (row as Record<string, number | null>)[figure]?.toFixed(4) ?? '–'),
   ]);
   const what =
     task === 'ctr'

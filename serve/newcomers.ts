@@ -83,9 +83,15 @@ export class Newcomers {
     return encoder ? packed([[...encoder.eventBag(null), ...encoder.userBag(user ?? null)]]) : undefined;
   }
 
-  /** Values of users and events that the model did not know in the queries so far, by column: they counted as unknown. */
-  get unseen(): ReadonlyMap<string, number> {
-    return this.encoder?.unseen ?? new Map();
+  /**
+   * Runs `encode` and says which values of users and events the model did not know, by column: they counted as unknown.
+   * Nothing else can run meanwhile, so that the counts are those of one query.
+   */
+  counting<T>(encode: () => T): { result: T; unseen: Record<string, number> } {
+    const before = new Map(this.encoder?.unseen);
+    const result = encode();
+    const counts = [...(this.encoder?.unseen ?? [])].map(([name, n]) => [name, n - (before.get(name) ?? 0)] as const);
+    return { result, unseen: Object.fromEntries(counts.filter(([, n]) => n > 0)) };
   }
 
   /**

@@ -201,10 +201,9 @@ export class Recommender {
    */
   async recommend(query: RecommendQuery): Promise<Answer> {
     const k = query.k ?? 10;
-    if (!Number.isInteger(k) || k < 1 || k > 128)
-      throw new InputError(`k=${k}: a whole number from 1 to 128 was expected`);
-    const before = new Map(this.newcomers.unseen);
-    const { unknown, ...known } = this.knownOf(query);
+    if (!Number.isInteger(k) || k < 1 || k > 128) throw new InputError(`k=${k}: expected an integer from 1 to 128`);
+    const { result, unseen } = this.newcomers.counting(() => this.knownOf(query));
+    const { unknown, ...known } = result;
     const { history } = known;
     const excluded = (query.exclude ?? []).flatMap((id) => this.rows.get(id) ?? []);
     if (!query.includeSeen) for (const row of history) excluded.push(row);
@@ -231,9 +230,8 @@ export class Recommender {
       const probability = likely.get(row);
       return { id, title, score, attributes, ...(probability !== undefined && { probability }) };
     });
-    const unseen = [...this.newcomers.unseen].map(([name, n]): [string, number] => [name, n - (before.get(name) ?? 0)]);
     return {
-      ...{ items, unknown, unseen: Object.fromEntries(unseen.filter(([, n]) => n > 0)) },
+      ...{ items, unknown, unseen },
       ...(history.length > 0 ? await this.explain(query, items) : {}),
     };
   }

@@ -66,12 +66,38 @@ export async function openShared(
 /** As package.json has it. */
 export const VERSION = '0.1.0';
 
+/** A number of an event, NaN where there is none. @throws InputError for a text or a Date, whose unit nobody said */
+function numberOr(value: number | null | undefined, what: 'time' | 'rating', event: number, source: string): number {
+  if (value === undefined || value === null) return Number.NaN;
+  if (typeof value === 'number' && (Number.isFinite(value) || Number.isNaN(value))) return value;
+  const hint = what === 'time' ? ' (Date.parse and getTime() give milliseconds)' : '';
+  const given = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  throw new InputError(`${source}: event ${event + 1}: expected a number as ${what}, got ${given}${hint}`);
+}
+
+/** What a training cannot run without being told right. @throws InputError */
+export function checkTraining({
+  epochs,
+  maxMinutes,
+  seed,
+}: Pick<TrainingOptions<never>, 'epochs' | 'maxMinutes' | 'seed'>): void {
+  if (epochs !== undefined && !(Number.isSafeInteger(epochs) && epochs >= 1)) {
+    throw new InputError(`epochs: expected an integer >= 1, got ${epochs}`);
+  }
+  if (maxMinutes !== undefined && !(maxMinutes > 0)) {
+    throw new InputError(`maxMinutes: expected a number > 0, got ${maxMinutes}`);
+  }
+  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
+    throw new InputError(`seed: expected an integer >= 0, got ${seed}`);
+  }
+}
+
 /** Events as a log, with these columns of their context. @throws InputError for events without a user or an item */
 export function logOf(events: Iterable<TrainingEvent>, source: string, columns: readonly string[] = []): Log {
   const users = new Vocabulary();
   const items = new Vocabulary();
   const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
-  const has = (key: 'time' | 'rating'): boolean => all.some((event) => event[key] !== undefined);
+  const has = (key: 'time' | 'rating'): boolean => all.some((event) => event[key] !== undefined && event[key] !== null);
   const log: Log = {
     userIds: users.ids,
     itemIds: items.ids,
@@ -91,8 +117,8 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
     }
     log.user[i] = users.add(user);
     log.item[i] = items.add(item);
-    if (log.rating) log.rating[i] = rating ?? Number.NaN;
-    if (log.time) log.time[i] = time ?? Number.NaN;
+    if (log.rating) log.rating[i] = numberOr(rating, 'rating', i, source);
+    if (log.time) log.time[i] = numberOr(time, 'time', i, source);
     for (const { name, values, rows } of contexts) rows[i] = values.add(ownValue(context, name) ?? '');
   }
   return log;

@@ -14,7 +14,7 @@ import { createFolder, type Item } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { countItems } from './baselines.ts';
 import type { Metrics } from './metrics.ts';
-import { logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
+import { checkTraining, logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
@@ -55,6 +55,7 @@ export async function trainModel(
   const started = performance.now();
   const { minInteractions = 5, minRating, includeSeen = false, seed = 1, epochs } = options;
   const source = options.source ?? 'events';
+  checkTraining(options);
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
   // Before the events are read, which may take long: whatever is chosen, these must make sense.
   const asked = settingsFor(options.recipe ?? 'sasrec', given);

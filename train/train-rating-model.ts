@@ -15,7 +15,7 @@ import { contextNames } from '../data/side.ts';
 import { type Files, MemoryFiles } from '../model/files.ts';
 import { createFolder, type Item } from '../model/folder.ts';
 import { ratingSettings } from '../model/rating-settings.ts';
-import { logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
+import { checkTraining, logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
 import { countRatings, ratingConfig } from './rating/config.ts';
 import { type RatingReport, ratingReport } from './rating/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from './rating/run.ts';
@@ -49,6 +49,7 @@ export async function trainRatingModel(
 ): Promise<TrainedRatingModel> {
   const started = performance.now();
   const { task = 'rating', split = FIVE_FOLDS, seed = 1, epochs, signal, onProgress, source = 'events' } = options;
+  checkTraining(options);
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
   if (task === 'rating' && options.positive !== undefined) throw new InputError("positive: goes with task: 'ctr'");
   const reads = [...new Set(options.reads ?? [])];

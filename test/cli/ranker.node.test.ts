@@ -103,7 +103,7 @@ describe('two stages', () => {
     };
     const resume = ['train', '--out', 'model', '--resume', '--ranker'];
     await fails([...resume, '--epochs', '3'], 2, '--epochs counts those of the model');
-    await fails([...resume, '--set', 'd=8'], 2, '--set: --resume goes on with what model was begun with');
+    await fails([...resume, '--set', 'd=16'], 2, '--set: --resume continues what model was started with');
     await fails(
       [...resume, '--set', 'rankerCandidates=1'],
       1,

@@ -82,6 +82,51 @@ describe('a model of ratings', () => {
     expect(await fails(again)).toMatch(/^1 model: already holds a model/);
   });
 
+  test('resume takes flags that repeat what the model was started with, and no others', async () => {
+    const resume = ['train', '--out', 'model', '--resume', ...CPU];
+    const same = ['--task', 'rating', '--folds', '3', '--epochs', '2', '--seed', '1', '--set', 'd=8'];
+    expect((await json([...resume, ...same])).reason).toBe('finished before');
+    for (const other of [
+      ['--folds', '4'],
+      ['--epochs', '3'],
+      ['--seed', '2'],
+      ['--set', 'd=16'],
+    ]) {
+      expect(await fails([...resume, ...other])).toMatch(
+        new RegExp(`^2 ${other[0]}: --resume continues what model was`),
+      );
+    }
+  }, 60_000);
+
+  test('ratings outside of the scale are refused, and the log is not overwritten', async () => {
+    expect(await fails(['recommend', '--model', 'model', '--history', 'i1=2,i2=9', ...CPU])).toBe(
+      '1 history: "i2" has the rating 9; expected 2 to 5, as in the ratings that the model was trained on',
+    );
+    expect(await fails(['evaluate', '--model', 'model', '--dump', './log.csv'])).toMatch(
+      /^1 --dump .\/log.csv: is log.csv, which this command reads/,
+    );
+    expect(readFileSync(place.path('log.csv'), 'utf8')).toBe(LOG);
+  });
+
+  test('fractions of a star are printed as they were written', async () => {
+    place.write(
+      'halves.csv',
+      LOG.replace(/,(\d),/g, (_, stars) => `,${Number(stars) / 2 + 0.1},`),
+    );
+    const train = ['train', '--task', 'rating', '--data', 'halves.csv', '--out', 'halves', '--epochs', '1'];
+    const { code, stdout } = await place.run([...train, '--protocol', 'random', ...TINY, ...CPU]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('4 levels from 1.1 to 2.6; no filter')]);
+    const user = ['recommend', '--model', 'halves', '--user', 'u3', '--data', 'halves.csv', ...CPU];
+    const { items, levels } = await json(user);
+    expect(levels).toEqual([1.1, 1.6, 2.1, 2.6]);
+    for (const { median } of items) expect(levels).toContain(median);
+    expect((await place.run(user)).stdout).not.toMatch(/\d\.\d{5}/);
+    await json(['evaluate', '--model', 'halves', '--dump', 'halves.jsonl']);
+    for (const line of readFileSync(place.path('halves.jsonl'), 'utf8').trimEnd().split('\n')) {
+      expect(levels).toContain(JSON.parse(line).rating);
+    }
+  }, 60_000);
+
   test('attributes, users and events are read, printed and kept; new items need no training', async () => {
     const log = LOG.split('\n').map((line, i) => (line ? `${line},${i ? (i % 3 ? 'phone' : 'desk') : 'device'}` : ''));
     place.write('devices.csv', log.join('\n'));
@@ -203,4 +248,31 @@ test('clicks: probabilities with accuracy, AUC, log-loss and calibration', async
   expect(AUC).toBe(found.AUC);
   const [first] = readFileSync(place.path('clicks.jsonl'), 'utf8').split('\n');
   expect(Object.keys(JSON.parse(first))).toEqual(['user', 'item', 'label', 'probability', 'round']);
+}, 60_000);
+
+test('clicks: a test set of one class has no curve, and too few ratings say what would do', async () => {
+  const last = Array.from({ length: 30 }, (_, u) => `u${u},i${u % 14},2,99999`).join('\n');
+  place.write('cold.csv', `${LOG}${last}\n`);
+  const train = [
+    'train',
+    '--task',
+    'ctr',
+    '--positive',
+    '4',
+    '--data',
+    'cold.csv',
+    '--protocol',
+    'last',
+    '--epochs',
+    '1',
+  ];
+  const { code, stdout } = await place.run([...train, '--out', 'one', ...TINY, ...CPU]);
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/transformer +(0\.\d{4} +)+– +/)]);
+  const found = await json(['evaluate', '--model', 'one']);
+  expect([found.AUC, found.metrics.AUC, found.baselines.factors.AUC]).toEqual([null, null, null]);
+  expect(readFileSync(place.path('one/README.md'), 'utf8')).toMatch(/\| – \|/);
+  place.write('three.csv', 'user,item,rating\na,x,1\nb,y,2\nc,z,3\n');
+  const few = ['train', '--task', 'rating', '--data', 'three.csv', '--out', 'few', '--epochs', '1', ...TINY, ...CPU];
+  expect(await fails([...few, '--folds', '2'])).toMatch(/give --folds 3$/);
+  expect((await place.run([...few, '--folds', '3'])).code).toBe(0);
 }, 60_000);

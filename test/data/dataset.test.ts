@@ -70,8 +70,32 @@ describe('prepare', () => {
       'made: nothing is left of 6 rows, since every user and every item must have 5 interactions; try --min-interactions 1',
     );
     expect(prepare(oneUser, { minInteractions: 1 }).report.users).toBe(1);
-    expect(() => prepare(logOf([[1], [1], [1]]), { minInteractions: 2 })).toThrow('--min-interactions 1');
+    expect(() => prepare(logOf([[1], [1], [1]]), { minInteractions: 2 })).toThrow('give a larger log');
     expect(() => prepare(oneUser, { minInteractions: 0 })).toThrow('--min-interactions');
+  });
+
+  it('what it says to do works', () => {
+    const histories = fc.array(fc.array(fc.nat(5), { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(histories, fc.integer({ min: 2, max: 8 }), (some, minInteractions) => {
+        const log = logOf(some);
+        let said = '';
+        try {
+          prepare(log, { minInteractions });
+        } catch (error) {
+          said = (error as Error).message;
+        }
+        const advice = /try --min-interactions (\d+)/.exec(said);
+        const works = (k: number): boolean => {
+          const parts = split(prepare(log, { minInteractions: k }));
+          const validated = Array.from({ length: parts.users }, (_, u) => parts.validTarget(u));
+          return parts.items > 1 && parts.trainPositions() > 0 && validated.some((target) => target >= 0);
+        };
+        if (advice) expect(works(Number(advice[1]))).toBe(true);
+        else if (said !== '') expect(works(1)).toBe(false);
+      }),
+      { seed: 1, numRuns: 500 },
+    );
   });
 
   it('keeps IDs such as __proto__ apart', () => {

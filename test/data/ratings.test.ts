@@ -119,7 +119,7 @@ describe('splits of ratings', () => {
       'rating',
     );
     expect(() => ratingRounds(once, { name: 'last' }, 1)).toThrow(/too small/);
-    expect(() => ratingRounds(once, { name: 'folds', k: 5 }, 1)).toThrow(/give --folds 2/);
+    expect(() => ratingRounds(once, { name: 'folds', k: 5 }, 1)).toThrow('at least 3 ratings');
   });
 });
 
@@ -187,6 +187,30 @@ describe('windows of ratings', () => {
     const batches = [...packWindows([one, one], 6, 3)];
     expect(batches.map((batch) => batch.map(({ targets }) => targets.length))).toEqual([[3], [2], [3], [2]]);
     expect(() => [...packWindows([one], 2, 3)]).toThrow('3 known ratings in a batch of 2');
+  });
+});
+
+describe('too few ratings for the folds', () => {
+  it('what the message says to do works', () => {
+    for (let size = 0; size <= 12; size++) {
+      for (let k = 2; k <= 15; k++) {
+        const ratings = { size, source: 'log.csv' } as Ratings;
+        const rounds = (folds: number) => ratingRounds(ratings, { name: 'folds', k: folds }, 1);
+        const enough = (folds: number) => {
+          const all = rounds(folds);
+          expect(all.every(({ train, test }) => train.length >= 2 && test.length >= 1)).toBe(true);
+        };
+        try {
+          enough(k);
+        } catch (error) {
+          const message = (error as Error).message;
+          const advice = /give --folds (\d+)$/.exec(message);
+          if (advice) enough(Number(advice[1]));
+          else
+            expect(message).toBe(`log.csv: expected at least 3 ratings, to test one and learn from two; got ${size}`);
+        }
+      }
+    }
   });
 });
 

@@ -148,7 +148,8 @@ describe('figures', () => {
     expect(figures.Brier).toBeCloseTo((0.01 + 0.36 + 0.36 + 0.16) / 4, 10);
     expect(calibration[4]).toMatchObject({ count: 2, observed: 0.5 });
     expect(figures.ECE).toBeCloseTo((0.1 + 0.6 + Math.abs(0.8 - 1)) / 4, 10);
-    expect(clickFigures([1, 1], [0.5, 0.7]).figures.AUC).toBe(0.5);
+    expect(clickFigures([1, 1], [0.5, 0.7]).figures.AUC).toBeNull();
+    expect(clickFigures([0, 0], [0.5, 0.7]).figures.AUC).toBeNull();
   });
 });
 

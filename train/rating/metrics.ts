@@ -22,8 +22,8 @@ export interface ClickFigures {
   precision: number;
   recall: number;
   F1: number;
-  /** Area under the ROC curve, ties counting half; NaN-free: 0.5 where there is one class alone. */
-  AUC: number;
+  /** Area under the ROC curve, ties counting half; null where all labels are alike, which have no curve. */
+  AUC: number | null;
   logLoss: number;
   /** Mean squared error of the probability. */
   Brier: number;
@@ -88,9 +88,9 @@ export function clickFigures(
 }
 
 /** The rank-sum statistic (Mann & Whitney 1947), with mean ranks for ties. */
-function areaUnderCurve(labels: ArrayLike<number>, chances: ArrayLike<number>, positive: number): number {
+function areaUnderCurve(labels: ArrayLike<number>, chances: ArrayLike<number>, positive: number): number | null {
   const n = labels.length;
-  if (positive === 0 || positive === n) return 0.5;
+  if (positive === 0 || positive === n) return null;
   const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => chances[a] - chances[b]);
   let ranks = 0;
   for (let from = 0; from < n; ) {
