@@ -6,6 +6,7 @@ import { InvalidArgumentError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
+import { expandPaths, pathsExist } from './paths.ts';
 
 export type Backend = 'auto' | 'webgpu' | 'cpu';
 
@@ -114,9 +115,8 @@ export function commandName(): string {
 export function requireOtherFile(flag: string, file: string, inputs: readonly (string | undefined)[]): void {
   const own = identityOf(file);
   const folder = identityOf(path.dirname(file));
-  for (const input of inputs) {
-    const there = input === undefined ? null : identityOf(input);
-    if (there === null) continue;
+  for (const input of inputs.flatMap((given) => (given !== undefined && pathsExist(given) ? expandPaths(given) : []))) {
+    const there = identityOf(input);
     // Of a folder's files those that a model consists of.
     const part =
       there === folder && /\.(json|safetensors|bin)$|^metrics\.jsonl$|^README\.md$/.test(path.basename(file));

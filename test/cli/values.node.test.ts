@@ -84,6 +84,8 @@ test('nothing is written over what the command reads, whatever path leads to it'
     );
   }
   expect(await fails(...evaluate, '--dump', 'm/model.safetensors')).toMatch(/^1 --dump .*: is a file of the model m;/);
+  const several = ['evaluate', '--model', 'm', '--data', 'lo?.csv', ...CPU];
+  expect(await fails(...several, '--dump', 'other.csv')).toMatch(/^1 --dump other.csv: is log.csv, which this command/);
   const draw = ['recommend', '--model', 'm', '--user', 'u0', '--data', 'log.csv', '--heatmap', 'log.csv', ...CPU];
   expect(await fails(...draw)).toMatch(/^1 --heatmap log.csv: is log.csv, which this command reads/);
   expect(readFileSync(place.path('log.csv'), 'utf8')).toBe(LOG);
@@ -120,4 +122,7 @@ test('--resume takes flags that repeat what the model was started with, and no o
     const said = `2 ${other[0]}: --resume continues what m was started with; leave this out, or start anew with another --out`;
     expect(await fails(...resume, ...other)).toContain(said);
   }
+  expect(await fails(...resume, '--min-rating', '4', '--seed', '2')).toMatch(
+    /^2 --seed, --min-rating: .*leave these out/,
+  );
 }, 60_000);
