@@ -1,9 +1,13 @@
 import { adamwStatus, adamwStep, type Tensor } from '../../engine/index.ts';
 import { type Case, STATE } from './harness.ts';
 
-const BETAS = { beta1: 0.9, beta2: 0.98 };
+export const BETAS = { beta1: 0.9, beta2: 0.98 };
 /** Two steps were taken before. */
-const STATUS = adamwStatus(BETAS, 2);
+export const STATUS = adamwStatus(BETAS, 2);
+
+/** Its learning rate. */
+export const RATE = STATE.slice();
+new Float32Array(RATE.buffer)[2] = 0.01;
 
 /** One step, the third, from given moments. */
 function step(name: string, n: number, decayEnd: number, clip: number, first?: number): Case {
@@ -21,10 +25,8 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       losses: { shape: [4], grad: false, value: () => 0 },
       status: { shape: [STATUS.length], dtype: 'u32', value: (i) => STATUS[i] },
     },
-    run: ({ params, grads, m, v, average, loss, losses, status }, device) => {
-      const words = STATE.slice();
-      new Float32Array(words.buffer)[2] = 0.01;
-      device.setState(words);
+    state: RATE,
+    run: ({ params, grads, m, v, average, loss, losses, status }) => {
       const shard = { params, grads, m, v, average, decayEnd, embeddingEnd: decayEnd + Math.floor(n / 3) };
       adamwStep(
         { shards: [shard] },

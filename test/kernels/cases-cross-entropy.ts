@@ -40,6 +40,7 @@ function inShards(rows: number, c: Case, options: CrossEntropyOptions = {}): Cas
   return {
     ...c,
     name: `${c.name}, in shards of ${rows}`,
+    leaves: ['table'],
     run: ({ x, table, targets, weights }) => crossEntropy(x, sharded(table, rows), targets, weights, options),
   };
 }

@@ -1,22 +1,15 @@
-import { embedding, embeddingSum, groupRows, type Tensor } from '../../engine/index.ts';
-import type { Device } from '../../engine/index.ts';
-import { type Case, sharded } from './harness.ts';
+import { embedding, embeddingSum, groupRows } from '../../engine/index.ts';
+import { type Case, type InputSpec, sharded } from './harness.ts';
 
 const variants = Object.fromEntries(
   ['embedding_fwd', 'embedding_bwd', 'embedding_bwd_split'].map((name) => [name, [name, `${name}_scalar`]]),
 );
 
 /** The groups of ids made by a rule, as the trainer uploads them. */
-function grouped(device: Device, l: number, id: (i: number) => number): Tensor {
-  return device.tensor(
-    groupRows(
-      Uint32Array.from({ length: l }, (_, i) => id(i)),
-      l,
-      l,
-    ).data,
-    undefined,
-    { label: 'groups' },
-  );
+export function grouped(l: number, id: (i: number) => number): InputSpec {
+  const ids = Uint32Array.from({ length: l }, (_, i) => id(i));
+  const { data } = groupRows(ids, l, l);
+  return { shape: [data.length], dtype: 'u32', value: (i) => data[i] };
 }
 
 const scatter = (v: number) => (i: number) => (i * 7 + Math.floor(i / 3)) % v;
@@ -27,8 +20,8 @@ function lookup(name: string, l: number, v: number, d: number, id: (i: number) =
   return {
     op: 'embedding',
     name,
-    inputs: { table: { shape: [v, d] }, ids: { shape: [l], dtype: 'u32', value: id } },
-    run: ({ table, ids }, device) => embedding(table, ids, grouped(device, l, id)),
+    inputs: { table: { shape: [v, d] }, ids: { shape: [l], dtype: 'u32', value: id }, groups: grouped(l, id) },
+    run: ({ table, ids, groups }) => embedding(table, ids, groups),
     variants,
   };
 }
@@ -43,9 +36,11 @@ function sum(name: string, l: number, d: number, dropout: number): Case {
       ids: { shape: [l], dtype: 'u32', value: popular },
       positions: { shape: [5, d] },
       pos: { shape: [l], dtype: 'u32', value: pos },
+      groups: grouped(l, popular),
+      posGroups: grouped(l, pos),
     },
-    run: ({ items, ids, positions, pos: p }, device) =>
-      embeddingSum(items, ids, grouped(device, l, popular), positions, p, grouped(device, l, pos), dropout),
+    run: ({ items, ids, groups, positions, pos: p, posGroups }) =>
+      embeddingSum(items, ids, groups, positions, p, posGroups, dropout),
     variants,
   };
 }
@@ -59,11 +54,9 @@ function shared(l: number, d: number): Case {
       items: { shape: [10, d] },
       masks: { shape: [2, d] },
       ids: { shape: [l], dtype: 'u32', value: scatter(13) },
+      groups: grouped(l, scatter(13)),
     },
-    run: ({ items, masks, ids }, device) => {
-      const groups = grouped(device, l, scatter(13));
-      return [embedding(items, ids, groups), embedding(masks, ids, groups, 10)];
-    },
+    run: ({ items, masks, ids, groups }) => [embedding(items, ids, groups), embedding(masks, ids, groups, 10)],
     variants,
   };
 }
@@ -91,8 +84,13 @@ for (const d of [8, 4]) {
   embeddingCases.push({
     op: 'embedding',
     name: `three shards of width ${d}`,
-    inputs: { table: { shape: [300, d] }, ids: { shape: [400], dtype: 'u32', value: far } },
-    run: ({ table, ids }, device) => embedding(sharded(table, 128), ids, grouped(device, 400, far)),
+    inputs: {
+      table: { shape: [300, d] },
+      ids: { shape: [400], dtype: 'u32', value: far },
+      groups: grouped(400, far),
+    },
+    leaves: ['table'],
+    run: ({ table, ids, groups }) => embedding(sharded(table, 128), ids, groups),
     variants,
   });
 }
@@ -105,16 +103,11 @@ embeddingCases.push({
     ids: { shape: [70], dtype: 'u32', value: near },
     positions: { shape: [5, 12] },
     pos: { shape: [70], dtype: 'u32', value: (i) => i % 5 },
+    groups: grouped(70, near),
+    posGroups: grouped(70, (i) => i % 5),
   },
-  run: ({ items, ids, positions, pos }, device) =>
-    embeddingSum(
-      sharded(items, 64),
-      ids,
-      grouped(device, 70, near),
-      positions,
-      pos,
-      grouped(device, 70, (i) => i % 5),
-      0.4,
-    ),
+  leaves: ['items'],
+  run: ({ items, ids, groups, positions, pos, posGroups }) =>
+    embeddingSum(sharded(items, 64), ids, groups, positions, pos, posGroups, 0.4),
   variants,
 });

@@ -89,7 +89,7 @@ const epilogues: Case[] = (
     variants: i === 1 ? withWide : variants,
   }),
 );
-export const matmulCases: Case[] = [
+const table: Case[] = [
   ...[
     [1, 1, 1],
     [33, 7, 5],
@@ -172,3 +172,5 @@ export const matmulCases: Case[] = [
     variants,
   },
 ];
+
+export const matmulCases: Case[] = table.map((c) => (c.inputs.bias ? { ...c, leaves: ['bias'] } : c));

@@ -93,6 +93,7 @@ export const sampledCases: Case[] = [
   {
     op: 'normalize',
     name: 'a table in shards',
+    leaves: ['x'],
     inputs: { x: { shape: [100, 8] } },
     run: ({ x }) => shardsOf(normalizeTable(sharded(x, 64))).map(({ tensor }) => tensor),
   },

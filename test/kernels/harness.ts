@@ -3,6 +3,7 @@
  * double precision; the GPU's forward and backward, in every variant, are then held to that reference.
  */
 import { type Device, type NumericArray, type Shape, ShardedTable, type Tensor } from '../../engine/index.ts';
+import { runForm } from './forms.ts';
 
 export interface InputSpec {
   shape: Shape;
@@ -18,7 +19,15 @@ export interface Case {
   op: string;
   name: string;
   inputs: Record<string, InputSpec>;
-  run(t: Record<string, Tensor>, device: Device): Tensor | Tensor[];
+  run(t: Record<string, Tensor>, device: Device, made: unknown): Tensor | Tensor[];
+  /** Constants of the run that the host writes, which a recorded run may not do: made before it, freed after it. */
+  prepare?(device: Device): { dispose(): void };
+  /** Words of `device.state`; `STATE` if absent. */
+  state?: Uint32Array;
+  /** Inputs that must be leaves: the op refuses others by name. */
+  leaves?: readonly string[];
+  /** The op refuses the case, at the call and on every device alike, with this in its message. */
+  refused?: string;
   /** |gpu − reference| ≤ abs + rel · |reference|, forward and backward. */
   tolerance?: { abs: number; rel: number };
   /** Kernel name → files of its variants, or files with a tuning; each is run where the adapter can. All kernels run their first choice too. */
@@ -27,6 +36,8 @@ export interface Case {
   precision?: 'mixed';
   /** Off for ops with no gradient, or for cases whose function is not differentiable where they test it. */
   gradients?: boolean;
+  /** One of many products of flags: `npm test` runs a seeded sample of them, `npm run test:full` all. */
+  sampled?: boolean;
 }
 
 /** The tunings of a kernel that reduces rows over a workgroup (see `subgroupVariants`). */
@@ -35,10 +46,9 @@ export const everyWidth = (file: string): string[] => [64, 128, 256].map((width)
 export interface Result {
   outputs: NumericArray[];
   grads: Record<string, NumericArray>;
+  /** Of parameters: the norm of all gradients as the optimizer computed it, and its status, 0 where it went on. */
+  optimizer?: { norm: number; status: number };
 }
-
-/** Gradients of the cases are about 1: enough to see it taken out again. */
-const GRADIENT_SCALE = 4;
 
 /** Every combination «one kernel forced to one of its files or tunings, the others free», plus all free. */
 export function choices(c: Case): Record<string, string>[] {
@@ -75,42 +85,16 @@ export function makeInputs(c: Case): Record<string, NumericArray> {
   return data;
 }
 
-const differentiable = (spec: InputSpec): boolean => spec.dtype !== 'u32' && spec.grad !== false;
+export const differentiable = (spec: InputSpec): boolean => spec.dtype !== 'u32' && spec.grad !== false;
 
-/** Runs a case on a device: outputs, and the gradients of Σ outputs · w for fixed random w. */
+/** Runs a case on a device, eagerly: outputs, and the gradients of Σ outputs · w for fixed random w. */
 export async function runCase(
   c: Case,
   device: Device,
   data: Record<string, NumericArray>,
   weights?: NumericArray[],
 ): Promise<Result> {
-  const inputs: Record<string, Tensor> = {};
-  const wantsGrad = c.gradients !== false && weights !== undefined;
-  for (const [name, spec] of Object.entries(c.inputs)) {
-    inputs[name] = device.tensor(data[name], spec.shape, {
-      label: name,
-      requiresGrad: wantsGrad && differentiable(spec),
-    });
-  }
-  device.setState(STATE);
-  device.opCounter = 0;
-  const precision = device.caps?.f16 ? (c.precision ?? 'f32') : 'f32';
-  const step = () => {
-    const out = [c.run(inputs, device)].flat();
-    if (wantsGrad) {
-      device.tape.backwardFrom(out, () => out.map((y, i) => device.tensor(weights[i], y.shape)));
-    }
-    for (const t of out) t.keep();
-    return out;
-  };
-  const outputs = device.scope(() => device.withPrecision(precision, step, GRADIENT_SCALE));
-  const result: Result = { outputs: [], grads: {} };
-  for (const t of outputs) result.outputs.push(await t.data());
-  if (wantsGrad) {
-    for (const [name, t] of Object.entries(inputs))
-      if (t.requiresGrad) result.grads[name] = await (t.grad as Tensor).data();
-  }
-  for (const t of [...outputs, ...Object.values(inputs)]) t.dispose();
+  const [result] = await runForm(c, device, data, c.gradients === false ? undefined : weights, 'leaf', 'eager');
   return result;
 }
 
@@ -185,7 +169,13 @@ export function firstMismatch(
   return null;
 }
 
-function hash(text: string): number {
+/** Whether everything runs (`npm run test:full`), or a seeded sample of what is many. */
+export const FULL = typeof process !== 'undefined' && process.env?.ATTUNE_FULL === '1';
+
+/** Whether one of many cases is in the sample of one in `oneIn`; the same ones every time. */
+export const inSample = (key: string, oneIn = 12): boolean => FULL || hash(key) % oneIn === 0;
+
+export function hash(text: string): number {
   let h = 2166136261;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619);
   return h >>> 0;
