@@ -24,7 +24,18 @@ interface Spec {
   tolerance?: { abs: number; rel: number };
 }
 
-function row({ name, lengths, tail = 0, heads, k, causal, dropout, size = 1, twice, tolerance }: Spec): Case {
+export function attentionCase({
+  name,
+  lengths,
+  tail = 0,
+  heads,
+  k,
+  causal,
+  dropout,
+  size = 1,
+  twice,
+  tolerance,
+}: Spec): Case {
   const start: number[] = [];
   const end: number[] = [];
   for (const n of lengths) {
@@ -95,9 +106,9 @@ specs.push({ name: 'wide heads', lengths: [9, 26], tail: 3, heads: 1, k: 128, ca
 specs.push({ name: 'longer than a few tiles', lengths: [70, 200, 30], tail: 20, heads: 1, k: 32, causal: true });
 specs.push({ name: 'longer than a few tiles', lengths: [150], tail: 20, heads: 1, k: 64, causal: false });
 
-export const attentionCases: Case[] = specs.map(row);
+export const attentionCases: Case[] = specs.map(attentionCase);
 
-const off = row({
+const off = attentionCase({
   name: 'dropout 0.3, switched off by the state',
   lengths: [20],
   heads: 1,

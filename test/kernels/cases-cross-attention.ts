@@ -23,7 +23,7 @@ const offsets = (lengths: number[]): number[] => {
   return [0, ...lengths.map((n) => (at += n))];
 };
 
-function row({ name, queries, keys, tail = [0, 0], heads, k, dropout, twice, only }: Spec): Case {
+export function crossCase({ name, queries, keys, tail = [0, 0], heads, k, dropout, twice, only }: Spec): Case {
   const [q, kv] = [offsets(queries), offsets(keys)];
   const l = q[queries.length] + tail[0];
   const m = kv[keys.length] + tail[1];
@@ -73,4 +73,4 @@ export const crossAttentionCases: Case[] = [
   { name: 'used twice, no leaves', queries: [3, 9], keys: [5, 2], tail: [2, 2], heads: 1, k: 32, twice: true },
   { name: 'a gradient for q alone', queries: [9], keys: [5], heads: 1, k: 32, only: 'q' as const },
   { name: 'a gradient for kv alone', queries: [9], keys: [5], heads: 1, k: 32, only: 'kv' as const },
-].map((spec) => row(spec as Spec));
+].map((spec) => crossCase(spec as Spec));

@@ -8,7 +8,13 @@ const variants = {
   matmul: ['matmul_tile'],
 };
 
-const row = (name: string, [l, d, v]: number[], options: CrossEntropyOptions = {}, scale = 1, skip = 3): Case => ({
+export const crossEntropyCase = (
+  name: string,
+  [l, d, v]: number[],
+  options: CrossEntropyOptions = {},
+  scale = 1,
+  skip = 3,
+): Case => ({
   op: 'cross-entropy',
   name: `${name}: L ${l}, D ${d}, V ${v}`,
   inputs: {
@@ -23,20 +29,24 @@ const row = (name: string, [l, d, v]: number[], options: CrossEntropyOptions = {
 });
 
 export const crossEntropyCases: Case[] = [
-  row('one token', [1, 8, 5], {}, 1, 9),
-  row('one block', [33, 8, 37]),
-  row('aligned', [64, 16, 64]),
-  row('the loss in parts', [1030, 2, 5]),
-  row('blocks of rows', [130, 8, 33], { blockElements: 64 * 36 }),
-  row('blocks of rows and columns', [130, 8, 150], { blockElements: 64 * 1024, oneBlockWidth: 64 }),
-  row('large logits', [33, 8, 37], {}, 100),
-  row('no token counts', [5, 8, 7], {}, 1, 1),
-  row('smoothed labels', [33, 8, 37], { labelSmoothing: 0.1 }),
-  row('smoothed labels, blocks', [130, 8, 150], { labelSmoothing: 0.3, blockElements: 64 * 1024, oneBlockWidth: 64 }),
+  crossEntropyCase('one token', [1, 8, 5], {}, 1, 9),
+  crossEntropyCase('one block', [33, 8, 37]),
+  crossEntropyCase('aligned', [64, 16, 64]),
+  crossEntropyCase('the loss in parts', [1030, 2, 5]),
+  crossEntropyCase('blocks of rows', [130, 8, 33], { blockElements: 64 * 36 }),
+  crossEntropyCase('blocks of rows and columns', [130, 8, 150], { blockElements: 64 * 1024, oneBlockWidth: 64 }),
+  crossEntropyCase('large logits', [33, 8, 37], {}, 100),
+  crossEntropyCase('no token counts', [5, 8, 7], {}, 1, 1),
+  crossEntropyCase('smoothed labels', [33, 8, 37], { labelSmoothing: 0.1 }),
+  crossEntropyCase('smoothed labels, blocks', [130, 8, 150], {
+    labelSmoothing: 0.3,
+    blockElements: 64 * 1024,
+    oneBlockWidth: 64,
+  }),
 ];
 
 /** The table in shards of so many rows. */
-function inShards(rows: number, c: Case, options: CrossEntropyOptions = {}): Case {
+export function inShards(rows: number, c: Case, options: CrossEntropyOptions = {}): Case {
   return {
     ...c,
     name: `${c.name}, in shards of ${rows}`,
@@ -46,9 +56,12 @@ function inShards(rows: number, c: Case, options: CrossEntropyOptions = {}): Cas
 }
 
 crossEntropyCases.push(
-  inShards(64, row('two', [33, 8, 100])),
-  inShards(128, row('three, blocks of rows', [130, 8, 270], {}, 1), { blockElements: 64 * 272 }),
-  inShards(128, row('blocks within shards', [70, 8, 333]), { blockElements: 64 * 1024, oneBlockWidth: 64 }),
-  inShards(64, row('smoothed labels', [33, 8, 100]), { labelSmoothing: 0.2 }),
-  inShards(64, row('large logits', [33, 8, 130], {}, 100)),
+  inShards(64, crossEntropyCase('two', [33, 8, 100])),
+  inShards(128, crossEntropyCase('three, blocks of rows', [130, 8, 270], {}, 1), { blockElements: 64 * 272 }),
+  inShards(128, crossEntropyCase('blocks within shards', [70, 8, 333]), {
+    blockElements: 64 * 1024,
+    oneBlockWidth: 64,
+  }),
+  inShards(64, crossEntropyCase('smoothed labels', [33, 8, 100]), { labelSmoothing: 0.2 }),
+  inShards(64, crossEntropyCase('large logits', [33, 8, 130], {}, 100)),
 );

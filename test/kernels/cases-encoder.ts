@@ -18,7 +18,17 @@ interface Spec {
   twice?: boolean;
 }
 
-function row({ lengths, tail = 0, heads, k, causal, position = false, time = false, twice, ...rest }: Spec): Case {
+export function relativeCase({
+  lengths,
+  tail = 0,
+  heads,
+  k,
+  causal,
+  position = false,
+  time = false,
+  twice,
+  ...rest
+}: Spec): Case {
   const start: number[] = [];
   const end: number[] = [];
   for (const n of lengths) {
@@ -98,7 +108,7 @@ specs.push({ name: 'longer than a few tiles', lengths: [130], tail: 5, heads: 1,
 specs.push({ name: 'wide heads', lengths: [9, 26], tail: 3, heads: 1, k: 128, causal: true, time: true, pointwise: 9 });
 specs.push({ name: 'one token', lengths: [1], heads: 1, k: 8, causal: false, position: true, time: true });
 
-export const encoderCases: Case[] = specs.map(row);
+export const encoderCases: Case[] = specs.map(relativeCase);
 
 for (const [rows, f] of [
   [1, 4],

@@ -10,9 +10,9 @@ const [TALL, ...tiles] = [
   'BM=64 BN=64 BK=16 TM=4 TN=4',
 ].map((tuning) => `matmul_gpu ${tuning}`);
 // A forced matmul_part splits the product along K.
-const variants = { matmul: ['matmul_sg8', 'matmul_tile', TALL], matmul_part: [TALL] };
+export const MATMUL_VARIANTS = { matmul: ['matmul_sg8', 'matmul_tile', TALL], matmul_part: [TALL] };
 /** The large tiles for 8 lanes have cases of their own, since they take seconds to compile. */
-const withWide = { ...variants, matmul: [...variants.matmul, 'matmul_sg8_wide'] };
+const withWide = { ...MATMUL_VARIANTS, matmul: [...MATMUL_VARIANTS.matmul, 'matmul_sg8_wide'] };
 const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
 
 const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => ({
@@ -21,7 +21,7 @@ const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => (
   inputs: { a: { shape: transA ? [k, m] : [m, k] }, b: { shape: transB ? [n, k] : [k, n] } },
   run: ({ a, b }) => matmul(a, b, { transA, transB }),
   tolerance: bound(Math.max(k, m, n)),
-  variants,
+  variants: MATMUL_VARIANTS,
 });
 
 const flags = [false, true];
@@ -86,7 +86,7 @@ const epilogues: Case[] = (
     },
     run: (t) => matmul(t.a, t.b, { bias: t.bias, residual: t.residual, ...options }),
     tolerance: bound(64),
-    variants: i === 1 ? withWide : variants,
+    variants: i === 1 ? withWide : MATMUL_VARIANTS,
   }),
 );
 const table: Case[] = [
@@ -115,7 +115,7 @@ const table: Case[] = [
       inputs: { a: { shape: [35, 24] }, b: { shape: [24, 40] }, bias: { shape: [40] } },
       run: ({ a, b, bias }) => matmul(a, b, { bias, activation }),
       tolerance: bound(48),
-      variants: activation === 'gelu' ? withWide : variants,
+      variants: activation === 'gelu' ? withWide : MATMUL_VARIANTS,
     }),
   ),
   // The second product's backward goes through the activation; other uses of its value add to the same gradient.
@@ -141,7 +141,7 @@ const table: Case[] = [
     inputs: { a: { shape: [35, 24] }, b: { shape: [40, 24] }, bias: { shape: [40] } },
     run: ({ a, b, bias }) => matmul(a, b, { bias, transB: true }),
     tolerance: bound(48),
-    variants,
+    variants: MATMUL_VARIANTS,
   },
   {
     op: 'matmul',
@@ -149,7 +149,7 @@ const table: Case[] = [
     inputs: { a: { shape: [3, 5, 8] }, b: { shape: [8, 12] } },
     run: ({ a, b }) => matmul(a, b),
     tolerance: bound(16),
-    variants,
+    variants: MATMUL_VARIANTS,
   },
   ...flags.flatMap((ta) =>
     flags.map(
@@ -159,7 +159,7 @@ const table: Case[] = [
         inputs: { a: { shape: ta ? [3, 8, 20] : [3, 20, 8] }, b: { shape: tb ? [3, 12, 8] : [3, 8, 12] } },
         run: ({ a, b }) => matmul(a, b, { transA: ta, transB: tb }),
         tolerance: bound(20),
-        variants,
+        variants: MATMUL_VARIANTS,
       }),
     ),
   ),
@@ -169,7 +169,7 @@ const table: Case[] = [
     inputs: { a: { shape: [20, 20] } },
     run: ({ a }: Record<string, Tensor>) => matmul(matmul(a, a), a),
     tolerance: { abs: 3e-4, rel: 1e-4 },
-    variants,
+    variants: MATMUL_VARIANTS,
   },
 ];
 

@@ -30,7 +30,13 @@ function plain(name: string, rows: number, d: number, value?: InputSpec['value']
   };
 }
 
-function fused(name: string, rows: number, d: number, dropout: number, parts: 'both' | 'sum' | 'norm' = 'both'): Case {
+export function addLayernormCase(
+  name: string,
+  rows: number,
+  d: number,
+  dropout: number,
+  parts: 'both' | 'sum' | 'norm' = 'both',
+): Case {
   return {
     op: 'layernorm',
     name: `add: ${name}`,
@@ -57,17 +63,17 @@ export const normCases: Case[] = [
   { ...plain('no rows', 0, 8), gradients: false },
   plain('rows of one value', 4, 16, () => 3),
   { ...plain('a large mean', 4, 64, (_, normal) => 1000 + normal()), tolerance: { abs: 5e-4, rel: 1e-4 } },
-  fused('both outputs', 33, 12, 0),
-  fused('only the sum', 9, 16, 0.2, 'sum'),
-  fused('only the norm', 9, 16, 0.2, 'norm'),
-  fused('dropout', 65, 64, 0.3),
-  fused('dropout, width 7', 30, 7, 0.5),
-  fused('dropout, width 130', 37, 130, 0.5),
-  fused('more rows than blocks of 16', 4200, 4, 0.1),
+  addLayernormCase('both outputs', 33, 12, 0),
+  addLayernormCase('only the sum', 9, 16, 0.2, 'sum'),
+  addLayernormCase('only the norm', 9, 16, 0.2, 'norm'),
+  addLayernormCase('dropout', 65, 64, 0.3),
+  addLayernormCase('dropout, width 7', 30, 7, 0.5),
+  addLayernormCase('dropout, width 130', 37, 130, 0.5),
+  addLayernormCase('more rows than blocks of 16', 4200, 4, 0.1),
 ];
 // An input that already has a gradient: every gradient is added to, not overwritten.
 normCases.push({
-  ...fused('accumulates', 20, 8, 0.2),
+  ...addLayernormCase('accumulates', 20, 8, 0.2),
   run: ({ x, r, weight, bias }) => {
     const one = addLayernorm(x, r, weight, bias, { dropout: 0.2 });
     const two = addLayernorm(one.sum, r, weight, bias);

@@ -7,7 +7,7 @@ const files = (name: string): Record<string, string[]> => ({ [name]: [name, `${n
 const variants = { ...files('sampled_loss_fwd'), ...files('sampled_loss_bwd') };
 
 /** L positions in groups of `group`, N negatives a group, out of 7 items, so that many are hits. */
-function loss(
+export function sampledCase(
   name: string,
   [l, n, group]: number[],
   options: SampledLossOptions & { corrected?: boolean },
@@ -35,19 +35,19 @@ function loss(
 
 export const sampledCases: Case[] = [
   ...(['softmax', 'bce', 'bpr'] as const).flatMap((kind) => [
-    loss(kind, [12, 8, 3], { kind }),
-    loss(`${kind}, one negative each`, [33, 1, 1], { kind }),
-    loss(`${kind}, one list, odd`, [10, 37, 10], { kind, corrected: true }),
-    loss(`${kind}, several rounds`, [6, 300, 2], { kind }),
-    loss(`${kind}, large scores`, [12, 8, 4], { kind }, 60),
-    loss(`${kind}, no position counts`, [4, 4, 2], { kind }, 1, 1),
+    sampledCase(kind, [12, 8, 3], { kind }),
+    sampledCase(`${kind}, one negative each`, [33, 1, 1], { kind }),
+    sampledCase(`${kind}, one list, odd`, [10, 37, 10], { kind, corrected: true }),
+    sampledCase(`${kind}, several rounds`, [6, 300, 2], { kind }),
+    sampledCase(`${kind}, large scores`, [12, 8, 4], { kind }, 60),
+    sampledCase(`${kind}, no position counts`, [4, 4, 2], { kind }, 1, 1),
   ]),
-  loss('bce, calibrated', [12, 8, 3], { kind: 'bce', beta: 0.3 }),
+  sampledCase('bce, calibrated', [12, 8, 3], { kind: 'bce', beta: 0.3 }),
   {
     // Every negative is the target: the softmax has nothing to compare with.
-    ...loss('softmax, hits alone', [4, 4, 2], { kind: 'softmax' }, 1, 9),
+    ...sampledCase('softmax, hits alone', [4, 4, 2], { kind: 'softmax' }, 1, 9),
     inputs: {
-      ...loss('softmax, hits alone', [4, 4, 2], { kind: 'softmax' }, 1, 9).inputs,
+      ...sampledCase('softmax, hits alone', [4, 4, 2], { kind: 'softmax' }, 1, 9).inputs,
       targets: { shape: [4], dtype: 'u32', value: () => 3 },
       negatives: { shape: [2, 4], dtype: 'u32', value: () => 3 },
     },

@@ -17,6 +17,8 @@ import { topkCases } from './cases-topk.ts';
 import { sampledCases } from './cases-sampled.ts';
 import { sparseCases } from './cases-sparse.ts';
 import { cachedCases } from './cases-cached.ts';
+import { sizeCases } from './cases-sizes.ts';
+import { productCases } from './cases-products.ts';
 import type { Case } from './harness.ts';
 
 export const cases: Case[] = [
@@ -38,4 +40,6 @@ export const cases: Case[] = [
   ...memoryCases,
   ...sparseCases,
   ...cachedCases,
+  ...sizeCases,
+  ...productCases,
 ];

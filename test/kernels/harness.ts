@@ -125,13 +125,14 @@ export function makeWeights(c: Case, outputs: readonly NumericArray[]): NumericA
   return outputs.map((o) => Float32Array.from(o, () => normal()));
 }
 
-/** Largest relative error of the reference's gradients against central differences (at most 48 elements an input). */
+/** Largest relative error of the reference's gradients against central differences (at most `most` or so elements an input). */
 export async function gradientError(
   c: Case,
   device: Device,
   data: Record<string, NumericArray>,
   weights: NumericArray[],
   grads: Record<string, NumericArray>,
+  most = 48,
 ): Promise<{ error: number; where: string }> {
   const h = 1e-5;
   let worst = { error: 0, where: '' };
@@ -142,7 +143,7 @@ export async function gradientError(
     return outputs.reduce((sum, o, k) => sum + (o as Float64Array).reduce((s, v, j) => s + v * weights[k][j], 0), 0);
   };
   for (const [name, grad] of Object.entries(grads)) {
-    const stride = Math.max(1, Math.floor(grad.length / 48));
+    const stride = Math.max(1, Math.floor(grad.length / most));
     for (let i = 0; i < grad.length; i += stride) {
       const numeric = ((await objective(name, i, h)) - (await objective(name, i, -h))) / (2 * h);
       const error = Math.abs(numeric - grad[i]) / Math.max(1, Math.abs(numeric), Math.abs(grad[i]));
@@ -173,7 +174,7 @@ export function firstMismatch(
 export const FULL = typeof process !== 'undefined' && process.env?.ATTUNE_FULL === '1';
 
 /** Whether one of many cases is in the sample of one in `oneIn`; the same ones every time. */
-export const inSample = (key: string, oneIn = 12): boolean => FULL || hash(key) % oneIn === 0;
+export const inSample = (key: string, oneIn: number): boolean => FULL || hash(key) % oneIn === 0;
 
 export function hash(text: string): number {
   let h = 2166136261;

@@ -1,0 +1,78 @@
+/**
+ * The differential fuzzer: random graphs over all ops, in every form of their inputs, on WebGPU (recorded and replayed,
+ * in poisoned memory) against the references in double precision, and those against central differences. Some hundred
+ * graphs here; `npm run fuzz -- --runs N --seed S` for as long as one likes.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Device, type NumericArray } from '../../engine/index.ts';
+import { FACTOR, FORMS, type Form, runForm } from './forms.ts';
+import { Graph, GRAPH_OPS } from './graphs.ts';
+import { type Case, firstMismatch, gradientError, makeInputs, makeWeights, runCase } from './harness.ts';
+
+const RUNS = Number(process.env.ATTUNE_FUZZ_RUNS ?? 200);
+const SEED = Number(process.env.ATTUNE_FUZZ_SEED ?? 20);
+
+let double: Device;
+let gpu: Device;
+beforeAll(async () => {
+  double = await Device.open({ backend: 'cpu', precision: 'f64', poison: true });
+  gpu = await Device.open({ backend: 'webgpu', poison: true });
+});
+afterAll(() => gpu?.close());
+
+/** Room for rounding through up to ten ops, in units of the largest element. */
+function close(what: string, actual: NumericArray, wanted: NumericArray): void {
+  let largest = 1;
+  for (const x of wanted) largest = Math.max(largest, Math.abs(x));
+  expect(firstMismatch(what, actual, wanted, { abs: 1e-4 * largest, rel: 1e-3 })).toBeNull();
+}
+
+async function check(c: Case, form: Form): Promise<void> {
+  const data = makeInputs(c);
+  const { outputs } = await runCase({ ...c, gradients: false }, double, data);
+  const weights = makeWeights(c, outputs);
+  const expected = await runCase(c, double, data, weights);
+  const { error, where } = await gradientError(c, double, data, weights, expected.grads, 3);
+  expect(error, where).toBeLessThan(1e-5);
+  const [eager, replayed] = await runForm(c, gpu, data, weights, form, 'program');
+  expect(replayed.outputs).toEqual(eager.outputs);
+  expect(replayed.grads).toEqual(eager.grads);
+  const { times, plus } = FACTOR[form];
+  for (const [i, output] of eager.outputs.entries())
+    close(`output ${i}`, output, expected.outputs[i % expected.outputs.length]);
+  for (const [name, grad] of Object.entries(eager.grads)) {
+    const uses = c.leaves?.includes(name) ? 0 : plus;
+    close(
+      `d${name}`,
+      grad,
+      Float64Array.from(expected.grads[name], (g) => times * g + uses),
+    );
+  }
+  if (eager.optimizer) expect(eager.optimizer.status).toBe(0);
+}
+
+it(`${RUNS} random graphs of seed ${SEED} agree on every device and in every form`, { timeout: 0 }, async () => {
+  const seen = new Set<string>();
+  const graphs = fc.record({
+    numbers: fc.array(fc.nat(10_000), { minLength: 40, maxLength: 120, size: 'max' }),
+    ops: fc.integer({ min: 1, max: 9 }),
+    form: fc.constantFrom(...FORMS),
+  });
+  await fc.assert(
+    fc.asyncProperty(graphs, async ({ numbers, ops, form }) => {
+      const graph = new Graph(numbers, ops);
+      for (const line of graph.lines) seen.add(line.split(' ')[0]);
+      try {
+        await check(graph.toCase(`${numbers.slice(0, 8)}`), form);
+      } catch (error) {
+        if (gpu.gpu?.failure) gpu = await Device.open({ backend: 'webgpu', poison: true });
+        throw new Error(`as a ${form}: ${graph.lines.join('; ')}\n${(error as Error).message}`, { cause: error });
+      } finally {
+        for (const device of [double, gpu]) device.tape.truncate(0);
+      }
+    }),
+    { numRuns: RUNS, seed: SEED },
+  );
+  if (RUNS >= 200) expect(GRAPH_OPS.filter((op) => !seen.has(op))).toEqual([]);
+});

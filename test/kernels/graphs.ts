@@ -1,0 +1,521 @@
+/**
+ * Random graphs of ops for the fuzzer: a list of numbers is read as a list of ops, each on values made before it or on
+ * new inputs, whatever their shapes (a value is cut or extended to what an op takes). A graph is a row of the case table
+ * like any other, so that every form, device and check of the table holds for it.
+ */
+import {
+  add,
+  addLayernorm,
+  attention,
+  bceWithLogits,
+  biasWidth,
+  cachedAttention,
+  concat,
+  copy,
+  crossAttention,
+  type CrossBounds,
+  crossBounds,
+  crossEntropy,
+  div,
+  dropout,
+  embedding,
+  embeddingSum,
+  exp,
+  gather,
+  gelu,
+  layernorm,
+  log,
+  matmul,
+  max,
+  mean,
+  mixtureOfLogits,
+  mul,
+  normalize,
+  rankOf,
+  rankTiles,
+  relativeAttention,
+  relu,
+  rotary,
+  rotaryAngles,
+  rowDot,
+  sampledLoss,
+  scale,
+  type Shape,
+  sigmoid,
+  silu,
+  slice,
+  softmax,
+  type SparseHost,
+  sparseMatmul,
+  sparseScores,
+  sub,
+  sum,
+  swiglu,
+  tableScores,
+  type Tensor,
+  tanh,
+  topk,
+  transpose,
+  transposeSparse,
+} from '../../engine/index.ts';
+import { grouped } from './cases-embedding.ts';
+import type { Case, InputSpec } from './harness.ts';
+
+type Inputs = Record<string, Tensor>;
+/** Gives a value while the graph runs. */
+type Get = (values: Tensor[], inputs: Inputs) => Tensor;
+
+const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
+const SIZES = [1, 2, 3, 4, 5, 8, 12] as const;
+const WIDTHS4 = [4, 8, 12] as const;
+/** Larger values are cut: a graph is to stay small. */
+const MOST = 400;
+
+/** Reads a graph from numbers; what is missing of them counts as 0. */
+export class Graph {
+  readonly inputs: Record<string, InputSpec> = {};
+  readonly leaves: string[] = [];
+  /** One line an op, as a failure shows them. */
+  readonly lines: string[] = [];
+  private readonly shapes: Shape[] = [];
+  private readonly used = new Set<number>();
+  private readonly nodes: ((values: Tensor[], inputs: Inputs) => Tensor[])[] = [];
+  private readonly extra: Get[] = [];
+  private readonly numbers: readonly number[];
+  private at = 0;
+
+  constructor(numbers: readonly number[], ops: number) {
+    this.numbers = numbers;
+    this.input([3, 4]);
+    for (let i = 0; i < ops; i++) {
+      const name = this.pick(Object.keys(OPS));
+      this.lines.push(name);
+      OPS[name](this);
+    }
+  }
+
+  /** Below n. */
+  below(n: number): number {
+    return (this.numbers[this.at++] ?? 0) % n;
+  }
+
+  pick<T>(of: readonly T[]): T {
+    return of[this.below(of.length)];
+  }
+
+  note(text: string): void {
+    this.lines[this.lines.length - 1] += ` ${text}`;
+  }
+
+  private name(): string {
+    return `x${Object.keys(this.inputs).length}`;
+  }
+
+  /** A new differentiable input; it counts as a value, too. */
+  input(shape: Shape, leaf = false): Get {
+    const name = this.name();
+    this.inputs[name] = { shape };
+    if (leaf) this.leaves.push(name);
+    const index = this.shapes.length;
+    this.shapes.push(shape);
+    this.used.add(index);
+    this.nodes.push((_, inputs) => [inputs[name]]);
+    return (values) => values[index];
+  }
+
+  fixed(spec: Omit<InputSpec, 'grad'>): Get {
+    const name = this.name();
+    this.inputs[name] = { ...spec, grad: false };
+    return (_, inputs) => inputs[name];
+  }
+
+  ids(length: number, below: number): { get: Get; of(i: number): number } {
+    const [a, b] = [this.below(7) + 1, this.below(5)];
+    const of = (i: number): number => (i * a + b) % below;
+    return { get: this.fixed({ shape: [length], dtype: 'u32', value: of }), of };
+  }
+
+  /** An earlier value with its shape, or sometimes a new input. */
+  any(): { get: Get; shape: Shape } {
+    if (this.below(5) === 0) {
+      const shape = Array.from({ length: this.below(3) + 1 }, () => this.pick(SIZES));
+      return { get: this.input(shape), shape };
+    }
+    // The latest ones first, so that graphs grow deep.
+    const back = Math.min(this.below(4), this.shapes.length - 1);
+    const index = this.shapes.length - 1 - back;
+    this.used.add(index);
+    return { get: (values) => values[index], shape: this.shapes[index] };
+  }
+
+  /** An earlier value in this shape: reshaped where its size is right, else cut or extended. */
+  as(shape: Shape): Get {
+    const { get, shape: from } = this.any();
+    const [have, need] = [sizeOf(from), sizeOf(shape)];
+    if (have === need) return (values, inputs) => get(values, inputs).reshape(shape);
+    if (have > need) return (values, inputs) => slice(get(values, inputs).reshape([have]), 0, 0, need).reshape(shape);
+    const rest = this.input([need - have]);
+    return (values, inputs) => concat([get(values, inputs).reshape([have]), rest(values, inputs)], 0).reshape(shape);
+  }
+
+  /** A matrix, of the value's own shape where that is one. */
+  matrix(width?: number): { get: Get; rows: number; cols: number } {
+    const [rows, cols] = [this.pick(SIZES), width ?? this.pick(SIZES)];
+    return { get: this.as([rows, cols]), rows, cols };
+  }
+
+  /** A new value. */
+  value(shape: Shape, run: Get): void {
+    const size = sizeOf(shape);
+    this.note(`[${shape}]`);
+    const index = this.shapes.length;
+    const cut = size > MOST;
+    this.shapes.push(cut ? [MOST] : shape);
+    this.nodes.push((values, inputs) => {
+      const y = run(values, inputs);
+      return [cut ? slice(y.reshape([size]), 0, 0, MOST) : y];
+    });
+    this.used.delete(index);
+  }
+
+  /** A result without a gradient, which nothing else uses. */
+  result(run: Get): void {
+    this.extra.push(run);
+  }
+
+  toCase(name: string): Case {
+    const { nodes, shapes, used, extra, inputs, leaves } = this;
+    const run = (t: Inputs): Tensor[] => {
+      const values: Tensor[] = [];
+      for (const node of nodes) values.push(...node(values, t));
+      const sinks = values.filter((_, i) => !used.has(i) || i === shapes.length - 1);
+      return [...sinks, ...extra.map((get) => get(values, t))];
+    };
+    return { op: 'graph', name, inputs, leaves, run };
+  }
+}
+
+const unary = (f: (x: Tensor) => Tensor) => (g: Graph) => {
+  const { get, shape } = g.any();
+  g.value(shape, (v, t) => f(get(v, t)));
+};
+
+const binary = (f: (a: Tensor, b: Tensor) => Tensor) => (g: Graph) => {
+  const { get: a, shape } = g.any();
+  const suffix = shape.slice(g.below(shape.length + 1));
+  const b = g.pick([() => g.as(shape), () => g.as(suffix), () => g.as([])])();
+  const swapped = g.below(2) === 1;
+  g.value(shape, (v, t) => (swapped ? f(b(v, t), a(v, t)) : f(a(v, t), b(v, t))));
+};
+
+const over = (f: (x: Tensor, over: 'all' | 'last') => Tensor) => (g: Graph) => {
+  const { get, shape } = g.any();
+  const which = shape.length > 0 ? g.pick(['all', 'last'] as const) : 'all';
+  g.value(which === 'all' ? [] : shape.slice(0, -1), (v, t) => f(get(v, t), which));
+};
+
+/** Tokens in segments, the last of them unused: starts and ends. */
+function segments(g: Graph): { l: number; start: Get; end: Get } {
+  const lengths = Array.from({ length: g.below(3) + 1 }, () => g.below(5) + 1);
+  const tail = g.below(3);
+  const bounds = lengths.flatMap((n, s) => {
+    const from = lengths.slice(0, s).reduce((a, b) => a + b, 0);
+    return Array.from({ length: n }, () => [from, from + n]);
+  });
+  for (let i = 0; i < tail; i++) bounds.push([0, 0]);
+  const l = bounds.length;
+  const column = (c: number): Get => g.fixed({ shape: [l], dtype: 'u32', value: (i) => bounds[i][c] });
+  return { l, start: column(0), end: column(1) };
+}
+
+const rate = (g: Graph): number => g.pick([0, 0.3]);
+const u32 = (g: Graph, shape: Shape, value: (i: number) => number): Get => g.fixed({ shape, dtype: 'u32', value });
+
+const OPS: Record<string, (g: Graph) => void> = {
+  gelu: unary(gelu),
+  relu: unary(relu),
+  silu: unary(silu),
+  sigmoid: unary(sigmoid),
+  tanh: unary(tanh),
+  copy: unary(copy),
+  // Of bounded numbers, or graphs would overflow.
+  exp: unary((x) => exp(tanh(x))),
+  log: unary((x) => log(exp(tanh(x)))),
+  scale: unary((x) => scale(x, -0.7)),
+  dropout: unary((x) => dropout(x, 0.3)),
+  softmax: unary((x) => (x.rank === 0 ? copy(x) : softmax(x))),
+  add: binary(add),
+  sub: binary(sub),
+  mul: binary((a, b) => mul(a, tanh(b))),
+  div: binary((a, b) => div(a, exp(tanh(b)))),
+  sum: over(sum),
+  mean: over(mean),
+  max: over(max),
+  reshape: (g) => {
+    const { get, shape } = g.any();
+    const size = sizeOf(shape);
+    const to = g.pick([[size], [1, size], [size, 1], [...shape, 1]]);
+    g.value(to, (v, t) => get(v, t).reshape(to));
+  },
+  transpose: (g) => {
+    const { get, rows, cols } = g.matrix();
+    g.value([cols, rows], (v, t) => transpose(get(v, t)));
+  },
+  slice: (g) => {
+    const { get, rows, cols } = g.matrix();
+    const axis = g.pick([0, -1]);
+    const length = axis === 0 ? rows : cols;
+    const from = g.below(length);
+    const to = from + 1 + g.below(length - from);
+    const shape = axis === 0 ? [to - from, cols] : [rows, to - from];
+    g.value(shape, (v, t) => slice(get(v, t), axis, from, to));
+  },
+  concat: (g) => {
+    const { get, rows, cols } = g.matrix();
+    const axis = g.pick([0, -1]);
+    const more = g.pick(SIZES);
+    const other = g.as(axis === 0 ? [more, cols] : [rows, more]);
+    const shape = axis === 0 ? [rows + more, cols] : [rows, cols + more];
+    g.value(shape, (v, t) => concat([get(v, t), other(v, t)], axis));
+  },
+  matmul: (g) => {
+    const [transA, transB, batched] = [g.below(2) === 1, g.below(2) === 1, g.below(3) === 0];
+    const [m, k, n] = [g.pick(SIZES), g.pick(SIZES), g.pick(SIZES)];
+    const head = batched ? [2] : [];
+    const a = g.as([...head, ...(transA ? [k, m] : [m, k])]);
+    const b = g.as([...head, ...(transB ? [n, k] : [k, n])]);
+    const bias = g.below(2) === 1 ? g.input([n], true) : null;
+    const residual = g.below(3) === 0 ? g.as([...head, m, n]) : null;
+    const activation = g.pick(['none', 'none', 'relu', 'gelu', 'silu'] as const);
+    const rest = { transA, transB, activation, ...(g.below(4) === 0 && { dropout: 0.3 }) };
+    g.note(JSON.stringify({ ...rest, bias: bias !== null, residual: residual !== null }));
+    g.value([...head, m, n], (v, t) =>
+      scale(matmul(a(v, t), b(v, t), { ...rest, bias: bias?.(v, t), residual: residual?.(v, t) }), 1 / Math.sqrt(k)),
+    );
+  },
+  layernorm: (g) => {
+    const { get, rows, cols } = g.matrix();
+    const [weight, bias] = [g.as([cols]), g.as([cols])];
+    g.value([rows, cols], (v, t) => layernorm(get(v, t), weight(v, t), bias(v, t), 0.1));
+  },
+  addLayernorm: (g) => {
+    const { get, rows, cols } = g.matrix();
+    const [r, weight, bias] = [g.input([rows, cols]), g.as([cols]), g.as([cols])];
+    const [options, which] = [{ eps: 0.1, dropout: rate(g) }, g.pick(['sum', 'norm', 'both'])];
+    g.value([rows, cols], (v, t) => {
+      const y = addLayernorm(get(v, t), r(v, t), weight(v, t), bias(v, t), options);
+      return which === 'sum' ? y.sum : which === 'norm' ? y.norm : add(y.sum, y.norm);
+    });
+  },
+  normalize: (g) => {
+    const { get, rows, cols } = g.matrix(g.pick(WIDTHS4));
+    const one = g.fixed({ shape: [cols], value: () => 1 });
+    // Away from rows of zeros, where it has no slope.
+    g.value([rows, cols], (v, t) => normalize(add(tanh(get(v, t)), add(one(v, t), one(v, t)))));
+  },
+  rowDot: (g) => {
+    const { get, rows, cols } = g.matrix(g.pick(WIDTHS4));
+    const other = g.as([rows, cols]);
+    g.value([rows], (v, t) => rowDot(get(v, t), tanh(other(v, t))));
+  },
+  swiglu: (g) => {
+    const { get, rows, cols } = g.matrix(g.pick([8, 16]));
+    g.value([rows, cols / 2], (v, t) => swiglu(get(v, t)));
+  },
+  embedding: (g) => {
+    const { get, rows, cols } = g.matrix();
+    const l = g.pick(SIZES);
+    const { get: ids, of } = g.ids(l, rows + 1);
+    const groups = g.fixed(grouped(l, of));
+    g.value([l, cols], (v, t) => embedding(get(v, t), ids(v, t), groups(v, t)));
+  },
+  embeddingSum: (g) => {
+    const { get, rows, cols } = g.matrix();
+    const [l, p] = [g.pick(SIZES), g.pick(SIZES)];
+    const [ids, pos] = [g.ids(l, rows), g.ids(l, p)];
+    const positions = g.as([p, cols]);
+    const [groups, posGroups] = [g.fixed(grouped(l, ids.of)), g.fixed(grouped(l, pos.of))];
+    const drop = rate(g);
+    g.value([l, cols], (v, t) =>
+      embeddingSum(get(v, t), ids.get(v, t), groups(v, t), positions(v, t), pos.get(v, t), posGroups(v, t), drop),
+    );
+  },
+  sparseMatmul: (g) => {
+    const { get, rows: n, cols } = g.matrix();
+    const m = g.pick(SIZES);
+    const starts = Uint32Array.from({ length: m + 1 }, (_, i) => Math.ceil((i * 3) / 2));
+    const count = starts[m];
+    const host: SparseHost = {
+      starts,
+      columns: Uint32Array.from({ length: count }, (_, i) => (i * 5 + 1) % n),
+      values: Float32Array.from({ length: count }, (_, i) => ((i % 5) - 2) / 2),
+    };
+    const load = (s: SparseHost) => ({
+      starts: u32(g, [s.starts.length], (i) => s.starts[i]),
+      columns: u32(g, [count], (i) => s.columns[i]),
+      values: g.fixed({ shape: [count], value: (i) => s.values[i] }),
+    });
+    const [forward, transposed] = [load(host), load(transposeSparse(host, n))];
+    g.value([m, cols], (v, t) => {
+      const bind = ({ starts: s, columns, values }: typeof forward) => ({
+        starts: s(v, t),
+        columns: columns(v, t),
+        values: values(v, t),
+      });
+      return sparseMatmul({ shape: [m, n], forward: bind(forward), transposed: bind(transposed) }, get(v, t));
+    });
+  },
+  attention: (g) => {
+    const { l, start, end } = segments(g);
+    const [heads, k] = [g.pick([1, 2]), g.pick([4, 8])];
+    const qkv = g.as([l, 3 * heads * k]);
+    const options = { heads, causal: g.below(2) === 1, dropout: rate(g) };
+    g.note(JSON.stringify(options));
+    g.value([l, heads * k], (v, t) => attention(qkv(v, t), { start: start(v, t), end: end(v, t) }, options));
+  },
+  crossAttention: (g) => {
+    const [heads, k] = [g.pick([1, 2]), 4];
+    const [q, kv] = [
+      [0, g.below(4), 5],
+      [0, 1 + g.below(5), 7],
+    ];
+    const bounds = crossBounds(q, kv, 6, 8);
+    const where = Object.entries(bounds).map(([name, at]) => [name, u32(g, [at.length], (i) => at[i])] as const);
+    const [a, b] = [g.as([6, heads * k]), g.as([8, 2 * heads * k])];
+    const options = { heads, dropout: rate(g) };
+    g.value([6, heads * k], (v, t) => {
+      const on = Object.fromEntries(where.map(([name, get]) => [name, get(v, t)]));
+      return crossAttention(a(v, t), b(v, t), on as unknown as CrossBounds, options);
+    });
+  },
+  relativeAttention: (g) => {
+    const { l, start, end } = segments(g);
+    const heads = g.pick([1, 2]);
+    const kind = { causal: g.below(2) === 1, position: g.below(2) === 1, time: g.below(2) === 1 };
+    const width = biasWidth(kind);
+    const bias = width > 0 ? g.as([heads, width]) : null;
+    const times = kind.time ? u32(g, [l], (i) => i * i * 3) : null;
+    const qkv = g.as([l, 3 * heads * 4]);
+    const options = { heads, causal: kind.causal, position: kind.position, dropout: rate(g) };
+    const pointwise = g.pick([undefined, 9]);
+    g.note(JSON.stringify({ ...options, pointwise, time: kind.time }));
+    g.value([l, heads * 4], (v, t) =>
+      relativeAttention(qkv(v, t), { start: start(v, t), end: end(v, t) }, bias?.(v, t) ?? null, {
+        ...options,
+        pointwise,
+        times: times?.(v, t) ?? null,
+      }),
+    );
+  },
+  rotary: (g) => {
+    const [parts, heads, l] = [g.pick(['qkv', 'q', 'kv'] as const), g.pick([1, 2]), g.pick(SIZES)];
+    const shape = [l, parts.length * heads * 4];
+    const x = g.as(shape);
+    const { get: positions } = g.ids(l, 9);
+    const table = rotaryAngles(9, 4);
+    const angles = g.fixed({ shape: [9, 4], value: (i) => table[i] });
+    g.value(shape, (v, t) => rotary(x(v, t), positions(v, t), angles(v, t), heads, parts));
+  },
+  crossEntropy: (g) => {
+    const { get, rows: l, cols: d } = g.matrix();
+    const v = g.pick([2, 5, 8]);
+    const table = g.as([v, d]);
+    const { get: targets } = g.ids(l, v);
+    const weights = g.fixed({ shape: [l], value: (i) => (i % 3 === 1 ? 0 : 0.5) });
+    const options = { labelSmoothing: g.pick([0, 0.2]) };
+    g.value([1], (values, t) =>
+      crossEntropy(tanh(get(values, t)), table(values, t), targets(values, t), weights(values, t), options).reshape([
+        1,
+      ]),
+    );
+  },
+  sampledLoss: (g) => {
+    const [lists, group, n] = [g.pick([1, 2]), g.pick([1, 3]), g.pick([1, 3, 4])];
+    const l = lists * group;
+    const [pos, neg] = [g.as([l]), g.as([l, n])];
+    const targets = u32(g, [l], (i) => i % 5);
+    const negatives = u32(g, [lists, n], (i) => (i * 3 + 1) % 7);
+    const weights = g.fixed({ shape: [l], value: () => 0.4 });
+    const logq = g.below(2) === 1 ? g.fixed({ shape: [lists, n] }) : null;
+    const kind = g.pick(['softmax', 'bce', 'bpr'] as const);
+    g.value([1], (v, t) =>
+      sampledLoss(pos(v, t), neg(v, t), targets(v, t), negatives(v, t), weights(v, t), {
+        kind,
+        logq: logq?.(v, t) ?? null,
+      }),
+    );
+  },
+  bceWithLogits: (g) => {
+    const { get, shape } = g.any();
+    const targets = g.fixed({ shape, value: (i) => (i % 3) / 2 });
+    const weights = g.fixed({ shape, value: () => 0.3 });
+    g.value([], (v, t) => bceWithLogits(get(v, t), targets(v, t), weights(v, t)));
+  },
+  mixtureOfLogits: (g) => {
+    const [lists, group, n] = [g.pick([1, 2]), g.pick([1, 2]), g.pick([1, 3])];
+    const l = lists * group;
+    const [users, items] = [g.as([l, 1, 4]), g.as([lists, n, 4, 4])];
+    const [userGate, itemGate] = [g.as([l, 4]), g.as([lists, n, 4])];
+    const [up, bias, down] = [g.input([4, 4], true), g.input([4], true), g.input([4, 4], true)];
+    g.value([l, n], (v, t) =>
+      mixtureOfLogits(
+        {
+          users: tanh(users(v, t)),
+          items: items(v, t),
+          userGate: userGate(v, t),
+          itemGate: itemGate(v, t),
+          up: up(v, t),
+          bias: bias(v, t),
+          down: down(v, t),
+        },
+        { scale: 1 },
+      ).reshape([l, n]),
+    );
+  },
+  // What has no gradient: on inputs of its own, whose order does not depend on rounding.
+  ranking: (g) => {
+    const [r, v] = [g.pick(SIZES), g.pick([3, 8, 70])];
+    const scores = g.fixed({ shape: [r, v], value: (i) => ((i * 31) % 11) / 4 });
+    const targets = u32(g, [r], (i) => (i * 5) % v);
+    g.result((values, t) => topk(scores(values, t), 4, { targets: targets(values, t) }).values);
+    g.result((values, t) => rankOf(scores(values, t), targets(values, t)));
+    g.result((values, t) => {
+      const whole = scores(values, t);
+      return rankTiles((from, to) => slice(whole, 1, from, to), v, 64, targets(values, t), 3).indices;
+    });
+  },
+  lookups: (g) => {
+    const [r, d] = [g.pick(SIZES), g.pick(WIDTHS4)];
+    const x = g.fixed({ shape: [r, d] });
+    const { get: ids } = g.ids(g.pick(SIZES), r);
+    const states = g.fixed({ shape: [3, d] });
+    g.result((v, t) => gather(x(v, t), ids(v, t)));
+    g.result((v, t) => tableScores(states(v, t), x(v, t)));
+  },
+  sparseScores: (g) => {
+    const v = g.pick([2, 5]);
+    const [offsets, items] = [u32(g, [3], (i) => [0, 2, 3][i]), u32(g, [3], (i) => [0, 3, 1][i])];
+    const [starts, columns] = [u32(g, [5], (i) => i), u32(g, [4], (i) => i % v)];
+    const [weights, values] = [g.fixed({ shape: [3] }), g.fixed({ shape: [4] })];
+    g.result((x, t) =>
+      sparseScores(
+        [{ first: 0, rows: 4, starts: starts(x, t), columns: columns(x, t), values: values(x, t) }],
+        { offsets: offsets(x, t), items: items(x, t), weights: weights(x, t), longest: 2 },
+        0,
+        v,
+      ),
+    );
+  },
+  cachedAttention: (g) => {
+    const r = g.pick([1, 2, 3]);
+    const [q, kv] = [g.fixed({ shape: [r, 24] }), g.fixed({ shape: [4 + 2 * r, 16] })];
+    const [start, end] = [u32(g, [r], () => 0), u32(g, [r], () => 4)];
+    const [own, count] = [u32(g, [r, 2], (i) => 4 + i), u32(g, [r], (i) => i % 3)];
+    g.result((v, t) =>
+      cachedAttention(q(v, t), kv(v, t), { start: start(v, t), end: end(v, t), own: own(v, t), count: count(v, t) }, 2),
+    );
+  },
+};
+
+/** The ops that graphs are made of. */
+export const GRAPH_OPS: readonly string[] = Object.keys(OPS);
