@@ -17,7 +17,8 @@ export default defineConfig({
           // and the software driver uses both cores by itself.
           pool: 'forks',
           maxWorkers: 1,
-          testTimeout: 60_000,
+          // For hangs: compiling shaders takes seconds, and other work may share the cores.
+          testTimeout: 300_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
         },
@@ -42,10 +43,10 @@ export default defineConfig({
           name: 'chromium',
           include: ['test/kernels/**/*.test.ts', 'test/browser/**/*.test.ts'],
           exclude: [node],
-          env: { ATTUNE_DATA: process.env.ATTUNE_DATA ?? '' },
+          env: { ATTUNE_DATA: process.env.ATTUNE_DATA ?? '', ATTUNE_FULL: process.env.ATTUNE_FULL ?? '' },
           maxWorkers: 1,
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 300_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },
           browser: {

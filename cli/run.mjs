@@ -5,14 +5,37 @@
  *
  *   node cli/run.mjs demo [ARGS]      the built-in demo; without an adapter on the CPU device
  *   node cli/run.mjs attune ARGS      the command `attune`
- *   node cli/run.mjs test [ARGS]      vitest, in Node and in Chromium
+ *   node cli/run.mjs test [ARGS]      vitest, in Node and in Chromium: a seeded sample of what is many
+ *   node cli/run.mjs test:full [ARGS] the same with every product of flags and every variant of a kernel
+ *   node cli/run.mjs fuzz [--runs N] [--seed S]   random graphs of ops, WebGPU against the references
  *   node cli/run.mjs bench:browser    the kernels' bench in Chromium
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { setup } from './setup.mjs';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const [script, ...args] = process.argv.slice(2);
+const tests = script === 'test' || script === 'test:full';
+
+/** Sets what the fuzzer reads; exits with 2 where the arguments are not its own. */
+function readFuzzArguments() {
+  try {
+    const options = { runs: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } };
+    const { values } = parseArgs({ args, options });
+    for (const [name, value] of Object.entries(values)) {
+      if (!/^\d{1,9}$/.test(value) || (name === 'runs' && Number(value) < 1))
+        throw new Error(`--${name} ${value}: expected an integer >= ${name === 'runs' ? 1 : 0}`);
+    }
+    process.env.ATTUNE_FUZZ_RUNS = values.runs;
+    process.env.ATTUNE_FUZZ_SEED = values.seed;
+  } catch (error) {
+    process.stderr.write(`attune: fuzz: ${error.message}\n`);
+    process.exit(2);
+  }
+}
+if (script === 'fuzz') readFuzzArguments();
+if (script === 'test:full') process.env.ATTUNE_FULL = '1';
 
 // npm passes on a Ctrl-C that the terminal has already sent to the whole process group: one key press arrives twice.
 const emit = process.emit;
@@ -37,20 +60,19 @@ const asks = says('--help', '-h', '--version', 'help', 'doctor') || args.length 
 let ready;
 try {
   const need =
-    script === 'test' || script === 'bench:browser'
-      ? 'test'
-      : (script === 'attune' && asks) || onCpu
-        ? 'build'
-        : 'start';
+    tests || script === 'bench:browser' ? 'test' : (script === 'attune' && asks) || onCpu ? 'build' : 'start';
   ready = await setup(need);
 } catch (error) {
   process.stderr.write(`attune: ${error.message}\n`);
-  process.exit(script === 'test' ? 1 : 3);
+  process.exit(tests ? 1 : 3);
 }
 
-if (script === 'test') {
+if (tests) {
   if (!ready.ok) process.exit(1);
   process.argv = [process.execPath, path('node_modules/vitest/vitest.mjs'), 'run', ...args];
+} else if (script === 'fuzz') {
+  const vitest = path('node_modules/vitest/vitest.mjs');
+  process.argv = [process.execPath, vitest, 'run', '--project', 'node', 'test/kernels/fuzz.node.test.ts'];
 } else if (script === 'bench:browser') {
   process.argv = [process.execPath, path('bench/browser/run.mjs'), ...args];
 } else {

@@ -12,8 +12,9 @@ const DAWN_OPTIONS = [
   'enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis',
 ];
 
+/** Whether this is Node, whose WebGPU is a package. Deno, which names Node's version too, has its own. */
 export function isNode(): boolean {
-  return typeof process !== 'undefined' && Boolean(process.versions?.node);
+  return typeof process !== 'undefined' && Boolean(process.versions?.node) && !('Deno' in globalThis);
 }
 
 /**

@@ -92,9 +92,9 @@ export function crossEntropy(
   const { device } = x;
   const [l, d] = x.shape;
   const [v, dTable] = table.shape;
-  if (x.rank !== 2 || table.rank !== 2 || d !== dTable) {
+  if (x.rank !== 2 || table.rank !== 2 || d !== dTable || d === 0 || v === 0) {
     throw new Error(
-      `crossEntropy: x [L,D] and table [V,D] were expected, came ${showShape(x.shape)} and ${showShape(table.shape)}`,
+      `crossEntropy: expected x [L,D] and table [V,D] with D and V >= 1, got ${showShape(x.shape)} and ${showShape(table.shape)}`,
     );
   }
   if (targets.size !== l || targets.dtype !== 'u32' || weights.size !== l || weights.dtype !== 'f32') {

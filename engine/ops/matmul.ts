@@ -37,7 +37,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
     throw new Error(`matmul: bias must be [${s.n}], came ${showShape(bias.shape)}`);
   }
-  if (s.gemm.batch > 1 && s.gemm.sb === 0 && b.requiresGrad && device.tape.enabled) {
+  if (s.gemm.batch > 1 && b.rank === 2 && b.requiresGrad && device.tape.enabled) {
     throw new Error(
       `matmul: b ${showShape(b.shape)} requires a gradient, which it has not where transA and a batch share it; use one matrix a batch`,
     );
@@ -66,7 +66,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     const dc = mask || residual ? gradWithin(c, z, act, mask) : gradBefore(c);
     const { m, n, k, batch, sa, sb, sc } = s.gemm;
     // The product for b's gradient is aᵀ · dC then, which can take the column sums of dC along.
-    const alongB = b.requiresGrad && !transA && !transB && batch === 1;
+    const alongB = b.requiresGrad && !transA && !transB && batch === 1 && k > 0;
     // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
     if (a.requiresGrad) {
       const { grad, acc, slope } = transA ? { ...into(a), slope: null } : beyond(a);

@@ -98,9 +98,9 @@ function sizesOf(m: Mixture): Sizes {
         `mixtureOfLogits: ${name} f32${showShape(shape)} was expected, came ${m[name].dtype}${showShape(m[name].shape)}`,
       );
   }
-  if (l % lists !== 0 || kx % 4 !== 0 || h % 4 !== 0 || d % 4 !== 0)
+  if (l % lists !== 0 || kx % 4 !== 0 || h % 4 !== 0 || d % 4 !== 0 || ku * kx * h * d === 0)
     throw new Error(
-      `mixtureOfLogits: lists that divide the states, and kx, H and D that divide by 4 were expected, came users ${showShape(m.users.shape)}, items ${showShape(m.items.shape)}, up ${showShape(m.up.shape)}`,
+      `mixtureOfLogits: expected lists that divide the states, ku >= 1, and kx, H and D that are multiples of 4, got users ${showShape(m.users.shape)}, items ${showShape(m.items.shape)}, up ${showShape(m.up.shape)}`,
     );
   return { l, lists, n, ku, kx, d, h, K };
 }

@@ -23,6 +23,8 @@ export function rankTiles(
   targets: Tensor,
   k: number,
 ): { ranks: Tensor; values: Tensor; indices: Tensor } {
+  if (!Number.isInteger(width) || width < 1)
+    throw new Error(`rankTiles: expected a tile of an integer >= 1 of columns, got ${width}`);
   const { device } = targets;
   const rows = targets.size;
   const goals = device.empty([rows], 'f32', 'goals');

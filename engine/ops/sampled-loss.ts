@@ -53,9 +53,9 @@ export function sampledLoss(
   const { device } = pos;
   const [l, n] = neg.shape;
   const [g, n2] = negatives.shape;
-  if (neg.rank !== 2 || negatives.rank !== 2 || n !== n2 || l % g !== 0) {
+  if (neg.rank !== 2 || negatives.rank !== 2 || n !== n2 || n === 0 || l % g !== 0) {
     throw new Error(
-      `sampledLoss: neg [L,N] and negatives [G,N] with G dividing L were expected, came ${showShape(neg.shape)} and ${showShape(negatives.shape)}`,
+      `sampledLoss: expected neg [L,N] and negatives [G,N] with N >= 1 and G dividing L, got ${showShape(neg.shape)} and ${showShape(negatives.shape)}`,
     );
   }
   for (const [name, t, dtype, size] of [

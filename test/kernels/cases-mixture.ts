@@ -30,7 +30,6 @@ function mixture(name: string, s: Sizes, blockElements?: number, size = 1): Case
     op: 'mixture-of-logits',
     name: `${name}: L ${s.l}, ${s.lists} lists of ${s.n}, ${s.ku} × ${s.kx} components of ${s.d}, gate of ${s.h}`,
     inputs: inputs(s, size),
-    leaves: ['up', 'bias', 'down'],
     run: (t) => mixtureOfLogits(t as unknown as Mixture, { scale: 2.5, blockElements }),
     // Sums over all pairs, of products that grow with both sides.
     tolerance: { abs: 1e-5 * Math.sqrt(s.l * s.n) * size ** 3, rel: 1e-4 },

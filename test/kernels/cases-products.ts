@@ -51,7 +51,6 @@ const matmuls: Case[] = crossed({
         ...(bias && { bias: { shape: [n] } }),
         ...(residual && { residual: { shape: [...head, m, n] } }),
       },
-      leaves: bias ? ['bias'] : [],
       run: (t) => matmul(t.a, t.b, { ...options, bias: t.bias, residual: t.residual }),
       // ReLU's slope jumps at 0: a value near it may fall on either side in f32.
       tolerance: precision === 'mixed' ? { abs: 3e-2, rel: 2e-2 } : { abs: 3e-5, rel: 1e-5 },

@@ -17,7 +17,7 @@ import {
   sum,
   type Tensor,
 } from '../../engine/index.ts';
-import { type Case, differentiable, type Result, STATE } from './harness.ts';
+import { type Case, differentiable, firstMismatch, type Result, STATE } from './harness.ts';
 
 export type Form = 'leaf' | 'view' | 'value' | 'twice' | 'parameter';
 export const FORMS: Form[] = ['leaf', 'view', 'value', 'twice', 'parameter'];
@@ -204,4 +204,34 @@ async function optimize(device: Device, arena: ParameterArena): Promise<{ norm: 
   const sound = [...(await arena.read()).values()].every((values) => values.every(Number.isFinite));
   for (const t of [loss, losses, status]) t.dispose();
   return { norm, status: code === 0 && !sound ? -1 : code };
+}
+
+const DEFAULT = { abs: 1e-5, rel: 1e-5 };
+
+/** Where a result in some form is not what the references say, in words, or null. */
+export function mismatch(c: Case, actual: Result, expected: Result, form: Form = 'leaf'): string | null {
+  const { abs, rel } = c.tolerance ?? DEFAULT;
+  const { times, plus } = FACTOR[form];
+  for (const [i, output] of actual.outputs.entries()) {
+    const wrong = firstMismatch(`output ${i}`, output, expected.outputs[i % expected.outputs.length], { abs, rel });
+    if (wrong) return wrong;
+  }
+  const names = Object.keys(expected.grads);
+  if (`${names}` !== `${Object.keys(actual.grads)}`)
+    return `gradients of ${Object.keys(actual.grads)}, expected ${names}`;
+  for (const [name, g] of Object.entries(expected.grads)) {
+    const uses = c.leaves?.includes(name) ? 0 : plus;
+    const wanted = uses === 0 && times === 1 ? g : Float64Array.from(g, (v) => times * v + uses);
+    // A sum of several uses rounds, be each of them exact.
+    const bound = times > 1 ? { abs: times * abs + 1e-6, rel: Math.max(rel, 1e-6) } : { abs, rel };
+    const wrong = firstMismatch(`d${name}`, actual.grads[name], wanted, bound);
+    if (wrong) return wrong;
+  }
+  if (!actual.optimizer) return null;
+  const { status, norm } = actual.optimizer;
+  if (status !== 0) return `the optimizer stopped with status ${status}`;
+  const squares = Object.values(expected.grads).flatMap((g) => Array.from(g, (v) => v * v));
+  const wanted = Math.sqrt(squares.reduce((a, b) => a + b, 0));
+  const bound = { abs: abs * Math.sqrt(squares.length), rel: 1e-4 };
+  return firstMismatch('norm of the gradients', Float64Array.of(norm), Float64Array.of(wanted), bound);
 }

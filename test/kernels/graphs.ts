@@ -74,7 +74,6 @@ const MOST = 400;
 /** Reads a graph from numbers; what is missing of them counts as 0. */
 export class Graph {
   readonly inputs: Record<string, InputSpec> = {};
-  readonly leaves: string[] = [];
   /** One line an op, as a failure shows them. */
   readonly lines: string[] = [];
   private readonly shapes: Shape[] = [];
@@ -112,10 +111,9 @@ export class Graph {
   }
 
   /** A new differentiable input; it counts as a value, too. */
-  input(shape: Shape, leaf = false): Get {
+  input(shape: Shape): Get {
     const name = this.name();
     this.inputs[name] = { shape };
-    if (leaf) this.leaves.push(name);
     const index = this.shapes.length;
     this.shapes.push(shape);
     this.used.add(index);
@@ -184,14 +182,14 @@ export class Graph {
   }
 
   toCase(name: string): Case {
-    const { nodes, shapes, used, extra, inputs, leaves } = this;
+    const { nodes, shapes, used, extra, inputs } = this;
     const run = (t: Inputs): Tensor[] => {
       const values: Tensor[] = [];
       for (const node of nodes) values.push(...node(values, t));
       const sinks = values.filter((_, i) => !used.has(i) || i === shapes.length - 1);
       return [...sinks, ...extra.map((get) => get(values, t))];
     };
-    return { op: 'graph', name, inputs, leaves, run };
+    return { op: 'graph', name, inputs, run };
   }
 }
 
@@ -284,7 +282,7 @@ const OPS: Record<string, (g: Graph) => void> = {
     const head = batched ? [2] : [];
     const a = g.as([...head, ...(transA ? [k, m] : [m, k])]);
     const b = g.as([...head, ...(transB ? [n, k] : [k, n])]);
-    const bias = g.below(2) === 1 ? g.input([n], true) : null;
+    const bias = g.below(2) === 1 ? g.input([n]) : null;
     const residual = g.below(3) === 0 ? g.as([...head, m, n]) : null;
     const activation = g.pick(['none', 'none', 'relu', 'gelu', 'silu'] as const);
     const rest = { transA, transB, activation, ...(g.below(4) === 0 && { dropout: 0.3 }) };
@@ -456,7 +454,7 @@ const OPS: Record<string, (g: Graph) => void> = {
     const l = lists * group;
     const [users, items] = [g.as([l, 1, 4]), g.as([lists, n, 4, 4])];
     const [userGate, itemGate] = [g.as([l, 4]), g.as([lists, n, 4])];
-    const [up, bias, down] = [g.input([4, 4], true), g.input([4], true), g.input([4, 4], true)];
+    const [up, bias, down] = [g.input([4, 4]), g.input([4]), g.input([4, 4])];
     g.value([l, n], (v, t) =>
       mixtureOfLogits(
         {

@@ -24,7 +24,7 @@ export interface Case {
   prepare?(device: Device): { dispose(): void };
   /** Words of `device.state`; `STATE` if absent. */
   state?: Uint32Array;
-  /** Inputs that must be leaves: the op refuses others by name. */
+  /** Inputs that reach the op as leaves in every form: tables that the case cuts into shards. */
   leaves?: readonly string[];
   /** The op refuses the case, at the call and on every device alike, with this in its message. */
   refused?: string;
@@ -125,6 +125,22 @@ export function makeWeights(c: Case, outputs: readonly NumericArray[]): NumericA
   return outputs.map((o) => Float32Array.from(o, () => normal()));
 }
 
+export const hasGradients = (c: Case): boolean => c.gradients !== false && Object.values(c.inputs).some(differentiable);
+
+export interface Expected {
+  data: Record<string, NumericArray>;
+  weights: NumericArray[];
+  result: Result;
+}
+
+/** What the references give, on a device of double precision. */
+export async function expectedOf(c: Case, double: Device): Promise<Expected> {
+  const data = makeInputs(c);
+  const { outputs } = await runCase({ ...c, gradients: false }, double, data);
+  const weights = makeWeights(c, outputs);
+  return { data, weights, result: await runCase(c, double, data, weights) };
+}
+
 /** Largest relative error of the reference's gradients against central differences (at most `most` or so elements an input). */
 export async function gradientError(
   c: Case,
@@ -172,6 +188,22 @@ export function firstMismatch(
 
 /** Whether everything runs (`npm run test:full`), or a seeded sample of what is many. */
 export const FULL = typeof process !== 'undefined' && process.env?.ATTUNE_FULL === '1';
+
+/** How often a forced choice of kernel was wanted so far. */
+const forced = new Map<string, number>();
+
+/** The choices of a case that are run: all of them, or those that no earlier case of its op has, the narrow ones. */
+export function wantedChoices(c: Case): { kernel: string; file: string }[] {
+  return choices(c).flatMap((choice) =>
+    Object.entries(choice).flatMap(([kernel, file]) => {
+      const key = `${c.op} ${kernel} ${file}`;
+      const ran = forced.get(key) ?? 0;
+      if (!FULL && (ran > 0 || /WG=(128|256)/.test(file))) return [];
+      forced.set(key, ran + 1);
+      return [{ kernel, file }];
+    }),
+  );
+}
 
 /** Whether one of many cases is in the sample of one in `oneIn`; the same ones every time. */
 export const inSample = (key: string, oneIn: number): boolean => FULL || hash(key) % oneIn === 0;

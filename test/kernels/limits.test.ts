@@ -1,0 +1,41 @@
+/**
+ * A device with WebGPU's default limits and no optional feature, as any browser may give it: the case table by the
+ * portable variants (one case an op, or all of them in `npm run test:full`), and training.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Device } from '../../engine/index.ts';
+import { ring, run, small } from '../train/ring.ts';
+import { cases } from './cases.ts';
+import { mismatch } from './forms.ts';
+import { expectedOf, FULL, runCase } from './harness.ts';
+
+let double: Device;
+let gpu: Device;
+beforeAll(async () => {
+  double = await Device.open({ backend: 'cpu', precision: 'f64' });
+  gpu = await Device.open({ backend: 'webgpu', limits: 'default', poison: true });
+});
+afterAll(() => gpu?.close());
+
+const first = cases.filter((c, i) => !c.refused && (FULL || cases.findIndex((other) => other.op === c.op) === i));
+
+describe("with WebGPU's default limits", () => {
+  it.each(first)('$op: $name', async (c) => {
+    const { data, weights, result } = await expectedOf(c, double);
+    expect(mismatch(c, await runCase(c, gpu, data, weights), result)).toBeNull();
+  });
+
+  it('trains as the references do', async () => {
+    const parts = ring();
+    const cpu = await Device.open({ backend: 'cpu' });
+    const [a, b] = [await run(gpu, parts, small(), { epochs: 1 }), await run(cpu, parts, small(), { epochs: 1 })];
+    expect(a.result.losses.length).toBeGreaterThan(0);
+    for (const [i, { loss }] of a.result.losses.entries())
+      expect(loss).toBeCloseTo(b.result.losses[i].loss as number, 3);
+    expect(
+      Object.values(gpu.variants())
+        .flat()
+        .filter((file) => /sg8|sub|f16|matrix/.test(file)),
+    ).toEqual([]);
+  });
+});
