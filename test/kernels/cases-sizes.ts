@@ -56,7 +56,7 @@ import {
   topk,
   transpose,
 } from '../../engine/index.ts';
-import { THIRD_STEP } from './cases-adamw.ts';
+import { BETAS, RATE, STATUS } from './cases-adamw.ts';
 import { grouped } from './cases-embedding.ts';
 import type { Case, InputSpec } from './harness.ts';
 
@@ -493,12 +493,12 @@ const inference: Case[] = [
       v: fixed([n], (_, normal) => normal() ** 2),
       loss: fixed([1], () => 1),
       losses: fixed([4], () => 0),
-      status: u32([16], () => 0),
+      status: u32([STATUS.length], (i) => STATUS[i]),
     },
-    state: THIRD_STEP,
+    state: RATE,
     run: ({ params, grads, m, v, loss, losses, status }) => {
       const shard = { params, grads, m, v, decayEnd: n, embeddingEnd: n };
-      const options = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, clip: 1, loss, losses, status };
+      const options = { ...BETAS, eps: 1e-8, weightDecay: 0.1, clip: 1, loss, losses, status };
       adamwStep({ shards: [shard] }, options);
       return [params, m, v, status];
     },

@@ -6,6 +6,7 @@
  */
 import {
   add,
+  adamwStatus,
   adamwStep,
   type Device,
   fill,
@@ -193,11 +194,10 @@ function shapes(c: Case, device: Device, bound: Bound, made: unknown): Shape[] {
 
 /** What the optimizer makes of the arena's gradients: their norm as it found it, and whether it went on. */
 async function optimize(device: Device, arena: ParameterArena): Promise<{ norm: number; status: number }> {
-  const words = STATE.slice();
-  new Float32Array(words.buffer).set([1e-3, 1 - 0.9 ** 3, 1 - 0.98 ** 3], 2);
-  device.setState(words);
-  const [loss, losses, status] = [device.tensor([1]), device.tensor([0, 0, 0, 0]), device.tensor(new Uint32Array(16))];
-  const options = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.1, clip: 1, loss, losses, status };
+  device.setState(STATE);
+  const betas = { beta1: 0.9, beta2: 0.98 };
+  const [loss, losses, status] = [device.tensor([1]), device.tensor([0, 0, 0, 0]), device.tensor(adamwStatus(betas))];
+  const options = { ...betas, eps: 1e-8, weightDecay: 0.1, clip: 1, loss, losses, status };
   adamwStep(arena, options);
   const found = (await status.data()) as Uint32Array<ArrayBuffer>;
   const [code, norm] = [found[0], new Float32Array(found.buffer)[1]];
