@@ -177,6 +177,18 @@ export function intoSum(x: Tensor): Tensor {
   return grad;
 }
 
+/**
+ * Where the gradients of several inputs go whose kernels take turns, each over a part at a time: inputs that share one
+ * gradient, as handles of one tensor do, have it zeroed and added to. Null for those that require none.
+ */
+export function intoParts(inputs: readonly Tensor[]): ({ grad: Tensor; acc: number } | null)[] {
+  const shared = (x: Tensor): boolean => inputs.filter((y) => y.state === x.state).length > 1;
+  return inputs.map((x) => {
+    if (!x.requiresGrad) return null;
+    return shared(x) ? { grad: intoSum(x), acc: 1 } : into(x);
+  });
+}
+
 /** The gradient that reached an output, in its shape. Call it only in a backward closure of a single output. */
 export function gradOf(y: Tensor): Tensor {
   const { grad } = y;

@@ -20,6 +20,8 @@ import {
   matmul,
   max,
   mean,
+  type Mixture,
+  mixtureOfLogits,
   mul,
   normal,
   normalize,
@@ -246,6 +248,67 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
       expect(() => matmul(constant([2, 4, 8]), b, { transA: true })).toThrow(
         'matmul: b [4,8] requires a gradient, which it has not where transA and a batch share it',
       );
+    });
+  });
+
+  describe('ops that go over parts', () => {
+    it('cross-entropy by blocks of rows and items, of a state with itself as the table', async () => {
+      const [l, d] = [130, 4];
+      const run = (x: Tensor, table: Tensor) =>
+        crossEntropy(x, table, device.tensor(Uint32Array.from({ length: l }, (_, i) => l - 1 - i)), constant([l], 3), {
+          oneBlockWidth: 64,
+          blockElements: 64 * 64,
+        }).backward();
+      const [tied, x, table] = [leaf([l, d]), leaf([l, d]), leaf([l, d])];
+      run(scale(tied, 1), tied);
+      run(scale(x, 1), table);
+      const apart = await values(table.grad);
+      expectClose(
+        await values(tied.grad),
+        (await values(x.grad)).map((g, i) => g + apart[i]),
+        'one after the other',
+      );
+      const both = leaf([l, d]);
+      const y = scale(both, 1);
+      run(y, y.reshape([l, d]));
+      expectClose(await values(both.grad), await values(tied.grad), 'shared');
+    });
+
+    const mixture = (): Record<keyof Mixture, Tensor> => ({
+      users: leaf([130, 2, 4], 1),
+      items: leaf([1, 3, 4, 4], 2),
+      userGate: leaf([130, 8], 3),
+      itemGate: leaf([1, 3, 8], 4),
+      up: leaf([8, 4], 5),
+      bias: leaf([4], 6),
+      down: leaf([4, 8], 7),
+    });
+    it.each(['up', 'bias', 'down', 'users', 'items', 'userGate', 'itemGate'] as const)(
+      'a mixture of logits whose %s was computed, alone or beside the others',
+      async (name) => {
+        const grads: number[][] = [];
+        for (const how of ['leaf', 'computed', 'alone']) {
+          const m = mixture();
+          const found = m[name];
+          if (how === 'alone')
+            for (const key of Object.keys(m) as (keyof Mixture)[]) if (key !== name) m[key] = m[key].detach();
+          if (how !== 'leaf') m[name] = scale(found, 1);
+          sum(mixtureOfLogits(m, { scale: 2, blockElements: 8 * 3 * 64 })).backward();
+          grads.push(await values(found.grad));
+        }
+        expectClose(grads[1], grads[0], 'computed');
+        expectClose(grads[2], grads[0], 'alone');
+      },
+    );
+
+    it('nothing at all gives gradients of zero', async () => {
+      const [table, weight, bias] = [leaf([10, 4]), leaf([4], 2), leaf([4], 3)];
+      const none = device.tensor(new Uint32Array(0));
+      const groups = device.tensor(groupRows(new Uint32Array(0), 0, 0).data);
+      const x = embedding(table, none, groups);
+      expect(x.shape).toEqual([0, 4]);
+      sum(layernorm(x, weight, bias)).backward();
+      for (const t of [table, weight, bias]) expect((await values(t.grad)).every((g) => g === 0)).toBe(true);
     });
   });
 

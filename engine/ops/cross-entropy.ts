@@ -7,7 +7,7 @@
  * one in shards, has its blocks computed again in the backward pass, straight into the gradients, so that nothing of
  * the table's size is held besides.
  */
-import { gradOf, into } from '../autograd.ts';
+import { gradOf, into, intoParts } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { groups, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
 import { blocksOf, shardsOf, type Table, type TableBlock } from '../table.ts';
@@ -271,8 +271,8 @@ function inBlocks(device: Device, w: Work, size: { rows: number; cols: number })
     // The weights take the upstream gradient along.
     const scaled = device.empty(weights.shape, 'f32', 'cross-entropy weights');
     device.run(SCALE_BY, scaleByForward, { x: weights, s: gradOf(loss), y: scaled }, { n: l, acc: 0 });
-    const dx = x.requiresGrad ? into(x) : null;
-    const dtable = new Map(shards.map((t) => [t, t.requiresGrad ? into(t) : null]));
+    const [dx, ...dshards] = intoParts([x, ...shards]);
+    const dtable = new Map(shards.map((t, i) => [t, dshards[i]]));
     for (const rows of rowBlocks({ ...w, weights: scaled }, stats, size.rows)) {
       for (const block of blocks) {
         const logits = product(device, rows, block);

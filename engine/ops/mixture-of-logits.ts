@@ -9,7 +9,7 @@
  * the gate that reads them are matrix products (bias and SiLU in their epilogue); one kernel makes the scores from these
  * and the other gates, one the gradients.
  */
-import { gradOf, into, intoSum } from '../autograd.ts';
+import { gradOf, intoParts, intoSum } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { groups, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
@@ -242,9 +242,7 @@ function backward(device: Device, m: Mixture, s: Sizes, o: MixtureOptions, dy: T
   const w = workFor(device, s, blocks, true);
   const dz = device.empty(w.logits.shape, 'f32', 'grad of component logits');
   const dHidden = device.empty(w.hidden.shape, 'f32', 'grad of gate hidden');
-  /** Where an input's gradient goes, and whether a block adds to it. */
-  const target = (t: Tensor): { grad: Tensor; acc: number } | null => (t.requiresGrad ? into(t) : null);
-  const [users, items, userGate, itemGate] = [m.users, m.items, m.userGate, m.itemGate].map(target);
+  const [users, items, userGate, itemGate] = intoParts([m.users, m.items, m.userGate, m.itemGate]);
   const [up, bias, down] = [m.up, m.bias, m.down].map((t) => (t.requiresGrad ? intoSum(t) : null));
   if (blocks.length === 0) for (const to of [users, items, userGate, itemGate]) if (to && !to.acc) fill(to.grad, 0);
   for (const b of blocks) {
