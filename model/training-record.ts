@@ -298,22 +298,34 @@ class Hashes {
     return Array.from(items, (item, i) => {
       const before = times.get(item) ?? 0;
       times.set(item, before + 1);
-      const words = [this.items[2 * item], this.items[2 * item + 1], before, tags?.[i] ?? 0];
-      return murmur(a, words) + 2 ** 32 * (murmur(b, words) >>> 24);
+      const of = (seed: number): number =>
+        last(
+          mixed(mixed(mixed(mixed(seed, this.items[2 * item]), this.items[2 * item + 1]), before), tags?.[i] ?? 0),
+          4,
+        );
+      return of(a) + 2 ** 32 * (of(b) >>> 24);
     });
   }
 }
 
-/** MurmurHash3 (Appleby 2011, x86, 32 bits) over words, or over the code units of a text. */
-function murmur(seed: number, words: readonly number[] | string): number {
+/** MurmurHash3 (Appleby 2011, x86, 32 bits) of a text, its code units as words. */
+function murmur(seed: number, text: string): number {
   let h = seed;
-  for (let i = 0; i < words.length; i++) {
-    let k = Math.imul(typeof words === 'string' ? words.charCodeAt(i) : words[i], 0xcc9e2d51);
-    k = Math.imul((k << 15) | (k >>> 17), 0x1b873593);
-    h ^= k;
-    h = (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
-  }
-  h ^= words.length;
+  for (let i = 0; i < text.length; i++) h = mixed(h, text.charCodeAt(i));
+  return last(h, text.length);
+}
+
+/** One word into the hash. */
+function mixed(hash: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51);
+  k = Math.imul((k << 15) | (k >>> 17), 0x1b873593);
+  const h = hash ^ k;
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+/** The hash of so many words. */
+function last(hash: number, words: number): number {
+  let h = hash ^ words;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return (h ^ (h >>> 16)) >>> 0;
