@@ -46,8 +46,9 @@ export function addAfterOptions(command: Command): Command {
 
 export const CONDITION_HELP = `
 Conditions: ATTRIBUTE =, !=, <, <=, > or >= VALUE, ATTRIBUTE in (VALUE, ...), ATTRIBUTE is missing; and, or, not, ( ).
-  Names and values with spaces stand in double quotes. Of several values (Comedy|Drama) one must fit; letter case
-  does not matter. Attributes are the columns of the --items file that the model was trained with; id and title work, too.
+  Names and values with spaces are in double quotes. Of several values (Comedy|Drama) one must fit; letter case does
+  not matter, nor how numbers are written: price<1500 finds $1,299.00 and, in a column with decimal commas, € 1.299,00.
+  Attributes are the columns of the --items file that the model was trained with; id and title work, too.
 Lists of IDs: an ID with a comma, or one that begins with @, stands in double quotes.`;
 
 function share(text: string): number {

@@ -8,7 +8,7 @@ import { cases } from './kernels/cases.ts';
 const root = new URL('../', import.meta.url);
 const files = (folder: string): string[] =>
   readdirSync(new URL(`${folder}/`, root), { recursive: true, withFileTypes: true })
-    .filter((f) => f.isFile() && f.name.endsWith('.ts'))
+    .filter((f) => f.isFile() && /\.tsx?$/.test(f.name))
     .map((f) => `${f.parentPath}/${f.name}`);
 
 /** What Biome's plugins say of files: nothing where they find no fault. */
@@ -49,6 +49,13 @@ describe('structure', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  it('attributes are taken apart in one place', () => {
+    const found = ['data', 'model', 'train', 'serve', 'cli', 'web']
+      .flatMap(files)
+      .filter((file) => /\[[|,;]{2,3}\]|\\p\{Sc\}|\[\$?[€£¥]/.test(readFileSync(file, 'utf8')));
+    expect(found.map((file) => file.slice(root.pathname.length).replace('//', '/'))).toEqual(['data/values.ts']);
   });
 
   const ops = readdirSync(new URL('engine/ops/', root))

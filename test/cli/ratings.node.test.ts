@@ -28,6 +28,7 @@ beforeAll(async () => {
     ...['--folds', '3', '--epochs', '2', ...TINY, ...CPU],
   ]);
   if (code !== 0) throw new Error(stderr);
+  expect(stdout).toContain('log.csv: columns: user "user", item "item", time "timestamp", rating "rating"\n');
   expect(stdout).toContain('240 ratings of 14 items by 30 users, 4 levels from 2 to 5; no filter');
   expect(stdout).toContain('round 4 of 4: the model of all ratings');
   expect(stdout).toMatch(/factors alone +0\.\d{4}/);

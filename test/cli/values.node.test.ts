@@ -19,11 +19,12 @@ beforeAll(async () => {
   place = new Workplace();
   place.write('log.csv', LOG);
   place.write('items.csv', ITEMS);
-  const { code, stderr } = await place.run([
+  const { code, stdout, stderr } = await place.run([
     ...['train', '--data', 'log.csv', '--out', 'm', '--items', 'items.csv', '--recipe', 'sasrec', '--epochs', '1'],
     ...['--seed', '3', '--set', 'memory=off', ...SMALL],
   ]);
   expect([code, stderr]).toEqual([0, '']);
+  expect(stdout).toContain('log.csv: columns: user "user", item "item", time "timestamp"\n');
 }, 60_000);
 afterAll(() => place.remove());
 

@@ -48,6 +48,19 @@ describe('after the score', () => {
     expect(order({ caps: { price: 1 } })).toEqual([0, 1, 2, 3]);
   });
 
+  it('caps and filters read prices alike, however they are written', () => {
+    const prices = ['€ 1.299,00', '1299', '12,5', '12,50 €', '1.299'];
+    const goods = prices.map((price, row) => ({ id: `g${row}`, title: `g${row}`, attributes: { price }, count: 1 }));
+    const shop = new AfterScore(goods, new Map(goods.map(({ id }, row) => [id, row])), undefined);
+    const best = candidatesOf(Uint32Array.of(0, 1, 2, 3, 4), Float32Array.of(5, 4, 3, 2, 1));
+    const capped = shop.plan({ caps: { price: 1 } }).rerank?.(best, 5);
+    expect(capped?.map(({ row }) => row)).toEqual([0, 2]);
+    const kept = (where: string) => Array.from(shop.plan({ where }).bias ?? [], (value) => value === 0);
+    expect(kept('price>100')).toEqual([true, true, false, false, true]);
+    expect(kept('price=12.5')).toEqual([false, false, true, true, false]);
+    expect(kept('price in ("1.299,00", 7)')).toEqual([true, true, false, false, true]);
+  });
+
   it.each<[AfterOptions, string]>([
     [{ diversity: 1.5 }, 'diversity from 0 to 1 was expected, came 1.5'],
     [{ popularityPenalty: -1 }, 'popularity penalty: expected a number from 0 to 1000000, got -1'],

@@ -92,6 +92,10 @@ describe('names of Object.prototype', () => {
     const { items: rated, unseen } = await predictor.predict({ history, user: {}, context: {} });
     expect(rated.map(({ id }) => id).sort()).toEqual(NAMES.filter((name) => name !== 'constructor').sort());
     expect(unseen).toEqual({});
+    const strange = (n: number) => Object.fromEntries(NAMES.slice(3, 3 + n).map((name) => [name, 'never met']));
+    const asked = [2, 0, 4].map((n) => predictor.predict({ history, items: ['toString'], user: strange(n) }));
+    const counts = (await Promise.all(asked)).map((answer) => Object.keys(answer.unseen).length);
+    expect(counts).toEqual([2, 0, 4]);
     for (const rating of [0.9, 5.1, Number.NaN]) {
       const asked = predictor.predict({ history: [{ item: 'constructor', rating }] });
       await expect(asked).rejects.toThrow(rating > 0 ? 'expected 1 to 5' : 'expected a number');
