@@ -64,7 +64,8 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
       said = line.replace(/^\s*[#%]+\s*/, '');
     } else if (!isBlank(line)) break;
   }
-  const first = lines[at] ?? '';
+  if (at === lines.length) throw new InputError(`${source}: the file is empty`);
+  const first = lines[at];
   const sample = lines.slice(at).filter((line) => !isBlank(line) && !(comment && line.trimStart().startsWith(comment)));
   const where = `${source}:${at + 1}`;
   rejectOthers(first, source, where);
