@@ -18,7 +18,7 @@ import { formatCount, formatFigure, table } from './ui.ts';
 export async function idsOf(text: string, flag: string): Promise<string[]> {
   if (!text.startsWith('@')) return parseIds(text, flag);
   const file = text.slice(1);
-  return parseIds(await readText(file), flag, file);
+  return parseIds((await readText(file)).replace(/\r\n?/g, '\n'), flag, file);
 }
 
 /** @throws InputError */

@@ -322,6 +322,13 @@ class LogBuilder implements RecordSink {
       const lines = ids.find((id) => id.includes('\n'));
       if (lines !== undefined)
         log.notes.push(`a line break is in the ${what} ID ${quote(lines)} (is a quote left open?)`);
+      const blanks = ids.filter((id) => id.trim() !== id);
+      if (blanks.length > 0) {
+        const which = blanks.length === 1 ? `ID begins or ends with a blank` : `IDs begin or end with a blank`;
+        log.notes.push(
+          `${blanks.length.toLocaleString('en')} ${what} ${which}, as ${quote(blanks[0])}: kept as written`,
+        );
+      }
       const missing = ids.flatMap((id, at) => (MISSING_IDS.has(id) ? [at] : []));
       for (const at of missing) {
         const count = column.reduce((sum, own) => sum + Number(own === at), 0);

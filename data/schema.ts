@@ -12,7 +12,8 @@
  */
 import { InputError } from './errors.ts';
 import { ownValue } from './own.ts';
-import { parseTime } from './times.ts';
+import { TimeColumn } from './time-column.ts';
+import { dateOf, PER_SECOND, parseTime, type TimeUnit, timeIn } from './times.ts';
 import { areNumbers, areSpaced, type Decimal, decimalOf, numberIn, numberText, partsOf, SEPARATORS } from './values.ts';
 
 export const COLUMN_TYPES = ['category', 'list', 'number', 'text', 'vector', 'time', 'skip'] as const;
@@ -32,6 +33,8 @@ export interface Column {
   absent: number;
   /** Between the values of a list or the numbers of a vector; `|,;` for any of the three. */
   separator?: string;
+  /** Of times written as numbers: what they are counted in; milliseconds where nothing is said. */
+  unit?: TimeUnit;
   /** Of numbers written with a decimal comma. */
   decimal?: ',';
   /** Values of a category or a list, in order; others count as unknown. */
@@ -165,7 +168,8 @@ function fitColumn(column: Column, values: readonly string[]): Column {
     case 'number':
     case 'time': {
       const decimal = type === 'number' ? decimalOf(values) : '.';
-      const numbers = values.map((value) => numberOf(value, { type, name, decimal })).sort((a, b) => a - b);
+      const unit = type === 'time' ? unitOfCells(values, name) : undefined;
+      const numbers = values.map((value) => numberOf(value, { type, name, decimal, unit })).sort((a, b) => a - b);
       const n = numbers.length;
       const mean = numbers.reduce((sum, x) => sum + x, 0) / Math.max(1, n);
       const variance = numbers.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, n);
@@ -174,6 +178,7 @@ function fitColumn(column: Column, values: readonly string[]): Column {
       return {
         ...column,
         ...(decimal === ',' ? { decimal } : {}),
+        ...(unit && { unit }),
         knots,
         mean,
         median: at(0.5),
@@ -201,10 +206,18 @@ function fitColumn(column: Column, values: readonly string[]): Column {
   }
 }
 
+/** What the numbers of a column of times are counted in: all of them together say. @throws InputError for a mixture */
+function unitOfCells(values: readonly string[], name: string): TimeUnit | undefined {
+  const column = new TimeColumn();
+  for (const [i, value] of values.entries()) column.push(value, name, i + 1);
+  const { unit } = column.finish();
+  return unit === 'order' || unit === 'ms' ? undefined : unit;
+}
+
 /** A number, or a time in milliseconds. @throws InputError where the cell is neither */
-export function numberOf(text: string, column: { type: ColumnType; name: string; decimal?: Decimal }): number {
-  const { type, name, decimal = '.' } = column;
-  const number = type === 'time' ? parseTime(text) : numberIn(text, decimal);
+export function numberOf(text: string, column: Pick<Column, 'type' | 'name' | 'unit'> & { decimal?: Decimal }): number {
+  const { type, name, decimal = '.', unit = 'ms' } = column;
+  const number = type === 'time' ? timeIn(text.trim(), unit) : numberIn(text, decimal);
   if (Number.isFinite(number)) return number;
   const how = decimal === ',' ? ' with a decimal comma' : '';
   throw new InputError(
@@ -214,10 +227,11 @@ export function numberOf(text: string, column: { type: ColumnType; name: string;
 
 /** What replaces a missing value, as a cell of the column would have it; null where nothing does. */
 export function insteadOf(column: Column): string | null {
-  const { missing, mean, median, type } = column;
+  const { missing, mean, median, type, unit = 'ms' } = column;
+  const perMs = type === 'time' ? PER_SECOND[unit] / 1e3 : 1;
   const decimal: Decimal = column.decimal ?? '.';
-  if (missing === 'mean') return numberText(mean as number, decimal);
-  if (missing === 'median') return numberText(median as number, decimal);
+  if (missing === 'mean') return numberText((mean as number) * perMs, decimal);
+  if (missing === 'median') return numberText((median as number) * perMs, decimal);
   if (!missing.startsWith('constant:')) return null;
   const text = missing.slice('constant:'.length);
   const number = Number(text);
@@ -273,7 +287,7 @@ export function describeSchema({ columns, titleYear }: Schema): string[] {
     const about = values
       ? `${values.length} values`
       : type === 'time' && knots
-        ? `${new Date(knots[0]).toISOString().slice(0, 10)} to ${new Date(knots[knots.length - 1]).toISOString().slice(0, 10)}`
+        ? `${dayOf(knots[0])} to ${dayOf(knots[knots.length - 1])}`
         : knots
           ? `${knots[0]} to ${knots[knots.length - 1]}${decimal ? ', written with a decimal comma' : ''}`
           : width
@@ -285,3 +299,6 @@ export function describeSchema({ columns, titleYear }: Schema): string[] {
     return `${name}${from}: ${type}, ${about}${share}`;
   });
 }
+
+const dayOf = (ms: number): string =>
+  dateOf(ms, 'ms') === null ? String(ms) : new Date(ms).toISOString().slice(0, 10);

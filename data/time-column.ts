@@ -1,7 +1,7 @@
 /** The times of a log: read value by value, while all of them together decide what they are counted in. */
 import { InputError } from './errors.ts';
 import { Growing } from './log.ts';
-import { parseDate, type TimeUnit, unitOf } from './times.ts';
+import { PER_SECOND, parseDate, type TimeUnit, unitOf } from './times.ts';
 
 /** What is written where a time is not known. */
 const MISSING = new Set(['', '-1', '-1.0', 'null', 'none', 'nan', 'nat', 'na', 'n/a', '\\n', '-']);
@@ -14,7 +14,6 @@ const NAMES: Readonly<Record<Epoch, string>> = {
   us: 'microseconds',
   ns: 'nanoseconds',
 };
-const PER_SECOND: Readonly<Record<TimeUnit, number>> = { order: 1, s: 1, ms: 1e3, us: 1e6, ns: 1e9 };
 
 /** The unit in which a number is a time of 1973 to 2286; −1 where it is one in none. The bands do not touch. */
 function bandOf(size: number): number {
@@ -110,9 +109,7 @@ export class TimeColumn {
 
   #refuseMixture(): void {
     if (this.#date === null || this.#number === null) return;
-    throw new InputError(
-      `the times are dates (${this.#date}) and numbers (${this.#number}); write them all one way, or name another column with --time-column`,
-    );
+    throw new InputError(`the times are dates (${this.#date}) and numbers (${this.#number}); write them all one way`);
   }
 
   /** @throws InputError for epochs in several units */

@@ -7,7 +7,7 @@
 export type TimeUnit = 's' | 'ms' | 'us' | 'ns' | 'order';
 
 /** Units per second. */
-const PER_SECOND: Readonly<Record<TimeUnit, number>> = { s: 1, ms: 1e3, us: 1e6, ns: 1e9, order: 1 };
+export const PER_SECOND: Readonly<Record<TimeUnit, number>> = { s: 1, ms: 1e3, us: 1e6, ns: 1e9, order: 1 };
 
 /** Seconds of 1973 and later: numbers below count something else. */
 const LEAST_EPOCH = 1e8;
@@ -73,6 +73,12 @@ function isDay(text: string): boolean {
   const day = Number(text.slice(8, 10));
   if (day <= 28) return day > 0;
   return day <= new Date(Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)), 0)).getUTCDate();
+}
+
+/** The time that a cell of a column holds, in milliseconds since 1970; NaN for anything else. @param unit of its numbers */
+export function timeIn(text: string, unit: TimeUnit): number {
+  const number = Number(text);
+  return Number.isNaN(number) ? parseDate(text) : Number.isFinite(number) ? toMilliseconds(number, unit) : Number.NaN;
 }
 
 /** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */

@@ -124,6 +124,12 @@ describe('what is said of the columns', () => {
     );
   });
 
+  it('IDs with blanks around them, in quotes', async () => {
+    const { notes } = await readText('user,item\na , x\nb, x\n');
+    expect(notes.join()).toContain('1 user ID begins or ends with a blank, as "a ": kept as written');
+    expect(notes.join()).toContain('1 item ID begins or ends with a blank, as " x"');
+  });
+
   it('IDs that stand for missing values', async () => {
     const { notes } = await readText('user,item\nNA,x\nNA,None\nb,null\n');
     expect(notes.join()).toContain('2 rows with the user "NA": an ID like any other');

@@ -108,3 +108,13 @@ describe.skipIf(!folder)('MovieLens 100K', async () => {
     near(figures(parts, windowedMarkov(parts), 'excluded'), [0.0887, 0.1845], ONE_USER);
   });
 });
+
+describe.skipIf(!folder)('Yelp, a user and its items a line', () => {
+  it('has the published size', async () => {
+    const log = await readLog(createReadStream(join(folder, 'yelp/yelp.seq.txt')), 'yelp.seq.txt');
+    expect([log.size, log.userIds.length, log.itemIds.length]).toEqual([316_354, 30_431, 20_033]);
+    expect(log.time).toBe(null);
+    expect(log.userIds.slice(0, 2)).toEqual(['1', '2']);
+    expect(Array.from(log.item.subarray(0, 5), (row) => log.itemIds[row])).toEqual(['1', '2', '3', '4', '3']);
+  });
+});

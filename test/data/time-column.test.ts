@@ -1,6 +1,7 @@
 /** Times of a log: the column decides what they are counted in. */
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
+import { describeSchema, inferSchema, insteadOf, numberOf } from '../../data/schema.ts';
 import { parseDate, toSeconds } from '../../data/times.ts';
 import { readText } from './bytes.ts';
 
@@ -81,5 +82,31 @@ describe('times of a log', () => {
     const log = await read(NOW, 'null', 'NaT', '', 'None', -1, 'NA');
     expect([...(log.time as Float64Array)].filter(Number.isNaN)).toHaveLength(6);
     expect(log.notes.join()).toContain('6 rows have no time');
+  });
+});
+
+describe('times of a schema', () => {
+  const items = (...times: (string | number)[]) =>
+    times.map((time, i) => ({ id: `${i}`, title: `${i}`, attributes: { at: `${time}` } }));
+  const schemaOf = (...times: (string | number)[]) =>
+    inferSchema(items(...times), [{ name: 'at', type: 'time', missing: 'median' }]);
+
+  it.each([
+    ['seconds', 1],
+    ['milliseconds', 1e3],
+    ['microseconds', 1e6],
+    ['nanoseconds', 1e9],
+  ])('may be %s since 1970', (_, perSecond) => {
+    const schema = schemaOf(NOW * perSecond, (NOW + 86_400) * perSecond);
+    const [column] = schema.columns;
+    expect(column.knots).toEqual([NOW * 1000, (NOW + 86_400) * 1000]);
+    expect(describeSchema(schema)).toEqual(['at: time, 2023-11-14 to 2023-11-15']);
+    expect(numberOf(insteadOf(column) as string, column)).toBeCloseTo(column.median as number, -3);
+    expect(numberOf('2023-11-14T22:13:20', column)).toBe(NOW * 1000);
+  });
+
+  it('are of one unit', () => {
+    expect(() => schemaOf(NOW, NOW * 1000)).toThrow('in seconds (at:1: 1700000000) and in milliseconds');
+    expect(() => schemaOf('2023-02-30')).toThrow('at is a time, found "2023-02-30"');
   });
 });
