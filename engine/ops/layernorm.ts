@@ -166,17 +166,17 @@ function backward(device: Device, { x, r, weight, bias, sum, norm, state }: Save
   if (!columns) return;
   const toWeight = weight.requiresGrad ? into(weight) : null;
   const toBias = bias.requiresGrad ? into(bias) : null;
-  device.run(
-    COLUMN_SUMS,
-    layernormBackwardColumns,
-    { partial, dweight: toWeight?.grad ?? null, dbias: toBias?.grad ?? null },
-    {
-      blocks,
-      d,
-      weight: toWeight ? 1 : 0,
-      bias: toBias ? 1 : 0,
-      acc_weight: toWeight?.acc ?? 0,
-      acc_bias: toBias?.acc ?? 0,
-    },
-  );
+  const sums = (w: typeof toWeight, b: typeof toBias): void =>
+    device.run(
+      COLUMN_SUMS,
+      layernormBackwardColumns,
+      { partial, dweight: w?.grad ?? null, dbias: b?.grad ?? null },
+      { blocks, d, weight: w ? 1 : 0, bias: b ? 1 : 0, acc_weight: w?.acc ?? 0, acc_bias: b?.acc ?? 0 },
+    );
+  if (weight.state !== bias.state) sums(toWeight, toBias);
+  else {
+    // One tensor in both places: two bindings of one dispatch may not write the same memory.
+    sums(toWeight, null);
+    sums(null, toBias);
+  }
 }

@@ -66,7 +66,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     const dc = mask || residual ? gradWithin(c, z, act, mask) : gradBefore(c);
     const { m, n, k, batch, sa, sb, sc } = s.gemm;
     // The product for b's gradient is aᵀ · dC then, which can take the column sums of dC along.
-    const alongB = b.requiresGrad && !transA && !transB && batch === 1 && k > 0;
+    const alongB = b.requiresGrad && !transA && !transB && batch === 1 && k > 0 && bias?.state !== b.state;
     // dop(A) = dC · op(B)ᵀ and dop(B) = op(A)ᵀ · dC, each stored as its operand is.
     if (a.requiresGrad) {
       const { grad, acc, slope } = transA ? { ...into(a), slope: null } : beyond(a);

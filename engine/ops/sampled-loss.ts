@@ -69,6 +69,10 @@ export function sampledLoss(
     if (t && (t.dtype !== dtype || t.size !== size))
       throw new Error(`sampledLoss: ${name} ${dtype} of ${size} was expected, came ${t.dtype} ${showShape(t.shape)}`);
   }
+  if (pos.state === neg.state)
+    throw new Error(
+      `sampledLoss: pos and neg are the same tensor; expected two different ones, got ${showShape(neg.shape)} twice`,
+    );
   const share = kind === 'softmax' ? 1 : 1 / (kind === 'bce' ? n + 1 : n);
   const params = { l, n, group: l / g, kind: KINDS.indexOf(kind), logq_on: logq ? 1 : 0, share, beta };
   const stats = device.empty([l, 4], 'f32', 'sampled loss stats');

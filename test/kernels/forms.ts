@@ -98,10 +98,10 @@ function bind(c: Case, device: Device, data: Record<string, NumericArray>, form:
   };
 }
 
-/** Σ outputs · w of all uses, plus the sum of what is used once more by itself. */
+/** Σ outputs · w of all uses, plus the sum of what is used once more by itself; of what has a gradient. */
 function objective(outputs: Tensor[], weights: Tensor[], values: Tensor[]): Tensor {
   const terms = [
-    ...outputs.map((y, i) => sum(mul(y, weights[i % weights.length]))),
+    ...outputs.flatMap((y, i) => (y.requiresGrad ? [sum(mul(y, weights[i % weights.length]))] : [])),
     ...values.map((value) => sum(value)),
   ];
   return terms.reduce((a, b) => add(a, b));
