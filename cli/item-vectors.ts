@@ -11,9 +11,11 @@ import { basename, extname } from 'node:path';
 import type { ItemInfo } from '../data/catalog.ts';
 import { findColumn } from '../data/columns.ts';
 import { InputError } from '../data/errors.ts';
+import { parquetPartsApart } from '../data/parquet-apart.ts';
 import { ownValue } from '../data/own.ts';
 import { decode } from '../model/safetensors.ts';
 import { sizeOf } from './data.ts';
+import { openParquetWorker } from './parquet-worker.ts';
 
 /** A column of vectors: row i belongs to ids[i]; null where the item has none. */
 interface VectorColumn {
@@ -120,28 +122,37 @@ function fromNpy(bytes: Uint8Array, file: string, order: readonly string[]): Vec
   };
 }
 
-async function fromParquet(bytes: Uint8Array, file: string): Promise<VectorColumn[]> {
-  const { parquetReadObjects } = await import('hyparquet');
-  let rows: Record<string, unknown>[];
-  try {
-    rows = await parquetReadObjects({ file: bytes.slice().buffer });
-  } catch (error) {
-    throw new InputError(`${file}: no Parquet file that can be read (${(error as Error).message})`);
+async function fromParquet(bytes: Uint8Array<ArrayBuffer>, file: string): Promise<VectorColumn[]> {
+  let names: string[] = [];
+  let lists: string[] = [];
+  let id = -1;
+  const ids: string[] = [];
+  const vectors = new Map<string, (Float64Array | null)[]>();
+  for await (const part of parquetPartsApart(openParquetWorker, bytes, file)) {
+    if (part.kind === 'columns') {
+      names = part.names;
+      lists = names.filter((_, at) => part.nested[at]);
+      for (const name of lists) vectors.set(name, []);
+      id = Math.max(findColumn(names, 'item'), findColumn(names, 'id'));
+      if (id < 0) throw new InputError(`${file}: no column of item IDs among ${names.join(', ') || 'none'}`);
+    } else if (part.kind === 'rows') {
+      let at = 0;
+      for (const [i, length] of part.lengths.entries()) {
+        const value = part.text.slice(at, at + length);
+        at += length;
+        const column = i % names.length;
+        if (column === id) ids.push(value);
+        else vectors.get(names[column])?.push(vectorIn(value));
+      }
+    }
   }
-  const names = Object.keys(rows[0] ?? {});
-  const id = Math.max(findColumn(names, 'item'), findColumn(names, 'id'));
-  if (id < 0) throw new InputError(`${file}: no column of item IDs among ${names.join(', ') || 'none'}`);
-  const ids = rows.map((row) => String(row[names[id]]));
-  const isVector = (value: unknown): value is ArrayLike<number> =>
-    (Array.isArray(value) || ArrayBuffer.isView(value)) && typeof (value as unknown as number[])[0] === 'number';
-  const lists = names.filter((name) => rows.some((row) => isVector(row[name])));
+  lists = lists.filter((name) => vectors.get(name)?.some((vector) => vector !== null));
   if (lists.length === 0) throw new InputError(`${file}: no column of lists of numbers among ${names.join(', ')}`);
-  return lists.map((name) => ({
-    name,
-    ids,
-    vectorOf: (i) => {
-      const value = rows[i][name];
-      return isVector(value) ? value : null;
-    },
-  }));
+  return lists.map((name) => ({ name, ids, vectorOf: (i) => vectors.get(name)?.[i] ?? null }));
+}
+
+/** The numbers of a list; null where it holds anything else, or nothing. */
+function vectorIn(text: string): Float64Array | null {
+  const values = text === '' ? [] : text.split('|').map((value) => (value === '' ? Number.NaN : Number(value)));
+  return values.length > 0 && values.every(Number.isFinite) ? Float64Array.from(values) : null;
 }

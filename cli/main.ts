@@ -117,8 +117,9 @@ addLogOptions(
   add(
     'train',
     'Train a model on an interaction log',
-    'The log: CSV or TSV with a header, RecBole atomic files, MovieLens :: files,\n' +
-      'lines of "user item", each gzip-compressed or not, or Parquet. The last\n' +
+    'The log: CSV, TSV and their like with a header, or without one (--columns),\n' +
+      'RecBole atomic files, MovieLens :: files, JSON lines, lines of "user item" or\n' +
+      '"user item item ...", each gzip-compressed or not, or Parquet. The last\n' +
       'interaction of each user is kept for the test, the one before it for\n' +
       'validation. Without --epochs and --max-minutes, early stopping on validation\n' +
       'NDCG@10 decides.',

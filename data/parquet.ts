@@ -7,8 +7,8 @@ import type { RecordSink } from './records.ts';
 const CODECS = ['UNCOMPRESSED', 'SNAPPY', 'ZSTD', 'GZIP', 'BROTLI', 'LZ4', 'LZ4_RAW'];
 /** Rows that are read first, so that a preview need not wait for a whole row group. */
 const FIRST_ROWS = 1024;
-/** Rows of a block. */
-const BLOCK = 1 << 16;
+/** Characters of a block of rows, about. */
+const BLOCK = 1 << 22;
 
 /** What a file gives, in order: its columns, then its rows block by block. */
 export type ParquetPart =
@@ -71,10 +71,10 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
         throw new Error(`${rowEnd - rowStart} rows expected, got ${found.length}`);
       return found;
     });
-    for (let from = 0; from < rows.length; from += BLOCK) {
-      const some = rows.slice(from, from + BLOCK);
-      const share = (rowStart + from + some.length) / total;
-      yield await orDamaged(source, async () => ({ kind: 'rows', ...packed(some, columns.length), share }));
+    for (let from = 0; from < rows.length; ) {
+      const block = await orDamaged(source, async () => packed(rows, from, columns.length));
+      from += block.lengths.length / columns.length;
+      yield { kind: 'rows', ...block, share: (rowStart + from) / total };
     }
   }
   yield { kind: 'end', binary };
@@ -149,17 +149,18 @@ async function orDamaged<T>(source: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-function packed(rows: readonly unknown[][], width: number): { text: string; lengths: Uint32Array } {
+/** Rows from `from` on, as many as make a block; at least one. */
+function packed(rows: readonly unknown[][], from: number, width: number): { text: string; lengths: Uint32Array } {
   const values: string[] = [];
-  const lengths = new Uint32Array(rows.length * width);
-  for (const row of rows) {
+  let size = 0;
+  for (let r = from; r < rows.length && size < BLOCK; r++) {
     for (let c = 0; c < width; c++) {
-      const value = textOf(row[c]);
-      lengths[values.length] = value.length;
+      const value = textOf(rows[r][c]);
       values.push(value);
+      size += value.length + 1;
     }
   }
-  return { text: values.join(''), lengths };
+  return { text: values.join(''), lengths: Uint32Array.from(values, (value) => value.length) };
 }
 
 function textOf(value: unknown): string {

@@ -37,8 +37,8 @@ function Choose() {
         <section class={`card drop ${over ? 'over' : ''}`} aria-labelledby="own-log">
           <h2 id="own-log">Your own log</h2>
           <p class="muted">
-            Drop a file anywhere on this page: CSV or TSV with a header, Parquet, RecBole, MovieLens <code>::</code>, or
-            lines of user and item, gzip-compressed or not. A column of users, one of items, and of times if there is
+            Drop a file anywhere on this page: CSV, TSV, JSON lines, Parquet, RecBole, MovieLens <code>::</code>, or
+            lines of a user and items, gzip-compressed or not. A column of users, one of items, and of times if there is
             one.
           </p>
           <div class="row">
