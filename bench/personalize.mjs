@@ -21,6 +21,7 @@ import { prepare } from '../dist/data/dataset.js';
 import { readLog } from '../dist/data/reader.js';
 import { Device } from '../dist/engine/index.js';
 import { MemoryFiles } from '../dist/model/files.js';
+import { Snapshot } from '../dist/model/storage/manifest.js';
 import { PERSONALIZE } from '../dist/model/personal.js';
 import { NodeFiles, Recommender } from '../dist/serve/node.js';
 import { bootstrap, paired } from '../dist/train/statistics.js';
@@ -140,9 +141,10 @@ function train(folder, fold) {
 
 /** The same folder, its transformer scoring alone. */
 async function withoutBlend(files) {
+  const snapshot = await Snapshot.open(files);
   const copy = new MemoryFiles(files.where);
   for (const name of ['config.json', 'items.json', 'model.safetensors']) {
-    const bytes = await files.read(name);
+    const bytes = await snapshot.read(name);
     if (name !== 'config.json') await copy.write(name, bytes);
     else {
       const { blend: _, ...config } = JSON.parse(new TextDecoder().decode(bytes));

@@ -7,7 +7,7 @@ import { makeShop, type Shop } from '../data/shop.ts';
 import { type Split, split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
-import { createFolder, holdsModel, type Item, loadConfig, loadModel } from '../model/folder.ts';
+import { createFolder, holdsConfig, type Item, loadConfig, loadModel } from '../model/folder.ts';
 import { DeviceMemory } from '../model/memory.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { SequenceModel } from '../model/sequence-model.ts';
@@ -121,7 +121,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
 async function openFolder(): Promise<NodeFiles> {
   if (existsSync(FOLDER)) {
     const files = await NodeFiles.open(FOLDER);
-    if ((await holdsModel(files)) && (await files.list()).includes('config.json')) {
+    if (await holdsConfig(files)) {
       const { data } = await loadConfig(files);
       if (data.source !== SOURCE) {
         throw new InputError(

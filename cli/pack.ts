@@ -4,6 +4,7 @@ import path from 'node:path';
 import { ARCHIVE_SUFFIX } from '../model/archive.ts';
 import { copyModel, packModel } from '../model/pack.ts';
 import { NodeFiles } from '../serve/files.node.ts';
+import { Snapshot } from '../model/storage/manifest.ts';
 import { lockFolder } from '../serve/lock.node.ts';
 import { openPath } from '../serve/sources.node.ts';
 import { commandName, Output, shellWord } from './common.ts';
@@ -53,7 +54,7 @@ export async function runUnpack(flags: PackFlags): Promise<void> {
   const files = await to.list();
   out.object({ model: flags.model, out: flags.out, files });
   out.line(`${printable(flags.out)}: ${files.map(printable).join(', ')}`);
-  if (!files.includes('checkpoint.safetensors')) {
+  if (!(await (await Snapshot.open(to)).has('checkpoint.safetensors'))) {
     out.note('There is no checkpoint in it, so that no training can go on from here (attune pack --checkpoint).');
   }
 }

@@ -6,7 +6,7 @@ import { describeProtocol, describeTask, LEAVE_ONE_OUT, type Protocol, protocolF
 import { type Split, split } from '../data/split.ts';
 import type { Device } from '../engine/index.ts';
 import { writeModelCard } from '../model/card.ts';
-import { createFolder, type Item, loadCheckpoint, loadModel } from '../model/folder.ts';
+import { createFolder, holdsConfig, type Item, loadCheckpoint, loadModel } from '../model/folder.ts';
 import { settingsFor } from '../model/recipes.ts';
 import { NodeFiles } from '../serve/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../serve/lock.node.ts';
@@ -220,7 +220,7 @@ async function runJob(search: Search, job: Job, deadline: number): Promise<'meas
     ...newConfig({ ...about, protocol: parts.protocol }, parts.dataset, items),
     device: device.name,
   };
-  const begun = (await files.list()).includes('config.json') && (await loadCheckpoint(files)) !== null;
+  const begun = (await holdsConfig(files)) && (await loadCheckpoint(files)) !== null;
   if (!begun) await createFolder(files, config, items, { overwrite: true });
   const drawn = describe(trial);
   try {

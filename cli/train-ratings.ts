@@ -6,7 +6,7 @@ import { FIVE_FOLDS, RATING_SPLITS, type RatingSplit, ratingRounds, ratingSplitF
 import type { Beside } from '../data/rating-side.ts';
 import type { Ratings, RatingTask } from '../data/ratings.ts';
 import { contextNames } from '../data/side.ts';
-import { createFolder, holdsModel, type Item, loadConfig, loadItems, type ModelConfig } from '../model/folder.ts';
+import { createFolder, holdsWeights, type Item, loadConfig, loadItems, type ModelConfig } from '../model/folder.ts';
 import { writeRatingCard } from '../model/rating-card.ts';
 import { loadPredictions } from '../model/rating-folder.ts';
 import { ratingSettings, type RatingSettings, storedRatingSettings } from '../model/rating-settings.ts';
@@ -164,11 +164,7 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
 
 /** Refuses a folder in use before the log is read; `createFolder` has the last word. */
 async function refuseModel(files: NodeFiles, dir: string): Promise<void> {
-  const names = await files.list();
-  const begun = ['checkpoint.safetensors', 'model.safetensors', 'predictions.safetensors'].some((name) =>
-    names.includes(name),
-  );
-  if (!begun || !(await holdsModel(files))) return;
+  if (!(await holdsWeights(files))) return;
   throw new InputError(
     `${dir}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
   );

@@ -12,7 +12,7 @@ import { writeModelCard } from '../model/card.ts';
 import { chooseRecipe, logSize } from '../model/defaults.ts';
 import {
   createFolder,
-  holdsModel,
+  holdsWeights,
   type Item,
   loadConfig,
   loadItems,
@@ -302,9 +302,7 @@ function chosen(
 
 /** Refuses a folder in use before the log is read, which may take long; `createFolder` has the last word. */
 async function refuseModel(files: NodeFiles, flags: TrainFlags): Promise<void> {
-  const names = await files.list();
-  const begun = names.includes('checkpoint.safetensors') || names.includes('model.safetensors');
-  if (!flags.overwrite && begun && (await holdsModel(files))) {
+  if (!flags.overwrite && (await holdsWeights(files))) {
     throw new InputError(
       `${flags.out}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
     );

@@ -2,7 +2,7 @@
  * A model folder as one file, NAME.attune: a ZIP (PKWARE APPNOTE 6.3.10) in which every entry is stored, not compressed.
  * Weights hardly compress, and any system's own tools open it: `unzip x.attune` gives the folder back.
  *
- *   config.json first, then the other files of the folder, flat, names in UTF-8, all dated 1980-01-01, so that one folder
+ *   config.json first, then the other files of the folder, flat, under plain names, and a manifest of them; names in UTF-8, all dated 1980-01-01, so that one folder
  *   gives one sequence of bytes. The data of each entry begins at a multiple of 64 bytes (padded by the extra field
  *   0xd935, as Android's zipalign does), so that tensors are views on the file. No ZIP64: 4 GiB at most.
  *
@@ -113,6 +113,7 @@ interface Entry {
 /** The files of an archive; they cannot be changed. */
 export class ArchiveFiles extends ReadOnlyFiles {
   readonly where: string;
+  readonly checked = true;
   private readonly ranges: Ranges;
   private readonly entries: ReadonlyMap<string, Entry>;
 
@@ -206,6 +207,7 @@ function parseDirectory(bytes: Uint8Array, count: number, fail: Fail): Map<strin
     if (view.getUint16(at + 8, true) & ENCRYPTED) fail(`${name} is encrypted`);
     if (method !== STORED && method !== DEFLATED)
       fail(`${name} is compressed by method ${method}; stored was expected`);
+    if (entries.has(name)) fail(`its directory is damaged (${name} is there twice)`);
     entries.set(name, {
       method,
       crc: view.getUint32(at + 16, true),
@@ -220,9 +222,12 @@ function parseDirectory(bytes: Uint8Array, count: number, fail: Fail): Map<strin
 
 /** The files of the model, whether they were packed alone or with their folder. */
 function flat(entries: ReadonlyMap<string, Entry>, fail: Fail): Map<string, Entry> {
-  const config = [...entries.keys()].find((name) => name === 'config.json' || /^[^/]+\/config\.json$/.test(name));
-  if (config === undefined) fail('not a packed model (there is no config.json in it)');
-  const folder = (config as string).slice(0, -'config.json'.length);
+  // Packed models of before there was a manifest have a config.json alone.
+  const found = ['manifest.json', 'config.json'].flatMap((file) =>
+    [...entries.keys()].filter((name) => name === file || name.match(/^[^/]+\/([^/]+)$/)?.[1] === file),
+  );
+  if (found.length === 0) return fail('not a packed model (there is no manifest.json or config.json in it)');
+  const folder = found[0].slice(0, found[0].lastIndexOf('/') + 1);
   const files = new Map<string, Entry>();
   for (const [path, entry] of entries) {
     const name = path.startsWith(folder) ? path.slice(folder.length) : '';

@@ -9,8 +9,10 @@
  *
  * Only the items' side is kept in a model: users, new ones too, follow from their ratings in closed form (`user`).
  */
+import { InputError } from '../data/errors.ts';
 import type { SideRows } from '../data/side.ts';
 import type { StoredTensor } from './safetensors.ts';
+import { tensorOf } from './storage/tensors.ts';
 
 /** Numbers of a lower triangle. */
 export const triangle = (n: number): number => (n * (n + 1)) / 2;
@@ -230,17 +232,41 @@ export function storeFactors(f: Factors): Map<string, StoredTensor> {
   ]);
 }
 
-/** The way back; null where the tensors lack a part or do not fit. */
-export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>): Factors | null {
-  const part = (name: string) => {
-    const data = tensors.get(`factors.${name}`)?.data;
-    return data instanceof Float32Array ? data : null;
+const PARTS = ['scale', 'items', 'moments', 'userPrior', 'expected.items', 'expected.prior', 'expected.users'] as const;
+/** Names of all tensors that {@link storeFactors} may write. */
+export const FACTORS = PARTS.map((part) => `factors.${part}`);
+
+/** The way back. @throws InputError that names the tensor that is missing or does not fit */
+export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>, path: string): Factors {
+  const part = (name: (typeof PARTS)[number], shape: (number | null)[]): Float32Array =>
+    tensorOf({ tensors, path }, `factors.${name}`, 'F32', shape);
+  const optional = (name: (typeof PARTS)[number]): Float32Array | null =>
+    tensors.has(`factors.${name}`) ? part(name, [null]) : null;
+  const positive = (name: string, values: Float32Array): void => {
+    if (!values.every((value) => value > 0))
+      throw new InputError(`${path}: damaged: tensor factors.${name}: expected numbers > 0`);
   };
-  const [scale, items, moments, userPrior] = ['scale', 'items', 'moments', 'userPrior'].map(part);
-  if (!scale || !items || !moments || !userPrior) return null;
+  const [mean, std, noise] = part('scale', [3]);
+  positive('scale', Float32Array.of(std, noise));
+  const userPrior = part('userPrior', [null]);
   const n = userPrior.length;
-  if (scale.length !== 3 || items.length % n !== 0 || moments.length !== (items.length / n) * triangle(n)) return null;
-  const [coefficients, prior, ofUsers] = ['items', 'prior', 'users'].map((name) => part(`expected.${name}`));
-  const expectations = { items: coefficients && prior && { coefficients, prior }, users: ofUsers };
-  return { mean: scale[0], std: scale[1], noise: scale[2], n, items, moments, userPrior, expectations };
+  if (n < 3) throw new InputError(`${path}: damaged: tensor factors.userPrior: expected 3 numbers or more, got ${n}`);
+  const items = part('items', [null, n]);
+  const moments = part('moments', [items.length / n, triangle(n)]);
+  const [coefficients, prior, users] = [
+    optional('expected.items'),
+    optional('expected.prior'),
+    optional('expected.users'),
+  ];
+  for (const [name, table] of [['expected.items', coefficients] as const, ['expected.users', users] as const])
+    if (table && table.length % n !== 0)
+      throw new InputError(
+        `${path}: damaged: tensor factors.${name}: expected rows of ${n} numbers, got ${table.length} numbers`,
+      );
+  if ((coefficients === null) !== (prior === null) || (prior && prior.length !== n))
+    throw new InputError(
+      `${path}: damaged: tensor factors.expected.prior: expected F32 [${n}] beside factors.expected.items`,
+    );
+  const expectations = { items: coefficients && prior && { coefficients, prior }, users };
+  return { mean, std, noise, n, items, moments, userPrior, expectations };
 }

@@ -2,7 +2,7 @@
 export type Content = string | Uint8Array | readonly Uint8Array[];
 
 /**
- * One flat folder of files, as the model folder needs it. Node's stands in serve/files.node.ts, the browser and the
+ * One flat folder of files, as the model folder needs it. Node's is in serve/files.node.ts, the browser and the
  * tests use {@link MemoryFiles}. Names are plain file names; a name with a path in it is refused.
  */
 export interface Files {
@@ -22,6 +22,10 @@ export interface Files {
   list(): Promise<string[]>;
   /** Removes the file; no error when there is none. */
   remove(name: string): Promise<void>;
+  /** Whether reading checks checksums of its own, as packed models have them. */
+  readonly checked?: boolean;
+  /** The SHA-256 of these bytes in hexadecimal digits, where the platform computes it faster than JavaScript. */
+  sha256?(pieces: readonly Uint8Array[]): string;
 }
 
 /** Refuses anything but a plain file name. */

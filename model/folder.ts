@@ -1,19 +1,21 @@
 /**
- * A model is a folder. No two of its files must match, so that a kill at any moment leaves a folder that loads:
+ * A model is a folder. Its parts, each under the name of its generation (model.safetensors is model-000003.safetensors, say;
+ * storage/manifest.ts), may be replaced one by one, and a kill at any moment leaves a folder that loads:
  *
- *   items.json              fixed, written first    row → ID, title, attributes, number of training events
- *   config.json             fixed, written second   everything needed to rebuild the model, but no weights; replaced once,
- *                                                   when a training ends and the memory's blend is fitted
- *   checkpoint.safetensors  replaced as a whole     weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters,
- *                                                   and the weights' moving average `a/NAME` where there is one
- *   memory.safetensors      fixed, before step 1    the sequence memory (memory.ts), unless it is off
- *   users.safetensors       written at the end      what groups of users like (user-prior.ts), where their columns are read
- *   model.safetensors       replaced as a whole     the best weights by validation, with their figures
- *   ranker.safetensors      replaced as a whole     the ranker on top of them (ranker.ts), where one was trained
- *   metrics.jsonl           appended                a line an evaluation
- *   README.md               replaced as a whole     the model card (card.ts)
- *   predictions.safetensors replaced as a whole     of a model of ratings alone, see rating-folder.ts
- *   training.bin            fixed, before step 1    what it was trained on, as hashes (training-record.ts); never packed
+ *   manifest.json           which files are current, their sizes and checksums
+ *   items.json              row → ID, title, attributes, number of training events
+ *   config.json             everything needed to rebuild the model, but no weights; replaced when a training ends and the
+ *                           blend with the item transitions is fitted
+ *   checkpoint.safetensors  weights `p/NAME`, moments `m/NAME` and `v/NAME`, all counters, and the weights' moving average
+ *                           `a/NAME` where there is one
+ *   memory.safetensors      written before step 1: the item transitions (memory.ts), unless they are off
+ *   users.safetensors       written at the end: what segments of users like (user-prior.ts), where their columns are read
+ *   model.safetensors       the best weights by validation, with their metrics
+ *   ranker.safetensors      the ranker on top of them (ranker.ts), where one was trained
+ *   predictions.safetensors of a model of ratings alone, see rating-folder.ts
+ *
+ * Beside the parts, under plain names: metrics.jsonl, to which each evaluation appends a line, and the model card README.md
+ * (card.ts).
  *
  * Until the first validation there is no model.safetensors; loading then takes the weights of the last checkpoint and
  * says so in `weights.note`. Until a blend is fitted the transformer scores alone. A blend fits any weights: a training
@@ -23,38 +25,38 @@ import { InputError } from '../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../data/features.ts';
 import type { RatingTask } from '../data/ratings.ts';
 import type { Schema } from '../data/schema.ts';
-import type { EventColumn } from '../data/side.ts';
+import { type EventColumn, sideRows } from '../data/side.ts';
 import type { AttributeMemory } from './attribute-memory.ts';
 import type { Files } from './files.ts';
 import { loadUserPrior, type UserPrior, USERS } from './user-prior.ts';
 import { type Blend, loadMemory, MEMORY, type Memory } from './memory.ts';
-import { loadRanker, RANKER_FILE, type StoredRanker } from './ranker/store.ts';
-import { decodeModel, encodePieces, type StoredTensor } from './safetensors.ts';
-import { TRAINING } from './training-record.ts';
+import { storedRatingSettings } from './rating-settings.ts';
+import { checkSettings } from './recipes.ts';
+import { loadRanker, type StoredRanker } from './ranker/store.ts';
+import { encodePieces, type StoredTensor } from './safetensors.ts';
+import {
+  commit,
+  holdsGenerations,
+  MANIFEST,
+  type Part,
+  PARTS,
+  Snapshot,
+  type Source,
+  withSnapshot,
+} from './storage/manifest.ts';
+import { checkConfig } from './storage/config-check.ts';
+import { readTensors } from './storage/tensors.ts';
 
 export const FORMAT_VERSION = 1;
 const CONFIG = 'config.json';
 const ITEMS = 'items.json';
 const MODEL = 'model.safetensors';
 const CHECKPOINT = 'checkpoint.safetensors';
-const METRICS = 'metrics.jsonl';
-const CARD = 'README.md';
 /** Of a model of ratings; see rating-folder.ts. */
 export const PREDICTIONS = 'predictions.safetensors';
-/** Every file of a model folder, config.json first. */
-export const FOLDER_FILES: readonly string[] = [
-  CONFIG,
-  ITEMS,
-  CARD,
-  METRICS,
-  MODEL,
-  RANKER_FILE,
-  MEMORY,
-  USERS,
-  PREDICTIONS,
-  TRAINING,
-  CHECKPOINT,
-];
+const METRICS = 'metrics.jsonl';
+/** What a model folder holds under plain names beside its parts. */
+export const BESIDE = ['README.md', METRICS] as const;
 
 export type Tensors = ReadonlyMap<string, StoredTensor>;
 
@@ -165,6 +167,8 @@ export interface LoadedModel {
   config: ModelConfig;
   items: Item[];
   tensors: Map<string, StoredTensor>;
+  /** The file of the tensors, for messages. */
+  path: string;
   /** The items' attributes as the item tower reads them; null where the model has none. */
   features: ItemFeatures | null;
   /** What groups of users like; null where the model knows no columns of users. */
@@ -183,40 +187,49 @@ export interface LoadedModel {
   };
 }
 
-/** Whether the folder holds a model made by Attune. */
+/** Whether the folder holds a model made by Attune, whole or not. */
 export async function holdsModel(files: Files): Promise<boolean> {
+  if (holdsGenerations(await files.list()) || (await madeHere(files, MANIFEST))) return true;
   return (await madeHere(files, CONFIG)) || (await madeHere(files, ITEMS));
 }
 
+/** Whether the folder holds a model made by Attune that tells what it was made from. */
+export async function holdsConfig(files: Files): Promise<boolean> {
+  return (await holdsModel(files)) && (await (await Snapshot.open(files)).has(CONFIG));
+}
+
+/** Whether it has come to weights, or to predictions of ratings. A damaged manifest counts: something would be lost. */
+export async function holdsWeights(files: Files): Promise<boolean> {
+  if (!(await holdsModel(files))) return false;
+  const snapshot = await Snapshot.open(files).catch(() => null);
+  if (!snapshot) return true;
+  const parts = await snapshot.parts();
+  return parts.includes(CONFIG) && [CHECKPOINT, MODEL, PREDICTIONS].some((part) => parts.includes(part as Part));
+}
+
 /**
- * Makes room for a model: removes that which stands there, where `overwrite` is set.
- * @throws InputError when a model stands there and `overwrite` is not set, or files that Attune did not write
+ * Refuses a folder that no new model may be written to.
+ * @throws InputError when a model is there and `overwrite` is not set, or files that Attune did not write
  */
-export async function clearFolder(files: Files, options: { overwrite?: boolean }): Promise<void> {
-  const owned = [...FOLDER_FILES].reverse();
-  const names = await files.list();
+export async function refuseTaken(files: Files, options: { overwrite?: boolean }): Promise<void> {
   if (await holdsModel(files)) {
-    const begun = names.includes(CONFIG) && [CHECKPOINT, MODEL, PREDICTIONS].some((name) => names.includes(name));
-    if (begun && !options.overwrite) {
-      throw new InputError(
-        `${files.where}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
-      );
-    }
-    // config.json goes last: until then a kill leaves a folder that is known to be ours.
-    for (const name of owned) if (names.includes(name)) await files.remove(name);
-  } else {
-    const foreign = owned.filter((name) => names.includes(name));
-    if (foreign.length > 0) {
-      throw new InputError(
-        `${files.where}: holds ${foreign.join(', ')} that Attune did not write; choose an empty or new folder`,
-      );
-    }
+    if (options.overwrite || !(await holdsWeights(files))) return;
+    throw new InputError(
+      `${files.where}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
+    );
+  }
+  const names = await files.list();
+  const foreign = [MANIFEST, ...PARTS, ...BESIDE].filter((name) => names.includes(name));
+  if (foreign.length > 0) {
+    throw new InputError(
+      `${files.where}: holds ${foreign.join(', ')} that Attune did not write; choose an empty or new folder`,
+    );
   }
 }
 
 /**
- * Writes what is fixed, before the first step.
- * @throws InputError when a model stands there and `overwrite` is not set, or files that Attune did not write
+ * Writes what is fixed, before the first step. A model that is there is replaced by that, at once.
+ * @throws InputError when a model is there and `overwrite` is not set, or files that Attune did not write
  */
 export async function createFolder(
   files: Files,
@@ -224,12 +237,12 @@ export async function createFolder(
   items: readonly Item[],
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
-  await clearFolder(files, options);
+  await refuseTaken(files, options);
   if (config.data.items !== items.length) {
     throw new Error(`folder: the config counts ${config.data.items} items, ${items.length} were given`);
   }
-  await writeItems(files, items);
-  await files.write(CONFIG, `${JSON.stringify(config, null, 2)}\n`);
+  for (const name of BESIDE) await files.remove(name);
+  await commit(files, { [ITEMS]: itemsText(items), [CONFIG]: configText(config) }, { fresh: true });
 }
 
 /** Replaces the checkpoint. The tensors are not copied: leave them alone until it is written. */
@@ -243,18 +256,17 @@ export async function saveCheckpoint(files: Files, { params, m, v, average, coun
   ] as const) {
     for (const [name, tensor] of group) tensors.set(`${prefix}/${name}`, tensor);
   }
-  await files.write(CHECKPOINT, encodePieces(tensors, stamp('counters', counters)));
+  await commit(files, { [CHECKPOINT]: encodePieces(tensors, stamp('counters', counters)) });
 }
 
 /**
  * @returns null when there is no checkpoint
  * @throws InputError, one line, when the file is cut short or damaged
  */
-export async function loadCheckpoint(files: Files): Promise<Checkpoint | null> {
-  const bytes = await files.read(CHECKPOINT);
-  if (!bytes) return null;
-  const file = `${files.where}/${CHECKPOINT}`;
-  const { tensors, metadata } = decodeModel(bytes, file);
+export async function loadCheckpoint(source: Source): Promise<Checkpoint | null> {
+  const stored = await readTensors(source, CHECKPOINT);
+  if (!stored) return null;
+  const { tensors, metadata, path: file } = stored;
   const groups = { p: new Map(), m: new Map(), v: new Map(), a: new Map() } as Record<
     string,
     Map<string, StoredTensor>
@@ -280,14 +292,18 @@ export async function loadCheckpoint(files: Files): Promise<Checkpoint | null> {
 
 /** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */
 export async function saveModel(files: Files, tensors: Tensors, standing: Standing): Promise<void> {
-  await files.write(MODEL, encodePieces(tensors, stamp('standing', standing)));
+  await commit(files, { [MODEL]: encodePieces(tensors, stamp('standing', standing)) });
 }
 
 /**
  * Loads the best weights, or before the first validation those of the last checkpoint (see `weights.note`).
  * @throws InputError, one line, when the folder is no model, has no weights yet, or a file is cut short or damaged
  */
-export async function loadModel(files: Files): Promise<LoadedModel> {
+export function loadModel(source: Source): Promise<LoadedModel> {
+  return withSnapshot(source, loadParts);
+}
+
+async function loadParts(files: Snapshot): Promise<LoadedModel> {
   const config = await loadConfig(files);
   const items = await loadItems(files);
   const tower = config.hyperparameters.items === 'tower';
@@ -298,7 +314,7 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
       `${files.where}: ${ITEMS} has ${items.length} items, ${CONFIG} counts ${config.data.items}; one of them comes from another model`,
     );
   }
-  const { tensors, weights } = (await loadBest(files)) ?? (await loadLast(files));
+  const { tensors, weights, path } = (await loadBest(files)) ?? (await loadLast(files));
   const rows = tensors.get('items.weight')?.shape[0];
   if (rows !== undefined && (tower || described ? rows - described > items.length : rows !== items.length)) {
     throw new InputError(
@@ -310,25 +326,27 @@ export async function loadModel(files: Files): Promise<LoadedModel> {
     weights.note = `${files.where}: its training has not ended, so that the memory is not blended in yet: the transformer scores alone`;
   }
   const schema = config.schema.items;
-  if (tower && !schema) throw new InputError(`${files.where}/${CONFIG}: damaged (the schema of the items is missing)`);
+  if (tower && !schema) throw new InputError(`${files.pathOf(CONFIG)}: damaged (the schema of the items is missing)`);
   const features = tower && schema ? encodeItems(schema, items) : null;
-  const prior = config.schema.users ? await loadUserPrior(files) : null;
+  const prior = config.schema.users ? await loadUserPrior(files, sideRows(config.schema)) : null;
   if (prior && prior.counts.items.length > items.length) {
-    throw new InputError(`${files.where}/${USERS}: made for another catalogue; it comes from another model`);
+    throw new InputError(`${files.pathOf(USERS)}: made for another catalog; it comes from another model`);
   }
-  const ranking = await loadRanking(files, weights, items.length, config);
-  return { config, items, tensors, features, prior, remembering, ranking, weights };
+  const ranking = config.task === undefined ? await loadRanking(files, weights, items.length, config) : null;
+  if (!files.listed && !files.files.checked)
+    weights.note ??= `${files.where}: made before folders had a manifest, so damage to its files may go unnoticed (attune pack and attune unpack make a copy with one)`;
+  return { config, items, tensors, path, features, prior, remembering, ranking, weights };
 }
 
 /** The ranker, unless it was trained on top of other weights, of fewer items, or before: left aside then, with a note. */
 async function loadRanking(
-  files: Files,
+  files: Snapshot,
   weights: LoadedModel['weights'],
   items: number,
   config: ModelConfig,
 ): Promise<StoredRanker | null> {
   const known = Math.min(items, config.data.items);
-  const ranking = await loadRanker(files, known, Number(config.hyperparameters.d));
+  const ranking = await loadRanker(files, known, checkSettings(config.hyperparameters));
   if (!ranking) return null;
   // Added items stand on their attributes alone, which a ranker may not read.
   const aside =
@@ -344,51 +362,49 @@ async function loadRanking(
   return null;
 }
 
-async function loadRemembering(files: Files, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {
+async function loadRemembering(files: Snapshot, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {
   if (!blend) return null;
-  if (!(blend.memory >= 0 && blend.epsilon > 0)) {
-    throw new InputError(
-      `${files.where}/${CONFIG}: damaged (the blend's memory and epsilon must be numbers, epsilon above 0)`,
-    );
-  }
   const memory = await loadMemory(files, data.items);
   if (!memory)
     throw new InputError(`${files.where}: there is no ${MEMORY} in it, which its ${CONFIG} blends; train it again`);
   return { memory, blend };
 }
 
-/** Writes how attributes speak for cold items into config.json, which is replaced as a whole. */
+/** Writes how attributes speak for cold items into config.json. */
 export async function saveAttributeMemory(files: Files, attributeMemory: AttributeMemory): Promise<void> {
   const config = await loadConfig(files);
-  await files.write(CONFIG, `${JSON.stringify({ ...config, attributeMemory }, null, 2)}\n`);
+  await commit(files, { [CONFIG]: configText({ ...config, attributeMemory }) });
 }
 
-/** Appends items to items.json, which is replaced as a whole. */
+/** Appends items to items.json. */
 export async function appendItems(files: Files, added: readonly Item[]): Promise<void> {
-  await writeItems(files, [...(await loadItems(files)), ...added]);
+  await commit(files, { [ITEMS]: itemsText([...(await loadItems(files)), ...added]) });
 }
 
-async function writeItems(files: Files, items: readonly Item[]): Promise<void> {
+const configText = (config: ModelConfig): string => `${JSON.stringify(config, null, 2)}\n`;
+
+function itemsText(items: readonly Item[]): string {
   const rows = items.map((item) => JSON.stringify(item));
-  await files.write(ITEMS, `{"formatVersion":${FORMAT_VERSION},"items":[\n${rows.join(',\n')}\n]}\n`);
+  return `{"formatVersion":${FORMAT_VERSION},"items":[\n${rows.join(',\n')}\n]}\n`;
 }
 
-/** Writes the blend into config.json, which is replaced as a whole. */
+/** Writes the blend into config.json. */
 export async function saveBlend(files: Files, blend: Blend): Promise<void> {
   const config = await loadConfig(files);
-  await files.write(CONFIG, `${JSON.stringify({ ...config, blend }, null, 2)}\n`);
+  await commit(files, { [CONFIG]: configText({ ...config, blend }) });
 }
 
-async function loadBest(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'weights'> | null> {
-  const bytes = await files.read(MODEL);
-  if (!bytes) return null;
-  const file = `${files.where}/${MODEL}`;
-  const { tensors, metadata } = decodeModel(bytes, file);
-  const standing = readStamp<Standing>(metadata, 'standing', file);
-  return { tensors, weights: { from: 'model', ...standing, note: null } };
+type Weights = Pick<LoadedModel, 'tensors' | 'weights' | 'path'>;
+
+async function loadBest(files: Snapshot): Promise<Weights | null> {
+  const stored = await readTensors(files, MODEL);
+  if (!stored) return null;
+  const { tensors, metadata, path } = stored;
+  const standing = readStamp<Standing>(metadata, 'standing', path);
+  return { tensors, path, weights: { from: 'model', ...standing, note: null } };
 }
 
-async function loadLast(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'weights'>> {
+async function loadLast(files: Snapshot): Promise<Weights> {
   const checkpoint = await loadCheckpoint(files);
   if (!checkpoint) {
     throw new InputError(
@@ -399,31 +415,35 @@ async function loadLast(files: Files): Promise<Pick<LoadedModel, 'tensors' | 'we
   const note = `${files.where}: not validated yet, these are the weights of its last checkpoint (step ${step})`;
   return {
     tensors: new Map(checkpoint.average ?? checkpoint.params),
+    path: files.pathOf(CHECKPOINT),
     weights: { from: 'checkpoint', step, epoch, metrics: null, note },
   };
 }
 
 /** @throws InputError when the folder is no model or comes from a newer Attune */
-export async function loadConfig(files: Files): Promise<ModelConfig> {
-  const config = (await readJson(files, CONFIG)) as ModelConfig | null;
+export async function loadConfig(source: Source): Promise<ModelConfig> {
+  const { value, path } = await readJson(source, CONFIG);
+  const config = value as ModelConfig | null;
   if (typeof config?.formatVersion !== 'number' || typeof config.attune !== 'string') {
-    throw new InputError(`${files.where}/${CONFIG}: not the config of an Attune model`);
+    throw new InputError(`${path}: not the config of an Attune model`);
   }
   if (config.formatVersion !== FORMAT_VERSION) {
     throw new InputError(
-      `${files.where}: made by Attune ${config.attune} in format ${config.formatVersion}, this version reads ${FORMAT_VERSION}; update Attune`,
+      `${path}: made by Attune ${config.attune} in format ${config.formatVersion}, this version reads ${FORMAT_VERSION}; update Attune`,
     );
   }
-  if (typeof config.data?.items !== 'number' || typeof config.hyperparameters !== 'object') {
-    throw new InputError(`${files.where}/${CONFIG}: damaged (data or hyperparameters are missing)`);
-  }
+  checkConfig(config, path);
+  const { hyperparameters } = config;
+  if (config.task === undefined) checkSettings(hyperparameters, `${path}: `);
+  else storedRatingSettings(hyperparameters, `${path}: `);
   return config;
 }
 
 /** Rows of items.json. @throws InputError */
-export async function loadItems(files: Files): Promise<Item[]> {
-  const items = ((await readJson(files, ITEMS)) as { items?: unknown } | null)?.items;
-  const fail = (what: string) => new InputError(`${files.where}/${ITEMS}: ${what}`);
+export async function loadItems(source: Source): Promise<Item[]> {
+  const { value, path } = await readJson(source, ITEMS);
+  const items = (value as { items?: unknown } | null)?.items;
+  const fail = (what: string) => new InputError(`${path}: ${what}`);
   if (!Array.isArray(items)) throw fail('not the items of an Attune model');
   const ids = new Set<string>();
   items.forEach((item: Partial<Item> | null, row) => {
@@ -487,14 +507,17 @@ function readStamp<T extends { step: number }>(metadata: Map<string, string>, ke
   throw new InputError(`${file}: not written by Attune (its header lacks "${key}")`);
 }
 
-async function readJson(files: Files, name: string): Promise<unknown> {
-  const bytes = await files.read(name);
-  if (!bytes) throw new InputError(`${files.where}: not a model folder (there is no ${name} in it)`);
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new InputError(`${files.where}/${name}: cut short or damaged (${(error as Error).message})`);
-  }
+async function readJson(source: Source, part: Part): Promise<{ value: unknown; path: string }> {
+  return withSnapshot(source, async (snapshot) => {
+    const bytes = await snapshot.read(part);
+    if (!bytes) throw new InputError(`${snapshot.where}: not a model folder (there is no ${part} in it)`);
+    const path = snapshot.pathOf(part);
+    try {
+      return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown, path };
+    } catch (error) {
+      throw new InputError(`${path}: cut short or damaged (${(error as Error).message})`);
+    }
+  });
 }
 
 async function madeHere(files: Files, name: string): Promise<boolean> {
@@ -502,7 +525,7 @@ async function madeHere(files: Files, name: string): Promise<boolean> {
   if (!bytes) return false;
   try {
     const value = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown> | null;
-    return typeof value?.formatVersion === 'number' && (name === ITEMS || typeof value.attune === 'string');
+    return typeof value?.formatVersion === 'number' && (name !== CONFIG || typeof value.attune === 'string');
   } catch {
     return false;
   }

@@ -13,9 +13,13 @@
 import { InputError } from '../data/errors.ts';
 import { type Device, type RowLists, type SparseShard, sparseScores, type Tensor } from '../engine/index.ts';
 import type { Files } from './files.ts';
-import { decodeModel, encodePieces } from './safetensors.ts';
+import { encodePieces } from './safetensors.ts';
+import { commit, type Source } from './storage/manifest.ts';
+import { checkNames, checkRows, readTensors, tensorOf } from './storage/tensors.ts';
 
 export const MEMORY = 'memory.safetensors';
+/** More events of a history than any setting counts: a number above it is damage. */
+const MOST_LAST = 65_536;
 
 /** Rows of a sparse matrix [V, V]: row i holds `values` at `columns` from starts[i] to starts[i + 1], columns rising. */
 export interface SparseRows {
@@ -74,46 +78,31 @@ export async function saveMemory(files: Files, { settings, rows }: Memory): Prom
     ['format', 'attune'],
     ['memory', JSON.stringify(settings)],
   ]);
-  await files.write(MEMORY, encodePieces(tensors, metadata));
+  await commit(files, { [MEMORY]: encodePieces(tensors, metadata) });
 }
 
 /**
  * @returns null when the folder has none
  * @throws InputError, one line, when the file is cut short, damaged, or that of another catalogue
  */
-export async function loadMemory(files: Files, items: number): Promise<Memory | null> {
-  const bytes = await files.read(MEMORY);
-  if (!bytes) return null;
-  const file = `${files.where}/${MEMORY}`;
-  const { tensors, metadata } = decodeModel(bytes, file);
-  const [starts, columns, values] = ['rowStarts', 'columns', 'values'].map((name) => tensors.get(name)?.data);
+export async function loadMemory(source: Source, items: number): Promise<Memory | null> {
+  const stored = await readTensors(source, MEMORY);
+  if (!stored) return null;
+  const { tensors, metadata, path } = stored;
   const settings = parse(metadata.get('memory'));
-  if (
-    !(starts instanceof Uint32Array && columns instanceof Uint32Array && values instanceof Float32Array && settings)
-  ) {
-    throw new InputError(`${file}: not the memory of an Attune model`);
-  }
-  if (starts.length !== items + 1) {
-    throw new InputError(
-      `${file}: made for ${starts.length - 1} items, the model has ${items}; it comes from another model`,
-    );
-  }
-  const rising = starts.every((start, i) => i === 0 || start >= starts[i - 1]);
-  if (
-    !rising ||
-    starts[items] !== columns.length ||
-    values.length !== columns.length ||
-    columns.some((c) => c >= items)
-  ) {
-    throw new InputError(`${file}: damaged: its rows do not fit its columns`);
-  }
+  if (!settings) throw new InputError(`${path}: not the item transitions of an Attune model`);
+  checkNames(tensors, ['rowStarts', 'columns', 'values'], path);
+  const starts = tensorOf(stored, 'rowStarts', 'U32', [items + 1]);
+  const columns = tensorOf(stored, 'columns', 'U32', [null]);
+  const values = tensorOf(stored, 'values', 'F32', [columns.length]);
+  checkRows(starts, columns, items, path);
   return { settings, rows: { starts, columns, values } };
 }
 
 function parse(text: string | undefined): MemorySettings | null {
   try {
     const s = JSON.parse(text ?? '') as MemorySettings;
-    return Number.isInteger(s.last) && s.last > 0 && typeof s.power === 'number' ? s : null;
+    return Number.isInteger(s.last) && s.last > 0 && s.last <= MOST_LAST && Number.isFinite(s.power) ? s : null;
   } catch {
     return null;
   }

@@ -2,10 +2,9 @@
 import { InputError } from '../data/errors.ts';
 import { archivePieces } from './archive.ts';
 import type { Files } from './files.ts';
-import { clearFolder, FOLDER_FILES, loadConfig } from './folder.ts';
-import { TRAINING } from './training-record.ts';
+import { BESIDE, loadConfig, refuseTaken } from './folder.ts';
+import { commit, MANIFEST, manifestOf, type Part, snapshotOf } from './storage/manifest.ts';
 
-const [CONFIG] = FOLDER_FILES;
 const CHECKPOINT = 'checkpoint.safetensors';
 const MODEL = 'model.safetensors';
 
@@ -22,32 +21,46 @@ export interface PackOptions {
  * @throws InputError when the folder is no model or has no weights yet
  */
 export async function packModel(files: Files, options: PackOptions = {}): Promise<Uint8Array<ArrayBuffer>[]> {
-  await loadConfig(files); // says what is wrong with a folder that is no model
-  const there = await files.list();
-  const names = FOLDER_FILES.filter((name) => there.includes(name));
-  if (!names.includes(MODEL) && !names.includes(CHECKPOINT)) {
+  const snapshot = await snapshotOf(files);
+  await loadConfig(snapshot); // says what is wrong with a folder that is no model
+  const parts = await snapshot.parts();
+  if (!parts.includes(MODEL) && !parts.includes(CHECKPOINT)) {
     throw new InputError(
       `${files.where}: holds no weights yet (training stopped before its first step); train it again`,
     );
   }
-  // What the model was trained on stays at home, as hashes, too.
-  const travels = names.filter((name) => name !== TRAINING);
-  const taken = travels.filter((name) => name !== CHECKPOINT || options.checkpoint || !names.includes(MODEL));
-  const contents: { name: string; bytes: Uint8Array }[] = [];
-  for (const name of taken) contents.push({ name, bytes: (await files.read(name)) ?? new Uint8Array(0) });
-  return archivePieces(contents) as Uint8Array<ArrayBuffer>[]; // never on shared memory
+  const contents = new Map<Part, Uint8Array>();
+  for (const part of parts) {
+    // What identifies the training part of the log stays where the training was.
+    if (part === 'training.bin') continue;
+    if (part === CHECKPOINT && !options.checkpoint && parts.includes(MODEL)) continue;
+    const bytes = await snapshot.read(part);
+    if (bytes) contents.set(part, bytes);
+  }
+  const entries: { name: string; bytes: Uint8Array }[] = Array.from(contents, ([name, bytes]) => ({ name, bytes }));
+  for (const name of BESIDE) {
+    const bytes = await files.read(name);
+    if (bytes) entries.push({ name, bytes });
+  }
+  entries.push({ name: MANIFEST, bytes: new TextEncoder().encode(manifestOf(contents)) });
+  return archivePieces(entries) as Uint8Array<ArrayBuffer>[]; // never on shared memory
 }
 
 /**
- * Copies a model, packed or not, into a folder. config.json goes last: a kill leaves a folder that is known to be ours.
- * @throws InputError when a model stands there and `overwrite` is not set, or files that Attune did not write
+ * Copies a model, packed or not, into a folder. What is there is replaced at once, at the end.
+ * @throws InputError when a model is there and `overwrite` is not set, or files that Attune did not write
  */
 export async function copyModel(from: Files, to: Files, options: { overwrite?: boolean } = {}): Promise<void> {
-  await loadConfig(from);
-  await clearFolder(to, options);
-  const names = (await from.list()).filter((name) => FOLDER_FILES.includes(name) && name !== CONFIG);
-  for (const name of [...names, CONFIG]) {
+  const snapshot = await snapshotOf(from);
+  await loadConfig(snapshot);
+  await refuseTaken(to, options);
+  for (const name of BESIDE) {
     const bytes = await from.read(name);
-    if (bytes) await to.write(name, bytes);
+    await (bytes ? to.write(name, bytes) : to.remove(name));
   }
+  const parts = (await snapshot.parts()).map((part) => [
+    part,
+    async () => (await snapshot.read(part)) ?? new Uint8Array(0),
+  ]);
+  await commit(to, Object.fromEntries(parts), { fresh: true });
 }

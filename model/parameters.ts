@@ -143,6 +143,10 @@ export function parameterSpecs(s: Settings, items: number, seed: number | null, 
   });
 }
 
+/** Names and shapes of the parameters, without values. */
+export const parameterShapes: (s: Settings, items: number, rows?: TableRows) => { name: string; shape: Shape }[] =
+  describe;
+
 /** Numbers that a model of these settings learns. */
 export function parameterCount(s: Settings, items: number): number {
   return describe(s, items).reduce((sum, { shape }) => sum + sizeOf(shape), 0);

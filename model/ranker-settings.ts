@@ -1,5 +1,6 @@
 /** Settings of the ranker (ranker.ts): keys `ranker…` beside those of the encoder. */
 import { InputError } from '../data/errors.ts';
+import { checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
 
 export interface RankerSettings {
   /** Whether a ranker is trained on top of the encoder, so that recommending has two stages. */
@@ -53,38 +54,40 @@ export const RANKER: RankerSettings = {
   rankerPatience: 4,
 };
 
-/** @throws InputError for settings that make no ranker, one line that says which */
-export function checkRanker(s: RankerSettings & { d: number; direction: string }): void {
+const RANGES: Ranges<RankerSettings> = {
+  rankerStates: integer(1, 1024),
+  rankerBlocks: integer(1, 16),
+  rankerHeads: integer(0, 64),
+  rankerCandidates: integer(2, 128),
+  rankerNegatives: integer(1, 512),
+  rankerHard: SHARE,
+  rankerPopular: SHARE,
+  rankerDropout: RATE,
+  rankerLearningRate: number(0, 1e38, { above: true }),
+  rankerValidate: integer(1, 1e6),
+  rankerPatience: integer(1, 1e6),
+};
+
+/**
+ * @param where the settings come from, for messages
+ * @throws InputError for settings that make no ranker, one line that says which
+ */
+export function checkRanker(s: RankerSettings & { d: number; direction: string }, where: string): void {
   const fail = (key: keyof RankerSettings, what: string): never => {
-    throw new InputError(`--set ${key}=${s[key]}: ${what}`);
-  };
-  const whole = (key: keyof RankerSettings, least: number, most: number): void => {
-    const value = Number(s[key]);
-    if (!(Number.isInteger(value) && value >= least && value <= most))
-      fail(key, `a whole number from ${least} to ${most} was expected`);
+    throw new InputError(`${where}${key}=${s[key]}: ${what}`);
   };
   const oneOf = (key: keyof RankerSettings, a: string, b: string): void => {
-    if (![a, b].includes(String(s[key]))) fail(key, `${a} or ${b} was expected`);
+    if (![a, b].includes(String(s[key]))) fail(key, `expected ${a} or ${b}`);
   };
   oneOf('ranker', 'on', 'off');
   oneOf('rankerLoss', 'bce', 'softmax');
   oneOf('rankerItems', 'attributes', 'ids');
   oneOf('rankerMutual', 'on', 'off');
   oneOf('rankerEncoder', 'frozen', 'own');
-  whole('rankerStates', 1, 1024);
-  whole('rankerBlocks', 1, 16);
-  whole('rankerHeads', 0, 64);
-  whole('rankerCandidates', 2, 128);
-  whole('rankerNegatives', 1, 512);
-  whole('rankerValidate', 1, 1e6);
-  whole('rankerPatience', 1, 1e6);
+  checkRanges<RankerSettings>(s, RANGES, fail);
   const width = s.d / headsOf(s);
   if (!Number.isInteger(width) || width % 4 !== 0 || width > 128)
     fail('rankerHeads', `the width of a head, d/heads = ${width}, must be a multiple of 4, at most 128`);
-  for (const key of ['rankerHard', 'rankerPopular'] as const)
-    if (!(s[key] >= 0 && s[key] <= 1)) fail(key, 'from 0 to 1 was expected');
-  if (!(s.rankerDropout >= 0 && s.rankerDropout < 1)) fail('rankerDropout', 'from 0 to below 1 was expected');
-  if (!(s.rankerLearningRate > 0)) fail('rankerLearningRate', 'a number above 0 was expected');
   if (s.ranker === 'on' && s.direction !== 'causal')
     fail('ranker', 'needs an encoder that does not look ahead (direction=causal)');
 }

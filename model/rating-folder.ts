@@ -7,11 +7,13 @@
  */
 import { InputError } from '../data/errors.ts';
 import type { RatingTask } from '../data/ratings.ts';
-import { type Factors, restoreFactors, storeFactors } from './factors.ts';
+import { FACTORS, type Factors, restoreFactors, storeFactors } from './factors.ts';
 import type { Files } from './files.ts';
 import { loadConfig, loadModel, type LoadedModel, type ModelConfig, PREDICTIONS, saveModel } from './folder.ts';
 import { type RatingSettings, storedRatingSettings } from './rating-settings.ts';
-import { decodeModel, encodePieces, type StoredTensor } from './safetensors.ts';
+import { encodePieces, type StoredTensor } from './safetensors.ts';
+import { commit, type Source, withSnapshot } from './storage/manifest.ts';
+import { checkNames, readTensors, tensorOf } from './storage/tensors.ts';
 
 /** A rating model at rest. */
 export interface StoredRatingModel {
@@ -74,29 +76,38 @@ export async function saveRatingModel(files: Files, model: StoredRatingModel, pr
 }
 
 /** @throws InputError where the folder is no rating model, or its training has not come to the model */
-export async function loadRatingModel(files: Files): Promise<LoadedRatingModel> {
-  const config = await loadConfig(files);
-  if (!ratingTaskOf(config)) throw new InputError(`${files.where}: a model that ranks items; it predicts no ratings`);
-  if (!(await files.list()).includes('model.safetensors'))
-    throw new InputError(`${files.where}: its training has not ended yet; go on with attune train --resume`);
-  const loaded = await loadModel(files);
-  const { tensors } = loaded;
-  const factors = restoreFactors(tensors);
-  const [levels, itemCounts, spread] = ['levels', 'itemCounts', 'spread'].map(
-    (name) => tensors.get(`ratings.${name}`)?.data,
-  );
-  if (!factors || !(levels instanceof Float32Array) || !(itemCounts instanceof Uint32Array) || !spread) {
-    throw new InputError(
-      `${files.where}/model.safetensors: damaged (the factors or the levels of the ratings are missing)`,
-    );
-  }
-  const parameters = new Map([...tensors].filter(([name]) => !/^(factors|ratings)\./.test(name)));
-  const settings = storedRatingSettings(config.hyperparameters, `${files.where}/config.json: `);
+export function loadRatingModel(source: Source): Promise<LoadedRatingModel> {
+  return withSnapshot(source, async (snapshot) => {
+    const config = await loadConfig(snapshot);
+    const { where } = snapshot;
+    if (!ratingTaskOf(config)) throw new InputError(`${where}: a model that ranks items; it predicts no ratings`);
+    if (!(await snapshot.read('model.safetensors')))
+      throw new InputError(`${where}: its training has not ended yet; go on with attune train --resume`);
+    return restore(await loadModel(snapshot), snapshot.pathOf('config.json'));
+  });
+}
+
+function restore(loaded: LoadedModel, configPath: string): LoadedRatingModel {
+  const { config, tensors, path } = loaded;
+  const factors = restoreFactors(tensors, path);
+  const known = factors.items.length / factors.n;
+  const levels = tensorOf(loaded, 'ratings.levels', 'F32', [null]);
+  const itemCounts = tensorOf(loaded, 'ratings.itemCounts', 'U32', [known]);
   // Folders of earlier versions have one number here.
-  const [warm, cold = warm] = spread as Float32Array;
+  const [warm, cold = warm] = tensorOf(loaded, 'ratings.spread', 'F32', [null]);
+  const fail = (what: string): never => {
+    throw new InputError(`${path}: damaged: ${what}`);
+  };
+  if (levels.length < 2 || levels.some((level, i) => i > 0 && !(level > levels[i - 1])))
+    fail('tensor ratings.levels: expected two or more rising numbers');
+  if (!(warm > 0 && cold > 0)) fail(`tensor ratings.spread: expected variances > 0, got ${warm}, ${cold}`);
+  const parameters = new Map([...tensors].filter(([name]) => !/^(factors|ratings)\./.test(name)));
+  checkNames(tensors, [...parameters.keys(), ...FACTORS, ...RATINGS], path);
+  const settings = storedRatingSettings(config.hyperparameters, `${configPath}: `);
   return { loaded, settings, parameters, factors, levels, itemCounts, spread: warm, coldSpread: cold };
 }
 
+const RATINGS = ['levels', 'itemCounts', 'spread'].map((name) => `ratings.${name}`);
 const COLUMNS = ['rating', 'mean', 'median', 'factors', 'biases'] as const;
 
 export async function savePredictions(files: Files, p: StoredPredictions, progress: RatingProgress): Promise<void> {
@@ -107,32 +118,25 @@ export async function savePredictions(files: Files, p: StoredPredictions, progre
     ['format', 'attune'],
     ['progress', JSON.stringify(progress)],
   ]);
-  await files.write(PREDICTIONS, encodePieces(tensors, metadata));
+  await commit(files, { [PREDICTIONS]: encodePieces(tensors, metadata) });
 }
 
 /** null where no round has ended. @throws InputError where the file is damaged */
 export async function loadPredictions(
-  files: Files,
+  source: Source,
 ): Promise<{ predictions: StoredPredictions; progress: RatingProgress } | null> {
-  const bytes = await files.read(PREDICTIONS);
-  if (!bytes) return null;
-  const file = `${files.where}/${PREDICTIONS}`;
-  const { tensors, metadata } = decodeModel(bytes, file);
-  const round = tensors.get('round')?.data;
-  const columns = COLUMNS.map((name) => tensors.get(name)?.data);
+  const stored = await readTensors(source, PREDICTIONS);
+  if (!stored) return null;
+  const { tensors, metadata, path } = stored;
+  checkNames(tensors, ['round', ...COLUMNS], path);
+  const round = tensorOf(stored, 'round', 'U32', [null]);
+  const [rating, mean, median, factors, biases] = COLUMNS.map((name) => tensorOf(stored, name, 'F32', [round.length]));
   let progress: RatingProgress | null = null;
   try {
     progress = JSON.parse(metadata.get('progress') ?? 'null') as RatingProgress | null;
   } catch {
-    // told below
+    // reported below
   }
-  if (
-    !progress ||
-    !(round instanceof Uint32Array) ||
-    !columns.every((c) => c instanceof Float32Array && c.length === round.length)
-  ) {
-    throw new InputError(`${file}: damaged, or not written by Attune`);
-  }
-  const [rating, mean, median, factors, biases] = columns as Float32Array[];
+  if (!progress) throw new InputError(`${path}: damaged, or not written by Attune`);
   return { predictions: { round, rating, mean, median, factors, biases }, progress };
 }

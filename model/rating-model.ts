@@ -194,18 +194,28 @@ export class RatingModel {
 }
 
 function specs(s: RatingSettings, shape: RatingShape, seed: number | null): ParameterSpec[] {
+  return describeRatingModel(s, shape, seed).map(({ init, ...spec }) => ({ ...spec, init: init() }));
+}
+
+/** A parameter whose initial values have not been drawn yet. */
+type Planned = Omit<ParameterSpec, 'init'> & { init: () => Float32Array };
+
+/** What a rating model learns: names and shapes, without values. */
+export function describeRatingModel(s: RatingSettings, shape: RatingShape, seed: number | null = null): Planned[] {
   const { d, ff } = s;
   const { levels, side } = shape;
   const items = shape.items + Number(shape.described);
-  const all: ParameterSpec[] = [];
+  const all: Planned[] = [];
   let stream = 0;
-  const matrix = (name: string, shape: Shape, std: number, more: Partial<ParameterSpec> = {}) => {
+  const matrix = (name: string, shape: Shape, std: number, more: Partial<Planned> = {}) => {
     const n = sizeOf(shape);
-    const init = seed === null || std === 0 ? new Float32Array(n) : normal(n, seed, stream++, std);
+    const drawn = seed !== null && std !== 0;
+    const own = drawn ? stream++ : 0;
+    const init = () => (drawn ? normal(n, seed, own, std) : new Float32Array(n));
     all.push({ name, shape, decay: !more.embedding, init, ...more });
   };
   const vector = (name: string, n: number, value: number) =>
-    all.push({ name, shape: [n], decay: false, init: new Float32Array(n).fill(value) });
+    all.push({ name, shape: [n], decay: false, init: () => new Float32Array(n).fill(value) });
   const table = { embedding: true, table: true };
   const linear = (name: string, rows: number, cols: number, std = 1 / Math.sqrt(3 * rows)) => {
     matrix(`${name}.weight`, [rows, cols], std);

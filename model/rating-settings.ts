@@ -1,5 +1,6 @@
 /** Settings of the rating transformer, what `--set` changes under `--task rating` and `ctr`. */
 import { InputError } from '../data/errors.ts';
+import { checkRanges, integer, number, type Ranges } from './setting-range.ts';
 
 export interface RatingSettings {
   /** Width D, heads, and width of the feed-forward part. */
@@ -54,27 +55,26 @@ const DEFAULTS: RatingSettings = {
   parts: 5,
 };
 
-/** What each setting must be. */
-const RULES: Record<keyof RatingSettings, { whole: boolean; min: number; max: number }> = {
-  d: { whole: true, min: 4, max: 1024 },
-  heads: { whole: true, min: 1, max: 64 },
-  ff: { whole: true, min: 4, max: 8192 },
-  blocks: { whole: true, min: 0, max: 16 },
-  cross: { whole: true, min: 1, max: 16 },
-  dropout: { whole: false, min: 0, max: 0.95 },
-  idDropout: { whole: false, min: 0, max: 0.95 },
-  sideDropout: { whole: false, min: 0, max: 0.95 },
-  window: { whole: true, min: 2, max: 4096 },
-  share: { whole: false, min: 0.01, max: 0.99 },
-  budget: { whole: true, min: 16, max: 65536 },
-  epochs: { whole: true, min: 1, max: 100000 },
-  learningRate: { whole: false, min: 1e-9, max: 10 },
-  warmup: { whole: true, min: 0, max: 1e9 },
-  weightDecay: { whole: false, min: 0, max: 10 },
-  clip: { whole: false, min: 1e-6, max: 1e6 },
-  factors: { whole: true, min: 1, max: 256 },
-  sweeps: { whole: true, min: 1, max: 10000 },
-  parts: { whole: true, min: 2, max: 100 },
+const RANGES: Ranges<RatingSettings> = {
+  d: integer(4, 1024),
+  heads: integer(1, 64),
+  ff: integer(4, 8192),
+  blocks: integer(0, 16),
+  cross: integer(1, 16),
+  dropout: number(0, 0.95),
+  idDropout: number(0, 0.95),
+  sideDropout: number(0, 0.95),
+  window: integer(2, 4096),
+  share: number(0.01, 0.99),
+  budget: integer(16, 65536),
+  epochs: integer(1, 100000),
+  learningRate: number(1e-9, 10),
+  warmup: integer(0, 1e9),
+  weightDecay: number(0, 10),
+  clip: number(1e-6, 1e6),
+  factors: integer(1, 256),
+  sweeps: integer(1, 10000),
+  parts: integer(2, 100),
 };
 
 /**
@@ -91,9 +91,9 @@ export function ratingSettings(ratings: number, overrides: Readonly<Record<strin
     budget: ratings < 20_000 ? 512 : ratings < 40_000 ? 1024 : DEFAULTS.budget,
   };
   for (const [key, text] of Object.entries(overrides)) {
-    if (!Object.hasOwn(RULES, key)) {
+    if (!Object.hasOwn(RANGES, key)) {
       throw new InputError(
-        `--set ${key}=${text}: ratings have no such setting; there is ${Object.keys(RULES).join(', ')}`,
+        `--set ${key}=${text}: ratings have no such setting; there is ${Object.keys(RANGES).join(', ')}`,
       );
     }
     settings[key as keyof RatingSettings] = text.trim() === '' ? Number.NaN : Number(text);
@@ -108,13 +108,11 @@ export function storedRatingSettings(stored: Readonly<Record<string, unknown>>, 
 
 /** @throws InputError */
 export function checkRatingSettings(settings: RatingSettings, where = 'config.json: '): RatingSettings {
-  for (const [key, { whole, min, max }] of Object.entries(RULES) as [keyof RatingSettings, (typeof RULES)['d']][]) {
-    const value = settings[key];
-    if (typeof value === 'number' && value >= min && value <= max && (!whole || Number.isInteger(value))) continue;
-    throw new InputError(
-      `${where}${key}=${value}: expected a ${whole ? 'whole number' : 'number'} from ${min} to ${max}`,
-    );
-  }
+  const fail = (key: string, what: string): never => {
+    throw new InputError(`${where}${key}=${settings[key as keyof RatingSettings]}: ${what}`);
+  };
+  for (const key of Object.keys(settings)) if (!Object.hasOwn(RANGES, key)) fail(key, 'unknown setting');
+  checkRanges(settings, RANGES, fail);
   const { d, heads, ff, budget, window } = settings;
   if (d % heads !== 0 || (d / heads) % 4 !== 0 || d / heads > 128) {
     throw new InputError(

@@ -2,6 +2,7 @@
 import type { BatchOptions } from '../data/batches.ts';
 import { InputError } from '../data/errors.ts';
 import { checkRanker, RANKER, type RankerSettings } from './ranker-settings.ts';
+import { checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
 import { checkTraining, TRAINING, type TrainingSettings } from './training-settings.ts';
 
 export interface Settings extends TrainingSettings, RankerSettings {
@@ -317,17 +318,28 @@ export const isCloze = ({ direction, decoder }: Pick<Settings, 'direction' | 'de
 /** Whether the model reads the times of events. */
 export const readsTimes = ({ bias }: Settings): boolean => bias === 'time' || bias === 'both';
 
-const WHOLE: (keyof Settings)[] = [
-  'd',
-  'ff',
-  'blocks',
-  'heads',
-  'window',
-  'budget',
-  'patience',
-  'validateUsers',
-  'continuation',
-];
+/** Of the encoder and its training; those of loss and ranker stand with their settings. */
+const RANGES: Ranges<Omit<Settings, keyof TrainingSettings | keyof RankerSettings>> = {
+  d: integer(4, 8192),
+  ff: integer(1, 65_536),
+  blocks: integer(1, 128),
+  heads: integer(1, 2048),
+  dropout: RATE,
+  window: integer(1, 65_536),
+  decoder: integer(0, 128),
+  continuation: integer(1, 65_536),
+  maskShare: number(0, 1, { above: true }),
+  maskLast: SHARE,
+  idDropout: RATE,
+  sideDropout: RATE,
+  learningRate: number(0, 1e38, { above: true }),
+  weightDecay: number(0, 1e6),
+  clip: number(0, 1e38, { above: true }),
+  budget: integer(1, 65_536),
+  patience: integer(1, 1e9),
+  validateUsers: integer(1, 1e9),
+  validateSteps: integer(0, 1e9),
+};
 
 /**
  * A recipe's settings with `--set key=value` applied.
@@ -352,7 +364,7 @@ export function changed(from: Settings, overrides: Readonly<Record<string, strin
     if (typeof settings[key] === 'string') settings[key] = text;
     else {
       const value = text.trim() === '' ? Number.NaN : Number(text);
-      if (!Number.isFinite(value)) throw new InputError(`--set ${key}=${text}: a number was expected`);
+      if (!Number.isFinite(value)) throw new InputError(`--set ${key}=${text}: expected a number`);
       settings[key] = value;
     }
   }
@@ -361,54 +373,42 @@ export function changed(from: Settings, overrides: Readonly<Record<string, strin
 
 /**
  * Complete settings: keys that a model folder of an earlier version lacks get the meaning they had then.
+ * @param where the settings come from, for messages
  * @throws InputError for settings that make no model, with one line that says which
  */
-export function checkSettings(given: Partial<Settings>): Settings {
+export function checkSettings(given: Partial<Settings>, where = '--set '): Settings {
   const s: Settings = { ...SASREC, memory: 'off', ...given };
   const fail = (key: keyof Settings, what: string): never => {
-    throw new InputError(`--set ${key}=${s[key]}: ${what}`);
+    throw new InputError(`${where}${key}=${s[key]}: ${what}`);
   };
-  for (const key of WHOLE)
-    if (!Number.isInteger(s[key]) || (s[key] as number) < 1) fail(key, 'a whole number from 1 on was expected');
-  if (!Number.isInteger(s.validateSteps) || s.validateSteps < 0)
-    fail('validateSteps', 'a whole number from 0 on was expected');
+  for (const key of Object.keys(given)) if (!Object.hasOwn(SASREC, key)) fail(key as keyof Settings, 'unknown setting');
+  checkRanges<Omit<Settings, keyof TrainingSettings | keyof RankerSettings>>(s, RANGES, fail);
   if (s.d % s.heads !== 0) fail('heads', `d=${s.d} does not divide by it`);
   if ((s.d / s.heads) % 4 !== 0)
     fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be a multiple of 4`);
   if (s.d / s.heads > 128) fail('heads', `the width of a head, d/heads = ${s.d / s.heads}, must be at most 128`);
-  if (!(s.dropout >= 0 && s.dropout < 1)) fail('dropout', 'from 0 to below 1 was expected');
   for (const [key, values] of Object.entries(CHOICES) as [keyof Settings, readonly string[]][]) {
     const last = values.length - 1;
-    if (!values.includes(String(s[key])))
-      fail(key, `${values.slice(0, last).join(', ')} or ${values[last]} was expected`);
+    if (!values.includes(String(s[key]))) fail(key, `expected ${values.slice(0, last).join(', ')} or ${values[last]}`);
   }
   if (s.block !== 'transformer' && s.norm !== 'pre') fail('norm', `blocks of ${s.block} have theirs before (norm=pre)`);
   if (s.norm === 'query' && s.activation === 'swiglu') fail('activation', 'norm=query has no gate; gelu, relu or silu');
   if (s.activation === 'swiglu' && s.ff % 4 !== 0) fail('ff', 'swiglu needs a multiple of 4');
-  if (!(s.maskShare > 0 && s.maskShare <= 1)) fail('maskShare', 'above 0 to 1 was expected');
-  if (!(s.maskLast >= 0 && s.maskLast <= 1)) fail('maskLast', 'from 0 to 1 was expected');
   if (isCloze(s) && s.window < 2) fail('window', 'a bidirectional model needs 2 at least');
   if (isCloze(s) && s.loss !== 'softmax') fail('loss', 'the cloze task (direction=bidirectional) needs softmax');
   if (isCloze(s) && s.head === 'mol')
     fail('head', 'the cloze task (direction=bidirectional) needs softmax, which mol has not; use a causal recipe');
-  if (!(s.idDropout >= 0 && s.idDropout < 1)) fail('idDropout', 'from 0 to below 1 was expected');
-  if (!(s.sideDropout >= 0 && s.sideDropout < 1)) fail('sideDropout', 'from 0 to below 1 was expected');
   if (s.items === 'tower' && s.direction !== 'causal') fail('items', 'the item tower needs direction=causal');
   if (s.items === 'tower' && s.loss !== 'softmax') fail('items', 'the item tower needs loss=softmax');
-  if (!(s.learningRate > 0)) fail('learningRate', 'a number above 0 was expected');
-  if (!(s.weightDecay >= 0)) fail('weightDecay', 'a number from 0 on was expected');
-  if (!(s.clip > 0)) fail('clip', 'a number above 0 was expected');
   if (s.window > s.budget) fail('window', `a batch of ${s.budget} tokens cannot hold it; set budget higher`);
-  if (s.budget > 65536) fail('budget', 'at most 65,536 tokens were expected');
-  checkTraining(s, s.budget);
+  checkTraining(s, s.budget, where);
   checkDecoder(s, fail);
-  checkRanker(s);
+  checkRanker(s, where);
   return s;
 }
 
 /** What a decoder goes with. */
 function checkDecoder(s: Settings, fail: (key: keyof Settings, what: string) => never): void {
-  if (!Number.isInteger(s.decoder) || s.decoder < 0) fail('decoder', 'a whole number from 0 on was expected');
   if (s.decoder === 0) return;
   const needs: Partial<Settings> = {
     ...{
@@ -424,5 +424,5 @@ function checkDecoder(s: Settings, fail: (key: keyof Settings, what: string) => 
   };
   for (const [key, value] of Object.entries(needs) as [keyof Settings, unknown][])
     if (s[key] !== value) fail(key, `an encoder with a decoder needs ${key}=${value}`);
-  if (s.continuation > s.window) fail('continuation', `at most window=${s.window} was expected`);
+  if (s.continuation > s.window) fail('continuation', `expected at most window=${s.window}`);
 }

@@ -47,10 +47,11 @@ import { ligr } from './blocks/ligr.ts';
 import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
 import { MixtureHead } from './mixture.ts';
-import { ITEMS, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
+import { ITEMS, parameterShapes, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
 import { requireFinite } from './ranks.ts';
 import { isCloze, type Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
+import { checkParameters } from './storage/tensors.ts';
 
 /** What a pass through the blocks may have of its own. */
 interface ContextParts {
@@ -145,16 +146,23 @@ export class SequenceModel {
     }
   }
 
-  /** A model with stored weights, not to be trained (it holds no gradients); every parameter must be there in its shape. */
+  /**
+   * A model with stored weights, not to be trained (it holds no gradients).
+   * @param path the file of the weights, for messages
+   * @throws InputError where a parameter is missing or has another shape; nothing has been allocated then
+   */
   static load(
     device: Device,
     settings: Settings,
     items: number,
     tensors: ReadonlyMap<string, StoredTensor>,
     features: ItemFeatures | null = null,
+    path = 'model.safetensors',
   ): SequenceModel {
     const known = tensors.get(ITEMS)?.shape[0] ?? items;
     const side = tensors.get(SIDE)?.shape[0];
+    const attributes = settings.items === 'tower' ? features?.rows : undefined;
+    checkParameters(tensors, parameterShapes(settings, known, { attributes, side }), path);
     const model = SequenceModel.create(device, settings, items, null, { features, known, side });
     model.parameters.load('params', toArrays(tensors));
     return model;

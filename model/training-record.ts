@@ -23,6 +23,7 @@ import type { Ratings } from '../data/ratings.ts';
 import { milliseconds } from '../data/side.ts';
 import type { Split } from '../data/split.ts';
 import type { Files } from './files.ts';
+import { commit, Snapshot, withSnapshot } from './storage/manifest.ts';
 
 export const TRAINING = 'training.bin';
 
@@ -63,7 +64,7 @@ interface Source {
 
 /** Records a training under the split's protocol, unless the folder (of a training that is resumed) has a record. */
 export async function recordTraining(files: Files, parts: Split, seed: number, resume = false): Promise<void> {
-  if (resume && (await files.list()).includes(TRAINING)) return;
+  if (resume && (await (await Snapshot.open(files)).has(TRAINING))) return;
   const { userIds, offsets } = parts.dataset;
   const hashes = new Hashes(saltOf(seed, userIds), parts.dataset.itemIds);
   const times = timesOf(parts);
@@ -83,7 +84,7 @@ export async function recordTraining(files: Files, parts: Split, seed: number, r
       total: events.length,
     };
   };
-  await files.write(TRAINING, encode(hashes, { userIds, sizeOf, read }, 0));
+  await commit(files, { [TRAINING]: encode(hashes, { userIds, sizeOf, read }, 0) });
 }
 
 /** Records a training on ratings. @param rounds of the cross-validation, or the one split */
@@ -94,7 +95,7 @@ export async function recordRatings(
   seed: number,
   resume = false,
 ): Promise<void> {
-  if (resume && (await files.list()).includes(TRAINING)) return;
+  if (resume && (await (await Snapshot.open(files)).has(TRAINING))) return;
   const round = new Uint32Array(ratings.size);
   rounds.forEach(({ test }, r) => {
     for (const row of test) round[row] = r + 1;
@@ -106,13 +107,15 @@ export async function recordRatings(
     const trained = ratingHashes(hashes, ratings, u, round);
     return { time: Number.NaN, trained, validated: [], total: trained.length };
   };
-  await files.write(TRAINING, encode(hashes, { userIds, sizeOf, read }, 1));
+  await commit(files, { [TRAINING]: encode(hashes, { userIds, sizeOf, read }, 1) });
 }
 
 /** @returns null where the folder has none (packed, or made by an earlier version) @throws InputError where it is damaged */
 export async function loadTraining(files: Files): Promise<TrainingRecord | null> {
-  const bytes = await files.read(TRAINING);
-  return bytes && new TrainingRecord(bytes, `${files.where}/${TRAINING}`);
+  return withSnapshot(files, async (snapshot) => {
+    const bytes = await snapshot.read(TRAINING);
+    return bytes && new TrainingRecord(bytes, snapshot.pathOf(TRAINING));
+  });
 }
 
 export class TrainingRecord {

@@ -1,5 +1,6 @@
 /** Settings of the loss, its negatives, the schedule and the augmentation: what training needs beside the encoder. */
 import { InputError } from '../data/errors.ts';
+import { checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
 
 export interface TrainingSettings {
   /**
@@ -94,42 +95,47 @@ const CHOICES: Partial<Record<keyof TrainingSettings, readonly string[]>> = {
   head: ['dot', 'mol'],
   schedule: ['constant', 'cosine'],
 };
-/** Whole numbers, and the least of each. */
-const WHOLE: Partial<Record<keyof TrainingSettings, number>> = {
-  ...{ negatives: 1, negativeGroup: 0, warmup: 0, scheduleSteps: 0, accumulate: 1 },
-  ...{ molUser: 1, molItem: 1, molWidth: 1, molGate: 1 },
-};
-/** Shares; true where 1 is one, too. */
-const SHARES: Partial<Record<keyof TrainingSettings, boolean>> = {
-  ...{ calibration: true, labelSmoothing: false, ema: false },
-  ...{ augmentCrop: true, augmentMask: true, augmentReorder: true },
-  ...{ cropRatio: true, maskRatio: false, reorderRatio: true },
+const RANGES: Ranges<TrainingSettings> = {
+  negatives: integer(1, 2 ** 21),
+  negativeGroup: integer(0, 65_536),
+  calibration: SHARE,
+  labelSmoothing: RATE,
+  molUser: integer(1, 64),
+  molItem: integer(1, 64),
+  molWidth: integer(1, 1024),
+  molGate: integer(1, 64),
+  temperature: number(0, 1e6),
+  warmup: integer(0, 1e9),
+  scheduleSteps: integer(0, 1e9),
+  embeddingDecay: number(0, 1e6),
+  ema: RATE,
+  accumulate: integer(1, 65_536),
+  augmentCrop: SHARE,
+  augmentMask: SHARE,
+  augmentReorder: SHARE,
+  cropRatio: number(0, 1, { above: true }),
+  maskRatio: RATE,
+  reorderRatio: SHARE,
 };
 
-/** Refuses settings that make no training, with one line that says which. @param budget tokens of a batch */
-export function checkTraining(s: TrainingSettings, budget: number): void {
+/**
+ * @param budget tokens of a batch
+ * @param where the settings come from, for messages
+ * @throws InputError for settings that make no training, with one line that says which
+ */
+export function checkTraining(s: TrainingSettings, budget: number, where: string): void {
   const fail = (key: keyof TrainingSettings, what: string): never => {
-    throw new InputError(`--set ${key}=${s[key]}: ${what}`);
+    throw new InputError(`${where}${key}=${s[key]}: ${what}`);
   };
   const keys = <T>(of: Partial<Record<keyof TrainingSettings, T>>) =>
     Object.entries(of) as [keyof TrainingSettings, T][];
   for (const [key, words] of keys(CHOICES))
-    if (!words.includes(String(s[key]))) fail(key, `${words.slice(0, -1).join(', ')} or ${words.at(-1)} was expected`);
-  for (const [key, least] of keys(WHOLE))
-    if (!Number.isInteger(s[key]) || Number(s[key]) < least) fail(key, `a whole number from ${least} on was expected`);
-  for (const [key, one] of keys(SHARES)) {
-    const value = Number(s[key]);
-    if (!(value >= 0 && (value < 1 || (one && value === 1))))
-      fail(key, `from 0 to ${one ? '' : 'below '}1 was expected`);
-  }
-  if (!(s.temperature >= 0)) fail('temperature', 'a number from 0 on was expected');
-  if (!(s.embeddingDecay >= 0)) fail('embeddingDecay', 'a number from 0 on was expected');
-  if (s.cropRatio === 0) fail('cropRatio', 'a number above 0 was expected');
+    if (!words.includes(String(s[key]))) fail(key, `expected ${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
+  checkRanges<TrainingSettings>(s, RANGES, fail);
   if (s.head === 'mol') {
     for (const key of ['molItem', 'molWidth', 'molGate'] as const)
-      if (s[key] % 4 !== 0) fail(key, 'a multiple of 4 was expected');
+      if (s[key] % 4 !== 0) fail(key, 'expected a multiple of 4');
     if (s.molUser * s.molItem > 64) fail('molUser', `molUser · molItem = ${s.molUser * s.molItem}, at most 64`);
-    if (s.molGate > 64) fail('molGate', 'at most 64 was expected');
     if (s.loss === 'softmax')
       fail('head', 'loss=softmax would mix for every item at every position; add --set loss=sampled-softmax');
     if (s.similarity !== 'cosine') fail('head', 'its components compare by their cosine; add --set similarity=cosine');

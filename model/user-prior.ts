@@ -13,7 +13,9 @@ import { InputError } from '../data/errors.ts';
 import type { Bag } from '../data/features.ts';
 import type { Files } from './files.ts';
 import { requireFinite } from './ranks.ts';
-import { decodeModel, encodePieces } from './safetensors.ts';
+import { encodePieces } from './safetensors.ts';
+import { commit, type Source } from './storage/manifest.ts';
+import { checkNames, checkRows, readTensors, tensorOf } from './storage/tensors.ts';
 
 /** Training events by group of users. */
 export interface GroupCounts {
@@ -115,35 +117,37 @@ export async function saveUserPrior(files: Files, { counts, settings }: UserPrio
     ['format', 'attune'],
     ['prior', JSON.stringify(settings)],
   ]);
-  await files.write(USERS, encodePieces(tensors, metadata));
+  await commit(files, { [USERS]: encodePieces(tensors, metadata) });
 }
 
-/** @returns null when the folder has none @throws InputError, one line, when the file is damaged */
-export async function loadUserPrior(files: Files): Promise<UserPrior | null> {
-  const bytes = await files.read(USERS);
-  if (!bytes) return null;
-  const file = `${files.where}/${USERS}`;
-  const { tensors, metadata } = decodeModel(bytes, file);
-  const [items, starts, columns, values] = ['items', 'starts', 'columns', 'values'].map(
-    (name) => tensors.get(name)?.data,
-  );
+/**
+ * @param rows of the users' columns
+ * @returns null when the folder has none
+ * @throws InputError, one line, when the file is damaged
+ */
+export async function loadUserPrior(source: Source, rows: number): Promise<UserPrior | null> {
+  const stored = await readTensors(source, USERS);
+  if (!stored) return null;
+  const { tensors, metadata, path } = stored;
   const settings = parse(metadata.get('prior'));
-  if (
-    !(items instanceof Float32Array && starts instanceof Uint32Array && columns instanceof Uint32Array) ||
-    !(values instanceof Float32Array && settings) ||
-    starts[starts.length - 1] !== columns.length ||
-    values.length !== columns.length ||
-    columns.some((v) => v >= items.length)
-  ) {
-    throw new InputError(`${file}: damaged, or not of an Attune model`);
-  }
+  if (!settings) throw new InputError(`${path}: not the segment prior of an Attune model`);
+  checkNames(tensors, ['items', 'starts', 'columns', 'values'], path);
+  const items = tensorOf(stored, 'items', 'F32', [null]);
+  const starts = tensorOf(stored, 'starts', 'U32', [rows + 1]);
+  const columns = tensorOf(stored, 'columns', 'U32', [null]);
+  const values = tensorOf(stored, 'values', 'F32', [columns.length]);
+  checkRows(starts, columns, items.length, path);
+  for (const [name, counts] of [['items', items] as const, ['values', values] as const])
+    if (counts.some((count) => count < 0))
+      throw new InputError(`${path}: damaged: tensor ${name}: expected counts >= 0`);
   return { counts: { items, starts, columns, values }, settings };
 }
 
 function parse(text: string | undefined): PriorSettings | null {
   try {
     const s = JSON.parse(text ?? '') as PriorSettings;
-    return s.shrinkage > 0 && Number.isFinite(s.strength) && Array.isArray(s.weights) ? s : null;
+    const pairs = Array.isArray(s.weights) && s.weights.every(([n, weight]) => n > 0 && Number.isFinite(weight));
+    return pairs && s.shrinkage > 0 && Number.isFinite(s.shrinkage) && Number.isFinite(s.strength) ? s : null;
   } catch {
     return null;
   }

@@ -86,18 +86,19 @@ export class PickedFiles extends ReadOnlyFiles {
   readonly where: string;
   private readonly files: ReadonlyMap<string, File>;
 
-  /** @throws InputError where no file of them is called config.json */
+  /** @throws InputError where no file of them is called manifest.json, or config.json as in older models */
   constructor(files: readonly File[]) {
     super();
-    const config = files.find(({ name }) => name === 'config.json');
-    if (!config) {
+    const known = ['manifest.json', 'config.json'].map((wanted) => files.find(({ name }) => name === wanted));
+    const found = known[0] ?? known[1];
+    if (!found) {
       const names = files.slice(0, 3).map(({ name }) => name);
       throw new InputError(
-        `no model among the ${files.length} files picked (${names.join(', ')}${files.length > 3 ? ', …' : ''}): there is no config.json`,
+        `no model among the ${files.length} files picked (${names.join(', ')}${files.length > 3 ? ', …' : ''}): there is no manifest.json`,
       );
     }
     const folderOf = ({ webkitRelativePath: path }: File): string => path.slice(0, path.lastIndexOf('/') + 1);
-    const folder = folderOf(config);
+    const folder = folderOf(found);
     this.where = folder.replace(/\/$/, '') || 'the files picked';
     this.files = new Map(files.filter((file) => folderOf(file) === folder).map((file) => [file.name, file]));
   }

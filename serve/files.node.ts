@@ -1,4 +1,5 @@
 /** The file system of Node behind the `Files` interface: a write is whole and durable, or it has not happened. */
+import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../data/errors.ts';
@@ -127,6 +128,12 @@ export class NodeFiles implements Files {
     } catch (error) {
       throw explain(error, file, 'remove');
     }
+  }
+
+  sha256(pieces: readonly Uint8Array[]): string {
+    const hash = createHash('sha256');
+    for (const piece of pieces) hash.update(piece);
+    return hash.digest('hex');
   }
 
   /** Writes all bytes at the handle's end. Tests override it to fail half-way. */

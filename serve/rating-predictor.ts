@@ -9,7 +9,8 @@ import { factorScore, leaveOneOut, priorMeans, userConstant, userFactors } from 
 import type { Item } from '../model/folder.ts';
 import type { RatingEvents } from '../model/rating-batch.ts';
 import { type LoadedRatingModel, loadRatingModel } from '../model/rating-folder.ts';
-import { RatingModel, shapeOf } from '../model/rating-model.ts';
+import { describeRatingModel, RatingModel, shapeOf } from '../model/rating-model.ts';
+import { checkParameters } from '../model/storage/tensors.ts';
 import { meanOf, medianOf, RatingScorer } from '../model/rating-scorer.ts';
 import { toArrays } from '../model/sequence-model.ts';
 import { type DescribedItem, type RatingCatalogue, ratingCatalogue, withDescribed } from './rating-catalogue.ts';
@@ -81,7 +82,9 @@ export class RatingPredictor {
     const { schema } = loaded.config;
     this.encoder = readsAnything(schema) ? new RatingEncoder(schema) : null;
     this.catalogue = ratingCatalogue(loaded.items, { factors, counts: itemCounts }, this.encoder);
-    this.model = new RatingModel(device, settings, shapeOf(this.encoder, itemCounts.length, levels.length), null);
+    const shape = shapeOf(this.encoder, itemCounts.length, levels.length);
+    checkParameters(stored.parameters, describeRatingModel(settings, shape), loaded.path);
+    this.model = new RatingModel(device, settings, shape, null);
     this.model.parameters.load('params', toArrays(stored.parameters));
     this.scorer = new RatingScorer(this.model);
   }

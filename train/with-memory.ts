@@ -32,12 +32,13 @@ export async function trainWithMemory(options: TrainOptions): Promise<TrainResul
   const { parts } = options;
   await recordTraining(options.files, parts, options.seed, options.resume);
   if (parts instanceof ColdSplit) return trainCold(options, parts);
-  if (!parts.side?.encoder.schema.users) return trainAndBlend(options);
+  const { side } = parts;
+  if (!side?.encoder.schema.users) return trainAndBlend(options);
   const left = options.deadline === undefined ? 0 : options.deadline - performance.now();
   const deadline = options.deadline === undefined ? undefined : options.deadline - Math.min(GROUPS, left / 10);
   const result = await trainAndBlend({ ...options, deadline });
   if (result.reason === 'interrupted') return result;
-  if (result.reason === 'finished before' && (await loadUserPrior(options.files))) return result;
+  if (result.reason === 'finished before' && (await loadUserPrior(options.files, side.encoder.rows))) return result;
   await learnGroups(options, result);
   return result;
 }

@@ -18,21 +18,35 @@ export interface RankerRows {
   attributes: number;
 }
 
-/** @param table the encoder's items E [V, D], to begin with; null where weights are loaded */
+/** @param table the encoder's items E [V, D], to start from; null where weights are loaded */
 export function rankerParameters(
   s: RankerShape,
-  { items, attributes }: RankerRows,
+  rows: RankerRows,
   table: Float32Array | null,
   seed: number,
 ): ParameterSpec[] {
+  return describeRanker(s, rows, table, seed).map(({ init, ...spec }) => ({ ...spec, init: init() }));
+}
+
+/** A parameter whose initial values have not been drawn yet. */
+type Planned = Omit<ParameterSpec, 'init'> & { init: () => Float32Array };
+
+/** The same without values: names and shapes cost nothing. */
+export function describeRanker(
+  s: RankerShape,
+  { items, attributes }: RankerRows,
+  table: Float32Array | null = null,
+  seed = 0,
+): Planned[] {
   const { d, ff, window, rankerBlocks } = s;
-  const all: ParameterSpec[] = [];
+  const all: Planned[] = [];
   let stream = 0x1000; // apart from the encoder's
-  const matrix = (name: string, shape: Shape, more: Partial<ParameterSpec> = {}): void => {
-    all.push({ name, shape, decay: true, init: normal(sizeOf(shape), seed, stream++, INIT_STD), ...more });
+  const matrix = (name: string, shape: Shape, more: Partial<Planned> = {}): void => {
+    const own = stream++;
+    all.push({ name, shape, decay: true, init: () => normal(sizeOf(shape), seed, own, INIT_STD), ...more });
   };
   const vector = (name: string, n: number, value: number): void => {
-    all.push({ name, shape: [n], decay: false, init: new Float32Array(n).fill(value) });
+    all.push({ name, shape: [n], decay: false, init: () => new Float32Array(n).fill(value) });
   };
   const linear = (name: string, rows: number, cols: number): void => {
     matrix(`${name}.weight`, [rows, cols]);
@@ -43,8 +57,8 @@ export function rankerParameters(
     vector(`${name}.bias`, d, 0);
   };
   const rows = { decay: false, embedding: true };
-  matrix('items.weight', [items, d], { ...rows, table: true, ...(table ? { init: table } : {}) });
-  matrix('biases.weight', [items, 1], { ...rows, table: true, init: new Float32Array(items) });
+  matrix('items.weight', [items, d], { ...rows, table: true, ...(table ? { init: () => table } : {}) });
+  matrix('biases.weight', [items, 1], { ...rows, table: true, init: () => new Float32Array(items) });
   if (attributes > 0) matrix('attributes.weight', [attributes, d], rows);
   matrix('positions.weight', [window, d], rows);
   matrix('places.weight', [window, d], rows);
@@ -68,9 +82,9 @@ export function rankerParameters(
     linear(`${b}.ffn.down`, ff, d);
   }
   norm('norm');
-  matrix('sought.weight', [d, d], { init: new Float32Array(d * d) });
+  matrix('sought.weight', [d, d], { init: () => new Float32Array(d * d) });
   vector('sought.bias', d, 0);
-  matrix('output.weight', [d, 1], { init: new Float32Array(d) });
+  matrix('output.weight', [d, 1], { init: () => new Float32Array(d) });
   vector('output.bias', 1, 0);
   return all;
 }

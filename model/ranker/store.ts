@@ -10,10 +10,12 @@ import type { Described, Schema } from '../../data/schema.ts';
 import type { Device } from '../../engine/index.ts';
 import { Ranker } from '../ranker.ts';
 import type { Settings } from '../recipes.ts';
-import { decodeModel, encodePieces, type StoredTensor } from '../safetensors.ts';
-import { SequenceModel } from '../sequence-model.ts';
-import type { RankerShape } from './parameters.ts';
-import type { RankerSettings } from '../ranker-settings.ts';
+import { encodePieces, type StoredTensor } from '../safetensors.ts';
+import { commit, type Source } from '../storage/manifest.ts';
+import { checkNames, checkParameters, readTensors } from '../storage/tensors.ts';
+import { SequenceModel, toArrays } from '../sequence-model.ts';
+import { describeRanker, type RankerShape } from './parameters.ts';
+import { checkRanker, RANKER, type RankerSettings } from '../ranker-settings.ts';
 
 export const RANKER_FILE = 'ranker.safetensors';
 const ENCODER = 'encoder.';
@@ -46,7 +48,7 @@ export async function saveRanker(files: Files, ranker: Ranker, schema: Schema | 
   }
   const about = { shape: ranker.shape, stages, schema };
   const metadata = new Map(Object.entries(about).map(([key, value]) => [key, JSON.stringify(value)]));
-  await files.write(RANKER_FILE, encodePieces(tensors, metadata.set('format', 'attune')));
+  await commit(files, { [RANKER_FILE]: encodePieces(tensors, metadata.set('format', 'attune')) });
 }
 
 /** A ranker's weights, not on a device yet. */
@@ -56,17 +58,24 @@ export interface StoredRanker {
   /** Of the items' attributes; null where it reads none. */
   schema: Schema | null;
   tensors: Map<string, StoredTensor>;
+  /** Its file, for messages. */
+  path: string;
 }
 
 /**
+ * @param items that the ranker has a row of
+ * @param model the settings of the encoder that it is to rank after
  * @returns null when the folder has none
- * @throws InputError, one line, when the file is cut short, damaged, or that of another model
+ * @throws InputError, one line, when the file is damaged, or that of another model
  */
-export async function loadRanker(files: Files, items: number, d: number): Promise<StoredRanker | null> {
-  const bytes = await files.read(RANKER_FILE);
-  if (!bytes) return null;
-  const file = `${files.where}/${RANKER_FILE}`;
-  const { tensors, metadata } = decodeModel(bytes, file);
+export async function loadRanker(
+  source: Source,
+  items: number,
+  model: Pick<Settings, 'd' | 'ff' | 'window' | 'direction'>,
+): Promise<StoredRanker | null> {
+  const stored = await readTensors(source, RANKER_FILE);
+  if (!stored) return null;
+  const { tensors, metadata, path: file } = stored;
   const read = <T>(key: string): T | null => {
     try {
       return JSON.parse(metadata.get(key) ?? 'null') as T;
@@ -74,20 +83,31 @@ export async function loadRanker(files: Files, items: number, d: number): Promis
       return null;
     }
   };
-  const shape = read<RankerShape>('shape');
+  const about = read<RankerShape>('shape');
   const stages = read<Stages>('stages');
-  const table = tensors.get('items.weight');
-  if (!shape || !(Number(stages?.weight) >= 0) || !stages || !table)
+  const weight = Number(stages?.weight);
+  if (!about || !stages || !(weight >= 0 && Number.isFinite(weight)))
     throw new InputError(`${file}: not the ranker of an Attune model`);
-  if (table.shape[0] !== items || table.shape[1] !== d) {
+  // Rankers of earlier versions lack settings that came since; one without rankerItems is left aside by the caller.
+  const shape: RankerShape = { ...about };
+  if (shape.rankerItems) {
+    for (const key of ['d', 'ff', 'window'] as const)
+      if (shape[key] !== model[key])
+        throw new InputError(
+          `${file}: made for ${key}=${shape[key]}, the model has ${key}=${model[key]}; it comes from another model`,
+        );
+    checkRanker({ ...RANKER, ...shape, direction: model.direction }, `${file}: `);
+  }
+  const table = tensors.get('items.weight');
+  if (table?.shape[0] !== items || table.shape[1] !== model.d) {
     throw new InputError(
-      `${file}: made for ${table.shape.join(' × ')} items and columns, the model has ${items} × ${d}; it comes from another model`,
+      `${file}: made for ${table?.shape.join(' × ')} items and columns, the model has ${items} × ${model.d}; it comes from another model`,
     );
   }
   const schema = read<Schema>('schema');
   if (tensors.has('attributes.weight') && !Array.isArray(schema?.columns))
     throw new InputError(`${file}: damaged (the schema of the items' attributes is missing)`);
-  return { shape, stages, schema, tensors };
+  return { shape, stages, schema, tensors, path: file };
 }
 
 /** What a ranker stands on: the model's settings, and its items. */
@@ -100,21 +120,24 @@ export interface Standing {
 
 /** A stored ranker on a device. @throws InputError where a weight is missing or does not fit */
 export function rankerOf(device: Device, stored: StoredRanker, { settings, items, features }: Standing): Ranker {
-  const { shape, schema, tensors } = stored;
+  const { shape, schema, tensors, path } = stored;
   const known = tensors.get('items.weight')?.shape[0] as number;
   const attributes = schema && itemTokens(encodeItems(schema, items));
-  let ranker: Ranker | null = null;
+  const own = within(tensors, ENCODER);
+  const others = new Map([...tensors].filter(([name]) => !name.startsWith(ENCODER)));
+  checkParameters(others, describeRanker(shape, { items: known, attributes: attributes?.rows ?? 0 }), path);
+  if (shape.rankerEncoder === 'frozen') checkNames(own, [], path);
+  let encoder: SequenceModel | null = null;
   try {
-    const encoder = within(tensors, ENCODER);
-    const own =
-      shape.rankerEncoder === 'own' ? SequenceModel.load(device, settings, items.length, encoder, features) : null;
-    ranker = new Ranker(device, shape, { items: items.length, known, attributes, own, table: null, seed: 0 });
-    const arrays = [...tensors].map(([name, { data }]): [string, Float32Array] => [name, Float32Array.from(data)]);
-    ranker.parameters.load('params', new Map(arrays.filter(([name]) => !name.startsWith(ENCODER))));
+    if (shape.rankerEncoder === 'own')
+      encoder = SequenceModel.load(device, settings, items.length, own, features, `${path} (its own encoder)`);
+    const parts = { items: items.length, known, attributes, own: encoder, table: null, seed: 0 };
+    const ranker = new Ranker(device, shape, parts);
+    ranker.parameters.load('params', toArrays(others));
     return ranker;
   } catch (error) {
-    ranker?.dispose();
-    throw new InputError(`${RANKER_FILE}: damaged (${(error as Error).message})`);
+    encoder?.dispose();
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { partPath } from '../model/parts.ts';
 
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -22,6 +23,11 @@ export class Workplace {
 
   path(name: string): string {
     return join(this.dir, name);
+  }
+
+  /** The current file of a part of a model: `model/config.json`, say. */
+  part(name: string): string {
+    return partPath(this.path(name));
   }
 
   write(name: string, content: string | Uint8Array): string {

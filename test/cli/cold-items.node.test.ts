@@ -42,7 +42,7 @@ describe('cold items', () => {
     const cold = ['--protocol', 'cold-items:valid=0.2', '--cold-items', 'cold.txt'];
     const { stdout } = await run('train', '--data', 'log.csv', '--out', 'cold', ...QUICK, ...cold);
     expect(stdout).toContain('genres: list, 4 values');
-    const config = JSON.parse(readFileSync(place.path('cold/config.json'), 'utf8'));
+    const config = JSON.parse(readFileSync(place.part('cold/config.json'), 'utf8'));
     expect(config).toMatchObject({
       protocol: 'cold-items',
       protocolParameters: { listed: 6, valid: 0.2, seed: 1 },
@@ -80,10 +80,10 @@ describe('items add', () => {
     place.write('schema.json', '{"columns":[{"name":"price","type":"number","missing":"median"}]}');
     const tower = ['--set', 'items=tower', '--schema', 'schema.json', '--set', 'learningRate=0.01', '--epochs', '6'];
     await run('train', '--data', 'log.csv', '--out', 'tower', ...QUICK, ...tower);
-    const before = readFileSync(place.path('tower/model.safetensors'));
+    const before = readFileSync(place.part('tower/model.safetensors'));
     const added = await json('items', 'add', '--model', 'tower', '--items', 'new.csv');
     expect(added).toEqual({ added: 2, known: 1, items: 38, unseen: { genres: 1 } });
-    expect(readFileSync(place.path('tower/model.safetensors')).equals(before)).toBe(true);
+    expect(readFileSync(place.part('tower/model.safetensors')).equals(before)).toBe(true);
     const { items } = await json('recommend', '--model', 'tower', '--history', 'i0,n1', '--k', '36');
     const places = items.map(({ id }: { id: string }) => id);
     expect(places).toContain('n2');

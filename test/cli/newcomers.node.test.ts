@@ -3,6 +3,8 @@ import { cpSync, readFileSync } from 'node:fs';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { npyPieces } from '../../data/npy.ts';
+import { sideRows } from '../../data/side.ts';
+import { loadConfig } from '../../model/folder.ts';
 import { encode } from '../../model/safetensors.ts';
 import { loadUserPrior, saveUserPrior, type UserPrior } from '../../model/user-prior.ts';
 import { NodeFiles, Recommender, type RecommendQuery } from '../../serve/node.ts';
@@ -53,7 +55,7 @@ describe('users and events', () => {
     expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
     expect(said).toContain('log.csv: events: device: 2 values');
     expect(said).toMatch(/Somebody new, .*: NDCG@10 0\.\d+ by what people alike like/);
-    const { schema, data } = JSON.parse(readFileSync(place.path('told/config.json'), 'utf8'));
+    const { schema, data } = JSON.parse(readFileSync(place.part('told/config.json'), 'utf8'));
     expect(schema.users.columns.map(({ name }: { name: string }) => name)).toEqual(['area', 'age']);
     expect(schema.events).toHaveLength(5);
     expect(data.usersFile).toBe('users.csv');
@@ -71,7 +73,7 @@ describe('users and events', () => {
   test('evaluate ranks users with few events as recommend does', async () => {
     cpSync(place.path('told'), place.path('few'), { recursive: true });
     const files = await NodeFiles.open(place.path('few'));
-    const prior = (await loadUserPrior(files)) as UserPrior;
+    const prior = (await loadUserPrior(files, sideRows((await loadConfig(files)).schema))) as UserPrior;
     const weigh = (weights: [number, number][]) =>
       saveUserPrior(files, { ...prior, settings: { ...prior.settings, weights } });
     const judged = ['evaluate', '--model', 'few', '--data', 'log.csv', '--no-baselines', '--users', 'users.csv'];

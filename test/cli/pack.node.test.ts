@@ -32,12 +32,14 @@ describe('pack and unpack', () => {
     expect(packed.stdout).toMatch(/^new\/x\.attune: \d+ kB, the whole model\./);
     const unpacked = await place.run(['unpack', '--model', 'new/x.attune', '--out', 'back']);
     expect(unpacked).toMatchObject({ code: 0, stderr: '' });
-    expect(unpacked.stdout).toMatch(/^back: config\.json, items\.json, memory\.safetensors, model\.safetensors\n/);
+    expect(unpacked.stdout).toMatch(
+      /^back: config-000001\.json, items-000001\.json, manifest\.json, memory-000001\.safetensors, model-000001\.safetensors\n/,
+    );
     const wanted = await recommend('my model');
     expect(wanted.items).toHaveLength(5);
     for (const model of ['new/x.attune', 'back']) expect(await recommend(model)).toEqual(wanted);
     for (const name of ['config.json', 'model.safetensors'])
-      expect(readFileSync(place.path(`back/${name}`))).toEqual(readFileSync(place.path(`my model/${name}`)));
+      expect(readFileSync(place.part(`back/${name}`))).toEqual(readFileSync(place.part(`my model/${name}`)));
     const again = await place.run(['pack', '--model', 'back', '--out', 'y.attune', '--json']);
     expect(readFileSync(place.path('y.attune'))).toEqual(readFileSync(place.path('new/x.attune')));
     expect(JSON.parse(again.stdout)).toMatchObject({ out: 'y.attune', checkpoint: false });

@@ -42,7 +42,7 @@ afterAll(() => place.remove());
 
 describe('protocols', () => {
   test('temporal: trained before the cuts, which its folder remembers', async () => {
-    const config = JSON.parse(readFileSync(place.path('time/config.json'), 'utf8'));
+    const config = JSON.parse(readFileSync(place.part('time/config.json'), 'utf8'));
     expect(config.protocol).toBe('temporal');
     const { validFrom, testFrom, targets } = config.protocolParameters;
     expect(targets).toBe('first');

@@ -90,7 +90,7 @@ describe('two stages', () => {
     place.write('items.csv', `item,title,colour\n${IDS.map((id, i) => `${id},thing ${i},c${i % 3}\n`).join('')}`);
     const told = await run([...begin, '--items', 'items.csv', '--out', 'told']);
     expect([told.code, told.stderr]).toEqual([0, expect.not.stringContaining('no attributes')]);
-    const held = (name: string) => readFileSync(place.path(`${name}/ranker.safetensors`)).includes('attributes.weight');
+    const held = (name: string) => readFileSync(place.part(`${name}/ranker.safetensors`)).includes('attributes.weight');
     expect([held('bare'), held('told')]).toEqual([false, true]);
     const judged = await json(['evaluate', '--model', 'told', '--data', 'log.csv', '--no-baselines']);
     expect(judged.cost.ranker).toBeGreaterThan(0);
@@ -107,7 +107,7 @@ describe('two stages', () => {
     await fails(
       [...resume, '--set', 'rankerCandidates=1'],
       1,
-      '--set rankerCandidates=1: a whole number from 2 to 128',
+      '--set rankerCandidates=1: expected an integer from 2 to 128',
     );
     const off = ['train', '--data', 'log.csv', '--out', 'other', '--ranker', '--set', 'ranker=off'];
     await fails(off, 2, '--set ranker=off and --ranker exclude each other');

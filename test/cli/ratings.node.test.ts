@@ -180,7 +180,7 @@ describe('a model of ratings', () => {
     expect(stdout).toContain('towns.csv: town: category, 2 values');
     expect(stdout).toContain('towns.csv: nothing of 1 users: "u29"');
     expect(stdout).toContain('devices.csv: events: device: 2 values');
-    const { schema, data } = JSON.parse(readFileSync(place.path('reads/config.json'), 'utf8'));
+    const { schema, data } = JSON.parse(readFileSync(place.part('reads/config.json'), 'utf8'));
     expect([Object.keys(schema), data.usersFile]).toEqual([
       ['columns', 'attributes', 'items', 'users', 'events'],
       'towns.csv',

@@ -51,7 +51,7 @@ const json = async (args: string[]) => {
 
 describe('the folder', () => {
   test('holds what the design says', () => {
-    const config = JSON.parse(readFileSync(place.path('model/config.json'), 'utf8'));
+    const config = JSON.parse(readFileSync(place.part('model/config.json'), 'utf8'));
     expect(config).toMatchObject({
       recipe: 'sasrec',
       seed: 1,
@@ -315,7 +315,7 @@ describe('resume', () => {
     ];
     const { code, stderr } = await place.run(args, {
       begun: async (child) => {
-        while (!existsSync(place.path('cut/checkpoint.safetensors'))) await sleep(20);
+        while (!existsSync(place.path('cut/metrics.jsonl'))) await sleep(20);
         child.kill('SIGINT');
       },
     });

@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, watch } from 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
+import { manifestOf } from '../model/parts.ts';
 import { build, json, jsonLines, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
 
 const EPOCHS = '30';
@@ -26,7 +27,7 @@ afterAll(() => place.remove());
 const begin = (out: string) => ['train', '--data', 'log.csv', '--out', out, '--epochs', EPOCHS, ...SETTINGS];
 const resume = (out: string) => ['train', '--out', out, '--resume', '--epochs', EPOCHS];
 const checkpointOf = (out: string) => {
-  const { metadata, tensors } = safetensors(place.path(`${out}/checkpoint.safetensors`));
+  const { metadata, tensors } = safetensors(place.part(`${out}/checkpoint.safetensors`));
   const { elapsedSeconds, ...counters } = JSON.parse(metadata.counters);
   expect(elapsedSeconds).toBeGreaterThan(0);
   return { counters, tensors };
@@ -39,12 +40,16 @@ function expectWhole(out: string): void {
   expect([...ours.tensors.keys()]).toEqual([...whole.tensors.keys()]);
   expect(ours.tensors.size % 4).toBe(0);
   for (const [name, bytes] of whole.tensors) expect(ours.tensors.get(name)?.equals(bytes), name).toBe(true);
-  const best = (dir: string) => readFileSync(place.path(`${dir}/model.safetensors`));
+  const best = (dir: string) => readFileSync(place.part(`${dir}/model.safetensors`));
   expect(best(out).equals(best('whole'))).toBe(true);
   const validations = (dir: string) =>
     jsonLines(place.path(`${dir}/metrics.jsonl`)).map(({ step, epoch, valid }) => ({ step, epoch, valid }));
   expect(validations(out)).toEqual(validations('whole'));
-  expect(readdirSync(place.path(out))).toEqual(readdirSync(place.path('whole')));
+  // Resumptions write more generations, and leave none behind.
+  const names = (dir: string) => readdirSync(place.path(dir)).map((name) => name.replace(/-\d{6}\./, '.'));
+  expect(names(out)).toEqual(names('whole'));
+  const files = Object.values(manifestOf(place.path(out))).map(({ file }) => file);
+  expect(readdirSync(place.path(out)).sort()).toEqual([...files, 'README.md', 'manifest.json', 'metrics.jsonl'].sort());
 }
 
 /** The folder serves, whatever happened to its training. */
@@ -106,7 +111,7 @@ describe('kill -9', () => {
       });
       expect(outcome.code, outcome.stderr).toBe(null);
       const names = readdirSync(place.path('killed'));
-      if (names.some((name) => /^\.checkpoint\..*tmp$/.test(name))) hits++;
+      if (names.some((name) => /^\.checkpoint-.*tmp$/.test(name))) hits++;
       expect(names).toContain('attune.lock');
       steps.push(checkpointOf('killed').counters.step);
       if (round === 0) await expectServes('killed');
@@ -123,12 +128,13 @@ describe('kill -9', () => {
   test('before the first step: nothing to serve yet, and --resume begins it', async () => {
     const outcome = await place.run(begin('unborn'), {
       begun: async (child) => {
-        while (!existsSync(place.path('unborn/config.json'))) await sleep(2);
+        while (readFileSync(place.path('unborn/manifest.json'), { encoding: 'utf8', flag: 'a+' }).includes('config'))
+          await sleep(2);
         child.kill('SIGKILL');
       },
     });
     expect(outcome.code, outcome.stderr).toBe(null);
-    expect(readdirSync(place.path('unborn'))).not.toContain('checkpoint.safetensors');
+    expect(Object.keys(manifestOf(place.path('unborn')))).not.toContain('checkpoint.safetensors');
     const recommend = await place.run(['recommend', '--model', 'unborn', '--history', 'i1']);
     expect(said(recommend)).toEqual([expect.stringMatching(/^attune: unborn: holds no weights yet/)]);
     expect(recommend.code).toBe(1);
@@ -141,7 +147,7 @@ describe('kill -9', () => {
   function killInWrite(child: ChildProcess, n: number): void {
     const begun = new Set<string>();
     const watcher = watch(place.path('killed'), (_, name) => {
-      if (!name?.startsWith('.checkpoint.') || !name.includes(`.${child.pid}-`)) return;
+      if (!name?.startsWith('.checkpoint-') || !name.includes(`.${child.pid}-`)) return;
       begun.add(name);
       if (begun.size >= n) child.kill('SIGKILL');
     });
@@ -187,7 +193,9 @@ describe('a full disk', () => {
     try {
       const outcome = await place.run(begin('full'));
       expect(said(outcome)).toEqual([
-        expect.stringMatching(/^attune: full\/checkpoint\.safetensors: the disk is full, .* intact.*; free some space/),
+        expect.stringMatching(
+          /^attune: full\/checkpoint-\d+\.safetensors: the disk is full, .* intact.*; free some space/,
+        ),
       ]);
       expect(outcome.code).toBe(1);
       expect(readdirSync(dir).filter((name) => name.startsWith('.') || name === 'attune.lock')).toEqual([]);

@@ -115,7 +115,7 @@ describe('an item table beyond what the adapter binds', () => {
     const trained = await json(place, ['train', ...args, ...wide]);
     expect(trained).toMatchObject({ reason: 'time', users: 11 });
     expect(trained.step).toBeGreaterThanOrEqual(1);
-    const { tensors } = safetensors(place.path('wide/model.safetensors'));
+    const { tensors } = safetensors(place.part('wide/model.safetensors'));
     expect(tensors.get('items.weight')?.length).toBe(50_000 * d * 4);
 
     const result = await json(place, ['evaluate', '--model', 'wide', '--data', 'wide.csv', '--dump', 'wide.jsonl']);
@@ -193,7 +193,7 @@ describe('any ID stays the string that it is', () => {
     place.write('odd.csv', `user,item\n${rows.map((row) => row.map(quoted).join()).join('\n')}\n`);
     const { reason } = await json(place, ['train', '--data', 'odd.csv', '--out', 'odd ones', '--epochs', '2', ...TINY]);
     expect(reason).toBe('epochs');
-    const stored = JSON.parse(readFileSync(place.path('odd ones/items.json'), 'utf8')).items;
+    const stored = JSON.parse(readFileSync(place.part('odd ones/items.json'), 'utf8')).items;
     expect(stored.map(({ id }: { id: string }) => id).sort()).toEqual([...odd].sort());
 
     const result = await json(place, ['evaluate', '--model', 'odd ones', '--data', 'odd.csv', '--dump', 'odd.jsonl']);
@@ -256,14 +256,18 @@ describe('what is no log and no model', () => {
 
   test('a model whose files were damaged is named', async () => {
     const damage: [string, () => void][] = [
-      ['model.safetensors', () => truncateSync(place.path('model/model.safetensors'), 700)],
-      ['items.json', () => place.write('model/items.json', '')],
-      ['config.json', () => place.write('model/config.json', '{"formatVersion":')],
+      ['model.safetensors', () => truncateSync(place.part('model/model.safetensors'), 700)],
+      ['items.json', () => truncateSync(place.part('model/items.json'))],
+      ['config.json', () => truncateSync(place.part('model/config.json'), 18)],
     ];
     for (const [name, spoil] of damage) {
       spoil();
       const outcome = await place.run(['recommend', '--model', 'model', '--history', 'i1']);
-      expect(said(outcome)).toEqual([expect.stringMatching(new RegExp(`^attune: model/${name}: `))]);
+      expect(said(outcome)).toEqual([
+        expect.stringMatching(
+          new RegExp(`^attune: model/${name.replace('.', '-\\d+\\.')}: damaged: expected \\d+ bytes, got \\d+$`),
+        ),
+      ]);
       expect(outcome.code).toBe(1);
     }
   });

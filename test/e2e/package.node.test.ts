@@ -74,7 +74,7 @@ describe('the package', () => {
       ring(60, 12, (row) => IDS[row]),
     );
     node(command, 'train', '--data', 'ratings.csv', '--out', 'model', '--epochs', '4', ...TINY);
-    expect(existsSync(place.path('model/model.safetensors'))).toBe(true);
+    expect(existsSync(place.part('model/model.safetensors'))).toBe(true);
   });
 });
 

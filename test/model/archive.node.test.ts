@@ -7,9 +7,10 @@ import { crc32 as crcOfNode } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { ArchiveFiles, archivePieces, crc32, rangesOf, rangesOfBlob } from '../../model/archive.ts';
-import { join, MemoryFiles } from '../../model/files.ts';
-import { createFolder, saveCheckpoint, saveModel } from '../../model/folder.ts';
+import { type Files, join, MemoryFiles } from '../../model/files.ts';
+import { createFolder, loadModel, saveCheckpoint, saveModel } from '../../model/folder.ts';
 import { copyModel, packModel } from '../../model/pack.ts';
+import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { NodeFiles } from '../../serve/files.node.ts';
 import { openPath } from '../../serve/sources.node.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
@@ -29,24 +30,27 @@ async function folder(): Promise<MemoryFiles> {
   return files;
 }
 const packed = async (options = {}) => join(await packModel(await folder(), options));
-const FILES = ['config.json', 'items.json', 'metrics.jsonl', 'model.safetensors'];
+const PARTS = ['config.json', 'items.json', 'model.safetensors'] as const;
+const FILES = [...PARTS, 'manifest.json', 'metrics.jsonl'].sort();
 
 describe('packed models', () => {
   it('hold the folder, without the checkpoint unless it is asked for or all there is', async () => {
     const from = await folder();
     const read = await ArchiveFiles.open(rangesOf(await packed()), 'x.attune');
     expect(await read.list()).toEqual(FILES);
-    for (const name of FILES) expect(await read.read(name)).toEqual(await from.read(name));
+    const stored = await Snapshot.open(from);
+    for (const name of PARTS) expect(await read.read(name)).toEqual(await stored.read(name));
+    expect(await read.read('metrics.jsonl')).toEqual(await from.read('metrics.jsonl'));
     expect(await read.read('other.json')).toBeNull();
     const whole = await ArchiveFiles.open(
       rangesOfBlob(new Blob(await packModel(await folder(), { checkpoint: true }))),
       'x.attune',
     );
     expect(await whole.list()).toEqual(['checkpoint.safetensors', ...FILES]);
-    await from.remove('model.safetensors');
+    await commit(from, { 'model.safetensors': null });
     const early = await ArchiveFiles.open(rangesOf(join(await packModel(from))), 'x.attune');
     expect(await early.list()).toContain('checkpoint.safetensors');
-    await from.remove('checkpoint.safetensors');
+    await commit(from, { 'checkpoint.safetensors': null });
     await expect(packModel(from)).rejects.toThrow(/holds no weights yet/);
     await expect(packModel(new MemoryFiles('empty'))).rejects.toThrow(/^empty: not a model folder/);
   });
@@ -70,8 +74,10 @@ describe('packed models', () => {
     expect(execFileSync('unzip', ['-t', file], { encoding: 'utf8' })).toContain('No errors detected');
     execFileSync('unzip', ['-q', file, '-d', path.join(dir, 'out')]);
     const from = await folder();
-    for (const name of FILES)
-      expect(new Uint8Array(readFileSync(path.join(dir, 'out', name)))).toEqual(await from.read(name));
+    const stored = await Snapshot.open(from);
+    for (const name of PARTS)
+      expect(new Uint8Array(readFileSync(path.join(dir, 'out', name)))).toEqual(await stored.read(name));
+    expect((await loadModel(await NodeFiles.open(path.join(dir, 'out')))).weights.note).toBeNull();
   });
 
   it.skipIf(!has('zip'))('made by a ZIP tool are read, too: compressed, and with the folder around them', async () => {
@@ -79,15 +85,16 @@ describe('packed models', () => {
     await copyModel(await folder(), made);
     execFileSync('zip', ['-q', '-9', '-r', 'zipped.attune', 'my-model'], { cwd: dir });
     const read = await openPath(path.join(dir, 'zipped.attune'));
-    expect(await read.list()).toEqual(['checkpoint.safetensors', ...FILES]);
-    expect(await read.read('items.json')).toEqual(await made.read('items.json'));
+    expect(await read.list()).toEqual(await made.list());
+    const items = (files: Files) => Snapshot.open(files).then((snapshot) => snapshot.read('items.json'));
+    expect(await items(read)).toEqual(await items(made));
   });
 
   it('copied into a folder give the folder back, which keeps what stands there', async () => {
     const to = new MemoryFiles('there');
     const from = await ArchiveFiles.open(rangesOf(await packed({ checkpoint: true })), 'x.attune');
     await copyModel(from, to);
-    expect(await to.list()).toEqual(await from.list());
+    expect(await (await Snapshot.open(to)).parts()).toEqual(await (await Snapshot.open(from)).parts());
     await expect(copyModel(from, to)).rejects.toThrow(/^there: already holds a model/);
     await copyModel(from, to, { overwrite: true });
   });
@@ -105,7 +112,7 @@ describe('packed models', () => {
       await expect(open(part)).rejects.toThrow(/^x\.attune: no packed model, or cut short/);
     await expect(open(bytes.subarray(40))).rejects.toThrow(/^x\.attune: .*(damaged|cut short)/);
     await expect(open(join(archivePieces([{ name: 'a.txt', bytes: bytesOf('a') }])))).rejects.toThrow(
-      /there is no config\.json in it/,
+      /there is no manifest\.json or config\.json in it/,
     );
     const torn = bytes.slice();
     const at = new TextDecoder('latin1').decode(torn).indexOf('"title"');

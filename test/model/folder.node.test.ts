@@ -30,7 +30,9 @@ import {
 } from '../../model/folder.ts';
 import { NodeFiles } from '../../serve/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../../serve/lock.node.ts';
+import { commit, fileName, Snapshot } from '../../model/storage/manifest.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
+import { partPath } from './parts.ts';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'attune-folder-'));
 const writer = path.join(root, 'built', 'writer.mjs');
@@ -90,7 +92,12 @@ describe.each([
     const files = await modelIn(await make());
     await expect(createFolder(files, configOf(4), itemsOf(4))).rejects.toThrow(/--resume.*--overwrite/);
     await createFolder(files, configOf(3), itemsOf(3), { overwrite: true });
-    expect(await files.list()).toEqual(['config.json', 'items.json']);
+    const { generation } = await Snapshot.open(files);
+    expect(await files.list()).toEqual([
+      fileName('config.json', generation),
+      fileName('items.json', generation),
+      'manifest.json',
+    ]);
     await createFolder(files, configOf(4), itemsOf(4)); // no weights yet: nothing to lose
   });
 
@@ -104,12 +111,13 @@ describe.each([
   });
 
   test('a truncated or damaged file is one line that names it', async () => {
-    for (const name of ['config.json', 'items.json', 'model.safetensors', 'checkpoint.safetensors']) {
+    for (const part of ['config.json', 'items.json', 'model.safetensors', 'checkpoint.safetensors'] as const) {
       for (const share of [0, 0.5, 0.98]) {
         const files = await modelIn(await make());
+        const name = path.basename((await Snapshot.open(files)).pathOf(part));
         const bytes = (await files.read(name)) as Uint8Array;
         await files.write(name, bytes.slice(0, Math.floor(bytes.length * share)));
-        const load = name.startsWith('checkpoint') ? loadCheckpoint(files) : loadModel(files);
+        const load = part.startsWith('checkpoint') ? loadCheckpoint(files) : loadModel(files);
         const error = (await load.then(
           () => null,
           (e: unknown) => e,
@@ -125,7 +133,7 @@ describe.each([
     const files = await modelIn(await make());
     await saveModel(files, checkpointOf(4, 9).params, standing);
     await expect(loadModel(files)).rejects.toThrow(/weights have 9 items, items.json has 4/);
-    await files.write('config.json', JSON.stringify({ ...configOf(4), formatVersion: 2 }));
+    await commit(files, { 'config.json': JSON.stringify({ ...configOf(4), formatVersion: 2 }) });
     await expect(loadModel(files)).rejects.toThrow(/update Attune/);
   });
 
@@ -352,7 +360,11 @@ for name, t in h.items():
     s, e = t['data_offsets']
     out[name] = [t['dtype'], t['shape'], sorted(set(struct.unpack('<%df' % ((e-s)//4), b[8+n+s:8+n+e])))]
 print(json.dumps(out))`;
-  const out = execFileSync('python3', ['-c', script, path.join(files.where, 'checkpoint.safetensors')]).toString();
+  const out = execFileSync('python3', [
+    '-c',
+    script,
+    partPath(path.join(files.where, 'checkpoint.safetensors')),
+  ]).toString();
   const table = ['F32', [4, 8], [5]];
   expect(JSON.parse(out)).toEqual({
     aligned: true,

@@ -117,13 +117,13 @@ describe('the schedule', () => {
 });
 
 it.each([
-  [{ loss: 'hinge' }, '--set loss=hinge: softmax, sampled-softmax, bce, gbce or bpr was expected'],
+  [{ loss: 'hinge' }, '--set loss=hinge: expected softmax, sampled-softmax, bce, gbce or bpr'],
   [{ loss: 'gbce', negativeGroup: '100' }, '--set negativeGroup=100: a batch of 4096 tokens does not divide by it'],
   [{ loss: 'bpr', labelSmoothing: '0.1' }, '--set labelSmoothing=0.1: loss=bpr has none'],
-  [{ loss: 'bce', negatives: '0' }, '--set negatives=0: a whole number from 1 on was expected'],
+  [{ loss: 'bce', negatives: '0' }, '--set negatives=0: expected an integer from 1 to 2097152'],
   [{ loss: 'bce', negatives: '1000', negativeGroup: '1' }, '--set negatives=1000: more than 2,097,152 a batch'],
-  [{ ema: '1' }, '--set ema=1: from 0 to below 1 was expected'],
-  [{ augmentCrop: '1.5' }, '--set augmentCrop=1.5: from 0 to 1 was expected'],
+  [{ ema: '1' }, '--set ema=1: expected a number from 0 to below 1'],
+  [{ augmentCrop: '1.5' }, '--set augmentCrop=1.5: expected a number from 0 to 1'],
 ])('%o is refused', (settings, message) => {
   expect(() => settingsFor('sasrec', settings as Record<string, string>)).toThrow(message);
 });

@@ -5,6 +5,7 @@ import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
+import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { Ranker } from '../../model/ranker.ts';
 import { RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
 import { type Settings, settingsFor } from '../../model/recipes.ts';
@@ -212,14 +213,15 @@ describe('a training with a ranker', () => {
     recommender.close();
 
     // The ranker alone, once more on top of the same model.
-    const before = await files.read(RANKER_FILE);
+    const stored = async () => (await Snapshot.open(files)).read(RANKER_FILE);
+    const before = await stored();
     await trainWhole({ ...options, device, files, config, rankerOnly: true });
-    expect(await files.read(RANKER_FILE)).toEqual(before);
+    expect(await stored()).toEqual(before);
 
     const other = await folder(parts);
-    await other.write('model.safetensors', (await files.read('model.safetensors')) as Uint8Array);
-    await other.write(RANKER_FILE, (before as Uint8Array).subarray(0, 200));
-    await expect(loadModel(other)).rejects.toThrow(/ranker\.safetensors/);
+    const weights = (await (await Snapshot.open(files)).read('model.safetensors')) as Uint8Array;
+    await commit(other, { 'model.safetensors': weights, [RANKER_FILE]: (before as Uint8Array).subarray(0, 200) });
+    await expect(loadModel(other)).rejects.toThrow(/ranker-\d+\.safetensors: cut short/);
   });
 
   it('bce trains, too', async () => {
@@ -233,11 +235,11 @@ describe('a training with a ranker', () => {
 
   it('settings that make no ranker are refused in one line', () => {
     const fails = (set: Record<string, string>) => () => settingsFor('sasrec', set);
-    expect(fails({ rankerCandidates: '129' })).toThrow('--set rankerCandidates=129: a whole number from 2 to 128');
-    expect(fails({ rankerLoss: 'hinge' })).toThrow('--set rankerLoss=hinge: bce or softmax was expected');
-    expect(fails({ rankerItems: 'titles' })).toThrow('--set rankerItems=titles: attributes or ids was expected');
-    expect(fails({ rankerMutual: 'yes' })).toThrow('--set rankerMutual=yes: on or off was expected');
-    expect(fails({ rankerEncoder: 'new' })).toThrow('--set rankerEncoder=new: frozen or own was expected');
+    expect(fails({ rankerCandidates: '129' })).toThrow('--set rankerCandidates=129: expected an integer from 2 to 128');
+    expect(fails({ rankerLoss: 'hinge' })).toThrow('--set rankerLoss=hinge: expected bce or softmax');
+    expect(fails({ rankerItems: 'titles' })).toThrow('--set rankerItems=titles: expected attributes or ids');
+    expect(fails({ rankerMutual: 'yes' })).toThrow('--set rankerMutual=yes: expected on or off');
+    expect(fails({ rankerEncoder: 'new' })).toThrow('--set rankerEncoder=new: expected frozen or own');
     expect(fails({ rankerHeads: '3' })).toThrow('--set rankerHeads=3: the width of a head');
     expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow('--set ranker=on: needs an encoder that does not');
   });

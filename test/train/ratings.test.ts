@@ -105,9 +105,11 @@ describe('factors', () => {
     const left = leaveOneOut(f, items, values);
     const without = userFactors(f, items.slice(1), values.slice(1));
     expect(left[0]).toBeCloseTo(factorScore(f, without, items[0]), 5);
-    const again = restoreFactors(storeFactors(f));
-    expect(again?.userPrior).toEqual(f.userPrior);
-    expect(restoreFactors(new Map([...storeFactors(f)].slice(1)))).toBeNull();
+    const again = restoreFactors(storeFactors(f), 'x');
+    expect(again.userPrior).toEqual(f.userPrior);
+    expect(() => restoreFactors(new Map([...storeFactors(f)].slice(1)), 'x')).toThrow(
+      'x: expected a tensor factors.scale [3], there is none',
+    );
   });
 
   it('solve as ridge regression does where the other side is certain', () => {
@@ -160,10 +162,18 @@ describe('a training on ratings', async () => {
   const folder = async () => {
     const files = new MemoryFiles('model');
     const config = {
-      ...{ formatVersion: 1, attune: 'test', created: '', recipe: 'ratings', task: 'rating', hyperparameters: small() },
+      ...{
+        formatVersion: 1,
+        attune: 'test',
+        created: '',
+        recipe: 'ratings',
+        task: 'rating',
+        hyperparameters: { ...small() },
+      },
       schema: { columns: {}, attributes: [] },
       data: { source: 'world', users: 12, items: 10, interactions: ratings.size, minInteractions: 1, minRating: null },
-    } as unknown as ModelConfig;
+      ...{ protocol: 'folds', seen: 'kept', tokenBudget: 64, seed: 1, device: '', variants: {} },
+    } as ModelConfig;
     const items = ratings.itemIds.map((id) => ({ id, title: id, attributes: {} }));
     await createFolder(files, config, items);
     return files;

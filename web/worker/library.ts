@@ -1,6 +1,7 @@
 /** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
 import { InputError } from '../../data/errors.ts';
 import type { ModelConfig } from '../../model/folder.ts'; // types alone: its code brings the engine along
+import { Snapshot } from '../../model/storage/manifest.ts';
 import type { Filter, ModelEntry, Plan, Reading, RunState, Source } from './contract.ts';
 import { FolderFiles } from './files.ts';
 
@@ -108,9 +109,11 @@ export async function listModels(): Promise<ModelEntry[]> {
 }
 
 async function describe(files: FolderFiles): Promise<ModelEntry | null> {
-  const bytes = await files.read('config.json');
+  const snapshot = await Snapshot.open(files);
+  const bytes = await snapshot.read('config.json');
   if (!bytes) return null;
   const config = JSON.parse(new TextDecoder().decode(bytes)) as ModelConfig;
+  const parts = await snapshot.parts();
   const names = (await files.list()).filter((one) => !OWN.has(one));
   const run = await loadRun(files);
   const sizes = await Promise.all(names.map(async (name) => (await files.file(name))?.size ?? 0));
@@ -126,7 +129,7 @@ async function describe(files: FolderFiles): Promise<ModelEntry | null> {
     interactions: config.data.interactions,
     device: config.device,
     state: run?.state ?? null,
-    ready: names.includes('model.safetensors') || names.includes('checkpoint.safetensors'),
+    ready: parts.includes('model.safetensors') || parts.includes('checkpoint.safetensors'),
     bytes: sizes.reduce((sum, size) => sum + size, 0),
     ndcg: config.blend?.fitted.blend['NDCG@10'] ?? best,
   };

@@ -8,7 +8,15 @@ import { similarity } from '../../data/similarity.ts';
 import { split, type Split } from '../../data/split.ts';
 import { writeModelCard } from '../../model/card.ts';
 import { chooseRecipe, logSize } from '../../model/defaults.ts';
-import { createFolder, type Item, loadConfig, loadModel, type ModelConfig, readMetrics } from '../../model/folder.ts';
+import {
+  createFolder,
+  type Item,
+  loadConfig,
+  loadItems,
+  loadModel,
+  type ModelConfig,
+  readMetrics,
+} from '../../model/folder.ts';
 import { checkSettings, type Settings, settingsFor } from '../../model/recipes.ts';
 import { baselineFigures } from '../../train/baseline-figures.ts';
 import { countItems } from '../../train/baselines.ts';
@@ -136,9 +144,7 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
   const { users, events } = config.schema;
   if (users || events) parts.side = new Side(new SideEncoder({ users, events }), dataset, opened.users);
-  const { items } = JSON.parse(new TextDecoder().decode((await files.read('items.json')) ?? undefined)) as {
-    items: Item[];
-  };
+  const items = await loadItems(files);
   return { files, run, parts, settings, config, items, notes: [] };
 }
 

@@ -1,0 +1,102 @@
+/** Reads the tensors of a part, and says what is wrong with them: file, tensor, what was expected, what is there. */
+import { InputError } from '../../data/errors.ts';
+import { decode, type SafeTensors, type StoredTensor } from '../safetensors.ts';
+import { type Part, type Source, withSnapshot } from './manifest.ts';
+
+export interface PartTensors extends SafeTensors {
+  /** For messages. */
+  path: string;
+}
+
+/**
+ * The tensors of a part, or null where the model has none. Every float of them is finite.
+ * @throws InputError, one line, where it is damaged
+ */
+export function readTensors(source: Source, part: Part): Promise<PartTensors | null> {
+  return withSnapshot(source, async (snapshot) => {
+    const bytes = await snapshot.read(part);
+    if (!bytes) return null;
+    const path = snapshot.pathOf(part);
+    const { tensors, metadata } = decode(bytes, path);
+    for (const [name, tensor] of tensors) checkFinite(name, tensor, path);
+    return { tensors, metadata, path };
+  });
+}
+
+/** The bits of a float's exponent: all of them are set in NaN and the infinities. */
+const EXPONENT = 0x7f800000;
+
+function checkFinite(name: string, { data }: StoredTensor, path: string): void {
+  if (!(data instanceof Float32Array)) return;
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i] & EXPONENT) === EXPONENT)
+      throw new InputError(`${path}: damaged: tensor ${name}: expected finite numbers, got ${data[i]} at ${i}`);
+  }
+}
+
+type Dtype = 'F32' | 'U32';
+const dtypeOf = ({ data }: StoredTensor): Dtype => (data instanceof Float32Array ? 'F32' : 'U32');
+const show = (shape: readonly (number | null)[]): string => `[${shape.map((n) => n ?? '?').join(', ')}]`;
+
+/**
+ * One tensor of the type and shape that it must have; null stands for any size.
+ * @throws InputError that names the tensor
+ */
+export function tensorOf<D extends Dtype>(
+  { tensors, path }: { tensors: ReadonlyMap<string, StoredTensor>; path: string },
+  name: string,
+  dtype: D,
+  shape: readonly (number | null)[],
+): D extends 'F32' ? Float32Array : Uint32Array {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new InputError(`${path}: expected a tensor ${name} ${show(shape)}, there is none`);
+  const fits = tensor.shape.length === shape.length && shape.every((n, i) => n === null || n === tensor.shape[i]);
+  if (dtypeOf(tensor) !== dtype || !fits)
+    throw new InputError(
+      `${path}: tensor ${name}: expected ${dtype} ${show(shape)}, got ${dtypeOf(tensor)} ${show(tensor.shape)}`,
+    );
+  return tensor.data as D extends 'F32' ? Float32Array : Uint32Array;
+}
+
+/**
+ * Refuses any other set of parameters than these, before anything of their size is allocated.
+ * @throws InputError that names the tensor
+ */
+export function checkParameters(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  expected: Iterable<{ name: string; shape: readonly number[] }>,
+  path: string,
+): void {
+  const names = new Set<string>();
+  for (const { name, shape } of expected) {
+    tensorOf({ tensors, path }, name, 'F32', shape);
+    names.add(name);
+  }
+  checkNames(tensors, names, path);
+}
+
+/** @throws InputError where there is a tensor of another name */
+export function checkNames(tensors: ReadonlyMap<string, StoredTensor>, names: Iterable<string>, path: string): void {
+  const known = new Set(names);
+  for (const name of tensors.keys())
+    if (!known.has(name)) throw new InputError(`${path}: tensor ${name}: not one of this model's`);
+}
+
+/**
+ * Checks the rows of a sparse matrix: row i holds the entries from starts[i] to starts[i + 1].
+ * @throws InputError
+ */
+export function checkRows(starts: Uint32Array, columns: Uint32Array, width: number, path: string): void {
+  const fail = (what: string): never => {
+    throw new InputError(`${path}: damaged: ${what}`);
+  };
+  if (starts[0] !== 0) fail(`rows: expected the first to start at entry 0, got ${starts[0]}`);
+  for (let row = 1; row < starts.length; row++)
+    if (starts[row] < starts[row - 1])
+      fail(`rows: expected row ${row} to start at entry ${starts[row - 1]} or later, got ${starts[row]}`);
+  const last = starts[starts.length - 1];
+  if (last !== columns.length) fail(`rows: expected the last to end at entry ${columns.length}, got ${last}`);
+  const at = columns.findIndex((column) => column >= width);
+  if (at >= 0) fail(`columns: expected integers below ${width}, got ${columns[at]} at ${at}`);
+}
