@@ -87,6 +87,7 @@ const column = object<Column>({
   type: oneOf(...COLUMN_TYPES),
   missing: text,
   absent: share,
+  decimal: { optional: oneOf('.', ',') },
   separator: { optional: text },
   values: { optional: listOf(text) },
   knots: { optional: listOf(finite) },
@@ -134,6 +135,7 @@ const config = object<ModelConfig>({
   recipe: text,
   task: { optional: oneOf('rating', 'ctr') },
   positive: { optional: finite },
+  ratingRange: { optional: object<NonNullable<ModelConfig['ratingRange']>>({ least: finite, most: finite }) },
   // Checked as settings: recipes.ts and rating-settings.ts have their ranges.
   hyperparameters: recordOf(either(text, either(finite, flag))),
   schema: object<ModelConfig['schema']>({
