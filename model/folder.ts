@@ -13,6 +13,7 @@
  *   model.safetensors       the best weights by validation, with their metrics
  *   ranker.safetensors      the ranker on top of them (ranker.ts), where one was trained
  *   predictions.safetensors of a model of ratings alone, see rating-folder.ts
+ *   training.bin            what it was trained on, as hashes (training-record.ts); never packed
  *
  * Beside the parts, under plain names: metrics.jsonl, to which each evaluation appends a line, and the model card README.md
  * (card.ts).

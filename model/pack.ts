@@ -3,6 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { archivePieces } from './archive.ts';
 import type { Files } from './files.ts';
 import { BESIDE, loadConfig, refuseTaken } from './folder.ts';
+import { TRAINING } from './training-record.ts';
 import { commit, MANIFEST, manifestOf, type Part, snapshotOf } from './storage/manifest.ts';
 
 const CHECKPOINT = 'checkpoint.safetensors';
@@ -31,8 +32,8 @@ export async function packModel(files: Files, options: PackOptions = {}): Promis
   }
   const contents = new Map<Part, Uint8Array>();
   for (const part of parts) {
-    // What identifies the training part of the log stays where the training was.
-    if (part === 'training.bin') continue;
+    // What the model was trained on stays at home, as hashes, too.
+    if (part === TRAINING) continue;
     if (part === CHECKPOINT && !options.checkpoint && parts.includes(MODEL)) continue;
     const bytes = await snapshot.read(part);
     if (bytes) contents.set(part, bytes);

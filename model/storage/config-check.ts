@@ -39,7 +39,7 @@ const integer =
       ? null
       : expected(`an integer from ${min} to ${max}`, value, at);
 const oneOf =
-  (...values: (string | null)[]): Check =>
+  (values: readonly (string | null)[]): Check =>
   (value, at) =>
     values.includes(value as string) ? null : expected(values.join(', '), value, at);
 const listOf =
@@ -84,10 +84,10 @@ const metrics = recordOf(finite);
 
 const column = object<Column>({
   name: text,
-  type: oneOf(...COLUMN_TYPES),
+  type: oneOf(COLUMN_TYPES),
   missing: text,
   absent: share,
-  decimal: { optional: oneOf('.', ',') },
+  decimal: { optional: oneOf([',']) },
   separator: { optional: text },
   values: { optional: listOf(text) },
   knots: { optional: listOf(finite) },
@@ -104,7 +104,7 @@ const schema = object<Schema>({ titleYear: flag, columns: listOf(column) });
 
 const event = object<EventColumn>({
   name: text,
-  kind: oneOf('rating', 'gap', 'hour', 'weekday', 'column'),
+  kind: oneOf(['rating', 'gap', 'hour', 'weekday', 'column']),
   values: { optional: listOf(text) },
   knots: { optional: listOf(finite) },
   absent: share,
@@ -133,7 +133,7 @@ const config = object<ModelConfig>({
   attune: text,
   created: text,
   recipe: text,
-  task: { optional: oneOf('rating', 'ctr') },
+  task: { optional: oneOf(['rating', 'ctr']) },
   positive: { optional: finite },
   ratingRange: { optional: object<NonNullable<ModelConfig['ratingRange']>>({ least: finite, most: finite }) },
   // Checked as settings: recipes.ts and rating-settings.ts have their ranges.
@@ -152,11 +152,11 @@ const config = object<ModelConfig>({
     items: integer(0, MOST_ROWS),
     interactions: integer(0, MOST),
     minInteractions: integer(0, MOST),
-    minRating: either(finite, oneOf(null)),
+    minRating: either(finite, oneOf([null])),
   }),
   protocol: text,
   protocolParameters: { optional: recordOf(either(text, finite)) },
-  seen: oneOf('excluded', 'kept'),
+  seen: oneOf(['excluded', 'kept']),
   tokenBudget: integer(0, MOST),
   seed: finite,
   device: text,

@@ -230,8 +230,9 @@ async function opened(files: Files, fresh: boolean): Promise<{ generation: numbe
   } catch (error) {
     // A damaged manifest is no reason not to replace the model.
     if (!fresh || !holdsGenerations(await files.list())) throw error;
-    const generations = (await files.list()).map((name) => generationOf(name) ?? 0);
-    return { generation: Math.max(0, ...generations), entries: new Map() };
+    const names = await files.list();
+    const generation = names.reduce((most, name) => Math.max(most, generationOf(name) ?? 0), 0);
+    return { generation, entries: new Map() };
   }
 }
 

@@ -1,6 +1,6 @@
 /** Reads the tensors of a part, and says what is wrong with them: file, tensor, what was expected, what is there. */
 import { InputError } from '../../data/errors.ts';
-import { decode, type SafeTensors, type StoredTensor } from '../safetensors.ts';
+import { decodeModel, type SafeTensors, type StoredTensor } from '../safetensors.ts';
 import { type Part, type Source, withSnapshot } from './manifest.ts';
 
 export interface PartTensors extends SafeTensors {
@@ -17,22 +17,8 @@ export function readTensors(source: Source, part: Part): Promise<PartTensors | n
     const bytes = await snapshot.read(part);
     if (!bytes) return null;
     const path = snapshot.pathOf(part);
-    const { tensors, metadata } = decode(bytes, path);
-    for (const [name, tensor] of tensors) checkFinite(name, tensor, path);
-    return { tensors, metadata, path };
+    return { ...decodeModel(bytes, path), path };
   });
-}
-
-/** The bits of a float's exponent: all of them are set in NaN and the infinities. */
-const EXPONENT = 0x7f800000;
-
-function checkFinite(name: string, { data }: StoredTensor, path: string): void {
-  if (!(data instanceof Float32Array)) return;
-  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  for (let i = 0; i < bits.length; i++) {
-    if ((bits[i] & EXPONENT) === EXPONENT)
-      throw new InputError(`${path}: damaged: tensor ${name}: expected finite numbers, got ${data[i]} at ${i}`);
-  }
 }
 
 type Dtype = 'F32' | 'U32';

@@ -10,6 +10,7 @@ import { ratingRounds, type RatingSplit } from '../../data/rating-split.ts';
 import { ratingsOf } from '../../data/ratings.ts';
 import { type Split, split } from '../../data/split.ts';
 import { MemoryFiles } from '../../model/files.ts';
+import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import {
   loadTraining,
   recordRatings,
@@ -174,13 +175,15 @@ it('no event is found that was not recorded, none is missed: any IDs, any repeat
   );
 });
 
+const stored = async (files: MemoryFiles) => (await (await Snapshot.open(files)).read(TRAINING)) as Uint8Array;
+
 describe('the file', () => {
   it('is small, the same for the same training, and tells nothing without its salt', async () => {
     const parts = under(today, 'leave-one-out');
     const write = async (seed: number) => {
       const files = new MemoryFiles();
       await recordTraining(files, parts, seed);
-      return (await files.read(TRAINING)) as Uint8Array;
+      return stored(files);
     };
     const bytes = await write(1);
     expect(await write(1)).toEqual(bytes);
@@ -193,9 +196,9 @@ describe('the file', () => {
   it('stays as it is when a training is resumed', async () => {
     const files = new MemoryFiles();
     await recordTraining(files, under(today, 'leave-one-out'), 1);
-    const bytes = await files.read(TRAINING);
+    const bytes = await stored(files);
     await recordTraining(files, under(today, 'leave-one-out'), 2, true);
-    expect(await files.read(TRAINING)).toEqual(bytes);
+    expect(await stored(files)).toEqual(bytes);
   });
 
   it.each([
@@ -212,9 +215,9 @@ describe('the file', () => {
   ])('is refused where it is %s', async (_, damage) => {
     const files = new MemoryFiles('my-model');
     await recordTraining(files, under(today, 'leave-one-out'), 1);
-    await files.write(TRAINING, damage((await files.read(TRAINING)) as Uint8Array));
+    await commit(files, { [TRAINING]: damage(await stored(files)) });
     await expect(loadTraining(files)).rejects.toBeInstanceOf(InputError);
-    await expect(loadTraining(files)).rejects.toThrow(/^my-model\/training\.bin: [^\n]+$/);
+    await expect(loadTraining(files)).rejects.toThrow(/^my-model\/training-\d+\.bin: [^\n]+$/);
   });
 
   it('may be missing', async () => {
