@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/schema.ts';
+import { sideRows } from '../../data/side.ts';
 import { split } from '../../data/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/files.ts';
@@ -19,6 +20,7 @@ import { rankAmong } from '../../model/ranks.ts';
 import { decode, encode } from '../../model/safetensors.ts';
 import { Scorer } from '../../model/scorer.ts';
 import { SequenceModel } from '../../model/sequence-model.ts';
+import { commit, type Part, Snapshot } from '../../model/storage/manifest.ts';
 import { rankBy } from '../../model/two-stages.ts';
 import { saveUserPrior, USERS } from '../../model/user-prior.ts';
 import { Explainer } from '../../serve/explain.ts';
@@ -35,16 +37,18 @@ const HUGE = 3e38;
 const MODEL = 'model.safetensors';
 const history = [3, 9, 4, 11].map(idOf);
 
+const stored = async (files: MemoryFiles, part: Part) => (await (await Snapshot.open(files)).read(part)) as Uint8Array;
+
 /** Replaces the values of one tensor of a stored file. */
-async function poison(files: MemoryFiles, file: string, tensor: string, value: number): Promise<MemoryFiles> {
-  const { tensors, metadata } = decode((await files.read(file)) as Uint8Array);
+async function poison(files: MemoryFiles, file: Part, tensor: string, value: number): Promise<MemoryFiles> {
+  const { tensors, metadata } = decode(await stored(files, file));
   const data = tensors.get(tensor)?.data;
   if (!data) throw new Error(`${file} has ${[...tensors.keys()].join(', ')}, not ${tensor}`);
   // As damage may fall: not on the first value, and of both signs.
   data.forEach((_, i) => {
     if (i % 3 === 1) data[i] = i % 2 ? value : -value;
   });
-  await files.write(file, encode(tensors, metadata));
+  await commit(files, { [file]: encode(tensors, metadata) });
   return files;
 }
 
@@ -84,8 +88,8 @@ async function grouped(): Promise<MemoryFiles> {
   const config = await loadConfig(files);
   const people = ['up', 'down'].map((way) => ({ id: way, title: '', attributes: { way } }));
   config.schema.users = inferSchema([...people, ...people, ...people, ...people]);
-  await files.write('config.json', JSON.stringify(config));
-  const rows = 8;
+  await commit(files, { 'config.json': JSON.stringify(config) });
+  const rows = sideRows(config.schema);
   await saveUserPrior(files, {
     counts: {
       items: new Float32Array(60).fill(3),
@@ -108,13 +112,14 @@ describe('loading', () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
       // `decode` refuses, so that the bytes are changed where they lie.
       const files = await make();
-      const bytes = (await files.read(file)) as Uint8Array;
+      const bytes = await stored(files, file);
       const { tensors } = decode(bytes);
       const found = tensors.get(tensor)?.data as Float32Array;
       found[1] = value; // a view on the bytes
-      await files.write(file, bytes);
+      await commit(files, { [file]: bytes });
       const load = Recommender.load(files, { device: cpu });
-      await expect(load).rejects.toThrow(`${file}: damaged: tensor ${tensor} holds ${value} at 1`);
+      await expect(load).rejects.toThrow(`: damaged: tensor ${tensor} holds ${value} at 1`);
+      await expect(load).rejects.toThrow((await Snapshot.open(files)).pathOf(file));
       await expect(load).rejects.toBeInstanceOf(InputError);
     }
   });
@@ -150,7 +155,7 @@ describe('finite weights that overflow', () => {
 
   it('the ranker, in lists and in figures', async () => {
     const files = await whole();
-    const { tensors } = decode((await files.read(RANKER_FILE)) as Uint8Array);
+    const { tensors } = decode(await stored(files, RANKER_FILE));
     for (const name of tensors.keys()) if (/weight$/.test(name)) await poison(files, RANKER_FILE, name, HUGE);
     const recommender = await Recommender.load(files, { device: cpu });
     await refused(() => recommender.recommend({ history }));
@@ -230,7 +235,7 @@ describe('finite weights that overflow', () => {
     const files = new MemoryFiles();
     const settings = { d: 8, ff: 8, blocks: 1, cross: 1, heads: 1, window: 8, budget: 64 };
     await trainRatingModel(events, { ...{ files, epochs: 1, device: cpu, split: { name: 'last' } }, settings });
-    const { tensors } = decode((await files.read(MODEL)) as Uint8Array);
+    const { tensors } = decode(await stored(files, MODEL));
     const weights = [...tensors.keys()].filter((name) => /weight$/.test(name));
     for (const name of weights) await poison(files, MODEL, name, HUGE);
     const predictor = await RatingPredictor.load(files, { device: cpu });

@@ -97,7 +97,7 @@ describe('attributes of candidates', () => {
     const { shape, schema, stages } = ranking as StoredRanker;
     const metadata = { shape, schema, stages: { ...stages, weight: 1 } };
     const about = new Map(Object.entries(metadata).map(([key, value]) => [key, JSON.stringify(value)]));
-    await files.write(RANKER_FILE, encodePieces(tensors, about));
+    await commit(files, { [RANKER_FILE]: encodePieces(tensors, about) });
     const query = { history: ['i1', 'i5', 'i9'], k: 100 };
     const recommender = await Recommender.load(files, { device });
     const { items } = await recommender.recommend(query);
