@@ -5,6 +5,7 @@
 import { InputError } from '../../data/errors.ts';
 import { COLUMN_TYPES, type Column, type Schema } from '../../data/schema.ts';
 import type { EventColumn } from '../../data/side.ts';
+import { PER_SECOND } from '../../data/times.ts';
 import type { AttributeMemory } from '../attribute-memory.ts';
 import type { ModelConfig } from '../folder.ts';
 import type { Blend } from '../memory.ts';
@@ -87,6 +88,7 @@ const column = object<Column>({
   type: oneOf(COLUMN_TYPES),
   missing: text,
   absent: share,
+  unit: { optional: oneOf(Object.keys(PER_SECOND)) },
   decimal: { optional: oneOf([',']) },
   separator: { optional: text },
   values: { optional: listOf(text) },

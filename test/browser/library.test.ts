@@ -2,6 +2,7 @@
 import { type Remote, wrap } from 'comlink';
 import { describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
+import { Snapshot } from '../../model/storage/manifest.ts';
 import { copyModel, packModel } from '../../model/pack.ts';
 import { DirectoryFiles, openModel } from '../../serve/index.ts';
 import { Recommender } from '../../serve/recommender.ts';
@@ -38,7 +39,9 @@ describe('a model in a page', () => {
     await stream.close();
     for (const source of [handle, blob, await blob.arrayBuffer(), new File([blob], 'x.attune'), address, packed]) {
       const opened = await openModel(source);
-      for (const name of await files.list()) expect(await opened.read(name)).toEqual(await files.read(name));
+      const [wanted, found] = await Promise.all([files, opened].map((of) => Snapshot.open(of)));
+      expect(await found.parts()).toEqual(await wanted.parts());
+      for (const part of await wanted.parts()) expect(await found.read(part)).toEqual(await wanted.read(part));
     }
     URL.revokeObjectURL(address);
     await root.removeEntry('a model', { recursive: true });
