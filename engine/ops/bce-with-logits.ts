@@ -3,7 +3,7 @@ import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { bceBackward, bceForward } from './bce-with-logits.ref.ts';
-import { expectSameShape, expectType } from './shared/check.ts';
+import { expectConstants, expectSameShape, expectType } from './shared/check.ts';
 import { sumAll } from './shared/sums.ts';
 
 const FORWARD = kernel('bce_fwd', (p) => groups(p.n, 1024));
@@ -19,6 +19,7 @@ export function bceWithLogits(logits: Tensor, targets: Tensor, weights: Tensor):
     expectType('bceWithLogits', name, t);
     expectSameShape('bceWithLogits', 'logits', logits, name, t);
   }
+  expectConstants('bceWithLogits', { targets, weights });
   const n = logits.size;
   const terms = device.empty(logits.shape, 'f32', 'bce terms');
   const y = device.empty([], 'f32', 'bce');

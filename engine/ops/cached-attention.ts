@@ -1,6 +1,7 @@
 /** Attention of one new token a sequence over keys and values that are kept from step to step. No gradients. */
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { expectConstants } from './shared/check.ts';
 import { cachedAttentionReference, storeRowsReference } from './cached-attention.ref.ts';
 
 const ATTENTION = kernel('cached_attention', [
@@ -33,7 +34,7 @@ export function cachedAttention(q: Tensor, kv: Tensor, keys: CachedKeys, heads: 
     throw new Error(
       `cachedAttention: ${heads} heads of a width that is a multiple of 4, at most 128, were expected, came D = ${d} (${came})`,
     );
-  refuseGradients('cachedAttention', q, kv);
+  expectConstants('cachedAttention', { q, kv });
   const [rows] = q.shape;
   const { start, end, own, count } = keys;
   for (const [name, t] of Object.entries({ start, end, count })) {
@@ -64,15 +65,9 @@ export function storeRows(x: Tensor, ids: Tensor, y: Tensor, from = 0): void {
     throw new Error(`storeRows: x [R, W], ids u32 [R] and y [S, C] with from + C ≤ W were expected, came ${came}`);
   if ([width, cols, from].some((n) => n % 4 !== 0))
     throw new Error(`storeRows: multiples of 4 columns were expected, came ${came}`);
-  refuseGradients('storeRows', x, y);
+  expectConstants('storeRows', { x, y });
   x.device.inPlace('storeRows', y);
   if (rows === 0) return;
   const params = { rows, cols: cols / 4, x_row: width / 4, from_col: from / 4, capacity };
   x.device.run(STORE, storeRowsReference, { x, ids, y }, params);
-}
-
-function refuseGradients(who: string, ...tensors: Tensor[]): void {
-  const found = tensors.find((t) => t.requiresGrad && t.device.tape.enabled);
-  if (found)
-    throw new Error(`${who}: tensors without a gradient were expected, ${found.label} needs one; use noGrad()`);
 }

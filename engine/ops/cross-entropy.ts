@@ -19,6 +19,7 @@ import {
   scaleByForward,
   statsReference,
 } from './cross-entropy.ref.ts';
+import { expectConstants } from './shared/check.ts';
 import { gemm } from './shared/gemm.ts';
 import { sumAll } from './shared/sums.ts';
 
@@ -102,6 +103,7 @@ export function crossEntropy(
       `crossEntropy: targets u32 [${l}] and weights f32 [${l}] were expected, came ${targets.dtype}${showShape(targets.shape)} and ${weights.dtype}${showShape(weights.shape)}`,
     );
   }
+  expectConstants('crossEntropy', { weights });
   const { labelSmoothing: smooth_by = 0 } = options;
   if (!(smooth_by >= 0 && smooth_by < 1))
     throw new Error(`crossEntropy: a label smoothing in [0, 1) was expected, came ${smooth_by}`);

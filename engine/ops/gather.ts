@@ -5,7 +5,7 @@
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { gatherReference } from './gather.ref.ts';
-import { expectRank, expectType } from './shared/check.ts';
+import { expectConstants, expectRank, expectType } from './shared/check.ts';
 
 const GATHER = kernel('gather', [
   { file: 'gather4', accepts: (p) => p.cols % 4 === 0, grid: (p) => groups((p.n * p.cols) / 4, 256) },
@@ -20,11 +20,7 @@ export function gather(x: Tensor, ids: Tensor): Tensor {
   const { device } = x;
   expectRank('gather', 'x', x, 1);
   expectType('gather', 'ids', ids, 'u32');
-  if (x.requiresGrad && device.tape.enabled) {
-    throw new Error(
-      `gather: a tensor without a gradient was expected, ${x.label} ${showShape(x.shape)} needs one; use embedding, or noGrad()`,
-    );
-  }
+  expectConstants('gather', { x }, 'use embedding, or noGrad()');
   const [rows, ...rest] = x.shape;
   const cols = rest.reduce((a, b) => a * b, 1);
   const values = ids.storage.array?.subarray(ids.offset, ids.offset + ids.size);

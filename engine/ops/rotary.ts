@@ -2,6 +2,7 @@
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { expectConstants } from './shared/check.ts';
 import { rotaryReference } from './rotary.ref.ts';
 
 const ROTARY = kernel('rotary', (p) => groups(p.n, 256));
@@ -54,6 +55,7 @@ export function rotary(
   if (angles.rank !== 2 || angles.shape[1] !== k) {
     throw new Error(`rotary: angles [T,${k}] were expected, came ${showShape(angles.shape)}`);
   }
+  expectConstants('rotary', { angles });
   const y = device.empty(qkv.shape, 'f32', 'rotary');
   const turned = parts === 'qkv' ? 2 : 1;
   const params = { n: qkv.size / 4, heads, k, parts: parts.length, turned };

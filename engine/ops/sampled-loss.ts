@@ -6,6 +6,7 @@ import { gradOf, into } from '../autograd.ts';
 import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { KINDS, sampledLossBackward, sampledLossForward } from './sampled-loss.ref.ts';
+import { expectConstants } from './shared/check.ts';
 import { sumAll } from './shared/sums.ts';
 
 function rowKernel(name: string): Kernel {
@@ -73,6 +74,7 @@ export function sampledLoss(
     throw new Error(
       `sampledLoss: pos and neg are the same tensor; expected two different ones, got ${showShape(neg.shape)} twice`,
     );
+  expectConstants('sampledLoss', { weights, logq });
   const share = kind === 'softmax' ? 1 : 1 / (kind === 'bce' ? n + 1 : n);
   const params = { l, n, group: l / g, kind: KINDS.indexOf(kind), logq_on: logq ? 1 : 0, share, beta };
   const stats = device.empty([l, 4], 'f32', 'sampled loss stats');

@@ -8,6 +8,7 @@ import type { Device } from '../device.ts';
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { expectConstants } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
 import { sparseMatmulReference } from './sparse-matmul.ref.ts';
 
@@ -107,6 +108,7 @@ export function sparseMatmul(s: Sparse, x: Tensor): Tensor {
       `sparseMatmul: f32 [${n},D] was expected for S [${rows},${n}], came ${x.dtype} ${showShape(x.shape)}`,
     );
   }
+  expectConstants('sparseMatmul', { values: s.forward.values });
   const d = x.shape[1];
   const y = device.empty([rows, d], 'f32', 'sparseMatmul');
   if (y.size > 0) device.run(SPARSE_MATMUL, sparseMatmulReference, { ...s.forward, x, y }, { rows, d, acc: 0 });

@@ -1,6 +1,7 @@
 /** Scores from sparse rows of a matrix, summed over lists of rows, and their blend with others. For inference. */
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { expectConstants } from './shared/check.ts';
 import { logBlendReference, rowMomentsReference, sparseScoresReference } from './sparse-scores.ref.ts';
 
 const SPARSE_SCORES = kernel('sparse_scores', (p) => p.rows);
@@ -42,6 +43,7 @@ export function sparseScores(shards: readonly SparseShard[], lists: RowLists, fr
   }
   if (!(from >= 0 && to > from))
     throw new Error(`sparseScores: columns from below to were expected, came ${from} to ${to}`);
+  for (const { values } of shards) expectConstants('sparseScores', { values, weights });
   if (shards.length === 0) throw new Error('sparseScores: at least one shard of rows was expected, came none');
   const rows = offsets.size - 1;
   const v = to - from;
@@ -65,6 +67,7 @@ export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor
   const { device } = scores;
   if (scores.rank !== 2 || scores.shape[1] === 0)
     throw new Error(`rowMoments: scores [U,V] with V ≥ 1 were expected, came ${showShape(scores.shape)}`);
+  expectConstants('rowMoments', { scores });
   const [rows, v] = scores.shape;
   if (before) device.inPlace('rowMoments', before);
   const moments = before ?? device.empty([rows, 4], 'f32', 'moments');
@@ -85,8 +88,7 @@ export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights:
       `logBlend: scores and more [U,V], moments [U,4] and weights [2] were expected, came ${showShape(scores.shape)}, ${showShape(more.shape)}, ${showShape(moments.shape)} and ${showShape(weights.shape)}`,
     );
   }
-  if (scores.requiresGrad && scores.device.tape.enabled)
-    throw new Error('logBlend: it changes scores in place, which cannot be differentiated; use noGrad');
+  expectConstants('logBlend', { scores, more, moments, weights }, 'it changes scores in place: use noGrad()');
   scores.device.inPlace('logBlend', scores);
   scores.device.run(
     LOG_BLEND,

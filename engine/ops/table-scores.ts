@@ -1,6 +1,7 @@
 /** Scores of a table's rows, whole or in shards, for inference: one matrix product a shard. No gradient. */
 import { shardsOf, type Table } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { expectConstants } from './shared/check.ts';
 import { gemm } from './shared/gemm.ts';
 
 /**
@@ -17,8 +18,7 @@ export function tableScores(states: Tensor, table: Table, from = 0, to = table.s
   }
   if (from % 64 !== 0 || from < 0 || to > v || from > to)
     throw new Error(`tableScores: rows within ${v} from a multiple of 64 on were expected, came ${from} to ${to}`);
-  if (device.tape.enabled && (states.requiresGrad || table.requiresGrad))
-    throw new Error('tableScores: inputs without a gradient were expected; use matmul, or noGrad()');
+  expectConstants('tableScores', { states, table }, 'use matmul, or noGrad()');
   const [r] = states.shape;
   const cols = to - from;
   const scores = device.empty([r, cols], 'f32', 'scores');

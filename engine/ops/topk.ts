@@ -1,6 +1,7 @@
 /** Evaluation on the device: the k best of each row of scores, a target's rank, and masks for seen items. No gradients. */
 import { kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { expectConstants } from './shared/check.ts';
 import { maskSeenReference, rankOfReference, topkReference } from './topk.ref.ts';
 
 /** Many rows fill a device with small workgroups; few rows want large ones. */
@@ -35,6 +36,7 @@ export function topk(
   const { device } = scores;
   const [rows, v] = rowsOf('topk', scores);
   if (!Number.isInteger(k) || k < 1 || k > MAX_K) throw new Error(`topk: k from 1 to ${MAX_K} was expected, came ${k}`);
+  expectConstants('topk', { scores });
   const targets = options.targets ?? null;
   if (targets) checkTargets('topk', scores, targets);
   const values = device.empty([rows, k], 'f32', 'topk values');
@@ -83,6 +85,7 @@ function partsOf(rows: number, v: number): number {
 export function rankOf(scores: Tensor, targets: Tensor): Tensor {
   const { device } = scores;
   const [rows, v] = rowsOf('rankOf', scores);
+  expectConstants('rankOf', { scores });
   checkTargets('rankOf', scores, targets);
   const ranks = device.empty([rows], 'u32', 'ranks');
   if (rows > 0) device.run(RANK_OF, rankOfReference, { scores, targets, ranks }, { rows, v });
@@ -104,8 +107,7 @@ export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor
   }
   if (items.dtype !== 'u32')
     throw new Error(`maskSeen: u32 items were expected, came ${items.dtype} ${showShape(items.shape)}`);
-  if (scores.requiresGrad && scores.device.tape.enabled)
-    throw new Error('maskSeen: it changes scores in place, which cannot be differentiated; use noGrad');
+  expectConstants('maskSeen', { scores }, 'it changes scores in place: use noGrad()');
   scores.device.inPlace('maskSeen', scores);
   const params = { rows, v, first, capacity: items.size };
   if (rows > 0) scores.device.run(MASK_SEEN, maskSeenReference, { offsets, items, scores }, params);

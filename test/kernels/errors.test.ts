@@ -98,7 +98,7 @@ const expected: [string, () => unknown, string][] = [
   [
     'gather with a gradient',
     () => gather(device.tensor([1, 2], [2, 1], { label: 'table', requiresGrad: true }), u32(1)),
-    'gather: a tensor without a gradient was expected, table [2,1] needs one; use embedding, or noGrad()',
+    'gather: x has no gradient here, but table [2,1] requires one; use embedding, or noGrad()',
   ],
   [
     'bceWithLogits',

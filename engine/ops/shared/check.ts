@@ -7,6 +7,23 @@ export function expectType(op: string, name: string, t: Tensor, dtype: DType = '
     throw new Error(`${op}: ${name} must be ${dtype}, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
 }
 
+/**
+ * Throws where an input requires a gradient that the op does not pass on, outside of `noGrad`: it would be lost without a
+ * word. @param instead what to do, where it is not the obvious
+ */
+export function expectConstants(
+  op: string,
+  inputs: Record<string, Pick<Tensor, 'requiresGrad' | 'device' | 'label' | 'shape'> | null | undefined>,
+  instead = 'use detach() or noGrad()',
+): void {
+  for (const [name, t] of Object.entries(inputs)) {
+    if (!t?.requiresGrad || !t.device.tape.enabled) continue;
+    throw new Error(
+      `${op}: ${name} has no gradient here, but ${t.label} ${showShape(t.shape)} requires one; ${instead}`,
+    );
+  }
+}
+
 /** Throws unless two tensors have the same shape. */
 export function expectSameShape(op: string, nameA: string, a: Tensor, nameB: string, b: Tensor): void {
   if (a.rank !== b.rank || a.shape.some((n, i) => n !== b.shape[i])) {
