@@ -131,18 +131,52 @@ function asObject(value: unknown): Record<string, unknown> | null {
 }
 
 function parseHeader(json: Uint8Array, fail: Fail): Record<string, unknown> {
+  let text = '';
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
+    // JSON.parse takes no byte-order mark.
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
+    header = JSON.parse(text);
   } catch {
     fail('damaged or not a safetensors file (its header is not JSON)');
   }
-  return asObject(header) ?? fail('damaged (its header is not a JSON object)');
+  if (!asObject(header)) fail('damaged (its header is not a JSON object)');
+  if (!text.startsWith('{') || !/\} *$/.test(text))
+    fail('damaged (its header does not begin with { and end with } and spaces)');
+  checkTokens(text, fail);
+  return header as Record<string, unknown>;
+}
+
+/** Strings that are keys, other strings, numbers, and where objects and lists begin and end. */
+const TOKENS = /"(?:[^"\\]|\\.)*"(\s*:)?|-?\d[\d.eE+-]*|[{}[\]]/g;
+
+/**
+ * What JSON.parse passes over in valid JSON: a key that an object has twice, and numbers that are not written as integers
+ * (`4.0`), as sizes and offsets must be.
+ */
+function checkTokens(text: string, fail: Fail): void {
+  const open: (Set<string> | null)[] = [];
+  for (const [token, colon] of text.matchAll(TOKENS)) {
+    if (token === '{') open.push(new Set());
+    else if (token === '[') open.push(null);
+    else if (token === '}' || token === ']') open.pop();
+    else if (token[0] !== '"') {
+      if (!/^(?:0|[1-9]\d*)$/.test(token))
+        fail(`damaged: a shape or data_offsets in its header: expected integers >= 0, got ${token}`);
+    } else if (colon !== undefined) {
+      const key = JSON.parse(token.slice(0, -colon.length)) as string;
+      const keys = open.at(-1);
+      if (keys?.has(key)) fail(`damaged: its header has the key ${JSON.stringify(key)} twice`);
+      keys?.add(key);
+    }
+  }
 }
 
 function parseEntry(name: string, value: unknown, fail: Fail) {
   const entry = asObject(value) ?? fail(`tensor ${name}: its header entry is not an object`);
-  const { dtype, shape, data_offsets: offsets } = entry;
+  const { dtype, shape, data_offsets: offsets, ...others } = entry;
+  const unknown = Object.keys(others)[0];
+  if (unknown !== undefined) fail(`tensor ${name}: unknown key ${JSON.stringify(unknown)} in its header entry`);
   if (dtype !== 'F32' && dtype !== 'U32') fail(`tensor ${name} has dtype ${String(dtype)}; F32 and U32 are read`);
   const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (!Array.isArray(shape) || !shape.every(isSize)) fail(`tensor ${name}: its shape is not a list of sizes`);

@@ -15,6 +15,10 @@ function file(header: string, data: number[] | Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** The header's entry of one float from byte `from` to `to`. */
+const entry = (name: string, from: number, to: number): string =>
+  `"${name}":{"dtype":"F32","shape":[1],"data_offsets":[${from},${to}]}`;
+
 describe('encode', () => {
   test('lays out length, header, data as the format says', () => {
     const bytes = encode(new Map([['a', f32([2, 1], 1, -2)]]), new Map([['k', 'v']]));
@@ -114,6 +118,39 @@ describe('decode', () => {
     ['a gap', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', new Uint8Array(8)), 'expected 0'],
     ['a tail', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', new Uint8Array(8)), '4 bytes follow'],
     ['metadata not text', file('{"__metadata__":{"k":1}}', []), 'is not text'],
+    ['a tensor twice', file(`{${entry('a', 0, 4)},${entry('a', 4, 8)}}`, new Uint8Array(8)), 'the key "a" twice'],
+    ['a key twice by escapes', file(`{${entry('a', 0, 4)},${entry('\\u0061', 4, 8)}}`, new Uint8Array(8)), '"a" twice'],
+    [
+      'a key twice in an entry',
+      file('{"a":{"dtype":"F32","dtype":"U32","shape":[0],"data_offsets":[0,0]}}', []),
+      'twice',
+    ],
+    ['metadata twice', file('{"__metadata__":{},"__metadata__":{}}', []), 'twice'],
+    ['a key of the metadata twice', file('{"__metadata__":{"k":"1","k":"2"}}', []), 'the key "k" twice'],
+    ['an offset 4.0', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4.0]}}', [0, 0, 0, 0]), 'got 4.0'],
+    ['an offset 4e0', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}', [0, 0, 0, 0]), 'got 4e0'],
+    ['an offset -0', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}', [0, 0, 0, 0]), 'got -0'],
+    ['a byte-order mark', file('\ufeff{}', []), 'header is not JSON'],
+    ['a space before the header', file(' {}', []), 'does not begin with {'],
+    ['a line break after the header', file('{}\n', []), 'does not begin with { and end with }'],
+    ['an unknown key', file('{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"x":"y"}}', []), 'unknown key "x"'],
+    [
+      'an overlap',
+      file(`{${entry('a', 0, 4)},${entry('b', 0, 4)}}`, [0, 0, 0, 0]),
+      'starts at data byte 0, expected 4',
+    ],
+    ['a hole', file(`{${entry('a', 0, 4)},${entry('b', 8, 12)}}`, new Uint8Array(12)), 'at data byte 8, expected 4'],
+    [
+      'a size beyond any file',
+      file('{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}', []),
+      'needs',
+    ],
+    ['a shape of text', file('{"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}}', [0, 0, 0, 0]), 'shape'],
+    [
+      'offsets the wrong way round',
+      file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}', [0, 0, 0, 0]),
+      'span -4',
+    ],
   ])('refuses %s', (_, bytes, message) => {
     expect(() => decode(bytes)).toThrow(InputError);
     expect(() => decode(bytes)).toThrow(message);
