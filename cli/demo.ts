@@ -137,7 +137,14 @@ async function openFolder(): Promise<NodeFiles> {
 async function tellFigures(device: Device, training: Training, shop: Shop, seconds: number, out: Output) {
   const { files, config, parts } = training;
   const loaded = await loadModel(files);
-  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
+  const model = SequenceModel.load(
+    device,
+    settingsOf(loaded),
+    loaded.items.length,
+    loaded.tensors,
+    loaded.features,
+    loaded.path,
+  );
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
   const result = await evaluate(model, parts, { split: 'test', includeSeen: true, blend: blendOf(loaded, memory) });
   const { metrics, targetsInHistory, users } = result;

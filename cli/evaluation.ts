@@ -176,7 +176,14 @@ export async function withRanking<T>(
   progress: boolean | undefined,
   work: (rank: Rank, model: SequenceModel) => Promise<T>,
 ): Promise<T> {
-  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
+  const model = SequenceModel.load(
+    device,
+    settingsOf(loaded),
+    loaded.items.length,
+    loaded.tensors,
+    loaded.features,
+    loaded.path,
+  );
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
   const second = parts instanceof ColdSplit ? null : secondStageOf(device, loaded, true);
   const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;

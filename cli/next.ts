@@ -54,7 +54,14 @@ export async function runNext(flags: NextFlags): Promise<void> {
 
 async function evaluateOne(device: Device, { judged, parts }: Contender, flags: NextFlags): Promise<NextEvaluation> {
   const { loaded } = judged;
-  const model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
+  const model = SequenceModel.load(
+    device,
+    settingsOf(loaded),
+    loaded.items.length,
+    loaded.tensors,
+    loaded.features,
+    loaded.path,
+  );
   const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
   const bar = createProgress({ total: parts.users, force: flags.progress });
   try {

@@ -143,7 +143,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
   }
   const settings = settingsOf(loaded);
   const values = new Float32Array(users.length * settings.d);
-  const model = SequenceModel.load(device, settings, known.length, loaded.tensors, loaded.features);
+  const model = SequenceModel.load(device, settings, known.length, loaded.tensors, loaded.features, loaded.path);
   const scorer = new Scorer(model, { k: 1, states: true });
   const bar = createProgress({ total: users.length, force: flags.progress });
   try {

@@ -38,9 +38,10 @@ import {
   type Tensor,
 } from '../engine/index.ts';
 import type { PackedTokens, TrainingTokens } from './blocks/context.ts';
+import { requireMemory } from './memory-needed.ts';
 import { headsOf } from './ranker-settings.ts';
 import type { Vocabulary } from './ranker/lists.ts';
-import { type RankerShape, rankerParameters } from './ranker/parameters.ts';
+import { describeRanker, type RankerShape, rankerParameters } from './ranker/parameters.ts';
 import type { SequenceModel } from './sequence-model.ts';
 
 /** Packed histories, and lists of candidates of some of their positions (ranker/lists.ts). */
@@ -104,6 +105,11 @@ export class Ranker {
     this.own = own;
     this.attributes = attributes;
     const rows = { items: known, attributes: attributes?.rows ?? 0 };
+    requireMemory(
+      { parameters: describeRanker(shape, rows) },
+      table ? 'trained' : 'loaded',
+      'choose fewer rankerBlocks',
+    );
     this.parameters = new ParameterArena(device, rankerParameters(shape, rows, table, seed), { frozen: !table });
     this.bags = attributes && new SparseMatrix(device, attributes.bags, attributes.rows, 'attribute tokens');
     this.made = this.bags && device.zeros([this.bags.shape[0], shape.d], 'attribute tokens').keep();

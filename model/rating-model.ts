@@ -40,6 +40,7 @@ import {
   sum,
   type Tensor,
 } from '../engine/index.ts';
+import { requireMemory } from './memory-needed.ts';
 import type { RatingSettings } from './rating-settings.ts';
 
 /** Columns of the features of a known rating and of a target; see rating-batch.ts. */
@@ -113,6 +114,13 @@ export class RatingModel {
     this.device = device;
     this.settings = settings;
     this.shape = shape;
+    const parameters = describeRatingModel(settings, shape);
+    const activations = seed === null ? 0 : settings.budget * (settings.blocks + settings.cross) * 12 * settings.d;
+    requireMemory(
+      { parameters, activations },
+      seed === null ? 'loaded' : 'trained',
+      'choose a smaller d, ff or budget',
+    );
     this.parameters = new ParameterArena(device, specs(settings, shape, seed), { frozen: seed === null });
     const [rows, width] = [settings.window + 1, settings.d / settings.heads];
     this.angles = device.tensor(rotaryAngles(rows, width), [rows, width], { label: 'angles' }).keep();

@@ -48,6 +48,7 @@ import { postNorm, preNorm, queryNorm } from './blocks/transformer.ts';
 import { comparedStates, comparedTable, itemLoss } from './losses.ts';
 import { MixtureHead } from './mixture.ts';
 import { ITEMS, parameterShapes, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
+import { requireMemory } from './memory-needed.ts';
 import { requireFinite } from './ranks.ts';
 import { isCloze, type Settings } from './recipes.ts';
 import type { StoredTensor } from './safetensors.ts';
@@ -133,6 +134,12 @@ export class SequenceModel {
       throw new InputError('items=tower: needs attributes; give --items PATH');
     const known = features ? (catalogue.known ?? items) : items;
     const rows = { attributes: features?.rows, side };
+    const parameters = parameterShapes(settings, known, rows);
+    // Of a block about 12 states of width D and 3 of width F, for each token of a batch.
+    const { budget, blocks, decoder, d, ff } = settings;
+    const activations = seed === null ? 0 : budget * (blocks + decoder) * (12 * d + 3 * ff);
+    const use = seed === null ? 'loaded' : 'trained';
+    requireMemory({ parameters, activations }, use, 'choose a smaller d, ff, blocks or budget, or fewer items');
     requireRoom(device, settings, known, rows);
     try {
       const specs = parameterSpecs(settings, known, seed, rows);

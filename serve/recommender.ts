@@ -164,7 +164,14 @@ export class Recommender {
     this.ownsDevice = ownsDevice;
     this.loaded = loaded;
     this.rows = new Map(loaded.items.map((item, row) => [item.id, row]));
-    this.model = SequenceModel.load(device, settingsOf(loaded), loaded.items.length, loaded.tensors, loaded.features);
+    this.model = SequenceModel.load(
+      device,
+      settingsOf(loaded),
+      loaded.items.length,
+      loaded.tensors,
+      loaded.features,
+      loaded.path,
+    );
     this.memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
     this.second = secondStageOf(device, loaded);
     this.after = new AfterScore(loaded.items, this.rows, loaded.tensors.get('items.weight'));
