@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { cases } from './cases.ts';
-import { FORMS, type Form, mismatch, runForm } from './forms.ts';
+import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
 import {
   type Case,
   type Expected,
@@ -80,6 +80,22 @@ describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
           expect(replayed.grads).toEqual(eager.grads);
         },
       );
+
+      it.runIf(hasGradients(c) && canShare(c))('with one tensor for all inputs of a size', async () => {
+        const { data, weights } = await reference(c);
+        let wanted: Result;
+        try {
+          [wanted] = await runForm(c, double, data, weights, 'shared', 'eager');
+        } catch (error) {
+          const { message } = error as Error;
+          expect(message).toMatch(/the same tensor/);
+          await expect(runForm(c, gpu, data, weights, 'shared', 'program')).rejects.toThrow(message);
+          return gpu.check();
+        }
+        const [eager, replayed] = await runForm(c, gpu, data, weights, 'shared', 'program');
+        compare(c, eager, wanted, 'shared');
+        expect(replayed).toEqual(eager);
+      });
 
       it.each(wantedChoices(c))('$kernel by $file', async ({ kernel, file }) => {
         const { data, weights, result } = await reference(c);

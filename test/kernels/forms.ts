@@ -20,7 +20,8 @@ import {
 } from '../../engine/index.ts';
 import { type Case, differentiable, firstMismatch, type Result, STATE } from './harness.ts';
 
-export type Form = 'leaf' | 'view' | 'value' | 'twice' | 'parameter';
+export type Form = 'leaf' | 'view' | 'value' | 'twice' | 'parameter' | 'shared';
+/** All but `shared`, where one tensor is all inputs of a size: its values are others, and an op may refuse it. */
 export const FORMS: Form[] = ['leaf', 'view', 'value', 'twice', 'parameter'];
 
 /** Gradients of the cases are about 1: enough to see it taken out again. */
@@ -39,7 +40,18 @@ export const FACTOR: Record<Form, { times: number; plus: number }> = {
   value: { times: 1, plus: 0 },
   twice: { times: 2, plus: 1 },
   parameter: { times: 1, plus: 0 },
+  shared: { times: 1, plus: 0 },
 };
+
+/** The input that is in the place of this one where inputs of a size are one tensor. */
+function placeOf(c: Case, name: string): string {
+  const size = (of: string): number => c.inputs[of].shape.reduce((a, b) => a * b, 1);
+  const same = (of: string): boolean => differentiable(c.inputs[of]) && size(of) === size(name);
+  return differentiable(c.inputs[name]) ? (Object.keys(c.inputs).find(same) as string) : name;
+}
+
+/** Whether two inputs of a case have one size, so that one tensor may be both. */
+export const canShare = (c: Case): boolean => Object.keys(c.inputs).some((name) => placeOf(c, name) !== name);
 
 interface Bound {
   /** What holds the data, and the gradients. */
@@ -69,6 +81,7 @@ function bind(c: Case, device: Device, data: Record<string, NumericArray>, form:
         )
       : null;
   for (const [name, { shape }] of specs) {
+    if (form === 'shared' && trained(name) && placeOf(c, name) !== name) continue;
     const form_ = trained(name) && form !== 'leaf' ? another(shape) : shape;
     leaves[name] =
       arena && trained(name)
@@ -82,7 +95,7 @@ function bind(c: Case, device: Device, data: Record<string, NumericArray>, form:
       const values: Tensor[] = [];
       const inputs = Object.fromEntries(
         specs.map(([name, { shape }]) => {
-          const leaf = leaves[name];
+          const leaf = leaves[form === 'shared' && trained(name) ? placeOf(c, name) : name];
           if (!isValue(name)) return [name, form === 'leaf' || !trained(name) ? leaf : leaf.reshape(shape)];
           const value = scale(leaf, 1);
           values.push(value);
@@ -222,8 +235,8 @@ export function mismatch(c: Case, actual: Result, expected: Result, form: Form =
   for (const [name, g] of Object.entries(expected.grads)) {
     const uses = c.leaves?.includes(name) ? 0 : plus;
     const wanted = uses === 0 && times === 1 ? g : Float64Array.from(g, (v) => times * v + uses);
-    // A sum of several uses rounds, be each of them exact.
-    const bound = times > 1 ? { abs: times * abs + 1e-6, rel: Math.max(rel, 1e-6) } : { abs, rel };
+    // A sum of several uses rounds, even if each of them is exact.
+    const bound = times > 1 || form === 'shared' ? { abs: times * abs + 1e-6, rel: Math.max(rel, 1e-6) } : { abs, rel };
     const wrong = firstMismatch(`d${name}`, actual.grads[name], wanted, bound);
     if (wrong) return wrong;
   }
