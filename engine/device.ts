@@ -169,7 +169,10 @@ export class Device {
     return t;
   }
 
-  /** Turns a tensor into a leaf that accumulates a gradient; `grad` may be a place in an arena, already zeroed. */
+  /**
+   * Turns a tensor into a leaf that accumulates a gradient; `grad` may be a place in an arena, already zeroed. Ops store
+   * whole vec4s: up to three elements behind a `grad` of odd size are padding that holds anything.
+   */
   makeLeaf(t: Tensor, grad?: Tensor): void {
     if (t.dtype !== 'f32') throw new Error(`tensor: only f32 can require a gradient, ${t.label} is ${t.dtype}`);
     if (t.state.node)

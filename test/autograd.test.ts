@@ -448,6 +448,8 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
       expect(() => device.scope(later)).toThrow(`scope${expected}`);
       expect(() => device.noGrad(later)).toThrow(`noGrad${expected}`);
       expect(() => device.withPrecision('f32', later)).toThrow(`withPrecision${expected}`);
+      const program = device.program('late', later as unknown as () => Record<string, Tensor>);
+      expect(() => program.run()).toThrow('the function returned a promise');
       expect(device.tape.enabled).toBe(true);
       expect(() => scale(freed[0], 2)).toThrow('was freed');
       await new Promise((resolve) => setTimeout(resolve, 1));
