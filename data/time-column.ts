@@ -42,8 +42,14 @@ function sentinel(time: number, unit: TimeUnit): string | null {
 }
 
 /** Whether a number is a sentinel in some unit. */
-const mayBeSentinel = (time: number): boolean =>
-  (time >= INT32 || time < 0) && EPOCHS.some((unit) => sentinel(time, unit) !== null);
+function mayBeSentinel(time: number): boolean {
+  if (time < INT32) return time < 0 && EPOCHS.some((unit) => sentinel(time, unit) !== null);
+  if (time === INT32 || time >= 2 ** 63) return true;
+  // In seconds, where a division by thousands leads there.
+  let seconds = time;
+  while (seconds >= 1e3 * YEAR_9999) seconds /= 1e3;
+  return seconds >= YEAR_9999 && seconds < YEAR_9999 + DAY;
+}
 
 /** What was read, in the column's own unit. */
 export interface Times {
