@@ -1,7 +1,9 @@
 /** Times of a log: the column decides what they are counted in. */
 import { describe, expect, it } from 'vitest';
+import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { describeSchema, inferSchema, insteadOf, numberOf } from '../../data/schema.ts';
+import { inferEvents } from '../../data/side.ts';
 import { parseDate, toSeconds } from '../../data/times.ts';
 import { readText } from './bytes.ts';
 
@@ -60,6 +62,9 @@ describe('times of a log', () => {
     const dates = await read('1970-01-01', '1970-01-02 00:00:01');
     expect([dates.timeUnit, ...(dates.time as Float64Array)]).toEqual(['ms', 0, 86_401_000]);
     expect([...toSeconds(dates.time as Float64Array, [0, 2], dates.timeUnit)]).toEqual([0, 86_401]);
+    const dataset = prepare(dates, { minInteractions: 1 });
+    expect([...(dataset.times as Uint32Array)]).toEqual([0, 86_401]);
+    expect(inferEvents(dataset, ['hour'], 'log')).toEqual([{ name: 'hour', kind: 'hour', absent: 0 }]);
     expect((await read(0, NOW)).notes.join()).not.toContain('no time');
     expect((await read(1, 2, 3)).timeUnit).toBe('order');
   });
