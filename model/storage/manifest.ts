@@ -10,7 +10,8 @@
  * the new one. All that writes parts of a model goes through {@link commit}, all that reads them through {@link Snapshot}.
  *
  * metrics.jsonl, README.md and files that Attune did not write are no parts: they are neither listed nor deleted. Folders of
- * before there was a manifest hold their parts under plain names; the first commit lists them as they are. Packed models
+ * before there was a manifest hold their parts under plain names; the first commit lists them as they are, and `replaced`
+ * names those that a commit has replaced but not deleted yet. Packed models
  * hold plain names and a manifest.
  */
 import { InputError } from '../../data/errors.ts';
@@ -43,6 +44,13 @@ interface Entry {
 
 type Entries = ReadonlyMap<Part, Entry>;
 
+/** What a manifest says. */
+interface Listed {
+  generation: number;
+  entries: Entries;
+  replaced: readonly string[];
+}
+
 /** A file that the manifest lists is missing: damage, or a writer that came in between. */
 class MissingFile extends InputError {}
 
@@ -70,9 +78,12 @@ export class Snapshot {
   readonly generation: number;
   /** null without a manifest: the parts have plain names, and nothing tells whether they are whole. */
   private readonly entries: Entries | null;
+  /** Files under plain names that the last commit replaced, and had not deleted when it was killed. */
+  readonly replaced: readonly string[];
 
-  private constructor(files: Files, generation: number, entries: Entries | null) {
+  private constructor(files: Files, generation: number, entries: Entries | null, replaced: readonly string[]) {
     this.files = files;
+    this.replaced = replaced;
     this.generation = generation;
     this.entries = entries;
   }
@@ -81,8 +92,8 @@ export class Snapshot {
   static async open(files: Files): Promise<Snapshot> {
     const bytes = await files.read(MANIFEST);
     if (bytes) {
-      const { generation, entries } = parse(bytes, `${files.where}/${MANIFEST}`);
-      return new Snapshot(files, generation, entries);
+      const { generation, entries, replaced } = parse(bytes, `${files.where}/${MANIFEST}`);
+      return new Snapshot(files, generation, entries, replaced);
     }
     // The first commit writes a manifest before any file of a generation. Not all folders can be listed (an address cannot).
     const names = await files.list().catch(() => []);
@@ -91,7 +102,7 @@ export class Snapshot {
       throw new InputError(
         `${files.where}/${MANIFEST}: missing, although ${lost} needs it; restore it, or train the model again`,
       );
-    return new Snapshot(files, 0, null);
+    return new Snapshot(files, 0, null, []);
   }
 
   get where(): string {
@@ -192,6 +203,8 @@ export async function commit(
   const generation = before.generation + 1;
   const entries = options.fresh ? new Map<Part, Entry>() : new Map(before.entries);
   const written: string[] = [];
+  const names = await files.list();
+  let replaced: string[] = [];
   try {
     for (const [part, change] of Object.entries(changes) as [Part, Change][]) {
       if (change === null) {
@@ -205,34 +218,36 @@ export async function commit(
       const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
       entries.set(part, { file, bytes, sha256: hashOf(files, pieces) });
     }
-    await files.write(MANIFEST, manifestText(generation, entries));
+    const current = new Set(Array.from(entries.values(), ({ file }) => file));
+    const plain = Array.from(before.entries.values(), ({ file }) => file).filter((file) => isPart(file));
+    replaced = [...before.replaced, ...plain].filter((file) => names.includes(file) && !current.has(file)).sort();
+    await files.write(MANIFEST, manifestText(generation, entries, replaced));
   } catch (error) {
     for (const file of written) await files.remove(file).catch(() => {});
     throw error;
   }
   const current = new Set(Array.from(entries.values(), ({ file }) => file));
-  const earlier = new Set(Array.from(before.entries.values(), ({ file }) => file));
-  for (const name of await files.list())
-    if (!current.has(name) && (earlier.has(name) || generationOf(name) !== null)) await files.remove(name);
+  for (const name of names)
+    if (!current.has(name) && (replaced.includes(name) || generationOf(name) !== null)) await files.remove(name);
 }
 
 /**
  * What a writer starts from. A folder without a manifest gets one first, of the parts that it holds under plain names, if
  * any: so files of a generation never stand without a manifest, unless it was lost.
  */
-async function opened(files: Files, fresh: boolean): Promise<{ generation: number; entries: Entries }> {
+async function opened(files: Files, fresh: boolean): Promise<Listed> {
   try {
     const snapshot = await Snapshot.open(files);
     const entries = await snapshot.list();
-    if (snapshot.listed) return { generation: snapshot.generation, entries };
-    await files.write(MANIFEST, manifestText(0, entries));
-    return { generation: 0, entries };
+    const { generation, replaced } = snapshot;
+    if (!snapshot.listed) await files.write(MANIFEST, manifestText(0, entries));
+    return { generation, entries, replaced };
   } catch (error) {
     // A damaged manifest is no reason not to replace the model.
     if (!fresh || !holdsGenerations(await files.list())) throw error;
     const names = await files.list();
     const generation = names.reduce((most, name) => Math.max(most, generationOf(name) ?? 0), 0);
-    return { generation, entries: new Map() };
+    return { generation, entries: new Map(), replaced: [] };
   }
 }
 
@@ -245,21 +260,22 @@ export function manifestOf(parts: ReadonlyMap<Part, Uint8Array>): string {
   return manifestText(1, new Map(entries));
 }
 
-function manifestText(generation: number, entries: Entries): string {
+function manifestText(generation: number, entries: Entries, replaced: readonly string[] = []): string {
   const files = PARTS.flatMap((part) => {
     const entry = entries.get(part);
     return entry ? [`    ${JSON.stringify(part)}: ${JSON.stringify(entry)}`] : [];
   });
   const list = files.length > 0 ? `{\n${files.join(',\n')}\n  }` : '{}';
-  return `{\n  "formatVersion": ${FORMAT},\n  "generation": ${generation},\n  "files": ${list}\n}\n`;
+  const rest = replaced.length > 0 ? `,\n  "replaced": ${JSON.stringify(replaced)}` : '';
+  return `{\n  "formatVersion": ${FORMAT},\n  "generation": ${generation},\n  "files": ${list}${rest}\n}\n`;
 }
 
-function parse(bytes: Uint8Array, path: string): { generation: number; entries: Entries } {
+function parse(bytes: Uint8Array, path: string): Listed {
   const fail = (what: string): never => {
     throw new InputError(`${path}: ${what}`);
   };
   let text = '';
-  let value: { formatVersion?: unknown; generation?: unknown; files?: unknown } | null = null;
+  let value: { formatVersion?: unknown; generation?: unknown; files?: unknown; replaced?: unknown } | null = null;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     value = JSON.parse(text);
@@ -280,11 +296,13 @@ function parse(bytes: Uint8Array, path: string): { generation: number; entries: 
       return fail(`damaged: ${part}: expected its bytes and SHA-256`);
     entries.set(part, { file, bytes: size as number, sha256: hash });
   }
-  const { generation } = value;
+  const { generation, replaced = [] } = value;
+  if (!Array.isArray(replaced) || !replaced.every((file) => typeof file === 'string' && isPart(file)))
+    return fail('damaged: replaced: expected names of parts');
   // Whatever is read is written again as it stood: no key is unknown, and none is there twice.
-  if (!Number.isSafeInteger(generation) || manifestText(generation as number, entries) !== text)
+  if (!Number.isSafeInteger(generation) || manifestText(generation as number, entries, replaced) !== text)
     fail('damaged: not as Attune writes it');
-  return { generation: generation as number, entries };
+  return { generation: generation as number, entries, replaced };
 }
 
 const hashOf = (files: Files, pieces: readonly Uint8Array[]): string => files.sha256?.(pieces) ?? sha256(pieces);
