@@ -1,7 +1,7 @@
 /** A device: where tensors live and ops run. WebGPU in Node and Chrome, or the CPU through the references. */
 import { Tape } from './autograd.ts';
 import { getGpu } from './gpu.ts';
-import { bindingKinds, type Capabilities, type Kernel, type Params } from './kernel.ts';
+import { type BindingInfo, contractOf, expectIntegers, type Capabilities, type Kernel, type Params } from './kernel.ts';
 import { Program, type ProgramOptions } from './program.ts';
 import {
   ALIGN,
@@ -260,7 +260,10 @@ export class Device {
    * Ops that change a tensor of their caller's in place call `inPlace` first.
    */
   run(what: Kernel, reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
-    this.use(what.name, tensors, bindingKinds(what));
+    const { bindings } = contractOf(what);
+    this.use(what.name, tensors, bindings);
+    expectIntegers(what, params);
+    if (writesNothing(tensors, bindings)) return;
     if (!this.gpu) return this.refer(reference, tensors, params);
     const call = this.gpu.prepare(what, tensors, params);
     this.recording?.push(call);
@@ -275,7 +278,11 @@ export class Device {
     writes: readonly string[],
     params: Params,
   ): void {
-    this.use(who, tensors, new Map(writes.map((name) => [name, 'write'])));
+    const uses = Object.keys(tensors).map((name, index): [string, BindingInfo] => [
+      name,
+      { name, index, kind: writes.includes(name) ? 'write' : 'read', type: '' },
+    ]);
+    this.use(who, tensors, new Map(uses));
     this.refer(reference, tensors, params);
   }
 
@@ -286,14 +293,27 @@ export class Device {
     reference(arrays, params);
   }
 
-  /** Checks and notes what a dispatch is about to read and write. */
-  private use(who: string, tensors: Record<string, Tensor | null>, kinds: ReadonlyMap<string, string>): void {
+  /**
+   * Checks and notes what a dispatch is about to read and write, before anything reaches the device: freed or foreign
+   * tensors, integers where a kernel computes with numbers, memory that is both read and written.
+   */
+  private use(who: string, tensors: Record<string, Tensor | null>, uses: ReadonlyMap<string, BindingInfo>): void {
+    const before: [Tensor, BindingInfo['kind']][] = [];
     for (const [name, t] of Object.entries(tensors)) {
       if (!t) continue;
       this.alive(t, who);
+      const use = uses.get(name);
+      if (!use) continue; // another name for one of the others
+      if (t.dtype === 'u32' && /\bf32|vec[24]f/.test(use.type))
+        throw new Error(`${who}: ${name} must be f32, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
+      if (t.size === 0) continue;
+      for (const [other, kind] of before) if (aliases(other, t, kind, use.kind)) refuseAlias(who, other, t);
+      before.push([t, use.kind]);
+    }
+    for (const [t, kind] of before) {
       if (this.touched && !this.touched.has(t.storage)) this.touched.set(t.storage, t);
-      if (kinds.get(name) === 'write') t.storage.written = true;
-      else if (!t.storage.written && t.size > 0) this.define(t.storage);
+      if (kind === 'write') t.storage.written = true;
+      else this.define(t.storage);
     }
   }
 
@@ -303,7 +323,8 @@ export class Device {
     this.define(t.storage);
   }
 
-  private alive(t: Tensor, who: string): void {
+  /** Throws where a tensor was freed or is another device's, and where the device failed. */
+  alive(t: Tensor, who: string): void {
     if (t.device !== this) throw new Error(`${who}: ${t.label} lives on another device`);
     if (t.storage.released) {
       throw new Error(
@@ -482,6 +503,24 @@ function refusePromise<T>(who: string, result: T): T {
   throw new Error(
     `${who}: the function returned a promise, but its work must be done when it returns; pass a function that is not async, and await what it gives afterwards`,
   );
+}
+
+/** Whether a dispatch has nothing to do: all that it would write is empty or switched off. */
+function writesNothing(tensors: Record<string, Tensor | null>, uses: ReadonlyMap<string, BindingInfo>): boolean {
+  for (const { name, kind } of uses.values()) if (kind === 'write' && (tensors[name]?.size ?? 0) > 0) return false;
+  return true;
+}
+
+/** Whether WebGPU refuses these two in one dispatch: a buffer that is read and written, or overlapping parts that are written. */
+function aliases(a: Tensor, b: Tensor, kindA: string, kindB: string): boolean {
+  if (a.storage !== b.storage || (kindA !== 'write' && kindB !== 'write')) return false;
+  return kindA !== kindB || (a.offset < b.offset + b.size && b.offset < a.offset + a.size);
+}
+
+function refuseAlias(who: string, a: Tensor, b: Tensor): never {
+  const name = (t: Tensor): string => `${t.label} ${showShape(t.shape)}`;
+  const both = a.label === b.label ? name(a) : `${name(a)} and ${name(b)}, which share memory,`;
+  throw new Error(`${who}: ${both} would be read and written by one dispatch; use a copy() of what is read`);
 }
 
 /** The part of a CPU array that a tensor covers, in the tensor's own type (an input arena holds both types). */

@@ -118,7 +118,8 @@ export function subgroupVariants(
 /** Workgroups needed for n elements at `per` elements a workgroup. */
 export const groups = (n: number, per: number): number => Math.ceil(n / per);
 
-const MAX_GRID = 65535;
+/** Most workgroups along one dimension of a grid, on every adapter. */
+export const MAX_GRID = 65535;
 
 /** A grid in three dimensions; a plain count above 65,535 is folded into two (see kernels/lib/group_index.wgsl). */
 export function foldGrid(grid: number | Grid): Grid {
@@ -163,17 +164,31 @@ export function kernelText(file: string, constants: Constants = {}): KernelText 
   return text;
 }
 
-const kinds = new WeakMap<Kernel, ReadonlyMap<string, BindingInfo['kind']>>();
+interface Contract {
+  bindings: ReadonlyMap<string, BindingInfo>;
+  params: readonly ParamField[];
+}
 
-/** How a kernel uses each of its tensors, by name: what its variant that runs everywhere declares. */
-export function bindingKinds(what: Kernel): ReadonlyMap<string, BindingInfo['kind']> {
-  let found = kinds.get(what);
+const contracts = new WeakMap<Kernel, Contract>();
+
+/** What a kernel reads and writes, by name, and its parameters: as its variant that runs everywhere declares them. */
+export function contractOf(what: Kernel): Contract {
+  let found = contracts.get(what);
   if (!found) {
-    const { file } = what.variants[what.variants.length - 1];
-    found = new Map(kernelText(file).bindings.map((b) => [b.name, b.kind]));
-    kinds.set(what, found);
+    const { bindings, params } = kernelText(what.variants[what.variants.length - 1].file);
+    found = { bindings: new Map(bindings.map((b) => [b.name, b])), params };
+    contracts.set(what, found);
   }
   return found;
+}
+
+/** Throws unless what the kernel takes as integers are integers of 32 bits. */
+export function expectIntegers(what: Kernel, params: Params): void {
+  for (const { name, type } of contractOf(what).params) {
+    const value = params[name];
+    if (type !== 'f32' && !(Number.isInteger(value) && Math.abs(value) <= 0xffffffff))
+      throw new Error(`${what.name}: expected an integer below 2^32 as the parameter ${name}, got ${value}`);
+  }
 }
 
 function specialise(file: string, code: string, name: string, value: number | boolean): string {

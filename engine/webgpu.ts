@@ -10,6 +10,7 @@ import {
   type Kernel,
   type KernelText,
   kernelText,
+  MAX_GRID,
   type MatrixSize,
   type Params,
   type Variant,
@@ -384,14 +385,13 @@ export class WebGpu {
       }
       return { index: b.index, name: b.name, storage: tensor.storage, buffer: null, offset: tensor.offset * 4, size };
     });
-    return {
-      label: choice,
-      kernel: kernel.name,
-      params,
-      pipeline,
-      bindings,
-      grid: foldGrid(variant.grid(params)),
-    };
+    const grid = foldGrid(variant.grid(params));
+    if (!grid.every((n) => Number.isInteger(n) && n >= 0 && n <= MAX_GRID)) {
+      throw new Error(
+        `${kernel.name}: a grid of ${grid.join(' × ')} workgroups is beyond what WebGPU runs, ${MAX_GRID} along each dimension; split the batch`,
+      );
+    }
+    return { label: choice, kernel: kernel.name, params, pipeline, bindings, grid };
   }
 
   /** A uniform buffer with these words; equal contents share one buffer. */

@@ -5,6 +5,8 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(M / ROWS) × H); a step takes 32 queries.
 // Sᵀ and dPᵀ: a lane owns 4 of the queries; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dk and dv: a lane owns 4 of every 32 columns, and dSᵀ and Pᵀ are shared instead. No workgroup memory.
+// NaN: a weight of 0 times NaN is NaN, so that one NaN reaches the rows of other segments in its block of 32; the tiled
+// variants keep to the segment.
 // Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -31,6 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let row0 = wid.x * ROWS;
   var first: array<u32, EIGHTS>; // the first query that attends to the row, and how many do
   var count: array<u32, EIGHTS>;
+  var factor: array<f32, EIGHTS>; // 1, or NaN where the queries of the row are not all there
   var k_at: array<u32, EIGHTS>;
   var v_at: array<u32, EIGHTS>;
   var low = 0xffffffffu;
@@ -41,7 +44,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     k_at[e] = at * p.kv_row + p.k_col + head * K4;
     v_at[e] = k_at[e] + d4;
     first[e] = start[at];
-    let last = end[at];
+    var last = end[at];
+    factor[e] = select(1.0, make_nan(j), last > max(first[e], p.l));
+    last = min(last, p.l);
     if (p.causal == 1u) { first[e] = max(first[e], j); }
     count[e] = select(0u, last - first[e], j < p.m && last > first[e]);
     if (count[e] > 0u) {
@@ -161,8 +166,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
     for (var r = 0u; r < own; r++) {
       let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + b * 8u + lane;
-      var x = attention_pick8(part_k, r) * p.scale;
-      var y = attention_pick8(part_v, r);
+      let whole = subgroupShuffle(factor[0], r);
+      var x = attention_pick8(part_k, r) * p.scale * whole;
+      var y = attention_pick8(part_v, r) * whole;
       if (p.acc == 1u) {
         x += dkv[at];
         y += dkv[at + d4];
@@ -172,4 +178,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use attention_keep, attention_pick8
+// @use attention_keep, attention_pick8, nan

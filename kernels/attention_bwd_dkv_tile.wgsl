@@ -32,15 +32,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let row0 = wid.x * 64u;
   let j = row0 + lid;
   let at = min(j, p.m - 1u);
-  let last = end[at];
+  var last = end[at];
   var first = start[at];
+  let beyond = j < p.m && last > max(first, p.l); // the queries of the row are not all there: NaN
+  last = min(last, p.l);
   if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.m) { first = last; }
   // Queries of the tile: up to the end of the last row's sequence that has queries.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.m) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], 0u, start[r] == end[r]);
+    stop = min(p.l, select(end[r], 0u, start[r] == end[r]));
   }
   let to = workgroupUniformLoad(&stop);
 
@@ -92,10 +94,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (j >= p.m) { return; }
+  let factor = select(1.0, make_nan(j), beyond);
   for (var c = 0u; c < n4; c++) {
     let to_k = j * p.kv_row + p.k_col + head * K4 + c;
-    var x = dk[c] * p.scale;
-    var y = dv[c];
+    var x = dk[c] * p.scale * factor;
+    var y = dv[c] * factor;
     if (p.acc == 1u) {
       x += dkv[to_k];
       y += dkv[to_k + d4];
@@ -104,4 +107,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dkv[to_k + d4] = y;
   }
 }
-// @use attention_keep
+// @use attention_keep, nan

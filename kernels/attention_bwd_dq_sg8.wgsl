@@ -5,6 +5,8 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
 // S and dP: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dq: a lane owns 4 of every 32 columns, and dS is shared instead. No workgroup memory.
+// NaN: a weight of 0 times NaN is NaN, so that one NaN reaches the rows of other segments in its block of 32; the tiled
+// variants keep to the segment.
 // Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -31,6 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let row0 = wid.x * ROWS;
   var first: array<u32, EIGHTS>;
   var count: array<u32, EIGHTS>;
+  var factor: array<f32, EIGHTS>; // NaN where the keys of the row are not all there
   var q_at: array<u32, EIGHTS>;
   var g_at: array<u32, EIGHTS>;
   var log_sum: array<f32, EIGHTS>;
@@ -47,6 +50,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     own_delta[e] = stat.y;
     first[e] = start[at];
     var last = end[at];
+    factor[e] = select(p.scale, make_nan(i), last > max(first[e], p.m));
+    last = min(last, p.m);
     if (p.causal == 1u) { last = min(last, i + 1u); }
     count[e] = select(0u, last - first[e], i < p.l && last > first[e]);
     if (count[e] > 0u) {
@@ -143,10 +148,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
     for (var r = 0u; r < rows; r++) {
       let at = (row0 + r) * p.q_row + head * K4 + b * 8u + lane;
-      var x = attention_pick8(part, r) * p.scale;
+      var x = attention_pick8(part, r) * subgroupShuffle(factor[0], r);
       if (p.acc == 1u) { x += dq[at]; }
       dq[at] = x;
     }
   }
 }
-// @use attention_keep, attention_pick8
+// @use attention_keep, attention_pick8, nan

@@ -34,12 +34,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.m); // the keys of the row are not all there: NaN
+  last = min(last, p.m);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
+    stop = min(p.m, select(end[r], min(end[r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
 
@@ -84,9 +86,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (i >= p.l) { return; }
   for (var c = 0u; c < n4; c++) {
     let to_c = i * p.q_row + head * K4 + c;
-    var v = sum[c] * p.scale;
+    var v = sum[c] * select(p.scale, make_nan(i), beyond);
     if (p.acc == 1u) { v += dq[to_c]; }
     dq[to_c] = v;
   }
 }
-// @use attention_keep
+// @use attention_keep, nan

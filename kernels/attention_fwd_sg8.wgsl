@@ -6,6 +6,8 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // Scores: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // Output: a lane owns 4 of every 32 columns, and the weights are shared instead. Lane n keeps the softmax state (top)
 // of row n of each 8. No workgroup memory.
+// NaN: a weight of 0 times NaN is NaN, so that one NaN reaches the rows of other segments in its block of 32; the tiled
+// variants keep to the segment.
 // Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -32,6 +34,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let row0 = wid.x * ROWS;
   var first: array<u32, EIGHTS>;
   var count: array<u32, EIGHTS>;
+  var factor: array<f32, EIGHTS>; // 1, or NaN where the keys of the row are not all there
   var q_at: array<u32, EIGHTS>;
   var low = 0xffffffffu;
   var high = 0u;
@@ -41,6 +44,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     q_at[e] = at * p.q_row + head * K4;
     first[e] = start[at];
     var last = end[at];
+    factor[e] = select(1.0, make_nan(i), last > max(first[e], p.m));
+    last = min(last, p.m);
     if (p.causal == 1u) { last = min(last, i + 1u); }
     count[e] = select(0u, last - first[e], i < p.l && last > first[e]);
     if (count[e] > 0u) {
@@ -131,8 +136,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       if (r == lane) { own = all; }
     }
     let some = count[e] > 0u;
-    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some), 0.0); }
-    let inverse = select(0.0, 1.0 / own, some);
+    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some) * factor[e], 0.0); }
+    let inverse = select(0.0, 1.0 / own, some) * factor[e];
     let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
     for (var b = 0u; b < BLOCKS; b++) {
       var part: array<vec4f, 8>;
@@ -143,4 +148,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use attention_sg8, attention_keep, attention_pick8
+// @use attention_sg8, attention_keep, attention_pick8, nan

@@ -36,12 +36,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.m); // the keys of the row are not all there: NaN
+  last = min(last, p.m);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
+    stop = min(p.m, select(end[r], min(end[r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
 
@@ -84,9 +86,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (i >= p.l) { return; }
-  let some = total > 0.0;
-  let inverse = select(0.0, 1.0 / total, some);
+  let some = last > first;
+  var inverse = select(0.0, 1.0 / total, some);
+  var lse = select(0.0, top + log(total), some);
+  if (beyond) {
+    inverse = make_nan(i);
+    lse = make_nan(i);
+  }
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
-  stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
+  stats[head * p.l + i] = vec2f(lse, 0.0);
 }
-// @use attention_keep
+// @use attention_keep, nan

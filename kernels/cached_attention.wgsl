@@ -2,9 +2,10 @@
 // The keys of row r are the rows [start_r, end_r) of kv, then its own rows own[r, 0 … count_r).
 // Layout: q, row r from vec4 r · q_row on, H heads of K columns; kv [S, 2HK] as k|v; own [R, capacity]; o [R, HK].
 // A workgroup of 64 owns one head of one row: keys in tiles of 64, a thread a key for the scores, then a thread four
-// columns of v for every GROUPS-th key; online softmax. 64 · (4 + 4 + 4 + 16) + 4 K workgroup bytes. A row without keys gives 0.
-// Host: K % 4 = 0, K ≤ 128; every key's row is below S; start, end, count and own are data, so that they may differ from run to run.
-struct Params { rows: u32, heads: u32, k: u32, q_row: u32, capacity: u32, scale: f32 }
+// columns of v for every GROUPS-th key; online softmax. 64 · (4 + 4 + 4 + 16) + 4 K workgroup bytes. A row without keys gives 0,
+// one with a key of S and beyond NaN.
+// Host: K % 4 = 0, K ≤ 128; start, end, count and own are data, so that they may differ from run to run.
+struct Params { rows: u32, heads: u32, k: u32, q_row: u32, capacity: u32, slots: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;
@@ -34,7 +35,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let head = g % p.heads;
   let d4 = p.heads * K4;
   let first = start[r];
-  let shared_keys = max(end[r], first) - first;
+  let beyond = end[r] > max(first, p.slots);
+  let shared_keys = max(min(end[r], p.slots), first) - first;
   let n = shared_keys + min(count[r], p.capacity);
   let column = lid % K4;
   let group = lid / K4;
@@ -55,6 +57,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       var dots = vec4f(0.0);
       for (var c = 0u; c < n4; c++) { dots += query[c] * kv[source * 2u * d4 + head * K4 + c]; }
       s = p.scale * (dots.x + dots.y + dots.z + dots.w);
+      if (source >= p.slots) { s = make_nan(source); }
     }
     workgroupBarrier();
     scores[lid] = s;
@@ -84,6 +87,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     total += totals[e * K4 + lid];
     sum += sums[e * K4 + lid];
   }
-  o[r * d4 + head * K4 + lid] = sum * select(0.0, 1.0 / total, total > 0.0);
+  var factor = select(0.0, 1.0 / total, n > 0u);
+  if (beyond) { factor = make_nan(r); }
+  o[r * d4 + head * K4 + lid] = sum * factor;
 }
-// @use group_index
+// @use group_index, nan

@@ -4,7 +4,8 @@
 //   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of W threads owns a row (8 on software adapters, where a workgroup is one subgroup); a thread owns every
 //   Wth vec4. No workgroup memory.
-// Rows of weight 0 become 0. Host: stats are complete.
+// Rows of weight 0 become 0; the products that follow multiply them by x, so that a NaN in such a row of x still reaches
+//   the table's gradient. Host: stats are complete.
 const W: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -20,7 +21,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let base = row * p.ld / 4u;
   let quads = p.ld / 4u;
   let w = weights[row];
-  if (w == 0.0) {
+  if (is_zero(w)) {
     for (var i = lane; i < quads; i += W) { logits[base + i] = vec4f(); }
     return;
   }
@@ -44,4 +45,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     logits[base + i] = select(vec4f(), g, at < vec4u(p.cols));
   }
 }
-// @use group_index
+// @use group_index, nan

@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var sum = 0.0;
   for (var i = part * p.per + lid; i < end; i += 256u) {
     let w = weights[i];
-    if (w != 0.0) {
+    if (!is_zero(w)) {
       let s = stats[i];
       sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
@@ -29,4 +29,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   if (lid == 0u && part * p.per < max(1u, p.l)) { loss[part] = parts[0]; }
 }
-// @use group_index
+// @use group_index, nan

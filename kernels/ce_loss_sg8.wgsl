@@ -15,7 +15,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var sum = 0.0;
   for (var i = part * p.per + lane; i < end; i += 8u) {
     let w = weights[i];
-    if (w != 0.0) {
+    if (!is_zero(w)) {
       let s = stats[i];
       sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
@@ -23,4 +23,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let total = sum8(sum);
   if (lane == 0u) { loss[part] = total; }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan

@@ -56,11 +56,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
     workgroupBarrier();
   }
-  if (lane == 0u && weights[row] != 0.0) {
+  if (lane == 0u && !is_zero(weights[row])) {
     var m = maxima[0];
     var s = sums[0];
     var total = totals[0];
-    var hit = 0.0;
+    var hit = make_nan(row); // until a block holds the target: a label beyond the catalog makes the loss NaN
     if (p.first == 0u) {
       let old = stats[row];
       let top = max(m, old.x);
@@ -74,4 +74,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, total);
   }
 }
-// @use group_index
+// @use group_index, nan

@@ -15,7 +15,7 @@ struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let row = group_index(wid, grid);
-  if (row >= p.r || weights[row] == 0.0) { return; }
+  if (row >= p.r || is_zero(weights[row])) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
   var x4 = vec4f();
@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var s = sum8(part * exp(mine - m));
   var total = sum8(dot(x4, vec4f(1.0)));
   if (lane == 0u) {
-    var hit = 0.0;
+    var hit = make_nan(row); // until a block holds the target: a label beyond the catalog makes the loss NaN
     if (p.first == 0u) {
       let old = stats[row];
       let top = max(m, old.x);
@@ -57,4 +57,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, total);
   }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan

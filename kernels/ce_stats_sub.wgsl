@@ -44,8 +44,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var m = workgroup_max(lane, mine);
   var s = workgroup_sum(lane, part * exp(mine - m));
   var total = workgroup_sum(lane, dot(x4, vec4f(1.0)));
-  if (lane == 0u && weights[row] != 0.0) {
-    var hit = 0.0;
+  if (lane == 0u && !is_zero(weights[row])) {
+    var hit = make_nan(row); // until a block holds the target: a label beyond the catalog makes the loss NaN
     if (p.first == 0u) {
       let old = stats[row];
       let top = max(m, old.x);
@@ -59,4 +59,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, total);
   }
 }
-// @use group_index, workgroup_reduce
+// @use group_index, workgroup_reduce, nan

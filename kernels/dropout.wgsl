@@ -15,11 +15,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i * 4u >= p.n) { return; }
   var v = x[i];
   if (state[5] != 0u) {
-    let key = vec2u(state[0], state[1]);
-    let words = vec4u(threefry2x32(key, vec2u(p.op, 2u * i)), threefry2x32(key, vec2u(p.op, 2u * i + 1u)));
-    v = select(vec4f(0.0), v * p.scale, words >= vec4u(p.threshold));
+    v *= keep4(vec2u(state[0], state[1]), p.op, i, p.threshold, p.scale);
   }
   if (p.acc == 1u) { v += y[i]; }
   y[i] = v;
 }
-// @use group_index, threefry
+// @use group_index, keep

@@ -73,6 +73,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let row0 = wid.x * ROWS;
   var first: array<u32, EIGHTS>;
   var count: array<u32, EIGHTS>;
+  var factor: array<f32, EIGHTS>;
   var k_at: array<u32, EIGHTS>;
   var v_at: array<u32, EIGHTS>;
   var low = 0xffffffffu;
@@ -83,7 +84,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     k_at[e] = at * p.kv_row + p.k_col + head * K4;
     v_at[e] = k_at[e] + d4;
     first[e] = start[at];
-    let last = end[at];
+    var last = end[at];
+    factor[e] = select(1.0, make_nan(j), last > max(first[e], p.l));
+    last = min(last, p.l);
     if (p.causal == 1u) { first[e] = max(first[e], j); }
     count[e] = select(0u, last - first[e], j < p.m && last > first[e]);
     if (count[e] > 0u) {
@@ -200,8 +203,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
     for (var r = 0u; r < own; r++) {
       let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + b * 8u + lane;
-      var x = attention_pick8(part_k, r) * p.scale;
-      var y = attention_pick8(part_v, r);
+      let whole = subgroupShuffle(factor[0], r);
+      var x = attention_pick8(part_k, r) * p.scale * whole;
+      var y = attention_pick8(part_v, r) * whole;
       if (p.acc == 1u) {
         x += dkv[at];
         y += dkv[at + d4];
@@ -211,7 +215,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use attention_keep, attention_pick8
+// @use attention_keep, attention_pick8, nan
 `,
   attention_bwd_dkv_tile: `struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -238,14 +242,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let row0 = wid.x * 64u;
   let j = row0 + lid;
   let at = min(j, p.m - 1u);
-  let last = end[at];
+  var last = end[at];
   var first = start[at];
+  let beyond = j < p.m && last > max(first, p.l);
+  last = min(last, p.l);
   if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.m) { first = last; }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.m) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], 0u, start[r] == end[r]);
+    stop = min(p.l, select(end[r], 0u, start[r] == end[r]));
   }
   let to = workgroupUniformLoad(&stop);
   var k: array<vec4f, K4>;
@@ -295,10 +301,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (j >= p.m) { return; }
+  let factor = select(1.0, make_nan(j), beyond);
   for (var c = 0u; c < n4; c++) {
     let to_k = j * p.kv_row + p.k_col + head * K4 + c;
-    var x = dk[c] * p.scale;
-    var y = dv[c];
+    var x = dk[c] * p.scale * factor;
+    var y = dv[c] * factor;
     if (p.acc == 1u) {
       x += dkv[to_k];
       y += dkv[to_k + d4];
@@ -307,7 +314,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dkv[to_k + d4] = y;
   }
 }
-// @use attention_keep
+// @use attention_keep, nan
 `,
   attention_bwd_dq_sg8: `enable subgroups;
 diagnostic(off, subgroup_uniformity);
@@ -334,6 +341,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let row0 = wid.x * ROWS;
   var first: array<u32, EIGHTS>;
   var count: array<u32, EIGHTS>;
+  var factor: array<f32, EIGHTS>;
   var q_at: array<u32, EIGHTS>;
   var g_at: array<u32, EIGHTS>;
   var log_sum: array<f32, EIGHTS>;
@@ -350,6 +358,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     own_delta[e] = stat.y;
     first[e] = start[at];
     var last = end[at];
+    factor[e] = select(p.scale, make_nan(i), last > max(first[e], p.m));
+    last = min(last, p.m);
     if (p.causal == 1u) { last = min(last, i + 1u); }
     count[e] = select(0u, last - first[e], i < p.l && last > first[e]);
     if (count[e] > 0u) {
@@ -443,13 +453,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
     for (var r = 0u; r < rows; r++) {
       let at = (row0 + r) * p.q_row + head * K4 + b * 8u + lane;
-      var x = attention_pick8(part, r) * p.scale;
+      var x = attention_pick8(part, r) * subgroupShuffle(factor[0], r);
       if (p.acc == 1u) { x += dq[at]; }
       dq[at] = x;
     }
   }
 }
-// @use attention_keep, attention_pick8
+// @use attention_keep, attention_pick8, nan
 `,
   attention_bwd_dq_tile: `struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -478,11 +488,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.m);
+  last = min(last, p.m);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
+    stop = min(p.m, select(end[r], min(end[r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
   var row: array<vec4f, K4>;
@@ -525,12 +537,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (i >= p.l) { return; }
   for (var c = 0u; c < n4; c++) {
     let to_c = i * p.q_row + head * K4 + c;
-    var v = sum[c] * p.scale;
+    var v = sum[c] * select(p.scale, make_nan(i), beyond);
     if (p.acc == 1u) { v += dq[to_c]; }
     dq[to_c] = v;
   }
 }
-// @use attention_keep
+// @use attention_keep, nan
 `,
   attention_fwd_sg8: `enable subgroups;
 diagnostic(off, subgroup_uniformity);
@@ -557,6 +569,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let row0 = wid.x * ROWS;
   var first: array<u32, EIGHTS>;
   var count: array<u32, EIGHTS>;
+  var factor: array<f32, EIGHTS>;
   var q_at: array<u32, EIGHTS>;
   var low = 0xffffffffu;
   var high = 0u;
@@ -566,6 +579,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     q_at[e] = at * p.q_row + head * K4;
     first[e] = start[at];
     var last = end[at];
+    factor[e] = select(1.0, make_nan(i), last > max(first[e], p.m));
+    last = min(last, p.m);
     if (p.causal == 1u) { last = min(last, i + 1u); }
     count[e] = select(0u, last - first[e], i < p.l && last > first[e]);
     if (count[e] > 0u) {
@@ -652,8 +667,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       if (r == lane) { own = all; }
     }
     let some = count[e] > 0u;
-    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some), 0.0); }
-    let inverse = select(0.0, 1.0 / own, some);
+    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some) * factor[e], 0.0); }
+    let inverse = select(0.0, 1.0 / own, some) * factor[e];
     let rows = min(8u, max(p.l, i0) - i0);
     for (var b = 0u; b < BLOCKS; b++) {
       var part: array<vec4f, 8>;
@@ -664,7 +679,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use attention_sg8, attention_keep, attention_pick8
+// @use attention_sg8, attention_keep, attention_pick8, nan
 `,
   attention_fwd_tile: `struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, k: u32, causal: u32, dropout: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -693,11 +708,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = start[at];
   var last = end[at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.m);
+  last = min(last, p.m);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && start[r] == end[r]) { r--; }
-    stop = select(end[r], min(end[r], r + 1u), p.causal == 1u);
+    stop = min(p.m, select(end[r], min(end[r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
   var row: array<vec4f, K4>;
@@ -738,12 +755,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (i >= p.l) { return; }
-  let some = total > 0.0;
-  let inverse = select(0.0, 1.0 / total, some);
+  let some = last > first;
+  var inverse = select(0.0, 1.0 / total, some);
+  var lse = select(0.0, top + log(total), some);
+  if (beyond) {
+    inverse = make_nan(i);
+    lse = make_nan(i);
+  }
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
-  stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
+  stats[head * p.l + i] = vec2f(lse, 0.0);
 }
-// @use attention_keep
+// @use attention_keep, nan
 `,
   average: `struct Params { n: u32, decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -917,7 +939,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 }
 // @use group_index
 `,
-  cached_attention: `struct Params { rows: u32, heads: u32, k: u32, q_row: u32, capacity: u32, scale: f32 }
+  cached_attention: `struct Params { rows: u32, heads: u32, k: u32, q_row: u32, capacity: u32, slots: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4f>;
@@ -944,7 +966,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let head = g % p.heads;
   let d4 = p.heads * K4;
   let first = start[r];
-  let shared_keys = max(end[r], first) - first;
+  let beyond = end[r] > max(first, p.slots);
+  let shared_keys = max(min(end[r], p.slots), first) - first;
   let n = shared_keys + min(count[r], p.capacity);
   let column = lid % K4;
   let group = lid / K4;
@@ -964,6 +987,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       var dots = vec4f(0.0);
       for (var c = 0u; c < n4; c++) { dots += query[c] * kv[source * 2u * d4 + head * K4 + c]; }
       s = p.scale * (dots.x + dots.y + dots.z + dots.w);
+      if (source >= p.slots) { s = make_nan(source); }
     }
     workgroupBarrier();
     scores[lid] = s;
@@ -992,9 +1016,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     total += totals[e * K4 + lid];
     sum += sums[e * K4 + lid];
   }
-  o[r * d4 + head * K4 + lid] = sum * select(0.0, 1.0 / total, total > 0.0);
+  var factor = select(0.0, 1.0 / total, n > 0u);
+  if (beyond) { factor = make_nan(r); }
+  o[r * d4 + head * K4 + lid] = sum * factor;
 }
-// @use group_index
+// @use group_index, nan
 `,
   ce_grad: `const W: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, smooth_by: f32, even: f32 }
@@ -1010,7 +1036,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let base = row * p.ld / 4u;
   let quads = p.ld / 4u;
   let w = weights[row];
-  if (w == 0.0) {
+  if (is_zero(w)) {
     for (var i = lane; i < quads; i += W) { logits[base + i] = vec4f(); }
     return;
   }
@@ -1033,7 +1059,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     logits[base + i] = select(vec4f(), g, at < vec4u(p.cols));
   }
 }
-// @use group_index
+// @use group_index, nan
 `,
   ce_loss: `struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -1048,7 +1074,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var sum = 0.0;
   for (var i = part * p.per + lid; i < end; i += 256u) {
     let w = weights[i];
-    if (w != 0.0) {
+    if (!is_zero(w)) {
       let s = stats[i];
       sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
@@ -1061,7 +1087,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   if (lid == 0u && part * p.per < max(1u, p.l)) { loss[part] = parts[0]; }
 }
-// @use group_index
+// @use group_index, nan
 `,
   ce_loss_sg8: `enable subgroups;
 struct Params { l: u32, per: u32, smooth_by: f32, even: f32 }
@@ -1077,7 +1103,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var sum = 0.0;
   for (var i = part * p.per + lane; i < end; i += 8u) {
     let w = weights[i];
-    if (w != 0.0) {
+    if (!is_zero(w)) {
       let s = stats[i];
       sum += w * (s.x + log(s.y) - ((1.0 - p.smooth_by) * s.z + p.even * s.w));
     }
@@ -1085,7 +1111,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let total = sum8(sum);
   if (lane == 0u) { loss[part] = total; }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan
 `,
   ce_stats: `struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -1138,11 +1164,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
     workgroupBarrier();
   }
-  if (lane == 0u && weights[row] != 0.0) {
+  if (lane == 0u && !is_zero(weights[row])) {
     var m = maxima[0];
     var s = sums[0];
     var total = totals[0];
-    var hit = 0.0;
+    var hit = make_nan(row);
     if (p.first == 0u) {
       let old = stats[row];
       let top = max(m, old.x);
@@ -1156,7 +1182,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, total);
   }
 }
-// @use group_index
+// @use group_index, nan
 `,
   ce_stats_sg8: `enable subgroups;
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
@@ -1168,7 +1194,7 @@ struct Params { r: u32, cols: u32, ld: u32, col0: u32, first: u32 }
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let row = group_index(wid, grid);
-  if (row >= p.r || weights[row] == 0.0) { return; }
+  if (row >= p.r || is_zero(weights[row])) { return; }
   var m4 = vec4f(-3e38);
   var s4 = vec4f();
   var x4 = vec4f();
@@ -1196,7 +1222,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var s = sum8(part * exp(mine - m));
   var total = sum8(dot(x4, vec4f(1.0)));
   if (lane == 0u) {
-    var hit = 0.0;
+    var hit = make_nan(row);
     if (p.first == 0u) {
       let old = stats[row];
       let top = max(m, old.x);
@@ -1210,7 +1236,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, total);
   }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan
 `,
   ce_stats_sub: `enable subgroups;
 const WG: u32 = 64; // @tune
@@ -1250,8 +1276,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var m = workgroup_max(lane, mine);
   var s = workgroup_sum(lane, part * exp(mine - m));
   var total = workgroup_sum(lane, dot(x4, vec4f(1.0)));
-  if (lane == 0u && weights[row] != 0.0) {
-    var hit = 0.0;
+  if (lane == 0u && !is_zero(weights[row])) {
+    var hit = make_nan(row);
     if (p.first == 0u) {
       let old = stats[row];
       let top = max(m, old.x);
@@ -1265,7 +1291,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     stats[row] = vec4f(m, s, hit, total);
   }
 }
-// @use group_index, workgroup_reduce
+// @use group_index, workgroup_reduce, nan
 `,
   clear_padding: `struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -1324,14 +1350,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i * 4u >= p.n) { return; }
   var v = x[i];
   if (state[5] != 0u) {
-    let key = vec2u(state[0], state[1]);
-    let words = vec4u(threefry2x32(key, vec2u(p.op, 2u * i)), threefry2x32(key, vec2u(p.op, 2u * i + 1u)));
-    v = select(vec4f(0.0), v * p.scale, words >= vec4u(p.threshold));
+    v *= keep4(vec2u(state[0], state[1]), p.op, i, p.threshold, p.scale);
   }
   if (p.acc == 1u) { v += y[i]; }
   y[i] = v;
 }
-// @use group_index, threefry
+// @use group_index, keep
 `,
   embedding_bwd: `struct Params { rows: u32, d: u32, v: u32, first: u32, segments: u32, positions: u32, dropout: u32, op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -2441,13 +2465,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var scale = 1.0;
   if (variance > 1e-30) { scale = inverseSqrt(variance); }
   var y = scale * scores[i];
-  if (weights[0] != 0.0) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
-  if (not_finite(variance) || (weights[0] != 0.0 && not_finite(more[i]))) {
-    y = bitcast<f32>(p.rows | 0x7fc00000u);
-  }
+  if (!is_zero(weights[0])) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
+  if (not_finite(variance) || (!is_zero(weights[0]) && not_finite(more[i]))) { y = make_nan(i); }
   scores[i] = select(y, y / scale, p.keep == 1u);
 }
-// @use group_index, not_finite
+// @use group_index, nan, not_finite
 `,
   mask_seen: `struct Params { rows: u32, v: u32, first: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -2486,6 +2508,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const BM: u32 = 64; // @tune
 const BN: u32 = 64; // @tune
 const BK: u32 = 16; // @tune
@@ -2498,7 +2521,7 @@ const LINE_B = BN / 4u + 1u;
 const QM = TM / 4u;
 const QN = TN / 4u;
 const DROP_LATER = false;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32, last: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -2513,13 +2536,15 @@ fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<vec4f, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4f, BK * LINE_B>;
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32) {
+  let wid = tile_index(group, grid, (p.n + BN - 1u) / BN, (p.m + BM - 1u) / BM);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * BM;
   let col0 = wid.x * BN;
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let depth = select(p.k, p.last, wid.z + 1u == p.batch);
   let tx = lid % ACROSS;
   let ty = lid / ACROSS;
   var acc: array<array<vec4f, QN>, TM>;
@@ -2584,13 +2609,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use matmul_blocks, matmul_finish
+// @use matmul_blocks, matmul_finish, tile_index
 `,
   matmul_gpu_f16: `enable f16;
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const BM: u32 = 64; // @tune
 const BN: u32 = 64; // @tune
 const BK: u32 = 16; // @tune
@@ -2603,7 +2629,7 @@ const LINE_B = BN / 4u + 1u;
 const QM = TM / 4u;
 const QN = TN / 4u;
 const DROP_LATER = false;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32, last: u32,
   op: u32, threshold: u32, scale: f32, scale_a: f32, scale_b: f32, unscale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -2618,13 +2644,15 @@ fn state_word(i: u32) -> u32 { return state[i]; }
 var<workgroup> tile_a: array<vec4<f16>, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4<f16>, BK * LINE_B>;
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32) {
+  let wid = tile_index(group, grid, (p.n + BN - 1u) / BN, (p.m + BM - 1u) / BM);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * BM;
   let col0 = wid.x * BN;
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let depth = select(p.k, p.last, wid.z + 1u == p.batch);
   let tx = lid % ACROSS;
   let ty = lid / ACROSS;
   var acc: array<array<vec4f, QN>, TM>;
@@ -2689,7 +2717,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use matmul_blocks, matmul_finish, narrow
+// @use matmul_blocks, matmul_finish, narrow, tile_index
 `,
   matmul_matrix: `enable f16;
 enable subgroups;
@@ -2698,6 +2726,7 @@ const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const BM: u32 = 64; // @tune
 const BN: u32 = 64; // @tune
 const BK: u32 = 32; // @tune
@@ -2717,7 +2746,7 @@ alias Left = subgroup_matrix_left<f16, SK, SM>;
 alias Right = subgroup_matrix_right<f16, SN, SK>;
 alias Sum = subgroup_matrix_result<f32, SN, SM>;
 const DROP_LATER = false;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32, last: u32,
   op: u32, threshold: u32, scale: f32, scale_a: f32, scale_b: f32, unscale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -2733,14 +2762,16 @@ var<workgroup> tile_a: array<f16, BK * LINE_A>;
 var<workgroup> tile_b: array<f16, BK * LINE_B>;
 var<workgroup> scratch: array<f32, THREADS / LANES * SM * SN>;
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32, @builtin(subgroup_id) sg: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + BN - 1u) / BN, (p.m + BM - 1u) / BM);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * BM;
   let col0 = wid.x * BN;
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let depth = select(p.k, p.last, wid.z + 1u == p.batch);
   let my_row = sg / ACROSS * WM;
   let my_col = sg % ACROSS * WN;
   var acc: array<Sum, DOWN * ALONG>;
@@ -2806,15 +2837,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   if ((FLAGS & 8u) != 0u && wid.y == 0u && lid < BN && col0 + lid < p.n) { db[col0 + lid] += sum / p.scale_b; }
 }
-// @use matmul_blocks, matmul_finish, narrow
+// @use matmul_blocks, matmul_finish, narrow, tile_index
 `,
   matmul_sg8: `enable subgroups;
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const DROP_LATER = (FLAGS & 64u) != 0u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -2827,7 +2859,10 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 @group(0) @binding(8) var<storage, read> state: array<u32>;
 fn state_word(i: u32) -> u32 { return state[i]; }
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + 32u - 1u) / 32u, (p.m + 16u - 1u) / 16u);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * 16u;
   let col = wid.x * 32u + lane * 4u;
   var c0 = vec4f();
@@ -3001,15 +3036,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use matmul_finish
+// @use matmul_finish, tile_index
 `,
   matmul_sg8_wide: `enable subgroups;
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const DROP_LATER = (FLAGS & 64u) != 0u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec2f>;
@@ -3051,7 +3087,10 @@ fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   (*c)[15] += x.y * b[2] + y.y * b[3];
 }
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + 64u - 1u) / 64u, (p.m + 32u - 1u) / 32u);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * 32u;
   let col = wid.x * 64u + lane * 4u;
   var c0: Eight;
@@ -3161,7 +3200,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use matmul_finish, sg8_rows
+// @use matmul_finish, sg8_rows, tile_index
 `,
   matmul_split_sum: `struct Params { s: u32, m: u32, n: u32, ld: u32, ldc: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3189,8 +3228,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -3204,7 +3244,10 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 var<workgroup> tile_a: array<f32, 1040>;
 var<workgroup> tile_b: array<f32, 1040>;
 @compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: vec3u, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_id) tid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let wid = tile_index(group, grid, (p.n + 64u - 1u) / 64u, (p.m + 64u - 1u) / 64u);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * 64u;
   let col0 = wid.x * 64u;
   let base_a = wid.z * p.sa;
@@ -3267,7 +3310,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
     }
   }
 }
-// @use activate, keep
+// @use activate, keep, tile_index
 `,
   max_bwd: `struct Params { n: u32, cols: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3294,7 +3337,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 @group(0) @binding(2) var<storage, read> within: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> at: array<u32>;
-var<workgroup> values: array<f32, 64>;
+var<workgroup> keys: array<u32, 64>;
 var<workgroup> columns: array<u32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
@@ -3304,29 +3347,29 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * p.cols;
   var best = min(first + lid, last - 1u);
-  var value = x[base + best];
+  var key = top_key(x[base + best]);
   for (var c = first + lid + 64u; c < last; c += 64u) {
-    let v = x[base + c];
-    if (v > value) { value = v; best = c; }
+    let k = top_key(x[base + c]);
+    if (k > key) { key = k; best = c; }
   }
-  values[lid] = value;
+  keys[lid] = key;
   columns[lid] = best;
   for (var half = 32u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (lid < half) {
-      let v = values[lid + half];
+      let k = keys[lid + half];
       let c = columns[lid + half];
-      if (v > values[lid] || (v == values[lid] && c < columns[lid])) { values[lid] = v; columns[lid] = c; }
+      if (k > keys[lid] || (k == keys[lid] && c < columns[lid])) { keys[lid] = k; columns[lid] = c; }
     }
   }
   if (lid == 0u) {
-    y[g] = values[0];
     var c = columns[0];
+    y[g] = x[base + c];
     if (p.second == 1u) { c = within[base + c]; }
     at[g] = c;
   }
 }
-// @use group_index
+// @use group_index, sort_key
 `,
   max_fwd_sub8: `enable subgroups;
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
@@ -3344,20 +3387,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * p.cols;
   var best = min(first + lane, last - 1u);
-  var value = x[base + best];
+  var key = top_key(x[base + best]);
   for (var c = first + lane + 8u; c < last; c += 8u) {
-    let v = x[base + c];
-    if (v > value) { value = v; best = c; }
+    let k = top_key(x[base + c]);
+    if (k > key) { key = k; best = c; }
   }
-  let top = subgroupMax(value);
-  var c = subgroupMin(select(0xffffffffu, best, value == top));
+  let top = subgroupMax(key);
+  var c = subgroupMin(select(0xffffffffu, best, key == top));
   if (lane == 0u && owned == g) {
-    y[g] = top;
+    y[g] = x[base + c];
     if (p.second == 1u) { c = within[base + c]; }
     at[g] = c;
   }
 }
-// @use group_index
+// @use group_index, sort_key
 `,
   mixture_bwd: `struct Params { rows: u32, n: u32, group: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3636,8 +3679,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let row0 = wid.x * 64u;
   let j = row0 + lid;
   let at = min(j, p.l - 1u);
-  let last = spans[p.l + at];
+  var last = spans[p.l + at];
   var first = spans[at];
+  let beyond = j < p.l && last > max(first, p.l);
+  last = min(last, p.l);
   if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.l) { first = last; }
   var own_time = 0u;
@@ -3645,7 +3690,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
-    stop = select(spans[p.l + r], 0u, spans[r] == spans[p.l + r]);
+    stop = min(p.l, select(spans[p.l + r], 0u, spans[r] == spans[p.l + r]));
   }
   let to = workgroupUniformLoad(&stop);
   var k: array<vec4f, K4>;
@@ -3703,10 +3748,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (j >= p.l) { return; }
+  let factor = select(1.0, make_nan(j), beyond);
   for (var c = 0u; c < n4; c++) {
     let to_k = j * 3u * d4 + d4 + head * K4 + c;
-    var x = dk[c] * p.scale;
-    var y = dv[c];
+    var x = dk[c] * p.scale * factor;
+    var y = dv[c] * factor;
     if (p.acc == 1u) {
       x += dqkv[to_k];
       y += dqkv[to_k + d4];
@@ -3715,7 +3761,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dqkv[to_k + d4] = y;
   }
 }
-// @use attention_keep, attention_bias
+// @use attention_keep, attention_bias, nan
 `,
   relative_attention_bwd_dq: `struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3745,13 +3791,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = spans[at];
   var last = spans[p.l + at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.l);
+  last = min(last, p.l);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
   if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
-    stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
+    stop = min(p.l, select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
   let row = head * p.width;
@@ -3813,12 +3861,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (i >= p.l) { return; }
   for (var c = 0u; c < n4; c++) {
     let to_c = i * 3u * d4 + head * K4 + c;
-    var v = sum[c] * p.scale;
+    var v = sum[c] * select(p.scale, make_nan(i), beyond);
     if (p.acc == 1u) { v += dqkv[to_c]; }
     dqkv[to_c] = v;
   }
 }
-// @use attention_keep, attention_bias
+// @use attention_keep, attention_bias, nan
 `,
   relative_attention_fwd: `struct Params { l: u32, heads: u32, k: u32, causal: u32, position: u32, time: u32, dropout: u32, scale: f32, inverse: f32, width: u32, times: u32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -3847,13 +3895,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = spans[at];
   var last = spans[p.l + at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.l);
+  last = min(last, p.l);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
   if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
-    stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
+    stop = min(p.l, select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
   var q: array<vec4f, K4>;
@@ -3900,17 +3950,23 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (i >= p.l) { return; }
-  let some = total > 0.0;
+  let some = last > first;
   var factor = p.inverse;
+  var lse = 0.0;
   if (!SILU) {
     factor = select(0.0, 1.0 / total, some);
-    stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
+    lse = select(0.0, top + log(total), some);
   }
+  if (beyond) {
+    factor = make_nan(i);
+    lse = make_nan(i);
+  }
+  if (!SILU) { stats[head * p.l + i] = vec2f(lse, 0.0); }
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * factor; }
 }
-// @use attention_keep, attention_bias
+// @use attention_keep, attention_bias, nan
 `,
-  rotary: `struct Params { n: u32, heads: u32, k: u32, parts: u32, turned: u32, sign: f32, acc: u32 }
+  rotary: `struct Params { n: u32, heads: u32, k: u32, parts: u32, turned: u32, t: u32, sign: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> positions: array<u32>;
@@ -3925,14 +3981,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let column = i % (p.parts * d4);
   var v = x[i];
   if (column < p.turned * d4) {
-    let a = angles[positions[i / (p.parts * d4)] * k4 + column % k4];
+    let at = positions[i / (p.parts * d4)];
+    var a = vec4f(make_nan(at));
+    if (at < p.t) { a = angles[at * k4 + column % k4]; }
     let s = p.sign * vec2f(a.y, a.w);
     v = vec4f(v.x * a.x - v.y * s.x, v.x * s.x + v.y * a.x, v.z * a.z - v.w * s.y, v.z * s.y + v.w * a.z);
   }
   if (p.acc == 1u) { v += y[i]; }
   y[i] = v;
 }
-// @use group_index
+// @use group_index, nan
 `,
   row_dot_fwd: `struct Params { r: u32, d: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -4026,7 +4084,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let list = row / p.group * width;
   if (lane == 0u) {
     var g = 0.0;
-    if (f != 0.0) {
+    if (!is_zero(f)) {
       if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
       else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
       else { g = -f * st.x; }
@@ -4037,10 +4095,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lane; c < width; c += LANES) {
     let at = row * width + c;
     var g = vec4f(0.0);
-    if (f != 0.0) {
+    if (!is_zero(f)) {
       var x = neg[at];
       if (p.logq_on == 1u) { x -= logq[list + c]; }
-      if (p.kind == SOFTMAX) { g = exp(min(x - st.x, vec4f(0.0))); }
+      if (p.kind == SOFTMAX) { g = exp(select(min(x - st.x, vec4f(0.0)), x - st.x, is_nan4(x - st.x))); }
       else if (p.kind == BCE) { g = unary_sigmoid(x); }
       else { g = unary_sigmoid(x - s); }
       g = select(f * g, vec4f(0.0), negatives[list + c] == vec4u(t));
@@ -4049,7 +4107,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     dneg[at] = g;
   }
 }
-// @use group_index, unary
+// @use group_index, unary, nan
 `,
   sampled_loss_bwd_scalar: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32, acc_pos: u32, acc_neg: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -4077,7 +4135,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let list = row / p.group * width;
   if (lane == 0u) {
     var g = 0.0;
-    if (f != 0.0) {
+    if (!is_zero(f)) {
       if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
       else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
       else { g = -f * st.x; }
@@ -4088,10 +4146,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lane; c < width; c += LANES) {
     let at = row * width + c;
     var g = 0.0;
-    if (f != 0.0) {
+    if (!is_zero(f)) {
       var x = neg[at];
       if (p.logq_on == 1u) { x -= logq[list + c]; }
-      if (p.kind == SOFTMAX) { g = exp(min(x - st.x, 0.0)); }
+      if (p.kind == SOFTMAX) { g = exp(select(min(x - st.x, 0.0), x - st.x, is_nan(x - st.x))); }
       else if (p.kind == BCE) { g = unary_sigmoid(vec4f(x)).x; }
       else { g = unary_sigmoid(vec4f(x - s)).x; }
       g = select(f * g, 0.0, negatives[list + c] == t);
@@ -4100,7 +4158,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     dneg[at] = g;
   }
 }
-// @use group_index, unary
+// @use group_index, unary, nan
 `,
   sampled_loss_fwd: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -4129,7 +4187,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     w = weights[row];
     s = pos[row];
   }
-  if (w != 0.0) {
+  if (!is_zero(w)) {
     let t = targets[row];
     let list = row / p.group * width;
     for (var c = lane; c < width; c += LANES) {
@@ -4152,7 +4210,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   parts[lid] = vec2f(a, b);
   workgroupBarrier();
   if (row >= p.l || lane != 0u) { return; }
-  if (w == 0.0) {
+  if (is_zero(w)) {
     stats[row] = vec4f();
     terms[row] = 0.0;
     return;
@@ -4173,7 +4231,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   stats[row] = vec4f(sums.x, s, w, 0.0);
   terms[row] = w * p.share * sums.y;
 }
-// @use group_index, softplus, unary
+// @use group_index, softplus, unary, nan
 `,
   sampled_loss_fwd_scalar: `struct Params { l: u32, n: u32, group: u32, kind: u32, logq_on: u32, share: f32, beta: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -4202,7 +4260,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     w = weights[row];
     s = pos[row];
   }
-  if (w != 0.0) {
+  if (!is_zero(w)) {
     let t = targets[row];
     let list = row / p.group * width;
     for (var c = lane; c < width; c += LANES) {
@@ -4225,7 +4283,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   parts[lid] = vec2f(a, b);
   workgroupBarrier();
   if (row >= p.l || lane != 0u) { return; }
-  if (w == 0.0) {
+  if (is_zero(w)) {
     stats[row] = vec4f();
     terms[row] = 0.0;
     return;
@@ -4246,7 +4304,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   stats[row] = vec4f(sums.x, s, w, 0.0);
   terms[row] = w * p.share * sums.y;
 }
-// @use group_index, softplus, unary
+// @use group_index, softplus, unary, nan
 `,
   scale: `struct Params { n: u32, factor: f32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -5050,15 +5108,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
 
 /** Helpers of kernels/lib/ by file stem. */
 export const lib: Record<string, string> = {
-  activate: `// @use gelu
+  activate: `// @use gelu, nan
 fn activate4(kind: u32, x: vec4f) -> vec4f {
-  if (kind == 1u) { return max(x, vec4f()); }
+  if (kind == 1u) { return select(max(x, vec4f()), x, is_nan4(x)); }
   if (kind == 2u) { return gelu4(x); }
   if (kind == 3u) { return x / (1.0 + exp(clamp(-x, vec4f(-80.0), vec4f(80.0)))); }
   return x;
 }
 fn activate_slope4(kind: u32, x: vec4f) -> vec4f {
-  if (kind == 1u) { return select(vec4f(), vec4f(1.0), x > vec4f()); }
+  if (kind == 1u) { return select(select(vec4f(), vec4f(1.0), x > vec4f()), x, is_nan4(x)); }
   if (kind == 2u) { return gelu_slope4(x); }
   if (kind == 3u) {
     let s = 1.0 / (1.0 + exp(clamp(-x, vec4f(-80.0), vec4f(80.0))));
@@ -5244,7 +5302,13 @@ fn bias_at(col: u32) -> vec4f {
 }
 // @use activate, keep
 `,
-  narrow: `fn narrow4(v: vec4f) -> vec4<f16> { return vec4<f16>(clamp(v, vec4f(-65504.0), vec4f(65504.0))); }
+  nan: `fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn is_nan4(x: vec4f) -> vec4<bool> { return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
+fn is_zero(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0u; }
+fn make_nan(any: u32) -> f32 { return bitcast<f32>(0x7fc00000u | (any & 1u)); }
+`,
+  narrow: `fn narrow4(v: vec4f) -> vec4<f16> { return vec4<f16>(select(clamp(v, vec4f(-65504.0), vec4f(65504.0)), v, is_nan4(v))); }
+// @use nan
 `,
   not_finite: `fn not_finite(value: f32) -> bool { return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u; }
 `,
@@ -5288,8 +5352,10 @@ fn add_rows(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
   if (bits == 0x80000000u) { bits = 0u; }
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
+fn top_key(x: f32) -> u32 { return select(sort_key(x), 0xffffffffu, is_nan(x)); }
 fn key_score(key: u32) -> f32 { return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u)); }
 const MASKED_KEY: u32 = 0x009e4e19u;
+// @use nan
 `,
   threefry: `fn threefry_rotate(x: u32, by: u32) -> u32 { return (x << by) | (x >> (32u - by)); }
 fn threefry_mix(x: vec2u, by: u32) -> vec2u {
@@ -5308,14 +5374,21 @@ fn threefry2x32(key: vec2u, ctr: vec2u) -> vec2u {
 }
 fn threefry_uniform(word: u32) -> f32 { return f32(word >> 8u) * 5.9604644775390625e-8; }
 `,
+  tile_index: `fn tile_index(group: vec3u, grid: vec3u, across: u32, down: u32) -> vec3u {
+  if (!FOLDED) { return group; }
+  let i = group_index(group, grid);
+  return vec3u(i % across, i / across % down, i / (across * down));
+}
+// @use group_index
+`,
   unary: `fn unary_sigmoid(x: vec4f) -> vec4f {
   let e = exp(-abs(x));
   return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
 }
-fn unary_tanh(x: vec4f) -> vec4f { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+fn unary_tanh(x: vec4f) -> vec4f { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan4(x)); }
 fn unary_value(op: u32, x: vec4f) -> vec4f {
   switch op {
-    case 0u: { return max(x, vec4f(0.0)); }
+    case 0u: { return select(max(x, vec4f(0.0)), x, is_nan4(x)); }
     case 1u: { return x * unary_sigmoid(x); }
     case 2u: { return unary_sigmoid(x); }
     case 3u: { return unary_tanh(x); }
@@ -5325,7 +5398,7 @@ fn unary_value(op: u32, x: vec4f) -> vec4f {
 }
 fn unary_slope(op: u32, x: vec4f) -> vec4f {
   switch op {
-    case 0u: { return select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)); }
+    case 0u: { return select(select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)), x, is_nan4(x)); }
     case 1u: {
       let s = unary_sigmoid(x);
       return s * (1.0 + x * (unary_sigmoid(-x)));
@@ -5339,6 +5412,7 @@ fn unary_slope(op: u32, x: vec4f) -> vec4f {
     default: { return 1.0 / x; }
   }
 }
+// @use nan
 `,
   workgroup_reduce: `var<workgroup> reduce_places: array<f32, WG>;
 fn workgroup_sum(lid: u32, v: f32) -> f32 {

@@ -19,10 +19,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var scale = 1.0;
   if (variance > 1e-30) { scale = inverseSqrt(variance); }
   var y = scale * scores[i];
-  if (weights[0] != 0.0) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
-  if (not_finite(variance) || (weights[0] != 0.0 && not_finite(more[i]))) {
-    y = bitcast<f32>(p.rows | 0x7fc00000u); // NaN, made at run time: WGSL refuses a constant one
-  }
+  if (!is_zero(weights[0])) { y += weights[0] * log(max(more[i], 0.0) + weights[1]); }
+  if (not_finite(variance) || (!is_zero(weights[0]) && not_finite(more[i]))) { y = make_nan(i); }
   scores[i] = select(y, y / scale, p.keep == 1u);
 }
-// @use group_index, not_finite
+// @use group_index, nan, not_finite

@@ -14,13 +14,14 @@ enable f16;
 // Workgroup memory: 8 · BK · (BM/4 + BN/4 + 2) bytes (4.3 KiB at 64 × 64 × 16).
 // Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is `last` (the parts of a product split along K).
+// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch), or their product where one of them passes 65,535 (FOLDED). K of the last matrix of a batch is `last` (the parts of a product split along K).
 // Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
 //   overwritten.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const BM: u32 = 64; // @tune
 const BN: u32 = 64; // @tune
 const BK: u32 = 16; // @tune
@@ -33,7 +34,7 @@ const LINE_B = BN / 4u + 1u;
 const QM = TM / 4u;
 const QN = TN / 4u;
 const DROP_LATER = false;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32, last: u32,
   op: u32, threshold: u32, scale: f32, scale_a: f32, scale_b: f32, unscale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -49,13 +50,15 @@ var<workgroup> tile_a: array<vec4<f16>, BK * LINE_A>;
 var<workgroup> tile_b: array<vec4<f16>, BK * LINE_B>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32) {
+  let wid = tile_index(group, grid, (p.n + BN - 1u) / BN, (p.m + BM - 1u) / BM);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * BM;
   let col0 = wid.x * BN;
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let depth = select(p.k, p.last, wid.z + 1u == p.batch);
   let tx = lid % ACROSS;
   let ty = lid / ACROSS;
   var acc: array<array<vec4f, QN>, TM>;
@@ -121,4 +124,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use matmul_blocks, matmul_finish, narrow
+// @use matmul_blocks, matmul_finish, narrow, tile_index

@@ -15,13 +15,14 @@ enable chromium_experimental_subgroup_matrix;
 // Workgroup memory: 2 · BK · (BM + BN + 16) + 4 · SM · SN · (BM / WM) · (BN / WN) bytes (12.5 KiB at 128 × 128 × 16).
 // Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch). K of the last matrix of a batch is `last`. Host: all strides are multiples of 4 (K, M and
+// Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch), or their product where one of them passes 65,535 (FOLDED). K of the last matrix of a batch is `last`. Host: all strides are multiples of 4 (K, M and
 //   N need not be); what lies between N and ldc may be overwritten; subgroups have LANES lanes; the adapter lists
 //   SM × SN × SK with f16 in and f32 out.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const BM: u32 = 64; // @tune
 const BN: u32 = 64; // @tune
 const BK: u32 = 32; // @tune
@@ -41,7 +42,7 @@ alias Left = subgroup_matrix_left<f16, SK, SM>;
 alias Right = subgroup_matrix_right<f16, SN, SK>;
 alias Sum = subgroup_matrix_result<f32, SN, SM>;
 const DROP_LATER = false;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, last: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32, last: u32,
   op: u32, threshold: u32, scale: f32, scale_a: f32, scale_b: f32, unscale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -58,14 +59,16 @@ var<workgroup> tile_b: array<f16, BK * LINE_B>;
 var<workgroup> scratch: array<f32, THREADS / LANES * SM * SN>;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
   @builtin(local_invocation_index) lid: u32, @builtin(subgroup_id) sg: u32,
   @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + BN - 1u) / BN, (p.m + BM - 1u) / BM);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * BM;
   let col0 = wid.x * BN;
   let base_a = wid.z * p.sa;
   let base_b = wid.z * p.sb;
-  let depth = select(p.k, p.last, wid.z + 1u == grid.z);
+  let depth = select(p.k, p.last, wid.z + 1u == p.batch);
   let my_row = sg / ACROSS * WM;
   let my_col = sg % ACROSS * WN;
   var acc: array<Sum, DOWN * ALONG>;
@@ -132,4 +135,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   if ((FLAGS & 8u) != 0u && wid.y == 0u && lid < BN && col0 + lid < p.n) { db[col0 + lid] += sum / p.scale_b; }
 }
-// @use matmul_blocks, matmul_finish, narrow
+// @use matmul_blocks, matmul_finish, narrow, tile_index

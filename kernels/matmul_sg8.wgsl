@@ -8,14 +8,15 @@ enable subgroups;
 //   k of two rows of A and shares them by broadcast. k steps by 4. No workgroup memory.
 // Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/32⌉, ⌈M/16⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
+// Grid: (⌈N/32⌉, ⌈M/16⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const DROP_LATER = (FLAGS & 64u) != 0u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
@@ -29,7 +30,10 @@ struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, s
 fn state_word(i: u32) -> u32 { return state[i]; }
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + 32u - 1u) / 32u, (p.m + 16u - 1u) / 16u);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * 16u;
   let col = wid.x * 32u + lane * 4u;
   var c0 = vec4f();
@@ -205,4 +209,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use matmul_finish
+// @use matmul_finish, tile_index

@@ -11,14 +11,15 @@ enable subgroups;
 //   up, since a store costs much code. No workgroup memory.
 // Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/64⌉, ⌈M/32⌉, batch). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
+// Grid: (⌈N/64⌉, ⌈M/32⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const DROP_LATER = (FLAGS & 64u) != 0u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec2f>;
@@ -64,7 +65,10 @@ fn add_columns(c: ptr<function, Eight>, u: vec2f, b: array<vec4f, 4>) {
 }
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + 64u - 1u) / 64u, (p.m + 32u - 1u) / 32u);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * 32u;
   let col = wid.x * 64u + lane * 4u;
   var c0: Eight;
@@ -175,4 +179,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use matmul_finish, sg8_rows
+// @use matmul_finish, sg8_rows, tile_index

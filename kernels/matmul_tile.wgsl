@@ -6,13 +6,14 @@
 //   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
 // Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
-// Grid: (⌈N/64⌉, ⌈M/64⌉, batch). Host: nothing beyond the shapes.
+// Grid: (⌈N/64⌉, ⌈M/64⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: nothing beyond the shapes.
 const TRANS_A: bool = false; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
 const SLICE = 16u;
-struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32,
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
@@ -27,7 +28,10 @@ var<workgroup> tile_a: array<f32, 1040>; // [k][row], 65 apart against bank conf
 var<workgroup> tile_b: array<f32, 1040>; // [k][column]
 
 @compute @workgroup_size(16, 16)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: vec3u, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(local_invocation_id) tid: vec3u, @builtin(local_invocation_index) lid: u32) {
+  let wid = tile_index(group, grid, (p.n + 64u - 1u) / 64u, (p.m + 64u - 1u) / 64u);
+  if (FOLDED && wid.z >= p.batch) { return; }
   let row0 = wid.y * 64u;
   let col0 = wid.x * 64u;
   let base_a = wid.z * p.sa;
@@ -91,4 +95,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) tid: ve
     }
   }
 }
-// @use activate, keep
+// @use activate, keep, tile_index

@@ -1,6 +1,6 @@
 enable subgroups;
 // max_fwd for adapters with subgroups of 8 (lavapipe): y[r, s] = the largest of chunk s of row r, at[r, s] = its column,
-// the first of equals; in a second pass what `within` says of it.
+// the first of equals, NaN the largest; in a second pass what `within` says of it.
 // Layout: as in max_fwd. A subgroup owns one chunk of one row, a workgroup 8 of them; a lane every eighth column.
 // No workgroup memory. Host: as for max_fwd.
 struct Params { rows: u32, cols: u32, chunk: u32, chunks: u32, second: u32 }
@@ -19,17 +19,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let last = min(p.cols, first + p.chunk);
   let base = (g / p.chunks) * p.cols;
   var best = min(first + lane, last - 1u);
-  var value = x[base + best];
+  var key = top_key(x[base + best]);
   for (var c = first + lane + 8u; c < last; c += 8u) {
-    let v = x[base + c];
-    if (v > value) { value = v; best = c; }
+    let k = top_key(x[base + c]);
+    if (k > key) { key = k; best = c; }
   }
-  let top = subgroupMax(value);
-  var c = subgroupMin(select(0xffffffffu, best, value == top));
+  let top = subgroupMax(key);
+  var c = subgroupMin(select(0xffffffffu, best, key == top));
   if (lane == 0u && owned == g) {
-    y[g] = top;
+    y[g] = x[base + c];
     if (p.second == 1u) { c = within[base + c]; }
     at[g] = c;
   }
 }
-// @use group_index
+// @use group_index, sort_key

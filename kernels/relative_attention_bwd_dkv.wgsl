@@ -34,8 +34,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let row0 = wid.x * 64u;
   let j = row0 + lid;
   let at = min(j, p.l - 1u);
-  let last = spans[p.l + at];
+  var last = spans[p.l + at];
   var first = spans[at];
+  let beyond = j < p.l && last > max(first, p.l); // the queries of the row are not all there: NaN
+  last = min(last, p.l);
   if (p.causal == 1u) { first = max(first, j); }
   if (j >= p.l) { first = last; }
   var own_time = 0u;
@@ -44,7 +46,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
-    stop = select(spans[p.l + r], 0u, spans[r] == spans[p.l + r]);
+    stop = min(p.l, select(spans[p.l + r], 0u, spans[r] == spans[p.l + r]));
   }
   let to = workgroupUniformLoad(&stop);
 
@@ -104,10 +106,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (j >= p.l) { return; }
+  let factor = select(1.0, make_nan(j), beyond);
   for (var c = 0u; c < n4; c++) {
     let to_k = j * 3u * d4 + d4 + head * K4 + c;
-    var x = dk[c] * p.scale;
-    var y = dv[c];
+    var x = dk[c] * p.scale * factor;
+    var y = dv[c] * factor;
     if (p.acc == 1u) {
       x += dqkv[to_k];
       y += dqkv[to_k + d4];
@@ -116,4 +119,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dqkv[to_k + d4] = y;
   }
 }
-// @use attention_keep, attention_bias
+// @use attention_keep, attention_bias, nan

@@ -39,13 +39,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = spans[at];
   var last = spans[p.l + at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.l); // the keys of the row are not all there: NaN
+  last = min(last, p.l);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
   if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
-    stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
+    stop = min(p.l, select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
   let row = head * p.width;
@@ -109,9 +111,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (i >= p.l) { return; }
   for (var c = 0u; c < n4; c++) {
     let to_c = i * 3u * d4 + head * K4 + c;
-    var v = sum[c] * p.scale;
+    var v = sum[c] * select(p.scale, make_nan(i), beyond);
     if (p.acc == 1u) { v += dqkv[to_c]; }
     dqkv[to_c] = v;
   }
 }
-// @use attention_keep, attention_bias
+// @use attention_keep, attention_bias, nan

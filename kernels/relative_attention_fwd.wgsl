@@ -36,6 +36,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   let first = spans[at];
   var last = spans[p.l + at];
   if (i >= p.l) { last = first; }
+  let beyond = last > max(first, p.l); // the keys of the row are not all there: NaN
+  last = min(last, p.l);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
   if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
@@ -43,7 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }
-    stop = select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u);
+    stop = min(p.l, select(spans[p.l + r], min(spans[p.l + r], r + 1u), p.causal == 1u));
   }
   let to = workgroupUniformLoad(&stop);
 
@@ -92,12 +94,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     }
   }
   if (i >= p.l) { return; }
-  let some = total > 0.0;
+  let some = last > first;
   var factor = p.inverse;
+  var lse = 0.0;
   if (!SILU) {
     factor = select(0.0, 1.0 / total, some);
-    stats[head * p.l + i] = vec2f(select(0.0, top + log(total), some), 0.0);
+    lse = select(0.0, top + log(total), some);
   }
+  if (beyond) {
+    factor = make_nan(i);
+    lse = make_nan(i);
+  }
+  if (!SILU) { stats[head * p.l + i] = vec2f(lse, 0.0); }
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * factor; }
 }
-// @use attention_keep, attention_bias
+// @use attention_keep, attention_bias, nan

@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let list = row / p.group * width;
   if (lane == 0u) {
     var g = 0.0;
-    if (f != 0.0) {
+    if (!is_zero(f)) {
       if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
       else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
       else { g = -f * st.x; }
@@ -42,11 +42,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lane; c < width; c += LANES) {
     let at = row * width + c;
     var g = vec4f(0.0);
-    if (f != 0.0) {
+    if (!is_zero(f)) {
       var x = neg[at];
       if (p.logq_on == 1u) { x -= logq[list + c]; }
       // A hit may lie above the logarithm of the sum that left it out.
-      if (p.kind == SOFTMAX) { g = exp(min(x - st.x, vec4f(0.0))); }
+      if (p.kind == SOFTMAX) { g = exp(select(min(x - st.x, vec4f(0.0)), x - st.x, is_nan4(x - st.x))); }
       else if (p.kind == BCE) { g = unary_sigmoid(x); }
       else { g = unary_sigmoid(x - s); }
       g = select(f * g, vec4f(0.0), negatives[list + c] == vec4u(t));
@@ -55,4 +55,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     dneg[at] = g;
   }
 }
-// @use group_index, unary
+// @use group_index, unary, nan

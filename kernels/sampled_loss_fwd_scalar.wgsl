@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     w = weights[row];
     s = pos[row];
   }
-  if (w != 0.0) {
+  if (!is_zero(w)) {
     let t = targets[row];
     let list = row / p.group * width;
     for (var c = lane; c < width; c += LANES) {
@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   parts[lid] = vec2f(a, b);
   workgroupBarrier();
   if (row >= p.l || lane != 0u) { return; }
-  if (w == 0.0) {
+  if (is_zero(w)) {
     stats[row] = vec4f();
     terms[row] = 0.0;
     return;
@@ -81,4 +81,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   stats[row] = vec4f(sums.x, s, w, 0.0);
   terms[row] = w * p.share * sums.y;
 }
-// @use group_index, softplus, unary
+// @use group_index, softplus, unary, nan

@@ -20,15 +20,27 @@ function row({ state }: Arrays, p: Params, i: number, h: number): Row {
   return { i, h, at: 2 * (h * p.l + i), keep };
 }
 
-/** Calls `visit` for every query of every head, with its keys [first, last). */
-function queries(arrays: Arrays, p: Params, visit: (row: Row, first: number, last: number) => void): void {
+/**
+ * Calls `visit` for every query of every head, with its keys [first, last), and 1, or NaN where its bounds end beyond all
+ * keys.
+ */
+function queries(
+  arrays: Arrays,
+  p: Params,
+  visit: (row: Row, first: number, last: number, factor: number) => void,
+): void {
+  const { start, end } = arrays;
   for (let h = 0; h < p.heads; h++) {
     for (let i = 0; i < p.l; i++) {
-      const last = p.causal ? Math.min(arrays.end[i], i + 1) : arrays.end[i];
-      visit(row(arrays, p, i, h), arrays.start[i], last);
+      const last = Math.min(end[i], p.m);
+      visit(row(arrays, p, i, h), start[i], p.causal ? Math.min(last, i + 1) : last, wholly(start[i], end[i], p.m));
     }
   }
 }
+
+/** 1 where the rows [first, last) are among `count`, else NaN. */
+export const wholly = (first: number, last: number, count: number): number =>
+  last > Math.max(first, count) ? Number.NaN : 1;
 
 /** Σ over a head's columns of a[ao + c] · b[bo + c]. */
 function dot(k: number, a: Arrays[string], ao: number, b: Arrays[string], bo: number): number {
@@ -44,23 +56,23 @@ const oAt = (p: Params, i: number, h: number): number => (i * p.heads + h) * p.k
 
 const forward: Reference = (arrays, p) => {
   const { q, kv, o, stats } = arrays;
-  queries(arrays, p, ({ i, h, at, keep }, first, last) => {
+  queries(arrays, p, ({ i, h, at, keep }, first, last, factor) => {
     const out = oAt(p, i, h);
-    for (let c = 0; c < p.k; c++) o[out + c] = 0;
-    stats[at] = 0;
+    for (let c = 0; c < p.k; c++) o[out + c] = 0 * factor;
+    stats[at] = 0 * factor;
     stats[at + 1] = 0;
     if (first >= last) return;
     const scores = new Float64Array(last - first);
     for (let j = first; j < last; j++) scores[j - first] = p.scale * dot(p.k, q, qAt(p, i, h), kv, kAt(p, j, h));
     const max = scores.reduce((a, b) => Math.max(a, b));
     const sum = scores.reduce((a, s) => a + Math.exp(s - max), 0);
-    stats[at] = max + Math.log(sum);
+    stats[at] = (max + Math.log(sum)) * factor;
     const mixed = new Float64Array(p.k);
     for (let j = first; j < last; j++) {
       const weight = (Math.exp(scores[j - first] - max) / sum) * keep(j);
       for (let c = 0; c < p.k; c++) mixed[c] += weight * kv[vAt(p, j, h) + c];
     }
-    for (let c = 0; c < p.k; c++) o[out + c] = mixed[c];
+    for (let c = 0; c < p.k; c++) o[out + c] = mixed[c] * factor;
   });
 };
 
@@ -79,14 +91,14 @@ function pair({ q, kv, dout, stats }: Arrays, p: Params, { i, h, at, keep }: Row
 
 const backwardQ: Reference = (arrays, p) => {
   const { kv, dq } = arrays;
-  queries(arrays, p, (own, first, last) => {
+  queries(arrays, p, (own, first, last, factor) => {
     const sum = new Float64Array(p.k);
     for (let j = first; j < last; j++) {
       const [, ds] = pair(arrays, p, own, j);
       for (let c = 0; c < p.k; c++) sum[c] += ds * kv[kAt(p, j, own.h) + c];
     }
     const to = qAt(p, own.i, own.h);
-    for (let c = 0; c < p.k; c++) dq[to + c] = (p.acc ? dq[to + c] : 0) + sum[c];
+    for (let c = 0; c < p.k; c++) dq[to + c] = (p.acc ? dq[to + c] : 0) + sum[c] * factor;
   });
 };
 
@@ -97,7 +109,8 @@ const backwardKV: Reference = (arrays, p) => {
     for (let j = 0; j < p.m; j++) {
       const dk = new Float64Array(p.k);
       const dv = new Float64Array(p.k);
-      for (let i = p.causal ? Math.max(start[j], j) : start[j]; i < end[j]; i++) {
+      const factor = wholly(start[j], end[j], p.l);
+      for (let i = p.causal ? Math.max(start[j], j) : start[j]; i < Math.min(end[j], p.l); i++) {
         const [weight, ds] = pair(arrays, p, row(arrays, p, i, h), j);
         for (let c = 0; c < p.k; c++) {
           dk[c] += ds * q[qAt(p, i, h) + c];
@@ -108,7 +121,7 @@ const backwardKV: Reference = (arrays, p) => {
         [kAt(p, j, h), dk],
         [vAt(p, j, h), dv],
       ] as const) {
-        for (let c = 0; c < p.k; c++) dkv[to + c] = (p.acc ? dkv[to + c] : 0) + sum[c];
+        for (let c = 0; c < p.k; c++) dkv[to + c] = (p.acc ? dkv[to + c] : 0) + sum[c] * factor;
       }
     }
   }

@@ -2,6 +2,7 @@
 import { showShape, type Tensor } from '../tensor.ts';
 import { attentionReferences } from './attention.ref.ts';
 import { attend, checkBounds, checkHeads } from './shared/attend.ts';
+import { expectType } from './shared/check.ts';
 
 export interface AttentionOptions {
   /** Heads H; the head width K = D / H must be a multiple of 4, at most 128. */
@@ -31,6 +32,7 @@ export function attention(qkv: Tensor, bounds: Bounds, options: AttentionOptions
   const { heads, causal, dropout = 0 } = options;
   const { start, end } = bounds;
   const came = `qkv ${showShape(qkv.shape)}`;
+  expectType('attention', 'qkv', qkv);
   if (qkv.rank !== 2 || qkv.shape[1] % 3 !== 0) {
     throw new Error(`attention: qkv [L, 3D] was expected, came ${showShape(qkv.shape)}`);
   }

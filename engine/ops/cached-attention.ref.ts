@@ -5,20 +5,21 @@ export const cachedAttentionReference: Reference = ({ q, kv, start, end, own, co
   const d = heads * k;
   for (let r = 0; r < rows; r++) {
     const keys: number[] = [];
-    for (let j = start[r]; j < end[r]; j++) keys.push(j);
+    const beyond = end[r] > Math.max(start[r], p.slots);
+    for (let j = start[r]; j < Math.min(end[r], p.slots); j++) keys.push(j);
     for (let j = 0; j < Math.min(count[r], capacity); j++) keys.push(own[r * capacity + j]);
     for (let h = 0; h < heads; h++) {
       const scores = keys.map((at) => {
         let dot = 0;
         for (let c = 0; c < k; c++) dot += q[r * p.q_row * 4 + h * k + c] * kv[at * 2 * d + h * k + c];
-        return scale * dot;
+        return at < p.slots ? scale * dot : Number.NaN;
       });
-      const top = scores.reduce((a, b) => Math.max(a, b), -3e38);
+      const top = scores.reduce((a, b) => Math.max(a, b), -3e38); // NaN, if one is
       const weights = scores.map((s) => Math.exp(s - top));
       const total = weights.reduce((a, b) => a + b, 0);
       for (let c = 0; c < k; c++) {
         const sum = keys.reduce((a, at, j) => a + weights[j] * kv[at * 2 * d + d + h * k + c], 0);
-        o[r * d + h * k + c] = total > 0 ? sum / total : 0;
+        o[r * d + h * k + c] = beyond ? Number.NaN : keys.length > 0 ? sum / total : 0;
       }
     }
   }

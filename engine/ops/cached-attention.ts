@@ -1,8 +1,8 @@
 /** Attention of one new token a sequence over keys and values that are kept from step to step. No gradients. */
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { expectConstants } from './shared/check.ts';
 import { cachedAttentionReference, storeRowsReference } from './cached-attention.ref.ts';
+import { expectConstants, expectType } from './shared/check.ts';
 
 const ATTENTION = kernel('cached_attention', [
   { file: 'cached_attention', grid: (p) => p.rows * p.heads, constants: (p) => ({ K: p.k }) },
@@ -21,11 +21,14 @@ export interface CachedKeys {
 
 /**
  * softmax(Q Kᵀ / √K) V for each head: `q` [R, ≥ D], whose first D columns are H heads of K; `kv` [S, 2D] holds k and v side
- * by side; the result is [R, D], zeros for a query without keys. Order and number of the keys are data.
+ * by side; the result is [R, D], zeros for a query without keys, NaN for one with a key that
+ * is not below S. Order and number of the keys are data.
  */
 export function cachedAttention(q: Tensor, kv: Tensor, keys: CachedKeys, heads: number): Tensor {
   const { device } = q;
   const came = `q ${showShape(q.shape)}, kv ${showShape(kv.shape)}`;
+  expectType('cachedAttention', 'q', q);
+  expectType('cachedAttention', 'kv', kv);
   const d = kv.shape[1] / 2;
   const k = d / heads;
   if (q.rank !== 2 || kv.rank !== 2 || q.shape[1] < d || q.shape[1] % 4 !== 0)
@@ -48,7 +51,15 @@ export function cachedAttention(q: Tensor, kv: Tensor, keys: CachedKeys, heads: 
       `cachedAttention: own u32 [${rows}, C] was expected for ${came}, came ${own.dtype} ${showShape(own.shape)}`,
     );
   const o = device.empty([rows, d], 'f32', 'cached attention');
-  const params = { rows, heads, k, q_row: q.shape[1] / 4, capacity: own.shape[1], scale: 1 / Math.sqrt(k) };
+  const params = {
+    rows,
+    heads,
+    k,
+    q_row: q.shape[1] / 4,
+    capacity: own.shape[1],
+    slots: kv.shape[0],
+    scale: 1 / Math.sqrt(k),
+  };
   if (rows > 0) device.run(ATTENTION, cachedAttentionReference, { q, kv, start, end, own, count, o }, params);
   return o;
 }
@@ -65,6 +76,8 @@ export function storeRows(x: Tensor, ids: Tensor, y: Tensor, from = 0): void {
     throw new Error(`storeRows: x [R, W], ids u32 [R] and y [S, C] with from + C ≤ W were expected, came ${came}`);
   if ([width, cols, from].some((n) => n % 4 !== 0))
     throw new Error(`storeRows: multiples of 4 columns were expected, came ${came}`);
+  expectType('storeRows', 'x', x);
+  expectType('storeRows', 'y', y);
   expectConstants('storeRows', { x, y });
   x.device.inPlace('storeRows', y);
   if (rows === 0) return;

@@ -5,6 +5,7 @@
 import { showShape, type Tensor } from '../tensor.ts';
 import { crossAttentionReferences } from './cross-attention.ref.ts';
 import { attend, checkBounds, checkHeads } from './shared/attend.ts';
+import { expectType } from './shared/check.ts';
 
 export interface CrossAttentionOptions {
   /** Heads H; the head width K = D / H must be a multiple of 4, at most 128. */
@@ -34,6 +35,8 @@ export function crossAttention(q: Tensor, kv: Tensor, bounds: CrossBounds, optio
   const { heads, dropout = 0 } = options;
   const { start, end, from, to } = bounds;
   const came = `q ${showShape(q.shape)}, kv ${showShape(kv.shape)}`;
+  expectType('crossAttention', 'q', q);
+  expectType('crossAttention', 'kv', kv);
   if (q.rank !== 2 || kv.rank !== 2 || kv.shape[1] !== 2 * q.shape[1]) {
     throw new Error(`crossAttention: q [L, D] and kv [M, 2D] were expected, came ${came}`);
   }

@@ -53,10 +53,12 @@ export const statsReference: Reference = ({ logits, targets, weights, stats }, {
   for (let i = 0; i < r; i++) {
     if (weights[i] === 0) continue;
     const row = logits.subarray(i * ld, i * ld + cols);
-    let [max, sum, hit, total] = first ? [Number.NEGATIVE_INFINITY, 0, 0, 0] : stats.subarray(4 * i, 4 * i + 4);
+    let [max, sum, hit, total] = first
+      ? [Number.NEGATIVE_INFINITY, 0, Number.NaN, 0]
+      : stats.subarray(4 * i, 4 * i + 4);
     const old = max;
     for (const s of row) if (s > max) max = s;
-    sum = sum > 0 ? sum * Math.exp(old - max) : 0;
+    sum = sum !== 0 ? sum * Math.exp(old - max) : 0;
     for (const s of row) sum += Math.exp(s - max);
     for (const s of row) total += s;
     const t = targets[i] - col0;

@@ -19,7 +19,7 @@ import {
   scaleByForward,
   statsReference,
 } from './cross-entropy.ref.ts';
-import { expectConstants } from './shared/check.ts';
+import { expectConstants, expectType } from './shared/check.ts';
 import { gemm } from './shared/gemm.ts';
 import { sumAll } from './shared/sums.ts';
 
@@ -81,7 +81,7 @@ export function blockShape(
 /**
  * Σᵢ weightsᵢ · CE(x · tableᵀ, targetᵢ), a scalar; with label smoothing ε the target's probability is 1 − ε + ε/V. Rows of weight 0 cost nothing in the loss and get no gradient.
  *
- * @param x [L, D] @param table [V, D], whole or in shards @param targets u32 [L], each below V @param weights f32 [L]
+ * @param x [L, D] @param table [V, D], whole or in shards @param targets u32 [L]; one that is not below V makes the loss NaN, unless its weight is 0 @param weights f32 [L]
  */
 export function crossEntropy(
   x: Tensor,
@@ -91,6 +91,9 @@ export function crossEntropy(
   options: CrossEntropyOptions = {},
 ): Tensor {
   const { device } = x;
+  for (const t of [x, targets, weights]) device.alive(t, 'crossEntropy');
+  expectType('crossEntropy', 'x', x);
+  for (const { tensor } of shardsOf(table)) expectType('crossEntropy', 'table', tensor);
   const [l, d] = x.shape;
   const [v, dTable] = table.shape;
   if (x.rank !== 2 || table.rank !== 2 || d !== dTable || d === 0 || v === 0) {

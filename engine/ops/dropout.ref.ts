@@ -5,7 +5,7 @@ export const dropoutReference: Reference = ({ x, y, state }, { n, op, threshold,
   let words: [number, number] = [0, 0];
   for (let e = 0; e < n; e++) {
     if (e % 2 === 0 && state[5]) words = threefry2x32(state[0], state[1], op, e / 2);
-    const v = state[5] ? (words[e & 1] >= threshold ? x[e] * scale : 0) : x[e];
+    const v = state[5] ? x[e] * (words[e & 1] >= threshold ? scale : 0) : x[e];
     y[e] = (acc ? y[e] : 0) + v;
   }
 };

@@ -10,6 +10,7 @@ import { rowGroupLayout } from '../rows.ts';
 import { shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
+import { expectType } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
 
 /**
@@ -112,6 +113,7 @@ function lookup(
 }
 
 function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | undefined): void {
+  for (const { tensor } of shardsOf(table)) expectType(who, 'table', tensor);
   if (table.rank !== 2) throw new Error(`${who}: a table [V,D] was expected, came ${showShape(table.shape)}`);
   if (ids.dtype !== 'u32') throw new Error(`${who}: u32 ids were expected, came ${ids.dtype} ${showShape(ids.shape)}`);
   if (table.requiresGrad && table.device.tape.enabled && !rowGroups) {

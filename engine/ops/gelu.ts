@@ -3,6 +3,7 @@ import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { geluBackward, geluForward } from './gelu.ref.ts';
+import { expectType } from './shared/check.ts';
 
 const FORWARD = kernel('gelu_fwd', (p) => groups(p.n, 1024));
 const BACKWARD = kernel('gelu_bwd', (p) => groups(p.n, 1024));
@@ -10,6 +11,7 @@ const BACKWARD = kernel('gelu_bwd', (p) => groups(p.n, 1024));
 /** Elementwise GELU of a tensor of any shape. */
 export function gelu(x: Tensor): Tensor {
   const { device } = x;
+  expectType('gelu', 'x', x);
   const y = device.empty(x.shape, 'f32', 'gelu');
   device.run(FORWARD, geluForward, { x, y }, { n: x.size });
   device.tape.record([x], y, () => {

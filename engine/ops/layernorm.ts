@@ -21,6 +21,7 @@ import {
   layernormForward,
   RESIDUAL,
 } from './layernorm.ref.ts';
+import { expectType } from './shared/check.ts';
 
 /** Lanes of eight hold a row of at most so many in registers: beyond, the driver takes tens of seconds to compile. */
 const eight = (most: number) => ({
@@ -106,6 +107,7 @@ function run(
   dropout: number,
 ): { sum: Tensor; norm: Tensor } {
   const { device } = x;
+  for (const [name, t] of Object.entries({ x, r, weight, bias })) if (t) expectType(who, name, t);
   const d = x.shape.at(-1) ?? 0;
   if (d === 0) throw new Error(`${who}: rows of at least one element were expected, came ${showShape(x.shape)}`);
   if (r && showShape(r.shape) !== showShape(x.shape))

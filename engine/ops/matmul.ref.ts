@@ -1,17 +1,13 @@
 import type { Reference } from '../device.ts';
 import { keepOf } from '../keep.ts';
 import { geluOf, geluSlope } from './gelu.ref.ts';
+import { reluSlope } from './relu.ref.ts';
 
 export const ACTIVATIONS = ['none', 'relu', 'gelu', 'silu'] as const;
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const VALUE = [(x: number) => x, (x: number) => Math.max(x, 0), geluOf, (x: number) => x * sigmoid(x)];
-const SLOPE = [
-  () => 1,
-  (x: number) => (x > 0 ? 1 : 0),
-  geluSlope,
-  (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
-];
+const SLOPE = [() => 1, reluSlope, geluSlope, (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))];
 
 /**
  * C = residual + dropout(act(op(A)·op(B) + bias)); Z before the activation; db += column sums of op(B); flag 16:

@@ -6,6 +6,7 @@ import { showShape, sizeOf, type Tensor } from '../tensor.ts';
 import { dropoutTo } from './dropout.ts';
 import { ACTIVATIONS, matmulActivationBackward } from './matmul.ref.ts';
 import { type Activation, type Gemm, gemm } from './shared/gemm.ts';
+import { expectOneOf, expectType } from './shared/check.ts';
 import { scaleInto } from './shared/scale.ts';
 
 const ACT_BACKWARD = kernel('matmul_act_bwd', [
@@ -33,6 +34,8 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { device } = a;
   const { transA = false, transB = false, bias, activation = 'none', residual } = options;
+  for (const [name, t] of Object.entries({ a, b, bias, residual })) if (t) expectType('matmul', name, t);
+  expectOneOf('matmul', 'activation', activation, ACTIVATIONS);
   const s = shapesOf(a, b, transA, transB);
   if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
     throw new Error(`matmul: bias must be [${s.n}], came ${showShape(bias.shape)}`);

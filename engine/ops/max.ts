@@ -3,7 +3,7 @@ import { gradOf, into } from '../autograd.ts';
 import { groups, kernel, lanes8 } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { maxBackward, maxForward } from './max.ref.ts';
-import { asMatrix, expectRank, expectType } from './shared/check.ts';
+import { asMatrix, expectOneOf, expectRank, expectType } from './shared/check.ts';
 import type { Over } from './sum.ts';
 
 const FORWARD = kernel('max_fwd', [
@@ -17,10 +17,11 @@ const FORWARD = kernel('max_fwd', [
 const BACKWARD = kernel('max_bwd', (p) => groups(p.n, 1024));
 const CHUNK = 4096;
 
-/** max x, a scalar of shape []; or, over the last axis of x [..., n], a tensor [...]. */
+/** max x, a scalar of shape [], NaN where one is NaN; or, over the last axis of x [..., n], a tensor [...]. */
 export function max(x: Tensor, over: Over = 'all'): Tensor {
   const { device } = x;
   expectType('max', 'x', x);
+  expectOneOf('max', 'over', over, ['all', 'last']);
   if (over === 'last') expectRank('max', 'x', x, 1);
   const { rows, cols } = over === 'all' ? { rows: 1, cols: x.size } : asMatrix(x);
   if (cols === 0) throw new Error(`max: at least one element was expected, came ${showShape(x.shape)}`);

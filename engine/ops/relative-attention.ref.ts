@@ -1,6 +1,7 @@
 import type { Arrays, Reference } from '../device.ts';
 import type { Params } from '../kernel.ts';
 import { threefry2x32 } from '../random.ts';
+import { wholly } from './attention.ref.ts';
 
 /** Distances in half octaves: 0, 1, 2, 3, 4–5, 6–7, 8–11, … (kernels/lib/attention_bias.wgsl). */
 function halfOctave(x: number): number {
@@ -21,11 +22,14 @@ interface Pair {
   slots: number[];
 }
 
+/** 1, or NaN where the bounds of token i end beyond all tokens. */
+const factorOf = ({ spans }: Arrays, { l }: Params, i: number): number => wholly(spans[i], spans[l + i], l);
+
 /** Scores of query i's keys in head h; none where the token is unused. */
 export function attentionScores({ qkv, spans, bias, state }: Arrays, p: Params, i: number, h: number): Pair[] {
   const { l, k } = p;
   const d = p.heads * k;
-  const last = p.causal ? Math.min(spans[l + i], i + 1) : spans[l + i];
+  const last = Math.min(spans[l + i], p.causal ? i + 1 : l);
   const out: Pair[] = [];
   for (let j = spans[i]; j < last; j++) {
     let s = 0;
@@ -66,13 +70,13 @@ export const relativeAttentionForward: Reference = (arrays, p) => {
       const total = all.reduce((sum, { s }) => sum + Math.exp(s - top), 0);
       const weight = (s: number): number => (p.silu ? s * sigmoid(s) * p.inverse : Math.exp(s - top) / total);
       if (!p.silu) {
-        stats[2 * (h * p.l + i)] = all.length > 0 ? top + Math.log(total) : 0;
+        stats[2 * (h * p.l + i)] = (all.length > 0 ? top + Math.log(total) : 0) * factorOf(arrays, p, i);
         stats[2 * (h * p.l + i) + 1] = 0;
       }
       for (let c = 0; c < p.k; c++) {
         let sum = 0;
         for (const { j, s, keep } of all) sum += weight(s) * keep * qkv[j * 3 * d + 2 * d + h * p.k + c];
-        o[i * d + h * p.k + c] = sum;
+        o[i * d + h * p.k + c] = sum * factorOf(arrays, p, i);
       }
     }
   }
@@ -105,7 +109,7 @@ export const relativeAttentionBackwardQ: Reference = (arrays, p) => {
       }
       for (let c = 0; c < p.k; c++) {
         const at = i * 3 * d + h * p.k + c;
-        dqkv[at] = (p.acc ? dqkv[at] : 0) + row[c];
+        dqkv[at] = (p.acc ? dqkv[at] : 0) + row[c] * factorOf(arrays, p, i);
       }
     }
   }
@@ -130,7 +134,7 @@ export const relativeAttentionBackwardKV: Reference = (arrays, p) => {
   for (let j = 0; j < p.l; j++) {
     for (let c = 0; c < 2 * d; c++) {
       const at = j * 3 * d + d + c;
-      dqkv[at] = (p.acc ? dqkv[at] : 0) + sums[j * 2 * d + c];
+      dqkv[at] = (p.acc ? dqkv[at] : 0) + sums[j * 2 * d + c] * factorOf(arrays, p, j);
     }
   }
 };

@@ -18,6 +18,7 @@ import {
 } from './relative-attention.ref.ts';
 import { concat } from './concat.ts';
 import { attentionDelta } from './shared/attend.ts';
+import { expectType } from './shared/check.ts';
 import { sumLast } from './shared/sums.ts';
 
 const rows64 = (name: string): Kernel =>
@@ -128,6 +129,8 @@ function check(
   { heads, dropout = 0, times, pointwise }: RelativeAttentionOptions,
 ): void {
   const who = 'relativeAttention';
+  expectType(who, 'qkv', qkv);
+  if (bias) expectType(who, 'bias', bias);
   const came = showShape(qkv.shape);
   const k = qkv.rank === 2 ? qkv.shape[1] / 3 / heads : 0;
   if (!(Number.isInteger(heads) && heads >= 1) || !Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128) {

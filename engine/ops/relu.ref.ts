@@ -1,6 +1,6 @@
 import { unaryReferences } from './shared/unary.ts';
 
-export const reluReferences = unaryReferences(
-  (x) => Math.max(x, 0),
-  (x) => (x > 0 ? 1 : 0),
-);
+/** 0 at 0, and NaN stays NaN. */
+export const reluSlope = (x: number): number => (x > 0 ? 1 : Number.isNaN(x) ? x : 0);
+
+export const reluReferences = unaryReferences((x) => Math.max(x, 0), reluSlope);

@@ -4,6 +4,7 @@ import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { expectConstants } from './shared/check.ts';
 import { rotaryReference } from './rotary.ref.ts';
+import { expectOneOf, expectType } from './shared/check.ts';
 
 const ROTARY = kernel('rotary', (p) => groups(p.n, 256));
 
@@ -30,7 +31,7 @@ export type RotaryParts = 'qkv' | 'q' | 'kv';
  * qkv [L, 3D], q [L, D] or kv [L, 2D], as `parts` has it, with each pair of columns of q and k turned by the angle of its
  * token's position; v stays.
  *
- * @param positions u32 [L], each below T @param angles [T, K], see `rotaryAngles` @param heads H; K = D / H, a multiple of 4
+ * @param positions u32 [L]; one that is not below T gives NaN @param angles [T, K], see `rotaryAngles` @param heads H; K = D / H, a multiple of 4
  */
 export function rotary(
   qkv: Tensor,
@@ -40,6 +41,7 @@ export function rotary(
   parts: RotaryParts = 'qkv',
 ): Tensor {
   const { device } = qkv;
+  expectOneOf('rotary', 'parts', parts, ['qkv', 'q', 'kv']);
   const k = qkv.rank === 2 ? qkv.shape[1] / parts.length / heads : 0;
   if (!Number.isInteger(k) || k < 4 || k % 4 !== 0) {
     const width = parts.length > 1 ? `${parts.length}D` : 'D';
@@ -47,6 +49,8 @@ export function rotary(
       `rotary: ${parts} [L, ${width}] of ${heads} heads of a width that is a multiple of 4 was expected, came ${showShape(qkv.shape)}`,
     );
   }
+  expectType('rotary', parts, qkv);
+  expectType('rotary', 'angles', angles);
   if (positions.dtype !== 'u32' || positions.size !== qkv.shape[0]) {
     throw new Error(
       `rotary: positions u32 [${qkv.shape[0]}] were expected, came ${positions.dtype} ${showShape(positions.shape)}`,
@@ -58,7 +62,7 @@ export function rotary(
   expectConstants('rotary', { angles });
   const y = device.empty(qkv.shape, 'f32', 'rotary');
   const turned = parts === 'qkv' ? 2 : 1;
-  const params = { n: qkv.size / 4, heads, k, parts: parts.length, turned };
+  const params = { n: qkv.size / 4, heads, k, parts: parts.length, turned, t: angles.shape[0] };
   device.run(ROTARY, rotaryReference, { x: qkv, positions, angles, y }, { ...params, sign: 1, acc: 0 });
   device.tape.record([qkv], y, () => {
     const { grad, acc } = into(qkv);

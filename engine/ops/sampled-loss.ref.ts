@@ -7,7 +7,7 @@ export const KINDS = ['softmax', 'bce', 'bpr'] as const;
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : 1 - 1 / (1 + Math.exp(x)));
 
-/** The corrected scores of row i's negatives, −∞ where one is its target. */
+/** The corrected scores of row i's negatives, −∞ where one is its target (which then counts for nothing, NaN or not). */
 function scoresOf(t: Record<string, NumericArray>, p: Record<string, number>, i: number): Float64Array {
   const list = Math.floor(i / p.group) * p.n;
   return Float64Array.from({ length: p.n }, (_, j) => {
@@ -24,7 +24,7 @@ export const sampledLossForward: Reference = (t: Record<string, NumericArray>, p
       t.terms[i] = 0;
       continue;
     }
-    const x = scoresOf(t, p, i);
+    const x = scoresOf(t, p, i).filter((v) => v !== Number.NEGATIVE_INFINITY);
     let kept = 0;
     let sum = 0;
     if (KINDS[p.kind] === 'softmax') {
@@ -55,7 +55,8 @@ export const sampledLossBackward: Reference = (t: Record<string, NumericArray>, 
     }
     t.dpos[i] = (p.acc_pos ? t.dpos[i] : 0) + dpos;
     for (let j = 0; j < p.n; j++) {
-      const slope = kind === 'softmax' ? Math.exp(x[j] - kept) : sigmoid(kind === 'bce' ? x[j] : x[j] - s);
+      let slope = kind === 'softmax' ? Math.exp(x[j] - kept) : sigmoid(kind === 'bce' ? x[j] : x[j] - s);
+      if (x[j] === Number.NEGATIVE_INFINITY) slope = 0;
       const at = i * p.n + j;
       t.dneg[at] = (p.acc_neg ? t.dneg[at] : 0) + (f !== 0 ? f * slope : 0);
     }

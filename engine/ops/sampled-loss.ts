@@ -6,7 +6,7 @@ import { gradOf, into } from '../autograd.ts';
 import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { KINDS, sampledLossBackward, sampledLossForward } from './sampled-loss.ref.ts';
-import { expectConstants } from './shared/check.ts';
+import { expectConstants, expectOneOf } from './shared/check.ts';
 import { sumAll } from './shared/sums.ts';
 
 function rowKernel(name: string): Kernel {
@@ -52,6 +52,7 @@ export function sampledLoss(
   { kind, beta = 1, logq = null }: SampledLossOptions,
 ): Tensor {
   const { device } = pos;
+  expectOneOf('sampledLoss', 'kind', kind, KINDS);
   const [l, n] = neg.shape;
   const [g, n2] = negatives.shape;
   if (neg.rank !== 2 || negatives.rank !== 2 || n !== n2 || n === 0 || l % g !== 0) {

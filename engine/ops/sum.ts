@@ -2,7 +2,7 @@
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
-import { asMatrix, expectRank, expectType } from './shared/check.ts';
+import { asMatrix, expectOneOf, expectRank, expectType } from './shared/check.ts';
 import { sumLast } from './shared/sums.ts';
 import { sumBackward } from './sum.ref.ts';
 
@@ -20,6 +20,7 @@ export function sum(x: Tensor, over: Over = 'all'): Tensor {
 export function scaledSum(name: string, x: Tensor, over: Over, factorOf: (n: number) => number): Tensor {
   const { device } = x;
   expectType(name, 'x', x);
+  expectOneOf(name, 'over', over, ['all', 'last']);
   if (over === 'last') expectRank(name, 'x', x, 1);
   const { rows, cols } = over === 'all' ? { rows: 1, cols: x.size } : asMatrix(x);
   const factor = factorOf(cols);

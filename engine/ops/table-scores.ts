@@ -1,7 +1,7 @@
 /** Scores of a table's rows, whole or in shards, for inference: one matrix product a shard. No gradient. */
 import { shardsOf, type Table } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { expectConstants } from './shared/check.ts';
+import { expectConstants, expectType } from './shared/check.ts';
 import { gemm } from './shared/gemm.ts';
 
 /**
@@ -11,6 +11,8 @@ import { gemm } from './shared/gemm.ts';
 export function tableScores(states: Tensor, table: Table, from = 0, to = table.shape[0]): Tensor {
   const { device } = states;
   const [v, d] = table.shape;
+  expectType('tableScores', 'states', states);
+  for (const { tensor } of shardsOf(table)) expectType('tableScores', 'table', tensor);
   if (states.rank !== 2 || table.rank !== 2 || states.shape[1] !== d) {
     throw new Error(
       `tableScores: states [R,D] and a table [V,D] were expected, came ${showShape(states.shape)} and ${showShape(table.shape)}`,

@@ -4,10 +4,10 @@ fn unary_sigmoid(x: vec4f) -> vec4f {
   let e = exp(-abs(x));
   return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
 }
-fn unary_tanh(x: vec4f) -> vec4f { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+fn unary_tanh(x: vec4f) -> vec4f { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan4(x)); }
 fn unary_value(op: u32, x: vec4f) -> vec4f {
   switch op {
-    case 0u: { return max(x, vec4f(0.0)); }
+    case 0u: { return select(max(x, vec4f(0.0)), x, is_nan4(x)); }
     case 1u: { return x * unary_sigmoid(x); }
     case 2u: { return unary_sigmoid(x); }
     case 3u: { return unary_tanh(x); }
@@ -17,7 +17,7 @@ fn unary_value(op: u32, x: vec4f) -> vec4f {
 }
 fn unary_slope(op: u32, x: vec4f) -> vec4f {
   switch op {
-    case 0u: { return select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)); }
+    case 0u: { return select(select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)), x, is_nan4(x)); }
     case 1u: {
       let s = unary_sigmoid(x);
       return s * (1.0 + x * (unary_sigmoid(-x)));
@@ -31,3 +31,4 @@ fn unary_slope(op: u32, x: vec4f) -> vec4f {
     default: { return 1.0 / x; }
   }
 }
+// @use nan

@@ -112,14 +112,10 @@ describe('errors at the call', () => {
 });
 
 describe('ids beyond the table', () => {
-  it('give zeros on the GPU', async () => {
-    const y = gather(device.tensor([1, 2, 3, 4], [2, 2]), device.tensor(Uint32Array.of(1, 2, 4294967295, 0)));
-    expect(Array.from(await y.data())).toEqual([3, 4, 0, 0, 0, 0, 1, 2]);
-  });
-
-  it('are named on the CPU device', () => {
-    expect(() => gather(cpu.tensor([1, 2, 3, 4], [2, 2]), cpu.tensor(Uint32Array.of(1, 2)))).toThrow(
-      'gather: ids below 2 were expected for x [2,2], came 2 at 1 of [2]',
-    );
+  it('give zeros on both devices', async () => {
+    for (const d of [device, cpu]) {
+      const y = gather(d.tensor([1, 2, 3, 4], [2, 2]), d.tensor(Uint32Array.of(1, 2, 4294967295, 0)));
+      expect(Array.from(await y.data())).toEqual([3, 4, 0, 0, 0, 0, 1, 2]);
+    }
   });
 });

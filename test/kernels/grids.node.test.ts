@@ -1,6 +1,16 @@
 /** Grids above 65,535 workgroups, which fold into two dimensions, and one row of a million scores. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Device, maskSeen, type NumericArray, softmax, topk } from '../../engine/index.ts';
+import {
+  attention,
+  Device,
+  kernel,
+  maskSeen,
+  matmul,
+  type NumericArray,
+  softmax,
+  type Tensor,
+  topk,
+} from '../../engine/index.ts';
 import { foldGrid } from '../../engine/kernel.ts';
 import { firstMismatch, random } from './harness.ts';
 
@@ -85,4 +95,75 @@ it('finds the best of 1,000,003 scores of one user, ties and the target as in on
   expect([...(await values.data())]).toEqual(order.slice(0, 128).map((i) => scores[i]));
   expect(order[0]).toBe(v - 1);
   for (const t of [x, values, indices]) t.dispose();
+});
+
+/** Small integers, so that every product is exact in any order. */
+const small = (n: number, modulus: number): Float32Array =>
+  Float32Array.from({ length: n }, (_, i) => ((i * 7919) % modulus) - 2);
+
+const wide: [string, (device: Device) => Tensor][] = [
+  [
+    'rows',
+    (d) => {
+      const [a, b] = [d.tensor(small(4 * 1_048_640, 5), [1_048_640, 4]), d.tensor(small(16, 3), [4, 4])];
+      return matmul(a, b, { bias: d.tensor([1, 2, 3, 4]), activation: 'relu' });
+    },
+  ],
+  [
+    'columns',
+    (d) => {
+      const [a, b] = [d.tensor(small(4, 3), [1, 4]), d.tensor(small(4 * 2_097_216, 5), [2_097_216, 4])];
+      return matmul(a, b, { transB: true });
+    },
+  ],
+];
+
+it.each(wide)('multiplies matrices of more than 65,535 tiles of %s', async (_, product) => {
+  const [actual, expected] = await Promise.all(
+    [gpu, cpu].map((device) => device.scope(() => product(device).keep()).data()),
+  );
+  expect(firstMismatch('product', actual, expected, { abs: 0, rel: 0 })).toBeNull();
+  gpu.gpu?.trim();
+});
+
+it.each(['matmul_sg8', 'matmul_tile'])(
+  'multiplies more than 65,535 matrices by %s',
+  async (file) => {
+    if (file === 'matmul_sg8' && gpu.caps?.subgroupMax !== 8) return;
+    const n = 65_601;
+    const run = async (device: Device): Promise<NumericArray> => {
+      const [a, b] = [device.tensor(small(n * 4, 5), [n, 1, 4]), device.tensor(small(n * 16, 7), [n, 4, 4])];
+      const c = device.scope(() => matmul(a, b).keep());
+      const values = await c.data();
+      for (const t of [a, b, c]) t.dispose();
+      return values;
+    };
+    const expected = await run(cpu);
+    gpu.gpu?.forced.set('matmul', file);
+    try {
+      expect(firstMismatch(file, await run(gpu), expected, { abs: 0, rel: 0 })).toBeNull();
+    } finally {
+      gpu.gpu?.forced.clear();
+    }
+  },
+  180_000,
+);
+
+it('refuses a grid that no dispatch can have, at the call', async () => {
+  const qkv = gpu.tensor(new Float32Array(12 * 70_000 * 16), [70_000 * 16, 12]);
+  const bounds = gpu.tensor(new Uint32Array(70_000 * 16));
+  gpu.gpu?.forced.set('attention_fwd', 'attention_fwd_tile');
+  try {
+    // 64 rows a workgroup here: it fits.
+    expect(() => attention(qkv, { start: bounds, end: bounds }, { heads: 1, causal: true })).not.toThrow();
+  } finally {
+    gpu.gpu?.forced.clear();
+  }
+  const what = kernel('fill', () => [70_000, 1, 1]);
+  expect(() => gpu.run(what, () => {}, { x: qkv }, { n: 1, value: 0 })).toThrow(
+    'fill: a grid of 70000 × 1 × 1 workgroups is beyond what WebGPU runs, 65535 along each dimension; split the batch',
+  );
+  for (const t of [qkv, bounds]) t.dispose();
+  gpu.check();
+  await gpu.settle();
 });

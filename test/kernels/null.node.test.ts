@@ -25,8 +25,9 @@ describe('Dawn’s null backend', () => {
   });
 
   for (const file of Object.keys(sources)) {
-    it(`compiles ${file}`, async () => {
-      const { code, bindings, params } = kernelText(file);
+    const folded = /^const FOLDED/m.test(sources[file]);
+    it.each(folded ? [false, true] : [false])(`compiles ${file}, folded: %s`, async (fold) => {
+      const { code, bindings, params } = kernelText(file, fold ? { FOLDED: true } : {});
       const { gpu } = device.gpu as NonNullable<Device['gpu']>;
       for (const [extension, feature] of FEATURES) {
         if (code.includes(`enable ${extension};`) && !gpu.features.has(feature as GPUFeatureName)) return;

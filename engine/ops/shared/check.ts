@@ -1,4 +1,4 @@
-/** Checks that several ops share. Every message has the form «op: what was expected, what came». */
+/** Checks that several ops share. Every message has the form "op: what was expected, what came". */
 import { type DType, showShape, type Tensor } from '../../tensor.ts';
 
 /** Throws unless the tensor holds numbers of this type. */
@@ -47,4 +47,10 @@ export function expectWidth4(op: string, name: string, t: Tensor): void {
   const width = t.shape.at(-1) ?? 1;
   if (t.rank === 0 || width % 4 !== 0 || width === 0)
     throw new Error(`${op}: ${name} with a last axis that divides by 4 was expected, came ${showShape(t.shape)}`);
+}
+
+/** Throws unless the value is one of those that the option knows. */
+export function expectOneOf(op: string, name: string, value: unknown, known: readonly string[]): void {
+  if (!known.includes(value as string))
+    throw new Error(`${op}: expected ${name} to be one of ${known.join(', ')}, got ${String(value)}`);
 }

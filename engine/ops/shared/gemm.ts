@@ -6,6 +6,7 @@ import {
   type Kernel,
   kernel,
   lanes8,
+  MAX_GRID,
   type Params,
   type ShapeClass,
   software,
@@ -13,9 +14,20 @@ import {
 } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 import { ACTIVATIONS, matmulForward, matmulParts, matmulSplitSum } from '../matmul.ref.ts';
+import { expectOneOf } from './check.ts';
 import { sumLeading } from './sums.ts';
 
-const constants = (p: Params) => ({ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act, FLAGS: p.flags });
+/** Tiles of rows × cols: as many workgroups along N, M and the batch, or a plain count where one of them passes a grid's limit. */
+function tiled(rows: number, cols: number): Pick<Variant, 'grid' | 'constants'> {
+  const folded = (p: Params): boolean => Math.max(groups(p.n, cols), groups(p.m, rows), p.batch) > MAX_GRID;
+  return {
+    grid: (p) => (folded(p) ? tiles(p, rows, cols) : [groups(p.n, cols), groups(p.m, rows), p.batch]),
+    constants: (p) => ({
+      ...{ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act, FLAGS: p.flags },
+      ...(folded(p) ? { FOLDED: true } : null),
+    }),
+  };
+}
 const wide = (p: Params): boolean => [p.lda, p.ldb, p.ldc, p.sa, p.sb, p.sc].every((n) => n % 4 === 0);
 
 /** Workgroups of a product in tiles. */
@@ -33,8 +45,7 @@ function tile(BM: number, BN: number, BK: number, TM: number, TN: number, enough
       c.maxInvocations >= (BM / TM) * (BN / TN) && c.maxWorkgroupBytes >= 16 * BK * (BM / 4 + BN / 4 + 2),
     accepts: wide,
     suits: (c, p) => !software(c) && tiles(p, BM, BN) >= enough,
-    grid: (p) => [groups(p.n, BN), groups(p.m, BM), p.batch],
-    constants,
+    ...tiled(BM, BN),
   };
 }
 
@@ -73,8 +84,7 @@ function matrix(
       c.maxWorkgroupBytes >= 2 * BK * (BM + BN + 16) + 4 * SM * SN * subgroups,
     accepts: wide,
     suits: (_, p) => tiles(p, BM, BN) >= enough,
-    grid: (p) => [groups(p.n, BN), groups(p.m, BM), p.batch],
-    constants,
+    ...tiled(BM, BN),
   };
 }
 
@@ -102,18 +112,16 @@ const MATMUL: Kernel = kernel(
       requires: lanes8,
       accepts: takes,
       suits: (_, p) => p.n > 32 && tiles(p, 32, 64) >= 8,
-      grid: (p) => [groups(p.n, 64), groups(p.m, 32), p.batch],
-      constants,
+      ...tiled(32, 64),
     },
     {
       file: 'matmul_sg8',
       requires: lanes8,
       accepts: takes,
-      grid: (p) => [groups(p.n, 32), groups(p.m, 16), p.batch],
-      constants,
+      ...tiled(16, 32),
     },
     ...TILES,
-    { file: 'matmul_tile', grid: (p) => [groups(p.n, 64), groups(p.m, 64), p.batch], constants },
+    { file: 'matmul_tile', ...tiled(64, 64) },
   ],
   SHAPE,
 );
@@ -207,6 +215,7 @@ export function gemm(device: Device, g: Gemm): void {
   const { m, n, k } = g;
   if (g.columnSums && (!g.transA || g.transB || (g.batch ?? 1) !== 1))
     throw new Error('gemm: columnSums need transA, a B that is not transposed, and no batch');
+  expectOneOf('matmul', 'activation', g.activation ?? 'none', ACTIVATIONS);
   if (m === 0 || n === 0 || (g.batch ?? 1) === 0) return;
   const params: Params = {
     m,
