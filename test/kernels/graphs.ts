@@ -430,7 +430,8 @@ const OPS: Record<string, (g: Graph) => void> = {
   sampledLoss: (g) => {
     const [lists, group, n] = [g.pick([1, 2]), g.pick([1, 3]), g.pick([1, 3, 4])];
     const l = lists * group;
-    const [pos, neg] = [g.input([l]), g.as([l, n])]; // two different tensors
+    const neg = g.as([l, n]);
+    const pos = g.input([l]); // two different tensors
     const targets = u32(g, [l], (i) => i % 5);
     const negatives = u32(g, [lists, n], (i) => (i * 3 + 1) % 7);
     const weights = g.fixed({ shape: [l], value: () => 0.4 });
