@@ -68,6 +68,8 @@ export async function runRecommendRatings(flags: RecommendRatingFlags, given: Re
   const device = await openDevice(flags.device, out);
   try {
     const predictor = await RatingPredictor.load(files, { device });
+    const { note } = predictor.stored.loaded.weights;
+    if (note) out.warn(note);
     const rated = new Set(history.map(({ item }) => item));
     const wanted =
       asked ??
