@@ -20,6 +20,7 @@ import {
   statsReference,
 } from './cross-entropy.ref.ts';
 import { expectConstants, expectType } from './shared/check.ts';
+import { fill } from './fill.ts';
 import { gemm } from './shared/gemm.ts';
 import { sumAll } from './shared/sums.ts';
 
@@ -239,6 +240,7 @@ function atOnce(device: Device, w: Work & { table: Tensor }, rowsOfBlock: number
       if (dx && dtable) gradients(device, rows, block, logits, { grad: dx, acc: 0 }, { grad: dtable, acc: 0 });
       logits.dispose();
     }
+    if (dtable && l === 0) fill(dtable, 0); // no block wrote it
     sumLosses(device, stats, w);
   } else {
     const work = { x, table, targets, weights, loss, dx, dtable };
