@@ -280,6 +280,7 @@ function inBlocks(device: Device, w: Work, size: { rows: number; cols: number })
     device.run(SCALE_BY, scaleByForward, { x: weights, s: gradOf(loss), y: scaled }, { n: l, acc: 0 });
     const [dx, ...dshards] = intoParts([x, ...shards]);
     const dtable = new Map(shards.map((t, i) => [t, dshards[i]]));
+    if (l === 0) for (const to of dshards) if (to && !to.acc) fill(to.grad, 0); // no block writes it
     for (const rows of rowBlocks({ ...w, weights: scaled }, stats, size.rows)) {
       for (const block of blocks) {
         const logits = product(device, rows, block);

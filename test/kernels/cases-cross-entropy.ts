@@ -1,4 +1,4 @@
-import { crossEntropy } from '../../engine/index.ts';
+import { crossEntropy, normalizeTable } from '../../engine/index.ts';
 import type { CrossEntropyOptions } from '../../engine/ops/cross-entropy.ts';
 import { type Case, everyWidth, sharded } from './harness.ts';
 
@@ -65,3 +65,10 @@ crossEntropyCases.push(
   inShards(64, crossEntropyCase('smoothed labels', [33, 8, 100]), { labelSmoothing: 0.2 }),
   inShards(64, crossEntropyCase('large logits', [33, 8, 130], {}, 100)),
 );
+
+// Shards that are no leaves: without a token no block writes their gradients.
+crossEntropyCases.push({
+  ...crossEntropyCase('no token, normalized shards', [0, 8, 100]),
+  leaves: ['table'],
+  run: ({ x, table, targets, weights }) => crossEntropy(x, normalizeTable(sharded(table, 64)), targets, weights),
+});
