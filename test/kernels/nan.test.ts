@@ -16,8 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => gpu?.close());
 
-/** Ops whose outputs hold no NaN by design: they rank (NaN is never taken, and a rank of 0 says so), or pass over rows. */
-const HIDES = new Set(['topk', 'rank-tiles', 'adamw', 'fill']);
+/** Ops that rank (NaN is never taken, and a rank of 0 says so), overwrite, or do not read all of their inputs. */
+const HIDES = new Set('topk rank-tiles adamw fill sparse-scores sparse-matmul slice gather embedding'.split(' '));
 
 const hasNaN = (arrays: readonly NumericArray[]): boolean => arrays.some((a) => a.some(Number.isNaN));
 
@@ -40,34 +40,38 @@ function compare(what: string, c: Case, actual: Result, expected: Result): void 
 }
 
 describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
-  it.each(cases.filter((c) => c.op === op && c.precision === undefined))('$name', async (c) => {
-    const clean = makeInputs(c);
-    const { outputs } = await runCase(c, double, clean);
-    const weights = makeWeights(c, outputs);
-    // Where all is switched off or unused, a NaN in it is, too.
-    let found = outputs.every((o) => o.every((x) => x === 0));
-    let probes = 0;
-    for (const [name, spec] of Object.entries(c.inputs)) {
-      const { length } = clean[name];
-      if (spec.dtype === 'u32' || length === 0) continue;
-      probes++;
-      const at = Math.floor(length / 2);
-      const data = { ...clean, [name]: Float32Array.from(clean[name], (x, i) => (i === at ? Number.NaN : x)) };
-      const expected = await runCase(c, double, data, weights);
-      found ||= hasNaN(expected.outputs);
-      for (const choice of choices(c)) {
-        gpu.gpu?.forced.clear();
-        for (const [kernel, file] of Object.entries(choice)) gpu.gpu?.forced.set(kernel, file);
-        try {
-          const actual = await runCase(c, gpu, data, weights);
-          compare(`NaN in ${name}[${at}], ${JSON.stringify(choice)}`, c, actual, expected);
-        } catch (error) {
-          if (!/no variant runs/.test(String(error))) throw error;
-        } finally {
+  it.each(cases.filter((c) => c.op === op && c.precision === undefined && c.refused === undefined))(
+    '$name',
+    async (c) => {
+      const clean = makeInputs(c);
+      if (Object.values(clean).some((a) => !a.every(Number.isFinite))) return; // holds such numbers by itself
+      const { outputs } = await runCase(c, double, clean);
+      const weights = makeWeights(c, outputs);
+      // Where all is switched off or unused, a NaN in it is, too.
+      let found = outputs.every((o) => o.every((x) => x === 0));
+      let probes = 0;
+      for (const [name, spec] of Object.entries(c.inputs)) {
+        const { length } = clean[name];
+        if (spec.dtype === 'u32' || length === 0) continue;
+        probes++;
+        const at = Math.floor(length / 2);
+        const data = { ...clean, [name]: Float32Array.from(clean[name], (x, i) => (i === at ? Number.NaN : x)) };
+        const expected = await runCase(c, double, data, weights);
+        found ||= hasNaN(expected.outputs);
+        for (const choice of choices(c)) {
           gpu.gpu?.forced.clear();
+          for (const [kernel, file] of Object.entries(choice)) gpu.gpu?.forced.set(kernel, file);
+          try {
+            const actual = await runCase(c, gpu, data, weights);
+            compare(`NaN in ${name}[${at}], ${JSON.stringify(choice)}`, c, actual, expected);
+          } catch (error) {
+            if (!/no variant runs/.test(String(error))) throw error;
+          } finally {
+            gpu.gpu?.forced.clear();
+          }
         }
       }
-    }
-    if (probes > 0 && !HIDES.has(op)) expect(found, 'no NaN came out').toBe(true);
-  });
+      if (probes > 0 && !HIDES.has(op)) expect(found, 'no NaN came out').toBe(true);
+    },
+  );
 });
