@@ -29,3 +29,13 @@ for (const n of [1, 33, 1025]) {
     gradients: false,
   });
 }
+activationCases.push({
+  op: 'fill',
+  name: '33 integers by 0',
+  inputs: { old: { shape: [33], dtype: 'u32', value: (i) => i + 1 } },
+  run: ({ old }) => {
+    fill(old, 0);
+    return old;
+  },
+  gradients: false,
+});

@@ -115,7 +115,7 @@ const refused: [string, (d: Device) => unknown, string][] = [
     `${name}: b must be f32`,
   ]),
   ['add of shapes that differ', (d) => add(f(d, 2, 3), f(d, 4)), 'add: '],
-  ['fill of integers', (d) => fill(u(d, 2), 1), 'fill: x must be f32'],
+  ['fill of integers by another number than 0', (d) => fill(u(d, 2), 1), 'fill: expected 0 for the u32 tensor'],
   [
     'fill after its end',
     (d) => {
