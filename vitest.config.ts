@@ -1,6 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { chromiumArgs, findChromium } from './cli/system.mjs';
+import { chromiumArgs, findChromium } from './scripts/system.mjs';
 
 // Files named *.node.test.ts need Node; everything under test/kernels/ and test/browser/ else also runs in Chromium.
 const node = 'test/**/*.node.test.ts';

@@ -16,7 +16,7 @@ import {
   sub,
   type Tensor,
 } from '../engine/index.ts';
-import { AdamW } from '../train/optimizer.ts';
+import { AdamW } from '../train/loop/optimizer.ts';
 import { type BenchCase, pseudo, type Stock } from './case.ts';
 import { D, F, ids, L, sequences, T, V } from './shapes.ts';
 

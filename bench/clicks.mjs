@@ -12,9 +12,9 @@ import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright';
 import { preview } from 'vite';
-import { chromiumArgs, findChromium } from '../cli/system.mjs';
+import { chromiumArgs, findChromium } from '../scripts/system.mjs';
 import { Device } from '../dist/engine/index.js';
-import { Recommender } from '../dist/serve/node.js';
+import { Recommender } from '../dist/recommend/node.js';
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

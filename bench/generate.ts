@@ -1,10 +1,10 @@
 /** What a step of a continuation costs: the tenth against the first, with and without a cache of keys and values. */
 import { seeded } from '../data/random.ts';
 import type { Device } from '../engine/index.ts';
-import { settingsFor } from '../model/recipes.ts';
-import { Scorer } from '../model/scorer.ts';
-import { SequenceModel } from '../model/sequence-model.ts';
-import { Stepper } from '../model/stepper.ts';
+import { settingsFor } from '../model/recipes/recipes.ts';
+import { Scorer } from '../model/inference/scorer.ts';
+import { SequenceModel } from '../model/encoders/sequence-model.ts';
+import { Stepper } from '../model/inference/stepper.ts';
 
 export interface GenerateBench {
   recipe: string;

@@ -16,15 +16,15 @@ import { createReadStream, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createProgress } from '../dist/cli/ui.js';
+import { createProgress } from '../dist/cli/output/ui.js';
 import { prepare } from '../dist/data/dataset.js';
-import { readLog } from '../dist/data/reader.js';
+import { readLog } from '../dist/data/formats/reader.js';
 import { Device } from '../dist/engine/index.js';
-import { MemoryFiles } from '../dist/model/files.js';
+import { MemoryFiles } from '../dist/model/storage/files.js';
 import { Snapshot } from '../dist/model/storage/manifest.js';
-import { PERSONALIZE } from '../dist/model/personal.js';
-import { NodeFiles, Recommender } from '../dist/serve/node.js';
-import { bootstrap, paired } from '../dist/train/statistics.js';
+import { PERSONALIZE } from '../dist/model/inference/personalize.js';
+import { NodeFiles, Recommender } from '../dist/recommend/node.js';
+import { bootstrap, paired } from '../dist/train/evaluation/statistics.js';
 
 const { values: flags } = parseArgs({
   options: {

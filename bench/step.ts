@@ -1,13 +1,13 @@
 /** The training step on the demo shop: tokens a second, what a dispatch costs the host, where GPU time goes. */
-import { type Batch, batches } from '../data/batches.ts';
+import { type Batch, batches } from '../data/batching/batches.ts';
 import { prepare } from '../data/dataset.ts';
-import { makeShop } from '../data/shop.ts';
-import { type Split, split } from '../data/split.ts';
+import { makeShop } from '../data/demo-shop/shop.ts';
+import { type Split, split } from '../data/splits/split.ts';
 import type { Device, KernelTime, Program, Tensor } from '../engine/index.ts';
-import { type Settings, settingsFor } from '../model/recipes.ts';
-import { SequenceModel } from '../model/sequence-model.ts';
-import { Feed } from '../train/feed.ts';
-import { AdamW } from '../train/optimizer.ts';
+import { type Settings, settingsFor } from '../model/recipes/recipes.ts';
+import { SequenceModel } from '../model/encoders/sequence-model.ts';
+import { Feed } from '../train/loop/feed.ts';
+import { AdamW } from '../train/loop/optimizer.ts';
 import { attendedPairs, flopCounter } from './cost.ts';
 import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
 

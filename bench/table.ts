@@ -1,5 +1,5 @@
 /** The bench's tables, for the terminal; the browser's bench prints the same. */
-import { table } from '../cli/ui.ts';
+import { table } from '../cli/output/ui.ts';
 import type { KernelBench } from './kernels.ts';
 import type { Roofline } from './roofline.ts';
 

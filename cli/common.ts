@@ -6,7 +6,7 @@ import { InvalidArgumentError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
-import { expandPaths, pathsExist } from './paths.ts';
+import { expandPaths, pathsExist } from './input/paths.ts';
 
 export type Backend = 'auto' | 'webgpu' | 'cpu';
 
@@ -61,7 +61,7 @@ export async function openDevice(backend: Backend, out: Output): Promise<Device>
   const onFallback = () =>
     out.warn('no WebGPU adapter was found: going on with the CPU, which is slow (attune doctor says what is missing)');
   try {
-    const { nodeTuning } = await import('../serve/tuning.node.ts');
+    const { nodeTuning } = await import('../recommend/sources/tuning.node.ts');
     return await Device.open({ backend, onFallback, tuning: nodeTuning() });
   } catch (error) {
     throw new DeviceError((error as Error).message, { cause: error });

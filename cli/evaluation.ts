@@ -1,30 +1,30 @@
 /** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its figures. */
-import { alignItems } from '../data/align.ts';
-import { ColdSplit } from '../data/cold.ts';
+import { alignItems } from '../data/splits/align.ts';
+import { ColdSplit } from '../data/splits/cold.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
-import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/protocol.ts';
-import { type Similarity, similarity } from '../data/similarity.ts';
-import { needsOf, requireUnseen, type Split, split } from '../data/split.ts';
+import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
+import { type Similarity, similarity } from '../data/features/similarity.ts';
+import { needsOf, requireUnseen, type Split, split } from '../data/splits/split.ts';
 import type { Device } from '../engine/index.ts';
-import { type LoadedModel, loadModel } from '../model/folder.ts';
-import { DeviceMemory } from '../model/memory.ts';
-import { SequenceModel } from '../model/sequence-model.ts';
-import { loadTraining, TRAINING } from '../model/training-record.ts';
-import { weightedPrior } from '../model/user-prior.ts';
-import { openPath } from '../serve/sources.node.ts';
-import { blendOf, secondStageOf, settingsOf } from '../serve/recommender.ts';
-import { evaluateCold } from '../train/cold.ts';
-import type { TrainingFacts } from '../train/collector.ts';
-import { attributeDistance, vectorDistance } from '../train/diversity.ts';
-import { type Evaluation, type EvaluateOptions, evaluate, usersWithTarget } from '../train/evaluate.ts';
-import type { Distance } from '../train/list-metrics.ts';
-import { bootstrap } from '../train/statistics.ts';
-import { HEADLINES } from '../train/collector.ts';
+import { type LoadedModel, loadModel } from '../model/storage/folder.ts';
+import { DeviceTransitions } from '../model/transitions/transitions.ts';
+import { SequenceModel } from '../model/encoders/sequence-model.ts';
+import { loadTraining, TRAINING } from '../model/storage/training-record.ts';
+import { weightedPrior } from '../model/transitions/segment-prior.ts';
+import { openPath } from '../recommend/sources/sources.node.ts';
+import { blendOf, secondStageOf, settingsOf } from '../recommend/recommender.ts';
+import { evaluateCold } from '../train/stages/cold-items.ts';
+import type { TrainingFacts } from '../train/evaluation/collector.ts';
+import { attributeDistance, vectorDistance } from '../train/evaluation/diversity.ts';
+import { type Evaluation, type EvaluateOptions, evaluate, usersWithTarget } from '../train/evaluation/evaluate.ts';
+import type { Distance } from '../train/evaluation/list-metrics.ts';
+import { bootstrap } from '../train/evaluation/statistics.ts';
+import { HEADLINES } from '../train/evaluation/collector.ts';
 import type { Output } from './common.ts';
-import { coldPartsOf, type ColumnFlags, columnsOf, examples, openDataset } from './data.ts';
-import { contextOf, loadSide } from './side.ts';
-import { createProgress, formatCount } from './ui.ts';
+import { coldPartsOf, type ColumnFlags, columnsOf, examples, openDataset } from './input/data.ts';
+import { contextOf, loadSideFeatures } from './input/side-features.ts';
+import { createProgress, formatCount } from './output/ui.ts';
 
 export interface LogFlags extends ColumnFlags {
   data: string;
@@ -100,7 +100,7 @@ export async function partsFor(
     requireUnseen(split(aligned.dataset, own, flags.data), parts, flags.split, dir);
   }
   requireTargets(parts, flags);
-  await loadSide(loaded.config, parts, flags.users, out);
+  await loadSideFeatures(loaded.config, parts, flags.users, out);
   return parts;
 }
 
@@ -184,7 +184,7 @@ export async function withRanking<T>(
     loaded.features,
     loaded.path,
   );
-  const memory = loaded.remembering && new DeviceMemory(device, loaded.remembering.memory);
+  const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
   const second = parts instanceof ColdSplit ? null : secondStageOf(device, loaded, true);
   const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
   try {

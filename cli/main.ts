@@ -2,17 +2,17 @@
 /** The command `attune`: flags and their help. What a command does loads when it runs, so that help is quick. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageLine } from '../data/visible.ts';
-import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/protocol.ts';
-import { recipes, settingsFor } from '../model/recipes.ts';
-import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/rating-split.ts';
-import { parseRange, type Range } from '../train/search.ts';
-import { aboutOption, contextOption } from './about-flags.ts';
-import { addAfterOptions, CONDITION_HELP } from './after-flags.ts';
-import { addDecodeOptions, NEXT_FLAGS } from './decode-flags.ts';
+import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/splits/protocol.ts';
+import { recipes, settingsFor } from '../model/recipes/recipes.ts';
+import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/ratings/split.ts';
+import { parseRange, type Range } from '../train/search/search.ts';
+import { aboutOption, contextOption } from './flags/user-context.ts';
+import { addPostProcessingOptions, CONDITION_HELP } from './flags/post-processing.ts';
+import { addDecodeOptions, NEXT_FLAGS } from './flags/decoding.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
-import { morePaths } from './paths.ts';
-import { rankerHelp, ratingHelp, trainingHelp } from './settings-help.ts';
+import { morePaths } from './input/paths.ts';
+import { rankerHelp, ratingHelp, trainingHelp } from './flags/settings-help.ts';
 
 const name = commandName();
 
@@ -184,17 +184,17 @@ addLogOptions(
   )
   .addHelpText('after', ratingHelp)
   .action(async (flags, command: Command) => {
-    const { holdsRatings } = await import('./ratings.ts');
+    const { holdsRatings } = await import('./input/ratings.ts');
     if (flags.task !== 'next' || (flags.resume && (await holdsRatings(flags.out)))) {
-      await (await import('./train-ratings.ts')).runTrainRatings(flags, typed(command));
+      await (await import('./commands/train-ratings.ts')).runTrainRatings(flags, typed(command));
     } else {
-      const { requireRanking, runTrain } = await import('./train.ts');
+      const { requireRanking, runTrain } = await import('./commands/train.ts');
       requireRanking(flags);
       await runTrain(flags, typed(command));
     }
   });
 
-addAfterOptions(
+addPostProcessingOptions(
   addDecodeOptions(
     addLogOptions(
       add(
@@ -241,13 +241,13 @@ addAfterOptions(
   .addHelpText('after', PROTOCOL_HELP)
   .addHelpText('after', CONDITION_HELP)
   .action(async (flags, command: Command) => {
-    if (await (await import('./ratings.ts')).holdsRatings(flags.model)) {
-      return (await import('./evaluate-ratings.ts')).runEvaluateRatings(flags, typed(command));
+    if (await (await import('./input/ratings.ts')).holdsRatings(flags.model)) {
+      return (await import('./commands/evaluate-ratings.ts')).runEvaluateRatings(flags, typed(command));
     }
-    if (flags.next !== undefined) return (await import('./next.ts')).runNext(flags);
+    if (flags.next !== undefined) return (await import('./output/next-events.ts')).runNext(flags);
     const idle = [...typed(command)].find((flag) => NEXT_FLAGS.has(flag));
     if (idle) command.error(`error: --${idle.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} goes with --next`);
-    await (await import('./evaluate.ts')).runEvaluate(flags);
+    await (await import('./commands/evaluate.ts')).runEvaluate(flags);
   });
 
 addLogOptions(
@@ -278,7 +278,7 @@ addLogOptions(
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
   .addHelpText('after', PROTOCOL_HELP)
-  .action(async (a, b, flags) => (await import('./compare.ts')).runCompare([a, b], flags));
+  .action(async (a, b, flags) => (await import('./commands/compare.ts')).runCompare([a, b], flags));
 
 addLogOptions(
   add(
@@ -317,9 +317,9 @@ addLogOptions(
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
   .addHelpText('after', PROTOCOL_HELP)
-  .action(async (flags) => (await import('./search.ts')).runSearch(flags));
+  .action(async (flags) => (await import('./commands/search.ts')).runSearch(flags));
 
-addAfterOptions(
+addPostProcessingOptions(
   addLogOptions(
     add(
       'recommend',
@@ -354,9 +354,9 @@ addAfterOptions(
   .option('--head <n>', 'draw this head of --block', whole(1))
   .addHelpText('after', CONDITION_HELP)
   .action(async (flags, command: Command) => {
-    if (await (await import('./ratings.ts')).holdsRatings(flags.model)) {
-      await (await import('./recommend-ratings.ts')).runRecommendRatings(flags, typed(command));
-    } else await (await import('./recommend.ts')).runRecommend(flags);
+    if (await (await import('./input/ratings.ts')).holdsRatings(flags.model)) {
+      await (await import('./commands/recommend-ratings.ts')).runRecommendRatings(flags, typed(command));
+    } else await (await import('./commands/recommend.ts')).runRecommend(flags);
   });
 
 addDecodeOptions(
@@ -383,7 +383,7 @@ addDecodeOptions(
 )
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./generate.ts')).runGenerate(flags));
+  .action(async (flags) => (await import('./commands/generate.ts')).runGenerate(flags));
 
 addLogOptions(
   add(
@@ -405,7 +405,7 @@ addLogOptions(
   .addOption(deviceOption())
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./vectors.ts')).runVectors(flags));
+  .action(async (flags) => (await import('./commands/vectors.ts')).runVectors(flags));
 
 add(
   'items',
@@ -423,7 +423,7 @@ add(
   .requiredOption('--items <path>', 'the new items: CSV or TSV with a header, or movies.dat')
   .addOption(vectorsOption())
   .option('--json', 'print one JSON object')
-  .action(async (_, flags) => (await import('./items.ts')).runItemsAdd(flags));
+  .action(async (_, flags) => (await import('./commands/items.ts')).runItemsAdd(flags));
 
 add(
   'pack',
@@ -438,7 +438,7 @@ add(
   .option('--checkpoint', 'take the checkpoint, too')
   .option('--overwrite', 'replace the file')
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./pack.ts')).runPack(flags));
+  .action(async (flags) => (await import('./commands/pack.ts')).runPack(flags));
 
 add(
   'unpack',
@@ -450,7 +450,7 @@ add(
   .requiredOption('--out <dir>', 'the folder to write')
   .option('--overwrite', 'replace the model in that folder')
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./pack.ts')).runUnpack(flags));
+  .action(async (flags) => (await import('./commands/pack.ts')).runUnpack(flags));
 
 add(
   'recipes',
@@ -460,7 +460,7 @@ add(
 )
   .option('--items <n>', 'size of the catalogue, for the number of parameters', whole(1), 3416)
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./recipes.ts')).runRecipes(flags));
+  .action(async (flags) => (await import('./commands/recipes.ts')).runRecipes(flags));
 
 add(
   'doctor',
@@ -470,7 +470,7 @@ add(
   'doctor',
 )
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./doctor.ts')).runDoctor(flags));
+  .action(async (flags) => (await import('./commands/doctor.ts')).runDoctor(flags));
 
 add(
   'bench',
@@ -486,7 +486,7 @@ add(
   .option('--profile', 'add to step: GPU time by kernel and its share of the roofline, where there are timestamps')
   .addOption(deviceOption())
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./bench.ts')).runBench(flags));
+  .action(async (flags) => (await import('./commands/bench.ts')).runBench(flags));
 
 add(
   'tune',
@@ -497,7 +497,7 @@ add(
   'tune',
 )
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./tune.ts')).runTune(flags));
+  .action(async (flags) => (await import('./commands/tune.ts')).runTune(flags));
 
 addLogOptions(
   add(
@@ -523,7 +523,7 @@ addLogOptions(
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
   .addHelpText('after', PROTOCOL_HELP)
-  .action(async (flags) => (await import('./explain.ts')).runExplain(flags));
+  .action(async (flags) => (await import('./commands/explain.ts')).runExplain(flags));
 
 add(
   'demo',
@@ -536,7 +536,7 @@ add(
   .addOption(deviceOption())
   .option('--progress', 'show progress on standard error even if it is no terminal')
   .option('--json', 'print one JSON object')
-  .action(async (flags) => (await import('./demo.ts')).runDemo(flags));
+  .action(async (flags) => (await import('./commands/demo.ts')).runDemo(flags));
 
 // The reader of our output left, as in `attune recommend | head -3`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

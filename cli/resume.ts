@@ -1,9 +1,9 @@
 /** `train --resume`: flags that describe the model may repeat what it was started with, and nothing else. */
-import type { Protocol } from '../data/protocol.ts';
-import { type RatingSplit, splitParameters } from '../data/rating-split.ts';
-import type { ModelConfig } from '../model/folder.ts';
+import type { Protocol } from '../data/splits/protocol.ts';
+import { type RatingSplit, splitParameters } from '../data/ratings/split.ts';
+import type { ModelConfig } from '../model/storage/folder.ts';
 import { UsageError } from './errors.ts';
-import { eventNames } from './side.ts';
+import { eventNames } from './input/side-features.ts';
 
 /** Flags that describe a model: with `--resume` they come from its folder. */
 export interface FixedFlags {

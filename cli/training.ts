@@ -1,18 +1,18 @@
 /** A training as `attune train` and the demo run it: its config, its progress bar, its Ctrl-C. */
 import type { Dataset } from '../data/dataset.ts';
-import { encodeItems, type ItemFeatures } from '../data/features.ts';
-import type { Schema } from '../data/schema.ts';
-import { type Similarity, similarity } from '../data/similarity.ts';
-import type { Split } from '../data/split.ts';
+import { encodeItems, type ItemFeatures } from '../data/features/encoder.ts';
+import type { Schema } from '../data/features/schema.ts';
+import { type Similarity, similarity } from '../data/features/similarity.ts';
+import type { Split } from '../data/splits/split.ts';
 import type { Device } from '../engine/index.ts';
-import type { Files } from '../model/files.ts';
-import type { Item, ModelConfig } from '../model/folder.ts';
-import type { Settings } from '../model/recipes.ts';
+import type { Files } from '../model/storage/files.ts';
+import type { Item, ModelConfig } from '../model/storage/folder.ts';
+import type { Settings } from '../model/recipes/recipes.ts';
 import { type ConfigOptions, newConfig as modelConfig } from '../train/model-config.ts';
-import type { TrainProgress, TrainResult } from '../train/trainer.ts';
-import { trainWhole } from '../train/with-ranker.ts';
+import type { TrainProgress, TrainResult } from '../train/loop/trainer.ts';
+import { trainWhole } from '../train/stages/whole.ts';
 import { onInterrupt, type Output, versionOf } from './common.ts';
-import { createProgress, formatCount, type Progress } from './ui.ts';
+import { createProgress, formatCount, type Progress } from './output/ui.ts';
 
 /** All that a training needs but for the device. */
 export interface Training {

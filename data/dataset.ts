@@ -1,8 +1,8 @@
 import { InputError } from './errors.ts';
 import type { ContextColumn, Log } from './log.ts';
-import { type TimeUnit, toSeconds } from './times.ts';
+import { type TimeUnit, toSeconds } from './formats/times.ts';
 
-export { type Part, requireTrainable, type Split, split } from './split.ts';
+export { type Part, requireTrainable, type Split, split } from './splits/split.ts';
 
 export interface PrepareOptions {
   /** k of the k-core: users and items with fewer interactions go, repeatedly, until every one left has k */
@@ -36,7 +36,7 @@ export interface Dataset {
   items: Uint32Array;
   /** [interactions] beside `items`; NaN where unknown */
   ratings: Float64Array | null;
-  /** [interactions] beside `items`, seconds since the earliest (data/times.ts); null when file order is the time order */
+  /** [interactions] beside `items`, seconds since the earliest (data/formats/times.ts); null when file order is the time order */
   times: Uint32Array | null;
   /** [interactions] beside `items`: the log's own times, in its unit; NaN (unknown) comes first in a history; null when
    * the log has no time */

@@ -1,4 +1,4 @@
-import type { TimeUnit } from './times.ts';
+import type { TimeUnit } from './formats/times.ts';
 
 /**
  * An interaction log in memory, rows in file order. IDs are the file's own strings, numbered by first appearance:

@@ -17,7 +17,7 @@ import {
   sum,
   type Tensor,
 } from '../engine/index.ts';
-import { AdamW } from '../train/optimizer.ts';
+import { AdamW } from '../train/loop/optimizer.ts';
 
 const golden = JSON.parse(readFileSync(new URL('./golden/adamw.json', import.meta.url), 'utf8')) as {
   config: {

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkSystem, findAdapter, packagesCurrent } from '../cli/setup.mjs';
-import { deriveBackports, findChromium, planInstall, readDistribution } from '../cli/system.mjs';
+import { checkSystem, findAdapter, packagesCurrent } from '../scripts/setup.mjs';
+import { deriveBackports, findChromium, planInstall, readDistribution } from '../scripts/system.mjs';
 import { generate, render } from '../kernels/generate.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -231,7 +231,8 @@ test('package-lock.json names every platform’s packages and no registry', () =
 });
 
 test('set-up with nothing missing is silent and takes under a second', () => {
-  const run = () => spawnSync(process.execPath, [join(root, 'cli/setup.mjs'), '--need', 'test'], { encoding: 'utf8' });
+  const run = () =>
+    spawnSync(process.execPath, [join(root, 'scripts/setup.mjs'), '--need', 'test'], { encoding: 'utf8' });
   const first = run(); // may still have something to build
   expect(first.status, first.stderr).toBe(0);
   const started = performance.now();

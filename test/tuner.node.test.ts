@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fileTuningStore, nodeTuning, runtime } from '../serve/tuning.node.ts';
+import { fileTuningStore, nodeTuning, runtime } from '../recommend/sources/tuning.node.ts';
 import {
   adapterKey,
   type Choices,
@@ -14,12 +14,12 @@ import {
   parseChoices,
   tune,
 } from '../engine/index.ts';
-import { MemoryFiles } from '../model/files.ts';
-import { createFolder, saveModel } from '../model/folder.ts';
-import { settingsFor } from '../model/recipes.ts';
-import { parameterSpecs } from '../model/parameters.ts';
-import { SequenceModel } from '../model/sequence-model.ts';
-import { Recommender } from '../serve/node.ts';
+import { MemoryFiles } from '../model/storage/files.ts';
+import { createFolder, saveModel } from '../model/storage/folder.ts';
+import { settingsFor } from '../model/recipes/recipes.ts';
+import { parameterSpecs } from '../model/encoders/parameters.ts';
+import { SequenceModel } from '../model/encoders/sequence-model.ts';
+import { Recommender } from '../recommend/node.ts';
 import { configOf, itemsOf } from './model/folder.fixture.ts';
 
 const SHAPE = 'm5 n5 k5 batch0 transA0 transB0 act0 flags0';

@@ -1,5 +1,5 @@
 /** The built-in demo shop as events and items, for examples and first steps. */
-import { makeShop, type ShopOptions } from '../data/shop.ts';
+import { makeShop, type ShopOptions } from '../data/demo-shop/shop.ts';
 import type { TrainingEvent, TrainingItem } from './events.ts';
 
 /** Purchases of invented shoppers, oldest first, and what was sold: titles, category, brand, price. */

@@ -3,7 +3,7 @@ import { InputError } from '../data/errors.ts';
 import { type Log, Vocabulary } from '../data/log.ts';
 import { ownValue } from '../data/own.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
-import type { Files } from '../model/files.ts';
+import type { Files } from '../model/storage/files.ts';
 
 /** Who did what, and when. */
 export interface TrainingEvent {

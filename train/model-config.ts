@@ -1,10 +1,10 @@
 /** What a training writes before its first step: the config and the items of its model folder. */
 import type { Dataset } from '../data/dataset.ts';
-import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
-import type { Schema } from '../data/schema.ts';
-import type { SideSchema } from '../data/side.ts';
-import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/folder.ts';
-import type { Settings } from '../model/recipes.ts';
+import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
+import type { Schema } from '../data/features/schema.ts';
+import type { SideFeatureSchema } from '../data/features/side-features.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/storage/folder.ts';
+import type { Settings } from '../model/recipes/recipes.ts';
 
 export interface ConfigOptions {
   /** Version of Attune. */
@@ -24,7 +24,7 @@ export interface ConfigOptions {
   /** Of the items file, for the item tower. */
   schema?: Schema | null;
   /** Of what stands beside the items. */
-  side?: SideSchema;
+  side?: SideFeatureSchema;
   usersFile?: string;
 }
 

@@ -1,8 +1,8 @@
 /** What a training reads beside items, inferred from users and from the log. */
 import { InputError } from '../data/errors.ts';
-import { inferSchema } from '../data/schema.ts';
-import { inferEvents, Side, SideEncoder, type SideSchema } from '../data/side.ts';
-import type { Split } from '../data/split.ts';
+import { inferSchema } from '../data/features/schema.ts';
+import { inferEvents, Side, SideFeatureEncoder, type SideFeatureSchema } from '../data/features/side-features.ts';
+import type { Split } from '../data/splits/split.ts';
 
 /**
  * Gives a log what stands beside its items.
@@ -14,8 +14,8 @@ export function sideOf(
   users: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined,
   reads: readonly string[],
   source: string,
-): SideSchema {
-  const schema: SideSchema = {};
+): SideFeatureSchema {
+  const schema: SideFeatureSchema = {};
   if (users) {
     const rows = parts.dataset.userIds.flatMap((id) => {
       const attributes = users.get(id);
@@ -25,6 +25,7 @@ export function sideOf(
     schema.users = inferSchema(rows);
   }
   if (reads.length > 0) schema.events = inferEvents(parts.dataset, reads, source);
-  if (schema.users || schema.events) parts.side = new Side(new SideEncoder(schema), parts.dataset, users ?? null);
+  if (schema.users || schema.events)
+    parts.side = new Side(new SideFeatureEncoder(schema), parts.dataset, users ?? null);
   return schema;
 }

@@ -1,25 +1,25 @@
 /** A training from a program, with events in memory: what `attune train` does, into a model folder of any kind. */
 import { prepare, requireTrainable } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
-import { encodeItems } from '../data/features.ts';
-import { LEAVE_ONE_OUT, type Protocol } from '../data/protocol.ts';
-import { inferSchema } from '../data/schema.ts';
-import { similarity } from '../data/similarity.ts';
-import { contextNames } from '../data/side.ts';
-import { split } from '../data/split.ts';
-import { writeModelCard } from '../model/card.ts';
-import { chooseRecipe, logSize } from '../model/defaults.ts';
-import { type Files, MemoryFiles } from '../model/files.ts';
-import { createFolder, type Item } from '../model/folder.ts';
-import { settingsFor } from '../model/recipes.ts';
-import { countItems } from './baselines.ts';
-import type { Metrics } from './metrics.ts';
+import { encodeItems } from '../data/features/encoder.ts';
+import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
+import { inferSchema } from '../data/features/schema.ts';
+import { similarity } from '../data/features/similarity.ts';
+import { contextNames } from '../data/features/side-features.ts';
+import { split } from '../data/splits/split.ts';
+import { writeModelCard } from '../model/storage/card.ts';
+import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
+import { type Files, MemoryFiles } from '../model/storage/files.ts';
+import { createFolder, type Item } from '../model/storage/folder.ts';
+import { settingsFor } from '../model/recipes/recipes.ts';
+import { countItems } from './baselines/baselines.ts';
+import type { Metrics } from './evaluation/metrics.ts';
 import { checkTraining, logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from './events.ts';
 import { newConfig } from './model-config.ts';
-import { requireHorizon } from './schedule.ts';
-import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './trainer.ts';
+import { requireHorizon } from './loop/schedule.ts';
+import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './loop/trainer.ts';
 import { sideOf } from './side-of.ts';
-import { trainWhole } from './with-ranker.ts';
+import { trainWhole } from './stages/whole.ts';
 
 /** Without `epochs` and `maxMinutes` early stopping ends the training; `reads` takes rating and gap, too. */
 export interface TrainModelOptions extends TrainingOptions<TrainProgress> {

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright';
 import { build, preview } from 'vite';
-import { chromiumArgs, findChromium } from '../cli/system.mjs';
+import { chromiumArgs, findChromium } from '../scripts/system.mjs';
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
 const config = { configFile: path('vite.config.ts'), logLevel: 'error' };

@@ -1,6 +1,6 @@
 /** What the page knows. */
-import type { TrainProgress } from '../train/trainer.ts';
-import type { Metrics } from '../train/metrics.ts';
+import type { TrainProgress } from '../train/loop/trainer.ts';
+import type { Metrics } from '../train/evaluation/metrics.ts';
 import { createStore } from './store.ts';
 import type {
   Analysis,

@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright';
 import { createServer } from 'vite';
-import { findChromium } from '../../cli/system.mjs';
-import { createProgress } from '../../dist/cli/ui.js';
+import { findChromium } from '../../scripts/system.mjs';
+import { createProgress } from '../../dist/cli/output/ui.js';
 import { benchCases } from '../../dist/bench/cases.js';
 import { kernelsTable } from '../../dist/bench/table.js';
 

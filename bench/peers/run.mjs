@@ -14,7 +14,7 @@ import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { packagesCurrent, setup } from '../../cli/setup.mjs';
+import { packagesCurrent, setup } from '../../scripts/setup.mjs';
 import { caseNames, kernelCases, trainSpec } from './cases.mjs';
 import { makeInputs } from './data.mjs';
 import { errorOf, expectedOf } from './reference.mjs';
@@ -269,7 +269,7 @@ async function sampleOf(turn, expected) {
 
 /** One row a case: ms by peer, GFLOP/s of Attune, and Attune against the fastest WebGPU peer and PyTorch. */
 async function tableOf(rows, names) {
-  const { table } = await import('../../dist/cli/ui.js');
+  const { table } = await import('../../dist/cli/output/ui.js');
   const peers = PEERS.filter((p) => rows.some((r) => r.peer === p));
   const show = (x) => (x === undefined ? '–' : x < 10 ? x.toFixed(2) : x < 100 ? x.toFixed(1) : x.toFixed(0));
   const body = names.map((name) => {

@@ -6,10 +6,10 @@ import { createReadStream, existsSync, mkdtempSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepare, split } from '../../dist/data/dataset.js';
-import { readLog } from '../../dist/data/reader.js';
+import { readLog } from '../../dist/data/formats/reader.js';
 import { Device } from '../../dist/engine/index.js';
-import { settingsFor } from '../../dist/model/recipes.js';
-import { parameterSpecs } from '../../dist/model/parameters.js';
+import { settingsFor } from '../../dist/model/recipes/recipes.js';
+import { parameterSpecs } from '../../dist/model/encoders/parameters.js';
 import { makeInput, sample } from './data.mjs';
 import { makeSasrec } from './peers/attune-sasrec.mjs';
 

@@ -17,7 +17,7 @@ import {
   type Sparse,
   transposeSparse,
 } from '../../engine/index.ts';
-import type { ItemTokens } from '../../data/item-tokens.ts';
+import type { ItemTokens } from '../../data/features/item-tokens.ts';
 
 /** Candidates of one position: the token `row` of the sequence that begins at `start`. */
 export interface List {

@@ -1,6 +1,6 @@
 /** What a ranker of given shape learns: names, shapes and initial values. Matrices are [in, out], used as x · W + b. */
 import { normal, type ParameterSpec, type Shape, sizeOf } from '../../engine/index.ts';
-import type { RankerSettings } from '../ranker-settings.ts';
+import type { RankerSettings } from '../recipes/ranker-settings.ts';
 
 const INIT_STD = 0.02;
 

@@ -2,20 +2,20 @@
  * The ranker's file. It holds all that the second stage is made of, so that no two files must match: its weights, those of
  * its own encoder (`encoder.NAME`), the schema by which it reads the items' attributes, and how it joins the first stage.
  */
-import type { Files } from '../files.ts';
+import type { Files } from '../storage/files.ts';
 import { InputError } from '../../data/errors.ts';
-import { encodeItems, type ItemFeatures } from '../../data/features.ts';
-import { itemTokens } from '../../data/item-tokens.ts';
-import type { Described, Schema } from '../../data/schema.ts';
+import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
+import { itemTokens } from '../../data/features/item-tokens.ts';
+import type { Described, Schema } from '../../data/features/schema.ts';
 import type { Device } from '../../engine/index.ts';
-import { Ranker } from '../ranker.ts';
-import type { Settings } from '../recipes.ts';
-import { encodePieces, type StoredTensor } from '../safetensors.ts';
+import { Ranker } from './ranker.ts';
+import type { Settings } from '../recipes/recipes.ts';
+import { encodePieces, type StoredTensor } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
 import { checkNames, checkParameters, readTensors } from '../storage/tensors.ts';
-import { SequenceModel, toArrays } from '../sequence-model.ts';
+import { SequenceModel, toArrays } from '../encoders/sequence-model.ts';
 import { describeRanker, type RankerShape } from './parameters.ts';
-import { checkRanker, RANKER, type RankerSettings } from '../ranker-settings.ts';
+import { checkRanker, RANKER, type RankerSettings } from '../recipes/ranker-settings.ts';
 
 export const RANKER_FILE = 'ranker.safetensors';
 const ENCODER = 'encoder.';

@@ -3,12 +3,12 @@
  * either way something would be left aside without a word.
  */
 import { InputError } from '../../data/errors.ts';
-import { COLUMN_TYPES, type Column, type Schema } from '../../data/schema.ts';
-import type { EventColumn } from '../../data/side.ts';
-import { PER_SECOND } from '../../data/times.ts';
-import type { AttributeMemory } from '../attribute-memory.ts';
-import type { ModelConfig } from '../folder.ts';
-import type { Blend } from '../memory.ts';
+import { COLUMN_TYPES, type Column, type Schema } from '../../data/features/schema.ts';
+import type { EventColumn } from '../../data/features/side-features.ts';
+import { PER_SECOND } from '../../data/formats/times.ts';
+import type { AttributeModel } from '../transitions/attribute-model.ts';
+import type { ModelConfig } from './folder.ts';
+import type { Blend } from '../transitions/transitions.ts';
 
 /** Returns what is wrong with a value, or null. `at` is the path to it, `data.items` say. */
 type Check = (value: unknown, at: string) => string | null;
@@ -118,11 +118,11 @@ const blend = object<Blend>({
   fitted: object<Blend['fitted']>({ users: integer(0, MOST), transformer: metrics, memory: metrics, blend: metrics }),
 });
 
-const attributeMemory = object<AttributeMemory>({
+const attributeMemory = object<AttributeModel>({
   lambda: number(0),
   text: number(0),
   weight: share,
-  fitted: object<AttributeMemory['fitted']>({
+  fitted: object<AttributeModel['fitted']>({
     users: integer(0, MOST),
     transformer: metrics,
     attributes: metrics,

@@ -15,13 +15,13 @@
  * hold plain names and a manifest.
  */
 import { InputError } from '../../data/errors.ts';
-import { type Content, type Files, piecesOf } from '../files.ts';
+import { type Content, type Files, piecesOf } from './files.ts';
 import { sha256 } from './sha256.ts';
 
 export const MANIFEST = 'manifest.json';
 const FORMAT = 1;
 
-/** The parts of a model, config.json first; what each holds: model/folder.ts. */
+/** The parts of a model, config.json first; what each holds: model/storage/folder.ts. */
 export const PARTS = [
   'config.json',
   'items.json',

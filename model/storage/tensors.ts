@@ -1,6 +1,6 @@
 /** Reads the tensors of a part, and says what is wrong with them: file, tensor, what was expected, what is there. */
 import { InputError } from '../../data/errors.ts';
-import { decodeModel, type SafeTensors, type StoredTensor } from '../safetensors.ts';
+import { decodeModel, type SafeTensors, type StoredTensor } from './safetensors.ts';
 import { type Part, type Source, withSnapshot } from './manifest.ts';
 
 export interface PartTensors extends SafeTensors {

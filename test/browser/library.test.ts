@@ -3,12 +3,12 @@ import { type Remote, wrap } from 'comlink';
 import { describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
-import { copyModel, packModel } from '../../model/pack.ts';
-import { DirectoryFiles, openModel } from '../../serve/index.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import type { AttuneWorker } from '../../serve/worker.ts';
-import { librarySuite } from '../serve/library.ts';
-import { smallModel } from '../serve/model.fixture.ts';
+import { copyModel, packModel } from '../../model/storage/pack.ts';
+import { DirectoryFiles, openModel } from '../../recommend/index.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import type { AttuneWorker } from '../../recommend/worker.ts';
+import { librarySuite } from '../recommend/library.ts';
+import { smallModel } from '../recommend/model.fixture.ts';
 
 librarySuite({ slow: true });
 
@@ -55,7 +55,7 @@ describe('the worker', () => {
     const device = await Device.open({ backend: 'cpu' });
     const packed = new Blob(await packModel(await smallModel(device)));
     const here = await Recommender.load(packed, { device });
-    const worker = new Worker(new URL('../../serve/worker.ts', import.meta.url), { type: 'module' });
+    const worker = new Worker(new URL('../../recommend/worker.ts', import.meta.url), { type: 'module' });
     const attune: Remote<AttuneWorker> = wrap<AttuneWorker>(worker);
     const there = await attune.load(packed, { backend: 'cpu' });
     expect(await there.device()).toBe('cpu');

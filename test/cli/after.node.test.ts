@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Recommender } from '../../serve/node.ts';
+import { Recommender } from '../../recommend/node.ts';
 import { circle, oneLine, SMALL, Workplace } from './attune.ts';
 
 const IDS = Array.from({ length: 12 }, (_, i) => (i === 5 ? 'i,5' : `i${i}`));

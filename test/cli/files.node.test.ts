@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { idsOf } from '../../cli/after.ts';
-import { openLog, readIds, readText } from '../../cli/data.ts';
-import { expandPaths, morePaths, pathsExist } from '../../cli/paths.ts';
+import { idsOf } from '../../cli/input/post-processing.ts';
+import { openLog, readIds, readText } from '../../cli/input/data.ts';
+import { expandPaths, morePaths, pathsExist } from '../../cli/input/paths.ts';
 import { InputError } from '../../data/errors.ts';
 import { Workplace } from './attune.ts';
 

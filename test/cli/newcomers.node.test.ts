@@ -2,12 +2,12 @@
 import { cpSync, readFileSync } from 'node:fs';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { npyPieces } from '../../data/npy.ts';
-import { sideRows } from '../../data/side.ts';
-import { loadConfig } from '../../model/folder.ts';
-import { encode } from '../../model/safetensors.ts';
-import { loadUserPrior, saveUserPrior, type UserPrior } from '../../model/user-prior.ts';
-import { NodeFiles, Recommender, type RecommendQuery } from '../../serve/node.ts';
+import { npyPieces } from '../../data/formats/npy.ts';
+import { sideFeatureRows } from '../../data/features/side-features.ts';
+import { loadConfig } from '../../model/storage/folder.ts';
+import { encode } from '../../model/storage/safetensors.ts';
+import { loadSegmentPrior, saveSegmentPrior, type SegmentPrior } from '../../model/transitions/segment-prior.ts';
+import { NodeFiles, Recommender, type RecommendQuery } from '../../recommend/node.ts';
 import { oneLine, SMALL, Workplace } from './attune.ts';
 
 const ITEMS = Array.from({ length: 24 }, (_, i) => `i${i}`);
@@ -73,9 +73,9 @@ describe('users and events', () => {
   test('evaluate ranks users with few events as recommend does', async () => {
     cpSync(place.path('told'), place.path('few'), { recursive: true });
     const files = await NodeFiles.open(place.path('few'));
-    const prior = (await loadUserPrior(files, sideRows((await loadConfig(files)).schema))) as UserPrior;
+    const prior = (await loadSegmentPrior(files, sideFeatureRows((await loadConfig(files)).schema))) as SegmentPrior;
     const weigh = (weights: [number, number][]) =>
-      saveUserPrior(files, { ...prior, settings: { ...prior.settings, weights } });
+      saveSegmentPrior(files, { ...prior, settings: { ...prior.settings, weights } });
     const judged = ['evaluate', '--model', 'few', '--data', 'log.csv', '--no-baselines', '--users', 'users.csv'];
     await weigh([]);
     const without = await json(...judged);

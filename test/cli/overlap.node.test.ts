@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commit } from '../../model/storage/manifest.ts';
-import { NodeFiles } from '../../serve/files.node.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { oneLine, SMALL, Workplace } from './attune.ts';
 
 let place: Workplace;

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { copyModel } from '../../model/pack.ts';
-import { NodeFiles } from '../../serve/files.node.ts';
+import { copyModel } from '../../model/storage/pack.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { build } from '../e2e/paths.ts';
-import { smallModel } from '../serve/model.fixture.ts';
+import { smallModel } from '../recommend/model.fixture.ts';
 import { oneLine, Workplace } from './attune.ts';
 
 let place: Workplace;

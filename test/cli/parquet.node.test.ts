@@ -3,14 +3,16 @@ import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { parquetPartsApart, type Worker } from '../../data/parquet-apart.ts';
+import { parquetPartsApart, type Worker } from '../../data/formats/parquet-apart.ts';
 import { oneLine, Workplace } from './attune.ts';
 
 const place = new Workplace();
 afterAll(() => place.remove());
 
 // As it was built: a worker thread cannot load TypeScript.
-const { openParquetWorker } = (await import(new URL('../../dist/cli/parquet-worker.js', import.meta.url).pathname)) as {
+const { openParquetWorker } = (await import(
+  new URL('../../dist/cli/input/parquet-worker.js', import.meta.url).pathname
+)) as {
   openParquetWorker(): Worker;
 };
 

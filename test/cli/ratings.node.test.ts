@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { npyPieces } from '../../data/npy.ts';
+import { npyPieces } from '../../data/formats/npy.ts';
 import { oneLine, Workplace } from './attune.ts';
 
 /** Thirty users who like even items more than odd ones, and less so the later. */

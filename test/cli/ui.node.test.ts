@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { EXIT, exitCodeOf, InterruptedError, reportError, UsageError } from '../../cli/errors.ts';
 import {
   createProgress,
-  figuresTable,
+  metricsTable,
   formatBytes,
   formatCount,
   formatDuration,
   lossPlot,
   printable,
   table,
-} from '../../cli/ui.ts';
+} from '../../cli/output/ui.ts';
 import { InputError } from '../../data/errors.ts';
 
 describe('formats', () => {
@@ -44,7 +44,7 @@ describe('formats', () => {
       ],
     );
     expect(text.split('\n')).toEqual(['item            score', 'Tea               0.5', 'A longer title  12.25']);
-    expect(figuresTable({ model: { 'NDCG@10': 0.5 } })).toContain('0.5000');
+    expect(metricsTable({ model: { 'NDCG@10': 0.5 } })).toContain('0.5000');
   });
 
   test('loss plot: averages to the width, leaves out what is no number', () => {

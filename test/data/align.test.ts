@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { alignItems } from '../../data/align.ts';
+import { alignItems } from '../../data/splits/align.ts';
 import { type Dataset, split } from '../../data/dataset.ts';
 
 const dataset: Dataset = {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Augment, augmentWindow } from '../../data/augment.ts';
-import { batches, batchesPerEpoch } from '../../data/batches.ts';
+import { type Augment, augmentWindow } from '../../data/batching/augment.ts';
+import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/split.ts';
+import { split } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
 
 const none: Augment = { crop: 0, mask: 0, reorder: 0, cropRatio: 0.6, maskRatio: 0.3, reorderRatio: 0.5 };

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, type BatchOptions, batches, batchesPerEpoch, mostMasked } from '../../data/batches.ts';
+import { type Batch, type BatchOptions, batches, batchesPerEpoch, mostMasked } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/split.ts';
+import { split } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
 
 const of = (histories: number[][]) => split(prepare(logOf(histories), { minInteractions: 1 }));

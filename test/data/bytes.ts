@@ -1,5 +1,5 @@
 import type { Log } from '../../data/log.ts';
-import { type ReadOptions, readLog } from '../../data/reader.ts';
+import { type ReadOptions, readLog } from '../../data/formats/reader.ts';
 
 /** A file's bytes in chunks of `size`, as a stream would bring them. */
 export async function* chunked(text: string | Uint8Array, size = 7): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readItems } from '../../data/catalog.ts';
+import { readItems } from '../../data/formats/catalog.ts';
 import { InputError } from '../../data/errors.ts';
 import { chunked } from './bytes.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { ColdSplit, drawCold } from '../../data/cold.ts';
+import { ColdSplit, drawCold } from '../../data/splits/cold.ts';
 import { prepare } from '../../data/dataset.ts';
-import { parseProtocol } from '../../data/protocol.ts';
+import { parseProtocol } from '../../data/splits/protocol.ts';
 import { readText } from './bytes.ts';
 
 async function dataset(rows: [string, string, number][]) {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batches.ts';
-import { type ContinuationBatch, continuationRoom } from '../../data/continuations.ts';
+import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/split.ts';
+import { split } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
 
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);

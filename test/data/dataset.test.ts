@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { requireTrainable, split } from '../../data/split.ts';
+import { requireTrainable, split } from '../../data/splits/split.ts';
 import { logOf, readText } from './bytes.ts';
 
 const names = (dataset: ReturnType<typeof prepare>, u: number) =>

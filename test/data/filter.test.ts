@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { parseCondition } from '../../data/filter.ts';
+import { parseCondition } from '../../data/features/condition.ts';
 
 const names = ['price', 'category', 'genres', 'Shelf life'];
 const item = (attributes: Record<string, string>, id = 'a', title = 'A thing') => ({ id, title, attributes });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { folds } from '../../data/folds.ts';
+import { folds } from '../../data/splits/folds.ts';
 
 test.each([
   [10, 5],

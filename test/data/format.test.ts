@@ -1,7 +1,7 @@
 /** Logs as people have them: with a header or without, and what is said of the columns that were taken. */
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { readLog, readLogFiles } from '../../data/reader.ts';
+import { readLog, readLogFiles } from '../../data/formats/reader.ts';
 import { chunked, pairs, readText } from './bytes.ts';
 
 const TWO = ['a1 x1', 'b2 y2'];

@@ -2,9 +2,9 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { readItems } from '../../data/catalog.ts';
+import { readItems } from '../../data/formats/catalog.ts';
 import { InputError } from '../../data/errors.ts';
-import { readLog } from '../../data/reader.ts';
+import { readLog } from '../../data/formats/reader.ts';
 import { pairs } from './bytes.ts';
 
 async function* inPieces(bytes: Uint8Array, size = 100): AsyncGenerator<Uint8Array> {

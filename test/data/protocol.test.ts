@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Dataset, prepare } from '../../data/dataset.ts';
-import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol } from '../../data/protocol.ts';
-import { needsOf, requireUnseen, type Split, split } from '../../data/split.ts';
-import { sampleNegatives } from '../../train/candidates.ts';
+import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol } from '../../data/splits/protocol.ts';
+import { needsOf, requireUnseen, type Split, split } from '../../data/splits/split.ts';
+import { sampleNegatives } from '../../train/evaluation/candidates.ts';
 import { logOf } from './bytes.ts';
 
 /** Histories of [item, time]. */

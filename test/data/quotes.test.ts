@@ -1,6 +1,6 @@
 /** Quotes that are left open cost the rows that they stand in, and no others. */
 import { describe, expect, it } from 'vitest';
-import { readItems } from '../../data/catalog.ts';
+import { readItems } from '../../data/formats/catalog.ts';
 import { chunked, pairs, readText } from './bytes.ts';
 
 const lines = (count: number): string => Array.from({ length: count }, (_, i) => `u${i},i${i},${i}\n`).join('');

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import type { Log } from '../../data/log.ts';
-import { isRatingSplit, parseRatingSplit, ratingRounds, ratingSplitFlag } from '../../data/rating-split.ts';
-import { around, packWindows, type RatingWindow, testWindows, trainingWindows } from '../../data/rating-windows.ts';
-import { asWritten, levelsOf, type Ratings, ratingsOf } from '../../data/ratings.ts';
-import { inferEvents, SideEncoder } from '../../data/side.ts';
+import { isRatingSplit, parseRatingSplit, ratingRounds, ratingSplitFlag } from '../../data/ratings/split.ts';
+import { around, packWindows, type RatingWindow, testWindows, trainingWindows } from '../../data/ratings/windows.ts';
+import { asWritten, levelsOf, type Ratings, ratingsOf } from '../../data/ratings/ratings.ts';
+import { inferEvents, SideFeatureEncoder } from '../../data/features/side-features.ts';
 import { readText } from './bytes.ts';
 
 /** Rows of [user, item, rating, time]. */
@@ -260,7 +260,7 @@ describe('ratings in double precision', () => {
     const [column] = inferEvents(dataset, ['rating'], 'log.csv');
     expect(column.values).toEqual(['0.2', '0.4', '0.6', '0.8', '1', '1.2', '1.4', '1.6', '1.8', '2']);
     const old = { ...column, values: column.values?.map((value) => String(Math.fround(Number(value)))) };
-    for (const encoder of [new SideEncoder({ events: [column] }), new SideEncoder({ events: [old] })]) {
+    for (const encoder of [new SideFeatureEncoder({ events: [column] }), new SideFeatureEncoder({ events: [old] })]) {
       const rows = column.values?.map((value) => encoder.eventBag({ rating: Number(value) }));
       expect(rows).toEqual(column.values?.map((_, i) => [[2 + i, 1]]));
       expect(encoder.unseen.size).toBe(0);
@@ -268,7 +268,7 @@ describe('ratings in double precision', () => {
     const [many] = inferEvents(prepare(log, { minInteractions: 1 }), ['rating'], 'log.csv');
     const single = { ...many, knots: many.knots?.map(Math.fround) };
     const bags = [many, single].map((events) => {
-      const encoder = new SideEncoder({ events: [events] });
+      const encoder = new SideFeatureEncoder({ events: [events] });
       return tenths.map((rating) => encoder.eventBag({ rating }));
     });
     expect(bags[0]).toEqual(bags[1]);

@@ -1,17 +1,17 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { batches } from '../../data/batches.ts';
-import { readItems } from '../../data/catalog.ts';
+import { batches } from '../../data/batching/batches.ts';
+import { readItems } from '../../data/formats/catalog.ts';
 import { prepare } from '../../data/dataset.ts';
-import { parseProtocol } from '../../data/protocol.ts';
-import { readLog } from '../../data/reader.ts';
-import { type Split, split } from '../../data/split.ts';
+import { parseProtocol } from '../../data/splits/protocol.ts';
+import { readLog } from '../../data/formats/reader.ts';
+import { type Split, split } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { allBaselines } from '../../train/all-baselines.ts';
-import { type Baseline, markov, popularity, windowedMarkov } from '../../train/baselines.ts';
-import { RankMetrics } from '../../train/metrics.ts';
-import { rankTargets } from '../../train/ranking.ts';
+import { allBaselines } from '../../train/baselines/all-baselines.ts';
+import { type Baseline, markov, popularity, windowedMarkov } from '../../train/baselines/baselines.ts';
+import { RankMetrics } from '../../train/evaluation/metrics.ts';
+import { rankTargets } from '../../train/evaluation/ranking.ts';
 
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('real logs: skipped, since ATTUNE_DATA names no folder');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { attributeRows, encodeItems } from '../../data/features.ts';
-import { describeSchema, inferSchema, parseSchema, type Schema } from '../../data/schema.ts';
-import { similarity } from '../../data/similarity.ts';
+import { attributeRows, encodeItems } from '../../data/features/encoder.ts';
+import { describeSchema, inferSchema, parseSchema, type Schema } from '../../data/features/schema.ts';
+import { similarity } from '../../data/features/similarity.ts';
 
 const GENRES = ['Drama', 'War', 'Comedy'];
 const COLOURS = ['red', 'blue', 'light blue'];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { prepare, split } from '../../data/dataset.ts';
-import { makeShop, type Shop } from '../../data/shop.ts';
+import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
 
 const small = makeShop({ seed: 3, shoppers: 300 });
 const full = makeShop();

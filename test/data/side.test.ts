@@ -1,12 +1,18 @@
 /** What stands beside items: users' columns and how events were, as bags of rows. */
 import { describe, expect, test } from 'vitest';
-import { batches } from '../../data/batches.ts';
-import { readUsers } from '../../data/catalog.ts';
+import { batches } from '../../data/batching/batches.ts';
+import { readUsers } from '../../data/formats/catalog.ts';
 import { prepare } from '../../data/dataset.ts';
-import { readLog } from '../../data/reader.ts';
-import { inferSchema } from '../../data/schema.ts';
-import { inferEvents, milliseconds, Side, SideEncoder, sideRows } from '../../data/side.ts';
-import { split } from '../../data/split.ts';
+import { readLog } from '../../data/formats/reader.ts';
+import { inferSchema } from '../../data/features/schema.ts';
+import {
+  inferEvents,
+  milliseconds,
+  Side,
+  SideFeatureEncoder,
+  sideFeatureRows,
+} from '../../data/features/side-features.ts';
+import { split } from '../../data/splits/split.ts';
 import { chunked } from './bytes.ts';
 
 const NOON = Date.UTC(2026, 10, 21, 12) / 1000; // a Saturday
@@ -48,7 +54,7 @@ describe('beside items', () => {
       ['weekday', null, 1],
       ['device', ['phone', 'desk', 'tv'], 1],
     ]);
-    const encoder = new SideEncoder({ events });
+    const encoder = new SideFeatureEncoder({ events });
     const facts = { rating: 4, gap: 60, ms: NOON * 1000, context: { device: 'desk' } };
     const bag = new Map(encoder.eventBag(facts));
     // rating: missing, unknown, 1, 3, 4, 5; then 2 + 32 of the gap: ⌊log2 61⌋ = 5
@@ -83,10 +89,10 @@ describe('beside items', () => {
     const users = await readUsers(chunked(USERS), 'users.csv');
     const rows = ['ann', 'bob'].map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
     const schema = { users: inferSchema(rows), events: inferEvents(of.dataset, ['rating', 'device'], 'log.csv') };
-    const encoder = new SideEncoder(schema);
+    const encoder = new SideFeatureEncoder(schema);
     const side = new Side(encoder, of.dataset, users);
     of.side = side;
-    expect(encoder.rows).toBe(sideRows(schema));
+    expect(encoder.rows).toBe(sideFeatureRows(schema));
     const tokens = of.beside(0, 'test');
     expect(tokens?.starts).toHaveLength(4);
     expect(Math.max(...(tokens?.columns ?? []))).toBeLessThan(encoder.rows);

@@ -1,8 +1,8 @@
 /** UTF-8 or Latin-1: the whole file decides, whatever the chunks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readItems } from '../../data/catalog.ts';
-import { Decoder, decodeText, latin1Of } from '../../data/text.ts';
+import { readItems } from '../../data/formats/catalog.ts';
+import { Decoder, decodeText, latin1Of } from '../../data/formats/text.ts';
 import { chunked, pairs, readText } from './bytes.ts';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { describeSchema, inferSchema, insteadOf, numberOf } from '../../data/schema.ts';
-import { inferEvents } from '../../data/side.ts';
-import { parseDate, toSeconds } from '../../data/times.ts';
+import { describeSchema, inferSchema, insteadOf, numberOf } from '../../data/features/schema.ts';
+import { inferEvents } from '../../data/features/side-features.ts';
+import { parseDate, toSeconds } from '../../data/formats/times.ts';
 import { readText } from './bytes.ts';
 
 const read = (...times: (string | number)[]) =>

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { batches } from '../../data/batches.ts';
+import { batches } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/split.ts';
-import { toSeconds } from '../../data/times.ts';
+import { split } from '../../data/splits/split.ts';
+import { toSeconds } from '../../data/formats/times.ts';
 import { logOf } from './bytes.ts';
 
 const seconds = 1_700_000_000;

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeItems } from '../../data/features.ts';
-import { parseCondition } from '../../data/filter.ts';
-import { attributeKinds, kindOf } from '../../data/kinds.ts';
-import { inferSchema } from '../../data/schema.ts';
-import { similarity } from '../../data/similarity.ts';
+import { encodeItems } from '../../data/features/encoder.ts';
+import { parseCondition } from '../../data/features/condition.ts';
+import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
+import { inferSchema } from '../../data/features/schema.ts';
+import { similarity } from '../../data/features/similarity.ts';
 import {
   columnNames,
   type Decimal,
@@ -14,7 +14,7 @@ import {
   type Reading,
   readingsOf,
   valuesOf,
-} from '../../data/values.ts';
+} from '../../data/features/values.ts';
 
 const kinds = ['Drama', 'Comedy', 'War'];
 /** Every pair of genres once, as RecBole writes them; colors of two words that never come apart. */

@@ -6,12 +6,12 @@ import { gzipSync } from 'node:zlib';
 import { type Browser, chromium, type Page } from 'playwright';
 import { build as bundle, type PreviewServer, preview, type Rollup } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium } from '../../cli/system.mjs';
+import { findChromium } from '../../scripts/system.mjs';
 import { Device } from '../../engine/index.ts';
-import { join } from '../../model/files.ts';
-import { packModel } from '../../model/pack.ts';
-import { Recommender } from '../../serve/node.ts';
-import { smallModel } from '../serve/model.fixture.ts';
+import { join } from '../../model/storage/files.ts';
+import { packModel } from '../../model/storage/pack.ts';
+import { Recommender } from '../../recommend/node.ts';
+import { smallModel } from '../recommend/model.fixture.ts';
 import { build, root } from './paths.ts';
 
 /** Bytes of `import { Recommender } from 'attune'`, minified and gzipped; README states the figure. */
@@ -46,9 +46,9 @@ describe('bundled for a page', () => {
     const chunks = await bundled("import { Recommender } from 'attune';\nglobalThis.open = Recommender.load;\n");
     const all = chunks.map((chunk) => chunk.code).join('\n');
     const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules)).map((id) => path.relative(root, id));
-    expect(modules).toContain('dist/serve/recommender.js');
+    expect(modules).toContain('dist/recommend/recommender.js');
     expect(
-      modules.filter((id) => /\.node\.js$|^dist\/(cli|train|bench)\/|serve\/worker|node_modules/.test(id)),
+      modules.filter((id) => /\.node\.js$|^dist\/(cli|train|bench)\/|recommend\/worker|node_modules/.test(id)),
     ).toEqual([]);
     expect(all).not.toMatch(/["'`]node:|\brequire\(/);
     // What explains, adapts and continues histories loads when a page asks for it.

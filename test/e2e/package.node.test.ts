@@ -51,7 +51,7 @@ function snippet(module: string): string {
 describe('the package', () => {
   test('holds the build, the kernels, README and LICENSE, and nothing of the work on it', () => {
     const kernels = readdirSync(join(root, 'kernels')).filter((name) => name.endsWith('.wgsl'));
-    const entries = ['cli/main', 'serve/index', 'serve/node', 'engine/index'];
+    const entries = ['cli/main', 'recommend/index', 'recommend/node', 'engine/index'];
     const wanted = [
       ...['README.md', 'LICENSE', 'package.json'],
       ...kernels.map((name) => `kernels/${name}`),

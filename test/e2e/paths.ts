@@ -9,7 +9,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Brings dist/ up to date, which takes no time when it is. */
 export function build(): void {
-  execFileSync(process.execPath, ['cli/setup.mjs', '--need', 'build'], {
+  execFileSync(process.execPath, ['scripts/setup.mjs', '--need', 'build'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,13 +1,13 @@
 /** An encoder–decoder against PyTorch's own layers (test/golden/make.py): the decoder's states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Batch } from '../../data/batches.ts';
-import { type ContinuationBatch, continuationRoom } from '../../data/continuations.ts';
+import type { Batch } from '../../data/batching/batches.ts';
+import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
 import { crossAttention, crossBounds, Device, type NumericArray } from '../../engine/index.ts';
-import type { TrainingTokens } from '../../model/blocks/context.ts';
-import { parameterSpecs } from '../../model/parameters.ts';
-import { settingsFor } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { Feed, needsOf } from '../../train/feed.ts';
+import type { TrainingTokens } from '../../model/encoders/context.ts';
+import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { Feed, needsOf } from '../../train/loop/feed.ts';
 import golden from '../golden/decoder.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 

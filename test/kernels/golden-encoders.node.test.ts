@@ -1,10 +1,10 @@
 /** Every other kind of encoder against PyTorch (test/golden/make.py): hidden states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { parameterSpecs } from '../../model/parameters.ts';
-import { checkSettings, type Settings } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { Feed } from '../../train/feed.ts';
+import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { checkSettings, type Settings } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { Feed } from '../../train/loop/feed.ts';
 import golden from '../golden/encoders.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 

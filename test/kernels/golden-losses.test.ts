@@ -1,8 +1,8 @@
 /** The losses that settings name against PyTorch (test/golden/make.py): values, and gradients of states and table. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, groupRows, type Tensor } from '../../engine/index.ts';
-import { itemLoss } from '../../model/losses.ts';
-import { TRAINING, type TrainingSettings } from '../../model/training-settings.ts';
+import { itemLoss } from '../../model/heads/losses.ts';
+import { TRAINING, type TrainingSettings } from '../../model/recipes/training-settings.ts';
 import golden from '../golden/losses.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 

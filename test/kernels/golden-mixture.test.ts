@@ -1,10 +1,10 @@
 /** The mixture-of-logits head against PyTorch (test/golden/make.py): loss, gradients, scores of the catalogue. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, groupRows, ShardedTable, type Tensor } from '../../engine/index.ts';
-import { settingsFor } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { itemLoss } from '../../model/losses.ts';
-import { MixtureHead } from '../../model/mixture.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { itemLoss } from '../../model/heads/losses.ts';
+import { MixtureHead } from '../../model/heads/mixture-of-logits.ts';
 import golden from '../golden/mixture.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 

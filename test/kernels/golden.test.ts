@@ -1,12 +1,12 @@
 /** The encoder, the loss and the optimizer against PyTorch (test/golden/make.py). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { parameterSpecs } from '../../model/parameters.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import type { Batch } from '../../data/batches.ts';
-import { Feed } from '../../train/feed.ts';
-import { AdamW } from '../../train/optimizer.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import type { Batch } from '../../data/batching/batches.ts';
+import { Feed } from '../../train/loop/feed.ts';
+import { AdamW } from '../../train/loop/optimizer.ts';
 import encoder from '../golden/encoder.json' with { type: 'json' };
 import training from '../golden/training.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';

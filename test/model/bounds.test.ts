@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
-import { bytesNeeded, requireMemory } from '../../model/memory-needed.ts';
-import { ratingSettings } from '../../model/rating-settings.ts';
-import { checkSettings, recipes, settingsFor } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
+import { bytesNeeded, requireMemory } from '../../model/storage/memory-needed.ts';
+import { ratingSettings } from '../../model/ratings/settings.ts';
+import { checkSettings, recipes, settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { commit } from '../../model/storage/manifest.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { smallModel } from '../serve/model.fixture.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { smallModel } from '../recommend/model.fixture.ts';
 import { configOf, itemsOf } from './folder.fixture.ts';
 
 let device: Device;

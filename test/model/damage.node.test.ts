@@ -7,12 +7,12 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { Device } from '../../engine/index.ts';
-import { type Files, join, MemoryFiles } from '../../model/files.ts';
-import { loadCheckpoint } from '../../model/folder.ts';
-import { copyModel, packModel } from '../../model/pack.ts';
-import { loadPredictions } from '../../model/rating-folder.ts';
-import { RatingPredictor, Recommender } from '../../serve/node.ts';
-import { NodeFiles } from '../../serve/files.node.ts';
+import { type Files, join, MemoryFiles } from '../../model/storage/files.ts';
+import { loadCheckpoint } from '../../model/storage/folder.ts';
+import { copyModel, packModel } from '../../model/storage/pack.ts';
+import { loadPredictions } from '../../model/ratings/folder.ts';
+import { RatingPredictor, Recommender } from '../../recommend/node.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
 
 const TRIES = process.env.ATTUNE_FULL === '1' ? 2400 : 80;
 const folder = path.join(import.meta.dirname, '../fixtures/models');

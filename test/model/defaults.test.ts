@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { chooseRecipe, type LogSize } from '../../model/defaults.ts';
-import { settingsFor } from '../../model/recipes.ts';
+import { chooseRecipe, type LogSize } from '../../model/recipes/defaults.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 
 const SMALL: LogSize = { items: 1349, positions: 96_458, length90: 240 };
 

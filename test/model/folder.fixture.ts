@@ -1,4 +1,4 @@
-import type { Checkpoint, Item, ModelConfig } from '../../model/folder.ts';
+import type { Checkpoint, Item, ModelConfig } from '../../model/storage/folder.ts';
 
 export function configOf(items: number): ModelConfig {
   return {

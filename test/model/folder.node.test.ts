@@ -16,8 +16,8 @@ import path from 'node:path';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { modelCard, writeModelCard } from '../../model/card.ts';
-import { type Files, MemoryFiles } from '../../model/files.ts';
+import { modelCard, writeModelCard } from '../../model/storage/card.ts';
+import { type Files, MemoryFiles } from '../../model/storage/files.ts';
 import {
   appendMetrics,
   createFolder,
@@ -27,9 +27,9 @@ import {
   saveCheckpoint,
   saveModel,
   trimMetrics,
-} from '../../model/folder.ts';
-import { NodeFiles } from '../../serve/files.node.ts';
-import { LOCK_NAME, lockFolder } from '../../serve/lock.node.ts';
+} from '../../model/storage/folder.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
 import { commit, fileName, Snapshot } from '../../model/storage/manifest.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
 import { partPath } from './parts.ts';

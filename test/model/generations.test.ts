@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { addItems } from '../../model/add-items.ts';
-import { type Content, type Files, MemoryFiles } from '../../model/files.ts';
+import { addItems } from '../../model/storage/add-items.ts';
+import { type Content, type Files, MemoryFiles } from '../../model/storage/files.ts';
 import {
   appendMetrics,
   createFolder,
@@ -14,8 +14,8 @@ import {
   saveBlend,
   saveCheckpoint,
   saveModel,
-} from '../../model/folder.ts';
-import { copyModel } from '../../model/pack.ts';
+} from '../../model/storage/folder.ts';
+import { copyModel } from '../../model/storage/pack.ts';
 import { commit, MANIFEST, PARTS, Snapshot } from '../../model/storage/manifest.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
 

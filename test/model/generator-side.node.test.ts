@@ -1,14 +1,14 @@
 /** Continuations that read users and events, and with the memory: each step against the ranking of what stands so far. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { joinRows, packed, type SideRows } from '../../data/side.ts';
+import { joinRows, packed, type SideFeatureRows } from '../../data/features/side-features.ts';
 import { Device } from '../../engine/index.ts';
-import { Generator } from '../../model/generator.ts';
-import { DeviceMemory } from '../../model/memory.ts';
-import { parameterSpecs } from '../../model/parameters.ts';
-import { settingsFor } from '../../model/recipes.ts';
-import { Scorer, type ScorerOptions } from '../../model/scorer.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
+import { Generator } from '../../model/inference/generator.ts';
+import { DeviceTransitions } from '../../model/transitions/transitions.ts';
+import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
+import { Scorer, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 const [ITEMS, SIDE, STEPS] = [40, 6, 4];
 const HISTORIES = [[3, 1, 4, 15, 9, 2], [5]].map((h) => Uint32Array.from(h));
@@ -46,12 +46,12 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         columns: Uint32Array.from({ length: ITEMS ** 2 }, (__, i) => i % ITEMS),
         values: Float32Array.from({ length: ITEMS ** 2 }, () => random.next()),
       };
-      const memory = new DeviceMemory(device, {
+      const memory = new DeviceTransitions(device, {
         settings: { method: 'exact', last: 5, power: 0.7, lambda: 1, kept: ITEMS },
         rows,
       });
       const blend: ScorerOptions['blend'] = remembers ? { memory, weights: { memory: 2, epsilon: 0.01 } } : null;
-      const bag = (row: number): SideRows => packed([[[row, 1]]]);
+      const bag = (row: number): SideFeatureRows => packed([[[row, 1]]]);
       const sideOf = (events: readonly number[]) =>
         reads ? events.map((__, i) => bag(i % SIDE)).reduce((a, b) => joinRows(a, b)) : undefined;
       const next = reads ? bag(SIDE - 1) : undefined;

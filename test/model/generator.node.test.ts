@@ -1,11 +1,11 @@
 /** Histories continued item by item: the cache against whole forward passes, the strategies, what is refused. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crossAttention, crossBounds, Device } from '../../engine/index.ts';
-import type { GenerateOptions } from '../../model/decoding.ts';
-import { Generator } from '../../model/generator.ts';
-import { parameterSpecs } from '../../model/parameters.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
+import type { GenerateOptions } from '../../model/inference/decoding.ts';
+import { Generator } from '../../model/inference/generator.ts';
+import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 const ITEMS = 40;
 const HISTORIES = [[3, 1, 4, 15, 9, 2, 6], [5], [35, 8, 9, 7, 9, 3, 2, 38, 4, 6, 2, 6]].map((h) => Uint32Array.from(h));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { RatingPredictor, Recommender } from '../../serve/node.ts';
+import { RatingPredictor, Recommender } from '../../recommend/node.ts';
 
 const folder = path.join(import.meta.dirname, '../fixtures/models');
 type Answer = { id: string; score?: number; probability?: number; prediction?: number };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parameterCount, parameterSpecs } from '../../model/parameters.ts';
-import { checkSettings, recipes, type Settings, settingsFor } from '../../model/recipes.ts';
+import { parameterCount, parameterSpecs } from '../../model/encoders/parameters.ts';
+import { checkSettings, recipes, type Settings, settingsFor } from '../../model/recipes/recipes.ts';
 
 const MOL = { head: 'mol', loss: 'sampled-softmax', similarity: 'cosine' };
 

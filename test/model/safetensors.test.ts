@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { decode, encode, encodePieces, type StoredTensor } from '../../model/safetensors.ts';
+import { decode, encode, encodePieces, type StoredTensor } from '../../model/storage/safetensors.ts';
 
 const f32 = (shape: number[], ...values: number[]): StoredTensor => ({ shape, data: new Float32Array(values) });
 

@@ -1,15 +1,15 @@
 /** The record of a training: held-out targets that were trained on are found in any log, and no others. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ColdSplit, drawCold } from '../../data/cold.ts';
+import { ColdSplit, drawCold } from '../../data/splits/cold.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import type { Log } from '../../data/log.ts';
-import { parseProtocol } from '../../data/protocol.ts';
-import { ratingRounds, type RatingSplit } from '../../data/rating-split.ts';
-import { ratingsOf } from '../../data/ratings.ts';
-import { type Split, split } from '../../data/split.ts';
-import { MemoryFiles } from '../../model/files.ts';
+import { parseProtocol } from '../../data/splits/protocol.ts';
+import { ratingRounds, type RatingSplit } from '../../data/ratings/split.ts';
+import { ratingsOf } from '../../data/ratings/ratings.ts';
+import { type Split, split } from '../../data/splits/split.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import {
   loadTraining,
@@ -17,7 +17,7 @@ import {
   recordTraining,
   TRAINING,
   type TrainingRecord,
-} from '../../model/training-record.ts';
+} from '../../model/storage/training-record.ts';
 
 type Event = [user: string, item: string, time: number | null];
 

@@ -1,7 +1,7 @@
 /** The process that folder.node.test.ts kills: `node writer.js DIR` saves checkpoints and best weights for ever. */
-import { appendMetrics, createFolder, saveCheckpoint, saveModel } from '../../model/folder.ts';
-import { NodeFiles } from '../../serve/files.node.ts';
-import { lockFolder } from '../../serve/lock.node.ts';
+import { appendMetrics, createFolder, saveCheckpoint, saveModel } from '../../model/storage/folder.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
 
 const dir = process.argv[2];

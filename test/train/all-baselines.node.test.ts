@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
-import { parseProtocol } from '../../data/protocol.ts';
+import { parseProtocol } from '../../data/splits/protocol.ts';
 import { seeded } from '../../data/random.ts';
-import { split } from '../../data/split.ts';
+import { split } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { allBaselines, BASELINES } from '../../train/all-baselines.ts';
-import { fitBlend } from '../../train/baseline-blend.ts';
-import { type Baseline, markov, markovWindow } from '../../train/baselines.ts';
-import { easeRows, easeWeights } from '../../train/ease.ts';
-import { evaluateBaseline, rankTargets } from '../../train/ranking.ts';
+import { allBaselines, BASELINES } from '../../train/baselines/all-baselines.ts';
+import { fitBlend } from '../../train/baselines/baseline-blend.ts';
+import { type Baseline, markov, markovWindow } from '../../train/baselines/baselines.ts';
+import { easeRows, easeWeights } from '../../train/baselines/ease.ts';
+import { evaluateBaseline, rankTargets } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
 
 let device: Device;

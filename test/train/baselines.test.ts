@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/split.ts';
-import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines.ts';
-import { MISS } from '../../train/metrics.ts';
-import { rankTargets } from '../../train/ranking.ts';
+import { split } from '../../data/splits/split.ts';
+import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines/baselines.ts';
+import { MISS } from '../../train/evaluation/metrics.ts';
+import { rankTargets } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
 
 // Items are numbered by first appearance: rows equal the digits here. The last two events of each history are held out.

@@ -1,12 +1,12 @@
 /** What is added to the scores on the device, and the users' vectors that come off it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { LEFT_OUT, Scorer, type ScorerOptions, type ScoreQuery } from '../../model/scorer.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { evaluateAfter } from '../../train/after.ts';
-import { trainingFacts } from '../../train/collector.ts';
-import { evaluate, type EvaluateOptions } from '../../train/evaluate.ts';
-import { MISS } from '../../train/metrics.ts';
+import { LEFT_OUT, Scorer, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
+import { trainingFacts } from '../../train/evaluation/collector.ts';
+import { evaluate, type EvaluateOptions } from '../../train/evaluation/evaluate.ts';
+import { MISS } from '../../train/evaluation/metrics.ts';
 import { ring, small } from './ring.ts';
 
 const V = 4500;
@@ -94,7 +94,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const odd = Float32Array.from({ length: parts.items }, (_, i) => (i % 2 === 1 ? LEFT_OUT : 0));
     const backwards = (items: Uint32Array, _scores: Float32Array, k: number) => items.slice().reverse().slice(0, k);
     const same = (items: Uint32Array, _scores: Float32Array, k: number) => items.slice(0, k);
-    const { plain, after } = await evaluateAfter(
+    const { plain, after } = await evaluatePostProcessing(
       [
         { name: 'same', bias: null, rerank: same },
         { name: 'backwards', bias: null, rerank: backwards },

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, type ModelConfig } from '../../model/folder.ts';
-import { settingsFor } from '../../model/recipes.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { train } from '../../train/trainer.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { train } from '../../train/loop/trainer.ts';
 
 const ITEMS = 12;
 

@@ -1,26 +1,26 @@
 /** From the trainer to a continuation: shoppers who walk round a ring, so that what follows is known. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseProtocol } from '../../data/protocol.ts';
-import { split } from '../../data/split.ts';
+import { parseProtocol } from '../../data/splits/protocol.ts';
+import { split } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { evaluateNext, nextFigures } from '../../train/next.ts';
-import { train } from '../../train/trainer.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { evaluateNext, nextMetrics } from '../../train/evaluation/next.ts';
+import { train } from '../../train/loop/trainer.ts';
 import { folder, ring, small } from './ring.ts';
-import { loadModel } from '../../model/folder.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
+import { loadModel } from '../../model/storage/folder.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 describe('figures of the next n', () => {
   it('count each event once, by its place and its rank', () => {
-    expect(nextFigures([1, 2, 3], [1, 2, 3])).toEqual({ Recall: 1, NDCG: 1, HR: 1, First: 1, Order: 1 });
-    expect(nextFigures([7, 8, 9], [1, 2, 3])).toEqual({ Recall: 0, NDCG: 0, HR: 0, First: 0, Order: 0 });
-    const some = nextFigures([3, 2, 2, 9], [1, 2, 3, 4]);
+    expect(nextMetrics([1, 2, 3], [1, 2, 3])).toEqual({ Recall: 1, NDCG: 1, HR: 1, First: 1, Order: 1 });
+    expect(nextMetrics([7, 8, 9], [1, 2, 3])).toEqual({ Recall: 0, NDCG: 0, HR: 0, First: 0, Order: 0 });
+    const some = nextMetrics([3, 2, 2, 9], [1, 2, 3, 4]);
     expect(some).toMatchObject({ Recall: 0.5, HR: 1, First: 0, Order: 0.25 });
     const worth = (i: number) => 1 / Math.log2(i + 2);
     expect(some.NDCG).toBeCloseTo((worth(0) + worth(1)) / (worth(0) + worth(1) + worth(2) + worth(3)));
     // An event that comes twice can be met once.
-    expect(nextFigures([1, 1], [1, 1])).toMatchObject({ Recall: 1, NDCG: 1, Order: 1 });
-    expect(nextFigures([], [1, 2])).toMatchObject({ Recall: 0, Order: 0 });
+    expect(nextMetrics([1, 1], [1, 1])).toMatchObject({ Recall: 1, NDCG: 1, Order: 1 });
+    expect(nextMetrics([], [1, 2])).toMatchObject({ Recall: 0, Order: 0 });
   });
 });
 

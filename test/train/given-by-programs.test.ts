@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { Device } from '../../engine/index.ts';
-import type { Files } from '../../model/files.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { RatingPredictor } from '../../serve/rating-predictor.ts';
+import type { Files } from '../../model/storage/files.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { logOf, type TrainingEvent } from '../../train/events.ts';
 import { trainModel } from '../../train/train-model.ts';
-import { trainRatingModel } from '../../train/train-rating-model.ts';
+import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
 
 const NAMES = [
   'constructor',

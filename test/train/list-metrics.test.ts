@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { attributeDistance, vectorDistance } from '../../train/diversity.ts';
-import { gini, ListMetrics } from '../../train/list-metrics.ts';
-import { MISS } from '../../train/metrics.ts';
+import { attributeDistance, vectorDistance } from '../../train/evaluation/diversity.ts';
+import { gini, ListMetrics } from '../../train/evaluation/list-metrics.ts';
+import { MISS } from '../../train/evaluation/metrics.ts';
 
 const context = (counts: number[], users = 8) => ({ counts, holders: counts, users });
 

@@ -1,9 +1,9 @@
 /** Losses over samples, averages, accumulation and augmentation, through the trainer. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { loadCheckpoint, loadModel } from '../../model/folder.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { train, type TrainProgress } from '../../train/trainer.ts';
+import { loadCheckpoint, loadModel } from '../../model/storage/folder.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { train, type TrainProgress } from '../../train/loop/trainer.ts';
 import { ring, run, small } from './ring.ts';
 
 const MOL = { head: 'mol', similarity: 'cosine', molUser: '2', molWidth: '8', molGate: '4' };

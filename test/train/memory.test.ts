@@ -2,17 +2,24 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
-import { DeviceMemory, loadMemory, MEMORY, type Memory, recency, saveMemory } from '../../model/memory.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { Scorer, type ScoreQuery, type ScorerOptions } from '../../model/scorer.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { blendOf, Recommender } from '../../serve/recommender.ts';
-import { evaluate } from '../../train/evaluate.ts';
-import { learnMemory } from '../../train/memory.ts';
-import { trainWithMemory } from '../../train/with-memory.ts';
+import {
+  DeviceTransitions,
+  loadTransitions,
+  MEMORY,
+  type Memory,
+  recency,
+  saveTransitions,
+} from '../../model/transitions/transitions.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { blendOf, Recommender } from '../../recommend/recommender.ts';
+import { evaluate } from '../../train/evaluation/evaluate.ts';
+import { learnTransitions } from '../../train/stages/learn-transitions.ts';
+import { trainEncoderAndTransitions } from '../../train/stages/transitions-and-encoder.ts';
 
 /** Shoppers who walk round a ring of items, now and then two steps at a time; some have but one or two events. */
 function walks(users: number, items: number): Split {
@@ -99,7 +106,17 @@ async function folder(parts: Split, more: Partial<Settings> = {}): Promise<Memor
 
 const train = (device: Device, parts: Split, files: MemoryFiles, more: object = {}) =>
   loadConfig(files).then((config) =>
-    trainWithMemory({ device, files, parts, settings, config, seed: 1, epochs: 2, includeSeen: true, ...more }),
+    trainEncoderAndTransitions({
+      device,
+      files,
+      parts,
+      settings,
+      config,
+      seed: 1,
+      epochs: 2,
+      includeSeen: true,
+      ...more,
+    }),
   );
 
 describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
@@ -114,7 +131,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const options = { last: 5, power: 0.7, lambda: 3, kept: 30 };
     const wanted = reference(parts, options);
     const holds = async (on: Split, method: 'exact' | 'neighbours', expected: number[][]) => {
-      const memory = await learnMemory(device, on, { ...options, method });
+      const memory = await learnTransitions(device, on, { ...options, method });
       expect(memory.settings.method).toBe(method);
       dense(memory).forEach((row, i) => {
         row.forEach((w, j) => {
@@ -127,7 +144,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const close = walks(60, 6);
     await holds(close, 'exact', reference(close, options));
     await holds(close, 'neighbours', reference(close, options));
-    const cut = await learnMemory(device, parts, { ...options, kept: 4 });
+    const cut = await learnTransitions(device, parts, { ...options, kept: 4 });
     const [row] = dense(cut);
     const largest = wanted[0].map(Math.abs).sort((a, b) => b - a);
     expect(
@@ -140,7 +157,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
 
   it('ranks by the blend, by the transformer alone and by the memory alone, in one tile or several', async () => {
     const parts = walks(120, 4500);
-    const memory = await learnMemory(device, parts, { lambda: 3, method: 'neighbours' });
+    const memory = await learnTransitions(device, parts, { lambda: 3, method: 'neighbours' });
     const model = SequenceModel.create(device, settings, parts.items, 1);
     const narrow = await Device.open({ backend, maxBindingBytes: 4096 * 4 });
     const tiled = SequenceModel.create(narrow, settings, parts.items, 1);
@@ -149,7 +166,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
       return { history, target: (u * 11 + 3) % 50, exclude: u % 3 === 0 ? history : undefined };
     });
     const score = async (on: SequenceModel, weight: number, more: Partial<ScorerOptions> = {}) => {
-      const uploaded = new DeviceMemory(on.device, memory);
+      const uploaded = new DeviceTransitions(on.device, memory);
       const weights = { memory: weight, epsilon: 0.01 };
       const scorer = new Scorer(on, { k: 10, blend: { memory: uploaded, weights }, ...more });
       const scored = await scorer.score(queries);
@@ -210,7 +227,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
 
     // What evaluate reports on the same users is what was fitted.
     const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
-    const memory = new DeviceMemory(device, loaded.remembering?.memory as Memory);
+    const memory = new DeviceTransitions(device, loaded.remembering?.memory as Memory);
     const { metrics, parts: components } = await evaluate(model, parts, {
       ...{ split: 'valid', includeSeen: true, blend: blendOf(loaded, memory) },
     });
@@ -250,17 +267,17 @@ it('a folder without its memory, or with a damaged one, says so in one line', as
   await expect(loadModel(files)).rejects.toThrow(/memory-\d+\.safetensors: cut short/);
   await commit(files, { [MEMORY]: null });
   await expect(loadModel(files)).rejects.toThrow(/there is no memory\.safetensors/);
-  const other = await learnMemory(device, walks(20, 5));
-  await saveMemory(files, other);
-  await expect(loadMemory(files, 6)).rejects.toThrow(/tensor rowStarts: expected U32 \[7\], got U32 \[6\]/);
+  const other = await learnTransitions(device, walks(20, 5));
+  await saveTransitions(files, other);
+  await expect(loadTransitions(files, 6)).rejects.toThrow(/tensor rowStarts: expected U32 \[7\], got U32 \[6\]/);
   device.close();
 });
 
 it('takes a catalogue of one item, and users with one event', async () => {
   const device = await Device.open({ backend: 'cpu' });
-  const memory = await learnMemory(device, walks(9, 1));
+  const memory = await learnTransitions(device, walks(9, 1));
   expect(dense(memory)[0][0]).toBeGreaterThan(0);
-  const single = await learnMemory(device, split(walks(9, 4).dataset), { method: 'neighbours' });
+  const single = await learnTransitions(device, split(walks(9, 4).dataset), { method: 'neighbours' });
   expect(single.rows.starts).toHaveLength(5);
   device.close();
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CUTOFFS, MISS, RankMetrics } from '../../train/metrics.ts';
+import { CUTOFFS, MISS, RankMetrics } from '../../train/evaluation/metrics.ts';
 
 function metricsOf(...ranks: number[]) {
   const metrics = new RankMetrics();

@@ -1,11 +1,11 @@
 /** Samplers, schedule and settings, on the host alone. */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../data/batches.ts';
+import type { Batch } from '../../data/batching/batches.ts';
 import { Device } from '../../engine/index.ts';
-import { calibratedBeta } from '../../model/losses.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { makeSampler, Negatives } from '../../train/negatives.ts';
-import { horizonOf, learningRateAt } from '../../train/schedule.ts';
+import { calibratedBeta } from '../../model/heads/losses.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { makeSampler, Negatives } from '../../train/loop/negatives.ts';
+import { horizonOf, learningRateAt } from '../../train/loop/schedule.ts';
 
 const COUNTS = Uint32Array.of(10, 0, 30, 5, 0, 55);
 const targets = Uint32Array.of(2, 2, 3, 5, 0, 0, 0, 0);

@@ -1,24 +1,24 @@
 /** What the ranker reads: attributes of candidates, no other position's candidates; and what its file must hold. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encodeItems } from '../../data/features.ts';
-import { itemTokens } from '../../data/item-tokens.ts';
-import { inferSchema } from '../../data/schema.ts';
+import { encodeItems } from '../../data/features/encoder.ts';
+import { itemTokens } from '../../data/features/item-tokens.ts';
+import { inferSchema } from '../../data/features/schema.ts';
 import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device, Inputs } from '../../engine/index.ts';
-import { addItems } from '../../model/add-items.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, type Item, loadConfig, loadModel } from '../../model/folder.ts';
-import { packModel } from '../../model/pack.ts';
+import { addItems } from '../../model/storage/add-items.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, type Item, loadConfig, loadModel } from '../../model/storage/folder.ts';
+import { packModel } from '../../model/storage/pack.ts';
 import { type List, ListPacker, type ListRoom, listSpec, listTokens } from '../../model/ranker/lists.ts';
-import { Ranker } from '../../model/ranker.ts';
+import { Ranker } from '../../model/ranker/ranker.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { loadRanker, RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { decode, encodePieces } from '../../model/safetensors.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { Recommender } from '../../serve/recommender.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { decode, encodePieces } from '../../model/storage/safetensors.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { Recommender } from '../../recommend/recommender.ts';
 import { newConfig } from '../../train/model-config.ts';
-import { trainWhole } from '../../train/with-ranker.ts';
+import { trainWhole } from '../../train/stages/whole.ts';
 
 const KINDS = 4;
 const ITEMS = 96;

@@ -1,22 +1,22 @@
 /** The second stage: its batches, its place behind the first, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { batches } from '../../data/batches.ts';
+import { batches } from '../../data/batching/batches.ts';
 import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/folder.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
-import { Ranker } from '../../model/ranker.ts';
+import { Ranker } from '../../model/ranker/ranker.ts';
 import { RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { Reranker } from '../../model/reranker.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { orderBy, rankBy, TwoStages } from '../../model/two-stages.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { countItems } from '../../train/baselines.ts';
-import { evaluate, queryOf } from '../../train/evaluate.ts';
-import { RankerFeed } from '../../train/ranker-feed.ts';
-import { trainWhole } from '../../train/with-ranker.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { Reranker } from '../../model/ranker/reranker.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { orderBy, rankBy, TwoStages } from '../../model/ranker/two-stages.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { countItems } from '../../train/baselines/baselines.ts';
+import { evaluate, queryOf } from '../../train/evaluation/evaluate.ts';
+import { RankerFeed } from '../../train/stages/ranker-feed.ts';
+import { trainWhole } from '../../train/stages/whole.ts';
 
 /** What comes next follows from the item before the last one, which an encoder that is hardly trained does not know. */
 function echoes(users: number, items: number): Split {

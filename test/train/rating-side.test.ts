@@ -1,17 +1,22 @@
 /** What models of ratings read beside them: attributes of items, columns of users, how events were. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { inferRatingEvents, inferRatingItems, RatingEncoder, RatingSide } from '../../data/rating-side.ts';
-import { ratingsOf } from '../../data/ratings.ts';
-import { SideWriter } from '../../data/side.ts';
+import {
+  inferRatingEvents,
+  inferRatingItems,
+  RatingEncoder,
+  RatingSideFeatures,
+} from '../../data/ratings/side-features.ts';
+import { ratingsOf } from '../../data/ratings/ratings.ts';
+import { SideFeatureWriter } from '../../data/features/side-features.ts';
 import { Device } from '../../engine/index.ts';
-import { addItems } from '../../model/add-items.ts';
-import { packModel } from '../../model/pack.ts';
-import { loadRatingModel } from '../../model/rating-folder.ts';
-import { RatingPredictor } from '../../serve/rating-predictor.ts';
+import { addItems } from '../../model/storage/add-items.ts';
+import { packModel } from '../../model/storage/pack.ts';
+import { loadRatingModel } from '../../model/ratings/folder.ts';
+import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { logOf, type TrainingEvent } from '../../train/events.ts';
-import { AttributeRegression } from '../../train/rating/attribute-regression.ts';
-import { trainRatingModel } from '../../train/train-rating-model.ts';
+import { AttributeRegression } from '../../train/ratings/attribute-regression.ts';
+import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
 
 const ITEMS: { id: string; title: string; attributes: Record<string, string> }[] = [
   { id: 'a', title: 'Heat (1995)', attributes: { kind: 'crime', price: '3' } },
@@ -40,9 +45,9 @@ describe('what stands beside a rating', () => {
     };
     const encoder = new RatingEncoder(schema);
     const events = encoder.events([{ context: { device: 'phone' } }, { context: { device: 'abacus' } }]);
-    const side = new RatingSide(encoder, encoder.items(ITEMS), encoder.users([{ city: 'Ulm' }, null]), events);
+    const side = new RatingSideFeatures(encoder, encoder.items(ITEMS), encoder.users([{ city: 'Ulm' }, null]), events);
     const rows = (of: { item: number; user: number; row: number }, hide = { user: false, event: false }) => {
-      const writer = new SideWriter();
+      const writer = new SideFeatureWriter();
       side.write(writer, of, hide);
       return [...writer.finish().columns];
     };

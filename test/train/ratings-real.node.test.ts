@@ -2,13 +2,13 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ratingRounds } from '../../data/rating-split.ts';
-import { ratingsOf } from '../../data/ratings.ts';
-import { readLog } from '../../data/reader.ts';
+import { ratingRounds } from '../../data/ratings/split.ts';
+import { ratingsOf } from '../../data/ratings/ratings.ts';
+import { readLog } from '../../data/formats/reader.ts';
 import { Device } from '../../engine/index.ts';
-import { ratingSettings } from '../../model/rating-settings.ts';
-import { ratingFigures } from '../../train/rating/metrics.ts';
-import { trainRound } from '../../train/rating/round.ts';
+import { ratingSettings } from '../../model/ratings/settings.ts';
+import { ratingMetrics } from '../../train/ratings/metrics.ts';
+import { trainRound } from '../../train/ratings/round.ts';
 
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('ratings of MovieLens 100K: skipped, since ATTUNE_DATA names no folder');
@@ -27,7 +27,7 @@ it.skipIf(!folder)('one fold of MovieLens 100K, eight epochs', { timeout: 240_00
   device.close();
   const tested = Float32Array.from(rows.test, (row) => ratings.value[row]);
   const { mean, factors, biases } = round?.predictions ?? expect.fail('interrupted');
-  const error = (predicted: Float32Array) => ratingFigures(tested, predicted).RMSE;
+  const error = (predicted: Float32Array) => ratingMetrics(tested, predicted).RMSE;
   expect(error(biases)).toBeGreaterThan(0.93);
   expect(error(biases)).toBeLessThan(0.95);
   expect(error(factors)).toBeLessThan(0.92);

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { byUser, type Ratings } from '../../data/ratings.ts';
-import { ratingRounds } from '../../data/rating-split.ts';
+import { byUser, type Ratings } from '../../data/ratings/ratings.ts';
+import { ratingRounds } from '../../data/ratings/split.ts';
 import { Device } from '../../engine/index.ts';
 import {
   factorScore,
@@ -10,18 +10,18 @@ import {
   restoreFactors,
   storeFactors,
   userFactors,
-} from '../../model/factors.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, type ModelConfig } from '../../model/folder.ts';
-import { loadPredictions } from '../../model/rating-folder.ts';
-import { meanOf, medianOf } from '../../model/rating-scorer.ts';
-import { ratingSettings } from '../../model/rating-settings.ts';
-import { RatingPredictor } from '../../serve/rating-predictor.ts';
-import { fitFactors } from '../../train/rating/factors.ts';
-import { clickFigures, ratingFigures } from '../../train/rating/metrics.ts';
-import { ratingReport } from '../../train/rating/report.ts';
-import { trainRound } from '../../train/rating/round.ts';
-import { trainRatings } from '../../train/rating/run.ts';
+} from '../../model/ratings/factors.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
+import { loadPredictions } from '../../model/ratings/folder.ts';
+import { meanOf, medianOf } from '../../model/ratings/scorer.ts';
+import { ratingSettings } from '../../model/ratings/settings.ts';
+import { RatingPredictor } from '../../recommend/rating-predictor.ts';
+import { fitFactors } from '../../train/ratings/factors.ts';
+import { clickMetrics, ratingMetrics } from '../../train/ratings/metrics.ts';
+import { ratingReport } from '../../train/ratings/report.ts';
+import { trainRound } from '../../train/ratings/round.ts';
+import { trainRatings } from '../../train/ratings/run.ts';
 
 /** Users and items of two numbers each; ratings from 1 to 5 follow from their product, biases and a little noise. */
 function world(users: number, items: number, share: number, noise = 0.3): Ratings {
@@ -81,7 +81,7 @@ describe('factors', () => {
     });
     return {
       f,
-      RMSE: ratingFigures(
+      RMSE: ratingMetrics(
         ratings.value.filter((_, row) => test.includes(row)),
         predicted,
       ).RMSE,
@@ -135,13 +135,13 @@ describe('factors', () => {
 
 describe('figures', () => {
   it('of ratings', () => {
-    expect(ratingFigures([1, 2, 5], [2, 2, 3])).toEqual({ RMSE: Math.sqrt(5 / 3), MAE: 1 });
+    expect(ratingMetrics([1, 2, 5], [2, 2, 3])).toEqual({ RMSE: Math.sqrt(5 / 3), MAE: 1 });
     expect(meanOf([0.25, 0.25, 0.5], [1, 2, 4])).toBe(2.75);
     expect([medianOf([0.25, 0.25, 0.5], [1, 2, 4]), medianOf([0, 0, 0.4], [1, 2, 4])]).toEqual([2, 4]);
   });
 
   it('of probabilities', () => {
-    const { figures, calibration } = clickFigures([1, 0, 1, 0], [0.9, 0.6, 0.4, 0.4]);
+    const { figures, calibration } = clickMetrics([1, 0, 1, 0], [0.9, 0.6, 0.4, 0.4]);
     expect(figures.accuracy).toBe(0.5);
     expect([figures.precision, figures.recall, figures.F1]).toEqual([0.5, 0.5, 0.5]);
     // Pairs (positive, negative): .9 above .6 and .4, .4 below .6 and even with .4.
@@ -150,8 +150,8 @@ describe('figures', () => {
     expect(figures.Brier).toBeCloseTo((0.01 + 0.36 + 0.36 + 0.16) / 4, 10);
     expect(calibration[4]).toMatchObject({ count: 2, observed: 0.5 });
     expect(figures.ECE).toBeCloseTo((0.1 + 0.6 + Math.abs(0.8 - 1)) / 4, 10);
-    expect(clickFigures([1, 1], [0.5, 0.7]).figures.AUC).toBeNull();
-    expect(clickFigures([0, 0], [0.5, 0.7]).figures.AUC).toBeNull();
+    expect(clickMetrics([1, 1], [0.5, 0.7]).figures.AUC).toBeNull();
+    expect(clickMetrics([0, 0], [0.5, 0.7]).figures.AUC).toBeNull();
   });
 });
 

@@ -1,10 +1,10 @@
 /** A small training for the tests of the trainer. */
 import { prepare, split, type Split } from '../../data/dataset.ts';
 import type { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, type ModelConfig } from '../../model/folder.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { train, type TrainOptions } from '../../train/trainer.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { train, type TrainOptions } from '../../train/loop/trainer.ts';
 
 /** Forty shoppers who walk round a ring of twelve items, each from another start: the next item is known. */
 export function ring(users = 40, items = 12, length = 15): Split {

@@ -9,7 +9,7 @@ import {
   rangesFor,
   standings,
   type Trial,
-} from '../../train/search.ts';
+} from '../../train/search/search.ts';
 
 const ranges: Ranges = { x: { low: 0, high: 1, log: false, whole: false } };
 const halving: Halving = { trials: 9, epochs: 2, eta: 3 };

@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare, split, type Split } from '../../data/dataset.ts';
 import { Device, shardsOf } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/files.ts';
-import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/folder.ts';
-import { type Settings, settingsFor } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { Scorer } from '../../model/scorer.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { train, type TrainOptions, type TrainProgress } from '../../train/trainer.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/storage/folder.ts';
+import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { train, type TrainOptions, type TrainProgress } from '../../train/loop/trainer.ts';
 
 const ITEMS = 1500;
 

@@ -1,17 +1,23 @@
 /** A model that reads users and events beside items: it learns what only they tell, and has the gradients of its loss. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
-import { inferSchema } from '../../data/schema.ts';
-import { inferEvents, Side, SideEncoder } from '../../data/side.ts';
-import { type Split, split } from '../../data/split.ts';
+import { inferSchema } from '../../data/features/schema.ts';
+import { inferEvents, Side, SideFeatureEncoder } from '../../data/features/side-features.ts';
+import { type Split, split } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { loadModel } from '../../model/folder.ts';
-import { groupScores, popularity, priorScores, priorWeight, type UserPrior } from '../../model/user-prior.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { evaluate } from '../../train/evaluate.ts';
+import { loadModel } from '../../model/storage/folder.ts';
+import {
+  groupScores,
+  popularity,
+  segmentPriorScores,
+  priorWeight,
+  type SegmentPrior,
+} from '../../model/transitions/segment-prior.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { trainModel } from '../../train/train-model.ts';
-import { countGroups, learnUserPrior } from '../../train/user-prior.ts';
+import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
 import { run, small } from './ring.ts';
 
 const ITEMS = 12;
@@ -45,7 +51,7 @@ function beside(parts: Split): Split {
   const users = people(parts);
   const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
   const events = inferEvents(parts.dataset, ['rating'], 'walks');
-  parts.side = new Side(new SideEncoder({ users: inferSchema(rows), events }), parts.dataset, users);
+  parts.side = new Side(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users);
   return parts;
 }
 
@@ -70,7 +76,7 @@ describe('a model that reads users and events', () => {
     const known = (await evaluate(model, parts, asked)).metrics['NDCG@10'];
     expect(known).toBeGreaterThan(0.9);
     const turned = new Map([...people(parts)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
-    parts.side = new Side(parts.side?.encoder as SideEncoder, parts.dataset, turned);
+    parts.side = new Side(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned);
     expect((await evaluate(model, parts, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
     model.dispose();
   });
@@ -140,15 +146,15 @@ describe('what groups of users like', () => {
     const made = { items: Float32Array.of(8, 4, 0), starts: Uint32Array.of(0, 2), columns: Uint32Array.of(1, 2) };
     const toy = { ...made, values: Float32Array.of(4, 0) };
     const settings = { shrinkage: 100, strength: 1, weights: [], fitted: { users: 0, popularity: 0, groups: 0 } };
-    const prior: UserPrior = { counts: toy, settings };
-    expect(priorScores(prior, [])).toEqual(popularity(toy.items));
+    const prior: SegmentPrior = { counts: toy, settings };
+    expect(segmentPriorScores(prior, [])).toEqual(popularity(toy.items));
     const order = (scores: Float32Array) => [0, 1, 2].sort((a, b) => scores[b] - scores[a]);
-    expect(order(priorScores(prior, [[0, 1]]))).toEqual([0, 1, 2]);
+    expect(order(segmentPriorScores(prior, [[0, 1]]))).toEqual([0, 1, 2]);
     const strong = { ...prior, settings: { ...settings, shrinkage: 0.5 } };
-    expect(order(priorScores(strong, [[0, 1]]))).toEqual([1, 0, 2]);
+    expect(order(segmentPriorScores(strong, [[0, 1]]))).toEqual([1, 0, 2]);
     // One's own events do not count; an item added since has no events.
     expect(groupScores(toy, popularity(toy.items), [[0, 1]], 1, new Map([[1, 4]]))[1]).toBe(0);
-    expect(priorScores(prior, [[0, 1]], 5)).toHaveLength(5);
+    expect(segmentPriorScores(prior, [[0, 1]], 5)).toHaveLength(5);
   });
 
   it('weighs less the more is known', () => {
@@ -167,7 +173,7 @@ describe('what groups of users like', () => {
     const rows = parts.side?.encoder.rows;
     const model = SequenceModel.create(device, small(), ITEMS, 1, { side: rows });
     const users = Uint32Array.from({ length: 16 }, (_, u) => u);
-    const { settings } = await learnUserPrior(model, parts, users, null);
+    const { settings } = await fitSegmentPrior(model, parts, users, null);
     expect(settings.fitted.groups).toBeGreaterThanOrEqual(settings.fitted.popularity);
     expect(settings.weights.map(([n]) => n)).toEqual([1, 2, 4, 8]);
     const falling = settings.weights.every(([, weight], i, all) => i === 0 || weight <= all[i - 1][1]);

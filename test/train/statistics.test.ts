@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { bootstrap, paired } from '../../train/statistics.ts';
+import { bootstrap, paired } from '../../train/evaluation/statistics.ts';
 
 const random = seeded(7, 0);
 const noise = Float64Array.from({ length: 400 }, () => random.next());

@@ -1,10 +1,10 @@
 /** The item tower: against PyTorch (test/golden/make.py), what training leaves of IDs, items that have none. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ItemFeatures } from '../../data/features.ts';
+import type { ItemFeatures } from '../../data/features/encoder.ts';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { checkSettings, settingsFor } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { Feed } from '../../train/feed.ts';
+import { checkSettings, settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { Feed } from '../../train/loop/feed.ts';
 import golden from '../golden/tower.json' with { type: 'json' };
 import { firstMismatch } from '../kernels/harness.ts';
 

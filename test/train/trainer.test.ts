@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import type { MemoryFiles } from '../../model/files.ts';
-import { loadCheckpoint, loadModel, readMetrics } from '../../model/folder.ts';
-import { Recommender } from '../../serve/recommender.ts';
-import { train, type TrainProgress } from '../../train/trainer.ts';
+import type { MemoryFiles } from '../../model/storage/files.ts';
+import { loadCheckpoint, loadModel, readMetrics } from '../../model/storage/folder.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { train, type TrainProgress } from '../../train/loop/trainer.ts';
 import { folder, ring, run, small } from './ring.ts';
 
 for (const backend of ['cpu', 'webgpu'] as const) {

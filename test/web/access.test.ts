@@ -2,8 +2,8 @@
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { packModel } from '../../model/pack.ts';
-import { smallModel } from '../serve/model.fixture.ts';
+import { packModel } from '../../model/storage/pack.ts';
+import { smallModel } from '../recommend/model.fixture.ts';
 import { launch, screenshot, serveSite, type Site, visiting } from './page.ts';
 
 let site: Site;

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { copyModel } from '../../model/pack.ts';
-import { NodeFiles, Recommender } from '../../serve/node.ts';
-import { openModel } from '../../serve/sources.ts';
+import { copyModel } from '../../model/storage/pack.ts';
+import { NodeFiles, Recommender } from '../../recommend/node.ts';
+import { openModel } from '../../recommend/sources/sources.ts';
 import {
   launch,
   leave,

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright';
 import { expect } from 'vitest';
-import { chromiumArgs, findChromium } from '../../cli/system.mjs';
+import { chromiumArgs, findChromium } from '../../scripts/system.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const built = path.join(root, 'dist/web');

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packagesCurrent, setup } from '../../cli/setup.mjs';
+import { packagesCurrent, setup } from '../../scripts/setup.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const say = (line) => process.stderr.write(`test:wgpu: ${line}\n`);

@@ -1,7 +1,7 @@
 /** Look inside: a map of the items, where attention goes, and what a training step spends its time on. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { ownValue } from '../../data/own.ts';
-import { readingOf, valuesOf } from '../../data/values.ts';
+import { readingOf, valuesOf } from '../../data/features/values.ts';
 import { engine, messageOf } from '../engine.ts';
 import { count, percent } from '../format.ts';
 import { askState } from '../state.ts';
@@ -10,7 +10,7 @@ import { AttentionMap } from '../ui/attention.tsx';
 import { addToHistory, History, WithModel } from '../ui/asking.tsx';
 import { Field, Notice, Spinner } from '../ui/parts.tsx';
 import { Scatter } from '../ui/scatter.tsx';
-import type { AttentionTold, OpenedModel } from '../worker/recommending.ts';
+import type { AttentionFacts, OpenedModel } from '../worker/recommending.ts';
 import type { ItemMap, StepProfile } from '../worker/inside.ts';
 
 export function InsidePage() {
@@ -146,7 +146,7 @@ function MapOfItems({ model }: { model: OpenedModel }) {
 
 function Attention() {
   const history = useStore(askState, (state) => state.history);
-  const [attention, setAttention] = useState<AttentionTold | null>(null);
+  const [attention, setAttention] = useState<AttentionFacts | null>(null);
   const [error, setError] = useState<string | null>(null);
   useEffect(() => {
     let here = true;

@@ -8,9 +8,9 @@ import { AddButton, Attributes, History, Search, WithModel } from '../ui/asking.
 import { Adapt } from '../ui/adapt.tsx';
 import { Field, Notice } from '../ui/parts.tsx';
 import { Why } from '../ui/why.tsx';
-import type { RecommendQuery, Recommendation } from '../../serve/index.ts';
+import type { RecommendQuery, Recommendation } from '../../recommend/index.ts';
 import { LISTED } from '../worker/contract.ts';
-import type { OpenedModel, Told } from '../worker/recommending.ts';
+import type { OpenedModel, UserContext } from '../worker/recommending.ts';
 
 export function RecommendPage() {
   return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
@@ -27,7 +27,7 @@ interface Wishes {
 function Asking({ model }: { model: OpenedModel }) {
   const history = useStore(askState, (state) => state.history);
   const [wishes, setWishes] = useState<Wishes>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
-  const [answer, setAnswer] = useState<Told | null>(null);
+  const [answer, setAnswer] = useState<UserContext | null>(null);
   const [error, setError] = useState<string | null>(null);
   const adapted = useStore(askState, (state) => state.adapted);
   const query = useMemo(() => queryOf(history, wishes), [history, wishes, adapted]);
@@ -88,7 +88,7 @@ function queryOf(history: string[], { seen, where, diversity, penalty }: Wishes)
   };
 }
 
-function List({ answer, query }: { answer: Told | null; query: RecommendQuery }) {
+function List({ answer, query }: { answer: UserContext | null; query: RecommendQuery }) {
   const [asked, setAsked] = useState<string | null>(null);
   const items = answer?.items ?? [];
   // Places are kept, so that nothing jumps when the list changes.

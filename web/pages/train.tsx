@@ -7,7 +7,7 @@ import { appState, dataState, type TrainingState, trainingState } from '../state
 import { useStore } from '../store.ts';
 import { Chart } from '../ui/chart.tsx';
 import { Field, Notice, Progress, Stat } from '../ui/parts.tsx';
-import type { Metrics } from '../../train/metrics.ts';
+import type { Metrics } from '../../train/evaluation/metrics.ts';
 import type { ModelEntry, Plan } from '../worker/contract.ts';
 
 export function TrainPage() {

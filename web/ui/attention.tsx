@@ -2,9 +2,9 @@
 import { useState } from 'preact/hooks';
 import { Heatmap } from './heatmap.tsx';
 import { Field } from './parts.tsx';
-import type { AttentionTold } from '../worker/recommending.ts';
+import type { AttentionFacts } from '../worker/recommending.ts';
 
-export function AttentionMap({ attention }: { attention: AttentionTold }) {
+export function AttentionMap({ attention }: { attention: AttentionFacts }) {
   const [which, setWhich] = useState('rollout');
   const [layer, head] = which.split(' ').map(Number);
   const rows = attention.rows[layer]?.[head] ?? attention.rollout;

@@ -4,8 +4,8 @@ import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
 import { AttentionMap } from './attention.tsx';
 import { Notice, Spinner } from './parts.tsx';
-import type { Explanation, Recommendation, RecommendQuery } from '../../serve/index.ts';
-import type { AttentionTold } from '../worker/recommending.ts';
+import type { Explanation, Recommendation, RecommendQuery } from '../../recommend/index.ts';
+import type { AttentionFacts } from '../worker/recommending.ts';
 
 /** Events and attributes that are named at most. */
 const EVENTS = 6;
@@ -13,7 +13,7 @@ const ATTRIBUTES = 4;
 
 export function Why({ query, item }: { query: RecommendQuery; item: Recommendation }) {
   const [why, setWhy] = useState<Explanation | null>(null);
-  const [attention, setAttention] = useState<AttentionTold | null>(null);
+  const [attention, setAttention] = useState<AttentionFacts | null>(null);
   const [errors, setErrors] = useState<string[]>([]);
   const key = JSON.stringify([query, item.id]);
   useEffect(() => {

@@ -1,7 +1,7 @@
 /** A model's folder in the origin's private file system, with what the page keeps beside the model. */
 import { InputError } from '../../data/errors.ts';
-import { checkName } from '../../model/files.ts';
-import { DirectoryFiles } from '../../serve/files.browser.ts';
+import { checkName } from '../../model/storage/files.ts';
+import { DirectoryFiles } from '../../recommend/sources/files.browser.ts';
 
 export class FolderFiles extends DirectoryFiles {
   private readonly handle: FileSystemDirectoryHandle;

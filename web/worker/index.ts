@@ -3,8 +3,8 @@
  * first: each part loads when it is asked for.
  */
 import { expose } from 'comlink';
-import type { RecommendQuery } from '../../serve/recommender.ts';
-import type { ModelSource } from '../../serve/sources.ts';
+import type { RecommendQuery } from '../../recommend/recommender.ts';
+import type { ModelSource } from '../../recommend/sources/sources.ts';
 import { probe } from './adapter.ts';
 import type { BenchAsked } from './bench.ts';
 import type { Analysis, DeviceReport, Filter, Outcome, Plan, Preview, Reading, Source } from './contract.ts';
@@ -31,7 +31,7 @@ const api = {
   preview: async (file: File): Promise<Preview> => (await logs()).previewFile(file),
 
   async recipes() {
-    const { recipes } = await import('../../model/recipes.ts');
+    const { recipes } = await import('../../model/recipes/recipes.ts');
     return [...recipes.values()].map(({ name, summary }) => ({ name, summary }));
   },
 

@@ -1,19 +1,19 @@
 /** Looking inside a model: a map of its items, where its attention goes, and what a training step spends its time on. */
-import { batches } from '../../data/batches.ts';
+import { batches } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
-import { encodeItems, type ItemFeatures } from '../../data/features.ts';
+import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
-import { split, type Split } from '../../data/split.ts';
+import { split, type Split } from '../../data/splits/split.ts';
 import { type Device, type KernelTime, matmul } from '../../engine/index.ts';
-import { requireFinite } from '../../model/ranks.ts';
-import { readsTimes, type Settings, windowsOf } from '../../model/recipes.ts';
-import { SequenceModel } from '../../model/sequence-model.ts';
-import { settingsOf } from '../../serve/recommender.ts';
-import { countItems } from '../../train/baselines.ts';
-import { Feed, needsOf } from '../../train/feed.ts';
-import { Negatives } from '../../train/negatives.ts';
-import { AdamW } from '../../train/optimizer.ts';
+import { requireFinite } from '../../model/inference/ranks.ts';
+import { readsTimes, type Settings, windowsOf } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { settingsOf } from '../../recommend/recommender.ts';
+import { countItems } from '../../train/baselines/baselines.ts';
+import { Feed, needsOf } from '../../train/loop/feed.ts';
+import { Negatives } from '../../train/loop/negatives.ts';
+import { AdamW } from '../../train/loop/optimizer.ts';
 import { trim } from './device.ts';
 import { recommender } from './recommending.ts';
 

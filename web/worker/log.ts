@@ -1,17 +1,17 @@
 /** The log in the worker: preview of a file, reading and filtering, what was found. */
-import { findColumn } from '../../data/columns.ts';
-import { type ItemInfo, readItems, readUsers } from '../../data/catalog.ts';
+import { findColumn } from '../../data/formats/columns.ts';
+import { type ItemInfo, readItems, readUsers } from '../../data/formats/catalog.ts';
 import { InputError } from '../../data/errors.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
-import type { Format } from '../../data/format.ts';
+import type { Format } from '../../data/formats/format.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
-import type { Worker as Apart } from '../../data/parquet-apart.ts';
-import { readLog } from '../../data/reader.ts';
-import type { RecordSink } from '../../data/records.ts';
-import { contextNames } from '../../data/side.ts';
-import { makeShop } from '../../data/shop.ts';
-import { readRecords } from '../../data/source.ts';
-import { dateOf, unitOf } from '../../data/times.ts';
+import type { Worker as Apart } from '../../data/formats/parquet-apart.ts';
+import { readLog } from '../../data/formats/reader.ts';
+import type { RecordSink } from '../../data/formats/records.ts';
+import { contextNames } from '../../data/features/side-features.ts';
+import { makeShop } from '../../data/demo-shop/shop.ts';
+import { readRecords } from '../../data/formats/source.ts';
+import { dateOf, unitOf } from '../../data/formats/times.ts';
 import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
 
 export interface Columns {

@@ -1,5 +1,5 @@
-/** Decodes Parquet in a worker of its own (data/parquet-apart.ts). */
-import { parquetServer, type ToWorker } from '../../data/parquet-apart.ts';
+/** Decodes Parquet in a worker of its own (data/formats/parquet-apart.ts). */
+import { parquetServer, type ToWorker } from '../../data/formats/parquet-apart.ts';
 
 const answer = parquetServer();
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => self.postMessage(await answer(data));

@@ -1,6 +1,6 @@
 /** Recommendations in the worker, from one open model. */
 import { InputError } from '../../data/errors.ts';
-import { type Answer, type Recommendation, type RecommendQuery, Recommender } from '../../serve/recommender.ts';
+import { type Answer, type Recommendation, type RecommendQuery, Recommender } from '../../recommend/recommender.ts';
 import { LISTED } from './contract.ts';
 import { openDevice, trim } from './device.ts';
 import { openModel } from './library.ts';
@@ -32,15 +32,15 @@ export async function openForRecommending(id: string): Promise<OpenedModel> {
 }
 
 /** What the page shows of an answer. */
-export interface Told {
+export interface UserContext {
   items: Recommendation[];
   /** How long it took here. */
   ms: number;
-  attention: AttentionTold | null;
+  attention: AttentionFacts | null;
 }
 
 /** Attention as plain arrays: `rows[block][head]` and `rollout` are [tokens, tokens], a row looks at columns. */
-export interface AttentionTold {
+export interface AttentionFacts {
   titles: string[];
   tokens: number;
   pointwise: boolean;
@@ -48,7 +48,7 @@ export interface AttentionTold {
   rollout: Float32Array;
 }
 
-export async function recommend(query: RecommendQuery): Promise<Told> {
+export async function recommend(query: RecommendQuery): Promise<UserContext> {
   await reopenAfterLoss();
   const begun = performance.now();
   const { items, attention } = await recommender().recommend(query);
@@ -70,7 +70,7 @@ export async function personalize(history: readonly string[]) {
   return { events, ...loss };
 }
 
-function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionTold {
+function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionFacts {
   const { tokens, blocks, heads, pointwise } = maps;
   const square = (row: (i: number) => Float64Array): Float32Array => {
     const all = new Float32Array(tokens * tokens);

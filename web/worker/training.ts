@@ -1,13 +1,13 @@
 /** A training in the worker: the same as `attune train`, into a folder of the private file system. */
 import { prepare, requireTrainable } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { encodeItems } from '../../data/features.ts';
-import { inferSchema, type Schema } from '../../data/schema.ts';
-import { Side, SideEncoder, type SideSchema } from '../../data/side.ts';
-import { similarity } from '../../data/similarity.ts';
-import { split, type Split } from '../../data/split.ts';
-import { writeModelCard } from '../../model/card.ts';
-import { chooseRecipe, logSize } from '../../model/defaults.ts';
+import { encodeItems } from '../../data/features/encoder.ts';
+import { inferSchema, type Schema } from '../../data/features/schema.ts';
+import { Side, SideFeatureEncoder, type SideFeatureSchema } from '../../data/features/side-features.ts';
+import { similarity } from '../../data/features/similarity.ts';
+import { split, type Split } from '../../data/splits/split.ts';
+import { writeModelCard } from '../../model/storage/card.ts';
+import { chooseRecipe, logSize } from '../../model/recipes/defaults.ts';
 import {
   createFolder,
   type Item,
@@ -16,16 +16,16 @@ import {
   loadModel,
   type ModelConfig,
   readMetrics,
-} from '../../model/folder.ts';
-import { checkSettings, type Settings, settingsFor } from '../../model/recipes.ts';
-import { baselineFigures } from '../../train/baseline-figures.ts';
-import { countItems } from '../../train/baselines.ts';
-import type { Metrics } from '../../train/metrics.ts';
+} from '../../model/storage/folder.ts';
+import { checkSettings, type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { baselineMetrics } from '../../train/baselines/metrics.ts';
+import { countItems } from '../../train/baselines/baselines.ts';
+import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { newConfig } from '../../train/model-config.ts';
-import { requireHorizon } from '../../train/schedule.ts';
-import { requirePrecision, type TrainProgress, validationUsers } from '../../train/trainer.ts';
+import { requireHorizon } from '../../train/loop/schedule.ts';
+import { requirePrecision, type TrainProgress, validationUsers } from '../../train/loop/trainer.ts';
 import { sideOf } from '../../train/side-of.ts';
-import { trainWithMemory } from '../../train/with-memory.ts';
+import { trainEncoderAndTransitions } from '../../train/stages/transitions-and-encoder.ts';
 import type { Filter, Outcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
 import { openDevice, trim } from './device.ts';
 import type { FolderFiles } from './files.ts';
@@ -107,7 +107,7 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
 }
 
 /** Gives the log the columns of users and events that are to be read. @throws InputError where the recipe reads none */
-function besideItems({ log, users, reading }: Opened, parts: Split, settings: Settings): SideSchema {
+function besideItems({ log, users, reading }: Opened, parts: Split, settings: Settings): SideFeatureSchema {
   if ((users || reading.events.length > 0) && settings.direction !== 'causal')
     throw new InputError('what is known of users and events is read by causal recipes alone; choose another recipe');
   return sideOf(parts, users ?? undefined, reading.events, log.source);
@@ -143,7 +143,7 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const parts = split(dataset, undefined, opened.log.source);
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
   const { users, events } = config.schema;
-  if (users || events) parts.side = new Side(new SideEncoder({ users, events }), dataset, opened.users);
+  if (users || events) parts.side = new Side(new SideFeatureEncoder({ users, events }), dataset, opened.users);
   const items = await loadItems(files);
   return { files, run, parts, settings, config, items, notes: [] };
 }
@@ -159,7 +159,7 @@ export async function runTraining(p: Prepared, resume: boolean, signal: AbortSig
     );
   }
   const device = await openDevice();
-  const baselines = baselineFigures(parts, 'valid', config.seen, users);
+  const baselines = baselineMetrics(parts, 'valid', config.seen, users);
   const records = await readMetrics(files);
   tell({
     kind: 'begun',
@@ -176,7 +176,7 @@ export async function runTraining(p: Prepared, resume: boolean, signal: AbortSig
   const spent = Number(records.at(-1)?.elapsedSeconds ?? 0);
   const left = plan.minutes === null ? undefined : Math.max(5, plan.minutes * 60 - spent);
   try {
-    const result = await trainWithMemory({
+    const result = await trainEncoderAndTransitions({
       device,
       files,
       parts,

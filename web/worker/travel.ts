@@ -1,6 +1,6 @@
 /** Models that come from elsewhere and go there. */
-import { copyModel, packModel } from '../../model/pack.ts';
-import { type ModelSource, openModel as openFiles } from '../../serve/sources.ts';
+import { copyModel, packModel } from '../../model/storage/pack.ts';
+import { type ModelSource, openModel as openFiles } from '../../recommend/sources/sources.ts';
 import { deleteModel, newModel, openModel } from './library.ts';
 
 /** A model from elsewhere: a folder, its files, or one packed file. Gives the folder that it is kept in. @throws InputError */

@@ -1,10 +1,10 @@
 /** The `sasrec` training step as `attune train` runs it, on a pool of sequences (see ../sequences.mjs). */
 import { readFileSync } from 'node:fs';
-import { batches } from '../../../dist/data/batches.js';
-import { split } from '../../../dist/data/split.js';
-import { SequenceModel } from '../../../dist/model/sequence-model.js';
-import { Feed } from '../../../dist/train/feed.js';
-import { AdamW } from '../../../dist/train/optimizer.js';
+import { batches } from '../../../dist/data/batching/batches.js';
+import { split } from '../../../dist/data/splits/split.js';
+import { SequenceModel } from '../../../dist/model/encoders/sequence-model.js';
+import { Feed } from '../../../dist/train/loop/feed.js';
+import { AdamW } from '../../../dist/train/loop/optimizer.js';
 
 /** Sequences as the training histories of so many users; a split holds each one's last two events back. */
 function splitOf(sequences, items) {

@@ -1,4 +1,4 @@
-"""The `sasrec` recipe's training step in PyTorch, the equations of model/sasrec.ts on padded batches.
+"""The `sasrec` recipe's training step in PyTorch, the equations of model/encoders/sequence-model.ts on padded batches.
 
 As commonly written: 128 sequences a batch, each at the left of a row of 200 (sort=False), logits at every place and
 `ignore_index` for the padding. With sort=True the sequences are sorted by length first and each batch is padded to its

@@ -1,0 +1,202 @@
+/** `attune compare A B`: two recommenders on the same users and candidates, with a paired test. */
+import { existsSync } from 'node:fs';
+import type { Dataset } from '../../data/dataset.ts';
+import { InputError } from '../../data/errors.ts';
+import { describeProtocol, describeTask, sameProtocol } from '../../data/splits/protocol.ts';
+import type { Split } from '../../data/splits/split.ts';
+import type { Device } from '../../engine/index.ts';
+import { BASELINES } from '../../train/baselines/all-baselines.ts';
+import { type TargetMetrics, type HEADLINES, trainingFacts } from '../../train/evaluation/collector.ts';
+import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
+import { type Difference, paired } from '../../train/evaluation/statistics.ts';
+import { type Backend, openDevice, Output } from '../common.ts';
+import { UsageError } from '../errors.ts';
+import {
+  type Judged,
+  type LogFlags,
+  openLogOf,
+  openModel,
+  partsFor,
+  protocolOf,
+  rankByModel,
+  requireHeldOut,
+} from '../evaluation.ts';
+import { COLUMNS, type Seen } from '../output/metrics.ts';
+import { metricsTable, formatCount, formatMetric, printable, table } from '../output/ui.ts';
+
+export interface CompareFlags extends LogFlags {
+  seed: number;
+  device: Backend;
+  json?: boolean;
+}
+
+/** A recommender to compare: a model's folder, or a baseline. */
+type Contender = { name: string; model: Judged } | { name: string; model: null };
+
+export async function runCompare(names: readonly [string, string], flags: CompareFlags): Promise<void> {
+  const out = new Output(flags.json);
+  if (names[0] === names[1]) throw new UsageError(`${names[0]}: compared with itself; name two recommenders`);
+  const contenders = [await openContender(names[0], out), await openContender(names[1], out)] as const;
+  const models = contenders.flatMap(({ model }) => model ?? []);
+  if (models.length === 0) throw new UsageError(`${names.join(' and ')} are both baselines; name a model folder, too`);
+  if (models.length === 2) requireSameTerms(models[0], models[1], flags);
+  const seen: Seen = flags.includeSeen ? 'kept' : models[0].loaded.config.seen;
+  const dataset = await openLogOf(models[0], flags, out, models);
+  const device = await openDevice(flags.device, out);
+  try {
+    const a = await rank(contenders[0], models[0], dataset, seen, device, flags, out);
+    const b = await rank(contenders[1], models[0], dataset, seen, device, flags, out);
+    requireSameUsers(a, b, names);
+    const differences = differencesOf(a.figures, b.figures, flags.seed);
+    const { parts } = a;
+    const describe = ({ name, model }: Contender, { figures }: Ranked) => ({
+      name,
+      kind: model ? 'model' : 'baseline',
+      ...(model && { recipe: model.loaded.config.recipe, step: model.loaded.weights.step }),
+      metrics: figures.metrics,
+    });
+    out.object({
+      protocol: parts.protocol.name,
+      protocolParameters: parts.protocol.parameters,
+      split: flags.split,
+      seen,
+      users: a.figures.users,
+      items: parts.items,
+      a: describe(contenders[0], a),
+      b: describe(contenders[1], b),
+      test: { method: 'paired randomisation', interval: 'bootstrap', level: 0.95, seed: flags.seed },
+      differences,
+    });
+    out.line(
+      `\n${flags.split}: ${describeTask(parts.protocol, flags.split, parts.items)}, seen items ${seen}, ` +
+        `${formatCount(a.figures.users)} users; protocol ${describeProtocol(parts.protocol)}`,
+    );
+    out.line(metricsTable({ [names[0]]: a.figures.metrics, [names[1]]: b.figures.metrics }, COLUMNS));
+    out.line(`\n${differencesTable(differences)}`);
+    out.line(`\n${verdict([printable(names[0]), printable(names[1])], differences['NDCG@10'])}`);
+  } finally {
+    device.close();
+  }
+}
+
+/** A name is a folder where there is one; else it must be a baseline's. */
+async function openContender(name: string, out: Output): Promise<Contender> {
+  if (!existsSync(name) && Object.hasOwn(BASELINES, name)) return { name, model: null };
+  if (!existsSync(name)) {
+    throw new InputError(`${name}: no such folder, and no baseline; those are ${Object.keys(BASELINES).join(', ')}`);
+  }
+  return { name, model: await openModel(name, out) };
+}
+
+/** Two models that were made on different terms have no common targets or candidates. */
+function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
+  const [x, y] = [a.loaded.config, b.loaded.config];
+  const refuse = (what: string, own: string, other: string, advice: string): never => {
+    throw new InputError(
+      `${a.dir} and ${b.dir}: ${what} differ (${own} and ${other}), so that their figures do, too; ${advice}`,
+    );
+  };
+  const rating = (value: number | null) => (value === null ? 'none' : String(value));
+  const again = 'train both alike';
+  if (x.data.minInteractions !== y.data.minInteractions) {
+    refuse('the k-cores', `--min-interactions ${x.data.minInteractions}`, `${y.data.minInteractions}`, again);
+  }
+  if (x.data.minRating !== y.data.minRating) {
+    refuse('the least ratings', `--min-rating ${rating(x.data.minRating)}`, rating(y.data.minRating), again);
+  }
+  const ids = new Set(b.loaded.items.map(({ id }) => id));
+  const missing = a.loaded.items.filter(({ id }) => !ids.has(id)).length;
+  if (missing > 0 || a.loaded.items.length !== ids.size) {
+    const without = missing > 0 ? ` without ${formatCount(missing)} of them` : '';
+    refuse(
+      'the catalogues',
+      `${formatCount(a.loaded.items.length)} items`,
+      `${formatCount(ids.size)}${without}`,
+      again,
+    );
+  }
+  const [p, q] = [protocolOf(a), protocolOf(b)];
+  if (!flags.protocol && !sameProtocol(p, q)) {
+    refuse(
+      'the protocols',
+      describeProtocol(p),
+      describeProtocol(q),
+      `${again}, or name one that suits both with --protocol`,
+    );
+  }
+  if (!flags.includeSeen && x.seen !== y.seen) {
+    refuse('what becomes of seen items', x.seen, y.seen, `${again}, or keep them for both with --include-seen`);
+  }
+}
+
+interface Ranked {
+  parts: Split;
+  figures: TargetMetrics;
+}
+
+async function rank(
+  { name, model }: Contender,
+  other: Judged,
+  dataset: Dataset,
+  seen: Seen,
+  device: Device,
+  flags: CompareFlags,
+  out: Output,
+): Promise<Ranked> {
+  // A baseline learns from the training part of the model that it is compared with.
+  const parts = await partsFor(model ?? other, dataset, flags, out);
+  await requireHeldOut(model ?? other, parts, flags, out);
+  const facts = trainingFacts(parts);
+  if (model) {
+    const options = { split: flags.split, includeSeen: seen === 'kept', facts };
+    return { parts, figures: await rankByModel(device, model, parts, options, flags.progress) };
+  }
+  const baseline = await BASELINES[name](device, parts, seen);
+  const figures = evaluateBaseline(parts, baseline, { split: flags.split, seen, facts });
+  if (!figures) throw new InputError(`${flags.data}: no user has a target`);
+  return { parts, figures };
+}
+
+/** By construction they are the same; a figure of other users must never pass as paired. */
+function requireSameUsers(a: Ranked, b: Ranked, names: readonly string[]): void {
+  const [x, y] = [a.figures.perUser.users, b.figures.perUser.users];
+  if (
+    x.length === y.length &&
+    x.every((user, i) => user === y[i]) &&
+    sameProtocol(a.parts.protocol, b.parts.protocol)
+  ) {
+    return;
+  }
+  throw new InputError(
+    `${names.join(' and ')}: they rank different users (${formatCount(x.length)} and ${formatCount(y.length)}) or under different protocols; train both on the same log`,
+  );
+}
+
+function differencesOf(
+  a: TargetMetrics,
+  b: TargetMetrics,
+  seed: number,
+): Record<(typeof HEADLINES)[number], Difference> {
+  const of = (name: (typeof HEADLINES)[number]) => paired(b.perUser[name], a.perUser[name], seed);
+  return { 'NDCG@10': of('NDCG@10'), 'HR@10': of('HR@10'), MRR: of('MRR') };
+}
+
+function differencesTable(differences: Readonly<Record<string, Difference>>): string {
+  const signed = (value: number) => `${value < 0 ? '-' : '+'}${formatMetric(Math.abs(value))}`;
+  const rows = Object.entries(differences).map(([name, { mean, low, high, p }]) => [
+    name,
+    signed(mean),
+    signed(low),
+    signed(high),
+    p < 0.0002 ? '0.0001' : p.toFixed(4),
+  ]);
+  return table(['B - A', 'difference', '95 % from', 'to', 'p'], rows);
+}
+
+function verdict([a, b]: readonly [string, string], { mean, p }: Difference): string {
+  if (p >= 0.05 || mean === 0) {
+    return `By NDCG@10 the difference between ${a} (A) and ${b} (B) may well be chance (p = ${p.toFixed(3)}).`;
+  }
+  const [better, worse] = mean > 0 ? [`${b} (B)`, `${a} (A)`] : [`${a} (A)`, `${b} (B)`];
+  return `By NDCG@10 ${better} ranks better than ${worse}; a difference like this comes by chance with probability ${p < 0.001 ? 'below 0.001' : p.toFixed(3)}.`;
+}

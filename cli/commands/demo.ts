@@ -1,0 +1,258 @@
+/** `attune demo`, what `npm start` runs: the built-in shop from purchases to recommendations. */
+import { existsSync } from 'node:fs';
+import { prepare } from '../../data/dataset.ts';
+import { InputError } from '../../data/errors.ts';
+import { ownValue } from '../../data/own.ts';
+import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
+import { type Split, split } from '../../data/splits/split.ts';
+import type { Device } from '../../engine/index.ts';
+import { writeModelCard } from '../../model/storage/card.ts';
+import { createFolder, holdsConfig, type Item, loadConfig, loadModel } from '../../model/storage/folder.ts';
+import { DeviceTransitions } from '../../model/transitions/transitions.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { lockFolder } from '../../recommend/sources/lock.node.ts';
+import { blendOf, type Recommendation, Recommender, settingsOf } from '../../recommend/recommender.ts';
+import { countItems } from '../../train/baselines/baselines.ts';
+import { evaluate } from '../../train/evaluation/evaluate.ts';
+import type { Metrics } from '../../train/evaluation/metrics.ts';
+import { type Backend, commandName, openDevice, Output } from '../common.ts';
+import { InterruptedError } from '../errors.ts';
+import { baselineMetrics, COLUMNS } from '../output/metrics.ts';
+import { newConfig, type Training, trainWithProgress } from '../training.ts';
+import { metricsTable, formatCount, formatDuration, lossPlot, printable } from '../output/ui.ts';
+
+export interface DemoFlags {
+  minutes: number;
+  seed: number;
+  device: Backend;
+  progress?: boolean;
+  json?: boolean;
+}
+
+const FOLDER = 'attune-demo';
+const SOURCE = 'the demo shop';
+/** Files beside the model, in the formats that `attune train` reads. */
+const LOG = 'purchases.csv';
+const GOODS = 'goods.csv';
+/**
+ * The recipe fitted to the shop: nobody buys more than 60 times, and small batches with a higher learning rate make
+ * the most of a minute or two; the heads keep apart what was bought last, what comes back and what goes with what.
+ */
+const GPU_SETTINGS = {
+  ...{ window: '64', budget: '1024', heads: '4', dropout: '0.1', learningRate: '0.003' },
+  ...{ validateUsers: '1000', validateSteps: '128', patience: '8' },
+};
+const CPU_SHOP = { shoppers: 600, items: 120 };
+const CPU_SETTINGS = { ...GPU_SETTINGS, d: '32', ff: '64', budget: '512', validateUsers: '300', validateSteps: '32' };
+const SHOWN = 5;
+
+export async function runDemo(flags: DemoFlags): Promise<void> {
+  const started = performance.now();
+  const out = new Output(flags.json);
+  const device = await openDevice(flags.device, out);
+  try {
+    const cpu = device.backend === 'cpu';
+    const shop = makeShop({ seed: flags.seed, ...(cpu && CPU_SHOP) });
+    // Nothing may be filtered: the upper bound is about these very purchases.
+    const dataset = prepare(shop.log, { minInteractions: 1 });
+    const parts = split(dataset);
+    const counts = countItems(parts);
+    const items = dataset.itemIds.map(
+      (id, row): Item => ({ id, ...(shop.items.get(id) ?? { title: id, attributes: {} }), count: counts[row] }),
+    );
+    const settings = settingsFor('sasrec', cpu ? CPU_SETTINGS : GPU_SETTINGS);
+    const files = await openFolder();
+    const about = {
+      recipe: 'sasrec',
+      settings,
+      source: SOURCE,
+      columns: {},
+      minInteractions: 1,
+      seen: 'kept',
+      seed: flags.seed,
+    } as const;
+    const training = { files, config: { ...newConfig(about, dataset, items), device: device.name }, settings, parts };
+
+    out.line(
+      `The demo shop${cpu ? ', a small one for the CPU' : ''}: ${formatCount(parts.users)} invented shoppers bought ${formatCount(parts.items)} goods ` +
+        `${formatCount(dataset.items.length)} times.`,
+    );
+    out.line(
+      `Training a transformer on what came after what, for about ${formatDuration(flags.minutes * 60)}, on ${device.name}.`,
+    );
+    const lock = await lockFolder(FOLDER);
+    try {
+      await createFolder(files, training.config, items, { overwrite: true });
+      await files.write(LOG, logCsv(shop));
+      await files.write(GOODS, goodsCsv(items));
+      const deadline = started + flags.minutes * 60_000;
+      const result = await trainWithProgress(device, training, { deadline, progress: flags.progress });
+      if (result.reason === 'interrupted') {
+        throw new InterruptedError(
+          `stopped at step ${formatCount(result.step)}; what was learned so far is in ${FOLDER}`,
+        );
+      }
+      const plot = lossPlot(
+        result.losses.map(({ loss }) => loss),
+        { height: 6, title: 'training loss' },
+      );
+      out.line(`\n${formatCount(result.tokens)} purchases learned from in ${formatDuration(result.seconds)}.\n${plot}`);
+      const figures = await tellFigures(device, training, shop, result.seconds, out);
+      const shoppers = await tellShoppers(device, training, shop, out);
+      out.object({
+        device: device.name,
+        shop: { shoppers: parts.users, items: parts.items, purchases: dataset.items.length },
+        ...figures,
+        shoppers,
+        model: FOLDER,
+      });
+      tellNext(shoppers[0].history, out);
+    } finally {
+      await lock.release();
+    }
+  } finally {
+    device.close();
+  }
+}
+
+/** ./attune-demo, new or with an earlier demo in it. @throws InputError when it holds somebody's own model */
+async function openFolder(): Promise<NodeFiles> {
+  if (existsSync(FOLDER)) {
+    const files = await NodeFiles.open(FOLDER);
+    if (await holdsConfig(files)) {
+      const { data } = await loadConfig(files);
+      if (data.source !== SOURCE) {
+        throw new InputError(
+          `${FOLDER}: holds a model of ${data.source}, which the demo would overwrite; move it away`,
+        );
+      }
+    }
+  }
+  return NodeFiles.create(FOLDER);
+}
+
+/** The model beside the baselines and the upper bound, on every shopper's last purchase. */
+async function tellFigures(device: Device, training: Training, shop: Shop, seconds: number, out: Output) {
+  const { files, config, parts } = training;
+  const loaded = await loadModel(files);
+  const model = SequenceModel.load(
+    device,
+    settingsOf(loaded),
+    loaded.items.length,
+    loaded.tensors,
+    loaded.features,
+    loaded.path,
+  );
+  const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
+  const result = await evaluate(model, parts, { split: 'test', includeSeen: true, blend: blendOf(loaded, memory) });
+  const { metrics, targetsInHistory, users } = result;
+  const alone: Record<string, Metrics> = result.parts.memory
+    ? { 'its transformer alone': result.parts.transformer, 'its memory alone': result.parts.memory }
+    : {};
+  model.dispose();
+  memory?.dispose();
+  const baselines = baselineMetrics(parts, 'test', 'kept').metrics;
+  const upperBound = shop.upperBound({ includeSeen: true, k: 10, split: 'test' });
+  const { step, epoch } = loaded.weights;
+  await writeModelCard(files, config, {
+    ...{
+      date: new Date(),
+      step,
+      epoch,
+      elapsedSeconds: seconds,
+      users,
+      metrics,
+      baselines: { ...alone, ...baselines },
+    },
+    ...{ split: 'test', seen: 'kept' },
+  });
+  out.line(
+    `\nCan it name what each shopper bought last, among all ${formatCount(parts.items)} goods? (1 would be always, in first place)`,
+  );
+  const rows = { 'this model': metrics, ...alone, ...baselines, 'upper bound': { 'NDCG@10': upperBound } };
+  out.line(metricsTable(rows, COLUMNS));
+  out.line(
+    "\nThe upper bound is a recommender that knows every shopper's mind: taste, routines, wishes. Nobody can do better, but for luck.",
+  );
+  out.line(
+    `Routines repeat: ${(100 * targetsInHistory).toFixed(0)} % of the last purchases had been bought before. So goods already bought stay ` +
+      'in the ranking here (--include-seen); by default attune leaves them out.',
+  );
+  return { figures: { split: 'test', seen: 'kept', users, metrics, parts: result.parts, baselines, upperBound } };
+}
+
+interface Shown {
+  shopper: string;
+  description: string;
+  history: string[];
+  recommended: Recommendation[];
+}
+
+/** Recommendations for three shoppers of different interests, from the folder as it was saved. */
+async function tellShoppers(device: Device, { files, parts }: Training, shop: Shop, out: Output): Promise<Shown[]> {
+  const recommender = await Recommender.load(files, { device });
+  const shown: Shown[] = [];
+  for (const user of pickShoppers(parts, shop)) {
+    const { userIds, itemIds, items, offsets } = parts.dataset;
+    const history = Array.from(items.subarray(offsets[user], offsets[user + 1]), (row) => itemIds[row]);
+    const { items: recommended } = await recommender.recommend({ history, k: SHOWN, includeSeen: true });
+    const shopper = { shopper: userIds[user], description: shop.describe(userIds[user]), history, recommended };
+    tellShopper(shopper, shop, out);
+    shown.push(shopper);
+  }
+  recommender.close();
+  return shown;
+}
+
+/** The first three whose first interests differ. */
+function pickShoppers(parts: Split, shop: Shop): number[] {
+  const kinds = new Set<string>();
+  const picked: number[] = [];
+  for (let user = 0; user < parts.users && picked.length < 3; user++) {
+    const kind = shop.describe(parts.dataset.userIds[user]).split(' who ')[0];
+    if (kinds.has(kind)) continue;
+    kinds.add(kind);
+    picked.push(user);
+  }
+  return picked;
+}
+
+function tellShopper({ shopper, description, history, recommended }: Shown, shop: Shop, out: Output): void {
+  const title = (id: string) => printable(shop.items.get(id)?.title ?? id);
+  out.line(`\n${shopper}, ${description}`);
+  out.line(`  bought lately   ${history.slice(-SHOWN).map(title).join(' · ')}`);
+  recommended.forEach(({ id, title: name, attributes }, i) => {
+    const again = history.includes(id) ? ', again' : '';
+    out.line(
+      `  ${i === 0 ? 'may want next' : '             '}   ${i + 1}. ${printable(name)} (${attributes.price}${again})`,
+    );
+  });
+}
+
+function tellNext(history: readonly string[], out: Output): void {
+  const command = commandName();
+  out.line(`\nThe model is saved in ./${FOLDER}, with the shop's purchases and goods as CSV. Try it:`);
+  out.line(`  ${command} recommend --model ${FOLDER} --history ${history.slice(-3).join(',')}`);
+  out.line('On your own log (a CSV with user, item and timestamp columns will do):');
+  out.line(`  ${command} train --data YOUR-LOG.csv --out my-model`);
+}
+
+function logCsv({ log }: Shop): string {
+  const rows = Array.from(
+    { length: log.size },
+    (_, i) => `${log.userIds[log.user[i]]},${log.itemIds[log.item[i]]},${log.time?.[i]}`,
+  );
+  return `user,item,timestamp\n${rows.join('\n')}\n`;
+}
+
+function goodsCsv(items: readonly Item[]): string {
+  const names = Object.keys(items[0].attributes);
+  const cell = (text = '') => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const sorted = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const rows = sorted.map(({ id, title, attributes }) =>
+    [id, title, ...names.map((name) => ownValue(attributes, name))].map(cell).join(','),
+  );
+  return `${['item', 'title', ...names].join(',')}\n${rows.join('\n')}\n`;
+}

@@ -1,0 +1,271 @@
+/** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { InputError } from '../../data/errors.ts';
+import { ColdSplit } from '../../data/splits/cold.ts';
+import { describeProtocol, describeTask } from '../../data/splits/protocol.ts';
+import type { Split } from '../../data/splits/split.ts';
+import type { StoredRanker } from '../../model/ranker/store.ts';
+import type { Scored } from '../../model/inference/scorer.ts';
+import { explain } from '../../recommend/sources/files.node.ts';
+import { allBaselines, easeFits } from '../../train/baselines/all-baselines.ts';
+import { attributeNeighbors } from '../../train/baselines/cold-items.ts';
+import { trainingFacts } from '../../train/evaluation/collector.ts';
+import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
+import type { Evaluation } from '../../train/evaluation/evaluate.ts';
+import { type Metrics, MISS } from '../../train/evaluation/metrics.ts';
+import {
+  postProcessingOptions,
+  postProcessingOf,
+  postProcessingTable,
+  variantsOf,
+  warnOfUnknownIds,
+} from '../input/post-processing.ts';
+import type { PostProcessingFlags } from '../flags/post-processing.ts';
+import { UsageError } from '../errors.ts';
+import { type Backend, openDevice, Output, requireOtherFile } from '../common.ts';
+import {
+  intervalsOf,
+  kinshipOf,
+  type LogFlags,
+  openLogOf,
+  openModel,
+  partsFor,
+  requireHeldOut,
+  similarityOf,
+  withRanking,
+} from '../evaluation.ts';
+import { COLUMNS, rankBaseline, slicesTable, noteRepeats } from '../output/metrics.ts';
+import { metricsTable, formatCount, formatMetric } from '../output/ui.ts';
+
+export interface EvaluateFlags extends LogFlags, PostProcessingFlags {
+  model: string;
+  /** False with `--no-baselines`. */
+  baselines: boolean;
+  /** Of models of ratings. */
+  predict?: string;
+  dump?: string;
+  device: Backend;
+  json?: boolean;
+}
+
+/** Items in a line of the dump. */
+const DUMPED = 100;
+
+export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
+  const out = new Output(flags.json);
+  if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
+  if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: goes with a model of ratings`);
+  if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [flags.data, flags.model, flags.users]);
+  const judged = await openModel(flags.model, out);
+  const { config, weights } = judged.loaded;
+  const options = await postProcessingOptions(flags);
+  const after = postProcessingOf(judged.loaded);
+  const variants = variantsOf(after, options);
+  for (const { label, candidates } of variants) {
+    if (candidates === 0) out.warn(`${label}: no item of the catalogue is left`);
+  }
+  warnOfUnknownIds('--allow', options.allow, after.rows, out);
+  warnOfUnknownIds('--deny', options.deny, after.rows, out);
+  const seen = flags.includeSeen ? 'kept' : 'excluded';
+  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+  await requireHeldOut(judged, parts, flags, out);
+  if (parts instanceof ColdSplit && variants.length > 0) {
+    throw new InputError(`--protocol cold-items ranks by the score alone; leave out ${variants[0].label}`);
+  }
+  const kinship = kinshipOf(judged);
+  const shared = { facts: trainingFacts(parts), distance: kinship?.distance };
+  const device = await openDevice(flags.device, out);
+  const dump = flags.dump === undefined ? null : new Dump(flags.dump, parts);
+  try {
+    const plain = {
+      k: dump ? DUMPED : 10,
+      onUser: (user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored) =>
+        dump?.add(user, targets, ranks, scored),
+    };
+    const ranked = await withRanking(device, judged, parts, flags.progress, async (rank, model) => {
+      const vectors = await model.towerVectors();
+      if (vectors) after.useVectors(vectors);
+      const { split, includeSeen } = flags;
+      const context = { ...shared, parts, split };
+      return evaluatePostProcessing(variants, plain, {
+        ...context,
+        rank: (some) => rank({ ...shared, split, includeSeen, ...some }),
+      });
+    });
+    dump?.close();
+    const result = ranked.plain;
+    const moved = variants.map(({ name, label, options, candidates }) => {
+      return { name, label, options, candidates, metrics: ranked.after[name] };
+    });
+    const baselines: Record<string, Metrics> = {};
+    if (flags.baselines) {
+      const all =
+        parts instanceof ColdSplit
+          ? [attributeNeighbors(parts, flags.split, similarityOf(judged.loaded))]
+          : allBaselines(device, parts, seen);
+      for await (const baseline of all) {
+        const figures = rankBaseline(parts, flags.split, baseline, { ...shared, seen });
+        if (figures) baselines[baseline.name] = figures.metrics;
+      }
+    }
+    const intervals = intervalsOf(result);
+    out.object({
+      protocol: result.protocol.name,
+      protocolParameters: result.protocol.parameters,
+      split: result.split,
+      seen: result.seen,
+      users: result.users,
+      items: result.items,
+      metrics: result.metrics,
+      parts: result.parts,
+      ...(result.withPrior && { withPrior: result.withPrior }),
+      ...(result.cost && { cost: result.cost }),
+      ...(moved.length > 0 && {
+        after: Object.fromEntries(
+          moved.map(({ name, options, candidates, metrics }) => [name, { options, items: candidates, metrics }]),
+        ),
+      }),
+      baselines,
+      intervals,
+      slices: result.slices,
+      diversity: kinship?.by ?? null,
+      model: {
+        path: flags.model,
+        recipe: config.recipe,
+        weights: weights.from,
+        step: weights.step,
+        epoch: weights.epoch,
+        device: device.name,
+      },
+    });
+    out.line(
+      `\n${flags.split}: ${describeTask(result.protocol, flags.split, result.items)}, seen items ${seen}, ` +
+        `${formatCount(result.users)} users; protocol ${describeProtocol(result.protocol)}`,
+    );
+    const name = `${config.recipe} (step ${formatCount(weights.step)})`;
+    out.line(metricsTable({ ...partRows(name, result), ...baselines }, COLUMNS));
+    if (result.withPrior) {
+      const few = formatCount(result.withPrior);
+      out.note(`${few} users have few events: what people alike like joins their scores, as recommend does.`);
+    }
+    if (result.cost && judged.loaded.ranking) tellStages(result.cost, judged.loaded.ranking, out);
+    if (moved.length > 0)
+      out.line(`\n${postProcessingTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
+    const slices = slicesTable(result.slices);
+    if (slices) out.line(`\n${slices}`);
+    tellLists(result.metrics, intervals, kinship?.by ?? null, out);
+    if (flags.baselines && !(parts instanceof ColdSplit) && !easeFits(device, parts)) {
+      out.note(`EASE and its blend are left out: ${formatCount(parts.items)} items are too many for them here.`);
+    }
+    noteRepeats(result.targetsInHistory, seen, out);
+    if (flags.dump !== undefined)
+      out.note(`${flags.dump}: ${formatCount(result.users)} lines, a user each, best items first`);
+  } finally {
+    dump?.close();
+    device.close();
+  }
+}
+
+/** Both stages or the blend first, then what they are made of; the transformer by itself where there is nothing else. */
+function partRows(name: string, { metrics, parts }: Pick<Evaluation, 'metrics' | 'parts'>): Record<string, Metrics> {
+  if (parts.attributes) {
+    return {
+      [`${name} with attributes`]: metrics,
+      [`${name} alone`]: parts.transformer,
+      'attributes alone': parts.attributes,
+    };
+  }
+  if (parts.withoutPrior) {
+    const { withoutPrior, ...others } = parts;
+    const [served, ...rest] = Object.entries(partRows(name, { metrics: withoutPrior, parts: others }));
+    return { [`${served[0]}, users' groups`]: metrics, ...Object.fromEntries([served, ...rest]) };
+  }
+  const first = parts.transformer ? `${name} with memory` : name;
+  const rows: Record<string, Metrics> = parts.retrieval
+    ? { [`${first}, two stages`]: metrics, [`${first}, first stage`]: parts.retrieval, 'ranker alone': parts.ranker }
+    : { [first]: metrics };
+  if (parts.transformer) rows[`${name} alone`] = parts.transformer;
+  if (parts.memory) rows['memory alone'] = parts.memory;
+  return rows;
+}
+
+/** What the second stage weighs, and costs beside the first. */
+function tellStages(cost: NonNullable<Evaluation['cost']>, { shape, stages }: StoredRanker, out: Output): void {
+  const { retrieval, ranker } = cost;
+  const candidates = shape.rankerCandidates;
+  if (stages.weight === 0) {
+    out.note(
+      'The ranker did not gain more than a standard error on validation: its weight is 0, and recommend leaves it out.',
+    );
+  }
+  out.line(
+    `\nCost: the first stage ${retrieval.toFixed(1)} ms a user, the ranker ${ranker.toFixed(1)} ms for ${formatCount(candidates)} candidates.`,
+  );
+}
+
+/** How sure the model's figures are, and what its lists are like. */
+function tellLists(
+  metrics: Readonly<Record<string, number>>,
+  intervals: ReturnType<typeof intervalsOf>,
+  by: 'attributes' | 'vectors' | null,
+  out: Output,
+): void {
+  const limits = (name: 'NDCG@10' | 'HR@10') => intervals[name].map(formatMetric).join(' to ');
+  out.line(`\n95 % confidence (bootstrap over users): NDCG@10 ${limits('NDCG@10')}, HR@10 ${limits('HR@10')}.`);
+  const diversity = metrics['Diversity@10'];
+  const apart =
+    diversity === undefined || by === null
+      ? ''
+      : `, diversity ${diversity.toFixed(3)} (by ${by === 'attributes' ? "the items' attributes" : "the model's item vectors"})`;
+  out.line(
+    `The model's top 10 lists cover ${(100 * metrics['Coverage@10']).toFixed(1)} % of the catalogue; Gini ${metrics['Gini@10'].toFixed(3)}, ` +
+      `novelty ${metrics['Novelty@10'].toFixed(2)} bits${apart}.`,
+  );
+}
+
+/** The lines of `--dump`, written as they come. */
+class Dump {
+  private readonly file: string;
+  private readonly parts: Split;
+  private handle: number | null;
+  private text = '';
+
+  constructor(file: string, parts: Split) {
+    this.file = file;
+    this.parts = parts;
+    this.handle = openSync(file, 'w');
+  }
+
+  /** A rank is null where the target was excluded as seen or not found: a miss. Scores keep their single precision. */
+  add(user: number, targets: Uint32Array, ranks: Uint32Array, { items, scores }: Scored): void {
+    const { userIds, itemIds } = this.parts.dataset;
+    const rankOf = (rank: number) => (rank >= MISS ? null : rank);
+    const found = this.parts.manyTargets
+      ? { targets: Array.from(targets, (row) => itemIds[row]), ranks: Array.from(ranks, rankOf) }
+      : { target: itemIds[targets[0]], rank: rankOf(ranks[0]) };
+    this.text += `${JSON.stringify({
+      user: userIds[user],
+      ...found,
+      items: Array.from(items.subarray(0, DUMPED), (row) => itemIds[row]),
+      scores: Array.from(scores.subarray(0, DUMPED), (score) => Number(score.toPrecision(9))),
+    })}\n`;
+    if (this.text.length > 1 << 20) this.flush();
+  }
+
+  private flush(): void {
+    try {
+      const bytes = Buffer.from(this.text);
+      for (let at = 0; this.handle !== null && at < bytes.length; ) at += writeSync(this.handle, bytes, at);
+    } catch (error) {
+      throw explain(error, this.file, 'write');
+    }
+    this.text = '';
+  }
+
+  close(): void {
+    if (this.handle === null) return;
+    this.flush();
+    closeSync(this.handle);
+    this.handle = null;
+  }
+}

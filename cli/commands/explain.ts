@@ -1,0 +1,138 @@
+/** `attune explain`: how well attention roll-out agrees with leave-one-out occlusion, on a sample of users. */
+import { seeded } from '../../data/random.ts';
+import { type Agreement, agreementOf } from '../../recommend/explanations/agreement.ts';
+import type { ExplainMethod, Explanation } from '../../recommend/explanations/explain.ts';
+import { POINTWISE } from '../../recommend/explanations/heatmap.ts';
+import { openPath } from '../../recommend/sources/sources.node.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import { usersWithTarget } from '../../train/evaluation/evaluate.ts';
+import { bootstrap } from '../../train/evaluation/statistics.ts';
+import { type Backend, openDevice, Output } from '../common.ts';
+import { type LogFlags, openLogOf, openModel, partsFor } from '../evaluation.ts';
+import { createProgress, formatCount, table } from '../output/ui.ts';
+
+export interface ExplainFlags extends LogFlags {
+  model: string;
+  sample: number;
+  seed: number;
+  device: Backend;
+  json?: boolean;
+}
+
+interface Figure {
+  mean: number;
+  low: number;
+  high: number;
+}
+
+export async function runExplain(flags: ExplainFlags): Promise<void> {
+  const out = new Output(flags.json);
+  const judged = await openModel(flags.model, out);
+  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+  const users = draw(usersWithTarget(parts, flags.split), flags.sample, flags.seed);
+  const device = await openDevice(flags.device, out);
+  const bar = createProgress({ total: users.length, force: flags.progress });
+  const agreements: Agreement[] = [];
+  let [explained, memory] = [0, 0];
+  try {
+    const recommender = await Recommender.load(await openPath(flags.model), { device });
+    for (const [done, u] of users.entries()) {
+      bar.update(done, { phase: 'explaining' });
+      const history = Array.from(parts.history(u, flags.split), (row) => recommender.items[row].id);
+      const times = parts.times(u, flags.split);
+      const beside = parts.beside(u, flags.split);
+      const query = { history, times: times && Array.from(times), beside, k: 1, includeSeen: flags.includeSeen };
+      const by = async (explain: ExplainMethod) =>
+        (await recommender.recommend({ ...query, explain })).items[0]?.explanation;
+      const [occlusion, rollout] = [await by('occlusion'), await by('rollout')];
+      if (!occlusion || !rollout) continue; // nothing is left to recommend
+      explained++;
+      memory += shareOf(occlusion);
+      const agreement = agreementOf(occlusion, rollout);
+      if (agreement) agreements.push(agreement);
+    }
+    bar.stop();
+    const { config, remembering } = judged.loaded;
+    const model = `${config.recipe}${remembering ? ' with memory' : ''}`;
+    recommender.close();
+    report(flags, out, { agreements, users: explained, memory: memory / Math.max(1, explained), model });
+    if (config.hyperparameters.block === 'hstu') out.note(POINTWISE);
+  } finally {
+    bar.stop();
+    device.close();
+  }
+}
+
+/** Share of the lift that the memory gives, parts that pull the item down at 0. */
+function shareOf({ lift }: Explanation): number {
+  const [t, m] = [Math.max(0, lift.transformer), Math.max(0, lift.memory)];
+  return t + m > 0 ? m / (t + m) : 0;
+}
+
+/** n users, the same for one seed. */
+function draw(users: Uint32Array, n: number, seed: number): Uint32Array {
+  const random = seeded(seed, 0xe7);
+  const all = users.slice();
+  for (let i = 0; i < Math.min(n, all.length); i++) {
+    const j = i + random.below(all.length - i);
+    [all[i], all[j]] = [all[j], all[i]];
+  }
+  return all.subarray(0, n).sort();
+}
+
+interface Found {
+  agreements: readonly Agreement[];
+  users: number;
+  memory: number;
+  model: string;
+}
+
+function report(flags: ExplainFlags, out: Output, { agreements, users, memory, model }: Found): void {
+  const figure = (values: readonly (number | null)[]): Figure | null => {
+    const known = values.filter((value) => value !== null);
+    return known.length > 0 ? bootstrap(known, flags.seed) : null;
+  };
+  const of = (pick: (a: Agreement) => number | boolean | null) =>
+    figure(agreements.map((a) => (pick(a) === null ? null : Number(pick(a)))));
+  const methods = {
+    occlusion: { spearman: null, top: null, drop: of((a) => a.drop.occlusion) },
+    rollout: { spearman: of((a) => a.spearman), top: of((a) => a.top), drop: of((a) => a.drop.rollout) },
+    attention: { spearman: of((a) => a.attention.spearman), top: of((a) => a.attention.top), drop: null },
+    latest: { spearman: of((a) => a.latest.spearman), top: of((a) => a.latest.top), drop: of((a) => a.drop.latest) },
+    random: { spearman: null, top: null, drop: of((a) => a.drop.random) },
+  };
+  out.object({
+    ...{ model: flags.model, recipe: model, split: flags.split, users, compared: agreements.length, seed: flags.seed },
+    ...{ memoryShare: memory, methods },
+  });
+  const show = (value: Figure | null): string =>
+    value ? `${value.mean.toFixed(2)} (${value.low.toFixed(2)} to ${value.high.toFixed(2)})` : '–';
+  const names = {
+    occlusion: 'occlusion',
+    rollout: 'roll-out',
+    attention: 'attention alone*',
+    latest: 'the latest event',
+    random: 'an event at random',
+  };
+  out.line(
+    `${model}: what carried the best recommendation for ${formatCount(users)} users; roll-out and two plain guesses against occlusion, means with 95 % limits`,
+  );
+  out.line(
+    table(
+      ['', 'Spearman', 'same event first', 'drop without it'],
+      Object.entries(methods).map(([name, m]) => [
+        names[name as keyof typeof names],
+        ...[m.spearman, m.top, m.drop].map(show),
+      ]),
+    ),
+  );
+  out.note(
+    'Drop: of the lift above the catalogue’s mean, in standard deviations, without the one event that the method names.',
+  );
+  out.note('* against the transformer’s part of the drop.');
+  if (memory > 0) out.note(`The sequence memory gives ${Math.round(100 * memory)} % of the lift in the mean.`);
+  if (agreements.length < users)
+    out.note(
+      `${formatCount(users - agreements.length)} of them had one event only, so that there was nothing to compare.`,
+    );
+}

@@ -1,0 +1,64 @@
+/** `attune pack` and `attune unpack`: a model folder as one file, and back. */
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { ARCHIVE_SUFFIX } from '../../model/storage/archive.ts';
+import { copyModel, packModel } from '../../model/storage/pack.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { Snapshot } from '../../model/storage/manifest.ts';
+import { lockFolder } from '../../recommend/sources/lock.node.ts';
+import { openPath } from '../../recommend/sources/sources.node.ts';
+import { commandName, Output, shellWord } from '../common.ts';
+import { UsageError } from '../errors.ts';
+import { InputError } from '../../data/errors.ts';
+import { formatCount, printable } from '../output/ui.ts';
+
+export interface PackFlags {
+  model: string;
+  out: string;
+  checkpoint?: boolean;
+  overwrite?: boolean;
+  json?: boolean;
+}
+
+export async function runPack(flags: PackFlags): Promise<void> {
+  const out = new Output(flags.json);
+  const { model, out: file } = flags;
+  if (!file.endsWith(ARCHIVE_SUFFIX))
+    throw new UsageError(`--out ${file}: a packed model is called NAME${ARCHIVE_SUFFIX}`);
+  if (existsSync(file) && statSync(file).isDirectory())
+    throw new InputError(`${file}: is a folder where a file is needed`);
+  if (existsSync(file) && !flags.overwrite) {
+    throw new InputError(`${file}: is there already; add --overwrite to replace it, or choose another --out`);
+  }
+  const pieces = await packModel(await openPath(model), { checkpoint: flags.checkpoint });
+  const folder = await NodeFiles.create(path.dirname(file));
+  await folder.write(path.basename(file), pieces);
+  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  out.object({ model, out: file, bytes, checkpoint: flags.checkpoint === true });
+  out.line(
+    `${printable(file)}: ${size(bytes)}, the whole model. It opens wherever --model does, in a page, and by unzip. Next:`,
+  );
+  out.line(`  ${commandName()} recommend --model ${shellWord(file)} --history ID,ID`);
+}
+
+export async function runUnpack(flags: PackFlags): Promise<void> {
+  const out = new Output(flags.json);
+  const from = await openPath(flags.model);
+  const to = await NodeFiles.create(flags.out);
+  const lock = await lockFolder(flags.out);
+  try {
+    await copyModel(from, to, { overwrite: flags.overwrite });
+  } finally {
+    await lock.release();
+  }
+  const files = await to.list();
+  out.object({ model: flags.model, out: flags.out, files });
+  out.line(`${printable(flags.out)}: ${files.map(printable).join(', ')}`);
+  if (!(await (await Snapshot.open(to)).has('checkpoint.safetensors'))) {
+    out.note('There is no checkpoint in it, so that no training can go on from here (attune pack --checkpoint).');
+  }
+}
+
+function size(bytes: number): string {
+  return bytes < 1e6 ? `${formatCount(Math.ceil(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}

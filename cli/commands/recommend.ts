@@ -1,0 +1,174 @@
+/** `attune recommend`: the next items for a history of item IDs, for a user of a log, or for somebody new. */
+import { InputError } from '../../data/errors.ts';
+import type { ModelConfig } from '../../model/storage/folder.ts';
+import { openPath } from '../../recommend/sources/sources.node.ts';
+import { postProcessingOptions, idsOf, parseIds, warnOfUnknownIds } from '../input/post-processing.ts';
+import type { PostProcessingFlags } from '../flags/post-processing.ts';
+import type { ExplainMethod } from '../../recommend/explanations/explain.ts';
+import type { UserContext } from '../../recommend/cold-start.ts';
+import { type Recommendation, Recommender, settingsOf } from '../../recommend/recommender.ts';
+import { type Backend, openDevice, Output, requireOtherFile } from '../common.ts';
+import { type ColumnFlags, columnsOf, examples, historyOf, openLog } from '../input/data.ts';
+import { UsageError } from '../errors.ts';
+import { explanationNotes, explanationText, writeHeatmap } from '../output/explanations.ts';
+import type { HistoryFlags } from '../input/history.ts';
+import { contextOf, openUsers } from '../input/side-features.ts';
+import { formatCount, printable, table } from '../output/ui.ts';
+
+export interface RecommendFlags extends ColumnFlags, PostProcessingFlags {
+  model: string;
+  history?: string;
+  user?: string;
+  /** Somebody of whom no event is known. */
+  new?: boolean;
+  data?: string;
+  /** Columns of the users, for --user. */
+  users?: string;
+  /** Columns of whoever is asked for. */
+  about: ReadonlyMap<string, string>;
+  maxBadRows: number;
+  k: number;
+  exclude?: string;
+  /** Of models of ratings. */
+  items?: string;
+  context: ReadonlyMap<string, string>;
+  includeSeen?: boolean;
+  explain?: ExplainMethod;
+  heatmap?: string;
+  block?: number;
+  head?: number;
+  device: Backend;
+  json?: boolean;
+}
+
+export async function runRecommend(flags: RecommendFlags): Promise<void> {
+  const out = new Output(flags.json);
+  checkUsage(flags);
+  if (flags.heatmap !== undefined) requireOtherFile('--heatmap', flags.heatmap, [flags.model, flags.data, flags.users]);
+  const files = await openPath(flags.model);
+  const given = flags.history === undefined ? null : parseIds(flags.history, '--history');
+  const exclude = flags.exclude === undefined ? [] : await idsOf(flags.exclude, '--exclude');
+  const after = await postProcessingOptions(flags);
+  const device = await openDevice(flags.device, out);
+  try {
+    const recommender = await Recommender.load(files, { device });
+    const { config, weights } = recommender.loaded;
+    if (weights.note) out.warn(weights.note);
+    const asked = await queryUserOf(flags, given, config, out);
+    const { history } = asked;
+    const known = new Set(recommender.items.map((item) => item.id));
+    const { k, includeSeen } = flags;
+    const { explain } = flags;
+    const looks = { explain, attention: flags.heatmap !== undefined };
+    const { items, unknown, unseen, attention } = await recommender.recommend({
+      ...{ ...asked, k, exclude, includeSeen, ...after, ...looks },
+    });
+    warnOfUnknown(unknown, history.length, out);
+    for (const [name, count] of Object.entries(unseen)) {
+      out.warn(`${formatCount(count)} values of ${printable(name)} are new to the model and count as unknown`);
+    }
+    if (history.length === 0) {
+      const known = asked.user && config.schema.users;
+      out.note(`no event is known: ${known ? 'what people alike like' : 'what is popular'}`);
+    }
+    warnOfUnknownIds('--exclude', exclude, known, out);
+    warnOfUnknownIds('--allow', after.allow, known, out);
+    warnOfUnknownIds('--deny', after.deny, known, out);
+    out.object({ items, unknown, unseen, seen: includeSeen ? 'kept' : 'excluded' });
+    out.line(list(items));
+    if (items.length < k) {
+      const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalogue';
+      out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left ${left}`);
+    }
+    if (explain && items.length > 0 && history.length > 0) {
+      out.line(`\n${explanationText(items)}\n`);
+      const notes = explanationNotes(
+        explain,
+        settingsOf(recommender.loaded),
+        items.map((item) => item.explanation),
+      );
+      for (const note of notes) out.note(note);
+    }
+    if (flags.heatmap !== undefined && attention) out.note(await writeHeatmap(flags.heatmap, attention, flags));
+    recommender.close();
+  } finally {
+    device.close();
+  }
+}
+
+function checkUsage(flags: RecommendFlags): void {
+  const { history, user, data, items, context, users, about, heatmap, block, head } = flags;
+  if (items !== undefined) throw new UsageError('--items: goes with a model of ratings');
+  if (context.size > 0) throw new UsageError('--context: goes with a model of ratings');
+  if (heatmap === undefined && (block ?? head) !== undefined)
+    throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
+  if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
+  if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
+  if (flags.new && (history ?? user) !== undefined) {
+    throw new UsageError('--new is for somebody of whom no event is known; leave --history and --user out');
+  }
+  if (history === undefined && user === undefined && !flags.new) {
+    throw new UsageError('whom for? give --history ID,ID,..., --user ID with --data PATH, or --new');
+  }
+  if (user !== undefined && data === undefined && users === undefined) {
+    throw new UsageError('--user needs the log it is in: --data PATH');
+  }
+  if (user === undefined && users !== undefined) throw new UsageError('--users goes with --user; else say --about');
+  if (user !== undefined && about.size > 0 && users !== undefined) {
+    throw new UsageError('--users says what is known of --user; leave --about out');
+  }
+  if (flags.new && data !== undefined) throw new UsageError('--data goes with --user, not with --new');
+  if (flags.new && heatmap !== undefined) throw new UsageError('--heatmap shows a history; --new has none');
+  if (history !== undefined && data !== undefined) throw new UsageError('--data goes with --user, not with --history');
+}
+
+/** What is known of whom. @throws InputError where neither the log nor the users file knows the user */
+export async function queryUserOf(
+  flags: HistoryFlags,
+  given: string[] | null,
+  config: ModelConfig,
+  out: Output,
+): Promise<UserContext & { history: string[]; times?: number[] }> {
+  const { about, users, user: id } = flags;
+  if (about.size > 0 && !config.schema.users) out.warn('--about: the model reads no columns of users');
+  const told = about.size > 0 ? { user: Object.fromEntries(about) } : {};
+  if (given) return { history: given, ...told };
+  if (id === undefined) return { history: [], ...told };
+  const row = users === undefined ? undefined : (await openUsers(users)).get(id);
+  if (users !== undefined && !config.schema.users) out.warn('--users: the model reads no columns of users');
+  if (users !== undefined && !row && flags.data === undefined) {
+    throw new InputError(`${users}: no user ${JSON.stringify(id)}; give --data PATH, or --new`);
+  }
+  const columns = row ? { user: row } : told;
+  if (flags.data === undefined) return { history: [], ...columns };
+  const { schema, data } = config;
+  const reading = {
+    ...{ columns: columnsOf(flags, schema.columns), context: contextOf(config), maxBadRows: flags.maxBadRows },
+  };
+  const log = await openLog(flags.data, reading);
+  // Somebody whose columns are known may have done nothing yet.
+  if (row && !log.userIds.includes(id)) return { history: [], ...columns };
+  return { ...historyOf(log, id, data.minRating), ...columns };
+}
+
+/** Says which IDs of a history were skipped. */
+export function warnOfUnknown(unknown: readonly string[], total: number, out: Output): void {
+  if (unknown.length === 0) return;
+  const distinct = [...new Set(unknown)];
+  const which = distinct.length === 1 ? 'item' : 'items';
+  out.warn(
+    `${formatCount(unknown.length)} of ${formatCount(total)} skipped, ${which} unknown to the model: ${examples(distinct, 10)}`,
+  );
+}
+
+function list(items: readonly Recommendation[]): string {
+  const titled = items.some(({ id, title }) => id !== title);
+  // The chance that the ranker gives, where there is one.
+  const likely = items.some(({ probability }) => probability !== undefined);
+  const rows = items.map(({ id, title, score, probability }, i) => [
+    ...[`${i + 1}.`, printable(titled ? title : id), score.toFixed(3)],
+    ...(likely ? [probability?.toFixed(3) ?? ''] : []),
+    ...(titled ? [printable(id)] : []),
+  ]);
+  return table(['', titled ? 'title' : 'id', 'score', ...(likely ? ['P'] : []), ...(titled ? ['id'] : [])], rows);
+}

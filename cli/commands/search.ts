@@ -1,0 +1,327 @@
+/** `attune search`: tries settings of a recipe within a budget of time, and ends with the command to train the best. */
+import path from 'node:path';
+import { requireTrainable } from '../../data/dataset.ts';
+import { InputError } from '../../data/errors.ts';
+import {
+  describeProtocol,
+  describeTask,
+  LEAVE_ONE_OUT,
+  type Protocol,
+  protocolFlag,
+} from '../../data/splits/protocol.ts';
+import { type Split, split } from '../../data/splits/split.ts';
+import type { Device } from '../../engine/index.ts';
+import { writeModelCard } from '../../model/storage/card.ts';
+import { createFolder, holdsConfig, type Item, loadCheckpoint, loadModel } from '../../model/storage/folder.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
+import {
+  drawSettings,
+  type Halving,
+  type Job,
+  nextJob,
+  type Range,
+  type Ranges,
+  rangesFor,
+  standings,
+  type Trial,
+} from '../../train/search/search.ts';
+import { countItems } from '../../train/baselines/baselines.ts';
+import { validationUsers } from '../../train/loop/trainer.ts';
+import { type Backend, commandName, openDevice, Output, shellWord } from '../common.ts';
+import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from '../input/data.ts';
+import { InterruptedError } from '../errors.ts';
+import { newConfig, trainWithProgress } from '../training.ts';
+import { formatCount, formatDuration, formatMetric, printable, table } from '../output/ui.ts';
+
+export interface SearchFlags extends ColumnFlags {
+  data: string;
+  out: string;
+  items?: string;
+  recipe: string;
+  protocol: Protocol;
+  /** Seconds. */
+  budget: number;
+  trials: number;
+  epochs: number;
+  minInteractions: number;
+  minRating?: number;
+  maxBadRows: number;
+  set: ReadonlyMap<string, string>;
+  range: ReadonlyMap<string, Range>;
+  seed: number;
+  device: Backend;
+  includeSeen?: boolean;
+  progress?: boolean;
+  json?: boolean;
+}
+
+const STATE = 'search.json';
+const ETA = 3;
+
+/** What search.json holds: the terms, and all that happened so far. */
+interface State {
+  formatVersion: 1;
+  /** Two searches with the same terms try the same settings. */
+  terms: Record<string, unknown>;
+  /** Of training, over all resumptions. */
+  seconds: number;
+  trials: Trial[];
+}
+
+/** What all trials share. */
+interface Search {
+  flags: SearchFlags;
+  device: Device;
+  parts: Split;
+  items: Item[];
+  /** Validated on. */
+  users: number;
+  ranges: Ranges;
+  halving: Halving;
+  state: State;
+  files: NodeFiles;
+  out: Output;
+}
+
+export async function runSearch(flags: SearchFlags): Promise<void> {
+  const started = performance.now();
+  const out = new Output(flags.json);
+  const fixed = Object.fromEntries(flags.set);
+  const settings = settingsFor(flags.recipe, fixed);
+  const both = [...flags.range.keys()].find((key) => flags.set.has(key));
+  if (both !== undefined) throw new InputError(`--set ${both}: has a --range as well; give one of them`);
+  const ranges = rangesFor(settings, flags.set.keys(), Object.fromEntries(flags.range));
+  for (const key of flags.range.keys()) {
+    if (!Object.hasOwn(settings, key)) {
+      throw new InputError(`--range ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`);
+    }
+  }
+  if (Object.keys(ranges).length === 0) {
+    throw new InputError('nothing is left to search over: every setting is fixed by --set; leave some out');
+  }
+  const halving = { trials: flags.trials, epochs: flags.epochs, eta: ETA };
+  const terms = termsOf(flags, ranges, halving);
+  const files = await NodeFiles.create(flags.out);
+  // Refused before the log is read, which may take long.
+  await openState(files, terms, flags.out);
+  const infos = flags.items === undefined ? null : await openItems(flags.items);
+  const { minInteractions, minRating } = flags;
+  const reading = { columns: columnsOf(flags), maxBadRows: flags.maxBadRows };
+  const dataset = await openDataset(flags.data, reading, { minInteractions, minRating }, out, flags.progress);
+  const parts = split(dataset, flags.protocol, flags.data);
+  requireTrainable(parts, flags.data);
+  const users = validationUsers(parts, settings, flags.seed).length;
+  if (users === 0) throw new InputError(`${flags.data}: no user can be validated on; give longer histories`);
+  const items = describeItems(dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
+
+  const lock = await lockFolder(flags.out);
+  const device = await openDevice(flags.device, out);
+  try {
+    const state = await openState(files, terms, flags.out);
+    const search = { flags, device, parts, items, users, ranges, halving, state, files, out };
+    if (state.trials.length > 0) {
+      out.note(
+        `${flags.out}: goes on after ${formatDuration(state.seconds)} and ${formatCount(state.trials.length)} trials`,
+      );
+    }
+    await runJobs(search, started);
+    report(search);
+  } finally {
+    device.close();
+    await lock.release();
+  }
+}
+
+/** What must be the same for a search to go on. */
+function termsOf(flags: SearchFlags, ranges: Ranges, halving: Halving): Record<string, unknown> {
+  const { data, recipe, protocol, minInteractions, minRating, includeSeen, seed, items } = flags;
+  return {
+    ...{ data, items: items ?? null, recipe, protocol: protocolFlag(protocol), minInteractions },
+    ...{ minRating: minRating ?? null, seen: includeSeen ? 'kept' : 'excluded', seed },
+    ...{ set: Object.fromEntries(flags.set), ranges, ...halving },
+  };
+}
+
+/** @throws InputError where the folder holds another search, or none of ours */
+async function openState(files: NodeFiles, terms: Record<string, unknown>, dir: string): Promise<State> {
+  const bytes = await files.read(STATE);
+  if (!bytes) {
+    if ((await files.list()).some((name) => name !== LOCK_NAME)) {
+      throw new InputError(`${dir}: holds files but no search; choose an empty or new folder`);
+    }
+    return { formatVersion: 1, terms, seconds: 0, trials: [] };
+  }
+  let state: State;
+  try {
+    state = JSON.parse(new TextDecoder().decode(bytes)) as State;
+  } catch {
+    throw new InputError(`${dir}/${STATE}: not readable as JSON; choose another --out`);
+  }
+  const key = Object.keys(terms).find((name) => JSON.stringify(terms[name]) !== JSON.stringify(state.terms[name]));
+  if (key !== undefined) {
+    const [was, is] = [state.terms[key], terms[key]].map((value) => JSON.stringify(value));
+    throw new InputError(
+      `${dir}: holds a search begun with another ${key} (${was}, not ${is}); choose another --out, or go on with the same`,
+    );
+  }
+  return state;
+}
+
+/** Trains until the budget is used up; the state is saved after every figure. */
+async function runJobs(search: Search, started: number): Promise<void> {
+  const { flags, state, halving, files } = search;
+  const before = state.seconds;
+  const spent = () => before + (performance.now() - started) / 1000;
+  const save = () => {
+    state.seconds = spent();
+    return files.write(STATE, `${JSON.stringify(state, null, 1)}\n`);
+  };
+  const draw = (id: number) =>
+    drawSettings(search.ranges, flags.seed, id, (set) =>
+      settingsFor(flags.recipe, { ...Object.fromEntries(flags.set), ...set }),
+    );
+  // The clock ends the search; which job comes next follows from figures alone.
+  while (spent() < flags.budget) {
+    const job = nextJob(state.trials, halving, draw);
+    if (job.trial.id === state.trials.length) {
+      state.trials.push(job.trial);
+      await save();
+    }
+    const deadline = started + (flags.budget - before) * 1000;
+    const ended = await runJob(search, job, deadline);
+    await save();
+    if (ended === 'interrupted') {
+      throw new InterruptedError(
+        `stopped; everything is saved in ${flags.out}; the same command goes on${state.trials.length > 0 ? ` (${formatCount(state.trials.length)} trials so far)` : ''}`,
+      );
+    }
+    if (ended === 'time') break;
+  }
+}
+
+const folderOf = ({ id }: Trial): string => `trial-${String(id).padStart(3, '0')}`;
+
+/** Trains one trial up to its next rung, from its checkpoint where it has one. */
+async function runJob(search: Search, job: Job, deadline: number): Promise<'measured' | 'time' | 'interrupted'> {
+  const { flags, device, parts, items, state, out } = search;
+  const trial = state.trials[job.trial.id];
+  // Trials are judged by the transformer alone: the memory is the same for all of them.
+  const settings = settingsFor(flags.recipe, { memory: 'off', ...Object.fromEntries(flags.set), ...trial.set });
+  const files = await NodeFiles.create(path.join(flags.out, folderOf(trial)));
+  const { recipe, data: source, minInteractions, minRating, seed } = flags;
+  const seen = flags.includeSeen ? 'kept' : 'excluded';
+  const about = {
+    recipe,
+    settings,
+    source,
+    columns: columnsOf(flags),
+    minInteractions,
+    minRating,
+    seen,
+    seed,
+  } as const;
+  const config = {
+    ...newConfig({ ...about, protocol: parts.protocol }, parts.dataset, items),
+    device: device.name,
+  };
+  const begun = (await holdsConfig(files)) && (await loadCheckpoint(files)) !== null;
+  if (!begun) await createFolder(files, config, items, { overwrite: true });
+  const drawn = describe(trial);
+  try {
+    const limits = { deadline, epochs: job.epochs, resume: begun, progress: flags.progress };
+    const result = await trainWithProgress(device, { files, config, settings, parts }, limits);
+    if (result.reason === 'interrupted' || result.reason === 'time') return result.reason;
+    trial.outcomes.push({ epochs: job.epochs, ndcg: result.bestNdcg });
+    const { step, epoch, metrics } = (await loadModel(files)).weights;
+    await writeModelCard(files, config, {
+      ...{ date: new Date(), step, epoch, elapsedSeconds: result.seconds, split: 'valid', seen, metrics },
+      users: search.users,
+    });
+    const until = `${formatCount(job.epochs)} ${job.epochs === 1 ? 'epoch' : 'epochs'}`;
+    out.note(`trial ${trial.id} (${drawn}): NDCG@10 ${formatMetric(result.bestNdcg)} after ${until}`);
+  } catch (error) {
+    // A setting that diverges, or does not fit the device, is an answer, too. Anything else is not.
+    const message = (error as Error).message;
+    if (!(error instanceof InputError) && !message.startsWith('training: ')) throw error;
+    trial.failure = message;
+    out.warn(`trial ${trial.id} (${drawn}) failed: ${message}`);
+  }
+  return 'measured';
+}
+
+const describe = ({ set }: Trial): string => {
+  const drawn = Object.entries(set).map(([key, value]) => `${key}=${value}`);
+  return drawn.length > 0 ? drawn.join(' ') : "the recipe's own settings";
+};
+
+/** Trials in the table. */
+const SHOWN = 15;
+
+function report({ flags, state, parts, users, ranges, out }: Search): void {
+  const ranked = standings(state.trials);
+  const [best] = ranked;
+  const command = best && trainCommand(flags, best.trial);
+  const seen = flags.includeSeen ? 'kept' : 'excluded';
+  out.object({
+    protocol: parts.protocol.name,
+    protocolParameters: parts.protocol.parameters,
+    split: 'valid',
+    seen,
+    users,
+    seconds: state.seconds,
+    ranges,
+    trials: state.trials.map((trial) => ({ ...trial, model: path.join(flags.out, folderOf(trial)) })),
+    best: best ? { id: best.trial.id, 'NDCG@10': best.ndcg, epochs: best.epochs, set: best.trial.set, command } : null,
+  });
+  if (!best) {
+    out.line(
+      `The budget ended before the first trial had a figure; the same command with a larger --budget than ${formatDuration(flags.budget)} goes on.`,
+    );
+    return;
+  }
+  out.line(
+    `\n${formatCount(ranked.length)} trials in ${formatDuration(state.seconds)}, by validation: ${describeTask(parts.protocol, 'valid', parts.items)}, ` +
+      `seen items ${seen}, ${formatCount(users)} users; protocol ${describeProtocol(parts.protocol)}`,
+  );
+  const keys = Object.keys(ranges);
+  out.line(
+    table(
+      ['trial', 'NDCG@10', 'epochs', ...keys],
+      ranked
+        .slice(0, SHOWN)
+        .map(({ trial, ndcg, epochs }) => [
+          String(trial.id),
+          formatMetric(ndcg),
+          String(epochs),
+          ...keys.map((key) => trial.set[key] ?? 'own'),
+        ]),
+    ),
+  );
+  const rest = ranked.length - SHOWN;
+  if (rest > 0) out.line(`… and ${formatCount(rest)} more in ${printable(flags.out)}/${STATE}`);
+  out.line(
+    '\nChosen by validation: a little of its lead is luck, which the test does not share. To train the best one to its end:',
+  );
+  out.line(`  ${command}`);
+  out.line(
+    `or go on with the one there is: ${commandName()} train --resume --out ${shellWord(path.join(flags.out, folderOf(best.trial)))}`,
+  );
+}
+
+/** The command that trains such a model from scratch. */
+function trainCommand(flags: SearchFlags, { set }: Trial): string {
+  const words = ['train', '--data', flags.data, '--out', 'best-model', '--recipe', flags.recipe];
+  if (flags.items !== undefined) words.push('--items', flags.items);
+  if (protocolFlag(flags.protocol) !== LEAVE_ONE_OUT.name) words.push('--protocol', protocolFlag(flags.protocol));
+  if (flags.minInteractions !== 5) words.push('--min-interactions', String(flags.minInteractions));
+  if (flags.minRating !== undefined) words.push('--min-rating', String(flags.minRating));
+  if (flags.maxBadRows > 0) words.push('--max-bad-rows', String(flags.maxBadRows));
+  for (const [role, name] of Object.entries(columnsOf(flags)))
+    words.push(role === 'all' ? '--columns' : `--${role}-column`, name);
+  for (const [key, value] of [...flags.set, ...Object.entries(set)]) words.push('--set', `${key}=${value}`);
+  if (flags.includeSeen) words.push('--include-seen');
+  words.push('--seed', String(flags.seed));
+  return `${commandName()} ${words.map(shellWord).join(' ')}`;
+}

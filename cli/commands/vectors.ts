@@ -1,0 +1,172 @@
+/** `attune vectors`: the catalogue's item vectors, and users' vectors, for vector databases. */
+import { alignItems } from '../../data/splits/align.ts';
+import { InputError } from '../../data/errors.ts';
+import { npyPieces } from '../../data/formats/npy.ts';
+import { split } from '../../data/splits/split.ts';
+import type { Device } from '../../engine/index.ts';
+import type { Files } from '../../model/storage/files.ts';
+import type { LoadedModel } from '../../model/storage/folder.ts';
+import { requireFinite } from '../../model/inference/ranks.ts';
+import { Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { settingsOf } from '../../recommend/recommender.ts';
+import { type Backend, openDevice, Output } from '../common.ts';
+import { type ColumnFlags, columnsOf, examples, openDataset } from '../input/data.ts';
+import { openModel } from '../evaluation.ts';
+import { vectorsParquet } from '../output/parquet.ts';
+import { contextOf, loadSideFeatures } from '../input/side-features.ts';
+import { createProgress, formatCount, printable } from '../output/ui.ts';
+
+export interface VectorsFlags extends ColumnFlags {
+  model: string;
+  out: string;
+  data?: string;
+  /** Columns of the users, for models that read them. */
+  users?: string;
+  maxBadRows: number;
+  overwrite?: boolean;
+  device: Backend;
+  progress?: boolean;
+  json?: boolean;
+}
+
+type Kind = 'items' | 'users';
+
+/** Vectors and whose they are. */
+interface Vectors {
+  ids: readonly string[];
+  /** [ids, width] */
+  values: Float32Array;
+  width: number;
+}
+
+const CHUNK = 1024;
+
+export async function runVectors(flags: VectorsFlags): Promise<void> {
+  const out = new Output(flags.json);
+  const { loaded } = await openModel(flags.model, out);
+  const kinds: Kind[] = flags.data === undefined ? ['items'] : ['items', 'users'];
+  const files = await NodeFiles.create(flags.out);
+  const there = (await files.list()).filter((name) => kinds.flatMap(namesOf).includes(name));
+  if (there.length > 0 && !flags.overwrite) {
+    throw new InputError(`${flags.out}: already holds ${there.join(', ')}; add --overwrite to replace them`);
+  }
+  const tower = settingsOf(loaded).items === 'tower';
+  const device = tower || flags.data !== undefined ? await openDevice(flags.device, out) : null;
+  const written: Record<string, unknown> = {};
+  try {
+    const items = itemVectors(loaded, tower && device ? await towerVectors(device, loaded) : null);
+    written.items = await write(files, 'items', items);
+    tell('items', items, flags.out, out);
+    if (flags.data !== undefined && device) {
+      const users = await userVectors(device, loaded, flags, out);
+      written.users = await write(files, 'users', users);
+      tell('users', users, flags.out, out);
+    }
+  } finally {
+    device?.close();
+  }
+  if (loaded.remembering) {
+    out.note(
+      'The product of a user and an item vector is the score of the transformer alone: the memory, which is blended in otherwise, is no product of vectors.',
+    );
+  }
+  out.object({ model: flags.model, out: flags.out, blended: loaded.remembering !== null, ...written });
+}
+
+const namesOf = (kind: Kind): string[] => [`${kind}.npy`, `${kind}.parquet`, `${kind}.ids.json`];
+
+async function write(files: Files, kind: Kind, { ids, values, width }: Vectors) {
+  const [npy, parquet, names] = namesOf(kind);
+  await files.write(npy, npyPieces(values, [ids.length, width]));
+  await files.write(parquet, await vectorsParquet(ids, values, width));
+  await files.write(names, `${JSON.stringify(ids)}\n`);
+  return { rows: ids.length, width, files: namesOf(kind) };
+}
+
+function tell(kind: Kind, { ids, width }: Vectors, dir: string, out: Output): void {
+  const [npy, parquet, names] = namesOf(kind).map((name) => `${printable(dir)}/${name}`);
+  out.line(`${formatCount(ids.length)} ${kind}, ${width} numbers each: ${npy} (rows as in ${names}), ${parquet}`);
+}
+
+/** The item table as users' vectors are compared with it: at length 1 where the model compares by the cosine. */
+function itemVectors(loaded: LoadedModel, tower: Float32Array | null): Vectors {
+  const table = loaded.tensors.get('items.weight');
+  if (table?.shape.length !== 2) throw new InputError('the model has no table of item vectors');
+  const [rows, width] = tower ? [loaded.items.length, table.shape[1]] : table.shape;
+  const values = tower ?? Float32Array.from(table.data.subarray(0, rows * width));
+  if (settingsOf(loaded).similarity === 'cosine') {
+    for (let row = 0; row < rows; row++) {
+      const own = values.subarray(row * width, (row + 1) * width);
+      const length = Math.sqrt(own.reduce((sum, x) => sum + x * x, 0));
+      if (length > 0) own.forEach((x, i) => (own[i] = x / length));
+    }
+  }
+  return { ids: loaded.items.map(({ id }) => id), values: requireFinite(values, 'item vectors'), width };
+}
+
+/** What the item tower makes of each item's attributes, on top of its own vector where it has one. */
+async function towerVectors(device: Device, loaded: LoadedModel): Promise<Float32Array | null> {
+  const { items, tensors, features } = loaded;
+  const model = SequenceModel.load(device, settingsOf(loaded), items.length, tensors, features);
+  try {
+    return await model.towerVectors();
+  } finally {
+    model.dispose();
+  }
+}
+
+/** The encoder's state after the whole history of each user of a log who has an item that the model knows. */
+async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFlags, out: Output): Promise<Vectors> {
+  const { data, schema } = loaded.config;
+  const source = flags.data as string;
+  const context = contextOf(loaded.config);
+  const reading = { columns: columnsOf(flags, schema.columns), context, maxBadRows: flags.maxBadRows };
+  // Whoever has one event has a vector: the k-core is for training.
+  const filter = { minInteractions: 1, minRating: data.minRating ?? undefined };
+  const log = await openDataset(source, reading, filter, out, flags.progress);
+  const known = loaded.items.map(({ id }) => id);
+  const { dataset, unknown, unknownEvents } = alignItems(log, known);
+  if (unknown.length > 0) {
+    out.warn(
+      `${formatCount(unknown.length)} items of ${source} are unknown to the model and left out with their ${formatCount(unknownEvents)} interactions: ${examples(unknown)}`,
+    );
+  }
+  const { offsets, items, times, userIds } = dataset;
+  const parts = split(dataset);
+  await loadSideFeatures(loaded.config, parts, flags.users, out);
+  const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
+  if (users.length === 0) throw new InputError(`${source}: none of its items is known to the model in ${flags.model}`);
+  if (users.length < userIds.length) {
+    out.note(`${formatCount(userIds.length - users.length)} users have no item that the model knows, so no vector`);
+  }
+  const settings = settingsOf(loaded);
+  const values = new Float32Array(users.length * settings.d);
+  const model = SequenceModel.load(device, settings, known.length, loaded.tensors, loaded.features, loaded.path);
+  const scorer = new Scorer(model, { k: 1, states: true });
+  const bar = createProgress({ total: users.length, force: flags.progress });
+  try {
+    for (let from = 0; from < users.length; from += CHUNK) {
+      const queries = users.slice(from, from + CHUNK).map((u): ScoreQuery => {
+        const [begin, end] = [offsets[u], offsets[u + 1]];
+        const last = Math.max(begin, end - settings.window);
+        const places = Uint32Array.from({ length: end - last }, (_, i) => last + i);
+        return {
+          history: items.subarray(begin, end),
+          times: times?.subarray(begin, end),
+          side: parts.side?.tokens(u, places),
+        };
+      });
+      (await scorer.score(queries)).forEach(({ state }, i) => {
+        values.set(state as Float32Array, (from + i) * settings.d);
+      });
+      bar.update(Math.min(users.length, from + CHUNK), { phase: 'users' });
+    }
+  } finally {
+    bar.stop();
+    scorer.dispose();
+    model.dispose();
+  }
+  return { ids: users.map((u) => userIds[u]), values, width: settings.d };
+}

@@ -1,0 +1,191 @@
+/** Logs and catalogues from files: what is read, filtered and said about it. */
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { type ItemInfo, readItems } from '../../data/formats/catalog.ts';
+import { type Coldness, ColdSplit } from '../../data/splits/cold.ts';
+import { type Dataset, prepare } from '../../data/dataset.ts';
+import { InputError } from '../../data/errors.ts';
+import { type Log, withoutSource } from '../../data/log.ts';
+import type { Protocol } from '../../data/splits/protocol.ts';
+import { type LogFile, readLogFiles } from '../../data/formats/reader.ts';
+import { decodeText } from '../../data/formats/text.ts';
+import { cut } from '../../data/visible.ts';
+import type { Item } from '../../model/storage/folder.ts';
+import type { Output } from '../common.ts';
+import { openParquetWorker } from './parquet-worker.ts';
+import { expandPaths } from './paths.ts';
+import { createProgress, formatCount, printable } from '../output/ui.ts';
+
+/** Names of the log's columns, where the usual ones do not fit. */
+export interface Columns {
+  user?: string;
+  item?: string;
+  time?: string;
+  rating?: string;
+  /** all columns of a file without a header, as `user,item,rating` */
+  all?: string;
+}
+
+/** How a log is read; stands in config.json as well, so that the other commands read it alike. */
+export interface Reading {
+  columns: Columns;
+  /** Other columns to read. */
+  context?: readonly string[];
+  maxBadRows: number;
+}
+
+export interface ColumnFlags {
+  userColumn?: string;
+  itemColumn?: string;
+  timeColumn?: string;
+  ratingColumn?: string;
+  columns?: string;
+}
+
+/** Column flags that were given, over those that a model's config remembers. */
+export function columnsOf(flags: ColumnFlags, remembered: Columns = {}): Columns {
+  return {
+    ...remembered,
+    ...(flags.userColumn !== undefined && { user: flags.userColumn }),
+    ...(flags.itemColumn !== undefined && { item: flags.itemColumn }),
+    ...(flags.timeColumn !== undefined && { time: flags.timeColumn }),
+    ...(flags.ratingColumn !== undefined && { rating: flags.ratingColumn }),
+    ...(flags.columns !== undefined && { all: flags.columns }),
+  };
+}
+
+/** Reads a log, with a bar for a large one. @param file one path or several (cli/input/paths.ts) @throws InputError */
+export async function openLog(file: string, reading: Reading, progress = false): Promise<Log> {
+  const names = expandPaths(file);
+  let bytes = 0;
+  for (const name of names) bytes += await sizeOf(name);
+  const bar = createProgress({ total: Math.max(1, bytes), force: progress });
+  try {
+    return await readLogFiles(opened(names), names.length === 1 ? names[0] : file, {
+      ...reading,
+      openParquetWorker,
+      onProgress: (done) => bar.update(done, { phase: 'reading' }),
+    });
+  } finally {
+    bar.stop();
+  }
+}
+
+function* opened(names: readonly string[]): Generator<LogFile> {
+  for (const name of names) yield { name, chunks: createReadStream(name, { highWaterMark: 1 << 18 }) };
+}
+
+/** Reads and filters a log, and says what was found and removed. @throws InputError */
+export async function openDataset(
+  file: string,
+  reading: Reading,
+  filter: { minInteractions: number; minRating?: number },
+  out: Output,
+  progress = false,
+): Promise<Dataset> {
+  const log = await openLog(file, reading, progress);
+  const dataset = prepare(log, filter);
+  for (const line of dataset.report.lines) {
+    out.note(`${printable(file)}: ${printable(withoutSource(line, log.source))}`);
+  }
+  return dataset;
+}
+
+/** Reads titles and attributes. @throws InputError */
+export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
+  await sizeOf(file);
+  return readItems(createReadStream(file), file, { openParquetWorker });
+}
+
+/** A small text file, without a byte order mark. @throws InputError */
+export async function readText(file: string): Promise<string> {
+  await sizeOf(file);
+  return decodeText(await readFile(file), file);
+}
+
+/** IDs, one a line. @throws InputError */
+export async function readIds(file: string): Promise<Set<string>> {
+  const ids = (await readText(file)).split(/\r\n|\n|\r/).filter((id) => id !== '');
+  if (ids.length === 0) throw new InputError(`${file}: holds no item ID; expected one on each line`);
+  return new Set(ids);
+}
+
+/** A log under the cold-item protocol of a model that was trained so. @throws InputError where it knows no cold items */
+export function coldPartsOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
+  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, Coldness]] : [])));
+  if (cold.size === 0) {
+    throw new InputError(
+      'the model was not trained with --protocol cold-items: none of its items is cold; train one so',
+    );
+  }
+  return new ColdSplit(dataset, protocol, cold);
+}
+
+/** The rows of items.json; says how many of them the items file knows. `counts` are training events by row. */
+export function describeItems(
+  ids: readonly string[],
+  counts: ArrayLike<number>,
+  infos: ReadonlyMap<string, ItemInfo> | null,
+  file: string,
+  out: Output,
+): Item[] {
+  if (infos) {
+    const known = ids.filter((id) => infos.has(id)).length;
+    const text = `${printable(file)}: titles for ${formatCount(known)} of ${formatCount(ids.length)} items`;
+    if (known > 0) out.note(text);
+    else {
+      const other = infos.keys().next().value;
+      out.warn(`${text}; its IDs look like ${JSON.stringify(other)}, those of the log like ${JSON.stringify(ids[0])}`);
+    }
+  }
+  return ids.map((id, row) => ({
+    id,
+    title: infos?.get(id)?.title || id,
+    attributes: infos?.get(id)?.attributes ?? {},
+    count: counts[row],
+  }));
+}
+
+/**
+ * What one user of a log did and, where the log says so, when and how (NaN: unknown); oldest first, unfiltered but for the minimum rating.
+ * @throws InputError when the log has no such user
+ */
+export function historyOf(
+  log: Log,
+  userId: string,
+  minRating: number | null,
+): { history: string[]; times?: number[]; ratings?: number[]; context?: Record<string, string[]> } {
+  const user = log.userIds.indexOf(userId);
+  if (user < 0) {
+    throw new InputError(`${log.source}: no user ${JSON.stringify(userId)}; its users are ${examples(log.userIds)}`);
+  }
+  const { rating, time } = log;
+  const at = (row: number) => (time && !Number.isNaN(time[row]) ? time[row] : Number.NEGATIVE_INFINITY);
+  const rows: number[] = [];
+  for (let row = 0; row < log.size; row++) {
+    if (log.user[row] !== user) continue;
+    if (minRating !== null && rating && !(rating[row] >= minRating)) continue;
+    rows.push(row);
+  }
+  rows.sort((a, b) => (at(a) < at(b) ? -1 : at(a) > at(b) ? 1 : a - b));
+  return {
+    history: rows.map((row) => log.itemIds[log.item[row]]),
+    times: time ? rows.map((row) => time[row]) : undefined,
+    ratings: rating ? rows.map((row) => rating[row]) : undefined,
+    context: Object.fromEntries(
+      (log.context ?? []).map((column) => [column.name, rows.map((row) => column.values[column.rows[row]])]),
+    ),
+  };
+}
+
+/** A few IDs, for a message: `"a", "b", "c", …`. */
+export function examples(ids: readonly string[], most = 3): string {
+  const shown = ids.slice(0, most).map((id) => cut(JSON.stringify(id), 60));
+  return shown.join(', ') + (ids.length > most ? `, … (${formatCount(ids.length)} in all)` : '');
+}
+
+export async function sizeOf(file: string): Promise<number> {
+  const found = await stat(file);
+  if (found.isDirectory()) throw new InputError(`${file}: is a folder, expected a file`);
+  return found.size;
+}

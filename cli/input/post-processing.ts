@@ -1,0 +1,148 @@
+/** What is done after the score, from the flags of `recommend` and `evaluate`, and what `evaluate` says of it. */
+import { parse } from 'csv-parse/sync';
+import { InputError } from '../../data/errors.ts';
+import type { Item } from '../../model/storage/folder.ts';
+import { type PostProcessingOptions, PostProcessing, candidatesOf } from '../../recommend/reranking/post-processing.ts';
+import type { Variant } from '../../train/evaluation/reranking.ts';
+import type { Metrics } from '../../train/evaluation/metrics.ts';
+import { UsageError } from '../errors.ts';
+import type { PostProcessingFlags } from '../flags/post-processing.ts';
+import type { Output } from '../common.ts';
+import { examples, readText } from './data.ts';
+import { formatCount, formatMetric, table } from '../output/ui.ts';
+
+/**
+ * IDs as one line of CSV: `a,b,"with, comma"`, spaces around commas ignored; or `@FILE`, which holds such lines.
+ * @throws InputError
+ */
+export async function idsOf(text: string, flag: string): Promise<string[]> {
+  if (!text.startsWith('@')) return parseIds(text, flag);
+  const file = text.slice(1);
+  return parseIds((await readText(file)).replace(/\r\n?/g, '\n'), flag, file);
+}
+
+/** @throws InputError */
+export function parseIds(text: string, flag: string, file?: string): string[] {
+  let rows: string[][];
+  try {
+    rows = parse(text, { relax_column_count: true, trim: true, skip_empty_lines: true }) as string[][];
+  } catch {
+    throw new InputError(
+      `${flag} ${file ? `@${file}` : text}: the quotes do not match; an ID with a comma or a quote is written "a, ""b""" (quotes around it, those inside doubled)`,
+    );
+  }
+  const ids = rows.flat().filter((id) => id !== '');
+  if (ids.length === 0) throw new InputError(`${flag}${file ? ` @${file}` : ''}: there is no item ID in it`);
+  return ids;
+}
+
+/** The options of the flags that were given. @throws InputError */
+export async function postProcessingOptions(flags: PostProcessingFlags): Promise<PostProcessingOptions> {
+  const { where, allow, deny, diversity, popularityPenalty, explore, exploreStrength, exploreSeed } = flags;
+  if (explore === undefined && (exploreStrength !== undefined || exploreSeed !== undefined)) {
+    throw new UsageError('--explore-strength and --explore-seed go with --explore METHOD');
+  }
+  return {
+    ...(where !== undefined && { where }),
+    ...(allow !== undefined && { allow: await idsOf(allow, '--allow') }),
+    ...(deny !== undefined && { deny: await idsOf(deny, '--deny') }),
+    ...(diversity !== undefined && { diversity }),
+    ...(flags.cap.size > 0 && { caps: Object.fromEntries(flags.cap) }),
+    ...(popularityPenalty !== undefined && { popularityPenalty }),
+    ...(explore !== undefined && { explore: { method: explore, strength: exploreStrength, seed: exploreSeed } }),
+  };
+}
+
+/** Says which IDs of a list the model does not know; what that means depends on the list. */
+export function warnOfUnknownIds(
+  flag: '--allow' | '--deny' | '--exclude',
+  ids: readonly string[] | undefined,
+  known: { has(id: string): boolean },
+  out: Output,
+): void {
+  const idle = (ids ?? []).filter((id) => !known.has(id));
+  if (idle.length === 0) return;
+  const so = flag === '--allow' ? 'so not to be had' : 'so never recommended anyway';
+  out.warn(`${flag}: unknown to the model, ${so}: ${examples(idle)}`);
+}
+
+/** A way to go on after the score, and what `evaluate` calls it. */
+export interface NamedVariant extends Variant {
+  label: string;
+  options: PostProcessingOptions;
+  candidates: number;
+}
+
+/** Each option alone and, where there are several, all together. @throws InputError */
+export function variantsOf(after: PostProcessing, options: PostProcessingOptions): NamedVariant[] {
+  const names = Object.keys(options) as (keyof PostProcessingOptions)[];
+  const alone = names.map((name): [string, PostProcessingOptions] => [name, { [name]: options[name] }]);
+  const all = names.length > 1 ? [...alone, ['together', options] as [string, PostProcessingOptions]] : alone;
+  // What biases alike shares an array, so that it shares a pass.
+  const biases = new Map<string, Float32Array | null>();
+  return all.map(([name, some]) => {
+    const { bias, candidates, rerank } = after.plan(some);
+    const { where, allow, deny, popularityPenalty } = some;
+    const key = JSON.stringify([where, allow, deny, popularityPenalty]);
+    if (!biases.has(key)) biases.set(key, bias);
+    return {
+      name,
+      label: name === 'together' ? name : labelOf(some),
+      options: some,
+      candidates,
+      bias: biases.get(key) ?? null,
+      rerank:
+        rerank && ((items, scores, k) => Uint32Array.from(rerank(candidatesOf(items, scores), k), ({ row }) => row)),
+    };
+  });
+}
+
+function labelOf({ where, allow, deny, diversity, caps, popularityPenalty, explore }: PostProcessingOptions): string {
+  if (explore) return `explore ${explore.method}${explore.strength === undefined ? '' : ` ${explore.strength}`}`;
+  if (where !== undefined) return `where ${where}`;
+  if (allow) return `allow ${formatCount(allow.length)} IDs`;
+  if (deny) return `deny ${formatCount(deny.length)} IDs`;
+  if (diversity !== undefined) return `diversity ${diversity}`;
+  if (popularityPenalty !== undefined) return `popularity penalty ${popularityPenalty}`;
+  return `cap ${Object.entries(caps ?? {})
+    .map(([name, most]) => `${name}=${most}`)
+    .join(', ')}`;
+}
+
+/** The catalogue of a model for `variantsOf`. */
+export function postProcessingOf({
+  items,
+  tensors,
+}: {
+  items: readonly Item[];
+  tensors: ReadonlyMap<string, unknown>;
+}): PostProcessing {
+  const rows = new Map(items.map((item, row) => [item.id, row]));
+  return new PostProcessing(
+    items,
+    rows,
+    tensors.get('items.weight') as ConstructorParameters<typeof PostProcessing>[2],
+  );
+}
+
+const FIGURES = ['NDCG@10', 'HR@10', 'Coverage@10', 'Diversity@10', 'MeanPopularity@10'];
+
+/** What each option costs and gains, below the figures of the model as it is. */
+export function postProcessingTable(
+  plain: { candidates: number; metrics: Metrics },
+  variants: readonly { label: string; candidates: number; metrics: Metrics }[],
+): string {
+  const shown = FIGURES.filter((name) => plain.metrics[name] !== undefined);
+  const rows = [{ label: 'plain', ...plain }, ...variants].map(({ label, candidates, metrics }) => [
+    label,
+    formatCount(candidates),
+    ...shown.map((name) =>
+      metrics[name] === undefined
+        ? '–'
+        : name === 'MeanPopularity@10'
+          ? metrics[name].toFixed(1)
+          : formatMetric(metrics[name]),
+    ),
+  ]);
+  return table(['after the score', 'items', ...shown], rows);
+}

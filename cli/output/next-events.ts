@@ -1,0 +1,151 @@
+/** `attune evaluate --next n`: how often the next n events of users are met by what a model continues their histories with. */
+import { describeProtocol, describeTask } from '../../data/splits/protocol.ts';
+import type { Split } from '../../data/splits/split.ts';
+import type { Device } from '../../engine/index.ts';
+import { DeviceTransitions } from '../../model/transitions/transitions.ts';
+import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { blendOf, settingsOf } from '../../recommend/recommender.ts';
+import { evaluateNext, NEXT_METRICS, type NextEvaluation, type PerUser } from '../../train/evaluation/next.ts';
+import { bootstrap, type Difference, paired } from '../../train/evaluation/statistics.ts';
+import { openDevice, Output } from '../common.ts';
+import type { EvaluateFlags } from '../commands/evaluate.ts';
+import { type Judged, openLogOf, openModel, partsFor, requireHeldOut } from '../evaluation.ts';
+import { UsageError } from '../errors.ts';
+import { type DecodeFlags, decodeOptions } from '../flags/decoding.ts';
+import { createProgress, formatCount, formatMetric, printable, table } from './ui.ts';
+
+export interface NextFlags extends EvaluateFlags, DecodeFlags {
+  next: number;
+  beside?: string;
+}
+
+/** A model and its part of the log. */
+interface Contender {
+  judged: Judged;
+  parts: Split;
+}
+
+export async function runNext(flags: NextFlags): Promise<void> {
+  const out = new Output(flags.json);
+  if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
+  const after = ['where', 'allow', 'deny', 'diversity', 'popularityPenalty'] as const;
+  const idle = after.find((flag) => flags[flag] !== undefined) ?? (flags.cap.size > 0 ? 'cap' : null);
+  if (idle) {
+    const name = idle.replace('P', '-p');
+    throw new UsageError(`--${name} changes lists of recommendations; it does not go with --next`);
+  }
+  if (flags.dump !== undefined) throw new UsageError('--dump writes ranks of single items; it does not go with --next');
+  const contenders: Contender[] = [];
+  for (const dir of [flags.model, ...(flags.beside === undefined ? [] : [flags.beside])]) {
+    const judged = await openModel(dir, out);
+    const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
+    await requireHeldOut(judged, parts, flags, out);
+    contenders.push({ judged, parts });
+  }
+  const device = await openDevice(flags.device, out);
+  try {
+    const results: NextEvaluation[] = [];
+    for (const contender of contenders) results.push(await evaluateOne(device, contender, flags));
+    report(contenders, results, flags, device, out);
+  } finally {
+    device.close();
+  }
+}
+
+async function evaluateOne(device: Device, { judged, parts }: Contender, flags: NextFlags): Promise<NextEvaluation> {
+  const { loaded } = judged;
+  const model = SequenceModel.load(
+    device,
+    settingsOf(loaded),
+    loaded.items.length,
+    loaded.tensors,
+    loaded.features,
+    loaded.path,
+  );
+  const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
+  const bar = createProgress({ total: parts.users, force: flags.progress });
+  try {
+    return await evaluateNext(model, parts, {
+      ...decodeOptions(flags),
+      ...{ n: flags.next, split: flags.split, includeSeen: flags.includeSeen, blend: blendOf(loaded, memory) },
+      onProgress(done, total) {
+        bar.setTotal(total);
+        bar.update(done, { phase: 'continuing' });
+      },
+    });
+  } finally {
+    bar.stop();
+    model.dispose();
+    memory?.dispose();
+  }
+}
+
+function report(
+  contenders: readonly Contender[],
+  results: readonly NextEvaluation[],
+  flags: NextFlags,
+  device: Device,
+  out: Output,
+): void {
+  const { next, split, decode, seed } = flags;
+  const seen = flags.includeSeen ? 'kept' : 'excluded';
+  const [{ parts }] = contenders;
+  const models = contenders.map(({ judged: { dir, loaded } }, i) => ({
+    ...{ path: dir, recipe: loaded.config.recipe, step: loaded.weights.step },
+    generated: meansOf(results[i].generated, next),
+    ranked: meansOf(results[i].ranked, next),
+  }));
+  const difference = differenceOf(contenders, results, seed);
+  const first = bootstrap(results[0].generated.Recall, seed);
+  out.object({
+    ...{ protocol: parts.protocol.name, protocolParameters: parts.protocol.parameters, split, seen, next },
+    ...{ ...decodeOptions(flags), users: results[0].users.length, items: parts.items, models },
+    intervals: { level: 0.95, method: 'bootstrap', seed, [`Recall@${next}`]: [first.low, first.high] },
+    ...(difference ? { difference: { [`Recall@${next}`]: difference } } : {}),
+    device: device.name,
+  });
+  out.line(
+    `\n${split}: the next ${next} events of ${formatCount(results[0].users.length)} users; ${describeTask(parts.protocol, split, parts.items)}, ` +
+      `seen items ${seen}; protocol ${describeProtocol(parts.protocol)}. Transformers and, where a model blends it in, their memories.`,
+  );
+  const names = NEXT_METRICS.map((name) => (name === 'First' ? name : `${name}@${next}`));
+  const rows = models.flatMap(({ recipe, step, generated, ranked }) => {
+    const cells = (of: Record<string, number>) => names.map((name) => formatMetric(of[name]));
+    return [
+      [`${recipe} (step ${formatCount(step)}), continued (${decode})`, ...cells(generated)],
+      [`${recipe}, the ${next} best of one ranking`, ...cells(ranked)],
+    ];
+  });
+  out.line(table(['', ...names], rows));
+  out.line(
+    `Recall: share of the ${next} events in the list; First: its first item is the very next event; Order: share of places that agree.`,
+  );
+  out.line(
+    `95 % confidence (bootstrap over users): Recall@${next} ${formatMetric(first.low)} to ${formatMetric(first.high)}.`,
+  );
+  if (difference) {
+    const { mean, low, high, p } = difference;
+    out.line(
+      `Recall@${next} of ${printable(models[0].path)} less that of ${printable(models[1].path)}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomisation).`,
+    );
+  }
+}
+
+/** Means by their names: `First`, and the others with `@n`. */
+function meansOf(of: PerUser, n: number): Record<string, number> {
+  const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
+  return Object.fromEntries(NEXT_METRICS.map((name) => [name === 'First' ? name : `${name}@${n}`, mean(of[name])]));
+}
+
+/** Recall of the first model less that of the second, where both saw the same users. */
+function differenceOf(
+  contenders: readonly Contender[],
+  results: readonly NextEvaluation[],
+  seed: number,
+): Difference | null {
+  if (results.length < 2) return null;
+  const ids = results.map(({ users }, i) =>
+    Array.from(users, (u) => contenders[i].parts.dataset.userIds[u]).join('\n'),
+  );
+  return ids[0] === ids[1] ? paired(results[0].generated.Recall, results[1].generated.Recall, seed) : null;
+}

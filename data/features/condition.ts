@@ -1,0 +1,244 @@
+/**
+ * Conditions on items' attributes, as people type them: `price<50 and category=shoes`.
+ *
+ *   condition  = term { "or" term };  term = factor { "and" factor };  factor = [ "not" ] ( "(" condition ")" | test )
+ *   test       = attribute ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) value
+ *              | attribute [ "not" ] "in" "(" value { "," value } ")"
+ *              | attribute "is" [ "not" ] "missing"
+ *
+ * Names and values with spaces or signs stand in double quotes (`""` is a quote). An attribute may hold several values
+ * (`Comedy|Drama`, `Comedy, Drama`, or RecBole's `Comedy Drama`): `=` and `in` ask whether one of them, or the whole
+ * text, is it, `!=` and `not in` whether none is. Letter case does not matter. `<` and its like compare numbers, whose
+ * currency and marks between thousands do not matter either (`$1,299.00`, values.ts); an item without the attribute, or
+ * with a word there, passes no test of it but `is missing`, `!=` and `not in`.
+ */
+import { InputError } from '../errors.ts';
+import { ownValue } from '../own.ts';
+import { numberIn, PLAIN, type Reading, valuesOf } from './values.ts';
+
+/** What a condition is asked about. */
+export interface Attributed {
+  id: string;
+  title: string;
+  attributes: Readonly<Record<string, string>>;
+}
+
+export type Condition = (item: Attributed) => boolean;
+
+interface Token {
+  text: string;
+  kind: 'word' | 'quoted' | 'sign';
+  at: number;
+}
+
+const SIGNS = /^(?:!=|<=|>=|==|[=<>(),])/;
+const WORD = /^[^\s=<>!(),"]+/;
+const COMPARE: Record<string, (a: number, b: number) => boolean> = {
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+};
+
+/**
+ * Reads a condition.
+ * @param names the attributes that the items have (`id` and `title` are always known); others are refused, since a
+ *   misspelt name would quietly keep nothing
+ * @param readings how the values of each are read (`readingsOf`)
+ * @throws InputError that shows the place
+ */
+export function parseCondition(
+  text: string,
+  names: Iterable<string>,
+  readings: ReadonlyMap<string, Reading> = new Map(),
+): Condition {
+  return new Parser(text, names, readings).parse();
+}
+
+/** An item's ID, title or attribute, in lower case. */
+function textOf(item: Attributed, name: string): string {
+  const own = ownValue(item.attributes, name);
+  return (own || (name === 'id' ? item.id : name === 'title' ? item.title : '')).trim().toLowerCase();
+}
+
+class Parser {
+  readonly #text: string;
+  readonly #tokens: Token[];
+  readonly #names: Map<string, string>;
+  readonly #readings: ReadonlyMap<string, Reading>;
+  #next = 0;
+
+  constructor(text: string, names: Iterable<string>, readings: ReadonlyMap<string, Reading>) {
+    this.#text = text;
+    this.#readings = readings;
+    this.#tokens = this.#tokenize();
+    this.#names = new Map([...names, 'id', 'title'].map((name) => [name.toLowerCase(), name]));
+  }
+
+  parse(): Condition {
+    const condition = this.#either();
+    if (this.#peek()) this.#fail('expected "and", "or" or the end');
+    return condition;
+  }
+
+  #tokenize(): Token[] {
+    const tokens: Token[] = [];
+    const text = this.#text;
+    for (let at = 0; at < text.length; ) {
+      if (/\s/.test(text[at])) {
+        at++;
+        continue;
+      }
+      if (text[at] === '"') {
+        const quoted = /^"((?:[^"]|"")*)"/.exec(text.slice(at));
+        if (!quoted) throw this.#error('a double quote is not closed', at);
+        tokens.push({ text: quoted[1].replaceAll('""', '"'), kind: 'quoted', at });
+        at += quoted[0].length;
+        continue;
+      }
+      const sign = SIGNS.exec(text.slice(at));
+      const found = sign ?? WORD.exec(text.slice(at));
+      if (!found) throw this.#error(`unexpected ${text[at]}`, at);
+      tokens.push({ text: found[0] === '==' ? '=' : found[0], kind: sign ? 'sign' : 'word', at });
+      at += found[0].length;
+    }
+    return tokens;
+  }
+
+  #either(): Condition {
+    const parts = [this.#all()];
+    while (this.#take('or')) parts.push(this.#all());
+    return parts.length === 1 ? parts[0] : (item) => parts.some((part) => part(item));
+  }
+
+  #all(): Condition {
+    const parts = [this.#one()];
+    while (this.#take('and')) parts.push(this.#one());
+    return parts.length === 1 ? parts[0] : (item) => parts.every((part) => part(item));
+  }
+
+  #one(): Condition {
+    if (this.#take('not')) {
+      const inner = this.#one();
+      return (item) => !inner(item);
+    }
+    if (this.#take('(')) {
+      const inner = this.#either();
+      this.#expect(')');
+      return inner;
+    }
+    return this.#test();
+  }
+
+  #test(): Condition {
+    const name = this.#attribute();
+    if (this.#take('is')) {
+      const negated = this.#take('not');
+      this.#expect('missing');
+      return (item) => (textOf(item, name) === '') !== negated;
+    }
+    const negated = this.#take('not');
+    if (this.#take('in')) {
+      const wanted = new Set(this.#list().flatMap((value) => [value, this.#canonical(value, name)]));
+      return (item) => this.#valuesOf(item, name).some((value) => wanted.has(value)) !== negated;
+    }
+    if (negated) this.#fail('expected "in" after "not"');
+    return this.#comparison(name);
+  }
+
+  #comparison(name: string): Condition {
+    const sign = this.#peek();
+    if (sign?.kind !== 'sign' || !['=', '!=', '<', '<=', '>', '>='].includes(sign.text)) {
+      this.#fail(`expected a comparison after ${name} (=, !=, <, <=, >, >=, in, is missing)`);
+    }
+    this.#next++;
+    const at = this.#peek()?.at;
+    const value = this.#value();
+    if (sign.text === '=' || sign.text === '!=') {
+      const canonical = this.#canonical(value, name);
+      const equal = sign.text === '=';
+      return (item) => this.#valuesOf(item, name).some((own) => own === value || own === canonical) === equal;
+    }
+    const bound = this.#number(value, name);
+    if (Number.isNaN(bound)) throw this.#error(`${sign.text} compares numbers, found ${value}`, at);
+    const compare = COMPARE[sign.text];
+    const { decimal } = this.#readings.get(name) ?? PLAIN;
+    return (item) =>
+      textOf(item, name)
+        .split('|')
+        .some((own) => compare(numberIn(own, decimal), bound));
+  }
+
+  /** A number of a condition: with a decimal point, or as the column has it. */
+  #number(value: string, name: string): number {
+    const number = value.trim() === '' ? Number.NaN : Number(value);
+    return Number.isNaN(number) ? numberIn(value, (this.#readings.get(name) ?? PLAIN).decimal) : number;
+  }
+
+  /** The value as {@link valuesOf} has it: numbers are equal however they are written. */
+  #canonical(value: string, name: string): string {
+    if (!this.#readings.get(name)?.numeric) return value;
+    const number = this.#number(value, name);
+    return Number.isNaN(number) ? value : String(number);
+  }
+
+  /** The whole text and each value in it; of IDs and titles the whole alone. */
+  #valuesOf(item: Attributed, name: string): string[] {
+    const text = textOf(item, name);
+    if (text === '' || name === 'id' || name === 'title') return text === '' ? [] : [text];
+    return [text, ...valuesOf(text, this.#readings.get(name) ?? PLAIN)];
+  }
+
+  #list(): string[] {
+    this.#expect('(');
+    const values = [this.#value()];
+    while (this.#take(',')) values.push(this.#value());
+    this.#expect(')');
+    return values;
+  }
+
+  #attribute(): string {
+    const token = this.#peek();
+    if (!token || token.kind === 'sign') this.#fail('expected the name of an attribute');
+    const name = this.#names.get(token.text.toLowerCase());
+    if (name === undefined) this.#fail(`no item has an attribute ${token.text}; there is ${this.#known()}`);
+    this.#next++;
+    return name;
+  }
+
+  #known(): string {
+    const known = [...new Set(this.#names.values())];
+    return known.length > 12 ? `${known.slice(0, 12).join(', ')}, …` : known.join(', ');
+  }
+
+  #value(): string {
+    const token = this.#peek();
+    if (!token || token.kind === 'sign') this.#fail('expected a value');
+    this.#next++;
+    return token.text.toLowerCase();
+  }
+
+  #peek(): Token | undefined {
+    return this.#tokens[this.#next];
+  }
+
+  /** Takes a sign or a keyword, if it comes next. */
+  #take(text: string): boolean {
+    const token = this.#peek();
+    if (!token || token.kind === 'quoted' || token.text.toLowerCase() !== text) return false;
+    this.#next++;
+    return true;
+  }
+
+  #expect(text: string): void {
+    if (!this.#take(text)) this.#fail(`expected ${text}`);
+  }
+
+  #fail(what: string): never {
+    throw this.#error(what, this.#peek()?.at);
+  }
+
+  #error(what: string, at = this.#text.length): InputError {
+    return new InputError(`condition ${JSON.stringify(this.#text)}: ${what}, at character ${at + 1}`);
+  }
+}

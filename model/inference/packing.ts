@@ -1,0 +1,115 @@
+/** Histories end to end in a budget of tokens, as an encoder reads them when it recommends. */
+import { InputError } from '../../data/errors.ts';
+import type { SideFeatureRows } from '../../data/features/side-features.ts';
+import type { Tensor } from '../../engine/index.ts';
+import type { PackedTokens } from '../encoders/context.ts';
+import { readsTimes } from '../recipes/recipes.ts';
+import type { SequenceModel } from '../encoders/sequence-model.ts';
+
+/** What someone did. */
+export interface History {
+  /** Item rows, oldest first, at least one; the last `window` of them are read. */
+  history: Uint32Array;
+  /** Times of the history (data/formats/times.ts), for models that read them; without them the order counts. */
+  times?: Uint32Array;
+  /** What stands beside each event of the history, or of its last ones (data/features/side-features.ts); for models that read it. */
+  side?: SideFeatureRows;
+}
+
+interface TokenArrays {
+  items: Uint32Array;
+  positions: Uint32Array;
+  start: Uint32Array;
+  end: Uint32Array;
+  times?: Uint32Array;
+  sideStarts?: Uint32Array;
+  sideColumns?: Uint32Array;
+  sideValues?: Float32Array;
+}
+
+/**
+ * The tokens of a batch, for `Inputs`.
+ * @param entries of what stands beside the tokens, as `entriesOf` gives them
+ */
+export function tokenSpec(budget: number, { settings }: SequenceModel, entries: number) {
+  const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
+  const tokens = u32(budget);
+  return {
+    ...{ items: tokens, positions: tokens, start: tokens, end: tokens },
+    ...(readsTimes(settings) ? { times: tokens } : {}),
+    ...(entries > 0
+      ? {
+          sideStarts: u32(budget + 1),
+          sideColumns: u32(entries),
+          sideValues: { shape: [entries], dtype: 'f32' as const },
+        }
+      : {}),
+  };
+}
+
+/** Room for what stands beside the events of histories: a power of two, 0 where the model reads items alone. */
+export function entriesOf({ side }: SequenceModel, histories: readonly History[]): number {
+  const entries = histories.reduce((sum, history) => sum + (history.side?.columns.length ?? 0), 0);
+  return side > 0 ? 2 ** Math.ceil(Math.log2(Math.max(64, entries))) : 0;
+}
+
+/** The tokens of `tokenSpec` as the encoder takes them. */
+export function packedTokens({ side }: SequenceModel, tensors: Tokens): PackedTokens {
+  const { sideStarts, sideColumns, sideValues, ...tokens } = tensors;
+  if (!sideStarts || !sideColumns || !sideValues) return tokens;
+  const forward = { starts: sideStarts, columns: sideColumns, values: sideValues };
+  return { ...tokens, side: { shape: [tokens.items.size, side], forward } };
+}
+
+type Tokens = Omit<PackedTokens, 'side'> & { sideStarts?: Tensor; sideColumns?: Tensor; sideValues?: Tensor };
+
+/** Tokens that a history takes: its last events, and the mask of the event to come where the model fills in masks. */
+export const lengthOf = ({ settings, cloze }: SequenceModel, history: Uint32Array): number =>
+  Math.min(settings.window, history.length + (cloze ? 1 : 0));
+
+/**
+ * Writes a history's tokens at `at`.
+ * @returns where the next history begins
+ */
+export function packHistory(model: SequenceModel, q: History, to: TokenArrays, at: number): number {
+  const { items, positions, start, end, times } = to;
+  const length = lengthOf(model, q.history);
+  const events = model.cloze ? length - 1 : length;
+  const first = q.history.length - events;
+  items.set(q.history.subarray(first), at);
+  if (model.cloze) items[at + events] = model.items;
+  for (let i = 0; i < length; i++) positions[at + i] = i;
+  // The event to come is taken to be as late as the last one.
+  if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
+  start.fill(at, at, at + length);
+  end.fill(at + length, at, at + length);
+  packSide(q.side, to, at, length);
+  return at + length;
+}
+
+/** Writes what stands beside the last `length` events from token `at` on; all before it has been written. */
+function packSide(rows: SideFeatureRows | undefined, to: TokenArrays, at: number, length: number): void {
+  const { sideStarts, sideColumns, sideValues } = to;
+  if (!sideStarts || !sideColumns || !sideValues) return;
+  const tokens = rows ? rows.starts.length - 1 : 0;
+  if (!rows || tokens < length) {
+    throw new InputError(
+      `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
+    );
+  }
+  let entry = at === 0 ? 0 : sideStarts[at];
+  sideStarts[at] = entry;
+  for (let i = 0; i < length; i++) {
+    const [first, end] = [rows.starts[tokens - length + i], rows.starts[tokens - length + i + 1]];
+    sideColumns.set(rows.columns.subarray(first, end), entry);
+    sideValues.set(rows.values.subarray(first, end), entry);
+    entry += end - first;
+    sideStarts[at + i + 1] = entry;
+  }
+}
+
+/** Leaves the tokens from `at` on to nobody. */
+export function clearTokens({ items, positions, start, end, times, sideStarts }: TokenArrays, at: number): void {
+  sideStarts?.fill(at === 0 ? 0 : sideStarts[at], at);
+  for (const unused of [items, positions, start, end, ...(times ? [times] : [])]) unused.fill(0, at);
+}

@@ -1,0 +1,100 @@
+/** Predictions of the rating transformer: the distribution over the levels for every target of some windows. */
+import { packWindows, type RatingWindow } from '../../data/ratings/windows.ts';
+import { type Program, softmax, type Tensor } from '../../engine/index.ts';
+import { RatingBatch, type RatingEvents } from './batch.ts';
+import { requireFinite } from '../inference/ranks.ts';
+import type { RatingModel } from './model.ts';
+
+interface Room {
+  batch: RatingBatch;
+  program: Program<{ chances: Tensor }>;
+  /** Entries that a rating has beside it, at most. */
+  most: number;
+}
+
+export class RatingScorer {
+  private readonly model: RatingModel;
+  private readonly batches = new Map<number, Room>();
+
+  constructor(model: RatingModel) {
+    this.model = model;
+  }
+
+  /**
+   * Calls `each` with a target's row and its chances [K], a view that the next call overwrites.
+   * @param onProgress with the number of windows done
+   */
+  async score(
+    windows: readonly RatingWindow[],
+    events: RatingEvents,
+    each: (row: number, chances: Float32Array) => void,
+    onProgress?: (done: number) => boolean | undefined,
+  ): Promise<void> {
+    const { settings, shape } = this.model;
+    const { levels } = shape;
+    const known = windows.reduce((sum, w) => sum + w.context.length, 0);
+    const targets = windows.reduce((sum, w) => sum + w.targets.length, 0);
+    const most = events.side?.most ?? 0;
+    const { batch, program } = this.room(Math.max(known, 2 * targets), settings.budget, most);
+    let done = 0;
+    for (const packed of packWindows(windows, batch.known, batch.targets)) {
+      batch.stage(packed, events, null);
+      batch.upload();
+      const chances = (await program.run().chances.data()) as Float32Array;
+      let at = 0;
+      for (const { targets: rows } of packed) {
+        for (const row of rows) each(row, requireFinite(chances.subarray(at, (at += levels)), 'rating probabilities'));
+      }
+      done += packed.length;
+      if (onProgress?.(done)) return;
+    }
+  }
+
+  /** The smallest power of two that fits, up to twice the training's batch. */
+  private room(wanted: number, budget: number, most: number) {
+    const largest = 2 ** Math.ceil(Math.log2(2 * budget));
+    const size = Math.min(largest, Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
+    let room = this.batches.get(size);
+    if (room && room.most < most) {
+      room.program.dispose();
+      room.batch.dispose();
+      room = undefined;
+    }
+    if (!room) {
+      const { model } = this;
+      const { device } = model;
+      const batch = new RatingBatch(device, size, size / 2, model.shape, most, false);
+      const program = device.program(`rate ${size}`, () =>
+        device.noGrad(() => ({ chances: softmax(model.logits(batch.tensors)) })),
+      );
+      room = { batch, program, most };
+      this.batches.set(size, room);
+    }
+    return room;
+  }
+
+  dispose(): void {
+    for (const { batch, program } of this.batches.values()) {
+      program.dispose();
+      batch.dispose();
+    }
+    this.batches.clear();
+  }
+}
+
+/** Σ chance · level. */
+export function meanOf(chances: ArrayLike<number>, levels: ArrayLike<number>): number {
+  let mean = 0;
+  for (let k = 0; k < levels.length; k++) mean += chances[k] * levels[k];
+  return mean;
+}
+
+/** The first level at which half of the chances is reached: what minimises the expected absolute error. */
+export function medianOf(chances: ArrayLike<number>, levels: ArrayLike<number>): number {
+  let sum = 0;
+  for (let k = 0; k < levels.length; k++) {
+    sum += chances[k];
+    if (sum >= 0.5) return levels[k];
+  }
+  return levels[levels.length - 1];
+}

@@ -1,0 +1,52 @@
+/** New items for a trained model that reads attributes (with an item tower, or of ratings), without training. */
+import { InputError } from '../../data/errors.ts';
+import { encodeItems } from '../../data/features/encoder.ts';
+import type { Files } from './files.ts';
+import { appendItems, type Item, loadModel } from './folder.ts';
+
+export interface AddedItems {
+  added: number;
+  /** Those that the model knew; they stay as they are. */
+  known: number;
+  /** Items of the model now. */
+  items: number;
+  /** Attribute → values that the model has never seen; they count as unknown. */
+  unseen: Map<string, number>;
+  /** IDs of added items of which nothing is known: they cannot be told apart. */
+  blank: string[];
+}
+
+/**
+ * Adds items to a model folder. What they are recommended by are their attributes, read by the schema of its training.
+ *
+ * @throws InputError where the model reads no attributes, or knows all of the items
+ */
+export async function addItems(files: Files, items: Iterable<Omit<Item, 'count' | 'cold'>>): Promise<AddedItems> {
+  const loaded = await loadModel(files);
+  const { config } = loaded;
+  const schema = config.schema.items;
+  if (!schema) {
+    const how = config.task === undefined ? '--items PATH --set items=tower' : '--items PATH that has attributes';
+    throw new InputError(
+      `${files.where}: its items are embeddings alone, so that new ones need training; train it with ${how}`,
+    );
+  }
+  if (config.protocol === 'cold-items') {
+    throw new InputError(
+      `${files.where}: trained under the protocol cold-items, to be evaluated; train one under another protocol to serve`,
+    );
+  }
+  const known = new Set(loaded.items.map(({ id }) => id));
+  const all = Array.from(items);
+  const added = all
+    .filter(({ id }) => !known.has(id))
+    .map(({ id, title, attributes }): Item => ({ id, title, attributes, count: 0 }));
+  const there = all.length - added.length;
+  if (added.length === 0)
+    throw new InputError(`${files.where}: the model knows all of these ${there} items; there is nothing to add`);
+  const { unseen, itemStarts } = encodeItems(schema, added);
+  // Every item has a token of its own; those with nothing else cannot be told apart.
+  const blank = added.filter((_, v) => itemStarts[v + 1] - itemStarts[v] === 1).map(({ id }) => id);
+  await appendItems(files, added);
+  return { added: added.length, known: there, items: loaded.items.length + added.length, unseen, blank };
+}

@@ -1,0 +1,171 @@
+/**
+ * The sequence memory: a sparse item–item matrix W learned from the training part in closed form (train/stages/learn-transitions.ts),
+ * stored beside the transformer and blended with it.
+ *
+ *   m(u, j) = Σ_k r_k · W[item_k, j]     over the last items of the history, item_0 the latest, r_k = (1 + k)^−0.7
+ *   score   = transformer(u, j) / σ(u) + b · log(max(m(u, j), 0) + ε)
+ *
+ * m estimates how likely j comes next, so that the blend multiplies two estimates (a product of experts, Hinton 2002);
+ * what is the same for all of a user's candidates, such as the transformer's log-normaliser, changes no ranking. σ(u) is
+ * the standard deviation of the user's transformer scores over the catalogue. b and ε are fitted on validation
+ * (train/stages/blend.ts); b = 0 leaves the transformer alone.
+ */
+import { InputError } from '../../data/errors.ts';
+import { type Device, type RowLists, type SparseShard, sparseScores, type Tensor } from '../../engine/index.ts';
+import type { Files } from '../storage/files.ts';
+import { encodePieces } from '../storage/safetensors.ts';
+import { commit, type Source } from '../storage/manifest.ts';
+import { checkNames, checkRows, readTensors, tensorOf } from '../storage/tensors.ts';
+
+export const MEMORY = 'memory.safetensors';
+/** More events of a history than any setting counts: a number above it is damage. */
+const MOST_LAST = 65_536;
+
+/** Rows of a sparse matrix [V, V]: row i holds `values` at `columns` from starts[i] to starts[i + 1], columns rising. */
+export interface SparseRows {
+  /** [V + 1] */
+  starts: Uint32Array;
+  columns: Uint32Array;
+  values: Float32Array;
+}
+
+/** How the memory was learned; stored with it. */
+export interface TransitionSettings {
+  /** `exact`: one ridge regression over the whole catalogue; `neighbours`: one for each item, on its likeliest predecessors. */
+  method: 'exact' | 'neighbours';
+  /** Events of a history that count. */
+  last: number;
+  /** r_k = (1 + k)^−power. */
+  power: number;
+  /** Weight of the ridge. */
+  lambda: number;
+  /** Largest weights of a row that were kept. */
+  kept: number;
+}
+
+export interface Memory {
+  settings: TransitionSettings;
+  rows: SparseRows;
+}
+
+/** How the memory's scores join the transformer's; in config.json. */
+export interface Blend {
+  /** b */
+  memory: number;
+  /** ε */
+  epsilon: number;
+  /** Users that it was fitted on, and their figures: the transformer alone, the memory alone, and the blend. */
+  fitted: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
+}
+
+/** b and ε. */
+export type BlendWeights = Pick<Blend, 'memory' | 'epsilon'>;
+
+/** r_k, the weight of the event k places before the latest. */
+export function recency({ last, power }: Pick<TransitionSettings, 'last' | 'power'>): Float32Array {
+  return Float32Array.from({ length: last }, (_, k) => (1 + k) ** -power);
+}
+
+/** Writes the memory; it is fixed from then on. */
+export async function saveTransitions(files: Files, { settings, rows }: Memory): Promise<void> {
+  const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
+  const tensors = new Map([
+    ['rowStarts', tensor(rows.starts)],
+    ['columns', tensor(rows.columns)],
+    ['values', tensor(rows.values)],
+  ]);
+  const metadata = new Map([
+    ['format', 'attune'],
+    ['memory', JSON.stringify(settings)],
+  ]);
+  await commit(files, { [MEMORY]: encodePieces(tensors, metadata) });
+}
+
+/**
+ * @returns null when the folder has none
+ * @throws InputError, one line, when the file is cut short, damaged, or that of another catalogue
+ */
+export async function loadTransitions(source: Source, items: number): Promise<Memory | null> {
+  const stored = await readTensors(source, MEMORY);
+  if (!stored) return null;
+  const { tensors, metadata, path } = stored;
+  const settings = parse(metadata.get('memory'));
+  if (!settings) throw new InputError(`${path}: not the item transitions of an Attune model`);
+  checkNames(tensors, ['rowStarts', 'columns', 'values'], path);
+  const starts = tensorOf(stored, 'rowStarts', 'U32', [items + 1]);
+  const columns = tensorOf(stored, 'columns', 'U32', [null]);
+  const values = tensorOf(stored, 'values', 'F32', [columns.length]);
+  checkRows(starts, columns, items, path);
+  return { settings, rows: { starts, columns, values } };
+}
+
+function parse(text: string | undefined): TransitionSettings | null {
+  try {
+    const s = JSON.parse(text ?? '') as TransitionSettings;
+    return Number.isInteger(s.last) && s.last > 0 && s.last <= MOST_LAST && Number.isFinite(s.power) ? s : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The memory's rows on a device, in shards that each fit a binding. */
+export class DeviceTransitions {
+  readonly settings: TransitionSettings;
+  readonly recency: Float32Array;
+  private readonly shards: SparseShard[] = [];
+
+  constructor(device: Device, { settings, rows }: Memory) {
+    this.settings = settings;
+    this.recency = recency(settings);
+    const most = Math.floor(Math.min(device.maxBindingBytes, 2 ** 30) / 4);
+    const { starts, columns, values } = rows;
+    const items = starts.length - 1;
+    for (let first = 0; first < items; ) {
+      let to = first + 1;
+      while (to < items && to - first < most - 1 && starts[to + 1] - starts[first] <= most) to++;
+      const [begin, end] = [starts[first], starts[to]];
+      if (end - begin > most) throw new Error(`memory: row ${first} holds ${end - begin} entries, a binding ${most}`);
+      // A binding is never empty.
+      const upload = (data: Float32Array | Uint32Array, label: string) => {
+        const tensor = device
+          .empty([Math.max(1, data.length)], data instanceof Uint32Array ? 'u32' : 'f32', label)
+          .keep();
+        if (data.length > 0) device.write(tensor, data);
+        return tensor;
+      };
+      this.shards.push({
+        first,
+        rows: to - first,
+        starts: upload(
+          starts.slice(first, to + 1).map((start) => start - begin),
+          'memory rows',
+        ),
+        columns: upload(columns.slice(begin, end), 'memory columns'),
+        values: upload(values.slice(begin, end), 'memory values'),
+      });
+      first = to;
+    }
+  }
+
+  /** m [U, to − from] of the users' last items; `lists` as {@link listOf} writes them. */
+  scores(lists: Omit<RowLists, 'longest'>, from: number, to: number): Tensor {
+    return sparseScores(this.shards, { ...lists, longest: this.settings.last }, from, to);
+  }
+
+  /**
+   * Writes a history's last items and their weights at `at`, the latest first.
+   * @returns where the next list begins
+   */
+  listOf(history: Uint32Array, at: number, items: Uint32Array, weights: Float32Array): number {
+    const n = Math.min(this.settings.last, history.length);
+    for (let k = 0; k < n; k++) {
+      items[at + k] = history[history.length - 1 - k];
+      weights[at + k] = this.recency[k];
+    }
+    return at + n;
+  }
+
+  dispose(): void {
+    for (const { starts, columns, values } of this.shards) for (const t of [starts, columns, values]) t.dispose();
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Why an item was recommended: what each event of the history, and the sequence memory, had to do with its score.
+ *
+ * - `occlusion` leaves each event out in turn and scores again: the drop of the item's lift (model/transitions/relative-score.ts) is the event's
+ *   contribution. That is what the model does, at the cost of one more history to encode for each event. Events that
+ *   replace each other each drop little, and contributions need not add up to the lift. In a history longer than the
+ *   window, the event before it moves up.
+ * - `rollout` reads attention (model/inference/attention-maps.ts), the same for every item, and the memory's summands, which are exact:
+ *   both as shares, weighted by how far the two parts lift the item. It takes one pass and says where the model looked.
+ */
+import { SideFeatureWriter, type SideFeatureRows } from '../../data/features/side-features.ts';
+import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
+import { type AttentionMaps, AttentionProbe } from '../../model/inference/attention-maps.ts';
+import type { Item, LoadedModel } from '../../model/storage/folder.ts';
+import {
+  HostTransitions,
+  type RelativeScore,
+  RelativeScorer,
+  relativeScoreOf,
+} from '../../model/transitions/relative-score.ts';
+import type { History } from '../../model/inference/packing.ts';
+import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
+
+export type ExplainMethod = 'occlusion' | 'rollout';
+
+export interface EventContribution {
+  /** Place in the query's history, from 0. */
+  position: number;
+  id: string;
+  title: string;
+  /** Occlusion: how far the item's lift drops without the event, below 0 where the event spoke against it. Roll-out: the share. */
+  contribution: number;
+  /** Of all contributions above 0; 0 where it is not above 0. */
+  share: number;
+  /** Occlusion: the parts of the contribution. Roll-out: the shares of attention and of the memory's sum. */
+  transformer: number;
+  memory: number;
+}
+
+/** An association, no cause: the model reads IDs, and learned nothing from attributes. */
+export interface AttributeShare {
+  attribute: string;
+  value: string;
+  /** Share of the contributions by events whose item has this value, as the recommended one has. */
+  share: number;
+  /** Share of the events that have it. */
+  history: number;
+}
+
+export interface Explanation {
+  method: ExplainMethod;
+  /** How far each part lifts the item above the catalogue's mean, in standard deviations of the transformer's scores. */
+  lift: RelativeScore;
+  /** Strongest first; events beyond what the model reads are left out. */
+  events: EventContribution[];
+  /** Largest share first. */
+  attributes: AttributeShare[];
+  /** The same in words. */
+  sentence: string;
+}
+
+/** What is asked: a history of item rows, and the place of each in the user's own list. */
+export interface Explained extends History {
+  positions: readonly number[];
+}
+
+export class Explainer {
+  private readonly items: readonly Item[];
+  private readonly memory: HostTransitions | null;
+  private readonly scorer: RelativeScorer;
+  private readonly probe: AttentionProbe;
+  /** Events that a part of the model reads, at most. */
+  private readonly reach: number;
+  private kinds: Set<string>[] | null = null;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(model: SequenceModel, { items, remembering }: Pick<LoadedModel, 'items' | 'remembering'>) {
+    this.items = items;
+    this.memory = remembering && new HostTransitions(remembering.memory, remembering.blend);
+    this.scorer = new RelativeScorer(model, this.memory);
+    this.probe = new AttentionProbe(model);
+    this.reach = Math.max(model.settings.window - (model.cloze ? 1 : 0), this.memory?.last ?? 0);
+  }
+
+  /** Where the model's attention looks in a history. */
+  maps(history: History): Promise<AttentionMaps> {
+    return this.inTurn(() => this.probe.maps(history));
+  }
+
+  /** One explanation an item row. */
+  explain(query: Explained, items: Uint32Array, method: ExplainMethod): Promise<Explanation[]> {
+    return this.inTurn(() => this.explainNow(query, items, method));
+  }
+
+  /** Calls share buffers: one at a time, in the order they came. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(work);
+    this.turn = mine.catch(() => {});
+    return mine;
+  }
+
+  private async explainNow(query: Explained, items: Uint32Array, method: ExplainMethod): Promise<Explanation[]> {
+    if (items.length === 0) return [];
+    const contributions = await (method === 'occlusion' ? this.occlude(query, items) : this.rollOut(query, items));
+    return contributions.map(({ lift, parts }, i) => {
+      const first = query.history.length - parts.length;
+      const total = parts.reduce((sum, part) => sum + Math.max(0, part.contribution), 0);
+      const events = parts.map((part, e): EventContribution => {
+        const { id, title } = this.items[query.history[first + e]];
+        const share = total > 0 ? Math.max(0, part.contribution) / total : 0;
+        return { position: query.positions[first + e], id, title, share, ...part };
+      });
+      const rows = query.history.subarray(first);
+      const attributes = this.attributesOf(items[i], rows, events);
+      events.sort((a, b) => b.contribution - a.contribution || b.position - a.position);
+      return { method, lift, events, attributes, sentence: sentenceOf(lift, events, this.memory !== null) };
+    });
+  }
+
+  private async occlude({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
+    const n = Math.min(history.length, this.reach);
+    const first = history.length - n;
+    const without = (at: number): History => ({
+      history: history.filter((_, i) => i !== at),
+      times: times?.filter((_, i) => i !== at),
+      side: side && withoutToken(side, at),
+    });
+    const left = history.length > 1 ? Array.from({ length: n }, (_, e) => without(first + e)) : [];
+    const [whole, ...occluded] = await this.scorer.lifts([{ history, times, side }, ...left], items);
+    return whole.map((lift, i) => ({
+      lift,
+      parts: Array.from({ length: n }, (_, e) => {
+        // Without its only event a history says nothing: every item stands at the mean.
+        const rest = occluded[e]?.[i] ?? { transformer: 0, memory: 0 };
+        const [transformer, memory] = [lift.transformer - rest.transformer, lift.memory - rest.memory];
+        return { contribution: transformer + memory, transformer, memory };
+      }),
+    }));
+  }
+
+  private async rollOut({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
+    const n = Math.min(history.length, this.reach);
+    const [whole] = await this.scorer.lifts([{ history, times, side }], items);
+    const shares = (await this.probe.maps({ history, times, side })).shares();
+    const attention = new Float64Array(n);
+    attention.set(shares, n - shares.length);
+    return whole.map((lift, i) => {
+      const sums = this.memory
+        ?.sharesOf(history, items[i])
+        .subarray(history.length - n)
+        .map((w) => Math.max(0, w));
+      const total = sums?.reduce((sum, w) => sum + w, 0) ?? 0;
+      const [t, m] = [Math.max(0, lift.transformer), total > 0 ? Math.max(0, lift.memory) : 0];
+      const weight = t + m > 0 ? m / (t + m) : 0;
+      return {
+        lift,
+        parts: Array.from(attention, (transformer, e) => {
+          const memory = sums && total > 0 ? sums[e] / total : 0;
+          return { contribution: (1 - weight) * transformer + weight * memory, transformer, memory };
+        }),
+      };
+    });
+  }
+
+  private attributesOf(item: number, rows: Uint32Array, events: readonly EventContribution[]): AttributeShare[] {
+    this.kinds ??= attributeKinds(this.items.map(({ attributes }) => attributes));
+    const { kinds } = this;
+    const found: AttributeShare[] = [];
+    for (const kind of kinds[item]) {
+      let [share, count] = [0, 0];
+      rows.forEach((row, e) => {
+        if (!kinds[row].has(kind)) return;
+        share += events[e].share;
+        count++;
+      });
+      if (count > 0) found.push({ ...kindOf(kind), share, history: count / rows.length });
+    }
+    return found.sort((a, b) => b.share - a.share);
+  }
+
+  dispose(): void {
+    this.scorer.dispose();
+    this.probe.dispose();
+  }
+}
+
+interface Parts {
+  lift: RelativeScore;
+  /** One for each event, oldest first. */
+  parts: Pick<EventContribution, 'contribution' | 'transformer' | 'memory'>[];
+}
+
+const percent = (share: number): string => `${Math.round(100 * share)} %`;
+
+/** Share of the lift that is the memory's; null where a part pulls the item down, so that shares mean nothing. */
+function memoryShare({ transformer, memory }: RelativeScore): number | null {
+  return transformer >= 0 && memory >= 0 && transformer + memory > 0 ? memory / (transformer + memory) : null;
+}
+
+function sentenceOf(lift: RelativeScore, events: readonly EventContribution[], blended: boolean): string {
+  const carriers = events.filter(({ share }) => share > 0);
+  const named = carriers.filter(({ share }, i) => i === 0 || (i < 3 && share >= carriers[0].share / 3));
+  const names = named.map(({ title, share }) => `${title} (${percent(share)})`);
+  const list = names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names[0];
+  const sum = named.reduce((total, { share }) => total + share, 0);
+  const because = list
+    ? `${sum >= 0.5 ? 'Mainly' : 'Partly'} because of ${list}`
+    : 'No event of the history carries it';
+  if (!blended) return `${because}.`;
+  const share = memoryShare(lift);
+  if (share !== null) return `${because}; the sequence memory gives ${percent(share)} of its lead.`;
+  if (relativeScoreOf(lift) <= 0) return `${because}; it stands no higher than the catalogue's mean.`;
+  return `${because}; ${lift.memory > 0 ? 'the sequence memory alone lifts it' : 'the transformer alone lifts it'}.`;
+}
+
+function withoutToken(rows: SideFeatureRows, at: number): SideFeatureRows {
+  const writer = new SideFeatureWriter();
+  for (let i = 0; i + 1 < rows.starts.length; i++) {
+    if (i === at) continue;
+    writer.addRow(rows, i);
+    writer.endToken();
+  }
+  return writer.finish();
+}

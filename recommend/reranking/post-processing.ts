@@ -1,0 +1,242 @@
+/**
+ * What is done after the score: which items are candidates (conditions, allow and deny lists), what popular ones pay,
+ * and how a list is made diverse. The first two are a bias that the device adds to every user's scores (model/inference/scorer.ts);
+ * the last re-ranks the 128 best (rerank.ts).
+ */
+import { InputError } from '../../data/errors.ts';
+import { parseCondition } from '../../data/features/condition.ts';
+import { ownValue } from '../../data/own.ts';
+import { columnNames, PLAIN, type Reading, readingsOf, valuesOf } from '../../data/features/values.ts';
+import type { Item } from '../../model/storage/folder.ts';
+import type { StoredTensor } from '../../model/storage/safetensors.ts';
+import { requireFinite } from '../../model/inference/ranks.ts';
+import { LEFT_OUT } from '../../model/inference/scorer.ts';
+import { checkExploration, type Exploration, explore } from './explore.ts';
+import { type Candidate, rerank } from './rerank.ts';
+
+export interface PostProcessingOptions {
+  /**
+   * Only items whose attributes fulfil this condition: `price<50 and category=shoes`. There are =, !=, <, <=, >, >=,
+   * `in (a, b)`, `is missing`, and, or, not and parentheses; names and values with spaces stand in double quotes.
+   */
+  where?: string;
+  /** Only items with these IDs. */
+  allow?: readonly string[];
+  /** No items with these IDs. */
+  deny?: readonly string[];
+  /**
+   * 0 (leave the order) to 1: how much being unlike the items above it counts against the score, among the 128 best
+   * (maximal marginal relevance with the model's item vectors).
+   */
+  diversity?: number;
+  /** Attribute → how many items of a list may share a value of it, at least 1: `{ genre: 3 }`. */
+  caps?: Readonly<Record<string, number>>;
+  /** λ ≥ 0: an item with n training events pays λ · log(1 + n) of its score. */
+  popularityPenalty?: number;
+  /** Show some items of which little is known, among the 128 best; before diversity and caps. */
+  explore?: Exploration;
+}
+
+/** What the options come to. */
+export interface After {
+  /** [V] to be added to the scores; null where nothing is. */
+  bias: Float32Array | null;
+  /** How many items are candidates. */
+  candidates: number;
+  /** The k that stay of the best candidates, in their new order; null where the order stays. */
+  rerank: ((best: readonly Candidate[], k: number) => Candidate[]) | null;
+}
+
+/** Re-ranking looks at as many of the best: what a device's list holds. */
+export const RERANKED = 128;
+/** λ beyond which penalized scores are no longer finite in single precision, with room to spare. */
+const MOST_PENALTY = 1e6;
+/** Conditions whose answers are kept. */
+const REMEMBERED = 16;
+/** Item vectors of length 1 that are kept. */
+const CACHED = 2 ** 16;
+
+/** The catalogue of a model, as the options look at it. */
+export class PostProcessing {
+  readonly items: readonly Item[];
+  /** Item vectors [V, D], where there are any. */
+  table: StoredTensor | undefined;
+  readonly rows: ReadonlyMap<string, number>;
+  private names: string[] | null = null;
+  private read: Map<string, Reading> | null = null;
+  private readonly answers = new Map<string, Uint8Array>();
+  private readonly vectors = new Map<number, Float32Array>();
+
+  /**
+   * @param items the rows of items.json @param rows ID → row
+   * @param table the item vectors [V, D], for diversity
+   */
+  constructor(items: readonly Item[], rows: ReadonlyMap<string, number>, table: StoredTensor | undefined) {
+    this.items = items;
+    this.rows = rows;
+    this.table = table;
+  }
+
+  /** Other item vectors [V, D] for diversity: a tower's, which are made when the model is on its device. */
+  useVectors(data: Float32Array): void {
+    this.table = { shape: [this.items.length, data.length / this.items.length], data };
+    this.vectors.clear();
+  }
+
+  /** @throws InputError, one line, where an option makes no sense for this model */
+  plan(options: PostProcessingOptions): After {
+    const { bias, candidates } = this.bias(options);
+    return { bias, candidates, rerank: this.reranker(options) };
+  }
+
+  private bias({
+    where,
+    allow,
+    deny,
+    popularityPenalty = 0,
+  }: PostProcessingOptions): Pick<After, 'bias' | 'candidates'> {
+    const { items, rows } = this;
+    if (!(popularityPenalty >= 0 && popularityPenalty <= MOST_PENALTY)) {
+      throw new InputError(`popularity penalty: expected a number from 0 to ${MOST_PENALTY}, got ${popularityPenalty}`);
+    }
+    if (where === undefined && !allow && !deny && popularityPenalty === 0) {
+      return { bias: null, candidates: items.length };
+    }
+    const bias = new Float32Array(items.length);
+    if (popularityPenalty > 0) {
+      items.forEach(({ count }, row) => {
+        if (count === undefined) {
+          throw new InputError(
+            'a popularity penalty needs the number of training events of each item, which this model does not hold (an earlier version made it): train it again',
+          );
+        }
+        bias[row] = -popularityPenalty * Math.log1p(count);
+      });
+    }
+    const passes = where === undefined ? null : this.answer(where);
+    const allowed = allow && new Set(allow.map((id) => rows.get(id)));
+    for (let row = 0; row < items.length; row++) {
+      if ((passes && !passes[row]) || (allowed && !allowed.has(row))) bias[row] = LEFT_OUT;
+    }
+    for (const id of deny ?? []) {
+      const row = rows.get(id);
+      if (row !== undefined) bias[row] = LEFT_OUT;
+    }
+    const candidates = bias.reduce((n, value) => n + (value === LEFT_OUT_F32 ? 0 : 1), 0);
+    return { bias, candidates };
+  }
+
+  /** Which items fulfil a condition; the last few answers are kept, since conditions come again. */
+  private answer(where: string): Uint8Array {
+    const known = this.answers.get(where);
+    if (known) return known;
+    const condition = parseCondition(where, this.columns(), this.readings());
+    const answer = Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
+    if (this.answers.size >= REMEMBERED) this.answers.delete(this.answers.keys().next().value as string);
+    this.answers.set(where, answer);
+    return answer;
+  }
+
+  private reranker({ diversity = 0, caps, explore: exploration }: PostProcessingOptions): After['rerank'] {
+    if (exploration) checkExploration(exploration);
+    if (!(diversity >= 0 && diversity <= 1))
+      throw new InputError(`diversity from 0 to 1 was expected, came ${diversity}`);
+    const limits = Object.entries(caps ?? {}).map(([name, most]) => this.cap(name, most));
+    const plain = diversity === 0 && limits.length === 0;
+    if (plain && !exploration) return null;
+    const vectorOf = (row: number): Float32Array => this.vectorOf(row);
+    if (!exploration) return (best, k) => rerank(best, { k, diversity, vectorOf, caps: limits });
+    const countOf = this.counts(exploration);
+    return (best, k) => {
+      // Other candidates, other draws.
+      const seed = best.reduce((mix, { row }) => (Math.imul(mix, 31) + row) >>> 0, exploration.seed ?? 1);
+      const explored = explore(best, ({ row }) => countOf(row), { ...exploration, seed });
+      if (plain) return explored.slice(0, k);
+      // Diversity weighs scores: each place has the score that stood there.
+      const scores = new Map(best.map(({ row, score }) => [row, score]));
+      const placed = explored.map(({ row }, i) => ({ row, score: best[i].score }));
+      return rerank(placed, { k, diversity, vectorOf, caps: limits }).map(({ row }) => {
+        return { row, score: scores.get(row) as number };
+      });
+    };
+  }
+
+  /** Training events by row; items added since have none. */
+  private counts({ method }: Exploration): (row: number) => number {
+    const { items } = this;
+    if (method !== 'epsilon-greedy' && items.every(({ count }) => count === undefined)) {
+      throw new InputError(
+        `explore ${method} needs the number of training events of each item, which this model does not hold (an earlier version made it): train it again`,
+      );
+    }
+    return (row) => items[row].count ?? 0;
+  }
+
+  private cap(asked: string, most: number): { most: number; valuesOf(row: number): readonly string[] } {
+    const name = this.columns().find((own) => own.toLowerCase() === asked.toLowerCase());
+    if (name === undefined) {
+      const known = this.columns();
+      throw new InputError(
+        `cap ${asked}=${most}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : 'the model knows no attributes (train it with --items)'}`,
+      );
+    }
+    if (!Number.isInteger(most) || most < 1) {
+      throw new InputError(`cap ${asked}=${most}: a whole number from 1 on was expected`);
+    }
+    const reading = this.readings().get(name) ?? PLAIN;
+    const lists = new Map<number, readonly string[]>();
+    return {
+      most,
+      valuesOf: (row) => {
+        let list = lists.get(row);
+        if (!list) {
+          list = valuesOf(ownValue(this.items[row].attributes, name), reading);
+          lists.set(row, list);
+        }
+        return list;
+      },
+    };
+  }
+
+  /** An item's vector at length 1. */
+  private vectorOf(row: number): Float32Array {
+    const known = this.vectors.get(row);
+    if (known) return known;
+    const { table } = this;
+    if (table?.shape.length !== 2) throw new InputError('diversity needs item vectors, which this model does not have');
+    const [, width] = table.shape;
+    const vector = Float32Array.from(table.data.subarray(row * width, (row + 1) * width));
+    const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
+    const unit = requireFinite(length > 0 ? vector.map((x) => x / length) : vector, 'item vectors');
+    if (this.vectors.size >= CACHED) this.vectors.clear();
+    this.vectors.set(row, unit);
+    return unit;
+  }
+
+  private columns(): string[] {
+    this.names ??= columnNames(this.items);
+    return this.names;
+  }
+
+  private readings(): Map<string, Reading> {
+    this.read ??= readingsOf(this.items);
+    return this.read;
+  }
+}
+
+/** {@link LEFT_OUT} as a bias holds it. */
+export const LEFT_OUT_F32 = Math.fround(LEFT_OUT);
+
+/** The lists of a scorer as candidates, best first. */
+export function candidatesOf(items: Uint32Array, scores: Float32Array): Candidate[] {
+  return Array.from(items, (row, i) => ({ row, score: scores[i] }));
+}
+
+/** The best of given scores [V] as candidates, best first, without items that are left out or excluded. */
+export function bestOf(scores: Float32Array, excluded: Uint32Array, most: number): Candidate[] {
+  const out = new Set(excluded);
+  return Array.from(scores, (score, row) => ({ row, score }))
+    .filter(({ row, score }) => score !== LEFT_OUT_F32 && !out.has(row))
+    .sort((a, b) => b.score - a.score || a.row - b.row)
+    .slice(0, most);
+}

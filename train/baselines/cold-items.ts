@@ -1,0 +1,28 @@
+/** Nearest neighbours by attributes: the simplest recommender of items that nobody has met yet. */
+import type { ColdSplit } from '../../data/splits/cold.ts';
+import type { Similarity } from '../../data/features/similarity.ts';
+import type { Baseline } from './baselines.ts';
+
+const NEIGHBOURS = 50;
+
+/** A cold item scores the similarities of those of its 50 nearest known items that stand in the history. */
+export function attributeNeighbors(parts: ColdSplit, part: 'valid' | 'test', similar: Similarity): Baseline {
+  const [from, to] = parts.candidates(part);
+  const row = new Float32Array(parts.items);
+  /** For each known item the candidates near it, and how near. */
+  const near: [candidate: number, similarity: number][][] = Array.from({ length: from }, () => []);
+  for (let c = from; c < to; c++) {
+    similar(c, 1, row);
+    const nearest = Array.from({ length: from }, (_, j) => j)
+      .sort((a, b) => row[b] - row[a] || a - b)
+      .slice(0, NEIGHBOURS);
+    for (const j of nearest) near[j].push([c, row[j]]);
+  }
+  return {
+    name: 'attribute neighbours',
+    scores: (history, out) => {
+      out.fill(0);
+      for (const item of new Set(history)) for (const [c, s] of near[item] ?? []) out[c] += s;
+    },
+  };
+}

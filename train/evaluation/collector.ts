@@ -1,0 +1,193 @@
+/** Gathers the figures of one recommender user by user: metrics, slices, and what paired tests need. */
+import type { Split } from '../../data/splits/split.ts';
+import { type Distance, ListMetrics } from './list-metrics.ts';
+import { metricsAt, type Metrics, MISS, RankMetrics } from './metrics.ts';
+
+/** The figures that slices, intervals and comparisons are about. */
+export const HEADLINES = ['NDCG@10', 'HR@10', 'MRR'] as const;
+export type Headline = (typeof HEADLINES)[number];
+
+/** TargetMetrics of a group of users, or of the targets of a kind. */
+export interface Slice extends Record<Headline, number> {
+  users: number;
+}
+
+/** Group → slice, for each way to look at an evaluation. */
+export type Slices = Record<string, Record<string, Slice>>;
+
+/** Each user's headline figures, in the order evaluated. */
+export interface PerUser extends Record<Headline, Float64Array> {
+  /** [n] row of the user in the dataset */
+  users: Uint32Array;
+}
+
+export interface TargetMetrics {
+  users: number;
+  metrics: Metrics;
+  slices: Slices;
+  perUser: PerUser;
+  /** Share (0 to 1) of the targets that already stand in the user's history; misses while seen items are excluded. */
+  targetsInHistory: number;
+}
+
+export type ItemGroup = 'head' | 'torso' | 'tail' | 'cold';
+const ITEM_GROUPS: readonly ItemGroup[] = ['head', 'torso', 'tail', 'cold'];
+/** Longest history of each slice; the last has no bound. */
+const LENGTHS = [10, 50, 200];
+
+/** What the training part says about items; the same for every recommender of an evaluation. */
+export interface TrainingFacts {
+  /** [V] training events of each item */
+  counts: Uint32Array;
+  /** [V] users who have it among them */
+  holders: Uint32Array;
+  /** users with training events */
+  users: number;
+  groups: ItemGroup[];
+}
+
+export function trainingFacts(parts: Split): TrainingFacts {
+  const counts = new Uint32Array(parts.items);
+  const holders = new Uint32Array(parts.items);
+  const last = new Int32Array(parts.items).fill(-1);
+  let users = 0;
+  for (let u = 0; u < parts.users; u++) {
+    const history = parts.history(u, 'train');
+    if (history.length > 0) users++;
+    for (const item of history) {
+      counts[item]++;
+      if (last[item] !== u) holders[item]++;
+      last[item] = u;
+    }
+  }
+  return { counts, holders, users, groups: groupItems(counts) };
+}
+
+/**
+ * Items by popularity, after Abdollahpouri, Burke & Mobasher (2019): the head are the most popular ones that together
+ * have the first 20 % of the training events, the tail the least popular ones with the last 20 %, the torso those
+ * between; cold items have none.
+ */
+function groupItems(counts: Uint32Array): ItemGroup[] {
+  const order = Array.from(counts, (_, item) => item).sort((a, b) => counts[b] - counts[a] || a - b);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const groups: ItemGroup[] = new Array(counts.length);
+  let before = 0;
+  for (const item of order) {
+    groups[item] =
+      counts[item] === 0 ? 'cold' : before < 0.2 * total ? 'head' : before < 0.8 * total ? 'torso' : 'tail';
+    before += counts[item];
+  }
+  return groups;
+}
+
+export interface CollectorOptions {
+  split: 'valid' | 'test';
+  /** Ranks beyond it are not known (see {@link RankMetrics}). */
+  depth?: number;
+  facts?: TrainingFacts;
+  distance?: Distance | null;
+}
+
+export class Collector {
+  private readonly parts: Split;
+  private readonly split: 'valid' | 'test';
+  private readonly facts: TrainingFacts;
+  private readonly ranks: RankMetrics;
+  private readonly lists: ListMetrics;
+  private readonly users: number[] = [];
+  private readonly values: Record<Headline, number[]> = { 'NDCG@10': [], 'HR@10': [], MRR: [] };
+  private readonly sums = new Map<string, Map<string, Slice>>();
+  private targets = 0;
+  private repeated = 0;
+
+  constructor(parts: Split, options: CollectorOptions) {
+    this.parts = parts;
+    this.split = options.split;
+    this.facts = options.facts ?? trainingFacts(parts);
+    this.ranks = new RankMetrics(options.depth);
+    this.lists = new ListMetrics({ ...this.facts, distance: options.distance });
+  }
+
+  /** @param ranks of `targets`, distinct item rows, in their order; `list` holds the best items, best first */
+  add(user: number, targets: ArrayLike<number>, ranks: ArrayLike<number>, list: ArrayLike<number>): void {
+    const history = this.parts.history(user, this.split);
+    this.ranks.addUser(ranks);
+    this.lists.add(list);
+    const own = headlines(Array.from(ranks));
+    this.users.push(user);
+    for (const name of HEADLINES) this.values[name].push(own[name]);
+    const at = LENGTHS.findIndex((most) => history.length <= most);
+    const label =
+      at < 0 ? `${LENGTHS[LENGTHS.length - 1] + 1}+` : `${at === 0 ? 1 : LENGTHS[at - 1] + 1}-${LENGTHS[at]}`;
+    this.addTo('historyLength', label, own);
+    this.addTo('users', this.parts.trainLength(user) > 0 ? 'warm' : 'cold', own);
+    const byGroup = new Map<ItemGroup, number[]>();
+    for (let i = 0; i < targets.length; i++) {
+      const group = this.facts.groups[targets[i]];
+      byGroup.set(group, [...(byGroup.get(group) ?? []), ranks[i]]);
+      this.targets++;
+      if (history.includes(targets[i])) this.repeated++;
+    }
+    for (const [group, some] of byGroup) this.addTo('itemPopularity', group, headlines(some));
+  }
+
+  private addTo(kind: string, group: string, own: Record<Headline, number>): void {
+    const groups = this.sums.get(kind) ?? new Map<string, Slice>();
+    this.sums.set(kind, groups);
+    const sum = groups.get(group) ?? { users: 0, 'NDCG@10': 0, 'HR@10': 0, MRR: 0 };
+    groups.set(group, sum);
+    sum.users++;
+    for (const name of HEADLINES) sum[name] += own[name];
+  }
+
+  /** @throws Error when no user was added */
+  result(): TargetMetrics {
+    const { users, values } = this;
+    return {
+      users: users.length,
+      metrics: { ...this.ranks.result(), ...this.lists.result() },
+      slices: this.slices(),
+      perUser: {
+        users: Uint32Array.from(users),
+        'NDCG@10': Float64Array.from(values['NDCG@10']),
+        'HR@10': Float64Array.from(values['HR@10']),
+        MRR: Float64Array.from(values.MRR),
+      },
+      targetsInHistory: this.targets > 0 ? this.repeated / this.targets : 0,
+    };
+  }
+
+  private slices(): Slices {
+    const orders: Record<string, readonly string[]> = {
+      historyLength: ['1-10', '11-50', '51-200', '201+'],
+      itemPopularity: ITEM_GROUPS,
+      users: ['warm', 'cold'],
+    };
+    const slices: Slices = {};
+    for (const [kind, order] of Object.entries(orders)) {
+      const groups = this.sums.get(kind);
+      if (!groups) continue;
+      slices[kind] = {};
+      for (const name of order) {
+        const sum = groups.get(name);
+        if (!sum) continue;
+        const mean = (figure: Headline) => sum[figure] / sum.users;
+        slices[kind][name] = {
+          users: sum.users,
+          'NDCG@10': mean('NDCG@10'),
+          'HR@10': mean('HR@10'),
+          MRR: mean('MRR'),
+        };
+      }
+    }
+    return slices;
+  }
+}
+
+/** One user's headline figures from the ranks of the relevant items. */
+function headlines(ranks: number[]): Record<Headline, number> {
+  const sorted = ranks.length === 1 ? ranks : ranks.toSorted((a, b) => a - b);
+  const { NDCG, HR } = metricsAt(10, sorted, ranks.length);
+  return { 'NDCG@10': NDCG, 'HR@10': HR, MRR: sorted[0] >= MISS ? 0 : 1 / sorted[0] };
+}

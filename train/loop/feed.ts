@@ -1,0 +1,168 @@
+/** Batches on their way to the device: one upload a step, and more for sampled negatives and what stands beside items. */
+import { type Batch, mostMasked } from '../../data/batching/batches.ts';
+import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
+import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
+import type { TrainingTokens } from '../../model/encoders/context.ts';
+import { isCloze, readsTimes, type Settings } from '../../model/recipes/recipes.ts';
+import { SparseInputs } from '../../model/encoders/sparse-inputs.ts';
+import type { At, Negatives } from './negatives.ts';
+
+/** What a model asks of its batches beside tokens and targets. */
+export interface Needs {
+  /** Times of the events. */
+  times?: boolean;
+  /** Places for the masked positions, which alone are predicted; every position is without it. */
+  masked?: number;
+  /** What stands beside the items: rows of its table, and entries that a token has at most. */
+  side?: { rows: number; most: number };
+  /** Places for the tokens of continuations. */
+  continued?: number;
+}
+
+export function needsOf(settings: Settings, side?: Needs['side']): Needs {
+  const { budget, maskShare, decoder, continuation } = settings;
+  return {
+    times: readsTimes(settings),
+    masked: isCloze(settings) ? mostMasked(budget, maskShare) : undefined,
+    continued: decoder > 0 ? continuationRoom(budget, continuation) : undefined,
+    side,
+  };
+}
+
+const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
+const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
+
+function inputSpec(budget: number, { times, masked, continued }: Needs) {
+  const { words } = rowGroupLayout(budget);
+  return {
+    items: u32(budget),
+    positions: u32(budget),
+    targets: u32(budget),
+    weights: f32(budget),
+    start: u32(budget),
+    end: u32(budget),
+    itemGroups: u32(words),
+    positionGroups: u32(words),
+    ...(times ? { times: u32(budget) } : {}),
+    ...(masked ? maskedSpec(masked, rowGroupLayout(masked)) : {}),
+    ...(continued ? continuedSpec(continued, rowGroupLayout(continued), budget) : {}),
+  };
+}
+
+const maskedSpec = (most: number, { words }: RowGroupLayout) => ({
+  maskedRows: u32(most),
+  maskedGroups: u32(words),
+  maskedTargets: u32(most),
+  maskedWeights: f32(most),
+});
+
+const continuedSpec = (room: number, { words }: RowGroupLayout, budget: number) => ({
+  nextItems: u32(room),
+  nextPositions: u32(room),
+  nextTargets: u32(room),
+  nextWeights: f32(room),
+  nextStart: u32(room),
+  nextEnd: u32(room),
+  nextItemGroups: u32(words),
+  nextPositionGroups: u32(words),
+  keyStart: u32(room),
+  keyEnd: u32(room),
+  queryStart: u32(budget),
+  queryEnd: u32(budget),
+});
+
+/** A continuation's arrays by the names that they have on the device. */
+const named = (c: ContinuationBatch) => ({
+  ...{ nextItems: c.items, nextPositions: c.positions, nextTargets: c.targets, nextWeights: c.weights },
+  ...{ nextStart: c.start, nextEnd: c.end, keyStart: c.keyStart, keyEnd: c.keyEnd },
+  ...{ queryStart: c.queryStart, queryEnd: c.queryEnd },
+});
+
+export class Feed {
+  private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
+  private readonly budget: number;
+
+  private readonly negatives: Negatives | null;
+  private readonly side: SparseInputs | null;
+
+  /** @param negatives drawn for each batch, for a loss over samples; disposed with the feed */
+  constructor(device: Device, budget: number, needs: Needs = {}, negatives: Negatives | null = null) {
+    this.budget = budget;
+    this.negatives = negatives;
+    this.side = needs.side ? new SparseInputs(device, budget, needs.side.rows, needs.side.most, true) : null;
+    this.inputs = new Inputs(device, inputSpec(budget, needs), 'batch');
+  }
+
+  get tensors(): TrainingTokens {
+    const { maskedRows, maskedGroups, maskedTargets, maskedWeights, ...plain } = this.inputs.tensors;
+    const tokens = { ...plain, side: this.side?.sparse };
+    if (this.inputs.tensors.nextItems) return { ...tokens, continuation: this.continuation };
+    if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights)
+      return { ...tokens, negatives: this.negatives?.tensors };
+    const masked = { rows: maskedRows, groups: maskedGroups, targets: maskedTargets, weights: maskedWeights };
+    return { ...tokens, masked };
+  }
+
+  private get continuation(): TrainingTokens['continuation'] {
+    const t = this.inputs.tensors as Required<typeof this.inputs.tensors>;
+    return {
+      ...{ items: t.nextItems, positions: t.nextPositions, targets: t.nextTargets, weights: t.nextWeights },
+      ...{ start: t.nextStart, end: t.nextEnd, itemGroups: t.nextItemGroups, positionGroups: t.nextPositionGroups },
+      keys: { start: t.keyStart, end: t.keyEnd, from: t.queryStart, to: t.queryEnd },
+    };
+  }
+
+  /** Fills the host's mirror; nothing is sent yet, so that this runs while the device works. */
+  stage(batch: Batch, at: At = { seed: 0, epoch: 0, batch: 0 }): void {
+    const { host } = this.inputs;
+    for (const name of ['items', 'positions', 'targets', 'weights', 'start', 'end'] as const)
+      host[name].set(batch[name]);
+    host.times?.set(batch.times ?? batch.positions);
+    groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
+    groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
+    this.stageMasked(batch);
+    if (this.side && !batch.side) throw new Error('feed: what stands beside the items was expected in the batch');
+    if (batch.side) this.side?.stage(batch.side);
+    this.stageContinuation(batch);
+    this.negatives?.stage(batch, at);
+  }
+
+  private stageContinuation({ continuation }: Batch): void {
+    const { nextItemGroups, nextPositionGroups } = this.inputs.host;
+    if (!nextItemGroups || !nextPositionGroups) return;
+    if (!continuation) throw new Error('feed: the batch came without continuations');
+    const host = this.inputs.host as Record<string, Uint32Array | Float32Array>;
+    for (const [name, array] of Object.entries(named(continuation))) host[name].set(array);
+    const { items, positions, tokens } = continuation;
+    groupRows(items, tokens, items.length, nextItemGroups);
+    groupRows(positions, tokens, items.length, nextPositionGroups);
+  }
+
+  /** The positions that have a weight, in order. */
+  private stageMasked({ targets, weights, tokens }: Batch): void {
+    const { maskedRows, maskedGroups, maskedTargets, maskedWeights } = this.inputs.host;
+    if (!maskedRows || !maskedGroups || !maskedTargets || !maskedWeights) return;
+    for (const array of [maskedRows, maskedTargets, maskedWeights]) array.fill(0);
+    let count = 0;
+    for (let i = 0; i < tokens; i++) {
+      if (weights[i] === 0) continue;
+      if (count === maskedRows.length) throw new Error(`feed: more than ${count} masked positions in a batch`);
+      maskedRows[count] = i;
+      maskedTargets[count] = targets[i];
+      maskedWeights[count++] = weights[i];
+    }
+    groupRows(maskedRows, count, maskedRows.length, maskedGroups);
+  }
+
+  upload(): void {
+    this.inputs.upload();
+    this.side?.upload();
+    this.negatives?.upload();
+  }
+
+  dispose(): void {
+    this.inputs.dispose();
+    this.side?.dispose();
+    this.negatives?.dispose();
+  }
+}

@@ -1,0 +1,34 @@
+/** The learning rate by step. It follows from settings and step alone: the clock may stop a run, never steer it. */
+import { InputError } from '../../data/errors.ts';
+import type { Settings } from '../../model/recipes/recipes.ts';
+
+/** What is left of the learning rate at the cosine's horizon and after it. */
+const FLOOR = 0.01;
+
+/**
+ * The cosine's horizon in steps: a setting, or the length of the epochs asked for; 0 where the schedule needs none.
+ * @throws InputError for a cosine whose horizon nobody gave
+ */
+export function horizonOf(s: Settings, epochs: number | undefined, stepsPerEpoch: number): number {
+  requireHorizon(s, epochs);
+  return s.schedule === 'constant' ? 0 : s.scheduleSteps || (epochs ?? 0) * stepsPerEpoch;
+}
+
+/** @throws InputError for a cosine whose horizon nobody gave */
+export function requireHorizon(s: Settings, epochs: number | undefined): void {
+  if (s.schedule !== 'cosine' || s.scheduleSteps > 0 || epochs !== undefined) return;
+  throw new InputError(
+    '--set schedule=cosine: needs to know when to end; add --epochs N or --set scheduleSteps=N (a time limit may stop a run, but not steer it)',
+  );
+}
+
+/**
+ * Learning rate of a step, which counts from 1: rises linearly to the full one over `warmup` steps, then stays, or falls
+ * by a half cosine (Loshchilov & Hutter 2017, eq. 5) to a hundredth at the horizon.
+ */
+export function learningRateAt(s: Settings, step: number, horizon: number): number {
+  if (step <= s.warmup) return (s.learningRate * step) / s.warmup;
+  if (s.schedule === 'constant') return s.learningRate;
+  const done = Math.min(1, (step - s.warmup) / Math.max(1, horizon - s.warmup));
+  return s.learningRate * (FLOOR + ((1 - FLOOR) * (1 + Math.cos(Math.PI * done))) / 2);
+}

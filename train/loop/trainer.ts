@@ -1,0 +1,526 @@
+/**
+ * Training: packed batches through one recorded step, validation by full ranking, early stopping, checkpoints.
+ *
+ * The clock may stop a run but never steers it: validation and early stopping go by steps, and everything that varies
+ * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint goes on bit for bit.
+ */
+import { type Batch, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import { InputError } from '../../data/errors.ts';
+import { ColdSplit } from '../../data/splits/cold.ts';
+import type { ItemFeatures } from '../../data/features/encoder.ts';
+import type { Similarity } from '../../data/features/similarity.ts';
+import type { Split } from '../../data/splits/split.ts';
+import { type Device, type ParameterKind, permutation, type Program, type Tensor } from '../../engine/index.ts';
+import type { Files } from '../../model/storage/files.ts';
+import {
+  appendMetrics,
+  type Counters,
+  loadCheckpoint,
+  type ModelConfig,
+  saveCheckpoint,
+  saveModel,
+  trimMetrics,
+} from '../../model/storage/folder.ts';
+import { type Settings, windowsOf } from '../../model/recipes/recipes.ts';
+import { SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import { countItems } from '../baselines/baselines.ts';
+import { evaluate, listLength, usersWithTarget } from '../evaluation/evaluate.ts';
+import { Feed, type Needs, needsOf } from './feed.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
+import { Negatives } from './negatives.ts';
+import { AdamW, RING } from './optimizer.ts';
+import { horizonOf, learningRateAt } from './schedule.ts';
+
+export interface TrainOptions {
+  device: Device;
+  files: Files;
+  parts: Split;
+  settings: Settings;
+  config: ModelConfig;
+  /** Of the catalogue, for the item tower. */
+  features?: ItemFeatures | null;
+  /** Of its items, for the attribute memory (protocol cold-items). */
+  similar?: Similarity;
+  seed: number;
+  resume?: boolean;
+  epochs?: number;
+  /** `performance.now()` at which everything must be saved. */
+  deadline?: number;
+  signal?: AbortSignal;
+  includeSeen?: boolean;
+  onProgress?(progress: TrainProgress): void;
+  onValidation?(validation: Validation): void;
+  log?(line: string): void;
+}
+
+export interface TrainProgress {
+  phase: 'remembering' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
+  step: number;
+  epoch: number;
+  /** Steps of this epoch. */
+  steps: number;
+  /** 0 to 1, of the run as far as its end is known. */
+  fraction: number;
+  loss: number | null;
+  tokensPerSecond: number;
+  secondsLeft: number | null;
+  bestNdcg: number | null;
+}
+
+export interface Validation {
+  step: number;
+  epoch: number;
+  metrics: Metrics;
+}
+
+export interface TrainResult {
+  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before' | 'ranker';
+  step: number;
+  epoch: number;
+  bestNdcg: number | null;
+  bestStep: number | null;
+  losses: { step: number; loss: number }[];
+  validations: Validation[];
+  /** Of this run, without those before a resumption. */
+  seconds: number;
+  tokens: number;
+}
+
+const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
+const CHECKPOINT_SECONDS = 30;
+/** Steps between two reads of the losses on the device. */
+const READ_EVERY = 8;
+/** Stream of the seed that draws the validation users; the model's own streams start at 0. */
+const VALIDATION_STREAM = 0x7fffffff;
+
+/**
+ * Trains into an existing folder (see `createFolder`) until early stopping, a limit, or the signal.
+ * @throws Error that names the step and the tensor when the loss or a gradient is not finite; the weights are sound
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  requirePrecision(options.device, options.settings);
+  if (options.settings.decoder > 0 && options.parts.side) {
+    throw new InputError('an encoder with a decoder reads items alone; leave out --users and --events');
+  }
+  const run = new Run(options);
+  try {
+    return await run.go();
+  } finally {
+    run.dispose();
+  }
+}
+
+/** @throws InputError where the device cannot train in the precision that the settings ask for */
+export function requirePrecision(device: Device, { precision }: Settings): void {
+  const lacks = device.lacksPrecision(precision);
+  if (lacks) throw new InputError(`--set precision=${precision}: ${lacks}; leave it out (precision=f32)`);
+}
+
+/** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
+export function validationUsers(parts: Split, settings: Settings, seed: number): Uint32Array {
+  const users = usersWithTarget(parts, 'valid');
+  return permutation(users.length, seed, VALIDATION_STREAM)
+    .slice(0, settings.validateUsers)
+    .map((i) => users[i])
+    .sort();
+}
+
+/** What stands beside the items of a log, for its batches. */
+export const sideOf = ({ side }: Split): Needs['side'] =>
+  side ? { rows: side.encoder.rows, most: side.most } : undefined;
+
+class Run {
+  private readonly o: TrainOptions;
+  private readonly model: SequenceModel;
+  private readonly optimizer: AdamW;
+  private readonly feed: Feed;
+  /** Adds a batch's gradients up and takes the step. */
+  private readonly program: Program<Record<string, never>>;
+  /** Only adds them up: what the other batches of a step run. */
+  private readonly gather: Program<Record<string, never>>;
+  private readonly scorer: Scorer;
+  private readonly validationUsers: Uint32Array;
+  private readonly started = performance.now();
+  private counters: Counters;
+  private elapsedBefore = 0;
+  private readonly losses: TrainResult['losses'] = [];
+  private readonly validations: Validation[] = [];
+  private readUpTo = 0;
+  private tokens = 0;
+  private stepSeconds = 0;
+  private stepTokens = 0;
+  private loss: number | null = null;
+  /** Losses since the last validation. */
+  private recent = { sum: 0, count: 0 };
+  private validateSeconds = 0;
+  private saveSeconds = 0;
+  private validateSteps = 0;
+  private batchesInEpoch = 0;
+  /** Of the learning rate's schedule, in steps. */
+  private horizon: number | undefined;
+  private lastCheckpoint = 0;
+  private compiled = false;
+
+  constructor(o: TrainOptions) {
+    this.o = o;
+    const { device, settings } = o;
+    this.model = SequenceModel.create(device, settings, o.parts.items, o.seed, {
+      features: o.features ?? null,
+      known: o.parts instanceof ColdSplit ? o.parts.warm : o.parts.items,
+      side: o.parts.side?.encoder.rows,
+    });
+    this.optimizer = new AdamW(this.model.parameters, {
+      ...BETAS,
+      weightDecay: settings.weightDecay,
+      embeddingDecay: settings.embeddingDecay,
+      averageDecay: settings.ema,
+      clip: settings.clip,
+    });
+    const sampled = settings.loss !== 'softmax';
+    this.feed = new Feed(
+      device,
+      settings.budget,
+      needsOf(settings, sideOf(o.parts)),
+      sampled ? new Negatives(device, settings, countItems(o.parts)) : null,
+    );
+    this.program = device.program('training step', () => {
+      this.optimizer.step(this.gradients());
+      return {};
+    });
+    this.gather = device.program('gradients of a batch', () => {
+      this.gradients();
+      return {};
+    });
+    this.scorer = new Scorer(this.model, { k: listLength(o.parts) });
+    this.validationUsers = validationUsers(o.parts, settings, o.seed);
+    this.counters = {
+      step: 0,
+      epoch: 0,
+      batch: 0,
+      seed: o.seed,
+      bestNdcg: null,
+      bestStep: null,
+      patience: 0,
+      elapsedSeconds: 0,
+      finished: false,
+      variants: {},
+    };
+  }
+
+  /** Adds the batch's gradients to those of the step; its mean over the step's batches. Gives the batch's loss. */
+  private gradients(): Tensor {
+    const { device, settings } = this.o;
+    const both = (): Tensor => {
+      const loss = this.model.loss(this.feed.tensors);
+      device.tape.backwardFrom(loss, () => device.full(loss.shape, 1 / settings.accumulate, 'grad of the loss'));
+      return loss;
+    };
+    // The loss is a mean over about as many positions. Validation, outside of this, is in f32.
+    const positions = settings.budget * settings.accumulate;
+    return device.withPrecision(settings.precision, both, 2 ** Math.round(Math.log2(positions)));
+  }
+
+  async go(): Promise<TrainResult> {
+    const { o } = this;
+    if (o.settings.ema > 0) await this.model.parameters.startAverage();
+    if (o.resume && !(await this.restore())) return this.result('finished before');
+    const { accumulate } = o.settings;
+    const batchCount = (epoch: number) => batchesPerEpoch(o.parts, this.batchOptions(epoch));
+    const first = Math.ceil(batchCount(0) / accumulate);
+    this.validateSteps = o.settings.validateSteps || Math.max(64, first);
+    // A run that goes on keeps the horizon that it began with.
+    this.horizon ??= horizonOf(o.settings, o.epochs, first);
+    if (o.resume && this.reachedEpochs()) return this.finish('epochs');
+    for (;;) {
+      this.batchesInEpoch = batchCount(this.counters.epoch);
+      const waiting: Batch[] = [];
+      for (const batch of batches(o.parts, { ...this.batchOptions(this.counters.epoch), skip: this.counters.batch })) {
+        waiting.push(batch);
+        // The last step of an epoch takes what is left.
+        if (waiting.length < accumulate && this.counters.batch + waiting.length < this.batchesInEpoch) continue;
+        const stop = await this.step(waiting.splice(0));
+        if (stop) return this.finish(stop);
+      }
+      this.counters.epoch++;
+      this.counters.batch = 0;
+      if (this.reachedEpochs()) return this.finish('epochs');
+    }
+  }
+
+  private batchOptions(epoch: number) {
+    const { settings, seed } = this.o;
+    return { ...windowsOf(settings), sideDropout: settings.sideDropout, seed, epoch };
+  }
+
+  private reachedEpochs(): boolean {
+    return this.o.epochs !== undefined && this.counters.epoch >= this.o.epochs;
+  }
+
+  /** Puts a batch and what else varies where the step reads it. @param part which of the step's batches it is */
+  private prepare(batch: Batch, step: number, epoch: number, number: number, part: number): void {
+    const { seed, settings } = this.o;
+    this.feed.stage(batch, { seed, epoch, batch: number });
+    this.feed.upload();
+    const learningRate = learningRateAt(settings, step, this.horizon ?? 0);
+    this.optimizer.prepare({ seed, step, learningRate, dropout: true, part });
+  }
+
+  /** One step on one batch or several, and what is due after it. Gives the reason to stop, if there is one. */
+  private async step(parts: readonly Batch[]): Promise<TrainResult['reason'] | null> {
+    const { counters, o } = this;
+    if (!this.compiled) this.report('compiling');
+    const begun = performance.now();
+    for (const [i, batch] of parts.entries()) {
+      const program = i + 1 < parts.length ? this.gather : this.program;
+      this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
+      program.run();
+      if (this.compiled) await program.pace();
+    }
+    const tokens = parts.reduce((sum, batch) => sum + batch.tokens, 0);
+    counters.step++;
+    counters.batch += parts.length;
+    this.tokens += tokens;
+    if (this.compiled) {
+      this.stepSeconds += (performance.now() - begun) / 1000;
+      this.stepTokens += tokens;
+    } else {
+      await o.device.settle();
+      this.compiled = true;
+      counters.variants = o.device.gpu?.choices() ?? {};
+      await this.readLosses();
+      await this.checkpoint();
+    }
+    if (counters.step % READ_EVERY === 0) await this.readLosses();
+    if (counters.step % this.validateSteps === 0) {
+      await this.validate();
+      if (counters.patience >= o.settings.patience) return 'early-stopping';
+    }
+    if (o.signal?.aborted) return 'interrupted';
+    // Kept free for the last validation (if one is due) and for saving.
+    if (this.outOfTime((this.validateSeconds || this.guessValidation()) * 1.3)) return 'time';
+    if (performance.now() - this.lastCheckpoint > CHECKPOINT_SECONDS * 1000) {
+      await this.readLosses();
+      await this.checkpoint();
+    }
+    this.report('training');
+    return null;
+  }
+
+  /** Seconds of a validation that was not measured yet: a forward pass takes about a third of a step's time a token. */
+  private guessValidation(): number {
+    const { window } = this.o.settings;
+    const lengths = this.validationUsers.map((u) => Math.min(window, this.o.parts.history(u, 'valid').length));
+    const tokens = lengths.reduce((sum, n) => sum + n, 0);
+    return this.stepTokens > 0 ? (tokens * this.stepSeconds) / this.stepTokens / 2 : 0;
+  }
+
+  private outOfTime(reserve: number): boolean {
+    const { deadline } = this.o;
+    if (deadline === undefined) return false;
+    const perStep = this.counters.step > 1 ? this.program.milliseconds * this.o.settings.accumulate : 0;
+    return performance.now() + perStep * 2 + (reserve + 2.5 * this.saveSeconds) * 1000 + 1500 > deadline;
+  }
+
+  /** Reads the losses since the last read; throws if a step was not finite. */
+  private async readLosses(): Promise<void> {
+    await this.settle();
+    const status = await this.optimizer.status.data();
+    const ring = await this.optimizer.losses.data();
+    if (status[0] !== 0) await this.explainNonFinite(status[0]);
+    for (let s = Math.max(this.readUpTo + 1, this.counters.step - RING + 1); s <= this.counters.step; s++) {
+      this.loss = ring[s % RING];
+      this.losses.push({ step: s, loss: this.loss });
+      this.recent.sum += this.loss;
+      this.recent.count++;
+    }
+    this.readUpTo = this.counters.step;
+  }
+
+  /** Runs the failed step again, eagerly, and names the first tensor that is not finite. The weights are those before it. */
+  private async explainNonFinite(step: number): Promise<never> {
+    const { counters, o } = this;
+    const { accumulate } = o.settings;
+    const at = (Math.ceil(counters.batch / accumulate) - 1 - (counters.step - step)) * accumulate;
+    let where = 'an earlier epoch’s batch; it could not be run again';
+    if (at >= 0) {
+      where = 'the norm of the gradient';
+      let part = 0;
+      for (const batch of batches(o.parts, { ...this.batchOptions(counters.epoch), skip: at })) {
+        this.prepare(batch, step, counters.epoch, at + part, part);
+        const name = await o.device.firstNonFinite(() => this.gradients());
+        if (name) where = name;
+        if (name || ++part === accumulate) break;
+      }
+    }
+    throw new Error(
+      `training: step ${step} is not finite; the first such tensor is ${where}. Weights and checkpoint are from before it; try a lower learning rate (--set learningRate=${o.settings.learningRate / 3})`,
+    );
+  }
+
+  /** Waits for the steps in flight. */
+  private async settle(): Promise<void> {
+    await this.gather.settle();
+    await this.program.settle();
+  }
+
+  /** Validates, and saves, the weights or their moving average where there is one. */
+  private async validate(): Promise<void> {
+    await this.readLosses();
+    this.report('validating');
+    const averaged = this.o.settings.ema > 0;
+    if (averaged) this.model.parameters.exchangeAverage();
+    try {
+      await this.validateWeights();
+    } finally {
+      if (averaged) this.model.parameters.exchangeAverage();
+    }
+    await this.checkpoint();
+  }
+
+  private async validateWeights(): Promise<void> {
+    const { counters, o } = this;
+    const begun = performance.now();
+    this.model.touch();
+    const { metrics } = await evaluate(this.model, o.parts, {
+      split: 'valid',
+      includeSeen: o.includeSeen,
+      users: this.validationUsers,
+      scorer: this.scorer,
+    });
+    this.validateSeconds = (performance.now() - begun) / 1000;
+    const ndcg = metrics['NDCG@10'];
+    const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
+    if (better) {
+      counters.bestNdcg = ndcg;
+      counters.bestStep = counters.step;
+      counters.patience = 0;
+      await saveModel(o.files, await this.weights(), { step: counters.step, epoch: counters.epoch, metrics });
+    } else counters.patience++;
+    const validation = { step: counters.step, epoch: counters.epoch, metrics };
+    this.validations.push(validation);
+    o.onValidation?.(validation);
+    await appendMetrics(o.files, {
+      step: counters.step,
+      epoch: counters.epoch + counters.batch / Math.max(1, this.batchesInEpoch),
+      loss: this.recent.sum / this.recent.count,
+      tokensPerSecond: Math.round(this.tokensPerSecond()),
+      elapsedSeconds: Math.round(this.elapsed()),
+      users: this.validationUsers.length,
+      valid: metrics,
+      best: better,
+    });
+    this.recent = { sum: 0, count: 0 };
+  }
+
+  private async weights() {
+    return storedTensors(this.model, 'params');
+  }
+
+  private async checkpoint(): Promise<void> {
+    this.report('saving');
+    const begun = performance.now();
+    const counters = {
+      ...this.counters,
+      elapsedSeconds: this.elapsed(),
+      extra: { recent: this.recent, horizon: this.horizon },
+    };
+    const [params, m, v] = [
+      await storedTensors(this.model, 'params'),
+      await storedTensors(this.model, 'm'),
+      await storedTensors(this.model, 'v'),
+    ];
+    const average = this.o.settings.ema > 0 ? await storedTensors(this.model, 'average') : undefined;
+    await saveCheckpoint(this.o.files, { params, m, v, average, counters });
+    this.lastCheckpoint = performance.now();
+    this.saveSeconds = (this.lastCheckpoint - begun) / 1000;
+  }
+
+  /** Loads the checkpoint; false if that run had finished and no limit asks for more. */
+  private async restore(): Promise<boolean> {
+    const { o } = this;
+    const saved = await loadCheckpoint(o.files);
+    if (!saved) return true; // stopped before its first step: start anew
+    this.counters = { ...saved.counters };
+    this.readUpTo = saved.counters.step;
+    this.optimizer.continueFrom(saved.counters.step);
+    this.elapsedBefore = saved.counters.elapsedSeconds;
+    if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
+    this.counters.finished = false;
+    this.recent = (saved.counters.extra?.recent as typeof this.recent | undefined) ?? this.recent;
+    this.horizon = saved.counters.extra?.horizon as number | undefined;
+    for (const [kind, tensors] of [
+      ['params', saved.params],
+      ['m', saved.m],
+      ['v', saved.v],
+    ] as const) {
+      this.model.parameters.load(kind, toArrays(tensors));
+    }
+    if (o.settings.ema > 0) this.model.parameters.load('average', toArrays(saved.average ?? saved.params));
+    o.device.gpu?.keepChoices(saved.counters.variants);
+    await trimMetrics(o.files, saved.counters.step);
+    return true;
+  }
+
+  private async finish(reason: TrainResult['reason']): Promise<TrainResult> {
+    const { counters } = this;
+    await this.readLosses();
+    const validated = this.validations.at(-1)?.step === counters.step;
+    if (reason !== 'interrupted' && !validated) await this.validate();
+    counters.finished = reason === 'early-stopping' || reason === 'epochs';
+    await this.checkpoint();
+    return this.result(reason);
+  }
+
+  private result(reason: TrainResult['reason']): TrainResult {
+    const { step, epoch, bestNdcg, bestStep } = this.counters;
+    const { losses, validations, tokens } = this;
+    const seconds = (performance.now() - this.started) / 1000;
+    return { reason, step, epoch, bestNdcg, bestStep, losses, validations, seconds, tokens };
+  }
+
+  private elapsed(): number {
+    return this.elapsedBefore + (performance.now() - this.started) / 1000;
+  }
+
+  private tokensPerSecond(): number {
+    return this.stepSeconds > 0 ? this.stepTokens / this.stepSeconds : 0;
+  }
+
+  private report(phase: TrainProgress['phase']): void {
+    const { counters, o } = this;
+    const elapsed = (performance.now() - this.started) / 1000;
+    const inEpoch = this.batchesInEpoch > 0 ? counters.batch / this.batchesInEpoch : 0;
+    const byEpochs = o.epochs === undefined ? 0 : (counters.epoch + inEpoch) / o.epochs;
+    const byTime = o.deadline === undefined ? 0 : (performance.now() - this.started) / (o.deadline - this.started);
+    const byPatience = o.epochs === undefined && o.deadline === undefined ? counters.patience / o.settings.patience : 0;
+    const fraction = Math.min(1, Math.max(byEpochs, byTime, byPatience));
+    const known = o.epochs !== undefined || o.deadline !== undefined;
+    o.onProgress?.({
+      phase,
+      step: counters.step,
+      epoch: counters.epoch,
+      steps: Math.ceil(this.batchesInEpoch / o.settings.accumulate),
+      fraction,
+      loss: this.loss,
+      tokensPerSecond: this.tokensPerSecond(),
+      secondsLeft: known && fraction > 0 ? (elapsed * (1 - fraction)) / fraction : null,
+      bestNdcg: counters.bestNdcg,
+    });
+  }
+
+  dispose(): void {
+    this.scorer.dispose();
+    this.program.dispose();
+    this.gather.dispose();
+    this.feed.dispose();
+    this.optimizer.dispose();
+    this.model.dispose();
+  }
+}
+
+/** Parameters, their average, or moments, read back, as they are stored. */
+async function storedTensors(model: SequenceModel, kind: ParameterKind) {
+  const values = await model.parameters.read(kind);
+  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
+}

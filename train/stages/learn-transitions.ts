@@ -1,0 +1,326 @@
+/**
+ * Learns the sequence memory (model/transitions/transitions.ts) from the training part, in closed form. Every training event y with the
+ * events before it is one example: x holds r_k for the event k places back (repeats add up), and the ridge regression of
+ * the next item on x is
+ *
+ *   W = (G + λI)⁻¹ C,   G = Σ x xᵀ,   C = Σ x e_yᵀ                            [V, V]
+ *
+ * EASE (Steck, WWW 2019) with order: windowed transition counts C, and G to take out what items share with one another
+ * (the transition model of Choi et al., Session-aware Linear Item-Item Models, WWW 2021). Exact up to a catalogue of about
+ * 10,000 items, through the device's matrix product. Beyond, each target item has a regression of its own on its likeliest
+ * predecessors (as fsSLIM: Ning & Karypis, ICDM 2011), so that no V × V matrix is ever held. The largest weights of each
+ * row are kept.
+ */
+import type { Split } from '../../data/splits/split.ts';
+import { type Device, invertSpd, multiply, Panels } from '../../engine/index.ts';
+import { type Memory, type TransitionSettings, recency, type SparseRows } from '../../model/transitions/transitions.ts';
+
+export interface TransitionOptions {
+  last?: number;
+  power?: number;
+  lambda?: number;
+  /** Weights kept of a row. */
+  kept?: number;
+  method?: TransitionSettings['method'];
+}
+
+/** Catalogues up to this size are solved exactly (V² numbers, 4V³ operations); fewer on the CPU device. */
+const exactItems = (device: Device): number => (device.gpu ? 10_000 : 1_500);
+/** Predecessors that a target item's own regression looks at. */
+const PREDECESSORS = 64;
+/** Entries of a row of G that the regressions of single items look at. */
+const GRAM_ENTRIES = 128;
+
+/** @throws Error when the ridge is too small for single precision */
+export async function learnTransitions(device: Device, parts: Split, options: TransitionOptions = {}): Promise<Memory> {
+  const { last = 50, power = 0.7, lambda = 300 } = options;
+  const method = options.method ?? (parts.items <= exactItems(device) ? 'exact' : 'neighbours');
+  const kept = Math.min(options.kept ?? 300, parts.items);
+  const settings: TransitionSettings = { method, last, power, lambda, kept };
+  const examples = new Examples(parts, recency(settings));
+  const rows = method === 'exact' ? await exact(device, examples, settings) : neighbours(examples, settings);
+  return { settings, rows };
+}
+
+async function exact(device: Device, examples: Examples, { lambda, kept }: TransitionSettings): Promise<SparseRows> {
+  const { items } = examples;
+  const fill = (rowOf: (item: number, add: Add) => void, ridge: number) => (row: number, out: Float32Array) => {
+    rowOf(row, (column, x) => {
+      out[column] += x;
+    });
+    out[row] += ridge;
+  };
+  const g = Panels.create(device, items, fill(examples.gram, lambda));
+  const c = Panels.create(device, items, fill(examples.next, 0), 0);
+  let w: Panels | null = null;
+  try {
+    await invertSpd(g);
+    w = await multiply(g, c);
+    const rows = new RowWriter(items, kept);
+    await w.rows((_, values) => {
+      values.forEach((x, column) => {
+        if (x !== 0) rows.add(column, x);
+      });
+      rows.end();
+    });
+    return rows.finish();
+  } finally {
+    for (const panels of [g, c, w]) panels?.dispose();
+  }
+}
+
+/** Column by column: y's weights on its likeliest predecessors S solve (G_SS + λI) w = C_Sy. */
+function neighbours(examples: Examples, { lambda, kept }: TransitionSettings): SparseRows {
+  const { items } = examples;
+  const near = new RowWriter(items, GRAM_ENTRIES);
+  const diagonal = new Float64Array(items);
+  const sums = new Sums(items);
+  for (let i = 0; i < items; i++) {
+    examples.gram(i, sums.add);
+    sums.drain((j, x) => {
+      if (j === i) diagonal[i] = x;
+      else near.add(j, x);
+    });
+    near.end();
+  }
+  const gram = near.finish();
+
+  // Columns first, as rows of Wᵀ.
+  const columns = new RowWriter(items, PREDECESSORS);
+  const chosen = new RowWriter(1, PREDECESSORS);
+  const place = new Int32Array(items).fill(-1);
+  for (let y = 0; y < items; y++) {
+    examples.previous(y, sums.add);
+    sums.drain((i, x) => chosen.add(i, x));
+    const { columns: s, values: right } = chosen.take();
+    const n = s.length;
+    const a = new Float64Array(n * n);
+    s.forEach((item, i) => {
+      place[item] = i;
+    });
+    s.forEach((item, i) => {
+      a[i * n + i] = diagonal[item] + lambda;
+      for (let e = gram.starts[item]; e < gram.starts[item + 1]; e++) {
+        const j = place[gram.columns[e]];
+        // G is symmetric; a pair stands in the row of either item, or both, or was cut from both.
+        if (j >= 0) a[i * n + j] = a[j * n + i] = gram.values[e];
+      }
+    });
+    solve(a, right, lambda);
+    s.forEach((item, i) => {
+      columns.add(item, right[i]);
+      place[item] = -1;
+    });
+    columns.end();
+  }
+  return transpose(columns.finish(), items, kept);
+}
+
+/** b = A⁻¹ b by Cholesky; where cutting G has made A indefinite, a pivot is no smaller than the ridge. */
+function solve(a: Float64Array, b: Float64Array, ridge: number): void {
+  const n = b.length;
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = a[i * n + j];
+      for (let k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+      a[i * n + j] = i === j ? Math.sqrt(Math.max(sum, ridge)) : sum / a[j * n + j];
+    }
+    let sum = b[i];
+    for (let k = 0; k < i; k++) sum -= a[i * n + k] * b[k];
+    b[i] = sum / a[i * n + i];
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    let sum = b[i];
+    for (let k = i + 1; k < n; k++) sum -= a[k * n + i] * b[k];
+    b[i] = sum / a[i * n + i];
+  }
+}
+
+function transpose(rows: SparseRows, items: number, kept: number): SparseRows {
+  const starts = new Uint32Array(items + 1);
+  for (const column of rows.columns) starts[column + 1]++;
+  for (let i = 0; i < items; i++) starts[i + 1] += starts[i];
+  const next = starts.slice();
+  const columns = new Uint32Array(rows.columns.length);
+  const values = new Float32Array(rows.columns.length);
+  for (let row = 0; row < items; row++) {
+    for (let e = rows.starts[row]; e < rows.starts[row + 1]; e++) {
+      const at = next[rows.columns[e]]++;
+      columns[at] = row;
+      values[at] = rows.values[e];
+    }
+  }
+  const out = new RowWriter(items, kept);
+  for (let i = 0; i < items; i++) {
+    for (let e = starts[i]; e < starts[i + 1]; e++) out.add(columns[e], values[e]);
+    out.end();
+  }
+  return out.finish();
+}
+
+type Add = (item: number, x: number) => void;
+
+/** Rows of G and C, and columns of C, each made from where its item occurs. */
+class Examples {
+  readonly items: number;
+  private readonly events: Uint32Array;
+  private readonly r: Float32Array;
+  /** Item i occurs at places[starts[i]] to places[starts[i + 1]], in the history of [begins, ends) there. */
+  private readonly starts: Uint32Array;
+  private readonly places: Uint32Array;
+  private readonly begins: Uint32Array;
+  private readonly ends: Uint32Array;
+  /** products[lag][m] = Σ r_(lag + s) r_s over s < m: what two events `lag` apart share, with m events behind the later. */
+  private readonly products: Float64Array[];
+
+  constructor(parts: Split, r: Float32Array) {
+    this.items = parts.items;
+    this.events = parts.dataset.items;
+    this.r = r;
+    const { offsets } = parts.dataset;
+    const starts = new Uint32Array(parts.items + 1);
+    for (let u = 0; u < parts.users; u++) for (const item of parts.history(u, 'train')) starts[item + 1]++;
+    for (let i = 0; i < parts.items; i++) starts[i + 1] += starts[i];
+    const next = starts.slice();
+    const total = starts[parts.items];
+    this.starts = starts;
+    [this.places, this.begins, this.ends] = [new Uint32Array(total), new Uint32Array(total), new Uint32Array(total)];
+    for (let u = 0; u < parts.users; u++) {
+      const end = offsets[u] + parts.trainLength(u);
+      for (let at = offsets[u]; at < end; at++) {
+        const place = next[this.events[at]]++;
+        this.places[place] = at;
+        this.begins[place] = offsets[u];
+        this.ends[place] = end;
+      }
+    }
+    this.products = Array.from(r, (_, lag) => {
+      const sums = new Float64Array(r.length - lag + 1);
+      for (let s = 0; s < r.length - lag; s++) sums[s + 1] = sums[s] + r[lag + s] * r[s];
+      return sums;
+    });
+  }
+
+  /** Row i of G. */
+  readonly gram = (item: number, add: Add): void => {
+    const { events, places, products } = this;
+    const n = this.r.length;
+    for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
+      const at = places[o];
+      const end = this.ends[o];
+      for (let q = Math.max(this.begins[o], at - n + 1); q < Math.min(end, at + n); q++) {
+        const shared = products[Math.abs(q - at)];
+        add(events[q], shared[Math.min(shared.length - 1, end - 1 - Math.max(at, q))]);
+      }
+    }
+  };
+
+  /** Row i of C: what came after item i. */
+  readonly next = (item: number, add: Add): void => {
+    const { events, places, r } = this;
+    for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
+      const at = places[o];
+      const end = Math.min(this.ends[o], at + r.length + 1);
+      for (let q = at + 1; q < end; q++) add(events[q], r[q - at - 1]);
+    }
+  };
+
+  /** Column y of C: what came before item y. */
+  readonly previous = (item: number, add: Add): void => {
+    const { events, places, r } = this;
+    for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
+      const at = places[o];
+      for (let q = Math.max(this.begins[o], at - r.length); q < at; q++) add(events[q], r[at - q - 1]);
+    }
+  };
+}
+
+/** Sums by item, of which few are touched. */
+class Sums {
+  private readonly sums: Float64Array;
+  private readonly seen: Uint8Array;
+  private touched: number[] = [];
+
+  constructor(items: number) {
+    this.sums = new Float64Array(items);
+    this.seen = new Uint8Array(items);
+  }
+
+  readonly add: Add = (item, x) => {
+    if (!this.seen[item]) {
+      this.seen[item] = 1;
+      this.touched.push(item);
+    }
+    this.sums[item] += x;
+  };
+
+  /** Hands over what was added, and forgets it. */
+  drain(use: Add): void {
+    for (const item of this.touched) {
+      use(item, this.sums[item]);
+      this.sums[item] = 0;
+      this.seen[item] = 0;
+    }
+    this.touched = [];
+  }
+}
+
+/** Writes sparse rows one after another, of each the `most` largest weights by magnitude (ties: the lower column). */
+class RowWriter {
+  private readonly starts: Uint32Array;
+  private columns = new Uint32Array(1024);
+  private values = new Float32Array(1024);
+  private row = 0;
+  private length = 0;
+  private readonly most: number;
+  private items: number[] = [];
+  private weights: number[] = [];
+
+  constructor(rows: number, most: number) {
+    this.starts = new Uint32Array(rows + 1);
+    this.most = most;
+  }
+
+  readonly add: Add = (column, x) => {
+    this.items.push(column);
+    this.weights.push(x);
+  };
+
+  /** The row so far, cut and sorted by column; the writer forgets it. */
+  take(): { columns: number[]; values: Float64Array } {
+    const { items, weights, most } = this;
+    let order = items.map((_, i) => i);
+    if (order.length > most) {
+      const sizes = Float64Array.from(weights, Math.abs).sort();
+      const least = sizes[sizes.length - most];
+      const above = order.filter((i) => Math.abs(weights[i]) > least);
+      const equal = order.filter((i) => Math.abs(weights[i]) === least).sort((a, b) => items[a] - items[b]);
+      order = [...above, ...equal.slice(0, most - above.length)];
+    }
+    order.sort((a, b) => items[a] - items[b]);
+    [this.items, this.weights] = [[], []];
+    return { columns: order.map((i) => items[i]), values: Float64Array.from(order, (i) => weights[i]) };
+  }
+
+  /** Ends the row. */
+  end(): void {
+    const { columns, values } = this.take();
+    const need = this.length + columns.length;
+    if (need > this.columns.length) {
+      const room = Math.max(need, Math.ceil(this.columns.length * 1.5));
+      const [c, v] = [new Uint32Array(room), new Float32Array(room)];
+      c.set(this.columns);
+      v.set(this.values);
+      [this.columns, this.values] = [c, v];
+    }
+    this.columns.set(columns, this.length);
+    this.values.set(values, this.length);
+    this.length = need;
+    this.starts[++this.row] = need;
+  }
+
+  finish(): SparseRows {
+    const { starts, length } = this;
+    return { starts, columns: this.columns.slice(0, length), values: this.values.slice(0, length) };
+  }
+}

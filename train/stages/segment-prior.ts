@@ -1,0 +1,183 @@
+/**
+ * Learns what groups of users like (model/transitions/segment-prior.ts) from the training events, and how much that counts beside a model
+ * that knows few events:
+ *
+ *   κ, strength   by NDCG@10 of the first events of users, without their own events in the counts
+ *   weight(n)     by NDCG@10 of the validation targets from the last n events before them; 0 where the gain is not more
+ *                 than one standard error, paired over users
+ */
+import type { Bag } from '../../data/features/encoder.ts';
+import type { Split } from '../../data/splits/split.ts';
+import { rankAmong } from '../../model/inference/ranks.ts';
+import {
+  type GroupCounts,
+  groupScores,
+  popularity,
+  type PriorSettings,
+  type SegmentPrior,
+} from '../../model/transitions/segment-prior.ts';
+import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
+import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { metricsAt, RankMetrics } from '../evaluation/metrics.ts';
+import { distinct } from '../evaluation/ranking.ts';
+import { gainOf } from '../evaluation/statistics.ts';
+
+const SHRINKAGES = [10, 100, 1000, 10000];
+const STRENGTHS = [0, 0.25, 0.5, 0.75, 1];
+const EVENTS = [1, 2, 4, 8, 16];
+const WEIGHTS = [0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1];
+/** Events of a user that stand for what somebody new will do. */
+const FIRST = 10;
+/** Users and scores that fitting looks at, at most. */
+const MOST_USERS = 500;
+const MOST_SCORES = 2 ** 21;
+
+export function countGroups(parts: Split): GroupCounts {
+  const { side } = parts;
+  const rows = side?.encoder.rows ?? 0;
+  const items = new Float32Array(parts.items);
+  const counts = Array.from({ length: rows }, () => new Map<number, number>());
+  for (let u = 0; u < parts.users; u++) {
+    const bag = side?.userRow(u);
+    for (const item of parts.history(u, 'train')) {
+      items[item]++;
+      for (let e = 0; bag && e < bag.columns.length; e++) {
+        const group = counts[bag.columns[e]];
+        group.set(item, (group.get(item) ?? 0) + bag.values[e]);
+      }
+    }
+  }
+  const size = counts.reduce((sum, group) => sum + group.size, 0);
+  const out = { starts: new Uint32Array(rows + 1), columns: new Uint32Array(size), values: new Float32Array(size) };
+  let at = 0;
+  counts.forEach((group, row) => {
+    for (const [item, count] of [...group].sort(([a], [b]) => a - b)) {
+      out.columns[at] = item;
+      out.values[at++] = count;
+    }
+    out.starts[row + 1] = at;
+  });
+  return { items, ...out };
+}
+
+/**
+ * @param users those of the validation
+ * @param blend as the model will be served
+ */
+export async function fitSegmentPrior(
+  model: SequenceModel,
+  parts: Split,
+  users: Uint32Array,
+  blend: ScorerOptions['blend'],
+  includeSeen = false,
+): Promise<SegmentPrior> {
+  const counts = countGroups(parts);
+  const some = users.slice(0, Math.max(16, Math.min(MOST_USERS, Math.floor(MOST_SCORES / parts.items))));
+  const { shrinkage, strength, fitted } = fitGroups(parts, counts, some);
+  const settings: PriorSettings = { shrinkage, strength, weights: [], fitted };
+  settings.weights = await fitWeights(model, parts, { counts, settings }, some, blend, includeSeen);
+  return { counts, settings };
+}
+
+function bagOf(parts: Split, u: number): Bag {
+  const row = parts.side?.userRow(u);
+  return row ? Array.from(row.columns, (column, e) => [column, row.values[e]]) : [];
+}
+
+function fitGroups(parts: Split, counts: GroupCounts, users: Uint32Array) {
+  const trials = SHRINKAGES.flatMap((shrinkage) =>
+    STRENGTHS.map((strength) => ({ shrinkage, strength, ranks: new RankMetrics() })),
+  );
+  for (const u of users) {
+    const history = parts.history(u, 'train');
+    if (history.length === 0) continue;
+    const own = new Map<number, number>();
+    for (const item of history) own.set(item, (own.get(item) ?? 0) + 1);
+    const logP = popularity(Float32Array.from(counts.items, (count, v) => count - (own.get(v) ?? 0)));
+    const targets = distinct(history.subarray(0, FIRST));
+    const bag = bagOf(parts, u);
+    for (const shrinkage of SHRINKAGES) {
+      const groups = groupScores(counts, logP, bag, shrinkage, own);
+      for (const trial of trials) {
+        if (trial.shrinkage !== shrinkage) continue;
+        const scores = logP.map((p, v) => p + trial.strength * groups[v]);
+        trial.ranks.addUser(ranksOf(scores, targets));
+      }
+    }
+  }
+  const figures = trials.map((trial) => {
+    return { ...trial, ndcg: trial.ranks.users > 0 ? trial.ranks.result()['NDCG@10'] : 0 };
+  });
+  // Among equals the first: popularity.
+  const best = figures.reduce((a, b) => (b.ndcg > a.ndcg ? b : a));
+  const { shrinkage, strength, ndcg } = best;
+  return {
+    ...{ shrinkage, strength },
+    fitted: { users: users.length, popularity: figures[0].ndcg, groups: ndcg },
+  };
+}
+
+function ranksOf(scores: Float32Array, targets: ArrayLike<number>): Uint32Array {
+  return Uint32Array.from(targets, (t) => rankAmong(scores, scores[t]));
+}
+
+async function fitWeights(
+  model: SequenceModel,
+  parts: Split,
+  { counts, settings }: SegmentPrior,
+  users: Uint32Array,
+  blend: ScorerOptions['blend'],
+  includeSeen: boolean,
+): Promise<PriorSettings['weights']> {
+  // Scores of the whole catalogue are read back; where it is that large, events speak for themselves.
+  if (parts.items > MOST_SCORES / 2) return [];
+  const logP = popularity(counts.items);
+  const scorer = new Scorer(model, { k: 1, blend, all: 0 });
+  const weights: PriorSettings['weights'] = [];
+  try {
+    for (const events of EVENTS) {
+      const eligible = users.filter((u) => parts.history(u, 'valid').length >= events);
+      if (eligible.length === 0) break;
+      const queries = Array.from(eligible, (u): ScoreQuery => {
+        const history = parts.history(u, 'valid');
+        const times = parts.times(u, 'valid');
+        return {
+          history: history.subarray(history.length - events),
+          times: times?.subarray(history.length - events),
+          side: parts.beside(u, 'valid', events),
+        };
+      });
+      /** NDCG@10 of each user, by weight. */
+      const trials = WEIGHTS.map((): number[] => []);
+      const scored: Scored[] = await scorer.score(queries);
+      scored.forEach(({ all }, i) => {
+        const u = eligible[i];
+        const groups = groupScores(counts, logP, bagOf(parts, u), settings.shrinkage);
+        const seen = new Set(includeSeen ? [] : queries[i].history);
+        const targets = distinct(parts.targets(u, 'valid')).filter((item) => !seen.has(item));
+        if (targets.length === 0) return;
+        WEIGHTS.forEach((weight, w) => {
+          const scores = (all as Float32Array).map((score, v) =>
+            seen.has(v) ? Number.NEGATIVE_INFINITY : score + weight * (logP[v] + settings.strength * groups[v]),
+          );
+          const ranks = ranksOf(scores, targets);
+          trials[w].push(metricsAt(10, ranks, ranks.length).NDCG);
+        });
+      });
+      // Where everybody comes back for what they had, nothing is left to predict.
+      if (trials[0].length === 0) continue;
+      const gains = trials.map((trial) => gainOf(trials[0], trial));
+      const best = gains.reduce((a, gain, i) => (gain.mean > gains[a].mean ? i : a), 0);
+      weights.push([events, gains[best].mean > gains[best].error ? WEIGHTS[best] : 0]);
+    }
+  } finally {
+    scorer.dispose();
+  }
+  // More events never leave more to the groups.
+  let most = 0;
+  for (const pair of weights.reverse()) {
+    most = Math.max(most, pair[1]);
+    pair[1] = most;
+  }
+  return weights.reverse();
+}
