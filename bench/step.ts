@@ -2,7 +2,7 @@
 import { type Batch, batches } from '../data/batching/batches.ts';
 import { prepare } from '../data/dataset.ts';
 import { makeShop } from '../data/demo-shop/shop.ts';
-import { type Split, split } from '../data/splits/split.ts';
+import { type Split, splitDataset } from '../data/splits/split.ts';
 import type { Device, KernelTime, Program, Tensor } from '../engine/index.ts';
 import { type Settings, settingsFor } from '../model/recipes/recipes.ts';
 import { SequenceModel } from '../model/encoders/sequence-model.ts';
@@ -51,7 +51,7 @@ export async function benchStep(
   const steps = options.steps ?? (cpu ? 3 : 20);
   const settings = settingsFor('sasrec', small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
   const shop = makeShop(small ? { shoppers: 100, items: 100 } : {});
-  const parts = split(prepare(shop.log, { minInteractions: 1 }));
+  const parts = splitDataset(prepare(shop.log, { minInteractions: 1 }));
   const model = SequenceModel.create(device, settings, parts.items, 1);
   const optimizer = new AdamW(model.parameters, {
     beta1: 0.9,

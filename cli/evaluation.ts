@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
-import { needsOf, requireUnseen, type Split, split } from '../data/splits/split.ts';
+import { needsOf, requireUnseen, type Split, splitDataset } from '../data/splits/split.ts';
 import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/storage/folder.ts';
 import { DeviceTransitions } from '../model/transitions/transitions.ts';
@@ -95,9 +95,11 @@ export async function partsFor(
         `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknown)}`,
     );
   }
-  const parts = cold ? coldPartsOf(aligned.dataset, own, loaded.items) : split(aligned.dataset, asked, flags.data);
+  const parts = cold
+    ? coldPartsOf(aligned.dataset, own, loaded.items)
+    : splitDataset(aligned.dataset, asked, flags.data);
   if (!sameProtocol(own, parts.protocol)) {
-    requireUnseen(split(aligned.dataset, own, flags.data), parts, flags.split, dir);
+    requireUnseen(splitDataset(aligned.dataset, own, flags.data), parts, flags.split, dir);
   }
   requireTargets(parts, flags);
   await loadSideFeatures(loaded.config, parts, flags.users, out);

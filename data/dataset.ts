@@ -2,7 +2,7 @@ import { InputError } from './errors.ts';
 import type { ContextColumn, Log } from './log.ts';
 import { type TimeUnit, toSeconds } from './formats/times.ts';
 
-export { type Part, requireTrainable, type Split, split } from './splits/split.ts';
+export { type SplitPart, requireTrainable, type Split, splitDataset } from './splits/split.ts';
 
 export interface PrepareOptions {
   /** k of the k-core: users and items with fewer interactions go, repeatedly, until every one left has k */

@@ -6,7 +6,7 @@ import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import { inferSchema } from '../data/features/schema.ts';
 import { similarity } from '../data/features/similarity.ts';
 import { contextNames } from '../data/features/side-features.ts';
-import { split } from '../data/splits/split.ts';
+import { splitDataset } from '../data/splits/split.ts';
 import { writeModelCard } from '../model/storage/card.ts';
 import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
 import { type Files, MemoryFiles } from '../model/storage/files.ts';
@@ -67,7 +67,7 @@ export async function trainModel(
   }
   const columns = contextNames(reads);
   const dataset = prepare(logOf(events, source, columns), { minInteractions, minRating });
-  const parts = split(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
+  const parts = splitDataset(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
   requireTrainable(parts, source);
   const notes: string[] = [];
   let { recipe } = options;

@@ -5,7 +5,7 @@
 import { createReadStream, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { prepare, split } from '../../dist/data/dataset.js';
+import { prepare, splitDataset } from '../../dist/data/dataset.js';
 import { readLog } from '../../dist/data/formats/reader.js';
 import { Device } from '../../dist/engine/index.js';
 import { settingsFor } from '../../dist/model/recipes/recipes.js';
@@ -22,7 +22,7 @@ const CHECK_STEPS = 3;
 
 /** Histories of MovieLens 1M, 5-core, without each user's last two events. */
 async function realHistories(path) {
-  const parts = split(prepare(await readLog(createReadStream(path), path), { minInteractions: 5 }));
+  const parts = splitDataset(prepare(await readLog(createReadStream(path), path), { minInteractions: 5 }));
   const histories = Array.from({ length: parts.users }, (_, u) => [...parts.history(u, 'train')]);
   return { items: parts.items, histories };
 }

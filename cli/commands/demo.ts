@@ -4,7 +4,7 @@ import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { ownValue } from '../../data/own.ts';
 import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
-import { type Split, split } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
 import { createFolder, holdsConfig, type Item, loadConfig, loadModel } from '../../model/storage/folder.ts';
@@ -57,7 +57,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     const shop = makeShop({ seed: flags.seed, ...(cpu && CPU_SHOP) });
     // Nothing may be filtered: the upper bound is about these very purchases.
     const dataset = prepare(shop.log, { minInteractions: 1 });
-    const parts = split(dataset);
+    const parts = splitDataset(dataset);
     const counts = countItems(parts);
     const items = dataset.itemIds.map(
       (id, row): Item => ({ id, ...(shop.items.get(id) ?? { title: id, attributes: {} }), count: counts[row] }),

@@ -1,7 +1,7 @@
 /** `attune doctor`: the adapter, what it can do, which kernel variants run on it, and how to get what is missing. */
 import { prepare } from '../../data/dataset.ts';
 import { makeShop } from '../../data/demo-shop/shop.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { Device, matrixConfigs } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
@@ -182,7 +182,7 @@ async function tryOut(device: Device): Promise<Record<string, string[]>> {
     } as const;
     const config = newConfig(about, dataset, items);
     const files = new MemoryFiles('doctor');
-    await train({ device, files, parts: split(dataset), settings, config, seed: 1, epochs: 1 });
+    await train({ device, files, parts: splitDataset(dataset), settings, config, seed: 1, epochs: 1 });
     return device.variants();
   } catch (error) {
     throw new DeviceError(

@@ -9,7 +9,7 @@ import {
   type Protocol,
   protocolFlag,
 } from '../../data/splits/protocol.ts';
-import { type Split, split } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
 import { createFolder, holdsConfig, type Item, loadCheckpoint, loadModel } from '../../model/storage/folder.ts';
@@ -110,7 +110,7 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   const { minInteractions, minRating } = flags;
   const reading = { columns: columnsOf(flags), maxBadRows: flags.maxBadRows };
   const dataset = await openDataset(flags.data, reading, { minInteractions, minRating }, out, flags.progress);
-  const parts = split(dataset, flags.protocol, flags.data);
+  const parts = splitDataset(dataset, flags.protocol, flags.data);
   requireTrainable(parts, flags.data);
   const users = validationUsers(parts, settings, flags.seed).length;
   if (users === 0) throw new InputError(`${flags.data}: no user can be validated on; give longer histories`);

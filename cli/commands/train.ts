@@ -13,7 +13,7 @@ import {
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../../data/features/schema.ts';
 import { contextNames } from '../../data/features/side-features.ts';
-import { needsOf, type Split, split } from '../../data/splits/split.ts';
+import { needsOf, type Split, splitDataset } from '../../data/splits/split.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
 import { chooseRecipe, logSize } from '../../model/recipes/defaults.ts';
 import {
@@ -236,7 +236,7 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
 async function partsOf(flags: TrainFlags, dataset: Dataset): Promise<Split> {
   const source = flags.data as string;
   const { protocol, coldItems } = flags;
-  if (protocol.name !== 'cold-items') return split(dataset, protocol, source);
+  if (protocol.name !== 'cold-items') return splitDataset(dataset, protocol, source);
   const listed = coldItems === undefined ? null : await readIds(coldItems);
   const cold = drawCold(dataset, protocol, listed);
   const { share: _, ...rest } = protocol.parameters;
@@ -346,7 +346,7 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const protocol = storedProtocol(config.protocol, config.protocolParameters, flags.out);
   const stored = await loadItems(files);
   const parts =
-    protocol.name === 'cold-items' ? coldPartsOf(dataset, protocol, stored) : split(dataset, protocol, source);
+    protocol.name === 'cold-items' ? coldPartsOf(dataset, protocol, stored) : splitDataset(dataset, protocol, source);
   await requireSameLog(files, config, parts, source);
   const usersFile = flags.users ?? config.data.usersFile;
   if (config.schema.users && usersFile !== undefined && !existsSync(usersFile)) {

@@ -1,7 +1,7 @@
 /** `attune tune`: measures the kernels at the shapes of a training step, and keeps what was fastest. */
 import { prepare } from '../../data/dataset.ts';
 import { makeShop } from '../../data/demo-shop/shop.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { batches } from '../../data/batching/batches.ts';
 import { adapterKey, collectShapes, type Device, tune } from '../../engine/index.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
@@ -47,7 +47,7 @@ export async function runTune(flags: TuneFlags): Promise<void> {
 /** One step of the default recipe on the demo shop, for the shapes of its kernels. */
 function step(device: Device): void {
   const settings = settingsFor('sasrec', {});
-  const parts = split(prepare(makeShop({}).log, { minInteractions: 1 }));
+  const parts = splitDataset(prepare(makeShop({}).log, { minInteractions: 1 }));
   const model = SequenceModel.create(device, settings, parts.items, 1);
   const feed = new Feed(device, settings.budget);
   const { budget, window } = settings;

@@ -2,7 +2,7 @@
 import { alignItems } from '../../data/splits/align.ts';
 import { InputError } from '../../data/errors.ts';
 import { npyPieces } from '../../data/formats/npy.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import type { LoadedModel } from '../../model/storage/folder.ts';
@@ -134,7 +134,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
     );
   }
   const { offsets, items, times, userIds } = dataset;
-  const parts = split(dataset);
+  const parts = splitDataset(dataset);
   await loadSideFeatures(loaded.config, parts, flags.users, out);
   const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
   if (users.length === 0) throw new InputError(`${source}: none of its items is known to the model in ${flags.model}`);

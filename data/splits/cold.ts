@@ -12,7 +12,7 @@ import { contextAt, type Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
 import type { Protocol } from './protocol.ts';
 import { seeded } from '../random.ts';
-import { type Bounds, type Part, Split } from './split.ts';
+import { type Bounds, type SplitPart, Split } from './split.ts';
 
 export type Coldness = 'valid' | 'test';
 
@@ -138,17 +138,17 @@ export class ColdSplit extends Split {
   }
 
   /** For the test the whole history without the cold items of the test, in order of time. */
-  override history(u: number, part: Part): Uint32Array {
+  override history(u: number, part: SplitPart): Uint32Array {
     if (part !== 'test') return super.history(u, 'train');
     return this.#known.items.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
   }
 
-  override times(u: number, part: Part): Uint32Array | undefined {
+  override times(u: number, part: SplitPart): Uint32Array | undefined {
     if (part !== 'test') return super.times(u, 'train');
     return this.#known.times?.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
   }
 
-  override places(u: number, part: Part): Uint32Array {
+  override places(u: number, part: SplitPart): Uint32Array {
     if (part !== 'test') return super.places(u, 'train');
     return this.#known.places.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
   }

@@ -4,7 +4,7 @@ import type { Side, SideFeatureRows } from '../features/side-features.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
 
-export type Part = 'train' | 'valid' | 'test';
+export type SplitPart = 'train' | 'valid' | 'test';
 
 /**
  * Where a user's parts lie, as counts of events from the oldest on: the first `train` events train; the events
@@ -72,7 +72,7 @@ export class Split {
    * What may be known of user u when the part's targets are predicted, oldest first, a view: the training events for
    * 'train', all that came before the first target for 'valid' and 'test' (all there is where there is no target).
    */
-  history(u: number, part: Part): Uint32Array {
+  history(u: number, part: SplitPart): Uint32Array {
     const { items, offsets } = this.dataset;
     if (part === 'train') return items.subarray(offsets[u], offsets[u] + this.#bounds.train[u]);
     const [from, to] = this.targetRange(u, part);
@@ -80,19 +80,19 @@ export class Split {
   }
 
   /** Times of `history(u, part)`, a view; undefined when the log has none. */
-  times(u: number, part: Part): Uint32Array | undefined {
+  times(u: number, part: SplitPart): Uint32Array | undefined {
     const { times, offsets } = this.dataset;
     return times?.subarray(offsets[u], offsets[u] + this.history(u, part).length);
   }
 
   /** Where the events of `history(u, part)` stand in the dataset. */
-  places(u: number, part: Part): Uint32Array {
+  places(u: number, part: SplitPart): Uint32Array {
     const first = this.dataset.offsets[u];
     return Uint32Array.from(this.history(u, part), (_, i) => first + i);
   }
 
   /** What stands beside the last `most` events of `history(u, part)`; undefined where nothing does. */
-  beside(u: number, part: Part, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
+  beside(u: number, part: SplitPart, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
     const places = this.side ? this.places(u, part) : null;
     return places ? this.side?.tokens(u, places.slice(Math.max(0, places.length - most))) : undefined;
   }
@@ -124,7 +124,7 @@ export class Split {
  * @param source name of the log, for messages
  * @throws InputError where the log lacks what the protocol needs
  */
-export function split(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OUT, source = 'the log'): Split {
+export function splitDataset(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OUT, source = 'the log'): Split {
   switch (protocol.name) {
     case 'leave-one-out':
     case 'sampled-100':

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { alignItems } from '../../data/splits/align.ts';
-import { type Dataset, split } from '../../data/dataset.ts';
+import { type Dataset, splitDataset } from '../../data/dataset.ts';
 
 const dataset: Dataset = {
   userIds: ['u', 'v', 'w'],
@@ -22,7 +22,7 @@ test('takes the rows of the model and leaves unknown items out', () => {
   expect([...aligned.items]).toEqual([2, 3, 0, 3]);
   expect([...(aligned.ratings ?? [])]).toEqual([1, 2, 4, 7]);
   expect([...(aligned.times ?? [])]).toEqual([10, 20, 40, 70]);
-  const parts = split(aligned);
+  const parts = splitDataset(aligned);
   expect([parts.testTarget(0), parts.testTarget(1), parts.testTarget(2)]).toEqual([0, -1, -1]);
   expect(parts.items).toBe(4);
 });

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Batch, type BatchOptions, batches, batchesPerEpoch, mostMasked } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
 
-const of = (histories: number[][]) => split(prepare(logOf(histories), { minInteractions: 1 }));
+const of = (histories: number[][]) => splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
 const base: BatchOptions = { budget: 64, window: 10, seed: 1, epoch: 0 };
 

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
 import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
 
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
 const LENGTHS = [3, 40, 4, 25, 90, 12, 7];
 // Every event has an item of its own, so that a batch says where its tokens come from.
-const parts = split(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * u))), { minInteractions: 1 }));
+const parts = splitDataset(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * u))), { minInteractions: 1 }));
 const base: BatchOptions = { budget: 64, window: 16, seed: 1, epoch: 0, continuation: 5 };
 
 describe('batches of continuations', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { requireTrainable, split } from '../../data/splits/split.ts';
+import { requireTrainable, splitDataset } from '../../data/splits/split.ts';
 import { logOf, readText } from './bytes.ts';
 
 const names = (dataset: ReturnType<typeof prepare>, u: number) =>
@@ -87,7 +87,7 @@ describe('prepare', () => {
         }
         const advice = /try --min-interactions (\d+)/.exec(said);
         const works = (k: number): boolean => {
-          const parts = split(prepare(log, { minInteractions: k }));
+          const parts = splitDataset(prepare(log, { minInteractions: k }));
           const validated = Array.from({ length: parts.users }, (_, u) => parts.validTarget(u));
           return parts.items > 1 && parts.trainPositions() > 0 && validated.some((target) => target >= 0);
         };
@@ -105,7 +105,7 @@ describe('prepare', () => {
 });
 
 describe('split', () => {
-  const parts = split(prepare(logOf([[1, 2, 3, 4], [5, 6, 7], [1, 2], [3]]), { minInteractions: 1 }));
+  const parts = splitDataset(prepare(logOf([[1, 2, 3, 4], [5, 6, 7], [1, 2], [3]]), { minInteractions: 1 }));
   const ids = (rows: Uint32Array) => Array.from(rows, (row) => Number(parts.dataset.itemIds[row]));
 
   it('leaves the last one out for test, the one before for validation', () => {
@@ -125,7 +125,7 @@ describe('split', () => {
   });
 
   it('refuses what cannot be trained on', () => {
-    const of = (histories: number[][]) => split(prepare(logOf(histories), { minInteractions: 1 }));
+    const of = (histories: number[][]) => splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
     expect(() => requireTrainable(of([[1, 1, 1, 1, 1, 1]]), 'f')).toThrow('only one item');
     expect(() => requireTrainable(of([[1], [2], [1, 2, 3]]), 'f')).toThrow('no user has two interactions');
     expect(() => requireTrainable(parts, 'f')).not.toThrow();

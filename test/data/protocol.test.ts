@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol } from '../../data/splits/protocol.ts';
-import { needsOf, requireUnseen, type Split, split } from '../../data/splits/split.ts';
+import { needsOf, requireUnseen, type Split, splitDataset } from '../../data/splits/split.ts';
 import { sampleNegatives } from '../../train/evaluation/candidates.ts';
 import { logOf } from './bytes.ts';
 
@@ -74,7 +74,7 @@ describe('names', () => {
 
 describe('ratio', () => {
   const history = (n: number) => Array.from({ length: n }, (_, i) => i);
-  const parts = split(
+  const parts = splitDataset(
     prepare(logOf([history(10), history(3), history(2), history(20)]), { minInteractions: 1 }),
     parseProtocol('ratio'),
   );
@@ -96,7 +96,10 @@ describe('ratio', () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 40 }), fc.double({ min: 0.01, max: 0.98, noNaN: true }), (n, share) => {
         const dataset = prepare(logOf([history(n)]), { minInteractions: 1 });
-        const one = split(dataset, parseProtocol(`ratio:test=${share},valid=${Math.min(0.01, (1 - share) / 2)}`));
+        const one = splitDataset(
+          dataset,
+          parseProtocol(`ratio:test=${share},valid=${Math.min(0.01, (1 - share) / 2)}`),
+        );
         expect(one.trainLength(0)).toBeGreaterThanOrEqual(1);
         expect(one.targets(0, 'valid').length).toBeGreaterThanOrEqual(1);
         expect(one.targets(0, 'test').length).toBeGreaterThanOrEqual(1);
@@ -109,7 +112,7 @@ describe('ratio', () => {
 describe('last-n', () => {
   const history = (n: number) => Array.from({ length: n }, (_, i) => i);
   const dataset = prepare(logOf([history(9), history(8), history(7), history(2)]), { minInteractions: 1 });
-  const parts = split(dataset, parseProtocol('last-n:n=3'));
+  const parts = splitDataset(dataset, parseProtocol('last-n:n=3'));
 
   test('keeps the last n and the n before them; short histories only train', () => {
     expect(view(parts, 0)).toEqual({
@@ -158,7 +161,7 @@ describe('temporal', () => {
     ],
     [[12, 99]],
   ]); // prettier-ignore
-  const at = (text: string) => split(dataset, parseProtocol(text));
+  const at = (text: string) => splitDataset(dataset, parseProtocol(text));
 
   test('the same moments for everybody, nothing of the future before them', () => {
     const parts = at('temporal:validFrom=80,testFrom=90');
@@ -189,11 +192,11 @@ describe('temporal', () => {
 
   test('cuts are quantiles of time, stored with the protocol, and hold on a longer log', () => {
     const events = Array.from({ length: 100 }, (_, i): [number, number] => [i % 7, 1000 + i]);
-    const parts = split(dated([events.slice(0, 50), events.slice(50)]), parseProtocol('temporal'));
+    const parts = splitDataset(dated([events.slice(0, 50), events.slice(50)]), parseProtocol('temporal'));
     expect(parts.protocol.parameters).toMatchObject({ validFrom: 1080, testFrom: 1090 });
     const longer = dated([[...events.slice(0, 50), [1, 1200], [2, 1300]], events.slice(50)]);
-    expect(split(longer, parts.protocol).protocol).toEqual(parts.protocol);
-    expect(split(longer, parts.protocol).trainLength(1)).toBe(30);
+    expect(splitDataset(longer, parts.protocol).protocol).toEqual(parts.protocol);
+    expect(splitDataset(longer, parts.protocol).trainLength(1)).toBe(30);
   });
 
   test('nothing that trains is as late as any target', () => {
@@ -204,7 +207,7 @@ describe('temporal', () => {
         fc.constantFrom('first', 'all'),
         (made, targets) => {
           const own = dated(made as [number, number][][]);
-          const parts = split(own, parseProtocol(`temporal:validFrom=20,testFrom=30,targets=${targets}`));
+          const parts = splitDataset(own, parseProtocol(`temporal:validFrom=20,testFrom=30,targets=${targets}`));
           const times = own.clock as Float64Array;
           for (let u = 0; u < parts.users; u++) {
             const from = own.offsets[u];
@@ -228,7 +231,7 @@ describe('temporal', () => {
   });
 
   test('unknown times train', () => {
-    const parts = split(
+    const parts = splitDataset(
       dated([
         [
           [0, Number.NaN],
@@ -254,7 +257,7 @@ describe('temporal', () => {
       ]),
       { minInteractions: 1 },
     );
-    const refused = (dataset: Dataset) => () => split(dataset, parseProtocol('temporal'), 'log.csv');
+    const refused = (dataset: Dataset) => () => splitDataset(dataset, parseProtocol('temporal'), 'log.csv');
     expect(refused(plain)).toThrow(/^log\.csv: --protocol temporal needs a time column; name it with --time-column/);
     const counted = dated([
       [
@@ -297,7 +300,7 @@ describe('sampled-100', () => {
     ['a large catalogue', many, 100],
     ['a small one', few, 100],
   ])('draws 100 distinct items that the user never had, from %s', (_, dataset, count) => {
-    const parts = split(dataset, parseProtocol('sampled-100'));
+    const parts = splitDataset(dataset, parseProtocol('sampled-100'));
     const drawn = sampleNegatives(parts, 'test', 1);
     expect(new Set(drawn).size).toBe(count);
     const own = new Set(dataset.items.subarray(dataset.offsets[1], dataset.offsets[2]));
@@ -305,12 +308,12 @@ describe('sampled-100', () => {
     expect([...drawn]).toEqual([...sampleNegatives(parts, 'test', 1)]);
     expect([...drawn]).not.toEqual([...sampleNegatives(parts, 'valid', 1)]);
     expect([...drawn]).not.toEqual([
-      ...sampleNegatives(split(dataset, parseProtocol('sampled-100:seed=2')), 'test', 1),
+      ...sampleNegatives(splitDataset(dataset, parseProtocol('sampled-100:seed=2')), 'test', 1),
     ]);
   });
 
   test('takes what there is where there are fewer', () => {
-    const tiny = split(
+    const tiny = splitDataset(
       prepare(
         logOf([
           [0, 1, 2, 3, 4, 5],
@@ -342,7 +345,7 @@ describe('a model is judged by nothing that it was trained on', () => {
       [4, 99],
     ],
   ]);
-  const under = (text: string) => split(dataset, parseProtocol(text));
+  const under = (text: string) => splitDataset(dataset, parseProtocol(text));
   const judge =
     (trained: string, evaluated: string, part: 'valid' | 'test' = 'test') =>
     () =>

@@ -6,7 +6,7 @@ import { readItems } from '../../data/formats/catalog.ts';
 import { prepare } from '../../data/dataset.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { readLog } from '../../data/formats/reader.ts';
-import { type Split, split } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { allBaselines } from '../../train/baselines/all-baselines.ts';
 import { type Baseline, markov, popularity, windowedMarkov } from '../../train/baselines/baselines.ts';
@@ -17,7 +17,7 @@ const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('real logs: skipped, since ATTUNE_DATA names no folder');
 
 const load = async (file: string): Promise<Split> =>
-  split(prepare(await readLog(createReadStream(join(folder, file)), file), { minInteractions: 5 }));
+  splitDataset(prepare(await readLog(createReadStream(join(folder, file)), file), { minInteractions: 5 }));
 
 /** NDCG@10 and HR@10 on the test part. */
 const figures = (parts: Split, baseline: Baseline, seen: 'kept' | 'excluded'): [number, number] => {
@@ -84,7 +84,7 @@ describe.skipIf(!folder)('MovieLens 1M', async () => {
   }, 180_000);
 
   it('has no common clock to cut at: its order counts within each history', () => {
-    expect(() => split(parts.dataset, parseProtocol('temporal'), 'ratings.csv')).toThrow(
+    expect(() => splitDataset(parts.dataset, parseProtocol('temporal'), 'ratings.csv')).toThrow(
       "each user's own interactions",
     );
   });

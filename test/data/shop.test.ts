@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { prepare, split } from '../../data/dataset.ts';
+import { prepare, splitDataset } from '../../data/dataset.ts';
 import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
 
 const small = makeShop({ seed: 3, shoppers: 300 });
@@ -87,7 +87,7 @@ describe('the demo shop', () => {
 
   it('states probabilities that sum to 1 and from which the bound can be recomputed on the split', () => {
     const dataset = prepare(small.log, { minInteractions: 5 });
-    const parts = split(dataset);
+    const parts = splitDataset(dataset);
     const row = new Map(small.log.itemIds.map((id, i) => [id, i]));
     for (const name of ['test', 'valid'] as const) {
       for (const includeSeen of [true, false]) {

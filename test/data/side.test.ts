@@ -12,7 +12,7 @@ import {
   SideFeatureEncoder,
   sideFeatureRows,
 } from '../../data/features/side-features.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { chunked } from './bytes.ts';
 
 const NOON = Date.UTC(2026, 10, 21, 12) / 1000; // a Saturday
@@ -29,7 +29,7 @@ const USERS = 'user_id,sex,age\nann,f,20\nbob,m,\ncyd,f,60\n';
 
 async function parts(context: string[] = []) {
   const log = await readLog(chunked(LOG), 'log.csv', { context });
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 describe('beside items', () => {

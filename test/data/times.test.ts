@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { toSeconds } from '../../data/formats/times.ts';
 import { logOf } from './bytes.ts';
 
@@ -29,11 +29,11 @@ test('events keep their times through sorting, split and batches', () => {
     [2, 3, 1],
   ]);
   log.time = Float64Array.of(50, 10, 40, 20, 30, 15, 25, 35).map((t) => seconds + t);
-  const parts = split(prepare(log, { minInteractions: 1 }));
+  const parts = splitDataset(prepare(log, { minInteractions: 1 }));
   expect([...parts.history(0, 'test')].map((row) => parts.dataset.itemIds[row])).toEqual(['2', '4', '5', '3']);
   expect([...(parts.times(0, 'test') ?? [])]).toEqual([0, 10, 20, 30]);
   expect([...(parts.times(0, 'valid') ?? [])]).toEqual([0, 10, 20]);
   const [batch] = batches(parts, { budget: 8, window: 4, seed: 1, epoch: 0 });
   expect([...(batch.times ?? [])].slice(0, batch.tokens)).toEqual([0, 10]);
-  expect(split(prepare(logOf([[1, 2, 3]]), { minInteractions: 1 })).times(0, 'test')).toBeUndefined();
+  expect(splitDataset(prepare(logOf([[1, 2, 3]]), { minInteractions: 1 })).times(0, 'test')).toBeUndefined();
 });

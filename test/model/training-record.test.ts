@@ -8,7 +8,7 @@ import type { Log } from '../../data/log.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { ratingRounds, type RatingSplit } from '../../data/ratings/split.ts';
 import { ratingsOf } from '../../data/ratings/ratings.ts';
-import { type Split, split } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import {
@@ -68,7 +68,7 @@ async function recordOf(parts: Split, seed = 1): Promise<TrainingRecord> {
 
 const today = shoppers(40, 25);
 const PROTOCOLS = ['leave-one-out', 'sampled-100', 'last-n:n=3', 'ratio:valid=0.1,test=0.2', 'temporal'];
-const under = (events: readonly Event[], protocol: string) => split(datasetOf(events), parseProtocol(protocol));
+const under = (events: readonly Event[], protocol: string) => splitDataset(datasetOf(events), parseProtocol(protocol));
 
 describe.each(PROTOCOLS)('trained under %s', (protocol) => {
   const parts = under(today, protocol);

@@ -7,7 +7,7 @@ import { InputError } from '../../data/errors.ts';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { sideFeatureRows } from '../../data/features/side-features.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadConfig, loadModel } from '../../model/storage/folder.ts';
@@ -166,7 +166,7 @@ describe('finite weights that overflow', () => {
       ...{ userIds: ['a'], itemIds: loaded.items.map(({ id }) => id), user: new Uint32Array(60), rating: null },
       ...{ item: Uint32Array.from({ length: 60 }, (_, i) => i), time: null, size: 60, source: 'log', notes: [] },
     };
-    const parts = split(prepare(log, { minInteractions: 1 }));
+    const parts = splitDataset(prepare(log, { minInteractions: 1 }));
     const second = secondStageOf(cpu, loaded);
     expect(second).not.toBeNull();
     await refused(() => evaluate(model, parts, { split: 'test', includeSeen: true, second }));
@@ -263,7 +263,7 @@ describe('ranks and figures', () => {
       ...{ userIds: ['a'], itemIds: ['x', 'y', 'z'], user: new Uint32Array(3), rating: null, time: null },
       ...{ item: Uint32Array.of(0, 1, 2), size: 3, source: 'log', notes: [] },
     };
-    const parts = split(prepare(log, { minInteractions: 1 }));
+    const parts = splitDataset(prepare(log, { minInteractions: 1 }));
     const scores = (_: Uint32Array, out: Float64Array | Float32Array) => out.set([1, value, 2]);
     expect(() => rankTargets(parts, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
       `a score of odd, user 0 is ${value}`,

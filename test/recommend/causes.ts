@@ -3,7 +3,7 @@
  * that only A3 tells of B3, and not how many events of noise lie between them.
  */
 import { seeded } from '../../data/random.ts';
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadConfig, type ModelConfig } from '../../model/storage/folder.ts';
@@ -33,7 +33,7 @@ export function causes(users = 150, length = 18): Split {
     ...{ user: Uint32Array.from(rows, ([u]) => u), item: Uint32Array.from(rows, ([, item]) => ids.indexOf(item)) },
     ...{ size: rows.length, source: 'causes', notes: [] },
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 /** A history after which B2 is likeliest, since A2 stands in it; and the place of A2. */

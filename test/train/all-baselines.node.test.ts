@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { seeded } from '../../data/random.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { allBaselines, BASELINES } from '../../train/baselines/all-baselines.ts';
 import { fitBlend } from '../../train/baselines/baseline-blend.ts';
@@ -24,7 +24,7 @@ const histories = Array.from({ length: 90 }, () => {
   return Array.from({ length: 4 + random.below(6) }, (_, t) => (start + t * (1 + random.below(2))) % ITEMS);
 });
 const dataset = prepare(logOf(histories), { minInteractions: 1 });
-const parts = split(dataset);
+const parts = splitDataset(dataset);
 
 /** P = (XᵀX + λI)⁻¹ by Gauss–Jordan, B_ij = −P_ij / P_jj. */
 function closedForm(lambda: number): number[][] {
@@ -70,7 +70,7 @@ test('the blend is chosen on validation targets alone', async () => {
   // Other test targets, the same training and validation.
   const other = { ...dataset, items: dataset.items.slice() };
   for (let u = 0; u < parts.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
-  const changed = split(other);
+  const changed = splitDataset(other);
   expect(fitBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(fitted);
 });
 
@@ -92,7 +92,7 @@ test('all five, by name too; each ranks every user', async () => {
 });
 
 test('several targets: ranks of each, the figures of the set, slices of the whole', () => {
-  const sets = split(dataset, parseProtocol('ratio:test=0.4'));
+  const sets = splitDataset(dataset, parseProtocol('ratio:test=0.4'));
   const falling = {
     name: 'falling',
     scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.forEach((_, i) => (out[i] = -i)),
@@ -118,7 +118,7 @@ test('several targets: ranks of each, the figures of the set, slices of the whol
 test('sampled-100 ranks among the sample: never worse than in the full catalogue', () => {
   const big = Array.from({ length: 30 }, (_, u) => Array.from({ length: 20 }, (_, t) => (u * 13 + t * 7) % 400));
   const large = prepare(logOf(big), { minInteractions: 1 });
-  const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => split(large, parseProtocol(name)));
+  const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => splitDataset(large, parseProtocol(name)));
   const flat = { name: 'flat', scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.fill(1) };
   expect(new Set(rankTargets(sampled, 'test', flat, { seen: 'excluded' }).ranks)).toEqual(new Set([101]));
   const chain = markov(full);

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines/baselines.ts';
 import { MISS } from '../../train/evaluation/metrics.ts';
 import { rankTargets } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
 
 // Items are numbered by first appearance: rows equal the digits here. The last two events of each history are held out.
-const parts = split(
+const parts = splitDataset(
   prepare(
     logOf(
       [
@@ -81,7 +81,7 @@ describe('rankTargets', () => {
   });
 
   it('skips users who only train, ranks a single item first, refuses NaN', () => {
-    const few = split(
+    const few = splitDataset(
       prepare(
         logOf([
           [1, 2],
@@ -97,7 +97,7 @@ describe('rankTargets', () => {
     }
     expect(() => rankTargets(few, 'test', fixed([1, Number.NaN]), { seen: 'kept' })).toThrow('NaN');
     expect(() => rankTargets(few, 'test', fixed([Number.NaN, 1]), { seen: 'kept' })).toThrow('NaN');
-    const one = split(prepare(logOf([[1, 1, 1]]), { minInteractions: 1 }));
+    const one = splitDataset(prepare(logOf([[1, 1, 1]]), { minInteractions: 1 }));
     expect([...rankTargets(one, 'test', popularity(one), { seen: 'kept' }).ranks]).toEqual([1]);
   });
 });

@@ -1,6 +1,6 @@
 /** Every recipe's encoder learns, from the trainer to a recommendation. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
@@ -33,7 +33,7 @@ function ring(times: boolean): Split {
     ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: null },
     ...{ time: times ? Float64Array.from(time) : null, size: user.length, source: 'ring', notes: [] },
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 describe('encoders learn', () => {

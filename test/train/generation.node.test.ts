@@ -1,7 +1,7 @@
 /** From the trainer to a continuation: shoppers who walk round a ring, so that what follows is known. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseProtocol } from '../../data/splits/protocol.ts';
-import { split } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { evaluateNext, nextMetrics } from '../../train/evaluation/next.ts';
@@ -31,7 +31,7 @@ describe('a trained model continues', () => {
   });
   afterAll(() => device?.close());
 
-  const parts = split(ring(40, 12, 15).dataset, parseProtocol('last-n:n=4'));
+  const parts = splitDataset(ring(40, 12, 15).dataset, parseProtocol('last-n:n=4'));
   const settingsOf = (recipe: string, more = {}) =>
     small(
       { budget: '256', learningRate: '0.02', validateSteps: '40', dropout: '0', continuation: '4', ...more },

@@ -1,6 +1,6 @@
 /** The sequence memory: its closed form, its place in the scorer, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
@@ -38,7 +38,7 @@ function walks(users: number, items: number): Split {
     ...{ userIds: names(users, 'u'), itemIds: names(items, 'i'), rating: null, time: null, source: 'walks', notes: [] },
     ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 /** W = (Σ x xᵀ + λI)⁻¹ Σ x e_yᵀ, example by example, by Gaussian elimination in doubles. */
@@ -277,7 +277,7 @@ it('takes a catalogue of one item, and users with one event', async () => {
   const device = await Device.open({ backend: 'cpu' });
   const memory = await learnTransitions(device, walks(9, 1));
   expect(dense(memory)[0][0]).toBeGreaterThan(0);
-  const single = await learnTransitions(device, split(walks(9, 4).dataset), { method: 'neighbours' });
+  const single = await learnTransitions(device, splitDataset(walks(9, 4).dataset), { method: 'neighbours' });
   expect(single.rows.starts).toHaveLength(5);
   device.close();
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { itemTokens } from '../../data/features/item-tokens.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device, Inputs } from '../../engine/index.ts';
 import { addItems } from '../../model/storage/add-items.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
@@ -37,7 +37,7 @@ function kinds(users: number): { parts: Split; items: Item[] } {
     ...{ userIds: names(users, 'u'), itemIds: names(ITEMS, 'i'), rating: null, time: null, source: 'kinds', notes: [] },
     ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
   };
-  const parts = split(prepare(log, { minInteractions: 1 }));
+  const parts = splitDataset(prepare(log, { minInteractions: 1 }));
   const items = parts.dataset.itemIds.map((id): Item => {
     return { id, title: id, attributes: { kind: `kind ${Number(id.slice(1)) % KINDS}` } };
   });

@@ -1,7 +1,7 @@
 /** The second stage: its batches, its place behind the first, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
@@ -42,7 +42,7 @@ function echoes(users: number, items: number): Split {
     },
     ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 const settings: Settings = settingsFor('sasrec', {

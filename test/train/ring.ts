@@ -1,5 +1,5 @@
 /** A small training for the tests of the trainer. */
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
@@ -28,7 +28,7 @@ export function ring(users = 40, items = 12, length = 15): Split {
     source: 'ring',
     notes: [],
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 export const small = (more: Record<string, string> = {}, recipe = 'sasrec'): Settings =>

@@ -1,6 +1,6 @@
 /** An item table larger than one binding, through training, checkpoints, evaluation and recommending. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, split, type Split } from '../../data/dataset.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device, shardsOf } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/storage/folder.ts';
@@ -32,7 +32,7 @@ function walks(): Split {
     source: 'walks',
     notes: [],
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 const parts = walks();

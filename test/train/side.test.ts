@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { inferEvents, Side, SideFeatureEncoder } from '../../data/features/side-features.ts';
-import { type Split, split } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { loadModel } from '../../model/storage/folder.ts';
 import {
@@ -41,7 +41,7 @@ function walks(users = 48, length = 14): Split {
     ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: Float64Array.from(rating), time: null },
     ...{ size: user.length, source: 'walks', notes: [] },
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 const people = (parts: Split) =>

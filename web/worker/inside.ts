@@ -4,7 +4,7 @@ import { prepare } from '../../data/dataset.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
-import { split, type Split } from '../../data/splits/split.ts';
+import { splitDataset, type Split } from '../../data/splits/split.ts';
 import { type Device, type KernelTime, matmul } from '../../engine/index.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { readsTimes, type Settings, windowsOf } from '../../model/recipes/recipes.ts';
@@ -180,5 +180,5 @@ function randomHistories(items: number, settings: Settings): Split {
     source: 'random histories',
     notes: [],
   };
-  return split(prepare(log, { minInteractions: 1 }));
+  return splitDataset(prepare(log, { minInteractions: 1 }));
 }

@@ -5,7 +5,7 @@ import { encodeItems } from '../../data/features/encoder.ts';
 import { inferSchema, type Schema } from '../../data/features/schema.ts';
 import { Side, SideFeatureEncoder, type SideFeatureSchema } from '../../data/features/side-features.ts';
 import { similarity } from '../../data/features/similarity.ts';
-import { split, type Split } from '../../data/splits/split.ts';
+import { splitDataset, type Split } from '../../data/splits/split.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
 import { chooseRecipe, logSize } from '../../model/recipes/defaults.ts';
 import {
@@ -54,7 +54,7 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   const { log, infos, reading, source } = opened;
   requireHorizon(settingsFor(plan.recipe ?? 'sasrec', plan.settings), plan.epochs ?? undefined);
   const dataset = prepare(log, filterOf(filter));
-  const parts = split(dataset, undefined, log.source);
+  const parts = splitDataset(dataset, undefined, log.source);
   requireTrainable(parts, log.source);
   const { recipe, settings, notes } = chosen(plan, parts);
   const side = besideItems(opened, parts, settings);
@@ -140,7 +140,7 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const source = kept.kind === 'shop' ? kept : ({ kind: 'file', ...(await keptSource(files, run)) } as const);
   const opened = await openSource(source, reading, onProgress);
   const dataset = prepare(opened.log, filterOf(filter));
-  const parts = split(dataset, undefined, opened.log.source);
+  const parts = splitDataset(dataset, undefined, opened.log.source);
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
   const { users, events } = config.schema;
   if (users || events) parts.side = new Side(new SideFeatureEncoder({ users, events }), dataset, opened.users);

@@ -1,7 +1,7 @@
 /** The `sasrec` training step as `attune train` runs it, on a pool of sequences (see ../sequences.mjs). */
 import { readFileSync } from 'node:fs';
 import { batches } from '../../../dist/data/batching/batches.js';
-import { split } from '../../../dist/data/splits/split.js';
+import { splitDataset } from '../../../dist/data/splits/split.js';
 import { SequenceModel } from '../../../dist/model/encoders/sequence-model.js';
 import { Feed } from '../../../dist/train/loop/feed.js';
 import { AdamW } from '../../../dist/train/loop/optimizer.js';
@@ -15,7 +15,7 @@ function splitOf(sequences, items) {
   const events = new Uint32Array(offsets.at(-1));
   sequences.forEach((s, i) => events.set(s, offsets[i]));
   const itemIds = Array.from({ length: items }, (_, i) => `${i}`);
-  return split({
+  return splitDataset({
     userIds: sequences.map((_, i) => `${i}`),
     itemIds,
     offsets,
