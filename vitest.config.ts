@@ -1,9 +1,12 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { generate } from './kernels/generate.mjs';
 import { chromiumArgs, findChromium } from './scripts/system.mjs';
 
 // Files named *.node.test.ts need Node; everything under test/kernels/ and test/browser/ else also runs in Chromium.
 const node = 'test/**/*.node.test.ts';
+
+generate(); // kernels/index.ts, after a change to a kernel
 
 export default defineConfig({
   test: {

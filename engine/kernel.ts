@@ -32,7 +32,7 @@ export type Constants = Record<string, number | boolean>;
 
 /** One way to run a kernel. */
 export interface Variant {
-  /** Stem of the file under kernels/. */
+  /** Stem of the file, in whatever folder of kernels/. */
   file: string;
   /** Values for the `// @tune` constants that make this variant differ from others of the same file (tile sizes). */
   tuning?: Constants;
@@ -155,7 +155,7 @@ export function kernelText(file: string, constants: Constants = {}): KernelText 
   const known = parsed.get(key);
   if (known) return known;
   const source = sources[file];
-  if (source === undefined) throw new Error(`kernel ${file}: there is no kernels/${file}.wgsl`);
+  if (source === undefined) throw new Error(`kernel ${file}: no file in kernels/ is named ${file}.wgsl`);
   let code = source;
   for (const [name, value] of Object.entries(constants)) code = specialise(file, code, name, value);
   for (const helper of helpersOf(file, source)) code += `\n${lib[helper]}`;

@@ -242,20 +242,30 @@ test('set-up with nothing missing is silent and takes under a second', () => {
 });
 
 describe('kernels/generate.mjs', () => {
-  test('kernels/index.ts is current', () => {
-    expect(generate({ check: true }), 'stale: run node kernels/generate.mjs').toBe(false);
+  test('kernels/index.ts is made by set-up and not committed', () => {
+    expect(spawnSync('git', ['ls-files', 'kernels/index.ts'], { cwd: root, encoding: 'utf8' }).stdout).toBe('');
+    expect(readFileSync(join(root, 'kernels/index.ts'), 'utf8')).toBe(render());
   });
 
-  test('shader text survives quoting, in a fixed order, without comments that nobody reads', async () => {
+  test('file stems are names: two files of one stem are refused', () => {
+    for (const name of ['one', 'two']) {
+      mkdirSync(join(folder, name), { recursive: true });
+      writeFileSync(join(folder, name, 'same.wgsl'), '');
+    }
+    mkdirSync(join(folder, 'lib'));
+    expect(() => render(folder)).toThrow('two kernels are named same.wgsl');
+  });
+
+  test('shader text survives quoting, in a fixed order, without comments that the engine does not read', async () => {
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it must come back as it is
     const text = 'enable f16; // @use `tick` ${not} \\n \\ ’\nfn f() {}\n';
     mkdirSync(join(folder, 'lib'));
-    writeFileSync(join(folder, 'b.wgsl'), `// What it does.\n${text.replace('{}', '{} // why')}\n`);
+    mkdirSync(join(folder, 'op'));
+    writeFileSync(join(folder, 'op/b.wgsl'), `// What it does.\n${text.replace('{}', '{} // why')}\n`);
     writeFileSync(join(folder, 'a.wgsl'), 'fn a() {}\r\n');
     writeFileSync(join(folder, 'lib/c-d.wgsl'), '');
-    expect(generate({ folder, check: true })).toBe(true);
-    expect(generate({ folder })).toBe(true);
-    expect(generate({ folder })).toBe(false);
+    expect(generate(folder)).toBe(true);
+    expect(generate(folder)).toBe(false);
     expect(readFileSync(join(folder, 'index.ts'), 'utf8')).toBe(render(folder));
     writeFileSync(join(folder, 'index.mjs'), render(folder).replaceAll(': Record<string, string>', ''));
     const { sources: kernels, lib } = await import(/* @vite-ignore */ join(folder, 'index.mjs'));

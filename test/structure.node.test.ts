@@ -1,5 +1,5 @@
 /** The house rules that a test can see (see README, "How to add an op"). */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
@@ -20,10 +20,6 @@ function lint(folder: string, paths: string[]): string {
 }
 
 describe('structure', () => {
-  it('kernels/index.ts is current', () => {
-    execFileSync(process.execPath, [new URL('kernels/generate.mjs', root).pathname, '--check']);
-  });
-
   const product = ['engine', 'kernels', 'data', 'model', 'train', 'recommend', 'cli', 'web', 'examples'];
 
   it('no values are spread into arguments, no name of the user is read off a plain object', () => {

@@ -50,7 +50,9 @@ function snippet(module: string): string {
 
 describe('the package', () => {
   test('holds the build, the kernels, README and LICENSE, and nothing of the work on it', () => {
-    const kernels = readdirSync(join(root, 'kernels')).filter((name) => name.endsWith('.wgsl'));
+    const kernels = readdirSync(join(root, 'kernels'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.wgsl'),
+    );
     const entries = ['cli/main', 'recommend/index', 'recommend/node', 'engine/index'];
     const wanted = [
       ...['README.md', 'LICENSE', 'package.json'],
@@ -59,7 +61,7 @@ describe('the package', () => {
     ];
     expect(packed).toEqual(expect.arrayContaining(wanted));
     const folders = new Set(packed.filter((path) => path.includes('/')).map((path) => path.split('/')[0]));
-    expect([...folders].sort()).toEqual(['cli', 'dist', 'kernels']);
+    expect([...folders].sort()).toEqual(['dist', 'kernels', 'scripts']);
     expect(packed.filter((path) => /test|golden|vitest|\.(safetensors|jsonl|csv|tgz|dat|inter)$/.test(path))).toEqual(
       [],
     );
