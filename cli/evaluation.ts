@@ -102,8 +102,7 @@ export async function partsFor(
     requireUnseen(splitDataset(aligned.dataset, own, flags.data), parts, flags.split, dir);
   }
   requireTargets(parts, flags);
-  await loadSideFeatures(loaded.config, parts, flags.users, out);
-  return parts;
+  return loadSideFeatures(loaded.config, parts, flags.users, out);
 }
 
 /**

@@ -18,7 +18,7 @@ import { checkTraining, logOf, openShared, type TrainingEvent, type TrainingOpti
 import { newConfig } from './model-config.ts';
 import { requireHorizon } from './loop/schedule.ts';
 import { requirePrecision, type TrainProgress, type TrainResult, validationUsers } from './loop/trainer.ts';
-import { sideOf } from './side-of.ts';
+import { withSideFeatures } from './side-features.ts';
 import { trainWhole } from './stages/whole.ts';
 
 /** Without `epochs` and `maxMinutes` early stopping ends the training; `reads` takes rating and gap, too. */
@@ -67,7 +67,7 @@ export async function trainModel(
   }
   const columns = contextNames(reads);
   const dataset = prepare(logOf(events, source, columns), { minInteractions, minRating });
-  const parts = splitDataset(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
+  let parts = splitDataset(dataset, options.protocol ?? LEAVE_ONE_OUT, source);
   requireTrainable(parts, source);
   const notes: string[] = [];
   let { recipe } = options;
@@ -94,9 +94,9 @@ export async function trainModel(
   }
   const seen = includeSeen ? 'kept' : 'excluded';
   const users = options.users && new Map(Array.from(options.users, ({ id, attributes }) => [id, attributes]));
-  const side = sideOf(parts, users, reads, source);
+  parts = withSideFeatures(parts, users, reads, source);
   const about = {
-    side,
+    side: parts.sideSchema,
     recipe,
     settings,
     source,

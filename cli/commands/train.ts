@@ -203,12 +203,12 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
   const { minInteractions, minRating } = flags;
   const reading = { columns, context: contextNames(eventNames(flags)), maxBadRows: flags.maxBadRows };
   const dataset = await openDataset(source, reading, { minInteractions, minRating }, out, flags.progress);
-  const parts = await partsOf(flags, dataset);
+  let parts = await partsOf(flags, dataset);
   requireTrainable(parts, source);
   const { recipe, settings } = chosen(flags.recipe, overrides, parts, out);
   if (readsTimes(settings) && !dataset.times)
     out.note(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
-  const side = await inferSideFeatures(flags, parts, source, out);
+  parts = await inferSideFeatures(flags, parts, source, out);
   const items = describeItems(parts.dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
   const tower = settings.items === 'tower';
   const schema = tower ? await schemaOf(flags, items, out) : null;
@@ -225,7 +225,7 @@ async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {
     seen,
     seed: flags.seed,
     schema,
-    side,
+    side: parts.sideSchema,
     usersFile: flags.users,
   } as const;
   const config = newConfig(about, dataset, items);
@@ -345,14 +345,14 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const dataset = await openDataset(source, reading, filter, out, flags.progress);
   const protocol = storedProtocol(config.protocol, config.protocolParameters, flags.out);
   const stored = await loadItems(files);
-  const parts =
+  let parts =
     protocol.name === 'cold-items' ? coldPartsOf(dataset, protocol, stored) : splitDataset(dataset, protocol, source);
   await requireSameLog(files, config, parts, source);
   const usersFile = flags.users ?? config.data.usersFile;
   if (config.schema.users && usersFile !== undefined && !existsSync(usersFile)) {
     throw new InputError(`${usersFile}: the users that ${flags.out} was begun with are not there; name --users PATH`);
   }
-  await loadSideFeatures(config, parts, usersFile, out);
+  parts = await loadSideFeatures(config, parts, usersFile, out);
   const schema = config.schema.items;
   const attributes =
     settings.items === 'tower' && schema ? attributesOf(schema, stored.slice(0, parts.items), out) : null;

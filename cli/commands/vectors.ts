@@ -134,8 +134,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
     );
   }
   const { offsets, items, times, userIds } = dataset;
-  const parts = splitDataset(dataset);
-  await loadSideFeatures(loaded.config, parts, flags.users, out);
+  const parts = await loadSideFeatures(loaded.config, splitDataset(dataset), flags.users, out);
   const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
   if (users.length === 0) throw new InputError(`${source}: none of its items is known to the model in ${flags.model}`);
   if (users.length < userIds.length) {

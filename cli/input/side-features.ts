@@ -63,21 +63,20 @@ export async function openUsers(file: string): Promise<Users> {
   return readUsers(createReadStream(file), file, { openParquetWorker });
 }
 
-/** Infers and prints what a new model is to read beside items, and gives it to the log. */
+/** Infers and prints the side features that a new model reads. @returns the split with them */
 export async function inferSideFeatures(
   flags: SideFeatureFlags,
-  parts: Split,
+  split: Split,
   source: string,
   out: Output,
-): Promise<SideFeatureSchema> {
+): Promise<Split> {
   const users = flags.users === undefined ? null : await openUsers(flags.users);
   const schema: SideFeatureSchema = {};
-  if (users) schema.users = await usersSchema(flags, users, parts.dataset.userIds, out);
+  if (users) schema.users = await usersSchema(flags, users, split.dataset.userIds, out);
   const names = eventNames(flags);
-  if (names.length > 0) schema.events = inferEvents(parts.dataset, names, source);
+  if (names.length > 0) schema.events = inferEvents(split.dataset, names, source);
   noteEvents(schema.events ?? [], source, out);
-  attach(schema, parts, users, flags.users, out);
-  return schema;
+  return withSide(schema, split, users, flags.users, out);
 }
 
 /** Says how events are read. */
@@ -122,38 +121,39 @@ function describeEvent({ name, kind, values, knots, absent }: EventColumn): stri
   return `${name}: ${rows}${absent > 0 ? `, ${(100 * absent).toFixed(1)} % missing (learned)` : ''}`;
 }
 
-/** Gives a log what a trained model reads beside its items. @throws InputError */
+/** The split with the side features that a trained model reads. @throws InputError */
 export async function loadSideFeatures(
   { schema }: Pick<ModelConfig, 'schema'>,
-  parts: Split,
+  split: Split,
   usersFile: string | undefined,
   out: Output,
-): Promise<void> {
+): Promise<Split> {
   if (usersFile !== undefined && !schema.users) out.warn('--users: the model reads no columns of users');
   const users = usersFile === undefined || !schema.users ? null : await openUsers(usersFile);
   if (schema.users && !users) {
     out.warn('the model reads columns of users: without --users PATH nothing is known of them here');
   }
-  attach({ users: schema.users, events: schema.events }, parts, users, usersFile, out);
+  return withSide({ users: schema.users, events: schema.events }, split, users, usersFile, out);
 }
 
-function attach(
+function withSide(
   schema: SideFeatureSchema,
-  parts: Split,
+  split: Split,
   users: Users | null,
   file: string | undefined,
   out: Output,
-): void {
-  if (!schema.users && !schema.events) return;
+): Split {
+  if (!schema.users && !schema.events) return split;
   const encoder = new SideFeatureEncoder(schema);
-  parts.side = new Side(encoder, parts.dataset, users);
+  const side = new Side(encoder, split.dataset, users);
   noteUnseen(encoder, file ?? 'the log', out);
-  if (users) noteUnknownUsers(parts.dataset.userIds, users, file ?? '', out);
-  if (parts.side.most > MOST_ENTRIES) {
+  if (users) noteUnknownUsers(split.dataset.userIds, users, file ?? '', out);
+  if (side.most > MOST_ENTRIES) {
     throw new InputError(
-      `--users, --events: ${parts.side.most} values stand beside an event, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --users-schema FILE`,
+      `--users, --events: ${side.most} values stand beside an event, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --users-schema FILE`,
     );
   }
+  return split.withSide(side);
 }
 
 /** Says of whom a users file says nothing. */

@@ -10,6 +10,7 @@
 import { alignItems } from './align.ts';
 import { contextAt, type Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
+import type { Side } from '../features/side-features.ts';
 import type { Protocol } from './protocol.ts';
 import { seeded } from '../random.ts';
 import { type Bounds, type SplitPart, Split } from './split.ts';
@@ -75,7 +76,10 @@ export class ColdSplit extends Split {
   /** User u's events that are not cold in the test, in order of time, as places in the dataset. */
   readonly #known: { offsets: Uint32Array; items: Uint32Array; times: Uint32Array | null; places: Uint32Array };
 
-  constructor(original: Dataset, protocol: Protocol, cold: ReadonlyMap<string, Coldness>) {
+  readonly #original: Dataset;
+  readonly #cold: ReadonlyMap<string, Coldness>;
+
+  constructor(original: Dataset, protocol: Protocol, cold: ReadonlyMap<string, Coldness>, side: Side | null = null) {
     const order = coldOrder(original.itemIds, cold);
     const { dataset } = alignItems(original, order);
     const kinds = Uint8Array.from(order, (id) => ({ valid: 1, test: 2, none: 0 })[cold.get(id) ?? 'none']);
@@ -119,7 +123,10 @@ export class ColdSplit extends Split {
       },
       protocol,
       bounds,
+      side,
     );
+    this.#original = original;
+    this.#cold = cold;
     this.warm = kinds.indexOf(1);
     this.testFrom = kinds.indexOf(2);
     const { times } = dataset;
@@ -131,6 +138,10 @@ export class ColdSplit extends Split {
       items: Uint32Array.from(known.places, (at) => items[at]),
       times: times && Uint32Array.from(known.places, (at) => times[at]),
     };
+  }
+
+  override withSide(side: Side): ColdSplit {
+    return new ColdSplit(this.#original, this.protocol, this.#cold, side);
   }
 
   override get manyTargets(): boolean {

@@ -1,6 +1,6 @@
 import type { Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
-import type { Side, SideFeatureRows } from '../features/side-features.ts';
+import type { Side, SideFeatureRows, SideFeatureSchema } from '../features/side-features.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
 
@@ -28,16 +28,27 @@ export class Split {
   readonly users: number;
   /** catalogue size V */
   readonly items: number;
-  /** What stands beside the items, where the model reads it. */
-  side: Side | null = null;
+  /** Side features, where the model reads them. */
+  readonly side: Side | null;
   readonly #bounds: Bounds;
 
-  constructor(dataset: Dataset, protocol: Protocol, bounds: Bounds) {
+  constructor(dataset: Dataset, protocol: Protocol, bounds: Bounds, side: Side | null = null) {
+    this.side = side;
     this.dataset = dataset;
     this.protocol = protocol;
     this.users = dataset.offsets.length - 1;
     this.items = dataset.itemIds.length;
     this.#bounds = bounds;
+  }
+
+  /** The same split for a model that reads side features, which `side` encodes of this split's dataset. */
+  withSide(side: Side): Split {
+    return new Split(this.dataset, this.protocol, this.#bounds, side);
+  }
+
+  /** What the side features were encoded with; empty without any. */
+  get sideSchema(): SideFeatureSchema {
+    return this.side?.encoder.schema ?? {};
   }
 
   /** Whether a user may have several targets at once. */
@@ -91,8 +102,8 @@ export class Split {
     return Uint32Array.from(this.history(u, part), (_, i) => first + i);
   }
 
-  /** What stands beside the last `most` events of `history(u, part)`; undefined where nothing does. */
-  beside(u: number, part: SplitPart, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
+  /** Side features of the last `most` events of `history(u, part)`; undefined without any. */
+  sideFeatures(u: number, part: SplitPart, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
     const places = this.side ? this.places(u, part) : null;
     return places ? this.side?.tokens(u, places.slice(Math.max(0, places.length - most))) : undefined;
   }

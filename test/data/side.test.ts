@@ -85,15 +85,15 @@ describe('beside items', () => {
   });
 
   test('each token has its event and its user; hidden ones are as where nothing is known', async () => {
-    const of = await parts(['device']);
+    const plain = await parts(['device']);
     const users = await readUsers(chunked(USERS), 'users.csv');
     const rows = ['ann', 'bob'].map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
-    const schema = { users: inferSchema(rows), events: inferEvents(of.dataset, ['rating', 'device'], 'log.csv') };
+    const schema = { users: inferSchema(rows), events: inferEvents(plain.dataset, ['rating', 'device'], 'log.csv') };
     const encoder = new SideFeatureEncoder(schema);
-    const side = new Side(encoder, of.dataset, users);
-    of.side = side;
+    const side = new Side(encoder, plain.dataset, users);
+    const of = plain.withSide(side);
     expect(encoder.rows).toBe(sideFeatureRows(schema));
-    const tokens = of.beside(0, 'test');
+    const tokens = of.sideFeatures(0, 'test');
     expect(tokens?.starts).toHaveLength(4);
     expect(Math.max(...(tokens?.columns ?? []))).toBeLessThan(encoder.rows);
     const first = (rows: typeof tokens) => [...(rows?.columns.subarray(0, rows.starts[1]) ?? [])];

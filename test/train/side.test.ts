@@ -51,8 +51,7 @@ function beside(parts: Split): Split {
   const users = people(parts);
   const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
   const events = inferEvents(parts.dataset, ['rating'], 'walks');
-  parts.side = new Side(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users);
-  return parts;
+  return parts.withSide(new Side(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users));
 }
 
 describe('a model that reads users and events', () => {
@@ -76,8 +75,8 @@ describe('a model that reads users and events', () => {
     const known = (await evaluate(model, parts, asked)).metrics['NDCG@10'];
     expect(known).toBeGreaterThan(0.9);
     const turned = new Map([...people(parts)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
-    parts.side = new Side(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned);
-    expect((await evaluate(model, parts, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
+    const reversed = parts.withSide(new Side(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned));
+    expect((await evaluate(model, reversed, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
     model.dispose();
   });
 

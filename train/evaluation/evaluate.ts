@@ -68,7 +68,7 @@ export function queryOf(parts: Split, u: number, part: 'valid' | 'test', { setti
   return {
     history: parts.history(u, part),
     times: parts.times(u, part),
-    side: parts.beside(u, part, settings.window),
+    side: parts.sideFeatures(u, part, settings.window),
   };
 }
 

@@ -85,7 +85,7 @@ export async function evaluateNext(model: SequenceModel, parts: Split, options: 
     const queries = Array.from(users, (u) => {
       const history = parts.history(u, split);
       const exclude = includeSeen ? undefined : Uint32Array.from(new Set(history));
-      const side = parts.beside(u, split, model.settings.window);
+      const side = parts.sideFeatures(u, split, model.settings.window);
       return { history, exclude, side, next: parts.side?.next(u) };
     });
     const answers = await generator.generate(queries, (done) => onProgress?.(done, users.length));

@@ -144,7 +144,7 @@ async function fitWeights(
         return {
           history: history.subarray(history.length - events),
           times: times?.subarray(history.length - events),
-          side: parts.beside(u, 'valid', events),
+          side: parts.sideFeatures(u, 'valid', events),
         };
       });
       /** NDCG@10 of each user, by weight. */

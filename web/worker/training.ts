@@ -3,7 +3,7 @@ import { prepare, requireTrainable } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { inferSchema, type Schema } from '../../data/features/schema.ts';
-import { Side, SideFeatureEncoder, type SideFeatureSchema } from '../../data/features/side-features.ts';
+import { Side, SideFeatureEncoder } from '../../data/features/side-features.ts';
 import { similarity } from '../../data/features/similarity.ts';
 import { splitDataset, type Split } from '../../data/splits/split.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
@@ -24,7 +24,7 @@ import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { newConfig } from '../../train/model-config.ts';
 import { requireHorizon } from '../../train/loop/schedule.ts';
 import { requirePrecision, type TrainProgress, validationUsers } from '../../train/loop/trainer.ts';
-import { sideOf } from '../../train/side-of.ts';
+import { withSideFeatures } from '../../train/side-features.ts';
 import { trainEncoderAndTransitions } from '../../train/stages/transitions-and-encoder.ts';
 import type { Filter, Outcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
 import { openDevice, trim } from './device.ts';
@@ -54,10 +54,10 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   const { log, infos, reading, source } = opened;
   requireHorizon(settingsFor(plan.recipe ?? 'sasrec', plan.settings), plan.epochs ?? undefined);
   const dataset = prepare(log, filterOf(filter));
-  const parts = splitDataset(dataset, undefined, log.source);
+  let parts = splitDataset(dataset, undefined, log.source);
   requireTrainable(parts, log.source);
   const { recipe, settings, notes } = chosen(plan, parts);
-  const side = besideItems(opened, parts, settings);
+  parts = addSideFeatures(opened, parts, settings);
   const counts = countItems(parts);
   const items = dataset.itemIds.map((id, row): Item => {
     const info = infos?.get(id);
@@ -67,7 +67,7 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   const config = newConfig(
     {
       schema,
-      side,
+      side: parts.sideSchema,
       usersFile: source.kind === 'file' ? source.users?.name : undefined,
       attune: ATTUNE_VERSION,
       recipe,
@@ -106,11 +106,11 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
   return { files, run, parts, settings, config, items, notes };
 }
 
-/** Gives the log the columns of users and events that are to be read. @throws InputError where the recipe reads none */
-function besideItems({ log, users, reading }: Opened, parts: Split, settings: Settings): SideFeatureSchema {
+/** Adds the columns of users and events that are to be read. @throws InputError where the recipe reads none */
+function addSideFeatures({ log, users, reading }: Opened, split: Split, settings: Settings): Split {
   if ((users || reading.events.length > 0) && settings.direction !== 'causal')
     throw new InputError('what is known of users and events is read by causal recipes alone; choose another recipe');
-  return sideOf(parts, users ?? undefined, reading.events, log.source);
+  return withSideFeatures(split, users ?? undefined, reading.events, log.source);
 }
 
 /** For the item tower, which reads attributes. @throws InputError where there are none */
@@ -140,10 +140,11 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const source = kept.kind === 'shop' ? kept : ({ kind: 'file', ...(await keptSource(files, run)) } as const);
   const opened = await openSource(source, reading, onProgress);
   const dataset = prepare(opened.log, filterOf(filter));
-  const parts = splitDataset(dataset, undefined, opened.log.source);
+  const plain = splitDataset(dataset, undefined, opened.log.source);
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
   const { users, events } = config.schema;
-  if (users || events) parts.side = new Side(new SideFeatureEncoder({ users, events }), dataset, opened.users);
+  const encoder = users || events ? new SideFeatureEncoder({ users, events }) : null;
+  const parts = encoder ? plain.withSide(new Side(encoder, dataset, opened.users)) : plain;
   const items = await loadItems(files);
   return { files, run, parts, settings, config, items, notes: [] };
 }
