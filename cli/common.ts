@@ -122,7 +122,7 @@ export function requireOtherFile(flag: string, file: string, inputs: readonly (s
       there === folder && /\.(json|safetensors|bin)$|^metrics\.jsonl$|^README\.md$/.test(path.basename(file));
     if (there === own || part) {
       const what = part ? `a file of the model ${input}` : `${input}, which this command reads`;
-      throw new InputError(`${flag} ${file}: is ${what}; choose another file`);
+      throw new InputError('conflicting-settings', `${flag} ${file}: is ${what}`, { hint: 'choose another file' });
     }
   }
 }

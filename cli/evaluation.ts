@@ -79,6 +79,7 @@ export async function partsFor(
   const cold = own.name === 'cold-items' || asked.name === 'cold-items';
   if (cold && own.name !== asked.name) {
     throw new InputError(
+      'trained-on',
       `${dir}: trained under ${own.name}; a model is evaluated with --protocol cold-items if it was trained with it, and with nothing else then`,
     );
   }
@@ -86,6 +87,7 @@ export async function partsFor(
   const aligned = alignItems(dataset, ids);
   if (aligned.unknown.length === dataset.itemIds.length) {
     throw new InputError(
+      'mismatched-data',
       `${flags.data}: none of its items is known to the model in ${dir}: ${examples(aligned.unknown)} here, ${examples(ids)} there`,
     );
   }
@@ -122,7 +124,9 @@ export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFl
   const { targets, known, users, example, grown } = record.overlap(parts, flags.split);
   if (known > 0) {
     throw new InputError(
-      `${flags.data}: ${formatCount(known)} of its ${formatCount(targets)} ${flags.split} targets (of ${formatCount(users)} users, such as ${JSON.stringify(example)}) are in what ${dir} was trained or validated on; evaluate it on the log of its training or a newer one, or train a model on this log`,
+      'trained-on',
+      `${flags.data}: ${formatCount(known)} of its ${formatCount(targets)} ${flags.split} targets (of ${formatCount(users)} users, such as ${JSON.stringify(example)}) are in what ${dir} was trained or validated on`,
+      { hint: 'evaluate it on the log of its training or a newer one, or train a model on this log' },
     );
   }
   for (const u of grown) parts.leaveOut(u, flags.split);
@@ -136,7 +140,10 @@ export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFl
 
 function requireTargets(parts: Split, { data, split }: LogFlags): void {
   if (usersWithTarget(parts, split).length > 0) return;
-  throw new InputError(`${data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`);
+  throw new InputError(
+    'too-little-data',
+    `${data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
+  );
 }
 
 /** The protocol that a model was trained under. */
@@ -237,7 +244,10 @@ export function rankByModel(
 /** How alike a model's items are by their attributes. @throws InputError where it has no schema of them */
 export function similarityOf({ config, items }: LoadedModel): Similarity {
   const schema = config.schema.items;
-  if (!schema) throw new InputError('the model knows no attributes of its items; train it with --items PATH');
+  if (!schema)
+    throw new InputError('unsupported', 'the model knows no attributes of its items', {
+      hint: 'train it with --items PATH',
+    });
   return similarity(schema, items);
 }
 

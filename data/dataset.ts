@@ -58,7 +58,7 @@ export interface Dataset {
 export function prepare(log: Log, options: PrepareOptions): Dataset {
   const { minInteractions, minRating } = options;
   if (!Number.isInteger(minInteractions) || minInteractions < 1) {
-    throw new InputError(`--min-interactions: expected an integer >= 1, got ${minInteractions}`);
+    throw new InputError('invalid-value', `--min-interactions: expected an integer >= 1, got ${minInteractions}`);
   }
   const rated = filterByRating(log, minRating);
   const kept = coreRows(log, rated, minInteractions);
@@ -107,7 +107,9 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
   if (minRating === undefined) return all;
   const { rating } = log;
   if (!rating) {
-    throw new InputError(`${log.source}: --min-rating needs a rating column; name it with --rating-column NAME`);
+    throw new InputError('missing-column', `${log.source}: --min-rating needs a rating column`, {
+      hint: 'name it with --rating-column NAME',
+    });
   }
   const rows = all.filter((row) => rating[row] >= minRating);
   if (rows.length === 0) {
@@ -115,7 +117,10 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
       (best, value) => Math.max(best, Number.isNaN(value) ? best : value),
       Number.NEGATIVE_INFINITY,
     );
-    throw new InputError(`${log.source}: no rating reaches --min-rating ${minRating}; the highest is ${highest}`);
+    throw new InputError(
+      'too-little-data',
+      `${log.source}: no rating reaches --min-rating ${minRating}; the highest is ${highest}`,
+    );
   }
   return rows;
 }
@@ -167,7 +172,10 @@ function nothingLeft(log: Log, rated: Uint32Array, options: PrepareOptions): Inp
     k > 0
       ? `try --min-interactions ${k}${rating}`
       : `a lower --min-interactions does not help: too few users have three interactions and more; give a larger log${rating}`;
-  return new InputError(`${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}; ${advice}`);
+  return new InputError(
+    'too-little-data',
+    `${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}; ${advice}`,
+  );
 }
 
 /** Whether leave-one-out finds something to train, to validate and to test on, and two items to choose from. */

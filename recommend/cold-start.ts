@@ -56,6 +56,7 @@ export class ColdStart {
     for (const [name, values] of [['ratings', told.ratings] as const, ...Object.entries(told.context ?? {})]) {
       if (values && values.length !== events) {
         throw new InputError(
+          'invalid-value',
           `${name}: one for each of the ${events} items of the history was expected, came ${values.length}`,
         );
       }
@@ -120,6 +121,7 @@ export class ColdStart {
     if (events > 0) return null;
     if (items.every(({ count }) => count === undefined)) {
       throw new InputError(
+        'unsupported',
         'the history is empty, and the model does not hold what is popular (an earlier version made it): train it again, or name at least one item',
       );
     }

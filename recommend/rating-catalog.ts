@@ -42,7 +42,9 @@ export function withDescribed(
 ): RatingCatalog {
   if (described.length === 0) return catalogue;
   if (!catalogue.bags)
-    throw new InputError('described: the model reads no attributes of items; train it with them (--items PATH)');
+    throw new InputError('unsupported', 'described: the model reads no attributes of items', {
+      hint: 'train it with them (--items PATH)',
+    });
   const own = new Map(described.map((item) => [item.id, item]));
   const more = [...own.values()].filter(({ id }) => !catalogue.rows.has(id));
   return withMore(

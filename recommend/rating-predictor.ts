@@ -116,14 +116,18 @@ export class RatingPredictor {
     const unknown = { history: [] as string[], items: [] as string[] };
     const known = history.filter(({ item, rating, time: at }) => {
       if (!Number.isFinite(rating))
-        throw new InputError(`history: expected a number as the rating of ${JSON.stringify(item)}, got ${rating}`);
+        throw new InputError(
+          'invalid-value',
+          `history: expected a number as the rating of ${JSON.stringify(item)}, got ${rating}`,
+        );
       if (range && !(rating >= range.least && rating <= range.most)) {
         throw new InputError(
+          'invalid-value',
           `history: ${JSON.stringify(item)} has the rating ${rating}; expected ${range.least} to ${range.most}, as in the ratings that the model was trained on`,
         );
       }
       if ((at === undefined) !== (history[0].time === undefined) || Number.isNaN(at))
-        throw new InputError(`history: ${item} has the time ${at}; all events have one, or none has`);
+        throw new InputError('invalid-value', `history: ${item} has the time ${at}; all events have one, or none has`);
       if (!catalogue.rows.has(item)) unknown.history.push(item);
       return catalogue.rows.has(item);
     });

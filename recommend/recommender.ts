@@ -127,6 +127,7 @@ export interface Answer {
 export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
   if (loaded.config.task) {
     throw new InputError(
+      'invalid-value',
       `a model of ratings (--task ${loaded.config.task}), which ranks no next items; it works with attune evaluate, attune recommend and RatingPredictor`,
     );
   }
@@ -215,7 +216,8 @@ export class Recommender {
    */
   async recommend(query: RecommendQuery): Promise<Answer> {
     const k = query.k ?? 10;
-    if (!Number.isInteger(k) || k < 1 || k > 128) throw new InputError(`k=${k}: expected an integer from 1 to 128`);
+    if (!Number.isInteger(k) || k < 1 || k > 128)
+      throw new InputError('invalid-value', `k=${k}: expected an integer from 1 to 128`);
     const { result, unseen } = this.newcomers.counting(() => this.knownOf(query));
     const { unknown, ...known } = result;
     const { history } = known;
@@ -280,10 +282,11 @@ export class Recommender {
       ...told
     } = options;
     if (!Number.isInteger(steps) || steps < 1 || steps > 1000)
-      throw new InputError(`steps=${steps}: a whole number from 1 to 1000 was expected`);
-    if (!(learningRate > 0)) throw new InputError(`learningRate=${learningRate}: a number above 0 was expected`);
+      throw new InputError('invalid-value', `steps=${steps}: a whole number from 1 to 1000 was expected`);
+    if (!(learningRate > 0))
+      throw new InputError('invalid-value', `learningRate=${learningRate}: a number above 0 was expected`);
     if (!(recency > 0 && recency <= 1))
-      throw new InputError(`recency=${recency}: a number above 0 and at most 1 was expected`);
+      throw new InputError('invalid-value', `recency=${recency}: a number above 0 and at most 1 was expected`);
     const visitor = this.knownOf({ ...told, history });
     const { seen } = this.loaded.config;
     this.learned = await this.inTurn(() => personalize(this.model, visitor, seen, { steps, learningRate, recency }));
@@ -294,7 +297,10 @@ export class Recommender {
   adopt(adaptation: Adaptation): void {
     const { d } = this.model.settings;
     if (adaptation.vector?.length !== d || !this.model.comparesVectors || firstNonFinite(adaptation.vector) >= 0)
-      throw new InputError(`adopt: expected an adaptation of ${d} finite numbers; this one comes from another model`);
+      throw new InputError(
+        'mismatched-data',
+        `adopt: expected an adaptation of ${d} finite numbers; this one comes from another model`,
+      );
     this.learned = adaptation;
   }
 
@@ -318,6 +324,7 @@ export class Recommender {
     const { times } = query;
     if (times && times.length !== query.history.length) {
       throw new InputError(
+        'invalid-value',
         `times: one for each of the ${query.history.length} items of the history was expected, came ${times.length}`,
       );
     }
@@ -338,7 +345,10 @@ export class Recommender {
    */
   async generate(history: readonly string[], options: GenerateOptions): Promise<GenerateAnswer> {
     const { exclude = [], includeSeen, times, user, ratings, context, beside, ...rest } = options;
-    if (history.length === 0) throw new InputError('the history is empty; name at least one item to continue from');
+    if (history.length === 0)
+      throw new InputError('invalid-value', 'the history is empty', {
+        hint: 'name at least one item to continue from',
+      });
     const told = { user, ratings, context, beside };
     const found = this.knownOf({ history, times, ...told });
     const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
@@ -384,6 +394,7 @@ export class Recommender {
     });
     if (history.length === 0 && ids.length > 0) {
       throw new InputError(
+        'unknown-id',
         `none of the ${ids.length} items of the history is known to the model (${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', …' : ''})`,
       );
     }

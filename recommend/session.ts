@@ -36,6 +36,7 @@ export class Session {
     const { history = [], times, ratings, context = {}, beside: _, ...options } = query;
     if (times && times.length !== history.length) {
       throw new InputError(
+        'invalid-value',
         `times: one for each of the ${history.length} items of the history was expected, came ${times.length}`,
       );
     }
@@ -69,6 +70,7 @@ export class Session {
     if (this.events.length === 0 && time !== undefined) this.times = [];
     if ((time === undefined) !== (this.times === null)) {
       throw new InputError(
+        'invalid-value',
         time === undefined
           ? `${item}: the session's events have times, this one has none`
           : `${item}: has a time, the session's events have none`,

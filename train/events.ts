@@ -72,7 +72,10 @@ function numberOr(value: number | null | undefined, what: 'time' | 'rating', eve
   if (typeof value === 'number' && (Number.isFinite(value) || Number.isNaN(value))) return value;
   const hint = what === 'time' ? ' (Date.parse and getTime() give milliseconds)' : '';
   const given = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  throw new InputError(`${source}: event ${event + 1}: expected a number as ${what}, got ${given}${hint}`);
+  throw new InputError(
+    'invalid-data',
+    `${source}: event ${event + 1}: expected a number as ${what}, got ${given}${hint}`,
+  );
 }
 
 /** What a training cannot run without being told right. @throws InputError */
@@ -82,13 +85,13 @@ export function checkTraining({
   seed,
 }: Pick<TrainingOptions<never>, 'epochs' | 'maxMinutes' | 'seed'>): void {
   if (epochs !== undefined && !(Number.isSafeInteger(epochs) && epochs >= 1)) {
-    throw new InputError(`epochs: expected an integer >= 1, got ${epochs}`);
+    throw new InputError('invalid-value', `epochs: expected an integer >= 1, got ${epochs}`);
   }
   if (maxMinutes !== undefined && !(maxMinutes > 0)) {
-    throw new InputError(`maxMinutes: expected a number > 0, got ${maxMinutes}`);
+    throw new InputError('invalid-value', `maxMinutes: expected a number > 0, got ${maxMinutes}`);
   }
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw new InputError(`seed: expected an integer >= 0, got ${seed}`);
+    throw new InputError('invalid-value', `seed: expected an integer >= 0, got ${seed}`);
   }
 }
 
@@ -113,7 +116,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
   if (contexts.length > 0) log.context = contexts.map(({ name, values, rows }) => ({ name, values: values.ids, rows }));
   for (const [i, { user, item, time, rating, context }] of all.entries()) {
     if (typeof user !== 'string' || typeof item !== 'string' || user === '' || item === '') {
-      throw new InputError(`${source}: event ${i + 1} needs a user and an item, both text`);
+      throw new InputError('invalid-data', `${source}: event ${i + 1} needs a user and an item, both text`);
     }
     log.user[i] = users.add(user);
     log.item[i] = items.add(item);

@@ -21,7 +21,7 @@ export function withSideFeatures(
       const attributes = users.get(id);
       return attributes ? [{ id, title: '', attributes }] : [];
     });
-    if (rows.length === 0) throw new InputError(`${source}: none of the users is in the log`);
+    if (rows.length === 0) throw new InputError('mismatched-data', `${source}: none of the users is in the log`);
     schema.users = inferSchema(rows);
   }
   if (reads.length > 0) schema.events = inferEvents(split.dataset, reads, source);

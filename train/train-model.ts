@@ -63,7 +63,9 @@ export async function trainModel(
   requireHorizon(asked, epochs);
   const reads = [...new Set(options.reads ?? [])];
   if ((options.users || reads.length > 0) && asked.direction !== 'causal') {
-    throw new InputError('users and reads need a causal recipe; leave them out, or choose another');
+    throw new InputError('conflicting-settings', 'users and reads need a causal recipe', {
+      hint: 'leave them out, or choose another',
+    });
   }
   const columns = contextNames(reads);
   const dataset = prepare(logOf(events, source, columns), { minInteractions, minRating });
@@ -80,7 +82,10 @@ export async function trainModel(
     notes.push(`no recipe: ${recipe} with ${choice.reasons.join('; ')}`);
   }
   if (validationUsers(parts, settings, seed).length === 0) {
-    throw new InputError(`${source}: no user has three events, one each to train, to validate and to test on`);
+    throw new InputError(
+      'too-little-data',
+      `${source}: no user has three events, one each to train, to validate and to test on`,
+    );
   }
   const known = new Map(Array.from(options.items ?? [], (item) => [item.id, item]));
   const counts = countItems(parts);
@@ -90,7 +95,10 @@ export async function trainModel(
   });
   const schema = tower ? inferSchema(items, []) : null;
   if (schema?.columns.every(({ type }) => type === 'skip')) {
-    throw new InputError(`${source}: items=tower reads the items' attributes, and there are none`);
+    throw new InputError(
+      'conflicting-settings',
+      `${source}: items=tower reads the items' attributes, and there are none`,
+    );
   }
   const seen = includeSeen ? 'kept' : 'excluded';
   const users = options.users && new Map(Array.from(options.users, ({ id, attributes }) => [id, attributes]));

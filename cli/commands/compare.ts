@@ -83,7 +83,10 @@ export async function runCompare(names: readonly [string, string], flags: Compar
 async function openContender(name: string, out: Output): Promise<Contender> {
   if (!existsSync(name) && Object.hasOwn(BASELINES, name)) return { name, model: null };
   if (!existsSync(name)) {
-    throw new InputError(`${name}: no such folder, and no baseline; those are ${Object.keys(BASELINES).join(', ')}`);
+    throw new InputError(
+      'not-found',
+      `${name}: no such folder, and no baseline; those are ${Object.keys(BASELINES).join(', ')}`,
+    );
   }
   return { name, model: await openModel(name, out) };
 }
@@ -93,6 +96,7 @@ function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
   const [x, y] = [a.loaded.config, b.loaded.config];
   const refuse = (what: string, own: string, other: string, advice: string): never => {
     throw new InputError(
+      'mismatched-data',
       `${a.dir} and ${b.dir}: ${what} differ (${own} and ${other}), so that their figures do, too; ${advice}`,
     );
   };
@@ -153,7 +157,7 @@ async function rank(
   }
   const baseline = await BASELINES[name](device, parts, seen);
   const figures = evaluateBaseline(parts, baseline, { split: flags.split, seen, facts });
-  if (!figures) throw new InputError(`${flags.data}: no user has a target`);
+  if (!figures) throw new InputError('too-little-data', `${flags.data}: no user has a target`);
   return { parts, figures };
 }
 
@@ -168,7 +172,9 @@ function requireSameUsers(a: Ranked, b: Ranked, names: readonly string[]): void 
     return;
   }
   throw new InputError(
-    `${names.join(' and ')}: they rank different users (${formatCount(x.length)} and ${formatCount(y.length)}) or under different protocols; train both on the same log`,
+    'mismatched-data',
+    `${names.join(' and ')}: they rank different users (${formatCount(x.length)} and ${formatCount(y.length)}) or under different protocols`,
+    { hint: 'train both on the same log' },
   );
 }
 

@@ -125,7 +125,9 @@ async function openFolder(): Promise<NodeFiles> {
       const { data } = await loadConfig(files);
       if (data.source !== SOURCE) {
         throw new InputError(
-          `${FOLDER}: holds a model of ${data.source}, which the demo would overwrite; move it away`,
+          'already-exists',
+          `${FOLDER}: holds a model of ${data.source}, which the demo would overwrite`,
+          { hint: 'move it away' },
         );
       }
     }

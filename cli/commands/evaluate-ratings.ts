@@ -46,7 +46,10 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
   const split = splitOf(config);
   const saved = await loadPredictions(files);
   const resume = `${commandName()} train --out ${shellWord(flags.model)} --resume`;
-  if (!saved) throw new InputError(`${flags.model}: no round of its training has ended yet; go on with: ${resume}`);
+  if (!saved)
+    throw new InputError('unfinished-model', `${flags.model}: no round of its training has ended yet`, {
+      hint: `go on with: ${resume}`,
+    });
   const { predictions, progress } = saved;
   if (progress.rounds < progress.of)
     out.warn(
@@ -56,7 +59,8 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [source, flags.model]);
   let ratings: Ratings | null = null;
   if (flags.data !== undefined || flags.dump !== undefined) {
-    if (!existsSync(source)) throw new InputError(`${source}: the log is not there; name it with --data PATH`);
+    if (!existsSync(source))
+      throw new InputError('not-found', `${source}: the log is not there`, { hint: 'name it with --data PATH' });
     const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
     ratings = await openRatings(source, reading, { task, positive: config.positive }, out, flags.progress);
     requireSameRatings(ratings, predictions, flags.model);
@@ -64,7 +68,9 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
     const untested = record?.untested(ratings, predictions.round) ?? 0;
     if (untested > 0) {
       throw new InputError(
-        `${source}: ${formatCount(untested)} of its ratings are not those that the rounds of ${flags.model} held out, so it may have been trained on them; give the log of its training, unchanged`,
+        'trained-on',
+        `${source}: ${formatCount(untested)} of its ratings are not those that the rounds of ${flags.model} held out, so it may have been trained on them`,
+        { hint: 'give the log of its training, unchanged' },
       );
     }
     if (!record) {

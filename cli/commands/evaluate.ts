@@ -70,7 +70,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
   await requireHeldOut(judged, parts, flags, out);
   if (parts instanceof ColdSplit && variants.length > 0) {
-    throw new InputError(`--protocol cold-items ranks by the score alone; leave out ${variants[0].label}`);
+    throw new InputError('conflicting-settings', '--protocol cold-items ranks by the score alone', {
+      hint: `leave out ${variants[0].label}`,
+    });
   }
   const kinship = kinshipOf(judged);
   const shared = { facts: trainingFacts(parts), distance: kinship?.distance };

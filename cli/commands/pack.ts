@@ -26,9 +26,11 @@ export async function runPack(flags: PackFlags): Promise<void> {
   if (!file.endsWith(ARCHIVE_SUFFIX))
     throw new UsageError(`--out ${file}: a packed model is called NAME${ARCHIVE_SUFFIX}`);
   if (existsSync(file) && statSync(file).isDirectory())
-    throw new InputError(`${file}: is a folder where a file is needed`);
+    throw new InputError('file-access', `${file}: is a folder where a file is needed`);
   if (existsSync(file) && !flags.overwrite) {
-    throw new InputError(`${file}: is there already; add --overwrite to replace it, or choose another --out`);
+    throw new InputError('already-exists', `${file}: is there already`, {
+      hint: 'add --overwrite to replace it, or choose another --out',
+    });
   }
   const pieces = await packModel(await openPath(model), { checkpoint: flags.checkpoint });
   const folder = await NodeFiles.create(path.dirname(file));

@@ -111,7 +111,10 @@ async function toldOf(
   const known = contextOf({ schema });
   for (const name of context.keys()) {
     if (!known.includes(name))
-      throw new InputError(`--context ${name}: the model reads ${known.join(', ') || 'no columns'} of the log`);
+      throw new InputError(
+        'unsupported',
+        `--context ${name}: the model reads ${known.join(', ') || 'no columns'} of the log`,
+      );
   }
   if ((users !== undefined || about.size > 0) && !schema.users)
     out.warn('--users, --about: the model reads no columns of users');
@@ -134,6 +137,7 @@ function parseHistory(text: string, config: ModelConfig): RatedItem[] {
     const rating = at > 0 && pair.slice(at + 1).trim() !== '' ? Number(pair.slice(at + 1)) : Number.NaN;
     if (!Number.isFinite(rating))
       throw new InputError(
+        'invalid-value',
         `--history ${pair}: a model of ratings needs each item's rating, as in ${pair.slice(0, at < 1 ? undefined : at)}=4`,
       );
     return {
@@ -152,6 +156,7 @@ async function historyOf(flags: RecommendRatingFlags, config: ModelConfig): Prom
   const user = ratings.userIds.indexOf(flags.user as string);
   if (user < 0)
     throw new InputError(
+      'unknown-id',
       `${log.source}: no user ${JSON.stringify(flags.user)} with ratings; its users are ${examples(ratings.userIds)}`,
     );
   const rows = ratings.order.subarray(ratings.starts[user], ratings.starts[user + 1]);

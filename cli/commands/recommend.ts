@@ -137,7 +137,9 @@ export async function queryUserOf(
   const row = users === undefined ? undefined : (await openUsers(users)).get(id);
   if (users !== undefined && !config.schema.users) out.warn('--users: the model reads no columns of users');
   if (users !== undefined && !row && flags.data === undefined) {
-    throw new InputError(`${users}: no user ${JSON.stringify(id)}; give --data PATH, or --new`);
+    throw new InputError('unknown-id', `${users}: no user ${JSON.stringify(id)}`, {
+      hint: 'give --data PATH, or --new',
+    });
   }
   const columns = row ? { user: row } : told;
   if (flags.data === undefined) return { history: [], ...columns };

@@ -91,15 +91,21 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   const fixed = Object.fromEntries(flags.set);
   const settings = settingsFor(flags.recipe, fixed);
   const both = [...flags.range.keys()].find((key) => flags.set.has(key));
-  if (both !== undefined) throw new InputError(`--set ${both}: has a --range as well; give one of them`);
+  if (both !== undefined)
+    throw new InputError('conflicting-settings', `--set ${both}: has a --range as well`, { hint: 'give one of them' });
   const ranges = rangesFor(settings, flags.set.keys(), Object.fromEntries(flags.range));
   for (const key of flags.range.keys()) {
     if (!Object.hasOwn(settings, key)) {
-      throw new InputError(`--range ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`);
+      throw new InputError(
+        'invalid-value',
+        `--range ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`,
+      );
     }
   }
   if (Object.keys(ranges).length === 0) {
-    throw new InputError('nothing is left to search over: every setting is fixed by --set; leave some out');
+    throw new InputError('conflicting-settings', 'nothing is left to search over: every setting is fixed by --set', {
+      hint: 'leave some out',
+    });
   }
   const halving = { trials: flags.trials, epochs: flags.epochs, eta: ETA };
   const terms = termsOf(flags, ranges, halving);
@@ -113,7 +119,10 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   const parts = splitDataset(dataset, flags.protocol, flags.data);
   requireTrainable(parts, flags.data);
   const users = validationUsers(parts, settings, flags.seed).length;
-  if (users === 0) throw new InputError(`${flags.data}: no user can be validated on; give longer histories`);
+  if (users === 0)
+    throw new InputError('too-little-data', `${flags.data}: no user can be validated on`, {
+      hint: 'give longer histories',
+    });
   const items = describeItems(dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
 
   const lock = await lockFolder(flags.out);
@@ -149,7 +158,9 @@ async function openState(files: NodeFiles, terms: Record<string, unknown>, dir: 
   const bytes = await files.read(STATE);
   if (!bytes) {
     if ((await files.list()).some((name) => name !== LOCK_NAME)) {
-      throw new InputError(`${dir}: holds files but no search; choose an empty or new folder`);
+      throw new InputError('already-exists', `${dir}: holds files but no search`, {
+        hint: 'choose an empty or new folder',
+      });
     }
     return { formatVersion: 1, terms, seconds: 0, trials: [] };
   }
@@ -157,14 +168,14 @@ async function openState(files: NodeFiles, terms: Record<string, unknown>, dir: 
   try {
     state = JSON.parse(new TextDecoder().decode(bytes)) as State;
   } catch {
-    throw new InputError(`${dir}/${STATE}: not readable as JSON; choose another --out`);
+    throw new InputError('unreadable-file', `${dir}/${STATE}: not readable as JSON`, { hint: 'choose another --out' });
   }
   const key = Object.keys(terms).find((name) => JSON.stringify(terms[name]) !== JSON.stringify(state.terms[name]));
   if (key !== undefined) {
     const [was, is] = [state.terms[key], terms[key]].map((value) => JSON.stringify(value));
-    throw new InputError(
-      `${dir}: holds a search begun with another ${key} (${was}, not ${is}); choose another --out, or go on with the same`,
-    );
+    throw new InputError('mismatched-data', `${dir}: holds a search begun with another ${key} (${was}, not ${is})`, {
+      hint: 'choose another --out, or go on with the same',
+    });
   }
   return state;
 }

@@ -178,9 +178,9 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
 /** Refuses a folder in use before the log is read; `createFolder` has the last word. */
 async function refuseModel(files: NodeFiles, dir: string): Promise<void> {
   if (!(await holdsWeights(files))) return;
-  throw new InputError(
-    `${dir}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
-  );
+  throw new InputError('already-exists', `${dir}: already holds a model`, {
+    hint: 'add --resume to go on with it, --overwrite to replace it, or choose another --out',
+  });
 }
 
 async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>, out: Output): Promise<Prepared> {
@@ -194,7 +194,9 @@ async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>
   const settings = storedRatingSettings(config.hyperparameters, `${flags.out}/config.json: `);
   const source = flags.data ?? config.data.source;
   if (flags.data === undefined && !pathsExist(source))
-    throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
+    throw new InputError('not-found', `${source}: the log that ${flags.out} was begun with is not there`, {
+      hint: 'name it with --data PATH',
+    });
   const reading = {
     columns: columnsOf(flags, config.schema.columns),
     context: contextOf(config),
@@ -203,6 +205,7 @@ async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>
   const ratings = await openRatings(source, reading, { task, positive }, out, flags.progress);
   if (ratings.size !== config.data.interactions || ratings.itemIds.length !== config.data.items) {
     throw new InputError(
+      'mismatched-data',
       `${source}: not the log that ${flags.out} was begun with (${formatCount(config.data.interactions)} ratings of ${formatCount(config.data.items)} items then; ` +
         `${formatCount(ratings.size)} of ${formatCount(ratings.itemIds.length)} now)`,
     );
@@ -243,7 +246,7 @@ async function finish(
       `stopped after round ${progress.rounds} of ${progress.of}; what has ended is saved in ${flags.out}; go on with: ${commandName()} train --out ${dir} --resume`,
     );
   }
-  if (!predictions) throw new InputError(`${flags.out}: no rating was tested`);
+  if (!predictions) throw new InputError('unfinished-model', `${flags.out}: no rating was tested`);
   const task = config.task as RatingTask;
   const point = usualPoint(split, task);
   const report = ratingReport(predictions, task, point);

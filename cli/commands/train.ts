@@ -142,9 +142,9 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   const { files, config, settings, parts } = prepared;
   const users = validationUsers(parts, settings, config.seed);
   if (users.length === 0) {
-    throw new InputError(
-      `${config.data.source}: no user has ${validationNeeds(parts.protocol)}; give longer histories`,
-    );
+    throw new InputError('too-little-data', `${config.data.source}: no user has ${validationNeeds(parts.protocol)}`, {
+      hint: 'give longer histories',
+    });
   }
   const baselines = baselineMetrics(parts, 'valid', config.seen, users);
   noteRepeats(baselines.targetsInHistory, config.seen, out);
@@ -290,9 +290,9 @@ async function schemaOf({ schema, items: source }: TrainFlags, items: readonly I
   const fixed = schema === undefined ? [] : parseSchema(await readText(schema), schema);
   const inferred = inferSchema(items, fixed);
   if (inferred.columns.every(({ type }) => type === 'skip')) {
-    throw new InputError(
-      `${source}: no column that says anything of the items; give attributes, or name them with --schema FILE`,
-    );
+    throw new InputError('missing-column', `${source}: no column that says anything of the items`, {
+      hint: 'give attributes, or name them with --schema FILE',
+    });
   }
   for (const line of describeSchema(inferred)) out.note(`${printable(source ?? '')}: ${printable(line)}`);
   return inferred;
@@ -316,9 +316,9 @@ function chosen(
 /** Refuses a folder in use before the log is read, which may take long; `createFolder` has the last word. */
 async function refuseModel(files: NodeFiles, flags: TrainFlags): Promise<void> {
   if (!flags.overwrite && (await holdsWeights(files))) {
-    throw new InputError(
-      `${flags.out}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
-    );
+    throw new InputError('already-exists', `${flags.out}: already holds a model`, {
+      hint: 'add --resume to go on with it, --overwrite to replace it, or choose another --out',
+    });
   }
 }
 
@@ -333,7 +333,9 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   const settings = flags.ranker ? changed(begun, { ...Object.fromEntries(flags.set), ranker: 'on' }) : begun;
   const source = flags.data ?? config.data.source;
   if (flags.data === undefined && !pathsExist(source)) {
-    throw new InputError(`${source}: the log that ${flags.out} was begun with is not there; name it with --data PATH`);
+    throw new InputError('not-found', `${source}: the log that ${flags.out} was begun with is not there`, {
+      hint: 'name it with --data PATH',
+    });
   }
   const { minInteractions, minRating } = config.data;
   const reading = {
@@ -350,7 +352,9 @@ async function prepareResume(flags: TrainFlags, given: ReadonlySet<string>, out:
   await requireSameLog(files, config, parts, source);
   const usersFile = flags.users ?? config.data.usersFile;
   if (config.schema.users && usersFile !== undefined && !existsSync(usersFile)) {
-    throw new InputError(`${usersFile}: the users that ${flags.out} was begun with are not there; name --users PATH`);
+    throw new InputError('not-found', `${usersFile}: the users that ${flags.out} was begun with are not there`, {
+      hint: 'name --users PATH',
+    });
   }
   parts = await loadSideFeatures(config, parts, usersFile, out);
   const schema = config.schema.items;
@@ -368,6 +372,7 @@ async function requireSameLog(files: NodeFiles, config: ModelConfig, parts: Spli
   // Items that were added since are not in the log.
   if (same && parts.dataset.itemIds.every((id, row) => id === stored[row]?.id)) return;
   throw new InputError(
+    'mismatched-data',
     `${source}: not the log that ${files.where} was begun with (${formatCount(was.users)} users, ${formatCount(was.items)} items, ` +
       `${formatCount(was.interactions)} interactions then; ${formatCount(users)}, ${formatCount(items)}, ${formatCount(interactions)} now)`,
   );

@@ -50,7 +50,9 @@ export async function runVectors(flags: VectorsFlags): Promise<void> {
   const files = await NodeFiles.create(flags.out);
   const there = (await files.list()).filter((name) => kinds.flatMap(namesOf).includes(name));
   if (there.length > 0 && !flags.overwrite) {
-    throw new InputError(`${flags.out}: already holds ${there.join(', ')}; add --overwrite to replace them`);
+    throw new InputError('already-exists', `${flags.out}: already holds ${there.join(', ')}`, {
+      hint: 'add --overwrite to replace them',
+    });
   }
   const tower = settingsOf(loaded).items === 'tower';
   const device = tower || flags.data !== undefined ? await openDevice(flags.device, out) : null;
@@ -93,7 +95,7 @@ function tell(kind: Kind, { ids, width }: Vectors, dir: string, out: Output): vo
 /** The item table as users' vectors are compared with it: at length 1 where the model compares by the cosine. */
 function itemVectors(loaded: LoadedModel, tower: Float32Array | null): Vectors {
   const table = loaded.tensors.get('items.weight');
-  if (table?.shape.length !== 2) throw new InputError('the model has no table of item vectors');
+  if (table?.shape.length !== 2) throw new InputError('unsupported', 'the model has no table of item vectors');
   const [rows, width] = tower ? [loaded.items.length, table.shape[1]] : table.shape;
   const values = tower ?? Float32Array.from(table.data.subarray(0, rows * width));
   if (settingsOf(loaded).similarity === 'cosine') {
@@ -136,7 +138,8 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
   const { offsets, items, times, userIds } = dataset;
   const parts = await loadSideFeatures(loaded.config, splitDataset(dataset), flags.users, out);
   const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
-  if (users.length === 0) throw new InputError(`${source}: none of its items is known to the model in ${flags.model}`);
+  if (users.length === 0)
+    throw new InputError('mismatched-data', `${source}: none of its items is known to the model in ${flags.model}`);
   if (users.length < userIds.length) {
     out.note(`${formatCount(userIds.length - users.length)} users have no item that the model knows, so no vector`);
   }

@@ -106,7 +106,7 @@ export async function readText(file: string): Promise<string> {
 /** IDs, one a line. @throws InputError */
 export async function readIds(file: string): Promise<Set<string>> {
   const ids = (await readText(file)).split(/\r\n|\n|\r/).filter((id) => id !== '');
-  if (ids.length === 0) throw new InputError(`${file}: holds no item ID; expected one on each line`);
+  if (ids.length === 0) throw new InputError('too-little-data', `${file}: holds no item ID; expected one on each line`);
   return new Set(ids);
 }
 
@@ -115,7 +115,9 @@ export function coldPartsOf(dataset: Dataset, protocol: Protocol, items: readonl
   const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, Coldness]] : [])));
   if (cold.size === 0) {
     throw new InputError(
-      'the model was not trained with --protocol cold-items: none of its items is cold; train one so',
+      'unsupported',
+      'the model was not trained with --protocol cold-items: none of its items is cold',
+      { hint: 'train one so' },
     );
   }
   return new ColdSplit(dataset, protocol, cold);
@@ -157,7 +159,10 @@ export function historyOf(
 ): { history: string[]; times?: number[]; ratings?: number[]; context?: Record<string, string[]> } {
   const user = log.userIds.indexOf(userId);
   if (user < 0) {
-    throw new InputError(`${log.source}: no user ${JSON.stringify(userId)}; its users are ${examples(log.userIds)}`);
+    throw new InputError(
+      'unknown-id',
+      `${log.source}: no user ${JSON.stringify(userId)}; its users are ${examples(log.userIds)}`,
+    );
   }
   const { rating, time } = log;
   const at = (row: number) => (time && !Number.isNaN(time[row]) ? time[row] : Number.NEGATIVE_INFINITY);
@@ -186,6 +191,6 @@ export function examples(ids: readonly string[], most = 3): string {
 
 export async function sizeOf(file: string): Promise<number> {
   const found = await stat(file);
-  if (found.isDirectory()) throw new InputError(`${file}: is a folder, expected a file`);
+  if (found.isDirectory()) throw new InputError('not-found', `${file}: is a folder, expected a file`);
   return found.size;
 }

@@ -38,7 +38,13 @@ export async function addVectors(infos: Map<string, ItemInfo>, files: readonly s
         if (!vector) return;
         const info = infos.get(id) ?? { title: id, attributes: {} };
         if (ownValue(info.attributes, name) !== undefined) {
-          throw new InputError(`${file}: the items have a column ${JSON.stringify(name)} already; rename one of them`);
+          throw new InputError(
+            'conflicting-settings',
+            `${file}: the items have a column ${JSON.stringify(name)} already`,
+            {
+              hint: 'rename one of them',
+            },
+          );
         }
         const text = Array.from(vector, (x) => String(Number(x.toPrecision(6)))).join(' ');
         infos.set(id, { ...info, attributes: { ...info.attributes, [name]: text } });
@@ -58,13 +64,14 @@ async function readVectors(file: string, order: readonly string[]): Promise<Vect
     case '.parquet':
       return fromParquet(bytes, file);
     default:
-      throw new InputError(`${file}: vectors come as .safetensors, .npy or .parquet`);
+      throw new InputError('unreadable-file', `${file}: vectors come as .safetensors, .npy or .parquet`);
   }
 }
 
 function requireRows(file: string, rows: number, order: readonly string[]): readonly string[] {
   if (rows === order.length) return order;
   throw new InputError(
+    'mismatched-data',
     `${file}: ${rows} rows for the ${order.length} items of --items; a row for each in their order was expected`,
   );
 }
@@ -76,12 +83,12 @@ function fromSafetensors(bytes: Uint8Array, file: string, order: readonly string
     if (shape.length !== 2 || !(data instanceof Float32Array)) return [];
     const [rows, width] = shape;
     if (ids && ids.length !== rows) {
-      throw new InputError(`${file}: ${name} has ${rows} rows, the metadata ids ${ids.length}`);
+      throw new InputError('unreadable-file', `${file}: ${name} has ${rows} rows, the metadata ids ${ids.length}`);
     }
     const of = ids ?? requireRows(file, rows, order);
     return [{ name, ids: of, vectorOf: (i) => data.subarray(i * width, (i + 1) * width) }];
   });
-  if (columns.length === 0) throw new InputError(`${file}: no F32 tensor [items, width] in it`);
+  if (columns.length === 0) throw new InputError('unreadable-file', `${file}: no F32 tensor [items, width] in it`);
   return columns;
 }
 
@@ -93,12 +100,12 @@ function idsOf(text: string | undefined, file: string): string[] | null {
   } catch {
     // Said below.
   }
-  throw new InputError(`${file}: its metadata ids is no JSON list of item IDs`);
+  throw new InputError('unreadable-file', `${file}: its metadata ids is no JSON list of item IDs`);
 }
 
 function fromNpy(bytes: Uint8Array, file: string, order: readonly string[]): VectorColumn {
   const fail = (what: string): never => {
-    throw new InputError(`${file}: ${what}`);
+    throw new InputError('unreadable-file', `${file}: ${what}`);
   };
   const magic = new TextDecoder('latin1').decode(bytes.subarray(0, 6));
   if (magic !== '\x93NUMPY') fail('not a .npy file');
@@ -134,7 +141,8 @@ async function fromParquet(bytes: Uint8Array<ArrayBuffer>, file: string): Promis
       lists = names.filter((_, at) => part.nested[at]);
       for (const name of lists) vectors.set(name, []);
       id = Math.max(findColumn(names, 'item'), findColumn(names, 'id'));
-      if (id < 0) throw new InputError(`${file}: no column of item IDs among ${names.join(', ') || 'none'}`);
+      if (id < 0)
+        throw new InputError('missing-column', `${file}: no column of item IDs among ${names.join(', ') || 'none'}`);
     } else if (part.kind === 'rows') {
       let at = 0;
       for (const [i, length] of part.lengths.entries()) {
@@ -147,7 +155,8 @@ async function fromParquet(bytes: Uint8Array<ArrayBuffer>, file: string): Promis
     }
   }
   lists = lists.filter((name) => vectors.get(name)?.some((vector) => vector !== null));
-  if (lists.length === 0) throw new InputError(`${file}: no column of lists of numbers among ${names.join(', ')}`);
+  if (lists.length === 0)
+    throw new InputError('missing-column', `${file}: no column of lists of numbers among ${names.join(', ')}`);
   return lists.map((name) => ({ name, ids, vectorOf: (i) => vectors.get(name)?.[i] ?? null }));
 }
 

@@ -48,7 +48,7 @@ function matches(pattern: string): string[] {
     }
   }
   const files = found.filter((file) => existsSync(file));
-  if (files.length === 0) throw new InputError(`${pattern}: no file matches`);
+  if (files.length === 0) throw new InputError('not-found', `${pattern}: no file matches`);
   return files;
 }
 

@@ -28,11 +28,13 @@ export function parseIds(text: string, flag: string, file?: string): string[] {
     rows = parse(text, { relax_column_count: true, trim: true, skip_empty_lines: true }) as string[][];
   } catch {
     throw new InputError(
+      'invalid-value',
       `${flag} ${file ? `@${file}` : text}: the quotes do not match; an ID with a comma or a quote is written "a, ""b""" (quotes around it, those inside doubled)`,
     );
   }
   const ids = rows.flat().filter((id) => id !== '');
-  if (ids.length === 0) throw new InputError(`${flag}${file ? ` @${file}` : ''}: there is no item ID in it`);
+  if (ids.length === 0)
+    throw new InputError('invalid-value', `${flag}${file ? ` @${file}` : ''}: there is no item ID in it`);
   return ids;
 }
 

@@ -85,7 +85,10 @@ export async function loadRatingFeatures(
 ): Promise<ReadRatingFeatures> {
   const file = schema.users && data.usersFile;
   if (file !== undefined && !existsSync(file))
-    throw new InputError(`${file}: the columns of the users that the training was begun with are not there`);
+    throw new InputError(
+      'not-found',
+      `${file}: the columns of the users that the training was begun with are not there`,
+    );
   const users = file === undefined ? null : await openUsers(file);
   return { schema, beside: attach(schema, ratings, items, users, file, out) };
 }

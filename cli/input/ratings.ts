@@ -62,6 +62,7 @@ export function requireSameRatings(ratings: Ratings, predictions: StoredPredicti
   const { round, rating } = predictions;
   if (ratings.size === round.length && ratings.value.every((v, row) => v === rating[row])) return;
   throw new InputError(
+    'mismatched-data',
     `${ratings.source}: not the log that ${where} was trained on (${formatCount(round.length)} ratings then, ${formatCount(ratings.size)} now, or others)`,
   );
 }

@@ -97,13 +97,16 @@ export async function usersSchema(
   const known = ids.filter((id) => users.has(id));
   if (known.length === 0) {
     throw new InputError(
+      'mismatched-data',
       `${source}: none of its users is in the log; its IDs look like ${JSON.stringify(users.keys().next().value)}, those of the log like ${JSON.stringify(ids[0])}`,
     );
   }
   const rows = known.map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
   const schema = inferSchema(rows, fixed);
   if (schema.columns.every(({ type }) => type === 'skip')) {
-    throw new InputError(`${source}: no column that says anything of the users; name their types with --users-schema`);
+    throw new InputError('missing-column', `${source}: no column that says anything of the users`, {
+      hint: 'name their types with --users-schema',
+    });
   }
   out.note(`${printable(source)}: columns of ${formatCount(known.length)} of ${formatCount(ids.length)} users`);
   for (const line of describeSchema(schema)) out.note(`${printable(source)}: ${printable(line)}`);
@@ -150,7 +153,9 @@ function withSide(
   if (users) noteUnknownUsers(split.dataset.userIds, users, file ?? '', out);
   if (side.most > MOST_ENTRIES) {
     throw new InputError(
-      `--users, --events: ${side.most} values stand beside an event, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --users-schema FILE`,
+      'too-large',
+      `--users, --events: ${side.most} values stand beside an event, ${MOST_ENTRIES} are the most`,
+      { hint: 'give long texts and vectors the type skip with --users-schema FILE' },
     );
   }
   return split.withSide(side);

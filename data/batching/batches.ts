@@ -118,7 +118,9 @@ export function batchesPerEpoch(parts: Split, options: BatchOptions): number {
 
 function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }: BatchOptions): Plan {
   if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
-    throw new InputError(`a window of ${window} tokens does not fit a budget of ${budget}; make the budget larger`);
+    throw new InputError('too-large', `a window of ${window} tokens does not fit a budget of ${budget}`, {
+      hint: 'make the budget larger',
+    });
   }
   const random = seeded(seed, epoch);
   const changed = augments(augment) ? augment : null;

@@ -68,7 +68,9 @@ export function continuationsPerEpoch(parts: Split, options: ContinuationOptions
 
 function planEpoch(parts: Split, { budget, window, continuation, seed, epoch }: ContinuationOptions): Plan {
   if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
-    throw new InputError(`a window of ${window} tokens does not fit a budget of ${budget}; make the budget larger`);
+    throw new InputError('too-large', `a window of ${window} tokens does not fit a budget of ${budget}`, {
+      hint: 'make the budget larger',
+    });
   }
   const random = seeded(seed ^ STREAM, epoch);
   const [first, cut, history, length]: number[][] = [[], [], [], []];

@@ -239,6 +239,6 @@ class Parser {
   }
 
   #error(what: string, at = this.#text.length): InputError {
-    return new InputError(`condition ${JSON.stringify(this.#text)}: ${what}, at character ${at + 1}`);
+    return new InputError('invalid-value', `condition ${JSON.stringify(this.#text)}: ${what}, at character ${at + 1}`);
   }
 }

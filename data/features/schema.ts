@@ -100,7 +100,10 @@ export function inferSchema(
   const names = [...new Set(records.flatMap((record) => [...record.keys()]))];
   for (const { name } of fixed) {
     if (!names.includes(name)) {
-      throw new InputError(`schema: no column ${JSON.stringify(name)}; there is ${names.join(', ') || 'none'}`);
+      throw new InputError(
+        'missing-column',
+        `schema: no column ${JSON.stringify(name)}; there is ${names.join(', ') || 'none'}`,
+      );
     }
   }
   const columns = names.map((name): Column => {
@@ -152,7 +155,10 @@ function fitColumn(column: Column, values: readonly string[]): Column {
   const { name, type, missing } = column;
   const numeric = type === 'number' || type === 'time';
   if ((missing === 'mean' || missing === 'median') && !numeric) {
-    throw new InputError(`schema: ${name} is a ${type}, so that it has no ${missing}; learned, drop or constant:VALUE`);
+    throw new InputError(
+      'invalid-value',
+      `schema: ${name} is a ${type}, so that it has no ${missing}; learned, drop or constant:VALUE`,
+    );
   }
   switch (type) {
     case 'category':
@@ -195,7 +201,10 @@ function fitColumn(column: Column, values: readonly string[]): Column {
       const rows = values.map((value) => floats(value, separator) ?? []);
       const width = rows[0]?.length ?? 0;
       if (width === 0 || rows.some((row) => row.length !== width)) {
-        throw new InputError(`schema: ${name} is no vector: ${width} numbers were expected in every row`);
+        throw new InputError(
+          'invalid-data',
+          `schema: ${name} is no vector: ${width} numbers were expected in every row`,
+        );
       }
       const centre = Array.from({ length: width }, (_, c) => rows.reduce((sum, row) => sum + row[c], 0) / rows.length);
       const sum = rows.reduce((s, row) => s + row.reduce((t, x, c) => t + (x - centre[c]) ** 2, 0), 0);
@@ -220,9 +229,9 @@ export function numberOf(text: string, column: Pick<Column, 'type' | 'name' | 'u
   const number = type === 'time' ? timeIn(text.trim(), unit) : numberIn(text, decimal);
   if (Number.isFinite(number)) return number;
   const how = decimal === ',' ? ' with a decimal comma' : '';
-  throw new InputError(
-    `schema: ${name} is a ${type}${how}, found ${JSON.stringify(text)}; fix the value, or leave it empty`,
-  );
+  throw new InputError('invalid-data', `schema: ${name} is a ${type}${how}, found ${JSON.stringify(text)}`, {
+    hint: 'fix the value, or leave it empty',
+  });
 }
 
 /** What replaces a missing value, as a cell of the column would have it; null where nothing does. */
@@ -262,18 +271,25 @@ export function parseSchema(text: string, source: string): ColumnChoice[] {
   try {
     given = JSON.parse(text);
   } catch (error) {
-    throw new InputError(`${source}: no JSON (${(error as Error).message})`);
+    throw new InputError('unreadable-file', `${source}: no JSON (${(error as Error).message})`);
   }
   const columns = (given as { columns?: unknown } | null)?.columns;
-  if (!Array.isArray(columns)) throw new InputError(`${source}: {"columns":[{"name":…,"type":…},…]} was expected`);
+  if (!Array.isArray(columns))
+    throw new InputError('unreadable-file', `${source}: {"columns":[{"name":…,"type":…},…]} was expected`);
   return columns.map((column: Partial<ColumnChoice> | null): ColumnChoice => {
     const { name, type, missing, separator } = column ?? {};
-    if (typeof name !== 'string') throw new InputError(`${source}: a column without a name`);
+    if (typeof name !== 'string') throw new InputError('unreadable-file', `${source}: a column without a name`);
     if (type !== undefined && !COLUMN_TYPES.includes(type)) {
-      throw new InputError(`${source}: ${name}: type ${type} is unknown; there is ${COLUMN_TYPES.join(', ')}`);
+      throw new InputError(
+        'unreadable-file',
+        `${source}: ${name}: type ${type} is unknown; there is ${COLUMN_TYPES.join(', ')}`,
+      );
     }
     if (missing !== undefined && !/^(learned|drop|mean|median|constant:.*)$/s.test(String(missing))) {
-      throw new InputError(`${source}: ${name}: missing ${missing}; learned, drop, mean, median or constant:VALUE`);
+      throw new InputError(
+        'unreadable-file',
+        `${source}: ${name}: missing ${missing}; learned, drop, mean, median or constant:VALUE`,
+      );
     }
     return { name, ...(type && { type }), ...(missing && { missing }), ...(separator && { separator }) };
   });

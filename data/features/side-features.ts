@@ -84,7 +84,9 @@ export function inferEvents(
 ): EventColumn[] {
   return names.map((name): EventColumn => {
     const lacks = (what: string, flag: string) =>
-      new InputError(`--events ${name}: ${source} has no ${what}; name its column with ${flag}, or leave ${name} out`);
+      new InputError('missing-column', `--events ${name}: ${source} has no ${what}`, {
+        hint: `name its column with ${flag}, or leave ${name} out`,
+      });
     switch (name) {
       case 'rating': {
         if (!ratings) throw lacks('ratings', '--rating-column NAME');
@@ -102,7 +104,9 @@ export function inferEvents(
         const absent = clock.reduce((n, time) => n + (Number.isNaN(time) ? 1 : 0), 0) / Math.max(1, clock.length);
         if (name !== 'gap' && !(milliseconds(clock, timeUnit) > 0)) {
           throw new InputError(
-            `--events ${name}: the times of ${source} are no dates (neither ISO nor since 1970); leave ${name} out`,
+            'missing-column',
+            `--events ${name}: the times of ${source} are no dates (neither ISO nor since 1970)`,
+            { hint: `leave ${name} out` },
           );
         }
         return { name, kind: name, absent };

@@ -65,7 +65,7 @@ async function readInfos(
 ): Promise<Map<string, ItemInfo>> {
   const builder = new CatalogBuilder(source, kind);
   await readRecords(chunks, source, builder, { catalog: true, openParquetWorker });
-  if (builder.items.size === 0) throw new InputError(`${source}: no ${kind.role}s below the header`);
+  if (builder.items.size === 0) throw new InputError('too-little-data', `${source}: no ${kind.role}s below the header`);
   return builder.items;
 }
 
@@ -92,11 +92,15 @@ class CatalogBuilder implements RecordSink {
     this.#title = this.#kind.titled ? findColumn(this.#header, 'title') : -1;
     if (this.#id < 0) {
       const found = this.#header.join(', ');
-      throw new InputError(`${this.#source}: no column of ${role} IDs among ${found}; call it ${role}_id`);
+      throw new InputError('missing-column', `${this.#source}: no column of ${role} IDs among ${found}`, {
+        hint: `call it ${role}_id`,
+      });
     }
     const [twice] = duplicates(this.#header);
     if (twice !== undefined) {
-      throw new InputError(`${this.#source}: two columns are called ${JSON.stringify(twice)}; rename one`);
+      throw new InputError('missing-column', `${this.#source}: two columns are called ${JSON.stringify(twice)}`, {
+        hint: 'rename one',
+      });
     }
     return [this.#id];
   }
@@ -119,7 +123,7 @@ class CatalogBuilder implements RecordSink {
   }
 
   bad(line: number, problem: string): void {
-    throw new InputError(`${this.#source}:${line}: ${problem}; fix the row`);
+    throw new InputError('invalid-data', `${this.#source}:${line}: ${problem}`, { hint: 'fix the row' });
   }
 
   note(): void {} // comments and the like need no word

@@ -57,6 +57,7 @@ export function namedColumn(header: readonly string[], name: string, role: strin
   const at = exact >= 0 ? exact : header.map(plainName).indexOf(plainName(name));
   if (at < 0) {
     throw new InputError(
+      'missing-column',
       `${source}: no column ${JSON.stringify(name)} (${flag}); its columns are ${header.join(', ')}`,
     );
   }
@@ -67,9 +68,9 @@ export function namedColumn(header: readonly string[], name: string, role: strin
 export function missingColumn(header: readonly string[], role: 'user' | 'item', source: string): InputError {
   const none = findColumn(header, 'user') < 0 && findColumn(header, 'item') < 0;
   const advice = none ? ', or, where the file has no header, all of them with --columns user,item,...' : '';
-  return new InputError(
-    `${source}: no ${role} column among ${header.join(', ')}; name it with --${role}-column NAME${advice}`,
-  );
+  return new InputError('missing-column', `${source}: no ${role} column among ${header.join(', ')}`, {
+    hint: `name it with --${role}-column NAME${advice}`,
+  });
 }
 
 function plainName(name: string): string {

@@ -50,7 +50,9 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>, source: string)
     }
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(`${source}: is damaged: its gzip data cannot be unpacked; copy it anew`);
+    throw new InputError('unreadable-file', `${source}: is damaged: its gzip data cannot be unpacked`, {
+      hint: 'copy it anew',
+    });
   } finally {
     await reader.cancel().catch(() => {});
     await fed;

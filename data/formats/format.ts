@@ -64,7 +64,7 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
       said = line.replace(/^\s*[#%]+\s*/, '');
     } else if (!isBlank(line)) break;
   }
-  if (at === lines.length) throw new InputError(`${source}: the file is empty`);
+  if (at === lines.length) throw new InputError('too-little-data', `${source}: the file is empty`);
   const first = lines[at];
   const sample = lines.slice(at).filter((line) => !isBlank(line) && !(comment && line.trimStart().startsWith(comment)));
   const where = `${source}:${at + 1}`;
@@ -75,7 +75,10 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
   const table = shapeOf(first, sample, delimiter);
   if (!table) {
     const shown = first.length > 60 ? `${first.slice(0, 60)}…` : first;
-    throw new InputError(`${where}: cannot tell the columns of ${JSON.stringify(shown)}; ${EXPECTED}`);
+    throw new InputError(
+      'unreadable-file',
+      `${where}: cannot tell the columns of ${JSON.stringify(shown)}; ${EXPECTED}`,
+    );
   }
   const fields = fieldsOf(first, table.delimiter, table.quoted).map((name) => name.trim());
   if (fields.every((name) => RECBOLE.test(name))) {
@@ -88,13 +91,16 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
   const chosen = { ...base, ...table, named: false };
   if (table.delimiter === '::') {
     if (fields.length > 4 && !options.catalog) {
-      throw new InputError(`${where}: expected user::item::rating::time, found ${fields.length} fields`);
+      throw new InputError(
+        'unreadable-file',
+        `${where}: expected user::item::rating::time, found ${fields.length} fields`,
+      );
     }
     return { ...chosen, kind: 'table', header: MOVIELENS.slice(0, fields.length) };
   }
   if (options.catalog) {
     if (table.delimiter !== ' ') return { ...base, ...table, kind: 'table', header: fields, skip: at + 1 };
-    throw new InputError(`${source}: expected items or users as CSV or TSV with a header`);
+    throw new InputError('unreadable-file', `${source}: expected items or users as CSV or TSV with a header`);
   }
   const names = fieldsOf(said, table.delimiter, false).map((name) => name.trim());
   if (names.length === fields.length && namesUserAndItem(names)) {
@@ -105,11 +111,16 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
   if (plain) return { ...chosen, kind: 'table', header: plain };
   if (table.delimiter === ' ') {
     if (isSequences(rows)) return { ...chosen, kind: 'sequences', header: ['user', 'item'] };
-    throw new InputError(`${where}: cannot tell the columns of ${JSON.stringify(first.slice(0, 60))}; ${EXPECTED}`);
+    throw new InputError(
+      'unreadable-file',
+      `${where}: cannot tell the columns of ${JSON.stringify(first.slice(0, 60))}; ${EXPECTED}`,
+    );
   }
   if (fields.some(isValue)) {
     throw new InputError(
-      `${where}: the first line looks like data (${fields.slice(0, 6).join(', ')}); name its columns with --columns user,item,..., or put a header such as user,item,timestamp above it`,
+      'unreadable-file',
+      `${where}: the first line looks like data (${fields.slice(0, 6).join(', ')})`,
+      { hint: 'name its columns with --columns user,item,..., or put a header such as user,item,timestamp above it' },
     );
   }
   return { ...base, ...table, kind: 'table', header: fields, skip: at + 1 };
@@ -117,15 +128,21 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
 
 /** @throws InputError for what is no table, list or lines of JSON */
 function rejectOthers(first: string, source: string, where: string): void {
-  if (hasControl(first)) throw new InputError(`${source}: is not text; ${EXPECTED}`);
+  if (hasControl(first)) throw new InputError('unreadable-file', `${source}: is not text; ${EXPECTED}`);
   if (/^\s*<(!doctype|html|head|body|\?xml|!--)/i.test(first)) {
-    throw new InputError(`${where}: is an HTML or XML page, not a log; download the file itself`);
+    throw new InputError('unreadable-file', `${where}: is an HTML or XML page, not a log`, {
+      hint: 'download the file itself',
+    });
   }
   if (/^\s*(\[\s*$|\[\s*[[{])/.test(first)) {
-    throw new InputError(`${where}: is a JSON array; write one object a line (jq -c '.[]')`);
+    throw new InputError('unreadable-file', `${where}: is a JSON array`, {
+      hint: `write one object a line (jq -c '.[]')`,
+    });
   }
   if (/^\s*\{\s*$/.test(first)) {
-    throw new InputError(`${where}: is JSON over several lines; write one object a line (jq -c .)`);
+    throw new InputError('unreadable-file', `${where}: is JSON over several lines`, {
+      hint: 'write one object a line (jq -c .)',
+    });
   }
 }
 
@@ -191,7 +208,7 @@ function jsonLines(sample: readonly string[], where: string) {
       // a bad row, which is reported when it is read
     }
   }
-  if (names.size === 0) throw new InputError(`${where}: is not a JSON object; ${EXPECTED}`);
+  if (names.size === 0) throw new InputError('unreadable-file', `${where}: is not a JSON object; ${EXPECTED}`);
   return { kind: 'json' as const, delimiter: '', quoted: false, header: [...names] };
 }
 

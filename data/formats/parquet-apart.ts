@@ -30,7 +30,7 @@ export async function* parquetPartsApart(
   patience = PATIENCE_MS + bytes.length / BYTES_PER_MS,
 ): AsyncGenerator<ParquetPart> {
   const worker = open();
-  const damaged = (why: string) => new InputError(`${source}: cannot be read as Parquet (${why})`);
+  const damaged = (why: string) => new InputError('unreadable-file', `${source}: cannot be read as Parquet (${why})`);
   try {
     let next: ToWorker = { bytes, source };
     for (;;) {
@@ -48,7 +48,8 @@ export async function* parquetPartsApart(
         );
         worker.post(message, message === 'next' ? [] : [message.bytes.buffer]);
       });
-      if ('problem' in answer) throw answer.input ? new InputError(answer.problem) : new Error(answer.problem);
+      if ('problem' in answer)
+        throw answer.input ? new InputError('unreadable-file', answer.problem) : new Error(answer.problem);
       yield answer.part;
       if (answer.part.kind === 'end') return;
       next = 'next';

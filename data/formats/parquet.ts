@@ -48,9 +48,9 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
   const codecs = metadata.row_groups.flatMap(({ columns }) => columns.map(({ meta_data }) => meta_data?.codec));
   const codec = codecs.find((one) => one && !CODECS.includes(one));
   if (codec) {
-    throw new InputError(
-      `${source}: is compressed with ${codec.toLowerCase()}; write it with ${CODECS.slice(1).join(', ').toLowerCase()} or uncompressed`,
-    );
+    throw new InputError('unreadable-file', `${source}: is compressed with ${codec.toLowerCase()}`, {
+      hint: `write it with ${CODECS.slice(1).join(', ').toLowerCase()} or uncompressed`,
+    });
   }
   const compressors = await compressorsFor(codecs);
   const columns = await orDamaged(source, async () => parquetSchema(metadata).children);
@@ -98,7 +98,9 @@ export async function giveParts(
       const list = ids.find((at) => nested[at]);
       if (list !== undefined) {
         throw new InputError(
-          `${source}: the values of ${names[list]} are lists, maps or structs, which are no IDs; write one row per event (explode the lists)`,
+          'unreadable-file',
+          `${source}: the values of ${names[list]} are lists, maps or structs, which are no IDs`,
+          { hint: 'write one row per event (explode the lists)' },
         );
       }
     } else if (part.kind === 'rows') {
@@ -145,7 +147,7 @@ async function orDamaged<T>(source: string, work: () => Promise<T>): Promise<T> 
     return await work();
   } catch (error) {
     const { message } = error as Error;
-    throw new InputError(`${source}: cannot be read as Parquet (${message.split('\n')[0]})`);
+    throw new InputError('unreadable-file', `${source}: cannot be read as Parquet (${message.split('\n')[0]})`);
   }
 }
 

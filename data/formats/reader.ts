@@ -54,7 +54,10 @@ export async function readLogFiles(files: Iterable<LogFile>, source: string, opt
   const { all, ...asked } = options.columns ?? {};
   const columns = all?.split(',').map((name) => name.trim());
   if (columns && columns.length < 2) {
-    throw new InputError(`--columns ${all}: expected the names of all columns, as user,item,rating,timestamp`);
+    throw new InputError(
+      'invalid-value',
+      `--columns ${all}: expected the names of all columns, as user,item,rating,timestamp`,
+    );
   }
   let before = 0;
   for (const { name, chunks } of files) {
@@ -156,7 +159,9 @@ class LogBuilder implements RecordSink {
         if ((columns[role] === null) === (this.#columns?.[role] === null)) continue;
         const which = columns[role] === null ? 'no' : 'a';
         throw new InputError(
-          `${this.#file}: has ${which} ${role} column, unlike the files before it; give them the same columns`,
+          'unreadable-file',
+          `${this.#file}: has ${which} ${role} column, unlike the files before it`,
+          { hint: 'give them the same columns' },
         );
       }
     }
@@ -203,7 +208,9 @@ class LogBuilder implements RecordSink {
     const allowed = this.#options.maxBadRows ?? 0;
     if (this.#bad > allowed) {
       const skipped = allowed > 0 ? `, after ${allowed} that were skipped` : '';
-      throw new InputError(`${where}${skipped}; fix the row, or skip such rows with --max-bad-rows N`);
+      throw new InputError('invalid-data', `${where}${skipped}`, {
+        hint: 'fix the row, or skip such rows with --max-bad-rows N',
+      });
     }
     if (this.#bad <= MOST_TOLD) this.#notes.push(`skipped ${where}`);
   }
@@ -216,7 +223,9 @@ class LogBuilder implements RecordSink {
     const utf8 = encoding === 'utf-8' || encoding === 'damaged';
     if (this.#latin1 ? utf8 : encoding === 'latin1' && this.#utf8) {
       throw new InputError(
-        `${this.#file}: is ${utf8 ? 'UTF-8' : 'Latin-1'}, unlike the files before it; save all of them as UTF-8`,
+        'unreadable-file',
+        `${this.#file}: is ${utf8 ? 'UTF-8' : 'Latin-1'}, unlike the files before it`,
+        { hint: 'save all of them as UTF-8' },
       );
     }
     this.#utf8 ||= utf8;
@@ -234,7 +243,10 @@ class LogBuilder implements RecordSink {
 
   finish(): Log {
     if (this.#size === this.#dropped.size) {
-      throw new InputError(`${this.#source}: no rows${this.#bad ? ' that can be read' : ' below the header'}`);
+      throw new InputError(
+        'too-little-data',
+        `${this.#source}: no rows${this.#bad ? ' that can be read' : ' below the header'}`,
+      );
     }
     const { times, unit, notes } = this.#time.finish();
     if (this.#bad > 0) this.#notes.push(`skipped ${countOf(this.#bad, 'row')} in all that could not be read`);
@@ -343,9 +355,9 @@ class LogBuilder implements RecordSink {
     const source = this.#file;
     const asked = this.#options.columns ?? {};
     const lacks = (flag: string, name: string) =>
-      new InputError(
-        `${source}: has no header, so ${flag} ${name} names nothing; name its columns with --columns user,item,...`,
-      );
+      new InputError('missing-column', `${source}: has no header, so ${flag} ${name} names nothing`, {
+        hint: 'name its columns with --columns user,item,...',
+      });
     const find = (role: Role): number => {
       const name = asked[role];
       if (name === undefined) return candidates(header, role)[0] ?? -1;
@@ -366,7 +378,9 @@ class LogBuilder implements RecordSink {
       const same = ROLES.slice(i + 1).find((other) => places[other] >= 0 && places[other] === places[role]);
       if (!same) continue;
       throw new InputError(
-        `${source}: ${role} and ${same} are the same column, ${quote(header[places[role]])}; name another one with --${role}-column or --${same}-column`,
+        'missing-column',
+        `${source}: ${role} and ${same} are the same column, ${quote(header[places[role]])}`,
+        { hint: `name another one with --${role}-column or --${same}-column` },
       );
     }
     return places;

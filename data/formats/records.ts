@@ -60,7 +60,7 @@ export class RecordParser {
   end(): void {
     const rest = this.#parse(`${this.#rest}\n`, true);
     this.#rest = rest;
-    if (!this.#format) throw new InputError(`${this.#source}: the file is empty`);
+    if (!this.#format) throw new InputError('too-little-data', `${this.#source}: the file is empty`);
     if (this.#comments > 0) {
       const lines = this.#comments === 1 ? '1 comment line' : `${this.#comments} comment lines`;
       this.#sink.note(`${this.#source}: skipped ${lines} (${this.#format.comment})`);
@@ -212,7 +212,7 @@ export class RecordParser {
     if (content < SAMPLE && !last && text.length <= LONGEST_ROW) return 0;
     if (content === 0) {
       if (text.length <= LONGEST_ROW) return 0;
-      throw new InputError(`${this.#source}:${lines.length + 1}: this line is too long for a log`);
+      throw new InputError('unreadable-file', `${this.#source}:${lines.length + 1}: this line is too long for a log`);
     }
     this.#format = sniffFormat(this.escaped ? lines.map(shownOf) : lines, this.#source, this.#options);
     this.#ids = this.#sink.begin(this.#format);

@@ -48,7 +48,10 @@ export class Decoder {
     const all = this.#pending.length === 0 ? bytes : joined(this.#pending, bytes);
     if (all.includes(0)) {
       this.#rejectBinary(all);
-      throw new InputError(`${this.#source}: is not text (it holds NUL bytes); expected CSV, TSV, JSON lines or text`);
+      throw new InputError(
+        'unreadable-file',
+        `${this.#source}: is not text (it holds NUL bytes); expected CSV, TSV, JSON lines or text`,
+      );
     }
     const cut = all.length - unfinished(all);
     if (cut === 0 || (this.#first && all.length < 4)) {
@@ -109,7 +112,8 @@ export class Decoder {
   #rejectBinary(head: Uint8Array): void {
     if (!this.#first) return;
     for (const [bytes, advice] of SIGNATURES) {
-      if (bytes.every((byte, i) => head[i] === byte)) throw new InputError(`${this.#source}: ${advice}`);
+      if (bytes.every((byte, i) => head[i] === byte))
+        throw new InputError('unreadable-file', `${this.#source}: ${advice}`);
     }
   }
 }
@@ -143,7 +147,9 @@ export function decodeText(bytes: Uint8Array, source: string): string {
   if (decoder.encoding === 'latin1') return latin1Of(text);
   if (decoder.encoding !== 'damaged') return text;
   const line = text.slice(0, text.search(/[\udc80-\udcff]/u)).split('\n').length;
-  throw new InputError(`${source}:${line}: is not UTF-8, unlike the rest of the file; fix the line`);
+  throw new InputError('unreadable-file', `${source}:${line}: is not UTF-8, unlike the rest of the file`, {
+    hint: 'fix the line',
+  });
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {

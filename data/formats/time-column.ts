@@ -115,7 +115,9 @@ export class TimeColumn {
 
   #refuseMixture(): void {
     if (this.#date === null || this.#number === null) return;
-    throw new InputError(`the times are dates (${this.#date}) and numbers (${this.#number}); write them all one way`);
+    throw new InputError('invalid-data', `the times are dates (${this.#date}) and numbers (${this.#number})`, {
+      hint: 'write them all one way',
+    });
   }
 
   /** @throws InputError for epochs in several units */
@@ -144,7 +146,9 @@ export class TimeColumn {
       const said = EPOCHS.filter((one) => others.has(one)).map(
         (one) => `${NAMES[one]} (${this.#first[EPOCHS.indexOf(one)]})`,
       );
-      throw new InputError(`the times are in ${said.join(' and in ')}; write them all in one unit`);
+      throw new InputError('invalid-data', `the times are in ${said.join(' and in ')}`, {
+        hint: 'write them all in one unit',
+      });
     }
     if (this.#zeroDates > 0) found.set('0000-00-00', this.#zeroDates);
     return { times, unit, notes: this.#notes(found) };

@@ -51,22 +51,24 @@ const POSITIVE = 4;
 export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratings {
   const { source, rating } = log;
   if (!rating) {
-    throw new InputError(
-      `${source}: has no rating column, which --task ${task} learns from; name it with --rating-column NAME, or leave --task out to rank the next item`,
-    );
+    throw new InputError('missing-column', `${source}: has no rating column, which --task ${task} learns from`, {
+      hint: 'name it with --rating-column NAME, or leave --task out to rank the next item',
+    });
   }
   const rows: number[] = [];
   for (let row = 0; row < log.size; row++) if (Number.isFinite(rating[row])) rows.push(row);
   const missing = log.size - rows.length;
   const notes = [...log.notes];
   if (missing > 0) notes.push(`${missing.toLocaleString('en-US')} rows without a rating left out`);
-  if (rows.length < 2) throw new InputError(`${source}: ${rows.length} rows with a rating are too few to learn from`);
+  if (rows.length < 2)
+    throw new InputError('too-little-data', `${source}: ${rows.length} rows with a rating are too few to learn from`);
 
   const limit = threshold ?? (rows.every((row) => rating[row] === 0 || rating[row] === 1) ? 1 : POSITIVE);
   const value = Float32Array.from(rows, (row) => (task === 'ctr' ? Number(rating[row] >= limit) : rating[row]));
   const { level, levels } = levelsOf(value);
   if (levels.length < 2) {
     throw new InputError(
+      'invalid-value',
       task === 'ctr'
         ? `${source}: every row is ${levels[0] ? 'positive' : 'negative'} with --positive ${limit}, so that there is nothing to tell apart; choose another threshold`
         : `${source}: every rating is ${asWritten(levels[0])}, so that there is nothing to predict; leave --task out to rank the next item`,

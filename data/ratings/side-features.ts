@@ -133,9 +133,9 @@ export class RatingSideFeatures {
     this.nothing = encoder.events([null]);
     this.most = [items, users, events].reduce((sum, rows) => sum + longestBag(rows), 0);
     if (this.most <= MOST_ENTRIES) return;
-    throw new InputError(
-      `${this.most} values stand beside a rating, ${MOST_ENTRIES} are the most; give long texts and vectors the type skip with --schema or --users-schema FILE`,
-    );
+    throw new InputError('too-large', `${this.most} values stand beside a rating, ${MOST_ENTRIES} are the most`, {
+      hint: 'give long texts and vectors the type skip with --schema or --users-schema FILE',
+    });
   }
 
   /** Writes what stands beside one rating. @param hide leave out what is known of the user, or of the event */
@@ -175,6 +175,7 @@ export function inferRatingEvents(ratings: Ratings, names: readonly string[]): E
   for (const name of names) {
     if (name !== 'rating' && name !== 'gap') continue;
     throw new InputError(
+      'invalid-value',
       name === 'rating'
         ? '--events rating: ratings are what is predicted, and the known ones are read in any case; leave rating out'
         : '--events gap: models of ratings read the time between ratings in any case; leave gap out',

@@ -34,7 +34,7 @@ export function parseRatingSplit(text: string): RatingSplit {
     .split('=')
     .map((part) => part.trim());
   const fail = (why: string): never => {
-    throw new InputError(`--protocol ${text}: ${why}`);
+    throw new InputError('invalid-value', `--protocol ${text}: ${why}`);
   };
   const number = (expected: string, fallback: number, right: (n: number) => boolean): number => {
     if (rest.length === 0) return fallback;
@@ -86,12 +86,17 @@ export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number)
   if (split.name === 'folds') {
     const trains = (k: number): number => size - Math.ceil(size / k);
     if (size < 3)
-      throw new InputError(`${source}: expected at least 3 ratings, to test one and learn from two; got ${size}`);
+      throw new InputError(
+        'too-little-data',
+        `${source}: expected at least 3 ratings, to test one and learn from two; got ${size}`,
+      );
     if (split.k > size || trains(split.k) < 2) {
       let k = Math.min(split.k, size);
       while (trains(k) < 2) k++;
       throw new InputError(
-        `${source}: ${size} ratings do not make ${split.k} folds with two to learn from in each round; give --folds ${k}`,
+        'too-little-data',
+        `${source}: ${size} ratings do not make ${split.k} folds with two to learn from in each round`,
+        { hint: `give --folds ${k}` },
       );
     }
     return folds(size, split.k, seed);
@@ -111,6 +116,7 @@ export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number)
   const round = { train: all.filter((i) => !tested[i]), test: all.filter((i) => tested[i]) };
   if (round.test.length === 0 || round.train.length < 2)
     throw new InputError(
+      'too-little-data',
       `${source}: ${describeRatingSplit(split)} leave ${round.train.length} ratings to train and ${round.test.length} to test; the log is too small`,
     );
   return [round];

@@ -49,6 +49,7 @@ export function drawCold(
   const held = cold.size - test.length;
   if (test.length === 0) {
     throw new InputError(
+      'mismatched-data',
       listed
         ? '--cold-items: none of its items is in the log; give IDs of the log, one a line'
         : `--protocol cold-items: a share of ${share} of ${ids.length} items leaves none to test on; set share higher`,
@@ -56,7 +57,9 @@ export function drawCold(
   }
   if (held === 0 || ids.length - cold.size < 2) {
     throw new InputError(
-      `--protocol cold-items: of ${ids.length} items ${test.length} are cold, which leaves too few to train and validate on; make fewer of them cold`,
+      'too-little-data',
+      `--protocol cold-items: of ${ids.length} items ${test.length} are cold, which leaves too few to train and validate on`,
+      { hint: 'make fewer of them cold' },
     );
   }
   return cold;

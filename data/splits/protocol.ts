@@ -76,12 +76,16 @@ export function parseProtocol(text: string): Protocol {
   const colon = text.indexOf(':');
   const name = (colon < 0 ? text : text.slice(0, colon)).trim();
   if (!Object.hasOwn(PARAMETERS, name)) {
-    throw new InputError(`--protocol ${text}: unknown; there is ${PROTOCOLS.join(', ')}`);
+    throw new InputError('invalid-value', `--protocol ${text}: unknown; there is ${PROTOCOLS.join(', ')}`);
   }
   const given = new Map<string, string>();
   for (const pair of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
     const at = pair.indexOf('=');
-    if (at < 1) throw new InputError(`--protocol ${text}: expected ${name}:key=value,…, found ${JSON.stringify(pair)}`);
+    if (at < 1)
+      throw new InputError(
+        'invalid-value',
+        `--protocol ${text}: expected ${name}:key=value,…, found ${JSON.stringify(pair)}`,
+      );
     given.set(pair.slice(0, at).trim(), pair.slice(at + 1).trim());
   }
   return checkProtocol(name as ProtocolName, Object.fromEntries(given), `--protocol ${text}`);
@@ -94,7 +98,10 @@ export function storedProtocol(
   where: string,
 ): Protocol {
   if (!Object.hasOwn(PARAMETERS, name)) {
-    throw new InputError(`${where}: trained under the protocol ${name}, which this version of Attune does not know`);
+    throw new InputError(
+      'unsupported',
+      `${where}: trained under the protocol ${name}, which this version of Attune does not know`,
+    );
   }
   return checkProtocol(name as ProtocolName, parameters ?? {}, where);
 }
@@ -105,7 +112,7 @@ function checkProtocol(name: ProtocolName, given: Readonly<Record<string, number
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(known, key)) continue;
     const there = Object.keys(known).join(', ') || 'none';
-    throw new InputError(`${where}: ${name} has no parameter ${key}; there is ${there}`);
+    throw new InputError('invalid-value', `${where}: ${name} has no parameter ${key}; there is ${there}`);
   }
   for (const [key, about] of Object.entries(known)) {
     const value = given[key] ?? about.default;
@@ -115,35 +122,39 @@ function checkProtocol(name: ProtocolName, given: Readonly<Record<string, number
   const { valid, test } = parameters;
   if (typeof valid === 'number' && typeof test === 'number' && !(valid + test < 1)) {
     throw new InputError(
+      'invalid-value',
       `${where}: valid=${valid} and test=${test} leave nothing to train on; their sum must be below 1`,
     );
   }
   if (Object.hasOwn(parameters, 'validFrom') !== Object.hasOwn(parameters, 'testFrom')) {
-    throw new InputError(`${where}: validFrom and testFrom go together`);
+    throw new InputError('conflicting-settings', `${where}: validFrom and testFrom go together`);
   }
   if ((parameters.validFrom ?? 0) > (parameters.testFrom ?? 0)) {
-    throw new InputError(`${where}: validFrom=${parameters.validFrom} is later than testFrom=${parameters.testFrom}`);
+    throw new InputError(
+      'invalid-value',
+      `${where}: validFrom=${parameters.validFrom} is later than testFrom=${parameters.testFrom}`,
+    );
   }
   return { name, parameters };
 }
 
 function choiceOf(value: number | string, choices: readonly string[], key: string, where: string): string {
   if (choices.includes(String(value))) return String(value);
-  throw new InputError(`${where}: ${key}=${value}: expected ${choices.join(' or ')}`);
+  throw new InputError('invalid-value', `${where}: ${key}=${value}: expected ${choices.join(' or ')}`);
 }
 
 function numberOf(value: number | string, { is }: Parameter, key: string, where: string): number {
   const number = String(value).trim() === '' ? Number.NaN : Number(value);
   if (is === 'share' && !(number > 0 && number < 1)) {
-    throw new InputError(`${where}: ${key}=${value}: expected a share between 0 and 1`);
+    throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a share between 0 and 1`);
   }
   if (is === 'seed' && !(Number.isSafeInteger(number) && number >= 0)) {
-    throw new InputError(`${where}: ${key}=${value}: expected a whole number from 0 on`);
+    throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a whole number from 0 on`);
   }
   if (is === 'count' && !(Number.isSafeInteger(number) && number >= 1 && number <= 128)) {
-    throw new InputError(`${where}: ${key}=${value}: expected a whole number from 1 to 128`);
+    throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a whole number from 1 to 128`);
   }
-  if (!Number.isFinite(number)) throw new InputError(`${where}: ${key}=${value}: expected a number`);
+  if (!Number.isFinite(number)) throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a number`);
   return number;
 }
 

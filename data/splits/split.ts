@@ -149,7 +149,10 @@ export function splitDataset(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OU
       return new Split(dataset, resolved, bounds);
     }
     case 'cold-items':
-      throw new InputError(`${source}: the protocol cold-items works with attune train and attune evaluate alone`);
+      throw new InputError(
+        'conflicting-settings',
+        `${source}: the protocol cold-items works with attune train and attune evaluate alone`,
+      );
   }
 }
 
@@ -211,7 +214,9 @@ export function needsOf({ name, parameters }: Protocol): string {
 export function requireTrainable(parts: Split, source: string): void {
   if (parts.items < 2) {
     throw new InputError(
-      `${source}: only one item is left, so that there is nothing to choose from; give a larger log`,
+      'too-little-data',
+      `${source}: only one item is left, so that there is nothing to choose from`,
+      { hint: 'give a larger log' },
     );
   }
   if (parts.trainPositions() === 0) {
@@ -221,7 +226,9 @@ export function requireTrainable(parts: Split, source: string): void {
         : parts.protocol.name === 'temporal'
           ? 'what comes after the cuts in time is kept for validation and test'
           : 'the last of three or more are kept for validation and test';
-    throw new InputError(`${source}: no user has two interactions to train on (${kept}); give longer histories`);
+    throw new InputError('too-little-data', `${source}: no user has two interactions to train on (${kept})`, {
+      hint: 'give longer histories',
+    });
   }
 }
 
@@ -256,7 +263,7 @@ export function requireUnseen(trained: Split, evaluated: Split, part: 'valid' | 
     known > 0
       ? `its training or validation part holds ${known.toLocaleString('en')} of the ${targets.toLocaleString('en')} ${part} targets`
       : `its training part holds ${future.toLocaleString('en')} interactions from after the cut in time`;
-  throw new InputError(
-    `${model}: trained under ${was}, and ${leak} of ${now}; evaluate it with --protocol ${was}, or train one with --protocol ${now}`,
-  );
+  throw new InputError('trained-on', `${model}: trained under ${was}, and ${leak} of ${now}`, {
+    hint: `evaluate it with --protocol ${was}, or train one with --protocol ${now}`,
+  });
 }

@@ -27,13 +27,15 @@ export function temporalBounds(
   const { offsets, clock: times } = dataset;
   const elsewhere = 'or choose --protocol leave-one-out or ratio';
   if (!times) {
-    throw new InputError(
-      `${source}: --protocol temporal needs a time column; name it with --time-column NAME, ${elsewhere}`,
-    );
+    throw new InputError('missing-column', `${source}: --protocol temporal needs a time column`, {
+      hint: `name it with --time-column NAME, ${elsewhere}`,
+    });
   }
   if (countsOwnEvents(offsets, times)) {
     throw new InputError(
-      `${source}: --protocol temporal needs a common clock, but the time column counts each user's own interactions; name another with --time-column NAME, ${elsewhere}`,
+      'missing-column',
+      `${source}: --protocol temporal needs a common clock, but the time column counts each user's own interactions`,
+      { hint: `name another with --time-column NAME, ${elsewhere}` },
     );
   }
   const resolved = resolveCuts(times, protocol, source);
@@ -73,7 +75,9 @@ function resolveCuts(times: Float64Array, protocol: Protocol, source: string): P
   const testFrom = at(1 - test);
   if (!(sorted[0] < validFrom && validFrom < testFrom)) {
     throw new InputError(
-      `${source}: --protocol temporal finds no two moments to cut at: too many interactions share the time ${testFrom}; set other shares (temporal:valid=…,test=…) or choose --protocol leave-one-out or ratio`,
+      'too-little-data',
+      `${source}: --protocol temporal finds no two moments to cut at: too many interactions share the time ${testFrom}`,
+      { hint: 'set other shares (temporal:valid=…,test=…) or choose --protocol leave-one-out or ratio' },
     );
   }
   return { name: protocol.name, parameters: { ...parameters, validFrom, testFrom } };

@@ -77,7 +77,9 @@ export class ItemTower {
     const tokens = itemStarts[this.known];
     if (tokens > MOST_TOKENS) {
       throw new InputError(
-        `items=tower: ${this.known} items have ${tokens} attributes in all, a step of training takes ${MOST_TOKENS}; skip columns with --schema FILE, or train with --set items=ids`,
+        'too-large',
+        `items=tower: ${this.known} items have ${tokens} attributes in all, a step of training takes ${MOST_TOKENS}`,
+        { hint: 'skip columns with --schema FILE, or train with --set items=ids' },
       );
     }
     const { rows, width } = this.ones;

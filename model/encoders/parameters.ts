@@ -173,7 +173,9 @@ export function requireRoom(device: Device, s: Settings, items: number, extra: T
           ? 'd or molWidth'
           : 'd';
     throw new InputError(
-      `${what} [${rows},${cols ?? 1}] needs ${mib(bytes)}, this adapter binds at most ${mib(limit)}; choose a smaller ${change}`,
+      'too-large',
+      `${what} [${rows},${cols ?? 1}] needs ${mib(bytes)}, this adapter binds at most ${mib(limit)}`,
+      { hint: `choose a smaller ${change}` },
     );
   }
 }

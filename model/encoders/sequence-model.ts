@@ -131,7 +131,7 @@ export class SequenceModel {
   ): SequenceModel {
     const features = settings.items === 'tower' ? (catalogue.features ?? null) : null;
     if (settings.items === 'tower' && !features)
-      throw new InputError('items=tower: needs attributes; give --items PATH');
+      throw new InputError('unsupported', 'items=tower: needs attributes', { hint: 'give --items PATH' });
     const known = features ? (catalogue.known ?? items) : items;
     const rows = { attributes: features?.rows, side };
     const parameters = parameterShapes(settings, known, rows);
@@ -148,7 +148,9 @@ export class SequenceModel {
       if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
       const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
       throw new InputError(
-        `items.weight [${items},${settings.d}] needs ${gib} GiB four times over, more than this machine gives (${error.message}); choose a smaller d, or raise --min-interactions`,
+        'too-large',
+        `items.weight [${items},${settings.d}] needs ${gib} GiB four times over, more than this machine gives (${error.message})`,
+        { hint: 'choose a smaller d, or raise --min-interactions' },
       );
     }
   }
@@ -208,7 +210,9 @@ export class SequenceModel {
   encode(tokens: PackedTokens, training?: TrainingTokens, watch?: Watch, table: Table = this.table): Tensor {
     if (this.side > 0 && !tokens.side) {
       throw new InputError(
-        'this model reads users or events beside items (--users, --events), which this command does not tell it; use one trained without them',
+        'unsupported',
+        'this model reads users or events beside items (--users, --events), which this command does not tell it',
+        { hint: 'use one trained without them' },
       );
     }
     return this.through(this.context(tokens, training, { watch, table }));

@@ -106,9 +106,9 @@ export class AttentionProbe {
     const { settings, cloze } = model;
     const { d, heads, bias, direction, window, decoder } = settings;
     if (decoder > 0)
-      throw new InputError(
-        'attention roll-out does not follow the cross-attention of a decoder; explain by occlusion instead',
-      );
+      throw new InputError('unsupported', 'attention roll-out does not follow the cross-attention of a decoder', {
+        hint: 'explain by occlusion instead',
+      });
     const tokens = lengthOf(model, history.history);
     const { inputs, program } = this.record(
       Math.max(64, 2 ** Math.ceil(Math.log2(tokens))),

@@ -41,28 +41,35 @@ const MAX_SCORES = 16 * 2 ** 20;
 export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
   const whole = (name: string, value: number, to: number): void => {
     if (!Number.isInteger(value) || value < 1 || value > to)
-      throw new InputError(`${name}=${value}: a whole number from 1 to ${to.toLocaleString('en-US')} was expected`);
+      throw new InputError(
+        'invalid-value',
+        `${name}=${value}: a whole number from 1 to ${to.toLocaleString('en-US')} was expected`,
+      );
   };
   const { bias, block, decoder, window, continuation } = model.settings;
   if (!DECODES.includes(o.decode))
-    throw new InputError(`decode=${o.decode}: ${DECODES.slice(0, -1).join(', ')} or ${DECODES.at(-1)} was expected`);
+    throw new InputError(
+      'invalid-value',
+      `decode=${o.decode}: ${DECODES.slice(0, -1).join(', ')} or ${DECODES.at(-1)} was expected`,
+    );
   whole('topK', o.topK, 128);
   whole('beams', o.beams, 16);
   whole('named', o.named, 128);
-  if (!(o.topP > 0 && o.topP <= 1)) throw new InputError(`topP=${o.topP}: above 0 to 1 was expected`);
+  if (!(o.topP > 0 && o.topP <= 1)) throw new InputError('invalid-value', `topP=${o.topP}: above 0 to 1 was expected`);
   if (!(o.temperature >= 0.01 && o.temperature <= 100))
-    throw new InputError(`temperature=${o.temperature}: a number from 0.01 to 100 was expected`);
+    throw new InputError('invalid-value', `temperature=${o.temperature}: a number from 0.01 to 100 was expected`);
   const cannot = model.cloze
     ? 'it fills in masks and predicts no order (direction=bidirectional)'
     : bias !== 'none' || block === 'hstu'
       ? `its attention keeps no keys and values (block=${block}, bias=${bias})`
       : null;
   if (cannot)
-    throw new InputError(
-      `this model cannot continue a history: ${cannot}; train one with --recipe sasrec or encoder-decoder`,
-    );
+    throw new InputError('unsupported', `this model cannot continue a history: ${cannot}`, {
+      hint: 'train one with --recipe sasrec or encoder-decoder',
+    });
   if (Number.isInteger(o.steps) && o.steps > 0 && Stepper.longest(model, o.steps) === 0) {
     throw new InputError(
+      'too-large',
       decoder > 0
         ? `steps=${o.steps}: this model was trained to continue by at most ${continuation} items; take fewer, or train with --set continuation=${o.steps}`
         : `steps=${o.steps}: this model reads windows of ${window} events; take at most as many steps`,

@@ -94,6 +94,7 @@ function packSide(rows: SideFeatureRows | undefined, to: TokenArrays, at: number
   const tokens = rows ? rows.starts.length - 1 : 0;
   if (!rows || tokens < length) {
     throw new InputError(
+      'invalid-value',
       `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
     );
   }

@@ -71,10 +71,16 @@ export async function personalize(
   { steps, learningRate, recency }: PersonalizeSettings = PERSONALIZE,
 ): Promise<Adaptation> {
   if (!model.comparesVectors) {
-    throw new InputError('personalize: a model with head=mol scores by no single vector of the user; it cannot adapt');
+    throw new InputError(
+      'unsupported',
+      'personalize: a model with head=mol scores by no single vector of the user; it cannot adapt',
+    );
   }
   if (visitor.history.length < 2) {
-    throw new InputError('personalize: at least two events that the model knows are needed, the one to tell the other');
+    throw new InputError(
+      'too-little-data',
+      'personalize: at least two events that the model knows are needed, the one to tell the other',
+    );
   }
   await model.refresh();
   const states = await (model.cloze ? maskedStates(model, visitor) : causalStates(model, visitor));

@@ -34,6 +34,8 @@ export function requireFinite<Values extends ArrayLike<number>>(values: Values, 
 /** The error of {@link requireFinite}. */
 export function nonFinite(what: string, value: number): InputError {
   return new InputError(
-    `the model gives ${what} that are not finite (got ${value}): its weights are damaged or too large; take an intact copy of the model, or train it again`,
+    'damaged-model',
+    `the model gives ${what} that are not finite (got ${value}): its weights are damaged or too large`,
+    { hint: 'take an intact copy of the model, or train it again' },
   );
 }

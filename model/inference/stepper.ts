@@ -278,6 +278,7 @@ function writeSide(writer: SideFeatureWriter, side: SideFeatureRows | undefined,
   const tokens = side ? side.starts.length - 1 : 0;
   if (!side || tokens < length)
     throw new InputError(
+      'invalid-value',
       `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
     );
   for (let i = 0; i < kept; i++) {

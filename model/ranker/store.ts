@@ -87,13 +87,14 @@ export async function loadRanker(
   const stages = read<Stages>('stages');
   const weight = Number(stages?.weight);
   if (!about || !stages || !(weight >= 0 && Number.isFinite(weight)))
-    throw new InputError(`${file}: not the ranker of an Attune model`);
+    throw new InputError('not-a-model', `${file}: not the ranker of an Attune model`);
   // Rankers of earlier versions lack settings that came since; one without rankerItems is left aside by the caller.
   const shape: RankerShape = { ...about };
   if (shape.rankerItems) {
     for (const key of ['d', 'ff', 'window'] as const)
       if (shape[key] !== model[key])
         throw new InputError(
+          'mismatched-data',
           `${file}: made for ${key}=${shape[key]}, the model has ${key}=${model[key]}; it comes from another model`,
         );
     checkRanker({ ...RANKER, ...shape, direction: model.direction }, `${file}: `);
@@ -101,12 +102,13 @@ export async function loadRanker(
   const table = tensors.get('items.weight');
   if (table?.shape[0] !== items || table.shape[1] !== model.d) {
     throw new InputError(
+      'mismatched-data',
       `${file}: made for ${table?.shape.join(' × ')} items and columns, the model has ${items} × ${model.d}; it comes from another model`,
     );
   }
   const schema = read<Schema>('schema');
   if (tensors.has('attributes.weight') && !Array.isArray(schema?.columns))
-    throw new InputError(`${file}: damaged (the schema of the items' attributes is missing)`);
+    throw new InputError('damaged-model', `${file}: damaged (the schema of the items' attributes is missing)`);
   return { shape, stages, schema, tensors, path: file };
 }
 

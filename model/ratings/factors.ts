@@ -249,13 +249,17 @@ export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>, path:
     tensors.has(`factors.${name}`) ? part(name, [null]) : null;
   const positive = (name: string, values: Float32Array): void => {
     if (!values.every((value) => value > 0))
-      throw new InputError(`${path}: damaged: tensor factors.${name}: expected numbers > 0`);
+      throw new InputError('damaged-model', `${path}: damaged: tensor factors.${name}: expected numbers > 0`);
   };
   const [mean, std, noise] = part('scale', [3]);
   positive('scale', Float32Array.of(std, noise));
   const userPrior = part('userPrior', [null]);
   const n = userPrior.length;
-  if (n < 3) throw new InputError(`${path}: damaged: tensor factors.userPrior: expected 3 numbers or more, got ${n}`);
+  if (n < 3)
+    throw new InputError(
+      'damaged-model',
+      `${path}: damaged: tensor factors.userPrior: expected 3 numbers or more, got ${n}`,
+    );
   const items = part('items', [null, n]);
   const moments = part('moments', [items.length / n, triangle(n)]);
   const [coefficients, prior, users] = [
@@ -266,10 +270,12 @@ export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>, path:
   for (const [name, table] of [['expected.items', coefficients] as const, ['expected.users', users] as const])
     if (table && table.length % n !== 0)
       throw new InputError(
+        'damaged-model',
         `${path}: damaged: tensor factors.${name}: expected rows of ${n} numbers, got ${table.length} numbers`,
       );
   if ((coefficients === null) !== (prior === null) || (prior && prior.length !== n))
     throw new InputError(
+      'damaged-model',
       `${path}: damaged: tensor factors.expected.prior: expected F32 [${n}] beside factors.expected.items`,
     );
   const expectations = { items: coefficients && prior && { coefficients, prior }, users };

@@ -87,9 +87,12 @@ export function loadRatingModel(source: Source): Promise<LoadedRatingModel> {
   return withSnapshot(source, async (snapshot) => {
     const config = await loadConfig(snapshot);
     const { where } = snapshot;
-    if (!ratingTaskOf(config)) throw new InputError(`${where}: a model that ranks items; it predicts no ratings`);
+    if (!ratingTaskOf(config))
+      throw new InputError('unsupported', `${where}: a model that ranks items; it predicts no ratings`);
     if (!(await snapshot.read('model.safetensors')))
-      throw new InputError(`${where}: its training has not ended yet; go on with attune train --resume`);
+      throw new InputError('unfinished-model', `${where}: its training has not ended yet`, {
+        hint: 'go on with attune train --resume',
+      });
     return restore(await loadModel(snapshot), snapshot.pathOf('config.json'));
   });
 }
@@ -103,7 +106,7 @@ function restore(loaded: LoadedModel, configPath: string): LoadedRatingModel {
   // Folders of earlier versions have one number here.
   const [warm, cold = warm] = tensorOf(loaded, 'ratings.spread', 'F32', [null]);
   const fail = (what: string): never => {
-    throw new InputError(`${path}: damaged: ${what}`);
+    throw new InputError('damaged-model', `${path}: damaged: ${what}`);
   };
   if (levels.length < 2 || levels.some((level, i) => i > 0 && !(level > levels[i - 1])))
     fail('tensor ratings.levels: expected two or more rising numbers');
@@ -144,6 +147,6 @@ export async function loadPredictions(
   } catch {
     // reported below
   }
-  if (!progress) throw new InputError(`${path}: damaged, or not written by Attune`);
+  if (!progress) throw new InputError('damaged-model', `${path}: damaged, or not written by Attune`);
   return { predictions: { round, rating, mean, median, factors, biases }, progress };
 }

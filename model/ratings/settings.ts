@@ -93,6 +93,7 @@ export function ratingSettings(ratings: number, overrides: Readonly<Record<strin
   for (const [key, text] of Object.entries(overrides)) {
     if (!Object.hasOwn(RANGES, key)) {
       throw new InputError(
+        'invalid-value',
         `--set ${key}=${text}: ratings have no such setting; there is ${Object.keys(RANGES).join(', ')}`,
       );
     }
@@ -109,17 +110,19 @@ export function storedRatingSettings(stored: Readonly<Record<string, unknown>>, 
 /** @throws InputError */
 export function checkRatingSettings(settings: RatingSettings, where = 'config.json: '): RatingSettings {
   const fail = (key: string, what: string): never => {
-    throw new InputError(`${where}${key}=${settings[key as keyof RatingSettings]}: ${what}`);
+    throw new InputError('invalid-value', `${where}${key}=${settings[key as keyof RatingSettings]}: ${what}`);
   };
   for (const key of Object.keys(settings)) if (!Object.hasOwn(RANGES, key)) fail(key, 'unknown setting');
   checkRanges(settings, RANGES, fail);
   const { d, heads, ff, budget, window } = settings;
   if (d % heads !== 0 || (d / heads) % 4 !== 0 || d / heads > 128) {
     throw new InputError(
+      'invalid-value',
       `${where}d=${d}, heads=${heads}: the width of a head, d / heads, must be a multiple of 4 up to 128`,
     );
   }
-  if (ff % 4 !== 0) throw new InputError(`${where}ff=${ff}: expected a multiple of 4`);
-  if (window > budget) throw new InputError(`${where}window=${window}: expected at most the budget, ${budget}`);
+  if (ff % 4 !== 0) throw new InputError('invalid-value', `${where}ff=${ff}: expected a multiple of 4`);
+  if (window > budget)
+    throw new InputError('invalid-value', `${where}window=${window}: expected at most the budget, ${budget}`);
   return settings;
 }

@@ -74,7 +74,7 @@ const RANGES: Ranges<RankerSettings> = {
  */
 export function checkRanker(s: RankerSettings & { d: number; direction: string }, where: string): void {
   const fail = (key: keyof RankerSettings, what: string): never => {
-    throw new InputError(`${where}${key}=${s[key]}: ${what}`);
+    throw new InputError('invalid-value', `${where}${key}=${s[key]}: ${what}`);
   };
   const oneOf = (key: keyof RankerSettings, a: string, b: string): void => {
     if (![a, b].includes(String(s[key]))) fail(key, `expected ${a} or ${b}`);

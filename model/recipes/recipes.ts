@@ -347,7 +347,8 @@ const RANGES: Ranges<Omit<Settings, keyof TrainingSettings | keyof RankerSetting
  */
 export function settingsFor(recipe: string, overrides: Readonly<Record<string, string>> = {}): Settings {
   const found = recipes.get(recipe);
-  if (!found) throw new InputError(`recipe ${recipe}: unknown; there is ${[...recipes.keys()].join(', ')}`);
+  if (!found)
+    throw new InputError('invalid-value', `recipe ${recipe}: unknown; there is ${[...recipes.keys()].join(', ')}`);
   return changed(found.settings, overrides);
 }
 
@@ -359,12 +360,15 @@ export function changed(from: Settings, overrides: Readonly<Record<string, strin
   const settings: Record<string, number | string> = { ...from };
   for (const [key, text] of Object.entries(overrides)) {
     if (!Object.hasOwn(settings, key)) {
-      throw new InputError(`--set ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`);
+      throw new InputError(
+        'invalid-value',
+        `--set ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`,
+      );
     }
     if (typeof settings[key] === 'string') settings[key] = text;
     else {
       const value = text.trim() === '' ? Number.NaN : Number(text);
-      if (!Number.isFinite(value)) throw new InputError(`--set ${key}=${text}: expected a number`);
+      if (!Number.isFinite(value)) throw new InputError('invalid-value', `--set ${key}=${text}: expected a number`);
       settings[key] = value;
     }
   }
@@ -379,7 +383,7 @@ export function changed(from: Settings, overrides: Readonly<Record<string, strin
 export function checkSettings(given: Partial<Settings>, where = '--set '): Settings {
   const s: Settings = { ...SASREC, memory: 'off', ...given };
   const fail = (key: keyof Settings, what: string): never => {
-    throw new InputError(`${where}${key}=${s[key]}: ${what}`);
+    throw new InputError('invalid-value', `${where}${key}=${s[key]}: ${what}`);
   };
   for (const key of Object.keys(given)) if (!Object.hasOwn(SASREC, key)) fail(key as keyof Settings, 'unknown setting');
   checkRanges<Omit<Settings, keyof TrainingSettings | keyof RankerSettings>>(s, RANGES, fail);

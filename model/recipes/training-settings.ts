@@ -125,7 +125,7 @@ const RANGES: Ranges<TrainingSettings> = {
  */
 export function checkTraining(s: TrainingSettings, budget: number, where: string): void {
   const fail = (key: keyof TrainingSettings, what: string): never => {
-    throw new InputError(`${where}${key}=${s[key]}: ${what}`);
+    throw new InputError('invalid-value', `${where}${key}=${s[key]}: ${what}`);
   };
   const keys = <T>(of: Partial<Record<keyof TrainingSettings, T>>) =>
     Object.entries(of) as [keyof TrainingSettings, T][];

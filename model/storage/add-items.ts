@@ -28,13 +28,15 @@ export async function addItems(files: Files, items: Iterable<Omit<Item, 'count' 
   if (!schema) {
     const how = config.task === undefined ? '--items PATH --set items=tower' : '--items PATH that has attributes';
     throw new InputError(
-      `${files.where}: its items are embeddings alone, so that new ones need training; train it with ${how}`,
+      'unsupported',
+      `${files.where}: its items are embeddings alone, so that new ones need training`,
+      { hint: `train it with ${how}` },
     );
   }
   if (config.protocol === 'cold-items') {
-    throw new InputError(
-      `${files.where}: trained under the protocol cold-items, to be evaluated; train one under another protocol to serve`,
-    );
+    throw new InputError('unsupported', `${files.where}: trained under the protocol cold-items, to be evaluated`, {
+      hint: 'train one under another protocol to serve',
+    });
   }
   const known = new Set(loaded.items.map(({ id }) => id));
   const all = Array.from(items);
@@ -43,7 +45,10 @@ export async function addItems(files: Files, items: Iterable<Omit<Item, 'count' 
     .map(({ id, title, attributes }): Item => ({ id, title, attributes, count: 0 }));
   const there = all.length - added.length;
   if (added.length === 0)
-    throw new InputError(`${files.where}: the model knows all of these ${there} items; there is nothing to add`);
+    throw new InputError(
+      'already-exists',
+      `${files.where}: the model knows all of these ${there} items; there is nothing to add`,
+    );
   const { unseen, itemStarts } = encodeItems(schema, added);
   // Every item has a token of its own; those with nothing else cannot be told apart.
   const blank = added.filter((_, v) => itemStarts[v + 1] - itemStarts[v] === 1).map(({ id }) => id);

@@ -54,7 +54,9 @@ export function archivePieces(files: readonly { name: string; bytes: Uint8Array 
     const encoded = new TextEncoder().encode(name);
     const start = at;
     if (start + bytes.length > MOST_BYTES - 2 ** 16) {
-      throw new InputError(`${name}: a packed model holds at most 4 GiB; copy the folder instead`);
+      throw new InputError('too-large', `${name}: a packed model holds at most 4 GiB`, {
+        hint: 'copy the folder instead',
+      });
     }
     // The extra field holds its own header of 4 bytes, then as many zeros as the alignment needs.
     const bare = start + LOCAL_BYTES + encoded.length + 4;
@@ -131,7 +133,7 @@ export class ArchiveFiles extends ReadOnlyFiles {
    */
   static async open(ranges: Ranges, where: string): Promise<ArchiveFiles> {
     const fail = (what: string): never => {
-      throw new InputError(`${where}: ${what}`);
+      throw new InputError('damaged-model', `${where}: ${what}`);
     };
     const tail = await ranges.read(Math.max(0, ranges.size - END_BYTES - MOST_COMMENT), ranges.size);
     const view = viewOf(tail);
@@ -154,7 +156,7 @@ export class ArchiveFiles extends ReadOnlyFiles {
     if (!entry) return null;
     const { offset, stored, method } = entry;
     const fail = (what: string): never => {
-      throw new InputError(`${this.where}: ${name}: ${what}`);
+      throw new InputError('damaged-model', `${this.where}: ${name}: ${what}`);
     };
     if (offset + LOCAL_BYTES > this.ranges.size) fail('cut short');
     const local = viewOf(await this.ranges.read(offset, offset + LOCAL_BYTES));
@@ -173,7 +175,9 @@ export class ArchiveFiles extends ReadOnlyFiles {
 
   protected refuse(name: string): never {
     throw new InputError(
-      `${this.where}: a packed model is not changed, so that ${name} cannot be written; unpack it into a folder first (attune unpack)`,
+      'file-access',
+      `${this.where}: a packed model is not changed, so that ${name} cannot be written`,
+      { hint: 'unpack it into a folder first (attune unpack)' },
     );
   }
 }

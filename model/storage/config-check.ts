@@ -170,5 +170,5 @@ const config = object<ModelConfig>({
 /** @throws InputError with the first thing that is wrong: file, key, what was expected */
 export function checkConfig(value: unknown, path: string): void {
   const problem = config(value, '');
-  if (problem !== null) throw new InputError(`${path}: ${problem}`);
+  if (problem !== null) throw new InputError('damaged-model', `${path}: ${problem}`);
 }

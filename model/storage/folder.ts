@@ -215,16 +215,16 @@ export async function holdsWeights(files: Files): Promise<boolean> {
 export async function refuseTaken(files: Files, options: { overwrite?: boolean }): Promise<void> {
   if (await holdsModel(files)) {
     if (options.overwrite || !(await holdsWeights(files))) return;
-    throw new InputError(
-      `${files.where}: already holds a model; add --resume to go on with it, --overwrite to replace it, or choose another --out`,
-    );
+    throw new InputError('already-exists', `${files.where}: already holds a model`, {
+      hint: 'add --resume to go on with it, --overwrite to replace it, or choose another --out',
+    });
   }
   const names = await files.list();
   const foreign = [MANIFEST, ...PARTS, ...BESIDE].filter((name) => names.includes(name));
   if (foreign.length > 0) {
-    throw new InputError(
-      `${files.where}: holds ${foreign.join(', ')} that Attune did not write; choose an empty or new folder`,
-    );
+    throw new InputError('already-exists', `${files.where}: holds ${foreign.join(', ')} that Attune did not write`, {
+      hint: 'choose an empty or new folder',
+    });
   }
 }
 
@@ -274,13 +274,14 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
   >;
   for (const [name, tensor] of tensors) {
     const group = name[1] === '/' && 'pmva'.includes(name[0]) ? groups[name[0]] : null;
-    if (!group) throw new InputError(`${file}: not a checkpoint of Attune (tensor ${name})`);
+    if (!group) throw new InputError('damaged-model', `${file}: not a checkpoint of Attune (tensor ${name})`);
     group.set(name.slice(2), tensor);
   }
   for (const [name, { data }] of groups.p) {
     for (const moment of groups.a.size > 0 ? [groups.m, groups.v, groups.a] : [groups.m, groups.v]) {
       if (moment.get(name)?.data.length !== data.length) {
         throw new InputError(
+          'damaged-model',
           `${file}: damaged: the optimizer's moments or the average of ${name} are missing or of another size`,
         );
       }
@@ -312,6 +313,7 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
   const described = Number(config.task !== undefined && config.schema.items !== undefined);
   if (tower || described ? items.length < config.data.items : items.length !== config.data.items) {
     throw new InputError(
+      'mismatched-data',
       `${files.where}: ${ITEMS} has ${items.length} items, ${CONFIG} counts ${config.data.items}; one of them comes from another model`,
     );
   }
@@ -319,6 +321,7 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
   const rows = tensors.get('items.weight')?.shape[0];
   if (rows !== undefined && (tower || described ? rows - described > items.length : rows !== items.length)) {
     throw new InputError(
+      'mismatched-data',
       `${files.where}: the weights have ${rows} items, ${ITEMS} has ${items.length}; one of them comes from another model`,
     );
   }
@@ -327,11 +330,15 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
     weights.note = `${files.where}: its training has not ended, so that the memory is not blended in yet: the transformer scores alone`;
   }
   const schema = config.schema.items;
-  if (tower && !schema) throw new InputError(`${files.pathOf(CONFIG)}: damaged (the schema of the items is missing)`);
+  if (tower && !schema)
+    throw new InputError('damaged-model', `${files.pathOf(CONFIG)}: damaged (the schema of the items is missing)`);
   const features = tower && schema ? encodeItems(schema, items) : null;
   const prior = config.schema.users ? await loadSegmentPrior(files, sideFeatureRows(config.schema)) : null;
   if (prior && prior.counts.items.length > items.length) {
-    throw new InputError(`${files.pathOf(USERS)}: made for another catalog; it comes from another model`);
+    throw new InputError(
+      'mismatched-data',
+      `${files.pathOf(USERS)}: made for another catalog; it comes from another model`,
+    );
   }
   const ranking = config.task === undefined ? await loadRanking(files, weights, items.length, config) : null;
   if (!files.listed && !files.files.checked)
@@ -367,7 +374,9 @@ async function loadRemembering(files: Snapshot, { blend, data }: ModelConfig): P
   if (!blend) return null;
   const memory = await loadTransitions(files, data.items);
   if (!memory)
-    throw new InputError(`${files.where}: there is no ${MEMORY} in it, which its ${CONFIG} blends; train it again`);
+    throw new InputError('damaged-model', `${files.where}: there is no ${MEMORY} in it, which its ${CONFIG} blends`, {
+      hint: 'train it again',
+    });
   return { memory, blend };
 }
 
@@ -409,7 +418,9 @@ async function loadLast(files: Snapshot): Promise<Weights> {
   const checkpoint = await loadCheckpoint(files);
   if (!checkpoint) {
     throw new InputError(
-      `${files.where}: holds no weights yet (training stopped before its first step); train it again`,
+      'unfinished-model',
+      `${files.where}: holds no weights yet (training stopped before its first step)`,
+      { hint: 'train it again' },
     );
   }
   const { step, epoch } = checkpoint.counters;
@@ -426,11 +437,13 @@ export async function loadConfig(source: Source): Promise<ModelConfig> {
   const { value, path } = await readJson(source, CONFIG);
   const config = value as ModelConfig | null;
   if (typeof config?.formatVersion !== 'number' || typeof config.attune !== 'string') {
-    throw new InputError(`${path}: not the config of an Attune model`);
+    throw new InputError('not-a-model', `${path}: not the config of an Attune model`);
   }
   if (config.formatVersion !== FORMAT_VERSION) {
     throw new InputError(
-      `${path}: made by Attune ${config.attune} in format ${config.formatVersion}, this version reads ${FORMAT_VERSION}; update Attune`,
+      'unsupported',
+      `${path}: made by Attune ${config.attune} in format ${config.formatVersion}, this version reads ${FORMAT_VERSION}`,
+      { hint: 'update Attune' },
     );
   }
   checkConfig(config, path);
@@ -444,7 +457,7 @@ export async function loadConfig(source: Source): Promise<ModelConfig> {
 export async function loadItems(source: Source): Promise<Item[]> {
   const { value, path } = await readJson(source, ITEMS);
   const items = (value as { items?: unknown } | null)?.items;
-  const fail = (what: string) => new InputError(`${path}: ${what}`);
+  const fail = (what: string) => new InputError('damaged-model', `${path}: ${what}`);
   if (!Array.isArray(items)) throw fail('not the items of an Attune model');
   const ids = new Set<string>();
   items.forEach((item: Partial<Item> | null, row) => {
@@ -474,7 +487,7 @@ export async function readMetrics(files: Files): Promise<Record<string, unknown>
     try {
       return [JSON.parse(line) as Record<string, unknown>];
     } catch {
-      throw new InputError(`${files.where}/${METRICS}:${index + 1}: not a line of JSON`);
+      throw new InputError('damaged-model', `${files.where}/${METRICS}:${index + 1}: not a line of JSON`);
     }
   });
 }
@@ -505,18 +518,19 @@ function readStamp<T extends { step: number }>(metadata: Map<string, string>, ke
   } catch {
     // told below
   }
-  throw new InputError(`${file}: not written by Attune (its header lacks "${key}")`);
+  throw new InputError('not-a-model', `${file}: not written by Attune (its header lacks "${key}")`);
 }
 
 async function readJson(source: Source, part: Part): Promise<{ value: unknown; path: string }> {
   return withSnapshot(source, async (snapshot) => {
     const bytes = await snapshot.read(part);
-    if (!bytes) throw new InputError(`${snapshot.where}: not a model folder (there is no ${part} in it)`);
+    if (!bytes)
+      throw new InputError('not-a-model', `${snapshot.where}: not a model folder (there is no ${part} in it)`);
     const path = snapshot.pathOf(part);
     try {
       return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown, path };
     } catch (error) {
-      throw new InputError(`${path}: cut short or damaged (${(error as Error).message})`);
+      throw new InputError('damaged-model', `${path}: cut short or damaged (${(error as Error).message})`);
     }
   });
 }

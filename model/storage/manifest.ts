@@ -99,9 +99,9 @@ export class Snapshot {
     const names = await files.list().catch(() => []);
     const lost = names.find((name) => generationOf(name) !== null);
     if (lost !== undefined)
-      throw new InputError(
-        `${files.where}/${MANIFEST}: missing, although ${lost} needs it; restore it, or train the model again`,
-      );
+      throw new InputError('damaged-model', `${files.where}/${MANIFEST}: missing, although ${lost} needs it`, {
+        hint: 'restore it, or train the model again',
+      });
     return new Snapshot(files, 0, null, []);
   }
 
@@ -139,12 +139,17 @@ export class Snapshot {
     const bytes = await this.files.read(entry.file);
     const path = this.pathOf(part);
     if (!bytes)
-      throw new MissingFile(`${path}: missing, although ${MANIFEST} lists it; restore it, or train the model again`);
+      throw new MissingFile('damaged-model', `${path}: missing, although ${MANIFEST} lists it`, {
+        hint: 'restore it, or train the model again',
+      });
     if (bytes.length !== entry.bytes)
-      throw new InputError(`${path}: damaged: expected ${entry.bytes} bytes, got ${bytes.length}`);
+      throw new InputError('damaged-model', `${path}: damaged: expected ${entry.bytes} bytes, got ${bytes.length}`);
     const hash = hashOf(this.files, [bytes]);
     if (hash !== entry.sha256)
-      throw new InputError(`${path}: damaged: expected SHA-256 ${short(entry.sha256)}, got ${short(hash)}`);
+      throw new InputError(
+        'damaged-model',
+        `${path}: damaged: expected SHA-256 ${short(entry.sha256)}, got ${short(hash)}`,
+      );
     return bytes;
   }
 
@@ -272,7 +277,7 @@ function manifestText(generation: number, entries: Entries, replaced: readonly s
 
 function parse(bytes: Uint8Array, path: string): Listed {
   const fail = (what: string): never => {
-    throw new InputError(`${path}: ${what}`);
+    throw new InputError('damaged-model', `${path}: ${what}`);
   };
   let text = '';
   let value: { formatVersion?: unknown; generation?: unknown; files?: unknown; replaced?: unknown } | null = null;

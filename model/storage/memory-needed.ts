@@ -30,6 +30,7 @@ export function requireMemory(needed: Needed, use: keyof typeof COPIES, advice: 
   const gib = (n: number): string => `${(n / 2 ** 30).toFixed(1)} GiB`;
   const largest = needed.parameters.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a));
   throw new InputError(
+    'too-large',
     `the model needs about ${gib(bytes)} of memory, expected at most ${gib(limit)} (${needed.parameters.length} parameters, the largest ${largest.name} [${largest.shape}]); ${advice}`,
   );
 }

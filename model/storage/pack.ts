@@ -27,7 +27,9 @@ export async function packModel(files: Files, options: PackOptions = {}): Promis
   const parts = await snapshot.parts();
   if (!parts.includes(MODEL) && !parts.includes(CHECKPOINT)) {
     throw new InputError(
-      `${files.where}: holds no weights yet (training stopped before its first step); train it again`,
+      'unfinished-model',
+      `${files.where}: holds no weights yet (training stopped before its first step)`,
+      { hint: 'train it again' },
     );
   }
   const contents = new Map<Part, Uint8Array>();

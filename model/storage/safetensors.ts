@@ -75,7 +75,7 @@ export function encode(tensors: ReadonlyMap<string, StoredTensor>, metadata?: Re
  */
 export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
   const fail = (what: string): never => {
-    throw new InputError(`${file}: ${what}`);
+    throw new InputError('damaged-model', `${file}: ${what}`);
   };
   if (bytes.byteLength < 8) fail(`cut short or not a safetensors file (${bytes.byteLength} bytes)`);
   const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
@@ -117,7 +117,10 @@ export function decodeModel(bytes: Uint8Array, file: string): SafeTensors {
   for (const [name, { data }] of found.tensors) {
     const at = data instanceof Float32Array ? firstNonFinite(data) : -1;
     if (at >= 0)
-      throw new InputError(`${file}: damaged: tensor ${name} holds ${data[at]} at ${at}; expected finite numbers`);
+      throw new InputError(
+        'damaged-model',
+        `${file}: damaged: tensor ${name} holds ${data[at]} at ${at}; expected finite numbers`,
+      );
   }
   return found;
 }

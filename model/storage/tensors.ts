@@ -36,10 +36,12 @@ export function tensorOf<D extends Dtype>(
   shape: readonly (number | null)[],
 ): D extends 'F32' ? Float32Array : Uint32Array {
   const tensor = tensors.get(name);
-  if (!tensor) throw new InputError(`${path}: expected a tensor ${name} ${show(shape)}, there is none`);
+  if (!tensor)
+    throw new InputError('damaged-model', `${path}: expected a tensor ${name} ${show(shape)}, there is none`);
   const fits = tensor.shape.length === shape.length && shape.every((n, i) => n === null || n === tensor.shape[i]);
   if (dtypeOf(tensor) !== dtype || !fits)
     throw new InputError(
+      'damaged-model',
       `${path}: tensor ${name}: expected ${dtype} ${show(shape)}, got ${dtypeOf(tensor)} ${show(tensor.shape)}`,
     );
   return tensor.data as D extends 'F32' ? Float32Array : Uint32Array;
@@ -66,7 +68,7 @@ export function checkParameters(
 export function checkNames(tensors: ReadonlyMap<string, StoredTensor>, names: Iterable<string>, path: string): void {
   const known = new Set(names);
   for (const name of tensors.keys())
-    if (!known.has(name)) throw new InputError(`${path}: tensor ${name}: not one of this model's`);
+    if (!known.has(name)) throw new InputError('damaged-model', `${path}: tensor ${name}: not one of this model's`);
 }
 
 /**
@@ -75,7 +77,7 @@ export function checkNames(tensors: ReadonlyMap<string, StoredTensor>, names: It
  */
 export function checkRows(starts: Uint32Array, columns: Uint32Array, width: number, path: string): void {
   const fail = (what: string): never => {
-    throw new InputError(`${path}: damaged: ${what}`);
+    throw new InputError('damaged-model', `${path}: damaged: ${what}`);
   };
   if (starts[0] !== 0) fail(`rows: expected the first to start at entry 0, got ${starts[0]}`);
   for (let row = 1; row < starts.length; row++)

@@ -132,9 +132,10 @@ export class TrainingRecord {
     const u32 = (at: number): number => view.getUint32(at, true);
     const known =
       bytes.length >= HEADER && new TextDecoder().decode(bytes.subarray(0, 8)) === MAGIC && u32(8) === VERSION;
-    if (!known) throw new InputError(`${file}: not the training record of an Attune model, or of a newer version`);
+    if (!known)
+      throw new InputError('not-a-model', `${file}: not the training record of an Attune model, or of a newer version`);
     const [users, events] = [u32(24), u32(28)];
-    const damaged = new InputError(`${file}: damaged; expected ${users} users and ${events} events`);
+    const damaged = new InputError('damaged-model', `${file}: damaged; expected ${users} users and ${events} events`);
     if (bytes.length !== HEADER + USER * users + EVENT * events) throw damaged;
     this.ratings = u32(12) === 1;
     this.salt = [u32(16), u32(20)];

@@ -134,7 +134,7 @@ export async function loadSegmentPrior(source: Source, rows: number): Promise<Se
   if (!stored) return null;
   const { tensors, metadata, path } = stored;
   const settings = parse(metadata.get('prior'));
-  if (!settings) throw new InputError(`${path}: not the segment prior of an Attune model`);
+  if (!settings) throw new InputError('not-a-model', `${path}: not the segment prior of an Attune model`);
   checkNames(tensors, ['items', 'starts', 'columns', 'values'], path);
   const items = tensorOf(stored, 'items', 'F32', [null]);
   const starts = tensorOf(stored, 'starts', 'U32', [rows + 1]);

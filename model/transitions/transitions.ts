@@ -90,7 +90,7 @@ export async function loadTransitions(source: Source, items: number): Promise<Me
   if (!stored) return null;
   const { tensors, metadata, path } = stored;
   const settings = parse(metadata.get('memory'));
-  if (!settings) throw new InputError(`${path}: not the item transitions of an Attune model`);
+  if (!settings) throw new InputError('not-a-model', `${path}: not the item transitions of an Attune model`);
   checkNames(tensors, ['rowStarts', 'columns', 'values'], path);
   const starts = tensorOf(stored, 'rowStarts', 'U32', [items + 1]);
   const columns = tensorOf(stored, 'columns', 'U32', [null]);

@@ -30,7 +30,8 @@ export function attentionHeatmap(
 ): string {
   check('block', block, maps.blocks);
   check('head', head, maps.heads);
-  if (head !== undefined && block === undefined) throw new InputError('head: say of which block, too');
+  if (head !== undefined && block === undefined)
+    throw new InputError('conflicting-settings', 'head: say of which block, too');
   const first = Math.max(0, maps.tokens - most);
   const n = maps.tokens - first;
   const row = (i: number): Float64Array => {
@@ -89,7 +90,10 @@ export const POINTWISE =
 
 function check(name: string, value: number | undefined, most: number): void {
   if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= most)) return;
-  throw new InputError(`${name} ${value}: this model has ${most === 1 ? `one ${name}` : `${name}s 1 to ${most}`}`);
+  throw new InputError(
+    'invalid-value',
+    `${name} ${value}: this model has ${most === 1 ? `one ${name}` : `${name}s 1 to ${most}`}`,
+  );
 }
 
 /** White to dark blue, or to dark red below 0; the root brings out small weights. */

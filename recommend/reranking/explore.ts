@@ -27,14 +27,17 @@ const STREAM = 0xe591;
 /** @throws InputError, one line */
 export function checkExploration({ method, strength, seed }: Exploration): void {
   if (!EXPLORATIONS.includes(method)) {
-    throw new InputError(`explore ${method}: unknown; there is ${EXPLORATIONS.join(', ')}`);
+    throw new InputError('invalid-value', `explore ${method}: unknown; there is ${EXPLORATIONS.join(', ')}`);
   }
   const most = method === 'epsilon-greedy' ? 1 : Number.MAX_VALUE;
   if (strength !== undefined && !(strength >= 0 && strength <= most)) {
-    throw new InputError(`explore strength ${strength}: from 0 ${most === 1 ? 'to 1' : 'on'} was expected`);
+    throw new InputError(
+      'invalid-value',
+      `explore strength ${strength}: from 0 ${most === 1 ? 'to 1' : 'on'} was expected`,
+    );
   }
   if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0)) {
-    throw new InputError(`explore seed ${seed}: a whole number from 0 on was expected`);
+    throw new InputError('invalid-value', `explore seed ${seed}: a whole number from 0 on was expected`);
   }
 }
 

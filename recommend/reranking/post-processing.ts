@@ -97,7 +97,10 @@ export class PostProcessing {
   }: PostProcessingOptions): Pick<After, 'bias' | 'candidates'> {
     const { items, rows } = this;
     if (!(popularityPenalty >= 0 && popularityPenalty <= MOST_PENALTY)) {
-      throw new InputError(`popularity penalty: expected a number from 0 to ${MOST_PENALTY}, got ${popularityPenalty}`);
+      throw new InputError(
+        'invalid-value',
+        `popularity penalty: expected a number from 0 to ${MOST_PENALTY}, got ${popularityPenalty}`,
+      );
     }
     if (where === undefined && !allow && !deny && popularityPenalty === 0) {
       return { bias: null, candidates: items.length };
@@ -107,6 +110,7 @@ export class PostProcessing {
       items.forEach(({ count }, row) => {
         if (count === undefined) {
           throw new InputError(
+            'unsupported',
             'a popularity penalty needs the number of training events of each item, which this model does not hold (an earlier version made it): train it again',
           );
         }
@@ -140,7 +144,7 @@ export class PostProcessing {
   private reranker({ diversity = 0, caps, explore: exploration }: PostProcessingOptions): After['rerank'] {
     if (exploration) checkExploration(exploration);
     if (!(diversity >= 0 && diversity <= 1))
-      throw new InputError(`diversity from 0 to 1 was expected, came ${diversity}`);
+      throw new InputError('invalid-value', `diversity from 0 to 1 was expected, came ${diversity}`);
     const limits = Object.entries(caps ?? {}).map(([name, most]) => this.cap(name, most));
     const plain = diversity === 0 && limits.length === 0;
     if (plain && !exploration) return null;
@@ -166,6 +170,7 @@ export class PostProcessing {
     const { items } = this;
     if (method !== 'epsilon-greedy' && items.every(({ count }) => count === undefined)) {
       throw new InputError(
+        'unsupported',
         `explore ${method} needs the number of training events of each item, which this model does not hold (an earlier version made it): train it again`,
       );
     }
@@ -177,11 +182,12 @@ export class PostProcessing {
     if (name === undefined) {
       const known = this.columns();
       throw new InputError(
+        'unsupported',
         `cap ${asked}=${most}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : 'the model knows no attributes (train it with --items)'}`,
       );
     }
     if (!Number.isInteger(most) || most < 1) {
-      throw new InputError(`cap ${asked}=${most}: a whole number from 1 on was expected`);
+      throw new InputError('invalid-value', `cap ${asked}=${most}: a whole number from 1 on was expected`);
     }
     const reading = this.readings().get(name) ?? PLAIN;
     const lists = new Map<number, readonly string[]>();
@@ -203,7 +209,8 @@ export class PostProcessing {
     const known = this.vectors.get(row);
     if (known) return known;
     const { table } = this;
-    if (table?.shape.length !== 2) throw new InputError('diversity needs item vectors, which this model does not have');
+    if (table?.shape.length !== 2)
+      throw new InputError('unsupported', 'diversity needs item vectors, which this model does not have');
     const [, width] = table.shape;
     const vector = Float32Array.from(table.data.subarray(row * width, (row + 1) * width));
     const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));

@@ -73,7 +73,7 @@ export class DirectoryFiles implements Files {
         : kind === 'NotAllowedError'
           ? `no permission to ${doing} here; allow it when the browser asks`
           : `cannot ${doing} (${message})`;
-    return new InputError(`${this.where}/${name}: ${what}`, { cause: error });
+    return new InputError('file-access', `${this.where}/${name}: ${what}`, { cause: error });
   }
 }
 
@@ -94,6 +94,7 @@ export class PickedFiles extends ReadOnlyFiles {
     if (!found) {
       const names = files.slice(0, 3).map(({ name }) => name);
       throw new InputError(
+        'not-a-model',
         `no model among the ${files.length} files picked (${names.join(', ')}${files.length > 3 ? ', …' : ''}): there is no manifest.json`,
       );
     }
@@ -110,6 +111,7 @@ export class PickedFiles extends ReadOnlyFiles {
       return file ? new Uint8Array(await file.arrayBuffer()) : null;
     } catch (error) {
       throw new InputError(
+        'file-access',
         `${this.where}/${name}: cannot read (${(error as Error).message}); has it changed since it was picked?`,
       );
     }
@@ -120,6 +122,9 @@ export class PickedFiles extends ReadOnlyFiles {
   }
 
   protected refuse(name: string): never {
-    throw new InputError(`${this.where}: picked files can only be read, so that ${name} cannot be written`);
+    throw new InputError(
+      'file-access',
+      `${this.where}: picked files can only be read, so that ${name} cannot be written`,
+    );
   }
 }

@@ -34,8 +34,8 @@ export class NodeFiles implements Files {
   /** @throws InputError when there is no such folder */
   static async open(dir: string): Promise<NodeFiles> {
     const there = await stat(dir).catch(() => null);
-    if (!there) throw new InputError(`${dir}: no such folder`);
-    if (!there.isDirectory()) throw new InputError(`${dir}: is a file; a model is a folder`);
+    if (!there) throw new InputError('not-found', `${dir}: no such folder`);
+    if (!there.isDirectory()) throw new InputError('not-a-model', `${dir}: is a file; a model is a folder`);
     return new NodeFiles(dir);
   }
 
@@ -177,27 +177,30 @@ function codeOf(error: unknown): string | undefined {
 /** One line a user can act on. */
 export function explain(error: unknown, file: string, doing: string): Error {
   if (error instanceof InputError || !codeOf(error)) return error as Error;
-  const because = { cause: error };
   switch (codeOf(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
       return new InputError(
-        `${file}: the disk is full, so this was not saved (what was saved before is intact); free some space and try again`,
-        because,
+        'file-access',
+        `${file}: the disk is full, so this was not saved (what was saved before is intact)`,
+        { hint: 'free some space and try again', cause: error },
       );
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return new InputError(`${file}: no permission to ${doing} here`, because);
+      return new InputError('file-access', `${file}: no permission to ${doing} here`, { cause: error });
     case 'ENOTDIR':
     case 'EEXIST':
-      return new InputError(`${file}: a file stands where a folder is needed; choose another path`, because);
+      return new InputError('file-access', `${file}: a file stands where a folder is needed`, {
+        hint: 'choose another path',
+        cause: error,
+      });
     case 'ENOENT':
-      return new InputError(`${file}: cannot ${doing}, the folder is gone`, because);
+      return new InputError('not-found', `${file}: cannot ${doing}, the folder is gone`, { cause: error });
     case 'EISDIR':
-      return new InputError(`${file}: is a folder where a file is needed`, because);
+      return new InputError('file-access', `${file}: is a folder where a file is needed`, { cause: error });
     default:
-      return new InputError(`${file}: cannot ${doing} (${(error as Error).message})`, because);
+      return new InputError('file-access', `${file}: cannot ${doing} (${(error as Error).message})`, { cause: error });
   }
 }

@@ -24,18 +24,20 @@ export class UrlFiles extends ReadOnlyFiles {
 
   /** The address knows no list. */
   async list(): Promise<string[]> {
-    throw new InputError(`${this.where}: the files of an address cannot be listed; use a folder or a packed model`);
+    throw new InputError('file-access', `${this.where}: the files of an address cannot be listed`, {
+      hint: 'use a folder or a packed model',
+    });
   }
 
   protected refuse(name: string): never {
-    throw new InputError(`${this.where}: ${name} cannot be written to an address`);
+    throw new InputError('file-access', `${this.where}: ${name} cannot be written to an address`);
   }
 }
 
 /** Fetches one file. @throws InputError where there is none, or no answer */
 export async function download(url: URL): Promise<Uint8Array> {
   const response = await get(url);
-  if (response === null) throw new InputError(`${url.href}: there is no such file`);
+  if (response === null) throw new InputError('not-found', `${url.href}: there is no such file`);
   return bytesOf(response);
 }
 
@@ -46,12 +48,14 @@ async function get(url: URL): Promise<Response | null> {
     response = await fetch(url);
   } catch (error) {
     throw new InputError(
+      'file-access',
       `${url.href}: no answer (${(error as Error).message}); from another origin the server must allow it (CORS)`,
       { cause: error },
     );
   }
   if (response.status === 404 || response.status === 410) return null;
-  if (!response.ok) throw new InputError(`${url.href}: the server answered ${response.status} ${response.statusText}`);
+  if (!response.ok)
+    throw new InputError('file-access', `${url.href}: the server answered ${response.status} ${response.statusText}`);
   return response;
 }
 
@@ -59,7 +63,8 @@ async function bytesOf(response: Response): Promise<Uint8Array> {
   try {
     return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
-    throw new InputError(`${response.url}: the connection broke (${(error as Error).message}); try again`, {
+    throw new InputError('file-access', `${response.url}: the connection broke (${(error as Error).message})`, {
+      hint: 'try again',
       cause: error,
     });
   }

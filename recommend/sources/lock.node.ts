@@ -45,7 +45,9 @@ export async function lockFolder(dir: string): Promise<FolderLock> {
     }
     await removeStale(dir, file);
   }
-  throw new InputError(`${dir}: could not take the lock ${file}; delete that file if no training runs there`);
+  throw new InputError('locked', `${dir}: could not take the lock ${file}`, {
+    hint: 'delete that file if no training runs there',
+  });
 }
 
 /** Creates the lock with its content in one step (a hard link fails when the name exists). */
@@ -85,9 +87,11 @@ async function removeStale(dir: string, file: string): Promise<void> {
   const owner = parseOwner(content);
   if (!owner) {
     const age = Date.now() - ((await stat(file).catch(() => null))?.mtimeMs ?? 0);
-    if (age < UNREADABLE_MS) throw new InputError(`${dir}: another training is just starting here; try again`);
+    if (age < UNREADABLE_MS)
+      throw new InputError('locked', `${dir}: another training is just starting here`, { hint: 'try again' });
   } else if (owner.host !== os.hostname() || isAlive(owner)) {
     throw new InputError(
+      'locked',
       `${dir}: another training (process ${owner.pid} on ${owner.host}, since ${owner.since}) writes here; ` +
         `choose another --out, or delete ${file} if that process is gone`,
     );

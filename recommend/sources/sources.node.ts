@@ -24,7 +24,7 @@ export async function openModelInNode(source: ModelSource): Promise<Files> {
 /** A model by its path: a folder, or one packed file. @throws InputError */
 export async function openPath(path: string): Promise<Files> {
   const there = await stat(path).catch(() => null);
-  if (!there) throw new InputError(`${path}: no such folder or packed model`);
+  if (!there) throw new InputError('not-found', `${path}: no such folder or packed model`);
   if (there.isDirectory()) return NodeFiles.open(path);
   return ArchiveFiles.open(rangesOfFile(path, there.size), path);
 }
@@ -40,7 +40,7 @@ function rangesOfFile(path: string, size: number): Ranges {
         const bytes = new Uint8Array(end - begin);
         for (let at = 0; at < bytes.length; ) {
           const { bytesRead } = await handle.read(bytes, at, Math.min(1 << 30, bytes.length - at), begin + at);
-          if (bytesRead === 0) throw new InputError(`${path}: cut short while it was read`);
+          if (bytesRead === 0) throw new InputError('damaged-model', `${path}: cut short while it was read`);
           at += bytesRead;
         }
         return bytes;

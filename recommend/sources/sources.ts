@@ -61,6 +61,6 @@ function addressOf(text: string): URL {
   try {
     return new URL(text, (globalThis as { document?: Document }).document?.baseURI ?? base);
   } catch {
-    throw new InputError(`${text}: not the address of a model`);
+    throw new InputError('not-a-model', `${text}: not the address of a model`);
   }
 }

@@ -86,7 +86,11 @@ describe('errors', () => {
   };
 
   test.each([
-    [new InputError('a.csv:3: expected 3 fields,\n  got 2'), 1, 'attune: a.csv:3: expected 3 fields, got 2\n'],
+    [
+      new InputError('invalid-data', 'a.csv:3: expected 3 fields,\n  got 2'),
+      1,
+      'attune: a.csv:3: expected 3 fields, got 2\n',
+    ],
     [new UsageError('--k needs a number'), 2, 'attune: --k needs a number (see attune --help)\n'],
     [new InterruptedError('saved; go on with --resume'), 130, 'attune: saved; go on with --resume\n'],
     [new Error('device: it was lost'), 3, 'attune: device: it was lost (ATTUNE_DEBUG=1 shows where)\n'],

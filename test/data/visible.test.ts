@@ -44,13 +44,17 @@ describe('InputError', () => {
   it('is one line of bounded length, whatever names it quotes', () => {
     fc.assert(
       fc.property(hostile, (name) => {
-        const { message } = new InputError(`${name}: no such file; give ${name.repeat(400)}`);
+        const { message } = new InputError('not-found', `${name}: no such file`, { hint: `give ${name.repeat(400)}` });
         expect(message).not.toMatch(ACTS);
         expect(message.length).toBeLessThan(4100);
       }),
       { seed: 6, numRuns: 200 },
     );
     const cause = new Error('why');
-    expect(new InputError('a\nb', { cause })).toMatchObject({ message: 'a b', name: 'InputError', cause });
+    expect(new InputError('invalid-data', 'a\nb', { cause })).toMatchObject({
+      message: 'a b',
+      name: 'InputError',
+      cause,
+    });
   });
 });

@@ -106,7 +106,7 @@ describe('settings', () => {
   test('that make no model are drawn again; where none does, the reason is told', () => {
     const heads: Ranges = { heads: { values: [1, 2, 3] } };
     const refuse = (wrong: string) => (set: Record<string, string>) => {
-      if (set.heads !== wrong) throw new InputError(`heads=${set.heads}`);
+      if (set.heads !== wrong) throw new InputError('invalid-value', `heads=${set.heads}`);
     };
     expect(drawSettings(heads, 1, 1, refuse('3'))).toEqual({ heads: '3' });
     expect(() => drawSettings(heads, 1, 1, refuse('none'))).toThrow(/^heads=/);

@@ -37,7 +37,9 @@ function requireRoom(device: Device, parts: Split): void {
   if (easeFits(device, parts)) return;
   const count = (n: number) => n.toLocaleString('en');
   throw new InputError(
-    `EASE needs a matrix of items × items, and ${count(parts.items)} items are more than the ${count(exactItems(device))} that ${device.name} takes; compare with windowed-markov`,
+    'too-large',
+    `EASE needs a matrix of items × items, and ${count(parts.items)} items are more than the ${count(exactItems(device))} that ${device.name} takes`,
+    { hint: 'compare with windowed-markov' },
   );
 }
 

@@ -71,7 +71,9 @@ export function usersWithNext(parts: Split, split: 'valid' | 'test', n: number):
   for (let u = 0; u < parts.users; u++) if (parts.targets(u, split).length >= n) users.push(u);
   if (users.length === 0)
     throw new InputError(
-      `--next ${n}: no user has ${n} ${split} targets under ${describeProtocol(parts.protocol)}; train and evaluate with --protocol last-n:n=${n}`,
+      'too-little-data',
+      `--next ${n}: no user has ${n} ${split} targets under ${describeProtocol(parts.protocol)}`,
+      { hint: `train and evaluate with --protocol last-n:n=${n}` },
     );
   return Uint32Array.from(users);
 }

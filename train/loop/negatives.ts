@@ -107,7 +107,9 @@ export class Negatives {
       if (count * 4 <= device.maxBindingBytes) continue;
       const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
       throw new InputError(
-        `--set negatives=${this.n}: ${what} need ${mib(count * 4)} a batch, this adapter binds at most ${mib(device.maxBindingBytes)}; choose fewer, a larger negativeGroup, or a smaller budget`,
+        'too-large',
+        `--set negatives=${this.n}: ${what} need ${mib(count * 4)} a batch, this adapter binds at most ${mib(device.maxBindingBytes)}`,
+        { hint: 'choose fewer, a larger negativeGroup, or a smaller budget' },
       );
     }
     this.sampler = makeSampler(s.sampler, counts);

@@ -17,9 +17,9 @@ export function horizonOf(s: Settings, epochs: number | undefined, stepsPerEpoch
 /** @throws InputError for a cosine whose horizon nobody gave */
 export function requireHorizon(s: Settings, epochs: number | undefined): void {
   if (s.schedule !== 'cosine' || s.scheduleSteps > 0 || epochs !== undefined) return;
-  throw new InputError(
-    '--set schedule=cosine: needs to know when to end; add --epochs N or --set scheduleSteps=N (a time limit may stop a run, but not steer it)',
-  );
+  throw new InputError('conflicting-settings', '--set schedule=cosine: needs to know when to end', {
+    hint: 'add --epochs N or --set scheduleSteps=N (a time limit may stop a run, but not steer it)',
+  });
 }
 
 /**

@@ -101,7 +101,9 @@ const VALIDATION_STREAM = 0x7fffffff;
 export async function train(options: TrainOptions): Promise<TrainResult> {
   requirePrecision(options.device, options.settings);
   if (options.settings.decoder > 0 && options.parts.side) {
-    throw new InputError('an encoder with a decoder reads items alone; leave out --users and --events');
+    throw new InputError('conflicting-settings', 'an encoder with a decoder reads items alone', {
+      hint: 'leave out --users and --events',
+    });
   }
   const run = new Run(options);
   try {
@@ -114,7 +116,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** @throws InputError where the device cannot train in the precision that the settings ask for */
 export function requirePrecision(device: Device, { precision }: Settings): void {
   const lacks = device.lacksPrecision(precision);
-  if (lacks) throw new InputError(`--set precision=${precision}: ${lacks}; leave it out (precision=f32)`);
+  if (lacks)
+    throw new InputError('conflicting-settings', `--set precision=${precision}: ${lacks}`, {
+      hint: 'leave it out (precision=f32)',
+    });
 }
 
 /** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */

@@ -51,7 +51,8 @@ export async function trainRatingModel(
   const { task = 'rating', split = FIVE_FOLDS, seed = 1, epochs, signal, onProgress, source = 'events' } = options;
   checkTraining(options);
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
-  if (task === 'rating' && options.positive !== undefined) throw new InputError("positive: goes with task: 'ctr'");
+  if (task === 'rating' && options.positive !== undefined)
+    throw new InputError('conflicting-settings', "positive: goes with task: 'ctr'");
   const reads = [...new Set(options.reads ?? [])];
   const columns = contextNames(reads);
   const ratings = ratingsOf(logOf(events, source, columns), task, options.positive);
@@ -100,7 +101,8 @@ function schemaOf(
       const attributes = users.get(id);
       return attributes ? [{ id, title: '', attributes }] : [];
     });
-    if (rows.length === 0) throw new InputError(`${ratings.source}: none of the users is in the log`);
+    if (rows.length === 0)
+      throw new InputError('mismatched-data', `${ratings.source}: none of the users is in the log`);
     schema.users = inferSchema(rows);
   }
   if (reads.length > 0) schema.events = inferRatingEvents(ratings, reads);

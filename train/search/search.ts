@@ -78,7 +78,7 @@ export function parseRange(text: string): [string, Range] {
   const at = text.indexOf('=');
   const [key, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
   const fail = (): never => {
-    throw new InputError(`--range ${text}: expected key=low..high or key=value,value,…`);
+    throw new InputError('invalid-value', `--range ${text}: expected key=low..high or key=value,value,…`);
   };
   if (at < 1 || value === '') return fail();
   if (!value.includes('..')) {

@@ -33,7 +33,9 @@ export async function trainWhole(options: WholeOptions): Promise<TrainResult> {
   const { files, parts, settings, rankerOnly } = options;
   const ranked = rankerOnly || settings.ranker === 'on';
   if (ranked && parts instanceof ColdSplit) {
-    throw new InputError('--protocol cold-items ranks by the score alone; leave out the ranker (ranker=off)');
+    throw new InputError('conflicting-settings', '--protocol cold-items ranks by the score alone', {
+      hint: 'leave out the ranker (ranker=off)',
+    });
   }
   if (!ranked) return trainEncoderAndTransitions(options);
   const begun = performance.now();
@@ -51,7 +53,10 @@ async function standing({ files, parts, seed }: WholeOptions): Promise<TrainResu
   await recordTraining(files, parts, seed, true);
   const { weights } = await loadModel(files);
   if (weights.from === 'checkpoint') {
-    throw new InputError(`${files.where}: not validated yet; a ranker needs a model whose training has ended`);
+    throw new InputError(
+      'unfinished-model',
+      `${files.where}: not validated yet; a ranker needs a model whose training has ended`,
+    );
   }
   const bestNdcg = weights.metrics?.['NDCG@10'] ?? null;
   const { step, epoch } = weights;

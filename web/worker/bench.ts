@@ -16,8 +16,10 @@ export interface BenchAsked {
 /** @throws InputError without WebGPU, or where no case has that name */
 export async function runBench({ filter, scale }: BenchAsked, onCase: (name: string) => void): Promise<KernelBench> {
   const device = await openDevice();
-  if (!device.gpu) throw new InputError('kernels run on WebGPU, which is missing here; there is nothing to compare');
-  if (!caseNames().some((name) => name.includes(filter))) throw new InputError(`no case has ${filter} in its name`);
+  if (!device.gpu)
+    throw new InputError('unsupported', 'kernels run on WebGPU, which is missing here; there is nothing to compare');
+  if (!caseNames().some((name) => name.includes(filter)))
+    throw new InputError('not-found', `no case has ${filter} in its name`);
   try {
     return await benchKernels(device, { filter, scale, onCase });
   } finally {

@@ -31,7 +31,9 @@ export class FolderFiles extends DirectoryFiles {
     } catch (error) {
       if ((error as DOMException).name !== 'QuotaExceededError') throw error;
       throw new InputError(
-        `${file.name}: the browser gives this page no room to keep it for going on later; delete a model that is no longer needed`,
+        'file-access',
+        `${file.name}: the browser gives this page no room to keep it for going on later`,
+        { hint: 'delete a model that is no longer needed' },
       );
     }
   }

@@ -32,7 +32,7 @@ export interface ItemMap {
 export async function itemMap(): Promise<ItemMap> {
   const begun = performance.now();
   const { device, loaded, itemVectors: table } = recommender();
-  if (!table) throw new InputError('this model holds no item vectors');
+  if (!table) throw new InputError('unsupported', 'this model holds no item vectors');
   const V = loaded.items.length;
   const D = table.shape[1];
   const vectors = centred(table.data, V, D);
@@ -112,9 +112,10 @@ export interface StepProfile {
 /** GPU time by kernel of one training step of the open model, on random histories of full windows. */
 export async function profileStep(): Promise<StepProfile> {
   const { device, loaded } = recommender();
-  if (!device.gpu) throw new InputError('the CPU device has no kernels to time');
+  if (!device.gpu) throw new InputError('unsupported', 'the CPU device has no kernels to time');
   if (!device.caps?.timestamps) {
     throw new InputError(
+      'unsupported',
       'this browser gives no times of kernels (timestamp-query); Chrome does on most graphics cards',
     );
   }

@@ -25,7 +25,9 @@ const OWN = new Set([RUN, LOG, CATALOGUE, PEOPLE]);
 
 async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
   if (typeof navigator.storage?.getDirectory !== 'function') {
-    throw new InputError('this browser keeps no files for pages (OPFS), which models are kept in; use a recent Chrome');
+    throw new InputError('unsupported', 'this browser keeps no files for pages (OPFS), which models are kept in', {
+      hint: 'use a recent Chrome',
+    });
   }
   const root = await navigator.storage.getDirectory();
   return root.getDirectoryHandle('models', { create: true });
@@ -37,7 +39,7 @@ export async function openModel(id: string): Promise<FolderFiles> {
     return new FolderFiles(await (await modelsFolder()).getDirectoryHandle(id));
   } catch (error) {
     if ((error as DOMException).name !== 'NotFoundError') throw error;
-    throw new InputError(`${id}: no such model in this browser`);
+    throw new InputError('not-found', `${id}: no such model in this browser`);
   }
 }
 
@@ -84,7 +86,10 @@ export async function keptSource(files: FolderFiles, run: Run): Promise<Kept> {
   const { source } = run;
   if (source.kind === 'shop') throw new Error('library: the demo shop has no file');
   const log = await files.file(LOG);
-  if (!log) throw new InputError(`${files.where}: the log that it was begun with is gone; train it anew`);
+  if (!log)
+    throw new InputError('not-found', `${files.where}: the log that it was begun with is gone`, {
+      hint: 'train it anew',
+    });
   const named = async (kept: string, name: string | null): Promise<File | null> => {
     const file = name === null ? null : await files.file(kept);
     return file && new File([file], name as string);

@@ -113,6 +113,7 @@ export async function openSource(
   const known = users && (await readUsers(chunksOf(users), users.name, { openParquetWorker }));
   if (known && !log.userIds.some((id) => known.has(id))) {
     throw new InputError(
+      'mismatched-data',
       `${users.name}: none of its users is in the log; its IDs look like ${JSON.stringify(known.keys().next().value)}, those of the log like ${JSON.stringify(log.userIds[0])}`,
     );
   }

@@ -84,7 +84,7 @@ function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionFact
 }
 
 export function recommender(): Recommender {
-  if (!open) throw new InputError('no model is open; choose one');
+  if (!open) throw new InputError('not-found', 'no model is open', { hint: 'choose one' });
   return open.recommender;
 }
 

@@ -109,7 +109,9 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
 /** Adds the columns of users and events that are to be read. @throws InputError where the recipe reads none */
 function addSideFeatures({ log, users, reading }: Opened, split: Split, settings: Settings): Split {
   if ((users || reading.events.length > 0) && settings.direction !== 'causal')
-    throw new InputError('what is known of users and events is read by causal recipes alone; choose another recipe');
+    throw new InputError('conflicting-settings', 'what is known of users and events is read by causal recipes alone', {
+      hint: 'choose another recipe',
+    });
   return withSideFeatures(split, users ?? undefined, reading.events, log.source);
 }
 
@@ -117,7 +119,10 @@ function addSideFeatures({ log, users, reading }: Opened, split: Split, settings
 function schemaOf(items: readonly Item[]): Schema {
   const schema = inferSchema(items);
   if (schema.columns.some(({ type }) => type !== 'skip')) return schema;
-  throw new InputError('items=tower reads the attributes of items: add an items file that has some');
+  throw new InputError(
+    'conflicting-settings',
+    'items=tower reads the attributes of items: add an items file that has some',
+  );
 }
 
 function chosen(plan: Plan, parts: Split): { recipe: string; settings: Settings; notes: string[] } {
@@ -134,7 +139,11 @@ function chosen(plan: Plan, parts: Split): { recipe: string; settings: Settings;
 export async function prepareResume(id: string, onProgress: (share: number) => void): Promise<Prepared> {
   const files = await openModel(id);
   const run = await loadRun(files);
-  if (!run) throw new InputError(`${id}: was not trained in this browser, so that its log is not here to go on with`);
+  if (!run)
+    throw new InputError(
+      'not-found',
+      `${id}: was not trained in this browser, so that its log is not here to go on with`,
+    );
   const config = await loadConfig(files);
   const { source: kept, reading, filter } = run;
   const source = kept.kind === 'shop' ? kept : ({ kind: 'file', ...(await keptSource(files, run)) } as const);
@@ -156,7 +165,9 @@ export async function runTraining(p: Prepared, resume: boolean, signal: AbortSig
   const users = validationUsers(parts, settings, config.seed);
   if (users.length === 0) {
     throw new InputError(
-      `${config.data.source}: no user has three interactions, one each to train, to validate and to test on; give longer histories`,
+      'too-little-data',
+      `${config.data.source}: no user has three interactions, one each to train, to validate and to test on`,
+      { hint: 'give longer histories' },
     );
   }
   const device = await openDevice();
