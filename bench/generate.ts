@@ -81,7 +81,12 @@ async function continued(model: SequenceModel, rows: number, runs: number): Prom
   const medians = times.map((t) => t.sort((a, b) => a - b)[t.length >> 1]);
   const steps = medians.slice(0, STEPS);
   return {
-    ...{ rows, history: length, items, steps, read: medians[STEPS], whole: medians[STEPS + 1] },
+    rows,
+    history: length,
+    items,
+    steps,
+    read: medians[STEPS],
+    whole: medians[STEPS + 1],
     ratio: steps[STEPS - 1] / steps[0],
   };
 }

@@ -32,14 +32,18 @@ export class AttentionWeights {
     if (times) spans.set(times.subarray(0, tokens), 2 * tokens);
     this.arrays = { qkv, spans, bias: bias ?? new Float32Array(0) };
     this.params = {
-      ...{ l: tokens, heads, k, scale: pointwise ? 1 : 1 / Math.sqrt(k), causal: causal ? 1 : 0, dropout: 0 },
-      ...{ silu: pointwise ? 1 : 0, inverse: pointwise ? 1 / pointwise : 1 },
-      ...{
-        position: position ? 1 : 0,
-        time: times ? 1 : 0,
-        width: columns,
-        times: times && position ? columns / 2 : 0,
-      },
+      l: tokens,
+      heads,
+      k,
+      scale: pointwise ? 1 : 1 / Math.sqrt(k),
+      causal: causal ? 1 : 0,
+      dropout: 0,
+      silu: pointwise ? 1 : 0,
+      inverse: pointwise ? 1 / pointwise : 1,
+      position: position ? 1 : 0,
+      time: times ? 1 : 0,
+      width: columns,
+      times: times && position ? columns / 2 : 0,
     };
   }
 

@@ -24,8 +24,16 @@ const events = Array.from({ length: 250 }, (_, learner) => {
 const { files, result } = await trainModel(events, {
   recipe: 'encoder-decoder',
   settings: {
-    ...{ d: 32, ff: 64, blocks: 1, decoder: 1, window: 16, continuation: 6, budget: 1024 },
-    ...{ learningRate: 0.01, dropout: 0.1, memory: 'off' },
+    d: 32,
+    ff: 64,
+    blocks: 1,
+    decoder: 1,
+    window: 16,
+    continuation: 6,
+    budget: 1024,
+    learningRate: 0.01,
+    dropout: 0.1,
+    memory: 'off',
   },
   epochs: 12,
   source: 'learners',

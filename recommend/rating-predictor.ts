@@ -200,7 +200,15 @@ export class RatingPredictor {
     const side =
       encoder && new RatingSideFeatures(encoder, bags, encoder.users([columns ?? null]), encoder.events(facts));
     const events: RatingEvents = {
-      ...{ item, level, value, base, time: times, itemCounts: counts, levels: standard, spread, side },
+      item,
+      level,
+      value,
+      base,
+      time: times,
+      itemCounts: counts,
+      levels: standard,
+      spread,
+      side,
       user: new Uint32Array(item.length),
       // What is asked of items without ratings is expected by their attributes already.
       cold: bags && { base, spread: coldSpread },

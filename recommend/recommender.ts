@@ -247,7 +247,9 @@ export class Recommender {
       return { id, title, score, attributes, ...(probability !== undefined && { probability }) };
     });
     return {
-      ...{ items, unknown, unseen },
+      items,
+      unknown,
+      unseen,
       ...(history.length > 0 ? await this.explain(query, items) : {}),
     };
   }

@@ -22,7 +22,7 @@ function lint(folder: string, paths: string[]): string {
 describe('structure', () => {
   const product = ['engine', 'kernels', 'data', 'model', 'train', 'recommend', 'cli', 'web', 'examples'];
 
-  it('no values are spread into arguments, no name of the user is read off a plain object', () => {
+  it('no values are spread into arguments or literals, no name of the user is read off a plain object', () => {
     expect(lint(root.pathname, product)).toBe('');
   });
 
@@ -31,6 +31,7 @@ describe('structure', () => {
     ['Math.max(1, ...history);', /values spread into arguments/],
     ['new Set(history).size; new Map(...history);', /values spread into arguments/],
     ['String.fromCharCode.apply(null, history);', /apply\(\) puts every value/],
+    ['const both = { ...{ a: 1 }, b: 2 };', /an object literal spread/],
     ['item.attributes[name];', /read it with ownValue/],
     ["'year' in item.attributes;", /read it with ownValue/],
     ['event.facts?.context?.[name];', /read it with ownValue/],

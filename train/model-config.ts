@@ -47,7 +47,12 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
     },
     data: {
       ...(about.usersFile !== undefined && { usersFile: about.usersFile }),
-      ...{ source, users, items: itemCount, interactions, minInteractions, minRating: minRating ?? null },
+      source,
+      users,
+      items: itemCount,
+      interactions,
+      minInteractions,
+      minRating: minRating ?? null,
     },
     protocol: protocol.name,
     protocolParameters: { ...protocol.parameters },

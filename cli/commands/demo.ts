@@ -41,8 +41,14 @@ const GOODS = 'goods.csv';
  * the most of a minute or two; the heads keep apart what was bought last, what comes back and what goes with what.
  */
 const GPU_SETTINGS = {
-  ...{ window: '64', budget: '1024', heads: '4', dropout: '0.1', learningRate: '0.003' },
-  ...{ validateUsers: '1000', validateSteps: '128', patience: '8' },
+  window: '64',
+  budget: '1024',
+  heads: '4',
+  dropout: '0.1',
+  learningRate: '0.003',
+  validateUsers: '1000',
+  validateSteps: '128',
+  patience: '8',
 };
 const CPU_SHOP = { shoppers: 600, items: 120 };
 const CPU_SETTINGS = { ...GPU_SETTINGS, d: '32', ff: '64', budget: '512', validateUsers: '300', validateSteps: '32' };
@@ -159,16 +165,15 @@ async function tellFigures(device: Device, training: Training, shop: Shop, secon
   const upperBound = shop.upperBound({ includeSeen: true, k: 10, split: 'test' });
   const { step, epoch } = loaded.weights;
   await writeModelCard(files, config, {
-    ...{
-      date: new Date(),
-      step,
-      epoch,
-      elapsedSeconds: seconds,
-      users,
-      metrics,
-      baselines: { ...alone, ...baselines },
-    },
-    ...{ split: 'test', seen: 'kept' },
+    date: new Date(),
+    step,
+    epoch,
+    elapsedSeconds: seconds,
+    users,
+    metrics,
+    baselines: { ...alone, ...baselines },
+    split: 'test',
+    seen: 'kept',
   });
   out.line(
     `\nCan it name what each shopper bought last, among all ${formatCount(parts.items)} goods? (1 would be always, in first place)`,

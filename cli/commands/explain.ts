@@ -102,8 +102,14 @@ function report(flags: ExplainFlags, out: Output, { agreements, users, memory, m
     random: { spearman: null, top: null, drop: of((a) => a.drop.random) },
   };
   out.object({
-    ...{ model: flags.model, recipe: model, split: flags.split, users, compared: agreements.length, seed: flags.seed },
-    ...{ memoryShare: memory, methods },
+    model: flags.model,
+    recipe: model,
+    split: flags.split,
+    users,
+    compared: agreements.length,
+    seed: flags.seed,
+    memoryShare: memory,
+    methods,
   });
   const show = (value: Figure | null): string =>
     value ? `${value.mean.toFixed(2)} (${value.low.toFixed(2)} to ${value.high.toFixed(2)})` : '–';

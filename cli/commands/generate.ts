@@ -32,7 +32,10 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
     const { steps, includeSeen } = flags;
     const { unknown, ...answer } = await recommender.generate(history, {
       ...decodeOptions(flags),
-      ...{ steps, exclude, includeSeen, ...told },
+      steps,
+      exclude,
+      includeSeen,
+      ...told,
     });
     warnOfUnknown(unknown, history.length, out);
     warnOfUnknownIds('--exclude', exclude, new Set(recommender.items.map((item) => item.id)), out);

@@ -61,7 +61,12 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     const { explain } = flags;
     const looks = { explain, attention: flags.heatmap !== undefined };
     const { items, unknown, unseen, attention } = await recommender.recommend({
-      ...{ ...asked, k, exclude, includeSeen, ...after, ...looks },
+      ...asked,
+      k,
+      exclude,
+      includeSeen,
+      ...after,
+      ...looks,
     });
     warnOfUnknown(unknown, history.length, out);
     for (const [name, count] of Object.entries(unseen)) {
@@ -145,7 +150,9 @@ export async function queryUserOf(
   if (flags.data === undefined) return { history: [], ...columns };
   const { schema, data } = config;
   const reading = {
-    ...{ columns: columnsOf(flags, schema.columns), context: contextOf(config), maxBadRows: flags.maxBadRows },
+    columns: columnsOf(flags, schema.columns),
+    context: contextOf(config),
+    maxBadRows: flags.maxBadRows,
   };
   const log = await openLog(flags.data, reading);
   // Somebody whose columns are known may have done nothing yet.

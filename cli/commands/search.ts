@@ -147,9 +147,17 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
 function termsOf(flags: SearchFlags, ranges: Ranges, halving: Halving): Record<string, unknown> {
   const { data, recipe, protocol, minInteractions, minRating, includeSeen, seed, items } = flags;
   return {
-    ...{ data, items: items ?? null, recipe, protocol: protocolFlag(protocol), minInteractions },
-    ...{ minRating: minRating ?? null, seen: includeSeen ? 'kept' : 'excluded', seed },
-    ...{ set: Object.fromEntries(flags.set), ranges, ...halving },
+    data,
+    items: items ?? null,
+    recipe,
+    protocol: protocolFlag(protocol),
+    minInteractions,
+    minRating: minRating ?? null,
+    seen: includeSeen ? 'kept' : 'excluded',
+    seed,
+    set: Object.fromEntries(flags.set),
+    ranges,
+    ...halving,
   };
 }
 
@@ -247,7 +255,13 @@ async function runJob(search: Search, job: Job, deadline: number): Promise<'meas
     trial.outcomes.push({ epochs: job.epochs, ndcg: result.bestNdcg });
     const { step, epoch, metrics } = (await loadModel(files)).weights;
     await writeModelCard(files, config, {
-      ...{ date: new Date(), step, epoch, elapsedSeconds: result.seconds, split: 'valid', seen, metrics },
+      date: new Date(),
+      step,
+      epoch,
+      elapsedSeconds: result.seconds,
+      split: 'valid',
+      seen,
+      metrics,
       users: search.users,
     });
     const until = `${formatCount(job.epochs)} ${job.epochs === 1 ? 'epoch' : 'epochs'}`;

@@ -102,8 +102,16 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
       let result: RatingRunResult;
       try {
         result = await trainRatings({
-          ...{ device, files, ratings, split, settings: prepared.settings, seed: config.seed, beside: prepared.beside },
-          ...{ deadline, resume: flags.resume, signal: interrupt.signal },
+          device,
+          files,
+          ratings,
+          split,
+          settings: prepared.settings,
+          seed: config.seed,
+          beside: prepared.beside,
+          deadline,
+          resume: flags.resume,
+          signal: interrupt.signal,
           onProgress: (p) => show(bar, p),
           log: (line) => (process.stderr.isTTY || flags.progress ? bar.note(line) : out.note(line)),
         });

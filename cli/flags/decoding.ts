@@ -44,5 +44,11 @@ export function addDecodeOptions(command: Command): Command {
 
 /** What the flags say of decoding, and nothing else. */
 export const decodeOptions = ({ decode, topK, topP, beams, temperature, seed, repeats = false }: DecodeFlags) => ({
-  ...{ decode, topK, topP, beams, temperature, seed, repeats },
+  decode,
+  topK,
+  topP,
+  beams,
+  temperature,
+  seed,
+  repeats,
 });

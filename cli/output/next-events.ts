@@ -67,7 +67,10 @@ async function evaluateOne(device: Device, { judged, parts }: Contender, flags: 
   try {
     return await evaluateNext(model, parts, {
       ...decodeOptions(flags),
-      ...{ n: flags.next, split: flags.split, includeSeen: flags.includeSeen, blend: blendOf(loaded, memory) },
+      n: flags.next,
+      split: flags.split,
+      includeSeen: flags.includeSeen,
+      blend: blendOf(loaded, memory),
       onProgress(done, total) {
         bar.setTotal(total);
         bar.update(done, { phase: 'continuing' });
@@ -91,15 +94,24 @@ function report(
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const [{ parts }] = contenders;
   const models = contenders.map(({ judged: { dir, loaded } }, i) => ({
-    ...{ path: dir, recipe: loaded.config.recipe, step: loaded.weights.step },
+    path: dir,
+    recipe: loaded.config.recipe,
+    step: loaded.weights.step,
     generated: meansOf(results[i].generated, next),
     ranked: meansOf(results[i].ranked, next),
   }));
   const difference = differenceOf(contenders, results, seed);
   const first = bootstrap(results[0].generated.Recall, seed);
   out.object({
-    ...{ protocol: parts.protocol.name, protocolParameters: parts.protocol.parameters, split, seen, next },
-    ...{ ...decodeOptions(flags), users: results[0].users.length, items: parts.items, models },
+    protocol: parts.protocol.name,
+    protocolParameters: parts.protocol.parameters,
+    split,
+    seen,
+    next,
+    ...decodeOptions(flags),
+    users: results[0].users.length,
+    items: parts.items,
+    models,
     intervals: { level: 0.95, method: 'bootstrap', seed, [`Recall@${next}`]: [first.low, first.high] },
     ...(difference ? { difference: { [`Recall@${next}`]: difference } } : {}),
     device: device.name,

@@ -199,7 +199,13 @@ function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): 
   }
   weights.fill(1 / tokens, 0, tokens);
   return {
-    ...{ tokens, items, positions, targets, weights, start, end },
+    tokens,
+    items,
+    positions,
+    targets,
+    weights,
+    start,
+    end,
     ...(times ? { times } : {}),
     ...(writer ? { side: writer.finish() } : {}),
   };

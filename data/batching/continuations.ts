@@ -114,9 +114,17 @@ function fillBatch(parts: Split, plan: Plan, b: number, { budget, continuation }
   const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => make(budget));
   const times = seconds && make(budget);
   const next: ContinuationBatch = {
-    ...{ tokens: 0, items: make(room), positions: make(room), targets: make(room), weights: new Float32Array(room) },
-    ...{ start: make(room), end: make(room), keyStart: make(room), keyEnd: make(room) },
-    ...{ queryStart: make(budget), queryEnd: make(budget) },
+    tokens: 0,
+    items: make(room),
+    positions: make(room),
+    targets: make(room),
+    weights: new Float32Array(room),
+    start: make(room),
+    end: make(room),
+    keyStart: make(room),
+    keyEnd: make(room),
+    queryStart: make(budget),
+    queryEnd: make(budget),
   };
   let tokens = 0;
   let to = 0;

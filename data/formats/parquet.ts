@@ -66,7 +66,7 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
       const onComplete = (complete: unknown) => {
         found = complete as unknown[][];
       };
-      await parquetRead({ ...{ file: bytes.buffer, metadata, rowStart, rowEnd }, compressors, parsers, onComplete });
+      await parquetRead({ file: bytes.buffer, metadata, rowStart, rowEnd, compressors, parsers, onComplete });
       if (found.length !== rowEnd - rowStart)
         throw new Error(`${rowEnd - rowStart} rows expected, got ${found.length}`);
       return found;

@@ -135,7 +135,9 @@ class LogBuilder implements RecordSink {
     this.#source = source;
     this.#options = options;
     this.#context = (options.context ?? []).map((name) => ({
-      ...{ name, values: new Vocabulary(), rows: new Growing((n) => new Uint32Array(n)) },
+      name,
+      values: new Vocabulary(),
+      rows: new Growing((n) => new Uint32Array(n)),
     }));
   }
 
@@ -262,7 +264,9 @@ class LogBuilder implements RecordSink {
       ...(this.#places.time >= 0 && { timeUnit: unit }),
       ...(this.#context.length > 0 && {
         context: this.#context.map(({ name, values, rows }) => ({
-          ...{ name, values: this.#decoded(values.ids), rows: this.#kept(rows.finish()) },
+          name,
+          values: this.#decoded(values.ids),
+          rows: this.#kept(rows.finish()),
         })),
       }),
       size: this.#size - this.#dropped.size,
@@ -365,8 +369,12 @@ class LogBuilder implements RecordSink {
       return namedColumn(header, name, role, source);
     };
     const places: Places = {
-      ...{ user: find('user'), item: find('item'), time: find('time'), rating: find('rating') },
-      ...{ count: header.length, names: header.join(', ') },
+      user: find('user'),
+      item: find('item'),
+      time: find('time'),
+      rating: find('rating'),
+      count: header.length,
+      names: header.join(', '),
       context: this.#context.map(({ name }) => {
         if (!named) throw lacks('--events', name);
         return namedColumn(header, name, 'context', source);

@@ -194,7 +194,10 @@ function byPairs({ n, ku, kx, K }: Sizes, b: Block, z: Tensor, pairs: Tensor, to
 const paramsOf = ({ n, K }: Sizes, b: Block, scale: number): Params => ({ rows: b.r, n, group: b.group, scale, K });
 
 const tensorsOf = (m: Mixture, b: Block, w: Work): Record<string, Tensor> => ({
-  ...{ z: w.logits, t: w.gate, ug: rowsOf(m.userGate, b), ig: listsOf(m.itemGate, b) },
+  z: w.logits,
+  t: w.gate,
+  ug: rowsOf(m.userGate, b),
+  ig: listsOf(m.itemGate, b),
 });
 
 /** Scores into a matrix of row stride `ld` from element `column` on, a multiple of 64. */
@@ -256,18 +259,16 @@ function backward(device: Device, m: Mixture, s: Sizes, o: MixtureOptions, dy: T
     gemm(device, { a: dt, gradient: 'a', b: m.down, c: dHidden, m: count, n: h, k: K, transB: true, ...slope });
     if (up)
       gemm(device, {
-        ...{
-          a: w.logits,
-          b: dHidden,
-          gradient: 'b',
-          c: up,
-          m: K,
-          n: h,
-          k: count,
-          transA: true,
-          acc: 1,
-          columnSums: bias,
-        },
+        a: w.logits,
+        b: dHidden,
+        gradient: 'b',
+        c: up,
+        m: K,
+        n: h,
+        k: count,
+        transA: true,
+        acc: 1,
+        columnSums: bias,
       });
     else if (bias) sumLeading(dHidden, count, h, bias, 1, 1);
     if (down) gemm(device, { a: w.hidden, b: dt, gradient: 'b', c: down, m: h, n: K, k: count, transA: true, acc: 1 });
@@ -276,30 +277,32 @@ function backward(device: Device, m: Mixture, s: Sizes, o: MixtureOptions, dy: T
     const strides = { batch: b.lists, sa: b.group * ku * n * kx };
     if (users)
       gemm(device, {
-        ...{
-          a: w.z,
-          gradient: 'a',
-          b: listsOf(m.items, b),
-          c: rowsOf(users.grad, b),
-          m: b.group * ku,
-          n: d,
-          k: n * kx,
-        },
-        ...{ ...strides, sb: n * kx * d, sc: b.group * ku * d, acc: users.acc },
+        a: w.z,
+        gradient: 'a',
+        b: listsOf(m.items, b),
+        c: rowsOf(users.grad, b),
+        m: b.group * ku,
+        n: d,
+        k: n * kx,
+        ...strides,
+        sb: n * kx * d,
+        sc: b.group * ku * d,
+        acc: users.acc,
       });
     if (items)
       gemm(device, {
-        ...{
-          a: w.z,
-          gradient: 'a',
-          b: rowsOf(m.users, b),
-          c: listsOf(items.grad, b),
-          m: n * kx,
-          n: d,
-          k: b.group * ku,
-          transA: true,
-        },
-        ...{ ...strides, sb: b.group * ku * d, sc: n * kx * d, acc: b.first ? items.acc : 1 },
+        a: w.z,
+        gradient: 'a',
+        b: rowsOf(m.users, b),
+        c: listsOf(items.grad, b),
+        m: n * kx,
+        n: d,
+        k: b.group * ku,
+        transA: true,
+        ...strides,
+        sb: b.group * ku * d,
+        sc: n * kx * d,
+        acc: b.first ? items.acc : 1,
       });
   }
 }

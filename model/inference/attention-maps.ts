@@ -127,7 +127,10 @@ export class AttentionProbe {
       requireFinite(qkv.subarray(0, 3 * d * tokens), 'attention weights');
       weights.push(
         new AttentionWeights(qkv, d, tokens, {
-          ...{ heads, times, bias: this.biases[i], causal: direction === 'causal' },
+          heads,
+          times,
+          bias: this.biases[i],
+          causal: direction === 'causal',
           position: bias === 'relative' || bias === 'both',
           pointwise: pointwise ? window : undefined,
         }),

@@ -28,7 +28,14 @@ export interface GenerateOptions extends DecodeOptions {
 }
 
 export const GENERATE: Omit<GenerateOptions, 'steps'> = {
-  ...{ decode: 'greedy', topK: 10, topP: 0.9, beams: 4, temperature: 1, repeats: false, seed: 1, named: 1 },
+  decode: 'greedy',
+  topK: 10,
+  topP: 0.9,
+  beams: 4,
+  temperature: 1,
+  repeats: false,
+  seed: 1,
+  named: 1,
 };
 
 /** The likeliest items after a row, best first, and log probabilities of each. */

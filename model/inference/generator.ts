@@ -189,7 +189,10 @@ export class Generator {
     const { steps, named } = this.options;
     const k = Math.min(this.model.items, Math.max(named, successorsNeeded(this.options)));
     const size = {
-      ...{ budget: powerOfTwo(Math.max(64, tokens)), rows: Math.min(this.mostRows(), powerOfTwo(rows)), steps, k },
+      budget: powerOfTwo(Math.max(64, tokens)),
+      rows: Math.min(this.mostRows(), powerOfTwo(rows)),
+      steps,
+      k,
       excluded: powerOfTwo(Math.max(256, excluded)),
       beside: beside > 0 ? powerOfTwo(beside) : 0,
     };

@@ -35,7 +35,10 @@ export function tokenSpec(budget: number, { settings }: SequenceModel, entries: 
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
   const tokens = u32(budget);
   return {
-    ...{ items: tokens, positions: tokens, start: tokens, end: tokens },
+    items: tokens,
+    positions: tokens,
+    start: tokens,
+    end: tokens,
     ...(readsTimes(settings) ? { times: tokens } : {}),
     ...(entries > 0
       ? {

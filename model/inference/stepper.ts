@@ -71,20 +71,30 @@ export interface ReadHistory {
 const u32 = (...shape: number[]) => ({ shape, dtype: 'u32' as const });
 
 const historySpec = (budget: number) => ({
-  ...{ items: u32(budget), positions: u32(budget), start: u32(budget), end: u32(budget) },
+  items: u32(budget),
+  positions: u32(budget),
+  start: u32(budget),
+  end: u32(budget),
   /** Where each token's keys and values are kept. */
   slots: u32(budget),
 });
 
 const stepSpec = ({ rows, steps, excluded }: StepperSize, last: number) => ({
-  ...{ items: u32(rows), positions: u32(rows), slots: u32(rows) },
+  items: u32(rows),
+  positions: u32(rows),
+  slots: u32(rows),
   /** Keys that are read from the history, and of the row's own items. */
-  ...{ start: u32(rows), end: u32(rows), own: u32(rows, steps), count: u32(rows) },
+  start: u32(rows),
+  end: u32(rows),
+  own: u32(rows, steps),
+  count: u32(rows),
   none: u32(rows),
-  ...{ excludedOffsets: u32(rows + 1), excludedItems: u32(excluded) },
+  excludedOffsets: u32(rows + 1),
+  excludedItems: u32(excluded),
   inverseTemperature: { shape: [1], dtype: 'f32' as const },
   /** What the memory looks up: each row's last items and their weights. */
-  ...{ recentOffsets: u32(rows + 1), recentItems: u32(rows * last) },
+  recentOffsets: u32(rows + 1),
+  recentItems: u32(rows * last),
   recentWeights: { shape: [rows * last], dtype: 'f32' as const },
 });
 

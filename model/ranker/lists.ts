@@ -73,17 +73,24 @@ export function listSpec({ tokens, candidates, rows, copies, entries, training }
   const keys = copies > 0 ? copies : tokens;
   return {
     /** [C] the candidates, and the row of the token that they are candidates after. */
-    ...{ candidates: u32(candidates), at: u32(candidates) },
+    candidates: u32(candidates),
+    at: u32(candidates),
     /** [R] item or attribute, place of the position in its sequence, and what each row reads. */
-    ...{ tokens: u32(rows), places: u32(rows), start: u32(rows), end: u32(rows) },
+    tokens: u32(rows),
+    places: u32(rows),
+    start: u32(rows),
+    end: u32(rows),
     /** [L] or [M] the rows that read each state. */
-    ...{ from: u32(keys), to: u32(keys) },
+    from: u32(keys),
+    to: u32(keys),
     ...(copies > 0 ? { copies: u32(copies) } : {}),
     ...(entries > 0 ? { poolStarts: u32(candidates + 1), poolColumns: u32(entries), poolValues: f32(entries) } : {}),
     ...(training
       ? {
-          ...{ candidateGroups: groups(candidates), atGroups: groups(candidates) },
-          ...{ tokenGroups: groups(rows), placeGroups: groups(rows) },
+          candidateGroups: groups(candidates),
+          atGroups: groups(candidates),
+          tokenGroups: groups(rows),
+          placeGroups: groups(rows),
           ...(copies > 0 ? { copyGroups: groups(copies) } : {}),
           ...(entries > 0
             ? { turnedStarts: u32(rows + 1), turnedColumns: u32(entries), turnedValues: f32(entries) }
@@ -105,7 +112,11 @@ export function listTokens(t: Arrays, { candidates, rows, copies }: ListRoom) {
   const pool: Sparse | undefined = forward && { shape: [candidates, rows], forward, transposed };
   const { start, end, from, to } = t;
   return {
-    ...{ candidates: t.candidates, at: t.at, tokens: t.tokens, places: t.places, pool },
+    candidates: t.candidates,
+    at: t.at,
+    tokens: t.tokens,
+    places: t.places,
+    pool,
     bounds: { start, end, from, to },
     ...(copies > 0 ? { copies: t.copies } : {}),
   };

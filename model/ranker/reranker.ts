@@ -79,7 +79,11 @@ export class Reranker {
     const { rows, entries } = sizeOfLists(lists, this.ranker.vocabulary);
     const states = rankerMutual === 'on' ? rankerStates : 0;
     const room: ListRoom = {
-      ...{ tokens: budget, candidates, states, copies: users * states, training: false },
+      tokens: budget,
+      candidates,
+      states,
+      copies: users * states,
+      training: false,
       // Candidates that are their rows alone take the same room however many there are.
       rows: entries > 0 ? powerOfTwo(Math.max(candidates, rows)) : candidates,
       entries: entries > 0 ? powerOfTwo(Math.max(candidates, entries)) : 0,

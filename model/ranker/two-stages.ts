@@ -63,7 +63,9 @@ export class TwoStages implements Ranking {
     const between = performance.now();
     const ranked = await this.second.logits(
       queries.map(({ history, times, side }, i) => ({
-        ...{ history, times, side },
+        history,
+        times,
+        side,
         candidates: retrieved[i].items.subarray(0, this.candidates),
       })),
       onProgress,

@@ -29,8 +29,17 @@ describe('schema', () => {
   test('is inferred from the values', () => {
     const types = Object.fromEntries(schema.columns.map(({ name, type }) => [name, type]));
     expect(types).toEqual({
-      ...{ genres: 'list', colour: 'category', price: 'number', stars: 'category', added: 'time', image: 'vector' },
-      ...{ blurb: 'text', link: 'skip', maker: 'category', year: 'number', title: 'text' },
+      genres: 'list',
+      colour: 'category',
+      price: 'number',
+      stars: 'category',
+      added: 'time',
+      image: 'vector',
+      blurb: 'text',
+      link: 'skip',
+      maker: 'category',
+      year: 'number',
+      title: 'text',
     });
     expect(columns.genres).toMatchObject({ separator: '|', values: expect.arrayContaining(GENRES) });
     expect(columns.image).toMatchObject({ width: 4, separator: ',' });

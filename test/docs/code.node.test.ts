@@ -64,8 +64,13 @@ test('TypeScript passes a strict type check', { timeout: 300_000 }, () => {
   for (const block of code) place.write(`${nameOf(block)}.mts`, `${block.code}\nexport {};\n`);
   const config = {
     compilerOptions: {
-      ...{ noEmit: true, strict: true, module: 'nodenext', target: 'es2023', skipLibCheck: true },
-      ...{ lib: ['es2023', 'dom', 'dom.iterable'], types: ['node', '@webgpu/types'] },
+      noEmit: true,
+      strict: true,
+      module: 'nodenext',
+      target: 'es2023',
+      skipLibCheck: true,
+      lib: ['es2023', 'dom', 'dom.iterable'],
+      types: ['node', '@webgpu/types'],
     },
     files: code.map((block) => `${nameOf(block)}.mts`),
   };

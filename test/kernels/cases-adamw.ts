@@ -31,8 +31,15 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       adamwStep(
         { shards: [shard] },
         {
-          ...{ ...BETAS, eps: 1e-8, weightDecay: 0.1, embeddingDecay: 0.7, averageDecay: 0.9 },
-          ...{ clip, loss, losses, status },
+          ...BETAS,
+          eps: 1e-8,
+          weightDecay: 0.1,
+          embeddingDecay: 0.7,
+          averageDecay: 0.9,
+          clip,
+          loss,
+          losses,
+          status,
         },
       );
       const copies: Tensor[] = [params, grads, m, v, average, losses, status];

@@ -78,7 +78,10 @@ const attentions: Case[] = [
         queries: [3, 0, 4],
         keys: [5, 2, 1],
         tail: [tail, tail],
-        ...{ heads, k, dropout, only },
+        heads,
+        k,
+        dropout,
+        only,
       }),
   ),
   ...crossed({

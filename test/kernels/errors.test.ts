@@ -39,7 +39,10 @@ const u32 = (...shape: number[]): Tensor =>
 
 const biased = (bias: Tensor | null, more: Partial<RelativeAttentionOptions>) =>
   relativeAttention(f32(5, 24), { start: u32(5), end: u32(5) }, bias, {
-    ...{ heads: 2, causal: true, position: true, times: null },
+    heads: 2,
+    causal: true,
+    position: true,
+    times: null,
     ...more,
   });
 

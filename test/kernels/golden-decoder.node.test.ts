@@ -18,8 +18,15 @@ const { config, tensors } = golden as unknown as {
 const of = (name: string): Float64Array => Float64Array.from(tensors[name].data);
 const { histories, continuations } = config;
 const settings = settingsFor('encoder-decoder', {
-  ...{ d: `${config.D}`, heads: `${config.H}`, ff: `${config.F}`, window: `${config.T}`, continuation: `${config.n}` },
-  ...{ blocks: '1', decoder: '2', budget: '16', dropout: '0' },
+  d: `${config.D}`,
+  heads: `${config.H}`,
+  ff: `${config.F}`,
+  window: `${config.T}`,
+  continuation: `${config.n}`,
+  blocks: '1',
+  decoder: '2',
+  budget: '16',
+  dropout: '0',
 });
 const ITEMS = config.V as number;
 
@@ -48,7 +55,10 @@ function batch(): Batch {
     weights,
     start: lay(room, (s) => same(continuations[s], queries[s])),
     end: lay(room, (s) => same(continuations[s], queries[s + 1])),
-    ...{ keyStart: cross.start, keyEnd: cross.end, queryStart: cross.from, queryEnd: cross.to },
+    keyStart: cross.start,
+    keyEnd: cross.end,
+    queryStart: cross.from,
+    queryEnd: cross.to,
   };
   return {
     tokens: keys[3],

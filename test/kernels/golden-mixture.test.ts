@@ -15,7 +15,8 @@ const { D, V, N, molUser, molItem, molWidth, molGate, temperature } = config;
 const text = (of: Record<string, number>) => Object.entries(of).map(([key, value]) => [key, String(value)]);
 const settings = settingsFor('hstu', {
   ...Object.fromEntries(text({ d: D, molUser, molItem, molWidth, molGate, temperature, negatives: N })),
-  ...{ head: 'mol', blocks: '1' },
+  head: 'mol',
+  blocks: '1',
 });
 const tolerance = { abs: 2e-5, rel: 2e-4 };
 

@@ -27,9 +27,19 @@ function attributes() {
 
 const settings = (mutual: boolean) =>
   settingsFor('sasrec', {
-    ...{ d: `${config.d}`, heads: `${config.heads}`, ff: `${config.ff}`, blocks: '1', window: `${config.window}` },
-    ...{ budget: `${budget}`, dropout: '0', rankerDropout: '0', rankerHeads: `${config.heads}`, rankerEncoder: 'own' },
-    ...{ rankerBlocks: `${config.blocks}`, rankerItems: 'attributes', rankerMutual: mutual ? 'on' : 'off' },
+    d: `${config.d}`,
+    heads: `${config.heads}`,
+    ff: `${config.ff}`,
+    blocks: '1',
+    window: `${config.window}`,
+    budget: `${budget}`,
+    dropout: '0',
+    rankerDropout: '0',
+    rankerHeads: `${config.heads}`,
+    rankerEncoder: 'own',
+    rankerBlocks: `${config.blocks}`,
+    rankerItems: 'attributes',
+    rankerMutual: mutual ? 'on' : 'off',
   });
 
 for (const backend of ['cpu', 'webgpu'] as const) {
@@ -63,8 +73,13 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       );
       // Room to spare, so that what is left free adds nothing.
       const room: ListRoom = {
-        ...{ tokens: budget, candidates: 12, rows: size.rows + 5, entries: size.entries + 3, training: true },
-        ...{ states: mutual ? config.states : 0, copies },
+        tokens: budget,
+        candidates: 12,
+        rows: size.rows + 5,
+        entries: size.entries + 3,
+        training: true,
+        states: mutual ? config.states : 0,
+        copies,
       };
       const inputs = new Inputs(device, listSpec(room));
       expect(new ListPacker(room, ranker.vocabulary, inputs.host).pack(lists)).toBe(3);
@@ -82,8 +97,11 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         { encoder, ...listTokens(inputs.tensors, room) },
         {
           encoder: { ...encoder, ...grouped, targets: t('targets'), weights: t('items') },
-          ...{ candidates: candidateGroups as Tensor, at: atGroups as Tensor, tokens: tokenGroups as Tensor },
-          ...{ places: placeGroups as Tensor, copies: copyGroups },
+          candidates: candidateGroups as Tensor,
+          at: atGroups as Tensor,
+          tokens: tokenGroups as Tensor,
+          places: placeGroups as Tensor,
+          copies: copyGroups,
         },
       );
       const tolerance = { abs: 5e-5, rel: 2e-4 };

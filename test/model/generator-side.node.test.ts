@@ -27,7 +27,12 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       ['both', true, true],
     ])('with %s', async (_, reads, remembers) => {
       const settings = settingsFor('sasrec', {
-        ...{ d: '16', ff: '24', heads: '2', blocks: '2', window: '12', budget: '64' },
+        d: '16',
+        ff: '24',
+        heads: '2',
+        blocks: '2',
+        window: '12',
+        budget: '64',
       });
       const side = reads ? SIDE : 0;
       const model = SequenceModel.create(device, settings, ITEMS, null, { side });

@@ -54,8 +54,10 @@ async function whole(
   const [l, m] = [continued.items.size, tokens.items.size];
   const bounds = crossBounds([0, l], [0, m], l, m);
   const keys = {
-    ...{ start: device.tensor(bounds.start), end: device.tensor(bounds.end) },
-    ...{ from: device.tensor(bounds.from), to: device.tensor(bounds.to) },
+    start: device.tensor(bounds.start),
+    end: device.tensor(bounds.end),
+    from: device.tensor(bounds.from),
+    to: device.tensor(bounds.to),
   };
   const scores = device.scope(() =>
     device.noGrad(() => {

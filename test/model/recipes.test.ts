@@ -26,16 +26,20 @@ describe('recipes', () => {
   it('gives settings that a folder of an earlier version lacks the meaning that they had then', () => {
     // What config.json of 0.1.0 held.
     const old = {
-      ...{ d: 16, ff: 32, blocks: 1, heads: 1, dropout: 0.2, window: 8, learningRate: 1e-3 },
-      ...{
-        activation: 'gelu' as const,
-        weightDecay: 0.01,
-        clip: 1,
-        budget: 64,
-        patience: 10,
-        validateUsers: 2000,
-        validateSteps: 0,
-      },
+      d: 16,
+      ff: 32,
+      blocks: 1,
+      heads: 1,
+      dropout: 0.2,
+      window: 8,
+      learningRate: 1e-3,
+      activation: 'gelu' as const,
+      weightDecay: 0.01,
+      clip: 1,
+      budget: 64,
+      patience: 10,
+      validateUsers: 2000,
+      validateSteps: 0,
     } satisfies Partial<Settings>;
     const settings = checkSettings(old);
     expect(settings).toMatchObject({ ...old, norm: 'pre', block: 'transformer', direction: 'causal', loss: 'softmax' });

@@ -33,8 +33,14 @@ function logOf(events: readonly Event[], ratings: readonly number[] | null = nul
   const [users, items] = [number(events.map(([user]) => user)), number(events.map(([, item]) => item))];
   const timed = events.some(([, , time]) => time !== null);
   return {
-    ...{ userIds: users.ids, itemIds: items.ids, user: users.rows, item: items.rows },
-    ...{ rating: ratings && Float64Array.from(ratings), size: events.length, source: 'log', notes: [] },
+    userIds: users.ids,
+    itemIds: items.ids,
+    user: users.rows,
+    item: items.rows,
+    rating: ratings && Float64Array.from(ratings),
+    size: events.length,
+    source: 'log',
+    notes: [],
     time: timed ? Float64Array.from(events, ([, , time]) => time ?? Number.NaN) : null,
   } as Log;
 }

@@ -163,8 +163,15 @@ describe('finite weights that overflow', () => {
     const loaded = await loadModel(files);
     const model = SequenceModel.load(cpu, settingsOf(loaded), 60, loaded.tensors, null);
     const log = {
-      ...{ userIds: ['a'], itemIds: loaded.items.map(({ id }) => id), user: new Uint32Array(60), rating: null },
-      ...{ item: Uint32Array.from({ length: 60 }, (_, i) => i), time: null, size: 60, source: 'log', notes: [] },
+      userIds: ['a'],
+      itemIds: loaded.items.map(({ id }) => id),
+      user: new Uint32Array(60),
+      rating: null,
+      item: Uint32Array.from({ length: 60 }, (_, i) => i),
+      time: null,
+      size: 60,
+      source: 'log',
+      notes: [],
     };
     const parts = splitDataset(prepare(log, { minInteractions: 1 }));
     const second = secondStageOf(cpu, loaded);
@@ -230,11 +237,14 @@ describe('finite weights that overflow', () => {
 
   it('predicted ratings', async () => {
     const events = Array.from({ length: 120 }, (_, i) => ({
-      ...{ user: `u${i % 10}`, item: `i${(i * 7) % 12}`, rating: 1 + ((i * 3) % 5), time: i },
+      user: `u${i % 10}`,
+      item: `i${(i * 7) % 12}`,
+      rating: 1 + ((i * 3) % 5),
+      time: i,
     }));
     const files = new MemoryFiles();
     const settings = { d: 8, ff: 8, blocks: 1, cross: 1, heads: 1, window: 8, budget: 64 };
-    await trainRatingModel(events, { ...{ files, epochs: 1, device: cpu, split: { name: 'last' } }, settings });
+    await trainRatingModel(events, { files, epochs: 1, device: cpu, split: { name: 'last' }, settings });
     const { tensors } = decode(await stored(files, MODEL));
     const weights = [...tensors.keys()].filter((name) => /weight$/.test(name));
     for (const name of weights) await poison(files, MODEL, name, HUGE);
@@ -260,8 +270,15 @@ describe('ranks and figures', () => {
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('a baseline whose scores hold %d is refused', (value) => {
     const log = {
-      ...{ userIds: ['a'], itemIds: ['x', 'y', 'z'], user: new Uint32Array(3), rating: null, time: null },
-      ...{ item: Uint32Array.of(0, 1, 2), size: 3, source: 'log', notes: [] },
+      userIds: ['a'],
+      itemIds: ['x', 'y', 'z'],
+      user: new Uint32Array(3),
+      rating: null,
+      time: null,
+      item: Uint32Array.of(0, 1, 2),
+      size: 3,
+      source: 'log',
+      notes: [],
     };
     const parts = splitDataset(prepare(log, { minInteractions: 1 }));
     const scores = (_: Uint32Array, out: Float64Array | Float32Array) => out.set([1, value, 2]);
@@ -273,8 +290,12 @@ describe('ranks and figures', () => {
   it('predictions that are not finite have no RMSE', () => {
     const column = (...values: number[]) => Float32Array.from(values);
     const predictions = {
-      ...{ round: Uint32Array.of(1, 1), rating: column(1, 2), mean: column(1, Number.NaN), median: column(1, 2) },
-      ...{ factors: column(1, 2), biases: column(1, 2) },
+      round: Uint32Array.of(1, 1),
+      rating: column(1, 2),
+      mean: column(1, Number.NaN),
+      median: column(1, 2),
+      factors: column(1, 2),
+      biases: column(1, 2),
     };
     expect(() => ratingReport(predictions, 'rating', 'mean')).toThrow('predicted ratings that are not finite');
   });

@@ -29,9 +29,15 @@ export function causes(users = 150, length = 18): Split {
   }
   const ids = [...new Set(rows.map(([, item]) => item))].sort();
   const log = {
-    ...{ userIds: Array.from({ length: users }, (_, u) => `u${u}`), itemIds: ids, rating: null, time: null },
-    ...{ user: Uint32Array.from(rows, ([u]) => u), item: Uint32Array.from(rows, ([, item]) => ids.indexOf(item)) },
-    ...{ size: rows.length, source: 'causes', notes: [] },
+    userIds: Array.from({ length: users }, (_, u) => `u${u}`),
+    itemIds: ids,
+    rating: null,
+    time: null,
+    user: Uint32Array.from(rows, ([u]) => u),
+    item: Uint32Array.from(rows, ([, item]) => ids.indexOf(item)),
+    size: rows.length,
+    source: 'causes',
+    notes: [],
   };
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
@@ -44,16 +50,36 @@ export const CAUSE = 6;
 export async function learned(device: Device, recipe: string, more: Record<string, string> = {}, epochs = 40) {
   const parts = causes();
   const settings = settingsFor(recipe, {
-    ...{ d: '16', ff: '32', blocks: '2', heads: '1', window: '12', budget: '512', learningRate: '0.01' },
-    ...{ validateSteps: '1000', dropout: '0', loss: 'softmax', similarity: 'dot', memory: 'off', ...more },
+    d: '16',
+    ff: '32',
+    blocks: '2',
+    heads: '1',
+    window: '12',
+    budget: '512',
+    learningRate: '0.01',
+    validateSteps: '1000',
+    dropout: '0',
+    loss: 'softmax',
+    similarity: 'dot',
+    memory: 'off',
+    ...more,
   });
   const files = new MemoryFiles();
   const { users, items } = parts;
   const config: ModelConfig = {
-    ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe, hyperparameters: { ...settings } },
+    formatVersion: 1,
+    attune: '0.0.0',
+    created: '2026-01-01',
+    recipe,
+    hyperparameters: { ...settings },
     schema: { columns: {}, attributes: [] },
     data: { source: 'causes', users, items, interactions: 0, minInteractions: 1, minRating: null },
-    ...{ protocol: 'leave-one-out', seen: 'kept', tokenBudget: settings.budget, seed: 1, device: '', variants: {} },
+    protocol: 'leave-one-out',
+    seen: 'kept',
+    tokenBudget: settings.budget,
+    seed: 1,
+    device: '',
+    variants: {},
   };
   const kinds = (id: string): Record<string, string> => ({
     kind: id.startsWith('N') ? 'noise' : `pair ${id.slice(1)}`,
@@ -61,7 +87,13 @@ export async function learned(device: Device, recipe: string, more: Record<strin
   const rows = parts.dataset.itemIds.map((id) => ({ id, title: `<${id}> & co`, attributes: kinds(id) }));
   await createFolder(files, config, rows);
   const result = await trainEncoderAndTransitions({
-    ...{ device, files, parts, settings, seed: 1, epochs, includeSeen: true },
+    device,
+    files,
+    parts,
+    settings,
+    seed: 1,
+    epochs,
+    includeSeen: true,
     config: await loadConfig(files),
   });
   return { files, result };

@@ -38,7 +38,12 @@ describe('attention weights on the host', () => {
     const width = biasWidth({ causal, position, time });
     const bias = width > 0 ? normal(heads * width, 3, 1, 0.5) : null;
     const weights = new AttentionWeights(values, d, l, {
-      ...{ heads, causal, position, times: time ? times : null, bias, pointwise },
+      heads,
+      causal,
+      position,
+      times: time ? times : null,
+      bias,
+      pointwise,
     });
     const out = device.scope(() => {
       const qkv = device.tensor(values, [l, 3 * d]);
@@ -47,7 +52,11 @@ describe('attention weights on the host', () => {
       const table = bias && device.tensor(bias, [heads, width]);
       const o = table
         ? relativeAttention(qkv, bounds, table, {
-            ...{ heads, causal, position, times: time ? u32(times) : null, pointwise },
+            heads,
+            causal,
+            position,
+            times: time ? u32(times) : null,
+            pointwise,
           })
         : attention(qkv, bounds, { heads, causal });
       return o.keep();

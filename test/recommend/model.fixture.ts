@@ -17,20 +17,40 @@ export async function smallModel(
 ): Promise<MemoryFiles> {
   const { memory = true, recipe = 'sasrec', files = new MemoryFiles('small-model') } = options;
   const settings = settingsFor(recipe, {
-    ...{ d: '16', ff: '32', blocks: '1', heads: '1', window: '24', budget: '256', loss: 'softmax', similarity: 'dot' },
-    ...{ memory: memory ? 'on' : 'off', ...options.set },
+    d: '16',
+    ff: '32',
+    blocks: '1',
+    heads: '1',
+    window: '24',
+    budget: '256',
+    loss: 'softmax',
+    similarity: 'dot',
+    memory: memory ? 'on' : 'off',
+    ...options.set,
   });
   const config: ModelConfig = {
-    ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe, hyperparameters: { ...settings } },
+    formatVersion: 1,
+    attune: '0.0.0',
+    created: '2026-01-01',
+    recipe,
+    hyperparameters: { ...settings },
     schema: { columns: {}, attributes: ['kind'] },
     data: { source: 'nothing', users: 9, items: ITEMS, interactions: 99, minInteractions: 1, minRating: null },
-    ...{ protocol: 'leave-one-out', seen: 'excluded', tokenBudget: settings.budget, seed: 1, device: '', variants: {} },
+    protocol: 'leave-one-out',
+    seen: 'excluded',
+    tokenBudget: settings.budget,
+    seed: 1,
+    device: '',
+    variants: {},
     ...(memory
       ? { blend: { memory: 0.3, epsilon: 0.01, fitted: { users: 9, transformer: {}, memory: {}, blend: {} } } }
       : {}),
   };
   const items = Array.from({ length: ITEMS }, (_, row) => ({
-    ...{ id: idOf(row), title: `Item ${row}`, attributes: { kind: row % 2 ? 'odd' : 'even' }, count: 1 + row },
+    id: idOf(row),
+    title: `Item ${row}`,
+    attributes: { kind: row % 2 ? 'odd' : 'even' },
+    count: 1 + row,
   }));
   await createFolder(files, config, items);
   if (memory) {

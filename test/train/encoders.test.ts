@@ -29,9 +29,15 @@ function ring(times: boolean): Split {
   }
   const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const log = {
-    ...{ userIds: names(60, 'u'), itemIds: names(ITEMS, 'i') },
-    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: null },
-    ...{ time: times ? Float64Array.from(time) : null, size: user.length, source: 'ring', notes: [] },
+    userIds: names(60, 'u'),
+    itemIds: names(ITEMS, 'i'),
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    rating: null,
+    time: times ? Float64Array.from(time) : null,
+    size: user.length,
+    source: 'ring',
+    notes: [],
   };
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
@@ -45,16 +51,36 @@ describe('encoders learn', () => {
 
   async function learn(recipe: string, parts: Split, more: Record<string, string> = {}, epochs = 30) {
     const settings = settingsFor(recipe, {
-      ...{ d: '16', ff: '32', blocks: '1', heads: '2', window: '8', budget: '256', learningRate: '0.02' },
-      ...{ validateSteps: '40', dropout: '0', loss: 'softmax', similarity: 'dot', maskLast: '0.4', ...more },
+      d: '16',
+      ff: '32',
+      blocks: '1',
+      heads: '2',
+      window: '8',
+      budget: '256',
+      learningRate: '0.02',
+      validateSteps: '40',
+      dropout: '0',
+      loss: 'softmax',
+      similarity: 'dot',
+      maskLast: '0.4',
+      ...more,
     });
     const files = new MemoryFiles();
     const { users, items } = parts;
     const config: ModelConfig = {
-      ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe, hyperparameters: { ...settings } },
+      formatVersion: 1,
+      attune: '0.0.0',
+      created: '2026-01-01',
+      recipe,
+      hyperparameters: { ...settings },
       schema: { columns: {}, attributes: [] },
       data: { source: 'ring', users, items, interactions: 0, minInteractions: 1, minRating: null },
-      ...{ protocol: 'leave-one-out', seen: 'kept', tokenBudget: settings.budget, seed: 1, device: '', variants: {} },
+      protocol: 'leave-one-out',
+      seen: 'kept',
+      tokenBudget: settings.budget,
+      seed: 1,
+      device: '',
+      variants: {},
     };
     const rows = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
     await createFolder(files, config, rows);

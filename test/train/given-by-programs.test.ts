@@ -84,7 +84,12 @@ describe('names of Object.prototype', () => {
 
   it('rate and are rated', async () => {
     const trained = await trainRatingModel(events, {
-      ...{ device, items, users, reads: NAMES, epochs: 1, split: { name: 'random', test: 0.2 } },
+      device,
+      items,
+      users,
+      reads: NAMES,
+      epochs: 1,
+      split: { name: 'random', test: 0.2 },
       settings: { d: 8, heads: 1, ff: 8, window: 8, budget: 64, factors: 2, sweeps: 2, parts: 2 },
     });
     const predictor = await RatingPredictor.load(trained.files, { device });
@@ -141,7 +146,10 @@ describe('a history of 150,000 events', () => {
   it('trains', async () => {
     const long = history.map((item, i): TrainingEvent => ({ user: 'one', item, time: i }));
     const { result } = await trainModel([...events.map(({ user, item, time }) => ({ user, item, time })), ...long], {
-      ...{ device, recipe: 'sasrec', minInteractions: 1, maxMinutes: 0.05 },
+      device,
+      recipe: 'sasrec',
+      minInteractions: 1,
+      maxMinutes: 0.05,
       settings: { ...small, memory: 'off' },
     });
     expect(result.step).toBeGreaterThan(0);

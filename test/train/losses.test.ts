@@ -25,8 +25,14 @@ const sampled = { loss: 'sampled-softmax', negatives: '8', negativeGroup: '32', 
 /** All at once: what a resumed run must find again. */
 const EVERYTHING = {
   ...sampled,
-  ...{ ema: '0.9', accumulate: '2', schedule: 'cosine', warmup: '3', embeddingDecay: '0.01' },
-  ...{ augmentCrop: '0.5', augmentMask: '0.5', augmentReorder: '0.2' },
+  ema: '0.9',
+  accumulate: '2',
+  schedule: 'cosine',
+  warmup: '3',
+  embeddingDecay: '0.01',
+  augmentCrop: '0.5',
+  augmentMask: '0.5',
+  augmentReorder: '0.2',
 };
 
 for (const backend of ['cpu', 'webgpu'] as const) {

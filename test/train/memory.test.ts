@@ -35,8 +35,15 @@ function walks(users: number, items: number): Split {
   }
   const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const log = {
-    ...{ userIds: names(users, 'u'), itemIds: names(items, 'i'), rating: null, time: null, source: 'walks', notes: [] },
-    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
+    userIds: names(users, 'u'),
+    itemIds: names(items, 'i'),
+    rating: null,
+    time: null,
+    source: 'walks',
+    notes: [],
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    size: user.length,
   };
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
@@ -80,16 +87,32 @@ const dense = ({ rows }: Memory): number[][] => {
 };
 
 const settings: Settings = settingsFor('sasrec', {
-  ...{ d: '16', ff: '32', blocks: '1', window: '8', budget: '128', learningRate: '0.01', dropout: '0.1' },
-  ...{ validateSteps: '8', validateUsers: '30' },
+  d: '16',
+  ff: '32',
+  blocks: '1',
+  window: '8',
+  budget: '128',
+  learningRate: '0.01',
+  dropout: '0.1',
+  validateSteps: '8',
+  validateUsers: '30',
 });
 
 async function folder(parts: Split, more: Partial<Settings> = {}): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const config: ModelConfig = {
-    ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe: 'sasrec', device: 'test', variants: {} },
-    ...{ hyperparameters: { ...settings, ...more }, schema: { columns: {}, attributes: [] } },
-    ...{ protocol: 'leave-one-out', seen: 'kept', tokenBudget: settings.budget, seed: 1 },
+    formatVersion: 1,
+    attune: '0.0.0',
+    created: '2026-01-01',
+    recipe: 'sasrec',
+    device: 'test',
+    variants: {},
+    hyperparameters: { ...settings, ...more },
+    schema: { columns: {}, attributes: [] },
+    protocol: 'leave-one-out',
+    seen: 'kept',
+    tokenBudget: settings.budget,
+    seed: 1,
     data: {
       source: 'walks',
       users: parts.users,
@@ -229,7 +252,9 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
     const memory = new DeviceTransitions(device, loaded.remembering?.memory as Memory);
     const { metrics, parts: components } = await evaluate(model, parts, {
-      ...{ split: 'valid', includeSeen: true, blend: blendOf(loaded, memory) },
+      split: 'valid',
+      includeSeen: true,
+      blend: blendOf(loaded, memory),
     });
     if (fitted?.users === 30) expect(Object.keys(components)).toEqual(['transformer', 'memory']);
     expect(metrics['HR@10']).toBeGreaterThan(0.5);

@@ -64,14 +64,12 @@ describe('samplers', () => {
   it('lists lie where kernels look for them: groups without a token stay empty, log(N q) stands beside each', async () => {
     const device = await Device.open({ backend: 'cpu' });
     const s = settingsFor('sasrec', {
-      ...{
-        loss: 'sampled-softmax',
-        negatives: '3',
-        negativeGroup: '2',
-        budget: '8',
-        window: '8',
-        sampler: 'popularity',
-      },
+      loss: 'sampled-softmax',
+      negatives: '3',
+      negativeGroup: '2',
+      budget: '8',
+      window: '8',
+      sampler: 'popularity',
     });
     const negatives = new Negatives(device, s, COUNTS);
     negatives.stage({ ...batch, tokens: 3 }, at);

@@ -34,8 +34,15 @@ function kinds(users: number): { parts: Split; items: Item[] } {
   }
   const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const log = {
-    ...{ userIds: names(users, 'u'), itemIds: names(ITEMS, 'i'), rating: null, time: null, source: 'kinds', notes: [] },
-    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
+    userIds: names(users, 'u'),
+    itemIds: names(ITEMS, 'i'),
+    rating: null,
+    time: null,
+    source: 'kinds',
+    notes: [],
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    size: user.length,
   };
   const parts = splitDataset(prepare(log, { minInteractions: 1 }));
   const items = parts.dataset.itemIds.map((id): Item => {
@@ -46,9 +53,23 @@ function kinds(users: number): { parts: Split; items: Item[] } {
 
 const chosen = (set: Record<string, string> = {}): Settings =>
   settingsFor('sasrec', {
-    ...{ d: '16', ff: '16', blocks: '1', window: '8', budget: '128', dropout: '0', memory: 'off', validateSteps: '4' },
-    ...{ ranker: 'on', rankerCandidates: '96', rankerNegatives: '12', rankerValidate: '20', rankerPatience: '1' },
-    ...{ rankerDropout: '0', rankerLearningRate: '0.02', learningRate: '0.0001', ...set },
+    d: '16',
+    ff: '16',
+    blocks: '1',
+    window: '8',
+    budget: '128',
+    dropout: '0',
+    memory: 'off',
+    validateSteps: '4',
+    ranker: 'on',
+    rankerCandidates: '96',
+    rankerNegatives: '12',
+    rankerValidate: '20',
+    rankerPatience: '1',
+    rankerDropout: '0',
+    rankerLearningRate: '0.02',
+    learningRate: '0.0001',
+    ...set,
   });
 
 let device: Device;
@@ -139,7 +160,13 @@ describe('lists of candidates', () => {
     ranker.parameters.load('params', weights);
     await ranker.refresh();
     const room: ListRoom = {
-      ...{ tokens: 8, candidates: 6, rows: 24, entries: 24, states: 3, copies: 6, training: false },
+      tokens: 8,
+      candidates: 6,
+      rows: 24,
+      entries: 24,
+      states: 3,
+      copies: 6,
+      training: false,
     };
     const run = async (history: number[], lists: List[]): Promise<number[]> => {
       const inputs = new Inputs(cpu, listSpec(room));

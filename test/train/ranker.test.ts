@@ -32,33 +32,58 @@ function echoes(users: number, items: number): Split {
   }
   const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const log = {
-    ...{
-      userIds: names(users, 'u'),
-      itemIds: names(items, 'i'),
-      rating: null,
-      time: null,
-      source: 'echoes',
-      notes: [],
-    },
-    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), size: user.length },
+    userIds: names(users, 'u'),
+    itemIds: names(items, 'i'),
+    rating: null,
+    time: null,
+    source: 'echoes',
+    notes: [],
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    size: user.length,
   };
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
 const settings: Settings = settingsFor('sasrec', {
-  ...{ d: '16', ff: '16', blocks: '1', window: '8', budget: '128', dropout: '0', memory: 'off', validateSteps: '4' },
-  ...{ ranker: 'on', rankerCandidates: '12', rankerNegatives: '5', rankerValidate: '30', rankerPatience: '1' },
-  ...{ rankerDropout: '0', rankerLearningRate: '0.02', learningRate: '0.0001' },
+  d: '16',
+  ff: '16',
+  blocks: '1',
+  window: '8',
+  budget: '128',
+  dropout: '0',
+  memory: 'off',
+  validateSteps: '4',
+  ranker: 'on',
+  rankerCandidates: '12',
+  rankerNegatives: '5',
+  rankerValidate: '30',
+  rankerPatience: '1',
+  rankerDropout: '0',
+  rankerLearningRate: '0.02',
+  learningRate: '0.0001',
 });
 
 async function folder(parts: Split): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const config = {
-    ...{ formatVersion: 1, attune: '0', created: '', recipe: 'sasrec', hyperparameters: { ...settings }, seed: 1 },
-    ...{ schema: { columns: {}, attributes: [] }, protocol: 'leave-one-out', seen: 'kept', tokenBudget: 128 },
-    ...{ device: '', variants: {} },
+    formatVersion: 1,
+    attune: '0',
+    created: '',
+    recipe: 'sasrec',
+    hyperparameters: { ...settings },
+    seed: 1,
+    schema: { columns: {}, attributes: [] },
+    protocol: 'leave-one-out',
+    seen: 'kept',
+    tokenBudget: 128,
+    device: '',
+    variants: {},
     data: {
-      ...{ source: '', users: parts.users, items: parts.items, interactions: 1 },
+      source: '',
+      users: parts.users,
+      items: parts.items,
+      interactions: 1,
       minInteractions: 1,
       minRating: null,
     },
@@ -136,7 +161,12 @@ describe('two stages', () => {
     for (const on of [device, cpu]) {
       const model = SequenceModel.create(on, settings, 20, 3);
       const ranker = new Ranker(on, shapeOf(settings), {
-        ...{ items: 20, known: 20, attributes: null, own: null, table: await model.itemTable(), seed: 5 },
+        items: 20,
+        known: 20,
+        attributes: null,
+        own: null,
+        table: await model.itemTable(),
+        seed: 5,
       });
       // It begins with nothing to add to the encoder's scores: as if it had been trained.
       const weights = await ranker.parameters.read();

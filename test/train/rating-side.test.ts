@@ -123,7 +123,11 @@ describe('a training that reads', async () => {
       }),
     );
     const trained = await trainRatingModel(events, {
-      ...{ device, items, users, settings: { ...settings, learningRate: 0.01 }, epochs: 12 },
+      device,
+      items,
+      users,
+      settings: { ...settings, learningRate: 0.01 },
+      epochs: 12,
       split: { name: 'random', test: 0.1 },
     });
     const { files } = trained;
@@ -178,13 +182,20 @@ describe('a training that reads', async () => {
       const clicked = random.chance(works ? 0.9 : 0.05);
       const time = 1.6e9 - (1.6e9 % (24 * HOUR)) + 24 * HOUR * Math.floor(n / 60) + HOUR * hour;
       return {
-        ...{ user: `u${n % 60}`, item: `ad${ad}`, rating: Number(clicked), time },
+        user: `u${n % 60}`,
+        item: `ad${ad}`,
+        rating: Number(clicked),
+        time,
         context: { device: phone ? 'phone' : 'desk' },
       };
     });
     const run = async (reads: string[], epochs: number) => {
       const { report, files } = await trainRatingModel(events, {
-        ...{ task: 'ctr', device, reads, settings: { ...settings, learningRate: 0.02 }, epochs },
+        task: 'ctr',
+        device,
+        reads,
+        settings: { ...settings, learningRate: 0.02 },
+        epochs,
         split: { name: 'random', test: 0.2 },
       });
       const { AUC } = (report?.metrics ?? expect.fail('interrupted')) as { AUC: number };

@@ -19,7 +19,14 @@ it.skipIf(!folder)('one fold of MovieLens 100K, eight epochs', { timeout: 240_00
   expect([ratings.size, ratings.userIds.length, ratings.itemIds.length]).toEqual([100_000, 943, 1682]);
   const [rows] = ratingRounds(ratings, { name: 'folds', k: 5 }, 1);
   const settings = ratingSettings(ratings.size, {
-    ...{ epochs: '8', learningRate: '0.003', warmup: '20', d: '32', heads: '1', ff: '64', parts: '3', sweeps: '10' },
+    epochs: '8',
+    learningRate: '0.003',
+    warmup: '20',
+    d: '32',
+    heads: '1',
+    ff: '64',
+    parts: '3',
+    sweeps: '10',
   });
   const device = await Device.open();
   const round = await trainRound({ device, ratings, rows, settings, seed: 1, tail: false });

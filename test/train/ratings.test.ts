@@ -66,7 +66,15 @@ function finished<T>(work: Generator<number, T, boolean | undefined>): T {
 
 const small = (more: Record<string, string> = {}) =>
   ratingSettings(100, {
-    ...{ d: '8', heads: '1', ff: '8', budget: '64', window: '16', epochs: '2', factors: '2', sweeps: '4', parts: '2' },
+    d: '8',
+    heads: '1',
+    ff: '8',
+    budget: '64',
+    window: '16',
+    epochs: '2',
+    factors: '2',
+    sweeps: '4',
+    parts: '2',
     ...more,
   });
 
@@ -162,17 +170,20 @@ describe('a training on ratings', async () => {
   const folder = async () => {
     const files = new MemoryFiles('model');
     const config = {
-      ...{
-        formatVersion: 1,
-        attune: 'test',
-        created: '',
-        recipe: 'ratings',
-        task: 'rating',
-        hyperparameters: { ...small() },
-      },
+      formatVersion: 1,
+      attune: 'test',
+      created: '',
+      recipe: 'ratings',
+      task: 'rating',
+      hyperparameters: { ...small() },
       schema: { columns: {}, attributes: [] },
       data: { source: 'world', users: 12, items: 10, interactions: ratings.size, minInteractions: 1, minRating: null },
-      ...{ protocol: 'folds', seen: 'kept', tokenBudget: 64, seed: 1, device: '', variants: {} },
+      protocol: 'folds',
+      seen: 'kept',
+      tokenBudget: 64,
+      seed: 1,
+      device: '',
+      variants: {},
     } as ModelConfig;
     const items = ratings.itemIds.map((id) => ({ id, title: id, attributes: {} }));
     await createFolder(files, config, items);
@@ -219,7 +230,11 @@ describe('a training on ratings', async () => {
   it('tests every rating in one of the folds, and serves a model of all of them', async () => {
     const files = await folder();
     const result = await trainRatings({
-      ...{ device, files, ratings, seed: 1, settings: small() },
+      device,
+      files,
+      ratings,
+      seed: 1,
+      settings: small(),
       split: { name: 'folds', k: 3 },
     });
     expect(result.reason).toBe('epochs');
@@ -271,7 +286,12 @@ describe('a training on ratings', async () => {
   it('ends in time, with all that was asked for', async () => {
     const files = await folder();
     const result = await trainRatings({
-      ...{ device, files, ratings, seed: 1, settings: small({ epochs: '100000' }), split: { name: 'last' } },
+      device,
+      files,
+      ratings,
+      seed: 1,
+      settings: small({ epochs: '100000' }),
+      split: { name: 'last' },
       deadline: performance.now() + 3500,
     });
     expect(result.reason).toBe('time');

@@ -37,19 +37,39 @@ function walks(): Split {
 
 const parts = walks();
 const settings: Settings = settingsFor('sasrec', {
-  ...{ d: '16', ff: '32', blocks: '1', window: '8', budget: '128', learningRate: '0.01', dropout: '0.1' },
-  ...{ validateSteps: '5', validateUsers: '8' },
+  d: '16',
+  ff: '32',
+  blocks: '1',
+  window: '8',
+  budget: '128',
+  learningRate: '0.01',
+  dropout: '0.1',
+  validateSteps: '5',
+  validateUsers: '8',
 });
 
 async function run(device: Device, more: Partial<TrainOptions> = {}) {
   const files = new MemoryFiles();
   const config = {
-    ...{ formatVersion: 1, attune: '0.0.0', created: '2026-01-01', recipe: 'sasrec', device: 'test', variants: {} },
-    ...{ hyperparameters: { ...settings }, schema: { columns: {}, attributes: [] } },
-    ...{ protocol: 'leave-one-out', seen: 'excluded', tokenBudget: settings.budget, seed: 1 },
+    formatVersion: 1,
+    attune: '0.0.0',
+    created: '2026-01-01',
+    recipe: 'sasrec',
+    device: 'test',
+    variants: {},
+    hyperparameters: { ...settings },
+    schema: { columns: {}, attributes: [] },
+    protocol: 'leave-one-out',
+    seen: 'excluded',
+    tokenBudget: settings.budget,
+    seed: 1,
     data: {
-      ...{ source: 'walks', users: parts.users, items: parts.items, interactions: 2250 },
-      ...{ minInteractions: 1, minRating: null },
+      source: 'walks',
+      users: parts.users,
+      items: parts.items,
+      interactions: 2250,
+      minInteractions: 1,
+      minRating: null,
     },
   } as ModelConfig;
   await createFolder(

@@ -37,9 +37,15 @@ function walks(users = 48, length = 14): Split {
   }
   const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
   const log = {
-    ...{ userIds: names(users, 'u'), itemIds: names(ITEMS, 'i') },
-    ...{ user: Uint32Array.from(user), item: Uint32Array.from(item), rating: Float64Array.from(rating), time: null },
-    ...{ size: user.length, source: 'walks', notes: [] },
+    userIds: names(users, 'u'),
+    itemIds: names(ITEMS, 'i'),
+    user: Uint32Array.from(user),
+    item: Uint32Array.from(item),
+    rating: Float64Array.from(rating),
+    time: null,
+    size: user.length,
+    source: 'walks',
+    notes: [],
   };
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }

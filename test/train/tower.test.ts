@@ -46,7 +46,13 @@ function features(): ItemFeatures {
 const { d, heads, ff, blocks, window, budget } = config;
 const settings = checkSettings({
   ...settingsFor('sasrec', { items: 'tower', idDropout: '0.5' }),
-  ...{ d, heads, ff, blocks, window, budget, dropout: 0 },
+  d,
+  heads,
+  ff,
+  blocks,
+  window,
+  budget,
+  dropout: 0,
 });
 
 for (const backend of ['cpu', 'webgpu'] as const) {
@@ -64,8 +70,12 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const u32 = (key: string) => Uint32Array.from(of(`batch.${key}`));
       feed.stage({
         tokens: config.used,
-        ...{ items: u32('items'), positions: u32('positions'), targets: u32('targets') },
-        ...{ start: u32('start'), end: u32('end'), weights: Float32Array.from(of('batch.weights')) },
+        items: u32('items'),
+        positions: u32('positions'),
+        targets: u32('targets'),
+        start: u32('start'),
+        end: u32('end'),
+        weights: Float32Array.from(of('batch.weights')),
       });
       feed.upload();
     });

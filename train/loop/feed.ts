@@ -73,9 +73,16 @@ const continuedSpec = (room: number, { words }: RowGroupLayout, budget: number) 
 
 /** A continuation's arrays by the names that they have on the device. */
 const named = (c: ContinuationBatch) => ({
-  ...{ nextItems: c.items, nextPositions: c.positions, nextTargets: c.targets, nextWeights: c.weights },
-  ...{ nextStart: c.start, nextEnd: c.end, keyStart: c.keyStart, keyEnd: c.keyEnd },
-  ...{ queryStart: c.queryStart, queryEnd: c.queryEnd },
+  nextItems: c.items,
+  nextPositions: c.positions,
+  nextTargets: c.targets,
+  nextWeights: c.weights,
+  nextStart: c.start,
+  nextEnd: c.end,
+  keyStart: c.keyStart,
+  keyEnd: c.keyEnd,
+  queryStart: c.queryStart,
+  queryEnd: c.queryEnd,
 });
 
 export class Feed {
@@ -106,8 +113,14 @@ export class Feed {
   private get continuation(): TrainingTokens['continuation'] {
     const t = this.inputs.tensors as Required<typeof this.inputs.tensors>;
     return {
-      ...{ items: t.nextItems, positions: t.nextPositions, targets: t.nextTargets, weights: t.nextWeights },
-      ...{ start: t.nextStart, end: t.nextEnd, itemGroups: t.nextItemGroups, positionGroups: t.nextPositionGroups },
+      items: t.nextItems,
+      positions: t.nextPositions,
+      targets: t.nextTargets,
+      weights: t.nextWeights,
+      start: t.nextStart,
+      end: t.nextEnd,
+      itemGroups: t.nextItemGroups,
+      positionGroups: t.nextPositionGroups,
       keys: { start: t.keyStart, end: t.keyEnd, from: t.queryStart, to: t.queryEnd },
     };
   }

@@ -45,8 +45,13 @@ function roomOf(s: RankerSettings, budget: number, positions: number, { attribut
   const most = attributes ? attributes.of.reduce((n, own) => Math.max(n, own.length), 0) : 0;
   const states = s.rankerMutual === 'on' ? s.rankerStates : 0;
   return {
-    ...{ tokens: budget, candidates: positions * width, rows: positions * (width + beside), training: true },
-    ...{ states, copies: positions * states, entries: attributes ? positions * width * (most + 1) : 0 },
+    tokens: budget,
+    candidates: positions * width,
+    rows: positions * (width + beside),
+    training: true,
+    states,
+    copies: positions * states,
+    entries: attributes ? positions * width * (most + 1) : 0,
   };
 }
 

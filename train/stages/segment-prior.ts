@@ -112,7 +112,8 @@ function fitGroups(parts: Split, counts: GroupCounts, users: Uint32Array) {
   const best = figures.reduce((a, b) => (b.ndcg > a.ndcg ? b : a));
   const { shrinkage, strength, ndcg } = best;
   return {
-    ...{ shrinkage, strength },
+    shrinkage,
+    strength,
     fitted: { users: users.length, popularity: figures[0].ndcg, groups: ndcg },
   };
 }

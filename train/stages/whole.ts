@@ -71,7 +71,16 @@ async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
   const memory = remembering && new DeviceTransitions(device, remembering.memory);
   try {
     await trainRanker({
-      ...{ device, files, parts, settings, model, seed, deadline, signal, includeSeen, log },
+      device,
+      files,
+      parts,
+      settings,
+      model,
+      seed,
+      deadline,
+      signal,
+      includeSeen,
+      log,
       table: await model.itemTable(),
       attributes: attributesOf(options, items.slice(0, parts.items), config.schema.items ?? null),
       own: settings.rankerEncoder === 'own' ? copyOf(options, tensors) : null,
@@ -80,8 +89,15 @@ async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
       encoderStep: weights.step,
       onProgress: ({ step, loss, best, fraction }) =>
         options.onProgress?.({
-          ...{ phase: 'ranking', step, epoch: result.epoch, steps: 0, fraction, loss, bestNdcg: best },
-          ...{ tokensPerSecond: 0, secondsLeft: deadline === undefined ? null : (deadline - performance.now()) / 1000 },
+          phase: 'ranking',
+          step,
+          epoch: result.epoch,
+          steps: 0,
+          fraction,
+          loss,
+          bestNdcg: best,
+          tokensPerSecond: 0,
+          secondsLeft: deadline === undefined ? null : (deadline - performance.now()) / 1000,
         }),
     });
   } finally {

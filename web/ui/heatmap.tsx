@@ -11,7 +11,10 @@ const GAP = 8;
 const LETTERS = 11;
 /** Rows and columns that a key goes on by. */
 const MOVES: Record<string, [down: number, right: number]> = {
-  ...{ ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] },
+  ArrowDown: [1, 0],
+  ArrowUp: [-1, 0],
+  ArrowRight: [0, 1],
+  ArrowLeft: [0, -1],
 };
 
 export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: string[]; tokens: number }) {

@@ -140,7 +140,13 @@ function trainingStep(device: Device, parts: Split, settings: Settings, features
   const model = SequenceModel.create(device, settings, parts.items, 1, { features });
   const { weightDecay, embeddingDecay, clip } = settings;
   const optimizer = new AdamW(model.parameters, {
-    ...{ beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, embeddingDecay, averageDecay: 0, clip },
+    beta1: 0.9,
+    beta2: 0.98,
+    eps: 1e-8,
+    weightDecay,
+    embeddingDecay,
+    averageDecay: 0,
+    clip,
   });
   const negatives = settings.loss === 'softmax' ? null : new Negatives(device, settings, countItems(parts));
   const feed = new Feed(device, settings.budget, needsOf(settings), negatives);

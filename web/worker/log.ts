@@ -105,7 +105,9 @@ export async function openSource(
   const total = Math.max(1, file.size);
   const { columns, maxBadRows, events } = reading;
   const log = await readLog(chunksOf(file), file.name, {
-    ...{ columns, maxBadRows, context: contextNames(events) },
+    columns,
+    maxBadRows,
+    context: contextNames(events),
     openParquetWorker,
     onProgress: (bytes) => onProgress(bytes / total),
   });

@@ -92,8 +92,10 @@ export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Pr
       source.kind === 'shop'
         ? source
         : {
-            ...{ kind: 'file', name: source.file.name },
-            ...{ items: source.items?.name ?? null, users: source.users?.name ?? null },
+            kind: 'file',
+            name: source.file.name,
+            items: source.items?.name ?? null,
+            users: source.users?.name ?? null,
           },
     reading,
     filter,

@@ -23,7 +23,10 @@ function tiled(rows: number, cols: number): Pick<Variant, 'grid' | 'constants'> 
   return {
     grid: (p) => (folded(p) ? tiles(p, rows, cols) : [groups(p.n, cols), groups(p.m, rows), p.batch]),
     constants: (p) => ({
-      ...{ TRANS_A: p.transA === 1, TRANS_B: p.transB === 1, ACT: p.act, FLAGS: p.flags },
+      TRANS_A: p.transA === 1,
+      TRANS_B: p.transB === 1,
+      ACT: p.act,
+      FLAGS: p.flags,
       ...(folded(p) ? { FOLDED: true } : null),
     }),
   };
