@@ -166,7 +166,7 @@ function sharesOf(roofline: Roofline, kernels: readonly KernelTime[]): NonNullab
 
 /** Batches, epoch after epoch. */
 function* endless(parts: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {
-  for (let epoch = 0; ; epoch++) yield* batches(parts, { budget, window, seed: 1, epoch });
+  for (let epoch = 0; ; epoch++) yield* batches(parts, { maxTokens: budget, window, seed: 1, epoch });
 }
 
 async function timed(device: Device, work: () => void): Promise<number> {

@@ -5,7 +5,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
-import { needsOf, requireUnseen, type Split, splitDataset } from '../data/splits/split.ts';
+import { requiredHistory, requireUnseen, type Split, splitDataset } from '../data/splits/split.ts';
 import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/storage/folder.ts';
 import { DeviceTransitions } from '../model/transitions/transitions.ts';
@@ -85,16 +85,16 @@ export async function partsFor(
   }
   const ids = loaded.items.map((item) => item.id);
   const aligned = alignItems(dataset, ids);
-  if (aligned.unknown.length === dataset.itemIds.length) {
+  if (aligned.unknownItems.length === dataset.itemIds.length) {
     throw new InputError(
       'mismatched-data',
-      `${flags.data}: none of its items is known to the model in ${dir}: ${examples(aligned.unknown)} here, ${examples(ids)} there`,
+      `${flags.data}: none of its items is known to the model in ${dir}: ${examples(aligned.unknownItems)} here, ${examples(ids)} there`,
     );
   }
-  if (aligned.unknown.length > 0) {
+  if (aligned.unknownItems.length > 0) {
     out.warn(
-      `${formatCount(aligned.unknown.length)} items of ${flags.data} are unknown to the model and left out with their ` +
-        `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknown)}`,
+      `${formatCount(aligned.unknownItems.length)} items of ${flags.data} are unknown to the model and left out with their ` +
+        `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknownItems)}`,
     );
   }
   const parts = cold
@@ -142,7 +142,7 @@ function requireTargets(parts: Split, { data, split }: LogFlags): void {
   if (usersWithTarget(parts, split).length > 0) return;
   throw new InputError(
     'too-little-data',
-    `${data}: no user has ${needsOf(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
+    `${data}: no user has ${requiredHistory(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
   );
 }
 

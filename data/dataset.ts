@@ -91,13 +91,13 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
       ),
     clock: time && Float64Array.from(order, (row) => time[row]),
     ...(log.timeUnit && { timeUnit: log.timeUnit }),
-    ...(log.context && { context: contextAt(log.context, order) }),
+    ...(log.context && { context: selectContext(log.context, order) }),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };
 }
 
 /** Context columns of the events at `places`. */
-export function contextAt(context: readonly ContextColumn[], places: Uint32Array): ContextColumn[] {
+export function selectContext(context: readonly ContextColumn[], places: Uint32Array): ContextColumn[] {
   return context.map(({ name, values, rows }) => ({ name, values, rows: places.map((at) => rows[at]) }));
 }
 

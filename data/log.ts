@@ -43,7 +43,7 @@ export interface ContextColumn {
 }
 
 /** Numbers string IDs by first appearance. A Map, so that `__proto__` is an ID like any other. */
-export class Vocabulary {
+export class IdIndex {
   readonly ids: string[] = [];
   readonly #rows = new Map<string, number>();
 
@@ -70,7 +70,7 @@ function ownCopy(text: string): string {
 type Typed = Uint32Array | Float32Array | Float64Array;
 
 /** A typed array that grows by half when full. */
-export class Growing<A extends Typed> {
+export class GrowableArray<A extends Typed> {
   #data: A;
   #length = 0;
   readonly #make: (length: number) => A;

@@ -25,7 +25,7 @@ export function visibleLines(text: string): string {
 }
 
 /** Only the middle of a longer text is left out, so that a message keeps what it begins with and what to do at its end. */
-export function cut(text: string, most: number): string {
+export function truncate(text: string, most: number): string {
   if (text.length <= most) return text;
   // No surrogate pair is cut in two.
   const whole = (at: number): number => (LOW.test(text.charAt(at)) ? at + 1 : at);
@@ -40,7 +40,7 @@ const MESSAGE = 4000;
 
 /** A message in one line of bounded length, whatever the names in it hold. */
 export function messageLine(message: string): string {
-  return cut(visible(message.replace(/\s*[\r\n]+\s*/g, ' ').trim()), MESSAGE);
+  return truncate(visible(message.replace(/\s*[\r\n]+\s*/g, ' ').trim()), MESSAGE);
 }
 
 function escaped(found: string): string {

@@ -6,7 +6,7 @@ import { InputError } from '../data/errors.ts';
 import type { Bag } from '../data/features/encoder.ts';
 import {
   milliseconds,
-  packed,
+  packBags,
   SideFeatureEncoder,
   type SideFeatureRows,
   SideFeatureWriter,
@@ -92,7 +92,7 @@ export class ColdStart {
   /** What stands beside an event that has not happened: one token; undefined where the model reads items alone. */
   next({ user }: UserContext): SideFeatureRows | undefined {
     const encoder = this.groups;
-    return encoder ? packed([[...encoder.eventBag(null), ...encoder.userBag(user ?? null)]]) : undefined;
+    return encoder ? packBags([[...encoder.eventBag(null), ...encoder.userBag(user ?? null)]]) : undefined;
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The items that a model of ratings predicts for: those that it learned, and those of which it knows attributes alone. */
 import { InputError } from '../data/errors.ts';
 import type { RatingEncoder } from '../data/ratings/side-features.ts';
-import { joinRows, type SideFeatureRows } from '../data/features/side-features.ts';
+import { concatRows, type SideFeatureRows } from '../data/features/side-features.ts';
 import { type Factors, withItems } from '../model/ratings/factors.ts';
 import type { Item } from '../model/storage/folder.ts';
 
@@ -65,7 +65,7 @@ function withMore(catalogue: RatingCatalog, more: readonly Item[], encoder: Rati
     rows: rowsOf(items),
     factors: withItems(catalogue.factors, more.length, encoder?.plainItems(more)?.bags ?? null),
     counts,
-    bags: catalogue.bags && bags ? joinRows(catalogue.bags, bags) : null,
+    bags: catalogue.bags && bags ? concatRows(catalogue.bags, bags) : null,
   };
 }
 

@@ -2,7 +2,7 @@
 import { InputError } from '../data/errors.ts';
 import { around, type RatingWindow } from '../data/ratings/windows.ts';
 import { browserTuning, Device } from '../engine/index.ts';
-import { type EventFacts, milliseconds } from '../data/features/side-features.ts';
+import { type EventContext, milliseconds } from '../data/features/side-features.ts';
 import { asWritten } from '../data/ratings/ratings.ts';
 import { RatingEncoder, RatingSideFeatures, readsAnything } from '../data/ratings/side-features.ts';
 import { factorScore, leaveOneOut, priorMeans, userConstant, userFactors } from '../model/ratings/factors.ts';
@@ -233,9 +233,13 @@ export class RatingPredictor {
 }
 
 /** How the events were: those of the history, then all others alike. */
-function factsOf(known: readonly RatedItem[], size: number, asked: Pick<RatedItem, 'time' | 'context'>): EventFacts[] {
+function factsOf(
+  known: readonly RatedItem[],
+  size: number,
+  asked: Pick<RatedItem, 'time' | 'context'>,
+): EventContext[] {
   const unit = milliseconds([...known, asked].map(({ time }) => time ?? Number.NaN));
-  const facts = ({ time, context }: Pick<RatedItem, 'time' | 'context'>): EventFacts => {
+  const facts = ({ time, context }: Pick<RatedItem, 'time' | 'context'>): EventContext => {
     return { ms: time !== undefined && unit > 0 ? time * unit : Number.NaN, context };
   };
   const others = facts(asked);

@@ -1,6 +1,6 @@
 /** A visit that goes on: the history grows, and each event brings fresh recommendations. */
 import { InputError } from '../data/errors.ts';
-import { ownValue } from '../data/own.ts';
+import { ownValue } from '../data/own-value.ts';
 import type { Answer, RecommendQuery, Recommender } from './recommender.ts';
 
 /** What every list of a session is asked with; what `recommend` and `update` are given goes before it. */

@@ -1,7 +1,7 @@
 /** Events and items as a program has them, on their way to a training. */
 import { InputError } from '../data/errors.ts';
-import { type Log, Vocabulary } from '../data/log.ts';
-import { ownValue } from '../data/own.ts';
+import { type Log, IdIndex } from '../data/log.ts';
+import { ownValue } from '../data/own-value.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/storage/files.ts';
 
@@ -97,8 +97,8 @@ export function checkTraining({
 
 /** Events as a log, with these columns of their context. @throws InputError for events without a user or an item */
 export function logOf(events: Iterable<TrainingEvent>, source: string, columns: readonly string[] = []): Log {
-  const users = new Vocabulary();
-  const items = new Vocabulary();
+  const users = new IdIndex();
+  const items = new IdIndex();
   const all = Array.isArray(events) ? (events as TrainingEvent[]) : Array.from(events);
   const has = (key: 'time' | 'rating'): boolean => all.some((event) => event[key] !== undefined && event[key] !== null);
   const log: Log = {
@@ -112,7 +112,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
     source,
     notes: [],
   };
-  const contexts = columns.map((name) => ({ name, values: new Vocabulary(), rows: new Uint32Array(all.length) }));
+  const contexts = columns.map((name) => ({ name, values: new IdIndex(), rows: new Uint32Array(all.length) }));
   if (contexts.length > 0) log.context = contexts.map(({ name, values, rows }) => ({ name, values: values.ids, rows }));
   for (const [i, { user, item, time, rating, context }] of all.entries()) {
     if (typeof user !== 'string' || typeof item !== 'string' || user === '' || item === '') {

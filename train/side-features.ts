@@ -1,7 +1,12 @@
 /** The side features that a training reads, inferred from users and from the log. */
 import { InputError } from '../data/errors.ts';
 import { inferSchema } from '../data/features/schema.ts';
-import { inferEvents, Side, SideFeatureEncoder, type SideFeatureSchema } from '../data/features/side-features.ts';
+import {
+  inferEvents,
+  SideFeatures,
+  SideFeatureEncoder,
+  type SideFeatureSchema,
+} from '../data/features/side-features.ts';
 import type { Split } from '../data/splits/split.ts';
 
 /**
@@ -26,5 +31,5 @@ export function withSideFeatures(
   }
   if (reads.length > 0) schema.events = inferEvents(split.dataset, reads, source);
   if (!schema.users && !schema.events) return split;
-  return split.withSide(new Side(new SideFeatureEncoder(schema), split.dataset, users ?? null));
+  return split.withSide(new SideFeatures(new SideFeatureEncoder(schema), split.dataset, users ?? null));
 }

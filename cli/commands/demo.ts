@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { ownValue } from '../../data/own.ts';
+import { ownValue } from '../../data/own-value.ts';
 import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';

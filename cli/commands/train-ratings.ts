@@ -9,7 +9,7 @@ import {
   ratingRounds,
   ratingSplitFlag,
 } from '../../data/ratings/split.ts';
-import type { Beside } from '../../data/ratings/side-features.ts';
+import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import type { Ratings, RatingTask } from '../../data/ratings/ratings.ts';
 import { contextNames } from '../../data/features/side-features.ts';
 import {
@@ -69,7 +69,7 @@ interface Prepared {
   settings: RatingSettings;
   split: RatingSplit;
   ratings: Ratings;
-  beside: Beside | null;
+  beside: RatingFeatures | null;
   /** null on `--resume`: the folder has them. */
   items: Item[] | null;
 }

@@ -13,7 +13,7 @@ import {
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../../data/features/schema.ts';
 import { contextNames } from '../../data/features/side-features.ts';
-import { needsOf, type Split, splitDataset } from '../../data/splits/split.ts';
+import { requiredHistory, type Split, splitDataset } from '../../data/splits/split.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
 import { chooseRecipe, logSize } from '../../model/recipes/defaults.ts';
 import {
@@ -183,8 +183,8 @@ function validationNeeds(protocol: Protocol): string {
   return protocol.name === 'temporal'
     ? `an interaction between the two cuts in time and one before it (${describeProtocol(protocol)})`
     : protocol.name === 'last-n'
-      ? `${needsOf(protocol)} (${describeProtocol(protocol)})`
-      : `${needsOf(protocol)}, one each to train, to validate and to test on`;
+      ? `${requiredHistory(protocol)} (${describeProtocol(protocol)})`
+      : `${requiredHistory(protocol)}, one each to train, to validate and to test on`;
 }
 
 async function prepareNew(flags: TrainFlags, out: Output): Promise<Prepared> {

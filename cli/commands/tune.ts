@@ -51,7 +51,7 @@ function step(device: Device): void {
   const model = SequenceModel.create(device, settings, parts.items, 1);
   const feed = new Feed(device, settings.budget);
   const { budget, window } = settings;
-  const [batch] = batches(parts, { budget, window, seed: 1, epoch: 0 });
+  const [batch] = batches(parts, { maxTokens: budget, window, seed: 1, epoch: 0 });
   feed.stage(batch);
   feed.upload();
   device.scope(() => model.loss(feed.tensors).backward());

@@ -129,7 +129,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
   const filter = { minInteractions: 1, minRating: data.minRating ?? undefined };
   const log = await openDataset(source, reading, filter, out, flags.progress);
   const known = loaded.items.map(({ id }) => id);
-  const { dataset, unknown, unknownEvents } = alignItems(log, known);
+  const { dataset, unknownItems: unknown, unknownEvents } = alignItems(log, known);
   if (unknown.length > 0) {
     out.warn(
       `${formatCount(unknown.length)} items of ${source} are unknown to the model and left out with their ${formatCount(unknownEvents)} interactions: ${examples(unknown)}`,

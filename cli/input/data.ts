@@ -2,14 +2,14 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { type ItemInfo, readItems } from '../../data/formats/catalog.ts';
-import { type Coldness, ColdSplit } from '../../data/splits/cold.ts';
+import { type HeldOutPart, ColdSplit } from '../../data/splits/cold.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
 import type { Protocol } from '../../data/splits/protocol.ts';
 import { type LogFile, readLogFiles } from '../../data/formats/reader.ts';
 import { decodeText } from '../../data/formats/text.ts';
-import { cut } from '../../data/visible.ts';
+import { truncate } from '../../data/visible.ts';
 import type { Item } from '../../model/storage/folder.ts';
 import type { Output } from '../common.ts';
 import { openParquetWorker } from './parquet-worker.ts';
@@ -112,7 +112,7 @@ export async function readIds(file: string): Promise<Set<string>> {
 
 /** A log under the cold-item protocol of a model that was trained so. @throws InputError where it knows no cold items */
 export function coldPartsOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
-  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, Coldness]] : [])));
+  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, HeldOutPart]] : [])));
   if (cold.size === 0) {
     throw new InputError(
       'unsupported',
@@ -185,7 +185,7 @@ export function historyOf(
 
 /** A few IDs, for a message: `"a", "b", "c", …`. */
 export function examples(ids: readonly string[], most = 3): string {
-  const shown = ids.slice(0, most).map((id) => cut(JSON.stringify(id), 60));
+  const shown = ids.slice(0, most).map((id) => truncate(JSON.stringify(id), 60));
   return shown.join(', ') + (ids.length > most ? `, … (${formatCount(ids.length)} in all)` : '');
 }
 

@@ -11,8 +11,8 @@ import { basename, extname } from 'node:path';
 import type { ItemInfo } from '../../data/formats/catalog.ts';
 import { findColumn } from '../../data/formats/columns.ts';
 import { InputError } from '../../data/errors.ts';
-import { parquetPartsApart } from '../../data/formats/parquet-apart.ts';
-import { ownValue } from '../../data/own.ts';
+import { parquetPartsInWorker } from '../../data/formats/parquet-worker.ts';
+import { ownValue } from '../../data/own-value.ts';
 import { decode } from '../../model/storage/safetensors.ts';
 import { sizeOf } from './data.ts';
 import { openParquetWorker } from './parquet-worker.ts';
@@ -135,7 +135,7 @@ async function fromParquet(bytes: Uint8Array<ArrayBuffer>, file: string): Promis
   let id = -1;
   const ids: string[] = [];
   const vectors = new Map<string, (Float64Array | null)[]>();
-  for await (const part of parquetPartsApart(openParquetWorker, bytes, file)) {
+  for await (const part of parquetPartsInWorker(openParquetWorker, bytes, file)) {
     if (part.kind === 'columns') {
       names = part.names;
       lists = names.filter((_, at) => part.nested[at]);

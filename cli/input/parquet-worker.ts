@@ -1,9 +1,14 @@
-/** Decodes Parquet in a thread of its own (data/formats/parquet-apart.ts): both sides of it. */
+/** Decodes Parquet in a thread of its own (data/formats/parquet-worker.ts): both sides of it. */
 import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads';
-import { type FromWorker, type ToWorker, type Worker, parquetServer } from '../../data/formats/parquet-apart.ts';
+import {
+  type FromWorker,
+  type ToWorker,
+  type ParquetWorker,
+  parquetServer,
+} from '../../data/formats/parquet-worker.ts';
 
 /** Starts the thread. */
-export function openParquetWorker(): Worker {
+export function openParquetWorker(): ParquetWorker {
   // Its errors are told by the one who waits for it; its output is nobody's.
   const thread = new Thread(new URL(import.meta.url), { stderr: true, stdout: true });
   return {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import {
-  type Beside,
+  type RatingFeatures,
   ratingSideFeatures,
   inferRatingEvents,
   inferRatingItems,
@@ -38,7 +38,7 @@ export interface RatingSideFeatureFlags extends SideFeatureFlags {
 export interface ReadRatingFeatures {
   schema: RatingSchema;
   /** null where nothing is read. */
-  beside: Beside | null;
+  beside: RatingFeatures | null;
 }
 
 /** What flags ask for, before anything is read. @throws UsageError */
@@ -100,7 +100,7 @@ function attach(
   users: Awaited<ReturnType<typeof openUsers>> | null,
   file: string | undefined,
   out: Output,
-): Beside | null {
+): RatingFeatures | null {
   if (!readsAnything(schema)) return null;
   const encoder = new RatingEncoder(schema);
   const beside = ratingSideFeatures(encoder, ratings, items, users);

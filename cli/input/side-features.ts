@@ -6,7 +6,7 @@ import { describeSchema, inferSchema, parseSchema, type Schema } from '../../dat
 import {
   type EventColumn,
   inferEvents,
-  Side,
+  SideFeatures,
   SideFeatureEncoder,
   type SideFeatureSchema,
 } from '../../data/features/side-features.ts';
@@ -148,13 +148,13 @@ function withSide(
 ): Split {
   if (!schema.users && !schema.events) return split;
   const encoder = new SideFeatureEncoder(schema);
-  const side = new Side(encoder, split.dataset, users);
+  const side = new SideFeatures(encoder, split.dataset, users);
   noteUnseen(encoder, file ?? 'the log', out);
   if (users) noteUnknownUsers(split.dataset.userIds, users, file ?? '', out);
-  if (side.most > MOST_ENTRIES) {
+  if (side.maxEntries > MOST_ENTRIES) {
     throw new InputError(
       'too-large',
-      `--users, --events: ${side.most} values stand beside an event, ${MOST_ENTRIES} are the most`,
+      `--users, --events: ${side.maxEntries} values stand beside an event, ${MOST_ENTRIES} are the most`,
       { hint: 'give long texts and vectors the type skip with --users-schema FILE' },
     );
   }

@@ -3,7 +3,7 @@
 import asciichart from 'asciichart';
 import cliProgress from 'cli-progress';
 import Table from 'cli-table3';
-import { cut, visible } from '../../data/visible.ts';
+import { truncate, visible } from '../../data/visible.ts';
 
 /** 12,345; with a fraction only below 100. */
 export function formatCount(n: number): string {
@@ -44,7 +44,7 @@ const SHOWN = 200;
 
 /** A name, a title or a path in a report: in one line, control characters visible, long ones cut. */
 export function printable(text: string): string {
-  return cut(visible(text.trim()), SHOWN);
+  return truncate(visible(text.trim()), SHOWN);
 }
 
 /** A plain table, the first column to the left, numbers to the right; no colours, so that it can be copied. */

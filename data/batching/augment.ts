@@ -5,7 +5,7 @@
  */
 import { type Random, seeded } from '../random.ts';
 
-export interface Augment {
+export interface Augmentation {
   /** Probabilities that a window is cropped, loses items, has a part reordered. */
   crop: number;
   mask: number;
@@ -20,13 +20,20 @@ export interface Augment {
 const STREAM = 0x61756700;
 
 /** Whether anything is ever changed. */
-export const augments = (a: Augment | undefined): a is Augment => !!a && (a.crop > 0 || a.mask > 0 || a.reorder > 0);
+export const changesWindows = (a: Augmentation | undefined): a is Augmentation =>
+  !!a && (a.crop > 0 || a.mask > 0 || a.reorder > 0);
 
 /**
  * What is left of a window's `events` events, as their places 0 … events − 1 in the new order; at least two, so that
  * there is an input and a target. The same (seed, epoch, window) gives the same.
  */
-export function augmentWindow(a: Augment, events: number, seed: number, epoch: number, window: number): Uint32Array {
+export function augmentWindow(
+  a: Augmentation,
+  events: number,
+  seed: number,
+  epoch: number,
+  window: number,
+): Uint32Array {
   const random = seeded(mix(mix(seed ^ STREAM, epoch), window), window);
   let places = Uint32Array.from({ length: events }, (_, i) => i);
   if (random.chance(a.crop)) {

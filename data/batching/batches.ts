@@ -1,4 +1,4 @@
-import { type Augment, augments, augmentWindow } from './augment.ts';
+import { type Augmentation, changesWindows, augmentWindow } from './augment.ts';
 import { type ContinuationBatch, continuations, continuationsPerEpoch } from './continuations.ts';
 import { InputError } from '../errors.ts';
 import { pack } from './pack.ts';
@@ -42,7 +42,7 @@ export interface Cloze {
 
 export interface BatchOptions {
   /** tokens a batch holds */
-  budget: number;
+  maxTokens: number;
   /** longest window T, ≤ budget */
   window: number;
   seed: number;
@@ -51,7 +51,7 @@ export interface BatchOptions {
   /** Without it each event predicts the next. */
   cloze?: Cloze;
   /** How windows are changed; they are as they were without it. */
-  augment?: Augment;
+  augment?: Augmentation;
   /** Probability that a window is read as if nothing were known of its user, and likewise of how its events were. */
   sideDropout?: number;
   /** Windows are histories, and what is predicted are up to so many items that follow each (see continuations.ts). */
@@ -78,7 +78,7 @@ interface Plan {
  * again as the share asks for, and a quarter of the batch at least (a short window masks one event). Windows that come
  * after that stay whole.
  */
-export function mostMasked(budget: number, share: number): number {
+export function maxMasked(budget: number, share: number): number {
   return Math.ceil((budget * Math.min(1, Math.max(0.25, 1.5 * share))) / 64) * 64;
 }
 
@@ -116,14 +116,14 @@ export function batchesPerEpoch(parts: Split, options: BatchOptions): number {
   return planEpoch(parts, options).bounds.length - 1;
 }
 
-function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }: BatchOptions): Plan {
+function planEpoch(parts: Split, { maxTokens: budget, window, seed, epoch, cloze, augment }: BatchOptions): Plan {
   if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
     throw new InputError('too-large', `a window of ${window} tokens does not fit a budget of ${budget}`, {
       hint: 'make the budget larger',
     });
   }
   const random = seeded(seed, epoch);
-  const changed = augments(augment) ? augment : null;
+  const changed = changesWindows(augment) ? augment : null;
   /** The last target, which is no token. */
   const beyond = cloze ? 0 : 1;
   const first: number[] = [];
@@ -158,12 +158,12 @@ function planEpoch(parts: Split, { budget, window, seed, epoch, cloze, augment }
     length: lengths,
     taken: Uint32Array.from(taken),
     order,
-    bounds: pack(order, [{ length: lengths, budget }]),
+    bounds: pack(order, [{ length: lengths, maxTokens: budget }]),
   };
 }
 
 function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): Batch {
-  const { budget, seed, epoch, augment } = options;
+  const { maxTokens: budget, seed, epoch, augment } = options;
   const { items: events, times: seconds } = parts.dataset;
   const times = seconds && new Uint32Array(budget);
   const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => new Uint32Array(budget));
@@ -180,7 +180,7 @@ function fillBatch(parts: Split, plan: Plan, b: number, options: BatchOptions): 
     let places: ArrayLike<number> = Array.from({ length }, (_, i) => first + i);
     let window = events.subarray(first, first + length + 1);
     let at = seconds?.subarray(first, first + length);
-    if (augments(augment)) {
+    if (changesWindows(augment)) {
       const kept = augmentWindow(augment, plan.taken[number], seed, epoch, number);
       window = kept.map((place) => events[first + place]);
       places = kept.slice(0, length).map((place) => first + place);
@@ -216,7 +216,7 @@ function mask(batch: Batch, masked: number, { share, last }: Cloze, random: Rand
   const { items, targets, weights, end, tokens } = batch;
   targets.fill(0);
   weights.fill(0);
-  const most = mostMasked(items.length, share);
+  const most = maxMasked(items.length, share);
   let count = 0;
   const hide = (i: number): void => {
     targets[i] = items[i];

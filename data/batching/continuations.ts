@@ -37,7 +37,7 @@ export interface ContinuationBatch {
 export type ContinuationOptions = Omit<BatchOptions, 'cloze' | 'augment'> & { continuation: number };
 
 /** Tokens of a batch's continuations: a quarter of the histories'; one continuation at least. */
-export const continuationRoom = (budget: number, continuation: number): number =>
+export const continuationTokens = (budget: number, continuation: number): number =>
   Math.ceil(Math.max(continuation, budget / 4) / 64) * 64;
 
 interface Plan {
@@ -66,7 +66,7 @@ export function continuationsPerEpoch(parts: Split, options: ContinuationOptions
   return planEpoch(parts, options).bounds.length - 1;
 }
 
-function planEpoch(parts: Split, { budget, window, continuation, seed, epoch }: ContinuationOptions): Plan {
+function planEpoch(parts: Split, { maxTokens: budget, window, continuation, seed, epoch }: ContinuationOptions): Plan {
   if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
     throw new InputError('too-large', `a window of ${window} tokens does not fit a budget of ${budget}`, {
       hint: 'make the budget larger',
@@ -101,16 +101,21 @@ function planEpoch(parts: Split, { budget, window, continuation, seed, epoch }: 
     length: lengths,
     order,
     bounds: pack(order, [
-      { length: histories, budget },
-      { length: lengths, budget: continuationRoom(budget, continuation) },
+      { length: histories, maxTokens: budget },
+      { length: lengths, maxTokens: continuationTokens(budget, continuation) },
     ]),
   };
 }
 
-function fillBatch(parts: Split, plan: Plan, b: number, { budget, continuation }: ContinuationOptions): Batch {
+function fillBatch(
+  parts: Split,
+  plan: Plan,
+  b: number,
+  { maxTokens: budget, continuation }: ContinuationOptions,
+): Batch {
   const { items: events, times: seconds } = parts.dataset;
   const make = (n: number) => new Uint32Array(n);
-  const room = continuationRoom(budget, continuation);
+  const room = continuationTokens(budget, continuation);
   const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => make(budget));
   const times = seconds && make(budget);
   const next: ContinuationBatch = {

@@ -4,9 +4,9 @@
 const LOOK_AHEAD = 128;
 
 /** What a window takes, by its number, of a budget; one window fits it. */
-export interface Room {
+export interface Capacity {
   length: Uint32Array;
-  budget: number;
+  maxTokens: number;
 }
 
 /**
@@ -14,10 +14,10 @@ export interface Room {
  * and once the next does not fit, the largest (in the first room) that does among the LOOK_AHEAD that follow, until none
  * does.
  */
-export function pack(order: Uint32Array, rooms: readonly Room[]): number[] {
+export function pack(order: Uint32Array, rooms: readonly Capacity[]): number[] {
   const bounds = [0];
   const [{ length }] = rooms;
-  let free = rooms.map(({ budget }) => budget);
+  let free = rooms.map(({ maxTokens: budget }) => budget);
   const fits = (window: number): boolean => rooms.every((room, i) => room.length[window] <= free[i]);
   for (let at = 0; at < order.length; ) {
     let pick = -1;
@@ -29,7 +29,7 @@ export function pack(order: Uint32Array, rooms: readonly Room[]): number[] {
     }
     if (pick < 0) {
       bounds.push(at);
-      free = rooms.map(({ budget }) => budget);
+      free = rooms.map(({ maxTokens: budget }) => budget);
       continue;
     }
     const chosen = order[pick];

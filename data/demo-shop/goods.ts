@@ -7,11 +7,11 @@
  */
 
 /** main: accessories are bought after it; extra: an accessory; routine: used up and bought again; other: the rest. */
-export type Role = 'main' | 'extra' | 'routine' | 'other';
+export type ProductRole = 'main' | 'extra' | 'routine' | 'other';
 
 export interface Line {
   category: string;
-  role: Role;
+  role: ProductRole;
   title: string;
   words?: string;
   variants: string;
@@ -49,7 +49,7 @@ interface Series {
 
 const line = (
   category: string,
-  role: Role,
+  role: ProductRole,
   title: string,
   words: string,
   variants: string,

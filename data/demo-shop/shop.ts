@@ -8,8 +8,8 @@ import type { ItemInfo } from '../formats/catalog.ts';
 import type { Log } from '../log.ts';
 import { THEMES } from './goods.ts';
 import { seeded } from '../random.ts';
-import { type Fashion, fashion, Shopper } from './shopper.ts';
-import { type Item, stock } from './stock.ts';
+import { type DemandTables, demandTables, Shopper } from './shopper.ts';
+import { type ShopItem, stock } from './stock.ts';
 
 export interface ShopOptions {
   /** Same seed, same shop, on every machine. Default 1. */
@@ -57,7 +57,7 @@ export function makeShop(options: ShopOptions = {}): Shop {
   if (!(shoppers >= 1 && wanted >= 1))
     throw new RangeError(`demo shop: shoppers ${shoppers} and items ${wanted} must be at least 1`);
   const items = stock(wanted, seeded(seed, 0));
-  const shared = fashion(items);
+  const shared = demandTables(items);
   const userIds = Array.from({ length: shoppers }, (_, u) => name('shopper', u, shoppers));
   const itemIds = items.map((_, row) => name('SKU', row, items.length));
   const rows = new Map(userIds.map((id, u) => [id, u]));
@@ -129,7 +129,7 @@ export function makeShop(options: ShopOptions = {}): Shop {
 
 /** Lives one shopper's life; `visit` gets each purchase, its probabilities (valid in the call), how many are left with it, its time. */
 function live(
-  shared: Fashion,
+  shared: DemandTables,
   seed: number,
   user: number,
   visit: (item: number, p: Float64Array, left: number, time: number) => void,
@@ -157,7 +157,7 @@ function rank(p: Float64Array, target: number, excluded: Set<number> | null): nu
   return place;
 }
 
-function sentence(shopper: Shopper, items: Item[]): string {
+function sentence(shopper: Shopper, items: ShopItem[]): string {
   const habits = new Set(shopper.routines.map((routine) => items[routine.row].habit));
   const traits = [...habits].slice(0, 2);
   const next = shopper.sequels.at(-1);

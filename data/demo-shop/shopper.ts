@@ -9,7 +9,7 @@
  *   sequel     the next volume of a series that was begun
  *   accessory  what belongs to a main thing bought a few purchases ago
  */
-import type { Item } from './stock.ts';
+import type { ShopItem } from './stock.ts';
 import { THEMES } from './goods.ts';
 import type { Random } from '../random.ts';
 
@@ -23,8 +23,8 @@ const ACCESSORY = [1.3, 1.2, 0.9, 0.6, 0.4];
 const INTERESTS = [0.65, 0.25, 0.1];
 
 /** Tables that all shoppers share, each [items] and summing to 1. */
-export interface Fashion {
-  items: Item[];
+export interface DemandTables {
+  items: ShopItem[];
   /** [theme][tier] what browsing a theme leads to, for a price class. */
   browsing: Float64Array[][];
   impulse: Float64Array;
@@ -39,8 +39,8 @@ export interface Fashion {
 const ROLE_SHARE = { main: 1, other: 0.7, extra: 0.15, routine: 0.25, volume: 0.9 };
 const TIER_SHARE = [1, 0.1, 0.03];
 
-export function fashion(items: Item[]): Fashion {
-  const table = (weight: (item: Item) => number): Float64Array | null => {
+export function demandTables(items: ShopItem[]): DemandTables {
+  const table = (weight: (item: ShopItem) => number): Float64Array | null => {
     const weights = Float64Array.from(items, (item) =>
       item.role === 'volume' && !item.opens ? 0 : item.appeal * weight(item),
     );
@@ -89,10 +89,10 @@ export class Shopper {
   owned = new Set<number>();
   /** Days since the shop opened on a 1 January. */
   day: number;
-  private fashion: Fashion;
+  private fashion: DemandTables;
   private random: Random;
 
-  constructor(fashion: Fashion, random: Random) {
+  constructor(fashion: DemandTables, random: Random) {
     this.fashion = fashion;
     this.random = random;
     this.interests = [];

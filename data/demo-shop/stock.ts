@@ -1,8 +1,8 @@
 /** The demo shop's shelves: items made from the word lists, with what the shoppers' behaviour needs to know of them. */
 import type { Random } from '../random.ts';
-import { type Line, type Role, SERIES, THEMES } from './goods.ts';
+import { type Line, type ProductRole, SERIES, THEMES } from './goods.ts';
 
-export interface Item {
+export interface ShopItem {
   title: string;
   category: string;
   brand: string;
@@ -10,7 +10,7 @@ export interface Item {
   price: number;
   /** Index into THEMES. */
   theme: number;
-  role: Role | 'volume';
+  role: ProductRole | 'volume';
   /** 0 cheap, 1, 2 dear. */
   tier: number;
   /** How often it is chosen among its like, 0.5 to 2. */
@@ -37,9 +37,9 @@ const fill = (template: string, values: Record<string, string>) =>
   template.replace(/\{(\w)\}/g, (_, key) => values[key]);
 
 /** About `wanted` items: with fewer than the full range, lines lose their last variants and then whole series go. */
-export function stock(wanted: number, random: Random): Item[] {
+export function stock(wanted: number, random: Random): ShopItem[] {
   const share = Math.min(1, wanted / fullRange());
-  const items: Item[] = [];
+  const items: ShopItem[] = [];
   const named: Named[] = [];
   THEMES.forEach((theme, index) => {
     for (const line of theme.lines) {

@@ -13,17 +13,11 @@
  * with a word there, passes no test of it but `is missing`, `!=` and `not in`.
  */
 import { InputError } from '../errors.ts';
-import { ownValue } from '../own.ts';
-import { numberIn, PLAIN, type Reading, valuesOf } from './values.ts';
+import type { CatalogItem } from '../formats/catalog.ts';
+import { ownValue } from '../own-value.ts';
+import { numberIn, PLAIN, type CellFormat, valuesOf } from './values.ts';
 
-/** What a condition is asked about. */
-export interface Attributed {
-  id: string;
-  title: string;
-  attributes: Readonly<Record<string, string>>;
-}
-
-export type Condition = (item: Attributed) => boolean;
+export type Condition = (item: CatalogItem) => boolean;
 
 interface Token {
   text: string;
@@ -50,13 +44,13 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
 export function parseCondition(
   text: string,
   names: Iterable<string>,
-  readings: ReadonlyMap<string, Reading> = new Map(),
+  readings: ReadonlyMap<string, CellFormat> = new Map(),
 ): Condition {
   return new Parser(text, names, readings).parse();
 }
 
 /** An item's ID, title or attribute, in lower case. */
-function textOf(item: Attributed, name: string): string {
+function textOf(item: CatalogItem, name: string): string {
   const own = ownValue(item.attributes, name);
   return (own || (name === 'id' ? item.id : name === 'title' ? item.title : '')).trim().toLowerCase();
 }
@@ -65,10 +59,10 @@ class Parser {
   readonly #text: string;
   readonly #tokens: Token[];
   readonly #names: Map<string, string>;
-  readonly #readings: ReadonlyMap<string, Reading>;
+  readonly #readings: ReadonlyMap<string, CellFormat>;
   #next = 0;
 
-  constructor(text: string, names: Iterable<string>, readings: ReadonlyMap<string, Reading>) {
+  constructor(text: string, names: Iterable<string>, readings: ReadonlyMap<string, CellFormat>) {
     this.#text = text;
     this.#readings = readings;
     this.#tokens = this.#tokenize();
@@ -183,7 +177,7 @@ class Parser {
   }
 
   /** The whole text and each value in it; of IDs and titles the whole alone. */
-  #valuesOf(item: Attributed, name: string): string[] {
+  #valuesOf(item: CatalogItem, name: string): string[] {
     const text = textOf(item, name);
     if (text === '' || name === 'id' || name === 'title') return text === '' ? [] : [text];
     return [text, ...valuesOf(text, this.#readings.get(name) ?? PLAIN)];

@@ -12,8 +12,9 @@
  *
  * Every item begins with a token of its own, so that one of which nothing is known has a sequence, too.
  */
-import { type Column, type Described, floats, gramsOf, insteadOf, numberOf, recordOf, type Schema } from './schema.ts';
-import { partsOf } from './values.ts';
+import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
+import { type Column, numbersOf, gramsOf, replacementOf, numberOf, recordOf, type Schema } from './schema.ts';
+import { splitCell } from './values.ts';
 
 export interface ItemFeatures {
   /** Rows of the attribute table, A. */
@@ -46,7 +47,7 @@ export const attributeRows = ({ columns }: Schema): number => columns.reduce((su
 
 type Bag = [row: number, weight: number][];
 
-export function encodeItems(schema: Schema, items: readonly (Described & { id: string })[]): ItemFeatures {
+export function encodeItems(schema: Schema, items: readonly CatalogItem[]): ItemFeatures {
   const starts = [0];
   const columns: number[] = [];
   const values: number[] = [];
@@ -84,7 +85,7 @@ export type { Bag };
  * @param first row of the table with which the schema's rows begin; one more than this is the first column's
  * @param unseen takes the values that the schema does not know, by column
  */
-export function bagEncoder(schema: Schema, first: number, unseen: Map<string, number>): (of: Described) => Bag {
+export function bagEncoder(schema: Schema, first: number, unseen: Map<string, number>): (of: ItemInfo) => Bag {
   const encoders = encodersOf(schema, unseen);
   return (of) => {
     const record = recordOf(of, '', schema.titleYear);
@@ -112,7 +113,7 @@ function encodersOf(schema: Schema, unseen: Map<string, number>) {
         return row ?? base + UNKNOWN;
       };
       const encode = (text: string): Bag[] => {
-        const value = text === '' ? insteadOf(column) : text;
+        const value = text === '' ? replacementOf(column) : text;
         if (value === null) return column.missing === 'drop' ? [] : [[[base + MISSING, 1]]];
         return bagsOf(column, value, base + VALUES, rowOf);
       };
@@ -125,7 +126,7 @@ function bagsOf(column: Column, text: string, base: number, rowOf: (value: strin
     case 'category':
       return [[[rowOf(text), 1]]];
     case 'list':
-      return partsOf(text, column.separator as string).map((part) => [[rowOf(part), 1]]);
+      return splitCell(text, column.separator as string).map((part) => [[rowOf(part), 1]]);
     case 'number':
       return [interpolate(column.knots as number[], numberOf(text, column), base)];
     case 'time': {
@@ -149,7 +150,7 @@ function bagsOf(column: Column, text: string, base: number, rowOf: (value: strin
       ];
     case 'vector': {
       const { centre = [], spread = 1, separator = ' ', width = 0 } = column;
-      const numbers = floats(text, separator);
+      const numbers = numbersOf(text, separator);
       if (numbers?.length !== width) return [[[base - VALUES + UNKNOWN, 1]]];
       return [numbers.map((x, c): [number, number] => [base + c, (x - centre[c]) / spread / Math.sqrt(width)])];
     }

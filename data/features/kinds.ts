@@ -1,5 +1,5 @@
 /** What kinds an item is of: the values of its attributes, taken apart where one text names several. */
-import { numberIn, PLAIN, readingsOf, valuesOf } from './values.ts';
+import { numberIn, PLAIN, cellFormats, valuesOf } from './values.ts';
 
 /** Between the name of an attribute and one of its values. */
 const BETWEEN = '\u0000';
@@ -12,7 +12,7 @@ const BETWEEN = '\u0000';
  * @param attributes [V] column → text
  */
 export function attributeKinds(attributes: readonly Readonly<Record<string, string>>[]): Set<string>[] {
-  const readings = readingsOf(attributes.map((of) => ({ attributes: of })));
+  const readings = cellFormats(attributes.map((of) => ({ attributes: of })));
   const columns = new Map<string, string[][]>();
   attributes.forEach((of, row) => {
     for (const [name, text] of Object.entries(of)) {

@@ -11,10 +11,20 @@
  *   skip       says nothing (a link, a code of its own for each item)
  */
 import { InputError } from '../errors.ts';
-import { ownValue } from '../own.ts';
+import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
+import { ownValue } from '../own-value.ts';
 import { TimeColumn } from '../formats/time-column.ts';
 import { dateOf, PER_SECOND, parseTime, type TimeUnit, timeIn } from '../formats/times.ts';
-import { areNumbers, areSpaced, type Decimal, decimalOf, numberIn, numberText, partsOf, SEPARATORS } from './values.ts';
+import {
+  areNumbers,
+  areSpaced,
+  type Decimal,
+  decimalOf,
+  numberIn,
+  numberText,
+  splitCell,
+  SEPARATORS,
+} from './values.ts';
 
 export const COLUMN_TYPES = ['category', 'list', 'number', 'text', 'vector', 'time', 'skip'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
@@ -59,12 +69,6 @@ export interface Schema {
   columns: Column[];
 }
 
-/** An item as a row of columns. */
-export interface Described {
-  title: string;
-  attributes: Readonly<Record<string, string>>;
-}
-
 const YEAR = /\s*\((\d{4})\)\s*$/;
 /** Share of titles that must end in a year for it to be one. */
 const TITLES_WITH_YEAR = 0.8;
@@ -75,7 +79,7 @@ const KNOTS = 16;
 const MOST_BUCKETS = 16384;
 
 /** The columns of an item: its attributes, its title's words, and the year that stood behind them. */
-export function recordOf({ title, attributes }: Described, id: string, titleYear: boolean): Map<string, string> {
+export function recordOf({ title, attributes }: ItemInfo, id: string, titleYear: boolean): Map<string, string> {
   const record = new Map(Object.entries(attributes));
   const year = titleYear ? YEAR.exec(title) : null;
   if (year) record.set('year', year[1]);
@@ -88,10 +92,7 @@ export function recordOf({ title, attributes }: Described, id: string, titleYear
  * @param fixed what a schema file says of some columns: their type, separator and what stands in for missing values
  * @throws InputError when `fixed` names a column that is not there, or says what cannot be
  */
-export function inferSchema(
-  items: readonly (Described & { id: string })[],
-  fixed: readonly ColumnChoice[] = [],
-): Schema {
+export function inferSchema(items: readonly CatalogItem[], fixed: readonly ColumnChoice[] = []): Schema {
   const has = items.some(({ attributes }) => ownValue(attributes, 'year') !== undefined);
   const titled = items.filter(({ id, title }) => title !== '' && title !== id);
   const years = titled.filter(({ title }) => YEAR.test(title)).length;
@@ -125,7 +126,7 @@ function typeOf(values: readonly string[]): { type: ColumnType; separator?: stri
   // Before vectors: `1,299,000` is one number.
   if (areNumbers(values, decimalOf(values))) return { type: distinct.size > FEW_NUMBERS ? 'number' : 'category' };
   for (const separator of [' ', ',', ';', '|']) {
-    const widths = new Set(values.map((value) => floats(value, separator)?.length ?? 0));
+    const widths = new Set(values.map((value) => numbersOf(value, separator)?.length ?? 0));
     const [width] = widths;
     if (widths.size === 1 && width >= 3) return { type: 'vector', separator };
   }
@@ -134,19 +135,19 @@ function typeOf(values: readonly string[]): { type: ColumnType; separator?: stri
   const used = [...SEPARATORS].filter((separator) => values.some((value) => value.includes(separator)));
   const separator = used.length > 1 ? SEPARATORS : (used[0] ?? (areSpaced(values) ? ' ' : ''));
   if (separator !== '') {
-    const lists = values.map((value) => partsOf(value, separator));
+    const lists = values.map((value) => splitCell(value, separator));
     // A list repeats its few values.
     const words = new Set(lists.flat());
     if (words.size <= limit && lists.some((parts) => parts.length > 1)) return { type: 'list', separator };
   }
   if (distinct.size <= limit) return { type: 'category' };
-  const words = values.reduce((sum, value) => sum + partsOf(value, ' ').length, 0) / values.length;
+  const words = values.reduce((sum, value) => sum + splitCell(value, ' ').length, 0) / values.length;
   return { type: words >= 1.5 && !values.every((value) => /^https?:/.test(value)) ? 'text' : 'skip' };
 }
 
 /** The numbers of a cell; null where it holds anything else. */
-export function floats(text: string, separator: string): number[] | null {
-  const numbers = partsOf(text, separator).map(Number);
+export function numbersOf(text: string, separator: string): number[] | null {
+  const numbers = splitCell(text, separator).map(Number);
   return numbers.every(Number.isFinite) ? numbers : null;
 }
 
@@ -165,7 +166,7 @@ function fitColumn(column: Column, values: readonly string[]): Column {
     case 'list': {
       const counts = new Map<string, number>();
       for (const value of values) {
-        const parts = type === 'list' ? partsOf(value, column.separator as string) : [value];
+        const parts = type === 'list' ? splitCell(value, column.separator as string) : [value];
         for (const part of parts) counts.set(part, (counts.get(part) ?? 0) + 1);
       }
       const known = [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).slice(0, MOST_VALUES);
@@ -198,7 +199,7 @@ function fitColumn(column: Column, values: readonly string[]): Column {
     }
     case 'vector': {
       const separator = column.separator ?? ' ';
-      const rows = values.map((value) => floats(value, separator) ?? []);
+      const rows = values.map((value) => numbersOf(value, separator) ?? []);
       const width = rows[0]?.length ?? 0;
       if (width === 0 || rows.some((row) => row.length !== width)) {
         throw new InputError(
@@ -235,7 +236,7 @@ export function numberOf(text: string, column: Pick<Column, 'type' | 'name' | 'u
 }
 
 /** What replaces a missing value, as a cell of the column would have it; null where nothing does. */
-export function insteadOf(column: Column): string | null {
+export function replacementOf(column: Column): string | null {
   const { missing, mean, median, type, unit = 'ms' } = column;
   const perMs = type === 'time' ? PER_SECOND[unit] / 1e3 : 1;
   const decimal: Decimal = column.decimal ?? '.';

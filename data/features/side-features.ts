@@ -17,8 +17,8 @@
 import type { Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
 import { attributeRows, type Bag, bagEncoder } from './encoder.ts';
-import { Growing } from '../log.ts';
-import { ownValue } from '../own.ts';
+import { GrowableArray } from '../log.ts';
+import { ownValue } from '../own-value.ts';
 import type { Schema } from './schema.ts';
 import { largest, type TimeUnit, toMilliseconds, unitOf } from '../formats/times.ts';
 
@@ -40,7 +40,7 @@ export interface SideFeatureSchema {
 }
 
 /** What is known of an event besides its item. */
-export interface EventFacts {
+export interface EventContext {
   rating?: number;
   /** Seconds since the event before; NaN for the first. */
   gap?: number;
@@ -170,7 +170,7 @@ export class SideFeatureEncoder {
   }
 
   /** Of an event of which nothing is known where there are no facts. */
-  eventBag(facts: EventFacts | null): Bag {
+  eventBag(facts: EventContext | null): Bag {
     return this.events.flatMap(({ column, base, places }): Bag => {
       const at = (row: number): Bag => [[base + row, 1]];
       const { kind, name, knots } = column;
@@ -233,9 +233,9 @@ export interface SideFeatureRows {
 
 /** Puts bags together, a token each. */
 export class SideFeatureWriter {
-  readonly #starts = new Growing((n) => new Uint32Array(n));
-  readonly #columns = new Growing((n) => new Uint32Array(n));
-  readonly #values = new Growing((n) => new Float32Array(n));
+  readonly #starts = new GrowableArray((n) => new Uint32Array(n));
+  readonly #columns = new GrowableArray((n) => new Uint32Array(n));
+  readonly #values = new GrowableArray((n) => new Float32Array(n));
   #entries = 0;
 
   constructor() {
@@ -267,10 +267,10 @@ export class SideFeatureWriter {
 }
 
 /** The users and events of a dataset as the model reads them. */
-export class Side {
+export class SideFeatures {
   readonly encoder: SideFeatureEncoder;
   /** Entries that a token has at most. */
-  readonly most: number;
+  readonly maxEntries: number;
   private readonly dataset: Dataset;
   private readonly users: SideFeatureRows | null;
   /** By user: 1 where columns are known. */
@@ -288,14 +288,14 @@ export class Side {
     this.encoder = encoder;
     this.dataset = dataset;
     const { schema } = encoder;
-    this.nobody = packed([encoder.userBag(null)]);
-    this.nothing = packed([encoder.eventBag(null)]);
-    this.users = schema.users ? packed(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null))) : null;
+    this.nobody = packBags([encoder.userBag(null)]);
+    this.nothing = packBags([encoder.eventBag(null)]);
+    this.users = schema.users ? packBags(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null))) : null;
     this.told = Uint8Array.from(dataset.userIds, (id) => Number(users?.has(id) ?? false));
     this.events = schema.events?.length ? this.encodeEvents() : null;
-    this.most =
-      Math.max(longestBag(this.users), longestBag(this.nobody)) +
-      Math.max(longestBag(this.events), longestBag(this.nothing));
+    this.maxEntries =
+      Math.max(maxBagSize(this.users), maxBagSize(this.nobody)) +
+      Math.max(maxBagSize(this.events), maxBagSize(this.nothing));
   }
 
   private encodeEvents(): SideFeatureRows {
@@ -374,14 +374,14 @@ export class Side {
 }
 
 /** Entries that a token has at most. */
-export function longestBag(rows: SideFeatureRows | null | undefined): number {
+export function maxBagSize(rows: SideFeatureRows | null | undefined): number {
   let most = 0;
   for (let i = 0; rows && i + 1 < rows.starts.length; i++) most = Math.max(most, rows.starts[i + 1] - rows.starts[i]);
   return most;
 }
 
 /** Packs bags, a token each. */
-export function packed(bags: readonly Bag[]): SideFeatureRows {
+export function packBags(bags: readonly Bag[]): SideFeatureRows {
   const writer = new SideFeatureWriter();
   for (const bag of bags) {
     writer.add(bag);
@@ -391,7 +391,7 @@ export function packed(bags: readonly Bag[]): SideFeatureRows {
 }
 
 /** The tokens of both, one after the other. */
-export function joinRows(a: SideFeatureRows, b: SideFeatureRows): SideFeatureRows {
+export function concatRows(a: SideFeatureRows, b: SideFeatureRows): SideFeatureRows {
   const writer = new SideFeatureWriter();
   for (const rows of [a, b]) {
     for (let i = 0; i + 1 < rows.starts.length; i++) {

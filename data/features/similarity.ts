@@ -10,8 +10,9 @@
  *
  * A missing value is like another missing one, and e⁻¹ to the others.
  */
-import { type Column, type Described, floats, gramsOf, insteadOf, numberOf, recordOf, type Schema } from './schema.ts';
-import { partsOf } from './values.ts';
+import type { CatalogItem } from '../formats/catalog.ts';
+import { type Column, numbersOf, gramsOf, replacementOf, numberOf, recordOf, type Schema } from './schema.ts';
+import { splitCell } from './values.ts';
 
 /** Of each structured column by itself. */
 const ALONE = 0.3;
@@ -22,13 +23,13 @@ export type Similarity = (i: number, text: number, out: Float32Array) => void;
 
 type Row = (i: number, out: Float64Array) => void;
 
-export function similarity(schema: Schema, items: readonly (Described & { id: string })[]): Similarity {
+export function similarity(schema: Schema, items: readonly CatalogItem[]): Similarity {
   const records = items.map((item) => recordOf(item, item.id, schema.titleYear));
   const n = items.length;
   const structured: Row[] = [];
   const texts: Row[] = [];
   for (const column of schema.columns) {
-    const values = records.map((record) => record.get(column.name)?.trim() || insteadOf(column));
+    const values = records.map((record) => record.get(column.name)?.trim() || replacementOf(column));
     if (column.type === 'text') for (const which of [0, 1] as const) texts.push(cosine(values, which));
     else {
       const row = structuredRow(column, values);
@@ -79,7 +80,7 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
       };
     }
     case 'list': {
-      const lists = values.map((value) => value && [...new Set(partsOf(value, column.separator as string))]);
+      const lists = values.map((value) => value && [...new Set(splitCell(value, column.separator as string))]);
       const holders = invert(lists.map((list) => list || []));
       return (i, out) => {
         out.fill(0);
@@ -94,7 +95,7 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
     case 'vector': {
       const { width = 0, spread = 1, separator = ' ' } = column;
       const vectors = values.map((value) => {
-        const numbers = value === null ? null : floats(value, separator);
+        const numbers = value === null ? null : numbersOf(value, separator);
         return numbers?.length === width ? Float32Array.from(numbers, (x) => x / spread) : null;
       });
       return (i, out) => {

@@ -9,7 +9,7 @@ type Attributes = Readonly<Record<string, string>>;
 /** The mark before the fraction; the other one may stand between thousands. */
 export type Decimal = '.' | ',';
 
-export interface Reading {
+export interface CellFormat {
   /** Whether all cells of the column are numbers. */
   numeric: boolean;
   decimal: Decimal;
@@ -18,7 +18,7 @@ export interface Reading {
 }
 
 /** How a column is read of which nothing is known. */
-export const PLAIN: Reading = { numeric: false, decimal: '.', spaced: false };
+export const PLAIN: CellFormat = { numeric: false, decimal: '.', spaced: false };
 
 /** An amount of money or a long number: sign and currency on either side, marks between groups of three digits. */
 const amount = (decimal: string, group: string): RegExp =>
@@ -60,11 +60,11 @@ export function decimalOf(cells: readonly string[]): Decimal {
 export const areNumbers = (cells: readonly string[], decimal: Decimal): boolean =>
   cells.length > 0 && cells.every((cell) => Number.isFinite(numberIn(cell, decimal)));
 
-/** What separates the values of a list: any of these; spaces only where {@link Reading.spaced} says so. */
+/** What separates the values of a list: any of these; spaces only where {@link CellFormat.spaced} says so. */
 export const SEPARATORS = '|,;';
 
 /** Values of a cell between separators; {@link SEPARATORS} stands for any of the three. Brackets around all are dropped. */
-export function partsOf(text: string, separator: string): string[] {
+export function splitCell(text: string, separator: string): string[] {
   const inner = text.trim().replace(/^[[(](.*)[\])]$/s, '$1');
   const by = separator === ' ' ? /\s+/ : separator === SEPARATORS ? /[|,;]/ : separator;
   return inner
@@ -74,13 +74,13 @@ export function partsOf(text: string, separator: string): string[] {
 }
 
 /** The values that a cell holds; of a number it alone, written as `String` does. */
-export function valuesOf(text: string | undefined, { numeric, decimal, spaced }: Reading): string[] {
+export function valuesOf(text: string | undefined, { numeric, decimal, spaced }: CellFormat): string[] {
   if (text === undefined || text.trim() === '') return [];
   if (numeric) {
     const number = numberIn(text, decimal);
     return [Number.isNaN(number) ? text.trim() : String(number)];
   }
-  return partsOf(text, spaced ? ' ' : SEPARATORS);
+  return splitCell(text, spaced ? ' ' : SEPARATORS);
 }
 
 /** Names of all attributes, in order of appearance. */
@@ -91,7 +91,7 @@ export function columnNames(items: readonly { attributes: Attributes }[]): strin
 }
 
 /** How each attribute of a catalogue is read, by name. */
-export function readingsOf(items: readonly { attributes: Attributes }[]): Map<string, Reading> {
+export function cellFormats(items: readonly { attributes: Attributes }[]): Map<string, CellFormat> {
   const columns = new Map<string, Set<string>>();
   for (const { attributes } of items) {
     for (const [name, text] of Object.entries(attributes)) {
@@ -100,11 +100,11 @@ export function readingsOf(items: readonly { attributes: Attributes }[]): Map<st
       if (text.trim() !== '') cells.add(text.trim());
     }
   }
-  return new Map([...columns].map(([name, cells]) => [name, readingOf([...cells])]));
+  return new Map([...columns].map(([name, cells]) => [name, cellFormatOf([...cells])]));
 }
 
 /** How a column with these cells is read. */
-export function readingOf(cells: readonly string[]): Reading {
+export function cellFormatOf(cells: readonly string[]): CellFormat {
   // Several numbers of one cell are told apart by `|` alone: the other separators occur in numbers.
   const decimal = decimalOf(cells.flatMap((cell) => cell.split('|')));
   const numeric = areNumbers(cells, decimal);
@@ -118,6 +118,6 @@ export function readingOf(cells: readonly string[]): Reading {
 export function areSpaced(cells: readonly string[]): boolean {
   if (cells.some((cell) => /[|,;]/.test(cell))) return false;
   const values = new Set(cells);
-  const words = new Set(cells.flatMap((cell) => partsOf(cell, ' ')));
+  const words = new Set(cells.flatMap((cell) => splitCell(cell, ' ')));
   return values.size > 0 && words.size <= values.size / 2;
 }

@@ -10,7 +10,11 @@ export interface ItemInfo {
   /** the ID itself where the file has no title */
   title: string;
   /** the other columns by name, empty fields left out */
-  attributes: Record<string, string>;
+  attributes: Readonly<Record<string, string>>;
+}
+
+export interface CatalogItem extends ItemInfo {
+  id: string;
 }
 
 export type CatalogOptions = Pick<SourceOptions, 'openParquetWorker'>;

@@ -7,7 +7,7 @@ const PARQUET = [0x50, 0x41, 0x52, 0x31];
 export type FileKind = 'text' | 'gzip' | 'parquet';
 
 /** Tells by the first bytes what a file is, and gives all of its bytes again. */
-export async function kindOfFile(
+export async function detectFileKind(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<{ kind: FileKind; chunks: AsyncIterable<Uint8Array> }> {
   const iterator = chunks[Symbol.asyncIterator]();
@@ -60,7 +60,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>, source: string)
 }
 
 /** All bytes of a file in one array. */
-export async function gather(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+export async function readAllBytes(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of chunks) {

@@ -29,7 +29,7 @@ export type ParquetPart =
  *
  * @param bytes the whole file
  * @throws InputError for a damaged file, or a compression that is not read. A damaged file may also keep this from ever
- * ending: hyparquet trusts the lengths that it finds (see parquet-apart.ts)
+ * ending: hyparquet trusts the lengths that it finds (see parquet-worker.ts)
  */
 export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: string): AsyncGenerator<ParquetPart> {
   let binary = 0;
@@ -81,7 +81,7 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
 }
 
 /** Hands over what a Parquet file gives. @throws InputError for IDs that are lists */
-export async function giveParts(
+export async function emitParts(
   parts: AsyncIterable<ParquetPart>,
   source: string,
   sink: RecordSink,

@@ -1,10 +1,10 @@
 import { candidates, duplicates, missingColumn, namedColumn } from './columns.ts';
 import { InputError } from '../errors.ts';
 import type { Format } from './format.ts';
-import { Growing, type Log, Vocabulary } from '../log.ts';
+import { GrowableArray, type Log, IdIndex } from '../log.ts';
 import type { RecordSink } from './records.ts';
 import { readRecords, type SourceOptions } from './source.ts';
-import { type Encoding, latin1Of, shownOf } from './text.ts';
+import { type Encoding, latin1Of, displayText } from './text.ts';
 import { TimeColumn } from './time-column.ts';
 
 export interface ReadOptions {
@@ -112,14 +112,14 @@ class LogBuilder implements RecordSink {
   /** the file that is being read */
   #file = '';
   #files = 0;
-  readonly #users = new Vocabulary();
-  readonly #items = new Vocabulary();
-  readonly #user = new Growing((n) => new Uint32Array(n));
-  readonly #item = new Growing((n) => new Uint32Array(n));
-  readonly #rating = new Growing((n) => new Float64Array(n));
+  readonly #users = new IdIndex();
+  readonly #items = new IdIndex();
+  readonly #user = new GrowableArray((n) => new Uint32Array(n));
+  readonly #item = new GrowableArray((n) => new Uint32Array(n));
+  readonly #rating = new GrowableArray((n) => new Float64Array(n));
   readonly #time = new TimeColumn();
   readonly #notes: string[] = [];
-  readonly #context: { name: string; values: Vocabulary; rows: Growing<Uint32Array> }[];
+  readonly #context: { name: string; values: IdIndex; rows: GrowableArray<Uint32Array> }[];
   #places: Places = { count: 0, user: 0, item: 1, time: -1, rating: -1, names: '', context: [] };
   #columns: Log['columns'];
   #size = 0;
@@ -136,8 +136,8 @@ class LogBuilder implements RecordSink {
     this.#options = options;
     this.#context = (options.context ?? []).map((name) => ({
       name,
-      values: new Vocabulary(),
-      rows: new Growing((n) => new Uint32Array(n)),
+      values: new IdIndex(),
+      rows: new GrowableArray((n) => new Uint32Array(n)),
     }));
   }
 
@@ -276,7 +276,7 @@ class LogBuilder implements RecordSink {
       notes: this.#notes,
     };
     this.#tellIds(log);
-    if (this.#latin1) log.notes = log.notes.map(shownOf);
+    if (this.#latin1) log.notes = log.notes.map(displayText);
     return log;
   }
 

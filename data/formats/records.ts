@@ -2,7 +2,7 @@ import { InputError } from '../errors.ts';
 import { type Format, type FormatOptions, SAMPLE, sniffFormat } from './format.ts';
 import { fieldsOfObject } from './json-lines.ts';
 import { quotedRow } from './quotes.ts';
-import { type Encoding, isEscaped, shownOf } from './text.ts';
+import { type Encoding, isEscaped, displayText } from './text.ts';
 
 /** Receives a file's rows as they are parsed. */
 export interface RecordSink {
@@ -214,7 +214,7 @@ export class RecordParser {
       if (text.length <= LONGEST_ROW) return 0;
       throw new InputError('unreadable-file', `${this.#source}:${lines.length + 1}: this line is too long for a log`);
     }
-    this.#format = sniffFormat(this.escaped ? lines.map(shownOf) : lines, this.#source, this.#options);
+    this.#format = sniffFormat(this.escaped ? lines.map(displayText) : lines, this.#source, this.#options);
     this.#ids = this.#sink.begin(this.#format);
     let start = 0;
     for (let i = 0; i < this.#format.skip; i++) start = text.indexOf('\n', start) + 1;

@@ -1,13 +1,13 @@
 /** From a file's bytes to its rows, whatever the file is: text, gzip-compressed text, Parquet. */
-import { gather, gunzip, kindOfFile } from './compressed.ts';
+import { readAllBytes, gunzip, detectFileKind } from './compressed.ts';
 import type { FormatOptions } from './format.ts';
-import { parquetPartsApart, type Worker } from './parquet-apart.ts';
+import { parquetPartsInWorker, type ParquetWorker } from './parquet-worker.ts';
 import { RecordParser, type RecordSink } from './records.ts';
 import { Decoder } from './text.ts';
 
 export interface SourceOptions extends FormatOptions {
   /** starts a worker in which Parquet is decoded; without it that is done here, where damage may keep it from ever ending */
-  openParquetWorker?: () => Worker;
+  openParquetWorker?: () => ParquetWorker;
   /** called with the bytes of the file that were read so far */
   onProgress?(bytes: number): void;
 }
@@ -19,12 +19,14 @@ export async function readRecords(
   sink: RecordSink,
   { onProgress, openParquetWorker, ...options }: SourceOptions = {},
 ): Promise<void> {
-  const file = await kindOfFile(chunks);
+  const file = await detectFileKind(chunks);
   if (file.kind === 'parquet') {
-    const bytes = await gather(file.chunks);
+    const bytes = await readAllBytes(file.chunks);
     const size = bytes.length;
-    const { giveParts, parquetParts } = await import('./parquet.ts'); // few logs need it
-    const parts = openParquetWorker ? parquetPartsApart(openParquetWorker, bytes, source) : parquetParts(bytes, source);
+    const { emitParts: giveParts, parquetParts } = await import('./parquet.ts'); // few logs need it
+    const parts = openParquetWorker
+      ? parquetPartsInWorker(openParquetWorker, bytes, source)
+      : parquetParts(bytes, source);
     return giveParts(parts, source, sink, (share) => onProgress?.(share * size));
   }
   const counted = onProgress ? counting(file.chunks, onProgress) : file.chunks;

@@ -122,7 +122,7 @@ export class Decoder {
 export const isEscaped = (text: string): boolean => /[\udc80-\udcff]/u.test(text);
 
 /** A text with the lone surrogates in it as Latin-1, for messages. */
-export const shownOf = (text: string): string =>
+export const displayText = (text: string): string =>
   text.replace(/[\udc80-\udcff]/gu, (char) => windows1252.decode(Uint8Array.of(char.charCodeAt(0) - 0xdc00)));
 
 /** What a `Decoder` made of Latin-1 bytes, in Latin-1. */

@@ -1,6 +1,6 @@
 /** The times of a log: read value by value, while all of them together decide what they are counted in. */
 import { InputError } from '../errors.ts';
-import { Growing } from '../log.ts';
+import { GrowableArray } from '../log.ts';
 import { PER_SECOND, parseDate, type TimeUnit, unitOf } from './times.ts';
 
 /** What is written where a time is not known. */
@@ -59,7 +59,7 @@ export interface Times {
 }
 
 export class TimeColumn {
-  readonly #times = new Growing((n) => new Float64Array(n));
+  readonly #times = new GrowableArray((n) => new Float64Array(n));
   /** where the first time of each epoch was, and the first of those that may be sentinels */
   readonly #first: (string | null)[] = [null, null, null, null];
   readonly #doubtful: (string | null)[] = [null, null, null, null];

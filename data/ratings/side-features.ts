@@ -3,16 +3,17 @@
  * weighted bag of rows of one table A (features.ts, side.ts): first those of events and users, then those of items.
  */
 import { InputError } from '../errors.ts';
+import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
 import { attributeRows, type Bag, bagEncoder } from '../features/encoder.ts';
 import type { Ratings } from './ratings.ts';
-import { type ColumnChoice, type Described, inferSchema, type Schema } from '../features/schema.ts';
+import { type ColumnChoice, inferSchema, type Schema } from '../features/schema.ts';
 import {
   type EventColumn,
-  type EventFacts,
+  type EventContext,
   inferEvents,
-  longestBag,
+  maxBagSize,
   milliseconds,
-  packed,
+  packBags,
   SideFeatureEncoder,
   type SideFeatureRows,
   type SideFeatureWriter,
@@ -37,7 +38,7 @@ export class RatingEncoder {
   /** Values that the schema does not know, by column: they count as unknown. */
   readonly unseen: Map<string, number>;
   private readonly beside: SideFeatureEncoder;
-  private readonly item: ((of: Described) => Bag) | null;
+  private readonly item: ((of: ItemInfo) => Bag) | null;
   /** Without texts, each in a table of its own: what factors are expected from (model/ratings/factors.ts). */
   private readonly plain: { items: PlainEncoder | null; users: PlainEncoder | null };
 
@@ -51,15 +52,15 @@ export class RatingEncoder {
   }
 
   /** A bag for each item; null where items are not read. */
-  items(items: readonly (Described & { id: string })[]): SideFeatureRows | null {
+  items(items: readonly CatalogItem[]): SideFeatureRows | null {
     const { item } = this;
-    return item && packed(items.map((one) => item(described(one))));
+    return item && packBags(items.map((one) => item(described(one))));
   }
 
   /** The same without texts; null where that leaves nothing. */
-  plainItems(items: readonly (Described & { id: string })[]): PlainBags | null {
+  plainItems(items: readonly CatalogItem[]): PlainBags | null {
     const { items: encoder } = this.plain;
-    return encoder && { rows: encoder.rows, bags: packed(items.map((one) => encoder.bag(described(one)))) };
+    return encoder && { rows: encoder.rows, bags: packBags(items.map((one) => encoder.bag(described(one)))) };
   }
 
   /** Those of users. */
@@ -68,23 +69,23 @@ export class RatingEncoder {
     if (!encoder) return null;
     return {
       rows: encoder.rows,
-      bags: packed(columns.map((own) => encoder.bag({ title: '', attributes: own ?? {} }))),
+      bags: packBags(columns.map((own) => encoder.bag({ title: '', attributes: own ?? {} }))),
     };
   }
 
   /** A bag for each user, from their columns, null where nothing is known; null where users are not read. */
   users(columns: readonly (Readonly<Record<string, string>> | null)[]): SideFeatureRows | null {
-    return this.schema.users ? packed(columns.map((own) => this.beside.userBag(own))) : null;
+    return this.schema.users ? packBags(columns.map((own) => this.beside.userBag(own))) : null;
   }
 
   /** A bag for each event; null where events are not read. */
-  events(facts: readonly (EventFacts | null)[]): SideFeatureRows | null {
-    return this.schema.events?.length ? packed(facts.map((own) => this.beside.eventBag(own))) : null;
+  events(facts: readonly (EventContext | null)[]): SideFeatureRows | null {
+    return this.schema.events?.length ? packBags(facts.map((own) => this.beside.eventBag(own))) : null;
   }
 }
 
 /** The ID stands where a title is missing; it says nothing. */
-const described = ({ id, title, attributes }: Described & { id: string }): Described => {
+const described = ({ id, title, attributes }: CatalogItem): ItemInfo => {
   return { title: title === id ? '' : title, attributes };
 };
 
@@ -96,7 +97,7 @@ export interface PlainBags {
 
 interface PlainEncoder {
   rows: number;
-  bag: (of: Described) => Bag;
+  bag: (of: ItemInfo) => Bag;
 }
 
 function plainEncoder(schema: Schema | undefined): PlainEncoder | null {
@@ -111,7 +112,7 @@ function plainEncoder(schema: Schema | undefined): PlainEncoder | null {
 export class RatingSideFeatures {
   readonly encoder: RatingEncoder;
   /** Entries that a rating has at most. */
-  readonly most: number;
+  readonly maxEntries: number;
   private readonly items: SideFeatureRows | null;
   private readonly users: SideFeatureRows | null;
   private readonly events: SideFeatureRows | null;
@@ -131,9 +132,9 @@ export class RatingSideFeatures {
     this.events = events;
     this.nobody = encoder.users([null]);
     this.nothing = encoder.events([null]);
-    this.most = [items, users, events].reduce((sum, rows) => sum + longestBag(rows), 0);
-    if (this.most <= MOST_ENTRIES) return;
-    throw new InputError('too-large', `${this.most} values stand beside a rating, ${MOST_ENTRIES} are the most`, {
+    this.maxEntries = [items, users, events].reduce((sum, rows) => sum + maxBagSize(rows), 0);
+    if (this.maxEntries <= MOST_ENTRIES) return;
+    throw new InputError('too-large', `${this.maxEntries} values stand beside a rating, ${MOST_ENTRIES} are the most`, {
       hint: 'give long texts and vectors the type skip with --schema or --users-schema FILE',
     });
   }
@@ -157,7 +158,7 @@ export class RatingSideFeatures {
  * rather than what they are, and made predictions worse: they are left out unless a choice names them.
  */
 export function inferRatingItems(
-  items: readonly (Described & { id: string })[],
+  items: readonly CatalogItem[],
   choices: readonly ColumnChoice[] = [],
 ): Schema | undefined {
   const titled = items.some(({ id, title }) => title !== '' && title !== id);
@@ -189,7 +190,7 @@ export function inferRatingEvents(ratings: Ratings, names: readonly string[]): E
 }
 
 /** What a training reads beside its ratings. */
-export interface Beside {
+export interface RatingFeatures {
   side: RatingSideFeatures;
   /** What factors are expected from. */
   items: PlainBags | null;
@@ -200,12 +201,12 @@ export interface Beside {
 export function ratingSideFeatures(
   encoder: RatingEncoder,
   ratings: Ratings,
-  items: readonly (Described & { id: string })[],
+  items: readonly CatalogItem[],
   users: ReadonlyMap<string, Readonly<Record<string, string>>> | null,
-): Beside {
+): RatingFeatures {
   const { time, context = [] } = ratings;
   const unit = time ? milliseconds(time, ratings.timeUnit) : 0;
-  const facts = Array.from({ length: encoder.schema.events ? ratings.size : 0 }, (_, row): EventFacts => {
+  const facts = Array.from({ length: encoder.schema.events ? ratings.size : 0 }, (_, row): EventContext => {
     const named = context.map(({ name, values, rows }): [string, string] => [name, values[rows[row]]]);
     return { ms: time && unit > 0 ? time[row] * unit : Number.NaN, context: Object.fromEntries(named) };
   });

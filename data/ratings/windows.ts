@@ -10,7 +10,7 @@ export interface RatingWindow {
   context: Uint32Array;
   targets: Uint32Array;
   /** [targets]: 0 to context.length. */
-  places: Uint32Array;
+  positions: Uint32Array;
 }
 
 /** Rows of user u in time order: order[starts[u]] … order[starts[u + 1] − 1]. */
@@ -68,7 +68,7 @@ function hide(part: Uint32Array, hidden: Uint8Array): RatingWindow {
   return {
     context: part.filter((_, i) => !hidden[i]),
     targets: part.filter((_, i) => hidden[i]),
-    places: Uint32Array.from(places),
+    positions: Uint32Array.from(places),
   };
 }
 
@@ -80,10 +80,11 @@ export function testWindows(rows: RowsByUser, tested: Uint8Array, window: number
   const windows: RatingWindow[] = [];
   for (let u = 0; u + 1 < rows.starts.length; u++) {
     const all = rows.order.subarray(rows.starts[u], rows.starts[u + 1]).filter((row) => tested[row] <= 1);
-    const { context, targets, places } = hide(
-      all,
-      all.length > 0 ? Uint8Array.from(all, (row) => tested[row]) : new Uint8Array(0),
-    );
+    const {
+      context,
+      targets,
+      positions: places,
+    } = hide(all, all.length > 0 ? Uint8Array.from(all, (row) => tested[row]) : new Uint8Array(0));
     if (targets.length === 0) continue;
     for (const part of around(context, targets, places, window)) windows.push(part);
   }
@@ -98,7 +99,7 @@ export function around(
   window: number,
 ): RatingWindow[] {
   const surplus = context.length - window;
-  if (surplus <= 0) return [{ context, targets, places }];
+  if (surplus <= 0) return [{ context, targets, positions: places }];
   const half = Math.max(1, Math.floor(window / 2));
   const byStart = new Map<number, number[]>();
   places.forEach((place, i) => {
@@ -110,7 +111,7 @@ export function around(
   return [...byStart].map(([start, which]) => ({
     context: context.subarray(start, start + window),
     targets: Uint32Array.from(which, (i) => targets[i]),
-    places: Uint32Array.from(which, (i) => Math.max(0, Math.min(window, places[i] - start))),
+    positions: Uint32Array.from(which, (i) => Math.max(0, Math.min(window, places[i] - start))),
   }));
 }
 
@@ -128,7 +129,7 @@ export function* packWindows(
       const part = {
         context: whole.context,
         targets: whole.targets.subarray(from, to),
-        places: whole.places.subarray(from, to),
+        positions: whole.positions.subarray(from, to),
       };
       if (part.context.length > known)
         throw new Error(`rating windows: ${part.context.length} known ratings in a batch of ${known}`);

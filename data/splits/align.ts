@@ -1,10 +1,10 @@
-import { contextAt, type Dataset } from '../dataset.ts';
+import { selectContext, type Dataset } from '../dataset.ts';
 
 export interface Aligned {
   /** The same users, with the rows and the catalogue of the model; events of unknown items are left out. */
   dataset: Dataset;
   /** IDs of the dataset that are not among `ids`, by first appearance. */
-  unknown: string[];
+  unknownItems: string[];
   /** How many events they had. */
   unknownEvents: number;
 }
@@ -36,10 +36,10 @@ export function alignItems(dataset: Dataset, ids: readonly string[]): Aligned {
       times: times && places.map((at) => times[at]),
       clock: clock && Float64Array.from(places, (at) => clock[at]),
       ...(dataset.timeUnit && { timeUnit: dataset.timeUnit }),
-      ...(context && { context: contextAt(context, places) }),
+      ...(context && { context: selectContext(context, places) }),
       report: dataset.report,
     },
-    unknown,
+    unknownItems: unknown,
     unknownEvents: items.length - size,
   };
 }

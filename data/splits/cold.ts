@@ -8,14 +8,14 @@
  *           items is chosen by them. They belong to the histories of the test
  */
 import { alignItems } from './align.ts';
-import { contextAt, type Dataset } from '../dataset.ts';
+import { selectContext, type Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
-import type { Side } from '../features/side-features.ts';
+import type { SideFeatures } from '../features/side-features.ts';
 import type { Protocol } from './protocol.ts';
 import { seeded } from '../random.ts';
-import { type Bounds, type SplitPart, Split } from './split.ts';
+import { type SplitBounds, type SplitPart, Split } from './split.ts';
 
-export type Coldness = 'valid' | 'test';
+export type HeldOutPart = 'valid' | 'test';
 
 const STREAM = 0xc01d;
 
@@ -28,7 +28,7 @@ export function drawCold(
   { itemIds }: Pick<Dataset, 'itemIds'>,
   { parameters }: Protocol,
   listed: ReadonlySet<string> | null,
-): Map<string, Coldness> {
+): Map<string, HeldOutPart> {
   const random = seeded(parameters.seed as number, STREAM);
   // In the order of IDs, so that the draw does not hang on the order of the log.
   const ids = [...itemIds].sort();
@@ -43,7 +43,7 @@ export function drawCold(
   const test = listed
     ? ids.filter((id) => listed.has(id))
     : shuffled([...ids]).slice(0, Math.round(share * ids.length));
-  const cold = new Map<string, Coldness>(test.map((id) => [id, 'test']));
+  const cold = new Map<string, HeldOutPart>(test.map((id) => [id, 'test']));
   const rest = shuffled(ids.filter((id) => !cold.has(id)));
   for (const id of rest.slice(0, Math.round((parameters.valid as number) * rest.length))) cold.set(id, 'valid');
   const held = cold.size - test.length;
@@ -66,8 +66,8 @@ export function drawCold(
 }
 
 /** IDs in the order of a model's rows: items that train, cold items of the validation, cold items of the test. */
-export function coldOrder(ids: readonly string[], cold: ReadonlyMap<string, Coldness>): string[] {
-  const of = (kind: Coldness | undefined) => ids.filter((id) => cold.get(id) === kind);
+export function coldOrder(ids: readonly string[], cold: ReadonlyMap<string, HeldOutPart>): string[] {
+  const of = (kind: HeldOutPart | undefined) => ids.filter((id) => cold.get(id) === kind);
   return [...of(undefined), ...of('valid'), ...of('test')];
 }
 
@@ -80,15 +80,20 @@ export class ColdSplit extends Split {
   readonly #known: { offsets: Uint32Array; items: Uint32Array; times: Uint32Array | null; places: Uint32Array };
 
   readonly #original: Dataset;
-  readonly #cold: ReadonlyMap<string, Coldness>;
+  readonly #cold: ReadonlyMap<string, HeldOutPart>;
 
-  constructor(original: Dataset, protocol: Protocol, cold: ReadonlyMap<string, Coldness>, side: Side | null = null) {
+  constructor(
+    original: Dataset,
+    protocol: Protocol,
+    cold: ReadonlyMap<string, HeldOutPart>,
+    side: SideFeatures | null = null,
+  ) {
     const order = coldOrder(original.itemIds, cold);
     const { dataset } = alignItems(original, order);
     const kinds = Uint8Array.from(order, (id) => ({ valid: 1, test: 2, none: 0 })[cold.get(id) ?? 'none']);
     const { offsets, items } = dataset;
     const users = offsets.length - 1;
-    const bounds: Bounds = {
+    const bounds: SplitBounds = {
       train: new Uint32Array(users),
       validFrom: new Uint32Array(users),
       validTo: new Uint32Array(users),
@@ -122,7 +127,7 @@ export class ColdSplit extends Split {
         ratings: pick(dataset.ratings),
         times: pick(dataset.times),
         clock: pick(dataset.clock),
-        ...(dataset.context && { context: contextAt(dataset.context, Uint32Array.from(places)) }),
+        ...(dataset.context && { context: selectContext(dataset.context, Uint32Array.from(places)) }),
       },
       protocol,
       bounds,
@@ -143,7 +148,7 @@ export class ColdSplit extends Split {
     };
   }
 
-  override withSide(side: Side): ColdSplit {
+  override withSide(side: SideFeatures): ColdSplit {
     return new ColdSplit(this.#original, this.protocol, this.#cold, side);
   }
 
@@ -162,8 +167,8 @@ export class ColdSplit extends Split {
     return this.#known.times?.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
   }
 
-  override places(u: number, part: SplitPart): Uint32Array {
-    if (part !== 'test') return super.places(u, 'train');
+  override positions(u: number, part: SplitPart): Uint32Array {
+    if (part !== 'test') return super.positions(u, 'train');
     return this.#known.places.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
   }
 

@@ -1,6 +1,6 @@
 import type { Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
-import type { Side, SideFeatureRows, SideFeatureSchema } from '../features/side-features.ts';
+import type { SideFeatures, SideFeatureRows, SideFeatureSchema } from '../features/side-features.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
 
@@ -11,7 +11,7 @@ export type SplitPart = 'train' | 'valid' | 'test';
  * [validFrom, validTo) are validation targets, [testFrom, testTo) test targets, predicted from all that came before
  * the first of them. Empty where a user has none.
  */
-export interface Bounds {
+export interface SplitBounds {
   /** [users] each */
   train: Uint32Array;
   validFrom: Uint32Array;
@@ -29,10 +29,10 @@ export class Split {
   /** catalogue size V */
   readonly items: number;
   /** Side features, where the model reads them. */
-  readonly side: Side | null;
-  readonly #bounds: Bounds;
+  readonly side: SideFeatures | null;
+  readonly #bounds: SplitBounds;
 
-  constructor(dataset: Dataset, protocol: Protocol, bounds: Bounds, side: Side | null = null) {
+  constructor(dataset: Dataset, protocol: Protocol, bounds: SplitBounds, side: SideFeatures | null = null) {
     this.side = side;
     this.dataset = dataset;
     this.protocol = protocol;
@@ -42,7 +42,7 @@ export class Split {
   }
 
   /** The same split for a model that reads side features, which `side` encodes of this split's dataset. */
-  withSide(side: Side): Split {
+  withSide(side: SideFeatures): Split {
     return new Split(this.dataset, this.protocol, this.#bounds, side);
   }
 
@@ -97,14 +97,14 @@ export class Split {
   }
 
   /** Where the events of `history(u, part)` stand in the dataset. */
-  places(u: number, part: SplitPart): Uint32Array {
+  positions(u: number, part: SplitPart): Uint32Array {
     const first = this.dataset.offsets[u];
     return Uint32Array.from(this.history(u, part), (_, i) => first + i);
   }
 
   /** Side features of the last `most` events of `history(u, part)`; undefined without any. */
   sideFeatures(u: number, part: SplitPart, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
-    const places = this.side ? this.places(u, part) : null;
+    const places = this.side ? this.positions(u, part) : null;
     return places ? this.side?.tokens(u, places.slice(Math.max(0, places.length - most))) : undefined;
   }
 
@@ -157,10 +157,14 @@ export function splitDataset(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OU
 }
 
 /** Bounds of every user's history, from its length; those of fewer events than `least` only train. */
-function boundsOf({ offsets }: Dataset, of: (length: number) => { train: number; valid: number }, least = 3): Bounds {
+function boundsOf(
+  { offsets }: Dataset,
+  of: (length: number) => { train: number; valid: number },
+  least = 3,
+): SplitBounds {
   const users = offsets.length - 1;
   const make = () => new Uint32Array(users);
-  const b: Bounds = { train: make(), validFrom: make(), validTo: make(), testFrom: make(), testTo: make() };
+  const b: SplitBounds = { train: make(), validFrom: make(), validTo: make(), testFrom: make(), testTo: make() };
   for (let u = 0; u < users; u++) {
     const length = offsets[u + 1] - offsets[u];
     const { train, valid } = length < least ? { train: length, valid: 0 } : of(length);
@@ -175,7 +179,7 @@ function boundsOf({ offsets }: Dataset, of: (length: number) => { train: number;
 }
 
 /** The last event is the test target, the one before it the validation target; fewer than three events only train. */
-function leaveOneOut(dataset: Dataset): Bounds {
+function leaveOneOut(dataset: Dataset): SplitBounds {
   return boundsOf(dataset, (length) => ({ train: length - 2, valid: 1 }));
 }
 
@@ -183,7 +187,7 @@ function leaveOneOut(dataset: Dataset): Bounds {
  * The last share of each history is the test part, the share before it validation: rounded down, at least one event
  * each, and at least one to train on. Fewer than three events only train.
  */
-function byRatio(dataset: Dataset, { parameters }: Protocol): Bounds {
+function byRatio(dataset: Dataset, { parameters }: Protocol): SplitBounds {
   // Ten events make 2 at a share of 0.2, whatever its last binary digit.
   const held = (length: number, share: number) => Math.max(1, Math.floor(length * share + 1e-9));
   return boundsOf(dataset, (length) => {
@@ -194,13 +198,13 @@ function byRatio(dataset: Dataset, { parameters }: Protocol): Bounds {
 }
 
 /** The last n events are the test part, the n before them validation; users with fewer than 2n + 2 events only train. */
-function lastN(dataset: Dataset, { parameters }: Protocol): Bounds {
+function lastN(dataset: Dataset, { parameters }: Protocol): SplitBounds {
   const n = parameters.n as number;
   return boundsOf(dataset, (length) => ({ train: length - 2 * n, valid: n }), 2 * n + 2);
 }
 
 /** How a user comes to have targets under a protocol, for messages. */
-export function needsOf({ name, parameters }: Protocol): string {
+export function requiredHistory({ name, parameters }: Protocol): string {
   if (name === 'last-n') return `${2 * Number(parameters.n) + 2} interactions`;
   if (name === 'cold-items') return 'an interaction with a cold item and one with another';
   return name === 'temporal' ? 'an interaction after the cut in time and one before it' : 'three interactions';

@@ -2,7 +2,7 @@
 import type { Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
 import type { Protocol } from './protocol.ts';
-import type { Bounds } from './split.ts';
+import type { SplitBounds } from './split.ts';
 
 /**
  * Cuts a dataset at two moments, for everybody the same: validation begins at `validFrom`, test at `testFrom`. They are
@@ -23,7 +23,7 @@ export function temporalBounds(
   dataset: Dataset,
   protocol: Protocol,
   source: string,
-): { bounds: Bounds; resolved: Protocol } {
+): { bounds: SplitBounds; resolved: Protocol } {
   const { offsets, clock: times } = dataset;
   const elsewhere = 'or choose --protocol leave-one-out or ratio';
   if (!times) {
@@ -44,7 +44,7 @@ export function temporalBounds(
   const all = resolved.parameters.targets === 'all';
   const users = offsets.length - 1;
   const make = () => new Uint32Array(users);
-  const b: Bounds = { train: make(), validFrom: make(), validTo: make(), testFrom: make(), testTo: make() };
+  const b: SplitBounds = { train: make(), validFrom: make(), validTo: make(), testFrom: make(), testTo: make() };
   for (let u = 0; u < users; u++) {
     const length = offsets[u + 1] - offsets[u];
     const before = (cut: number): number => {

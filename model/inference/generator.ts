@@ -1,6 +1,6 @@
 /** Continues histories by several items: batches of histories, the strategy, and what must not come again. */
 import { InputError } from '../../data/errors.ts';
-import { longestBag, type SideFeatureRows } from '../../data/features/side-features.ts';
+import { maxBagSize, type SideFeatureRows } from '../../data/features/side-features.ts';
 import {
   DECODES,
   GENERATE,
@@ -116,7 +116,7 @@ export class Generator {
         const read = history.subarray(Math.max(0, history.length - most));
         if (tokens + read.length > room) break;
         histories.push({ items: read, side });
-        beside = Math.max(beside, longestBag(side), longestBag(next));
+        beside = Math.max(beside, maxBagSize(side), maxBagSize(next));
         tokens += read.length;
         excluded += width * ((exclude?.length ?? 0) + (repeats ? 0 : steps));
       }

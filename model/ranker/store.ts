@@ -6,7 +6,8 @@ import type { Files } from '../storage/files.ts';
 import { InputError } from '../../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import { itemTokens } from '../../data/features/item-tokens.ts';
-import type { Described, Schema } from '../../data/features/schema.ts';
+import type { Schema } from '../../data/features/schema.ts';
+import type { CatalogItem } from '../../data/formats/catalog.ts';
 import type { Device } from '../../engine/index.ts';
 import { Ranker } from './ranker.ts';
 import type { Settings } from '../recipes/recipes.ts';
@@ -115,7 +116,7 @@ export async function loadRanker(
 /** What a ranker stands on: the model's settings, and its items. */
 export interface Standing {
   settings: Settings;
-  items: readonly (Described & { id: string })[];
+  items: readonly CatalogItem[];
   /** As the item tower reads them. */
   features: ItemFeatures | null;
 }

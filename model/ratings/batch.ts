@@ -103,7 +103,7 @@ export class RatingBatch {
     host.prior.fill(0);
     host.picked.fill(0);
     let [m, l] = [0, 0];
-    for (const { context, targets, places } of windows) {
+    for (const { context, targets, positions: places } of windows) {
       const [keys, queries] = [m, l];
       const hide = events.side && { user: hides(training?.sideDropout ?? 0), event: hides(training?.sideDropout ?? 0) };
       const beside = (writer: SideFeatureWriter, row: number): void => {

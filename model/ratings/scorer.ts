@@ -34,7 +34,7 @@ export class RatingScorer {
     const { levels } = shape;
     const known = windows.reduce((sum, w) => sum + w.context.length, 0);
     const targets = windows.reduce((sum, w) => sum + w.targets.length, 0);
-    const most = events.side?.most ?? 0;
+    const most = events.side?.maxEntries ?? 0;
     const { batch, program } = this.room(Math.max(known, 2 * targets), settings.budget, most);
     let done = 0;
     for (const packed of packWindows(windows, batch.known, batch.targets)) {

@@ -304,7 +304,7 @@ export const windowsOf = ({
   continuation,
   ...s
 }: Settings): Omit<BatchOptions, 'seed' | 'epoch'> => ({
-  budget,
+  maxTokens: budget,
   window,
   augment: {
     crop: s.augmentCrop,

@@ -5,8 +5,8 @@
  */
 import { InputError } from '../../data/errors.ts';
 import { parseCondition } from '../../data/features/condition.ts';
-import { ownValue } from '../../data/own.ts';
-import { columnNames, PLAIN, type Reading, readingsOf, valuesOf } from '../../data/features/values.ts';
+import { ownValue } from '../../data/own-value.ts';
+import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../../data/features/values.ts';
 import type { Item } from '../../model/storage/folder.ts';
 import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
@@ -63,7 +63,7 @@ export class PostProcessing {
   table: StoredTensor | undefined;
   readonly rows: ReadonlyMap<string, number>;
   private names: string[] | null = null;
-  private read: Map<string, Reading> | null = null;
+  private read: Map<string, CellFormat> | null = null;
   private readonly answers = new Map<string, Uint8Array>();
   private readonly vectors = new Map<number, Float32Array>();
 
@@ -225,8 +225,8 @@ export class PostProcessing {
     return this.names;
   }
 
-  private readings(): Map<string, Reading> {
-    this.read ??= readingsOf(this.items);
+  private readings(): Map<string, CellFormat> {
+    this.read ??= cellFormats(this.items);
     return this.read;
   }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { parquetPartsApart, type Worker } from '../../data/formats/parquet-apart.ts';
+import { parquetPartsInWorker, type ParquetWorker } from '../../data/formats/parquet-worker.ts';
 import { oneLine, Workplace } from './attune.ts';
 
 const place = new Workplace();
@@ -13,7 +13,7 @@ afterAll(() => place.remove());
 const { openParquetWorker } = (await import(
   new URL('../../dist/cli/input/parquet-worker.js', import.meta.url).pathname
 )) as {
-  openParquetWorker(): Worker;
+  openParquetWorker(): ParquetWorker;
 };
 
 const ROWS = 300;
@@ -51,7 +51,7 @@ function endless(): Uint8Array<ArrayBuffer> {
 
 const outcome = async (bytes: Uint8Array<ArrayBuffer>, patience: number): Promise<string> => {
   try {
-    for await (const part of parquetPartsApart(openParquetWorker, bytes, 'f.parquet', patience))
+    for await (const part of parquetPartsInWorker(openParquetWorker, bytes, 'f.parquet', patience))
       expect(part).toBeDefined();
     return 'read';
   } catch (error) {

@@ -15,7 +15,7 @@ const dataset: Dataset = {
 
 test('takes the rows of the model and leaves unknown items out', () => {
   const ids = ['b', 'c', 'a', '__proto__'];
-  const { dataset: aligned, unknown, unknownEvents } = alignItems(dataset, ids);
+  const { dataset: aligned, unknownItems: unknown, unknownEvents } = alignItems(dataset, ids);
   expect({ unknown, unknownEvents }).toEqual({ unknown: ['new'], unknownEvents: 3 });
   expect(aligned.itemIds).toEqual(ids);
   expect([...aligned.offsets]).toEqual([0, 3, 3, 4]);
@@ -28,7 +28,7 @@ test('takes the rows of the model and leaves unknown items out', () => {
 });
 
 test('nothing in common leaves no events', () => {
-  const { dataset: aligned, unknown } = alignItems(dataset, ['x', 'y']);
+  const { dataset: aligned, unknownItems: unknown } = alignItems(dataset, ['x', 'y']);
   expect(aligned.items).toHaveLength(0);
   expect(unknown).toHaveLength(4);
   expect([...aligned.offsets]).toEqual([0, 0, 0, 0]);

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, type BatchOptions, batches, batchesPerEpoch, mostMasked } from '../../data/batching/batches.ts';
+import { type Batch, type BatchOptions, batches, batchesPerEpoch, maxMasked } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
 
 const of = (histories: number[][]) => splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
-const base: BatchOptions = { budget: 64, window: 10, seed: 1, epoch: 0 };
+const base: BatchOptions = { maxTokens: 64, window: 10, seed: 1, epoch: 0 };
 
 describe('batches', () => {
   it('covers every training position once, in at most ceil(n / T) windows a history', () => {
@@ -22,7 +22,7 @@ describe('batches', () => {
           // Every event has an item of its own, so that a batch says where its tokens come from.
           let next = 0;
           const parts = of(lengths.map((length) => numbers(length, (next += length) - length)));
-          const options = { budget: window + spare, window, seed, epoch };
+          const options = { maxTokens: window + spare, window, seed, epoch };
           const seen = new Map<number, number>();
           let windows = 0;
           let count = 0;
@@ -76,7 +76,7 @@ describe('batches', () => {
 
   it('leaves little of the budget free', () => {
     const parts = of(numbers(2000).map((u) => numbers(4 + ((u * u) % 97))));
-    const filled = [...batches(parts, { budget: 640, window: 50, seed: 3, epoch: 0 })].map(
+    const filled = [...batches(parts, { maxTokens: 640, window: 50, seed: 3, epoch: 0 })].map(
       (batch) => batch.tokens / 640,
     );
     expect(Math.min(...filled.slice(0, -1))).toBeGreaterThan(0.97);
@@ -135,7 +135,7 @@ describe('batches of the cloze task', () => {
     const short = of(numbers(60).map((u) => numbers(3, 3 * u))); // a history of 3 trains as one event, and so is left out
     expect([...batches(short, { ...base, cloze })]).toEqual([]);
     const pairs = of(numbers(80).map((u) => numbers(4, 4 * u)));
-    const most = mostMasked(base.budget, cloze.share);
+    const most = maxMasked(base.maxTokens, cloze.share);
     for (const { items, tokens } of batches(pairs, { ...base, cloze })) {
       const hidden = [...items.subarray(0, tokens)].filter((item) => item === 320).length;
       expect(hidden).toBeLessThanOrEqual(most);
@@ -144,7 +144,7 @@ describe('batches of the cloze task', () => {
   });
 });
 
-function checkLayout(batch: Batch, { budget, window }: BatchOptions): void {
+function checkLayout(batch: Batch, { maxTokens: budget, window }: BatchOptions): void {
   const { tokens, items, positions, targets, weights, start, end } = batch;
   for (const array of [items, positions, targets, weights, start, end]) expect(array.length).toBe(budget);
   expect(tokens).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
+import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
 import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
@@ -9,7 +9,7 @@ const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => fro
 const LENGTHS = [3, 40, 4, 25, 90, 12, 7];
 // Every event has an item of its own, so that a batch says where its tokens come from.
 const parts = splitDataset(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * u))), { minInteractions: 1 }));
-const base: BatchOptions = { budget: 64, window: 16, seed: 1, epoch: 0, continuation: 5 };
+const base: BatchOptions = { maxTokens: 64, window: 16, seed: 1, epoch: 0, continuation: 5 };
 
 describe('batches of continuations', () => {
   it.each([0, 1, 2])('cover every training position once, and read what came before it (epoch %i)', (epoch) => {
@@ -18,7 +18,7 @@ describe('batches of continuations', () => {
     for (const batch of batches(parts, { ...base, epoch })) {
       count++;
       const next = batch.continuation as ContinuationBatch;
-      expect(next.items.length).toBe(continuationRoom(64, 5));
+      expect(next.items.length).toBe(continuationTokens(64, 5));
       expect(next.weights.reduce((a, b) => a + b)).toBeCloseTo(1);
       expect(batch.weights.every((w) => w === 0)).toBe(true);
       for (let i = 0; i < next.tokens; i++) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol } from '../../data/splits/protocol.ts';
-import { needsOf, requireUnseen, type Split, splitDataset } from '../../data/splits/split.ts';
+import { requiredHistory, requireUnseen, type Split, splitDataset } from '../../data/splits/split.ts';
 import { sampleNegatives } from '../../train/evaluation/candidates.ts';
 import { logOf } from './bytes.ts';
 
@@ -132,7 +132,7 @@ describe('last-n', () => {
     expect(describeTask(parseProtocol('last-n:n=3'), 'test', 9)).toBe(
       "the last 3 of each user's interactions among all 9 items",
     );
-    expect(needsOf(parseProtocol('last-n:n=3'))).toBe('8 interactions');
+    expect(requiredHistory(parseProtocol('last-n:n=3'))).toBe('8 interactions');
     for (const n of ['0', '1.5', '129', 'x'])
       expect(() => parseProtocol(`last-n:n=${n}`)).toThrow(`n=${n}: expected a`);
   });

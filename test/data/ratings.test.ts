@@ -130,7 +130,7 @@ describe('windows of ratings', () => {
     const windows = trainingWindows(r, { window: 8, share: 0.3, tail: 0, seed: 1, epoch: 0 });
     const rows = windows.flatMap(({ context, targets }) => [...context, ...targets]);
     expect(rows.sort((a, b) => a - b)).toEqual([...Array(r.size).keys()]);
-    for (const { context, targets, places } of windows) {
+    for (const { context, targets, positions: places } of windows) {
       expect(targets.length).toBeGreaterThan(0);
       expect(context.length + targets.length).toBeLessThanOrEqual(8);
       targets.forEach((row, i) => {
@@ -143,7 +143,7 @@ describe('windows of ratings', () => {
   });
 
   it('hide the last ratings where those are what is predicted', () => {
-    for (const { context, targets, places } of trainingWindows(r, {
+    for (const { context, targets, positions: places } of trainingWindows(r, {
       window: 8,
       share: 0.3,
       tail: 1,
@@ -160,7 +160,7 @@ describe('windows of ratings', () => {
     const windows = testWindows(r, tested, 6);
     const rows = windows.flatMap(({ targets }) => [...targets]);
     expect(rows.sort((a, b) => a - b)).toEqual([...tested.keys()].filter((row) => tested[row] === 1));
-    for (const { context, targets, places } of windows) {
+    for (const { context, targets, positions: places } of windows) {
       expect(context.length).toBeLessThanOrEqual(6);
       expect([...context].every((row) => tested[row] === 0)).toBe(true);
       targets.forEach((row, i) => {
@@ -174,15 +174,15 @@ describe('windows of ratings', () => {
     const [first, middle, last] = around(context, Uint32Array.of(90, 91, 92), Uint32Array.of(0, 10, 20), 8);
     expect([...first.context]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(middle.context[0]).toBe(8);
-    expect(middle.places[0]).toBe(2);
-    expect([last.context[0], last.places[0]]).toEqual([12, 8]);
+    expect(middle.positions[0]).toBe(2);
+    expect([last.context[0], last.positions[0]]).toEqual([12, 8]);
   });
 
   it('are packed into batches; too many targets are split', () => {
     const one: RatingWindow = {
       context: Uint32Array.of(1, 2, 3),
       targets: Uint32Array.from({ length: 5 }, (_, i) => 10 + i),
-      places: new Uint32Array(5),
+      positions: new Uint32Array(5),
     };
     const batches = [...packWindows([one, one], 6, 3)];
     expect(batches.map((batch) => batch.map(({ targets }) => targets.length))).toEqual([[3], [2], [3], [2]]);

@@ -52,7 +52,7 @@ describe.skipIf(!folder)('MovieLens 1M', async () => {
   it('fills batches', () => {
     let tokens = 0;
     let count = 0;
-    for (const batch of batches(parts, { budget: 3200, window: 200, seed: 1, epoch: 0 })) {
+    for (const batch of batches(parts, { maxTokens: 3200, window: 200, seed: 1, epoch: 0 })) {
       tokens += batch.tokens;
       count++;
     }

@@ -8,7 +8,7 @@ import { inferSchema } from '../../data/features/schema.ts';
 import {
   inferEvents,
   milliseconds,
-  Side,
+  SideFeatures,
   SideFeatureEncoder,
   sideFeatureRows,
 } from '../../data/features/side-features.ts';
@@ -90,7 +90,7 @@ describe('beside items', () => {
     const rows = ['ann', 'bob'].map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
     const schema = { users: inferSchema(rows), events: inferEvents(plain.dataset, ['rating', 'device'], 'log.csv') };
     const encoder = new SideFeatureEncoder(schema);
-    const side = new Side(encoder, plain.dataset, users);
+    const side = new SideFeatures(encoder, plain.dataset, users);
     const of = plain.withSide(side);
     expect(encoder.rows).toBe(sideFeatureRows(schema));
     const tokens = of.sideFeatures(0, 'test');
@@ -100,13 +100,13 @@ describe('beside items', () => {
     const user = [...(side.userRow(0)?.columns ?? [])];
     expect(first(tokens).slice(2)).toEqual(user);
     // A stranger's bag is that of the missing values.
-    const stranger = new Side(encoder, { ...of.dataset, userIds: ['x', 'y'] }, users);
+    const stranger = new SideFeatures(encoder, { ...of.dataset, userIds: ['x', 'y'] }, users);
     expect(stranger.userRow(0)).toEqual(stranger.userRow(1));
-    const hidden = [...batches(of, { budget: 8, window: 4, seed: 1, epoch: 0, sideDropout: 1 })][0];
-    const open = [...batches(of, { budget: 8, window: 4, seed: 1, epoch: 0 })][0];
+    const hidden = [...batches(of, { maxTokens: 8, window: 4, seed: 1, epoch: 0, sideDropout: 1 })][0];
+    const open = [...batches(of, { maxTokens: 8, window: 4, seed: 1, epoch: 0 })][0];
     expect(hidden.side?.starts).toHaveLength(hidden.tokens + 1);
     expect(first(hidden.side).slice(2)).toEqual([...(stranger.userRow(0)?.columns ?? [])]);
     expect(open.side).not.toEqual(hidden.side);
-    expect([...batches(of, { budget: 8, window: 4, seed: 1, epoch: 0 })][0]).toEqual(open);
+    expect([...batches(of, { maxTokens: 8, window: 4, seed: 1, epoch: 0 })][0]).toEqual(open);
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { describeSchema, inferSchema, insteadOf, numberOf } from '../../data/features/schema.ts';
+import { describeSchema, inferSchema, replacementOf, numberOf } from '../../data/features/schema.ts';
 import { inferEvents } from '../../data/features/side-features.ts';
 import { parseDate, toSeconds } from '../../data/formats/times.ts';
 import { readText } from './bytes.ts';
@@ -106,7 +106,7 @@ describe('times of a schema', () => {
     const [column] = schema.columns;
     expect(column.knots).toEqual([NOW * 1000, (NOW + 86_400) * 1000]);
     expect(describeSchema(schema)).toEqual(['at: time, 2023-11-14 to 2023-11-15']);
-    expect(numberOf(insteadOf(column) as string, column)).toBeCloseTo(column.median as number, -3);
+    expect(numberOf(replacementOf(column) as string, column)).toBeCloseTo(column.median as number, -3);
     expect(numberOf('2023-11-14T22:13:20', column)).toBe(NOW * 1000);
   });
 

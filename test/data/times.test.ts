@@ -33,7 +33,7 @@ test('events keep their times through sorting, split and batches', () => {
   expect([...parts.history(0, 'test')].map((row) => parts.dataset.itemIds[row])).toEqual(['2', '4', '5', '3']);
   expect([...(parts.times(0, 'test') ?? [])]).toEqual([0, 10, 20, 30]);
   expect([...(parts.times(0, 'valid') ?? [])]).toEqual([0, 10, 20]);
-  const [batch] = batches(parts, { budget: 8, window: 4, seed: 1, epoch: 0 });
+  const [batch] = batches(parts, { maxTokens: 8, window: 4, seed: 1, epoch: 0 });
   expect([...(batch.times ?? [])].slice(0, batch.tokens)).toEqual([0, 10]);
   expect(splitDataset(prepare(logOf([[1, 2, 3]]), { minInteractions: 1 })).times(0, 'test')).toBeUndefined();
 });

@@ -11,8 +11,8 @@ import {
   decimalOf,
   numberIn,
   PLAIN,
-  type Reading,
-  readingsOf,
+  type CellFormat,
+  cellFormats,
   valuesOf,
 } from '../../data/features/values.ts';
 
@@ -32,7 +32,7 @@ describe('values of attributes', () => {
     expect(valuesOf('Drama  War', { ...PLAIN, spaced: true })).toEqual(['Drama', 'War']);
     expect(valuesOf('', { ...PLAIN, spaced: true })).toEqual([]);
     expect(valuesOf(undefined, PLAIN)).toEqual([]);
-    expect([...readingsOf(items)].map(([name, { spaced }]) => [name, spaced])).toEqual([
+    expect([...cellFormats(items)].map(([name, { spaced }]) => [name, spaced])).toEqual([
       ['genre', true],
       ['color', false],
     ]);
@@ -40,7 +40,7 @@ describe('values of attributes', () => {
   });
 
   it('are what a condition asks about; titles and IDs are whole', () => {
-    const readings = readingsOf(items);
+    const readings = cellFormats(items);
     const count = (text: string) => items.filter(parseCondition(text, columnNames(items), readings)).length;
     expect(count('genre=war')).toBe(5);
     expect(count('genre="war drama"')).toBe(1);
@@ -82,7 +82,7 @@ const attribute = 'value';
 const catalog = (cells: readonly string[]) =>
   cells.map((cell, i) => ({ id: `i${i}`, title: `i${i}`, attributes: { [attribute]: cell } }));
 const rowsWhere = (items: ReturnType<typeof catalog>, condition: string): number[] => {
-  const passes = parseCondition(condition, columnNames(items), readingsOf(items));
+  const passes = parseCondition(condition, columnNames(items), cellFormats(items));
   return items.flatMap((item, row) => (passes(item) ? [row] : []));
 };
 const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
@@ -117,7 +117,7 @@ describe('what the schema parses, every consumer parses alike', () => {
             numbers.flatMap((x, row) => (x >= bound ? [row] : [])),
           );
           // Caps count equal numbers as one value; numbers are no kinds.
-          const reading = readingsOf(items).get(attribute) as Reading;
+          const reading = cellFormats(items).get(attribute) as CellFormat;
           expect(all.map(({ cell }) => valuesOf(cell, reading))).toEqual(numbers.map((x) => [String(x)]));
           expect(attributeKinds(items.map(({ attributes }) => attributes)).every((kinds) => kinds.size === 0)).toBe(
             true,
@@ -140,7 +140,7 @@ describe('what the schema parses, every consumer parses alike', () => {
           const [column] = inferSchema(items).columns;
           fc.pre(column.type === 'list');
           expect([...(column.values ?? [])].sort()).toEqual([...new Set(lists.flat())].sort());
-          const reading = readingsOf(items).get(attribute) as Reading;
+          const reading = cellFormats(items).get(attribute) as CellFormat;
           const kinds = attributeKinds(items.map(({ attributes }) => attributes));
           for (const value of column.values ?? []) {
             const holders = lists.flatMap((list, row) => (list.includes(value) ? [row] : []));

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { cut, visible, visibleLines } from '../../data/visible.ts';
+import { truncate, visible, visibleLines } from '../../data/visible.ts';
 
 /** What a terminal acts upon, or what hides or turns text. */
 const ACTS = /[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069\ufeff]/u;
@@ -33,8 +33,8 @@ describe('visible', () => {
   });
 
   it('long texts keep their beginning and their end', () => {
-    expect(cut('short', 10)).toBe('short');
-    expect(cut(`${'a'.repeat(90)}${'z'.repeat(30)}`, 60)).toBe(
+    expect(truncate('short', 10)).toBe('short');
+    expect(truncate(`${'a'.repeat(90)}${'z'.repeat(30)}`, 60)).toBe(
       `${'a'.repeat(40)}… (60 characters left out) …${'z'.repeat(20)}`,
     );
   });

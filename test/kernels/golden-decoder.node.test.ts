@@ -1,7 +1,7 @@
 /** An encoder–decoder against PyTorch's own layers (test/golden/make.py): the decoder's states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Batch } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
+import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
 import { crossAttention, crossBounds, Device, type NumericArray } from '../../engine/index.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
 import { parameterSpecs } from '../../model/encoders/parameters.ts';
@@ -33,7 +33,7 @@ const ITEMS = config.V as number;
 /** The sequences, packed. */
 function batch(): Batch {
   const { budget, continuation } = settings;
-  const room = continuationRoom(budget, continuation);
+  const room = continuationTokens(budget, continuation);
   const offsets = (lengths: number[]) => [0, 1, 2, 3].map((s) => lengths.slice(0, s).reduce((a, b) => a + b, 0));
   const [keys, queries] = [offsets(histories), offsets(continuations)];
   const cross = crossBounds(queries, keys, room, budget);

@@ -1,7 +1,7 @@
 /** Continuations that read users and events, and with the memory: each step against the ranking of what stands so far. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { joinRows, packed, type SideFeatureRows } from '../../data/features/side-features.ts';
+import { concatRows, packBags, type SideFeatureRows } from '../../data/features/side-features.ts';
 import { Device } from '../../engine/index.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';
@@ -56,9 +56,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         rows,
       });
       const blend: ScorerOptions['blend'] = remembers ? { memory, weights: { memory: 2, epsilon: 0.01 } } : null;
-      const bag = (row: number): SideFeatureRows => packed([[[row, 1]]]);
+      const bag = (row: number): SideFeatureRows => packBags([[[row, 1]]]);
       const sideOf = (events: readonly number[]) =>
-        reads ? events.map((__, i) => bag(i % SIDE)).reduce((a, b) => joinRows(a, b)) : undefined;
+        reads ? events.map((__, i) => bag(i % SIDE)).reduce((a, b) => concatRows(a, b)) : undefined;
       const next = reads ? bag(SIDE - 1) : undefined;
 
       const generator = new Generator(model, { steps: STEPS }, blend);
@@ -72,7 +72,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         for (const [step, item] of items.entries()) {
           const before = items.slice(0, step);
           const own = sideOf([...HISTORIES[i]]);
-          const beside = own && next ? before.reduce((rows) => joinRows(rows, next), own) : undefined;
+          const beside = own && next ? before.reduce((rows) => concatRows(rows, next), own) : undefined;
           const history = Uint32Array.from([...HISTORIES[i], ...before]);
           const [best] = await scorer.score([{ history, side: beside, exclude: history }]);
           expect(best.items[0]).toBe(item);

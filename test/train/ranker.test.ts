@@ -105,7 +105,7 @@ describe('batches of the ranker', () => {
   it('a candidate reads its history to its position, and a state is read by the candidates from it on', () => {
     const parts = echoes(30, 20);
     const feed = new RankerFeed(cpu, settings, countItems(parts), {}, { attributes: null, base: parts.items });
-    const [batch] = batches(parts, { budget: 128, window: 8, seed: 1, epoch: 0 });
+    const [batch] = batches(parts, { maxTokens: 128, window: 8, seed: 1, epoch: 0 });
     feed.take(batch, 1, 1);
     const best = new Uint32Array(feed.chosen.size * 20).map((_, i) => i % 20);
     const count = feed.draw(best, 20);
@@ -135,7 +135,7 @@ describe('batches of the ranker', () => {
   it('a position whose next item the first stage does not retrieve is left out', () => {
     const parts = echoes(30, 20);
     const feed = new RankerFeed(cpu, settings, countItems(parts), {}, { attributes: null, base: parts.items });
-    const [batch] = batches(parts, { budget: 128, window: 8, seed: 1, epoch: 0 });
+    const [batch] = batches(parts, { maxTokens: 128, window: 8, seed: 1, epoch: 0 });
     feed.take(batch, 1, 1);
     const wanted = batch.targets.filter((item, i) => i < batch.tokens && item >= 12).length;
     const best = new Uint32Array(feed.chosen.size * 8).map((_, i) => 12 + (i % 8));

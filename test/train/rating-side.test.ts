@@ -60,7 +60,7 @@ describe('what stands beside a rating', () => {
     expect(rows({ item: 0, user: 1, row: 1 }).slice(0, 3)).toEqual([1, 3, 5]);
     expect(rows(all, hidden).slice(0, 3)).toEqual([0, 3, 5]);
     expect(Math.max(...rows(all))).toBeLessThan(encoder.rows);
-    expect(side.most).toBe(rows(all).length);
+    expect(side.maxEntries).toBe(rows(all).length);
     expect(encoder.unseen.get('device')).toBe(1);
   });
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import { inferEvents, Side, SideFeatureEncoder } from '../../data/features/side-features.ts';
+import { inferEvents, SideFeatures, SideFeatureEncoder } from '../../data/features/side-features.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { loadModel } from '../../model/storage/folder.ts';
@@ -57,7 +57,9 @@ function beside(parts: Split): Split {
   const users = people(parts);
   const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
   const events = inferEvents(parts.dataset, ['rating'], 'walks');
-  return parts.withSide(new Side(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users));
+  return parts.withSide(
+    new SideFeatures(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users),
+  );
 }
 
 describe('a model that reads users and events', () => {
@@ -81,7 +83,7 @@ describe('a model that reads users and events', () => {
     const known = (await evaluate(model, parts, asked)).metrics['NDCG@10'];
     expect(known).toBeGreaterThan(0.9);
     const turned = new Map([...people(parts)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
-    const reversed = parts.withSide(new Side(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned));
+    const reversed = parts.withSide(new SideFeatures(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned));
     expect((await evaluate(model, reversed, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
     model.dispose();
   });

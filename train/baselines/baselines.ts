@@ -1,4 +1,4 @@
-import { Growing } from '../../data/log.ts';
+import { GrowableArray } from '../../data/log.ts';
 import type { Split } from '../../data/splits/split.ts';
 
 /** Scores the whole catalogue after a history; what a trained model is compared with. */
@@ -98,8 +98,8 @@ function countTransitions(parts: Split, lags: number): Transitions {
   const V = parts.items;
   const { starts, places, ends } = occurrences(parts);
   const rowStarts = new Uint32Array(V + 1);
-  const columns = new Growing((n) => new Uint32Array(n));
-  const values = new Growing((n) => new Float32Array(n));
+  const columns = new GrowableArray((n) => new Uint32Array(n));
+  const values = new GrowableArray((n) => new Float32Array(n));
   const total = new Float64Array(V);
   const row = new Float64Array(V);
   const touched: number[] = [];

@@ -1,6 +1,6 @@
 /** Batches on their way to the device: one upload a step, and more for sampled negatives and what stands beside items. */
-import { type Batch, mostMasked } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationRoom } from '../../data/batching/continuations.ts';
+import { type Batch, maxMasked } from '../../data/batching/batches.ts';
+import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
 import { isCloze, readsTimes, type Settings } from '../../model/recipes/recipes.ts';
@@ -23,8 +23,8 @@ export function needsOf(settings: Settings, side?: Needs['side']): Needs {
   const { budget, maskShare, decoder, continuation } = settings;
   return {
     times: readsTimes(settings),
-    masked: isCloze(settings) ? mostMasked(budget, maskShare) : undefined,
-    continued: decoder > 0 ? continuationRoom(budget, continuation) : undefined,
+    masked: isCloze(settings) ? maxMasked(budget, maskShare) : undefined,
+    continued: decoder > 0 ? continuationTokens(budget, continuation) : undefined,
     side,
   };
 }

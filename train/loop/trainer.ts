@@ -133,7 +133,7 @@ export function validationUsers(parts: Split, settings: Settings, seed: number):
 
 /** What stands beside the items of a log, for its batches. */
 export const sideOf = ({ side }: Split): Needs['side'] =>
-  side ? { rows: side.encoder.rows, most: side.most } : undefined;
+  side ? { rows: side.encoder.rows, most: side.maxEntries } : undefined;
 
 class Run {
   private readonly o: TrainOptions;

@@ -2,7 +2,7 @@
  * Learns the factors of model/ratings/factors.ts: each side's posteriors in turn, priors and noise from what they explain. Where
  * attributes are known, a regression on them gives the priors' means (attribute-regression.ts), three times along the way.
  */
-import type { Beside, PlainBags } from '../../data/ratings/side-features.ts';
+import type { RatingFeatures, PlainBags } from '../../data/ratings/side-features.ts';
 import { seeded } from '../../data/random.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { type Factors, itemConstant, PosteriorSolver, triangle, userConstant } from '../../model/ratings/factors.ts';
@@ -14,7 +14,7 @@ export interface FactorOptions {
   sweeps: number;
   seed: number;
   /** What is known of the entities. */
-  known?: Pick<Beside, 'items' | 'users'> | null;
+  known?: Pick<RatingFeatures, 'items' | 'users'> | null;
 }
 
 /** Both sides, for predictions about rows of the log they were learned from. */

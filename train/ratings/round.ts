@@ -2,7 +2,7 @@
 import type { Fold } from '../../data/splits/folds.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { seeded } from '../../data/random.ts';
-import type { Beside } from '../../data/ratings/side-features.ts';
+import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import { packWindows, type RowsByUser, testWindows, trainingWindows } from '../../data/ratings/windows.ts';
 import type { Device, Program } from '../../engine/index.ts';
 import { RatingBatch, type RatingEvents } from '../../model/ratings/batch.ts';
@@ -18,7 +18,7 @@ export interface RoundOptions {
   rows: Fold;
   settings: RatingSettings;
   /** What the model reads beside ratings; items alone by default. */
-  beside?: Beside | null;
+  beside?: RatingFeatures | null;
   seed: number;
   /** Whether the last ratings are what is predicted. */
   tail: boolean;
@@ -112,7 +112,12 @@ async function learnBaseline(o: RoundOptions): Promise<Baseline | null> {
   }
 }
 
-function eventsOf(ratings: Ratings, train: Uint32Array, baseline: Baseline, beside: Beside | null): RatingEvents {
+function eventsOf(
+  ratings: Ratings,
+  train: Uint32Array,
+  baseline: Baseline,
+  beside: RatingFeatures | null,
+): RatingEvents {
   const { factors, base, spread, cold, coldSpread } = baseline;
   const { mean, std } = factors;
   const itemCounts = new Uint32Array(ratings.itemIds.length);
@@ -149,7 +154,7 @@ async function learn(o: RoundOptions, model: RatingModel, events: RatingEvents):
   const { device, settings, seed, signal, deadline } = o;
   const { window, share, budget, epochs, warmup, weightDecay, clip, idDropout, sideDropout } = settings;
   const rows = subset(o.ratings, o.rows.train);
-  const most = events.side?.most ?? 0;
+  const most = events.side?.maxEntries ?? 0;
   const batch = new RatingBatch(device, budget, Math.max(32, Math.ceil(budget / 2)), model.shape, most, true);
   const optimizer = new AdamW(model.parameters, { ...BETAS, weightDecay, embeddingDecay: weightDecay, clip });
   const program: Program<Record<string, never>> = device.program('training step', () => {

@@ -4,7 +4,7 @@
  */
 import type { Fold } from '../../data/splits/folds.ts';
 import { type RatingSplit, ratingRounds } from '../../data/ratings/split.ts';
-import type { Beside } from '../../data/ratings/side-features.ts';
+import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
@@ -27,7 +27,7 @@ export interface RatingRunOptions {
   split: RatingSplit;
   settings: RatingSettings;
   /** What the model reads beside ratings; items alone by default. */
-  beside?: Beside | null;
+  beside?: RatingFeatures | null;
   seed: number;
   /** Goes on after the last round that had ended. */
   resume?: boolean;

@@ -153,7 +153,7 @@ class Run {
     let validating = 0;
     try {
       for (let epoch = 0; ; epoch++) {
-        const windows = { budget: settings.budget, window: settings.window, seed, epoch };
+        const windows = { maxTokens: settings.budget, window: settings.window, seed, epoch };
         for (const batch of batches(parts, windows)) {
           await this.take(batch, ++step, epoch);
           const due = step % settings.rankerValidate === 0;

@@ -1,7 +1,7 @@
 /** Look inside: a map of the items, where attention goes, and what a training step spends its time on. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { ownValue } from '../../data/own.ts';
-import { readingOf, valuesOf } from '../../data/features/values.ts';
+import { ownValue } from '../../data/own-value.ts';
+import { cellFormatOf, valuesOf } from '../../data/features/values.ts';
 import { engine, messageOf } from '../engine.ts';
 import { count, percent } from '../format.ts';
 import { askState } from '../state.ts';
@@ -32,7 +32,7 @@ const KINDS = 8;
 
 /** Which group each item belongs to by an attribute: the most frequent values, all others in the last one. */
 function groupsOf(model: OpenedModel, attribute: string): { names: string[]; of: Uint8Array } {
-  const reading = readingOf(model.items.flatMap(({ attributes }) => ownValue(attributes, attribute)?.trim() || []));
+  const reading = cellFormatOf(model.items.flatMap(({ attributes }) => ownValue(attributes, attribute)?.trim() || []));
   const groupOf = ({ attributes }: OpenedModel['items'][number]): string =>
     valuesOf(ownValue(attributes, attribute), reading)[0] ?? '–';
   const counts = new Map<string, number>();

@@ -5,7 +5,7 @@ import { InputError } from '../../data/errors.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import type { Format } from '../../data/formats/format.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
-import type { Worker as Apart } from '../../data/formats/parquet-apart.ts';
+import type { ParquetWorker as Apart } from '../../data/formats/parquet-worker.ts';
 import { readLog } from '../../data/formats/reader.ts';
 import type { RecordSink } from '../../data/formats/records.ts';
 import { contextNames } from '../../data/features/side-features.ts';

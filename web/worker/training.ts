@@ -3,7 +3,7 @@ import { prepare, requireTrainable } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { inferSchema, type Schema } from '../../data/features/schema.ts';
-import { Side, SideFeatureEncoder } from '../../data/features/side-features.ts';
+import { SideFeatures, SideFeatureEncoder } from '../../data/features/side-features.ts';
 import { similarity } from '../../data/features/similarity.ts';
 import { splitDataset, type Split } from '../../data/splits/split.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
@@ -155,7 +155,7 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const settings = checkSettings(config.hyperparameters as unknown as Settings);
   const { users, events } = config.schema;
   const encoder = users || events ? new SideFeatureEncoder({ users, events }) : null;
-  const parts = encoder ? plain.withSide(new Side(encoder, dataset, opened.users)) : plain;
+  const parts = encoder ? plain.withSide(new SideFeatures(encoder, dataset, opened.users)) : plain;
   const items = await loadItems(files);
   return { files, run, parts, settings, config, items, notes: [] };
 }

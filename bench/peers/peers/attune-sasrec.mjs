@@ -56,7 +56,7 @@ export function makeSasrec(device, spec) {
     async time(repeat) {
       let tokens = 0;
       for (let i = 0; i < repeat; i++) {
-        for (const batch of batches(parts, { budget, window, seed: 1, epoch: i })) {
+        for (const batch of batches(parts, { maxTokens: budget, window, seed: 1, epoch: i })) {
           if (batch.tokens < 0.95 * budget) continue;
           tokens += batch.tokens;
           run(batch);
@@ -67,7 +67,7 @@ export function makeSasrec(device, spec) {
       return { tokens };
     },
     async outputs() {
-      const [batch] = batches(parts, { budget, window, seed: 1, epoch: 0 });
+      const [batch] = batches(parts, { maxTokens: budget, window, seed: 1, epoch: 0 });
       for (let i = 0; i < checkSteps; i++) {
         run(batch);
         await device.settle();

@@ -7,7 +7,7 @@ import { InputError } from '../errors.ts';
 import type { ParquetPart } from './parquet.ts';
 
 /** A worker that answers each message with one. */
-export interface Worker {
+export interface ParquetWorker {
   post(message: ToWorker, transfer: ArrayBuffer[]): void;
   /** @param failed for a worker that ended by itself */
   listen(answered: (answer: FromWorker) => void, failed: (error: Error) => void): void;
@@ -23,8 +23,8 @@ const PATIENCE_MS = 20_000;
 const BYTES_PER_MS = 500;
 
 /** What a Parquet file gives. `bytes` are handed to the worker and are empty afterwards. @throws InputError, also for a file that a worker cannot get through */
-export async function* parquetPartsApart(
-  open: () => Worker,
+export async function* parquetPartsInWorker(
+  open: () => ParquetWorker,
   bytes: Uint8Array<ArrayBuffer>,
   source: string,
   patience = PATIENCE_MS + bytes.length / BYTES_PER_MS,
