@@ -28,7 +28,7 @@ export interface MatrixSize {
 
 export type Params = Record<string, number>;
 export type Grid = readonly [number, number, number];
-export type Constants = Record<string, number | boolean>;
+export type Constants = Record<string, number | boolean | string>;
 
 /** One way to run a kernel. */
 export interface Variant {
@@ -115,6 +115,29 @@ export function subgroupVariants(
   }));
 }
 
+/**
+ * Two variants of a file whose `alias Element` makes it serve rows of vec4, where every one of `sizes` is divisible by 4,
+ * and rows of any width. `how` gives the grid, and more constants, for a number of f32 or u32 in an Element.
+ */
+export function elementVariants(
+  file: string,
+  scalar: 'f32' | 'u32',
+  sizes: readonly string[],
+  how: (size: number) => { grid: Variant['grid']; constants?(params: Params): Constants },
+): readonly Variant[] {
+  return [4, 1].map((SIZE) => {
+    const { grid, constants } = how(SIZE);
+    const Element = SIZE === 4 ? `vec4${scalar[0]}` : scalar;
+    return {
+      file,
+      tuning: { SIZE },
+      accepts: (p) => sizes.every((name) => p[name] % SIZE === 0),
+      grid,
+      constants: (p) => ({ ...constants?.(p), Element }),
+    };
+  });
+}
+
 /** Workgroups needed for n elements at `per` elements a workgroup. */
 export const groups = (n: number, per: number): number => Math.ceil(n / per);
 
@@ -157,7 +180,7 @@ export function kernelText(file: string, constants: Constants = {}): KernelText 
   const source = sources[file];
   if (source === undefined) throw new Error(`kernel ${file}: no file in kernels/ is named ${file}.wgsl`);
   let code = source;
-  for (const [name, value] of Object.entries(constants)) code = specialise(file, code, name, value);
+  for (const [name, value] of Object.entries(constants)) code = specialize(file, code, name, value);
   for (const helper of helpersOf(file, source)) code += `\n${lib[helper]}`;
   const text = { code, bindings: parseBindings(source), params: parseParams(source) };
   parsed.set(key, text);
@@ -191,13 +214,14 @@ export function expectIntegers(what: Kernel, params: Params): void {
   }
 }
 
-function specialise(file: string, code: string, name: string, value: number | boolean): string {
-  const line = new RegExp(`^const ${name}: (\\w+) = [^;]+;(\\s*// @tune.*)$`, 'm');
+/** Rewrites the value on the line `const NAME: TYPE = …; // @tune`, or the type on `alias NAME = …; // @tune`. */
+function specialize(file: string, code: string, name: string, value: number | boolean | string): string {
+  const line = new RegExp(`^((?:const ${name}: (\\w+)|alias ${name}) = )[^;]+(;\\s*// @tune.*)$`, 'm');
   const match = line.exec(code);
   if (!match) throw new Error(`kernel ${file}: no line "const ${name}: … ; // @tune"`);
-  const type = match[1];
+  const type = match[2];
   const literal = type === 'u32' ? `${value}u` : type === 'f32' ? `f32(${value})` : `${value}`;
-  return code.replace(line, `const ${name}: ${type} = ${literal};$2`);
+  return code.replace(line, `$1${literal}$3`);
 }
 
 /** Names of the helpers of kernels/lib/ that a file asks for (`// @use a, b`), those of the helpers included. */
@@ -216,11 +240,12 @@ function helpersOf(file: string, source: string, found: string[] = []): string[]
 function parseBindings(source: string): BindingInfo[] {
   const pattern =
     /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(read_write|read))?>\s*(\w+)\s*:\s*([^;]+);/g;
+  const aliases = new Map([...source.matchAll(/^alias (\w+) = (\w+);/gm)].map(([, name, type]) => [name, type]));
   return [...source.matchAll(pattern)].map((m) => ({
     index: Number(m[1]),
     kind: m[2] === 'uniform' ? 'uniform' : m[3] === 'read_write' ? 'write' : 'read',
     name: m[4],
-    type: m[5].trim(),
+    type: m[5].trim().replace(/\w+/g, (type) => aliases.get(type) ?? type),
   }));
 }
 

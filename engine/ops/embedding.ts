@@ -5,7 +5,7 @@
  */
 import { gradOf, intoSum } from '../autograd.ts';
 import { dropoutParams } from '../keep.ts';
-import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
+import { elementVariants, groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { rowGroupLayout } from '../rows.ts';
 import { shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
@@ -19,20 +19,26 @@ import { lanes } from './shared/lanes.ts';
  */
 export type RowGroups = Tensor;
 
-/** A variant for rows of vec4 and one for any width; `count` names the parameter that bounds the rows or segments. */
-function rowKernel(name: string, count: (p: Params) => number): Kernel {
+/** A variant for rows of vec4 and one for any width. */
+function rowKernel(name: string): Kernel {
   const variant = (file: string, unit: number) => ({
     file,
     accepts: (p: Params) => p.d % unit === 0,
-    grid: (p: Params) => groups(count(p), 64 / lanes(p.d / unit)),
+    grid: (p: Params) => groups(p.rows, 64 / lanes(p.d / unit)),
     constants: (p: Params) => ({ LANES: lanes(p.d / unit) }),
   });
   return kernel(name, [variant(name, 4), variant(`${name}_scalar`, 1)]);
 }
 
-const FORWARD = rowKernel('embedding_fwd', (p) => p.rows);
-const BACKWARD = rowKernel('embedding_bwd', (p) => p.rows);
-const BACKWARD_SPLIT = rowKernel('embedding_bwd_split', (p) => p.maxSplits);
+const FORWARD = rowKernel('embedding_fwd');
+const BACKWARD = rowKernel('embedding_bwd');
+const BACKWARD_SPLIT = kernel(
+  'embedding_bwd_split',
+  elementVariants('embedding_bwd_split', 'f32', ['d'], (size) => ({
+    grid: (p) => groups(p.maxSplits, 64 / lanes(p.d / size)),
+    constants: (p) => ({ LANES: lanes(p.d / size) }),
+  })),
+);
 
 /**
  * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient. A table in shards takes one

@@ -2,15 +2,15 @@
  * Rows picked by number, for inference and selection. No gradient flows through it, since unsorted rows could only be
  * added up with float atomics: a table that learns goes through `embedding`, whose rows are grouped on the host.
  */
-import { groups, kernel } from '../kernel.ts';
+import { elementVariants, groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { gatherReference } from './gather.ref.ts';
 import { expectConstants, expectRank, expectType } from './shared/check.ts';
 
-const GATHER = kernel('gather', [
-  { file: 'gather4', accepts: (p) => p.cols % 4 === 0, grid: (p) => groups((p.n * p.cols) / 4, 256) },
-  { file: 'gather', grid: (p) => groups(p.n * p.cols, 256) },
-]);
+const GATHER = kernel(
+  'gather',
+  elementVariants('gather', 'u32', ['cols'], (size) => ({ grid: (p) => groups((p.n * p.cols) / size, 256) })),
+);
 
 /**
  * Rows of x [rows, ...] for ids [...] (u32): [...ids, ...]. A number beyond the last row gives zeros, as in `embedding`.

@@ -6,19 +6,19 @@
  */
 import type { Device } from '../device.ts';
 import { gradOf, into } from '../autograd.ts';
-import { groups, kernel, type Params } from '../kernel.ts';
+import { elementVariants, groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { expectConstants } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
 import { sparseMatmulReference } from './sparse-matmul.ref.ts';
 
-const variant = (file: string, unit: number) => ({
-  file,
-  accepts: (p: Params) => p.d % unit === 0,
-  grid: (p: Params) => groups(p.rows, 64 / lanes(p.d / unit)),
-  constants: (p: Params) => ({ LANES: lanes(p.d / unit) }),
-});
-const SPARSE_MATMUL = kernel('sparse_matmul', [variant('sparse_matmul', 4), variant('sparse_matmul_scalar', 1)]);
+const SPARSE_MATMUL = kernel(
+  'sparse_matmul',
+  elementVariants('sparse_matmul', 'f32', ['d'], (size) => ({
+    grid: (p) => groups(p.rows, 64 / lanes(p.d / size)),
+    constants: (p) => ({ LANES: lanes(p.d / size) }),
+  })),
+);
 
 /** A sparse matrix on the host: row i holds `values` at `columns` from starts[i] to starts[i + 1]. */
 export interface SparseHost {
@@ -54,9 +54,12 @@ export class SparseMatrix implements Sparse {
     const { starts } = host;
     const rising = starts.every((at, i) => i === 0 || at >= starts[i - 1]);
     if (!rising || starts[rows] !== host.columns.length || host.values.length !== host.columns.length) {
-      throw new Error(`${label}: starts that rise to the number of entries, ${host.columns.length}, were expected`);
+      throw new Error(
+        `${label}: expected starts that rise to the number of entries, ${host.columns.length}, and as many values`,
+      );
     }
-    if (host.columns.some((c) => c >= columns)) throw new Error(`${label}: columns below ${columns} were expected`);
+    const beyond = host.columns.find((c) => c >= columns);
+    if (beyond !== undefined) throw new Error(`${label}: expected columns below ${columns}, got ${beyond}`);
     this.shape = [rows, columns];
     this.forward = upload(device, host, label);
     this.transposed = upload(device, transposeSparse(host, columns), `${label} transposed`);
@@ -99,24 +102,38 @@ function upload(device: Device, { starts, columns, values }: SparseHost, label: 
   };
 }
 
-/** S [M, N] · x [N, D] → [M, D]; rows of S without entries give zeros. The gradient goes to x alone. */
+/**
+ * S [M, N] · x [N, D] → [M, D]; rows of S without entries give zeros. The gradient goes to x alone. Rows whose columns or
+ * starts are out of range become NaN.
+ */
 export function sparseMatmul(s: Sparse, x: Tensor): Tensor {
   const { device } = x;
   const [rows, n] = s.shape;
   if (x.rank !== 2 || x.shape[0] !== n || x.dtype !== 'f32') {
-    throw new Error(
-      `sparseMatmul: f32 [${n},D] was expected for S [${rows},${n}], came ${x.dtype} ${showShape(x.shape)}`,
-    );
+    throw new Error(`sparseMatmul: expected f32 [${n},D] for S [${rows},${n}], got ${x.dtype} ${showShape(x.shape)}`);
   }
-  expectConstants('sparseMatmul', { values: s.forward.values });
+  checkSparse('S', s.forward, rows);
+  if (s.transposed) checkSparse('the transpose of S', s.transposed, n);
   const d = x.shape[1];
   const y = device.empty([rows, d], 'f32', 'sparseMatmul');
-  if (y.size > 0) device.run(SPARSE_MATMUL, sparseMatmulReference, { ...s.forward, x, y }, { rows, d, acc: 0 });
+  const entries = s.forward.columns.size;
+  device.run(SPARSE_MATMUL, sparseMatmulReference, { ...s.forward, x, y }, { rows, n, d, entries, acc: 0 });
   device.tape.record([x], y, () => {
-    if (!s.transposed) throw new Error('sparseMatmul: the transpose was expected, since a gradient is asked for');
+    if (!s.transposed) throw new Error('sparseMatmul: a gradient of x requires the transpose of S, got none');
     const { grad, acc } = into(x);
-    const tensors = { ...s.transposed, x: gradOf(y), y: grad };
-    device.run(SPARSE_MATMUL, sparseMatmulReference, tensors, { rows: n, d, acc: acc ? 1 : 0 });
+    const params = { rows: n, n: rows, d, entries: s.transposed.columns.size, acc };
+    device.run(SPARSE_MATMUL, sparseMatmulReference, { ...s.transposed, x: gradOf(y), y: grad }, params);
   });
   return y;
+}
+
+function checkSparse(name: string, { starts, columns, values }: SparseTensors, rows: number): void {
+  const types = `${starts.dtype},${columns.dtype},${values.dtype}` === 'u32,u32,f32';
+  if (!types || starts.size !== rows + 1 || columns.size !== values.size) {
+    const got = [starts, columns, values].map((t) => `${t.dtype} ${showShape(t.shape)}`).join(', ');
+    throw new Error(
+      `sparseMatmul: expected ${name} as u32 starts [${rows + 1}] and as many u32 columns as f32 values, got ${got}`,
+    );
+  }
+  expectConstants('sparseMatmul', { values });
 }

@@ -2,19 +2,22 @@ import type { Reference } from '../device.ts';
 
 export const sparseScoresReference: Reference = (
   { starts, columns, values, offsets, items, weights, out },
-  { rows, v, first, row_first, row_count, start },
+  { rows, v, first, row_first, row_count, longest, capacity, entries, start },
 ) => {
   for (let u = 0; u < rows; u++) {
     const sums = start ? new Float64Array(v) : Float64Array.from(out.subarray(u * v, (u + 1) * v));
-    for (let l = offsets[u]; l < offsets[u + 1]; l++) {
+    const [begin, end] = [offsets[u], offsets[u + 1]];
+    let valid = begin <= end && end - begin <= longest && end <= capacity;
+    for (let l = begin; valid && l < end; l++) {
       const r = items[l] - row_first;
       if (r < 0 || r >= row_count) continue;
-      for (let i = starts[r]; i < starts[r + 1]; i++) {
+      valid = starts[r] <= starts[r + 1] && starts[r + 1] <= entries;
+      for (let i = starts[r]; valid && i < starts[r + 1]; i++) {
         const j = columns[i] - first;
         if (j >= 0 && j < v) sums[j] += weights[l] * values[i];
       }
     }
-    out.set(sums, u * v);
+    out.set(valid ? sums : sums.fill(Number.NaN), u * v);
   }
 };
 

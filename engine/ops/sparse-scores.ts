@@ -8,7 +8,7 @@ const SPARSE_SCORES = kernel('sparse_scores', (p) => p.rows);
 const ROW_MOMENTS = kernel('row_moments', (p) => p.rows);
 const LOG_BLEND = kernel('log_blend', (p) => groups(p.rows * p.v, 256));
 
-/** Rows [first, first + rows) of a sparse matrix: row r's entries stand at starts[r] to starts[r + 1]. */
+/** Rows [first, first + rows) of a sparse matrix: the entries of row r are those from starts[r] to starts[r + 1]. */
 export interface SparseShard {
   first: number;
   rows: number;
@@ -28,7 +28,7 @@ export interface RowLists {
   items: Tensor;
   /** f32 [capacity] */
   weights: Tensor;
-  /** No list is longer. */
+  /** No list is longer. One that is, or that is out of range, gives NaN for all of its user's scores. */
   longest: number;
 }
 
@@ -38,22 +38,30 @@ export function sparseScores(shards: readonly SparseShard[], lists: RowLists, fr
   const { device } = offsets;
   if (offsets.dtype !== 'u32' || items.dtype !== 'u32' || weights.dtype !== 'f32' || items.size !== weights.size) {
     throw new Error(
-      `sparseScores: u32 offsets and items, and as many f32 weights were expected, came ${offsets.dtype}, ${items.dtype} ${showShape(items.shape)}, ${weights.dtype} ${showShape(weights.shape)}`,
+      `sparseScores: expected u32 offsets and items and as many f32 weights, got ${offsets.dtype}, ${items.dtype} ${showShape(items.shape)}, ${weights.dtype} ${showShape(weights.shape)}`,
     );
   }
-  if (!(from >= 0 && to > from))
-    throw new Error(`sparseScores: columns from below to were expected, came ${from} to ${to}`);
-  for (const { values } of shards) expectConstants('sparseScores', { values, weights });
-  if (shards.length === 0) throw new Error('sparseScores: at least one shard of rows was expected, came none');
+  if (!(from >= 0 && to > from)) throw new Error(`sparseScores: expected a range of columns, got ${from} to ${to}`);
+  if (shards.length === 0) throw new Error('sparseScores: expected at least one shard of rows, got none');
+  for (const { rows, starts, columns, values } of shards) {
+    expectConstants('sparseScores', { values, weights });
+    const types = `${starts.dtype},${columns.dtype},${values.dtype}` === 'u32,u32,f32';
+    if (!types || starts.size !== rows + 1 || columns.size !== values.size) {
+      throw new Error(
+        `sparseScores: expected u32 starts [${rows + 1}] and as many u32 columns as f32 values, got ${starts.dtype} ${showShape(starts.shape)}, ${columns.dtype} ${showShape(columns.shape)}, ${values.dtype} ${showShape(values.shape)}`,
+      );
+    }
+  }
   const rows = offsets.size - 1;
   const v = to - from;
   const out = device.empty([rows, v], 'f32', 'sparse scores');
+  const common = { rows, v, first: from, longest, capacity: items.size };
   shards.forEach(({ first, rows: count, starts, columns, values }, i) => {
     device.run(
       SPARSE_SCORES,
       sparseScoresReference,
       { starts, columns, values, offsets, items, weights, out },
-      { rows, v, first: from, row_first: first, row_count: count, longest, start: i === 0 ? 1 : 0 },
+      { ...common, row_first: first, row_count: count, entries: columns.size, start: i === 0 ? 1 : 0 },
     );
   });
   return out;

@@ -1,9 +1,11 @@
 import { embedding, embeddingSum, groupRows } from '../../engine/index.ts';
 import { type Case, type InputSpec, sharded } from './harness.ts';
 
-const variants = Object.fromEntries(
-  ['embedding_fwd', 'embedding_bwd', 'embedding_bwd_split'].map((name) => [name, [name, `${name}_scalar`]]),
-);
+const variants = {
+  embedding_fwd: ['embedding_fwd', 'embedding_fwd_scalar'],
+  embedding_bwd: ['embedding_bwd', 'embedding_bwd_scalar'],
+  embedding_bwd_split: ['embedding_bwd_split SIZE=4', 'embedding_bwd_split SIZE=1'],
+};
 
 /** The groups of ids made by a rule, as the trainer uploads them. */
 export function grouped(l: number, id: (i: number) => number): InputSpec {

@@ -21,8 +21,14 @@ function sparse(rows: number, v: number): { starts: number[]; columns: number[] 
   return { starts, columns };
 }
 
+interface Flaws {
+  offsets?: number[];
+  longest?: number;
+  starts?: number[];
+}
+
 /** Scores of `lists` (row numbers; some beyond the matrix) on the columns from … to − 1, with W in shards of rows. */
-function scoring(name: string, [v, perShard, from, to]: number[], lists: number[][]): Case {
+function scoring(name: string, [v, perShard, from, to]: number[], lists: number[][], flaws?: Flaws): Case {
   const shards: { first: number; rows: number; starts: number[]; columns: number[] }[] = [];
   for (let first = 0; first < v; first += perShard) {
     const rows = Math.min(perShard, v - first);
@@ -34,12 +40,13 @@ function scoring(name: string, [v, perShard, from, to]: number[], lists: number[
     value: (i: number) => values[i],
   });
   const inputs: Case['inputs'] = {
-    offsets: u32([0, ...lists.map((_, u) => lists.slice(0, u + 1).flat().length)]),
+    offsets: u32(flaws?.offsets ?? [0, ...lists.map((_, u) => lists.slice(0, u + 1).flat().length)]),
     items: u32([...lists.flat(), 0]),
     weights: { shape: [lists.flat().length + 1], grad: false },
+    ...(flaws && { targets: u32(lists.map(() => 0)) }),
   };
   shards.forEach(({ starts, columns }, i) => {
-    inputs[`starts${i}`] = u32(starts);
+    inputs[`starts${i}`] = u32(flaws?.starts ?? starts);
     inputs[`columns${i}`] = u32(columns.length > 0 ? columns : [0]);
     inputs[`values${i}`] = { shape: [Math.max(1, columns.length)], grad: false };
   });
@@ -57,8 +64,10 @@ function scoring(name: string, [v, perShard, from, to]: number[], lists: number[
           values: t[`values${i}`],
         }),
       );
-      const longest = Math.max(0, ...lists.map((list) => list.length));
-      return sparseScores(on, { offsets: t.offsets, items: t.items, weights: t.weights, longest }, from, to);
+      const longest = flaws?.longest ?? Math.max(0, ...lists.map((list) => list.length));
+      const all = { offsets: t.offsets, items: t.items, weights: t.weights, longest };
+      const scores = sparseScores(on, all, from, to);
+      return flaws ? rankOf(scores, t.targets) : scores;
     },
     gradients: false,
   };
@@ -70,6 +79,20 @@ export const memoryCases: Case[] = [
   scoring('one item', [1, 1, 0, 1], [[0], []]),
   scoring('lists of 0 to 50 rows, one row many times', [333, 333, 0, 333], [[], many(50, 333), [4, 4, 4, 4], [332]]),
   scoring('some columns, rows in three shards', [300, 128, 64, 201], [many(33, 300), [299, 0, 129], []]),
+  // What is out of range gives its user NaN, which rankOf gives as 0, and nobody else.
+  scoring(
+    'a list longer than said',
+    [9, 9, 0, 9],
+    [
+      [1, 2, 3],
+      [4, 8],
+    ],
+    { longest: 2 },
+  ),
+  scoring('a list beyond the capacity', [9, 9, 0, 9], [[1, 2], [3], [4]], { offsets: [0, 2, 3, 6], longest: 4 }),
+  scoring('offsets that decrease', [9, 9, 0, 9], [[1, 2], [3], [4]], { offsets: [0, 3, 2, 4] }),
+  scoring('starts beyond the entries', [4, 4, 0, 4], [[1], [3], [2]], { starts: [0, 0, 1, 3, 60] }),
+  scoring('starts that decrease', [4, 4, 0, 4], [[1], [2], [3]], { starts: [0, 0, 3, 1, 2] }),
   scoring(
     'many users',
     [65, 65, 0, 65],

@@ -53,7 +53,7 @@ const copies: Case[] = [1, 33, 1024, 1025].map((n) => ({
   inputs: { x: { shape: [n] } },
   run: ({ x }) => copy(x),
   tolerance: EXACT,
-  variants: { copy_block: ['copy_block', 'copy_block4'] },
+  variants: { copy_block: ['copy_block SIZE=1', 'copy_block SIZE=4'] },
 }));
 copies.push({
   op: 'copy',

@@ -1,18 +1,17 @@
 /** Copies a block of columns from one matrix into one of another: what copy, slice and concat share. */
 import { into } from '../../autograd.ts';
 import type { Reference } from '../../device.ts';
-import { groups, kernel, type Params } from '../../kernel.ts';
+import { elementVariants, groups, kernel, type Params } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 import { asMatrix, expectRank } from './check.ts';
 
-const COPY = kernel('copy_block', [
-  {
-    file: 'copy_block4',
-    accepts: (p) => [p.cols, p.from_stride, p.from_offset, p.to_stride, p.to_offset].every((n) => n % 4 === 0),
-    grid: (p) => groups((p.rows * p.cols) / 4, 256),
-  },
-  { file: 'copy_block', grid: (p) => groups(p.rows * p.cols, 256) },
-]);
+const COPY = kernel(
+  'copy_block',
+  elementVariants('copy_block', 'u32', ['cols', 'from_stride', 'from_offset', 'to_stride', 'to_offset'], (size) => ({
+    grid: (p) => groups((p.rows * p.cols) / size, 256),
+    constants: () => ({ Number: size === 4 ? 'vec4f' : 'f32' }),
+  })),
+);
 
 /** y[r · to_stride + to_offset + c] = [that +] x[r · from_stride + from_offset + c]. */
 export const blockReference: Reference = ({ x, y }, p) => {

@@ -3,7 +3,7 @@
  * chunks whose size follows from the shape alone, so that the same shape always adds in the same order.
  */
 import type { Reference } from '../../device.ts';
-import { groups, kernel, lanes8, subgroupVariants } from '../../kernel.ts';
+import { elementVariants, groups, kernel, lanes8, subgroupVariants } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 
 const LAST = kernel(
@@ -24,10 +24,10 @@ const LAST = kernel(
   ],
   { sizes: ['rows', 'chunk', 'chunks'] },
 );
-const LEADING = kernel('sum_leading', [
-  { file: 'sum_leading4', accepts: (p) => p.cols % 4 === 0, grid: (p) => groups(p.cols / 4, 64) * p.chunks },
-  { file: 'sum_leading', grid: (p) => groups(p.cols, 64) * p.chunks },
-]);
+const LEADING = kernel(
+  'sum_leading',
+  elementVariants('sum_leading', 'f32', ['cols'], (size) => ({ grid: (p) => groups(p.cols / size, 64) * p.chunks })),
+);
 
 /** y[r, s] = [y +] factor · Σ of chunk s of row r. */
 export const sumLastReference: Reference = ({ x, y }, { rows, cols, chunk, chunks, factor, acc }) => {
