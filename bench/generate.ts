@@ -46,8 +46,8 @@ async function continued(model: SequenceModel, rows: number, runs: number): Prom
   const random = seeded(1, rows);
   const draw = (n: number) => Uint32Array.from({ length: n }, () => random.below(items));
   const histories = Array.from({ length: rows }, () => draw(length));
-  const budget = 2 ** Math.ceil(Math.log2(rows * length));
-  const stepper = new Stepper(model, { budget, rows, steps: STEPS, excluded: 256, k: 10, beside: 0 });
+  const maxTokens = 2 ** Math.ceil(Math.log2(rows * length));
+  const stepper = new Stepper(model, { maxTokens, rows, steps: STEPS, excluded: 256, k: 10, entries: 0 });
   const scorer = new Scorer(model, { k: 10 });
   const times: number[][] = Array.from({ length: STEPS + 2 }, () => []);
   const clock = async (at: number, work: () => unknown): Promise<void> => {

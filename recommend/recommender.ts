@@ -19,7 +19,7 @@ import {
   PostProcessing,
   bestOf,
   candidatesOf,
-  LEFT_OUT_F32,
+  EXCLUDED_F32,
   RERANKED,
 } from './reranking/post-processing.ts';
 import type { AttentionMaps } from '../model/inference/attention-maps.ts';
@@ -136,7 +136,7 @@ export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
 
 /** What a scorer takes to blend the memory in; null where the transformer scores alone. */
 export function blendOf({ remembering }: LoadedModel, memory: DeviceTransitions | null): ScorerOptions['blend'] {
-  return remembering && memory ? { memory, weights: remembering.blend } : null;
+  return remembering && memory ? { transitions: memory, weights: remembering.blend } : null;
 }
 
 /**
@@ -226,7 +226,7 @@ export class Recommender {
     const { bias, rerank } = this.after.plan(query);
     const prior = this.newcomers.prior(query, history.length);
     const all =
-      bias && prior ? prior.map((x, v) => (bias[v] === LEFT_OUT_F32 ? LEFT_OUT_F32 : x + bias[v])) : (bias ?? prior);
+      bias && prior ? prior.map((x, v) => (bias[v] === EXCLUDED_F32 ? EXCLUDED_F32 : x + bias[v])) : (bias ?? prior);
     const scoring = { ...known, exclude: Uint32Array.from(new Set(excluded)) };
     const most = rerank ? RERANKED : k;
     const likely = new Map<number, number>();

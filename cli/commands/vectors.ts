@@ -146,7 +146,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
   const settings = settingsOf(loaded);
   const values = new Float32Array(users.length * settings.d);
   const model = SequenceModel.load(device, settings, known.length, loaded.tensors, loaded.features, loaded.path);
-  const scorer = new Scorer(model, { k: 1, states: true });
+  const scorer = new Scorer(model, { k: 1, userVectors: true });
   const bar = createProgress({ total: users.length, force: flags.progress });
   try {
     for (let from = 0; from < users.length; from += CHUNK) {
@@ -160,8 +160,8 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
           side: parts.side?.tokens(u, places),
         };
       });
-      (await scorer.score(queries)).forEach(({ state }, i) => {
-        values.set(state as Float32Array, (from + i) * settings.d);
+      (await scorer.score(queries)).forEach(({ userVector }, i) => {
+        values.set(userVector as Float32Array, (from + i) * settings.d);
       });
       bar.update(Math.min(users.length, from + CHUNK), { phase: 'users' });
     }

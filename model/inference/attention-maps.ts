@@ -4,28 +4,29 @@
  *   A_b = mean over heads of block b's attention          Ã_b = ½ A_b + ½ I
  *   rollout = Ã_B · … · Ã_1                               (Abnar & Zuidema, ACL 2020, §3: attention rollout)
  *
- * A row of the roll-out says which events a token's last state is mixed from, if attention moved nothing but shares and
- * each residual connection kept half. Pointwise attention (HSTU) has no shares: the absolute values of its weights,
- * normalised to one in each row, stand in for them.
+ * A row of the roll-out says which events a token's last state is a mixture of, if attention only moved shares and each
+ * residual connection kept half. Pointwise attention (HSTU) has no shares; the absolute values of its weights, normalized
+ * to a sum of one in each row, are used instead.
  */
 import { InputError } from '../../data/errors.ts';
 import { AttentionWeights, Inputs, type Program, type Tensor } from '../../engine/index.ts';
-import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
+import { Batcher } from './batcher.ts';
+import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
 import { requireFinite } from './ranks.ts';
 import { readsTimes } from '../recipes/recipes.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
-/** Tokens up to which rows of maps are remembered once they were worked out. */
-const REMEMBERED = 2048;
+/** Tokens up to which rows of maps are cached. */
+const CACHED_TOKENS = 2048;
 
 export class AttentionMaps {
   readonly blocks: number;
   readonly heads: number;
-  /** Events of the history that the model read, its last ones. */
+  /** Events that the model read, the last of the history. */
   readonly events: number;
-  /** Tokens: the events, and after them the mask of the event to come where the model fills in masks. */
+  /** The events, and the mask of the event to come where the model fills in masks. */
   readonly tokens: number;
-  /** The weights are no shares (HSTU). */
+  /** The weights are not shares (HSTU). */
   readonly pointwise: boolean;
   private readonly weights: readonly AttentionWeights[];
   private readonly means: (Float64Array | undefined)[][];
@@ -40,28 +41,28 @@ export class AttentionMaps {
     this.means = weights.map(() => []);
   }
 
-  /** Weights that token i has for each token in a head of a block, all from 0: [tokens]. */
+  /** Attention weights of token i for each token in one head of a block, [tokens]; all indices start at 0. */
   row(block: number, head: number, i: number): Float64Array {
     return requireFinite(this.weights[block].row(head, i), 'attention weights');
   }
 
-  /** The same as shares of one, averaged over heads. */
+  /** The same as shares that sum to one, averaged over heads. */
   mean(block: number, i: number): Float64Array {
-    const known = this.means[block][i];
-    if (known) return known;
+    const cached = this.means[block][i];
+    if (cached) return cached;
     const out = new Float64Array(this.tokens);
     for (let h = 0; h < this.heads; h++) {
       const row = this.row(block, h, i);
       const total = row.reduce((sum, w) => sum + Math.abs(w), 0);
-      // A head that takes nothing leaves the token as it was.
+      // A head without weights leaves the token as it was.
       if (total === 0) out[i] += 1 / this.heads;
       else row.forEach((w, j) => (out[j] += Math.abs(w) / total / this.heads));
     }
-    if (this.tokens <= REMEMBERED) this.means[block][i] = out;
+    if (this.tokens <= CACHED_TOKENS) this.means[block][i] = out;
     return out;
   }
 
-  /** Row i of the roll-out, [tokens], adding up to 1; by default the row that recommendations are made from. */
+  /** Row i of the roll-out, [tokens], summing to 1; by default the row that recommendations are made from. */
   rollout(i = this.tokens - 1): Float64Array {
     let mix = new Float64Array(this.tokens);
     mix[i] = 1;
@@ -76,7 +77,7 @@ export class AttentionMaps {
     return mix;
   }
 
-  /** The roll-out of what is recommended as shares of the events, [events]: a mask's own share is left out. */
+  /** The roll-out as shares of the events, [events], without the share of the mask. */
   shares(): Float64Array {
     const all = this.rollout().subarray(0, this.events);
     const total = all.reduce((sum, w) => sum + w, 0);
@@ -84,20 +85,21 @@ export class AttentionMaps {
   }
 }
 
-interface Recorded {
-  inputs: Inputs<ReturnType<typeof tokenSpec>>;
-  program: Program<Record<string, Tensor>>;
-}
-
 /** Runs the encoder on one history and reads back what its attention read. */
 export class AttentionProbe {
   private readonly model: SequenceModel;
-  private readonly recorded = new Map<string, Recorded>();
-  /** Tables of the bias of attention, by block; they are read once. */
+  private readonly batcher: Batcher<History, Size, Batch>;
+  /** The attention bias of each block; read once. */
   private biases: (Float32Array | null)[] | null = null;
 
   constructor(model: SequenceModel) {
     this.model = model;
+    this.batcher = new Batcher({
+      lengthOf: ({ history }) => lengthOf(model, history),
+      maxQueries: 1,
+      sizeOf: (histories, maxTokens) => ({ maxTokens, entries: entriesOf(model, histories) }),
+      create: (size) => new Batch(model, size),
+    });
   }
 
   /** @throws InputError for a model with a decoder */
@@ -110,11 +112,9 @@ export class AttentionProbe {
         hint: 'explain by occlusion instead',
       });
     const tokens = lengthOf(model, history.history);
-    const { inputs, program } = this.record(
-      Math.max(64, 2 ** Math.ceil(Math.log2(tokens))),
-      entriesOf(model, [history]),
-    );
-    clearTokens(inputs.host, packHistory(model, history, inputs.host, 0));
+    const [{ batch }] = this.batcher.groups([history]);
+    const { inputs, program } = batch;
+    packHistories(model, [history], inputs.host);
     inputs.upload();
     const out = await program.values();
     this.biases ??= await this.readBiases();
@@ -149,33 +149,37 @@ export class AttentionProbe {
     return read;
   }
 
-  private record(budget: number, entries: number): Recorded {
-    const key = `${budget} ${entries}`;
-    let found = this.recorded.get(key);
-    if (!found) {
-      const { model } = this;
-      const { device } = model;
-      const inputs = new Inputs(device, tokenSpec(budget, model, entries), 'tokens to look at');
-      const program = device.program(`attention of ${budget} tokens`, () =>
-        device.noGrad(() => {
-          const seen: Record<string, Tensor> = {};
-          model.encode(packedTokens(model, inputs.tensors), undefined, (block, qkv) => {
-            seen[`qkv ${block}`] = qkv;
-          });
-          return seen;
-        }),
-      );
-      found = { inputs, program };
-      this.recorded.set(key, found);
-    }
-    return found;
+  dispose(): void {
+    this.batcher.dispose();
+  }
+}
+
+interface Size {
+  maxTokens: number;
+  /** Entries of the side features. */
+  entries: number;
+}
+
+class Batch {
+  readonly inputs: Inputs<ReturnType<typeof tokenSpec>>;
+  readonly program: Program<Record<string, Tensor>>;
+
+  constructor(model: SequenceModel, { maxTokens, entries }: Size) {
+    const { device } = model;
+    this.inputs = new Inputs(device, tokenSpec(maxTokens, model, entries), 'tokens to explain');
+    this.program = device.program(`attention of ${maxTokens} tokens`, () =>
+      device.noGrad(() => {
+        const read: Record<string, Tensor> = {};
+        model.encode(packedTokens(model, this.inputs.tensors), undefined, (block, qkv) => {
+          read[`qkv ${block}`] = qkv;
+        });
+        return read;
+      }),
+    );
   }
 
   dispose(): void {
-    for (const { inputs, program } of this.recorded.values()) {
-      program.dispose();
-      inputs.dispose();
-    }
-    this.recorded.clear();
+    this.program.dispose();
+    this.inputs.dispose();
   }
 }

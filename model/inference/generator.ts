@@ -12,7 +12,8 @@ import {
 } from './decoding.ts';
 import type { ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
-import { type ReadHistory, Stepper, type StepRow } from './stepper.ts';
+import { Stepper, type StepperSize, type StepRow } from './stepper.ts';
+import { Batcher, maxScores, roundUp } from './batcher.ts';
 
 export interface GenerateQuery {
   /** Item rows, oldest first, at least one; as many of the last are read as leave room for the steps. */
@@ -32,10 +33,7 @@ export interface Generated extends Path {
   beams: Path[];
 }
 
-const MAX_BUDGET = 8192;
 const MAX_ROWS = 128;
-/** Elements of the scores of a step, 64 MiB. */
-const MAX_SCORES = 16 * 2 ** 20;
 
 /** @throws InputError for options out of range, or where the model cannot continue a history by so many items */
 export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
@@ -82,10 +80,11 @@ export class Generator {
   private readonly model: SequenceModel;
   private readonly options: GenerateOptions;
   private readonly blend: ScorerOptions['blend'];
-  private readonly steppers = new Map<string, Stepper>();
+  private readonly batcher: Batcher<GenerateQuery, StepperSize, Stepper>;
 
   /**
-   * @param blend the memory that joins each step's scores, if any; it looks up the history's last items and those added
+   * @param blend the item transitions that join each step's scores, if any; they look up the history's last items and
+   *   those added
    * @throws InputError, see `checkGenerate`
    */
   constructor(
@@ -97,44 +96,35 @@ export class Generator {
     this.blend = blend;
     this.options = { ...GENERATE, ...options };
     checkGenerate(model, this.options);
+    this.batcher = new Batcher({
+      lengthOf: ({ history }) => {
+        if (history.length === 0) throw new Error('generator: expected a history of at least one item');
+        return this.readBy(history).length;
+      },
+      maxQueries: Math.floor(this.maxRows() / rowsNeeded(this.options)),
+      sizeOf: (queries, tokens) => this.sizeOf(queries, tokens),
+      create: (size) => new Stepper(model, size, blend),
+    });
   }
 
-  /** Continues each query; the answers stand in the queries' order, and none depends on the others. */
+  /** Continues each query; the answers are in the queries' order, and none depends on the others. */
   async generate(queries: readonly GenerateQuery[], onProgress?: (done: number) => void): Promise<Generated[]> {
     await this.model.refresh();
     const answers: Generated[] = [];
-    const { steps, repeats } = this.options;
-    const most = Stepper.longest(this.model, steps);
-    const width = rowsNeeded(this.options);
-    const together = Math.floor(this.mostRows() / width);
-    const room = Math.max(MAX_BUDGET, powerOfTwo(most));
-    for (let from = 0; from < queries.length; ) {
-      const histories: ReadHistory[] = [];
-      let [tokens, excluded, beside] = [0, 0, 0];
-      for (const { history, exclude, side, next } of queries.slice(from, from + together)) {
-        if (history.length === 0) throw new Error('generator: a history of at least one item was expected');
-        const read = history.subarray(Math.max(0, history.length - most));
-        if (tokens + read.length > room) break;
-        histories.push({ items: read, side });
-        beside = Math.max(beside, maxBagSize(side), maxBagSize(next));
-        tokens += read.length;
-        excluded += width * ((exclude?.length ?? 0) + (repeats ? 0 : steps));
-      }
-      const stepper = this.stepper(tokens, histories.length * width, excluded, beside);
-      const chunk = queries.slice(from, from + histories.length);
-      for (const answer of await this.run(stepper, chunk, histories, from)) answers.push(answer);
-      from += histories.length;
-      onProgress?.(from);
+    for (const { batch, queries: group, from } of this.batcher.groups(queries)) {
+      for (const answer of await this.run(batch, group, from)) answers.push(answer);
+      onProgress?.(answers.length);
     }
     return answers;
   }
 
-  private async run(
-    stepper: Stepper,
-    queries: readonly GenerateQuery[],
-    histories: readonly ReadHistory[],
-    from: number,
-  ): Promise<Generated[]> {
+  /** The last items of a history, as many as leave room for the steps. */
+  private readBy(history: Uint32Array): Uint32Array {
+    return history.subarray(Math.max(0, history.length - Stepper.longest(this.model, this.options.steps)));
+  }
+
+  /** @param from number of the first query among those of the call */
+  private async run(stepper: Stepper, queries: readonly GenerateQuery[], from: number): Promise<Generated[]> {
     const { steps, temperature, repeats } = this.options;
     const barred = queries.map(({ exclude }) => new Set(exclude));
     const states = queries.map((_, i) => ({
@@ -144,7 +134,7 @@ export class Generator {
       slots: [[]] as number[][],
       first: new Uint32Array(0) as Uint32Array,
     }));
-    stepper.read(histories);
+    stepper.read(queries.map(({ history, side }) => ({ items: this.readBy(history), side })));
     for (let step = 0; step < steps; step++) {
       const rows: StepRow[] = [];
       states.forEach(({ paths, slots }, i) => {
@@ -177,38 +167,31 @@ export class Generator {
     return states.map(({ paths, first }) => ({ ...paths[0], first, beams: paths }));
   }
 
-  /** Rows of a step at most: as many as their scores have room; those of one history at least. */
-  private mostRows(): number {
+  /** Rows of a step at most: as many as their scores have room for; those of one history at least. */
+  private maxRows(): number {
     const { device, items } = this.model;
-    const room = Math.min(MAX_SCORES, Math.floor(device.maxBindingBytes / 4));
-    return Math.max(rowsNeeded(this.options), Math.min(MAX_ROWS, Math.floor(room / items)));
+    return Math.max(rowsNeeded(this.options), Math.min(MAX_ROWS, Math.floor(maxScores(device) / items)));
   }
 
-  /** The smallest of a few sizes that suffices: programs are recorded for a size. */
-  private stepper(tokens: number, rows: number, excluded: number, beside: number): Stepper {
-    const { steps, named } = this.options;
-    const k = Math.min(this.model.items, Math.max(named, successorsNeeded(this.options)));
-    const size = {
-      budget: powerOfTwo(Math.max(64, tokens)),
-      rows: Math.min(this.mostRows(), powerOfTwo(rows)),
-      steps,
-      k,
-      excluded: powerOfTwo(Math.max(256, excluded)),
-      beside: beside > 0 ? powerOfTwo(beside) : 0,
-    };
-    const key = JSON.stringify(size);
-    let stepper = this.steppers.get(key);
-    if (!stepper) {
-      stepper = new Stepper(this.model, size, this.blend);
-      this.steppers.set(key, stepper);
+  private sizeOf(queries: readonly GenerateQuery[], maxTokens: number): StepperSize {
+    const { steps, named, repeats } = this.options;
+    const width = rowsNeeded(this.options);
+    let [excluded, entries] = [0, 0];
+    for (const { exclude, side, next } of queries) {
+      excluded += width * ((exclude?.length ?? 0) + (repeats ? 0 : steps));
+      entries = Math.max(entries, maxBagSize(side), maxBagSize(next));
     }
-    return stepper;
+    return {
+      maxTokens,
+      rows: Math.min(this.maxRows(), roundUp(queries.length * width)),
+      steps,
+      excluded: roundUp(excluded, 256),
+      k: Math.min(this.model.items, Math.max(named, successorsNeeded(this.options))),
+      entries: entries > 0 ? roundUp(entries) : 0,
+    };
   }
 
   dispose(): void {
-    for (const stepper of this.steppers.values()) stepper.dispose();
-    this.steppers.clear();
+    this.batcher.dispose();
   }
 }
-
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));

@@ -5,6 +5,7 @@ import type { Tensor } from '../../engine/index.ts';
 import type { PackedTokens } from '../encoders/context.ts';
 import { readsTimes } from '../recipes/recipes.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
+import { roundUp } from './batcher.ts';
 
 /** What someone did. */
 export interface History {
@@ -50,10 +51,10 @@ export function tokenSpec(budget: number, { settings }: SequenceModel, entries: 
   };
 }
 
-/** Room for what stands beside the events of histories: a power of two, 0 where the model reads items alone. */
+/** Room for the side features of histories: a power of two, 0 where the model reads items alone. */
 export function entriesOf({ side }: SequenceModel, histories: readonly History[]): number {
   const entries = histories.reduce((sum, history) => sum + (history.side?.columns.length ?? 0), 0);
-  return side > 0 ? 2 ** Math.ceil(Math.log2(Math.max(64, entries))) : 0;
+  return side > 0 ? roundUp(entries, 64) : 0;
 }
 
 /** The tokens of `tokenSpec` as the encoder takes them. */
@@ -67,14 +68,21 @@ export function packedTokens({ side }: SequenceModel, tensors: Tokens): PackedTo
 type Tokens = Omit<PackedTokens, 'side'> & { sideStarts?: Tensor; sideColumns?: Tensor; sideValues?: Tensor };
 
 /** Tokens that a history takes: its last events, and the mask of the event to come where the model fills in masks. */
-export const lengthOf = ({ settings, cloze }: SequenceModel, history: Uint32Array): number =>
-  Math.min(settings.window, history.length + (cloze ? 1 : 0));
+export function lengthOf({ settings, cloze }: SequenceModel, history: Uint32Array): number {
+  if (history.length === 0) throw new Error('expected a history of at least one item');
+  return Math.min(settings.window, history.length + (cloze ? 1 : 0));
+}
 
-/**
- * Writes a history's tokens at `at`.
- * @returns where the next history begins
- */
-export function packHistory(model: SequenceModel, q: History, to: TokenArrays, at: number): number {
+/** Writes the tokens of histories, one after the other, and clears the rest. @returns the end of each */
+export function packHistories(model: SequenceModel, histories: readonly History[], to: TokenArrays): number[] {
+  let end = 0;
+  const ends = histories.map((history) => (end = packHistory(model, history, to, end)));
+  to.sideStarts?.fill(end === 0 ? 0 : to.sideStarts[end], end);
+  for (const array of [to.items, to.positions, to.start, to.end, to.times]) array?.fill(0, end);
+  return ends;
+}
+
+function packHistory(model: SequenceModel, q: History, to: TokenArrays, at: number): number {
   const { items, positions, start, end, times } = to;
   const length = lengthOf(model, q.history);
   const events = model.cloze ? length - 1 : length;
@@ -110,10 +118,4 @@ function packSide(rows: SideFeatureRows | undefined, to: TokenArrays, at: number
     entry += end - first;
     sideStarts[at + i + 1] = entry;
   }
-}
-
-/** Leaves the tokens from `at` on to nobody. */
-export function clearTokens({ items, positions, start, end, times, sideStarts }: TokenArrays, at: number): void {
-  sideStarts?.fill(at === 0 ? 0 : sideStarts[at], at);
-  for (const unused of [items, positions, start, end, ...(times ? [times] : [])]) unused.fill(0, at);
 }

@@ -28,7 +28,8 @@ import {
   sum,
 } from '../../engine/index.ts';
 import { comparedStates } from '../heads/losses.ts';
-import { clearTokens, entriesOf, type History, lengthOf, packedTokens, packHistory, tokenSpec } from './packing.ts';
+import { roundUp } from './batcher.ts';
+import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
 import { Scorer } from './scorer.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
@@ -107,8 +108,6 @@ export async function personalize(
   }
 }
 
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
-
 /** How many of the last events of a history of n are predicted; fewer where the catalogue is very large. */
 function predicted({ device, items, settings, cloze }: SequenceModel, n: number): number {
   const room = Math.max(1, Math.floor(device.maxBindingBytes / 4 / items));
@@ -120,10 +119,9 @@ async function causalStates(model: SequenceModel, visitor: History): Promise<Flo
   const { device, settings } = model;
   const { history } = visitor;
   const length = lengthOf(model, history);
-  const budget = Math.max(64, powerOfTwo(length));
   const count = predicted(model, history.length);
   const spec = {
-    ...tokenSpec(budget, model, entriesOf(model, [visitor])),
+    ...tokenSpec(roundUp(length, 64), model, entriesOf(model, [visitor])),
     rows: { shape: [count], dtype: 'u32' as const },
   };
   const inputs = new Inputs(device, spec, 'visitor');
@@ -133,7 +131,7 @@ async function causalStates(model: SequenceModel, visitor: History): Promise<Flo
     })),
   );
   try {
-    clearTokens(inputs.host, packHistory(model, visitor, inputs.host, 0));
+    packHistories(model, [visitor], inputs.host);
     // The state after the last event predicts what is not known yet.
     for (let t = 0; t < count; t++) inputs.host.rows[t] = length - 1 - count + t;
     inputs.upload();
@@ -147,14 +145,14 @@ async function causalStates(model: SequenceModel, visitor: History): Promise<Flo
 /** The same where a mask stands in for the event to come: a pass for each of them. */
 async function maskedStates(model: SequenceModel, { history, times }: History): Promise<Float32Array> {
   const count = predicted(model, history.length);
-  const scorer = new Scorer(model, { k: 1, states: true });
+  const scorer = new Scorer(model, { k: 1, userVectors: true });
   try {
     const prefixes = Array.from({ length: count }, (_, t) => history.length - count + t);
     const scored = await scorer.score(
       prefixes.map((end) => ({ history: history.subarray(0, end), times: times?.subarray(0, end) })),
     );
     const states = new Float32Array(count * model.settings.d);
-    for (const [t, { state }] of scored.entries()) states.set(state as Float32Array, t * model.settings.d);
+    for (const [t, { userVector }] of scored.entries()) states.set(userVector as Float32Array, t * model.settings.d);
     return states;
   } finally {
     scorer.dispose();
@@ -182,7 +180,7 @@ class Fit {
     this.device = device;
     this.events = count;
     const masks = seen === 'excluded' ? seenLists(history, count) : { offsets: new Uint32Array(count + 1), items: [] };
-    const capacity = powerOfTwo(Math.max(64, masks.items.length));
+    const capacity = roundUp(masks.items.length, 64);
     const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
     this.inputs = new Inputs(
       device,

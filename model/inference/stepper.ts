@@ -35,7 +35,7 @@ import { SparseInputs } from '../encoders/sparse-inputs.ts';
 
 export interface StepperSize {
   /** Tokens of all histories. */
-  budget: number;
+  maxTokens: number;
   /** Rows R that are continued at once. */
   rows: number;
   /** Items that each is continued by at most. */
@@ -44,8 +44,8 @@ export interface StepperSize {
   excluded: number;
   /** Items that a step names for each row, 1 to 128. */
   k: number;
-  /** Entries of what stands beside a token, at most; 0 where the model reads items alone. */
-  beside: number;
+  /** Entries of the side features of a token at most; 0 where the model reads items alone. */
+  entries: number;
 }
 
 /** One token: the newest item of a row, from which the next one is predicted. */
@@ -70,13 +70,13 @@ export interface ReadHistory {
 
 const u32 = (...shape: number[]) => ({ shape, dtype: 'u32' as const });
 
-const historySpec = (budget: number) => ({
-  items: u32(budget),
-  positions: u32(budget),
-  start: u32(budget),
-  end: u32(budget),
-  /** Where each token's keys and values are kept. */
-  slots: u32(budget),
+const historySpec = (maxTokens: number) => ({
+  items: u32(maxTokens),
+  positions: u32(maxTokens),
+  start: u32(maxTokens),
+  end: u32(maxTokens),
+  /** Rows of the caches that each token's keys and values go to. */
+  slots: u32(maxTokens),
 });
 
 const stepSpec = ({ rows, steps, excluded }: StepperSize, last: number) => ({
@@ -105,39 +105,39 @@ export class Stepper {
   private readonly inputs: Inputs<ReturnType<typeof stepSpec>>;
   /** Keys and values [_, 2D] of each block that the added items pass through. */
   private readonly caches: Tensor[];
-  /** What each block of the decoder reads of the histories, [budget, 2D]. */
+  /** What each block of the decoder reads of the histories, [maxTokens, 2D]. */
   private readonly crossed: Tensor[];
   private readonly reading: Program<Record<string, never>>;
   private readonly stepping: Program<{ items: Tensor; probabilities: Tensor; ranks: Tensor }>;
   /** What stands beside the tokens of the histories, and of a step. */
   private readonly side: { history: SparseInputs; step: SparseInputs } | null;
-  private readonly blend: { memory: DeviceTransitions; weights: Tensor } | null;
+  private readonly blend: { transitions: DeviceTransitions; weights: Tensor } | null;
   /** Where the keys of each history begin and end. */
   private bounds: { start: number; end: number; length: number }[] = [];
 
-  /** @param blend the memory that joins each step's scores, if any; the stepper does not own it */
+  /** @param blend the item transitions that join each step's scores, if any; the stepper does not own them */
   constructor(model: SequenceModel, size: StepperSize, blend: ScorerOptions['blend'] = null) {
     this.model = model;
     this.size = size;
     const { device, settings } = model;
-    const { budget, rows, steps } = size;
-    this.history = new Inputs(device, historySpec(budget), 'histories');
-    this.inputs = new Inputs(device, stepSpec(size, blend?.memory.settings.last ?? 0), 'step');
-    const beside = (tokens: number) => new SparseInputs(device, tokens, model.side, size.beside, false);
-    this.side = model.side > 0 ? { history: beside(budget), step: beside(rows) } : null;
+    const { maxTokens, rows, steps } = size;
+    this.history = new Inputs(device, historySpec(maxTokens), 'histories');
+    this.inputs = new Inputs(device, stepSpec(size, blend?.transitions.settings.last ?? 0), 'step');
+    const beside = (tokens: number) => new SparseInputs(device, tokens, model.side, size.entries, false);
+    this.side = model.side > 0 ? { history: beside(maxTokens), step: beside(rows) } : null;
     const weights = blend && [blend.weights.memory, blend.weights.epsilon];
     this.blend = blend && {
-      memory: blend.memory,
+      transitions: blend.transitions,
       weights: device.tensor(weights as number[], [2], { label: 'blend weights' }).keep(),
     };
     const kept = (n: number, label: string): Tensor => device.zeros([n, 2 * settings.d], label).keep();
-    const all = this.decodes ? rows * steps : budget + rows * steps;
+    const all = this.decodes ? rows * steps : maxTokens + rows * steps;
     const blocks = settings.decoder || settings.blocks;
     this.caches = Array.from({ length: blocks }, (_, i) => kept(all, `keys and values ${i}`));
     this.crossed = Array.from({ length: settings.decoder }, (_, i) =>
-      kept(budget, `keys and values of histories ${i}`),
+      kept(maxTokens, `keys and values of histories ${i}`),
     );
-    this.reading = device.program(`read ${budget} tokens`, () => device.noGrad(() => this.readHistories()));
+    this.reading = device.program(`read ${maxTokens} tokens`, () => device.noGrad(() => this.readHistories()));
     this.stepping = device.program(`continue ${rows} rows`, () => device.noGrad(() => this.nextItems()));
   }
 
@@ -188,12 +188,12 @@ export class Stepper {
     return { items: indices, probabilities: values, ranks };
   }
 
-  /** Scores [R, V] with the memory's; they keep the transformer's scale, of which the softmax makes probabilities. */
+  /** Scores [R, V] blended with the item transitions, on the transformer's scale, of which the softmax makes probabilities. */
   private blended(scores: Tensor): Tensor {
     const { blend } = this;
     if (!blend) return scores;
     const { recentOffsets: offsets, recentItems: items, recentWeights: weights } = this.inputs.tensors;
-    const more = blend.memory.scores({ offsets, items, weights }, 0, this.model.items);
+    const more = blend.transitions.scores({ offsets, items, weights }, 0, this.model.items);
     logBlend(scores, more, rowMoments(scores), blend.weights, true);
     return scores;
   }
@@ -230,7 +230,7 @@ export class Stepper {
 
   /** Where the token of a row is kept in a step (from 0). */
   slotOf(step: number, row: number): number {
-    return (this.decodes ? 0 : this.size.budget) + step * this.size.rows + row;
+    return (this.decodes ? 0 : this.size.maxTokens) + step * this.size.rows + row;
   }
 
   /** Runs a step: the likeliest items after each of the rows. */
@@ -255,7 +255,7 @@ export class Stepper {
       h.excludedItems.set(exclude, excluded);
       excluded += exclude.length;
       h.recentOffsets[r] = remembered;
-      if (this.blend) remembered = this.blend.memory.listOf(recent, remembered, h.recentItems, h.recentWeights);
+      if (this.blend) remembered = this.blend.transitions.listOf(recent, remembered, h.recentItems, h.recentWeights);
       if (side) beside.addRow(side.rows, side.token);
       beside.endToken();
     });

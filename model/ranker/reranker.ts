@@ -2,15 +2,8 @@
 import { type Device, Inputs, type Program, type Tensor } from '../../engine/index.ts';
 import type { Ranker } from './ranker.ts';
 import { type List, ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from './lists.ts';
-import {
-  clearTokens,
-  entriesOf,
-  type History,
-  lengthOf,
-  packedTokens,
-  packHistory,
-  tokenSpec,
-} from '../inference/packing.ts';
+import { Batcher, roundUp } from '../inference/batcher.ts';
+import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
 export interface CandidateQuery extends History {
@@ -24,80 +17,71 @@ export interface Ranked {
   added: Float32Array;
 }
 
-/** Tokens of the largest batch, unless one history is longer. */
-const MAX_BUDGET = 8192;
 /** Candidates of the largest batch. */
 const MAX_CANDIDATES = 8192;
 
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
-
-/** Tokens that the batches of a model may hold at least, so that the longest history fits. */
-const mostTokens = ({ settings }: SequenceModel): number => Math.max(MAX_BUDGET, powerOfTwo(settings.window));
+interface Size {
+  room: ListRoom;
+  /** Entries of the side features. */
+  entries: number;
+}
 
 export class Reranker {
   private readonly model: SequenceModel;
   private readonly ranker: Ranker;
   /** Longest list of candidates. */
   private readonly most: number;
-  private readonly batches = new Map<string, Batch>();
+  private readonly batcher: Batcher<CandidateQuery, Size, Batch>;
 
   constructor(model: SequenceModel, ranker: Ranker, most: number) {
     this.model = model;
     this.ranker = ranker;
     this.most = most;
+    const maxQueries = Math.max(1, Math.floor(MAX_CANDIDATES / most));
+    this.batcher = new Batcher({
+      lengthOf: ({ history }) => lengthOf(model, history),
+      maxQueries,
+      sizeOf: (queries, tokens) => ({
+        room: this.roomFor(queries, Math.max(tokens, roundUp(most)), queries.length === 1 ? 1 : maxQueries),
+        entries: entriesOf(model, queries),
+      }),
+      create: ({ room, entries }) => new Batch(model, ranker, room, entries),
+    });
   }
 
   /** Logits of each query's candidates, in their order. */
   async logits(queries: readonly CandidateQuery[], onProgress?: (done: number) => void): Promise<Ranked[]> {
     await this.model.refresh();
     await this.ranker.refresh();
-    const users = Math.max(1, Math.floor(MAX_CANDIDATES / this.most));
     const out: Ranked[] = [];
-    for (let from = 0; from < queries.length; ) {
-      let to = from;
-      let tokens = 0;
-      for (; to < queries.length && to - from < users; to++) {
-        const length = lengthOf(this.model, queries[to].history);
-        if (tokens + length > mostTokens(this.model)) break;
-        tokens += length;
-      }
-      const some = queries.slice(from, to);
-      const budget = powerOfTwo(Math.max(64, tokens, this.most));
-      const batch = this.batch(some, budget, some.length === 1 ? 1 : users);
-      for (const logits of await batch.run(some)) out.push(logits);
-      from = to;
-      onProgress?.(from);
+    for (const { batch, queries: group } of this.batcher.groups(queries)) {
+      for (const ranked of await batch.run(group)) out.push(ranked);
+      onProgress?.(out.length);
     }
     return out;
   }
 
-  /** A batch for so many tokens, and for the candidates of one user or of many. */
-  private batch(queries: readonly CandidateQuery[], budget: number, users: number): Batch {
+  /** Room for so many tokens, and for the candidates of one user or of many. */
+  private roomFor(queries: readonly CandidateQuery[], tokens: number, users: number): ListRoom {
     const { rankerMutual, rankerStates } = this.ranker.shape;
     const candidates = users * this.most;
     const lists = queries.map((q) => q.candidates);
     const { rows, entries } = sizeOfLists(lists, this.ranker.vocabulary);
     const states = rankerMutual === 'on' ? rankerStates : 0;
-    const room: ListRoom = {
-      tokens: budget,
+    return {
+      tokens,
       candidates,
       states,
       copies: users * states,
       training: false,
       // Candidates that are their rows alone take the same room however many there are.
-      rows: entries > 0 ? powerOfTwo(Math.max(candidates, rows)) : candidates,
-      entries: entries > 0 ? powerOfTwo(Math.max(candidates, entries)) : 0,
+      rows: entries > 0 ? roundUp(rows, candidates) : candidates,
+      entries: entries > 0 ? roundUp(entries, candidates) : 0,
     };
-    const beside = entriesOf(this.model, queries);
-    const key = `${beside} ${Object.values(room)}`;
-    const found = this.batches.get(key) ?? new Batch(this.model, this.ranker, room, beside);
-    this.batches.set(key, found);
-    return found;
   }
 
   dispose(): void {
-    for (const batch of this.batches.values()) batch.dispose();
-    this.batches.clear();
+    this.batcher.dispose();
   }
 }
 
@@ -108,11 +92,10 @@ class Batch {
   private readonly packer: ListPacker;
   private readonly program: Program<{ logits: Tensor; added: Tensor }>;
 
-  /** @param beside entries of what stands beside the tokens */
-  constructor(model: SequenceModel, ranker: Ranker, room: ListRoom, beside: number) {
+  constructor(model: SequenceModel, ranker: Ranker, room: ListRoom, entries: number) {
     const { device }: { device: Device } = model;
     this.model = model;
-    this.tokens = new Inputs(device, tokenSpec(room.tokens, model, beside), 'histories');
+    this.tokens = new Inputs(device, tokenSpec(room.tokens, model, entries), 'histories');
     this.lists = new Inputs(device, listSpec(room), 'candidates');
     this.packer = new ListPacker(room, ranker.vocabulary, this.lists.host);
     const encoder = packedTokens(model, this.tokens.tensors);
@@ -124,13 +107,8 @@ class Batch {
 
   async run(queries: readonly CandidateQuery[]): Promise<Ranked[]> {
     const { host } = this.tokens;
-    let at = 0;
-    const lists = queries.map((q): List => {
-      const start = at;
-      at = packHistory(this.model, q, host, start);
-      return { candidates: q.candidates, row: at - 1, start };
-    });
-    clearTokens(host, at);
+    const ends = packHistories(this.model, queries, host);
+    const lists = queries.map(({ candidates }, i): List => ({ candidates, row: ends[i] - 1, start: ends[i - 1] ?? 0 }));
     const packed = this.packer.pack(lists);
     if (packed < lists.length) throw new Error(`reranker: room for ${packed} of ${lists.length} lists`);
     this.tokens.upload();

@@ -1,35 +1,29 @@
 /**
- * How far a model lifts given items above the rest of the catalogue, part by part. What is the same for all candidates
+ * How far a model ranks given items above the rest of the catalog, by component. What is the same for all candidates
  * changes no ranking and is left out:
  *
- *   transformer(j) = (z_j − mean z) / σ(z)                          mean and σ over the catalogue
- *   memory(j)      = b · (log(max(m_j, 0) + ε) − mean log(max(m, 0) + ε))
+ *   transformer(j) = (z_j − mean z) / σ(z)                          mean and σ over the catalog
+ *   transitions(j) = b · (log(max(m_j, 0) + ε) − mean log(max(m, 0) + ε))
  *
- * The two add up to the blended score (model/transitions/transitions.ts) minus its mean over the catalogue.
+ * The two add up to the blended score (transitions.ts) minus its mean over the catalog.
  */
 import { Inputs, type Program, rowMoments, type Tensor } from '../../engine/index.ts';
 import { type BlendWeights, type Memory, recency } from './transitions.ts';
-import {
-  clearTokens,
-  entriesOf,
-  type History,
-  lengthOf,
-  packedTokens,
-  packHistory,
-  tokenSpec,
-} from '../inference/packing.ts';
+import { Batcher, maxScores, roundUp } from '../inference/batcher.ts';
+import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
 import { nonFinite, requireFinite } from '../inference/ranks.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
-/** In standard deviations of the transformer's scores over the catalogue. */
+/** In standard deviations of the transformer's scores over the catalog. */
 export interface RelativeScore {
   transformer: number;
+  /** By the item transitions. */
   memory: number;
 }
 
 export const relativeScoreOf = ({ transformer, memory }: RelativeScore): number => transformer + memory;
 
-/** The memory on the host, where single weights are looked up. */
+/** The item transitions on the host, where single weights are looked up. */
 export class HostTransitions {
   private readonly memory: Memory;
   private readonly weights: BlendWeights;
@@ -48,7 +42,7 @@ export class HostTransitions {
     return this.memory.settings.last;
   }
 
-  /** What each event of a history adds to m of an item, r_k · W[item_k, j]: exact, and adding up to m. [events] */
+  /** What each event of a history adds to m of an item, r_k · W[item_k, j], [events]; they add up to m exactly. */
   sharesOf(history: Uint32Array, item: number): Float64Array {
     const { starts, columns, values } = this.memory.rows;
     const shares = Float64Array.from(history, (row, i) => {
@@ -65,8 +59,8 @@ export class HostTransitions {
     return requireFinite(shares, 'item transitions');
   }
 
-  /** The memory's lift of items after a history. */
-  lifts(history: Uint32Array, items: Uint32Array): Float64Array {
+  /** Relative scores of items after a history. */
+  relativeScores(history: Uint32Array, items: Uint32Array): Float64Array {
     const { sums, memory, weights } = this;
     const { starts, columns, values } = memory.rows;
     const { memory: b, epsilon } = weights;
@@ -81,84 +75,70 @@ export class HostTransitions {
     const log = (m: number): number => Math.log(Math.max(m, 0) + epsilon);
     let total = sums.length * Math.log(epsilon);
     for (const j of new Set(touched)) total += log(sums[j]) - Math.log(epsilon);
-    const lifts = Float64Array.from(items, (j) => (b === 0 ? 0 : b * (log(sums[j]) - total / sums.length)));
+    const scores = Float64Array.from(items, (j) => (b === 0 ? 0 : b * (log(sums[j]) - total / sums.length)));
     for (const j of touched) sums[j] = 0;
-    return requireFinite(lifts, 'item transitions');
+    return requireFinite(scores, 'item transitions');
   }
 }
 
-/** Tokens of a batch at most, unless one history is longer. */
-const BUDGET = 8192;
-/** Scores of the catalogue held at once (64 MiB). */
-const TILE_ELEMENTS = 16 * 2 ** 20;
-/** Histories of a batch, where not even one's scores of the whole catalogue would fit into the tile at 16. */
-const LEAST_USERS = 16;
+/** Histories of a batch where the scores of the whole catalog do not even fit for so many. */
+const MIN_USERS = 16;
 
-const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
+/** A history, and the rows of the items that are asked about after it; the same for all of a batch. */
+interface Query extends History {
+  items: Uint32Array;
+}
 
-/** Lifts of given items after many histories; the encoder runs on packed batches. */
+interface Size {
+  maxTokens: number;
+  users: number;
+  items: number;
+  /** Entries of the side features. */
+  entries: number;
+}
+
+/** Relative scores of given items after many histories; the encoder runs on packed batches. */
 export class RelativeScorer {
-  private readonly model: SequenceModel;
-  private readonly memory: HostTransitions | null;
-  private readonly batches = new Map<string, Batch>();
+  private readonly transitions: HostTransitions | null;
+  private readonly batcher: Batcher<Query, Size, Batch>;
 
-  constructor(model: SequenceModel, memory: HostTransitions | null) {
-    this.model = model;
-    this.memory = memory;
+  constructor(model: SequenceModel, transitions: HostTransitions | null) {
+    this.transitions = transitions;
+    this.batcher = new Batcher({
+      lengthOf: ({ history }) => lengthOf(model, history),
+      maxQueries: Math.min(256, Math.max(MIN_USERS, Math.floor(maxScores(model.device) / model.items))),
+      sizeOf: (queries, maxTokens) => ({
+        maxTokens,
+        users: roundUp(queries.length, 4),
+        items: roundUp(queries[0].items.length, 4),
+        entries: entriesOf(model, queries),
+      }),
+      create: (size) => new Batch(model, size),
+    });
   }
 
-  /** One list a history, one lift an item. */
-  async lifts(histories: readonly History[], items: Uint32Array): Promise<RelativeScore[][]> {
+  /** One list per history, one relative score per item. */
+  async scores(histories: readonly History[], items: Uint32Array): Promise<RelativeScore[][]> {
     const answers: RelativeScore[][] = [];
-    for (let from = 0; from < histories.length; ) {
-      const to = this.fitting(histories, from);
-      const part = histories.slice(from, to);
-      const scored = await this.batch(part, items.length).run(part, items);
-      part.forEach(({ history }, u) => {
-        const memory = this.memory?.lifts(history, items);
+    const asked = histories.map((history) => ({ ...history, items }));
+    for (const { batch, queries } of this.batcher.groups(asked)) {
+      const scored = await batch.run(queries);
+      queries.forEach(({ history }, u) => {
+        const memory = this.transitions?.relativeScores(history, items);
         answers.push(Array.from(scored[u], (transformer, i) => ({ transformer, memory: memory?.[i] ?? 0 })));
       });
-      from = to;
     }
     return answers;
   }
 
-  /** The end of the batch that begins at `from`. */
-  private fitting(histories: readonly History[], from: number): number {
-    const room = Math.min(TILE_ELEMENTS, Math.floor(this.model.device.maxBindingBytes / 4));
-    const users = Math.min(256, Math.max(LEAST_USERS, Math.floor(room / this.model.items)));
-    let tokens = 0;
-    let to = from;
-    for (; to < histories.length && to - from < users; to++) {
-      tokens += lengthOf(this.model, histories[to].history);
-      if (tokens > BUDGET && to > from) break;
-    }
-    return to;
-  }
-
-  private batch(histories: readonly History[], items: number): Batch {
-    const tokens = histories.reduce((sum, { history }) => sum + lengthOf(this.model, history), 0);
-    const [budget, users] = [powerOfTwo(Math.max(64, tokens)), powerOfTwo(Math.max(4, histories.length))];
-    const capacity = powerOfTwo(Math.max(4, items));
-    const entries = entriesOf(this.model, histories);
-    const key = `${budget} ${users} ${capacity} ${entries}`;
-    let batch = this.batches.get(key);
-    if (!batch) {
-      batch = new Batch(this.model, budget, users, capacity, entries);
-      this.batches.set(key, batch);
-    }
-    return batch;
-  }
-
   dispose(): void {
-    for (const batch of this.batches.values()) batch.dispose();
-    this.batches.clear();
+    this.batcher.dispose();
   }
 }
 
-function inputSpec(model: SequenceModel, budget: number, users: number, items: number, entries: number) {
+function inputSpec(model: SequenceModel, { maxTokens, users, items, entries }: Size) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
-  return { ...tokenSpec(budget, model, entries), last: u32(users), asked: u32(items) };
+  return { ...tokenSpec(maxTokens, model, entries), last: u32(users), asked: u32(items) };
 }
 
 class Batch {
@@ -166,14 +146,15 @@ class Batch {
   private readonly inputs: Inputs<ReturnType<typeof inputSpec>>;
   private readonly program: Program<{ scores: Tensor; moments: Tensor }>;
 
-  constructor(model: SequenceModel, budget: number, users: number, items: number, entries: number) {
+  constructor(model: SequenceModel, size: Size) {
     const { device } = model;
     this.model = model;
-    this.inputs = new Inputs(device, inputSpec(model, budget, users, items, entries), 'lift inputs');
+    this.inputs = new Inputs(device, inputSpec(model, size), 'relative score inputs');
     const t = this.inputs.tensors;
-    const room = Math.min(TILE_ELEMENTS, Math.floor(device.maxBindingBytes / 4));
+    const { users } = size;
+    const room = maxScores(device);
     const width = users * model.items <= room ? model.items : Math.max(64, Math.floor(room / users / 64) * 64);
-    this.program = device.program(`lift of ${users} histories`, () =>
+    this.program = device.program(`relative scores of ${users} histories`, () =>
       device.noGrad(() => {
         const states = model.nextStates(packedTokens(model, t), t.last);
         let moments: Tensor | null = null;
@@ -188,28 +169,23 @@ class Batch {
   }
 
   /** (z − mean) / σ of each history's items. */
-  async run(histories: readonly History[], items: Uint32Array): Promise<Float64Array[]> {
+  async run(queries: readonly Query[]): Promise<Float64Array[]> {
     const { host } = this.inputs;
     host.last.fill(0);
     host.asked.fill(0);
-    host.asked.set(items);
-    let at = 0;
-    histories.forEach((history, u) => {
-      at = packHistory(this.model, history, host, at);
-      host.last[u] = at - 1;
-    });
-    clearTokens(host, at);
+    host.asked.set(queries[0].items);
+    packHistories(this.model, queries, host).forEach((end, u) => (host.last[u] = end - 1));
     this.inputs.upload();
     const { scores, moments } = await this.program.values();
     const columns = host.asked.length;
-    return histories.map((_, u) => {
+    return queries.map(({ items }, u) => {
       const [shift, n, sum, squares] = moments.subarray(4 * u, 4 * u + 4);
       const variance = squares / n - (sum / n) ** 2;
       const scale = variance > 1e-30 ? 1 / Math.sqrt(variance) : 1;
       return Float64Array.from(items, (_item, i) => {
-        const lift = (scores[u * columns + i] - shift - sum / n) * scale;
-        if (!Number.isFinite(lift)) throw nonFinite('scores', lift);
-        return lift;
+        const score = (scores[u * columns + i] - shift - sum / n) * scale;
+        if (!Number.isFinite(score)) throw nonFinite('scores', score);
+        return score;
       });
     });
   }

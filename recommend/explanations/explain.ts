@@ -126,7 +126,7 @@ export class Explainer {
       side: side && withoutToken(side, at),
     });
     const left = history.length > 1 ? Array.from({ length: n }, (_, e) => without(first + e)) : [];
-    const [whole, ...occluded] = await this.scorer.lifts([{ history, times, side }, ...left], items);
+    const [whole, ...occluded] = await this.scorer.scores([{ history, times, side }, ...left], items);
     return whole.map((lift, i) => ({
       lift,
       parts: Array.from({ length: n }, (_, e) => {
@@ -140,7 +140,7 @@ export class Explainer {
 
   private async rollOut({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
     const n = Math.min(history.length, this.reach);
-    const [whole] = await this.scorer.lifts([{ history, times, side }], items);
+    const [whole] = await this.scorer.scores([{ history, times, side }], items);
     const shares = (await this.probe.maps({ history, times, side })).shares();
     const attention = new Float64Array(n);
     attention.set(shares, n - shares.length);

@@ -10,7 +10,7 @@ import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../.
 import type { Item } from '../../model/storage/folder.ts';
 import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
-import { LEFT_OUT } from '../../model/inference/scorer.ts';
+import { EXCLUDED } from '../../model/inference/scorer.ts';
 import { checkExploration, type Exploration, explore } from './explore.ts';
 import { type Candidate, rerank } from './rerank.ts';
 
@@ -120,13 +120,13 @@ export class PostProcessing {
     const passes = where === undefined ? null : this.answer(where);
     const allowed = allow && new Set(allow.map((id) => rows.get(id)));
     for (let row = 0; row < items.length; row++) {
-      if ((passes && !passes[row]) || (allowed && !allowed.has(row))) bias[row] = LEFT_OUT;
+      if ((passes && !passes[row]) || (allowed && !allowed.has(row))) bias[row] = EXCLUDED;
     }
     for (const id of deny ?? []) {
       const row = rows.get(id);
-      if (row !== undefined) bias[row] = LEFT_OUT;
+      if (row !== undefined) bias[row] = EXCLUDED;
     }
-    const candidates = bias.reduce((n, value) => n + (value === LEFT_OUT_F32 ? 0 : 1), 0);
+    const candidates = bias.reduce((n, value) => n + (value === EXCLUDED_F32 ? 0 : 1), 0);
     return { bias, candidates };
   }
 
@@ -231,8 +231,8 @@ export class PostProcessing {
   }
 }
 
-/** {@link LEFT_OUT} as a bias holds it. */
-export const LEFT_OUT_F32 = Math.fround(LEFT_OUT);
+/** {@link EXCLUDED} as a bias holds it. */
+export const EXCLUDED_F32 = Math.fround(EXCLUDED);
 
 /** The lists of a scorer as candidates, best first. */
 export function candidatesOf(items: Uint32Array, scores: Float32Array): Candidate[] {
@@ -243,7 +243,7 @@ export function candidatesOf(items: Uint32Array, scores: Float32Array): Candidat
 export function bestOf(scores: Float32Array, excluded: Uint32Array, most: number): Candidate[] {
   const out = new Set(excluded);
   return Array.from(scores, (score, row) => ({ row, score }))
-    .filter(({ row, score }) => score !== LEFT_OUT_F32 && !out.has(row))
+    .filter(({ row, score }) => score !== EXCLUDED_F32 && !out.has(row))
     .sort((a, b) => b.score - a.score || a.row - b.row)
     .slice(0, most);
 }

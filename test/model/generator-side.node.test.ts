@@ -55,7 +55,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         settings: { method: 'exact', last: 5, power: 0.7, lambda: 1, kept: ITEMS },
         rows,
       });
-      const blend: ScorerOptions['blend'] = remembers ? { memory, weights: { memory: 2, epsilon: 0.01 } } : null;
+      const blend: ScorerOptions['blend'] = remembers
+        ? { transitions: memory, weights: { memory: 2, epsilon: 0.01 } }
+        : null;
       const bag = (row: number): SideFeatureRows => packBags([[[row, 1]]]);
       const sideOf = (events: readonly number[]) =>
         reads ? events.map((__, i) => bag(i % SIDE)).reduce((a, b) => concatRows(a, b)) : undefined;

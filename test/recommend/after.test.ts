@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LEFT_OUT } from '../../model/inference/scorer.ts';
+import { EXCLUDED } from '../../model/inference/scorer.ts';
 import { type PostProcessingOptions, PostProcessing, candidatesOf } from '../../recommend/reranking/post-processing.ts';
 
 const items = ['pen', 'ink', 'boot', 'shoe'].map((id, row) => ({
@@ -12,7 +12,7 @@ const rows = new Map(items.map(({ id }, row) => [id, row]));
 // pen and ink point one way, boot another; shoe is nowhere.
 const table = { shape: [4, 2], data: Float32Array.from([2, 0, 3, 0, 0, 1, 0, 0]) };
 const after = new PostProcessing(items, rows, table);
-const out = Math.fround(LEFT_OUT);
+const out = Math.fround(EXCLUDED);
 const bias = (options: PostProcessingOptions) => Array.from(after.plan(options).bias ?? []);
 
 describe('after the score', () => {

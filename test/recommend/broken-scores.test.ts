@@ -206,9 +206,9 @@ describe('finite weights that overflow', () => {
     blind.dispose();
     const memory = loaded.remembering?.memory as Memory;
     const transitions = new HostTransitions(memory, { memory: 0.3, epsilon: 0.01 });
-    transitions.lifts(query.history, Uint32Array.of(7));
+    transitions.relativeScores(query.history, Uint32Array.of(7));
     memory.rows.values.fill(Number.NaN);
-    await refused(async () => transitions.lifts(query.history, Uint32Array.of(7)));
+    await refused(async () => transitions.relativeScores(query.history, Uint32Array.of(7)));
     await refused(async () => transitions.sharesOf(query.history, memory.rows.columns[2 * 4]));
   });
 

@@ -141,12 +141,12 @@ describe('where the cause is known', () => {
       const host = new HostTransitions(memory, blend);
       const history = Uint32Array.from(HISTORY, (id) => items.findIndex((item) => item.id === id));
       const all = Uint32Array.from(items, (_, row) => row);
-      const lifts = host.lifts(history, all);
+      const lifts = host.relativeScores(history, all);
       const sums = Array.from(all, (row) => host.sharesOf(history, row).reduce((a, b) => a + b, 0));
       const logs = sums.map((sum) => blend.memory * Math.log(Math.max(0, sum) + blend.epsilon));
       const mean = logs.reduce((a, b) => a + b, 0) / logs.length;
       lifts.forEach((lift, row) => expect(lift).toBeCloseTo(logs[row] - mean, 9));
-      expect(host.lifts(history, all)).toEqual(lifts);
+      expect(host.relativeScores(history, all)).toEqual(lifts);
     });
 
     it('unknown items keep the places of the others; one event carries all there is', async () => {

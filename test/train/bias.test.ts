@@ -1,7 +1,7 @@
 /** What is added to the scores on the device, and the users' vectors that come off it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { LEFT_OUT, Scorer, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { EXCLUDED, Scorer, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
 import { trainingFacts } from '../../train/evaluation/collector.ts';
@@ -29,7 +29,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     target: u === 3 ? 4496 : 40 + u,
     exclude: Uint32Array.of(u),
   }));
-  const bias = Float32Array.from({ length: V }, (_, i) => (i % 3 === 2 ? LEFT_OUT : -0.001 * i));
+  const bias = Float32Array.from({ length: V }, (_, i) => (i % 3 === 2 ? EXCLUDED : -0.001 * i));
   const score = async (on: Device, options: Partial<ScorerOptions>, replaced?: Float32Array) => {
     const model = SequenceModel.create(on, small(), V, 1);
     const scorer = new Scorer(model, { k: 128, ...options });
@@ -68,12 +68,12 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
 
   it('gives vectors whose products with the table are the scores', async () => {
     const model = SequenceModel.create(device, small(), V, 1);
-    const scorer = new Scorer(model, { k: 10, states: true });
+    const scorer = new Scorer(model, { k: 10, userVectors: true });
     const scored = await scorer.score(queries);
     const table = (await model.parameters.read()).get('items.weight') as Float32Array;
-    scored.forEach(({ state, items, scores }) => {
+    scored.forEach(({ userVector, items, scores }) => {
       items.forEach((row, i) => {
-        const product = (state as Float32Array).reduce((sum, x, k) => sum + x * table[row * 16 + k], 0);
+        const product = (userVector as Float32Array).reduce((sum, x, k) => sum + x * table[row * 16 + k], 0);
         expect(product).toBeCloseTo(scores[i], 4);
       });
     });
@@ -91,7 +91,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
       passes++;
       return evaluate(model, parts, { ...shared, ...options });
     };
-    const odd = Float32Array.from({ length: parts.items }, (_, i) => (i % 2 === 1 ? LEFT_OUT : 0));
+    const odd = Float32Array.from({ length: parts.items }, (_, i) => (i % 2 === 1 ? EXCLUDED : 0));
     const backwards = (items: Uint32Array, _scores: Float32Array, k: number) => items.slice().reverse().slice(0, k);
     const same = (items: Uint32Array, _scores: Float32Array, k: number) => items.slice(0, k);
     const { plain, after } = await evaluatePostProcessing(

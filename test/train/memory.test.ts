@@ -191,7 +191,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const score = async (on: SequenceModel, weight: number, more: Partial<ScorerOptions> = {}) => {
       const uploaded = new DeviceTransitions(on.device, memory);
       const weights = { memory: weight, epsilon: 0.01 };
-      const scorer = new Scorer(on, { k: 10, blend: { memory: uploaded, weights }, ...more });
+      const scorer = new Scorer(on, { k: 10, blend: { transitions: uploaded, weights }, ...more });
       const scored = await scorer.score(queries);
       scorer.dispose();
       uploaded.dispose();
@@ -201,8 +201,8 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const alone = (await plain.score(queries)).map((s) => s.rank);
     plain.dispose();
     const trials = [0, 0.5, 1e6].map((weight) => ({ memory: weight, epsilon: 0.01 }));
-    const whole = await score(model, 0.5, { parts: true, trials });
-    expect(whole.map((s) => s.parts?.transformer)).toEqual(alone);
+    const whole = await score(model, 0.5, { components: true, trials });
+    expect(whole.map((s) => s.components?.transformer)).toEqual(alone);
     expect(whole.map((s) => s.trials?.[0])).toEqual(alone);
     expect(whole.map((s) => s.trials?.[1])).toEqual(whole.map((s) => s.rank));
     expect(whole.map((s) => s.rank)).not.toEqual(alone);
@@ -211,7 +211,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const r = recency(memory.settings);
     whole.forEach((s, u) => {
       const { history, target = 0, exclude } = queries[u];
-      if (exclude?.includes(target)) return expect(s.parts?.memory).toBe(0xffffffff);
+      if (exclude?.includes(target)) return expect(s.components?.transitions).toBe(0xffffffff);
       const m = Array.from({ length: parts.items }, (_, j) =>
         Array.from(history)
           .reverse()
@@ -219,14 +219,14 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
       );
       const free = m.filter((_, j) => !exclude?.includes(j));
       const above = (margin: number) => free.filter((x) => x > m[target] + margin).length + 1;
-      const rank = s.parts?.memory ?? 0;
+      const rank = s.components?.transitions ?? 0;
       expect(rank).toBeGreaterThanOrEqual(above(1e-6));
       expect(rank).toBeLessThanOrEqual(free.filter((x) => x >= m[target] - 1e-6).length);
     });
-    const inTiles = await score(tiled, 0.5, { parts: true, trials });
+    const inTiles = await score(tiled, 0.5, { components: true, trials });
     inTiles.forEach((s, u) => {
       expect(Math.abs(s.rank - whole[u].rank)).toBeLessThanOrEqual(2);
-      expect(s.parts).toEqual(whole[u].parts);
+      expect(s.components).toEqual(whole[u].components);
       expect(Array.from(s.scores)).toEqual(Array.from(whole[u].scores, (x) => expect.closeTo(x, 3)));
     });
     for (const m of [model, tiled]) m.dispose();

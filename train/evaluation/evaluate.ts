@@ -95,12 +95,12 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
   const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => parts.targets(u, split).length > 0);
   const length = Math.min(parts.items, Math.max(listLength(parts), options.k ?? 10));
   const { blend, bias, components: apart = true } = options;
-  const scoring = { k: length, blend, bias, parts: apart && !parts.manyTargets };
+  const scoring = { k: length, blend, bias, components: apart && !parts.manyTargets };
   const scorer = options.scorer ?? rankingOf(model, options.second, scoring);
   // The device counts ranks of one target by each component; for several a list of the transformer's own is needed.
   const alike = !blend || !apart || options.scorer || !parts.manyTargets;
   const second = alike ? null : new Scorer(model, { k: length, bias });
-  const aiding = options.prior && rankingOf(model, options.second, { k: length, blend, bias, own: true });
+  const aiding = options.prior && rankingOf(model, options.second, { k: length, blend, bias, queryBias: true });
   const depth = parts.manyTargets && length < parts.items ? length : Number.POSITIVE_INFINITY;
   const collector = new Collector(parts, { split, depth, facts: options.facts, distance: options.distance });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
@@ -136,9 +136,9 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
         helped += Number(aided.has(i));
         const ranks = ranksBy(served);
         if (aiding && apart) unaided.withoutPrior.addUser(ranksBy(s));
-        if (s.parts) {
-          alone.transformer.add([missed ? MISS : s.parts.transformer]);
-          alone.memory.add([missed ? MISS : s.parts.memory]);
+        if (s.components) {
+          alone.transformer.add([missed ? MISS : s.components.transformer]);
+          alone.memory.add([missed ? MISS : s.components.transitions]);
         }
         if (s.stages && apart) {
           for (const [name, { rank, items }] of Object.entries(s.stages) as [

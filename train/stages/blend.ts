@@ -34,7 +34,7 @@ export async function fitBlend(
     WEIGHTS.map((weight) => ({ memory: weight, epsilon: e / parts.items })),
   );
   const off = { memory: 0, epsilon: 1 / parts.items };
-  const scorer = new Scorer(model, { k: 1, blend: { memory, weights: off }, parts: true, trials });
+  const scorer = new Scorer(model, { k: 1, blend: { transitions: memory, weights: off }, components: true, trials });
   try {
     const queries = Array.from(users, (u): ScoreQuery => {
       const history = parts.history(u, 'valid');
@@ -51,8 +51,8 @@ export async function fitBlend(
       const all = ranks.result();
       return Object.fromEntries(KEPT.map((name) => [name, all[name]]));
     };
-    const transformer = figures((s) => s.parts?.transformer);
-    const memoryAlone = figures((s) => s.parts?.memory);
+    const transformer = figures((s) => s.components?.transformer);
+    const memoryAlone = figures((s) => s.components?.transitions);
     let best = { weights: off, figures: transformer };
     trials.forEach((weights, i) => {
       const trial = figures((s) => s.trials?.[i]);

@@ -119,7 +119,7 @@ async function* towerScores(
   onProgress?: (done: number, total: number) => void,
 ): AsyncGenerator<{ user: number; history: Uint32Array; targets: Uint32Array; tower: Float64Array }> {
   const [from, to] = parts.candidates(part);
-  const scorer = new Scorer(model, { k: 1, all: from });
+  const scorer = new Scorer(model, { k: 1, scoresFrom: from });
   try {
     for (let at = 0; at < users.length; at += CHUNK) {
       const chunk = users.subarray(at, at + CHUNK);
@@ -127,7 +127,7 @@ async function* towerScores(
       const scored: Scored[] = await scorer.score(queries, (done) => onProgress?.(at + done, users.length));
       for (const [i, user] of chunk.entries()) {
         const targets = distinct(parts.targets(user, part)).map((item) => item - from);
-        const tower = standardise((scored[i].all as Float32Array).subarray(0, to - from));
+        const tower = standardise((scored[i].allScores as Float32Array).subarray(0, to - from));
         yield { user, history: queries[i].history, targets, tower };
       }
     }

@@ -133,7 +133,7 @@ async function fitWeights(
   // Scores of the whole catalogue are read back; where it is that large, events speak for themselves.
   if (parts.items > MOST_SCORES / 2) return [];
   const logP = popularity(counts.items);
-  const scorer = new Scorer(model, { k: 1, blend, all: 0 });
+  const scorer = new Scorer(model, { k: 1, blend, scoresFrom: 0 });
   const weights: PriorSettings['weights'] = [];
   try {
     for (const events of EVENTS) {
@@ -151,14 +151,14 @@ async function fitWeights(
       /** NDCG@10 of each user, by weight. */
       const trials = WEIGHTS.map((): number[] => []);
       const scored: Scored[] = await scorer.score(queries);
-      scored.forEach(({ all }, i) => {
+      scored.forEach(({ allScores }, i) => {
         const u = eligible[i];
         const groups = groupScores(counts, logP, bagOf(parts, u), settings.shrinkage);
         const seen = new Set(includeSeen ? [] : queries[i].history);
         const targets = distinct(parts.targets(u, 'valid')).filter((item) => !seen.has(item));
         if (targets.length === 0) return;
         WEIGHTS.forEach((weight, w) => {
-          const scores = (all as Float32Array).map((score, v) =>
+          const scores = (allScores as Float32Array).map((score, v) =>
             seen.has(v) ? Number.NEGATIVE_INFINITY : score + weight * (logP[v] + settings.strength * groups[v]),
           );
           const ranks = ranksOf(scores, targets);

@@ -57,7 +57,7 @@ async function learnGroups(options: TrainOptions, result: TrainResult): Promise<
   const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
   try {
     const users = validationUsers(parts, settings, seed);
-    const blend = loaded.remembering && memory ? { memory, weights: loaded.remembering.blend } : null;
+    const blend = loaded.remembering && memory ? { transitions: memory, weights: loaded.remembering.blend } : null;
     await saveSegmentPrior(files, await fitSegmentPrior(model, parts, users, blend, options.includeSeen));
   } finally {
     model.dispose();

@@ -84,7 +84,7 @@ async function rank(options: WholeOptions, result: TrainResult): Promise<void> {
       table: await model.itemTable(),
       attributes: attributesOf(options, items.slice(0, parts.items), config.schema.items ?? null),
       own: settings.rankerEncoder === 'own' ? copyOf(options, tensors) : null,
-      blend: remembering && memory && { memory, weights: remembering.blend },
+      blend: remembering && memory && { transitions: memory, weights: remembering.blend },
       users: usersWithTarget(parts, 'valid').slice(0, MOST_USERS),
       encoderStep: weights.step,
       onProgress: ({ step, loss, best, fraction }) =>
