@@ -37,6 +37,7 @@ export { type Over, sum } from './ops/sum.ts';
 export { mean } from './ops/mean.ts';
 export { max } from './ops/max.ts';
 export { addLayernorm, layernorm } from './ops/layernorm.ts';
+export { rmsnorm } from './ops/rmsnorm.ts';
 export { softmax } from './ops/softmax.ts';
 export { bceWithLogits } from './ops/bce-with-logits.ts';
 export { copy } from './ops/copy.ts';

@@ -1,4 +1,4 @@
-import { addLayernorm, layernorm } from '../../engine/index.ts';
+import { addLayernorm, layernorm, rmsnorm } from '../../engine/index.ts';
 import { type Case, everyWidth, type InputSpec } from './harness.ts';
 
 const variants = {
@@ -51,6 +51,20 @@ export function addLayernormCase(
 }
 
 export const normCases: Case[] = [
+  ...[
+    [0, 8],
+    [1, 4],
+    [33, 8],
+    [65, 64],
+    [5, 260],
+  ].map(
+    ([r, d]): Case => ({
+      op: 'rmsnorm',
+      name: `[${r},${d}]`,
+      inputs: { x: { shape: [r, d] }, weight: { shape: [d] } },
+      run: ({ x, weight }) => rmsnorm(x, weight),
+    }),
+  ),
   plain('1 row of 1', 1, 1),
   plain('3 rows of 5', 3, 5),
   plain('33 rows of 64', 33, 64),

@@ -30,6 +30,7 @@ import {
   mixtureOfLogits,
   mul,
   normalize,
+  rmsnorm,
   rankOf,
   rankTiles,
   relativeAttention,
@@ -212,6 +213,16 @@ const norms: Case[] = [
       run: ({ x, r, weight, bias }) => Object.values(addLayernorm(x, r, weight, bias)),
     }),
     ({ D }) => D === 0 && 'addLayernorm: ',
+  ),
+  ...sized(
+    'rmsnorm',
+    '[R,D]',
+    { R: 3, D: 8 },
+    ({ R, D }) => ({
+      inputs: { x: { shape: [R, D] }, weight: { shape: [D] } },
+      run: ({ x, weight }) => rmsnorm(x, weight),
+    }),
+    ({ D }) => (D % 4 !== 0 || D === 0 ? 'rmsnorm: ' : false),
   ),
   ...sized(
     'normalize',

@@ -31,6 +31,7 @@ import {
   mixtureOfLogits,
   mul,
   normalize,
+  rmsnorm,
   rankOf,
   rankTiles,
   relativeAttention,
@@ -304,6 +305,11 @@ const OPS: Record<string, (g: Graph) => void> = {
       const y = addLayernorm(get(v, t), r(v, t), weight(v, t), bias(v, t), options);
       return which === 'sum' ? y.sum : which === 'norm' ? y.norm : add(y.sum, y.norm);
     });
+  },
+  rmsnorm: (g) => {
+    const { get, rows, cols } = g.matrix(g.pick(WIDTHS4));
+    const weight = g.as([cols]);
+    g.value([rows, cols], (v, t) => rmsnorm(get(v, t), weight(v, t), 0.1));
   },
   normalize: (g) => {
     const { get, rows, cols } = g.matrix(g.pick(WIDTHS4));

@@ -1,0 +1,18 @@
+import type { Reference } from '../device.ts';
+
+export const rmsnormForward: Reference = ({ x, r: inverse, y }, { r, d, eps }) => {
+  for (let i = 0; i < r; i++) {
+    let sum = 0;
+    for (let k = i * d; k < (i + 1) * d; k++) sum += x[k] * x[k];
+    inverse[i] = 1 / Math.sqrt(sum / d + eps);
+    for (let k = i * d; k < (i + 1) * d; k++) y[k] = x[k] * inverse[i];
+  }
+};
+
+export const rmsnormBackward: Reference = ({ y, r: inverse, dy, dx }, { r, d, acc }) => {
+  for (let i = 0; i < r; i++) {
+    let sum = 0;
+    for (let k = i * d; k < (i + 1) * d; k++) sum += y[k] * dy[k];
+    for (let k = i * d; k < (i + 1) * d; k++) dx[k] = (acc ? dx[k] : 0) + inverse[i] * (dy[k] - (y[k] * sum) / d);
+  }
+};
