@@ -10,6 +10,13 @@ generate(); // kernels/index.ts, after a change to a kernel
 
 export default defineConfig({
   test: {
+    // `npm run coverage`: of what runs in the tests' own process; commands run as users run them are not counted.
+    coverage: {
+      provider: 'v8',
+      include: ['data', 'engine', 'model', 'recommend', 'train'].map((folder) => `${folder}/**/*.ts`),
+      reporter: ['text-summary', 'html'],
+      reportsDirectory: 'node_modules/.cache/attune/coverage',
+    },
     projects: [
       {
         test: {

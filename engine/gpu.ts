@@ -4,6 +4,8 @@
  * Dawn's instance must never become unreachable while a device lives (the process would die on garbage
  * collection), so the one instance is pinned on `globalThis` for the life of the process.
  */
+import type { GPU } from './gpu-types.ts';
+
 const KEY = Symbol.for('attune.dawn');
 
 /** Toggles: exact timestamps; f16 on NVIDIA's Vulkan driver, which Dawn leaves off; subgroup matrices. */

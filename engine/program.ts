@@ -11,6 +11,7 @@
  *
  * A program remembers every storage that it reads or writes and that outlives it, and refuses to run once one was freed.
  */
+import type { GPUBindGroup, GPUBuffer, GPUCommandBuffer, GPUComputePipeline } from './gpu-types.ts';
 import type { Device } from './device.ts';
 import type { Params } from './kernel.ts';
 import { type NumericArray, type Storage, showShape, type Tensor } from './tensor.ts';

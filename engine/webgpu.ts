@@ -1,4 +1,5 @@
 /** The WebGPU side of a device: buffers, pipelines, dispatches, submits, reads, and its one sticky failure. */
+import type { GPUAdapterInfo, GPUBindGroup, GPUBuffer, GPUCommandBuffer, GPUComputePipeline, GPUDevice } from './gpu-types.ts';
 import { isNode } from './gpu.ts';
 import {
   type Capabilities,
@@ -59,7 +60,7 @@ export interface GpuStats {
 export type Choices = Record<string, Record<string, string>>;
 
 /** Dawn's name of the feature; behind the toggle allow_unsafe_apis. */
-export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix';
 
 /** What an adapter says of its subgroup matrices (Dawn's docs/dawn/features/subgroup_matrix.md). */
 interface MatrixConfig {

@@ -7,6 +7,7 @@
  *   node scripts/run.mjs attune ARGS      the command `attune`
  *   node scripts/run.mjs test [ARGS]      vitest, in Node and in Chromium: a seeded sample of what is many
  *   node scripts/run.mjs test:full [ARGS] the same with every product of flags and every variant of a kernel
+ *   node scripts/run.mjs coverage [ARGS]  the tests of the library in Node, and which lines of it they run
  *   node scripts/run.mjs fuzz [--runs N] [--seed S]   random graphs of ops, WebGPU against the references
  *   node scripts/run.mjs bench:browser    the kernels' bench in Chromium
  */
@@ -14,9 +15,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { setup } from './setup.mjs';
 
+/** The tests that run the library in their own process; kernels are no TypeScript, and take long. */
+const COVERED = ['data', 'model', 'recommend', 'train'];
+
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const [script, ...args] = process.argv.slice(2);
-const tests = script === 'test' || script === 'test:full';
+const tests = ['test', 'test:full', 'coverage'].includes(script);
+if (script === 'coverage') args.unshift('--coverage', '--project', 'node', ...COVERED.map((folder) => `test/${folder}/`));
 
 /** Sets what the fuzzer reads; exits with 2 where the arguments are not its own. */
 function readFuzzArguments() {

@@ -154,7 +154,7 @@ async function build() {
   await must('the build', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.']);
   for (const path of walk(join(root, 'dist'))) {
     if (path.startsWith(join(root, 'dist/web/'))) continue; // the application, which Vite builds
-    const source = join(root, relative(join(root, 'dist'), path)).replace(/(\.d\.ts|\.js)$/, '.ts');
+    const source = join(root, relative(join(root, 'dist'), path)).replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts');
     if (source.endsWith('.ts') && !existsSync(source)) rmSync(path);
   }
   const command = join(root, 'dist/cli/main.js');

@@ -14,7 +14,7 @@ export interface DoctorFlags {
   json?: boolean;
 }
 
-/** What scripts/system.mjs knows of this machine; it stands in the checkout, not in dist/. */
+/** What scripts/system.mjs knows of this machine: it is plain JavaScript outside dist/, since set-up runs before the build. */
 interface SystemModule {
   findChromium(): string | undefined;
   readDistribution(): { name: string };
@@ -79,9 +79,9 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
 }
 
 async function loadSystem(): Promise<SystemModule | null> {
-  const place = import.meta.url.endsWith('.ts') ? './system.mjs' : '../../scripts/system.mjs';
+  const path = import.meta.url.endsWith('.ts') ? '../../scripts/system.mjs' : '../../../scripts/system.mjs';
   try {
-    return (await import(new URL(place, import.meta.url).href)) as SystemModule;
+    return (await import(new URL(path, import.meta.url).href)) as SystemModule;
   } catch {
     return null;
   }

@@ -23,6 +23,11 @@ export async function cleanTemporary(dir: string): Promise<void> {
   }
 }
 
+/** What `store` needs of a file handle: published declarations may not require Node's types. */
+interface Writable {
+  write(bytes: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
+}
+
 export class NodeFiles implements Files {
   readonly where: string;
 
@@ -137,7 +142,7 @@ export class NodeFiles implements Files {
   }
 
   /** Writes all bytes at the handle's end. Tests override it to fail half-way. */
-  protected async store(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  protected async store(handle: Writable, bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       at += (await handle.write(bytes, at, Math.min(CHUNK, bytes.length - at))).bytesWritten;
     }
