@@ -67,6 +67,7 @@ export default defineConfig({
   preview: { host: 'localhost', port: 5180, headers: HEADERS },
   worker: { format: 'es' },
   build: {
+    license: { fileName: 'THIRD_PARTY_NOTICES.md' },
     outDir: path('../dist/web'),
     emptyOutDir: true,
     target: 'es2023',

@@ -15,7 +15,7 @@ export interface Block {
 
 /** README.md and the guides. docs/cli.md is generated, and has a test of its own. */
 export const pages: readonly string[] = [
-  'README.md',
+  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'],
   ...readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md') && name !== 'cli.md')
     .sort()

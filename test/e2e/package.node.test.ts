@@ -1,7 +1,7 @@
-/** What others get: the packed package, its command, and the README's library examples run as they stand there. */
+/** What users get: the package, packed and installed, its command, its types, and the README's library examples. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
 import { build, json, ring, root, TINY } from './paths.ts';
@@ -11,25 +11,20 @@ const IDS = ['1193', '661', '914', ...Array.from({ length: 37 }, (_, i) => `${20
 
 let place: Workplace;
 let packed: string[];
+const manifest = () => JSON.parse(readFileSync(place.path('node_modules/attune/package.json'), 'utf8'));
+
 beforeAll(() => {
   build();
   place = new Workplace();
-  const text = execFileSync('npm', ['pack', '--json', '--pack-destination', place.dir], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  const [{ filename, files }] = JSON.parse(text) as [{ filename: string; files: { path: string }[] }];
+  const npm = (...args: string[]) => execFileSync('npm', args, { cwd: place.dir, encoding: 'utf8', stdio: 'pipe' });
+  const [{ filename, files }] = JSON.parse(npm('pack', root, '--json')) as [
+    { filename: string; files: { path: string }[] },
+  ];
   packed = files.map(({ path }) => path);
   place.write('package.json', '{ "name": "shop", "private": true }');
-  // As installed: unpacked into node_modules, beside what it depends on and nothing else.
-  const target = place.path('node_modules/attune');
-  mkdirSync(target, { recursive: true });
-  execFileSync('tar', ['-xzf', filename, '--strip-components=1', '-C', target], { cwd: place.dir });
-  const { dependencies } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies)) {
-    symlinkSync(join(root, 'node_modules', name), place.path(`node_modules/${name}`));
-  }
-}, 60_000);
+  const quick = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--save-exact'];
+  npm('install', ...quick, `./${filename}`, 'typescript-5@npm:typescript@5.7.3');
+}, 300_000);
 afterAll(() => place.remove());
 
 /** Runs Node in the place; nothing else of the repository is in reach. */
@@ -49,26 +44,92 @@ function snippet(module: string): string {
 }
 
 describe('the package', () => {
-  test('holds the build, the kernels, README and LICENSE, and nothing of the work on it', () => {
-    const kernels = readdirSync(join(root, 'kernels'), { recursive: true, encoding: 'utf8' }).filter((name) =>
-      name.endsWith('.wgsl'),
+  const inside = (name: string) => place.path(join('node_modules/attune', name));
+  const textOf = (name: string) => readFileSync(inside(name), 'utf8');
+
+  test('can be published', () => {
+    const { private: isPrivate, name, version, license, keywords, types, engines } = manifest();
+    expect({ isPrivate, name, license, types, engines }).toEqual({
+      ...{ isPrivate: undefined, name: 'attune', license: 'MIT', types: undefined },
+      engines: { node: '>=20.19' },
+    });
+    expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(keywords.length).toBeGreaterThan(5);
+    const lines = textOf('CHANGELOG.md').split('\n');
+    expect(lines.filter((line) => line === '## [Unreleased]' || line.startsWith(`## [${version}] - `))).not.toEqual([]);
+  });
+
+  test('holds the build and its papers, each file once', () => {
+    const entries = ['cli/main', 'recommend/index', 'recommend/node', 'train/index', 'engine/index'];
+    expect(packed).toEqual(
+      expect.arrayContaining([
+        ...['README.md', 'LICENSE', 'CHANGELOG.md', 'THIRD_PARTY_NOTICES.md', 'package.json', 'scripts/system.mjs'],
+        ...entries.flatMap((name) => [`dist/${name}.js`, `dist/${name}.js.map`, `dist/${name}.d.ts`]),
+      ]),
     );
-    const entries = ['cli/main', 'recommend/index', 'recommend/node', 'engine/index'];
-    const wanted = [
-      ...['README.md', 'LICENSE', 'package.json'],
-      ...kernels.map((name) => `kernels/${name}`),
-      ...entries.flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]),
-    ];
-    expect(packed).toEqual(expect.arrayContaining(wanted));
-    const folders = new Set(packed.filter((path) => path.includes('/')).map((path) => path.split('/')[0]));
-    expect([...folders].sort()).toEqual(['dist', 'kernels', 'scripts']);
-    expect(packed.filter((path) => /test|golden|vitest|\.(safetensors|jsonl|csv|tgz|dat|inter)$/.test(path))).toEqual(
-      [],
+    expect(packed.filter((path) => !/^(dist\/|scripts\/system\.mjs$|[\w.]+$)/.test(path))).toEqual([]);
+    expect(packed.filter((path) => !/\.(js|js\.map|d\.ts|md|mjs)$|^LICENSE$|^package\.json$/.test(path))).toEqual([]);
+    expect(packed.filter((path) => /(^|\/)(test|examples|web|golden)\//.test(path))).toEqual([]);
+    const first = new Map<string, string>();
+    for (const path of packed) {
+      const text = textOf(path).replace(/^\/\/# sourceMappingURL=.*$/m, '');
+      if (text.trim() === '' || text.trim() === 'export {};') continue;
+      expect(first.get(text), path).toBeUndefined();
+      first.set(text, path);
+    }
+  });
+
+  test('everything that its files import is in it, or is a dependency', () => {
+    const known = new Set([...Object.keys(manifest().dependencies), 'attune']);
+    const missing: string[] = [];
+    for (const path of packed.filter((name) => /\.(js|mjs|d\.ts)$/.test(name))) {
+      const code = textOf(path).replace(/^\s*(\/\/|\*|\/\*).*$/gm, '');
+      for (const [, target] of code.matchAll(
+        /(?:^(?:import|export)\s[^'"=]*?\sfrom\s|^import\s|\bimport\()\s*['"]([^'"\n]+)['"]/gm,
+      )) {
+        if (target.startsWith('node:')) continue;
+        if (target.startsWith('.')) {
+          const at = join(dirname(path), target);
+          // A declaration names the source of another one.
+          const names = path.endsWith('.d.ts') ? [at.replace(/(\.js|\.ts)$/, '.d.ts')] : [at];
+          if (!names.some((name) => packed.includes(name))) missing.push(`${path}: ${target}`);
+        } else {
+          const name = target.split('/', target.startsWith('@') ? 2 : 1).join('/');
+          if (!known.has(name)) missing.push(`${path}: ${target}`);
+        }
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+
+  test('source maps lead to the source, which they hold', () => {
+    for (const path of packed.filter((name) => name.endsWith('.js'))) {
+      expect(packed, path).toContain(`${path}.map`);
+      const { sources, sourcesContent } = JSON.parse(textOf(`${path}.map`));
+      expect(sources.length, path).toBe(1);
+      expect(sourcesContent, path).toEqual([readFileSync(join(root, dirname(path), sources[0]), 'utf8')]);
+    }
+  });
+
+  test('names every package that comes along, with its license', () => {
+    const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { dev?: boolean; license: string }>;
+    };
+    const wanted = Object.entries(packages)
+      .filter(([path, { dev }]) => path !== '' && !dev)
+      .map(([path, { license }]) => [path.replace(/^.*node_modules\//, ''), license]);
+    const listed = [...textOf('THIRD_PARTY_NOTICES.md').matchAll(/^\| (\S+) \| ([\w.-]+)[,| ]/gm)].map(
+      ([, name, license]) => [name, license],
     );
+    expect(listed.filter(([name]) => name !== 'package').sort()).toEqual(wanted.sort());
+  });
+
+  test('no license wants more than a notice', () => {
+    expect(textOf('THIRD_PARTY_NOTICES.md')).not.toMatch(/\b(A?GPL|LGPL|SSPL|UNLICENSED)\b/);
   });
 
   test('its command runs: doctor, and a model for the examples', async () => {
-    const { bin } = JSON.parse(readFileSync(place.path('node_modules/attune/package.json'), 'utf8'));
+    const { bin } = manifest();
     const command = join('node_modules/attune', bin.attune);
     expect(JSON.parse(node(command, 'doctor', '--json')).backend).toBe('webgpu');
     place.write(
@@ -80,7 +141,7 @@ describe('the package', () => {
   });
 });
 
-describe('the README’s examples run as they stand', () => {
+describe("the README's examples run as they are", () => {
   test('recommending', async () => {
     place.write('recommend.mjs', snippet('attune'));
     const lines = node('recommend.mjs').trimEnd().split('\n');
@@ -105,20 +166,59 @@ describe('the README’s examples run as they stand', () => {
     expect(values).toHaveLength(4);
     values.forEach((value, i) => expect(value).toBeCloseTo(slope(i % 2 ? 6 : 4), 4));
   });
+});
 
-  test('and pass a strict type check', () => {
-    const files = ['attune', 'attune/engine'].map((module, i) => place.write(`typed${i}.mts`, snippet(module)));
-    const flags = [
-      '--noEmit',
-      '--strict',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2023',
-      '--skipLibCheck',
-      '--types',
-      '',
-    ];
-    expect(node(join(root, 'node_modules/typescript/bin/tsc'), '--ignoreConfig', ...flags, ...files)).toBe('');
+describe('types compile with skipLibCheck: false', () => {
+  const CODE = `
+    import { InputError, Recommender, RatingPredictor, type Recommendation } from 'attune';
+    import { demoShop, trainModel, type TrainingEvent } from 'attune/train';
+    import { AdamW } from 'attune/train';
+    import { Device, matmul, type Tensor } from 'attune/engine';
+    import 'attune/worker';
+    export async function top(events: TrainingEvent[]): Promise<Recommendation[]> {
+      void [InputError, RatingPredictor, demoShop, trainModel, AdamW, matmul, events];
+      const device: Device = await Device.open({ backend: 'cpu' });
+      const tensor: Tensor = device.tensor([1], [1]);
+      void tensor;
+      const recommender = await Recommender.load('model', { device });
+      return (await recommender.recommend({ history: ['a'], k: 5 })).items;
+    }
+    // @ts-expect-error k is a number
+    export const wrong = async (r: Recommender) => r.recommend({ history: [], k: 'five' });
+  `;
+  const compilers = {
+    'TypeScript 5.7': () => place.path('node_modules/typescript-5/bin/tsc'),
+    'TypeScript 7': () => join(root, 'node_modules/typescript/bin/tsc'),
+  };
+  const resolutions = {
+    node: { module: 'nodenext' },
+    'a bundler for browsers': { module: 'esnext', moduleResolution: 'bundler', customConditions: ['browser'] },
+  };
+
+  for (const [compiler, path] of Object.entries(compilers)) {
+    for (const [target, resolution] of Object.entries(resolutions)) {
+      test(`${compiler}, for ${target}`, () => {
+        place.write('use.mts', CODE);
+        const blocks = ['attune', 'attune/engine'].map((module, i) => place.write(`typed${i}.mts`, snippet(module)));
+        const common = { noEmit: true, strict: true, skipLibCheck: false, target: 'es2023', types: [] };
+        const compilerOptions = { ...common, ...resolution, lib: ['es2023', 'dom', 'dom.iterable'] };
+        place.write('tsconfig.json', JSON.stringify({ compilerOptions, files: ['use.mts', ...blocks] }));
+        expect(node(path(), '-p', '.')).toBe('');
+      });
+    }
+  }
+
+  test('TypeScript 5.7 with @webgpu/types, which comes along: the device is a GPUDevice', () => {
+    place.write(
+      'gpu.mts',
+      `import { Device } from 'attune/engine';
+       export const limits = async (): Promise<GPUSupportedLimits | undefined> => (await Device.open()).gpu?.gpu.limits;`,
+    );
+    const compilerOptions = {
+      ...{ noEmit: true, strict: true, skipLibCheck: false, target: 'es2023', module: 'nodenext' },
+      types: ['@webgpu/types'],
+    };
+    place.write('tsconfig.json', JSON.stringify({ compilerOptions, files: ['gpu.mts'] }));
+    expect(node(compilers['TypeScript 5.7'](), '-p', '.')).toBe('');
   });
 });
