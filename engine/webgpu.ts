@@ -1,5 +1,12 @@
 /** The WebGPU side of a device: buffers, pipelines, dispatches, submits, reads, and its one sticky failure. */
-import type { GPUAdapterInfo, GPUBindGroup, GPUBuffer, GPUCommandBuffer, GPUComputePipeline, GPUDevice } from './gpu-types.ts';
+import type {
+  GPUAdapterInfo,
+  GPUBindGroup,
+  GPUBuffer,
+  GPUCommandBuffer,
+  GPUComputePipeline,
+  GPUDevice,
+} from './gpu-types.ts';
 import { isNode } from './gpu.ts';
 import {
   type Capabilities,

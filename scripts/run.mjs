@@ -21,7 +21,8 @@ const COVERED = ['data', 'model', 'recommend', 'train'];
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const [script, ...args] = process.argv.slice(2);
 const tests = ['test', 'test:full', 'coverage'].includes(script);
-if (script === 'coverage') args.unshift('--coverage', '--project', 'node', ...COVERED.map((folder) => `test/${folder}/`));
+if (script === 'coverage')
+  args.unshift('--coverage', '--project', 'node', ...COVERED.map((folder) => `test/${folder}/`));
 
 /** Sets what the fuzzer reads; exits with 2 where the arguments are not its own. */
 function readFuzzArguments() {
