@@ -6,6 +6,7 @@ import { InvalidArgumentError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
+import { inFlags } from './flags/names.ts';
 import { expandPaths, pathsExist } from './input/paths.ts';
 
 export type Backend = 'auto' | 'webgpu' | 'cpu';
@@ -34,12 +35,12 @@ export class Output {
 
   /** One line: what was found on the way. */
   note(text: string): void {
-    (this.json ? process.stderr : process.stdout).write(`${visible(text)}\n`);
+    (this.json ? process.stderr : process.stdout).write(`${visible(inFlags(text))}\n`);
   }
 
   /** One line: what the user should look at. */
   warn(text: string): void {
-    process.stderr.write(`attune: ${visible(text)}\n`);
+    process.stderr.write(`attune: ${visible(inFlags(text))}\n`);
   }
 
   /** The object of `--json`; nothing without it. */

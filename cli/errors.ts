@@ -1,5 +1,6 @@
 /** How a command ends: one line on standard error (with `--json` too) and an exit code. */
 import { InputError } from '../data/errors.ts';
+import { inFlags } from './flags/names.ts';
 import { messageLine, visibleLines } from '../data/visible.ts';
 
 /** 1: what the user gave cannot be used; 2: wrong usage; 3: device or internal failure; 130: Ctrl-C. */
@@ -35,7 +36,7 @@ interface Judgement {
 
 function judge(error: unknown): Judgement {
   if (!(error instanceof Error)) return { code: EXIT.failure, line: `internal error: ${String(error)}` };
-  if (error instanceof InputError) return { code: EXIT.input, line: error.message };
+  if (error instanceof InputError) return { code: EXIT.input, line: inFlags(error.message) };
   if (error instanceof UsageError) return { code: EXIT.usage, line: `${error.message} (see attune --help)` };
   if (error instanceof InterruptedError) return { code: EXIT.interrupted, line: error.message };
   const { code, exitCode, path, dest } = error as NodeJS.ErrnoException & { exitCode?: number; dest?: string };
@@ -49,7 +50,7 @@ function judge(error: unknown): Judgement {
   }
   // What the device layer throws explains itself; anything else is a defect of ours, and says so.
   const known = error.name === 'DeviceError' || /^(device|training): /.test(error.message);
-  return { code: EXIT.failure, line: known ? error.message : `internal error: ${error.message}` };
+  return { code: EXIT.failure, line: known ? inFlags(error.message) : `internal error: ${error.message}` };
 }
 
 /** The exit code that fits an error. */

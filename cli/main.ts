@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageLine } from '../data/visible.ts';
 import { LEAVE_ONE_OUT, parseProtocol, PROTOCOLS } from '../data/splits/protocol.ts';
+import type { InputError } from '../data/errors.ts';
 import { recipes, settingsFor } from '../model/recipes/recipes.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS } from '../data/ratings/split.ts';
 import { parseRange, type Range } from '../train/search/search.ts';
@@ -31,7 +32,7 @@ function protocolOption(ratings = false): Option {
     try {
       return ratings && isRatingSplit(text) ? parseRatingSplit(text) : parseProtocol(text);
     } catch (error) {
-      throw new InvalidArgumentError(`${(error as Error).message}.`);
+      throw new InvalidArgumentError(`${(error as InputError).reason}.`);
     }
   });
 }
@@ -74,7 +75,7 @@ function keyRange(text: string, previous: ReadonlyMap<string, Range>): Map<strin
   try {
     return new Map([...previous, parseRange(text)]);
   } catch (error) {
-    throw new InvalidArgumentError(`${(error as Error).message}.`);
+    throw new InvalidArgumentError(`${(error as InputError).reason}.`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { InputError } from './errors.ts';
+import { InputError, option } from './errors.ts';
 import type { ContextColumn, Log } from './log.ts';
 import { type TimeUnit, toSeconds } from './formats/times.ts';
 
@@ -58,7 +58,9 @@ export interface Dataset {
 export function prepare(log: Log, options: PrepareOptions): Dataset {
   const { minInteractions, minRating } = options;
   if (!Number.isInteger(minInteractions) || minInteractions < 1) {
-    throw new InputError('invalid-value', `--min-interactions: expected an integer >= 1, got ${minInteractions}`);
+    throw new InputError('invalid-value', `expected an integer >= 1, got ${minInteractions}`, {
+      setting: 'minInteractions',
+    });
   }
   const rated = filterByRating(log, minRating);
   const kept = coreRows(log, rated, minInteractions);
@@ -107,8 +109,8 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
   if (minRating === undefined) return all;
   const { rating } = log;
   if (!rating) {
-    throw new InputError('missing-column', `${log.source}: --min-rating needs a rating column`, {
-      hint: 'name it with --rating-column NAME',
+    throw new InputError('missing-column', `${log.source}: ${option('minRating')} requires a rating column`, {
+      hint: `name it with ${option('columns.rating', 'NAME')}`,
     });
   }
   const rows = all.filter((row) => rating[row] >= minRating);
@@ -119,7 +121,7 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
     );
     throw new InputError(
       'too-little-data',
-      `${log.source}: no rating reaches --min-rating ${minRating}; the highest is ${highest}`,
+      `${log.source}: no rating reaches ${option('minRating', minRating)}; the highest is ${highest}`,
     );
   }
   return rows;
@@ -167,14 +169,15 @@ function nothingLeft(log: Log, rated: Uint32Array, options: PrepareOptions): Inp
   let k = options.minInteractions - 1;
   while (k > 0 && !isUseful(log, coreRows(log, rated, k))) k--;
   const rule = `every user and every item must have ${options.minInteractions} interactions`;
-  const rating = options.minRating === undefined ? '' : `, or a lower --min-rating than ${options.minRating}`;
+  const rating = options.minRating === undefined ? '' : `, or a lower ${option('minRating')} than ${options.minRating}`;
   const advice =
     k > 0
-      ? `try --min-interactions ${k}${rating}`
-      : `a lower --min-interactions does not help: too few users have three interactions and more; give a larger log${rating}`;
+      ? `try ${option('minInteractions', k)}${rating}`
+      : `a lower ${option('minInteractions')} does not help: too few users have three interactions and more; give a larger log${rating}`;
   return new InputError(
     'too-little-data',
-    `${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}; ${advice}`,
+    `${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}`,
+    { hint: advice },
   );
 }
 
@@ -214,14 +217,16 @@ function makeReport(
   if (options.minRating !== undefined) {
     lines.push(`${count(report.removedByRating, 'row')} removed with a rating below ${options.minRating} or none`);
   } else if (log.rating) {
-    lines.push('the log has ratings: every row counts as positive, whatever its rating (--min-rating R changes that)');
+    lines.push(
+      `the log has ratings: every row counts as positive, whatever its rating (${option('minRating', 'R')} changes that)`,
+    );
   }
   const k = options.minInteractions;
   if (report.removedInteractions > 0) {
     const users = count(report.removedUsers, 'user');
     const items = count(report.removedItems, 'item');
     const rows = count(report.removedInteractions, 'interaction');
-    lines.push(`the ${k}-core filter removed ${users}, ${items} and ${rows} (--min-interactions ${k})`);
+    lines.push(`the ${k}-core filter removed ${users}, ${items} and ${rows} (${option('minInteractions', k)})`);
   }
   lines.push(`${count(users, 'user')}, ${count(items, 'item')}, ${count(interactions, 'interaction')}`);
   return report;

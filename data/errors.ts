@@ -24,6 +24,8 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** the option at fault, as the library calls it: `minInteractions`, `settings.window` */
   setting?: string;
+  /** what it was given */
+  value?: unknown;
   /** what to do about it */
   hint?: string;
   cause?: unknown;
@@ -41,8 +43,8 @@ export class InputError extends Error {
   readonly reason: string;
   readonly hint?: string;
 
-  constructor(code: ErrorCode, reason: string, { setting, hint, cause }: ErrorDetails = {}) {
-    const where = setting === undefined ? '' : `${option(setting)}: `;
+  constructor(code: ErrorCode, reason: string, { setting, value, hint, cause }: ErrorDetails = {}) {
+    const where = setting === undefined ? '' : `${option(setting, value)}: `;
     super(messageLine(`${where}${reason}${hint === undefined ? '' : `; ${hint}`}`), { cause });
     this.code = code;
     this.setting = setting;

@@ -15,7 +15,7 @@ import { toSeconds } from '../data/formats/times.ts';
 import type { LoadedModel } from '../model/storage/folder.ts';
 import { popularity, weightedPrior } from '../model/transitions/segment-prior.ts';
 
-/** What may be told of a user besides items; models trained with --users and --events read it, others leave it aside. */
+/** What may be told of a user besides items; models trained with side features read it, others ignore it. */
 export interface UserContext {
   /** Columns of the user, as the users file of the training had them: `{ age: '25', city: 'Ulm' }`. */
   user?: Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /** The items that a model of ratings predicts for: those that it learned, and those of which it knows attributes alone. */
-import { InputError } from '../data/errors.ts';
+import { InputError, option } from '../data/errors.ts';
 import type { RatingEncoder } from '../data/ratings/side-features.ts';
 import { concatRows, type SideFeatureRows } from '../data/features/side-features.ts';
 import { type Factors, withItems } from '../model/ratings/factors.ts';
@@ -43,7 +43,7 @@ export function withDescribed(
   if (described.length === 0) return catalogue;
   if (!catalogue.bags)
     throw new InputError('unsupported', 'described: the model reads no attributes of items', {
-      hint: 'train it with them (--items PATH)',
+      hint: `train it with them (${option('items', 'PATH')})`,
     });
   const own = new Map(described.map((item) => [item.id, item]));
   const more = [...own.values()].filter(({ id }) => !catalogue.rows.has(id));

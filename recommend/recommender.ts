@@ -1,5 +1,5 @@
 /** Recommendations from a trained model, by the IDs and in the words of whoever trained it. */
-import { InputError } from '../data/errors.ts';
+import { InputError, option } from '../data/errors.ts';
 import { toSeconds } from '../data/formats/times.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 import { type Item, loadModel, type LoadedModel } from '../model/storage/folder.ts';
@@ -128,7 +128,8 @@ export function settingsOf(loaded: Pick<LoadedModel, 'config'>): Settings {
   if (loaded.config.task) {
     throw new InputError(
       'invalid-value',
-      `a model of ratings (--task ${loaded.config.task}), which ranks no next items; it works with attune evaluate, attune recommend and RatingPredictor`,
+      `a model of ratings (${option('task', loaded.config.task)}) does not rank next items`,
+      { hint: 'predict ratings with it (RatingPredictor)' },
     );
   }
   return checkSettings(loaded.config.hyperparameters as unknown as Settings);
@@ -217,7 +218,7 @@ export class Recommender {
   async recommend(query: RecommendQuery): Promise<Answer> {
     const k = query.k ?? 10;
     if (!Number.isInteger(k) || k < 1 || k > 128)
-      throw new InputError('invalid-value', `k=${k}: expected an integer from 1 to 128`);
+      throw new InputError('invalid-value', 'expected an integer from 1 to 128', { setting: 'k', value: k });
     const { result, unseen } = this.newcomers.counting(() => this.knownOf(query));
     const { unknown, ...known } = result;
     const { history } = known;

@@ -76,6 +76,17 @@ describe('structure', () => {
     expect(offenders).toEqual([]);
   });
 
+  it('the lower floors name options as the library does, not as flags of the command', () => {
+    const offenders = ['data', 'model', 'train', 'recommend', 'engine'].flatMap(files).flatMap((file) =>
+      readFileSync(file, 'utf8')
+        .replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+        .split('\n')
+        .filter((line) => /(?<!\w)--(?:[a-z]|\$\{)/.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+    expect(offenders).toEqual([]);
+  });
+
   it('arrows run downward', () => {
     const below: Record<string, string[]> = {
       kernels: [],

@@ -85,13 +85,13 @@ export function checkTraining({
   seed,
 }: Pick<TrainingOptions<never>, 'epochs' | 'maxMinutes' | 'seed'>): void {
   if (epochs !== undefined && !(Number.isSafeInteger(epochs) && epochs >= 1)) {
-    throw new InputError('invalid-value', `epochs: expected an integer >= 1, got ${epochs}`);
+    throw new InputError('invalid-value', `expected an integer >= 1, got ${epochs}`, { setting: 'epochs' });
   }
   if (maxMinutes !== undefined && !(maxMinutes > 0)) {
-    throw new InputError('invalid-value', `maxMinutes: expected a number > 0, got ${maxMinutes}`);
+    throw new InputError('invalid-value', `expected a number > 0, got ${maxMinutes}`, { setting: 'maxMinutes' });
   }
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw new InputError('invalid-value', `seed: expected an integer >= 0, got ${seed}`);
+    throw new InputError('invalid-value', `expected an integer >= 0, got ${seed}`, { setting: 'seed' });
   }
 }
 

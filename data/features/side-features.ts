@@ -15,7 +15,7 @@
  * read before it: event t predicts t + 1.
  */
 import type { Dataset } from '../dataset.ts';
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import { attributeRows, type Bag, bagEncoder } from './encoder.ts';
 import { GrowableArray } from '../log.ts';
 import { ownValue } from '../own-value.ts';
@@ -83,13 +83,15 @@ export function inferEvents(
   source: string,
 ): EventColumn[] {
   return names.map((name): EventColumn => {
-    const lacks = (what: string, flag: string) =>
-      new InputError('missing-column', `--events ${name}: ${source} has no ${what}`, {
-        hint: `name its column with ${flag}, or leave ${name} out`,
+    const lacks = (what: string, column: string) =>
+      new InputError('missing-column', `${source} has no ${what}`, {
+        setting: 'reads',
+        value: name,
+        hint: `name its column with ${option(`columns.${column}`, 'NAME')}, or leave ${name} out`,
       });
     switch (name) {
       case 'rating': {
-        if (!ratings) throw lacks('ratings', '--rating-column NAME');
+        if (!ratings) throw lacks('ratings', 'rating');
         const given = ratings.filter((rating) => !Number.isNaN(rating)).sort();
         const distinct = [...new Set(given)];
         const absent = 1 - given.length / Math.max(1, ratings.length);
@@ -100,14 +102,14 @@ export function inferEvents(
       case 'gap':
       case 'hour':
       case 'weekday': {
-        if (!clock) throw lacks('times', '--time-column NAME');
+        if (!clock) throw lacks('times', 'time');
         const absent = clock.reduce((n, time) => n + (Number.isNaN(time) ? 1 : 0), 0) / Math.max(1, clock.length);
         if (name !== 'gap' && !(milliseconds(clock, timeUnit) > 0)) {
-          throw new InputError(
-            'missing-column',
-            `--events ${name}: the times of ${source} are no dates (neither ISO nor since 1970)`,
-            { hint: `leave ${name} out` },
-          );
+          throw new InputError('missing-column', `the times of ${source} are not dates (neither ISO nor since 1970)`, {
+            setting: 'reads',
+            value: name,
+            hint: `leave ${name} out`,
+          });
         }
         return { name, kind: name, absent };
       }

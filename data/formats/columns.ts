@@ -1,4 +1,4 @@
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 
 /** Names by which a column is found, best first, compared without case and punctuation. */
 const USUAL = {
@@ -52,13 +52,13 @@ export const duplicates = (header: readonly string[]): string[] => [
  * @throws InputError naming the columns there are
  */
 export function namedColumn(header: readonly string[], name: string, role: string, source: string): number {
-  const flag = role === 'context' ? `--events ${name}` : `--${role}-column`;
+  const setting = role === 'context' ? option('reads', name) : option(`columns.${role}`);
   const exact = header.indexOf(name);
   const at = exact >= 0 ? exact : header.map(plainName).indexOf(plainName(name));
   if (at < 0) {
     throw new InputError(
       'missing-column',
-      `${source}: no column ${JSON.stringify(name)} (${flag}); its columns are ${header.join(', ')}`,
+      `${source}: no column ${JSON.stringify(name)} (${setting}); its columns are ${header.join(', ')}`,
     );
   }
   return at;
@@ -67,9 +67,11 @@ export function namedColumn(header: readonly string[], name: string, role: strin
 /** The error for a column that is needed and was not found; names those found and the flag that helps. */
 export function missingColumn(header: readonly string[], role: 'user' | 'item', source: string): InputError {
   const none = findColumn(header, 'user') < 0 && findColumn(header, 'item') < 0;
-  const advice = none ? ', or, where the file has no header, all of them with --columns user,item,...' : '';
+  const advice = none
+    ? `, or, where the file has no header, all of them with ${option('columns.all', 'user,item,...')}`
+    : '';
   return new InputError('missing-column', `${source}: no ${role} column among ${header.join(', ')}`, {
-    hint: `name it with --${role}-column NAME${advice}`,
+    hint: `name it with ${option(`columns.${role}`, 'NAME')}${advice}`,
   });
 }
 

@@ -1,6 +1,6 @@
 /** What a text file is, told from its first lines. */
 import { namesUserAndItem } from './columns.ts';
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import { fieldsOf } from './quotes.ts';
 import { parseTime } from './times.ts';
 
@@ -22,9 +22,9 @@ export interface Format {
 }
 
 export interface FormatOptions {
-  /** names of the columns of a file without a header (--columns) */
+  /** names of the columns of a file without a header */
   columns?: readonly string[];
-  /** names that the user expects in the header (--user-column and so on) */
+  /** names that the user expects in the header */
   expected?: readonly (string | undefined)[];
   /** a file of items or users: its first line is a header, or it is MovieLens' `::` */
   catalog?: boolean;
@@ -120,7 +120,9 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
     throw new InputError(
       'unreadable-file',
       `${where}: the first line looks like data (${fields.slice(0, 6).join(', ')})`,
-      { hint: 'name its columns with --columns user,item,..., or put a header such as user,item,timestamp above it' },
+      {
+        hint: `name its columns with ${option('columns.all', 'user,item,...')}, or put a header such as user,item,timestamp above it`,
+      },
     );
   }
   return { ...base, ...table, kind: 'table', header: fields, skip: at + 1 };

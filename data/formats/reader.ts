@@ -1,5 +1,5 @@
 import { candidates, duplicates, missingColumn, namedColumn } from './columns.ts';
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import type { Format } from './format.ts';
 import { GrowableArray, type Log, IdIndex } from '../log.ts';
 import type { RecordSink } from './records.ts';
@@ -54,10 +54,10 @@ export async function readLogFiles(files: Iterable<LogFile>, source: string, opt
   const { all, ...asked } = options.columns ?? {};
   const columns = all?.split(',').map((name) => name.trim());
   if (columns && columns.length < 2) {
-    throw new InputError(
-      'invalid-value',
-      `--columns ${all}: expected the names of all columns, as user,item,rating,timestamp`,
-    );
+    throw new InputError('invalid-value', 'expected the names of all columns, as user,item,rating,timestamp', {
+      setting: 'columns.all',
+      value: all,
+    });
   }
   let before = 0;
   for (const { name, chunks } of files) {
@@ -211,7 +211,7 @@ class LogBuilder implements RecordSink {
     if (this.#bad > allowed) {
       const skipped = allowed > 0 ? `, after ${allowed} that were skipped` : '';
       throw new InputError('invalid-data', `${where}${skipped}`, {
-        hint: 'fix the row, or skip such rows with --max-bad-rows N',
+        hint: `fix the row, or skip such rows with ${option('maxBadRows', 'N')}`,
       });
     }
     if (this.#bad <= MOST_TOLD) this.#notes.push(`skipped ${where}`);
@@ -304,13 +304,15 @@ class LogBuilder implements RecordSink {
           .map((name) => name.trim())
           .join()
     ) {
-      this.#notes.push(`${this.#file}: has column names of its own, which count, not those of --columns`);
+      this.#notes.push(
+        `${this.#file}: has column names of its own, which count, not those of ${option('columns.all')}`,
+      );
     }
     const taken = ROLES.filter((role) => places[role] >= 0).map((role) => `${role} ${quote(header[places[role]])}`);
     this.#notes.push(
       named
         ? `columns: ${taken.join(', ')}`
-        : `no header: columns are taken as ${header.join(', ')} by their shape (--columns NAME,NAME,... says otherwise)`,
+        : `no header: columns are taken as ${header.join(', ')} by their shape (${option('columns.all', 'NAME,NAME,...')} says otherwise)`,
     );
     if (places.time < 0) this.#notes.push('no time column: rows are taken to be in time order');
     for (const role of ROLES) {
@@ -320,7 +322,7 @@ class LogBuilder implements RecordSink {
       if (places[role] < 0 || others.length === 0 || this.#options.columns?.[role] !== undefined) continue;
       const names = others.map((at) => quote(header[at])).join(', ');
       this.#notes.push(
-        `${role}: took ${quote(header[places[role]])}, not ${names} (--${role}-column NAME says otherwise)`,
+        `${role}: took ${quote(header[places[role]])}, not ${names} (${option(`columns.${role}`, 'NAME')} says otherwise)`,
       );
     }
     for (const name of duplicates(header)) {
@@ -358,14 +360,15 @@ class LogBuilder implements RecordSink {
   #find({ header, named }: Format): Places {
     const source = this.#file;
     const asked = this.#options.columns ?? {};
-    const lacks = (flag: string, name: string) =>
-      new InputError('missing-column', `${source}: has no header, so ${flag} ${name} names nothing`, {
-        hint: 'name its columns with --columns user,item,...',
+    const lacks = (setting: string, name: string) =>
+      new InputError('missing-column', `${source}: has no header, so ${option(setting, name)} names nothing`, {
+        setting,
+        hint: `name its columns with ${option('columns.all', 'user,item,...')}`,
       });
     const find = (role: Role): number => {
       const name = asked[role];
       if (name === undefined) return candidates(header, role)[0] ?? -1;
-      if (!named) throw lacks(`--${role}-column`, name);
+      if (!named) throw lacks(`columns.${role}`, name);
       return namedColumn(header, name, role, source);
     };
     const places: Places = {
@@ -376,7 +379,7 @@ class LogBuilder implements RecordSink {
       count: header.length,
       names: header.join(', '),
       context: this.#context.map(({ name }) => {
-        if (!named) throw lacks('--events', name);
+        if (!named) throw lacks('reads', name);
         return namedColumn(header, name, 'context', source);
       }),
     };
@@ -388,7 +391,7 @@ class LogBuilder implements RecordSink {
       throw new InputError(
         'missing-column',
         `${source}: ${role} and ${same} are the same column, ${quote(header[places[role]])}`,
-        { hint: `name another one with --${role}-column or --${same}-column` },
+        { hint: `name another one with ${option(`columns.${role}`)} or ${option(`columns.${same}`)}` },
       );
     }
     return places;

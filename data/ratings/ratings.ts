@@ -2,7 +2,7 @@
  * A log as ratings: every row counts (no k-core filter), rows of a user in time order. The task decides what is predicted:
  * `rating` the rating itself, `ctr` whether it is at least a threshold, as 0 or 1.
  */
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import type { ContextColumn, Log } from '../log.ts';
 import type { TimeUnit } from '../formats/times.ts';
 
@@ -51,9 +51,13 @@ const POSITIVE = 4;
 export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratings {
   const { source, rating } = log;
   if (!rating) {
-    throw new InputError('missing-column', `${source}: has no rating column, which --task ${task} learns from`, {
-      hint: 'name it with --rating-column NAME, or leave --task out to rank the next item',
-    });
+    throw new InputError(
+      'missing-column',
+      `${source}: has no rating column, which ${option('task', task)} learns from`,
+      {
+        hint: `name it with ${option('columns.rating', 'NAME')}, or leave ${option('task')} out to rank the next item`,
+      },
+    );
   }
   const rows: number[] = [];
   for (let row = 0; row < log.size; row++) if (Number.isFinite(rating[row])) rows.push(row);
@@ -68,10 +72,11 @@ export function ratingsOf(log: Log, task: RatingTask, threshold?: number): Ratin
   const { level, levels } = levelsOf(value);
   if (levels.length < 2) {
     throw new InputError(
-      'invalid-value',
+      'too-little-data',
       task === 'ctr'
-        ? `${source}: every row is ${levels[0] ? 'positive' : 'negative'} with --positive ${limit}, so that there is nothing to tell apart; choose another threshold`
-        : `${source}: every rating is ${asWritten(levels[0])}, so that there is nothing to predict; leave --task out to rank the next item`,
+        ? `${source}: every row is ${levels[0] ? 'positive' : 'negative'} with ${option('positive', limit)}, so there is nothing to tell apart`
+        : `${source}: every rating is ${asWritten(levels[0])}, so there is nothing to predict`,
+      { hint: task === 'ctr' ? 'choose another threshold' : `leave ${option('task')} out to rank the next item` },
     );
   }
   const time = log.time && Float64Array.from(rows, (row) => (log.time as Float64Array)[row]);

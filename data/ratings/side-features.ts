@@ -2,7 +2,7 @@
  * What stands beside ratings: the attributes of their items, columns of their users, and how the events were. Each is a
  * weighted bag of rows of one table A (features.ts, side.ts): first those of events and users, then those of items.
  */
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
 import { attributeRows, type Bag, bagEncoder } from '../features/encoder.ts';
 import type { Ratings } from './ratings.ts';
@@ -135,7 +135,7 @@ export class RatingSideFeatures {
     this.maxEntries = [items, users, events].reduce((sum, rows) => sum + maxBagSize(rows), 0);
     if (this.maxEntries <= MOST_ENTRIES) return;
     throw new InputError('too-large', `${this.maxEntries} values stand beside a rating, ${MOST_ENTRIES} are the most`, {
-      hint: 'give long texts and vectors the type skip with --schema or --users-schema FILE',
+      hint: `give long texts and vectors the type skip with ${option('schema')} or ${option('usersSchema', 'FILE')}`,
     });
   }
 
@@ -178,8 +178,9 @@ export function inferRatingEvents(ratings: Ratings, names: readonly string[]): E
     throw new InputError(
       'invalid-value',
       name === 'rating'
-        ? '--events rating: ratings are what is predicted, and the known ones are read in any case; leave rating out'
-        : '--events gap: models of ratings read the time between ratings in any case; leave gap out',
+        ? 'ratings are what is predicted, and the known ones are read in any case'
+        : 'models of ratings read the time between ratings in any case',
+      { setting: 'reads', value: name, hint: `leave ${name} out` },
     );
   }
   return inferEvents(

@@ -8,7 +8,7 @@
  *
  * Written as `NAME` or `NAME:key=value`, `--folds K` for `folds:k=K`.
  */
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import { type Fold, folds } from '../splits/folds.ts';
 import type { Ratings } from './ratings.ts';
 import { seeded } from '../random.ts';
@@ -21,7 +21,7 @@ export const FIVE_FOLDS: RatingSplit = { name: 'folds', k: 5 };
 /** Stream of the seed that draws the tested share. */
 const STREAM = 0x5a1e;
 
-/** Whether a `--protocol` text names a split of ratings; the other protocols are those of ranking. */
+/** Whether a protocol, as text, is a split of ratings; the others are for ranking. */
 export function isRatingSplit(text: string): boolean {
   return (RATING_SPLITS as readonly string[]).includes(text.split(':')[0].trim());
 }
@@ -34,7 +34,7 @@ export function parseRatingSplit(text: string): RatingSplit {
     .split('=')
     .map((part) => part.trim());
   const fail = (why: string): never => {
-    throw new InputError('invalid-value', `--protocol ${text}: ${why}`);
+    throw new InputError('invalid-value', why, { setting: 'protocol', value: text });
   };
   const number = (expected: string, fallback: number, right: (n: number) => boolean): number => {
     if (rest.length === 0) return fallback;
@@ -57,7 +57,7 @@ export function parseRatingSplit(text: string): RatingSplit {
   return fail(`ratings are split by ${RATING_SPLITS.join(', ')}`);
 }
 
-/** What `--protocol` takes to mean this split. */
+/** The text that `parseRatingSplit` reads as this split. */
 export function ratingSplitFlag(split: RatingSplit): string {
   if (split.name === 'last') return 'last';
   return split.name === 'folds' ? `folds:k=${split.k}` : `${split.name}:test=${split.test}`;
@@ -96,7 +96,7 @@ export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number)
       throw new InputError(
         'too-little-data',
         `${source}: ${size} ratings do not make ${split.k} folds with two to learn from in each round`,
-        { hint: `give --folds ${k}` },
+        { hint: `give ${option('folds', k)}` },
       );
     }
     return folds(size, split.k, seed);

@@ -49,17 +49,18 @@ export function drawCold(
   const held = cold.size - test.length;
   if (test.length === 0) {
     throw new InputError(
-      'mismatched-data',
+      listed ? 'mismatched-data' : 'too-little-data',
+      listed ? 'none of its items is in the log' : `a share of ${share} of ${ids.length} items leaves none to test on`,
       listed
-        ? '--cold-items: none of its items is in the log; give IDs of the log, one a line'
-        : `--protocol cold-items: a share of ${share} of ${ids.length} items leaves none to test on; set share higher`,
+        ? { setting: 'coldItems', hint: 'give IDs of the log, one on each line' }
+        : { setting: 'protocol', value: 'cold-items', hint: 'raise the share' },
     );
   }
   if (held === 0 || ids.length - cold.size < 2) {
     throw new InputError(
       'too-little-data',
-      `--protocol cold-items: of ${ids.length} items ${test.length} are cold, which leaves too few to train and validate on`,
-      { hint: 'make fewer of them cold' },
+      `of ${ids.length} items ${test.length} are cold, which leaves too few to train and validate on`,
+      { setting: 'protocol', value: 'cold-items', hint: 'make fewer of them cold' },
     );
   }
   return cold;

@@ -76,19 +76,24 @@ export function parseProtocol(text: string): Protocol {
   const colon = text.indexOf(':');
   const name = (colon < 0 ? text : text.slice(0, colon)).trim();
   if (!Object.hasOwn(PARAMETERS, name)) {
-    throw new InputError('invalid-value', `--protocol ${text}: unknown; there is ${PROTOCOLS.join(', ')}`);
+    throw new InputError('invalid-value', `unknown protocol; there is ${PROTOCOLS.join(', ')}`, {
+      setting: 'protocol',
+      value: text,
+    });
   }
   const given = new Map<string, string>();
   for (const pair of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
     const at = pair.indexOf('=');
     if (at < 1)
-      throw new InputError(
-        'invalid-value',
-        `--protocol ${text}: expected ${name}:key=value,…, found ${JSON.stringify(pair)}`,
-      );
+      throw new InputError('invalid-value', `expected ${name}:key=value,..., got ${JSON.stringify(pair)}`, {
+        setting: 'protocol',
+        value: text,
+      });
     given.set(pair.slice(0, at).trim(), pair.slice(at + 1).trim());
   }
-  return checkProtocol(name as ProtocolName, Object.fromEntries(given), `--protocol ${text}`);
+  return checkProtocol(name as ProtocolName, Object.fromEntries(given), (reason) => {
+    throw new InputError('invalid-value', reason, { setting: 'protocol', value: text });
+  });
 }
 
 /** The protocol that a model's config names. @throws InputError where this version does not know it */
@@ -103,58 +108,56 @@ export function storedProtocol(
       `${where}: trained under the protocol ${name}, which this version of Attune does not know`,
     );
   }
-  return checkProtocol(name as ProtocolName, parameters ?? {}, where);
+  return checkProtocol(name as ProtocolName, parameters ?? {}, (reason) => {
+    throw new InputError('damaged-model', `${where}: ${reason}`);
+  });
 }
 
-function checkProtocol(name: ProtocolName, given: Readonly<Record<string, number | string>>, where: string): Protocol {
+type Refuse = (reason: string) => never;
+
+function checkProtocol(name: ProtocolName, given: Readonly<Record<string, number | string>>, refuse: Refuse): Protocol {
   const known = PARAMETERS[name];
   const parameters: Record<string, number | string> = {};
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(known, key)) continue;
     const there = Object.keys(known).join(', ') || 'none';
-    throw new InputError('invalid-value', `${where}: ${name} has no parameter ${key}; there is ${there}`);
+    refuse(`${name} has no parameter ${key}; there is ${there}`);
   }
   for (const [key, about] of Object.entries(known)) {
     const value = given[key] ?? about.default;
     if (value === undefined) continue;
-    parameters[key] = about.choices ? choiceOf(value, about.choices, key, where) : numberOf(value, about, key, where);
+    parameters[key] = about.choices ? choiceOf(value, about.choices, key, refuse) : numberOf(value, about, key, refuse);
   }
   const { valid, test } = parameters;
   if (typeof valid === 'number' && typeof test === 'number' && !(valid + test < 1)) {
-    throw new InputError(
-      'invalid-value',
-      `${where}: valid=${valid} and test=${test} leave nothing to train on; their sum must be below 1`,
-    );
+    refuse(`valid=${valid} and test=${test} leave nothing to train on; their sum must be below 1`);
   }
   if (Object.hasOwn(parameters, 'validFrom') !== Object.hasOwn(parameters, 'testFrom')) {
-    throw new InputError('conflicting-settings', `${where}: validFrom and testFrom go together`);
+    refuse('validFrom requires testFrom, and the other way round');
   }
   if ((parameters.validFrom ?? 0) > (parameters.testFrom ?? 0)) {
-    throw new InputError(
-      'invalid-value',
-      `${where}: validFrom=${parameters.validFrom} is later than testFrom=${parameters.testFrom}`,
-    );
+    refuse(`validFrom=${parameters.validFrom} is later than testFrom=${parameters.testFrom}`);
   }
   return { name, parameters };
 }
 
-function choiceOf(value: number | string, choices: readonly string[], key: string, where: string): string {
+function choiceOf(value: number | string, choices: readonly string[], key: string, refuse: Refuse): string {
   if (choices.includes(String(value))) return String(value);
-  throw new InputError('invalid-value', `${where}: ${key}=${value}: expected ${choices.join(' or ')}`);
+  return refuse(`${key}=${value}: expected ${choices.join(' or ')}`);
 }
 
-function numberOf(value: number | string, { is }: Parameter, key: string, where: string): number {
+function numberOf(value: number | string, { is }: Parameter, key: string, refuse: Refuse): number {
   const number = String(value).trim() === '' ? Number.NaN : Number(value);
   if (is === 'share' && !(number > 0 && number < 1)) {
-    throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a share between 0 and 1`);
+    refuse(`${key}=${value}: expected a share between 0 and 1`);
   }
   if (is === 'seed' && !(Number.isSafeInteger(number) && number >= 0)) {
-    throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a whole number from 0 on`);
+    refuse(`${key}=${value}: expected an integer >= 0`);
   }
   if (is === 'count' && !(Number.isSafeInteger(number) && number >= 1 && number <= 128)) {
-    throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a whole number from 1 to 128`);
+    refuse(`${key}=${value}: expected an integer from 1 to 128`);
   }
-  if (!Number.isFinite(number)) throw new InputError('invalid-value', `${where}: ${key}=${value}: expected a number`);
+  if (!Number.isFinite(number)) refuse(`${key}=${value}: expected a number`);
   return number;
 }
 
@@ -164,7 +167,7 @@ export function describeProtocol({ name, parameters }: Protocol): string {
   return list.length > 0 ? `${name} (${list.join(', ')})` : name;
 }
 
-/** For a command line: what `--protocol` takes to mean this very protocol. */
+/** The text that `parseProtocol` reads as this very protocol. */
 export function protocolFlag({ name, parameters }: Protocol): string {
   const list = Object.entries(parameters).filter(([key, value]) => PARAMETERS[name][key].default !== value);
   return list.length > 0 ? `${name}:${list.map(([key, value]) => `${key}=${value}`).join(',')}` : name;

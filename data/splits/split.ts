@@ -1,5 +1,5 @@
 import type { Dataset } from '../dataset.ts';
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import type { SideFeatures, SideFeatureRows, SideFeatureSchema } from '../features/side-features.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
@@ -151,7 +151,8 @@ export function splitDataset(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OU
     case 'cold-items':
       throw new InputError(
         'conflicting-settings',
-        `${source}: the protocol cold-items works with attune train and attune evaluate alone`,
+        `${source}: the protocol cold-items is only for training and evaluation`,
+        { setting: 'protocol', value: 'cold-items' },
       );
   }
 }
@@ -268,6 +269,6 @@ export function requireUnseen(trained: Split, evaluated: Split, part: 'valid' | 
       ? `its training or validation part holds ${known.toLocaleString('en')} of the ${targets.toLocaleString('en')} ${part} targets`
       : `its training part holds ${future.toLocaleString('en')} interactions from after the cut in time`;
   throw new InputError('trained-on', `${model}: trained under ${was}, and ${leak} of ${now}`, {
-    hint: `evaluate it with --protocol ${was}, or train one with --protocol ${now}`,
+    hint: `evaluate it with ${option('protocol', was)}, or train one with ${option('protocol', now)}`,
   });
 }

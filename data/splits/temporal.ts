@@ -1,8 +1,10 @@
 /** The global cut in time: everybody's events before it train, those after it are predicted. */
 import type { Dataset } from '../dataset.ts';
-import { InputError } from '../errors.ts';
+import { InputError, option } from '../errors.ts';
 import type { Protocol } from './protocol.ts';
 import type { SplitBounds } from './split.ts';
+
+const asked = { setting: 'protocol', value: 'temporal' };
 
 /**
  * Cuts a dataset at two moments, for everybody the same: validation begins at `validFrom`, test at `testFrom`. They are
@@ -25,17 +27,18 @@ export function temporalBounds(
   source: string,
 ): { bounds: SplitBounds; resolved: Protocol } {
   const { offsets, clock: times } = dataset;
-  const elsewhere = 'or choose --protocol leave-one-out or ratio';
+  const elsewhere = `or choose ${option('protocol', 'leave-one-out')} or ratio`;
   if (!times) {
-    throw new InputError('missing-column', `${source}: --protocol temporal needs a time column`, {
-      hint: `name it with --time-column NAME, ${elsewhere}`,
+    throw new InputError('missing-column', `${source}: no time column, which this protocol requires`, {
+      ...asked,
+      hint: `name it with ${option('columns.time', 'NAME')}, ${elsewhere}`,
     });
   }
   if (countsOwnEvents(offsets, times)) {
     throw new InputError(
       'missing-column',
-      `${source}: --protocol temporal needs a common clock, but the time column counts each user's own interactions`,
-      { hint: `name another with --time-column NAME, ${elsewhere}` },
+      `${source}: a common clock is required, but the time column counts each user's own interactions`,
+      { ...asked, hint: `name another with ${option('columns.time', 'NAME')}, ${elsewhere}` },
     );
   }
   const resolved = resolveCuts(times, protocol, source);
@@ -76,8 +79,11 @@ function resolveCuts(times: Float64Array, protocol: Protocol, source: string): P
   if (!(sorted[0] < validFrom && validFrom < testFrom)) {
     throw new InputError(
       'too-little-data',
-      `${source}: --protocol temporal finds no two moments to cut at: too many interactions share the time ${testFrom}`,
-      { hint: 'set other shares (temporal:valid=…,test=…) or choose --protocol leave-one-out or ratio' },
+      `${source}: there are no two moments to cut at: too many interactions share the time ${testFrom}`,
+      {
+        ...asked,
+        hint: `set other shares (temporal:valid=...,test=...) or choose ${option('protocol', 'leave-one-out')} or ratio`,
+      },
     );
   }
   return { name: protocol.name, parameters: { ...parameters, validFrom, testFrom } };

@@ -9,7 +9,7 @@
  * to speak for it alone (as DropoutNet does: Volkovs et al., NIPS 2017). Items beyond the rows of ID have none at all.
  */
 import type { ItemFeatures } from '../../data/features/encoder.ts';
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import {
   add,
   addLayernorm,
@@ -78,8 +78,12 @@ export class ItemTower {
     if (tokens > MOST_TOKENS) {
       throw new InputError(
         'too-large',
-        `items=tower: ${this.known} items have ${tokens} attributes in all, a step of training takes ${MOST_TOKENS}`,
-        { hint: 'skip columns with --schema FILE, or train with --set items=ids' },
+        `${this.known} items have ${tokens} attributes in all, a step of training takes at most ${MOST_TOKENS}`,
+        {
+          setting: 'settings.items',
+          value: 'tower',
+          hint: `skip columns with ${option('schema', 'FILE')}, or train with ${option('settings.items', 'ids')}`,
+        },
       );
     }
     const { rows, width } = this.ones;

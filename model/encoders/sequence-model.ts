@@ -9,7 +9,7 @@
  * With the recipe `sasrec` this is SASRec (Kang & McAuley, ICDM 2018) as today's literature trains it: pre-layernorm,
  * learned positions, GELU, item embeddings tied to the output layer.
  */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
 import {
   add,
@@ -131,7 +131,11 @@ export class SequenceModel {
   ): SequenceModel {
     const features = settings.items === 'tower' ? (catalogue.features ?? null) : null;
     if (settings.items === 'tower' && !features)
-      throw new InputError('unsupported', 'items=tower: needs attributes', { hint: 'give --items PATH' });
+      throw new InputError('unsupported', 'the items have no attributes', {
+        setting: 'settings.items',
+        value: 'tower',
+        hint: `give ${option('items', 'PATH')}`,
+      });
     const known = features ? (catalogue.known ?? items) : items;
     const rows = { attributes: features?.rows, side };
     const parameters = parameterShapes(settings, known, rows);
@@ -150,7 +154,7 @@ export class SequenceModel {
       throw new InputError(
         'too-large',
         `items.weight [${items},${settings.d}] needs ${gib} GiB four times over, more than this machine gives (${error.message})`,
-        { hint: 'choose a smaller d, or raise --min-interactions' },
+        { hint: `choose a smaller d, or raise ${option('minInteractions')}` },
       );
     }
   }
@@ -211,7 +215,7 @@ export class SequenceModel {
     if (this.side > 0 && !tokens.side) {
       throw new InputError(
         'unsupported',
-        'this model reads users or events beside items (--users, --events), which this command does not tell it',
+        `this model reads side features (${option('users')}, ${option('reads')}), which are not given here`,
         { hint: 'use one trained without them' },
       );
     }

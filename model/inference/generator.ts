@@ -1,5 +1,5 @@
 /** Continues histories by several items: batches of histories, the strategy, and what must not come again. */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { maxBagSize, type SideFeatureRows } from '../../data/features/side-features.ts';
 import {
   DECODES,
@@ -39,23 +39,27 @@ const MAX_ROWS = 128;
 export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
   const whole = (name: string, value: number, to: number): void => {
     if (!Number.isInteger(value) || value < 1 || value > to)
-      throw new InputError(
-        'invalid-value',
-        `${name}=${value}: a whole number from 1 to ${to.toLocaleString('en-US')} was expected`,
-      );
+      throw new InputError('invalid-value', `expected an integer from 1 to ${to.toLocaleString('en-US')}`, {
+        setting: name,
+        value,
+      });
   };
   const { bias, block, decoder, window, continuation } = model.settings;
   if (!DECODES.includes(o.decode))
-    throw new InputError(
-      'invalid-value',
-      `decode=${o.decode}: ${DECODES.slice(0, -1).join(', ')} or ${DECODES.at(-1)} was expected`,
-    );
+    throw new InputError('invalid-value', `expected ${DECODES.slice(0, -1).join(', ')} or ${DECODES.at(-1)}`, {
+      setting: 'decode',
+      value: o.decode,
+    });
   whole('topK', o.topK, 128);
   whole('beams', o.beams, 16);
   whole('named', o.named, 128);
-  if (!(o.topP > 0 && o.topP <= 1)) throw new InputError('invalid-value', `topP=${o.topP}: above 0 to 1 was expected`);
+  if (!(o.topP > 0 && o.topP <= 1))
+    throw new InputError('invalid-value', 'expected a number above 0 to 1', { setting: 'topP', value: o.topP });
   if (!(o.temperature >= 0.01 && o.temperature <= 100))
-    throw new InputError('invalid-value', `temperature=${o.temperature}: a number from 0.01 to 100 was expected`);
+    throw new InputError('invalid-value', 'expected a number from 0.01 to 100', {
+      setting: 'temperature',
+      value: o.temperature,
+    });
   const cannot = model.cloze
     ? 'it fills in masks and predicts no order (direction=bidirectional)'
     : bias !== 'none' || block === 'hstu'
@@ -63,14 +67,22 @@ export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
       : null;
   if (cannot)
     throw new InputError('unsupported', `this model cannot continue a history: ${cannot}`, {
-      hint: 'train one with --recipe sasrec or encoder-decoder',
+      hint: `train one with ${option('recipe', 'sasrec')} or encoder-decoder`,
     });
   if (Number.isInteger(o.steps) && o.steps > 0 && Stepper.longest(model, o.steps) === 0) {
     throw new InputError(
       'too-large',
       decoder > 0
-        ? `steps=${o.steps}: this model was trained to continue by at most ${continuation} items; take fewer, or train with --set continuation=${o.steps}`
-        : `steps=${o.steps}: this model reads windows of ${window} events; take at most as many steps`,
+        ? `this model was trained to continue by at most ${continuation} items`
+        : `this model reads windows of ${window} events`,
+      {
+        setting: 'steps',
+        value: o.steps,
+        hint:
+          decoder > 0
+            ? `take fewer, or train with ${option('settings.continuation', o.steps)}`
+            : 'take at most as many steps',
+      },
     );
   }
   whole('steps', o.steps, 65536);

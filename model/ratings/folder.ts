@@ -5,7 +5,7 @@
  *   predictions.safetensors   replaced after each round   out-of-fold predictions of the log's ratings, by row: `round`
  *                             (0: not tested), `rating`, and what was predicted: `mean`, `median`, `factors`, `biases`
  */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
 import { FACTORS, type Factors, restoreFactors, storeFactors } from './factors.ts';
 import type { Files } from '../storage/files.ts';
@@ -91,7 +91,7 @@ export function loadRatingModel(source: Source): Promise<LoadedRatingModel> {
       throw new InputError('unsupported', `${where}: a model that ranks items; it predicts no ratings`);
     if (!(await snapshot.read('model.safetensors')))
       throw new InputError('unfinished-model', `${where}: its training has not ended yet`, {
-        hint: 'go on with attune train --resume',
+        hint: `continue it with ${option('resume')}`,
       });
     return restore(await loadModel(snapshot), snapshot.pathOf('config.json'));
   });

@@ -1,6 +1,6 @@
-/** Settings of the rating transformer, what `--set` changes under `--task rating` and `ctr`. */
+/** Settings of the rating transformer, for the tasks `rating` and `ctr`. */
 import { InputError } from '../../data/errors.ts';
-import { checkRanges, integer, number, type Ranges } from '../recipes/setting-range.ts';
+import { badSetting, checkRanges, integer, number, type Ranges } from '../recipes/setting-range.ts';
 
 export interface RatingSettings {
   /** Width D, heads, and width of the feed-forward part. */
@@ -94,23 +94,27 @@ export function ratingSettings(ratings: number, overrides: Readonly<Record<strin
     if (!Object.hasOwn(RANGES, key)) {
       throw new InputError(
         'invalid-value',
-        `--set ${key}=${text}: ratings have no such setting; there is ${Object.keys(RANGES).join(', ')}`,
+        `models of ratings have no such setting; there is ${Object.keys(RANGES).join(', ')}`,
+        { setting: `settings.${key}`, value: text },
       );
     }
     settings[key as keyof RatingSettings] = text.trim() === '' ? Number.NaN : Number(text);
   }
-  return checkRatingSettings(settings, '--set ');
+  return checkRatingSettings(settings);
 }
 
 /** Those of a model's config; earlier versions had fewer. @throws InputError */
-export function storedRatingSettings(stored: Readonly<Record<string, unknown>>, where?: string): RatingSettings {
+export function storedRatingSettings(
+  stored: Readonly<Record<string, unknown>>,
+  where = 'config.json: ',
+): RatingSettings {
   return checkRatingSettings({ ...DEFAULTS, ...stored } as RatingSettings, where);
 }
 
 /** @throws InputError */
-export function checkRatingSettings(settings: RatingSettings, where = 'config.json: '): RatingSettings {
+export function checkRatingSettings(settings: RatingSettings, where?: string): RatingSettings {
   const fail = (key: string, what: string): never => {
-    throw new InputError('invalid-value', `${where}${key}=${settings[key as keyof RatingSettings]}: ${what}`);
+    throw badSetting(key, settings[key as keyof RatingSettings], what, where);
   };
   for (const key of Object.keys(settings)) if (!Object.hasOwn(RANGES, key)) fail(key, 'unknown setting');
   checkRanges(settings, RANGES, fail);

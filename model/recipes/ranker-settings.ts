@@ -1,6 +1,5 @@
 /** Settings of the ranker (ranker.ts): keys `ranker…` beside those of the encoder. */
-import { InputError } from '../../data/errors.ts';
-import { checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
+import { badSetting, checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
 
 export interface RankerSettings {
   /** Whether a ranker is trained on top of the encoder, so that recommending has two stages. */
@@ -69,12 +68,12 @@ const RANGES: Ranges<RankerSettings> = {
 };
 
 /**
- * @param where the settings come from, for messages
+ * @param where the file that holds them, for messages; without it they are the caller's
  * @throws InputError for settings that make no ranker, one line that says which
  */
-export function checkRanker(s: RankerSettings & { d: number; direction: string }, where: string): void {
+export function checkRanker(s: RankerSettings & { d: number; direction: string }, where?: string): void {
   const fail = (key: keyof RankerSettings, what: string): never => {
-    throw new InputError('invalid-value', `${where}${key}=${s[key]}: ${what}`);
+    throw badSetting(key, s[key], what, where);
   };
   const oneOf = (key: keyof RankerSettings, a: string, b: string): void => {
     if (![a, b].includes(String(s[key]))) fail(key, `expected ${a} or ${b}`);

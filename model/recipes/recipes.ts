@@ -2,7 +2,7 @@
 import type { BatchOptions } from '../../data/batching/batches.ts';
 import { InputError } from '../../data/errors.ts';
 import { checkRanker, RANKER, type RankerSettings } from './ranker-settings.ts';
-import { checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
+import { badSetting, checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
 import { checkTraining, TRAINING, type TrainingSettings } from './training-settings.ts';
 
 export interface Settings extends TrainingSettings, RankerSettings {
@@ -149,7 +149,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
             log: 'MovieLens 1M, alone',
             'NDCG@10': 0.1807,
             'HR@10': 0.3137,
-            run: 'train --recipe sasrec, 60 minutes, 2 cores without a GPU beside other work, 2026-11-21',
+            run: 'recipe sasrec, 60 minutes, 2 cores without a GPU beside other work, 2026-11-21',
           },
           {
             log: 'MovieLens 1M, with memory',
@@ -161,7 +161,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
             log: 'MovieLens 100K, alone',
             'NDCG@10': 0.1037,
             'HR@10': 0.197,
-            run: 'train --recipe sasrec --set memory=off --epochs 60, 2026-11-21',
+            run: 'recipe sasrec, memory=off, 60 epochs, 2026-11-21',
           },
         ],
       },
@@ -349,33 +349,35 @@ const RANGES: Ranges<Omit<Settings, keyof TrainingSettings | keyof RankerSetting
 };
 
 /**
- * A recipe's settings with `--set key=value` applied.
+ * A recipe's settings with overrides applied.
  * @throws InputError for an unknown recipe or key, or a value that makes no model
  */
 export function settingsFor(recipe: string, overrides: Readonly<Record<string, string>> = {}): Settings {
   const found = recipes.get(recipe);
   if (!found)
-    throw new InputError('invalid-value', `recipe ${recipe}: unknown; there is ${[...recipes.keys()].join(', ')}`);
+    throw new InputError('invalid-value', `unknown recipe; there is ${[...recipes.keys()].join(', ')}`, {
+      setting: 'recipe',
+      value: recipe,
+    });
   return changed(found.settings, overrides);
 }
 
 /**
- * Settings with `--set key=value` applied.
+ * Settings with overrides applied.
  * @throws InputError for an unknown key, or a value that makes no model
  */
 export function changed(from: Settings, overrides: Readonly<Record<string, string>>): Settings {
   const settings: Record<string, number | string> = { ...from };
   for (const [key, text] of Object.entries(overrides)) {
     if (!Object.hasOwn(settings, key)) {
-      throw new InputError(
-        'invalid-value',
-        `--set ${key}: unknown setting; there is ${Object.keys(settings).join(', ')}`,
-      );
+      throw new InputError('invalid-value', `unknown setting; there is ${Object.keys(settings).join(', ')}`, {
+        setting: `settings.${key}`,
+      });
     }
     if (typeof settings[key] === 'string') settings[key] = text;
     else {
       const value = text.trim() === '' ? Number.NaN : Number(text);
-      if (!Number.isFinite(value)) throw new InputError('invalid-value', `--set ${key}=${text}: expected a number`);
+      if (!Number.isFinite(value)) throw badSetting(key, text, 'expected a number');
       settings[key] = value;
     }
   }
@@ -384,13 +386,13 @@ export function changed(from: Settings, overrides: Readonly<Record<string, strin
 
 /**
  * Complete settings: keys that a model folder of an earlier version lacks get the meaning they had then.
- * @param where the settings come from, for messages
+ * @param where the file that holds them, for messages; without it they are the caller's
  * @throws InputError for settings that make no model, with one line that says which
  */
-export function checkSettings(given: Partial<Settings>, where = '--set '): Settings {
+export function checkSettings(given: Partial<Settings>, where?: string): Settings {
   const s: Settings = { ...SASREC, memory: 'off', ...given };
   const fail = (key: keyof Settings, what: string): never => {
-    throw new InputError('invalid-value', `${where}${key}=${s[key]}: ${what}`);
+    throw badSetting(key, s[key], what, where);
   };
   for (const key of Object.keys(given)) if (!Object.hasOwn(SASREC, key)) fail(key as keyof Settings, 'unknown setting');
   checkRanges<Omit<Settings, keyof TrainingSettings | keyof RankerSettings>>(s, RANGES, fail);

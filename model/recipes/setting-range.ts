@@ -1,5 +1,7 @@
 /** Bounds of a number among the settings: each setting's row stands in one table beside its declaration. */
 
+import { InputError } from '../../data/errors.ts';
+
 export interface Range {
   integer?: boolean;
   min: number;
@@ -32,6 +34,13 @@ const holds = (value: unknown, { integer: whole, min, max, above, below }: Range
 
 const describe = ({ integer: whole, min, max, above, below }: Range): string =>
   `${whole ? 'an integer' : 'a number'} ${above ? 'above' : 'from'} ${min} to ${below ? 'below ' : ''}${max}`;
+
+/** The error of a setting: the caller's own, or one of a file that is named by `where`. */
+export function badSetting(key: string, value: unknown, what: string, where?: string): InputError {
+  return where === undefined
+    ? new InputError('invalid-value', what, { setting: `settings.${key}`, value })
+    : new InputError('damaged-model', `${where}${key}=${value}: ${what}`);
+}
 
 /** Refuses numbers out of their range, by `fail(key, what)`. */
 export function checkRanges<S extends object>(

@@ -1,6 +1,6 @@
 /** Settings of the loss, its negatives, the schedule and the augmentation: what training needs beside the encoder. */
-import { InputError } from '../../data/errors.ts';
-import { checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
+import { option } from '../../data/errors.ts';
+import { badSetting, checkRanges, integer, number, RATE, type Ranges, SHARE } from './setting-range.ts';
 
 export interface TrainingSettings {
   /**
@@ -40,7 +40,7 @@ export interface TrainingSettings {
   schedule: 'constant' | 'cosine';
   /** Steps over which the learning rate rises. */
   warmup: number;
-  /** The cosine's horizon in steps; 0 takes it from --epochs. */
+  /** The cosine's horizon in steps; 0 takes it from `epochs`. */
   scheduleSteps: number;
   /** Decoupled weight decay of the embedding tables. */
   embeddingDecay: number;
@@ -120,12 +120,12 @@ const RANGES: Ranges<TrainingSettings> = {
 
 /**
  * @param budget tokens of a batch
- * @param where the settings come from, for messages
+ * @param where the file that holds them, for messages; without it they are the caller's
  * @throws InputError for settings that make no training, with one line that says which
  */
-export function checkTraining(s: TrainingSettings, budget: number, where: string): void {
+export function checkTraining(s: TrainingSettings, budget: number, where?: string): void {
   const fail = (key: keyof TrainingSettings, what: string): never => {
-    throw new InputError('invalid-value', `${where}${key}=${s[key]}: ${what}`);
+    throw badSetting(key, s[key], what, where);
   };
   const keys = <T>(of: Partial<Record<keyof TrainingSettings, T>>) =>
     Object.entries(of) as [keyof TrainingSettings, T][];
@@ -137,8 +137,12 @@ export function checkTraining(s: TrainingSettings, budget: number, where: string
       if (s[key] % 4 !== 0) fail(key, 'expected a multiple of 4');
     if (s.molUser * s.molItem > 64) fail('molUser', `molUser · molItem = ${s.molUser * s.molItem}, at most 64`);
     if (s.loss === 'softmax')
-      fail('head', 'loss=softmax would mix for every item at every position; add --set loss=sampled-softmax');
-    if (s.similarity !== 'cosine') fail('head', 'its components compare by their cosine; add --set similarity=cosine');
+      fail(
+        'head',
+        `loss=softmax would mix for every item at every position; add ${option('settings.loss', 'sampled-softmax')}`,
+      );
+    if (s.similarity !== 'cosine')
+      fail('head', `its components compare by their cosine; add ${option('settings.similarity', 'cosine')}`);
   }
   if (s.loss !== 'softmax') {
     if (s.labelSmoothing > 0) fail('labelSmoothing', `loss=${s.loss} has none; it needs loss=softmax`);

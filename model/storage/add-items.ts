@@ -1,5 +1,5 @@
 /** New items for a trained model that reads attributes (with an item tower, or of ratings), without training. */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features/encoder.ts';
 import type { Files } from './files.ts';
 import { appendItems, type Item, loadModel } from './folder.ts';
@@ -26,11 +26,11 @@ export async function addItems(files: Files, items: Iterable<Omit<Item, 'count' 
   const { config } = loaded;
   const schema = config.schema.items;
   if (!schema) {
-    const how = config.task === undefined ? '--items PATH --set items=tower' : '--items PATH that has attributes';
+    const tower = config.task === undefined ? ` and ${option('settings.items', 'tower')}` : '';
     throw new InputError(
       'unsupported',
       `${files.where}: its items are embeddings alone, so that new ones need training`,
-      { hint: `train it with ${how}` },
+      { hint: `train it with items that have attributes (${option('items', 'PATH')})${tower}` },
     );
   }
   if (config.protocol === 'cold-items') {

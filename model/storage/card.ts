@@ -54,8 +54,8 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
       `batches of ${count(config.tokenBudget)} tokens, seed ${config.seed}.`,
     cardTable(['setting', 'value'], settings),
     '## Use',
-    '`attune recommend --model DIR --history ID,ID,...` with this folder as DIR. The model knows the items of ' +
-      'items.json only, and what it learned is what the shoppers of this log did, popular items and biases included.',
+    '`attune recommend` and `Recommender.load` open this folder. The model knows the items of items.json only,' +
+      ' and what it learned is what the shoppers of this log did, popular items and biases included.',
   ]
     .join('\n\n')
     .concat('\n');

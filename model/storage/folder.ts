@@ -22,7 +22,7 @@
  * says so in `weights.note`. Until a blend is fitted the transformer scores alone. A blend fits any weights: a training
  * that goes on keeps the last one until it ends.
  */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
 import type { Schema } from '../../data/features/schema.ts';
@@ -106,7 +106,7 @@ export interface ModelConfig {
   /** Tokens of a training batch. */
   tokenBudget: number;
   seed: number;
-  /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that `--resume` keeps. */
+  /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that a resumed training keeps. */
   device: string;
   variants: Record<string, string[]>;
   /** How the memory joins the transformer; absent while it is off or no training has ended. */
@@ -216,7 +216,7 @@ export async function refuseTaken(files: Files, options: { overwrite?: boolean }
   if (await holdsModel(files)) {
     if (options.overwrite || !(await holdsWeights(files))) return;
     throw new InputError('already-exists', `${files.where}: already holds a model`, {
-      hint: 'add --resume to go on with it, --overwrite to replace it, or choose another --out',
+      hint: `add ${option('resume')} to continue it, ${option('overwrite')} to replace it, or choose another folder`,
     });
   }
   const names = await files.list();
@@ -366,7 +366,7 @@ async function loadRanking(
           ? 'the encoder was trained since'
           : null;
   if (!aside) return ranking;
-  weights.note ??= `${files.where}: ${aside}, so that its ranker is left aside: the first stage ranks alone (train --resume --ranker makes a new one)`;
+  weights.note ??= `${files.where}: ${aside}, so that its ranker is left aside: the first stage ranks alone (a training with ${option('resume')} and ${option('ranker')} makes a new one)`;
   return null;
 }
 

@@ -3,7 +3,7 @@
  * and how a list is made diverse. The first two are a bias that the device adds to every user's scores (model/inference/scorer.ts);
  * the last re-ranks the 128 best (rerank.ts).
  */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { parseCondition } from '../../data/features/condition.ts';
 import { ownValue } from '../../data/own-value.ts';
 import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../../data/features/values.ts';
@@ -183,7 +183,7 @@ export class PostProcessing {
       const known = this.columns();
       throw new InputError(
         'unsupported',
-        `cap ${asked}=${most}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : 'the model knows no attributes (train it with --items)'}`,
+        `cap ${asked}=${most}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : `the model knows no attributes (train it with ${option('items', 'PATH')})`}`,
       );
     }
     if (!Number.isInteger(most) || most < 1) {

@@ -92,8 +92,8 @@ async function removeStale(dir: string, file: string): Promise<void> {
   } else if (owner.host !== os.hostname() || isAlive(owner)) {
     throw new InputError(
       'locked',
-      `${dir}: another training (process ${owner.pid} on ${owner.host}, since ${owner.since}) writes here; ` +
-        `choose another --out, or delete ${file} if that process is gone`,
+      `${dir}: another training (process ${owner.pid} on ${owner.host}, since ${owner.since}) writes here`,
+      { hint: `choose another folder, or delete ${file} if that process is gone` },
     );
   }
   // Between reading and now someone else may have taken it over: move it aside, look again, and put a live one back.

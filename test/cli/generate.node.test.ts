@@ -85,7 +85,7 @@ describe('generate', () => {
   });
 
   test.each([
-    [['--history', 'a', '--steps', '5'], /^steps=5: this model was trained to continue by at most 4 items/],
+    [['--history', 'a', '--steps', '5'], /^--steps 5: this model was trained to continue by at most 4 items/],
     [['--history', 'nobody'], /^none of the 1 items of the history is known/],
     [
       ['--history', 'a', '--steps', '2', '--decode', 'top-k', '--top-k', '129'],

@@ -60,7 +60,7 @@ describe('wrong usage is one line and exit code 2', () => {
     [['train', '--out', 'm', '--data', 'x', '--task', 'guess'], /Allowed choices are next, rating, ctr/],
     [
       ['train', '--out', 'm', '--data', 'x', '--protocol', 'shuffle'],
-      /unknown; there is leave-one-out, temporal, ratio/,
+      /unknown protocol; there is leave-one-out, temporal, ratio/,
     ],
     [['train', '--out', 'm', '--data', 'x', '--protocol', 'random'], /^--protocol random: is for ratings; add --task/],
     [['train', '--out', 'm', '--data', 'x', '--task', 'rating', '--protocol', 'folds:k=1'], /expected folds:k=5/],
@@ -126,7 +126,7 @@ describe('bad input is one line that says where, and exit code 1', () => {
       /^in\.csv:99: .*after 1 that were skipped/,
     ],
     ['nothing left', 'user,item\nu,a\nu,b\nv,a\n', [], /^in\.csv: nothing is left of 3 rows/],
-    ['no ratings to filter', log, ['--min-rating', '4'], /^in\.csv: --min-rating needs a rating column/],
+    ['no ratings to filter', log, ['--min-rating', '4'], /^in\.csv: --min-rating requires a rating column/],
     [
       'one item',
       `user,item,ts\n${one('u')}\n${one('v')}\n`,
@@ -144,9 +144,9 @@ describe('bad input is one line that says where, and exit code 1', () => {
       'a cut in time without a time',
       log.replaceAll(/,\d+$/gm, '').replace(',timestamp', ''),
       ['--protocol', 'temporal'],
-      /^in\.csv: --protocol temporal needs a time column; name it with --time-column NAME, or choose/,
+      /^--protocol temporal: in\.csv: no time column, which this protocol requires; name it with --time-column NAME, or choose/,
     ],
-    ['an unknown recipe', log, ['--recipe', 'gru'], /^recipe gru: unknown; there is sasrec/],
+    ['an unknown recipe', log, ['--recipe', 'gru'], /^--recipe gru: unknown recipe; there is sasrec/],
     ['an unknown setting', log, ['--set', '__proto__=1'], /^--set __proto__: unknown setting/],
     ['a setting that makes no model', log, ['--set', 'heads=3'], /^--set heads=3: /],
   ])('%s', async (_, content, args, message) => {

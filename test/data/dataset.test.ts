@@ -59,19 +59,19 @@ describe('prepare', () => {
     const log = await readText('user,item,rating\na,x,5\na,y,2\na,z,\nb,x,4\n');
     const dataset = prepare(log, { minInteractions: 1, minRating: 4 });
     expect([dataset.itemIds, dataset.report.removedByRating]).toEqual([['x'], 2]);
-    expect(prepare(log, { minInteractions: 1 }).report.lines.join()).toContain('--min-rating');
+    expect(prepare(log, { minInteractions: 1 }).report.lines.join()).toContain('`minRating: R`');
     expect(() => prepare(log, { minInteractions: 1, minRating: 6 })).toThrow('the highest is 5');
-    expect(() => prepare(logOf([[1]]), { minInteractions: 1, minRating: 4 })).toThrow('--rating-column');
+    expect(() => prepare(logOf([[1]]), { minInteractions: 1, minRating: 4 })).toThrow('`columns.rating: NAME`');
   });
 
   it('says what to change when nothing is left, which one user or one item of a short log brings about', () => {
     const oneUser = logOf([[1, 2, 3, 4, 5, 6]]);
     expect(() => prepare(oneUser, { minInteractions: 5 })).toThrow(
-      'made: nothing is left of 6 rows, since every user and every item must have 5 interactions; try --min-interactions 1',
+      'made: nothing is left of 6 rows, since every user and every item must have 5 interactions; try `minInteractions: 1`',
     );
     expect(prepare(oneUser, { minInteractions: 1 }).report.users).toBe(1);
     expect(() => prepare(logOf([[1], [1], [1]]), { minInteractions: 2 })).toThrow('give a larger log');
-    expect(() => prepare(oneUser, { minInteractions: 0 })).toThrow('--min-interactions');
+    expect(() => prepare(oneUser, { minInteractions: 0 })).toThrow('`minInteractions`');
   });
 
   it('what it says to do works', () => {
@@ -85,7 +85,7 @@ describe('prepare', () => {
         } catch (error) {
           said = (error as Error).message;
         }
-        const advice = /try --min-interactions (\d+)/.exec(said);
+        const advice = /try `minInteractions: (\d+)`/.exec(said);
         const works = (k: number): boolean => {
           const parts = splitDataset(prepare(log, { minInteractions: k }));
           const validated = Array.from({ length: parts.users }, (_, u) => parts.validTarget(u));

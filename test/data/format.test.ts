@@ -42,13 +42,13 @@ describe('files without a header', () => {
   it('takes the names of a header that is there, and says so', async () => {
     const log = await readText('user,item\na1,x1\nb2,y2\n', { columns: { all: 'item,user' } });
     expect(joined(log)).toEqual(TWO);
-    expect(log.notes.join()).toContain('has column names of its own, which count, not those of --columns');
+    expect(log.notes.join()).toContain('has column names of its own, which count, not those of `columns.all`');
     await expect(readText('a,b\n', { columns: { all: 'user' } })).rejects.toThrow('expected the names of all columns');
   });
 
   it('does not guess where the shape is not plain', async () => {
     for (const text of ['1,2,3000,x\n1,2,3000,y\n', '1,2,3,4,5,6\n1,2,3,4,5,6\n', '1,2,1200,5000\n']) {
-      await expect(readText(text)).rejects.toThrow('name its columns with --columns');
+      await expect(readText(text)).rejects.toThrow('name its columns with `columns.all');
     }
     await expect(readText('1 2 3000\n1 2 4000\n')).rejects.toThrow('cannot tell the columns');
   });
@@ -109,8 +109,8 @@ describe('what is said of the columns', () => {
     expect(log.columns).toEqual({ user: 'user_id', item: 'movie_id', time: 'ts', rating: null });
     expect(log.notes).toEqual([
       'columns: user "user_id", item "movie_id", time "ts"',
-      'user: took "user_id", not "session_id" (--user-column NAME says otherwise)',
-      'item: took "movie_id", not "asin" (--item-column NAME says otherwise)',
+      'user: took "user_id", not "session_id" (`columns.user: NAME` says otherwise)',
+      'item: took "movie_id", not "asin" (`columns.item: NAME` says otherwise)',
       '2 columns are called "x": the first counts',
     ]);
     expect((await readText('user,item,uid\na,x,b\n', { columns: { user: 'uid' } })).notes.join()).not.toContain(

@@ -154,7 +154,7 @@ describe('Parquet', () => {
     [
       'no user',
       () => written({ columnData: TABLE.slice(1) }),
-      /^log.parquet: no user column among item, rating, when; name it with --user-column NAME$/,
+      /^log.parquet: no user column among item, rating, when; name it with `columns\.user: NAME`$/,
     ],
     [
       'a rating that is none',

@@ -40,7 +40,7 @@ describe('names', () => {
   });
 
   test.each([
-    ['random', 'unknown; there is leave-one-out, temporal, ratio, last-n, sampled-100'],
+    ['random', 'unknown protocol; there is leave-one-out, temporal, ratio, last-n, sampled-100'],
     ['__proto__', 'unknown'],
     ['ratio:', 'expected ratio:key=value'],
     ['ratio:tests=0.1', 'ratio has no parameter tests; there is valid, test'],
@@ -49,9 +49,9 @@ describe('names', () => {
     ['ratio:test=', 'test=: expected a share'],
     ['ratio:test=0.6,valid=0.4', 'leave nothing to train on'],
     ['temporal:targets=last', 'targets=last: expected first or all'],
-    ['temporal:testFrom=5', 'validFrom and testFrom go together'],
+    ['temporal:testFrom=5', 'validFrom requires testFrom'],
     ['temporal:validFrom=9,testFrom=5', 'validFrom=9 is later than testFrom=5'],
-    ['sampled-100:seed=x', 'seed=x: expected a whole number'],
+    ['sampled-100:seed=x', 'seed=x: expected an integer >= 0'],
   ])('%s is refused', (text, message) => {
     expect(() => parseProtocol(text)).toThrow(message);
   });
@@ -258,7 +258,9 @@ describe('temporal', () => {
       { minInteractions: 1 },
     );
     const refused = (dataset: Dataset) => () => splitDataset(dataset, parseProtocol('temporal'), 'log.csv');
-    expect(refused(plain)).toThrow(/^log\.csv: --protocol temporal needs a time column; name it with --time-column/);
+    expect(refused(plain)).toThrow(
+      /^`protocol: temporal`: log\.csv: no time column, .*; name it with `columns\.time: NAME`/,
+    );
     const counted = dated([
       [
         [1, 0],
@@ -286,7 +288,7 @@ describe('temporal', () => {
         [3, 5],
       ],
     ]);
-    expect(refused(flat)).toThrow('finds no two moments to cut at');
+    expect(refused(flat)).toThrow('there are no two moments to cut at');
   });
 });
 
@@ -353,7 +355,7 @@ describe('a model is judged by nothing that it was trained on', () => {
 
   test('leave-one-out leaks into a cut in time and into longer test parts', () => {
     expect(judge('leave-one-out', 'temporal:validFrom=65,testFrom=75')).toThrow(
-      /^m: trained under leave-one-out, and its training or validation part holds 1 of the 1 test targets of temporal; evaluate it with --protocol leave-one-out, or train one with --protocol temporal$/,
+      /^m: trained under leave-one-out, and its training or validation part holds 1 of the 1 test targets of temporal; evaluate it with `protocol: leave-one-out`, or train one with `protocol: temporal`$/,
     );
     expect(judge('leave-one-out', 'ratio:test=0.4')).toThrow('holds 2 of the 4 test targets of ratio');
     // No target is known, but what happened after the cut was learned from.

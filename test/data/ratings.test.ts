@@ -63,9 +63,11 @@ describe('ratings', () => {
   });
 
   it('says in one line what is missing and what to do', () => {
-    expect(() => ratingsOf({ ...log(ROWS), rating: null }, 'rating')).toThrow(/no rating column.*--rating-column/);
+    expect(() => ratingsOf({ ...log(ROWS), rating: null }, 'rating')).toThrow(
+      /no rating column.*`columns\.rating: NAME`/,
+    );
     expect(() => ratingsOf(log(ROWS.map(([u, i, , t]) => [u, i, 4, t])), 'rating')).toThrow(/every rating is 4/);
-    expect(() => ratingsOf(log(ROWS), 'ctr', 9)).toThrow(/every row is negative with --positive 9/);
+    expect(() => ratingsOf(log(ROWS), 'ctr', 9)).toThrow(/every row is negative with `positive: 9`/);
   });
 
   it('puts many distinct ratings into levels of about equal size, each their mean', () => {
@@ -204,7 +206,7 @@ describe('too few ratings for the folds', () => {
           enough(k);
         } catch (error) {
           const message = (error as Error).message;
-          const advice = /give --folds (\d+)$/.exec(message);
+          const advice = /give `folds: (\d+)`$/.exec(message);
           if (advice) enough(Number(advice[1]));
           else
             expect(message).toBe(`log.csv: expected at least 3 ratings, to test one and learn from two; got ${size}`);

@@ -129,13 +129,13 @@ describe('readLog: faults', () => {
 
   it('names the columns found and the flag to use', async () => {
     expect(await failure('who,item,ts\na,x,1\n')).toBe(
-      'log.csv: no user column among who, item, ts; name it with --user-column NAME',
+      'log.csv: no user column among who, item, ts; name it with `columns.user: NAME`',
     );
-    expect(await failure('user,what\na,x\n')).toContain('--item-column NAME');
-    expect(await failure('who,what,ts\na,x,1\n')).toContain('--columns user,item,...');
+    expect(await failure('user,what\na,x\n')).toContain('`columns.item: NAME`');
+    expect(await failure('who,what,ts\na,x,1\n')).toContain('`columns.all: user,item,...`');
     expect(await failure('1,2,3,4,5\n4,5,6,7,8\n')).toContain('put a header');
     expect(await failure('user,item\na,x\n', { columns: { time: 'when' } })).toBe(
-      'log.csv: no column "when" (--time-column); its columns are user, item',
+      'log.csv: no column "when" (`columns.time`); its columns are user, item',
     );
     expect(await failure('a::b::1::2\n', { columns: { user: 'a' } })).toContain('has no header');
   });

@@ -75,10 +75,10 @@ describe('beside items', () => {
   test('a log without ratings, times or the column says so in one line', async () => {
     const log = await readLog(chunked('user,item\na,x\na,y\n'), 'log.csv');
     const dataset = prepare(log, { minInteractions: 1 });
-    expect(() => inferEvents(dataset, ['rating'], 'log.csv')).toThrow('--events rating: log.csv has no ratings');
-    expect(() => inferEvents(dataset, ['gap'], 'log.csv')).toThrow('--events gap: log.csv has no times');
+    expect(() => inferEvents(dataset, ['rating'], 'log.csv')).toThrow('`reads: rating`: log.csv has no ratings');
+    expect(() => inferEvents(dataset, ['gap'], 'log.csv')).toThrow('`reads: gap`: log.csv has no times');
     await expect(readLog(chunked(LOG), 'log.csv', { context: ['shop'] })).rejects.toThrow(
-      'log.csv: no column "shop" (--events shop); its columns are user, item, rating, timestamp, device',
+      'log.csv: no column "shop" (`reads: shop`); its columns are user, item, rating, timestamp, device',
     );
     expect(milliseconds([3, 4, 5])).toBe(0);
     expect(milliseconds([NOON])).toBe(1000);

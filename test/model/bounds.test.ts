@@ -40,13 +40,13 @@ describe('every number among the settings has a range', () => {
     expect(messages.filter((message) => message === '').length).toBeLessThanOrEqual(2);
     for (const message of messages.filter(Boolean)) expect(message).toMatch(/^m\/config\.json: \w+=[^\n]+$/);
     for (const text of ['1e300', '-1e300', 'NaN', ''])
-      expect(refused(() => settingsFor('sasrec', { [key]: text }))).toMatch(new RegExp(`^--set ${key}=`));
+      expect(refused(() => settingsFor('sasrec', { [key]: text }))).toMatch(new RegExp(`^\`settings.${key}: `));
   });
 
   it('of ratings', () => {
     for (const key of Object.keys(ratingSettings(1000)))
       for (const text of ['1e300', '-1', 'NaN', ''])
-        expect(refused(() => ratingSettings(1000, { [key]: text }))).toMatch(new RegExp(`^--set ${key}=`));
+        expect(refused(() => ratingSettings(1000, { [key]: text }))).toMatch(new RegExp(`^\`settings.${key}: `));
   });
 });
 

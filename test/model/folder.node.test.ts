@@ -90,7 +90,7 @@ describe.each([
 
   test('a model that is there is refused, and replaced when asked', async () => {
     const files = await modelIn(await make());
-    await expect(createFolder(files, configOf(4), itemsOf(4))).rejects.toThrow(/--resume.*--overwrite/);
+    await expect(createFolder(files, configOf(4), itemsOf(4))).rejects.toThrow(/`resume`.*`overwrite`/);
     await createFolder(files, configOf(3), itemsOf(3), { overwrite: true });
     const { generation } = await Snapshot.open(files);
     expect(await files.list()).toEqual([

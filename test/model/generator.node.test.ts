@@ -175,11 +175,11 @@ describe('what cannot be continued', () => {
   it.each([
     ['bert4rec', {}, /^this model cannot continue a history: it fills in masks/],
     ['hstu', {}, /keeps no keys and values \(block=hstu/],
-    ['sasrec', { steps: 13 }, /^steps=13: this model reads windows of 12 events/],
-    ['encoder-decoder', { steps: 9 }, /^steps=9: .* at most 8 items/],
-    ['sasrec', { steps: 0 }, /^steps=0: a whole number/],
-    ['sasrec', { temperature: 0 }, /^temperature=0: a number from 0.01/],
-    ['sasrec', { topP: 2 }, /^topP=2/],
+    ['sasrec', { steps: 13 }, /^`steps: 13`: this model reads windows of 12 events/],
+    ['encoder-decoder', { steps: 9 }, /^`steps: 9`: .* at most 8 items/],
+    ['sasrec', { steps: 0 }, /^`steps: 0`: expected an integer/],
+    ['sasrec', { temperature: 0 }, /^`temperature: 0`: expected a number from 0.01/],
+    ['sasrec', { topP: 2 }, /^`topP: 2`/],
     ['sasrec', { beams: 17 }, /^beams=17: a whole number from 1 to 16/],
   ])('%s %j', async (recipe, options, message) => {
     const device = await Device.open({ backend: 'cpu' });

@@ -53,19 +53,19 @@ describe('recipes', () => {
   });
 
   it.each([
-    [{ precision: 'f16' }, /precision=f16: expected f32 or mixed/],
-    [{ norm: 'after' }, /norm=after: expected pre, post or query/],
-    [{ block: 'ligr', norm: 'post' }, /norm=post: blocks of ligr/],
-    [{ norm: 'query', activation: 'swiglu' }, /activation=swiglu: norm=query/],
-    [{ activation: 'swiglu', ff: '30' }, /ff=30: swiglu/],
-    [{ maskShare: '0' }, /maskShare=0/],
-    [{ direction: 'bidirectional', window: '1' }, /window=1: a bidirectional model/],
-    [{ head: 'mol' }, /^--set head=mol: loss=softmax .*; add --set loss=sampled-softmax$/],
-    [{ head: 'mol', loss: 'sampled-softmax' }, /^--set head=mol: .*; add --set similarity=cosine$/],
-    [{ head: 'mol', direction: 'bidirectional' }, /^--set head=mol: the cloze task/],
-    [{ ...MOL, molItem: '3' }, /^--set molItem=3: expected a multiple of 4/],
-    [{ ...MOL, molUser: '20' }, /^--set molUser=20: molUser · molItem = 80, at most 64/],
-    [{ d: '50' }, /d=50|d\/heads = 50/],
+    [{ precision: 'f16' }, /precision: f16`: expected f32 or mixed/],
+    [{ norm: 'after' }, /norm: after`: expected pre, post or query/],
+    [{ block: 'ligr', norm: 'post' }, /norm: post`: blocks of ligr/],
+    [{ norm: 'query', activation: 'swiglu' }, /activation: swiglu`: norm=query/],
+    [{ activation: 'swiglu', ff: '30' }, /ff: 30`: swiglu/],
+    [{ maskShare: '0' }, /maskShare: 0`/],
+    [{ direction: 'bidirectional', window: '1' }, /window: 1`: a bidirectional model/],
+    [{ head: 'mol' }, /^`settings.head: mol`: loss=softmax .*; add `settings.loss: sampled-softmax`$/],
+    [{ head: 'mol', loss: 'sampled-softmax' }, /^`settings.head: mol`: .*; add `settings.similarity: cosine`$/],
+    [{ head: 'mol', direction: 'bidirectional' }, /^`settings.head: mol`: the cloze task/],
+    [{ ...MOL, molItem: '3' }, /^`settings.molItem: 3`: expected a multiple of 4/],
+    [{ ...MOL, molUser: '20' }, /^`settings.molUser: 20`: molUser · molItem = 80, at most 64/],
+    [{ d: '50' }, /d: 50|d\/heads = 50/],
   ])('refuses %j in one line', (settings, message) => {
     expect(() => settingsFor('sasrec', settings as unknown as Record<string, string>)).toThrow(message);
   });

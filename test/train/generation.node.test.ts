@@ -55,7 +55,7 @@ describe('a trained model continues', () => {
     const barred = await recommender.generate(history, { steps: 2, exclude: ['i0'] });
     expect(barred.items.map(({ id }) => id)).not.toContain('i0');
     await expect(recommender.generate(['nobody'], { steps: 2 })).rejects.toThrow('none of the 1 items');
-    await expect(recommender.generate(history, { steps: 9 })).rejects.toThrow(/^steps=9: this model/);
+    await expect(recommender.generate(history, { steps: 9 })).rejects.toThrow(/^`steps: 9`: this model/);
     // The first item is what recommend says, too.
     const { items } = await recommender.recommend({ history, k: 1 });
     expect(items[0].id).toBe('i0');

@@ -123,7 +123,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       inShards.result.losses.forEach(({ loss }, i) => expect(loss).toBeCloseTo(whole.result.losses[i].loss, 4));
       const large = run(limited, many, small({ ...sampled, negatives: '200', validateUsers: '8' }), { epochs: 1 });
       await expect(large).rejects.toThrow(
-        /^--set negatives=200: their (embeddings|scores) need .* MiB a batch, this adapter binds at most .*; choose fewer, a larger negativeGroup, or a smaller budget$/,
+        /^`settings.negatives: 200`: their (embeddings|scores) need .* MiB a batch, this adapter binds at most .*; choose fewer, a larger negativeGroup, or a smaller budget$/,
       );
     });
   });
@@ -169,6 +169,6 @@ describe('the recorded steps', () => {
 it('a cosine without an end is refused', async () => {
   const device = await Device.open({ backend: 'cpu' });
   await expect(run(device, ring(), small({ schedule: 'cosine' }), {})).rejects.toThrow(
-    '--set schedule=cosine: needs to know when to end; add --epochs N or --set scheduleSteps=N',
+    '`settings.schedule: cosine`: its end must be known; add `epochs: N` or `settings.scheduleSteps: N`',
   );
 });

@@ -110,18 +110,21 @@ describe('the schedule', () => {
     expect(horizonOf(cosine, 3, 40)).toBe(120);
     expect(horizonOf(of({ schedule: 'cosine', scheduleSteps: '99' }), 3, 40)).toBe(99);
     expect(horizonOf(of({}), undefined, 40)).toBe(0);
-    expect(() => horizonOf(cosine, undefined, 40)).toThrow(/--epochs N or --set scheduleSteps=N/);
+    expect(() => horizonOf(cosine, undefined, 40)).toThrow(/`epochs: N` or `settings.scheduleSteps: N`/);
   });
 });
 
 it.each([
-  [{ loss: 'hinge' }, '--set loss=hinge: expected softmax, sampled-softmax, bce, gbce or bpr'],
-  [{ loss: 'gbce', negativeGroup: '100' }, '--set negativeGroup=100: a batch of 4096 tokens does not divide by it'],
-  [{ loss: 'bpr', labelSmoothing: '0.1' }, '--set labelSmoothing=0.1: loss=bpr has none'],
-  [{ loss: 'bce', negatives: '0' }, '--set negatives=0: expected an integer from 1 to 2097152'],
-  [{ loss: 'bce', negatives: '1000', negativeGroup: '1' }, '--set negatives=1000: more than 2,097,152 a batch'],
-  [{ ema: '1' }, '--set ema=1: expected a number from 0 to below 1'],
-  [{ augmentCrop: '1.5' }, '--set augmentCrop=1.5: expected a number from 0 to 1'],
+  [{ loss: 'hinge' }, '`settings.loss: hinge`: expected softmax, sampled-softmax, bce, gbce or bpr'],
+  [
+    { loss: 'gbce', negativeGroup: '100' },
+    '`settings.negativeGroup: 100`: a batch of 4096 tokens does not divide by it',
+  ],
+  [{ loss: 'bpr', labelSmoothing: '0.1' }, '`settings.labelSmoothing: 0.1`: loss=bpr has none'],
+  [{ loss: 'bce', negatives: '0' }, '`settings.negatives: 0`: expected an integer from 1 to 2097152'],
+  [{ loss: 'bce', negatives: '1000', negativeGroup: '1' }, '`settings.negatives: 1000`: more than 2,097,152 a batch'],
+  [{ ema: '1' }, '`settings.ema: 1`: expected a number from 0 to below 1'],
+  [{ augmentCrop: '1.5' }, '`settings.augmentCrop: 1.5`: expected a number from 0 to 1'],
 ])('%o is refused', (settings, message) => {
   expect(() => settingsFor('sasrec', settings as Record<string, string>)).toThrow(message);
 });

@@ -265,12 +265,16 @@ describe('a training with a ranker', () => {
 
   it('settings that make no ranker are refused in one line', () => {
     const fails = (set: Record<string, string>) => () => settingsFor('sasrec', set);
-    expect(fails({ rankerCandidates: '129' })).toThrow('--set rankerCandidates=129: expected an integer from 2 to 128');
-    expect(fails({ rankerLoss: 'hinge' })).toThrow('--set rankerLoss=hinge: expected bce or softmax');
-    expect(fails({ rankerItems: 'titles' })).toThrow('--set rankerItems=titles: expected attributes or ids');
-    expect(fails({ rankerMutual: 'yes' })).toThrow('--set rankerMutual=yes: expected on or off');
-    expect(fails({ rankerEncoder: 'new' })).toThrow('--set rankerEncoder=new: expected frozen or own');
-    expect(fails({ rankerHeads: '3' })).toThrow('--set rankerHeads=3: the width of a head');
-    expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow('--set ranker=on: needs an encoder that does not');
+    expect(fails({ rankerCandidates: '129' })).toThrow(
+      '`settings.rankerCandidates: 129`: expected an integer from 2 to 128',
+    );
+    expect(fails({ rankerLoss: 'hinge' })).toThrow('`settings.rankerLoss: hinge`: expected bce or softmax');
+    expect(fails({ rankerItems: 'titles' })).toThrow('`settings.rankerItems: titles`: expected attributes or ids');
+    expect(fails({ rankerMutual: 'yes' })).toThrow('`settings.rankerMutual: yes`: expected on or off');
+    expect(fails({ rankerEncoder: 'new' })).toThrow('`settings.rankerEncoder: new`: expected frozen or own');
+    expect(fails({ rankerHeads: '3' })).toThrow('`settings.rankerHeads: 3`: the width of a head');
+    expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow(
+      '`settings.ranker: on`: needs an encoder that does not',
+    );
   });
 });

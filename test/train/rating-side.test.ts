@@ -74,8 +74,8 @@ describe('what stands beside a rating', () => {
       'rating',
     );
     expect(inferRatingEvents(ratings, ['hour', 'device']).map(({ kind }) => kind)).toEqual(['hour', 'column']);
-    expect(() => inferRatingEvents(ratings, ['rating'])).toThrow('--events rating: ratings are what is predicted');
-    expect(() => inferRatingEvents(ratings, ['gap'])).toThrow(/--events gap: .*in any case/);
+    expect(() => inferRatingEvents(ratings, ['rating'])).toThrow('`reads: rating`: ratings are what is predicted');
+    expect(() => inferRatingEvents(ratings, ['gap'])).toThrow(/`reads: gap`: .*in any case/);
   });
 });
 

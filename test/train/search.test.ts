@@ -129,6 +129,6 @@ describe('settings', () => {
   });
 
   test.each(['d', '=1', 'd=', 'd=1,,2', 'd=2..1', 'd=..3', 'd=1..x'])('--range %s is refused', (text) => {
-    expect(() => parseRange(text)).toThrow(`--range ${text}: expected key=low..high`);
+    expect(() => parseRange(text)).toThrow(`\`range: ${text}\`: expected key=low..high`);
   });
 });

@@ -124,7 +124,7 @@ describe('training in mixed precision', () => {
     const cpu = await Device.open({ backend: 'cpu' });
     const refused = run(cpu, ring(), small({ precision: 'mixed' }), { epochs: 1 });
     await expect(refused).rejects.toThrow(
-      /^--set precision=mixed: the CPU device computes in f32 alone; leave it out \(precision=f32\)$/,
+      /^`settings.precision: mixed`: the CPU device computes in f32 alone; leave it out \(precision=f32\)$/,
     );
     expect(() => cpu.withPrecision('mixed', () => {})).toThrow('precision mixed: the CPU device');
     expect(() => cpu.withPrecision('f32', () => {}, 3)).toThrow('a power of two was expected as gradientScale, came 3');

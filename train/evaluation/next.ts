@@ -1,6 +1,6 @@
 /** How well a continuation of n items meets what users did next. */
 import type { Split } from '../../data/splits/split.ts';
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { describeProtocol } from '../../data/splits/protocol.ts';
 import type { GenerateOptions } from '../../model/inference/decoding.ts';
 import { Generator } from '../../model/inference/generator.ts';
@@ -72,8 +72,8 @@ export function usersWithNext(parts: Split, split: 'valid' | 'test', n: number):
   if (users.length === 0)
     throw new InputError(
       'too-little-data',
-      `--next ${n}: no user has ${n} ${split} targets under ${describeProtocol(parts.protocol)}`,
-      { hint: `train and evaluate with --protocol last-n:n=${n}` },
+      `no user has ${n} ${split} targets under ${describeProtocol(parts.protocol)}`,
+      { setting: 'next', value: n, hint: `train and evaluate with ${option('protocol', `last-n:n=${n}`)}` },
     );
   return Uint32Array.from(users);
 }

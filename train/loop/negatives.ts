@@ -108,8 +108,12 @@ export class Negatives {
       const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
       throw new InputError(
         'too-large',
-        `--set negatives=${this.n}: ${what} need ${mib(count * 4)} a batch, this adapter binds at most ${mib(device.maxBindingBytes)}`,
-        { hint: 'choose fewer, a larger negativeGroup, or a smaller budget' },
+        `${what} need ${mib(count * 4)} a batch, this adapter binds at most ${mib(device.maxBindingBytes)}`,
+        {
+          setting: 'settings.negatives',
+          value: this.n,
+          hint: 'choose fewer, a larger negativeGroup, or a smaller budget',
+        },
       );
     }
     this.sampler = makeSampler(s.sampler, counts);

@@ -1,5 +1,5 @@
 /** The learning rate by step. It follows from settings and step alone: the clock may stop a run, never steer it. */
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import type { Settings } from '../../model/recipes/recipes.ts';
 
 /** What is left of the learning rate at the cosine's horizon and after it. */
@@ -17,8 +17,10 @@ export function horizonOf(s: Settings, epochs: number | undefined, stepsPerEpoch
 /** @throws InputError for a cosine whose horizon nobody gave */
 export function requireHorizon(s: Settings, epochs: number | undefined): void {
   if (s.schedule !== 'cosine' || s.scheduleSteps > 0 || epochs !== undefined) return;
-  throw new InputError('conflicting-settings', '--set schedule=cosine: needs to know when to end', {
-    hint: 'add --epochs N or --set scheduleSteps=N (a time limit may stop a run, but not steer it)',
+  throw new InputError('conflicting-settings', 'its end must be known', {
+    setting: 'settings.schedule',
+    value: 'cosine',
+    hint: `add ${option('epochs', 'N')} or ${option('settings.scheduleSteps', 'N')} (a time limit may stop a run, but not steer it)`,
   });
 }
 

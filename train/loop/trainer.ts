@@ -5,7 +5,7 @@
  * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint goes on bit for bit.
  */
 import { type Batch, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
 import type { Similarity } from '../../data/features/similarity.ts';
@@ -102,7 +102,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   requirePrecision(options.device, options.settings);
   if (options.settings.decoder > 0 && options.parts.side) {
     throw new InputError('conflicting-settings', 'an encoder with a decoder reads items alone', {
-      hint: 'leave out --users and --events',
+      hint: `leave out ${option('users')} and ${option('reads')}`,
     });
   }
   const run = new Run(options);
@@ -117,7 +117,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 export function requirePrecision(device: Device, { precision }: Settings): void {
   const lacks = device.lacksPrecision(precision);
   if (lacks)
-    throw new InputError('conflicting-settings', `--set precision=${precision}: ${lacks}`, {
+    throw new InputError('conflicting-settings', lacks, {
+      setting: 'settings.precision',
+      value: precision,
       hint: 'leave it out (precision=f32)',
     });
 }
@@ -359,7 +361,7 @@ class Run {
       }
     }
     throw new Error(
-      `training: step ${step} is not finite; the first such tensor is ${where}. Weights and checkpoint are from before it; try a lower learning rate (--set learningRate=${o.settings.learningRate / 3})`,
+      `training: step ${step} is not finite; the first such tensor is ${where}. Weights and checkpoint are from before it; try a lower learning rate (${option('settings.learningRate', o.settings.learningRate / 3)})`,
     );
   }
 

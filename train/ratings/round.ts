@@ -1,4 +1,5 @@
 /** One round: learns from its training ratings and predicts the tested ones. */
+import { option } from '../../data/errors.ts';
 import type { Fold } from '../../data/splits/folds.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { seeded } from '../../data/random.ts';
@@ -223,7 +224,7 @@ async function readLoss(optimizer: AdamW, step: number, program: Program<Record<
   const [status, losses] = [await optimizer.status.data(), await optimizer.losses.data()];
   if (status[0] !== 0)
     throw new Error(
-      `training: the loss or a gradient of step ${status[0]} is not finite; try a smaller --set learningRate`,
+      `training: the loss or a gradient of step ${status[0]} is not finite; try a lower ${option('settings.learningRate')}`,
     );
   return losses[step % RING];
 }

@@ -1,5 +1,5 @@
-/** A training on ratings from a program, with events in memory: what `attune train --task rating` does. */
-import { InputError } from '../../data/errors.ts';
+/** A training on ratings from a program, with events in memory: what the command does with the tasks `rating` and `ctr`. */
+import { InputError, option } from '../../data/errors.ts';
 import {
   ratingSideFeatures,
   inferRatingEvents,
@@ -52,7 +52,7 @@ export async function trainRatingModel(
   checkTraining(options);
   const given = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, value]) => [key, String(value)]));
   if (task === 'rating' && options.positive !== undefined)
-    throw new InputError('conflicting-settings', "positive: goes with task: 'ctr'");
+    throw new InputError('conflicting-settings', `requires ${option('task', 'ctr')}`, { setting: 'positive' });
   const reads = [...new Set(options.reads ?? [])];
   const columns = contextNames(reads);
   const ratings = ratingsOf(logOf(events, source, columns), task, options.positive);

@@ -34,7 +34,7 @@ export interface Outcome {
 export interface Trial {
   id: number;
   bracket: number;
-  /** Drawn settings, as `--set` takes them; the first trial of a search has none: the recipe's own. */
+  /** Drawn settings; the first trial of a search has none: the recipe's own. */
   set: Record<string, string>;
   /** One for each rung that it has reached. */
   outcomes: Outcome[];
@@ -78,7 +78,10 @@ export function parseRange(text: string): [string, Range] {
   const at = text.indexOf('=');
   const [key, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
   const fail = (): never => {
-    throw new InputError('invalid-value', `--range ${text}: expected key=low..high or key=value,value,…`);
+    throw new InputError('invalid-value', 'expected key=low..high or key=value,value,...', {
+      setting: 'range',
+      value: text,
+    });
   };
   if (at < 1 || value === '') return fail();
   if (!value.includes('..')) {

@@ -3,6 +3,7 @@
  * of training windows and says which items it ranks best after some of the positions; the host draws hard negatives from
  * those; the ranker then takes a step. Validated by NDCG@10 of both stages together, with the weight fitted each time.
  */
+import { option } from '../../data/errors.ts';
 import { type Batch, batches } from '../../data/batching/batches.ts';
 import type { Split } from '../../data/splits/split.ts';
 import {
@@ -204,7 +205,7 @@ class Run {
     for (const { status } of this.optimizers) {
       const [bad] = await status.data();
       if (bad !== 0)
-        throw new Error(`ranker: step ${bad} is not finite; try a lower rate (--set rankerLearningRate=…)`);
+        throw new Error(`ranker: step ${bad} is not finite; try a lower ${option('settings.rankerLearningRate')}`);
     }
     this.exchangeAverages();
     try {

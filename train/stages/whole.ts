@@ -3,7 +3,7 @@
  * ranker alone, on top of a model that is there and stays as it is.
  */
 import { ColdSplit } from '../../data/splits/cold.ts';
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { type ItemTokens, itemTokens } from '../../data/features/item-tokens.ts';
 import { inferSchema, type Schema } from '../../data/features/schema.ts';
@@ -33,7 +33,9 @@ export async function trainWhole(options: WholeOptions): Promise<TrainResult> {
   const { files, parts, settings, rankerOnly } = options;
   const ranked = rankerOnly || settings.ranker === 'on';
   if (ranked && parts instanceof ColdSplit) {
-    throw new InputError('conflicting-settings', '--protocol cold-items ranks by the score alone', {
+    throw new InputError('conflicting-settings', 'this protocol ranks by the score alone', {
+      setting: 'protocol',
+      value: 'cold-items',
       hint: 'leave out the ranker (ranker=off)',
     });
   }
@@ -118,7 +120,9 @@ function attributesOf(
   const distinct = tokens.bags.starts.length - 1;
   if (distinct > 0 && distinct <= MOST_TOKENS) return { schema, tokens };
   const why =
-    distinct === 0 ? 'the items have no attributes (--items FILE)' : `${distinct} distinct attributes are too many`;
+    distinct === 0
+      ? `the items have no attributes (${option('items', 'FILE')})`
+      : `${distinct} distinct attributes are too many`;
   log?.(`ranker: ${why}; candidates are their IDs alone`);
   return null;
 }
