@@ -9,7 +9,7 @@ import { factorScore, leaveOneOut, priorMeans, userConstant, userFactors } from 
 import type { Item } from '../model/storage/folder.ts';
 import type { RatingEvents } from '../model/ratings/batch.ts';
 import { type LoadedRatingModel, loadRatingModel } from '../model/ratings/folder.ts';
-import { describeRatingModel, RatingModel, shapeOf } from '../model/ratings/model.ts';
+import { RatingModel, RatingNetwork, shapeOf } from '../model/ratings/model.ts';
 import { checkParameters } from '../model/storage/tensors.ts';
 import { meanOf, medianOf, RatingScorer } from '../model/ratings/scorer.ts';
 import { toArrays } from '../model/encoders/sequence-model.ts';
@@ -83,7 +83,7 @@ export class RatingPredictor {
     this.encoder = readsAnything(schema) ? new RatingEncoder(schema) : null;
     this.catalogue = ratingCatalog(loaded.items, { factors, counts: itemCounts }, this.encoder);
     const shape = shapeOf(this.encoder, itemCounts.length, levels.length);
-    checkParameters(stored.parameters, describeRatingModel(settings, shape), loaded.path);
+    checkParameters(stored.parameters, new RatingNetwork(settings, shape).parameters.declared, loaded.path);
     this.model = new RatingModel(device, settings, shape, null);
     this.model.parameters.load('params', toArrays(stored.parameters));
     this.scorer = new RatingScorer(this.model);

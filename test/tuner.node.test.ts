@@ -17,7 +17,7 @@ import {
 import { MemoryFiles } from '../model/storage/files.ts';
 import { createFolder, saveModel } from '../model/storage/folder.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
-import { parameterSpecs } from '../model/encoders/parameters.ts';
+import { parametersOf } from '../model/encoders/network.ts';
 import { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { Recommender } from '../recommend/node.ts';
 import { configOf, itemsOf } from './model/folder.fixture.ts';
@@ -62,7 +62,7 @@ async function tinyModel(): Promise<MemoryFiles> {
   const model = SequenceModel.create(cpu, settings, 4, 1);
   const tensors = [...(await model.parameters.read())].map(
     ([name, data]) =>
-      [name, { shape: parameterSpecs(settings, 4, 1).find((s) => s.name === name)?.shape ?? [], data }] as const,
+      [name, { shape: parametersOf(settings, 4).declared.find((s) => s.name === name)?.shape ?? [], data }] as const,
   );
   await saveModel(files, new Map(tensors), { step: 1, epoch: 0, metrics: {} });
   return files;

@@ -9,7 +9,7 @@ import { prepare, splitDataset } from '../../dist/data/dataset.js';
 import { readLog } from '../../dist/data/formats/reader.js';
 import { Device } from '../../dist/engine/index.js';
 import { settingsFor } from '../../dist/model/recipes/recipes.js';
-import { parameterSpecs } from '../../dist/model/encoders/parameters.js';
+import { parametersOf } from '../../dist/model/encoders/network.js';
 import { makeInput, sample } from './data.mjs';
 import { makeSasrec } from './peers/attune-sasrec.mjs';
 
@@ -56,7 +56,7 @@ export async function sasrecCase() {
 
   const folder = mkdtempSync(join(tmpdir(), 'attune-peers-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const specs = parameterSpecs(settings, items, SEED);
+  const specs = parametersOf(settings, items).specs(SEED);
   const weights = join(folder, 'weights.f32');
   writeFileSync(weights, Buffer.concat(specs.map(({ init }) => Buffer.from(Float32Array.from(init).buffer))));
   const parameters = specs.map(({ name, shape, decay }) => ({ name, shape, decay }));

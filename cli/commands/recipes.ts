@@ -1,5 +1,5 @@
 /** `attune recipes`: what can be trained, what it costs and what it reaches. */
-import { parameterCount } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { type Recipe, recipes, type Settings } from '../../model/recipes/recipes.ts';
 import { Output } from '../common.ts';
 import { formatCount, table } from '../output/ui.ts';
@@ -39,7 +39,7 @@ export function runRecipes(flags: RecipesFlags): void {
   const base = forwardFlops((recipes.get('sasrec') as Recipe).settings);
   const all = [...recipes.values()].map((recipe) => {
     const flops = forwardFlops(recipe.settings);
-    const parameters = parameterCount(recipe.settings, flags.items);
+    const parameters = parametersOf(recipe.settings, flags.items).count;
     return { ...recipe, items: flags.items, parameters, forwardFlopsPerToken: flops, cost: flops / base };
   });
   out.object({ recipes: all });

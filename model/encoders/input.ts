@@ -1,47 +1,58 @@
 /** From tokens to the residual stream: embeddings, positions, the mask of the cloze task. */
 import { add, dropout, embedding, embeddingSum, scale, sparseMatmul, type Tensor } from '../../engine/index.ts';
-import { SIDE } from './parameters.ts';
-import { isCloze } from '../recipes/recipes.ts';
-import type { Context, Stream } from './context.ts';
+import { Embedding, type LayerNorm, type ParameterBuilder, type Stream } from '../nn/index.ts';
+import { isCloze, type Settings } from '../recipes/recipes.ts';
+import type { Context } from './context.ts';
 
 /**
  * x = dropout(E[item] (· √D) + P[position]), with the mask's own embedding where a token is masked, and the first norm.
- * What is known of the user and of the events is added before the dropout: Σ weights · A[rows] (data/features/side-features.ts). After it
- * where norms come after: x = dropout(LN(…)), as in BERT.
- * @param table the learned positions
+ * Side features are added before the dropout: Σ weights · A[rows] (data/features/side-features.ts). With norm=post it is
+ * x = dropout(LN(…)), as in BERT.
  */
-export function input(c: Context, first: string, table = 'positions.weight'): Stream {
-  const { settings, tokens, training } = c;
-  const post = settings.norm === 'post';
-  const masked = isCloze(settings);
-  const places = settings.positions === 'learned' ? c.p(table) : c.constants.sinusoids;
-  const { side } = tokens;
-  const simple = places && settings.embedding === 'plain';
-  let x: Tensor;
-  if (simple) {
-    const rate = post || masked || side ? 0 : c.dropout;
-    x = embeddingSum(
-      c.items,
-      tokens.items,
-      training?.itemGroups,
-      places,
-      tokens.positions,
-      training?.positionGroups,
-      rate,
-    );
-  } else {
-    x = embedding(c.items, tokens.items, training?.itemGroups);
-    if (settings.embedding === 'scaled') x = scale(x, Math.sqrt(settings.d));
-    if (places) x = add(x, embedding(places, tokens.positions, training?.positionGroups));
+export class Input {
+  private readonly positions: Embedding | null;
+  private readonly mask: Embedding | null;
+
+  /** @param length positions of the longest sequence */
+  constructor(p: ParameterBuilder, s: Settings, length: number) {
+    this.positions = s.positions === 'learned' ? new Embedding(p.at('positions', 'window or d'), length, s.d) : null;
+    this.mask = isCloze(s) ? new Embedding(p.at('mask'), 1, s.d, { decay: false }) : null;
   }
-  if (masked) x = add(x, embedding(c.p('mask.weight'), tokens.items, training?.itemGroups, c.items.shape[0]));
-  if (side) x = add(x, sparseMatmul(side, c.p(SIDE)));
-  if (post) {
-    x = dropout(c.norm(x, 'norm'), c.dropout);
-    return { x, n: x };
+
+  /** @param norm the norm that the first block reads; with norm=post that of the input @param sideTable A [rows, D] */
+  forward(c: Context, norm: LayerNorm, sideTable: Tensor | null): Stream {
+    const { settings, tokens, training } = c;
+    const post = settings.norm === 'post';
+    const { mask } = this;
+    const positions = this.positions?.tensor ?? c.constants.sinusoids;
+    const side = tokens.side && sideTable ? sparseMatmul(tokens.side, sideTable) : null;
+    const fused = positions && settings.embedding === 'plain';
+    let x: Tensor;
+    if (fused) {
+      const rate = post || mask || side ? 0 : c.dropout;
+      x = embeddingSum(
+        c.items,
+        tokens.items,
+        training?.itemGroups,
+        positions,
+        tokens.positions,
+        training?.positionGroups,
+        rate,
+      );
+    } else {
+      x = embedding(c.items, tokens.items, training?.itemGroups);
+      if (settings.embedding === 'scaled') x = scale(x, Math.sqrt(settings.d));
+      if (positions) x = add(x, embedding(positions, tokens.positions, training?.positionGroups));
+    }
+    if (mask) x = add(x, mask.forward(tokens.items, training?.itemGroups, c.items.shape[0]));
+    if (side) x = add(x, side);
+    if (post) {
+      x = dropout(norm.forward(x), c.dropout);
+      return { x, n: x };
+    }
+    if (!fused || mask || side) x = dropout(x, c.dropout);
+    return { x, n: norm.forward(x) };
   }
-  if (!simple || masked || side) x = dropout(x, c.dropout);
-  return { x, n: c.norm(x, first) };
 }
 
 /**

@@ -1,25 +1,22 @@
 /**
- * The item tower: embeddings of the catalogue from the items' attributes, so that an item which nobody has met yet has one.
+ * The item tower: embeddings of the catalog from the items' attributes, so that unseen items have one.
  *
  *   x  [n, D] = S · A                                 attribute tokens: weighted bags of rows of A (data/features/encoder.ts)
  *   x  = x + Attention(LN x); x = x + FF(LN x)        all tokens of an item attend to each other
  *   E' [V, D] = ID ⊙ keep + LN(mean of x over the item's tokens) · W + b
  *
- * `keep` drops the ID embedding of an item as a whole, at random and anew in each step of training, so that the tower learns
- * to speak for it alone (as DropoutNet does: Volkovs et al., NIPS 2017). Items beyond the rows of ID have none at all.
+ * `keep` drops the ID embedding of an item as a whole, at random in each step of training, so that the tower learns to
+ * represent it alone (as in DropoutNet: Volkovs et al., NIPS 2017). Items beyond the rows of ID have none at all.
  */
 import type { ItemFeatures } from '../../data/features/encoder.ts';
 import { InputError, option } from '../../data/errors.ts';
 import {
   add,
-  addLayernorm,
   attention,
   type Device,
   dropout,
-  layernorm,
   matmul,
   mul,
-  type ParameterArena,
   relu,
   SparseMatrix,
   type SparseHost,
@@ -27,10 +24,10 @@ import {
   sub,
   type Tensor,
 } from '../../engine/index.ts';
-import { ITEMS } from './parameters.ts';
+import { Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention, type ParameterBuilder } from '../nn/index.ts';
 import type { Settings } from '../recipes/recipes.ts';
 
-/** Attribute tokens of one pass; the whole catalogue is one in training. */
+/** Attribute tokens of one pass; in training the whole catalog is one. */
 const MOST_TOKENS = 65536;
 
 /** Items [first, to) as the tower reads them. */
@@ -45,20 +42,57 @@ interface Part {
   end: Tensor;
 }
 
+/** The tower's layers. */
+export class TowerEncoder {
+  private readonly attributes: Embedding;
+  private readonly norm1: LayerNorm;
+  private readonly attention: MultiHeadAttention;
+  private readonly norm2: LayerNorm;
+  private readonly ffn: FeedForward;
+  private readonly norm: LayerNorm;
+  private readonly out: Linear;
+  private readonly heads: number;
+
+  /** @param rows attributes, A */
+  constructor(p: ParameterBuilder, { d, heads }: Settings, rows: number) {
+    this.heads = heads;
+    this.attributes = new Embedding(p.at('attributes'), rows, d);
+    this.norm1 = new LayerNorm(p.at('norm1'), d);
+    this.attention = new MultiHeadAttention(p.at('attention'), d);
+    this.norm2 = new LayerNorm(p.at('norm2'), d);
+    this.ffn = new FeedForward(p.at('ffn'), d, 2 * d, 'gelu');
+    this.norm = new LayerNorm(p.at('norm'), d);
+    this.out = new Linear(p.at('out'), d, d);
+  }
+
+  /** The tower's own embeddings [items of the part, D]. */
+  forward({ bags, mean, start, end }: Part): Tensor {
+    const { heads } = this;
+    const x = sparseMatmul(bags, this.attributes.tensor);
+    const attend = (qkv: Tensor): Tensor => attention(qkv, { start, end }, { heads, causal: false });
+    const { x: sum, n } = this.norm2.add(x, this.attention.forward(this.norm1.forward(x), attend), 0);
+    const y = add(sum, this.ffn.forward(n));
+    return this.out.forward(this.norm.forward(sparseMatmul(mean, y)));
+  }
+}
+
 export class ItemTower {
   private readonly settings: Settings;
-  private readonly parameters: ParameterArena;
+  private readonly encoder: TowerEncoder;
+  private readonly ids: Embedding;
   private readonly device: Device;
   private readonly known: number;
   private readonly features: ItemFeatures;
   private readonly training: Part | null;
   private readonly ones: { rows: Tensor; width: Tensor };
 
-  /** @param known items that have a row of ID: the first ones */
-  constructor(device: Device, settings: Settings, parameters: ParameterArena, features: ItemFeatures, known: number) {
+  /** @param ids the items' own embeddings, of the first ones */
+  constructor(device: Device, settings: Settings, encoder: TowerEncoder, ids: Embedding, features: ItemFeatures) {
+    const [known] = ids.weight.shape;
     this.device = device;
     this.settings = settings;
-    this.parameters = parameters;
+    this.encoder = encoder;
+    this.ids = ids;
     this.features = features;
     this.known = known;
     this.training = features.itemStarts[known] <= MOST_TOKENS ? this.part(0, known) : null;
@@ -70,7 +104,7 @@ export class ItemTower {
 
   /**
    * E' [known, D] for training, with a gradient.
-   * @throws InputError where the catalogue has more attribute tokens than a step takes
+   * @throws InputError where the catalog has more attribute tokens than a step takes
    */
   forTraining(): Tensor {
     const { itemStarts } = this.features;
@@ -89,13 +123,13 @@ export class ItemTower {
     const { rows, width } = this.ones;
     // 1 or 0 for each item, whatever dropout scales what it keeps by; 1 where dropout is off.
     const keep = sub(rows, relu(sub(rows, dropout(rows, this.settings.idDropout))));
-    const ids = this.parameters.get(ITEMS);
+    const ids = this.ids.tensor;
     const own = this.settings.idDropout > 0 ? mul(ids, matmul(keep, width)) : ids;
-    return add(own, this.embed(this.training as Part));
+    return add(own, this.encoder.forward(this.training as Part));
   }
 
-  /** E' of the whole catalogue, [V, D], read back: what recommending and evaluating use until the weights change. */
-  async catalogue(): Promise<Float32Array> {
+  /** E' of the whole catalog, [V, D], read back: what recommending and evaluating use until the weights change. */
+  async catalog(): Promise<Float32Array> {
     const { itemStarts } = this.features;
     const items = itemStarts.length - 1;
     const { d } = this.settings;
@@ -104,29 +138,15 @@ export class ItemTower {
       let to = first + 1;
       while (to < items && itemStarts[to + 1] - itemStarts[first] <= MOST_TOKENS / 4) to++;
       const part = this.part(first, to);
-      const values = this.device.noGrad(() => this.device.scope(() => this.embed(part).keep()));
+      const values = this.device.noGrad(() => this.device.scope(() => this.encoder.forward(part).keep()));
       out.set((await values.data()) as Float32Array, first * d);
       values.dispose();
       release(part);
       first = to;
     }
-    const ids = (await this.parameters.get(ITEMS).data()) as Float32Array;
+    const ids = (await this.ids.tensor.data()) as Float32Array;
     for (let i = 0; i < ids.length; i++) out[i] += ids[i];
     return out;
-  }
-
-  /** The tower's own embeddings [items of the part, D]. */
-  private embed({ bags, mean, start, end }: Part): Tensor {
-    const p = (name: string): Tensor => this.parameters.get(`tower.${name}`);
-    const linear = (x: Tensor, name: string, activation: 'none' | 'gelu' = 'none'): Tensor =>
-      matmul(x, p(`${name}.weight`), { bias: p(`${name}.bias`), activation });
-    const x = sparseMatmul(bags, p('attributes.weight'));
-    const n = layernorm(x, p('norm1.weight'), p('norm1.bias'));
-    const bounds = { start, end };
-    const attended = attention(linear(n, 'attention.qkv'), bounds, { heads: this.settings.heads, causal: false });
-    const between = addLayernorm(x, linear(attended, 'attention.out'), p('norm2.weight'), p('norm2.bias'));
-    const y = add(between.sum, linear(linear(between.norm, 'ffn.up', 'gelu'), 'ffn.down'));
-    return linear(layernorm(sparseMatmul(mean, y), p('norm.weight'), p('norm.bias')), 'out');
   }
 
   private part(first: number, to: number): Part {

@@ -1,13 +1,13 @@
 /**
- * The model of every recipe: an encoder over a history, and scores as products with the item table.
+ * The model of every recipe: an encoder over a history, and scores of the items.
  *
  *   x = embeddings of items, and of positions        model/encoders/input.ts
- *   x = block(x)                                     for each block; model/blocks/
- *   h = LN(x);  score of item v = h · E[v]           or a mixture of cosines (head=mol): model/heads/mixture-of-logits.ts
+ *   x = block(x)                                     for each block: model/encoders/blocks/
+ *   h = LN(x);  score of item v = h · E[v]           or a mixture of cosines (head=mol): model/heads/
  *
  * With a decoder, h are its states instead, over the items of a continuation; they read the encoder's by cross-attention.
- * With the recipe `sasrec` this is SASRec (Kang & McAuley, ICDM 2018) as today's literature trains it: pre-layernorm,
- * learned positions, GELU, item embeddings tied to the output layer.
+ * With the recipe `sasrec` this is SASRec (Kang & McAuley, ICDM 2018) as it is trained today: pre-layernorm, learned
+ * positions, GELU, item embeddings tied to the output layer.
  */
 import { InputError, option } from '../../data/errors.ts';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
@@ -20,9 +20,7 @@ import {
   fill,
   gather,
   matmul,
-  normalize,
-  ParameterArena,
-  type ParameterSpec,
+  type ParameterArena,
   rotaryAngles,
   shardsOf,
   slice,
@@ -30,85 +28,64 @@ import {
   tableScores,
   type Tensor,
 } from '../../engine/index.ts';
-import {
-  type Block,
-  type Constants,
-  Context,
-  type KeyValueCache,
-  type PackedTokens,
-  type TrainingTokens,
-  type Watch,
-} from './context.ts';
-import { type Cross, decoderBlock } from './decoder.ts';
-import { hstu } from './hstu.ts';
-import { input, sinusoids } from './input.ts';
-import { ItemTower } from './item-tower.ts';
-import { ligr } from './ligr.ts';
-import { postNorm, preNorm, queryNorm } from './transformer.ts';
-import { comparedStates, comparedTable, itemLoss } from '../heads/losses.ts';
-import { MixtureHead } from '../heads/mixture-of-logits.ts';
-import { ITEMS, parameterShapes, parameterSpecs, requireRoom, SIDE } from './parameters.ts';
-import { requireMemory } from '../storage/memory-needed.ts';
+import type { Head, Vectors } from '../heads/head.ts';
+import { LOSSES } from '../heads/losses/index.ts';
 import { requireFinite } from '../inference/ranks.ts';
 import { isCloze, type Settings } from '../recipes/recipes.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
 import { checkParameters } from '../storage/tensors.ts';
-
-/** What a pass through the blocks may have of its own. */
-interface ContextParts {
-  settings: Settings;
-  table: Table;
-  watch: Watch;
-  cache: KeyValueCache;
-}
-
-const TRANSFORMER: Record<Settings['norm'], Block> = { pre: preNorm, post: postNorm, query: queryNorm };
+import type { Constants, Context, KeyValueCache, PackedTokens, TrainingTokens, Watch } from './context.ts';
+import type { Cross, Decoder } from './decoder.ts';
+import { sinusoids } from './input.ts';
+import { ItemTower } from './item-tower.ts';
+import { ITEMS, Network, parametersOf, SIDE } from './network.ts';
 
 /** What a model is made for besides its settings. */
-export interface Catalogue {
+export interface ModelItems {
   /** With `items=tower`: the items' attributes. */
   features?: ItemFeatures | null;
-  /** How many of the first items have an embedding of their own; the others stand on their attributes alone. */
+  /** How many of the first items have an embedding of their own; the others are represented by their attributes alone. */
   known?: number;
-  /** Rows of what stands beside the items. */
+  /** Rows of side features. */
   side?: number;
 }
 
 export class SequenceModel {
   readonly device: Device;
   readonly settings: Settings;
-  /** Catalogue size V. */
+  /** Catalog size V. */
   readonly items: number;
-  /** Rows of what stands beside the items (data/features/side-features.ts); 0: the model reads items alone. */
+  /** Rows of side features (data/features/side-features.ts); 0: the model reads items alone. */
   readonly side: number;
   readonly parameters: ParameterArena;
+  private readonly network: Network;
   private readonly constants: Constants = {};
-  /** What scores in place of products with the item table, with head=mol. */
-  private readonly mixture: MixtureHead | null;
   private readonly tower: ItemTower | null;
-  /** With a tower: E of the whole catalogue as of the last `refresh()`. */
-  private readonly catalogue: Tensor | null;
+  /** With a tower: E of the whole catalog as of the last `refresh()`. */
+  private readonly catalog: Tensor | null;
   private stale = true;
 
   private constructor(
     device: Device,
     settings: Settings,
     items: number,
-    specs: ParameterSpec[],
-    features: ItemFeatures | null,
-    known: number,
-    side: number,
-    frozen: boolean,
+    seed: number | null,
+    { features = null, known = items, side = 0 }: ModelItems,
   ) {
     this.device = device;
     this.settings = settings;
     this.items = items;
     this.side = side;
-    this.parameters = new ParameterArena(device, specs, { frozen });
-    this.mixture = settings.head === 'mol' ? new MixtureHead(this.parameters, settings) : null;
-    const { window, d, heads, positions } = settings;
-    this.tower = features && new ItemTower(device, settings, this.parameters, features, known);
-    this.catalogue = features && device.zeros([items, d], 'catalogue').keep();
+    const { window, d, ff, heads, positions, budget, blocks, decoder } = settings;
+    this.network = new Network(settings, known, { attributes: features?.rows, side });
+    this.parameters = this.network.parameters.allocate(device, seed, {
+      advice: 'choose a smaller d, ff, blocks or budget, or fewer items',
+      // About 12 states of width D and 3 of width F in each block, for each token of a batch.
+      activations: budget * (blocks + decoder) * (12 * d + 3 * ff),
+    });
+    const { tower } = this.network;
+    this.tower = tower && features && new ItemTower(device, settings, tower, this.network.items, features);
+    this.catalog = features && device.zeros([items, d], 'catalog').keep();
     if (positions === 'sinusoidal')
       this.constants.sinusoids = device.tensor(sinusoids(window, d), [window, d], { label: 'sinusoids' }).keep();
     if (positions === 'rotary') {
@@ -127,36 +104,16 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { side = 0, ...catalogue }: Catalogue = {},
+    { features = null, known, side }: ModelItems = {},
   ): SequenceModel {
-    const features = settings.items === 'tower' ? (catalogue.features ?? null) : null;
-    if (settings.items === 'tower' && !features)
+    if (settings.items === 'ids') return new SequenceModel(device, settings, items, seed, { side });
+    if (!features)
       throw new InputError('unsupported', 'the items have no attributes', {
         setting: 'settings.items',
         value: 'tower',
         hint: `give ${option('items', 'PATH')}`,
       });
-    const known = features ? (catalogue.known ?? items) : items;
-    const rows = { attributes: features?.rows, side };
-    const parameters = parameterShapes(settings, known, rows);
-    // Of a block about 12 states of width D and 3 of width F, for each token of a batch.
-    const { budget, blocks, decoder, d, ff } = settings;
-    const activations = seed === null ? 0 : budget * (blocks + decoder) * (12 * d + 3 * ff);
-    const use = seed === null ? 'loaded' : 'trained';
-    requireMemory({ parameters, activations }, use, 'choose a smaller d, ff, blocks or budget, or fewer items');
-    requireRoom(device, settings, known, rows);
-    try {
-      const specs = parameterSpecs(settings, known, seed, rows);
-      return new SequenceModel(device, settings, items, specs, features, known, side, seed === null);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error; // what an array too large for this machine throws
-      const gib = ((items * settings.d * 4) / 2 ** 30).toFixed(1);
-      throw new InputError(
-        'too-large',
-        `items.weight [${items},${settings.d}] needs ${gib} GiB four times over, more than this machine gives (${error.message})`,
-        { hint: `choose a smaller d, or raise ${option('minInteractions')}` },
-      );
-    }
+    return new SequenceModel(device, settings, items, seed, { features, known, side });
   }
 
   /**
@@ -175,7 +132,7 @@ export class SequenceModel {
     const known = tensors.get(ITEMS)?.shape[0] ?? items;
     const side = tensors.get(SIDE)?.shape[0];
     const attributes = settings.items === 'tower' ? features?.rows : undefined;
-    checkParameters(tensors, parameterShapes(settings, known, { attributes, side }), path);
+    checkParameters(tensors, parametersOf(settings, known, { attributes, side }).declared, path);
     const model = SequenceModel.create(device, settings, items, null, { features, known, side });
     model.parameters.load('params', toArrays(tensors));
     return model;
@@ -188,20 +145,20 @@ export class SequenceModel {
 
   /** Makes the item table of a model with a tower, where it is not up to date; to be called before it scores. */
   async refresh(): Promise<void> {
-    if (this.stale && this.tower && this.catalogue) this.device.write(this.catalogue, await this.tower.catalogue());
+    if (this.stale && this.tower && this.catalog) this.device.write(this.catalog, await this.tower.catalog());
     this.stale = false;
   }
 
   /** With a tower: the item vectors [V, D] that states are compared with, made of attributes; else null. */
   async towerVectors(): Promise<Float32Array | null> {
     await this.refresh();
-    return this.catalogue && requireFinite((await this.catalogue.data()) as Float32Array, 'item vectors');
+    return this.catalog && requireFinite((await this.catalog.data()) as Float32Array, 'item vectors');
   }
 
-  /** E [V, D] of the whole catalogue, read back. */
+  /** E [V, D] of the whole catalog, read back. */
   async itemTable(): Promise<Float32Array> {
     await this.refresh();
-    if (this.catalogue) return (await this.catalogue.data()) as Float32Array;
+    if (this.catalog) return (await this.catalog.data()) as Float32Array;
     return (await this.parameters.read()).get(ITEMS) as Float32Array;
   }
 
@@ -219,30 +176,19 @@ export class SequenceModel {
         { hint: 'use one trained without them' },
       );
     }
-    return this.through(this.context(tokens, training, { watch, table }));
+    return this.network.encode(this.context(tokens, training ?? null, { watch, items: table }));
   }
 
   /** States [R, D] of tokens that attend to what a cache holds, each in the sequence that the cache knows. No gradient. */
   encodeNext(tokens: PackedTokens, cache: KeyValueCache): Tensor {
-    return this.through(this.context(tokens, undefined, { cache }));
+    return this.network.encode(this.context(tokens, null, { cache }));
   }
 
-  private context(
-    tokens: PackedTokens,
-    training: TrainingTokens | undefined,
-    { settings = this.settings, table = this.table, watch, cache }: Partial<ContextParts>,
-  ): Context {
-    return new Context(settings, this.parameters, this.constants, tokens, training ?? null, table, watch, cache);
-  }
-
-  private through(c: Context): Tensor {
-    const { block, blocks, norm, projection } = this.settings;
-    const forward: Block = block === 'ligr' ? ligr : block === 'hstu' ? hstu : TRANSFORMER[norm];
-    const first = (i: number): string => (i < blocks ? `blocks.${i}.norm1` : 'norm');
-    let stream = input(c, first(0));
-    for (let i = 0; i < blocks; i++) stream = forward(c, i, stream, first(i + 1));
-    if (projection === 'none') return stream.n;
-    return c.norm(c.linear(stream.n, 'projection', 'gelu'), 'projection.norm');
+  private context(tokens: PackedTokens, training: TrainingTokens | null, more: Partial<Context> = {}): Context {
+    const { settings, constants } = this;
+    const dropout = training ? settings.dropout : 0;
+    const causal = settings.direction === 'causal';
+    return { settings, tokens, constants, training, dropout, causal, items: this.table, ...more };
   }
 
   /**
@@ -251,18 +197,12 @@ export class SequenceModel {
    * @param cross attention of each block to the encoder's states, over `crossKeys`
    */
   decode(tokens: PackedTokens, cross: Cross, training?: TrainingTokens, cache?: KeyValueCache): Tensor {
-    const settings: Settings = { ...this.settings, direction: 'causal' };
-    const c = this.context(tokens, training, { settings, cache });
-    const first = (i: number): string => (i < settings.decoder ? `decoder.${i}.norm1` : 'decoder.norm');
-    let stream = input(c, first(0), 'decoder.positions.weight');
-    for (let i = 0; i < settings.decoder; i++) stream = decoderBlock(c, i, stream, first(i + 1), cross);
-    return stream.n;
+    return this.network.decode(this.context(tokens, training ?? null, { causal: true, cache }), cross);
   }
 
   /** What block i of the decoder reads of the encoder's states h [L, D]: keys and values, [L, 2D]. */
   crossKeys(i: number, h: Tensor): Tensor {
-    const [weight, bias] = ['weight', 'bias'].map((name) => this.parameters.get(`decoder.${i}.cross.keyvalue.${name}`));
-    return matmul(h, weight, { bias });
+    return (this.network.decoder as Decoder).blocks[i].cross.keys(h);
   }
 
   /**
@@ -291,22 +231,45 @@ export class SequenceModel {
 
   /** The training loss, a scalar: Σ weights · loss of each target, as the settings name it. */
   loss(tokens: TrainingTokens): Tensor {
+    const { settings, head } = this;
     const table = this.trainingTable();
     const h = this.encode(tokens, tokens, undefined, table);
     const { masked, continuation } = tokens;
+    const loss = LOSSES[settings.loss];
     if (continuation) {
-      const { heads, dropout } = this.settings;
+      const { heads, dropout } = settings;
       const cross: Cross = (i, query) =>
         crossAttention(query, this.crossKeys(i, h), continuation.keys, { heads, dropout });
-      return itemLoss(this.decode(continuation, cross, continuation), table, continuation, this.settings);
+      const states = this.decode(continuation, cross, continuation);
+      return loss.forward({ ...continuation, states, table, head }, settings);
     }
-    if (!masked) return itemLoss(h, table, tokens, this.settings, this.mixture);
-    return itemLoss(embedding(h, masked.rows, masked.groups), table, masked, this.settings);
+    if (!masked) return loss.forward({ ...tokens, states: h, table, head }, settings);
+    return loss.forward({ ...masked, states: embedding(h, masked.rows, masked.groups), table, head }, settings);
+  }
+
+  /** How states and items compare. */
+  get head(): Head {
+    return this.network.head;
   }
 
   /** Whether scores are products of vectors, one of the user and one of the item; not so with head=mol. */
   get comparesVectors(): boolean {
-    return this.mixture === null;
+    return this.head.vectors !== null;
+  }
+
+  private get vectors(): Vectors {
+    const { vectors } = this.head;
+    if (!vectors)
+      throw new InputError(
+        'unsupported',
+        `scores of a model with head=${this.settings.head} are not products of vectors`,
+      );
+    return vectors;
+  }
+
+  /** States [R, D] as the vectors that are compared with items. */
+  comparedStates(states: Tensor): Tensor {
+    return this.vectors.states(states);
   }
 
   /**
@@ -314,39 +277,36 @@ export class SequenceModel {
    * @param shift [D] added to every user's vector; only where the model compares vectors
    */
   scores(states: Tensor, from = 0, to = this.items, shift: Tensor | null = null): Tensor {
-    if (this.mixture) return this.mixture.scores(states, this.table, from, to);
-    const vectors = comparedStates(states, this.settings);
-    return this.scoresOfVectors(shift ? add(vectors, shift) : vectors, from, to);
+    if (shift) return this.scoresOfVectors(add(this.comparedStates(states), shift), from, to);
+    return this.head.scores(states, this.table, from, to);
   }
 
   /** The same for users' vectors [U, D], as states are compared with items. */
   scoresOfVectors(vectors: Tensor, from = 0, to = this.items): Tensor {
-    return tableScores(vectors, comparedTable(this.table, this.settings), from, to);
+    return tableScores(vectors, this.vectors.table(this.table), from, to);
   }
 
   /** Σ weights[j] · vector of item j, [1, D], for weights [1, V]. */
   weighedItems(weights: Tensor): Tensor {
-    const parts = shardsOf(comparedTable(this.table, this.settings)).map(({ tensor, first, rows }) =>
+    const sums = shardsOf(this.vectors.table(this.table)).map(({ tensor, first, rows }) =>
       matmul(this.device.view(weights, weights.offset + first, [1, rows], 'f32', 'weights of items'), tensor),
     );
-    return parts.reduce((sum, part) => add(sum, part));
+    return sums.reduce((sum, one) => add(sum, one));
   }
 
   /** Scores [U, K] of the items whose rows are `ids` u32 [K], for states [U, D]. */
   scoresOf(states: Tensor, ids: Tensor): Tensor {
-    const items = embedding(this.table, ids);
-    const compared = this.settings.similarity === 'cosine' ? normalize(items) : items;
-    return matmul(comparedStates(states, this.settings), compared, { transB: true });
+    return this.head.compare(states)(embedding(this.table, ids), 1);
   }
 
   /** The item table E [V, D], in shards where it is larger than one binding. */
   get table(): Table {
-    return this.catalogue ?? this.parameters.table(ITEMS);
+    return this.catalog ?? this.network.items.table;
   }
 
   dispose(): void {
     this.tower?.dispose();
-    this.catalogue?.dispose();
+    this.catalog?.dispose();
     this.parameters.dispose();
     for (const tensor of Object.values(this.constants)) tensor.dispose();
   }

@@ -1,87 +1,103 @@
 /**
  * The mixture-of-logits head (`head=mol`; Zhai et al., KDD 2023; Ding & Zhai, 2024): component embeddings of a state and
- * of an item, both at length one, and the gates that weigh their cosines. What of a pair is computed stands in
+ * of an item, both of length one, and the gates that weight their cosines. What is computed of a pair is in
  * engine/ops/mixture-of-logits.ts; here is what is computed of a state, and of an item.
  *
  *   f(u) = W_u h + b     [ku, P]      userGate(u) = silu(h W + b) W + b     [K]
  *   g(x) = W_x E[x] + b  [kx, P]      itemGate(x) = silu(E[x] W + b) W      [K]
  *
  * The authors' code combines the gates as silu(userGate · itemGate + crossGate), has dropout in π and on items, a loss that
- * balances the components, and embeddings of user IDs among the f; here gates are added up, as their paper has it.
+ * balances the components, and embeddings of user IDs among the f; here gates are added up, as in their paper.
  */
 import {
-  type Activation,
   blocksOf,
   type Mixture,
-  matmul,
   mixtureBlocks,
   mixtureColumns,
   mixtureOfLogits,
   normalize,
-  type ParameterArena,
   type Table,
   type Tensor,
 } from '../../engine/index.ts';
+import { Linear, type ParameterBuilder } from '../nn/index.ts';
 import { temperatureOf, type TrainingSettings } from '../recipes/training-settings.ts';
+import type { Head, HeadKind } from './head.ts';
 
-/** Of the tile of columns whose items are put through the head at once, times K. */
+/** Elements of the tile of columns whose items go through the head at once, times K. */
 const COLUMN_ELEMENTS = 2 ** 16;
 
 type UserSide = Pick<Mixture, 'users' | 'userGate'>;
 type ItemSide = Pick<Mixture, 'items' | 'itemGate'>;
 
-export class MixtureHead {
-  private readonly parameters: ParameterArena;
+/** down(silu(up(x))) */
+class Gate {
+  readonly up: Linear;
+  readonly down: Linear;
+
+  constructor(p: ParameterBuilder, inputs: number, hidden: number, outputs: number, bias: boolean) {
+    this.up = new Linear(p.at('up'), inputs, hidden);
+    this.down = new Linear(p.at('down'), hidden, outputs, { bias });
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.down.forward(this.up.forward(x, { activation: 'silu' }));
+  }
+}
+
+class MixtureHead implements Head {
+  readonly vectors = null;
   private readonly settings: TrainingSettings;
+  private readonly user: Linear;
+  private readonly item: Linear;
+  private readonly userGate: Gate;
+  private readonly itemGate: Gate;
+  /** Reads the cosines; applied by the op. */
+  private readonly crossGate: Gate;
 
-  constructor(parameters: ParameterArena, settings: TrainingSettings) {
-    this.parameters = parameters;
-    this.settings = settings;
-  }
-
-  private p(name: string): Tensor {
-    return this.parameters.get(`head.${name}`);
-  }
-
-  private linear(x: Tensor, name: string, activation: Activation = 'none'): Tensor {
-    return matmul(x, this.p(`${name}.weight`), { bias: this.p(`${name}.bias`), activation });
+  constructor(p: ParameterBuilder, s: TrainingSettings & { d: number }) {
+    const { d, molUser, molItem, molWidth, molGate } = s;
+    const components = molUser * molItem;
+    this.settings = s;
+    this.user = new Linear(p.at('user'), d, molUser * molWidth);
+    this.item = new Linear(p.at('item'), d, molItem * molWidth);
+    this.userGate = new Gate(p.at('gate.user'), d, d, components, true);
+    this.itemGate = new Gate(p.at('gate.item'), d, d, components, false);
+    this.crossGate = new Gate(p.at('gate.cross'), components, molGate, components, false);
   }
 
   /** Of states [L, D]. */
   private userSide(h: Tensor): UserSide {
     const { molUser, molWidth } = this.settings;
-    const users = normalize(this.linear(h, 'user').reshape([h.shape[0], molUser, molWidth]));
-    return { users, userGate: this.linear(this.linear(h, 'gate.user.up', 'silu'), 'gate.user.down') };
+    const users = normalize(this.user.forward(h).reshape([h.shape[0], molUser, molWidth]));
+    return { users, userGate: this.userGate.forward(h) };
   }
 
   /** Of lists of items [G · N, D]. */
   private itemSide(e: Tensor, lists: number): ItemSide {
     const { molItem, molWidth } = this.settings;
     const n = e.shape[0] / lists;
-    const items = normalize(this.linear(e, 'item').reshape([lists, n, molItem, molWidth]));
-    const gate = matmul(this.linear(e, 'gate.item.up', 'silu'), this.p('gate.item.down.weight'));
+    const items = normalize(this.item.forward(e).reshape([lists, n, molItem, molWidth]));
+    const gate = this.itemGate.forward(e);
     return { items, itemGate: gate.reshape([lists, n, gate.shape[1]]) };
   }
 
   private mixture(u: UserSide, x: ItemSide): Mixture {
-    const [up, bias] = [this.p('gate.cross.up.weight'), this.p('gate.cross.up.bias')];
-    return { ...u, ...x, up, bias, down: this.p('gate.cross.down.weight') };
+    const { up, down } = this.crossGate;
+    return { ...u, ...x, up: up.weight.tensor, bias: up.bias?.tensor as Tensor, down: down.weight.tensor };
   }
 
   private get scale(): number {
     return 1 / temperatureOf(this.settings);
   }
 
-  /** How states [L, D] score lists of items [G · N, D], each list for L / G of them: [L, N]. */
-  compare(states: Tensor): (e: Tensor, lists: number) => Tensor {
+  compare(states: Tensor): (items: Tensor, lists: number) => Tensor {
     const u = this.userSide(states);
-    return (e, lists) => mixtureOfLogits(this.mixture(u, this.itemSide(e, lists)), { scale: this.scale });
+    return (items, lists) => mixtureOfLogits(this.mixture(u, this.itemSide(items, lists)), { scale: this.scale });
   }
 
-  /** Scores [R, to − from] of states [R, D] with the rows `from` (a multiple of 64) to `to` of the item table. No gradient. */
   scores(states: Tensor, table: Table, from: number, to: number): Tensor {
     const { device } = states;
-    if (device.tape.enabled) throw new Error('scores: they have no gradient with head=mol; call them within noGrad()');
+    if (device.tape.enabled) throw new Error('scores: head=mol has no gradient of them; call within noGrad()');
     const u = this.userSide(states);
     const scores = device.empty([states.shape[0], to - from], 'f32', 'scores');
     for (const { shard, at, first, rows } of blocksOf(table, this.columns)) {
@@ -102,15 +118,17 @@ export class MixtureHead {
   }
 }
 
-/** What head=mol holds of a batch, in elements: names and sizes, to be compared with what an adapter binds. */
-export function mixtureSizes(s: TrainingSettings, budget: number, lists: number): [string, number][] {
-  const { negatives: n, molUser: ku, molItem: kx, molWidth: d, molGate: h } = s;
-  const K = ku * kx;
-  const blocks = mixtureBlocks({ l: budget, lists, n, ku, kx, d, h, K });
-  const pairs = blocks.reduce((most, { r }) => Math.max(most, r * n), 0);
-  const width = Math.max(K, h);
-  return [
-    ['their component embeddings (molItem · molWidth each)', lists * n * kx * d],
-    ['their pairs with positions', pairs * width],
-  ];
-}
+export const mol: HeadKind = {
+  help: 'mixture of logits: the cosines of several components, weighted by gates that see state, item and cosines',
+  create: (p, s) => new MixtureHead(p, s),
+  sizes(s, tokens, lists) {
+    const { negatives: n, molUser: ku, molItem: kx, molWidth: d, molGate: h } = s;
+    const K = ku * kx;
+    const blocks = mixtureBlocks({ l: tokens, lists, n, ku, kx, d, h, K });
+    const pairs = blocks.reduce((most, { r }) => Math.max(most, r * n), 0);
+    return [
+      ['their component embeddings (molItem · molWidth each)', lists * n * kx * d],
+      ['their pairs with positions', pairs * Math.max(K, h)],
+    ];
+  },
+};

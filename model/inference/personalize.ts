@@ -27,7 +27,6 @@ import {
   sub,
   sum,
 } from '../../engine/index.ts';
-import { comparedStates } from '../heads/losses.ts';
 import { roundUp } from './batcher.ts';
 import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
 import { Scorer } from './scorer.ts';
@@ -116,7 +115,7 @@ function predicted({ device, items, settings, cloze }: SequenceModel, n: number)
 
 /** h before each of the last events, [T, D], from one pass over the history. */
 async function causalStates(model: SequenceModel, visitor: History): Promise<Float32Array> {
-  const { device, settings } = model;
+  const { device } = model;
   const { history } = visitor;
   const length = lengthOf(model, history);
   const count = predicted(model, history.length);
@@ -127,7 +126,7 @@ async function causalStates(model: SequenceModel, visitor: History): Promise<Flo
   const inputs = new Inputs(device, spec, 'visitor');
   const program = device.program('states of a visitor', () =>
     device.noGrad(() => ({
-      states: comparedStates(gather(model.encode(packedTokens(model, inputs.tensors)), inputs.tensors.rows), settings),
+      states: model.comparedStates(gather(model.encode(packedTokens(model, inputs.tensors)), inputs.tensors.rows)),
     })),
   );
   try {

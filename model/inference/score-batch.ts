@@ -14,7 +14,6 @@ import {
   topk,
 } from '../../engine/index.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
-import { comparedStates } from '../heads/losses.ts';
 import { maxScores } from './batcher.ts';
 import { packedTokens, packHistories, tokenSpec } from './packing.ts';
 import { nonFinite, requireFinite } from './ranks.ts';
@@ -98,7 +97,7 @@ export class ScoreBatch {
     const { shift, userVectors, scoresFrom } = options;
     const t = this.inputs.tensors;
     const states = model.nextStates(packedTokens(model, t), t.last);
-    const out: Record<string, Tensor> = userVectors ? { userVectors: comparedStates(states, model.settings) } : {};
+    const out: Record<string, Tensor> = userVectors ? { userVectors: model.comparedStates(states) } : {};
     if (options.blend) return Object.assign(out, this.rankBlend(states));
     Object.assign(
       out,

@@ -15,7 +15,7 @@ import { encodePieces, type StoredTensor } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
 import { checkNames, checkParameters, readTensors } from '../storage/tensors.ts';
 import { SequenceModel, toArrays } from '../encoders/sequence-model.ts';
-import { describeRanker, type RankerShape } from './parameters.ts';
+import { RankerNetwork, type RankerShape } from './network.ts';
 import { checkRanker, RANKER, type RankerSettings } from '../recipes/ranker-settings.ts';
 
 export const RANKER_FILE = 'ranker.safetensors';
@@ -128,7 +128,8 @@ export function rankerOf(device: Device, stored: StoredRanker, { settings, items
   const attributes = schema && itemTokens(encodeItems(schema, items));
   const own = within(tensors, ENCODER);
   const others = new Map([...tensors].filter(([name]) => !name.startsWith(ENCODER)));
-  checkParameters(others, describeRanker(shape, { items: known, attributes: attributes?.rows ?? 0 }), path);
+  const { parameters } = new RankerNetwork(shape, { items: known, attributes: attributes?.rows ?? 0 });
+  checkParameters(others, parameters.declared, path);
   if (shape.rankerEncoder === 'frozen') checkNames(own, [], path);
   let encoder: SequenceModel | null = null;
   try {

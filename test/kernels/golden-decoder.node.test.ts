@@ -4,7 +4,7 @@ import type { Batch } from '../../data/batching/batches.ts';
 import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
 import { crossAttention, crossBounds, Device, type NumericArray } from '../../engine/index.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
-import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Feed, needsOf } from '../../train/loop/feed.ts';
@@ -81,7 +81,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     afterAll(() => device?.close());
 
     it('states, loss, gradients', async () => {
-      const names = parameterSpecs(settings, ITEMS, 0).map((p) => p.name);
+      const names = parametersOf(settings, ITEMS).declared.map((p) => p.name);
       const model = SequenceModel.create(device, settings, ITEMS, 0);
       model.parameters.load('params', new Map(names.map((n) => [n, Float32Array.from(of(`parameters.${n}`))])));
       const feed = new Feed(device, settings.budget, needsOf(settings));

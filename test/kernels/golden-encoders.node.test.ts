@@ -1,7 +1,7 @@
 /** Every other kind of encoder against PyTorch (test/golden/make.py): hidden states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { checkSettings, type Settings } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Feed } from '../../train/loop/feed.ts';
@@ -27,7 +27,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
     it.each(Object.keys(config.encoders))('%s', async (name) => {
       const settings = checkSettings({ ...config.plain, ...config.encoders[name], ...SIZES });
-      const names = parameterSpecs(settings, ITEMS, 0).map((p) => p.name);
+      const names = parametersOf(settings, ITEMS).declared.map((p) => p.name);
       const model = SequenceModel.create(device, settings, ITEMS, 0);
       model.parameters.load('params', new Map(names.map((n) => [n, of(`${name}.parameters.${n}`)])));
       const feed = new Feed(device, settings.budget, { times: true });

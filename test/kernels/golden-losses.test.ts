@@ -1,7 +1,9 @@
 /** The losses that settings name against PyTorch (test/golden/make.py): values, and gradients of states and table. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, groupRows, type Tensor } from '../../engine/index.ts';
-import { itemLoss } from '../../model/heads/losses.ts';
+import { HEADS } from '../../model/heads/index.ts';
+import { LOSSES } from '../../model/heads/losses/index.ts';
+import { ParameterBuilder } from '../../model/nn/index.ts';
 import { TRAINING, type TrainingSettings } from '../../model/recipes/training-settings.ts';
 import golden from '../golden/losses.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
@@ -49,7 +51,9 @@ describe.each(['webgpu', 'cpu'])('losses of PyTorch on %s', (backend) => {
         logq: logq ? load(logq) : null,
       },
     };
-    const loss = itemLoss(h, table, batch, { ...TRAINING, ...settings });
+    const s = { ...TRAINING, ...settings };
+    const head = HEADS.dot.create(new ParameterBuilder(), { ...s, d: h.shape[1] });
+    const loss = LOSSES[s.loss].forward({ ...batch, states: h, table, head }, s);
     const tolerance = { abs: 2e-6, rel: 2e-5 };
     const expected = (key: string) => Float32Array.from(tensors[`${name}.${key}`].data);
     expect(firstMismatch('loss', await loss.data(), expected('loss'), tolerance)).toBeNull();

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, groupRows, ShardedTable, type Tensor } from '../../engine/index.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { itemLoss } from '../../model/heads/losses.ts';
-import { MixtureHead } from '../../model/heads/mixture-of-logits.ts';
+import type { Head } from '../../model/heads/head.ts';
+import { LOSSES } from '../../model/heads/losses/index.ts';
 import golden from '../golden/mixture.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 
@@ -28,13 +28,13 @@ beforeAll(async () => {
 afterAll(() => devices.webgpu?.close());
 
 describe.each(['webgpu', 'cpu'])('the mixture of logits of PyTorch on %s', (backend) => {
-  function load(): { device: Device; model: SequenceModel; head: MixtureHead; h: Tensor; table: Tensor } {
+  function load(): { device: Device; model: SequenceModel; head: Head; h: Tensor; table: Tensor } {
     const device = devices[backend];
     const model = SequenceModel.create(device, settings, V, 1);
     for (const name of model.parameters.names)
       if (name.startsWith('head.')) device.write(model.parameters.get(name), values(`parameters.${name}`));
     const leaf = (key: string) => device.tensor(values(key), tensors[key].shape, { label: key, requiresGrad: true });
-    return { device, model, head: new MixtureHead(model.parameters, settings), h: leaf('h'), table: leaf('table') };
+    return { device, model, head: model.head, h: leaf('h'), table: leaf('table') };
   }
 
   it('loss and gradients', async () => {
@@ -51,7 +51,7 @@ describe.each(['webgpu', 'cpu'])('the mixture of logits of PyTorch on %s', (back
         logq: null,
       },
     };
-    const loss = itemLoss(h, table, batch, settings, head);
+    const loss = LOSSES[settings.loss].forward({ ...batch, states: h, table, head }, settings);
     expect(firstMismatch('loss', await loss.data(), values('loss'), tolerance)).toBeNull();
     loss.backward();
     for (const [key, t] of [

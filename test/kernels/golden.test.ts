@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
-import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import type { Batch } from '../../data/batching/batches.ts';
 import { Feed } from '../../train/loop/feed.ts';
@@ -25,7 +25,7 @@ const settings: Settings = {
   budget: 24,
 };
 const ITEMS = 13;
-const names = parameterSpecs(settings, ITEMS, 0).map((p) => p.name);
+const names = parametersOf(settings, ITEMS).declared.map((p) => p.name);
 const weights = (g: unknown, prefix: string): Map<string, NumericArray> =>
   new Map(names.map((n) => [n, Float32Array.from(of(g, `${prefix}.${n}`))]));
 

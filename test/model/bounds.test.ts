@@ -4,7 +4,7 @@ import { InputError } from '../../data/errors.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
-import { bytesNeeded, requireMemory } from '../../model/storage/memory-needed.ts';
+import { bytesNeeded, requireMemory } from '../../model/nn/memory-needed.ts';
 import { ratingSettings } from '../../model/ratings/settings.ts';
 import { checkSettings, recipes, settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';

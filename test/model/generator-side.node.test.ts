@@ -5,7 +5,7 @@ import { concatRows, packBags, type SideFeatureRows } from '../../data/features/
 import { Device } from '../../engine/index.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';
-import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Scorer, type ScorerOptions } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -37,7 +37,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const side = reads ? SIDE : 0;
       const model = SequenceModel.create(device, settings, ITEMS, null, { side });
       const random = seeded(4, 0);
-      const specs = parameterSpecs(settings, ITEMS, 5, { side });
+      const specs = parametersOf(settings, ITEMS, { side }).specs(5);
       const scale = (name: string) => (name.endsWith('.weight') && !name.includes('norm') ? 20 : 1);
       model.parameters.load(
         'params',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crossAttention, crossBounds, Device } from '../../engine/index.ts';
 import type { GenerateOptions } from '../../model/inference/decoding.ts';
 import { Generator } from '../../model/inference/generator.ts';
-import { parameterSpecs } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
@@ -25,7 +25,7 @@ const settingsOf = (recipe: string, more: Record<string, string> = {}): Settings
 /** A model whose scores differ as those of a trained one do. */
 function modelOf(device: Device, settings: Settings): SequenceModel {
   const model = SequenceModel.create(device, settings, ITEMS, null);
-  const specs = parameterSpecs(settings, ITEMS, 5);
+  const specs = parametersOf(settings, ITEMS).specs(5);
   const scale = (name: string) => (name.endsWith('.weight') && !name.includes('norm') ? 20 : 1);
   model.parameters.load(
     'params',

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { parameterCount, parameterSpecs } from '../../model/encoders/parameters.ts';
+import { parametersOf } from '../../model/encoders/network.ts';
 import { checkSettings, recipes, type Settings, settingsFor } from '../../model/recipes/recipes.ts';
 
 const MOL = { head: 'mol', loss: 'sampled-softmax', similarity: 'cosine' };
 
 describe('recipes', () => {
   it('head=mol adds parameters after those of the same model without it, which keep their values', () => {
-    const specs = (set: Record<string, string>) => parameterSpecs(settingsFor('hstu', set), 30, 1);
+    const specs = (set: Record<string, string>) => parametersOf(settingsFor('hstu', set), 30).specs(1);
     const [plain, mol] = [specs({}), specs({ head: 'mol' })];
     expect(mol.slice(0, plain.length)).toEqual(plain);
     expect(mol.slice(plain.length).every(({ name }) => name.startsWith('head.'))).toBe(true);
@@ -17,10 +17,10 @@ describe('recipes', () => {
     const recipe = recipes.get(name);
     expect(settingsFor(name)).toEqual(recipe?.settings);
     expect(recipe?.paper).toMatch(/20\d\d/);
-    const specs = parameterSpecs(settingsFor(name), 30, 1);
+    const specs = parametersOf(settingsFor(name), 30).specs(1);
     expect(new Set(specs.map((s) => s.name)).size).toBe(specs.length);
     for (const { shape, init } of specs) expect(init.length).toBe(shape.reduce((a, b) => a * b, 1));
-    expect(parameterCount(settingsFor(name), 30)).toBe(specs.reduce((sum, { init }) => sum + init.length, 0));
+    expect(parametersOf(settingsFor(name), 30).count).toBe(specs.reduce((sum, { init }) => sum + init.length, 0));
   });
 
   it('gives settings that a folder of an earlier version lacks the meaning that they had then', () => {
@@ -43,7 +43,7 @@ describe('recipes', () => {
     } satisfies Partial<Settings>;
     const settings = checkSettings(old);
     expect(settings).toMatchObject({ ...old, norm: 'pre', block: 'transformer', direction: 'causal', loss: 'softmax' });
-    expect(parameterSpecs(settings, 30, 1).map((s) => s.name)).toEqual([
+    expect(parametersOf(settings, 30).declared.map((s) => s.name)).toEqual([
       ...['items.weight', 'positions.weight'],
       ...['norm1.weight', 'norm1.bias', 'attention.qkv.weight', 'attention.qkv.bias'].map((n) => `blocks.0.${n}`),
       ...['attention.out.weight', 'attention.out.bias', 'norm2.weight', 'norm2.bias'].map((n) => `blocks.0.${n}`),

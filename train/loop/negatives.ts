@@ -3,8 +3,9 @@ import type { Batch } from '../../data/batching/batches.ts';
 import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
 import { type Device, groupRows, Inputs, rowGroupLayout, threefry2x32 } from '../../engine/index.ts';
-import type { NegativeTokens } from '../../model/heads/losses.ts';
-import { mixtureSizes } from '../../model/heads/mixture-of-logits.ts';
+import { HEADS } from '../../model/heads/index.ts';
+import { LOSSES } from '../../model/heads/losses/index.ts';
+import type { NegativeTokens } from '../../model/heads/losses/loss.ts';
 import type { Settings } from '../../model/recipes/recipes.ts';
 
 /** Where a batch stands in a training. */
@@ -102,7 +103,7 @@ export class Negatives {
     for (const [what, count] of [
       ['their embeddings', this.lists * this.n * s.d],
       ['their scores', s.budget * this.n],
-      ...(s.head === 'mol' ? mixtureSizes(s, s.budget, this.lists) : []),
+      ...(HEADS[s.head].sizes?.(s, s.budget, this.lists) ?? []),
     ] as const) {
       if (count * 4 <= device.maxBindingBytes) continue;
       const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
@@ -117,7 +118,7 @@ export class Negatives {
       );
     }
     this.sampler = makeSampler(s.sampler, counts);
-    const corrected = s.loss === 'sampled-softmax' && s.logq === 'on';
+    const corrected = LOSSES[s.loss].corrects?.(s) ?? false;
     // An item that is never drawn is never looked up.
     this.logq = corrected ? Float32Array.from(counts, (_, v) => Math.log(this.n * (this.sampler.q(v) || 1))) : null;
     this.inputs = new Inputs(device, inputSpec(this.lists, this.n, s.budget), 'negatives');

@@ -23,6 +23,7 @@ import {
 } from '../../model/storage/folder.ts';
 import { type Settings, windowsOf } from '../../model/recipes/recipes.ts';
 import { SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
+import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { countItems } from '../baselines/baselines.ts';
 import { evaluate, listLength, usersWithTarget } from '../evaluation/evaluate.ts';
@@ -184,7 +185,7 @@ class Run {
       averageDecay: settings.ema,
       clip: settings.clip,
     });
-    const sampled = settings.loss !== 'softmax';
+    const { sampled } = LOSSES[settings.loss];
     this.feed = new Feed(
       device,
       settings.budget,

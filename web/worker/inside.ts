@@ -9,6 +9,7 @@ import { type Device, type KernelTime, matmul } from '../../engine/index.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { readsTimes, type Settings, windowsOf } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { LOSSES } from '../../model/heads/losses/index.ts';
 import { settingsOf } from '../../recommend/recommender.ts';
 import { countItems } from '../../train/baselines/baselines.ts';
 import { Feed, needsOf } from '../../train/loop/feed.ts';
@@ -148,7 +149,7 @@ function trainingStep(device: Device, parts: Split, settings: Settings, features
     averageDecay: 0,
     clip,
   });
-  const negatives = settings.loss === 'softmax' ? null : new Negatives(device, settings, countItems(parts));
+  const negatives = LOSSES[settings.loss].sampled ? new Negatives(device, settings, countItems(parts)) : null;
   const feed = new Feed(device, settings.budget, needsOf(settings), negatives);
   const program = device.program('training step', () => {
     const loss = model.loss(feed.tensors);

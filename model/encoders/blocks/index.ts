@@ -1,0 +1,7 @@
+/** The kinds of blocks, by the name that `block` has in the settings. */
+import type { BlockKind } from '../context.ts';
+import { hstu } from './hstu.ts';
+import { ligr } from './ligr.ts';
+import { transformer } from './transformer.ts';
+
+export const BLOCKS = { transformer, ligr, hstu } satisfies Record<string, BlockKind>;
