@@ -1,7 +1,8 @@
 /** What is long: memory grows with the tokens, not with their square. A million items: bench/large.ts. */
 import { describe, expect, it } from 'vitest';
 import { attention, Device } from '../engine/index.ts';
-import { type Case, firstMismatch, makeInputs, makeWeights, runCase } from './kernels/harness.ts';
+import { type Case, firstMismatch, makeInputs, makeWeights } from './kernels/harness.ts';
+import { runCase } from './kernels/run-case.ts';
 
 describe('attention over 8,192 tokens', () => {
   it('agrees with the reference, forward and backward, where a binding holds 1 MiB', async () => {

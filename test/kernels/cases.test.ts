@@ -6,18 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { cases } from './cases.ts';
 import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
-import {
-  type Case,
-  type Expected,
-  expectedOf,
-  gradientError,
-  hasGradients,
-  inSample,
-  makeInputs,
-  type Result,
-  runCase,
-  wantedChoices,
-} from './harness.ts';
+import { type Case, hasGradients, inSample, makeInputs, type Result, wantedChoices } from './harness.ts';
+import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts';
 
 let double: Device;
 let gpu: Device;

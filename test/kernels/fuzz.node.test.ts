@@ -8,7 +8,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { FACTOR, FORMS, type Form, runForm } from './forms.ts';
 import { Graph, GRAPH_OPS } from './graphs.ts';
-import { type Case, firstMismatch, gradientError, makeInputs, makeWeights, runCase } from './harness.ts';
+import { type Case, firstMismatch, makeInputs, makeWeights } from './harness.ts';
+import { gradientError, runCase } from './run-case.ts';
 
 const RUNS = Number(process.env.ATTUNE_FUZZ_RUNS ?? 200);
 const SEED = Number(process.env.ATTUNE_FUZZ_SEED ?? 20);

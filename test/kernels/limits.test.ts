@@ -7,7 +7,8 @@ import { Device } from '../../engine/index.ts';
 import { ring, run, small } from '../train/ring.ts';
 import { cases } from './cases.ts';
 import { mismatch } from './forms.ts';
-import { expectedOf, FULL, runCase } from './harness.ts';
+import { FULL } from './harness.ts';
+import { expectedOf, runCase } from './run-case.ts';
 
 let double: Device;
 let gpu: Device;

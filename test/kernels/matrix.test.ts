@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { sources } from '../../kernels/index.ts';
 import { matrices, mixedCases } from './cases-matmul.ts';
-import { firstMismatch, makeInputs, makeWeights, runCase } from './harness.ts';
+import { firstMismatch, makeInputs, makeWeights } from './harness.ts';
+import { runCase } from './run-case.ts';
 
 /**
  * A stand-in of 32 threads a subgroup, whatever the adapter's own; each keeps every 32nd element of a sum. The bounds of

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { cases } from './cases.ts';
-import { type Case, choices, firstMismatch, makeInputs, makeWeights, type Result, runCase } from './harness.ts';
+import { type Case, choices, firstMismatch, makeInputs, makeWeights, type Result } from './harness.ts';
+import { runCase } from './run-case.ts';
 
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
 let double: Device;

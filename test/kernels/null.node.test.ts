@@ -4,7 +4,8 @@ import { Device, kernelText } from '../../engine/index.ts';
 import { SUBGROUP_MATRIX } from '../../engine/webgpu.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from './cases.ts';
-import { choices, inSample, makeInputs, makeWeights, runCase } from './harness.ts';
+import { choices, inSample, makeInputs, makeWeights } from './harness.ts';
+import { runCase } from './run-case.ts';
 
 /** What a kernel enables, and the device's feature for it. */
 const FEATURES = [

@@ -6,7 +6,8 @@ import { Device, kernelText } from '../../engine/index.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from '../kernels/cases.ts';
 import { mismatch, runForm } from '../kernels/forms.ts';
-import { expectedOf, FULL, inSample, runCase, wantedChoices } from '../kernels/harness.ts';
+import { FULL, inSample, wantedChoices } from '../kernels/harness.ts';
+import { expectedOf, runCase } from '../kernels/run-case.ts';
 
 const FEATURES: [extension: string, feature: string][] = [
   ['subgroups', 'subgroups'],
