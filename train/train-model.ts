@@ -1,5 +1,6 @@
 /** A training from a program, with events in memory: what `attune train` does, into a model folder of any kind. */
-import { prepare, requireTrainable } from '../data/dataset.ts';
+import { prepare } from '../data/dataset.ts';
+import { requireTrainable } from '../data/splits/checks.ts';
 import { InputError } from '../data/errors.ts';
 import { encodeItems } from '../data/features/encoder.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';

@@ -1,6 +1,6 @@
 /** `attune search`: tries settings of a recipe within a budget of time, and ends with the command to train the best. */
 import path from 'node:path';
-import { requireTrainable } from '../../data/dataset.ts';
+import { requireTrainable } from '../../data/splits/checks.ts';
 import { InputError } from '../../data/errors.ts';
 import {
   describeProtocol,

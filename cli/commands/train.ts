@@ -1,7 +1,8 @@
 /** `attune train`: from a log to a model folder. */
 import { existsSync } from 'node:fs';
 import { ColdSplit, drawCold } from '../../data/splits/cold.ts';
-import { type Dataset, requireTrainable } from '../../data/dataset.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { requireTrainable, requiredHistory } from '../../data/splits/checks.ts';
 import { InputError } from '../../data/errors.ts';
 import {
   describeProtocol,
@@ -13,7 +14,7 @@ import {
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import { describeSchema, inferSchema, parseSchema, type Schema } from '../../data/features/schema.ts';
 import { contextNames } from '../../data/features/side-features.ts';
-import { requiredHistory, type Split, splitDataset } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
 import { chooseRecipe, logSize } from '../../model/recipes/defaults.ts';
 import {

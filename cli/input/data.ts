@@ -2,7 +2,8 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { type ItemInfo, readItems } from '../../data/formats/catalog.ts';
-import { type HeldOutPart, ColdSplit } from '../../data/splits/cold.ts';
+import { ColdSplit } from '../../data/splits/cold.ts';
+import type { HeldOutPart } from '../../data/splits/split.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { type Log, withoutSource } from '../../data/log.ts';

@@ -1,5 +1,6 @@
 /** A training in the worker: the same as `attune train`, into a folder of the private file system. */
-import { prepare, requireTrainable } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { requireTrainable } from '../../data/splits/checks.ts';
 import { InputError } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { inferSchema, type Schema } from '../../data/features/schema.ts';
