@@ -5,8 +5,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
 import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
-import { type Split, splitDataset } from '../data/splits/split.ts';
-import { requiredHistory, requireUnseen } from '../data/splits/checks.ts';
+import { requiredHistory, requireUnseen, type Split, splitDataset } from '../data/splits/split.ts';
 import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/storage/folder.ts';
 import { DeviceTransitions } from '../model/transitions/transitions.ts';
@@ -15,7 +14,7 @@ import { loadTraining, TRAINING } from '../model/storage/training-record.ts';
 import { weightedPrior } from '../model/transitions/segment-prior.ts';
 import { openPath } from '../recommend/sources/sources.node.ts';
 import { blendOf, secondStageOf, settingsOf } from '../recommend/recommender.ts';
-import { evaluateCold } from '../train/stages/cold-items.ts';
+import { evaluateCold } from '../train/evaluation/cold-items.ts';
 import type { TrainingFacts } from '../train/evaluation/collector.ts';
 import { attributeDistance, vectorDistance } from '../train/evaluation/diversity.ts';
 import { type Evaluation, type EvaluateOptions, evaluate, usersWithTarget } from '../train/evaluation/evaluate.ts';
@@ -23,7 +22,9 @@ import type { Distance } from '../train/evaluation/list-metrics.ts';
 import { bootstrap } from '../train/evaluation/statistics.ts';
 import { HEADLINES } from '../train/evaluation/collector.ts';
 import type { Output } from './common.ts';
-import { coldPartsOf, type ColumnFlags, columnsOf, examples, openDataset } from './input/data.ts';
+import { examples } from '../train/side-features.ts';
+import { coldSplitOf } from '../train/plan.ts';
+import { type ColumnFlags, columnsOf, openDataset } from './input/data.ts';
 import { contextOf, loadSideFeatures } from './input/side-features.ts';
 import { createProgress, formatCount } from './output/ui.ts';
 
@@ -99,7 +100,7 @@ export async function partsFor(
     );
   }
   const parts = cold
-    ? coldPartsOf(aligned.dataset, own, loaded.items)
+    ? coldSplitOf(aligned.dataset, own, loaded.items)
     : splitDataset(aligned.dataset, asked, flags.data);
   if (!sameProtocol(own, parts.protocol)) {
     requireUnseen(splitDataset(aligned.dataset, own, flags.data), parts, flags.split, dir);
@@ -205,8 +206,8 @@ export async function withRanking<T>(
       };
       try {
         if (parts instanceof ColdSplit && similar) {
-          const remembered = loaded.config.attributeMemory ?? null;
-          return await evaluateCold(model, parts, { ...options, similar, memory: remembered, onProgress });
+          const attributes = loaded.config.attributeMemory ?? null;
+          return await evaluateCold(model, parts, { ...options, similar, attributes, onProgress });
         }
         const prior = priorOf(loaded, parts, options.split);
         return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), second, prior, onProgress });

@@ -16,8 +16,6 @@ import { morePaths } from './input/paths.ts';
 import { rankerHelp, ratingHelp, trainingHelp } from './flags/settings-help.ts';
 
 const name = commandName();
-/** Whether errors are JSON objects, those of the command line itself included. */
-const json = process.argv.includes('--json');
 
 function deviceOption(): Option {
   return new Option('--device <name>', 'where to compute: WebGPU, the CPU (slow), or WebGPU if there is an adapter')
@@ -92,9 +90,7 @@ const program = new Command('attune')
   .version(versionOf(), '--version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .configureOutput({
-    outputError: (text, write) => {
-      if (!json) write(`attune: ${messageLine(text.replace(/^error: /, ''))}\n`);
-    },
+    outputError: (text, write) => write(`attune: ${messageLine(text.replace(/^error: /, ''))}\n`),
   })
   .exitOverride();
 
@@ -555,5 +551,5 @@ process.on('SIGINT', () => {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = reportError(error, { json });
+  process.exitCode = reportError(error);
 }

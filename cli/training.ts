@@ -1,84 +1,65 @@
-/** A training as `attune train` and the demo run it: its config, its progress bar, its Ctrl-C. */
-import type { Dataset } from '../data/dataset.ts';
-import { encodeItems, type ItemFeatures } from '../data/features/encoder.ts';
-import type { Schema } from '../data/features/schema.ts';
-import { type Similarity, similarity } from '../data/features/similarity.ts';
-import type { Split } from '../data/splits/split.ts';
+/** A training as the commands run it: its input from files, its progress bar, its Ctrl-C. */
+import { contextNames } from '../data/features/side-features.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/storage/files.ts';
-import type { Item, ModelConfig } from '../model/storage/folder.ts';
-import type { Settings } from '../model/recipes/recipes.ts';
-import { type ConfigOptions, newConfig as modelConfig } from '../train/model-config.ts';
-import type { TrainProgress, TrainResult } from '../train/loop/trainer.ts';
-import { trainWhole } from '../train/stages/whole.ts';
-import { onInterrupt, type Output, versionOf } from './common.ts';
+import type { TrainProgress } from '../train/loop/trainer.ts';
+import type { RankingPlan, TrainingSource } from '../train/plan.ts';
+import { runPlan, type TrainedModel } from '../train/run-plan.ts';
+import { onInterrupt } from './common.ts';
+import { type Columns, openItems, openLog } from './input/data.ts';
+import { addVectors } from './input/item-vectors.ts';
+import { openUsers } from './input/side-features.ts';
 import { createProgress, formatCount, type Progress } from './output/ui.ts';
 
-/** All that a training needs but for the device. */
-export interface Training {
-  files: Files;
-  config: ModelConfig;
-  settings: Settings;
-  parts: Split;
-  /** The catalogue as the item tower and the attribute memory read it, where there are any. */
-  attributes?: Attributes | null;
+export interface SourceFlags {
+  data: string;
+  items?: string;
+  vectors?: readonly string[];
+  users?: string;
+  maxBadRows: number;
+  progress?: boolean;
 }
 
-export interface Attributes {
-  features: ItemFeatures;
-  similar: Similarity;
+/** Reads the files of a training. @param events event context that is read @throws InputError */
+export async function openTrainingSource(
+  { data, items, vectors, users, maxBadRows, progress }: SourceFlags,
+  columns: Columns,
+  events: readonly string[] = [],
+): Promise<TrainingSource> {
+  // The small files first: what is wrong with them is found before a large log is read.
+  const infos = items === undefined ? null : await openItems(items);
+  if (infos && vectors) await addVectors(infos, vectors);
+  const known = users === undefined ? null : await openUsers(users);
+  const log = await openLog(data, { columns, context: contextNames(events), maxBadRows }, progress);
+  return { log, name: data, columns: { ...columns }, items: infos, itemsName: items, users: known, usersName: users };
 }
-
-/** Items encoded by a schema; says which values it does not know. */
-export function attributesOf(schema: Schema, items: readonly Item[], out: Output): Attributes {
-  const features = encodeItems(schema, items);
-  for (const [name, count] of features.unseen) {
-    out.warn(`${formatCount(count)} values of ${name} are unknown to the schema and count as unknown`);
-  }
-  return { features, similar: similarity(schema, items) };
-}
-
-/** As `train/model-config.ts` has it, with this command's version. */
-export const newConfig = (
-  about: Omit<ConfigOptions, 'attune'>,
-  dataset: Dataset,
-  items: readonly Item[],
-): ModelConfig => modelConfig({ ...about, attune: versionOf() }, dataset, items);
 
 export interface Limits {
   /** `performance.now()` at which all must be saved. */
   deadline?: number;
-  epochs?: number;
-  resume?: boolean;
-  /** Train the ranker alone. */
-  rankerOnly?: boolean;
+  overwrite?: boolean;
   /** Show the bar without a terminal, too. */
   progress?: boolean;
 }
 
 /** Trains under a progress bar; the first Ctrl-C makes it save and end with the reason `interrupted`. */
-export async function trainWithProgress(device: Device, training: Training, limits: Limits): Promise<TrainResult> {
-  const bar = createProgress({ total: 1000, force: limits.progress });
+export async function trainWithProgress(
+  device: Device,
+  plan: RankingPlan,
+  files: Files,
+  { deadline, overwrite, progress }: Limits,
+): Promise<TrainedModel> {
+  const bar = createProgress({ total: 1000, force: progress });
   const interrupt = onInterrupt(() =>
     process.stderr.write('\nattune: stopping after this step and saving (Ctrl-C again stops at once)\n'),
   );
   try {
-    const { files, config, settings, parts } = training;
-    return await trainWhole({
+    return await runPlan(plan, {
       device,
       files,
-      parts,
-      settings,
-      config,
-      features: training.attributes?.features,
-      similar: training.attributes?.similar,
-      seed: config.seed,
-      resume: limits.resume,
-      rankerOnly: limits.rankerOnly,
-      epochs: limits.epochs,
-      deadline: limits.deadline,
+      overwrite,
+      deadline,
       signal: interrupt.signal,
-      includeSeen: config.seen === 'kept',
       onProgress: showProgress(bar),
       log: (line) => bar.note(line),
     });
@@ -88,7 +69,7 @@ export async function trainWithProgress(device: Device, training: Training, limi
   }
 }
 
-/** Moves a bar of 1000 with the trainer's progress; a better validation leaves a line above it. */
+/** Moves a bar of 1000 with the training's progress; a better validation leaves a line above it. */
 function showProgress(bar: Progress): (progress: TrainProgress) => void {
   let best: number | null = null;
   return (p) => {
@@ -97,7 +78,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       bar.note(`step ${formatCount(p.step)}: validation NDCG@10 ${best.toFixed(4)}, the best so far`);
     }
     const phase = {
-      remembering: 'learning the memory',
+      transitions: 'learning item transitions',
       compiling: 'compiling the kernels',
       training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,
       validating: 'validating',
@@ -106,7 +87,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       ranking: `ranker, step ${formatCount(p.step)}`,
     }[p.phase];
     bar.update(Math.round(p.fraction * 1000), {
-      phase,
+      phase: p.done === null ? phase : `${phase}, ${Math.floor(100 * p.done)} %`,
       ...(p.loss !== null && { loss: p.loss }),
       ...(p.tokensPerSecond > 0 && { tokensPerSecond: p.tokensPerSecond }),
       ...(p.secondsLeft !== null && { secondsLeft: p.secondsLeft }),

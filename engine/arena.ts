@@ -6,7 +6,7 @@
 import type { Device } from './device.ts';
 import { type AdamwShard, exchange } from './ops/adamw.ts';
 import { fill } from './ops/fill.ts';
-import { SHARD_ROWS, ShardedTable, type Table } from './table.ts';
+import { SHARD_ROWS, ShardedTable, shardsOf, type Table } from './table.ts';
 import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from './tensor.ts';
 
 export interface ParameterSpec {
@@ -43,8 +43,7 @@ interface Place {
 export class ParameterArena {
   readonly device: Device;
   readonly shards: readonly AdamwShard[];
-  /** Whether there are values alone. */
-  readonly frozen: boolean;
+  #frozen: boolean;
   private readonly places = new Map<string, Place>();
 
   /**
@@ -57,7 +56,7 @@ export class ParameterArena {
     options: { maxBindingBytes?: number; frozen?: boolean } = {},
   ) {
     this.device = device;
-    this.frozen = options.frozen ?? false;
+    this.#frozen = options.frozen ?? false;
     const none = this.frozen ? device.zeros([1], 'nothing, the parameters are frozen').keep() : null;
     const plan = layOut(specs, options.maxBindingBytes ?? device.maxBindingBytes);
     this.shards = plan.sizes.map(({ size, decayEnd, embeddingEnd }, i) => {
@@ -83,6 +82,26 @@ export class ParameterArena {
       const values = tensors.length === 1 ? tensors[0] : new ShardedTable(tensors, spec.name);
       this.places.set(spec.name, { spec, pieces, values });
     }
+  }
+
+  /** Whether there are values alone. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  /** Frees gradients, moments and average: the values stay, as those of frozen parameters. */
+  freeze(): void {
+    if (this.frozen) return;
+    this.#frozen = true;
+    for (const { values } of this.places.values()) {
+      for (const { state } of shardsOf(values).map(({ tensor }) => tensor)) {
+        state.requiresGrad = false;
+        state.leaf = false;
+        state.grad = null;
+      }
+    }
+    for (const { grads, m, v, average, padding } of this.shards)
+      for (const t of [grads, m, v, average, padding]) t?.dispose();
   }
 
   get names(): string[] {

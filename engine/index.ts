@@ -51,7 +51,7 @@ export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
 export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';
 export { logBlend, type RowLists, rowMoments, type SparseShard, sparseScores } from './ops/sparse-scores.ts';
-export { invertSpd, multiply, Panels } from './spd.ts';
+export { invertSpd, multiply, Panels, type Pause } from './spd.ts';
 export { tableScores } from './ops/table-scores.ts';
 export { rowDot } from './ops/row-dot.ts';
 export { type Mixture, mixtureBlocks, mixtureColumns, mixtureOfLogits } from './ops/mixture-of-logits.ts';

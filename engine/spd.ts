@@ -13,6 +13,9 @@ import type { Tensor } from './tensor.ts';
 
 /** Rows of a pivot block; panels hold a multiple. */
 const BLOCK = 128;
+/** Awaited between pieces of work, so that a long computation lets others run; it may throw to end the computation. */
+export type Pause = () => Promise<void>;
+
 /** Largest panel, in bytes: on a slow adapter a longer product would keep it busy for too long at a time. */
 const PANEL_BYTES = 64 * 2 ** 20;
 
@@ -38,41 +41,49 @@ export class Panels {
   /**
    * @param fill writes row i (n values; the array is zeroed) of the matrix; null: values are not set
    * @param diagonal what stands on the diagonal of the padding
+   * @param pause awaited after each row
    */
-  static create(
+  static async create(
     device: Device,
     n: number,
     fill: ((row: number, out: Float32Array) => void) | null,
     diagonal = 1,
-  ): Panels {
+    pause?: Pause,
+  ): Promise<Panels> {
     const size = Math.ceil(n / BLOCK) * BLOCK;
     const most = Math.floor(Math.min(device.maxBindingBytes, PANEL_BYTES) / (4 * size * BLOCK));
     const height = Math.max(1, most) * BLOCK;
     const tensors: Tensor[] = [];
-    for (let from = 0; from < size; from += height) {
-      const rows = Math.min(height, size - from);
-      const tensor = device.empty([rows, size], 'f32', 'panel').keep();
-      if (fill) {
+    const panels = new Panels(device, n, size, height, tensors);
+    try {
+      for (let from = 0; from < size; from += height) {
+        const rows = Math.min(height, size - from);
+        const tensor = device.empty([rows, size], 'f32', 'panel').keep();
+        tensors.push(tensor);
+        if (!fill) continue;
         const values = new Float32Array(rows * size);
         for (let i = 0; i < rows; i++) {
           const at = i * size;
           if (from + i < n) fill(from + i, values.subarray(at, at + n));
           else values[at + from + i] = diagonal;
+          if (pause) await pause();
         }
         device.write(tensor, values);
       }
-      tensors.push(tensor);
+    } catch (error) {
+      panels.dispose();
+      throw error;
     }
-    return new Panels(device, n, size, height, tensors);
+    return panels;
   }
 
   /** Hands each row to `use` (n values, valid during the call), panel by panel. */
-  async rows(use: (row: number, values: Float32Array) => void): Promise<void> {
+  async rows(use: (row: number, values: Float32Array) => void | Promise<void>): Promise<void> {
     for (let p = 0; p < this.tensors.length; p++) {
       const values = (await this.tensors[p].data()) as Float32Array;
       const from = p * this.height;
       for (let i = 0; from + i < this.n && i * this.size < values.length; i++) {
-        use(from + i, values.subarray(i * this.size, i * this.size + this.n));
+        await use(from + i, values.subarray(i * this.size, i * this.size + this.n));
       }
     }
   }
@@ -86,7 +97,7 @@ export class Panels {
  * Inverts a symmetric positive definite matrix in place.
  * @throws Error when it is not positive definite, as far as single precision tells
  */
-export async function invertSpd(a: Panels): Promise<void> {
+export async function invertSpd(a: Panels, pause?: Pause): Promise<void> {
   const { device, size, height } = a;
   const make = (label: string, cols = size): Tensor => device.empty([BLOCK, cols], 'f32', label).keep();
   const [own, factors, pivot, row] = [make('row of A'), make('A_k'), make('D', BLOCK), make('R')];
@@ -117,6 +128,7 @@ export async function invertSpd(a: Panels): Promise<void> {
         gemm(device, { a: rest, b: pivot, c: column, m, n: BLOCK, k: BLOCK, transA: true, lda: size, ldc: size });
       }
       gemm(device, { a: pivot, b: own, c: here, m: BLOCK, n: size, k: BLOCK });
+      if (pause) await pause();
     }
   } finally {
     for (const t of [own, factors, pivot, row]) t.dispose();
@@ -124,30 +136,36 @@ export async function invertSpd(a: Panels): Promise<void> {
 }
 
 /** A · B, for matrices of one size. */
-export async function multiply(a: Panels, b: Panels): Promise<Panels> {
+export async function multiply(a: Panels, b: Panels, pause?: Pause): Promise<Panels> {
   const { device, size, height } = a;
-  const c = Panels.create(device, a.n, null);
-  for (let p = 0; p < a.tensors.length; p++) {
-    for (let q = 0; q < b.tensors.length; q++) {
-      const m = a.tensors[p].shape[0];
-      const inner = b.tensors[q].shape[0];
-      // In bands of rows, so that no dispatch takes long.
-      for (let from = 0; from < m; from += BLOCK) {
-        gemm(device, {
-          a: device.view(a.tensors[p], from * size + q * height, [BLOCK * size - q * height], 'f32', 'band of A'),
-          b: b.tensors[q],
-          c: c.tensors[p].rows(from, from + BLOCK),
-          m: BLOCK,
-          n: size,
-          k: inner,
-          lda: size,
-          acc: q > 0 ? 1 : 0,
-        });
+  const c = await Panels.create(device, a.n, null);
+  try {
+    for (let p = 0; p < a.tensors.length; p++) {
+      for (let q = 0; q < b.tensors.length; q++) {
+        const m = a.tensors[p].shape[0];
+        const inner = b.tensors[q].shape[0];
+        // In bands of rows, so that no dispatch takes long.
+        for (let from = 0; from < m; from += BLOCK) {
+          gemm(device, {
+            a: device.view(a.tensors[p], from * size + q * height, [BLOCK * size - q * height], 'f32', 'band of A'),
+            b: b.tensors[q],
+            c: c.tensors[p].rows(from, from + BLOCK),
+            m: BLOCK,
+            n: size,
+            k: inner,
+            lda: size,
+            acc: q > 0 ? 1 : 0,
+          });
+          if (pause) await pause();
+        }
+        await device.settle();
       }
-      await device.settle();
     }
+    return c;
+  } catch (error) {
+    c.dispose();
+    throw error;
   }
-  return c;
 }
 
 /** The inverse [BLOCK, BLOCK] of the pivot block that starts at column `at`, through its Cholesky factor, in doubles. */

@@ -4,6 +4,7 @@ import { type Log, IdIndex } from '../data/log.ts';
 import { ownValue } from '../data/own-value.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
 import type { Files } from '../model/storage/files.ts';
+import type { TrainingSource } from './plan.ts';
 
 /** Who did what, and when. */
 export interface TrainingEvent {
@@ -125,4 +126,14 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
     for (const { name, values, rows } of contexts) rows[i] = values.add(ownValue(context, name) ?? '');
   }
   return log;
+}
+
+/** A log with what a program says of its items and users. */
+export function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>, 'items' | 'users'>): TrainingSource {
+  return {
+    log,
+    name: log.source,
+    items: items && new Map(Array.from(items, (item) => [item.id, item])),
+    users: users && new Map(Array.from(users, ({ id, attributes }) => [id, attributes])),
+  };
 }

@@ -3,12 +3,11 @@ import type { Dataset } from '../data/dataset.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import type { Schema } from '../data/features/schema.ts';
 import type { SideFeatureSchema } from '../data/features/side-features.ts';
+import { VERSION } from './events.ts';
 import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/storage/folder.ts';
 import type { Settings } from '../model/recipes/recipes.ts';
 
 export interface ConfigOptions {
-  /** Version of Attune. */
-  attune: string;
   recipe: string;
   settings: Settings;
   /** Path or name of the log. */
@@ -31,11 +30,11 @@ export interface ConfigOptions {
 /** The config of a training that begins; its device is filled in once there is one. */
 export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
   const { users, items: itemCount, interactions } = dataset.report;
-  const { attune, recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
+  const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
   const { protocol = LEAVE_ONE_OUT } = about;
   return {
     formatVersion: FORMAT_VERSION,
-    attune,
+    attune: VERSION,
     created: new Date().toISOString(),
     recipe,
     hyperparameters: { ...settings },

@@ -9,7 +9,6 @@ import { defineConfig, type Plugin } from 'vite';
 import { HEADERS, POLICY } from './policy.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const { version } = JSON.parse(readFileSync(path('../package.json'), 'utf8')) as { version: string };
 
 /** In the built page alone: the development server needs inline styles for hot reloading. */
 const policy: Plugin = {
@@ -60,7 +59,6 @@ export default defineConfig({
   root: path('.'),
   base: './',
   cacheDir: path('../node_modules/.cache/attune/web'),
-  define: { ATTUNE_VERSION: JSON.stringify(version) },
   // `webgpu` is the native binding for Node; Chrome has navigator.gpu.
   optimizeDeps: { exclude: ['webgpu'] },
   server: { host: 'localhost', port: 5180 },

@@ -1,27 +1,27 @@
 /** `attune demo`, what `npm start` runs: the built-in shop from purchases to recommendations. */
 import { existsSync } from 'node:fs';
-import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { ownValue } from '../../data/own-value.ts';
-import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { makeShop, type Shop, type ShopOptions } from '../../data/demo-shop/shop.ts';
+import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
-import { createFolder, holdsConfig, type Item, loadConfig, loadModel } from '../../model/storage/folder.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { blendOf, type Recommendation, Recommender, settingsOf } from '../../recommend/recommender.ts';
-import { countItems } from '../../train/baselines/baselines.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { type Backend, commandName, openDevice, Output } from '../common.ts';
 import { InterruptedError } from '../errors.ts';
 import { baselineMetrics, COLUMNS } from '../output/metrics.ts';
-import { newConfig, type Training, trainWithProgress } from '../training.ts';
 import { metricsTable, formatCount, formatDuration, lossPlot, printable } from '../output/ui.ts';
+import type { Files } from '../../model/storage/files.ts';
+import { holdsConfig, type Item, loadConfig, loadModel } from '../../model/storage/folder.ts';
+import { planTraining } from '../../train/plan.ts';
+import type { TrainedModel } from '../../train/run-plan.ts';
+import { trainWithProgress } from '../training.ts';
 
 export interface DemoFlags {
   minutes: number;
@@ -52,6 +52,8 @@ const GPU_SETTINGS = {
 };
 const CPU_SHOP = { shoppers: 600, items: 120 };
 const CPU_SETTINGS = { ...GPU_SETTINGS, d: '32', ff: '64', budget: '512', validateUsers: '300', validateSteps: '32' };
+const USUAL: DemoSize = { shop: {}, settings: GPU_SETTINGS };
+const SMALL: DemoSize = { shop: CPU_SHOP, settings: CPU_SETTINGS };
 const SHOWN = 5;
 
 export async function runDemo(flags: DemoFlags): Promise<void> {
@@ -59,30 +61,11 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   const out = new Output(flags.json);
   const device = await openDevice(flags.device, out);
   try {
-    const cpu = device.backend === 'cpu';
-    const shop = makeShop({ seed: flags.seed, ...(cpu && CPU_SHOP) });
-    // Nothing may be filtered: the upper bound is about these very purchases.
-    const dataset = prepare(shop.log, { minInteractions: 1 });
-    const parts = splitDataset(dataset);
-    const counts = countItems(parts);
-    const items = dataset.itemIds.map(
-      (id, row): Item => ({ id, ...(shop.items.get(id) ?? { title: id, attributes: {} }), count: counts[row] }),
-    );
-    const settings = settingsFor('sasrec', cpu ? CPU_SETTINGS : GPU_SETTINGS);
+    const { shop, plan } = planDemo(flags.seed, device.backend === 'cpu' ? SMALL : USUAL);
+    const { users, items, dataset } = plan.split;
     const files = await openFolder();
-    const about = {
-      recipe: 'sasrec',
-      settings,
-      source: SOURCE,
-      columns: {},
-      minInteractions: 1,
-      seen: 'kept',
-      seed: flags.seed,
-    } as const;
-    const training = { files, config: { ...newConfig(about, dataset, items), device: device.name }, settings, parts };
-
     out.line(
-      `The demo shop${cpu ? ', a small one for the CPU' : ''}: ${formatCount(parts.users)} invented shoppers bought ${formatCount(parts.items)} goods ` +
+      `The demo shop${device.backend === 'cpu' ? ', a small one for the CPU' : ''}: ${formatCount(users)} invented shoppers bought ${formatCount(items)} goods ` +
         `${formatCount(dataset.items.length)} times.`,
     );
     out.line(
@@ -90,11 +73,15 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     );
     const lock = await lockFolder(FOLDER);
     try {
-      await createFolder(files, training.config, items, { overwrite: true });
       await files.write(LOG, logCsv(shop));
-      await files.write(GOODS, goodsCsv(items));
+      await files.write(GOODS, goodsCsv(plan.items));
       const deadline = started + flags.minutes * 60_000;
-      const result = await trainWithProgress(device, training, { deadline, progress: flags.progress });
+      const trained = await trainWithProgress(device, plan, files, {
+        deadline,
+        overwrite: true,
+        progress: flags.progress,
+      });
+      const { result } = trained;
       if (result.reason === 'interrupted') {
         throw new InterruptedError(
           `stopped at step ${formatCount(result.step)}; what was learned so far is in ${FOLDER}`,
@@ -105,22 +92,44 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
         { height: 6, title: 'training loss' },
       );
       out.line(`\n${formatCount(result.tokens)} purchases learned from in ${formatDuration(result.seconds)}.\n${plot}`);
-      const figures = await tellFigures(device, training, shop, result.seconds, out);
-      const shoppers = await tellShoppers(device, training, shop, out);
+      const figures = await printMetrics(device, trained, plan.split, shop, out);
+      const shoppers = await printShoppers(device, files, plan.split, shop, out);
       out.object({
         device: device.name,
-        shop: { shoppers: parts.users, items: parts.items, purchases: dataset.items.length },
+        shop: { shoppers: users, items, purchases: dataset.items.length },
         ...figures,
         shoppers,
         model: FOLDER,
       });
-      tellNext(shoppers[0].history, out);
+      printNext(shoppers[0].history, out);
     } finally {
       await lock.release();
     }
   } finally {
     device.close();
   }
+}
+
+/** What is trained on which shop. */
+export interface DemoSize {
+  shop: ShopOptions;
+  settings: Record<string, string>;
+}
+
+/** The demo's shop and the plan of its training. */
+export function planDemo(seed: number, { shop: options, settings }: DemoSize, epochs?: number) {
+  const shop = makeShop({ seed, ...options });
+  const source = { log: shop.log, name: SOURCE, items: shop.items };
+  // Nothing may be filtered: the upper bound is about these very purchases.
+  const plan = planTraining(source, {
+    recipe: 'sasrec',
+    settings,
+    minInteractions: 1,
+    includeSeen: true,
+    seed,
+    epochs,
+  });
+  return { shop, plan };
 }
 
 /** ./attune-demo, new or with an earlier demo in it. @throws InputError when it holds somebody's own model */
@@ -141,9 +150,9 @@ async function openFolder(): Promise<NodeFiles> {
   return NodeFiles.create(FOLDER);
 }
 
-/** The model beside the baselines and the upper bound, on every shopper's last purchase. */
-async function tellFigures(device: Device, training: Training, shop: Shop, seconds: number, out: Output) {
-  const { files, config, parts } = training;
+/** The model, the baselines and the upper bound, on every shopper's last purchase. */
+async function printMetrics(device: Device, trained: TrainedModel, split: Split, shop: Shop, out: Output) {
+  const { files, config, result } = trained;
   const loaded = await loadModel(files);
   const model = SequenceModel.load(
     device,
@@ -154,21 +163,21 @@ async function tellFigures(device: Device, training: Training, shop: Shop, secon
     loaded.path,
   );
   const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
-  const result = await evaluate(model, parts, { split: 'test', includeSeen: true, blend: blendOf(loaded, memory) });
-  const { metrics, targetsInHistory, users } = result;
-  const alone: Record<string, Metrics> = result.parts.memory
-    ? { 'its transformer alone': result.parts.transformer, 'its memory alone': result.parts.memory }
+  const tested = await evaluate(model, split, { split: 'test', includeSeen: true, blend: blendOf(loaded, memory) });
+  const { metrics, targetsInHistory, users } = tested;
+  const alone: Record<string, Metrics> = tested.parts.memory
+    ? { 'its transformer alone': tested.parts.transformer, 'its memory alone': tested.parts.memory }
     : {};
   model.dispose();
   memory?.dispose();
-  const baselines = baselineMetrics(parts, 'test', 'kept').metrics;
+  const baselines = baselineMetrics(split, 'test', 'kept').metrics;
   const upperBound = shop.upperBound({ includeSeen: true, k: 10, split: 'test' });
   const { step, epoch } = loaded.weights;
   await writeModelCard(files, config, {
     date: new Date(),
     step,
     epoch,
-    elapsedSeconds: seconds,
+    elapsedSeconds: result.seconds,
     users,
     metrics,
     baselines: { ...alone, ...baselines },
@@ -176,7 +185,7 @@ async function tellFigures(device: Device, training: Training, shop: Shop, secon
     seen: 'kept',
   });
   out.line(
-    `\nCan it name what each shopper bought last, among all ${formatCount(parts.items)} goods? (1 would be always, in first place)`,
+    `\nCan it name what each shopper bought last, among all ${formatCount(split.items)} goods? (1 would be always, in first place)`,
   );
   const rows = { 'this model': metrics, ...alone, ...baselines, 'upper bound': { 'NDCG@10': upperBound } };
   out.line(metricsTable(rows, COLUMNS));
@@ -187,7 +196,7 @@ async function tellFigures(device: Device, training: Training, shop: Shop, secon
     `Routines repeat: ${(100 * targetsInHistory).toFixed(0)} % of the last purchases had been bought before. So goods already bought stay ` +
       'in the ranking here (--include-seen); by default attune leaves them out.',
   );
-  return { figures: { split: 'test', seen: 'kept', users, metrics, parts: result.parts, baselines, upperBound } };
+  return { figures: { split: 'test', seen: 'kept', users, metrics, parts: tested.parts, baselines, upperBound } };
 }
 
 interface Shown {
@@ -198,15 +207,15 @@ interface Shown {
 }
 
 /** Recommendations for three shoppers of different interests, from the folder as it was saved. */
-async function tellShoppers(device: Device, { files, parts }: Training, shop: Shop, out: Output): Promise<Shown[]> {
+async function printShoppers(device: Device, files: Files, split: Split, shop: Shop, out: Output): Promise<Shown[]> {
   const recommender = await Recommender.load(files, { device });
   const shown: Shown[] = [];
-  for (const user of pickShoppers(parts, shop)) {
-    const { userIds, itemIds, items, offsets } = parts.dataset;
+  for (const user of pickShoppers(split, shop)) {
+    const { userIds, itemIds, items, offsets } = split.dataset;
     const history = Array.from(items.subarray(offsets[user], offsets[user + 1]), (row) => itemIds[row]);
     const { items: recommended } = await recommender.recommend({ history, k: SHOWN, includeSeen: true });
     const shopper = { shopper: userIds[user], description: shop.describe(userIds[user]), history, recommended };
-    tellShopper(shopper, shop, out);
+    printShopper(shopper, shop, out);
     shown.push(shopper);
   }
   recommender.close();
@@ -214,11 +223,11 @@ async function tellShoppers(device: Device, { files, parts }: Training, shop: Sh
 }
 
 /** The first three whose first interests differ. */
-function pickShoppers(parts: Split, shop: Shop): number[] {
+function pickShoppers(split: Split, shop: Shop): number[] {
   const kinds = new Set<string>();
   const picked: number[] = [];
-  for (let user = 0; user < parts.users && picked.length < 3; user++) {
-    const kind = shop.describe(parts.dataset.userIds[user]).split(' who ')[0];
+  for (let user = 0; user < split.users && picked.length < 3; user++) {
+    const kind = shop.describe(split.dataset.userIds[user]).split(' who ')[0];
     if (kinds.has(kind)) continue;
     kinds.add(kind);
     picked.push(user);
@@ -226,7 +235,7 @@ function pickShoppers(parts: Split, shop: Shop): number[] {
   return picked;
 }
 
-function tellShopper({ shopper, description, history, recommended }: Shown, shop: Shop, out: Output): void {
+function printShopper({ shopper, description, history, recommended }: Shown, shop: Shop, out: Output): void {
   const title = (id: string) => printable(shop.items.get(id)?.title ?? id);
   out.line(`\n${shopper}, ${description}`);
   out.line(`  bought lately   ${history.slice(-SHOWN).map(title).join(' · ')}`);
@@ -238,7 +247,7 @@ function tellShopper({ shopper, description, history, recommended }: Shown, shop
   });
 }
 
-function tellNext(history: readonly string[], out: Output): void {
+function printNext(history: readonly string[], out: Output): void {
   const command = commandName();
   out.line(`\nThe model is saved in ./${FOLDER}, with the shop's purchases and goods as CSV. Try it:`);
   out.line(`  ${command} recommend --model ${FOLDER} --history ${history.slice(-3).join(',')}`);
@@ -246,7 +255,7 @@ function tellNext(history: readonly string[], out: Output): void {
   out.line(`  ${command} train --data YOUR-LOG.csv --out my-model`);
 }
 
-function logCsv({ log }: Shop): string {
+export function logCsv({ log }: Shop): string {
   const rows = Array.from(
     { length: log.size },
     (_, i) => `${log.userIds[log.user[i]]},${log.itemIds[log.item[i]]},${log.time?.[i]}`,
@@ -254,7 +263,7 @@ function logCsv({ log }: Shop): string {
   return `user,item,timestamp\n${rows.join('\n')}\n`;
 }
 
-function goodsCsv(items: readonly Item[]): string {
+export function goodsCsv(items: readonly Item[]): string {
   const names = Object.keys(items[0].attributes);
   const cell = (text = '') => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const sorted = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));

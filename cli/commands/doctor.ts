@@ -7,7 +7,6 @@ import { MemoryFiles } from '../../model/storage/files.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { train } from '../../train/loop/trainer.ts';
 import { DeviceError, Output, versionOf } from '../common.ts';
-import { newConfig } from '../training.ts';
 import { createProgress, formatBytes, formatCount, table } from '../output/ui.ts';
 
 export interface DoctorFlags {
@@ -169,20 +168,8 @@ async function tryOut(device: Device): Promise<Record<string, string[]>> {
   try {
     const settings = settingsFor('sasrec', { budget: '256', window: '64', validateUsers: '16', validateSteps: '1000' });
     const shop = makeShop({ shoppers: 16, items: 100 });
-    const dataset = prepare(shop.log, { minInteractions: 1 });
-    const items = dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
-    const about = {
-      recipe: 'sasrec',
-      settings,
-      source: 'doctor',
-      columns: {},
-      minInteractions: 1,
-      seen: 'excluded',
-      seed: 1,
-    } as const;
-    const config = newConfig(about, dataset, items);
-    const files = new MemoryFiles('doctor');
-    await train({ device, files, parts: splitDataset(dataset), settings, config, seed: 1, epochs: 1 });
+    const split = splitDataset(prepare(shop.log, { minInteractions: 1 }));
+    await train({ device, files: new MemoryFiles('doctor'), split, settings, seed: 1, epochs: 1 });
     return device.variants();
   } catch (error) {
     throw new DeviceError(

@@ -3,7 +3,8 @@ import { addItems } from '../../model/storage/add-items.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { Output } from '../common.ts';
-import { examples, openItems } from '../input/data.ts';
+import { examples } from '../../train/side-features.ts';
+import { openItems } from '../input/data.ts';
 import { addVectors } from '../input/item-vectors.ts';
 import { formatCount, printable } from '../output/ui.ts';
 

@@ -11,7 +11,8 @@ import {
 } from '../../recommend/rating-predictor.ts';
 import { type Backend, openDevice, Output } from '../common.ts';
 import { parseIds } from '../input/post-processing.ts';
-import { type ColumnFlags, columnsOf, examples, openLog } from '../input/data.ts';
+import { examples } from '../../train/side-features.ts';
+import { type ColumnFlags, columnsOf, openLog } from '../input/data.ts';
 import { UsageError } from '../errors.ts';
 import { contextOf, openUsers } from '../input/side-features.ts';
 import { formatCount, printable, table } from '../output/ui.ts';

@@ -1,6 +1,5 @@
 /** `attune search`: tries settings of a recipe within a budget of time, and ends with the command to train the best. */
 import path from 'node:path';
-import { requireTrainable } from '../../data/splits/checks.ts';
 import { InputError } from '../../data/errors.ts';
 import {
   describeProtocol,
@@ -9,10 +8,8 @@ import {
   type Protocol,
   protocolFlag,
 } from '../../data/splits/protocol.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
-import { writeModelCard } from '../../model/storage/card.ts';
-import { createFolder, holdsConfig, type Item, loadCheckpoint, loadModel } from '../../model/storage/folder.ts';
+import { holdsConfig, loadCheckpoint } from '../../model/storage/folder.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
@@ -27,12 +24,11 @@ import {
   standings,
   type Trial,
 } from '../../train/search/search.ts';
-import { countItems } from '../../train/baselines/baselines.ts';
-import { validationUsers } from '../../train/loop/trainer.ts';
-import { type Backend, commandName, openDevice, Output, shellWord } from '../common.ts';
-import { type ColumnFlags, columnsOf, describeItems, openDataset, openItems } from '../input/data.ts';
+import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
+import { type Backend, commandName, openDevice, Output, say, shellWord } from '../common.ts';
+import { type ColumnFlags, columnsOf } from '../input/data.ts';
 import { InterruptedError } from '../errors.ts';
-import { newConfig, trainWithProgress } from '../training.ts';
+import { openTrainingSource, trainWithProgress } from '../training.ts';
 import { formatCount, formatDuration, formatMetric, printable, table } from '../output/ui.ts';
 
 export interface SearchFlags extends ColumnFlags {
@@ -74,10 +70,8 @@ interface State {
 interface Search {
   flags: SearchFlags;
   device: Device;
-  parts: Split;
-  items: Item[];
-  /** Validated on. */
-  users: number;
+  /** With the settings that no trial changes. */
+  plan: RankingPlan;
   ranges: Ranges;
   halving: Halving;
   state: State;
@@ -89,7 +83,10 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   const started = performance.now();
   const out = new Output(flags.json);
   const fixed = Object.fromEntries(flags.set);
-  const settings = settingsFor(flags.recipe, fixed);
+  if (flags.protocol.name === 'cold-items') {
+    throw new InputError('unsupported', `${flags.data}: search does not work with the protocol cold-items`);
+  }
+  const settings = checkOptions({ recipe: flags.recipe, settings: fixed, epochs: flags.epochs });
   const both = [...flags.range.keys()].find((key) => flags.set.has(key));
   if (both !== undefined)
     throw new InputError('conflicting-settings', `--set ${both}: has a --range as well`, { hint: 'give one of them' });
@@ -112,27 +109,27 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   const files = await NodeFiles.create(flags.out);
   // Refused before the log is read, which may take long.
   await openState(files, terms, flags.out);
-  const infos = flags.items === undefined ? null : await openItems(flags.items);
-  const { minInteractions, minRating } = flags;
-  const reading = { columns: columnsOf(flags), maxBadRows: flags.maxBadRows };
-  const dataset = await openDataset(flags.data, reading, { minInteractions, minRating }, out, flags.progress);
-  const parts = splitDataset(dataset, flags.protocol, flags.data);
-  requireTrainable(parts, flags.data);
-  const users = validationUsers(parts, settings, flags.seed).length;
-  if (users === 0)
-    throw new InputError('too-little-data', `${flags.data}: no user can be validated on`, {
-      hint: 'give longer histories',
-    });
-  const items = describeItems(dataset.itemIds, countItems(parts), infos, flags.items ?? '', out);
+  const source = await openTrainingSource(flags, columnsOf(flags));
+  const { recipe, protocol, minInteractions, minRating, includeSeen, seed } = flags;
+  const plan = planTraining(source, {
+    recipe,
+    settings: fixed,
+    protocol,
+    minInteractions,
+    minRating,
+    includeSeen,
+    seed,
+  });
+  say(plan, out);
 
   const lock = await lockFolder(flags.out);
   const device = await openDevice(flags.device, out);
   try {
     const state = await openState(files, terms, flags.out);
-    const search = { flags, device, parts, items, users, ranges, halving, state, files, out };
+    const search = { flags, device, plan, ranges, halving, state, files, out };
     if (state.trials.length > 0) {
       out.note(
-        `${flags.out}: goes on after ${formatDuration(state.seconds)} and ${formatCount(state.trials.length)} trials`,
+        `${flags.out}: continues after ${formatDuration(state.seconds)} and ${formatCount(state.trials.length)} trials`,
       );
     }
     await runJobs(search, started);
@@ -181,8 +178,8 @@ async function openState(files: NodeFiles, terms: Record<string, unknown>, dir: 
   const key = Object.keys(terms).find((name) => JSON.stringify(terms[name]) !== JSON.stringify(state.terms[name]));
   if (key !== undefined) {
     const [was, is] = [state.terms[key], terms[key]].map((value) => JSON.stringify(value));
-    throw new InputError('mismatched-data', `${dir}: holds a search begun with another ${key} (${was}, not ${is})`, {
-      hint: 'choose another --out, or go on with the same',
+    throw new InputError('mismatched-data', `${dir}: holds a search started with another ${key} (${was}, not ${is})`, {
+      hint: 'choose another --out, or continue with the same',
     });
   }
   return state;
@@ -201,7 +198,7 @@ async function runJobs(search: Search, started: number): Promise<void> {
     drawSettings(search.ranges, flags.seed, id, (set) =>
       settingsFor(flags.recipe, { ...Object.fromEntries(flags.set), ...set }),
     );
-  // The clock ends the search; which job comes next follows from figures alone.
+  // The clock ends the search; which job comes next follows from metrics alone.
   while (spent() < flags.budget) {
     const job = nextJob(state.trials, halving, draw);
     if (job.trial.id === state.trials.length) {
@@ -213,7 +210,7 @@ async function runJobs(search: Search, started: number): Promise<void> {
     await save();
     if (ended === 'interrupted') {
       throw new InterruptedError(
-        `stopped; everything is saved in ${flags.out}; the same command goes on${state.trials.length > 0 ? ` (${formatCount(state.trials.length)} trials so far)` : ''}`,
+        `stopped; everything is saved in ${flags.out}; the same command continues it${state.trials.length > 0 ? ` (${formatCount(state.trials.length)} trials so far)` : ''}`,
       );
     }
     if (ended === 'time') break;
@@ -224,46 +221,19 @@ const folderOf = ({ id }: Trial): string => `trial-${String(id).padStart(3, '0')
 
 /** Trains one trial up to its next rung, from its checkpoint where it has one. */
 async function runJob(search: Search, job: Job, deadline: number): Promise<'measured' | 'time' | 'interrupted'> {
-  const { flags, device, parts, items, state, out } = search;
+  const { flags, device, plan, state, out } = search;
   const trial = state.trials[job.trial.id];
-  // Trials are judged by the transformer alone: the memory is the same for all of them.
-  const settings = settingsFor(flags.recipe, { memory: 'off', ...Object.fromEntries(flags.set), ...trial.set });
   const files = await NodeFiles.create(path.join(flags.out, folderOf(trial)));
-  const { recipe, data: source, minInteractions, minRating, seed } = flags;
-  const seen = flags.includeSeen ? 'kept' : 'excluded';
-  const about = {
-    recipe,
-    settings,
-    source,
-    columns: columnsOf(flags),
-    minInteractions,
-    minRating,
-    seen,
-    seed,
-  } as const;
-  const config = {
-    ...newConfig({ ...about, protocol: parts.protocol }, parts.dataset, items),
-    device: device.name,
-  };
-  const begun = (await holdsConfig(files)) && (await loadCheckpoint(files)) !== null;
-  if (!begun) await createFolder(files, config, items, { overwrite: true });
+  const resume = (await holdsConfig(files)) && (await loadCheckpoint(files)) !== null;
   const drawn = describe(trial);
   try {
-    const limits = { deadline, epochs: job.epochs, resume: begun, progress: flags.progress };
-    const result = await trainWithProgress(device, { files, config, settings, parts }, limits);
+    // Trials are judged by the encoder alone: item transitions are the same for all of them.
+    const set = { memory: 'off', ...Object.fromEntries(flags.set), ...trial.set };
+    const own = plan.withSettings(set, { epochs: job.epochs, resume });
+    const limits = { deadline, overwrite: true, progress: flags.progress };
+    const { result } = await trainWithProgress(device, own, files, limits);
     if (result.reason === 'interrupted' || result.reason === 'time') return result.reason;
     trial.outcomes.push({ epochs: job.epochs, ndcg: result.bestNdcg });
-    const { step, epoch, metrics } = (await loadModel(files)).weights;
-    await writeModelCard(files, config, {
-      date: new Date(),
-      step,
-      epoch,
-      elapsedSeconds: result.seconds,
-      split: 'valid',
-      seen,
-      metrics,
-      users: search.users,
-    });
     const until = `${formatCount(job.epochs)} ${job.epochs === 1 ? 'epoch' : 'epochs'}`;
     out.note(`trial ${trial.id} (${drawn}): NDCG@10 ${formatMetric(result.bestNdcg)} after ${until}`);
   } catch (error) {
@@ -284,14 +254,16 @@ const describe = ({ set }: Trial): string => {
 /** Trials in the table. */
 const SHOWN = 15;
 
-function report({ flags, state, parts, users, ranges, out }: Search): void {
+function report({ flags, state, plan, ranges, out }: Search): void {
+  const { split } = plan;
+  const users = plan.validationUsers.length;
   const ranked = standings(state.trials);
   const [best] = ranked;
   const command = best && trainCommand(flags, best.trial);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   out.object({
-    protocol: parts.protocol.name,
-    protocolParameters: parts.protocol.parameters,
+    protocol: split.protocol.name,
+    protocolParameters: split.protocol.parameters,
     split: 'valid',
     seen,
     users,
@@ -307,8 +279,8 @@ function report({ flags, state, parts, users, ranges, out }: Search): void {
     return;
   }
   out.line(
-    `\n${formatCount(ranked.length)} trials in ${formatDuration(state.seconds)}, by validation: ${describeTask(parts.protocol, 'valid', parts.items)}, ` +
-      `seen items ${seen}, ${formatCount(users)} users; protocol ${describeProtocol(parts.protocol)}`,
+    `\n${formatCount(ranked.length)} trials in ${formatDuration(state.seconds)}, by validation: ${describeTask(split.protocol, 'valid', split.items)}, ` +
+      `seen items ${seen}, ${formatCount(users)} users; protocol ${describeProtocol(split.protocol)}`,
   );
   const keys = Object.keys(ranges);
   out.line(

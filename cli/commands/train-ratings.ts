@@ -25,11 +25,13 @@ import { loadPredictions } from '../../model/ratings/folder.ts';
 import { ratingSettings, type RatingSettings, storedRatingSettings } from '../../model/ratings/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
+import { catalogItems } from '../../train/plan.ts';
+import type { Notes } from '../../train/side-features.ts';
 import { countRatings, ratingConfig } from '../../train/ratings/config.ts';
 import { ratingReport } from '../../train/ratings/report.ts';
 import { type RatingRunProgress, type RatingRunResult, trainRatings } from '../../train/ratings/run.ts';
-import { commandName, onInterrupt, openDevice, Output, shellWord, versionOf } from '../common.ts';
-import { columnsOf, describeItems, openItems } from '../input/data.ts';
+import { commandName, onInterrupt, openDevice, Output, say, shellWord, versionOf } from '../common.ts';
+import { columnsOf, openItems } from '../input/data.ts';
 import { addVectors } from '../input/item-vectors.ts';
 import { checkRatingSideFeatureFlags, inferRatingFeatures, loadRatingFeatures } from '../input/rating-side-features.ts';
 import { contextOf, eventNames } from '../input/side-features.ts';
@@ -176,8 +178,10 @@ async function prepareNew(flags: RatingTrainFlags, given: ReadonlySet<string>, o
   ratingRounds(ratings, split, flags.seed);
   const settings = ratingSettings(ratings.size, overrides);
   if (flags.epochs !== undefined) settings.epochs = flags.epochs;
-  const items = describeItems(ratings.itemIds, countRatings(ratings), infos, flags.items ?? '', out);
-  const { schema: reads, beside } = await inferRatingFeatures(flags, ratings, items, out);
+  const said: Notes = { notes: [], warnings: [] };
+  const items = catalogItems(ratings.itemIds, countRatings(ratings), { items: infos, itemsName: flags.items }, said);
+  const { schema: reads, beside } = await inferRatingFeatures(flags, ratings, items, said);
+  say(said, out);
   const about = { attune: versionOf(), task, settings, split, source, columns: { ...columns }, seed: flags.seed };
   const config = ratingConfig({ ...about, reads, usersFile: flags.users }, ratings, items);
   return { files, config, settings, split, ratings, beside, items };
@@ -219,7 +223,9 @@ async function prepareResume(flags: RatingTrainFlags, given: ReadonlySet<string>
     );
   }
   if (flags.users !== undefined) config.data.usersFile = flags.users;
-  const { beside } = await loadRatingFeatures(config, ratings, await loadItems(files), out);
+  const said: Notes = { notes: [], warnings: [] };
+  const { beside } = await loadRatingFeatures(config, ratings, await loadItems(files), said);
+  say(said, out);
   return { files, config, settings, split: splitOf(config), ratings, beside, items: null };
 }
 

@@ -1,21 +1,17 @@
-/** Logs and catalogues from files: what is read, filtered and said about it. */
+/** Logs and catalogs from files: what is read, filtered and said about it. */
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { type ItemInfo, readItems } from '../../data/formats/catalog.ts';
-import { ColdSplit } from '../../data/splits/cold.ts';
-import type { HeldOutPart } from '../../data/splits/split.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
-import type { Protocol } from '../../data/splits/protocol.ts';
 import { type LogFile, readLogFiles } from '../../data/formats/reader.ts';
 import { decodeText } from '../../data/formats/text.ts';
-import { truncate } from '../../data/visible.ts';
-import type { Item } from '../../model/storage/folder.ts';
+import { examples } from '../../train/side-features.ts';
 import type { Output } from '../common.ts';
 import { openParquetWorker } from './parquet-worker.ts';
 import { expandPaths } from './paths.ts';
-import { createProgress, formatCount, printable } from '../output/ui.ts';
+import { createProgress, printable } from '../output/ui.ts';
 
 /** Names of the log's columns, where the usual ones do not fit. */
 export interface Columns {
@@ -111,44 +107,6 @@ export async function readIds(file: string): Promise<Set<string>> {
   return new Set(ids);
 }
 
-/** A log under the cold-item protocol of a model that was trained so. @throws InputError where it knows no cold items */
-export function coldPartsOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
-  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, HeldOutPart]] : [])));
-  if (cold.size === 0) {
-    throw new InputError(
-      'unsupported',
-      'the model was not trained with --protocol cold-items: none of its items is cold',
-      { hint: 'train one so' },
-    );
-  }
-  return new ColdSplit(dataset, protocol, cold);
-}
-
-/** The rows of items.json; says how many of them the items file knows. `counts` are training events by row. */
-export function describeItems(
-  ids: readonly string[],
-  counts: ArrayLike<number>,
-  infos: ReadonlyMap<string, ItemInfo> | null,
-  file: string,
-  out: Output,
-): Item[] {
-  if (infos) {
-    const known = ids.filter((id) => infos.has(id)).length;
-    const text = `${printable(file)}: titles for ${formatCount(known)} of ${formatCount(ids.length)} items`;
-    if (known > 0) out.note(text);
-    else {
-      const other = infos.keys().next().value;
-      out.warn(`${text}; its IDs look like ${JSON.stringify(other)}, those of the log like ${JSON.stringify(ids[0])}`);
-    }
-  }
-  return ids.map((id, row) => ({
-    id,
-    title: infos?.get(id)?.title || id,
-    attributes: infos?.get(id)?.attributes ?? {},
-    count: counts[row],
-  }));
-}
-
 /**
  * What one user of a log did and, where the log says so, when and how (NaN: unknown); oldest first, unfiltered but for the minimum rating.
  * @throws InputError when the log has no such user
@@ -182,12 +140,6 @@ export function historyOf(
       (log.context ?? []).map((column) => [column.name, rows.map((row) => column.values[column.rows[row]])]),
     ),
   };
-}
-
-/** A few IDs, for a message: `"a", "b", "c", …`. */
-export function examples(ids: readonly string[], most = 3): string {
-  const shown = ids.slice(0, most).map((id) => truncate(JSON.stringify(id), 60));
-  return shown.join(', ') + (ids.length > most ? `, … (${formatCount(ids.length)} in all)` : '');
 }
 
 export async function sizeOf(file: string): Promise<number> {

@@ -8,7 +8,8 @@ import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { UsageError } from '../errors.ts';
 import type { PostProcessingFlags } from '../flags/post-processing.ts';
 import type { Output } from '../common.ts';
-import { examples, readText } from './data.ts';
+import { examples } from '../../train/side-features.ts';
+import { readText } from './data.ts';
 import { formatCount, formatMetric, table } from '../output/ui.ts';
 
 /**

@@ -11,21 +11,11 @@ import {
   readsAnything,
 } from '../../data/ratings/side-features.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
-import { describeSchema, parseSchema } from '../../data/features/schema.ts';
+import { describeSchema } from '../../data/features/schema.ts';
 import type { Item, ModelConfig } from '../../model/storage/folder.ts';
-import type { Output } from '../common.ts';
-import { readText } from './data.ts';
+import { inferUsers, noteEvents, noteUnknownUsers, type Notes, warnUnseen } from '../../train/side-features.ts';
 import { UsageError } from '../errors.ts';
-import {
-  eventNames,
-  openUsers,
-  type SideFeatureFlags,
-  noteEvents,
-  noteUnknownUsers,
-  noteUnseen,
-  usersSchema,
-} from './side-features.ts';
-import { printable } from '../output/ui.ts';
+import { columnChoices, eventNames, openUsers, type SideFeatureFlags } from './side-features.ts';
 
 export interface RatingSideFeatureFlags extends SideFeatureFlags {
   items?: string;
@@ -57,23 +47,23 @@ export async function inferRatingFeatures(
   flags: RatingSideFeatureFlags,
   ratings: Ratings,
   items: readonly Item[],
-  out: Output,
+  to: Notes,
 ): Promise<ReadRatingFeatures> {
   const schema: RatingSchema = {};
   if (flags.items !== undefined) {
-    const choices = flags.schema === undefined ? [] : parseSchema(await readText(flags.schema), flags.schema);
-    const described = inferRatingItems(items, choices);
+    const described = inferRatingItems(items, await columnChoices(flags.schema));
     if (described) schema.items = described;
-    for (const line of described ? describeSchema(described) : []) {
-      out.note(`${printable(flags.items)}: ${printable(line)}`);
-    }
+    for (const line of described ? describeSchema(described) : []) to.notes.push(`${flags.items}: ${line}`);
   }
   const users = flags.users === undefined ? null : await openUsers(flags.users);
-  if (users) schema.users = await usersSchema(flags, users, ratings.userIds, out);
+  if (users) {
+    const choices = await columnChoices(flags.usersSchema);
+    schema.users = inferUsers(users, ratings.userIds, flags.users as string, choices, to);
+  }
   const names = eventNames(flags);
   if (names.length > 0) schema.events = inferRatingEvents(ratings, names);
-  noteEvents(schema.events ?? [], ratings.source, out);
-  return { schema, beside: attach(schema, ratings, items, users, flags.users, out) };
+  noteEvents(schema.events, ratings.source, to);
+  return { schema, beside: attach(schema, ratings, items, users, flags.users, to) };
 }
 
 /** What a model that goes on reads. @throws InputError where its users file is not there */
@@ -81,7 +71,7 @@ export async function loadRatingFeatures(
   { schema, data }: ModelConfig,
   ratings: Ratings,
   items: readonly Item[],
-  out: Output,
+  to: Notes,
 ): Promise<ReadRatingFeatures> {
   const file = schema.users && data.usersFile;
   if (file !== undefined && !existsSync(file))
@@ -90,7 +80,7 @@ export async function loadRatingFeatures(
       `${file}: the columns of the users that the training was begun with are not there`,
     );
   const users = file === undefined ? null : await openUsers(file);
-  return { schema, beside: attach(schema, ratings, items, users, file, out) };
+  return { schema, beside: attach(schema, ratings, items, users, file, to) };
 }
 
 function attach(
@@ -99,12 +89,12 @@ function attach(
   items: readonly Item[],
   users: Awaited<ReturnType<typeof openUsers>> | null,
   file: string | undefined,
-  out: Output,
+  to: Notes,
 ): RatingFeatures | null {
   if (!readsAnything(schema)) return null;
   const encoder = new RatingEncoder(schema);
   const beside = ratingSideFeatures(encoder, ratings, items, users);
-  noteUnseen(encoder, file ?? ratings.source, out);
-  if (users) noteUnknownUsers(ratings.userIds, users, file ?? '', out);
+  warnUnseen(encoder.unseen, file ?? ratings.source, to);
+  if (users) noteUnknownUsers(ratings.userIds, users, file ?? '', to);
   return beside;
 }

@@ -39,7 +39,7 @@ beforeAll(async () => {
   expect(stdout).toContain('training loss over');
   expect(stdout).toMatch(/windowed Markov +\d\.\d{4}/);
   expect(stdout).toContain('evaluate --model model --data log.csv');
-});
+}, 60_000);
 afterAll(() => place.remove());
 
 const json = async (args: string[]) => {
@@ -297,10 +297,10 @@ describe('resume', () => {
       '--json',
     ]);
     expect(code).toBe(1);
-    expect(stderr).toContain('attune: log2.csv: not the log that model was begun with');
+    expect(stderr).toContain('attune: log2.csv: not the log that model was started with');
   });
 
-  test('after Ctrl-C, which saves and says how to go on', async () => {
+  test('after Ctrl-C, which saves and says how to continue', async () => {
     const args = [
       'train',
       '--data',
@@ -320,7 +320,7 @@ describe('resume', () => {
       },
     });
     expect(stderr).toMatch(
-      /attune: stopped at step [\d,]+; everything is saved in cut; go on with: .*train --out cut --resume\n$/,
+      /attune: stopped at step [\d,]+; everything is saved in cut; continue with: .*train --out cut --resume\n$/,
     );
     expect(code).toBe(130);
     expect(existsSync(place.path('cut/attune.lock'))).toBe(false);

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { alignItems } from '../../data/splits/align.ts';
-import type { Dataset } from '../../data/dataset.ts';
-import { splitDataset } from '../../data/splits/split.ts';
+import { type Dataset, splitDataset } from '../../data/dataset.ts';
 
 const dataset: Dataset = {
   userIds: ['u', 'v', 'w'],

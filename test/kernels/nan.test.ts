@@ -72,15 +72,6 @@ describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
           }
         }
       }
-      // The element in the middle may be one that no row of this case reads: then one at either end is.
-      for (const end of [0, 1]) {
-        for (const [name, spec] of Object.entries(c.inputs)) {
-          if (found || HIDES.has(op) || spec.dtype === 'u32' || clean[name].length === 0) continue;
-          const data = { ...clean, [name]: Float32Array.from(clean[name]) };
-          data[name][end * (clean[name].length - 1)] = Number.NaN;
-          found = hasNaN((await runCase(c, double, data, weights)).outputs);
-        }
-      }
       if (probes > 0 && !HIDES.has(op)) expect(found, 'no NaN came out').toBe(true);
     },
   );

@@ -30,8 +30,8 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   it.each([1, 33, 300])('A⁻¹·A = I for n = %i, in one panel and in several', async (n) => {
     const a = gram(n, 20, 2);
     for (const device of devices) {
-      const inverse = Panels.create(device, n, (row, out) => out.set(a.subarray(row * n, row * n + n)));
-      const copy = Panels.create(device, n, (row, out) => out.set(a.subarray(row * n, row * n + n)));
+      const inverse = await Panels.create(device, n, (row, out) => out.set(a.subarray(row * n, row * n + n)));
+      const copy = await Panels.create(device, n, (row, out) => out.set(a.subarray(row * n, row * n + n)));
       await invertSpd(inverse);
       const product = await multiply(inverse, copy);
       let worst = 0;
@@ -47,7 +47,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   });
 
   it('says which pivot is not positive', async () => {
-    const a = Panels.create(devices[0], 3, (row, out) => out.fill(row === 1 ? -1 : 0.5));
+    const a = await Panels.create(devices[0], 3, (row, out) => out.fill(row === 1 ? -1 : 0.5));
     await expect(invertSpd(a)).rejects.toThrow(/not positive definite.*pivot/);
     a.dispose();
   });

@@ -3,13 +3,12 @@
  * that only A3 tells of B3, and not how many events of noise lie between them.
  */
 import { seeded } from '../../data/random.ts';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, loadConfig, type ModelConfig } from '../../model/storage/folder.ts';
+import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
-import { trainEncoderAndTransitions } from '../../train/stages/transitions-and-encoder.ts';
+import { trainStages } from '../train/stages.ts';
 
 const PAIRS = 4;
 const NOISE = 12;
@@ -87,15 +86,6 @@ export async function learned(device: Device, recipe: string, more: Record<strin
   });
   const rows = parts.dataset.itemIds.map((id) => ({ id, title: `<${id}> & co`, attributes: kinds(id) }));
   await createFolder(files, config, rows);
-  const result = await trainEncoderAndTransitions({
-    device,
-    files,
-    parts,
-    settings,
-    seed: 1,
-    epochs,
-    includeSeen: true,
-    config: await loadConfig(files),
-  });
+  const result = await trainStages({ device, files, split: parts, settings, epochs });
   return { files, result };
 }

@@ -1,7 +1,6 @@
 /** Every recipe's encoder learns, from the trainer to a recommendation. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
@@ -85,7 +84,7 @@ describe('encoders learn', () => {
     };
     const rows = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
     await createFolder(files, config, rows);
-    const result = await train({ device, files, parts, settings, config, seed: 1, epochs, includeSeen: true });
+    const result = await train({ device, files, split: parts, settings, seed: 1, epochs, includeSeen: true });
     return { result, files };
   }
 

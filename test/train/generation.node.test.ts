@@ -40,8 +40,8 @@ describe('a trained model continues', () => {
 
   it.each(['sasrec', 'encoder-decoder'])('%s: the ring', async (recipe) => {
     const settings = settingsOf(recipe);
-    const { files, config } = await folder(parts, settings);
-    const result = await train({ device, files, parts, settings, config, seed: 1, epochs: 40, includeSeen: true });
+    const files = await folder(parts, settings);
+    const result = await train({ device, files, split: parts, settings, seed: 1, epochs: 40, includeSeen: true });
     expect(result.losses.at(-1)?.loss).toBeLessThan(0.5);
     const recommender = await Recommender.load(files, { device });
     const history = ['i9', 'i10', 'i11'];
@@ -74,8 +74,8 @@ describe('a trained model continues', () => {
   it('encoder-decoder: the same bits again, also in debug mode', async () => {
     const settings = settingsOf('encoder-decoder', { dropout: '0.2', blocks: '1', decoder: '1' });
     const run = async () => {
-      const { files, config } = await folder(parts, settings);
-      return (await train({ device, files, parts, settings, config, seed: 1, epochs: 4, includeSeen: true })).losses;
+      const files = await folder(parts, settings);
+      return (await train({ device, files, split: parts, settings, seed: 1, epochs: 4, includeSeen: true })).losses;
     };
     const plain = await run();
     device.debug = true; // re-traces each step and fills its slots with NaN

@@ -1,7 +1,6 @@
 /** The sequence memory: its closed form, its place in the scorer, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
@@ -20,7 +19,7 @@ import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { blendOf, Recommender } from '../../recommend/recommender.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
-import { trainEncoderAndTransitions } from '../../train/stages/transitions-and-encoder.ts';
+import { type StageOptions, trainStages } from './stages.ts';
 
 /** Shoppers who walk round a ring of items, now and then two steps at a time; some have but one or two events. */
 function walks(users: number, items: number): Split {
@@ -128,20 +127,8 @@ async function folder(parts: Split, more: Partial<Settings> = {}): Promise<Memor
   return files;
 }
 
-const train = (device: Device, parts: Split, files: MemoryFiles, more: object = {}) =>
-  loadConfig(files).then((config) =>
-    trainEncoderAndTransitions({
-      device,
-      files,
-      parts,
-      settings,
-      config,
-      seed: 1,
-      epochs: 2,
-      includeSeen: true,
-      ...more,
-    }),
-  );
+const train = (device: Device, split: Split, files: MemoryFiles, more: Partial<StageOptions> = {}) =>
+  trainStages({ device, files, split, settings, epochs: 2, ...more });
 
 describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   let device: Device;

@@ -3,8 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { itemTokens } from '../../data/features/item-tokens.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device, Inputs } from '../../engine/index.ts';
 import { addItems } from '../../model/storage/add-items.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
@@ -19,7 +18,7 @@ import { decode, encodePieces } from '../../model/storage/safetensors.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { newConfig } from '../../train/model-config.ts';
-import { trainWhole } from '../../train/stages/whole.ts';
+import { trainStages } from './stages.ts';
 
 const KINDS = 4;
 const ITEMS = 96;
@@ -86,11 +85,10 @@ async function train(settings: Settings): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const tower = settings.items === 'tower';
   const schema = tower ? inferSchema(items) : null;
-  const about = { attune: '0', recipe: 'sasrec', settings, source: 'kinds', columns: {}, minInteractions: 1, seed: 1 };
+  const about = { recipe: 'sasrec', settings, source: 'kinds', columns: {}, minInteractions: 1, seed: 1 };
   const config = newConfig({ ...about, seen: 'kept', schema }, parts.dataset, items);
   await createFolder(files, config, items);
-  const features = schema ? encodeItems(schema, items) : undefined;
-  await trainWhole({ device, files, parts, settings, config, features, seed: 1, epochs: 1, includeSeen: true });
+  await trainStages({ device, files, split: parts, settings, epochs: 1 });
   return files;
 }
 

@@ -1,11 +1,10 @@
 /** The second stage: its batches, its place behind the first, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
+import { createFolder, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
@@ -17,7 +16,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { countItems } from '../../train/baselines/baselines.ts';
 import { evaluate, queryOf } from '../../train/evaluation/evaluate.ts';
 import { RankerFeed } from '../../train/stages/ranker-feed.ts';
-import { trainWhole } from '../../train/stages/whole.ts';
+import { trainStages } from './stages.ts';
 
 /** What comes next follows from the item before the last one, which an encoder that is hardly trained does not know. */
 function echoes(users: number, items: number): Split {
@@ -199,12 +198,11 @@ describe('two stages', () => {
 
 describe('a training with a ranker', () => {
   const parts = echoes(60, 20);
-  const options = { device: null as unknown as Device, parts, settings, seed: 1, epochs: 1, includeSeen: true };
+  const options = { split: parts, settings, epochs: 1 };
 
   it('orders what the first stage cannot, is stored, judged and used; the same seed gives the same bits', async () => {
     const files = await folder(parts);
-    const config = await loadConfig(files);
-    await trainWhole({ ...options, device, files, config });
+    await trainStages({ ...options, device, files });
     const loaded = await loadModel(files);
     const stages = loaded.ranking?.stages ?? expect.fail('no ranker');
     expect(stages.weight).toBeGreaterThan(0);
@@ -246,7 +244,7 @@ describe('a training with a ranker', () => {
     // The ranker alone, once more on top of the same model.
     const stored = async () => (await Snapshot.open(files)).read(RANKER_FILE);
     const before = await stored();
-    await trainWhole({ ...options, device, files, config, rankerOnly: true });
+    await trainStages({ ...options, device, files, rankerOnly: true });
     expect(await stored()).toEqual(before);
 
     const other = await folder(parts);
@@ -257,9 +255,8 @@ describe('a training with a ranker', () => {
 
   it('bce trains, too', async () => {
     const files = await folder(parts);
-    const config = await loadConfig(files);
     const bce: Settings = { ...settings, rankerLoss: 'bce' };
-    await trainWhole({ ...options, settings: bce, device, files, config });
+    await trainStages({ ...options, settings: bce, device, files });
     const { fitted } = (await loadModel(files)).ranking?.stages ?? expect.fail('no ranker');
     expect(fitted.both['NDCG@10']).toBeGreaterThan(fitted.retrieval['NDCG@10'] + 0.1);
   });

@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import type { Ratings } from '../../data/ratings/ratings.ts';
-import { byUser } from '../../data/by-user.ts';
+import { byUser, type Ratings } from '../../data/ratings/ratings.ts';
 import { ratingRounds } from '../../data/ratings/split.ts';
 import { Device } from '../../engine/index.ts';
 import {

@@ -1,6 +1,5 @@
 /** A small training for the tests of the trainer. */
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
@@ -45,7 +44,7 @@ export const small = (more: Record<string, string> = {}, recipe = 'sasrec'): Set
     ...more,
   });
 
-export async function folder(parts: Split, settings: Settings): Promise<{ files: MemoryFiles; config: ModelConfig }> {
+export async function folder(parts: Split, settings: Settings): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const config: ModelConfig = {
     formatVersion: 1,
@@ -74,11 +73,11 @@ export async function folder(parts: Split, settings: Settings): Promise<{ files:
     config,
     parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })),
   );
-  return { files, config };
+  return files;
 }
 
 export async function run(device: Device, parts: Split, settings: Settings, more: Partial<TrainOptions> = {}) {
-  const { files, config } = await folder(parts, settings);
-  const options: TrainOptions = { device, files, parts, settings, config, seed: 1, includeSeen: true, ...more };
+  const files = await folder(parts, settings);
+  const options: TrainOptions = { device, files, split: parts, settings, seed: 1, includeSeen: true, ...more };
   return { files, options, result: await train(options) };
 }

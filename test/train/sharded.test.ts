@@ -1,7 +1,6 @@
 /** An item table larger than one binding, through training, checkpoints, evaluation and recommending. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
 import { Device, shardsOf } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/storage/folder.ts';
@@ -78,7 +77,7 @@ async function run(device: Device, more: Partial<TrainOptions> = {}) {
     config,
     parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} })),
   );
-  const options: TrainOptions = { device, files, parts, settings, config, seed: 1, ...more };
+  const options: TrainOptions = { device, files, split: parts, settings, seed: 1, ...more };
   return { files, options, result: await train(options) };
 }
 

@@ -37,7 +37,7 @@ export function easeRows(
 export async function easeWeights(device: Device, parts: Split, lambda: number): Promise<Float32Array> {
   const V = parts.items;
   const together = cooccurrences(parts);
-  const p = Panels.create(device, V, (row, out) => {
+  const p = await Panels.create(device, V, (row, out) => {
     together(row, out);
     out[row] += lambda;
   });

@@ -2,6 +2,7 @@
 import { type Batch, maxMasked } from '../../data/batching/batches.ts';
 import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
+import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
 import { isCloze, readsTimes, type Settings } from '../../model/recipes/recipes.ts';
 import { SparseInputs } from '../../model/encoders/sparse-inputs.ts';
@@ -19,13 +20,14 @@ export interface Needs {
   continued?: number;
 }
 
-export function needsOf(settings: Settings, side?: Needs['side']): Needs {
+/** @param side the side features of the log that the model reads */
+export function needsOf(settings: Settings, side: SideFeatures | null = null): Needs {
   const { budget, maskShare, decoder, continuation } = settings;
   return {
     times: readsTimes(settings),
     masked: isCloze(settings) ? maxMasked(budget, maskShare) : undefined,
     continued: decoder > 0 ? continuationTokens(budget, continuation) : undefined,
-    side,
+    side: side ? { rows: side.encoder.rows, most: side.maxEntries } : undefined,
   };
 }
 

@@ -2,13 +2,12 @@
  * Training: packed batches through one recorded step, validation by full ranking, early stopping, checkpoints.
  *
  * The clock may stop a run but never steers it: validation and early stopping go by steps, and everything that varies
- * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint goes on bit for bit.
+ * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint continues bit for bit.
  */
 import { type Batch, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
 import { InputError, option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
-import type { Similarity } from '../../data/features/similarity.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Device, type ParameterKind, permutation, type Program, type Tensor } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
@@ -16,9 +15,9 @@ import {
   appendMetrics,
   type Counters,
   loadCheckpoint,
-  type ModelConfig,
   saveCheckpoint,
   saveModel,
+  type Tensors,
   trimMetrics,
 } from '../../model/storage/folder.ts';
 import { type Settings, windowsOf } from '../../model/recipes/recipes.ts';
@@ -27,22 +26,20 @@ import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { countItems } from '../baselines/baselines.ts';
 import { evaluate, listLength, usersWithTarget } from '../evaluation/evaluate.ts';
-import { Feed, type Needs, needsOf } from './feed.ts';
+import { Feed, needsOf } from './feed.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { Negatives } from './negatives.ts';
 import { AdamW, RING } from './optimizer.ts';
 import { horizonOf, learningRateAt } from './schedule.ts';
+import { Stopped, TimeBudget } from './time-budget.ts';
 
 export interface TrainOptions {
   device: Device;
   files: Files;
-  parts: Split;
+  split: Split;
   settings: Settings;
-  config: ModelConfig;
-  /** Of the catalogue, for the item tower. */
+  /** Of the catalog, for the item tower. */
   features?: ItemFeatures | null;
-  /** Of its items, for the attribute memory (protocol cold-items). */
-  similar?: Similarity;
   seed: number;
   resume?: boolean;
   epochs?: number;
@@ -52,11 +49,12 @@ export interface TrainOptions {
   includeSeen?: boolean;
   onProgress?(progress: TrainProgress): void;
   onValidation?(validation: Validation): void;
-  log?(line: string): void;
 }
 
 export interface TrainProgress {
-  phase: 'remembering' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
+  phase: 'transitions' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
+  /** 0 to 1, of this phase where that is known. */
+  done: number | null;
   step: number;
   epoch: number;
   /** Steps of this epoch. */
@@ -96,21 +94,41 @@ const READ_EVERY = 8;
 const VALIDATION_STREAM = 0x7fffffff;
 
 /**
- * Trains into an existing folder (see `createFolder`) until early stopping, a limit, or the signal.
+ * Trains an encoder of its own into an existing folder (see `createFolder`) until early stopping, a limit, or the signal.
  * @throws Error that names the step and the tensor when the loss or a gradient is not finite; the weights are sound
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  requirePrecision(options.device, options.settings);
-  if (options.settings.decoder > 0 && options.parts.side) {
-    throw new InputError('conflicting-settings', 'an encoder with a decoder reads items alone', {
-      hint: `leave out ${option('users')} and ${option('reads')}`,
-    });
-  }
-  const run = new Run(options);
+  const model = createEncoder(options);
   try {
-    return await run.go();
+    return (await trainEncoder(model, options)).result;
   } finally {
-    run.dispose();
+    model.dispose();
+  }
+}
+
+/** An encoder to be trained, with weights drawn from the seed. */
+export function createEncoder({ device, split, settings, seed, features = null }: EncoderOptions): SequenceModel {
+  return SequenceModel.create(device, settings, split.items, seed, {
+    features,
+    known: split instanceof ColdSplit ? split.warm : split.items,
+    side: split.side?.encoder.rows,
+  });
+}
+
+type EncoderOptions = Pick<TrainOptions, 'device' | 'split' | 'settings' | 'seed' | 'features'>;
+
+/** As `train`, with an encoder that lives on. @returns the best weights of this run, too; null where it validated none */
+export async function trainEncoder(
+  model: SequenceModel,
+  options: TrainOptions,
+): Promise<{ result: TrainResult; best: Tensors | null }> {
+  requirePrecision(options.device, options.settings);
+  const trainer = new Trainer(model, options);
+  try {
+    const result = await trainer.run();
+    return { result, best: trainer.best };
+  } finally {
+    trainer.dispose();
   }
 }
 
@@ -126,19 +144,17 @@ export function requirePrecision(device: Device, { precision }: Settings): void 
 }
 
 /** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
-export function validationUsers(parts: Split, settings: Settings, seed: number): Uint32Array {
-  const users = usersWithTarget(parts, 'valid');
+export function validationUsers(split: Split, settings: Settings, seed: number): Uint32Array {
+  const users = usersWithTarget(split, 'valid');
   return permutation(users.length, seed, VALIDATION_STREAM)
     .slice(0, settings.validateUsers)
     .map((i) => users[i])
     .sort();
 }
 
-/** What stands beside the items of a log, for its batches. */
-export const sideOf = ({ side }: Split): Needs['side'] =>
-  side ? { rows: side.encoder.rows, most: side.maxEntries } : undefined;
-
-class Run {
+class Trainer {
+  /** The best weights of this run. */
+  best: Tensors | null = null;
   private readonly o: TrainOptions;
   private readonly model: SequenceModel;
   private readonly optimizer: AdamW;
@@ -169,15 +185,13 @@ class Run {
   private horizon: number | undefined;
   private lastCheckpoint = 0;
   private compiled = false;
+  /** Whether a validation at this step was interrupted, and is run when the training continues. */
+  private validationDue = false;
 
-  constructor(o: TrainOptions) {
+  constructor(model: SequenceModel, o: TrainOptions) {
     this.o = o;
+    this.model = model;
     const { device, settings } = o;
-    this.model = SequenceModel.create(device, settings, o.parts.items, o.seed, {
-      features: o.features ?? null,
-      known: o.parts instanceof ColdSplit ? o.parts.warm : o.parts.items,
-      side: o.parts.side?.encoder.rows,
-    });
     this.optimizer = new AdamW(this.model.parameters, {
       ...BETAS,
       weightDecay: settings.weightDecay,
@@ -189,8 +203,8 @@ class Run {
     this.feed = new Feed(
       device,
       settings.budget,
-      needsOf(settings, sideOf(o.parts)),
-      sampled ? new Negatives(device, settings, countItems(o.parts)) : null,
+      needsOf(settings, o.split.side),
+      sampled ? new Negatives(device, settings, countItems(o.split)) : null,
     );
     this.program = device.program('training step', () => {
       this.optimizer.step(this.gradients());
@@ -200,8 +214,8 @@ class Run {
       this.gradients();
       return {};
     });
-    this.scorer = new Scorer(this.model, { k: listLength(o.parts) });
-    this.validationUsers = validationUsers(o.parts, settings, o.seed);
+    this.scorer = new Scorer(this.model, { k: listLength(o.split) });
+    this.validationUsers = validationUsers(o.split, settings, o.seed);
     this.counters = {
       step: 0,
       epoch: 0,
@@ -229,21 +243,23 @@ class Run {
     return device.withPrecision(settings.precision, both, 2 ** Math.round(Math.log2(positions)));
   }
 
-  async go(): Promise<TrainResult> {
+  async run(): Promise<TrainResult> {
     const { o } = this;
     if (o.settings.ema > 0) await this.model.parameters.startAverage();
     if (o.resume && !(await this.restore())) return this.result('finished before');
     const { accumulate } = o.settings;
-    const batchCount = (epoch: number) => batchesPerEpoch(o.parts, this.batchOptions(epoch));
+    const batchCount = (epoch: number) => batchesPerEpoch(o.split, this.batchOptions(epoch));
     const first = Math.ceil(batchCount(0) / accumulate);
     this.validateSteps = o.settings.validateSteps || Math.max(64, first);
-    // A run that goes on keeps the horizon that it began with.
+    // A resumed run keeps its horizon.
     this.horizon ??= horizonOf(o.settings, o.epochs, first);
+    if (this.validationDue && !(await this.validate())) return this.finish('interrupted');
+    if (o.resume && this.outOfPatience()) return this.finish('early-stopping');
     if (o.resume && this.reachedEpochs()) return this.finish('epochs');
     for (;;) {
       this.batchesInEpoch = batchCount(this.counters.epoch);
       const waiting: Batch[] = [];
-      for (const batch of batches(o.parts, { ...this.batchOptions(this.counters.epoch), skip: this.counters.batch })) {
+      for (const batch of batches(o.split, { ...this.batchOptions(this.counters.epoch), skip: this.counters.batch })) {
         waiting.push(batch);
         // The last step of an epoch takes what is left.
         if (waiting.length < accumulate && this.counters.batch + waiting.length < this.batchesInEpoch) continue;
@@ -259,6 +275,10 @@ class Run {
   private batchOptions(epoch: number) {
     const { settings, seed } = this.o;
     return { ...windowsOf(settings), sideDropout: settings.sideDropout, seed, epoch };
+  }
+
+  private outOfPatience(): boolean {
+    return this.counters.patience >= this.o.settings.patience;
   }
 
   private reachedEpochs(): boolean {
@@ -278,7 +298,7 @@ class Run {
   private async step(parts: readonly Batch[]): Promise<TrainResult['reason'] | null> {
     const { counters, o } = this;
     if (!this.compiled) this.report('compiling');
-    const begun = performance.now();
+    const started = performance.now();
     for (const [i, batch] of parts.entries()) {
       const program = i + 1 < parts.length ? this.gather : this.program;
       this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
@@ -290,7 +310,7 @@ class Run {
     counters.batch += parts.length;
     this.tokens += tokens;
     if (this.compiled) {
-      this.stepSeconds += (performance.now() - begun) / 1000;
+      this.stepSeconds += (performance.now() - started) / 1000;
       this.stepTokens += tokens;
     } else {
       await o.device.settle();
@@ -301,8 +321,8 @@ class Run {
     }
     if (counters.step % READ_EVERY === 0) await this.readLosses();
     if (counters.step % this.validateSteps === 0) {
-      await this.validate();
-      if (counters.patience >= o.settings.patience) return 'early-stopping';
+      if (!(await this.validate())) return 'interrupted';
+      if (this.outOfPatience()) return 'early-stopping';
     }
     if (o.signal?.aborted) return 'interrupted';
     // Kept free for the last validation (if one is due) and for saving.
@@ -318,7 +338,7 @@ class Run {
   /** Seconds of a validation that was not measured yet: a forward pass takes about a third of a step's time a token. */
   private guessValidation(): number {
     const { window } = this.o.settings;
-    const lengths = this.validationUsers.map((u) => Math.min(window, this.o.parts.history(u, 'valid').length));
+    const lengths = this.validationUsers.map((u) => Math.min(window, this.o.split.history(u, 'valid').length));
     const tokens = lengths.reduce((sum, n) => sum + n, 0);
     return this.stepTokens > 0 ? (tokens * this.stepSeconds) / this.stepTokens / 2 : 0;
   }
@@ -350,11 +370,11 @@ class Run {
     const { counters, o } = this;
     const { accumulate } = o.settings;
     const at = (Math.ceil(counters.batch / accumulate) - 1 - (counters.step - step)) * accumulate;
-    let where = 'an earlier epoch’s batch; it could not be run again';
+    let where = 'a batch of an earlier epoch; it could not be run again';
     if (at >= 0) {
       where = 'the norm of the gradient';
       let part = 0;
-      for (const batch of batches(o.parts, { ...this.batchOptions(counters.epoch), skip: at })) {
+      for (const batch of batches(o.split, { ...this.batchOptions(counters.epoch), skip: at })) {
         this.prepare(batch, step, counters.epoch, at + part, part);
         const name = await o.device.firstNonFinite(() => this.gradients());
         if (name) where = name;
@@ -372,38 +392,50 @@ class Run {
     await this.program.settle();
   }
 
-  /** Validates, and saves, the weights or their moving average where there is one. */
-  private async validate(): Promise<void> {
+  /** Validates, and saves, the weights or their moving average where there is one. @returns false if interrupted */
+  private async validate(): Promise<boolean> {
     await this.readLosses();
-    this.report('validating');
+    this.validationDue = true;
     const averaged = this.o.settings.ema > 0;
     if (averaged) this.model.parameters.exchangeAverage();
     try {
       await this.validateWeights();
+      this.validationDue = false;
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      return false;
     } finally {
       if (averaged) this.model.parameters.exchangeAverage();
     }
     await this.checkpoint();
+    return true;
   }
 
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
-    const begun = performance.now();
+    const started = performance.now();
+    const budget = new TimeBudget(undefined, o.signal);
     this.model.touch();
-    const { metrics } = await evaluate(this.model, o.parts, {
+    this.report('validating', 0);
+    const { metrics } = await evaluate(this.model, o.split, {
       split: 'valid',
       includeSeen: o.includeSeen,
       users: this.validationUsers,
       scorer: this.scorer,
+      onProgress: (done, total) => {
+        budget.check();
+        this.report('validating', done / total);
+      },
     });
-    this.validateSeconds = (performance.now() - begun) / 1000;
+    this.validateSeconds = (performance.now() - started) / 1000;
     const ndcg = metrics['NDCG@10'];
     const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
     if (better) {
       counters.bestNdcg = ndcg;
       counters.bestStep = counters.step;
       counters.patience = 0;
-      await saveModel(o.files, await this.weights(), { step: counters.step, epoch: counters.epoch, metrics });
+      this.best = await storedTensors(this.model, 'params');
+      await saveModel(o.files, this.best, { step: counters.step, epoch: counters.epoch, metrics });
     } else counters.patience++;
     const validation = { step: counters.step, epoch: counters.epoch, metrics };
     this.validations.push(validation);
@@ -421,17 +453,13 @@ class Run {
     this.recent = { sum: 0, count: 0 };
   }
 
-  private async weights() {
-    return storedTensors(this.model, 'params');
-  }
-
   private async checkpoint(): Promise<void> {
     this.report('saving');
-    const begun = performance.now();
+    const started = performance.now();
     const counters = {
       ...this.counters,
       elapsedSeconds: this.elapsed(),
-      extra: { recent: this.recent, horizon: this.horizon },
+      extra: { recent: this.recent, horizon: this.horizon, ...(this.validationDue && { validationDue: true }) },
     };
     const [params, m, v] = [
       await storedTensors(this.model, 'params'),
@@ -441,7 +469,7 @@ class Run {
     const average = this.o.settings.ema > 0 ? await storedTensors(this.model, 'average') : undefined;
     await saveCheckpoint(this.o.files, { params, m, v, average, counters });
     this.lastCheckpoint = performance.now();
-    this.saveSeconds = (this.lastCheckpoint - begun) / 1000;
+    this.saveSeconds = (this.lastCheckpoint - started) / 1000;
   }
 
   /** Loads the checkpoint; false if that run had finished and no limit asks for more. */
@@ -457,6 +485,7 @@ class Run {
     this.counters.finished = false;
     this.recent = (saved.counters.extra?.recent as typeof this.recent | undefined) ?? this.recent;
     this.horizon = saved.counters.extra?.horizon as number | undefined;
+    this.validationDue = saved.counters.extra?.validationDue === true;
     for (const [kind, tensors] of [
       ['params', saved.params],
       ['m', saved.m],
@@ -474,7 +503,7 @@ class Run {
     const { counters } = this;
     await this.readLosses();
     const validated = this.validations.at(-1)?.step === counters.step;
-    if (reason !== 'interrupted' && !validated) await this.validate();
+    if (reason !== 'interrupted' && !validated && !(await this.validate())) return this.finish('interrupted');
     counters.finished = reason === 'early-stopping' || reason === 'epochs';
     await this.checkpoint();
     return this.result(reason);
@@ -495,7 +524,7 @@ class Run {
     return this.stepSeconds > 0 ? this.stepTokens / this.stepSeconds : 0;
   }
 
-  private report(phase: TrainProgress['phase']): void {
+  private report(phase: TrainProgress['phase'], done: number | null = null): void {
     const { counters, o } = this;
     const elapsed = (performance.now() - this.started) / 1000;
     const inEpoch = this.batchesInEpoch > 0 ? counters.batch / this.batchesInEpoch : 0;
@@ -506,6 +535,7 @@ class Run {
     const known = o.epochs !== undefined || o.deadline !== undefined;
     o.onProgress?.({
       phase,
+      done,
       step: counters.step,
       epoch: counters.epoch,
       steps: Math.ceil(this.batchesInEpoch / o.settings.accumulate),
@@ -523,7 +553,6 @@ class Run {
     this.gather.dispose();
     this.feed.dispose();
     this.optimizer.dispose();
-    this.model.dispose();
   }
 }
 

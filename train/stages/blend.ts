@@ -1,65 +1,131 @@
 /**
- * Fits what the memory weighs beside the transformer: a grid of weights, each ranked on the device for the validation
- * users, all in one pass. The best NDCG@10 wins; among equals the lighter memory, and no memory at all where it does not
- * help. Deterministic.
+ * Stage 3: fits how much item transitions weigh in the scores: a grid of weights, each ranked on the device for the
+ * validation users, all in one pass. The best NDCG@10 wins; among equals the smaller weight, and no transitions at all
+ * where they do not help. Deterministic.
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transitions/transitions.ts';
 import { type Scored, Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { loadConfig, saveBlend } from '../../model/storage/folder.ts';
 import { queryOf } from '../evaluation/evaluate.ts';
 import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
+import { type Stage, type TrainingRun, unchanged } from './stage.ts';
+import { transitions as stage } from './transitions.ts';
 
-/** From a transformer that leads to one that has hardly been trained. */
+/** From an encoder that leads to one that has hardly been trained. */
 const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10];
 /** ε, in units of 1 / V: m is about a probability. */
 const EPSILONS = [1, 5];
-
-/** TargetMetrics that config.json keeps. */
+/** Metrics that config.json keeps. */
 const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
+/** Scores (users × items) that a blend is fitted on at most: every trial ranks them all. Fewer on the CPU device. */
+const FITTED_SCORES = 2 ** 26;
+const FITTED_SCORES_CPU = 2 ** 22;
+/** Users whose ranking is timed to learn what fitting the blend will take; at most an eighth of those. */
+const TIMED_USERS = 64;
+/** Milliseconds; with less left nothing is timed. */
+const SHORT = 30_000;
+
+export const blend: Stage = {
+  name: 'blend',
+
+  applies: (plan) => stage.applies(plan),
+
+  /** Timed with untrained weights, at most half of what is left. Where little is left, a third and nothing timed. */
+  async estimate(run, left) {
+    if (!run.transitions || run.result) return 0;
+    if (left < SHORT) return left / 3;
+    const users = fittedUsers(run);
+    const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));
+    // The first run compiles, the second is timed.
+    const before = performance.now();
+    await fitOn(run, some);
+    const started = performance.now();
+    await fitOn(run, some);
+    const now = performance.now();
+    const needed = 1.3 * (((now - started) * users.length) / Math.max(1, some.length)) + 2 * (now - started) + 1000;
+    return Math.min(needed, Math.max(0, left - (now - before)) / 2);
+  },
+
+  async load(run) {
+    if (!run.transitions || run.plan.rankerOnly) return true; // they were given up, or there are none to fit
+    if (!unchanged(run)) return false;
+    run.blend = (await loadConfig(run.files)).blend ?? null;
+    return run.blend !== null;
+  },
+
+  async run(run, budget) {
+    run.report('blending', 0);
+    run.blend = await fitOn(run, fittedUsers(run), (done, total) => {
+      budget.check();
+      run.report('blending', done / total);
+    });
+  },
+
+  async save({ files, blend }) {
+    if (blend) await saveBlend(files, blend);
+  },
+};
+
+/** As many of the validation users, evenly spread, as the size of the catalog allows; 16 at least. */
+function fittedUsers({ device, plan }: TrainingRun): Uint32Array {
+  const users = plan.validationUsers;
+  const most = Math.max(16, Math.floor((device.gpu ? FITTED_SCORES : FITTED_SCORES_CPU) / plan.split.items));
+  if (users.length <= most) return users;
+  return Uint32Array.from({ length: most }, (_, i) => users[Math.floor((i * users.length) / most)]);
+}
+
+function fitOn(run: TrainingRun, users: Uint32Array, onProgress?: FitOptions['onProgress']): Promise<Blend> {
+  if (!run.transitions) throw new Error('blend: there are no transitions');
+  const { encoder, includeSeen, plan } = run;
+  return fitBlend(encoder, run.deviceTransitions(run.transitions), plan.split, { users, includeSeen, onProgress });
+}
 
 export interface FitOptions {
   users: Uint32Array;
   includeSeen?: boolean;
+  /** It may throw to stop. */
   onProgress?(done: number, total: number): void;
 }
 
 export async function fitBlend(
   model: SequenceModel,
-  memory: DeviceTransitions,
-  parts: Split,
+  transitions: DeviceTransitions,
+  split: Split,
   { users, includeSeen, onProgress }: FitOptions,
 ): Promise<Blend> {
   const trials: BlendWeights[] = EPSILONS.flatMap((e) =>
-    WEIGHTS.map((weight) => ({ memory: weight, epsilon: e / parts.items })),
+    WEIGHTS.map((weight) => ({ memory: weight, epsilon: e / split.items })),
   );
-  const off = { memory: 0, epsilon: 1 / parts.items };
-  const scorer = new Scorer(model, { k: 1, blend: { transitions: memory, weights: off }, components: true, trials });
+  const off = { memory: 0, epsilon: 1 / split.items };
+  const scorer = new Scorer(model, { k: 1, blend: { transitions, weights: off }, components: true, trials });
   try {
     const queries = Array.from(users, (u): ScoreQuery => {
-      const history = parts.history(u, 'valid');
+      const history = split.history(u, 'valid');
       return {
-        ...queryOf(parts, u, 'valid', model),
-        target: parts.validTarget(u),
+        ...queryOf(split, u, 'valid', model),
+        target: split.validTarget(u),
         exclude: includeSeen ? undefined : history,
       };
     });
     const scored = await scorer.score(queries, (done) => onProgress?.(done, queries.length));
-    const figures = (rank: (s: Scored) => number | undefined): Metrics => {
+    const metricsOf = (rank: (s: Scored) => number | undefined): Metrics => {
       const ranks = new RankMetrics();
       for (const one of scored) ranks.add([rank(one) ?? MISS]);
       const all = ranks.result();
       return Object.fromEntries(KEPT.map((name) => [name, all[name]]));
     };
-    const transformer = figures((s) => s.components?.transformer);
-    const memoryAlone = figures((s) => s.components?.transitions);
-    let best = { weights: off, figures: transformer };
+    const transformer = metricsOf((s) => s.components?.transformer);
+    const memoryAlone = metricsOf((s) => s.components?.transitions);
+    let best = { weights: off, metrics: transformer };
     trials.forEach((weights, i) => {
-      const trial = figures((s) => s.trials?.[i]);
-      const [ndcg, most] = [trial['NDCG@10'], best.figures['NDCG@10']];
-      if (ndcg > most || (ndcg === most && weights.memory < best.weights.memory)) best = { weights, figures: trial };
+      const metrics = metricsOf((s) => s.trials?.[i]);
+      const [ndcg, most] = [metrics['NDCG@10'], best.metrics['NDCG@10']];
+      if (ndcg > most || (ndcg === most && weights.memory < best.weights.memory)) best = { weights, metrics };
     });
-    return { ...best.weights, fitted: { users: scored.length, transformer, memory: memoryAlone, blend: best.figures } };
+    const fitted = { users: scored.length, transformer, memory: memoryAlone, blend: best.metrics };
+    return { ...best.weights, fitted };
   } finally {
     scorer.dispose();
   }

@@ -1,8 +1,8 @@
 /**
- * Fits how much what the ranker adds weighs beside the first stage's score: the weight whose gain in NDCG@10 on the
+ * Fits the weight of what the ranker adds to the first stage's score: the weight whose gain in NDCG@10 on the
  * validation users, less its standard error (paired over users), is the largest; among equals the smaller one. So weights
- * whose lead may be chance give way to smaller ones, and where no gain is more than its error the weight is 0. What the
- * first stage retrieves is found once.
+ * whose lead may be chance lose to smaller ones, and where no gain is more than its error the weight is 0. The candidates
+ * of the first stage are retrieved once.
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Ranker } from '../../model/ranker/ranker.ts';
@@ -29,7 +29,7 @@ interface Retrieved {
 }
 
 interface Judged {
-  figures: Metrics;
+  metrics: Metrics;
   /** NDCG@10 of each user. */
   gains: Float64Array;
 }
@@ -49,20 +49,20 @@ export class RankerWeightFitter {
   static async open(
     model: SequenceModel,
     ranker: Ranker,
-    parts: Split,
-    options: { users: Uint32Array; includeSeen?: boolean; blend: ScorerOptions['blend'] },
+    split: Split,
+    options: { users: Uint32Array; includeSeen?: boolean; blend: ScorerOptions['blend']; check?(): void },
   ): Promise<RankerWeightFitter> {
     const k = Math.min(model.items, ranker.shape.rankerCandidates);
     const scorer = new Scorer(model, { k, blend: options.blend });
-    const excluded = exclusions(parts, 'valid', options.includeSeen ? 'kept' : 'excluded');
+    const excluded = exclusions(split, 'valid', options.includeSeen ? 'kept' : 'excluded');
     try {
       const queries = Array.from(options.users, (u): ScoreQuery => {
-        const [target] = parts.targets(u, 'valid');
-        return { ...queryOf(parts, u, 'valid', model), target, exclude: excluded(u) ?? undefined };
+        const [target] = split.targets(u, 'valid');
+        return { ...queryOf(split, u, 'valid', model), target, exclude: excluded(u) ?? undefined };
       });
-      const scored = await scorer.score(queries);
+      const scored = await scorer.score(queries, () => options.check?.());
       const retrieved = scored.map(({ items, scores, rank }, i) => {
-        return { items, scores, rank, targets: distinct(parts.targets(options.users[i], 'valid')) };
+        return { items, scores, rank, targets: distinct(split.targets(options.users[i], 'valid')) };
       });
       const lists = queries.map((q, i): CandidateQuery => ({ ...q, candidates: scored[i].items }));
       return new RankerWeightFitter(new Reranker(model, ranker, k), retrieved, lists);
@@ -71,9 +71,9 @@ export class RankerWeightFitter {
     }
   }
 
-  /** The weight for the ranker as it is now. */
-  async fit(step: number): Promise<Stages> {
-    const ranked = await this.reranker.logits(this.queries);
+  /** The weight for the ranker as it is now. @param check may throw to stop */
+  async fit(step: number, check?: () => void): Promise<Stages> {
+    const ranked = await this.reranker.logits(this.queries, check);
     const judge = (by: (i: number, of: Ranked, one: Retrieved) => number): Judged => {
       const ranks = new RankMetrics();
       const gains = new Float64Array(this.retrieved.length);
@@ -86,7 +86,7 @@ export class RankerWeightFitter {
         gains[u] = metricsAt(10, own, own.length).NDCG;
       });
       const all = ranks.result();
-      return { figures: Object.fromEntries(KEPT.map((name) => [name, all[name]])), gains };
+      return { metrics: Object.fromEntries(KEPT.map((name) => [name, all[name]])), gains };
     };
     const trials = WEIGHTS.map((weight) => ({
       weight,
@@ -97,8 +97,8 @@ export class RankerWeightFitter {
     const least = gains.map(({ mean, error }) => mean - error);
     const best = least.reduce((k, value, i) => (value > least[k] ? i : k), 0);
     const users = this.retrieved.length;
-    const ranker = judge((i, { logits }) => logits[i]).figures;
-    const fitted = { users, retrieval: off.figures, ranker, both: trials[best].figures, error: gains[best].error };
+    const ranker = judge((i, { logits }) => logits[i]).metrics;
+    const fitted = { users, retrieval: off.metrics, ranker, both: trials[best].metrics, error: gains[best].error };
     return { weight: trials[best].weight, step, fitted };
   }
 

@@ -1,12 +1,12 @@
 /**
- * Learns the sequence memory (model/transitions/transitions.ts) from the training part, in closed form. Every training event y with the
- * events before it is one example: x holds r_k for the event k places back (repeats add up), and the ridge regression of
- * the next item on x is
+ * Learns item transitions (model/transitions/transitions.ts) from the training events, in closed form. Every training event
+ * y with the events before it is one example: x holds r_k for the event k positions back (repeats add up), and the ridge
+ * regression of the next item on x is
  *
  *   W = (G + λI)⁻¹ C,   G = Σ x xᵀ,   C = Σ x e_yᵀ                            [V, V]
  *
  * EASE (Steck, WWW 2019) with order: windowed transition counts C, and G to take out what items share with one another
- * (the transition model of Choi et al., Session-aware Linear Item-Item Models, WWW 2021). Exact up to a catalogue of about
+ * (the transition model of Choi et al., Session-aware Linear Item-Item Models, WWW 2021). Exact up to a catalog of about
  * 10,000 items, through the device's matrix product. Beyond, each target item has a regression of its own on its likeliest
  * predecessors (as fsSLIM: Ning & Karypis, ICDM 2011), so that no V × V matrix is ever held. The largest weights of each
  * row are kept.
@@ -22,9 +22,13 @@ export interface TransitionOptions {
   /** Weights kept of a row. */
   kept?: number;
   method?: TransitionSettings['method'];
+  /** Awaited after each piece of work with the share that is done, 0 to 1; it may throw to stop. */
+  pause?(done: number): Promise<void>;
 }
 
-/** Catalogues up to this size are solved exactly (V² numbers, 4V³ operations); fewer on the CPU device. */
+type Pause = (done: number) => Promise<void>;
+
+/** Catalogs up to this size are solved exactly (V² numbers, 4V³ operations); fewer on the CPU device. */
 const exactItems = (device: Device): number => (device.gpu ? 10_000 : 1_500);
 /** Predecessors that a target item's own regression looks at. */
 const PREDECESSORS = 64;
@@ -32,17 +36,23 @@ const PREDECESSORS = 64;
 const GRAM_ENTRIES = 128;
 
 /** @throws Error when the ridge is too small for single precision */
-export async function learnTransitions(device: Device, parts: Split, options: TransitionOptions = {}): Promise<Memory> {
-  const { last = 50, power = 0.7, lambda = 300 } = options;
-  const method = options.method ?? (parts.items <= exactItems(device) ? 'exact' : 'neighbours');
-  const kept = Math.min(options.kept ?? 300, parts.items);
+export async function learnTransitions(device: Device, split: Split, options: TransitionOptions = {}): Promise<Memory> {
+  const { last = 50, power = 0.7, lambda = 300, pause = async () => {} } = options;
+  const method = options.method ?? (split.items <= exactItems(device) ? 'exact' : 'neighbours');
+  const kept = Math.min(options.kept ?? 300, split.items);
   const settings: TransitionSettings = { method, last, power, lambda, kept };
-  const examples = new Examples(parts, recency(settings));
-  const rows = method === 'exact' ? await exact(device, examples, settings) : neighbours(examples, settings);
+  const examples = new Examples(split, recency(settings));
+  const rows =
+    method === 'exact' ? await exact(device, examples, settings, pause) : await neighbours(examples, settings, pause);
   return { settings, rows };
 }
 
-async function exact(device: Device, examples: Examples, { lambda, kept }: TransitionSettings): Promise<SparseRows> {
+async function exact(
+  device: Device,
+  examples: Examples,
+  { lambda, kept }: TransitionSettings,
+  pause: Pause,
+): Promise<SparseRows> {
   const { items } = examples;
   const fill = (rowOf: (item: number, add: Add) => void, ridge: number) => (row: number, out: Float32Array) => {
     rowOf(row, (column, x) => {
@@ -50,27 +60,32 @@ async function exact(device: Device, examples: Examples, { lambda, kept }: Trans
     });
     out[row] += ridge;
   };
-  const g = Panels.create(device, items, fill(examples.gram, lambda));
-  const c = Panels.create(device, items, fill(examples.next, 0), 0);
-  let w: Panels | null = null;
+  const parts: Panels[] = [];
+  const own = (panels: Panels): Panels => {
+    parts.push(panels);
+    return panels;
+  };
   try {
-    await invertSpd(g);
-    w = await multiply(g, c);
+    const g = own(await Panels.create(device, items, fill(examples.gram, lambda), 1, () => pause(0)));
+    const c = own(await Panels.create(device, items, fill(examples.next, 0), 0, () => pause(0.2)));
+    await invertSpd(g, () => pause(0.3));
+    const w = own(await multiply(g, c, () => pause(0.7)));
     const rows = new RowWriter(items, kept);
-    await w.rows((_, values) => {
+    await w.rows(async (row, values) => {
       values.forEach((x, column) => {
         if (x !== 0) rows.add(column, x);
       });
       rows.end();
+      await pause(0.9 + (0.1 * row) / items);
     });
     return rows.finish();
   } finally {
-    for (const panels of [g, c, w]) panels?.dispose();
+    for (const panels of parts) panels.dispose();
   }
 }
 
 /** Column by column: y's weights on its likeliest predecessors S solve (G_SS + λI) w = C_Sy. */
-function neighbours(examples: Examples, { lambda, kept }: TransitionSettings): SparseRows {
+async function neighbours(examples: Examples, { lambda, kept }: TransitionSettings, pause: Pause): Promise<SparseRows> {
   const { items } = examples;
   const near = new RowWriter(items, GRAM_ENTRIES);
   const diagonal = new Float64Array(items);
@@ -82,13 +97,14 @@ function neighbours(examples: Examples, { lambda, kept }: TransitionSettings): S
       else near.add(j, x);
     });
     near.end();
+    await pause((0.4 * i) / items);
   }
   const gram = near.finish();
 
   // Columns first, as rows of Wᵀ.
   const columns = new RowWriter(items, PREDECESSORS);
   const chosen = new RowWriter(1, PREDECESSORS);
-  const place = new Int32Array(items).fill(-1);
+  const position = new Int32Array(items).fill(-1);
   for (let y = 0; y < items; y++) {
     examples.previous(y, sums.add);
     sums.drain((i, x) => chosen.add(i, x));
@@ -96,22 +112,23 @@ function neighbours(examples: Examples, { lambda, kept }: TransitionSettings): S
     const n = s.length;
     const a = new Float64Array(n * n);
     s.forEach((item, i) => {
-      place[item] = i;
+      position[item] = i;
     });
     s.forEach((item, i) => {
       a[i * n + i] = diagonal[item] + lambda;
       for (let e = gram.starts[item]; e < gram.starts[item + 1]; e++) {
-        const j = place[gram.columns[e]];
-        // G is symmetric; a pair stands in the row of either item, or both, or was cut from both.
+        const j = position[gram.columns[e]];
+        // G is symmetric; a pair is in the row of either item, or both, or was cut from both.
         if (j >= 0) a[i * n + j] = a[j * n + i] = gram.values[e];
       }
     });
     solve(a, right, lambda);
     s.forEach((item, i) => {
       columns.add(item, right[i]);
-      place[item] = -1;
+      position[item] = -1;
     });
     columns.end();
+    await pause(0.4 + (0.6 * y) / items);
   }
   return transpose(columns.finish(), items, kept);
 }
@@ -165,33 +182,33 @@ class Examples {
   readonly items: number;
   private readonly events: Uint32Array;
   private readonly r: Float32Array;
-  /** Item i occurs at places[starts[i]] to places[starts[i + 1]], in the history of [begins, ends) there. */
+  /** Item i occurs at positions[starts[i]] to positions[starts[i + 1]], in the history of [begins, ends) there. */
   private readonly starts: Uint32Array;
-  private readonly places: Uint32Array;
+  private readonly positions: Uint32Array;
   private readonly begins: Uint32Array;
   private readonly ends: Uint32Array;
   /** products[lag][m] = Σ r_(lag + s) r_s over s < m: what two events `lag` apart share, with m events behind the later. */
   private readonly products: Float64Array[];
 
-  constructor(parts: Split, r: Float32Array) {
-    this.items = parts.items;
-    this.events = parts.dataset.items;
+  constructor(split: Split, r: Float32Array) {
+    this.items = split.items;
+    this.events = split.dataset.items;
     this.r = r;
-    const { offsets } = parts.dataset;
-    const starts = new Uint32Array(parts.items + 1);
-    for (let u = 0; u < parts.users; u++) for (const item of parts.history(u, 'train')) starts[item + 1]++;
-    for (let i = 0; i < parts.items; i++) starts[i + 1] += starts[i];
+    const { offsets } = split.dataset;
+    const starts = new Uint32Array(split.items + 1);
+    for (let u = 0; u < split.users; u++) for (const item of split.history(u, 'train')) starts[item + 1]++;
+    for (let i = 0; i < split.items; i++) starts[i + 1] += starts[i];
     const next = starts.slice();
-    const total = starts[parts.items];
+    const total = starts[split.items];
     this.starts = starts;
-    [this.places, this.begins, this.ends] = [new Uint32Array(total), new Uint32Array(total), new Uint32Array(total)];
-    for (let u = 0; u < parts.users; u++) {
-      const end = offsets[u] + parts.trainLength(u);
+    [this.positions, this.begins, this.ends] = [new Uint32Array(total), new Uint32Array(total), new Uint32Array(total)];
+    for (let u = 0; u < split.users; u++) {
+      const end = offsets[u] + split.trainLength(u);
       for (let at = offsets[u]; at < end; at++) {
-        const place = next[this.events[at]]++;
-        this.places[place] = at;
-        this.begins[place] = offsets[u];
-        this.ends[place] = end;
+        const entry = next[this.events[at]]++;
+        this.positions[entry] = at;
+        this.begins[entry] = offsets[u];
+        this.ends[entry] = end;
       }
     }
     this.products = Array.from(r, (_, lag) => {
@@ -203,10 +220,10 @@ class Examples {
 
   /** Row i of G. */
   readonly gram = (item: number, add: Add): void => {
-    const { events, places, products } = this;
+    const { events, positions, products } = this;
     const n = this.r.length;
     for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
-      const at = places[o];
+      const at = positions[o];
       const end = this.ends[o];
       for (let q = Math.max(this.begins[o], at - n + 1); q < Math.min(end, at + n); q++) {
         const shared = products[Math.abs(q - at)];
@@ -217,9 +234,9 @@ class Examples {
 
   /** Row i of C: what came after item i. */
   readonly next = (item: number, add: Add): void => {
-    const { events, places, r } = this;
+    const { events, positions, r } = this;
     for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
-      const at = places[o];
+      const at = positions[o];
       const end = Math.min(this.ends[o], at + r.length + 1);
       for (let q = at + 1; q < end; q++) add(events[q], r[q - at - 1]);
     }
@@ -227,9 +244,9 @@ class Examples {
 
   /** Column y of C: what came before item y. */
   readonly previous = (item: number, add: Add): void => {
-    const { events, places, r } = this;
+    const { events, positions, r } = this;
     for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
-      const at = places[o];
+      const at = positions[o];
       for (let q = Math.max(this.begins[o], at - r.length); q < at; q++) add(events[q], r[at - q - 1]);
     }
   };

@@ -1,19 +1,22 @@
 /**
- * Learns what groups of users like (model/transitions/segment-prior.ts) from the training events, and how much that counts beside a model
- * that knows few events:
+ * Stage 4: what segments of users like (model/transitions/segment-prior.ts), learned from the training events, and how much
+ * that counts for users of whom the model knows few events:
  *
  *   κ, strength   by NDCG@10 of the first events of users, without their own events in the counts
  *   weight(n)     by NDCG@10 of the validation targets from the last n events before them; 0 where the gain is not more
  *                 than one standard error, paired over users
  */
 import type { Bag } from '../../data/features/encoder.ts';
+import { ColdSplit } from '../../data/splits/cold.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { rankAmong } from '../../model/inference/ranks.ts';
 import {
   type GroupCounts,
   groupScores,
+  loadSegmentPrior,
   popularity,
   type PriorSettings,
+  saveSegmentPrior,
   type SegmentPrior,
 } from '../../model/transitions/segment-prior.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
@@ -21,25 +24,54 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { metricsAt, RankMetrics } from '../evaluation/metrics.ts';
 import { distinct } from '../evaluation/ranking.ts';
 import { gainOf } from '../evaluation/statistics.ts';
+import { type Stage, unchanged } from './stage.ts';
 
 const SHRINKAGES = [10, 100, 1000, 10000];
 const STRENGTHS = [0, 0.25, 0.5, 0.75, 1];
 const EVENTS = [1, 2, 4, 8, 16];
 const WEIGHTS = [0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1];
-/** Events of a user that stand for what somebody new will do. */
+/** Events of a user that stand for what a cold-start user will do. */
 const FIRST = 10;
 /** Users and scores that fitting looks at, at most. */
 const MOST_USERS = 500;
 const MOST_SCORES = 2 ** 21;
+/** Milliseconds set aside for it; a tenth of the time where that is less. */
+const RESERVE = 15_000;
 
-export function countGroups(parts: Split): GroupCounts {
-  const { side } = parts;
+export const segmentPrior: Stage = {
+  name: 'segment prior',
+
+  applies: ({ split, rankerOnly }) =>
+    !rankerOnly && split.sideSchema.users !== undefined && !(split instanceof ColdSplit),
+
+  estimate: (_, left) => Math.min(RESERVE, left / 10),
+
+  async load(run) {
+    const { side } = run.plan.split;
+    return unchanged(run) && side !== null && (await loadSegmentPrior(run.files, side.encoder.rows)) !== null;
+  },
+
+  async run(run, budget) {
+    const { plan, encoder, includeSeen } = run;
+    run.report('blending', 0);
+    run.prior = await fitSegmentPrior(encoder, plan.split, plan.validationUsers, run.scoring(), includeSeen, () =>
+      budget.pause(() => run.report('blending')),
+    );
+  },
+
+  async save({ files, prior }) {
+    if (prior) await saveSegmentPrior(files, prior);
+  },
+};
+
+export function countGroups(split: Split): GroupCounts {
+  const { side } = split;
   const rows = side?.encoder.rows ?? 0;
-  const items = new Float32Array(parts.items);
+  const items = new Float32Array(split.items);
   const counts = Array.from({ length: rows }, () => new Map<number, number>());
-  for (let u = 0; u < parts.users; u++) {
+  for (let u = 0; u < split.users; u++) {
     const bag = side?.userRow(u);
-    for (const item of parts.history(u, 'train')) {
+    for (const item of split.history(u, 'train')) {
       items[item]++;
       for (let e = 0; bag && e < bag.columns.length; e++) {
         const group = counts[bag.columns[e]];
@@ -60,42 +92,47 @@ export function countGroups(parts: Split): GroupCounts {
   return { items, ...out };
 }
 
+type Pause = () => Promise<void>;
+
 /**
  * @param users those of the validation
  * @param blend as the model will be served
+ * @param pause awaited between pieces of the work; it may throw to stop
  */
 export async function fitSegmentPrior(
   model: SequenceModel,
-  parts: Split,
+  split: Split,
   users: Uint32Array,
   blend: ScorerOptions['blend'],
   includeSeen = false,
+  pause: Pause = async () => {},
 ): Promise<SegmentPrior> {
-  const counts = countGroups(parts);
-  const some = users.slice(0, Math.max(16, Math.min(MOST_USERS, Math.floor(MOST_SCORES / parts.items))));
-  const { shrinkage, strength, fitted } = fitGroups(parts, counts, some);
+  const counts = countGroups(split);
+  const some = users.slice(0, Math.max(16, Math.min(MOST_USERS, Math.floor(MOST_SCORES / split.items))));
+  const { shrinkage, strength, fitted } = await fitGroups(split, counts, some, pause);
   const settings: PriorSettings = { shrinkage, strength, weights: [], fitted };
-  settings.weights = await fitWeights(model, parts, { counts, settings }, some, blend, includeSeen);
+  settings.weights = await fitWeights(model, split, { counts, settings }, some, blend, includeSeen, pause);
   return { counts, settings };
 }
 
-function bagOf(parts: Split, u: number): Bag {
-  const row = parts.side?.userRow(u);
+function bagOf(split: Split, u: number): Bag {
+  const row = split.side?.userRow(u);
   return row ? Array.from(row.columns, (column, e) => [column, row.values[e]]) : [];
 }
 
-function fitGroups(parts: Split, counts: GroupCounts, users: Uint32Array) {
+async function fitGroups(split: Split, counts: GroupCounts, users: Uint32Array, pause: Pause) {
   const trials = SHRINKAGES.flatMap((shrinkage) =>
     STRENGTHS.map((strength) => ({ shrinkage, strength, ranks: new RankMetrics() })),
   );
   for (const u of users) {
-    const history = parts.history(u, 'train');
+    await pause();
+    const history = split.history(u, 'train');
     if (history.length === 0) continue;
     const own = new Map<number, number>();
     for (const item of history) own.set(item, (own.get(item) ?? 0) + 1);
     const logP = popularity(Float32Array.from(counts.items, (count, v) => count - (own.get(v) ?? 0)));
     const targets = distinct(history.subarray(0, FIRST));
-    const bag = bagOf(parts, u);
+    const bag = bagOf(split, u);
     for (const shrinkage of SHRINKAGES) {
       const groups = groupScores(counts, logP, bag, shrinkage, own);
       for (const trial of trials) {
@@ -105,16 +142,16 @@ function fitGroups(parts: Split, counts: GroupCounts, users: Uint32Array) {
       }
     }
   }
-  const figures = trials.map((trial) => {
+  const scored = trials.map((trial) => {
     return { ...trial, ndcg: trial.ranks.users > 0 ? trial.ranks.result()['NDCG@10'] : 0 };
   });
   // Among equals the first: popularity.
-  const best = figures.reduce((a, b) => (b.ndcg > a.ndcg ? b : a));
+  const best = scored.reduce((a, b) => (b.ndcg > a.ndcg ? b : a));
   const { shrinkage, strength, ndcg } = best;
   return {
     shrinkage,
     strength,
-    fitted: { users: users.length, popularity: figures[0].ndcg, groups: ndcg },
+    fitted: { users: users.length, popularity: scored[0].ndcg, groups: ndcg },
   };
 }
 
@@ -124,39 +161,41 @@ function ranksOf(scores: Float32Array, targets: ArrayLike<number>): Uint32Array 
 
 async function fitWeights(
   model: SequenceModel,
-  parts: Split,
+  split: Split,
   { counts, settings }: SegmentPrior,
   users: Uint32Array,
   blend: ScorerOptions['blend'],
   includeSeen: boolean,
+  pause: Pause,
 ): Promise<PriorSettings['weights']> {
-  // Scores of the whole catalogue are read back; where it is that large, events speak for themselves.
-  if (parts.items > MOST_SCORES / 2) return [];
+  // Scores of the whole catalog are read back; for a catalog that large, events alone decide.
+  if (split.items > MOST_SCORES / 2) return [];
   const logP = popularity(counts.items);
   const scorer = new Scorer(model, { k: 1, blend, scoresFrom: 0 });
   const weights: PriorSettings['weights'] = [];
   try {
     for (const events of EVENTS) {
-      const eligible = users.filter((u) => parts.history(u, 'valid').length >= events);
+      const eligible = users.filter((u) => split.history(u, 'valid').length >= events);
       if (eligible.length === 0) break;
       const queries = Array.from(eligible, (u): ScoreQuery => {
-        const history = parts.history(u, 'valid');
-        const times = parts.times(u, 'valid');
+        const history = split.history(u, 'valid');
+        const times = split.times(u, 'valid');
         return {
           history: history.subarray(history.length - events),
           times: times?.subarray(history.length - events),
-          side: parts.sideFeatures(u, 'valid', events),
+          side: split.sideFeatures(u, 'valid', events),
         };
       });
       /** NDCG@10 of each user, by weight. */
       const trials = WEIGHTS.map((): number[] => []);
       const scored: Scored[] = await scorer.score(queries);
-      scored.forEach(({ allScores }, i) => {
+      for (const [i, { allScores }] of scored.entries()) {
+        await pause();
         const u = eligible[i];
-        const groups = groupScores(counts, logP, bagOf(parts, u), settings.shrinkage);
+        const groups = groupScores(counts, logP, bagOf(split, u), settings.shrinkage);
         const seen = new Set(includeSeen ? [] : queries[i].history);
-        const targets = distinct(parts.targets(u, 'valid')).filter((item) => !seen.has(item));
-        if (targets.length === 0) return;
+        const targets = distinct(split.targets(u, 'valid')).filter((item) => !seen.has(item));
+        if (targets.length === 0) continue;
         WEIGHTS.forEach((weight, w) => {
           const scores = (allScores as Float32Array).map((score, v) =>
             seen.has(v) ? Number.NEGATIVE_INFINITY : score + weight * (logP[v] + settings.strength * groups[v]),
@@ -164,8 +203,8 @@ async function fitWeights(
           const ranks = ranksOf(scores, targets);
           trials[w].push(metricsAt(10, ranks, ranks.length).NDCG);
         });
-      });
-      // Where everybody comes back for what they had, nothing is left to predict.
+      }
+      // Where all users return to items that they had, nothing is left to predict.
       if (trials[0].length === 0) continue;
       const gains = trials.map((trial) => gainOf(trials[0], trial));
       const best = gains.reduce((a, gain, i) => (gain.mean > gains[a].mean ? i : a), 0);
@@ -174,7 +213,7 @@ async function fitWeights(
   } finally {
     scorer.dispose();
   }
-  // More events never leave more to the groups.
+  // More events never give the prior more weight.
   let most = 0;
   for (const pair of weights.reverse()) {
     most = Math.max(most, pair[1]);

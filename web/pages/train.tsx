@@ -215,12 +215,13 @@ function Settings() {
 }
 
 const PHASES: Record<string, string> = {
-  remembering: 'Counting what follows what',
+  transitions: 'Learning item transitions',
   compiling: 'Compiling the kernels',
   training: 'Training',
   validating: 'Validating',
   saving: 'Saving',
-  blending: 'Fitting the blend with the memory',
+  blending: 'Fitting the blend',
+  ranking: 'Training the ranker',
 };
 
 const REASONS: Record<string, string> = {

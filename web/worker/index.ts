@@ -57,7 +57,7 @@ const api = {
     if (!log) throw new Error('no log is open');
     return training(async (signal) => {
       const { prepareNew, runTraining } = await trainings();
-      return runTraining(await prepareNew(log, filter, plan), false, signal, tell);
+      return runTraining(await prepareNew(log, filter, plan), signal, tell);
     });
   },
 
@@ -65,7 +65,7 @@ const api = {
     (await asking()).closeRecommender(id);
     return training(async (signal) => {
       const { prepareResume, runTraining } = await trainings();
-      return runTraining(await prepareResume(id, () => {}), true, signal, tell);
+      return runTraining(await prepareResume(id, () => {}), signal, tell);
     });
   },
 

@@ -1,5 +1,6 @@
 /** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
 import { InputError } from '../../data/errors.ts';
+import type { Files } from '../../model/storage/files.ts';
 import type { ModelConfig } from '../../model/storage/folder.ts'; // types alone: its code brings the engine along
 import { Snapshot } from '../../model/storage/manifest.ts';
 import type { Filter, ModelEntry, Plan, Reading, RunState, Source } from './contract.ts';
@@ -63,7 +64,7 @@ export async function deleteModel(id: string): Promise<void> {
   await (await modelsFolder()).removeEntry(id, { recursive: true });
 }
 
-export async function saveRun(files: FolderFiles, run: Run): Promise<void> {
+export async function saveRun(files: Files, run: Run): Promise<void> {
   await files.write(RUN, JSON.stringify(run));
 }
 

@@ -1,181 +1,107 @@
 /** A training in the worker: the same as `attune train`, into a folder of the private file system. */
-import { prepare } from '../../data/dataset.ts';
-import { requireTrainable } from '../../data/splits/checks.ts';
 import { InputError } from '../../data/errors.ts';
-import { encodeItems } from '../../data/features/encoder.ts';
-import { inferSchema, type Schema } from '../../data/features/schema.ts';
-import { SideFeatures, SideFeatureEncoder } from '../../data/features/side-features.ts';
-import { similarity } from '../../data/features/similarity.ts';
-import { splitDataset, type Split } from '../../data/splits/split.ts';
-import { writeModelCard } from '../../model/storage/card.ts';
-import { chooseRecipe, logSize } from '../../model/recipes/defaults.ts';
-import {
-  createFolder,
-  type Item,
-  loadConfig,
-  loadItems,
-  loadModel,
-  type ModelConfig,
-  readMetrics,
-} from '../../model/storage/folder.ts';
-import { checkSettings, type Settings, settingsFor } from '../../model/recipes/recipes.ts';
-import { baselineMetrics } from '../../train/baselines/metrics.ts';
-import { countItems } from '../../train/baselines/baselines.ts';
+import type { Device } from '../../engine/index.ts';
+import type { Files } from '../../model/storage/files.ts';
+import { readMetrics } from '../../model/storage/folder.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
-import { newConfig } from '../../train/model-config.ts';
-import { requireHorizon } from '../../train/loop/schedule.ts';
-import { requirePrecision, type TrainProgress, validationUsers } from '../../train/loop/trainer.ts';
-import { withSideFeatures } from '../../train/side-features.ts';
-import { trainEncoderAndTransitions } from '../../train/stages/transitions-and-encoder.ts';
+import type { TrainProgress } from '../../train/loop/trainer.ts';
+import { planTraining, type RankingPlan, resumePlan, type TrainingSource } from '../../train/plan.ts';
+import { runPlan } from '../../train/run-plan.ts';
 import type { Filter, Outcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
 import { openDevice, trim } from './device.ts';
-import type { FolderFiles } from './files.ts';
 import { keepSource, keptSource, loadRun, newModel, openModel, type Run, saveRun } from './library.ts';
 import { filterOf, openSource, type Opened } from './log.ts';
 
-declare const ATTUNE_VERSION: string;
-
 export type OnTrain = (event: TrainEvent) => void;
 
-/** Milliseconds between two words of progress: what a chart can show. */
-const TELL_EVERY = 120;
+/** Milliseconds between two reports of progress: what a chart can show. */
+const REPORT_MS = 120;
 
-interface Prepared {
-  files: FolderFiles;
+export interface Prepared {
+  files: Files;
   run: Run;
-  parts: Split;
-  settings: Settings;
-  config: ModelConfig;
-  items: readonly Item[];
-  notes: string[];
+  plan: RankingPlan;
 }
 
-/** Begins a training on an opened log. @throws InputError */
-export async function prepareNew(opened: Opened, filter: Filter, plan: Plan): Promise<Prepared> {
-  const { log, infos, reading, source } = opened;
-  requireHorizon(settingsFor(plan.recipe ?? 'sasrec', plan.settings), plan.epochs ?? undefined);
-  const dataset = prepare(log, filterOf(filter));
-  let parts = splitDataset(dataset, undefined, log.source);
-  requireTrainable(parts, log.source);
-  const { recipe, settings, notes } = chosen(plan, parts);
-  parts = addSideFeatures(opened, parts, settings);
-  const counts = countItems(parts);
-  const items = dataset.itemIds.map((id, row): Item => {
-    const info = infos?.get(id);
-    return { id, title: info?.title || id, attributes: info?.attributes ?? {}, count: counts[row] };
+/** Plans a training on an opened log. @throws InputError */
+export function planNew(opened: Opened, filter: Filter, asked: Plan): RankingPlan {
+  return planTraining(sourceOf(opened), {
+    ...filterOf(filter),
+    recipe: asked.recipe ?? undefined,
+    settings: asked.settings,
+    events: opened.reading.events,
+    epochs: asked.epochs ?? undefined,
+    seed: asked.seed,
+    includeSeen: asked.includeSeen,
   });
-  const schema = settings.items === 'tower' ? schemaOf(items) : null;
-  const config = newConfig(
-    {
-      schema,
-      side: parts.sideSchema,
-      usersFile: source.kind === 'file' ? source.users?.name : undefined,
-      attune: ATTUNE_VERSION,
-      recipe,
-      settings,
-      source: log.source,
-      columns: reading.columns,
-      minInteractions: filter.minInteractions,
-      minRating: filter.minRating ?? undefined,
-      protocol: parts.protocol,
-      seen: plan.includeSeen ? 'kept' : 'excluded',
-      seed: plan.seed,
-    },
-    dataset,
-    items,
-  );
-  const device = await openDevice();
-  requirePrecision(device, settings);
-  config.device = `${device.name} in a browser`;
-  const files = await newModel(plan.name);
-  const run: Run = {
-    source:
-      source.kind === 'shop'
-        ? source
-        : {
-            kind: 'file',
-            name: source.file.name,
-            items: source.items?.name ?? null,
-            users: source.users?.name ?? null,
-          },
-    reading,
-    filter,
-    plan,
-    state: 'running',
+}
+
+function sourceOf({ log, infos, users, reading, source }: Opened): TrainingSource {
+  const files = source.kind === 'file' ? source : null;
+  return {
+    log,
+    name: log.source,
+    columns: { ...reading.columns },
+    items: infos,
+    itemsName: files?.items?.name,
+    users,
+    usersName: files?.users?.name,
   };
+}
+
+/** Plans a training, and makes its folder with what is needed to continue it later. @throws InputError */
+export async function prepareNew(opened: Opened, filter: Filter, asked: Plan): Promise<Prepared> {
+  const plan = planNew(opened, filter, asked);
+  const { source, reading } = opened;
+  const files = await newModel(asked.name);
+  const run: Run = { source: keptAs(source), reading, filter, plan: asked, state: 'running' };
   if (source.kind === 'file') await keepSource(files, source);
   await saveRun(files, run);
-  await createFolder(files, config, items);
-  return { files, run, parts, settings, config, items, notes };
+  return { files, run, plan };
 }
 
-/** Adds the columns of users and events that are to be read. @throws InputError where the recipe reads none */
-function addSideFeatures({ log, users, reading }: Opened, split: Split, settings: Settings): Split {
-  if ((users || reading.events.length > 0) && settings.direction !== 'causal')
-    throw new InputError('conflicting-settings', 'what is known of users and events is read by causal recipes alone', {
-      hint: 'choose another recipe',
-    });
-  return withSideFeatures(split, users ?? undefined, reading.events, log.source);
-}
+const keptAs = (source: Opened['source']): Run['source'] =>
+  source.kind === 'shop'
+    ? source
+    : {
+        kind: 'file',
+        name: source.file.name,
+        items: source.items?.name ?? null,
+        users: source.users?.name ?? null,
+      };
 
-/** For the item tower, which reads attributes. @throws InputError where there are none */
-function schemaOf(items: readonly Item[]): Schema {
-  const schema = inferSchema(items);
-  if (schema.columns.some(({ type }) => type !== 'skip')) return schema;
-  throw new InputError(
-    'conflicting-settings',
-    'items=tower reads the attributes of items: add an items file that has some',
-  );
-}
-
-function chosen(plan: Plan, parts: Split): { recipe: string; settings: Settings; notes: string[] } {
-  const recipe = plan.recipe ?? 'sasrec';
-  if (plan.recipe !== null || plan.settings.items === 'tower') {
-    return { recipe, settings: settingsFor(recipe, plan.settings), notes: [] };
-  }
-  const choice = chooseRecipe(logSize(parts), plan.settings);
-  const settings = settingsFor(choice.recipe, { ...choice.settings, ...plan.settings });
-  return { recipe: choice.recipe, settings, notes: choice.reasons };
-}
-
-/** Goes on with a training that was paused, or cut off by a reload. @throws InputError */
+/** Continues a training that was paused, or cut off by a reload. @throws InputError */
 export async function prepareResume(id: string, onProgress: (share: number) => void): Promise<Prepared> {
   const files = await openModel(id);
   const run = await loadRun(files);
   if (!run)
-    throw new InputError(
-      'not-found',
-      `${id}: was not trained in this browser, so that its log is not here to go on with`,
-    );
-  const config = await loadConfig(files);
-  const { source: kept, reading, filter } = run;
+    throw new InputError('unsupported', `${id}: was not trained in this browser: the log to continue on is not here`);
+  const { source: kept, reading } = run;
   const source = kept.kind === 'shop' ? kept : ({ kind: 'file', ...(await keptSource(files, run)) } as const);
   const opened = await openSource(source, reading, onProgress);
-  const dataset = prepare(opened.log, filterOf(filter));
-  const plain = splitDataset(dataset, undefined, opened.log.source);
-  const settings = checkSettings(config.hyperparameters as unknown as Settings);
-  const { users, events } = config.schema;
-  const encoder = users || events ? new SideFeatureEncoder({ users, events }) : null;
-  const parts = encoder ? plain.withSide(new SideFeatures(encoder, dataset, opened.users)) : plain;
-  const items = await loadItems(files);
-  return { files, run, parts, settings, config, items, notes: [] };
+  const plan = await resumePlan(files, sourceOf(opened), { epochs: run.plan.epochs ?? undefined });
+  return { files, run, plan };
 }
 
 /** Trains until it is done or the signal says to stop; leaves a folder that loads either way. */
-export async function runTraining(p: Prepared, resume: boolean, signal: AbortSignal, tell: OnTrain): Promise<Outcome> {
-  const { files, run, parts, settings, config } = p;
-  const { plan } = run;
-  const users = validationUsers(parts, settings, config.seed);
-  if (users.length === 0) {
-    throw new InputError(
-      'too-little-data',
-      `${config.data.source}: no user has three interactions, one each to train, to validate and to test on`,
-      { hint: 'give longer histories' },
-    );
-  }
+export async function runTraining(p: Prepared, signal: AbortSignal, tell: OnTrain): Promise<Outcome> {
   const device = await openDevice();
-  const baselines = baselineMetrics(parts, 'valid', config.seen, users);
-  const records = await readMetrics(files);
+  try {
+    return await trainOn(device, p, signal, tell);
+  } finally {
+    trim(device);
+  }
+}
+
+/** The same on a device that is open. */
+export async function trainOn(
+  device: Device,
+  { files, run, plan }: Prepared,
+  signal: AbortSignal,
+  tell: OnTrain,
+): Promise<Outcome> {
+  const { settings, config, baselines, reasons, warnings, resume } = plan;
+  const records = resume ? await readMetrics(files) : [];
   tell({
     kind: 'begun',
     model: files.where,
@@ -183,63 +109,32 @@ export async function runTraining(p: Prepared, resume: boolean, signal: AbortSig
     about: `${config.recipe}, width ${settings.d}, ${settings.blocks} block${settings.blocks === 1 ? '' : 's'}, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
     baselines: baselines.metrics,
     users: baselines.users,
-    notes: p.notes,
-    earlier: resume ? earlier(records) : { losses: [], validations: [] },
+    notes: [...reasons, ...warnings],
+    earlier: earlier(records),
   });
   await saveRun(files, { ...run, state: 'running' });
-  const schema = settings.items === 'tower' ? config.schema.items : undefined;
   const spent = Number(records.at(-1)?.elapsedSeconds ?? 0);
-  const left = plan.minutes === null ? undefined : Math.max(5, plan.minutes * 60 - spent);
+  const { minutes } = run.plan;
+  const left = minutes === null ? undefined : Math.max(5, minutes * 60 - spent);
   try {
-    const result = await trainEncoderAndTransitions({
+    const trained = await runPlan(plan, {
       device,
       files,
-      parts,
-      settings,
-      config,
-      seed: config.seed,
-      features: schema && encodeItems(schema, p.items),
-      similar: schema && similarity(schema, p.items),
-      resume,
-      epochs: plan.epochs ?? undefined,
+      deviceName: `${device.name} in a browser`,
       deadline: left === undefined ? undefined : performance.now() + 1000 * left,
       signal,
-      includeSeen: config.seen === 'kept',
       onProgress: rarely(tell),
       onValidation: ({ step, metrics }) => tell({ kind: 'validation', step, metrics }),
       log: (text) => tell({ kind: 'note', text }),
     });
-    const interrupted = result.reason === 'interrupted';
-    await saveRun(files, { ...run, state: interrupted ? 'paused' : 'finished' });
-    const figures = await figuresOf(files);
-    await writeModelCard(files, config, {
-      date: new Date(),
-      step: result.step,
-      epoch: result.epoch,
-      elapsedSeconds: spent + result.seconds,
-      split: 'valid',
-      seen: config.seen,
-      users: baselines.users,
-      metrics: figures.metrics,
-      baselines: { ...figures.parts, ...baselines.metrics },
-    });
+    const { result, metrics, components } = trained;
+    await saveRun(files, { ...run, state: result.reason === 'interrupted' ? 'paused' : 'finished' });
     const { reason, step, epoch, bestNdcg, seconds, tokens } = result;
-    return { reason, step, epoch, bestNdcg, seconds, tokens, model: files.where, ...figures };
+    return { reason, step, epoch, bestNdcg, seconds, tokens, model: files.where, metrics, parts: components };
   } catch (error) {
     await saveRun(files, { ...run, state: 'paused' }).catch(() => {});
     throw error;
-  } finally {
-    trim(device);
   }
-}
-
-/** The validation figures of the blend where there is one, and of what it blends. */
-async function figuresOf(files: FolderFiles): Promise<{ metrics: Metrics | null; parts: Record<string, Metrics> }> {
-  const { weights, remembering } = await loadModel(files);
-  const alone = weights.metrics as Metrics | null;
-  const fitted = remembering?.blend.fitted;
-  if (!fitted || !alone) return { metrics: alone, parts: {} };
-  return { metrics: fitted.blend as Metrics, parts: { transformer: alone, memory: fitted.memory as Metrics } };
 }
 
 function earlier(records: readonly Record<string, unknown>[]) {
@@ -256,7 +151,7 @@ function rarely(tell: OnTrain): (progress: TrainProgress) => void {
   let phase = '';
   return (progress) => {
     const at = performance.now();
-    if (at - last < TELL_EVERY && progress.phase === phase) return;
+    if (at - last < REPORT_MS && progress.phase === phase) return;
     last = at;
     phase = progress.phase;
     tell({ kind: 'progress', at, ...progress });

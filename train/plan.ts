@@ -1,0 +1,381 @@
+/**
+ * The plan of a training: everything is checked and chosen here, with reasons, and nothing is started. The command, the
+ * page, the library, the search and the demo all plan alike, and `runPlan` (train/run-plan.ts) trains.
+ */
+import { prepare, requireTrainable, type Dataset } from '../data/dataset.ts';
+import { InputError, option } from '../data/errors.ts';
+import { encodeItems, type ItemFeatures } from '../data/features/encoder.ts';
+import { type ColumnChoice, describeSchema, inferSchema, type Schema } from '../data/features/schema.ts';
+import { type Similarity, similarity } from '../data/features/similarity.ts';
+import { type Log, withoutSource } from '../data/log.ts';
+import { type HeldOutPart, ColdSplit, drawCold } from '../data/splits/cold.ts';
+import { describeProtocol, LEAVE_ONE_OUT, type Protocol, storedProtocol } from '../data/splits/protocol.ts';
+import { requiredHistory, type Split, splitDataset } from '../data/splits/split.ts';
+import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
+import { changed, checkSettings, readsTimes, type Settings, settingsFor } from '../model/recipes/recipes.ts';
+import type { Files } from '../model/storage/files.ts';
+import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/folder.ts';
+import { countItems } from './baselines/baselines.ts';
+import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
+import { requireHorizon } from './loop/schedule.ts';
+import { validationUsers } from './loop/trainer.ts';
+import { newConfig } from './model-config.ts';
+import {
+  count,
+  inferSideFeatures,
+  type Notes,
+  type UserFeatures,
+  storedSideFeatures,
+  warnUnseen,
+  withSideFeatures,
+} from './side-features.ts';
+
+/** What a training learns from. */
+export interface TrainingSource {
+  log: Log;
+  /** Where the log comes from, in messages and in config.json. */
+  name: string;
+  /** What the log's columns are called, where not as usual. */
+  columns?: ModelConfig['schema']['columns'];
+  /** Titles and attributes by item ID. */
+  items?: ReadonlyMap<string, { title?: string; attributes?: Record<string, string> }> | null;
+  itemsName?: string;
+  users?: UserFeatures | null;
+  usersName?: string;
+}
+
+export interface PlanOptions {
+  /** What suits the size of the log, where none is named. */
+  recipe?: string;
+  /** Over those of the recipe, as text. */
+  settings?: Readonly<Record<string, string>>;
+  protocol?: Protocol;
+  /** IDs of the cold items, for the protocol cold-items; drawn by its seed otherwise. */
+  coldItems?: ReadonlySet<string> | null;
+  /** What columns of items and users are, where that is not inferred. */
+  itemColumns?: readonly ColumnChoice[];
+  userColumns?: readonly ColumnChoice[];
+  /** Event context to read: rating, gap, hour, weekday, columns of the log. */
+  events?: readonly string[];
+  minInteractions?: number;
+  minRating?: number;
+  includeSeen?: boolean;
+  seed?: number;
+  epochs?: number;
+}
+
+/** What the protocol cold-items requires: no transitions lead to a cold item, the attribute model scores it. */
+const COLD = { items: 'tower', memory: 'off' };
+
+/** A training of a ranking model that is ready to start. */
+export class RankingPlan {
+  readonly kind = 'ranking';
+  /** As config.json will have it. */
+  readonly config: ModelConfig;
+  readonly settings: Settings;
+  readonly split: Split;
+  readonly items: readonly Item[];
+  /** The items' attributes for the item tower; null without one. */
+  readonly features: ItemFeatures | null;
+  readonly similarity: Similarity | null;
+  readonly validationUsers: Uint32Array;
+  /** Why the recipe was chosen; empty where it was named. */
+  readonly reasons: readonly string[];
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
+  readonly epochs?: number;
+  /** Continues what the folder holds. */
+  readonly resume: boolean;
+  /** Trains the ranker alone on top of the folder's model. */
+  readonly rankerOnly: boolean;
+  #baselines: BaselineMetrics | null = null;
+
+  constructor(fields: Fields) {
+    const { config, settings, split, items } = fields;
+    if (settings.ranker === 'on' && split instanceof ColdSplit) {
+      throw new InputError('conflicting-settings', 'this protocol ranks by the score alone', {
+        setting: 'protocol',
+        value: 'cold-items',
+        hint: 'leave out the ranker (ranker=off)',
+      });
+    }
+    this.config = config;
+    this.settings = settings;
+    this.split = split;
+    this.items = items;
+    const schema = settings.items === 'tower' ? config.schema.items : undefined;
+    if (settings.items === 'tower' && !schema) {
+      throw new InputError('conflicting-settings', `${option('settings.items', 'tower')} reads item attributes`, {
+        hint: `give ${option('items')} with some`,
+      });
+    }
+    const described = schema ? items.slice(0, split.items) : [];
+    this.features = schema ? encodeItems(schema, described) : null;
+    this.similarity = schema ? similarity(schema, described) : null;
+    this.validationUsers = validationUsers(split, settings, config.seed);
+    if (this.validationUsers.length === 0) {
+      throw new InputError('too-little-data', `${config.data.source}: no user has ${validationNeeds(split.protocol)}`, {
+        hint: 'give longer histories',
+      });
+    }
+    const { notes, warnings, reasons = [], epochs, resume = false, rankerOnly = false } = fields;
+    if (this.features) warnUnseen(this.features.unseen, fields.itemsName ?? config.data.source, { notes, warnings });
+    this.notes = notes;
+    this.warnings = warnings;
+    this.reasons = reasons;
+    this.epochs = epochs;
+    this.resume = resume;
+    this.rankerOnly = rankerOnly;
+  }
+
+  /** Simple recommenders on the validation users; computed when first asked for. */
+  get baselines(): BaselineMetrics {
+    this.#baselines ??= baselineMetrics(this.split, 'valid', this.config.seen, this.validationUsers);
+    return this.#baselines;
+  }
+
+  /** The same data with other settings of the recipe. @throws InputError for settings that make no model */
+  withSettings(
+    given: Readonly<Record<string, string>>,
+    { epochs, resume }: { epochs?: number; resume?: boolean },
+  ): RankingPlan {
+    const settings = settingsFor(this.config.recipe, given);
+    const config = { ...this.config, hyperparameters: { ...settings }, tokenBudget: settings.budget };
+    const plan = new RankingPlan({ ...this, config, settings, notes: [], warnings: [], epochs, resume });
+    plan.#baselines = settings.validateUsers === this.settings.validateUsers ? this.#baselines : null;
+    return plan;
+  }
+}
+
+interface Fields extends Notes {
+  config: ModelConfig;
+  settings: Settings;
+  split: Split;
+  items: readonly Item[];
+  itemsName?: string;
+  reasons?: readonly string[];
+  epochs?: number;
+  resume?: boolean;
+  rankerOnly?: boolean;
+}
+
+/** What a user must have to be validated on. */
+function validationNeeds(protocol: Protocol): string {
+  switch (protocol.name) {
+    case 'temporal':
+      return `an interaction between the two cuts in time and one before it (${describeProtocol(protocol)})`;
+    case 'last-n':
+      return `${requiredHistory(protocol)} (${describeProtocol(protocol)})`;
+    default:
+      return `${requiredHistory(protocol)}, one each to train, to validate and to test on`;
+  }
+}
+
+/**
+ * Checks what can be checked before a log is read, which may take long.
+ * @returns the settings, as far as they are known: the size of the log may choose others
+ * @throws InputError
+ */
+export function checkOptions(options: PlanOptions): Settings {
+  const settings = settingsFor(options.recipe ?? 'sasrec', overridesOf(options));
+  requireHorizon(settings, options.epochs);
+  return settings;
+}
+
+/** The settings that were given, and those that the protocol requires. */
+function overridesOf({ settings = {}, protocol }: PlanOptions): Record<string, string> {
+  if (protocol?.name !== 'cold-items') return { ...settings };
+  for (const [key, value] of Object.entries(COLD)) {
+    if (settings[key] !== undefined && settings[key] !== value) {
+      throw new InputError(
+        'conflicting-settings',
+        `${option(`settings.${key}`, settings[key])}: the protocol cold-items requires ${key}=${value}`,
+      );
+    }
+  }
+  return { ...settings, ...COLD };
+}
+
+/**
+ * Plans a new training.
+ * @throws InputError, one line, where nothing can be learned from the log or a setting makes no sense
+ */
+export function planTraining(source: TrainingSource, options: PlanOptions = {}): RankingPlan {
+  const asked = checkOptions(options);
+  const { log, name } = source;
+  const { minInteractions = 5, minRating, protocol = LEAVE_ONE_OUT, seed = 1, epochs, events = [] } = options;
+  if ((source.users || events.length > 0) && asked.direction !== 'causal') {
+    throw new InputError(
+      'conflicting-settings',
+      `only causal models read ${option('users')} and ${option('reads')} (direction=causal)`,
+      { hint: 'leave them out, or choose another recipe' },
+    );
+  }
+  const to: Notes = { notes: [], warnings: [] };
+  const dataset = prepare(log, { minInteractions, minRating });
+  for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
+  const plain = splitOf(dataset, protocol, options.coldItems ?? null, name);
+  requireTrainable(plain, name);
+  const { recipe, settings, reasons } = choose(options, plain);
+  if (reasons.length > 0) to.notes.push(`no recipe named: ${recipe} with ${reasons.join('; ')}`);
+  if (readsTimes(settings) && !dataset.times) {
+    to.notes.push(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
+  }
+  const usersName = source.usersName ?? 'users';
+  const side = inferSideFeatures(
+    plain,
+    { users: source.users, usersName, source: name, userColumns: options.userColumns, events },
+    to,
+  );
+  const split = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);
+  const items = catalogItems(split.dataset.itemIds, countItems(split), source, to);
+  if (split instanceof ColdSplit) for (const [row, item] of items.entries()) item.cold = coldnessOf(split, row);
+  const schema = settings.items === 'tower' ? itemSchema(source, items, options.itemColumns ?? [], to) : null;
+  const about = {
+    recipe,
+    settings,
+    source: name,
+    columns: source.columns ?? {},
+    minInteractions,
+    minRating,
+    protocol: split.protocol,
+    seen: options.includeSeen ? 'kept' : 'excluded',
+    seed,
+    schema,
+    side,
+    usersFile: source.usersName,
+  } as const;
+  const config = newConfig(about, dataset, items);
+  return new RankingPlan({ ...to, config, settings, split, items, itemsName: source.itemsName, reasons, epochs });
+}
+
+function splitOf(dataset: Dataset, protocol: Protocol, listed: ReadonlySet<string> | null, source: string): Split {
+  if (protocol.name !== 'cold-items') return splitDataset(dataset, protocol, source);
+  const cold = drawCold(dataset, protocol, listed);
+  if (!listed) return new ColdSplit(dataset, protocol, cold);
+  const { share: _, ...rest } = protocol.parameters;
+  const tested = [...cold.values()].filter((kind) => kind === 'test').length;
+  return new ColdSplit(dataset, { ...protocol, parameters: { ...rest, listed: tested } }, cold);
+}
+
+/** The recipe that was named, or what suits the log, with the given settings over it. */
+function choose(options: PlanOptions, split: Split): { recipe: string; settings: Settings; reasons: string[] } {
+  const given = overridesOf(options);
+  // The item tower trains against all items; the choice by size may sample them.
+  const named = options.recipe ?? (given.items === 'tower' ? 'sasrec' : undefined);
+  if (named !== undefined) return { recipe: named, settings: settingsFor(named, given), reasons: [] };
+  const { recipe, settings, reasons } = chooseRecipe(logSize(split), given);
+  return { recipe, settings: settingsFor(recipe, { ...settings, ...given }), reasons };
+}
+
+/** The rows of items.json; tells how many of them are described. @param counts training events by row */
+export function catalogItems(
+  ids: readonly string[],
+  counts: ArrayLike<number>,
+  { items: infos, itemsName = 'items' }: Pick<TrainingSource, 'items' | 'itemsName'>,
+  to: Notes,
+): Item[] {
+  if (infos) {
+    const known = ids.filter((id) => infos.has(id)).length;
+    const text = `${itemsName}: titles for ${count(known)} of ${count(ids.length)} items`;
+    const [other] = infos.keys();
+    if (known > 0) to.notes.push(text);
+    else
+      to.warnings.push(
+        `${text}; its IDs look like ${JSON.stringify(other)}, those of the log like ${JSON.stringify(ids[0])}`,
+      );
+  }
+  return ids.map((id, row): Item => {
+    const { title, attributes = {} } = infos?.get(id) ?? {};
+    return { id, title: title || id, attributes, count: counts[row] };
+  });
+}
+
+const coldnessOf = ({ warm, testFrom }: ColdSplit, row: number): HeldOutPart | undefined =>
+  row < warm ? undefined : row < testFrom ? 'valid' : 'test';
+
+/** What the item tower reads. @throws InputError where the items have no attributes */
+function itemSchema(
+  { itemsName, name }: TrainingSource,
+  items: readonly Item[],
+  choices: readonly ColumnChoice[],
+  { notes }: Notes,
+): Schema {
+  const schema = inferSchema(items, choices);
+  const where = itemsName ?? name;
+  if (schema.columns.every(({ type }) => type === 'skip')) {
+    throw new InputError(
+      'conflicting-settings',
+      `${where}: ${option('settings.items', 'tower')} reads item attributes, and there are none`,
+      { hint: `give ${option('items')} with some, or name the column types in a schema` },
+    );
+  }
+  for (const line of describeSchema(schema)) notes.push(`${where}: ${line}`);
+  return schema;
+}
+
+export interface ResumeOptions {
+  epochs?: number;
+  /** Train the ranker alone, with these settings of it over the stored ones. */
+  ranker?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Plans to continue the training in a folder, on the log that it was started with.
+ * @throws InputError where the log is another one
+ */
+export async function resumePlan(
+  files: Files,
+  source: TrainingSource,
+  options: ResumeOptions = {},
+): Promise<RankingPlan> {
+  const config = await loadConfig(files);
+  const stored = checkSettings(config.hyperparameters as unknown as Settings);
+  const settings = options.ranker ? changed(stored, { ...options.ranker, ranker: 'on' }) : stored;
+  const { log, name, users = null } = source;
+  const { minInteractions, minRating } = config.data;
+  const to: Notes = { notes: [], warnings: [] };
+  const dataset = prepare(log, { minInteractions, minRating: minRating ?? undefined });
+  for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
+  const protocol = storedProtocol(config.protocol, config.protocolParameters, files.where);
+  const items = await loadItems(files);
+  const plain =
+    protocol.name === 'cold-items' ? coldSplitOf(dataset, protocol, items) : splitDataset(dataset, protocol, name);
+  requireSameLog(files, config, plain, items, name);
+  const { schema } = config;
+  const usersName = schema.users && users ? source.usersName : undefined;
+  const split = storedSideFeatures(schema, plain, users, usersName ?? name, to);
+  const rankerOnly = options.ranker !== undefined;
+  return new RankingPlan({ ...to, config, settings, split, items, epochs: options.epochs, resume: true, rankerOnly });
+}
+
+/** The split of a model with cold items. @throws InputError where it knows none */
+export function coldSplitOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
+  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, HeldOutPart]] : [])));
+  if (cold.size === 0) {
+    throw new InputError(
+      'mismatched-data',
+      'the model was not trained under the protocol cold-items: none of its items is cold',
+    );
+  }
+  return new ColdSplit(dataset, protocol, cold);
+}
+
+/** A training continues bit for bit on the same log only. */
+function requireSameLog(
+  { where }: Files,
+  { data: was }: ModelConfig,
+  { dataset }: Split,
+  stored: readonly Item[],
+  source: string,
+): void {
+  const { users, items, interactions } = dataset.report;
+  const same = users === was.users && items === was.items && interactions === was.interactions;
+  // Items that were added since are not in the log.
+  if (same && dataset.itemIds.every((id, row) => id === stored[row]?.id)) return;
+  throw new InputError(
+    'mismatched-data',
+    `${source}: not the log that ${where} was started with (${count(was.users)} users, ${count(was.items)} items, ` +
+      `${count(was.interactions)} interactions then; ${count(users)}, ${count(items)}, ${count(interactions)} now)`,
+  );
+}

@@ -1,0 +1,166 @@
+/** Runs a plan: stage after stage, under one time budget, into a model folder. */
+import type { Device } from '../engine/index.ts';
+import { writeModelCard } from '../model/storage/card.ts';
+import type { Files } from '../model/storage/files.ts';
+import {
+  createFolder,
+  holdsWeights,
+  loadConfig,
+  loadModel,
+  type ModelConfig,
+  readMetrics,
+} from '../model/storage/folder.ts';
+import type { PriorSettings } from '../model/transitions/segment-prior.ts';
+import { recordTraining } from '../model/storage/training-record.ts';
+import type { BaselineMetrics } from './baselines/metrics.ts';
+import type { Metrics } from './evaluation/metrics.ts';
+import { Stopped, TimeBudget } from './loop/time-budget.ts';
+import { requirePrecision, type TrainResult } from './loop/trainer.ts';
+import type { RankingPlan } from './plan.ts';
+import { attributeModel } from './stages/attribute-model.ts';
+import { blend } from './stages/blend.ts';
+import { encoder } from './stages/encoder.ts';
+import { ranker } from './stages/ranker.ts';
+import { segmentPrior } from './stages/segment-prior.ts';
+import { type RunSinks, type Stage, TrainingRun } from './stages/stage.ts';
+import { transitions } from './stages/transitions.ts';
+
+/** In the order in which they run. */
+const STAGES: readonly Stage[] = [transitions, encoder, blend, attributeModel, segmentPrior, ranker];
+
+export interface RunOptions extends RunSinks {
+  device: Device;
+  /** Where the model is kept. */
+  files: Files;
+  /** Name of the device in config.json; its own by default. */
+  deviceName?: string;
+  /** Replace a model that `files` holds. */
+  overwrite?: boolean;
+  /** `performance.now()` at which everything must be saved. */
+  deadline?: number;
+  signal?: AbortSignal;
+}
+
+/** What a training has made. */
+export interface TrainedModel {
+  /** The model folder: `Recommender.load(files)` opens it, `packModel(files)` makes one file of it. */
+  files: Files;
+  config: ModelConfig;
+  result: TrainResult;
+  /** Of the whole model on the validation users; null where no validation has run. */
+  metrics: Metrics | null;
+  /** Of what the model combines, each alone: `transformer` and `memory` or `attributes`, `retrieval` and `ranker`. */
+  components: Record<string, Metrics>;
+  baselines: BaselineMetrics;
+  /** How the segment prior does for cold-start users; null without one. */
+  coldStart: PriorSettings['fitted'] | null;
+  /** Of the weights that are served. */
+  step: number;
+  epoch: number;
+}
+
+/**
+ * Trains by a plan. An interrupted training, and one whose time was up, leaves a folder that loads.
+ * @throws InputError where the folder is in use, or the device cannot do what the plan says
+ */
+export async function runPlan(plan: RankingPlan, options: RunOptions): Promise<TrainedModel> {
+  const started = performance.now();
+  const { device, files, deadline, signal } = options;
+  requirePrecision(device, plan.settings);
+  if (!plan.resume) {
+    const config = { ...plan.config, device: options.deviceName ?? device.name };
+    await createFolder(files, config, plan.items, { overwrite: options.overwrite });
+  }
+  await recordTraining(files, plan.split, plan.config.seed, plan.resume);
+  const run = new TrainingRun(plan, device, files, options);
+  try {
+    await runStages(run, new TimeBudget(deadline, signal));
+  } finally {
+    run.dispose();
+  }
+  const result = run.result ?? nothing;
+  return describeModel(plan, files, { ...result, seconds: (performance.now() - started) / 1000 });
+}
+
+async function runStages(run: TrainingRun, budget: TimeBudget): Promise<void> {
+  const stages = STAGES.filter((stage) => stage.applies(run.plan));
+  for (const [i, stage] of stages.entries()) {
+    if (await stage.load(run)) continue;
+    try {
+      await stage.run(run, await shareOf(run, budget, stages.slice(i + 1)));
+      await stage.save?.(run);
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      if (error.reason === 'interrupted') run.result = { ...(run.result ?? nothing), reason: 'interrupted' };
+      else run.sinks.log?.(`${stage.name}: given up, its time is up`);
+    }
+    if (run.result?.reason === 'interrupted') return;
+  }
+}
+
+/** The time of a stage: what the later ones are expected to take is set aside, the last one's first. */
+async function shareOf(run: TrainingRun, budget: TimeBudget, later: readonly Stage[]): Promise<TimeBudget> {
+  if (budget.deadline === undefined) return budget;
+  let share = budget;
+  for (const stage of [...later].reverse()) share = share.without(await stage.estimate(run, share.left));
+  return share;
+}
+
+/** Of a training that was stopped before its first step. */
+const nothing: TrainResult = {
+  reason: 'interrupted',
+  step: 0,
+  epoch: 0,
+  bestNdcg: null,
+  bestStep: null,
+  losses: [],
+  validations: [],
+  seconds: 0,
+  tokens: 0,
+};
+
+/** What a folder holds after a training; writes its model card. */
+async function describeModel(plan: RankingPlan, files: Files, result: TrainResult): Promise<TrainedModel> {
+  const { baselines } = plan;
+  const config = await loadConfig(files);
+  const model = { files, config, result, baselines, components: {}, metrics: null, coldStart: null, step: 0, epoch: 0 };
+  if (!(await holdsWeights(files))) return model;
+  const { weights, remembering, prior, ranking } = await loadModel(files);
+  const alone = weights.metrics as Metrics | null;
+  // After an interruption the blend is that of an earlier end, or there is none.
+  const ended = result.reason !== 'interrupted';
+  const blended = ended ? remembering?.blend.fitted : undefined;
+  const cold = ended ? config.attributeMemory?.fitted : undefined;
+  const staged = ended ? ranking?.stages.fitted : undefined;
+  const metrics = (ranking?.stages.weight ? staged?.both : staged?.retrieval) ?? cold?.blend ?? blended?.blend ?? alone;
+  const components: Record<string, Metrics> = {};
+  if (staged) Object.assign(components, { retrieval: staged.retrieval, ranker: staged.ranker });
+  if (cold) Object.assign(components, { transformer: cold.transformer, attributes: cold.attributes });
+  else if (blended && alone) Object.assign(components, { transformer: alone, memory: blended.memory });
+  const records = await readMetrics(files);
+  await writeModelCard(files, config, {
+    date: new Date(),
+    step: weights.step,
+    epoch: weights.epoch,
+    elapsedSeconds: Math.max(result.seconds, Number(records.at(-1)?.elapsedSeconds ?? 0)),
+    split: 'valid',
+    seen: config.seen,
+    users: baselines.users,
+    metrics,
+    baselines: { ...rowsOf(components, config.recipe), ...baselines.metrics },
+  });
+  const coldStart = prior?.settings.fitted ?? null;
+  return { ...model, components, metrics, coldStart, step: weights.step, epoch: weights.epoch };
+}
+
+/** Components under the names that people read. */
+export function rowsOf(components: Readonly<Record<string, Metrics>>, recipe: string): Record<string, Metrics> {
+  const names: Record<string, string> = {
+    retrieval: 'first stage',
+    ranker: 'ranker alone',
+    transformer: `${recipe} alone`,
+    memory: 'memory alone',
+    attributes: 'attributes alone',
+  };
+  return Object.fromEntries(Object.entries(components).map(([name, metrics]) => [names[name] ?? name, metrics]));
+}

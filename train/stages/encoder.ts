@@ -1,0 +1,62 @@
+/** Stage 2: the encoder, by train/loop/trainer.ts. Early stopping sees it alone. */
+import { InputError } from '../../data/errors.ts';
+import { loadModel } from '../../model/storage/folder.ts';
+import { trainEncoder } from '../loop/trainer.ts';
+import type { Stage, TrainingRun } from './stage.ts';
+
+export const encoder: Stage = {
+  name: 'encoder',
+
+  applies: () => true,
+
+  /** Of the time before it, half: transitions that take longer than that are given up. */
+  estimate: (_, left) => left / 2,
+
+  async load(run) {
+    if (!run.plan.rankerOnly) return false;
+    await loadTrained(run);
+    return true;
+  },
+
+  async run(run, { deadline, signal }) {
+    const { plan, device, files, includeSeen } = run;
+    const { result, best } = await trainEncoder(run.encoder, {
+      ...plan,
+      ...run.sinks,
+      device,
+      files,
+      seed: plan.config.seed,
+      deadline,
+      signal,
+      includeSeen,
+    });
+    run.result = result;
+    if (result.reason !== 'interrupted') await run.useBest(best);
+  },
+};
+
+/** A model whose training has ended, as if it just had. */
+async function loadTrained(run: TrainingRun): Promise<void> {
+  const { files } = run;
+  const { weights, tensors, remembering } = await loadModel(files);
+  if (weights.from === 'checkpoint') {
+    throw new InputError(
+      'unfinished-model',
+      `${files.where}: not validated yet; a ranker needs a model whose training has ended`,
+    );
+  }
+  const { step, epoch, metrics } = weights;
+  run.blend = remembering?.blend ?? null;
+  run.result = {
+    reason: 'ranker',
+    step,
+    epoch: Math.floor(epoch),
+    bestNdcg: metrics?.['NDCG@10'] ?? null,
+    bestStep: step,
+    losses: [],
+    validations: [],
+    seconds: 0,
+    tokens: 0,
+  };
+  await run.useBest(tensors);
+}
