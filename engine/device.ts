@@ -433,10 +433,7 @@ export class Device {
     return new Program(this, label, fn, options);
   }
 
-  /**
-   * The words that vary between steps, in a buffer of 16 (u32): 0 seed and 1 step, of which random masks follow,
-   * 2 learning rate (f32 bits), 5 whether dropout is on; the rest is free.
-   */
+  /** The words that vary between steps, in a buffer of 16 (u32); `STATE` names them. Random masks follow from seed and step. */
   get state(): Tensor {
     if (!this.stateTensor) {
       const storage = new Storage(256, 'state', false);

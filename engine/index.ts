@@ -4,6 +4,7 @@ export { Device, type DeviceOptions, type DeviceStats, type Precision, type Refe
 export { getGpu, isNode } from './gpu.ts';
 export { type Capabilities, groups, type Kernel, kernel, kernelText, type Params, type Variant } from './kernel.ts';
 export { type KernelTime, type ProfileOptions, Program } from './program.ts';
+export { STATE, STATUS } from './state.ts';
 export type { HostValues } from './values.ts';
 export { type DType, type NumericArray, type Shape, showShape, sizeOf, Tensor } from './tensor.ts';
 export { fill } from './ops/fill.ts';

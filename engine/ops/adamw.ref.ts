@@ -1,8 +1,6 @@
 import type { Reference } from '../device.ts';
+import { STATE, STATUS } from '../state.ts';
 import type { NumericArray } from '../tensor.ts';
-
-/** Words of a status before the bias corrections. */
-export const HEAD = 16;
 
 const scratch = new DataView(new ArrayBuffer(4));
 
@@ -32,14 +30,14 @@ export const gradNormFinishReference: Reference = (
   { state, loss, partial, status, losses },
   { count, max_norm, has_loss, ring, rows },
 ) => {
-  if (status[0]) return;
-  const step = ++status[5];
-  const at = HEAD + 2 * (Math.min(step, rows) - 1);
-  status.copyWithin(6, at, at + 2);
+  if (status[STATUS.FAILED]) return;
+  const step = ++status[STATUS.STEP];
+  const at = STATUS.TABLE + 2 * (Math.min(step, rows) - 1);
+  status.copyWithin(STATUS.CORRECTION1, at, at + 2);
   let bad = 0;
   if (has_loss) {
     if (!Number.isFinite(loss[0])) bad = 1;
-    status[3] = bitsOf(loss[0]);
+    status[STATUS.LOSS] = bitsOf(loss[0]);
     losses[step % ring] = loss[0];
   }
   let total = 0;
@@ -47,18 +45,22 @@ export const gradNormFinishReference: Reference = (
   const finite = Number.isFinite(Math.fround(total));
   if (!finite) bad |= 2;
   const norm = Math.sqrt(total);
-  status[1] = bitsOf(finite ? norm : Number.POSITIVE_INFINITY);
-  status[2] = bitsOf(!finite ? 0 : max_norm > 0 ? Math.min(1, max_norm / (norm + 1e-6)) : 1);
-  if (!Number.isFinite(floatOf(state[2]))) bad |= 4;
-  status[4] = bad;
-  if (bad) status[0] = step;
+  status[STATUS.NORM] = bitsOf(finite ? norm : Number.POSITIVE_INFINITY);
+  status[STATUS.SCALE] = bitsOf(!finite ? 0 : max_norm > 0 ? Math.min(1, max_norm / (norm + 1e-6)) : 1);
+  if (!Number.isFinite(floatOf(state[STATE.LEARNING_RATE]))) bad |= 4;
+  status[STATUS.CAUSE] = bad;
+  if (bad) status[STATUS.FAILED] = step;
 };
 
 export const adamwReference: Reference = (t: Record<string, NumericArray>, p) => {
   const { state, status, params, grads, m, v } = t;
-  if (status[0]) return;
-  const [lr, c1, c2] = [floatOf(state[2]), floatOf(status[6]), floatOf(status[7])];
-  const scale = floatOf(status[2]);
+  if (status[STATUS.FAILED]) return;
+  const [lr, c1, c2] = [
+    floatOf(state[STATE.LEARNING_RATE]),
+    floatOf(status[STATUS.CORRECTION1]),
+    floatOf(status[STATUS.CORRECTION2]),
+  ];
+  const scale = floatOf(status[STATUS.SCALE]);
   for (let i = 0; i < p.n; i++) {
     const g = grads[i] * scale;
     m[i] = p.beta1 * m[i] + p.rest1 * g;
@@ -69,10 +71,10 @@ export const adamwReference: Reference = (t: Record<string, NumericArray>, p) =>
   }
 };
 
-/** average = k · average + (1 − k) · params with k = min(decay, (1 + step) / (10 + step)); nothing once status[0] is set. */
+/** average = k · average + (1 − k) · params with k = min(decay, (1 + step) / (10 + step)); nothing once status[STATUS.FAILED] is set. */
 export const averageReference: Reference = ({ status, params, average }, { n, decay }) => {
-  if (status[0]) return;
-  const k = Math.min(decay, (1 + status[5]) / (10 + status[5]));
+  if (status[STATUS.FAILED]) return;
+  const k = Math.min(decay, (1 + status[STATUS.STEP]) / (10 + status[STATUS.STEP]));
   for (let i = 0; i < n; i++) average[i] = params[i] + k * (average[i] - params[i]);
 };
 

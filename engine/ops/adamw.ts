@@ -5,6 +5,7 @@
  * Steps are counted on the device, in `status`, so that a replayed step counts as an eager one does.
  */
 import { groups, kernel, lanes8 } from '../kernel.ts';
+import { STATUS } from '../state.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
   adamwReference,
@@ -14,7 +15,6 @@ import {
   exchangeReference,
   gradNormFinishReference,
   gradNormReference,
-  HEAD,
 } from './adamw.ref.ts';
 
 /**
@@ -81,7 +81,7 @@ function correctionRows({ beta1, beta2 }: Pick<AdamwOptions, 'beta1' | 'beta2'>)
 }
 
 /**
- * What the status of an optimizer holds that has taken so many steps: 16 words, of which word 5 is the count, and the bias
+ * What the status of an optimizer holds that has taken so many steps: the count, and the bias
  * corrections 1 − β₁ᵗ and 1 − β₂ᵗ (f32 bits) of each step t from 1 to where both are 1. They are made here, in double
  * precision; the device looks them up.
  */
@@ -89,11 +89,11 @@ export function adamwStatus(options: Pick<AdamwOptions, 'beta1' | 'beta2'>, step
   if (!Number.isInteger(steps) || steps < 0 || steps >= 2 ** 32)
     throw new Error(`adamw: expected an integer >= 0 as the number of steps taken, got ${steps}`);
   const rows = correctionRows(options);
-  const words = new Uint32Array(HEAD + 2 * rows);
-  words[5] = steps;
+  const words = new Uint32Array(STATUS.TABLE + 2 * rows);
+  words[STATUS.STEP] = steps;
   for (let t = 1; t <= rows; t++) {
-    words[HEAD + 2 * (t - 1)] = bitsOf(1 - options.beta1 ** t);
-    words[HEAD + 2 * (t - 1) + 1] = bitsOf(1 - options.beta2 ** t);
+    words[STATUS.TABLE + 2 * (t - 1)] = bitsOf(1 - options.beta1 ** t);
+    words[STATUS.TABLE + 2 * (t - 1) + 1] = bitsOf(1 - options.beta2 ** t);
   }
   return words;
 }
@@ -110,7 +110,7 @@ const AVERAGE = kernel('average', (p) => groups(p.n, 256));
 const EXCHANGE = kernel('exchange', (p) => groups(p.n, 256));
 
 /**
- * One step, in place, and zeroes the gradients for the next one. The learning rate is read from `device.state` (word 2);
+ * One step, in place, and zeroes the gradients for the next one. The learning rate is read from `device.state` (its learning rate);
  * `status` counts the steps, from 1. A step with a non-finite loss or gradient changes no parameter and leaves its number
  * in `status`. The average of the weights follows them by min(averageDecay, (1 + step) / (10 + step)),
  * so that it is close to them early on.
@@ -123,9 +123,9 @@ export function adamwStep(
   const { shards } = parameters;
   const { status, loss, losses, beta1, beta2, eps, weightDecay, clip } = options;
   const rows = correctionRows(options);
-  if (status.dtype !== 'u32' || status.size !== HEAD + 2 * rows) {
+  if (status.dtype !== 'u32' || status.size !== STATUS.TABLE + 2 * rows) {
     throw new Error(
-      `adamw: expected a status made of adamwStatus({ beta1: ${beta1}, beta2: ${beta2} }), u32 [${HEAD + 2 * rows}], got ${status.dtype} ${showShape(status.shape)}`,
+      `adamw: expected a status made of adamwStatus({ beta1: ${beta1}, beta2: ${beta2} }), u32 [${STATUS.TABLE + 2 * rows}], got ${status.dtype} ${showShape(status.shape)}`,
     );
   }
   if (!status.device.hasState)

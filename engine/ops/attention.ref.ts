@@ -2,6 +2,7 @@ import type { Arrays, Reference } from '../device.ts';
 import type { Params } from '../kernel.ts';
 import { threefry2x32 } from '../random.ts';
 import type { AttentionReferences } from './shared/attend.ts';
+import { STATE } from '../state.ts';
 
 /** One query i of head h; `at` is where (h, i) stands in stats, `keep(j)` what dropout multiplies the weight (i, j) by. */
 interface Row {
@@ -13,8 +14,13 @@ interface Row {
 
 function row({ state }: Arrays, p: Params, i: number, h: number): Row {
   const keep = (j: number): number => {
-    if (!p.dropout || !state[5]) return 1;
-    const words = threefry2x32(state[0], state[1], (p.stream + h) >>> 0, ((i << 16) | (j >> 1)) >>> 0);
+    if (!p.dropout || !state[STATE.DROPOUT]) return 1;
+    const words = threefry2x32(
+      state[STATE.SEED],
+      state[STATE.STEP],
+      (p.stream + h) >>> 0,
+      ((i << 16) | (j >> 1)) >>> 0,
+    );
     return words[j & 1] >= p.threshold ? p.keep_scale : 0;
   };
   return { i, h, at: 2 * (h * p.l + i), keep };

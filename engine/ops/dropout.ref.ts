@@ -1,11 +1,12 @@
 import type { Reference } from '../device.ts';
 import { threefry2x32 } from '../random.ts';
+import { STATE } from '../state.ts';
 
 export const dropoutReference: Reference = ({ x, y, state }, { n, op, threshold, scale, acc }) => {
   let words: [number, number] = [0, 0];
   for (let e = 0; e < n; e++) {
-    if (e % 2 === 0 && state[5]) words = threefry2x32(state[0], state[1], op, e / 2);
-    const v = state[5] ? x[e] * (words[e & 1] >= threshold ? scale : 0) : x[e];
+    if (e % 2 === 0 && state[STATE.DROPOUT]) words = threefry2x32(state[STATE.SEED], state[STATE.STEP], op, e / 2);
+    const v = state[STATE.DROPOUT] ? x[e] * (words[e & 1] >= threshold ? scale : 0) : x[e];
     y[e] = (acc ? y[e] : 0) + v;
   }
 };

@@ -5,16 +5,31 @@ import { reluSlope } from './relu.ref.ts';
 
 export const ACTIVATIONS = ['none', 'relu', 'gelu', 'silu'] as const;
 
+/** What a product does beyond C = act(op(A) · op(B)); kernels/lib/matmul_flags.wgsl has the same bits. */
+export const FLAG = {
+  BIAS: 1,
+  /** C += instead of C =. */
+  ADD: 2,
+  /** Z receives the value before the activation. */
+  Z: 4,
+  /** db receives (+=) the column sums of op(B). */
+  COLUMN_SUMS: 8,
+  /** Times act'(Z) instead of act. */
+  SLOPE: 16,
+  RESIDUAL: 32,
+  DROPOUT: 64,
+} as const;
+
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const VALUE = [(x: number) => x, (x: number) => Math.max(x, 0), geluOf, (x: number) => x * sigmoid(x)];
 const SLOPE = [() => 1, reluSlope, geluSlope, (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))];
 
 /**
- * C = residual + dropout(act(op(A)·op(B) + bias)); Z before the activation; db += column sums of op(B); flag 16:
- * C = op(A)·op(B) ∘ act'(z). Flags as in the kernels.
+ * C = residual + dropout(act(op(A)·op(B) + bias)); Z before the activation; db += column sums of op(B); with
+ * FLAG.SLOPE C = op(A)·op(B) ∘ act'(z).
  */
 export const matmulForward: Reference = ({ a, b, bias, c, z, db, residual, state }, p) => {
-  const keep = keepOf(p.flags & 64 ? state : null, p.op, p.threshold, p.scale);
+  const keep = keepOf(p.flags & FLAG.DROPOUT ? state : null, p.op, p.threshold, p.scale);
   const value = VALUE[p.act];
   const [aRow, aStep] = p.transA ? [1, p.lda] : [p.lda, 1];
   const [bCol, bStep] = p.transB ? [p.ldb, 1] : [1, p.ldb];
@@ -39,14 +54,14 @@ export const matmulForward: Reference = ({ a, b, bias, c, z, db, residual, state
       }
       const at = batch * p.sc + i * p.ldc;
       for (let j = 0; j < p.n; j++) {
-        const v = row[j] + (p.flags & 1 ? bias[j] : 0);
-        if (p.flags & 4) z[at + j] = v;
-        const y = p.flags & 16 ? v * SLOPE[p.act](z[at + j]) : value(v);
-        const kept = y * keep(at + j) + (p.flags & 32 ? residual[at + j] : 0);
-        c[at + j] = kept + (p.flags & 2 ? c[at + j] : 0);
+        const v = row[j] + (p.flags & FLAG.BIAS ? bias[j] : 0);
+        if (p.flags & FLAG.Z) z[at + j] = v;
+        const y = p.flags & FLAG.SLOPE ? v * SLOPE[p.act](z[at + j]) : value(v);
+        const kept = y * keep(at + j) + (p.flags & FLAG.RESIDUAL ? residual[at + j] : 0);
+        c[at + j] = kept + (p.flags & FLAG.ADD ? c[at + j] : 0);
       }
     }
-    if (p.flags & 8) {
+    if (p.flags & FLAG.COLUMN_SUMS) {
       for (let k = 0; k < p.k; k++) for (let j = 0; j < p.n; j++) db[j] += b[batch * p.sb + k * bStep + j * bCol];
     }
   }

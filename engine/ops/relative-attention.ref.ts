@@ -2,6 +2,7 @@ import type { Arrays, Reference } from '../device.ts';
 import type { Params } from '../kernel.ts';
 import { threefry2x32 } from '../random.ts';
 import { wholly } from './attention.ref.ts';
+import { STATE } from '../state.ts';
 
 /** Distances in half octaves: 0, 1, 2, 3, 4–5, 6–7, 8–11, … (kernels/lib/attention_bias.wgsl). */
 function halfOctave(x: number): number {
@@ -42,8 +43,13 @@ export function attentionScores({ qkv, spans, bias, state }: Arrays, p: Params, 
     if (p.time) slots.push(h * p.width + p.times + side + halfOctave(Math.abs(spans[2 * l + i] - spans[2 * l + j])));
     for (const slot of slots) s += bias[slot];
     let keep = 1;
-    if (p.dropout && state[5]) {
-      const words = threefry2x32(state[0], state[1], (p.stream + h) >>> 0, ((i << 16) | (j >> 1)) >>> 0);
+    if (p.dropout && state[STATE.DROPOUT]) {
+      const words = threefry2x32(
+        state[STATE.SEED],
+        state[STATE.STEP],
+        (p.stream + h) >>> 0,
+        ((i << 16) | (j >> 1)) >>> 0,
+      );
       keep = words[j & 1] >= p.threshold ? p.keep_scale : 0;
     }
     out.push({ i, j, h, s, keep, slots });

@@ -115,8 +115,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
         }
       }
     }
-    if (DROPOUT && state[5] != 0u) {
-      let key = vec2u(state[0], state[1]);
+    if (DROPOUT && state[STATE_DROPOUT] != 0u) {
+      let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
       for (var e = 0u; e < EIGHTS; e++) {
         let bits = attention_keep_bits_t(key, p.stream + head, i, row0 + e * 8u, p.threshold);
         for (var r = 0u; r < 8u; r++) {
@@ -178,4 +178,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use attention_keep, attention_pick8, nan
+// @use attention_keep, attention_pick8, nan, state

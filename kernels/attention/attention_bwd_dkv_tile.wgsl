@@ -55,8 +55,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     k[c] = kv[own] * p.scale;
     v[c] = kv[own + d4];
   }
-  let drop = p.dropout == 1u && state[5] != 0u;
-  let key = vec2u(state[0], state[1]);
+  let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
+  let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var begin = start[row0];
   if (p.causal == 1u) { begin = row0; }
 
@@ -107,4 +107,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dkv[to_k + d4] = y;
   }
 }
-// @use attention_keep, nan
+// @use attention_keep, nan, state

@@ -53,8 +53,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     g[c] = dout[at * d4 + head * K4 + c];
   }
   let stat = stats[head * p.l + at]; // lse, delta
-  let drop = p.dropout == 1u && state[5] != 0u;
-  let key = vec2u(state[0], state[1]);
+  let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
+  let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var keep = vec2f(1.0);
 
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
@@ -91,4 +91,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dq[to_c] = v;
   }
 }
-// @use attention_keep, nan
+// @use attention_keep, nan, state

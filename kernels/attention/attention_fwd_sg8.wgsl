@@ -103,8 +103,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       }
     }
     if (DROPOUT) {
-      if (state[5] != 0u) {
-        let key = vec2u(state[0], state[1]);
+      if (state[STATE_DROPOUT] != 0u) {
+        let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
         for (var e = 0u; e < EIGHTS; e++) {
           let bits = attention_keep_bits(key, p.stream + head, row0 + e * 8u, j, p.threshold);
           for (var r = 0u; r < 8u; r++) { s[e * 8u + r] *= attention_keep4(bits, r, p.keep_scale); }
@@ -148,4 +148,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 }
-// @use attention_sg8, attention_keep, attention_pick8, nan
+// @use attention_sg8, attention_keep, attention_pick8, nan, state

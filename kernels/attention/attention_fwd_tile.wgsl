@@ -52,8 +52,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var c = 0u; c < n4; c++) { row[c] = q[at * p.q_row + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
-  let drop = p.dropout == 1u && state[5] != 0u;
-  let key = vec2u(state[0], state[1]);
+  let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
+  let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var keep = vec2f(1.0);
 
   for (var j0 = start[row0]; j0 < to; j0 += TILE) {
@@ -96,4 +96,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var c = 0u; c < n4; c++) { o[i * d4 + head * K4 + c] = sum[c] * inverse; }
   stats[head * p.l + i] = vec2f(lse, 0.0);
 }
-// @use attention_keep, nan
+// @use attention_keep, nan, state

@@ -1,6 +1,6 @@
 // dropout: y = [y +] x · keep / (1 − rate), forward (x → y) and backward (dy → dx) alike; the mask is never stored.
 // Element e is kept if the word e & 1 of threefry2x32(key (seed, step), counter (op, e / 2)) is at least `threshold`
-// = ⌊rate · 2³²⌋. The identity where state[5] = 0.
+// = ⌊rate · 2³²⌋. The identity where state[STATE_DROPOUT] = 0.
 // Layout: x, y [n], f32; state [16]: seed, step, …, 5 dropout on. A thread owns one vec4, a workgroup 1,024 elements.
 // No workgroup memory. Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
 struct Params { n: u32, op: u32, threshold: u32, scale: f32, acc: u32 }
@@ -14,10 +14,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let i = group_index(wid, grid) * 256u + lid;
   if (i * 4u >= p.n) { return; }
   var v = x[i];
-  if (state[5] != 0u) {
-    v *= keep4(vec2u(state[0], state[1]), p.op, i, p.threshold, p.scale);
+  if (state[STATE_DROPOUT] != 0u) {
+    v *= keep4(vec2u(state[STATE_SEED], state[STATE_STEP]), p.op, i, p.threshold, p.scale);
   }
   if (p.acc == 1u) { v += y[i]; }
   y[i] = v;
 }
-// @use group_index, keep
+// @use group_index, keep, state

@@ -36,8 +36,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var key = vec2u(0u);
   var masked = false;
   if (p.dropout == 1u) {
-    masked = state[5] != 0u;
-    key = vec2u(state[0], state[1]);
+    masked = state[STATE_DROPOUT] != 0u;
+    key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   }
   // Each thread that has columns checks its share of the positions.
   let lanes = min(LANES, width);
@@ -58,4 +58,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (slot == 0xffffffffu) { dtable[e] = checked(dtable[e] + sum, nan); } else { partial[slot * width + c] = checked(sum, nan); }
   }
 }
-// @use group_index, keep
+// @use group_index, keep, state

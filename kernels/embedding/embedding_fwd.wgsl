@@ -27,8 +27,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var key = vec2u(0u);
   var masked = false;
   if (p.dropout == 1u) {
-    masked = state[5] != 0u;
-    key = vec2u(state[0], state[1]);
+    masked = state[STATE_DROPOUT] != 0u;
+    key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   }
   for (var c = lid % LANES; c < width; c += LANES) {
     var sum = vec4f(0.0);
@@ -38,4 +38,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     x[i * width + c] = sum;
   }
 }
-// @use group_index, keep
+// @use group_index, keep, state

@@ -43,8 +43,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var key = vec2u(0u);
   var masked = false;
   if (on(FLAG_DROPOUT)) {
-    masked = state[5] != 0u;
-    key = vec2u(state[0], state[1]);
+    masked = state[STATE_DROPOUT] != 0u;
+    key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   }
   for (var top = first; top < last; top += 4u) {
     if (on(FLAG_DNORM)) {
@@ -111,4 +111,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     workgroupBarrier();
   }
 }
-// @use group_index, keep
+// @use group_index, keep, state

@@ -38,8 +38,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var key = vec2u(0u);
   var masked = false;
   if ((p.flags & FLAG_DROPOUT) != 0u) {
-    masked = state[5] != 0u;
-    key = vec2u(state[0], state[1]);
+    masked = state[STATE_DROPOUT] != 0u;
+    key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   }
   var total = 0.0;
   for (var c = lane; c < end; c += 16u) {
@@ -66,4 +66,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     norm[base + c] = (v - mean) * rstd * weight[c] + bias[c];
   }
 }
-// @use group_index, keep
+// @use group_index, keep, state

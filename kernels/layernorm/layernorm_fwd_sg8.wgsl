@@ -27,8 +27,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var key = vec2u(0u);
   var masked = false;
   if ((p.flags & FLAG_DROPOUT) != 0u) {
-    masked = state[5] != 0u;
-    key = vec2u(state[0], state[1]);
+    masked = state[STATE_DROPOUT] != 0u;
+    key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   }
   var w: array<vec4f, V>;
   var b: array<vec4f, V>;
@@ -67,4 +67,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep, lanes8
+// @use group_index, keep, lanes8, state

@@ -25,8 +25,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   var key = vec2u(0u);
   var masked = false;
   if ((p.flags & FLAG_DROPOUT) != 0u) {
-    masked = state[5] != 0u;
-    key = vec2u(state[0], state[1]);
+    masked = state[STATE_DROPOUT] != 0u;
+    key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   }
   var total = vec4f();
   for (var c = lid; c < p.d; c += WG) {
@@ -64,4 +64,4 @@ fn normalized(residual: bool, e: u32) -> f32 {
   if (residual) { return sum[e]; }
   return x[e];
 }
-// @use group_index, keep, workgroup_sum4
+// @use group_index, keep, workgroup_sum4, state

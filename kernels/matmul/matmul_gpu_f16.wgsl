@@ -4,7 +4,7 @@ enable f16;
 // Its speed on a GPU is unmeasured: it was written and tested on software adapters.
 // Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+//   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free).
 // A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
 //   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
 //   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
@@ -12,7 +12,7 @@ enable f16;
 // An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to
 //   ±65,504; the sums are multiplied by `unscale` = 1 / (scale_a · scale_b).
 // Workgroup memory: 8 · BK · (BM/4 + BN/4 + 2) bytes (4.3 KiB at 64 × 64 × 16).
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+// FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch), or their product where one of them passes 65,535 (FOLDED). K of the last matrix of a batch is `last` (the parts of a product split along K).
 // Host: all strides are multiples of 4 (K, M and N need not be); what lies between N and ldc may be
@@ -90,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       var y: array<vec4f, QN>;
       for (var j = 0u; j < QN; j++) {
         y[j] = vec4f(tile_b[k * LINE_B + tx + j * ACROSS]);
-        if ((FLAGS & 8u) != 0u) { sum[j] += y[j]; }
+        if ((FLAGS & FLAG_COLUMN_SUMS) != 0u) { sum[j] += y[j]; }
       }
       for (var q = 0u; q < QM; q++) {
         let x = vec4f(tile_a[k * LINE_A + ty + q * (BM / TM)]);
@@ -116,7 +116,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         finish(row + 2u, col, base_c, bias_value, p.unscale * acc[4u * q + 2u][j]);
         finish(row + 3u, col, base_c, bias_value, p.unscale * acc[4u * q + 3u][j]);
       }
-      if ((FLAGS & 8u) != 0u && wid.y == 0u && ty == 0u) {
+      if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u && ty == 0u) {
         for (var i = 0u; i < 4u; i++) {
           if (col + i < p.n) { db[col + i] += sum[j][i] / p.scale_b; }
         }
@@ -124,4 +124,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     }
   }
 }
-// @use matmul_blocks, matmul_finish, narrow, tile_index
+// @use matmul_blocks, matmul_finish, narrow, tile_index, matmul_flags

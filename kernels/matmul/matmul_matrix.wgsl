@@ -5,7 +5,7 @@ enable chromium_experimental_subgroup_matrix;
 // alone. Never run on hardware by us: it is validated, and its arithmetic tested with the matrices' functions stood in for.
 // Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+//   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free).
 // A workgroup owns BM × BN of C, each of its subgroups of LANES lanes WM × WN of it, in matrices of SM × SN. K goes in slices
 //   of BK: threads stage 4 × 4 blocks as [k][row] and [k][column] in f16 (lines 8 elements longer, against bank conflicts),
 //   of which the subgroups load matrices of SK. At the end a subgroup stores one matrix at a time into a scratch of its
@@ -13,7 +13,7 @@ enable chromium_experimental_subgroup_matrix;
 // An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to
 //   ±65,504; the sums are multiplied by `unscale` = 1 / (scale_a · scale_b).
 // Workgroup memory: 2 · BK · (BM + BN + 16) + 4 · SM · SN · (BM / WM) · (BN / WN) bytes (12.5 KiB at 128 × 128 × 16).
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+// FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/BN⌉, ⌈M/BM⌉, batch), or their product where one of them passes 65,535 (FOLDED). K of the last matrix of a batch is `last`. Host: all strides are multiples of 4 (K, M and
 //   N need not be); what lies between N and ldc may be overwritten; subgroups have LANES lanes; the adapter lists
@@ -114,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         }
       }
     }
-    if ((FLAGS & 8u) != 0u && lid < BN) {
+    if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && lid < BN) {
       for (var k = 0u; k < BK; k++) { sum += f32(tile_b[k * LINE_B + lid]); }
     }
     workgroupBarrier();
@@ -133,6 +133,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       workgroupBarrier();
     }
   }
-  if ((FLAGS & 8u) != 0u && wid.y == 0u && lid < BN && col0 + lid < p.n) { db[col0 + lid] += sum / p.scale_b; }
+  if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u && lid < BN && col0 + lid < p.n) { db[col0 + lid] += sum / p.scale_b; }
 }
-// @use matmul_blocks, matmul_finish, narrow, tile_index
+// @use matmul_blocks, matmul_finish, narrow, tile_index, matmul_flags

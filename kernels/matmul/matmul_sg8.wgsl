@@ -3,10 +3,10 @@ enable subgroups;
 // rasterisers on AVX2), where a load costs far more than arithmetic: every load feeds as many products as possible.
 // Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+//   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free).
 // A workgroup is one subgroup and owns 16 rows × 32 columns of C; a lane owns 4 of the columns. Each lane loads four
 //   k of two rows of A and shares them by broadcast. k steps by 4. No workgroup memory.
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+// FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/32⌉, ⌈M/16⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
@@ -15,7 +15,7 @@ const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
 const FOLDED: bool = false; // @tune
-const DROP_LATER = (FLAGS & 64u) != 0u;
+const DROP_LATER = (FLAGS & FLAG_DROPOUT) != 0u;
 struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -203,10 +203,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   finish(row0 + 14u, col, base_c, bias_value, c14);
   finish(row0 + 15u, col, base_c, bias_value, c15);
   if (DROP_LATER) { drop_rows(row0, 16u, col, base_c); }
-  if ((FLAGS & 8u) != 0u && wid.y == 0u) {
+  if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { db[col + i] += sum[i]; }
     }
   }
 }
-// @use matmul_finish, tile_index
+// @use matmul_finish, tile_index, matmul_flags

@@ -3,13 +3,13 @@ enable subgroups;
 // times as large: half as many elements are loaded for each product, at the price of a longer compilation.
 // Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free, with
-//   TRANS_A alone). Flag 16: C = (op(A)·op(B)) ∘ act'(z), the first step of the backward of an activation.
+//   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free, with
+//   TRANS_A alone). FLAG_SLOPE: C = (op(A)·op(B)) ∘ act'(z), the first step of the backward of an activation.
 // A workgroup is one subgroup and owns 32 rows × 64 columns of C; a lane owns 4 of the columns and the 4 that are 32
 //   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
 //   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
 //   up, since a store costs much code. No workgroup memory.
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+// FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/32⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
 //   k axis is contiguous is padded with zeros and the other side's rows beyond K may be read, clamped to the last.
@@ -18,7 +18,7 @@ const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
 const FOLDED: bool = false; // @tune
-const DROP_LATER = (FLAGS & 64u) != 0u;
+const DROP_LATER = (FLAGS & FLAG_DROPOUT) != 0u;
 struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
   op: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -120,7 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         v[1] = vec4f();
         v[3] = vec4f();
       }
-      if ((FLAGS & 8u) != 0u) {
+      if ((FLAGS & FLAG_COLUMN_SUMS) != 0u) {
         sum0 += v[0] + v[1];
         sum1 += v[2] + v[3];
       }
@@ -172,11 +172,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     drop_rows(row0, 32u, col, base_c);
     drop_rows(row0, 32u, col + 32u, base_c);
   }
-  if ((FLAGS & 8u) != 0u && wid.y == 0u) {
+  if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u) {
     for (var i = 0u; i < 4u; i++) {
       if (col + i < p.n) { add_to_db(col + i, sum0[i]); }
       if (col + 32u + i < p.n) { add_to_db(col + 32u + i, sum1[i]); }
     }
   }
 }
-// @use matmul_finish, sg8_rows, tile_index
+// @use matmul_finish, sg8_rows, tile_index, matmul_flags

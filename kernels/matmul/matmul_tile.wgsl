@@ -1,10 +1,10 @@
 // matmul_tile: C = act(op(A) · op(B) + bias), the variant that runs everywhere and takes any shape.
 // Layouts: op(A) is [M, K] stored with row stride lda ([K, M] if TRANS_A), op(B) [K, N] with ldb ([N, K] if TRANS_B),
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
-//   before the activation (flag 4); db receives (+=) the column sums of op(B) (flag 8: a bias gradient for free).
+//   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free).
 // A workgroup of 16 × 16 threads owns 64 rows × 64 columns of C, a thread 4 × 4 (rows and columns 16 apart, so that
 //   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
-// Flags 32 and 64: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
+// FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/64⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: nothing beyond the shapes.
 const TRANS_A: bool = false; // @tune
@@ -76,23 +76,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       if (row < p.m && col < p.n) {
         let at = base_c + row * p.ldc + col;
         var v = acc[i][j];
-        if ((FLAGS & 1u) != 0u) { v += bias[col]; }
-        if ((FLAGS & 4u) != 0u) { z[at] = v; }
-        if ((FLAGS & 16u) != 0u) { v *= activate_slope4(ACT, vec4f(z[at])).x; } else { v = activate4(ACT, vec4f(v)).x; }
-        if ((FLAGS & 64u) != 0u && state[5] != 0u) {
-          v *= keep1(vec2u(state[0], state[1]), p.op, at, p.threshold, p.scale);
+        if ((FLAGS & FLAG_BIAS) != 0u) { v += bias[col]; }
+        if ((FLAGS & FLAG_Z) != 0u) { z[at] = v; }
+        if ((FLAGS & FLAG_SLOPE) != 0u) { v *= activate_slope4(ACT, vec4f(z[at])).x; } else { v = activate4(ACT, vec4f(v)).x; }
+        if ((FLAGS & FLAG_DROPOUT) != 0u && state[STATE_DROPOUT] != 0u) {
+          v *= keep1(vec2u(state[STATE_SEED], state[STATE_STEP]), p.op, at, p.threshold, p.scale);
         }
-        if ((FLAGS & 32u) != 0u) { v += residual[at]; }
-        if ((FLAGS & 2u) != 0u) { v += c[at]; }
+        if ((FLAGS & FLAG_RESIDUAL) != 0u) { v += residual[at]; }
+        if ((FLAGS & FLAG_ADD) != 0u) { v += c[at]; }
         c[at] = v;
       }
     }
   }
-  if ((FLAGS & 8u) != 0u && wid.y == 0u && tid.y == 0u) {
+  if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u && tid.y == 0u) {
     for (var j = 0u; j < 4u; j++) {
       let col = col0 + tid.x + 16u * j;
       if (col < p.n) { db[col] += sum[j]; }
     }
   }
 }
-// @use activate, keep, tile_index
+// @use activate, keep, tile_index, state, matmul_flags

@@ -58,8 +58,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     k[c] = qkv[at * 3u * d4 + d4 + head * K4 + c] * p.scale;
     v[c] = qkv[at * 3u * d4 + 2u * d4 + head * K4 + c];
   }
-  let drop = p.dropout == 1u && state[5] != 0u;
-  let key = vec2u(state[0], state[1]);
+  let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
+  let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var begin = spans[row0];
   if (p.causal == 1u) { begin = row0; }
 
@@ -119,4 +119,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dqkv[to_k + d4] = y;
   }
 }
-// @use attention_keep, attention_bias, nan
+// @use attention_keep, attention_bias, nan, state

@@ -64,8 +64,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   var own = vec2f(0.0);
   if (!SILU) { own = stats[head * p.l + at]; }
-  let drop = p.dropout == 1u && state[5] != 0u;
-  let key = vec2u(state[0], state[1]);
+  let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
+  let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var keep = vec2f(1.0);
 
   for (var j0 = spans[row0]; j0 < to; j0 += TILE) {
@@ -116,4 +116,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
     dqkv[to_c] = v;
   }
 }
-// @use attention_keep, attention_bias, nan
+// @use attention_keep, attention_bias, nan, state

@@ -1,6 +1,6 @@
 /** AdamW over all parameters of a model, with global-norm clipping and the sticky non-finite word. */
 import type { Device, ParameterArena, Tensor } from '../../engine/index.ts';
-import { adamwStatus, adamwStep, threefry2x32 } from '../../engine/index.ts';
+import { adamwStatus, adamwStep, STATE, threefry2x32 } from '../../engine/index.ts';
 
 export interface AdamWOptions {
   beta1: number;
@@ -63,10 +63,10 @@ export class AdamW {
   prepare(s: StepState): void {
     const words = new Uint32Array(16);
     const floats = new Float32Array(words.buffer);
-    words[0] = s.part ? threefry2x32(s.seed, PARTS, 0, s.part)[0] : s.seed >>> 0;
-    words[1] = s.step;
-    floats[2] = s.learningRate;
-    words[5] = s.dropout ? 1 : 0;
+    words[STATE.SEED] = s.part ? threefry2x32(s.seed, PARTS, 0, s.part)[0] : s.seed >>> 0;
+    words[STATE.STEP] = s.step;
+    floats[STATE.LEARNING_RATE] = s.learningRate;
+    words[STATE.DROPOUT] = s.dropout ? 1 : 0;
     this.device.setState(words);
   }
 

@@ -9,7 +9,7 @@ import { InputError, option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
 import type { Split } from '../../data/splits/split.ts';
-import { type Device, type ParameterKind, permutation, type Program, type Tensor } from '../../engine/index.ts';
+import { type Device, type ParameterKind, permutation, type Program, STATUS, type Tensor } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import {
   appendMetrics,
@@ -355,7 +355,7 @@ class Trainer {
     await this.settle();
     const status = await this.optimizer.status.data();
     const ring = await this.optimizer.losses.data();
-    if (status[0] !== 0) await this.explainNonFinite(status[0]);
+    if (status[STATUS.FAILED] !== 0) await this.explainNonFinite(status[STATUS.FAILED]);
     for (let s = Math.max(this.readUpTo + 1, this.counters.step - RING + 1); s <= this.counters.step; s++) {
       this.loss = ring[s % RING];
       this.losses.push({ step: s, loss: this.loss });

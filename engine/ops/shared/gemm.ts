@@ -13,7 +13,7 @@ import {
   type Variant,
 } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
-import { ACTIVATIONS, matmulForward, matmulParts, matmulSplitSum } from '../matmul.ref.ts';
+import { ACTIVATIONS, FLAG, matmulForward, matmulParts, matmulSplitSum } from '../matmul.ref.ts';
 import { expectOneOf } from './check.ts';
 import { sumLeading } from './sums.ts';
 
@@ -157,10 +157,10 @@ const MIN_PART = 256;
  * parts are products of a batch, each summed by itself, and added in a second pass.
  */
 function partOf(caps: Capabilities, p: Params, always: boolean): number {
-  const epilogue = p.flags & ~(2 | 8) || p.act !== 0;
+  const epilogue = p.flags & ~(FLAG.ADD | FLAG.COLUMN_SUMS) || p.act !== 0;
   if (
     epilogue ||
-    ((p.flags & 8) !== 0 && (p.transB === 1 || p.ldb !== p.n)) ||
+    ((p.flags & FLAG.COLUMN_SUMS) !== 0 && (p.transB === 1 || p.ldb !== p.n)) ||
     p.batch !== 1 ||
     p.lda % 4 !== 0 ||
     p.ldb % 4 !== 0
@@ -232,13 +232,13 @@ export function gemm(device: Device, g: Gemm): void {
     sb: g.sb ?? 0,
     sc: g.sc ?? 0,
     flags:
-      (g.bias ? 1 : 0) |
-      (g.acc ? 2 : 0) |
-      (g.z ? 4 : 0) |
-      (g.columnSums ? 8 : 0) |
-      (g.slopeAt ? 16 : 0) |
-      (g.residual ? 32 : 0) |
-      (g.mask ? 64 : 0),
+      (g.bias ? FLAG.BIAS : 0) |
+      (g.acc ? FLAG.ADD : 0) |
+      (g.z ? FLAG.Z : 0) |
+      (g.columnSums ? FLAG.COLUMN_SUMS : 0) |
+      (g.slopeAt ? FLAG.SLOPE : 0) |
+      (g.residual ? FLAG.RESIDUAL : 0) |
+      (g.mask ? FLAG.DROPOUT : 0),
     act: ACTIVATIONS.indexOf(g.activation ?? 'none'),
     transA: g.transA ? 1 : 0,
     transB: g.transB ? 1 : 0,
@@ -305,7 +305,7 @@ function inParts(device: Device, parts: Kernel, g: Gemm, p: Params, part: number
     SPLIT_SUM,
     matmulSplitSum,
     { part: out, c: g.c },
-    { s: count, m, n, ld, ldc: p.ldc, acc: p.flags & 2 ? 1 : 0 },
+    { s: count, m, n, ld, ldc: p.ldc, acc: p.flags & FLAG.ADD ? 1 : 0 },
   );
   if (g.columnSums) sumLeading(g.b, k, n, g.columnSums, 1, 1);
 }
