@@ -96,7 +96,7 @@ async function main(): Promise<void> {
   );
   console.log(`  best ${(await indices.data()).slice(0, 3).join(', ')}; ranks ${(await ranks.data()).join(', ')}`);
   arena.dispose();
-  device.gpu?.trim();
+  device.gpu?.buffers.trim();
 
   const width = 64;
   const qkv = device.tensor(pseudo(T * 3 * width, 1), [T, 3 * width], { requiresGrad: true });

@@ -1,8 +1,7 @@
 /** A device: where tensors live and ops run. WebGPU in Node and Chrome, or the CPU through the references. */
 import { Tape } from './autograd.ts';
-import { getGpu } from './gpu.ts';
 import { type BindingInfo, contractOf, expectIntegers, type Capabilities, type Kernel, type Params } from './kernel.ts';
-import { Program, type ProgramOptions } from './program.ts';
+import { Program, type ProgramOptions } from './program/program.ts';
 import {
   ALIGN,
   type DType,
@@ -14,8 +13,10 @@ import {
   Tensor,
   type TensorOptions,
 } from './tensor.ts';
-import { adapterKey, type TuningStore } from './tuner.ts';
-import { type Call, type GpuStats, POISON, SUBGROUP_MATRIX, WebGpu } from './webgpu.ts';
+import { adapterKey, type TuningStore } from './tuning/tuner.ts';
+import { requestDevice } from './webgpu/adapter.ts';
+import { POISON } from './webgpu/buffer-pool.ts';
+import { type Call, type GpuStats, WebGpu } from './webgpu/webgpu.ts';
 import { fill } from './ops/fill.ts';
 import { type HostValues, typeFor, valuesFor } from './values.ts';
 
@@ -87,7 +88,7 @@ export class Device {
   private constructor(gpu: WebGpu | null, { precision, maxBindingBytes, poison = false }: DeviceOptions) {
     this.gpu = gpu;
     this.poison = poison;
-    if (gpu) gpu.poison = poison;
+    if (gpu) gpu.buffers.poison = poison;
     this.f64 = !gpu && precision === 'f64';
     this.cpuLimit = maxBindingBytes ?? Number.POSITIVE_INFINITY;
     if (gpu) gpu.caps.maxBindingBytes = Math.min(gpu.caps.maxBindingBytes, this.cpuLimit);
@@ -102,11 +103,12 @@ export class Device {
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const backend = options.backend ?? 'auto';
     if (backend === 'cpu') return new Device(null, options);
-    const gpu = await openWebGpu(options);
-    if (gpu) {
+    const found = await requestDevice(options.dawn, options.limits ?? 'adapter');
+    if (found) {
+      const gpu = new WebGpu(found.device, found.info);
       const { store, runtime = '' } = options.tuning ?? {};
       const choices = await store?.load(adapterKey(gpu, runtime));
-      if (choices) gpu.setTuned(choices);
+      if (choices) gpu.variants.setTuned(choices);
       return new Device(gpu, options);
     }
     if (backend === 'webgpu')
@@ -396,7 +398,7 @@ export class Device {
   release(storage: Storage): void {
     if (storage.released) return;
     storage.released = true;
-    if (storage.buffer && this.gpu) this.gpu.recycle(storage.buffer);
+    if (storage.buffer && this.gpu) this.gpu.buffers.recycle(storage.buffer);
     storage.buffer = null;
     storage.array = null;
   }
@@ -479,7 +481,7 @@ export class Device {
 
   /** Kernel name → choices (file and tuning) that ran. */
   variants(): Record<string, string[]> {
-    const used = [...(this.gpu?.used ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    const used = [...(this.gpu?.variants.used ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(used.map(([name, files]) => [name, [...files].sort()]));
   }
 
@@ -527,30 +529,4 @@ function cpuView(t: Tensor): NumericArray {
   if (t.dtype === 'f32' && part instanceof Uint32Array)
     return new Float32Array(part.buffer, part.byteOffset, part.length);
   return part;
-}
-
-const WANTED = ['subgroups', 'shader-f16', 'timestamp-query', SUBGROUP_MATRIX] as GPUFeatureName[];
-
-async function openWebGpu({ dawn, limits = 'adapter' }: DeviceOptions): Promise<WebGpu | null> {
-  const gpu = await getGpu(dawn);
-  const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) return null;
-  if (limits === 'default') return new WebGpu(await adapter.requestDevice({ label: 'attune' }), adapter.info);
-  const requiredLimits: Record<string, number> = {};
-  for (const name of [
-    'maxBufferSize',
-    'maxStorageBufferBindingSize',
-    'maxStorageBuffersPerShaderStage',
-    'maxComputeWorkgroupStorageSize',
-    'maxComputeInvocationsPerWorkgroup',
-    'maxComputeWorkgroupSizeX',
-  ] as const) {
-    requiredLimits[name] = adapter.limits[name];
-  }
-  const device = await adapter.requestDevice({
-    label: 'attune',
-    requiredFeatures: WANTED.filter((f) => adapter.features.has(f)),
-    requiredLimits,
-  });
-  return new WebGpu(device, adapter.info);
 }

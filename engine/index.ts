@@ -1,9 +1,10 @@
 /** The tensor engine: devices, tensors, autograd, record and replay, and the ops. */
 export { into, gradOf } from './autograd.ts';
 export { Device, type DeviceOptions, type DeviceStats, type Precision, type Reference } from './device.ts';
-export { getGpu, isNode } from './gpu.ts';
+export { getGpu, isNode } from './webgpu/adapter.ts';
 export { type Capabilities, groups, type Kernel, kernel, kernelText, type Params, type Variant } from './kernel.ts';
-export { type KernelTime, type ProfileOptions, Program } from './program.ts';
+export type { KernelTime, ProfileOptions } from './program/profile.ts';
+export { Program } from './program/program.ts';
 export { STATE, STATUS } from './state.ts';
 export type { HostValues } from './values.ts';
 export { type DType, type NumericArray, type Shape, showShape, sizeOf, Tensor } from './tensor.ts';
@@ -67,9 +68,10 @@ export {
   type TuneRow,
   type TuningStore,
   tune,
-} from './tuner.ts';
-export { browserTuning, OpfsTuningStore } from './tuning.opfs.ts';
-export { type Choices, matrixConfigs } from './webgpu.ts';
+} from './tuning/tuner.ts';
+export { browserTuning, OpfsTuningStore } from './tuning/opfs.ts';
+export { matrixConfigs } from './webgpu/adapter.ts';
+export type { Choices } from './webgpu/variant-choice.ts';
 export {
   type Sparse,
   SparseMatrix,

@@ -464,6 +464,6 @@ export class Recommender {
     this.second?.ranker.dispose();
     this.memory?.dispose();
     if (this.ownsDevice) this.device.close();
-    else this.device.gpu?.trim(); // its buffers go back to the system, not to the next model alone
+    else this.device.gpu?.buffers.trim(); // its buffers go back to the system, not to the next model alone
   }
 }

@@ -35,11 +35,11 @@ describe('cases', () => {
     };
     step(new Stock(device), 256);
     await device.settle();
-    device.gpu?.trim();
+    device.gpu?.buffers.trim();
     const { bytes } = device.stats();
     step(new Stock(device), 256);
     await device.settle();
-    device.gpu?.trim();
+    device.gpu?.buffers.trim();
     expect(device.stats().bytes).toBe(bytes);
     expect(c.bytes(c.sizes[0])).toBeGreaterThan(0);
   });

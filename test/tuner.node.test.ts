@@ -38,7 +38,7 @@ afterAll(() => {
 
 /** The choice that a product of 32 × 32 × 32 runs with. */
 function ran(on: Device): string[] {
-  on.gpu?.used.clear();
+  on.gpu?.variants.used.clear();
   on.scope(() => void matmul(on.full([32, 32], 1), on.full([32, 32], 1)));
   return on.variants().matmul;
 }
@@ -132,19 +132,19 @@ describe('measured choices', () => {
     const gpu = device.gpu as NonNullable<Device['gpu']>;
     const untuned = ran(device);
     expect(untuned).not.toEqual([TILE]);
-    gpu.setTuned(CHOICES);
+    gpu.variants.setTuned(CHOICES);
     expect(ran(device)).toEqual([TILE]);
-    const saved = gpu.choices();
+    const saved = gpu.variants.save();
     expect(saved.matmul).toContain(`${TILE} @ ${SHAPE}`);
-    gpu.setTuned({});
+    gpu.variants.setTuned({});
     expect(ran(device)).toEqual(untuned);
-    gpu.keepChoices(saved);
+    gpu.variants.resume(saved);
     expect(ran(device)).toEqual([TILE]);
-    gpu.keepChoices({ matmul: untuned });
+    gpu.variants.resume({ matmul: untuned });
     expect(ran(device)).toEqual(untuned);
-    gpu.keepChoices({ matmul: ['a kernel that is gone', `another @ ${SHAPE}`] });
+    gpu.variants.resume({ matmul: ['a kernel that is gone', `another @ ${SHAPE}`] });
     expect(ran(device)).toEqual(untuned);
-    gpu.keepChoices({});
+    gpu.variants.resume({});
   });
 
   it('come from timing the candidates of a class of shapes: all on a GPU, those that suit on a software adapter', async () => {
@@ -163,7 +163,7 @@ describe('measured choices', () => {
       expect(names).toContain(choices.matmul[SHAPE]);
       expect(heard).toEqual([choices.matmul[SHAPE]]);
       expect(rows[0].times.every(({ ms }) => ms > 0)).toBe(true);
-      expect(device.gpu?.forced.size).toBe(0);
+      expect(device.gpu?.variants.forced.size).toBe(0);
     }
   });
 });

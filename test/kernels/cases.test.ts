@@ -86,13 +86,13 @@ describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
 
       it.each(wantedChoices(c))('$kernel by $file', async ({ kernel, file }) => {
         const { data, weights, result } = await reference(c);
-        gpu.gpu?.forced.set(kernel, file);
+        gpu.gpu?.variants.forced.set(kernel, file);
         try {
           compare(c, await runCase(c, gpu, data, weights), result);
         } catch (error) {
           if (!/no variant runs/.test(String(error))) throw error;
         } finally {
-          gpu.gpu?.forced.clear();
+          gpu.gpu?.variants.forced.clear();
         }
       });
     });

@@ -359,7 +359,7 @@ describe('limits and failures', () => {
     const { caps } = gpu;
     const huge = gpu.empty([Math.ceil((caps?.maxBufferBytes ?? 0) / 4) + 64], 'f32', 'huge buffer');
     await expect(huge.data()).rejects.toThrow(
-      /^huge buffer: [\d.]+ MiB were asked for, the adapter's largest buffer has [\d.]+ MiB$/,
+      /^huge buffer: expected at most [\d.]+ MiB, the adapter's largest buffer, got [\d.]+ MiB$/,
     );
     expect(() => gpu.check()).not.toThrow();
   });

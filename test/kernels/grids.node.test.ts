@@ -49,7 +49,7 @@ it('runs a workgroup a row, or for eight, over a folded grid', async () => {
       [undefined, 8 * ROWS],
       ['softmax_fwd', ROWS],
     ] as const) {
-      if (file) gpu.gpu?.forced.set('softmax_fwd', file);
+      if (file) gpu.gpu?.variants.forced.set('softmax_fwd', file);
       const actual = await rowsOfFour(gpu, rows);
       grids.push(actual.length);
       expect(
@@ -57,7 +57,7 @@ it('runs a workgroup a row, or for eight, over a folded grid', async () => {
       ).toBeNull();
     }
   } finally {
-    gpu.gpu?.forced.clear();
+    gpu.gpu?.variants.forced.clear();
   }
   expect(grids).toEqual([32 * ROWS, 4 * ROWS]);
 });
@@ -123,7 +123,7 @@ it.each(wide)('multiplies matrices of more than 65,535 tiles of %s', async (_, p
     [gpu, cpu].map((device) => device.scope(() => product(device).keep()).data()),
   );
   expect(firstMismatch('product', actual, expected, { abs: 0, rel: 0 })).toBeNull();
-  gpu.gpu?.trim();
+  gpu.gpu?.buffers.trim();
 });
 
 it.each(['matmul_sg8', 'matmul_tile'])(
@@ -139,11 +139,11 @@ it.each(['matmul_sg8', 'matmul_tile'])(
       return values;
     };
     const expected = await run(cpu);
-    gpu.gpu?.forced.set('matmul', file);
+    gpu.gpu?.variants.forced.set('matmul', file);
     try {
       expect(firstMismatch(file, await run(gpu), expected, { abs: 0, rel: 0 })).toBeNull();
     } finally {
-      gpu.gpu?.forced.clear();
+      gpu.gpu?.variants.forced.clear();
     }
   },
   180_000,
@@ -152,12 +152,12 @@ it.each(['matmul_sg8', 'matmul_tile'])(
 it('refuses a grid that no dispatch can have, at the call', async () => {
   const qkv = gpu.tensor(new Float32Array(12 * 70_000 * 16), [70_000 * 16, 12]);
   const bounds = gpu.tensor(new Uint32Array(70_000 * 16));
-  gpu.gpu?.forced.set('attention_fwd', 'attention_fwd_tile');
+  gpu.gpu?.variants.forced.set('attention_fwd', 'attention_fwd_tile');
   try {
     // 64 rows a workgroup here: it fits.
     expect(() => attention(qkv, { start: bounds, end: bounds }, { heads: 1, causal: true })).not.toThrow();
   } finally {
-    gpu.gpu?.forced.clear();
+    gpu.gpu?.variants.forced.clear();
   }
   const what = kernel('fill', () => [70_000, 1, 1]);
   expect(() => gpu.run(what, () => {}, { x: qkv }, { n: 1, value: 0 })).toThrow(

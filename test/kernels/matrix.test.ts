@@ -75,9 +75,9 @@ describe('products through subgroup matrices, stood in for', () => {
       const { outputs } = await runCase(c, double, data);
       const weights = makeWeights(c, outputs);
       const expected = await runCase(c, double, data, weights);
-      gpu.gpu?.used.clear();
-      gpu.gpu?.forced.set('matmul_mixed', matrices[0]);
-      const actual = await runCase(c, gpu, data, weights).finally(() => gpu.gpu?.forced.clear());
+      gpu.gpu?.variants.used.clear();
+      gpu.gpu?.variants.forced.set('matmul_mixed', matrices[0]);
+      const actual = await runCase(c, gpu, data, weights).finally(() => gpu.gpu?.variants.forced.clear());
       expect(gpu.variants().matmul_mixed).toEqual([matrices[0]]);
       const tolerance = c.tolerance as { abs: number; rel: number };
       expect(firstMismatch('output', actual.outputs[0], expected.outputs[0], tolerance)).toBeNull();
@@ -93,8 +93,8 @@ describe('products through subgroup matrices, stood in for', () => {
       const [c] = mixedCases;
       const data = makeInputs(c);
       const expected = await runCase(c, double, data);
-      gpu.gpu?.forced.set('matmul_mixed', choice);
-      const actual = await runCase(c, gpu, data).finally(() => gpu.gpu?.forced.clear());
+      gpu.gpu?.variants.forced.set('matmul_mixed', choice);
+      const actual = await runCase(c, gpu, data).finally(() => gpu.gpu?.variants.forced.clear());
       const tolerance = c.tolerance as { abs: number; rel: number };
       expect(firstMismatch(choice, actual.outputs[0], expected.outputs[0], tolerance)).toBeNull();
     });

@@ -60,15 +60,15 @@ describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
         const expected = await runCase(c, double, data, weights);
         found ||= hasNaN(expected.outputs);
         for (const choice of choices(c)) {
-          gpu.gpu?.forced.clear();
-          for (const [kernel, file] of Object.entries(choice)) gpu.gpu?.forced.set(kernel, file);
+          gpu.gpu?.variants.forced.clear();
+          for (const [kernel, file] of Object.entries(choice)) gpu.gpu?.variants.forced.set(kernel, file);
           try {
             const actual = await runCase(c, gpu, data, weights);
             compare(`NaN in ${name}[${at}], ${JSON.stringify(choice)}`, c, actual, expected);
           } catch (error) {
             if (!/no variant runs/.test(String(error))) throw error;
           } finally {
-            gpu.gpu?.forced.clear();
+            gpu.gpu?.variants.forced.clear();
           }
         }
       }

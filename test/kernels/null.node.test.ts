@@ -1,7 +1,7 @@
 /** A lint with no driver: every kernel file, and every pipeline that the cases make in any variant, on Dawn's null backend. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Device, kernelText } from '../../engine/index.ts';
-import { SUBGROUP_MATRIX } from '../../engine/webgpu.ts';
+import { SUBGROUP_MATRIX } from '../../engine/webgpu/adapter.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from './cases.ts';
 import { choices, inSample, makeInputs, makeWeights } from './harness.ts';
@@ -64,14 +64,14 @@ describe('Dawn’s null backend', () => {
         const outputs = (await runCase({ ...c, gradients: false }, device, data)).outputs;
         // Variants for 8 lanes are forced with 8 lanes, the others where a GPU has 32.
         for (const choice of low === 4 ? [{}] : choices(c)) {
-          gpu.forced.clear();
-          for (const [kernel, name] of Object.entries(choice)) gpu.forced.set(kernel, name);
+          gpu.variants.forced.clear();
+          for (const [kernel, name] of Object.entries(choice)) gpu.variants.forced.set(kernel, name);
           try {
             await runCase(c, device, data, makeWeights(c, outputs));
           } catch (error) {
             if (!/no variant runs/.test(String(error))) throw error;
           } finally {
-            gpu.forced.clear();
+            gpu.variants.forced.clear();
           }
         }
       }

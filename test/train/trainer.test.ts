@@ -136,7 +136,7 @@ describe('training in mixed precision', () => {
       if (!device.caps?.f16) return skip('the adapter has no shader-f16');
       const losses: number[][] = [];
       for (const precision of ['f32', 'mixed']) {
-        device.gpu?.used.clear();
+        device.gpu?.variants.used.clear();
         const { files, result } = await run(device, ring(), small({ precision, dropout: '0' }), { epochs: 2 });
         losses.push(result.losses.map((l) => l.loss));
         const counters = (await loadCheckpoint(files))?.counters;

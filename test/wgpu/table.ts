@@ -85,8 +85,8 @@ for (const [i, c] of cases.entries()) {
   });
   for (const { kernel, file } of wantedChoices(c)) {
     await run(`${c.op} ${c.name}, ${kernel} by ${file}`, () => {
-      gpu.gpu?.forced.set(kernel, file);
-      return runCase(c, gpu, data, weights).finally(() => gpu.gpu?.forced.clear());
+      gpu.gpu?.variants.forced.set(kernel, file);
+      return runCase(c, gpu, data, weights).finally(() => gpu.gpu?.variants.forced.clear());
     });
   }
 }

@@ -315,7 +315,7 @@ class Trainer {
     } else {
       await o.device.settle();
       this.compiled = true;
-      counters.variants = o.device.gpu?.choices() ?? {};
+      counters.variants = o.device.gpu?.variants.save() ?? {};
       await this.readLosses();
       await this.checkpoint();
     }
@@ -494,7 +494,7 @@ class Trainer {
       this.model.parameters.load(kind, toArrays(tensors));
     }
     if (o.settings.ema > 0) this.model.parameters.load('average', toArrays(saved.average ?? saved.params));
-    o.device.gpu?.keepChoices(saved.counters.variants);
+    o.device.gpu?.variants.resume(saved.counters.variants);
     await trimMetrics(o.files, saved.counters.step);
     return true;
   }

@@ -21,7 +21,7 @@ export async function openDevice(): Promise<Device> {
 
 /** Frees buffers that lie unused. */
 export function trim(device: Device): void {
-  device.gpu?.trim();
+  device.gpu?.buffers.trim();
 }
 
 export async function describeDevice(): Promise<DeviceReport> {

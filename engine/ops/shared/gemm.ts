@@ -251,7 +251,7 @@ export function gemm(device: Device, g: Gemm): void {
   };
   const mixed = device.precision === 'mixed' && !g.exact && wide(params);
   const [whole, parts] = mixed ? [MATMUL_MIXED, PARTS_MIXED] : [MATMUL, PARTS];
-  const forced = device.gpu?.forced.has(parts.name) ?? false;
+  const forced = device.gpu?.variants.forced.has(parts.name) ?? false;
   const part = device.gpu ? partOf(device.gpu.caps, params, forced) : 0;
   if (part > 0) return inParts(device, parts, g, params, part);
   const state = g.mask ? device.state : null;

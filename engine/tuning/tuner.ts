@@ -3,10 +3,11 @@
  * allow, once for a class of shapes, and remembers the fastest for that adapter. It only runs when asked to. A device
  * loads what was measured when it opens and never measures by itself: one choice of kernels, one result, bit for bit.
  */
-import type { Device } from './device.ts';
-import { choiceOf, classOf, type Kernel, type Params, software } from './kernel.ts';
-import type { DType, Shape, Tensor } from './tensor.ts';
-import type { Call, Choices, WebGpu } from './webgpu.ts';
+import type { Device } from '../device.ts';
+import { choiceOf, classOf, type Kernel, type Params, software } from '../kernel.ts';
+import type { DType, Shape, Tensor } from '../tensor.ts';
+import type { Choices } from '../webgpu/variant-choice.ts';
+import type { Call, WebGpu } from '../webgpu/webgpu.ts';
 
 /** Where measured choices are kept, by adapter: a file in Node, OPFS in Chrome (`OpfsTuningStore`). */
 export interface TuningStore {
@@ -74,7 +75,7 @@ export function collectShapes(device: Device, fn: () => void): Sample[] {
   gpu.watch = (kernel, tensors, params) => {
     const shape = classOf(kernel, params);
     if (shape === null || found.has(`${kernel.name} ${shape}`)) return;
-    if (gpu.candidates(kernel, params).length < 2) return;
+    if (gpu.variants.candidates(kernel, params).length < 2) return;
     const sizes = Object.entries(tensors).map(([name, t]) => [name, t && { shape: t.shape, dtype: t.dtype }]);
     found.set(`${kernel.name} ${shape}`, { kernel, shape, params, tensors: Object.fromEntries(sizes) });
   };
@@ -99,13 +100,13 @@ export async function tune(
   const gpu = device.gpu as WebGpu;
   const choices: Choices = {};
   const rows: TuneRow[] = [];
-  gpu.setTuned({});
+  gpu.variants.setTuned({});
   for (const sample of samples) {
     const { kernel, shape, params } = sample;
-    const untuned = choiceOf(gpu.variant(kernel, params));
+    const untuned = choiceOf(gpu.variants.select(kernel, params));
     const tensors = fillIn(device, sample);
     const best = new Map<string, number>();
-    const names = gpu
+    const names = gpu.variants
       .candidates(kernel, params)
       .filter((v) => !software(gpu.caps) || (v.suits?.(gpu.caps, params) ?? true))
       .map(choiceOf);
@@ -136,11 +137,11 @@ function force(
   tensors: Record<string, Tensor | null>,
   params: Params,
 ): Call {
-  gpu.forced.set(kernel.name, choice);
+  gpu.variants.forced.set(kernel.name, choice);
   try {
     return gpu.prepare(kernel, tensors, params);
   } finally {
-    gpu.forced.delete(kernel.name);
+    gpu.variants.forced.delete(kernel.name);
   }
 }
 

@@ -7,11 +7,9 @@ import type {
   GPUComputePipeline,
   GPUDevice,
 } from './gpu-types.ts';
-import { isNode } from './gpu.ts';
 import {
   type Capabilities,
   choiceOf,
-  classOf,
   encodeParams,
   foldGrid,
   type Grid,
@@ -19,11 +17,12 @@ import {
   type KernelText,
   kernelText,
   MAX_GRID,
-  type MatrixSize,
   type Params,
-  type Variant,
-} from './kernel.ts';
-import { alignUp, type NumericArray, type Storage, type Tensor } from './tensor.ts';
+} from '../kernel.ts';
+import { alignUp, type NumericArray, type Storage, type Tensor } from '../tensor.ts';
+import { capabilitiesOf, isNode } from './adapter.ts';
+import { BufferPool, mib, storageUsage } from './buffer-pool.ts';
+import { VariantChoice } from './variant-choice.ts';
 
 /** The sticky failure of a device: lost, out of memory, or a validation error. */
 export class DeviceError extends Error {
@@ -63,31 +62,14 @@ export interface GpuStats {
   waits: number;
 }
 
-/** Kernel name → class of shapes (see `classOf`) → choice (see `choiceOf`). */
-export type Choices = Record<string, Record<string, string>>;
-
-/** Dawn's name of the feature; behind the toggle allow_unsafe_apis. */
-export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix';
-
-/** What an adapter says of its subgroup matrices (Dawn's docs/dawn/features/subgroup_matrix.md). */
-interface MatrixConfig {
-  componentType: string;
-  resultComponentType: string;
-  M: number;
-  N: number;
-  K: number;
-}
-
-/** Bits of a NaN: what memory is full of that a test poisons. */
-export const POISON = 0x7fc00000;
-
 const FLUSH_AFTER = 48; // eager dispatches in one submit
-const STORAGE = 0x80 | 0x08 | 0x04; // GPUBufferUsage.STORAGE | COPY_DST | COPY_SRC
 
 export class WebGpu {
   readonly gpu: GPUDevice;
   readonly info: GPUAdapterInfo;
   readonly caps: Capabilities;
+  readonly buffers: BufferPool = new BufferPool(this);
+  readonly variants: VariantChoice;
   readonly counts: GpuStats = {
     buffers: 0,
     bytes: 0,
@@ -99,24 +81,11 @@ export class WebGpu {
     waits: 0,
   };
   failure: Error | null = null;
-  /** Whether buffers are handed out full of NaN bits (tests). */
-  poison = false;
-  /** Kernel name → file or choice that must be used (tests and the tuner). */
-  readonly forced = new Map<string, string>();
-  /** Kernel name → choices that ran, by the shapes. */
-  readonly used = new Map<string, Set<string>>();
-  /** As `used`, but for what was measured: the part of a checkpoint's choices that followed from the shapes alone. */
-  private readonly untuned = new Map<string, Set<string>>();
   /** Hears of every dispatch that is prepared (the tuner collects shapes). */
   watch: ((kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params) => void) | null = null;
-  /** Kernel name → choices that come first where adapter and shapes allow (a resumed run keeps its variants). */
-  private readonly preferred = new Map<string, readonly string[]>();
-  /** Kernel name → class of shapes → measured choice. Fixed when the device opens. */
-  private tuned: Choices = {};
   private readonly pipelines = new Map<string, GPUComputePipeline>();
   private readonly uniforms = new Map<string, GPUBuffer>();
   private readonly placeholders = new Map<string, GPUBuffer>();
-  private readonly pool = new Map<number, GPUBuffer[]>();
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
   private pending = 0;
@@ -126,20 +95,8 @@ export class WebGpu {
   constructor(gpu: GPUDevice, info: GPUAdapterInfo) {
     this.gpu = gpu;
     this.info = info;
-    const l = gpu.limits;
-    const sub = info as GPUAdapterInfo & { subgroupMinSize?: number; subgroupMaxSize?: number };
-    this.caps = {
-      subgroups: gpu.features.has('subgroups' as GPUFeatureName),
-      subgroupMin: sub.subgroupMinSize ?? 0,
-      subgroupMax: sub.subgroupMaxSize ?? 0,
-      f16: gpu.features.has('shader-f16'),
-      matrices: gpu.features.has(SUBGROUP_MATRIX) ? mixedMatrices(info) : [],
-      timestamps: gpu.features.has('timestamp-query'),
-      maxInvocations: l.maxComputeInvocationsPerWorkgroup,
-      maxWorkgroupBytes: l.maxComputeWorkgroupStorageSize,
-      maxBindingBytes: l.maxStorageBufferBindingSize,
-      maxBufferBytes: l.maxBufferSize,
-    };
+    this.caps = capabilitiesOf(gpu, info);
+    this.variants = new VariantChoice(this.caps, info.description || info.vendor);
     gpu.lost.then((e) => {
       if (!this.closed) this.fail(`the GPU device was lost (${e.reason}): ${e.message || 'no reason given'}`);
     });
@@ -158,70 +115,9 @@ export class WebGpu {
 
   // ---- memory ----
 
-  /** A buffer of at least `bytes`, from the pool if one of that size class is free. */
-  allocate(bytes: number, label: string): GPUBuffer {
-    const exact = alignUp(bytes);
-    const size = Math.max(exact, Math.min(sizeClass(bytes), this.caps.maxBufferBytes));
-    const free = this.pool.get(size)?.pop();
-    if (free) {
-      if (this.poison) this.fillWithNaN(free);
-      return free;
-    }
-    if (size > this.caps.maxBufferBytes) {
-      throw new Error(
-        `${label}: ${mib(size)} were asked for, the adapter's largest buffer has ${mib(this.caps.maxBufferBytes)}`,
-      );
-    }
-    this.check();
-    this.gpu.pushErrorScope('out-of-memory');
-    const buffer = this.gpu.createBuffer({ size, usage: STORAGE, label });
-    this.gpu.popErrorScope().then(
-      (error) =>
-        error &&
-        this.fail(`out of memory for ${label} (${mib(size)}, ${mib(this.counts.bytes)} in use): ${error.message}`),
-      () => {},
-    );
-    this.counts.buffers++;
-    this.counts.bytes += size;
-    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
-    if (this.poison) this.fillWithNaN(buffer);
-    return buffer;
-  }
-
-  /** Overwrites a buffer with NaN bits, after all that was dispatched before. */
-  fillWithNaN(buffer: GPUBuffer): void {
-    this.flush();
-    this.gpu.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(POISON));
-  }
-
-  /** Gives a buffer back for reuse; later dispatches run after those that still use it. */
-  recycle(buffer: GPUBuffer): void {
-    const list = this.pool.get(buffer.size);
-    if (list) list.push(buffer);
-    else this.pool.set(buffer.size, [buffer]);
-  }
-
-  /** Destroys what lies unused in the pool. */
-  trim(): void {
-    this.flush();
-    for (const list of this.pool.values()) for (const buffer of list) this.destroy(buffer);
-    this.pool.clear();
-  }
-
-  destroy(buffer: GPUBuffer): void {
-    this.counts.buffers--;
-    this.counts.bytes -= buffer.size;
-    buffer.destroy();
-  }
-
-  bufferOf(storage: Storage): GPUBuffer {
-    storage.buffer ??= this.allocate(storage.bytes, storage.label);
-    return storage.buffer;
-  }
-
   /** Sets a storage to zeros, before whatever is dispatched next. */
   clear(storage: Storage): void {
-    const buffer = this.bufferOf(storage);
+    const buffer = this.buffers.of(storage);
     this.takeEncoder().clearBuffer(buffer);
   }
 
@@ -231,7 +127,7 @@ export class WebGpu {
     this.flush(); // a write lands between submits
     const bytes = data as Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
     this.gpu.queue.writeBuffer(
-      this.bufferOf(tensor.storage),
+      this.buffers.of(tensor.storage),
       tensor.offset * 4,
       bytes.buffer,
       bytes.byteOffset,
@@ -244,14 +140,18 @@ export class WebGpu {
     this.check();
     if (tensors.every(({ size }) => size === 0)) return { values: tensors.map(() => new ArrayBuffer(0)), polled: 0 };
     // Throws where a tensor is too large, before anything of its size is made.
-    const sources = tensors.map(({ storage }) => this.bufferOf(storage));
+    const sources = tensors.map(({ storage }) => this.buffers.of(storage));
     const places: number[] = [];
     const size = tensors.reduce((at, tensor) => {
       places.push(at);
       return at + tensor.size * 4;
     }, 0);
     const names = tensors.map(({ label }) => label).join(', ');
-    const staging = this.gpu.createBuffer({ size, usage: 0x01 | 0x08, label: `read ${names}` });
+    const staging = this.gpu.createBuffer({
+      size,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      label: `read ${names}`,
+    });
     try {
       const encoder = this.takeEncoder();
       tensors.forEach(({ offset, size: n }, i) => {
@@ -261,7 +161,7 @@ export class WebGpu {
       this.counts.waits++;
       await this.rest(expectedMs);
       const asked = performance.now();
-      await staging.mapAsync(0x01);
+      await staging.mapAsync(GPUMapMode.READ);
       const polled = performance.now() - asked;
       this.check();
       const all = staging.getMappedRange();
@@ -276,72 +176,6 @@ export class WebGpu {
   }
 
   // ---- kernels ----
-
-  /**
-   * The variant that runs: the forced one; else the measured one, one that the resumed run used, the first that suits,
-   * each where this adapter and these shapes allow it.
-   */
-  variant(kernel: Kernel, params: Params): Variant {
-    const fits = this.candidates(kernel, params);
-    const forced = this.forced.get(kernel.name);
-    let found: Variant | undefined;
-    if (forced !== undefined) found = fits.find((v) => v.file === forced || choiceOf(v) === forced);
-    else {
-      const preferred = this.preferred.get(kernel.name);
-      found =
-        this.tunedVariant(kernel, params, fits) ??
-        (preferred && fits.find((v) => preferred.includes(choiceOf(v)) && (v.suits?.(this.caps, params) ?? true))) ??
-        fits.find((v) => v.suits?.(this.caps, params) ?? true) ??
-        fits.at(-1);
-    }
-    if (found) return found;
-    const why = forced ? ` (${forced} was asked for)` : '';
-    throw new Error(`${kernel.name}: no variant runs on ${this.info.description || this.info.vendor}${why}`);
-  }
-
-  /** All variants that this adapter and these shapes allow. */
-  candidates(kernel: Kernel, params: Params): Variant[] {
-    return kernel.variants.filter((v) => (v.requires?.(this.caps) ?? true) && (v.accepts?.(params) ?? true));
-  }
-
-  private tunedVariant(kernel: Kernel, params: Params, fits: readonly Variant[]): Variant | undefined {
-    const byClass = this.tuned[kernel.name];
-    const choice = byClass?.[classOf(kernel, params) ?? ''];
-    return choice === undefined ? undefined : fits.find((v) => choiceOf(v) === choice);
-  }
-
-  /** Sets the measured choices; before anything runs, since they decide the bits of a result. */
-  setTuned(choices: Choices): void {
-    this.tuned = choices;
-  }
-
-  /** What a checkpoint keeps: kernel name → the choices that ran, and the measured ones as `choice @ class`. */
-  choices(): Record<string, string[]> {
-    const all = new Map([...this.untuned].map(([name, ran]) => [name, [...ran].sort()]));
-    for (const [name, byClass] of Object.entries(this.tuned)) {
-      const lines = Object.entries(byClass).map(([shape, choice]) => `${choice} @ ${shape}`);
-      all.set(name, [...(all.get(name) ?? []), ...lines.sort()]);
-    }
-    return Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
-
-  /** Goes on with the choices of a checkpoint, in place of those measured on this machine since. */
-  keepChoices(saved: Record<string, readonly string[]>): void {
-    this.tuned = {};
-    this.preferred.clear();
-    for (const [name, lines] of Object.entries(saved)) {
-      const plain: string[] = [];
-      for (const line of lines) {
-        const [choice, shape] = line.split(' @ ');
-        if (shape === undefined) plain.push(choice);
-        else {
-          this.tuned[name] ??= {};
-          this.tuned[name][shape] = choice;
-        }
-      }
-      this.preferred.set(name, plain);
-    }
-  }
 
   pipeline(file: string, text: KernelText, key: string): GPUComputePipeline {
     const known = this.pipelines.get(key);
@@ -361,10 +195,9 @@ export class WebGpu {
   prepare(kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params): Call {
     this.check();
     this.watch?.(kernel, tensors, params);
-    const variant = this.variant(kernel, params);
+    const variant = this.variants.select(kernel, params);
     const choice = choiceOf(variant);
-    note(this.used, kernel.name, choice);
-    if (this.tuned[kernel.name]?.[classOf(kernel, params) ?? ''] !== choice) note(this.untuned, kernel.name, choice);
+    this.variants.note(kernel, params, choice);
     const own = variant.constants?.(params);
     const constants = variant.tuning || own ? { ...own, ...variant.tuning } : undefined;
     const text = kernelText(variant.file, constants);
@@ -408,7 +241,11 @@ export class WebGpu {
     const known = this.uniforms.get(key);
     if (known) return known;
     if (this.uniforms.size >= 8192) this.uniforms.clear(); // bind groups hold on to those in use
-    const buffer = this.gpu.createBuffer({ size: words.byteLength, usage: 0x40 | 0x08, label: `params of ${name}` });
+    const buffer = this.gpu.createBuffer({
+      size: words.byteLength,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+      label: `params of ${name}`,
+    });
     this.gpu.queue.writeBuffer(buffer, 0, words);
     this.uniforms.set(key, buffer);
     return buffer;
@@ -417,7 +254,7 @@ export class WebGpu {
   private placeholder(name: string): GPUBuffer {
     let buffer = this.placeholders.get(name);
     if (!buffer) {
-      buffer = this.gpu.createBuffer({ size: 256, usage: STORAGE, label: `placeholder ${name}` });
+      buffer = this.gpu.createBuffer({ size: 256, usage: storageUsage(), label: `placeholder ${name}` });
       this.placeholders.set(name, buffer);
     }
     return buffer;
@@ -430,7 +267,7 @@ export class WebGpu {
       layout: call.pipeline.getBindGroupLayout(0),
       entries: call.bindings.map((b) => ({
         binding: b.index,
-        resource: { buffer: b.buffer ?? this.bufferOf(b.storage as Storage), offset: b.offset, size: b.size },
+        resource: { buffer: b.buffer ?? this.buffers.of(b.storage as Storage), offset: b.offset, size: b.size },
       })),
     });
   }
@@ -498,31 +335,3 @@ export class WebGpu {
     this.gpu.destroy();
   }
 }
-
-/** All configurations, in words: `f16 → f32 16 × 16 × 16`. */
-export function matrixConfigs(info: GPUAdapterInfo): string[] {
-  return configsOf(info).map((c) => `${c.componentType} → ${c.resultComponentType} ${c.M} × ${c.N} × ${c.K}`);
-}
-
-const configsOf = (info: GPUAdapterInfo): readonly MatrixConfig[] =>
-  (info as GPUAdapterInfo & { subgroupMatrixConfigs?: readonly MatrixConfig[] }).subgroupMatrixConfigs ?? [];
-
-const mixedMatrices = (info: GPUAdapterInfo): MatrixSize[] =>
-  configsOf(info)
-    .filter((c) => c.componentType === 'f16' && c.resultComponentType === 'f32')
-    .map(({ M, N, K }) => ({ m: M, n: N, k: K }));
-
-function note(all: Map<string, Set<string>>, name: string, choice: string): void {
-  const known = all.get(name);
-  if (known) known.add(choice);
-  else all.set(name, new Set([choice]));
-}
-
-/** Sizes of pooled buffers: multiples of 256 bytes up to 64 KiB, then eighths of powers of two. */
-function sizeClass(bytes: number): number {
-  const n = alignUp(Math.max(bytes, 16));
-  if (n <= 65536) return n;
-  return alignUp(n, 2 ** (Math.floor(Math.log2(n - 1)) - 2));
-}
-
-const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 1)} MiB`;

@@ -11,44 +11,16 @@
  *
  * A program remembers every storage that it reads or writes and that outlives it, and refuses to run once one was freed.
  */
-import type { GPUBindGroup, GPUBuffer, GPUCommandBuffer, GPUComputePipeline } from './gpu-types.ts';
-import type { Device } from './device.ts';
-import type { Params } from './kernel.ts';
-import { type NumericArray, type Storage, showShape, type Tensor } from './tensor.ts';
-import type { Call } from './webgpu.ts';
+import type { GPUBuffer, GPUCommandBuffer } from '../webgpu/gpu-types.ts';
+import type { Device } from '../device.ts';
+import { type NumericArray, type Storage, showShape, type Tensor } from '../tensor.ts';
+import type { Call, WebGpu } from '../webgpu/webgpu.ts';
+import { type KernelTime, type ProfileOptions, profile, type Step } from './profile.ts';
+import { assignSlots, isTemporary, sign } from './slots.ts';
 
 export interface ProgramOptions {
   /** Longest submit, in milliseconds. */
   maxSubmitMs?: number;
-}
-
-export interface KernelTime {
-  /** The variant's file. */
-  label: string;
-  calls: number;
-  ms: number;
-  /** Bytes of the storage bindings: what a kernel that touches each of them once moves. */
-  bytes: number;
-  /** By the caller's count; 0 without one. */
-  flop: number;
-}
-
-export interface ProfileOptions {
-  /** Runs to average over; 1 by default. */
-  runs?: number;
-  /** What a dispatch computes, from the kernel's name and its parameters. */
-  flopOf?(kernel: string, params: Params): number;
-}
-
-interface Step {
-  label: string;
-  kernel: string;
-  params: Params;
-  /** Of its storage bindings. */
-  bytes: number;
-  pipeline: GPUComputePipeline;
-  group: GPUBindGroup;
-  grid: readonly [number, number, number];
 }
 
 /** A step whose run touches less than this cannot take long; its first replay is one submit without a measurement. */
@@ -234,7 +206,7 @@ export class Program<T extends Record<string, Tensor>> {
 
   private record(): T {
     const { device } = this;
-    const gpu = device.gpu as NonNullable<Device['gpu']>;
+    const gpu = device.gpu as WebGpu;
     const started = performance.now();
     const calls: Call[] = [];
     device.recording = calls;
@@ -266,34 +238,13 @@ export class Program<T extends Record<string, Tensor>> {
     return out;
   }
 
-  /** Gives every temporary a slot by its first and last use, and makes the bind groups. */
+  /** Gives the temporaries their slots and makes the bind groups. */
   private plan(calls: Call[]): void {
-    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
-    const lives = new Map<Storage, { first: number; last: number }>();
-    calls.forEach((call, i) => {
-      for (const { storage } of call.bindings) {
-        if (!storage || !isTemporary(storage)) continue;
-        const life = lives.get(storage);
-        if (life) life.last = i;
-        else lives.set(storage, { first: i, last: i });
-      }
-    });
-    const expiring: { last: number; buffer: GPUBuffer }[] = [];
-    const free: GPUBuffer[] = [];
-    for (const [storage, life] of lives) {
-      for (let i = expiring.length - 1; i >= 0; i--) {
-        if (expiring[i].last < life.first) for (const { buffer } of expiring.splice(i, 1)) free.push(buffer);
-      }
-      const fit = free.filter((b) => b.size >= storage.bytes).sort((a, b) => a.size - b.size)[0];
-      let buffer = fit && fit.size <= storage.bytes * 4 + 65536 ? fit : null;
-      if (buffer) free.splice(free.indexOf(buffer), 1);
-      else {
-        buffer = gpu.allocate(storage.bytes, `slot ${this.slots.length} of ${this.label}`);
-        this.slots.push(buffer);
-      }
-      storage.buffer = buffer;
-      expiring.push({ last: life.last, buffer });
-    }
+    const gpu = this.device.gpu as WebGpu;
+    const { storages, slots } = assignSlots(calls, (bytes, i) =>
+      gpu.buffers.allocate(bytes, `slot ${i} of ${this.label}`),
+    );
+    this.slots = slots;
     this.steps = calls.map((call) => ({
       label: call.label,
       kernel: call.kernel,
@@ -303,12 +254,12 @@ export class Program<T extends Record<string, Tensor>> {
       group: gpu.bindGroup(call),
       grid: call.grid,
     }));
-    for (const storage of lives.keys()) storage.buffer = null;
-    gpu.trim();
+    for (const storage of storages) storage.buffer = null;
+    gpu.buffers.trim();
   }
 
   private replay(): void {
-    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
+    const gpu = this.device.gpu as WebGpu;
     gpu.flush();
     gpu.noteLabel(this.label);
     this.compiles = false;
@@ -318,7 +269,7 @@ export class Program<T extends Record<string, Tensor>> {
 
   /** Encodes a run, one command buffer a submit, each as it is asked for. Public for the bench, which times it alone. */
   *encode(): Generator<GPUCommandBuffer, void> {
-    const gpu = (this.device.gpu as NonNullable<Device['gpu']>).gpu;
+    const gpu = (this.device.gpu as WebGpu).gpu;
     const steps = this.steps as Step[];
     const size = Math.ceil(steps.length / this.parts);
     for (let from = 0; from < steps.length; from += size) {
@@ -408,64 +359,15 @@ export class Program<T extends Record<string, Tensor>> {
 
   /** Fills the slots with NaN bits, so that a kernel that relies on what it did not write is found out. */
   private poison(): void {
-    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
-    for (const slot of this.slots) gpu.fillWithNaN(slot);
+    const gpu = this.device.gpu as WebGpu;
+    for (const slot of this.slots) gpu.buffers.fillWithNaN(slot);
   }
 
   /** GPU time by kernel of one run, longest first; it is run with a pass for each dispatch. */
   async profile(options: ProfileOptions = {}): Promise<KernelTime[]> {
-    const { runs = 1, flopOf } = options;
     if (!this.device.caps?.timestamps) throw new Error('profile: the adapter has no timestamp-query');
     if (!this.steps) this.run();
-    const steps = this.steps as Step[];
-    const totals = new Map<string, KernelTime>();
-    for (let run = 0; run < runs; run++) {
-      const times = await this.timeSteps(steps);
-      steps.forEach(({ label, kernel, params, bytes }, i) => {
-        const total = totals.get(label) ?? { label, calls: 0, ms: 0, bytes: 0, flop: 0 };
-        totals.set(label, total);
-        total.ms += times[i] / runs;
-        if (run > 0) return;
-        total.calls++;
-        total.bytes += bytes;
-        total.flop += flopOf?.(kernel, params) ?? 0;
-      });
-    }
-    return [...totals.values()].sort((a, b) => b.ms - a.ms);
-  }
-
-  /** Runs the steps and gives each one's GPU time, in milliseconds. */
-  private async timeSteps(steps: readonly Step[]): Promise<number[]> {
-    const gpu = this.device.gpu as NonNullable<Device['gpu']>;
-    const milliseconds: number[] = [];
-    const chunk = 1024;
-    gpu.flush();
-    for (let from = 0; from < steps.length; from += chunk) {
-      const part = steps.slice(from, from + chunk);
-      const querySet = gpu.gpu.createQuerySet({ type: 'timestamp', count: part.length * 2 });
-      const resolve = gpu.gpu.createBuffer({ size: part.length * 16, usage: 0x200 | 0x04, label: 'timestamps' });
-      const read = gpu.gpu.createBuffer({ size: part.length * 16, usage: 0x01 | 0x08, label: 'read timestamps' });
-      const encoder = gpu.gpu.createCommandEncoder();
-      part.forEach((step, i) => {
-        const pass = encoder.beginComputePass({
-          timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
-        });
-        pass.setPipeline(step.pipeline);
-        pass.setBindGroup(0, step.group);
-        pass.dispatchWorkgroups(step.grid[0], step.grid[1], step.grid[2]);
-        pass.end();
-      });
-      encoder.resolveQuerySet(querySet, 0, part.length * 2, resolve, 0);
-      encoder.copyBufferToBuffer(resolve, 0, read, 0, part.length * 16);
-      gpu.submit(encoder.finish());
-      await read.mapAsync(0x01);
-      const times = new BigUint64Array(read.getMappedRange().slice(0));
-      for (let i = 0; i < part.length; i++) milliseconds.push(Number(times[2 * i + 1] - times[2 * i]) / 1e6);
-      querySet.destroy();
-      resolve.destroy();
-      read.destroy();
-    }
-    return milliseconds;
+    return profile(this.device.gpu as WebGpu, this.steps as Step[], options);
   }
 
   /** Frees slots and outputs; a later run records again. */
@@ -473,7 +375,7 @@ export class Program<T extends Record<string, Tensor>> {
     this.freeOutputs();
     this.steps = null;
     const gpu = this.device.gpu;
-    if (gpu) for (const slot of this.slots) gpu.destroy(slot);
+    if (gpu) for (const slot of this.slots) gpu.buffers.destroy(slot);
     this.slots = [];
   }
 }
@@ -481,31 +383,4 @@ export class Program<T extends Record<string, Tensor>> {
 /** Frees the outputs that a trace made itself; one that it merely handed on (a parameter, its gradient) lives on. */
 function freeMade(device: Device, outputs: Record<string, Tensor>, trace: number): void {
   for (const { storage } of Object.values(outputs)) if (storage.trace === trace) device.release(storage);
-}
-
-/** Whether nothing after the trace that made it can use it: it was never kept, or was freed before the trace ended. */
-const isTemporary = (storage: Storage): boolean => storage.temporary || storage.released;
-
-const ids = new WeakMap<object, number>();
-let nextId = 0;
-
-/**
- * One line a call: kernel, grid, bindings. What the trace itself made is named by order of appearance, so that two
- * traces compare equal; everything else, uniforms (shared by content) included, by the identity of its buffer.
- */
-function sign(calls: readonly Call[], traceId: number): string[] {
-  const order = new Map<object, string>();
-  const nameOf = (storage: Storage | null, buffer: GPUBuffer | null): string => {
-    if (storage && storage.trace === traceId) {
-      if (!order.has(storage)) order.set(storage, `t${order.size}`);
-      return order.get(storage) as string;
-    }
-    const key = (storage?.buffer ?? buffer ?? storage) as object;
-    if (!ids.has(key)) ids.set(key, nextId++);
-    return `#${ids.get(key)}`;
-  };
-  return calls.map((c) => {
-    const bound = c.bindings.map((b) => `${b.name}=${nameOf(b.storage, b.buffer)}+${b.offset}:${b.size}`).join(' ');
-    return `${c.label} (${c.grid.join('×')}) ${bound}`;
-  });
 }

@@ -1,6 +1,6 @@
 /** Measured choices in the origin's private file system: the store for Chrome. */
-import type { DeviceOptions } from './device.ts';
-import type { Choices } from './webgpu.ts';
+import type { DeviceOptions } from '../device.ts';
+import type { Choices } from '../webgpu/variant-choice.ts';
 import { formatChoices, parseChoices, storeName, type TuningStore } from './tuner.ts';
 
 export class OpfsTuningStore implements TuningStore {
