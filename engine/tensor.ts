@@ -1,5 +1,5 @@
 /** Tensors: contiguous, row-major, f32 or u32, on one device. */
-import type { GPUBuffer } from './gpu-types.ts';
+import type { GPUBuffer } from './webgpu/gpu-types.ts';
 import type { GraphNode } from './autograd.ts';
 import type { Device } from './device.ts';
 

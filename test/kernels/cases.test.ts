@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { cases } from './cases.ts';
 import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
-import { type Case, hasGradients, inSample, makeInputs, type Result, wantedChoices } from './harness.ts';
+import { type Case, hasGradients, inSuite, makeInputs, type Result, wantedChoices } from './harness.ts';
 import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts';
 
 let double: Device;
@@ -33,7 +33,7 @@ const compare = (c: Case, actual: Result, expected: Result, form?: Form): void =
 
 describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
   for (const c of cases) {
-    if (c.op !== op || (c.sampled && !inSample(`${op} ${c.name}`, 32))) continue;
+    if (c.op !== op || !inSuite(c)) continue;
     if (c.refused) {
       it(`refuses ${c.name}`, async () => {
         for (const device of [double, gpu]) {

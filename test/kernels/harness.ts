@@ -49,7 +49,7 @@ export interface Result {
   optimizer?: { norm: number; status: number };
 }
 
-/** Every combination «one kernel forced to one of its files or tunings, the others free», plus all free. */
+/** Every combination of one kernel forced to one of its files or tunings and the others free, and all of them free. */
 export function choices(c: Case): Record<string, string>[] {
   const forced = Object.entries(c.variants ?? {}).flatMap(([kernel, files]) =>
     files.map((file) => ({ [kernel]: file })),
@@ -153,6 +153,9 @@ export function wantedChoices(c: Case): { kernel: string; file: string }[] {
 
 /** Whether one of many cases is in the sample of one in `oneIn`; the same ones every time. */
 export const inSample = (key: string, oneIn: number): boolean => FULL || hash(key) % oneIn === 0;
+
+/** Whether a case runs at all: one in 32 of the products of flags does in `npm test`. */
+export const inSuite = (c: Case): boolean => !c.sampled || inSample(`${c.op} ${c.name}`, 32);
 
 export function hash(text: string): number {
   let h = 2166136261;

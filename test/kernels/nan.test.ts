@@ -1,11 +1,12 @@
 /**
- * NaN in, NaN out: every case of the table with a NaN in one input at a time, in every variant. Both devices must give NaN
- * in the same places, forward and backward, and the same numbers elsewhere.
+ * NaN in, NaN out: every case of the table with a NaN in one input at a time. Both devices must give NaN at the same
+ * positions, forward and backward, and the same numbers elsewhere. `npm test` forces each variant of a kernel once per op
+ * and runs a sample of the products of flags; `npm run test:full` runs all.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { cases } from './cases.ts';
-import { type Case, choices, firstMismatch, makeInputs, makeWeights, type Result } from './harness.ts';
+import { type Case, firstMismatch, inSuite, makeInputs, makeWeights, type Result, wantedChoices } from './harness.ts';
 import { runCase } from './run-case.ts';
 
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
@@ -20,14 +21,14 @@ afterAll(() => gpu?.close());
 /** Ops that rank (NaN is never taken, and a rank of 0 says so), overwrite, or do not read all of their inputs. */
 const HIDES = new Set('topk rank-tiles adamw fill sparse-scores sparse-matmul slice gather embedding'.split(' '));
 
-const hasNaN = (arrays: readonly NumericArray[]): boolean => arrays.some((a) => a.some(Number.isNaN));
-
-/** NaN becomes a number that nothing else gives, so that places are compared, too. */
-const marked = (a: NumericArray): NumericArray =>
-  a instanceof Uint32Array ? a : Float64Array.from(a, (x) => (Number.isNaN(x) ? 1e30 : x));
-
 /** Ops with a kernel that multiplies NaN by 0, so that it reaches its neighbors: attention_*_sg8.wgsl, ce_grad.wgsl. */
 const SPREADS = new Set(['attention', 'cross-attention', 'cross-entropy']);
+
+const hasNaN = (arrays: readonly NumericArray[]): boolean => arrays.some((a) => a.some(Number.isNaN));
+
+/** NaN becomes a number that nothing else gives, so that positions are compared, too. */
+const marked = (a: NumericArray): NumericArray =>
+  a instanceof Uint32Array ? a : Float64Array.from(a, (x) => (Number.isNaN(x) ? 1e30 : x));
 
 function compare(what: string, c: Case, actual: Result, expected: Result): void {
   const tolerance = c.tolerance ?? DEFAULT;
@@ -40,39 +41,61 @@ function compare(what: string, c: Case, actual: Result, expected: Result): void 
   for (const [name, g] of Object.entries(expected.grads)) check(`d${name}`, actual.grads[name], g);
 }
 
-describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
-  it.each(cases.filter((c) => c.op === op && c.precision === undefined && c.refused === undefined))(
-    '$name',
-    async (c) => {
-      const clean = makeInputs(c);
-      if (Object.values(clean).some((a) => !a.every(Number.isFinite))) return; // holds such numbers by itself
-      const { outputs } = await runCase(c, double, clean);
-      const weights = makeWeights(c, outputs);
-      // Where all is switched off or unused, a NaN in it is, too.
-      let found = outputs.every((o) => o.every((x) => x === 0));
-      let probes = 0;
-      for (const [name, spec] of Object.entries(c.inputs)) {
-        const { length } = clean[name];
-        if (spec.dtype === 'u32' || length === 0) continue;
-        probes++;
-        const at = Math.floor(length / 2);
-        const data = { ...clean, [name]: Float32Array.from(clean[name], (x, i) => (i === at ? Number.NaN : x)) };
-        const expected = await runCase(c, double, data, weights);
-        found ||= hasNaN(expected.outputs);
-        for (const choice of choices(c)) {
+interface Probe {
+  what: string;
+  data: Record<string, NumericArray>;
+  expected: Result;
+}
+
+/** A NaN in each input of numbers: in its middle, or at an end where the middle is not used (padding). */
+async function probesOf(c: Case): Promise<{ probes: Probe[]; weights: NumericArray[]; visible: boolean }> {
+  const clean = makeInputs(c);
+  const { outputs } = await runCase(c, double, clean);
+  const weights = makeWeights(c, outputs);
+  const probes: Probe[] = [];
+  for (const [name, { dtype }] of Object.entries(c.inputs)) {
+    const { length } = clean[name];
+    if (dtype === 'u32' || length === 0) continue;
+    let probe: Probe | null = null;
+    for (const at of [Math.floor(length / 2), 0, length - 1]) {
+      if (probe && hasNaN(probe.expected.outputs)) break;
+      const data = { ...clean, [name]: Float32Array.from(clean[name], (x, i) => (i === at ? Number.NaN : x)) };
+      probe = { what: `NaN in ${name}[${at}]`, data, expected: await runCase(c, double, data, weights) };
+    }
+    if (probe) probes.push(probe);
+  }
+  // Where everything is switched off or unused, so is a NaN in it.
+  const unused = outputs.every((o) => o.every((x) => x === 0));
+  const visible = unused || probes.some(({ expected }) => hasNaN(expected.outputs));
+  return { probes, weights, visible };
+}
+
+let last: { c: Case; found: ReturnType<typeof probesOf> } | null = null;
+/** Kept for the tests of one case. */
+function probes(c: Case): ReturnType<typeof probesOf> {
+  if (last?.c !== c) last = { c, found: probesOf(c) };
+  return last.found;
+}
+
+const probed = cases.filter((c) => c.precision === undefined && c.refused === undefined && inSuite(c));
+
+describe.each([...new Set(probed.map((c) => c.op))])('%s', (op) => {
+  for (const c of probed) {
+    if (c.op !== op) continue;
+    describe(c.name, () => {
+      it.each([null, ...wantedChoices(c)])('by %o', async (choice) => {
+        const found = await probes(c);
+        if (found.probes.length > 0 && !HIDES.has(op)) expect(found.visible, 'a NaN came out').toBe(true);
+        if (choice) gpu.gpu?.variants.forced.set(choice.kernel, choice.file);
+        try {
+          for (const { what, data, expected } of found.probes)
+            compare(what, c, await runCase(c, gpu, data, found.weights), expected);
+        } catch (error) {
+          if (!/no variant runs/.test(String(error))) throw error;
+        } finally {
           gpu.gpu?.variants.forced.clear();
-          for (const [kernel, file] of Object.entries(choice)) gpu.gpu?.variants.forced.set(kernel, file);
-          try {
-            const actual = await runCase(c, gpu, data, weights);
-            compare(`NaN in ${name}[${at}], ${JSON.stringify(choice)}`, c, actual, expected);
-          } catch (error) {
-            if (!/no variant runs/.test(String(error))) throw error;
-          } finally {
-            gpu.gpu?.variants.forced.clear();
-          }
         }
-      }
-      if (probes > 0 && !HIDES.has(op)) expect(found, 'no NaN came out').toBe(true);
-    },
-  );
+      });
+    });
+  }
 });

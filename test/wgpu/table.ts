@@ -6,7 +6,7 @@ import { Device, kernelText } from '../../engine/index.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from '../kernels/cases.ts';
 import { mismatch, runForm } from '../kernels/forms.ts';
-import { FULL, inSample, wantedChoices } from '../kernels/harness.ts';
+import { FULL, inSuite, wantedChoices } from '../kernels/harness.ts';
 import { expectedOf, runCase } from '../kernels/run-case.ts';
 
 const FEATURES: [extension: string, feature: string][] = [
@@ -53,7 +53,7 @@ console.log(`naga compiled ${compiled} kernels${missing}`);
 let ran = 0;
 let op = '';
 for (const [i, c] of cases.entries()) {
-  if (c.refused || (c.sampled && !inSample(`${c.op} ${c.name}`, 32))) continue;
+  if (c.refused || !inSuite(c)) continue;
   // One case of an op in three; wgpu keeps no compiled shaders, so that all of them take long.
   if (!FULL && i % 3 !== 0 && c.op === op) continue;
   if (c.op !== op) console.log(`${i + 1} of ${cases.length}: ${c.op}`);
