@@ -5,7 +5,7 @@ import { seeded } from '../../data/random.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { allBaselines, BASELINES } from '../../train/baselines/all-baselines.ts';
-import { fitBlend } from '../../train/baselines/baseline-blend.ts';
+import { fitBaselineBlend } from '../../train/baselines/baseline-blend.ts';
 import { type Baseline, markov, markovWindow } from '../../train/baselines/baselines.ts';
 import { easeRows, easeWeights } from '../../train/baselines/ease.ts';
 import { evaluateBaseline, rankTargets } from '../../train/evaluation/ranking.ts';
@@ -66,12 +66,12 @@ test('scores decay from the last item back, and only so far', async () => {
 
 test('the blend is chosen on validation targets alone', async () => {
   const weights = await easeWeights(device, parts, 10);
-  const fitted = fitBlend(parts, markovWindow(parts), weights, 'kept');
+  const fitted = fitBaselineBlend(parts, markovWindow(parts), weights, 'kept');
   // Other test targets, the same training and validation.
   const other = { ...dataset, items: dataset.items.slice() };
   for (let u = 0; u < parts.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
   const changed = splitDataset(other);
-  expect(fitBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(fitted);
+  expect(fitBaselineBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(fitted);
 });
 
 test('all five, by name too; each ranks every user', async () => {

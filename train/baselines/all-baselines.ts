@@ -1,4 +1,4 @@
-/** Every baseline, by name and one after the other. */
+/** All baselines: by name, and one after another. */
 import { InputError } from '../../data/errors.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
@@ -11,47 +11,47 @@ type Seen = 'excluded' | 'kept';
 /** λ of EASE. */
 const LAMBDA = 500;
 
-/** The names by which a command asks for one. */
+/** By the names that users give. */
 export const BASELINES: Readonly<
-  Record<string, (device: Device, parts: Split, seen: Seen) => Baseline | Promise<Baseline>>
+  Record<string, (device: Device, split: Split, seen: Seen) => Baseline | Promise<Baseline>>
 > = {
-  popularity: (_, parts) => popularity(parts),
-  markov: (_, parts) => markov(parts),
-  'windowed-markov': (_, parts) => windowedMarkov(parts),
-  ease: async (device, parts) => {
-    requireRoom(device, parts);
-    return { name: 'EASE', scores: easeRows(await easeWeights(device, parts, LAMBDA), parts.items) };
+  popularity: (_, split) => popularity(split),
+  markov: (_, split) => markov(split),
+  'windowed-markov': (_, split) => windowedMarkov(split),
+  ease: async (device, split) => {
+    requireFit(device, split);
+    return { name: 'EASE', scores: easeRows(await easeWeights(device, split, LAMBDA), split.items) };
   },
-  blend: async (device, parts, seen) => {
-    requireRoom(device, parts);
-    return blend(parts, markovWindow(parts), await easeWeights(device, parts, LAMBDA), seen);
+  blend: async (device, split, seen) => {
+    requireFit(device, split);
+    return blend(split, markovWindow(split), await easeWeights(device, split, LAMBDA), seen);
   },
 };
 
-/** Whether the catalogue is small enough for EASE. */
-export function easeFits(device: Device, parts: Split): boolean {
-  return parts.items <= exactItems(device);
+/** Whether the catalog is small enough for EASE. */
+export function easeFits(device: Device, split: Split): boolean {
+  return split.items <= exactItems(device);
 }
 
-function requireRoom(device: Device, parts: Split): void {
-  if (easeFits(device, parts)) return;
+function requireFit(device: Device, split: Split): void {
+  if (easeFits(device, split)) return;
   const count = (n: number) => n.toLocaleString('en');
   throw new InputError(
     'too-large',
-    `EASE needs a matrix of items × items, and ${count(parts.items)} items are more than the ${count(exactItems(device))} that ${device.name} takes`,
+    `EASE needs a matrix of items × items, and ${count(split.items)} items are more than the ${count(exactItems(device))} that ${device.name} takes`,
     { hint: 'compare with windowed-markov' },
   );
 }
 
-/** In the order in which they are printed, each made when it is asked for; EASE and the blend where they fit. */
+/** In printing order, each computed on demand; EASE and the blend only where they fit. */
 export async function* allBaselines(
   device: Device,
-  parts: Split,
+  split: Split,
   seen: Seen,
 ): AsyncGenerator<Baseline, void, undefined> {
-  yield* quickBaselines(parts);
-  if (!easeFits(device, parts)) return;
-  const weights = await easeWeights(device, parts, LAMBDA);
-  yield { name: 'EASE', scores: easeRows(weights, parts.items) };
-  yield blend(parts, markovWindow(parts), weights, seen);
+  yield* quickBaselines(split);
+  if (!easeFits(device, split)) return;
+  const weights = await easeWeights(device, split, LAMBDA);
+  yield { name: 'EASE', scores: easeRows(weights, split.items) };
+  yield blend(split, markovWindow(split), weights, seen);
 }

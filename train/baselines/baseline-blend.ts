@@ -1,16 +1,16 @@
-/** The strongest simple recommender: a windowed Markov chain and EASE, blended as validation says. */
+/** The strongest simple recommender: a windowed Markov chain and EASE, blended with weights chosen on validation. */
 import type { Split } from '../../data/splits/split.ts';
 import type { Baseline, ChainOf } from './baselines.ts';
 import { easeRows } from './ease.ts';
 
-/** What is tried on validation. A blend wants both parts smoother than each is best alone. */
+/** The settings tried on validation. In a blend, both components are best smoother than alone. */
 const CHAINS = [0.6, 0.8].flatMap((decay) => [0.15, 0.3, 0.5].map((damping) => ({ last: 10, decay, damping })));
 const EASES = [
   { last: 20, decay: 0.9 },
   { last: 100, decay: 0.95 },
 ];
 const SHARES = Array.from({ length: 11 }, (_, i) => i / 10);
-/** Validation users at most, evenly taken. */
+/** Most validation users, evenly spaced. */
 const FITTED = 1000;
 
 export interface BlendWeights {
@@ -21,55 +21,55 @@ export interface BlendWeights {
 }
 
 /**
- * Both parts' scores standardised over the catalogue and added with weights 1 − share and share; the share and what each
- * part weighs by are those with the best NDCG@10 on the validation targets, which never see the test.
+ * The scores of both components, standardized over the catalog and added with weights 1 − share and share. The share and
+ * the settings of each component have the best NDCG@10 on the validation targets; the test targets play no part.
  */
-export function blend(parts: Split, chain: ChainOf, easeWeights: Float32Array, seen: 'excluded' | 'kept'): Baseline {
-  const weights = fitBlend(parts, chain, easeWeights, seen);
+export function blend(split: Split, chain: ChainOf, easeWeights: Float32Array, seen: 'excluded' | 'kept'): Baseline {
+  const weights = fitBaselineBlend(split, chain, easeWeights, seen);
   const a = chain(weights.chain);
-  const b = easeRows(easeWeights, parts.items, weights.ease);
-  const second = new Float64Array(parts.items);
+  const b = easeRows(easeWeights, split.items, weights.ease);
+  const second = new Float64Array(split.items);
   return {
     name: 'windowed Markov + EASE',
     scores(history, out) {
       a(history, out);
       b(history, second);
-      standardise(out);
-      standardise(second);
+      standardize(out);
+      standardize(second);
       for (let i = 0; i < out.length; i++) out[i] = (1 - weights.share) * out[i] + weights.share * second[i];
     },
   };
 }
 
-/** The best of all combinations by NDCG@10 of the first validation target, the first of equal ones. */
-export function fitBlend(
-  parts: Split,
+/** The combination with the best NDCG@10 of the first validation target; the first one wins ties. */
+export function fitBaselineBlend(
+  split: Split,
   chain: ChainOf,
   easeWeights: Float32Array,
   seen: 'excluded' | 'kept',
 ): BlendWeights {
   const users: number[] = [];
-  for (let u = 0; u < parts.users; u++) if (parts.validTarget(u) >= 0) users.push(u);
+  for (let u = 0; u < split.users; u++) if (split.validTarget(u) >= 0) users.push(u);
   const stride = Math.max(1, users.length / FITTED);
-  const V = parts.items;
+  const V = split.items;
   const chains = CHAINS.map((weights) => ({ scores: chain(weights), values: new Float64Array(V) }));
   const eases = EASES.map((weights) => ({ scores: easeRows(easeWeights, V, weights), values: new Float64Array(V) }));
   const gains = new Float64Array(CHAINS.length * EASES.length * SHARES.length);
   for (let at = 0; at < users.length; at += stride) {
     const u = users[Math.floor(at)];
-    const history = parts.history(u, 'valid');
-    const target = parts.validTarget(u);
+    const history = split.history(u, 'valid');
+    const target = split.validTarget(u);
     const candidate = new Uint8Array(V).fill(1);
     if (seen === 'excluded') for (const item of history) candidate[item] = 0;
     if (candidate[target] === 0) continue;
     for (const { scores, values } of [...chains, ...eases]) {
       scores(history, values);
-      standardise(values);
+      standardize(values);
     }
     let g = 0;
     for (const { values: a } of chains) {
       for (const { values: b } of eases) {
-        for (const share of SHARES) gains[g++] += gainOf(a, b, share, target, candidate);
+        for (const share of SHARES) gains[g++] += ndcgOf(a, b, share, target, candidate);
       }
     }
   }
@@ -81,8 +81,8 @@ export function fitBlend(
   };
 }
 
-/** NDCG@10 of one target; ties and NaN count against it. */
-function gainOf(a: Float64Array, b: Float64Array, share: number, target: number, candidate: Uint8Array): number {
+/** NDCG@10 of a single target; ties and NaN count against it. */
+function ndcgOf(a: Float64Array, b: Float64Array, share: number, target: number, candidate: Uint8Array): number {
   const own = (1 - share) * a[target] + share * b[target];
   let rank = 0;
   for (let i = 0; i < a.length && rank <= 10; i++) {
@@ -92,7 +92,7 @@ function gainOf(a: Float64Array, b: Float64Array, share: number, target: number,
 }
 
 /** Mean 0 and variance 1; equal values become 0. */
-function standardise(values: Float32Array | Float64Array): void {
+function standardize(values: Float32Array | Float64Array): void {
   let mean = 0;
   for (let i = 0; i < values.length; i++) mean += values[i];
   mean /= values.length;

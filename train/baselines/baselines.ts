@@ -1,7 +1,7 @@
 import { GrowableArray } from '../../data/log.ts';
 import type { Split } from '../../data/splits/split.ts';
 
-/** Scores the whole catalogue after a history; what a trained model is compared with. */
+/** A simple recommender that a trained model is compared with: scores the whole catalog after a history. */
 export interface Baseline {
   name: string;
   /** Writes V scores, higher is better, into `out`. `history` holds item rows, oldest first; it may be empty. */
@@ -9,38 +9,38 @@ export interface Baseline {
 }
 
 /**
- * Popularity and the two Markov chains. All baselines count on the training events alone, at test time too; the
- * validation item only joins the history that is scored.
+ * Popularity and the two Markov chains. All baselines count training events only, at test time too; the validation item
+ * only joins the history that is scored.
  *
- * Equal scores rank pessimistically (ranking.ts), and popularity decides between equal counts of the Markov chain.
- * Elsewhere other conventions stand. On MovieLens 1M ours give popularity .0180 / .0369 and the windowed chain
- * .1398 / .2483 (NDCG@10 / HR@10, seen items excluded) just as published, the chain .1259 / .2144 where .1253 / .2149 is
- * known: three users of 6,040, and every other order of its many ties moves it by as much (raw counts alone lie anywhere
- * from .1173 to .1398). On MovieLens 100K popularity is .0432 / .0838 where .0445 / .0870 is known: the order of ties
- * alone moves it from .0432 to .0453, and counting the whole log with the targets in it gives .0445 / .0870 to the digit.
- * Neither an order that favours the target nor a count that knows it is sound, so ours stay.
+ * Ties rank pessimistically (ranking.ts), and popularity breaks ties of the Markov chain. Published figures use other
+ * conventions. On MovieLens 1M, popularity is .0180 / .0369 and the windowed chain .1398 / .2483 (NDCG@10 / HR@10, seen
+ * items excluded), as published; the chain is .1259 / .2144 where .1253 / .2149 is published: three users of 6,040, and any
+ * other order of its many ties moves it by as much (raw counts alone give anything from .1173 to .1398). On MovieLens 100K
+ * popularity is .0432 / .0838 where .0445 / .0870 is published: the order of ties alone moves it from .0432 to .0453, and
+ * counting the whole log, targets included, gives exactly .0445 / .0870. Neither an order that favors the target nor a
+ * count that includes it is sound, so both remain as they are.
  */
-export function quickBaselines(parts: Split): Baseline[] {
-  return [popularity(parts), markov(parts), windowedMarkov(parts)];
+export function quickBaselines(split: Split): Baseline[] {
+  return [popularity(split), markov(split), windowedMarkov(split)];
 }
 
-/** How often each item occurs in training, [V]. */
-export function countItems(parts: Split): Uint32Array {
-  const counts = new Uint32Array(parts.items);
-  for (let u = 0; u < parts.users; u++) for (const item of parts.history(u, 'train')) counts[item]++;
+/** Training events of each item, [V]. */
+export function countItems(split: Split): Uint32Array {
+  const counts = new Uint32Array(split.items);
+  for (let u = 0; u < split.users; u++) for (const item of split.history(u, 'train')) counts[item]++;
   return counts;
 }
 
-/** The same list for everyone: the items most often seen in training first. */
-export function popularity(parts: Split): Baseline {
-  const counts = countItems(parts);
+/** The same list for everyone: items by their number of training events. */
+export function popularity(split: Split): Baseline {
+  const counts = countItems(split);
   return { name: 'popularity', scores: (_history, out) => out.set(counts) };
 }
 
-/** A first-order Markov chain: how often an item followed the last one; popularity decides between equal counts. */
-export function markov(parts: Split): Baseline {
-  const counts = countItems(parts);
-  const next = countTransitions(parts, 1);
+/** A first-order Markov chain: how often an item followed the last one; popularity breaks ties. */
+export function markov(split: Split): Baseline {
+  const counts = countItems(split);
+  const next = countTransitions(split, 1);
   const most = counts.reduce((a, b) => Math.max(a, b), 1);
   const popular = Float64Array.from(counts, (count) => count / (most + 1));
   return {
@@ -53,12 +53,12 @@ export function markov(parts: Split): Baseline {
 }
 
 /**
- * A Markov chain that looks further: an item counts 1/lag for each of the 10 items before it, every row is made to sum
- * to 1, the rows of the last 10 items of a history are added with weights 0.8^k (k = 0 for the last), and the sum is
- * divided by the square root of the candidate's popularity (its power `damping`).
+ * A Markov chain over a window: an item counts 1/lag for each of the 10 items before it, every row is normalized to sum to
+ * 1, the rows of the last 10 items of a history are added with weights 0.8^k (k = 0 for the last), and the sum is divided
+ * by the candidate's popularity to the power `damping` (the square root).
  */
-export function windowedMarkov(parts: Split, { lags = 10, last = 10, decay = 0.8, damping = 0.5 } = {}): Baseline {
-  const chain = markovWindow(parts, lags);
+export function windowedMarkov(split: Split, { lags = 10, last = 10, decay = 0.8, damping = 0.5 } = {}): Baseline {
+  const chain = markovWindow(split, lags);
   return { name: 'windowed Markov', scores: chain({ last, decay, damping }) };
 }
 
@@ -66,9 +66,9 @@ export function windowedMarkov(parts: Split, { lags = 10, last = 10, decay = 0.8
 export type ChainOf = (weights: { last: number; decay: number; damping: number }) => Baseline['scores'];
 
 /** The transitions are counted once, whatever the weights. */
-export function markovWindow(parts: Split, lags = 10): ChainOf {
-  const next = countTransitions(parts, lags);
-  const counts = countItems(parts);
+export function markovWindow(split: Split, lags = 10): ChainOf {
+  const next = countTransitions(split, lags);
+  const counts = countItems(split);
   return ({ last, decay, damping }) => {
     const damp = Float64Array.from(counts, (count) => Math.max(1, count) ** -damping);
     return (history, out) => {
@@ -90,13 +90,13 @@ interface Transitions {
 }
 
 /**
- * Sparse rows of Σ 1/lag over all pairs of training events up to `lags` apart. Built an item at a time from where it
- * occurs, so that no list of pairs and no V × V table is ever held.
+ * Sparse rows of Σ 1/lag over all pairs of training events up to `lags` apart. Built one item at a time from its
+ * occurrences, so that neither a list of pairs nor a V × V table is ever in memory.
  */
-function countTransitions(parts: Split, lags: number): Transitions {
-  const { items: events } = parts.dataset;
-  const V = parts.items;
-  const { starts, places, ends } = occurrences(parts);
+function countTransitions(split: Split, lags: number): Transitions {
+  const { items: events } = split.dataset;
+  const V = split.items;
+  const { starts, positions, ends } = occurrences(split);
   const rowStarts = new Uint32Array(V + 1);
   const columns = new GrowableArray((n) => new Uint32Array(n));
   const values = new GrowableArray((n) => new Float32Array(n));
@@ -106,7 +106,7 @@ function countTransitions(parts: Split, lags: number): Transitions {
   for (let from = 0; from < V; from++) {
     touched.length = 0;
     for (let o = starts[from]; o < starts[from + 1]; o++) {
-      const at = places[o];
+      const at = positions[o];
       const end = Math.min(ends[o], at + 1 + lags);
       for (let next = at + 1; next < end; next++) {
         const to = events[next];
@@ -132,22 +132,22 @@ function countTransitions(parts: Split, lags: number): Transitions {
   };
 }
 
-/** Where each item occurs in training: places[starts[i] … starts[i + 1]), with the end of the history it is in. */
-function occurrences(parts: Split): { starts: Uint32Array; places: Uint32Array; ends: Uint32Array } {
-  const { items: events, offsets } = parts.dataset;
-  const counts = countItems(parts);
-  const starts = new Uint32Array(parts.items + 1);
-  for (let i = 0; i < parts.items; i++) starts[i + 1] = starts[i] + counts[i];
+/** Where each item occurs in training: positions[starts[i] … starts[i + 1]), with the end of the history it is in. */
+function occurrences(split: Split): { starts: Uint32Array; positions: Uint32Array; ends: Uint32Array } {
+  const { items: events, offsets } = split.dataset;
+  const counts = countItems(split);
+  const starts = new Uint32Array(split.items + 1);
+  for (let i = 0; i < split.items; i++) starts[i + 1] = starts[i] + counts[i];
   const next = starts.slice();
-  const places = new Uint32Array(starts[parts.items]);
-  const ends = new Uint32Array(starts[parts.items]);
-  for (let u = 0; u < parts.users; u++) {
-    const end = offsets[u] + parts.trainLength(u);
+  const positions = new Uint32Array(starts[split.items]);
+  const ends = new Uint32Array(starts[split.items]);
+  for (let u = 0; u < split.users; u++) {
+    const end = offsets[u] + split.trainLength(u);
     for (let at = offsets[u]; at < end; at++) {
-      const place = next[events[at]]++;
-      places[place] = at;
-      ends[place] = end;
+      const slot = next[events[at]]++;
+      positions[slot] = at;
+      ends[slot] = end;
     }
   }
-  return { starts, places, ends };
+  return { starts, positions, ends };
 }

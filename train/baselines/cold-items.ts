@@ -1,21 +1,21 @@
-/** Nearest neighbours by attributes: the simplest recommender of items that nobody has met yet. */
+/** Nearest neighbors by attributes: the simplest recommender of unseen items. */
 import type { ColdSplit } from '../../data/splits/cold.ts';
 import type { Similarity } from '../../data/features/similarity.ts';
 import type { Baseline } from './baselines.ts';
 
-const NEIGHBOURS = 50;
+const NEIGHBORS = 50;
 
-/** A cold item scores the similarities of those of its 50 nearest known items that stand in the history. */
-export function attributeNeighbors(parts: ColdSplit, part: 'valid' | 'test', similar: Similarity): Baseline {
-  const [from, to] = parts.candidates(part);
-  const row = new Float32Array(parts.items);
-  /** For each known item the candidates near it, and how near. */
+/** A cold item's score: the summed similarity of those of its 50 nearest known items that are in the history. */
+export function attributeNeighbors(split: ColdSplit, part: 'valid' | 'test', similar: Similarity): Baseline {
+  const [from, to] = split.candidates(part);
+  const row = new Float32Array(split.items);
+  /** For each known item, the candidates that have it among their neighbors, with their similarity. */
   const near: [candidate: number, similarity: number][][] = Array.from({ length: from }, () => []);
   for (let c = from; c < to; c++) {
     similar(c, 1, row);
     const nearest = Array.from({ length: from }, (_, j) => j)
       .sort((a, b) => row[b] - row[a] || a - b)
-      .slice(0, NEIGHBOURS);
+      .slice(0, NEIGHBORS);
     for (const j of nearest) near[j].push([c, row[j]]);
   }
   return {

@@ -1,22 +1,22 @@
 /**
- * EASE (Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019): the linear item–item model that predicts
- * each user's items from the others of that user, in closed form (equation 8):
+ * EASE (Steck: Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019): the linear item-item model that
+ * predicts each of a user's items from the user's other items, in closed form (equation 8):
  *
  *   P = (XᵀX + λI)⁻¹;  B_ij = −P_ij / P_jj, B_jj = 0;  score of item j = Σ over the history of B_ij
  *
- * X [users, V] holds 1 where a user met an item in training. The history's last events count with weights decay^k.
+ * X [users, V] is 1 where a user has an item in training. The last events of the history count with weights decay^k.
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { invertSpd, Panels } from '../../engine/spd.ts';
 import type { Baseline } from './baselines.ts';
 
-/** Catalogues up to this size have an exact inverse (V² numbers, 2V³ operations); 1,500 on the CPU device. */
+/** Largest catalog with an exact inverse (V² numbers, 2V³ operations). */
 export const exactItems = (device: Device): number => (device.gpu ? 10_000 : 1_500);
 
 /**
- * Scores by the last items of a history, each one's row of B weighted decay^k (k = 0 for the last). λ = 500, 20 items and
- * 0.9 are what gives the figures known for MovieLens 1M (.1197 / .2194, seen items excluded).
+ * Scores by the last items of a history, the row of B of each weighted by decay^k (k = 0 for the last). λ = 500, 20 items, and
+ * 0.9 reproduce the metrics published for MovieLens 1M (.1197 / .2194, seen items excluded).
  */
 export function easeRows(
   weights: Float32Array,
@@ -33,12 +33,12 @@ export function easeRows(
   };
 }
 
-/** B [V, V], row-major; exact, so take it up to {@link exactItems} items only. The product runs on the device. */
-export async function easeWeights(device: Device, parts: Split, lambda: number): Promise<Float32Array> {
-  const V = parts.items;
-  const together = cooccurrences(parts);
+/** B [V, V], row-major. Exact, so only for up to {@link exactItems} items. The inverse runs on the device. */
+export async function easeWeights(device: Device, split: Split, lambda: number): Promise<Float32Array> {
+  const V = split.items;
+  const addCounts = cooccurrences(split);
   const p = await Panels.create(device, V, (row, out) => {
-    together(row, out);
+    addCounts(row, out);
     out[row] += lambda;
   });
   try {
@@ -58,19 +58,19 @@ export async function easeWeights(device: Device, parts: Split, lambda: number):
   }
 }
 
-/** Writes row i of XᵀX: how many users met both items in training (a user who met one twice counts once). */
-function cooccurrences(parts: Split): (row: number, out: Float32Array) => void {
+/** Writes row i of XᵀX: how many users have both items in training (repeated events count once). */
+function cooccurrences(split: Split): (row: number, out: Float32Array) => void {
   const users: Uint32Array[] = [];
-  const counts = new Uint32Array(parts.items + 1);
-  for (let u = 0; u < parts.users; u++) {
-    const items = Uint32Array.from(new Set(parts.history(u, 'train')));
+  const counts = new Uint32Array(split.items + 1);
+  for (let u = 0; u < split.users; u++) {
+    const items = Uint32Array.from(new Set(split.history(u, 'train')));
     users.push(items);
     for (const item of items) counts[item + 1]++;
   }
   const starts = counts;
-  for (let i = 0; i < parts.items; i++) starts[i + 1] += starts[i];
+  for (let i = 0; i < split.items; i++) starts[i + 1] += starts[i];
   const next = starts.slice();
-  const owners = new Uint32Array(starts[parts.items]);
+  const owners = new Uint32Array(starts[split.items]);
   users.forEach((items, u) => {
     for (const item of items) owners[next[item]++] = u;
   });

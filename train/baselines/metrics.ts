@@ -1,4 +1,4 @@
-/** TargetMetrics of the simple recommenders, on the same users and candidates as the model's. */
+/** Metrics of the baselines, on the same users and candidates as the model's. */
 import { ColdSplit } from '../../data/splits/cold.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Baseline, quickBaselines } from './baselines.ts';
@@ -11,11 +11,11 @@ import { evaluateBaseline } from '../evaluation/ranking.ts';
 export type Seen = 'excluded' | 'kept';
 
 export interface BaselineMetrics {
-  /** Name → figures, in the order to print. */
+  /** Name → metrics, in printing order. */
   metrics: Record<string, Metrics>;
   /** Users ranked. */
   users: number;
-  /** Share (0 to 1) of their targets that already stand in the history. */
+  /** Fraction of their targets that are already in the history. */
   targetsInHistory: number;
 }
 
@@ -26,35 +26,35 @@ export interface BaselineOptions {
   distance?: Distance | null;
 }
 
-/** Ranks the targets of `users` (all with a target by default) by a baseline; null where there are none. */
+/** Ranks the targets of `users` (all with a target by default) by a baseline; null if there are none. */
 export function rankBaseline(
-  parts: Split,
+  split: Split,
   part: 'valid' | 'test',
   baseline: Baseline,
   { seen, users, distance, facts }: BaselineOptions,
 ): TargetMetrics | null {
   const only = users ? new Set(users) : null;
-  return evaluateBaseline(parts, baseline, { split: part, seen, only, facts, distance });
+  return evaluateBaseline(split, baseline, { split: part, seen, only, facts, distance });
 }
 
-/** Popularity and the two Markov chains: what a training prints beside the model. */
+/** Popularity and the two Markov chains, which training prints beside the model. */
 export function baselineMetrics(
-  parts: Split,
+  split: Split,
   part: 'valid' | 'test',
   seen: Seen,
   users: Uint32Array | null = null,
 ): BaselineMetrics {
-  // They know nothing of cold items; `evaluate` has a baseline that reads attributes.
-  if (parts instanceof ColdSplit)
-    return { metrics: {}, users: (users ?? usersWithTarget(parts, part)).length, targetsInHistory: 0 };
-  const facts = trainingFacts(parts);
+  // They cannot score cold items; `evaluate` has a baseline that reads attributes.
+  if (split instanceof ColdSplit)
+    return { metrics: {}, users: (users ?? usersWithTarget(split, part)).length, targetsInHistory: 0 };
+  const facts = trainingFacts(split);
   const all: BaselineMetrics = { metrics: {}, users: 0, targetsInHistory: 0 };
-  for (const baseline of quickBaselines(parts)) {
-    const figures = rankBaseline(parts, part, baseline, { seen, users, facts });
-    if (!figures) break;
-    all.metrics[baseline.name] = figures.metrics;
-    all.users = figures.users;
-    all.targetsInHistory = figures.targetsInHistory;
+  for (const baseline of quickBaselines(split)) {
+    const ranked = rankBaseline(split, part, baseline, { seen, users, facts });
+    if (!ranked) break;
+    all.metrics[baseline.name] = ranked.metrics;
+    all.users = ranked.users;
+    all.targetsInHistory = ranked.targetsInHistory;
   }
   return all;
 }

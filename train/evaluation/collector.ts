@@ -1,13 +1,13 @@
-/** Gathers the figures of one recommender user by user: metrics, slices, and what paired tests need. */
+/** Accumulates the metrics of one recommender user by user: means, slices, and the values that paired tests need. */
 import type { Split } from '../../data/splits/split.ts';
 import { type Distance, ListMetrics } from './list-metrics.ts';
 import { metricsAt, type Metrics, MISS, RankMetrics } from './metrics.ts';
 
-/** The figures that slices, intervals and comparisons are about. */
+/** The metrics that slices, intervals, and comparisons report. */
 export const HEADLINES = ['NDCG@10', 'HR@10', 'MRR'] as const;
 export type Headline = (typeof HEADLINES)[number];
 
-/** TargetMetrics of a group of users, or of the targets of a kind. */
+/** Mean metrics of a group of users, or of the targets in an item group. */
 export interface Slice extends Record<Headline, number> {
   users: number;
 }
@@ -15,7 +15,7 @@ export interface Slice extends Record<Headline, number> {
 /** Group → slice, for each way to look at an evaluation. */
 export type Slices = Record<string, Record<string, Slice>>;
 
-/** Each user's headline figures, in the order evaluated. */
+/** Each user's headline metrics, in the order evaluated. */
 export interface PerUser extends Record<Headline, Float64Array> {
   /** [n] row of the user in the dataset */
   users: Uint32Array;
@@ -26,33 +26,33 @@ export interface TargetMetrics {
   metrics: Metrics;
   slices: Slices;
   perUser: PerUser;
-  /** Share (0 to 1) of the targets that already stand in the user's history; misses while seen items are excluded. */
+  /** Fraction of the targets that are already in the user's history: misses while seen items are excluded. */
   targetsInHistory: number;
 }
 
 export type ItemGroup = 'head' | 'torso' | 'tail' | 'cold';
 const ITEM_GROUPS: readonly ItemGroup[] = ['head', 'torso', 'tail', 'cold'];
-/** Longest history of each slice; the last has no bound. */
+/** Longest history of each slice; the last slice has no upper bound. */
 const LENGTHS = [10, 50, 200];
 
-/** What the training part says about items; the same for every recommender of an evaluation. */
+/** Item counts of the training part, shared by every recommender of an evaluation. */
 export interface TrainingFacts {
   /** [V] training events of each item */
   counts: Uint32Array;
-  /** [V] users who have it among them */
+  /** [V] users with at least one of them */
   holders: Uint32Array;
   /** users with training events */
   users: number;
   groups: ItemGroup[];
 }
 
-export function trainingFacts(parts: Split): TrainingFacts {
-  const counts = new Uint32Array(parts.items);
-  const holders = new Uint32Array(parts.items);
-  const last = new Int32Array(parts.items).fill(-1);
+export function trainingFacts(split: Split): TrainingFacts {
+  const counts = new Uint32Array(split.items);
+  const holders = new Uint32Array(split.items);
+  const last = new Int32Array(split.items).fill(-1);
   let users = 0;
-  for (let u = 0; u < parts.users; u++) {
-    const history = parts.history(u, 'train');
+  for (let u = 0; u < split.users; u++) {
+    const history = split.history(u, 'train');
     if (history.length > 0) users++;
     for (const item of history) {
       counts[item]++;
@@ -64,9 +64,9 @@ export function trainingFacts(parts: Split): TrainingFacts {
 }
 
 /**
- * Items by popularity, after Abdollahpouri, Burke & Mobasher (2019): the head are the most popular ones that together
- * have the first 20 % of the training events, the tail the least popular ones with the last 20 %, the torso those
- * between; cold items have none.
+ * Items by popularity, after Abdollahpouri, Burke & Mobasher (2019): the head is the most popular items with the first
+ * 20 % of the training events, the tail the least popular items with the last 20 %, the torso what lies between; cold
+ * items have no training event.
  */
 function groupItems(counts: Uint32Array): ItemGroup[] {
   const order = Array.from(counts, (_, item) => item).sort((a, b) => counts[b] - counts[a] || a - b);
@@ -83,15 +83,15 @@ function groupItems(counts: Uint32Array): ItemGroup[] {
 
 export interface CollectorOptions {
   split: 'valid' | 'test';
-  /** Ranks beyond it are not known (see {@link RankMetrics}). */
+  /** Ranks beyond it are unknown (see {@link RankMetrics}). */
   depth?: number;
   facts?: TrainingFacts;
   distance?: Distance | null;
 }
 
 export class Collector {
-  private readonly parts: Split;
-  private readonly split: 'valid' | 'test';
+  private readonly split: Split;
+  private readonly part: 'valid' | 'test';
   private readonly facts: TrainingFacts;
   private readonly ranks: RankMetrics;
   private readonly lists: ListMetrics;
@@ -101,17 +101,17 @@ export class Collector {
   private targets = 0;
   private repeated = 0;
 
-  constructor(parts: Split, options: CollectorOptions) {
-    this.parts = parts;
-    this.split = options.split;
-    this.facts = options.facts ?? trainingFacts(parts);
+  constructor(split: Split, options: CollectorOptions) {
+    this.split = split;
+    this.part = options.split;
+    this.facts = options.facts ?? trainingFacts(split);
     this.ranks = new RankMetrics(options.depth);
     this.lists = new ListMetrics({ ...this.facts, distance: options.distance });
   }
 
-  /** @param ranks of `targets`, distinct item rows, in their order; `list` holds the best items, best first */
+  /** @param ranks of `targets` (distinct item rows), in the same order; `list` holds the best items, best first */
   add(user: number, targets: ArrayLike<number>, ranks: ArrayLike<number>, list: ArrayLike<number>): void {
-    const history = this.parts.history(user, this.split);
+    const history = this.split.history(user, this.part);
     this.ranks.addUser(ranks);
     this.lists.add(list);
     const own = headlines(Array.from(ranks));
@@ -121,7 +121,7 @@ export class Collector {
     const label =
       at < 0 ? `${LENGTHS[LENGTHS.length - 1] + 1}+` : `${at === 0 ? 1 : LENGTHS[at - 1] + 1}-${LENGTHS[at]}`;
     this.addTo('historyLength', label, own);
-    this.addTo('users', this.parts.trainLength(user) > 0 ? 'warm' : 'cold', own);
+    this.addTo('users', this.split.trainLength(user) > 0 ? 'warm' : 'cold', own);
     const byGroup = new Map<ItemGroup, number[]>();
     for (let i = 0; i < targets.length; i++) {
       const group = this.facts.groups[targets[i]];
@@ -172,7 +172,7 @@ export class Collector {
       for (const name of order) {
         const sum = groups.get(name);
         if (!sum) continue;
-        const mean = (figure: Headline) => sum[figure] / sum.users;
+        const mean = (metric: Headline) => sum[metric] / sum.users;
         slices[kind][name] = {
           users: sum.users,
           'NDCG@10': mean('NDCG@10'),
@@ -185,7 +185,7 @@ export class Collector {
   }
 }
 
-/** One user's headline figures from the ranks of the relevant items. */
+/** One user's headline metrics from the ranks of the relevant items. */
 function headlines(ranks: number[]): Record<Headline, number> {
   const sorted = ranks.length === 1 ? ranks : ranks.toSorted((a, b) => a - b);
   const { NDCG, HR } = metricsAt(10, sorted, ranks.length);

@@ -1,4 +1,4 @@
-/** How far apart two items are, for the diversity of lists: by what is known of them, or by what a model has learned. */
+/** The distance of two items, for the diversity of lists: by their attributes, or by a model's item vectors. */
 import { attributeKinds } from '../../data/features/kinds.ts';
 import type { Distance } from './list-metrics.ts';
 
@@ -6,7 +6,7 @@ import type { Distance } from './list-metrics.ts';
  * Jaccard distance of the items' attribute values (data/features/kinds.ts): 1 − shared / all.
  *
  * @param attributes [V] column → text
- * @returns null where no column is left
+ * @returns null if no item has an attribute
  */
 export function attributeDistance(attributes: readonly Readonly<Record<string, string>>[]): Distance | null {
   const kinds = attributeKinds(attributes);

@@ -1,4 +1,4 @@
-/** Ranking of held-out items over the catalogue, on the device. */
+/** Ranking of held-out items over the catalog, on the device. */
 import type { Protocol } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
@@ -16,14 +16,14 @@ export interface Evaluation extends TargetMetrics {
   seen: 'excluded' | 'kept';
   items: number;
   /**
-   * TargetMetrics of what the model blends, each alone: `transformer` and `memory` where there is a memory; `retrieval` and
-   * `ranker`, the two stages, where there is a ranker. They know nothing of the users' groups; where these speak for users
-   * with few events, `withoutPrior` is all of the others together.
+   * Metrics of each component alone: `transformer` and `memory` (the item transitions) of a blend, `retrieval` and `ranker`
+   * with a second stage, all without the segment prior. If the prior joined the scores of any user, `withoutPrior` has the
+   * whole model without it.
    */
   parts: Record<string, Metrics>;
-  /** How many users have few events, so that what people alike like joined their scores; absent where nobody has. */
+  /** How many users have few events, so that the segment prior joined their scores; absent if none has. */
   withPrior?: number;
-  /** With two stages: milliseconds that a user took in each, on average. */
+  /** With two stages: mean milliseconds per user in each. */
   cost?: Record<'retrieval' | 'ranker', number>;
 }
 
@@ -31,121 +31,123 @@ export interface EvaluateOptions {
   split: 'valid' | 'test';
   /** Keep items of the history among the candidates; excluded by default. */
   includeSeen?: boolean;
-  /** Length of the lists, at least 10. */
+  /** Length of the lists, >= 10. */
   k?: number;
   /** Users to evaluate; all with a target by default. */
   users?: Uint32Array;
-  /** The memory that the model is blended with, if any. */
+  /** The item transitions that the model is blended with, if any. */
   blend?: ScorerOptions['blend'];
-  /** What people alike like, [V] to be added to a user's scores (model/transitions/segment-prior.ts); null where the events say it all. */
+  /** The segment prior of a user, [V], added to the scores (model/transitions/segment-prior.ts); null for users with enough events. */
   prior?: ((user: number) => Float32Array | null) | null;
   /** [V] added to every user's scores; see the scorer's options. */
   bias?: Float32Array;
-  /** Rank by what the model blends, each alone, too; true by default. */
+  /** Also rank by each component alone; true by default. */
   components?: boolean;
-  /** Evaluate with this scorer instead of making one; its k is at least `listLength(parts)`. */
+  /** Evaluate with this scorer instead of a new one; its k is at least `listLength(split)`. */
   scorer?: Scorer;
   /** The second stage, if any. */
   second?: SecondStage | null;
-  /** What the training part says about items, where it is at hand. */
+  /** Item counts of the training part, if the caller has them already. */
   facts?: TrainingFacts;
-  /** How far apart items are, for the diversity of lists. */
+  /** The distance of two items, for the diversity of lists. */
   distance?: Distance | null;
   onProgress?(done: number, total: number): void;
-  /** `ranks` are those of `targets`, in their order. */
+  /** `ranks` are in the order of `targets`. */
   onUser?(user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored): void;
 }
 
 /** Users with a target in this part. */
-export function usersWithTarget(parts: Split, part: 'valid' | 'test'): Uint32Array {
+export function usersWithTarget(split: Split, part: 'valid' | 'test'): Uint32Array {
   const users: number[] = [];
-  for (let u = 0; u < parts.users; u++) if (parts.targets(u, part).length > 0) users.push(u);
+  for (let u = 0; u < split.users; u++) if (split.targets(u, part).length > 0) users.push(u);
   return Uint32Array.from(users);
 }
 
-/** What a model is asked about user u. */
-export function queryOf(parts: Split, u: number, part: 'valid' | 'test', { settings }: SequenceModel): ScoreQuery {
+/** The query of user u. */
+export function queryOf(split: Split, u: number, part: 'valid' | 'test', { settings }: SequenceModel): ScoreQuery {
   return {
-    history: parts.history(u, part),
-    times: parts.times(u, part),
-    side: parts.sideFeatures(u, part, settings.window),
+    history: split.history(u, part),
+    times: split.times(u, part),
+    side: split.sideFeatures(u, part, settings.window),
   };
 }
 
 const CHUNK = 1024;
-/** Item rows that one chunk excludes at most, by `sampled-100`. */
+/** Most item rows that one chunk excludes under `sampled-100`. */
 const MOST_EXCLUDED = 2 ** 24;
-/** Elements of the priors that are held at once. */
+/** Most elements of segment priors held at once. */
 const MOST_BIASES = 2 ** 24;
-/** Of a device's list, the longest. */
+/** Longest list of a device. */
 const LONGEST = 128;
 
-/** How long the lists of an evaluation must be: one target's rank is counted, several are looked up in the list. */
-export function listLength(parts: Split): number {
-  return parts.manyTargets ? LONGEST : 10;
+/** Required length of the lists: the rank of a single target is counted, several targets are looked up in the list. */
+export function listLength(split: Split): number {
+  return split.manyTargets ? LONGEST : 10;
 }
 
 /**
- * Ranks each user's targets under the split's protocol. Ties rank pessimistically; a NaN score throws. Where users have
- * several targets, their ranks are known to a depth of 128: what lies beyond counts as a miss.
+ * Ranks each user's targets under the split's protocol. Ties rank pessimistically; a NaN score throws. With several targets
+ * per user, ranks are known to a depth of 128, and anything beyond is a miss.
  */
-export async function evaluate(model: SequenceModel, parts: Split, options: EvaluateOptions): Promise<Evaluation> {
-  const { split, includeSeen = false } = options;
+export async function evaluate(model: SequenceModel, split: Split, options: EvaluateOptions): Promise<Evaluation> {
+  const { split: part, includeSeen = false } = options;
   const seen = includeSeen ? 'kept' : 'excluded';
-  const users = (options.users ?? usersWithTarget(parts, split)).filter((u) => parts.targets(u, split).length > 0);
-  const length = Math.min(parts.items, Math.max(listLength(parts), options.k ?? 10));
-  const { blend, bias, components: apart = true } = options;
-  const scoring = { k: length, blend, bias, components: apart && !parts.manyTargets };
+  const users = (options.users ?? usersWithTarget(split, part)).filter((u) => split.targets(u, part).length > 0);
+  const length = Math.min(split.items, Math.max(listLength(split), options.k ?? 10));
+  const { blend, bias, components: byComponent = true } = options;
+  const scoring = { k: length, blend, bias, components: byComponent && !split.manyTargets };
   const scorer = options.scorer ?? rankingOf(model, options.second, scoring);
-  // The device counts ranks of one target by each component; for several a list of the transformer's own is needed.
-  const alike = !blend || !apart || options.scorer || !parts.manyTargets;
-  const second = alike ? null : new Scorer(model, { k: length, bias });
-  const aiding = options.prior && rankingOf(model, options.second, { k: length, blend, bias, queryBias: true });
-  const depth = parts.manyTargets && length < parts.items ? length : Number.POSITIVE_INFINITY;
-  const collector = new Collector(parts, { split, depth, facts: options.facts, distance: options.distance });
+  // The device counts the rank of one target by each component; several targets need a list of the transformer's own.
+  const oneScorer = !blend || !byComponent || options.scorer || !split.manyTargets;
+  const second = oneScorer ? null : new Scorer(model, { k: length, bias });
+  const priorRanking = options.prior && rankingOf(model, options.second, { k: length, blend, bias, queryBias: true });
+  const depth = split.manyTargets && length < split.items ? length : Number.POSITIVE_INFINITY;
+  const collector = new Collector(split, { split: part, depth, facts: options.facts, distance: options.distance });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
-  const unaided = { withoutPrior: new RankMetrics(depth) };
-  let helped = 0;
+  const whole = { withoutPrior: new RankMetrics(depth) };
+  let priorUsers = 0;
   const stages = { retrieval: new RankMetrics(depth), ranker: new RankMetrics(depth) };
-  const excludedOf = exclusions(parts, split, seen);
-  const sampled = parts.protocol.name === 'sampled-100';
-  /** Where a user's excluded items are most of the catalogue. */
-  const dense = sampled || parts.protocol.name === 'cold-items';
-  const chunkSize = dense ? Math.max(1, Math.min(CHUNK, Math.floor(MOST_EXCLUDED / parts.items))) : CHUNK;
+  const excludedOf = exclusions(split, part, seen);
+  const sampled = split.protocol.name === 'sampled-100';
+  /** Whether most of the catalog is excluded for a user. */
+  const dense = sampled || split.protocol.name === 'cold-items';
+  const chunkSize = dense ? Math.max(1, Math.min(CHUNK, Math.floor(MOST_EXCLUDED / split.items))) : CHUNK;
   try {
     for (let from = 0; from < users.length; from += chunkSize) {
       const chunk = users.subarray(from, from + chunkSize);
-      const targets = Array.from(chunk, (u) => distinct(parts.targets(u, split)));
+      const targets = Array.from(chunk, (u) => distinct(split.targets(u, part)));
       const queries = Array.from(chunk, (u, i): ScoreQuery => {
         const exclude = excludedOf(u) ?? undefined;
         return {
-          ...queryOf(parts, u, split, model),
+          ...queryOf(split, u, part, model),
           exclude,
-          target: parts.manyTargets ? undefined : targets[i][0],
+          target: split.manyTargets ? undefined : targets[i][0],
         };
       });
       const scored = await scorer.score(queries, (done) => options.onProgress?.(from + done, users.length));
       const others = second && (await second.score(queries));
-      const aided = aiding ? await withPrior(aiding, queries, chunk, options.prior) : new Map<number, Scored>();
+      const byPrior = priorRanking
+        ? await withPrior(priorRanking, queries, chunk, options.prior)
+        : new Map<number, Scored>();
       scored.forEach((s, i) => {
-        // The sampled candidates hold the target even where it was seen.
+        // The sampled candidates contain the target even if it was seen.
         const missed = sampled && !includeSeen && queries[i].history.includes(targets[i][0]);
         const ranksBy = ({ items, rank }: Scored): Uint32Array =>
-          parts.manyTargets ? ranksIn(items, targets[i]) : Uint32Array.of(missed ? MISS : rank);
-        const served = aided.get(i) ?? s;
-        helped += Number(aided.has(i));
+          split.manyTargets ? ranksIn(items, targets[i]) : Uint32Array.of(missed ? MISS : rank);
+        const served = byPrior.get(i) ?? s;
+        priorUsers += Number(byPrior.has(i));
         const ranks = ranksBy(served);
-        if (aiding && apart) unaided.withoutPrior.addUser(ranksBy(s));
+        if (priorRanking && byComponent) whole.withoutPrior.addUser(ranksBy(s));
         if (s.components) {
           alone.transformer.add([missed ? MISS : s.components.transformer]);
           alone.memory.add([missed ? MISS : s.components.transitions]);
         }
-        if (s.stages && apart) {
+        if (s.stages && byComponent) {
           for (const [name, { rank, items }] of Object.entries(s.stages) as [
             keyof typeof stages,
             { rank: number; items: Uint32Array },
           ][]) {
-            if (parts.manyTargets) stages[name].addUser(ranksIn(items, targets[i]));
+            if (split.manyTargets) stages[name].addUser(ranksIn(items, targets[i]));
             else stages[name].add([missed ? MISS : rank]);
           }
         }
@@ -157,25 +159,25 @@ export async function evaluate(model: SequenceModel, parts: Split, options: Eval
   } finally {
     if (!options.scorer) scorer.dispose();
     second?.dispose();
-    aiding?.dispose();
+    priorRanking?.dispose();
   }
   const cost = scorer instanceof TwoStages ? scorer.costs() : undefined;
   const components: Record<string, Metrics> = {};
-  for (const [name, ranks] of Object.entries({ ...(helped > 0 ? unaided : {}), ...alone, ...stages }))
+  for (const [name, ranks] of Object.entries({ ...(priorUsers > 0 ? whole : {}), ...alone, ...stages }))
     if (ranks.users > 0) components[name] = ranks.result();
   return {
-    protocol: parts.protocol,
-    split,
+    protocol: split.protocol,
+    split: part,
     seen,
-    items: parts.items,
+    items: split.items,
     parts: components,
-    ...(helped > 0 ? { withPrior: helped } : {}),
+    ...(priorUsers > 0 ? { withPrior: priorUsers } : {}),
     ...(cost ? { cost } : {}),
     ...collector.result(),
   };
 }
 
-/** 1-based places of the targets in a list; a miss where they are not in it. */
+/** 1-based positions of the targets in a list; MISS for those not in it. */
 function ranksIn(list: Uint32Array, targets: Uint32Array): Uint32Array {
   return targets.map((target) => {
     const at = list.indexOf(target);
@@ -183,7 +185,7 @@ function ranksIn(list: Uint32Array, targets: Uint32Array): Uint32Array {
   });
 }
 
-/** What a list is with the prior, by place among the queries, of those users who have one. */
+/** The results with the segment prior, by index of the query, for users who have one. */
 async function withPrior(
   ranking: Ranking,
   queries: readonly ScoreQuery[],
@@ -191,19 +193,19 @@ async function withPrior(
   prior: EvaluateOptions['prior'],
 ): Promise<Map<number, Scored>> {
   const found = new Map<number, Scored>();
-  let asked: [place: number, query: ScoreQuery][] = [];
+  let batch: [index: number, query: ScoreQuery][] = [];
   const flush = async (): Promise<void> => {
-    const scored = await ranking.score(asked.map(([, query]) => query));
+    const scored = await ranking.score(batch.map(([, query]) => query));
     scored.forEach((one, i) => {
-      found.set(asked[i][0], one);
+      found.set(batch[i][0], one);
     });
-    asked = [];
+    batch = [];
   };
   for (const [i, query] of queries.entries()) {
     const bias = prior?.(users[i]);
     if (!bias) continue;
-    asked.push([i, { ...query, bias }]);
-    if (asked.length * bias.length >= MOST_BIASES) await flush();
+    batch.push([i, { ...query, bias }]);
+    if (batch.length * bias.length >= MOST_BIASES) await flush();
   }
   await flush();
   return found;

@@ -1,28 +1,28 @@
 /**
- * What recommended lists themselves are like, at one cutoff k, whatever the targets:
- *   Coverage@k        items that stand in at least one user's top k, divided by the catalogue size V
- *   Gini@k            of how often each of the V items is recommended: 0 where all are alike often, near 1 where a few
- *                     take it all: Σⱼ (2j − V − 1) nⱼ / (V Σ n), n in rising order, j from 1 (Adomavicius & Kwon 2012)
- *   MeanPopularity@k  how often an item of a list occurs in training, averaged over the list, then over users
+ * Metrics of the recommended lists themselves, independent of the targets, at one cutoff k:
+ *   Coverage@k        number of items in at least one user's top k, divided by the catalog size V
+ *   Gini@k            of how often each of the V items is recommended: 0 if all are equally frequent, near 1 if a few items
+ *                     dominate: Σⱼ (2j − V − 1) nⱼ / (V Σ n), n ascending, j from 1 (Adomavicius & Kwon 2012)
+ *   MeanPopularity@k  training events of an item, averaged over the list, then over users
  *                     (average recommendation popularity, Abdollahpouri et al. 2019)
- *   Novelty@k         mean self-information −log2(users who had the item in training / users), in bits, averaged
- *                     likewise; an item that nobody had counts as had by one (Zhou et al. 2010)
- *   Diversity@k       mean distance of the pairs of a list, averaged over users with two items or more (intra-list
+ *   Novelty@k         mean self-information −log2(users with the item in training / users), in bits, averaged likewise;
+ *                     an item without users counts as having one (Zhou et al. 2010)
+ *   Diversity@k       mean pairwise distance within a list, averaged over users with at least two items (intra-list
  *                     diversity, Ziegler et al. 2005); distances as in diversity.ts
  */
 import { type Metrics, MISS } from './metrics.ts';
 
-/** Distance of two item rows, 0 (alike) to 1; NaN where nothing is known of one of them. */
+/** Distance of two item rows, 0 (alike) to 1; NaN if either has no attributes. */
 export type Distance = (a: number, b: number) => number;
 
 export interface ListContext {
-  /** [V] how often each item row occurs in training */
+  /** [V] training events of each item row */
   counts: ArrayLike<number>;
-  /** [V] how many users had it in training */
+  /** [V] users with the item in training */
   holders: ArrayLike<number>;
   /** users with training events */
   users: number;
-  /** Left out, so is Diversity. */
+  /** Without it there is no Diversity. */
   distance?: Distance | null;
 }
 
@@ -43,9 +43,9 @@ export class ListMetrics {
   }
 
   /**
-   * One user's list of item rows, best first; only the first k count, and {@link MISS} marks a place left empty. A list
-   * with nothing in it counts with popularity and novelty 0.
-   * @throws Error when a row number lies outside the catalogue
+   * One user's list of item rows, best first; only the first k count, and {@link MISS} marks an empty position. An empty
+   * list counts with popularity and novelty 0.
+   * @throws Error for a row outside the catalog
    */
   add(list: ArrayLike<number>): void {
     const { counts, holders, users, distance } = this.context;
@@ -102,7 +102,7 @@ export class ListMetrics {
   }
 }
 
-/** The Gini coefficient of non-negative amounts; 0 where there is nothing to share. */
+/** The Gini coefficient of non-negative amounts; 0 if all are 0. */
 export function gini(amounts: Float64Array): number {
   const sorted = amounts.slice().sort();
   let [weighted, total] = [0, 0];

@@ -1,7 +1,7 @@
 /**
  * Ranking metrics, accumulated user by user as an evaluation streams.
  *
- * Of R relevant items, those at the 1-based ranks r₁ < r₂ < … were found (Järvelin & Kekäläinen 2002 for NDCG, Voorhees
+ * Of R relevant items, those retrieved have the 1-based ranks r₁ < r₂ < … (Järvelin & Kekäläinen 2002 for NDCG, Voorhees
  * 1999 for MRR, Manning, Raghavan & Schütze 2008, ch. 8, for the others):
  *   HR@k         1 if r₁ ≤ k, else 0
  *   NDCG@k       Σ_{rᵢ ≤ k} 1 / log2(rᵢ + 1), divided by the same sum over the ranks 1 … min(R, k)
@@ -9,8 +9,8 @@
  *   MAP@k        Σ_{rᵢ ≤ k} i / rᵢ, divided by min(R, k)
  *   Precision@k  |{rᵢ ≤ k}| / k                      Recall@k  |{rᵢ ≤ k}| / R
  *   F1@k         2 · Precision@k · Recall@k / (Precision@k + Recall@k), of each user
- * each averaged over users. With one relevant item (leave-one-out) Recall is HR, and MAP is MRR. A miss (the item could
- * not be ranked) counts 0 everywhere.
+ * each averaged over users. With one relevant item (leave-one-out) Recall equals HR, and MAP equals MRR. A miss (the item
+ * could not be ranked) counts 0 everywhere.
  */
 
 /** The cutoffs that are reported. */
@@ -18,13 +18,13 @@ export const CUTOFFS = [1, 5, 10, 20, 50, 100] as const;
 /** A rank that is a miss, and an empty place in a top-k list: the largest u32 (Infinity is a miss too). */
 export const MISS = 0xffffffff;
 
-/** TargetMetrics by name, as `NDCG@10`. */
+/** Values by name, such as `NDCG@10`. */
 export type Metrics = Record<string, number>;
 
-/** In the order in which they are reported; MRR over the whole ranking stands between HR and MRR@k. */
+/** In reporting order; MRR over the whole ranking comes between HR and MRR@k. */
 const NAMES = ['NDCG', 'HR', 'MRR', 'MAP', 'Precision', 'Recall', 'F1'] as const;
 
-/** DCG[n]: of n relevant items on the first n ranks. */
+/** IDEAL[n]: DCG of n relevant items at ranks 1 to n. */
 const IDEAL = [0];
 for (let r = 1; r <= CUTOFFS[CUTOFFS.length - 1]; r++) IDEAL.push(IDEAL[r - 1] + 1 / Math.log2(r + 1));
 
@@ -63,21 +63,21 @@ export class RankMetrics {
   /** [cutoffs, NAMES] */
   private readonly sums: Float64Array;
 
-  /** @param depth ranks beyond it are not known: larger cutoffs are left out */
+  /** @param depth ranks beyond it are unknown: larger cutoffs are left out */
   constructor(depth = Number.POSITIVE_INFINITY) {
     this.cutoffs = CUTOFFS.filter((k) => k <= depth);
     this.sums = new Float64Array(this.cutoffs.length * NAMES.length);
   }
 
   /**
-   * @param ranks 1-based rank of each user's one target; {@link MISS} or Infinity for a miss
-   * @throws Error when one is NaN, below 1 or not whole: a broken score must never count as a hit
+   * @param ranks 1-based rank of each user's only target; {@link MISS} or Infinity for a miss
+   * @throws Error for a rank that is NaN, below 1, or fractional: a broken score must never count as a hit
    */
   add(ranks: ArrayLike<number>): void {
     for (let i = 0; i < ranks.length; i++) this.addUser([ranks[i]]);
   }
 
-  /** One user's ranks, a relevant item each, in any order; see {@link add}. */
+  /** The ranks of one user's relevant items, in any order; see {@link add}. */
   addUser(ranks: ArrayLike<number>): void {
     if (ranks.length === 0) throw new Error(`metrics: user ${this.users} of the evaluation has no relevant item`);
     for (let i = 0; i < ranks.length; i++) {
@@ -91,12 +91,12 @@ export class RankMetrics {
     this.reciprocal += 1 / sorted[0];
     this.cutoffs.forEach((k, c) => {
       if (sorted[0] > k) return;
-      const figures = metricsAt(k, sorted, ranks.length);
-      for (let n = 0; n < NAMES.length; n++) this.sums[c * NAMES.length + n] += figures[NAMES[n]];
+      const metrics = metricsAt(k, sorted, ranks.length);
+      for (let n = 0; n < NAMES.length; n++) this.sums[c * NAMES.length + n] += metrics[NAMES[n]];
     });
   }
 
-  /** @throws Error when no rank was added: a mean over nobody is not a figure */
+  /** @throws Error if no rank was added: the mean over no user is undefined */
   result(): Metrics {
     if (this.users === 0) throw new Error('metrics: no user was evaluated');
     const metrics: Metrics = {};

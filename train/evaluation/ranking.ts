@@ -1,4 +1,4 @@
-/** Ranks by scores on the host: what the baselines are evaluated with, in the same way as a model. */
+/** Ranking by scores on the host, by which baselines are evaluated under the same rules as a model. */
 import type { Split } from '../../data/splits/split.ts';
 import { firstNonFinite, rankAmong } from '../../model/inference/ranks.ts';
 import type { Baseline } from '../baselines/baselines.ts';
@@ -9,48 +9,48 @@ import { MISS } from './metrics.ts';
 export interface Ranking {
   /** users with a target, in order */
   users: Uint32Array;
-  /** 1-based rank of each one's first target, MISS where it was excluded as seen */
+  /** 1-based rank of each user's first target; MISS if it was excluded as seen */
   ranks: Uint32Array;
-  /** users whose target already stands in their history: misses while seen items are excluded */
+  /** users whose target is already in their history: misses while seen items are excluded */
   repeats: number;
 }
 
 export interface RankOptions {
   seen: 'excluded' | 'kept';
-  /** The users to rank, where not all with a target. */
+  /** Restricts the users; all with a target by default. */
   only?: ReadonlySet<number> | null;
 }
 
-/** Items of a list. */
+/** Length of a list. */
 const LISTED = 10;
 
 /**
  * Ranks each user's first held-out target. Ties rank pessimistically: every other candidate with the target's score
- * stands before it. With seen items excluded, the items of the history are no candidates.
+ * ranks above it. With seen items excluded, the items of the history are not candidates.
  *
- * @throws Error when a score is NaN or infinite
+ * @throws Error if a score is NaN or infinite
  */
-export function rankTargets(parts: Split, part: 'valid' | 'test', baseline: Baseline, options: RankOptions): Ranking {
+export function rankTargets(split: Split, part: 'valid' | 'test', baseline: Baseline, options: RankOptions): Ranking {
   const users: number[] = [];
   const firsts: number[] = [];
   let repeats = 0;
-  visitRanks(parts, part, baseline, options, (user, targets, ranks) => {
+  visitRanks(split, part, baseline, options, (user, targets, ranks) => {
     users.push(user);
     firsts.push(ranks[0]);
-    if (parts.history(user, part).includes(targets[0])) repeats++;
+    if (split.history(user, part).includes(targets[0])) repeats++;
   });
   return { users: Uint32Array.from(users), ranks: Uint32Array.from(firsts), repeats };
 }
 
-/** A baseline's figures, under the split's protocol; null where no user has a target. */
+/** A baseline's metrics under the split's protocol; null if no user has a target. */
 export function evaluateBaseline(
-  parts: Split,
+  split: Split,
   baseline: Baseline,
   { seen, only, ...options }: RankOptions & CollectorOptions,
 ): TargetMetrics | null {
-  const collector = new Collector(parts, options);
+  const collector = new Collector(split, options);
   let users = 0;
-  visitRanks(parts, options.split, baseline, { seen, only }, (user, targets, ranks, list) => {
+  visitRanks(split, options.split, baseline, { seen, only }, (user, targets, ranks, list) => {
     collector.add(user, targets, ranks, list);
     users++;
   });
@@ -59,20 +59,20 @@ export function evaluateBaseline(
 
 type Visit = (user: number, targets: Uint32Array, ranks: number[], list: Uint32Array) => void;
 
-/** Calls back for every user with targets: the distinct ones, their ranks, the best items. */
+/** Calls `visit` for every user with targets: the distinct targets, their ranks, and the best items. */
 function visitRanks(
-  parts: Split,
+  split: Split,
   part: 'valid' | 'test',
   baseline: Baseline,
   { seen, only }: RankOptions,
   visit: Visit,
 ): void {
-  const excludedOf = exclusions(parts, part, seen);
-  const scores = new Float64Array(parts.items);
-  for (let u = 0; u < parts.users; u++) {
-    const targets = distinct(parts.targets(u, part));
+  const excludedOf = exclusions(split, part, seen);
+  const scores = new Float64Array(split.items);
+  for (let u = 0; u < split.users; u++) {
+    const targets = distinct(split.targets(u, part));
     if (targets.length === 0 || (only && !only.has(u))) continue;
-    const history = parts.history(u, part);
+    const history = split.history(u, part);
     baseline.scores(history, scores);
     const own = Array.from(targets, (target) =>
       seen === 'excluded' && history.includes(target) ? Number.NEGATIVE_INFINITY : scores[target],
@@ -89,17 +89,17 @@ function visitRanks(
   }
 }
 
-/** Distinct values in order of appearance; the same array where there are no others. */
+/** Distinct values in order of first appearance. */
 export function distinct(rows: Uint32Array): Uint32Array {
   return rows.length < 2 ? rows : Uint32Array.from(new Set(rows));
 }
 
-/** The target's rank among the candidates; a target that is no candidate is missed. */
+/** The target's rank among the candidates; a target that is not a candidate is a miss. */
 function rankOf(own: number, scores: Float64Array): number {
   return own === Number.NEGATIVE_INFINITY ? MISS : rankAmong(scores, own);
 }
 
-/** The best candidates, best first; of equal ones the lower row first. */
+/** The best candidates, best first; ties by the lower row. */
 function bestOf(scores: Float64Array): Uint32Array {
   const rows = new Uint32Array(LISTED);
   let n = 0;

@@ -1,4 +1,4 @@
-/** How sure a figure is: bootstrap intervals, and paired tests between two recommenders on the same users. */
+/** Uncertainty of metrics: bootstrap intervals, and paired tests of two recommenders on the same users. */
 import { type Random, seeded } from '../../data/random.ts';
 
 export interface Interval {
@@ -9,13 +9,13 @@ export interface Interval {
 }
 
 export interface Difference extends Interval {
-  /** Two-sided, of the hypothesis that both recommenders are the same to each user. */
+  /** Two-sided, under the hypothesis that both recommenders are equally good for each user. */
   p: number;
 }
 
 const RESAMPLES = 1000;
 const PERMUTATIONS = 10_000;
-/** Draws of an interval or a test at most: beyond so many users, fewer resamples (at least 200) are taken. */
+/** Most draws of an interval or a test: with more users, fewer resamples (at least 200) are drawn. */
 const MOST_DRAWS = 200_000_000;
 /** Streams of the seed. */
 const BOOTSTRAP = 0xb007;
@@ -25,14 +25,14 @@ const roundsOf = (wanted: number, users: number): number =>
   Math.max(Math.min(wanted, 200), Math.min(wanted, Math.floor(MOST_DRAWS / Math.max(1, users))));
 
 /**
- * Percentile bootstrap over users (Efron & Tibshirani 1993, ch. 13): as many users are drawn with replacement, 1,000
- * times, and 95 % of the means lie between the limits.
+ * Percentile bootstrap over users (Efron & Tibshirani 1993, ch. 13): as many users as there are are drawn with replacement,
+ * 1,000 times, and 95 % of the means lie between the limits.
  *
- * @throws Error without values
+ * @throws Error if there are no values
  */
 export function bootstrap(values: ArrayLike<number>, seed: number): Interval {
   const n = values.length;
-  if (n === 0) throw new Error('statistics: values of at least one user were expected');
+  if (n === 0) throw new Error('statistics: expected the values of at least one user');
   const random = seeded(seed, BOOTSTRAP);
   const rounds = roundsOf(RESAMPLES, n);
   const means = new Float64Array(rounds);
@@ -46,23 +46,22 @@ export function bootstrap(values: ArrayLike<number>, seed: number): Interval {
 }
 
 /**
- * The mean of a − b over the same users with its bootstrap interval, and the p-value of a paired randomisation test
+ * The mean of a − b over the same users with its bootstrap interval, and the p-value of a paired randomization test
  * (Fisher 1935; recommended for retrieval by Smucker, Allan & Carterette, CIKM 2007): under the hypothesis each user's
- * difference is as likely of the other sign, and p is the share of 10,000 random sign patterns (the observed one
- * included) whose mean lies as far from 0.
+ * difference is equally likely to have the other sign, and p is the fraction of 10,000 random sign patterns (the observed
+ * one included) whose mean is at least as far from 0.
  *
- * @throws Error where the lengths differ or there is no user
+ * @throws Error if the lengths differ or there is no user
  */
 export function paired(a: ArrayLike<number>, b: ArrayLike<number>, seed: number): Difference {
-  if (a.length !== b.length)
-    throw new Error(`statistics: the same users were expected, came ${a.length} and ${b.length}`);
+  if (a.length !== b.length) throw new Error(`statistics: expected the same users, got ${a.length} and ${b.length}`);
   const differences = Float64Array.from(a, (value, i) => value - b[i]);
   return { ...bootstrap(differences, seed), p: signFlip(differences, seed) };
 }
 
 function signFlip(differences: Float64Array, seed: number): number {
   const changed = differences.filter((difference) => difference !== 0);
-  // Sums of the same numbers in another order differ in the last bits: those must not decide.
+  // Sums of the same numbers in another order differ in the last bits, which must not decide.
   const observed = Math.abs(changed.reduce((sum, x) => sum + x, 0)) * (1 - 1e-12);
   const bits = bitSource(seeded(seed, SIGNS));
   const rounds = roundsOf(PERMUTATIONS, changed.length);
@@ -75,7 +74,7 @@ function signFlip(differences: Float64Array, seed: number): number {
   return extreme / rounds;
 }
 
-/** Fair coins, 30 a draw. */
+/** Random bits, 30 per draw. */
 function bitSource(random: Random): () => number {
   let word = 0;
   let left = 0;
@@ -97,7 +96,7 @@ const meanOf = (values: ArrayLike<number>): number => {
   return sum / values.length;
 };
 
-/** Of a sorted array, interpolated between neighbours. */
+/** Quantile of a sorted array, linearly interpolated. */
 function quantile(sorted: Float64Array, share: number): number {
   const at = share * (sorted.length - 1);
   const low = Math.floor(at);
