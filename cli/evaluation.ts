@@ -8,12 +8,11 @@ import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { requiredHistory, requireUnseen, type Split, splitDataset } from '../data/splits/split.ts';
 import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/storage/folder.ts';
-import { DeviceTransitions } from '../model/transitions/transitions.ts';
-import { SequenceModel } from '../model/encoders/sequence-model.ts';
+import type { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { loadTraining, TRAINING } from '../model/storage/training-record.ts';
 import { weightedPrior } from '../model/transitions/segment-prior.ts';
 import { openPath } from '../recommend/sources/sources.node.ts';
-import { blendOf, secondStageOf, settingsOf } from '../recommend/recommender.ts';
+import { RankingModel, settingsOf } from '../model/inference/ranking-model.ts';
 import { evaluateCold } from '../train/evaluation/cold-items.ts';
 import type { TrainingFacts } from '../train/evaluation/collector.ts';
 import { attributeDistance, vectorDistance } from '../train/evaluation/diversity.ts';
@@ -186,16 +185,8 @@ export async function withRanking<T>(
   progress: boolean | undefined,
   work: (rank: Rank, model: SequenceModel) => Promise<T>,
 ): Promise<T> {
-  const model = SequenceModel.load(
-    device,
-    settingsOf(loaded),
-    loaded.items.length,
-    loaded.tensors,
-    loaded.features,
-    loaded.path,
-  );
-  const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
-  const second = parts instanceof ColdSplit ? null : secondStageOf(device, loaded, true);
+  const model = new RankingModel(device, loaded, parts instanceof ColdSplit ? 'none' : 'any');
+  const { encoder, blend, second } = model;
   const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
   try {
     return await work(async (options) => {
@@ -207,18 +198,16 @@ export async function withRanking<T>(
       try {
         if (parts instanceof ColdSplit && similar) {
           const attributes = loaded.config.attributeMemory ?? null;
-          return await evaluateCold(model, parts, { ...options, similar, attributes, onProgress });
+          return await evaluateCold(encoder, parts, { ...options, similar, attributes, onProgress });
         }
         const prior = priorOf(loaded, parts, options.split);
-        return await evaluate(model, parts, { ...options, blend: blendOf(loaded, memory), second, prior, onProgress });
+        return await evaluate(encoder, parts, { ...options, blend, second, prior, onProgress });
       } finally {
         bar.stop();
       }
-    }, model);
+    }, encoder);
   } finally {
     model.dispose();
-    second?.ranker.dispose();
-    memory?.dispose();
   }
 }
 

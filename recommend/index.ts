@@ -7,26 +7,21 @@ export { type ModelSource, openModel } from './sources/sources.ts';
 export { DirectoryFiles } from './sources/files.browser.ts';
 export type { Adaptation } from '../model/inference/personalize.ts';
 export type { PostProcessingOptions } from './reranking/post-processing.ts';
-export {
-  type Answer,
-  type Continuation,
-  type GenerateAnswer,
-  type GeneratedItem,
-  type GenerateOptions,
-  type LoadOptions,
-  type PersonalizeOptions,
-  type Recommendation,
-  Recommender,
-  type RecommendQuery,
-} from './recommender.ts';
+export type { LoadOptions } from './load-options.ts';
+export { Recommender } from './recommender.ts';
+export type {
+  Answer,
+  Continuation,
+  GenerateAnswer,
+  GeneratedItem,
+  GenerateOptions,
+  PersonalizeOptions,
+  Recommendation,
+  RecommendQuery,
+} from './types.ts';
 export type { Exploration } from './reranking/explore.ts';
-export type { UserContext } from './cold-start.ts';
+export type { UserContext } from '../model/inference/query.ts';
 export type { AttributeShare, EventContribution, ExplainMethod, Explanation } from './explanations/explain.ts';
 export { attentionHeatmap, type HeatmapOptions } from './explanations/heatmap.ts';
-export {
-  type PredictedRating,
-  type Predictions,
-  type PredictQuery,
-  type RatedItem,
-  RatingPredictor,
-} from './rating-predictor.ts';
+export { type PredictedRating, type Predictions, RatingPredictor } from './rating-predictor.ts';
+export type { PredictQuery, RatedItem } from './rating-query.ts';

@@ -1,11 +1,12 @@
-/** The items that a model of ratings predicts for: those that it learned, and those of which it knows attributes alone. */
+/** The items that a rating model predicts for: those that it was trained on, and those of which it knows only attributes. */
 import { InputError, option } from '../data/errors.ts';
+import type { UnseenCounts } from '../data/features/encoder.ts';
 import type { RatingEncoder } from '../data/ratings/side-features.ts';
 import { concatRows, type SideFeatureRows } from '../data/features/side-features.ts';
 import { type Factors, withItems } from '../model/ratings/factors.ts';
 import type { Item } from '../model/storage/folder.ts';
 
-/** An item that the model has not met: what it is read by are its attributes, named as in the training's items file. */
+/** An unseen item, read by its attributes, which are named as in the items file of the training. */
 export interface DescribedItem {
   id: string;
   title?: string;
@@ -17,55 +18,62 @@ export interface RatingCatalog {
   /** By ID. */
   rows: ReadonlyMap<string, number>;
   factors: Factors;
-  /** Training ratings; 0 beyond the items that were learned. */
+  /** Training ratings by row; 0 for items that did not train. */
   counts: Uint32Array;
-  /** What stands beside a rating of each; null where the model reads no attributes. */
+  /** Item features by row; null where the model reads no attributes. */
   bags: SideFeatureRows | null;
 }
 
-/** @param counts and factors are those of the first items, which were learned; items were added since where there are more */
+/** @param learned of the first items; where there are more, they were added after the training */
 export function ratingCatalog(
   items: readonly Item[],
   learned: Pick<RatingCatalog, 'factors' | 'counts'>,
   encoder: RatingEncoder | null,
 ): RatingCatalog {
   const known = items.slice(0, learned.counts.length);
-  const catalogue = { items: known, rows: rowsOf(known), bags: encoder?.items(known) ?? null, ...learned };
-  return withMore(catalogue, items.slice(known.length), encoder);
+  const catalog = { items: known, rows: rowsOf(known), bags: encoder?.items(known) ?? null, ...learned };
+  return withMore(catalog, items.slice(known.length), encoder);
 }
 
-/** The catalogue with items that are described; those that it has stay as they are. @throws InputError */
+/** The catalog with items that are described; those that are in it already stay as they are. @throws InputError */
 export function withDescribed(
-  catalogue: RatingCatalog,
+  catalog: RatingCatalog,
   described: readonly DescribedItem[],
   encoder: RatingEncoder | null,
+  unseen: UnseenCounts,
 ): RatingCatalog {
-  if (described.length === 0) return catalogue;
-  if (!catalogue.bags)
+  if (described.length === 0) return catalog;
+  if (!catalog.bags)
     throw new InputError('unsupported', 'described: the model reads no attributes of items', {
       hint: `train it with them (${option('items', 'PATH')})`,
     });
   const own = new Map(described.map((item) => [item.id, item]));
-  const more = [...own.values()].filter(({ id }) => !catalogue.rows.has(id));
+  const more = [...own.values()].filter(({ id }) => !catalog.rows.has(id));
   return withMore(
-    catalogue,
+    catalog,
     more.map(({ id, title, attributes }) => ({ id, title: title || id, attributes: { ...attributes } })),
     encoder,
+    unseen,
   );
 }
 
-function withMore(catalogue: RatingCatalog, more: readonly Item[], encoder: RatingEncoder | null): RatingCatalog {
-  if (more.length === 0) return catalogue;
-  const items = [...catalogue.items, ...more];
+function withMore(
+  catalog: RatingCatalog,
+  more: readonly Item[],
+  encoder: RatingEncoder | null,
+  unseen?: UnseenCounts,
+): RatingCatalog {
+  if (more.length === 0) return catalog;
+  const items = [...catalog.items, ...more];
   const counts = new Uint32Array(items.length);
-  counts.set(catalogue.counts);
-  const bags = encoder?.items(more);
+  counts.set(catalog.counts);
+  const bags = encoder?.items(more, unseen);
   return {
     items,
     rows: rowsOf(items),
-    factors: withItems(catalogue.factors, more.length, encoder?.plainItems(more)?.bags ?? null),
+    factors: withItems(catalog.factors, more.length, encoder?.plainItems(more)?.bags ?? null),
     counts,
-    bags: catalogue.bags && bags ? concatRows(catalogue.bags, bags) : null,
+    bags: catalog.bags && bags ? concatRows(catalog.bags, bags) : null,
   };
 }
 

@@ -1,10 +1,11 @@
 /** A visit that goes on: the history grows, and each event brings fresh recommendations. */
 import { InputError } from '../data/errors.ts';
 import { ownValue } from '../data/own-value.ts';
-import type { Answer, RecommendQuery, Recommender } from './recommender.ts';
+import type { Recommender } from './recommender.ts';
+import type { Answer, RecommendQuery } from './types.ts';
 
 /** What every list of a session is asked with; what `recommend` and `update` are given goes before it. */
-export type SessionOptions = Omit<RecommendQuery, 'history' | 'times' | 'ratings' | 'context' | 'beside'>;
+export type SessionOptions = Omit<RecommendQuery, 'history' | 'times' | 'ratings' | 'context' | 'features'>;
 
 /** What the visitor did: the ID of the item, with its time and how it was where the model reads that. */
 export type SessionEvent =
@@ -33,7 +34,7 @@ export class Session {
 
   /** Use `recommender.session()`. */
   constructor(recommender: Recommender, query: Partial<RecommendQuery>) {
-    const { history = [], times, ratings, context = {}, beside: _, ...options } = query;
+    const { history = [], times, ratings, context = {}, features: _, ...options } = query;
     if (times && times.length !== history.length) {
       throw new InputError(
         'invalid-value',

@@ -17,13 +17,9 @@
 import { expose, type ProxyMarked, proxy } from 'comlink';
 import type { Item } from '../model/storage/folder.ts';
 import type { Adaptation } from '../model/inference/personalize.ts';
-import {
-  type Answer,
-  type LoadOptions,
-  type PersonalizeOptions,
-  Recommender,
-  type RecommendQuery,
-} from './recommender.ts';
+import type { LoadOptions } from './load-options.ts';
+import { Recommender } from './recommender.ts';
+import type { Answer, PersonalizeOptions, RecommendQuery } from './types.ts';
 import type { Session, SessionEvent, SessionOptions } from './session.ts';
 import type { ModelSource } from './sources/sources.ts';
 

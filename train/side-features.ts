@@ -111,9 +111,8 @@ export function withSideFeatures(
   to: Notes,
 ): Split {
   if (!schema.users && !schema.events) return split;
-  const encoder = new SideFeatureEncoder(schema);
-  const side = new SideFeatures(encoder, split.dataset, users);
-  warnUnseen(encoder.unseen, name, to);
+  const side = new SideFeatures(new SideFeatureEncoder(schema), split.dataset, users);
+  warnUnseen(side.unseen, name, to);
   if (users) noteUnknownUsers(split.dataset.userIds, users, name, to);
   if (side.maxEntries > MOST_FEATURES) {
     throw new InputError(

@@ -6,11 +6,11 @@ import { makeShop, type Shop, type ShopOptions } from '../../data/demo-shop/shop
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
-import { DeviceTransitions } from '../../model/transitions/transitions.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
-import { blendOf, type Recommendation, Recommender, settingsOf } from '../../recommend/recommender.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import type { Recommendation } from '../../recommend/types.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { type Backend, commandName, openDevice, Output } from '../common.ts';
@@ -154,22 +154,13 @@ async function openFolder(): Promise<NodeFiles> {
 async function printMetrics(device: Device, trained: TrainedModel, split: Split, shop: Shop, out: Output) {
   const { files, config, result } = trained;
   const loaded = await loadModel(files);
-  const model = SequenceModel.load(
-    device,
-    settingsOf(loaded),
-    loaded.items.length,
-    loaded.tensors,
-    loaded.features,
-    loaded.path,
-  );
-  const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
-  const tested = await evaluate(model, split, { split: 'test', includeSeen: true, blend: blendOf(loaded, memory) });
+  const model = new RankingModel(device, loaded, 'none');
+  const tested = await evaluate(model.encoder, split, { split: 'test', includeSeen: true, blend: model.blend });
   const { metrics, targetsInHistory, users } = tested;
   const alone: Record<string, Metrics> = tested.parts.memory
     ? { 'its transformer alone': tested.parts.transformer, 'its memory alone': tested.parts.memory }
     : {};
   model.dispose();
-  memory?.dispose();
   const baselines = baselineMetrics(split, 'test', 'kept').metrics;
   const upperBound = shop.upperBound({ includeSeen: true, k: 10, split: 'test' });
   const { step, epoch } = loaded.weights;

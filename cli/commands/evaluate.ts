@@ -60,7 +60,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const { config, weights } = judged.loaded;
   const options = await postProcessingOptions(flags);
   const after = postProcessingOf(judged.loaded);
-  const variants = variantsOf(after, options);
+  let variants = variantsOf(after, options);
   for (const { label, candidates } of variants) {
     if (candidates === 0) out.warn(`${label}: no item of the catalogue is left`);
   }
@@ -86,7 +86,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     };
     const ranked = await withRanking(device, judged, parts, flags.progress, async (rank, model) => {
       const vectors = await model.towerVectors();
-      if (vectors) after.useVectors(vectors);
+      if (vectors) variants = variantsOf(after.withVectors(vectors), options);
       const { split, includeSeen } = flags;
       const context = { ...shared, parts, split };
       return evaluatePostProcessing(variants, plain, {

@@ -40,8 +40,8 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
       bar.update(done, { phase: 'explaining' });
       const history = Array.from(parts.history(u, flags.split), (row) => recommender.items[row].id);
       const times = parts.times(u, flags.split);
-      const beside = parts.sideFeatures(u, flags.split);
-      const query = { history, times: times && Array.from(times), beside, k: 1, includeSeen: flags.includeSeen };
+      const features = parts.sideFeatures(u, flags.split);
+      const query = { history, times: times && Array.from(times), features, k: 1, includeSeen: flags.includeSeen };
       const by = async (explain: ExplainMethod) =>
         (await recommender.recommend({ ...query, explain })).items[0]?.explanation;
       const [occlusion, rollout] = [await by('occlusion'), await by('rollout')];

@@ -1,5 +1,6 @@
 /** `attune generate`: a history continued by several items, one after another. */
-import { type Continuation, Recommender } from '../../recommend/recommender.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import type { Continuation } from '../../recommend/types.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { type Backend, openDevice, Output } from '../common.ts';
 import { idsOf, parseIds, warnOfUnknownIds } from '../input/post-processing.ts';

@@ -3,12 +3,8 @@ import { InputError } from '../../data/errors.ts';
 import { asWritten, ratingsOf } from '../../data/ratings/ratings.ts';
 import { loadConfig, type ModelConfig } from '../../model/storage/folder.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
-import {
-  type PredictedRating,
-  type PredictQuery,
-  type RatedItem,
-  RatingPredictor,
-} from '../../recommend/rating-predictor.ts';
+import { type PredictedRating, RatingPredictor } from '../../recommend/rating-predictor.ts';
+import type { PredictQuery, RatedItem } from '../../recommend/rating-query.ts';
 import { type Backend, openDevice, Output } from '../common.ts';
 import { parseIds } from '../input/post-processing.ts';
 import { examples } from '../../train/side-features.ts';

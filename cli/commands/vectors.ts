@@ -10,7 +10,7 @@ import { requireFinite } from '../../model/inference/ranks.ts';
 import { Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
-import { settingsOf } from '../../recommend/recommender.ts';
+import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { type Backend, openDevice, Output } from '../common.ts';
 import { examples } from '../../train/side-features.ts';
 import { type ColumnFlags, columnsOf, openDataset } from '../input/data.ts';
@@ -158,7 +158,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
         return {
           history: items.subarray(begin, end),
           times: times?.subarray(begin, end),
-          side: parts.side?.tokens(u, places),
+          features: parts.side?.tokens(u, places),
         };
       });
       (await scorer.score(queries)).forEach(({ userVector }, i) => {

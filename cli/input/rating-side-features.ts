@@ -92,9 +92,8 @@ function attach(
   to: Notes,
 ): RatingFeatures | null {
   if (!readsAnything(schema)) return null;
-  const encoder = new RatingEncoder(schema);
-  const beside = ratingSideFeatures(encoder, ratings, items, users);
-  warnUnseen(encoder.unseen, file ?? ratings.source, to);
+  const beside = ratingSideFeatures(new RatingEncoder(schema), ratings, items, users);
+  warnUnseen(beside.unseen, file ?? ratings.source, to);
   if (users) noteUnknownUsers(ratings.userIds, users, file ?? '', to);
   return beside;
 }

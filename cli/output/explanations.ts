@@ -4,7 +4,7 @@ import type { Settings } from '../../model/recipes/recipes.ts';
 import type { ExplainMethod, Explanation } from '../../recommend/explanations/explain.ts';
 import { explain as explainFailure } from '../../recommend/sources/files.node.ts';
 import { attentionHeatmap, type HeatmapOptions, POINTWISE } from '../../recommend/explanations/heatmap.ts';
-import type { Answer, Recommendation } from '../../recommend/recommender.ts';
+import type { Answer, Recommendation } from '../../recommend/types.ts';
 import { formatCount, printable } from './ui.ts';
 
 /** Events that get a bar, attribute values that are named. */

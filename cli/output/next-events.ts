@@ -2,9 +2,7 @@
 import { describeProtocol, describeTask } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
-import { DeviceTransitions } from '../../model/transitions/transitions.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { blendOf, settingsOf } from '../../recommend/recommender.ts';
+import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { evaluateNext, NEXT_METRICS, type NextEvaluation, type PerUser } from '../../train/evaluation/next.ts';
 import { bootstrap, type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
@@ -54,23 +52,15 @@ export async function runNext(flags: NextFlags): Promise<void> {
 
 async function evaluateOne(device: Device, { judged, parts }: Contender, flags: NextFlags): Promise<NextEvaluation> {
   const { loaded } = judged;
-  const model = SequenceModel.load(
-    device,
-    settingsOf(loaded),
-    loaded.items.length,
-    loaded.tensors,
-    loaded.features,
-    loaded.path,
-  );
-  const memory = loaded.remembering && new DeviceTransitions(device, loaded.remembering.memory);
+  const model = new RankingModel(device, loaded, 'none');
   const bar = createProgress({ total: parts.users, force: flags.progress });
   try {
-    return await evaluateNext(model, parts, {
+    return await evaluateNext(model.encoder, parts, {
       ...decodeOptions(flags),
       n: flags.next,
       split: flags.split,
       includeSeen: flags.includeSeen,
-      blend: blendOf(loaded, memory),
+      blend: model.blend,
       onProgress(done, total) {
         bar.setTotal(total);
         bar.update(done, { phase: 'continuing' });
@@ -79,7 +69,6 @@ async function evaluateOne(device: Device, { judged, parts }: Contender, flags: 
   } finally {
     bar.stop();
     model.dispose();
-    memory?.dispose();
   }
 }
 

@@ -23,8 +23,14 @@ export interface ItemFeatures {
   tokens: { starts: Uint32Array; columns: Uint32Array; values: Float32Array };
   /** [V + 1] item v has the tokens from itemStarts[v] to itemStarts[v + 1], one at least. */
   itemStarts: Uint32Array;
-  /** Values that the schema does not know, by column: they count as unknown. */
-  unseen: Map<string, number>;
+  unseen: UnseenCounts;
+}
+
+/** How many values the schema does not know, by column; they are encoded as unknown. */
+export type UnseenCounts = Map<string, number>;
+
+export function countUnseen(unseen: UnseenCounts | undefined, column: string): void {
+  unseen?.set(column, (unseen.get(column) ?? 0) + 1);
 }
 
 /** Rows of a column, from `base` on: its own, missing, unknown, then those of its values. */
@@ -45,15 +51,16 @@ function rowsOf({ type, values, knots, buckets, width }: Column): number {
 /** Rows of the attribute table of a schema; row 0 is the token that every item has. */
 export const attributeRows = ({ columns }: Schema): number => columns.reduce((sum, column) => sum + rowsOf(column), 1);
 
-type Bag = [row: number, weight: number][];
+/** Weighted rows of one table. */
+export type Bag = [row: number, weight: number][];
 
 export function encodeItems(schema: Schema, items: readonly CatalogItem[]): ItemFeatures {
   const starts = [0];
   const columns: number[] = [];
   const values: number[] = [];
   const itemStarts = new Uint32Array(items.length + 1);
-  const unseen = new Map<string, number>();
-  const encoders = encodersOf(schema, unseen);
+  const unseen: UnseenCounts = new Map();
+  const encoders = encodersOf(schema);
   const push = (bag: Bag): void => {
     for (const [row, weight] of bag) {
       columns.push(row);
@@ -65,7 +72,7 @@ export function encodeItems(schema: Schema, items: readonly CatalogItem[]): Item
     push([[0, 1]]);
     const record = recordOf(item, item.id, schema.titleYear);
     for (const { name, base, encode } of encoders) {
-      for (const bag of encode(record.get(name)?.trim() ?? '')) push([[base + OWN, 1], ...bag]);
+      for (const bag of encode(record.get(name)?.trim() ?? '', unseen)) push([[base + OWN, 1], ...bag]);
     }
     itemStarts[v + 1] = starts.length - 1;
   });
@@ -77,21 +84,20 @@ export function encodeItems(schema: Schema, items: readonly CatalogItem[]): Item
   return { rows: attributeRows(schema), tokens, itemStarts, unseen };
 }
 
-/** Rows with weights of one table, all columns of a description together. */
-export type { Bag };
+/** Encodes a description as one bag; values that the schema does not know are counted in `unseen`. */
+export type BagEncoder = (info: ItemInfo, unseen?: UnseenCounts) => Bag;
 
 /**
- * Encodes one description at a time as a single bag without the columns' own rows, as users are read (data/features/side-features.ts).
+ * An encoder of single bags without the columns' own rows, as users are read (side-features.ts).
  * @param first row of the table with which the schema's rows begin; one more than this is the first column's
- * @param unseen takes the values that the schema does not know, by column
  */
-export function bagEncoder(schema: Schema, first: number, unseen: Map<string, number>): (of: ItemInfo) => Bag {
-  const encoders = encodersOf(schema, unseen);
-  return (of) => {
+export function bagEncoder(schema: Schema, first: number): BagEncoder {
+  const encoders = encodersOf(schema);
+  return (of, unseen) => {
     const record = recordOf(of, '', schema.titleYear);
     const weights = new Map<number, number>([[first, 1]]);
     for (const { name, encode } of encoders) {
-      for (const bag of encode(record.get(name)?.trim() ?? '')) {
+      for (const bag of encode(record.get(name)?.trim() ?? '', unseen)) {
         for (const [row, weight] of bag) weights.set(first + row, (weights.get(first + row) ?? 0) + weight);
       }
     }
@@ -99,7 +105,7 @@ export function bagEncoder(schema: Schema, first: number, unseen: Map<string, nu
   };
 }
 
-function encodersOf(schema: Schema, unseen: Map<string, number>) {
+function encodersOf(schema: Schema) {
   let next = 1;
   return schema.columns
     .filter(({ type }) => type !== 'skip')
@@ -107,12 +113,12 @@ function encodersOf(schema: Schema, unseen: Map<string, number>) {
       const base = next;
       next += rowsOf(column);
       const known = new Map(column.values?.map((value, i) => [value, base + VALUES + i]));
-      const rowOf = (value: string): number => {
-        const row = known.get(value);
-        if (row === undefined) unseen.set(column.name, (unseen.get(column.name) ?? 0) + 1);
-        return row ?? base + UNKNOWN;
-      };
-      const encode = (text: string): Bag[] => {
+      const encode = (text: string, unseen?: UnseenCounts): Bag[] => {
+        const rowOf = (value: string): number => {
+          const row = known.get(value);
+          if (row === undefined) countUnseen(unseen, column.name);
+          return row ?? base + UNKNOWN;
+        };
         const value = text === '' ? replacementOf(column) : text;
         if (value === null) return column.missing === 'drop' ? [] : [[[base + MISSING, 1]]];
         return bagsOf(column, value, base + VALUES, rowOf);

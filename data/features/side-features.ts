@@ -16,7 +16,7 @@
  */
 import type { Dataset } from '../dataset.ts';
 import { InputError, option } from '../errors.ts';
-import { attributeRows, type Bag, bagEncoder } from './encoder.ts';
+import { attributeRows, type Bag, bagEncoder, type BagEncoder, countUnseen, type UnseenCounts } from './encoder.ts';
 import { GrowableArray } from '../log.ts';
 import { ownValue } from '../own-value.ts';
 import type { Schema } from './schema.ts';
@@ -145,13 +145,11 @@ const OWN_KINDS: readonly string[] = ['rating', 'gap', 'hour', 'weekday'];
 /** Those of the names that are columns of the log, to be read as they are. */
 export const contextNames = (names: readonly string[]): string[] => names.filter((name) => !OWN_KINDS.includes(name));
 
-/** Encodes users and events by a schema. */
+/** Encodes users and events by a schema. Values that it does not know are counted in the `unseen` of a call. */
 export class SideFeatureEncoder {
   readonly schema: SideFeatureSchema;
   readonly rows: number;
-  /** Values that the schema does not know, by column: they count as unknown. */
-  readonly unseen = new Map<string, number>();
-  private readonly user: ((of: { title: string; attributes: Readonly<Record<string, string>> }) => Bag) | null;
+  private readonly user: BagEncoder | null;
   private readonly events: { column: EventColumn; base: number; places: Map<string | number, number> }[] = [];
 
   constructor(schema: SideFeatureSchema) {
@@ -163,16 +161,20 @@ export class SideFeatureEncoder {
       this.events.push({ column, base: next, places });
       next += eventRows(column);
     }
-    this.user = schema.users ? bagEncoder(schema.users, next, this.unseen) : null;
+    this.user = schema.users ? bagEncoder(schema.users, next) : null;
   }
 
   /** @param attributes columns of the users file; null where nothing is known of the user */
-  userBag(attributes: Readonly<Record<string, string>> | null): Bag {
-    return this.user?.({ title: '', attributes: attributes ?? {} }) ?? [];
+  userBag(attributes: Readonly<Record<string, string>> | null, unseen?: UnseenCounts): Bag {
+    return this.user?.({ title: '', attributes: attributes ?? {} }, unseen) ?? [];
   }
 
   /** Of an event of which nothing is known where there are no facts. */
-  eventBag(facts: EventContext | null): Bag {
+  eventBag(facts: EventContext | null, unseen?: UnseenCounts): Bag {
+    const unknown = (name: string): number => {
+      countUnseen(unseen, name);
+      return UNKNOWN;
+    };
     return this.events.flatMap(({ column, base, places }): Bag => {
       const at = (row: number): Bag => [[base + row, 1]];
       const { kind, name, knots } = column;
@@ -192,21 +194,14 @@ export class SideFeatureEncoder {
       if (kind === 'rating') {
         const rating = facts?.rating ?? Number.NaN;
         if (Number.isNaN(rating)) return at(MISSING);
-        if (!knots) return at(places.get(keyOf(column, rating)) ?? this.unknown(name));
+        if (!knots) return at(places.get(keyOf(column, rating)) ?? unknown(name));
         let k = 0;
         while (k + 1 < knots.length && Math.fround(knots[k + 1]) <= Math.fround(rating)) k++;
         return at(VALUES + k);
       }
       const value = ownValue(facts?.context, name);
-      return at(
-        value === undefined || value === '' ? MISSING : (places.get(keyOf(column, value)) ?? this.unknown(name)),
-      );
+      return at(value === undefined || value === '' ? MISSING : (places.get(keyOf(column, value)) ?? unknown(name)));
     });
-  }
-
-  private unknown(name: string): number {
-    this.unseen.set(name, (this.unseen.get(name) ?? 0) + 1);
-    return UNKNOWN;
   }
 }
 
@@ -273,6 +268,7 @@ export class SideFeatures {
   readonly encoder: SideFeatureEncoder;
   /** Entries that a token has at most. */
   readonly maxEntries: number;
+  readonly unseen: UnseenCounts = new Map();
   private readonly dataset: Dataset;
   private readonly users: SideFeatureRows | null;
   /** By user: 1 where columns are known. */
@@ -292,7 +288,9 @@ export class SideFeatures {
     const { schema } = encoder;
     this.nobody = packBags([encoder.userBag(null)]);
     this.nothing = packBags([encoder.eventBag(null)]);
-    this.users = schema.users ? packBags(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null))) : null;
+    this.users = schema.users
+      ? packBags(dataset.userIds.map((id) => encoder.userBag(users?.get(id) ?? null, this.unseen)))
+      : null;
     this.told = Uint8Array.from(dataset.userIds, (id) => Number(users?.has(id) ?? false));
     this.events = schema.events?.length ? this.encodeEvents() : null;
     this.maxEntries =
@@ -309,12 +307,15 @@ export class SideFeatures {
         const known = clock !== null && !Number.isNaN(clock[at]);
         const before = at > offsets[u] && known && !Number.isNaN(clock[at - 1]);
         writer.add(
-          this.encoder.eventBag({
-            rating: ratings?.[at],
-            gap: before && times ? Math.max(0, times[at] - times[at - 1]) : Number.NaN,
-            ms: known && unit > 0 ? clock[at] * unit : Number.NaN,
-            context: Object.fromEntries(context.map(({ name, values, rows }) => [name, values[rows[at]]])),
-          }),
+          this.encoder.eventBag(
+            {
+              rating: ratings?.[at],
+              gap: before && times ? Math.max(0, times[at] - times[at - 1]) : Number.NaN,
+              ms: known && unit > 0 ? clock[at] * unit : Number.NaN,
+              context: Object.fromEntries(context.map(({ name, values, rows }) => [name, values[rows[at]]])),
+            },
+            this.unseen,
+          ),
         );
         writer.endToken();
       }

@@ -4,7 +4,7 @@
  */
 import { InputError, option } from '../errors.ts';
 import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
-import { attributeRows, type Bag, bagEncoder } from '../features/encoder.ts';
+import { attributeRows, bagEncoder, type BagEncoder, type UnseenCounts } from '../features/encoder.ts';
 import type { Ratings } from './ratings.ts';
 import { type ColumnChoice, inferSchema, type Schema } from '../features/schema.ts';
 import {
@@ -35,26 +35,23 @@ export class RatingEncoder {
   readonly schema: RatingSchema;
   /** Rows of the table A. */
   readonly rows: number;
-  /** Values that the schema does not know, by column: they count as unknown. */
-  readonly unseen: Map<string, number>;
   private readonly beside: SideFeatureEncoder;
-  private readonly item: ((of: ItemInfo) => Bag) | null;
+  private readonly item: BagEncoder | null;
   /** Without texts, each in a table of its own: what factors are expected from (model/ratings/factors.ts). */
   private readonly plain: { items: PlainEncoder | null; users: PlainEncoder | null };
 
   constructor(schema: RatingSchema) {
     this.schema = schema;
     this.beside = new SideFeatureEncoder(schema);
-    this.unseen = this.beside.unseen;
-    this.item = schema.items ? bagEncoder(schema.items, this.beside.rows, this.unseen) : null;
+    this.item = schema.items ? bagEncoder(schema.items, this.beside.rows) : null;
     this.rows = this.beside.rows + (schema.items ? attributeRows(schema.items) : 0);
     this.plain = { items: plainEncoder(schema.items), users: plainEncoder(schema.users) };
   }
 
   /** A bag for each item; null where items are not read. */
-  items(items: readonly CatalogItem[]): SideFeatureRows | null {
+  items(items: readonly CatalogItem[], unseen?: UnseenCounts): SideFeatureRows | null {
     const { item } = this;
-    return item && packBags(items.map((one) => item(described(one))));
+    return item && packBags(items.map((one) => item(described(one), unseen)));
   }
 
   /** The same without texts; null where that leaves nothing. */
@@ -74,13 +71,13 @@ export class RatingEncoder {
   }
 
   /** A bag for each user, from their columns, null where nothing is known; null where users are not read. */
-  users(columns: readonly (Readonly<Record<string, string>> | null)[]): SideFeatureRows | null {
-    return this.schema.users ? packBags(columns.map((own) => this.beside.userBag(own))) : null;
+  users(columns: readonly (Readonly<Record<string, string>> | null)[], unseen?: UnseenCounts): SideFeatureRows | null {
+    return this.schema.users ? packBags(columns.map((own) => this.beside.userBag(own, unseen))) : null;
   }
 
   /** A bag for each event; null where events are not read. */
-  events(facts: readonly (EventContext | null)[]): SideFeatureRows | null {
-    return this.schema.events?.length ? packBags(facts.map((own) => this.beside.eventBag(own))) : null;
+  events(facts: readonly (EventContext | null)[], unseen?: UnseenCounts): SideFeatureRows | null {
+    return this.schema.events?.length ? packBags(facts.map((own) => this.beside.eventBag(own, unseen))) : null;
   }
 }
 
@@ -97,15 +94,14 @@ export interface PlainBags {
 
 interface PlainEncoder {
   rows: number;
-  bag: (of: ItemInfo) => Bag;
+  bag: BagEncoder;
 }
 
 function plainEncoder(schema: Schema | undefined): PlainEncoder | null {
   const columns = schema?.columns.filter(({ type }) => type !== 'text' && type !== 'skip') ?? [];
   if (!schema || columns.length === 0) return null;
   const plain = { ...schema, columns };
-  // What it does not know has been counted elsewhere.
-  return { rows: attributeRows(plain), bag: bagEncoder(plain, 0, new Map()) };
+  return { rows: attributeRows(plain), bag: bagEncoder(plain, 0) };
 }
 
 /** Bags of some ratings, by the numbers of their items, users and rows. */
@@ -196,6 +192,7 @@ export interface RatingFeatures {
   /** What factors are expected from. */
   items: PlainBags | null;
   users: PlainBags | null;
+  unseen: UnseenCounts;
 }
 
 /** What stands beside the ratings of a log. @param users columns by user ID */
@@ -212,9 +209,12 @@ export function ratingSideFeatures(
     return { ms: time && unit > 0 ? time[row] * unit : Number.NaN, context: Object.fromEntries(named) };
   });
   const columns = ratings.userIds.map((id) => users?.get(id) ?? null);
+  const unseen: UnseenCounts = new Map();
+  const [itemRows, userRows] = [encoder.items(items, unseen), encoder.users(columns, unseen)];
   return {
-    side: new RatingSideFeatures(encoder, encoder.items(items), encoder.users(columns), encoder.events(facts)),
+    side: new RatingSideFeatures(encoder, itemRows, userRows, encoder.events(facts, unseen)),
     items: encoder.plainItems(items),
     users: encoder.plainUsers(columns),
+    unseen,
   };
 }

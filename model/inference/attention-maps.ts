@@ -11,7 +11,8 @@
 import { InputError } from '../../data/errors.ts';
 import { AttentionWeights, Inputs, type Program, type Tensor } from '../../engine/index.ts';
 import { Batcher } from './batcher.ts';
-import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
+import { entriesOf, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
+import type { History } from './query.ts';
 import { requireFinite } from './ranks.ts';
 import { readsTimes } from '../recipes/recipes.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';

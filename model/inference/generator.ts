@@ -21,7 +21,7 @@ export interface GenerateQuery {
   /** Item rows that are no candidates. */
   exclude?: Uint32Array;
   /** For models that read users or events: what stands beside each event of the history, or of its last ones. */
-  side?: SideFeatureRows;
+  features?: SideFeatureRows;
   /** And beside the items that are added, one token: the user, and events of which nothing is known. */
   next?: SideFeatureRows;
 }
@@ -146,18 +146,18 @@ export class Generator {
       slots: [[]] as number[][],
       first: new Uint32Array(0) as Uint32Array,
     }));
-    stepper.read(queries.map(({ history, side }) => ({ items: this.readBy(history), side })));
+    stepper.read(queries.map(({ history, features }) => ({ items: this.readBy(history), features })));
     for (let step = 0; step < steps; step++) {
       const rows: StepRow[] = [];
       states.forEach(({ paths, slots }, i) => {
-        const { history, side, next } = queries[i];
-        const rowsOf = step === 0 ? side : next;
-        const beside = rowsOf && { rows: rowsOf, token: rowsOf.starts.length - 2 };
+        const { history, features, next } = queries[i];
+        const featureRows = step === 0 ? features : next;
+        const last = featureRows && { rows: featureRows, token: featureRows.starts.length - 2 };
         paths.forEach(({ items }, p) => {
           const exclude = Uint32Array.from(repeats ? barred[i] : new Set([...barred[i], ...items]));
           const recent = this.blend ? Uint32Array.from([...history, ...items]) : history;
           const item = items.at(-1) ?? history[history.length - 1];
-          rows.push({ item, history: i, before: slots[p], exclude, recent, side: beside });
+          rows.push({ item, history: i, before: slots[p], exclude, recent, features: last });
         });
       });
       const all = await stepper.step(step, rows, temperature);
@@ -189,9 +189,9 @@ export class Generator {
     const { steps, named, repeats } = this.options;
     const width = rowsNeeded(this.options);
     let [excluded, entries] = [0, 0];
-    for (const { exclude, side, next } of queries) {
+    for (const { exclude, features, next } of queries) {
       excluded += width * ((exclude?.length ?? 0) + (repeats ? 0 : steps));
-      entries = Math.max(entries, maxBagSize(side), maxBagSize(next));
+      entries = Math.max(entries, maxBagSize(features), maxBagSize(next));
     }
     return {
       maxTokens,

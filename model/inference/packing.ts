@@ -6,16 +6,7 @@ import type { PackedTokens } from '../encoders/context.ts';
 import { readsTimes } from '../recipes/recipes.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { roundUp } from './batcher.ts';
-
-/** What someone did. */
-export interface History {
-  /** Item rows, oldest first, at least one; the last `window` of them are read. */
-  history: Uint32Array;
-  /** Times of the history (data/formats/times.ts), for models that read them; without them the order counts. */
-  times?: Uint32Array;
-  /** What stands beside each event of the history, or of its last ones (data/features/side-features.ts); for models that read it. */
-  side?: SideFeatureRows;
-}
+import type { History } from './query.ts';
 
 interface TokenArrays {
   items: Uint32Array;
@@ -53,7 +44,7 @@ export function tokenSpec(budget: number, { settings }: SequenceModel, entries: 
 
 /** Room for the side features of histories: a power of two, 0 where the model reads items alone. */
 export function entriesOf({ side }: SequenceModel, histories: readonly History[]): number {
-  const entries = histories.reduce((sum, history) => sum + (history.side?.columns.length ?? 0), 0);
+  const entries = histories.reduce((sum, history) => sum + (history.features?.columns.length ?? 0), 0);
   return side > 0 ? roundUp(entries, 64) : 0;
 }
 
@@ -94,21 +85,26 @@ function packHistory(model: SequenceModel, q: History, to: TokenArrays, at: numb
   if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
   start.fill(at, at, at + length);
   end.fill(at + length, at, at + length);
-  packSide(q.side, to, at, length);
+  packFeatures(q.features, to, at, length);
   return at + length;
 }
 
-/** Writes what stands beside the last `length` events from token `at` on; all before it has been written. */
-function packSide(rows: SideFeatureRows | undefined, to: TokenArrays, at: number, length: number): void {
+/** Tokens that side features are given for, at least `length`. @throws InputError where there are fewer */
+export function tokensWith(rows: SideFeatureRows | undefined, length: number): number {
+  const tokens = rows ? rows.starts.length - 1 : 0;
+  if (tokens >= length) return tokens;
+  throw new InputError(
+    'invalid-value',
+    `this model reads side features: expected those of ${length} events, got those of ${tokens}`,
+  );
+}
+
+/** Writes the features of the last `length` events from token `at` on; all before it has been written. */
+function packFeatures(rows: SideFeatureRows | undefined, to: TokenArrays, at: number, length: number): void {
   const { sideStarts, sideColumns, sideValues } = to;
   if (!sideStarts || !sideColumns || !sideValues) return;
-  const tokens = rows ? rows.starts.length - 1 : 0;
-  if (!rows || tokens < length) {
-    throw new InputError(
-      'invalid-value',
-      `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
-    );
-  }
+  const tokens = tokensWith(rows, length);
+  if (!rows) return;
   let entry = at === 0 ? 0 : sideStarts[at];
   sideStarts[at] = entry;
   for (let i = 0; i < length; i++) {

@@ -28,7 +28,8 @@ import {
   sum,
 } from '../../engine/index.ts';
 import { roundUp } from './batcher.ts';
-import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
+import { entriesOf, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
+import type { History } from './query.ts';
 import { Scorer } from './scorer.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 

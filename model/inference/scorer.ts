@@ -6,7 +6,8 @@ import type { Tensor } from '../../engine/index.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import type { BlendWeights, DeviceTransitions } from '../transitions/transitions.ts';
 import { Batcher, maxScores, roundUp } from './batcher.ts';
-import { entriesOf, type History, lengthOf } from './packing.ts';
+import { entriesOf, lengthOf } from './packing.ts';
+import type { History } from './query.ts';
 import { ScoreBatch, type ScoreBatchSize } from './score-batch.ts';
 
 export interface ScoreQuery extends History {

@@ -9,7 +9,6 @@
  * Rows that continue the same history share its keys. Which cached rows an item follows is a list, given at each step:
  * a beam that goes on from another takes over its list, and no key moves.
  */
-import { InputError } from '../../data/errors.ts';
 import { type SideFeatureRows, SideFeatureWriter } from '../../data/features/side-features.ts';
 import {
   cachedAttention,
@@ -28,6 +27,7 @@ import {
 import type { KeyValueCache } from '../encoders/context.ts';
 import type { Successors } from './decoding.ts';
 import type { DeviceTransitions } from '../transitions/transitions.ts';
+import { tokensWith } from './packing.ts';
 import { nonFinite } from './ranks.ts';
 import type { ScorerOptions } from './scorer.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
@@ -59,13 +59,13 @@ export interface StepRow {
   /** The history's items and those added, the latest last: what a memory looks up. */
   recent: Uint32Array;
   /** What stands beside the item: a token of some rows; for models that read it. */
-  side?: { rows: SideFeatureRows; token: number };
+  features?: { rows: SideFeatureRows; token: number };
 }
 
 /** A history that is read, its items and what stands beside them. */
 export interface ReadHistory {
   items: Uint32Array;
-  side?: SideFeatureRows;
+  features?: SideFeatureRows;
 }
 
 const u32 = (...shape: number[]) => ({ shape, dtype: 'u32' as const });
@@ -207,12 +207,12 @@ export class Stepper {
     for (const array of [items, positions, start, end]) array.fill(0);
     slots.fill(0xffffffff);
     let at = 0;
-    const beside = new SideFeatureWriter();
-    this.bounds = histories.map(({ items: history, side }) => {
+    const writer = new SideFeatureWriter();
+    this.bounds = histories.map(({ items: history, features }) => {
       // The encoder alone reads the last item in the first step.
       const kept = this.decodes ? history.length : history.length - 1;
       items.set(history.subarray(0, kept), at);
-      if (this.side) writeSide(beside, side, history.length, kept);
+      if (this.side) writeFeatures(writer, features, history.length, kept);
       for (let i = 0; i < kept; i++) {
         positions[at + i] = i;
         slots[at + i] = at + i;
@@ -222,7 +222,7 @@ export class Stepper {
       at += kept;
       return { start: at - kept, end: at, length: history.length };
     });
-    this.side?.history.stage(beside.finish());
+    this.side?.history.stage(writer.finish());
     this.side?.history.upload();
     this.history.upload();
     if (at > 0) this.reading.run();
@@ -241,8 +241,8 @@ export class Stepper {
     h.slots.fill(0xffffffff);
     h.inverseTemperature[0] = 1 / temperature;
     let [excluded, remembered] = [0, 0];
-    const beside = new SideFeatureWriter();
-    rows.forEach(({ item, history, before, exclude, recent, side }, r) => {
+    const writer = new SideFeatureWriter();
+    rows.forEach(({ item, history, before, exclude, recent, features }, r) => {
       const { start, end, length } = this.bounds[history];
       h.items[r] = item;
       h.positions[r] = this.decodes ? step : length - 1 + step;
@@ -256,12 +256,12 @@ export class Stepper {
       excluded += exclude.length;
       h.recentOffsets[r] = remembered;
       if (this.blend) remembered = this.blend.transitions.listOf(recent, remembered, h.recentItems, h.recentWeights);
-      if (side) beside.addRow(side.rows, side.token);
-      beside.endToken();
+      if (features) writer.addRow(features.rows, features.token);
+      writer.endToken();
     });
     h.excludedOffsets.fill(excluded, rows.length);
     h.recentOffsets.fill(remembered, rows.length);
-    this.side?.step.stage(beside.finish());
+    this.side?.step.stage(writer.finish());
     this.side?.step.upload();
     this.inputs.upload();
     const { items, probabilities, ranks } = await this.stepping.values();
@@ -283,16 +283,16 @@ export class Stepper {
   }
 }
 
-/** Writes what stands beside the first `kept` of a history's `length` items; `side` holds that many tokens at least. */
-function writeSide(writer: SideFeatureWriter, side: SideFeatureRows | undefined, length: number, kept: number): void {
-  const tokens = side ? side.starts.length - 1 : 0;
-  if (!side || tokens < length)
-    throw new InputError(
-      'invalid-value',
-      `this model reads users or events beside items: what stands beside ${length} events was expected, came that of ${tokens}`,
-    );
-  for (let i = 0; i < kept; i++) {
-    writer.addRow(side, tokens - length + i);
+/** Writes the features of the first `kept` of a history's `length` items; the rows hold the features of at least as many. */
+function writeFeatures(
+  writer: SideFeatureWriter,
+  rows: SideFeatureRows | undefined,
+  length: number,
+  kept: number,
+): void {
+  const tokens = tokensWith(rows, length);
+  for (let i = 0; rows && i < kept; i++) {
+    writer.addRow(rows, tokens - length + i);
     writer.endToken();
   }
 }

@@ -3,7 +3,8 @@ import { type Device, Inputs, type Program, type Tensor } from '../../engine/ind
 import type { Ranker } from './ranker.ts';
 import { type List, ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from './lists.ts';
 import { Batcher, roundUp } from '../inference/batcher.ts';
-import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
+import { entriesOf, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
+import type { History } from '../inference/query.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
 export interface CandidateQuery extends History {

@@ -8,8 +8,8 @@ import { rankAmong, requireFinite } from '../inference/ranks.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../inference/scorer.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
-/** What evaluating and recommending score with: a scorer, or two stages. */
-export type Ranking = Pick<Scorer, 'score' | 'setBias' | 'setShift' | 'dispose'>;
+/** What evaluates and recommends: a scorer, or two stages. */
+export type ListScorer = Pick<Scorer, 'score' | 'setBias' | 'setShift' | 'dispose'>;
 
 /** A ranker, and what it adds weighs beside the first stage's score. */
 export interface SecondStage {
@@ -31,7 +31,7 @@ export function rankBy(items: Uint32Array, scores: ArrayLike<number>, target: nu
   return at < 0 ? before : rankAmong(scores, scores[at]);
 }
 
-export class TwoStages implements Ranking {
+export class TwoStages implements ListScorer {
   private readonly first: Scorer;
   private readonly second: Reranker;
   private readonly k: number;
@@ -62,10 +62,10 @@ export class TwoStages implements Ranking {
     const retrieved = await this.first.score(queries);
     const between = performance.now();
     const ranked = await this.second.logits(
-      queries.map(({ history, times, side }, i) => ({
+      queries.map(({ history, times, features }, i) => ({
         history,
         times,
-        side,
+        features,
         candidates: retrieved[i].items.subarray(0, this.candidates),
       })),
       onProgress,
@@ -118,10 +118,10 @@ export class TwoStages implements Ranking {
 }
 
 /** What scores: two stages where there is a ranker, the first alone where not. */
-export function rankingOf(
+export function listScorer(
   model: SequenceModel,
   second: SecondStage | null | undefined,
   options: ScorerOptions,
-): Ranking {
+): ListScorer {
   return second ? new TwoStages(model, second, options) : new Scorer(model, options);
 }

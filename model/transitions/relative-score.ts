@@ -10,7 +10,8 @@
 import { Inputs, type Program, rowMoments, type Tensor } from '../../engine/index.ts';
 import { type BlendWeights, type Memory, recency } from './transitions.ts';
 import { Batcher, maxScores, roundUp } from '../inference/batcher.ts';
-import { entriesOf, type History, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
+import { entriesOf, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
+import type { History } from '../inference/query.ts';
 import { nonFinite, requireFinite } from '../inference/ranks.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 

@@ -45,7 +45,7 @@ export interface SegmentPrior {
 export const USERS = 'users.safetensors';
 
 /** log p(v), [V] */
-export function popularity(items: ArrayLike<number>): Float32Array {
+export function logPopularity(items: ArrayLike<number>): Float32Array {
   let total = items.length;
   for (let v = 0; v < items.length; v++) total += items[v];
   return Float32Array.from(items, (count) => Math.log((count + 1) / total));
@@ -81,7 +81,7 @@ export function segmentPriorScores(
 ): Float32Array {
   const items = new Float32Array(size);
   items.set(counts.items);
-  const out = popularity(items);
+  const out = logPopularity(items);
   const groups = groupScores(counts, out, bag, settings.shrinkage);
   for (let v = 0; v < groups.length; v++) out[v] += settings.strength * groups[v];
   return out;

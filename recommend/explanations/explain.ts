@@ -18,7 +18,7 @@ import {
   RelativeScorer,
   relativeScoreOf,
 } from '../../model/transitions/relative-score.ts';
-import type { History } from '../../model/inference/packing.ts';
+import type { EncodedQuery, History } from '../../model/inference/query.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 export type ExplainMethod = 'occlusion' | 'rollout';
@@ -47,6 +47,9 @@ export interface AttributeShare {
   history: number;
 }
 
+/** A history, and the index of each event in the user's own list. */
+type ExplainQuery = History & Pick<EncodedQuery, 'positions'>;
+
 export interface Explanation {
   method: ExplainMethod;
   /** How far each part lifts the item above the catalogue's mean, in standard deviations of the transformer's scores. */
@@ -59,11 +62,6 @@ export interface Explanation {
   sentence: string;
 }
 
-/** What is asked: a history of item rows, and the place of each in the user's own list. */
-export interface Explained extends History {
-  positions: readonly number[];
-}
-
 export class Explainer {
   private readonly items: readonly Item[];
   private readonly memory: HostTransitions | null;
@@ -72,7 +70,6 @@ export class Explainer {
   /** Events that a part of the model reads, at most. */
   private readonly reach: number;
   private kinds: Set<string>[] | null = null;
-  private turn: Promise<unknown> = Promise.resolve();
 
   constructor(model: SequenceModel, { items, remembering }: Pick<LoadedModel, 'items' | 'remembering'>) {
     this.items = items;
@@ -84,22 +81,11 @@ export class Explainer {
 
   /** Where the model's attention looks in a history. */
   maps(history: History): Promise<AttentionMaps> {
-    return this.inTurn(() => this.probe.maps(history));
+    return this.probe.maps(history);
   }
 
-  /** One explanation an item row. */
-  explain(query: Explained, items: Uint32Array, method: ExplainMethod): Promise<Explanation[]> {
-    return this.inTurn(() => this.explainNow(query, items, method));
-  }
-
-  /** Calls share buffers: one at a time, in the order they came. */
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.turn.then(work);
-    this.turn = mine.catch(() => {});
-    return mine;
-  }
-
-  private async explainNow(query: Explained, items: Uint32Array, method: ExplainMethod): Promise<Explanation[]> {
+  /** One explanation per item row. Calls share buffers: one at a time. */
+  async explain(query: ExplainQuery, items: Uint32Array, method: ExplainMethod): Promise<Explanation[]> {
     if (items.length === 0) return [];
     const contributions = await (method === 'occlusion' ? this.occlude(query, items) : this.rollOut(query, items));
     return contributions.map(({ lift, parts }, i) => {
@@ -117,16 +103,16 @@ export class Explainer {
     });
   }
 
-  private async occlude({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
+  private async occlude({ history, times, features }: History, items: Uint32Array): Promise<Parts[]> {
     const n = Math.min(history.length, this.reach);
     const first = history.length - n;
     const without = (at: number): History => ({
       history: history.filter((_, i) => i !== at),
       times: times?.filter((_, i) => i !== at),
-      side: side && withoutToken(side, at),
+      features: features && withoutToken(features, at),
     });
     const left = history.length > 1 ? Array.from({ length: n }, (_, e) => without(first + e)) : [];
-    const [whole, ...occluded] = await this.scorer.scores([{ history, times, side }, ...left], items);
+    const [whole, ...occluded] = await this.scorer.scores([{ history, times, features }, ...left], items);
     return whole.map((lift, i) => ({
       lift,
       parts: Array.from({ length: n }, (_, e) => {
@@ -138,10 +124,10 @@ export class Explainer {
     }));
   }
 
-  private async rollOut({ history, times, side }: History, items: Uint32Array): Promise<Parts[]> {
+  private async rollOut({ history, times, features }: History, items: Uint32Array): Promise<Parts[]> {
     const n = Math.min(history.length, this.reach);
-    const [whole] = await this.scorer.scores([{ history, times, side }], items);
-    const shares = (await this.probe.maps({ history, times, side })).shares();
+    const [whole] = await this.scorer.scores([{ history, times, features }], items);
+    const shares = (await this.probe.maps({ history, times, features })).shares();
     const attention = new Float64Array(n);
     attention.set(shares, n - shares.length);
     return whole.map((lift, i) => {

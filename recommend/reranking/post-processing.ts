@@ -60,27 +60,27 @@ const CACHED = 2 ** 16;
 export class PostProcessing {
   readonly items: readonly Item[];
   /** Item vectors [V, D], where there are any. */
-  table: StoredTensor | undefined;
+  readonly vectors: StoredTensor | undefined;
   readonly rows: ReadonlyMap<string, number>;
   private names: string[] | null = null;
   private read: Map<string, CellFormat> | null = null;
   private readonly answers = new Map<string, Uint8Array>();
-  private readonly vectors = new Map<number, Float32Array>();
+  private readonly units = new Map<number, Float32Array>();
 
   /**
    * @param items the rows of items.json @param rows ID → row
-   * @param table the item vectors [V, D], for diversity
+   * @param vectors [V, D] of the items, for diversity
    */
-  constructor(items: readonly Item[], rows: ReadonlyMap<string, number>, table: StoredTensor | undefined) {
+  constructor(items: readonly Item[], rows: ReadonlyMap<string, number>, vectors: StoredTensor | undefined) {
     this.items = items;
     this.rows = rows;
-    this.table = table;
+    this.vectors = vectors;
   }
 
-  /** Other item vectors [V, D] for diversity: a tower's, which are made when the model is on its device. */
-  useVectors(data: Float32Array): void {
-    this.table = { shape: [this.items.length, data.length / this.items.length], data };
-    this.vectors.clear();
+  /** The same with other item vectors [V, D], those of an item tower. */
+  withVectors(data: Float32Array): PostProcessing {
+    const { items, rows } = this;
+    return new PostProcessing(items, rows, { shape: [items.length, data.length / items.length], data });
   }
 
   /** @throws InputError, one line, where an option makes no sense for this model */
@@ -206,17 +206,17 @@ export class PostProcessing {
 
   /** An item's vector at length 1. */
   private vectorOf(row: number): Float32Array {
-    const known = this.vectors.get(row);
-    if (known) return known;
-    const { table } = this;
-    if (table?.shape.length !== 2)
+    const cached = this.units.get(row);
+    if (cached) return cached;
+    const { vectors } = this;
+    if (vectors?.shape.length !== 2)
       throw new InputError('unsupported', 'diversity needs item vectors, which this model does not have');
-    const [, width] = table.shape;
-    const vector = Float32Array.from(table.data.subarray(row * width, (row + 1) * width));
+    const [, width] = vectors.shape;
+    const vector = Float32Array.from(vectors.data.subarray(row * width, (row + 1) * width));
     const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
     const unit = requireFinite(length > 0 ? vector.map((x) => x / length) : vector, 'item vectors');
-    if (this.vectors.size >= CACHED) this.vectors.clear();
-    this.vectors.set(row, unit);
+    if (this.units.size >= CACHED) this.units.clear();
+    this.units.set(row, unit);
     return unit;
   }
 

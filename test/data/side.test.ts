@@ -1,4 +1,5 @@
 /** What stands beside items: users' columns and how events were, as bags of rows. */
+import type { UnseenCounts } from '../../data/features/encoder.ts';
 import { describe, expect, test } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
 import { readUsers } from '../../data/formats/catalog.ts';
@@ -56,7 +57,8 @@ describe('beside items', () => {
     ]);
     const encoder = new SideFeatureEncoder({ events });
     const facts = { rating: 4, gap: 60, ms: NOON * 1000, context: { device: 'desk' } };
-    const bag = new Map(encoder.eventBag(facts));
+    const unseen: UnseenCounts = new Map();
+    const bag = new Map(encoder.eventBag(facts, unseen));
     // rating: missing, unknown, 1, 3, 4, 5; then 2 + 32 of the gap: ⌊log2 61⌋ = 5
     expect(bag.get(4)).toBe(1);
     expect(bag.get(6 + 2 + 5)).toBe(1);
@@ -66,10 +68,10 @@ describe('beside items', () => {
       [0, -1, -0, 1].map((x) => x + 0),
     );
     expect(bag.get(hour + 4 + 12)).toBe(1);
-    expect(encoder.eventBag(null)).toHaveLength(5);
-    expect(encoder.unseen.size).toBe(0);
-    encoder.eventBag({ rating: 2, context: { device: 'watch' } });
-    expect(Object.fromEntries(encoder.unseen)).toEqual({ rating: 1, device: 1 });
+    expect(encoder.eventBag(null, unseen)).toHaveLength(5);
+    expect(unseen.size).toBe(0);
+    encoder.eventBag({ rating: 2, context: { device: 'watch' } }, unseen);
+    expect(Object.fromEntries(unseen)).toEqual({ rating: 1, device: 1 });
   });
 
   test('a log without ratings, times or the column says so in one line', async () => {

@@ -65,7 +65,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
       const generator = new Generator(model, { steps: STEPS }, blend);
       const answers = await generator.generate(
-        HISTORIES.map((history) => ({ history, exclude: history, side: sideOf([...history]), next })),
+        HISTORIES.map((history) => ({ history, exclude: history, features: sideOf([...history]), next })),
       );
       generator.dispose();
       const scorer = new Scorer(model, { k: 1, blend });
@@ -76,7 +76,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
           const own = sideOf([...HISTORIES[i]]);
           const beside = own && next ? before.reduce((rows) => concatRows(rows, next), own) : undefined;
           const history = Uint32Array.from([...HISTORIES[i], ...before]);
-          const [best] = await scorer.score([{ history, side: beside, exclude: history }]);
+          const [best] = await scorer.score([{ history, features: beside, exclude: history }]);
           expect(best.items[0]).toBe(item);
           expect(logs[step]).toBeLessThan(0);
         }

@@ -24,7 +24,8 @@ import { commit, type Part, Snapshot } from '../../model/storage/manifest.ts';
 import { rankBy } from '../../model/ranker/two-stages.ts';
 import { saveSegmentPrior, USERS } from '../../model/transitions/segment-prior.ts';
 import { Explainer } from '../../recommend/explanations/explain.ts';
-import { secondStageOf, settingsOf, Recommender } from '../../recommend/recommender.ts';
+import { RankingModel, settingsOf } from '../../model/inference/ranking-model.ts';
+import { Recommender } from '../../recommend/recommender.ts';
 import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { RankMetrics } from '../../train/evaluation/metrics.ts';
@@ -161,7 +162,7 @@ describe('finite weights that overflow', () => {
     await refused(() => recommender.recommend({ history }));
     recommender.close();
     const loaded = await loadModel(files);
-    const model = SequenceModel.load(cpu, settingsOf(loaded), 60, loaded.tensors, null);
+    const model = new RankingModel(cpu, loaded);
     const log = {
       userIds: ['a'],
       itemIds: loaded.items.map(({ id }) => id),
@@ -174,10 +175,9 @@ describe('finite weights that overflow', () => {
       notes: [],
     };
     const parts = splitDataset(prepare(log, { minInteractions: 1 }));
-    const second = secondStageOf(cpu, loaded);
+    const { encoder, second } = model;
     expect(second).not.toBeNull();
-    await refused(() => evaluate(model, parts, { split: 'test', includeSeen: true, second }));
-    second?.ranker.dispose();
+    await refused(() => evaluate(encoder, parts, { split: 'test', includeSeen: true, second }));
     model.dispose();
   });
 

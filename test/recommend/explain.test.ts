@@ -5,7 +5,8 @@ import { HostTransitions } from '../../model/transitions/relative-score.ts';
 import { attentionHeatmap } from '../../recommend/explanations/heatmap.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Explainer } from '../../recommend/explanations/explain.ts';
-import { Recommender, settingsOf } from '../../recommend/recommender.ts';
+import { settingsOf } from '../../model/inference/ranking-model.ts';
+import { Recommender } from '../../recommend/recommender.ts';
 import { CAUSE, HISTORY, learned } from './causes.ts';
 
 let device: Device;

@@ -71,7 +71,9 @@ test('the blend is chosen on validation targets alone', async () => {
   const other = { ...dataset, items: dataset.items.slice() };
   for (let u = 0; u < parts.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
   const changed = splitDataset(other);
-  expect(fitBaselineBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(fitted);
+  expect(fitBaselineBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(
+    fitted,
+  );
 });
 
 test('all five, by name too; each ranks every user', async () => {

@@ -16,7 +16,8 @@ import {
 import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
 import { Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { blendOf, Recommender } from '../../recommend/recommender.ts';
+import { RankingModel } from '../../model/inference/ranking-model.ts';
+import { Recommender } from '../../recommend/recommender.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
 import { type StageOptions, trainStages } from './stages.ts';
@@ -237,17 +238,15 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     expect(fitted?.blend['NDCG@10']).toBeGreaterThanOrEqual(fitted?.transformer['NDCG@10'] ?? 1);
 
     // What evaluate reports on the same users is what was fitted.
-    const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
-    const memory = new DeviceTransitions(device, loaded.remembering?.memory as Memory);
-    const { metrics, parts: components } = await evaluate(model, parts, {
+    const model = new RankingModel(device, loaded);
+    const { metrics, parts: components } = await evaluate(model.encoder, parts, {
       split: 'valid',
       includeSeen: true,
-      blend: blendOf(loaded, memory),
+      blend: model.blend,
     });
     if (fitted?.users === 30) expect(Object.keys(components)).toEqual(['transformer', 'memory']);
     expect(metrics['HR@10']).toBeGreaterThan(0.5);
     model.dispose();
-    memory.dispose();
 
     // A finished training is left as it is; recommending takes short histories and skips unknown items.
     const config = async () => (await Snapshot.open(files)).read('config.json');

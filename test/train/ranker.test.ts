@@ -14,7 +14,8 @@ import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { orderBy, rankBy, TwoStages } from '../../model/ranker/two-stages.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { countItems } from '../../train/baselines/baselines.ts';
-import { evaluate, queryOf } from '../../train/evaluation/evaluate.ts';
+import { splitQuery } from '../../model/inference/query.ts';
+import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { RankerFeed } from '../../train/stages/ranker-feed.ts';
 import { trainStages } from './stages.ts';
 
@@ -229,7 +230,7 @@ describe('a training with a ranker', () => {
     expect(judged.metrics).toMatchObject(aided.parts.withoutPrior);
     expect(aided.parts.retrieval).toEqual(judged.parts.retrieval);
     const served = new TwoStages(model, judging.second, { k: 10, bias });
-    const [list] = await served.score([queryOf(parts, 3, 'valid', model)]);
+    const [list] = await served.score([splitQuery(parts, 3, 'valid', model.settings.window)]);
     served.dispose();
     expect(lists.get(3)).toEqual(list.items);
     expect(list.items[0]).toBe(2);

@@ -44,7 +44,8 @@ describe('what stands beside a rating', () => {
       events: [{ name: 'device', kind: 'column' as const, values: ['phone'], absent: 0 }],
     };
     const encoder = new RatingEncoder(schema);
-    const events = encoder.events([{ context: { device: 'phone' } }, { context: { device: 'abacus' } }]);
+    const unseen = new Map<string, number>();
+    const events = encoder.events([{ context: { device: 'phone' } }, { context: { device: 'abacus' } }], unseen);
     const side = new RatingSideFeatures(encoder, encoder.items(ITEMS), encoder.users([{ city: 'Ulm' }, null]), events);
     const rows = (of: { item: number; user: number; row: number }, hide = { user: false, event: false }) => {
       const writer = new SideFeatureWriter();
@@ -61,7 +62,7 @@ describe('what stands beside a rating', () => {
     expect(rows(all, hidden).slice(0, 3)).toEqual([0, 3, 5]);
     expect(Math.max(...rows(all))).toBeLessThan(encoder.rows);
     expect(side.maxEntries).toBe(rows(all).length);
-    expect(encoder.unseen.get('device')).toBe(1);
+    expect(unseen.get('device')).toBe(1);
   });
 
   it('leaves out what ratings tell in any case', () => {

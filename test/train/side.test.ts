@@ -8,7 +8,7 @@ import { Device } from '../../engine/index.ts';
 import { loadModel } from '../../model/storage/folder.ts';
 import {
   groupScores,
-  popularity,
+  logPopularity,
   segmentPriorScores,
   priorWeight,
   type SegmentPrior,
@@ -154,13 +154,13 @@ describe('what groups of users like', () => {
     const toy = { ...made, values: Float32Array.of(4, 0) };
     const settings = { shrinkage: 100, strength: 1, weights: [], fitted: { users: 0, popularity: 0, groups: 0 } };
     const prior: SegmentPrior = { counts: toy, settings };
-    expect(segmentPriorScores(prior, [])).toEqual(popularity(toy.items));
+    expect(segmentPriorScores(prior, [])).toEqual(logPopularity(toy.items));
     const order = (scores: Float32Array) => [0, 1, 2].sort((a, b) => scores[b] - scores[a]);
     expect(order(segmentPriorScores(prior, [[0, 1]]))).toEqual([0, 1, 2]);
     const strong = { ...prior, settings: { ...settings, shrinkage: 0.5 } };
     expect(order(segmentPriorScores(strong, [[0, 1]]))).toEqual([1, 0, 2]);
     // One's own events do not count; an item added since has no events.
-    expect(groupScores(toy, popularity(toy.items), [[0, 1]], 1, new Map([[1, 4]]))[1]).toBe(0);
+    expect(groupScores(toy, logPopularity(toy.items), [[0, 1]], 1, new Map([[1, 4]]))[1]).toBe(0);
     expect(segmentPriorScores(prior, [[0, 1]], 5)).toHaveLength(5);
   });
 

@@ -9,7 +9,8 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Collector, type TrainingFacts, trainingFacts } from './collector.ts';
 import { exactItems } from '../baselines/ease.ts';
 import type { Evaluation } from './evaluate.ts';
-import { queryOf, usersWithTarget } from './evaluate.ts';
+import { splitQuery } from '../../model/inference/query.ts';
+import { usersWithTarget } from './evaluate.ts';
 import type { Distance } from './list-metrics.ts';
 import { type Metrics, RankMetrics } from './metrics.ts';
 import { distinct } from './ranking.ts';
@@ -121,7 +122,7 @@ export async function* towerScores(
   try {
     for (let at = 0; at < users.length; at += CHUNK) {
       const chunk = users.subarray(at, at + CHUNK);
-      const queries = Array.from(chunk, (u): ScoreQuery => queryOf(split, u, part, model));
+      const queries = Array.from(chunk, (u): ScoreQuery => splitQuery(split, u, part, model.settings.window));
       const scored: Scored[] = await scorer.score(queries, (done) => onProgress?.(at + done, users.length));
       for (const [i, user] of chunk.entries()) {
         const targets = distinct(split.targets(user, part)).map((item) => item - from);

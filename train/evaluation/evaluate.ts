@@ -1,9 +1,10 @@
 /** Ranking of held-out items over the catalog, on the device. */
 import type { Protocol } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
+import { splitQuery } from '../../model/inference/query.ts';
 import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { type Ranking, rankingOf, type SecondStage, TwoStages } from '../../model/ranker/two-stages.ts';
+import { type ListScorer, listScorer, type SecondStage, TwoStages } from '../../model/ranker/two-stages.ts';
 import { exclusions } from './candidates.ts';
 import { Collector, type TargetMetrics, type TrainingFacts } from './collector.ts';
 import type { Distance } from './list-metrics.ts';
@@ -63,15 +64,6 @@ export function usersWithTarget(split: Split, part: 'valid' | 'test'): Uint32Arr
   return Uint32Array.from(users);
 }
 
-/** The query of user u. */
-export function queryOf(split: Split, u: number, part: 'valid' | 'test', { settings }: SequenceModel): ScoreQuery {
-  return {
-    history: split.history(u, part),
-    times: split.times(u, part),
-    side: split.sideFeatures(u, part, settings.window),
-  };
-}
-
 const CHUNK = 1024;
 /** Most item rows that one chunk excludes under `sampled-100`. */
 const MOST_EXCLUDED = 2 ** 24;
@@ -96,11 +88,11 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
   const length = Math.min(split.items, Math.max(listLength(split), options.k ?? 10));
   const { blend, bias, components: byComponent = true } = options;
   const scoring = { k: length, blend, bias, components: byComponent && !split.manyTargets };
-  const scorer = options.scorer ?? rankingOf(model, options.second, scoring);
+  const scorer = options.scorer ?? listScorer(model, options.second, scoring);
   // The device counts the rank of one target by each component; several targets need a list of the transformer's own.
   const oneScorer = !blend || !byComponent || options.scorer || !split.manyTargets;
   const second = oneScorer ? null : new Scorer(model, { k: length, bias });
-  const priorRanking = options.prior && rankingOf(model, options.second, { k: length, blend, bias, queryBias: true });
+  const priorRanking = options.prior && listScorer(model, options.second, { k: length, blend, bias, queryBias: true });
   const depth = split.manyTargets && length < split.items ? length : Number.POSITIVE_INFINITY;
   const collector = new Collector(split, { split: part, depth, facts: options.facts, distance: options.distance });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
@@ -119,7 +111,7 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
       const queries = Array.from(chunk, (u, i): ScoreQuery => {
         const exclude = excludedOf(u) ?? undefined;
         return {
-          ...queryOf(split, u, part, model),
+          ...splitQuery(split, u, part, model.settings.window),
           exclude,
           target: split.manyTargets ? undefined : targets[i][0],
         };
@@ -187,7 +179,7 @@ function ranksIn(list: Uint32Array, targets: Uint32Array): Uint32Array {
 
 /** The results with the segment prior, by index of the query, for users who have one. */
 async function withPrior(
-  ranking: Ranking,
+  ranking: ListScorer,
   queries: readonly ScoreQuery[],
   users: Uint32Array,
   prior: EvaluateOptions['prior'],

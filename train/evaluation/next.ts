@@ -3,6 +3,7 @@ import type { Split } from '../../data/splits/split.ts';
 import { InputError, option } from '../../data/errors.ts';
 import { describeProtocol } from '../../data/splits/protocol.ts';
 import type { GenerateOptions } from '../../model/inference/decoding.ts';
+import { splitQuery } from '../../model/inference/query.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import type { ScorerOptions } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -85,10 +86,9 @@ export async function evaluateNext(model: SequenceModel, split: Split, options: 
   const generator = new Generator(model, { ...rest, steps: n, named: Math.min(n, 128) }, blend);
   try {
     const queries = Array.from(users, (u) => {
-      const history = split.history(u, part);
+      const { history, features } = splitQuery(split, u, part, model.settings.window);
       const exclude = includeSeen ? undefined : Uint32Array.from(new Set(history));
-      const side = split.sideFeatures(u, part, model.settings.window);
-      return { history, exclude, side, next: split.side?.next(u) };
+      return { history, exclude, features, next: split.side?.next(u) };
     });
     const answers = await generator.generate(queries, (done) => onProgress?.(done, users.length));
     const lists = { generated: answers.map((a) => a.items), ranked: answers.map((a) => [...a.first].slice(0, n)) };

@@ -8,7 +8,7 @@ import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transit
 import { type Scored, Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { loadConfig, saveBlend } from '../../model/storage/folder.ts';
-import { queryOf } from '../evaluation/evaluate.ts';
+import { splitQuery } from '../../model/inference/query.ts';
 import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { type Stage, type TrainingRun, unchanged } from './stage.ts';
 import { transitions as stage } from './transitions.ts';
@@ -104,7 +104,7 @@ export async function fitBlend(
     const queries = Array.from(users, (u): ScoreQuery => {
       const history = split.history(u, 'valid');
       return {
-        ...queryOf(split, u, 'valid', model),
+        ...splitQuery(split, u, 'valid', model.settings.window),
         target: split.validTarget(u),
         exclude: includeSeen ? undefined : history,
       };

@@ -12,7 +12,7 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { rankBy } from '../../model/ranker/two-stages.ts';
 import type { Stages } from '../../model/ranker/store.ts';
 import { exclusions } from '../evaluation/candidates.ts';
-import { queryOf } from '../evaluation/evaluate.ts';
+import { splitQuery } from '../../model/inference/query.ts';
 import { metricsAt, type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { distinct } from '../evaluation/ranking.ts';
 import { gainOf } from '../evaluation/statistics.ts';
@@ -58,7 +58,7 @@ export class RankerWeightFitter {
     try {
       const queries = Array.from(options.users, (u): ScoreQuery => {
         const [target] = split.targets(u, 'valid');
-        return { ...queryOf(split, u, 'valid', model), target, exclude: excluded(u) ?? undefined };
+        return { ...splitQuery(split, u, 'valid', model.settings.window), target, exclude: excluded(u) ?? undefined };
       });
       const scored = await scorer.score(queries, () => options.check?.());
       const retrieved = scored.map(({ items, scores, rank }, i) => {

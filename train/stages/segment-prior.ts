@@ -14,11 +14,12 @@ import {
   type GroupCounts,
   groupScores,
   loadSegmentPrior,
-  popularity,
+  logPopularity,
   type PriorSettings,
   saveSegmentPrior,
   type SegmentPrior,
 } from '../../model/transitions/segment-prior.ts';
+import { splitQuery } from '../../model/inference/query.ts';
 import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { metricsAt, RankMetrics } from '../evaluation/metrics.ts';
@@ -130,7 +131,7 @@ async function fitGroups(split: Split, counts: GroupCounts, users: Uint32Array, 
     if (history.length === 0) continue;
     const own = new Map<number, number>();
     for (const item of history) own.set(item, (own.get(item) ?? 0) + 1);
-    const logP = popularity(Float32Array.from(counts.items, (count, v) => count - (own.get(v) ?? 0)));
+    const logP = logPopularity(Float32Array.from(counts.items, (count, v) => count - (own.get(v) ?? 0)));
     const targets = distinct(history.subarray(0, FIRST));
     const bag = bagOf(split, u);
     for (const shrinkage of SHRINKAGES) {
@@ -170,7 +171,7 @@ async function fitWeights(
 ): Promise<PriorSettings['weights']> {
   // Scores of the whole catalog are read back; for a catalog that large, events alone decide.
   if (split.items > MOST_SCORES / 2) return [];
-  const logP = popularity(counts.items);
+  const logP = logPopularity(counts.items);
   const scorer = new Scorer(model, { k: 1, blend, scoresFrom: 0 });
   const weights: PriorSettings['weights'] = [];
   try {
@@ -178,13 +179,9 @@ async function fitWeights(
       const eligible = users.filter((u) => split.history(u, 'valid').length >= events);
       if (eligible.length === 0) break;
       const queries = Array.from(eligible, (u): ScoreQuery => {
-        const history = split.history(u, 'valid');
-        const times = split.times(u, 'valid');
-        return {
-          history: history.subarray(history.length - events),
-          times: times?.subarray(history.length - events),
-          side: split.sideFeatures(u, 'valid', events),
-        };
+        const { history, times, features } = splitQuery(split, u, 'valid', events);
+        const first = history.length - events;
+        return { history: history.subarray(first), times: times?.subarray(first), features };
       });
       /** NDCG@10 of each user, by weight. */
       const trials = WEIGHTS.map((): number[] => []);

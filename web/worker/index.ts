@@ -3,7 +3,7 @@
  * first: each part loads when it is asked for.
  */
 import { expose } from 'comlink';
-import type { RecommendQuery } from '../../recommend/recommender.ts';
+import type { RecommendQuery } from '../../recommend/types.ts';
 import type { ModelSource } from '../../recommend/sources/sources.ts';
 import { probe } from './adapter.ts';
 import type { BenchAsked } from './bench.ts';

@@ -10,7 +10,7 @@ import { requireFinite } from '../../model/inference/ranks.ts';
 import { readsTimes, type Settings, windowsOf } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
-import { settingsOf } from '../../recommend/recommender.ts';
+import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { countItems } from '../../train/baselines/baselines.ts';
 import { Feed, needsOf } from '../../train/loop/feed.ts';
 import { Negatives } from '../../train/loop/negatives.ts';

@@ -1,6 +1,7 @@
 /** Recommendations in the worker, from one open model. */
 import { InputError } from '../../data/errors.ts';
-import { type Answer, type Recommendation, type RecommendQuery, Recommender } from '../../recommend/recommender.ts';
+import { Recommender } from '../../recommend/recommender.ts';
+import type { Answer, Recommendation, RecommendQuery } from '../../recommend/types.ts';
 import { LISTED } from './contract.ts';
 import { openDevice, trim } from './device.ts';
 import { openModel } from './library.ts';
