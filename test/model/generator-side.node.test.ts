@@ -85,7 +85,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       if (reads) {
         const again = new Generator(model, { steps: 2 });
         const blind = again.generate([{ history: HISTORIES[0] }]);
-        await expect(blind).rejects.toThrow('what stands beside 6 events was expected, came that of 0');
+        await expect(blind).rejects.toThrow(
+          'this model reads side features: expected those of 6 events, got those of 0',
+        );
         again.dispose();
       }
       memory.dispose();

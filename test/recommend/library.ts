@@ -123,7 +123,9 @@ export function librarySuite({ slow = false } = {}): void {
       const recommender = await Recommender.load(files, { device });
       await expect(recommender.personalize(['i1'])).rejects.toThrow(/^personalize: at least two events/);
       await expect(recommender.personalize(['gone'])).rejects.toThrow(/none of the 1 items/);
-      await expect(recommender.personalize(HISTORY, { steps: 0 })).rejects.toThrow(/^steps=0/);
+      await expect(recommender.personalize(HISTORY, { steps: 0 })).rejects.toThrow(
+        /^`steps: 0`: expected an integer from 1 to 1000/,
+      );
       expect(() =>
         recommender.adopt({ vector: new Float32Array(3), events: 1, loss: { before: 1, after: 1 } }),
       ).toThrow(/^adopt: expected an adaptation of 16 finite numbers/);
