@@ -55,10 +55,10 @@ export const sampledLossBackward: Reference = (t: Record<string, NumericArray>, 
     }
     t.dpos[i] = (p.acc_pos ? t.dpos[i] : 0) + dpos;
     for (let j = 0; j < p.n; j++) {
-      let slope = kind === 'softmax' ? Math.exp(x[j] - kept) : sigmoid(kind === 'bce' ? x[j] : x[j] - s);
-      if (x[j] === Number.NEGATIVE_INFINITY) slope = 0;
+      const slope = kind === 'softmax' ? Math.exp(x[j] - kept) : sigmoid(kind === 'bce' ? x[j] : x[j] - s);
+      const counts = f !== 0 && x[j] !== Number.NEGATIVE_INFINITY;
       const at = i * p.n + j;
-      t.dneg[at] = (p.acc_neg ? t.dneg[at] : 0) + (f !== 0 ? f * slope : 0);
+      t.dneg[at] = (p.acc_neg ? t.dneg[at] : 0) + (counts ? f * slope : 0);
     }
   }
 };
