@@ -1,13 +1,13 @@
+import { byUser, countsOf, renumber } from './by-user.ts';
 import { InputError, option } from './errors.ts';
-import type { ContextColumn, Log } from './log.ts';
 import { type TimeUnit, toSeconds } from './formats/times.ts';
-
-export { type SplitPart, requireTrainable, type Split, splitDataset } from './splits/split.ts';
+import type { ContextColumn, Log } from './log.ts';
+import { take } from './spans.ts';
 
 export interface PrepareOptions {
-  /** k of the k-core: users and items with fewer interactions go, repeatedly, until every one left has k */
+  /** k of the k-core: users and items with fewer interactions are removed, repeatedly, until all that are left have k */
   minInteractions: number;
-  /** interactions rated lower do not count; without it all do */
+  /** interactions with a lower rating are removed; without it none */
   minRating?: number;
 }
 
@@ -26,7 +26,7 @@ export interface PrepareReport {
   lines: string[];
 }
 
-/** Histories in compact arrays: user u did items[offsets[u] … offsets[u + 1]), oldest first. */
+/** Histories in compact arrays: user u's events are at [offsets[u], offsets[u + 1]), oldest first. */
 export interface Dataset {
   userIds: string[];
   itemIds: string[];
@@ -34,24 +34,23 @@ export interface Dataset {
   offsets: Uint32Array;
   /** [interactions] row of the item, 0 … V−1 */
   items: Uint32Array;
-  /** [interactions] beside `items`; NaN where unknown */
+  /** [interactions] NaN where unknown */
   ratings: Float64Array | null;
-  /** [interactions] beside `items`, seconds since the earliest (data/formats/times.ts); null when file order is the time order */
+  /** [interactions] seconds since the earliest (data/formats/times.ts); null when file order is the time order */
   times: Uint32Array | null;
-  /** [interactions] beside `items`: the log's own times, in its unit; NaN (unknown) comes first in a history; null when
-   * the log has no time */
+  /** [interactions] the log's own times, in its unit; NaN (unknown) comes first in a history; null without times */
   clock: Float64Array | null;
-  /** what `clock` is counted in, where the log says so */
+  /** the unit of `clock`, if the log states one */
   timeUnit?: TimeUnit;
-  /** other columns of the log, where they were asked for; rows stand beside `items` */
+  /** other columns of the log that were requested; their rows are those of `items` */
   context?: ContextColumn[];
   report: PrepareReport;
 }
 
 /**
- * Filters a log (minimum rating, then k-core), orders each history by time and numbers what is left. Equal times keep
- * file order, and so do rows of unknown time, which come first. Repeated interactions stay. Users and items are
- * numbered by first appearance among the rows that stay.
+ * Filters a log (minimum rating, then k-core), sorts each history by time and numbers what is left. Equal times keep
+ * file order, and so do rows of unknown time, which come first. Repeated interactions are kept. Users and items are
+ * numbered by first appearance among the rows that are kept.
  *
  * @throws InputError when nothing is left, saying what to change
  */
@@ -68,42 +67,42 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
 
   const users = renumber(kept, log.user, log.userIds);
   const items = renumber(kept, log.item, log.itemIds);
-  const offsets = new Uint32Array(users.ids.length + 1);
-  for (const row of kept) offsets[users.rows[log.user[row]] + 1]++;
-  for (let u = 0; u < users.ids.length; u++) offsets[u + 1] += offsets[u];
-
-  const order = new Uint32Array(kept.length);
-  const next = offsets.slice();
-  for (const row of kept) order[next[users.rows[log.user[row]]]++] = row;
-  if (log.time) sortByTime(order, offsets, log.time);
-
-  const { rating, time } = log;
+  const { order, starts } = byUser(users.numbers, users.ids.length, log.time && take(log.time, kept));
+  const rows = take(kept, order);
+  const { rating, time, timeUnit, context } = log;
+  const clock = time && take(time, rows);
   return {
     userIds: users.ids,
     itemIds: items.ids,
-    offsets,
-    items: order.map((row) => items.rows[log.item[row]]),
-    ratings: rating && Float64Array.from(order, (row) => rating[row]),
-    times:
-      log.time &&
-      toSeconds(
-        Float64Array.from(order, (row) => (log.time as Float64Array)[row]),
-        offsets,
-        log.timeUnit,
-      ),
-    clock: time && Float64Array.from(order, (row) => time[row]),
-    ...(log.timeUnit && { timeUnit: log.timeUnit }),
-    ...(log.context && { context: selectContext(log.context, order) }),
+    offsets: starts,
+    items: take(items.numbers, order),
+    ratings: rating && take(rating, rows),
+    times: clock && toSeconds(clock, starts, timeUnit),
+    clock,
+    ...(timeUnit && { timeUnit }),
+    ...(context && { context: selectContext(context, rows) }),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };
 }
 
-/** Context columns of the events at `places`. */
-export function selectContext(context: readonly ContextColumn[], places: Uint32Array): ContextColumn[] {
-  return context.map(({ name, values, rows }) => ({ name, values, rows: places.map((at) => rows[at]) }));
+/** The columns of a dataset at some positions of it. */
+export function selectEvents(dataset: Dataset, positions: ArrayLike<number>) {
+  const { items, ratings, times, clock, context } = dataset;
+  return {
+    items: take(items, positions),
+    ratings: ratings && take(ratings, positions),
+    times: times && take(times, positions),
+    clock: clock && take(clock, positions),
+    ...(context && { context: selectContext(context, positions) }),
+  };
 }
 
-/** Row numbers of the log that count, in file order. */
+/** Context columns of the events at `positions`. */
+function selectContext(context: readonly ContextColumn[], positions: ArrayLike<number>): ContextColumn[] {
+  return context.map(({ name, values, rows }) => ({ name, values, rows: take(rows, positions) }));
+}
+
+/** Row numbers of the log whose rating suffices, in file order. */
 function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
   const all = Uint32Array.from({ length: log.size }, (_, row) => row);
   if (minRating === undefined) return all;
@@ -113,7 +112,7 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
       hint: `name it with ${option('columns.rating', 'NAME')}`,
     });
   }
-  const rows = all.filter((row) => rating[row] >= minRating);
+  const rows = all.filter((row) => (rating[row] as number) >= minRating);
   if (rows.length === 0) {
     const highest = rating.reduce(
       (best, value) => Math.max(best, Number.isNaN(value) ? best : value),
@@ -131,38 +130,14 @@ function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
 function coreRows(log: Log, rows: Uint32Array, k: number): Uint32Array {
   let kept = rows;
   while (true) {
-    const users = new Uint32Array(log.userIds.length);
-    const items = new Uint32Array(log.itemIds.length);
-    for (const row of kept) {
-      users[log.user[row]]++;
-      items[log.item[row]]++;
-    }
-    const next = kept.filter((row) => users[log.user[row]] >= k && items[log.item[row]] >= k);
+    const users = countsOf(log.user, log.userIds.length, kept);
+    const items = countsOf(log.item, log.itemIds.length, kept);
+    const enough = (row: number): boolean =>
+      (users[log.user[row] as number] as number) >= k && (items[log.item[row] as number] as number) >= k;
+    const next = kept.filter(enough);
     if (next.length === kept.length) return kept;
     kept = next;
   }
-}
-
-/** New numbers, by first appearance, for the users or items that still have rows. */
-function renumber(kept: Uint32Array, column: Uint32Array, names: string[]): { ids: string[]; rows: Int32Array } {
-  const ids: string[] = [];
-  const rows = new Int32Array(names.length).fill(-1);
-  for (const row of kept) {
-    if (rows[column[row]] >= 0) continue;
-    rows[column[row]] = ids.length;
-    ids.push(names[column[row]]);
-  }
-  return { ids, rows };
-}
-
-/** Sorts each user's rows by time, stably; NaN (unknown) comes first. */
-function sortByTime(order: Uint32Array, offsets: Uint32Array, times: Float64Array): void {
-  const at = (row: number): number => (Number.isNaN(times[row]) ? Number.NEGATIVE_INFINITY : times[row]);
-  const earlier = (a: number, b: number): number => {
-    const [x, y] = [at(a), at(b)];
-    return x < y ? -1 : x > y ? 1 : a - b;
-  };
-  for (let u = 0; u + 1 < offsets.length; u++) order.subarray(offsets[u], offsets[u + 1]).sort(earlier);
 }
 
 function nothingLeft(log: Log, rated: Uint32Array, options: PrepareOptions): InputError {
@@ -181,12 +156,12 @@ function nothingLeft(log: Log, rated: Uint32Array, options: PrepareOptions): Inp
   );
 }
 
-/** Whether leave-one-out finds something to train, to validate and to test on, and two items to choose from. */
+/** Whether leave-one-out has something to train, to validate and to test on, and there are two items to choose from. */
 function isUseful(log: Log, rows: Uint32Array): boolean {
-  const users = new Uint32Array(log.userIds.length);
-  for (const row of rows) users[log.user[row]]++;
+  const users = countsOf(log.user, log.userIds.length, rows);
   const trains = users.some((n) => n === 2 || n >= 4);
-  return trains && users.some((n) => n >= 3) && rows.some((row) => log.item[row] !== log.item[rows[0]]);
+  const items = new Set(take(log.item, rows));
+  return trains && users.some((n) => n >= 3) && items.size > 1;
 }
 
 function makeReport(
@@ -197,11 +172,7 @@ function makeReport(
   items: number,
   options: PrepareOptions,
 ): PrepareReport {
-  const present = (column: Uint32Array, size: number): number => {
-    const seen = new Uint8Array(size);
-    for (const row of rated) seen[column[row]] = 1;
-    return seen.reduce((sum, value) => sum + value, 0);
-  };
+  const present = (column: Uint32Array, size: number): number => countsOf(column, size, rated).filter(Boolean).length;
   const report: PrepareReport = {
     rows: log.size,
     removedByRating: log.size - rated.length,

@@ -6,7 +6,7 @@ export interface Random {
   below(n: number): number;
   /** True with probability p. */
   chance(p: number): boolean;
-  /** An index of `weights`, as likely as its share of `total` (their sum). */
+  /** An index of `weights`, drawn in proportion to them; `total` is their sum. */
   pick(weights: ArrayLike<number>, total: number): number;
 }
 
@@ -33,12 +33,22 @@ export function seeded(seed: number, stream: number): Random {
       let left = next() * total;
       let last = 0;
       for (let i = 0; i < weights.length; i++) {
-        if (weights[i] <= 0) continue;
+        const weight = weights[i] as number;
+        if (weight <= 0) continue;
         last = i;
-        left -= weights[i];
+        left -= weight;
         if (left < 0) return i;
       }
       return last;
     },
   };
+}
+
+/** Shuffles in place (Fisher-Yates, from the end) and returns the list. */
+export function shuffle<L extends { length: number; [i: number]: unknown }>(list: L, random: Random): L {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [list[i], list[j]] = [list[j], list[i]];
+  }
+  return list;
 }

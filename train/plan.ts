@@ -2,15 +2,16 @@
  * The plan of a training: everything is checked and chosen here, with reasons, and nothing is started. The command, the
  * page, the library, the search and the demo all plan alike, and `runPlan` (train/run-plan.ts) trains.
  */
-import { prepare, requireTrainable, type Dataset } from '../data/dataset.ts';
+import { type Dataset, prepare } from '../data/dataset.ts';
 import { InputError, option } from '../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../data/features/encoder.ts';
 import { type ColumnChoice, describeSchema, inferSchema, type Schema } from '../data/features/schema.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { type Log, withoutSource } from '../data/log.ts';
-import { type HeldOutPart, ColdSplit, drawCold } from '../data/splits/cold.ts';
+import { requiredHistory, requireTrainable } from '../data/splits/checks.ts';
+import { ColdSplit, drawCold } from '../data/splits/cold.ts';
 import { describeProtocol, LEAVE_ONE_OUT, type Protocol, storedProtocol } from '../data/splits/protocol.ts';
-import { requiredHistory, type Split, splitDataset } from '../data/splits/split.ts';
+import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split.ts';
 import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
 import { changed, checkSettings, readsTimes, type Settings, settingsFor } from '../model/recipes/recipes.ts';
 import type { Files } from '../model/storage/files.ts';

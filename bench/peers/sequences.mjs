@@ -5,7 +5,8 @@
 import { createReadStream, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { prepare, splitDataset } from '../../dist/data/dataset.js';
+import { prepare } from '../../dist/data/dataset.js';
+import { splitDataset } from '../../dist/data/splits/split.js';
 import { readLog } from '../../dist/data/formats/reader.js';
 import { Device } from '../../dist/engine/index.js';
 import { settingsFor } from '../../dist/model/recipes/recipes.js';

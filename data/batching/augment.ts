@@ -1,16 +1,16 @@
 /**
- * Augmentation of training windows by crop, mask and reorder (CL4SRec: Xie et al., «Contrastive Learning for Sequential
- * Recommendation», ICDE 2022, §III-B), for next-item training: the events themselves are changed, inputs and targets
+ * Augmentation of training windows by crop, mask and reorder (CL4SRec: Xie et al., "Contrastive Learning for Sequential
+ * Recommendation", ICDE 2022, section III-B), for next-item training: the events themselves change, inputs and targets
  * alike, so that no target is seen before its turn. A masked item is left out, since a causal model has no mask token.
  */
-import { type Random, seeded } from '../random.ts';
+import { type Random, seeded, shuffle } from '../random.ts';
 
 export interface Augmentation {
   /** Probabilities that a window is cropped, loses items, has a part reordered. */
   crop: number;
   mask: number;
   reorder: number;
-  /** Share of the events that a crop keeps, that a mask leaves out (each by chance), that a reordered part has. */
+  /** Share of the events that a crop keeps, that a mask drops (each at random), that a reordered part has. */
   cropRatio: number;
   maskRatio: number;
   reorderRatio: number;
@@ -19,13 +19,13 @@ export interface Augmentation {
 /** Keeps these draws apart from those of the windows themselves. */
 const STREAM = 0x61756700;
 
-/** Whether anything is ever changed. */
+/** Whether any window can change. */
 export const changesWindows = (a: Augmentation | undefined): a is Augmentation =>
   !!a && (a.crop > 0 || a.mask > 0 || a.reorder > 0);
 
 /**
- * What is left of a window's `events` events, as their places 0 … events − 1 in the new order; at least two, so that
- * there is an input and a target. The same (seed, epoch, window) gives the same.
+ * What is left of a window of `events` events, as positions 0 … events − 1 in their new order; at least two, so that there
+ * is an input and a target. The same (seed, epoch, window) gives the same result.
  */
 export function augmentWindow(
   a: Augmentation,
@@ -35,37 +35,34 @@ export function augmentWindow(
   window: number,
 ): Uint32Array {
   const random = seeded(mix(mix(seed ^ STREAM, epoch), window), window);
-  let places = Uint32Array.from({ length: events }, (_, i) => i);
+  let positions = Uint32Array.from({ length: events }, (_, i) => i);
   if (random.chance(a.crop)) {
-    const kept = Math.max(2, Math.floor(a.cropRatio * places.length));
-    if (kept < places.length) {
-      const from = random.below(places.length - kept + 1);
-      places = places.slice(from, from + kept);
+    const kept = Math.max(2, Math.floor(a.cropRatio * positions.length));
+    if (kept < positions.length) {
+      const from = random.below(positions.length - kept + 1);
+      positions = positions.slice(from, from + kept);
     }
   }
-  if (random.chance(a.mask)) places = leaveOut(places, a.maskRatio, random);
+  if (random.chance(a.mask)) positions = dropSome(positions, a.maskRatio, random);
   if (random.chance(a.reorder)) {
-    const length = Math.floor(a.reorderRatio * places.length);
-    const from = random.below(places.length - length + 1);
-    for (let i = length - 1; i > 0; i--) {
-      const j = random.below(i + 1);
-      [places[from + i], places[from + j]] = [places[from + j], places[from + i]];
-    }
+    const length = Math.floor(a.reorderRatio * positions.length);
+    const from = random.below(positions.length - length + 1);
+    shuffle(positions.subarray(from, from + length), random);
   }
-  return places;
+  return positions;
 }
 
-/** Leaves out each place by chance, but no more than leaves two. */
-function leaveOut(places: Uint32Array<ArrayBuffer>, ratio: number, random: Random): Uint32Array<ArrayBuffer> {
-  let spare = places.length - 2;
-  return places.filter(() => {
+/** Drops each position at random, but keeps at least two. */
+function dropSome(positions: Uint32Array<ArrayBuffer>, ratio: number, random: Random): Uint32Array<ArrayBuffer> {
+  let spare = positions.length - 2;
+  return positions.filter(() => {
     const out = random.chance(ratio) && spare > 0;
     if (out) spare--;
     return !out;
   });
 }
 
-/** Mixes a number into a hash (the finaliser of MurmurHash3). */
+/** Mixes a number into a hash (the finalizer of MurmurHash3). */
 function mix(hash: number, value: number): number {
   let h = Math.imul(hash ^ value, 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);

@@ -1,23 +1,22 @@
 /**
- * Training windows of an encoder–decoder: histories, and the items that follow each.
+ * Training windows of an encoder-decoder: histories, and the items that follow each.
  *
  * A training history of m events has the targets x_1 … x_{m−1}. Each epoch cuts them, at a random shift, into runs of n;
- * before each run lie the up to T events that the encoder reads, and the decoder, which begins with the last of them,
- * predicts the run. So an epoch covers each position once, at a place in its continuation that changes from epoch to epoch.
+ * the encoder reads the up to T events before each run, and the decoder, which starts with the last of them, predicts the
+ * run. So an epoch covers each target once, at a position in its continuation that changes from epoch to epoch.
  */
-import type { Batch, BatchOptions } from './batches.ts';
-import { InputError } from '../errors.ts';
-import { pack } from './pack.ts';
-import { seeded } from '../random.ts';
+import { seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
+import type { Batch, BatchOptions } from './batches.ts';
+import { checkWindow, pack } from './pack.ts';
 
-/** What a decoder reads and predicts, laid end to end like a batch, in the order of its windows. All [room]. */
+/** What a decoder reads and predicts, laid end to end like a batch, in the order of its windows. All [continuationTokens]. */
 export interface ContinuationBatch {
   /** Tokens in use. */
   tokens: number;
   /** Item row: the last of the history first, then those of the continuation but its last. */
   items: Uint32Array;
-  /** Place in the continuation, from 0. */
+  /** Position in the continuation, from 0. */
   positions: Uint32Array;
   /** Item row that follows. */
   targets: Uint32Array;
@@ -29,25 +28,23 @@ export interface ContinuationBatch {
   /** The history that it continues, as tokens of the batch. */
   keyStart: Uint32Array;
   keyEnd: Uint32Array;
-  /** [budget] The continuation of each token of the histories. */
+  /** [maxTokens] The continuation of each token of the histories. */
   queryStart: Uint32Array;
   queryEnd: Uint32Array;
 }
 
 export type ContinuationOptions = Omit<BatchOptions, 'cloze' | 'augment'> & { continuation: number };
 
-/** Tokens of a batch's continuations: a quarter of the histories'; one continuation at least. */
-export const continuationTokens = (budget: number, continuation: number): number =>
-  Math.ceil(Math.max(continuation, budget / 4) / 64) * 64;
+/** Tokens of a batch's continuations: a quarter as many as of histories, and at least one continuation. */
+export const continuationTokens = (maxTokens: number, continuation: number): number =>
+  Math.ceil(Math.max(continuation, maxTokens / 4) / 64) * 64;
 
-interface Plan {
-  /** [windows] where the history and the continuation begin in `dataset.items`, and how long both are */
-  first: Uint32Array;
-  cut: Uint32Array;
-  history: Uint32Array;
-  length: Uint32Array;
-  order: Uint32Array;
-  bounds: number[];
+/** In `dataset.items`: the history starts at `first`, the continuation at `cut`; `tokens` and `length` are their lengths. */
+interface Window {
+  first: number;
+  cut: number;
+  tokens: number;
+  length: number;
 }
 
 /** Keeps these draws apart from those of other windows. */
@@ -55,114 +52,89 @@ const STREAM = 0x636f6e74;
 
 /** The batches of one epoch; see `batches`. Everything follows from (seed, epoch). */
 export function* continuations(
-  parts: Split,
+  split: Split,
   options: ContinuationOptions & { skip?: number },
 ): Generator<Batch, void, undefined> {
-  const plan = planEpoch(parts, options);
-  for (let b = options.skip ?? 0; b + 1 < plan.bounds.length; b++) yield fillBatch(parts, plan, b, options);
+  for (const windows of planEpoch(split, options).slice(options.skip ?? 0)) yield fillBatch(split, windows, options);
 }
 
-export function continuationsPerEpoch(parts: Split, options: ContinuationOptions): number {
-  return planEpoch(parts, options).bounds.length - 1;
+export function continuationsPerEpoch(split: Split, options: ContinuationOptions): number {
+  return planEpoch(split, options).length;
 }
 
-function planEpoch(parts: Split, { maxTokens: budget, window, continuation, seed, epoch }: ContinuationOptions): Plan {
-  if (!(Number.isInteger(window) && window >= 1 && window <= budget)) {
-    throw new InputError('too-large', `a window of ${window} tokens does not fit a budget of ${budget}`, {
-      hint: 'make the budget larger',
-    });
-  }
+/** The windows of each batch. */
+function planEpoch(split: Split, options: ContinuationOptions): Window[][] {
+  checkWindow(options);
+  const { maxTokens, window, continuation, seed, epoch } = options;
   const random = seeded(seed ^ STREAM, epoch);
-  const [first, cut, history, length]: number[][] = [[], [], [], []];
-  for (let u = 0; u < parts.users; u++) {
-    const events = parts.trainLength(u);
+  const windows: Window[] = [];
+  for (let u = 0; u < split.users; u++) {
+    const events = split.trainLength(u);
     if (events < 2) continue;
-    const base = parts.dataset.offsets[u];
-    // The first run gives up what the shift takes; all others but the last are full.
+    const [base] = split.range(u);
+    // The first run is shortened by the shift; all others but the last are full.
     const shift = random.below(Math.min(continuation, events - 1));
     for (let at = 1, end = 1 + continuation - shift; at < events; at = end, end += continuation) {
-      const read = Math.min(at, window);
-      first.push(base + at - read);
-      history.push(read);
-      cut.push(base + at);
-      length.push(Math.min(end, events) - at);
+      const tokens = Math.min(at, window);
+      windows.push({ first: base + at - tokens, cut: base + at, tokens, length: Math.min(end, events) - at });
     }
   }
-  const order = Uint32Array.from(first, (_, i) => i);
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  const [lengths, histories] = [Uint32Array.from(length), Uint32Array.from(history)];
-  return {
-    first: Uint32Array.from(first),
-    cut: Uint32Array.from(cut),
-    history: histories,
-    length: lengths,
-    order,
-    bounds: pack(order, [
-      { length: histories, maxTokens: budget },
-      { length: lengths, maxTokens: continuationTokens(budget, continuation) },
-    ]),
-  };
+  return pack(shuffle(windows, random), [
+    { maxTokens, tokens: (one) => one.tokens },
+    { maxTokens: continuationTokens(maxTokens, continuation), tokens: (one) => one.length },
+  ]);
 }
 
-function fillBatch(
-  parts: Split,
-  plan: Plan,
-  b: number,
-  { maxTokens: budget, continuation }: ContinuationOptions,
-): Batch {
-  const { items: events, times: seconds } = parts.dataset;
-  const make = (n: number) => new Uint32Array(n);
-  const room = continuationTokens(budget, continuation);
-  const [items, positions, targets, start, end] = Array.from({ length: 5 }, () => make(budget));
-  const times = seconds && make(budget);
+function fillBatch(split: Split, windows: readonly Window[], options: ContinuationOptions): Batch {
+  const { maxTokens, continuation } = options;
+  const { items, times } = split.dataset;
+  const zeros = (n: number) => new Uint32Array(n);
+  const room = continuationTokens(maxTokens, continuation);
   const next: ContinuationBatch = {
     tokens: 0,
-    items: make(room),
-    positions: make(room),
-    targets: make(room),
+    items: zeros(room),
+    positions: zeros(room),
+    targets: zeros(room),
     weights: new Float32Array(room),
-    start: make(room),
-    end: make(room),
-    keyStart: make(room),
-    keyEnd: make(room),
-    queryStart: make(budget),
-    queryEnd: make(budget),
+    start: zeros(room),
+    end: zeros(room),
+    keyStart: zeros(room),
+    keyEnd: zeros(room),
+    queryStart: zeros(maxTokens),
+    queryEnd: zeros(maxTokens),
   };
-  let tokens = 0;
-  let to = 0;
-  for (let w = plan.bounds[b]; w < plan.bounds[b + 1]; w++) {
-    const [first, cut, history, length] = [plan.first, plan.cut, plan.history, plan.length].map(
-      (of) => of[plan.order[w]],
-    );
-    const [from, stop] = [to, to + length];
-    items.set(events.subarray(first, cut), tokens);
-    if (seconds) times?.set(seconds.subarray(first, cut), tokens);
-    for (let i = 0; i < history; i++) positions[tokens + i] = i;
-    for (const [array, value] of [
-      [start, tokens],
-      [end, tokens + history],
-      [next.queryStart, from],
-      [next.queryEnd, stop],
-    ] as const)
-      array.fill(value, tokens, tokens + history);
-    next.items.set(events.subarray(cut - 1, cut - 1 + length), from);
-    next.targets.set(events.subarray(cut, cut + length), from);
-    for (let i = 0; i < length; i++) next.positions[from + i] = i;
-    for (const [array, value] of [
-      [next.start, from],
-      [next.end, stop],
-      [next.keyStart, tokens],
-      [next.keyEnd, tokens + history],
-    ] as const)
-      array.fill(value, from, stop);
-    tokens += history;
-    to = stop;
+  const batch = {
+    tokens: 0,
+    items: zeros(maxTokens),
+    positions: zeros(maxTokens),
+    targets: zeros(maxTokens),
+    weights: new Float32Array(maxTokens),
+    start: zeros(maxTokens),
+    end: zeros(maxTokens),
+    ...(times && { times: zeros(maxTokens) }),
+    continuation: next,
+  };
+  for (const { first, cut, tokens, length } of windows) {
+    const [from, to] = [batch.tokens, batch.tokens + tokens];
+    const [nextFrom, nextTo] = [next.tokens, next.tokens + length];
+    batch.items.set(items.subarray(first, cut), from);
+    if (times) batch.times?.set(times.subarray(first, cut), from);
+    for (let i = 0; i < tokens; i++) batch.positions[from + i] = i;
+    batch.start.fill(from, from, to);
+    batch.end.fill(to, from, to);
+    next.queryStart.fill(nextFrom, from, to);
+    next.queryEnd.fill(nextTo, from, to);
+
+    next.items.set(items.subarray(cut - 1, cut - 1 + length), nextFrom);
+    next.targets.set(items.subarray(cut, cut + length), nextFrom);
+    for (let i = 0; i < length; i++) next.positions[nextFrom + i] = i;
+    next.start.fill(nextFrom, nextFrom, nextTo);
+    next.end.fill(nextTo, nextFrom, nextTo);
+    next.keyStart.fill(from, nextFrom, nextTo);
+    next.keyEnd.fill(to, nextFrom, nextTo);
+    batch.tokens = to;
+    next.tokens = nextTo;
   }
-  next.tokens = to;
-  next.weights.fill(1 / to, 0, to);
-  const weights = new Float32Array(budget);
-  return { tokens, items, positions, targets, weights, start, end, ...(times ? { times } : {}), continuation: next };
+  next.weights.fill(1 / next.tokens, 0, next.tokens);
+  return batch;
 }

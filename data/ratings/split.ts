@@ -4,7 +4,7 @@
  *   folds    k-fold cross-validation: every rating is tested once, by a model of the other folds (k = 5)
  *   random   a share of all ratings, drawn at random (test = 0.1)
  *   last     each user's last rating; users with one rating only train
- *   cold     all ratings of a share of the items, drawn at random: what is said of items that nobody has rated (test = 0.2)
+ *   cold     all ratings of a share of the items, drawn at random: predictions for unrated items (test = 0.2)
  *
  * Written as `NAME` or `NAME:key=value`, `--folds K` for `folds:k=K`.
  */
@@ -23,7 +23,7 @@ const STREAM = 0x5a1e;
 
 /** Whether a protocol, as text, is a split of ratings; the others are for ranking. */
 export function isRatingSplit(text: string): boolean {
-  return (RATING_SPLITS as readonly string[]).includes(text.split(':')[0].trim());
+  return (RATING_SPLITS as readonly string[]).includes(text.replace(/:.*$/s, '').trim());
 }
 
 /** @throws InputError */
@@ -42,7 +42,7 @@ export function parseRatingSplit(text: string): RatingSplit {
     if (!right(n))
       fail(
         expected === 'k'
-          ? 'expected folds:k=5, k a whole number from 2 on'
+          ? 'expected folds:k=5, k an integer >= 2'
           : `expected ${name}:test=${fallback}, a share between 0 and 1`,
       );
     return n;
@@ -63,7 +63,7 @@ export function ratingSplitFlag(split: RatingSplit): string {
   return split.name === 'folds' ? `folds:k=${split.k}` : `${split.name}:test=${split.test}`;
 }
 
-/** As config.json keeps them beside the name. */
+/** The parameters beside the name, as stored in config.json. */
 export function splitParameters(split: RatingSplit): Record<string, number> {
   if (split.name === 'last') return {};
   return split.name === 'folds' ? { k: split.k } : { test: split.test };
@@ -110,7 +110,11 @@ export function ratingRounds(ratings: Ratings, split: RatingSplit, seed: number)
       tested[row] = Number(cold.has(item));
     });
   } else {
-    for (let u = 0; u + 1 < starts.length; u++) if (starts[u + 1] - starts[u] > 1) tested[order[starts[u + 1] - 1]] = 1;
+    for (let u = 0; u + 1 < starts.length; u++) {
+      const rows = order.subarray(starts[u], starts[u + 1]);
+      const last = rows.at(-1);
+      if (rows.length > 1 && last !== undefined) tested[last] = 1;
+    }
   }
   const all = Uint32Array.from({ length: size }, (_, i) => i);
   const round = { train: all.filter((i) => !tested[i]), test: all.filter((i) => tested[i]) };
@@ -129,7 +133,7 @@ function drawn(n: number, share: number, seed: number): Uint32Array {
   const random = seeded(seed, STREAM);
   for (let i = 0; i < count; i++) {
     const j = i + random.below(n - i);
-    [all[i], all[j]] = [all[j], all[i]];
+    [all[i], all[j]] = [all[j] as number, all[i] as number];
   }
   return all.subarray(0, count);
 }

@@ -1,28 +1,28 @@
 /**
- * The cold-item protocol: some items are removed from every history and from training, and are then to be recommended by
- * what is known of them besides.
+ * The cold-item protocol: some items are removed from every history and from training, and then recommended by their
+ * attributes alone.
  *
- *   test    the items of a file, or a seeded draw of a share of the catalogue; input is the whole history without them,
- *           candidates are these items, relevant are all that the user had
- *   valid   a seeded draw among the rest, likewise: training does not know them either, and what it is to learn about cold
- *           items is chosen by them. They belong to the histories of the test
+ *   test    the items of a file, or a seeded draw of a share of the catalog; the input is the whole history without them,
+ *           the candidates are these items, and all that the user interacted with are relevant
+ *   valid   a seeded draw among the rest, likewise: they do not train either, and the settings for cold items are chosen
+ *           by them. They belong to the histories of the test
  */
-import { alignItems } from './align.ts';
-import { selectContext, type Dataset } from '../dataset.ts';
+import { type Dataset, selectEvents } from '../dataset.ts';
 import { InputError } from '../errors.ts';
 import type { SideFeatures } from '../features/side-features.ts';
+import { seeded, shuffle } from '../random.ts';
+import { spanAt, take } from '../spans.ts';
+import { alignItems } from './align.ts';
 import type { Protocol } from './protocol.ts';
-import { seeded } from '../random.ts';
-import { type SplitBounds, type SplitPart, Split } from './split.ts';
-
-export type HeldOutPart = 'valid' | 'test';
+import { emptyBounds } from './bounds.ts';
+import { type HeldOutPart, Split, type SplitPart } from './split.ts';
 
 const STREAM = 0xc01d;
 
 /**
  * Which items are cold, by ID.
- * @param listed the cold items of the test, where a file names them; those that the dataset lacks are left out
- * @throws InputError when none is left on a side
+ * @param listed the cold items of the test, if a file names them; those that the dataset lacks are left out
+ * @throws InputError when a part has none
  */
 export function drawCold(
   { itemIds }: Pick<Dataset, 'itemIds'>,
@@ -30,21 +30,17 @@ export function drawCold(
   listed: ReadonlySet<string> | null,
 ): Map<string, HeldOutPart> {
   const random = seeded(parameters.seed as number, STREAM);
-  // In the order of IDs, so that the draw does not hang on the order of the log.
+  // In the order of IDs, so that the draw does not depend on the order of the log.
   const ids = [...itemIds].sort();
-  const shuffled = (of: string[]): string[] => {
-    for (let i = of.length - 1; i > 0; i--) {
-      const j = random.below(i + 1);
-      [of[i], of[j]] = [of[j], of[i]];
-    }
-    return of;
-  };
   const share = parameters.share as number;
   const test = listed
     ? ids.filter((id) => listed.has(id))
-    : shuffled([...ids]).slice(0, Math.round(share * ids.length));
+    : shuffle([...ids], random).slice(0, Math.round(share * ids.length));
   const cold = new Map<string, HeldOutPart>(test.map((id) => [id, 'test']));
-  const rest = shuffled(ids.filter((id) => !cold.has(id)));
+  const rest = shuffle(
+    ids.filter((id) => !cold.has(id)),
+    random,
+  );
   for (const id of rest.slice(0, Math.round((parameters.valid as number) * rest.length))) cold.set(id, 'valid');
   const held = cold.size - test.length;
   if (test.length === 0) {
@@ -77,9 +73,8 @@ export class ColdSplit extends Split {
   /** Items that train have the rows below `warm`, cold ones of the validation those below `testFrom`. */
   readonly warm: number;
   readonly testFrom: number;
-  /** User u's events that are not cold in the test, in order of time, as places in the dataset. */
-  readonly #known: { offsets: Uint32Array; items: Uint32Array; times: Uint32Array | null; places: Uint32Array };
-
+  /** User u's events with items that are not cold in the test, in time order; `positions` are those in the dataset. */
+  readonly #known: { offsets: Uint32Array; items: Uint32Array; times?: Uint32Array; positions: Uint32Array };
   readonly #original: Dataset;
   readonly #cold: ReadonlyMap<string, HeldOutPart>;
 
@@ -92,60 +87,43 @@ export class ColdSplit extends Split {
     const order = coldOrder(original.itemIds, cold);
     const { dataset } = alignItems(original, order);
     const kinds = Uint8Array.from(order, (id) => ({ valid: 1, test: 2, none: 0 })[cold.get(id) ?? 'none']);
-    const { offsets, items } = dataset;
+    const { offsets, items, times } = dataset;
     const users = offsets.length - 1;
-    const bounds: SplitBounds = {
-      train: new Uint32Array(users),
-      validFrom: new Uint32Array(users),
-      validTo: new Uint32Array(users),
-      testFrom: new Uint32Array(users),
-      testTo: new Uint32Array(users),
-    };
-    const places: number[] = [];
-    const known = { offsets: new Uint32Array(users + 1), places: [] as number[] };
+    const bounds = emptyBounds(users);
+    const knownOffsets = new Uint32Array(users + 1);
+    // Each user's training events first, then those of the validation, then those of the test.
+    const positions: number[] = [];
+    const known: number[] = [];
     for (let u = 0; u < users; u++) {
-      const of: [number[], number[], number[]] = [[], [], []];
-      for (let at = offsets[u]; at < offsets[u + 1]; at++) {
-        of[kinds[items[at]]].push(at);
-        if (kinds[items[at]] !== 2) known.places.push(at);
+      const [train, valid, test]: [number[], number[], number[]] = [[], [], []];
+      const [from, to] = spanAt(offsets, u);
+      for (let at = from; at < to; at++) {
+        const kind = kinds[items[at] as number];
+        (kind === 0 ? train : kind === 1 ? valid : test).push(at);
+        if (kind !== 2) known.push(at);
       }
-      for (const group of of) for (const at of group) places.push(at);
-      known.offsets[u + 1] = known.places.length;
-      const [n, valid, test] = of.map((group) => group.length);
-      bounds.train[u] = n;
-      // Nothing can be predicted from no history.
-      bounds.validFrom[u] = n;
-      bounds.validTo[u] = n > 0 ? n + valid : n;
-      bounds.testFrom[u] = n + valid;
-      bounds.testTo[u] = n + valid > 0 ? n + valid + test : n + valid;
+      for (const group of [train, valid, test]) for (const at of group) positions.push(at);
+      knownOffsets[u + 1] = known.length;
+      const testFrom = train.length + valid.length;
+      bounds.train[u] = train.length;
+      // Nothing can be predicted from an empty history.
+      bounds.validFrom[u] = train.length;
+      bounds.validTo[u] = train.length > 0 ? testFrom : 0;
+      bounds.testFrom[u] = testFrom;
+      bounds.testTo[u] = testFrom > 0 ? testFrom + test.length : 0;
     }
-    const pick = <A extends Uint32Array | Float64Array>(values: A | null): A | null =>
-      values && (values.map((_, i) => values[places[i]]) as A);
-    super(
-      {
-        ...dataset,
-        items: pick(items) as Uint32Array,
-        ratings: pick(dataset.ratings),
-        times: pick(dataset.times),
-        clock: pick(dataset.clock),
-        ...(dataset.context && { context: selectContext(dataset.context, Uint32Array.from(places)) }),
-      },
-      protocol,
-      bounds,
-      side,
-    );
+    super({ ...dataset, ...selectEvents(dataset, positions) }, protocol, bounds, side);
     this.#original = original;
     this.#cold = cold;
     this.warm = kinds.indexOf(1);
     this.testFrom = kinds.indexOf(2);
-    const { times } = dataset;
-    const moved = new Uint32Array(places.length);
-    for (const [now, was] of places.entries()) moved[was] = now;
+    const moved = new Uint32Array(positions.length);
+    for (const [now, was] of positions.entries()) moved[was] = now;
     this.#known = {
-      places: Uint32Array.from(known.places, (at) => moved[at]),
-      offsets: known.offsets,
-      items: Uint32Array.from(known.places, (at) => items[at]),
-      times: times && Uint32Array.from(known.places, (at) => times[at]),
+      offsets: knownOffsets,
+      items: take(items, known),
+      ...(times && { times: take(times, known) }),
+      positions: take(moved, known),
     };
   }
 
@@ -157,24 +135,27 @@ export class ColdSplit extends Split {
     return true;
   }
 
-  /** For the test the whole history without the cold items of the test, in order of time. */
+  /** For the test the whole history without the cold items of the test, in time order. */
   override history(u: number, part: SplitPart): Uint32Array {
-    if (part !== 'test') return super.history(u, 'train');
-    return this.#known.items.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
+    return part === 'test' ? this.#knownOf(u, this.#known.items) : super.history(u, 'train');
   }
 
   override times(u: number, part: SplitPart): Uint32Array | undefined {
-    if (part !== 'test') return super.times(u, 'train');
-    return this.#known.times?.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
+    const { times } = this.#known;
+    return part === 'test' ? times && this.#knownOf(u, times) : super.times(u, 'train');
   }
 
   override positions(u: number, part: SplitPart): Uint32Array {
-    if (part !== 'test') return super.positions(u, 'train');
-    return this.#known.places.subarray(this.#known.offsets[u], this.#known.offsets[u + 1]);
+    return part === 'test' ? this.#knownOf(u, this.#known.positions) : super.positions(u, 'train');
+  }
+
+  #knownOf(u: number, values: Uint32Array): Uint32Array {
+    const { offsets } = this.#known;
+    return values.subarray(offsets[u], offsets[u + 1]);
   }
 
   /** Rows [from, to) of a part's candidates: its cold items. */
-  candidates(part: 'valid' | 'test'): [from: number, to: number] {
+  candidates(part: HeldOutPart): [from: number, to: number] {
     return part === 'valid' ? [this.warm, this.testFrom] : [this.testFrom, this.items];
   }
 }

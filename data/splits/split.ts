@@ -1,24 +1,14 @@
 import type { Dataset } from '../dataset.ts';
-import { InputError, option } from '../errors.ts';
-import type { SideFeatures, SideFeatureRows, SideFeatureSchema } from '../features/side-features.ts';
+import { InputError } from '../errors.ts';
+import type { SideFeatureRows, SideFeatureSchema, SideFeatures } from '../features/side-features.ts';
+import { spanAt } from '../spans.ts';
+import { emptyBounds, type SplitBounds } from './bounds.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
 
-export type SplitPart = 'train' | 'valid' | 'test';
-
-/**
- * Where a user's parts lie, as counts of events from the oldest on: the first `train` events train; the events
- * [validFrom, validTo) are validation targets, [testFrom, testTo) test targets, predicted from all that came before
- * the first of them. Empty where a user has none.
- */
-export interface SplitBounds {
-  /** [users] each */
-  train: Uint32Array;
-  validFrom: Uint32Array;
-  validTo: Uint32Array;
-  testFrom: Uint32Array;
-  testTo: Uint32Array;
-}
+/** A part that is predicted, not trained on. */
+export type HeldOutPart = 'valid' | 'test';
+export type SplitPart = 'train' | HeldOutPart;
 
 /** A dataset under a protocol, as views. Training events are always the oldest of a history. */
 export class Split {
@@ -26,7 +16,7 @@ export class Split {
   /** With all parameters, also those that follow from the log (the cuts of `temporal`). */
   readonly protocol: Protocol;
   readonly users: number;
-  /** catalogue size V */
+  /** catalog size V */
   readonly items: number;
   /** Side features, where the model reads them. */
   readonly side: SideFeatures | null;
@@ -57,16 +47,21 @@ export class Split {
     return name === 'ratio' || name === 'last-n' || parameters.targets === 'all';
   }
 
-  /** Events of user u that train. */
-  trainLength(u: number): number {
-    return this.#bounds.train[u];
+  /** Where user u's events are in the dataset: [from, to). */
+  range(u: number): [from: number, to: number] {
+    return spanAt(this.dataset.offsets, u);
   }
 
-  /** Items to be predicted after `history(u, part)`, in order of time, a view; empty for users who only train. */
-  targets(u: number, part: 'valid' | 'test'): Uint32Array {
-    const { items, offsets } = this.dataset;
+  /** Number of user u's events that train. */
+  trainLength(u: number): number {
+    return this.#bounds.train[u] as number;
+  }
+
+  /** Items to be predicted after `history(u, part)`, in time order, a view; empty for users who only train. */
+  targets(u: number, part: HeldOutPart): Uint32Array {
+    const [first] = this.range(u);
     const [from, to] = this.targetRange(u, part);
-    return items.subarray(offsets[u] + from, offsets[u] + to);
+    return this.dataset.items.subarray(first + from, first + to);
   }
 
   /** First item to be predicted after `history(u, 'valid')`; −1 for users who only train. */
@@ -81,31 +76,32 @@ export class Split {
 
   /**
    * What may be known of user u when the part's targets are predicted, oldest first, a view: the training events for
-   * 'train', all that came before the first target for 'valid' and 'test' (all there is where there is no target).
+   * 'train', all events before the first target for 'valid' and 'test' (the whole history if there is no target).
    */
   history(u: number, part: SplitPart): Uint32Array {
-    const { items, offsets } = this.dataset;
-    if (part === 'train') return items.subarray(offsets[u], offsets[u] + this.#bounds.train[u]);
+    const [first, end] = this.range(u);
+    const { items } = this.dataset;
+    if (part === 'train') return items.subarray(first, first + this.trainLength(u));
     const [from, to] = this.targetRange(u, part);
-    return items.subarray(offsets[u], to > from ? offsets[u] + from : offsets[u + 1]);
+    return items.subarray(first, to > from ? first + from : end);
   }
 
   /** Times of `history(u, part)`, a view; undefined when the log has none. */
   times(u: number, part: SplitPart): Uint32Array | undefined {
-    const { times, offsets } = this.dataset;
-    return times?.subarray(offsets[u], offsets[u] + this.history(u, part).length);
+    const [first] = this.range(u);
+    return this.dataset.times?.subarray(first, first + this.history(u, part).length);
   }
 
-  /** Where the events of `history(u, part)` stand in the dataset. */
+  /** Where the events of `history(u, part)` are in the dataset. */
   positions(u: number, part: SplitPart): Uint32Array {
-    const first = this.dataset.offsets[u];
+    const [first] = this.range(u);
     return Uint32Array.from(this.history(u, part), (_, i) => first + i);
   }
 
   /** Side features of the last `most` events of `history(u, part)`; undefined without any. */
   sideFeatures(u: number, part: SplitPart, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
-    const places = this.side ? this.positions(u, part) : null;
-    return places ? this.side?.tokens(u, places.slice(Math.max(0, places.length - most))) : undefined;
+    const positions = this.side ? this.positions(u, part) : null;
+    return positions ? this.side?.tokens(u, positions.slice(Math.max(0, positions.length - most))) : undefined;
   }
 
   /** Positions with a next item to learn from: each training history has one fewer than its events. */
@@ -115,17 +111,17 @@ export class Split {
     return positions;
   }
 
-  /** Takes the part's targets away from user u, who is then not evaluated. */
-  leaveOut(u: number, part: 'valid' | 'test'): void {
-    const b = this.#bounds;
-    if (part === 'valid') b.validTo[u] = b.validFrom[u];
-    else b.testTo[u] = b.testFrom[u];
+  /** Removes the part's targets of user u, who is then not evaluated. */
+  leaveOut(u: number, part: HeldOutPart): void {
+    const [from] = this.targetRange(u, part);
+    (part === 'valid' ? this.#bounds.validTo : this.#bounds.testTo)[u] = from;
   }
 
-  /** Places [from, to) of the part's targets in user u's history. */
-  targetRange(u: number, part: 'valid' | 'test'): [number, number] {
-    const b = this.#bounds;
-    return part === 'valid' ? [b.validFrom[u], b.validTo[u]] : [b.testFrom[u], b.testTo[u]];
+  /** Positions [from, to) of the part's targets in user u's history. */
+  targetRange(u: number, part: HeldOutPart): [from: number, to: number] {
+    const { validFrom, validTo, testFrom, testTo } = this.#bounds;
+    const [from, to] = part === 'valid' ? [validFrom, validTo] : [testFrom, testTo];
+    return [from[u] as number, to[u] as number];
   }
 }
 
@@ -157,17 +153,17 @@ export function splitDataset(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OU
   }
 }
 
-/** Bounds of every user's history, from its length; those of fewer events than `least` only train. */
+/** Bounds of every user's history, from its length; histories of fewer than `least` events only train. */
 function boundsOf(
   { offsets }: Dataset,
   of: (length: number) => { train: number; valid: number },
   least = 3,
 ): SplitBounds {
   const users = offsets.length - 1;
-  const make = () => new Uint32Array(users);
-  const b: SplitBounds = { train: make(), validFrom: make(), validTo: make(), testFrom: make(), testTo: make() };
+  const b = emptyBounds(users);
   for (let u = 0; u < users; u++) {
-    const length = offsets[u + 1] - offsets[u];
+    const [first, end] = spanAt(offsets, u);
+    const length = end - first;
     const { train, valid } = length < least ? { train: length, valid: 0 } : of(length);
     b.train[u] = train;
     if (length < least) continue;
@@ -189,11 +185,11 @@ function leaveOneOut(dataset: Dataset): SplitBounds {
  * each, and at least one to train on. Fewer than three events only train.
  */
 function byRatio(dataset: Dataset, { parameters }: Protocol): SplitBounds {
-  // Ten events make 2 at a share of 0.2, whatever its last binary digit.
-  const held = (length: number, share: number) => Math.max(1, Math.floor(length * share + 1e-9));
+  // A share of 0.2 of ten events is 2, despite rounding in binary.
+  const heldOut = (length: number, share: number) => Math.max(1, Math.floor(length * share + 1e-9));
   return boundsOf(dataset, (length) => {
-    const test = Math.min(length - 2, held(length, parameters.test as number));
-    const valid = Math.min(length - 1 - test, held(length, parameters.valid as number));
+    const test = Math.min(length - 2, heldOut(length, parameters.test as number));
+    const valid = Math.min(length - 1 - test, heldOut(length, parameters.valid as number));
     return { train: length - test - valid, valid };
   });
 }
@@ -202,73 +198,4 @@ function byRatio(dataset: Dataset, { parameters }: Protocol): SplitBounds {
 function lastN(dataset: Dataset, { parameters }: Protocol): SplitBounds {
   const n = parameters.n as number;
   return boundsOf(dataset, (length) => ({ train: length - 2 * n, valid: n }), 2 * n + 2);
-}
-
-/** How a user comes to have targets under a protocol, for messages. */
-export function requiredHistory({ name, parameters }: Protocol): string {
-  if (name === 'last-n') return `${2 * Number(parameters.n) + 2} interactions`;
-  if (name === 'cold-items') return 'an interaction with a cold item and one with another';
-  return name === 'temporal' ? 'an interaction after the cut in time and one before it' : 'three interactions';
-}
-
-/**
- * Refuses what no sequence model can learn from.
- *
- * @throws InputError when the catalogue has one item, or no history holds two training events
- */
-export function requireTrainable(parts: Split, source: string): void {
-  if (parts.items < 2) {
-    throw new InputError(
-      'too-little-data',
-      `${source}: only one item is left, so that there is nothing to choose from`,
-      { hint: 'give a larger log' },
-    );
-  }
-  if (parts.trainPositions() === 0) {
-    const kept =
-      parts.protocol.name === 'cold-items'
-        ? 'cold items do not train'
-        : parts.protocol.name === 'temporal'
-          ? 'what comes after the cuts in time is kept for validation and test'
-          : 'the last of three or more are kept for validation and test';
-    throw new InputError('too-little-data', `${source}: no user has two interactions to train on (${kept})`, {
-      hint: 'give longer histories',
-    });
-  }
-}
-
-/**
- * Refuses figures that a model could have learned by heart: trained (or, for the test part, chosen by validation) on
- * what it is asked to predict, or on what happened after a cut in time.
- *
- * @param trained the log under the model's own protocol
- * @param evaluated the same log under the protocol of the evaluation
- * @throws InputError, one line, with what to do
- */
-export function requireUnseen(trained: Split, evaluated: Split, part: 'valid' | 'test', model: string): void {
-  const was = trained.protocol.name;
-  const now = evaluated.protocol.name;
-  let targets = 0;
-  let known = 0;
-  let future = 0;
-  const { clock: times, offsets } = evaluated.dataset;
-  const cut = Number(evaluated.protocol.parameters[part === 'valid' ? 'validFrom' : 'testFrom'] ?? Number.NaN);
-  for (let u = 0; u < evaluated.users; u++) {
-    const [from, to] = evaluated.targetRange(u, part);
-    const [validFrom, validTo] = trained.targetRange(u, 'valid');
-    const used = part === 'test' && validTo > validFrom ? validTo : trained.trainLength(u);
-    targets += to - from;
-    known += Math.max(0, Math.min(to, used) - from);
-    if (times && now === 'temporal') {
-      for (let at = offsets[u]; at < offsets[u] + trained.trainLength(u); at++) if (times[at] >= cut) future++;
-    }
-  }
-  if (known === 0 && future === 0) return;
-  const leak =
-    known > 0
-      ? `its training or validation part holds ${known.toLocaleString('en')} of the ${targets.toLocaleString('en')} ${part} targets`
-      : `its training part holds ${future.toLocaleString('en')} interactions from after the cut in time`;
-  throw new InputError('trained-on', `${model}: trained under ${was}, and ${leak} of ${now}`, {
-    hint: `evaluate it with ${option('protocol', was)}, or train one with ${option('protocol', now)}`,
-  });
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { alignItems } from '../../data/splits/align.ts';
-import { type Dataset, splitDataset } from '../../data/dataset.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 
 const dataset: Dataset = {
   userIds: ['u', 'v', 'w'],

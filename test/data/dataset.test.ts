@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { requireTrainable, splitDataset } from '../../data/splits/split.ts';
+import { splitDataset } from '../../data/splits/split.ts';
+import { requireTrainable } from '../../data/splits/checks.ts';
 import { logOf, readText } from './bytes.ts';
 
 const names = (dataset: ReturnType<typeof prepare>, u: number) =>

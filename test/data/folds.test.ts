@@ -28,5 +28,5 @@ test('follows from the seed, and the events are mixed', () => {
 });
 
 test('fewer than two folds or more than events are errors', () => {
-  for (const k of [0, 1, 1.5, 11]) expect(() => folds(10, k, 1)).toThrow('a whole number from 2 to 10');
+  for (const k of [0, 1, 1.5, 11]) expect(() => folds(10, k, 1)).toThrow('an integer from 2 to 10');
 });

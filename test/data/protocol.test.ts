@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol } from '../../data/splits/protocol.ts';
-import { requiredHistory, requireUnseen, type Split, splitDataset } from '../../data/splits/split.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
+import { requiredHistory, requireUnseen } from '../../data/splits/checks.ts';
 import { sampleNegatives } from '../../train/evaluation/candidates.ts';
 import { logOf } from './bytes.ts';
 
@@ -288,7 +289,7 @@ describe('temporal', () => {
         [3, 5],
       ],
     ]);
-    expect(refused(flat)).toThrow('there are no two moments to cut at');
+    expect(refused(flat)).toThrow('there are no two times to cut at');
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { prepare, splitDataset } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { splitDataset } from '../../data/splits/split.ts';
 import { makeShop, type Shop } from '../../data/demo-shop/shop.ts';
 
 const small = makeShop({ seed: 3, shoppers: 300 });

@@ -3,7 +3,8 @@
  * that only A3 tells of B3, and not how many events of noise lie between them.
  */
 import { seeded } from '../../data/random.ts';
-import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';

@@ -1,6 +1,7 @@
 /** Every recipe's encoder learns, from the trainer to a recommendation. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';

@@ -1,6 +1,7 @@
 /** The sequence memory: its closed form, its place in the scorer, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';

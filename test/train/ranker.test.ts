@@ -1,7 +1,8 @@
 /** The second stage: its batches, its place behind the first, and a training with it from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
-import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadModel, type ModelConfig } from '../../model/storage/folder.ts';

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { byUser, type Ratings } from '../../data/ratings/ratings.ts';
+import type { Ratings } from '../../data/ratings/ratings.ts';
+import { byUser } from '../../data/by-user.ts';
 import { ratingRounds } from '../../data/ratings/split.ts';
 import { Device } from '../../engine/index.ts';
 import {

@@ -1,5 +1,6 @@
 /** A small training for the tests of the trainer. */
-import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';

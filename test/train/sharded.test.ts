@@ -1,6 +1,7 @@
 /** An item table larger than one binding, through training, checkpoints, evaluation and recommending. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare, splitDataset, type Split } from '../../data/dataset.ts';
+import { prepare } from '../../data/dataset.ts';
+import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device, shardsOf } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, loadCheckpoint, type ModelConfig } from '../../model/storage/folder.ts';
