@@ -5,6 +5,8 @@ import { chromiumArgs, findChromium } from './scripts/system.mjs';
 
 // Files named *.node.test.ts need Node; everything under test/kernels/ and test/browser/ else also runs in Chromium.
 const node = 'test/**/*.node.test.ts';
+/** Milliseconds, for hangs alone: compiling shaders takes seconds, and other work may share the cores. */
+const HANG = 900_000;
 
 generate(); // kernels/index.ts, after a change to a kernel
 
@@ -27,9 +29,8 @@ export default defineConfig({
           // and the software driver uses both cores by itself.
           pool: 'forks',
           maxWorkers: 1,
-          // For hangs: compiling shaders takes seconds, and other work may share the cores.
-          testTimeout: 300_000,
-          hookTimeout: 60_000,
+          testTimeout: HANG,
+          hookTimeout: HANG,
           sequence: { groupOrder: 1 },
         },
       },
@@ -41,8 +42,8 @@ export default defineConfig({
           globalSetup: 'test/web/setup.ts',
           pool: 'forks',
           maxWorkers: 1,
-          testTimeout: 180_000,
-          hookTimeout: 60_000,
+          testTimeout: HANG,
+          hookTimeout: HANG,
           sequence: { groupOrder: 3 },
         },
       },
@@ -56,8 +57,8 @@ export default defineConfig({
           env: { ATTUNE_DATA: process.env.ATTUNE_DATA ?? '', ATTUNE_FULL: process.env.ATTUNE_FULL ?? '' },
           maxWorkers: 1,
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 60_000,
+          testTimeout: HANG,
+          hookTimeout: HANG,
           sequence: { groupOrder: 2 },
           browser: {
             enabled: true,

@@ -22,20 +22,16 @@ const SAYS: Record<string, RegExp[]> = {
 };
 
 describe('examples', () => {
-  beforeAll(build, 120_000);
+  beforeAll(build);
 
-  it.each(readdirSync(`${root}/examples`).filter((name) => name.endsWith('.ts')))(
-    '%s',
-    { timeout: 120_000 },
-    (file) => {
-      const name = file.replace(/\.ts$/, '');
-      const told = execFileSync(process.execPath, [`dist/examples/${name}.js`], {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      expect(SAYS[name], 'what it must say, in this test').toBeDefined();
-      for (const pattern of SAYS[name]) expect(told).toMatch(pattern);
-    },
-  );
+  it.each(readdirSync(`${root}/examples`).filter((name) => name.endsWith('.ts')))('%s', (file) => {
+    const name = file.replace(/\.ts$/, '');
+    const told = execFileSync(process.execPath, [`dist/examples/${name}.js`], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    expect(SAYS[name], 'what it must say, in this test').toBeDefined();
+    for (const pattern of SAYS[name]) expect(told).toMatch(pattern);
+  });
 });

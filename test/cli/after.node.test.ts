@@ -68,7 +68,7 @@ beforeAll(async () => {
     .map((line) => JSON.parse(line));
   const stored = JSON.parse(readFileSync(place.part('m/items.json'), 'utf8')).items;
   counts = new Map(stored.map((item: { id: string; count: number }) => [item.id, item.count]));
-}, 120_000);
+});
 afterAll(() => place.remove());
 
 describe('evaluate', () => {

@@ -34,7 +34,7 @@ beforeAll(async () => {
   place.write('items.csv', `item,genres,price\n${rows.join('\n')}\n`);
   place.write('cold.txt', 'i0\ni1\ni2\ni9\ni10\ni11\nnowhere\n');
   place.write('new.csv', 'item,genres,price\ni3,War|Film,5\nn1,Drama|Film,7\nn2,Opera|Film,\n');
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 describe('cold items', () => {
@@ -62,7 +62,7 @@ describe('cold items', () => {
       /trained under cold-items/,
     );
     expect(await refused('items', 'add', '--model', 'cold', '--items', 'new.csv')).toMatch(/to be evaluated/);
-  }, 60_000);
+  });
 
   test('need attributes, and a protocol', async () => {
     const base = ['train', '--data', 'log.csv', '--out', 'none', ...SMALL];
@@ -95,10 +95,10 @@ describe('items add', () => {
       /knows all of these 3 items/,
     );
     expect(await refused('items', 'remove', '--model', 'tower', '--items', 'new.csv')).toMatch(/add is all/);
-  }, 90_000);
+  });
 
   test('a model of embeddings alone needs training', async () => {
     await run('train', '--data', 'log.csv', '--out', 'ids', ...QUICK);
     expect(await refused('items', 'add', '--model', 'ids', '--items', 'new.csv')).toMatch(/--set items=tower/);
-  }, 60_000);
+  });
 });

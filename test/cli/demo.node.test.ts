@@ -11,7 +11,7 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('demo', () => {
-  test('trains, compares, recommends in titles, says what next', { timeout: 120_000 }, async () => {
+  test('trains, compares, recommends in titles, says what next', async () => {
     const { code, stdout, stderr } = await place.run(DEMO);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('The demo shop, a small one for the CPU: 600 invented shoppers');
@@ -25,7 +25,7 @@ describe('demo', () => {
     expect(stdout).not.toMatch(/may want next.*SKU-/);
   });
 
-  test('the printed command works, and so do the CSV files', { timeout: 120_000 }, async () => {
+  test('the printed command works, and so do the CSV files', async () => {
     const next = await place.run(['recommend', '--model', 'attune-demo', '--history', 'SKU-0001', '--device', 'cpu']);
     expect(next.code).toBe(0);
     const args = ['--model', 'attune-demo', '--data', 'attune-demo/purchases.csv', '--include-seen', '--device', 'cpu'];
@@ -38,7 +38,7 @@ describe('demo', () => {
     );
   });
 
-  test('again, as JSON, over the earlier one', { timeout: 120_000 }, async () => {
+  test('again, as JSON, over the earlier one', async () => {
     const { code, stdout } = await place.run([...DEMO, '--json']);
     expect(code).toBe(0);
     const { figures, shoppers } = JSON.parse(stdout);
@@ -48,7 +48,7 @@ describe('demo', () => {
     expect(new Set(shoppers.map((one: { description: string }) => one.description)).size).toBe(3);
   });
 
-  test('does not overwrite a model of one’s own', { timeout: 120_000 }, async () => {
+  test('does not overwrite a model of one’s own', async () => {
     place.write('log.csv', circle(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'], 12, 8));
     const train = ['train', '--data', 'log.csv', '--out', 'attune-demo', '--overwrite', '--epochs', '1', ...SMALL];
     expect((await place.run(train)).code).toBe(0);

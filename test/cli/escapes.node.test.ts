@@ -38,7 +38,7 @@ beforeAll(async () => {
   expect(trained.code, trained.stderr).toBe(0);
   expect(trained.stdout + trained.stderr).not.toMatch(ACTS);
   expect(trained.stdout).toContain('model\\x1b]0;owned');
-}, 120_000);
+});
 afterAll(() => place.remove());
 
 describe('control characters', () => {

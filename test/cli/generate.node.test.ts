@@ -26,7 +26,7 @@ beforeAll(async () => {
     ...[...SMALL, '--set', 'decoder=1', '--set', 'continuation=4', '--set', 'memory=off'],
   ]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const json = async (args: string[]) => {

@@ -46,7 +46,7 @@ beforeAll(async () => {
   const { stdout } = await run('train', '--data', 'log.csv', '--out', 'told', ...small, ...given);
   place.write('told.txt', stdout);
   await run('train', '--data', 'log.csv', '--out', 'plain', ...small);
-}, 120_000);
+});
 afterAll(() => place.remove());
 
 describe('users and events', () => {
@@ -68,7 +68,7 @@ describe('users and events', () => {
     await run('compare', 'told', 'plain', '--data', 'log.csv', '--users', 'users.csv');
     await run('vectors', '--model', 'told', '--out', 'written', '--data', 'log.csv', '--users', 'users.csv');
     await run('explain', '--model', 'told', '--data', 'log.csv', '--users', 'users.csv', '--sample', '3');
-  }, 120_000);
+  });
 
   test('evaluate ranks users with few events as recommend does', async () => {
     cpSync(place.path('told'), place.path('few'), { recursive: true });
@@ -97,7 +97,7 @@ describe('users and events', () => {
     for (const [i, { score }] of items.entries()) expect(score).toBeCloseTo(line.scores[i], 4);
     const { a } = await json('compare', 'few', 'plain', '--data', 'log.csv', '--users', 'users.csv');
     expect(a.metrics['NDCG@10']).toBe(found.metrics['NDCG@10']);
-  }, 60_000);
+  });
 
   test('generate continues a history with them', async () => {
     const asked = ['generate', '--model', 'told', '--steps', '3'];
@@ -108,7 +108,7 @@ describe('users and events', () => {
     expect(chances(await json(...user))).not.toEqual(chances(known));
     expect((await json(...asked, '--history', 'i0,i2', '--about', 'area=north')).items).toHaveLength(3);
     expect(await refused(...asked, '--history', 'i0,i2', '--users', 'users.csv')).toMatch(/--users goes with --user/);
-  }, 60_000);
+  });
 
   test('bad flags are refused in one line', async () => {
     const base = ['train', '--data', 'log.csv', '--out', 'none', ...SMALL];
@@ -118,7 +118,7 @@ describe('users and events', () => {
     place.write('others.csv', 'user_id,area\nx,north\n');
     expect(await refused(...base, '--users', 'others.csv')).toMatch(/none of its users is in the log/);
     expect(await refused(...base, '--recipe', 'bert4rec', '--events', 'rating')).toMatch(/direction=causal/);
-  }, 60_000);
+  });
 });
 
 describe('somebody new', () => {
@@ -156,7 +156,7 @@ describe('somebody new', () => {
     // Of the users file, without a history in the log.
     const asked = ['recommend', '--model', 'told', '--k', '8', '--user', 'new', '--users', 'users.csv'];
     expect(idsOf(await json(...asked, '--data', 'log.csv'))).toEqual(south);
-  }, 60_000);
+  });
 
   test('gets what is popular from any model', async () => {
     const { stderr, stdout } = await run('recommend', '--model', 'plain', '--new', '--k', '5', '--about', 'area=north');
@@ -166,7 +166,7 @@ describe('somebody new', () => {
     expect(await refused('recommend', '--model', 'plain', '--user', 'x', '--users', 'users.csv')).toMatch(
       /users.csv: no user "x"/,
     );
-  }, 60_000);
+  });
 });
 
 describe('exploration', () => {
@@ -190,7 +190,7 @@ describe('exploration', () => {
     const asked = ['recommend', '--model', 'plain', '--history', 'i0,i2'];
     expect(await refused(...asked, '--explore-seed', '5')).toMatch(/go with --explore METHOD/);
     expect(await refused(...asked, '--explore', 'epsilon-greedy', '--explore-strength', '2')).toMatch(/from 0 to 1/);
-  }, 60_000);
+  });
 });
 
 describe('ready-made vectors', () => {
@@ -234,5 +234,5 @@ describe('ready-made vectors', () => {
     expect(await refused(...base, '--overwrite', '--set', 'items=tower', '--vectors', 'log.csv')).toMatch(
       /\.safetensors, \.npy or \.parquet/,
     );
-  }, 60_000);
+  });
 });

@@ -42,7 +42,7 @@ beforeAll(async () => {
   await train('model', 'today.csv', ...QUICK);
   await train('second', 'today.csv', ...QUICK, '--seed', '2');
   await train('next', 'today.csv', ...QUICK, '--protocol', 'last-n:n=3');
-}, 180_000);
+});
 afterAll(() => place.remove());
 
 describe('ranking', () => {

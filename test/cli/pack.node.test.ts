@@ -15,7 +15,7 @@ beforeAll(async () => {
   const device = await Device.open({ backend: 'cpu' });
   await copyModel(await smallModel(device), await NodeFiles.create(place.path('my model')));
   device.close();
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const recommend = async (model: string) => {

@@ -26,7 +26,7 @@ beforeAll(async () => {
     ...SMALL,
     ...RANKER,
   ]);
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const run = async (args: string[]) => place.run([...args, '--device', 'cpu']);

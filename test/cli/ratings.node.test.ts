@@ -32,7 +32,7 @@ beforeAll(async () => {
   expect(stdout).toContain('240 ratings of 14 items by 30 users, 4 levels from 2 to 5; no filter');
   expect(stdout).toContain('round 4 of 4: the model of all ratings');
   expect(stdout).toMatch(/factors alone +0\.\d{4}/);
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const json = async (args: string[]) => {
@@ -97,7 +97,7 @@ describe('a model of ratings', () => {
         new RegExp(`^2 ${other[0]}: --resume continues what model was`),
       );
     }
-  }, 60_000);
+  });
 
   test('ratings outside of the scale are refused, and the log is not overwritten', async () => {
     expect(await fails(['recommend', '--model', 'model', '--history', 'i1=2,i2=9', ...CPU])).toBe(
@@ -126,7 +126,7 @@ describe('a model of ratings', () => {
     for (const line of readFileSync(place.path('halves.jsonl'), 'utf8').trimEnd().split('\n')) {
       expect(levels).toContain(JSON.parse(line).rating);
     }
-  }, 60_000);
+  });
 
   test('attributes, users and events are read, printed and kept; new items need no training', async () => {
     const log = LOG.split('\n').map((line, i) => (line ? `${line},${i ? (i % 3 ? 'phone' : 'desk') : 'device'}` : ''));
@@ -208,7 +208,7 @@ describe('a model of ratings', () => {
     expect(await fails(['items', 'add', '--model', 'model', '--items', 'new.csv'])).toMatch(
       /^1 model: its items are embeddings alone.*--items PATH that has attributes/,
     );
-  }, 60_000);
+  });
 
   test('what does not fit is said in one line', async () => {
     place.write('plain.csv', 'user,item\na,x\na,y\nb,x\n');
@@ -249,7 +249,7 @@ test('clicks: probabilities with accuracy, AUC, log-loss and calibration', async
   expect(AUC).toBe(found.AUC);
   const [first] = readFileSync(place.path('clicks.jsonl'), 'utf8').split('\n');
   expect(Object.keys(JSON.parse(first))).toEqual(['user', 'item', 'label', 'probability', 'round']);
-}, 60_000);
+});
 
 test('clicks: a test set of one class has no curve, and too few ratings say what would do', async () => {
   const last = Array.from({ length: 30 }, (_, u) => `u${u},i${u % 14},2,99999`).join('\n');
@@ -276,4 +276,4 @@ test('clicks: a test set of one class has no curve, and too few ratings say what
   const few = ['train', '--task', 'rating', '--data', 'three.csv', '--out', 'few', '--epochs', '1', ...TINY, ...CPU];
   expect(await fails([...few, '--folds', '2'])).toMatch(/give --folds 3$/);
   expect((await place.run([...few, '--folds', '3'])).code).toBe(0);
-}, 60_000);
+});

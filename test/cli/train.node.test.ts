@@ -39,7 +39,7 @@ beforeAll(async () => {
   expect(stdout).toContain('training loss over');
   expect(stdout).toMatch(/windowed Markov +\d\.\d{4}/);
   expect(stdout).toContain('evaluate --model model --data log.csv');
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const json = async (args: string[]) => {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   ]);
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toContain('log.csv: columns: user "user", item "item", time "timestamp"\n');
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const json = async (...args: string[]) => {
@@ -73,7 +73,7 @@ test('a user with 150,000 events is recommended for, and the history is continue
   const { items } = await json('recommend', ...whose, '--k', '12');
   expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(IDS.slice(4).sort());
   expect((await json('generate', ...whose, '--steps', '2')).items).toHaveLength(2);
-}, 60_000);
+});
 
 test('nothing is written over what the command reads, whatever path leads to it', async () => {
   symlinkSync(place.path('log.csv'), place.path('link.csv'));
@@ -126,4 +126,4 @@ test('--resume takes flags that repeat what the model was started with, and no o
   expect(await fails(...resume, '--min-rating', '4', '--seed', '2')).toMatch(
     /^2 --seed, --min-rating: .*leave these out/,
   );
-}, 60_000);
+});

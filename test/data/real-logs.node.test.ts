@@ -81,7 +81,7 @@ describe.skipIf(!folder)('MovieLens 1M', async () => {
     const [ndcg, hit] = figures(parts, blended, 'excluded');
     expect(ndcg).toBeGreaterThan(0.1691);
     expect(hit).toBeGreaterThan(0.2881);
-  }, 180_000);
+  });
 
   it('has no common clock to cut at: its order counts within each history', () => {
     expect(() => splitDataset(parts.dataset, parseProtocol('temporal'), 'ratings.csv')).toThrow(

@@ -53,14 +53,14 @@ beforeAll(async () => {
     ]),
   ]);
   for (const { code, stderr } of trained) expect(code, stderr).toBe(0);
-}, 300_000);
+});
 afterAll(() => place?.remove());
 
 test('every block is of a kind that is tested, or is plain text', () => {
   for (const { language, where } of blocks) expect([...TEXT, ...TESTED], where).toContain(language);
 });
 
-test('TypeScript passes a strict type check', { timeout: 300_000 }, () => {
+test('TypeScript passes a strict type check', () => {
   for (const block of code) place.write(`${nameOf(block)}.mts`, `${block.code}\nexport {};\n`);
   const config = {
     compilerOptions: {
@@ -87,7 +87,7 @@ const reduced = (text: string): string =>
 
 describe('TypeScript runs', () => {
   for (const block of code.filter(({ info }) => !info['no-run']))
-    test.concurrent(block.where, { timeout: 300_000 }, async () => {
+    test.concurrent(block.where, async () => {
       const file = place.write(`${nameOf(block)}.mjs`, reduced(block.code));
       await run(process.execPath, ['--import', './cpu.mjs', file], { cwd: place.dir });
     });

@@ -39,7 +39,7 @@ beforeAll(async () => {
   const args = ['train', '--data', 'ratings.csv', '--items', 'movies.csv', '--out', 'model'];
   const { code, stderr } = await shop.run(reduced(args));
   expect(code, stderr).toBe(0);
-}, 300_000);
+});
 afterAll(() => shop?.remove());
 
 const valueAfter = (args: readonly string[], flag: string): string | undefined =>
@@ -122,7 +122,7 @@ describe('the commands of', () => {
   for (const page of pages) {
     const blocks = blocksOf(page).filter(({ language }) => language === 'sh');
     if (blocks.length === 0) continue;
-    test.concurrent(page, { timeout: 300_000 }, async () => {
+    test.concurrent(page, async () => {
       const place = new Workplace();
       try {
         writeShop(place.dir);

@@ -21,7 +21,7 @@ beforeAll(async () => {
   place.write('log.csv', ring(60, 12));
   const { reason } = await json(place, begin('whole'));
   expect(reason).toBe('epochs');
-}, 60_000);
+});
 afterAll(() => place.remove());
 
 const begin = (out: string) => ['train', '--data', 'log.csv', '--out', out, '--epochs', EPOCHS, ...SETTINGS];

@@ -52,31 +52,37 @@ function checkDump(lines: readonly Ranked[], histories: Map<string, string[]>, m
   expect(metrics.MRR).toBeCloseTo(sums.reciprocal / lines.length, 9);
 }
 
-describe('a catalogue of 50,000 items', () => {
-  const rows: [string, string][] = [];
-  for (let u = 0; u < 1000; u++) for (let t = 0; t < 50; t++) rows.push([`u${u}`, `item ${u * 50 + t}`]);
-  for (let v = 0; v < 100; v++) for (let t = 0; t < 9; t++) rows.push([`v${v}`, `item ${((v * 7 + t) % 40) * 1250}`]);
+/** 50,000 items, most of them met once by a user who met nothing else, and `walkers` with nine events each. */
+function wideCatalog(walkers: number): [string, string][] {
+  const rows = Array.from({ length: 50_000 }, (_, t): [string, string] => [`once${t}`, `item ${t}`]);
+  for (let v = 0; v < walkers; v++)
+    for (let t = 0; t < 9; t++) rows.push([`v${v}`, `item ${((v * 7 + t) % 40) * 1250}`]);
+  return rows;
+}
+
+describe('a catalog of 50,000 items', () => {
+  const rows = wideCatalog(100);
+  for (let u = 0; u < 100; u++) for (let t = 0; t < 50; t++) rows.push([`u${u}`, `item ${u * 500 + t}`]);
 
   beforeAll(() => {
     place.write('big.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
   });
 
   test('trains, evaluates, recommends', async () => {
-    const args = ['--data', 'big.csv', '--out', 'big', '--min-interactions', '1', '--max-minutes', '0.1'];
+    const args = ['--data', 'big.csv', '--out', 'big', '--min-interactions', '1', '--epochs', '1'];
     const trained = await json(place, ['train', ...args, ...TINY, '--set', 'validateUsers=100']);
-    expect(trained).toMatchObject({ reason: 'time', users: 100 });
-    expect(trained.step).toBeGreaterThanOrEqual(1);
+    expect(trained).toMatchObject({ reason: 'epochs', users: 100 });
     const result = await json(place, ['evaluate', '--model', 'big', '--data', 'big.csv', '--dump', 'big.jsonl']);
-    expect(result).toMatchObject({ users: 1100, items: 50_000 });
+    expect(result).toMatchObject({ users: 200, items: 50_000 });
     const lines = jsonLines(place.path('big.jsonl')) as Ranked[];
-    expect(lines).toHaveLength(1100);
+    expect(lines).toHaveLength(200);
     const histories = historiesOf(rows);
     checkDump(lines, histories, result.metrics);
     // The lists reach into every part of the catalogue.
     const parts = new Set(lines.flatMap(({ items }) => items.map((id) => Math.floor(Number(id.slice(5)) / 5000))));
     expect(parts.size).toBe(10);
 
-    const { user, items, scores } = lines[777];
+    const { user, items, scores } = lines[77];
     const history = histories.get(user)?.slice(0, -1).join(',') as string;
     const answer = await json(place, ['recommend', '--model', 'big', '--history', history, '--k', '100']);
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items);
@@ -103,23 +109,20 @@ describe('an item table beyond what the adapter binds', () => {
     const { limits } = await json(place, ['doctor']);
     // On adapters that bind more, such a table takes minutes; test/train/sharded.test.ts lowers the limit instead.
     skip(limits.maxStorageBufferBindingSize > 2 ** 28, 'the adapter binds more than 256 MiB');
-    const rows: [string, string][] = [];
-    for (let t = 0; t < 50_000; t++) rows.push(['everything', `item ${t}`]);
-    for (let v = 0; v < 10; v++) for (let t = 0; t < 9; t++) rows.push([`v${v}`, `item ${((v * 7 + t) % 40) * 1250}`]);
+    const rows = wideCatalog(10);
     place.write('wide.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
     const heads = Math.ceil((limits.maxStorageBufferBindingSize + 1) / (50_000 * 4 * 128));
     const d = 128 * heads;
     // The table is the transformer's: its lists alone show where its scores come from.
     const wide = [...TINY, '--set', 'memory=off', '--set', `d=${d}`, '--set', `heads=${heads}`, '--set', 'budget=64'];
-    const args = ['--data', 'wide.csv', '--out', 'wide', '--min-interactions', '1', '--max-minutes', '0.05'];
+    const args = ['--data', 'wide.csv', '--out', 'wide', '--min-interactions', '1', '--epochs', '1'];
     const trained = await json(place, ['train', ...args, ...wide]);
-    expect(trained).toMatchObject({ reason: 'time', users: 11 });
-    expect(trained.step).toBeGreaterThanOrEqual(1);
+    expect(trained).toMatchObject({ reason: 'epochs', users: 10 });
     const { tensors } = safetensors(place.part('wide/model.safetensors'));
     expect(tensors.get('items.weight')?.length).toBe(50_000 * d * 4);
 
     const result = await json(place, ['evaluate', '--model', 'wide', '--data', 'wide.csv', '--dump', 'wide.jsonl']);
-    expect(result).toMatchObject({ users: 11, items: 50_000 });
+    expect(result).toMatchObject({ users: 10, items: 50_000 });
     const lines = jsonLines(place.path('wide.jsonl')) as Ranked[];
     const histories = historiesOf(rows);
     checkDump(lines, histories, result.metrics);
@@ -129,7 +132,7 @@ describe('an item table beyond what the adapter binds', () => {
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items);
     // The lists reach into both shards.
     expect(new Set(items.map((id) => Number(id.slice(5)) < 49_000)).size).toBe(2);
-  }, 180_000);
+  });
 });
 
 describe('small logs', () => {

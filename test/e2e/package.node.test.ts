@@ -24,7 +24,7 @@ beforeAll(() => {
   place.write('package.json', '{ "name": "shop", "private": true }');
   const quick = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--save-exact'];
   npm('install', ...quick, `./${filename}`, 'typescript-5@npm:typescript@5.7.3');
-}, 300_000);
+});
 afterAll(() => place.remove());
 
 /** Runs Node in the place; nothing else of the repository is in reach. */

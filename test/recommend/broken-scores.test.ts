@@ -251,7 +251,7 @@ describe('finite weights that overflow', () => {
     const predictor = await RatingPredictor.load(files, { device: cpu });
     await refused(() => predictor.predict({ history: [{ item: 'i0', rating: 4 }] }));
     predictor.close();
-  }, 120_000);
+  });
 });
 
 describe('ranks and figures', () => {

@@ -40,7 +40,7 @@ export function librarySuite({ slow = false } = {}): void {
       session.clear();
       expect((await session.recommend({ k: 1 })).items[0].id).toBe('i59'); // what is popular
       recommender.close();
-    }, 300_000);
+    });
 
     it('creates nothing after warmUp(): one run and one wait an update, for histories of every length', async () => {
       const recommender = await load({ set: { window: '160' } });
@@ -63,7 +63,7 @@ export function librarySuite({ slow = false } = {}): void {
         expect(after.dispatches - before.dispatches).toBeLessThanOrEqual(20);
       }
       recommender.close();
-    }, 300_000);
+    });
 
     it('keeps times whole', async () => {
       const recommender = await Recommender.load(files, { device });

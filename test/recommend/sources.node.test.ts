@@ -44,7 +44,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
   base = `http://localhost:${(server.address() as AddressInfo).port}`;
   best = await listOf(files);
-}, 60_000);
+});
 afterAll(() => {
   server?.close();
   device?.close();

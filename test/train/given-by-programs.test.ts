@@ -49,7 +49,7 @@ beforeAll(async () => {
     minInteractions: 1,
     epochs: 1,
   }));
-}, 60_000);
+});
 afterAll(() => device?.close());
 
 describe('names of Object.prototype', () => {
@@ -80,7 +80,7 @@ describe('names of Object.prototype', () => {
     expect((await recommender.recommend({ ...query, user: {}, context: {} })).unseen).toEqual({});
     await expect(recommender.recommend({ ...query, where: 'nothing=1' })).rejects.toThrow('there is constructor');
     recommender.close();
-  }, 60_000);
+  });
 
   it('rate and are rated', async () => {
     const trained = await trainRatingModel(events, {
@@ -106,7 +106,7 @@ describe('names of Object.prototype', () => {
       await expect(asked).rejects.toThrow(rating > 0 ? 'expected 1 to 5' : 'expected a number');
     }
     predictor.close();
-  }, 60_000);
+  });
 });
 
 describe('concurrent queries', () => {
@@ -119,7 +119,7 @@ describe('concurrent queries', () => {
     expect(answers.map(({ unseen }) => Object.keys(unseen).length)).toEqual([0, 3, 1, 4, 0, 2]);
     expect(answers.every(({ unseen }) => Object.values(unseen).every((count) => count === 1))).toBe(true);
     recommender.close();
-  }, 60_000);
+  });
 });
 
 describe('a history of 150,000 events', () => {
@@ -141,7 +141,7 @@ describe('a history of 150,000 events', () => {
     expect(ids((await session.recommend({ k: 7 })).items)).toEqual(others);
     expect(session.history).toHaveLength(150_000);
     recommender.close();
-  }, 120_000);
+  });
 
   it('trains', async () => {
     const long = history.map((item, i): TrainingEvent => ({ user: 'one', item, time: i }));
@@ -153,7 +153,7 @@ describe('a history of 150,000 events', () => {
       settings: { ...small, memory: 'off' },
     });
     expect(result.step).toBeGreaterThan(0);
-  }, 120_000);
+  });
 });
 
 describe('wrong types', () => {

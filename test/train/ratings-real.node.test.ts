@@ -13,7 +13,7 @@ import { trainRound } from '../../train/ratings/round.ts';
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('ratings of MovieLens 100K: skipped, since ATTUNE_DATA names no folder');
 
-it.skipIf(!folder)('one fold of MovieLens 100K, eight epochs', { timeout: 240_000 }, async () => {
+it.skipIf(!folder)('one fold of MovieLens 100K, eight epochs', async () => {
   const file = 'ml-100k/ml-100k.inter';
   const ratings = ratingsOf(await readLog(createReadStream(join(folder, file)), file), 'rating');
   expect([ratings.size, ratings.userIds.length, ratings.itemIds.length]).toEqual([100_000, 943, 1682]);

@@ -149,5 +149,5 @@ describe('training in mixed precision', () => {
     } finally {
       device.close();
     }
-  }, 180_000); // compiles a dozen kernels that software adapters take seconds each for
+  }); // compiles a dozen kernels that software adapters take seconds each for
 });

@@ -73,7 +73,7 @@ const look = (away: boolean) =>
 
 /** Until the training that runs is done, or an error is shown. */
 async function finished(): Promise<void> {
-  await page.locator('.status-line', { hasText: /Finished|Stopped/ }).waitFor({ timeout: 150_000 });
+  await page.locator('.status-line', { hasText: /Finished|Stopped/ }).waitFor({ timeout: 600_000 });
   expect(await page.locator('.notice.error').allTextContents()).toEqual([]);
 }
 
@@ -115,15 +115,15 @@ describe('the application', () => {
     }
     expect(bytes[0]).toBeGreaterThan(0);
     expect(bytes).toEqual(Array(10).fill(bytes[0]));
-  }, 300_000);
+  });
 
   it('trains in a worker while the page stays quick', async () => {
     await page.getByLabel('Name of the model').fill('round');
     await settings(16);
     const main = await mainThread(browser, page, async () => {
       await page.getByRole('button', { name: 'Start training' }).click();
-      await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
-      await expect.poll(() => figure('Best NDCG@10'), { timeout: 120_000 }).toBeGreaterThan(0);
+      await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
+      await expect.poll(() => figure('Best NDCG@10'), { timeout: 600_000 }).toBeGreaterThan(0);
     });
     expect(await figure('Tokens a second')).toBeGreaterThan(0);
     await screenshot(page, '2-training');
@@ -136,14 +136,14 @@ describe('the application', () => {
     await page.getByText('is not finished').waitFor();
     await screenshot(page, '3-reloaded');
     await page.getByRole('button', { name: 'Go on with it' }).click();
-    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
+    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
     const step = await figure('Step');
     expect(step).toBeGreaterThanOrEqual(32); // that of the last checkpoint
     expect(step).toBeLessThan(before + 32);
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('Paused. Everything is saved.').waitFor();
     await page.getByRole('button', { name: 'Go on' }).click();
-    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
+    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
     await look(true);
     await page.waitForTimeout(2500);
     await look(false);
@@ -234,7 +234,7 @@ describe('the application', () => {
     await page.getByLabel('Layer and head').selectOption('layer 1, head 1');
     await page.getByRole('img', { name: /Attention over 3 events/ }).waitFor();
     await page.getByRole('button', { name: 'Time the kernels of a step' }).click();
-    await page.getByText(/of GPU time for|gives no times of kernels/).waitFor({ timeout: 120_000 });
+    await page.getByText(/of GPU time for|gives no times of kernels/).waitFor({ timeout: 600_000 });
   });
 
   it('exports a model that Node takes up, with the same top ten, and takes it back as a file and as a folder', async () => {
@@ -292,7 +292,7 @@ describe('the application', () => {
     await page.getByRole('link', { name: 'Train on it' }).click();
     await settings(30);
     await page.getByRole('button', { name: 'Start training' }).click();
-    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 120_000 });
+    await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
     await page.workers()[0].evaluate(() => {
       const { prototype } = GPUDevice;
       const original = prototype.createCommandEncoder;

@@ -101,7 +101,7 @@ it('without WebGPU says what is missing, and trains on a Parquet log with items,
       await page.getByLabel('Any other setting').fill(`${TINY} items=tower`);
       await page.getByLabel('Epochs').fill('2');
       await page.getByRole('button', { name: 'Start training' }).click();
-      await page.locator('.status-line', { hasText: 'Finished' }).waitFor({ timeout: 120_000 });
+      await page.locator('.status-line', { hasText: 'Finished' }).waitFor({ timeout: 600_000 });
       await page.locator('.page-head').getByRole('link', { name: 'Recommend' }).click();
       await page.getByLabel('Search').fill('number 7');
       await page.getByRole('button', { name: 'Add Thing number 7 to' }).first().click();
