@@ -6,6 +6,7 @@ import { InvalidArgumentError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { truncate, visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
+import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
 import { expandPaths, pathsExist } from './input/paths.ts';
 
@@ -54,13 +55,6 @@ export function say({ notes, warnings }: { notes: readonly string[]; warnings: r
   for (const line of notes) out.note(truncate(line.trim(), 1000));
   for (const line of warnings) out.warn(truncate(line.trim(), 1000));
 }
-
-/** JSON whose strings hold no control characters as such: JSON itself escapes only those below U+0020. */
-function terminalJson(value: unknown): string {
-  return JSON.stringify(value).replace(UNESCAPED, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-const UNESCAPED = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Opens the device that `--device` names. @throws DeviceError */
 export async function openDevice(backend: Backend, out: Output): Promise<Device> {

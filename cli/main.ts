@@ -16,6 +16,8 @@ import { morePaths } from './input/paths.ts';
 import { rankerHelp, ratingHelp, trainingHelp } from './flags/settings-help.ts';
 
 const name = commandName();
+/** Whether errors are JSON objects, those of the command line itself included. */
+const json = process.argv.includes('--json');
 
 function deviceOption(): Option {
   return new Option('--device <name>', 'where to compute: WebGPU, the CPU (slow), or WebGPU if there is an adapter')
@@ -90,7 +92,9 @@ const program = new Command('attune')
   .version(versionOf(), '--version', 'print the version')
   .helpOption('-h, --help', 'print this help')
   .configureOutput({
-    outputError: (text, write) => write(`attune: ${messageLine(text.replace(/^error: /, ''))}\n`),
+    outputError: (text, write) => {
+      if (!json) write(`attune: ${messageLine(text.replace(/^error: /, ''))}\n`);
+    },
   })
   .exitOverride();
 
@@ -551,5 +555,5 @@ process.on('SIGINT', () => {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = reportError(error);
+  process.exitCode = reportError(error, { json });
 }

@@ -1,25 +1,28 @@
 import { messageLine } from './visible.ts';
 
 /** What kind of input cannot be used: stable, for programs to tell errors apart; docs/errors.md explains each. */
-export type ErrorCode =
-  | 'invalid-value'
-  | 'conflicting-settings'
-  | 'unsupported'
-  | 'unreadable-file'
-  | 'invalid-data'
-  | 'missing-column'
-  | 'too-little-data'
-  | 'mismatched-data'
-  | 'trained-on'
-  | 'unknown-id'
-  | 'not-found'
-  | 'already-exists'
-  | 'file-access'
-  | 'locked'
-  | 'not-a-model'
-  | 'damaged-model'
-  | 'unfinished-model'
-  | 'too-large';
+export const ERROR_CODES = [
+  'invalid-value',
+  'conflicting-settings',
+  'unsupported',
+  'unreadable-file',
+  'invalid-data',
+  'missing-column',
+  'too-little-data',
+  'mismatched-data',
+  'trained-on',
+  'unknown-id',
+  'not-found',
+  'already-exists',
+  'file-access',
+  'locked',
+  'not-a-model',
+  'damaged-model',
+  'unfinished-model',
+  'too-large',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export interface ErrorDetails {
   /** the option at fault, as the library calls it: `minInteractions`, `settings.window` */
@@ -40,6 +43,7 @@ export class InputError extends Error {
   override name = 'InputError';
   readonly code: ErrorCode;
   readonly setting?: string;
+  readonly value?: unknown;
   readonly reason: string;
   readonly hint?: string;
 
@@ -48,6 +52,7 @@ export class InputError extends Error {
     super(messageLine(`${where}${reason}${hint === undefined ? '' : `; ${hint}`}`), { cause });
     this.code = code;
     this.setting = setting;
+    this.value = value;
     this.reason = messageLine(reason);
     this.hint = hint === undefined ? undefined : messageLine(hint);
   }

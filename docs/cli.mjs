@@ -90,7 +90,7 @@ function pageOf(tree) {
     '# Command line',
     tree.description(),
     'From a checkout, write `npm run -s attune -- COMMAND` where this page says `attune COMMAND`; with the package installed, `npx attune COMMAND`.',
-    'With `--json`, standard output holds one JSON object, and notes go to standard error. An error is one line on standard error. Exit codes: 0 success, 1 bad input, 2 wrong usage, 3 device or internal failure, 130 interrupted with Ctrl-C.',
+    'With `--json`, standard output holds one JSON object, and notes go to standard error. An error is one line on standard error, with `--json` a JSON object whose [codes](errors.md) are stable. Exit codes: 0 success, 1 bad input, 2 wrong usage, 3 device or internal failure, 130 interrupted with Ctrl-C.',
     ...tree.commands.map((command, i) => section(command, notes[i], shared)),
     ...shared.map((note) => `## ${titleOf(note)}\n\n${fenced(note)}`),
   ].join('\n\n');

@@ -66,7 +66,7 @@ export default {
       },
       {
         text: 'Reference',
-        items: [page('cli', 'Command line'), page('api/', 'API'), page('results', 'Results')],
+        items: [page('cli', 'Command line'), page('errors', 'Errors'), page('api/', 'API'), page('results', 'Results')],
       },
     ],
   },

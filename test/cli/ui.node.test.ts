@@ -81,7 +81,7 @@ describe('progress', () => {
 describe('errors', () => {
   const print = (error: unknown) => {
     let text = '';
-    const code = reportError(error, { write: (part: string) => (text += part) });
+    const code = reportError(error, { stream: { write: (part: string) => (text += part) } });
     return { code, text };
   };
 

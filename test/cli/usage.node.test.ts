@@ -157,7 +157,6 @@ describe('bad input is one line that says where, and exit code 1', () => {
       'in.csv',
       '--out',
       'none',
-      '--json',
       '--device',
       'cpu',
       ...args,
@@ -212,10 +211,9 @@ describe('no adapter', () => {
 
   test('--device webgpu is a device failure', async () => {
     place.write('log.csv', circle(['a', 'b', 'c', 'd', 'e', 'f'], 12, 8));
-    const { code, stderr } = await place.run(
-      ['train', '--data', 'log.csv', '--out', 'm', '--device', 'webgpu', '--json'],
-      { env },
-    );
+    const { code, stderr } = await place.run(['train', '--data', 'log.csv', '--out', 'm', '--device', 'webgpu'], {
+      env,
+    });
     expect(code).toBe(3);
     expect(stderr).toContain('attune: device: no WebGPU adapter was found');
     expect(stderr).not.toContain('internal error');
