@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * What the npm scripts start: set-up, then the command in this same process, so that signals, standard streams and
+ * The entry point of the npm scripts: set-up, then the command in the same process, so that signals, standard streams, and
  * exit codes are the command's own.
  *
- *   node scripts/run.mjs demo [ARGS]      the built-in demo; without an adapter on the CPU device
+ *   node scripts/run.mjs demo [ARGS]      the built-in demo; on the CPU device if there is no adapter
  *   node scripts/run.mjs attune ARGS      the command `attune`
- *   node scripts/run.mjs test [ARGS]      vitest, in Node and in Chromium: a seeded sample of what is many
- *   node scripts/run.mjs test:full [ARGS] the same with every product of flags and every variant of a kernel
+ *   node scripts/run.mjs test [ARGS]      vitest, in Node and in Chromium, with a seeded sample of the largest products
+ *   node scripts/run.mjs test:full [ARGS] the same with every product of flags and every kernel variant
  *   node scripts/run.mjs coverage [ARGS]  the tests of the library in Node, and which lines of it they run
  *   node scripts/run.mjs fuzz [--runs N] [--seed S]   random graphs of ops, WebGPU against the references
  *   node scripts/run.mjs bench:browser    the kernels' bench in Chromium
@@ -24,7 +24,7 @@ const tests = ['test', 'test:full', 'coverage'].includes(script);
 if (script === 'coverage')
   args.unshift('--coverage', '--project', 'node', ...COVERED.map((folder) => `test/${folder}/`));
 
-/** Sets what the fuzzer reads; exits with 2 where the arguments are not its own. */
+/** Sets the fuzzer's environment variables; exits with 2 for unknown arguments. */
 function readFuzzArguments() {
   try {
     const options = { runs: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' } };
@@ -43,7 +43,7 @@ function readFuzzArguments() {
 if (script === 'fuzz') readFuzzArguments();
 if (script === 'test:full') process.env.ATTUNE_FULL = '1';
 
-// npm passes on a Ctrl-C that the terminal has already sent to the whole process group: one key press arrives twice.
+// npm forwards a Ctrl-C that the terminal has already sent to the whole process group: one key press arrives twice.
 const emit = process.emit;
 let lastInterrupt = 0;
 process.emit = function (name, ...rest) {
@@ -54,19 +54,19 @@ process.emit = function (name, ...rest) {
   }
   return Reflect.apply(emit, this, [name, ...rest]);
 };
-// Until (and unless) the command listens itself.
+// Until the command adds a listener of its own.
 process.on('SIGINT', () => {
   if (process.listenerCount('SIGINT') === 1) process.exit(130);
 });
 
-const says = (...names) => names.some((name) => args.includes(name));
-const onCpu = says('--device=cpu') || args.some((arg, i) => arg === '--device' && args[i + 1] === 'cpu');
-const asks = says('--help', '-h', '--version', 'help', 'doctor') || args.length === 0;
+const has = (...names) => names.some((name) => args.includes(name));
+const onCpu = has('--device=cpu') || args.some((arg, i) => arg === '--device' && args[i + 1] === 'cpu');
+const readsOnly = has('--help', '-h', '--version', 'help', 'doctor') || args.length === 0;
 
 let ready;
 try {
   const need =
-    tests || script === 'bench:browser' ? 'test' : (script === 'attune' && asks) || onCpu ? 'build' : 'start';
+    tests || script === 'bench:browser' ? 'test' : (script === 'attune' && readsOnly) || onCpu ? 'build' : 'start';
   ready = await setup(need);
 } catch (error) {
   process.stderr.write(`attune: ${error.message}\n`);
@@ -85,7 +85,7 @@ if (tests) {
   if (script === 'demo') {
     args.unshift('demo');
     if (!ready.adapter && !args.some((arg) => arg.startsWith('--device'))) {
-      process.stderr.write('attune: going on with --device cpu: a smaller shop, and it takes longer\n');
+      process.stderr.write('attune: continuing with --device cpu: a smaller shop, and slower\n');
       args.push('--device', 'cpu');
     }
   }

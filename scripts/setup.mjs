@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /**
- * Set-up, run by every npm script: brings a checkout to where the command can run, and does nothing when it is there.
+ * Set-up, run by every npm script: makes a checkout ready to run, and does nothing if it is.
  *
  *   node scripts/setup.mjs --need build    packages, generated files, dist/
- *   node scripts/setup.mjs --need start    … and a WebGPU adapter, if one can be had
- *   node scripts/setup.mjs --need test     … and Chromium; exits 1 if anything is missing in the end
+ *   node scripts/setup.mjs --need start    … and a WebGPU adapter, if one is available
+ *   node scripts/setup.mjs --need test     … and Chromium; exits 1 if anything is still missing
  *
- * As root on Debian and Ubuntu it installs the software Vulkan driver and Chromium where they are missing, unless
- * ATTUNE_NO_INSTALL=1; otherwise it prints the command that does. It has no dependencies and writes to standard error
- * only. It must stay well under a second when nothing is missing.
+ * As root on Debian and Ubuntu it installs the software Vulkan driver and Chromium if they are missing, unless
+ * ATTUNE_NO_INSTALL=1; otherwise it prints the command to run. It has no dependencies, writes to standard error only, and
+ * takes well under a second if nothing is missing.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -35,11 +35,11 @@ const say = (line) => process.stderr.write(`attune: ${line}\n`);
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What set-up could not do, in one line (details may follow on further lines). */
+/** Why set-up failed, in one line (details may follow on further lines). */
 class SetupError extends Error {}
 
 /**
- * Runs a command in the repository root with its output captured; what takes long says so every 30 seconds.
+ * Runs a command in the repository root and captures its output; reports every 30 seconds that it is still running.
  * @returns {Promise<{ code: number, output: string }>}
  */
 function run(what, command, args, { env = process.env, limit = 1_800_000 } = {}) {
@@ -67,13 +67,13 @@ function run(what, command, args, { env = process.env, limit = 1_800_000 } = {})
   });
 }
 
-/** Like run, but a failure ends set-up with the last lines of what the command said. */
+/** Like run, but a failure ends set-up with the last lines of the command's output. */
 async function must(what, command, args, options) {
   const { code, output } = await run(what, command, args, options);
   if (code !== 0) throw new SetupError(`${what} failed:\n${output.trim().split('\n').slice(-15).join('\n')}`);
 }
 
-/** Keeps a second set-up of this checkout out until `work` is done. */
+/** Runs `work` while no other set-up of this checkout runs. */
 async function locked(work) {
   const path = join(tmpdir(), `attune-setup-${createHash('sha256').update(root).digest('hex').slice(0, 12)}.lock`);
   const release = () => rmSync(path, { force: true });
@@ -101,7 +101,7 @@ async function locked(work) {
   }
 }
 
-/** Whether node_modules holds what package-lock.json asks for (another platform's optional packages may be absent). */
+/** Whether node_modules matches package-lock.json (another platform's optional packages may be absent). */
 export function packagesCurrent(folder = root) {
   const installed = join(folder, 'node_modules/.package-lock.json');
   if (!existsSync(installed)) return false;
@@ -117,7 +117,7 @@ export function packagesCurrent(folder = root) {
 async function installPackages() {
   say('installing packages (npm ci)');
   const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  // No package of ours needs its install script: webgpu brings its binaries.
+  // No dependency needs its install script: webgpu ships its binaries.
   const args = ['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   await must('npm ci', npm[0], [...npm.slice(1), ...args]);
 }
@@ -129,7 +129,7 @@ function* walk(folder) {
   }
 }
 
-/** What dist/ depends on, as one hash: the paths, sizes and times of the sources and the compiler's version. */
+/** A hash of everything that dist/ depends on: paths, sizes, and times of the sources, and the compiler's version. */
 function buildKey() {
   const hash = createHash('sha256');
   hash.update(readFileSync(join(root, 'tsconfig.json')));
@@ -163,7 +163,7 @@ async function build() {
   writeFileSync(stamp, key);
 }
 
-/** Everything that decides which adapter Dawn finds: its version, the drivers' files and the variables they obey. */
+/** A hash of everything that decides which adapter Dawn finds: its version, driver files, and environment variables. */
 function adapterKey(env) {
   const hash = createHash('sha256');
   hash.update(readJson(join(root, 'node_modules/webgpu/package.json')).version + process.arch);
@@ -180,7 +180,7 @@ function adapterKey(env) {
   return hash.digest('hex');
 }
 
-// In a process of its own: a broken driver may take the process down. The instance stays reachable through globalThis.
+// In a process of its own: a broken driver may crash it. The instance stays reachable through globalThis.
 const probeCode = `
   import { create } from 'webgpu';
   globalThis.gpu = create([]);
@@ -190,7 +190,7 @@ const probeCode = `
   process.exit(device ? 0 : 1);
 `;
 
-/** The name of a usable WebGPU adapter, or null. A positive answer is remembered until drivers change. */
+/** The name of a usable WebGPU adapter, or null. A positive answer is cached until drivers change. */
 export async function findAdapter({ env = process.env } = {}) {
   const path = join(cache, 'adapter.json');
   const key = adapterKey(env);
@@ -198,7 +198,7 @@ export async function findAdapter({ env = process.env } = {}) {
     const known = readJson(path);
     if (known.key === key) return known.adapter;
   } catch {
-    // Not asked yet.
+    // Nothing cached yet.
   }
   const args = ['--input-type=module', '-e', probeCode];
   const { output } = await run('looking for a WebGPU adapter', process.execPath, args, { env, limit: 60_000 });
@@ -210,7 +210,7 @@ export async function findAdapter({ env = process.env } = {}) {
   return adapter;
 }
 
-/** Whether the tests' Chromium is here: the system's, or Playwright's own. */
+/** Whether there is a Chromium for the tests: the system's, or Playwright's own. */
 async function hasChromium(env) {
   const path = findChromium(env);
   if (path) return existsSync(path);
@@ -230,9 +230,9 @@ async function apt(what, args) {
 }
 
 /**
- * Carries out a plan of planInstall as root. Where it needs a source that the machine lacks, that source stands in a
- * temporary copy of the source list, used for these runs of apt-get alone.
- * @returns {Promise<string | null>} what went wrong
+ * Carries out a plan of planInstall as root. A package source that the machine lacks is added to a temporary copy of the
+ * source list, which only these runs of apt-get use.
+ * @returns {Promise<string | null>} why it failed
  */
 export async function installSystem(plan, { simulate = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'attune-apt-'));
@@ -247,7 +247,7 @@ export async function installSystem(plan, { simulate = false } = {}) {
       writeFileSync(join(folder, 'backports.sources'), plan.source);
       options.push('-o', `Dir::Etc::sourceparts=${folder}`, '-o', 'Dir::Etc::sourcelist=/dev/null');
     }
-    // A source that fails is no reason to stop: the installation tells whether the packages can be had.
+    // A failing source is no reason to stop: the installation shows whether the packages are available.
     if (plan.installs.length > 0) await apt('apt-get update', [...options, 'update']);
     for (const { packages, release } of plan.installs) {
       say(`installing ${packages.join(', ')}${release ? ` from ${release}` : ''}`);
@@ -275,11 +275,11 @@ export async function installSystem(plan, { simulate = false } = {}) {
 }
 
 /**
- * Looks for the adapter (and Chromium for tests), installs what is missing where that is allowed, and says otherwise
- * how to get it.
+ * Looks for the adapter (and Chromium for tests), installs what is missing if that is allowed, and otherwise prints how to
+ * install it.
  * @param {'start' | 'test'} need
  * @param {object} [injected] stand-ins for tests: env, root (may install), say, adapter(), chromium(), install(plan)
- * @returns {Promise<{ adapter: string | null, ok: boolean }>} `ok`: nothing that `need` asks for is missing
+ * @returns {Promise<{ adapter: string | null, ok: boolean }>} `ok`: nothing that `need` requires is missing
  */
 export async function checkSystem(need, injected = {}) {
   const env = injected.env ?? process.env;
@@ -295,25 +295,25 @@ export async function checkSystem(need, injected = {}) {
   const lacks = () =>
     [missing.driver && 'no WebGPU adapter here', missing.chromium && 'no Chromium here'].filter(Boolean).join(', ');
 
-  let trouble = null;
+  let failure = null;
   const plan = planInstall(missing, env);
   if (mayInstall && (plan.automatic || plan.playwright)) {
     tell(`${lacks()}: installing ${missing.driver ? 'the software Vulkan driver' : 'it'} (a minute or two)`);
-    trouble = await install(plan);
+    failure = await install(plan);
     if (missing.driver) found = await adapter();
     missing.driver = !found;
     missing.chromium = missing.chromium && !(await chromium());
   }
   const ok = !missing.driver && !missing.chromium;
   if (!ok) {
-    if (trouble) tell(`the installation failed: ${trouble}`);
+    if (failure) tell(`the installation failed: ${failure}`);
     tell(`${lacks()}. To get it: ${planInstall(missing, env).command}`);
   }
   return { adapter: found, ok };
 }
 
 /**
- * The whole set-up. Throws SetupError (one line, then details) where the checkout cannot be made to work.
+ * The whole set-up. Throws SetupError (one line, then details) if the checkout cannot be made ready.
  * @param {'build' | 'start' | 'test'} need
  */
 export async function setup(need) {

@@ -1,11 +1,11 @@
 /**
- * What this machine has and lacks: its distribution, Chromium, the software Vulkan driver and how to get them.
- * No dependencies; nothing here changes the machine (scripts/setup.mjs does). `attune doctor` reads it too.
+ * What this machine has and lacks (distribution, Chromium, software Vulkan driver), and how to install what is missing.
+ * No dependencies; nothing here changes the machine (scripts/setup.mjs does). `attune doctor` uses it too.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Path of a system Chromium, `ATTUNE_CHROMIUM` first; undefined leaves the choice to Playwright's own browser. */
+/** Path of a system Chromium, `ATTUNE_CHROMIUM` first; undefined if only Playwright's own browser remains. */
 export function findChromium(env = process.env) {
   if (env.ATTUNE_CHROMIUM) return env.ATTUNE_CHROMIUM;
   const folders = (env.PATH ?? '').split(delimiter).filter(Boolean);
@@ -16,7 +16,7 @@ export function findChromium(env = process.env) {
   return undefined;
 }
 
-/** For tests: SwiftShader's adapter, no GPU process crash without a GPU, and nothing leaves this machine. */
+/** For tests: SwiftShader's adapter, no crash of the GPU process without a GPU, and no network. */
 export const chromiumArgs = [
   '--enable-unsafe-webgpu',
   '--disable-gpu',
@@ -96,7 +96,7 @@ function parseOneLine(line) {
  * The backports source of this machine's own mirror, as a deb822 stanza: the entry that serves `codename` itself, with
  * the suite and component replaced and everything else (mirror, keys, architectures) kept.
  * @param {{ path: string, text: string }[]} sources what readAptSources gives
- * @returns {string | null} null where no entry serves `codename`
+ * @returns {string | null} null if no entry serves `codename`
  */
 export function deriveBackports(sources, codename) {
   for (const { path, text } of sources) {
@@ -127,12 +127,12 @@ const quote = (text) => `'${text.replaceAll("'", `'\\''`).replaceAll('\n', '\\n'
  * How to install what is missing here.
  *
  * Dawn refuses the Mesa 22.3 of Debian 12, whose backports have 25; Debian 13 and Ubuntu 25.04 have that in their main
- * archive. Ubuntu's `chromium` is a snap, which containers cannot run: Playwright's own build stands in.
+ * archive. Ubuntu's `chromium` is a snap, which containers cannot run: Playwright's own build is used instead.
  *
  * @param {{ driver?: boolean, chromium?: boolean }} missing
  * @returns {{ installs: { packages: string[], release: string | null }[], source: string | null, playwright: boolean,
  *   command: string, automatic: boolean }} `installs` are runs of apt-get install, `source` a stanza to add for them,
- *   `command` the same as one line for a person, `automatic` whether scripts/setup.mjs may do it as root
+ *   `command` the same as one line to type, `automatic` whether scripts/setup.mjs may do it as root
  */
 export function planInstall(missing, env = process.env) {
   const { id, version, codename, name } = readDistribution(env);

@@ -109,7 +109,7 @@ describe('the plan', () => {
     );
   });
 
-  test('Debian 12 without an entry to derive from is left to the person', () => {
+  test('Debian 12 without an entry to derive from is left to the user', () => {
     const plan = planInstall({ driver: true }, machine(debian12));
     expect(plan.automatic).toBe(false);
     expect(plan.command).toContain('bookworm-backports');
@@ -125,7 +125,7 @@ describe('the plan', () => {
     expect(other.playwright).toBe(true);
   });
 
-  test('elsewhere it says what to install and touches nothing', () => {
+  test('elsewhere it prints what to install and changes nothing', () => {
     const plan = planInstall({ driver: true }, machine('ID=fedora\nPRETTY_NAME="Fedora 42"\n'));
     expect(plan.automatic).toBe(false);
     expect(plan.installs).toEqual([]);
@@ -154,7 +154,7 @@ describe('checkSystem', () => {
     }
   });
 
-  test('as root: installs, looks again, and is content', async () => {
+  test('as root: installs, looks again, and finds everything', async () => {
     let installed = false;
     const result = await checkSystem('test', {
       env: env(),
@@ -191,13 +191,13 @@ describe('checkSystem', () => {
     expect(result).toEqual({ adapter: 'a', ok: true });
   });
 
-  test('the probe tells an adapter from none', async () => {
+  test('the probe distinguishes an adapter from none', async () => {
     expect(await findAdapter()).toBeTruthy();
     expect(await findAdapter({ env: { ...process.env, VK_DRIVER_FILES: '/nonexistent' } })).toBeNull();
   });
 });
 
-test('Chromium is looked for on the PATH, an override first', () => {
+test('Chromium is searched on the PATH, after an override', () => {
   expect(findChromium({ PATH: folder })).toBeUndefined();
   writeFileSync(join(folder, 'chromium'), '');
   chmodSync(join(folder, 'chromium'), 0o755);
@@ -235,7 +235,7 @@ test('no npm script needs a POSIX shell', () => {
     scripts: Record<string, string>;
   };
   for (const [name, script] of Object.entries(scripts)) {
-    // What cmd.exe knows as well: programs and their arguments, one after the other.
+    // What cmd.exe understands as well: programs with plain arguments, one after another.
     for (const command of script.split(' && ')) {
       expect(command, name).toMatch(/^(node|npm run|npm|tsc|vite|biome|knip|python3)( [\w./:-]+)*$/);
     }
@@ -267,7 +267,7 @@ describe('kernels/generate.mjs', () => {
   });
 
   test('shader text survives quoting, in a fixed order, without comments that the engine does not read', async () => {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it must come back as it is
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it must be returned verbatim
     const text = 'enable f16; // @use `tick` ${not} \\n \\ ’\nfn f() {}\n';
     mkdirSync(join(folder, 'lib'));
     mkdirSync(join(folder, 'op'));
