@@ -13,7 +13,7 @@ import { addDecodeOptions, NEXT_FLAGS } from './flags/decoding.ts';
 import { commandName, duration, interrupts, keyValue, number, versionOf, whole } from './common.ts';
 import { reportError } from './errors.ts';
 import { morePaths } from './input/paths.ts';
-import { rankerHelp, ratingHelp, trainingHelp } from './flags/settings-help.ts';
+import { ratingHelp, settingsHelp } from './flags/settings-help.ts';
 
 const name = commandName();
 /** Whether errors are JSON objects, those of the command line itself included. */
@@ -185,7 +185,7 @@ addLogOptions(
   .addHelpText('after', PROTOCOL_HELP)
   .addHelpText(
     'after',
-    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\nLoss, schedule and augmentation:\n${trainingHelp}\n\nThe ranker (--ranker):\n${rankerHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
+    `\nRecipes and their settings for --set (where they are not those of sasrec):\n${settings.join('\n')}\n\n${settingsHelp}\n\nprecision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup\nmatrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`,
   )
   .addHelpText('after', ratingHelp)
   .action(async (flags, command: Command) => {

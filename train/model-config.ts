@@ -5,7 +5,7 @@ import type { Schema } from '../data/features/schema.ts';
 import type { SideFeatureSchema } from '../data/features/side-features.ts';
 import { VERSION } from './events.ts';
 import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/storage/folder.ts';
-import type { Settings } from '../model/recipes/recipes.ts';
+import type { Settings } from '../model/recipes/settings.ts';
 
 export interface ConfigOptions {
   recipe: string;

@@ -2,6 +2,8 @@
 import { seeded } from '../../data/random.ts';
 import { type Agreement, agreementOf } from '../../recommend/explanations/agreement.ts';
 import type { ExplainMethod, Explanation } from '../../recommend/explanations/explain.ts';
+import { BLOCKS } from '../../model/encoders/blocks/index.ts';
+import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { POINTWISE } from '../../recommend/explanations/heatmap.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { Recommender } from '../../recommend/recommender.ts';
@@ -56,7 +58,7 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
     const model = `${config.recipe}${remembering ? ' with memory' : ''}`;
     recommender.close();
     report(flags, out, { agreements, users: explained, memory: memory / Math.max(1, explained), model });
-    if (config.hyperparameters.block === 'hstu') out.note(POINTWISE);
+    if (BLOCKS[settingsOf(judged.loaded).block].attention === 'pointwise') out.note(POINTWISE);
   } finally {
     bar.stop();
     device.close();

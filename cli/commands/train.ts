@@ -5,7 +5,7 @@ import { describeTask, type Protocol, protocolFlag } from '../../data/splits/pro
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { holdsWeights, loadConfig } from '../../model/storage/folder.ts';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { requirePrecision, type TrainResult } from '../../train/loop/trainer.ts';

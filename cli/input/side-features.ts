@@ -4,7 +4,7 @@ import { readUsers } from '../../data/formats/catalog.ts';
 import { type ColumnChoice, parseSchema } from '../../data/features/schema.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { ModelConfig } from '../../model/storage/folder.ts';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 import { openParquetWorker } from './parquet-worker.ts';
 import { type Notes, storedSideFeatures } from '../../train/side-features.ts';
 import { type Output, say } from '../common.ts';

@@ -1,6 +1,7 @@
 /** Explanations and maps of attention for people: a sentence, small bars, a picture. */
 import { writeFile } from 'node:fs/promises';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import { BLOCKS } from '../../model/encoders/blocks/index.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 import type { ExplainMethod, Explanation } from '../../recommend/explanations/explain.ts';
 import { explain as explainFailure } from '../../recommend/sources/files.node.ts';
 import { attentionHeatmap, type HeatmapOptions, POINTWISE } from '../../recommend/explanations/heatmap.ts';
@@ -55,7 +56,7 @@ export function explanationNotes(
   ];
   if (explanations.some((e) => e && e.attributes.length > 0))
     notes.push('Shared attributes are an association: the model reads IDs, and learned nothing from attributes.');
-  if (method === 'rollout' && settings.block === 'hstu') notes.push(POINTWISE);
+  if (method === 'rollout' && BLOCKS[settings.block].attention === 'pointwise') notes.push(POINTWISE);
   return notes;
 }
 

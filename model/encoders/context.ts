@@ -2,7 +2,8 @@
 import type { CrossBounds, Sparse, Table, Tensor } from '../../engine/index.ts';
 import type { NegativeTokens } from '../heads/losses/loss.ts';
 import type { LayerNorm, ParameterBuilder, Stream } from '../nn/index.ts';
-import type { Settings } from '../recipes/recipes.ts';
+import type { Kind } from '../recipes/setting.ts';
+import type { Settings } from '../recipes/settings.ts';
 
 /** A packed batch on the device; all [L]. Token i belongs to the sequence [start[i], end[i]). */
 export interface PackedTokens {
@@ -73,14 +74,14 @@ export interface Block {
 }
 
 /** A kind of block: `block=NAME` of the settings. */
-export interface BlockKind {
-  help: string;
-  /** Whether its attention has no softmax, so that its weights are no shares. */
-  pointwise?: boolean;
+export interface BlockKind extends Kind<Settings> {
+  /**
+   * How it reads a history: by attention with a softmax; without, so that weights are not shares; or by other means, so
+   * that there are no weights to show. Only the first keeps keys and values, which generation continues from.
+   */
+  attention: 'softmax' | 'pointwise' | 'none';
   /** Settings that it does not read. */
   ignores?: readonly (keyof Settings)[];
-  /** Settings that it requires. */
-  requires?: Partial<Settings>;
   /** @param p its parameters @param i its number, from 0 */
   create(p: ParameterBuilder, s: Settings, i: number): Block;
 }

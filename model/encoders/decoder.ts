@@ -8,7 +8,7 @@ import {
   type ParameterBuilder,
   type Stream,
 } from '../nn/index.ts';
-import type { Settings } from '../recipes/recipes.ts';
+import type { Settings } from '../recipes/settings.ts';
 import { attend } from './blocks/attend.ts';
 import type { Context } from './context.ts';
 import { Input } from './input.ts';

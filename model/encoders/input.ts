@@ -1,7 +1,8 @@
 /** From tokens to the residual stream: embeddings, positions, the mask of the cloze task. */
 import { add, dropout, embedding, embeddingSum, scale, sparseMatmul, type Tensor } from '../../engine/index.ts';
 import { Embedding, type LayerNorm, type ParameterBuilder, type Stream } from '../nn/index.ts';
-import { isCloze, type Settings } from '../recipes/recipes.ts';
+import { isCloze } from '../recipes/derived.ts';
+import type { Settings } from '../recipes/settings.ts';
 import type { Context } from './context.ts';
 
 /**

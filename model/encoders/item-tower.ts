@@ -25,7 +25,7 @@ import {
   type Tensor,
 } from '../../engine/index.ts';
 import { Embedding, FeedForward, LayerNorm, Linear, MultiHeadAttention, type ParameterBuilder } from '../nn/index.ts';
-import type { Settings } from '../recipes/recipes.ts';
+import type { Settings } from '../recipes/settings.ts';
 
 /** Attribute tokens of one pass; in training the whole catalog is one. */
 const MOST_TOKENS = 65536;

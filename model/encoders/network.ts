@@ -3,7 +3,7 @@ import type { Tensor } from '../../engine/index.ts';
 import type { Head } from '../heads/head.ts';
 import { HEADS } from '../heads/index.ts';
 import { Embedding, LayerNorm, Linear, ParameterBuilder } from '../nn/index.ts';
-import type { Settings } from '../recipes/recipes.ts';
+import type { Settings } from '../recipes/settings.ts';
 import { BLOCKS } from './blocks/index.ts';
 import type { Block, Context } from './context.ts';
 import { type Cross, Decoder } from './decoder.ts';

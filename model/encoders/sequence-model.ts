@@ -31,7 +31,8 @@ import {
 import type { Head, Vectors } from '../heads/head.ts';
 import { LOSSES } from '../heads/losses/index.ts';
 import { requireFinite } from '../inference/ranks.ts';
-import { isCloze, type Settings } from '../recipes/recipes.ts';
+import { isCloze } from '../recipes/derived.ts';
+import type { Settings } from '../recipes/settings.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
 import { checkParameters } from '../storage/tensors.ts';
 import type { Constants, Context, KeyValueCache, PackedTokens, TrainingTokens, Watch } from './context.ts';

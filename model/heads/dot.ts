@@ -9,14 +9,15 @@ import {
   tableScores,
   type Tensor,
 } from '../../engine/index.ts';
-import { temperatureOf, type TrainingSettings } from '../recipes/training-settings.ts';
+import { temperatureOf } from '../recipes/derived.ts';
+import type { Settings } from '../recipes/settings.ts';
 import type { Head, HeadKind, Vectors } from './head.ts';
 
 class DotHead implements Head {
   readonly vectors: Vectors;
   private readonly cosine: boolean;
 
-  constructor(s: TrainingSettings) {
+  constructor(s: Settings) {
     const t = temperatureOf(s);
     const cosine = s.similarity === 'cosine';
     this.cosine = cosine;
@@ -46,6 +47,6 @@ class DotHead implements Head {
 }
 
 export const dot: HeadKind = {
-  help: 'their similarity',
+  help: 'by their similarity',
   create: (_, s) => new DotHead(s),
 };

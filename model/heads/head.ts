@@ -1,7 +1,8 @@
 /** A head says how a state and an item compare, in training and in scoring. */
 import type { Table, Tensor } from '../../engine/index.ts';
 import type { ParameterBuilder } from '../nn/index.ts';
-import type { TrainingSettings } from '../recipes/training-settings.ts';
+import type { Kind } from '../recipes/setting.ts';
+import type { Settings } from '../recipes/settings.ts';
 
 /** States and items as vectors whose products are the scores. */
 export interface Vectors {
@@ -20,10 +21,9 @@ export interface Head {
 }
 
 /** A kind of head: `head=NAME` of the settings. */
-export interface HeadKind {
-  help: string;
+export interface HeadKind extends Kind<Settings> {
   /** @param p its parameters, named `head.…` */
-  create(p: ParameterBuilder, s: TrainingSettings & { d: number }): Head;
+  create(p: ParameterBuilder, s: Settings): Head;
   /** What a batch of sampled negatives holds besides, in elements: names and sizes, compared with what an adapter binds. */
-  sizes?(s: TrainingSettings, tokens: number, lists: number): [string, number][];
+  sizes?(s: Settings, tokens: number, lists: number): [string, number][];
 }

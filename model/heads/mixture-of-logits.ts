@@ -20,8 +20,12 @@ import {
   type Tensor,
 } from '../../engine/index.ts';
 import { Linear, type ParameterBuilder } from '../nn/index.ts';
-import { temperatureOf, type TrainingSettings } from '../recipes/training-settings.ts';
+import { option } from '../../data/errors.ts';
+import { temperatureOf } from '../recipes/derived.ts';
+import { integer } from '../recipes/setting.ts';
+import type { Settings } from '../recipes/settings.ts';
 import type { Head, HeadKind } from './head.ts';
+import { LOSSES } from './losses/index.ts';
 
 /** Elements of the tile of columns whose items go through the head at once, times K. */
 const COLUMN_ELEMENTS = 2 ** 16;
@@ -46,7 +50,7 @@ class Gate {
 
 class MixtureHead implements Head {
   readonly vectors = null;
-  private readonly settings: TrainingSettings;
+  private readonly settings: Settings;
   private readonly user: Linear;
   private readonly item: Linear;
   private readonly userGate: Gate;
@@ -54,7 +58,7 @@ class MixtureHead implements Head {
   /** Reads the cosines; applied by the op. */
   private readonly crossGate: Gate;
 
-  constructor(p: ParameterBuilder, s: TrainingSettings & { d: number }) {
+  constructor(p: ParameterBuilder, s: Settings) {
     const { d, molUser, molItem, molWidth, molGate } = s;
     const components = molUser * molItem;
     this.settings = s;
@@ -118,8 +122,24 @@ class MixtureHead implements Head {
   }
 }
 
-export const mol: HeadKind = {
+const settings = {
+  molUser: integer(4, 1, 64, 'mol: component embeddings of a state'),
+  molItem: integer(4, 1, 64, 'mol: component embeddings of an item; a multiple of 4, molUser · molItem at most 64'),
+  molWidth: integer(32, 1, 1024, 'mol: their width; a multiple of 4'),
+  molGate: integer(16, 1, 64, 'mol: hidden width of the gate that reads the cosines; a multiple of 4'),
+};
+
+export const mol: HeadKind & { settings: typeof settings } = {
   help: 'mixture of logits: the cosines of several components, weighted by gates that see state, item and cosines',
+  settings,
+  requires: { similarity: 'cosine' },
+  check(s, fail) {
+    for (const key of ['molItem', 'molWidth', 'molGate'] as const)
+      if (s[key] % 4 !== 0) fail(key, 'expected a multiple of 4');
+    if (s.molUser * s.molItem > 64) fail('molUser', `molUser · molItem = ${s.molUser * s.molItem}, at most 64`);
+    if (!LOSSES[s.loss].sampled)
+      fail('head', `requires a loss over samples, such as ${option('settings.loss', 'sampled-softmax')}`);
+  },
   create: (p, s) => new MixtureHead(p, s),
   sizes(s, tokens, lists) {
     const { negatives: n, molUser: ku, molItem: kx, molWidth: d, molGate: h } = s;

@@ -14,7 +14,8 @@ import { Batcher } from './batcher.ts';
 import { entriesOf, lengthOf, packedTokens, packHistories, tokenSpec } from './packing.ts';
 import type { History } from './query.ts';
 import { requireFinite } from './ranks.ts';
-import { readsTimes } from '../recipes/recipes.ts';
+import { BLOCKS } from '../encoders/blocks/index.ts';
+import { readsTimes } from '../recipes/derived.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
 /** Tokens up to which rows of maps are cached. */
@@ -108,6 +109,11 @@ export class AttentionProbe {
     const { model } = this;
     const { settings, cloze } = model;
     const { d, heads, bias, direction, window, decoder } = settings;
+    const kind = BLOCKS[settings.block].attention;
+    if (kind === 'none')
+      throw new InputError('unsupported', `blocks of ${settings.block} have no attention weights`, {
+        hint: 'explain by occlusion instead',
+      });
     if (decoder > 0)
       throw new InputError('unsupported', 'attention roll-out does not follow the cross-attention of a decoder', {
         hint: 'explain by occlusion instead',
@@ -119,7 +125,7 @@ export class AttentionProbe {
     inputs.upload();
     const out = await program.values();
     this.biases ??= await this.readBiases();
-    const pointwise = settings.block === 'hstu';
+    const pointwise = kind === 'pointwise';
     const host = inputs.host as { positions: Uint32Array; times?: Uint32Array };
     const times = readsTimes(settings) ? (host.times ?? host.positions).slice() : null;
     const weights: AttentionWeights[] = [];

@@ -11,6 +11,7 @@ import {
   successorsNeeded,
 } from './decoding.ts';
 import type { ScorerOptions } from './scorer.ts';
+import { BLOCKS } from '../encoders/blocks/index.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { Stepper, type StepperSize, type StepRow } from './stepper.ts';
 import { Batcher, maxScores, roundUp } from './batcher.ts';
@@ -62,7 +63,7 @@ export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
     });
   const cannot = model.cloze
     ? 'it fills in masks and predicts no order (direction=bidirectional)'
-    : bias !== 'none' || block === 'hstu'
+    : bias !== 'none' || BLOCKS[block].attention !== 'softmax'
       ? `its attention keeps no keys and values (block=${block}, bias=${bias})`
       : null;
   if (cannot)

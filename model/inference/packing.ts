@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import type { SideFeatureRows } from '../../data/features/side-features.ts';
 import type { Tensor } from '../../engine/index.ts';
 import type { PackedTokens } from '../encoders/context.ts';
-import { readsTimes } from '../recipes/recipes.ts';
+import { readsTimes } from '../recipes/derived.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { roundUp } from './batcher.ts';
 import type { History } from './query.ts';

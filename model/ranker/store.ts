@@ -10,7 +10,7 @@ import type { Schema } from '../../data/features/schema.ts';
 import type { CatalogItem } from '../../data/formats/catalog.ts';
 import type { Device } from '../../engine/index.ts';
 import { Ranker } from './ranker.ts';
-import type { Settings } from '../recipes/recipes.ts';
+import type { Settings } from '../recipes/settings.ts';
 import { encodePieces, type StoredTensor } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
 import { checkNames, checkParameters, readTensors } from '../storage/tensors.ts';

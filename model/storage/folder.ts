@@ -31,8 +31,9 @@ import type { AttributeModel } from '../transitions/attribute-model.ts';
 import type { Files } from './files.ts';
 import { loadSegmentPrior, type SegmentPrior, USERS } from '../transitions/segment-prior.ts';
 import { type Blend, loadTransitions, MEMORY, type Memory } from '../transitions/transitions.ts';
-import { storedRatingSettings } from '../ratings/settings.ts';
-import { checkSettings } from '../recipes/recipes.ts';
+import { RATING, storedRatingSettings } from '../ratings/settings.ts';
+import { renamed } from '../recipes/setting.ts';
+import { checkSettings, SETTINGS } from '../recipes/settings.ts';
 import { loadRanker, type StoredRanker } from '../ranker/store.ts';
 import { encodePieces, type StoredTensor } from './safetensors.ts';
 import {
@@ -447,9 +448,10 @@ export async function loadConfig(source: Source): Promise<ModelConfig> {
     );
   }
   checkConfig(config, path);
-  const { hyperparameters } = config;
-  if (config.task === undefined) checkSettings(hyperparameters, `${path}: `);
-  else storedRatingSettings(hyperparameters, `${path}: `);
+  const ranking = config.task === undefined;
+  config.hyperparameters = renamed(ranking ? SETTINGS : RATING, config.hyperparameters);
+  if (ranking) checkSettings(config.hyperparameters, `${path}: `);
+  else storedRatingSettings(config.hyperparameters, `${path}: `);
   return config;
 }
 

@@ -220,7 +220,9 @@ describe('a model of ratings', () => {
     expect(await train('log.csv', '--protocol', 'leave-one-out')).toMatch(
       /^2 .*ratings are split by folds, random, last/,
     );
-    expect(await train('log.csv', '--set', 'blocsk=1')).toMatch(/^1 --set blocsk=1: ratings have no such setting/);
+    expect(await train('log.csv', '--set', 'blocsk=1')).toMatch(
+      /^1 --set blocsk=1: unknown setting; there is d, heads,/,
+    );
     expect(await train('log.csv', '--min-rating', '3')).toMatch(/^2 --min-rating: for ranking/);
     expect(await fails(['train', '--data', 'log.csv', '--out', 'none', '--folds', '5'])).toMatch(
       /^2 --folds 5: is for ratings/,

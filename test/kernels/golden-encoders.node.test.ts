@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
-import { checkSettings, type Settings } from '../../model/recipes/recipes.ts';
+import { checkSettings, type Settings } from '../../model/recipes/settings.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Feed } from '../../train/loop/feed.ts';
 import golden from '../golden/encoders.json' with { type: 'json' };

@@ -4,7 +4,7 @@ import { Device, groupRows, type Tensor } from '../../engine/index.ts';
 import { HEADS } from '../../model/heads/index.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { ParameterBuilder } from '../../model/nn/index.ts';
-import { TRAINING, type TrainingSettings } from '../../model/recipes/training-settings.ts';
+import { DEFAULTS, type Settings } from '../../model/recipes/settings.ts';
 import golden from '../golden/losses.json' with { type: 'json' };
 import { firstMismatch } from './harness.ts';
 
@@ -15,7 +15,7 @@ const { tensors, config } = golden as {
 const { temperature, calibration, labelSmoothing } = config;
 const cosine = { similarity: 'cosine', temperature } as const;
 
-const rows: [string, Partial<TrainingSettings>, string?][] = [
+const rows: [string, Partial<Settings>, string?][] = [
   ['labelSmoothing', { labelSmoothing }],
   ['cosine', cosine],
   ['sampledSoftmax', { loss: 'sampled-softmax' }],
@@ -51,8 +51,8 @@ describe.each(['webgpu', 'cpu'])('losses of PyTorch on %s', (backend) => {
         logq: logq ? load(logq) : null,
       },
     };
-    const s = { ...TRAINING, ...settings };
-    const head = HEADS.dot.create(new ParameterBuilder(), { ...s, d: h.shape[1] });
+    const s = { ...DEFAULTS, ...settings };
+    const head = HEADS.dot.create(new ParameterBuilder(), s);
     const loss = LOSSES[s.loss].forward({ ...batch, states: h, table, head }, s);
     const tolerance = { abs: 2e-6, rel: 2e-5 };
     const expected = (key: string) => Float32Array.from(tensors[`${name}.${key}`].data);

@@ -1,7 +1,8 @@
 /** The encoder, the loss and the optimizer against PyTorch (test/golden/make.py). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import type { Batch } from '../../data/batching/batches.ts';

@@ -4,7 +4,8 @@ import { crossAttention, crossBounds, Device } from '../../engine/index.ts';
 import type { GenerateOptions } from '../../model/inference/decoding.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 const ITEMS = 40;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parametersOf } from '../../model/encoders/network.ts';
-import { checkSettings, recipes, type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import { checkSettings, type Settings } from '../../model/recipes/settings.ts';
+import { recipes, settingsFor } from '../../model/recipes/recipes.ts';
 
 const MOL = { head: 'mol', loss: 'sampled-softmax', similarity: 'cosine' };
 
@@ -55,14 +56,20 @@ describe('recipes', () => {
   it.each([
     [{ precision: 'f16' }, /precision: f16`: expected f32 or mixed/],
     [{ norm: 'after' }, /norm: after`: expected pre, post or query/],
-    [{ block: 'ligr', norm: 'post' }, /norm: post`: blocks of ligr/],
+    [{ block: 'ligr', norm: 'post' }, /block: ligr`: requires `settings.norm: pre`$/],
     [{ norm: 'query', activation: 'swiglu' }, /activation: swiglu`: norm=query/],
-    [{ activation: 'swiglu', ff: '30' }, /ff: 30`: swiglu/],
+    [{ activation: 'swiglu', ff: '30' }, /ff: 30`: swiglu requires/],
     [{ maskShare: '0' }, /maskShare: 0`/],
     [{ direction: 'bidirectional', window: '1' }, /window: 1`: a bidirectional model/],
-    [{ head: 'mol' }, /^`settings.head: mol`: loss=softmax .*; add `settings.loss: sampled-softmax`$/],
-    [{ head: 'mol', loss: 'sampled-softmax' }, /^`settings.head: mol`: .*; add `settings.similarity: cosine`$/],
-    [{ head: 'mol', direction: 'bidirectional' }, /^`settings.head: mol`: the cloze task/],
+    [{ head: 'mol' }, /^`settings.head: mol`: requires `settings.similarity: cosine`$/],
+    [{ head: 'mol', similarity: 'cosine' }, /^`settings.head: mol`: requires a loss over samples/],
+    [{ ...MOL, direction: 'bidirectional' }, /^`settings.loss: sampled-softmax`: the cloze task/],
+    [{ loss: 'bce', labelSmoothing: '0.1' }, /^`settings.labelSmoothing: 0.1`: requires `settings.loss: softmax`$/],
+    [
+      { items: 'tower', direction: 'bidirectional' },
+      /^`settings.items: tower`: requires `settings.direction: causal`$/,
+    ],
+    [{ decoder: '1', block: 'hstu' }, /^`settings.decoder: 1`: requires `settings.block: transformer`$/],
     [{ ...MOL, molItem: '3' }, /^`settings.molItem: 3`: expected a multiple of 4/],
     [{ ...MOL, molUser: '20' }, /^`settings.molUser: 20`: molUser · molItem = 80, at most 64/],
     [{ d: '50' }, /d: 50|d\/heads = 50/],

@@ -14,7 +14,8 @@ import {
   recency,
   saveTransitions,
 } from '../../model/transitions/transitions.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { RankingModel } from '../../model/inference/ranking-model.ts';

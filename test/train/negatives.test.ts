@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../data/batching/batches.ts';
 import { Device } from '../../engine/index.ts';
 import { calibratedBeta } from '../../model/heads/losses/gbce.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { makeSampler, Negatives } from '../../train/loop/negatives.ts';
 import { horizonOf, learningRateAt } from '../../train/loop/schedule.ts';
 
@@ -118,7 +119,7 @@ it.each([
     { loss: 'gbce', negativeGroup: '100' },
     '`settings.negativeGroup: 100`: a batch of 4096 tokens does not divide by it',
   ],
-  [{ loss: 'bpr', labelSmoothing: '0.1' }, '`settings.labelSmoothing: 0.1`: loss=bpr has none'],
+  [{ loss: 'bpr', labelSmoothing: '0.1' }, '`settings.labelSmoothing: 0.1`: requires `settings.loss: softmax`'],
   [{ loss: 'bce', negatives: '0' }, '`settings.negatives: 0`: expected an integer from 1 to 2097152'],
   [{ loss: 'bce', negatives: '1000', negativeGroup: '1' }, '`settings.negatives: 1000`: more than 2,097,152 a batch'],
   [{ ema: '1' }, '`settings.ema: 1`: expected a number from 0 to below 1'],

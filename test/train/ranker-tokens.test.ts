@@ -14,7 +14,8 @@ import { type List, ListPacker, type ListRoom, listSpec, listTokens } from '../.
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { loadRanker, RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { decode, encodePieces } from '../../model/storage/safetensors.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';

@@ -9,7 +9,8 @@ import { createFolder, loadModel, type ModelConfig } from '../../model/storage/f
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Reranker } from '../../model/ranker/reranker.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { orderBy, rankBy, TwoStages } from '../../model/ranker/two-stages.ts';
@@ -274,7 +275,7 @@ describe('a training with a ranker', () => {
     expect(fails({ rankerEncoder: 'new' })).toThrow('`settings.rankerEncoder: new`: expected frozen or own');
     expect(fails({ rankerHeads: '3' })).toThrow('`settings.rankerHeads: 3`: the width of a head');
     expect(() => settingsFor('bert4rec', { ranker: 'on' })).toThrow(
-      '`settings.ranker: on`: needs an encoder that does not',
+      '`settings.ranker: on`: requires `settings.direction: causal`',
     );
   });
 });

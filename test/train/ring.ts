@@ -4,7 +4,8 @@ import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
-import { type Settings, settingsFor } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { train, type TrainOptions } from '../../train/loop/trainer.ts';
 
 /** Forty shoppers who walk round a ring of twelve items, each from another start: the next item is known. */

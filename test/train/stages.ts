@@ -1,6 +1,6 @@
 /** Runs the stages of a training into a folder that a test has made. */
 import type { Split } from '../../data/splits/split.ts';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { loadConfig, loadItems } from '../../model/storage/folder.ts';
 import type { TrainResult } from '../../train/loop/trainer.ts';

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { checkSettings, settingsFor } from '../../model/recipes/recipes.ts';
+import { checkSettings } from '../../model/recipes/settings.ts';
+import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Feed } from '../../train/loop/feed.ts';
 import golden from '../golden/tower.json' with { type: 'json' };

@@ -4,7 +4,8 @@ import { type ContinuationBatch, continuationTokens } from '../../data/batching/
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
 import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
-import { isCloze, readsTimes, type Settings } from '../../model/recipes/recipes.ts';
+import { isCloze, readsTimes } from '../../model/recipes/derived.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 import { SparseInputs } from '../../model/encoders/sparse-inputs.ts';
 import type { At, Negatives } from './negatives.ts';
 

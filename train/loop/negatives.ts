@@ -6,7 +6,7 @@ import { type Device, groupRows, Inputs, rowGroupLayout, threefry2x32 } from '..
 import { HEADS } from '../../model/heads/index.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import type { NegativeTokens } from '../../model/heads/losses/loss.ts';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 
 /** Where a batch stands in a training. */
 export interface At {

@@ -1,6 +1,6 @@
 /** The learning rate by step. It follows from settings and step alone: the clock may stop a run, never steer it. */
 import { InputError, option } from '../../data/errors.ts';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 
 /** What is left of the learning rate at the cosine's horizon and after it. */
 const FLOOR = 0.01;

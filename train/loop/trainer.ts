@@ -20,7 +20,8 @@ import {
   type Tensors,
   trimMetrics,
 } from '../../model/storage/folder.ts';
-import { type Settings, windowsOf } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import { windowsOf } from '../../model/recipes/derived.ts';
 import { SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';

@@ -25,7 +25,7 @@ import {
 import type { Files } from '../../model/storage/files.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { saveRanker, shapeOf, type Stages } from '../../model/ranker/store.ts';
-import type { Settings } from '../../model/recipes/recipes.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
 import type { ScorerOptions } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import type { ItemTokens } from '../../data/features/item-tokens.ts';

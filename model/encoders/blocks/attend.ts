@@ -1,7 +1,8 @@
 /** Self-attention as the settings have it: rotary positions, a learned bias, softmax or pointwise. */
 import { attention, biasWidth, relativeAttention, rotary, type Shape, type Tensor } from '../../../engine/index.ts';
 import type { Parameter } from '../../nn/index.ts';
-import { readsTimes, type Settings } from '../../recipes/recipes.ts';
+import { readsTimes } from '../../recipes/derived.ts';
+import type { Settings } from '../../recipes/settings.ts';
 import type { Context } from '../context.ts';
 
 const byPosition = ({ bias }: Settings): boolean => bias === 'relative' || bias === 'both';

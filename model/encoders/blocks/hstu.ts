@@ -1,7 +1,7 @@
 /** HSTU (Zhai et al. 2024, "Actions Speak Louder than Words", eq. 1 to 3): pointwise attention, gated, no feed-forward. */
 import { dropout, mul } from '../../../engine/index.ts';
 import { LayerNorm, Linear, type Parameter, type ParameterBuilder, type Stream } from '../../nn/index.ts';
-import type { Settings } from '../../recipes/recipes.ts';
+import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
 import { attend, biasShape } from './attend.ts';
 
@@ -39,7 +39,7 @@ class Hstu implements Block {
 
 export const hstu: BlockKind = {
   help: 'pointwise attention, gated, without feed-forward layers (HSTU)',
-  pointwise: true,
+  attention: 'pointwise',
   ignores: ['ff'],
   requires: { norm: 'pre' },
   create: (p, s, i) => new Hstu(p, s, i),

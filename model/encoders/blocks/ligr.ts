@@ -8,7 +8,7 @@ import {
   type ParameterBuilder,
   type Stream,
 } from '../../nn/index.ts';
-import type { Settings } from '../../recipes/recipes.ts';
+import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
 import { attend, biasShape } from './attend.ts';
 
@@ -42,6 +42,7 @@ class Ligr implements Block {
 
 export const ligr: BlockKind = {
   help: 'a transformer block with gated residuals (LiGR)',
+  attention: 'softmax',
   requires: { norm: 'pre' },
   create: (p, s, i) => new Ligr(p, s, i),
 };

@@ -9,7 +9,7 @@ import {
   type ParameterBuilder,
   type Stream,
 } from '../../nn/index.ts';
-import type { Settings } from '../../recipes/recipes.ts';
+import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
 import { attend, biasShape } from './attend.ts';
 
@@ -88,5 +88,6 @@ const BY_NORM = { pre: PreNorm, post: PostNorm, query: QueryNorm };
 
 export const transformer: BlockKind = {
   help: 'self-attention, then a feed-forward layer (norm says where the norms are)',
+  attention: 'softmax',
   create: (p, s, i) => new BY_NORM[s.norm](p, s, i),
 };

@@ -7,7 +7,8 @@ import {
   type Table,
   type Tensor,
 } from '../../../engine/index.ts';
-import type { TrainingSettings } from '../../recipes/training-settings.ts';
+import type { Kind } from '../../recipes/setting.ts';
+import type { Settings } from '../../recipes/settings.ts';
 import type { Head } from '../head.ts';
 
 /** The negatives of a batch on the device: G lists of N, one for each group of L / G consecutive positions. */
@@ -35,14 +36,13 @@ export interface LossBatch {
 }
 
 /** A kind of loss: `loss=NAME` of the settings. */
-export interface LossKind {
-  help: string;
+export interface LossKind extends Kind<Settings> {
   /** Whether the target is compared with sampled negatives. */
   sampled: boolean;
   /** Whether it corrects for how likely each negative was drawn. */
-  corrects?(s: TrainingSettings): boolean;
+  corrects?(s: Settings): boolean;
   /** Σ weights · loss of each position, a scalar. */
-  forward(batch: LossBatch, s: TrainingSettings): Tensor;
+  forward(batch: LossBatch, s: Settings): Tensor;
 }
 
 /** The sum of a sampled loss's kind (engine/ops/sampled-loss.ts) over the targets' and the negatives' scores. */
