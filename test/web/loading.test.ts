@@ -50,6 +50,13 @@ it('names no address elsewhere in any script, the workers included', () => {
   expect(addresses.filter((host) => !/^(www\.w3\.org|localhost\.?)$/.test(host))).toEqual([]);
 });
 
+it('has the licenses of the packages that the page and its workers bundle', () => {
+  const text = readFileSync(new URL('../../dist/web/THIRD_PARTY_NOTICES.md', import.meta.url), 'utf8');
+  const names = [...text.matchAll(/^## (\S+) [\d.]+ \([\w.-]+\)$/gm)].map(([, name]) => name);
+  expect(names).toEqual(expect.arrayContaining(['comlink', 'hyparquet', 'preact', 'uplot']));
+  expect(text.match(/Permission is hereby granted|Apache License/g)?.length).toBeGreaterThanOrEqual(names.length);
+});
+
 it('opens without a network after the first load', async () => {
   await visiting(browser, site, async ({ page }) => {
     await page.evaluate(async () => {
