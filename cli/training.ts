@@ -1,5 +1,5 @@
 /** A training as the commands run it: its input from files, its progress bar, its Ctrl-C. */
-import { contextNames } from '../data/features/side-features.ts';
+import { contextNames } from '../data/features/event-encoder.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/storage/files.ts';
 import type { TrainProgress } from '../train/loop/trainer.ts';

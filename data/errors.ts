@@ -42,10 +42,10 @@ export interface ErrorDetails {
 export class InputError extends Error {
   override name = 'InputError';
   readonly code: ErrorCode;
-  readonly setting?: string;
+  readonly setting: string | undefined;
   readonly value?: unknown;
   readonly reason: string;
-  readonly hint?: string;
+  readonly hint: string | undefined;
 
   constructor(code: ErrorCode, reason: string, { setting, value, hint, cause }: ErrorDetails = {}) {
     const where = setting === undefined ? '' : `${option(setting, value)}: `;

@@ -42,6 +42,10 @@ export interface ContextColumn {
   rows: Uint32Array;
 }
 
+/** The context of event i: its value in each column. */
+export const contextAt = (context: readonly ContextColumn[], i: number): Record<string, string | undefined> =>
+  Object.fromEntries(context.map(({ name, values, rows }) => [name, values[rows[i] as number]]));
+
 /** Numbers string IDs by first appearance. A Map, so that `__proto__` is an ID like any other. */
 export class IdIndex {
   readonly ids: string[] = [];

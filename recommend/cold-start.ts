@@ -3,7 +3,7 @@
  * (model/transitions/segment-prior.ts), or what is popular, until events say more.
  */
 import { InputError } from '../data/errors.ts';
-import type { SideFeatureEncoder } from '../data/features/side-features.ts';
+import type { SideFeatureEncoder } from '../data/features/event-encoder.ts';
 import type { UserContext } from '../model/inference/query.ts';
 import type { LoadedModel } from '../model/storage/folder.ts';
 import { logPopularity, weightedPrior } from '../model/transitions/segment-prior.ts';

@@ -2,7 +2,7 @@
 import { InputError, option } from '../data/errors.ts';
 import type { UnseenCounts } from '../data/features/encoder.ts';
 import type { RatingEncoder } from '../data/ratings/side-features.ts';
-import { concatRows, type SideFeatureRows } from '../data/features/side-features.ts';
+import { concatRows, type SideFeatureRows } from '../data/features/side-rows.ts';
 import { type Factors, withItems } from '../model/ratings/factors.ts';
 import type { Item } from '../model/storage/folder.ts';
 

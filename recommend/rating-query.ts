@@ -1,7 +1,7 @@
 /** What a rating predictor is asked, and how it is encoded: the history's events, those asked for, and their windows. */
 import { InputError } from '../data/errors.ts';
 import type { UnseenCounts } from '../data/features/encoder.ts';
-import { type EventContext, milliseconds } from '../data/features/side-features.ts';
+import { type EventContext, milliseconds } from '../data/features/event-encoder.ts';
 import { type RatingEncoder, RatingSideFeatures } from '../data/ratings/side-features.ts';
 import { around, type RatingWindow } from '../data/ratings/windows.ts';
 import type { RatingEvents } from '../model/ratings/batch.ts';

@@ -1,6 +1,6 @@
 /** Recommendations from a trained model, by the item IDs and columns that it was trained with. */
 import { InputError } from '../data/errors.ts';
-import { SideFeatureEncoder } from '../data/features/side-features.ts';
+import { SideFeatureEncoder } from '../data/features/event-encoder.ts';
 import type { Device } from '../engine/index.ts';
 import type { GenerateOptions as DecodingOptions, Path } from '../model/inference/decoding.ts';
 import type { Generator } from '../model/inference/generator.ts';

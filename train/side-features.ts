@@ -4,10 +4,10 @@ import { type ColumnChoice, describeSchema, inferSchema, type Schema } from '../
 import {
   type EventColumn,
   inferEvents,
-  SideFeatures,
   SideFeatureEncoder,
   type SideFeatureSchema,
-} from '../data/features/side-features.ts';
+} from '../data/features/event-encoder.ts';
+import { SideFeatures } from '../data/features/side-features.ts';
 import type { Split } from '../data/splits/split.ts';
 import { truncate } from '../data/visible.ts';
 

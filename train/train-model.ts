@@ -1,6 +1,6 @@
 /** Training from a program, with events in memory: what `attune train` does, into a model folder of any kind. */
 import type { Protocol } from '../data/splits/protocol.ts';
-import { contextNames } from '../data/features/side-features.ts';
+import { contextNames } from '../data/features/event-encoder.ts';
 import { MemoryFiles } from '../model/storage/files.ts';
 import { checkTraining, logOf, openShared, sourceOf, type TrainingEvent, type TrainingOptions } from './events.ts';
 import type { TrainProgress } from './loop/trainer.ts';

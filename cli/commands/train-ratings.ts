@@ -11,7 +11,7 @@ import {
 } from '../../data/ratings/split.ts';
 import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import type { Ratings, RatingTask } from '../../data/ratings/ratings.ts';
-import { contextNames } from '../../data/features/side-features.ts';
+import { contextNames } from '../../data/features/event-encoder.ts';
 import {
   createFolder,
   holdsWeights,

@@ -1,4 +1,4 @@
-import { type SideFeatureRows, SideFeatureWriter } from '../features/side-features.ts';
+import { type SideFeatureRows, SideFeatureWriter } from '../features/side-rows.ts';
 import { type Random, seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
 import { type Augmentation, augmentWindow, changesWindows } from './augment.ts';

@@ -1,12 +1,12 @@
 /**
  * What the demo shop sells, as word lists; `stock` (data/demo-shop/stock.ts) makes the items of them.
  *
- * A line is one kind of product. Its title is a template: {b} the brand, {w} a model word, {v} a variant; each word
- * belongs to one brand (the n-th to the n-th), a template without {w} is sold by every brand. A theme's brands go
- * from cheap to dear. Every name is made up.
+ * A line is one kind of product. Its title is a template: {b} the brand, {w} a model word, {v} a variant; the n-th word
+ * belongs to the n-th brand, a template without {w} is sold by every brand. A theme's brands go from cheap to expensive.
+ * Every name is made up.
  */
 
-/** main: accessories are bought after it; extra: an accessory; routine: used up and bought again; other: the rest. */
+/** main: accessories are bought after it; extra: an accessory; routine: bought again and again; other: the rest. */
 export type ProductRole = 'main' | 'extra' | 'routine' | 'other';
 
 export interface Line {
@@ -17,19 +17,19 @@ export interface Line {
   variants: string;
   /** The line's own brands instead of the theme's. */
   brands?: string;
-  /** Cheapest and dearest price. */
+  /** Lowest and highest price. */
   price: [number, number];
   /** Categories of the accessories bought after it. */
   with?: string[];
-  /** Months (1 to 12) in which everybody thinks of it. */
+  /** Months (1 to 12) in which it is popular. */
   months?: number[];
-  /** What one says of a shopper who keeps buying it. */
+  /** Describes a shopper who keeps buying it. */
   habit?: string;
 }
 
 interface Theme {
   name: string;
-  /** What one calls a shopper whose first interest it is. */
+  /** Describes a shopper whose main interest it is. */
   who: string;
   brands: string;
   lines: Line[];
@@ -41,7 +41,7 @@ interface Series {
   category: string;
   title: string;
   brand: string;
-  /** How a volume is called: "book", "part". */
+  /** What a volume is called: "book", "part". */
   unit: string;
   volumes: number;
   price: number;

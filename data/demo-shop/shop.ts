@@ -1,8 +1,8 @@
 /**
  * The built-in demo shop: a seeded generator of a plausible store and its interaction log.
  *
- * Since the generator knows what each shopper has in mind, it can state the exact probabilities of the next purchase,
- * and so the NDCG@k that nobody without luck can pass: `upperBound`.
+ * The generator knows each shopper's hidden state, hence the exact probabilities of the next purchase, and so the
+ * expected NDCG@k that no recommender can exceed: `upperBound`.
  */
 import type { ItemInfo } from '../formats/catalog.ts';
 import type { Log } from '../log.ts';
@@ -12,16 +12,16 @@ import { type DemandTables, demandTables, Shopper } from './shopper.ts';
 import { type ShopItem, stock } from './stock.ts';
 
 export interface ShopOptions {
-  /** Same seed, same shop, on every machine. Default 1. */
+  /** The same seed gives the same shop on every machine. Default 1. */
   seed?: number;
   /** Default 2500. */
   shoppers?: number;
-  /** About how many items, at most the full range of some 590. Default 430, and fewer for fewer than 2500 shoppers. */
+  /** Approximate number of items, at most about 590. Default 430, and fewer for fewer than 2500 shoppers. */
   items?: number;
 }
 
 export interface BoundOptions {
-  /** Whether items of the history are candidates; if not, a target among them is a miss. */
+  /** Whether items of the history are candidates; if not, a target that is one of them is a miss. */
   includeSeen: boolean;
   k: number;
   /** Leave-one-out: the last purchase, or the one before it. */
@@ -35,12 +35,12 @@ export interface Shop {
   items: Map<string, ItemInfo>;
   /**
    * NDCG@k on this log of a recommender that knows every shopper's hidden state and ranks by the true probabilities.
-   * Holds for the log as it is: a filter that drops purchases changes what the last one is.
+   * Holds for the unfiltered log: a filter that drops purchases changes which one is the last.
    */
   upperBound(options: BoundOptions): number;
   /** The true probabilities of a shopper's last (or last but one) purchase, [log.itemIds]; they sum to 1. */
   probabilities(userId: string, split: 'test' | 'valid'): Float64Array;
-  /** In words, after the last purchase: "a runner who drinks espresso coffee". */
+  /** The shopper in words, after the last purchase: "a runner who drinks espresso coffee". */
   describe(userId: string): string;
 }
 
@@ -67,7 +67,7 @@ export function makeShop(options: ShopOptions = {}): Shop {
 
   for (let user = 0; user < shoppers; user++) {
     const seen = new Set<number>();
-    const shopper = live(shared, seed, user, (item, p, left, time) => {
+    const shopper = simulate(shared, seed, user, (item, p, left, time) => {
       for (const split of ['valid', 'test'] as const) {
         if (left !== SPLITS[split]) continue;
         ranks[split][2 * user] = rank(p, item, null);
@@ -101,7 +101,7 @@ export function makeShop(options: ShopOptions = {}): Shop {
     },
     items: new Map(
       items.map((item, i) => [
-        itemIds[i],
+        itemIds[i] as string,
         {
           title: item.title,
           attributes: { category: item.category, brand: item.brand, price: (item.price / 100).toFixed(2) },
@@ -111,24 +111,27 @@ export function makeShop(options: ShopOptions = {}): Shop {
     upperBound: ({ includeSeen, k, split }) => {
       let sum = 0;
       for (let user = 0; user < shoppers; user++) {
-        const place = ranks[split][2 * user + (includeSeen ? 0 : 1)];
-        if (place >= 1 && place <= k) sum += 1 / Math.log2(place + 1);
+        const rank = ranks[split][2 * user + (includeSeen ? 0 : 1)] as number;
+        if (rank >= 1 && rank <= k) sum += 1 / Math.log2(rank + 1);
       }
       return sum / shoppers;
     },
     probabilities: (userId, split) => {
       let found = new Float64Array(items.length);
-      live(shared, seed, row(userId), (_, p, left) => {
+      simulate(shared, seed, row(userId), (_, p, left) => {
         if (left === SPLITS[split]) found = p.slice();
       });
       return found;
     },
-    describe: (userId) => sentences[row(userId)],
+    describe: (userId) => sentences[row(userId)] as string,
   };
 }
 
-/** Lives one shopper's life; `visit` gets each purchase, its probabilities (valid in the call), how many are left with it, its time. */
-function live(
+/**
+ * Simulates one shopper. `visit` gets each purchase, the probabilities that it was drawn from (valid during the call), how
+ * many purchases are left including it, and its time.
+ */
+function simulate(
   shared: DemandTables,
   seed: number,
   user: number,
@@ -147,22 +150,23 @@ function live(
   return shopper;
 }
 
-/** 1 for the likeliest, ties count against it; without the `excluded` candidates, among which it has no rank: 0. */
+/** The target's rank, 1 for the most probable, ties pessimistic; 0 if it is among the `excluded`, which are no candidates. */
 function rank(p: Float64Array, target: number, excluded: Set<number> | null): number {
   if (excluded?.has(target)) return 0;
-  let place = 1;
-  for (let item = 0; item < p.length; item++) {
-    if (item !== target && p[item] >= p[target] && !excluded?.has(item)) place++;
+  const own = p[target] as number;
+  let rank = 1;
+  for (const [item, probability] of p.entries()) {
+    if (item !== target && probability >= own && !excluded?.has(item)) rank++;
   }
-  return place;
+  return rank;
 }
 
 function sentence(shopper: Shopper, items: ShopItem[]): string {
-  const habits = new Set(shopper.routines.map((routine) => items[routine.row].habit));
+  const habits = new Set(shopper.routines.map((routine) => items[routine.row]?.habit ?? ''));
   const traits = [...habits].slice(0, 2);
   const next = shopper.sequels.at(-1);
-  if (next !== undefined) traits.push(`looks forward to ${items[next].title}`);
-  const who = THEMES[shopper.interests[0]].who;
+  if (next !== undefined) traits.push(`looks forward to ${items[next]?.title}`);
+  const who = THEMES[shopper.interests[0] ?? 0]?.who ?? 'a shopper';
   if (traits.length === 0) return who;
   const last = traits.pop() as string;
   return `${who} who ${traits.length > 0 ? `${traits.join(', ')} and ` : ''}${last}`;

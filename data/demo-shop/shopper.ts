@@ -1,13 +1,13 @@
 /**
- * How one shopper of the demo shop lives: a hidden state, the exact probabilities of the next purchase given that
- * state, and what a purchase does to it. The probabilities are a mixture of
+ * A simulated shopper of the demo shop: a hidden state, the exact probabilities of the next purchase given that state,
+ * and how a purchase changes it. The probabilities are a mixture of
  *
- *   browsing   an item of the present interest, of the shopper's price class, not owned yet
- *   impulse    anything that is not owned yet, by its appeal
- *   season     what everybody wants this month
- *   routine    the shopper's own coffee, dog food, ...: the likelier, the longer since the last time
- *   sequel     the next volume of a series that was begun
- *   accessory  what belongs to a main thing bought a few purchases ago
+ *   browsing   an item of the current interest and the shopper's price tier that is not owned yet
+ *   impulse    any item that is not owned yet, by its appeal
+ *   season     what is popular this month
+ *   routine    the shopper's own coffee, dog food, ...: more probable the longer ago the last purchase
+ *   sequel     the next volume of a series that was started
+ *   accessory  an item that belongs to a main item bought a few purchases ago
  */
 import type { ShopItem } from './stock.ts';
 import { THEMES } from './goods.ts';
@@ -18,17 +18,17 @@ const IMPULSE = 0.05;
 const SEASON = 0.12;
 const ROUTINE = 0.9;
 const SEQUEL = 1;
-/** An accessory's weight by the number of purchases since the main thing; then the wish is gone. */
+/** An accessory's weight by the number of purchases since its main item; after the last it is 0. */
 const ACCESSORY = [1.3, 1.2, 0.9, 0.6, 0.4];
 const INTERESTS = [0.65, 0.25, 0.1];
 
-/** Tables that all shoppers share, each [items] and summing to 1. */
+/** Probability tables shared by all shoppers, each [items] and summing to 1. */
 export interface DemandTables {
   items: ShopItem[];
-  /** [theme][tier] what browsing a theme leads to, for a price class. */
+  /** [theme][tier] */
   browsing: Float64Array[][];
   impulse: Float64Array;
-  /** [month - 1] or null where nothing is in season. */
+  /** [month - 1]; null when nothing is in season. */
   season: (Float64Array | null)[];
   /** Rows of the routine items of each theme. */
   routines: number[][];
@@ -37,7 +37,8 @@ export interface DemandTables {
 }
 
 const ROLE_SHARE = { main: 1, other: 0.7, extra: 0.15, routine: 0.25, volume: 0.9 };
-const TIER_SHARE = [1, 0.1, 0.03];
+/** By the distance between the item's price tier and the shopper's. */
+const tierShare = (a: number, b: number): number => [1, 0.1, 0.03][Math.abs(a - b)] ?? 0;
 
 export function demandTables(items: ShopItem[]): DemandTables {
   const table = (weight: (item: ShopItem) => number): Float64Array | null => {
@@ -54,9 +55,7 @@ export function demandTables(items: ShopItem[]): DemandTables {
     browsing: THEMES.map((_, theme) =>
       [0, 1, 2].map(
         (tier) =>
-          table((item) =>
-            item.theme === theme ? ROLE_SHARE[item.role] * TIER_SHARE[Math.abs(item.tier - tier)] : 0,
-          ) ?? impulse,
+          table((item) => (item.theme === theme ? ROLE_SHARE[item.role] * tierShare(item.tier, tier) : 0)) ?? impulse,
       ),
     ),
     season: Array.from({ length: 12 }, (_, month) => table((item) => (item.months.includes(month + 1) ? 1 : 0))),
@@ -76,13 +75,13 @@ interface Routine {
 }
 
 export class Shopper {
-  /** Themes, the first interest first. */
+  /** Themes, the main interest first. */
   interests: number[];
-  /** What the shopper has in mind now, one of the interests. */
+  /** The theme that the shopper is currently interested in, one of the interests. */
   focus: number;
   tier: number;
   routines: Routine[] = [];
-  /** Accessories wished for, and the number of purchases since their main thing. */
+  /** Accessories wished for, and the number of purchases since their main item. */
   wishes: { row: number; age: number }[] = [];
   /** Next volumes of the series being followed. */
   sequels: number[] = [];
@@ -97,23 +96,28 @@ export class Shopper {
     this.random = random;
     this.interests = [];
     while (this.interests.length < 3) this.discover(this.interests.length);
-    this.focus = this.interests[0];
+    this.focus = this.interests[0] as number;
     this.tier = random.below(3);
     this.day = random.below(540);
     if (random.chance(0.6) && fashion.volumes.length > 0) {
       // Was in the middle of a series when the shop opened.
-      const next = fashion.volumes[random.below(fashion.volumes.length)];
+      const next = draw(fashion.volumes, random);
       this.sequels.push(next);
       for (let row = next - 1; ; row--) {
         this.owned.add(row);
-        if (fashion.items[row].opens) break;
+        if (this.item(row).opens) break;
       }
     }
     const wanted = 1 + random.below(2);
     for (let tries = 0; this.routines.length < wanted && tries < 20; tries++) {
-      const rows = fashion.routines[tries < 3 ? this.interests[tries] : random.below(THEMES.length)];
-      if (rows.length > 0) this.begin(this.preferred(rows));
+      const theme = this.interests[tries] ?? random.below(THEMES.length);
+      const rows = fashion.routines[theme] ?? [];
+      if (rows.length > 0) this.startRoutine(this.preferred(rows));
     }
+  }
+
+  private item(row: number): ShopItem {
+    return this.fashion.items[row] as ShopItem;
   }
 
   /** The month, 0 to 11. */
@@ -125,9 +129,12 @@ export class Shopper {
   distribution(out: Float64Array): void {
     const { browsing, impulse, season } = this.fashion;
     const seasonal = season[this.month];
-    const browse = browsing[this.focus][this.tier];
+    const browse = browsing[this.focus]?.[this.tier];
     out.fill(0);
-    // What is owned already is not bought again: its share goes to the rest of its source.
+    const add = (row: number, weight: number): void => {
+      out[row] = (out[row] as number) + weight;
+    };
+    // An owned item is not bought again: its probability goes to the other items of the table.
     for (const [table, weight] of [
       [browse, BROWSING],
       [impulse, IMPULSE],
@@ -135,23 +142,23 @@ export class Shopper {
     ] as const) {
       if (!table) continue;
       let left = 1;
-      for (const row of this.owned) left -= table[row];
+      for (const row of this.owned) left -= table[row] as number;
       if (left < 1e-9) continue;
-      for (let row = 0; row < out.length; row++) out[row] += (weight / left) * table[row];
+      for (let row = 0; row < out.length; row++) add(row, (weight / left) * (table[row] as number));
     }
     for (const row of this.owned) out[row] = 0;
-    for (const { row, lasts, last } of this.routines) out[row] += ROUTINE * urgency((this.day - last) / lasts);
-    for (const row of this.sequels) out[row] += SEQUEL;
-    for (const { row, age } of this.wishes) out[row] += ACCESSORY[age];
+    for (const { row, lasts, last } of this.routines) add(row, ROUTINE * urgency((this.day - last) / lasts));
+    for (const row of this.sequels) add(row, SEQUEL);
+    for (const { row, age } of this.wishes) add(row, ACCESSORY[age] as number);
     let total = 0;
-    for (let row = 0; row < out.length; row++) total += out[row];
-    for (let row = 0; row < out.length; row++) out[row] /= total;
+    for (const weight of out) total += weight;
+    for (const [row, weight] of out.entries()) out[row] = weight / total;
   }
 
-  /** Takes the purchase of `row` in, then lets some days pass and the mind wander. */
+  /** Updates the state by a purchase of `row`, then lets some days pass and interests drift. */
   buy(row: number): void {
     const { random } = this;
-    const item = this.fashion.items[row];
+    const item = this.item(row);
     if (item.role !== 'routine') this.owned.add(row);
     this.wishes = this.wishes.filter((wish) => wish.row !== row);
     for (const wish of this.wishes) wish.age++;
@@ -163,56 +170,55 @@ export class Shopper {
     if (item.sequel >= 0 && random.chance(0.92)) this.sequels.push(item.sequel);
     const routine = this.routines.find((one) => one.row === row);
     if (routine) routine.last = this.day;
-    else if (item.role === 'routine' && this.routines.length < 3 && random.chance(0.5)) this.begin(row);
-    this.wander();
+    else if (item.role === 'routine' && this.routines.length < 3 && random.chance(0.5)) this.startRoutine(row);
+    this.drift();
     this.day += 3 + random.below(6);
   }
 
-  /** Interests come and go, tastes drift, a favourite brand is given up. */
-  private wander(): void {
+  /** Interests come and go, a routine changes its brand. */
+  private drift(): void {
     const { random, interests } = this;
-    if (random.chance(0.1)) this.focus = interests[random.pick(INTERESTS, 1)];
+    if (random.chance(0.1)) this.focus = interests[random.pick(INTERESTS, 1)] as number;
     if (random.chance(0.025)) {
-      // The third interest gives way to a new one, which is tried at once and may grow to be the first.
+      // A new interest replaces the third, is the focus at once and may become the main one.
       this.discover(2);
-      if (random.chance(0.5)) [interests[0], interests[2]] = [interests[2], interests[0]];
-      this.focus = interests[random.chance(0.5) ? 0 : 2];
+      if (random.chance(0.5)) interests.reverse();
+      this.focus = interests[random.chance(0.5) ? 0 : 2] as number;
     }
     for (const routine of this.routines) {
       if (!random.chance(0.012)) continue;
-      const { category } = this.fashion.items[routine.row];
+      const { category } = this.item(routine.row);
       const rows = this.fashion.items.flatMap((item, row) => (item.category === category ? [row] : []));
-      const row = rows[random.below(rows.length)];
+      const row = draw(rows, random);
       if (!this.routines.some((one) => one.row === row)) routine.row = row;
     }
   }
 
-  private discover(place: number): void {
+  private discover(rank: number): void {
     let theme = this.random.below(THEMES.length);
     while (this.interests.includes(theme)) theme = (theme + 1) % THEMES.length;
-    this.interests[place] = theme;
+    this.interests[rank] = theme;
   }
 
-  private begin(row: number): void {
-    if (this.routines.some((one) => this.fashion.items[one.row].category === this.fashion.items[row].category)) return;
+  private startRoutine(row: number): void {
+    const { category } = this.item(row);
+    if (this.routines.some((one) => this.item(one.row).category === category)) return;
     const lasts = 18 + this.random.below(25);
     this.routines.push({ row, lasts, last: this.day - this.random.below(lasts) });
   }
 
-  /** One of `rows`, rather of the shopper's price class. */
+  /** One of `rows`, preferably of the shopper's price tier. */
   private preferred(rows: number[]): number {
     const weights = rows.map((row) => {
-      const item = this.fashion.items[row];
-      return item.appeal * TIER_SHARE[Math.abs(item.tier - this.tier)];
+      const item = this.item(row);
+      return item.appeal * tierShare(item.tier, this.tier);
     });
-    return rows[
-      this.random.pick(
-        weights,
-        weights.reduce((sum, w) => sum + w, 0),
-      )
-    ];
+    const total = weights.reduce((sum, w) => sum + w, 0);
+    return rows[this.random.pick(weights, total)] as number;
   }
 }
+
+const draw = (rows: readonly number[], random: Random): number => rows[random.below(rows.length)] as number;
 
 /** 0 until a pack is a quarter empty, 1 when it is used up, at most 1.4. */
 function urgency(used: number): number {

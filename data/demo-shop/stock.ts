@@ -1,4 +1,4 @@
-/** The demo shop's shelves: items made from the word lists, with what the shoppers' behaviour needs to know of them. */
+/** The items of the demo shop, made from the word lists, with the properties that shoppers' behavior depends on. */
 import type { Random } from '../random.ts';
 import { type Line, type ProductRole, SERIES, THEMES } from './goods.ts';
 
@@ -11,16 +11,16 @@ export interface ShopItem {
   /** Index into THEMES. */
   theme: number;
   role: ProductRole | 'volume';
-  /** 0 cheap, 1, 2 dear. */
+  /** Price tier: 0 cheap, 1, 2 expensive. */
   tier: number;
-  /** How often it is chosen among its like, 0.5 to 2. */
+  /** How often it is chosen among similar items, 0.5 to 2. */
   appeal: number;
   months: number[];
-  /** Rows of the accessories bought after it, the likeliest first. */
+  /** Rows of the accessories bought after it, the most probable first. */
   accessories: number[];
   /** Row of the next volume of its series, or -1. */
   sequel: number;
-  /** First volume of a series: the only one that is bought out of the blue. */
+  /** First volume of a series: the only one that is bought without the one before it. */
   opens: boolean;
   habit: string;
 }
@@ -34,9 +34,9 @@ interface Named {
 
 const list = (text: string) => text.split(', ');
 const fill = (template: string, values: Record<string, string>) =>
-  template.replace(/\{(\w)\}/g, (_, key) => values[key]);
+  template.replace(/\{(\w)\}/g, (_, key) => values[key] ?? '');
 
-/** About `wanted` items: with fewer than the full range, lines lose their last variants and then whole series go. */
+/** About `wanted` items: below the full range, lines lose their last variants and the last series are left out. */
 export function stock(wanted: number, random: Random): ShopItem[] {
   const share = Math.min(1, wanted / fullRange());
   const items: ShopItem[] = [];
@@ -49,13 +49,14 @@ export function stock(wanted: number, random: Random): ShopItem[] {
       const keep = Math.max(1, Math.round(variants.length * words.length * share));
       const all = variants.flatMap((variant) => words.map((word, tier) => ({ variant, word, tier })));
       for (const { variant, word, tier } of all.slice(0, keep)) {
-        const values = { b: brands[tier], w: word, v: variant };
+        const brand = brands[tier] ?? '';
+        const values = { b: brand, w: word, v: variant };
         const [low, high] = line.price;
         named.push({ line, tier, variant, row: items.length });
         items.push({
           title: fill(line.title, values),
           category: line.category,
-          brand: brands[tier],
+          brand,
           price: Math.round(low + ((high - low) * (tier + random.next() * 0.8)) / 3) * 100 - (high > 100 ? 0 : 5),
           theme: index,
           role: line.role,
@@ -70,7 +71,7 @@ export function stock(wanted: number, random: Random): ShopItem[] {
       }
     }
   });
-  for (const main of named) items[main.row].accessories = accessoriesOf(main, named);
+  for (const main of named) (items[main.row] as ShopItem).accessories = accessoriesOf(main, named);
   for (const series of SERIES.slice(0, Math.max(2, Math.round(SERIES.length * share)))) {
     const tier = random.below(3);
     const liked = appeal(random);
@@ -95,7 +96,7 @@ export function stock(wanted: number, random: Random): ShopItem[] {
   return items;
 }
 
-/** One accessory of each line named in `with`: of the same brand, and for the same size where sizes match. */
+/** One accessory of each line named in `with`: of the same brand, and of the same size if sizes match. */
 function accessoriesOf(main: Named, named: Named[]): number[] {
   return (main.line.with ?? []).flatMap((category) => {
     const fits = named.filter((one) => one.line.category === category);
@@ -109,7 +110,7 @@ function accessoriesOf(main: Named, named: Named[]): number[] {
 
 const appeal = (random: Random) => 0.5 + 1.5 * random.next() ** 2;
 
-/** How many items the shop has when nothing is left out. */
+/** Number of items when nothing is left out. */
 function fullRange(): number {
   let count = 0;
   for (const theme of THEMES) {

@@ -1,16 +1,16 @@
 /**
- * Conditions on items' attributes, as people type them: `price<50 and category=shoes`.
+ * Conditions on items' attributes, as users write them: `price<50 and category=shoes`.
  *
  *   condition  = term { "or" term };  term = factor { "and" factor };  factor = [ "not" ] ( "(" condition ")" | test )
  *   test       = attribute ( "=" | "!=" | "<" | "<=" | ">" | ">=" ) value
  *              | attribute [ "not" ] "in" "(" value { "," value } ")"
  *              | attribute "is" [ "not" ] "missing"
  *
- * Names and values with spaces or signs stand in double quotes (`""` is a quote). An attribute may hold several values
- * (`Comedy|Drama`, `Comedy, Drama`, or RecBole's `Comedy Drama`): `=` and `in` ask whether one of them, or the whole
- * text, is it, `!=` and `not in` whether none is. Letter case does not matter. `<` and its like compare numbers, whose
- * currency and marks between thousands do not matter either (`$1,299.00`, values.ts); an item without the attribute, or
- * with a word there, passes no test of it but `is missing`, `!=` and `not in`.
+ * Names and values with spaces or operators are in double quotes (`""` is a quote). An attribute may hold several values
+ * (`Comedy|Drama`, `Comedy, Drama`, or RecBole's `Comedy Drama`): `=` and `in` test whether one of them, or the whole
+ * text, equals the value, `!=` and `not in` whether none does. Case is ignored. `<` and the like compare numbers, without
+ * regard to currency and thousands separators (`$1,299.00`, values.ts); an item without the attribute, or with a word
+ * there, passes no test of it but `is missing`, `!=` and `not in`.
  */
 import { InputError } from '../errors.ts';
 import type { CatalogItem } from '../formats/catalog.ts';
@@ -27,7 +27,7 @@ interface Token {
 
 const SIGNS = /^(?:!=|<=|>=|==|[=<>(),])/;
 const WORD = /^[^\s=<>!(),"]+/;
-const COMPARE: Record<string, (a: number, b: number) => boolean> = {
+const COMPARE: Readonly<Record<string, ((a: number, b: number) => boolean) | undefined>> = {
   '<': (a, b) => a < b,
   '<=': (a, b) => a <= b,
   '>': (a, b) => a > b,
@@ -37,16 +37,16 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
 /**
  * Reads a condition.
  * @param names the attributes that the items have (`id` and `title` are always known); others are refused, since a
- *   misspelt name would quietly keep nothing
- * @param readings how the values of each are read (`readingsOf`)
- * @throws InputError that shows the place
+ *   misspelled name would silently match nothing
+ * @param formats the format of each attribute's values (`cellFormats`)
+ * @throws InputError that states the position
  */
 export function parseCondition(
   text: string,
   names: Iterable<string>,
-  readings: ReadonlyMap<string, CellFormat> = new Map(),
+  formats: ReadonlyMap<string, CellFormat> = new Map(),
 ): Condition {
-  return new Parser(text, names, readings).parse();
+  return new Parser(text, names, formats).parse();
 }
 
 /** An item's ID, title or attribute, in lower case. */
@@ -59,12 +59,12 @@ class Parser {
   readonly #text: string;
   readonly #tokens: Token[];
   readonly #names: Map<string, string>;
-  readonly #readings: ReadonlyMap<string, CellFormat>;
+  readonly #formats: ReadonlyMap<string, CellFormat>;
   #next = 0;
 
-  constructor(text: string, names: Iterable<string>, readings: ReadonlyMap<string, CellFormat>) {
+  constructor(text: string, names: Iterable<string>, formats: ReadonlyMap<string, CellFormat>) {
     this.#text = text;
-    this.#readings = readings;
+    this.#formats = formats;
     this.#tokens = this.#tokenize();
     this.#names = new Map([...names, 'id', 'title'].map((name) => [name.toLowerCase(), name]));
   }
@@ -79,20 +79,21 @@ class Parser {
     const tokens: Token[] = [];
     const text = this.#text;
     for (let at = 0; at < text.length; ) {
-      if (/\s/.test(text[at])) {
+      const char = text.charAt(at);
+      if (/\s/.test(char)) {
         at++;
         continue;
       }
-      if (text[at] === '"') {
-        const quoted = /^"((?:[^"]|"")*)"/.exec(text.slice(at));
-        if (!quoted) throw this.#error('a double quote is not closed', at);
-        tokens.push({ text: quoted[1].replaceAll('""', '"'), kind: 'quoted', at });
-        at += quoted[0].length;
+      if (char === '"') {
+        const [quoted, inner] = /^"((?:[^"]|"")*)"/.exec(text.slice(at)) ?? [];
+        if (quoted === undefined || inner === undefined) throw this.#error('a double quote is not closed', at);
+        tokens.push({ text: inner.replaceAll('""', '"'), kind: 'quoted', at });
+        at += quoted.length;
         continue;
       }
       const sign = SIGNS.exec(text.slice(at));
       const found = sign ?? WORD.exec(text.slice(at));
-      if (!found) throw this.#error(`unexpected ${text[at]}`, at);
+      if (!found) throw this.#error(`unexpected ${char}`, at);
       tokens.push({ text: found[0] === '==' ? '=' : found[0], kind: sign ? 'sign' : 'word', at });
       at += found[0].length;
     }
@@ -100,15 +101,15 @@ class Parser {
   }
 
   #either(): Condition {
-    const parts = [this.#all()];
-    while (this.#take('or')) parts.push(this.#all());
-    return parts.length === 1 ? parts[0] : (item) => parts.some((part) => part(item));
+    const terms = [this.#all()];
+    while (this.#take('or')) terms.push(this.#all());
+    return (item) => terms.some((term) => term(item));
   }
 
   #all(): Condition {
-    const parts = [this.#one()];
-    while (this.#take('and')) parts.push(this.#one());
-    return parts.length === 1 ? parts[0] : (item) => parts.every((part) => part(item));
+    const factors = [this.#one()];
+    while (this.#take('and')) factors.push(this.#one());
+    return (item) => factors.every((factor) => factor(item));
   }
 
   #one(): Condition {
@@ -154,33 +155,33 @@ class Parser {
       return (item) => this.#valuesOf(item, name).some((own) => own === value || own === canonical) === equal;
     }
     const bound = this.#number(value, name);
-    if (Number.isNaN(bound)) throw this.#error(`${sign.text} compares numbers, found ${value}`, at);
-    const compare = COMPARE[sign.text];
-    const { decimal } = this.#readings.get(name) ?? PLAIN;
+    const compare = ownValue(COMPARE, sign.text);
+    if (!compare || Number.isNaN(bound)) throw this.#error(`${sign.text} compares numbers, found ${value}`, at);
+    const { decimal } = this.#formats.get(name) ?? PLAIN;
     return (item) =>
       textOf(item, name)
         .split('|')
         .some((own) => compare(numberIn(own, decimal), bound));
   }
 
-  /** A number of a condition: with a decimal point, or as the column has it. */
+  /** A number of a condition: with a decimal point, or in the column's format. */
   #number(value: string, name: string): number {
     const number = value.trim() === '' ? Number.NaN : Number(value);
-    return Number.isNaN(number) ? numberIn(value, (this.#readings.get(name) ?? PLAIN).decimal) : number;
+    return Number.isNaN(number) ? numberIn(value, (this.#formats.get(name) ?? PLAIN).decimal) : number;
   }
 
-  /** The value as {@link valuesOf} has it: numbers are equal however they are written. */
+  /** The value in the form of {@link valuesOf}: numbers are equal however they are written. */
   #canonical(value: string, name: string): string {
-    if (!this.#readings.get(name)?.numeric) return value;
+    if (!this.#formats.get(name)?.numeric) return value;
     const number = this.#number(value, name);
     return Number.isNaN(number) ? value : String(number);
   }
 
-  /** The whole text and each value in it; of IDs and titles the whole alone. */
+  /** The whole text and each value in it; of IDs and titles only the whole. */
   #valuesOf(item: CatalogItem, name: string): string[] {
     const text = textOf(item, name);
     if (text === '' || name === 'id' || name === 'title') return text === '' ? [] : [text];
-    return [text, ...valuesOf(text, this.#readings.get(name) ?? PLAIN)];
+    return [text, ...valuesOf(text, this.#formats.get(name) ?? PLAIN)];
   }
 
   #list(): string[] {

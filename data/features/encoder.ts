@@ -2,15 +2,15 @@
  * Items as short sequences of attribute tokens, for the item tower (model/encoders/item-tower.ts). Every token is a weighted
  * bag of rows of one table [A, D]; its first row is the column's own:
  *
- *   category  the value's row;  list  a token for each value;  unknown values have a row of their own
- *   number    (1 − t) · knot k + t · knot k+1: piecewise linear encoding (Gorishniy et al., NeurIPS 2022, §3.1) with
+ *   category  the value's row;  list  a token for each value;  unknown values share a row
+ *   number    (1 − t) · knot k + t · knot k+1: piecewise linear encoding (Gorishniy et al., NeurIPS 2022, section 3.1) with
  *             quantiles as knots
- *   text      words and letter triples hashed to rows (Weinberger et al., ICML 2009), each kind at length one
+ *   text      words and letter trigrams hashed to rows (Weinberger et al., ICML 2009), each kind normalized to length one
  *   vector    a row for each number, weighted by it: a projection
  *   time      month, weekday and hour, and the time itself as a number
  *   missing   a row of its own, unless the schema says otherwise
  *
- * Every item begins with a token of its own, so that one of which nothing is known has a sequence, too.
+ * Every item starts with the same token, so that an item without attributes has a sequence, too.
  */
 import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
 import { type Column, numbersOf, gramsOf, replacementOf, numberOf, recordOf, type Schema } from './schema.ts';
@@ -33,7 +33,7 @@ export function countUnseen(unseen: UnseenCounts | undefined, column: string): v
   unseen?.set(column, (unseen.get(column) ?? 0) + 1);
 }
 
-/** Rows of a column, from `base` on: its own, missing, unknown, then those of its values. */
+/** Rows of a column, relative to its base: its own, missing, unknown, then those of its values. */
 const OWN = 0;
 const MISSING = 1;
 const UNKNOWN = 2;
@@ -51,7 +51,7 @@ function rowsOf({ type, values, knots, buckets, width }: Column): number {
 /** Rows of the attribute table of a schema; row 0 is the token that every item has. */
 export const attributeRows = ({ columns }: Schema): number => columns.reduce((sum, column) => sum + rowsOf(column), 1);
 
-/** Weighted rows of one table. */
+/** Rows of one table with their weights. */
 export type Bag = [row: number, weight: number][];
 
 export function encodeItems(schema: Schema, items: readonly CatalogItem[]): ItemFeatures {
@@ -84,12 +84,12 @@ export function encodeItems(schema: Schema, items: readonly CatalogItem[]): Item
   return { rows: attributeRows(schema), tokens, itemStarts, unseen };
 }
 
-/** Encodes a description as one bag; values that the schema does not know are counted in `unseen`. */
+/** Encodes an item or a user as one bag; counts the values that the schema does not know in `unseen`. */
 export type BagEncoder = (info: ItemInfo, unseen?: UnseenCounts) => Bag;
 
 /**
- * An encoder of single bags without the columns' own rows, as users are read (side-features.ts).
- * @param first row of the table with which the schema's rows begin; one more than this is the first column's
+ * An encoder of single bags without the columns' own rows (side-features.ts).
+ * @param first row of the table at which the schema's rows start; the next is the first column's
  */
 export function bagEncoder(schema: Schema, first: number): BagEncoder {
   const encoders = encodersOf(schema);
@@ -158,7 +158,7 @@ function bagsOf(column: Column, text: string, base: number, rowOf: (value: strin
       const { centre = [], spread = 1, separator = ' ', width = 0 } = column;
       const numbers = numbersOf(text, separator);
       if (numbers?.length !== width) return [[[base - VALUES + UNKNOWN, 1]]];
-      return [numbers.map((x, c): [number, number] => [base + c, (x - centre[c]) / spread / Math.sqrt(width)])];
+      return [numbers.map((x, c): [number, number] => [base + c, (x - (centre[c] ?? 0)) / spread / Math.sqrt(width)])];
     }
     case 'skip':
       return [];
@@ -167,10 +167,10 @@ function bagsOf(column: Column, text: string, base: number, rowOf: (value: strin
 
 /** A number between two knots; beyond the outermost it counts as these. */
 function interpolate(knots: readonly number[], x: number, base: number): Bag {
-  let k = 0;
-  while (k + 1 < knots.length && knots[k + 1] <= x) k++;
-  if (x <= knots[0] || k + 1 === knots.length) return [[base + (x <= knots[0] ? 0 : k), 1]];
-  const t = (x - knots[k]) / (knots[k + 1] - knots[k]);
+  const next = knots.findIndex((knot) => knot > x);
+  const k = next < 0 ? knots.length - 1 : Math.max(0, next - 1);
+  const [low, high] = [knots[k], knots[k + 1]];
+  const t = low === undefined || high === undefined || x <= low ? 0 : (x - low) / (high - low);
   return t === 0
     ? [[base + k, 1]]
     : [

@@ -1,12 +1,12 @@
-/** What kinds an item is of: the values of its attributes, taken apart where one text names several. */
+/** The kinds of an item: the values of its attributes, split where one text lists several. */
 import { numberIn, PLAIN, cellFormats, valuesOf } from './values.ts';
 
 /** Between the name of an attribute and one of its values. */
 const BETWEEN = '\u0000';
 
 /**
- * The kinds of each item, one text for each attribute and value; {@link kindOf} takes it apart. Columns that say nothing
- * about kinds are left out: numbers (prices, years), and those with a value of its own for every other item (links,
+ * The kinds of each item, one text for each attribute and value, which {@link kindOf} parses. Columns that do not
+ * classify are left out: numbers (prices, years), and those with a distinct value for every other item (links,
  * descriptions).
  *
  * @param attributes [V] column → text
@@ -28,7 +28,7 @@ export function attributeKinds(attributes: readonly Readonly<Record<string, stri
     if (words.every((word) => Number.isFinite(numberIn(word, decimal)))) continue;
     if (new Set(words).size > filled / 2) continue;
     rows.forEach((row, at) => {
-      for (const word of row) kinds[at].add(`${name}${BETWEEN}${word}`);
+      for (const word of row) kinds[at]?.add(`${name}${BETWEEN}${word}`);
     });
   }
   return kinds;

@@ -1,14 +1,14 @@
 /**
- * What the columns of an items file are, so that they can be encoded (features.ts): inferred from their values, printed,
+ * The types of the columns of an items file, by which they are encoded (encoder.ts): inferred from their values, printed,
  * stored in config.json, or given as a file.
  *
  *   category   one of few values                     an embedding
  *   list       several of few values (`Drama|War`)   an embedding each
- *   number     a number, a year, a price ($1,299.00) linear interpolation between two of its quantiles' embeddings
- *   text       words                                 a bag of hashed words and letter triples
- *   vector     floats of an outside model            a projection
- *   time       a date or a time                      month, weekday, hour, and how long ago, as a number
- *   skip       says nothing (a link, a code of its own for each item)
+ *   number     a number, a year, a price ($1,299.00) linear interpolation between the embeddings of two quantiles
+ *   text       words                                 a bag of hashed words and letter trigrams
+ *   vector     floats of another model               a projection
+ *   time       a date or a time                      month, weekday, hour, and the time itself as a number
+ *   skip       not informative (a link, a distinct code for each item)
  */
 import { InputError } from '../errors.ts';
 import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
@@ -30,8 +30,8 @@ export const COLUMN_TYPES = ['category', 'list', 'number', 'text', 'vector', 'ti
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 /**
- * What stands in for a value that is missing: an embedding of its own (`learned`), nothing at all (`drop`), the mean or the
- * median of the column (numbers), or the value after `constant:`.
+ * What replaces a missing value: an embedding of its own (`learned`), nothing (`drop`), the mean or the median of the
+ * column (numbers), or the value after `constant:`.
  */
 export type Missing = 'learned' | 'drop' | 'mean' | 'median' | `constant:${string}`;
 
@@ -43,7 +43,7 @@ export interface Column {
   absent: number;
   /** Between the values of a list or the numbers of a vector; `|,;` for any of the three. */
   separator?: string;
-  /** Of times written as numbers: what they are counted in; milliseconds where nothing is said. */
+  /** Unit of times written as numbers; default milliseconds. */
   unit?: TimeUnit;
   /** Of numbers written with a decimal comma. */
   decimal?: ',';
@@ -55,7 +55,7 @@ export interface Column {
   mean?: number;
   deviation?: number;
   median?: number;
-  /** Rows that words and letter triples are hashed to. */
+  /** Rows that words and letter trigrams are hashed to. */
   buckets?: number;
   /** Numbers of a vector; their mean and deviation are `centre` and `spread`. */
   width?: number;
@@ -64,7 +64,7 @@ export interface Column {
 }
 
 export interface Schema {
-  /** Whether a year in brackets at the end of titles is a column `year`. */
+  /** Whether a year in parentheses at the end of titles is a column `year`. */
   titleYear: boolean;
   columns: Column[];
 }
@@ -78,19 +78,19 @@ const MOST_VALUES = 2000;
 const KNOTS = 16;
 const MOST_BUCKETS = 16384;
 
-/** The columns of an item: its attributes, its title's words, and the year that stood behind them. */
+/** The columns of an item: its attributes, its title, and the year at the end of the title. */
 export function recordOf({ title, attributes }: ItemInfo, id: string, titleYear: boolean): Map<string, string> {
   const record = new Map(Object.entries(attributes));
-  const year = titleYear ? YEAR.exec(title) : null;
-  if (year) record.set('year', year[1]);
+  const year = titleYear ? YEAR.exec(title)?.[1] : undefined;
+  if (year !== undefined) record.set('year', year);
   if (title !== '' && title !== id) record.set('title', titleYear ? title.replace(YEAR, '') : title);
   return record;
 }
 
 /**
- * The schema of a catalogue.
- * @param fixed what a schema file says of some columns: their type, separator and what stands in for missing values
- * @throws InputError when `fixed` names a column that is not there, or says what cannot be
+ * The schema of a catalog.
+ * @param fixed choices for some columns from a schema file: type, separator and replacement of missing values
+ * @throws InputError when `fixed` names a column that does not exist, or is inconsistent
  */
 export function inferSchema(items: readonly CatalogItem[], fixed: readonly ColumnChoice[] = []): Schema {
   const has = items.some(({ attributes }) => ownValue(attributes, 'year') !== undefined);
@@ -115,7 +115,8 @@ export function inferSchema(items: readonly CatalogItem[], fixed: readonly Colum
     const separator =
       choice?.separator ?? (type === inferred.type ? inferred.separator : type === 'list' ? '|' : undefined);
     const absent = 1 - values.length / Math.max(1, items.length);
-    return fitColumn({ name, type, missing: choice?.missing ?? 'learned', absent, separator }, values);
+    const column: Column = { name, type, missing: choice?.missing ?? 'learned', absent };
+    return fitColumn(separator === undefined ? column : { ...column, separator }, values);
   });
   return { titleYear, columns };
 }
@@ -126,9 +127,8 @@ function typeOf(values: readonly string[]): { type: ColumnType; separator?: stri
   // Before vectors: `1,299,000` is one number.
   if (areNumbers(values, decimalOf(values))) return { type: distinct.size > FEW_NUMBERS ? 'number' : 'category' };
   for (const separator of [' ', ',', ';', '|']) {
-    const widths = new Set(values.map((value) => numbersOf(value, separator)?.length ?? 0));
-    const [width] = widths;
-    if (widths.size === 1 && width >= 3) return { type: 'vector', separator };
+    const [width = 0, ...others] = new Set(values.map((value) => numbersOf(value, separator)?.length ?? 0));
+    if (others.length === 0 && width >= 3) return { type: 'vector', separator };
   }
   if (values.every((value) => !Number.isNaN(parseTime(value)))) return { type: 'time' };
   const limit = Math.max(2, Math.min(MOST_VALUES, values.length / 2));
@@ -136,7 +136,7 @@ function typeOf(values: readonly string[]): { type: ColumnType; separator?: stri
   const separator = used.length > 1 ? SEPARATORS : (used[0] ?? (areSpaced(values) ? ' ' : ''));
   if (separator !== '') {
     const lists = values.map((value) => splitCell(value, separator));
-    // A list repeats its few values.
+    // Lists share a few values.
     const words = new Set(lists.flat());
     if (words.size <= limit && lists.some((parts) => parts.length > 1)) return { type: 'list', separator };
   }
@@ -145,20 +145,20 @@ function typeOf(values: readonly string[]): { type: ColumnType; separator?: stri
   return { type: words >= 1.5 && !values.every((value) => /^https?:/.test(value)) ? 'text' : 'skip' };
 }
 
-/** The numbers of a cell; null where it holds anything else. */
+/** The numbers of a cell; null if it holds anything else. */
 export function numbersOf(text: string, separator: string): number[] | null {
   const numbers = splitCell(text, separator).map(Number);
   return numbers.every(Number.isFinite) ? numbers : null;
 }
 
-/** What encoding needs to know of a column's values. */
+/** The column with the statistics of its values that encoding requires. */
 function fitColumn(column: Column, values: readonly string[]): Column {
   const { name, type, missing } = column;
   const numeric = type === 'number' || type === 'time';
   if ((missing === 'mean' || missing === 'median') && !numeric) {
     throw new InputError(
       'invalid-value',
-      `schema: ${name} is a ${type}, so that it has no ${missing}; learned, drop or constant:VALUE`,
+      `schema: ${name} is a ${type}, so it has no ${missing}; learned, drop or constant:VALUE`,
     );
   }
   switch (type) {
@@ -176,7 +176,9 @@ function fitColumn(column: Column, values: readonly string[]): Column {
     case 'time': {
       const decimal = type === 'number' ? decimalOf(values) : '.';
       const unit = type === 'time' ? unitOfCells(values, name) : undefined;
-      const numbers = values.map((value) => numberOf(value, { type, name, decimal, unit })).sort((a, b) => a - b);
+      const numbers = values
+        .map((value) => numberOf(value, { type, name, decimal, ...(unit && { unit }) }))
+        .sort((a, b) => a - b);
       const n = numbers.length;
       const mean = numbers.reduce((sum, x) => sum + x, 0) / Math.max(1, n);
       const variance = numbers.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, n);
@@ -207,8 +209,9 @@ function fitColumn(column: Column, values: readonly string[]): Column {
           `schema: ${name} is no vector: ${width} numbers were expected in every row`,
         );
       }
-      const centre = Array.from({ length: width }, (_, c) => rows.reduce((sum, row) => sum + row[c], 0) / rows.length);
-      const sum = rows.reduce((s, row) => s + row.reduce((t, x, c) => t + (x - centre[c]) ** 2, 0), 0);
+      const mean = (c: number): number => rows.reduce((sum, row) => sum + (row[c] as number), 0) / rows.length;
+      const centre = Array.from({ length: width }, (_, c) => mean(c));
+      const sum = rows.reduce((s, row) => s + row.reduce((t, x, c) => t + (x - (centre[c] as number)) ** 2, 0), 0);
       return { ...column, separator, width, centre, spread: Math.sqrt(sum / rows.length / width) || 1 };
     }
     case 'skip':
@@ -216,7 +219,7 @@ function fitColumn(column: Column, values: readonly string[]): Column {
   }
 }
 
-/** What the numbers of a column of times are counted in: all of them together say. @throws InputError for a mixture */
+/** The unit of a column of times, from all of them together. @throws InputError for a mixture */
 function unitOfCells(values: readonly string[], name: string): TimeUnit | undefined {
   const column = new TimeColumn();
   for (const [i, value] of values.entries()) column.push(value, name, i + 1);
@@ -224,7 +227,7 @@ function unitOfCells(values: readonly string[], name: string): TimeUnit | undefi
   return unit === 'order' || unit === 'ms' ? undefined : unit;
 }
 
-/** A number, or a time in milliseconds. @throws InputError where the cell is neither */
+/** A number, or a time in milliseconds. @throws InputError if the cell is neither */
 export function numberOf(text: string, column: Pick<Column, 'type' | 'name' | 'unit'> & { decimal?: Decimal }): number {
   const { type, name, decimal = '.', unit = 'ms' } = column;
   const number = type === 'time' ? timeIn(text.trim(), unit) : numberIn(text, decimal);
@@ -235,7 +238,7 @@ export function numberOf(text: string, column: Pick<Column, 'type' | 'name' | 'u
   });
 }
 
-/** What replaces a missing value, as a cell of the column would have it; null where nothing does. */
+/** What replaces a missing value, as a cell of the column; null if nothing does. */
 export function replacementOf(column: Column): string | null {
   const { missing, mean, median, type, unit = 'ms' } = column;
   const perMs = type === 'time' ? PER_SECOND[unit] / 1e3 : 1;
@@ -248,14 +251,14 @@ export function replacementOf(column: Column): string | null {
   return type === 'number' && Number.isFinite(number) ? numberText(number, decimal) : text;
 }
 
-/** Words, and triples of letters with a blank at both ends, in lower case. */
-export function gramsOf(text: string): [words: string[], triples: string[]] {
+/** Words, and letter trigrams with a space at both ends, in lower case. */
+export function gramsOf(text: string): [words: string[], trigrams: string[]] {
   const words = text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
   const line = ` ${words.join(' ')} `;
   return [words, Array.from({ length: Math.max(0, line.length - 2) }, (_, i) => line.slice(i, i + 3))];
 }
 
-/** What a schema file may say of a column. */
+/** Choices for a column in a schema file. */
 export interface ColumnChoice {
   name: string;
   type?: ColumnType;
@@ -264,7 +267,7 @@ export interface ColumnChoice {
 }
 
 /**
- * A schema file: `{"columns":[{"name":"price","type":"number","missing":"median"},…]}`; what it leaves out is inferred.
+ * Parses a schema file: `{"columns":[{"name":"price","type":"number","missing":"median"},…]}`; the rest is inferred.
  * @throws InputError, one line
  */
 export function parseSchema(text: string, source: string): ColumnChoice[] {
@@ -296,7 +299,7 @@ export function parseSchema(text: string, source: string): ColumnChoice[] {
   });
 }
 
-/** Lines to print: each column, what it is, and how much of it is missing. */
+/** Lines to print: each column, its type, and how much of it is missing. */
 export function describeSchema({ columns, titleYear }: Schema): string[] {
   return columns.map((column) => {
     const { name, type, values, knots, width, buckets, absent, missing, decimal } = column;
@@ -304,9 +307,9 @@ export function describeSchema({ columns, titleYear }: Schema): string[] {
     const about = values
       ? `${values.length} values`
       : type === 'time' && knots
-        ? `${dayOf(knots[0])} to ${dayOf(knots[knots.length - 1])}`
+        ? `${dayOf(knots[0])} to ${dayOf(knots.at(-1))}`
         : knots
-          ? `${knots[0]} to ${knots[knots.length - 1]}${decimal ? ', written with a decimal comma' : ''}`
+          ? `${knots[0]} to ${knots.at(-1)}${decimal ? ', written with a decimal comma' : ''}`
           : width
             ? `${width} numbers`
             : buckets
@@ -317,5 +320,5 @@ export function describeSchema({ columns, titleYear }: Schema): string[] {
   });
 }
 
-const dayOf = (ms: number): string =>
+const dayOf = (ms = Number.NaN): string =>
   dateOf(ms, 'ms') === null ? String(ms) : new Date(ms).toISOString().slice(0, 10);

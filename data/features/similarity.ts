@@ -1,20 +1,20 @@
 /**
- * How alike items are by their attributes, a positive definite kernel: structured columns together and each by itself, words
- * and letter triples of texts, and a constant:
+ * The similarity of items by their attributes, a positive definite kernel: structured columns together and each by
+ * itself, words and letter trigrams of texts, and a constant:
  *
- *   k(i, j) = Π_c k_c + 0.3 Σ_c k_c + text · Σ_t (cos words + cos triples) + 1
+ *   k(i, j) = Π_c k_c + 0.3 Σ_c k_c + text · Σ_t (cos words + cos trigrams) + 1
  *
  *   category   1 if equal, else e⁻¹           list     exp(−values that only one of them has / 2)
- *   number     exp(−2 |x − y| / deviation)    vector   exp(−mean (x − y)² / 2), standardised
+ *   number     exp(−2 |x − y| / deviation)    vector   exp(−mean (x − y)² / 2), standardized
  *   text       cosine of the grams' inverse document frequencies
  *
- * A missing value is like another missing one, and e⁻¹ to the others.
+ * A missing value has similarity 1 to another missing one, and e⁻¹ to the others.
  */
 import type { CatalogItem } from '../formats/catalog.ts';
 import { type Column, numbersOf, gramsOf, replacementOf, numberOf, recordOf, type Schema } from './schema.ts';
 import { splitCell } from './values.ts';
 
-/** Of each structured column by itself. */
+/** Weight of each structured column by itself. */
 const ALONE = 0.3;
 const APART = Math.exp(-1);
 
@@ -43,17 +43,19 @@ export function similarity(schema: Schema, items: readonly CatalogItem[]): Simil
     all.fill(structured.length > 0 ? 1 : 0);
     for (const row of structured) {
       row(i, one);
-      for (let j = 0; j < n; j++) {
-        all[j] *= one[j];
-        out[j] += ALONE * one[j];
-      }
+      for (let j = 0; j < n; j++) all[j] = (all[j] as number) * (one[j] as number);
+      addTo(out, one, ALONE);
     }
-    for (let j = 0; j < n; j++) out[j] += all[j];
+    addTo(out, all, 1);
     for (const row of texts) {
       row(i, one);
-      for (let j = 0; j < n; j++) out[j] += text * one[j];
+      addTo(out, one, text);
     }
   };
+}
+
+function addTo(out: Float32Array, values: Float64Array, factor: number): void {
+  for (let j = 0; j < out.length; j++) out[j] = (out[j] as number) + factor * (values[j] as number);
 }
 
 function structuredRow(column: Column, values: readonly (string | null)[]): Row | null {
@@ -68,14 +70,10 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
       const numbers = values.map((value) => (value === null ? Number.NaN : numberOf(value, column)));
       const scale = 2 / (deviation || 1);
       return (i, out) => {
-        const x = numbers[i];
-        for (let j = 0; j < numbers.length; j++) {
-          const apart = Math.abs(x - numbers[j]);
-          out[j] = Number.isNaN(apart)
-            ? Number.isNaN(x) && Number.isNaN(numbers[j])
-              ? 1
-              : APART
-            : Math.exp(-apart * scale);
+        const x = numbers[i] as number;
+        for (const [j, y] of numbers.entries()) {
+          const missing = Number(Number.isNaN(x)) + Number(Number.isNaN(y));
+          out[j] = missing === 2 ? 1 : missing === 1 ? APART : Math.exp(-Math.abs(x - y) * scale);
         }
       };
     }
@@ -85,10 +83,10 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
       return (i, out) => {
         out.fill(0);
         const own = lists[i];
-        for (const part of own || []) for (const j of holders.get(part) ?? []) out[j]++;
-        for (let j = 0; j < lists.length; j++) {
-          const other = lists[j];
-          out[j] = own && other ? Math.exp(-(own.length + other.length - 2 * out[j]) / 2) : own || other ? APART : 1;
+        for (const part of own || []) for (const j of holders.get(part) ?? []) out[j] = (out[j] as number) + 1;
+        for (const [j, other] of lists.entries()) {
+          const shared = out[j] as number;
+          out[j] = own && other ? Math.exp(-(own.length + other.length - 2 * shared) / 2) : own || other ? APART : 1;
         }
       };
     }
@@ -106,7 +104,7 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
             return;
           }
           let sum = 0;
-          for (let c = 0; c < width; c++) sum += (x[c] - y[c]) ** 2;
+          for (let c = 0; c < width; c++) sum += ((x[c] as number) - (y[c] as number)) ** 2;
           out[j] = Math.exp(-sum / width / 2);
         });
       };
@@ -116,7 +114,7 @@ function structuredRow(column: Column, values: readonly (string | null)[]): Row 
   }
 }
 
-/** Cosine of texts: of their words, or of their letter triples; grams that only one item has say nothing. */
+/** Cosine of texts: of their words, or of their letter trigrams; grams that only one item has do not count. */
 function cosine(values: readonly (string | null)[], which: 0 | 1): Row {
   const grams = values.map((value) => [...new Set(gramsOf(value ?? '')[which])]);
   const holders = invert(grams);
@@ -127,11 +125,12 @@ function cosine(values: readonly (string | null)[], which: 0 | 1): Row {
   const lengths = bags.map((own) => Math.sqrt(own.reduce((sum, gram) => sum + (idf.get(gram) as number) ** 2, 0)) || 1);
   return (i, out) => {
     out.fill(0);
-    for (const gram of bags[i]) {
+    for (const gram of bags[i] ?? []) {
       const weight = (idf.get(gram) as number) ** 2;
-      for (const j of holders.get(gram) as number[]) out[j] += weight;
+      for (const j of holders.get(gram) as number[]) out[j] = (out[j] as number) + weight;
     }
-    for (let j = 0; j < out.length; j++) out[j] /= lengths[i] * lengths[j];
+    const own = lengths[i] as number;
+    for (const [j, length] of lengths.entries()) out[j] = (out[j] as number) / (own * length);
   };
 }
 

@@ -1,12 +1,12 @@
 /**
- * How cells of attributes are read: as a number (`12.5`, `$1,299.00`, `€ 1.299,00`) or as one or several values
- * (`Comedy|Drama`, `Comedy, Drama`, and RecBole's `Comedy Drama`). Which it is, and which mark is the decimal one, all cells
- * of a column decide together; schema, filters, caps, item tower and ranker read cells by what is decided here.
+ * How cells of attributes are parsed: as a number (`12.5`, `$1,299.00`, `€ 1.299,00`) or as one or several values
+ * (`Comedy|Drama`, `Comedy, Drama`, and RecBole's `Comedy Drama`). All cells of a column together decide which, and what
+ * the decimal separator is; schema, filters, caps, item tower and ranker parse cells accordingly.
  */
 
 type Attributes = Readonly<Record<string, string>>;
 
-/** The mark before the fraction; the other one may stand between thousands. */
+/** The decimal separator; the other mark may separate thousands. */
 export type Decimal = '.' | ',';
 
 export interface CellFormat {
@@ -17,10 +17,10 @@ export interface CellFormat {
   spaced: boolean;
 }
 
-/** How a column is read of which nothing is known. */
+/** The format of an unknown column. */
 export const PLAIN: CellFormat = { numeric: false, decimal: '.', spaced: false };
 
-/** An amount of money or a long number: sign and currency on either side, marks between groups of three digits. */
+/** An amount of money or a long number: sign and currency on either side, separators between groups of three digits. */
 const amount = (decimal: string, group: string): RegExp =>
   new RegExp(
     `^([-+\u2212]?)\\s?(\\p{Sc}?)\\s?([-\u2212]?)([1-9]\\d{0,2}(?:(${group})\\d{3}(?:\\5\\d{3})*)|\\d*)((?:${decimal}\\d+)?)\\s?(\\p{Sc}?)$`,
@@ -39,7 +39,7 @@ export function numberIn(cell: string, decimal: Decimal): number {
   if (text === '') return Number.NaN;
   const plain = decimal === '.' ? Number(text) : WITH_COMMA.test(text) ? Number(text.replace(',', '.')) : Number.NaN;
   if (!Number.isNaN(plain)) return plain;
-  const [, sign, before, inner, whole, , fraction, after] = AMOUNT[decimal].exec(text) ?? [];
+  const [, sign, before, inner, whole, , fraction = '', after] = AMOUNT[decimal].exec(text) ?? [];
   if (whole === undefined || whole + fraction === '' || (before && after) || (sign && inner)) return Number.NaN;
   const size = Number(`${whole.replace(/\D/g, '')}${fraction.replace(',', '.')}`);
   return sign === '-' || sign === '\u2212' || inner ? -size : size;
@@ -48,7 +48,7 @@ export function numberIn(cell: string, decimal: Decimal): number {
 /** A number in the notation that {@link numberIn} reads. */
 export const numberText = (value: number, decimal: Decimal): string => String(value).replace('.', decimal);
 
-/** The decimal mark of a column: the comma only where that makes more of its cells numbers than the point does. */
+/** The decimal separator of a column: the comma only if that makes more of its cells numbers than the point does. */
 export function decimalOf(cells: readonly string[]): Decimal {
   const numbers = (decimal: Decimal): number =>
     cells.reduce((n, cell) => n + Number(Number.isFinite(numberIn(cell, decimal))), 0);
@@ -60,7 +60,7 @@ export function decimalOf(cells: readonly string[]): Decimal {
 export const areNumbers = (cells: readonly string[], decimal: Decimal): boolean =>
   cells.length > 0 && cells.every((cell) => Number.isFinite(numberIn(cell, decimal)));
 
-/** What separates the values of a list: any of these; spaces only where {@link CellFormat.spaced} says so. */
+/** Separators of the values of a list; spaces only if {@link CellFormat.spaced}. */
 export const SEPARATORS = '|,;';
 
 /** Values of a cell between separators; {@link SEPARATORS} stands for any of the three. Brackets around all are dropped. */
@@ -90,7 +90,7 @@ export function columnNames(items: readonly { attributes: Attributes }[]): strin
   return [...names];
 }
 
-/** How each attribute of a catalogue is read, by name. */
+/** The format of each attribute of a catalog, by name. */
 export function cellFormats(items: readonly { attributes: Attributes }[]): Map<string, CellFormat> {
   const columns = new Map<string, Set<string>>();
   for (const { attributes } of items) {
@@ -103,17 +103,17 @@ export function cellFormats(items: readonly { attributes: Attributes }[]): Map<s
   return new Map([...columns].map(([name, cells]) => [name, cellFormatOf([...cells])]));
 }
 
-/** How a column with these cells is read. */
+/** The format of a column with these cells. */
 export function cellFormatOf(cells: readonly string[]): CellFormat {
-  // Several numbers of one cell are told apart by `|` alone: the other separators occur in numbers.
+  // Only `|` separates several numbers in one cell: the other separators occur in numbers.
   const decimal = decimalOf(cells.flatMap((cell) => cell.split('|')));
   const numeric = areNumbers(cells, decimal);
   return { numeric, decimal, spaced: !numeric && areSpaced(cells) };
 }
 
 /**
- * Whether spaces separate the values of a column: where no other separator occurs and that leaves at most half as many
- * different ones (genres), so that `light blue` stays one color.
+ * Whether spaces separate the values of a column: if no other separator occurs and splitting leaves at most half as many
+ * distinct values (genres), so that `light blue` remains one color.
  */
 export function areSpaced(cells: readonly string[]): boolean {
   if (cells.some((cell) => /[|,;]/.test(cell))) return false;

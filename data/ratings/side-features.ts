@@ -1,32 +1,30 @@
 /**
- * What stands beside ratings: the attributes of their items, columns of their users, and how the events were. Each is a
- * weighted bag of rows of one table A (features.ts, side.ts): first those of events and users, then those of items.
+ * Side features of ratings: attributes of items, columns of users, and the context of events. Each is a weighted bag of
+ * rows of one table A (data/features): first those of events and users, then those of items.
  */
 import { InputError, option } from '../errors.ts';
 import type { CatalogItem, ItemInfo } from '../formats/catalog.ts';
 import { attributeRows, bagEncoder, type BagEncoder, type UnseenCounts } from '../features/encoder.ts';
+import { contextAt } from '../log.ts';
 import type { Ratings } from './ratings.ts';
 import { type ColumnChoice, inferSchema, type Schema } from '../features/schema.ts';
 import {
   type EventColumn,
   type EventContext,
   inferEvents,
-  maxBagSize,
   milliseconds,
-  packBags,
   SideFeatureEncoder,
-  type SideFeatureRows,
-  type SideFeatureWriter,
-} from '../features/side-features.ts';
+} from '../features/event-encoder.ts';
+import { maxBagSize, packBags, type SideFeatureRows, type SideFeatureWriter } from '../features/side-rows.ts';
 
-/** How it is read; what is missing is not read at all. */
+/** How side features are encoded; what is missing is not read. */
 export interface RatingSchema {
   items?: Schema;
   users?: Schema;
   events?: EventColumn[];
 }
 
-/** Entries that a rating has at most beside it: columns of long texts would have more. */
+/** Most entries of a rating's side features; columns of long texts would have more. */
 const MOST_ENTRIES = 256;
 
 export const readsAnything = ({ items, users, events }: RatingSchema): boolean => Boolean(items || users || events);
@@ -35,32 +33,32 @@ export class RatingEncoder {
   readonly schema: RatingSchema;
   /** Rows of the table A. */
   readonly rows: number;
-  private readonly beside: SideFeatureEncoder;
+  private readonly encoder: SideFeatureEncoder;
   private readonly item: BagEncoder | null;
-  /** Without texts, each in a table of its own: what factors are expected from (model/ratings/factors.ts). */
+  /** Without texts, each in a table of its own: the prior mean of factors is a function of them (model/ratings/factors.ts). */
   private readonly plain: { items: PlainEncoder | null; users: PlainEncoder | null };
 
   constructor(schema: RatingSchema) {
     this.schema = schema;
-    this.beside = new SideFeatureEncoder(schema);
-    this.item = schema.items ? bagEncoder(schema.items, this.beside.rows) : null;
-    this.rows = this.beside.rows + (schema.items ? attributeRows(schema.items) : 0);
+    this.encoder = new SideFeatureEncoder(schema);
+    this.item = schema.items ? bagEncoder(schema.items, this.encoder.rows) : null;
+    this.rows = this.encoder.rows + (schema.items ? attributeRows(schema.items) : 0);
     this.plain = { items: plainEncoder(schema.items), users: plainEncoder(schema.users) };
   }
 
-  /** A bag for each item; null where items are not read. */
+  /** A bag for each item; null if items are not read. */
   items(items: readonly CatalogItem[], unseen?: UnseenCounts): SideFeatureRows | null {
     const { item } = this;
     return item && packBags(items.map((one) => item(described(one), unseen)));
   }
 
-  /** The same without texts; null where that leaves nothing. */
+  /** The same without texts; null if no column is left. */
   plainItems(items: readonly CatalogItem[]): PlainBags | null {
     const { items: encoder } = this.plain;
     return encoder && { rows: encoder.rows, bags: packBags(items.map((one) => encoder.bag(described(one)))) };
   }
 
-  /** Those of users. */
+  /** The same for users. */
   plainUsers(columns: readonly (Readonly<Record<string, string>> | null)[]): PlainBags | null {
     const { users: encoder } = this.plain;
     if (!encoder) return null;
@@ -70,18 +68,18 @@ export class RatingEncoder {
     };
   }
 
-  /** A bag for each user, from their columns, null where nothing is known; null where users are not read. */
+  /** A bag for each user, from their columns or null; null if users are not read. */
   users(columns: readonly (Readonly<Record<string, string>> | null)[], unseen?: UnseenCounts): SideFeatureRows | null {
-    return this.schema.users ? packBags(columns.map((own) => this.beside.userBag(own, unseen))) : null;
+    return this.schema.users ? packBags(columns.map((own) => this.encoder.userBag(own, unseen))) : null;
   }
 
-  /** A bag for each event; null where events are not read. */
+  /** A bag for each event; null if events are not read. */
   events(facts: readonly (EventContext | null)[], unseen?: UnseenCounts): SideFeatureRows | null {
-    return this.schema.events?.length ? packBags(facts.map((own) => this.beside.eventBag(own, unseen))) : null;
+    return this.schema.events?.length ? packBags(facts.map((own) => this.encoder.eventBag(own, unseen))) : null;
   }
 }
 
-/** The ID stands where a title is missing; it says nothing. */
+/** The ID replaces a missing title; it is not informative. */
 const described = ({ id, title, attributes }: CatalogItem): ItemInfo => {
   return { title: title === id ? '' : title, attributes };
 };
@@ -104,18 +102,18 @@ function plainEncoder(schema: Schema | undefined): PlainEncoder | null {
   return { rows: attributeRows(plain), bag: bagEncoder(plain, 0) };
 }
 
-/** Bags of some ratings, by the numbers of their items, users and rows. */
+/** Side features of ratings, by item, user and row number. */
 export class RatingSideFeatures {
   readonly encoder: RatingEncoder;
-  /** Entries that a rating has at most. */
+  /** The largest number of entries of a rating. */
   readonly maxEntries: number;
   private readonly items: SideFeatureRows | null;
   private readonly users: SideFeatureRows | null;
   private readonly events: SideFeatureRows | null;
-  private readonly nobody: SideFeatureRows | null;
-  private readonly nothing: SideFeatureRows | null;
+  private readonly unknownUser: SideFeatureRows | null;
+  private readonly unknownEvent: SideFeatureRows | null;
 
-  /** @throws InputError where too much stands beside a rating */
+  /** @throws InputError if a rating has too many entries */
   constructor(
     encoder: RatingEncoder,
     items: SideFeatureRows | null,
@@ -126,32 +124,36 @@ export class RatingSideFeatures {
     this.items = items;
     this.users = users;
     this.events = events;
-    this.nobody = encoder.users([null]);
-    this.nothing = encoder.events([null]);
+    this.unknownUser = encoder.users([null]);
+    this.unknownEvent = encoder.events([null]);
     this.maxEntries = [items, users, events].reduce((sum, rows) => sum + maxBagSize(rows), 0);
     if (this.maxEntries <= MOST_ENTRIES) return;
-    throw new InputError('too-large', `${this.maxEntries} values stand beside a rating, ${MOST_ENTRIES} are the most`, {
-      hint: `give long texts and vectors the type skip with ${option('schema')} or ${option('usersSchema', 'FILE')}`,
-    });
+    throw new InputError(
+      'too-large',
+      `${this.maxEntries} values are side features of one rating, at most ${MOST_ENTRIES} are supported`,
+      {
+        hint: `give long texts and vectors the type skip with ${option('schema')} or ${option('usersSchema', 'FILE')}`,
+      },
+    );
   }
 
-  /** Writes what stands beside one rating. @param hide leave out what is known of the user, or of the event */
+  /** Writes one rating's token. @param hide encode the user, or the event, as unknown */
   write(
     writer: SideFeatureWriter,
     { item, user, row }: { item: number; user: number; row: number },
     hide: { user: boolean; event: boolean },
   ): void {
-    const { events, users, items, nothing, nobody } = this;
-    if (events && nothing) writer.addRow(hide.event ? nothing : events, hide.event ? 0 : row);
-    if (users && nobody) writer.addRow(hide.user ? nobody : users, hide.user ? 0 : user);
+    const { events, users, items, unknownEvent, unknownUser } = this;
+    if (events && unknownEvent) writer.addRow(hide.event ? unknownEvent : events, hide.event ? 0 : row);
+    if (users && unknownUser) writer.addRow(hide.user ? unknownUser : users, hide.user ? 0 : user);
     if (items) writer.addRow(items, item);
     writer.endToken();
   }
 }
 
 /**
- * What the columns of items are to models of ratings; undefined where they say nothing. Words of titles tell items apart
- * rather than what they are, and made predictions worse: they are left out unless a choice names them.
+ * The schema of items for models of ratings; undefined if no column is informative. Words of titles identify items more
+ * than they describe them, and made predictions worse: they are left out unless a choice names them.
  */
 export function inferRatingItems(
   items: readonly CatalogItem[],
@@ -165,8 +167,8 @@ export function inferRatingItems(
 }
 
 /**
- * What the events of a log of ratings are to be read with.
- * @throws InputError for what the log lacks, or ratings read in any case
+ * The event columns of a log of ratings.
+ * @throws InputError for what the log lacks, or what models of ratings read in any case
  */
 export function inferRatingEvents(ratings: Ratings, names: readonly string[]): EventColumn[] {
   for (const name of names) {
@@ -179,23 +181,24 @@ export function inferRatingEvents(ratings: Ratings, names: readonly string[]): E
       { setting: 'reads', value: name, hint: `leave ${name} out` },
     );
   }
+  const { time, timeUnit, context } = ratings;
   return inferEvents(
-    { ratings: null, clock: ratings.time, timeUnit: ratings.timeUnit, context: ratings.context },
+    { ratings: null, clock: time, ...(timeUnit && { timeUnit }), ...(context && { context }) },
     names,
     ratings.source,
   );
 }
 
-/** What a training reads beside its ratings. */
+/** The side features that a training on ratings reads. */
 export interface RatingFeatures {
   side: RatingSideFeatures;
-  /** What factors are expected from. */
+  /** What the prior mean of factors is a function of. */
   items: PlainBags | null;
   users: PlainBags | null;
   unseen: UnseenCounts;
 }
 
-/** What stands beside the ratings of a log. @param users columns by user ID */
+/** The side features of a log's ratings. @param users columns by user ID */
 export function ratingSideFeatures(
   encoder: RatingEncoder,
   ratings: Ratings,
@@ -205,8 +208,8 @@ export function ratingSideFeatures(
   const { time, context = [] } = ratings;
   const unit = time ? milliseconds(time, ratings.timeUnit) : 0;
   const facts = Array.from({ length: encoder.schema.events ? ratings.size : 0 }, (_, row): EventContext => {
-    const named = context.map(({ name, values, rows }): [string, string] => [name, values[rows[row]]]);
-    return { ms: time && unit > 0 ? time[row] * unit : Number.NaN, context: Object.fromEntries(named) };
+    const at = time?.[row] ?? Number.NaN;
+    return { ms: unit > 0 ? at * unit : Number.NaN, context: contextAt(context, row) };
   });
   const columns = ratings.userIds.map((id) => users?.get(id) ?? null);
   const unseen: UnseenCounts = new Map();

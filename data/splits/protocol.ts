@@ -4,11 +4,11 @@
  *   leave-one-out  a user's last event is the test target, the one before it the validation target
  *   ratio          a user's last share of events is the test part, the share before it validation; all are targets
  *   last-n         a user's last n events are the test part, the n before them validation; all are targets
- *   temporal       one cut in time for everybody: training is what happened before, so that nothing of the future is
- *                  learned from (Meng et al., RecSys 2020; Ji et al., TOIS 2023; Hidasi & Czapp, RecSys 2023)
+ *   temporal       one cut in time for all users: training is on events before it, so that nothing is learned from the
+ *                  future (Meng et al., RecSys 2020; Ji et al., TOIS 2023; Hidasi & Czapp, RecSys 2023)
  *   sampled-100    leave-one-out, but the target competes with 100 sampled items only (Kang & McAuley, ICDM 2018). Such
- *                  figures are far higher and order recommenders differently (Krichene & Rendle, KDD 2020): it is here
- *                  to compare with older papers
+ *                  metrics are far higher and rank recommenders differently (Krichene & Rendle, KDD 2020); for comparison
+ *                  with older papers
  *   cold-items     some items are removed from every history and from training, and recommended by their attributes
  *                  (data/splits/cold.ts)
  *
@@ -19,14 +19,14 @@ import { dateOf, unitOf } from '../formats/times.ts';
 
 export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'last-n' | 'sampled-100' | 'cold-items';
 
-/** A protocol with all its parameters. JSON; figures are comparable where name and parameters are the same. */
+/** A protocol with all its parameters, as JSON; metrics are comparable if name and parameters are the same. */
 export interface Protocol {
   name: ProtocolName;
   parameters: Readonly<Record<string, number | string>>;
 }
 
 interface Parameter {
-  /** Left out where there is no default: the split fills it in from the log. */
+  /** Without a default, the split takes it from the log. */
   default?: number | string;
   /** Of a text. */
   choices?: readonly string[];
@@ -34,16 +34,16 @@ interface Parameter {
   is?: 'share' | 'seed' | 'time' | 'count';
 }
 
-/** What each protocol can be told. */
+/** The parameters of each protocol. */
 const PARAMETERS: Record<ProtocolName, Record<string, Parameter>> = {
   'leave-one-out': {},
   temporal: {
     /** Shares of all events: the cuts are quantiles of time. */
     valid: { default: 0.1, is: 'share' },
     test: { default: 0.1, is: 'share' },
-    /** A user's first event after the cut, or all of that part. */
+    /** A user's first event after the cut, or all of the part. */
     targets: { default: 'first', choices: ['first', 'all'] },
-    /** The cuts themselves, as the log's times: validation begins at one, test at the other. */
+    /** The cuts themselves, as the log's times: the start of validation and of test. */
     validFrom: { is: 'time' },
     testFrom: { is: 'time' },
   },
@@ -51,9 +51,9 @@ const PARAMETERS: Record<ProtocolName, Record<string, Parameter>> = {
   'last-n': { n: { default: 10, is: 'count' } },
   'sampled-100': { seed: { default: 1, is: 'seed' } },
   'cold-items': {
-    /** Of the catalogue, where no file names the cold items. */
+    /** Of the catalog, if no file names the cold items. */
     share: { default: 0.2, is: 'share' },
-    /** Of the items that are left, to choose by. */
+    /** Of the other items, for validation. */
     valid: { default: 0.1, is: 'share' },
     seed: { default: 1, is: 'seed' },
     /** How many a file named. */
@@ -169,11 +169,11 @@ export function describeProtocol({ name, parameters }: Protocol): string {
 
 /** The text that `parseProtocol` reads as this very protocol. */
 export function protocolFlag({ name, parameters }: Protocol): string {
-  const list = Object.entries(parameters).filter(([key, value]) => PARAMETERS[name][key].default !== value);
+  const list = Object.entries(parameters).filter(([key, value]) => PARAMETERS[name][key]?.default !== value);
   return list.length > 0 ? `${name}:${list.map(([key, value]) => `${key}=${value}`).join(',')}` : name;
 }
 
-/** Whether figures under both are about the same targets and candidates. */
+/** Whether metrics under both are of the same targets and candidates. */
 export function sameProtocol(a: Protocol, b: Protocol): boolean {
   const keys = new Set([...Object.keys(a.parameters), ...Object.keys(b.parameters)]);
   return a.name === b.name && [...keys].every((key) => a.parameters[key] === b.parameters[key]);
@@ -190,7 +190,7 @@ export function describeTask({ name, parameters }: Protocol, part: 'valid' | 'te
 }
 
 function describeTargets(name: ProtocolName, parameters: Protocol['parameters'], part: 'valid' | 'test'): string {
-  const percent = (share: number | string) => `${Number((100 * Number(share)).toFixed(2))} %`;
+  const percent = (share: number | string = Number.NaN) => `${Number((100 * Number(share)).toFixed(2))} %`;
   if (name === 'ratio') {
     return part === 'test'
       ? `the last ${percent(parameters.test)} of each user's interactions`

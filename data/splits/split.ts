@@ -1,6 +1,8 @@
 import type { Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
-import type { SideFeatureRows, SideFeatureSchema, SideFeatures } from '../features/side-features.ts';
+import type { SideFeatureSchema } from '../features/event-encoder.ts';
+import type { SideFeatures } from '../features/side-features.ts';
+import type { SideFeatureRows } from '../features/side-rows.ts';
 import { spanAt } from '../spans.ts';
 import { emptyBounds, type SplitBounds } from './bounds.ts';
 import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';

@@ -1,5 +1,5 @@
 /** A sparse matrix S [tokens, rows] that comes anew with each batch: what stands beside its tokens. */
-import type { SideFeatureRows } from '../../data/features/side-features.ts';
+import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import { type Device, Inputs, type Sparse, transposeSparse } from '../../engine/index.ts';
 
 const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });

@@ -1,6 +1,6 @@
 /** Continues histories by several items: batches of histories, the strategy, and what must not come again. */
 import { InputError, option } from '../../data/errors.ts';
-import { maxBagSize, type SideFeatureRows } from '../../data/features/side-features.ts';
+import { maxBagSize, type SideFeatureRows } from '../../data/features/side-rows.ts';
 import {
   DECODES,
   GENERATE,

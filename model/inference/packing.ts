@@ -1,6 +1,6 @@
 /** Histories end to end in a budget of tokens, as an encoder reads them when it recommends. */
 import { InputError } from '../../data/errors.ts';
-import type { SideFeatureRows } from '../../data/features/side-features.ts';
+import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import type { Tensor } from '../../engine/index.ts';
 import type { PackedTokens } from '../encoders/context.ts';
 import { readsTimes } from '../recipes/derived.ts';

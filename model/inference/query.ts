@@ -4,13 +4,8 @@
  */
 import { InputError } from '../../data/errors.ts';
 import type { UnseenCounts } from '../../data/features/encoder.ts';
-import {
-  milliseconds,
-  packBags,
-  type SideFeatureEncoder,
-  type SideFeatureRows,
-  SideFeatureWriter,
-} from '../../data/features/side-features.ts';
+import { milliseconds, type SideFeatureEncoder } from '../../data/features/event-encoder.ts';
+import { packBags, type SideFeatureRows, SideFeatureWriter } from '../../data/features/side-rows.ts';
 import { toSeconds } from '../../data/formats/times.ts';
 import type { Split, SplitPart } from '../../data/splits/split.ts';
 

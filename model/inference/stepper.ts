@@ -9,7 +9,7 @@
  * Rows that continue the same history share its keys. Which cached rows an item follows is a list, given at each step:
  * a beam that goes on from another takes over its list, and no key moves.
  */
-import { type SideFeatureRows, SideFeatureWriter } from '../../data/features/side-features.ts';
+import { type SideFeatureRows, SideFeatureWriter } from '../../data/features/side-rows.ts';
 import {
   cachedAttention,
   Inputs,

@@ -2,7 +2,7 @@
 import type { Random } from '../../data/random.ts';
 import type { RatingSideFeatures } from '../../data/ratings/side-features.ts';
 import type { RatingWindow } from '../../data/ratings/windows.ts';
-import { SideFeatureWriter } from '../../data/features/side-features.ts';
+import { SideFeatureWriter } from '../../data/features/side-rows.ts';
 import { type Device, groupRows, Inputs, rowGroupLayout } from '../../engine/index.ts';
 import { FEATURES, type RatingShape, type RatingTargets, type RatingTokens } from './model.ts';
 import { SparseInputs } from '../encoders/sparse-inputs.ts';

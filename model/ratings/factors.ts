@@ -10,7 +10,7 @@
  * Only the items' side is kept in a model: users, new ones too, follow from their ratings in closed form (`user`).
  */
 import { InputError } from '../../data/errors.ts';
-import type { SideFeatureRows } from '../../data/features/side-features.ts';
+import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
 import { tensorOf } from '../storage/tensors.ts';
 

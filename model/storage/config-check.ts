@@ -4,7 +4,7 @@
  */
 import { InputError } from '../../data/errors.ts';
 import { COLUMN_TYPES, type Column, type Schema } from '../../data/features/schema.ts';
-import type { EventColumn } from '../../data/features/side-features.ts';
+import type { EventColumn } from '../../data/features/event-encoder.ts';
 import { PER_SECOND } from '../../data/formats/times.ts';
 import type { AttributeModel } from '../transitions/attribute-model.ts';
 import type { ModelConfig } from './folder.ts';

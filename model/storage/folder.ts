@@ -26,7 +26,7 @@ import { InputError, option } from '../../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
 import type { Schema } from '../../data/features/schema.ts';
-import { type EventColumn, sideFeatureRows } from '../../data/features/side-features.ts';
+import { type EventColumn, sideFeatureRows } from '../../data/features/event-encoder.ts';
 import type { AttributeModel } from '../transitions/attribute-model.ts';
 import type { Files } from './files.ts';
 import { loadSegmentPrior, type SegmentPrior, USERS } from '../transitions/segment-prior.ts';

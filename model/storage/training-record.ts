@@ -20,7 +20,7 @@
  */
 import { InputError } from '../../data/errors.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
-import { milliseconds } from '../../data/features/side-features.ts';
+import { milliseconds } from '../../data/features/event-encoder.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Files } from './files.ts';
 import { commit, Snapshot, withSnapshot } from './manifest.ts';

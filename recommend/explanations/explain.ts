@@ -8,7 +8,7 @@
  * - `rollout` reads attention (model/inference/attention-maps.ts), the same for every item, and the memory's summands, which are exact:
  *   both as shares, weighted by how far the two parts lift the item. It takes one pass and says where the model looked.
  */
-import { SideFeatureWriter, type SideFeatureRows } from '../../data/features/side-features.ts';
+import { SideFeatureWriter, type SideFeatureRows } from '../../data/features/side-rows.ts';
 import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
 import { type AttentionMaps, AttentionProbe } from '../../model/inference/attention-maps.ts';
 import type { Item, LoadedModel } from '../../model/storage/folder.ts';

@@ -3,7 +3,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { npyPieces } from '../../data/formats/npy.ts';
-import { sideFeatureRows } from '../../data/features/side-features.ts';
+import { sideFeatureRows } from '../../data/features/event-encoder.ts';
 import { loadConfig } from '../../model/storage/folder.ts';
 import { encode } from '../../model/storage/safetensors.ts';
 import { loadSegmentPrior, saveSegmentPrior, type SegmentPrior } from '../../model/transitions/segment-prior.ts';

@@ -4,7 +4,7 @@ import type { Log } from '../../data/log.ts';
 import { isRatingSplit, parseRatingSplit, ratingRounds, ratingSplitFlag } from '../../data/ratings/split.ts';
 import { around, packWindows, type RatingWindow, testWindows, trainingWindows } from '../../data/ratings/windows.ts';
 import { asWritten, levelsOf, type Ratings, ratingsOf } from '../../data/ratings/ratings.ts';
-import { inferEvents, SideFeatureEncoder } from '../../data/features/side-features.ts';
+import { inferEvents, SideFeatureEncoder } from '../../data/features/event-encoder.ts';
 import { readText } from './bytes.ts';
 
 /** Rows of [user, item, rating, time]. */

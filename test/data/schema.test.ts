@@ -99,7 +99,7 @@ describe('schema', () => {
 
   test('refuses columns that are not there, and means of words', () => {
     expect(() => inferSchema(items, [{ name: 'weight' }])).toThrow(/no column "weight"; there is genres/);
-    expect(() => inferSchema(items, [{ name: 'colour', missing: 'mean' }])).toThrow(/colour is a category, so that/);
+    expect(() => inferSchema(items, [{ name: 'colour', missing: 'mean' }])).toThrow(/colour is a category, so it/);
     expect(() => inferSchema(items, [{ name: 'colour', type: 'number' }])).toThrow(/colour is a number, found "red"/);
   });
 });

@@ -6,13 +6,8 @@ import { readUsers } from '../../data/formats/catalog.ts';
 import { prepare } from '../../data/dataset.ts';
 import { readLog } from '../../data/formats/reader.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import {
-  inferEvents,
-  milliseconds,
-  SideFeatures,
-  SideFeatureEncoder,
-  sideFeatureRows,
-} from '../../data/features/side-features.ts';
+import { inferEvents, milliseconds, SideFeatureEncoder, sideFeatureRows } from '../../data/features/event-encoder.ts';
+import { SideFeatures } from '../../data/features/side-features.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { chunked } from './bytes.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { describeSchema, inferSchema, replacementOf, numberOf } from '../../data/features/schema.ts';
-import { inferEvents } from '../../data/features/side-features.ts';
+import { inferEvents } from '../../data/features/event-encoder.ts';
 import { parseDate, toSeconds } from '../../data/formats/times.ts';
 import { readText } from './bytes.ts';
 

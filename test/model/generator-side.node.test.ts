@@ -1,7 +1,7 @@
 /** Continuations that read users and events, and with the memory: each step against the ranking of what stands so far. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { concatRows, packBags, type SideFeatureRows } from '../../data/features/side-features.ts';
+import { concatRows, packBags, type SideFeatureRows } from '../../data/features/side-rows.ts';
 import { Device } from '../../engine/index.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';

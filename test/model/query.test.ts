@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
-import { inferEvents, SideFeatureEncoder, SideFeatures } from '../../data/features/side-features.ts';
+import { inferEvents, SideFeatureEncoder } from '../../data/features/event-encoder.ts';
+import { SideFeatures } from '../../data/features/side-features.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { readLog } from '../../data/formats/reader.ts';
 import { splitDataset } from '../../data/splits/split.ts';

@@ -8,7 +8,7 @@ import {
   RatingSideFeatures,
 } from '../../data/ratings/side-features.ts';
 import { ratingsOf } from '../../data/ratings/ratings.ts';
-import { SideFeatureWriter } from '../../data/features/side-features.ts';
+import { SideFeatureWriter } from '../../data/features/side-rows.ts';
 import { Device } from '../../engine/index.ts';
 import { addItems } from '../../model/storage/add-items.ts';
 import { packModel } from '../../model/storage/pack.ts';

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import { inferEvents, SideFeatures, SideFeatureEncoder } from '../../data/features/side-features.ts';
+import { inferEvents, SideFeatureEncoder } from '../../data/features/event-encoder.ts';
+import { SideFeatures } from '../../data/features/side-features.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { loadModel } from '../../model/storage/folder.ts';

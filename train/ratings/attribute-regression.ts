@@ -7,7 +7,7 @@
  * an entity comes from the others alone, in PARTS parts, so that no entity confirms itself; λ is what expects best.
  */
 import type { PlainBags } from '../../data/ratings/side-features.ts';
-import type { SideFeatureRows } from '../../data/features/side-features.ts';
+import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import { priorMeans } from '../../model/ratings/factors.ts';
 
 const PARTS = 5;

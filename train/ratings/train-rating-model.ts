@@ -11,7 +11,7 @@ import {
 import { type Ratings, type RatingTask, ratingsOf } from '../../data/ratings/ratings.ts';
 import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../../data/ratings/split.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import { contextNames } from '../../data/features/side-features.ts';
+import { contextNames } from '../../data/features/event-encoder.ts';
 import { type Files, MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder, type Item } from '../../model/storage/folder.ts';
 import { ratingSettings } from '../../model/ratings/settings.ts';

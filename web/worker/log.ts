@@ -8,7 +8,7 @@ import { type Log, withoutSource } from '../../data/log.ts';
 import type { ParquetWorker as Apart } from '../../data/formats/parquet-worker.ts';
 import { readLog } from '../../data/formats/reader.ts';
 import type { RecordSink } from '../../data/formats/records.ts';
-import { contextNames } from '../../data/features/side-features.ts';
+import { contextNames } from '../../data/features/event-encoder.ts';
 import { makeShop } from '../../data/demo-shop/shop.ts';
 import { readRecords } from '../../data/formats/source.ts';
 import { dateOf, unitOf } from '../../data/formats/times.ts';
