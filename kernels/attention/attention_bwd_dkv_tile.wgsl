@@ -80,7 +80,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         s += k[c] * queries[b + c];
         dp += v[c] * grads[b + c];
       }
-      let prob = exp(s.x + s.y + s.z + s.w - row_stats[i - i0].x);
+      let lse = row_stats[i - i0].x;
+      // exp(NaN) is no NaN on every adapter (SwiftShader).
+      let prob = select(exp(s.x + s.y + s.z + s.w - lse), lse, is_nan(lse));
       var keep = 1.0;
       if (drop) {
         let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);
