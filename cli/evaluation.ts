@@ -8,7 +8,7 @@ import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
 import { requiredHistory, requireUnseen } from '../data/splits/checks.ts';
 import type { Device } from '../engine/index.ts';
-import { type LoadedModel, loadModel } from '../model/storage/folder.ts';
+import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
 import type { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { loadTraining, TRAINING } from '../model/storage/training-record.ts';
 import { weightedPrior } from '../model/transitions/segment-prior.ts';

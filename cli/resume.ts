@@ -1,7 +1,7 @@
 /** `train --resume`: flags that describe the model may repeat what it was started with, and nothing else. */
 import type { Protocol } from '../data/splits/protocol.ts';
 import { type RatingSplit, splitParameters } from '../data/ratings/split.ts';
-import type { ModelConfig } from '../model/storage/folder.ts';
+import type { ModelConfig } from '../model/storage/config.ts';
 import { UsageError } from './errors.ts';
 import { eventNames } from './input/side-features.ts';
 

@@ -5,7 +5,7 @@
 import { InputError } from '../data/errors.ts';
 import type { SideFeatureEncoder } from '../data/features/event-encoder.ts';
 import type { UserContext } from '../model/inference/query.ts';
-import type { LoadedModel } from '../model/storage/folder.ts';
+import type { LoadedModel } from '../model/storage/load-model.ts';
 import { logPopularity, weightedPrior } from '../model/transitions/segment-prior.ts';
 
 /**

@@ -4,7 +4,7 @@ import type { UnseenCounts } from '../data/features/encoder.ts';
 import type { RatingEncoder } from '../data/ratings/side-features.ts';
 import { concatRows, type SideFeatureRows } from '../data/features/side-rows.ts';
 import { type Factors, withItems } from '../model/ratings/factors.ts';
-import type { Item } from '../model/storage/folder.ts';
+import type { Item } from '../model/storage/config.ts';
 
 /** An unseen item, read by its attributes, which are named as in the items file of the training. */
 export interface DescribedItem {

@@ -6,7 +6,7 @@ import { toArrays } from '../model/encoders/sequence-model.ts';
 import { type LoadedRatingModel, loadRatingModel } from '../model/ratings/folder.ts';
 import { RatingModel, RatingNetwork, shapeOf } from '../model/ratings/model.ts';
 import { meanOf, medianOf, RatingScorer } from '../model/ratings/scorer.ts';
-import type { Item } from '../model/storage/folder.ts';
+import type { Item } from '../model/storage/config.ts';
 import { checkParameters } from '../model/storage/tensors.ts';
 import { deviceFor, type LoadOptions } from './load-options.ts';
 import { type RatingCatalog, ratingCatalog } from './rating-catalog.ts';

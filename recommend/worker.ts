@@ -15,7 +15,7 @@
  * Errors keep their message and name; a user's are called `InputError`.
  */
 import { expose, type ProxyMarked, proxy } from 'comlink';
-import type { Item } from '../model/storage/folder.ts';
+import type { Item } from '../model/storage/config.ts';
 import type { Adaptation } from '../model/inference/personalize.ts';
 import type { LoadOptions } from './load-options.ts';
 import { Recommender } from './recommender.ts';

@@ -15,7 +15,8 @@ import {
   tune,
 } from '../engine/index.ts';
 import { MemoryFiles } from '../model/storage/files.ts';
-import { createFolder, saveModel } from '../model/storage/folder.ts';
+import { saveModel } from '../model/storage/checkpoint.ts';
+import { createFolder } from '../model/storage/folder.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
 import { parametersOf } from '../model/encoders/network.ts';
 import { SequenceModel } from '../model/encoders/sequence-model.ts';

@@ -17,7 +17,7 @@ import { changed, checkSettings, type Settings } from '../model/recipes/settings
 import { readsTimes } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
 import type { Files } from '../model/storage/files.ts';
-import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/folder.ts';
+import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
 import { countItems } from './baselines/baselines.ts';
 import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
 import { requireHorizon } from './loop/schedule.ts';

@@ -2,14 +2,9 @@
 import type { Device } from '../engine/index.ts';
 import { writeModelCard } from '../model/storage/card.ts';
 import type { Files } from '../model/storage/files.ts';
-import {
-  createFolder,
-  holdsWeights,
-  loadConfig,
-  loadModel,
-  type ModelConfig,
-  readMetrics,
-} from '../model/storage/folder.ts';
+import { loadConfig, type ModelConfig } from '../model/storage/config.ts';
+import { createFolder, holdsWeights, readMetrics } from '../model/storage/folder.ts';
+import { loadModel } from '../model/storage/load-model.ts';
 import type { PriorSettings } from '../model/transitions/segment-prior.ts';
 import { recordTraining } from '../model/storage/training-record.ts';
 import type { BaselineMetrics } from './baselines/metrics.ts';

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { asWritten, type Ratings, type RatingTask } from '../../data/ratings/ratings.ts';
-import { loadConfig } from '../../model/storage/folder.ts';
+import { loadConfig } from '../../model/storage/config.ts';
 import { loadPredictions, type StoredPredictions } from '../../model/ratings/folder.ts';
 import { loadTraining, TRAINING } from '../../model/storage/training-record.ts';
 import { explain } from '../../recommend/sources/files.node.ts';

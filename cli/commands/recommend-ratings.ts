@@ -1,7 +1,7 @@
 /** `attune recommend` for a model of ratings: the items with the highest predicted rating, or the ratings of given items. */
 import { InputError } from '../../data/errors.ts';
 import { asWritten, ratingsOf } from '../../data/ratings/ratings.ts';
-import { loadConfig, type ModelConfig } from '../../model/storage/folder.ts';
+import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { type PredictedRating, RatingPredictor } from '../../recommend/rating-predictor.ts';
 import type { PredictQuery, RatedItem } from '../../recommend/rating-query.ts';

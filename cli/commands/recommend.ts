@@ -1,6 +1,6 @@
 /** `attune recommend`: the next items for a history of item IDs, for a user of a log, or for somebody new. */
 import { InputError } from '../../data/errors.ts';
-import type { ModelConfig } from '../../model/storage/folder.ts';
+import type { ModelConfig } from '../../model/storage/config.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { postProcessingOptions, idsOf, parseIds, warnOfUnknownIds } from '../input/post-processing.ts';
 import type { PostProcessingFlags } from '../flags/post-processing.ts';

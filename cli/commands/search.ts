@@ -9,7 +9,8 @@ import {
   protocolFlag,
 } from '../../data/splits/protocol.ts';
 import type { Device } from '../../engine/index.ts';
-import { holdsConfig, loadCheckpoint } from '../../model/storage/folder.ts';
+import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
+import { holdsConfig } from '../../model/storage/folder.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';

@@ -12,14 +12,8 @@ import {
 import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import type { Ratings, RatingTask } from '../../data/ratings/ratings.ts';
 import { contextNames } from '../../data/features/event-encoder.ts';
-import {
-  createFolder,
-  holdsWeights,
-  type Item,
-  loadConfig,
-  loadItems,
-  type ModelConfig,
-} from '../../model/storage/folder.ts';
+import { type Item, loadConfig, loadItems, type ModelConfig } from '../../model/storage/config.ts';
+import { createFolder, holdsWeights } from '../../model/storage/folder.ts';
 import { writeRatingCard } from '../../model/ratings/card.ts';
 import { loadPredictions } from '../../model/ratings/folder.ts';
 import { ratingSettings, type RatingSettings, storedRatingSettings } from '../../model/ratings/settings.ts';

@@ -5,7 +5,7 @@ import { npyPieces } from '../../data/formats/npy.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
-import type { LoadedModel } from '../../model/storage/folder.ts';
+import type { LoadedModel } from '../../model/storage/load-model.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';

@@ -1,7 +1,7 @@
 /** What is done after the score, from the flags of `recommend` and `evaluate`, and what `evaluate` says of it. */
 import { parse } from 'csv-parse/sync';
 import { InputError } from '../../data/errors.ts';
-import type { Item } from '../../model/storage/folder.ts';
+import type { Item } from '../../model/storage/config.ts';
 import { type PostProcessingOptions, PostProcessing, candidatesOf } from '../../recommend/reranking/post-processing.ts';
 import type { Variant } from '../../train/evaluation/reranking.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';

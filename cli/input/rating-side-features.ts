@@ -12,7 +12,7 @@ import {
 } from '../../data/ratings/side-features.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { describeSchema } from '../../data/features/schema.ts';
-import type { Item, ModelConfig } from '../../model/storage/folder.ts';
+import type { Item, ModelConfig } from '../../model/storage/config.ts';
 import { inferUsers, noteEvents, noteUnknownUsers, type Notes, warnUnseen } from '../../train/side-features.ts';
 import { UsageError } from '../errors.ts';
 import { columnChoices, eventNames, openUsers, type SideFeatureFlags } from './side-features.ts';

@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import { describeRatingSplit, parseRatingSplit, type RatingSplit, splitParameters } from '../../data/ratings/split.ts';
 import { withoutSource } from '../../data/log.ts';
 import { asWritten, type Ratings, type RatingTask, ratingsOf } from '../../data/ratings/ratings.ts';
-import { loadConfig, type ModelConfig } from '../../model/storage/folder.ts';
+import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
 import type { StoredPredictions } from '../../model/ratings/folder.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import type { ClickMetrics, RatingMetrics } from '../../train/ratings/metrics.ts';

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readUsers } from '../../data/formats/catalog.ts';
 import { type ColumnChoice, parseSchema } from '../../data/features/schema.ts';
 import type { Split } from '../../data/splits/split.ts';
-import type { ModelConfig } from '../../model/storage/folder.ts';
+import type { ModelConfig } from '../../model/storage/config.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { openParquetWorker } from './parquet-worker.ts';
 import { type Notes, storedSideFeatures } from '../../train/side-features.ts';

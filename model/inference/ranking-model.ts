@@ -5,7 +5,7 @@ import { SequenceModel } from '../encoders/sequence-model.ts';
 import { rankerOf } from '../ranker/store.ts';
 import { listScorer, type ListScorer, type SecondStage } from '../ranker/two-stages.ts';
 import { checkSettings, type Settings } from '../recipes/settings.ts';
-import type { LoadedModel } from '../storage/folder.ts';
+import type { LoadedModel } from '../storage/load-model.ts';
 import { DeviceTransitions } from '../transitions/transitions.ts';
 import type { ScorerOptions } from './scorer.ts';
 

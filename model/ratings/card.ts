@@ -1,7 +1,7 @@
 /** The model card of a rating model: README.md of its folder. */
 import { cardTable, cardText } from '../storage/card.ts';
 import type { Files } from '../storage/files.ts';
-import type { ModelConfig } from '../storage/folder.ts';
+import type { ModelConfig } from '../storage/config.ts';
 
 export interface RatingCard {
   date: Date;

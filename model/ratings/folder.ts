@@ -9,14 +9,10 @@ import { InputError, option } from '../../data/errors.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
 import { FACTORS, type Factors, restoreFactors, storeFactors } from './factors.ts';
 import type { Files } from '../storage/files.ts';
-import {
-  loadConfig,
-  loadModel,
-  type LoadedModel,
-  type ModelConfig,
-  PREDICTIONS,
-  saveModel,
-} from '../storage/folder.ts';
+import { saveModel } from '../storage/checkpoint.ts';
+import { loadConfig, type ModelConfig } from '../storage/config.ts';
+import { PREDICTIONS } from '../storage/folder.ts';
+import { loadModel, type LoadedModel } from '../storage/load-model.ts';
 import { type RatingSettings, storedRatingSettings } from './settings.ts';
 import { encodePieces, type StoredTensor } from '../storage/safetensors.ts';
 import { commit, type Source, withSnapshot } from '../storage/manifest.ts';

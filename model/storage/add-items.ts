@@ -2,7 +2,8 @@
 import { InputError, option } from '../../data/errors.ts';
 import { encodeItems } from '../../data/features/encoder.ts';
 import type { Files } from './files.ts';
-import { appendItems, type Item, loadModel } from './folder.ts';
+import { appendItems, type Item } from './config.ts';
+import { loadModel } from './load-model.ts';
 
 export interface AddedItems {
   added: number;

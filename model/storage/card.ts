@@ -1,7 +1,7 @@
 /** The model card: README.md of a model folder, for people. */
 import type { Files } from './files.ts';
 import { describeProtocol, describeTask, storedProtocol } from '../../data/splits/protocol.ts';
-import type { ModelConfig } from './folder.ts';
+import type { ModelConfig } from './config.ts';
 
 /** What a finished or stopped training has to say about itself. */
 export interface CardResult {

@@ -7,7 +7,7 @@ import { COLUMN_TYPES, type Column, type Schema } from '../../data/features/sche
 import type { EventColumn } from '../../data/features/event-encoder.ts';
 import { PER_SECOND } from '../../data/formats/times.ts';
 import type { AttributeModel } from '../transitions/attribute-model.ts';
-import type { ModelConfig } from './folder.ts';
+import type { ModelConfig } from './config.ts';
 import type { Blend } from '../transitions/transitions.ts';
 
 /** Returns what is wrong with a value, or null. `at` is the path to it, `data.items` say. */

@@ -2,7 +2,8 @@
 import { InputError } from '../../data/errors.ts';
 import { archivePieces } from './archive.ts';
 import type { Files } from './files.ts';
-import { BESIDE, loadConfig, refuseTaken } from './folder.ts';
+import { loadConfig } from './config.ts';
+import { BESIDE, refuseTaken } from './folder.ts';
 import { TRAINING } from './training-record.ts';
 import { commit, MANIFEST, manifestOf, type Part, snapshotOf } from './manifest.ts';
 

@@ -11,7 +11,8 @@
 import { SideFeatureWriter, type SideFeatureRows } from '../../data/features/side-rows.ts';
 import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
 import { type AttentionMaps, AttentionProbe } from '../../model/inference/attention-maps.ts';
-import type { Item, LoadedModel } from '../../model/storage/folder.ts';
+import type { Item } from '../../model/storage/config.ts';
+import type { LoadedModel } from '../../model/storage/load-model.ts';
 import {
   HostTransitions,
   type RelativeScore,

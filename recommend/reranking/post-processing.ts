@@ -7,7 +7,7 @@ import { InputError, option } from '../../data/errors.ts';
 import { parseCondition } from '../../data/features/condition.ts';
 import { ownValue } from '../../data/own-value.ts';
 import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../../data/features/values.ts';
-import type { Item } from '../../model/storage/folder.ts';
+import type { Item } from '../../model/storage/config.ts';
 import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { EXCLUDED } from '../../model/inference/scorer.ts';

@@ -4,7 +4,7 @@ import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { npyPieces } from '../../data/formats/npy.ts';
 import { sideFeatureRows } from '../../data/features/event-encoder.ts';
-import { loadConfig } from '../../model/storage/folder.ts';
+import { loadConfig } from '../../model/storage/config.ts';
 import { encode } from '../../model/storage/safetensors.ts';
 import { loadSegmentPrior, saveSegmentPrior, type SegmentPrior } from '../../model/transitions/segment-prior.ts';
 import { NodeFiles, Recommender, type RecommendQuery } from '../../recommend/node.ts';

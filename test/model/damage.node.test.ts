@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { Device } from '../../engine/index.ts';
 import { type Files, join, MemoryFiles } from '../../model/storage/files.ts';
-import { loadCheckpoint } from '../../model/storage/folder.ts';
+import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { copyModel, packModel } from '../../model/storage/pack.ts';
 import { loadPredictions } from '../../model/ratings/folder.ts';
 import { RatingPredictor, Recommender } from '../../recommend/node.ts';

@@ -1,4 +1,5 @@
-import type { Checkpoint, Item, ModelConfig } from '../../model/storage/folder.ts';
+import type { Checkpoint } from '../../model/storage/checkpoint.ts';
+import type { Item, ModelConfig } from '../../model/storage/config.ts';
 
 export function configOf(items: number): ModelConfig {
   return {

@@ -18,16 +18,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { modelCard, writeModelCard } from '../../model/storage/card.ts';
 import { type Files, MemoryFiles } from '../../model/storage/files.ts';
-import {
-  appendMetrics,
-  createFolder,
-  loadCheckpoint,
-  loadModel,
-  readMetrics,
-  saveCheckpoint,
-  saveModel,
-  trimMetrics,
-} from '../../model/storage/folder.ts';
+import { loadCheckpoint, saveCheckpoint, saveModel } from '../../model/storage/checkpoint.ts';
+import { appendMetrics, createFolder, readMetrics, trimMetrics } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
 import { commit, fileName, Snapshot } from '../../model/storage/manifest.ts';

@@ -6,15 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { addItems } from '../../model/storage/add-items.ts';
 import { type Content, type Files, MemoryFiles } from '../../model/storage/files.ts';
-import {
-  appendMetrics,
-  createFolder,
-  loadCheckpoint,
-  loadModel,
-  saveBlend,
-  saveCheckpoint,
-  saveModel,
-} from '../../model/storage/folder.ts';
+import { loadCheckpoint, saveCheckpoint, saveModel } from '../../model/storage/checkpoint.ts';
+import { saveBlend } from '../../model/storage/config.ts';
+import { appendMetrics, createFolder } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { copyModel } from '../../model/storage/pack.ts';
 import { commit, MANIFEST, PARTS, Snapshot } from '../../model/storage/manifest.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';

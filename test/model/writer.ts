@@ -1,5 +1,6 @@
 /** The process that folder.node.test.ts kills: `node writer.js DIR` saves checkpoints and best weights for ever. */
-import { appendMetrics, createFolder, saveCheckpoint, saveModel } from '../../model/storage/folder.ts';
+import { saveCheckpoint, saveModel } from '../../model/storage/checkpoint.ts';
+import { appendMetrics, createFolder } from '../../model/storage/folder.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';

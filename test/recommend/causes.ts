@@ -7,7 +7,8 @@ import { prepare } from '../../data/dataset.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
+import type { ModelConfig } from '../../model/storage/config.ts';
+import { createFolder } from '../../model/storage/folder.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { trainStages } from '../train/stages.ts';
 

@@ -1,7 +1,9 @@
 /** A small model whose weights follow from a seed alone, so that every machine has the very same one. */
 import { type Device, normal } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, type ModelConfig, saveModel } from '../../model/storage/folder.ts';
+import { saveModel } from '../../model/storage/checkpoint.ts';
+import type { ModelConfig } from '../../model/storage/config.ts';
+import { createFolder } from '../../model/storage/folder.ts';
 import { saveTransitions } from '../../model/transitions/transitions.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';

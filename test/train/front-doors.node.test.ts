@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { goodsCsv, logCsv, planDemo } from '../../cli/commands/demo.ts';
 import { Device } from '../../engine/index.ts';
 import { type Files, MemoryFiles } from '../../model/storage/files.ts';
-import { loadModel } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { runPlan } from '../../train/run-plan.ts';

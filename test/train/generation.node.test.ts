@@ -7,7 +7,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { evaluateNext, nextMetrics } from '../../train/evaluation/next.ts';
 import { train } from '../../train/loop/trainer.ts';
 import { folder, ring, small } from './ring.ts';
-import { loadModel } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 describe('figures of the next n', () => {

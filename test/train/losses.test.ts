@@ -1,7 +1,8 @@
 /** Losses over samples, averages, accumulation and augmentation, through the trainer. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { loadCheckpoint, loadModel } from '../../model/storage/folder.ts';
+import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train, type TrainProgress } from '../../train/loop/trainer.ts';
 import { ring, run, small } from './ring.ts';

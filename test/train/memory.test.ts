@@ -4,7 +4,9 @@ import { prepare } from '../../data/dataset.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, loadConfig, loadModel, type ModelConfig } from '../../model/storage/folder.ts';
+import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
+import { createFolder } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import {
   DeviceTransitions,

@@ -13,7 +13,8 @@ import {
   userFactors,
 } from '../../model/ratings/factors.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, type ModelConfig } from '../../model/storage/folder.ts';
+import type { ModelConfig } from '../../model/storage/config.ts';
+import { createFolder } from '../../model/storage/folder.ts';
 import { loadPredictions } from '../../model/ratings/folder.ts';
 import { meanOf, medianOf } from '../../model/ratings/scorer.ts';
 import { ratingSettings } from '../../model/ratings/settings.ts';

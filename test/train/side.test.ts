@@ -6,7 +6,7 @@ import { inferEvents, SideFeatureEncoder } from '../../data/features/event-encod
 import { SideFeatures } from '../../data/features/side-features.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { loadModel } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import {
   groupScores,
   logPopularity,

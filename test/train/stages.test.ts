@@ -4,7 +4,7 @@ import { seeded } from '../../data/random.ts';
 import { Device } from '../../engine/index.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
-import { loadModel } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
 import { MEMORY } from '../../model/transitions/transitions.ts';
 import { logOf } from '../../train/events.ts';

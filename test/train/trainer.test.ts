@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import type { MemoryFiles } from '../../model/storage/files.ts';
-import { loadCheckpoint, loadModel, readMetrics } from '../../model/storage/folder.ts';
+import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
+import { readMetrics } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train, type TrainProgress } from '../../train/loop/trainer.ts';
 import { folder, ring, run, small } from './ring.ts';

@@ -12,14 +12,13 @@ import type { Split } from '../../data/splits/split.ts';
 import { type Device, type ParameterKind, permutation, type Program, STATUS, type Tensor } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import {
-  appendMetrics,
   type Counters,
   loadCheckpoint,
   saveCheckpoint,
   saveModel,
   type Tensors,
-  trimMetrics,
-} from '../../model/storage/folder.ts';
+} from '../../model/storage/checkpoint.ts';
+import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { windowsOf } from '../../model/recipes/derived.ts';
 import { SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';

@@ -2,7 +2,7 @@
 import type { RatingSchema } from '../../data/ratings/side-features.ts';
 import { type RatingSplit, splitParameters } from '../../data/ratings/split.ts';
 import type { Ratings, RatingTask } from '../../data/ratings/ratings.ts';
-import { FORMAT_VERSION, type Item, type ModelConfig } from '../../model/storage/folder.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig } from '../../model/storage/config.ts';
 import type { RatingSettings } from '../../model/ratings/settings.ts';
 
 export interface RatingConfigOptions {

@@ -13,7 +13,8 @@ import { FIVE_FOLDS, type RatingSplit, ratingRounds } from '../../data/ratings/s
 import { inferSchema } from '../../data/features/schema.ts';
 import { contextNames } from '../../data/features/event-encoder.ts';
 import { type Files, MemoryFiles } from '../../model/storage/files.ts';
-import { createFolder, type Item } from '../../model/storage/folder.ts';
+import type { Item } from '../../model/storage/config.ts';
+import { createFolder } from '../../model/storage/folder.ts';
 import { ratingSettings } from '../../model/ratings/settings.ts';
 import { checkTraining, logOf, openShared, type TrainingEvent, type TrainingOptions, VERSION } from '../events.ts';
 import { countRatings, ratingConfig } from './config.ts';

@@ -3,7 +3,7 @@ import { ColdSplit } from '../../data/splits/cold.ts';
 import type { Similarity } from '../../data/features/similarity.ts';
 import type { AttributeModel } from '../../model/transitions/attribute-model.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { loadConfig, saveAttributeModel } from '../../model/storage/folder.ts';
+import { loadConfig, saveAttributeModel } from '../../model/storage/config.ts';
 import { blended, learnAttributes, ranksOf, standardize, towerScores } from '../evaluation/cold-items.ts';
 import { type Metrics, RankMetrics } from '../evaluation/metrics.ts';
 import { type Stage, unchanged } from './stage.ts';

@@ -7,7 +7,7 @@ import type { Split } from '../../data/splits/split.ts';
 import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transitions/transitions.ts';
 import { type Scored, Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { loadConfig, saveBlend } from '../../model/storage/folder.ts';
+import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { type Stage, type TrainingRun, unchanged } from './stage.ts';

@@ -1,6 +1,6 @@
 /** Stage 2: the encoder, by train/loop/trainer.ts. Early stopping sees it alone. */
 import { InputError } from '../../data/errors.ts';
-import { loadModel } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { trainEncoder } from '../loop/trainer.ts';
 import type { Stage, TrainingRun } from './stage.ts';
 

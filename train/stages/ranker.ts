@@ -2,7 +2,7 @@
 import { encodeItems } from '../../data/features/encoder.ts';
 import { type ItemTokens, itemTokens } from '../../data/features/item-tokens.ts';
 import { inferSchema, type Schema } from '../../data/features/schema.ts';
-import { loadModel } from '../../model/storage/folder.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { usersWithTarget } from '../evaluation/evaluate.ts';
 import { createEncoder } from '../loop/trainer.ts';

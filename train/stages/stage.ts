@@ -2,7 +2,8 @@
 import type { ScorerOptions } from '../../model/inference/scorer.ts';
 import { type SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
 import type { Files } from '../../model/storage/files.ts';
-import { loadModel, type Tensors } from '../../model/storage/folder.ts';
+import type { Tensors } from '../../model/storage/checkpoint.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import type { AttributeModel } from '../../model/transitions/attribute-model.ts';
 import type { SegmentPrior } from '../../model/transitions/segment-prior.ts';
 import { type Blend, DeviceTransitions, type Memory } from '../../model/transitions/transitions.ts';

@@ -1,7 +1,7 @@
 /** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
 import { InputError } from '../../data/errors.ts';
 import type { Files } from '../../model/storage/files.ts';
-import type { ModelConfig } from '../../model/storage/folder.ts'; // types alone: its code brings the engine along
+import type { ModelConfig } from '../../model/storage/config.ts'; // types alone: its code brings the engine along
 import { Snapshot } from '../../model/storage/manifest.ts';
 import type { Filter, ModelEntry, Plan, Reading, RunState, Source } from './contract.ts';
 import { FolderFiles } from './files.ts';

@@ -1,0 +1,121 @@
+/** The weights of a model folder: the last checkpoint, from which a training continues, and the best by validation. */
+import { InputError } from '../../data/errors.ts';
+import type { Files } from './files.ts';
+import { commit, type Source } from './manifest.ts';
+import { encodePieces, type StoredTensor } from './safetensors.ts';
+import { readTensors } from './tensors.ts';
+
+export const MODEL = 'model.safetensors';
+export const CHECKPOINT = 'checkpoint.safetensors';
+
+export type Tensors = ReadonlyMap<string, StoredTensor>;
+
+/** Everything that changes during training besides weights and moments. */
+export interface Counters {
+  step: number;
+  epoch: number;
+  /** Batches of this epoch already done. */
+  batch: number;
+  seed: number;
+  /** Best validation NDCG@10 so far and the step it was reached at; null before the first validation. */
+  bestNdcg: number | null;
+  bestStep: number | null;
+  /** Validations since the best one. */
+  patience: number;
+  /** Training time so far, over all resumptions. */
+  elapsedSeconds: number;
+  finished: boolean;
+  /** Kernel → variant in use. */
+  variants: Record<string, string[]>;
+  /** Anything else the trainer must find again; JSON. */
+  extra?: Record<string, unknown>;
+}
+
+/** Weights, both moments of the optimizer (the same names and shapes), counters. */
+export interface Checkpoint {
+  params: Tensors;
+  m: Tensors;
+  v: Tensors;
+  /** The moving average of the weights, where the training has one. */
+  average?: Tensors;
+  counters: Counters;
+}
+
+/** Where weights stand in the training, and their validation figures (`NDCG@10` …). */
+export interface Standing {
+  step: number;
+  epoch: number;
+  metrics: Record<string, number>;
+}
+
+/** Replaces the checkpoint. The tensors are not copied: leave them alone until it is written. */
+export async function saveCheckpoint(files: Files, { params, m, v, average, counters }: Checkpoint): Promise<void> {
+  const tensors = new Map<string, StoredTensor>();
+  for (const [prefix, group] of [
+    ['p', params],
+    ['m', m],
+    ['v', v],
+    ['a', average ?? new Map()],
+  ] as const) {
+    for (const [name, tensor] of group) tensors.set(`${prefix}/${name}`, tensor);
+  }
+  await commit(files, { [CHECKPOINT]: encodePieces(tensors, stamp('counters', counters)) });
+}
+
+/**
+ * @returns null when there is no checkpoint
+ * @throws InputError, one line, when the file is cut short or damaged
+ */
+export async function loadCheckpoint(source: Source): Promise<Checkpoint | null> {
+  const stored = await readTensors(source, CHECKPOINT);
+  if (!stored) return null;
+  const { tensors, metadata, path: file } = stored;
+  const groups = { p: new Map(), m: new Map(), v: new Map(), a: new Map() } as Record<
+    string,
+    Map<string, StoredTensor>
+  >;
+  for (const [name, tensor] of tensors) {
+    const group = name[1] === '/' && 'pmva'.includes(name[0]) ? groups[name[0]] : null;
+    if (!group) throw new InputError('damaged-model', `${file}: not a checkpoint of Attune (tensor ${name})`);
+    group.set(name.slice(2), tensor);
+  }
+  for (const [name, { data }] of groups.p) {
+    for (const moment of groups.a.size > 0 ? [groups.m, groups.v, groups.a] : [groups.m, groups.v]) {
+      if (moment.get(name)?.data.length !== data.length) {
+        throw new InputError(
+          'damaged-model',
+          `${file}: damaged: the optimizer's moments or the average of ${name} are missing or of another size`,
+        );
+      }
+    }
+  }
+  const counters = readStamp<Counters>(metadata, 'counters', file);
+  const average = groups.a.size > 0 ? groups.a : undefined;
+  return { params: groups.p, m: groups.m, v: groups.v, average, counters };
+}
+
+/** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */
+export async function saveModel(files: Files, tensors: Tensors, standing: Standing): Promise<void> {
+  await commit(files, { [MODEL]: encodePieces(tensors, stamp('standing', standing)) });
+}
+
+function stamp(key: string, value: object): Map<string, string> {
+  const json = JSON.stringify(value, (name, inner) => {
+    if (typeof inner === 'number' && !Number.isFinite(inner)) throw new Error(`folder: ${key}.${name} is ${inner}`);
+    return inner;
+  });
+  return new Map([
+    ['format', 'attune'],
+    [key, json],
+  ]);
+}
+
+export function readStamp<T extends { step: number }>(metadata: Map<string, string>, key: string, file: string): T {
+  try {
+    const value = JSON.parse(metadata.get(key) ?? '') as T;
+    if (Number.isInteger(value.step)) return value;
+  } catch {
+    // told below
+  }
+  throw new InputError('not-a-model', `${file}: not written by Attune (its header lacks "${key}")`);
+}

@@ -1,0 +1,162 @@
+/** config.json and items.json of a model folder: everything needed to rebuild the model, but no weights. */
+import { InputError } from '../../data/errors.ts';
+import type { EventColumn } from '../../data/features/event-encoder.ts';
+import type { Schema } from '../../data/features/schema.ts';
+import type { RatingTask } from '../../data/ratings/ratings.ts';
+import { RATING, storedRatingSettings } from '../ratings/settings.ts';
+import { renamed } from '../recipes/setting.ts';
+import { checkSettings, SETTINGS } from '../recipes/settings.ts';
+import type { AttributeModel } from '../transitions/attribute-model.ts';
+import type { Blend } from '../transitions/transitions.ts';
+import { checkConfig } from './config-check.ts';
+import type { Files } from './files.ts';
+import { commit, type Part, type Source, withSnapshot } from './manifest.ts';
+
+export const FORMAT_VERSION = 1;
+export const CONFIG = 'config.json';
+export const ITEMS = 'items.json';
+
+/** What config.json holds. Only the blend is written when a training ends; figures stand beside the weights they belong to. */
+export interface ModelConfig {
+  formatVersion: number;
+  /** Version of Attune that made the folder. */
+  attune: string;
+  /** ISO date. */
+  created: string;
+  recipe: string;
+  /** What is predicted, where it is not the next item. */
+  task?: RatingTask;
+  /** Of the task `ctr`: the least rating that counts as positive. */
+  positive?: number;
+  /** The lowest and the highest rating of the log; absent in folders of earlier versions. */
+  ratingRange?: { least: number; most: number };
+  hyperparameters: Record<string, number | string | boolean>;
+  /** What the log's columns were called, and which kinds of columns there were. */
+  schema: {
+    columns: Record<string, string>;
+    attributes: string[];
+    /** What the columns of the items file are, where the model reads them. */
+    items?: Schema;
+    /** What the columns of the users file are, where the model reads them. */
+    users?: Schema;
+    /** What the model reads of events besides their items. */
+    events?: EventColumn[];
+  };
+  /** Counts are after filtering. */
+  data: {
+    source: string;
+    /** The users file, where there was one. */
+    usersFile?: string;
+    users: number;
+    items: number;
+    interactions: number;
+    minInteractions: number;
+    minRating: number | null;
+  };
+  protocol: string;
+  /** Its parameters, with the cuts in time where it has any; absent in folders of before there were any. */
+  protocolParameters?: Record<string, number | string>;
+  /** Whether validation keeps items of the history among the candidates. */
+  seen: 'excluded' | 'kept';
+  /** Tokens of a training batch. */
+  tokenBudget: number;
+  seed: number;
+  /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that a resumed training keeps. */
+  device: string;
+  variants: Record<string, string[]>;
+  /** How the memory joins the transformer; absent while it is off or no training has ended. */
+  blend?: Blend;
+  /** How attributes speak for cold items beside the transformer; there under the protocol cold-items once a training ends. */
+  attributeMemory?: AttributeModel;
+}
+
+/** A row of items.json. */
+export interface Item {
+  id: string;
+  title: string;
+  attributes: Record<string, string>;
+  /** Training events; folders of earlier versions have none. */
+  count?: number;
+  /** Under the protocol cold-items: in which part the item is cold. Such items follow those that train. */
+  cold?: 'valid' | 'test';
+}
+
+export const configText = (config: ModelConfig): string => `${JSON.stringify(config, null, 2)}\n`;
+
+export function itemsText(items: readonly Item[]): string {
+  const rows = items.map((item) => JSON.stringify(item));
+  return `{"formatVersion":${FORMAT_VERSION},"items":[\n${rows.join(',\n')}\n]}\n`;
+}
+
+/** @throws InputError when the folder is no model or comes from a newer Attune */
+export async function loadConfig(source: Source): Promise<ModelConfig> {
+  const { value, path } = await readJson(source, CONFIG);
+  const config = value as ModelConfig | null;
+  if (typeof config?.formatVersion !== 'number' || typeof config.attune !== 'string') {
+    throw new InputError('not-a-model', `${path}: not the config of an Attune model`);
+  }
+  if (config.formatVersion !== FORMAT_VERSION) {
+    throw new InputError(
+      'unsupported',
+      `${path}: made by Attune ${config.attune} in format ${config.formatVersion}, this version reads ${FORMAT_VERSION}`,
+      { hint: 'update Attune' },
+    );
+  }
+  checkConfig(config, path);
+  const ranking = config.task === undefined;
+  config.hyperparameters = renamed(ranking ? SETTINGS : RATING, config.hyperparameters);
+  if (ranking) checkSettings(config.hyperparameters, `${path}: `);
+  else storedRatingSettings(config.hyperparameters, `${path}: `);
+  return config;
+}
+
+/** Rows of items.json. @throws InputError */
+export async function loadItems(source: Source): Promise<Item[]> {
+  const { value, path } = await readJson(source, ITEMS);
+  const items = (value as { items?: unknown } | null)?.items;
+  const fail = (what: string) => new InputError('damaged-model', `${path}: ${what}`);
+  if (!Array.isArray(items)) throw fail('not the items of an Attune model');
+  const ids = new Set<string>();
+  items.forEach((item: Partial<Item> | null, row) => {
+    if (typeof item?.id !== 'string' || typeof item.title !== 'string' || typeof item.attributes !== 'object') {
+      throw fail(`row ${row}: expected {id, title, attributes}`);
+    }
+    if (item.count !== undefined && !(Number.isInteger(item.count) && item.count >= 0)) {
+      throw fail(`row ${row}: the count must be a whole number from 0 on`);
+    }
+    if (ids.has(item.id)) throw fail(`row ${row}: the ID ${JSON.stringify(item.id)} stands there twice`);
+    ids.add(item.id);
+  });
+  return items as Item[];
+}
+
+/** Appends items to items.json. */
+export async function appendItems(files: Files, added: readonly Item[]): Promise<void> {
+  await commit(files, { [ITEMS]: itemsText([...(await loadItems(files)), ...added]) });
+}
+
+/** Writes the blend into config.json. */
+export async function saveBlend(files: Files, blend: Blend): Promise<void> {
+  const config = await loadConfig(files);
+  await commit(files, { [CONFIG]: configText({ ...config, blend }) });
+}
+
+/** Writes how attributes speak for cold items into config.json. */
+export async function saveAttributeModel(files: Files, attributeMemory: AttributeModel): Promise<void> {
+  const config = await loadConfig(files);
+  await commit(files, { [CONFIG]: configText({ ...config, attributeMemory }) });
+}
+
+async function readJson(source: Source, part: Part): Promise<{ value: unknown; path: string }> {
+  return withSnapshot(source, async (snapshot) => {
+    const bytes = await snapshot.read(part);
+    if (!bytes)
+      throw new InputError('not-a-model', `${snapshot.where}: not a model folder (there is no ${part} in it)`);
+    const path = snapshot.pathOf(part);
+    try {
+      return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown, path };
+    } catch (error) {
+      throw new InputError('damaged-model', `${path}: cut short or damaged (${(error as Error).message})`);
+    }
+  });
+}
