@@ -180,7 +180,7 @@ export class ParameterArena {
       const size = values.get(name)?.length;
       if (size === undefined) throw new Error(`parameters: ${name} is missing`);
       if (size !== sizeOf(spec.shape))
-        throw new Error(`parameters: ${name} ${showShape(spec.shape)} was expected, came ${size} values`);
+        throw new Error(`parameters: expected ${name} ${showShape(spec.shape)}, got ${size} values`);
     }
     for (const [name, { pieces }] of this.places) {
       for (const piece of pieces) {

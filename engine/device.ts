@@ -307,7 +307,7 @@ export class Device {
       const use = uses.get(name);
       if (!use) continue; // another name for one of the others
       if (t.dtype === 'u32' && /\bf32|vec[24]f/.test(use.type))
-        throw new Error(`${who}: ${name} must be f32, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
+        throw new Error(`${who}: ${name} must be f32, got ${t.dtype}${showShape(t.shape)} (${t.label})`);
       if (t.size === 0) continue;
       for (const [other, kind] of before) if (aliases(other, t, kind, use.kind)) refuseAlias(who, other, t);
       before.push([t, use.kind]);
@@ -369,7 +369,7 @@ export class Device {
     const lacks = this.lacksPrecision(precision);
     if (lacks) throw new Error(`precision ${precision}: ${lacks}`);
     if (!(gradientScale > 0 && Number.isInteger(Math.log2(gradientScale))))
-      throw new Error(`precision ${precision}: a power of two was expected as gradientScale, came ${gradientScale}`);
+      throw new Error(`precision ${precision}: expected a power of two as gradientScale, got ${gradientScale}`);
     const before = { precision: this.precision, gradientScale: this.gradientScale };
     Object.assign(this, { precision, gradientScale });
     try {

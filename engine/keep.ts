@@ -9,7 +9,7 @@ export function dropoutParams(
   rate: number,
   op: number,
 ): { dropout: number; op: number; threshold: number; scale: number } {
-  if (!(rate >= 0 && rate < 1)) throw new Error(`${who}: a dropout in [0, 1) was expected, came ${rate}`);
+  if (!(rate >= 0 && rate < 1)) throw new Error(`${who}: expected a dropout in [0, 1), got ${rate}`);
   return { dropout: rate > 0 ? 1 : 0, op, threshold: Math.floor(rate * 2 ** 32), scale: 1 / (1 - rate) };
 }
 

@@ -51,7 +51,7 @@ const align = (words: number): number => Math.ceil(words / 64) * 64;
 /** The layout for batches of `budget` positions. */
 export function rowGroupLayout(budget: number): RowGroupLayout {
   if (!Number.isInteger(budget) || budget < 0 || budget > MAX_BUDGET) {
-    throw new Error(`rowGroupLayout: a budget from 0 to ${MAX_BUDGET} was expected, came ${budget}`);
+    throw new Error(`rowGroupLayout: expected a budget from 0 to ${MAX_BUDGET}, got ${budget}`);
   }
   const maxSplits = Math.floor(budget / (SEGMENT + 1));
   const maxSlots = Math.floor((2 * budget) / (SEGMENT + 1));
@@ -75,11 +75,11 @@ export function groupRows(
 ): RowGroupArrays {
   const layout = rowGroupLayout(budget);
   if (used > budget || used > ids.length) {
-    throw new Error(`groupRows: at most ${Math.min(budget, ids.length)} positions were expected, came ${used}`);
+    throw new Error(`groupRows: expected at most ${Math.min(budget, ids.length)} positions, got ${used}`);
   }
   const data = out ?? new Uint32Array(layout.words);
   if (data.length !== layout.words)
-    throw new Error(`groupRows: an array of ${layout.words} words was expected, came ${data.length}`);
+    throw new Error(`groupRows: expected an array of ${layout.words} words, got ${data.length}`);
   const groups: RowGroupArrays = {
     layout,
     data,

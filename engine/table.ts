@@ -31,14 +31,14 @@ export class ShardedTable {
       const [rows] = tensor.shape;
       if (tensor.rank !== 2 || tensor.shape[1] !== width || (i < tensors.length - 1 && rows % SHARD_ROWS !== 0)) {
         throw new Error(
-          `${label}: shards [rows,${width}] with a multiple of ${SHARD_ROWS} rows were expected, came ${showShape(tensor.shape)}`,
+          `${label}: expected shards [rows,${width}] with a multiple of ${SHARD_ROWS} rows, got ${showShape(tensor.shape)}`,
         );
       }
       const shard = { tensor, first, rows };
       first += rows;
       return shard;
     });
-    if (width === undefined) throw new Error(`${label}: at least one shard was expected`);
+    if (width === undefined) throw new Error(`${label}: expected at least one shard, got none`);
     this.device = tensors[0].device;
     this.shape = [first, width];
     this.label = label;

@@ -147,7 +147,7 @@ export class Tensor {
 
   /** The one value of a tensor of size one. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new Error(`item: a single value was expected, came ${showShape(this.shape)}`);
+    if (this.size !== 1) throw new Error(`item: expected a single value, got ${showShape(this.shape)}`);
     return (await this.data())[0];
   }
 

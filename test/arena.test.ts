@@ -320,7 +320,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
       'other is not a parameter',
     );
     expect(() => arena.load('params', new Map([...values, ['a.bias', new Float32Array(1)]]))).toThrow(
-      'a.bias [7] was expected, came 1 values',
+      'expected a.bias [7], got 1 values',
     );
     expect(() => arena.get('other')).toThrow('there is no other');
     arena.dispose();

@@ -60,7 +60,7 @@ it('an array of an earlier batch is overwritten', () => {
 });
 
 it('wrong sizes are named', () => {
-  expect(() => groupRows(new Uint32Array(4), 5, 10)).toThrow('at most 4 positions were expected, came 5');
-  expect(() => groupRows(new Uint32Array(4), 4, 4, new Uint32Array(7))).toThrow(/words was expected, came 7/);
+  expect(() => groupRows(new Uint32Array(4), 5, 10)).toThrow('expected at most 4 positions, got 5');
+  expect(() => groupRows(new Uint32Array(4), 4, 4, new Uint32Array(7))).toThrow(/words, got 7/);
   expect(() => rowGroupLayout(-1)).toThrow('budget');
 });

@@ -132,8 +132,8 @@ export function adamwStep(
     throw new Error(
       'adamw: the learning rate was never set; call prepare() of AdamW, or device.setState(), before a step',
     );
-  if (loss && loss.size !== 1) throw new Error(`adamw: a scalar loss was expected, came ${showShape(loss.shape)}`);
-  if (loss && !losses?.size) throw new Error('adamw: a ring for the losses was expected beside the loss');
+  if (loss && loss.size !== 1) throw new Error(`adamw: expected a scalar loss, got ${showShape(loss.shape)}`);
+  if (loss && !losses?.size) throw new Error('adamw: expected a ring for the losses, since there is a loss, got none');
   for (const s of shards) {
     for (const t of [s.grads, s.m, s.v]) {
       if (t.size !== s.params.size)
@@ -176,9 +176,7 @@ export function adamwStep(
 /** Exchanges the values of two tensors of one size, bit for bit: weights and their moving average, to evaluate it. */
 export function exchange(a: Tensor, b: Tensor): void {
   if (a.size !== b.size || a.storage === b.storage)
-    throw new Error(
-      `exchange: two tensors of one size were expected, came ${showShape(a.shape)} and ${showShape(b.shape)}`,
-    );
+    throw new Error(`exchange: expected two tensors of one size, got ${showShape(a.shape)} and ${showShape(b.shape)}`);
   for (const t of [a, b]) a.device.inPlace('exchange', t);
   a.device.run(EXCHANGE, exchangeReference, { a, b }, { n: a.size });
 }

@@ -34,7 +34,7 @@ export function attention(qkv: Tensor, bounds: Bounds, options: AttentionOptions
   const came = `qkv ${showShape(qkv.shape)}`;
   expectType('attention', 'qkv', qkv);
   if (qkv.rank !== 2 || qkv.shape[1] % 3 !== 0) {
-    throw new Error(`attention: qkv [L, 3D] was expected, came ${showShape(qkv.shape)}`);
+    throw new Error(`attention: expected qkv [L, 3D], got ${showShape(qkv.shape)}`);
   }
   checkHeads('attention', qkv.shape[1] / 3, heads, dropout, qkv.shape[0], came);
   checkBounds('attention', { start, end }, qkv.shape[0], came);

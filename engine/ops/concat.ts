@@ -6,7 +6,7 @@ import { expectType } from './shared/check.ts';
 
 /** The parts along axis 0, or along the last (−1); all other axes must agree. f32 or u32. */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
-  if (parts.length === 0) throw new Error('concat: at least one tensor was expected, came none');
+  if (parts.length === 0) throw new Error('concat: expected at least one tensor, got none');
   const [first] = parts;
   const { device } = first;
   const views = parts.map((x) => alongColumns('concat', x, axis));

@@ -38,7 +38,7 @@ export function crossAttention(q: Tensor, kv: Tensor, bounds: CrossBounds, optio
   expectType('crossAttention', 'q', q);
   expectType('crossAttention', 'kv', kv);
   if (q.rank !== 2 || kv.rank !== 2 || kv.shape[1] !== 2 * q.shape[1]) {
-    throw new Error(`crossAttention: q [L, D] and kv [M, 2D] were expected, came ${came}`);
+    throw new Error(`crossAttention: expected q [L, D] and kv [M, 2D], got ${came}`);
   }
   checkHeads('crossAttention', q.shape[1], heads, dropout, Math.max(q.shape[0], kv.shape[0]), came);
   checkBounds('crossAttention', { start, end }, q.shape[0], came);
@@ -59,7 +59,7 @@ export function crossBounds(
   const count = queries.length - 1;
   if (keys.length !== queries.length || queries[count] > l || keys[count] > m) {
     throw new Error(
-      `crossBounds: as many offsets of queries, at most ${l}, as of keys, at most ${m}, were expected, came ${queries.length} up to ${queries[count]} and ${keys.length} up to ${keys[keys.length - 1]}`,
+      `crossBounds: expected as many offsets of queries, at most ${l}, as of keys, at most ${m}, got ${queries.length} up to ${queries[count]} and ${keys.length} up to ${keys[keys.length - 1]}`,
     );
   }
   const [start, end, from, to] = [l, l, m, m].map((n) => new Uint32Array(n));

@@ -104,13 +104,13 @@ export function crossEntropy(
   }
   if (targets.size !== l || targets.dtype !== 'u32' || weights.size !== l || weights.dtype !== 'f32') {
     throw new Error(
-      `crossEntropy: targets u32 [${l}] and weights f32 [${l}] were expected, came ${targets.dtype}${showShape(targets.shape)} and ${weights.dtype}${showShape(weights.shape)}`,
+      `crossEntropy: expected targets u32 [${l}] and weights f32 [${l}], got ${targets.dtype}${showShape(targets.shape)} and ${weights.dtype}${showShape(weights.shape)}`,
     );
   }
   expectConstants('crossEntropy', { weights });
   const { labelSmoothing: smooth_by = 0 } = options;
   if (!(smooth_by >= 0 && smooth_by < 1))
-    throw new Error(`crossEntropy: a label smoothing in [0, 1) was expected, came ${smooth_by}`);
+    throw new Error(`crossEntropy: expected a label smoothing in [0, 1), got ${smooth_by}`);
   const smoothing = { smooth_by, even: smooth_by / v };
   const loss = device.empty([1], 'f32', 'loss');
   const block = blockShape(l, v, options, device.maxBindingBytes);

@@ -23,7 +23,7 @@ export function dropoutTo(x: Tensor, y: Tensor, mask: { op: number; threshold: n
 export function dropout(x: Tensor, rate: number): Tensor {
   const { device } = x;
   expectType('dropout', 'x', x);
-  if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate in [0, 1) was expected, came ${rate}`);
+  if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: expected a rate in [0, 1), got ${rate}`);
   const op = device.opCounter++;
   if (rate === 0) return x;
   const mask = dropoutParams('dropout', rate, op);

@@ -120,8 +120,8 @@ function lookup(
 
 function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | undefined): void {
   for (const { tensor } of shardsOf(table)) expectType(who, 'table', tensor);
-  if (table.rank !== 2) throw new Error(`${who}: a table [V,D] was expected, came ${showShape(table.shape)}`);
-  if (ids.dtype !== 'u32') throw new Error(`${who}: u32 ids were expected, came ${ids.dtype} ${showShape(ids.shape)}`);
+  if (table.rank !== 2) throw new Error(`${who}: expected a table [V,D], got ${showShape(table.shape)}`);
+  if (ids.dtype !== 'u32') throw new Error(`${who}: expected u32 ids, got ${ids.dtype} ${showShape(ids.shape)}`);
   if (table.requiresGrad && table.device.tape.enabled && !rowGroups) {
     throw new Error(
       `${who}: ${table.label} requires a gradient, so the row groups of its ids are needed (groupRows in engine/rows.ts)`,
@@ -131,7 +131,7 @@ function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | un
   const { words } = rowGroupLayout(ids.size);
   if (rowGroups.dtype !== 'u32' || rowGroups.size !== words) {
     throw new Error(
-      `${who}: row groups u32 [${words}] were expected for ids ${showShape(ids.shape)}, came ${rowGroups.dtype} ${showShape(rowGroups.shape)}`,
+      `${who}: expected row groups u32 [${words}] for ids ${showShape(ids.shape)}, got ${rowGroups.dtype} ${showShape(rowGroups.shape)}`,
     );
   }
 }

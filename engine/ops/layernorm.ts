@@ -109,14 +109,14 @@ function run(
   const { device } = x;
   for (const [name, t] of Object.entries({ x, r, weight, bias })) if (t) expectType(who, name, t);
   const d = x.shape.at(-1) ?? 0;
-  if (d === 0) throw new Error(`${who}: rows of at least one element were expected, came ${showShape(x.shape)}`);
+  if (d === 0) throw new Error(`${who}: expected rows of at least one element, got ${showShape(x.shape)}`);
   if (r && showShape(r.shape) !== showShape(x.shape))
     throw new Error(`${who}: shapes differ, x ${showShape(x.shape)} + r ${showShape(r.shape)}`);
   if (r && r.state === x.state)
-    throw new Error(`${who}: x and r are the same tensor; two different ones were expected`);
+    throw new Error(`${who}: expected two different tensors, got the same tensor as x and r`);
   for (const t of [weight, bias]) {
     if (t.rank !== 1 || t.size !== d)
-      throw new Error(`${who}: weight and bias [${d}] were expected, came ${showShape(t.shape)}`);
+      throw new Error(`${who}: expected weight and bias [${d}], got ${showShape(t.shape)}`);
   }
   const mask = dropoutParams(who, dropout, r ? device.opCounter++ : 0);
   const flags = (r ? RESIDUAL : 0) | (mask.dropout ? DROPOUT : 0);

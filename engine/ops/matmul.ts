@@ -38,7 +38,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   expectOneOf('matmul', 'activation', activation, ACTIVATIONS);
   const s = shapesOf(a, b, transA, transB);
   if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
-    throw new Error(`matmul: bias must be [${s.n}], came ${showShape(bias.shape)}`);
+    throw new Error(`matmul: bias must be [${s.n}], got ${showShape(bias.shape)}`);
   }
   if (s.gemm.batch > 1 && b.rank === 2 && b.requiresGrad && device.tape.enabled) {
     throw new Error(
@@ -46,7 +46,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     );
   }
   if (residual && showShape(residual.shape) !== showShape(s.shape))
-    throw new Error(`matmul: residual must be ${showShape(s.shape)}, came ${showShape(residual.shape)}`);
+    throw new Error(`matmul: residual must be ${showShape(s.shape)}, got ${showShape(residual.shape)}`);
   // As dropout() counts, so that a fused mask is that of a dropout() in its place.
   const dropped = dropoutParams('matmul', options.dropout ?? 0, options.dropout === undefined ? 0 : device.opCounter++);
   const mask = dropped.dropout ? dropped : null;
@@ -202,7 +202,7 @@ function shapesOf(a: Tensor, b: Tensor, transA: boolean, transB: boolean) {
     const t = (x: Tensor, flag: boolean) => `${showShape(x.shape)}${flag ? 'ᵀ' : ''}`;
     throw new Error(`matmul: ${why}, a ${t(a, transA)} · b ${t(b, transB)}`);
   };
-  if (a.rank < 2 || b.rank < 2) fail('matrices were expected');
+  if (a.rank < 2 || b.rank < 2) fail('expected matrices');
   const [a0, a1] = a.shape.slice(-2);
   const [b0, b1] = b.shape.slice(-2);
   const [m, k] = transA ? [a1, a0] : [a0, a1];

@@ -24,7 +24,7 @@ export function max(x: Tensor, over: Over = 'all'): Tensor {
   expectOneOf('max', 'over', over, ['all', 'last']);
   if (over === 'last') expectRank('max', 'x', x, 1);
   const { rows, cols } = over === 'all' ? { rows: 1, cols: x.size } : asMatrix(x);
-  if (cols === 0) throw new Error(`max: at least one element was expected, came ${showShape(x.shape)}`);
+  if (cols === 0) throw new Error(`max: expected at least one element, got ${showShape(x.shape)}`);
   const shape = over === 'all' ? [] : x.shape.slice(0, -1);
   const y = device.empty(shape, 'f32', 'max');
   const at = device.empty(shape, 'u32', 'max at');

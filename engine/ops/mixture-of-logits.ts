@@ -95,7 +95,7 @@ function sizesOf(m: Mixture): Sizes {
   for (const [name, shape] of Object.entries(expected) as [keyof Mixture, readonly number[]][]) {
     if (showShape(m[name].shape) !== showShape(shape) || m[name].dtype !== 'f32')
       throw new Error(
-        `mixtureOfLogits: ${name} f32${showShape(shape)} was expected, came ${m[name].dtype}${showShape(m[name].shape)}`,
+        `mixtureOfLogits: expected ${name} f32${showShape(shape)}, got ${m[name].dtype}${showShape(m[name].shape)}`,
       );
   }
   if (l % lists !== 0 || kx % 4 !== 0 || h % 4 !== 0 || d % 4 !== 0 || ku * kx * h * d === 0)
@@ -233,7 +233,7 @@ export function mixtureColumns(m: Mixture, options: MixtureOptions, scores: Tens
     column + s.n > scores.shape[1]
   )
     throw new Error(
-      `mixtureColumns: one list, scores [L,V] and a column that is a multiple of ${UNIT} were expected, came items ${showShape(m.items.shape)}, scores ${showShape(scores.shape)}, column ${column}`,
+      `mixtureColumns: expected one list, scores [L,V] and a column that is a multiple of ${UNIT}, got items ${showShape(m.items.shape)}, scores ${showShape(scores.shape)}, column ${column}`,
     );
   m.users.device.inPlace('mixtureColumns', scores);
   forward(m.users.device, m, s, options, scores, column, scores.shape[1]);

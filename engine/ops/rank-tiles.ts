@@ -47,7 +47,7 @@ export function rankTiles(
     device.run(COUNT, rankCountReference, { scores: part, goals, counts, ranks }, params);
     part.dispose();
   }
-  if (!best) throw new Error('rankTiles: scores of at least one item were expected');
+  if (!best) throw new Error('rankTiles: expected scores of at least one item, got none');
   return { ranks, ...best };
 }
 

@@ -135,24 +135,24 @@ function check(
   const k = qkv.rank === 2 ? qkv.shape[1] / 3 / heads : 0;
   if (!(Number.isInteger(heads) && heads >= 1) || !Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128) {
     throw new Error(
-      `${who}: qkv [L, 3D] of ${heads} heads of a width that is a multiple of 4, at most 128, was expected, came ${came}`,
+      `${who}: expected qkv [L, 3D] of ${heads} heads whose width is a multiple of 4, at most 128, got ${came}`,
     );
   }
   const [l] = qkv.shape;
   for (const [name, t] of Object.entries({ start, end, times })) {
     if (t && (t.dtype !== 'u32' || t.rank !== 1 || t.size !== l)) {
-      throw new Error(`${who}: ${name} u32 [${l}] was expected for qkv ${came}, came ${t.dtype} ${showShape(t.shape)}`);
+      throw new Error(`${who}: expected ${name} u32 [${l}] for qkv ${came}, got ${t.dtype} ${showShape(t.shape)}`);
     }
   }
   const expected = width === 0 ? 'none' : showShape([heads, width]);
   const given = bias ? showShape(bias.shape) : 'none';
-  if (given !== expected) throw new Error(`${who}: a bias ${expected} was expected, came ${given}`);
+  if (given !== expected) throw new Error(`${who}: expected a bias ${expected}, got ${given}`);
   if (pointwise !== undefined && !(pointwise > 0))
-    throw new Error(`${who}: pointwise needs a divisor above 0, came ${pointwise}`);
-  if (!(dropout >= 0 && dropout < 1)) throw new Error(`${who}: a dropout in [0, 1) was expected, came ${dropout}`);
+    throw new Error(`${who}: pointwise needs a divisor above 0, got ${pointwise}`);
+  if (!(dropout >= 0 && dropout < 1)) throw new Error(`${who}: expected a dropout in [0, 1), got ${dropout}`);
   if (dropout > 0 && (l > MAX_TOKENS || heads > MAX_HEADS)) {
     throw new Error(
-      `${who}: with dropout at most ${MAX_TOKENS} tokens and ${MAX_HEADS} heads were expected, came ${l} and ${heads}`,
+      `${who}: expected at most ${MAX_TOKENS} tokens and ${MAX_HEADS} heads with dropout, got ${l} and ${heads}`,
     );
   }
 }

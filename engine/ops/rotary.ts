@@ -46,18 +46,18 @@ export function rotary(
   if (!Number.isInteger(k) || k < 4 || k % 4 !== 0) {
     const width = parts.length > 1 ? `${parts.length}D` : 'D';
     throw new Error(
-      `rotary: ${parts} [L, ${width}] of ${heads} heads of a width that is a multiple of 4 was expected, came ${showShape(qkv.shape)}`,
+      `rotary: expected ${parts} [L, ${width}] of ${heads} heads whose width is a multiple of 4, got ${showShape(qkv.shape)}`,
     );
   }
   expectType('rotary', parts, qkv);
   expectType('rotary', 'angles', angles);
   if (positions.dtype !== 'u32' || positions.size !== qkv.shape[0]) {
     throw new Error(
-      `rotary: positions u32 [${qkv.shape[0]}] were expected, came ${positions.dtype} ${showShape(positions.shape)}`,
+      `rotary: expected positions u32 [${qkv.shape[0]}], got ${positions.dtype} ${showShape(positions.shape)}`,
     );
   }
   if (angles.rank !== 2 || angles.shape[1] !== k) {
-    throw new Error(`rotary: angles [T,${k}] were expected, came ${showShape(angles.shape)}`);
+    throw new Error(`rotary: expected angles [T,${k}], got ${showShape(angles.shape)}`);
   }
   expectConstants('rotary', { angles });
   const y = device.empty(qkv.shape, 'f32', 'rotary');

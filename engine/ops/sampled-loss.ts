@@ -69,7 +69,7 @@ export function sampledLoss(
     ['logq', logq, 'f32', g * n],
   ] as const) {
     if (t && (t.dtype !== dtype || t.size !== size))
-      throw new Error(`sampledLoss: ${name} ${dtype} of ${size} was expected, came ${t.dtype} ${showShape(t.shape)}`);
+      throw new Error(`sampledLoss: expected ${name} ${dtype} of ${size}, got ${t.dtype} ${showShape(t.shape)}`);
   }
   if (pos.state === neg.state)
     throw new Error(

@@ -10,7 +10,7 @@ export function slice(x: Tensor, axis: number, from: number, to: number): Tensor
   const { rows, cols, unit, length } = alongColumns('slice', x, axis);
   if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= length)) {
     throw new Error(
-      `slice: a range within 0 to ${length} was expected, came ${from} to ${to} along axis ${axis} of ${showShape(x.shape)}`,
+      `slice: expected a range within 0 to ${length}, got ${from} to ${to} along axis ${axis} of ${showShape(x.shape)}`,
     );
   }
   const shape = [...x.shape];

@@ -74,7 +74,7 @@ export function sparseScores(shards: readonly SparseShard[], lists: RowLists, fr
 export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor {
   const { device } = scores;
   if (scores.rank !== 2 || scores.shape[1] === 0)
-    throw new Error(`rowMoments: scores [U,V] with V ≥ 1 were expected, came ${showShape(scores.shape)}`);
+    throw new Error(`rowMoments: expected scores [U,V] with V ≥ 1, got ${showShape(scores.shape)}`);
   expectConstants('rowMoments', { scores });
   const [rows, v] = scores.shape;
   if (before) device.inPlace('rowMoments', before);
@@ -93,7 +93,7 @@ export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights:
   const fits = scores.rank === 2 && more.rank === 2 && more.shape[0] === rows && more.shape[1] === v;
   if (!fits || moments.size !== 4 * rows || weights.size !== 2) {
     throw new Error(
-      `logBlend: scores and more [U,V], moments [U,4] and weights [2] were expected, came ${showShape(scores.shape)}, ${showShape(more.shape)}, ${showShape(moments.shape)} and ${showShape(weights.shape)}`,
+      `logBlend: expected scores and more [U,V], moments [U,4] and weights [2], got ${showShape(scores.shape)}, ${showShape(more.shape)}, ${showShape(moments.shape)} and ${showShape(weights.shape)}`,
     );
   }
   expectConstants('logBlend', { scores, more, moments, weights }, 'it changes scores in place: use noGrad()');

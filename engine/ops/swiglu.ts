@@ -13,7 +13,7 @@ export function swiglu(x: Tensor): Tensor {
   const { device } = x;
   expectType('swiglu', 'x', x);
   if (x.rank !== 2 || x.shape[1] % 8 !== 0) {
-    throw new Error(`swiglu: x [rows, 2F] with F a multiple of 4 was expected, came ${showShape(x.shape)}`);
+    throw new Error(`swiglu: expected x [rows, 2F] with F a multiple of 4, got ${showShape(x.shape)}`);
   }
   const [rows, width] = x.shape;
   const f = width / 2;

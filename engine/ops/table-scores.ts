@@ -15,11 +15,11 @@ export function tableScores(states: Tensor, table: Table, from = 0, to = table.s
   for (const { tensor } of shardsOf(table)) expectType('tableScores', 'table', tensor);
   if (states.rank !== 2 || table.rank !== 2 || states.shape[1] !== d) {
     throw new Error(
-      `tableScores: states [R,D] and a table [V,D] were expected, came ${showShape(states.shape)} and ${showShape(table.shape)}`,
+      `tableScores: expected states [R,D] and a table [V,D], got ${showShape(states.shape)} and ${showShape(table.shape)}`,
     );
   }
   if (from % 64 !== 0 || from < 0 || to > v || from > to)
-    throw new Error(`tableScores: rows within ${v} from a multiple of 64 on were expected, came ${from} to ${to}`);
+    throw new Error(`tableScores: expected rows within ${v} from a multiple of 64 on, got ${from} to ${to}`);
   expectConstants('tableScores', { states, table }, 'use matmul, or noGrad()');
   const [r] = states.shape;
   const cols = to - from;

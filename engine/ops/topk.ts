@@ -35,7 +35,7 @@ export function topk(
 ): { values: Tensor; indices: Tensor } {
   const { device } = scores;
   const [rows, v] = rowsOf('topk', scores);
-  if (!Number.isInteger(k) || k < 1 || k > MAX_K) throw new Error(`topk: k from 1 to ${MAX_K} was expected, came ${k}`);
+  if (!Number.isInteger(k) || k < 1 || k > MAX_K) throw new Error(`topk: expected k from 1 to ${MAX_K}, got ${k}`);
   expectConstants('topk', { scores });
   const targets = options.targets ?? null;
   if (targets) checkTargets('topk', scores, targets);
@@ -102,11 +102,11 @@ export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor
   const { offsets, items } = lists;
   if (offsets.dtype !== 'u32' || offsets.size !== rows + 1) {
     throw new Error(
-      `maskSeen: offsets u32 [${rows + 1}] were expected for scores ${showShape(scores.shape)}, came ${offsets.dtype} ${showShape(offsets.shape)}`,
+      `maskSeen: expected offsets u32 [${rows + 1}] for scores ${showShape(scores.shape)}, got ${offsets.dtype} ${showShape(offsets.shape)}`,
     );
   }
   if (items.dtype !== 'u32')
-    throw new Error(`maskSeen: u32 items were expected, came ${items.dtype} ${showShape(items.shape)}`);
+    throw new Error(`maskSeen: expected u32 items, got ${items.dtype} ${showShape(items.shape)}`);
   expectConstants('maskSeen', { scores }, 'it changes scores in place: use noGrad()');
   scores.device.inPlace('maskSeen', scores);
   const params = { rows, v, first, capacity: items.size };
@@ -115,9 +115,7 @@ export function maskSeen(scores: Tensor, lists: { offsets: Tensor; items: Tensor
 
 function rowsOf(who: string, scores: Tensor): [number, number] {
   if (scores.rank !== 2 || scores.dtype !== 'f32' || scores.shape[1] === 0) {
-    throw new Error(
-      `${who}: scores f32 [R,V] with V ≥ 1 were expected, came ${scores.dtype} ${showShape(scores.shape)}`,
-    );
+    throw new Error(`${who}: expected scores f32 [R,V] with V ≥ 1, got ${scores.dtype} ${showShape(scores.shape)}`);
   }
   return [scores.shape[0], scores.shape[1]];
 }
@@ -125,7 +123,7 @@ function rowsOf(who: string, scores: Tensor): [number, number] {
 function checkTargets(who: string, scores: Tensor, targets: Tensor): void {
   if (targets.dtype !== 'u32' || targets.size !== scores.shape[0]) {
     throw new Error(
-      `${who}: targets u32 [${scores.shape[0]}] were expected for scores ${showShape(scores.shape)}, came ${targets.dtype} ${showShape(targets.shape)}`,
+      `${who}: expected targets u32 [${scores.shape[0]}] for scores ${showShape(scores.shape)}, got ${targets.dtype} ${showShape(targets.shape)}`,
     );
   }
 }

@@ -1,12 +1,13 @@
 /**
- * The case table. `npm test` runs every case in every form, each variant of a kernel on a few of its cases (most of the
- * time goes into compiling them) and a sample of the products of flags; `npm run test:full` runs all of them.
+ * The case table. `npm test` runs every case as a leaf and in one more form, the first cases of an op in every form, each
+ * variant of a kernel once (most of the time goes into compiling them) and a sample of the products of flags;
+ * `npm run test:full` runs all of them.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { cases } from './cases.ts';
 import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
-import { type Case, hasGradients, inSuite, makeInputs, type Result, wantedChoices } from './harness.ts';
+import { type Case, FULL, hasGradients, inSuite, makeInputs, type Result, wantedChoices } from './harness.ts';
 import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts';
 
 let double: Device;
@@ -26,6 +27,17 @@ let last: { c: Case; expected: Promise<Expected> } | null = null;
 function reference(c: Case): Promise<Expected> {
   if (last?.c !== c) last = { c, expected: expectedOf(c, double) };
   return last.expected;
+}
+
+/** Cases of an op so far. */
+const counts = new Map<string, number>();
+
+function formsOf(c: Case): Form[] {
+  if (!hasGradients(c)) return ['leaf'];
+  const count = counts.get(c.op) ?? 0;
+  counts.set(c.op, count + 1);
+  const [leaf, ...others] = FORMS;
+  return FULL || count < 2 ? FORMS : [leaf, others[count % others.length]];
 }
 
 const compare = (c: Case, actual: Result, expected: Result, form?: Form): void =>
@@ -50,23 +62,20 @@ describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
         expect(error, where).toBeLessThan(2e-6);
       });
 
-      it.each(FORMS.filter((form) => form === 'leaf' || hasGradients(c)))(
-        'as a %s, recorded and replayed',
-        async (form) => {
-          const { data, weights, result } = await reference(c);
-          const [eager, replayed] = await runForm(
-            c,
-            gpu,
-            data,
-            c.gradients === false ? undefined : weights,
-            form,
-            'program',
-          );
-          compare(c, eager, result, form);
-          expect(replayed.outputs).toEqual(eager.outputs);
-          expect(replayed.grads).toEqual(eager.grads);
-        },
-      );
+      it.each(formsOf(c))('as a %s, recorded and replayed', async (form) => {
+        const { data, weights, result } = await reference(c);
+        const [eager, replayed] = await runForm(
+          c,
+          gpu,
+          data,
+          c.gradients === false ? undefined : weights,
+          form,
+          'program',
+        );
+        compare(c, eager, result, form);
+        expect(replayed.outputs).toEqual(eager.outputs);
+        expect(replayed.grads).toEqual(eager.grads);
+      });
 
       it.runIf(hasGradients(c) && canShare(c))('with one tensor for all inputs of a size', async () => {
         const { data, weights } = await reference(c);

@@ -107,7 +107,7 @@ const refused: [string, (d: Device) => unknown, string][] = [
   }).map(([name, op]): [string, (d: Device) => unknown, string] => [
     `${name} of integers`,
     (d) => op(u(d, 2, 8)),
-    `${name}: x must be f32, came u32[2,8] (ids)`,
+    `${name}: x must be f32, got u32[2,8] (ids)`,
   ]),
   ...Object.entries({ add, sub, mul, div }).map(([name, op]): [string, (d: Device) => unknown, string] => [
     `${name} of integers`,

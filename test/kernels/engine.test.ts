@@ -67,7 +67,7 @@ describe.each(both)('tensors on %s', (_, open) => {
   it('give one value with item, and refuse it for more', async () => {
     const device = open();
     expect(await device.tensor([2.5], []).item()).toBe(2.5);
-    await expect(device.tensor([1, 2]).item()).rejects.toThrow('item: a single value was expected, came [2]');
+    await expect(device.tensor([1, 2]).item()).rejects.toThrow('item: expected a single value, got [2]');
   });
 
   it('refuse wrong sizes at the call', () => {

@@ -59,10 +59,10 @@ it('names the shapes that do not fit', () => {
   const bounds = { start: u32(3), end: u32(3), from: u32(5), to: u32(5) };
   const q = device.zeros([3, 8]);
   expect(() => crossAttention(q, device.zeros([5, 8]), bounds, { heads: 2 })).toThrow(
-    'crossAttention: q [L, D] and kv [M, 2D] were expected, came q [3,8], kv [5,8]',
+    'crossAttention: expected q [L, D] and kv [M, 2D], got q [3,8], kv [5,8]',
   );
-  expect(() => crossAttention(q, device.zeros([5, 16]), bounds, { heads: 4 })).toThrow('4 heads of a width that is a');
-  expect(() => crossAttention(q, device.zeros([4, 16]), bounds, { heads: 2 })).toThrow('from u32 [4] was expected');
+  expect(() => crossAttention(q, device.zeros([5, 16]), bounds, { heads: 4 })).toThrow('4 heads whose width is a');
+  expect(() => crossAttention(q, device.zeros([4, 16]), bounds, { heads: 2 })).toThrow('expected from u32 [4]');
   expect(() => crossBounds([0, 2], [0, 3, 4], 2, 4)).toThrow('as many offsets of queries');
   expect(() => crossBounds([0, 2], [0, 3], 1, 4)).toThrow('as many offsets of queries, at most 1');
 });

@@ -24,7 +24,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
 
   it('layernorm names both shapes', () => {
     expect(() => layernorm(zeros(3, 4), zeros(5), zeros(4))).toThrow(
-      'layernorm: weight and bias [4] were expected, came [5]',
+      'layernorm: expected weight and bias [4], got [5]',
     );
     expect(() => addLayernorm(zeros(3, 4), zeros(3, 5), zeros(4), zeros(4))).toThrow(
       'addLayernorm: shapes differ, x [3,4] + r [3,5]',
@@ -32,7 +32,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
     const x = zeros(3, 4);
     expect(() => addLayernorm(x, x.reshape([3, 4]), zeros(4), zeros(4))).toThrow('the same tensor');
     expect(() => addLayernorm(x, zeros(3, 4), zeros(4), zeros(4), { dropout: 1 })).toThrow(
-      'a dropout in [0, 1) was expected, came 1',
+      'expected a dropout in [0, 1), got 1',
     );
   });
 
@@ -42,11 +42,11 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
       'embedding: items requires a gradient, so the row groups of its ids are needed',
     );
     expect(() => embedding(table, u32(5), u32(7))).toThrow(
-      `row groups u32 [${rowGroupLayout(5).words}] were expected for ids [5], came u32 [7]`,
+      `expected row groups u32 [${rowGroupLayout(5).words}] for ids [5], got u32 [7]`,
     );
     expect(device.noGrad(() => embedding(table, u32(5))).shape).toEqual([5, 4]);
-    expect(() => embedding(table, zeros(5))).toThrow('embedding: u32 ids were expected, came f32 [5]');
-    expect(() => embedding(zeros(4), u32(5))).toThrow('embedding: a table [V,D] was expected, came [4]');
+    expect(() => embedding(table, zeros(5))).toThrow('embedding: expected u32 ids, got f32 [5]');
+    expect(() => embedding(zeros(4), u32(5))).toThrow('embedding: expected a table [V,D], got [4]');
     expect(() => embeddingSum(zeros(3, 4), u32(5), undefined, zeros(3, 5), u32(5), undefined)).toThrow(
       'embeddingSum: widths differ, [3,4] and [3,5]',
     );
@@ -78,14 +78,14 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
   });
 
   it('ranking names what came', () => {
-    expect(() => topk(zeros(2, 3), 129)).toThrow('topk: k from 1 to 128 was expected, came 129');
+    expect(() => topk(zeros(2, 3), 129)).toThrow('topk: expected k from 1 to 128, got 129');
     expect(() => topk(zeros(2, 3), 2, { targets: u32(3) })).toThrow(
-      'topk: targets u32 [2] were expected for scores [2,3], came u32 [3]',
+      'topk: expected targets u32 [2] for scores [2,3], got u32 [3]',
     );
-    expect(() => topk(zeros(6), 2)).toThrow('scores f32 [R,V] with V ≥ 1 were expected, came f32 [6]');
-    expect(() => rankOf(zeros(2, 3), zeros(2))).toThrow('rankOf: targets u32 [2] were expected');
+    expect(() => topk(zeros(6), 2)).toThrow('expected scores f32 [R,V] with V ≥ 1, got f32 [6]');
+    expect(() => rankOf(zeros(2, 3), zeros(2))).toThrow('rankOf: expected targets u32 [2]');
     expect(() => maskSeen(zeros(2, 3), { offsets: u32(2), items: u32(4) })).toThrow(
-      'maskSeen: offsets u32 [3] were expected',
+      'maskSeen: expected offsets u32 [3]',
     );
     const leaf = device.tensor([1, 2], [1, 2], { requiresGrad: true });
     expect(() => maskSeen(leaf, { offsets: u32(2), items: u32(1) })).toThrow('use noGrad');

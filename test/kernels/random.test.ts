@@ -135,7 +135,7 @@ describe('dropout', () => {
 
   it('refuses a rate outside of [0, 1)', () => {
     const x = gpu.tensor([1, 2]);
-    expect(() => dropout(x, 1)).toThrow('dropout: a rate in [0, 1) was expected, came 1');
-    expect(() => dropout(x, -0.1)).toThrow('came -0.1');
+    expect(() => dropout(x, 1)).toThrow('dropout: expected a rate in [0, 1), got 1');
+    expect(() => dropout(x, -0.1)).toThrow('got -0.1');
   });
 });

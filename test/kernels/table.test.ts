@@ -91,9 +91,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         const parts = await tableScores(states, sharded(table, 128), from, to).data();
         expect(firstMismatch(`columns ${from} to ${to}`, parts, whole, { abs: 1e-6, rel: 1e-5 })).toBeNull();
       }
-      expect(() => tableScores(states, table, 5)).toThrow('from a multiple of 64 on were expected, came 5 to 333');
+      expect(() => tableScores(states, table, 5)).toThrow('from a multiple of 64 on, got 5 to 333');
       expect(() => tableScores(table, states, 0, 1)).not.toThrow();
-      expect(() => tableScores(states.reshape([D, L]), table)).toThrow('came [8,70] and [333,8]');
+      expect(() => tableScores(states.reshape([D, L]), table)).toThrow('got [8,70] and [333,8]');
     });
 
     it.each(tiledCases.map((c) => [c.name, c] as const))('ranks by tiles are those of the whole: %s', async (_, c) => {
@@ -185,8 +185,8 @@ describe('blocks of a table', () => {
       [64, 6],
     ]);
     expect(() => new ShardedTable([tensors[2], tensors[0]], 'odd')).toThrow(
-      'odd: shards [rows,4] with a multiple of 64',
+      'odd: expected shards [rows,4] with a multiple of 64',
     );
-    expect(() => new ShardedTable([], 'none')).toThrow('none: at least one shard');
+    expect(() => new ShardedTable([], 'none')).toThrow('none: expected at least one shard');
   });
 });

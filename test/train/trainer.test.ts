@@ -129,7 +129,7 @@ describe('training in mixed precision', () => {
       /^`settings.precision: mixed`: the CPU device computes in f32 alone; leave it out \(precision=f32\)$/,
     );
     expect(() => cpu.withPrecision('mixed', () => {})).toThrow('precision mixed: the CPU device');
-    expect(() => cpu.withPrecision('f32', () => {}, 3)).toThrow('a power of two was expected as gradientScale, came 3');
+    expect(() => cpu.withPrecision('f32', () => {}, 3)).toThrow('expected a power of two as gradientScale, got 3');
   });
 
   it('learns as f32 does, with kernels of its own that a checkpoint keeps', async ({ skip }) => {

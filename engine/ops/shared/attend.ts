@@ -112,13 +112,13 @@ export function checkHeads(name: string, d: number, heads: number, dropout: numb
   const k = d / heads;
   if (!(Number.isInteger(heads) && heads >= 1) || !Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128) {
     throw new Error(
-      `${name}: ${heads} heads of a width that is a multiple of 4, at most 128, were expected, came D = ${d} (${came})`,
+      `${name}: expected ${heads} heads whose width is a multiple of 4, at most 128, got D = ${d} (${came})`,
     );
   }
-  if (!(dropout >= 0 && dropout < 1)) throw new Error(`${name}: a dropout in [0, 1) was expected, came ${dropout}`);
+  if (!(dropout >= 0 && dropout < 1)) throw new Error(`${name}: expected a dropout in [0, 1), got ${dropout}`);
   if (dropout > 0 && (rows > MAX_TOKENS || heads > MAX_HEADS)) {
     throw new Error(
-      `${name}: with dropout at most ${MAX_TOKENS} tokens and ${MAX_HEADS} heads were expected, came ${rows} and ${heads}`,
+      `${name}: expected at most ${MAX_TOKENS} tokens and ${MAX_HEADS} heads with dropout, got ${rows} and ${heads}`,
     );
   }
 }
@@ -127,7 +127,7 @@ export function checkHeads(name: string, d: number, heads: number, dropout: numb
 export function checkBounds(name: string, bounds: Record<string, Tensor>, rows: number, came: string): void {
   for (const [key, t] of Object.entries(bounds)) {
     if (t.dtype !== 'u32' || t.size !== rows) {
-      throw new Error(`${name}: ${key} u32 [${rows}] was expected for ${came}, came ${t.dtype} ${showShape(t.shape)}`);
+      throw new Error(`${name}: expected ${key} u32 [${rows}] for ${came}, got ${t.dtype} ${showShape(t.shape)}`);
     }
   }
 }

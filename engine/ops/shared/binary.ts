@@ -104,6 +104,6 @@ function broadcast(name: string, a: Shape, b: Shape): Shape {
   if (suffix || sizeOf(short) === 1) return long;
   if (sizeOf(long) === 1) return short;
   throw new Error(
-    `${name}: equal shapes, a scalar or a suffix of the other were expected, a ${showShape(a)} · b ${showShape(b)}`,
+    `${name}: expected equal shapes, a scalar or a suffix of the other, got a ${showShape(a)} · b ${showShape(b)}`,
   );
 }

@@ -60,8 +60,7 @@ export function alongColumns(
     const { rows, cols } = asMatrix(x);
     return { rows, cols, unit: 1, length: cols };
   }
-  if (axis !== 0)
-    throw new Error(`${op}: axis 0 or -1 (the last) was expected, came ${axis} for ${showShape(x.shape)}`);
+  if (axis !== 0) throw new Error(`${op}: expected axis 0 or -1 (the last), got ${axis} for ${showShape(x.shape)}`);
   const length = x.shape[0];
   return { rows: 1, cols: x.size, unit: x.shape.slice(1).reduce((a, b) => a * b, 1), length };
 }

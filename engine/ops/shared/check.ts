@@ -1,10 +1,10 @@
-/** Checks that several ops share. Every message has the form "op: what was expected, what came". */
+/** Checks that several ops share. Every message has the form "op: expected X, got Y". */
 import { type DType, showShape, type Tensor } from '../../tensor.ts';
 
 /** Throws unless the tensor holds numbers of this type. */
 export function expectType(op: string, name: string, t: Tensor, dtype: DType = 'f32'): void {
   if (t.dtype !== dtype)
-    throw new Error(`${op}: ${name} must be ${dtype}, came ${t.dtype}${showShape(t.shape)} (${t.label})`);
+    throw new Error(`${op}: ${name} must be ${dtype}, got ${t.dtype}${showShape(t.shape)} (${t.label})`);
 }
 
 /**
@@ -33,7 +33,7 @@ export function expectSameShape(op: string, nameA: string, a: Tensor, nameB: str
 
 /** Throws unless the tensor has at least `rank` axes. */
 export function expectRank(op: string, name: string, t: Tensor, rank: number): void {
-  if (t.rank < rank) throw new Error(`${op}: ${name} must have at least ${rank} axes, came ${showShape(t.shape)}`);
+  if (t.rank < rank) throw new Error(`${op}: ${name} must have at least ${rank} axes, got ${showShape(t.shape)}`);
 }
 
 /** A tensor seen as [rows, cols], cols being its last axis; a scalar is [1, 1]. */
@@ -46,7 +46,7 @@ export function asMatrix(t: Tensor): { rows: number; cols: number } {
 export function expectWidth4(op: string, name: string, t: Tensor): void {
   const width = t.shape.at(-1) ?? 1;
   if (t.rank === 0 || width % 4 !== 0 || width === 0)
-    throw new Error(`${op}: ${name} with a last axis that divides by 4 was expected, came ${showShape(t.shape)}`);
+    throw new Error(`${op}: expected ${name} with a last axis that is a multiple of 4, got ${showShape(t.shape)}`);
 }
 
 /** Throws unless the value is one of those that the option knows. */
