@@ -1,14 +1,19 @@
 /** A training as the commands run it: its input from files, its progress bar, its Ctrl-C. */
+import { existsSync } from 'node:fs';
+import { InputError } from '../data/errors.ts';
 import { contextNames } from '../data/features/event-encoder.ts';
 import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/storage/files.ts';
+import type { ModelConfig } from '../model/storage/config.ts';
+import { holdsWeights } from '../model/storage/folder.ts';
 import type { TrainProgress } from '../train/loop/trainer.ts';
 import type { RankingPlan, TrainingSource } from '../train/plan.ts';
 import { runPlan, type TrainedModel } from '../train/run-plan.ts';
 import { onInterrupt } from './common.ts';
-import { type Columns, openItems, openLog } from './input/data.ts';
+import { type ColumnFlags, type Columns, columnsOf, openItems, openLog } from './input/data.ts';
 import { addVectors } from './input/item-vectors.ts';
-import { openUsers } from './input/side-features.ts';
+import { pathsExist } from './input/paths.ts';
+import { contextOf, openUsers } from './input/side-features.ts';
 import { createProgress, formatCount, type Progress } from './output/ui.ts';
 
 export interface SourceFlags {
@@ -32,6 +37,40 @@ export async function openTrainingSource(
   const known = users === undefined ? null : await openUsers(users);
   const log = await openLog(data, { columns, context: contextNames(events), maxBadRows }, progress);
   return { log, name: data, columns: { ...columns }, items: infos, itemsName: items, users: known, usersName: users };
+}
+
+/** Reads the files that a training was started with, or those that flags name. @throws InputError */
+export async function openStoredSource(
+  flags: ColumnFlags & Partial<SourceFlags> & { out: string; maxBadRows: number },
+  { data: was, schema }: ModelConfig,
+): Promise<TrainingSource> {
+  const { data = was.source, users = was.usersFile, out, maxBadRows, progress } = flags;
+  if (flags.data === undefined && !pathsExist(data)) {
+    throw new InputError('not-found', `${data}: the log that ${out} was started with is not there`, {
+      hint: 'name it with --data PATH',
+    });
+  }
+  if (schema.users && users !== undefined && !existsSync(users)) {
+    throw new InputError('not-found', `${users}: the users that ${out} was started with are not there`, {
+      hint: 'name them with --users PATH',
+    });
+  }
+  return openTrainingSource(
+    { data, users, maxBadRows, progress },
+    columnsOf(flags, schema.columns),
+    contextOf({ schema }),
+  );
+}
+
+/** Refuses a folder in use before a log is read, which may take long; `createFolder` has the last word. */
+export async function refuseModel(
+  files: Files,
+  { out, overwrite }: { out: string; overwrite?: boolean },
+): Promise<void> {
+  if (overwrite || !(await holdsWeights(files))) return;
+  throw new InputError('already-exists', `${out}: already holds a model`, {
+    hint: 'add --resume to continue it, --overwrite to replace it, or choose another --out',
+  });
 }
 
 export interface Limits {

@@ -137,3 +137,7 @@ export function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>
     users: users && new Map(Array.from(users, ({ id, attributes }) => [id, attributes])),
   };
 }
+
+/** Settings as a plan takes them: text. */
+export const settingsText = ({ settings = {} }: Pick<TrainingOptions<never>, 'settings'>): Record<string, string> =>
+  Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, String(value)]));

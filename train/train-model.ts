@@ -2,7 +2,15 @@
 import type { Protocol } from '../data/splits/protocol.ts';
 import { contextNames } from '../data/features/event-encoder.ts';
 import { MemoryFiles } from '../model/storage/files.ts';
-import { checkTraining, logOf, openShared, sourceOf, type TrainingEvent, type TrainingOptions } from './events.ts';
+import {
+  checkTraining,
+  logOf,
+  openShared,
+  settingsText,
+  sourceOf,
+  type TrainingEvent,
+  type TrainingOptions,
+} from './events.ts';
 import type { TrainProgress } from './loop/trainer.ts';
 import { checkOptions, planTraining } from './plan.ts';
 import { runPlan, type TrainedModel as Trained } from './run-plan.ts';
@@ -37,8 +45,7 @@ export async function trainModel(
   checkTraining(options);
   const { maxMinutes, signal, onProgress, overwrite, files = new MemoryFiles('model') } = options;
   const reads = [...new Set(options.reads ?? [])];
-  const settings = Object.fromEntries(Object.entries(options.settings ?? {}).map(([key, v]) => [key, String(v)]));
-  const planned = { ...options, settings, events: reads };
+  const planned = { ...options, settings: settingsText(options), events: reads };
   checkOptions(planned); // before the events are read, which may take long
   const log = logOf(events, options.source ?? 'events', contextNames(reads));
   const plan = planTraining(sourceOf(log, options), planned);

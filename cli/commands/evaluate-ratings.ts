@@ -7,11 +7,12 @@ import { loadPredictions, type StoredPredictions } from '../../model/ratings/fol
 import { loadTraining, TRAINING } from '../../model/storage/training-record.ts';
 import { explain } from '../../recommend/sources/files.node.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
-import { type Point, ratingReport } from '../../train/ratings/report.ts';
+import { type Point, ratingReport, usualPoint } from '../../train/ratings/report.ts';
 import { commandName, Output, requireOtherFile, shellWord } from '../common.ts';
 import { type ColumnFlags, columnsOf } from '../input/data.ts';
 import { UsageError } from '../errors.ts';
-import { openRatings, printReport, reportObject, requireSameRatings, splitOf, usualPoint } from '../input/ratings.ts';
+import { requireSameRatings, storedRatingSplit } from '../../train/ratings/plan.ts';
+import { openRatings, printReport, reportObject } from '../input/ratings.ts';
 import { formatCount } from '../output/ui.ts';
 
 export interface EvaluateRatingFlags extends ColumnFlags {
@@ -43,7 +44,7 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
   const task = config.task as RatingTask;
   if (task === 'ctr' && flags.predict)
     throw new UsageError('--predict is for ratings; --task ctr predicts probabilities');
-  const split = splitOf(config);
+  const split = storedRatingSplit(config);
   const saved = await loadPredictions(files);
   const resume = `${commandName()} train --out ${shellWord(flags.model)} --resume`;
   if (!saved)

@@ -1,11 +1,9 @@
 /** `attune train`: from a log to a model folder. */
 import { existsSync } from 'node:fs';
-import { InputError } from '../../data/errors.ts';
 import { describeTask, type Protocol, protocolFlag } from '../../data/splits/protocol.ts';
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { loadConfig } from '../../model/storage/config.ts';
-import { holdsWeights } from '../../model/storage/folder.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
@@ -14,17 +12,10 @@ import { checkOptions, planTraining, type RankingPlan, resumePlan } from '../../
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
 import { type Backend, commandName, openDevice, Output, say, shellWord } from '../common.ts';
 import { type ColumnFlags, columnsOf, readIds } from '../input/data.ts';
-import { pathsExist } from '../input/paths.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { COLUMNS, noteRepeats } from '../output/metrics.ts';
-import { openTrainingSource, trainWithProgress } from '../training.ts';
-import {
-  checkSideFeatureFlags,
-  columnChoices,
-  contextOf,
-  eventNames,
-  type SideFeatureFlags,
-} from '../input/side-features.ts';
+import { openStoredSource, openTrainingSource, refuseModel, trainWithProgress } from '../training.ts';
+import { checkSideFeatureFlags, columnChoices, eventNames, type SideFeatureFlags } from '../input/side-features.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
 import { metricsTable, formatCount, formatDuration, formatMetric, lossPlot, printable } from '../output/ui.ts';
 
@@ -174,15 +165,6 @@ function settingsOf({ set, ranker }: TrainFlags): Record<string, string> {
   return ranker ? { ...given, ranker: 'on' } : given;
 }
 
-/** Refuses a folder in use before the log is read, which may take long; `createFolder` has the last word. */
-async function refuseModel(files: NodeFiles, flags: TrainFlags): Promise<void> {
-  if (!flags.overwrite && (await holdsWeights(files))) {
-    throw new InputError('already-exists', `${flags.out}: already holds a model`, {
-      hint: 'add --resume to continue it, --overwrite to replace it, or choose another --out',
-    });
-  }
-}
-
 async function planResume(flags: TrainFlags, given: ReadonlySet<string>): Promise<RankingPlan> {
   const files = await NodeFiles.open(flags.out);
   const config = await loadConfig(files);
@@ -190,23 +172,7 @@ async function planResume(flags: TrainFlags, given: ReadonlySet<string>): Promis
   const set = new Map([...flags.set].filter(([key]) => !(flags.ranker && key.startsWith('ranker'))));
   const fixed = FIXED.filter((name) => given.has(name));
   requireSameFlags(fixed, { ...flags, set }, config, flags.out);
-  const data = flags.data ?? config.data.source;
-  if (flags.data === undefined && !pathsExist(data)) {
-    throw new InputError('not-found', `${data}: the log that ${flags.out} was started with is not there`, {
-      hint: 'name it with --data PATH',
-    });
-  }
-  const users = flags.users ?? config.data.usersFile;
-  if (config.schema.users && users !== undefined && !existsSync(users)) {
-    throw new InputError('not-found', `${users}: the users that ${flags.out} was started with are not there`, {
-      hint: 'name them with --users PATH',
-    });
-  }
-  const source = await openTrainingSource(
-    { data, users, maxBadRows: flags.maxBadRows, progress: flags.progress },
-    columnsOf(flags, config.schema.columns),
-    contextOf(config),
-  );
+  const source = await openStoredSource(flags, config);
   const ranker = flags.ranker ? Object.fromEntries(flags.set) : undefined;
   return resumePlan(files, source, { epochs: flags.epochs, ranker });
 }

@@ -1,16 +1,14 @@
 /** What the commands share about models of ratings. */
-import { InputError } from '../../data/errors.ts';
-import { describeRatingSplit, parseRatingSplit, type RatingSplit, splitParameters } from '../../data/ratings/split.ts';
-import { withoutSource } from '../../data/log.ts';
-import { asWritten, type Ratings, type RatingTask, ratingsOf } from '../../data/ratings/ratings.ts';
-import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
-import type { StoredPredictions } from '../../model/ratings/folder.ts';
+import { describeRatingSplit, type RatingSplit, splitParameters } from '../../data/ratings/split.ts';
+import { type Ratings, type RatingTask, ratingsOf } from '../../data/ratings/ratings.ts';
+import { loadConfig } from '../../model/storage/config.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import type { ClickMetrics, RatingMetrics } from '../../train/ratings/metrics.ts';
+import { describeRatings } from '../../train/ratings/plan.ts';
 import type { Point, RatingReport } from '../../train/ratings/report.ts';
 import type { Output } from '../common.ts';
 import { openLog, type Reading } from './data.ts';
-import { formatCount, formatMetric, printable, table } from '../output/ui.ts';
+import { formatCount, formatMetric, table } from '../output/ui.ts';
 
 /** Whether the folder holds a model of ratings; false where it holds none at all, which is for others to say. */
 export async function holdsRatings(dir: string): Promise<boolean> {
@@ -35,36 +33,8 @@ export async function openRatings(
   progress = false,
 ): Promise<Ratings> {
   const ratings = ratingsOf(await openLog(file, reading, progress), task, positive);
-  const { levels, size, userIds, itemIds } = ratings;
-  for (const note of ratings.notes) out.note(`${printable(file)}: ${printable(withoutSource(note, ratings.source))}`);
-  const scale =
-    task === 'ctr'
-      ? `${((100 * ratings.value.reduce((sum, v) => sum + v, 0)) / size).toFixed(1)} % of them positive (rated at least ${ratings.positive})`
-      : `${levels.length} levels from ${asWritten(levels[0])} to ${asWritten(levels[levels.length - 1])}`;
-  out.note(
-    `${printable(file)}: ${formatCount(size)} ratings of ${formatCount(itemIds.length)} items by ${formatCount(userIds.length)} users, ${scale}; no filter`,
-  );
+  for (const line of describeRatings(ratings, task, file)) out.note(line);
   return ratings;
-}
-
-/** The split that a config holds. */
-export function splitOf(config: ModelConfig): RatingSplit {
-  const [pair] = Object.entries(config.protocolParameters ?? {});
-  return parseRatingSplit(pair ? `${config.protocol}:${pair[0]}=${pair[1]}` : config.protocol);
-}
-
-/** Which point stands for a prediction where none is asked for: the median where only absolute errors are compared. */
-export const usualPoint = (split: RatingSplit, task: RatingTask): Point =>
-  split.name === 'last' && task === 'rating' ? 'median' : 'mean';
-
-/** @throws InputError where the log is not the one that the predictions are about */
-export function requireSameRatings(ratings: Ratings, predictions: StoredPredictions, where: string): void {
-  const { round, rating } = predictions;
-  if (ratings.size === round.length && ratings.value.every((v, row) => v === rating[row])) return;
-  throw new InputError(
-    'mismatched-data',
-    `${ratings.source}: not the log that ${where} was trained on (${formatCount(round.length)} ratings then, ${formatCount(ratings.size)} now, or others)`,
-  );
 }
 
 /** The object of `--json`, without what is the command's own. */

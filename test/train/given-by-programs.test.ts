@@ -185,10 +185,10 @@ describe('wrong types', () => {
   });
 
   it.each([
-    [{ epochs: 0 }, 'epochs: expected an integer >= 1, got 0'],
-    [{ epochs: 1.5 }, 'epochs: expected an integer >= 1, got 1.5'],
-    [{ maxMinutes: 0 }, 'maxMinutes: expected a number > 0, got 0'],
-    [{ seed: -1 }, 'seed: expected an integer >= 0, got -1'],
+    [{ epochs: 0 }, '`epochs`: expected an integer >= 1, got 0'],
+    [{ epochs: 1.5 }, '`epochs`: expected an integer >= 1, got 1.5'],
+    [{ maxMinutes: 0 }, '`maxMinutes`: expected a number > 0, got 0'],
+    [{ seed: -1 }, '`seed`: expected an integer >= 0, got -1'],
   ])('%j is refused by every training', async (wrong, message) => {
     await expect(trainModel(events, { device, ...wrong })).rejects.toThrow(message);
     await expect(trainRatingModel(events, { device, ...wrong })).rejects.toThrow(message);

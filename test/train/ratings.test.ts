@@ -151,17 +151,17 @@ describe('figures', () => {
   });
 
   it('of probabilities', () => {
-    const { figures, calibration } = clickMetrics([1, 0, 1, 0], [0.9, 0.6, 0.4, 0.4]);
-    expect(figures.accuracy).toBe(0.5);
-    expect([figures.precision, figures.recall, figures.F1]).toEqual([0.5, 0.5, 0.5]);
+    const { metrics, calibration } = clickMetrics([1, 0, 1, 0], [0.9, 0.6, 0.4, 0.4]);
+    expect(metrics.accuracy).toBe(0.5);
+    expect([metrics.precision, metrics.recall, metrics.F1]).toEqual([0.5, 0.5, 0.5]);
     // Pairs (positive, negative): .9 above .6 and .4, .4 below .6 and even with .4.
-    expect(figures.AUC).toBe(2.5 / 4);
-    expect(figures.logLoss).toBeCloseTo(-(Math.log(0.9) + 2 * Math.log(0.4) + Math.log(0.6)) / 4, 10);
-    expect(figures.Brier).toBeCloseTo((0.01 + 0.36 + 0.36 + 0.16) / 4, 10);
+    expect(metrics.AUC).toBe(2.5 / 4);
+    expect(metrics.logLoss).toBeCloseTo(-(Math.log(0.9) + 2 * Math.log(0.4) + Math.log(0.6)) / 4, 10);
+    expect(metrics.Brier).toBeCloseTo((0.01 + 0.36 + 0.36 + 0.16) / 4, 10);
     expect(calibration[4]).toMatchObject({ count: 2, observed: 0.5 });
-    expect(figures.ECE).toBeCloseTo((0.1 + 0.6 + Math.abs(0.8 - 1)) / 4, 10);
-    expect(clickMetrics([1, 1], [0.5, 0.7]).figures.AUC).toBeNull();
-    expect(clickMetrics([0, 0], [0.5, 0.7]).figures.AUC).toBeNull();
+    expect(metrics.ECE).toBeCloseTo((0.1 + 0.6 + Math.abs(0.8 - 1)) / 4, 10);
+    expect(clickMetrics([1, 1], [0.5, 0.7]).metrics.AUC).toBeNull();
+    expect(clickMetrics([0, 0], [0.5, 0.7]).metrics.AUC).toBeNull();
   });
 });
 

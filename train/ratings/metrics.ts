@@ -48,7 +48,7 @@ const CLIP = 1e-7;
 export function clickMetrics(
   labels: ArrayLike<number>,
   chances: ArrayLike<number>,
-): { figures: ClickMetrics; calibration: CalibrationBin[] } {
+): { metrics: ClickMetrics; calibration: CalibrationBin[] } {
   const n = labels.length;
   let [hits, positive, said, right, loss, squares] = [0, 0, 0, 0, 0, 0];
   const bins = Array.from({ length: BINS }, () => ({ count: 0, predicted: 0, observed: 0 }));
@@ -67,7 +67,7 @@ export function clickMetrics(
     bin.observed += y;
   }
   const [precision, recall] = [said > 0 ? right / said : 0, positive > 0 ? right / positive : 0];
-  const figures = {
+  const metrics = {
     accuracy: hits / n,
     precision,
     recall,
@@ -84,7 +84,7 @@ export function clickMetrics(
     predicted: count > 0 ? predicted / count : 0,
     observed: count > 0 ? observed / count : 0,
   }));
-  return { figures, calibration };
+  return { metrics, calibration };
 }
 
 /** The rank-sum statistic (Mann & Whitney 1947), with mean ranks for ties. */
