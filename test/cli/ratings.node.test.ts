@@ -155,7 +155,7 @@ describe('a model of ratings', () => {
         ...CPU,
       ],
     ]);
-    expect(trained.stderr).toMatch(/--events hour: the times of devices.csv are no dates/);
+    expect(trained.stderr).toMatch(/--events hour: the times of devices.csv are not dates/);
     const { code, stdout } = await place.run([
       ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
       ...[
