@@ -120,18 +120,18 @@ async function describeModel(plan: RankingPlan, files: Files, result: TrainResul
   const config = await loadConfig(files);
   const model = { files, config, result, baselines, components: {}, metrics: null, coldStart: null, step: 0, epoch: 0 };
   if (!(await holdsWeights(files))) return model;
-  const { weights, remembering, prior, ranking } = await loadModel(files);
+  const { weights, blended, prior, ranker } = await loadModel(files);
   const alone = weights.metrics as Metrics | null;
   // After an interruption the blend is that of an earlier end, or there is none.
   const ended = result.reason !== 'interrupted';
-  const blended = ended ? remembering?.blend.fitted : undefined;
+  const fitted = ended ? blended?.blend.fitted : undefined;
   const cold = ended ? config.attributeMemory?.fitted : undefined;
-  const staged = ended ? ranking?.stages.fitted : undefined;
-  const metrics = (ranking?.stages.weight ? staged?.both : staged?.retrieval) ?? cold?.blend ?? blended?.blend ?? alone;
+  const staged = ended ? ranker?.stages.fitted : undefined;
+  const metrics = (ranker?.stages.weight ? staged?.both : staged?.retrieval) ?? cold?.blend ?? fitted?.blend ?? alone;
   const components: Record<string, Metrics> = {};
   if (staged) Object.assign(components, { retrieval: staged.retrieval, ranker: staged.ranker });
   if (cold) Object.assign(components, { transformer: cold.transformer, attributes: cold.attributes });
-  else if (blended && alone) Object.assign(components, { transformer: alone, memory: blended.memory });
+  else if (fitted && alone) Object.assign(components, { transformer: alone, memory: fitted.memory });
   const records = await readMetrics(files);
   await writeModelCard(files, config, {
     date: new Date(),

@@ -150,7 +150,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       const few = formatCount(result.withPrior);
       out.note(`${few} users have few events: what people alike like joins their scores, as recommend does.`);
     }
-    if (result.cost && judged.loaded.ranking) tellStages(result.cost, judged.loaded.ranking, out);
+    if (result.cost && judged.loaded.ranker) tellStages(result.cost, judged.loaded.ranker, out);
     if (moved.length > 0)
       out.line(`\n${postProcessingTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
     const slices = slicesTable(result.slices);

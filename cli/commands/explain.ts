@@ -54,8 +54,8 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
       if (agreement) agreements.push(agreement);
     }
     bar.stop();
-    const { config, remembering } = judged.loaded;
-    const model = `${config.recipe}${remembering ? ' with memory' : ''}`;
+    const { config, blended } = judged.loaded;
+    const model = `${config.recipe}${blended ? ' with memory' : ''}`;
     recommender.close();
     report(flags, out, { agreements, users: explained, memory: memory / Math.max(1, explained), model });
     if (BLOCKS[settingsOf(judged.loaded).block].attention === 'pointwise') out.note(POINTWISE);

@@ -70,12 +70,12 @@ export async function runVectors(flags: VectorsFlags): Promise<void> {
   } finally {
     device?.close();
   }
-  if (loaded.remembering) {
+  if (loaded.blended) {
     out.note(
       'The product of a user and an item vector is the score of the transformer alone: the memory, which is blended in otherwise, is no product of vectors.',
     );
   }
-  out.object({ model: flags.model, out: flags.out, blended: loaded.remembering !== null, ...written });
+  out.object({ model: flags.model, out: flags.out, blended: loaded.blended !== null, ...written });
 }
 
 const namesOf = (kind: Kind): string[] => [`${kind}.npy`, `${kind}.parquet`, `${kind}.ids.json`];

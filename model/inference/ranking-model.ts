@@ -31,17 +31,17 @@ export class RankingModel {
   /** null where the first stage ranks alone. */
   readonly second: SecondStage | null;
 
-  constructor(device: Device, loaded: LoadedModel, ranker: RankerUse = 'helpful') {
-    const { items, tensors, features, path, remembering, ranking } = loaded;
+  constructor(device: Device, loaded: LoadedModel, use: RankerUse = 'helpful') {
+    const { items, tensors, features, path, blended, ranker } = loaded;
     const settings = settingsOf(loaded);
     this.encoder = SequenceModel.load(device, settings, items.length, tensors, features, path);
-    this.blend = remembering && {
-      transitions: new DeviceTransitions(device, remembering.memory),
-      weights: remembering.blend,
+    this.blend = blended && {
+      transitions: new DeviceTransitions(device, blended.transitions),
+      weights: blended.blend,
     };
-    const used = ranking && ranker !== 'none' && (ranker === 'any' || ranking.stages.weight !== 0);
+    const used = ranker && use !== 'none' && (use === 'any' || ranker.stages.weight !== 0);
     this.second = used
-      ? { ranker: rankerOf(device, ranking, { settings, items, features }), weight: ranking.stages.weight }
+      ? { ranker: rankerOf(device, ranker, { settings, items, features }), weight: ranker.stages.weight }
       : null;
   }
 

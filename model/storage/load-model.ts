@@ -5,7 +5,7 @@ import { sideFeatureRows } from '../../data/features/event-encoder.ts';
 import { loadRanker, type StoredRanker } from '../ranker/store.ts';
 import { checkSettings } from '../recipes/settings.ts';
 import { loadSegmentPrior, type SegmentPrior, USERS } from '../transitions/segment-prior.ts';
-import { type Blend, loadTransitions, MEMORY, type Memory } from '../transitions/transitions.ts';
+import { type Blend, loadTransitions, MEMORY, type ItemTransitions } from '../transitions/transitions.ts';
 import { CHECKPOINT, loadCheckpoint, MODEL, readStamp, type Standing } from './checkpoint.ts';
 import { CONFIG, type Item, ITEMS, loadConfig, loadItems, type ModelConfig } from './config.ts';
 import { type Snapshot, type Source, withSnapshot } from './manifest.ts';
@@ -23,9 +23,9 @@ export interface LoadedModel {
   /** What groups of users like; null where the model knows no columns of users. */
   prior: SegmentPrior | null;
   /** The memory and how it joins the transformer; null where the transformer scores alone. */
-  remembering: { memory: Memory; blend: Blend } | null;
+  blended: { transitions: ItemTransitions; blend: Blend } | null;
   /** The second stage; null where the first ranks alone. */
-  ranking: StoredRanker | null;
+  ranker: StoredRanker | null;
   weights: {
     from: 'model' | 'checkpoint';
     step: number;
@@ -64,8 +64,8 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
       `${files.where}: the weights have ${rows} items, ${ITEMS} has ${items.length}; one of them comes from another model`,
     );
   }
-  const remembering = await loadRemembering(files, config);
-  if (!remembering && config.hyperparameters.memory === 'on' && weights.note === null) {
+  const blended = await loadBlended(files, config);
+  if (!blended && config.hyperparameters.memory === 'on' && weights.note === null) {
     weights.note = `${files.where}: its training has not ended, so that the memory is not blended in yet: the transformer scores alone`;
   }
   const schema = config.schema.items;
@@ -79,44 +79,44 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
       `${files.pathOf(USERS)}: made for another catalog; it comes from another model`,
     );
   }
-  const ranking = config.task === undefined ? await loadRanking(files, weights, items.length, config) : null;
+  const ranker = config.task === undefined ? await loadRankerFor(files, weights, items.length, config) : null;
   if (!files.listed && !files.files.checked)
     weights.note ??= `${files.where}: made before folders had a manifest, so damage to its files may go unnoticed (attune pack and attune unpack make a copy with one)`;
-  return { config, items, tensors, path, features, prior, remembering, ranking, weights };
+  return { config, items, tensors, path, features, prior, blended, ranker, weights };
 }
 
 /** The ranker, unless it was trained on top of other weights, of fewer items, or before: left aside then, with a note. */
-async function loadRanking(
+async function loadRankerFor(
   files: Snapshot,
   weights: LoadedModel['weights'],
   items: number,
   config: ModelConfig,
 ): Promise<StoredRanker | null> {
   const known = Math.min(items, config.data.items);
-  const ranking = await loadRanker(files, known, checkSettings(config.hyperparameters));
-  if (!ranking) return null;
+  const ranker = await loadRanker(files, known, checkSettings(config.hyperparameters));
+  if (!ranker) return null;
   // Added items stand on their attributes alone, which a ranker may not read.
   const aside =
-    known < items && !ranking.schema
+    known < items && !ranker.schema
       ? 'items were added since'
-      : !ranking.shape.rankerItems
+      : !ranker.shape.rankerItems
         ? 'its ranker was made by an earlier version'
-        : ranking.stages.step !== weights.step
+        : ranker.stages.step !== weights.step
           ? 'the encoder was trained since'
           : null;
-  if (!aside) return ranking;
+  if (!aside) return ranker;
   weights.note ??= `${files.where}: ${aside}, so that its ranker is left aside: the first stage ranks alone (a training with ${option('resume')} and ${option('ranker')} makes a new one)`;
   return null;
 }
 
-async function loadRemembering(files: Snapshot, { blend, data }: ModelConfig): Promise<LoadedModel['remembering']> {
+async function loadBlended(files: Snapshot, { blend, data }: ModelConfig): Promise<LoadedModel['blended']> {
   if (!blend) return null;
-  const memory = await loadTransitions(files, data.items);
-  if (!memory)
+  const transitions = await loadTransitions(files, data.items);
+  if (!transitions)
     throw new InputError('damaged-model', `${files.where}: there is no ${MEMORY} in it, which its ${CONFIG} blends`, {
       hint: 'train it again',
     });
-  return { memory, blend };
+  return { transitions, blend };
 }
 
 type Weights = Pick<LoadedModel, 'tensors' | 'weights' | 'path'>;

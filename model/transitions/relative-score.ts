@@ -8,7 +8,7 @@
  * The two add up to the blended score (transitions.ts) minus its mean over the catalog.
  */
 import { Inputs, type Program, rowMoments, type Tensor } from '../../engine/index.ts';
-import { type BlendWeights, type Memory, recency } from './transitions.ts';
+import { type BlendWeights, type ItemTransitions, recency } from './transitions.ts';
 import { Batcher, maxScores, roundUp } from '../inference/batcher.ts';
 import { entriesOf, lengthOf, packedTokens, packHistories, tokenSpec } from '../inference/packing.ts';
 import type { History } from '../inference/query.ts';
@@ -26,12 +26,12 @@ export const relativeScoreOf = ({ transformer, memory }: RelativeScore): number 
 
 /** The item transitions on the host, where single weights are looked up. */
 export class HostTransitions {
-  private readonly memory: Memory;
+  private readonly memory: ItemTransitions;
   private readonly weights: BlendWeights;
   private readonly recency: Float32Array;
   private readonly sums: Float64Array;
 
-  constructor(memory: Memory, weights: BlendWeights) {
+  constructor(memory: ItemTransitions, weights: BlendWeights) {
     this.memory = memory;
     this.weights = weights;
     this.recency = recency(memory.settings);

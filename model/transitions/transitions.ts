@@ -43,7 +43,7 @@ export interface TransitionSettings {
   kept: number;
 }
 
-export interface Memory {
+export interface ItemTransitions {
   settings: TransitionSettings;
   rows: SparseRows;
 }
@@ -67,7 +67,7 @@ export function recency({ last, power }: Pick<TransitionSettings, 'last' | 'powe
 }
 
 /** Writes the memory; it is fixed from then on. */
-export async function saveTransitions(files: Files, { settings, rows }: Memory): Promise<void> {
+export async function saveTransitions(files: Files, { settings, rows }: ItemTransitions): Promise<void> {
   const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
   const tensors = new Map([
     ['rowStarts', tensor(rows.starts)],
@@ -85,7 +85,7 @@ export async function saveTransitions(files: Files, { settings, rows }: Memory):
  * @returns null when the folder has none
  * @throws InputError, one line, when the file is cut short, damaged, or that of another catalogue
  */
-export async function loadTransitions(source: Source, items: number): Promise<Memory | null> {
+export async function loadTransitions(source: Source, items: number): Promise<ItemTransitions | null> {
   const stored = await readTensors(source, MEMORY);
   if (!stored) return null;
   const { tensors, metadata, path } = stored;
@@ -114,7 +114,7 @@ export class DeviceTransitions {
   readonly recency: Float32Array;
   private readonly shards: SparseShard[] = [];
 
-  constructor(device: Device, { settings, rows }: Memory) {
+  constructor(device: Device, { settings, rows }: ItemTransitions) {
     this.settings = settings;
     this.recency = recency(settings);
     const most = Math.floor(Math.min(device.maxBindingBytes, 2 ** 30) / 4);

@@ -72,9 +72,9 @@ export class Explainer {
   private readonly reach: number;
   private kinds: Set<string>[] | null = null;
 
-  constructor(model: SequenceModel, { items, remembering }: Pick<LoadedModel, 'items' | 'remembering'>) {
+  constructor(model: SequenceModel, { items, blended }: Pick<LoadedModel, 'items' | 'blended'>) {
     this.items = items;
-    this.memory = remembering && new HostTransitions(remembering.memory, remembering.blend);
+    this.memory = blended && new HostTransitions(blended.transitions, blended.blend);
     this.scorer = new RelativeScorer(model, this.memory);
     this.probe = new AttentionProbe(model);
     this.reach = Math.max(model.settings.window - (model.cloze ? 1 : 0), this.memory?.last ?? 0);

@@ -14,7 +14,7 @@ import { loadConfig } from '../../model/storage/config.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { AttentionProbe } from '../../model/inference/attention-maps.ts';
 import { HostTransitions } from '../../model/transitions/relative-score.ts';
-import { MEMORY, type Memory } from '../../model/transitions/transitions.ts';
+import { MEMORY, type ItemTransitions } from '../../model/transitions/transitions.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { RANKER_FILE, saveRanker, shapeOf } from '../../model/ranker/store.ts';
 import { rankAmong } from '../../model/inference/ranks.ts';
@@ -205,7 +205,7 @@ describe('finite weights that overflow', () => {
     await refused(() => probe.maps(query).then((maps) => maps.rollout()));
     probe.dispose();
     blind.dispose();
-    const memory = loaded.remembering?.memory as Memory;
+    const memory = loaded.blended?.transitions as ItemTransitions;
     const transitions = new HostTransitions(memory, { memory: 0.3, epsilon: 0.01 });
     transitions.relativeScores(query.history, Uint32Array.of(7));
     memory.rows.values.fill(Number.NaN);

@@ -137,9 +137,9 @@ describe('where the cause is known', () => {
     });
 
     it('shares of the memory add up to what it adds', async () => {
-      const { remembering, items } = recommender.loaded;
-      const { memory, blend } = remembering ?? expect.fail('no memory');
-      const host = new HostTransitions(memory, blend);
+      const { blended, items } = recommender.loaded;
+      const { transitions, blend } = blended ?? expect.fail('no memory');
+      const host = new HostTransitions(transitions, blend);
       const history = Uint32Array.from(HISTORY, (id) => items.findIndex((item) => item.id === id));
       const all = Uint32Array.from(items, (_, row) => row);
       const lifts = host.relativeScores(history, all);
@@ -187,7 +187,7 @@ describe('where the cause is known', () => {
       const long = [...Array.from({ length: 90 }, (_, i) => `N${i % 9}`), ...HISTORY];
       for (const explain of ['occlusion', 'rollout'] as const) {
         const [{ explanation }] = await ask(long, explain);
-        const last = Math.max(12, recommender.loaded.remembering?.memory.settings.last ?? 0);
+        const last = Math.max(12, recommender.loaded.blended?.transitions.settings.last ?? 0);
         expect(explanation?.events).toHaveLength(last);
         expect(explanation?.events[0]).toMatchObject({ id: 'A2', position: 90 + CAUSE });
       }

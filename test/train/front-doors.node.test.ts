@@ -134,7 +134,7 @@ it('writes the same folder through every front door', async () => {
   const files = await byLibrary();
   const wanted = await contents(files);
   expect(Object.keys(wanted)).toContain('ranker.safetensors');
-  expect((await loadModel(files)).remembering).not.toBeNull();
+  expect((await loadModel(files)).blended).not.toBeNull();
   const doors = { command: byCommand, page: byPage, search: bySearch, demo: byDemo };
   for (const [name, door] of Object.entries(doors)) {
     const found = await contents(await door());

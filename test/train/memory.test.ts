@@ -12,7 +12,7 @@ import {
   DeviceTransitions,
   loadTransitions,
   MEMORY,
-  type Memory,
+  type ItemTransitions,
   recency,
   saveTransitions,
 } from '../../model/transitions/transitions.ts';
@@ -82,7 +82,7 @@ function reference(parts: Split, { last, power, lambda }: { last: number; power:
   return a.map((row) => row.slice(V));
 }
 
-const dense = ({ rows }: Memory): number[][] => {
+const dense = ({ rows }: ItemTransitions): number[][] => {
   const V = rows.starts.length - 1;
   return Array.from({ length: V }, (_, i) => {
     const row = new Array<number>(V).fill(0);
@@ -234,11 +234,11 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     await train(device, parts, again);
     const loaded = await loadModel(files);
     expect(loaded.weights.note).toBeNull();
-    expect(loaded.remembering?.blend).toEqual((await loadConfig(again)).blend);
+    expect(loaded.blended?.blend).toEqual((await loadConfig(again)).blend);
     const stored = async (of: MemoryFiles) => (await Snapshot.open(of)).read(MEMORY);
     expect(await stored(files)).not.toBeNull();
     expect(await stored(files)).toEqual(await stored(again));
-    const fitted = loaded.remembering?.blend.fitted;
+    const fitted = loaded.blended?.blend.fitted;
     expect(fitted?.blend['NDCG@10']).toBeGreaterThanOrEqual(fitted?.transformer['NDCG@10'] ?? 1);
 
     // What evaluate reports on the same users is what was fitted.
@@ -269,7 +269,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     const off = await folder(parts, { memory: 'off' });
     await train(device, parts, off, { settings: { ...settings, memory: 'off' } });
     expect(await (await Snapshot.open(off)).has(MEMORY)).toBe(false);
-    expect((await loadModel(off)).remembering).toBeNull();
+    expect((await loadModel(off)).blended).toBeNull();
   });
 });
 

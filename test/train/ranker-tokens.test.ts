@@ -100,9 +100,9 @@ describe('attributes of candidates', () => {
   it('reach the logits where nothing else tells the candidates apart', async () => {
     const ndcg: Record<string, number> = {};
     for (const rankerItems of ['attributes', 'ids'] as const) {
-      const { ranking } = await loadModel(await train(chosen({ rankerItems })));
-      ndcg[rankerItems] = ranking?.stages.fitted.both['NDCG@10'] ?? expect.fail('no ranker');
-      expect(ranking?.schema?.columns.map(({ name }) => name)).toEqual(rankerItems === 'ids' ? undefined : ['kind']);
+      const { ranker } = await loadModel(await train(chosen({ rankerItems })));
+      ndcg[rankerItems] = ranker?.stages.fitted.both['NDCG@10'] ?? expect.fail('no ranker');
+      expect(ranker?.schema?.columns.map(({ name }) => name)).toEqual(rankerItems === 'ids' ? undefined : ['kind']);
     }
     // Ten of the 24 items of a kind give .19 on average, ten of all 96 give .05.
     expect(ndcg.attributes).toBeGreaterThan(0.15);
@@ -113,12 +113,12 @@ describe('attributes of candidates', () => {
     const set = { items: 'tower', rankerItems: 'attributes', rankerEncoder: 'own', rankerMutual: 'on', heads: '1' };
     const files = await train(chosen(set));
     await addItems(files, [{ id: 'new', title: 'new', attributes: { kind: 'kind 1' } }]);
-    const { ranking, weights } = await loadModel(files);
+    const { ranker, weights } = await loadModel(files);
     expect(weights.note).toBeNull();
     const bytes = (await (await Snapshot.open(files)).read(RANKER_FILE)) as Uint8Array;
     // As if it had gained more than by chance, so that it is put to work.
     const { tensors } = decode(bytes, 'ranker');
-    const { shape, schema, stages } = ranking as StoredRanker;
+    const { shape, schema, stages } = ranker as StoredRanker;
     const metadata = { shape, schema, stages: { ...stages, weight: 1 } };
     const about = new Map(Object.entries(metadata).map(([key, value]) => [key, JSON.stringify(value)]));
     await commit(files, { [RANKER_FILE]: encodePieces(tensors, about) });
@@ -136,7 +136,7 @@ describe('attributes of candidates', () => {
     const loaded = await loadModel(files);
     const torn = new Map([...tensors].filter(([name]) => name !== 'encoder.norm.weight'));
     const standing = { settings: chosen(set), items: loaded.items, features: loaded.features };
-    const tear = () => rankerOf(device, { ...(loaded.ranking as StoredRanker), tensors: torn }, standing);
+    const tear = () => rankerOf(device, { ...(loaded.ranker as StoredRanker), tensors: torn }, standing);
     expect(tear).toThrow(
       /ranker-\d+\.safetensors \(its own encoder\): expected a tensor norm\.weight \[16\], there is none/,
     );

@@ -209,12 +209,12 @@ describe('a training with a ranker', () => {
     const files = await folder(parts);
     await trainStages({ ...options, device, files });
     const loaded = await loadModel(files);
-    const stages = loaded.ranking?.stages ?? expect.fail('no ranker');
+    const stages = loaded.ranker?.stages ?? expect.fail('no ranker');
     expect(stages.weight).toBeGreaterThan(0);
     expect(stages.fitted.both['NDCG@10']).toBeGreaterThan(stages.fitted.retrieval['NDCG@10'] + 0.1);
 
     const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
-    const ranker = rankerOf(device, loaded.ranking as StoredRanker, { settings, ...loaded });
+    const ranker = rankerOf(device, loaded.ranker as StoredRanker, { settings, ...loaded });
     const judging = { split: 'valid', includeSeen: true, second: { ranker, weight: stages.weight } } as const;
     const judged = await evaluate(model, parts, judging);
     expect(judged.metrics['NDCG@10']).toBeCloseTo(stages.fitted.both['NDCG@10'], 6);
@@ -262,7 +262,7 @@ describe('a training with a ranker', () => {
     const files = await folder(parts);
     const bce: Settings = { ...settings, rankerLoss: 'bce' };
     await trainStages({ ...options, settings: bce, device, files });
-    const { fitted } = (await loadModel(files)).ranking?.stages ?? expect.fail('no ranker');
+    const { fitted } = (await loadModel(files)).ranker?.stages ?? expect.fail('no ranker');
     expect(fitted.both['NDCG@10']).toBeGreaterThan(fitted.retrieval['NDCG@10'] + 0.1);
   });
 

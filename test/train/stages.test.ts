@@ -109,7 +109,7 @@ describe('learning item transitions of a large catalog', () => {
     expect(lines[0]).toBe('item transitions: given up, its time is up');
     expect(result).toMatchObject({ reason: 'time', step: 1 });
     expect(metrics).not.toBeNull();
-    expect((await loadModel(files)).remembering).toBeNull();
+    expect((await loadModel(files)).blended).toBeNull();
   });
 });
 

@@ -38,7 +38,7 @@ export const encoder: Stage = {
 /** A model whose training has ended, as if it just had. */
 async function loadTrained(run: TrainingRun): Promise<void> {
   const { files } = run;
-  const { weights, tensors, remembering } = await loadModel(files);
+  const { weights, tensors, blended } = await loadModel(files);
   if (weights.from === 'checkpoint') {
     throw new InputError(
       'unfinished-model',
@@ -46,7 +46,7 @@ async function loadTrained(run: TrainingRun): Promise<void> {
     );
   }
   const { step, epoch, metrics } = weights;
-  run.blend = remembering?.blend ?? null;
+  run.blend = blended?.blend ?? null;
   run.result = {
     reason: 'ranker',
     step,

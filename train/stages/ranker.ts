@@ -24,7 +24,7 @@ export const ranker: Stage = {
   estimate: (_, left) => SHARE * left,
 
   async load({ files, result }) {
-    return result?.reason === 'finished before' && (await loadModel(files)).ranking !== null;
+    return result?.reason === 'finished before' && (await loadModel(files)).ranker !== null;
   },
 
   async run(run, { deadline, signal }) {

@@ -6,7 +6,7 @@ import type { Tensors } from '../../model/storage/checkpoint.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import type { AttributeModel } from '../../model/transitions/attribute-model.ts';
 import type { SegmentPrior } from '../../model/transitions/segment-prior.ts';
-import { type Blend, DeviceTransitions, type Memory } from '../../model/transitions/transitions.ts';
+import { type Blend, DeviceTransitions, type ItemTransitions } from '../../model/transitions/transitions.ts';
 import type { Device } from '../../engine/index.ts';
 import { createEncoder, type TrainProgress, type TrainResult, type Validation } from '../loop/trainer.ts';
 import type { TimeBudget } from '../loop/time-budget.ts';
@@ -42,7 +42,7 @@ export class TrainingRun {
   readonly sinks: RunSinks;
   /** How the encoder's training ended; null before that. */
   result: TrainResult | null = null;
-  transitions: Memory | null = null;
+  transitions: ItemTransitions | null = null;
   blend: Blend | null = null;
   attributes: AttributeModel | null = null;
   prior: SegmentPrior | null = null;
@@ -77,7 +77,7 @@ export class TrainingRun {
   }
 
   /** The transitions on the device. */
-  deviceTransitions(transitions: Memory): DeviceTransitions {
+  deviceTransitions(transitions: ItemTransitions): DeviceTransitions {
     this.#transitions ??= new DeviceTransitions(this.device, transitions);
     return this.#transitions;
   }
