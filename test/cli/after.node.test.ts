@@ -1,4 +1,4 @@
-/** After the score: filters, penalties, diversity and caps as users type them; vectors for a vector database. */
+/** Post-processing (filters, penalties, diversity, and caps) as users type it; vectors for a vector database. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { parquetReadObjects } from 'hyparquet';
@@ -40,14 +40,14 @@ const evaluate = (...args: string[]) =>
 const recommend = async (...args: string[]): Promise<string[]> =>
   (await json('recommend', '--model', 'm', '--history', 'i0,i1', ...args)).items.map(({ id }: { id: string }) => id);
 
-/** NDCG@10 and coverage of lists made from those of the plain model by hand. */
-function figures(listOf: (line: Line) => string[]) {
+/** NDCG@10 and coverage of lists derived by hand from the lists of the unmodified model. */
+function metricsOf(listOf: (line: Line) => string[]) {
   let ndcg = 0;
   const shown = new Set<string>();
   for (const line of lists) {
     const list = listOf(line).slice(0, 10);
     for (const id of list) shown.add(id);
-    // What was a miss stays one; the other lists hold their targets.
+    // A miss remains a miss; all other lists contain their targets.
     const at = line.rank === null ? -1 : list.indexOf(line.target);
     if (at >= 0) ndcg += 1 / Math.log2(at + 2);
   }
@@ -81,7 +81,7 @@ describe('evaluate', () => {
     expect(counts).toEqual(new Map(IDS.map((id) => [id, events.get(id)]).sort() as [string, number][]));
   });
 
-  test('says what each option costs and gains, alone and together, as the plain lists have it', async () => {
+  test('reports the cost and gain of each option, alone and together, as computed from the plain lists', async () => {
     const flags = ['--where', 'price<80 and kind!=wool', '--cap', 'kind=2', '--popularity-penalty', '1.5'];
     const { metrics, after } = await evaluate('--include-seen', ...flags, '--deny', 'i0,"i,5"');
     expect(metrics).toEqual(whole.metrics);
@@ -95,18 +95,18 @@ describe('evaluate', () => {
       return less.sort((a, b) => b.score - a.score).map(({ id }) => id);
     };
     expect(after.where).toMatchObject({ options: { where: flags[1] }, items: 6 });
-    expect(after.where.metrics).toMatchObject(figures(({ items }) => items.filter(passes)));
-    expect(after.deny.metrics).toMatchObject(figures(({ items }) => items.filter((id) => !denied(id))));
-    expect(after.caps.metrics).toMatchObject(figures(({ items }) => capped(items)));
-    expect(after.popularityPenalty.metrics).toMatchObject(figures(punished));
+    expect(after.where.metrics).toMatchObject(metricsOf(({ items }) => items.filter(passes)));
+    expect(after.deny.metrics).toMatchObject(metricsOf(({ items }) => items.filter((id) => !denied(id))));
+    expect(after.caps.metrics).toMatchObject(metricsOf(({ items }) => capped(items)));
+    expect(after.popularityPenalty.metrics).toMatchObject(metricsOf(punished));
     expect(after.popularityPenalty.metrics['MeanPopularity@10']).toBeLessThan(metrics['MeanPopularity@10']);
     expect(after.together.metrics).toMatchObject(
-      figures((line) => capped(punished(line).filter((id) => passes(id) && !denied(id)))),
+      metricsOf((line) => capped(punished(line).filter((id) => passes(id) && !denied(id)))),
     );
     expect(after.together.items).toBe(5);
   });
 
-  test('prints a table, and warns of what no item fulfils', async () => {
+  test('prints a table, and warns of conditions that no item meets', async () => {
     const args = ['evaluate', '--model', 'm', '--data', 'log.csv', '--no-baselines'];
     const { stdout } = await run(...args, '--diversity', '0.5', '--cap', 'kind=3');
     expect(stdout).toMatch(/after the score +items +NDCG@10 +HR@10 +Coverage@10 +Diversity@10 +MeanPopularity@10/);
@@ -116,7 +116,7 @@ describe('evaluate', () => {
     expect(nobody.stdout).toMatch(/where price>1000 +0 +0?\.0000 /);
   });
 
-  test('several targets and sampled candidates, too', async () => {
+  test('with several targets, and with sampled candidates', async () => {
     const sampled = await evaluate('--protocol', 'sampled-100', '--cap', 'kind=1', '--allow', 'i1,i2,i3');
     expect(sampled.after.allow).toMatchObject({ items: 3, options: { allow: ['i1', 'i2', 'i3'] } });
     expect(sampled.after.allow.metrics['Coverage@10']).toBeLessThanOrEqual(0.25);
@@ -153,7 +153,7 @@ describe('evaluate', () => {
 });
 
 describe('recommend', () => {
-  test('filters, caps, diversity and penalty', async () => {
+  test('filters, caps, diversity, and penalty', async () => {
     const plain = await recommend('--k', '12', '--include-seen');
     expect(plain).toHaveLength(12);
     const seen = ['--k', '12', '--include-seen'];
@@ -209,7 +209,7 @@ describe('recommend', () => {
     expect(oneLine(stderr)).toMatch(message);
   });
 
-  test('an older folder has no counts: it loads, and a penalty is refused', async () => {
+  test('an older folder without item counts loads, and a penalty is refused', async () => {
     for (const name of ['config.json', 'model.safetensors', 'memory.safetensors']) {
       const bytes = readFileSync(place.part(`m/${name}`));
       mkdirSync(place.path('old'), { recursive: true });
@@ -227,7 +227,7 @@ describe('recommend', () => {
   });
 });
 
-test('the library: the same, and questions asked at once do not mix', async () => {
+test('the library gives the same, and concurrent queries do not mix', async () => {
   const recommender = await Recommender.load(place.path('m'), { backend: 'cpu' });
   const ask = async (options: Partial<Parameters<typeof recommender.recommend>[0]>) =>
     (await recommender.recommend({ history: ['i0', 'i1'], k: 5, ...options })).items.map(({ id }) => id);
@@ -261,7 +261,7 @@ describe('vectors', () => {
     };
   };
 
-  test('of items and users: products are scores, in .npy and Parquet alike', async () => {
+  test('of items and users: their products are the scores, in .npy and Parquet', async () => {
     const result = await json('vectors', '--model', 'm', '--out', 'v', '--data', 'log.csv');
     expect(result.items).toEqual({ rows: 12, width: 8, files: ['items.npy', 'items.parquet', 'items.ids.json'] });
     expect(result.users).toMatchObject({ rows: 40, width: 8 });
@@ -283,7 +283,7 @@ describe('vectors', () => {
     const ids = JSON.parse(readFileSync(place.path('v/items.ids.json'), 'utf8'));
     expect(new Set(ids)).toEqual(new Set(IDS));
 
-    // A model without the memory scores by these products and nothing else.
+    // A model without item transitions scores by these products alone.
     await run(
       'train',
       '--data',
@@ -323,7 +323,7 @@ describe('vectors', () => {
     }
   });
 
-  test('NumPy reads them, where there is one', async (context) => {
+  test('are read by NumPy, if it is installed', async (context) => {
     await run('vectors', '--model', 'm', '--out', 'n');
     const script = 'import numpy,sys; a=numpy.load(sys.argv[1]); print(a.shape, a.dtype, a[3].tolist())';
     let text: string;

@@ -1,4 +1,4 @@
-/** Runs the built command as users do: a process of its own, in a folder of its own. */
+/** Runs the built command as users do: in a process and a folder of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,10 +35,10 @@ export class Workplace {
     return name;
   }
 
-  /** `begun` gets the process, for tests that interrupt it. */
+  /** `started` gets the process, for tests that interrupt it. */
   run(
     args: readonly string[],
-    options: { env?: Record<string, string>; begun?(child: ChildProcess): void } = {},
+    options: { env?: Record<string, string>; started?(child: ChildProcess): void } = {},
   ): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const env = { ...process.env, ...options.env };
@@ -52,7 +52,7 @@ export class Workplace {
       child.stderr.setEncoding('utf8').on('data', (text) => (outcome.stderr += text));
       child.on('error', reject);
       child.on('close', (code) => resolve({ ...outcome, code }));
-      options.begun?.(child);
+      options.started?.(child);
     });
   }
 
@@ -61,7 +61,7 @@ export class Workplace {
   }
 }
 
-/** What one line of standard error says; fails where there are more. */
+/** The only line of standard error, without its prefix; throws if there are more. */
 export function oneLine(stderr: string): string {
   const lines = stderr.trimEnd().split('\n');
   if (lines.length !== 1 || !lines[0].startsWith('attune: '))
@@ -69,7 +69,7 @@ export function oneLine(stderr: string): string {
   return lines[0].slice('attune: '.length);
 }
 
-/** A log in which items follow each other in a circle, so that there is something to learn. */
+/** A log in which items follow each other in a circle, so that the next item can be learned. */
 export function circle(ids: readonly string[], users: number, length: number): string {
   const quote = (id: string) => (/[",]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id);
   const rows = ['user,item,timestamp'];

@@ -6,7 +6,7 @@ import { oneLine, SMALL, Workplace } from './attune.ts';
 const GENRES = ['Drama', 'War', 'Comedy'];
 /** 36 items, a third of each genre. */
 const ITEMS = Array.from({ length: 36 }, (_, i) => ({ id: `i${i}`, genre: GENRES[i % 3], price: 5 + (i % 7) }));
-/** 45 users, each of whom likes one genre, and takes ten items of it. */
+/** 45 users, each with ten items of one genre. */
 const LOG = Array.from({ length: 45 }, (_, u) =>
   ITEMS.filter((_, i) => i % 3 === u % 3)
     .filter((_, i) => (i * 5 + u) % 6 !== 0)
@@ -54,7 +54,7 @@ describe('cold items', () => {
       LOG.map((row) => row.split(',')).flatMap(([u, i]) => (/^i([0129]|1[01])$/.test(i) ? [u] : [])),
     );
     expect(result).toMatchObject({ protocol: 'cold-items', split: 'test', users: users.size, items: 36 });
-    // Two of the six are of the user's genre, and come first; some users had only the second of them.
+    // Two of the six are of the user's genre and rank first; some users had only the second of them.
     expect(result.parts.attributes['NDCG@10']).toBeGreaterThan(0.9);
     expect(result.metrics['NDCG@10']).toBeGreaterThan(0.9);
     expect(result.baselines['attribute neighbours']['NDCG@10']).toBeGreaterThan(0.7);
@@ -76,7 +76,7 @@ describe('cold items', () => {
 });
 
 describe('items add', () => {
-  test('a model with a tower recommends items that it never met', async () => {
+  test('a model with an item tower recommends unseen items', async () => {
     place.write('schema.json', '{"columns":[{"name":"price","type":"number","missing":"median"}]}');
     const tower = ['--set', 'items=tower', '--schema', 'schema.json', '--set', 'learningRate=0.01', '--epochs', '6'];
     await run('train', '--data', 'log.csv', '--out', 'tower', ...QUICK, ...tower);
@@ -85,9 +85,9 @@ describe('items add', () => {
     expect(added).toEqual({ added: 2, known: 1, items: 38, unseen: { genres: 1 } });
     expect(readFileSync(place.part('tower/model.safetensors')).equals(before)).toBe(true);
     const { items } = await json('recommend', '--model', 'tower', '--history', 'i0,n1', '--k', '36');
-    const places = items.map(({ id }: { id: string }) => id);
-    expect(places).toContain('n2');
-    expect(places).not.toContain('n1');
+    const ids = items.map(({ id }: { id: string }) => id);
+    expect(ids).toContain('n2');
+    expect(ids).not.toContain('n1');
     const { users } = await json('evaluate', '--model', 'tower', '--data', 'log.csv', '--no-baselines');
     expect(users).toBe(45);
     await run('train', '--out', 'tower', '--resume', '--epochs', '7');
@@ -97,7 +97,7 @@ describe('items add', () => {
     expect(await refused('items', 'remove', '--model', 'tower', '--items', 'new.csv')).toMatch(/add is all/);
   });
 
-  test('a model of embeddings alone needs training', async () => {
+  test('a model without a tower requires training', async () => {
     await run('train', '--data', 'log.csv', '--out', 'ids', ...QUICK);
     expect(await refused('items', 'add', '--model', 'ids', '--items', 'new.csv')).toMatch(/--set items=tower/);
   });

@@ -11,7 +11,7 @@ beforeAll(() => {
 afterAll(() => place.remove());
 
 describe('demo', () => {
-  test('trains, compares, recommends in titles, says what next', async () => {
+  test('trains, compares, recommends in titles, and prints the next command', async () => {
     const { code, stdout, stderr } = await place.run(DEMO);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('The demo shop, a small one for the CPU: 600 invented shoppers');
@@ -38,7 +38,7 @@ describe('demo', () => {
     );
   });
 
-  test('again, as JSON, over the earlier one', async () => {
+  test('replaces an earlier demo, and prints JSON', async () => {
     const { code, stdout } = await place.run([...DEMO, '--json']);
     expect(code).toBe(0);
     const { figures, shoppers } = JSON.parse(stdout);
@@ -48,7 +48,7 @@ describe('demo', () => {
     expect(new Set(shoppers.map((one: { description: string }) => one.description)).size).toBe(3);
   });
 
-  test('does not overwrite a model of one’s own', async () => {
+  test("does not overwrite a user's model", async () => {
     place.write('log.csv', circle(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'], 12, 8));
     const train = ['train', '--data', 'log.csv', '--out', 'attune-demo', '--overwrite', '--epochs', '1', ...SMALL];
     expect((await place.run(train)).code).toBe(0);

@@ -1,10 +1,10 @@
-/** What names, titles and paths hold never reaches the terminal as a control character, and an error is one line. */
+/** Control characters in names, titles, and paths never reach the terminal, and an error is one line. */
 import { mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { oneLine, SMALL, Workplace } from './attune.ts';
 
 const ESCAPE = '\u001b]0;owned\u0007\u001b[2J';
-/** As a terminal would act: C0 but for line feeds, DEL, C1, marks that turn the direction. */
+/** What a terminal acts on: C0 except line feeds, DEL, C1, and directional marks. */
 const ACTS = /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
 const CELL = `${ESCAPE}\u009b31m\u202eevil`;
 
@@ -57,7 +57,7 @@ describe('control characters', () => {
     for (const line of args.includes('--json') ? [] : stdout.split('\n')) expect(line.length).toBeLessThan(1500);
   });
 
-  it('JSON holds the very names', async () => {
+  it('JSON has the names unchanged', async () => {
     const { stdout } = await run('recommend', '--model', model, '--history', `i1${CELL}`, '--json');
     const { items } = JSON.parse(stdout);
     expect(items.length).toBeGreaterThan(0);
@@ -89,7 +89,7 @@ describe('control characters', () => {
     expect(lines.filter((line) => !line.startsWith('attune: '))).toEqual([]);
   });
 
-  it('a file that is called so is reported so', async () => {
+  it('the name of a file is shown escaped', async () => {
     mkdirSync(place.path(`folder${ESCAPE}`));
     const { code, stderr } = await run('evaluate', '--model', model, '--data', `folder${ESCAPE}`);
     expect(code).toBe(1);

@@ -1,4 +1,4 @@
-/** Files that commands read: their paths, their encoding, and what is said of the columns taken from them. */
+/** Files that commands read: their paths, their encoding, and the report of the columns that are used. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -14,7 +14,7 @@ const at = (name: string): string => place.path(name);
 const reading = { columns: {}, maxBadRows: 0 };
 
 describe('text files of flags', () => {
-  it('have byte order marks, Latin-1 and any line ends', async () => {
+  it('may have byte-order marks, Latin-1, and any line endings', async () => {
     place.write('ids.txt', '\ufeffa\r\nb\rc\n\n');
     place.write('latin1.txt', Uint8Array.of(0xe9, 10));
     place.write('schema.json', '\ufeff{"columns":[]}');
@@ -34,7 +34,7 @@ describe('text files of flags', () => {
 });
 
 describe('--data', () => {
-  it('takes several files: in the order given, and those of a pattern by name', async () => {
+  it('takes several files, in the order given; those of a pattern by name', async () => {
     mkdirSync(at('logs'));
     place.write('logs/2.csv', 'user,item\nb,y\n');
     place.write('logs/1.csv', 'user,item\na,x\n');
@@ -59,7 +59,7 @@ describe('--data', () => {
     expect(() => expandPaths(at('no*.csv'))).toThrow('no file matches');
   });
 
-  it('is what train says of the columns it takes, and of their lines', async () => {
+  it('train reports the columns that it uses, and errors by line', async () => {
     place.write('one.tsv', 'u1\ti1\t3\t1700000000\nu2\ti2\t4\t1700000001\n');
     place.write('two.csv', 'user_id,session_id,movie,event_time\nu1,s,i1,2023-11-14\n');
     const said = async (...args: string[]) => {

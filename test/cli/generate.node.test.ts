@@ -36,7 +36,7 @@ const json = async (args: string[]) => {
 };
 
 describe('generate', () => {
-  test('continues the circle: for programs, for people, for a user of the log', async () => {
+  test('continues the circle: as JSON, as text, and for a user of the log', async () => {
     const answer = await json(['generate', '--model', 'model', '--history', 'j,k,l', '--steps', '4']);
     expect(answer.items.map((item: { id: string }) => item.id)).toEqual(['a', 'b', 'c', 'with, comma']);
     expect(answer).toMatchObject({ unknown: [], decode: 'greedy', seen: 'excluded' });
@@ -47,7 +47,7 @@ describe('generate', () => {
     expect(user.items.map((item: { id: string }) => item.id)).toEqual(['l']);
   });
 
-  test('draws by a seed, follows beams', async () => {
+  test('samples by a seed, and searches with beams', async () => {
     const draw = (seed: string) =>
       json([
         'generate',
@@ -101,7 +101,7 @@ describe('generate', () => {
 describe('evaluate --next', () => {
   const evaluate = ['evaluate', '--model', 'model', '--data', 'log.csv', '--next'];
 
-  test('says how often the next events are met', async () => {
+  test('reports how often the next events are predicted', async () => {
     const result = await json([...evaluate, '3', '--include-seen', '--beside', 'model']);
     expect(result).toMatchObject({
       protocol: 'last-n',

@@ -1,4 +1,4 @@
-/** Users' columns, how events were, somebody new, exploration and ready-made vectors, from the command line. */
+/** User features, event context, cold-start users, exploration, and given vectors, from the command line. */
 import { cpSync, readFileSync } from 'node:fs';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { NodeFiles, Recommender, type RecommendQuery } from '../../recommend/nod
 import { oneLine, SMALL, Workplace } from './attune.ts';
 
 const ITEMS = Array.from({ length: 24 }, (_, i) => `i${i}`);
-/** 40 users: those of the north go through the even items, those of the south through the odd ones. */
+/** 40 users: those in the north walk through the even items, those in the south through the odd ones. */
 const LOG = Array.from({ length: 40 }, (_, u) =>
   Array.from({ length: 9 }, (_, t) => {
     const item = ((u * 5 + t) % 12) * 2 + (u % 2);
@@ -50,7 +50,7 @@ beforeAll(async () => {
 afterAll(() => place.remove());
 
 describe('users and events', () => {
-  test('are described, stored, and read again where the model is judged', async () => {
+  test('are reported, stored, and read again when the model is evaluated', async () => {
     const said = readFileSync(place.path('told.txt'), 'utf8');
     expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
     expect(said).toContain('log.csv: events: device: 2 values');
@@ -82,7 +82,7 @@ describe('users and events', () => {
     expect(without.withPrior).toBeUndefined();
     await weigh([[16, 2]]);
     const found = await json(...judged, '--dump', 'dump.jsonl', '--diversity', '0.2');
-    // Of one user nothing is known.
+    // One user has no features.
     expect(found.withPrior).toBe(39);
     expect(without.metrics).toMatchObject(found.parts.withoutPrior);
     expect(found.parts.transformer).toEqual(without.parts.transformer);
@@ -104,8 +104,9 @@ describe('users and events', () => {
     const user = [...asked, '--user', 'u0', '--data', 'log.csv'];
     const known = await json(...user, '--users', 'users.csv');
     expect(known.items).toHaveLength(3);
-    const chances = ({ items }: { items: { logProbability: number }[] }) => items.map((item) => item.logProbability);
-    expect(chances(await json(...user))).not.toEqual(chances(known));
+    const logProbabilities = ({ items }: { items: { logProbability: number }[] }) =>
+      items.map((item) => item.logProbability);
+    expect(logProbabilities(await json(...user))).not.toEqual(logProbabilities(known));
     expect((await json(...asked, '--history', 'i0,i2', '--about', 'area=north')).items).toHaveLength(3);
     expect(await refused(...asked, '--history', 'i0,i2', '--users', 'users.csv')).toMatch(/--users goes with --user/);
   });
@@ -121,8 +122,8 @@ describe('users and events', () => {
   });
 });
 
-describe('somebody new', () => {
-  test('gets what people alike like; one event changes the list', async () => {
+describe('cold-start users', () => {
+  test('get the list of their segment; one event changes it', async () => {
     const recommender = await Recommender.load(place.path('told'), { backend: 'cpu' });
     const ask = async (query: Partial<RecommendQuery>) =>
       idsOf(await recommender.recommend({ history: [], k: 8, ...query }));
@@ -144,7 +145,7 @@ describe('somebody new', () => {
     expect(await ask({ user: { area: 'north' }, deny: [north[0]], exclude: [north[1]] })).toEqual(
       expect.not.arrayContaining(north.slice(0, 2)),
     );
-    // How events were counts, and must fit the history.
+    // Event context counts, and must match the history.
     const told = { history: ['i4', 'i6'], context: { device: ['desk', 'phone'] }, ratings: [5, 1] };
     const score = async (query: RecommendQuery) => (await recommender.recommend(query)).items[0].score;
     expect(await score(told)).not.toBe(await score({ ...told, ratings: [1, 5] }));
@@ -153,12 +154,12 @@ describe('somebody new', () => {
     expect(idsOf(await session.recommend())).toEqual(north);
     expect(idsOf(await session.update({ item: 'i4', rating: 5 }))).not.toContain('i4');
     recommender.close();
-    // Of the users file, without a history in the log.
+    // A user of the users file, without a history in the log.
     const asked = ['recommend', '--model', 'told', '--k', '8', '--user', 'new', '--users', 'users.csv'];
     expect(idsOf(await json(...asked, '--data', 'log.csv'))).toEqual(south);
   });
 
-  test('gets what is popular from any model', async () => {
+  test('get popular items from any model', async () => {
     const { stderr, stdout } = await run('recommend', '--model', 'plain', '--new', '--k', '5', '--about', 'area=north');
     expect(`${stderr}${stdout}`).toContain('no event is known: what is popular');
     expect(stderr).toContain('--about: the model reads no columns of users');
@@ -170,7 +171,7 @@ describe('somebody new', () => {
 });
 
 describe('exploration', () => {
-  test('is off by default, seeded, and works with the other options', async () => {
+  test('is off by default, is seeded, and combines with the other options', async () => {
     const recommender = await Recommender.load(place.path('plain'), { backend: 'cpu' });
     const ask = async (query: Partial<RecommendQuery> = {}) =>
       idsOf(await recommender.recommend({ history: ['i0', 'i2'], k: 6, ...query }));
@@ -193,8 +194,8 @@ describe('exploration', () => {
   });
 });
 
-describe('ready-made vectors', () => {
-  test('stand side by side with columns, from safetensors, NumPy and Parquet', async () => {
+describe('given vectors', () => {
+  test('are used together with columns, from safetensors, NumPy, and Parquet', async () => {
     place.write('items.csv', `item,kind\n${ITEMS.map((id, i) => `${id},k${i % 3}`).join('\n')}\n`);
     const values = (width: number) => Float32Array.from({ length: 24 * width }, (_, i) => Math.sin(i * width));
     const image = new Map([['image', { shape: [24, 3], data: values(3) }]]);

@@ -1,4 +1,4 @@
-/** A model is never evaluated on what it was trained on: `evaluate`, `compare` and `evaluate --next` ask its record. */
+/** A model is never evaluated on what it was trained on: `evaluate`, `compare`, and `evaluate --next` check its record. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commit } from '../../model/storage/manifest.ts';
@@ -7,7 +7,7 @@ import { oneLine, SMALL, Workplace } from './attune.ts';
 
 let place: Workplace;
 
-/** Pure noise: nothing to learn but what was seen. `from` and `to` are events of each user. */
+/** Pure noise: nothing to learn except the events themselves. `from` and `to` are events of each user. */
 function noise(from: number, to: number, name = 'u'): string {
   const rows = ['user,item,rating,timestamp'];
   for (let u = 0; u < 30; u++)
@@ -56,7 +56,7 @@ describe('ranking', () => {
     expect(next).toContain('are in what next was trained or validated on');
   });
 
-  it('takes its own log, a newer one, and that of other users', async () => {
+  it('accepts its own log, a newer one, and that of other users', async () => {
     for (const data of ['today.csv', 'newer.csv', 'others.csv']) {
       const { result, stderr } = await allowed('evaluate', '--model', 'model', '--data', data, '--no-baselines');
       expect(stderr).not.toContain('cannot be checked');
@@ -66,9 +66,9 @@ describe('ranking', () => {
     await allowed('evaluate', '--model', 'next', '--data', 'newer.csv', '--next', '3');
   });
 
-  it('leaves out users whose targets once trained, and says so', async () => {
+  it('leaves out users whose targets were trained on, with a note', async () => {
     const rows = noise(0, 30).trimEnd().split('\n');
-    // u0 and u1 had too few events to hold any out; now they have more.
+    // u0 and u1 had too few events to hold any out, and have more now.
     const number = (row: string) => (Number(row.split(',')[3]) - 1e9) / 60;
     place.write('short.csv', rows.filter((row) => !/^u[01],/.test(row) || number(row) < 7).join('\n'));
     place.write('longer.csv', rows.filter((row) => !/^u[01],/.test(row) || number(row) < 9).join('\n'));
@@ -80,7 +80,7 @@ describe('ranking', () => {
     );
   });
 
-  it('says that it cannot be checked without the record: packed, and of an earlier version', async () => {
+  it('warns that it cannot check without the record: packed models, and those of an earlier version', async () => {
     expect(existsSync(place.part('model/training.bin'))).toBe(true);
     await place.run(['pack', '--model', 'model', '--out', 'model.attune']);
     expect(readFileSync(place.path('model.attune')).includes('training.bin')).toBe(false);
@@ -110,7 +110,7 @@ it('ratings: the log must be the one whose ratings the folds held out', async ()
   await train('stars', 'today.csv', '--task', 'rating', '--folds', '2', '--epochs', '1', ...settings);
   const { stderr } = await allowed('evaluate', '--model', 'stars', '--data', 'today.csv');
   expect(stderr).not.toContain('cannot be checked');
-  // The same ratings row by row, of users who changed places: the predictions are about others.
+  // The same ratings row by row with the users exchanged: the predictions belong to others.
   place.write(
     'swapped.csv',
     noise(0, 30).replaceAll(/^u1,|^u2,/gm, (user) => (user === 'u1,' ? 'u2,' : 'u1,')),

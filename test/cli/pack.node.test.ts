@@ -1,4 +1,4 @@
-/** `attune pack` and `attune unpack`, and packed models wherever --model takes a model. */
+/** `attune pack` and `attune unpack`, and packed models wherever --model takes one. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Device } from '../../engine/index.ts';
@@ -26,7 +26,7 @@ const recommend = async (model: string) => {
 };
 
 describe('pack and unpack', () => {
-  test('a packed model recommends what its folder does, and so does the folder that it is unpacked into', async () => {
+  test('a packed model, and the folder that it is unpacked into, recommend the same as the original', async () => {
     const packed = await place.run(['pack', '--model', 'my model', '--out', 'new/x.attune']);
     expect(packed).toMatchObject({ code: 0, stderr: '' });
     expect(packed.stdout).toMatch(/^new\/x\.attune: \d+ kB, the whole model\./);
@@ -45,7 +45,7 @@ describe('pack and unpack', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ out: 'y.attune', checkpoint: false });
   });
 
-  test('say in one line what is wrong', async () => {
+  test('report errors in one line', async () => {
     writeFileSync(place.path('torn.attune'), readFileSync(place.path('y.attune')).subarray(0, 9000));
     const wrong: [string[], RegExp, number][] = [
       [['pack', '--model', 'gone', '--out', 'z.attune'], /^gone: no such folder or packed model$/, 1],

@@ -1,4 +1,4 @@
-/** Damaged Parquet files: an answer in one line, always, and Ctrl-C at any time. */
+/** Damaged Parquet files: always an answer in one line, and Ctrl-C at any time. */
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { oneLine, Workplace } from './attune.ts';
 const place = new Workplace();
 afterAll(() => place.remove());
 
-// As it was built: a worker thread cannot load TypeScript.
+// From dist/: a worker thread cannot load TypeScript.
 const { openParquetWorker } = (await import(
   new URL('../../dist/cli/input/parquet-worker.js', import.meta.url).pathname
 )) as {
@@ -40,7 +40,7 @@ const written = (codec: 'UNCOMPRESSED' | 'SNAPPY'): Uint8Array<ArrayBuffer> =>
     }),
   );
 
-/** A flipped bit in a page header, by which hyparquet takes the size of the page for something else and spins. */
+/** A flipped bit in a page header that makes hyparquet misread the page's size and loop forever. */
 function endless(): Uint8Array<ArrayBuffer> {
   const bytes = written('SNAPPY');
   const field = 368; // a field of 32 bits with the next ID; found by flipping bits
@@ -77,22 +77,22 @@ describe('damaged Parquet files', () => {
     );
   });
 
-  it('stops one that never ends', async () => {
+  it('that never end are stopped', async () => {
     expect(await outcome(endless(), 3000)).toBe(
       'f.parquet: cannot be read as Parquet (no progress for 3 s: the file is damaged)',
     );
     expect(await outcome(written('SNAPPY'), 20_000)).toBe('read');
   });
 
-  it('leaves Ctrl-C its effect', async () => {
+  it('can be interrupted by Ctrl-C', async () => {
     place.write('endless.parquet', endless());
     const { code } = await place.run(['train', '--data', 'endless.parquet', '--out', 'm'], {
-      begun: (child) => setTimeout(() => child.kill('SIGINT'), 1500),
+      started: (child) => setTimeout(() => child.kill('SIGINT'), 1500),
     });
     expect(code).toBe(130);
   });
 
-  it('says in one line that a file is cut off', async () => {
+  it('that are truncated are refused in one line', async () => {
     place.write('half.parquet', written('SNAPPY').slice(0, 400));
     const { code, stderr } = await place.run(['train', '--data', 'half.parquet', '--out', 'm']);
     expect([code, oneLine(stderr)]).toEqual([1, expect.stringContaining('half.parquet: cannot be read as Parquet')]);

@@ -4,7 +4,7 @@ import { circle, oneLine, SMALL, Workplace } from './attune.ts';
 
 const IDS = Array.from({ length: 12 }, (_, i) => `i${i}`);
 const LOG = circle(IDS, 40, 10);
-/** A circle in which everybody begins at another time, so that a cut in time meets each elsewhere. */
+/** A circle that each user starts at another time, so that a cut in time falls differently for each. */
 const LATER = LOG.replace(
   /u(\d+),(.*),(\d+)/g,
   (_, u, item, time) => `u${u},${item},${Number(time) + 700 * Number(u)}`,
@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(() => place.remove());
 
 describe('protocols', () => {
-  test('temporal: trained before the cuts, which its folder remembers', async () => {
+  test('temporal: trains before the cuts, which the folder stores', async () => {
     const config = JSON.parse(readFileSync(place.part('time/config.json'), 'utf8'));
     expect(config.protocol).toBe('temporal');
     const { validFrom, testFrom, targets } = config.protocolParameters;
@@ -60,7 +60,7 @@ describe('protocols', () => {
     expect(readFileSync(place.path('time/README.md'), 'utf8')).toContain('protocol temporal (valid 0.1');
   });
 
-  test('a set of targets: dump, figures, other names', async () => {
+  test('several targets: dump, metrics, and their names', async () => {
     const args = ['--model', 'ratio', '--data', 'log.csv', '--include-seen', '--dump', 'sets.jsonl'];
     const result = await json('evaluate', ...args);
     expect(result).toMatchObject({ protocol: 'ratio', protocolParameters: { test: 0.3, valid: 0.1 }, seen: 'kept' });
@@ -81,7 +81,7 @@ describe('protocols', () => {
     expect(stdout).not.toContain('popularity');
   });
 
-  test('the same model among sampled items, since its training part is the same', async () => {
+  test('a leave-one-out model can be evaluated on sampled candidates: the training part is the same', async () => {
     const full = await json('evaluate', '--model', 'a', '--data', 'log.csv', '--no-baselines');
     const sampled = await json('evaluate', '--model', 'a', '--data', 'log.csv', '--protocol', 'sampled-100:seed=3');
     expect(sampled).toMatchObject({ protocol: 'sampled-100', protocolParameters: { seed: 3 } });
@@ -89,14 +89,14 @@ describe('protocols', () => {
     expect(full.baselines).toEqual({});
   });
 
-  test('what was trained on is no test', async () => {
+  test('a protocol that tests on training events is refused', async () => {
     const message = await refused('evaluate', '--model', 'a', '--data', 'later.csv', '--protocol', 'temporal');
     expect(message).toMatch(/^a: trained under leave-one-out, and its training .* with --protocol temporal$/);
   });
 });
 
 describe('compare', () => {
-  test('two models: the figures of evaluate, their difference, a test', async () => {
+  test('two models: the metrics of evaluate, their difference, and a paired test', async () => {
     const result = await json('compare', 'a', 'b', '--data', 'log.csv');
     const [a, b] = [
       await json('evaluate', '--model', 'a', '--data', 'log.csv', '--no-baselines'),
@@ -122,7 +122,7 @@ describe('compare', () => {
     expect(stdout).toContain('By NDCG@10 a (B) ranks better than popularity (A)');
   });
 
-  test('other protocols, catalogues and seen settings are refused', async () => {
+  test('other protocols, catalogs, and seen settings are refused', async () => {
     expect(await refused('compare', 'a', 'ratio', '--data', 'log.csv')).toMatch(
       /^a and ratio: the protocols differ \(leave-one-out and ratio \(valid 0\.1, test 0\.3\)\)/,
     );
@@ -140,7 +140,7 @@ describe('search', () => {
     ...['--range', 'learningRate=0.001..0.02', '--range', 'd=8,16', ...SMALL.filter((flag) => flag !== 'd=8')],
   ].filter((flag, i, all) => !(flag === '--set' && all[i + 1] === '--set'));
 
-  /** Searches until so many trials have a figure, however slow the machine is: a larger budget continues the search. */
+  /** Searches until so many trials have a result, however slow the machine: a larger budget continues the search. */
   const searched = async (trials: number) => {
     for (let seconds = 2; ; seconds *= 2) {
       const result = await json(...args, '--budget', `${seconds}s`);

@@ -1,4 +1,4 @@
-/** The second stage from the command line: trained with a model, and on top of one that is there. */
+/** The second stage from the command line: trained with a model, and on top of an existing one. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { circle, oneLine, SMALL, Workplace } from './attune.ts';
@@ -37,7 +37,7 @@ const json = async (args: string[]) => {
 };
 
 describe('two stages', () => {
-  test('evaluate reports each, both, and what they cost', async () => {
+  test('evaluate reports each stage, both together, and their cost', async () => {
     expect(trained.metrics['NDCG@10']).toBeGreaterThanOrEqual(trained.parts.retrieval['NDCG@10']);
     const judged = await json([
       'evaluate',
@@ -60,7 +60,7 @@ describe('two stages', () => {
     expect(stdout).toMatch(/Cost: the first stage [\d.]+ ms a user, the ranker [\d.]+ ms for 6 candidates/);
   });
 
-  test('a ranker is trained on top of a model that is there, which stays as it is', async () => {
+  test('a ranker is trained on top of an existing model, which does not change', async () => {
     const again = await json(['train', '--out', 'model', '--resume', '--ranker', '--set', 'rankerLoss=bce', ...RANKER]);
     expect(again.reason).toBe('ranker');
     expect(again.parts.retrieval).toEqual(trained.parts.retrieval);
@@ -68,7 +68,7 @@ describe('two stages', () => {
     expect(items).toHaveLength(3);
   });
 
-  test('attributes are read where the items have any, and it is said where they have none', async () => {
+  test('attributes are read if the items have any, and a note says if not', async () => {
     const more = ['--set', 'rankerItems=attributes', '--set', 'rankerEncoder=own', '--set', 'rankerMutual=on'];
     const begin = [
       'train',
@@ -96,7 +96,7 @@ describe('two stages', () => {
     expect(judged.cost.ranker).toBeGreaterThan(0);
   });
 
-  test('what cannot be is refused in one line', async () => {
+  test('impossible combinations are refused in one line', async () => {
     const fails = async (args: string[], code: number, message: string) => {
       const outcome = await run(args);
       expect([outcome.code, oneLine(outcome.stderr)]).toEqual([code, expect.stringContaining(message)]);

@@ -46,7 +46,7 @@ const fails = async (args: string[]) => {
   return `${code} ${oneLine(stderr)}`;
 };
 
-describe('a model of ratings', () => {
+describe('a rating model', () => {
   test('evaluate reports the out-of-fold predictions, which the dump holds', async () => {
     const found = await json(['evaluate', '--model', 'model', '--dump', 'dump.jsonl']);
     expect(found).toMatchObject({ task: 'rating', protocol: 'folds', protocolParameters: { k: 3 }, predict: 'mean' });
@@ -76,14 +76,14 @@ describe('a model of ratings', () => {
     expect(items[0].prediction).toBeLessThan(items[1].prediction);
   });
 
-  test('resume finds nothing left to do, and a folder in use is not replaced', async () => {
+  test('--resume of a finished training does nothing, and a folder in use is not replaced', async () => {
     const found = await json(['train', '--out', 'model', '--resume', ...CPU]);
     expect(found.reason).toBe('finished before');
     const again = ['train', '--task', 'rating', '--data', 'log.csv', '--out', 'model'];
     expect(await fails(again)).toMatch(/^1 model: already holds a model/);
   });
 
-  test('resume takes flags that repeat what the model was started with, and no others', async () => {
+  test('--resume accepts flags that repeat the start, and no others', async () => {
     const resume = ['train', '--out', 'model', '--resume', ...CPU];
     const same = ['--task', 'rating', '--folds', '3', '--epochs', '2', '--seed', '1', '--set', 'd=8'];
     expect((await json([...resume, ...same])).reason).toBe('finished before');
@@ -99,7 +99,7 @@ describe('a model of ratings', () => {
     }
   });
 
-  test('ratings outside of the scale are refused, and the log is not overwritten', async () => {
+  test('ratings outside the scale are refused, and the log is not overwritten', async () => {
     expect(await fails(['recommend', '--model', 'model', '--history', 'i1=2,i2=9', ...CPU])).toBe(
       '1 history: "i2" has the rating 9; expected 2 to 5, as in the ratings that the model was trained on',
     );
@@ -128,7 +128,7 @@ describe('a model of ratings', () => {
     }
   });
 
-  test('attributes, users and events are read, printed and kept; new items need no training', async () => {
+  test('attributes, user features, and event context are read, reported, and stored; new items require no training', async () => {
     const log = LOG.split('\n').map((line, i) => (line ? `${line},${i ? (i % 3 ? 'phone' : 'desk') : 'device'}` : ''));
     place.write('devices.csv', log.join('\n'));
     const kinds = Array.from({ length: 14 }, (_, i) => `i${i},Item ${i},${i % 2 ? 'odd' : 'even'}\n`);
@@ -210,7 +210,7 @@ describe('a model of ratings', () => {
     );
   });
 
-  test('what does not fit is said in one line', async () => {
+  test('mismatches are errors in one line', async () => {
     place.write('plain.csv', 'user,item\na,x\na,y\nb,x\n');
     place.write('same.csv', 'user,item,rating\na,x,3\na,y,3\nb,x,3\n');
     place.write('other.csv', LOG.replace('u0,i0,4', 'u0,i0,5'));
@@ -235,7 +235,7 @@ describe('a model of ratings', () => {
   });
 });
 
-test('clicks: probabilities with accuracy, AUC, log-loss and calibration', async () => {
+test('clicks: probabilities with accuracy, AUC, log loss, and calibration', async () => {
   const found = await json([
     ...['train', '--task', 'ctr', '--positive', '4', '--data', 'log.csv', '--out', 'clicks'],
     ...['--protocol', 'random:test=0.2', '--epochs', '2', ...TINY, ...CPU],
@@ -244,7 +244,7 @@ test('clicks: probabilities with accuracy, AUC, log-loss and calibration', async
   for (const name of ['accuracy', 'precision', 'recall', 'F1', 'AUC', 'logLoss', 'Brier', 'ECE']) {
     expect(found[name], name).toBeGreaterThanOrEqual(0);
   }
-  // Odd and even items tell it all.
+  // Odd and even items determine the label.
   expect(found.AUC).toBeGreaterThan(0.9);
   expect(found.calibration.reduce((sum: number, bin: { count: number }) => sum + bin.count, 0)).toBe(48);
   const { AUC } = await json(['evaluate', '--model', 'clicks', '--dump', 'clicks.jsonl']);
@@ -253,7 +253,7 @@ test('clicks: probabilities with accuracy, AUC, log-loss and calibration', async
   expect(Object.keys(JSON.parse(first))).toEqual(['user', 'item', 'label', 'probability', 'round']);
 });
 
-test('clicks: a test set of one class has no curve, and too few ratings say what would do', async () => {
+test('clicks: a test set of one class has no AUC; too few ratings are an error with advice', async () => {
   const last = Array.from({ length: 30 }, (_, u) => `u${u},i${u % 14},2,99999`).join('\n');
   place.write('cold.csv', `${LOG}${last}\n`);
   const train = [

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { circle, oneLine, SMALL, Workplace } from './attune.ts';
 
-/** IDs that break what is careless with them. */
+/** IDs that careless code mishandles. */
 const IDS = [
   '__proto__',
   'constructor',
@@ -20,7 +20,7 @@ const IDS = [
   'o',
   'x;y',
 ];
-/** Thirty users go round the circle; one ends with what came first. */
+/** Thirty users walk around the circle; one ends with the first item. */
 const AGAIN = [...IDS.slice(0, 4), ...IDS.slice(6, 10), IDS[0]].map((id, t) => `again,${id},${t}`).join('\n');
 const LOG = `${circle(IDS, 30, 9)}${AGAIN}\n`;
 
@@ -50,7 +50,7 @@ const json = async (args: string[]) => {
 };
 
 describe('the folder', () => {
-  test('holds what the design says', () => {
+  test('has the documented files', () => {
     const config = JSON.parse(readFileSync(place.part('model/config.json'), 'utf8'));
     expect(config).toMatchObject({
       recipe: 'sasrec',
@@ -73,7 +73,7 @@ describe('the folder', () => {
 });
 
 describe('evaluate', () => {
-  test('--json is the object of the design, and the dump agrees with it', async () => {
+  test('--json has the documented keys, and the dump agrees with it', async () => {
     const result = await json(['evaluate', '--model', 'model', '--data', 'log.csv', '--dump', 'dump.jsonl']);
     const { stderr, ...object } = result;
     expect(stderr).toContain('dump.jsonl: 31 lines');
@@ -147,7 +147,7 @@ describe('evaluate', () => {
       expect(stdout).toMatch(new RegExp(`${row} +\\d\\.\\d{4}`));
   });
 
-  test('unknown items are named and left out; none known is an error', async () => {
+  test('unknown items are named and left out; if all are unknown, that is an error', async () => {
     place.write('other.csv', `${LOG}${circle(['new'], 30, 2).split('\n').slice(1).join('\n')}`);
     const { users, items, stderr } = await json(['evaluate', '--model', 'model', '--data', 'other.csv']);
     expect({ users, items }).toEqual({ users: 31, items: 14 });
@@ -225,7 +225,7 @@ describe('recommend', () => {
 describe('explanations', () => {
   const asked = ['recommend', '--model', 'model', '--history', 'l,m,n,o,x;y', '--k', '2'];
 
-  test('as JSON: the events that carried each recommendation', async () => {
+  test('as JSON: the contribution of each event', async () => {
     const { items } = await json([...asked, '--explain']);
     for (const { explanation } of items) {
       expect(explanation.method).toBe('occlusion');
@@ -239,7 +239,7 @@ describe('explanations', () => {
     expect((await json(asked)).items[0]).not.toHaveProperty('explanation');
   });
 
-  test('for people: a sentence and bars, and a picture', async () => {
+  test('as text: a sentence, bars, and a heatmap', async () => {
     const { code, stdout, stderr } = await place.run([
       ...asked,
       '--explain',
@@ -275,7 +275,7 @@ describe('explanations', () => {
 });
 
 describe('resume', () => {
-  test('of a finished run exits 0 and says so; more epochs go on', async () => {
+  test('of a finished run exits 0 with a note; more epochs continue it', async () => {
     const finished = await place.run(['train', '--out', 'model', '--resume', '--device', 'cpu']);
     expect({ code: finished.code, stderr: finished.stderr }).toEqual({ code: 0, stderr: '' });
     expect(finished.stdout).toContain('had finished before');
@@ -314,7 +314,7 @@ describe('resume', () => {
       ...SMALL,
     ];
     const { code, stderr } = await place.run(args, {
-      begun: async (child) => {
+      started: async (child) => {
         while (!existsSync(place.path('cut/metrics.jsonl'))) await sleep(20);
         child.kill('SIGINT');
       },

@@ -47,7 +47,7 @@ describe('formats', () => {
     expect(metricsTable({ model: { 'NDCG@10': 0.5 } })).toContain('0.5000');
   });
 
-  test('loss plot: averages to the width, leaves out what is no number', () => {
+  test('loss plot: averages to the width, leaves out values that are not numbers', () => {
     const losses = Array.from({ length: 500 }, (_, i) => 8 - i / 100);
     losses[3] = Number.NaN;
     const lines = lossPlot(losses, { width: 40, height: 5 }).split('\n');
@@ -108,7 +108,7 @@ describe('errors', () => {
     expect(exitCodeOf(error)).toBe(code);
   });
 
-  test('codes are those of the design', () => {
+  test('exit codes are the documented ones', () => {
     expect(EXIT).toEqual({ ok: 0, input: 1, usage: 2, failure: 3, interrupted: 130 });
   });
 });

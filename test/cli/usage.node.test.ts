@@ -99,7 +99,7 @@ describe('wrong usage is one line and exit code 2', () => {
   });
 });
 
-describe('bad input is one line that says where, and exit code 1', () => {
+describe('bad input is one line with its location, and exit code 1', () => {
   const log = circle(['a', 'b', 'c', 'd', 'e', 'f'], 12, 8);
   const one = (user: string) => Array.from({ length: 8 }, (_, t) => `${user},same,${t}`).join('\n');
   test.each<[string, string | Uint8Array, string[], RegExp]>([
@@ -197,7 +197,7 @@ describe('bad input is one line that says where, and exit code 1', () => {
 describe('no adapter', () => {
   const env = { VK_DRIVER_FILES: '/dev/null', VK_ICD_FILENAMES: '/dev/null' };
 
-  test('doctor says CPU and how to mend it', async () => {
+  test('doctor reports the CPU device and how to install a driver', async () => {
     const { code, stdout } = await place.run(['doctor', '--json'], { env });
     expect(code).toBe(0);
     const report = JSON.parse(stdout);

@@ -1,4 +1,4 @@
-/** Values as people write them, long histories, names of Object.prototype, and outputs over inputs, as users run them. */
+/** Values as people write them, long histories, names of Object.prototype, and outputs that would overwrite inputs. */
 import { linkSync, readFileSync, symlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { circle, oneLine, SMALL, Workplace } from './attune.ts';
@@ -44,7 +44,7 @@ const recommend = async (...args: string[]): Promise<string[]> => {
 const below = (bound: number) => IDS.filter((_, i) => amount(i) < bound).sort();
 
 describe('values', () => {
-  test('prices with a currency and marks between thousands are numbers to a filter', async () => {
+  test('prices with a currency and thousands separators are numbers in filters', async () => {
     for (const name of ['price', 'euro']) {
       expect(await recommend('--where', `${name}<305`)).toEqual(below(305));
       expect(await recommend('--where', `${name}<1105`)).toEqual(below(1105));
@@ -54,19 +54,19 @@ describe('values', () => {
     expect(await recommend('--where', 'euro>="1.005,00 €"')).toEqual(['i10', 'i11']);
   });
 
-  test('columns may be called as what every object has', async () => {
+  test('columns may have names of Object.prototype', async () => {
     expect(await recommend('--where', 'constructor=c1')).toEqual(['i1', 'i10', 'i4', 'i7']);
     expect(await recommend('--cap', 'constructor=2')).toHaveLength(6);
     const { code, stderr } = await place.run([
       ...['recommend', '--model', 'm', '--history', 'i0', '--cap', 'toString=2'],
       ...CPU,
     ]);
-    // A column without a value in any row is no attribute.
+    // A column without any value is not an attribute.
     expect([code, oneLine(stderr)]).toEqual([1, expect.stringContaining('no item has an attribute toString')]);
   });
 });
 
-test('a user with 150,000 events is recommended for, and the history is continued', async () => {
+test('a history of 150,000 events gets recommendations, and is continued', async () => {
   const rows = Array.from({ length: 150_000 }, (_, t) => `one,i${t % 4},${t}`);
   place.write('long.csv', `user,item,timestamp\n${rows.join('\n')}\n`);
   const whose = ['--model', 'm', '--user', 'one', '--data', 'long.csv'];
@@ -75,7 +75,7 @@ test('a user with 150,000 events is recommended for, and the history is continue
   expect((await json('generate', ...whose, '--steps', '2')).items).toHaveLength(2);
 });
 
-test('nothing is written over what the command reads, whatever path leads to it', async () => {
+test('no input is overwritten, whatever path leads to it', async () => {
   symlinkSync(place.path('log.csv'), place.path('link.csv'));
   linkSync(place.path('log.csv'), place.path('other.csv'));
   const evaluate = ['evaluate', '--model', 'm', '--data', 'log.csv', ...CPU];
@@ -94,7 +94,7 @@ test('nothing is written over what the command reads, whatever path leads to it'
   expect(code).toBe(0);
 });
 
-test('--resume takes flags that repeat what the model was started with, and no others', async () => {
+test('--resume accepts flags that repeat the start, and no others', async () => {
   const resume = ['train', '--out', 'm', '--resume', '--epochs', '1', ...CPU];
   const same = [
     '--seed',

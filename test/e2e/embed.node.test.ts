@@ -1,4 +1,4 @@
-/** The library in a page as a bundler makes it: what it weighs, what is in it, and the example in Chromium. */
+/** The library bundled for a page: its size, its contents, and the example in Chromium. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,7 +21,7 @@ const dir = mkdtempSync(path.join(tmpdir(), 'attune-embed-'));
 beforeAll(() => build());
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Bundles a page's script; `attune` is this package, by its own exports. */
+/** Bundles a page's script; `attune` resolves to this package through its own exports. */
 async function bundled(code: string): Promise<Rollup.OutputChunk[]> {
   const entry = 'virtual:page';
   const result = (await bundle({
@@ -42,7 +42,7 @@ async function bundled(code: string): Promise<Rollup.OutputChunk[]> {
 }
 
 describe('bundled for a page', () => {
-  test('Recommender alone is small, and nothing of Node is in it', async () => {
+  test('Recommender alone is small, and contains nothing of Node', async () => {
     const chunks = await bundled("import { Recommender } from 'attune';\nglobalThis.open = Recommender.load;\n");
     const all = chunks.map((chunk) => chunk.code).join('\n');
     const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules)).map((id) => path.relative(root, id));
@@ -51,7 +51,7 @@ describe('bundled for a page', () => {
       modules.filter((id) => /\.node\.js$|^dist\/(cli|train|bench)\/|recommend\/worker|node_modules/.test(id)),
     ).toEqual([]);
     expect(all).not.toMatch(/["'`]node:|\brequire\(/);
-    // What explains, adapts and continues histories loads when a page asks for it.
+    // Explanations, adaptation, and generation load on demand.
     const first = chunks.find(({ isEntry }) => isEntry) as Rollup.OutputChunk;
     expect(first.dynamicImports.filter((name) => !/\/(explain|personalize|generator)-/.test(name))).toEqual([]);
     const atOnce = new Set([first]);
@@ -63,7 +63,7 @@ describe('bundled for a page', () => {
     expect(bytes).toBeLessThan(LIMIT);
   });
 
-  test('what a page does not use is not in it', async () => {
+  test('unused exports are dropped', async () => {
     const [{ code }] = await bundled("import { InputError } from 'attune';\nglobalThis.made = InputError;\n");
     expect(code.length).toBeLessThan(2000);
   });
@@ -136,7 +136,7 @@ describe('examples/web-embed in Chromium', () => {
   const inNode = async (history: readonly string[]) =>
     (await recommender.recommend({ history })).items.map(({ id }) => id);
 
-  test('each click brings the list that Node gives for that history', async () => {
+  test('each click shows the list that Node computes for that history', async () => {
     for (const [i, id] of VISITS.entries()) {
       await page.click(`#shelf [data-id="${id}"]`);
       await visited(page, i + 1);
@@ -145,7 +145,7 @@ describe('examples/web-embed in Chromium', () => {
     expect(await page.textContent('#state')).toMatch(/webgpu/);
   });
 
-  test('the history outlives a reload in this browser, and nothing is sent', async () => {
+  test('the history survives a reload in the same browser, and nothing is sent', async () => {
     await page.reload();
     await visited(page, VISITS.length);
     expect(await shown(page)).toEqual(await inNode(VISITS));

@@ -1,6 +1,6 @@
 /**
- * Trainings that end before their time, as users end them, on WebGPU. Every one of them goes on with --resume and ends
- * with the very bits of a training that was never stopped.
+ * Trainings that are interrupted as users interrupt them, on WebGPU. Each continues with --resume and ends bit-identical to
+ * a training that was never stopped.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, watch } from 'node:fs';
@@ -11,7 +11,7 @@ import { manifestOf } from '../model/parts.ts';
 import { build, json, jsonLines, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
 
 const EPOCHS = '30';
-/** Three steps are an epoch here, and each validation writes a checkpoint: training is short, writing is not. */
+/** An epoch has three steps, and each validation writes a checkpoint: most of the time goes into writing. */
 const SETTINGS = [...TINY, '--set', 'validateSteps=3', '--set', 'patience=1000'];
 
 let place: Workplace;
@@ -33,7 +33,7 @@ const checkpointOf = (out: string) => {
   return { counters, tensors };
 };
 
-/** Weights, moments, averages, counters, the best weights and the validations are those of the training that was never stopped. */
+/** Weights, moments, averages, counters, best weights, and validations equal those of the training that was never stopped. */
 function expectWhole(out: string): void {
   const [whole, ours] = [checkpointOf('whole'), checkpointOf(out)];
   expect(ours.counters).toEqual(whole.counters);
@@ -45,24 +45,24 @@ function expectWhole(out: string): void {
   const validations = (dir: string) =>
     jsonLines(place.path(`${dir}/metrics.jsonl`)).map(({ step, epoch, valid }) => ({ step, epoch, valid }));
   expect(validations(out)).toEqual(validations('whole'));
-  // Resumptions write more generations, and leave none behind.
+  // Resumed trainings write more generations, and remove the old ones.
   const names = (dir: string) => readdirSync(place.path(dir)).map((name) => name.replace(/-\d{6}\./, '.'));
   expect(names(out)).toEqual(names('whole'));
   const files = Object.values(manifestOf(place.path(out))).map(({ file }) => file);
   expect(readdirSync(place.path(out)).sort()).toEqual([...files, 'README.md', 'manifest.json', 'metrics.jsonl'].sort());
 }
 
-/** The folder serves, whatever happened to its training. */
+/** The folder can serve, whatever happened to its training. */
 async function expectServes(out: string): Promise<void> {
   const { items } = await json(place, ['recommend', '--model', out, '--history', 'i1,i2', '--k', '3']);
   expect(items).toHaveLength(3);
 }
 
 describe('Ctrl-C', () => {
-  test('in a terminal, through npm: saves, says how to go on, exits 130; --resume ends with the same bits', async () => {
+  test('in a terminal, through npm: saves, prints how to continue, exits 130; --resume ends with the same bits', async () => {
     const out = place.path('cut');
     const args = begin(out).map((arg) => (arg === 'log.csv' ? place.path(arg) : arg));
-    // A group of its own, as a shell starts it: the terminal sends Ctrl-C to all of the group, npm included.
+    // In a process group of its own, as a shell starts it: the terminal sends Ctrl-C to the whole group, npm included.
     const child = spawn('npm', ['run', '-s', 'attune', '--', ...args], {
       cwd: root,
       detached: true,
@@ -74,9 +74,9 @@ describe('Ctrl-C', () => {
     await linesIn(`${out}/metrics.jsonl`, 4);
     process.kill(-(child.pid as number), 'SIGINT');
     expect(await code).toBe(130);
-    const told =
+    const message =
       /^attune: stopped at step (\d+); everything is saved in (\S+); go on with: npm run -s attune -- (.+)$/m;
-    const [, step, where, command] = told.exec(stderr) ?? expect.fail(stderr);
+    const [, step, where, command] = message.exec(stderr) ?? expect.fail(stderr);
     expect(where).toBe(out);
     expect(command).toBe(`train --out ${out} --resume`);
     const { counters } = checkpointOf('cut');
@@ -90,7 +90,7 @@ describe('Ctrl-C', () => {
     expectWhole('cut');
   });
 
-  test('a finished training has nothing to go on with: exit 0, not a byte changed', async () => {
+  test('--resume of a finished training exits 0 and changes no byte', async () => {
     cpSync(place.path('whole'), place.path('done'), { recursive: true });
     const outcome = await place.run(resume('done'));
     expect(outcome.code).toBe(0);
@@ -101,13 +101,13 @@ describe('Ctrl-C', () => {
 });
 
 describe('kill -9', () => {
-  test('while checkpoints are written: the folder serves, and --resume ends with the same bits', async () => {
+  test('while checkpoints are written: the folder can serve, and --resume ends with the same bits', async () => {
     const steps: number[] = [];
     let hits = 0;
     mkdirSync(place.path('killed'));
     for (let round = 0; round < 8 && hits < 2; round++) {
       const outcome = await place.run(round === 0 ? begin('killed') : resume('killed'), {
-        begun: (child) => killInWrite(child, 3 + round),
+        started: (child) => killInWrite(child, 3 + round),
       });
       expect(outcome.code, outcome.stderr).toBe(null);
       const names = readdirSync(place.path('killed'));
@@ -125,9 +125,9 @@ describe('kill -9', () => {
     expectWhole('killed');
   });
 
-  test('before the first step: nothing to serve yet, and --resume begins it', async () => {
+  test('before the first step: nothing to serve yet, and --resume starts it', async () => {
     const outcome = await place.run(begin('unborn'), {
-      begun: async (child) => {
+      started: async (child) => {
         const manifest = place.path('unborn/manifest.json');
         while (!existsSync(manifest) || !readFileSync(manifest, 'utf8').includes('config')) await sleep(2);
         child.kill('SIGKILL');
@@ -143,24 +143,24 @@ describe('kill -9', () => {
     expectWhole('unborn');
   });
 
-  /** Kills the training as soon as it has begun to write its n-th checkpoint. */
+  /** Kills the training as soon as it starts to write its n-th checkpoint. */
   function killInWrite(child: ChildProcess, n: number): void {
-    const begun = new Set<string>();
+    const started = new Set<string>();
     const watcher = watch(place.path('killed'), (_, name) => {
       if (!name?.startsWith('.checkpoint-') || !name.includes(`.${child.pid}-`)) return;
-      begun.add(name);
-      if (begun.size >= n) child.kill('SIGKILL');
+      started.add(name);
+      if (started.size >= n) child.kill('SIGKILL');
     });
     child.on('close', () => watcher.close());
   }
 });
 
 describe('one folder', () => {
-  test('takes one training at a time', async () => {
+  test('allows one training at a time', async () => {
     const args = ['train', '--data', 'log.csv', '--out', 'shared', '--max-minutes', '1', ...SETTINGS];
     let second: Promise<void> | undefined;
     const first = await place.run(args, {
-      begun(child) {
+      started(child) {
         second = (async () => {
           await linesIn(place.path('shared/metrics.jsonl'), 1);
           for (const flag of ['--resume', '--overwrite']) {
@@ -184,11 +184,11 @@ describe('one folder', () => {
 });
 
 describe('a full disk', () => {
-  test('while a checkpoint is written: one line, the folder serves; with space again it goes on', async (context) => {
+  test('while a checkpoint is written: one line, the folder can serve; with free space it continues', async (context) => {
     const dir = place.path('full');
     mkdirSync(dir);
     const mount = (options: string) => spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', dir]).status;
-    // Room for everything once and not for a second checkpoint beside the first (43 KB each), the training record and a manifest.
+    // Room for one of everything, but not for a second checkpoint (43 KB each) with the training record and a manifest.
     if (mount('size=116k') !== 0) context.skip('skipped: mounting a small file system needs root');
     try {
       const outcome = await place.run(begin('full'));

@@ -1,6 +1,6 @@
 /**
- * The main job on a real log: MovieLens 100K through `attune train` and `attune evaluate --dump`, with every figure
- * computed again from the raw file by code that shares nothing with Attune's.
+ * The main job on a real log: MovieLens 100K through `attune train` and `attune evaluate --dump`, with every metric
+ * recomputed from the raw file by code that shares nothing with Attune's.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ if (!folder) console.warn('MovieLens 100K: skipped, since ATTUNE_DATA names no f
 const log = join(folder, 'ml-100k/ml-100k.inter');
 const titles = join(folder, 'ml-100k/ml-100k.item');
 
-/** Everyone's items in time order, after repeatedly dropping who and what has fewer than five rows. */
+/** Each user's items in time order, after repeatedly dropping users and items with fewer than five rows. */
 function fiveCore(text: string): Map<string, string[]> {
   const [head, ...lines] = text.trimEnd().split('\n');
   if (head !== 'user_id:token\titem_id:token\trating:float\ttimestamp:float') throw new Error(`unknown header ${head}`);
@@ -44,7 +44,7 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
   let result: Awaited<ReturnType<typeof json>>;
   let lines: { user: string; target: string; rank: number | null; items: string[]; scores: number[] }[];
   const histories = folder ? fiveCore(readFileSync(log, 'utf8')) : new Map<string, string[]>();
-  const catalogue = new Set([...histories.values()].flat());
+  const catalog = new Set([...histories.values()].flat());
 
   beforeAll(async () => {
     build();
@@ -58,7 +58,7 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
   afterAll(() => place?.remove());
 
   test('the dump is the leave-one-out split of the raw file, and its lists and ranks agree', () => {
-    expect([histories.size, catalogue.size]).toEqual([943, 1349]);
+    expect([histories.size, catalog.size]).toEqual([943, 1349]);
     expect([...histories.values()].flat()).toHaveLength(99_287);
     expect(result).toMatchObject({
       protocol: 'leave-one-out',
@@ -71,20 +71,20 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
     for (const { user, target, rank, items, scores } of lines) {
       const history = histories.get(user)!;
       expect(target).toBe(history.at(-1));
-      // No row of MovieLens 100K stands there twice, so no target was seen before.
-      const candidates = catalogue.size - (history.length - 1);
+      // MovieLens 100K has no duplicate rows, so no target was seen before.
+      const candidates = catalog.size - (history.length - 1);
       expect(rank).toBeGreaterThanOrEqual(1);
       expect(rank).toBeLessThanOrEqual(candidates);
       expect(items).toHaveLength(Math.min(100, candidates));
       expect(new Set(items).size).toBe(items.length);
       const seen = new Set(history.slice(0, -1));
-      expect(items.filter((item) => seen.has(item) || !catalogue.has(item))).toEqual([]);
+      expect(items.filter((item) => seen.has(item) || !catalog.has(item))).toEqual([]);
       expect(items.indexOf(target)).toBe(rank! <= 100 ? rank! - 1 : -1);
       for (let i = 1; i < scores.length; i++) expect(scores[i]).toBeLessThanOrEqual(scores[i - 1]);
     }
   });
 
-  test('the printed figures are those of the dump', () => {
+  test('the printed metrics are those of the dump', () => {
     const ranks = lines.map(({ rank }) => rank!);
     const mean = (value: (rank: number) => number) => ranks.reduce((sum, rank) => sum + value(rank), 0) / ranks.length;
     expect(result.metrics.MRR).toBeCloseTo(
@@ -106,14 +106,14 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
     expect(result.metrics['Coverage@10']).toBeCloseTo(shown.size / 1349, 9);
   });
 
-  test('it has learned', () => {
-    // Ranks drawn by chance would give about 0.004.
+  test('the model has learned', () => {
+    // Random ranks would give about 0.004.
     expect(result.metrics['NDCG@10']).toBeGreaterThan(0.02);
   });
 
-  test('the baselines are those of the raw file, and near the figures known for it', () => {
-    const popularity = new Map<string, number>([...catalogue].map((item) => [item, 0]));
-    const followed = new Map<string, Map<string, number>>([...catalogue].map((item) => [item, new Map()]));
+  test('the baselines agree with the raw file, and are near the published metrics', () => {
+    const popularity = new Map<string, number>([...catalog].map((item) => [item, 0]));
+    const followed = new Map<string, Map<string, number>>([...catalog].map((item) => [item, new Map()]));
     for (const history of histories.values()) {
       history.slice(0, -2).forEach((item, t) => {
         popularity.set(item, popularity.get(item)! + 1);
@@ -123,7 +123,7 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
     }
     const popular = (item: string) => popularity.get(item)!;
     const chain = (item: string, last: string) => (followed.get(last)!.get(item) ?? 0) + popular(item) / 1e6;
-    // Popularity leaves many ties: ours rank last, the known figures' do not, which is three users at most.
+    // Popularity has many ties, which rank pessimistically here; in the published metrics they do not. Three users at most.
     const known: [string, (item: string, last: string) => number, number, number][] = [
       ['popularity', popular, 0.0445, 0.087],
       ['Markov', chain, 0.0762, 0.1453],
@@ -134,15 +134,15 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
         const seen = new Set(history.slice(0, -1));
         const [last, target] = history.slice(-2);
         const own = score(target, last);
-        const rank = [...catalogue].filter((item) => !seen.has(item) && score(item, last) >= own).length;
+        const rank = [...catalog].filter((item) => !seen.has(item) && score(item, last) >= own).length;
         if (rank <= 10) gain += 1 / Math.log2(rank + 1);
         if (rank <= 10) hits++;
       }
-      const figures = result.baselines[name];
-      expect(figures['NDCG@10'], name).toBeCloseTo(gain / 943, 9);
-      expect(figures['HR@10'], name).toBeCloseTo(hits / 943, 9);
-      expect(Math.abs(figures['NDCG@10'] - ndcg), name).toBeLessThan(0.002);
-      expect(Math.abs(figures['HR@10'] - hit), name).toBeLessThan(3.1 / 943);
+      const metrics = result.baselines[name];
+      expect(metrics['NDCG@10'], name).toBeCloseTo(gain / 943, 9);
+      expect(metrics['HR@10'], name).toBeCloseTo(hits / 943, 9);
+      expect(Math.abs(metrics['NDCG@10'] - ndcg), name).toBeLessThan(0.002);
+      expect(Math.abs(metrics['HR@10'] - hit), name).toBeLessThan(3.1 / 943);
     }
     expect(result.baselines['windowed Markov']['NDCG@10']).toBeCloseTo(0.0887, 3);
     expect(result.baselines['windowed Markov']['HR@10']).toBeCloseTo(0.1845, 3);

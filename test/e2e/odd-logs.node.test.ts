@@ -1,4 +1,4 @@
-/** Logs at the edges of what is possible, from training to figures, on WebGPU. */
+/** Extreme logs, from training to metrics, on WebGPU. */
 import { readFileSync, truncateSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
@@ -19,30 +19,30 @@ interface Ranked {
   scores: number[];
 }
 
-/** Histories of a log written in time order. */
+/** The histories of a log in time order. */
 function historiesOf(rows: readonly (readonly [string, string])[]): Map<string, string[]> {
   const histories = new Map<string, string[]>();
   for (const [user, item] of rows) histories.set(user, [...(histories.get(user) ?? []), item]);
   return histories;
 }
 
-/** Holds a dump to the log and to the printed figures: targets are last, nothing seen is listed, ranks are places. */
+/** Checks a dump against the log and the printed metrics: targets are last, no seen item is listed, ranks are positions. */
 function checkDump(lines: readonly Ranked[], histories: Map<string, string[]>, metrics: Record<string, number>): void {
-  const catalogue = new Set([...histories.values()].flat());
+  const catalog = new Set([...histories.values()].flat());
   const sums = { hits: 0, gain: 0, reciprocal: 0 };
   for (const { user, target, rank, items, scores } of lines) {
     const history = histories.get(user) ?? expect.fail(`${user} is not in the log`);
     expect(target).toBe(history.at(-1));
     const seen = new Set(history.slice(0, -1));
-    expect(items).toHaveLength(Math.min(100, catalogue.size - seen.size));
+    expect(items).toHaveLength(Math.min(100, catalog.size - seen.size));
     expect(new Set(items).size).toBe(items.length);
-    expect(items.filter((id) => seen.has(id) || !catalogue.has(id))).toEqual([]);
+    expect(items.filter((id) => seen.has(id) || !catalog.has(id))).toEqual([]);
     expect([...scores].sort((a, b) => b - a)).toEqual(scores);
     if (seen.has(target)) expect(rank).toBe(null);
     else if (rank === null || rank > 100) expect(items).not.toContain(target);
     else expect(items.indexOf(target) + 1).toBe(rank);
     if (rank === null) continue;
-    expect(rank).toBeLessThanOrEqual(catalogue.size - seen.size);
+    expect(rank).toBeLessThanOrEqual(catalog.size - seen.size);
     sums.reciprocal += 1 / rank;
     if (rank <= 10) sums.hits++;
     if (rank <= 10) sums.gain += Math.log(2) / Math.log(rank + 1);
@@ -52,7 +52,7 @@ function checkDump(lines: readonly Ranked[], histories: Map<string, string[]>, m
   expect(metrics.MRR).toBeCloseTo(sums.reciprocal / lines.length, 9);
 }
 
-/** 50,000 items, most of them met once by a user who met nothing else, and `walkers` with nine events each. */
+/** 50,000 items, most with a single user who has no other event, and `walkers` with nine events each. */
 function wideCatalog(walkers: number): [string, string][] {
   const rows = Array.from({ length: 50_000 }, (_, t): [string, string] => [`once${t}`, `item ${t}`]);
   for (let v = 0; v < walkers; v++)
@@ -78,9 +78,9 @@ describe('a catalog of 50,000 items', () => {
     expect(lines).toHaveLength(200);
     const histories = historiesOf(rows);
     checkDump(lines, histories, result.metrics);
-    // The lists reach into every part of the catalogue.
-    const parts = new Set(lines.flatMap(({ items }) => items.map((id) => Math.floor(Number(id.slice(5)) / 5000))));
-    expect(parts.size).toBe(10);
+    // The lists cover the whole range of items.
+    const ranges = new Set(lines.flatMap(({ items }) => items.map((id) => Math.floor(Number(id.slice(5)) / 5000))));
+    expect(ranges.size).toBe(10);
 
     const { user, items, scores } = lines[77];
     const history = histories.get(user)?.slice(0, -1).join(',') as string;
@@ -89,7 +89,7 @@ describe('a catalog of 50,000 items', () => {
     answer.items.forEach(({ score }: { score: number }, i: number) => expect(score).toBeCloseTo(scores[i], 4));
   });
 
-  test('a matrix beyond what the adapter binds is refused with a line that says so', async () => {
+  test('a matrix larger than a binding of the adapter is refused in one line', async () => {
     const { limits } = await json(place, ['doctor']);
     const heads = Math.ceil(Math.sqrt(limits.maxStorageBufferBindingSize / 12) / 128) + 1;
     const settings = [...TINY, '--set', `d=${128 * heads}`, '--set', `heads=${heads}`];
@@ -104,16 +104,16 @@ describe('a catalog of 50,000 items', () => {
   });
 });
 
-describe('an item table beyond what the adapter binds', () => {
-  test('lies in shards: trains, evaluates, recommends', async ({ skip }) => {
+describe('an item table larger than a binding of the adapter', () => {
+  test('is split into shards: trains, evaluates, recommends', async ({ skip }) => {
     const { limits } = await json(place, ['doctor']);
-    // On adapters that bind more, such a table takes minutes; test/train/sharded.test.ts lowers the limit instead.
+    // With larger bindings, such a table takes minutes; test/train/sharded.test.ts lowers the limit instead.
     skip(limits.maxStorageBufferBindingSize > 2 ** 28, 'the adapter binds more than 256 MiB');
     const rows = wideCatalog(10);
     place.write('wide.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
     const heads = Math.ceil((limits.maxStorageBufferBindingSize + 1) / (50_000 * 4 * 128));
     const d = 128 * heads;
-    // The table is the transformer's: its lists alone show where its scores come from.
+    // The table belongs to the transformer: without transitions, the lists show that its scores are right.
     const wide = [...TINY, '--set', 'memory=off', '--set', `d=${d}`, '--set', `heads=${heads}`, '--set', 'budget=64'];
     const args = ['--data', 'wide.csv', '--out', 'wide', '--min-interactions', '1', '--epochs', '1'];
     const trained = await json(place, ['train', ...args, ...wide]);
@@ -130,7 +130,7 @@ describe('an item table beyond what the adapter binds', () => {
     const history = histories.get(user)?.slice(0, -1).join(',') as string;
     const answer = await json(place, ['recommend', '--model', 'wide', '--history', history, '--k', '100']);
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items);
-    // The lists reach into both shards.
+    // The list has items of both shards.
     expect(new Set(items.map((id) => Number(id.slice(5)) < 49_000)).size).toBe(2);
   });
 });
@@ -138,7 +138,7 @@ describe('an item table beyond what the adapter binds', () => {
 describe('small logs', () => {
   test.each([
     ['whose items are all different', (t: number) => t],
-    ['who has seen the whole catalogue', (t: number) => (t * t) % 23],
+    ['who has seen the whole catalog', (t: number) => (t * t) % 23],
   ])('one user, %s', async (_, item) => {
     const rows = Array.from({ length: 40 }, (_, t): [string, string] => ['only', `i${item(t)}`]);
     place.write('one.csv', `user,item\n${rows.map((row) => row.join()).join('\n')}\n`);
@@ -150,11 +150,11 @@ describe('small logs', () => {
     const user = ['--user', 'only', '--data', 'one.csv', '--k', '128'];
     const { items } = await json(place, ['recommend', '--model', 'one', ...user, '--include-seen']);
     expect(items).toHaveLength(new Set(rows.map(([, id]) => id)).size);
-    // Everything is seen: an empty answer, not an error.
+    // Every item is seen: an empty answer, not an error.
     expect((await json(place, ['recommend', '--model', 'one', ...user])).items).toEqual([]);
   });
 
-  test('histories of length one among others only widen the catalogue', async () => {
+  test('histories of length one only add items to the catalog', async () => {
     const short = Array.from({ length: 50 }, (_, u) => `short${u},${u % 2 ? 'i1' : `rare${u}`},9`);
     place.write('short.csv', `${ring(10, 8)}${short.join('\n')}\n`);
     const args = ['--data', 'short.csv', '--out', 'short', '--min-interactions', '1', '--epochs', '2'];
@@ -169,7 +169,7 @@ describe('small logs', () => {
   });
 });
 
-describe('any ID stays the string that it is', () => {
+describe('IDs remain the strings that they are', () => {
   const odd = [
     '__proto__',
     'constructor',
@@ -221,12 +221,12 @@ describe('any ID stays the string that it is', () => {
     expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(odd.slice(9).sort());
   });
 
-  /** Spaces around an ID need quotes on the command line, where those around commas are ignored. */
+  /** Spaces around an ID require quotes on the command line, where spaces around commas are ignored. */
   const quoted = (id: string) => (/^\s|\s$/.test(id) ? `"${id}"` : field(id));
 });
 
-describe('what is no log and no model', () => {
-  test('garbage, empty files and unknown columns: one line each, exit code 1', async () => {
+describe('files that are neither a log nor a model', () => {
+  test('garbage, empty files, and unknown columns: one line each, exit code 1', async () => {
     place.write('log.csv', ring(30, 8));
     await json(place, ['train', '--data', 'log.csv', '--out', 'model', '--epochs', '1', ...TINY]);
     place.write(
@@ -257,7 +257,7 @@ describe('what is no log and no model', () => {
     }
   });
 
-  test('a model whose files were damaged is named', async () => {
+  test('damaged files of a model are named', async () => {
     const damage: [string, () => void][] = [
       ['model.safetensors', () => truncateSync(place.part('model/model.safetensors'), 700)],
       ['items.json', () => truncateSync(place.part('model/items.json'))],

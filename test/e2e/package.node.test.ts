@@ -27,7 +27,7 @@ beforeAll(() => {
 });
 afterAll(() => place.remove());
 
-/** Runs Node in the place; nothing else of the repository is in reach. */
+/** Runs Node in the folder, out of reach of the repository. */
 function node(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: place.dir, encoding: 'utf8' });
   if (status !== 0) throw new Error(`node ${args.join(' ')}: exit code ${status}\n${stderr}${stdout}`);
@@ -59,7 +59,7 @@ describe('the package', () => {
     expect(lines.filter((line) => line === '## [Unreleased]' || line.startsWith(`## [${version}] - `))).not.toEqual([]);
   });
 
-  test('holds the build and its papers, each file once', () => {
+  test('has the build and its documents, each file once', () => {
     const entries = ['cli/main', 'recommend/index', 'recommend/node', 'train/index', 'engine/index'];
     expect(packed).toEqual(
       expect.arrayContaining([
@@ -79,7 +79,7 @@ describe('the package', () => {
     }
   });
 
-  test('everything that its files import is in it, or is a dependency', () => {
+  test('every import of its files is in it, or is a dependency', () => {
     const known = new Set([...Object.keys(manifest().dependencies), 'attune']);
     const missing: string[] = [];
     for (const path of packed.filter((name) => /\.(js|mjs|d\.ts)$/.test(name))) {
@@ -90,7 +90,7 @@ describe('the package', () => {
         if (target.startsWith('node:')) continue;
         if (target.startsWith('.')) {
           const at = join(dirname(path), target);
-          // A declaration names the source of another one.
+          // Declarations import each other by the names of their sources.
           const names = path.endsWith('.d.ts') ? [at.replace(/(\.js|\.ts)$/, '.d.ts')] : [at];
           if (!names.some((name) => packed.includes(name))) missing.push(`${path}: ${target}`);
         } else {
@@ -102,7 +102,7 @@ describe('the package', () => {
     expect(missing).toEqual([]);
   });
 
-  test('source maps lead to the source, which they hold', () => {
+  test('source maps contain the sources', () => {
     for (const path of packed.filter((name) => name.endsWith('.js'))) {
       expect(packed, path).toContain(`${path}.map`);
       const { sources, sourcesContent } = JSON.parse(textOf(`${path}.map`));
@@ -111,7 +111,7 @@ describe('the package', () => {
     }
   });
 
-  test('names every package that comes along, with its license', () => {
+  test('lists every dependency with its license', () => {
     const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, { dev?: boolean; license: string }>;
     };
@@ -124,7 +124,7 @@ describe('the package', () => {
     expect(listed.filter(([name]) => name !== 'package').sort()).toEqual(wanted.sort());
   });
 
-  test('no license wants more than a notice', () => {
+  test('no license requires more than a notice', () => {
     expect(textOf('THIRD_PARTY_NOTICES.md')).not.toMatch(/\b(A?GPL|LGPL|SSPL|UNLICENSED)\b/);
   });
 

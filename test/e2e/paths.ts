@@ -1,4 +1,4 @@
-/** What the tests of users' paths share: the built command on WebGPU, tiny models, a log with something to learn. */
+/** Shared by the end-to-end tests: the built command on WebGPU, tiny models, a log with something to learn. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import type { Outcome, Workplace } from '../cli/attune.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Brings dist/ up to date, which takes no time when it is. */
+/** Brings dist/ up to date; takes no time if it is. */
 export function build(): void {
   execFileSync(process.execPath, ['scripts/setup.mjs', '--need', 'build'], {
     cwd: root,
@@ -15,7 +15,7 @@ export function build(): void {
   });
 }
 
-/** Settings that make a model of a few thousand weights. */
+/** Settings of a model with a few thousand weights. */
 export const TINY = ['d=16', 'ff=32', 'blocks=1', 'window=16', 'budget=256'].flatMap((setting) => ['--set', setting]);
 
 /** Lines of standard error that are Attune's; Dawn writes warnings of its own about some drivers. */
@@ -23,7 +23,7 @@ export function said({ stderr }: Outcome): string[] {
   return stderr.split('\n').filter((line) => line !== '' && !/^Warning: max\w+ artificially reduced/.test(line));
 }
 
-/** Runs a command that must succeed, and gives what it printed with --json. */
+/** Runs a command with --json, which must succeed, and returns the object that it printed. */
 export async function json(place: Workplace, args: readonly string[]) {
   const outcome = await place.run([...args, '--json']);
   if (outcome.code !== 0) throw new Error(`${args.join(' ')}: exit code ${outcome.code}\n${outcome.stderr}`);
@@ -33,7 +33,7 @@ export async function json(place: Workplace, args: readonly string[]) {
 /** A field of CSV. */
 export const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-/** Users who walk over a ring of items with strides of their own, so that order tells what comes next. */
+/** Users walk around a ring of items, each with one stride, so that the order determines the next item. */
 export function ring(users: number, length: number, item = (row: number) => `i${row}`, size = 40): string {
   const rows = ['user,item,timestamp'];
   for (let u = 0; u < users; u++) {
@@ -43,7 +43,7 @@ export function ring(users: number, length: number, item = (row: number) => `i${
   return `${rows.join('\n')}\n`;
 }
 
-/** A safetensors file by its format alone: header and the tensors' bytes. */
+/** A safetensors file, parsed independently of the library: header and the tensors' bytes. */
 export function safetensors(path: string): { metadata: Record<string, string>; tensors: Map<string, Buffer> } {
   const bytes = readFileSync(path);
   const end = 8 + Number(bytes.readBigUInt64LE());
@@ -64,7 +64,7 @@ export const jsonLines = (path: string) =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
-/** Waits until the file has so many lines. */
+/** Waits until the file has more than `count` lines. */
 export async function linesIn(path: string, count: number, seconds = 30): Promise<void> {
   for (let waited = 0; waited < seconds * 100; waited++) {
     if (existsSync(path) && readFileSync(path, 'utf8').split('\n').length > count) return;
