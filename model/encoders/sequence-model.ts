@@ -220,7 +220,7 @@ export class SequenceModel {
     const [items, start, end] = [tokens.items, tokens.start, tokens.end].map((t) => gather(t, last));
     const keys = { start, end, own: none.reshape([last.size, 1]), count: none };
     const cross: Cross = (i, query) => cachedAttention(query, this.crossKeys(i, h), keys, heads);
-    // A token that stands alone attends to itself: the result is its value.
+    // A token that is alone attends to itself: the result is its value.
     const alone: KeyValueCache = { attend: (_, qkv) => slice(qkv, -1, 2 * d, 3 * d) };
     return this.decode({ items, positions: none, start, end }, cross, undefined, alone);
   }

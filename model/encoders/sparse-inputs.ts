@@ -1,4 +1,4 @@
-/** A sparse matrix S [tokens, rows] that comes anew with each batch: what stands beside its tokens. */
+/** A sparse matrix S [tokens, rows] for each batch: the side features of its tokens. */
 import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import { type Device, Inputs, type Sparse, transposeSparse } from '../../engine/index.ts';
 
@@ -15,7 +15,7 @@ export class SparseInputs {
   readonly sparse: Sparse;
   private readonly rows: number;
   private readonly forward: Inputs<ReturnType<typeof spec>>;
-  private readonly turned: Inputs<ReturnType<typeof spec>> | null;
+  private readonly backward: Inputs<ReturnType<typeof spec>> | null;
 
   /**
    * @param most entries that a token has at most
@@ -24,29 +24,29 @@ export class SparseInputs {
   constructor(device: Device, tokens: number, rows: number, most: number, training: boolean) {
     const entries = Math.max(1, tokens * most);
     this.rows = rows;
-    this.forward = new Inputs(device, spec(tokens, entries), 'beside');
-    this.turned = training ? new Inputs(device, spec(rows, entries), 'beside, transposed') : null;
+    this.forward = new Inputs(device, spec(tokens, entries), 'side features');
+    this.backward = training ? new Inputs(device, spec(rows, entries), 'side features, transposed') : null;
     this.sparse = {
       shape: [tokens, rows],
       forward: this.forward.tensors,
-      ...(this.turned && { transposed: this.turned.tensors }),
+      ...(this.backward && { transposed: this.backward.tensors }),
     };
   }
 
-  /** Fills the host's mirror; tokens beyond those given have nothing beside them. */
+  /** Fills the host's mirror; tokens beyond those given have none. */
   stage(given: SideFeatureRows): void {
     fill(this.forward.host, given);
-    if (this.turned) fill(this.turned.host, transposeSparse(given, this.rows));
+    if (this.backward) fill(this.backward.host, transposeSparse(given, this.rows));
   }
 
   upload(): void {
     this.forward.upload();
-    this.turned?.upload();
+    this.backward?.upload();
   }
 
   dispose(): void {
     this.forward.dispose();
-    this.turned?.dispose();
+    this.backward?.dispose();
   }
 }
 

@@ -19,7 +19,7 @@ import {
 } from '../../engine/index.ts';
 import type { ItemTokens } from '../../data/features/item-tokens.ts';
 
-/** Candidates of one position: the token `row` of the sequence that begins at `start`. */
+/** Candidates of one position: the token `row` of the sequence that starts at `start`. */
 export interface List {
   candidates: ArrayLike<number>;
   row: number;
@@ -42,7 +42,7 @@ export interface ListRoom {
   training: boolean;
 }
 
-/** Attribute tokens, and the number of their first one: the items of the catalogue come before them. */
+/** Attribute tokens, and the number of the first one: the items of the catalog come before them. */
 export interface Vocabulary {
   attributes: ItemTokens | null;
   base: number;
@@ -75,9 +75,9 @@ export function listSpec({ tokens, candidates, rows, copies, entries, training }
     /** [C] the candidates, and the row of the token that they are candidates after. */
     candidates: u32(candidates),
     at: u32(candidates),
-    /** [R] item or attribute, place of the position in its sequence, and what each row reads. */
+    /** [R] item or attribute, position in the sequence, and what each row reads. */
     tokens: u32(rows),
-    places: u32(rows),
+    positions: u32(rows),
     start: u32(rows),
     end: u32(rows),
     /** [L] or [M] the rows that read each state. */
@@ -90,10 +90,10 @@ export function listSpec({ tokens, candidates, rows, copies, entries, training }
           candidateGroups: groups(candidates),
           atGroups: groups(candidates),
           tokenGroups: groups(rows),
-          placeGroups: groups(rows),
+          positionGroups: groups(rows),
           ...(copies > 0 ? { copyGroups: groups(copies) } : {}),
           ...(entries > 0
-            ? { turnedStarts: u32(rows + 1), turnedColumns: u32(entries), turnedValues: f32(entries) }
+            ? { transposedStarts: u32(rows + 1), transposedColumns: u32(entries), transposedValues: f32(entries) }
             : {}),
         }
       : {}),
@@ -102,20 +102,20 @@ export function listSpec({ tokens, candidates, rows, copies, entries, training }
 
 /** The arrays on the device, as the ranker takes them. */
 export function listTokens(t: Arrays, { candidates, rows, copies }: ListRoom) {
-  const { poolStarts, poolColumns, poolValues, turnedStarts, turnedColumns, turnedValues } = t;
+  const { poolStarts, poolColumns, poolValues, transposedStarts, transposedColumns, transposedValues } = t;
   const forward = poolStarts &&
     poolColumns &&
     poolValues && { starts: poolStarts, columns: poolColumns, values: poolValues };
-  const transposed = turnedStarts &&
-    turnedColumns &&
-    turnedValues && { starts: turnedStarts, columns: turnedColumns, values: turnedValues };
+  const transposed = transposedStarts &&
+    transposedColumns &&
+    transposedValues && { starts: transposedStarts, columns: transposedColumns, values: transposedValues };
   const pool: Sparse | undefined = forward && { shape: [candidates, rows], forward, transposed };
   const { start, end, from, to } = t;
   return {
     candidates: t.candidates,
     at: t.at,
     tokens: t.tokens,
-    places: t.places,
+    positions: t.positions,
     pool,
     bounds: { start, end, from, to },
     ...(copies > 0 ? { copies: t.copies } : {}),
@@ -125,8 +125,8 @@ export function listTokens(t: Arrays, { candidates, rows, copies }: ListRoom) {
 type Arrays = Inputs<ReturnType<typeof listSpec>>['tensors'];
 type Host = Inputs<ReturnType<typeof listSpec>>['host'];
 
-/** Where a list begins: its first row, candidate and copy. */
-interface Begin {
+/** Where a list starts: its first row, candidate and copy. */
+interface Start {
   row: number;
   candidate: number;
   copy: number;
@@ -137,8 +137,8 @@ export class ListPacker {
   private readonly room: ListRoom;
   private readonly vocabulary: Vocabulary;
   private readonly host: Host;
-  /** Of each list that is packed, and what follows the last. */
-  private begins: Begin[] = [];
+  /** Of each packed list, and what follows the last. */
+  private starts: Start[] = [];
   private pool = { starts: [0], columns: [] as number[], values: [] as number[] };
 
   constructor(room: ListRoom, vocabulary: Vocabulary, host: Host) {
@@ -153,7 +153,7 @@ export class ListPacker {
    */
   pack(lists: readonly List[]): number {
     for (const array of Object.values(this.host)) array?.fill(0);
-    this.begins = [{ row: 0, candidate: 0, copy: 0 }];
+    this.starts = [{ row: 0, candidate: 0, copy: 0 }];
     this.pool = { starts: [0], columns: [], values: [] };
     const count = lists.findIndex((list) => !this.add(list));
     const packed = count < 0 ? lists : lists.slice(0, count);
@@ -169,22 +169,22 @@ export class ListPacker {
     const { host, room, pool } = this;
     const { attributes, base } = this.vocabulary;
     const width = candidates.length;
-    const begin = this.begins[this.begins.length - 1];
+    const first = this.starts[this.starts.length - 1];
     /** Attribute token → its row. */
     const rows = new Map<number, number>();
     const of = Array.from(candidates, (item) => attributes?.of[item] ?? []);
-    for (const u of of.flatMap((own) => [...own])) if (!rows.has(u)) rows.set(u, begin.row + width + rows.size);
-    const next = { row: begin.row + width + rows.size, candidate: begin.candidate + width, copy: begin.copy };
+    for (const u of of.flatMap((own) => [...own])) if (!rows.has(u)) rows.set(u, first.row + width + rows.size);
+    const next = { row: first.row + width + rows.size, candidate: first.candidate + width, copy: first.copy };
     next.copy += Math.min(room.states, row - start + 1);
     if (next.row > room.rows || next.candidate > room.candidates || next.copy > room.copies) return false;
-    host.candidates.set(candidates, begin.candidate);
-    host.at.fill(row, begin.candidate, next.candidate);
-    host.tokens.set(candidates, begin.row);
+    host.candidates.set(candidates, first.candidate);
+    host.at.fill(row, first.candidate, next.candidate);
+    host.tokens.set(candidates, first.row);
     for (const [u, at] of rows) host.tokens[at] = base + u;
-    host.places.fill(row - start, begin.row, next.row);
-    for (let k = begin.copy; k < next.copy; k++) host.copies?.fill(row + 1 + k - next.copy, k, k + 1);
+    host.positions.fill(row - start, first.row, next.row);
+    for (let k = first.copy; k < next.copy; k++) host.copies?.fill(row + 1 + k - next.copy, k, k + 1);
     of.forEach((own, c) => {
-      pool.columns.push(begin.row + c);
+      pool.columns.push(first.row + c);
       pool.values.push(1);
       for (const u of own) {
         pool.columns.push(rows.get(u) as number);
@@ -192,13 +192,13 @@ export class ListPacker {
       }
       pool.starts.push(pool.columns.length);
     });
-    this.begins.push(next);
+    this.starts.push(next);
     return true;
   }
 
   /** Each list reads the states of its sequence up to its position: state j is read by the lists from j on. */
   private readStates(lists: readonly List[]): void {
-    const { host, begins } = this;
+    const { host, starts } = this;
     for (let p = 0; p < lists.length; ) {
       let last = p;
       while (last + 1 < lists.length && lists[last + 1].start === lists[p].start) last++;
@@ -206,20 +206,20 @@ export class ListPacker {
       let q = p;
       for (let j = start; j <= lists[last].row; j++) {
         while (lists[q].row < j) q++;
-        host.from[j] = begins[q].row;
-        host.to[j] = begins[last + 1].row;
+        host.from[j] = starts[q].row;
+        host.to[j] = starts[last + 1].row;
       }
       for (; p <= last; p++) {
-        host.start.fill(start, begins[p].row, begins[p + 1].row);
-        host.end.fill(lists[p].row + 1, begins[p].row, begins[p + 1].row);
+        host.start.fill(start, starts[p].row, starts[p + 1].row);
+        host.end.fill(lists[p].row + 1, starts[p].row, starts[p + 1].row);
       }
     }
   }
 
   /** Each list reads its own copies, and is read by them. */
   private readCopies(lists: readonly List[]): void {
-    const { host, begins } = this;
-    const offsets = (name: 'row' | 'copy') => begins.map((begin) => begin[name]);
+    const { host, starts } = this;
+    const offsets = (name: 'row' | 'copy') => starts.map((first) => first[name]);
     const bounds = crossBounds(offsets('row'), offsets('copy'), this.room.rows, this.room.copies);
     if (lists.length > 0) for (const name of ['start', 'end', 'from', 'to'] as const) host[name].set(bounds[name]);
   }
@@ -231,21 +231,21 @@ export class ListPacker {
     host.poolStarts.fill(pool.columns.length, pool.starts.length);
     host.poolColumns.set(pool.columns);
     host.poolValues.set(pool.values);
-    if (!host.turnedStarts || !host.turnedColumns || !host.turnedValues) return;
+    if (!host.transposedStarts || !host.transposedColumns || !host.transposedValues) return;
     const columns = host.poolColumns.subarray(0, pool.columns.length);
-    const turned = transposeSparse({ starts: host.poolStarts, columns, values: host.poolValues }, room.rows);
-    host.turnedStarts.set(turned.starts);
-    host.turnedColumns.set(turned.columns);
-    host.turnedValues.set(turned.values);
+    const transposed = transposeSparse({ starts: host.poolStarts, columns, values: host.poolValues }, room.rows);
+    host.transposedStarts.set(transposed.starts);
+    host.transposedColumns.set(transposed.columns);
+    host.transposedValues.set(transposed.values);
   }
 
   private group(): void {
     const { host, room } = this;
-    const { row, candidate, copy } = this.begins[this.begins.length - 1];
+    const { row, candidate, copy } = this.starts[this.starts.length - 1];
     groupRows(host.candidates, candidate, room.candidates, host.candidateGroups);
     groupRows(host.at, candidate, room.candidates, host.atGroups);
     groupRows(host.tokens, row, room.rows, host.tokenGroups);
-    groupRows(host.places, row, room.rows, host.placeGroups);
+    groupRows(host.positions, row, room.rows, host.positionGroups);
     if (host.copies) groupRows(host.copies, copy, room.copies, host.copyGroups);
   }
 }

@@ -50,7 +50,7 @@ export interface RankerTokens {
   at: Tensor;
   /** [R] items, and from the catalog's size on attributes; and the position, in its sequence, of what they are candidates after. */
   tokens: Tensor;
-  places: Tensor;
+  positions: Tensor;
   /** Rows, and the states or copies of states that they read. */
   bounds: CrossBounds;
   /** [C, R] what a candidate is made of; its row alone without it. */
@@ -65,7 +65,7 @@ export interface RankerTraining {
   candidates: Tensor;
   at: Tensor;
   tokens: Tensor;
-  places: Tensor;
+  positions: Tensor;
   copies?: Tensor;
 }
 
@@ -206,8 +206,8 @@ export class Ranker {
   }
 
   /** x [R, D] */
-  private tokens({ tokens, places }: RankerTokens, training?: RankerTraining): Tensor {
-    const position = this.network.candidatePositions.forward(places, training?.places);
+  private tokens({ tokens, positions }: RankerTokens, training?: RankerTraining): Tensor {
+    const position = this.network.candidatePositions.forward(positions, training?.positions);
     const x = add(this.network.items.forward(tokens, training?.tokens), position);
     if (!this.made) return x;
     const made = training ? this.attributeTokens() : this.made;

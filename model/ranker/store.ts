@@ -1,6 +1,6 @@
 /**
- * The ranker's file. It holds all that the second stage is made of, so that no two files must match: its weights, those of
- * its own encoder (`encoder.NAME`), the schema by which it reads the items' attributes, and how it joins the first stage.
+ * The ranker's file. It holds all of the second stage, so that no two files must match: its weights, those of its own
+ * encoder (`encoder.NAME`), the schema of the items' attributes that it reads, and how it joins the first stage.
  */
 import type { Files } from '../storage/files.ts';
 import { InputError } from '../../data/errors.ts';
@@ -17,6 +17,7 @@ import { checkNames, checkParameters, readTensors } from '../storage/tensors.ts'
 import { SequenceModel, toArrays } from '../encoders/sequence-model.ts';
 import { RankerNetwork, type RankerShape } from './network.ts';
 import { checkRanker, RANKER, type RankerSettings } from '../recipes/ranker-settings.ts';
+import { defaultsOf } from '../recipes/setting.ts';
 
 export const RANKER_FILE = 'ranker.safetensors';
 const ENCODER = 'encoder.';
@@ -28,8 +29,8 @@ export interface Stages {
   /** Steps of the weights. */
   step: number;
   /**
-   * Users of the validation, and their figures: the first stage, the ranker alone among its candidates, and both at the
-   * weight; and the standard error of what both gain in NDCG@10. The weight is 0 where no gain is more than its error.
+   * Users of the validation, and their metrics: of the first stage, of the ranker alone among its candidates, and of both at
+   * the weight; and the standard error of what both gain in NDCG@10. The weight is 0 where no gain is more than its error.
    */
   fitted: { users: number; error: number } & Record<'retrieval' | 'ranker' | 'both', Record<string, number>>;
 }
@@ -64,8 +65,8 @@ export interface StoredRanker {
 }
 
 /**
- * @param items that the ranker has a row of
- * @param model the settings of the encoder that it is to rank after
+ * @param items that the ranker has rows of
+ * @param model settings of the encoder that it ranks after
  * @returns null when the folder has none
  * @throws InputError, one line, when the file is damaged, or that of another model
  */
@@ -89,7 +90,7 @@ export async function loadRanker(
   const weight = Number(stages?.weight);
   if (!about || !stages || !(weight >= 0 && Number.isFinite(weight)))
     throw new InputError('not-a-model', `${file}: not the ranker of an Attune model`);
-  // Rankers of earlier versions lack settings that came since; one without rankerItems is left aside by the caller.
+  // Rankers of earlier versions lack later settings; the caller ignores one without rankerItems.
   const shape: RankerShape = { ...about };
   if (shape.rankerItems) {
     for (const key of ['d', 'ff', 'window'] as const)
@@ -98,7 +99,7 @@ export async function loadRanker(
           'mismatched-data',
           `${file}: made for ${key}=${shape[key]}, the model has ${key}=${model[key]}; it comes from another model`,
         );
-    checkRanker({ ...RANKER, ...shape, direction: model.direction }, `${file}: `);
+    checkRanker({ ...defaultsOf(RANKER), ...shape, direction: model.direction }, `${file}: `);
   }
   const table = tensors.get('items.weight');
   if (table?.shape[0] !== items || table.shape[1] !== model.d) {
@@ -113,8 +114,8 @@ export async function loadRanker(
   return { shape, stages, schema, tensors, path: file };
 }
 
-/** What a ranker stands on: the model's settings, and its items. */
-export interface Standing {
+/** What a ranker is built on: the model's settings, and its items. */
+export interface RankerBase {
   settings: Settings;
   items: readonly CatalogItem[];
   /** As the item tower reads them. */
@@ -122,7 +123,7 @@ export interface Standing {
 }
 
 /** A stored ranker on a device. @throws InputError where a weight is missing or does not fit */
-export function rankerOf(device: Device, stored: StoredRanker, { settings, items, features }: Standing): Ranker {
+export function rankerOf(device: Device, stored: StoredRanker, { settings, items, features }: RankerBase): Ranker {
   const { shape, schema, tensors, path } = stored;
   const known = tensors.get('items.weight')?.shape[0] as number;
   const attributes = schema && itemTokens(encodeItems(schema, items));

@@ -1,5 +1,5 @@
 /**
- * Two stages: the scorer retrieves the k′ best items of the catalogue, the ranker scores those from the user's states, and
+ * Two stages: the scorer retrieves the k′ best items of the catalog, the ranker scores those from the user's states, and
  * both scores together order them. What the first stage has beyond k′ stays behind them in its order.
  */
 import type { Ranker } from './ranker.ts';
@@ -11,7 +11,7 @@ import type { SequenceModel } from '../encoders/sequence-model.ts';
 /** What evaluates and recommends: a scorer, or two stages. */
 export type ListScorer = Pick<Scorer, 'score' | 'setBias' | 'setShift' | 'dispose'>;
 
-/** A ranker, and what it adds weighs beside the first stage's score. */
+/** A ranker, and the weight of what it adds to the first stage's score. */
 export interface SecondStage {
   ranker: Ranker;
   weight: number;
@@ -58,7 +58,7 @@ export class TwoStages implements ListScorer {
   }
 
   async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
-    const begun = performance.now();
+    const started = performance.now();
     const retrieved = await this.first.score(queries);
     const between = performance.now();
     const ranked = await this.second.logits(
@@ -70,7 +70,7 @@ export class TwoStages implements ListScorer {
       })),
       onProgress,
     );
-    this.spent.retrieval += between - begun;
+    this.spent.retrieval += between - started;
     this.spent.ranker += performance.now() - between;
     this.spent.lists += queries.length;
     return retrieved.map((one, i) => this.combine(one, ranked[i], queries[i].target));

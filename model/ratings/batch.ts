@@ -21,7 +21,7 @@ export interface RatingEvents {
   /** Of the levels, in standard units, and variance of a rating around its baseline. */
   levels: Float32Array;
   spread: number;
-  /** What stands beside the rows, and whose each is, for models that read it. */
+  /** What stands addSide the rows, and whose each is, for models that read it. */
   side: RatingSideFeatures | null;
   user: Uint32Array;
   /** Of models that read attributes: what they predict of the item without its ratings, and the variance around that. */
@@ -45,14 +45,14 @@ const f32 = (...shape: number[]) => ({ shape, dtype: 'f32' as const });
 const spec = (m: number, l: number, k: number) => ({
   items: u32(m),
   levels: u32(m),
-  places: u32(m),
+  positions: u32(m),
   start: u32(m),
   end: u32(m),
   from: u32(m),
   to: u32(m),
   features: f32(m, FEATURES),
   targetItems: u32(l),
-  targetPlaces: u32(l),
+  targetPositions: u32(l),
   targetStart: u32(l),
   targetEnd: u32(l),
   targetFeatures: f32(l, FEATURES),
@@ -72,7 +72,7 @@ export class RatingBatch {
   private readonly side: { known: SparseInputs; targets: SparseInputs } | null;
 
   /**
-   * @param most entries beside a rating, at most; for models that read them
+   * @param most entries addSide a rating, at most; for models that read them
    * @param training whether there is a loss
    */
   constructor(device: Device, known: number, targets: number, shape: RatingShape, most: number, training: boolean) {
@@ -96,39 +96,39 @@ export class RatingBatch {
     const { levels } = this.shape;
     const [known, asked] = [new SideFeatureWriter(), new SideFeatureWriter()];
     const hides = (chance: number): boolean => training?.random.chance(chance) ?? false;
-    for (const name of ['start', 'end', 'from', 'to', 'items', 'levels', 'places'] as const) host[name].fill(0);
-    for (const name of ['targetItems', 'targetPlaces', 'targetStart', 'targetEnd'] as const) host[name].fill(0);
+    for (const name of ['start', 'end', 'from', 'to', 'items', 'levels', 'positions'] as const) host[name].fill(0);
+    for (const name of ['targetItems', 'targetPositions', 'targetStart', 'targetEnd'] as const) host[name].fill(0);
     host.features.fill(0);
     host.targetFeatures.fill(0);
     host.prior.fill(0);
     host.picked.fill(0);
     let [m, l] = [0, 0];
-    for (const { context, targets, positions: places } of windows) {
+    for (const { context, targets, positions: order } of windows) {
       const [keys, queries] = [m, l];
       const hide = events.side && { user: hides(training?.sideDropout ?? 0), event: hides(training?.sideDropout ?? 0) };
-      const beside = (writer: SideFeatureWriter, row: number): void => {
+      const addSide = (writer: SideFeatureWriter, row: number): void => {
         if (hide) events.side?.write(writer, { item: events.item[row], user: events.user[row], row }, hide);
       };
-      context.forEach((row, place) => {
+      context.forEach((row, position) => {
         const { item, base } = this.read(events, row, training);
-        beside(known, row);
+        addSide(known, row);
         host.items[m] = item;
         host.levels[m] = events.level[row];
-        host.places[m] = place;
+        host.positions[m] = position;
         host.start[m] = keys;
         host.end[m] = keys + context.length;
         host.from[m] = queries;
         host.to[m] = queries + targets.length;
-        const gap = place > 0 ? gapOf(events.time, context[place - 1], row) : 0;
+        const gap = position > 0 ? gapOf(events.time, context[position - 1], row) : 0;
         host.features.set([events.value[row] - base, base, events.value[row], gap], m * FEATURES);
         m++;
       });
       targets.forEach((row, i) => {
-        const place = places[i];
+        const position = order[i];
         const { item, base, count, spread } = this.read(events, row, training);
-        beside(asked, row);
+        addSide(asked, row);
         host.targetItems[l] = item;
-        host.targetPlaces[l] = place;
+        host.targetPositions[l] = position;
         host.targetStart[l] = keys;
         host.targetEnd[l] = keys + context.length;
         host.targetFeatures.set(
@@ -137,10 +137,10 @@ export class RatingBatch {
             base * base,
             Math.log1p(context.length) / 5,
             Math.log1p(count) / 5,
-            place > 0 ? gapOf(events.time, context[place - 1], row) : 0,
-            place < context.length ? gapOf(events.time, row, context[place]) : 0,
-            Number(place === 0),
-            Number(place === context.length),
+            position > 0 ? gapOf(events.time, context[position - 1], row) : 0,
+            position < context.length ? gapOf(events.time, row, context[position]) : 0,
+            Number(position === 0),
+            Number(position === context.length),
           ],
           l * FEATURES,
         );

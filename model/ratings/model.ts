@@ -55,7 +55,7 @@ export interface RatingTokens {
   /** [M] each: item rows, levels, positions; the self-attention's bounds and the queries of each key. */
   items: Tensor;
   levels: Tensor;
-  places: Tensor;
+  positions: Tensor;
   start: Tensor;
   end: Tensor;
   from: Tensor;
@@ -64,7 +64,7 @@ export interface RatingTokens {
   features: Tensor;
   /** [L] each: item rows, positions, and the keys of each query. */
   targetItems: Tensor;
-  targetPlaces: Tensor;
+  targetPositions: Tensor;
   targetStart: Tensor;
   targetEnd: Tensor;
   /** [L, FEATURES] */
@@ -208,7 +208,7 @@ export class RatingModel {
     const bounds = { start: t.start, end: t.end };
     for (const { norm1, attention: mixing, norm2, ffn } of network.blocks) {
       const attend = (qkv: Tensor): Tensor =>
-        attention(this.rotated(qkv, t.places, 'qkv'), bounds, { heads, causal: false });
+        attention(this.rotated(qkv, t.positions, 'qkv'), bounds, { heads, causal: false });
       const z = mixing.forward(norm1.forward(x), attend, { dropout: rate, residual: x });
       x = ffn.forward(norm2.forward(z), { dropout: rate, residual: z });
     }
@@ -218,8 +218,8 @@ export class RatingModel {
     const reach = { start: t.targetStart, end: t.targetEnd, from: t.from, to: t.to };
     for (const { norm1, keysNorm, cross, norm2, ffn } of network.cross) {
       const attend = (query: Tensor): Tensor => {
-        const q = this.rotated(query, t.targetPlaces, 'q');
-        const kv = this.rotated(cross.keys(keysNorm.forward(x)), t.places, 'kv');
+        const q = this.rotated(query, t.targetPositions, 'q');
+        const kv = this.rotated(cross.keys(keysNorm.forward(x)), t.positions, 'kv');
         return crossAttention(q, kv, reach, { heads });
       };
       const z = cross.forward(norm1.forward(y), attend, { dropout: rate, residual: y });

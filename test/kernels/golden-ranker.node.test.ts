@@ -89,7 +89,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         device.tensor(groupRows(Uint32Array.from(tensors[`batch.${key}`].data), used, budget).data);
       const encoder = { items: t('items'), positions: t('positions'), start: t('start'), end: t('end') };
       const grouped = { itemGroups: groups('items'), positionGroups: groups('positions') };
-      const { candidateGroups, atGroups, tokenGroups, placeGroups, copyGroups } = inputs.tensors;
+      const { candidateGroups, atGroups, tokenGroups, positionGroups, copyGroups } = inputs.tensors;
       const [frozen, table] = ['frozen', 'table'].map((key) => device.tensor(of(key), tensors[key].shape));
       const { logits } = ranker.logits(
         frozen,
@@ -100,7 +100,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
           candidates: candidateGroups as Tensor,
           at: atGroups as Tensor,
           tokens: tokenGroups as Tensor,
-          places: placeGroups as Tensor,
+          positions: positionGroups as Tensor,
           copies: copyGroups,
         },
       );
@@ -146,5 +146,5 @@ it('a list for which there is no room is left out', () => {
     },
     9,
   );
-  expect(host.turnedStarts).toEqual(turned.starts);
+  expect(host.transposedStarts).toEqual(turned.starts);
 });

@@ -5,6 +5,7 @@ import { BLOCKS } from '../../model/encoders/blocks/index.ts';
 import { HEADS } from '../../model/heads/index.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { RATING, ratingSettings, storedRatingSettings } from '../../model/ratings/settings.ts';
+import { chooseRecipe } from '../../model/recipes/defaults.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { checkSettings, DEFAULTS, SETTINGS, type Settings } from '../../model/recipes/settings.ts';
 
@@ -41,6 +42,8 @@ describe('settings', () => {
     expect(renamed).toEqual(settingsFor('sasrec', { budget: '1024', memory: 'off' }));
     const { budget, memory, ...others } = renamed;
     expect(checkSettings({ ...others, maxTokens: budget, transitions: memory } as Partial<Settings>)).toEqual(renamed);
+    const size = { items: 100, positions: 1e6, length90: 500 };
+    expect(chooseRecipe(size, { maxTokens: '40' })).toEqual(chooseRecipe(size, { budget: '40' }));
     expect(ratingSettings(100, { maxTokens: '256' }).budget).toBe(256);
     expect(storedRatingSettings({ maxTokens: 256 }).budget).toBe(256);
   });

@@ -119,7 +119,9 @@ describe('attributes of candidates', () => {
     // As if it had gained more than by chance, so that it is put to work.
     const { tensors } = decode(bytes, 'ranker');
     const { shape, schema, stages } = ranker as StoredRanker;
-    const metadata = { shape, schema, stages: { ...stages, weight: 1 } };
+    // Nor did every earlier version know this setting.
+    const { rankerHeads: _, ...older } = shape;
+    const metadata = { shape: older, schema, stages: { ...stages, weight: 1 } };
     const about = new Map(Object.entries(metadata).map(([key, value]) => [key, JSON.stringify(value)]));
     await commit(files, { [RANKER_FILE]: encodePieces(tensors, about) });
     const query = { history: ['i1', 'i5', 'i9'], k: 100 };

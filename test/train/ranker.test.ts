@@ -119,7 +119,7 @@ describe('batches of the ranker', () => {
     for (let q = 0; q < count * 6; q++) {
       const t = host.at[q];
       expect([host.start[q], host.end[q]]).toEqual([batch.start[t], t + 1]);
-      expect(host.places[q]).toBe(t - batch.start[t]);
+      expect(host.positions[q]).toBe(t - batch.start[t]);
       const before = batch.items.subarray(batch.start[t], t + 1);
       if (q % 6 === 0) expect(host.candidates[q]).toBe(batch.targets[t]);
       else {

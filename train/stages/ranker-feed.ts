@@ -118,9 +118,9 @@ export class RankerFeed {
   }
 
   get training(): RankerTraining {
-    const { candidateGroups, atGroups, tokenGroups, placeGroups, copyGroups } = this.lists.tensors;
-    if (!candidateGroups || !atGroups || !tokenGroups || !placeGroups) throw new Error('ranker: no groups');
-    const groups = { candidates: candidateGroups, at: atGroups, tokens: tokenGroups, places: placeGroups };
+    const { candidateGroups, atGroups, tokenGroups, positionGroups, copyGroups } = this.lists.tensors;
+    if (!candidateGroups || !atGroups || !tokenGroups || !positionGroups) throw new Error('ranker: no groups');
+    const groups = { candidates: candidateGroups, at: atGroups, tokens: tokenGroups, positions: positionGroups };
     return { encoder: this.encoded.tensors, ...groups, copies: copyGroups };
   }
 
