@@ -23,7 +23,7 @@ import { bootstrap } from '../train/evaluation/statistics.ts';
 import { HEADLINES } from '../train/evaluation/collector.ts';
 import type { Output } from './common.ts';
 import { examples } from '../train/side-features.ts';
-import { coldSplitOf } from '../train/plan.ts';
+import { coldSplitOf } from '../train/resume-plan.ts';
 import { type ColumnFlags, columnsOf, openDataset } from './input/data.ts';
 import { contextOf, loadSideFeatures } from './input/side-features.ts';
 import { createProgress, formatCount } from './output/ui.ts';

@@ -6,7 +6,7 @@ import type { Device } from '../engine/index.ts';
 import type { Files } from '../model/storage/files.ts';
 import type { ModelConfig } from '../model/storage/config.ts';
 import { holdsWeights } from '../model/storage/folder.ts';
-import type { TrainProgress } from '../train/loop/trainer.ts';
+import type { TrainProgress } from '../train/loop/options.ts';
 import type { RankingPlan, TrainingSource } from '../train/plan.ts';
 import { runPlan, type TrainedModel } from '../train/run-plan.ts';
 import { onInterrupt } from './common.ts';

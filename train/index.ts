@@ -10,5 +10,5 @@ export {
   type TrainRatingModelOptions,
 } from './ratings/train-rating-model.ts';
 export { AdamW, type AdamWOptions } from './loop/optimizer.ts';
-export type { TrainProgress, TrainResult } from './loop/trainer.ts';
+export type { TrainProgress, TrainResult } from './loop/options.ts';
 export type { RatingReport } from './ratings/report.ts';

@@ -10,25 +10,23 @@ import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { type Log, withoutSource } from '../data/log.ts';
 import { requiredHistory, requireTrainable } from '../data/splits/checks.ts';
 import { ColdSplit, drawCold } from '../data/splits/cold.ts';
-import { describeProtocol, LEAVE_ONE_OUT, type Protocol, storedProtocol } from '../data/splits/protocol.ts';
+import { describeProtocol, LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split.ts';
 import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
-import { changed, checkSettings, type Settings } from '../model/recipes/settings.ts';
+import type { Settings } from '../model/recipes/settings.ts';
 import { readsTimes } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
-import type { Files } from '../model/storage/files.ts';
-import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
+import type { Item, ModelConfig } from '../model/storage/config.ts';
 import { countItems } from './baselines/baselines.ts';
 import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
 import { requireHorizon } from './loop/schedule.ts';
-import { validationUsers } from './loop/trainer.ts';
+import { validationUsers } from './loop/options.ts';
 import { newConfig } from './model-config.ts';
 import {
   count,
   inferSideFeatures,
   type Notes,
   type UserFeatures,
-  storedSideFeatures,
   warnUnseen,
   withSideFeatures,
 } from './side-features.ts';
@@ -315,70 +313,4 @@ function itemSchema(
   }
   for (const line of describeSchema(schema)) notes.push(`${where}: ${line}`);
   return schema;
-}
-
-export interface ResumeOptions {
-  epochs?: number;
-  /** Train the ranker alone, with these settings of it over the stored ones. */
-  ranker?: Readonly<Record<string, string>>;
-}
-
-/**
- * Plans to continue the training in a folder, on the log that it was started with.
- * @throws InputError where the log is another one
- */
-export async function resumePlan(
-  files: Files,
-  source: TrainingSource,
-  options: ResumeOptions = {},
-): Promise<RankingPlan> {
-  const config = await loadConfig(files);
-  const stored = checkSettings(config.hyperparameters as unknown as Settings);
-  const settings = options.ranker ? changed(stored, { ...options.ranker, ranker: 'on' }) : stored;
-  const { log, name, users = null } = source;
-  const { minInteractions, minRating } = config.data;
-  const to: Notes = { notes: [], warnings: [] };
-  const dataset = prepare(log, { minInteractions, minRating: minRating ?? undefined });
-  for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
-  const protocol = storedProtocol(config.protocol, config.protocolParameters, files.where);
-  const items = await loadItems(files);
-  const plain =
-    protocol.name === 'cold-items' ? coldSplitOf(dataset, protocol, items) : splitDataset(dataset, protocol, name);
-  requireSameLog(files, config, plain, items, name);
-  const { schema } = config;
-  const usersName = schema.users && users ? source.usersName : undefined;
-  const split = storedSideFeatures(schema, plain, users, usersName ?? name, to);
-  const rankerOnly = options.ranker !== undefined;
-  return new RankingPlan({ ...to, config, settings, split, items, epochs: options.epochs, resume: true, rankerOnly });
-}
-
-/** The split of a model with cold items. @throws InputError where it knows none */
-export function coldSplitOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
-  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, HeldOutPart]] : [])));
-  if (cold.size === 0) {
-    throw new InputError(
-      'mismatched-data',
-      'the model was not trained under the protocol cold-items: none of its items is cold',
-    );
-  }
-  return new ColdSplit(dataset, protocol, cold);
-}
-
-/** A training continues bit for bit on the same log only. */
-function requireSameLog(
-  { where }: Files,
-  { data: was }: ModelConfig,
-  { dataset }: Split,
-  stored: readonly Item[],
-  source: string,
-): void {
-  const { users, items, interactions } = dataset.report;
-  const same = users === was.users && items === was.items && interactions === was.interactions;
-  // Items that were added since are not in the log.
-  if (same && dataset.itemIds.every((id, row) => id === stored[row]?.id)) return;
-  throw new InputError(
-    'mismatched-data',
-    `${source}: not the log that ${where} was started with (${count(was.users)} users, ${count(was.items)} items, ` +
-      `${count(was.interactions)} interactions then; ${count(users)}, ${count(items)}, ${count(interactions)} now)`,
-  );
 }

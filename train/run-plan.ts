@@ -10,7 +10,7 @@ import { recordTraining } from '../model/storage/training-record.ts';
 import type { BaselineMetrics } from './baselines/metrics.ts';
 import type { Metrics } from './evaluation/metrics.ts';
 import { Stopped, TimeBudget } from './loop/time-budget.ts';
-import { requirePrecision, type TrainResult } from './loop/trainer.ts';
+import { requirePrecision, type TrainResult } from './loop/options.ts';
 import type { RankingPlan } from './plan.ts';
 import { attributeModel } from './stages/attribute-model.ts';
 import { blend } from './stages/blend.ts';

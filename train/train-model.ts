@@ -11,7 +11,7 @@ import {
   type TrainingEvent,
   type TrainingOptions,
 } from './events.ts';
-import type { TrainProgress } from './loop/trainer.ts';
+import type { TrainProgress } from './loop/options.ts';
 import { checkOptions, planTraining } from './plan.ts';
 import { runPlan, type TrainedModel as Trained } from './run-plan.ts';
 

@@ -1,5 +1,5 @@
 /** What the page knows. */
-import type { TrainProgress } from '../train/loop/trainer.ts';
+import type { TrainProgress } from '../train/loop/options.ts';
 import type { Metrics } from '../train/evaluation/metrics.ts';
 import { createStore } from './store.ts';
 import type {

@@ -4,7 +4,8 @@ import { Device } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
-import { train, type TrainProgress } from '../../train/loop/trainer.ts';
+import { train } from '../../train/loop/trainer.ts';
+import type { TrainProgress } from '../../train/loop/options.ts';
 import { ring, run, small } from './ring.ts';
 
 const MOL = { head: 'mol', similarity: 'cosine', molUser: '2', molWidth: '8', molGate: '4' };

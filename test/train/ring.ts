@@ -7,7 +7,8 @@ import type { ModelConfig } from '../../model/storage/config.ts';
 import { createFolder } from '../../model/storage/folder.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
-import { train, type TrainOptions } from '../../train/loop/trainer.ts';
+import { train } from '../../train/loop/trainer.ts';
+import type { TrainOptions } from '../../train/loop/options.ts';
 
 /** Forty shoppers who walk round a ring of twelve items, each from another start: the next item is known. */
 export function ring(users = 40, items = 12, length = 15): Split {

@@ -12,7 +12,8 @@ import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { Recommender } from '../../recommend/recommender.ts';
-import { train, type TrainOptions, type TrainProgress } from '../../train/loop/trainer.ts';
+import { train } from '../../train/loop/trainer.ts';
+import type { TrainOptions, TrainProgress } from '../../train/loop/options.ts';
 
 const ITEMS = 1500;
 

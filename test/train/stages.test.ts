@@ -8,8 +8,9 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
 import { MEMORY } from '../../model/transitions/transitions.ts';
 import { logOf } from '../../train/events.ts';
-import type { TrainProgress } from '../../train/loop/trainer.ts';
-import { planTraining, resumePlan, type TrainingSource } from '../../train/plan.ts';
+import type { TrainProgress } from '../../train/loop/options.ts';
+import { planTraining, type TrainingSource } from '../../train/plan.ts';
+import { resumePlan } from '../../train/resume-plan.ts';
 import { runPlan } from '../../train/run-plan.ts';
 
 const settings = { d: '8', ff: '16', blocks: '1', heads: '1', window: '16', budget: '128', validateSteps: '4' };

@@ -3,7 +3,7 @@ import type { Split } from '../../data/splits/split.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { loadConfig, loadItems } from '../../model/storage/config.ts';
-import type { TrainResult } from '../../train/loop/trainer.ts';
+import type { TrainResult } from '../../train/loop/options.ts';
 import { RankingPlan } from '../../train/plan.ts';
 import { type RunOptions, runPlan } from '../../train/run-plan.ts';
 

@@ -5,7 +5,8 @@ import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { readMetrics } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
-import { train, type TrainProgress } from '../../train/loop/trainer.ts';
+import { train } from '../../train/loop/trainer.ts';
+import type { TrainProgress } from '../../train/loop/options.ts';
 import { folder, ring, run, small } from './ring.ts';
 
 for (const backend of ['cpu', 'webgpu'] as const) {

@@ -5,12 +5,9 @@
  * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint continues bit for bit.
  */
 import { type Batch, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
-import { InputError, option } from '../../data/errors.ts';
+import { option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
-import type { ItemFeatures } from '../../data/features/encoder.ts';
-import type { Split } from '../../data/splits/split.ts';
-import { type Device, type ParameterKind, permutation, type Program, STATUS, type Tensor } from '../../engine/index.ts';
-import type { Files } from '../../model/storage/files.ts';
+import { type ParameterKind, type Program, STATUS, type Tensor } from '../../engine/index.ts';
 import {
   type Counters,
   loadCheckpoint,
@@ -19,79 +16,30 @@ import {
   type Tensors,
 } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
-import type { Settings } from '../../model/recipes/settings.ts';
 import { windowsOf } from '../../model/recipes/derived.ts';
 import { SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { countItems } from '../baselines/baselines.ts';
-import { evaluate, listLength, usersWithTarget } from '../evaluation/evaluate.ts';
+import { evaluate, listLength } from '../evaluation/evaluate.ts';
 import { Feed, needsOf } from './feed.ts';
-import type { Metrics } from '../evaluation/metrics.ts';
 import { Negatives } from './negatives.ts';
 import { AdamW, RING } from './optimizer.ts';
+import {
+  requirePrecision,
+  type TrainOptions,
+  type TrainProgress,
+  type TrainResult,
+  type Validation,
+  validationUsers,
+} from './options.ts';
 import { horizonOf, learningRateAt } from './schedule.ts';
 import { Stopped, TimeBudget } from './time-budget.ts';
-
-export interface TrainOptions {
-  device: Device;
-  files: Files;
-  split: Split;
-  settings: Settings;
-  /** Of the catalog, for the item tower. */
-  features?: ItemFeatures | null;
-  seed: number;
-  resume?: boolean;
-  epochs?: number;
-  /** `performance.now()` at which everything must be saved. */
-  deadline?: number;
-  signal?: AbortSignal;
-  includeSeen?: boolean;
-  onProgress?(progress: TrainProgress): void;
-  onValidation?(validation: Validation): void;
-}
-
-export interface TrainProgress {
-  phase: 'transitions' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
-  /** 0 to 1, of this phase where that is known. */
-  done: number | null;
-  step: number;
-  epoch: number;
-  /** Steps of this epoch. */
-  steps: number;
-  /** 0 to 1, of the run as far as its end is known. */
-  fraction: number;
-  loss: number | null;
-  tokensPerSecond: number;
-  secondsLeft: number | null;
-  bestNdcg: number | null;
-}
-
-export interface Validation {
-  step: number;
-  epoch: number;
-  metrics: Metrics;
-}
-
-export interface TrainResult {
-  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before' | 'ranker';
-  step: number;
-  epoch: number;
-  bestNdcg: number | null;
-  bestStep: number | null;
-  losses: { step: number; loss: number }[];
-  validations: Validation[];
-  /** Of this run, without those before a resumption. */
-  seconds: number;
-  tokens: number;
-}
 
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 const CHECKPOINT_SECONDS = 30;
 /** Steps between two reads of the losses on the device. */
 const READ_EVERY = 8;
-/** Stream of the seed that draws the validation users; the model's own streams start at 0. */
-const VALIDATION_STREAM = 0x7fffffff;
 
 /**
  * Trains an encoder of its own into an existing folder (see `createFolder`) until early stopping, a limit, or the signal.
@@ -130,26 +78,6 @@ export async function trainEncoder(
   } finally {
     trainer.dispose();
   }
-}
-
-/** @throws InputError where the device cannot train in the precision that the settings ask for */
-export function requirePrecision(device: Device, { precision }: Settings): void {
-  const lacks = device.lacksPrecision(precision);
-  if (lacks)
-    throw new InputError('conflicting-settings', lacks, {
-      setting: 'settings.precision',
-      value: precision,
-      hint: 'leave it out (precision=f32)',
-    });
-}
-
-/** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
-export function validationUsers(split: Split, settings: Settings, seed: number): Uint32Array {
-  const users = usersWithTarget(split, 'valid');
-  return permutation(users.length, seed, VALIDATION_STREAM)
-    .slice(0, settings.validateUsers)
-    .map((i) => users[i])
-    .sort();
 }
 
 class Trainer {

@@ -8,7 +8,8 @@ import type { AttributeModel } from '../../model/transitions/attribute-model.ts'
 import type { SegmentPrior } from '../../model/transitions/segment-prior.ts';
 import { type Blend, DeviceTransitions, type ItemTransitions } from '../../model/transitions/transitions.ts';
 import type { Device } from '../../engine/index.ts';
-import { createEncoder, type TrainProgress, type TrainResult, type Validation } from '../loop/trainer.ts';
+import { createEncoder } from '../loop/trainer.ts';
+import type { TrainProgress, TrainResult, Validation } from '../loop/options.ts';
 import type { TimeBudget } from '../loop/time-budget.ts';
 import type { RankingPlan } from '../plan.ts';
 

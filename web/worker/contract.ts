@@ -1,7 +1,7 @@
 /** What the page and its worker say to each other; all of it can be cloned. */
 import type { Columns } from './log.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
-import type { TrainProgress, TrainResult } from '../../train/loop/trainer.ts';
+import type { TrainProgress, TrainResult } from '../../train/loop/options.ts';
 
 /** Items of a list of recommendations. */
 export const LISTED = 10;

@@ -1,0 +1,85 @@
+/** What the training of an encoder takes, what it reports and how it ends. */
+import { InputError } from '../../data/errors.ts';
+import type { ItemFeatures } from '../../data/features/encoder.ts';
+import type { Split } from '../../data/splits/split.ts';
+import { type Device, permutation } from '../../engine/index.ts';
+import type { Settings } from '../../model/recipes/settings.ts';
+import type { Files } from '../../model/storage/files.ts';
+import { usersWithTarget } from '../evaluation/evaluate.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
+
+/** Stream of the seed that draws the validation users; the model's own streams start at 0. */
+const VALIDATION_STREAM = 0x7fffffff;
+
+export interface TrainOptions {
+  device: Device;
+  files: Files;
+  split: Split;
+  settings: Settings;
+  /** Of the catalog, for the item tower. */
+  features?: ItemFeatures | null;
+  seed: number;
+  resume?: boolean;
+  epochs?: number;
+  /** `performance.now()` at which everything must be saved. */
+  deadline?: number;
+  signal?: AbortSignal;
+  includeSeen?: boolean;
+  onProgress?(progress: TrainProgress): void;
+  onValidation?(validation: Validation): void;
+}
+
+export interface TrainProgress {
+  phase: 'transitions' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
+  /** 0 to 1, of this phase where that is known. */
+  done: number | null;
+  step: number;
+  epoch: number;
+  /** Steps of this epoch. */
+  steps: number;
+  /** 0 to 1, of the run as far as its end is known. */
+  fraction: number;
+  loss: number | null;
+  tokensPerSecond: number;
+  secondsLeft: number | null;
+  bestNdcg: number | null;
+}
+
+export interface Validation {
+  step: number;
+  epoch: number;
+  metrics: Metrics;
+}
+
+export interface TrainResult {
+  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before' | 'ranker';
+  step: number;
+  epoch: number;
+  bestNdcg: number | null;
+  bestStep: number | null;
+  losses: { step: number; loss: number }[];
+  validations: Validation[];
+  /** Of this run, without those before a resumption. */
+  seconds: number;
+  tokens: number;
+}
+
+/** @throws InputError where the device cannot train in the precision that the settings ask for */
+export function requirePrecision(device: Device, { precision }: Settings): void {
+  const lacks = device.lacksPrecision(precision);
+  if (lacks)
+    throw new InputError('conflicting-settings', lacks, {
+      setting: 'settings.precision',
+      value: precision,
+      hint: 'leave it out (precision=f32)',
+    });
+}
+
+/** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
+export function validationUsers(split: Split, settings: Settings, seed: number): Uint32Array {
+  const users = usersWithTarget(split, 'valid');
+  return permutation(users.length, seed, VALIDATION_STREAM)
+    .slice(0, settings.validateUsers)
+    .map((i) => users[i])
+    .sort();
+}

@@ -1,0 +1,78 @@
+/** The plan to continue a training that was stopped, from its folder. */
+import { type Dataset, prepare } from '../data/dataset.ts';
+import { InputError } from '../data/errors.ts';
+import { withoutSource } from '../data/log.ts';
+import { ColdSplit } from '../data/splits/cold.ts';
+import { type Protocol, storedProtocol } from '../data/splits/protocol.ts';
+import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split.ts';
+import { changed, checkSettings, type Settings } from '../model/recipes/settings.ts';
+import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
+import type { Files } from '../model/storage/files.ts';
+import { RankingPlan, type TrainingSource } from './plan.ts';
+import { count, type Notes, storedSideFeatures } from './side-features.ts';
+
+export interface ResumeOptions {
+  epochs?: number;
+  /** Train the ranker alone, with these settings of it over the stored ones. */
+  ranker?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Plans to continue the training in a folder, on the log that it was started with.
+ * @throws InputError where the log is another one
+ */
+export async function resumePlan(
+  files: Files,
+  source: TrainingSource,
+  options: ResumeOptions = {},
+): Promise<RankingPlan> {
+  const config = await loadConfig(files);
+  const stored = checkSettings(config.hyperparameters as unknown as Settings);
+  const settings = options.ranker ? changed(stored, { ...options.ranker, ranker: 'on' }) : stored;
+  const { log, name, users = null } = source;
+  const { minInteractions, minRating } = config.data;
+  const to: Notes = { notes: [], warnings: [] };
+  const dataset = prepare(log, { minInteractions, minRating: minRating ?? undefined });
+  for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
+  const protocol = storedProtocol(config.protocol, config.protocolParameters, files.where);
+  const items = await loadItems(files);
+  const plain =
+    protocol.name === 'cold-items' ? coldSplitOf(dataset, protocol, items) : splitDataset(dataset, protocol, name);
+  requireSameLog(files, config, plain, items, name);
+  const { schema } = config;
+  const usersName = schema.users && users ? source.usersName : undefined;
+  const split = storedSideFeatures(schema, plain, users, usersName ?? name, to);
+  const rankerOnly = options.ranker !== undefined;
+  return new RankingPlan({ ...to, config, settings, split, items, epochs: options.epochs, resume: true, rankerOnly });
+}
+
+/** The split of a model with cold items. @throws InputError where it knows none */
+export function coldSplitOf(dataset: Dataset, protocol: Protocol, items: readonly Item[]): ColdSplit {
+  const cold = new Map(items.flatMap(({ id, cold }) => (cold ? [[id, cold] as [string, HeldOutPart]] : [])));
+  if (cold.size === 0) {
+    throw new InputError(
+      'mismatched-data',
+      'the model was not trained under the protocol cold-items: none of its items is cold',
+    );
+  }
+  return new ColdSplit(dataset, protocol, cold);
+}
+
+/** A training continues bit for bit on the same log only. */
+function requireSameLog(
+  { where }: Files,
+  { data: was }: ModelConfig,
+  { dataset }: Split,
+  stored: readonly Item[],
+  source: string,
+): void {
+  const { users, items, interactions } = dataset.report;
+  const same = users === was.users && items === was.items && interactions === was.interactions;
+  // Items that were added since are not in the log.
+  if (same && dataset.itemIds.every((id, row) => id === stored[row]?.id)) return;
+  throw new InputError(
+    'mismatched-data',
+    `${source}: not the log that ${where} was started with (${count(was.users)} users, ${count(was.items)} items, ` +
+      `${count(was.interactions)} interactions then; ${count(users)}, ${count(items)}, ${count(interactions)} now)`,
+  );
+}
