@@ -11,23 +11,22 @@ export interface Log {
   user: Uint32Array;
   /** [size] index into itemIds */
   item: Uint32Array;
-  /** [size] in double precision, so that 7.6 is what a threshold of 7.6 compares with; NaN where the field was empty; null
-   * when the log has no rating column */
+  /** [size] in double precision, so that 7.6 reaches a threshold of 7.6; NaN where the field was empty; null without ratings */
   rating: Float64Array | null;
   /** [size] any increasing unit, NaN where unknown (empty or −1); null when file order is the time order */
   time: Float64Array | null;
-  /** what the times are counted in, where the reader found it out */
+  /** unit of the times, if the reader detected it */
   timeUnit?: TimeUnit;
-  /** other columns that were asked for, by value; `''` where the field was empty */
+  /** other columns that were requested; `''` where the field was empty */
   context?: ContextColumn[];
   size: number;
-  /** names of the columns that were taken, null where there is none */
+  /** names of the columns that were read, null for none */
   columns?: { user: string; item: string; time: string | null; rating: string | null };
   /** rows that could not be read and were skipped */
   badRows?: number;
   /** name of the file, for messages */
   source: string;
-  /** lines worth telling the user about what was read */
+  /** notes for the user about what was read */
   notes: string[];
 }
 
@@ -51,7 +50,7 @@ export class IdIndex {
   readonly ids: string[] = [];
   readonly #rows = new Map<string, number>();
 
-  /** Row of `id`, giving it the next number when it is new. */
+  /** Row of `id`; a new ID gets the next number. */
   add(id: string): number {
     const known = this.#rows.get(id);
     if (known !== undefined) return known;
@@ -93,7 +92,7 @@ export class GrowableArray<A extends Typed> {
     this.#data[this.#length++] = value;
   }
 
-  /** A copy of exactly what was pushed; the spare room is freed with this object. */
+  /** A copy of exactly what was pushed; the spare capacity is freed with this object. */
   finish(): A {
     return this.#data.slice(0, this.#length) as A;
   }

@@ -1,10 +1,10 @@
 /**
- * Text that others wrote, safe to show: a name, a path or a title must not move the cursor, hide what follows, break a
- * line in two or fill the screen.
+ * Makes untrusted text safe to show: a name, a path or a title must not move the cursor, hide what follows, break a line
+ * in two or fill the screen.
  */
 
 /**
- * C0 and C1 controls, DEL, line and paragraph separators, marks that turn the direction of writing (Trojan Source, Boucher &
+ * C0 and C1 controls, DEL, line and paragraph separators, marks that change the direction of text (Trojan Source, Boucher &
  * Anderson 2023), byte-order marks, and halves of surrogate pairs.
  */
 const HIDDEN = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
@@ -14,17 +14,17 @@ const NAMED = new Map([
   ['\t', '\\t'],
 ]);
 
-/** The text in one line, control characters written as JavaScript does: `\x1b`, `\n`, `\u202e`. */
+/** The text in one line, control characters escaped as in JavaScript: `\x1b`, `\n`, `\u202e`. */
 export function visible(text: string): string {
   return text.replace(HIDDEN, escaped);
 }
 
-/** The same, but for the line breaks of a table or a report. */
+/** The same for a table or a report: line breaks are kept. */
 export function visibleLines(text: string): string {
   return text.replace(HIDDEN, (found) => (found === '\n' ? found : escaped(found)));
 }
 
-/** Only the middle of a longer text is left out, so that a message keeps what it begins with and what to do at its end. */
+/** Cuts the middle of a longer text, so that a message keeps its start, and the hint at its end. */
 export function truncate(text: string, most: number): string {
   if (text.length <= most) return text;
   // No surrogate pair is cut in two.
@@ -35,10 +35,10 @@ export function truncate(text: string, most: number): string {
 }
 
 const LOW = /[\udc00-\udfff]/;
-/** Characters of a message at most: the longest that names all settings of a recipe has half as many. */
+/** Most characters of a message; the longest, which names all settings of a recipe, has half as many. */
 const MESSAGE = 4000;
 
-/** A message in one line of bounded length, whatever the names in it hold. */
+/** A message in one line of bounded length, whatever the names in it contain. */
 export function messageLine(message: string): string {
   return truncate(visible(message.replace(/\s*[\r\n]+\s*/g, ' ').trim()), MESSAGE);
 }

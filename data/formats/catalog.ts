@@ -5,9 +5,9 @@ import type { RecordSink } from './records.ts';
 import { readRecords, type SourceOptions } from './source.ts';
 import { type Encoding, latin1Of } from './text.ts';
 
-/** What is known of an item besides its ID. */
+/** The title and attributes of an item. */
 export interface ItemInfo {
-  /** the ID itself where the file has no title */
+  /** the ID if the file has no title */
   title: string;
   /** the other columns by name, empty fields left out */
   attributes: Readonly<Record<string, string>>;
@@ -21,8 +21,8 @@ export type CatalogOptions = Pick<SourceOptions, 'openParquetWorker'>;
 
 /**
  * Reads an items file: CSV or TSV with a header, a RecBole `.item` file, or MovieLens' `movies.dat`
- * (`id::title::genre|genre`), gzip-compressed or not; or Parquet. UTF-8, or Latin-1 where it is not. Of several rows with
- * one ID the last counts.
+ * (`id::title::genre|genre`), optionally gzip-compressed; or Parquet. UTF-8, else Latin-1. If several rows have the same
+ * ID, the last one counts.
  *
  * @returns items by ID, in file order
  * @throws InputError for an empty or unreadable file, no item column, or a malformed row
@@ -51,7 +51,7 @@ export async function readUsers(
   return new Map([...infos].map(([id, { attributes }]) => [id, attributes]));
 }
 
-/** What files of items and of users are called, and hold where they have no header. */
+/** Files of items and of users: the role of the IDs, and the columns of a file without a header. */
 interface FileKind {
   role: 'item' | 'user';
   plain: string[];
@@ -68,7 +68,7 @@ async function readInfos(
   { openParquetWorker }: CatalogOptions,
 ): Promise<Map<string, ItemInfo>> {
   const builder = new CatalogBuilder(source, kind);
-  await readRecords(chunks, source, builder, { catalog: true, openParquetWorker });
+  await readRecords(chunks, source, builder, { catalog: true, ...(openParquetWorker && { openParquetWorker }) });
   if (builder.items.size === 0) throw new InputError('too-little-data', `${source}: no ${kind.role}s below the header`);
   return builder.items;
 }
@@ -116,7 +116,7 @@ class CatalogBuilder implements RecordSink {
       return this.bad(line, `expected ${header.length} fields (${header.join(', ')}), found ${fields.length}`);
     }
     const id = fields[this.#id];
-    if (id === '') return this.bad(line, `the ${this.#kind.role} is empty`);
+    if (!id) return this.bad(line, `the ${this.#kind.role} is empty`);
     const others = header
       .map((name, i) => [name, fields[i]])
       .filter(([, value], i) => i !== this.#id && i !== this.#title && value !== '');
@@ -130,7 +130,7 @@ class CatalogBuilder implements RecordSink {
     throw new InputError('invalid-data', `${this.#source}:${line}: ${problem}`, { hint: 'fix the row' });
   }
 
-  note(): void {} // comments and the like need no word
+  note(): void {} // comments and the like are not reported
 
   end(encoding: Encoding): void {
     if (encoding === 'damaged' && this.#escaped !== null) {

@@ -37,11 +37,11 @@ export function candidates(header: readonly string[], role: ColumnRole): number[
   return USUAL[role].flatMap((name) => plain.flatMap((own, at) => (own === name ? [at] : [])));
 }
 
-/** Whether a line names what every log has: it is a header. */
+/** Whether a line is a header: it names the user and the item column. */
 export const namesUserAndItem = (fields: readonly string[]): boolean =>
   findColumn(fields, 'user') >= 0 && findColumn(fields, 'item') >= 0;
 
-/** Names that stand above more than one column, once each. */
+/** Names of more than one column, once each. */
 export const duplicates = (header: readonly string[]): string[] => [
   ...new Set(header.filter((name, at) => plainName(name) !== '' && header.indexOf(name) < at)),
 ];

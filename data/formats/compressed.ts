@@ -1,4 +1,4 @@
-/** What opens a file that is not plain text, and how it is read all the same. */
+/** Detects and unpacks files that are not plain text. */
 import { InputError } from '../errors.ts';
 
 const GZIP = [0x1f, 0x8b];
@@ -6,23 +6,23 @@ const PARQUET = [0x50, 0x41, 0x52, 0x31];
 
 export type FileKind = 'text' | 'gzip' | 'parquet';
 
-/** Tells by the first bytes what a file is, and gives all of its bytes again. */
+/** Detects the kind of a file by its first bytes; `chunks` yields all of its bytes again. */
 export async function detectFileKind(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<{ kind: FileKind; chunks: AsyncIterable<Uint8Array> }> {
   const iterator = chunks[Symbol.asyncIterator]();
-  const begun: Uint8Array[] = [];
+  const read: Uint8Array[] = [];
   const head: number[] = [];
   while (head.length < PARQUET.length) {
     const { done, value } = await iterator.next();
     if (done) break;
-    begun.push(value);
+    read.push(value);
     for (const byte of value.subarray(0, PARQUET.length - head.length)) head.push(byte);
   }
   const begins = (bytes: readonly number[]): boolean => bytes.every((byte, i) => head[i] === byte);
   async function* again(): AsyncGenerator<Uint8Array> {
     try {
-      yield* begun;
+      yield* read;
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
     } finally {
       await iterator.return?.();
@@ -36,7 +36,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>, source: string)
   const unpacker = new DecompressionStream('gzip');
   const reader = unpacker.readable.getReader();
   const writer = unpacker.writable.getWriter();
-  // What fails here fails the reader, too, who tells of it.
+  // An error here also fails the reader, which reports it.
   const feed = async (): Promise<void> => {
     for await (const chunk of chunks) await writer.write(chunk as Uint8Array<ArrayBuffer>);
     await writer.close();
@@ -51,7 +51,7 @@ export async function* gunzip(chunks: AsyncIterable<Uint8Array>, source: string)
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError('unreadable-file', `${source}: is damaged: its gzip data cannot be unpacked`, {
-      hint: 'copy it anew',
+      hint: 'copy it again',
     });
   } finally {
     await reader.cancel().catch(() => {});

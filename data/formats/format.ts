@@ -1,4 +1,4 @@
-/** What a text file is, told from its first lines. */
+/** Detects the format of a text file from its first lines. */
 import { namesUserAndItem } from './columns.ts';
 import { InputError, option } from '../errors.ts';
 import { fieldsOf } from './quotes.ts';
@@ -7,15 +7,15 @@ import { parseTime } from './times.ts';
 export interface Format {
   /** `sequences`: a user and its items on each line; `json`: an object on each line */
   kind: 'table' | 'sequences' | 'json' | 'parquet';
-  /** between the fields of a table; a blank stands for any run of blanks */
+  /** between the fields of a table; a space stands for any run of spaces */
   delimiter: string;
   /** fields may be in double quotes (RFC 4180) */
   quoted: boolean;
   /** column names, RecBole's `:token` suffixes removed */
   header: string[];
-  /** whether the names are the file's or the user's; otherwise they were chosen by the shape of the rows */
+  /** whether the names come from the file or the user; otherwise they were guessed from the rows */
   named: boolean;
-  /** what begins lines that are comments */
+  /** what comment lines start with */
   comment: string | null;
   /** lines before the first row */
   skip: number;
@@ -30,7 +30,7 @@ export interface FormatOptions {
   catalog?: boolean;
 }
 
-/** Lines that the format is told from, blank ones and comments aside. */
+/** Lines that the format is detected from, not counting blank ones and comments. */
 export const SAMPLE = 20;
 
 const RECBOLE = /:(token|float|token_seq|float_seq)$/;
@@ -45,27 +45,27 @@ const EXPECTED =
 const isBlank = (line: string): boolean => line.trim() === '';
 
 /**
- * Tells the format from the first lines of a file, as they are.
+ * Detects the format from the first lines of a file.
  *
- * @throws InputError when it is none that is known
+ * @throws InputError when it is none of the known ones
  */
 export function sniffFormat(lines: readonly string[], source: string, options: FormatOptions = {}): Format {
   let at = 0;
   let comment: string | null = null;
-  let said = '';
+  let lastComment = '';
   let delimiter: string | null = null;
-  for (; at < lines.length; at++) {
-    const line = lines[at];
-    const separator = /^\ufeff?sep=(.)\s*$/i.exec(line);
+  for (const line of lines) {
+    const separator = /^\ufeff?sep=(.)\s*$/i.exec(line)?.[1];
     const mark = COMMENT.exec(line)?.[1];
-    if (separator) delimiter = separator[1];
+    if (separator !== undefined) delimiter = separator;
     else if (mark !== undefined) {
       comment = mark;
-      said = line.replace(/^\s*[#%]+\s*/, '');
+      lastComment = line.replace(/^\s*[#%]+\s*/, '');
     } else if (!isBlank(line)) break;
+    at++;
   }
-  if (at === lines.length) throw new InputError('too-little-data', `${source}: the file is empty`);
   const first = lines[at];
+  if (first === undefined) throw new InputError('too-little-data', `${source}: the file is empty`);
   const sample = lines.slice(at).filter((line) => !isBlank(line) && !(comment && line.trimStart().startsWith(comment)));
   const where = `${source}:${at + 1}`;
   rejectOthers(first, source, where);
@@ -102,7 +102,7 @@ export function sniffFormat(lines: readonly string[], source: string, options: F
     if (table.delimiter !== ' ') return { ...base, ...table, kind: 'table', header: fields, skip: at + 1 };
     throw new InputError('unreadable-file', `${source}: expected items or users as CSV or TSV with a header`);
   }
-  const names = fieldsOf(said, table.delimiter, false).map((name) => name.trim());
+  const names = fieldsOf(lastComment, table.delimiter, false).map((name) => name.trim());
   if (names.length === fields.length && namesUserAndItem(names)) {
     return { ...base, ...table, kind: 'table', header: names };
   }
@@ -148,7 +148,7 @@ function rejectOthers(first: string, source: string, where: string): void {
   }
 }
 
-/** How lines are split; null where no delimiter fits. */
+/** How lines are split; null if no delimiter fits. */
 function shapeOf(
   first: string,
   sample: readonly string[],
@@ -163,7 +163,8 @@ function shapeOf(
     return { delimiter, width, even };
   }).filter(({ width }) => width > 1);
   splits.sort((a, b) => Number(b.even) - Number(a.even) || b.width - a.width);
-  if (splits.length > 0) return { delimiter: splits[0].delimiter, quoted: true };
+  const [best] = splits;
+  if (best) return { delimiter: best.delimiter, quoted: true };
   if (/\S[ \u00a0]+\S/.test(first)) return { delimiter: ' ', quoted: false };
   return RECBOLE.test(first.trim()) ? { delimiter: '\t', quoted: false } : null;
 }
@@ -171,33 +172,35 @@ function shapeOf(
 /** Share of the sampled rows that must have the width of the first. */
 const EVEN = 0.8;
 
-/** Names for the columns of rows without a header, where only which of the first two is the user remains a guess. */
+/** Names for the columns of rows without a header, if the only guess is which of the first two is the user. */
 function plainNames(rows: readonly string[][], delimiter: string): string[] | null {
-  const width = rows[0].length;
-  const looksLikeData = rows[0].some(isValue);
+  const [first = []] = rows;
+  const width = first.length;
+  const looksLikeData = first.some(isValue);
   if (width === 2 && rows.every((row) => row.length <= 2)) {
     return looksLikeData || delimiter === ' ' ? ['user', 'item'] : null;
   }
   const even = rows.filter((row) => row.length === width);
   if (width < 3 || width > 4 || even.length < EVEN * rows.length || !looksLikeData) return null;
-  const roles = rows[0].slice(2).map((_, i) => {
-    const values = even.map((row) => row[i + 2].trim());
+  const roles = first.slice(2).map((_, i) => {
+    const values = even.map((row) => row[i + 2]?.trim() ?? '');
     return values.every(isDated) ? 'timestamp' : values.every(isRating) ? 'rating' : '';
   });
   const known = roles.every((role) => role !== '') && new Set(roles).size === roles.length;
   return known ? ['user', 'item', ...roles] : null;
 }
 
-/** A value that no column is called by: a number or a date. */
+/** A value that cannot be a column name: a number or a date. */
 const isValue = (text: string): boolean => text.trim() !== '' && !Number.isNaN(parseTime(text.trim()));
 const isRating = (text: string): boolean => text !== '' && Math.abs(Number(text)) <= 100;
-/** A date, or seconds since 1970 of 1973 and later. */
+/** A date, or seconds since 1970, from 1973 on. */
 const isDated = (text: string): boolean =>
   !Number.isNaN(parseTime(text)) && (Number.isNaN(Number(text)) || Number(text) >= 1e8);
 
 /** `user item item ...` lines: numbers or codes, and not the same number of them on every line unless there are many. */
 function isSequences(rows: readonly string[][]): boolean {
-  const uneven = rows.some((row) => row.length !== rows[0].length) || rows[0].length > 4;
+  const width = rows[0]?.length ?? 0;
+  const uneven = width > 4 || rows.some((row) => row.length !== width);
   return uneven && rows.every((row) => row.length > 1 && row.every((word) => /\d/.test(word)));
 }
 

@@ -1,13 +1,14 @@
-/** Rows of a file with one JSON object a line. */
+/** Rows of a file with one JSON object per line. */
+import { ownValue } from '../own-value.ts';
 
 /** A number that JSON.parse would round: IDs of 64 bits must stay apart. Strings are matched first, to be left alone. */
 const LONG_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
 
 /**
- * Values of an object by the names in `header`, as text; what is missing is empty, values of a list stand between `|`.
+ * Values of an object by the names in `header`, as text; a missing value is empty, the values of a list are joined by `|`.
  *
  * @param ids columns whose values cannot be lists or objects
- * @returns what is wrong with the line, where it is no such object
+ * @returns what is wrong with the line if it is no such object
  */
 export function fieldsOfObject(line: string, header: readonly string[], ids: readonly number[]): string[] | string {
   let value: unknown;
@@ -21,11 +22,11 @@ export function fieldsOfObject(line: string, header: readonly string[], ids: rea
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'is not a JSON object';
   const object = value as Record<string, unknown>;
-  const nested = ids.find((at) => Object.hasOwn(object, header[at]) && typeof (object[header[at]] ?? '') === 'object');
-  if (nested !== undefined) {
-    return `${header[nested]} is a list or an object, which is no ID; write one line per event`;
-  }
-  return header.map((name) => (Object.hasOwn(object, name) ? textOf(object[name]) : ''));
+  const nested = ids
+    .map((at) => header[at] as string)
+    .find((name) => typeof (ownValue(object, name) ?? '') === 'object');
+  if (nested !== undefined) return `${nested} is a list or an object, not an ID; write one line per event`;
+  return header.map((name) => textOf(ownValue(object, name)));
 }
 
 function textOf(value: unknown): string {

@@ -1,28 +1,32 @@
 /**
- * Parquet files are decoded in a worker, where work that never ends can be stopped: two flipped bits are enough to make
- * hyparquet spin, and the thread that it spins in answers nobody, Ctrl-C included. How a worker is started is for Node and
- * for the browser to say (cli/input/parquet-worker.ts, web/worker/parquet.ts).
+ * Parquet files are decoded in a worker, which can be stopped: two flipped bits are enough to send hyparquet into an
+ * endless loop, in which its thread does not even respond to Ctrl-C. Node and the browser start workers differently
+ * (cli/input/parquet-worker.ts, web/worker/parquet.ts).
  */
 import { InputError } from '../errors.ts';
 import type { ParquetPart } from './parquet.ts';
 
-/** A worker that answers each message with one. */
+/** A worker that replies to each message with one. */
 export interface ParquetWorker {
   post(message: ToWorker, transfer: ArrayBuffer[]): void;
-  /** @param failed for a worker that ended by itself */
+  /** @param failed called if the worker ended by itself */
   listen(answered: (answer: FromWorker) => void, failed: (error: Error) => void): void;
   stop(): void;
 }
 
-/** The file at first, then a call for each further part. */
+/** The file first, then a request for each further part. */
 export type ToWorker = { bytes: Uint8Array<ArrayBuffer>; source: string } | 'next';
 export type FromWorker = { part: ParquetPart } | { problem: string; input: boolean };
 
-/** How long a part may take: longer than any machine needs. */
+/** Time limit of a part: longer than any machine needs. */
 const PATIENCE_MS = 20_000;
 const BYTES_PER_MS = 500;
 
-/** What a Parquet file gives. `bytes` are handed to the worker and are empty afterwards. @throws InputError, also for a file that a worker cannot get through */
+/**
+ * The parts of a Parquet file. `bytes` are transferred to the worker and are empty afterwards.
+ *
+ * @throws InputError, also for a file that a worker does not finish
+ */
 export async function* parquetPartsInWorker(
   open: () => ParquetWorker,
   bytes: Uint8Array<ArrayBuffer>,
@@ -44,7 +48,7 @@ export async function* parquetPartsInWorker(
         };
         worker.listen(
           (found) => settled(() => resolve(found)),
-          (error) => settled(() => reject(damaged(error.message.split('\n')[0]))),
+          (error) => settled(() => reject(damaged(error.message.replace(/\n.*/s, '')))),
         );
         worker.post(message, message === 'next' ? [] : [message.bytes.buffer]);
       });
@@ -59,7 +63,7 @@ export async function* parquetPartsInWorker(
   }
 }
 
-/** The worker's side. @returns what answers its messages */
+/** The worker's side. @returns a function that replies to messages */
 export function parquetServer(): (message: ToWorker) => Promise<FromWorker> {
   let parts: AsyncGenerator<ParquetPart>;
   return async (message) => {

@@ -1,4 +1,4 @@
-/** Rows of a Parquet file, as text, so that they go the way of every other log. Loaded when a file is one. */
+/** Rows of a Parquet file as text, to be read like any other log. Loaded only for Parquet files. */
 import { decompress } from 'fzstd';
 import { type Compressors, type FileMetaData, parquetMetadata, parquetRead, parquetSchema } from 'hyparquet';
 import { InputError } from '../errors.ts';
@@ -10,7 +10,7 @@ const FIRST_ROWS = 1024;
 /** Characters of a block of rows, about. */
 const BLOCK = 1 << 22;
 
-/** What a file gives, in order: its columns, then its rows block by block. */
+/** The parts of a file, in order: its columns, then its rows block by block. */
 export type ParquetPart =
   | { kind: 'columns'; names: string[]; nested: boolean[] }
   | {
@@ -24,12 +24,12 @@ export type ParquetPart =
   | { kind: 'end'; binary: number };
 
 /**
- * Reads a Parquet file: numbers, dates (ISO 8601) and booleans as text, null as an empty field, lists with `|` between their
- * values, bytes that are no text in hexadecimal, 16 bytes of a fixed length as a UUID.
+ * Reads a Parquet file: numbers, dates (ISO 8601) and booleans as text, null as an empty field, lists joined by `|`, bytes
+ * that are not text in hexadecimal, fixed-length values of 16 bytes as a UUID.
  *
  * @param bytes the whole file
- * @throws InputError for a damaged file, or a compression that is not read. A damaged file may also keep this from ever
- * ending: hyparquet trusts the lengths that it finds (see parquet-worker.ts)
+ * @throws InputError for a damaged file, or an unsupported compression. With a damaged file this may never
+ * end: hyparquet trusts the lengths that it finds (see parquet-worker.ts)
  */
 export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: string): AsyncGenerator<ParquetPart> {
   let binary = 0;
@@ -68,7 +68,7 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
       };
       await parquetRead({ file: bytes.buffer, metadata, rowStart, rowEnd, compressors, parsers, onComplete });
       if (found.length !== rowEnd - rowStart)
-        throw new Error(`${rowEnd - rowStart} rows expected, got ${found.length}`);
+        throw new Error(`expected ${rowEnd - rowStart} rows, got ${found.length}`);
       return found;
     });
     for (let from = 0; from < rows.length; ) {
@@ -80,7 +80,7 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
   yield { kind: 'end', binary };
 }
 
-/** Hands over what a Parquet file gives. @throws InputError for IDs that are lists */
+/** Passes the parts of a Parquet file to a sink. @throws InputError for IDs that are lists */
 export async function emitParts(
   parts: AsyncIterable<ParquetPart>,
   source: string,
@@ -99,7 +99,7 @@ export async function emitParts(
       if (list !== undefined) {
         throw new InputError(
           'unreadable-file',
-          `${source}: the values of ${names[list]} are lists, maps or structs, which are no IDs`,
+          `${source}: the values of ${names[list]} are lists, maps or structs, not IDs`,
           { hint: 'write one row per event (explode the lists)' },
         );
       }
@@ -108,7 +108,7 @@ export async function emitParts(
       const fields: string[] = new Array(width);
       let at = 0;
       for (let i = 0; i < lengths.length; i += width) {
-        for (let c = 0; c < width; c++) fields[c] = text.slice(at, (at += lengths[i + c]));
+        for (let c = 0; c < width; c++) fields[c] = text.slice(at, (at += lengths[i + c] as number));
         sink.row(fields, line++, false);
       }
       onRows?.(part.share);
@@ -119,7 +119,7 @@ export async function emitParts(
   sink.end('utf-8');
 }
 
-/** Row groups, the first one after a small beginning. */
+/** Row groups; the first one is preceded by a small part of its own. */
 function partsOf({ row_groups }: FileMetaData): [from: number, to: number][] {
   let end = 0;
   return row_groups.flatMap(({ num_rows }, i): [number, number][] => {
@@ -138,8 +138,9 @@ async function compressorsFor(codecs: readonly (string | undefined)[]): Promise<
   const own: Compressors = { ZSTD: (packed, length) => decompress(packed, new Uint8Array(length)) };
   if (!codecs.some((codec) => codec && CODECS.indexOf(codec) > 2)) return own;
   const { compressors } = await import('hyparquet-compressors'); // few files need it
-  const { GZIP, BROTLI, LZ4, LZ4_RAW } = compressors;
-  return { ...own, GZIP, BROTLI, LZ4, LZ4_RAW };
+  // hyparquet's own decoder of Snappy requires no WebAssembly.
+  const others = Object.entries(compressors).filter(([codec]) => codec !== 'SNAPPY');
+  return { ...Object.fromEntries(others), ...own };
 }
 
 async function orDamaged<T>(source: string, work: () => Promise<T>): Promise<T> {
@@ -147,17 +148,17 @@ async function orDamaged<T>(source: string, work: () => Promise<T>): Promise<T> 
     return await work();
   } catch (error) {
     const { message } = error as Error;
-    throw new InputError('unreadable-file', `${source}: cannot be read as Parquet (${message.split('\n')[0]})`);
+    throw new InputError('unreadable-file', `${source}: cannot be read as Parquet (${message.replace(/\n.*/s, '')})`);
   }
 }
 
-/** Rows from `from` on, as many as make a block; at least one. */
+/** As many rows from `from` on as fit a block; at least one. */
 function packed(rows: readonly unknown[][], from: number, width: number): { text: string; lengths: Uint32Array } {
   const values: string[] = [];
   let size = 0;
   for (let r = from; r < rows.length && size < BLOCK; r++) {
     for (let c = 0; c < width; c++) {
-      const value = textOf(rows[r][c]);
+      const value = textOf(rows[r]?.[c]);
       values.push(value);
       size += value.length + 1;
     }
@@ -181,5 +182,5 @@ const digitsOf = (bytes: Uint8Array): string =>
 const hexOf = (bytes: Uint8Array): string => `0x${digitsOf(bytes)}`;
 const uuidOf = (bytes: Uint8Array): string => digitsOf(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 
-/** JSON has no integers of 64 bits. */
+/** JSON has no 64-bit integers. */
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);

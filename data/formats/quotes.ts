@@ -1,14 +1,14 @@
 /** Rows of a table whose fields may be in double quotes (RFC 4180). */
 
-/** A quoted field with more line breaks than this is taken for a quote that was never closed. */
+/** A quoted field with more line breaks than this is treated as a quote that was never closed. */
 const MOST_LINES = 100;
 
-/** A row: its fields and where the next one begins; or what is wrong with it; or `more` where it does not end in the text. */
+/** A row: its fields and where the next one starts; or what is wrong with it; or `more` if it does not end in the text. */
 export type QuotedRow = { fields: string[]; end: number } | { problem: string } | 'more';
 
 /**
- * The row at `start`. A field that begins with a quote goes on to the next quote that is not doubled, which a delimiter or
- * a line end must follow; quotes elsewhere stand for themselves.
+ * The row at `start`. A field that starts with a quote ends at the next quote that is not doubled, which must be followed
+ * by a delimiter or a line end; quotes elsewhere are literal.
  *
  * @param last whether nothing follows the text, which then ends with a line break
  */
@@ -48,7 +48,7 @@ export function quotedRow(text: string, start: number, delimiter: string, last: 
   }
 }
 
-/** Fields of one line, leniently: for headers and for telling a file's format. */
+/** Fields of one line, leniently: for headers and for detecting a file's format. */
 export function fieldsOf(line: string, delimiter: string, quoted: boolean): string[] {
   if (delimiter === ' ') return line.trim().split(/\s+/);
   if (!quoted || !line.includes('"')) return line.split(delimiter);

@@ -13,9 +13,9 @@ export interface ReadOptions {
    * order, as `user,item,rating` (--columns)
    */
   columns?: { user?: string; item?: string; time?: string; rating?: string; all?: string };
-  /** names of other columns to read (device, shop, …) */
+  /** other columns to read (device, shop, …) */
   context?: readonly string[];
-  /** malformed rows to skip, with a note, before the log is refused; default 0 */
+  /** malformed rows that are skipped, with a note; more are an error; default 0 */
   maxBadRows?: number;
   /** see {@link SourceOptions} */
   openParquetWorker?: SourceOptions['openParquetWorker'];
@@ -31,14 +31,13 @@ export interface LogFile {
 }
 
 /**
- * Reads an interaction log from a file's bytes: CSV, TSV and their like, with a header or without, RecBole atomic files,
- * MovieLens `::` files, JSON lines, SASRec text (`user item` a line, or a user and its items, in time order), each of them
- * gzip-compressed or not; and Parquet.
+ * Reads an interaction log from a file's bytes: CSV, TSV and the like, with or without a header, RecBole atomic files,
+ * MovieLens `::` files, JSON lines, SASRec text (`user item` lines, or a user and its items, in time order), each
+ * optionally gzip-compressed; and Parquet.
  *
- * A time is a number in any unit (an `order` column will do) or an ISO 8601 date, taken as UTC where it names no zone.
- * An empty time, −1 or a date that stands for none (9999-12-31) means unknown: such rows keep their file order at the start
- * of the user's history, so that they never become a target while the user has a dated event. Without a time column file
- * order is time order.
+ * A time is a number in any unit (an `order` column will do) or an ISO 8601 date, UTC unless it names a zone. An empty
+ * time, −1 or a placeholder date (9999-12-31) means unknown: such rows keep their file order at the start of the user's
+ * history, so that they are not targets if the user has a dated event. Without a time column file order is time order.
  *
  * @param source the file's name, for messages
  * @throws InputError for an empty or unreadable file, a missing column, times in several units, more malformed rows than
@@ -48,7 +47,7 @@ export function readLog(chunks: AsyncIterable<Uint8Array>, source: string, optio
   return readLogFiles([{ name: source, chunks }], source, options);
 }
 
-/** Reads several files as one log, in the order given. @param source what to call them all. @throws InputError */
+/** Reads several files as one log, in the order given. @param source name of all of them. @throws InputError */
 export async function readLogFiles(files: Iterable<LogFile>, source: string, options: ReadOptions = {}): Promise<Log> {
   const builder = new LogBuilder(source, options);
   const { all, ...asked } = options.columns ?? {};
@@ -64,9 +63,9 @@ export async function readLogFiles(files: Iterable<LogFile>, source: string, opt
     builder.open(name);
     let bytes = 0;
     await readRecords(chunks, name, builder, {
-      columns,
+      ...(columns && { columns }),
       expected: Object.values(asked),
-      openParquetWorker: options.openParquetWorker,
+      ...(options.openParquetWorker && { openParquetWorker: options.openParquetWorker }),
       onProgress: (done) => {
         bytes = done;
         options.onProgress?.(before + done);
@@ -80,8 +79,8 @@ export async function readLogFiles(files: Iterable<LogFile>, source: string, opt
 type Role = 'user' | 'item' | 'time' | 'rating';
 const ROLES: readonly Role[] = ['user', 'item', 'time', 'rating'];
 
-/** Where each role is in a row; −1 for none. */
-interface Places extends Record<Role, number> {
+/** The index of each role in a row; −1 for none. */
+interface ColumnIndex extends Record<Role, number> {
   count: number;
   names: string;
   context: number[];
@@ -103,13 +102,13 @@ const MISSING_IDS = new Set([
   '<NA>',
 ]);
 
-/** Malformed rows that are told one by one. */
-const MOST_TOLD = 5;
+/** Malformed rows that are reported one by one. */
+const MAX_REPORTED = 5;
 
 class LogBuilder implements RecordSink {
   readonly #options: ReadOptions;
   readonly #source: string;
-  /** the file that is being read */
+  /** the file being read */
   #file = '';
   #files = 0;
   readonly #users = new IdIndex();
@@ -120,7 +119,7 @@ class LogBuilder implements RecordSink {
   readonly #time = new TimeColumn();
   readonly #notes: string[] = [];
   readonly #context: { name: string; values: IdIndex; rows: GrowableArray<Uint32Array> }[];
-  #places: Places = { count: 0, user: 0, item: 1, time: -1, rating: -1, names: '', context: [] };
+  #index: ColumnIndex = { count: 0, user: 0, item: 1, time: -1, rating: -1, names: '', context: [] };
   #columns: Log['columns'];
   #size = 0;
   #bad = 0;
@@ -148,14 +147,14 @@ class LogBuilder implements RecordSink {
   }
 
   begin(format: Format): number[] {
-    const places = this.#find(format);
+    const index = this.#find(format);
     const { header } = format;
     const columns = Object.fromEntries(
-      ROLES.map((role) => [role, places[role] < 0 ? null : header[places[role]]]),
+      ROLES.map((role) => [role, header[index[role]] ?? null]),
     ) as unknown as NonNullable<Log['columns']>;
     if (this.#files === 1) {
       this.#columns = columns;
-      this.#tellColumns(format, places);
+      this.#noteColumns(format, index);
     } else {
       for (const role of ['time', 'rating'] as const) {
         if ((columns[role] === null) === (this.#columns?.[role] === null)) continue;
@@ -167,38 +166,38 @@ class LogBuilder implements RecordSink {
         );
       }
     }
-    this.#places = places;
-    return [places.user, places.item];
+    this.#index = index;
+    return [index.user, index.item];
   }
 
   row(fields: string[], line: number, escaped: boolean): void {
-    const places = this.#places;
-    if (fields.length !== places.count) {
-      return this.bad(line, `expected ${places.count} fields (${places.names}), found ${fields.length}`);
+    const index = this.#index;
+    if (fields.length !== index.count) {
+      return this.bad(line, `expected ${index.count} fields (${index.names}), found ${fields.length}`);
     }
-    const user = fields[places.user];
-    const item = fields[places.item];
-    if (user === '' || item === '') return this.bad(line, `the ${user === '' ? 'user' : 'item'} is empty`);
+    const user = fields[index.user];
+    const item = fields[index.item];
+    if (!user || !item) return this.bad(line, `the ${user ? 'item' : 'user'} is empty`);
     let rating = Number.NaN;
-    if (places.rating >= 0) {
-      const text = fields[places.rating].trim();
-      if (text !== '') {
+    if (index.rating >= 0) {
+      const text = fields[index.rating]?.trim();
+      if (text) {
         rating = Number(text);
         if (!Number.isFinite(rating)) return this.bad(line, `expected a number as rating, found ${quote(text)}`);
       }
     }
-    if (places.time >= 0 && !this.#time.push(fields[places.time], this.#file, line)) {
-      return this.bad(line, `expected a number or a date as time, found ${quote(fields[places.time])}`);
+    const time = fields[index.time];
+    if (time !== undefined && !this.#time.push(time, this.#file, line)) {
+      return this.bad(line, `expected a number or a date as time, found ${quote(time)}`);
     }
     this.#user.push(this.#users.add(user));
     this.#item.push(this.#items.add(item));
-    if (places.rating >= 0) {
+    if (index.rating >= 0) {
       this.#rating.push(rating);
       if (Number.isNaN(rating)) this.#unknownRatings++;
     }
-    for (let i = 0; i < this.#context.length; i++) {
-      const { values, rows } = this.#context[i];
-      rows.push(values.add(fields[places.context[i]].trim()));
+    for (const [i, { values, rows }] of this.#context.entries()) {
+      rows.push(values.add((fields[index.context[i] as number] as string).trim()));
     }
     if (escaped) this.#escaped.push({ row: this.#size, line });
     this.#size++;
@@ -214,7 +213,7 @@ class LogBuilder implements RecordSink {
         hint: `fix the row, or skip such rows with ${option('maxBadRows', 'N')}`,
       });
     }
-    if (this.#bad <= MOST_TOLD) this.#notes.push(`skipped ${where}`);
+    if (this.#bad <= MAX_REPORTED) this.#notes.push(`skipped ${where}`);
   }
 
   note(text: string): void {
@@ -259,9 +258,9 @@ class LogBuilder implements RecordSink {
       itemIds: this.#decoded(this.#items.ids),
       user: this.#kept(this.#user.finish()),
       item: this.#kept(this.#item.finish()),
-      rating: this.#places.rating >= 0 ? this.#kept(this.#rating.finish()) : null,
-      time: this.#places.time >= 0 ? this.#kept(times) : null,
-      ...(this.#places.time >= 0 && { timeUnit: unit }),
+      rating: this.#index.rating >= 0 ? this.#kept(this.#rating.finish()) : null,
+      time: this.#index.time >= 0 ? this.#kept(times) : null,
+      ...(this.#index.time >= 0 && { timeUnit: unit }),
       ...(this.#context.length > 0 && {
         context: this.#context.map(({ name, values, rows }) => ({
           name,
@@ -271,16 +270,16 @@ class LogBuilder implements RecordSink {
       }),
       size: this.#size - this.#dropped.size,
       source: this.#source,
-      columns: this.#columns,
+      ...(this.#columns && { columns: this.#columns }),
       badRows: this.#bad,
       notes: this.#notes,
     };
-    this.#tellIds(log);
+    this.#noteIds(log);
     if (this.#latin1) log.notes = log.notes.map(displayText);
     return log;
   }
 
-  /** A column without the rows that were dropped after they had been read. */
+  /** A column without the rows that were dropped after they were read. */
   #kept<A extends Uint32Array | Float64Array>(column: A): A {
     if (this.#dropped.size === 0) return column;
     return column.filter((_: number, row: number) => !this.#dropped.has(row)) as A;
@@ -290,7 +289,7 @@ class LogBuilder implements RecordSink {
     return this.#latin1 ? texts.map(latin1Of) : texts;
   }
 
-  #tellColumns({ header, named, kind }: Format, places: Places): void {
+  #noteColumns({ header, named, kind }: Format, index: ColumnIndex): void {
     if (kind === 'sequences') {
       this.#notes.push('each line is a user and its items, in time order');
       return;
@@ -308,21 +307,26 @@ class LogBuilder implements RecordSink {
         `${this.#file}: has column names of its own, which count, not those of ${option('columns.all')}`,
       );
     }
-    const taken = ROLES.filter((role) => places[role] >= 0).map((role) => `${role} ${quote(header[places[role]])}`);
+    const taken = ROLES.flatMap((role) => {
+      const name = header[index[role]];
+      return name === undefined ? [] : [`${role} ${quote(name)}`];
+    });
     this.#notes.push(
       named
         ? `columns: ${taken.join(', ')}`
         : `no header: columns are taken as ${header.join(', ')} by their shape (${option('columns.all', 'NAME,NAME,...')} says otherwise)`,
     );
-    if (places.time < 0) this.#notes.push('no time column: rows are taken to be in time order');
+    if (index.time < 0) this.#notes.push('no time column: rows are taken to be in time order');
     for (const role of ROLES) {
-      const others = candidates(header, role).filter(
-        (at) => at !== places[role] && header[at] !== header[places[role]],
-      );
-      if (places[role] < 0 || others.length === 0 || this.#options.columns?.[role] !== undefined) continue;
-      const names = others.map((at) => quote(header[at])).join(', ');
+      const taken = header[index[role]];
+      const others = candidates(header, role).flatMap((at) => header[at] ?? []);
+      const names = others
+        .filter((name) => name !== taken)
+        .map(quote)
+        .join(', ');
+      if (taken === undefined || names === '' || this.#options.columns?.[role] !== undefined) continue;
       this.#notes.push(
-        `${role}: took ${quote(header[places[role]])}, not ${names} (${option(`columns.${role}`, 'NAME')} says otherwise)`,
+        `${role}: took ${quote(taken)}, not ${names} (${option(`columns.${role}`, 'NAME')} says otherwise)`,
       );
     }
     for (const name of duplicates(header)) {
@@ -331,8 +335,8 @@ class LogBuilder implements RecordSink {
     }
   }
 
-  /** IDs that are likely to be mistakes. */
-  #tellIds(log: Log): void {
+  /** Notes IDs that are probably mistakes. */
+  #noteIds(log: Log): void {
     for (const [what, ids, column] of [
       ['user', log.userIds, log.user],
       ['item', log.itemIds, log.item],
@@ -341,23 +345,24 @@ class LogBuilder implements RecordSink {
       if (lines !== undefined)
         log.notes.push(`a line break is in the ${what} ID ${quote(lines)} (is a quote left open?)`);
       const blanks = ids.filter((id) => id.trim() !== id);
-      if (blanks.length > 0) {
-        const which = blanks.length === 1 ? `ID begins or ends with a blank` : `IDs begin or end with a blank`;
+      const [blank] = blanks;
+      if (blank !== undefined) {
+        const which = blanks.length === 1 ? `ID starts or ends with a space` : `IDs start or end with a space`;
         log.notes.push(
-          `${blanks.length.toLocaleString('en')} ${what} ${which}, as ${quote(blanks[0])}: kept as written`,
+          `${blanks.length.toLocaleString('en')} ${what} ${which}, such as ${quote(blank)}: kept as written`,
         );
       }
-      const missing = ids.flatMap((id, at) => (MISSING_IDS.has(id) ? [at] : []));
-      for (const at of missing) {
+      for (const [at, id] of ids.entries()) {
+        if (!MISSING_IDS.has(id)) continue;
         const count = column.reduce((sum, own) => sum + Number(own === at), 0);
         log.notes.push(
-          `${countOf(count, 'row')} with the ${what} ${quote(ids[at])}: an ID like any other, so remove the rows where it stands for a missing one`,
+          `${countOf(count, 'row')} with the ${what} ${quote(id)}: an ID like any other, so remove these rows if it means a missing one`,
         );
       }
     }
   }
 
-  #find({ header, named }: Format): Places {
+  #find({ header, named }: Format): ColumnIndex {
     const source = this.#file;
     const asked = this.#options.columns ?? {};
     const lacks = (setting: string, name: string) =>
@@ -371,7 +376,7 @@ class LogBuilder implements RecordSink {
       if (!named) throw lacks(`columns.${role}`, name);
       return namedColumn(header, name, role, source);
     };
-    const places: Places = {
+    const index: ColumnIndex = {
       user: find('user'),
       item: find('item'),
       time: find('time'),
@@ -383,18 +388,18 @@ class LogBuilder implements RecordSink {
         return namedColumn(header, name, 'context', source);
       }),
     };
-    if (places.user < 0) throw missingColumn(header, 'user', source);
-    if (places.item < 0) throw missingColumn(header, 'item', source);
+    if (index.user < 0) throw missingColumn(header, 'user', source);
+    if (index.item < 0) throw missingColumn(header, 'item', source);
     for (const [i, role] of ROLES.entries()) {
-      const same = ROLES.slice(i + 1).find((other) => places[other] >= 0 && places[other] === places[role]);
+      const same = ROLES.slice(i + 1).find((other) => index[other] >= 0 && index[other] === index[role]);
       if (!same) continue;
       throw new InputError(
         'missing-column',
-        `${source}: ${role} and ${same} are the same column, ${quote(header[places[role]])}`,
+        `${source}: ${role} and ${same} are the same column, ${quote(header[index[role]] ?? '')}`,
         { hint: `name another one with ${option(`columns.${role}`)} or ${option(`columns.${same}`)}` },
       );
     }
-    return places;
+    return index;
   }
 }
 

@@ -79,11 +79,11 @@ export class RecordParser {
     return rest + (this.#cr ? text.replaceAll('\r', '\n') : text);
   }
 
-  /** Hands over the whole rows of `text` and returns what follows them. */
+  /** Passes on the complete rows of `text` and returns what follows them. */
   #parse(text: string, last: boolean): string {
     let start = 0;
     if (!this.#format) {
-      const head = this.#begin(text, last);
+      const head = this.#start(text, last);
       if (!this.#format) return text;
       start = head;
     }
@@ -113,7 +113,7 @@ export class RecordParser {
     return this.#tooLong(text, start, last);
   }
 
-  /** A row that does not end: it is given up, and what follows its first line is read. */
+  /** A row that does not end: it is skipped, and reading continues after its first line. */
   #tooLong(text: string, start: number, last: boolean): string {
     this.#sink.bad(this.#line, LONG);
     this.#skipping = true;
@@ -147,7 +147,7 @@ export class RecordParser {
       const words = row.split(/\s+/);
       if (kind === 'table') this.#give(words, line);
       else if (words.length === 1) this.#sink.bad(line, 'expected a user and its items, found 1 word');
-      else for (let i = 1; i < words.length; i++) this.#give([words[0], words[i]], line);
+      else for (const item of words.slice(1)) this.#give([words[0] as string, item], line);
       return;
     }
     const fields = this.#fields;
@@ -163,7 +163,7 @@ export class RecordParser {
     this.#give(fields, line);
   }
 
-  /** A row with quotes; returns where the next one begins, −1 where the text ends before this one. */
+  /** A row with quotes; returns where the next one starts, −1 if the text ends before this one does. */
   #quoted(text: string, start: number, newline: number, format: Format, last: boolean): number {
     if (format.comment !== null && newline >= 0 && text.slice(start, newline).trimStart().startsWith(format.comment)) {
       this.#plain(text, start, newline, format);
@@ -182,7 +182,7 @@ export class RecordParser {
     const expected = format.header.length;
     if (severalLines && fields.length !== expected) {
       this.#bad(
-        `expected ${expected} fields, found ${fields.length} where a quoted field goes on over lines (is a quote left open?)`,
+        `expected ${expected} fields, got ${fields.length}, with a quoted field over several lines (is a quote left open?)`,
       );
       return newline + 1;
     }
@@ -196,8 +196,8 @@ export class RecordParser {
     this.#sink.row(fields, line, this.escaped && fields.some(isEscaped));
   }
 
-  /** Tells the format once enough lines are there. Returns where the rows begin. */
-  #begin(text: string, last: boolean): number {
+  /** Detects the format once there are enough lines. Returns where the rows start. */
+  #start(text: string, last: boolean): number {
     const lines: string[] = [];
     let content = 0;
     let at = 0;

@@ -1,4 +1,4 @@
-/** From a file's bytes to its rows, whatever the file is: text, gzip-compressed text, Parquet. */
+/** From a file's bytes to its rows, of any format: text, gzip-compressed text, Parquet. */
 import { readAllBytes, gunzip, detectFileKind } from './compressed.ts';
 import type { FormatOptions } from './format.ts';
 import { parquetPartsInWorker, type ParquetWorker } from './parquet-worker.ts';
@@ -6,7 +6,7 @@ import { RecordParser, type RecordSink } from './records.ts';
 import { Decoder } from './text.ts';
 
 export interface SourceOptions extends FormatOptions {
-  /** starts a worker in which Parquet is decoded; without it that is done here, where damage may keep it from ever ending */
+  /** starts a worker that decodes Parquet; without it that happens in this thread, where a damaged file may never end */
   openParquetWorker?: () => ParquetWorker;
   /** called with the bytes of the file that were read so far */
   onProgress?(bytes: number): void;

@@ -1,16 +1,16 @@
 /**
- * Text from bytes, piece by piece, where only the whole file tells whether it is UTF-8 or Latin-1 (as Windows-1252).
+ * Text from bytes, piece by piece, when only the whole file shows whether it is UTF-8 or Latin-1 (as Windows-1252).
  *
  * Bytes that are not UTF-8 are kept as lone surrogates, U+DC80 to U+DCFF (the "surrogateescape" of Python's PEP 383). That
- * loses nothing: when the file turns out to be Latin-1, `latin1Of` gives what is kept of it in that encoding, so that no
- * file is read twice or held in memory.
+ * loses nothing: when the file turns out to be Latin-1, `latin1Of` decodes what was kept, so that no file is read twice or
+ * held in memory.
  */
 import { InputError } from '../errors.ts';
 
 /** How a file is encoded: `damaged` is UTF-8 with some bytes that are not. */
 export type Encoding = 'ascii' | 'utf-8' | 'latin1' | 'damaged';
 
-/** Bytes that open files which are not text, and what to say of them. */
+/** First bytes of files that are not text, and the message for each. */
 const SIGNATURES: [bytes: number[], advice: string][] = [
   [[0x1f, 0x8b], 'is gzip-compressed twice; unpack it first (gunzip)'],
   [[0x50, 0x4b, 0x03, 0x04], 'is a zip archive; unpack it first (unzip)'],
@@ -96,10 +96,11 @@ export class Decoder {
     let start = 0;
     let at = 0;
     while (at < bytes.length) {
-      const length = bytes[at] < 0x80 ? 1 : sequenceAt(bytes, at);
+      const byte = bytes[at] as number;
+      const length = byte < 0x80 ? 1 : sequenceAt(bytes, at);
       if (length > 0) at += length;
       else {
-        text += strict.decode(bytes.subarray(start, at)) + String.fromCharCode(0xdc00 + bytes[at]);
+        text += strict.decode(bytes.subarray(start, at)) + String.fromCharCode(0xdc00 + byte);
         start = ++at;
         this.#invalid++; // one byte, one unit: no difference between the two lengths below
       }
@@ -125,7 +126,7 @@ export const isEscaped = (text: string): boolean => /[\udc80-\udcff]/u.test(text
 export const displayText = (text: string): string =>
   text.replace(/[\udc80-\udcff]/gu, (char) => windows1252.decode(Uint8Array.of(char.charCodeAt(0) - 0xdc00)));
 
-/** What a `Decoder` made of Latin-1 bytes, in Latin-1. */
+/** The Latin-1 text whose bytes a `Decoder` read as UTF-8. */
 export function latin1Of(text: string): string {
   if (!/[\u0080-\uffff]/.test(text)) return text;
   const bytes: number[] = [];
@@ -159,25 +160,25 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   return all;
 }
 
-/** Bytes at the end (0 to 3) that begin a UTF-8 sequence and do not complete it. */
+/** Number of bytes at the end (0 to 3) that start a UTF-8 sequence without completing it. */
 function unfinished(bytes: Uint8Array): number {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
-    const byte = bytes[bytes.length - back];
+    const byte = bytes[bytes.length - back] as number;
     if (byte < 0x80) return 0;
     if (byte >= 0xc0) return (byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2) > back ? back : 0;
   }
   return 0;
 }
 
-/** Length of the well-formed UTF-8 sequence at a byte >= 0x80 (Unicode, table 3-7); 0 where there is none. */
+/** Length of the well-formed UTF-8 sequence at a byte >= 0x80 (Unicode, table 3-7); 0 if there is none. */
 function sequenceAt(bytes: Uint8Array, at: number): number {
-  const lead = bytes[at];
+  const lead = bytes[at] as number;
   if (lead < 0xc2 || lead > 0xf4) return 0;
   const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  const [second = 0, ...others] = bytes.subarray(at + 1, at + length);
   if (at + length > bytes.length) return 0;
   const least = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
   const most = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-  if (bytes[at + 1] < least || bytes[at + 1] > most) return 0;
-  for (let i = 2; i < length; i++) if (bytes[at + i] < 0x80 || bytes[at + i] > 0xbf) return 0;
-  return length;
+  if (second < least || second > most) return 0;
+  return others.every((byte) => byte >= 0x80 && byte <= 0xbf) ? length : 0;
 }

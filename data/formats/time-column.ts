@@ -1,9 +1,9 @@
-/** The times of a log: read value by value, while all of them together decide what they are counted in. */
+/** The times of a log: read value by value; all of them together determine their unit. */
 import { InputError } from '../errors.ts';
 import { GrowableArray } from '../log.ts';
 import { PER_SECOND, parseDate, type TimeUnit, unitOf } from './times.ts';
 
-/** What is written where a time is not known. */
+/** What is written for an unknown time. */
 const MISSING = new Set(['', '-1', '-1.0', 'null', 'none', 'nan', 'nat', 'na', 'n/a', '\\n', '-']);
 
 type Epoch = 's' | 'ms' | 'us' | 'ns';
@@ -15,7 +15,7 @@ const NAMES: Readonly<Record<Epoch, string>> = {
   ns: 'nanoseconds',
 };
 
-/** The unit in which a number is a time of 1973 to 2286; −1 where it is one in none. The bands do not touch. */
+/** The unit in which a number is a time of 1973 to 2286; −1 if there is none. The bands do not overlap. */
 function bandOf(size: number): number {
   if (size < 1e8) return -1;
   if (size < 1e10) return 0;
@@ -60,7 +60,7 @@ export interface Times {
 
 export class TimeColumn {
   readonly #times = new GrowableArray((n) => new Float64Array(n));
-  /** where the first time of each epoch was, and the first of those that may be sentinels */
+  /** where the first time of each unit is, and the first that may be a sentinel */
   readonly #first: (string | null)[] = [null, null, null, null];
   readonly #doubtful: (string | null)[] = [null, null, null, null];
   #date: string | null = null;
@@ -69,7 +69,7 @@ export class TimeColumn {
   #missing = 0;
   #zeroDates = 0;
 
-  /** @returns false where the text is neither a time nor what is written for none. @throws InputError for a mixture */
+  /** @returns false if the text is neither a time nor a missing value. @throws InputError for a mixture */
   push(text: string, source: string, line: number): boolean {
     const number = Number(text);
     if (Number.isNaN(number) || number === -1 || (number === 0 && text.trim() === '')) {
@@ -128,7 +128,7 @@ export class TimeColumn {
     const found = new Map<string, number>();
     const others = new Set(units);
     for (let row = 0; row < times.length; row++) {
-      const time = times[row];
+      const time = times[row] as number;
       if (Number.isNaN(time) || (time < INT32 && time >= 0)) continue;
       const name = sentinel(time, unit);
       if (name !== null) {
@@ -136,9 +136,10 @@ export class TimeColumn {
         times[row] = Number.NaN;
       } else if (this.#date === null && mayBeSentinel(time)) {
         const band = bandOf(Math.abs(time));
-        if (band >= 0) {
-          others.add(EPOCHS[band]);
-          this.#first[band] ??= this.#doubtful[band];
+        const epoch = EPOCHS[band];
+        if (epoch !== undefined) {
+          others.add(epoch);
+          this.#first[band] ??= this.#doubtful[band] ?? null;
         }
       }
     }
@@ -157,7 +158,7 @@ export class TimeColumn {
   #notes(sentinels: ReadonlyMap<string, number>): string[] {
     const notes: string[] = [];
     for (const [name, count] of sentinels) {
-      notes.push(`${rows(count)} the time ${name}, which is taken for unknown`);
+      notes.push(`${rows(count)} the time ${name}, which is treated as unknown`);
     }
     const unknown = [...sentinels.values()].reduce((sum, count) => sum + count, this.#missing);
     if (unknown > 0) {

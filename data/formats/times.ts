@@ -1,18 +1,19 @@
 /**
- * Times as models read them: whole seconds since an earliest event, u32. Only differences count, so that any unit will do;
- * epochs in milliseconds, microseconds or nanoseconds are told by their size and divided.
+ * Times as models read them: whole seconds since the earliest event, u32. Only differences matter, so any unit will do;
+ * times since 1970 in milliseconds, microseconds or nanoseconds are recognized by their size and divided.
  */
+import { spanAt } from '../spans.ts';
 
-/** What a column's times are counted in: `order` where they are no times since 1970. */
+/** The unit of a column's times; `order` if they are no times since 1970. */
 export type TimeUnit = 's' | 'ms' | 'us' | 'ns' | 'order';
 
 /** Units per second. */
 export const PER_SECOND: Readonly<Record<TimeUnit, number>> = { s: 1, ms: 1e3, us: 1e6, ns: 1e9, order: 1 };
 
-/** Seconds of 1973 and later: numbers below count something else. */
+/** Seconds since 1970, in 1973: smaller numbers count something else. */
 const LEAST_EPOCH = 1e8;
 
-/** The unit of times of which the largest is known. */
+/** The unit of times, by the largest of them. */
 export function unitOf(most: number): TimeUnit {
   return most < LEAST_EPOCH ? 'order' : most < 1e11 ? 's' : most < 1e14 ? 'ms' : most < 1e17 ? 'us' : 'ns';
 }
@@ -29,14 +30,17 @@ export function dateOf(time: number, unit: TimeUnit): number | null {
 /** The largest absolute value; NaN is skipped. */
 export function largest(times: ArrayLike<number>): number {
   let most = 0;
-  for (let i = 0; i < times.length; i++) if (!Number.isNaN(times[i])) most = Math.max(most, Math.abs(times[i]));
+  for (let i = 0; i < times.length; i++) {
+    const size = Math.abs(times[i] as number);
+    if (size > most) most = size;
+  }
   return most;
 }
 
 /**
- * Unknown times (NaN) stand at the start of a history and count as its first known one.
+ * Whole seconds since the earliest time. Unknown times (NaN) are at the start of a history and get its first known time.
  *
- * @param unit what the times are counted in, where the log says so; otherwise their size tells
+ * @param unit of the times; by default by their size
  */
 export function toSeconds(
   times: ArrayLike<number>,
@@ -44,13 +48,14 @@ export function toSeconds(
   unit: TimeUnit = unitOf(largest(times)),
 ): Uint32Array {
   let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < times.length; i++) if (!Number.isNaN(times[i])) least = Math.min(least, times[i]);
+  for (let i = 0; i < times.length; i++) if ((times[i] as number) < least) least = times[i] as number;
   const out = new Uint32Array(times.length);
   for (let u = 0; u + 1 < offsets.length; u++) {
-    let known = offsets[u];
-    while (known < offsets[u + 1] && Number.isNaN(times[known])) known++;
-    for (let i = offsets[u]; i < offsets[u + 1]; i++) {
-      const time = times[Math.max(i, Math.min(known, offsets[u + 1] - 1))];
+    const [from, to] = spanAt(offsets, u);
+    let known = from;
+    while (known < to && Number.isNaN(times[known])) known++;
+    for (let i = from; i < to; i++) {
+      const time = times[Math.max(i, Math.min(known, to - 1))] as number;
       if (!Number.isNaN(time)) out[i] = Math.min(0xffffffff, Math.round((time - least) / PER_SECOND[unit]));
     }
   }
@@ -59,29 +64,29 @@ export function toSeconds(
 
 const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$/;
 
-/** An ISO 8601 date in milliseconds since 1970, taken as UTC where it names no zone; NaN for anything else. */
+/** An ISO 8601 date in milliseconds since 1970, UTC unless it names a zone; NaN for anything else. */
 export function parseDate(text: string): number {
   if (!ISO.test(text) || !isDay(text)) return Number.NaN;
   if (text.length === 10) return Date.parse(text);
-  const [, local, zone] = /^(\S{10}[T ][\d:.]+) ?(.*)$/.exec(text) as RegExpExecArray;
-  const offset = /^([+-]\d\d):?(\d\d)?$/.exec(zone);
-  return Date.parse(local.replace(' ', 'T') + (offset ? `${offset[1]}:${offset[2] ?? '00'}` : 'Z'));
+  const [, local = '', zone = ''] = /^(\S{10}[T ][\d:.]+) ?(.*)$/.exec(text) ?? [];
+  const [, hours, minutes = '00'] = /^([+-]\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  return Date.parse(local.replace(' ', 'T') + (hours === undefined ? 'Z' : `${hours}:${minutes}`));
 }
 
-/** Whether the calendar has such a day: `Date.parse` reads the 30th of February as the 2nd of March. */
+/** Whether the day exists: `Date.parse` reads the 30th of February as the 2nd of March. */
 function isDay(text: string): boolean {
   const day = Number(text.slice(8, 10));
   if (day <= 28) return day > 0;
   return day <= new Date(Date.UTC(Number(text.slice(0, 4)), Number(text.slice(5, 7)), 0)).getUTCDate();
 }
 
-/** The time that a cell of a column holds, in milliseconds since 1970; NaN for anything else. @param unit of its numbers */
+/** The time in a cell, in milliseconds since 1970; NaN for anything else. @param unit of numbers */
 export function timeIn(text: string, unit: TimeUnit): number {
   const number = Number(text);
   return Number.isNaN(number) ? parseDate(text) : Number.isFinite(number) ? toMilliseconds(number, unit) : Number.NaN;
 }
 
-/** A number as it stands, or an ISO date in milliseconds since 1970; NaN for anything else. */
+/** A number unchanged, or an ISO date in milliseconds since 1970; NaN for anything else. */
 export function parseTime(text: string): number {
   const number = Number(text);
   if (!Number.isNaN(number)) return Number.isFinite(number) ? number : Number.NaN;

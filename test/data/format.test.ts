@@ -81,7 +81,7 @@ describe('other texts', () => {
     );
     expect(joined(log)).toEqual(['12345678901234567890 n: 12345678901234567890, "q"', '12345678901234567891 7']);
     const bad = '{"user":"a","item":["x","y"]}\n{"user":"b","item":"x"}\nno\n[1]\n{"user":"c"}\n';
-    await expect(readText(bad)).rejects.toThrow('log.csv:1: item is a list or an object, which is no ID');
+    await expect(readText(bad)).rejects.toThrow('log.csv:1: item is a list or an object, not an ID');
     const rest = await readText(bad, { maxBadRows: 4 });
     expect([rest.size, rest.badRows]).toEqual([1, 4]);
   });
@@ -126,8 +126,8 @@ describe('what is said of the columns', () => {
 
   it('IDs with blanks around them, in quotes', async () => {
     const { notes } = await readText('user,item\na , x\nb, x\n');
-    expect(notes.join()).toContain('1 user ID begins or ends with a blank, as "a ": kept as written');
-    expect(notes.join()).toContain('1 item ID begins or ends with a blank, as " x"');
+    expect(notes.join()).toContain('1 user ID starts or ends with a space, such as "a ": kept as written');
+    expect(notes.join()).toContain('1 item ID starts or ends with a space, such as " x"');
   });
 
   it('IDs that stand for missing values', async () => {

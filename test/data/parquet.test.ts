@@ -149,7 +149,7 @@ describe('Parquet', () => {
           ],
           schema: LISTS,
         }),
-      /^log.parquet: the values of item are lists, maps or structs, which are no IDs; write one row per event/,
+      /^log.parquet: the values of item are lists, maps or structs, not IDs; write one row per event/,
     ],
     [
       'no user',

@@ -250,7 +250,7 @@ describe('temporal', () => {
     expect(view(parts, 0).train).toEqual([0, 1]);
   });
 
-  test('needs a clock that all share, and moments to cut at', () => {
+  test('needs a clock that all share, and times to cut at', () => {
     const plain = prepare(
       logOf([
         [1, 2, 3],

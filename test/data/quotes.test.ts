@@ -18,7 +18,7 @@ describe('quotes', () => {
       'up to a quote at a line end',
       'a,"weird,1\nb,y"\nd,w,4\n',
       ['d w'],
-      'expected 3 fields, found 2 where a quoted field',
+      'expected 3 fields, got 2, with a quoted field over several lines',
     ],
     ['to the end', 'a,x,1\nb,"y,2\nc,z,3\n', ['a x', 'c z'], 'a quote opens here and is not closed'],
     ['over 101 lines', `a,"weird,1\n${lines(101)}b,y",3\n`, null, 'is not closed within 100 lines'],

@@ -45,7 +45,7 @@ describe('times of a log', () => {
       const log = await read(...times);
       expect(log.timeUnit).toBe(unit);
       expect([...(log.time as Float64Array)].filter(Number.isNaN)).toHaveLength(1);
-      expect(log.notes.join()).toContain('which is taken for unknown');
+      expect(log.notes.join()).toContain('which is treated as unknown');
       expect(log.notes.join()).toContain('1 row has no time');
       expect([...toSeconds(log.time as Float64Array)]).toEqual([0, 0]);
     }
