@@ -70,7 +70,7 @@ describe('cold items', () => {
     expect(await refused(...base, '--cold-items', 'cold.txt')).toMatch(/requires --protocol cold-items/);
     expect(await refused(...base, '--items', 'items.csv', '--schema', 'x.json')).toMatch(/--set items=tower/);
     expect(await refused(...base, '--items', 'items.csv', '--protocol', 'cold-items', '--set', 'items=ids')).toMatch(
-      /needs items=tower/,
+      /requires items=tower/,
     );
   });
 });

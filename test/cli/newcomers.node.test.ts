@@ -63,7 +63,7 @@ describe('users and events', () => {
     const known = await json(...judged, '--users', 'users.csv');
     expect(known.users).toBe(40);
     const { stderr } = await run(...judged);
-    expect(stderr).toContain('without --users PATH nothing is known of them here');
+    expect(stderr).toContain('the model reads columns of users');
     await run('train', '--out', 'told', '--resume', '--epochs', '4');
     await run('compare', 'told', 'plain', '--data', 'log.csv', '--users', 'users.csv');
     await run('vectors', '--model', 'told', '--out', 'written', '--data', 'log.csv', '--users', 'users.csv');
@@ -149,7 +149,7 @@ describe('cold-start users', () => {
     const told = { history: ['i4', 'i6'], context: { device: ['desk', 'phone'] }, ratings: [5, 1] };
     const score = async (query: RecommendQuery) => (await recommender.recommend(query)).items[0].score;
     expect(await score(told)).not.toBe(await score({ ...told, ratings: [1, 5] }));
-    await expect(score({ ...told, ratings: [5] })).rejects.toThrow('ratings: one for each of the 2 items');
+    await expect(score({ ...told, ratings: [5] })).rejects.toThrow('ratings: expected one for each of the 2 items');
     const session = recommender.session({ user: { area: 'north' }, k: 8 });
     expect(idsOf(await session.recommend())).toEqual(north);
     expect(idsOf(await session.update({ item: 'i4', rating: 5 }))).not.toContain('i4');

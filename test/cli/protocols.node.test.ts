@@ -22,8 +22,8 @@ const json = async (...args: string[]) => {
   return JSON.parse(stdout);
 };
 const refused = async (...args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  const { code, stderr } = await place.run([...args, '--device', 'cpu']);
+  expect(code).toBe(1);
   return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
 };
 

@@ -147,7 +147,7 @@ describe('bad input is one line with its location, and exit code 1', () => {
       /^--protocol temporal: in\.csv: no time column, which this protocol requires; name it with --time-column NAME, or choose/,
     ],
     ['an unknown recipe', log, ['--recipe', 'gru'], /^--recipe gru: unknown recipe; there is sasrec/],
-    ['an unknown setting', log, ['--set', '__proto__=1'], /^--set __proto__: unknown setting/],
+    ['an unknown setting', log, ['--set', '__proto__=1'], /^--set __proto__=1: unknown setting/],
     ['a setting that makes no model', log, ['--set', 'heads=3'], /^--set heads=3: /],
   ])('%s', async (_, content, args, message) => {
     place.write('in.csv', content);
