@@ -2,21 +2,16 @@
 import { RATING, ratingSettings } from '../../model/ratings/settings.ts';
 import { ENCODER } from '../../model/recipes/encoder-settings.ts';
 import { RANKER } from '../../model/recipes/ranker-settings.ts';
-import { type Declarations, type Setting, valuesOf } from '../../model/recipes/setting.ts';
+import { type Declarations, describeSettings } from '../../model/recipes/setting.ts';
 import { TRAINING } from '../../model/recipes/training-settings.ts';
 
-/** Lines of help: a setting each, and one for each of its choices that says more than its name. */
+/** Lines of help. */
 function lines(declared: Declarations): string {
   const width = Object.keys(declared).reduce((most, { length }) => Math.max(most, length), 0);
-  const about = (setting: Setting): string[] => {
-    const { help, alias } = setting;
-    const also = alias === undefined ? '' : `; also called ${alias}`;
-    const meanings = 'choices' in setting ? Object.entries(setting.meanings ?? {}) : [];
-    const values = meanings.length > 0 ? '' : ` (${valuesOf(setting)})`;
-    return [`${help}${values}${also}`, ...meanings.map(([name, meaning]) => `  ${name}: ${meaning}`)];
-  };
-  return Object.entries(declared)
-    .flatMap(([key, setting]) => about(setting).map((text, i) => `  ${(i === 0 ? key : '').padEnd(width)} ${text}`))
+  return describeSettings(declared)
+    .flatMap(({ name, about }) =>
+      about.map((text, i) => `  ${(i === 0 ? name : '').padEnd(width)} ${i > 0 ? '  ' : ''}${text}`),
+    )
     .join('\n');
 }
 

@@ -145,6 +145,17 @@ export function valuesOf(setting: Setting): string {
   return `${whole ? 'an integer' : 'a number'} ${above ? 'above' : 'from'} ${min} to ${below ? 'below ' : ''}${max}`;
 }
 
+/** What each setting means: a line, and one for each choice whose name does not say it. */
+export function describeSettings(declared: Declarations): { name: string; about: string[] }[] {
+  return Object.entries(declared).map(([name, setting]) => {
+    const { help, alias } = setting;
+    const also = alias === undefined ? '' : `; also called ${alias}`;
+    const meanings = 'choices' in setting ? Object.entries(setting.meanings ?? {}) : [];
+    const values = meanings.length > 0 ? '' : ` (${valuesOf(setting)})`;
+    return { name, about: [`${help}${values}${also}`, ...meanings.map(([of, meaning]) => `${of}: ${meaning}`)] };
+  });
+}
+
 /** Refuses values out of their range, and then those without what they require, by `fail(key, what)`. */
 export function checkDeclared(declared: Declarations, values: object, fail: Fail): void {
   const s = values as Record<string, number | string>;

@@ -105,6 +105,8 @@ it('without WebGPU says what is missing, and trains on a Parquet log with items,
       await screenshot(page, 'parquet');
       await page.getByRole('link', { name: 'Train on it' }).click();
       await page.getByText('More settings').click();
+      await page.getByText('What settings there are').click();
+      await page.getByText('ligr: a transformer block with gated residuals (LiGR)').waitFor();
       await page.getByLabel('Any other setting').fill(`${TINY} items=tower`);
       await page.getByLabel('Epochs').fill('2');
       await page.getByRole('button', { name: 'Start training' }).click();

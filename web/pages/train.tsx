@@ -8,7 +8,7 @@ import { useStore } from '../store.ts';
 import { Chart } from '../ui/chart.tsx';
 import { Field, Notice, Progress, Stat } from '../ui/parts.tsx';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
-import type { ModelEntry, Plan } from '../worker/contract.ts';
+import type { Choices, ModelEntry, Plan } from '../worker/contract.ts';
 
 export function TrainPage() {
   const status = useStore(trainingState, (state) => state.status);
@@ -51,15 +51,10 @@ function Unfinished({ model }: { model: ModelEntry }) {
   );
 }
 
-interface RecipeInfo {
-  name: string;
-  summary: string;
-}
-
 function Settings() {
   const { analysis, source } = useStore(dataState, (state) => state);
   const cpu = useStore(appState, (state) => state.device?.backend === 'cpu');
-  const [recipes, setRecipes] = useState<RecipeInfo[]>([]);
+  const [{ recipes, settings }, setChoices] = useState<Choices>({ recipes: [], settings: [] });
   const [plan, setPlan] = useState<Plan>({
     name: source?.kind === 'file' ? source.file.name.replace(/\.\w+(\.gz)?$/, '') : 'demo-shop',
     recipe: null,
@@ -72,7 +67,7 @@ function Settings() {
   });
   const [more, setMore] = useState('');
   useEffect(() => {
-    void engine().recipes().then(setRecipes);
+    void engine().choices().then(setChoices);
   }, []);
   const set = (change: Partial<Plan>) => setPlan((now) => ({ ...now, ...change }));
   const setting = (key: string, value: string) => {
@@ -204,6 +199,23 @@ function Settings() {
             )}
           </Field>
         </div>
+        <details>
+          <summary>What settings there are</summary>
+          <dl>
+            {settings.map(({ name, about }) => (
+              <div key={name}>
+                <dt>
+                  <code>{name}</code>
+                </dt>
+                {about.map((line) => (
+                  <dd key={line} class="muted">
+                    {line}
+                  </dd>
+                ))}
+              </div>
+            ))}
+          </dl>
+        </details>
       </details>
       <div class="row">
         <button type="submit" class="button primary">

@@ -75,6 +75,12 @@ export interface Analysis {
   seconds: number;
 }
 
+/** What the page offers to train: read from the declarations of recipes and settings. */
+export interface Choices {
+  recipes: { name: string; summary: string }[];
+  settings: { name: string; about: string[] }[];
+}
+
 export interface Plan {
   name: string;
   /** null: what suits the log's size. */

@@ -7,7 +7,7 @@ import type { RecommendQuery } from '../../recommend/types.ts';
 import type { ModelSource } from '../../recommend/sources/sources.ts';
 import { probe } from './adapter.ts';
 import type { BenchAsked } from './bench.ts';
-import type { Analysis, DeviceReport, Filter, Outcome, Plan, Preview, Reading, Source } from './contract.ts';
+import type { Analysis, Choices, DeviceReport, Filter, Outcome, Plan, Preview, Reading, Source } from './contract.ts';
 import { deleteModel, listModels } from './library.ts';
 import type { Opened } from './log.ts';
 import type { OnTrain } from './training.ts';
@@ -30,9 +30,15 @@ const api = {
   },
   preview: async (file: File): Promise<Preview> => (await logs()).previewFile(file),
 
-  async recipes() {
-    const { recipes } = await import('../../model/recipes/recipes.ts');
-    return [...recipes.values()].map(({ name, summary }) => ({ name, summary }));
+  /** What can be trained: recipes, and the settings that change them. */
+  async choices(): Promise<Choices> {
+    const [{ recipes }, { SETTINGS }, { describeSettings }] = await Promise.all([
+      import('../../model/recipes/recipes.ts'),
+      import('../../model/recipes/settings.ts'),
+      import('../../model/recipes/setting.ts'),
+    ]);
+    const named = [...recipes.values()].map(({ name, summary }) => ({ name, summary }));
+    return { recipes: named, settings: describeSettings(SETTINGS) };
   },
 
   async load(source: Source, reading: Reading, wanted: Filter, onProgress: (share: number) => void): Promise<Analysis> {
