@@ -1,4 +1,4 @@
-/** What a visitor does, as far as it concerns more than one page. */
+/** Actions of a visitor that concern more than one page. */
 import { callback, engine, messageOf } from './engine.ts';
 import { appState, askState, dataState, NOT_TRAINING, trainingState } from './state.ts';
 import type { Filter, Plan, Reading, Source, TrainEvent } from './worker/contract.ts';
@@ -7,7 +7,7 @@ import type { Filter, Plan, Reading, Source, TrainEvent } from './worker/contrac
 
 let turn = 0;
 
-/** Takes a log: shows how it begins, then reads it whole. */
+/** Opens a log: shows its first rows, then reads all of it. */
 export async function chooseSource(source: Source): Promise<void> {
   const mine = ++turn;
   const filter = { minInteractions: source.kind === 'shop' ? 1 : 5, minRating: null };
@@ -33,7 +33,7 @@ async function readAll(mine: number): Promise<void> {
   if (mine === turn) dataState.set({ analysis, reads: null });
 }
 
-/** Reads the log again: other columns, files beside it, more rows that may be left out. */
+/** Reads the log again, with other columns, files of items and users, or more rows that may be skipped. */
 export async function changeReading(
   change: Partial<Reading>,
   beside: { items?: File; users?: File } = {},
@@ -68,7 +68,7 @@ export function forgetSource(): void {
 
 // ---- training ----
 
-/** Points of a chart at most: beyond, every other one goes. */
+/** Most points of a chart: beyond, every other one is removed. */
 const POINTS = 2000;
 
 function hear(event: TrainEvent): void {
@@ -86,11 +86,11 @@ function hear(event: TrainEvent): void {
       const { kind: _, at: __, ...progress } = event;
       const [lastStep, lastLoss] = state.losses.at(-1) ?? [-1, null];
       let losses = state.losses;
-      // The loss is read every few steps; in between, the last one is told again.
+      // The loss is read every few steps; in between, the last one is reported again.
       if (progress.loss !== null && progress.step > lastStep && progress.loss !== lastLoss)
         losses = [...losses, [progress.step, progress.loss]];
       if (losses.length > POINTS) losses = losses.filter((_, i) => i % 2 === 0);
-      // What comes after the last step (the blend with the memory) has no loss and no speed of its own.
+      // What comes after the last step (fitting the blend) has no loss and no speed of its own.
       const { loss, tokensPerSecond } = progress;
       const kept = {
         loss: loss ?? state.progress?.loss ?? null,
@@ -146,7 +146,7 @@ export async function pause(): Promise<void> {
   await engine().pause();
 }
 
-/** Says afterwards how a training went on while nobody looked. */
+/** Reports how a training progressed while the tab was hidden. */
 function watchHidden(): () => void {
   let since: { at: number; step: number } | null = null;
   const stepNow = () => trainingState.get().progress?.step ?? 0;
@@ -168,7 +168,7 @@ function watchHidden(): () => void {
 
 // ---- models, device ----
 
-/** Opens a model to ask it; the history stays where the model knows its items. */
+/** Opens a model for queries; items of the history that it knows are kept. */
 export async function ask(id: string): Promise<void> {
   if (askState.get().id === id && (askState.get().model || !askState.get().error)) return;
   askState.set({ id, model: null, error: null, adapted: null });
@@ -182,7 +182,7 @@ export async function ask(id: string): Promise<void> {
   }
 }
 
-/** Adapts the open model to a visitor; every list is theirs until `forget`. */
+/** Adapts the open model to the visitor until `forget`. */
 export async function adapt(history: readonly string[]): Promise<void> {
   askState.set({ adapted: await engine().personalize(history) });
 }
@@ -192,7 +192,7 @@ export async function forget(): Promise<void> {
   askState.set({ adapted: null });
 }
 
-/** Its weights change or go: whoever asks it next opens it again. */
+/** Its weights change or are deleted: the next query opens it again. */
 function forgetModel(id: string | null): void {
   if (id !== null && askState.get().id === id) askState.set({ id: null, model: null, error: null, adapted: null });
 }
@@ -204,14 +204,14 @@ export async function deleteModel(id: string): Promise<void> {
   await refreshModels();
 }
 
-/** Keeps a model from elsewhere in this browser; gives the folder that it is in. */
+/** Stores a model from elsewhere in this browser. @returns its folder */
 export async function importModel(source: File | File[] | FileSystemDirectoryHandle, name: string): Promise<string> {
   const id = await engine().importModel(source, name);
   await refreshModels();
   return id;
 }
 
-/** Hands a model to the visitor as one file. */
+/** Downloads a model as one file. */
 export async function exportModel(id: string, checkpoint: boolean): Promise<void> {
   const blob = await engine().exportModel(id, checkpoint);
   const link = document.createElement('a');

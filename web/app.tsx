@@ -8,7 +8,7 @@ import { useStore } from './store.ts';
 import { Notice, Spinner } from './ui/parts.tsx';
 import { ThemeButton } from './ui/theme.tsx';
 
-/** Pages beyond the first load when they are opened. */
+/** All pages but the first load when they are opened. */
 const PAGES: { path: string; name: string; load: (() => Promise<FunctionComponent>) | null }[] = [
   { path: 'data', name: 'Data', load: null },
   { path: 'train', name: 'Train', load: async () => (await import('./pages/train.tsx')).TrainPage },
@@ -91,13 +91,13 @@ export function App() {
         )}
       </main>
       <footer class="foot">
-        <p>Everything happens in this browser. Nothing you open, train or ask leaves your device.</p>
+        <p>Everything runs in this browser. Nothing that you open, train or query leaves your device.</p>
       </footer>
     </>
   );
 }
 
-/** A dot on «Train» while one runs. */
+/** A dot on the Train link during a training. */
 function Pulse() {
   const status = useStore(trainingState, (state) => state.status);
   if (status !== 'running' && status !== 'preparing' && status !== 'pausing') return null;

@@ -1,4 +1,4 @@
-/** Numbers in words. */
+/** Formats numbers. */
 const LANGUAGE = 'en-US';
 
 export const count = (n: number): string => Math.round(n).toLocaleString(LANGUAGE);

@@ -1,4 +1,4 @@
-/** Where the page begins. */
+/** Entry point of the page. */
 import { render } from 'preact';
 import { App } from './app.tsx';
 
@@ -6,6 +6,6 @@ render(<App />, document.getElementById('app') as HTMLElement);
 
 if (import.meta.env.PROD && 'serviceWorker' in navigator) {
   navigator.serviceWorker.register('./sw.js').catch(() => {
-    // Without it the page works as long as there is a connection.
+    // Without the service worker the page works only online.
   });
 }

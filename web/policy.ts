@@ -1,7 +1,7 @@
 /**
- * The page's Content-Security-Policy: nothing from elsewhere, nothing evaluated, no inline style (sizes of charts and the
- * like are set through the CSSOM, which needs none). It stands in the built index.html, which binds the page but not its
- * worker; hosts that send it as a header hold the worker to it, too.
+ * The page's Content-Security-Policy: no other origins, no eval, no inline styles (sizes of charts and the like are set
+ * through the CSSOM, which requires none). It is in the built index.html, which applies to the page but not to its worker;
+ * sent as a header by the host, it applies to the worker, too.
  */
 export const POLICY = [
   "default-src 'self'",
@@ -15,7 +15,7 @@ export const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
-/** What a host should send with every file; the built `_headers` says so to those that read such a file. */
+/** Headers that a host should send with every file; the built `_headers` file states them for hosts that read it. */
 export const HEADERS = {
   'Content-Security-Policy': POLICY,
   'X-Content-Type-Options': 'nosniff',

@@ -1,6 +1,6 @@
 /**
- * Offline after the first load: everything that was built is kept, under a name that changes with it, and answered from
- * there. The build fills in the list; nothing that a visitor opens or trains passes through here.
+ * Makes the page work offline after the first load: all built files are cached, under a name that changes with them, and
+ * served from the cache. The build fills in the list; nothing that a visitor opens or trains passes through here.
  */
 const NAME = 'attune-@version';
 const FILES = ['@files'];

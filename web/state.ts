@@ -1,4 +1,4 @@
-/** What the page knows. */
+/** The state of the page. */
 import type { TrainProgress } from '../train/loop/options.ts';
 import type { Metrics } from '../train/evaluation/metrics.ts';
 import { createStore } from './store.ts';
@@ -37,7 +37,7 @@ export const dataState = createStore<DataState>({
 });
 
 export interface TrainingState {
-  /** Folder of the model that trains or trained last. */
+  /** Folder of the model that is being trained or was trained last. */
   model: string | null;
   status: 'idle' | 'preparing' | 'running' | 'pausing' | 'paused' | 'done' | 'failed';
   device: string;
@@ -75,13 +75,13 @@ export const trainingState = createStore<TrainingState>(NOT_TRAINING);
 export interface AppState {
   device: DeviceReport | null;
   models: ModelEntry[] | null;
-  /** Why models cannot be kept here, where they cannot. */
+  /** Why models cannot be stored here; null if they can. */
   modelsError: string | null;
 }
 
 export const appState = createStore<AppState>({ device: null, models: null, modelsError: null });
 
-/** The model that is asked, and what it is asked about; «Recommend» and «Look inside» share it. */
+/** The open model and the history; shared by the pages Recommend and Look inside. */
 export interface AskState {
   model: OpenedModel | null;
   /** Folder of the model that is open or being opened. */
@@ -89,7 +89,7 @@ export interface AskState {
   error: string | null;
   /** Item IDs, oldest first. */
   history: string[];
-  /** What the open model learned of the visitor: events, and their loss; null where it is as it was trained. */
+  /** The open model's adaptation to the visitor: events and their loss; null if it is not adapted. */
   adapted: { events: number; before: number; after: number } | null;
 }
 

@@ -1,9 +1,9 @@
-/** One small store of state that components subscribe to by parts. */
+/** A small store of state; components subscribe to parts of it. */
 import { useEffect, useReducer, useRef } from 'preact/hooks';
 
 export interface Store<T> {
   get(): T;
-  /** Merges what changed and tells those who look at it. */
+  /** Merges changes and notifies subscribers. */
   set(change: Partial<T>): void;
   subscribe(listener: () => void): () => void;
 }

@@ -1,6 +1,6 @@
 /**
  * The application: `npm run web` serves it, `npm run build:web` writes dist/web, a folder for any static host. Paths are
- * relative, so that it may lie below any URL.
+ * relative, so that it works below any URL.
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { HEADERS, POLICY } from './policy.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** In the built page alone: the development server needs inline styles for hot reloading. */
+/** Only in the built page: the development server needs inline styles for hot reloading. */
 const policy: Plugin = {
   name: 'content-security-policy',
   apply: 'build',
@@ -19,7 +19,7 @@ const policy: Plugin = {
   ],
 };
 
-/** Hosts that know such a file (Netlify, Cloudflare Pages and others) take the headers from it, and serve it to nobody. */
+/** Hosts that know such a file (Netlify, Cloudflare Pages and others) take the headers from it, and do not serve it. */
 const HEADERS_FILE = '_headers';
 const headers: Plugin = {
   name: 'headers',

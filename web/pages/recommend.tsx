@@ -16,7 +16,7 @@ export function RecommendPage() {
   return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
 }
 
-/** What is done after the score; empty values change nothing. */
+/** Post-processing of the list; empty values change nothing. */
 interface Wishes {
   seen: boolean;
   where: string;
@@ -34,7 +34,7 @@ function Asking({ model }: { model: OpenedModel }) {
   const latest = useRef(query);
   latest.current = query;
   const busy = useRef(false);
-  // One question at a time, and then the latest one: clicks that come faster than answers do not queue up.
+  // One query at a time, then the latest one: clicks that come faster than responses do not queue up.
   const answerLatest = async () => {
     if (busy.current) return;
     busy.current = true;

@@ -1,4 +1,4 @@
-/** Train: a recipe and a few settings, then watch it learn. */
+/** Train: choose a recipe and a few settings, then watch the training. */
 import { useEffect, useState } from 'preact/hooks';
 import { pause, resume, train } from '../actions.ts';
 import { engine } from '../engine.ts';
@@ -62,7 +62,7 @@ function Settings() {
     epochs: null,
     minutes: null,
     seed: 1,
-    // In a shop people come back for the same things.
+    // Customers of a shop buy the same items again.
     includeSeen: source?.kind === 'shop',
   });
   const [more, setMore] = useState('');

@@ -1,4 +1,4 @@
-/** What pages that ask a model share: which model, its history, its items. */
+/** Shared by pages that query a model: the choice of the model, the history, the items. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ask } from '../actions.ts';
@@ -10,7 +10,7 @@ import { Field, Notice, Spinner } from './parts.tsx';
 
 export const addToHistory = (id: string): void => askState.set({ history: [...askState.get().history, id] });
 
-/** A page about one model: its head with the choice of it, and the page once it is open. */
+/** A page about one model: a header with the choice of the model, and the page once it is open. */
 export function WithModel({ title, children }: { title: string; children: (model: OpenedModel) => ComponentChildren }) {
   const models = useStore(appState, (state) => state.models);
   const { id, model, error } = useStore(askState, (state) => state);
@@ -79,7 +79,7 @@ export function History({ model }: { model: OpenedModel }) {
   const list = useRef<HTMLOListElement>(null);
   const remove = (at: number) => {
     askState.set({ history: history.filter((_, i) => i !== at) });
-    // The keyboard goes on where it was, at the item that has moved up.
+    // The focus stays in place, on the item that has moved up.
     const place = Math.min(at, history.length - 2);
     requestAnimationFrame(() => list.current?.querySelectorAll('button')[place]?.focus());
   };
@@ -104,7 +104,7 @@ export function History({ model }: { model: OpenedModel }) {
           </li>
         ))}
       </ol>
-      {history.length === 0 && <p class="muted">Add items: what somebody did, one after the other.</p>}
+      {history.length === 0 && <p class="muted">Add items in the order in which a user interacted with them.</p>}
     </section>
   );
 }
@@ -113,7 +113,7 @@ export function useTitles(model: OpenedModel): Map<string, string> {
   return useMemo(() => new Map(model.items.map((item) => [item.id, item.title])), [model]);
 }
 
-/** Puts an item at the end of the history. */
+/** Appends an item to the history. */
 export function AddButton({ item }: { item: { id: string; title: string } }) {
   return (
     <button

@@ -1,7 +1,7 @@
-/** A canvas that keeps its size, its sharpness and its colours with the page. */
+/** A canvas that follows the page's size, pixel ratio and colors. */
 import { useEffect, useRef } from 'preact/hooks';
 
-/** Draws when something in `deps` changes, the canvas does in size, or the theme. Sizes are CSS pixels. */
+/** Draws when `deps`, the canvas size or the theme change. Sizes are CSS pixels. */
 export function useCanvas(
   draw: (context: CanvasRenderingContext2D, width: number, height: number, colour: (token: string) => string) => void,
   deps: readonly unknown[],
@@ -38,7 +38,7 @@ export function useCanvas(
   return canvas;
 }
 
-/** A token's colour as it is now: `light-dark()` must be worked out by the browser. */
+/** A token's current color: only the browser resolves `light-dark()`. */
 export function tokenColour(within: HTMLElement, token: string): string {
   const probe = document.createElement('span');
   probe.style.color = `var(${token})`;

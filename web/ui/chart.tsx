@@ -1,4 +1,4 @@
-/** A line chart over steps (uPlot), in the page's colours, with a summary in words for those who do not see it. */
+/** A line chart over steps (uPlot), in the page's colors, with a summary for screen readers. */
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
@@ -6,14 +6,14 @@ import { tokenColour } from './canvas.ts';
 
 export interface Series {
   label: string;
-  /** Name of a colour token. */
+  /** Name of a color token. */
   colour: string;
   points: readonly (readonly [number, number])[];
 }
 
 const HEIGHT = 240;
 
-/** Both series share the steps of either; where one has no point there is a gap that is bridged. */
+/** All series share their steps; a missing point is a gap that the line bridges. */
 function align(series: readonly Series[]): uPlot.AlignedData {
   const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
   const at = new Map(steps.map((step, i) => [step, i]));

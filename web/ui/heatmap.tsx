@@ -1,15 +1,15 @@
-/** Attention as a grid of cells; darker is more, negative weights have another colour. */
+/** Attention as a grid of cells; darker is more, negative weights have another color. */
 import { useRef, useState } from 'preact/hooks';
 import { useCanvas } from './canvas.ts';
 
-/** Latest events that are shown. */
+/** Most events that are shown, the latest ones. */
 const MOST = 40;
-/** Pixels of the names of rows at most, and between them and the cells. */
+/** Maximum width of row names in pixels, and the gap between them and the cells. */
 const LABEL = 240;
 const GAP = 8;
 /** Height of a row that has room for letters. */
 const LETTERS = 11;
-/** Rows and columns that a key goes on by. */
+/** Row and column steps of the arrow keys. */
 const MOVES: Record<string, [down: number, right: number]> = {
   ArrowDown: [1, 0],
   ArrowUp: [-1, 0],
@@ -25,9 +25,9 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
   const weight = (r: number, c: number): number => rows[(first + r) * tokens + first + c];
   let peak = 1e-9;
   for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) peak = Math.max(peak, Math.abs(weight(r, c)));
-  /** Where the cells begin and how large they are, as drawn last. */
+  /** Origin and size of the cells in the last drawing. */
   const place = useRef({ left: 0, cell: 1 });
-  /** Left of the cells stand the names of rows, where there is room for letters. */
+  /** Row names are left of the cells, if there is room for text. */
   const layOut = (context: CanvasRenderingContext2D, width: number): void => {
     let widest = 0;
     for (let r = 0; r < n; r++) widest = Math.max(widest, context.measureText(nameOf(r)).width);
@@ -42,7 +42,7 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
       const { left, cell } = place.current;
       const tall = `${Math.ceil(n * cell)}px`;
       const { style } = context.canvas;
-      if (style.height !== tall) style.height = tall; // and it is drawn again
+      if (style.height !== tall) style.height = tall; // which draws it again
       const [more, less, ink, line] = ['--accent', '--danger', '--ink', '--line'].map(colour);
       context.textBaseline = 'middle';
       for (let r = 0; r < n; r++) {

@@ -1,4 +1,4 @@
-/** What may be added to a log of one's own: files of items and of users, and what is read of events. */
+/** Options of a visitor's own log: files of items and of users, and the event context to read. */
 import { changeReading } from '../actions.ts';
 import { dataState } from '../state.ts';
 import { useStore } from '../store.ts';
@@ -13,7 +13,7 @@ export function LogOptions({ preview, analysis }: { preview: Preview | null; ana
   const { items, users } = source;
   return (
     <>
-      <Field label="Rows that may be left out" help="Rows that cannot be read, before the log is refused.">
+      <Field label="Rows that may be left out" help="Unreadable rows that are skipped; more are an error.">
         {(ids) => (
           <input
             {...ids}
@@ -67,7 +67,7 @@ function FileOption({
   );
 }
 
-/** What can be read of events: how they were rated, when they were, and columns that have no other part. */
+/** The event context that can be read: ratings, times, and other columns. */
 function namesOf(preview: Preview | null, { ratings, span }: Analysis, columns: Columns): string[] {
   const roles = preview ? (Object.entries(preview.roles) as [Role, number][]) : [];
   const taken = new Set(roles.map(([role, at]) => columns[role] ?? preview?.header[at]));
@@ -80,7 +80,7 @@ function Events({ names, chosen }: { names: readonly string[]; chosen: readonly 
   return (
     <fieldset class="field">
       <legend>Read of each event</legend>
-      <p class="help">How an event was, beside its item: for models that are to know more than the order.</p>
+      <p class="help">The context of an event besides its item, for models that use more than the order.</p>
       {names.map((name) => (
         <label key={name} class="check">
           <input

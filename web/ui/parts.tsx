@@ -1,4 +1,4 @@
-/** Small parts that pages are made of. */
+/** Small components that pages are made of. */
 import type { ComponentChildren } from 'preact';
 import { useId, useRef } from 'preact/hooks';
 
@@ -45,7 +45,7 @@ export function Progress({ share, label }: { share: number | null; label: string
   return <progress aria-label={label} {...(share === null ? {} : { value: share })} max={1} />;
 }
 
-/** A label, what it belongs to, and a word of help. */
+/** A label, its control, and a help text. */
 export function Field({
   label,
   help,
@@ -104,7 +104,7 @@ export function FileButton({
   );
 }
 
-/** Bars of a distribution, drawn in SVG, with its numbers for those who do not see it. */
+/** Bars of a distribution, drawn in SVG, with its numbers for screen readers. */
 export function Bars({ label, bars }: { label: string; bars: { label: string; value: number; text: string }[] }) {
   const most = bars.reduce((largest, { value }) => Math.max(largest, value), 1);
   const [height, wide] = [96, 470];

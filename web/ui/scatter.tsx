@@ -1,15 +1,15 @@
-/** Points on a canvas, named under the pointer; the arrow keys go from one to the next. */
+/** Points on a canvas, labeled under the pointer; the arrow keys move from one to the next. */
 import { useRef, useState } from 'preact/hooks';
 import { useCanvas } from './canvas.ts';
 
 const MARGIN = 16;
-/** Pixels around a point that still mean it. */
+/** Pixels around a point that select it. */
 const REACH = 14;
 
 export interface ScatterProps {
   /** [n, 2] within −1 to 1. */
   places: Float32Array;
-  /** [n] group of each point: its colour. */
+  /** [n] group of each point, which determines its color. */
   groups: Uint8Array;
   /** [n] 1 for those to be shown above the others; null for none. */
   found: Uint8Array | null;

@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it; remembered in this browser. */
+/** Light, dark, or the system's theme; stored in this browser. */
 import { useEffect, useState } from 'preact/hooks';
 
 const KEY = 'attune theme';
@@ -26,7 +26,7 @@ export function ThemeButton() {
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // It holds for this visit.
+      // Applies to this visit only.
     }
   }, [theme]);
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];

@@ -1,4 +1,4 @@
-/** Why an item was recommended: the events that carried it, what it has in common with them, where attention went. */
+/** Why an item was recommended: the events that contributed, shared attributes, and attention. */
 import { useEffect, useState } from 'preact/hooks';
 import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
@@ -7,7 +7,7 @@ import { Notice, Spinner } from './parts.tsx';
 import type { Explanation, Recommendation, RecommendQuery } from '../../recommend/index.ts';
 import type { AttentionFacts } from '../worker/recommending.ts';
 
-/** Events and attributes that are named at most. */
+/** Most events and attributes that are listed. */
 const EVENTS = 6;
 const ATTRIBUTES = 4;
 
@@ -77,7 +77,7 @@ function Reasons({ why }: { why: Explanation }) {
       {common.length > 0 && (
         <>
           <h3>In common with the history</h3>
-          <p class="muted">What the events that carried it share with it: an association, no cause.</p>
+          <p class="muted">What it shares with the events that contributed to it: an association, not a cause.</p>
           <ul class="shares">
             {common.map(({ attribute, value, share }) => (
               <li key={`${attribute} ${value}`} class="share">

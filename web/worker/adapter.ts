@@ -1,7 +1,7 @@
-/** What this browser could compute on, asked of it directly: the engine loads when there is something to compute. */
+/** The adapter that this browser would compute on, without loading the engine. */
 import type { DeviceReport } from './contract.ts';
 
-/** What is missing for WebGPU here, in words, and what helps. */
+/** Why WebGPU is not available, in words, and what helps. */
 export function missing(): DeviceReport['missing'] {
   if (!isSecureContext) {
     return { what: 'WebGPU needs a secure page.', how: 'Open this page through https:// or http://localhost.' };
@@ -9,12 +9,12 @@ export function missing(): DeviceReport['missing'] {
   if (!(navigator as Partial<Navigator>).gpu) {
     return {
       what: 'This browser has no WebGPU.',
-      how: 'Chrome or Edge from version 113 on have it, Safari from 26 on, Firefox from 141 on (Windows).',
+      how: 'Chrome and Edge have it since version 113, Safari since 26, Firefox since 141 (Windows).',
     };
   }
   return {
     what: 'The browser has WebGPU, but no graphics adapter for it.',
-    how: 'In Chrome look at chrome://gpu; on Linux start it with --enable-unsafe-webgpu --enable-features=Vulkan, and switch on hardware acceleration in its settings.',
+    how: 'In Chrome, check chrome://gpu; on Linux, start it with --enable-unsafe-webgpu --enable-features=Vulkan, and enable hardware acceleration in its settings.',
   };
 }
 
@@ -27,7 +27,7 @@ const FEATURES: [GPUFeatureName, string][] = [
   ['timestamp-query', 'timestamps'],
 ];
 
-/** As `describeDevice`, of the adapter that the engine will take. */
+/** Like `describeDevice`, for the adapter that the engine will use. */
 export async function probe(): Promise<DeviceReport> {
   const adapter = await (navigator as Partial<Navigator>).gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) return { backend: 'cpu', name: 'the CPU', missing: missing(), features: [], bytes: 0 };

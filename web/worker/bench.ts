@@ -9,11 +9,11 @@ export const caseNames = (): string[] => benchCases.map(({ name }) => name);
 export interface BenchAsked {
   /** Only cases with this in their name. */
   filter: string;
-  /** What the rows of every case are divided by. */
+  /** Divides the number of rows of every case. */
   scale: number;
 }
 
-/** @throws InputError without WebGPU, or where no case has that name */
+/** @throws InputError without WebGPU, or if no case has that name */
 export async function runBench({ filter, scale }: BenchAsked, onCase: (name: string) => void): Promise<KernelBench> {
   const device = await openDevice();
   if (!device.gpu)

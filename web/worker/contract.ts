@@ -1,4 +1,4 @@
-/** What the page and its worker say to each other; all of it can be cloned. */
+/** The messages between the page and its worker; all of them can be cloned. */
 import type { Columns } from './log.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import type { TrainProgress, TrainResult } from '../../train/loop/options.ts';
@@ -9,7 +9,7 @@ export const LISTED = 10;
 export interface DeviceReport {
   backend: 'webgpu' | 'cpu';
   name: string;
-  /** Why there is no WebGPU, and how to get it; null where there is. */
+  /** Why there is no WebGPU, and how to get it; null if there is. */
   missing: { what: string; how: string } | null;
   features: string[];
   /** Bytes of buffers alive. */
@@ -35,16 +35,16 @@ export interface Filter {
 
 export type Role = 'user' | 'item' | 'time' | 'rating';
 
-/** The beginning of a file: what it looks like, and which column seems to be what. */
+/** A preview of a file: its first rows, and the detected role of each column. */
 export interface Preview {
   name: string;
   bytes: number;
   format: string;
   header: string[];
-  /** Whether the columns have names of their own, and so may be told apart otherwise. */
+  /** Whether the file names its columns, so that other roles can be chosen. */
   named: boolean;
   rows: string[][];
-  /** Place of each role among the columns; −1 for none. */
+  /** Index of each role's column; −1 for none. */
   roles: Record<Role, number>;
 }
 
@@ -62,14 +62,14 @@ export interface Analysis {
   removed: { byRating: number; interactions: number; users: number; items: number };
   /** Lowest and highest rating; null without ratings. */
   ratings: { least: number; most: number } | null;
-  /** Of the times, as dates where they look like some; null without times. */
+  /** Range of the times, as dates if they are dates; null without times. */
   span: { from: string; to: string } | null;
   lengths: Bin[];
   medianLength: number;
   popular: { title: string; count: number }[];
-  /** Items with a title of their own. */
+  /** Items with a title. */
   titled: number;
-  /** Users with columns of their own. */
+  /** Users with columns in the users file. */
   described: number;
   lines: string[];
   seconds: number;
@@ -83,7 +83,7 @@ export interface Choices {
 
 export interface Plan {
   name: string;
-  /** null: what suits the log's size. */
+  /** null: by the size of the log. */
   recipe: string | null;
   /** As `--set` takes them. */
   settings: Record<string, string>;
@@ -120,7 +120,7 @@ export type Outcome = Pick<TrainResult, 'reason' | 'step' | 'epoch' | 'bestNdcg'
   parts: Record<string, Metrics>;
 };
 
-/** How a training stands that began here; models from elsewhere have none. */
+/** The state of a training that was started here; models from elsewhere have none. */
 export type RunState = 'running' | 'paused' | 'finished';
 
 export interface ModelEntry {

@@ -1,4 +1,4 @@
-/** The worker's one device: opened when first needed, and again after it was lost. */
+/** The worker's only device: opened when first needed, and again after it was lost. */
 import { browserTuning, Device } from '../../engine/index.ts';
 import { missing, nameOf } from './adapter.ts';
 import type { DeviceReport } from './contract.ts';
@@ -19,7 +19,7 @@ export async function openDevice(): Promise<Device> {
   return current;
 }
 
-/** Frees buffers that lie unused. */
+/** Frees unused buffers. */
 export function trim(device: Device): void {
   device.gpu?.buffers.trim();
 }

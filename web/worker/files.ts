@@ -1,4 +1,4 @@
-/** A model's folder in the origin's private file system, with what the page keeps beside the model. */
+/** A model's folder in the origin's private file system, with the page's own files about the model. */
 import { InputError } from '../../data/errors.ts';
 import { checkName } from '../../model/storage/files.ts';
 import { DirectoryFiles } from '../../recommend/sources/files.browser.ts';
@@ -11,7 +11,7 @@ export class FolderFiles extends DirectoryFiles {
     this.handle = handle;
   }
 
-  /** The file itself, of which nothing has been read yet; null when there is none. */
+  /** The file, not yet read; null if there is none. */
   async file(name: string): Promise<File | null> {
     checkName(name);
     try {
@@ -22,7 +22,7 @@ export class FolderFiles extends DirectoryFiles {
     }
   }
 
-  /** Replaces a file by the content of another, piece by piece. @throws InputError where there is no room */
+  /** Replaces a file by the content of another, in chunks. @throws InputError if the storage is full */
   async copyOf(file: File, name: string): Promise<void> {
     checkName(name);
     const stream = await (await this.handle.getFileHandle(name, { create: true })).createWritable();

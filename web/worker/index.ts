@@ -1,6 +1,6 @@
 /**
- * The worker: everything that computes, so that the page never waits. The page calls it through comlink. It is small at
- * first: each part loads when it is asked for.
+ * The worker does all computation, so that the page never blocks. The page calls it through comlink. It starts small: each
+ * part loads when it is first used.
  */
 import { expose } from 'comlink';
 import type { RecommendQuery } from '../../recommend/types.ts';
@@ -21,7 +21,7 @@ const benches = () => import('./bench.ts');
 let opened: Opened | null = null;
 let filter: Filter = { minInteractions: 5, minRating: null };
 let stopping: AbortController | null = null;
-/** Whether the engine has been loaded, and may have a device. */
+/** Whether the engine is loaded, and may have a device. */
 let computed = false;
 
 const api = {
@@ -47,11 +47,11 @@ const api = {
     const { analyse, openSource } = await logs();
     const next = await openSource(source, reading, onProgress);
     filter = wanted;
-    opened = next; // another filter may leave something
+    opened = next; // another filter may leave some rows
     return analyse(next, wanted, begun).analysis;
   },
 
-  /** The log that is open, filtered otherwise. */
+  /** The open log with another filter. */
   async filter(wanted: Filter): Promise<Analysis> {
     if (!opened) throw new Error('no log is open');
     filter = wanted;
@@ -75,7 +75,7 @@ const api = {
     });
   },
 
-  /** Saves and ends after the step that runs; `resume` goes on. */
+  /** Saves and stops after the current step; `resume` continues. */
   pause(): void {
     stopping?.abort();
   },
@@ -106,7 +106,7 @@ const api = {
   },
 };
 
-/** One training at a time, in this tab and in all others: they would write over each other. */
+/** One training at a time, over all tabs: they would overwrite each other's files. */
 async function training(work: (signal: AbortSignal) => Promise<Outcome>): Promise<Outcome> {
   if (stopping) throw new Error('a training runs already');
   const controller = new AbortController();

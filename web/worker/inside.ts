@@ -1,4 +1,4 @@
-/** Looking inside a model: a map of its items, where its attention goes, and what a training step spends its time on. */
+/** Looking inside a model: a map of its items, its attention, and the time of a training step by kernel. */
 import { batches } from '../../data/batching/batches.ts';
 import { prepare } from '../../data/dataset.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
@@ -20,9 +20,9 @@ import { trim } from './device.ts';
 import { recommender } from './recommending.ts';
 
 export interface ItemMap {
-  /** [V, 2], each axis scaled alike into −1 to 1. */
+  /** [V, 2], both axes scaled by the same factor into −1 to 1. */
   places: Float32Array;
-  /** Share of the vectors' variance that the two axes hold. */
+  /** Share of the vectors' variance that the two axes explain. */
   share: number;
   ms: number;
 }
@@ -66,7 +66,7 @@ export async function itemMap(): Promise<ItemMap> {
   };
 }
 
-/** Rows at length 1, less their mean, [V, D]. */
+/** Rows normalized to length 1, minus their mean, [V, D]. */
 function centred(data: ArrayLike<number>, V: number, D: number): Float32Array {
   const out = new Float32Array(V * D);
   const mean = new Float64Array(D);
@@ -106,7 +106,7 @@ export function principalAxes(matrix: Float64Array, D: number): { axis: Float64A
 
 export interface StepProfile {
   kernels: KernelTime[];
-  /** GPU milliseconds of a step, and tokens in it. */
+  /** GPU milliseconds and tokens of a step. */
   ms: number;
   tokens: number;
 }
@@ -172,7 +172,7 @@ function trainingStep(device: Device, parts: Split, settings: Settings, features
   return { program, stage, dispose };
 }
 
-/** Users enough for a batch and for every item to occur. */
+/** Enough users for a batch and for every item to occur. */
 function randomHistories(items: number, settings: Settings): Split {
   const length = settings.window + 3;
   const users = Math.max(Math.ceil(settings.budget / settings.window) + 1, Math.ceil(items / length));

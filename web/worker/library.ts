@@ -1,4 +1,4 @@
-/** The models of this browser: a folder each in the origin's private file system, with the log of those trained here. */
+/** The models in this browser: one folder each in the origin's private file system, with the log if trained here. */
 import { InputError } from '../../data/errors.ts';
 import type { Files } from '../../model/storage/files.ts';
 import type { ModelConfig } from '../../model/storage/config.ts'; // types alone: its code brings the engine along
@@ -6,7 +6,7 @@ import { Snapshot } from '../../model/storage/manifest.ts';
 import type { Filter, ModelEntry, Plan, Reading, RunState, Source } from './contract.ts';
 import { FolderFiles } from './files.ts';
 
-/** How a model came to be trained here; beside its model files, and not exported with them. */
+/** The record of a training in this browser; stored with the model's files, but not exported with them. */
 export interface Run {
   source:
     | { kind: 'shop'; shoppers: number }
@@ -18,7 +18,7 @@ export interface Run {
 }
 
 const RUN = 'run.json';
-/** Copies of what was trained on, so that a training goes on after a reload. */
+/** Copies of the training data, so that a training can be continued after a reload. */
 const LOG = 'run.log';
 const CATALOGUE = 'run.items';
 const PEOPLE = 'run.users';
@@ -34,7 +34,7 @@ async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
   return root.getDirectoryHandle('models', { create: true });
 }
 
-/** @throws InputError when there is none of that name */
+/** @throws InputError if there is none with that name */
 export async function openModel(id: string): Promise<FolderFiles> {
   try {
     return new FolderFiles(await (await modelsFolder()).getDirectoryHandle(id));
@@ -44,7 +44,7 @@ export async function openModel(id: string): Promise<FolderFiles> {
   }
 }
 
-/** A new folder; its name tells when it was made. */
+/** A new folder, named by the current time. */
 export async function newModel(name: string): Promise<FolderFiles> {
   const folder = await modelsFolder();
   const taken = new Set<string>();
@@ -82,7 +82,7 @@ export async function keepSource(files: FolderFiles, { file, items, users }: Kep
   if (users) await files.copyOf(users, PEOPLE);
 }
 
-/** The log that a model was trained on, by its own name. @throws InputError when it is gone */
+/** The log that a model was trained on, with its original name. @throws InputError if it is missing */
 export async function keptSource(files: FolderFiles, run: Run): Promise<Kept> {
   const { source } = run;
   if (source.kind === 'shop') throw new Error('library: the demo shop has no file');
@@ -102,7 +102,7 @@ export async function keptSource(files: FolderFiles, run: Run): Promise<Kept> {
   };
 }
 
-/** Newest first; folders that hold no model (yet) are left out. */
+/** Newest first; folders without a model are left out. */
 export async function listModels(): Promise<ModelEntry[]> {
   const found: ModelEntry[] = [];
   const folder = await modelsFolder();
@@ -141,7 +141,7 @@ async function describe(files: FolderFiles): Promise<ModelEntry | null> {
   };
 }
 
-/** NDCG@10 of the last validation that was the best; null before the first. */
+/** The best NDCG@10 on the validation part so far; null before the first validation. */
 async function bestFigure(files: FolderFiles): Promise<number | null> {
   const text = new TextDecoder().decode((await files.read('metrics.jsonl')) ?? undefined);
   for (const line of text.split('\n').reverse()) {

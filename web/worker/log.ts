@@ -1,4 +1,4 @@
-/** The log in the worker: preview of a file, reading and filtering, what was found. */
+/** The log in the worker: preview of a file, reading, filtering, and a summary. */
 import { findColumn } from '../../data/formats/columns.ts';
 import { type ItemInfo, readItems, readUsers } from '../../data/formats/catalog.ts';
 import { InputError } from '../../data/errors.ts';
@@ -21,7 +21,7 @@ export interface Columns {
   rating?: string;
 }
 
-/** Starts a worker in which Parquet is decoded. */
+/** Starts a worker that decodes Parquet. */
 function openParquetWorker(): Apart {
   const worker = new Worker(new URL('./parquet.ts', import.meta.url), { type: 'module', name: 'parquet' });
   return {
@@ -43,7 +43,7 @@ const FORMATS: Record<Exclude<Format['kind'], 'table'>, string> = {
   parquet: 'a Parquet file',
 };
 
-/** @throws InputError where the file is no log */
+/** @throws InputError if the file is not a log */
 export async function previewFile(file: File): Promise<Preview> {
   let format: Format | null = null;
   const rows: string[][] = [];
@@ -81,7 +81,7 @@ export async function previewFile(file: File): Promise<Preview> {
 
 const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs', ' ': 'blanks' };
 
-/** A log with what is known of its items, as it was read. */
+/** A log with its items and users, as read. */
 export interface Opened {
   source: Source;
   reading: Reading;
@@ -140,10 +140,10 @@ export const filterOf = ({ minInteractions, minRating }: Filter) => ({
   minRating: minRating ?? undefined,
 });
 
-/** Lines of the report that the page tells in numbers. */
+/** Lines of the report that the page shows as numbers instead. */
 const COUNTED = /-core filter removed|removed with a rating|^[\d,]+ users?, [\d,]+ items?/;
 
-/** Filters the log, and tells what is left and what was dropped. @throws InputError when nothing is left */
+/** Filters the log and summarizes what is left and what was removed. @throws InputError if nothing is left */
 export function analyse(opened: Opened, filter: Filter, begun: number): { dataset: Dataset; analysis: Analysis } {
   const { log, infos, users } = opened;
   const dataset = prepare(log, filterOf(filter));
@@ -184,7 +184,7 @@ function rangeOf(values: Float32Array | Float64Array | null): { least: number; m
   return least <= most ? { least, most } : null;
 }
 
-/** Dates, where the times are some; other clocks as they are. */
+/** Times as dates if they are dates, else unchanged. */
 function spanOf({ time: times, timeUnit }: Log): { from: string; to: string } | null {
   const range = rangeOf(times);
   if (!range) return null;

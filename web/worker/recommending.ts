@@ -27,15 +27,15 @@ export async function openForRecommending(id: string): Promise<OpenedModel> {
   const device = await openDevice();
   const recommender = await Recommender.load(await openModel(id), { device });
   open = { id, recommender };
-  void recommender.warmUp(LISTED).catch(() => {}); // a query says what is wrong
+  void recommender.warmUp(LISTED).catch(() => {}); // a query reports what is wrong
   const { config, items, weights } = recommender.loaded;
   return { id, items, includeSeen: config.seen === 'kept', note: weights.note };
 }
 
-/** What the page shows of an answer. */
+/** What the page shows of a response. */
 export interface UserContext {
   items: Recommendation[];
-  /** How long it took here. */
+  /** Computing time in milliseconds. */
   ms: number;
   attention: AttentionFacts | null;
 }
@@ -56,7 +56,7 @@ export async function recommend(query: RecommendQuery): Promise<UserContext> {
   return { items, ms: performance.now() - begun, attention: attention ? told(attention) : null };
 }
 
-/** Opens the model again where its device was lost, with what it has learned of the visitor. */
+/** Opens the model again after its device was lost, with its adaptation to the visitor. */
 async function reopenAfterLoss(): Promise<void> {
   if (!open?.recommender.device.gpu?.failure) return;
   const { adaptation } = open.recommender;

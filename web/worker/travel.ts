@@ -1,9 +1,9 @@
-/** Models that come from elsewhere and go there. */
+/** Import and export of models. */
 import { copyModel, packModel } from '../../model/storage/pack.ts';
 import { type ModelSource, openModel as openFiles } from '../../recommend/sources/sources.ts';
 import { deleteModel, newModel, openModel } from './library.ts';
 
-/** A model from elsewhere: a folder, its files, or one packed file. Gives the folder that it is kept in. @throws InputError */
+/** Imports a model: a folder, its files, or one packed file. @returns its folder. @throws InputError */
 export async function importModel(source: ModelSource, name: string): Promise<string> {
   const from = await openFiles(source);
   const files = await newModel(name);
@@ -16,7 +16,7 @@ export async function importModel(source: ModelSource, name: string): Promise<st
   return files.where;
 }
 
-/** A model in one file; with the checkpoint a training can go on from it. @throws InputError */
+/** A model in one file; with the checkpoint, its training can be continued. @throws InputError */
 export async function exportModel(id: string, checkpoint: boolean): Promise<Blob> {
   return new Blob(await packModel(await openModel(id), { checkpoint }), { type: 'application/octet-stream' });
 }
