@@ -80,7 +80,7 @@ export const trainingCases: readonly BenchCase[] = [
     bytes: (rows) => 12 * rows * D + 8 * Math.min(V, rows) * D,
   },
   {
-    name: 'cross-entropy', // over the whole catalogue; three products
+    name: 'cross-entropy', // over the whole catalog; three products
     sizes: [L, L / 64],
     make: (stock, rows) => {
       const [x, table] = [stock.leaf(rows, D), stock.leaf(V, D)];

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * What a click on «Add» costs, in milliseconds (mean, its standard error, median):
+ * What a click on "Add" costs, in milliseconds (mean, its standard error, median):
  *
  *   node bench/clicks.mjs MODEL.attune [--clicks 40] [--json]
  *
@@ -45,9 +45,9 @@ async function onHost() {
   const before = device.stats();
   const times = [];
   for (let n = 1; n <= clicks; n++) {
-    const begun = performance.now();
+    const started = performance.now();
     await ask(n);
-    times.push(performance.now() - begun);
+    times.push(performance.now() - started);
   }
   const after = device.stats();
   const each = Object.fromEntries(
@@ -87,7 +87,7 @@ async function inPage() {
       const buttons = document.querySelectorAll('.found button');
       const found = [];
       for (let i = 0; i < n; i++) {
-        const begun = performance.now();
+        const started = performance.now();
         await new Promise((resolve) => {
           const seen = new MutationObserver(() => {
             seen.disconnect();
@@ -96,7 +96,7 @@ async function inPage() {
           seen.observe(answer, { subtree: true, childList: true, characterData: true, attributes: true });
           buttons[i % buttons.length].click();
         });
-        found.push([performance.now() - begun, Number(/([\d.]+) ms/.exec(status.textContent)?.[1])]);
+        found.push([performance.now() - started, Number(/([\d.]+) ms/.exec(status.textContent)?.[1])]);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       return found;

@@ -52,10 +52,10 @@ async function continued(model: SequenceModel, rows: number, runs: number): Prom
   const times: number[][] = Array.from({ length: STEPS + 2 }, () => []);
   const clock = async (at: number, work: () => unknown): Promise<void> => {
     await device.settle();
-    const begun = performance.now();
+    const started = performance.now();
     await work();
     await device.settle();
-    times[at].push(performance.now() - begun);
+    times[at].push(performance.now() - started);
   };
   // The first run compiles and records.
   for (let run = 0; run <= runs; run++) {

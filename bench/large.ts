@@ -40,11 +40,11 @@ async function timed<T extends Record<string, Tensor>>(device: Device, name: str
   const times: number[] = [];
   let out: T | undefined;
   for (let i = 0; i < 2; i++) {
-    const begun = performance.now();
+    const started = performance.now();
     out = program.run();
     await program.pace();
     await program.settle();
-    times.push(performance.now() - begun);
+    times.push(performance.now() - started);
   }
   const { bytes, peakBytes } = device.stats();
   console.log(

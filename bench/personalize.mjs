@@ -81,9 +81,9 @@ for (let fold = 0; fold < count; fold++) {
       if (name === 'blend' && !blended) continue;
       recommender.forget();
       row[name] = gain(await recommender.recommend({ history }), target);
-      const begun = performance.now();
+      const started = performance.now();
       await recommender.personalize(history, options);
-      row[`${name} ms`] = performance.now() - begun;
+      row[`${name} ms`] = performance.now() - started;
       row[`${name} adapted`] = gain(await recommender.recommend({ history }), target);
     }
     results.push(row);

@@ -13,7 +13,7 @@ export const V = 3416;
 /** Length of a sequence. */
 export const T = 200;
 
-/** Item numbers, spread over the catalogue. */
+/** Item numbers, spread over the catalog. */
 export const ids = (n: number): Uint32Array => Uint32Array.from({ length: n }, (_, i) => (i * 7919) % V);
 
 /** Sequences of T tokens laid end to end. */

@@ -91,14 +91,14 @@ export async function benchStep(
   await program.settle();
   const before = device.stats();
   let tokens = 0;
-  const begun = performance.now();
+  const started = performance.now();
   for (let i = 0; i < steps; i++) {
     tokens += stage().tokens;
     program.run();
     await program.pace();
   }
   await program.settle();
-  const milliseconds = performance.now() - begun;
+  const milliseconds = performance.now() - started;
   const after = device.stats();
   const dispatches = (after.dispatches - before.dispatches) / steps;
   const host = cpu ? null : await hostTime(program, stage);
@@ -136,9 +136,9 @@ async function hostTime(
   stage: () => void,
 ): Promise<{ encode: number; submit: number }> {
   const time = (work: () => void): number => {
-    const begun = performance.now();
+    const started = performance.now();
     work();
-    return performance.now() - begun;
+    return performance.now() - started;
   };
   const encode = Array.from({ length: 51 }, () => time(() => [...program.encode()]));
   const submit: number[] = [];
@@ -171,8 +171,8 @@ function* endless(parts: Split, { budget, window }: Settings): Generator<Batch, 
 }
 
 async function timed(device: Device, work: () => void): Promise<number> {
-  const begun = performance.now();
+  const started = performance.now();
   work();
   await device.settle();
-  return performance.now() - begun;
+  return performance.now() - started;
 }

@@ -154,7 +154,7 @@ export class ParameterArena {
 
   private buffer(shard: AdamwShard, kind: ParameterKind): Tensor {
     const tensor = shard[kind];
-    if (!tensor) throw new Error(`parameters: no ${kind} was begun`);
+    if (!tensor) throw new Error(`parameters: no ${kind} was started`);
     if (this.frozen && kind !== 'params') throw new Error(`parameters: frozen ones have no ${kind}`);
     return tensor;
   }

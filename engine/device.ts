@@ -18,6 +18,7 @@ import { requestDevice } from './webgpu/adapter.ts';
 import { POISON } from './webgpu/buffer-pool.ts';
 import { type Call, type GpuStats, WebGpu } from './webgpu/webgpu.ts';
 import { fill } from './ops/fill.ts';
+import { aliases, refuseAlias, writesNothing } from './uses.ts';
 import { type HostValues, typeFor, valuesFor } from './values.ts';
 
 export interface DeviceOptions {
@@ -502,24 +503,6 @@ function refusePromise<T>(who: string, result: T): T {
   throw new Error(
     `${who}: the function returned a promise, but its work must be done when it returns; pass a function that is not async, and await what it gives afterwards`,
   );
-}
-
-/** Whether a dispatch has nothing to do: all that it would write is empty or switched off. */
-function writesNothing(tensors: Record<string, Tensor | null>, uses: ReadonlyMap<string, BindingInfo>): boolean {
-  for (const { name, kind } of uses.values()) if (kind === 'write' && (tensors[name]?.size ?? 0) > 0) return false;
-  return true;
-}
-
-/** Whether WebGPU refuses these two in one dispatch: a buffer that is read and written, or overlapping parts that are written. */
-function aliases(a: Tensor, b: Tensor, kindA: string, kindB: string): boolean {
-  if (a.storage !== b.storage || (kindA !== 'write' && kindB !== 'write')) return false;
-  return kindA !== kindB || (a.offset < b.offset + b.size && b.offset < a.offset + a.size);
-}
-
-function refuseAlias(who: string, a: Tensor, b: Tensor): never {
-  const name = (t: Tensor): string => `${t.label} ${showShape(t.shape)}`;
-  const both = a.label === b.label ? name(a) : `${name(a)} and ${name(b)}, which share memory,`;
-  throw new Error(`${who}: ${both} would be read and written by one dispatch; use a copy() of what is read`);
 }
 
 /** The part of a CPU array that a tensor covers, in the tensor's own type (an input arena holds both types). */

@@ -10,7 +10,7 @@ export type { HostValues } from './values.ts';
 export { type DType, type NumericArray, type Shape, showShape, sizeOf, Tensor } from './tensor.ts';
 export { fill } from './ops/fill.ts';
 export { gelu } from './ops/gelu.ts';
-export { normal, permutation, threefry2x32, toUniform, uniform } from './random.ts';
+export { normal, permutation, threefry2x32, toUniform, uniform } from './random/random.ts';
 export { dropout } from './ops/dropout.ts';
 export { matmul, type MatmulOptions } from './ops/matmul.ts';
 export { type Activation, gemm, type Gemm } from './ops/shared/gemm.ts';

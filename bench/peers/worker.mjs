@@ -46,10 +46,10 @@ const operations = {
     };
   },
   async time({ repeat, expected }) {
-    const begun = performance.now();
+    const started = performance.now();
     if (current.time) {
       const extra = await current.time(repeat, expected);
-      return { ms: (performance.now() - begun) / repeat, ...extra };
+      return { ms: (performance.now() - started) / repeat, ...extra };
     }
     const results = [];
     for (let i = 0; i < repeat; i++) results.push(await current.run());
@@ -57,7 +57,7 @@ const operations = {
     const slept = (await current.wait(results, expected)) ?? 0;
     const end = performance.now();
     const overslept = slept > 0 && end - waiting - slept < 0.02 * slept + 1;
-    return { ms: (end - begun) / repeat, overslept };
+    return { ms: (end - started) / repeat, overslept };
   },
   async drop() {
     await current?.dispose?.();

@@ -1,9 +1,9 @@
 /**
- * Softmax cross-entropy over the whole catalogue without the [L, V] logits: blocks of rows (and, for large
- * catalogues, of columns) go through one buffer of bounded size.
+ * Softmax cross-entropy over the whole catalog without the [L, V] logits: blocks of rows (and, for large
+ * catalogs, of columns) go through one buffer of bounded size.
  *
- * Where a block is as wide as the catalogue, the gradient is formed in the forward pass while the block's logits are at
- * hand (as in Liger Kernel's fused linear cross-entropy): three matrix products instead of four. A wider catalogue, or
+ * Where a block is as wide as the catalog, the gradient is formed in the forward pass while the block's logits are at
+ * hand (as in Liger Kernel's fused linear cross-entropy): three matrix products instead of four. A wider catalog, or
  * one in shards, has its blocks computed again in the backward pass, straight into the gradients, so that nothing of
  * the table's size is held besides.
  */
@@ -48,7 +48,7 @@ const LOSS = kernel('ce_loss', [
 ]);
 const SCALE_BY = kernel('scale_by', (p) => Math.ceil(p.n / 1024));
 
-/** Elements of the block buffer (16 MiB), and the widest catalogue that is taken in one block of columns. */
+/** Elements of the block buffer (16 MiB), and the widest catalog that is taken in one block of columns. */
 const BLOCK_ELEMENTS = 4 * 2 ** 20;
 const BLOCK_ROWS = 1024;
 /** Rows whose losses one group adds up. */
@@ -60,7 +60,7 @@ export interface CrossEntropyOptions {
   labelSmoothing?: number;
   /** Elements of the largest block of logits; for tests. */
   blockElements?: number;
-  /** The widest catalogue that is taken in one block of columns; for tests. */
+  /** The widest catalog that is taken in one block of columns; for tests. */
   oneBlockWidth?: number;
 }
 
@@ -223,7 +223,7 @@ function gradients(
   }
 }
 
-/** A block of rows spans the catalogue: loss and gradient in one pass (on the CPU device through the reference). */
+/** A block of rows spans the catalog: loss and gradient in one pass (on the CPU device through the reference). */
 function atOnce(device: Device, w: Work & { table: Tensor }, rowsOfBlock: number): void {
   const { x, table, targets, weights, loss } = w;
   const [l, d] = x.shape;

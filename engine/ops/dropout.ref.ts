@@ -1,5 +1,5 @@
 import type { Reference } from '../device.ts';
-import { threefry2x32 } from '../random.ts';
+import { threefry2x32 } from '../random/random.ts';
 import { STATE } from '../state.ts';
 
 export const dropoutReference: Reference = ({ x, y, state }, { n, op, threshold, scale, acc }) => {

@@ -4,7 +4,7 @@
  * Whether it is on stands in `device.state` word 5, so that one recording serves training and evaluation.
  */
 import { gradOf, into } from '../autograd.ts';
-import { dropoutParams } from '../keep.ts';
+import { dropoutParams } from '../random/keep.ts';
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { dropoutReference } from './dropout.ref.ts';

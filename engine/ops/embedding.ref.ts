@@ -1,5 +1,5 @@
 import type { Reference } from '../device.ts';
-import { keepOf } from '../keep.ts';
+import { keepOf } from '../random/keep.ts';
 import { NO_SLOT } from '../rows.ts';
 
 export const embeddingForward: Reference = (

@@ -4,7 +4,7 @@
  * (`groupRows` in engine/rows.ts), one group of threads a row, popular rows split and summed in a second pass.
  */
 import { gradOf, intoSum } from '../autograd.ts';
-import { dropoutParams } from '../keep.ts';
+import { dropoutParams } from '../random/keep.ts';
 import { elementVariants, groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { rowGroupLayout } from '../rows.ts';
 import { shardsOf, type Table, type TableShard } from '../table.ts';

@@ -1,5 +1,5 @@
 import type { Reference } from '../device.ts';
-import { keepOf } from '../keep.ts';
+import { keepOf } from '../random/keep.ts';
 import type { NumericArray } from '../tensor.ts';
 
 export const RESIDUAL = 1;

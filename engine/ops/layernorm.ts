@@ -4,7 +4,7 @@
  */
 import { into } from '../autograd.ts';
 import type { Device } from '../device.ts';
-import { dropoutParams } from '../keep.ts';
+import { dropoutParams } from '../random/keep.ts';
 import { groups, type Kernel, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {

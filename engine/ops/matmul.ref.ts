@@ -1,5 +1,5 @@
 import type { Reference } from '../device.ts';
-import { keepOf } from '../keep.ts';
+import { keepOf } from '../random/keep.ts';
 import { geluOf, geluSlope } from './gelu.ref.ts';
 import { reluSlope } from './relu.ref.ts';
 

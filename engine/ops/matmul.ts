@@ -1,6 +1,6 @@
 /** Matrix product with transposes, batches, and an epilogue of bias, activation, dropout and residual. */
 import { gradOf, into, intoSum } from '../autograd.ts';
-import { dropoutParams } from '../keep.ts';
+import { dropoutParams } from '../random/keep.ts';
 import { groups, kernel } from '../kernel.ts';
 import { showShape, sizeOf, type Tensor } from '../tensor.ts';
 import { dropoutTo } from './dropout.ts';

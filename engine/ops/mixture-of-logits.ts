@@ -1,6 +1,6 @@
 /**
- * Mixture of logits (Zhai et al., «Revisiting Neural Retrieval on Accelerators», KDD 2023; Ding & Zhai, «Retrieval with
- * Learned Similarities», 2024): a state u has ku component embeddings f, an item x has kx, g. With the K = ku · kx
+ * Mixture of logits (Zhai et al., "Revisiting Neural Retrieval on Accelerators", KDD 2023; Ding & Zhai, "Retrieval with
+ * Learned Similarities", 2024): a state u has ku component embeddings f, an item x has kx, g. With the K = ku · kx
  * component logits z_k = f_i(u) · g_j(x),
  *
  *   score(u, x) = scale · Σ_k π_k z_k,   π = softmax_k(userGate(u) + itemGate(x) + silu(z · up + bias) · down)

@@ -1,6 +1,6 @@
 import type { Arrays, Reference } from '../device.ts';
 import type { Params } from '../kernel.ts';
-import { threefry2x32 } from '../random.ts';
+import { threefry2x32 } from '../random/random.ts';
 import { wholly } from './attention.ref.ts';
 import { STATE } from '../state.ts';
 

@@ -43,7 +43,7 @@ export interface RelativeAttentionOptions {
   causal: boolean;
   /** Probability of dropping an attention weight, as in `attention`. */
   dropout?: number;
-  /** Softmax of q·k / √K + bias; or, with a number n, silu(q·k + bias) / n without a normalisation. */
+  /** Softmax of q·k / √K + bias; or, with a number n, silu(q·k + bias) / n without a normalization. */
   pointwise?: number;
   /** A bias for the distance in positions. */
   position: boolean;

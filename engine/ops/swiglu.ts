@@ -1,4 +1,4 @@
-/** SwiGLU's gate (Shazeer 2020, «GLU variants improve transformer», eq. 5): the products around it are matmul's. */
+/** SwiGLU's gate (Shazeer 2020, "GLU variants improve transformer", eq. 5): the products around it are matmul's. */
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';

@@ -42,7 +42,7 @@ export class Program<T extends Record<string, Tensor>> {
   private runs = 0;
   /** Calls of `values` that wait. */
   private reads = 0;
-  private parts = 1;
+  private submitCount = 1;
   private inFlight = 0;
   private lastMs = 0;
   /** Whether the last run was the recorded one: it compiles, so that its time says nothing of those after it. */
@@ -62,7 +62,7 @@ export class Program<T extends Record<string, Tensor>> {
 
   /** Submits that one run makes. */
   get submits(): number {
-    return this.parts;
+    return this.submitCount;
   }
 
   /** Milliseconds that a run took when last measured (see `pace`). */
@@ -103,7 +103,7 @@ export class Program<T extends Record<string, Tensor>> {
     const alone = this.inFlight === 0 && this.reads === 0;
     const out = this.run();
     const { runs, compiles } = this;
-    const begun = performance.now();
+    const started = performance.now();
     const expected = alone ? this.lastMs : 0;
     this.reads++;
     let read: Awaited<ReturnType<Device['read']>>;
@@ -115,7 +115,7 @@ export class Program<T extends Record<string, Tensor>> {
     if (!this.device.gpu) await this.device.settle();
     else if (this.runs === runs) {
       // Nothing was submitted meanwhile, so that all is done.
-      if (alone && !compiles) this.measured(performance.now() - begun, expected, read.polled);
+      if (alone && !compiles) this.measured(performance.now() - started, expected, read.polled);
       this.inFlight = 0;
     }
     const { values } = read;
@@ -229,7 +229,7 @@ export class Program<T extends Record<string, Tensor>> {
     const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
     if (bytes > SMALL_STEP_BYTES) {
       // Not measured yet: assume the eager run's share of host time is small and cut generously.
-      this.parts = Math.max(
+      this.submitCount = Math.max(
         1,
         Math.min(Math.ceil(calls.length / 8), Math.ceil((performance.now() - started) / this.maxSubmitMs) + 7),
       );
@@ -271,7 +271,7 @@ export class Program<T extends Record<string, Tensor>> {
   *encode(): Generator<GPUCommandBuffer, void> {
     const gpu = (this.device.gpu as WebGpu).gpu;
     const steps = this.steps as Step[];
-    const size = Math.ceil(steps.length / this.parts);
+    const size = Math.ceil(steps.length / this.submitCount);
     for (let from = 0; from < steps.length; from += size) {
       const encoder = gpu.createCommandEncoder({ label: this.label });
       const pass = encoder.beginComputePass();
@@ -330,7 +330,7 @@ export class Program<T extends Record<string, Tensor>> {
     const overslept = expected > 4 && polled < 1;
     if (this.lastMs === 0) this.lastMs = ms;
     else this.lastMs = overslept ? 0.75 * this.lastMs : Math.min(ms, 1.25 * this.lastMs);
-    this.parts = Math.max(1, Math.ceil(this.lastMs / this.maxSubmitMs));
+    this.submitCount = Math.max(1, Math.ceil(this.lastMs / this.maxSubmitMs));
   }
 
   /** Traces the function again without running it and asserts that it would dispatch the very same list. */

@@ -165,7 +165,7 @@ async function time(gpu: WebGpu, call: Call): Promise<number> {
   const run = async (repeat: number): Promise<number> => {
     gpu.flush();
     await gpu.settle();
-    const begun = performance.now();
+    const started = performance.now();
     const encoder = gpu.gpu.createCommandEncoder({ label: 'tuning' });
     const pass = encoder.beginComputePass();
     pass.setPipeline(call.pipeline);
@@ -175,7 +175,7 @@ async function time(gpu: WebGpu, call: Call): Promise<number> {
     pass.end();
     gpu.submit(encoder.finish());
     await gpu.settle();
-    return (performance.now() - begun) / repeat;
+    return (performance.now() - started) / repeat;
   };
   await run(1); // compiles
   const once = await run(1);

@@ -1,6 +1,6 @@
 // ce_grad: logits ← weight · (softmax − (1 − smooth_by) · one-hot of the target − even), in place; columns from cols to ld
 //   become 0. Label smoothing ε (Szegedy et al. 2016, §7): smooth_by = ε, even = ε / V.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalog (ld a multiple of 4), targets u32 [R],
 //   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of W threads owns a row (8 on software adapters, where a workgroup is one subgroup); a thread owns every
 //   Wth vec4. No workgroup memory.

@@ -1,6 +1,6 @@
 // ce_stats: for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalog (ld a multiple of 4), targets u32 [R],
 //   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of 64 threads owns a row; a thread owns every 64th vec4. 768 bytes of workgroup memory.
 // Rows of weight 0 are skipped. Host: what lies between cols and ld is never counted.

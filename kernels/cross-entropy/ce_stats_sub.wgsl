@@ -1,7 +1,7 @@
 enable subgroups;
 // ce_stats_sub (subgroups of any width): for each row of a block of logits the running maximum, Σ exp and the target's logit (online softmax,
 // Milakov & Gimelshein 2018); the first block of columns starts them, later ones merge into them.
-// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalogue (ld a multiple of 4), targets u32 [R],
+// Layouts: logits [R, ld] for the columns col0 … col0 + cols − 1 of the catalog (ld a multiple of 4), targets u32 [R],
 //   weights f32 [R], stats [R] of (maximum, Σ exp(x − maximum), target's logit, Σ x).
 // A workgroup of WG threads owns a row; a thread owns every WG-th vec4. 4·WG bytes of workgroup memory. Its speed on a
 //   GPU is unmeasured.

@@ -1,5 +1,5 @@
-// Threefry-2x32 with 20 rounds (Salmon et al. 2011, «Parallel random numbers: as easy as 1, 2, 3», §4.2): two random
-// words for a key and a counter, with no state. Its twin is engine/random.ts, bit for bit.
+// Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", §4.2): two random
+// words for a key and a counter, with no state. Its twin is engine/random/random.ts, bit for bit.
 fn threefry_rotate(x: u32, by: u32) -> u32 { return (x << by) | (x >> (32u - by)); }
 fn threefry_mix(x: vec2u, by: u32) -> vec2u {
   let s = x.x + x.y;

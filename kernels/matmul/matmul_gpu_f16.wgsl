@@ -6,7 +6,7 @@ enable f16;
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
 //   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free).
 // A workgroup of BM/TM × BN/TN threads owns BM × BN of C, a thread TM × TN of it as 4 × 4 blocks that lie 4·BM/TM rows
-//   and 4·BN/TN columns apart, so that neighbours read neighbours. K goes in slices of BK: a thread loads 4 × 4 blocks of
+//   and 4·BN/TN columns apart, so that neighbors read neighbors. K goes in slices of BK: a thread loads 4 × 4 blocks of
 //   A and B as four vec4, turns them where k is the contiguous axis, and stores them as [k][row / 4] and [k][column / 4];
 //   a row of the tiles is one vec4 longer than it needs to be, against bank conflicts.
 // An operand is scaled by a power of two first (scale_a, scale_b: gradients would lie below what f16 holds) and clamped to

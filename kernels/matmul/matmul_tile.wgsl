@@ -3,7 +3,7 @@
 //   C and Z [M, N] with ldc; sa, sb, sc are the strides of a batch, all in elements. Z receives op(A)·op(B) + bias
 //   before the activation (FLAG_Z); db receives (+=) the column sums of op(B) (FLAG_COLUMN_SUMS: a bias gradient for free).
 // A workgroup of 16 × 16 threads owns 64 rows × 64 columns of C, a thread 4 × 4 (rows and columns 16 apart, so that
-//   neighbours touch neighbours); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
+//   neighbors touch neighbors); it walks K in slices of 16 through 8,320 bytes of workgroup memory.
 // FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/64⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: nothing beyond the shapes.

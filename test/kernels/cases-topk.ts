@@ -46,7 +46,7 @@ export const topkCases: Case[] = [
     (r) => 300 - 3 * r - 3,
   ),
   ranking('rising, the worst for filters', 2, 5000, 128, (i) => i),
-  ranking('a large catalogue', 1, 50_000, 100, normal),
+  ranking('a large catalog', 1, 50_000, 100, normal),
   ranking('cut into parts', 2, 50_001, 100, normal),
   ranking('cut into parts, ties across them', 2, 40_003, 128, (i) => ((i * 31) % 97 === 0 ? 1 : 0)),
   ranking('cut into parts, masked, fewer left than k', 1, 40_000, 128, (i, n) => (i % 997 === 0 ? n() : -3e38)),

@@ -308,7 +308,7 @@ describe('what one device refuses, the other does, too', () => {
     expect(a.slice(0, begins.length)).toBe(begins);
   });
 
-  it('by the other one’s tensors', () => {
+  it('by tensors of the other device', () => {
     expect(() => add(f(gpu, 2), f(cpu, 2))).toThrow(
       'add: numbers lives on another device'.replace('add', 'binary_fwd'),
     );

@@ -1,4 +1,4 @@
-/** The mixture-of-logits head against PyTorch (test/golden/make.py): loss, gradients, scores of the catalogue. */
+/** The mixture-of-logits head against PyTorch (test/golden/make.py): loss, gradients, scores of the catalog. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, groupRows, ShardedTable, type Tensor } from '../../engine/index.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
@@ -68,7 +68,7 @@ describe.each(['webgpu', 'cpu'])('the mixture of logits of PyTorch on %s', (back
     model.dispose();
   });
 
-  it.each(['whole', 'in shards'])('scores of a catalogue that lies %s, and of its tiles', async (kind) => {
+  it.each(['whole', 'in shards'])('scores of a catalog that lies %s, and of its tiles', async (kind) => {
     const { device, model, head, h, table } = load();
     const items =
       kind === 'whole' ? table : new ShardedTable([table.detach().rows(0, 64), table.detach().rows(64, V)], 'items');

@@ -49,7 +49,7 @@ const rows: Row[] = [
   { name: 'sigmoid', inputs: ['x'], run: (t) => sigmoid(t.x) },
   { name: 'softmax', inputs: ['x'], run: (t) => softmax(t.x) },
   {
-    name: 'catalogueCrossEntropy',
+    name: 'catalogCrossEntropy',
     inputs: ['h', 'table'],
     fixed: ['targets', 'weights'],
     run: (t) => crossEntropy(t.h, t.table, t.targets, t.weights),

@@ -19,7 +19,7 @@ const MATRICES = [
   { m: 8, n: 16, k: 16 },
 ];
 
-describe('Dawn’s null backend', () => {
+describe('the null backend of Dawn', () => {
   let device: Device;
   beforeAll(async () => {
     device = await Device.open({ backend: 'webgpu', dawn: ['backend=null', 'enable-dawn-features=allow_unsafe_apis'] });

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => gpu?.close());
 
-// Random123 1.14, tests/kat_vectors, lines «threefry2x32 20»: counter, key, result.
+// Random123 1.14, tests/kat_vectors, lines "threefry2x32 20": counter, key, result.
 const KNOWN = [
   { ctr: [0, 0], key: [0, 0], out: [0x6b200159, 0x99ba4efe] },
   { ctr: [0xffffffff, 0xffffffff], key: [0xffffffff, 0xffffffff], out: [0x1cb996fc, 0xbb002be7] },
@@ -77,7 +77,7 @@ async function runThreefry(words: Uint32Array<ArrayBuffer>, n: number): Promise<
   return out;
 }
 
-describe('initialisers', () => {
+describe('initializers', () => {
   it('normal and uniform have their moments, and streams differ', () => {
     const n = 20001;
     const z = normal(n, 5, 1, 2, 3);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { invertSpd, multiply, Panels } from '../../engine/spd.ts';
-import { uniform } from '../../engine/random.ts';
+import { uniform } from '../../engine/random/random.ts';
 
 /** A = XᵀX + λI, [n, n]. */
 function gram(n: number, rows: number, lambda: number): Float64Array {

@@ -14,7 +14,7 @@ export async function open(name) {
   const options = { ...OPTIONS, executionProviders: [webgpu ? 'webgpu' : 'cpu'] };
   if (webgpu) await ort.InferenceSession.create(copyModel([1]), options); // throws where there is no adapter
   return {
-    device: webgpu ? 'the WebGPU provider’s own choice' : 'cpu, 2 threads',
+    device: webgpu ? "the WebGPU provider's own choice" : 'cpu, 2 threads',
     make: (spec, inputs) =>
       cases[spec.kind] ? prepare(cases[spec.kind](spec, inputs), inputs, options, webgpu) : null,
   };

@@ -1,7 +1,7 @@
 /** Dropout masks for the references: the twin of kernels/lib/keep.wgsl. */
 import { threefry2x32 } from './random.ts';
-import type { NumericArray } from './tensor.ts';
-import { STATE } from './state.ts';
+import type { NumericArray } from '../tensor.ts';
+import { STATE } from '../state.ts';
 
 /** The parameters that fused ops pass to their kernels for a dropout of this rate; `op` numbers the random op. */
 export function dropoutParams(

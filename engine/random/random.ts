@@ -1,6 +1,6 @@
 /**
- * Stateless random numbers: Threefry-2x32 with 20 rounds (Salmon et al. 2011, «Parallel random numbers: as easy as
- * 1, 2, 3», §4.2). A key and a counter give two random words; the same four words give the same two on every machine.
+ * Stateless random numbers: Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as
+ * 1, 2, 3", §4.2). A key and a counter give two random words; the same four words give the same two on every machine.
  * kernels/lib/threefry.wgsl is its twin on the device, bit for bit.
  */
 
