@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { cases } from './kernels/cases.ts';
+import { cases } from './kernels/cases/index.ts';
 
 const root = new URL('../', import.meta.url);
 const files = (folder: string): string[] =>

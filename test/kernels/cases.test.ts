@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
 import { type Case, FULL, hasGradients, inSuite, makeInputs, type Result, wantedChoices } from './harness.ts';
 import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts';

@@ -4,7 +4,7 @@
  */
 import { expect, it } from 'vitest';
 import { Device, type Tensor } from '../../engine/index.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 import { makeInputs } from './harness.ts';
 
 // The optimizer ends a step: what it is given is spent.

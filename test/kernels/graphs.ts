@@ -59,7 +59,7 @@ import {
   transpose,
   transposeSparse,
 } from '../../engine/index.ts';
-import { grouped } from './cases-embedding.ts';
+import { grouped } from './cases/embedding.ts';
 import type { Case, InputSpec } from './harness.ts';
 
 type Inputs = Record<string, Tensor>;

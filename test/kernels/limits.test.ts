@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { ring, run, small } from '../train/ring.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 import { mismatch } from './forms.ts';
 import { FULL } from './harness.ts';
 import { expectedOf, runCase } from './run-case.ts';

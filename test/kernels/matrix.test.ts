@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { sources } from '../../kernels/index.ts';
-import { matrices, mixedCases } from './cases-matmul.ts';
+import { matrices, mixedCases } from './cases/matmul.ts';
 import { firstMismatch, makeInputs, makeWeights } from './harness.ts';
 import { runCase } from './run-case.ts';
 

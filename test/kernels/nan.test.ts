@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 import { type Case, firstMismatch, inSuite, makeInputs, makeWeights, type Result, wantedChoices } from './harness.ts';
 import { runCase } from './run-case.ts';
 

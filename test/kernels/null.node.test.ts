@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { Device, kernelText } from '../../engine/index.ts';
 import { SUBGROUP_MATRIX } from '../../engine/webgpu/adapter.ts';
 import { sources } from '../../kernels/index.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 import { choices, inSuite, makeInputs, makeWeights } from './harness.ts';
 import { runCase } from './run-case.ts';
 

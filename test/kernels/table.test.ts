@@ -20,7 +20,7 @@ import {
   topk,
 } from '../../engine/index.ts';
 import { firstMismatch, random, sharded } from './harness.ts';
-import { tiledCases } from './cases-topk.ts';
+import { tiledCases } from './cases/topk.ts';
 
 const { normal } = random(3);
 const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, () => normal());

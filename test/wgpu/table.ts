@@ -4,7 +4,7 @@
  */
 import { Device, kernelText } from '../../engine/index.ts';
 import { sources } from '../../kernels/index.ts';
-import { cases } from '../kernels/cases.ts';
+import { cases } from '../kernels/cases/index.ts';
 import { mismatch, runForm } from '../kernels/forms.ts';
 import { FULL, inSuite, wantedChoices } from '../kernels/harness.ts';
 import { expectedOf, runCase } from '../kernels/run-case.ts';

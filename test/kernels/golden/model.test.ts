@@ -1,16 +1,16 @@
 /** The encoder, the loss and the optimizer against PyTorch (test/golden/make.py). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, type NumericArray } from '../../engine/index.ts';
-import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
-import { parametersOf } from '../../model/encoders/network.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import type { Batch } from '../../data/batching/batches.ts';
-import { Feed } from '../../train/loop/feed.ts';
-import { AdamW } from '../../train/loop/optimizer.ts';
-import encoder from '../golden/encoder.json' with { type: 'json' };
-import training from '../golden/training.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import { Device, type NumericArray } from '../../../engine/index.ts';
+import type { Settings } from '../../../model/recipes/settings.ts';
+import { settingsFor } from '../../../model/recipes/recipes.ts';
+import { parametersOf } from '../../../model/encoders/network.ts';
+import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
+import type { Batch } from '../../../data/batching/batches.ts';
+import { Feed } from '../../../train/loop/feed.ts';
+import { AdamW } from '../../../train/loop/optimizer.ts';
+import encoder from '../../golden/encoder.json' with { type: 'json' };
+import training from '../../golden/training.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 type Golden = { tensors: Record<string, { shape: number[]; data: number[] }> };
 const of = (g: unknown, name: string): number[] => (g as Golden).tensors[name].data;

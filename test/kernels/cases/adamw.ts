@@ -1,5 +1,5 @@
-import { adamwStatus, adamwStep, type Tensor } from '../../engine/index.ts';
-import { type Case, STATE } from './harness.ts';
+import { adamwStatus, adamwStep, type Tensor } from '../../../engine/index.ts';
+import { type Case, STATE } from '../harness.ts';
 
 export const BETAS = { beta1: 0.9, beta2: 0.98 };
 /** Two steps were taken before. */

@@ -1,5 +1,5 @@
-import { addLayernorm, layernorm, rmsnorm } from '../../engine/index.ts';
-import { type Case, everyWidth, type InputSpec } from './harness.ts';
+import { addLayernorm, layernorm, rmsnorm } from '../../../engine/index.ts';
+import { type Case, everyWidth, type InputSpec } from '../harness.ts';
 
 const variants = {
   layernorm_fwd: [

@@ -1,5 +1,5 @@
-import { embedding, embeddingSum, groupRows } from '../../engine/index.ts';
-import { type Case, type InputSpec, sharded } from './harness.ts';
+import { embedding, embeddingSum, groupRows } from '../../../engine/index.ts';
+import { type Case, type InputSpec, sharded } from '../harness.ts';
 
 const variants = {
   embedding_fwd: ['embedding_fwd', 'embedding_fwd_scalar'],

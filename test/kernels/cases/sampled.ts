@@ -1,6 +1,6 @@
-import { normalize, normalizeTable, rowDot, sampledLoss, shardsOf } from '../../engine/index.ts';
-import type { SampledLossOptions } from '../../engine/index.ts';
-import { type Case, sharded } from './harness.ts';
+import { normalize, normalizeTable, rowDot, sampledLoss, shardsOf } from '../../../engine/index.ts';
+import type { SampledLossOptions } from '../../../engine/index.ts';
+import { type Case, sharded } from '../harness.ts';
 
 const tolerance = { abs: 2e-5, rel: 1e-4 };
 const files = (name: string): Record<string, string[]> => ({ [name]: [name, `${name}_scalar`] });

@@ -1,5 +1,5 @@
-import { concat, copy, gather, type Shape, slice, softmax, transpose } from '../../engine/index.ts';
-import { type Case, everyWidth } from './harness.ts';
+import { concat, copy, gather, type Shape, slice, softmax, transpose } from '../../../engine/index.ts';
+import { type Case, everyWidth } from '../harness.ts';
 
 const EXACT = { abs: 0, rel: 0 };
 

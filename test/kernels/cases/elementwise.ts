@@ -17,8 +17,8 @@ import {
   sum,
   type Tensor,
   tanh,
-} from '../../engine/index.ts';
-import { type Case, everyWidth, type InputSpec } from './harness.ts';
+} from '../../../engine/index.ts';
+import { type Case, everyWidth, type InputSpec } from '../harness.ts';
 
 const ELEMENTWISE = { abs: 1e-6, rel: 1e-5 };
 const SIZES = [1, 33, 1023, 1025];

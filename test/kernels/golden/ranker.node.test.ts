@@ -1,14 +1,14 @@
 /** The ranker with attribute tokens and an encoder of its own against PyTorch (test/golden/make.py): logits, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, groupRows, Inputs, type NumericArray, type Tensor } from '../../engine/index.ts';
-import { ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from '../../model/ranker/lists.ts';
-import { Ranker } from '../../model/ranker/ranker.ts';
-import { shapeOf } from '../../model/ranker/store.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { transposeSparse } from '../../engine/index.ts';
-import golden from '../golden/ranker.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import { Device, groupRows, Inputs, type NumericArray, type Tensor } from '../../../engine/index.ts';
+import { ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from '../../../model/ranker/lists.ts';
+import { Ranker } from '../../../model/ranker/ranker.ts';
+import { shapeOf } from '../../../model/ranker/store.ts';
+import { settingsFor } from '../../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
+import { transposeSparse } from '../../../engine/index.ts';
+import golden from '../../golden/ranker.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { config } = golden;
 const tensors = golden.tensors as unknown as Record<string, { shape: number[]; data: number[] }>;

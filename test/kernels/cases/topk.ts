@@ -1,5 +1,5 @@
-import { maskSeen, rankOf, rankTiles, slice, tableScores, topk } from '../../engine/index.ts';
-import { type Case, type InputSpec, sharded } from './harness.ts';
+import { maskSeen, rankOf, rankTiles, slice, tableScores, topk } from '../../../engine/index.ts';
+import { type Case, type InputSpec, sharded } from '../harness.ts';
 
 /** The k best, the ranks and the k best without targets of one matrix of scores, all exact. */
 function ranking(

@@ -1,6 +1,6 @@
 /** Ops that only some encoders use: attention with a learned bias, rotary positions, SwiGLU. */
-import { biasWidth, gelu, relativeAttention, rotary, rotaryAngles, swiglu } from '../../engine/index.ts';
-import type { Case, InputSpec } from './harness.ts';
+import { biasWidth, gelu, relativeAttention, rotary, rotaryAngles, swiglu } from '../../../engine/index.ts';
+import type { Case, InputSpec } from '../harness.ts';
 
 interface Spec {
   name: string;

@@ -1,5 +1,5 @@
-import { fill, gelu } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { fill, gelu } from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 export const activationCases: Case[] = [1, 33, 1023, 1025].map((n) => ({
   op: 'gelu',

@@ -1,5 +1,5 @@
-import { rankOf, SparseMatrix, sparseMatmul } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { rankOf, SparseMatrix, sparseMatmul } from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 /** S [m, n] with up to `most` entries a row; row 1 is empty, column 0 is in every other row, some entries twice. */
 function sparse(m: number, n: number, most: number) {

@@ -1,12 +1,12 @@
 /** The mixture-of-logits head against PyTorch (test/golden/make.py): loss, gradients, scores of the catalog. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, groupRows, ShardedTable, type Tensor } from '../../engine/index.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import type { Head } from '../../model/heads/head.ts';
-import { LOSSES } from '../../model/heads/losses/index.ts';
-import golden from '../golden/mixture.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import { Device, groupRows, ShardedTable, type Tensor } from '../../../engine/index.ts';
+import { settingsFor } from '../../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
+import type { Head } from '../../../model/heads/head.ts';
+import { LOSSES } from '../../../model/heads/losses/index.ts';
+import golden from '../../golden/mixture.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { config } = golden;
 const tensors = golden.tensors as Record<string, { shape: number[]; data: number[] }>;

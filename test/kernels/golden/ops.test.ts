@@ -14,9 +14,9 @@ import {
   silu,
   softmax,
   type Tensor,
-} from '../../engine/index.ts';
-import golden from '../golden/ops.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+} from '../../../engine/index.ts';
+import golden from '../../golden/ops.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { tensors, config } = golden as {
   tensors: Record<string, { shape: number[]; data: number[] }>;
@@ -49,7 +49,7 @@ const rows: Row[] = [
   { name: 'sigmoid', inputs: ['x'], run: (t) => sigmoid(t.x) },
   { name: 'softmax', inputs: ['x'], run: (t) => softmax(t.x) },
   {
-    name: 'catalogCrossEntropy',
+    name: 'catalogueCrossEntropy',
     inputs: ['h', 'table'],
     fixed: ['targets', 'weights'],
     run: (t) => crossEntropy(t.h, t.table, t.targets, t.weights),

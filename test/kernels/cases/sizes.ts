@@ -56,10 +56,10 @@ import {
   tanh,
   topk,
   transpose,
-} from '../../engine/index.ts';
-import { BETAS, RATE, STATUS } from './cases-adamw.ts';
-import { grouped } from './cases-embedding.ts';
-import type { Case, InputSpec } from './harness.ts';
+} from '../../../engine/index.ts';
+import { BETAS, RATE, STATUS } from './adamw.ts';
+import { grouped } from './embedding.ts';
+import type { Case, InputSpec } from '../harness.ts';
 
 type Sizes = Record<string, number>;
 type Row = Omit<Case, 'op' | 'name'>;

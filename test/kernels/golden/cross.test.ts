@@ -1,8 +1,8 @@
 /** Multi-head cross-attention with its projections against torch.nn.MultiheadAttention (test/golden/make.py). */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { crossAttention, crossBounds, Device, matmul, type Tensor } from '../../engine/index.ts';
-import golden from '../golden/cross.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import { crossAttention, crossBounds, Device, matmul, type Tensor } from '../../../engine/index.ts';
+import golden from '../../golden/cross.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { config } = golden;
 const tensors = golden.tensors as Record<string, { shape: number[]; data: number[] }>;

@@ -1,12 +1,12 @@
 /** Every other kind of encoder against PyTorch (test/golden/make.py): hidden states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, type NumericArray } from '../../engine/index.ts';
-import { parametersOf } from '../../model/encoders/network.ts';
-import { checkSettings, type Settings } from '../../model/recipes/settings.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { Feed } from '../../train/loop/feed.ts';
-import golden from '../golden/encoders.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import { Device, type NumericArray } from '../../../engine/index.ts';
+import { parametersOf } from '../../../model/encoders/network.ts';
+import { checkSettings, type Settings } from '../../../model/recipes/settings.ts';
+import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
+import { Feed } from '../../../train/loop/feed.ts';
+import golden from '../../golden/encoders.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { config, tensors } = golden as unknown as {
   config: { plain: Partial<Settings>; encoders: Record<string, Partial<Settings>> };

@@ -6,8 +6,8 @@ import {
   type SparseShard,
   sparseScores,
   type Tensor,
-} from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+} from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 /** A sparse [rows, v] matrix: row r holds r % 5 entries (none, too), its columns distinct. */
 function sparse(rows: number, v: number): { starts: number[]; columns: number[] } {

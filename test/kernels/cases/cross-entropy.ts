@@ -1,6 +1,6 @@
-import { crossEntropy, normalizeTable } from '../../engine/index.ts';
-import type { CrossEntropyOptions } from '../../engine/ops/cross-entropy.ts';
-import { type Case, everyWidth, sharded } from './harness.ts';
+import { crossEntropy, normalizeTable } from '../../../engine/index.ts';
+import type { CrossEntropyOptions } from '../../../engine/ops/cross-entropy.ts';
+import { type Case, everyWidth, sharded } from '../harness.ts';
 
 const variants = {
   ce_stats: ['ce_stats_sg8', 'ce_stats', ...everyWidth('ce_stats_sub')],

@@ -1,5 +1,5 @@
-import { cachedAttention, storeRows } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { cachedAttention, storeRows } from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 /** Queries that share rows of the cache, and have some of their own in any order. */
 function cached(name: string, [rows, heads, k, shared, own]: number[], scale = 1): Case {

@@ -1,12 +1,12 @@
 /** The losses that settings name against PyTorch (test/golden/make.py): values, and gradients of states and table. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, groupRows, type Tensor } from '../../engine/index.ts';
-import { HEADS } from '../../model/heads/index.ts';
-import { LOSSES } from '../../model/heads/losses/index.ts';
-import { ParameterBuilder } from '../../model/nn/index.ts';
-import { DEFAULTS, type Settings } from '../../model/recipes/settings.ts';
-import golden from '../golden/losses.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import { Device, groupRows, type Tensor } from '../../../engine/index.ts';
+import { HEADS } from '../../../model/heads/index.ts';
+import { LOSSES } from '../../../model/heads/losses/index.ts';
+import { ParameterBuilder } from '../../../model/nn/index.ts';
+import { DEFAULTS, type Settings } from '../../../model/recipes/settings.ts';
+import golden from '../../golden/losses.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { tensors, config } = golden as {
   tensors: Record<string, { shape: number[]; data: number[] }>;

@@ -1,5 +1,5 @@
-import { matmul, mul, type Tensor } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { matmul, mul, type Tensor } from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 const [TALL, ...tiles] = [
   'BM=32 BN=32 BK=16 TM=4 TN=4',

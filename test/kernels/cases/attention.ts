@@ -1,5 +1,5 @@
-import { attention, gelu } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { attention, gelu } from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 /** The kernels that attention and crossAttention share. */
 export const ATTENTION_VARIANTS = {

@@ -1,15 +1,15 @@
 /** An encoder–decoder against PyTorch's own layers (test/golden/make.py): the decoder's states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Batch } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
-import { crossAttention, crossBounds, Device, type NumericArray } from '../../engine/index.ts';
-import type { TrainingTokens } from '../../model/encoders/context.ts';
-import { parametersOf } from '../../model/encoders/network.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
-import { SequenceModel } from '../../model/encoders/sequence-model.ts';
-import { Feed, needsOf } from '../../train/loop/feed.ts';
-import golden from '../golden/decoder.json' with { type: 'json' };
-import { firstMismatch } from './harness.ts';
+import type { Batch } from '../../../data/batching/batches.ts';
+import { type ContinuationBatch, continuationTokens } from '../../../data/batching/continuations.ts';
+import { crossAttention, crossBounds, Device, type NumericArray } from '../../../engine/index.ts';
+import type { TrainingTokens } from '../../../model/encoders/context.ts';
+import { parametersOf } from '../../../model/encoders/network.ts';
+import { settingsFor } from '../../../model/recipes/recipes.ts';
+import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
+import { Feed, needsOf } from '../../../train/loop/feed.ts';
+import golden from '../../golden/decoder.json' with { type: 'json' };
+import { firstMismatch } from '../harness.ts';
 
 const { config, tensors } = golden as unknown as {
   config: { histories: number[]; continuations: number[]; [size: string]: number | number[] };

@@ -1,7 +1,7 @@
 /** Cross-attention: segments whose numbers of queries and of keys differ. */
-import { crossAttention, crossBounds, gelu } from '../../engine/index.ts';
-import { ATTENTION_VARIANTS } from './cases-attention.ts';
-import type { Case } from './harness.ts';
+import { crossAttention, crossBounds, gelu } from '../../../engine/index.ts';
+import { ATTENTION_VARIANTS } from './attention.ts';
+import type { Case } from '../harness.ts';
 
 interface Spec {
   name: string;

@@ -1,5 +1,5 @@
-import { type Mixture, mixtureColumns, mixtureOfLogits } from '../../engine/index.ts';
-import type { Case, InputSpec } from './harness.ts';
+import { type Mixture, mixtureColumns, mixtureOfLogits } from '../../../engine/index.ts';
+import type { Case, InputSpec } from '../harness.ts';
 
 interface Sizes {
   l: number;

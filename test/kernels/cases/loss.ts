@@ -1,5 +1,5 @@
-import { bceWithLogits } from '../../engine/index.ts';
-import type { Case } from './harness.ts';
+import { bceWithLogits } from '../../../engine/index.ts';
+import type { Case } from '../harness.ts';
 
 const EXTREME = [-1e4, -90, -20, 0, 20, 90, 1e4, 1e-20];
 

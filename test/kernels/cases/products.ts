@@ -1,12 +1,12 @@
 /** Every flag of an op crossed with every other: a seeded sample in `npm test`, all of them in `npm run test:full`. */
-import { matmul, type MatmulOptions, rotary, rotaryAngles } from '../../engine/index.ts';
-import { attentionCase } from './cases-attention.ts';
-import { crossCase } from './cases-cross-attention.ts';
-import { crossEntropyCase, inShards } from './cases-cross-entropy.ts';
-import { relativeCase } from './cases-encoder.ts';
-import { addLayernormCase } from './cases-norm.ts';
-import { sampledCase } from './cases-sampled.ts';
-import type { Case } from './harness.ts';
+import { matmul, type MatmulOptions, rotary, rotaryAngles } from '../../../engine/index.ts';
+import { attentionCase } from './attention.ts';
+import { crossCase } from './cross-attention.ts';
+import { crossEntropyCase, inShards } from './cross-entropy.ts';
+import { relativeCase } from './encoder.ts';
+import { addLayernormCase } from './norm.ts';
+import { sampledCase } from './sampled.ts';
+import type { Case } from '../harness.ts';
 
 /** Every choice of one value for each name. */
 function crossed<T extends Record<string, readonly unknown[]>>(choices: T): { [K in keyof T]: T[K][number] }[] {

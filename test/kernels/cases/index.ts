@@ -1,0 +1,45 @@
+/** The case table. Each op has its rows in a file of its group; this list is what the suites run. */
+import { activationCases } from './activations.ts';
+import { elementwiseCases } from './elementwise.ts';
+import { embeddingCases } from './embedding.ts';
+import { crossEntropyCases } from './cross-entropy.ts';
+import { encoderCases } from './encoder.ts';
+import { matmulCases } from './matmul.ts';
+import { attentionCases } from './attention.ts';
+import { crossAttentionCases } from './cross-attention.ts';
+import { normCases } from './norm.ts';
+import { lossCases } from './loss.ts';
+import { shapeCases } from './shape.ts';
+import { adamwCases } from './adamw.ts';
+import { mixtureCases } from './mixture.ts';
+import { memoryCases } from './memory.ts';
+import { topkCases } from './topk.ts';
+import { sampledCases } from './sampled.ts';
+import { sparseCases } from './sparse.ts';
+import { cachedCases } from './cached.ts';
+import { sizeCases } from './sizes.ts';
+import { productCases } from './products.ts';
+import type { Case } from '../harness.ts';
+
+export const cases: Case[] = [
+  ...activationCases,
+  ...matmulCases,
+  ...crossEntropyCases,
+  ...elementwiseCases,
+  ...attentionCases,
+  ...crossAttentionCases,
+  ...encoderCases,
+  ...embeddingCases,
+  ...normCases,
+  ...lossCases,
+  ...shapeCases,
+  ...adamwCases,
+  ...topkCases,
+  ...sampledCases,
+  ...mixtureCases,
+  ...memoryCases,
+  ...sparseCases,
+  ...cachedCases,
+  ...sizeCases,
+  ...productCases,
+];
