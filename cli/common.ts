@@ -2,7 +2,6 @@
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { InvalidArgumentError } from 'commander';
 import { InputError } from '../data/errors.ts';
 import { truncate, visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
@@ -67,43 +66,6 @@ export async function openDevice(backend: Backend, out: Output): Promise<Device>
   } catch (error) {
     throw new DeviceError((error as Error).message, { cause: error });
   }
-}
-
-/** Parser for a flag that takes a whole number. */
-export function whole(min: number): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!Number.isSafeInteger(value) || value < min) {
-      throw new InvalidArgumentError(`a whole number from ${min} on was expected.`);
-    }
-    return value;
-  };
-}
-
-/** Parser for a flag that takes a number above `above`. */
-export function number(above = Number.NEGATIVE_INFINITY): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!Number.isFinite(value) || value <= above) {
-      throw new InvalidArgumentError(above === 0 ? 'a number above 0 was expected.' : 'a number was expected.');
-    }
-    return value;
-  };
-}
-
-/** Parser for a flag that takes a time, as 2h, 90m, 300s or 1h30m; gives seconds. */
-export function duration(text: string): number {
-  const found = /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(text.replaceAll(' ', ''));
-  const seconds = found ? 3600 * Number(found[1] ?? 0) + 60 * Number(found[2] ?? 0) + Number(found[3] ?? 0) : 0;
-  if (seconds <= 0) throw new InvalidArgumentError('a time was expected, as 2h, 90m or 300s.');
-  return seconds;
-}
-
-/** Collects `--set key=value`. */
-export function keyValue(text: string, previous: ReadonlyMap<string, string>): Map<string, string> {
-  const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('key=value was expected, as in --set d=128.');
-  return new Map(previous).set(text.slice(0, at).trim(), text.slice(at + 1).trim());
 }
 
 /** How the user started this command, to be printed before the next one. */

@@ -8,23 +8,10 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { buildProgram } from '../dist/cli/program.js';
 
 const page = fileURLToPath(new URL('cli.md', import.meta.url));
 const [mode = ''] = process.argv.slice(2);
-
-/** The command tree. dist/cli/main.js builds it and then parses the command line, which is where it is taken. */
-async function commandTree() {
-  let tree;
-  Command.prototype.parseAsync = async function () {
-    tree = this;
-    return this;
-  };
-  process.argv = [process.execPath, 'attune'];
-  await import('../dist/cli/main.js');
-  if (!tree) throw new Error('dist/cli/main.js did not parse a command line');
-  return tree;
-}
 
 /** Plain text as Markdown in a table cell. */
 const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replace(/\s+/g, ' ').trim();
@@ -96,7 +83,8 @@ function pageOf(tree) {
   ].join('\n\n');
 }
 
-const tree = await commandTree();
+process.argv = [process.execPath, 'attune'];
+const tree = buildProgram();
 if (mode === '--json') {
   const flagsOf = ({ options }) =>
     options.map(({ long, required, optional }) => ({ long, value: required || optional }));

@@ -1,20 +1,14 @@
 /** `attune bench`: runs the cases of bench/ and prints what they measured. */
+import type { BenchFlags } from './bench.flags.ts';
 import type { GenerateBench } from '../../bench/generate.ts';
 import type { KernelBench } from '../../bench/kernels.ts';
 import type { Roofline } from '../../bench/roofline.ts';
 import { kernelsTable, rooflineLine } from '../../bench/table.ts';
 import type { StepBench } from '../../bench/step.ts';
 import type { Device } from '../../engine/index.ts';
-import { type Backend, openDevice, Output } from '../common.ts';
+import { openDevice, Output } from '../common.ts';
 import { UsageError } from '../errors.ts';
 import { createProgress, formatCount, formatDuration, table } from '../output/ui.ts';
-
-export interface BenchFlags {
-  case?: string;
-  profile?: boolean;
-  device: Backend;
-  json?: boolean;
-}
 
 export async function runBench(flags: BenchFlags): Promise<void> {
   const out = new Output(flags.json);

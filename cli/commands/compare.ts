@@ -1,4 +1,5 @@
 /** `attune compare A B`: two recommenders on the same users and candidates, with a paired test. */
+import type { CompareFlags } from './compare.flags.ts';
 import { existsSync } from 'node:fs';
 import type { Dataset } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
@@ -9,26 +10,11 @@ import { BASELINES } from '../../train/baselines/all-baselines.ts';
 import { type TargetMetrics, type HEADLINES, trainingFacts } from '../../train/evaluation/collector.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { type Difference, paired } from '../../train/evaluation/statistics.ts';
-import { type Backend, openDevice, Output } from '../common.ts';
+import { openDevice, Output } from '../common.ts';
 import { UsageError } from '../errors.ts';
-import {
-  type Judged,
-  type LogFlags,
-  openLogOf,
-  openModel,
-  partsFor,
-  protocolOf,
-  rankByModel,
-  requireHeldOut,
-} from '../evaluation.ts';
+import { type Judged, openLogOf, openModel, partsFor, protocolOf, rankByModel, requireHeldOut } from '../evaluation.ts';
 import { COLUMNS, type Seen } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric, printable, table } from '../output/ui.ts';
-
-export interface CompareFlags extends LogFlags {
-  seed: number;
-  device: Backend;
-  json?: boolean;
-}
 
 /** A recommender to compare: a model's folder, or a baseline. */
 type Contender = { name: string; model: Judged } | { name: string; model: null };

@@ -1,4 +1,5 @@
 /** `attune demo`, what `npm start` runs: the built-in shop from purchases to recommendations. */
+import type { DemoFlags } from './demo.flags.ts';
 import { existsSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { ownValue } from '../../data/own-value.ts';
@@ -13,7 +14,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import type { Recommendation } from '../../recommend/types.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
-import { type Backend, commandName, openDevice, Output } from '../common.ts';
+import { commandName, openDevice, Output } from '../common.ts';
 import { InterruptedError } from '../errors.ts';
 import { baselineMetrics, COLUMNS } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatDuration, lossPlot, printable } from '../output/ui.ts';
@@ -24,14 +25,6 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import { planTraining } from '../../train/plan.ts';
 import type { TrainedModel } from '../../train/run-plan.ts';
 import { trainWithProgress } from '../training.ts';
-
-export interface DemoFlags {
-  minutes: number;
-  seed: number;
-  device: Backend;
-  progress?: boolean;
-  json?: boolean;
-}
 
 const FOLDER = 'attune-demo';
 const SOURCE = 'the demo shop';

@@ -1,4 +1,5 @@
 /** `attune doctor`: the adapter, what it can do, which kernel variants run on it, and how to get what is missing. */
+import type { DoctorFlags } from './doctor.flags.ts';
 import { prepare } from '../../data/dataset.ts';
 import { makeShop } from '../../data/demo-shop/shop.ts';
 import { splitDataset } from '../../data/splits/split.ts';
@@ -8,10 +9,6 @@ import { settingsFor } from '../../model/recipes/recipes.ts';
 import { train } from '../../train/loop/trainer.ts';
 import { DeviceError, Output, versionOf } from '../common.ts';
 import { createProgress, formatBytes, formatCount, table } from '../output/ui.ts';
-
-export interface DoctorFlags {
-  json?: boolean;
-}
 
 /** What scripts/system.mjs knows of this machine: it is plain JavaScript outside dist/, since set-up runs before the build. */
 interface SystemModule {

@@ -1,4 +1,5 @@
 /** `attune evaluate` for a model of ratings: the figures of its out-of-fold predictions, and those predictions. */
+import type { EvaluateRatingFlags } from './evaluate.flags.ts';
 import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { asWritten, type Ratings, type RatingTask } from '../../data/ratings/ratings.ts';
@@ -9,21 +10,11 @@ import { explain } from '../../recommend/sources/files.node.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { type Point, ratingReport, usualPoint } from '../../train/ratings/report.ts';
 import { commandName, Output, requireOtherFile, shellWord } from '../common.ts';
-import { type ColumnFlags, columnsOf } from '../input/data.ts';
+import { columnsOf } from '../input/data.ts';
 import { UsageError } from '../errors.ts';
 import { requireSameRatings, storedRatingSplit } from '../../train/ratings/plan.ts';
 import { openRatings, printReport, reportObject } from '../input/ratings.ts';
 import { formatCount } from '../output/ui.ts';
-
-export interface EvaluateRatingFlags extends ColumnFlags {
-  model: string;
-  data?: string;
-  maxBadRows: number;
-  predict?: Point;
-  dump?: string;
-  progress?: boolean;
-  json?: boolean;
-}
 
 /** Flags of ranking alone. */
 const RANKING = ['split', 'protocol', 'includeSeen', 'baselines', 'users'] as const;

@@ -1,4 +1,5 @@
 /** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
+import type { EvaluateFlags } from './evaluate.flags.ts';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
@@ -20,13 +21,11 @@ import {
   variantsOf,
   warnOfUnknownIds,
 } from '../input/post-processing.ts';
-import type { PostProcessingFlags } from '../flags/post-processing.ts';
 import { UsageError } from '../errors.ts';
-import { type Backend, openDevice, Output, requireOtherFile } from '../common.ts';
+import { openDevice, Output, requireOtherFile } from '../common.ts';
 import {
   intervalsOf,
   kinshipOf,
-  type LogFlags,
   openLogOf,
   openModel,
   partsFor,
@@ -37,23 +36,11 @@ import {
 import { COLUMNS, rankBaseline, slicesTable, noteRepeats } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric } from '../output/ui.ts';
 
-export interface EvaluateFlags extends LogFlags, PostProcessingFlags {
-  model: string;
-  /** False with `--no-baselines`. */
-  baselines: boolean;
-  /** Of models of ratings. */
-  predict?: string;
-  dump?: string;
-  device: Backend;
-  json?: boolean;
-}
-
 /** Items in a line of the dump. */
 const DUMPED = 100;
 
 export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
-  if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
   if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: goes with a model of ratings`);
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [flags.data, flags.model, flags.users]);
   const judged = await openModel(flags.model, out);

@@ -1,4 +1,5 @@
 /** `attune explain`: how well attention roll-out agrees with leave-one-out occlusion, on a sample of users. */
+import type { ExplainFlags } from './explain.flags.ts';
 import { seeded } from '../../data/random.ts';
 import { type Agreement, agreementOf } from '../../recommend/explanations/agreement.ts';
 import type { ExplainMethod, Explanation } from '../../recommend/explanations/explain.ts';
@@ -9,17 +10,9 @@ import { openPath } from '../../recommend/sources/sources.node.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { usersWithTarget } from '../../train/evaluation/evaluate.ts';
 import { bootstrap } from '../../train/evaluation/statistics.ts';
-import { type Backend, openDevice, Output } from '../common.ts';
-import { type LogFlags, openLogOf, openModel, partsFor } from '../evaluation.ts';
+import { openDevice, Output } from '../common.ts';
+import { openLogOf, openModel, partsFor } from '../evaluation.ts';
 import { createProgress, formatCount, table } from '../output/ui.ts';
-
-export interface ExplainFlags extends LogFlags {
-  model: string;
-  sample: number;
-  seed: number;
-  device: Backend;
-  json?: boolean;
-}
 
 interface Figure {
   mean: number;

@@ -1,22 +1,14 @@
 /** `attune generate`: a history continued by several items, one after another. */
+import type { GenerateFlags } from './generate.flags.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import type { Continuation } from '../../recommend/types.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
-import { type Backend, openDevice, Output } from '../common.ts';
+import { openDevice, Output } from '../common.ts';
 import { idsOf, parseIds, warnOfUnknownIds } from '../input/post-processing.ts';
-import { type DecodeFlags, decodeOptions } from '../flags/decoding.ts';
-import { checkHistory, type HistoryFlags } from '../input/history.ts';
+import { decodeOptions } from '../flags/decoding.ts';
+import { checkHistory } from '../input/history.ts';
 import { warnOfUnknown, queryUserOf } from './recommend.ts';
 import { formatCount, printable, table } from '../output/ui.ts';
-
-export interface GenerateFlags extends HistoryFlags, DecodeFlags {
-  model: string;
-  steps: number;
-  exclude?: string;
-  includeSeen?: boolean;
-  device: Backend;
-  json?: boolean;
-}
 
 export async function runGenerate(flags: GenerateFlags): Promise<void> {
   const out = new Output(flags.json);

@@ -1,4 +1,5 @@
 /** `attune items add`: new items for a trained model with an item tower, without training. */
+import type { ItemsFlags } from './items.flags.ts';
 import { addItems } from '../../model/storage/add-items.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
@@ -7,13 +8,6 @@ import { examples } from '../../train/side-features.ts';
 import { openItems } from '../input/data.ts';
 import { addVectors } from '../input/item-vectors.ts';
 import { formatCount, printable } from '../output/ui.ts';
-
-export interface ItemsFlags {
-  model: string;
-  items: string;
-  vectors?: string[];
-  json?: boolean;
-}
 
 export async function runItemsAdd(flags: ItemsFlags): Promise<void> {
   const out = new Output(flags.json);

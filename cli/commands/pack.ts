@@ -1,4 +1,6 @@
 /** `attune pack` and `attune unpack`: a model folder as one file, and back. */
+import type { PackFlags } from './pack.flags.ts';
+import type { UnpackFlags } from './unpack.flags.ts';
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { ARCHIVE_SUFFIX } from '../../model/storage/archive.ts';
@@ -11,14 +13,6 @@ import { commandName, Output, shellWord } from '../common.ts';
 import { UsageError } from '../errors.ts';
 import { InputError } from '../../data/errors.ts';
 import { formatCount, printable } from '../output/ui.ts';
-
-export interface PackFlags {
-  model: string;
-  out: string;
-  checkpoint?: boolean;
-  overwrite?: boolean;
-  json?: boolean;
-}
 
 export async function runPack(flags: PackFlags): Promise<void> {
   const out = new Output(flags.json);
@@ -43,7 +37,7 @@ export async function runPack(flags: PackFlags): Promise<void> {
   out.line(`  ${commandName()} recommend --model ${shellWord(file)} --history ID,ID`);
 }
 
-export async function runUnpack(flags: PackFlags): Promise<void> {
+export async function runUnpack(flags: UnpackFlags): Promise<void> {
   const out = new Output(flags.json);
   const from = await openPath(flags.model);
   const to = await NodeFiles.create(flags.out);

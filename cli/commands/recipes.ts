@@ -1,4 +1,5 @@
 /** `attune recipes`: what can be trained, what it costs and what it reaches. */
+import type { RecipesFlags } from './recipes.flags.ts';
 import { sizeOf } from '../../engine/index.ts';
 import { BLOCKS } from '../../model/encoders/blocks/index.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
@@ -6,11 +7,6 @@ import { recipes } from '../../model/recipes/recipes.ts';
 import { DEFAULTS, type Settings } from '../../model/recipes/settings.ts';
 import { Output } from '../common.ts';
 import { formatCount, table } from '../output/ui.ts';
-
-export interface RecipesFlags {
-  items: number;
-  json?: boolean;
-}
 
 /**
  * Multiplications and additions of the encoder for one token of a full window in the forward pass: its matrices, and

@@ -1,39 +1,18 @@
 /** `attune recommend` for a model of ratings: the items with the highest predicted rating, or the ratings of given items. */
+import type { RecommendFlags } from './recommend.flags.ts';
 import { InputError } from '../../data/errors.ts';
 import { asWritten, ratingsOf } from '../../data/ratings/ratings.ts';
 import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { type PredictedRating, RatingPredictor } from '../../recommend/rating-predictor.ts';
 import type { PredictQuery, RatedItem } from '../../recommend/rating-query.ts';
-import { type Backend, openDevice, Output } from '../common.ts';
+import { openDevice, Output } from '../common.ts';
 import { parseIds } from '../input/post-processing.ts';
 import { examples } from '../../train/side-features.ts';
-import { type ColumnFlags, columnsOf, openLog } from '../input/data.ts';
+import { columnsOf, openLog } from '../input/data.ts';
 import { UsageError } from '../errors.ts';
 import { contextOf, openUsers } from '../input/side-features.ts';
 import { formatCount, printable, table } from '../output/ui.ts';
-
-export interface RecommendRatingFlags extends ColumnFlags {
-  model: string;
-  history?: string;
-  user?: string;
-  /** Somebody who has rated nothing. */
-  new?: boolean;
-  data?: string;
-  /** Columns of the users, for --user. */
-  users?: string;
-  /** Columns of whoever is asked for, and of the log as the items are rated. */
-  about: ReadonlyMap<string, string>;
-  context: ReadonlyMap<string, string>;
-  maxBadRows: number;
-  k: number;
-  exclude?: string;
-  includeSeen?: boolean;
-  /** Predict for these. */
-  items?: string;
-  device: Backend;
-  json?: boolean;
-}
 
 /** Flags that models of ratings do not take. */
 const RANKING = [
@@ -49,7 +28,7 @@ const RANKING = [
   'popularityPenalty',
 ] as const;
 
-export async function runRecommendRatings(flags: RecommendRatingFlags, given: ReadonlySet<string>): Promise<void> {
+export async function runRecommendRatings(flags: RecommendFlags, given: ReadonlySet<string>): Promise<void> {
   const out = new Output(flags.json);
   const ranking = RANKING.filter((name) => given.has(name));
   if (ranking.length > 0)
@@ -90,7 +69,7 @@ export async function runRecommendRatings(flags: RecommendRatingFlags, given: Re
   }
 }
 
-function checkUsage({ history, user, users, about, data, new: nobody }: RecommendRatingFlags): void {
+function checkUsage({ history, user, users, about, data, new: nobody }: RecommendFlags): void {
   if ([history, user, nobody || undefined].filter((asked) => asked !== undefined).length !== 1)
     throw new UsageError('whom for? give --history ID=RATING,ID=RATING,..., --user ID with --data PATH, or --new');
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
@@ -101,7 +80,7 @@ function checkUsage({ history, user, users, about, data, new: nobody }: Recommen
 
 /** What is known of the user, and of the moment. @throws InputError */
 async function toldOf(
-  { user, users, about, context }: RecommendRatingFlags,
+  { user, users, about, context }: RecommendFlags,
   { schema }: ModelConfig,
   out: Output,
 ): Promise<Pick<PredictQuery, 'user' | 'context'>> {
@@ -145,7 +124,7 @@ function parseHistory(text: string, config: ModelConfig): RatedItem[] {
 }
 
 /** What the user of a log rated, oldest first. */
-async function historyOf(flags: RecommendRatingFlags, config: ModelConfig): Promise<RatedItem[]> {
+async function historyOf(flags: RecommendFlags, config: ModelConfig): Promise<RatedItem[]> {
   const columns = columnsOf(flags, config.schema.columns);
   const reading = { columns, context: contextOf(config), maxBadRows: flags.maxBadRows };
   const log = await openLog(flags.data as string, reading);

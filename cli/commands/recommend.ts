@@ -1,48 +1,21 @@
 /** `attune recommend`: the next items for a history of item IDs, for a user of a log, or for somebody new. */
+import type { RecommendFlags } from './recommend.flags.ts';
 import { InputError } from '../../data/errors.ts';
 import type { ModelConfig } from '../../model/storage/config.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { postProcessingOptions, idsOf, parseIds, warnOfUnknownIds } from '../input/post-processing.ts';
-import type { PostProcessingFlags } from '../flags/post-processing.ts';
-import type { ExplainMethod } from '../../recommend/explanations/explain.ts';
 import type { UserContext } from '../../model/inference/query.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import type { Recommendation } from '../../recommend/types.ts';
-import { type Backend, openDevice, Output, requireOtherFile } from '../common.ts';
+import { openDevice, Output, requireOtherFile } from '../common.ts';
 import { examples } from '../../train/side-features.ts';
-import { type ColumnFlags, columnsOf, historyOf, openLog } from '../input/data.ts';
+import { columnsOf, historyOf, openLog } from '../input/data.ts';
 import { UsageError } from '../errors.ts';
 import { explanationNotes, explanationText, writeHeatmap } from '../output/explanations.ts';
 import type { HistoryFlags } from '../input/history.ts';
 import { contextOf, openUsers } from '../input/side-features.ts';
 import { formatCount, printable, table } from '../output/ui.ts';
-
-export interface RecommendFlags extends ColumnFlags, PostProcessingFlags {
-  model: string;
-  history?: string;
-  user?: string;
-  /** Somebody of whom no event is known. */
-  new?: boolean;
-  data?: string;
-  /** Columns of the users, for --user. */
-  users?: string;
-  /** Columns of whoever is asked for. */
-  about: ReadonlyMap<string, string>;
-  maxBadRows: number;
-  k: number;
-  exclude?: string;
-  /** Of models of ratings. */
-  items?: string;
-  context: ReadonlyMap<string, string>;
-  includeSeen?: boolean;
-  explain?: ExplainMethod;
-  heatmap?: string;
-  block?: number;
-  head?: number;
-  device: Backend;
-  json?: boolean;
-}
 
 export async function runRecommend(flags: RecommendFlags): Promise<void> {
   const out = new Output(flags.json);

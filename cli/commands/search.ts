@@ -1,13 +1,8 @@
 /** `attune search`: tries settings of a recipe within a budget of time, and ends with the command to train the best. */
+import type { SearchFlags } from './search.flags.ts';
 import path from 'node:path';
 import { InputError } from '../../data/errors.ts';
-import {
-  describeProtocol,
-  describeTask,
-  LEAVE_ONE_OUT,
-  type Protocol,
-  protocolFlag,
-} from '../../data/splits/protocol.ts';
+import { describeProtocol, describeTask, LEAVE_ONE_OUT, protocolFlag } from '../../data/splits/protocol.ts';
 import type { Device } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { holdsConfig } from '../../model/storage/folder.ts';
@@ -19,40 +14,17 @@ import {
   type Halving,
   type Job,
   nextJob,
-  type Range,
   type Ranges,
   rangesFor,
   standings,
   type Trial,
 } from '../../train/search/search.ts';
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
-import { type Backend, commandName, openDevice, Output, say, shellWord } from '../common.ts';
-import { type ColumnFlags, columnsOf } from '../input/data.ts';
+import { commandName, openDevice, Output, say, shellWord } from '../common.ts';
+import { columnsOf } from '../input/data.ts';
 import { InterruptedError } from '../errors.ts';
 import { openTrainingSource, trainWithProgress } from '../training.ts';
 import { formatCount, formatDuration, formatMetric, printable, table } from '../output/ui.ts';
-
-export interface SearchFlags extends ColumnFlags {
-  data: string;
-  out: string;
-  items?: string;
-  recipe: string;
-  protocol: Protocol;
-  /** Seconds. */
-  budget: number;
-  trials: number;
-  epochs: number;
-  minInteractions: number;
-  minRating?: number;
-  maxBadRows: number;
-  set: ReadonlyMap<string, string>;
-  range: ReadonlyMap<string, Range>;
-  seed: number;
-  device: Backend;
-  includeSeen?: boolean;
-  progress?: boolean;
-  json?: boolean;
-}
 
 const STATE = 'search.json';
 const ETA = 3;

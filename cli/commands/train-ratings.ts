@@ -1,4 +1,5 @@
 /** `attune train --task rating|ctr`: from a log of ratings to a model folder with out-of-fold predictions. */
+import type { RatingTrainFlags } from './train.flags.ts';
 import { existsSync } from 'node:fs';
 import type { Protocol } from '../../data/splits/protocol.ts';
 import { InputError } from '../../data/errors.ts';
@@ -18,15 +19,7 @@ import { InterruptedError, UsageError } from '../errors.ts';
 import { printReport, reportObject } from '../input/ratings.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
 import { openStoredSource, openTrainingSource, refuseModel } from '../training.ts';
-import type { TrainFlags } from './train.ts';
 import { createProgress, formatDuration, printable, type Progress } from '../output/ui.ts';
-
-export interface RatingTrainFlags extends Omit<TrainFlags, 'protocol'> {
-  task: RatingTask | 'next';
-  protocol: Protocol | RatingSplit;
-  folds?: number;
-  positive?: number;
-}
 
 /** Flags of ranking alone, and those that come from the folder with `--resume`. */
 const RANKING = ['recipe', 'minInteractions', 'minRating', 'includeSeen', 'coldItems'] as const;

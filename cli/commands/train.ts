@@ -1,6 +1,7 @@
 /** `attune train`: from a log to a model folder. */
+import type { RatingTrainFlags, TrainFlags } from './train.flags.ts';
 import { existsSync } from 'node:fs';
-import { describeTask, type Protocol, protocolFlag } from '../../data/splits/protocol.ts';
+import { describeTask, protocolFlag } from '../../data/splits/protocol.ts';
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { loadConfig } from '../../model/storage/config.ts';
@@ -11,47 +12,17 @@ import { requirePrecision, type TrainResult } from '../../train/loop/options.ts'
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
-import { type Backend, commandName, openDevice, Output, say, shellWord } from '../common.ts';
-import { type ColumnFlags, columnsOf, readIds } from '../input/data.ts';
+import { commandName, openDevice, Output, say, shellWord } from '../common.ts';
+import { columnsOf, readIds } from '../input/data.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { COLUMNS, noteRepeats } from '../output/metrics.ts';
 import { openStoredSource, openTrainingSource, refuseModel, trainWithProgress } from '../training.ts';
-import { checkSideFeatureFlags, columnChoices, eventNames, type SideFeatureFlags } from '../input/side-features.ts';
+import { checkSideFeatureFlags, columnChoices, eventNames } from '../input/side-features.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
 import { metricsTable, formatCount, formatDuration, formatMetric, lossPlot, printable } from '../output/ui.ts';
 
-export interface TrainFlags extends ColumnFlags, SideFeatureFlags {
-  data?: string;
-  out: string;
-  items?: string;
-  /** What the columns of the items file are, where that is not inferred. */
-  schema?: string;
-  /** Files of ready-made vectors of the items. */
-  vectors?: string[];
-  /** IDs of the cold items, a line each, for the protocol cold-items. */
-  coldItems?: string;
-  /** What suits the log's size, where none is named. */
-  recipe?: string;
-  protocol: Protocol;
-  epochs?: number;
-  maxMinutes?: number;
-  minInteractions: number;
-  minRating?: number;
-  maxBadRows: number;
-  set: ReadonlyMap<string, string>;
-  seed: number;
-  device: Backend;
-  includeSeen?: boolean;
-  resume?: boolean;
-  /** Train a second stage; with `resume` that alone. */
-  ranker?: boolean;
-  overwrite?: boolean;
-  progress?: boolean;
-  json?: boolean;
-}
-
 /** Refuses what belongs to ratings. */
-export function requireRanking(flags: { protocol: { name: string }; folds?: number; positive?: number }): void {
+export function requireRanking(flags: RatingTrainFlags): TrainFlags {
   const { folds, positive, protocol } = flags;
   const found =
     folds !== undefined
@@ -62,6 +33,7 @@ export function requireRanking(flags: { protocol: { name: string }; folds?: numb
           ? `--protocol ${protocol.name}`
           : null;
   if (found) throw new UsageError(`${found}: is for ratings; add --task rating or --task ctr`);
+  return flags as TrainFlags;
 }
 
 /** Flags that describe a model: with `--resume` they come from its folder. */

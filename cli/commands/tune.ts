@@ -1,4 +1,5 @@
 /** `attune tune`: measures the kernels at the shapes of a training step, and keeps what was fastest. */
+import type { TuneFlags } from './tune.flags.ts';
 import { prepare } from '../../data/dataset.ts';
 import { makeShop } from '../../data/demo-shop/shop.ts';
 import { splitDataset } from '../../data/splits/split.ts';
@@ -10,10 +11,6 @@ import { Feed } from '../../train/loop/feed.ts';
 import { fileTuningStore, runtime, tuningFile } from '../../recommend/sources/tuning.node.ts';
 import { DeviceError, openDevice, Output } from '../common.ts';
 import { createProgress, table } from '../output/ui.ts';
-
-export interface TuneFlags {
-  json?: boolean;
-}
 
 export async function runTune(flags: TuneFlags): Promise<void> {
   const out = new Output(flags.json);

@@ -1,4 +1,5 @@
 /** `attune vectors`: the catalogue's item vectors, and users' vectors, for vector databases. */
+import type { VectorsFlags } from './vectors.flags.ts';
 import { alignItems } from '../../data/splits/align.ts';
 import { InputError } from '../../data/errors.ts';
 import { npyPieces } from '../../data/formats/npy.ts';
@@ -11,26 +12,13 @@ import { Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
-import { type Backend, openDevice, Output } from '../common.ts';
+import { openDevice, Output } from '../common.ts';
 import { examples } from '../../train/side-features.ts';
-import { type ColumnFlags, columnsOf, openDataset } from '../input/data.ts';
+import { columnsOf, openDataset } from '../input/data.ts';
 import { openModel } from '../evaluation.ts';
 import { vectorsParquet } from '../output/parquet.ts';
 import { contextOf, loadSideFeatures } from '../input/side-features.ts';
 import { createProgress, formatCount, printable } from '../output/ui.ts';
-
-export interface VectorsFlags extends ColumnFlags {
-  model: string;
-  out: string;
-  data?: string;
-  /** Columns of the users, for models that read them. */
-  users?: string;
-  maxBadRows: number;
-  overwrite?: boolean;
-  device: Backend;
-  progress?: boolean;
-  json?: boolean;
-}
 
 type Kind = 'items' | 'users';
 

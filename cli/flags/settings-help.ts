@@ -2,7 +2,9 @@
 import { RATING, ratingSettings } from '../../model/ratings/settings.ts';
 import { ENCODER } from '../../model/recipes/encoder-settings.ts';
 import { RANKER } from '../../model/recipes/ranker-settings.ts';
+import { recipes } from '../../model/recipes/recipes.ts';
 import { type Declarations, describeSettings } from '../../model/recipes/setting.ts';
+import { DEFAULTS, type Settings } from '../../model/recipes/settings.ts';
 import { TRAINING } from '../../model/recipes/training-settings.ts';
 
 /** Lines of help. */
@@ -15,19 +17,32 @@ function lines(declared: Declarations): string {
     .join('\n');
 }
 
-/** What recipes take. */
-export const settingsHelp = `Encoder and training:
+const recipeLines = [...recipes.values()].map(
+  ({ name, summary, settings }) =>
+    `  ${name}: ${summary}\n    ${Object.entries(settings)
+      .filter(([key, value]) => name === 'sasrec' || value !== DEFAULTS[key as keyof Settings])
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' ')
+      .replace(/(.{1,100})(?: |$)/g, '$1\n    ')
+      .trim()}`,
+);
+
+export const RECIPE_HELP = `Recipes and their settings for --set (where they are not those of sasrec):
+${recipeLines.join('\n')}
+
+Encoder and training:
 ${lines(ENCODER)}
 
 Loss, head, schedule and augmentation:
 ${lines(TRAINING)}
 
 The ranker (--ranker):
-${lines(RANKER)}`;
+${lines(RANKER)}
 
-/** What models of ratings take. */
-export const ratingHelp = `
-Ratings (--task rating, or ctr for the probability that a rating is at least --positive) have splits of their own; every
+precision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup
+matrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`;
+
+export const RATING_HELP = `Ratings (--task rating, or ctr for the probability that a rating is at least --positive) have splits of their own; every
 row counts, there is no filter, and every metric is about ratings that the model predicting them was not trained on:
   folds           every rating once, by a model of the other folds; k=5, or --folds K (the default)
   random          a share of all ratings, drawn at random; test=0.1

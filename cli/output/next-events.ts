@@ -6,16 +6,13 @@ import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { evaluateNext, NEXT_METRICS, type NextEvaluation, type PerUser } from '../../train/evaluation/next.ts';
 import { bootstrap, type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
-import type { EvaluateFlags } from '../commands/evaluate.ts';
+import type { EvaluateFlags } from '../commands/evaluate.flags.ts';
 import { type Judged, openLogOf, openModel, partsFor, requireHeldOut } from '../evaluation.ts';
 import { UsageError } from '../errors.ts';
-import { type DecodeFlags, decodeOptions } from '../flags/decoding.ts';
+import { decodeOptions } from '../flags/decoding.ts';
 import { createProgress, formatCount, formatMetric, printable, table } from './ui.ts';
 
-export interface NextFlags extends EvaluateFlags, DecodeFlags {
-  next: number;
-  beside?: string;
-}
+type NextFlags = EvaluateFlags & { next: number };
 
 /** A model and its part of the log. */
 interface Contender {
@@ -25,7 +22,6 @@ interface Contender {
 
 export async function runNext(flags: NextFlags): Promise<void> {
   const out = new Output(flags.json);
-  if (flags.data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
   const after = ['where', 'allow', 'deny', 'diversity', 'popularityPenalty'] as const;
   const idle = after.find((flag) => flags[flag] !== undefined) ?? (flags.cap.size > 0 ? 'cap' : null);
   if (idle) {

@@ -199,10 +199,10 @@ describe('recommend', () => {
   });
 
   test.each([
-    [['--diversity', '2'], /a number from 0 to 1 was expected/],
-    [['--cap', 'kind'], /attribute=n was expected/],
-    [['--cap', 'kind=0'], /attribute=n was expected/],
-    [['--popularity-penalty', '-1'], /a number from 0 on was expected/],
+    [['--diversity', '2'], /expected a number >= 0 and <= 1/],
+    [['--cap', 'kind'], /expected attribute=n/],
+    [['--cap', 'kind=0'], /expected attribute=n/],
+    [['--popularity-penalty', '-1'], /expected a number >= 0/],
   ])('%j is wrong usage', async (args, message) => {
     const { code, stderr } = await place.run(['recommend', '--model', 'm', '--history', 'i0', ...args]);
     expect(code).toBe(2);

@@ -69,6 +69,13 @@ export function oneLine(stderr: string): string {
   return lines[0].slice('attune: '.length);
 }
 
+/** The error that a command with --json ended with, as the line that it prints without. */
+export function jsonError(stderr: string): string {
+  const { setting, value, reason, hint } = JSON.parse(stderr.trimEnd().split('\n').at(-1) as string);
+  const where = setting === null ? '' : `${setting}${value === undefined ? '' : ` ${value}`}: `;
+  return `${where}${reason}${hint === null ? '' : `; ${hint}`}`;
+}
+
 /** A log in which items follow each other in a circle, so that the next item can be learned. */
 export function circle(ids: readonly string[], users: number, length: number): string {
   const quote = (id: string) => (/[",]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id);

@@ -1,6 +1,7 @@
 /** Errors with --json: one JSON object with a stable code, which docs/errors.md lists. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildProgram } from '../../cli/program.ts';
 import { ERROR_CODES, InputError, nameOptions, option } from '../../data/errors.ts';
 import { flagFor, inFlags } from '../../cli/flags/names.ts';
 import { circle, Workplace } from './attune.ts';
@@ -79,4 +80,19 @@ describe('options in messages', () => {
     expect(nameOptions(error.message, () => null)).toBe(error.message);
     expect(flagFor('columns.all', 'a,b')).toBe('--columns a,b');
   });
+
+  test('that the lower floors name are flags of the command', () => {
+    const root = new URL('../../', import.meta.url).pathname;
+    const known = new Set(buildProgram().commands.flatMap(({ options }) => options.map(({ long }) => long)));
+    const named = ['data', 'model', 'train', 'recommend'].flatMap((folder) =>
+      readdirSync(root + folder, { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .flatMap((name) => [...readFileSync(`${root}${folder}/${name}`, 'utf8').matchAll(NAMED)])
+        .flatMap(([, name]) => name),
+    );
+    expect(named.length).toBeGreaterThan(50);
+    expect(named.filter((name) => !known.has(flagFor(name).split(' ')[0]))).toEqual([]);
+  });
 });
+
+const NAMED = /(?:\boption\(|\bsetting: )'([\w.]+)'/g;

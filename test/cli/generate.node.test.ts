@@ -89,7 +89,7 @@ describe('generate', () => {
     [['--history', 'nobody'], /^none of the 1 items of the history is known/],
     [
       ['--history', 'a', '--steps', '2', '--decode', 'top-k', '--top-k', '129'],
-      /^topK=129: a whole number from 1 to 128/,
+      /^--top-k 129: expected an integer from 1 to 128/,
     ],
   ])('%j is refused in one line', async (args, message) => {
     const { code, stdout, stderr } = await place.run(['generate', '--model', 'model', ...args, ...DEVICE]);

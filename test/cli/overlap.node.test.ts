@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commit } from '../../model/storage/manifest.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
-import { oneLine, SMALL, Workplace } from './attune.ts';
+import { jsonError, SMALL, Workplace } from './attune.ts';
 
 let place: Workplace;
 
@@ -25,7 +25,7 @@ const QUICK = [...SMALL.slice(2), '--epochs', '1', '--min-interactions', '1'];
 const refused = async (...args: string[]) => {
   const { code, stdout, stderr } = await run(...args, '--json');
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
+  return jsonError(stderr);
 };
 const allowed = async (...args: string[]) => {
   const { code, stdout, stderr } = await run(...args, '--json');

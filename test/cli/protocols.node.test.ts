@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+import { circle, jsonError, SMALL, Workplace } from './attune.ts';
 
 const IDS = Array.from({ length: 12 }, (_, i) => `i${i}`);
 const LOG = circle(IDS, 40, 10);
@@ -22,9 +22,9 @@ const json = async (...args: string[]) => {
   return JSON.parse(stdout);
 };
 const refused = async (...args: string[]) => {
-  const { code, stderr } = await place.run([...args, '--device', 'cpu']);
-  expect(code).toBe(1);
-  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
+  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  return jsonError(stderr);
 };
 
 beforeAll(async () => {

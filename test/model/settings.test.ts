@@ -1,6 +1,6 @@
 /** Settings are declared once; everything that reads them reads the declarations. */
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { ratingHelp, settingsHelp } from '../../cli/flags/settings-help.ts';
+import { RATING_HELP, RECIPE_HELP } from '../../cli/flags/settings-help.ts';
 import { BLOCKS } from '../../model/encoders/blocks/index.ts';
 import { HEADS } from '../../model/heads/index.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
@@ -24,7 +24,7 @@ describe('settings', () => {
   ] as const)('%s may be each entry of its table, whose help and own settings are in the help', (key, table) => {
     for (const [name, { help, settings = {} }] of Object.entries<{ help: string; settings?: object }>(table)) {
       expect(SETTINGS[key].choices).toContain(name);
-      expect(settingsHelp).toContain(`${name}: ${help}`);
+      expect(RECIPE_HELP).toContain(`${name}: ${help}`);
       for (const own of Object.keys(settings)) expect(SETTINGS).toHaveProperty(own);
     }
     expect(() => settingsFor('sasrec', { [key]: 'nothing' })).toThrow(
@@ -33,8 +33,8 @@ describe('settings', () => {
   });
 
   it('each is a line of help', () => {
-    for (const key of Object.keys(SETTINGS)) expect(settingsHelp).toMatch(new RegExp(`^  ${key} +\\S.*$`, 'm'));
-    for (const key of Object.keys(RATING)) expect(ratingHelp).toMatch(new RegExp(`^  ${key} +\\S.*$`, 'm'));
+    for (const key of Object.keys(SETTINGS)) expect(RECIPE_HELP).toMatch(new RegExp(`^  ${key} +\\S.*$`, 'm'));
+    for (const key of Object.keys(RATING)) expect(RATING_HELP).toMatch(new RegExp(`^  ${key} +\\S.*$`, 'm'));
   });
 
   it('are read under their other names, too', () => {

@@ -104,7 +104,8 @@ async function bySearch(): Promise<Files> {
   const { code, stdout, stderr } = await place.run(
     ['search', '--out', 'search', '--trials', '1', '--budget', '10m', ...flags()],
     {
-      started: (child) => child.stdout?.on('data', (text: string) => text.includes('trial 0 (') && child.kill('SIGINT')),
+      started: (child) =>
+        child.stdout?.on('data', (text: string) => text.includes('trial 0 (') && child.kill('SIGINT')),
     },
   );
   expect(code, stdout + stderr).toBe(130);

@@ -13,7 +13,12 @@
  */
 import type { Split } from '../../data/splits/split.ts';
 import { type Device, invertSpd, multiply, Panels } from '../../engine/index.ts';
-import { type ItemTransitions, type TransitionSettings, recency, type SparseRows } from '../../model/transitions/transitions.ts';
+import {
+  type ItemTransitions,
+  type TransitionSettings,
+  recency,
+  type SparseRows,
+} from '../../model/transitions/transitions.ts';
 
 export interface TransitionOptions {
   last?: number;
@@ -36,7 +41,11 @@ const PREDECESSORS = 64;
 const GRAM_ENTRIES = 128;
 
 /** @throws Error when the ridge is too small for single precision */
-export async function learnTransitions(device: Device, split: Split, options: TransitionOptions = {}): Promise<ItemTransitions> {
+export async function learnTransitions(
+  device: Device,
+  split: Split,
+  options: TransitionOptions = {},
+): Promise<ItemTransitions> {
   const { last = 50, power = 0.7, lambda = 300, pause = async () => {} } = options;
   const method = options.method ?? (split.items <= exactItems(device) ? 'exact' : 'neighbours');
   const kept = Math.min(options.kept ?? 300, split.items);

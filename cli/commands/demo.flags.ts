@@ -1,0 +1,22 @@
+import { command, type FlagsOf, withDefault } from '../flags/declare.ts';
+import { device, json, progress } from '../flags/shared.ts';
+import { integer, number } from '../flags/values.ts';
+
+const flags = {
+  minutes: withDefault(number('<m>', 'time to train', { above: 0 }), 2.1),
+  seed: withDefault(integer('<n>', 'another seed, another shop', 0), 1),
+  device,
+  progress,
+  json,
+};
+
+export type DemoFlags = FlagsOf<typeof flags>;
+
+export default command({
+  name: 'demo',
+  summary: 'Train on the built-in demo shop and recommend for three of its shoppers',
+  details: 'The model is saved in ./attune-demo, replacing that of an earlier demo.',
+  example: 'demo --minutes 1',
+  flags,
+  run: async (flags) => (await import('./demo.ts')).runDemo(flags),
+});

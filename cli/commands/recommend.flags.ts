@@ -1,0 +1,58 @@
+import { choice, command, type FlagsOf, on, text, withDefault } from '../flags/declare.ts';
+import { CONDITION_HELP, postProcessingFlags } from '../flags/post-processing.ts';
+import { about, data, device, json, logFlags, model } from '../flags/shared.ts';
+import { integer, keyValue } from '../flags/values.ts';
+
+const flags = {
+  model,
+  history: text('<id,id,...>', 'item IDs, oldest first; an ID with a comma is in double quotes'),
+  user: text('<id>', 'the user of --data to recommend for'),
+  data: data('the log that --user is in'),
+  users: text('<path>', 'columns of the users, for --user and models that read them'),
+  new: on('for a cold-start user: what similar users like (--about), or what is popular'),
+  about,
+  items: text('<id,id,...>', 'with a model of ratings: predict the ratings of these items'),
+  context: withDefault(
+    keyValue(
+      '<column=value>',
+      'with a model of ratings that reads --events: the context of the ratings, as device=phone; may be repeated',
+      'device=phone',
+    ),
+    new Map(),
+    'unknown',
+  ),
+  k: withDefault(integer('<n>', 'how many, at most 128', 1), 10),
+  exclude: text('<ids>', 'exclude these items this time: ID,ID,... or @FILE with one ID on each line'),
+  includeSeen: on('recommend items of the history, too (default: they are excluded)'),
+  ...logFlags,
+  ...postProcessingFlags,
+  device,
+  json,
+  explain: {
+    ...choice('[method]', 'explain each: by leaving out each event, or by where attention looked', [
+      'occlusion',
+      'rollout',
+    ]),
+    preset: 'occlusion',
+  },
+  heatmap: text('<file.svg>', 'draw where attention looked in the history: its roll-out over all blocks'),
+  block: integer('<n>', 'draw this block of the model, the mean of its heads', 1),
+  head: integer('<n>', 'draw this head of --block', 1),
+};
+
+export type RecommendFlags = FlagsOf<typeof flags>;
+
+export default command({
+  name: 'recommend',
+  summary: 'Recommend the next items for a history',
+  details:
+    'The history is a list of item IDs (of any user, also of one never seen), or that of a user of a log. --new serves a user without events. A model of ratings (--task rating or ctr) takes --history ID=RATING,... and lists the highest predicted ratings, or with --items those of the items named.',
+  example: 'recommend --model my-model --history 1193,661,914 --k 5',
+  flags,
+  notes: [CONDITION_HELP],
+  async run(flags, { typed }) {
+    if (await (await import('../input/ratings.ts')).holdsRatings(flags.model)) {
+      await (await import('./recommend-ratings.ts')).runRecommendRatings(flags, typed);
+    } else await (await import('./recommend.ts')).runRecommend(flags);
+  },
+});

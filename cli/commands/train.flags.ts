@@ -1,0 +1,80 @@
+import type { Protocol } from '../../data/splits/protocol.ts';
+import { choice, command, type FlagsOf, on, required, text, withDefault } from '../flags/declare.ts';
+import { RATING_HELP, RECIPE_HELP } from '../flags/settings-help.ts';
+import {
+  anyProtocol,
+  data,
+  device,
+  filterFlags,
+  json,
+  logFlags,
+  overwrite,
+  PROTOCOL_HELP,
+  progress,
+  set,
+  vectors,
+} from '../flags/shared.ts';
+import { integer, number } from '../flags/values.ts';
+
+const flags = {
+  data: data('the log (with --resume: the one it was started with, unless given)'),
+  out: required(text('<dir>', 'folder of the model')),
+  items: text('<path>', 'titles and attributes of the items: CSV or TSV with a header, Parquet, or movies.dat'),
+  schema: text(
+    '<file>',
+    'JSON with the types of the columns of --items, where they are not inferred (items=tower, or ratings)',
+  ),
+  vectors,
+  users: text('<path>', 'user features: CSV or TSV with a header, Parquet, or users.dat'),
+  usersSchema: text('<file>', 'JSON with the types of the columns of --users, where they are not inferred'),
+  events: text('<names>', 'event context to read: rating, gap, hour, weekday and columns of the log, as rating,device'),
+  coldItems: text('<file>', 'IDs of the cold items, one on each line, for --protocol cold-items (default: drawn)'),
+  recipe: text('<name>', 'what to train: see attune recipes (default: chosen by the size of the log, and reported)'),
+  task: withDefault(
+    choice('<name>', 'what to learn: the next item, ratings, or whether a rating is positive', [
+      'next',
+      'rating',
+      'ctr',
+    ]),
+    'next',
+  ),
+  protocol: anyProtocol,
+  folds: integer('<k>', 'with ratings: this many folds of cross-validation (default: 5)', 2),
+  positive: number('<r>', 'with --task ctr: the lowest rating that is positive (default: 4; 1 where all are 0 or 1)'),
+  epochs: integer('<n>', 'stop after this many epochs in all', 1),
+  maxMinutes: number('<m>', 'stop in time to have everything saved after this many minutes', { above: 0 }),
+  ...filterFlags,
+  minRating: number('<r>', 'count only rows with at least this rating (default: every row counts)'),
+  ...logFlags,
+  set: set('change a setting of the recipe'),
+  seed: withDefault(integer('<n>', 'one seed, one result on one device', 0), 1),
+  device,
+  includeSeen: on('validation ranks items that the user had before, too'),
+  ranker: on('also train a second stage (as --set ranker=on); with --resume: that alone, the model stays as it is'),
+  resume: on('continue the training in --out; the limits are those of this command'),
+  overwrite: overwrite('the model in --out'),
+  progress,
+  json,
+};
+
+/** With a protocol of any task. */
+export type RatingTrainFlags = FlagsOf<typeof flags>;
+export type TrainFlags = Omit<RatingTrainFlags, 'protocol'> & { protocol: Protocol };
+
+export default command({
+  name: 'train',
+  summary: 'Train a model on an interaction log',
+  details:
+    'The log: CSV, TSV and similar with a header, or without one (--columns), RecBole atomic files, MovieLens :: files, JSON lines, lines of "user item" or "user item item ...", each gzip-compressed or not, or Parquet. The last interaction of each user is held out for the test, the one before it for validation. Without --epochs and --max-minutes, early stopping on validation NDCG@10 decides.',
+  example: 'train --data ratings.csv --items movies.csv --out my-model --max-minutes 30',
+  flags,
+  notes: [PROTOCOL_HELP, RECIPE_HELP, RATING_HELP],
+  async run(flags, { typed }) {
+    const { holdsRatings } = await import('../input/ratings.ts');
+    if (flags.task !== 'next' || (flags.resume && (await holdsRatings(flags.out)))) {
+      return (await import('./train-ratings.ts')).runTrainRatings(flags, typed);
+    }
+    const { requireRanking, runTrain } = await import('./train.ts');
+    await runTrain(requireRanking(flags), typed);
+  },
+});

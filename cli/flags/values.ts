@@ -1,0 +1,52 @@
+/** Parsers of what flags take. */
+import { InvalidArgumentError } from 'commander';
+import { type Flag, parsed } from './declare.ts';
+
+const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
+
+/** An integer from `min` on. */
+export const integer = (value: string, help: string, min: number): Flag<number | undefined> =>
+  parsed(value, help, (text) => {
+    const number = numberOf(text);
+    if (!Number.isSafeInteger(number) || number < min) throw new InvalidArgumentError(`expected an integer >= ${min}.`);
+    return number;
+  });
+
+/** A number, of the range where one is given. */
+export const number = (
+  value: string,
+  help: string,
+  range: { above?: number; min?: number; max?: number } = {},
+): Flag<number | undefined> =>
+  parsed(value, help, (text) => {
+    const number = numberOf(text);
+    const { above = Number.NEGATIVE_INFINITY, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = range;
+    if (Number.isFinite(number) && number > above && number >= min && number <= max) return number;
+    const expected = [
+      ...(range.above === undefined ? [] : [`> ${range.above}`]),
+      ...(range.min === undefined ? [] : [`>= ${range.min}`]),
+      ...(range.max === undefined ? [] : [`<= ${range.max}`]),
+    ];
+    throw new InvalidArgumentError(`expected a number ${expected.join(' and ')}`.trim().concat('.'));
+  });
+
+/** A time, as 2h, 90m, 300s or 1h30m, in seconds. */
+export const duration = (value: string, help: string): Flag<number | undefined> =>
+  parsed(value, help, (text) => {
+    const found = /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(text.replaceAll(' ', ''));
+    const seconds = found ? 3600 * Number(found[1] ?? 0) + 60 * Number(found[2] ?? 0) + Number(found[3] ?? 0) : 0;
+    if (seconds <= 0) throw new InvalidArgumentError('expected a time, as 2h, 90m or 300s.');
+    return seconds;
+  });
+
+/** `key=value`, as often as it is given. */
+export const keyValue = (value: string, help: string, example: string): Flag<ReadonlyMap<string, string> | undefined> =>
+  parsed(value, help, (text, previous) => {
+    const at = text.indexOf('=');
+    if (at < 1) throw new InvalidArgumentError(`expected key=value, as in ${example}.`);
+    return new Map(previous).set(text.slice(0, at).trim(), text.slice(at + 1).trim());
+  });
+
+/** Several of them, in order. */
+export const list = (value: string, help: string): Flag<string[] | undefined> =>
+  parsed(value, help, (text, previous) => [...(previous ?? []), text]);
