@@ -1,20 +1,20 @@
-/** A visit that goes on: the history grows, and each event brings fresh recommendations. */
+/** A visit in progress: the history grows, and each event brings fresh recommendations. */
 import { InputError } from '../data/errors.ts';
 import { ownValue } from '../data/own-value.ts';
 import type { Recommender } from './recommender.ts';
 import type { Answer, RecommendQuery } from './types.ts';
 
-/** What every list of a session is asked with; what `recommend` and `update` are given goes before it. */
+/** The query of every list of a session; options of `recommend` and `update` override it. */
 export type SessionOptions = Omit<RecommendQuery, 'history' | 'times' | 'ratings' | 'context' | 'features'>;
 
-/** What the visitor did: the ID of the item, with its time and how it was where the model reads that. */
+/** What the visitor did: the ID of the item, with its time and side features where the model reads them. */
 export type SessionEvent =
   | string
   | { item: string; time?: number; rating?: number; context?: Readonly<Record<string, string>> };
 
 /**
- * Holds a visitor's history, and asks with it. Keep `history` where the visit should be remembered (the visitor's own
- * browser, say) and begin the next session with it. The model stays on the device and its recorded program is replayed,
+ * Holds a visitor's history, and queries with it. Store `history` where the visit should be remembered (the visitor's own
+ * browser, say) and start the next session with it. The model stays on the device and its recorded program is replayed,
  * so that an update costs one forward pass over the last events that the model reads.
  *
  * ```ts
@@ -38,7 +38,7 @@ export class Session {
     if (times && times.length !== history.length) {
       throw new InputError(
         'invalid-value',
-        `times: one for each of the ${history.length} items of the history was expected, came ${times.length}`,
+        `times: expected one for each of the ${history.length} items of the history, got ${times.length}`,
       );
     }
     this.recommender = recommender;
@@ -92,8 +92,8 @@ export class Session {
     const context = Object.fromEntries(
       names.map((name) => [name, this.contexts.map((own) => ownValue(own, name) ?? '')]),
     );
-    const told = { ratings: [...this.ratings], context };
-    return this.recommender.recommend({ ...this.options, ...options, ...told, history, times });
+    const ratings = [...this.ratings];
+    return this.recommender.recommend({ ...this.options, ...options, ratings, context, history, times });
   }
 
   /** Empties the history. */

@@ -131,7 +131,7 @@ function report(flags: ExplainFlags, out: Output, { agreements, users, memory, m
     'Drop: of the lift above the catalogue’s mean, in standard deviations, without the one event that the method names.',
   );
   out.note('* against the transformer’s part of the drop.');
-  if (memory > 0) out.note(`The sequence memory gives ${Math.round(100 * memory)} % of the lift in the mean.`);
+  if (memory > 0) out.note(`The item transitions give ${Math.round(100 * memory)} % of the lift on average.`);
   if (agreements.length < users)
     out.note(
       `${formatCount(users - agreements.length)} of them had one event only, so that there was nothing to compare.`,

@@ -1,4 +1,4 @@
-/** How the next item of a continuation is picked from what a step gives: greedily, by chance, or along several beams. */
+/** How the next item of a continuation is picked from the scores of a step: greedily, at random, or along several beams. */
 import { seeded } from '../../data/random.ts';
 
 export const DECODES = ['greedy', 'top-k', 'nucleus', 'beam'] as const;
@@ -6,24 +6,24 @@ export type Decode = (typeof DECODES)[number];
 
 export interface DecodeOptions {
   decode: Decode;
-  /** top-k: candidates of a draw, 1 to 128. */
+  /** top-k: how many candidates to draw from, 1 to 128. */
   topK: number;
   /** nucleus: the likeliest items (128 at most) that have this much probability together (Holtzman et al., ICLR 2020). */
   topP: number;
   /** beam: continuations that are followed at once, 1 to 16. */
   beams: number;
-  /** Of draws; one seed, one result. */
+  /** Seed of the random draws; one seed, one result. */
   seed: number;
 }
 
 export interface GenerateOptions extends DecodeOptions {
-  /** Items to continue by. */
+  /** Items to generate. */
   steps: number;
   /** Scores are divided by it before the softmax: below 1 the likeliest items become likelier yet. */
   temperature: number;
-  /** Whether an item may stand in a continuation twice. */
+  /** Whether a continuation may hold an item twice. */
   repeats: boolean;
-  /** Items that the first step names at least (`first` of the result), 1 to 128. */
+  /** At least so many items are returned by the first step (`first` of the result), 1 to 128. */
   named: number;
 }
 
@@ -38,7 +38,7 @@ export const GENERATE: Omit<GenerateOptions, 'steps'> = {
   named: 1,
 };
 
-/** The likeliest items after a row, best first, and log probabilities of each. */
+/** The likeliest items after a row, best first, and the log probability of each. */
 export interface Successors {
   items: Uint32Array;
   logs: Float64Array;
@@ -53,13 +53,13 @@ export interface Path {
   total: number;
 }
 
-/** Goes on from the row `parent` by an item. */
+/** Continues the row `parent` by one item. */
 interface Branch {
   parent: number;
   path: Path;
 }
 
-/** Items that a step must name for each row. */
+/** Items that a step must return for each row. */
 export function successorsNeeded({ decode, topK, beams }: DecodeOptions, most = 128): number {
   return Math.min(most, decode === 'greedy' ? 1 : decode === 'top-k' ? topK : decode === 'beam' ? beams : 128);
 }
@@ -72,7 +72,7 @@ export class Picker {
   private readonly options: DecodeOptions;
   private readonly random: () => number;
 
-  /** @param number of the history among those of a call: each has draws of its own */
+  /** @param number of the history in the call: each has its own draws */
   constructor(options: DecodeOptions, number: number) {
     this.options = options;
     const stream = seeded(options.seed, number);
@@ -93,11 +93,11 @@ export class Picker {
       Array.from(successors[parent].items, (_, at): Branch => ({ parent, path: longer(path, successors[parent], at) })),
     );
     if (all.length === 0) return paths.map((path, parent) => ({ parent, path }));
-    // Sorting is stable: of equals, that of the better beam stands first.
+    // Sorting is stable: of equals, the one from the better beam comes first.
     return all.sort((a, b) => b.path.total - a.path.total).slice(0, this.options.beams);
   }
 
-  /** Place of the item to go on with; −1 where there is none. */
+  /** Index of the item to continue with; −1 where there is none. */
   private pick({ items, logs }: Successors): number {
     const { decode, topK, topP } = this.options;
     if (items.length === 0) return -1;

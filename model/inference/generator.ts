@@ -1,4 +1,4 @@
-/** Continues histories by several items: batches of histories, the strategy, and what must not come again. */
+/** Continues histories by several items: batches of histories, the decoding strategy, and what is excluded. */
 import { InputError, option } from '../../data/errors.ts';
 import { maxBagSize, type SideFeatureRows } from '../../data/features/side-rows.ts';
 import {
@@ -17,20 +17,20 @@ import { Stepper, type StepperSize, type StepRow } from './stepper.ts';
 import { Batcher, maxScores, roundUp } from './batcher.ts';
 
 export interface GenerateQuery {
-  /** Item rows, oldest first, at least one; as many of the last are read as leave room for the steps. */
+  /** Item rows, oldest first, at least one; of these, the last ones that leave room for the steps are read. */
   history: Uint32Array;
   /** Item rows that are no candidates. */
   exclude?: Uint32Array;
-  /** For models that read users or events: what stands beside each event of the history, or of its last ones. */
+  /** Side features of the events of the history, or of its last ones; for models that read them. */
   features?: SideFeatureRows;
-  /** And beside the items that are added, one token: the user, and events of which nothing is known. */
+  /** Side features of the generated items, one token: the user, and events of which nothing is known. */
   next?: SideFeatureRows;
 }
 
 export interface Generated extends Path {
   /** The likeliest items right after the history, best first. */
   first: Uint32Array;
-  /** Of a beam search: all that were followed to the end, best first, this one included. */
+  /** Of a beam search: all continuations that were followed to the end, best first, this one included. */
   beams: Path[];
 }
 
@@ -38,7 +38,7 @@ const MAX_ROWS = 128;
 
 /** @throws InputError for options out of range, or where the model cannot continue a history by so many items */
 export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
-  const whole = (name: string, value: number, to: number): void => {
+  const requireInteger = (name: string, value: number, to: number): void => {
     if (!Number.isInteger(value) || value < 1 || value > to)
       throw new InputError('invalid-value', `expected an integer from 1 to ${to.toLocaleString('en-US')}`, {
         setting: name,
@@ -51,9 +51,9 @@ export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
       setting: 'decode',
       value: o.decode,
     });
-  whole('topK', o.topK, 128);
-  whole('beams', o.beams, 16);
-  whole('named', o.named, 128);
+  requireInteger('topK', o.topK, 128);
+  requireInteger('beams', o.beams, 16);
+  requireInteger('named', o.named, 128);
   if (!(o.topP > 0 && o.topP <= 1))
     throw new InputError('invalid-value', 'expected a number above 0 to 1', { setting: 'topP', value: o.topP });
   if (!(o.temperature >= 0.01 && o.temperature <= 100))
@@ -86,7 +86,7 @@ export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
       },
     );
   }
-  whole('steps', o.steps, 65536);
+  requireInteger('steps', o.steps, 65536);
 }
 
 export class Generator {
@@ -164,16 +164,16 @@ export class Generator {
       const all = await stepper.step(step, rows, temperature);
       let row = 0;
       states.forEach((state) => {
-        const begin = row;
+        const first = row;
         row += state.paths.length;
-        // Where nothing is left to recommend, probabilities say nothing.
-        const successors = all.slice(begin, row).map((found, p) => {
-          const left = this.model.items - rows[begin + p].exclude.length;
+        // Where no candidate is left, the probabilities mean nothing.
+        const successors = all.slice(first, row).map((found, p) => {
+          const left = this.model.items - rows[first + p].exclude.length;
           return { items: found.items.subarray(0, Math.max(0, left)), logs: found.logs.subarray(0, Math.max(0, left)) };
         });
         if (step === 0) state.first = successors[0].items;
         const grown = state.picker.grow(state.paths, successors);
-        state.slots = grown.map(({ parent }) => [...state.slots[parent], stepper.slotOf(step, begin + parent)]);
+        state.slots = grown.map(({ parent }) => [...state.slots[parent], stepper.slotOf(step, first + parent)]);
         state.paths = grown.map(({ path }) => path);
       });
     }

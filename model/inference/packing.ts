@@ -1,4 +1,4 @@
-/** Histories end to end in a budget of tokens, as an encoder reads them when it recommends. */
+/** Histories packed end to end, as an encoder reads them when it recommends. */
 import { InputError } from '../../data/errors.ts';
 import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import type { Tensor } from '../../engine/index.ts';
@@ -21,11 +21,11 @@ interface TokenArrays {
 
 /**
  * The tokens of a batch, for `Inputs`.
- * @param entries of what stands beside the tokens, as `entriesOf` gives them
+ * @param entries of the side features, as `entriesOf` returns them
  */
-export function tokenSpec(budget: number, { settings }: SequenceModel, entries: number) {
+export function tokenSpec(maxTokens: number, { settings }: SequenceModel, entries: number) {
   const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
-  const tokens = u32(budget);
+  const tokens = u32(maxTokens);
   return {
     items: tokens,
     positions: tokens,
@@ -34,7 +34,7 @@ export function tokenSpec(budget: number, { settings }: SequenceModel, entries: 
     ...(readsTimes(settings) ? { times: tokens } : {}),
     ...(entries > 0
       ? {
-          sideStarts: u32(budget + 1),
+          sideStarts: u32(maxTokens + 1),
           sideColumns: u32(entries),
           sideValues: { shape: [entries], dtype: 'f32' as const },
         }
@@ -81,7 +81,7 @@ function packHistory(model: SequenceModel, q: History, to: TokenArrays, at: numb
   items.set(q.history.subarray(first), at);
   if (model.cloze) items[at + events] = model.items;
   for (let i = 0; i < length; i++) positions[at + i] = i;
-  // The event to come is taken to be as late as the last one.
+  // The event to come is assumed to be as late as the last one.
   if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
   start.fill(at, at, at + length);
   end.fill(at + length, at, at + length);

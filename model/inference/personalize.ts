@@ -3,13 +3,13 @@
  *
  *   score of item v = (h + Δ) · E[v]
  *
- * with h and E as states are compared with items (model/heads/losses.ts). The model's weights stay as they are. Δ begins at 0 and
+ * with h and E as states are compared with items (model/heads/). The model's weights stay as they are. Δ starts at 0 and
  * takes a few steps of Adam down the loss of the visitor's own last events, each predicted from those before it,
  *
  *   L(Δ) = Σ_t w_t · −log softmax((h_t + Δ) · Eᵀ)[item_t+1],   w_t ∝ recency^(events since t),
  *
- * over the items that could be recommended there (without those already seen, where the model leaves them out). Few steps
- * and the weight of recent events are what keeps Δ small: a penalty on its length made nothing better. h_t does not depend
+ * over the candidates at that position (without seen items, where the model excludes them). Few steps and the weight of
+ * recent events keep Δ small: a penalty on its length did not help. h_t does not depend
  * on Δ, so that the encoder runs once; the gradient in closed form is Σ_t w_t · (softmax − one-hot)_t · E, a few
  * dispatches a step.
  */
@@ -37,14 +37,14 @@ export interface PersonalizeSettings {
   /** Steps of Adam. */
   steps: number;
   learningRate: number;
-  /** Weight of an event against that of the next later one, above 0, at most 1. */
+  /** Weight of an event relative to that of the next one, above 0, at most 1. */
   recency: number;
 }
 
 /** Chosen on validation targets of users that the model never saw: see bench/personalize.mjs. */
 export const PERSONALIZE: PersonalizeSettings = { steps: 10, learningRate: 0.05, recency: 0.9 };
 
-/** What was learned of a visitor. Plain data: it can be kept and given back (`Recommender.adopt`). */
+/** What was learned of a visitor. Plain data: it can be stored and given to `Recommender.adopt`. */
 export interface Adaptation {
   /** Δ [D] */
   vector: Float32Array;
@@ -56,7 +56,7 @@ export interface Adaptation {
 
 /** Events that are predicted, the last ones; 0.9^48 is less than a hundredth. */
 const MOST_EVENTS = 48;
-/** A model that fills in masks encodes each of them by itself. */
+/** A bidirectional model encodes the history once for each of them. */
 const MOST_MASKED = 16;
 const ADAM = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 
@@ -80,7 +80,7 @@ export async function personalize(
   if (visitor.history.length < 2) {
     throw new InputError(
       'too-little-data',
-      'personalize: at least two events that the model knows are needed, the one to tell the other',
+      'personalize: at least two events that the model knows are required, one to predict the other',
     );
   }
   await model.refresh();
@@ -108,7 +108,7 @@ export async function personalize(
   }
 }
 
-/** How many of the last events of a history of n are predicted; fewer where the catalogue is very large. */
+/** How many of the last events of a history of n are predicted; fewer where the catalog is very large. */
 function predicted({ device, items, settings, cloze }: SequenceModel, n: number): number {
   const room = Math.max(1, Math.floor(device.maxBindingBytes / 4 / items));
   return Math.min(n - 1, cloze ? MOST_MASKED : MOST_EVENTS, settings.window - 1, room);
@@ -142,7 +142,7 @@ async function causalStates(model: SequenceModel, visitor: History): Promise<Flo
   }
 }
 
-/** The same where a mask stands in for the event to come: a pass for each of them. */
+/** The same where a mask takes the position of the event to come: one pass for each of them. */
 async function maskedStates(model: SequenceModel, { history, times }: History): Promise<Float32Array> {
   const count = predicted(model, history.length);
   const scorer = new Scorer(model, { k: 1, userVectors: true });
@@ -189,12 +189,12 @@ class Fit {
         weights: { shape: [1, count], dtype: 'f32' },
         /** Σ_t w_t · one-hot of the item that came. */
         wanted: { shape: [1, items], dtype: 'f32' },
-        /** Where its probability stands. */
-        places: u32(count),
+        /** Index of its probability. */
+        targets: u32(count),
         offsets: u32(count + 1),
         items: u32(capacity),
       },
-      'visitor’s events',
+      "visitor's events",
     );
     const { host, tensors: t } = this.inputs;
     host.states.set(states);
@@ -206,7 +206,7 @@ class Fit {
       const weight = recency ** (count - 1 - i) / total;
       host.weights[i] = weight;
       host.wanted[history[first + i]] += weight;
-      host.places[i] = i * items + history[first + i];
+      host.targets[i] = i * items + history[first + i];
     }
     this.inputs.upload();
     this.delta = device.zeros([d], 'delta').keep();
@@ -215,7 +215,7 @@ class Fit {
         const scores = model.scoresOfVectors(add(t.states, this.delta));
         maskSeen(scores, t);
         const likely = softmax(scores);
-        const hit = gather(likely.reshape([count * items, 1]), t.places);
+        const hit = gather(likely.reshape([count * items, 1]), t.targets);
         const gradient = model.weighedItems(sub(matmul(t.weights, likely), t.wanted));
         return { gradient, loss: scale(sum(matmul(t.weights, log(hit))), -1) };
       }),
@@ -235,7 +235,7 @@ class Fit {
   }
 }
 
-/** What had been seen before each of the last `count` events; the event itself stays possible. */
+/** What had been seen before each of the last `count` events; the event's own item stays a candidate. */
 function seenLists(history: Uint32Array, count: number): { offsets: Uint32Array; items: number[] } {
   const offsets = new Uint32Array(count + 1);
   const items: number[] = [];

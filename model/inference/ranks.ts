@@ -1,12 +1,12 @@
 /**
- * Ranks and scores on the host: what is not a number counts against the target, and never leaves as an answer.
+ * Ranks and scores on the host: NaN counts against the target, and is never returned as an answer.
  *
- * Every comparison that makes a rank is written as `!(other < own)`: ties and NaN, on either side, stand before the
- * target, so that broken scores can only make figures worse.
+ * Every comparison that makes a rank is written as `!(other < own)`: ties and NaN, on either side, rank before the target,
+ * so that broken scores can only make metrics worse.
  */
 import { InputError } from '../../data/errors.ts';
 
-/** How many of the scores are not below `own`, the target's score, which is one of them: its pessimistic 1-based rank. */
+/** The pessimistic 1-based rank of the target: how many scores, its own included, are not below `own`. */
 export function rankAmong(scores: ArrayLike<number>, own: number): number {
   let rank = 0;
   for (let i = 0; i < scores.length; i++) if (!(scores[i] < own)) rank++;
@@ -21,7 +21,7 @@ export function firstNonFinite(values: ArrayLike<number>): number {
 }
 
 /**
- * What a model hands out must be numbers.
+ * What a model returns must be numbers.
  * @param what the values are, for the message: "the scores"
  * @throws InputError where one is NaN or infinite
  */

@@ -1,13 +1,13 @@
 /**
  * Continues packed histories item by item on the device. The histories are read once; their keys and values stay there,
- * and so do those of every item that is added, so that a step runs one token a row whatever came before.
+ * and so do those of every generated item, so that a step runs one token per row whatever came before.
  *
  *   encoder alone     the cache of block i holds the histories but for their last items, then a row for each (step, row)
  *   encoder–decoder   what the decoder's blocks read of the encoder's states is computed once; the cache of block i of
  *                     the decoder holds a row for each (step, row)
  *
  * Rows that continue the same history share its keys. Which cached rows an item follows is a list, given at each step:
- * a beam that goes on from another takes over its list, and no key moves.
+ * a beam that continues another takes over its list, and no key moves.
  */
 import { type SideFeatureRows, SideFeatureWriter } from '../../data/features/side-rows.ts';
 import {
@@ -38,11 +38,11 @@ export interface StepperSize {
   maxTokens: number;
   /** Rows R that are continued at once. */
   rows: number;
-  /** Items that each is continued by at most. */
+  /** Items that each row is continued by at most. */
   steps: number;
-  /** Items that are no candidates, of all rows together. */
+  /** Excluded items, of all rows together. */
   excluded: number;
-  /** Items that a step names for each row, 1 to 128. */
+  /** Items that a step returns for each row, 1 to 128. */
   k: number;
   /** Entries of the side features of a token at most; 0 where the model reads items alone. */
   entries: number;
@@ -51,18 +51,18 @@ export interface StepperSize {
 /** One token: the newest item of a row, from which the next one is predicted. */
 export interface StepRow {
   item: number;
-  /** Which of the histories it continues. */
+  /** Index of the history that it continues. */
   history: number;
-  /** Cached rows of the items before it, as `slotOf` named them. */
+  /** Cached rows of the items before it, as `slotOf` gives them. */
   before: readonly number[];
   exclude: Uint32Array;
-  /** The history's items and those added, the latest last: what a memory looks up. */
+  /** The history's items and the generated ones, the latest last: what the item transitions look up. */
   recent: Uint32Array;
-  /** What stands beside the item: a token of some rows; for models that read it. */
+  /** Side features of the item, one token of the rows; for models that read them. */
   features?: { rows: SideFeatureRows; token: number };
 }
 
-/** A history that is read, its items and what stands beside them. */
+/** A history to be read: its items and their side features. */
 export interface ReadHistory {
   items: Uint32Array;
   features?: SideFeatureRows;
@@ -92,7 +92,7 @@ const stepSpec = ({ rows, steps, excluded }: StepperSize, last: number) => ({
   excludedOffsets: u32(rows + 1),
   excludedItems: u32(excluded),
   inverseTemperature: { shape: [1], dtype: 'f32' as const },
-  /** What the memory looks up: each row's last items and their weights. */
+  /** What the item transitions look up: each row's last items and their weights. */
   recentOffsets: u32(rows + 1),
   recentItems: u32(rows * last),
   recentWeights: { shape: [rows * last], dtype: 'f32' as const },
@@ -109,10 +109,10 @@ export class Stepper {
   private readonly crossed: Tensor[];
   private readonly reading: Program<Record<string, never>>;
   private readonly stepping: Program<{ items: Tensor; probabilities: Tensor; ranks: Tensor }>;
-  /** What stands beside the tokens of the histories, and of a step. */
+  /** Side features of the tokens of the histories, and of a step. */
   private readonly side: { history: SparseInputs; step: SparseInputs } | null;
   private readonly blend: { transitions: DeviceTransitions; weights: Tensor } | null;
-  /** Where the keys of each history begin and end. */
+  /** Where the keys of each history start and end. */
   private bounds: { start: number; end: number; length: number }[] = [];
 
   /** @param blend the item transitions that join each step's scores, if any; the stepper does not own them */
@@ -123,8 +123,8 @@ export class Stepper {
     const { maxTokens, rows, steps } = size;
     this.history = new Inputs(device, historySpec(maxTokens), 'histories');
     this.inputs = new Inputs(device, stepSpec(size, blend?.transitions.settings.last ?? 0), 'step');
-    const beside = (tokens: number) => new SparseInputs(device, tokens, model.side, size.entries, false);
-    this.side = model.side > 0 ? { history: beside(maxTokens), step: beside(rows) } : null;
+    const features = (tokens: number) => new SparseInputs(device, tokens, model.side, size.entries, false);
+    this.side = model.side > 0 ? { history: features(maxTokens), step: features(rows) } : null;
     const weights = blend && [blend.weights.memory, blend.weights.epsilon];
     this.blend = blend && {
       transitions: blend.transitions,
@@ -199,8 +199,8 @@ export class Stepper {
   }
 
   /**
-   * Reads histories, each of 1 to `longest` items and all within the budget.
-   * @throws InputError where something is to stand beside the items, and nothing is given
+   * Reads histories, each of 1 to `longest` items and all together within `maxTokens`.
+   * @throws InputError where the model reads side features and there are none
    */
   read(histories: readonly ReadHistory[]): void {
     const { items, positions, start, end, slots } = this.history.host;
@@ -228,7 +228,7 @@ export class Stepper {
     if (at > 0) this.reading.run();
   }
 
-  /** Where the token of a row is kept in a step (from 0). */
+  /** Cache row of a row's token in a step (from 0). */
   slotOf(step: number, row: number): number {
     return (this.decodes ? 0 : this.size.maxTokens) + step * this.size.rows + row;
   }
@@ -240,7 +240,7 @@ export class Stepper {
     for (const array of [h.items, h.positions, h.start, h.end, h.count, h.none]) array.fill(0);
     h.slots.fill(0xffffffff);
     h.inverseTemperature[0] = 1 / temperature;
-    let [excluded, remembered] = [0, 0];
+    let [excluded, recentEnd] = [0, 0];
     const writer = new SideFeatureWriter();
     rows.forEach(({ item, history, before, exclude, recent, features }, r) => {
       const { start, end, length } = this.bounds[history];
@@ -254,13 +254,13 @@ export class Stepper {
       h.excludedOffsets[r] = excluded;
       h.excludedItems.set(exclude, excluded);
       excluded += exclude.length;
-      h.recentOffsets[r] = remembered;
-      if (this.blend) remembered = this.blend.transitions.listOf(recent, remembered, h.recentItems, h.recentWeights);
+      h.recentOffsets[r] = recentEnd;
+      if (this.blend) recentEnd = this.blend.transitions.listOf(recent, recentEnd, h.recentItems, h.recentWeights);
       if (features) writer.addRow(features.rows, features.token);
       writer.endToken();
     });
     h.excludedOffsets.fill(excluded, rows.length);
-    h.recentOffsets.fill(remembered, rows.length);
+    h.recentOffsets.fill(recentEnd, rows.length);
     this.side?.step.stage(writer.finish());
     this.side?.step.upload();
     this.inputs.upload();

@@ -13,12 +13,12 @@ export interface AddedItems {
   items: number;
   /** Attribute → values that the model has never seen; they count as unknown. */
   unseen: Map<string, number>;
-  /** IDs of added items of which nothing is known: they cannot be told apart. */
+  /** IDs of added items without attributes: the model cannot distinguish them. */
   blank: string[];
 }
 
 /**
- * Adds items to a model folder. What they are recommended by are their attributes, read by the schema of its training.
+ * Adds items to a model folder. They are recommended by their attributes, read by the schema of the training.
  *
  * @throws InputError where the model reads no attributes, or knows all of the items
  */
@@ -51,7 +51,7 @@ export async function addItems(files: Files, items: Iterable<Omit<Item, 'count' 
       `${files.where}: the model knows all of these ${there} items; there is nothing to add`,
     );
   const { unseen, itemStarts } = encodeItems(schema, added);
-  // Every item has a token of its own; those with nothing else cannot be told apart.
+  // Every item has a token of its own; those with nothing else cannot be distinguished.
   const blank = added.filter((_, v) => itemStarts[v + 1] - itemStarts[v] === 1).map(({ id }) => id);
   await appendItems(files, added);
   return { added: added.length, known: there, items: loaded.items.length + added.length, unseen, blank };

@@ -3,7 +3,7 @@
  * Weights hardly compress, and any system's own tools open it: `unzip x.attune` gives the folder back.
  *
  *   config.json first, then the other files of the folder, flat, under plain names, and a manifest of them; names in UTF-8, all dated 1980-01-01, so that one folder
- *   gives one sequence of bytes. The data of each entry begins at a multiple of 64 bytes (padded by the extra field
+ *   gives one sequence of bytes. The data of each entry starts at a multiple of 64 bytes (padded by the extra field
  *   0xd935, as Android's zipalign does), so that tensors are views on the file. No ZIP64: 4 GiB at most.
  *
  * Reading takes more: entries that a tool deflated, and a folder zipped as a whole. Only the directory at the file's end
@@ -209,8 +209,7 @@ function parseDirectory(bytes: Uint8Array, count: number, fail: Fail): Map<strin
     const name = new TextDecoder().decode(bytes.subarray(at + CENTRAL_BYTES, at + CENTRAL_BYTES + nameBytes));
     const method = view.getUint16(at + 10, true);
     if (view.getUint16(at + 8, true) & ENCRYPTED) fail(`${name} is encrypted`);
-    if (method !== STORED && method !== DEFLATED)
-      fail(`${name} is compressed by method ${method}; stored was expected`);
+    if (method !== STORED && method !== DEFLATED) fail(`${name} is compressed by method ${method}; expected it stored`);
     if (entries.has(name)) fail(`its directory is damaged (${name} is there twice)`);
     entries.set(name, {
       method,

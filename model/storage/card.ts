@@ -9,14 +9,14 @@ export interface CardResult {
   step: number;
   epoch: number;
   elapsedSeconds: number;
-  /** Which target the figures are about, and whether items already seen were ranked. */
+  /** Which part the metrics are of, and whether seen items were ranked. */
   split: 'valid' | 'test';
   seen: 'excluded' | 'kept';
   /** Users evaluated. */
   users: number;
   /** null when no validation has run. */
   metrics: Record<string, number> | null;
-  /** Name → figures of simple recommenders on the same split. */
+  /** Name → metrics of simple recommenders on the same split. */
   baselines?: Record<string, Record<string, number>>;
 }
 
@@ -48,7 +48,7 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
       ],
     ),
     '## TargetMetrics',
-    figures(config, result),
+    metricsTable(config, result),
     '## Training',
     `${count(result.step)} steps, ${count(result.epoch)} ${result.epoch === 1 ? 'epoch' : 'epochs'} finished, ${count(Math.round(result.elapsedSeconds))} seconds on ${cardText(config.device)}; ` +
       `batches of ${count(config.tokenBudget)} tokens, seed ${config.seed}.`,
@@ -61,7 +61,7 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
     .concat('\n');
 }
 
-function figures(config: ModelConfig, result: CardResult): string {
+function metricsTable(config: ModelConfig, result: CardResult): string {
   if (!result.metrics) return 'No validation has run yet: the weights are those of the last checkpoint.';
   const protocol = storedProtocol(config.protocol, config.protocolParameters, 'config.json');
   const row = (name: string, metrics: Record<string, number>) => [

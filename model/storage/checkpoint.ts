@@ -41,7 +41,7 @@ export interface Checkpoint {
   counters: Counters;
 }
 
-/** Where weights stand in the training, and their validation figures (`NDCG@10` …). */
+/** The step of the training at which weights were saved, and their validation metrics (`NDCG@10` …). */
 export interface Standing {
   step: number;
   epoch: number;
@@ -115,7 +115,7 @@ export function readStamp<T extends { step: number }>(metadata: Map<string, stri
     const value = JSON.parse(metadata.get(key) ?? '') as T;
     if (Number.isInteger(value.step)) return value;
   } catch {
-    // told below
+    // reported below
   }
   throw new InputError('not-a-model', `${file}: not written by Attune (its header lacks "${key}")`);
 }

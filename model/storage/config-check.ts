@@ -167,7 +167,7 @@ const config = object<ModelConfig>({
   attributeMemory: { optional: attributeMemory },
 });
 
-/** @throws InputError with the first thing that is wrong: file, key, what was expected */
+/** @throws InputError with the first thing that is wrong: file, key, expected value */
 export function checkConfig(value: unknown, path: string): void {
   const problem = config(value, '');
   if (problem !== null) throw new InputError('damaged-model', `${path}: ${problem}`);

@@ -16,7 +16,7 @@ export const FORMAT_VERSION = 1;
 export const CONFIG = 'config.json';
 export const ITEMS = 'items.json';
 
-/** What config.json holds. Only the blend is written when a training ends; figures stand beside the weights they belong to. */
+/** What config.json holds. Only the blend is written when a training ends; metrics are stored with their weights. */
 export interface ModelConfig {
   formatVersion: number;
   /** Version of Attune that made the folder. */
@@ -64,9 +64,9 @@ export interface ModelConfig {
   /** The adapter, and kernel → variant as chosen at the start; the checkpoint holds those that a resumed training keeps. */
   device: string;
   variants: Record<string, string[]>;
-  /** How the memory joins the transformer; absent while it is off or no training has ended. */
+  /** How the item transitions join the transformer; absent while they are off or no training has ended. */
   blend?: Blend;
-  /** How attributes speak for cold items beside the transformer; there under the protocol cold-items once a training ends. */
+  /** How attributes rank cold items; present under the protocol cold-items once a training has ended. */
   attributeMemory?: AttributeModel;
 }
 
@@ -122,9 +122,9 @@ export async function loadItems(source: Source): Promise<Item[]> {
       throw fail(`row ${row}: expected {id, title, attributes}`);
     }
     if (item.count !== undefined && !(Number.isInteger(item.count) && item.count >= 0)) {
-      throw fail(`row ${row}: the count must be a whole number from 0 on`);
+      throw fail(`row ${row}: expected an integer >= 0 as the count, got ${item.count}`);
     }
-    if (ids.has(item.id)) throw fail(`row ${row}: the ID ${JSON.stringify(item.id)} stands there twice`);
+    if (ids.has(item.id)) throw fail(`row ${row}: the ID ${JSON.stringify(item.id)} is in it twice`);
     ids.add(item.id);
   });
   return items as Item[];
@@ -141,7 +141,7 @@ export async function saveBlend(files: Files, blend: Blend): Promise<void> {
   await commit(files, { [CONFIG]: configText({ ...config, blend }) });
 }
 
-/** Writes how attributes speak for cold items into config.json. */
+/** Writes the attribute model into config.json. */
 export async function saveAttributeModel(files: Files, attributeMemory: AttributeModel): Promise<void> {
   const config = await loadConfig(files);
   await commit(files, { [CONFIG]: configText({ ...config, attributeMemory }) });

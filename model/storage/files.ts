@@ -6,7 +6,7 @@ export type Content = string | Uint8Array | readonly Uint8Array[];
  * tests use {@link MemoryFiles}. Names are plain file names; a name with a path in it is refused.
  */
 export interface Files {
-  /** The folder as the user knows it: error messages begin with it. */
+  /** The folder as the user knows it: error messages start with it. */
   readonly where: string;
   /** The whole file, or null when there is none. */
   read(name: string): Promise<Uint8Array | null>;

@@ -32,7 +32,7 @@ export const PREDICTIONS = 'predictions.safetensors';
 
 const METRICS = 'metrics.jsonl';
 
-/** What a model folder holds under plain names beside its parts. */
+/** Files of a model folder that are not parts and have plain names. */
 export const BESIDE = ['README.md', METRICS] as const;
 
 /** Whether the folder holds a model made by Attune, whole or not. */
@@ -112,7 +112,7 @@ export async function readMetrics(files: Files): Promise<Record<string, unknown>
   });
 }
 
-/** Drops the lines after `step`: a training that goes on from a checkpoint writes them again. */
+/** Drops the lines after `step`: a training that continues from a checkpoint writes them again. */
 export async function trimMetrics(files: Files, step: number): Promise<void> {
   const records = await readMetrics(files);
   const kept = records.filter((record) => !(typeof record.step === 'number' && record.step > step));

@@ -20,9 +20,9 @@ export interface LoadedModel {
   path: string;
   /** The items' attributes as the item tower reads them; null where the model has none. */
   features: ItemFeatures | null;
-  /** What groups of users like; null where the model knows no columns of users. */
+  /** The segment prior; null where the model reads no user features. */
   prior: SegmentPrior | null;
-  /** The memory and how it joins the transformer; null where the transformer scores alone. */
+  /** The item transitions and how they join the transformer; null where the transformer scores alone. */
   blended: { transitions: ItemTransitions; blend: Blend } | null;
   /** The second stage; null where the first ranks alone. */
   ranker: StoredRanker | null;
@@ -48,7 +48,7 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
   const config = await loadConfig(files);
   const items = await loadItems(files);
   const tower = config.hyperparameters.items === 'tower';
-  // Models of ratings that read attributes have a row for unrated items; `attune items add` makes such catalogues larger.
+  // Rating models that read attributes have a row for unrated items; `attune items add` makes such catalogs larger.
   const described = Number(config.task !== undefined && config.schema.items !== undefined);
   if (tower || described ? items.length < config.data.items : items.length !== config.data.items) {
     throw new InputError(
@@ -66,7 +66,7 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
   }
   const blended = await loadBlended(files, config);
   if (!blended && config.hyperparameters.memory === 'on' && weights.note === null) {
-    weights.note = `${files.where}: its training has not ended, so that the memory is not blended in yet: the transformer scores alone`;
+    weights.note = `${files.where}: its training has not ended, so the item transitions are not blended in yet: the transformer scores alone`;
   }
   const schema = config.schema.items;
   if (tower && !schema)
@@ -95,7 +95,7 @@ async function loadRankerFor(
   const known = Math.min(items, config.data.items);
   const ranker = await loadRanker(files, known, checkSettings(config.hyperparameters));
   if (!ranker) return null;
-  // Added items stand on their attributes alone, which a ranker may not read.
+  // Added items have only attributes, which a ranker may not read.
   const aside =
     known < items && !ranker.schema
       ? 'items were added since'

@@ -7,9 +7,9 @@
  *     "model.safetensors": {"file": "model-000003.safetensors", …}}}
  *
  * What it no longer lists is deleted afterwards, so that a kill at any moment leaves one generation whole: the old one, or
- * the new one. All that writes parts of a model goes through {@link commit}, all that reads them through {@link Snapshot}.
+ * the new one. Whatever writes parts of a model uses {@link commit}, whatever reads them {@link Snapshot}.
  *
- * metrics.jsonl, README.md and files that Attune did not write are no parts: they are neither listed nor deleted. Folders of
+ * metrics.jsonl, README.md and files that Attune did not write are not parts: they are neither listed nor deleted. Folders of
  * before there was a manifest hold their parts under plain names; the first commit lists them as they are, and `replaced`
  * names those that a commit has replaced but not deleted yet. Packed models
  * hold plain names and a manifest.
@@ -67,7 +67,7 @@ function generationOf(file: string): number | null {
   return match && isPart(match[1] + match[3]) ? Number(match[2]) : null;
 }
 
-/** Whether there are files of a generation, which nobody but {@link commit} names so. */
+/** Whether there are files of a generation, which only {@link commit} names so. */
 export const holdsGenerations = (names: readonly string[]): boolean =>
   names.some((name) => generationOf(name) !== null);
 
@@ -76,7 +76,7 @@ export class Snapshot {
   readonly files: Files;
   /** 0 for a folder without a manifest. */
   readonly generation: number;
-  /** null without a manifest: the parts have plain names, and nothing tells whether they are whole. */
+  /** null without a manifest: the parts have plain names, and it is unknown whether they are whole. */
   private readonly entries: Entries | null;
   /** Files under plain names that the last commit replaced, and had not deleted when it was killed. */
   readonly replaced: readonly string[];
@@ -88,7 +88,7 @@ export class Snapshot {
     this.entries = entries;
   }
 
-  /** @throws InputError where the manifest is damaged, or missing beside files of a generation */
+  /** @throws InputError where the manifest is damaged, or missing among files of a generation */
   static async open(files: Files): Promise<Snapshot> {
     const bytes = await files.read(MANIFEST);
     if (bytes) {
@@ -119,7 +119,7 @@ export class Snapshot {
     return `${this.where}/${this.entries?.get(part)?.file ?? part}`;
   }
 
-  /** The parts that are there. */
+  /** The parts that the folder has. */
   async parts(): Promise<Part[]> {
     const names = this.entries ? [] : await this.files.list();
     return PARTS.filter((part) => this.entries?.has(part) ?? names.includes(part));
@@ -190,13 +190,13 @@ export async function withSnapshot<T>(source: Source, work: (snapshot: Snapshot)
   }
 }
 
-/** What a part is to hold; a function is called when its turn comes, so that not all need be in memory at once. */
+/** What a part is to hold; a function is called when it is its turn, so that not all are in memory at once. */
 type Change = Content | null | (() => Promise<Content>);
 
 /**
  * Replaces parts of a model, all of them at once; null removes one. To be called by one writer at a time, under the
  * folder's lock.
- * @param options.fresh begin a new model: no other part stays
+ * @param options.fresh start a new model: no other part stays
  * @throws InputError where there is no room or no permission; the folder is as it was then
  */
 export async function commit(
@@ -304,7 +304,7 @@ function parse(bytes: Uint8Array, path: string): Listed {
   const { generation, replaced = [] } = value;
   if (!Array.isArray(replaced) || !replaced.every((file) => typeof file === 'string' && isPart(file)))
     return fail('damaged: replaced: expected names of parts');
-  // Whatever is read is written again as it stood: no key is unknown, and none is there twice.
+  // Whatever is read is written again as it was: no key is unknown, and none is in it twice.
   if (!Number.isSafeInteger(generation) || manifestText(generation as number, entries, replaced) !== text)
     fail('damaged: not as Attune writes it');
   return { generation: generation as number, entries, replaced };

@@ -12,7 +12,7 @@ const MODEL = 'model.safetensors';
 
 export interface PackOptions {
   /**
-   * Take the checkpoint, too, so that a training can go on from the packed model. It is three to four times as large as
+   * Take the checkpoint, too, so that a training can continue from the packed model. It is three to four times as large as
    * the weights, and left out by default, but where there are no other weights yet.
    */
   checkpoint?: boolean;

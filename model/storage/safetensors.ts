@@ -145,12 +145,12 @@ function parseHeader(json: Uint8Array, fail: Fail): Record<string, unknown> {
   }
   if (!asObject(header)) fail('damaged (its header is not a JSON object)');
   if (!text.startsWith('{') || !/\} *$/.test(text))
-    fail('damaged (its header does not begin with { and end with } and spaces)');
+    fail('damaged (its header does not start with { and end with } and spaces)');
   checkTokens(text, fail);
   return header as Record<string, unknown>;
 }
 
-/** Strings that are keys, other strings, numbers, and where objects and lists begin and end. */
+/** Strings that are keys, other strings, numbers, and where objects and lists start and end. */
 const TOKENS = /"(?:[^"\\]|\\.)*"(\s*:)?|-?\d[\d.eE+-]*|[{}[\]]/g;
 
 /**

@@ -1,6 +1,6 @@
 /**
  * SHA-256 (FIPS 180-4) over bytes that arrive in pieces. `crypto.subtle` takes one whole array, and is missing on pages
- * that are not served over HTTPS; a checkpoint is many tensors that nobody wants to copy into one.
+ * that are not served over HTTPS; a checkpoint is many tensors that should not be copied into one.
  */
 
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */

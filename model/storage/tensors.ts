@@ -1,4 +1,4 @@
-/** Reads the tensors of a part, and says what is wrong with them: file, tensor, what was expected, what is there. */
+/** Reads the tensors of a part, and reports what is wrong with them: file, tensor, what was expected and what it got. */
 import { InputError } from '../../data/errors.ts';
 import { decodeModel, type SafeTensors, type StoredTensor } from './safetensors.ts';
 import { type Part, type Source, withSnapshot } from './manifest.ts';
@@ -26,7 +26,7 @@ const dtypeOf = ({ data }: StoredTensor): Dtype => (data instanceof Float32Array
 const show = (shape: readonly (number | null)[]): string => `[${shape.map((n) => n ?? '?').join(', ')}]`;
 
 /**
- * One tensor of the type and shape that it must have; null stands for any size.
+ * One tensor of the type and shape that it must have; null means any size.
  * @throws InputError that names the tensor
  */
 export function tensorOf<D extends Dtype>(

@@ -63,19 +63,19 @@ interface Source {
 }
 
 /** Records a training under the split's protocol, unless the folder (of a training that is resumed) has a record. */
-export async function recordTraining(files: Files, parts: Split, seed: number, resume = false): Promise<void> {
+export async function recordTraining(files: Files, split: Split, seed: number, resume = false): Promise<void> {
   if (resume && (await (await Snapshot.open(files)).has(TRAINING))) return;
-  const { userIds, offsets } = parts.dataset;
-  const hashes = new Hashes(saltOf(seed, userIds), parts.dataset.itemIds);
-  const times = timesOf(parts);
+  const { userIds, offsets } = split.dataset;
+  const hashes = new Hashes(saltOf(seed, userIds), split.dataset.itemIds);
+  const times = timesOf(split);
   const sizeOf = (u: number): [number, number] => {
-    const [from, to] = parts.targetRange(u, 'valid');
-    return [parts.trainLength(u), to - from];
+    const [from, to] = split.targetRange(u, 'valid');
+    return [split.trainLength(u), to - from];
   };
   const read = (u: number): UserEvents => {
-    const events = hashes.ofUser(userIds[u], parts.dataset.items.subarray(offsets[u], offsets[u + 1]));
-    const trained = range(0, parts.trainLength(u));
-    const [from, to] = parts.targetRange(u, 'valid');
+    const events = hashes.ofUser(userIds[u], split.dataset.items.subarray(offsets[u], offsets[u + 1]));
+    const trained = range(0, split.trainLength(u));
+    const [from, to] = split.targetRange(u, 'valid');
     const validated = range(from, to);
     return {
       time: [trained, validated].flat().reduce((latest, at) => later(latest, times(u, at)), Number.NaN),
@@ -122,7 +122,7 @@ export class TrainingRecord {
   private readonly view: DataView;
   private readonly salt: [number, number];
   private readonly ratings: boolean;
-  /** User's hash → place of the user's record, place of the first event. */
+  /** User's hash → offset of the user's record, offset of the first event. */
   private readonly users = new Map<number, { at: number; events: number }>();
 
   /** @param file what messages call it */
@@ -148,15 +148,15 @@ export class TrainingRecord {
   }
 
   /** Held-out targets of a log that the model was trained on or, for the test part, chosen by. */
-  overlap(parts: Split, part: 'valid' | 'test'): Overlap {
-    const { userIds, itemIds, items, offsets } = parts.dataset;
+  overlap(split: Split, part: 'valid' | 'test'): Overlap {
+    const { userIds, itemIds, items, offsets } = split.dataset;
     const hashes = new Hashes(this.salt, itemIds);
-    const times = timesOf(parts);
+    const times = timesOf(split);
     const found: Overlap = { targets: 0, known: 0, users: 0, example: '', grown: new Uint32Array(0) };
     const grown: number[] = [];
     if (this.ratings) return found;
-    for (let u = 0; u < parts.users; u++) {
-      const [from, to] = parts.targetRange(u, part);
+    for (let u = 0; u < split.users; u++) {
+      const [from, to] = split.targetRange(u, part);
       found.targets += to - from;
       const stored = to > from ? this.user(hashes, userIds[u]) : null;
       if (!stored) continue;
@@ -199,10 +199,10 @@ export class TrainingRecord {
   }
 
   private user(hashes: Hashes, id: string): UserEvents | null {
-    const place = this.users.get(userKey(hashes.user(id)));
-    if (!place) return null;
+    const record = this.users.get(userKey(hashes.user(id)));
+    if (!record) return null;
     const u32 = (at: number): number => this.view.getUint32(at, true);
-    const { at, events } = place;
+    const { at, events } = record;
     const [trained, validated] = [u32(at + 16), u32(at + 20)];
     const event = (i: number): number => u32(events + EVENT * i) + 2 ** 32 * this.view.getUint8(events + EVENT * i + 4);
     return {
@@ -219,7 +219,7 @@ const range = (from: number, to: number): number[] =>
 const later = (a: number, b: number): number => (a >= b || Number.isNaN(b) ? a : b);
 const userKey = ([high, low]: [number, number]): number => high * 2 ** 21 + (low >>> 11);
 
-/** Times of the places in users' histories, in ms since 1970; NaN where the log does not say. */
+/** Times of the events in users' histories, in ms since 1970; NaN where unknown. */
 function timesOf({ dataset: { clock, offsets } }: Split): (u: number, at: number) => number {
   const unit = clock ? milliseconds(clock) : 0;
   return (u, at) => (clock && unit > 0 ? clock[offsets[u] + at] * unit : Number.NaN);

@@ -26,26 +26,26 @@ export const relativeScoreOf = ({ transformer, memory }: RelativeScore): number 
 
 /** The item transitions on the host, where single weights are looked up. */
 export class HostTransitions {
-  private readonly memory: ItemTransitions;
+  private readonly transitions: ItemTransitions;
   private readonly weights: BlendWeights;
   private readonly recency: Float32Array;
   private readonly sums: Float64Array;
 
-  constructor(memory: ItemTransitions, weights: BlendWeights) {
-    this.memory = memory;
+  constructor(transitions: ItemTransitions, weights: BlendWeights) {
+    this.transitions = transitions;
     this.weights = weights;
-    this.recency = recency(memory.settings);
-    this.sums = new Float64Array(memory.rows.starts.length - 1);
+    this.recency = recency(transitions.settings);
+    this.sums = new Float64Array(transitions.rows.starts.length - 1);
   }
 
   /** Events that it reads. */
   get last(): number {
-    return this.memory.settings.last;
+    return this.transitions.settings.last;
   }
 
   /** What each event of a history adds to m of an item, r_k · W[item_k, j], [events]; they add up to m exactly. */
   sharesOf(history: Uint32Array, item: number): Float64Array {
-    const { starts, columns, values } = this.memory.rows;
+    const { starts, columns, values } = this.transitions.rows;
     const shares = Float64Array.from(history, (row, i) => {
       const k = history.length - 1 - i;
       if (k >= this.last) return 0;
@@ -62,8 +62,8 @@ export class HostTransitions {
 
   /** Relative scores of items after a history. */
   relativeScores(history: Uint32Array, items: Uint32Array): Float64Array {
-    const { sums, memory, weights } = this;
-    const { starts, columns, values } = memory.rows;
+    const { sums, transitions, weights } = this;
+    const { starts, columns, values } = transitions.rows;
     const { memory: b, epsilon } = weights;
     const touched: number[] = [];
     for (let k = 0; k < Math.min(this.last, history.length); k++) {

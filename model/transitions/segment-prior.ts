@@ -1,10 +1,11 @@
 /**
- * What somebody likes of whom columns are known, but few events or none: what people like who share these columns.
+ * The segment prior: what a cold-start user likes, of whom columns are known but few events or none, from the users who share
+ * these columns (their segments).
  *
  *   prior(v | user) = log p(v) + strength · Σ_r weight_r · log((n[r, v] + κ p(v)) / ((n[r] + κ) p(v)))
  *
  * r runs over the rows of the user's columns (data/features/side-features.ts), n[r, v] counts the training events on item v of the users who
- * have the row, n[r] all of theirs: naive Bayes, each group shrunk towards popularity p as if it held κ events more. What a
+ * have the row, n[r] all of theirs: naive Bayes, each segment shrunk towards popularity p as if it had κ events more. What a
  * row adds to all items alike is left out.
  *
  * With n events known, a model's scores and weight(n) · prior are added up; weight falls with n (train/stages/segment-prior.ts).
@@ -17,7 +18,7 @@ import { encodePieces } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
 import { checkNames, checkRows, readTensors, tensorOf } from '../storage/tensors.ts';
 
-/** Training events by group of users. */
+/** Training events by segment. */
 export interface GroupCounts {
   /** [V] */
   items: Float32Array;
@@ -31,9 +32,9 @@ export interface PriorSettings {
   /** κ, events. */
   shrinkage: number;
   strength: number;
-  /** Its weight beside a model that knows n events, by rising n; log-linear between them, 0 from twice the last n on. */
+  /** Its weight for users with n known events, by rising n; log-linear between them, 0 from twice the last n on. */
   weights: [events: number, weight: number][];
-  /** NDCG@10 of users' first events, by popularity and by their groups; the users' own events do not count. */
+  /** NDCG@10 of users' first events, by popularity and by their segments; the users' own events do not count. */
   fitted: { users: number; popularity: number; groups: number };
 }
 
@@ -52,8 +53,8 @@ export function logPopularity(items: ArrayLike<number>): Float32Array {
 }
 
 /**
- * Σ_r weight_r · log(1 + n[r, v] / (κ p(v))), [V]: what groups add to popularity.
- * @param without events of the user's own, which do not count: a list of item rows
+ * Σ_r weight_r · log(1 + n[r, v] / (κ p(v))), [V]: what segments add to popularity.
+ * @param without the user's own events, which do not count: how many of each item row
  */
 export function groupScores(
   { items, starts, columns, values }: GroupCounts,
@@ -73,7 +74,7 @@ export function groupScores(
   return out;
 }
 
-/** prior(v | user), [V]. @param size V, where items were added since: nobody has had these */
+/** prior(v | user), [V]. @param size V, where items were added since, which have no events */
 export function segmentPriorScores(
   { counts, settings }: SegmentPrior,
   bag: Bag,
@@ -87,7 +88,7 @@ export function segmentPriorScores(
   return out;
 }
 
-/** The weight of the prior beside a model that knows `events` of the user. */
+/** The weight of the prior for a user with `events` known events. */
 export function priorWeight(weights: PriorSettings['weights'], events: number): number {
   if (events === 0) return 1;
   const last = weights[weights.length - 1];
@@ -101,8 +102,8 @@ export function priorWeight(weights: PriorSettings['weights'], events: number): 
 }
 
 /**
- * What a list for somebody of whom `events` are known adds to the model's scores: weight(events) · prior, [V]; null where that
- * is nothing.
+ * What is added to the model's scores for a user with `events` known events: weight(events) · prior, [V]; null where that is
+ * nothing.
  * @param bag the user's columns
  */
 export function weightedPrior(prior: SegmentPrior, bag: Bag, events: number, size: number): Float32Array | null {
@@ -110,7 +111,7 @@ export function weightedPrior(prior: SegmentPrior, bag: Bag, events: number, siz
   if (weight === 0) return null;
   return requireFinite(
     segmentPriorScores(prior, bag, size).map((score) => weight * score),
-    'scores of user groups',
+    'scores of user segments',
   );
 }
 

@@ -1,13 +1,13 @@
 /**
- * The sequence memory: a sparse item–item matrix W learned from the training part in closed form (train/stages/learn-transitions.ts),
- * stored beside the transformer and blended with it.
+ * Item transitions: a sparse item–item matrix W learned from the training part in closed form
+ * (train/stages/learn-transitions.ts), stored with the transformer and blended with it.
  *
  *   m(u, j) = Σ_k r_k · W[item_k, j]     over the last items of the history, item_0 the latest, r_k = (1 + k)^−0.7
  *   score   = transformer(u, j) / σ(u) + b · log(max(m(u, j), 0) + ε)
  *
  * m estimates how likely j comes next, so that the blend multiplies two estimates (a product of experts, Hinton 2002);
  * what is the same for all of a user's candidates, such as the transformer's log-normaliser, changes no ranking. σ(u) is
- * the standard deviation of the user's transformer scores over the catalogue. b and ε are fitted on validation
+ * the standard deviation of the user's transformer scores over the catalog. b and ε are fitted on validation
  * (train/stages/blend.ts); b = 0 leaves the transformer alone.
  */
 import { InputError } from '../../data/errors.ts';
@@ -18,7 +18,7 @@ import { commit, type Source } from '../storage/manifest.ts';
 import { checkNames, checkRows, readTensors, tensorOf } from '../storage/tensors.ts';
 
 export const MEMORY = 'memory.safetensors';
-/** More events of a history than any setting counts: a number above it is damage. */
+/** More events of a history than any setting reads: a larger number is damage. */
 const MOST_LAST = 65_536;
 
 /** Rows of a sparse matrix [V, V]: row i holds `values` at `columns` from starts[i] to starts[i + 1], columns rising. */
@@ -29,9 +29,9 @@ export interface SparseRows {
   values: Float32Array;
 }
 
-/** How the memory was learned; stored with it. */
+/** How the transitions were learned; stored with them. */
 export interface TransitionSettings {
-  /** `exact`: one ridge regression over the whole catalogue; `neighbours`: one for each item, on its likeliest predecessors. */
+  /** `exact`: one ridge regression over the whole catalog; `neighbours`: one for each item, on its likeliest predecessors. */
   method: 'exact' | 'neighbours';
   /** Events of a history that count. */
   last: number;
@@ -48,25 +48,25 @@ export interface ItemTransitions {
   rows: SparseRows;
 }
 
-/** How the memory's scores join the transformer's; in config.json. */
+/** How the scores of the transitions join the transformer's; in config.json, whose `memory` means the transitions. */
 export interface Blend {
   /** b */
   memory: number;
   /** ε */
   epsilon: number;
-  /** Users that it was fitted on, and their figures: the transformer alone, the memory alone, and the blend. */
+  /** Number of users that it was fitted on, and the metrics of the transformer alone, the transitions alone, and the blend. */
   fitted: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
 }
 
 /** b and ε. */
 export type BlendWeights = Pick<Blend, 'memory' | 'epsilon'>;
 
-/** r_k, the weight of the event k places before the latest. */
+/** r_k, the weight of the event k positions before the latest. */
 export function recency({ last, power }: Pick<TransitionSettings, 'last' | 'power'>): Float32Array {
   return Float32Array.from({ length: last }, (_, k) => (1 + k) ** -power);
 }
 
-/** Writes the memory; it is fixed from then on. */
+/** Writes the transitions; they are fixed from then on. */
 export async function saveTransitions(files: Files, { settings, rows }: ItemTransitions): Promise<void> {
   const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
   const tensors = new Map([
@@ -83,7 +83,7 @@ export async function saveTransitions(files: Files, { settings, rows }: ItemTran
 
 /**
  * @returns null when the folder has none
- * @throws InputError, one line, when the file is cut short, damaged, or that of another catalogue
+ * @throws InputError, one line, when the file is cut short, damaged, or that of another catalog
  */
 export async function loadTransitions(source: Source, items: number): Promise<ItemTransitions | null> {
   const stored = await readTensors(source, MEMORY);
@@ -108,7 +108,7 @@ function parse(text: string | undefined): TransitionSettings | null {
   }
 }
 
-/** The memory's rows on a device, in shards that each fit a binding. */
+/** The rows of the transitions on a device, in shards that each fit a binding. */
 export class DeviceTransitions {
   readonly settings: TransitionSettings;
   readonly recency: Float32Array;
@@ -124,7 +124,8 @@ export class DeviceTransitions {
       let to = first + 1;
       while (to < items && to - first < most - 1 && starts[to + 1] - starts[first] <= most) to++;
       const [begin, end] = [starts[first], starts[to]];
-      if (end - begin > most) throw new Error(`memory: row ${first} holds ${end - begin} entries, a binding ${most}`);
+      if (end - begin > most)
+        throw new Error(`transitions: row ${first} holds ${end - begin} entries, a binding ${most}`);
       // A binding is never empty.
       const upload = (data: Float32Array | Uint32Array, label: string) => {
         const tensor = device
@@ -138,10 +139,10 @@ export class DeviceTransitions {
         rows: to - first,
         starts: upload(
           starts.slice(first, to + 1).map((start) => start - begin),
-          'memory rows',
+          'transition rows',
         ),
-        columns: upload(columns.slice(begin, end), 'memory columns'),
-        values: upload(values.slice(begin, end), 'memory values'),
+        columns: upload(columns.slice(begin, end), 'transition columns'),
+        values: upload(values.slice(begin, end), 'transition values'),
       });
       first = to;
     }
@@ -154,7 +155,7 @@ export class DeviceTransitions {
 
   /**
    * Writes a history's last items and their weights at `at`, the latest first.
-   * @returns where the next list begins
+   * @returns where the next list starts
    */
   listOf(history: Uint32Array, at: number, items: Uint32Array, weights: Float32Array): number {
     const n = Math.min(this.settings.last, history.length);

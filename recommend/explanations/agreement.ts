@@ -7,7 +7,7 @@ export interface Agreement {
   spearman: number | null;
   /** Whether both name the same event first. */
   top: boolean;
-  /** Drop of the lift without the event that the method names, and without an event drawn at random. */
+  /** Drop of the relative score without the event that the method names, and without an event drawn at random. */
   drop: { occlusion: number; rollout: number; latest: number; random: number };
   /** Attention alone against the transformer's part of the drops. */
   attention: { spearman: number | null; top: boolean };
@@ -49,7 +49,7 @@ export function agreementOf(occlusion: Explanation, rollout: Explanation): Agree
   if (n < 2) return null;
   const drops = dropped.map((event) => event.contribution);
   const shares = looked.map((event) => event.contribution);
-  const places = dropped.map((event) => event.position);
+  const positions = dropped.map((event) => event.position);
   const [own, attention] = [dropped, looked].map((events) => events.map((event) => event.transformer));
   const [first, second] = [bestOf(drops), bestOf(shares)];
   return {
@@ -62,7 +62,7 @@ export function agreementOf(occlusion: Explanation, rollout: Explanation): Agree
       random: drops.reduce((sum, drop) => sum + drop, 0) / n,
     },
     attention: { spearman: spearman(own, attention), top: bestOf(own) === bestOf(attention) },
-    latest: { spearman: spearman(drops, places), top: first === n - 1 },
+    latest: { spearman: spearman(drops, positions), top: first === n - 1 },
   };
 }
 

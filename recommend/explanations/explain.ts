@@ -1,12 +1,13 @@
 /**
- * Why an item was recommended: what each event of the history, and the sequence memory, had to do with its score.
+ * Why an item was recommended: what each event of the history, and the item transitions, contributed to its score.
  *
- * - `occlusion` leaves each event out in turn and scores again: the drop of the item's lift (model/transitions/relative-score.ts) is the event's
- *   contribution. That is what the model does, at the cost of one more history to encode for each event. Events that
- *   replace each other each drop little, and contributions need not add up to the lift. In a history longer than the
- *   window, the event before it moves up.
- * - `rollout` reads attention (model/inference/attention-maps.ts), the same for every item, and the memory's summands, which are exact:
- *   both as shares, weighted by how far the two parts lift the item. It takes one pass and says where the model looked.
+ * - `occlusion` leaves out each event in turn and scores again: the drop of the item's relative score
+ *   (model/transitions/relative-score.ts) is the event's contribution. That is faithful to the model, at the cost of one
+ *   more history to encode per event. Events that can replace each other drop little each, and contributions need not add
+ *   up to the relative score. In a history longer than the window, the event before it moves up.
+ * - `rollout` reads attention (model/inference/attention-maps.ts), the same for every item, and the summands of the item
+ *   transitions, which are exact: both as shares, weighted by how far each component raises the item. It takes one pass and
+ *   shows where the model looked.
  */
 import { SideFeatureWriter, type SideFeatureRows } from '../../data/features/side-rows.ts';
 import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
@@ -25,24 +26,24 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 export type ExplainMethod = 'occlusion' | 'rollout';
 
 export interface EventContribution {
-  /** Place in the query's history, from 0. */
+  /** Index in the query's history, from 0. */
   position: number;
   id: string;
   title: string;
-  /** Occlusion: how far the item's lift drops without the event, below 0 where the event spoke against it. Roll-out: the share. */
+  /** Occlusion: how far the item's relative score drops without the event, below 0 where it rises. Roll-out: the share. */
   contribution: number;
-  /** Of all contributions above 0; 0 where it is not above 0. */
+  /** Share of all positive contributions; 0 where this one is not positive. */
   share: number;
-  /** Occlusion: the parts of the contribution. Roll-out: the shares of attention and of the memory's sum. */
+  /** Occlusion: the contribution by component. Roll-out: the shares of attention and of the item transitions. */
   transformer: number;
   memory: number;
 }
 
-/** An association, no cause: the model reads IDs, and learned nothing from attributes. */
+/** An association, not a cause: the model reads IDs, and learned nothing from attributes. */
 export interface AttributeShare {
   attribute: string;
   value: string;
-  /** Share of the contributions by events whose item has this value, as the recommended one has. */
+  /** Share of the contributions by events whose item has this value in common with the recommended one. */
   share: number;
   /** Share of the events that have it. */
   history: number;
@@ -53,9 +54,9 @@ type ExplainQuery = History & Pick<EncodedQuery, 'positions'>;
 
 export interface Explanation {
   method: ExplainMethod;
-  /** How far each part lifts the item above the catalogue's mean, in standard deviations of the transformer's scores. */
+  /** How far each component ranks the item above the catalog's mean, in standard deviations of the transformer's scores. */
   lift: RelativeScore;
-  /** Strongest first; events beyond what the model reads are left out. */
+  /** Strongest first, without events that the model does not read. */
   events: EventContribution[];
   /** Largest share first. */
   attributes: AttributeShare[];
@@ -65,19 +66,19 @@ export interface Explanation {
 
 export class Explainer {
   private readonly items: readonly Item[];
-  private readonly memory: HostTransitions | null;
+  private readonly transitions: HostTransitions | null;
   private readonly scorer: RelativeScorer;
   private readonly probe: AttentionProbe;
-  /** Events that a part of the model reads, at most. */
+  /** Events that any component of the model reads at most. */
   private readonly reach: number;
   private kinds: Set<string>[] | null = null;
 
   constructor(model: SequenceModel, { items, blended }: Pick<LoadedModel, 'items' | 'blended'>) {
     this.items = items;
-    this.memory = blended && new HostTransitions(blended.transitions, blended.blend);
-    this.scorer = new RelativeScorer(model, this.memory);
+    this.transitions = blended && new HostTransitions(blended.transitions, blended.blend);
+    this.scorer = new RelativeScorer(model, this.transitions);
     this.probe = new AttentionProbe(model);
-    this.reach = Math.max(model.settings.window - (model.cloze ? 1 : 0), this.memory?.last ?? 0);
+    this.reach = Math.max(model.settings.window - (model.cloze ? 1 : 0), this.transitions?.last ?? 0);
   }
 
   /** Where the model's attention looks in a history. */
@@ -88,23 +89,23 @@ export class Explainer {
   /** One explanation per item row. Calls share buffers: one at a time. */
   async explain(query: ExplainQuery, items: Uint32Array, method: ExplainMethod): Promise<Explanation[]> {
     if (items.length === 0) return [];
-    const contributions = await (method === 'occlusion' ? this.occlude(query, items) : this.rollOut(query, items));
-    return contributions.map(({ lift, parts }, i) => {
-      const first = query.history.length - parts.length;
-      const total = parts.reduce((sum, part) => sum + Math.max(0, part.contribution), 0);
-      const events = parts.map((part, e): EventContribution => {
+    const explained = await (method === 'occlusion' ? this.occlude(query, items) : this.rollOut(query, items));
+    return explained.map(({ lift, contributions }, i) => {
+      const first = query.history.length - contributions.length;
+      const total = contributions.reduce((sum, { contribution }) => sum + Math.max(0, contribution), 0);
+      const events = contributions.map((own, e): EventContribution => {
         const { id, title } = this.items[query.history[first + e]];
-        const share = total > 0 ? Math.max(0, part.contribution) / total : 0;
-        return { position: query.positions[first + e], id, title, share, ...part };
+        const share = total > 0 ? Math.max(0, own.contribution) / total : 0;
+        return { position: query.positions[first + e], id, title, share, ...own };
       });
       const rows = query.history.subarray(first);
       const attributes = this.attributesOf(items[i], rows, events);
       events.sort((a, b) => b.contribution - a.contribution || b.position - a.position);
-      return { method, lift, events, attributes, sentence: sentenceOf(lift, events, this.memory !== null) };
+      return { method, lift, events, attributes, sentence: sentenceOf(lift, events, this.transitions !== null) };
     });
   }
 
-  private async occlude({ history, times, features }: History, items: Uint32Array): Promise<Parts[]> {
+  private async occlude({ history, times, features }: History, items: Uint32Array): Promise<Contributions[]> {
     const n = Math.min(history.length, this.reach);
     const first = history.length - n;
     const without = (at: number): History => ({
@@ -116,8 +117,8 @@ export class Explainer {
     const [whole, ...occluded] = await this.scorer.scores([{ history, times, features }, ...left], items);
     return whole.map((lift, i) => ({
       lift,
-      parts: Array.from({ length: n }, (_, e) => {
-        // Without its only event a history says nothing: every item stands at the mean.
+      contributions: Array.from({ length: n }, (_, e) => {
+        // Without its only event a history is empty: every item is at the mean.
         const rest = occluded[e]?.[i] ?? { transformer: 0, memory: 0 };
         const [transformer, memory] = [lift.transformer - rest.transformer, lift.memory - rest.memory];
         return { contribution: transformer + memory, transformer, memory };
@@ -125,14 +126,14 @@ export class Explainer {
     }));
   }
 
-  private async rollOut({ history, times, features }: History, items: Uint32Array): Promise<Parts[]> {
+  private async rollOut({ history, times, features }: History, items: Uint32Array): Promise<Contributions[]> {
     const n = Math.min(history.length, this.reach);
     const [whole] = await this.scorer.scores([{ history, times, features }], items);
     const shares = (await this.probe.maps({ history, times, features })).shares();
     const attention = new Float64Array(n);
     attention.set(shares, n - shares.length);
     return whole.map((lift, i) => {
-      const sums = this.memory
+      const sums = this.transitions
         ?.sharesOf(history, items[i])
         .subarray(history.length - n)
         .map((w) => Math.max(0, w));
@@ -141,7 +142,7 @@ export class Explainer {
       const weight = t + m > 0 ? m / (t + m) : 0;
       return {
         lift,
-        parts: Array.from(attention, (transformer, e) => {
+        contributions: Array.from(attention, (transformer, e) => {
           const memory = sums && total > 0 ? sums[e] / total : 0;
           return { contribution: (1 - weight) * transformer + weight * memory, transformer, memory };
         }),
@@ -171,16 +172,16 @@ export class Explainer {
   }
 }
 
-interface Parts {
+interface Contributions {
   lift: RelativeScore;
   /** One for each event, oldest first. */
-  parts: Pick<EventContribution, 'contribution' | 'transformer' | 'memory'>[];
+  contributions: Pick<EventContribution, 'contribution' | 'transformer' | 'memory'>[];
 }
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
-/** Share of the lift that is the memory's; null where a part pulls the item down, so that shares mean nothing. */
-function memoryShare({ transformer, memory }: RelativeScore): number | null {
+/** Share of the item transitions; null where a component lowers the item, so that shares mean nothing. */
+function transitionShare({ transformer, memory }: RelativeScore): number | null {
   return transformer >= 0 && memory >= 0 && transformer + memory > 0 ? memory / (transformer + memory) : null;
 }
 
@@ -192,12 +193,12 @@ function sentenceOf(lift: RelativeScore, events: readonly EventContribution[], b
   const sum = named.reduce((total, { share }) => total + share, 0);
   const because = list
     ? `${sum >= 0.5 ? 'Mainly' : 'Partly'} because of ${list}`
-    : 'No event of the history carries it';
+    : 'No event of the history explains it';
   if (!blended) return `${because}.`;
-  const share = memoryShare(lift);
-  if (share !== null) return `${because}; the sequence memory gives ${percent(share)} of its lead.`;
-  if (relativeScoreOf(lift) <= 0) return `${because}; it stands no higher than the catalogue's mean.`;
-  return `${because}; ${lift.memory > 0 ? 'the sequence memory alone lifts it' : 'the transformer alone lifts it'}.`;
+  const share = transitionShare(lift);
+  if (share !== null) return `${because}; the item transitions give ${percent(share)} of its lead.`;
+  if (relativeScoreOf(lift) <= 0) return `${because}; it ranks no higher than the catalog's mean.`;
+  return `${because}; ${lift.memory > 0 ? 'only the item transitions raise it' : 'only the transformer raises it'}.`;
 }
 
 function withoutToken(rows: SideFeatureRows, at: number): SideFeatureRows {

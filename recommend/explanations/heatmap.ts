@@ -12,7 +12,7 @@ export interface HeatmapOptions {
 }
 
 const CELL = 16;
-/** Letters of a title that are shown; the whole stands in the tooltip. */
+/** Letters of a title that are shown; the tooltip has all of it. */
 const LETTERS = 30;
 const LABEL = 216;
 const INK = '#1d2733';
@@ -49,7 +49,7 @@ export function attentionHeatmap(
     Array.from(of, (w, c) => {
       if (Math.abs(w) < peak / 500) return '';
       const tip = `${first + r + 1} ${names[r]} looks at ${first + c + 1} ${names[c]}: ${weight(w)}`;
-      return `<rect x="${c * CELL}" y="${r * CELL}" width="${CELL}" height="${CELL}" fill="${colour(w / peak)}"><title>${xml(tip)}</title></rect>`;
+      return `<rect x="${c * CELL}" y="${r * CELL}" width="${CELL}" height="${CELL}" fill="${color(w / peak)}"><title>${xml(tip)}</title></rect>`;
     }),
   );
   const rows = shown.map((name, r) => text(-6, r * CELL + 12, name, 'end', names[r]));
@@ -86,7 +86,7 @@ export function attentionHeatmap(
 
 /** What a roll-out means where attention has no shares. */
 export const POINTWISE =
-  'This model’s attention is pointwise (HSTU): its weights are no shares, so that their absolute values, normalised, stand in for them.';
+  "This model's attention is pointwise (HSTU): its weights are not shares, so their normalized absolute values are shown instead.";
 
 function check(name: string, value: number | undefined, most: number): void {
   if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= most)) return;
@@ -97,7 +97,7 @@ function check(name: string, value: number | undefined, most: number): void {
 }
 
 /** White to dark blue, or to dark red below 0; the root brings out small weights. */
-function colour(share: number): string {
+function color(share: number): string {
   const s = Math.sqrt(Math.abs(share));
   const [r, g, b] = share < 0 ? [150, 20, 30] : [12, 44, 108];
   const mix = (to: number): number => Math.round(255 + (to - 255) * s);

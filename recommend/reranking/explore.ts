@@ -1,8 +1,8 @@
 /**
- * Exploration: a list shows some items of which little is known, so that more is learned of them than the score's favourites
- * would ever let. Off by default; it re-ranks the candidates that came.
+ * Exploration: a list shows some items of which little is known, so that more is learned of them than if only the best scores
+ * were shown. Off by default; it re-ranks the best candidates.
  *
- *   epsilon-greedy   each place goes with probability `strength` to a candidate drawn from those left, else to the best
+ *   epsilon-greedy   each position goes with probability `strength` to a candidate drawn from those left, else to the best
  *   thompson         scores are drawn from N(score, (strength · s)² / (1 + n)) (Thompson 1933; Chapelle & Li, NIPS 2011)
  *   ucb              scores are raised by strength · s · √(ln(1 + N) / (1 + n)) (UCB1: Auer et al. 2002)
  *
@@ -18,7 +18,7 @@ export interface Exploration {
   method: (typeof EXPLORATIONS)[number];
   /** epsilon-greedy: 0 to 1, 0.1 by default; the others: from 0 on, 2 by default. */
   strength?: number;
-  /** A new one for each request explores anew; 1 by default. */
+  /** Each seed explores differently; 1 by default. */
   seed?: number;
 }
 
@@ -33,11 +33,11 @@ export function checkExploration({ method, strength, seed }: Exploration): void 
   if (strength !== undefined && !(strength >= 0 && strength <= most)) {
     throw new InputError(
       'invalid-value',
-      `explore strength ${strength}: from 0 ${most === 1 ? 'to 1' : 'on'} was expected`,
+      `explore strength: expected a number ${most === 1 ? 'from 0 to 1' : '>= 0'}, got ${strength}`,
     );
   }
   if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0)) {
-    throw new InputError('invalid-value', `explore seed ${seed}: a whole number from 0 on was expected`);
+    throw new InputError('invalid-value', `explore seed: expected an integer >= 0, got ${seed}`);
   }
 }
 

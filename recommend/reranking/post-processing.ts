@@ -1,5 +1,5 @@
 /**
- * What is done after the score: which items are candidates (conditions, allow and deny lists), what popular ones pay,
+ * Post-processing of scores: which items are candidates (conditions, allow and deny lists), what popular ones pay,
  * and how a list is made diverse. The first two are a bias that the device adds to every user's scores (model/inference/scorer.ts);
  * the last re-ranks the 128 best (rerank.ts).
  */
@@ -17,7 +17,7 @@ import { type Candidate, rerank } from './rerank.ts';
 export interface PostProcessingOptions {
   /**
    * Only items whose attributes fulfil this condition: `price<50 and category=shoes`. There are =, !=, <, <=, >, >=,
-   * `in (a, b)`, `is missing`, and, or, not and parentheses; names and values with spaces stand in double quotes.
+   * `in (a, b)`, `is missing`, and, or, not and parentheses; names and values with spaces are put in double quotes.
    */
   where?: string;
   /** Only items with these IDs. */
@@ -33,12 +33,12 @@ export interface PostProcessingOptions {
   caps?: Readonly<Record<string, number>>;
   /** λ ≥ 0: an item with n training events pays λ · log(1 + n) of its score. */
   popularityPenalty?: number;
-  /** Show some items of which little is known, among the 128 best; before diversity and caps. */
+  /** Show some items of which little is known, from the 128 best; before diversity and caps. */
   explore?: Exploration;
 }
 
-/** What the options come to. */
-export interface After {
+/** What the options do to a list. */
+export interface PostProcessingPlan {
   /** [V] to be added to the scores; null where nothing is. */
   bias: Float32Array | null;
   /** How many items are candidates. */
@@ -51,12 +51,12 @@ export interface After {
 export const RERANKED = 128;
 /** λ beyond which penalized scores are no longer finite in single precision, with room to spare. */
 const MOST_PENALTY = 1e6;
-/** Conditions whose answers are kept. */
-const REMEMBERED = 16;
+/** Conditions whose answers are cached. */
+const CACHED_ANSWERS = 16;
 /** Item vectors of length 1 that are kept. */
 const CACHED = 2 ** 16;
 
-/** The catalogue of a model, as the options look at it. */
+/** Applies the options to the catalog of a model. */
 export class PostProcessing {
   readonly items: readonly Item[];
   /** Item vectors [V, D], where there are any. */
@@ -84,7 +84,7 @@ export class PostProcessing {
   }
 
   /** @throws InputError, one line, where an option makes no sense for this model */
-  plan(options: PostProcessingOptions): After {
+  plan(options: PostProcessingOptions): PostProcessingPlan {
     const { bias, candidates } = this.bias(options);
     return { bias, candidates, rerank: this.reranker(options) };
   }
@@ -94,7 +94,7 @@ export class PostProcessing {
     allow,
     deny,
     popularityPenalty = 0,
-  }: PostProcessingOptions): Pick<After, 'bias' | 'candidates'> {
+  }: PostProcessingOptions): Pick<PostProcessingPlan, 'bias' | 'candidates'> {
     const { items, rows } = this;
     if (!(popularityPenalty >= 0 && popularityPenalty <= MOST_PENALTY)) {
       throw new InputError(
@@ -136,15 +136,15 @@ export class PostProcessing {
     if (known) return known;
     const condition = parseCondition(where, this.columns(), this.readings());
     const answer = Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
-    if (this.answers.size >= REMEMBERED) this.answers.delete(this.answers.keys().next().value as string);
+    if (this.answers.size >= CACHED_ANSWERS) this.answers.delete(this.answers.keys().next().value as string);
     this.answers.set(where, answer);
     return answer;
   }
 
-  private reranker({ diversity = 0, caps, explore: exploration }: PostProcessingOptions): After['rerank'] {
+  private reranker({ diversity = 0, caps, explore: exploration }: PostProcessingOptions): PostProcessingPlan['rerank'] {
     if (exploration) checkExploration(exploration);
     if (!(diversity >= 0 && diversity <= 1))
-      throw new InputError('invalid-value', `diversity from 0 to 1 was expected, came ${diversity}`);
+      throw new InputError('invalid-value', `diversity: expected a number from 0 to 1, got ${diversity}`);
     const limits = Object.entries(caps ?? {}).map(([name, most]) => this.cap(name, most));
     const plain = diversity === 0 && limits.length === 0;
     if (plain && !exploration) return null;
@@ -156,7 +156,7 @@ export class PostProcessing {
       const seed = best.reduce((mix, { row }) => (Math.imul(mix, 31) + row) >>> 0, exploration.seed ?? 1);
       const explored = explore(best, ({ row }) => countOf(row), { ...exploration, seed });
       if (plain) return explored.slice(0, k);
-      // Diversity weighs scores: each place has the score that stood there.
+      // Diversity weighs scores: each position keeps its score.
       const scores = new Map(best.map(({ row, score }) => [row, score]));
       const placed = explored.map(({ row }, i) => ({ row, score: best[i].score }));
       return rerank(placed, { k, diversity, vectorOf, caps: limits }).map(({ row }) => {
@@ -187,7 +187,7 @@ export class PostProcessing {
       );
     }
     if (!Number.isInteger(most) || most < 1) {
-      throw new InputError('invalid-value', `cap ${asked}=${most}: a whole number from 1 on was expected`);
+      throw new InputError('invalid-value', `cap ${asked}: expected an integer >= 1, got ${most}`);
     }
     const reading = this.readings().get(name) ?? PLAIN;
     const lists = new Map<number, readonly string[]>();

@@ -1,4 +1,4 @@
-/** What may be done to a ranked list after the score: caps by attribute and diversity. Pure functions of the list. */
+/** Re-ranking of a list: caps by attribute, and diversity. Pure functions of the list. */
 
 /** A candidate of a ranked list, best first. */
 export interface Candidate {
@@ -28,7 +28,8 @@ export interface RerankOptions {
  */
 export function rerank(candidates: readonly Candidate[], options: RerankOptions): Candidate[] {
   const { k, diversity = 0, vectorOf, caps = [] } = options;
-  if (!(diversity >= 0 && diversity <= 1)) throw new Error(`rerank: diversity 0 to 1 was expected, came ${diversity}`);
+  if (!(diversity >= 0 && diversity <= 1))
+    throw new Error(`rerank: expected a diversity from 0 to 1, got ${diversity}`);
   if (diversity > 0 && !vectorOf) throw new Error('rerank: diversity needs the vectors of the items');
   const counts = caps.map(() => new Map<string, number>());
   const fits = ({ row }: Candidate): boolean =>

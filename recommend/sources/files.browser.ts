@@ -23,7 +23,7 @@ export class DirectoryFiles implements Files {
     }
   }
 
-  /** The browser writes beside the file and puts the whole in its place at the end. */
+  /** The browser writes to a temporary file and replaces the file by it at the end. */
   async write(name: string, content: Content): Promise<void> {
     checkName(name);
     await this.store(name, (stream) => writeAll(stream, piecesOf(content)));

@@ -11,12 +11,12 @@ const TEMPORARY = /^\..+\.\d+-\d+\.tmp$/;
 const CHUNK = 1 << 30;
 let count = 0;
 
-/** A name beside the file that nobody else uses. */
+/** A temporary name in the file's folder that no other writer uses. */
 export function temporaryPath(file: string): string {
   return path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}-${count++}.tmp`);
 }
 
-/** Removes what killed writers left behind. Call it under the folder's lock, when nobody else writes there. */
+/** Removes what killed writers left. Call it under the folder's lock, when no other process writes there. */
 export async function cleanTemporary(dir: string): Promise<void> {
   for (const name of await readdir(dir)) {
     if (TEMPORARY.test(name)) await rm(path.join(dir, name), { force: true });
@@ -197,7 +197,7 @@ export function explain(error: unknown, file: string, doing: string): Error {
       return new InputError('file-access', `${file}: no permission to ${doing} here`, { cause: error });
     case 'ENOTDIR':
     case 'EEXIST':
-      return new InputError('file-access', `${file}: a file stands where a folder is needed`, {
+      return new InputError('file-access', `${file}: a file is where a folder is needed`, {
         hint: 'choose another path',
         cause: error,
       });

@@ -102,7 +102,7 @@ async function removeStale(dir: string, file: string): Promise<void> {
     await rename(file, aside);
     if ((await readFile(aside, 'utf8')) !== content) await link(aside, file).catch(() => {});
   } catch {
-    return; // gone already: the next attempt sees what stands there
+    return; // gone already: the next attempt sees what is there
   } finally {
     await rm(aside, { force: true });
   }
@@ -127,7 +127,7 @@ function isAlive(owner: Owner): boolean {
   return born === null || !owner.born || born === owner.born;
 }
 
-/** Boot and start tick of a process on Linux, 'zombie' for a dead one nobody has collected; null elsewhere. */
+/** Boot and start tick of a process on Linux, 'zombie' for a dead one that was not collected; null elsewhere. */
 function bornOf(pid: number): string | null {
   try {
     const status = readFileSync(`/proc/${pid}/stat`, 'utf8');

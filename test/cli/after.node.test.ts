@@ -238,7 +238,7 @@ test('the library gives the same, and concurrent queries do not mix', async () =
   const alone: string[][] = [];
   for (const question of questions) alone.push(await ask(question));
   expect(await Promise.all(questions.map(ask))).toEqual(alone);
-  await expect(ask({ diversity: 3 })).rejects.toThrow('diversity from 0 to 1 was expected, came 3');
+  await expect(ask({ diversity: 3 })).rejects.toThrow('diversity: expected a number from 0 to 1, got 3');
   recommender.close();
 });
 

@@ -181,7 +181,7 @@ describe('what cannot be continued', () => {
     ['sasrec', { steps: 0 }, /^`steps: 0`: expected an integer/],
     ['sasrec', { temperature: 0 }, /^`temperature: 0`: expected a number from 0.01/],
     ['sasrec', { topP: 2 }, /^`topP: 2`/],
-    ['sasrec', { beams: 17 }, /^beams=17: a whole number from 1 to 16/],
+    ['sasrec', { beams: 17 }, /^`beams: 17`: expected an integer from 1 to 16/],
   ])('%s %j', async (recipe, options, message) => {
     const device = await Device.open({ backend: 'cpu' });
     const settings = settingsOf(recipe);

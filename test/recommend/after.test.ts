@@ -62,11 +62,11 @@ describe('after the score', () => {
   });
 
   it.each<[PostProcessingOptions, string]>([
-    [{ diversity: 1.5 }, 'diversity from 0 to 1 was expected, came 1.5'],
+    [{ diversity: 1.5 }, 'diversity: expected a number from 0 to 1, got 1.5'],
     [{ popularityPenalty: -1 }, 'popularity penalty: expected a number from 0 to 1000000, got -1'],
     [{ popularityPenalty: Number.NaN }, 'popularity penalty: expected a number from 0 to 1000000, got NaN'],
     [{ caps: { colour: 2 } }, 'cap colour=2: no item has an attribute colour; there is kind, price'],
-    [{ caps: { kind: 0 } }, 'cap kind=0: a whole number from 1 on was expected'],
+    [{ caps: { kind: 0 } }, 'cap kind: expected an integer >= 1, got 0'],
     [{ where: 'price<' }, 'condition "price<": expected a value, at character 7'],
   ])('refuses %j', (options, message) => {
     expect(() => after.plan(options)).toThrow(message);

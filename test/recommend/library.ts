@@ -73,7 +73,9 @@ export function librarySuite({ slow = false } = {}): void {
       session.clear();
       session.add('i1');
       expect(() => session.add({ item: 'i2', time: 3 })).toThrow(InputError);
-      expect(() => recommender.session({ history: ['i1'], times: [] })).toThrow(/^times: one for each of the 1 items/);
+      expect(() => recommender.session({ history: ['i1'], times: [] })).toThrow(
+        /^times: expected one for each of the 1 items/,
+      );
       recommender.close();
     });
   });

@@ -41,7 +41,7 @@ describe('after the score', () => {
   });
 
   it('refuses a diversity that is none', () => {
-    expect(() => rerank(list, { k: 1, diversity: 2, vectorOf })).toThrow('diversity 0 to 1 was expected, came 2');
+    expect(() => rerank(list, { k: 1, diversity: 2, vectorOf })).toThrow('expected a diversity from 0 to 1, got 2');
     expect(() => rerank(list, { k: 1, diversity: 0.5 })).toThrow('needs the vectors');
   });
 });

@@ -113,7 +113,7 @@ describe('encoders learn', () => {
     expect(await next([10, 20, 30])).toBe('i6');
     expect(await next([10, 20, 100_020])).toBe('i8');
     expect(await next()).toMatch(/^i/); // without times: in order, one unit apart
-    await expect(next([1, 2])).rejects.toThrow('times: one for each of the 3 items');
+    await expect(next([1, 2])).rejects.toThrow('times: expected one for each of the 3 items');
     recommender.close();
   });
 

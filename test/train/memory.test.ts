@@ -1,4 +1,4 @@
-/** The sequence memory: its closed form, its place in the scorer, and a training with it from end to end. */
+/** Item transitions: their closed form, their part in the scorer, and a training with them from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
