@@ -20,7 +20,7 @@ export interface FixedFlags {
   events?: string;
 }
 
-/** What a flag says and the folder does not keep: whether it is the same cannot be told. */
+/** Flags whose values the folder does not keep: whether they are the same is unknown. */
 type Unkept = 'items' | 'schema' | 'vectors' | 'usersSchema' | 'coldItems';
 
 export type FixedFlag = keyof FixedFlags | Unkept;
@@ -85,6 +85,6 @@ export function requireSameFlags(
   const names = others.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
   const what = others.length === 1 ? 'this' : 'these';
   throw new UsageError(
-    `${names.join(', ')}: --resume continues what ${folder} was started with; leave ${what} out, or start anew with another --out`,
+    `${names.join(', ')}: --resume continues what ${folder} was started with; leave ${what} out, or start again with another --out`,
   );
 }

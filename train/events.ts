@@ -25,7 +25,7 @@ export interface TrainingUser {
 export interface TrainingItem {
   id: string;
   title?: string;
-  /** Several values of one attribute stand beside each other, separated by `|`. */
+  /** Several values of one attribute are separated by `|`. */
   attributes?: Record<string, string>;
 }
 
@@ -67,7 +67,7 @@ export async function openShared(
 /** As package.json has it. */
 export const VERSION = '0.1.0';
 
-/** A number of an event, NaN where there is none. @throws InputError for a text or a Date, whose unit nobody said */
+/** A number of an event, NaN where there is none. @throws InputError for a text or a Date, whose unit is unknown */
 function numberOr(value: number | null | undefined, what: 'time' | 'rating', event: number, source: string): number {
   if (value === undefined || value === null) return Number.NaN;
   if (typeof value === 'number' && (Number.isFinite(value) || Number.isNaN(value))) return value;
@@ -79,7 +79,7 @@ function numberOr(value: number | null | undefined, what: 'time' | 'rating', eve
   );
 }
 
-/** What a training cannot run without being told right. @throws InputError */
+/** Checks the numbers that every training takes. @throws InputError */
 export function checkTraining({
   epochs,
   maxMinutes,

@@ -22,12 +22,12 @@ export interface ConfigOptions {
   seed: number;
   /** Of the items file, for the item tower. */
   schema?: Schema | null;
-  /** Of what stands beside the items. */
+  /** Of the side features. */
   side?: SideFeatureSchema;
   usersFile?: string;
 }
 
-/** The config of a training that begins; its device is filled in once there is one. */
+/** The config of a new training; its device is filled in once there is one. */
 export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
   const { users, items: itemCount, interactions } = dataset.report;
   const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;

@@ -28,11 +28,11 @@ import { trainWithProgress } from '../training.ts';
 
 const FOLDER = 'attune-demo';
 const SOURCE = 'the demo shop';
-/** Files beside the model, in the formats that `attune train` reads. */
+/** Files in the model's folder, in the formats that `attune train` reads. */
 const LOG = 'purchases.csv';
 const GOODS = 'goods.csv';
 /**
- * The recipe fitted to the shop: nobody buys more than 60 times, and small batches with a higher learning rate make
+ * The recipe fitted to the shop: no shopper buys more than 60 times, and small batches with a higher learning rate make
  * the most of a minute or two; the heads keep apart what was bought last, what comes back and what goes with what.
  */
 const GPU_SETTINGS = {
@@ -87,12 +87,12 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
         { height: 6, title: 'training loss' },
       );
       out.line(`\n${formatCount(result.tokens)} purchases learned from in ${formatDuration(result.seconds)}.\n${plot}`);
-      const figures = await printMetrics(device, trained, plan.split, shop, out);
+      const judged = await printMetrics(device, trained, plan.split, shop, out);
       const shoppers = await printShoppers(device, files, plan.split, shop, out);
       out.object({
         device: device.name,
         shop: { shoppers: users, items, purchases: dataset.items.length },
-        ...figures,
+        ...judged,
         shoppers,
         model: FOLDER,
       });
@@ -127,7 +127,7 @@ export function planDemo(seed: number, { shop: options, settings }: DemoSize, ep
   return { shop, plan };
 }
 
-/** ./attune-demo, new or with an earlier demo in it. @throws InputError when it holds somebody's own model */
+/** ./attune-demo, new or with an earlier demo in it. @throws InputError when it holds a user's own model */
 async function openFolder(): Promise<NodeFiles> {
   if (existsSync(FOLDER)) {
     const files = await NodeFiles.open(FOLDER);

@@ -113,7 +113,7 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   }
 }
 
-/** What must be the same for a search to go on. */
+/** What must be the same for a search to continue. */
 function termsOf(flags: SearchFlags, ranges: Ranges, halving: Halving): Record<string, unknown> {
   const { data, recipe, protocol, minInteractions, minRating, includeSeen, seed, items } = flags;
   return {
@@ -247,7 +247,7 @@ function report({ flags, state, plan, ranges, out }: Search): void {
   });
   if (!best) {
     out.line(
-      `The budget ended before the first trial had a figure; the same command with a larger --budget than ${formatDuration(flags.budget)} goes on.`,
+      `The budget ended before the first trial had a metric; the same command with a larger --budget than ${formatDuration(flags.budget)} continues it.`,
     );
     return;
   }
@@ -276,7 +276,7 @@ function report({ flags, state, plan, ranges, out }: Search): void {
   );
   out.line(`  ${command}`);
   out.line(
-    `or go on with the one there is: ${commandName()} train --resume --out ${shellWord(path.join(flags.out, folderOf(best.trial)))}`,
+    `or continue the one there is: ${commandName()} train --resume --out ${shellWord(path.join(flags.out, folderOf(best.trial)))}`,
   );
 }
 

@@ -94,7 +94,7 @@ function checkUsage(flags: RatingTrainFlags, given: ReadonlySet<string>): void {
   if (flags.positive !== undefined && flags.task === 'rating') throw new UsageError('--positive requires --task ctr');
 }
 
-/** What `--protocol` and `--folds` come to. */
+/** The split that `--protocol` and `--folds` name. */
 function splitFor({ protocol, folds }: RatingTrainFlags, given: ReadonlySet<string>): RatingSplit {
   const named = given.has('protocol') ? protocol : FIVE_FOLDS;
   if (!isRatingProtocol(named))

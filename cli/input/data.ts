@@ -23,7 +23,7 @@ export interface Columns {
   all?: string;
 }
 
-/** How a log is read; stands in config.json as well, so that the other commands read it alike. */
+/** How a log is read; config.json keeps it, so that the other commands read it the same way. */
 export interface Reading {
   columns: Columns;
   /** Other columns to read. */

@@ -19,8 +19,9 @@ export function checkHistory({ history, user, data, users, about }: HistoryFlags
     throw new UsageError('whom for? give --history ID,ID,... or --user ID with --data PATH');
   }
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
-  if (user === undefined && users !== undefined) throw new UsageError('--users goes with --user; else say --about');
+  if (user === undefined && users !== undefined)
+    throw new UsageError('--users requires --user; without one use --about');
   if (users !== undefined && about.size > 0)
     throw new UsageError('--users says what is known of --user; leave --about out');
-  if (history !== undefined && data !== undefined) throw new UsageError('--data goes with --user, not with --history');
+  if (history !== undefined && data !== undefined) throw new UsageError('--data requires --user, not --history');
 }

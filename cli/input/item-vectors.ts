@@ -72,7 +72,7 @@ function requireRows(file: string, rows: number, order: readonly string[]): read
   if (rows === order.length) return order;
   throw new InputError(
     'mismatched-data',
-    `${file}: ${rows} rows for the ${order.length} items of --items; a row for each in their order was expected`,
+    `${file}: ${rows} rows for the ${order.length} items of --items: expected one for each, in their order`,
   );
 }
 
@@ -115,7 +115,7 @@ function fromNpy(bytes: Uint8Array, file: string, order: readonly string[]): Vec
   const wide = /'descr': *'<f8'/.test(head);
   const shape = /'shape': *\((\d+), *(\d+),?\)/.exec(head);
   if ((!wide && !/'descr': *'<f4'/.test(head)) || !shape || !/'fortran_order': *False/.test(head)) {
-    return fail(`<f4 or <f8 [items, width] in C order was expected, found ${head.trim()}`);
+    return fail(`expected <f4 or <f8 [items, width] in C order, got ${head.trim()}`);
   }
   const [rows, width] = [Number(shape[1]), Number(shape[2])];
   const size = wide ? 8 : 4;

@@ -9,7 +9,7 @@ import {
 
 /** Starts the thread. */
 export function openParquetWorker(): ParquetWorker {
-  // Its errors are told by the one who waits for it; its output is nobody's.
+  // Whoever awaits it reports its errors; its output is not read.
   const thread = new Thread(new URL(import.meta.url), { stderr: true, stdout: true });
   return {
     post: (message, transfer) => thread.postMessage(message, transfer),

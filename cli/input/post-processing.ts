@@ -69,7 +69,7 @@ export function warnOfUnknownIds(
   out.warn(`${flag}: unknown to the model, ${so}: ${examples(idle)}`);
 }
 
-/** A way to go on after the score, and what `evaluate` calls it. */
+/** A kind of post-processing, and what `evaluate` calls it. */
 export interface NamedVariant extends Variant {
   label: string;
   options: PostProcessingOptions;
@@ -81,7 +81,7 @@ export function variantsOf(after: PostProcessing, options: PostProcessingOptions
   const names = Object.keys(options) as (keyof PostProcessingOptions)[];
   const alone = names.map((name): [string, PostProcessingOptions] => [name, { [name]: options[name] }]);
   const all = names.length > 1 ? [...alone, ['together', options] as [string, PostProcessingOptions]] : alone;
-  // What biases alike shares an array, so that it shares a pass.
+  // Variants with the same bias share an array, so that they share a pass.
   const biases = new Map<string, Float32Array | null>();
   return all.map(([name, some]) => {
     const { bias, candidates, rerank } = after.plan(some);
@@ -112,7 +112,7 @@ function labelOf({ where, allow, deny, diversity, caps, popularityPenalty, explo
     .join(', ')}`;
 }
 
-/** The catalogue of a model for `variantsOf`. */
+/** The catalog of a model for `variantsOf`. */
 export function postProcessingOf({
   items,
   tensors,
@@ -130,7 +130,7 @@ export function postProcessingOf({
 
 const FIGURES = ['NDCG@10', 'HR@10', 'Coverage@10', 'Diversity@10', 'MeanPopularity@10'];
 
-/** What each option costs and gains, below the figures of the model as it is. */
+/** What each option costs and gains, below the metrics of the model as it is. */
 export function postProcessingTable(
   plain: { candidates: number; metrics: Metrics },
   variants: readonly { label: string; candidates: number; metrics: Metrics }[],

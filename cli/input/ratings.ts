@@ -61,14 +61,14 @@ export function reportObject(
   };
 }
 
-/** The figures for people. */
+/** The metrics for people. */
 export function printReport(report: RatingReport, split: RatingSplit, point: Point, out: Output): void {
   const { points, baselines, metrics, byRound, calibration } = report;
   out.line(`\nTested: ${describeRatingSplit(split)}; ${formatCount(report.ratings)} ratings, none of them trained on`);
   const columns = Object.keys(metrics);
-  const row = (name: string, figures: RatingMetrics | ClickMetrics) => [
+  const row = (name: string, of: RatingMetrics | ClickMetrics) => [
     name,
-    ...columns.map((column) => formatMetric(figures[column as keyof typeof figures])),
+    ...columns.map((column) => formatMetric(of[column as keyof typeof of])),
   ];
   const rows = points
     ? (['mean', 'median'] as const)
@@ -79,7 +79,7 @@ export function printReport(report: RatingReport, split: RatingSplit, point: Poi
   out.line(table(['', ...columns], rows));
   if (byRound.length > 1) {
     const spread = columns.slice(0, 2).map((column) => {
-      const values = byRound.map((figures) => figures[column as keyof typeof figures] as number);
+      const values = byRound.map((of) => of[column as keyof typeof of] as number);
       const least = values.reduce((a, b) => Math.min(a, b));
       const most = values.reduce((a, b) => Math.max(a, b));
       return `${column} ${formatMetric(least)} to ${formatMetric(most)}`;

@@ -108,7 +108,7 @@ describe('users and events', () => {
       items.map((item) => item.logProbability);
     expect(logProbabilities(await json(...user))).not.toEqual(logProbabilities(known));
     expect((await json(...asked, '--history', 'i0,i2', '--about', 'area=north')).items).toHaveLength(3);
-    expect(await refused(...asked, '--history', 'i0,i2', '--users', 'users.csv')).toMatch(/--users goes with --user/);
+    expect(await refused(...asked, '--history', 'i0,i2', '--users', 'users.csv')).toMatch(/--users requires --user/);
   });
 
   test('bad flags are refused in one line', async () => {

@@ -120,7 +120,7 @@ test('--resume accepts flags that repeat the start, and no others', async () => 
     ['--include-seen'],
     ['--items', 'items.csv'],
   ]) {
-    const said = `2 ${other[0]}: --resume continues what m was started with; leave this out, or start anew with another --out`;
+    const said = `2 ${other[0]}: --resume continues what m was started with; leave this out, or start again with another --out`;
     expect(await fails(...resume, ...other)).toContain(said);
   }
   expect(await fails(...resume, '--min-rating', '4', '--seed', '2')).toMatch(

@@ -1,4 +1,4 @@
-/** Batches on their way to the device: one upload a step, and more for sampled negatives and what stands beside items. */
+/** Batches on their way to the device: one upload a step, and more for sampled negatives and side features. */
 import { type Batch, maxMasked } from '../../data/batching/batches.ts';
 import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
@@ -9,13 +9,13 @@ import type { Settings } from '../../model/recipes/settings.ts';
 import { SparseInputs } from '../../model/encoders/sparse-inputs.ts';
 import type { At, Negatives } from './negatives.ts';
 
-/** What a model asks of its batches beside tokens and targets. */
+/** What a model reads of its batches besides tokens and targets. */
 export interface Needs {
   /** Times of the events. */
   times?: boolean;
   /** Places for the masked positions, which alone are predicted; every position is without it. */
   masked?: number;
-  /** What stands beside the items: rows of its table, and entries that a token has at most. */
+  /** Side features: rows of their table, and entries that a token has at most. */
   side?: { rows: number; most: number };
   /** Places for the tokens of continuations. */
   continued?: number;
@@ -137,7 +137,7 @@ export class Feed {
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);
-    if (this.side && !batch.side) throw new Error('feed: what stands beside the items was expected in the batch');
+    if (this.side && !batch.side) throw new Error('feed: expected side features in the batch');
     if (batch.side) this.side?.stage(batch.side);
     this.stageContinuation(batch);
     this.negatives?.stage(batch, at);

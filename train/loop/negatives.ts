@@ -8,7 +8,7 @@ import { LOSSES } from '../../model/heads/losses/index.ts';
 import type { NegativeTokens } from '../../model/heads/losses/loss.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 
-/** Where a batch stands in a training. */
+/** The position of a batch in a training. */
 export interface At {
   seed: number;
   epoch: number;

@@ -9,7 +9,7 @@ export interface AdamWOptions {
   weightDecay: number;
   /** Of embedding tables. */
   embeddingDecay?: number;
-  /** Of the weights' moving average, which the parameters must have begun (`startAverage`); 0 is none. */
+  /** Of the weights' moving average, which must have been started (`startAverage`); 0 is none. */
   averageDecay?: number;
   /** Largest global norm of the gradient. */
   clip: number;

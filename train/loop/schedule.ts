@@ -7,14 +7,14 @@ const FLOOR = 0.01;
 
 /**
  * The cosine's horizon in steps: a setting, or the length of the epochs asked for; 0 where the schedule needs none.
- * @throws InputError for a cosine whose horizon nobody gave
+ * @throws InputError for a cosine without a horizon
  */
 export function horizonOf(s: Settings, epochs: number | undefined, stepsPerEpoch: number): number {
   requireHorizon(s, epochs);
   return s.schedule === 'constant' ? 0 : s.scheduleSteps || (epochs ?? 0) * stepsPerEpoch;
 }
 
-/** @throws InputError for a cosine whose horizon nobody gave */
+/** @throws InputError for a cosine without a horizon */
 export function requireHorizon(s: Settings, epochs: number | undefined): void {
   if (s.schedule !== 'cosine' || s.scheduleSteps > 0 || epochs !== undefined) return;
   throw new InputError('conflicting-settings', 'its end must be known', {

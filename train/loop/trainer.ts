@@ -404,7 +404,7 @@ class Trainer {
   private async restore(): Promise<boolean> {
     const { o } = this;
     const saved = await loadCheckpoint(o.files);
-    if (!saved) return true; // stopped before its first step: start anew
+    if (!saved) return true; // stopped before its first step: start again
     this.counters = { ...saved.counters };
     this.readUpTo = saved.counters.step;
     this.optimizer.continueFrom(saved.counters.step);

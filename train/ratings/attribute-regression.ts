@@ -39,7 +39,7 @@ export class AttributeRegression {
   }
 
   /**
-   * Takes up where the last fit ended; yields between its parts, so that the caller may breathe.
+   * Continues where the last fit ended; yields between its parts, so that the caller may let others run.
    * @param starts [count + 1] whose differences are the entities' ratings
    */
   *fit(means: Float32Array, starts: Uint32Array): Generator<void> {
@@ -66,8 +66,8 @@ export class AttributeRegression {
     for (const [part, coefficients] of this.parts.entries()) {
       const others = weights.map((weight, e) => (e % PARTS === part ? 0 : weight));
       this.solve(coefficients, means, others, lambda);
-      const told = priorMeans(this.bags, coefficients, n, this.constant);
-      for (let e = part; e < weights.length; e += PARTS) this.expected.set(told.subarray(e * n, e * n + n), e * n);
+      const priors = priorMeans(this.bags, coefficients, n, this.constant);
+      for (let e = part; e < weights.length; e += PARTS) this.expected.set(priors.subarray(e * n, e * n + n), e * n);
       yield;
     }
   }

@@ -24,11 +24,11 @@ export interface Baseline {
 
 export interface BaselineOptions extends FactorOptions {
   parts: number;
-  /** Whether ratings are also to be predicted as of items that nobody has rated. */
+  /** Whether ratings are also predicted as if their items were unrated. */
   cold: boolean;
 }
 
-/** Yields the share done; told `true`, it hurries. */
+/** Yields the share done; given `true`, it hurries. */
 export function* fitBaseline(
   ratings: Ratings,
   train: Uint32Array,

@@ -9,7 +9,7 @@ import { type Factors, itemConstant, PosteriorSolver, triangle, userConstant } f
 import { AttributeRegression } from './attribute-regression.ts';
 
 export interface FactorOptions {
-  /** k: how many beside the biases. */
+  /** k: how many in addition to the biases. */
   factors: number;
   sweeps: number;
   seed: number;
@@ -42,19 +42,19 @@ interface Lists {
   value: Float32Array;
 }
 
-/** Prior variance and noise to begin with, in standard units. */
+/** Initial prior variance and noise, in standard units. */
 const PRIOR = 0.1;
 const NOISE = 0.7;
 /** Least prior variance: an unused factor fades, but stays a number. */
 const LEAST = 1e-6;
-/** Entities solved between two breaths. */
+/** Entities solved between two yields. */
 const BREATH = 512;
 /** Streams of the seed for the items' and the users' first means. */
 const STREAM = 0xfac7;
 
 /**
- * Learns from the given rows. A generator, so that the caller may breathe and show progress between its parts: it yields
- * the share done, and ends with the sweep at whose last part it is told `true`.
+ * Learns from the given rows. A generator, so that the caller can let others run and show progress between its parts: it yields
+ * the share done, and ends with the sweep at whose last part it is given `true`.
  */
 export function* fitFactors(
   ratings: Ratings,
@@ -164,7 +164,7 @@ function listsOf(by: Uint32Array, other: Uint32Array, count: number, rows: Uint3
 
 /**
  * Every posterior of one side, given the other, and the side's prior from them. `explained` grows to
- * Σ E[prediction² − 2 rating · prediction], what the squared error is beside Σ rating².
+ * Σ E[prediction² − 2 rating · prediction], what the squared error is apart from Σ rating².
  */
 function* update(
   own: Side,

@@ -1,4 +1,4 @@
-/** TargetMetrics of predicted ratings, and of predicted probabilities. */
+/** Metrics of predicted ratings, and of predicted probabilities. */
 
 export interface RatingMetrics {
   RMSE: number;
@@ -22,7 +22,7 @@ export interface ClickMetrics {
   precision: number;
   recall: number;
   F1: number;
-  /** Area under the ROC curve, ties counting half; null where all labels are alike, which have no curve. */
+  /** Area under the ROC curve, ties counting half; null where all labels are the same, which have no curve. */
   AUC: number | null;
   logLoss: number;
   /** Mean squared error of the probability. */
@@ -47,13 +47,13 @@ const CLIP = 1e-7;
 
 export function clickMetrics(
   labels: ArrayLike<number>,
-  chances: ArrayLike<number>,
+  probabilities: ArrayLike<number>,
 ): { metrics: ClickMetrics; calibration: CalibrationBin[] } {
   const n = labels.length;
   let [hits, positive, said, right, loss, squares] = [0, 0, 0, 0, 0, 0];
   const bins = Array.from({ length: BINS }, () => ({ count: 0, predicted: 0, observed: 0 }));
   for (let i = 0; i < n; i++) {
-    const [y, p] = [labels[i], chances[i]];
+    const [y, p] = [labels[i], probabilities[i]];
     const yes = p >= 0.5 ? 1 : 0;
     hits += Number(yes === y);
     positive += y;
@@ -72,7 +72,7 @@ export function clickMetrics(
     precision,
     recall,
     F1: precision + recall > 0 ? (2 * precision * recall) / (precision + recall) : 0,
-    AUC: areaUnderCurve(labels, chances, positive),
+    AUC: areaUnderCurve(labels, probabilities, positive),
     logLoss: loss / n,
     Brier: squares / n,
     ECE: bins.reduce((sum, b) => sum + Math.abs(b.predicted - b.observed), 0) / n,
@@ -88,15 +88,15 @@ export function clickMetrics(
 }
 
 /** The rank-sum statistic (Mann & Whitney 1947), with mean ranks for ties. */
-function areaUnderCurve(labels: ArrayLike<number>, chances: ArrayLike<number>, positive: number): number | null {
+function areaUnderCurve(labels: ArrayLike<number>, probabilities: ArrayLike<number>, positive: number): number | null {
   const n = labels.length;
   if (positive === 0 || positive === n) return null;
-  const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => chances[a] - chances[b]);
+  const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => probabilities[a] - probabilities[b]);
   let ranks = 0;
   for (let from = 0; from < n; ) {
     let to = from;
     let there = 0;
-    while (to < n && chances[order[to]] === chances[order[from]]) there += labels[order[to++]];
+    while (to < n && probabilities[order[to]] === probabilities[order[from]]) there += labels[order[to++]];
     ranks += (there * (from + 1 + to)) / 2;
     from = to;
   }

@@ -5,7 +5,7 @@ import type { StoredPredictions } from '../../model/ratings/folder.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { type CalibrationBin, type ClickMetrics, clickMetrics, type RatingMetrics, ratingMetrics } from './metrics.ts';
 
-/** Which number stands for the predicted distribution: its mean is best for RMSE, its median for MAE. */
+/** Which number represents the predicted distribution: its mean is best for RMSE, its median for MAE. */
 export type Point = 'mean' | 'median';
 
 /** The point that a report is about where none is asked for: the median where only absolute errors are compared. */

@@ -11,6 +11,7 @@ import { RatingModel, shapeOf } from '../../model/ratings/model.ts';
 import { meanOf, medianOf, RatingScorer } from '../../model/ratings/scorer.ts';
 import type { RatingSettings } from '../../model/ratings/settings.ts';
 import { AdamW, RING } from '../loop/optimizer.ts';
+import { Stopped } from '../loop/time-budget.ts';
 import { type Baseline, fitBaseline } from './baseline.ts';
 
 export interface RoundOptions {
@@ -18,8 +19,8 @@ export interface RoundOptions {
   ratings: Ratings;
   rows: Fold;
   settings: RatingSettings;
-  /** What the model reads beside ratings; items alone by default. */
-  beside?: RatingFeatures | null;
+  /** Side features; items alone by default. */
+  features?: RatingFeatures | null;
   seed: number;
   /** Whether the last ratings are what is predicted. */
   tail: boolean;
@@ -62,8 +63,8 @@ const BASELINE_SHARE = 0.25;
 const BASELINE_MOST = 0.5;
 /** How far, as a share of it, the baseline may fall behind before it hurries. */
 const BASELINE_SLACK = 0.1;
-/** Milliseconds of host work between two breaths. */
-const BREATH_MS = 30;
+/** Milliseconds of work on the host between two turns of the event loop. */
+const TURN_MS = 30;
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 const READ_EVERY = 16;
 /** Turns the seed into that of what is hidden; the stream is the step. */
@@ -74,8 +75,8 @@ export async function trainRound(o: RoundOptions): Promise<RoundResult | null> {
   const { device, ratings, settings, rows } = o;
   const baseline = await learnBaseline(o);
   if (!baseline) return null;
-  const events = eventsOf(ratings, rows.train, baseline, o.beside ?? null);
-  const shape = shapeOf(o.beside?.side.encoder ?? null, ratings.itemIds.length, ratings.levels.length);
+  const events = eventsOf(ratings, rows.train, baseline, o.features ?? null);
+  const shape = shapeOf(o.features?.side.encoder ?? null, ratings.itemIds.length, ratings.levels.length);
   const model = new RatingModel(device, settings, shape, o.seed);
   try {
     const trained = await learn(o, model, events);
@@ -87,28 +88,28 @@ export async function trainRound(o: RoundOptions): Promise<RoundResult | null> {
     return { ...trained, predictions, model, baseline, events };
   } catch (error) {
     model.dispose();
+    if (error instanceof Stopped) return null;
     throw error;
   }
 }
 
 async function learnBaseline(o: RoundOptions): Promise<Baseline | null> {
-  const { settings, ratings, rows, seed, deadline, signal } = o;
-  const begun = performance.now();
-  const { beside } = o;
-  const cold = Boolean(beside?.side.encoder.schema.items);
-  const work = fitBaseline(ratings, rows.train, rows.test, { ...settings, seed, cold, known: beside });
-  let breath = begun;
+  const { settings, ratings, rows, seed, deadline, signal, features } = o;
+  const started = performance.now();
+  const cold = Boolean(features?.side.encoder.schema.items);
+  const work = fitBaseline(ratings, rows.train, rows.test, { ...settings, seed, cold, known: features });
+  let lastTurn = started;
   let hurry = false;
   for (;;) {
     const { done, value } = work.next(hurry);
     if (done) return value;
     const now = performance.now();
-    if (now - breath < BREATH_MS) continue;
+    if (now - lastTurn < TURN_MS) continue;
     await new Promise((resolve) => setTimeout(resolve));
     if (signal?.aborted) return null;
-    breath = performance.now();
+    lastTurn = performance.now();
     // Where it has fallen behind, the fit at hand ends with its sweep.
-    hurry = deadline !== undefined && now - begun > (value + BASELINE_SLACK) * BASELINE_MOST * (deadline - begun);
+    hurry = deadline !== undefined && now - started > (value + BASELINE_SLACK) * BASELINE_MOST * (deadline - started);
     o.onProgress?.({ phase: 'baseline', fraction: value * BASELINE_SHARE, epoch: 0, loss: null });
   }
 }
@@ -117,7 +118,7 @@ function eventsOf(
   ratings: Ratings,
   train: Uint32Array,
   baseline: Baseline,
-  beside: RatingFeatures | null,
+  features: RatingFeatures | null,
 ): RatingEvents {
   const { factors, base, spread, cold, coldSpread } = baseline;
   const { mean, std } = factors;
@@ -132,7 +133,7 @@ function eventsOf(
     itemCounts,
     levels: ratings.levels.map((v) => (v - mean) / std),
     spread,
-    side: beside?.side ?? null,
+    side: features?.side ?? null,
     user: ratings.user,
     cold: cold && { base: cold, spread: coldSpread },
   };
@@ -251,7 +252,7 @@ async function predict(
   const { levels } = ratings;
   const [low, high] = [levels[0], levels[levels.length - 1]];
   const within = (v: number) => Math.min(high, Math.max(low, v));
-  const place = new Map(Array.from(rows.test, (row, i) => [row, i]));
+  const positions = new Map(Array.from(rows.test, (row, i) => [row, i]));
   const out: Predictions = {
     mean: new Float32Array(rows.test.length),
     median: new Float32Array(rows.test.length),
@@ -263,10 +264,11 @@ async function predict(
   try {
     const windows = testWindows(ratings, testedRows(o), settings.window);
     o.onProgress?.({ phase: 'predicting', fraction: 1, epoch: settings.epochs, loss: null });
-    await scorer.score(windows, events, (row, chances) => {
-      const i = place.get(row) as number;
-      out.mean[i] = meanOf(chances, levels);
-      out.median[i] = medianOf(chances, levels);
+    await scorer.score(windows, events, (row, probabilities) => {
+      if (o.signal?.aborted) throw new Stopped('interrupted');
+      const i = positions.get(row) as number;
+      out.mean[i] = meanOf(probabilities, levels);
+      out.median[i] = medianOf(probabilities, levels);
     });
   } finally {
     scorer.dispose();

@@ -20,7 +20,7 @@ export interface TrainedRatings {
   result: RatingRunResult;
   /** Metrics of the out-of-fold predictions; null where the signal ended the training before the first round. */
   report: RatingReport | null;
-  /** Which number stands for a predicted distribution in the report. */
+  /** Which number represents a predicted distribution in the report. */
   point: Point;
 }
 
@@ -29,7 +29,7 @@ export async function runRatingPlan(plan: RatingPlan, options: RatingRunSinks): 
   const { device, files, overwrite } = options;
   const { config, ratings, split, settings, features, resume, task } = plan;
   if (!resume) await createFolder(files, { ...config, device: device.name }, plan.items, { overwrite });
-  const run = { ...options, ratings, split, settings, beside: features, seed: config.seed, resume };
+  const run = { ...options, ratings, split, settings, features, seed: config.seed, resume };
   const result = await trainRatings(run);
   const point = usualPoint(split, task);
   const report = result.predictions && ratingReport(result.predictions, task, point);

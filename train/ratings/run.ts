@@ -26,10 +26,10 @@ export interface RatingRunOptions {
   ratings: Ratings;
   split: RatingSplit;
   settings: RatingSettings;
-  /** What the model reads beside ratings; items alone by default. */
-  beside?: RatingFeatures | null;
+  /** Side features; items alone by default. */
+  features?: RatingFeatures | null;
   seed: number;
-  /** Goes on after the last round that had ended. */
+  /** Continues after the last round that had ended. */
   resume?: boolean;
   /** `performance.now()` at which everything must be saved: what is left is divided among the rounds that are. */
   deadline?: number;
@@ -57,11 +57,11 @@ export interface RatingRunResult {
 }
 
 export async function trainRatings(o: RatingRunOptions): Promise<RatingRunResult> {
-  const begun = performance.now();
+  const started = performance.now();
   const { ratings, split, files } = o;
   const rounds = ratingRounds(ratings, split, o.seed);
   await recordRatings(files, ratings, rounds, o.seed, o.resume);
-  // The model of all ratings, where no single round stands for it.
+  // The model of all ratings, unless the only round trains the model that is served.
   if (rounds.length > 1)
     rounds.push({ train: Uint32Array.from({ length: ratings.size }, (_, i) => i), test: new Uint32Array(0) });
   const saved = o.resume ? await loadPredictions(files) : null;
@@ -78,7 +78,7 @@ export async function trainRatings(o: RatingRunOptions): Promise<RatingRunResult
     reason,
     progress,
     predictions: progress.rounds > 0 ? predictions : null,
-    seconds: (performance.now() - begun) / 1000,
+    seconds: (performance.now() - started) / 1000,
   });
   if (progress.rounds >= rounds.length) return end('finished before');
   let cut = false;
@@ -89,7 +89,7 @@ export async function trainRatings(o: RatingRunOptions): Promise<RatingRunResult
       ratings,
       rows: rounds[r],
       settings: o.settings,
-      beside: o.beside,
+      features: o.features,
       seed: o.seed,
       tail: split.name === 'last',
       signal: o.signal,
@@ -105,7 +105,7 @@ export async function trainRatings(o: RatingRunOptions): Promise<RatingRunResult
       progress.rounds = r + 1;
       progress.steps += result.steps;
       progress.epochs.push(result.epochs);
-      progress.elapsedSeconds = before + (performance.now() - begun) / 1000;
+      progress.elapsedSeconds = before + (performance.now() - started) / 1000;
       // The model first: a kill in between repeats the round, and leaves a model that has its predictions.
       if (r + 1 === rounds.length) await saveServed(o, result, progress);
       await savePredictions(files, predictions, progress);

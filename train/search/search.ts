@@ -1,8 +1,8 @@
 /**
  * Hyperparameter search: random settings (Bergstra & Bengio, JMLR 2012) under successive halving (Jamieson & Talwalkar,
- * AISTATS 2016). A bracket begins many trials for a few epochs, lets the best third go on for three times as long, and so
- * on until one is left; then the next bracket begins. What is tried and what goes on follows from the seed and from
- * figures at fixed epochs, never from the clock, so that a search that was stopped goes on as if it had not been.
+ * AISTATS 2016). A bracket starts many trials for a few epochs, continues the best third for three times as long, and so
+ * on until one is left; then the next bracket starts. What is tried and what continues follows from the seed and from
+ * metrics at fixed epochs, never from the clock, so that a search that was stopped continues as if it had not been.
  */
 import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
@@ -14,13 +14,13 @@ export type Range =
 
 export type Ranges = Readonly<Record<string, Range>>;
 
-/** How many trials a bracket begins, for how long, and which share goes on. */
+/** How many trials a bracket starts, for how long, and which share continues. */
 export interface Halving {
   /** Trials of the first rung. */
   trials: number;
   /** Epochs of the first rung. */
   epochs: number;
-  /** One in so many goes on, for as many times the epochs. */
+  /** One in so many continues, for as many times the epochs. */
   eta: number;
 }
 
@@ -70,7 +70,7 @@ export function rangesFor(settings: object, fixed: Iterable<string>, own: Ranges
 }
 
 /**
- * `key=0.0003..0.003` (from 1 to 10 times or more on a logarithmic scale; whole numbers where both ends are) or
+ * `key=0.0003..0.003` (from 1 to 10 times or more on a logarithmic scale; integers where both ends are) or
  * `key=32,64,128`.
  * @throws InputError where it is neither
  */
@@ -137,7 +137,7 @@ function between({ low, high, log, whole }: Extract<Range, { low: number }>, sha
 /**
  * What to train next: the first gap in the last bracket, from the first rung on; a new bracket once one is done.
  *
- * @param trials in the order in which they were begun; nothing is changed
+ * @param trials in the order in which they were started; nothing is changed
  * @param draw settings of a new trial
  */
 export function nextJob(
@@ -152,13 +152,13 @@ export function nextJob(
     const until = epochs * eta ** rung;
     const open = members.find((trial) => !trial.failure && trial.outcomes.length <= rung);
     if (open) return { trial: open, rung, epochs: until };
-    if (rung === 0 && own.length < width) return begin(trials.length, bracket);
+    if (rung === 0 && own.length < width) return start(trials.length, bracket);
     members = best(members, rung).slice(0, Math.floor(size / eta));
     if (members.length === 0) break;
   }
-  return begin(trials.length, bracket + 1);
+  return start(trials.length, bracket + 1);
 
-  function begin(id: number, bracket: number): Job {
+  function start(id: number, bracket: number): Job {
     return { trial: { id, bracket, set: id === 0 ? {} : draw(id), outcomes: [] }, rung: 0, epochs };
   }
 }

@@ -2,8 +2,9 @@
  * What a training step of the ranker reads: some positions of a packed batch, each with its next item and negatives.
  *
  * The ranker is to order what the first stage retrieves, so that it learns from positions whose next item is among the
- * candidates there, and its negatives are other candidates, all alike likely: were candidates and other items drawn with
- * different chances, the scores would have to tell the two apart first (they tend to log p − log q, q the chance of a draw).
+ * candidates there, and its negatives are other candidates, all equally likely: were candidates and other items drawn with
+ * different probabilities, the scores would have to tell the two apart first (they tend to log p − log q, q the
+ * probability of a draw).
  */
 import type { Batch } from '../../data/batching/batches.ts';
 import { type Random, seeded } from '../../data/random.ts';
@@ -31,7 +32,7 @@ const LOOKED_AT = 1.75;
 const positionsOf = ({ rankerNegatives }: RankerSettings, budget: number): number =>
   Math.max(1, Math.min(Math.ceil(budget / 2), Math.floor(ROWS / (rankerNegatives + 1))));
 
-/** A position that is trained on: its row, what is no negative there, and the candidates beside the next item. */
+/** A position that is trained on: its row, what is no negative there, and the candidates other than the next item. */
 interface Kept {
   t: number;
   taken: Set<number>;
@@ -41,13 +42,13 @@ interface Kept {
 /** What a step of the ranker has room for. */
 function roomOf(s: RankerSettings, budget: number, positions: number, { attributes }: Vocabulary): ListRoom {
   const width = s.rankerNegatives + 1;
-  const beside = attributes ? expectedTokens(attributes, width) : 0;
+  const attributeRows = attributes ? expectedTokens(attributes, width) : 0;
   const most = attributes ? attributes.of.reduce((n, own) => Math.max(n, own.length), 0) : 0;
   const states = s.rankerMutual === 'on' ? s.rankerStates : 0;
   return {
     tokens: budget,
     candidates: positions * width,
-    rows: positions * (width + beside),
+    rows: positions * (width + attributeRows),
     training: true,
     states,
     copies: positions * states,
@@ -208,7 +209,7 @@ export class RankerFeed {
     return item;
   }
 
-  /** An item of the catalogue that is not taken, by popularity or uniformly; any item where nearly all are taken. */
+  /** An item of the catalog that is not taken, by popularity or uniformly; any item where nearly all are taken. */
   private other(taken: Set<number>): number {
     for (let tries = 0; ; tries++) {
       const item = this.random.chance(this.settings.rankerPopular) ? this.popular() : this.random.below(this.items);

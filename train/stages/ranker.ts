@@ -13,7 +13,7 @@ import { trainRanker } from './train-ranker.ts';
 const SHARE = 0.3;
 /** Users that the ranker is validated on: more than the encoder's, since what it gains is small compared with noise. */
 const MOST_USERS = 8192;
-/** Distinct attribute tokens of the catalog, which each step makes anew. */
+/** Distinct attribute tokens of the catalog, which each step encodes again. */
 const MOST_TOKENS = 65536;
 
 export const ranker: Stage = {

@@ -197,7 +197,7 @@ class Run {
     await this.mine.settle();
     const best: NumericArray = await this.mined.best.data();
     const count = this.feed.draw(best as Uint32Array, this.mined.best.shape[1]);
-    if (step === 1) await this.begin(count * (settings.rankerNegatives + 1));
+    if (step === 1) await this.setBias(count * (settings.rankerNegatives + 1));
     const learningRate = settings.rankerLearningRate * Math.min(1, step / WARMUP);
     this.optimizers[0].prepare({ seed: seed + 1, step, learningRate, dropout: true, part: epoch % 2 });
     this.step.run();
@@ -205,7 +205,7 @@ class Run {
   }
 
   /** Before the first step: the bias under which the probability of the candidates is right on average. */
-  private async begin(count: number): Promise<void> {
+  private async setBias(count: number): Promise<void> {
     const { device } = this.o;
     const logits = device.noGrad(() => device.scope(() => this.logits().keep()));
     const first = ((await logits.data()) as Float32Array).subarray(0, count);
