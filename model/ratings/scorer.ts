@@ -2,6 +2,7 @@
 import { packWindows, type RatingWindow } from '../../data/ratings/windows.ts';
 import { type Program, softmax, type Tensor } from '../../engine/index.ts';
 import { RatingBatch, type RatingEvents } from './batch.ts';
+import { roundUp } from '../inference/batcher.ts';
 import { requireFinite } from '../inference/ranks.ts';
 import type { RatingModel } from './model.ts';
 
@@ -52,8 +53,7 @@ export class RatingScorer {
 
   /** The smallest power of two that fits, up to twice the training's batch. */
   private room(wanted: number, budget: number, most: number) {
-    const largest = 2 ** Math.ceil(Math.log2(2 * budget));
-    const size = Math.min(largest, Math.max(64, 2 ** Math.ceil(Math.log2(Math.max(1, wanted)))));
+    const size = Math.min(roundUp(2 * budget), roundUp(wanted, 64));
     let room = this.batches.get(size);
     if (room && room.most < most) {
       room.program.dispose();

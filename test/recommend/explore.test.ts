@@ -35,7 +35,7 @@ describe('explore', () => {
     expect(() => ids({ method: 'epsilon-greedy', strength: 2 })).toThrow(
       'explore strength: expected a number from 0 to 1, got 2',
     );
-    expect(() => ids({ method: 'ucb', strength: -1 })).toThrow('from 0 on');
+    expect(() => ids({ method: 'ucb', strength: -1 })).toThrow('expected a number >= 0, got -1');
     expect(() => ids({ method: 'greed' as 'ucb' })).toThrow('there is epsilon-greedy, thompson, ucb');
   });
 
