@@ -1,5 +1,5 @@
 /**
- * The next item: an encoder alone reads a history and scores the whole catalogue. From events in memory to a model in
+ * The next item: an encoder alone reads a history and scores the whole catalog. From events in memory to a model in
  * memory, in one call.
  *
  *     node dist/examples/next-item.js

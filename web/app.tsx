@@ -83,7 +83,7 @@ export function App() {
         {Page ? (
           <Page />
         ) : absent === path ? (
-          <Notice kind="error" title={`«${page.name}» could not be loaded.`}>
+          <Notice kind="error" title={`"${page.name}" could not be loaded.`}>
             There may be a newer version: reload the page.
           </Notice>
         ) : (

@@ -1,4 +1,4 @@
-/** Logs and catalogues in Parquet: what the usual writers make of a table. */
+/** Logs and catalogs in Parquet, as the usual writers write them. */
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';

@@ -300,7 +300,7 @@ describe('sampled-100', () => {
   const few = prepare(logOf([Array.from({ length: 130 }, (_, i) => i), [0, 1, 2, 3]]), { minInteractions: 1 });
 
   test.each([
-    ['a large catalogue', many, 100],
+    ['a large catalog', many, 100],
     ['a small one', few, 100],
   ])('draws 100 distinct items that the user never had, from %s', (_, dataset, count) => {
     const parts = splitDataset(dataset, parseProtocol('sampled-100'));

@@ -40,7 +40,7 @@ describe('readLog: formats', () => {
     );
   });
 
-  it('takes the tab-separated pairs of whole numbers as SASRec text', async () => {
+  it('takes the tab-separated pairs of integers as SASRec text', async () => {
     expect(pairs(await readText('1\t10\n2\t20\n'))).toEqual([
       ['1', '10'],
       ['2', '20'],

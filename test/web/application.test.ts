@@ -36,7 +36,7 @@ beforeAll(async () => {
 
 // Each goes on where the one before it ended.
 beforeEach(({ skip }) => {
-  if (failed !== null) skip(`after «${failed}»`);
+  if (failed !== null) skip(`after "${failed}"`);
 });
 
 afterEach(async ({ task }) => {
@@ -264,7 +264,7 @@ describe('the application', () => {
     const packed = await openModel(new Blob([readFileSync(file)]));
     await copyModel(packed, await NodeFiles.create(unpacked));
     await page.getByTestId('folder').setInputFiles(unpacked);
-    await page.getByText('«from-node» is in this browser now').waitFor();
+    await page.getByText('"from-node" is in this browser now').waitFor();
     await page.getByRole('link', { name: 'Ask it' }).click();
     await page.getByLabel('Search').waitFor();
     for (const n of [3, 4, 5])

@@ -1,4 +1,4 @@
-/** The contrast of the colours, in both themes, as WCAG 2.2 counts it. */
+/** The contrast of the colors, in both themes, as WCAG 2.2 counts it. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
@@ -11,9 +11,9 @@ const tokens = new Map(
 );
 
 /** Relative luminance (WCAG 2.2). */
-function luminance(colour: string): number {
+function luminance(color: string): number {
   const [r, g, b] = [1, 3, 5].map((at) => {
-    const share = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    const share = Number.parseInt(color.slice(at, at + 2), 16) / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   });
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;

@@ -83,11 +83,11 @@ function MapOfItems({ model }: { model: OpenedModel }) {
       <h2 id="map-title">A map of the items</h2>
       <p class="muted">
         Items that the model takes for alike lie in the same direction from the middle. It has learned that from who did
-        what alone; the colours are not known to it. A click adds an item to the history below.
+        what alone; the colors are not known to it. A click adds an item to the history below.
       </p>
       <div class="fields">
         {attributes.length > 0 && (
-          <Field label="Colour by">
+          <Field label="Color by">
             {(ids) => (
               <select {...ids} value={attribute} onChange={(event) => setAttribute(event.currentTarget.value)}>
                 {attributes.map((name) => (
@@ -170,7 +170,7 @@ function Attention() {
     <section class="card stack" aria-labelledby="attention-title">
       <h2 id="attention-title">Where its attention goes</h2>
       {error && <Notice kind="error">{error}</Notice>}
-      {history.length === 0 && <p class="muted">Add items to the history, on the map or in «Recommend».</p>}
+      {history.length === 0 && <p class="muted">Add items to the history, on the map or on the page Recommend.</p>}
       {attention && <AttentionMap attention={attention} />}
     </section>
   );

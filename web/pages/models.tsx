@@ -48,7 +48,7 @@ export function ModelsPage() {
       )}
       {done && (
         <Notice kind="info">
-          «{done}» is in this browser now. <a href={`#/recommend?model=${encodeURIComponent(done)}`}>Ask it</a>
+          "{done}" is in this browser now. <a href={`#/recommend?model=${encodeURIComponent(done)}`}>Ask it</a>
         </Notice>
       )}
       {models === null && <Spinner label="Looking for models" />}

@@ -41,7 +41,7 @@ function Unfinished({ model }: { model: ModelEntry }) {
   return (
     <section class="notice warn row" aria-label={`The training of ${model.name} is not finished`}>
       <div>
-        <strong>The training of «{model.name}» is not finished.</strong>
+        <strong>The training of "{model.name}" is not finished.</strong>
         <div>It was paused, or the page was closed. What it had learned is saved; it goes on where it stopped.</div>
       </div>
       <button type="button" class="button" onClick={() => resume(model.id)}>
@@ -282,7 +282,7 @@ function Running() {
       {error && (
         <Notice kind="error" title={/device/.test(error) ? 'The graphics device failed.' : 'The training stopped.'}>
           <p>{error}</p>
-          {model && <p>What was saved last is sound; «Go on» takes it up again on a fresh device.</p>}
+          {model && <p>The last saved state is intact; "Go on" continues from it on a new device.</p>}
         </Notice>
       )}
       {outcome && <Notice kind="info">{REASONS[outcome.reason]}</Notice>}
@@ -342,11 +342,11 @@ function Charts({ state: { losses, validations } }: { state: TrainingState }) {
     <div class="stack">
       <section class="card stack" aria-labelledby="loss-title">
         <h2 id="loss-title">Training loss</h2>
-        <Chart label="Training loss by step" series={[{ label: 'loss', colour: '--accent', points: losses }]} />
+        <Chart label="Training loss by step" series={[{ label: 'loss', color: '--accent', points: losses }]} />
       </section>
       <section class="card stack" aria-labelledby="valid-title">
         <h2 id="valid-title">Validation NDCG@10</h2>
-        <Chart label="Validation by step" series={[{ label: 'NDCG@10', colour: '--warm', points: valid }]} />
+        <Chart label="Validation by step" series={[{ label: 'NDCG@10', color: '--warm', points: valid }]} />
       </section>
     </div>
   );

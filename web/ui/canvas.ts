@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 /** Draws when `deps`, the canvas size or the theme change. Sizes are CSS pixels. */
 export function useCanvas(
-  draw: (context: CanvasRenderingContext2D, width: number, height: number, colour: (token: string) => string) => void,
+  draw: (context: CanvasRenderingContext2D, width: number, height: number, color: (token: string) => string) => void,
   deps: readonly unknown[],
 ) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -20,7 +20,7 @@ export function useCanvas(
       const context = element.getContext('2d') as CanvasRenderingContext2D;
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, height);
-      latest.current(context, width, height, (token) => tokenColour(element, token));
+      latest.current(context, width, height, (token) => tokenColor(element, token));
     };
     const again = () => paint.current();
     const resized = new ResizeObserver(again);
@@ -39,7 +39,7 @@ export function useCanvas(
 }
 
 /** A token's current color: only the browser resolves `light-dark()`. */
-export function tokenColour(within: HTMLElement, token: string): string {
+export function tokenColor(within: HTMLElement, token: string): string {
   const probe = document.createElement('span');
   probe.style.color = `var(${token})`;
   (within.parentElement ?? document.body).append(probe);

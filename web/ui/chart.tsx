@@ -2,12 +2,12 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { tokenColour } from './canvas.ts';
+import { tokenColor } from './canvas.ts';
 
 export interface Series {
   label: string;
   /** Name of a color token. */
-  colour: string;
+  color: string;
   points: readonly (readonly [number, number])[];
 }
 
@@ -36,7 +36,7 @@ export function Chart({ label, series }: { label: string; series: readonly Serie
     const draw = () => {
       plot.current?.destroy();
       const style = getComputedStyle(div);
-      const token = (name: string) => tokenColour(div, name);
+      const token = (name: string) => tokenColor(div, name);
       const axis = {
         stroke: token('--muted'),
         grid: { stroke: token('--line'), width: 1 },
@@ -55,9 +55,9 @@ export function Chart({ label, series }: { label: string; series: readonly Serie
           ],
           series: [
             {},
-            ...latest.current.map(({ label: name, colour }) => ({
+            ...latest.current.map(({ label: name, color }) => ({
               label: name,
-              stroke: token(colour),
+              stroke: token(color),
               width: 2,
               spanGaps: true,
               points: { show: latest.current[0].points.length < 40, size: 5 },

@@ -36,14 +36,14 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
     place.current = { left, cell: Math.min(28, (width - left) / n) };
   };
   const canvas = useCanvas(
-    (context, width, _height, colour) => {
+    (context, width, _height, color) => {
       context.font = '12px system-ui, sans-serif';
       layOut(context, width);
       const { left, cell } = place.current;
       const tall = `${Math.ceil(n * cell)}px`;
       const { style } = context.canvas;
       if (style.height !== tall) style.height = tall; // which draws it again
-      const [more, less, ink, line] = ['--accent', '--danger', '--ink', '--line'].map(colour);
+      const [more, less, ink, line] = ['--accent', '--danger', '--ink', '--line'].map(color);
       context.textBaseline = 'middle';
       for (let r = 0; r < n; r++) {
         context.fillStyle = ink;

@@ -25,10 +25,10 @@ export function Scatter({ places, groups, found, label, titleOf, onPick }: Scatt
   const x = (i: number) => size.current.width / 2 + places[2 * i] * (size.current.width / 2 - MARGIN);
   const y = (i: number) => size.current.height / 2 - places[2 * i + 1] * (size.current.height / 2 - MARGIN);
   const canvas = useCanvas(
-    (context, width, height, colour) => {
+    (context, width, height, color) => {
       size.current = { width, height };
-      const colours = Array.from({ length: 9 }, (_, group) => colour(`--group-${group}`));
-      context.strokeStyle = colour('--line');
+      const colors = Array.from({ length: 9 }, (_, group) => color(`--group-${group}`));
+      context.strokeStyle = color('--line');
       context.beginPath();
       context.moveTo(width / 2, 0);
       context.lineTo(width / 2, height);
@@ -38,14 +38,14 @@ export function Scatter({ places, groups, found, label, titleOf, onPick }: Scatt
       const radius = n > 5000 ? 1.5 : n > 800 ? 2.5 : 4;
       for (let i = 0; i < n; i++) {
         context.globalAlpha = found && !found[i] ? 0.12 : 0.85;
-        context.fillStyle = colours[groups[i]];
+        context.fillStyle = colors[groups[i]];
         context.beginPath();
         context.arc(x(i), y(i), radius, 0, 2 * Math.PI);
         context.fill();
       }
       context.globalAlpha = 1;
       if (over === null) return;
-      context.strokeStyle = colour('--ink');
+      context.strokeStyle = color('--ink');
       context.lineWidth = 2;
       context.beginPath();
       context.arc(x(over), y(over), radius + 4, 0, 2 * Math.PI);
@@ -55,11 +55,11 @@ export function Scatter({ places, groups, found, label, titleOf, onPick }: Scatt
       const wide = context.measureText(title).width;
       const left = Math.min(Math.max(4, x(over) + 10), width - wide - 16);
       const top = Math.max(4, y(over) - 34);
-      context.fillStyle = colour('--ink');
+      context.fillStyle = color('--ink');
       context.beginPath();
       context.roundRect(left, top, wide + 12, 24, 6);
       context.fill();
-      context.fillStyle = colour('--paper');
+      context.fillStyle = color('--paper');
       context.fillText(title, left + 6, top + 16);
     },
     [places, groups, found, over],

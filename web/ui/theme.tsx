@@ -34,8 +34,8 @@ export function ThemeButton() {
     <button
       type="button"
       class="icon-button"
-      aria-label={`Colours: ${NAMES[theme]}. Change to ${NAMES[next]}`}
-      title={`Colours: ${NAMES[theme]}`}
+      aria-label={`Colors: ${NAMES[theme]}. Change to ${NAMES[next]}`}
+      title={`Colors: ${NAMES[theme]}`}
       onClick={() => setTheme(next)}
     >
       <svg viewBox="0 0 24 24" aria-hidden="true">
