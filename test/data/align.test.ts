@@ -14,7 +14,7 @@ const dataset: Dataset = {
   report: { lines: [] } as unknown as Dataset['report'],
 };
 
-test('takes the rows of the model and leaves unknown items out', () => {
+test("uses the model's rows and leaves unknown items out", () => {
   const ids = ['b', 'c', 'a', '__proto__'];
   const { dataset: aligned, unknownItems: unknown, unknownEvents } = alignItems(dataset, ids);
   expect({ unknown, unknownEvents }).toEqual({ unknown: ['new'], unknownEvents: 3 });

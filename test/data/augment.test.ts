@@ -14,7 +14,7 @@ describe('augmentation', () => {
     expect(Array.from(augmentWindow(none, 9, 1, 2, 3))).toEqual(numbers(9));
   });
 
-  it('crops a run of the right length, at many places', () => {
+  it('crops a run of the right length, at many positions', () => {
     const starts = new Set<number>();
     for (let w = 0; w < 60; w++) {
       const kept = augmentWindow({ ...none, crop: 1 }, 20, 1, 0, w);
@@ -26,7 +26,7 @@ describe('augmentation', () => {
     expect(augmentWindow({ ...none, crop: 1, cropRatio: 0.01 }, 5, 1, 0, 0).length).toBe(2);
   });
 
-  it('leaves items out as often as it is told, and keeps their order and two of them', () => {
+  it('drops items as often as the ratio states, and keeps their order and two of them', () => {
     let kept = 0;
     for (let w = 0; w < 100; w++) {
       const places = augmentWindow({ ...none, mask: 1 }, 50, 1, 0, w);

@@ -58,7 +58,7 @@ describe('batches', () => {
     expect([...batches(parts, base)]).toEqual(all);
   });
 
-  it('differs by epoch and by seed, in order and in where windows begin', () => {
+  it('differs by epoch and by seed, in order and in where windows start', () => {
     const parts = of([numbers(38), numbers(60)]);
     const items = (options: Partial<BatchOptions>) =>
       [...batches(parts, { ...base, ...options })].map((batch) => [...batch.items].join());
@@ -97,7 +97,7 @@ describe('batches of the cloze task', () => {
   const parts = of(numbers(20).map((u) => numbers(20, 20 * u)));
   const all = (options: Partial<BatchOptions> = {}) => [...batches(parts, { ...base, cloze, ...options })];
 
-  it('covers every event once, hides a share of each window or its last alone, and predicts what it hid', () => {
+  it('covers every event once, hides a share of each window or only its last, and predicts what it hid', () => {
     const seen: number[] = [];
     let lastAlone = 0;
     let windows = 0;

@@ -12,7 +12,7 @@ const parts = splitDataset(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * 
 const base: BatchOptions = { maxTokens: 64, window: 16, seed: 1, epoch: 0, continuation: 5 };
 
 describe('batches of continuations', () => {
-  it.each([0, 1, 2])('cover every training position once, and read what came before it (epoch %i)', (epoch) => {
+  it.each([0, 1, 2])('cover every training position once, and read the events before it (epoch %i)', (epoch) => {
     const targets: number[] = [];
     let count = 0;
     for (const batch of batches(parts, { ...base, epoch })) {

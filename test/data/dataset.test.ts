@@ -65,7 +65,7 @@ describe('prepare', () => {
     expect(() => prepare(logOf([[1]]), { minInteractions: 1, minRating: 4 })).toThrow('`columns.rating: NAME`');
   });
 
-  it('says what to change when nothing is left, which one user or one item of a short log brings about', () => {
+  it('states what to change when nothing is left, as with one user or one item in a short log', () => {
     const oneUser = logOf([[1, 2, 3, 4, 5, 6]]);
     expect(() => prepare(oneUser, { minInteractions: 5 })).toThrow(
       'made: nothing is left of 6 rows, since every user and every item must have 5 interactions; try `minInteractions: 1`',
@@ -75,7 +75,7 @@ describe('prepare', () => {
     expect(() => prepare(oneUser, { minInteractions: 0 })).toThrow('`minInteractions`');
   });
 
-  it('what it says to do works', () => {
+  it('following the hint works', () => {
     const histories = fc.array(fc.array(fc.nat(5), { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(histories, fc.integer({ min: 2, max: 8 }), (some, minInteractions) => {

@@ -1,4 +1,4 @@
-/** Logs as people have them: with a header or without, and what is said of the columns that were taken. */
+/** Logs as people have them: with a header or without, and notes about the columns that were taken. */
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { readLog, readLogFiles } from '../../data/formats/reader.ts';
@@ -39,7 +39,7 @@ describe('files without a header', () => {
     expect(joined(await readText(text, { columns: { all: 'i,r,u,k', user: 'u', item: 'i' } }))).toEqual(TWO);
   });
 
-  it('takes the names of a header that is there, and says so', async () => {
+  it('takes the names of a header if there is one, and reports it', async () => {
     const log = await readText('user,item\na1,x1\nb2,y2\n', { columns: { all: 'item,user' } });
     expect(joined(log)).toEqual(TWO);
     expect(log.notes.join()).toContain('has column names of its own, which count, not those of `columns.all`');
@@ -103,7 +103,7 @@ describe('other texts', () => {
   );
 });
 
-describe('what is said of the columns', () => {
+describe('notes about the columns', () => {
   it('which were taken, which others would do, and which names are there twice', async () => {
     const log = await readText('session_id,user_id,asin,movie_id,ts,x,x\ns,a1,p,x1,5,1,1\n');
     expect(log.columns).toEqual({ user: 'user_id', item: 'movie_id', time: 'ts', rating: null });
@@ -124,7 +124,7 @@ describe('what is said of the columns', () => {
     );
   });
 
-  it('IDs with blanks around them, in quotes', async () => {
+  it('IDs with spaces around them, in quotes', async () => {
     const { notes } = await readText('user,item\na , x\nb, x\n');
     expect(notes.join()).toContain('1 user ID starts or ends with a space, such as "a ": kept as written');
     expect(notes.join()).toContain('1 item ID starts or ends with a space, such as " x"');

@@ -73,7 +73,7 @@ it('rows read and rows reported are the rows of the file, the same whatever the 
   );
 });
 
-it('what is well formed is read as it was written', async () => {
+it('well-formed files are read as written', async () => {
   const clean = fc.tuple(
     id,
     id,

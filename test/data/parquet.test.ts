@@ -81,7 +81,7 @@ describe('Parquet', () => {
     expect(log.time).toEqual(Float64Array.of(DAY, DAY + 1, DAY + 2));
   });
 
-  it('keeps the order of rows over the small first part, and tells how far it is', async () => {
+  it('keeps the order of rows over the small first part, and reports progress', async () => {
     const n = 3000;
     const items = Array.from({ length: n }, (_, i) => `i${i % 1700}`);
     const bytes = written({

@@ -57,7 +57,7 @@ describe('names', () => {
     expect(() => parseProtocol(text)).toThrow(message);
   });
 
-  test('say what is predicted', () => {
+  test(\'describe what is predicted\', () => {
     expect(describeTask(parseProtocol('leave-one-out'), 'valid', 1234)).toBe(
       "each user's last but one interaction among all 1,234 items",
     );
@@ -129,7 +129,7 @@ describe('last-n', () => {
     expect(parts.manyTargets).toBe(true);
   });
 
-  test('says what it asks for', () => {
+  test(\'describes its targets\', () => {
     expect(describeTask(parseProtocol('last-n:n=3'), 'test', 9)).toBe(
       "the last 3 of each user's interactions among all 9 items",
     );
@@ -315,7 +315,7 @@ describe('sampled-100', () => {
     ]);
   });
 
-  test('takes what there is where there are fewer', () => {
+  test('takes all items if there are fewer', () => {
     const tiny = splitDataset(
       prepare(
         logOf([
@@ -370,7 +370,7 @@ describe('a model is judged by nothing that it was trained on', () => {
     expect(judge('temporal:validFrom=5,testFrom=9', 'leave-one-out')).not.toThrow();
   });
 
-  test('what chose the weights is known for the test, not for validation', () => {
+  test('validation targets are known to the test, not to validation', () => {
     expect(judge('ratio:test=0.2,valid=0.4', 'ratio:test=0.4,valid=0.2')).toThrow('test targets');
     expect(judge('ratio:test=0.2,valid=0.4', 'ratio:test=0.4,valid=0.2', 'valid')).not.toThrow();
   });

@@ -62,7 +62,7 @@ describe('ratings', () => {
     expect(ratingsOf(log(ROWS.map(([u, i, r, t]) => [u, i, r > 2 ? 1 : 0, t])), 'ctr').positive).toBe(1);
   });
 
-  it('says in one line what is missing and what to do', () => {
+  it('states in one line what is missing and what to do', () => {
     expect(() => ratingsOf({ ...log(ROWS), rating: null }, 'rating')).toThrow(
       /no rating column.*`columns\.rating: NAME`/,
     );
@@ -128,7 +128,7 @@ describe('splits of ratings', () => {
 describe('windows of ratings', () => {
   const r = many(6, 23);
 
-  it('hold every training rating once, known in time order, with the places of the hidden', () => {
+  it('hold every training rating once, known in time order, with the positions of the hidden ones', () => {
     const windows = trainingWindows(r, { window: 8, share: 0.3, tail: 0, seed: 1, epoch: 0 });
     const rows = windows.flatMap(({ context, targets }) => [...context, ...targets]);
     expect(rows.sort((a, b) => a - b)).toEqual([...Array(r.size).keys()]);
@@ -144,7 +144,7 @@ describe('windows of ratings', () => {
     expect(trainingWindows(r, { window: 8, share: 0.3, tail: 0, seed: 1, epoch: 1 })).not.toEqual(windows);
   });
 
-  it('hide the last ratings where those are what is predicted', () => {
+  it('hide the last ratings if those are predicted', () => {
     for (const { context, targets, positions: places } of trainingWindows(r, {
       window: 8,
       share: 0.3,
@@ -193,7 +193,7 @@ describe('windows of ratings', () => {
 });
 
 describe('too few ratings for the folds', () => {
-  it('what the message says to do works', () => {
+  it('following the hint works', () => {
     for (let size = 0; size <= 12; size++) {
       for (let k = 2; k <= 15; k++) {
         const ratings = { size, source: 'log.csv' } as Ratings;
@@ -248,7 +248,7 @@ describe('ratings in double precision', () => {
     expect(() => ratingsOf(log, 'rating')).toThrow('every rating is 2.2,');
   });
 
-  it('the lowest threshold that nothing reaches is told with the highest rating as it was written', async () => {
+  it('a threshold that no rating reaches is an error that names the highest rating as written', async () => {
     const log = await readText('user,item,rating\na,x,3.6\nb,y,2.2\n');
     expect(() => prepare(log, { minInteractions: 1, minRating: 3.7 })).toThrow('the highest is 3.6');
   });

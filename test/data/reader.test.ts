@@ -63,7 +63,7 @@ describe('readLog: formats', () => {
     expect(log.notes.join()).toContain('in time order');
   });
 
-  it('takes columns by the names given, order as time, and tells of unknown times', async () => {
+  it('takes columns by the names given, order as time, and reports unknown times', async () => {
     const log = await readText('who,what,order\na,x,-1\na,y,3\na,z,\n', { columns: { user: 'who', item: 'WHAT' } });
     expect(log.time).toEqual(Float64Array.of(Number.NaN, 3, Number.NaN));
     expect(log.notes.join()).toContain('2 rows have no time');
@@ -156,7 +156,7 @@ describe('readLog: faults', () => {
     for (const size of [1, 4096]) expect(await failure(text, {}, size)).toContain(message);
   });
 
-  it('skips as many rows as allowed and tells which', async () => {
+  it('skips as many rows as allowed and reports which', async () => {
     const text = 'user,item\na,x\nb\nc,"open\nb,y\n';
     const log = await readText(text, { maxBadRows: 2 });
     expect(pairs(log)).toEqual(TWO);

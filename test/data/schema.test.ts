@@ -52,14 +52,14 @@ describe('schema', () => {
     expect(lines).toContain('maker: category, 4 values, 10.0 % missing (learned)');
   });
 
-  test('takes years from titles only where most have one, and no column says them', () => {
+  test('takes years from titles only if most have one and there is no column of years', () => {
     const few = items.map((item, i) => (i % 2 ? item : { ...item, title: 'A film' }));
     expect(inferSchema(few).titleYear).toBe(false);
     const told = items.map((item) => ({ ...item, attributes: { year: '1990' } }));
     expect(inferSchema(told).titleYear).toBe(false);
   });
 
-  test('RecBole separates genres by blanks; two words are one value elsewhere', () => {
+  test('RecBole separates genres by spaces; two words are one value elsewhere', () => {
     const spaced = items.map((item, i) => ({
       ...item,
       attributes: {
@@ -81,7 +81,7 @@ describe('schema', () => {
     expect(describeSchema(withComma)[0]).toBe('price: number, 0.5 to 39.5, written with a decimal comma');
   });
 
-  test('a file says what it knows better', () => {
+  test('a schema file overrides what is inferred', () => {
     const text = '{"columns":[{"name":"stars","type":"number","missing":"median"},{"name":"blurb","type":"skip"}]}';
     const fixed = byName(inferSchema(items, parseSchema(text, 'schema.json')));
     expect(fixed.stars).toMatchObject({ type: 'number', missing: 'median', median: 3 });

@@ -37,7 +37,7 @@ describe('the demo shop', () => {
     expect(makeShop({ seed: 4, shoppers: 300 }).log.item).not.toEqual(small.log.item);
   });
 
-  it('gives the first shoppers the same lives whatever their number', () => {
+  it('simulates the first shoppers alike, however many there are', () => {
     const one = makeShop({ seed: 3, shoppers: 10, items: 168 });
     const other = makeShop({ seed: 3, shoppers: 20, items: 168 });
     expect(histories(other).slice(0, 10)).toEqual(histories(one));
@@ -112,7 +112,7 @@ describe('the demo shop', () => {
     }
   });
 
-  it('draws what it says: the bound is what the probabilities promise', () => {
+  it('draws by the stated probabilities: the bound is what they imply', () => {
     let promised = 0;
     for (const id of full.log.userIds.slice(0, 2500)) {
       const best = full.probabilities(id, 'test').sort().reverse();

@@ -28,7 +28,7 @@ async function parts(context: string[] = []) {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-describe('beside items', () => {
+describe(\'side features\', () => {
   test('users come from CSV, RecBole and users.dat', async () => {
     expect((await readUsers(chunked(USERS), 'users.csv')).get('bob')).toEqual({ sex: 'm' });
     const recbole = await readUsers(chunked('user_id:token\tage:token\n7\t24\n'), 'x.user');
@@ -81,7 +81,7 @@ describe('beside items', () => {
     expect(milliseconds([NOON])).toBe(1000);
   });
 
-  test('each token has its event and its user; hidden ones are as where nothing is known', async () => {
+  test('each token has its event and its user; hidden ones are encoded as unknown', async () => {
     const plain = await parts(['device']);
     const users = await readUsers(chunked(USERS), 'users.csv');
     const rows = ['ann', 'bob'].map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));

@@ -25,7 +25,7 @@ describe('Decoder', () => {
     );
   });
 
-  it('loses no byte of what is no UTF-8', () => {
+  it('loses no byte of what is not UTF-8', () => {
     const bytes = fc.uint8Array({ min: 1, max: 255, maxLength: 40 });
     fc.assert(
       fc.property(bytes, fc.integer({ min: 1, max: 9 }), (tail, size) => {
@@ -60,7 +60,7 @@ describe('readLog: encodings', () => {
     expect(log.userIds).toEqual(['a\xe9', 'a\xe8']);
   });
 
-  it('takes one bad byte among UTF-8 for a bad row, not for another encoding', async () => {
+  it('treats one bad byte in UTF-8 as a bad row, not as another encoding', async () => {
     const bad = Uint8Array.from([...utf8('user,item\nJosé,x\nana,Mü\nx'), 0xe9, ...utf8(',y\nb,é\n')]);
     for (const size of [1, 5, 4096]) {
       await expect(readText(bad, {}, size)).rejects.toThrow('log.csv:4: is not UTF-8, unlike the rest');

@@ -37,7 +37,7 @@ describe('times of a log', () => {
     ['dates', '2023-11-14T22:13:20', 'ms', '0000-00-00 00:00:00'],
     ['seconds', NOW, 's', 2_147_483_647],
     ['nanoseconds', `${NOW}000000000`, 'ns', '9223372036854775807'],
-  ])('takes a sentinel among %s for unknown and says so', async (_, time, unit, sentinel) => {
+  ])('takes a sentinel among %s as unknown and reports it', async (_, time, unit, sentinel) => {
     for (const times of [
       [sentinel, time],
       [time, sentinel],
@@ -83,7 +83,7 @@ describe('times of a log', () => {
     expect(parseDate('1900-02-29')).toBeNaN();
   });
 
-  it('takes what programs write for no time for unknown', async () => {
+  it('treats what programs write for a missing time as unknown', async () => {
     const log = await read(NOW, 'null', 'NaT', '', 'None', -1, 'NA');
     expect([...(log.time as Float64Array)].filter(Number.isNaN)).toHaveLength(6);
     expect(log.notes.join()).toContain('6 rows have no time');

@@ -39,7 +39,7 @@ describe('values of attributes', () => {
     expect(columnNames(items)).toEqual(['genre', 'color']);
   });
 
-  it('are what a condition asks about; titles and IDs are whole', () => {
+  it('are what a condition tests; titles and IDs are not split', () => {
     const readings = cellFormats(items);
     const count = (text: string) => items.filter(parseCondition(text, columnNames(items), readings)).length;
     expect(count('genre=war')).toBe(5);

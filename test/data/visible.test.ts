@@ -22,7 +22,7 @@ describe('visible', () => {
     expect(visibleLines('a\nb\u001bc')).toBe('a\nb\\x1bc');
   });
 
-  it('nothing that a terminal acts upon is left, whatever came; a second time changes nothing', () => {
+  it('no control characters are left in any text; applying it twice changes nothing', () => {
     fc.assert(
       fc.property(hostile, (text) => {
         expect(visible(text)).not.toMatch(ACTS);
@@ -32,7 +32,7 @@ describe('visible', () => {
     );
   });
 
-  it('long texts keep their beginning and their end', () => {
+  it('long texts keep their start and end', () => {
     expect(truncate('short', 10)).toBe('short');
     expect(truncate(`${'a'.repeat(90)}${'z'.repeat(30)}`, 60)).toBe(
       `${'a'.repeat(40)}… (60 characters left out) …${'z'.repeat(20)}`,
