@@ -57,7 +57,7 @@ describe('names', () => {
     expect(() => parseProtocol(text)).toThrow(message);
   });
 
-  test(\'describe what is predicted\', () => {
+  test('describe what is predicted', () => {
     expect(describeTask(parseProtocol('leave-one-out'), 'valid', 1234)).toBe(
       "each user's last but one interaction among all 1,234 items",
     );
@@ -129,7 +129,7 @@ describe('last-n', () => {
     expect(parts.manyTargets).toBe(true);
   });
 
-  test(\'describes its targets\', () => {
+  test('describes its targets', () => {
     expect(describeTask(parseProtocol('last-n:n=3'), 'test', 9)).toBe(
       "the last 3 of each user's interactions among all 9 items",
     );

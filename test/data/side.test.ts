@@ -28,7 +28,7 @@ async function parts(context: string[] = []) {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-describe(\'side features\', () => {
+describe('side features', () => {
   test('users come from CSV, RecBole and users.dat', async () => {
     expect((await readUsers(chunked(USERS), 'users.csv')).get('bob')).toEqual({ sex: 'm' });
     const recbole = await readUsers(chunked('user_id:token\tage:token\n7\t24\n'), 'x.user');
