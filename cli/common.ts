@@ -3,8 +3,10 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { InputError } from '../data/errors.ts';
+import { withoutSource } from '../data/log.ts';
 import { truncate, visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
+import type { TrainingSource } from '../train/plan.ts';
 import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
 import { expandPaths, pathsExist } from './input/paths.ts';
@@ -53,6 +55,17 @@ export class Output {
 export function say({ notes, warnings }: { notes: readonly string[]; warnings: readonly string[] }, out: Output): void {
   for (const line of notes) out.note(truncate(line.trim(), 1000));
   for (const line of warnings) out.warn(truncate(line.trim(), 1000));
+}
+
+/** Makes a plan from a log; where that fails, the columns that were taken are said before the error. */
+export function planFrom<P>(source: TrainingSource, out: Output, make: () => P): P {
+  try {
+    return make();
+  } catch (error) {
+    const { log, name } = source;
+    say({ notes: log.notes.map((note) => `${name}: ${withoutSource(note, log.source)}`), warnings: [] }, out);
+    throw error;
+  }
 }
 
 /** Opens the device that `--device` names. @throws DeviceError */

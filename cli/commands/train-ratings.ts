@@ -11,7 +11,7 @@ import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { checkRatingOptions, planRatings, type RatingPlan, resumeRatings } from '../../train/ratings/plan.ts';
 import type { RatingRunProgress } from '../../train/ratings/run.ts';
 import { runRatingPlan, type TrainedRatings } from '../../train/ratings/run-plan.ts';
-import { commandName, onInterrupt, openDevice, Output, say, shellWord } from '../common.ts';
+import { commandName, onInterrupt, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { kebab } from '../flags/names.ts';
 import { columnsOf } from '../input/data.ts';
 import { columnChoices, eventNames } from '../input/side-features.ts';
@@ -42,7 +42,7 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
   const started = performance.now();
   const out = new Output(flags.json);
   checkUsage(flags, given);
-  const plan = flags.resume ? await planResume(flags, given) : await planNew(flags, given);
+  const plan = flags.resume ? await planResume(flags, given) : await planNew(flags, given, out);
   say(plan, out);
   const device = await openDevice(flags.device, out);
   try {
@@ -108,7 +108,7 @@ export function isRatingProtocol(protocol: Protocol | RatingSplit): protocol is 
   return (RATING_SPLITS as readonly string[]).includes(protocol.name);
 }
 
-async function planNew(flags: RatingTrainFlags, given: ReadonlySet<string>): Promise<RatingPlan> {
+async function planNew(flags: RatingTrainFlags, given: ReadonlySet<string>, out: Output): Promise<RatingPlan> {
   const events = eventNames(flags);
   const options = {
     task: flags.task as RatingTask,
@@ -124,7 +124,7 @@ async function planNew(flags: RatingTrainFlags, given: ReadonlySet<string>): Pro
   const itemColumns = await columnChoices(flags.schema);
   const userColumns = await columnChoices(flags.usersSchema);
   const source = await openTrainingSource({ ...flags, data: flags.data as string }, columnsOf(flags), events);
-  return planRatings(source, { ...options, itemColumns, userColumns });
+  return planFrom(source, out, () => planRatings(source, { ...options, itemColumns, userColumns }));
 }
 
 async function planResume(flags: RatingTrainFlags, given: ReadonlySet<string>): Promise<RatingPlan> {

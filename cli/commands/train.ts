@@ -12,7 +12,7 @@ import { requirePrecision, type TrainResult } from '../../train/loop/options.ts'
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
-import { commandName, openDevice, Output, say, shellWord } from '../common.ts';
+import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { columnsOf, readIds } from '../input/data.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { COLUMNS, noteRepeats } from '../output/metrics.ts';
@@ -64,7 +64,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
       '--epochs counts those of the model, which stays as it is with --resume --ranker; leave it out',
     );
   }
-  const plan = flags.resume ? await planResume(flags, given) : await planNew(flags);
+  const plan = flags.resume ? await planResume(flags, given) : await planNew(flags, out);
   say(plan, out);
   noteRepeats(plan.baselines.targetsInHistory, plan.config.seen, out);
 
@@ -87,7 +87,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   }
 }
 
-async function planNew(flags: TrainFlags): Promise<RankingPlan> {
+async function planNew(flags: TrainFlags, out: Output): Promise<RankingPlan> {
   const { recipe, protocol, epochs, minInteractions, minRating, includeSeen, seed } = flags;
   const events = eventNames(flags);
   const options = {
@@ -110,7 +110,7 @@ async function planNew(flags: TrainFlags): Promise<RankingPlan> {
   const itemColumns = await columnChoices(flags.schema);
   const userColumns = await columnChoices(flags.usersSchema);
   const source = await openTrainingSource({ ...flags, data: flags.data as string }, columnsOf(flags), events);
-  return planTraining(source, { ...options, coldItems, itemColumns, userColumns });
+  return planFrom(source, out, () => planTraining(source, { ...options, coldItems, itemColumns, userColumns }));
 }
 
 /** What flags ask for together, before anything is read. */

@@ -85,7 +85,7 @@ describe('two stages', () => {
     const bare = await run([...begin, '--out', 'bare']);
     expect([bare.code, bare.stderr]).toEqual([
       0,
-      expect.stringContaining('the items have no attributes (--items FILE)'),
+      expect.stringContaining('ranker: the items have no attributes; candidates are their IDs alone'),
     ]);
     place.write('items.csv', `item,title,colour\n${IDS.map((id, i) => `${id},thing ${i},c${i % 3}\n`).join('')}`);
     const told = await run([...begin, '--items', 'items.csv', '--out', 'told']);

@@ -206,7 +206,7 @@ describe('a rating model', () => {
     expect((await json(nobody)).unseen).toEqual({ town: 1 });
     expect(await fails([...asked, '--context', 'mood=blue'])).toMatch(/^1 --context mood: the model reads device of/);
     expect(await fails(['items', 'add', '--model', 'model', '--items', 'new.csv'])).toMatch(
-      /^1 model: its items are embeddings alone.*--items PATH that has attributes/,
+      /^1 model: its items are embeddings alone.*attributes \(--items PATH\)/,
     );
   });
 

@@ -294,7 +294,6 @@ describe('resume', () => {
       'log2.csv',
       '--device',
       'cpu',
-      '--json',
     ]);
     expect(code).toBe(1);
     expect(stderr).toContain('attune: log2.csv: not the log that model was started with');

@@ -93,7 +93,7 @@ describe('a catalog of 50,000 items', () => {
     const { limits } = await json(place, ['doctor']);
     const heads = Math.ceil(Math.sqrt(limits.maxStorageBufferBindingSize / 12) / 128) + 1;
     const settings = [...TINY, '--set', `d=${128 * heads}`, '--set', `heads=${heads}`];
-    const args = ['--data', 'big.csv', '--out', 'huge', '--min-interactions', '1', '--json', '--device', 'webgpu'];
+    const args = ['--data', 'big.csv', '--out', 'huge', '--min-interactions', '1', '--device', 'webgpu'];
     const outcome = await place.run(['train', ...args, ...settings]);
     expect(said(outcome).filter((line) => line.startsWith('attune: '))).toEqual([
       expect.stringMatching(
