@@ -296,7 +296,7 @@ describe('resume', () => {
       'cpu',
     ]);
     expect(code).toBe(1);
-    expect(stderr).toContain('attune: log2.csv: not the log that model was started with');
+    expect(stderr).toContain('log2.csv: not the log that model was started with');
   });
 
   test('after Ctrl-C, which saves and says how to continue', async () => {
