@@ -1,7 +1,7 @@
 /** What the modules of an encoder share while a batch passes through, and what a block is. */
 import type { CrossBounds, Sparse, Table, Tensor } from '../../engine/index.ts';
 import type { NegativeTokens } from '../heads/losses/loss.ts';
-import type { LayerNorm, ParameterBuilder, Stream } from '../nn/index.ts';
+import type { Norm, ParameterBuilder, Stream } from '../nn/index.ts';
 import type { Kind } from '../recipes/setting.ts';
 import type { Settings } from '../recipes/settings.ts';
 
@@ -68,9 +68,9 @@ export interface Context {
 
 export interface Block {
   /** The norm that the block reads its input through. */
-  readonly norm1: LayerNorm;
+  readonly norm1: Norm;
   /** Takes the stream with n of `norm1`, and gives it with n of `next`. */
-  forward(c: Context, stream: Stream, next: LayerNorm): Stream;
+  forward(c: Context, stream: Stream, next: Norm): Stream;
 }
 
 /** A kind of block: `block=NAME` of the settings. */

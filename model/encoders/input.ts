@@ -1,6 +1,6 @@
 /** From tokens to the residual stream: embeddings, positions, the mask of the cloze task. */
 import { add, dropout, embedding, embeddingSum, scale, sparseMatmul, type Tensor } from '../../engine/index.ts';
-import { Embedding, type LayerNorm, type ParameterBuilder, type Stream } from '../nn/index.ts';
+import { Embedding, type Norm, type ParameterBuilder, type Stream } from '../nn/index.ts';
 import { isCloze } from '../recipes/derived.ts';
 import type { Settings } from '../recipes/settings.ts';
 import type { Context } from './context.ts';
@@ -21,7 +21,7 @@ export class Input {
   }
 
   /** @param norm the norm that the first block reads; with norm=post that of the input @param sideTable A [rows, D] */
-  forward(c: Context, norm: LayerNorm, sideTable: Tensor | null): Stream {
+  forward(c: Context, norm: Norm, sideTable: Tensor | null): Stream {
     const { settings, tokens, training } = c;
     const post = settings.norm === 'post';
     const { mask } = this;

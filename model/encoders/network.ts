@@ -2,9 +2,10 @@
 import type { Tensor } from '../../engine/index.ts';
 import type { Head } from '../heads/head.ts';
 import { HEADS } from '../heads/index.ts';
-import { Embedding, LayerNorm, Linear, ParameterBuilder } from '../nn/index.ts';
+import { Embedding, LayerNorm, Linear, type Norm, ParameterBuilder } from '../nn/index.ts';
 import type { Settings } from '../recipes/settings.ts';
 import { BLOCKS } from './blocks/index.ts';
+import { NORM_OF } from './blocks/transformer.ts';
 import type { Block, Context } from './context.ts';
 import { type Cross, Decoder } from './decoder.ts';
 import { Input } from './input.ts';
@@ -31,7 +32,7 @@ export class Network {
   readonly decoder: Decoder | null;
   private readonly input: Input;
   private readonly blocks: readonly Block[];
-  private readonly norm: LayerNorm;
+  private readonly norm: Norm;
   private readonly projection: { linear: Linear; norm: LayerNorm } | null = null;
   private readonly side: Embedding | null;
 
@@ -41,7 +42,7 @@ export class Network {
     this.items = new Embedding(p.at('items'), items, s.d, { sharded: s.items === 'ids' });
     this.input = new Input(p, s, s.window);
     this.blocks = Array.from({ length: s.blocks }, (_, i) => BLOCKS[s.block].create(p.at(`blocks.${i}`), s, i));
-    this.norm = new LayerNorm(p.at('norm'), s.d);
+    this.norm = new NORM_OF[s.norm](p.at('norm'), s.d);
     if (s.projection === 'gelu') {
       const linear = new Linear(p.at('projection'), s.d, s.d);
       this.projection = { linear, norm: new LayerNorm(p.at('projection.norm'), s.d) };

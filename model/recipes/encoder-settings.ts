@@ -25,11 +25,12 @@ export const ENCODER = {
   window: integer(200, 1, 65_536, 'longest history T that is read, in events'),
   activation: choice('gelu', ['gelu', 'relu', 'silu', 'swiglu'], 'of the feed-forward layers; swiglu has a gate'),
   block: kindOf('transformer', BLOCKS, 'what a block is'),
-  norm: choice('pre', ['pre', 'post', 'query'], 'layernorm of a transformer block', {
+  norm: choice('pre', ['pre', 'post', 'query', 'rms'], 'layernorm of a transformer block', {
     meanings: {
       pre: 'before each part',
       post: 'after each part',
       query: "before, on the queries alone (SASRec's own code)",
+      rms: 'before each part, by the root mean square alone (RMSNorm)',
     },
   }),
   positions: choice('learned', ['learned', 'sinusoidal', 'rotary', 'none'], 'how positions are told apart'),

@@ -55,7 +55,7 @@ describe('recipes', () => {
 
   it.each([
     [{ precision: 'f16' }, /precision: f16`: expected f32 or mixed/],
-    [{ norm: 'after' }, /norm: after`: expected pre, post or query/],
+    [{ norm: 'after' }, /norm: after`: expected pre, post, query or rms/],
     [{ block: 'ligr', norm: 'post' }, /block: ligr`: requires `settings.norm: pre`$/],
     [{ norm: 'query', activation: 'swiglu' }, /activation: swiglu`: norm=query/],
     [{ activation: 'swiglu', ff: '30' }, /ff: 30`: swiglu requires/],

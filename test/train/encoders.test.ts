@@ -101,6 +101,11 @@ describe('encoders learn', () => {
     recommender.close();
   });
 
+  it('sasrec with RMSNorm: the next item of a ring', async () => {
+    const { result } = await learn('sasrec', ring(false), { norm: 'rms' });
+    expect(result.bestNdcg).toBeGreaterThan(0.95);
+  });
+
   it('hstu: a step that only the times of the events tell', async () => {
     const parts = ring(true);
     const { result, files } = await learn('hstu', parts);

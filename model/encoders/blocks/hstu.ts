@@ -1,6 +1,6 @@
 /** HSTU (Zhai et al. 2024, "Actions Speak Louder than Words", eq. 1 to 3): pointwise attention, gated, no feed-forward. */
 import { dropout, mul } from '../../../engine/index.ts';
-import { LayerNorm, Linear, type Parameter, type ParameterBuilder, type Stream } from '../../nn/index.ts';
+import { LayerNorm, Linear, type Norm, type Parameter, type ParameterBuilder, type Stream } from '../../nn/index.ts';
 import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
 import { attend, biasShape } from './attend.ts';
@@ -29,7 +29,7 @@ class Hstu implements Block {
     this.norm2 = new LayerNorm(p.at('norm2'), s.d);
   }
 
-  forward(c: Context, { x, n }: Stream, next: LayerNorm): Stream {
+  forward(c: Context, { x, n }: Stream, next: Norm): Stream {
     const qkv = this.qkv.forward(n, { activation: 'silu' });
     const u = this.gate.forward(n, { activation: 'silu' });
     const a = this.norm2.forward(attend(c, this.i, qkv, this.bias, c.settings.window));

@@ -5,6 +5,7 @@ import {
   LayerNorm,
   Linear,
   MultiHeadAttention,
+  type Norm,
   type ParameterBuilder,
   type Stream,
 } from '../../nn/index.ts';
@@ -32,7 +33,7 @@ class Ligr implements Block {
     this.gate2 = new Linear(p.at('gate2'), s.d, s.d);
   }
 
-  forward(c: Context, { x, n }: Stream, next: LayerNorm): Stream {
+  forward(c: Context, { x, n }: Stream, next: Norm): Stream {
     const attended = this.attention.forward(n, (qkv) => attend(c, this.i, qkv, this.attention.bias));
     const between = this.norm2.add(x, mul(sigmoid(this.gate1.forward(x)), attended), c.dropout);
     const fed = this.ffn.forward(between.n);

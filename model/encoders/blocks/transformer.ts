@@ -5,27 +5,33 @@ import {
   LayerNorm,
   Linear,
   MultiHeadAttention,
+  type Norm,
   type Parameter,
   type ParameterBuilder,
+  RmsNorm,
   type Stream,
 } from '../../nn/index.ts';
 import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
 import { attend, biasShape } from './attend.ts';
 
+/** The normalization by the name that `norm` has in the settings. */
+export const NORM_OF = { pre: LayerNorm, post: LayerNorm, query: LayerNorm, rms: RmsNorm };
+
 /** What blocks with norms before or after have in common. */
 abstract class TransformerBlock implements Block {
-  readonly norm1: LayerNorm;
-  protected readonly norm2: LayerNorm;
+  readonly norm1: Norm;
+  protected readonly norm2: Norm;
   protected readonly ffn: FeedForward;
   private readonly attention: MultiHeadAttention;
   private readonly i: number;
 
   constructor(p: ParameterBuilder, s: Settings, i: number) {
     this.i = i;
-    this.norm1 = new LayerNorm(p.at('norm1'), s.d);
+    const NormOf = NORM_OF[s.norm];
+    this.norm1 = new NormOf(p.at('norm1'), s.d);
     this.attention = new MultiHeadAttention(p.at('attention'), s.d, biasShape(s));
-    this.norm2 = new LayerNorm(p.at('norm2'), s.d);
+    this.norm2 = new NormOf(p.at('norm2'), s.d);
     this.ffn = new FeedForward(p.at('ffn'), s.d, s.ff, s.activation);
   }
 
@@ -33,12 +39,12 @@ abstract class TransformerBlock implements Block {
     return this.attention.forward(x, (qkv) => attend(c, this.i, qkv, this.attention.bias));
   }
 
-  abstract forward(c: Context, stream: Stream, next: LayerNorm): Stream;
+  abstract forward(c: Context, stream: Stream, next: Norm): Stream;
 }
 
 /** x = x + dropout(Attention(LN x)); x = x + dropout(FF(LN x)). */
 class PreNorm extends TransformerBlock {
-  forward(c: Context, { x, n }: Stream, next: LayerNorm): Stream {
+  forward(c: Context, { x, n }: Stream, next: Norm): Stream {
     const between = this.norm2.add(x, this.attend(c, n), c.dropout);
     return next.add(between.x, this.ffn.forward(between.n), c.dropout);
   }
@@ -77,14 +83,14 @@ class QueryNorm implements Block {
     this.ffn = new FeedForward(p.at('ffn'), s.d, s.ff, s.activation);
   }
 
-  forward(c: Context, { x, n }: Stream, next: LayerNorm): Stream {
+  forward(c: Context, { x, n }: Stream, next: Norm): Stream {
     const qkv = concat([this.query.forward(n), this.keyvalue.forward(x)], -1);
     const between = this.norm2.add(n, attend(c, this.i, qkv, this.bias), 0);
     return next.add(between.n, this.ffn.forward(between.n, { hiddenDropout: c.dropout }), c.dropout);
   }
 }
 
-const BY_NORM = { pre: PreNorm, post: PostNorm, query: QueryNorm };
+const BY_NORM = { pre: PreNorm, post: PostNorm, query: QueryNorm, rms: PreNorm };
 
 export const transformer: BlockKind = {
   help: 'self-attention, then a feed-forward layer (norm says where the norms are)',
