@@ -72,7 +72,7 @@ export function planFrom<P>(source: TrainingSource, out: Output, make: () => P):
 export async function openDevice(backend: Backend, out: Output): Promise<Device> {
   const { Device } = await import('../engine/index.ts');
   const onFallback = () =>
-    out.warn('no WebGPU adapter was found: going on with the CPU, which is slow (attune doctor says what is missing)');
+    out.warn('no WebGPU adapter was found: continuing on the CPU, which is slow (attune doctor says what is missing)');
   try {
     const { nodeTuning } = await import('../recommend/sources/tuning.node.ts');
     return await Device.open({ backend, onFallback, tuning: nodeTuning() });

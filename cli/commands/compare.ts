@@ -83,7 +83,7 @@ function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
   const refuse = (what: string, own: string, other: string, advice: string): never => {
     throw new InputError(
       'mismatched-data',
-      `${a.dir} and ${b.dir}: ${what} differ (${own} and ${other}), so that their figures do, too; ${advice}`,
+      `${a.dir} and ${b.dir}: ${what} differ (${own} and ${other}), so their metrics are not comparable; ${advice}`,
     );
   };
   const rating = (value: number | null) => (value === null ? 'none' : String(value));
@@ -98,12 +98,7 @@ function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
   const missing = a.loaded.items.filter(({ id }) => !ids.has(id)).length;
   if (missing > 0 || a.loaded.items.length !== ids.size) {
     const without = missing > 0 ? ` without ${formatCount(missing)} of them` : '';
-    refuse(
-      'the catalogues',
-      `${formatCount(a.loaded.items.length)} items`,
-      `${formatCount(ids.size)}${without}`,
-      again,
-    );
+    refuse('the catalogs', `${formatCount(a.loaded.items.length)} items`, `${formatCount(ids.size)}${without}`, again);
   }
   const [p, q] = [protocolOf(a), protocolOf(b)];
   if (!flags.protocol && !sameProtocol(p, q)) {

@@ -19,7 +19,7 @@ interface SystemModule {
 
 interface Missing {
   what: string;
-  /** What goes without it. */
+  /** What works without it. */
   effect: string;
   command: string;
 }

@@ -40,12 +40,12 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
   const resume = `${commandName()} train --out ${shellWord(flags.model)} --resume`;
   if (!saved)
     throw new InputError('unfinished-model', `${flags.model}: no round of its training has ended yet`, {
-      hint: `go on with: ${resume}`,
+      hint: `continue it with: ${resume}`,
     });
   const { predictions, progress } = saved;
   if (progress.rounds < progress.of)
     out.warn(
-      `${flags.model}: ${progress.rounds} of ${progress.of} rounds have ended, these are theirs; go on with: ${resume}`,
+      `${flags.model}: ${progress.rounds} of ${progress.of} rounds have ended, these are theirs; continue it with: ${resume}`,
     );
   const source = flags.data ?? config.data.source;
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [source, flags.model]);

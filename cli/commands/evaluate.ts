@@ -41,7 +41,7 @@ const DUMPED = 100;
 
 export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
-  if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: goes with a model of ratings`);
+  if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: requires a model of ratings`);
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [flags.data, flags.model, flags.users]);
   const judged = await openModel(flags.model, out);
   const { config, weights } = judged.loaded;
@@ -49,7 +49,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const after = postProcessingOf(judged.loaded);
   let variants = variantsOf(after, options);
   for (const { label, candidates } of variants) {
-    if (candidates === 0) out.warn(`${label}: no item of the catalogue is left`);
+    if (candidates === 0) out.warn(`${label}: no item of the catalog is left`);
   }
   warnOfUnknownIds('--allow', options.allow, after.rows, out);
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
@@ -135,7 +135,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     out.line(metricsTable({ ...partRows(name, result), ...baselines }, COLUMNS));
     if (result.withPrior) {
       const few = formatCount(result.withPrior);
-      out.note(`${few} users have few events: what people alike like joins their scores, as recommend does.`);
+      out.note(`${few} users have few events: the segment prior is added to their scores, as recommend does.`);
     }
     if (result.cost && judged.loaded.ranker) tellStages(result.cost, judged.loaded.ranker, out);
     if (moved.length > 0)
@@ -207,7 +207,7 @@ function tellLists(
       ? ''
       : `, diversity ${diversity.toFixed(3)} (by ${by === 'attributes' ? "the items' attributes" : "the model's item vectors"})`;
   out.line(
-    `The model's top 10 lists cover ${(100 * metrics['Coverage@10']).toFixed(1)} % of the catalogue; Gini ${metrics['Gini@10'].toFixed(3)}, ` +
+    `The model's top 10 lists cover ${(100 * metrics['Coverage@10']).toFixed(1)} % of the catalog; Gini ${metrics['Gini@10'].toFixed(3)}, ` +
       `novelty ${metrics['Novelty@10'].toFixed(2)} bits${apart}.`,
   );
 }

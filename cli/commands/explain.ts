@@ -128,9 +128,9 @@ function report(flags: ExplainFlags, out: Output, { agreements, users, memory, m
     ),
   );
   out.note(
-    'Drop: of the lift above the catalogue’s mean, in standard deviations, without the one event that the method names.',
+    'Drop: of the score relative to the catalog mean, in standard deviations, without the one event that the method names.',
   );
-  out.note('* against the transformer’s part of the drop.');
+  out.note('* against the part of the transformer in the drop.');
   if (memory > 0) out.note(`The item transitions give ${Math.round(100 * memory)} % of the lift on average.`);
   if (agreements.length < users)
     out.note(

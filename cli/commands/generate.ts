@@ -21,14 +21,14 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
     const recommender = await Recommender.load(files, { device });
     const { config, weights } = recommender.loaded;
     if (weights.note) out.warn(weights.note);
-    const { history, ...told } = await queryUserOf(flags, given, config, out);
+    const { history, ...context } = await queryUserOf(flags, given, config, out);
     const { steps, includeSeen } = flags;
     const { unknown, ...answer } = await recommender.generate(history, {
       ...decodeOptions(flags),
       steps,
       exclude,
       includeSeen,
-      ...told,
+      ...context,
     });
     warnOfUnknown(unknown, history.length, out);
     warnOfUnknownIds('--exclude', exclude, new Set(recommender.items.map((item) => item.id)), out);
@@ -39,7 +39,7 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
       out.line(list(beam));
     }
     if (answer.items.length < steps) {
-      out.note(`${formatCount(answer.items.length)} of ${formatCount(steps)}: no more items are left in the catalogue`);
+      out.note(`${formatCount(answer.items.length)} of ${formatCount(steps)}: no more items are left in the catalog`);
     }
     recommender.close();
   } finally {

@@ -73,7 +73,7 @@ function checkUsage({ history, user, users, about, data, new: nobody }: Recommen
   if ([history, user, nobody || undefined].filter((asked) => asked !== undefined).length !== 1)
     throw new UsageError('whom for? give --history ID=RATING,ID=RATING,..., --user ID with --data PATH, or --new');
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
-  if (user === undefined && users !== undefined) throw new UsageError('--users goes with --user; else say --about');
+  if (user === undefined && users !== undefined) throw new UsageError('--users requires --user; otherwise use --about');
   if (users !== undefined && about.size > 0)
     throw new UsageError('--users says what is known of --user; leave --about out');
 }

@@ -9,7 +9,7 @@ const flags = {
   user: text('<id>', 'the user of --data to recommend for'),
   data: data('the log that --user is in'),
   users: text('<path>', 'columns of the users, for --user and models that read them'),
-  new: on('for a cold-start user: what similar users like (--about), or what is popular'),
+  new: on('for a cold-start user: what similar users like (--about), or popular items'),
   about,
   items: text('<id,id,...>', 'with a model of ratings: predict the ratings of these items'),
   context: withDefault(

@@ -58,7 +58,7 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     out.object({ items, unknown, unseen, seen: includeSeen ? 'kept' : 'excluded' });
     out.line(list(items));
     if (items.length < k) {
-      const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalogue';
+      const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalog';
       out.note(`${formatCount(items.length)} of ${formatCount(k)}: no more items are left ${left}`);
     }
     if (explain && items.length > 0 && history.length > 0) {
@@ -79,8 +79,8 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
 
 function checkUsage(flags: RecommendFlags): void {
   const { history, user, data, items, context, users, about, heatmap, block, head } = flags;
-  if (items !== undefined) throw new UsageError('--items: goes with a model of ratings');
-  if (context.size > 0) throw new UsageError('--context: goes with a model of ratings');
+  if (items !== undefined) throw new UsageError('--items: requires a model of ratings');
+  if (context.size > 0) throw new UsageError('--context: requires a model of ratings');
   if (heatmap === undefined && (block ?? head) !== undefined)
     throw new UsageError('--block and --head choose what --heatmap FILE.svg shows');
   if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
@@ -94,13 +94,13 @@ function checkUsage(flags: RecommendFlags): void {
   if (user !== undefined && data === undefined && users === undefined) {
     throw new UsageError('--user needs the log it is in: --data PATH');
   }
-  if (user === undefined && users !== undefined) throw new UsageError('--users goes with --user; else say --about');
+  if (user === undefined && users !== undefined) throw new UsageError('--users requires --user; otherwise use --about');
   if (user !== undefined && about.size > 0 && users !== undefined) {
     throw new UsageError('--users says what is known of --user; leave --about out');
   }
-  if (flags.new && data !== undefined) throw new UsageError('--data goes with --user, not with --new');
+  if (flags.new && data !== undefined) throw new UsageError('--data is for --user, not for --new');
   if (flags.new && heatmap !== undefined) throw new UsageError('--heatmap shows a history; --new has none');
-  if (history !== undefined && data !== undefined) throw new UsageError('--data goes with --user, not with --history');
+  if (history !== undefined && data !== undefined) throw new UsageError('--data is for --user, not for --history');
 }
 
 /** What is known of whom. @throws InputError where neither the log nor the users file knows the user */

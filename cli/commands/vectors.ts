@@ -1,4 +1,4 @@
-/** `attune vectors`: the catalogue's item vectors, and users' vectors, for vector databases. */
+/** `attune vectors`: the catalog's item vectors, and users' vectors, for vector databases. */
 import type { VectorsFlags } from './vectors.flags.ts';
 import { alignItems } from '../../data/splits/align.ts';
 import { InputError } from '../../data/errors.ts';

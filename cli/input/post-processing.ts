@@ -1,4 +1,4 @@
-/** What is done after the score, from the flags of `recommend` and `evaluate`, and what `evaluate` says of it. */
+/** Re-ranking and post-processing, from the flags of `recommend` and `evaluate`, and what `evaluate` says of it. */
 import { parse } from 'csv-parse/sync';
 import { InputError } from '../../data/errors.ts';
 import type { Item } from '../../model/storage/config.ts';
@@ -65,7 +65,7 @@ export function warnOfUnknownIds(
 ): void {
   const idle = (ids ?? []).filter((id) => !known.has(id));
   if (idle.length === 0) return;
-  const so = flag === '--allow' ? 'so not to be had' : 'so never recommended anyway';
+  const so = flag === '--allow' ? 'so it cannot be recommended' : 'so never recommended anyway';
   out.warn(`${flag}: unknown to the model, ${so}: ${examples(idle)}`);
 }
 

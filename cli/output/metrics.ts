@@ -34,11 +34,11 @@ export function noteRepeats(share: number, seen: Seen, out: Output): void {
   if (share === 0) return;
   const percent = `${(100 * share).toFixed(1)} %`;
   if (seen === 'kept') {
-    out.note(`${percent} of the targets already stand in the user's history; seen items are kept, so they count.`);
+    out.note(`${percent} of the targets are already in the user's history; seen items are kept, so they count.`);
     return;
   }
   const advice = share > 0.05 ? ' Where people come back for the same things, use --include-seen.' : '';
   out.note(
-    `${percent} of the targets already stand in the user's history: misses, since seen items are excluded.${advice}`,
+    `${percent} of the targets are already in the user's history: misses, since seen items are excluded.${advice}`,
   );
 }

@@ -47,7 +47,7 @@ export function printable(text: string): string {
   return truncate(visible(text.trim()), SHOWN);
 }
 
-/** A plain table, the first column to the left, numbers to the right; no colours, so that it can be copied. */
+/** A plain table, the first column to the left, numbers to the right; no colors, so that it can be copied. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const right = head.map(
     (_, column) => column > 0 && rows.every((row) => /^[-+]?[\d.,]+%?$|^–?$/.test(`${row[column]}`)),
@@ -118,9 +118,9 @@ export function lossPlot(
   return `${title} over ${formatCount(finite.length)} points\n${lines.join('\n')}`;
 }
 
-/** What stands beside the bar. */
+/** What is shown after the bar. */
 export interface ProgressState {
-  /** What is going on, as `compiling kernels` or `epoch 3`. */
+  /** What it is doing, as `compiling kernels` or `epoch 3`. */
   phase?: string;
   loss?: number;
   tokensPerSecond?: number;

@@ -112,7 +112,7 @@ describe('evaluate', () => {
     expect(stdout).toMatch(/after the score +items +NDCG@10 +HR@10 +Coverage@10 +Diversity@10 +MeanPopularity@10/);
     expect(stdout).toMatch(/plain +12 .*\n.*diversity 0\.5 +12 .*\n.*cap kind=3 +12 .*\n.*together +12 /);
     const nobody = await run(...args, '--where', 'price>1000');
-    expect(nobody.stderr).toContain('attune: where price>1000: no item of the catalogue is left');
+    expect(nobody.stderr).toContain('attune: where price>1000: no item of the catalog is left');
     expect(nobody.stdout).toMatch(/where price>1000 +0 +0?\.0000 /);
   });
 

@@ -127,7 +127,7 @@ describe('compare', () => {
       /^a and ratio: the protocols differ \(leave-one-out and ratio \(valid 0\.1, test 0\.3\)\)/,
     );
     expect(await refused('compare', 'a', 'other', '--data', 'log.csv')).toMatch(
-      /^a and other: the catalogues differ \(12 items and 13\), so that their figures do, too; train both alike$/,
+      /^a and other: the catalogs differ \(12 items and 13\), so their metrics are not comparable; train both alike$/,
     );
     const seen = await refused('compare', 'a', 'ratio', '--data', 'log.csv', '--protocol', 'leave-one-out');
     expect(seen).toMatch(/^a and ratio: what becomes of seen items differ .* --include-seen$/);
