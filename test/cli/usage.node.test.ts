@@ -182,7 +182,7 @@ describe('bad input is one line with its location, and exit code 1', () => {
       ],
       [
         ['search', '--data', 'log.csv', '--out', 'file', '--budget', '1m'],
-        /^file: a file stands where a folder is needed/,
+        /^file: a file is where a folder is needed/,
       ],
       [['train', '--resume', '--out', 'gone'], /^gone: no such folder/],
     ];

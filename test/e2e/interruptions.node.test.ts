@@ -70,12 +70,15 @@ describe('Ctrl-C', () => {
     });
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
-    const code = new Promise((resolve) => child.on('close', resolve));
+    // The shell between npm and the command ends by the signal itself, which whoever started it sees as 130.
+    const code = new Promise((resolve) =>
+      child.on('close', (status, signal) => resolve(signal === 'SIGINT' ? 130 : status)),
+    );
     await linesIn(`${out}/metrics.jsonl`, 4);
     process.kill(-(child.pid as number), 'SIGINT');
     expect(await code).toBe(130);
     const message =
-      /^attune: stopped at step (\d+); everything is saved in (\S+); go on with: npm run -s attune -- (.+)$/m;
+      /^attune: stopped at step (\d+); everything is saved in (\S+); continue with: npm run -s attune -- (.+)$/m;
     const [, step, where, command] = message.exec(stderr) ?? expect.fail(stderr);
     expect(where).toBe(out);
     expect(command).toBe(`train --out ${out} --resume`);
@@ -167,7 +170,7 @@ describe('one folder', () => {
             const outcome = await place.run(flag === '--resume' ? resume('shared') : [...args, flag]);
             expect(said(outcome)).toEqual([
               expect.stringMatching(
-                new RegExp(`^attune: shared: another training \\(process ${child.pid} .*; choose another --out`),
+                new RegExp(`^attune: shared: another training \\(process ${child.pid} .*; choose another folder`),
               ),
             ]);
             expect(outcome.code).toBe(1);

@@ -131,8 +131,8 @@ describe('decode', () => {
     ['an offset 4e0', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4e0]}}', [0, 0, 0, 0]), 'got 4e0'],
     ['an offset -0', file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}', [0, 0, 0, 0]), 'got -0'],
     ['a byte-order mark', file('\ufeff{}', []), 'header is not JSON'],
-    ['a space before the header', file(' {}', []), 'does not begin with {'],
-    ['a line break after the header', file('{}\n', []), 'does not begin with { and end with }'],
+    ['a space before the header', file(' {}', []), 'does not start with {'],
+    ['a line break after the header', file('{}\n', []), 'does not start with { and end with }'],
     ['an unknown key', file('{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"x":"y"}}', []), 'unknown key "x"'],
     [
       'an overlap',
