@@ -39,7 +39,7 @@ const { files, metrics } = await trainModel(events, {
   includeSeen: true, // a song may come again
   source: 'made-up listening',
 });
-console.log(`HR@1 ${metrics?.['HR@1'].toFixed(2)} among ${MOODS.length * SONGS} songs`);
+console.log(`NDCG@10 ${metrics?.['NDCG@10'].toFixed(2)} among ${MOODS.length * SONGS} songs`);
 
 const recommender = await Recommender.load(files);
 // A session goes on: every song that is played is an event, and what comes next is asked anew.

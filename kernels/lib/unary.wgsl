@@ -11,8 +11,8 @@ fn unary_value(op: u32, x: vec4f) -> vec4f {
     case 1u: { return x * unary_sigmoid(x); }
     case 2u: { return unary_sigmoid(x); }
     case 3u: { return unary_tanh(x); }
-    case 4u: { return exp(x); }
-    default: { return log(x); }
+    case 4u: { return select(exp(x), x, is_nan4(x)); }
+    default: { return select(log(x), x, is_nan4(x)); }
   }
 }
 fn unary_slope(op: u32, x: vec4f) -> vec4f {
@@ -27,7 +27,7 @@ fn unary_slope(op: u32, x: vec4f) -> vec4f {
       let t = unary_tanh(x);
       return 1.0 - t * t;
     }
-    case 4u: { return exp(x); }
+    case 4u: { return select(exp(x), x, is_nan4(x)); }
     default: { return 1.0 / x; }
   }
 }

@@ -4,7 +4,7 @@
  * and runs a sample of the products of flags; `npm run test:full` runs all.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, type NumericArray } from '../../engine/index.ts';
+import { Device, type NumericArray, softmax } from '../../engine/index.ts';
 import { cases } from './cases/index.ts';
 import { type Case, firstMismatch, inSuite, makeInputs, makeWeights, type Result, wantedChoices } from './harness.ts';
 import { runCase } from './run-case.ts';
@@ -12,9 +12,13 @@ import { runCase } from './run-case.ts';
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
 let double: Device;
 let gpu: Device;
+/** WGSL's exp(NaN) may be any number: SwiftShader, Chromium's software adapter, gives infinity. */
+let expKeepsNaN = true;
 beforeAll(async () => {
   double = await Device.open({ backend: 'cpu', precision: 'f64' });
   gpu = await Device.open({ backend: 'webgpu' });
+  const x = gpu.tensor(Float32Array.from({ length: 33 }, (_, i) => (i === 16 ? Number.NaN : i)));
+  expKeepsNaN = (await softmax(x).data()).every(Number.isNaN);
 });
 afterAll(() => gpu?.close());
 
@@ -23,6 +27,11 @@ const HIDES = new Set('topk rank-tiles adamw fill sparse-scores sparse-matmul sl
 
 /** Ops with a kernel that multiplies NaN by 0, so that it reaches its neighbors: attention_*_sg8.wgsl, ce_grad.wgsl. */
 const SPREADS = new Set(['attention', 'cross-attention', 'cross-entropy']);
+
+/** Ops whose kernels take exp or log of what they read: they cannot keep NaN where these do not. */
+const THROUGH_EXP = new Set(
+  'cross-entropy attention cross-attention relative-attention softmax sampled-loss sparse-scores'.split(' '),
+);
 
 const hasNaN = (arrays: readonly NumericArray[]): boolean => arrays.some((a) => a.some(Number.isNaN));
 
@@ -83,7 +92,8 @@ describe.each([...new Set(probed.map((c) => c.op))])('%s', (op) => {
   for (const c of probed) {
     if (c.op !== op) continue;
     describe(c.name, () => {
-      it.each([null, ...wantedChoices(c)])('by %o', async (choice) => {
+      it.for([null, ...wantedChoices(c)])('by %o', async (choice, { skip }) => {
+        if (!expKeepsNaN && THROUGH_EXP.has(op)) skip('exp and log of this adapter lose NaN');
         const found = await probes(c);
         if (found.probes.length > 0 && !HIDES.has(op)) expect(found.visible, 'a NaN came out').toBe(true);
         if (choice) gpu.gpu?.variants.forced.set(choice.kernel, choice.file);
