@@ -180,10 +180,7 @@ describe('bad input is one line with its location, and exit code 1', () => {
         ['compare', 'gone', 'ease', '--data', 'log.csv'],
         /^gone: no such folder, and no baseline; those are popularity/,
       ],
-      [
-        ['search', '--data', 'log.csv', '--out', 'file', '--budget', '1m'],
-        /^file: a file is where a folder is needed/,
-      ],
+      [['search', '--data', 'log.csv', '--out', 'file', '--budget', '1m'], /^file: a file is where a folder is needed/],
       [['train', '--resume', '--out', 'gone'], /^gone: no such folder/],
     ];
     for (const [args, message] of runs) {
