@@ -13,7 +13,7 @@ const SAYS: Record<string, RegExp[]> = {
   ],
   'cross-attention': [/right about (9\d|100) % of new users/],
   generation: [/greedy +algebra 5, algebra 6, algebra 7, algebra 8/, /beam 1 .*algebra 5, algebra 6/],
-  music: [/NDCG@10 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],
+  music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],
   news: [/after 8-science-Cleo/, /(science|sport) by Cleo, day 11/],
   'next-item': [/validation: NDCG@10 0\.[2-9]/, /Next:\n +-?\d/],
   ratings: [/out of fold: RMSE 0\.[2-5]/, /drama 9 +4\.\d|drama 9 +5\.0/],

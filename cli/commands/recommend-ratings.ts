@@ -71,7 +71,7 @@ export async function runRecommendRatings(flags: RecommendFlags, given: Readonly
 
 function checkUsage({ history, user, users, about, data, new: nobody }: RecommendFlags): void {
   if ([history, user, nobody || undefined].filter((asked) => asked !== undefined).length !== 1)
-    throw new UsageError('whom for? give --history ID=RATING,ID=RATING,..., --user ID with --data PATH, or --new');
+    throw new UsageError('no user: give --history ID=RATING,ID=RATING,..., --user ID with --data PATH, or --new');
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
   if (user === undefined && users !== undefined) throw new UsageError('--users requires --user; otherwise use --about');
   if (users !== undefined && about.size > 0)

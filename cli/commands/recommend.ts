@@ -1,4 +1,4 @@
-/** `attune recommend`: the next items for a history of item IDs, for a user of a log, or for somebody new. */
+/** `attune recommend`: the next items for a history of item IDs, for a user of a log, or for a cold-start user. */
 import type { RecommendFlags } from './recommend.flags.ts';
 import { InputError } from '../../data/errors.ts';
 import type { ModelConfig } from '../../model/storage/config.ts';
@@ -50,7 +50,7 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     }
     if (history.length === 0) {
       const known = asked.user && config.schema.users;
-      out.note(`no event is known: ${known ? 'what people alike like' : 'what is popular'}`);
+      out.note(`no event is known: ${known ? 'the segment prior' : 'popularity'}`);
     }
     warnOfUnknownIds('--exclude', exclude, known, out);
     warnOfUnknownIds('--allow', after.allow, known, out);
@@ -89,7 +89,7 @@ function checkUsage(flags: RecommendFlags): void {
     throw new UsageError('--new is for somebody of whom no event is known; leave --history and --user out');
   }
   if (history === undefined && user === undefined && !flags.new) {
-    throw new UsageError('whom for? give --history ID,ID,..., --user ID with --data PATH, or --new');
+    throw new UsageError('no user: give --history ID,ID,..., --user ID with --data PATH, or --new');
   }
   if (user !== undefined && data === undefined && users === undefined) {
     throw new UsageError('--user needs the log it is in: --data PATH');

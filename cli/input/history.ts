@@ -16,7 +16,7 @@ export interface HistoryFlags extends ColumnFlags {
 export function checkHistory({ history, user, data, users, about }: HistoryFlags): void {
   if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
   if (history === undefined && user === undefined) {
-    throw new UsageError('whom for? give --history ID,ID,... or --user ID with --data PATH');
+    throw new UsageError('no user: give --history ID,ID,... or --user ID with --data PATH');
   }
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
   if (user === undefined && users !== undefined)

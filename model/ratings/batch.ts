@@ -160,7 +160,7 @@ export class RatingBatch {
     groupRows(host.targetItems, l, this.targets, host.targetGroups);
   }
 
-  /** How a row's item is read: as itself, or as one that nobody has rated. */
+  /** How a row's item is read: as itself, or as an unrated one. */
   private read({ item, base, itemCounts, spread, cold }: RatingEvents, row: number, training: RatingTraining | null) {
     const count = itemCounts[item[row]];
     if (cold && (count === 0 || training?.random.chance(training.idDropout))) {

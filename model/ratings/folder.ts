@@ -27,7 +27,7 @@ export interface StoredRatingModel {
   itemCounts: Uint32Array;
   /** Variance of a rating around its baseline, in standard units. */
   spread: number;
-  /** The same of items that nobody has rated. */
+  /** The same of unrated items. */
   coldSpread: number;
 }
 

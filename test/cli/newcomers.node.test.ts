@@ -161,7 +161,7 @@ describe('cold-start users', () => {
 
   test('get popular items from any model', async () => {
     const { stderr, stdout } = await run('recommend', '--model', 'plain', '--new', '--k', '5', '--about', 'area=north');
-    expect(`${stderr}${stdout}`).toContain('no event is known: what is popular');
+    expect(`${stderr}${stdout}`).toContain('no event is known: popularity');
     expect(stderr).toContain('--about: the model reads no columns of users');
     expect(await refused('recommend', '--model', 'plain', '--new', '--history', 'i1')).toMatch(/--new is for somebody/);
     expect(await refused('recommend', '--model', 'plain', '--user', 'x', '--users', 'users.csv')).toMatch(

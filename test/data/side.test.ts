@@ -1,4 +1,4 @@
-/** What stands beside items: users' columns and how events were, as bags of rows. */
+/** Side features: user features and event context, as bags of rows. */
 import type { UnseenCounts } from '../../data/features/encoder.ts';
 import { describe, expect, test } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';

@@ -353,7 +353,7 @@ describe('limits and failures', () => {
     const same = caps?.maxBindingBytes === caps?.maxBufferBytes;
     expect(() => scale(huge, 2)).toThrow(
       same
-        ? /^huge table: /
+        ? /^huge table: expected at most [\d.]+ MiB, the adapter's largest buffer, got [\d.]+ MiB$/
         : /^scale: the binding x \(huge table\) needs [\d.]+ MiB, the adapter binds at most [\d.]+ MiB$/,
     );
     expect(() => gpu.check()).not.toThrow();

@@ -222,7 +222,7 @@ describe('a training with a ranker', () => {
     expect(judged.parts.ranker['NDCG@10']).toBeCloseTo(stages.fitted.ranker['NDCG@10'], 6);
     expect(judged.cost?.ranker).toBeGreaterThan(0);
 
-    // What people alike like joins the first stage, for the users who have it.
+    // The segment prior joins the first stage, for the users who have it.
     const bias = new Float32Array(parts.items).fill(50, 2, 3);
     const lists = new Map<number, Uint32Array>();
     const aided = await evaluate(model, parts, {

@@ -1,4 +1,4 @@
-/** What models of ratings read beside them: attributes of items, columns of users, how events were. */
+/** Side features of rating models: item attributes, user features, event context. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import {
@@ -109,7 +109,7 @@ describe('a training that reads', async () => {
   afterAll(() => device.close());
   const settings = { d: 8, heads: 1, ff: 16, budget: 128, window: 16, factors: 2, sweeps: 6, parts: 2, idDropout: 0.3 };
 
-  it('attributes and columns rates items that nobody has met', async () => {
+  it('attributes and columns rates unseen items', async () => {
     const random = seeded(5, 0);
     const kinds = ['tea', 'coffee', 'milk'];
     const items = Array.from({ length: 30 }, (_, i) => ({ id: `i${i}`, attributes: { kind: kinds[i % 3] } }));
@@ -173,7 +173,7 @@ describe('a training that reads', async () => {
     unpacked.close();
   });
 
-  it('how events were learns clicks that the moment decides', async () => {
+  it('event context learns clicks that the moment decides', async () => {
     const random = seeded(7, 0);
     const HOUR = 3600;
     // Some ads work on phones in the evening, the others at a desk by day.
