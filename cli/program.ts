@@ -13,6 +13,7 @@ import pack from './commands/pack.flags.ts';
 import recipes from './commands/recipes.flags.ts';
 import recommend from './commands/recommend.flags.ts';
 import search from './commands/search.flags.ts';
+import serve from './commands/serve.flags.ts';
 import train from './commands/train.flags.ts';
 import tune from './commands/tune.flags.ts';
 import unpack from './commands/unpack.flags.ts';
@@ -25,6 +26,7 @@ const COMMANDS = [
   compare,
   search,
   recommend,
+  serve,
   generate,
   vectors,
   items,

@@ -1,0 +1,29 @@
+import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
+import { device, model } from '../flags/shared.ts';
+import { integer } from '../flags/values.ts';
+
+const flags = {
+  model,
+  host: withDefault(text('<host>', 'address to listen on'), '127.0.0.1'),
+  port: withDefault(integer('<n>', 'port to listen on; 0 takes a free one', 0), 8080),
+  store: withoutDefault(text('<file>', 'where users, events and items are kept: a SQLite file'), 'MODEL.store.db'),
+  config: text('<file.json>', 'scenarios, weights of event types, limits: see docs/serving.md'),
+  keys: text('<file>', 'API keys (attune keys add); without them only this machine may ask'),
+  log: withDefault(
+    choice('<level>', 'what is logged, as JSON lines on standard output', ['silent', 'error', 'warn', 'info', 'debug']),
+    'info',
+  ),
+  device,
+};
+
+export type ServeFlags = FlagsOf<typeof flags>;
+
+export default command({
+  name: 'serve',
+  summary: 'Serve recommendations over HTTP',
+  details:
+    'Takes events, items and users, and answers with recommendations: /docs lists the routes, /openapi.json describes them. Events are kept in a SQLite file beside the model.',
+  example: 'serve --model my-model --port 8080',
+  flags,
+  run: async (flags) => (await import('./serve.ts')).runServe(flags),
+});

@@ -1,0 +1,80 @@
+/** The config file of the server (JSON): named sets of options, weights of event types, limits. All of it is optional. */
+import Type, { type Static } from 'typebox';
+import Value from 'typebox/value';
+import { InputError } from '../data/errors.ts';
+import { listOptions } from './http/schemas.ts';
+
+const strict = { additionalProperties: false };
+const { k, includeSeen, where, caps, diversity, explore } = listOptions;
+
+export const ConfigFile = Type.Object(
+  {
+    scenarios: Type.Optional(
+      Type.Record(Type.String(), Type.Object({ k, includeSeen, where, caps, diversity, explore }, strict)),
+    ),
+    /** Event type → weight: above 0 it counts as interest, 0 is stored only, below 0 is negative feedback. */
+    events: Type.Optional(Type.Record(Type.String(), Type.Number({ minimum: -1, maximum: 1 }))),
+    feedback: Type.Optional(
+      Type.Object(
+        {
+          /** How long negative feedback hides an item and its neighbors. */
+          days: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 3650 })),
+          neighbors: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+        },
+        strict,
+      ),
+    ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          /** Bytes of a request's body. */
+          body: Type.Optional(Type.Integer({ minimum: 1024, maximum: 2 ** 28 })),
+          /** Events of a session's history, and of a user's that are read. */
+          history: Type.Optional(Type.Integer({ minimum: 1, maximum: 1e6 })),
+          /** Requests a minute and key (or address, without keys); 0: any number. */
+          rate: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e9 })),
+          /** Levels of a JSON body. */
+          depth: Type.Optional(Type.Integer({ minimum: 4, maximum: 100 })),
+        },
+        strict,
+      ),
+    ),
+  },
+  strict,
+);
+
+type File = Static<typeof ConfigFile>;
+export type Scenario = NonNullable<File['scenarios']>[string];
+
+export interface ServerConfig {
+  scenarios: ReadonlyMap<string, Scenario>;
+  events: ReadonlyMap<string, number>;
+  feedback: { days: number; neighbors: number };
+  limits: { body: number; history: number; rate: number; depth: number };
+}
+
+/** Types of events that everybody has; those that neither these nor the config name weigh 1. */
+const EVENTS = { dislike: -1, 'not-interested': -1 };
+
+export function readConfig(text: string | null, file = 'config'): ServerConfig {
+  let given: File = {};
+  if (text !== null) {
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(text.replace(/^\ufeff/, ''));
+    } catch (error) {
+      throw new InputError('invalid-data', `${file}: not JSON (${(error as Error).message})`);
+    }
+    if (!Value.Check(ConfigFile, parsed)) {
+      const [first] = Value.Errors(ConfigFile, parsed);
+      throw new InputError('invalid-data', `${file}: ${first.instancePath || '/'}: ${first.message}`);
+    }
+    given = parsed;
+  }
+  return {
+    scenarios: new Map(Object.entries(given.scenarios ?? {})),
+    events: new Map([...Object.entries(EVENTS), ...Object.entries(given.events ?? {})]),
+    feedback: { days: 30, neighbors: 5, ...given.feedback },
+    limits: { body: 2 ** 20, history: 10_000, rate: 0, depth: 16, ...given.limits },
+  };
+}

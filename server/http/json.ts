@@ -1,0 +1,50 @@
+/**
+ * JSON bodies as they must be: UTF-8, of bounded depth, no name twice in an object (what reads the first and what reads the
+ * last would disagree), no `__proto__`.
+ */
+import { Problem } from './problem.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+
+/** @throws Problem 400 */
+export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw new Problem(400, 'invalid-json', 'the body is not UTF-8');
+  }
+  let value: unknown;
+  try {
+    checkNames(text, maxDepth);
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem(400, 'invalid-json', `the body is not JSON: ${(error as Error).message}`);
+  }
+  return value;
+}
+
+/** One token of structure, a string, or whatever else JSON.parse will judge. */
+const TOKEN = /[{}[\],:]|"(?:[^"\\]|\\.)*"/gs;
+
+function checkNames(text: string, maxDepth: number): void {
+  /** Names of each open object; null for an array. */
+  const open: (Set<string> | null)[] = [];
+  let last: string | null = null;
+  for (const [token] of text.matchAll(TOKEN)) {
+    if (token === '{' || token === '[') {
+      open.push(token === '{' ? new Set() : null);
+      if (open.length > maxDepth)
+        throw new Problem(400, 'invalid-json', `the body is nested more than ${maxDepth} levels deep`);
+    } else if (token === '}' || token === ']') open.pop();
+    else if (token === ':' && last !== null) {
+      const names = open.at(-1);
+      const name = JSON.parse(last) as string;
+      if (name === '__proto__') throw new Problem(400, 'invalid-json', 'the body has a field __proto__');
+      if (names?.has(name)) throw new Problem(400, 'invalid-json', `the body has the field ${name} twice`, name);
+      names?.add(name);
+    }
+    last = token[0] === '"' ? token : null;
+  }
+}

@@ -1,0 +1,105 @@
+/** What requests and answers consist of. The OpenAPI document and the client's types are made of these. */
+import Type, { type Static, type TSchema } from 'typebox';
+
+const strict = { additionalProperties: false };
+
+/** A reference to a schema that has a name, typed as the schema. */
+export const ref = <S extends TSchema>(schema: S) =>
+  Type.Unsafe<Static<S>>({ $ref: `${(schema as { $id?: string }).$id}#` });
+
+export const Id = Type.String({ minLength: 1, maxLength: 512 });
+export const Columns = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 4096 }), {
+  description: 'column → value, as the users or items file of the training had them',
+});
+export const Time = Type.Union([Type.Number({ minimum: 0, maximum: 8.64e15 }), Type.String({ maxLength: 40 })], {
+  description: 'milliseconds since 1970, or an ISO 8601 date',
+});
+export const Limit = Type.Integer({ minimum: 1, maximum: 128, description: 'how many' });
+
+export const Event = Type.Object(
+  {
+    user: Id,
+    item: Id,
+    time: Type.Optional(Time),
+    type: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'what the user did; the config weighs types' }),
+    ),
+    rating: Type.Optional(Type.Number({ minimum: -1e6, maximum: 1e6 })),
+    context: Type.Optional(Columns),
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: 'makes it idempotent: an event whose id is there is not added again',
+      }),
+    ),
+  },
+  { ...strict, $id: 'Event' },
+);
+export type Event = Static<typeof Event>;
+
+export const Item = Type.Object(
+  { id: Id, title: Type.Optional(Type.String({ maxLength: 4096 })), attributes: Type.Optional(Columns) },
+  { ...strict, $id: 'Item' },
+);
+export type Item = Static<typeof Item>;
+
+export const User = Type.Object({ id: Id, columns: Type.Optional(Columns) }, { ...strict, $id: 'User' });
+export type User = Static<typeof User>;
+
+export const Exploration = Type.Object(
+  {
+    method: Type.Union([Type.Literal('epsilon-greedy'), Type.Literal('thompson'), Type.Literal('ucb')]),
+    epsilon: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })),
+  },
+  strict,
+);
+
+/** What every list takes. */
+export const listOptions = {
+  k: Type.Optional(Limit),
+  exclude: Type.Optional(Type.Array(Id, { maxItems: 10_000, description: 'items that are left out of this list' })),
+  includeSeen: Type.Optional(Type.Boolean({ description: "list the user's own items, too" })),
+  where: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 2000,
+      description:
+        "only items whose attributes fulfill this condition, as `price<50 and seller != $user`; $user is the user's ID",
+    }),
+  ),
+  caps: Type.Optional(
+    Type.Record(Type.String({ maxLength: 256 }), Type.Integer({ minimum: 1, maximum: 128 }), {
+      description: 'attribute → how many items of the list may share a value of it',
+    }),
+  ),
+  diversity: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  explore: Type.Optional(Exploration),
+  explain: Type.Optional(
+    Type.Boolean({ description: 'say which stage listed each item, and which events it is due to' }),
+  ),
+  cursor: Type.Optional(Type.String({ maxLength: 512, description: 'the `cursor` of the page before' })),
+  scenario: Type.Optional(Type.String({ maxLength: 64, description: 'a named set of options from the config' })),
+  now: Type.Optional(Time),
+};
+
+export const ListedItem = Type.Object(
+  {
+    id: Type.String(),
+    title: Type.String(),
+    score: Type.Number(),
+    attributes: Columns,
+    explanation: Type.Optional(Type.Unknown()),
+  },
+  { $id: 'ListedItem' },
+);
+
+export const List = Type.Object(
+  {
+    items: Type.Array(ref(ListedItem)),
+    cursor: Type.Union([Type.String(), Type.Null()], { description: 'for the next page; null at the end' }),
+    model: Type.String({ description: 'version of the model that made the list' }),
+  },
+  { $id: 'List' },
+);

@@ -1,0 +1,36 @@
+import Type from 'typebox';
+import { route } from '../http/route.ts';
+import { Event, ref } from '../http/schemas.ts';
+import { timeOf } from '../http/times.ts';
+
+export const events = route({
+  method: 'POST',
+  url: '/v1/events',
+  role: 'write',
+  tag: 'events',
+  summary: 'Add events',
+  description: 'One event or an array of them; answered after the store has all of them.',
+  body: Type.Union([ref(Event), Type.Array(ref(Event), { minItems: 1, maxItems: 10_000 })]),
+  reply: Type.Object({
+    added: Type.Integer(),
+    duplicates: Type.Integer({ description: 'whose id was there already' }),
+  }),
+  status: 201,
+  async handler({ body, context: { store } }) {
+    const now = Date.now();
+    const given = Array.isArray(body) ? body : [body];
+    const added = await store.addEvents(
+      given.map(({ user, item, time, type, rating, context, id }, i) => ({
+        user,
+        item,
+        type: type ?? 'interaction',
+        time: time === undefined ? now : timeOf(time, Array.isArray(body) ? `/${i}/time` : '/time'),
+        rating: rating ?? null,
+        context: context ?? null,
+        id: id ?? null,
+      })),
+    );
+    const count = added.filter(Boolean).length;
+    return { added: count, duplicates: given.length - count };
+  },
+});

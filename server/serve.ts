@@ -1,0 +1,61 @@
+/** Starts a server, and stops it without losing anything. */
+import type { AddressInfo } from 'node:net';
+import { InputError } from '../data/errors.ts';
+import { buildApp } from './app.ts';
+import { readConfig } from './config.ts';
+import type { Context } from './context.ts';
+import type { Keys } from './http/keys.ts';
+import { Models } from './serving/models.ts';
+import { SqliteStore } from './store/sqlite.ts';
+
+export interface ServeOptions {
+  model: string;
+  host: string;
+  port: number;
+  store: string;
+  backend: 'auto' | 'webgpu' | 'cpu';
+  config: { text: string; file: string } | null;
+  keys: Keys | null;
+  log: string;
+  version: string;
+}
+
+export interface Server {
+  address: string;
+  context: Context;
+  /** Finishes the requests in flight, saves what waits, and frees everything. */
+  close(): Promise<void>;
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
+export async function serve(options: ServeOptions): Promise<Server> {
+  const { model, host, port, keys, log, version, backend } = options;
+  if (!keys && !LOOPBACK.test(host))
+    throw new InputError('conflicting-settings', `without keys the server is for this machine alone`, {
+      setting: 'host',
+      value: host,
+      hint: 'add keys (attune keys add), or leave the host out',
+    });
+  const config = readConfig(options.config?.text ?? null, options.config?.file);
+  const store = SqliteStore.open(options.store);
+  try {
+    const models = await Models.open(model, { backend });
+    const context: Context = { store, models, config, keys };
+    const app = await buildApp(context, { version, log });
+    await app.listen({ host, port });
+    const { address, port: bound, family } = app.server.address() as AddressInfo;
+    return {
+      address: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
+      context,
+      async close() {
+        await app.close();
+        models.close();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

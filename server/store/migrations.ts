@@ -1,0 +1,24 @@
+/** The schema of the stores, in steps that are never changed once released: a store of version n runs the steps after n. */
+
+export interface Dialect {
+  /** An integer key that counts up. */
+  serial: string;
+  /** A 64-bit integer, a double. */
+  integer: string;
+  double: string;
+}
+
+export const MIGRATIONS: readonly ((dialect: Dialect) => string[])[] = [
+  // 1: users by a number, so that a user's ID is in one row alone; events in the order of time; items; last lists
+  ({ serial, integer, double }) => [
+    `CREATE TABLE users (uid ${serial}, id TEXT NOT NULL UNIQUE, columns TEXT NOT NULL, revision ${integer} NOT NULL)`,
+    `CREATE TABLE events (seq ${serial}, uid ${integer} NOT NULL REFERENCES users (uid), item TEXT NOT NULL, type TEXT NOT NULL,
+       time ${double} NOT NULL, rating ${double}, context TEXT, key TEXT UNIQUE)`,
+    'CREATE INDEX events_of_user ON events (uid, time, seq)',
+    'CREATE INDEX events_by_time ON events (time)',
+    `CREATE TABLE items (id TEXT PRIMARY KEY, title TEXT, attributes TEXT NOT NULL, created ${double} NOT NULL,
+       deleted ${integer} NOT NULL, revision ${integer} NOT NULL)`,
+    'CREATE INDEX items_by_revision ON items (revision)',
+    `CREATE TABLE shown (uid ${integer} PRIMARY KEY REFERENCES users (uid), time ${double} NOT NULL, model TEXT NOT NULL, items TEXT NOT NULL)`,
+  ],
+];
