@@ -15,7 +15,9 @@ export default defineConfig({
     // `npm run coverage`: of what runs in the tests' own process; commands run as users run them are not counted.
     coverage: {
       provider: 'v8',
-      include: ['data', 'engine', 'model', 'recommend', 'train'].map((folder) => `${folder}/**/*.ts`),
+      include: ['client', 'data', 'engine', 'model', 'recommend', 'server', 'train'].map(
+        (folder) => `${folder}/**/*.ts`,
+      ),
       reporter: ['text-summary', 'html'],
       reportsDirectory: 'node_modules/.cache/attune/coverage',
     },

@@ -91,11 +91,13 @@ function checkRequests(app: FastifyInstance): void {
 }
 
 function addRoute(app: FastifyInstance, route: Route, context: Context): void {
-  const { method, url, role, tag, summary, description, params, query, body, reply, status = 200, handler } = route;
+  const { method, url, role, operation, tag, summary, description, params, query, body, reply, handler } = route;
+  const { status = 200 } = route;
   app.route({
     method,
     url,
     schema: {
+      operationId: operation,
       tags: [tag],
       summary,
       description,

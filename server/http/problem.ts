@@ -11,12 +11,15 @@ export class Problem extends Error {
   readonly status: number;
   readonly code: string;
   readonly field: string | undefined;
+  /** Headers of the answer: Retry-After, say. */
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, code: string, detail: string, field?: string) {
+  constructor(status: number, code: string, detail: string, field?: string, headers: Record<string, string> = {}) {
     super(messageLine(detail));
     this.status = status;
     this.code = code;
     this.field = field;
+    this.headers = headers;
   }
 }
 

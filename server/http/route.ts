@@ -18,15 +18,26 @@ export interface RouteSpec<P extends TSchema, Q extends TSchema, B extends TSche
   url: string;
   /** The role that a key must have; null where none is needed. */
   role: Role | null;
+  /** Name of the operation, unique: the client's method, `recommendForUser`. */
+  operation: string;
   tag: string;
+  /** A few words without a full stop. */
   summary: string;
-  description?: string;
+  /** What callers must know beyond the schemas, in sentences. */
+  description: string;
   params?: P;
   query?: Q;
   body?: B;
-  /** Schema of the answer; the answer of `status`. */
+  /** A body that works, for the documentation. */
+  example?: Static<B>;
+  /** Schema of the answer of `status`. */
   reply: R;
+  /** Default: 200. */
   status?: number;
+  /** Media type of the answer; default: application/json. */
+  type?: string;
+  /** Status → what it means here, of the problems that only this route has: `{ 404: 'no such scenario' }`. */
+  problems?: Readonly<Record<number, string>>;
   handler(call: Call<P, Q, B>): Promise<Static<R>>;
 }
 

@@ -7,12 +7,15 @@ export const events = route({
   method: 'POST',
   url: '/v1/events',
   role: 'write',
+  operation: 'addEvents',
   tag: 'events',
   summary: 'Add events',
-  description: 'One event or an array of them; answered after the store has all of them.',
+  description:
+    'One event or an array of them, saved all or none; answered after the store has them, so that none that was acknowledged is lost. The next list of the user reflects them.',
   body: Type.Union([ref(Event), Type.Array(ref(Event), { minItems: 1, maxItems: 10_000 })]),
+  example: [{ user: 'ada', item: 'book-17', type: 'purchase', time: '2026-03-14T15:09:26Z', id: 'order-1-17' }],
   reply: Type.Object({
-    added: Type.Integer(),
+    added: Type.Integer({ description: 'events that the store did not have' }),
     duplicates: Type.Integer({ description: 'whose id was there already' }),
   }),
   status: 201,

@@ -26,8 +26,11 @@ export const recommendations = [
     method: 'GET',
     url: '/v1/users/:id/recommendations',
     role: 'read',
+    operation: 'recommendForUser',
     tag: 'recommendations',
     summary: 'Recommend for a user',
+    description: "The list reflects the user's last stored event. A user who is not known gets a cold start's list.",
+    problems: { 404: 'the config has no such scenario' },
     params: Type.Object({ id: Id }),
     query: Type.Object(
       { ...plain, exclude: Type.Optional(Type.Union([Id, Type.Array(Id, { maxItems: 1000 })])) },
@@ -45,13 +48,16 @@ export const recommendations = [
     method: 'POST',
     url: '/v1/recommendations',
     role: 'read',
+    operation: 'recommendForSession',
     tag: 'recommendations',
     summary: 'Recommend for a session',
+    problems: { 404: 'the config has no such scenario' },
     description: 'The history is in the body, oldest first; nothing is stored.',
     body: Type.Object(
       { history: Type.Array(SessionEvent, { maxItems: 100_000 }), columns: Type.Optional(Columns), ...listOptions },
       { additionalProperties: false },
     ),
+    example: { history: ['book-17', { item: 'book-4', type: 'view' }], k: 5 },
     reply: ref(List),
     async handler({ body: { history, columns = {}, ...options }, context }) {
       const events = history.map((given, i) => {
