@@ -11,7 +11,7 @@ import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
 import type { Scored, ScoreQuery } from '../model/inference/scorer.ts';
 import type { ListScorer } from '../model/ranker/two-stages.ts';
 import type { Item } from '../model/storage/config.ts';
-import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
+import { type LoadedModel, loadModel, withCatalog } from '../model/storage/load-model.ts';
 import type { StoredTensor } from '../model/storage/safetensors.ts';
 import { coldStartScores } from './cold-start.ts';
 import type { Explainer } from './explanations/explain.ts';
@@ -33,11 +33,12 @@ import type {
 
 export class Recommender {
   readonly device: Device;
-  readonly loaded: LoadedModel;
+  /** The model as it was loaded, with the catalog of now. */
+  loaded: LoadedModel;
   private readonly ownsDevice: boolean;
-  private readonly model: RankingModel;
-  private readonly reader: QueryModel;
-  private readonly postProcessing: PostProcessing;
+  private model: RankingModel;
+  private reader: QueryModel;
+  private postProcessing: PostProcessing;
   private readonly scorers = new Map<string, ListScorer>();
   private readonly queue = new SerialQueue();
   private explainer: Explainer | null = null;
@@ -57,10 +58,33 @@ export class Recommender {
     this.loaded = loaded;
     this.model = model;
     const { users, events } = loaded.config.schema;
-    const rows = new Map(loaded.items.map((item, row) => [item.id, row]));
-    this.reader = { rows, encoder: users || events ? new SideFeatureEncoder({ users, events }) : null };
-    const postProcessing = new PostProcessing(loaded.items, rows, loaded.tensors.get('items.weight'));
-    this.postProcessing = tower ? postProcessing.withVectors(tower) : postProcessing;
+    this.reader = {
+      rows: rowsOf(loaded),
+      encoder: users || events ? new SideFeatureEncoder({ users, events }) : null,
+    };
+    this.postProcessing = postProcessingOf(loaded, this.reader.rows, tower);
+  }
+
+  /**
+   * Takes another catalog: titles and attributes anew, and more items after the model's own where the model reads attributes
+   * (an item tower). Queries that are being answered finish on the old one.
+   * @throws InputError where the model's own items are not first, or it cannot read more
+   */
+  async updateCatalog(items: readonly Item[]): Promise<void> {
+    await this.queue.run(async () => {
+      const loaded = withCatalog(this.loaded, [...items]);
+      const model = loaded.features ? new RankingModel(this.device, loaded) : null;
+      const tower = await (model ?? this.model).encoder.towerVectors();
+      this.explainer?.dispose();
+      this.explainer = null;
+      if (model) {
+        this.freeModel();
+        this.model = model;
+      }
+      this.loaded = loaded;
+      this.reader = { ...this.reader, rows: rowsOf(loaded) };
+      this.postProcessing = postProcessingOf(loaded, this.reader.rows, tower);
+    });
   }
 
   /**
@@ -92,6 +116,14 @@ export class Recommender {
     const k = query.k ?? 10;
     if (!Number.isInteger(k) || k < 1 || k > 128)
       throw new InputError('invalid-value', 'expected an integer from 1 to 128', { setting: 'k', value: k });
+    const { encoded, items } = await this.queue.run(() => this.list(query, k));
+    const { unknown, unseen } = encoded;
+    const explained = encoded.history.length > 0 ? await this.explain(query, encoded, items) : {};
+    return { items, unknown, unseen, ...explained };
+  }
+
+  /** The list without explanations, and the query as the model read it. */
+  private async list(query: RecommendQuery, k: number): Promise<{ encoded: EncodedQuery; items: Recommendation[] }> {
     const encoded = encodeQuery(this.reader, query);
     const events = encoded.history.length;
     const { bias: filter, rerank } = this.postProcessing.plan(query);
@@ -106,7 +138,7 @@ export class Recommender {
     let best: Candidate[];
     if (events === 0) best = bestOf(bias as Float32Array, exclude, most);
     else {
-      const scored = await this.queue.run(() => this.score({ ...encoded, exclude }, most, bias));
+      const scored = await this.score({ ...encoded, exclude }, most, bias);
       scored.probabilities?.forEach((p, i) => probabilities.set(scored.items[i], p));
       best = candidatesOf(scored.items, scored.scores);
     }
@@ -119,8 +151,7 @@ export class Recommender {
       const probability = probabilities.get(row);
       return { id, title, score, attributes, ...(probability !== undefined && { probability }) };
     });
-    const { unknown, unseen } = encoded;
-    return { items, unknown, unseen, ...(events > 0 && (await this.explain(query, encoded, items))) };
+    return { encoded, items };
   }
 
   /**
@@ -288,14 +319,32 @@ export class Recommender {
     return scored;
   }
 
+  private freeModel(): void {
+    for (const scorer of this.scorers.values()) scorer.dispose();
+    this.scorers.clear();
+    this.explainer?.dispose();
+    this.explainer = null;
+    this.generating?.generator.dispose();
+    this.generating = undefined;
+    this.model.dispose();
+  }
+
   /** Frees the model, and the device unless it was given. */
   close(): void {
     this.closed = true;
-    for (const scorer of this.scorers.values()) scorer.dispose();
-    this.explainer?.dispose();
-    this.generating?.generator.dispose();
-    this.model.dispose();
+    this.freeModel();
     if (this.ownsDevice) this.device.close();
     else this.device.gpu?.buffers.trim(); // its buffers go back to the system, not to the next model alone
   }
+}
+
+const rowsOf = ({ items }: LoadedModel): Map<string, number> => new Map(items.map(({ id }, row) => [id, row]));
+
+function postProcessingOf(
+  { items, tensors }: LoadedModel,
+  rows: ReadonlyMap<string, number>,
+  tower: Float32Array | null,
+): PostProcessing {
+  const postProcessing = new PostProcessing(items, rows, tensors.get('items.weight'));
+  return tower ? postProcessing.withVectors(tower) : postProcessing;
 }

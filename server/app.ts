@@ -10,10 +10,10 @@ import { parseJson } from './http/json.ts';
 import { mayCall } from './http/keys.ts';
 import { Problem, ProblemDocument, sendProblem } from './http/problem.ts';
 import type { Route } from './http/route.ts';
-import { Event, Item, List, ListedItem, User } from './http/schemas.ts';
+import { Event, Explanation, Item, List, ListedItem, User } from './http/schemas.ts';
 import { ROUTES } from './routes/index.ts';
 
-const SHARED = [Event, Item, User, ListedItem, List, ProblemDocument];
+const SHARED = [Event, Item, User, Explanation, ListedItem, List, ProblemDocument];
 
 export interface AppOptions {
   version: string;

@@ -1,4 +1,5 @@
 /** What the routes share. */
+import type { RatingPredictor } from '../recommend/node.ts';
 import type { Keys } from './http/keys.ts';
 import type { Models } from './serving/models.ts';
 import type { Store } from './store/store.ts';
@@ -7,6 +8,8 @@ import type { ServerConfig } from './config.ts';
 export interface Context {
   store: Store;
   models: Models;
+  /** null: no model of ratings is served. */
+  ratings: RatingPredictor | null;
   config: ServerConfig;
   /** null: no keys, loopback only. */
   keys: Keys | null;

@@ -1,15 +1,19 @@
 /** Starts a server, and stops it without losing anything. */
 import type { AddressInfo } from 'node:net';
 import { InputError } from '../data/errors.ts';
+import { RatingPredictor } from '../recommend/node.ts';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import type { Keys } from './http/keys.ts';
+import { Goods } from './serving/goods.ts';
 import { Models } from './serving/models.ts';
 import { SqliteStore } from './store/sqlite.ts';
 
 export interface ServeOptions {
   model: string;
+  /** A second model, which predicts ratings. */
+  ratings?: string;
   host: string;
   port: number;
   store: string;
@@ -40,8 +44,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const config = readConfig(options.config?.text ?? null, options.config?.file);
   const store = SqliteStore.open(options.store);
   try {
-    const models = await Models.open(model, { backend });
-    const context: Context = { store, models, config, keys };
+    const models = await Models.open(model, new Goods(store), { backend });
+    const ratings =
+      options.ratings === undefined
+        ? null
+        : await RatingPredictor.load(options.ratings, { device: models.current.recommender.device });
+    const context: Context = { store, models, ratings, config, keys };
     const app = await buildApp(context, { version, log });
     await app.listen({ host, port });
     const { address, port: bound, family } = app.server.address() as AddressInfo;
@@ -50,6 +58,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       context,
       async close() {
         await app.close();
+        ratings?.close();
         models.close();
         await store.close();
       },

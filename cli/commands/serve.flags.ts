@@ -4,6 +4,7 @@ import { integer } from '../flags/values.ts';
 
 const flags = {
   model,
+  ratings: text('<dir>', 'a model of ratings (train --task rating) for POST /v1/ratings'),
   host: withDefault(text('<host>', 'address to listen on'), '127.0.0.1'),
   port: withDefault(integer('<n>', 'port to listen on; 0 takes a free one', 0), 8080),
   store: withoutDefault(text('<file>', 'where users, events and items are kept: a SQLite file'), 'MODEL.store.db'),

@@ -6,6 +6,7 @@
  *              | attribute [ "not" ] "in" "(" value { "," value } ")"
  *              | attribute "is" [ "not" ] "missing"
  *
+ * A value `$name` stands for a variable where the caller has any, as `seller != $user`.
  * Names and values with spaces or operators are in double quotes (`""` is a quote). An attribute may hold several values
  * (`Comedy|Drama`, `Comedy, Drama`, or RecBole's `Comedy Drama`): `=` and `in` test whether one of them, or the whole
  * text, equals the value, `!=` and `not in` whether none does. Case is ignored. `<` and the like compare numbers, without
@@ -27,6 +28,7 @@ interface Token {
 
 const SIGNS = /^(?:!=|<=|>=|==|[=<>(),])/;
 const WORD = /^[^\s=<>!(),"]+/;
+export const VARIABLE = /^\$[a-z]\w*$/i;
 const COMPARE: Readonly<Record<string, ((a: number, b: number) => boolean) | undefined>> = {
   '<': (a, b) => a < b,
   '<=': (a, b) => a <= b,
@@ -39,14 +41,16 @@ const COMPARE: Readonly<Record<string, ((a: number, b: number) => boolean) | und
  * @param names the attributes that the items have (`id` and `title` are always known); others are refused, since a
  *   misspelled name would silently match nothing
  * @param formats the format of each attribute's values (`cellFormats`)
+ * @param variables what `$name` stands for; null where `$` has no meaning
  * @throws InputError that states the position
  */
 export function parseCondition(
   text: string,
   names: Iterable<string>,
   formats: ReadonlyMap<string, CellFormat> = new Map(),
+  variables: ReadonlyMap<string, string> | null = null,
 ): Condition {
-  return new Parser(text, names, formats).parse();
+  return new Parser(text, names, formats, variables).parse();
 }
 
 /** An item's ID, title or attribute, in lower case. */
@@ -60,11 +64,18 @@ class Parser {
   readonly #tokens: Token[];
   readonly #names: Map<string, string>;
   readonly #formats: ReadonlyMap<string, CellFormat>;
+  readonly #variables: ReadonlyMap<string, string> | null;
   #next = 0;
 
-  constructor(text: string, names: Iterable<string>, formats: ReadonlyMap<string, CellFormat>) {
+  constructor(
+    text: string,
+    names: Iterable<string>,
+    formats: ReadonlyMap<string, CellFormat>,
+    variables: ReadonlyMap<string, string> | null,
+  ) {
     this.#text = text;
     this.#formats = formats;
+    this.#variables = variables;
     this.#tokens = this.#tokenize();
     this.#names = new Map([...names, 'id', 'title'].map((name) => [name.toLowerCase(), name]));
   }
@@ -209,8 +220,20 @@ class Parser {
   #value(): string {
     const token = this.#peek();
     if (!token || token.kind === 'sign') this.#fail('expected a value');
+    const text = this.#variables && token.kind === 'word' ? this.#valueOf(token.text, this.#variables) : token.text;
     this.#next++;
-    return token.text.toLowerCase();
+    return text.toLowerCase();
+  }
+
+  /** A word, or what the variable stands for. */
+  #valueOf(word: string, variables: ReadonlyMap<string, string>): string {
+    if (!VARIABLE.test(word)) return word;
+    const value = variables.get(word.slice(1));
+    if (value === undefined) {
+      const known = Array.from(variables.keys(), (name) => `$${name}`).join(', ');
+      this.#fail(`${word} is not known here${known === '' ? '' : `; there is ${known}`}`);
+    }
+    return value;
   }
 
   #peek(): Token | undefined {

@@ -20,6 +20,8 @@ export interface PostProcessingOptions {
    * `in (a, b)`, `is missing`, and, or, not and parentheses; names and values with spaces are put in double quotes.
    */
   where?: string;
+  /** What `$name` stands for in `where`; without them a `$` is text. */
+  variables?: ReadonlyMap<string, string>;
   /** Only items with these IDs. */
   allow?: readonly string[];
   /** No items with these IDs. */
@@ -91,6 +93,7 @@ export class PostProcessing {
 
   private bias({
     where,
+    variables,
     allow,
     deny,
     popularityPenalty = 0,
@@ -117,7 +120,7 @@ export class PostProcessing {
         bias[row] = -popularityPenalty * Math.log1p(count);
       });
     }
-    const passes = where === undefined ? null : this.answer(where);
+    const passes = where === undefined ? null : this.answer(where, variables ?? null);
     const allowed = allow && new Set(allow.map((id) => rows.get(id)));
     for (let row = 0; row < items.length; row++) {
       if ((passes && !passes[row]) || (allowed && !allowed.has(row))) bias[row] = EXCLUDED;
@@ -131,13 +134,14 @@ export class PostProcessing {
   }
 
   /** Which items fulfil a condition; the last few answers are kept, since conditions come again. */
-  private answer(where: string): Uint8Array {
-    const known = this.answers.get(where);
+  private answer(where: string, variables: ReadonlyMap<string, string> | null): Uint8Array {
+    const key = variables && where.includes('$') ? JSON.stringify([where, Array.from(variables)]) : where;
+    const known = this.answers.get(key);
     if (known) return known;
-    const condition = parseCondition(where, this.columns(), this.readings());
+    const condition = parseCondition(where, this.columns(), this.readings(), variables);
     const answer = Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
     if (this.answers.size >= CACHED_ANSWERS) this.answers.delete(this.answers.keys().next().value as string);
-    this.answers.set(where, answer);
+    this.answers.set(key, answer);
     return answer;
   }
 
@@ -240,7 +244,7 @@ export function candidatesOf(items: Uint32Array, scores: Float32Array): Candidat
 }
 
 /** The best of given scores [V] as candidates, best first, without items that are left out or excluded. */
-export function bestOf(scores: Float32Array, excluded: Uint32Array, most: number): Candidate[] {
+export function bestOf(scores: ArrayLike<number>, excluded: Uint32Array, most: number): Candidate[] {
   const out = new Set(excluded);
   return Array.from(scores, (score, row) => ({ row, score }))
     .filter(({ row, score }) => score !== EXCLUDED_F32 && !out.has(row))

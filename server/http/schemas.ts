@@ -49,8 +49,14 @@ export type User = Static<typeof User>;
 
 export const Exploration = Type.Object(
   {
-    method: Type.Union([Type.Literal('epsilon-greedy'), Type.Literal('thompson'), Type.Literal('ucb')]),
-    epsilon: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+    method: Type.Enum(['epsilon-greedy', 'thompson', 'ucb']),
+    strength: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 100,
+        description: 'epsilon-greedy: 0 to 1, 0.1 by default; the others: 2 by default',
+      }),
+    ),
     seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })),
   },
   strict,
@@ -84,13 +90,33 @@ export const listOptions = {
   now: Type.Optional(Time),
 };
 
+export const Explanation = Type.Object(
+  {
+    stage: Type.Enum(['transformer', 'transitions', 'prior', 'exploration', 'filter'], {
+      description: 'what put the item into the list; filter: it moved up because others were left out or capped',
+    }),
+    component: Type.Enum(['transformer', 'transitions', 'prior'], {
+      description: 'which of the components of its score is the strongest',
+    }),
+    transformer: Type.Number({
+      description: "how far the transformer ranks it above the catalog's mean, in standard deviations",
+    }),
+    transitions: Type.Number({ description: 'the same by the item transitions' }),
+    events: Type.Array(Type.Object({ id: Type.String(), title: Type.String(), share: Type.Number() }), {
+      description: 'the events of the history that it is most due to, with their shares',
+    }),
+    sentence: Type.String({ description: 'the same in words' }),
+  },
+  { $id: 'Explanation' },
+);
+
 export const ListedItem = Type.Object(
   {
     id: Type.String(),
     title: Type.String(),
     score: Type.Number(),
     attributes: Columns,
-    explanation: Type.Optional(Type.Unknown()),
+    explanation: Type.Optional(ref(Explanation)),
   },
   { $id: 'ListedItem' },
 );

@@ -1,0 +1,60 @@
+import Type from 'typebox';
+import { Problem } from '../http/problem.ts';
+import { route } from '../http/route.ts';
+import { Columns, Id } from '../http/schemas.ts';
+import { History, sessionEvents } from '../http/session.ts';
+import { subjectOf } from '../serving/subject.ts';
+
+export const ratings = route({
+  method: 'POST',
+  url: '/v1/ratings',
+  role: 'read',
+  operation: 'predictRatings',
+  tag: 'predictions',
+  summary: 'Predict ratings',
+  description:
+    'Of the named items, for a stored user or a history in the body (events with a rating). Requires a model of ratings (serve --ratings).',
+  body: Type.Object(
+    {
+      user: Type.Optional(Id),
+      history: Type.Optional(History),
+      columns: Type.Optional(Columns),
+      items: Type.Array(Id, { minItems: 1, maxItems: 1000 }),
+    },
+    { additionalProperties: false },
+  ),
+  reply: Type.Object({
+    items: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        title: Type.String(),
+        prediction: Type.Number({ description: 'the mean of the predicted distribution' }),
+        median: Type.Number(),
+      }),
+    ),
+    unknown: Type.Array(Type.String(), { description: 'items that the model does not know' }),
+  }),
+  async handler({ body: { user, history, columns, items }, context }) {
+    if (!context.ratings)
+      throw new Problem(422, 'unsupported', 'no model of ratings is served here; start the server with --ratings');
+    if ((user === undefined) === (history === undefined))
+      throw new Problem(400, 'invalid-request', 'expected either user or history', 'user');
+    const subject =
+      user === undefined
+        ? { columns: columns ?? {}, events: sessionEvents(history ?? []) }
+        : await subjectOf(context, user);
+    const rated = subject.events.flatMap(({ item, rating, time, context: own }) =>
+      rating === null ? [] : [{ item, rating, time: Number.isNaN(time) ? undefined : time, context: own ?? undefined }],
+    );
+    const known = { ...subject.columns, ...columns };
+    const answer = await context.ratings.predict({
+      history: rated,
+      items,
+      user: Object.keys(known).length > 0 ? known : undefined,
+    });
+    return {
+      items: answer.items.map(({ id, title, prediction, median }) => ({ id, title, prediction, median })),
+      unknown: answer.unknown.items,
+    };
+  },
+});

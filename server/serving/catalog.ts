@@ -1,0 +1,70 @@
+/**
+ * What there is to recommend: the model's own items, with the titles and attributes that were put since, and the items that
+ * were put and are new to the model. A model that reads attributes ranks these, too; others list them as latest or popular.
+ */
+import { PostProcessing } from '../../recommend/reranking/post-processing.ts';
+import type { Recommender } from '../../recommend/recommender.ts';
+import type { Item } from '../../model/storage/config.ts';
+import type { Goods } from './goods.ts';
+import { Neighbors } from './neighbors.ts';
+
+export class Catalog {
+  /** The model's own items first, in its order. */
+  readonly items: readonly Item[];
+  readonly rows: ReadonlyMap<string, number>;
+  /** How many of the items, from the first on, the model ranks. */
+  readonly ranked: number;
+  /** Rows that are never recommended. */
+  readonly deleted: ReadonlySet<number>;
+  /** When an item was put first, milliseconds since 1970, by row. */
+  readonly created: ReadonlyMap<number, number>;
+  readonly postProcessing: PostProcessing;
+  readonly neighbors: Neighbors;
+  private hashes: Map<number, number> | null = null;
+
+  /** @param ranked items that the model ranks @param recommender after it took them */
+  private constructor(items: readonly Item[], ranked: number, goods: Goods, recommender: Recommender) {
+    this.items = items;
+    this.ranked = ranked;
+    this.rows = new Map(items.map(({ id }, row) => [id, row]));
+    const deleted = new Set<number>();
+    const created = new Map<number, number>();
+    for (const { id, deleted: gone, created: time } of goods.items.values()) {
+      const row = this.rows.get(id);
+      if (row === undefined) continue;
+      if (gone) deleted.add(row);
+      created.set(row, time);
+    }
+    this.deleted = deleted;
+    this.created = created;
+    this.postProcessing = new PostProcessing(items, this.rows, recommender.itemVectors);
+    this.neighbors = new Neighbors(recommender.itemVectors, ranked);
+  }
+
+  /** The catalog of now; the recommender takes it, too. @param own the items that the model came with */
+  static async of(recommender: Recommender, own: readonly Item[], goods: Goods): Promise<Catalog> {
+    const items = own.map((item): Item => {
+      const put = goods.items.get(item.id);
+      return put && !put.deleted ? { ...item, title: put.title ?? item.title, attributes: put.attributes } : item;
+    });
+    const known = new Set(own.map(({ id }) => id));
+    for (const { id, title, attributes } of goods.items.values())
+      if (!known.has(id)) items.push({ id, title: title ?? id, attributes, count: 0 });
+    const ranked = recommender.loaded.features ? items.length : own.length;
+    await recommender.updateCatalog(items.slice(0, ranked));
+    return new Catalog(items, ranked, goods, recommender);
+  }
+
+  /** The rows whose IDs have these hashes. */
+  rowsOfHashes(hashes: Iterable<number>): number[] {
+    this.hashes ??= new Map(this.items.map(({ id }, row) => [hashOf(id), row]));
+    return Array.from(hashes).flatMap((hash) => this.hashes?.get(hash) ?? []);
+  }
+}
+
+/** FNV-1a of an ID, 32 bits. */
+export function hashOf(id: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(id)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}

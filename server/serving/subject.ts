@@ -1,0 +1,9 @@
+/** Whom a request is about: a stored user, or a history that the request brings along. */
+import type { Context } from '../context.ts';
+import type { Subject } from './lists.ts';
+
+/** A stored user; of an unknown one nothing is known. */
+export async function subjectOf({ store, config }: Context, user: string): Promise<Subject> {
+  const stored = await store.user(user, config.limits.history);
+  return { user, columns: stored?.columns ?? {}, events: stored?.events ?? [] };
+}
