@@ -70,7 +70,7 @@ export async function openLogOf(
  *
  * @throws InputError where no item is known, no user has a target, or targets stood in the model's training
  */
-export async function partsFor(
+export async function splitFor(
   { dir, loaded }: Judged,
   dataset: Dataset,
   flags: LogFlags,
@@ -99,14 +99,14 @@ export async function partsFor(
         `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknownItems)}`,
     );
   }
-  const parts = cold
+  const split = cold
     ? coldSplitOf(aligned.dataset, own, loaded.items)
     : splitDataset(aligned.dataset, asked, flags.data);
-  if (!sameProtocol(own, parts.protocol)) {
-    requireUnseen(splitDataset(aligned.dataset, own, flags.data), parts, flags.split, dir);
+  if (!sameProtocol(own, split.protocol)) {
+    requireUnseen(splitDataset(aligned.dataset, own, flags.data), split, flags.split, dir);
   }
-  requireTargets(parts, flags);
-  return loadSideFeatures(loaded.config, parts, flags.users, out);
+  requireTargets(split, flags);
+  return loadSideFeatures(loaded.config, split, flags.users, out);
 }
 
 /**
@@ -115,7 +115,7 @@ export async function partsFor(
  *
  * @throws InputError, one line that says what overlaps
  */
-export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFlags, out: Output): Promise<void> {
+export async function requireHeldOut({ dir }: Judged, split: Split, flags: LogFlags, out: Output): Promise<void> {
   const record = await loadTraining(await openPath(dir));
   if (!record) {
     out.warn(
@@ -123,7 +123,7 @@ export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFl
     );
     return;
   }
-  const { targets, known, users, example, grown } = record.overlap(parts, flags.split);
+  const { targets, known, users, example, grown } = record.overlap(split, flags.split);
   if (known > 0) {
     throw new InputError(
       'trained-on',
@@ -131,20 +131,20 @@ export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFl
       { hint: 'evaluate it on the log of its training or a newer one, or train a model on this log' },
     );
   }
-  for (const u of grown) parts.leaveOut(u, flags.split);
+  for (const u of grown) split.leaveOut(u, flags.split);
   if (grown.length > 0) {
     out.warn(
       `${formatCount(grown.length)} users are left out: ${dir} was trained on events that are their ${flags.split} targets now`,
     );
-    requireTargets(parts, flags);
+    requireTargets(split, flags);
   }
 }
 
-function requireTargets(parts: Split, { data, split }: LogFlags): void {
-  if (usersWithTarget(parts, split).length > 0) return;
+function requireTargets(split: Split, flags: LogFlags): void {
+  if (usersWithTarget(split, flags.split).length > 0) return;
   throw new InputError(
     'too-little-data',
-    `${data}: no user has ${requiredHistory(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
+    `${flags.data}: no user has ${requiredHistory(split.protocol)}, which ${protocolFlag(split.protocol)} needs`,
   );
 }
 
@@ -182,27 +182,27 @@ export type Rank = (options: EvaluateOptions & { facts: TrainingFacts }) => Prom
 export async function withRanking<T>(
   device: Device,
   { loaded }: Judged,
-  parts: Split,
+  split: Split,
   progress: boolean | undefined,
   work: (rank: Rank, model: SequenceModel) => Promise<T>,
 ): Promise<T> {
-  const model = new RankingModel(device, loaded, parts instanceof ColdSplit ? 'none' : 'any');
+  const model = new RankingModel(device, loaded, split instanceof ColdSplit ? 'none' : 'any');
   const { encoder, blend, second } = model;
-  const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
+  const similar = split instanceof ColdSplit ? similarityOf(loaded) : null;
   try {
     return await work(async (options) => {
-      const bar = createProgress({ total: parts.users, force: progress });
+      const bar = createProgress({ total: split.users, force: progress });
       const onProgress = (done: number, total: number): void => {
         bar.setTotal(total);
         bar.update(done, { phase: 'ranking' });
       };
       try {
-        if (parts instanceof ColdSplit && similar) {
+        if (split instanceof ColdSplit && similar) {
           const attributes = loaded.config.attributeMemory ?? null;
-          return await evaluateCold(encoder, parts, { ...options, similar, attributes, onProgress });
+          return await evaluateCold(encoder, split, { ...options, similar, attributes, onProgress });
         }
-        const prior = priorOf(loaded, parts, options.split);
-        return await evaluate(encoder, parts, { ...options, blend, second, prior, onProgress });
+        const prior = priorOf(loaded, split, options.split);
+        return await evaluate(encoder, split, { ...options, blend, second, prior, onProgress });
       } finally {
         bar.stop();
       }
@@ -213,12 +213,12 @@ export async function withRanking<T>(
 }
 
 /** What `recommend` adds to the lists of users with few events whose columns are known; null where the model has nothing. */
-function priorOf({ prior, items }: LoadedModel, parts: Split, part: 'valid' | 'test'): EvaluateOptions['prior'] {
-  const { side } = parts;
+function priorOf({ prior, items }: LoadedModel, split: Split, part: 'valid' | 'test'): EvaluateOptions['prior'] {
+  const { side } = split;
   if (!prior || !side) return null;
   return (u) => {
     const bag = side.knownBag(u);
-    return bag && weightedPrior(prior, bag, parts.history(u, part).length, items.length);
+    return bag && weightedPrior(prior, bag, split.history(u, part).length, items.length);
   };
 }
 
@@ -226,11 +226,11 @@ function priorOf({ prior, items }: LoadedModel, parts: Split, part: 'valid' | 't
 export function rankByModel(
   device: Device,
   judged: Judged,
-  parts: Split,
+  split: Split,
   options: EvaluateOptions & { facts: TrainingFacts },
   progress?: boolean,
 ): Promise<Evaluation> {
-  return withRanking(device, judged, parts, progress, (rank) => rank(options));
+  return withRanking(device, judged, split, progress, (rank) => rank(options));
 }
 
 /** How alike a model's items are by their attributes. @throws InputError where it has no schema of them */

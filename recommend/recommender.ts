@@ -8,7 +8,7 @@ import type { Adaptation } from '../model/inference/personalize.ts';
 import { type EncodedQuery, encodeQuery, nextEventFeatures, type QueryModel } from '../model/inference/query.ts';
 import { RankingModel } from '../model/inference/ranking-model.ts';
 import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
-import type { Scored, ScoreQuery } from '../model/inference/scorer.ts';
+import type { Scored, ScoreQuery } from '../model/inference/scored.ts';
 import type { ListScorer } from '../model/ranker/two-stages.ts';
 import type { Item } from '../model/storage/config.ts';
 import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cases } from './kernels/cases/index.ts';
 
@@ -10,6 +11,52 @@ const files = (folder: string): string[] =>
   readdirSync(new URL(`${folder}/`, root), { recursive: true, withFileTypes: true })
     .filter((f) => f.isFile() && /\.tsx?$/.test(f.name))
     .map((f) => `${f.parentPath}/${f.name}`);
+
+/** The tracked files, from the root. */
+const tracked = spawnSync('git', ['ls-files'], { cwd: root.pathname, encoding: 'utf8' })
+  .stdout.split('\n')
+  .filter((file) => file !== '' && existsSync(new URL(file, root)));
+const textOf = (file: string): string => readFileSync(new URL(file, root), 'utf8');
+
+/**
+ * The circles of a graph, each as the nodes that reach one another (Tarjan, "Depth-first search and linear graph
+ * algorithms", 1972).
+ */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const index = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (node: string): number => {
+    const own = index.size;
+    index.set(node, own);
+    let least = own;
+    stack.push(node);
+    for (const next of graph.get(node) ?? []) {
+      if (!index.has(next)) least = Math.min(least, visit(next));
+      else if (stack.includes(next)) least = Math.min(least, index.get(next) as number);
+    }
+    if (least === own) {
+      const circle = stack.splice(stack.indexOf(node));
+      if (circle.length > 1) found.push(circle.sort());
+    }
+    return least;
+  };
+  for (const node of graph.keys()) if (!index.has(node)) visit(node);
+  return found;
+}
+
+/** The static imports of each file, types included; `import()` is lazy, and no arrow. */
+function imports(texts: ReadonlyMap<string, string>, allowed: ReadonlySet<string> = new Set()): Map<string, string[]> {
+  const graph = new Map<string, string[]>();
+  for (const [file, text] of texts) {
+    const targets = [...text.matchAll(/^(import|export)( type)?\b([^;'"]*)['"](\.[^'"]+)['"]/gm)]
+      .map(([, , type, , path]) => ({ type, to: join(dirname(file), path) }))
+      .filter(({ type, to }) => texts.has(to) && !(type && allowed.has(to)))
+      .map(({ to }) => to);
+    graph.set(file, targets);
+  }
+  return graph;
+}
 
 /** What Biome's plugins say of files: nothing where they find no fault. */
 function lint(folder: string, paths: string[]): string {
@@ -105,6 +152,28 @@ describe('structure', () => {
       }
     }
     expect(offenders).toEqual([]);
+  });
+
+  it('no file imports itself by way of others, not even for types', () => {
+    const allowed = new Set([
+      // A tensor knows the device that it lives on, as do the tape and the programs of the device that holds them.
+      'engine/device.ts',
+      // The type of all settings follows from the tables of blocks, heads and losses, whose entries read those settings.
+      'model/recipes/settings.ts',
+      'web/worker/log.ts',
+    ]);
+    const texts = new Map(tracked.filter((f) => /\.(tsx?|mjs)$/.test(f)).map((f) => [f, textOf(f)]));
+    expect(circles(imports(texts, allowed))).toEqual([]);
+  });
+
+  it('the check of imports finds circles of types', () => {
+    const texts = new Map([
+      ['a/x.ts', "import type { Y } from './y.ts';\nexport interface X {}\n"],
+      ['a/y.ts', "import {\n  z,\n} from '../z.ts';\n"],
+      ['z.ts', "export { type X } from './a/x.ts';\n"],
+      ['w.ts', "import './z.ts';\nconst lazy = () => import('./w.ts');\n"],
+    ]);
+    expect(circles(imports(texts))).toEqual([['a/x.ts', 'a/y.ts', 'z.ts']]);
   });
 
   it('text leaves for the terminal through Output, reportError and the bar alone, which make it visible', () => {

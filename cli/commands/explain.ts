@@ -11,7 +11,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { usersWithTarget } from '../../train/evaluation/evaluate.ts';
 import { bootstrap } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
-import { openLogOf, openModel, partsFor } from '../evaluation.ts';
+import { openLogOf, openModel, splitFor } from '../evaluation.ts';
 import { createProgress, formatCount, table } from '../output/ui.ts';
 
 interface Figure {
@@ -23,8 +23,8 @@ interface Figure {
 export async function runExplain(flags: ExplainFlags): Promise<void> {
   const out = new Output(flags.json);
   const judged = await openModel(flags.model, out);
-  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
-  const users = draw(usersWithTarget(parts, flags.split), flags.sample, flags.seed);
+  const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
+  const users = draw(usersWithTarget(split, flags.split), flags.sample, flags.seed);
   const device = await openDevice(flags.device, out);
   const bar = createProgress({ total: users.length, force: flags.progress });
   const agreements: Agreement[] = [];
@@ -33,9 +33,9 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
     const recommender = await Recommender.load(await openPath(flags.model), { device });
     for (const [done, u] of users.entries()) {
       bar.update(done, { phase: 'explaining' });
-      const history = Array.from(parts.history(u, flags.split), (row) => recommender.items[row].id);
-      const times = parts.times(u, flags.split);
-      const features = parts.sideFeatures(u, flags.split);
+      const history = Array.from(split.history(u, flags.split), (row) => recommender.items[row].id);
+      const times = split.times(u, flags.split);
+      const features = split.sideFeatures(u, flags.split);
       const query = { history, times: times && Array.from(times), features, k: 1, includeSeen: flags.includeSeen };
       const by = async (explain: ExplainMethod) =>
         (await recommender.recommend({ ...query, explain })).items[0]?.explanation;

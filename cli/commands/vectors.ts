@@ -8,7 +8,8 @@ import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import type { LoadedModel } from '../../model/storage/load-model.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
-import { Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScoreQuery } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
@@ -125,7 +126,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
     );
   }
   const { offsets, items, times, userIds } = dataset;
-  const parts = await loadSideFeatures(loaded.config, splitDataset(dataset), flags.users, out);
+  const split = await loadSideFeatures(loaded.config, splitDataset(dataset), flags.users, out);
   const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
   if (users.length === 0)
     throw new InputError('mismatched-data', `${source}: none of its items is known to the model in ${flags.model}`);
@@ -146,7 +147,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
         return {
           history: items.subarray(begin, end),
           times: times?.subarray(begin, end),
-          features: parts.side?.tokens(u, places),
+          features: split.side?.tokens(u, places),
         };
       });
       (await scorer.score(queries)).forEach(({ userVector }, i) => {

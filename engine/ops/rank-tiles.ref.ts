@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { MASKED, NONE } from './topk.ref.ts';
 
 export const rankGoalReference: Reference = ({ scores, targets, goals }, { rows, v, first, start }) => {

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const rotaryReference: Reference = ({ x, positions, angles, y }, { n, heads, k, parts, turned, sign, acc }) => {
   const d = heads * k;

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 /** What stands for an item that is not there. */
 export const NONE = 0xffffffff;

@@ -7,7 +7,7 @@ import { listScorer, type ListScorer, type SecondStage } from '../ranker/two-sta
 import { checkSettings, type Settings } from '../recipes/settings.ts';
 import type { LoadedModel } from '../storage/load-model.ts';
 import { DeviceTransitions } from '../transitions/transitions.ts';
-import type { ScorerOptions } from './scorer.ts';
+import type { ScorerOptions } from './scored.ts';
 
 /** Settings that config.json holds. @throws InputError where they make no ranking model */
 export function settingsOf({ config }: Pick<LoadedModel, 'config'>): Settings {

@@ -5,7 +5,8 @@
 import type { Ranker } from './ranker.ts';
 import { type Ranked, Reranker } from './reranker.ts';
 import { rankAmong, requireFinite } from '../inference/ranks.ts';
-import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../inference/scorer.ts';
+import { Scorer } from '../inference/scorer.ts';
+import type { Scored, ScoreQuery, ScorerOptions } from '../inference/scored.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
 /** What evaluates and recommends: a scorer, or two stages. */

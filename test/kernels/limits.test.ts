@@ -27,9 +27,9 @@ describe("with WebGPU's default limits", () => {
   });
 
   it('trains as the references do', async () => {
-    const parts = ring();
+    const split = ring();
     const cpu = await Device.open({ backend: 'cpu' });
-    const [a, b] = [await run(gpu, parts, small(), { epochs: 1 }), await run(cpu, parts, small(), { epochs: 1 })];
+    const [a, b] = [await run(gpu, split, small(), { epochs: 1 }), await run(cpu, split, small(), { epochs: 1 })];
     expect(a.result.losses.length).toBeGreaterThan(0);
     for (const [i, { loss }] of a.result.losses.entries())
       expect(loss).toBeCloseTo(b.result.losses[i].loss as number, 3);

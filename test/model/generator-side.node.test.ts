@@ -7,7 +7,8 @@ import { Generator } from '../../model/inference/generator.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
-import { Scorer, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 const [ITEMS, SIDE, STEPS] = [40, 6, 4];

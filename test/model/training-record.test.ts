@@ -66,9 +66,9 @@ const without = (events: readonly Event[], last: number): Event[] => {
   });
 };
 
-async function recordOf(parts: Split, seed = 1): Promise<TrainingRecord> {
+async function recordOf(split: Split, seed = 1): Promise<TrainingRecord> {
   const files = new MemoryFiles();
-  await recordTraining(files, parts, seed);
+  await recordTraining(files, split, seed);
   return (await loadTraining(files)) as TrainingRecord;
 }
 
@@ -77,12 +77,12 @@ const PROTOCOLS = ['leave-one-out', 'sampled-100', 'last-n:n=3', 'ratio:valid=0.
 const under = (events: readonly Event[], protocol: string) => splitDataset(datasetOf(events), parseProtocol(protocol));
 
 describe.each(PROTOCOLS)('trained under %s', (protocol) => {
-  const parts = under(today, protocol);
+  const split = under(today, protocol);
 
   it('the held-out targets of its own log, of longer ones and of other people are free', async () => {
-    const record = await recordOf(parts);
+    const record = await recordOf(split);
     for (const part of ['valid', 'test'] as const) {
-      const { targets, known, grown } = record.overlap(parts, part);
+      const { targets, known, grown } = record.overlap(split, part);
       expect(targets).toBeGreaterThan(0);
       expect({ known, grown: [...grown] }, part).toEqual({ known: 0, grown: [] });
     }
@@ -105,7 +105,7 @@ describe.each(PROTOCOLS)('trained under %s', (protocol) => {
   });
 
   it('an older log is found out, whatever became of its times', async () => {
-    const record = await recordOf(parts);
+    const record = await recordOf(split);
     const older =
       protocol === 'temporal' ? today.filter(([, , time]) => (time as number) < T0 + 24_000) : without(today, 8);
     const { known, targets, users, example } = record.overlap(under(older, protocol), 'test');
@@ -129,9 +129,9 @@ it('what the validation chose the model by is no test', async () => {
 it('cold items: free under their own protocol, known under another', async () => {
   const dataset = datasetOf(today);
   const protocol = parseProtocol('cold-items');
-  const parts = new ColdSplit(dataset, protocol, drawCold(dataset, protocol, null));
-  const record = await recordOf(parts);
-  for (const part of ['valid', 'test'] as const) expect(record.overlap(parts, part).known).toBe(0);
+  const split = new ColdSplit(dataset, protocol, drawCold(dataset, protocol, null));
+  const record = await recordOf(split);
+  for (const part of ['valid', 'test'] as const) expect(record.overlap(split, part).known).toBe(0);
   expect(record.overlap(under(today, 'leave-one-out'), 'test').known).toBeGreaterThan(20);
 });
 
@@ -141,9 +141,9 @@ it('users whose targets trained because they had done too little then are named,
   const { known, grown } = record.overlap(under(without(today, 18), 'last-n:n=3'), 'test');
   expect(known).toBe(0);
   expect(grown.length).toBeGreaterThan(0);
-  const parts = under(without(today, 18), 'last-n:n=3');
-  parts.leaveOut(grown[0], 'test');
-  expect(parts.targets(grown[0], 'test')).toHaveLength(0);
+  const split = under(without(today, 18), 'last-n:n=3');
+  split.leaveOut(grown[0], 'test');
+  expect(split.targets(grown[0], 'test')).toHaveLength(0);
 });
 
 it('a log without its oldest events, whose users buy the same again, is free where there are times', async () => {
@@ -169,9 +169,9 @@ it('no event is found that was not recorded, none is missed: any IDs, any repeat
       fc.nat(),
       async (users, items, seed) => {
         const events = items.map((item, i): Event => [users[i % users.length], item, null]);
-        const parts = under(events, 'leave-one-out');
-        const record = await recordOf(parts, seed);
-        for (const part of ['valid', 'test'] as const) expect(record.overlap(parts, part).known).toBe(0);
+        const split = under(events, 'leave-one-out');
+        const record = await recordOf(split, seed);
+        for (const part of ['valid', 'test'] as const) expect(record.overlap(split, part).known).toBe(0);
         const before = under(without(events, 2), 'leave-one-out');
         const targets = Array.from({ length: before.users }, (_, u) => before.targets(u, 'test').length);
         expect(record.overlap(before, 'test').known).toBe(targets.reduce((a, b) => a + b, 0));
@@ -185,10 +185,10 @@ const stored = async (files: MemoryFiles) => (await (await Snapshot.open(files))
 
 describe('the file', () => {
   it('is small, the same for the same training, and tells nothing without its salt', async () => {
-    const parts = under(today, 'leave-one-out');
+    const split = under(today, 'leave-one-out');
     const write = async (seed: number) => {
       const files = new MemoryFiles();
-      await recordTraining(files, parts, seed);
+      await recordTraining(files, split, seed);
       return stored(files);
     };
     const bytes = await write(1);

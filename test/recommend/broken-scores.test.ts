@@ -175,10 +175,10 @@ describe('finite weights that overflow', () => {
       source: 'log',
       notes: [],
     };
-    const parts = splitDataset(prepare(log, { minInteractions: 1 }));
+    const split = splitDataset(prepare(log, { minInteractions: 1 }));
     const { encoder, second } = model;
     expect(second).not.toBeNull();
-    await refused(() => evaluate(encoder, parts, { split: 'test', includeSeen: true, second }));
+    await refused(() => evaluate(encoder, split, { split: 'test', includeSeen: true, second }));
     model.dispose();
   });
 
@@ -281,9 +281,9 @@ describe('ranks and figures', () => {
       source: 'log',
       notes: [],
     };
-    const parts = splitDataset(prepare(log, { minInteractions: 1 }));
+    const split = splitDataset(prepare(log, { minInteractions: 1 }));
     const scores = (_: Uint32Array, out: Float64Array | Float32Array) => out.set([1, value, 2]);
-    expect(() => rankTargets(parts, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
+    expect(() => rankTargets(split, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
       `a score of odd, user 0 is ${value}`,
     );
   });

@@ -1,6 +1,6 @@
 /** Samplers, schedule and settings, on the host alone. */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import { Device } from '../../engine/index.ts';
 import { calibratedBeta } from '../../model/heads/losses/gbce.ts';
 import type { Settings } from '../../model/recipes/settings.ts';

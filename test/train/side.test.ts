@@ -51,15 +51,15 @@ function walks(users = 48, length = 14): Split {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-const people = (parts: Split) =>
-  new Map(parts.dataset.userIds.map((id, u) => [id, { way: u % 2 === 0 ? 'up' : 'down', city: `c${u % 3}` }]));
+const people = (split: Split) =>
+  new Map(split.dataset.userIds.map((id, u) => [id, { way: u % 2 === 0 ? 'up' : 'down', city: `c${u % 3}` }]));
 
-function beside(parts: Split): Split {
-  const users = people(parts);
+function beside(split: Split): Split {
+  const users = people(split);
   const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
-  const events = inferEvents(parts.dataset, ['rating'], 'walks');
-  return parts.withSide(
-    new SideFeatures(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users),
+  const events = inferEvents(split.dataset, ['rating'], 'walks');
+  return split.withSide(
+    new SideFeatures(new SideFeatureEncoder({ users: inferSchema(rows), events }), split.dataset, users),
   );
 }
 
@@ -73,18 +73,18 @@ describe('a model that reads users and events', () => {
   it('learns what items alone do not tell', async () => {
     const settings = small({ dropout: '0', sideDropout: '0' });
     const plain = await run(device, walks(), settings, { epochs: 40 });
-    const parts = beside(walks());
-    const { result, files } = await run(device, parts, settings, { epochs: 40 });
+    const split = beside(walks());
+    const { result, files } = await run(device, split, settings, { epochs: 40 });
     expect(result.bestNdcg).toBeGreaterThan(0.93);
     expect(plain.result.bestNdcg ?? 1).toBeLessThan(0.9);
     // What it learned is loaded, and hangs on what is said of the users.
     const { tensors } = await loadModel(files);
     const model = SequenceModel.load(device, settings, ITEMS, tensors);
     const asked = { split: 'test', includeSeen: true } as const;
-    const known = (await evaluate(model, parts, asked)).metrics['NDCG@10'];
+    const known = (await evaluate(model, split, asked)).metrics['NDCG@10'];
     expect(known).toBeGreaterThan(0.9);
-    const turned = new Map([...people(parts)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
-    const reversed = parts.withSide(new SideFeatures(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned));
+    const turned = new Map([...people(split)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
+    const reversed = split.withSide(new SideFeatures(split.side?.encoder as SideFeatureEncoder, split.dataset, turned));
     expect((await evaluate(model, reversed, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
     model.dispose();
   });
@@ -134,17 +134,17 @@ describe('a model that reads users and events', () => {
 });
 
 describe('what groups of users like', () => {
-  const parts = beside(walks());
-  const counts = countGroups(parts);
+  const split = beside(walks());
+  const counts = countGroups(split);
   const bag = (u: number) => {
-    const row = parts.side?.userRow(u);
+    const row = split.side?.userRow(u);
     return Array.from(row?.columns ?? [], (column, e): [number, number] => [column, row?.values[e] ?? 0]);
   };
 
   it('counts the training events of each group', () => {
     const total = counts.items.reduce((sum, count) => sum + count, 0);
     let events = 0;
-    for (let u = 0; u < parts.users; u++) events += parts.trainLength(u);
+    for (let u = 0; u < split.users; u++) events += split.trainLength(u);
     expect(total).toBe(events);
     const [[all]] = bag(0);
     expect(counts.values.subarray(counts.starts[all], counts.starts[all + 1]).reduce((a, b) => a + b, 0)).toBe(events);
@@ -178,10 +178,10 @@ describe('what groups of users like', () => {
 
   it('is fitted beside a model', async () => {
     const device = await Device.open({ backend: 'cpu' });
-    const rows = parts.side?.encoder.rows;
+    const rows = split.side?.encoder.rows;
     const model = SequenceModel.create(device, small(), ITEMS, 1, { side: rows });
     const users = Uint32Array.from({ length: 16 }, (_, u) => u);
-    const { settings } = await fitSegmentPrior(model, parts, users, null);
+    const { settings } = await fitSegmentPrior(model, split, users, null);
     expect(settings.fitted.groups).toBeGreaterThanOrEqual(settings.fitted.popularity);
     expect(settings.weights.map(([n]) => n)).toEqual([1, 2, 4, 8]);
     const falling = settings.weights.every(([, weight], i, all) => i === 0 || weight <= all[i - 1][1]);

@@ -1,6 +1,8 @@
 /** Batches on their way to the device: one upload a step, and more for sampled negatives and side features. */
-import { type Batch, maxMasked } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
+import { maxMasked } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
+import { continuationTokens } from '../../data/batching/continuations.ts';
+import type { ContinuationBatch } from '../../data/batching/batch.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
 import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';

@@ -4,7 +4,8 @@
  * The clock may stop a run but never steers it: validation and early stopping go by steps, and everything that varies
  * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint continues bit for bit.
  */
-import { type Batch, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import { option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import { type ParameterKind, type Program, STATUS, type Tensor } from '../../engine/index.ts';

@@ -5,7 +5,8 @@
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transitions/transitions.ts';
-import { type Scored, Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored, ScoreQuery } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';

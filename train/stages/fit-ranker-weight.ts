@@ -7,7 +7,8 @@
 import type { Split } from '../../data/splits/split.ts';
 import type { Ranker } from '../../model/ranker/ranker.ts';
 import { type CandidateQuery, type Ranked, Reranker } from '../../model/ranker/reranker.ts';
-import { Scorer, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScorerOptions, ScoreQuery } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { rankBy } from '../../model/ranker/two-stages.ts';
 import type { Stages } from '../../model/ranker/store.ts';

@@ -20,7 +20,8 @@ import {
   type SegmentPrior,
 } from '../../model/transitions/segment-prior.ts';
 import { splitQuery } from '../../model/inference/query.ts';
-import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored, ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { metricsAt, RankMetrics } from '../evaluation/metrics.ts';
 import { distinct } from '../evaluation/ranking.ts';

@@ -1,5 +1,5 @@
 /** What a stage of a training is, and what the stages share: one encoder on the device, and what was learned so far. */
-import type { ScorerOptions } from '../../model/inference/scorer.ts';
+import type { ScorerOptions } from '../../model/inference/scored.ts';
 import { type SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
 import type { Files } from '../../model/storage/files.ts';
 import type { Tensors } from '../../model/storage/checkpoint.ts';

@@ -4,7 +4,8 @@
  * those; the ranker then takes a step. Validated by NDCG@10 of both stages together, with the weight fitted each time.
  */
 import { option } from '../../data/errors.ts';
-import { type Batch, batches } from '../../data/batching/batches.ts';
+import { batches } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import type { Split } from '../../data/splits/split.ts';
 import {
   add,
@@ -26,7 +27,7 @@ import type { Files } from '../../model/storage/files.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { saveRanker, shapeOf, type Stages } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
-import type { ScorerOptions } from '../../model/inference/scorer.ts';
+import type { ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import type { ItemTokens } from '../../data/features/item-tokens.ts';
 import type { Schema } from '../../data/features/schema.ts';

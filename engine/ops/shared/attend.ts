@@ -4,7 +4,7 @@
  * again in the backward. Memory grows with the tokens, never with a segment's length squared.
  */
 import { gradOf, into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { groups, type Kernel, kernel, lanes8, type Params } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 

@@ -1,6 +1,6 @@
 /** Copies a block of columns from one matrix into one of another: what copy, slice and concat share. */
 import { into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { elementVariants, groups, kernel, type Params } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 import { asMatrix, expectRank } from './check.ts';

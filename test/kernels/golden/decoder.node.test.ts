@@ -1,7 +1,8 @@
 /** An encoder–decoder against PyTorch's own layers (test/golden/make.py): the decoder's states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Batch } from '../../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationTokens } from '../../../data/batching/continuations.ts';
+import type { Batch } from '../../../data/batching/batch.ts';
+import { continuationTokens } from '../../../data/batching/continuations.ts';
+import type { ContinuationBatch } from '../../../data/batching/batch.ts';
 import { crossAttention, crossBounds, Device, type NumericArray } from '../../../engine/index.ts';
 import type { TrainingTokens } from '../../../model/encoders/context.ts';
 import { parametersOf } from '../../../model/encoders/network.ts';
