@@ -41,6 +41,9 @@ describe.each(all)('%s', (file) => {
       const to = path === '' ? file : join(dirname(file), path);
       if (to === 'docs/api/' || to === 'docs/api') continue; // made by npm run docs
       expect(existsSync(join(root, to)), `${file}: ${target}`).toBe(true);
+      // What a guide links to outside of docs/, the site must have, too.
+      if (file.startsWith('docs/') && !to.startsWith('docs/'))
+        expect(textOf('docs/.vitepress/config.mjs'), `${file}: ${target}`).toContain(`'${path}': `);
       if (hash === undefined) continue;
       expect(anchorsOf(to), `${file}: ${target}`).toContain(hash);
       // GitHub and VitePress make the same of plain words alone.
