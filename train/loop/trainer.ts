@@ -182,6 +182,7 @@ class Trainer {
     this.validateSteps = o.settings.validateSteps || Math.max(64, first);
     // A resumed run keeps its horizon.
     this.horizon ??= horizonOf(o.settings, o.epochs, first);
+    this.batchesInEpoch = batchCount(this.counters.epoch);
     if (this.validationDue && !(await this.validate())) return this.finish('interrupted');
     if (o.resume && this.outOfPatience()) return this.finish('early-stopping');
     if (o.resume && this.reachedEpochs()) return this.finish('epochs');
