@@ -9,7 +9,7 @@ import { loadConfig } from '../../model/storage/config.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { checkRatingOptions, planRatings, type RatingPlan, resumeRatings } from '../../train/ratings/plan.ts';
-import type { RatingRunProgress } from '../../train/ratings/run.ts';
+import type { RatingRunProgress } from '../../train/ratings/rating-run.ts';
 import { runRatingPlan, type TrainedRatings } from '../../train/ratings/run-plan.ts';
 import { commandName, onInterrupt, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { kebab } from '../flags/names.ts';
@@ -144,6 +144,7 @@ function describe({ settings: s, split, config }: RatingPlan): string {
 
 function show(bar: Progress, p: RatingRunProgress): void {
   const what = {
+    recording: 'recording the training data',
     baseline: 'learning the factors',
     compiling: 'compiling the kernels',
     training: `epoch ${p.epoch + 1}`,

@@ -65,13 +65,13 @@ export class Scorer {
     this.model.device.write(this.bias, bias);
   }
 
-  /** Scores each query; the answers are in the queries' order. */
-  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
+  /** Scores each query; the answers are in the queries' order. @param onProgress awaited after each batch; it may throw to stop */
+  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void | Promise<void>): Promise<Scored[]> {
     const answers: Scored[] = [];
     await this.model.refresh();
     for (const { batch, queries: group } of this.batcher.groups(queries)) {
       for (const answer of await batch.score(group)) answers.push(answer);
-      onProgress?.(answers.length);
+      await onProgress?.(answers.length);
     }
     return answers;
   }

@@ -58,7 +58,7 @@ export class TwoStages implements ListScorer {
     this.first.setShift(shift);
   }
 
-  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
+  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void | Promise<void>): Promise<Scored[]> {
     const started = performance.now();
     const retrieved = await this.first.score(queries);
     const between = performance.now();

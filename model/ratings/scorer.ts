@@ -23,13 +23,13 @@ export class RatingScorer {
 
   /**
    * Calls `each` with a target's row and its chances [K], a view that the next call overwrites.
-   * @param onProgress with the number of windows done
+   * @param onProgress awaited after each batch with the number of windows done; it may throw to stop
    */
   async score(
     windows: readonly RatingWindow[],
     events: RatingEvents,
     each: (row: number, chances: Float32Array) => void,
-    onProgress?: (done: number) => boolean | undefined,
+    onProgress?: (done: number) => void | Promise<void>,
   ): Promise<void> {
     const { settings, shape } = this.model;
     const { levels } = shape;
@@ -41,13 +41,13 @@ export class RatingScorer {
     for (const packed of packWindows(windows, batch.known, batch.targets)) {
       batch.stage(packed, events, null);
       batch.upload();
-      const chances = (await program.run().chances.data()) as Float32Array;
+      const chances = (await program.values()).chances as Float32Array;
       let at = 0;
       for (const { targets: rows } of packed) {
         for (const row of rows) each(row, requireFinite(chances.subarray(at, (at += levels)), 'rating probabilities'));
       }
       done += packed.length;
-      if (onProgress?.(done)) return;
+      await onProgress?.(done);
     }
   }
 

@@ -123,6 +123,7 @@ const blend = object<Blend>({
   memory: number(0),
   epsilon: number(Number.MIN_VALUE),
   fitted: object<Blend['fitted']>({ users: integer(0, MOST), transformer: metrics, memory: metrics, blend: metrics }),
+  step: { optional: integer(0, MOST) },
 });
 
 const attributeMemory = object<AttributeModel>({
@@ -135,6 +136,7 @@ const attributeMemory = object<AttributeModel>({
     attributes: metrics,
     blend: metrics,
   }),
+  step: { optional: integer(0, MOST) },
 });
 
 /** What config.json may hold. A key that is not listed is refused: it is damage, or of a newer version. */

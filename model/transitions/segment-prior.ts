@@ -36,6 +36,8 @@ export interface PriorSettings {
   weights: [events: number, weight: number][];
   /** NDCG@10 of users' first events, by popularity and by their segments; the users' own events do not count. */
   fitted: { users: number; popularity: number; groups: number };
+  /** Steps of the encoder that the weights were fitted to; absent in folders of earlier versions. */
+  step?: number;
 }
 
 export interface SegmentPrior {

@@ -1,6 +1,6 @@
 /** The record of a training: held-out targets that were trained on are found in any log, and no others. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ColdSplit, drawCold } from '../../data/splits/cold.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
@@ -18,6 +18,9 @@ import {
   TRAINING,
   type TrainingRecord,
 } from '../../model/storage/training-record.ts';
+import { TimeBudget } from '../../train/loop/time-budget.ts';
+import { recordStage } from '../../train/stages/record.ts';
+import { runStages } from '../../train/stages/stage.ts';
 
 type Event = [user: string, item: string, time: number | null];
 
@@ -201,10 +204,17 @@ describe('the file', () => {
 
   it('stays as it is when a training is resumed', async () => {
     const files = new MemoryFiles();
-    await recordTraining(files, under(today, 'leave-one-out'), 1);
+    const write = vi.fn(() => recordTraining(files, under(today, 'leave-one-out'), 1));
+    const stage = recordStage(write);
+    const start = (resume: boolean) =>
+      runStages([stage], { files, plan: { resume }, report: () => {} }, new TimeBudget());
+    await start(true); // made by an earlier version
     const bytes = await stored(files);
-    await recordTraining(files, under(today, 'leave-one-out'), 2, true);
+    await start(true);
+    expect(write).toHaveBeenCalledOnce();
     expect(await stored(files)).toEqual(bytes);
+    await start(false);
+    expect(write).toHaveBeenCalledTimes(2);
   });
 
   it.each([

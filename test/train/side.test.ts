@@ -133,9 +133,9 @@ describe('a model that reads users and events', () => {
   });
 });
 
-describe('what groups of users like', () => {
+describe('what groups of users like', async () => {
   const split = beside(walks());
-  const counts = countGroups(split);
+  const counts = await countGroups(split);
   const bag = (u: number) => {
     const row = split.side?.userRow(u);
     return Array.from(row?.columns ?? [], (column, e): [number, number] => [column, row?.values[e] ?? 0]);

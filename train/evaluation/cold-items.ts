@@ -116,7 +116,7 @@ export async function* towerScores(
   split: ColdSplit,
   part: 'valid' | 'test',
   users: Uint32Array,
-  onProgress?: (done: number, total: number) => void,
+  onProgress?: (done: number, total: number) => void | Promise<void>,
 ): AsyncGenerator<{ user: number; history: Uint32Array; targets: Uint32Array; tower: Float64Array }> {
   const [from, to] = split.candidates(part);
   const scorer = new Scorer(model, { k: 1, scoresFrom: from });

@@ -53,7 +53,8 @@ export interface EvaluateOptions {
   facts?: TrainingFacts;
   /** The distance of two items, for the diversity of lists. */
   distance?: Distance | null;
-  onProgress?(done: number, total: number): void;
+  /** Awaited after each batch; it may throw to stop. */
+  onProgress?(done: number, total: number): void | Promise<void>;
   /** `ranks` are in the order of `targets`. */
   onUser?(user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored): void;
 }

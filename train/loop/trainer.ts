@@ -234,6 +234,10 @@ class Trainer {
       this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
       program.run();
       if (this.compiled) await program.pace();
+      if (i + 1 === parts.length) break;
+      // Gradients of a part of a step are let go; the step is taken again when the training continues.
+      if (this.compiled && o.signal?.aborted) return 'interrupted';
+      this.report(this.compiled ? 'training' : 'compiling');
     }
     const tokens = parts.reduce((sum, batch) => sum + batch.tokens, 0);
     counters.step++;
@@ -344,7 +348,7 @@ class Trainer {
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
     const started = performance.now();
-    const budget = new TimeBudget(undefined, o.signal);
+    const time = new TimeBudget(undefined, o.signal);
     this.model.touch();
     this.report('validating', 0);
     const { metrics } = await evaluate(this.model, o.split, {
@@ -352,10 +356,7 @@ class Trainer {
       includeSeen: o.includeSeen,
       users: this.validationUsers,
       scorer: this.scorer,
-      onProgress: (done, total) => {
-        budget.check();
-        this.report('validating', done / total);
-      },
+      onProgress: (done, total) => time.pause(() => this.report('validating', done / total)),
     });
     this.validateSeconds = (performance.now() - started) / 1000;
     const ndcg = metrics['NDCG@10'];

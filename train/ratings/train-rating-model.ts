@@ -13,7 +13,7 @@ import {
   type TrainingOptions,
 } from '../events.ts';
 import { checkRatingOptions, planRatings } from './plan.ts';
-import type { RatingRunProgress } from './run.ts';
+import type { RatingRunProgress } from './rating-run.ts';
 import { runRatingPlan, type TrainedRatings } from './run-plan.ts';
 
 export interface TrainRatingModelOptions extends TrainingOptions<RatingRunProgress> {

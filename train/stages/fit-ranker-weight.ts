@@ -51,7 +51,7 @@ export class RankerWeightFitter {
     model: SequenceModel,
     ranker: Ranker,
     split: Split,
-    options: { users: Uint32Array; includeSeen?: boolean; blend: ScorerOptions['blend']; check?(): void },
+    options: { users: Uint32Array; includeSeen?: boolean; blend: ScorerOptions['blend']; pause?(): Promise<void> },
   ): Promise<RankerWeightFitter> {
     const k = Math.min(model.items, ranker.shape.rankerCandidates);
     const scorer = new Scorer(model, { k, blend: options.blend });
@@ -61,7 +61,7 @@ export class RankerWeightFitter {
         const [target] = split.targets(u, 'valid');
         return { ...splitQuery(split, u, 'valid', model.settings.window), target, exclude: excluded(u) ?? undefined };
       });
-      const scored = await scorer.score(queries, () => options.check?.());
+      const scored = await scorer.score(queries, options.pause);
       const retrieved = scored.map(({ items, scores, rank }, i) => {
         return { items, scores, rank, targets: distinct(split.targets(options.users[i], 'valid')) };
       });
@@ -72,9 +72,9 @@ export class RankerWeightFitter {
     }
   }
 
-  /** The weight for the ranker as it is now. @param check may throw to stop */
-  async fit(step: number, check?: () => void): Promise<Stages> {
-    const ranked = await this.reranker.logits(this.queries, check);
+  /** The weight for the ranker as it is now. @param pause awaited between pieces of the work; it may throw to stop */
+  async fit(step: number, pause?: () => Promise<void>): Promise<Stages> {
+    const ranked = await this.reranker.logits(this.queries, pause);
     const judge = (by: (i: number, of: Ranked, one: Retrieved) => number): Judged => {
       const ranks = new RankMetrics();
       const gains = new Float64Array(this.retrieved.length);
@@ -89,10 +89,11 @@ export class RankerWeightFitter {
       const all = ranks.result();
       return { metrics: Object.fromEntries(KEPT.map((name) => [name, all[name]])), gains };
     };
-    const trials = WEIGHTS.map((weight) => ({
-      weight,
-      ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]),
-    }));
+    const trials: ({ weight: number } & Judged)[] = [];
+    for (const weight of WEIGHTS) {
+      trials.push({ weight, ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]) });
+      await pause?.();
+    }
     const [off] = trials;
     const gains = trials.map((trial) => gainOf(off.gains, trial.gains));
     const least = gains.map(({ mean, error }) => mean - error);

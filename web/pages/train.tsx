@@ -227,6 +227,7 @@ function Settings() {
 }
 
 const PHASES: Record<string, string> = {
+  recording: 'Recording the training data',
   transitions: 'Learning item transitions',
   compiling: 'Compiling the kernels',
   training: 'Training',
