@@ -5,7 +5,7 @@ import { messageOf } from '../engine.ts';
 import { plural } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { Notice } from './parts.tsx';
+import { Notice } from './components.tsx';
 
 export function Adapt() {
   const history = useStore(askState, (state) => state.history);

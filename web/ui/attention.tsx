@@ -1,7 +1,7 @@
 /** Maps of attention over a history, all layers together or a head at a time. */
 import { useState } from 'preact/hooks';
 import { Heatmap } from './heatmap.tsx';
-import { Field } from './parts.tsx';
+import { Field } from './components.tsx';
 import type { AttentionFacts } from '../worker/recommending.ts';
 
 export function AttentionMap({ attention }: { attention: AttentionFacts }) {
