@@ -39,22 +39,10 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
         settings: DEFAULTS,
         figures: [
           {
-            log: 'MovieLens 1M, alone',
-            'NDCG@10': 0.1807,
-            'HR@10': 0.3137,
-            run: 'recipe sasrec, 60 minutes, 2 cores without a GPU beside other work, 2026-11-21',
-          },
-          {
-            log: 'MovieLens 1M, with memory',
-            'NDCG@10': 0.1946,
-            'HR@10': 0.3286,
-            run: 'the same model',
-          },
-          {
             log: 'MovieLens 100K, alone',
             'NDCG@10': 0.1037,
             'HR@10': 0.197,
-            run: 'recipe sasrec, memory=off, 60 epochs, 2026-11-21',
+            run: 'train --recipe sasrec --set memory=off --epochs 60, 2026-11-21',
           },
         ],
       },
