@@ -5,7 +5,7 @@
  *   node bench/clicks.mjs MODEL.attune [--clicks 40] [--json]
  *
  * `host`: `recommender.recommend` in Node on Dawn's null device, which runs no kernel: JavaScript, validation and messages
- * alone. `page`: in the built application (dist/web) in Chromium, from the click until the list stands in the page; and
+ * alone. `page`: in the built application (dist/web) in Chromium, from the click until the list is in the page; and
  * `query`, the part of it that the worker waits for its answer. Needs dist/ and dist/web.
  */
 import { parseArgs } from 'node:util';
