@@ -92,7 +92,8 @@ describe.each([...new Set(probed.map((c) => c.op))])('%s', (op) => {
   for (const c of probed) {
     if (c.op !== op) continue;
     describe(c.name, () => {
-      it.for([null, ...wantedChoices(c)])('by %o', async (choice, { skip }) => {
+      const choices = wantedChoices(c).map((choice) => ({ what: `${choice.kernel} by ${choice.file}`, choice }));
+      it.for([{ what: 'by the chosen variants', choice: null }, ...choices])('$what', async ({ choice }, { skip }) => {
         if (!expKeepsNaN && THROUGH_EXP.has(op)) skip('exp and log of this adapter lose NaN');
         const found = await probes(c);
         if (found.probes.length > 0 && !HIDES.has(op)) expect(found.visible, 'a NaN came out').toBe(true);
