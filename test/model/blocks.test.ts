@@ -68,15 +68,16 @@ const kinds = Object.entries<BlockKind>(BLOCKS).flatMap(([block, { requires }]) 
   ]),
 );
 
+let double: Device;
+let gpu: Device;
+beforeAll(async () => {
+  double = await Device.open({ backend: 'cpu', precision: 'f64', poison: true });
+  gpu = await Device.open({ backend: 'webgpu', poison: true });
+});
+afterAll(() => gpu?.close());
+
 describe.each(kinds)('%s', (_, settings) => {
   const values = valuesFor(settings);
-  let double: Device;
-  let gpu: Device;
-  beforeAll(async () => {
-    double = await Device.open({ backend: 'cpu', precision: 'f64', poison: true });
-    gpu = await Device.open({ backend: 'webgpu', poison: true });
-  });
-  afterAll(() => gpu?.close());
 
   it('has the gradients that central differences say', async () => {
     const { gradients } = await passes(double, settings, values);
