@@ -1,4 +1,4 @@
-/** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its figures. */
+/** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its metrics. */
 import { alignItems } from '../data/splits/align.ts';
 import { ColdSplit } from '../data/splits/cold.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -110,7 +110,7 @@ export async function splitFor(
 }
 
 /**
- * Refuses to evaluate a model on what it was trained on, whatever log that stands in. Without the record of its training,
+ * Refuses to evaluate a model on what it was trained on, whatever log that is in. Without the record of its training,
  * says that this cannot be checked. Users who have gone on since, and whose targets once trained, are left out.
  *
  * @throws InputError, one line that says what overlaps
@@ -160,7 +160,7 @@ function protocolFor(own: Protocol, asked: Protocol | undefined): Protocol {
   return own;
 }
 
-/** How lists are told to be diverse, and by what. */
+/** How the diversity of lists is measured, and by what. */
 export interface Kinship {
   by: 'attributes' | 'vectors';
   distance: Distance;
@@ -243,7 +243,7 @@ export function similarityOf({ config, items }: LoadedModel): Similarity {
   return similarity(schema, items);
 }
 
-/** 95 % bootstrap limits of the headline figures over users. */
+/** 95 % bootstrap limits of the headline metrics over users. */
 export function intervalsOf({ perUser }: Evaluation, seed = 1) {
   const limits = HEADLINES.map((name) => {
     const { low, high } = bootstrap(perUser[name], seed);

@@ -140,7 +140,7 @@ export class Device {
   }
 
   /**
-   * Turns a tensor into a leaf that accumulates a gradient; `grad` may be a place in an arena, already zeroed. Ops store
+   * Turns a tensor into a leaf that accumulates a gradient; `grad` may be a view of an arena, already zeroed. Ops store
    * whole vec4s: up to three elements behind a `grad` of odd size are padding that holds anything.
    */
   makeLeaf(t: Tensor, grad?: Tensor): void {

@@ -147,7 +147,7 @@ export function rowsOf(components: Readonly<Record<string, Metrics>>, recipe: st
     retrieval: 'first stage',
     ranker: 'ranker alone',
     transformer: `${recipe} alone`,
-    memory: 'memory alone',
+    memory: 'transitions alone',
     attributes: 'attributes alone',
   };
   return Object.fromEntries(Object.entries(components).map(([name, metrics]) => [names[name] ?? name, metrics]));

@@ -17,7 +17,7 @@ import { makeSasrec } from './peers/attune-sasrec.mjs';
 const USERS = 512;
 const ITEMS = 3416;
 const SEED = 1;
-/** Real tokens that the figures are for: a full batch of the recipe. */
+/** Real tokens that are timed: a full batch of the recipe. */
 export const STEP_TOKENS = 4096;
 const CHECK_STEPS = 3;
 

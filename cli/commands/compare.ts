@@ -33,31 +33,31 @@ export async function runCompare(names: readonly [string, string], flags: Compar
     const a = await rank(contenders[0], models[0], dataset, seen, device, flags, out);
     const b = await rank(contenders[1], models[0], dataset, seen, device, flags, out);
     requireSameUsers(a, b, names);
-    const differences = differencesOf(a.figures, b.figures, flags.seed);
+    const differences = differencesOf(a.evaluation, b.evaluation, flags.seed);
     const { split } = a;
-    const describe = ({ name, model }: Contender, { figures }: Ranked) => ({
+    const describe = ({ name, model }: Contender, { evaluation }: Ranked) => ({
       name,
       kind: model ? 'model' : 'baseline',
       ...(model && { recipe: model.loaded.config.recipe, step: model.loaded.weights.step }),
-      metrics: figures.metrics,
+      metrics: evaluation.metrics,
     });
     out.object({
       protocol: split.protocol.name,
       protocolParameters: split.protocol.parameters,
       split: flags.split,
       seen,
-      users: a.figures.users,
+      users: a.evaluation.users,
       items: split.items,
       a: describe(contenders[0], a),
       b: describe(contenders[1], b),
-      test: { method: 'paired randomisation', interval: 'bootstrap', level: 0.95, seed: flags.seed },
+      test: { method: 'paired randomization', interval: 'bootstrap', level: 0.95, seed: flags.seed },
       differences,
     });
     out.line(
       `\n${flags.split}: ${describeTask(split.protocol, flags.split, split.items)}, seen items ${seen}, ` +
-        `${formatCount(a.figures.users)} users; protocol ${describeProtocol(split.protocol)}`,
+        `${formatCount(a.evaluation.users)} users; protocol ${describeProtocol(split.protocol)}`,
     );
-    out.line(metricsTable({ [names[0]]: a.figures.metrics, [names[1]]: b.figures.metrics }, COLUMNS));
+    out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, COLUMNS));
     out.line(`\n${differencesTable(differences)}`);
     out.line(`\n${verdict([printable(names[0]), printable(names[1])], differences['NDCG@10'])}`);
   } finally {
@@ -116,7 +116,7 @@ function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
 
 interface Ranked {
   split: Split;
-  figures: TargetMetrics;
+  evaluation: TargetMetrics;
 }
 
 async function rank(
@@ -134,17 +134,17 @@ async function rank(
   const facts = trainingFacts(split);
   if (model) {
     const options = { split: flags.split, includeSeen: seen === 'kept', facts };
-    return { split, figures: await rankByModel(device, model, split, options, flags.progress) };
+    return { split, evaluation: await rankByModel(device, model, split, options, flags.progress) };
   }
   const baseline = await BASELINES[name](device, split, seen);
-  const figures = evaluateBaseline(split, baseline, { split: flags.split, seen, facts });
-  if (!figures) throw new InputError('too-little-data', `${flags.data}: no user has a target`);
-  return { split, figures };
+  const evaluation = evaluateBaseline(split, baseline, { split: flags.split, seen, facts });
+  if (!evaluation) throw new InputError('too-little-data', `${flags.data}: no user has a target`);
+  return { split, evaluation };
 }
 
-/** By construction they are the same; a figure of other users must never pass as paired. */
+/** By construction they are the same; metrics of other users must never pass as paired. */
 function requireSameUsers(a: Ranked, b: Ranked, names: readonly string[]): void {
-  const [x, y] = [a.figures.perUser.users, b.figures.perUser.users];
+  const [x, y] = [a.evaluation.perUser.users, b.evaluation.perUser.users];
   if (
     x.length === y.length &&
     x.every((user, i) => user === y[i]) &&

@@ -1,4 +1,4 @@
-/** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
+/** `attune evaluate`: a model and the baselines on a log, with metrics that anyone can recompute from the dump. */
 import type { EvaluateFlags } from './evaluate.flags.ts';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
@@ -93,8 +93,8 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
           ? [attributeNeighbors(split, flags.split, similarityOf(judged.loaded))]
           : allBaselines(device, split, seen);
       for await (const baseline of all) {
-        const figures = rankBaseline(split, flags.split, baseline, { ...shared, seen });
-        if (figures) baselines[baseline.name] = figures.metrics;
+        const ranked = rankBaseline(split, flags.split, baseline, { ...shared, seen });
+        if (ranked) baselines[baseline.name] = ranked.metrics;
       }
     }
     const intervals = intervalsOf(result);
@@ -169,16 +169,16 @@ function partRows(name: string, { metrics, parts }: Pick<Evaluation, 'metrics' |
     const [served, ...rest] = Object.entries(partRows(name, { metrics: withoutPrior, parts: others }));
     return { [`${served[0]}, users' groups`]: metrics, ...Object.fromEntries([served, ...rest]) };
   }
-  const first = parts.transformer ? `${name} with memory` : name;
+  const first = parts.transformer ? `${name} with transitions` : name;
   const rows: Record<string, Metrics> = parts.retrieval
     ? { [`${first}, two stages`]: metrics, [`${first}, first stage`]: parts.retrieval, 'ranker alone': parts.ranker }
     : { [first]: metrics };
   if (parts.transformer) rows[`${name} alone`] = parts.transformer;
-  if (parts.memory) rows['memory alone'] = parts.memory;
+  if (parts.memory) rows['transitions alone'] = parts.memory;
   return rows;
 }
 
-/** What the second stage weighs, and costs beside the first. */
+/** The weight of the second stage, and its cost compared with the first. */
 function tellStages(cost: NonNullable<Evaluation['cost']>, { shape, stages }: StoredRanker, out: Output): void {
   const { retrieval, ranker } = cost;
   const candidates = shape.rankerCandidates;
@@ -192,7 +192,7 @@ function tellStages(cost: NonNullable<Evaluation['cost']>, { shape, stages }: St
   );
 }
 
-/** How sure the model's figures are, and what its lists are like. */
+/** How sure the model's metrics are, and what its lists are like. */
 function tellLists(
   metrics: Readonly<Record<string, number>>,
   intervals: ReturnType<typeof intervalsOf>,

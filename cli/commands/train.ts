@@ -235,7 +235,7 @@ function printMetrics({ config, metrics, components, baselines, step }: TrainedM
     `\nValidation: ${describeTask(split.protocol, 'valid', split.items)}, seen items ${config.seen}, ${formatCount(baselines.users)} users; protocol ${protocolFlag(split.protocol)}`,
   );
   const { memory, attributes, ranker } = components;
-  const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with memory' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;
+  const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with transitions' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;
   const rows = { [whole]: metrics, ...rowsOf(components, config.recipe), ...baselines.metrics };
   out.line(metricsTable(rows, COLUMNS));
 }

@@ -61,7 +61,7 @@ export async function runVectors(flags: VectorsFlags): Promise<void> {
   }
   if (loaded.blended) {
     out.note(
-      'The product of a user and an item vector is the score of the transformer alone: the memory, which is blended in otherwise, is no product of vectors.',
+      'The product of a user and an item vector is the score of the transformer alone: the item transitions, which are blended in otherwise, are no product of vectors.',
     );
   }
   out.object({ model: flags.model, out: flags.out, blended: loaded.blended !== null, ...written });
@@ -143,11 +143,11 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
       const queries = users.slice(from, from + CHUNK).map((u): ScoreQuery => {
         const [begin, end] = [offsets[u], offsets[u + 1]];
         const last = Math.max(begin, end - settings.window);
-        const places = Uint32Array.from({ length: end - last }, (_, i) => last + i);
+        const positions = Uint32Array.from({ length: end - last }, (_, i) => last + i);
         return {
           history: items.subarray(begin, end),
           times: times?.subarray(begin, end),
-          features: split.side?.tokens(u, places),
+          features: split.side?.tokens(u, positions),
         };
       });
       (await scorer.score(queries)).forEach(({ userVector }, i) => {

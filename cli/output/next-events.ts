@@ -26,9 +26,10 @@ export async function runNext(flags: NextFlags): Promise<void> {
   const idle = after.find((flag) => flags[flag] !== undefined) ?? (flags.cap.size > 0 ? 'cap' : null);
   if (idle) {
     const name = idle.replace('P', '-p');
-    throw new UsageError(`--${name} changes lists of recommendations; it does not go with --next`);
+    throw new UsageError(`--${name} changes lists of recommendations; it cannot be combined with --next`);
   }
-  if (flags.dump !== undefined) throw new UsageError('--dump writes ranks of single items; it does not go with --next');
+  if (flags.dump !== undefined)
+    throw new UsageError('--dump writes ranks of single items; it cannot be combined with --next');
   const contenders: Contender[] = [];
   for (const dir of [flags.model, ...(flags.beside === undefined ? [] : [flags.beside])]) {
     const judged = await openModel(dir, out);
@@ -103,7 +104,7 @@ function report(
   });
   out.line(
     `\n${flags.split}: the next ${next} events of ${formatCount(results[0].users.length)} users; ${describeTask(split.protocol, flags.split, split.items)}, ` +
-      `seen items ${seen}; protocol ${describeProtocol(split.protocol)}. Transformers and, where a model blends it in, their memories.`,
+      `seen items ${seen}; protocol ${describeProtocol(split.protocol)}. Transformers and, where a model blends them in, item transitions.`,
   );
   const names = NEXT_METRICS.map((name) => (name === 'First' ? name : `${name}@${next}`));
   const rows = models.flatMap(({ recipe, step, generated, ranked }) => {
@@ -115,7 +116,7 @@ function report(
   });
   out.line(table(['', ...names], rows));
   out.line(
-    `Recall: share of the ${next} events in the list; First: its first item is the very next event; Order: share of places that agree.`,
+    `Recall: share of the ${next} events in the list; First: its first item is the very next event; Order: share of positions that agree.`,
   );
   out.line(
     `95 % confidence (bootstrap over users): Recall@${next} ${formatMetric(first.low)} to ${formatMetric(first.high)}.`,
@@ -123,7 +124,7 @@ function report(
   if (difference) {
     const { mean, low, high, p } = difference;
     out.line(
-      `Recall@${next} of ${printable(models[0].path)} less that of ${printable(models[1].path)}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomisation).`,
+      `Recall@${next} of ${printable(models[0].path)} less that of ${printable(models[1].path)}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomization).`,
     );
   }
 }

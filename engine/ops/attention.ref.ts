@@ -4,7 +4,7 @@ import { threefry2x32 } from '../random/random.ts';
 import type { AttentionReferences } from './shared/attend.ts';
 import { STATE } from '../state.ts';
 
-/** One query i of head h; `at` is where (h, i) stands in stats, `keep(j)` what dropout multiplies the weight (i, j) by. */
+/** One query i of head h; `at` is where (h, i) lies in stats, `keep(j)` what dropout multiplies the weight (i, j) by. */
 interface Row {
   i: number;
   h: number;

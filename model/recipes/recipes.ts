@@ -13,7 +13,7 @@ export interface Recipe {
   figures: RecipeMetrics[] | null;
 }
 
-/** Test figures of a measured run, leave-one-out, full ranking, seen items excluded. */
+/** Test metrics of a measured run, leave-one-out, full ranking, seen items excluded. */
 export interface RecipeMetrics {
   log: string;
   'NDCG@10': number;
@@ -42,7 +42,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
             log: 'MovieLens 100K, alone',
             'NDCG@10': 0.1037,
             'HR@10': 0.197,
-            run: 'train --recipe sasrec --set memory=off --epochs 60, 2026-11-21',
+            run: 'recipe sasrec, memory=off, 60 epochs, 2026-11-21',
           },
         ],
       },

@@ -6,7 +6,7 @@
  *   score   = transformer(u, j) / σ(u) + b · log(max(m(u, j), 0) + ε)
  *
  * m estimates how likely j comes next, so that the blend multiplies two estimates (a product of experts, Hinton 2002);
- * what is the same for all of a user's candidates, such as the transformer's log-normaliser, changes no ranking. σ(u) is
+ * what is the same for all of a user's candidates, such as the transformer's log-normalizer, changes no ranking. σ(u) is
  * the standard deviation of the user's transformer scores over the catalog. b and ε are fitted on validation
  * (train/stages/blend.ts); b = 0 leaves the transformer alone.
  */

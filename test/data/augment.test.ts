@@ -29,9 +29,9 @@ describe('augmentation', () => {
   it('drops items as often as the ratio states, and keeps their order and two of them', () => {
     let kept = 0;
     for (let w = 0; w < 100; w++) {
-      const places = augmentWindow({ ...none, mask: 1 }, 50, 1, 0, w);
-      expect(rises(places)).toBe(true);
-      kept += places.length;
+      const positions = augmentWindow({ ...none, mask: 1 }, 50, 1, 0, w);
+      expect(rises(positions)).toBe(true);
+      kept += positions.length;
     }
     expect(Math.abs(kept / 5000 - 0.7)).toBeLessThan(0.03);
     for (let w = 0; w < 20; w++)
@@ -40,9 +40,9 @@ describe('augmentation', () => {
 
   it('reorders one run and nothing else', () => {
     for (let w = 0; w < 40; w++) {
-      const places = Array.from(augmentWindow({ ...none, reorder: 1 }, 20, 1, 0, w));
-      expect([...places].sort((a, b) => a - b)).toEqual(numbers(20));
-      const moved = places.flatMap((place, i) => (place === i ? [] : [i]));
+      const positions = Array.from(augmentWindow({ ...none, reorder: 1 }, 20, 1, 0, w));
+      expect([...positions].sort((a, b) => a - b)).toEqual(numbers(20));
+      const moved = positions.flatMap((position, i) => (position === i ? [] : [i]));
       expect(moved.at(-1) ?? 0).toBeLessThan((moved[0] ?? 0) + 10);
     }
   });

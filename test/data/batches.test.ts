@@ -106,16 +106,16 @@ describe('batches of the cloze task', () => {
       let sum = 0;
       for (let from = 0; from < tokens; from = end[from]) {
         windows++;
-        const places = numbers(end[from] - from, from);
-        const hidden = places.filter((i) => items[i] === MASK);
-        for (const i of places) {
+        const window = numbers(end[from] - from, from);
+        const hidden = window.filter((i) => items[i] === MASK);
+        for (const i of window) {
           expect(positions[i]).toBe(i - from);
           expect(weights[i] > 0).toBe(items[i] === MASK);
           if (items[i] !== MASK) expect(targets[i]).toBe(0);
           sum += weights[i];
           seen.push(items[i] === MASK ? targets[i] : items[i]);
         }
-        const share = Math.max(1, Math.round(places.length * cloze.share));
+        const share = Math.max(1, Math.round(window.length * cloze.share));
         if (hidden.length === 1 && hidden[0] === end[from] - 1) lastAlone++;
         else expect(hidden.length).toBe(share);
       }

@@ -71,7 +71,7 @@ describe('the demo shop', () => {
     }
   });
 
-  it('keeps each shopper’s order when sorted by time, and loses nothing in a 5-core', () => {
+  it("keeps each shopper's order when sorted by time, and loses nothing in a 5-core", () => {
     for (const shop of [small, full, makeShop({ seed: 2 })]) {
       const time = shop.log.time as Float64Array;
       const last = new Map<number, number>();

@@ -7,7 +7,7 @@ import { FULL } from '../full.ts';
 
 export interface InputSpec {
   shape: Shape;
-  /** f32 with a gradient unless told otherwise. */
+  /** f32 with a gradient by default. */
   dtype?: 'f32' | 'u32';
   grad?: boolean;
   /** Value of element i; standard normal numbers if absent. */

@@ -263,7 +263,7 @@ describe('ratings: the folds decide', () => {
       for (const row of test) round[row] = r + 1;
     });
     expect(record.untested(ratings, round)).toBe(0);
-    // The same ratings in the same order, of users who changed places.
+    // The same ratings in the same order, of users who were swapped.
     const swapped = events.map(
       ([user, item, time]): Event => [user === 'u1' ? 'u2' : user === 'u2' ? 'u1' : user, item, time],
     );

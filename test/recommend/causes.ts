@@ -44,7 +44,7 @@ export function causes(users = 150, length = 18): Split {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-/** A history after which B2 is likeliest, since A2 stands in it; and the place of A2. */
+/** A history after which B2 is likeliest, since A2 is in it; and the position of A2. */
 export const HISTORY = ['N1', 'A0', 'N3', 'N5', 'B0', 'N2', 'A2', 'N7', 'N4'];
 export const CAUSE = 6;
 

@@ -93,13 +93,13 @@ test('all five, by name too; each ranks every user', async () => {
   }
 });
 
-test('several targets: ranks of each, the figures of the set, slices of the whole', () => {
+test('several targets: ranks of each, the metrics of the set, slices of the whole', () => {
   const sets = splitDataset(dataset, parseProtocol('ratio:test=0.4'));
   const falling = {
     name: 'falling',
     scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.forEach((_, i) => (out[i] = -i)),
   }; // prettier-ignore
-  const figures = evaluateBaseline(sets, falling, { split: 'test', seen: 'kept' });
+  const evaluation = evaluateBaseline(sets, falling, { split: 'test', seen: 'kept' });
   let [hits, recall] = [0, 0];
   for (let u = 0; u < sets.users; u++) {
     const targets = new Set(sets.targets(u, 'test'));
@@ -107,17 +107,20 @@ test('several targets: ranks of each, the figures of the set, slices of the whol
     hits += found > 0 ? 1 : 0;
     recall += found / targets.size;
   }
-  expect(figures?.metrics['HR@5']).toBeCloseTo(hits / sets.users, 12);
-  expect(figures?.metrics['Recall@5']).toBeCloseTo(recall / sets.users, 12);
+  expect(evaluation?.metrics['HR@5']).toBeCloseTo(hits / sets.users, 12);
+  expect(evaluation?.metrics['Recall@5']).toBeCloseTo(recall / sets.users, 12);
   const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
-  expect(mean(figures?.perUser['NDCG@10'] as Float64Array)).toBeCloseTo(figures?.metrics['NDCG@10'] as number, 12);
-  const lengths = Object.values(figures?.slices.historyLength ?? {});
+  expect(mean(evaluation?.perUser['NDCG@10'] as Float64Array)).toBeCloseTo(
+    evaluation?.metrics['NDCG@10'] as number,
+    12,
+  );
+  const lengths = Object.values(evaluation?.slices.historyLength ?? {});
   expect(lengths.reduce((sum, { users }) => sum + users, 0)).toBe(sets.users);
   const weighted = lengths.reduce((sum, slice) => sum + slice.users * slice.MRR, 0) / sets.users;
-  expect(weighted).toBeCloseTo(figures?.metrics.MRR as number, 12);
+  expect(weighted).toBeCloseTo(evaluation?.metrics.MRR as number, 12);
 });
 
-test('sampled-100 ranks among the sample: never worse than in the full catalogue', () => {
+test('sampled-100 ranks among the sample: never worse than in the full catalog', () => {
   const big = Array.from({ length: 30 }, (_, u) => Array.from({ length: 20 }, (_, t) => (u * 13 + t * 7) % 400));
   const large = prepare(logOf(big), { minInteractions: 1 });
   const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => splitDataset(large, parseProtocol(name)));

@@ -39,7 +39,7 @@ describe('baselines', () => {
     expect(scoresOf(markov(split), [5]).map(Math.floor)).toEqual([0, 0, 0, 0, 0, 1]);
   });
 
-  it('windowed Markov weighs by lag, decays, normalises and damps', () => {
+  it('windowed Markov weighs by lag, decays, normalizes and damps', () => {
     // 0 → 1: 1 + 1, 0 → 2: 1/2 + 1/3 + 1, 0 → 0: 1/2; 1 → 2: 1 + 1/2, 1 → 0: 1
     const zero = [1 / 2, 2, 1 / 2 + 1 / 3 + 1];
     const one = [1, 0, 1.5];

@@ -17,7 +17,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   let narrow: Device;
   beforeAll(async () => {
     device = await Device.open({ backend });
-    // A binding holds fewer scores than there are items: the catalogue is cut into tiles of columns.
+    // A binding holds fewer scores than there are items: the catalog is cut into tiles of columns.
     narrow = await Device.open({ backend, maxBindingBytes: 4096 * 4 });
   });
   afterAll(() => {

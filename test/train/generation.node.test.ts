@@ -10,7 +10,7 @@ import { folder, ring, small } from './ring.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
-describe('figures of the next n', () => {
+describe('metrics of the next n', () => {
   it('count each event once, by its place and its rank', () => {
     expect(nextMetrics([1, 2, 3], [1, 2, 3])).toEqual({ Recall: 1, NDCG: 1, HR: 1, First: 1, Order: 1 });
     expect(nextMetrics([7, 8, 9], [1, 2, 3])).toEqual({ Recall: 0, NDCG: 0, HR: 0, First: 0, Order: 0 });

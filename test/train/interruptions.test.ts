@@ -52,7 +52,7 @@ async function copyOf(files: MemoryFiles): Promise<MemoryFiles> {
   return copy;
 }
 
-/** Its first report has the encoder's best figure, the next ones have none until it is validated. */
+/** Its first report has the encoder's best metric, the next ones have none until it is validated. */
 function validatedRanker(): (progress: TrainProgress) => boolean {
   let unknown = false;
   return ({ phase, bestNdcg }) => {

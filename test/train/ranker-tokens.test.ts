@@ -109,7 +109,7 @@ describe('attributes of candidates', () => {
     expect(ndcg.attributes).toBeGreaterThan(ndcg.ids + 0.03);
   });
 
-  it('stand in the file, with an encoder of its own, so that a packed model and added items are ranked', async () => {
+  it('are in the file, with an encoder of its own, so that a packed model and added items are ranked', async () => {
     const set = { items: 'tower', rankerItems: 'attributes', rankerEncoder: 'own', rankerMutual: 'on', heads: '1' };
     const files = await train(chosen(set));
     await addItems(files, [{ id: 'new', title: 'new', attributes: { kind: 'kind 1' } }]);

@@ -188,7 +188,7 @@ describe('two stages', () => {
         expect([...items]).toEqual([...(stages?.retrieval.items ?? [])]);
         expect([...scores].every((s, n) => n === 0 || s <= scores[n - 1])).toBe(true);
         expect(probabilities?.every((p) => p > 0 && p < 1)).toBe(true);
-        // By what the ranker adds, in front; the rest of the catalogue as it was.
+        // By what the ranker adds, in front; the rest of the catalog as it was.
         const listed = { ...queries[i], candidates: items.subarray(0, 12) };
         const [{ added }] = await wide.logits([listed]);
         expect([...both[i].items.subarray(0, 12)]).toEqual(Array.from(orderBy(added), (c) => items[c]));

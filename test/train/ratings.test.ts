@@ -123,7 +123,7 @@ describe('factors', () => {
   });
 
   it('solve as ridge regression does where the other side is certain', () => {
-    // One number beside the biases: y = p x + b, x certain; items' own bias 0.
+    // One number in addition to the biases: y = p x + b, x certain; items' own bias 0.
     const solver = new PosteriorSolver(3, 2);
     const xs = [1, 2, -1];
     const ys = [0.5, 1.5, -0.25];
@@ -143,7 +143,7 @@ describe('factors', () => {
   });
 });
 
-describe('figures', () => {
+describe('metrics', () => {
   it('of ratings', () => {
     expect(ratingMetrics([1, 2, 5], [2, 2, 3])).toEqual({ RMSE: Math.sqrt(5 / 3), MAE: 1 });
     expect(meanOf([0.25, 0.25, 0.5], [1, 2, 4])).toBe(2.75);
@@ -266,7 +266,7 @@ describe('a training on ratings', async () => {
     predictor.close();
   });
 
-  it('stops between rounds and goes on with the same figures', async () => {
+  it('stops between rounds and continues with the same metrics', async () => {
     const options = {
       settings: small({ epochs: '1' }),
       split: { name: 'folds', k: 2 },

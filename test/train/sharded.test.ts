@@ -142,7 +142,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
   });
 
-  it(`ranks by tiles of the catalogue where a row of scores exceeds a binding, on ${backend}`, async () => {
+  it(`ranks by tiles of the catalog where a row of scores exceeds a binding, on ${backend}`, async () => {
     const tiny = { ...settings, d: 4, ff: 8, window: 4, dropout: 0 };
     const queries = Array.from({ length: 8 }, (_, u) => ({
       history: Uint32Array.of(u * 160, u * 7, u * 30 + 1),

@@ -1,4 +1,4 @@
-/** A model that reads users and events beside items: it learns what only they tell, and has the gradients of its loss. */
+/** A model that reads user features and event context: it learns what only they tell, and has the gradients of its loss. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
@@ -54,7 +54,7 @@ function walks(users = 48, length = 14): Split {
 const people = (split: Split) =>
   new Map(split.dataset.userIds.map((id, u) => [id, { way: u % 2 === 0 ? 'up' : 'down', city: `c${u % 3}` }]));
 
-function beside(split: Split): Split {
+function withSideFeatures(split: Split): Split {
   const users = people(split);
   const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
   const events = inferEvents(split.dataset, ['rating'], 'walks');
@@ -73,7 +73,7 @@ describe('a model that reads users and events', () => {
   it('learns what items alone do not tell', async () => {
     const settings = small({ dropout: '0', sideDropout: '0' });
     const plain = await run(device, walks(), settings, { epochs: 40 });
-    const split = beside(walks());
+    const split = withSideFeatures(walks());
     const { result, files } = await run(device, split, settings, { epochs: 40 });
     expect(result.bestNdcg).toBeGreaterThan(0.93);
     expect(plain.result.bestNdcg ?? 1).toBeLessThan(0.9);
@@ -116,8 +116,8 @@ describe('a model that reads users and events', () => {
     const { files } = await trainModel(events, { ...asked, minInteractions: 1 });
     const recommender = await Recommender.load(files, { backend: 'cpu' });
     expect(recommender.loaded.config.schema.events?.map(({ name }) => name)).toEqual(['rating', 'shop']);
-    const told = { user: { area: 'north' }, ratings: [5], context: { shop: ['web'] } };
-    expect((await recommender.recommend({ history: ['i0'], ...told })).unseen).toEqual({});
+    const given = { user: { area: 'north' }, ratings: [5], context: { shop: ['web'] } };
+    expect((await recommender.recommend({ history: ['i0'], ...given })).unseen).toEqual({});
     expect((await recommender.recommend({ history: [], user: { area: 'north' } })).items).toHaveLength(8);
     recommender.close();
     await expect(trainModel(events, { ...asked, reads: ['gap'] })).rejects.toThrow('has no times');
@@ -126,7 +126,7 @@ describe('a model that reads users and events', () => {
 
   it('one seed gives one result', async () => {
     const once = async () => {
-      const { files } = await run(device, beside(walks()), small(), { epochs: 2 });
+      const { files } = await run(device, withSideFeatures(walks()), small(), { epochs: 2 });
       return (await loadModel(files)).tensors.get('side.weight')?.data;
     };
     expect(await once()).toEqual(await once());
@@ -134,7 +134,7 @@ describe('a model that reads users and events', () => {
 });
 
 describe('what groups of users like', async () => {
-  const split = beside(walks());
+  const split = withSideFeatures(walks());
   const counts = await countGroups(split);
   const bag = (u: number) => {
     const row = split.side?.userRow(u);
@@ -150,7 +150,7 @@ describe('what groups of users like', async () => {
     expect(counts.values.subarray(counts.starts[all], counts.starts[all + 1]).reduce((a, b) => a + b, 0)).toBe(events);
   });
 
-  it('is popularity where nothing is known, and shrunk towards it where little is', () => {
+  it('is popularity where nothing is known, and shrunk toward it where little is', () => {
     const made = { items: Float32Array.of(8, 4, 0), starts: Uint32Array.of(0, 2), columns: Uint32Array.of(1, 2) };
     const toy = { ...made, values: Float32Array.of(4, 0) };
     const settings = { shrinkage: 100, strength: 1, weights: [], fitted: { users: 0, popularity: 0, groups: 0 } };
@@ -176,7 +176,7 @@ describe('what groups of users like', async () => {
     expect(priorWeight([], 1)).toBe(0);
   });
 
-  it('is fitted beside a model', async () => {
+  it('is fitted with a model', async () => {
     const device = await Device.open({ backend: 'cpu' });
     const rows = split.side?.encoder.rows;
     const model = SequenceModel.create(device, small(), ITEMS, 1, { side: rows });

@@ -54,7 +54,7 @@ afterAll(async () => {
 
 const open = (name: string) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
 const stat = (label: string) => page.locator('.stat', { hasText: label }).locator('dd');
-/** A labelled number of the page, without the words around it. */
+/** A labeled number of the page, without the words around it. */
 const figure = async (label: string): Promise<number> =>
   Number((await stat(label).evaluate((element) => element.firstChild?.textContent ?? '')).replaceAll(',', ''));
 const top = () => page.locator('.recommended .name').allTextContents();
@@ -204,7 +204,7 @@ describe('the application', () => {
     const clicks = 12;
     const main = await mainThread(browser, page, () =>
       page.evaluate(async (n) => {
-        const answer = document.querySelector('[aria-labelledby=next-title]') as HTMLElement;
+        const answer = document.querySelector('[aria-labeledby=next-title]') as HTMLElement;
         const buttons = document.querySelectorAll<HTMLButtonElement>('.found button');
         for (const button of [...buttons].slice(0, n)) {
           await new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { fillSettings, launch, serveSite, TINY, visiting } from './page.ts';
 
-it('lets one tab at a time write a model: another is told so, until the first one is closed', async () => {
+it('lets one tab at a time write a model: another gets a message, until the first one is closed', async () => {
   const site = await serveSite();
   const browser = await launch(false);
   try {

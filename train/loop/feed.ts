@@ -15,11 +15,11 @@ import type { At, Negatives } from './negatives.ts';
 export interface Needs {
   /** Times of the events. */
   times?: boolean;
-  /** Places for the masked positions, which alone are predicted; every position is without it. */
+  /** Room for the masked positions, which alone are predicted; every position is without it. */
   masked?: number;
   /** Side features: rows of their table, and entries that a token has at most. */
   side?: { rows: number; most: number };
-  /** Places for the tokens of continuations. */
+  /** Room for the tokens of continuations. */
   continued?: number;
 }
 
@@ -148,7 +148,7 @@ export class Feed {
   private stageContinuation({ continuation }: Batch): void {
     const { nextItemGroups, nextPositionGroups } = this.inputs.host;
     if (!nextItemGroups || !nextPositionGroups) return;
-    if (!continuation) throw new Error('feed: the batch came without continuations');
+    if (!continuation) throw new Error('feed: expected a batch with continuations, got one without');
     const host = this.inputs.host as Record<string, Uint32Array | Float32Array>;
     for (const [name, array] of Object.entries(named(continuation))) host[name].set(array);
     const { items, positions, tokens } = continuation;

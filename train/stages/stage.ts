@@ -16,7 +16,7 @@ export interface Stage<Run> {
 
 /**
  * Runs the stages that an earlier training has not done.
- * @param log told of a stage whose time is up; the later ones run without it
+ * @param log called for a stage whose time is up; the later ones run without it
  * @returns false where the signal ended it
  */
 export async function runStages<Run>(

@@ -91,7 +91,7 @@ function queryOf(history: string[], { seen, where, diversity, penalty }: ListOpt
 function List({ answer, query }: { answer: PageAnswer | null; query: RecommendQuery }) {
   const [asked, setAsked] = useState<string | null>(null);
   const items = answer?.items ?? [];
-  // Places are kept, so that nothing jumps when the list changes.
+  // Positions are kept, so that nothing jumps when the list changes.
   return (
     <ol class="items recommended">
       {Array.from({ length: LISTED }, (_, at) => {

@@ -30,7 +30,7 @@ export function AttentionMap({ attention }: { attention: AttentionFacts }) {
       <p class="muted">
         Row: the event that looks. Column: the event that it looks at. The last row is what recommendations are made
         from.
-        {attention.pointwise && ' This model’s attention is pointwise: its weights are no shares.'}
+        {attention.pointwise && " This model's attention is pointwise: its weights are no shares."}
       </p>
     </>
   );

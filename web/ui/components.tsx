@@ -28,7 +28,7 @@ export function Spinner({ label }: { label: string }) {
   );
 }
 
-/** A labelled number, large. */
+/** A labeled number, large. */
 export function Stat({ label, value, hint }: { label: string; value: string; hint?: string }) {
   return (
     <div class="stat">

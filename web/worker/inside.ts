@@ -37,7 +37,7 @@ export async function itemMap(): Promise<ItemMap> {
   if (!table) throw new InputError('unsupported', 'this model holds no item vectors');
   const V = loaded.items.length;
   const D = table.shape[1];
-  const vectors = centred(table.data, V, D);
+  const vectors = centered(table.data, V, D);
   const x = device.tensor(vectors, [V, D], { label: 'item vectors' });
   const covariance = device.noGrad(() => matmul(x, x, { transA: true }));
   const matrix = Float64Array.from(await covariance.data());
@@ -67,7 +67,7 @@ export async function itemMap(): Promise<ItemMap> {
 }
 
 /** Rows normalized to length 1, minus their mean, [V, D]. */
-function centred(data: ArrayLike<number>, V: number, D: number): Float32Array {
+function centered(data: ArrayLike<number>, V: number, D: number): Float32Array {
   const out = new Float32Array(V * D);
   const mean = new Float64Array(D);
   for (let i = 0; i < V; i++) {

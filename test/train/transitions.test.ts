@@ -172,7 +172,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     ).toEqual(largest.slice(0, 4).map((w) => expect.closeTo(w, 4)));
   });
 
-  it('ranks by the blend, by the transformer alone and by the memory alone, in one tile or several', async () => {
+  it('ranks by the blend, by the transformer alone and by the transitions alone, in one tile or several', async () => {
     const split = walks(120, 4500);
     const memory = await learnTransitions(device, split, { lambda: 3, method: 'neighbours' });
     const model = SequenceModel.create(device, settings, split.items, 1);
@@ -200,7 +200,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     expect(whole.map((s) => s.trials?.[0])).toEqual(alone);
     expect(whole.map((s) => s.trials?.[1])).toEqual(whole.map((s) => s.rank));
     expect(whole.map((s) => s.rank)).not.toEqual(alone);
-    // The memory alone, by the stored rows: ties count against the target.
+    // The transitions alone, by the stored rows: ties count against the target.
     const rows = dense(memory);
     const r = recency(memory.settings);
     whole.forEach((s, u) => {
@@ -274,7 +274,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   });
 });
 
-it('a folder without its memory, or with a damaged one, says so in one line', async () => {
+it('a folder without its transitions, or with a damaged one, says so in one line', async () => {
   const split = walks(20, 6);
   const device = await Device.open({ backend: 'cpu' });
   const files = await folder(split);
@@ -290,7 +290,7 @@ it('a folder without its memory, or with a damaged one, says so in one line', as
   device.close();
 });
 
-it('takes a catalogue of one item, and users with one event', async () => {
+it('takes a catalog of one item, and users with one event', async () => {
   const device = await Device.open({ backend: 'cpu' });
   const memory = await learnTransitions(device, walks(9, 1));
   expect(dense(memory)[0][0]).toBeGreaterThan(0);
