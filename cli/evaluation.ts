@@ -186,7 +186,7 @@ export async function withRanking<T>(
   progress: boolean | undefined,
   work: (rank: Rank, model: SequenceModel) => Promise<T>,
 ): Promise<T> {
-  const model = new RankingModel(device, loaded, split instanceof ColdSplit ? 'none' : 'any');
+  const model = await RankingModel.load(device, loaded, split instanceof ColdSplit ? 'none' : 'any');
   const { encoder, blend, second } = model;
   const similar = split instanceof ColdSplit ? similarityOf(loaded) : null;
   try {

@@ -71,7 +71,7 @@ export class Recommender {
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Recommender> {
     const loaded = await loadModel(await openModel(source));
     const device = await deviceFor(options);
-    const model = new RankingModel(device, loaded);
+    const model = await RankingModel.load(device, loaded);
     return new Recommender(device, !options.device, loaded, model, await model.encoder.towerVectors());
   }
 

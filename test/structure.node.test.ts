@@ -234,6 +234,16 @@ describe('structure', () => {
     expect(found).toEqual([]);
   });
 
+  it('a name that web/ exports has one meaning: no other file exports it', () => {
+    const owners = new Map<string, string[]>();
+    const declared = /^export (?:async )?(?:const|function\*?|class|interface|type) (\w+)/gm;
+    for (const file of ['data', 'engine', 'model', 'train', 'recommend', 'cli', 'bench', 'web'].flatMap(files))
+      for (const [, name] of readFileSync(file, 'utf8').matchAll(declared))
+        owners.set(name, [...(owners.get(name) ?? []), file.slice(root.pathname.length).replace('//', '/')]);
+    const shared = [...owners].filter(([, all]) => all.length > 1 && all.some((file) => file.startsWith('web/')));
+    expect(shared).toEqual([]);
+  });
+
   it('text leaves for the terminal through Output, reportError and the bar alone, which make it visible', () => {
     const choke = /cli\/+(common|errors|output\/+ui)\.ts$/;
     const offenders = files('cli')

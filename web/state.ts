@@ -11,7 +11,7 @@ import type {
   ModelEntry,
   Plan,
   Preview,
-  TrainingForm,
+  FormChoices,
   TrainingOutcome,
   ValidationPoint,
 } from './worker/contract.ts';
@@ -84,7 +84,7 @@ export const trainingState = createStore<TrainingState>(NOT_TRAINING);
 export interface PlanState {
   plan: Plan;
   /** What can be filled in; null until the worker has said. */
-  form: TrainingForm | null;
+  form: FormChoices | null;
   /** Why the plan was not started, and the setting at fault. */
   refused: { text: string; setting: string | undefined } | null;
 }

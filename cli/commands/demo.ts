@@ -149,7 +149,7 @@ async function openFolder(): Promise<NodeFiles> {
 async function printMetrics(device: Device, trained: TrainedModel, split: Split, shop: Shop, out: Output) {
   const { files, config, result } = trained;
   const loaded = await loadModel(files);
-  const model = new RankingModel(device, loaded, 'none');
+  const model = await RankingModel.load(device, loaded, 'none');
   const tested = await evaluate(model.encoder, split, { split: 'test', includeSeen: true, blend: model.blend });
   const { metrics, targetsInHistory, users } = tested;
   const alone: Record<string, Metrics> = tested.parts.memory

@@ -49,7 +49,7 @@ export async function runNext(flags: NextFlags): Promise<void> {
 
 async function evaluateOne(device: Device, { judged, split }: Contender, flags: NextFlags): Promise<NextEvaluation> {
   const { loaded } = judged;
-  const model = new RankingModel(device, loaded, 'none');
+  const model = await RankingModel.load(device, loaded, 'none');
   const bar = createProgress({ total: split.users, force: flags.progress });
   try {
     return await evaluateNext(model.encoder, split, {

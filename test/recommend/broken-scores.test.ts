@@ -163,7 +163,7 @@ describe('finite weights that overflow', () => {
     await refused(() => recommender.recommend({ history }));
     recommender.close();
     const loaded = await loadModel(files);
-    const model = new RankingModel(cpu, loaded);
+    const model = await RankingModel.load(cpu, loaded);
     const log = {
       userIds: ['a'],
       itemIds: loaded.items.map(({ id }) => id),

@@ -243,7 +243,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     expect(fitted?.blend['NDCG@10']).toBeGreaterThanOrEqual(fitted?.transformer['NDCG@10'] ?? 1);
 
     // What evaluate reports on the same users is what was fitted.
-    const model = new RankingModel(device, loaded);
+    const model = await RankingModel.load(device, loaded);
     const { metrics, parts: components } = await evaluate(model.encoder, split, {
       split: 'valid',
       includeSeen: true,

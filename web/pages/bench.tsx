@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { refreshDevice } from '../actions.ts';
 import { callback, engine, messageOf } from '../engine.ts';
-import { bytes, formatCount } from '../format.ts';
+import { bytes, countText } from '../format.ts';
 import { appState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { Field, Notice, ProgressBar } from '../ui/components.tsx';
@@ -58,7 +58,7 @@ export function BenchPage() {
       </p>
       <form class="card stack" onSubmit={run}>
         <div class="fields">
-          <Field label="Cases" help={`${formatCount(asked)} of ${formatCount(names.length)}`}>
+          <Field label="Cases" help={`${countText(asked)} of ${countText(names.length)}`}>
             {(ids) => (
               <select {...ids} value={filter} onChange={(event) => setFilter(event.currentTarget.value)}>
                 <option value="">all</option>
@@ -143,7 +143,7 @@ export function BenchPage() {
 
 function cellsOf({ rows }: KernelBench): string[][] {
   return rows.map((row) => [
-    ...[row.case, formatCount(row.size), row.ms.toFixed(3), row.gflops.toFixed(2), row.gbs.toFixed(2)],
+    ...[row.case, countText(row.size), row.ms.toFixed(3), row.gflops.toFixed(2), row.gbs.toFixed(2)],
     ...[
       `${(100 * row.fraction).toFixed(1)} %`,
       row.referenceMs.toFixed(1),

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { changeFilter, changeReading, chooseSource, forgetSource } from '../actions.ts';
 import { inWords } from '../engine.ts';
-import { bytes, formatCount, formatDuration, percent, plural } from '../format.ts';
+import { bytes, countText, durationText, percent, plural } from '../format.ts';
 import { appState, dataState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { LogOptions } from '../ui/log-options.tsx';
@@ -29,7 +29,7 @@ function Choose() {
       <section class="hero">
         <h1>What comes next?</h1>
         <p class="lead">
-          Give Attune a log of who did what, and a transformer learns on this device, in this page, what people go on to
+          Give Attune a log of who did what, and a transformer learns on this device, in this page, what people do
           do. Then ask it, and look inside.
         </p>
       </section>
@@ -62,7 +62,7 @@ function Choose() {
               <select value={shoppers} onChange={(event) => setShoppers(Number(event.currentTarget.value))}>
                 {SHOPPERS.map((n) => (
                   <option key={n} value={n}>
-                    {formatCount(n)} shoppers
+                    {countText(n)} shoppers
                   </option>
                 ))}
               </select>
@@ -270,16 +270,16 @@ function Found({ analysis }: { analysis: Analysis }) {
         <dl class="stats loose">
           <Stat
             label="Users"
-            value={formatCount(analysis.users)}
-            hint={analysis.described > 0 ? `${formatCount(analysis.described)} with columns` : undefined}
+            value={countText(analysis.users)}
+            hint={analysis.described > 0 ? `${countText(analysis.described)} with columns` : undefined}
           />
           <Stat
             label="Items"
-            value={formatCount(analysis.items)}
-            hint={analysis.titled > 0 ? `${formatCount(analysis.titled)} with titles` : undefined}
+            value={countText(analysis.items)}
+            hint={analysis.titled > 0 ? `${countText(analysis.titled)} with titles` : undefined}
           />
-          <Stat label="Interactions" value={formatCount(analysis.interactions)} />
-          <Stat label="Half have at least" value={formatCount(analysis.medianLength)} hint="interactions" />
+          <Stat label="Interactions" value={countText(analysis.interactions)} />
+          <Stat label="Half have at least" value={countText(analysis.medianLength)} hint="interactions" />
           {analysis.span && <Stat label="From" value={analysis.span.from} hint={`to ${analysis.span.to}`} />}
         </dl>
         <h3>How long histories are</h3>
@@ -295,10 +295,10 @@ function Found({ analysis }: { analysis: Analysis }) {
       <section class="card stack" aria-labelledby="dropped">
         <h2 id="dropped">What is dropped, and why</h2>
         {shares === 0 ? (
-          <p>Nothing: all {formatCount(analysis.rows)} rows count.</p>
+          <p>Nothing: all {countText(analysis.rows)} rows count.</p>
         ) : (
           <p>
-            {formatCount(shares)} of {formatCount(analysis.rows)} rows ({percent(shares / analysis.rows)}).
+            {countText(shares)} of {countText(analysis.rows)} rows ({percent(shares / analysis.rows)}).
           </p>
         )}
         <ul class="muted">
@@ -314,7 +314,7 @@ function Found({ analysis }: { analysis: Analysis }) {
           ))}
         </ul>
         <p class="muted">
-          Read in {formatDuration(analysis.seconds)}. Each user's last interaction is kept to test on, the one before it
+          Read in {durationText(analysis.seconds)}. Each user's last interaction is kept to test on, the one before it
           to validate.
         </p>
       </section>
@@ -327,7 +327,7 @@ function Found({ analysis }: { analysis: Analysis }) {
                 <th scope="row" class="plain">
                   {title}
                 </th>
-                <td class="number">{formatCount(n)}</td>
+                <td class="number">{countText(n)}</td>
               </tr>
             ))}
           </tbody>

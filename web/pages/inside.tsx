@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { ownValue } from '../../data/own-value.ts';
 import { cellFormatOf, valuesOf } from '../../data/features/values.ts';
 import { engine, messageOf } from '../engine.ts';
-import { formatCount, percent } from '../format.ts';
+import { countText, percent } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { AttentionMap } from '../ui/attention.tsx';
@@ -111,7 +111,7 @@ function MapOfItems({ model }: { model: OpenedModel }) {
             groups={groups.of}
             found={found}
             titleOf={(at) => model.items[at].title}
-            label={`Map of ${formatCount(model.items.length)} items by the two principal axes of their vectors`}
+            label={`Map of ${countText(model.items.length)} items by the two principal axes of their vectors`}
             onPick={(at) => addToHistory(model.items[at].id)}
           />
         ) : (
@@ -205,7 +205,7 @@ function Profile() {
         <div class="scroll">
           <table>
             <caption>
-              {profile.ms.toFixed(2)} ms of GPU time for {formatCount(profile.tokens)} tokens, mean of three steps.
+              {profile.ms.toFixed(2)} ms of GPU time for {countText(profile.tokens)} tokens, mean of three steps.
             </caption>
             <thead>
               <tr>

@@ -2,7 +2,7 @@
 import { useRef, useState } from 'preact/hooks';
 import { deleteModel, exportModel, importModel, resume } from '../actions.ts';
 import { messageOf } from '../engine.ts';
-import { bytes, formatCount, date, figure } from '../format.ts';
+import { bytes, countText, date, figure } from '../format.ts';
 import { appState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { FileButton, Notice, Spinner } from '../ui/components.tsx';
@@ -139,8 +139,8 @@ function Model({ model, onError }: { model: ModelEntry; onError: (message: strin
         <div>
           <h2 id={`model-${model.id}`}>{model.name}</h2>
           <p class="muted">
-            {model.recipe} on {model.source}: {formatCount(model.users)} users, {formatCount(model.items)} items,{' '}
-            {formatCount(model.interactions)} interactions
+            {model.recipe} on {model.source}: {countText(model.users)} users, {countText(model.items)} items,{' '}
+            {countText(model.interactions)} interactions
           </p>
         </div>
         <p class="muted">

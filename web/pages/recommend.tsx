@@ -13,7 +13,7 @@ import { LISTED } from '../worker/contract.ts';
 import type { OpenedModel, PageAnswer } from '../worker/recommending.ts';
 
 export function RecommendPage() {
-  return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
+  return <WithModel title="Recommend">{(model) => <Recommending key={model.id} model={model} />}</WithModel>;
 }
 
 /** Post-processing of the list; empty values change nothing. */
@@ -24,7 +24,7 @@ interface ListOptions {
   penalty: number;
 }
 
-function Asking({ model }: { model: OpenedModel }) {
+function Recommending({ model }: { model: OpenedModel }) {
   const history = useStore(askState, (state) => state.history);
   const [options, setOptions] = useState<ListOptions>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
   const [answer, setAnswer] = useState<PageAnswer | null>(null);

@@ -1,6 +1,6 @@
 /** Train: choose a recipe and a few settings, then watch the training. */
 import { pause, resume } from '../actions.ts';
-import { formatCount, formatDuration, figure, percent } from '../format.ts';
+import { countText, durationText, figure, percent } from '../format.ts';
 import { appState, dataState, type TrainingState, trainingState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { Chart } from '../ui/chart.tsx';
@@ -113,8 +113,8 @@ function Running() {
       {outcome && <Notice kind="info">{REASONS[outcome.reason]}</Notice>}
       {state.hidden && state.hidden.seconds > 2 && (
         <Notice kind="info">
-          While this tab was hidden for {formatDuration(state.hidden.seconds)} the training continued for{' '}
-          {formatCount(state.hidden.steps)} steps.
+          While this tab was hidden for {durationText(state.hidden.seconds)} the training continued for{' '}
+          {countText(state.hidden.steps)} steps.
         </Notice>
       )}
       <section class="card stack" aria-label="Progress">
@@ -125,21 +125,18 @@ function Running() {
         <dl class="stats">
           <Stat
             label="Step"
-            value={progress ? formatCount(progress.step) : '–'}
-            hint={progress?.steps ? `${formatCount(progress.steps)} an epoch` : ' '}
+            value={progress ? countText(progress.step) : '–'}
+            hint={progress?.steps ? `${countText(progress.steps)} an epoch` : ' '}
           />
-          <Stat label="Epoch" value={progress ? formatCount(progress.epoch + (done ? 0 : 1)) : '–'} />
+          <Stat label="Epoch" value={progress ? countText(progress.epoch + (done ? 0 : 1)) : '–'} />
           <Stat label="Loss" value={progress?.loss?.toFixed(3) ?? '–'} />
-          <Stat
-            label="Tokens a second"
-            value={progress?.tokensPerSecond ? formatCount(progress.tokensPerSecond) : '–'}
-          />
+          <Stat label="Tokens a second" value={progress?.tokensPerSecond ? countText(progress.tokensPerSecond) : '–'} />
           {outcome ? (
-            <Stat label="Time taken" value={formatDuration(outcome.seconds)} />
+            <Stat label="Time taken" value={durationText(outcome.seconds)} />
           ) : (
             <Stat
               label="Time left"
-              value={progress?.secondsLeft && active ? formatDuration(progress.secondsLeft) : '–'}
+              value={progress?.secondsLeft && active ? durationText(progress.secondsLeft) : '–'}
               hint={active && progress && progress.secondsLeft === null ? 'until it no longer improves' : ' '}
             />
           )}
@@ -199,7 +196,7 @@ function Compare({ state }: { state: TrainingState }) {
     <section class="card stack" aria-labelledby="compare-title">
       <h2 id="compare-title">Compared with simple recommenders</h2>
       <p class="muted">
-        The last item but one of {formatCount(users)} users, ranked among all items: 1 would be always in first place.
+        The last item but one of {countText(users)} users, ranked among all items: 1 would be always in first place.
       </p>
       <div class="scroll">
         <table>

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ask } from '../actions.ts';
-import { formatCount } from '../format.ts';
+import { countText } from '../format.ts';
 import { appState, askState } from '../state.ts';
 import { useStore } from '../store.ts';
 import type { ListedItem, OpenedModel } from '../worker/recommending.ts';
@@ -55,7 +55,7 @@ export function WithModel({ title, children }: { title: string; children: (model
             >
               {ready.map((one) => (
                 <option key={one.id} value={one.id}>
-                  {one.name} · {formatCount(one.items)} items
+                  {one.name} · {countText(one.items)} items
                 </option>
               ))}
             </select>

@@ -7,7 +7,13 @@ import type { SettingGroup } from '../worker/contract.ts';
 import { Field } from './components.tsx';
 
 /** A group of settings, shown when it is opened. */
-export function Settings({ group, recipe }: { group: SettingGroup; recipe: Record<string, number | string> | null }) {
+export function SettingFields({
+  group,
+  recipe,
+}: {
+  group: SettingGroup;
+  recipe: Record<string, number | string> | null;
+}) {
   const { plan, refused } = useStore(planState, (state) => state);
   const change = (name: string, value: string) => {
     const { [name]: _, ...others } = plan.settings;

@@ -2,11 +2,11 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { changePlan, startTraining } from '../actions.ts';
 import { engine } from '../engine.ts';
-import { formatCount } from '../format.ts';
+import { countText } from '../format.ts';
 import { appState, dataState, planState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { Field, Notice } from './components.tsx';
-import { Settings } from './settings.tsx';
+import { SettingFields } from './settings.tsx';
 
 const numberOrNull = (text: string): number | null => (text === '' ? null : Number(text));
 
@@ -42,8 +42,8 @@ export function TrainingForm() {
       }}
     >
       <p class="muted">
-        {analysis?.source}: {formatCount(analysis?.users ?? 0)} users, {formatCount(analysis?.items ?? 0)} items,{' '}
-        {formatCount(analysis?.interactions ?? 0)} interactions.
+        {analysis?.source}: {countText(analysis?.users ?? 0)} users, {countText(analysis?.items ?? 0)} items,{' '}
+        {countText(analysis?.interactions ?? 0)} interactions.
       </p>
       {refused && (
         <Notice kind="error" title="This cannot be trained as it is.">
@@ -131,7 +131,7 @@ export function TrainingForm() {
           </Field>
         </div>
         {form?.groups.map((group) => (
-          <Settings key={group.title} group={group} recipe={recipe?.settings ?? null} />
+          <SettingFields key={group.title} group={group} recipe={recipe?.settings ?? null} />
         ))}
       </details>
       <div class="row">

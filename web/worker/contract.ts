@@ -84,7 +84,7 @@ export interface SettingGroup {
 }
 
 /** What can be trained: the declarations of recipes and settings, as the page's form shows them. */
-export interface TrainingForm {
+export interface FormChoices {
   recipes: { name: string; summary: string; settings: Record<string, number | string> }[];
   groups: SettingGroup[];
 }

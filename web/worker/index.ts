@@ -15,7 +15,7 @@ import type {
   LogSource,
   Plan,
   Preview,
-  TrainingForm,
+  FormChoices,
   TrainingOutcome,
 } from './contract.ts';
 import { sendWholeErrors } from './errors.ts';
@@ -42,7 +42,7 @@ const api = {
   preview: async (file: File): Promise<Preview> => (await logs()).previewFile(file),
 
   /** What can be trained: recipes, and the settings that change them. */
-  async trainingForm(): Promise<TrainingForm> {
+  async trainingForm(): Promise<FormChoices> {
     const [{ recipes }, { SETTING_GROUPS }] = await Promise.all([
       import('../../model/recipes/recipes.ts'),
       import('../../model/recipes/settings.ts'),
