@@ -29,8 +29,8 @@ function Choose() {
       <section class="hero">
         <h1>What comes next?</h1>
         <p class="lead">
-          Give Attune a log of who did what, and a transformer learns on this device, in this page, what people do
-          do. Then ask it, and look inside.
+          Give Attune a log of who did what, and a transformer learns on this device, in this page, what people do next.
+          Then ask it, and look inside.
         </p>
       </section>
       <div class="choices">
