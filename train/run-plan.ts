@@ -67,6 +67,8 @@ export interface TrainedModel {
   /** Of the weights that are served. */
   step: number;
   epoch: number;
+  /** Which recipe was chosen and why, what the filter removed. */
+  notes: string[];
 }
 
 /**
@@ -110,8 +112,20 @@ const nothing: TrainResult = {
 /** What a folder holds after a training; writes its model card. */
 async function describeModel(plan: RankingPlan, files: Files, result: TrainResult): Promise<TrainedModel> {
   const { baselines } = plan;
+  const notes = [...plan.warnings, ...plan.notes];
   const config = await loadConfig(files);
-  const model = { files, config, result, baselines, components: {}, metrics: null, coldStart: null, step: 0, epoch: 0 };
+  const model = {
+    notes,
+    files,
+    config,
+    result,
+    baselines,
+    components: {},
+    metrics: null,
+    coldStart: null,
+    step: 0,
+    epoch: 0,
+  };
   if (!(await holdsWeights(files))) return model;
   const { weights, blended, prior, ranker } = await loadModel(files);
   const alone = weights.metrics as Metrics | null;

@@ -10,7 +10,7 @@ import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { checkRatingOptions, planRatings, type RatingPlan, resumeRatings } from '../../train/ratings/plan.ts';
 import type { RatingRunProgress } from '../../train/ratings/rating-run.ts';
-import { runRatingPlan, type TrainedRatings } from '../../train/ratings/run-plan.ts';
+import { runRatingPlan, type TrainedRatingModel } from '../../train/ratings/run-plan.ts';
 import { commandName, onInterrupt, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { kebab } from '../flags/names.ts';
 import { columnsOf } from '../input/data.ts';
@@ -54,7 +54,7 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
       const interrupt = onInterrupt(() =>
         process.stderr.write('\nattune: stopping; the rounds that have ended are saved (Ctrl-C again stops at once)\n'),
       );
-      let trained: TrainedRatings;
+      let trained: TrainedRatingModel;
       try {
         trained = await runRatingPlan(plan, {
           device,
@@ -157,7 +157,7 @@ function show(bar: Progress, p: RatingRunProgress): void {
 }
 
 function report(
-  { result, report, point }: TrainedRatings,
+  { result, report, point }: TrainedRatingModel,
   { split, task, config }: RatingPlan,
   flags: RatingTrainFlags,
   out: Output,

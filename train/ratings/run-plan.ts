@@ -27,7 +27,7 @@ export interface RatingRunResult {
 }
 
 /** What a training on ratings has made. */
-export interface TrainedRatings {
+export interface TrainedRatingModel {
   /** The model folder: `RatingPredictor.load(files)` opens it. */
   files: Files;
   result: RatingRunResult;
@@ -35,13 +35,15 @@ export interface TrainedRatings {
   report: RatingReport | null;
   /** Which number represents a predicted distribution in the report. */
   point: Point;
+  /** What was found in the log, and what the model reads. */
+  notes: string[];
 }
 
 /** Milliseconds kept for saving. */
 const SAVING = 1000;
 
 /** Trains by a plan, round after round; each is saved when it ends. */
-export async function runRatingPlan(plan: RatingPlan, options: RatingRunOptions): Promise<TrainedRatings> {
+export async function runRatingPlan(plan: RatingPlan, options: RatingRunOptions): Promise<TrainedRatingModel> {
   const { device, files, overwrite, deadline, signal } = options;
   const { config, items, split, resume, task } = plan;
   if (!resume) await createFolder(files, { ...config, device: device.name }, items, { overwrite });
@@ -63,7 +65,7 @@ export async function runRatingPlan(plan: RatingPlan, options: RatingRunOptions)
       },
     });
   }
-  return { files, result, report, point };
+  return { files, result, report, point, notes: [...plan.warnings, ...plan.notes] };
 }
 
 async function trainRounds(plan: RatingPlan, options: RatingRunOptions, budget: TimeBudget): Promise<RatingRunResult> {
