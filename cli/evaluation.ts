@@ -109,6 +109,10 @@ export async function splitFor(
   return loadSideFeatures(loaded.config, split, flags.users, out);
 }
 
+/** Item, user and count alone know an event then, and the count starts anew where earlier events are gone. */
+const UNTIMED =
+  '; a newer log without its oldest events, whose users repeat items, is told apart by times alone: add a column of times to both logs, or keep the oldest events';
+
 /**
  * Refuses to evaluate a model on what it was trained on, whatever log that is in. Without the record of its training,
  * says that this cannot be checked. Users who have gone on since, and whose targets once trained, are left out.
@@ -123,12 +127,14 @@ export async function requireHeldOut({ dir }: Judged, split: Split, flags: LogFl
     );
     return;
   }
-  const { targets, known, users, example, grown } = record.overlap(split, flags.split);
+  const { targets, known, users, example, untimed, grown } = record.overlap(split, flags.split);
   if (known > 0) {
     throw new InputError(
       'trained-on',
       `${flags.data}: ${formatCount(known)} of its ${formatCount(targets)} ${flags.split} targets (of ${formatCount(users)} users, such as ${JSON.stringify(example)}) are in what ${dir} was trained or validated on`,
-      { hint: 'evaluate it on the log of its training or a newer one, or train a model on this log' },
+      {
+        hint: `evaluate it on the log of its training or a newer one, or train a model on this log${untimed ? UNTIMED : ''}`,
+      },
     );
   }
   for (const u of grown) split.leaveOut(u, flags.split);

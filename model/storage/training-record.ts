@@ -42,6 +42,8 @@ export interface Overlap {
   users: number;
   /** One of those users, for messages. */
   example: string;
+  /** Whether times were missing, which tell a repeated item from what trained where a log has lost its oldest events. */
+  untimed: boolean;
   /** Users with such targets who have done more since the training: a protocol may hold out what once trained. */
   grown: Uint32Array;
 }
@@ -161,7 +163,7 @@ export class TrainingRecord {
     const { userIds, itemIds, items, offsets } = split.dataset;
     const hashes = new Hashes(this.salt, itemIds);
     const times = timesOf(split);
-    const found: Overlap = { targets: 0, known: 0, users: 0, example: '', grown: new Uint32Array(0) };
+    const found: Overlap = { targets: 0, known: 0, users: 0, example: '', untimed: false, grown: new Uint32Array(0) };
     const grown: number[] = [];
     if (this.ratings) return found;
     for (let u = 0; u < split.users; u++) {
@@ -187,6 +189,7 @@ export class TrainingRecord {
       }
       found.known += known;
       found.users++;
+      found.untimed ||= Number.isNaN(stored.time) || range(from, to).some((at) => Number.isNaN(times(u, at)));
       found.example ||= userIds[u];
     }
     return { ...found, grown: Uint32Array.from(grown) };

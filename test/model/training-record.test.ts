@@ -153,14 +153,27 @@ it('a log without its oldest events, whose users buy the same again, is free whe
   const weekly = Array.from({ length: 30 }, (_, u) =>
     Array.from({ length: 20 }, (__, i): Event => [`u${u}`, `i${(u + i) % 4}`, T0 + 600_000 * i]),
   ).flat();
-  const record = await recordOf(
-    under(
-      weekly.filter(([, , time]) => (time as number) < T0 + 600_000 * 14),
-      'leave-one-out',
-    ),
-  );
-  const rolling = weekly.filter(([, , time]) => (time as number) >= T0 + 600_000 * 6);
+  const first = weekly.filter(([, , time]) => (time as number) < T0 + 600_000 * 14);
+  const rolling = weekly.filter(([, , time]) => (time as number) >= T0 + 600_000 * 8);
+  const record = await recordOf(under(first, 'leave-one-out'));
   expect(record.overlap(under(rolling, 'leave-one-out'), 'test').known).toBe(0);
+
+  // Without times in either log it may as well be an older log: both hold the same events, counted from their start.
+  const untimed = (events: readonly Event[]) => events.map(([user, item]): Event => [user, item, null]);
+  const older = weekly.filter(([, , time]) => (time as number) < T0 + 600_000 * 10);
+  for (const [trained, evaluated] of [
+    [first, untimed(rolling)],
+    [untimed(first), rolling],
+    [untimed(first), untimed(older)],
+  ]) {
+    const { known, untimed: unsure } = (await recordOf(under(trained, 'leave-one-out'))).overlap(
+      under(evaluated, 'leave-one-out'),
+      'test',
+    );
+    expect(known).toBeGreaterThan(0);
+    expect(unsure).toBe(true);
+  }
+  expect(record.overlap(under(older, 'leave-one-out'), 'test')).toMatchObject({ known: 30, untimed: false });
 });
 
 it('no event is found that was not recorded, none is missed: any IDs, any repeats', async () => {
