@@ -5,7 +5,7 @@
  *   node bench/clicks.mjs MODEL.attune [--clicks 40] [--json]
  *
  * `host`: `recommender.recommend` in Node on Dawn's null device, which runs no kernel: JavaScript, validation and messages
- * alone. `page`: in the built application (dist/web) in Chromium, from the click until the list stands in the page; and
+ * alone. `page`: in the built application (dist/web) in Chromium, from the click until the list is in the page; and
  * `query`, the part of it that the worker waits for its answer. Needs dist/ and dist/web.
  */
 import { parseArgs } from 'node:util';
@@ -27,7 +27,7 @@ if (!model || !(clicks >= 2)) {
   process.exit(2);
 }
 
-function figures(values) {
+function summary(values) {
   const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
   const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (values.length - 1);
   const median = [...values].sort((a, b) => a - b)[values.length >> 1];
@@ -58,7 +58,7 @@ async function onHost() {
   );
   recommender.close();
   device.close();
-  return { host: figures(times), each };
+  return { host: summary(times), each };
 }
 
 async function inPage() {
@@ -101,7 +101,7 @@ async function inPage() {
       }
       return found;
     }, clicks);
-    return { device, page: figures(times.map(([all]) => all)), query: figures(times.map(([, query]) => query)) };
+    return { device, page: summary(times.map(([all]) => all)), query: summary(times.map(([, query]) => query)) };
   } finally {
     await browser.close();
     await server.close();

@@ -1,5 +1,5 @@
 /** FLOP of the dispatches whose arithmetic counts, from what the engine records of them. */
-import type { Batch } from '../data/batching/batches.ts';
+import type { Batch } from '../data/batching/batch.ts';
 import type { Params } from '../engine/index.ts';
 
 /** Products of head vectors for each attended pair: Q Kᵀ and P V forward; the backward kernels compute Q Kᵀ again. */

@@ -115,7 +115,7 @@ else {
     if (!report[name]) continue;
     const { asItIs, adapted, difference, medianMs } = report[name];
     process.stdout.write(
-      `${name === 'blend' ? 'with the memory' : 'transformer alone'}: NDCG@10 ${text(asItIs)}, adapted ${text(adapted)}; difference ${text(difference)}, p ${difference.p.toFixed(4)}; ${medianMs.toFixed(0)} ms to adapt\n`,
+      `${name === 'blend' ? 'with the transitions' : 'transformer alone'}: NDCG@10 ${text(asItIs)}, adapted ${text(adapted)}; difference ${text(difference)}, p ${difference.p.toFixed(4)}; ${medianMs.toFixed(0)} ms to adapt\n`,
     );
   }
 }

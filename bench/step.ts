@@ -1,5 +1,6 @@
 /** The training step on the demo shop: tokens a second, what a dispatch costs the host, where GPU time goes. */
-import { type Batch, batches } from '../data/batching/batches.ts';
+import { batches } from '../data/batching/batches.ts';
+import type { Batch } from '../data/batching/batch.ts';
 import { prepare } from '../data/dataset.ts';
 import { makeShop } from '../data/demo-shop/shop.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
@@ -52,8 +53,8 @@ export async function benchStep(
   const steps = options.steps ?? (cpu ? 3 : 20);
   const settings = settingsFor('sasrec', small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
   const shop = makeShop(small ? { shoppers: 100, items: 100 } : {});
-  const parts = splitDataset(prepare(shop.log, { minInteractions: 1 }));
-  const model = SequenceModel.create(device, settings, parts.items, 1);
+  const split = splitDataset(prepare(shop.log, { minInteractions: 1 }));
+  const model = SequenceModel.create(device, settings, split.items, 1);
   const optimizer = new AdamW(model.parameters, {
     beta1: 0.9,
     beta2: 0.98,
@@ -68,7 +69,7 @@ export async function benchStep(
     optimizer.step(loss);
     return {};
   });
-  const source = endless(parts, settings);
+  const source = endless(split, settings);
   let step = 0;
   const stage = () => {
     const batch = source.next().value;
@@ -112,7 +113,7 @@ export async function benchStep(
   const result: StepBench = {
     device: device.name,
     settings,
-    items: parts.items,
+    items: split.items,
     steps,
     tokensPerSecond: (1000 * tokens) / milliseconds,
     millisecondsPerStep: milliseconds / steps,
@@ -166,8 +167,8 @@ function sharesOf(roofline: Roofline, kernels: readonly KernelTime[]): NonNullab
 }
 
 /** Batches, epoch after epoch. */
-function* endless(parts: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {
-  for (let epoch = 0; ; epoch++) yield* batches(parts, { maxTokens: budget, window, seed: 1, epoch });
+function* endless(split: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {
+  for (let epoch = 0; ; epoch++) yield* batches(split, { maxTokens: budget, window, seed: 1, epoch });
 }
 
 async function timed(device: Device, work: () => void): Promise<number> {

@@ -1,4 +1,4 @@
-/** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its figures. */
+/** What `evaluate` and `compare` share: the log under a protocol that a model may be judged by, and its metrics. */
 import { alignItems } from '../data/splits/align.ts';
 import { ColdSplit } from '../data/splits/cold.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -70,7 +70,7 @@ export async function openLogOf(
  *
  * @throws InputError where no item is known, no user has a target, or targets stood in the model's training
  */
-export async function partsFor(
+export async function splitFor(
   { dir, loaded }: Judged,
   dataset: Dataset,
   flags: LogFlags,
@@ -99,23 +99,27 @@ export async function partsFor(
         `${formatCount(aligned.unknownEvents)} interactions: ${examples(aligned.unknownItems)}`,
     );
   }
-  const parts = cold
+  const split = cold
     ? coldSplitOf(aligned.dataset, own, loaded.items)
     : splitDataset(aligned.dataset, asked, flags.data);
-  if (!sameProtocol(own, parts.protocol)) {
-    requireUnseen(splitDataset(aligned.dataset, own, flags.data), parts, flags.split, dir);
+  if (!sameProtocol(own, split.protocol)) {
+    requireUnseen(splitDataset(aligned.dataset, own, flags.data), split, flags.split, dir);
   }
-  requireTargets(parts, flags);
-  return loadSideFeatures(loaded.config, parts, flags.users, out);
+  requireTargets(split, flags);
+  return loadSideFeatures(loaded.config, split, flags.users, out);
 }
 
+/** Item, user and count alone know an event then, and the count starts anew where earlier events are gone. */
+const UNTIMED =
+  '; a newer log without its oldest events, whose users repeat items, is told apart by times alone: add a column of times to both logs, or keep the oldest events';
+
 /**
- * Refuses to evaluate a model on what it was trained on, whatever log that stands in. Without the record of its training,
+ * Refuses to evaluate a model on what it was trained on, whatever log that is in. Without the record of its training,
  * says that this cannot be checked. Users who have gone on since, and whose targets once trained, are left out.
  *
  * @throws InputError, one line that says what overlaps
  */
-export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFlags, out: Output): Promise<void> {
+export async function requireHeldOut({ dir }: Judged, split: Split, flags: LogFlags, out: Output): Promise<void> {
   const record = await loadTraining(await openPath(dir));
   if (!record) {
     out.warn(
@@ -123,28 +127,30 @@ export async function requireHeldOut({ dir }: Judged, parts: Split, flags: LogFl
     );
     return;
   }
-  const { targets, known, users, example, grown } = record.overlap(parts, flags.split);
+  const { targets, known, users, example, untimed, grown } = record.overlap(split, flags.split);
   if (known > 0) {
     throw new InputError(
       'trained-on',
       `${flags.data}: ${formatCount(known)} of its ${formatCount(targets)} ${flags.split} targets (of ${formatCount(users)} users, such as ${JSON.stringify(example)}) are in what ${dir} was trained or validated on`,
-      { hint: 'evaluate it on the log of its training or a newer one, or train a model on this log' },
+      {
+        hint: `evaluate it on the log of its training or a newer one, or train a model on this log${untimed ? UNTIMED : ''}`,
+      },
     );
   }
-  for (const u of grown) parts.leaveOut(u, flags.split);
+  for (const u of grown) split.leaveOut(u, flags.split);
   if (grown.length > 0) {
     out.warn(
       `${formatCount(grown.length)} users are left out: ${dir} was trained on events that are their ${flags.split} targets now`,
     );
-    requireTargets(parts, flags);
+    requireTargets(split, flags);
   }
 }
 
-function requireTargets(parts: Split, { data, split }: LogFlags): void {
-  if (usersWithTarget(parts, split).length > 0) return;
+function requireTargets(split: Split, flags: LogFlags): void {
+  if (usersWithTarget(split, flags.split).length > 0) return;
   throw new InputError(
     'too-little-data',
-    `${data}: no user has ${requiredHistory(parts.protocol)}, which ${protocolFlag(parts.protocol)} needs`,
+    `${flags.data}: no user has ${requiredHistory(split.protocol)}, which ${protocolFlag(split.protocol)} needs`,
   );
 }
 
@@ -160,7 +166,7 @@ function protocolFor(own: Protocol, asked: Protocol | undefined): Protocol {
   return own;
 }
 
-/** How lists are told to be diverse, and by what. */
+/** How the diversity of lists is measured, and by what. */
 export interface Kinship {
   by: 'attributes' | 'vectors';
   distance: Distance;
@@ -182,27 +188,27 @@ export type Rank = (options: EvaluateOptions & { facts: TrainingFacts }) => Prom
 export async function withRanking<T>(
   device: Device,
   { loaded }: Judged,
-  parts: Split,
+  split: Split,
   progress: boolean | undefined,
   work: (rank: Rank, model: SequenceModel) => Promise<T>,
 ): Promise<T> {
-  const model = new RankingModel(device, loaded, parts instanceof ColdSplit ? 'none' : 'any');
+  const model = await RankingModel.load(device, loaded, split instanceof ColdSplit ? 'none' : 'any');
   const { encoder, blend, second } = model;
-  const similar = parts instanceof ColdSplit ? similarityOf(loaded) : null;
+  const similar = split instanceof ColdSplit ? similarityOf(loaded) : null;
   try {
     return await work(async (options) => {
-      const bar = createProgress({ total: parts.users, force: progress });
+      const bar = createProgress({ total: split.users, force: progress });
       const onProgress = (done: number, total: number): void => {
         bar.setTotal(total);
         bar.update(done, { phase: 'ranking' });
       };
       try {
-        if (parts instanceof ColdSplit && similar) {
+        if (split instanceof ColdSplit && similar) {
           const attributes = loaded.config.attributeMemory ?? null;
-          return await evaluateCold(encoder, parts, { ...options, similar, attributes, onProgress });
+          return await evaluateCold(encoder, split, { ...options, similar, attributes, onProgress });
         }
-        const prior = priorOf(loaded, parts, options.split);
-        return await evaluate(encoder, parts, { ...options, blend, second, prior, onProgress });
+        const prior = priorOf(loaded, split, options.split);
+        return await evaluate(encoder, split, { ...options, blend, second, prior, onProgress });
       } finally {
         bar.stop();
       }
@@ -213,12 +219,12 @@ export async function withRanking<T>(
 }
 
 /** What `recommend` adds to the lists of users with few events whose columns are known; null where the model has nothing. */
-function priorOf({ prior, items }: LoadedModel, parts: Split, part: 'valid' | 'test'): EvaluateOptions['prior'] {
-  const { side } = parts;
+function priorOf({ prior, items }: LoadedModel, split: Split, part: 'valid' | 'test'): EvaluateOptions['prior'] {
+  const { side } = split;
   if (!prior || !side) return null;
   return (u) => {
     const bag = side.knownBag(u);
-    return bag && weightedPrior(prior, bag, parts.history(u, part).length, items.length);
+    return bag && weightedPrior(prior, bag, split.history(u, part).length, items.length);
   };
 }
 
@@ -226,11 +232,11 @@ function priorOf({ prior, items }: LoadedModel, parts: Split, part: 'valid' | 't
 export function rankByModel(
   device: Device,
   judged: Judged,
-  parts: Split,
+  split: Split,
   options: EvaluateOptions & { facts: TrainingFacts },
   progress?: boolean,
 ): Promise<Evaluation> {
-  return withRanking(device, judged, parts, progress, (rank) => rank(options));
+  return withRanking(device, judged, split, progress, (rank) => rank(options));
 }
 
 /** How alike a model's items are by their attributes. @throws InputError where it has no schema of them */
@@ -243,7 +249,7 @@ export function similarityOf({ config, items }: LoadedModel): Similarity {
   return similarity(schema, items);
 }
 
-/** 95 % bootstrap limits of the headline figures over users. */
+/** 95 % bootstrap limits of the headline metrics over users. */
 export function intervalsOf({ perUser }: Evaluation, seed = 1) {
   const limits = HEADLINES.map((name) => {
     const { low, high } = bootstrap(perUser[name], seed);

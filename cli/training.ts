@@ -117,6 +117,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       bar.note(`step ${formatCount(p.step)}: validation NDCG@10 ${best.toFixed(4)}, the best so far`);
     }
     const phase = {
+      recording: 'recording the training data',
       transitions: 'learning item transitions',
       compiling: 'compiling the kernels',
       training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,

@@ -23,6 +23,9 @@ export interface PrepareReport {
   users: number;
   items: number;
   interactions: number;
+  /** What to know besides these numbers. */
+  notes: string[];
+  /** All of it, to print. */
   lines: string[];
 }
 
@@ -173,6 +176,12 @@ function makeReport(
   options: PrepareOptions,
 ): PrepareReport {
   const present = (column: Uint32Array, size: number): number => countsOf(column, size, rated).filter(Boolean).length;
+  const notes = [...log.notes];
+  if (options.minRating === undefined && log.rating) {
+    notes.push(
+      `the log has ratings: every row counts as positive, whatever its rating (${option('minRating', 'R')} changes that)`,
+    );
+  }
   const report: PrepareReport = {
     rows: log.size,
     removedByRating: log.size - rated.length,
@@ -182,15 +191,12 @@ function makeReport(
     users,
     items,
     interactions,
-    lines: [...log.notes],
+    notes,
+    lines: [...notes],
   };
   const { lines } = report;
   if (options.minRating !== undefined) {
     lines.push(`${count(report.removedByRating, 'row')} removed with a rating below ${options.minRating} or none`);
-  } else if (log.rating) {
-    lines.push(
-      `the log has ratings: every row counts as positive, whatever its rating (${option('minRating', 'R')} changes that)`,
-    );
   }
   const k = options.minInteractions;
   if (report.removedInteractions > 0) {

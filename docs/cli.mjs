@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 /**
- * Writes docs/cli.md from the command tree of the built command, so that the page cannot disagree with --help.
+ * Writes docs/cli.md from the command tree of the built command, so that the page cannot disagree with --help, and
+ * docs/settings.md from the declarations of the settings.
  *
- *   node docs/cli.mjs           rewrite docs/cli.md if it is stale
- *   node docs/cli.mjs --check   exit 1 if it is stale, write nothing
+ *   node docs/cli.mjs           rewrite the pages that are stale
+ *   node docs/cli.mjs --check   exit 1 if one is stale, write nothing
  *   node docs/cli.mjs --json    print every command with its flags; write nothing
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildProgram } from '../dist/cli/program.js';
+import { settingsPage } from './settings.mjs';
 
-const page = fileURLToPath(new URL('cli.md', import.meta.url));
 const [mode = ''] = process.argv.slice(2);
 
 /** Plain text as Markdown in a table cell. */
@@ -90,10 +91,12 @@ if (mode === '--json') {
     options.map(({ long, required, optional }) => ({ long, value: required || optional }));
   console.log(JSON.stringify(Object.fromEntries(tree.commands.map((command) => [command.name(), flagsOf(command)]))));
 } else {
-  const text = `${pageOf(tree)}\n`;
-  const stale = !existsSync(page) || readFileSync(page, 'utf8') !== text;
-  if (stale && mode === '--check') {
-    console.error('docs/cli.md is stale: run node docs/cli.mjs');
-    process.exitCode = 1;
-  } else if (stale) writeFileSync(page, text);
+  for (const [name, text] of Object.entries({ cli: pageOf(tree), settings: settingsPage() })) {
+    const page = fileURLToPath(new URL(`${name}.md`, import.meta.url));
+    if (existsSync(page) && readFileSync(page, 'utf8') === `${text}\n`) continue;
+    if (mode === '--check') {
+      console.error(`docs/${name}.md is stale: run node docs/cli.mjs`);
+      process.exitCode = 1;
+    } else writeFileSync(page, `${text}\n`);
+  }
 }

@@ -34,7 +34,7 @@ interface Piece {
   from: number;
 }
 
-interface Place {
+interface Entry {
   spec: ParameterSpec;
   pieces: Piece[];
   values: Table;
@@ -44,7 +44,7 @@ export class ParameterArena {
   readonly device: Device;
   readonly shards: readonly AdamwShard[];
   #frozen: boolean;
-  private readonly places = new Map<string, Place>();
+  private readonly entries = new Map<string, Entry>();
 
   /**
    * Makes the arenas and the parameters, all with zeroed gradients and moments. They live until `dispose()`. Frozen ones
@@ -63,14 +63,14 @@ export class ParameterArena {
       const zeros = (what: string): Tensor =>
         device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
       const spare = (what: string): Tensor => none ?? zeros(what);
-      const ends = plan.places
+      const ends = plan.entries
         .flatMap(({ pieces }) => pieces.filter(({ shard, shape }) => shard === i && sizeOf(shape) % 4 !== 0))
         .map(({ offset, shape }) => offset + sizeOf(shape));
       const padding = ends.length > 0 && !this.frozen ? device.tensor(Uint32Array.from(ends)).keep() : null;
       const moments = { grads: spare('grads'), m: spare('m'), v: spare('v') };
       return { params: zeros('params'), ...moments, decayEnd, embeddingEnd, padding };
     });
-    for (const { spec, pieces } of plan.places) {
+    for (const { spec, pieces } of plan.entries) {
       const tensors = pieces.map((piece) => {
         const { params, grads } = this.shards[piece.shard];
         const tensor = device.view(params, piece.offset, piece.shape, 'f32', spec.name);
@@ -80,7 +80,7 @@ export class ParameterArena {
         return tensor;
       });
       const values = tensors.length === 1 ? tensors[0] : new ShardedTable(tensors, spec.name);
-      this.places.set(spec.name, { spec, pieces, values });
+      this.entries.set(spec.name, { spec, pieces, values });
     }
   }
 
@@ -93,7 +93,7 @@ export class ParameterArena {
   freeze(): void {
     if (this.frozen) return;
     this.#frozen = true;
-    for (const { values } of this.places.values()) {
+    for (const { values } of this.entries.values()) {
       for (const { state } of shardsOf(values).map(({ tensor }) => tensor)) {
         state.requiresGrad = false;
         state.leaf = false;
@@ -105,17 +105,17 @@ export class ParameterArena {
   }
 
   get names(): string[] {
-    return [...this.places.keys()];
+    return [...this.entries.keys()];
   }
 
   /** Numbers that are trained, padding not counted. */
   get count(): number {
-    return [...this.places.values()].reduce((sum, p) => sum + sizeOf(p.spec.shape), 0);
+    return [...this.entries.values()].reduce((sum, p) => sum + sizeOf(p.spec.shape), 0);
   }
 
   /** A parameter. @throws Error where it was split; a table is had by `table` */
   get(name: string): Tensor {
-    const { values } = this.place(name);
+    const { values } = this.entry(name);
     if (values instanceof ShardedTable) {
       throw new Error(
         `parameters: ${name} ${showShape(values.shape)} lies in ${values.shards.length} shards; use table('${name}')`,
@@ -126,11 +126,11 @@ export class ParameterArena {
 
   /** A table, whole or in shards. */
   table(name: string): Table {
-    return this.place(name).values;
+    return this.entry(name).values;
   }
 
   shapeOf(name: string): Shape {
-    return this.place(name).spec.shape;
+    return this.entry(name).spec.shape;
   }
 
   /** Sets every gradient to zero. `adamwStep` does so itself; this is for a step that was given up. */
@@ -163,7 +163,7 @@ export class ParameterArena {
   async read(kind: ParameterKind = 'params'): Promise<Map<string, Float32Array>> {
     const arrays = await Promise.all(this.shards.map((s) => this.buffer(s, kind).data()));
     return new Map(
-      [...this.places].map(([name, { spec, pieces }]) => {
+      [...this.entries].map(([name, { spec, pieces }]) => {
         const values = new Float32Array(sizeOf(spec.shape));
         for (const { shard, offset, shape, from } of pieces)
           values.set(arrays[shard].subarray(offset, offset + sizeOf(shape)), from);
@@ -174,15 +174,15 @@ export class ParameterArena {
 
   /** Overwrites all values, or one of the moments. Every parameter must be there in its size, and nothing else. */
   load(kind: ParameterKind, values: ReadonlyMap<string, NumericArray>): void {
-    const unknown = [...values.keys()].find((name) => !this.places.has(name));
+    const unknown = [...values.keys()].find((name) => !this.entries.has(name));
     if (unknown !== undefined) throw new Error(`parameters: ${unknown} is not a parameter of this model`);
-    for (const [name, { spec }] of this.places) {
+    for (const [name, { spec }] of this.entries) {
       const size = values.get(name)?.length;
       if (size === undefined) throw new Error(`parameters: ${name} is missing`);
       if (size !== sizeOf(spec.shape))
         throw new Error(`parameters: expected ${name} ${showShape(spec.shape)}, got ${size} values`);
     }
-    for (const [name, { pieces }] of this.places) {
+    for (const [name, { pieces }] of this.entries) {
       for (const piece of pieces) {
         const target = this.device.view(
           this.buffer(this.shards[piece.shard], kind),
@@ -201,10 +201,10 @@ export class ParameterArena {
       for (const t of [params, grads, m, v, average, padding]) t?.dispose();
   }
 
-  private place(name: string): Place {
-    const place = this.places.get(name);
-    if (!place) throw new Error(`parameters: there is no ${name}`);
-    return place;
+  private entry(name: string): Entry {
+    const entry = this.entries.get(name);
+    if (!entry) throw new Error(`parameters: there is no ${name}`);
+    return entry;
   }
 }
 
@@ -214,13 +214,13 @@ const part = (values: NumericArray, { from, shape }: Piece): NumericArray =>
 
 interface Plan {
   sizes: { size: number; decayEnd: number; embeddingEnd: number }[];
-  places: { spec: ParameterSpec; pieces: Piece[] }[];
+  entries: { spec: ParameterSpec; pieces: Piece[] }[];
 }
 
 /** Parameters that decay first, then embeddings, each at a multiple of 256 bytes; a new shard where the limit would be passed. */
 function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan {
   const names = new Set<string>();
-  const plan: Plan = { sizes: [], places: [] };
+  const plan: Plan = { sizes: [], entries: [] };
   const order = (s: ParameterSpec): number => (s.decay ? 0 : s.embedding ? 1 : 2);
   for (const spec of [0, 1, 2].flatMap((group) => specs.filter((s) => order(s) === group))) {
     if (names.has(spec.name)) throw new Error(`parameters: the name ${spec.name} was given twice`);
@@ -242,7 +242,7 @@ function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan 
       if (spec.decay || spec.embedding) shard.embeddingEnd = shard.size;
       return piece;
     });
-    plan.places.push({ spec, pieces });
+    plan.entries.push({ spec, pieces });
   }
   return plan;
 }

@@ -12,33 +12,7 @@
  */
 import type { Device } from './device.ts';
 import { fill } from './ops/fill.ts';
-import { type GradState, showShape, type Tensor } from './tensor.ts';
-
-/** What one differentiable call left behind. */
-export class GraphNode {
-  /** Of those that require a gradient. */
-  inputs: GradState[];
-  readonly outputs: GradState[];
-  readonly order: number;
-  /** Null once the node has ended. */
-  backward: (() => void) | null;
-  /** How it ended, for messages. */
-  end = '';
-
-  constructor(order: number, inputs: GradState[], outputs: GradState[], backward: () => void) {
-    this.order = order;
-    this.inputs = inputs;
-    this.outputs = outputs;
-    this.backward = backward;
-  }
-
-  finish(how: string): void {
-    if (!this.backward) return;
-    this.backward = null;
-    this.inputs = [];
-    this.end = how;
-  }
-}
+import { GraphNode, type GradState, showShape, type Tensor } from './tensor.ts';
 
 const SPENT = 'belongs to a forward pass that an earlier backward() spent';
 const ENDED = 'was made in a scope that has ended';

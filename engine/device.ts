@@ -1,7 +1,9 @@
 /** A device: where tensors live and ops run. WebGPU in Node and Chrome, or the CPU through the references. */
 import { Tape } from './autograd.ts';
 import { type BindingInfo, contractOf, expectIntegers, type Capabilities, type Kernel, type Params } from './kernel.ts';
+import type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';
 import { Program, type ProgramOptions } from './program/program.ts';
+import type { Arrays, Reference } from './reference.ts';
 import {
   ALIGN,
   type DType,
@@ -13,48 +15,13 @@ import {
   Tensor,
   type TensorOptions,
 } from './tensor.ts';
-import { adapterKey, type TuningStore } from './tuning/tuner.ts';
+import { adapterKey } from './tuning/tuner.ts';
 import { requestDevice } from './webgpu/adapter.ts';
 import { POISON } from './webgpu/buffer-pool.ts';
-import { type Call, type GpuStats, WebGpu } from './webgpu/webgpu.ts';
+import { type Call, WebGpu } from './webgpu/webgpu.ts';
 import { fill } from './ops/fill.ts';
 import { aliases, refuseAlias, writesNothing } from './uses.ts';
 import { type HostValues, typeFor, valuesFor } from './values.ts';
-
-export interface DeviceOptions {
-  /** `auto` takes WebGPU where an adapter is found, else the CPU (and says so through `onFallback`). */
-  backend?: 'auto' | 'webgpu' | 'cpu';
-  /** Storage of the CPU device; `f64` is for gradient checks. */
-  precision?: 'f32' | 'f64';
-  /** Options of Dawn's instance (Node only). */
-  dawn?: string[];
-  /**
-   * `adapter` asks for all that the adapter offers. `default` asks for WebGPU's guaranteed limits (8 storage buffers a
-   * stage, 256 invocations and 16 KiB a workgroup, bindings of 128 MiB) and no optional feature: what any browser gives.
-   */
-  limits?: 'adapter' | 'default';
-  /** For tests: memory is handed out full of NaN bits, so that whatever reads what nothing wrote is found out. */
-  poison?: boolean;
-  /** Largest binding to make where the adapter would allow more; tables beyond it lie in shards (for tests). */
-  maxBindingBytes?: number;
-  /** Choices of kernels that were measured for this adapter, and what runs the shaders (part of their name). */
-  tuning?: { store: TuningStore; runtime: string };
-  /** Called once if `auto` found no adapter; the default writes one line to the console's error stream. */
-  onFallback?(message: string): void;
-}
-
-/** `mixed`: products take their operands in f16 and add in f32; everything else is f32. */
-export type Precision = 'f32' | 'mixed';
-
-/** Arrays of a dispatch by binding name, as a reference sees them. */
-export type Arrays = Record<string, NumericArray>;
-/** The naive loops of an op: reads and writes `arrays`, in double arithmetic. */
-export type Reference = (arrays: Arrays, params: Params) => void;
-
-export interface DeviceStats extends GpuStats {
-  /** Bytes of tensors alive on the CPU device are not counted; it has no buffers. */
-  backend: 'webgpu' | 'cpu';
-}
 
 export class Device {
   readonly gpu: WebGpu | null;
@@ -173,7 +140,7 @@ export class Device {
   }
 
   /**
-   * Turns a tensor into a leaf that accumulates a gradient; `grad` may be a place in an arena, already zeroed. Ops store
+   * Turns a tensor into a leaf that accumulates a gradient; `grad` may be a view of an arena, already zeroed. Ops store
    * whole vec4s: up to three elements behind a `grad` of odd size are padding that holds anything.
    */
   makeLeaf(t: Tensor, grad?: Tensor): void {

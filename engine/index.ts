@@ -1,6 +1,8 @@
 /** The tensor engine: devices, tensors, autograd, record and replay, and the ops. */
 export { into, gradOf } from './autograd.ts';
-export { Device, type DeviceOptions, type DeviceStats, type Precision, type Reference } from './device.ts';
+export { Device } from './device.ts';
+export type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';
+export type { Reference } from './reference.ts';
 export { getGpu, isNode } from './webgpu/adapter.ts';
 export { type Capabilities, groups, type Kernel, kernel, kernelText, type Params, type Variant } from './kernel.ts';
 export type { KernelTime, ProfileOptions } from './program/profile.ts';

@@ -21,10 +21,10 @@ export class Inputs<S extends InputSpec> {
   private readonly base: Tensor;
 
   constructor(device: Device, spec: S, label = 'inputs') {
-    const places: [string, number, S[string]][] = [];
+    const layout: [string, number, S[string]][] = [];
     let at = 0;
     for (const [name, s] of Object.entries(spec)) {
-      places.push([name, at, s as S[string]]);
+      layout.push([name, at, s as S[string]]);
       at += alignUp(Math.max(4, sizeOf(s.shape) * 4), ALIGN) / 4;
     }
     this.words = new Uint32Array(at);
@@ -33,7 +33,7 @@ export class Inputs<S extends InputSpec> {
     this.base = new Tensor(device, storage, [at], 'u32', label);
     const tensors: Record<string, Tensor> = {};
     const host: Record<string, Float32Array | Uint32Array> = {};
-    for (const [name, offset, { shape, dtype }] of places) {
+    for (const [name, offset, { shape, dtype }] of layout) {
       tensors[name] = device.view(this.base, offset, shape, dtype, name);
       const View = dtype === 'f32' ? Float32Array : Uint32Array;
       host[name] = new View(this.words.buffer, offset * 4, sizeOf(shape));

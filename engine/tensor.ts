@@ -1,6 +1,5 @@
 /** Tensors: contiguous, row-major, f32 or u32, on one device. */
 import type { GPUBuffer } from './webgpu/gpu-types.ts';
-import type { GraphNode } from './autograd.ts';
 import type { Device } from './device.ts';
 
 export type DType = 'f32' | 'u32';
@@ -53,6 +52,32 @@ export interface GradState {
    * handle with a gradient of its own.
    */
   inner?: { z: Tensor; act: number };
+}
+
+/** What one differentiable call left behind. */
+export class GraphNode {
+  /** Of those that require a gradient. */
+  inputs: GradState[];
+  readonly outputs: GradState[];
+  readonly order: number;
+  /** Null once the node has ended. */
+  backward: (() => void) | null;
+  /** How it ended, for messages. */
+  end = '';
+
+  constructor(order: number, inputs: GradState[], outputs: GradState[], backward: () => void) {
+    this.order = order;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.backward = backward;
+  }
+
+  finish(how: string): void {
+    if (!this.backward) return;
+    this.backward = null;
+    this.inputs = [];
+    this.end = how;
+  }
 }
 
 export interface TensorOptions {

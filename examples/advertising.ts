@@ -6,7 +6,7 @@
  *
  * The log is made up: impressions with and without a click; at a desk a person clicks on what is of interest with 60 %, on
  * a phone with 20 %, on other things with 3 %. The model reads the ads' topics and the device, so that it has an opinion of
- * an ad that nobody has seen.
+ * an ad without impressions.
  */
 import { RatingPredictor } from 'attune';
 import { trainRatingModel, type TrainingEvent } from 'attune/train';
@@ -51,7 +51,7 @@ for (const { predicted, observed, count } of report.calibration ?? [])
   if (count > 0)
     console.log(`  ${(100 * predicted).toFixed(0).padStart(3)} % → ${(100 * observed).toFixed(0)} % of ${count}`);
 
-// Somebody who clicked on garden ads and nothing else; what is each impression worth at 0.50 a click?
+// A user who clicked on garden ads and nothing else; what is each impression worth at 0.50 a click?
 const predictor = await RatingPredictor.load(files);
 const seen = [0, 1, 2, 3].flatMap((topic) =>
   [0, 1, 2].map((i) => ({ item: ad(topic, i), rating: Number(topic === 0), context: { device: 'desk' } })),

@@ -1,5 +1,5 @@
 /**
- * News: what is worth recommending this morning was printed this morning, and nobody has clicked on it yet. So an article
+ * News: what is worth recommending this morning was printed this morning, and has no clicks yet. So an article
  * is what its attributes say of it, and yesterday's are left out.
  *
  *     node dist/examples/news.js

@@ -37,7 +37,7 @@ const { files, report } = await trainRatingModel(events, {
   epochs: 6,
   source: 'made-up ratings',
 });
-const rmse = (figures: object | undefined): string => (figures as { RMSE: number }).RMSE.toFixed(3);
+const rmse = (metrics: object | undefined): string => (metrics as { RMSE: number }).RMSE.toFixed(3);
 console.log(`out of fold: RMSE ${rmse(report?.metrics)}; biases alone ${rmse(report?.baselines.biases)}`);
 
 const predictor = await RatingPredictor.load(files);

@@ -23,14 +23,14 @@ function shaders(folder, skip) {
 }
 
 /**
- * The text without its comments, except those that the engine reads (`@tune`, `@use`), and without empty lines: a third of
- * what a page would load is comments. WGSL has no strings, so `//` always starts a comment.
+ * The text without its comments, except those that the engine reads (`@tune`, `@use`), indentation and empty lines: a third
+ * of what a page would load is comments. WGSL has no strings, so `//` always starts a comment.
  */
 function bare(text) {
   return text
     .split('\n')
-    .map((line) => (/\/\/ @(tune|use)\b/.test(line) ? line : line.replace(/\s*\/\/.*$/, '')))
-    .filter((line) => line.trim() !== '')
+    .map((line) => (/\/\/ @(tune|use)\b/.test(line) ? line : line.replace(/\/\/.*$/, '')).trim())
+    .filter((line) => line !== '')
     .map((line) => `${line}\n`)
     .join('');
 }

@@ -8,7 +8,7 @@ import type { Adaptation } from '../model/inference/personalize.ts';
 import { type EncodedQuery, encodeQuery, nextEventFeatures, type QueryModel } from '../model/inference/query.ts';
 import { RankingModel } from '../model/inference/ranking-model.ts';
 import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
-import type { Scored, ScoreQuery } from '../model/inference/scorer.ts';
+import type { Scored, ScoreQuery } from '../model/inference/scored.ts';
 import type { ListScorer } from '../model/ranker/two-stages.ts';
 import type { Item } from '../model/storage/config.ts';
 import { type LoadedModel, loadModel, withCatalog } from '../model/storage/load-model.ts';
@@ -95,7 +95,7 @@ export class Recommender {
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Recommender> {
     const loaded = await loadModel(await openModel(source));
     const device = await deviceFor(options);
-    const model = new RankingModel(device, loaded);
+    const model = await RankingModel.load(device, loaded);
     return new Recommender(device, !options.device, loaded, model, await model.encoder.towerVectors());
   }
 

@@ -1,4 +1,4 @@
-/** Runs work one piece at a time, in the order in which it came: calls to a model share its buffers. */
+/** Runs work one piece at a time, in the order of the calls: calls to a model share its buffers. */
 export class SerialQueue {
   private last: Promise<unknown> = Promise.resolve();
 

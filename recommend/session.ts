@@ -1,7 +1,6 @@
 /** A visit in progress: the history grows, and each event brings fresh recommendations. */
 import { InputError } from '../data/errors.ts';
 import { ownValue } from '../data/own-value.ts';
-import type { Recommender } from './recommender.ts';
 import type { Answer, RecommendQuery } from './types.ts';
 
 /** The query of every list of a session; options of `recommend` and `update` override it. */
@@ -11,6 +10,11 @@ export type SessionOptions = Omit<RecommendQuery, 'history' | 'times' | 'ratings
 export type SessionEvent =
   | string
   | { item: string; time?: number; rating?: number; context?: Readonly<Record<string, string>> };
+
+/** What a session requires of its recommender. */
+interface Recommends {
+  recommend(query: RecommendQuery): Promise<Answer>;
+}
 
 /**
  * Holds a visitor's history, and queries with it. Store `history` where the visit should be remembered (the visitor's own
@@ -23,7 +27,7 @@ export type SessionEvent =
  * ```
  */
 export class Session {
-  private readonly recommender: Recommender;
+  private readonly recommender: Recommends;
   private readonly options: SessionOptions;
   private readonly events: string[];
   /** null where no event has a time. */
@@ -33,7 +37,7 @@ export class Session {
   private readonly contexts: Readonly<Record<string, string>>[];
 
   /** Use `recommender.session()`. */
-  constructor(recommender: Recommender, query: Partial<RecommendQuery>) {
+  constructor(recommender: Recommends, query: Partial<RecommendQuery>) {
     const { history = [], times, ratings, context = {}, features: _, ...options } = query;
     if (times && times.length !== history.length) {
       throw new InputError(

@@ -147,7 +147,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
   });
 
   describe('the optimizer counts its steps', () => {
-    /** The weights and moments after so many steps down the same gradient; `steps` numbers what prepare() is told. */
+    /** The weights and moments after so many steps down the same gradient; `steps` is what prepare() gets. */
     async function train(arena: ParameterArena, adamw: AdamW, steps: number[], replayed = false): Promise<void> {
       const gradients = device.tensor(golden.tensors['step1.gradient.b.weight'].data, [3, 4]);
       const step = () => {
@@ -170,7 +170,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
       return [arena, new AdamW(arena, options)];
     };
 
-    it('whatever prepare() is told, eager or replayed, and goes on where a checkpoint was', async () => {
+    it('whatever prepare() gets, eager or replayed, and continues from a checkpoint', async () => {
       const results = [];
       for (const [numbers, replayed] of [
         [[1, 2, 3, 4, 5], false],

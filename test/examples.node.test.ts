@@ -26,12 +26,12 @@ describe('examples', () => {
 
   it.each(readdirSync(`${root}/examples`).filter((name) => name.endsWith('.ts')))('%s', (file) => {
     const name = file.replace(/\.ts$/, '');
-    const told = execFileSync(process.execPath, [`dist/examples/${name}.js`], {
+    const output = execFileSync(process.execPath, [`dist/examples/${name}.js`], {
       cwd: root,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     expect(SAYS[name], 'what it must say, in this test').toBeDefined();
-    for (const pattern of SAYS[name]) expect(told).toMatch(pattern);
+    for (const pattern of SAYS[name]) expect(output).toMatch(pattern);
   });
 });

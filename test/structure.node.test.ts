@@ -2,14 +2,106 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cases } from './kernels/cases/index.ts';
+import { firstCases } from './kernels/harness.ts';
 
 const root = new URL('../', import.meta.url);
 const files = (folder: string): string[] =>
   readdirSync(new URL(`${folder}/`, root), { recursive: true, withFileTypes: true })
     .filter((f) => f.isFile() && /\.tsx?$/.test(f.name))
     .map((f) => `${f.parentPath}/${f.name}`);
+
+/** The tracked files, from the root. */
+const tracked = spawnSync('git', ['ls-files'], { cwd: root.pathname, encoding: 'utf8' })
+  .stdout.split('\n')
+  .filter((file) => file !== '' && existsSync(new URL(file, root)));
+const textOf = (file: string): string => readFileSync(new URL(file, root), 'utf8');
+
+/**
+ * The circles of a graph, each as the nodes that reach one another (Tarjan, "Depth-first search and linear graph
+ * algorithms", 1972).
+ */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const index = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (node: string): number => {
+    const own = index.size;
+    index.set(node, own);
+    let least = own;
+    stack.push(node);
+    for (const next of graph.get(node) ?? []) {
+      if (!index.has(next)) least = Math.min(least, visit(next));
+      else if (stack.includes(next)) least = Math.min(least, index.get(next) as number);
+    }
+    if (least === own) {
+      const circle = stack.splice(stack.indexOf(node));
+      if (circle.length > 1) found.push(circle.sort());
+    }
+    return least;
+  };
+  for (const node of graph.keys()) if (!index.has(node)) visit(node);
+  return found;
+}
+
+/** The static imports of each file, types included; `import()` is lazy, and no arrow. */
+function imports(texts: ReadonlyMap<string, string>, allowed: ReadonlySet<string> = new Set()): Map<string, string[]> {
+  const graph = new Map<string, string[]>();
+  for (const [file, text] of texts) {
+    const targets = [...text.matchAll(/^(import|export)( type)?\b([^;'"]*)['"](\.[^'"]+)['"]/gm)]
+      .map(([, , type, , path]) => ({ type, to: join(dirname(file), path) }))
+      .filter(({ type, to }) => texts.has(to) && !(type && allowed.has(to)))
+      .map(({ to }) => to);
+    graph.set(file, targets);
+  }
+  return graph;
+}
+
+/**
+ * Words that this project once had for the field's own terms, and British spelling. Each says what to write instead, and
+ * where the word stays: names that users meet (keys of --json, of model folders) do not change.
+ */
+const WORDS: [word: RegExp, instead: string, stays?: RegExp][] = [
+  [/\bwas expected, |\bexpected [^'"`]{1,80}, came\b/, 'expected X, got Y'],
+  [/\bwhole numbers?\b/, 'an integer'],
+  [/\bmend(?:s|ed|ing)?\b/, 'fix'],
+  [/\bbegun\b/, 'started'],
+  [/\bgoals?\b/i, 'target, target score'],
+  [/\bgo(?:es)? with (?!prob)/, 'requires'],
+  [/\bstands? (?:in|beside)\b/, 'is in'],
+  [/\bsomebody\b|\bnobody has\b/i, 'a user; unseen, unrated'],
+  // A key of the JSON that train writes, and the name of a stored answer.
+  [/\bnewcomers?\b/i, 'cold-start users', /^cli\/commands\/train\.ts|older-models|make-models/],
+  [/\btold\b(?! apart)|\bTold/, 'known, given'],
+  // The name of a stored tensor of the ranker.
+  [/\bplaces\b/i, 'positions, indices', /^model\/ranker\/network\.ts/],
+  // A key of the JSON that recommend writes for a model of ratings.
+  [/\bchances\b/i, 'probabilities', /rating-predictor|train\/ratings\.test/],
+  // Keys of the JSON that demo and recipes write.
+  [
+    /\bfigures?\b/i,
+    'metrics',
+    /commands\/(?:demo|recipes)\.ts|recipes\/recipes\.ts|cli\/demo\.node|^web\/|test\/web\//,
+  ],
+  [/\bmemory alone\b|\bwith memory\b|\bsequence memory\b|\battribute memory\b|\bmemories\b/i, 'item transitions'],
+  [/\b(?:the|its|their) memory's\b/i, 'the transitions'],
+  [/\bturned by\b/, 'rotated by'],
+  // A method's name in model folders, and a baseline's in --json.
+  [/\b\w*neighbour/i, 'neighbor', /transitions\.ts|cold-items|train\/memory\.test|train\/transitions\.test/],
+  // Names in the golden vectors stay; so does `centre`, a key of model folders.
+  [
+    /\b(?:behaviou|favou|honou|labou)r|\bcatalogue|\bcentred|\b(?:un)?labelled\b|\btowards\b/i,
+    'American spelling',
+    /golden\/ops|tower\.test/,
+  ],
+  [
+    /\b\w*(?:special|normal|optim|minim|maxim|initial|recogn|personal|random|factor|organ|general|visual|util)is(?:e|ed|es|er|ing|ation)\b/i,
+    'American spelling',
+  ],
+  [/[«»“”‘’]/, 'straight quotes', /demo-shop\/goods\.ts|setup\.node/],
+];
 
 /** What Biome's plugins say of files: nothing where they find no fault. */
 function lint(folder: string, paths: string[]): string {
@@ -64,8 +156,8 @@ describe('structure', () => {
   it.each(ops)('the op %s has a reference and a case', (op) => {
     expect(existsSync(new URL(`engine/ops/${op}.ref.ts`, root)), 'reference').toBe(true);
     expect(
-      cases.some((c) => c.op === op),
-      'case',
+      firstCases(cases).some((c) => c.op === op),
+      'case that runs everywhere',
     ).toBe(true);
   });
 
@@ -106,6 +198,51 @@ describe('structure', () => {
       }
     }
     expect(offenders).toEqual([]);
+  });
+
+  it('no file imports itself by way of others, not even for types', () => {
+    const allowed = new Set([
+      // A tensor knows the device that it lives on, as do the tape and the programs of the device that holds them.
+      'engine/device.ts',
+      // The type of all settings follows from the tables of blocks, heads and losses, whose entries read those settings.
+      'model/recipes/settings.ts',
+    ]);
+    const texts = new Map(tracked.filter((f) => /\.(tsx?|mjs)$/.test(f)).map((f) => [f, textOf(f)]));
+    expect(circles(imports(texts, allowed))).toEqual([]);
+    // Each exception is needed.
+    expect(circles(imports(texts))).toHaveLength(allowed.size);
+  });
+
+  it('the check of imports finds circles of types', () => {
+    const texts = new Map([
+      ['a/x.ts', "import type { Y } from './y.ts';\nexport interface X {}\n"],
+      ['a/y.ts', "import {\n  z,\n} from '../z.ts';\n"],
+      ['z.ts', "export { type X } from './a/x.ts';\n"],
+      ['w.ts', "import './z.ts';\nconst lazy = () => import('./w.ts');\n"],
+    ]);
+    expect(circles(imports(texts))).toEqual([['a/x.ts', 'a/y.ts', 'z.ts']]);
+  });
+
+  it.each(WORDS)('no text or name says %s: write "%s"', (word, _, stays) => {
+    // Guides have a check of their own (docs/pages.node.test.ts).
+    const own = /^test\/(?:structure|docs\/pages)\.node|^test\/fixtures\/models/;
+    const found = tracked
+      .filter((file) => /\.(?:tsx?|mjs|wgsl)$/.test(file) && !own.test(file) && !stays?.test(file))
+      .flatMap((file) => {
+        const lines = textOf(file).split('\n');
+        return lines.flatMap((line, i) => (word.test(line) ? [`${file}:${i + 1}: ${line.trim()}`] : []));
+      });
+    expect(found).toEqual([]);
+  });
+
+  it('a name that web/ exports has one meaning: no other file exports it', () => {
+    const owners = new Map<string, string[]>();
+    const declared = /^export (?:async )?(?:const|function\*?|class|interface|type) (\w+)/gm;
+    for (const file of ['data', 'engine', 'model', 'train', 'recommend', 'cli', 'bench', 'web'].flatMap(files))
+      for (const [, name] of readFileSync(file, 'utf8').matchAll(declared))
+        owners.set(name, [...(owners.get(name) ?? []), file.slice(root.pathname.length).replace('//', '/')]);
+    const shared = [...owners].filter(([, all]) => all.length > 1 && all.some((file) => file.startsWith('web/')));
+    expect(shared).toEqual([]);
   });
 
   it('text leaves for the terminal through Output, reportError and the bar alone, which make it visible', () => {

@@ -64,9 +64,6 @@ export async function openShared(
   return { device, close: () => device.close() };
 }
 
-/** As package.json has it. */
-export const VERSION = '0.1.0';
-
 /** A number of an event, NaN where there is none. @throws InputError for a text or a Date, whose unit is unknown */
 function numberOr(value: number | null | undefined, what: 'time' | 'rating', event: number, source: string): number {
   if (value === undefined || value === null) return Number.NaN;

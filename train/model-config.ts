@@ -3,7 +3,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import type { Schema } from '../data/features/schema.ts';
 import type { SideFeatureSchema } from '../data/features/event-encoder.ts';
-import { VERSION } from './events.ts';
+import { VERSION } from './version.ts';
 import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/storage/config.ts';
 import type { Settings } from '../model/recipes/settings.ts';
 

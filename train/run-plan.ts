@@ -9,19 +9,34 @@ import type { PriorSettings } from '../model/transitions/segment-prior.ts';
 import { recordTraining } from '../model/storage/training-record.ts';
 import type { BaselineMetrics } from './baselines/metrics.ts';
 import type { Metrics } from './evaluation/metrics.ts';
-import { Stopped, TimeBudget } from './loop/time-budget.ts';
+import { TimeBudget } from './loop/time-budget.ts';
 import { requirePrecision, type TrainResult } from './loop/options.ts';
 import type { RankingPlan } from './plan.ts';
 import { attributeModel } from './stages/attribute-model.ts';
 import { blend } from './stages/blend.ts';
 import { encoder } from './stages/encoder.ts';
 import { ranker } from './stages/ranker.ts';
+import { recordStage } from './stages/record.ts';
 import { segmentPrior } from './stages/segment-prior.ts';
-import { type RunSinks, type Stage, TrainingRun } from './stages/stage.ts';
+import { runStages } from './stages/stage.ts';
+import { type RankingStage, type RunSinks, TrainingRun } from './stages/training-run.ts';
 import { transitions } from './stages/transitions.ts';
 
+const record: RankingStage = {
+  applies: () => true,
+  ...recordStage(({ files, plan }, pause) => recordTraining(files, plan.split, plan.config.seed, pause)),
+};
+
 /** In the order in which they run. */
-const STAGES: readonly Stage[] = [transitions, encoder, blend, attributeModel, segmentPrior, ranker];
+export const STAGES: readonly RankingStage[] = [
+  record,
+  transitions,
+  encoder,
+  blend,
+  attributeModel,
+  segmentPrior,
+  ranker,
+];
 
 export interface RunOptions extends RunSinks {
   device: Device;
@@ -52,6 +67,8 @@ export interface TrainedModel {
   /** Of the weights that are served. */
   step: number;
   epoch: number;
+  /** Which recipe was chosen and why, what the filter removed. */
+  notes: string[];
 }
 
 /**
@@ -66,39 +83,17 @@ export async function runPlan(plan: RankingPlan, options: RunOptions): Promise<T
     const config = { ...plan.config, device: options.deviceName ?? device.name };
     await createFolder(files, config, plan.items, { overwrite: options.overwrite });
   }
-  await recordTraining(files, plan.split, plan.config.seed, plan.resume);
   const run = new TrainingRun(plan, device, files, options);
+  const stages = STAGES.filter((stage) => stage.applies(plan));
+  let ended: boolean;
   try {
-    await runStages(run, new TimeBudget(deadline, signal));
+    ended = await runStages(stages, run, new TimeBudget(deadline, signal), options.log);
   } finally {
     run.dispose();
   }
   const result = run.result ?? nothing;
-  return describeModel(plan, files, { ...result, seconds: (performance.now() - started) / 1000 });
-}
-
-async function runStages(run: TrainingRun, budget: TimeBudget): Promise<void> {
-  const stages = STAGES.filter((stage) => stage.applies(run.plan));
-  for (const [i, stage] of stages.entries()) {
-    if (await stage.load(run)) continue;
-    try {
-      await stage.run(run, await shareOf(run, budget, stages.slice(i + 1)));
-      await stage.save?.(run);
-    } catch (error) {
-      if (!(error instanceof Stopped)) throw error;
-      if (error.reason === 'interrupted') run.result = { ...(run.result ?? nothing), reason: 'interrupted' };
-      else run.sinks.log?.(`${stage.name}: given up, its time is up`);
-    }
-    if (run.result?.reason === 'interrupted') return;
-  }
-}
-
-/** The time of a stage: what the later ones are expected to take is set aside, the last one's first. */
-async function shareOf(run: TrainingRun, budget: TimeBudget, later: readonly Stage[]): Promise<TimeBudget> {
-  if (budget.deadline === undefined) return budget;
-  let share = budget;
-  for (const stage of [...later].reverse()) share = share.without(await stage.estimate(run, share.left));
-  return share;
+  const reason = ended ? result.reason : 'interrupted';
+  return describeModel(plan, files, { ...result, reason, seconds: (performance.now() - started) / 1000 });
 }
 
 /** Of a training that was stopped before its first step. */
@@ -117,8 +112,20 @@ const nothing: TrainResult = {
 /** What a folder holds after a training; writes its model card. */
 async function describeModel(plan: RankingPlan, files: Files, result: TrainResult): Promise<TrainedModel> {
   const { baselines } = plan;
+  const notes = [...plan.warnings, ...plan.notes];
   const config = await loadConfig(files);
-  const model = { files, config, result, baselines, components: {}, metrics: null, coldStart: null, step: 0, epoch: 0 };
+  const model = {
+    notes,
+    files,
+    config,
+    result,
+    baselines,
+    components: {},
+    metrics: null,
+    coldStart: null,
+    step: 0,
+    epoch: 0,
+  };
   if (!(await holdsWeights(files))) return model;
   const { weights, blended, prior, ranker } = await loadModel(files);
   const alone = weights.metrics as Metrics | null;
@@ -154,7 +161,7 @@ export function rowsOf(components: Readonly<Record<string, Metrics>>, recipe: st
     retrieval: 'first stage',
     ranker: 'ranker alone',
     transformer: `${recipe} alone`,
-    memory: 'memory alone',
+    memory: 'transitions alone',
     attributes: 'attributes alone',
   };
   return Object.fromEntries(Object.entries(components).map(([name, metrics]) => [names[name] ?? name, metrics]));

@@ -13,7 +13,7 @@ import {
 } from './events.ts';
 import type { TrainProgress } from './loop/options.ts';
 import { checkOptions, planTraining } from './plan.ts';
-import { runPlan, type TrainedModel as Trained } from './run-plan.ts';
+import { runPlan, type TrainedModel } from './run-plan.ts';
 
 /** Without `epochs` and `maxMinutes` early stopping ends the training; `reads` takes rating and gap, too. */
 export interface TrainModelOptions extends TrainingOptions<TrainProgress> {
@@ -25,11 +25,6 @@ export interface TrainModelOptions extends TrainingOptions<TrainProgress> {
   protocol?: Protocol;
   /** Recommend items that a user has had before, too: validation then ranks them. */
   includeSeen?: boolean;
-}
-
-export interface TrainedModel extends Trained {
-  /** Which recipe was chosen and why, what the filter removed. */
-  notes: string[];
 }
 
 /**
@@ -52,8 +47,7 @@ export async function trainModel(
   const { device, close } = await openShared(options.device);
   try {
     const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
-    const trained = await runPlan(plan, { device, files, overwrite, deadline, signal, onProgress });
-    return { ...trained, notes: [...plan.warnings, ...plan.notes] };
+    return await runPlan(plan, { device, files, overwrite, deadline, signal, onProgress });
   } finally {
     close();
   }

@@ -1,18 +1,20 @@
 /** Actions of a visitor that concern more than one page. */
 import { callback, engine, messageOf } from './engine.ts';
-import { appState, askState, dataState, NOT_TRAINING, trainingState } from './state.ts';
-import type { Filter, Plan, Reading, Source, TrainEvent } from './worker/contract.ts';
+import { appState, askState, dataState, newPlan, NOT_TRAINING, planState, trainingState } from './state.ts';
+import type { Filter, LogReading, LogSource, Plan, TrainEvent, TrainingOutcome } from './worker/contract.ts';
+import type { SentError } from './worker/errors.ts';
 
 // ---- data ----
 
 let turn = 0;
 
 /** Opens a log: shows its first rows, then reads all of it. */
-export async function chooseSource(source: Source): Promise<void> {
+export async function chooseSource(source: LogSource): Promise<void> {
   const mine = ++turn;
   const filter = { minInteractions: source.kind === 'shop' ? 1 : 5, minRating: null };
   const reading = { columns: {}, maxBadRows: 0, events: [] };
   dataState.set({ source, preview: null, analysis: null, error: null, reads: 0, reading, filter });
+  planState.set({ plan: newPlan(source), refused: null });
   try {
     const preview = source.kind === 'file' ? await engine().preview(source.file) : null;
     if (mine !== turn) return;
@@ -35,12 +37,12 @@ async function readAll(mine: number): Promise<void> {
 
 /** Reads the log again, with other columns, files of items and users, or more rows that may be skipped. */
 export async function changeReading(
-  change: Partial<Reading>,
-  beside: { items?: File; users?: File } = {},
+  change: Partial<LogReading>,
+  files: { items?: File; users?: File } = {},
 ): Promise<void> {
   const mine = ++turn;
   const { reading, source } = dataState.get();
-  if (source?.kind === 'file') dataState.set({ source: { ...source, ...beside } });
+  if (source?.kind === 'file') dataState.set({ source: { ...source, ...files } });
   dataState.set({ reading: { ...reading, ...change }, analysis: null, error: null, reads: 0 });
   try {
     await readAll(mine);
@@ -71,10 +73,10 @@ export function forgetSource(): void {
 /** Most points of a chart: beyond, every other one is removed. */
 const POINTS = 2000;
 
-function hear(event: TrainEvent): void {
+function onEvent(event: TrainEvent): void {
   const state = trainingState.get();
   switch (event.kind) {
-    case 'begun': {
+    case 'started': {
       const { model, device, about, baselines, users, notes, earlier } = event;
       // After a pause in this page the chart is still there, in more detail.
       const kept = state.losses.length > 0 ? {} : earlier;
@@ -109,13 +111,13 @@ function hear(event: TrainEvent): void {
   }
 }
 
-async function follow(work: (tell: (event: TrainEvent) => void) => Promise<unknown>): Promise<void> {
+async function follow(work: (report: (event: TrainEvent) => void) => Promise<TrainingOutcome>): Promise<void> {
   const unwatch = watchHidden();
   try {
-    const outcome = (await work(callback(hear))) as NonNullable<ReturnType<typeof trainingState.get>['outcome']>;
+    const outcome = await work(callback(onEvent));
     trainingState.set({ outcome, status: outcome.reason === 'interrupted' ? 'paused' : 'done' });
   } catch (error) {
-    trainingState.set({ status: 'failed', error: messageOf(error) });
+    failed(error);
   } finally {
     unwatch();
     forgetModel(trainingState.get().model);
@@ -124,12 +126,31 @@ async function follow(work: (tell: (event: TrainEvent) => void) => Promise<unkno
   }
 }
 
+/** Before its start, a training is refused, and the form says why. */
+function failed(error: unknown): void {
+  const text = messageOf(error);
+  const { name, setting } = error as Partial<SentError>;
+  if (trainingState.get().model !== null) {
+    trainingState.set({ status: 'failed', error: { text, device: name === 'DeviceError' } });
+  } else {
+    planState.set({ refused: { text, setting } });
+    trainingState.set({ status: 'idle' });
+  }
+}
+
 const busy = (): boolean => ['preparing', 'running', 'pausing'].includes(trainingState.get().status);
 
-export async function train(plan: Plan): Promise<void> {
+/** Changes what is filled in on the page Train. */
+export function changePlan(change: Partial<Plan>): void {
+  planState.set({ plan: { ...planState.get().plan, ...change }, refused: null });
+}
+
+/** Trains by what is filled in. */
+export async function startTraining(): Promise<void> {
   if (busy()) return;
+  const { plan } = planState.get();
   trainingState.set({ ...NOT_TRAINING, status: 'preparing' });
-  await follow((tell) => engine().train(plan, tell));
+  await follow((report) => engine().train(plan, report));
 }
 
 export async function resume(model: string): Promise<void> {
@@ -138,7 +159,7 @@ export async function resume(model: string): Promise<void> {
   const same = state.model === model;
   forgetModel(model);
   trainingState.set({ ...(same ? state : NOT_TRAINING), model, status: 'preparing', outcome: null, error: null });
-  await follow((tell) => engine().resume(model, tell));
+  await follow((report) => engine().resume(model, report));
 }
 
 export async function pause(): Promise<void> {
@@ -150,19 +171,19 @@ export async function pause(): Promise<void> {
 function watchHidden(): () => void {
   let since: { at: number; step: number } | null = null;
   const stepNow = () => trainingState.get().progress?.step ?? 0;
-  const tell = () => {
+  const show = () => {
     if (!since) return;
     trainingState.set({ hidden: { seconds: (performance.now() - since.at) / 1000, steps: stepNow() - since.step } });
     since = null;
   };
   const look = () => {
     if (document.hidden) since = { at: performance.now(), step: stepNow() };
-    else tell();
+    else show();
   };
   document.addEventListener('visibilitychange', look);
   return () => {
     document.removeEventListener('visibilitychange', look);
-    tell(); // it may have ended meanwhile
+    show(); // it may have ended meanwhile
   };
 }
 

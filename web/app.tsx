@@ -5,7 +5,7 @@ import { refreshDevice, refreshModels } from './actions.ts';
 import { DataPage } from './pages/data.tsx';
 import { appState, trainingState } from './state.ts';
 import { useStore } from './store.ts';
-import { Notice, Spinner } from './ui/parts.tsx';
+import { Notice, Spinner } from './ui/components.tsx';
 import { ThemeButton } from './ui/theme.tsx';
 
 /** All pages but the first load when they are opened. */
@@ -122,7 +122,7 @@ function MissingGpu() {
   const missing = useStore(appState, (state) => state.device?.missing ?? null);
   if (!missing) return null;
   return (
-    <Notice kind="warn" title={`${missing.what} Attune goes on with the CPU.`}>
+    <Notice kind="warn" title={`${missing.what} Attune continues on the CPU.`}>
       {missing.how} Until then small logs and the demo shop train, slowly, and trained models recommend.
     </Notice>
   );

@@ -1,6 +1,9 @@
 /** The page's side of the worker: started when it is first needed. */
 import { proxy, type Remote, wrap } from 'comlink';
 import { nameOptions } from '../data/errors.ts';
+import { labelOf } from '../model/recipes/setting.ts';
+import { planState } from './state.ts';
+import type { SentError } from './worker/errors.ts';
 import type { WorkerApi } from './worker/index.ts';
 
 let remote: Remote<WorkerApi> | null = null;
@@ -17,15 +20,31 @@ export function engine(): Remote<WorkerApi> {
 export const callback = <F extends object>(fn: F): F => proxy(fn);
 
 /** An error's one line, with options named as the page's fields. */
-export const messageOf = (error: unknown): string => inWords(error instanceof Error ? error.message : String(error));
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { reason, hint, setting, value } = error as Partial<SentError>;
+  if (reason === undefined) return error.message;
+  const where = setting === undefined ? '' : `${fieldOf(setting, value)}: `;
+  return inWords(`${where}${reason}${hint === undefined ? '' : `; ${hint}`}`);
+}
 
 /** A line of the library's, with options named as the page's fields. */
-export const inWords = (text: string): string =>
-  nameOptions(text, (name, value) => {
-    const [group, key] = name.split('.');
-    const field = FIELDS[name] ?? (key && group === 'columns' ? `the ${key} column` : (key ?? name));
-    return value === undefined || /^[A-Z]+$/.test(value) ? field : `${field} ${value}`;
-  });
+export const inWords = (text: string): string => nameOptions(text, fieldOf);
+
+/** `settings.window` with 50 is `window 50`, as the form of settings names it. */
+function fieldOf(name: string, value?: string): string {
+  const [group, key] = name.split('.');
+  const label = FIELDS[name] ?? (group === 'settings' ? settingLabel(key) : key ? `the ${key} column` : name);
+  // A word in place of a value is an example of the command's.
+  const shown = group === 'settings' || Number.isFinite(Number(value));
+  return shown && value !== undefined ? `${label} ${value}` : label;
+}
+
+function settingLabel(key: string): string {
+  const groups = planState.get().form?.groups ?? [];
+  const setting = groups.map(({ settings }) => settings[key]).find((one) => one !== undefined);
+  return labelOf(key, setting);
+}
 
 const FIELDS: Record<string, string> = {
   maxBadRows: 'the limit of rows that cannot be read',
@@ -34,6 +53,6 @@ const FIELDS: Record<string, string> = {
   epochs: 'the number of epochs',
   items: 'the items file',
   users: 'the users file',
-  reads: 'the context of events',
+  reads: 'the event context',
   'columns.all': 'the columns',
 };

@@ -1,9 +1,9 @@
 /** Formats numbers. */
 const LANGUAGE = 'en-US';
 
-export const count = (n: number): string => Math.round(n).toLocaleString(LANGUAGE);
+export const countText = (n: number): string => Math.round(n).toLocaleString(LANGUAGE);
 export const figure = (n: number | null | undefined): string => (n === null || n === undefined ? '–' : n.toFixed(4));
-export const plural = (n: number, what: string): string => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+export const plural = (n: number, what: string): string => `${countText(n)} ${what}${n === 1 ? '' : 's'}`;
 export const percent = (share: number): string =>
   `${share > 0 && share < 0.005 ? 'below 1' : Math.round(100 * share)}\u00a0%`;
 
@@ -18,7 +18,7 @@ export function bytes(n: number): string {
   return `${at === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${units[at]}`;
 }
 
-export function duration(seconds: number): string {
+export function durationText(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
   if (s < 1) return 'less than 1 s';
   if (s < 60) return `${s} s`;

@@ -96,9 +96,10 @@ try {
   await page.getByLabel('Name of the model').fill('my-shop');
   await page.getByLabel('Epochs').fill('16');
   await page.getByText('More settings').click();
-  await page
-    .getByLabel('Any other setting')
-    .fill('d=32 ff=64 blocks=1 window=20 budget=256 validateSteps=32 learningRate=0.005');
+  await page.getByText('Encoder and training').click();
+  const settings = { d: 32, ff: 64, blocks: 1, window: 20, maxTokens: 256, validateSteps: 32, learningRate: 0.005 };
+  for (const [label, value] of Object.entries(settings))
+    await page.locator('form').getByLabel(label, { exact: true }).fill(String(value));
   await page.getByRole('button', { name: 'Start training' }).click();
   await page.locator('.status-line', { hasText: 'Finished' }).waitFor();
   await page.mouse.move(0, 0);

@@ -6,19 +6,21 @@ import type {
   Analysis,
   DeviceReport,
   Filter,
+  LogReading,
+  LogSource,
   ModelEntry,
-  Outcome,
+  Plan,
   Preview,
-  Reading,
-  Source,
+  FormChoices,
+  TrainingOutcome,
   ValidationPoint,
 } from './worker/contract.ts';
 import type { OpenedModel } from './worker/recommending.ts';
 
 export interface DataState {
-  source: Source | null;
+  source: LogSource | null;
   preview: Preview | null;
-  reading: Reading;
+  reading: LogReading;
   filter: Filter;
   /** 0 to 1 while a log is read; null otherwise. */
   reads: number | null;
@@ -48,10 +50,16 @@ export interface TrainingState {
   losses: [step: number, loss: number][];
   validations: ValidationPoint[];
   progress: TrainProgress | null;
-  outcome: Outcome | null;
-  error: string | null;
+  outcome: TrainingOutcome | null;
+  error: TrainingError | null;
   /** Seconds that the tab was hidden while it trained, and steps done then. */
   hidden: { seconds: number; steps: number } | null;
+}
+
+export interface TrainingError {
+  text: string;
+  /** Whether the device failed, and a new one may do. */
+  device: boolean;
 }
 
 export const NOT_TRAINING: TrainingState = {
@@ -71,6 +79,28 @@ export const NOT_TRAINING: TrainingState = {
 };
 
 export const trainingState = createStore<TrainingState>(NOT_TRAINING);
+
+/** What the visitor has filled in on the page Train. */
+export interface PlanState {
+  plan: Plan;
+  /** What can be filled in; null until the worker has said. */
+  form: FormChoices | null;
+  /** Why the plan was not started, and the setting at fault. */
+  refused: { text: string; setting: string | undefined } | null;
+}
+
+/** Customers of a shop buy the same items again. */
+export const newPlan = (source: LogSource | null): Plan => ({
+  name: source?.kind === 'file' ? source.file.name.replace(/\.\w+(\.gz)?$/, '') : 'demo-shop',
+  recipe: null,
+  settings: {},
+  epochs: null,
+  minutes: null,
+  seed: 1,
+  includeSeen: source?.kind === 'shop',
+});
+
+export const planState = createStore<PlanState>({ plan: newPlan(null), form: null, refused: null });
 
 export interface AppState {
   device: DeviceReport | null;

@@ -43,7 +43,7 @@ function options() {
     const { values } = parseArgs({ args: process.argv.slice(2), options: known });
     const scale = values.scale === undefined ? undefined : Number(values.scale);
     if (scale !== undefined && !(Number.isInteger(scale) && scale >= 1))
-      usage(`--scale ${values.scale}: a whole number`);
+      usage(`--scale ${values.scale}: expected an integer >= 1`);
     const count = benchCases.filter(({ name }) => name.includes(values.case ?? '')).length;
     const step = 'step'.includes(values.case ?? '');
     if (count === 0 && !step)

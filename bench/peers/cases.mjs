@@ -4,7 +4,7 @@
  *
  * attention-bwd and cross-entropy are forward and backward together: the gradients of q, k, v for a given gradient of
  * the output; loss and the gradients of x and the table. train is a step of a MLP D → F → D with relu under a mean
- * squared error: forward, backward, Adam. sasrec-step stands in sequences.mjs.
+ * squared error: forward, backward, Adam. sasrec-step is in sequences.mjs.
  */
 
 const matmul = (name, m, k, n, transB = false) => ({

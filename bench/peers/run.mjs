@@ -57,7 +57,7 @@ function readArguments() {
       },
     });
     const rounds = Number(values.rounds);
-    if (!Number.isInteger(rounds) || rounds < 1) usage(`--rounds ${values.rounds}: a whole number from 1 on`);
+    if (!Number.isInteger(rounds) || rounds < 1) usage(`--rounds ${values.rounds}: expected an integer >= 1`);
     const names = values.case?.split(',') ?? caseNames;
     const peers = values.peer?.split(',') ?? PEERS;
     for (const name of names) if (!caseNames.includes(name)) usage(`--case ${name}: there is ${caseNames.join(', ')}`);

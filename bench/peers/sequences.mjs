@@ -17,15 +17,15 @@ import { makeSasrec } from './peers/attune-sasrec.mjs';
 const USERS = 512;
 const ITEMS = 3416;
 const SEED = 1;
-/** Real tokens that the figures are for: a full batch of the recipe. */
+/** Real tokens that are timed: a full batch of the recipe. */
 export const STEP_TOKENS = 4096;
 const CHECK_STEPS = 3;
 
 /** Histories of MovieLens 1M, 5-core, without each user's last two events. */
 async function realHistories(path) {
-  const parts = splitDataset(prepare(await readLog(createReadStream(path), path), { minInteractions: 5 }));
-  const histories = Array.from({ length: parts.users }, (_, u) => [...parts.history(u, 'train')]);
-  return { items: parts.items, histories };
+  const split = splitDataset(prepare(await readLog(createReadStream(path), path), { minInteractions: 5 }));
+  const histories = Array.from({ length: split.users }, (_, u) => [...split.history(u, 'train')]);
+  return { items: split.items, histories };
 }
 
 /** Log-normal lengths of median 94 and mean 163, at least 18, as there; items by Zipf's law. */

@@ -79,7 +79,7 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
     rows.push(
       ['submits a step', formatCount(r.submits)],
       ['JavaScript a dispatch', `${r.microsecondsPerDispatch.toFixed(1)} µs`],
-      ['… with the driver’s submit', `${r.microsecondsPerDispatchSubmitted.toFixed(1)} µs`],
+      ["… with the driver's submit", `${r.microsecondsPerDispatchSubmitted.toFixed(1)} µs`],
     );
   }
   out.line(table(['', ''], rows).replace(/^\s*\n/, ''));

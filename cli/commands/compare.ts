@@ -12,7 +12,7 @@ import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
 import { UsageError } from '../errors.ts';
-import { type Judged, openLogOf, openModel, partsFor, protocolOf, rankByModel, requireHeldOut } from '../evaluation.ts';
+import { type Judged, openLogOf, openModel, splitFor, protocolOf, rankByModel, requireHeldOut } from '../evaluation.ts';
 import { COLUMNS, type Seen } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric, printable, table } from '../output/ui.ts';
 
@@ -33,31 +33,31 @@ export async function runCompare(names: readonly [string, string], flags: Compar
     const a = await rank(contenders[0], models[0], dataset, seen, device, flags, out);
     const b = await rank(contenders[1], models[0], dataset, seen, device, flags, out);
     requireSameUsers(a, b, names);
-    const differences = differencesOf(a.figures, b.figures, flags.seed);
-    const { parts } = a;
-    const describe = ({ name, model }: Contender, { figures }: Ranked) => ({
+    const differences = differencesOf(a.evaluation, b.evaluation, flags.seed);
+    const { split } = a;
+    const describe = ({ name, model }: Contender, { evaluation }: Ranked) => ({
       name,
       kind: model ? 'model' : 'baseline',
       ...(model && { recipe: model.loaded.config.recipe, step: model.loaded.weights.step }),
-      metrics: figures.metrics,
+      metrics: evaluation.metrics,
     });
     out.object({
-      protocol: parts.protocol.name,
-      protocolParameters: parts.protocol.parameters,
+      protocol: split.protocol.name,
+      protocolParameters: split.protocol.parameters,
       split: flags.split,
       seen,
-      users: a.figures.users,
-      items: parts.items,
+      users: a.evaluation.users,
+      items: split.items,
       a: describe(contenders[0], a),
       b: describe(contenders[1], b),
-      test: { method: 'paired randomisation', interval: 'bootstrap', level: 0.95, seed: flags.seed },
+      test: { method: 'paired randomization', interval: 'bootstrap', level: 0.95, seed: flags.seed },
       differences,
     });
     out.line(
-      `\n${flags.split}: ${describeTask(parts.protocol, flags.split, parts.items)}, seen items ${seen}, ` +
-        `${formatCount(a.figures.users)} users; protocol ${describeProtocol(parts.protocol)}`,
+      `\n${flags.split}: ${describeTask(split.protocol, flags.split, split.items)}, seen items ${seen}, ` +
+        `${formatCount(a.evaluation.users)} users; protocol ${describeProtocol(split.protocol)}`,
     );
-    out.line(metricsTable({ [names[0]]: a.figures.metrics, [names[1]]: b.figures.metrics }, COLUMNS));
+    out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, COLUMNS));
     out.line(`\n${differencesTable(differences)}`);
     out.line(`\n${verdict([printable(names[0]), printable(names[1])], differences['NDCG@10'])}`);
   } finally {
@@ -115,8 +115,8 @@ function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
 }
 
 interface Ranked {
-  parts: Split;
-  figures: TargetMetrics;
+  split: Split;
+  evaluation: TargetMetrics;
 }
 
 async function rank(
@@ -129,26 +129,26 @@ async function rank(
   out: Output,
 ): Promise<Ranked> {
   // A baseline learns from the training part of the model that it is compared with.
-  const parts = await partsFor(model ?? other, dataset, flags, out);
-  await requireHeldOut(model ?? other, parts, flags, out);
-  const facts = trainingFacts(parts);
+  const split = await splitFor(model ?? other, dataset, flags, out);
+  await requireHeldOut(model ?? other, split, flags, out);
+  const facts = trainingFacts(split);
   if (model) {
     const options = { split: flags.split, includeSeen: seen === 'kept', facts };
-    return { parts, figures: await rankByModel(device, model, parts, options, flags.progress) };
+    return { split, evaluation: await rankByModel(device, model, split, options, flags.progress) };
   }
-  const baseline = await BASELINES[name](device, parts, seen);
-  const figures = evaluateBaseline(parts, baseline, { split: flags.split, seen, facts });
-  if (!figures) throw new InputError('too-little-data', `${flags.data}: no user has a target`);
-  return { parts, figures };
+  const baseline = await BASELINES[name](device, split, seen);
+  const evaluation = evaluateBaseline(split, baseline, { split: flags.split, seen, facts });
+  if (!evaluation) throw new InputError('too-little-data', `${flags.data}: no user has a target`);
+  return { split, evaluation };
 }
 
-/** By construction they are the same; a figure of other users must never pass as paired. */
+/** By construction they are the same; metrics of other users must never pass as paired. */
 function requireSameUsers(a: Ranked, b: Ranked, names: readonly string[]): void {
-  const [x, y] = [a.figures.perUser.users, b.figures.perUser.users];
+  const [x, y] = [a.evaluation.perUser.users, b.evaluation.perUser.users];
   if (
     x.length === y.length &&
     x.every((user, i) => user === y[i]) &&
-    sameProtocol(a.parts.protocol, b.parts.protocol)
+    sameProtocol(a.split.protocol, b.split.protocol)
   ) {
     return;
   }

@@ -33,7 +33,7 @@ const LOG = 'purchases.csv';
 const GOODS = 'goods.csv';
 /**
  * The recipe fitted to the shop: no shopper buys more than 60 times, and small batches with a higher learning rate make
- * the most of a minute or two; the heads keep apart what was bought last, what comes back and what goes with what.
+ * the most of a minute or two; the heads keep apart what was bought last, what comes back and what is bought together.
  */
 const GPU_SETTINGS = {
   window: '64',
@@ -64,7 +64,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
         `${formatCount(dataset.items.length)} times.`,
     );
     out.line(
-      `Training a transformer on what came after what, for about ${formatDuration(flags.minutes * 60)}, on ${device.name}.`,
+      `Training a transformer on which items follow which, for about ${formatDuration(flags.minutes * 60)}, on ${device.name}.`,
     );
     const lock = await lockFolder(FOLDER);
     try {
@@ -149,11 +149,11 @@ async function openFolder(): Promise<NodeFiles> {
 async function printMetrics(device: Device, trained: TrainedModel, split: Split, shop: Shop, out: Output) {
   const { files, config, result } = trained;
   const loaded = await loadModel(files);
-  const model = new RankingModel(device, loaded, 'none');
+  const model = await RankingModel.load(device, loaded, 'none');
   const tested = await evaluate(model.encoder, split, { split: 'test', includeSeen: true, blend: model.blend });
   const { metrics, targetsInHistory, users } = tested;
   const alone: Record<string, Metrics> = tested.parts.memory
-    ? { 'its transformer alone': tested.parts.transformer, 'its memory alone': tested.parts.memory }
+    ? { 'its transformer alone': tested.parts.transformer, 'its transitions alone': tested.parts.memory }
     : {};
   model.dispose();
   const baselines = baselineMetrics(split, 'test', 'kept').metrics;

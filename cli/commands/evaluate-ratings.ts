@@ -1,4 +1,4 @@
-/** `attune evaluate` for a model of ratings: the figures of its out-of-fold predictions, and those predictions. */
+/** `attune evaluate` for a model of ratings: the metrics of its out-of-fold predictions, and those predictions. */
 import type { EvaluateRatingFlags } from './evaluate.flags.ts';
 import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';

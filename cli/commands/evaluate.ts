@@ -1,4 +1,4 @@
-/** `attune evaluate`: a model and the baselines on a log, with figures that anyone can recompute from the dump. */
+/** `attune evaluate`: a model and the baselines on a log, with metrics that anyone can recompute from the dump. */
 import type { EvaluateFlags } from './evaluate.flags.ts';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
@@ -6,7 +6,7 @@ import { ColdSplit } from '../../data/splits/cold.ts';
 import { describeProtocol, describeTask } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { StoredRanker } from '../../model/ranker/store.ts';
-import type { Scored } from '../../model/inference/scorer.ts';
+import type { Scored } from '../../model/inference/scored.ts';
 import { explain } from '../../recommend/sources/files.node.ts';
 import { allBaselines, easeFits } from '../../train/baselines/all-baselines.ts';
 import { attributeNeighbors } from '../../train/baselines/cold-items.ts';
@@ -28,7 +28,7 @@ import {
   kinshipOf,
   openLogOf,
   openModel,
-  partsFor,
+  splitFor,
   requireHeldOut,
   similarityOf,
   withRanking,
@@ -54,31 +54,31 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   warnOfUnknownIds('--allow', options.allow, after.rows, out);
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
-  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
-  await requireHeldOut(judged, parts, flags, out);
-  if (parts instanceof ColdSplit && variants.length > 0) {
+  const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
+  await requireHeldOut(judged, split, flags, out);
+  if (split instanceof ColdSplit && variants.length > 0) {
     throw new InputError('conflicting-settings', '--protocol cold-items ranks by the score alone', {
       hint: `leave out ${variants[0].label}`,
     });
   }
   const kinship = kinshipOf(judged);
-  const shared = { facts: trainingFacts(parts), distance: kinship?.distance };
+  const shared = { facts: trainingFacts(split), distance: kinship?.distance };
   const device = await openDevice(flags.device, out);
-  const dump = flags.dump === undefined ? null : new Dump(flags.dump, parts);
+  const dump = flags.dump === undefined ? null : new Dump(flags.dump, split);
   try {
     const plain = {
       k: dump ? DUMPED : 10,
       onUser: (user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored) =>
         dump?.add(user, targets, ranks, scored),
     };
-    const ranked = await withRanking(device, judged, parts, flags.progress, async (rank, model) => {
+    const ranked = await withRanking(device, judged, split, flags.progress, async (rank, model) => {
       const vectors = await model.towerVectors();
       if (vectors) variants = variantsOf(after.withVectors(vectors), options);
-      const { split, includeSeen } = flags;
-      const context = { ...shared, parts, split };
+      const { includeSeen } = flags;
+      const context = { ...shared, split, part: flags.split };
       return evaluatePostProcessing(variants, plain, {
         ...context,
-        rank: (some) => rank({ ...shared, split, includeSeen, ...some }),
+        rank: (some) => rank({ ...shared, split: flags.split, includeSeen, ...some }),
       });
     });
     dump?.close();
@@ -89,12 +89,12 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     const baselines: Record<string, Metrics> = {};
     if (flags.baselines) {
       const all =
-        parts instanceof ColdSplit
-          ? [attributeNeighbors(parts, flags.split, similarityOf(judged.loaded))]
-          : allBaselines(device, parts, seen);
+        split instanceof ColdSplit
+          ? [attributeNeighbors(split, flags.split, similarityOf(judged.loaded))]
+          : allBaselines(device, split, seen);
       for await (const baseline of all) {
-        const figures = rankBaseline(parts, flags.split, baseline, { ...shared, seen });
-        if (figures) baselines[baseline.name] = figures.metrics;
+        const ranked = rankBaseline(split, flags.split, baseline, { ...shared, seen });
+        if (ranked) baselines[baseline.name] = ranked.metrics;
       }
     }
     const intervals = intervalsOf(result);
@@ -143,8 +143,8 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
     tellLists(result.metrics, intervals, kinship?.by ?? null, out);
-    if (flags.baselines && !(parts instanceof ColdSplit) && !easeFits(device, parts)) {
-      out.note(`EASE and its blend are left out: ${formatCount(parts.items)} items are too many for them here.`);
+    if (flags.baselines && !(split instanceof ColdSplit) && !easeFits(device, split)) {
+      out.note(`EASE and its blend are left out: ${formatCount(split.items)} items are too many for them here.`);
     }
     noteRepeats(result.targetsInHistory, seen, out);
     if (flags.dump !== undefined)
@@ -169,16 +169,16 @@ function partRows(name: string, { metrics, parts }: Pick<Evaluation, 'metrics' |
     const [served, ...rest] = Object.entries(partRows(name, { metrics: withoutPrior, parts: others }));
     return { [`${served[0]}, users' groups`]: metrics, ...Object.fromEntries([served, ...rest]) };
   }
-  const first = parts.transformer ? `${name} with memory` : name;
+  const first = parts.transformer ? `${name} with transitions` : name;
   const rows: Record<string, Metrics> = parts.retrieval
     ? { [`${first}, two stages`]: metrics, [`${first}, first stage`]: parts.retrieval, 'ranker alone': parts.ranker }
     : { [first]: metrics };
   if (parts.transformer) rows[`${name} alone`] = parts.transformer;
-  if (parts.memory) rows['memory alone'] = parts.memory;
+  if (parts.memory) rows['transitions alone'] = parts.memory;
   return rows;
 }
 
-/** What the second stage weighs, and costs beside the first. */
+/** The weight of the second stage, and its cost compared with the first. */
 function tellStages(cost: NonNullable<Evaluation['cost']>, { shape, stages }: StoredRanker, out: Output): void {
   const { retrieval, ranker } = cost;
   const candidates = shape.rankerCandidates;
@@ -192,7 +192,7 @@ function tellStages(cost: NonNullable<Evaluation['cost']>, { shape, stages }: St
   );
 }
 
-/** How sure the model's figures are, and what its lists are like. */
+/** How sure the model's metrics are, and what its lists are like. */
 function tellLists(
   metrics: Readonly<Record<string, number>>,
   intervals: ReturnType<typeof intervalsOf>,
@@ -215,21 +215,21 @@ function tellLists(
 /** The lines of `--dump`, written as they come. */
 class Dump {
   private readonly file: string;
-  private readonly parts: Split;
+  private readonly split: Split;
   private handle: number | null;
   private text = '';
 
-  constructor(file: string, parts: Split) {
+  constructor(file: string, split: Split) {
     this.file = file;
-    this.parts = parts;
+    this.split = split;
     this.handle = openSync(file, 'w');
   }
 
   /** A rank is null where the target was excluded as seen or not found: a miss. Scores keep their single precision. */
   add(user: number, targets: Uint32Array, ranks: Uint32Array, { items, scores }: Scored): void {
-    const { userIds, itemIds } = this.parts.dataset;
+    const { userIds, itemIds } = this.split.dataset;
     const rankOf = (rank: number) => (rank >= MISS ? null : rank);
-    const found = this.parts.manyTargets
+    const found = this.split.manyTargets
       ? { targets: Array.from(targets, (row) => itemIds[row]), ranks: Array.from(ranks, rankOf) }
       : { target: itemIds[targets[0]], rank: rankOf(ranks[0]) };
     this.text += `${JSON.stringify({

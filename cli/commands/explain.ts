@@ -11,10 +11,10 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { usersWithTarget } from '../../train/evaluation/evaluate.ts';
 import { bootstrap } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
-import { openLogOf, openModel, partsFor } from '../evaluation.ts';
+import { openLogOf, openModel, splitFor } from '../evaluation.ts';
 import { createProgress, formatCount, table } from '../output/ui.ts';
 
-interface Figure {
+interface Interval {
   mean: number;
   low: number;
   high: number;
@@ -23,34 +23,34 @@ interface Figure {
 export async function runExplain(flags: ExplainFlags): Promise<void> {
   const out = new Output(flags.json);
   const judged = await openModel(flags.model, out);
-  const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
-  const users = draw(usersWithTarget(parts, flags.split), flags.sample, flags.seed);
+  const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
+  const users = draw(usersWithTarget(split, flags.split), flags.sample, flags.seed);
   const device = await openDevice(flags.device, out);
   const bar = createProgress({ total: users.length, force: flags.progress });
   const agreements: Agreement[] = [];
-  let [explained, memory] = [0, 0];
+  let [explained, transitions] = [0, 0];
   try {
     const recommender = await Recommender.load(await openPath(flags.model), { device });
     for (const [done, u] of users.entries()) {
       bar.update(done, { phase: 'explaining' });
-      const history = Array.from(parts.history(u, flags.split), (row) => recommender.items[row].id);
-      const times = parts.times(u, flags.split);
-      const features = parts.sideFeatures(u, flags.split);
+      const history = Array.from(split.history(u, flags.split), (row) => recommender.items[row].id);
+      const times = split.times(u, flags.split);
+      const features = split.sideFeatures(u, flags.split);
       const query = { history, times: times && Array.from(times), features, k: 1, includeSeen: flags.includeSeen };
       const by = async (explain: ExplainMethod) =>
         (await recommender.recommend({ ...query, explain })).items[0]?.explanation;
       const [occlusion, rollout] = [await by('occlusion'), await by('rollout')];
       if (!occlusion || !rollout) continue; // nothing is left to recommend
       explained++;
-      memory += shareOf(occlusion);
+      transitions += shareOf(occlusion);
       const agreement = agreementOf(occlusion, rollout);
       if (agreement) agreements.push(agreement);
     }
     bar.stop();
     const { config, blended } = judged.loaded;
-    const model = `${config.recipe}${blended ? ' with memory' : ''}`;
+    const model = `${config.recipe}${blended ? ' with transitions' : ''}`;
     recommender.close();
-    report(flags, out, { agreements, users: explained, memory: memory / Math.max(1, explained), model });
+    report(flags, out, { agreements, users: explained, transitions: transitions / Math.max(1, explained), model });
     if (BLOCKS[settingsOf(judged.loaded).block].attention === 'pointwise') out.note(POINTWISE);
   } finally {
     bar.stop();
@@ -58,7 +58,7 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
   }
 }
 
-/** Share of the lift that the memory gives, parts that pull the item down at 0. */
+/** Share of the relative score that the transitions give; what pulls the item down counts as 0. */
 function shareOf({ lift }: Explanation): number {
   const [t, m] = [Math.max(0, lift.transformer), Math.max(0, lift.memory)];
   return t + m > 0 ? m / (t + m) : 0;
@@ -78,17 +78,17 @@ function draw(users: Uint32Array, n: number, seed: number): Uint32Array {
 interface Found {
   agreements: readonly Agreement[];
   users: number;
-  memory: number;
+  transitions: number;
   model: string;
 }
 
-function report(flags: ExplainFlags, out: Output, { agreements, users, memory, model }: Found): void {
-  const figure = (values: readonly (number | null)[]): Figure | null => {
+function report(flags: ExplainFlags, out: Output, { agreements, users, transitions, model }: Found): void {
+  const interval = (values: readonly (number | null)[]): Interval | null => {
     const known = values.filter((value) => value !== null);
     return known.length > 0 ? bootstrap(known, flags.seed) : null;
   };
   const of = (pick: (a: Agreement) => number | boolean | null) =>
-    figure(agreements.map((a) => (pick(a) === null ? null : Number(pick(a)))));
+    interval(agreements.map((a) => (pick(a) === null ? null : Number(pick(a)))));
   const methods = {
     occlusion: { spearman: null, top: null, drop: of((a) => a.drop.occlusion) },
     rollout: { spearman: of((a) => a.spearman), top: of((a) => a.top), drop: of((a) => a.drop.rollout) },
@@ -103,10 +103,10 @@ function report(flags: ExplainFlags, out: Output, { agreements, users, memory, m
     users,
     compared: agreements.length,
     seed: flags.seed,
-    memoryShare: memory,
+    memoryShare: transitions,
     methods,
   });
-  const show = (value: Figure | null): string =>
+  const show = (value: Interval | null): string =>
     value ? `${value.mean.toFixed(2)} (${value.low.toFixed(2)} to ${value.high.toFixed(2)})` : '–';
   const names = {
     occlusion: 'occlusion',
@@ -131,7 +131,8 @@ function report(flags: ExplainFlags, out: Output, { agreements, users, memory, m
     'Drop: of the score relative to the catalog mean, in standard deviations, without the one event that the method names.',
   );
   out.note('* against the part of the transformer in the drop.');
-  if (memory > 0) out.note(`The item transitions give ${Math.round(100 * memory)} % of the lift on average.`);
+  if (transitions > 0)
+    out.note(`The item transitions give ${Math.round(100 * transitions)} % of the relative score on average.`);
   if (agreements.length < users)
     out.note(
       `${formatCount(users - agreements.length)} of them had one event only, so that there was nothing to compare.`,

@@ -50,8 +50,8 @@ export async function runGenerate(flags: GenerateFlags): Promise<void> {
 function list({ items }: Continuation): string {
   const titled = items.some(({ id, title }) => id !== title);
   const rows = items.map(({ id, title, logProbability }, i) => {
-    const [place, chance] = [`${i + 1}.`, Math.exp(logProbability).toFixed(4)];
-    return titled ? [place, printable(title), chance, printable(id)] : [place, printable(id), chance];
+    const [position, probability] = [`${i + 1}.`, Math.exp(logProbability).toFixed(4)];
+    return titled ? [position, printable(title), probability, printable(id)] : [position, printable(id), probability];
   });
   return table(titled ? ['', 'title', 'probability', 'id'] : ['', 'id', 'probability'], rows);
 }

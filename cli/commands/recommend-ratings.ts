@@ -45,7 +45,7 @@ export async function runRecommendRatings(flags: RecommendFlags, given: Readonly
     : flags.history === undefined
       ? await historyOf(flags, config)
       : parseHistory(flags.history, config);
-  const told = await toldOf(flags, config, out);
+  const about = await userContextOf(flags, config, out);
   const device = await openDevice(flags.device, out);
   try {
     const predictor = await RatingPredictor.load(files, { device });
@@ -55,7 +55,7 @@ export async function runRecommendRatings(flags: RecommendFlags, given: Readonly
     const wanted =
       asked ??
       predictor.items.map(({ id }) => id).filter((id) => (flags.includeSeen || !rated.has(id)) && !excluded.has(id));
-    const { items, unknown, unseen, levels } = await predictor.predict({ history, items: wanted, ...told });
+    const { items, unknown, unseen, levels } = await predictor.predict({ history, items: wanted, ...about });
     predictor.close();
     for (const [name, count] of Object.entries(unseen))
       out.warn(`${formatCount(count)} values of ${printable(name)} are new to the model and count as unknown`);
@@ -69,8 +69,8 @@ export async function runRecommendRatings(flags: RecommendFlags, given: Readonly
   }
 }
 
-function checkUsage({ history, user, users, about, data, new: nobody }: RecommendFlags): void {
-  if ([history, user, nobody || undefined].filter((asked) => asked !== undefined).length !== 1)
+function checkUsage({ history, user, users, about, data, new: coldStart }: RecommendFlags): void {
+  if ([history, user, coldStart || undefined].filter((asked) => asked !== undefined).length !== 1)
     throw new UsageError('no user: give --history ID=RATING,ID=RATING,..., --user ID with --data PATH, or --new');
   if (user !== undefined && data === undefined) throw new UsageError('--user needs the log it is in: --data PATH');
   if (user === undefined && users !== undefined) throw new UsageError('--users requires --user; otherwise use --about');
@@ -79,7 +79,7 @@ function checkUsage({ history, user, users, about, data, new: nobody }: Recommen
 }
 
 /** What is known of the user, and of the moment. @throws InputError */
-async function toldOf(
+async function userContextOf(
   { user, users, about, context }: RecommendFlags,
   { schema }: ModelConfig,
   out: Output,

@@ -86,7 +86,7 @@ function checkUsage(flags: RecommendFlags): void {
   if (head !== undefined && block === undefined) throw new UsageError('--head needs the block it is in: --block N');
   if (history !== undefined && user !== undefined) throw new UsageError('--history and --user exclude each other');
   if (flags.new && (history ?? user) !== undefined) {
-    throw new UsageError('--new is for somebody of whom no event is known; leave --history and --user out');
+    throw new UsageError('--new is for a user without events; leave --history and --user out');
   }
   if (history === undefined && user === undefined && !flags.new) {
     throw new UsageError('no user: give --history ID,ID,..., --user ID with --data PATH, or --new');
@@ -112,9 +112,9 @@ export async function queryUserOf(
 ): Promise<UserContext & { history: string[]; times?: number[] }> {
   const { about, users, user: id } = flags;
   if (about.size > 0 && !config.schema.users) out.warn('--about: the model reads no columns of users');
-  const told = about.size > 0 ? { user: Object.fromEntries(about) } : {};
-  if (given) return { history: given, ...told };
-  if (id === undefined) return { history: [], ...told };
+  const context = about.size > 0 ? { user: Object.fromEntries(about) } : {};
+  if (given) return { history: given, ...context };
+  if (id === undefined) return { history: [], ...context };
   const row = users === undefined ? undefined : (await openUsers(users)).get(id);
   if (users !== undefined && !config.schema.users) out.warn('--users: the model reads no columns of users');
   if (users !== undefined && !row && flags.data === undefined) {
@@ -122,7 +122,7 @@ export async function queryUserOf(
       hint: 'give --data PATH, or --new',
     });
   }
-  const columns = row ? { user: row } : told;
+  const columns = row ? { user: row } : context;
   if (flags.data === undefined) return { history: [], ...columns };
   const { schema, data } = config;
   const reading = {
@@ -131,7 +131,7 @@ export async function queryUserOf(
     maxBadRows: flags.maxBadRows,
   };
   const log = await openLog(flags.data, reading);
-  // Somebody whose columns are known may have done nothing yet.
+  // A user whose columns are known may have no events yet.
   if (row && !log.userIds.includes(id)) return { history: [], ...columns };
   return { ...historyOf(log, id, data.minRating), ...columns };
 }
@@ -148,7 +148,7 @@ export function warnOfUnknown(unknown: readonly string[], total: number, out: Ou
 
 function list(items: readonly Recommendation[]): string {
   const titled = items.some(({ id, title }) => id !== title);
-  // The chance that the ranker gives, where there is one.
+  // The probability that the ranker gives, where there is one.
   const likely = items.some(({ probability }) => probability !== undefined);
   const rows = items.map(({ id, title, score, probability }, i) => [
     ...[`${i + 1}.`, printable(titled ? title : id), score.toFixed(3)],

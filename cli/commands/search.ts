@@ -158,7 +158,7 @@ async function openState(files: NodeFiles, terms: Record<string, unknown>, dir: 
   return state;
 }
 
-/** Trains until the budget is used up; the state is saved after every figure. */
+/** Trains until the budget is used up; the state is saved after every metric. */
 async function runJobs(search: Search, started: number): Promise<void> {
   const { flags, state, halving, files } = search;
   const before = state.seconds;

@@ -9,8 +9,8 @@ import { loadConfig } from '../../model/storage/config.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { checkRatingOptions, planRatings, type RatingPlan, resumeRatings } from '../../train/ratings/plan.ts';
-import type { RatingRunProgress } from '../../train/ratings/run.ts';
-import { runRatingPlan, type TrainedRatings } from '../../train/ratings/run-plan.ts';
+import type { RatingRunProgress } from '../../train/ratings/rating-run.ts';
+import { runRatingPlan, type TrainedRatingModel } from '../../train/ratings/run-plan.ts';
 import { commandName, onInterrupt, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { kebab } from '../flags/names.ts';
 import { columnsOf } from '../input/data.ts';
@@ -54,7 +54,7 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
       const interrupt = onInterrupt(() =>
         process.stderr.write('\nattune: stopping; the rounds that have ended are saved (Ctrl-C again stops at once)\n'),
       );
-      let trained: TrainedRatings;
+      let trained: TrainedRatingModel;
       try {
         trained = await runRatingPlan(plan, {
           device,
@@ -144,6 +144,7 @@ function describe({ settings: s, split, config }: RatingPlan): string {
 
 function show(bar: Progress, p: RatingRunProgress): void {
   const what = {
+    recording: 'recording the training data',
     baseline: 'learning the factors',
     compiling: 'compiling the kernels',
     training: `epoch ${p.epoch + 1}`,
@@ -156,7 +157,7 @@ function show(bar: Progress, p: RatingRunProgress): void {
 }
 
 function report(
-  { result, report, point }: TrainedRatings,
+  { result, report, point }: TrainedRatingModel,
   { split, task, config }: RatingPlan,
   flags: RatingTrainFlags,
   out: Output,

@@ -181,8 +181,11 @@ function report(trained: TrainedModel, plan: RankingPlan, flags: TrainFlags, out
   const { config, result, metrics, components, baselines, coldStart, step, epoch } = trained;
   const dir = shellWord(flags.out);
   if (result.reason === 'interrupted') {
+    // With --resume, the ranker that --ranker asks for is not among the folder's settings.
+    const set = [...flags.set].map(([key, value]) => ` --set ${shellWord(`${key}=${value}`)}`);
+    const more = flags.resume && flags.ranker ? ` --ranker${set.join('')}` : '';
     throw new InterruptedError(
-      `stopped at step ${formatCount(result.step)}; everything is saved in ${flags.out}; continue with: ${commandName()} train --out ${dir} --resume`,
+      `stopped at step ${formatCount(result.step)}; everything is saved in ${flags.out}; continue with: ${commandName()} train --out ${dir} --resume${more}`,
     );
   }
   out.object({
@@ -232,7 +235,7 @@ function printMetrics({ config, metrics, components, baselines, step }: TrainedM
     `\nValidation: ${describeTask(split.protocol, 'valid', split.items)}, seen items ${config.seen}, ${formatCount(baselines.users)} users; protocol ${protocolFlag(split.protocol)}`,
   );
   const { memory, attributes, ranker } = components;
-  const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with memory' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;
+  const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with transitions' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;
   const rows = { [whole]: metrics, ...rowsOf(components, config.recipe), ...baselines.metrics };
   out.line(metricsTable(rows, COLUMNS));
 }

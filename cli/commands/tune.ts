@@ -44,11 +44,11 @@ export async function runTune(flags: TuneFlags): Promise<void> {
 /** One step of the default recipe on the demo shop, for the shapes of its kernels. */
 function step(device: Device): void {
   const settings = settingsFor('sasrec', {});
-  const parts = splitDataset(prepare(makeShop({}).log, { minInteractions: 1 }));
-  const model = SequenceModel.create(device, settings, parts.items, 1);
+  const split = splitDataset(prepare(makeShop({}).log, { minInteractions: 1 }));
+  const model = SequenceModel.create(device, settings, split.items, 1);
   const feed = new Feed(device, settings.budget);
   const { budget, window } = settings;
-  const [batch] = batches(parts, { maxTokens: budget, window, seed: 1, epoch: 0 });
+  const [batch] = batches(split, { maxTokens: budget, window, seed: 1, epoch: 0 });
   feed.stage(batch);
   feed.upload();
   device.scope(() => model.loss(feed.tensors).backward());

@@ -8,7 +8,8 @@ import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import type { LoadedModel } from '../../model/storage/load-model.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
-import { Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScoreQuery } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
@@ -60,7 +61,7 @@ export async function runVectors(flags: VectorsFlags): Promise<void> {
   }
   if (loaded.blended) {
     out.note(
-      'The product of a user and an item vector is the score of the transformer alone: the memory, which is blended in otherwise, is no product of vectors.',
+      'The product of a user and an item vector is the score of the transformer alone: the item transitions, which are blended in otherwise, are no product of vectors.',
     );
   }
   out.object({ model: flags.model, out: flags.out, blended: loaded.blended !== null, ...written });
@@ -125,7 +126,7 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
     );
   }
   const { offsets, items, times, userIds } = dataset;
-  const parts = await loadSideFeatures(loaded.config, splitDataset(dataset), flags.users, out);
+  const split = await loadSideFeatures(loaded.config, splitDataset(dataset), flags.users, out);
   const users = userIds.flatMap((_, u) => (offsets[u + 1] > offsets[u] ? [u] : []));
   if (users.length === 0)
     throw new InputError('mismatched-data', `${source}: none of its items is known to the model in ${flags.model}`);
@@ -142,11 +143,11 @@ async function userVectors(device: Device, loaded: LoadedModel, flags: VectorsFl
       const queries = users.slice(from, from + CHUNK).map((u): ScoreQuery => {
         const [begin, end] = [offsets[u], offsets[u + 1]];
         const last = Math.max(begin, end - settings.window);
-        const places = Uint32Array.from({ length: end - last }, (_, i) => last + i);
+        const positions = Uint32Array.from({ length: end - last }, (_, i) => last + i);
         return {
           history: items.subarray(begin, end),
           times: times?.subarray(begin, end),
-          features: parts.side?.tokens(u, places),
+          features: split.side?.tokens(u, positions),
         };
       });
       (await scorer.score(queries)).forEach(({ userVector }, i) => {

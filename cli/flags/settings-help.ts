@@ -1,11 +1,8 @@
 /** What settings mean, for `attune train --help`: read from their declarations. */
 import { RATING, ratingSettings } from '../../model/ratings/settings.ts';
-import { ENCODER } from '../../model/recipes/encoder-settings.ts';
-import { RANKER } from '../../model/recipes/ranker-settings.ts';
 import { recipes } from '../../model/recipes/recipes.ts';
 import { type Declarations, describeSettings } from '../../model/recipes/setting.ts';
-import { DEFAULTS, type Settings } from '../../model/recipes/settings.ts';
-import { TRAINING } from '../../model/recipes/training-settings.ts';
+import { DEFAULTS, SETTING_GROUPS, type Settings } from '../../model/recipes/settings.ts';
 
 /** Lines of help. */
 function lines(declared: Declarations): string {
@@ -30,14 +27,7 @@ const recipeLines = [...recipes.values()].map(
 export const RECIPE_HELP = `Recipes and their settings for --set (where they are not those of sasrec):
 ${recipeLines.join('\n')}
 
-Encoder and training:
-${lines(ENCODER)}
-
-Loss, head, schedule and augmentation:
-${lines(TRAINING)}
-
-The ranker (--ranker):
-${lines(RANKER)}
+${SETTING_GROUPS.map(({ title, settings }) => `${title}:\n${lines(settings)}`).join('\n\n')}
 
 precision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup
 matrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`;

@@ -43,7 +43,7 @@ export function parseIds(text: string, flag: string, file?: string): string[] {
 export async function postProcessingOptions(flags: PostProcessingFlags): Promise<PostProcessingOptions> {
   const { where, allow, deny, diversity, popularityPenalty, explore, exploreStrength, exploreSeed } = flags;
   if (explore === undefined && (exploreStrength !== undefined || exploreSeed !== undefined)) {
-    throw new UsageError('--explore-strength and --explore-seed go with --explore METHOD');
+    throw new UsageError('--explore-strength and --explore-seed require --explore METHOD');
   }
   return {
     ...(where !== undefined && { where }),
@@ -128,14 +128,14 @@ export function postProcessingOf({
   );
 }
 
-const FIGURES = ['NDCG@10', 'HR@10', 'Coverage@10', 'Diversity@10', 'MeanPopularity@10'];
+const SHOWN = ['NDCG@10', 'HR@10', 'Coverage@10', 'Diversity@10', 'MeanPopularity@10'];
 
 /** What each option costs and gains, below the metrics of the model as it is. */
 export function postProcessingTable(
   plain: { candidates: number; metrics: Metrics },
   variants: readonly { label: string; candidates: number; metrics: Metrics }[],
 ): string {
-  const shown = FIGURES.filter((name) => plain.metrics[name] !== undefined);
+  const shown = SHOWN.filter((name) => plain.metrics[name] !== undefined);
   const rows = [{ label: 'plain', ...plain }, ...variants].map(({ label, candidates, metrics }) => [
     label,
     formatCount(candidates),

@@ -15,11 +15,11 @@ const WIDTH = 20;
 
 const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
-/** `recommendation` is the place in the list, from 1. */
-function block({ title, explanation }: Recommendation, place: number): string[] {
+/** `recommendation` is the position in the list, from 1. */
+function block({ title, explanation }: Recommendation, position: number): string[] {
   if (!explanation) return [];
   const { events, attributes, sentence, method } = explanation;
-  const lines = [`${place}. ${printable(title)}`, `   ${printable(sentence)}`];
+  const lines = [`${position}. ${printable(title)}`, `   ${printable(sentence)}`];
   for (const { share, title } of events.slice(0, BARS)) {
     if (share > 0) lines.push(`   ${bar(share)} ${percent(share).padStart(5)}  ${printable(title)}`);
   }
@@ -27,10 +27,10 @@ function block({ title, explanation }: Recommendation, place: number): string[] 
   if (method === 'occlusion' && against && -against.contribution > events[0].contribution / 4) {
     lines.push(`   against it: ${printable(against.title)} (${against.contribution.toFixed(2)})`);
   }
-  const told = attributes
+  const shared = attributes
     .slice(0, VALUES)
     .map((a) => `${a.attribute} ${a.value} ${percent(a.share)} (${percent(a.history)} of the events)`);
-  if (told.length > 0) lines.push(`   shared: ${printable(told.join(', '))}`);
+  if (shared.length > 0) lines.push(`   shared: ${printable(shared.join(', '))}`);
   return lines;
 }
 
@@ -43,7 +43,7 @@ export function explanationText(items: readonly Recommendation[]): string {
   return items.map((item, i) => block(item, i + 1).join('\n')).join('\n\n');
 }
 
-/** What the figures mean and do not mean. */
+/** What the numbers mean and do not mean. */
 export function explanationNotes(
   method: ExplainMethod,
   settings: Settings,
@@ -52,7 +52,7 @@ export function explanationNotes(
   const notes = [
     method === 'occlusion'
       ? 'Shares: how far the score falls without the event (occlusion, exact for one event at a time).'
-      : 'Shares: where attention looked, the same for every item, and the memory’s summands (roll-out); occlusion says what the score hangs on.',
+      : 'Shares: where attention looked, the same for every item, and the summands of the transitions (roll-out); occlusion says what the score hangs on.',
   ];
   if (explanations.some((e) => e && e.attributes.length > 0))
     notes.push('Shared attributes are an association: the model reads IDs, and learned nothing from attributes.');

@@ -16,14 +16,14 @@ const KINDS: Record<string, string> = {
 };
 const GROUPS: Record<string, string> = { cold: 'cold (nothing to learn from)' };
 
-/** The headline figures of each group with users in it; ways to look at it that tell nothing apart are left out. */
+/** The headline metrics of each group with users in it; ways to look at it that tell nothing apart are left out. */
 export function slicesTable(slices: Slices): string {
   const rows: (string | number)[][] = [];
   for (const [kind, groups] of Object.entries(slices)) {
     if (Object.keys(groups).length < 2) continue;
     for (const [name, slice] of Object.entries(groups)) {
       const label = `${KINDS[kind] ?? kind} ${GROUPS[name] ?? name}${kind === 'historyLength' ? ' events' : ''}`;
-      rows.push([label, formatCount(slice.users), ...HEADLINES.map((figure) => formatMetric(slice[figure]))]);
+      rows.push([label, formatCount(slice.users), ...HEADLINES.map((metric) => formatMetric(slice[metric]))]);
     }
   }
   return rows.length > 0 ? table(['', 'users', ...HEADLINES], rows) : '';

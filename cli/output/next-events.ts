@@ -7,7 +7,7 @@ import { evaluateNext, NEXT_METRICS, type NextEvaluation, type PerUser } from '.
 import { bootstrap, type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
 import type { EvaluateFlags } from '../commands/evaluate.flags.ts';
-import { type Judged, openLogOf, openModel, partsFor, requireHeldOut } from '../evaluation.ts';
+import { type Judged, openLogOf, openModel, splitFor, requireHeldOut } from '../evaluation.ts';
 import { UsageError } from '../errors.ts';
 import { decodeOptions } from '../flags/decoding.ts';
 import { createProgress, formatCount, formatMetric, printable, table } from './ui.ts';
@@ -17,7 +17,7 @@ type NextFlags = EvaluateFlags & { next: number };
 /** A model and its part of the log. */
 interface Contender {
   judged: Judged;
-  parts: Split;
+  split: Split;
 }
 
 export async function runNext(flags: NextFlags): Promise<void> {
@@ -26,15 +26,16 @@ export async function runNext(flags: NextFlags): Promise<void> {
   const idle = after.find((flag) => flags[flag] !== undefined) ?? (flags.cap.size > 0 ? 'cap' : null);
   if (idle) {
     const name = idle.replace('P', '-p');
-    throw new UsageError(`--${name} changes lists of recommendations; it does not go with --next`);
+    throw new UsageError(`--${name} changes lists of recommendations; it cannot be combined with --next`);
   }
-  if (flags.dump !== undefined) throw new UsageError('--dump writes ranks of single items; it does not go with --next');
+  if (flags.dump !== undefined)
+    throw new UsageError('--dump writes ranks of single items; it cannot be combined with --next');
   const contenders: Contender[] = [];
   for (const dir of [flags.model, ...(flags.beside === undefined ? [] : [flags.beside])]) {
     const judged = await openModel(dir, out);
-    const parts = await partsFor(judged, await openLogOf(judged, flags, out), flags, out);
-    await requireHeldOut(judged, parts, flags, out);
-    contenders.push({ judged, parts });
+    const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
+    await requireHeldOut(judged, split, flags, out);
+    contenders.push({ judged, split });
   }
   const device = await openDevice(flags.device, out);
   try {
@@ -46,12 +47,12 @@ export async function runNext(flags: NextFlags): Promise<void> {
   }
 }
 
-async function evaluateOne(device: Device, { judged, parts }: Contender, flags: NextFlags): Promise<NextEvaluation> {
+async function evaluateOne(device: Device, { judged, split }: Contender, flags: NextFlags): Promise<NextEvaluation> {
   const { loaded } = judged;
-  const model = new RankingModel(device, loaded, 'none');
-  const bar = createProgress({ total: parts.users, force: flags.progress });
+  const model = await RankingModel.load(device, loaded, 'none');
+  const bar = createProgress({ total: split.users, force: flags.progress });
   try {
-    return await evaluateNext(model.encoder, parts, {
+    return await evaluateNext(model.encoder, split, {
       ...decodeOptions(flags),
       n: flags.next,
       split: flags.split,
@@ -75,9 +76,9 @@ function report(
   device: Device,
   out: Output,
 ): void {
-  const { next, split, decode, seed } = flags;
+  const { next, decode, seed } = flags;
   const seen = flags.includeSeen ? 'kept' : 'excluded';
-  const [{ parts }] = contenders;
+  const [{ split }] = contenders;
   const models = contenders.map(({ judged: { dir, loaded } }, i) => ({
     path: dir,
     recipe: loaded.config.recipe,
@@ -88,22 +89,22 @@ function report(
   const difference = differenceOf(contenders, results, seed);
   const first = bootstrap(results[0].generated.Recall, seed);
   out.object({
-    protocol: parts.protocol.name,
-    protocolParameters: parts.protocol.parameters,
-    split,
+    protocol: split.protocol.name,
+    protocolParameters: split.protocol.parameters,
+    split: flags.split,
     seen,
     next,
     ...decodeOptions(flags),
     users: results[0].users.length,
-    items: parts.items,
+    items: split.items,
     models,
     intervals: { level: 0.95, method: 'bootstrap', seed, [`Recall@${next}`]: [first.low, first.high] },
     ...(difference ? { difference: { [`Recall@${next}`]: difference } } : {}),
     device: device.name,
   });
   out.line(
-    `\n${split}: the next ${next} events of ${formatCount(results[0].users.length)} users; ${describeTask(parts.protocol, split, parts.items)}, ` +
-      `seen items ${seen}; protocol ${describeProtocol(parts.protocol)}. Transformers and, where a model blends it in, their memories.`,
+    `\n${flags.split}: the next ${next} events of ${formatCount(results[0].users.length)} users; ${describeTask(split.protocol, flags.split, split.items)}, ` +
+      `seen items ${seen}; protocol ${describeProtocol(split.protocol)}. Transformers and, where a model blends them in, item transitions.`,
   );
   const names = NEXT_METRICS.map((name) => (name === 'First' ? name : `${name}@${next}`));
   const rows = models.flatMap(({ recipe, step, generated, ranked }) => {
@@ -115,7 +116,7 @@ function report(
   });
   out.line(table(['', ...names], rows));
   out.line(
-    `Recall: share of the ${next} events in the list; First: its first item is the very next event; Order: share of places that agree.`,
+    `Recall: share of the ${next} events in the list; First: its first item is the very next event; Order: share of positions that agree.`,
   );
   out.line(
     `95 % confidence (bootstrap over users): Recall@${next} ${formatMetric(first.low)} to ${formatMetric(first.high)}.`,
@@ -123,7 +124,7 @@ function report(
   if (difference) {
     const { mean, low, high, p } = difference;
     out.line(
-      `Recall@${next} of ${printable(models[0].path)} less that of ${printable(models[1].path)}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomisation).`,
+      `Recall@${next} of ${printable(models[0].path)} less that of ${printable(models[1].path)}: ${mean.toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)}), p ${p.toFixed(4)} (paired randomization).`,
     );
   }
 }
@@ -142,7 +143,7 @@ function differenceOf(
 ): Difference | null {
   if (results.length < 2) return null;
   const ids = results.map(({ users }, i) =>
-    Array.from(users, (u) => contenders[i].parts.dataset.userIds[u]).join('\n'),
+    Array.from(users, (u) => contenders[i].split.dataset.userIds[u]).join('\n'),
   );
   return ids[0] === ids[1] ? paired(results[0].generated.Recall, results[1].generated.Recall, seed) : null;
 }

@@ -34,7 +34,7 @@ export function formatBytes(bytes: number): string {
   return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** A figure such as NDCG@10: 0.1234. */
+/** A metric such as NDCG@10: 0.1234. */
 export function formatMetric(value: number | null | undefined): string {
   return value === null || value === undefined ? '–' : value.toFixed(4);
 }
@@ -84,16 +84,16 @@ const BORDERS = [
   'middle',
 ] as const;
 
-/** Metrics side by side: a row for each recommender, a column for each figure. */
+/** Metrics side by side: a row for each recommender, a column for each metric. */
 export function metricsTable(
   recommenders: Readonly<Record<string, Readonly<Record<string, number>>>>,
-  figures: readonly string[] = ['NDCG@10', 'HR@10', 'MRR'],
+  columns: readonly string[] = ['NDCG@10', 'HR@10', 'MRR'],
 ): string {
   const rows = Object.entries(recommenders).map(([name, metrics]) => [
     name,
-    ...figures.map((figure) => formatMetric(metrics[figure])),
+    ...columns.map((name) => formatMetric(metrics[name])),
   ]);
-  return table(['', ...figures], rows);
+  return table(['', ...columns], rows);
 }
 
 /**

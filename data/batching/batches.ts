@@ -1,60 +1,10 @@
-import { type SideFeatureRows, SideFeatureWriter } from '../features/side-rows.ts';
+import { SideFeatureWriter } from '../features/side-rows.ts';
 import { type Random, seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
-import { type Augmentation, augmentWindow, changesWindows } from './augment.ts';
-import { type ContinuationBatch, continuations, continuationsPerEpoch } from './continuations.ts';
+import { augmentWindow, changesWindows } from './augment.ts';
+import { continuations, continuationsPerEpoch } from './continuations.ts';
+import type { Batch, BatchOptions, Cloze } from './batch.ts';
 import { checkWindow, pack } from './pack.ts';
-
-/**
- * Training windows laid end to end, up to a number of tokens. Every array has length `maxTokens`; the end that the last
- * window leaves free is zero: no target, no weight, and start = end = 0, so that it attends to nothing.
- */
-export interface Batch {
-  /** tokens in use, at most maxTokens */
-  tokens: number;
-  /** [maxTokens] input item row */
-  items: Uint32Array;
-  /** [maxTokens] position in the window, from 0 */
-  positions: Uint32Array;
-  /** [maxTokens] item row that follows */
-  targets: Uint32Array;
-  /** [maxTokens] 1 / tokens for tokens in use: the loss is their mean */
-  weights: Float32Array;
-  /** [maxTokens] token i belongs to the window [start[i], end[i]) */
-  start: Uint32Array;
-  end: Uint32Array;
-  /** [maxTokens] time of the event; only where the log has times */
-  times?: Uint32Array;
-  /** Side features of the tokens in use; only where the model reads them. */
-  side?: SideFeatureRows;
-  /** What follows each window: if given, it alone is predicted, and the windows' own targets and weights are 0. */
-  continuation?: ContinuationBatch;
-}
-
-/** The cloze task (BERT4Rec, Sun et al. 2019, section 3.6): masked events are what is predicted. */
-export interface Cloze {
-  /** share of a window's events that are masked, at least one */
-  share: number;
-  /** share of the windows in which only the last event is masked, as in recommending */
-  last: number;
-}
-
-export interface BatchOptions {
-  /** tokens that a batch holds */
-  maxTokens: number;
-  /** longest window T, at most maxTokens */
-  window: number;
-  seed: number;
-  /** counts from 0; each epoch has its own windows and order */
-  epoch: number;
-  /** Without it each event predicts the next. */
-  cloze?: Cloze;
-  augment?: Augmentation;
-  /** Probability that a window is read without its user's features, and likewise without its event context. */
-  sideDropout?: number;
-  /** Windows are histories, and the up to so many items that follow each are predicted (see continuations.ts). */
-  continuation?: number;
-}
 
 interface Window {
   id: number;

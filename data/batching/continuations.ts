@@ -7,31 +7,8 @@
  */
 import { seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
-import type { Batch, BatchOptions } from './batches.ts';
+import type { Batch, BatchOptions, ContinuationBatch } from './batch.ts';
 import { checkWindow, pack } from './pack.ts';
-
-/** What a decoder reads and predicts, laid end to end like a batch, in the order of its windows. All [continuationTokens]. */
-export interface ContinuationBatch {
-  /** Tokens in use. */
-  tokens: number;
-  /** Item row: the last of the history first, then those of the continuation but its last. */
-  items: Uint32Array;
-  /** Position in the continuation, from 0. */
-  positions: Uint32Array;
-  /** Item row that follows. */
-  targets: Uint32Array;
-  /** 1 / tokens for tokens in use. */
-  weights: Float32Array;
-  /** The continuation that a token belongs to. */
-  start: Uint32Array;
-  end: Uint32Array;
-  /** The history that it continues, as tokens of the batch. */
-  keyStart: Uint32Array;
-  keyEnd: Uint32Array;
-  /** [maxTokens] The continuation of each token of the histories. */
-  queryStart: Uint32Array;
-  queryEnd: Uint32Array;
-}
 
 export type ContinuationOptions = Omit<BatchOptions, 'cloze' | 'augment'> & { continuation: number };
 

@@ -20,7 +20,7 @@ export interface RecordSink {
   end(encoding: Encoding): void;
 }
 
-/** Characters of the longest row; also of the lines that the format is told from. */
+/** Characters of the longest row; also of the lines that the format is detected from. */
 const LONGEST_ROW = 1 << 20;
 
 /**

@@ -63,7 +63,7 @@ export function ratingSplitFlag(split: RatingSplit): string {
   return split.name === 'folds' ? `folds:k=${split.k}` : `${split.name}:test=${split.test}`;
 }
 
-/** The parameters beside the name, as stored in config.json. */
+/** The parameters after the name, as stored in config.json. */
 export function splitParameters(split: RatingSplit): Record<string, number> {
   if (split.name === 'last') return {};
   return split.name === 'folds' ? { k: split.k } : { test: split.test };

@@ -66,7 +66,13 @@ export default {
       },
       {
         text: 'Reference',
-        items: [page('cli', 'Command line'), page('errors', 'Errors'), page('api/', 'API'), page('results', 'Results')],
+        items: [
+          page('cli', 'Command line'),
+          page('settings', 'Settings'),
+          page('errors', 'Errors'),
+          page('api/', 'API'),
+          page('results', 'Results'),
+        ],
       },
     ],
   },

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { STATE, STATUS } from '../state.ts';
 import type { NumericArray } from '../tensor.ts';
 

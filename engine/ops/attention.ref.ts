@@ -1,10 +1,10 @@
-import type { Arrays, Reference } from '../device.ts';
+import type { Arrays, Reference } from '../reference.ts';
 import type { Params } from '../kernel.ts';
 import { threefry2x32 } from '../random/random.ts';
 import type { AttentionReferences } from './shared/attend.ts';
 import { STATE } from '../state.ts';
 
-/** One query i of head h; `at` is where (h, i) stands in stats, `keep(j)` what dropout multiplies the weight (i, j) by. */
+/** One query i of head h; `at` is where (h, i) lies in stats, `keep(j)` what dropout multiplies the weight (i, j) by. */
 interface Row {
   i: number;
   h: number;

@@ -31,13 +31,13 @@ export interface Bounds {
 export function attention(qkv: Tensor, bounds: Bounds, options: AttentionOptions): Tensor {
   const { heads, causal, dropout = 0 } = options;
   const { start, end } = bounds;
-  const came = `qkv ${showShape(qkv.shape)}`;
+  const got = `qkv ${showShape(qkv.shape)}`;
   expectType('attention', 'qkv', qkv);
   if (qkv.rank !== 2 || qkv.shape[1] % 3 !== 0) {
     throw new Error(`attention: expected qkv [L, 3D], got ${showShape(qkv.shape)}`);
   }
-  checkHeads('attention', qkv.shape[1] / 3, heads, dropout, qkv.shape[0], came);
-  checkBounds('attention', { start, end }, qkv.shape[0], came);
+  checkHeads('attention', qkv.shape[1] / 3, heads, dropout, qkv.shape[0], got);
+  checkBounds('attention', { start, end }, qkv.shape[0], got);
   const attended = { q: qkv, kv: qkv, start, end, from: start, to: end, heads, causal, dropout };
   return attend('attention', attentionReferences, attended);
 }

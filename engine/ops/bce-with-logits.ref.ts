@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const bceForward: Reference = ({ logits, targets, weights, y }, { n }) => {
   for (let i = 0; i < n; i++) {

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const cachedAttentionReference: Reference = ({ q, kv, start, end, own, count, o }, p) => {
   const { rows, heads, k, capacity, scale } = p;

@@ -26,16 +26,16 @@ export interface CachedKeys {
  */
 export function cachedAttention(q: Tensor, kv: Tensor, keys: CachedKeys, heads: number): Tensor {
   const { device } = q;
-  const came = `q ${showShape(q.shape)}, kv ${showShape(kv.shape)}`;
+  const got = `q ${showShape(q.shape)}, kv ${showShape(kv.shape)}`;
   expectType('cachedAttention', 'q', q);
   expectType('cachedAttention', 'kv', kv);
   const d = kv.shape[1] / 2;
   const k = d / heads;
   if (q.rank !== 2 || kv.rank !== 2 || q.shape[1] < d || q.shape[1] % 4 !== 0)
-    throw new Error(`cachedAttention: expected q [R, D] or wider and kv [S, 2D], got ${came}`);
+    throw new Error(`cachedAttention: expected q [R, D] or wider and kv [S, 2D], got ${got}`);
   if (!Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128)
     throw new Error(
-      `cachedAttention: expected ${heads} heads whose width is a multiple of 4, at most 128, got D = ${d} (${came})`,
+      `cachedAttention: expected ${heads} heads whose width is a multiple of 4, at most 128, got D = ${d} (${got})`,
     );
   expectConstants('cachedAttention', { q, kv });
   const [rows] = q.shape;
@@ -43,12 +43,12 @@ export function cachedAttention(q: Tensor, kv: Tensor, keys: CachedKeys, heads: 
   for (const [name, t] of Object.entries({ start, end, count })) {
     if (t.dtype !== 'u32' || t.size !== rows)
       throw new Error(
-        `cachedAttention: expected ${name} u32 [${rows}] for ${came}, got ${t.dtype} ${showShape(t.shape)}`,
+        `cachedAttention: expected ${name} u32 [${rows}] for ${got}, got ${t.dtype} ${showShape(t.shape)}`,
       );
   }
   if (own.dtype !== 'u32' || own.rank !== 2 || own.shape[0] !== rows)
     throw new Error(
-      `cachedAttention: expected own u32 [${rows}, C] for ${came}, got ${own.dtype} ${showShape(own.shape)}`,
+      `cachedAttention: expected own u32 [${rows}, C] for ${got}, got ${own.dtype} ${showShape(own.shape)}`,
     );
   const o = device.empty([rows, d], 'f32', 'cached attention');
   const params = {
@@ -71,11 +71,11 @@ export function cachedAttention(q: Tensor, kv: Tensor, keys: CachedKeys, heads: 
 export function storeRows(x: Tensor, ids: Tensor, y: Tensor, from = 0): void {
   const [rows, width] = x.shape;
   const [capacity, cols] = y.shape;
-  const came = `x ${showShape(x.shape)}, ids ${ids.dtype} ${showShape(ids.shape)}, y ${showShape(y.shape)}, from ${from}`;
+  const got = `x ${showShape(x.shape)}, ids ${ids.dtype} ${showShape(ids.shape)}, y ${showShape(y.shape)}, from ${from}`;
   if (x.rank !== 2 || y.rank !== 2 || ids.dtype !== 'u32' || ids.size !== rows || from < 0 || from + cols > width)
-    throw new Error(`storeRows: expected x [R, W], ids u32 [R] and y [S, C] with from + C ≤ W, got ${came}`);
+    throw new Error(`storeRows: expected x [R, W], ids u32 [R] and y [S, C] with from + C ≤ W, got ${got}`);
   if ([width, cols, from].some((n) => n % 4 !== 0))
-    throw new Error(`storeRows: expected multiples of 4 columns, got ${came}`);
+    throw new Error(`storeRows: expected multiples of 4 columns, got ${got}`);
   expectType('storeRows', 'x', x);
   expectType('storeRows', 'y', y);
   expectConstants('storeRows', { x, y });

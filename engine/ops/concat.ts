@@ -14,7 +14,9 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   for (const x of parts) {
     expectType('concat', x.label, x, first.dtype);
     if (x.rank !== first.rank || x.shape.some((n, i) => i !== at && n !== first.shape[i])) {
-      throw new Error(`concat: shapes differ beside axis ${axis}, ${showShape(first.shape)} · ${showShape(x.shape)}`);
+      throw new Error(
+        `concat: shapes differ outside of axis ${axis}, ${showShape(first.shape)} · ${showShape(x.shape)}`,
+      );
     }
   }
   const shape = [...first.shape];
@@ -22,13 +24,13 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const y = device.empty(shape, first.dtype, 'concat');
   const stride = views.reduce((n, v) => n + v.cols, 0);
   let offset = 0;
-  const places = views.map((v) => ({ stride, offset: (offset += v.cols) - v.cols }));
+  const blocks = views.map((v) => ({ stride, offset: (offset += v.cols) - v.cols }));
   parts.forEach((x, i) =>
-    copyBlock(x, { stride: views[i].cols, offset: 0 }, y, places[i], views[i].rows, views[i].cols),
+    copyBlock(x, { stride: views[i].cols, offset: 0 }, y, blocks[i], views[i].rows, views[i].cols),
   );
   device.tape.record(parts, y, () => {
     parts.forEach((x, i) => {
-      if (x.requiresGrad) blockGradient(gradOf(y), places[i], x, views[i].rows, views[i].cols);
+      if (x.requiresGrad) blockGradient(gradOf(y), blocks[i], x, views[i].rows, views[i].cols);
     });
   });
   return y;

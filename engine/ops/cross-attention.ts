@@ -34,15 +34,15 @@ export interface CrossBounds {
 export function crossAttention(q: Tensor, kv: Tensor, bounds: CrossBounds, options: CrossAttentionOptions): Tensor {
   const { heads, dropout = 0 } = options;
   const { start, end, from, to } = bounds;
-  const came = `q ${showShape(q.shape)}, kv ${showShape(kv.shape)}`;
+  const got = `q ${showShape(q.shape)}, kv ${showShape(kv.shape)}`;
   expectType('crossAttention', 'q', q);
   expectType('crossAttention', 'kv', kv);
   if (q.rank !== 2 || kv.rank !== 2 || kv.shape[1] !== 2 * q.shape[1]) {
-    throw new Error(`crossAttention: expected q [L, D] and kv [M, 2D], got ${came}`);
+    throw new Error(`crossAttention: expected q [L, D] and kv [M, 2D], got ${got}`);
   }
-  checkHeads('crossAttention', q.shape[1], heads, dropout, Math.max(q.shape[0], kv.shape[0]), came);
-  checkBounds('crossAttention', { start, end }, q.shape[0], came);
-  checkBounds('crossAttention', { from, to }, kv.shape[0], came);
+  checkHeads('crossAttention', q.shape[1], heads, dropout, Math.max(q.shape[0], kv.shape[0]), got);
+  checkBounds('crossAttention', { start, end }, q.shape[0], got);
+  checkBounds('crossAttention', { from, to }, kv.shape[0], got);
   return attend('crossAttention', crossAttentionReferences, { ...bounds, q, kv, heads, causal: false, dropout });
 }
 

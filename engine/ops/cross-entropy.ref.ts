@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 /**
  * loss = Σ wᵢ (logsumexp(xᵢ·Wᵀ) − (1 − smooth_by) xᵢ·W[targetᵢ] − even · Σᵥ xᵢ·W[v]) and, with grad = 1,

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { threefry2x32 } from '../random/random.ts';
 import { STATE } from '../state.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Inverted dropout (Srivastava et al. 2014): each element is zeroed with probability `rate`, what is left is scaled by
  * 1 / (1 − rate). The mask follows from (seed, step, op, element) alone and is computed again in the backward.
- * Whether it is on stands in `device.state` word 5, so that one recording serves training and evaluation.
+ * Whether it is on is in `device.state` word 5, so that one recording serves training and evaluation.
  */
 import { gradOf, into } from '../autograd.ts';
 import { dropoutParams } from '../random/keep.ts';

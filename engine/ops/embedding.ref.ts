@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { keepOf } from '../random/keep.ts';
 import { NO_SLOT } from '../rows.ts';
 

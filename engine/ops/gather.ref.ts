@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const gatherReference: Reference = ({ x, ids, y }, { n, rows, cols }) => {
   for (let i = 0; i < n; i++) {

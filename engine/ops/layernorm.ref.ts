@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { keepOf } from '../random/keep.ts';
 import type { NumericArray } from '../tensor.ts';
 

@@ -177,7 +177,7 @@ function backward(device: Device, { x, r, weight, bias, sum, norm, state }: Save
     );
   if (weight.state !== bias.state) sums(toWeight, toBias);
   else {
-    // One tensor in both places: two bindings of one dispatch may not write the same memory.
+    // One tensor in both bindings: two bindings of one dispatch may not write the same memory.
     sums(toWeight, null);
     sums(null, toBias);
   }

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { keepOf } from '../random/keep.ts';
 import { geluOf, geluSlope } from './gelu.ref.ts';
 import { reluSlope } from './relu.ref.ts';

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 /**
  * y[r, s] = the largest of chunk s of row r, at[r, s] its column, the first of equals; NaN is the largest. Where `second` is 1 the columns

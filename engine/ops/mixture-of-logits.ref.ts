@@ -1,4 +1,4 @@
-import type { Arrays, Reference } from '../device.ts';
+import type { Arrays, Reference } from '../reference.ts';
 import type { Params } from '../kernel.ts';
 
 export const pairsReference: Reference = ({ z, pairs }, { count, n, ku, x4, to_pairs }) => {

@@ -1,22 +1,22 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import { MASKED, NONE } from './topk.ref.ts';
 
-export const rankGoalReference: Reference = ({ scores, targets, goals }, { rows, v, first, start }) => {
+export const rankTargetReference: Reference = ({ scores, targets, target_scores }, { rows, v, first, start }) => {
   for (let r = 0; r < rows; r++) {
     const at = targets[r] - first;
-    if (at >= 0 && at < v) goals[r] = scores[r * v + at];
-    else if (start) goals[r] = MASKED;
+    if (at >= 0 && at < v) target_scores[r] = scores[r * v + at];
+    else if (start) target_scores[r] = MASKED;
   }
 };
 
-export const rankCountReference: Reference = ({ scores, goals, counts, ranks }, { rows, v, start, finish }) => {
+export const rankCountReference: Reference = ({ scores, target_scores, counts, ranks }, { rows, v, start, finish }) => {
   for (let r = 0; r < rows; r++) {
     if (start) counts.fill(0, 2 * r, 2 * r + 2);
     for (const s of scores.subarray(r * v, (r + 1) * v)) {
       if (!Number.isFinite(s)) counts[2 * r + 1]++;
-      else if (s >= goals[r]) counts[2 * r]++;
+      else if (s >= target_scores[r]) counts[2 * r]++;
     }
-    if (finish) ranks[r] = counts[2 * r + 1] > 0 ? 0 : goals[r] <= MASKED ? NONE : counts[2 * r];
+    if (finish) ranks[r] = counts[2 * r + 1] > 0 ? 0 : target_scores[r] <= MASKED ? NONE : counts[2 * r];
   }
 };
 

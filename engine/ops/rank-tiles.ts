@@ -5,10 +5,10 @@
  */
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
-import { rankCountReference, rankGoalReference, topkMergeReference } from './rank-tiles.ref.ts';
+import { rankCountReference, rankTargetReference, topkMergeReference } from './rank-tiles.ref.ts';
 import { topk } from './topk.ts';
 
-const GOAL = kernel('rank_goal', (p) => groups(p.rows, 64));
+const TARGET = kernel('rank_target', (p) => groups(p.rows, 64));
 const COUNT = kernel('rank_count', (p) => p.rows);
 const MERGE = kernel('topk_merge', (p) => p.rows);
 
@@ -27,7 +27,7 @@ export function rankTiles(
     throw new Error(`rankTiles: expected a tile of an integer >= 1 of columns, got ${width}`);
   const { device } = targets;
   const rows = targets.size;
-  const goals = device.empty([rows], 'f32', 'goals');
+  const targetScores = device.empty([rows], 'f32', 'target scores');
   const counts = device.empty([rows, 2], 'u32', 'counts');
   const ranks = device.empty([rows], 'u32', 'ranks');
   const starts = Array.from({ length: Math.ceil(v / width) }, (_, i) => i * width);
@@ -36,7 +36,7 @@ export function rankTiles(
   for (const first of starts) {
     const part = tile(first);
     const params = { rows, v: part.shape[1], first, start: first === 0 ? 1 : 0 };
-    device.run(GOAL, rankGoalReference, { scores: part, targets, goals }, params);
+    device.run(TARGET, rankTargetReference, { scores: part, targets, target_scores: targetScores }, params);
     const more = topk(part, k, { targets, first });
     best = best ? merge(best, more, targets) : more;
     part.dispose(); // an eager run holds one tile, too
@@ -44,7 +44,7 @@ export function rankTiles(
   for (const first of starts) {
     const part = tile(first);
     const params = { rows, v: part.shape[1], start: first === 0 ? 1 : 0, finish: first + width >= v ? 1 : 0 };
-    device.run(COUNT, rankCountReference, { scores: part, goals, counts, ranks }, params);
+    device.run(COUNT, rankCountReference, { scores: part, target_scores: targetScores, counts, ranks }, params);
     part.dispose();
   }
   if (!best) throw new Error('rankTiles: expected scores of at least one item, got none');

@@ -1,4 +1,4 @@
-import type { Arrays, Reference } from '../device.ts';
+import type { Arrays, Reference } from '../reference.ts';
 import type { Params } from '../kernel.ts';
 import { threefry2x32 } from '../random/random.ts';
 import { wholly } from './attention.ref.ts';

@@ -131,17 +131,17 @@ function check(
   const who = 'relativeAttention';
   expectType(who, 'qkv', qkv);
   if (bias) expectType(who, 'bias', bias);
-  const came = showShape(qkv.shape);
+  const got = showShape(qkv.shape);
   const k = qkv.rank === 2 ? qkv.shape[1] / 3 / heads : 0;
   if (!(Number.isInteger(heads) && heads >= 1) || !Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128) {
     throw new Error(
-      `${who}: expected qkv [L, 3D] of ${heads} heads whose width is a multiple of 4, at most 128, got ${came}`,
+      `${who}: expected qkv [L, 3D] of ${heads} heads whose width is a multiple of 4, at most 128, got ${got}`,
     );
   }
   const [l] = qkv.shape;
   for (const [name, t] of Object.entries({ start, end, times })) {
     if (t && (t.dtype !== 'u32' || t.rank !== 1 || t.size !== l)) {
-      throw new Error(`${who}: expected ${name} u32 [${l}] for qkv ${came}, got ${t.dtype} ${showShape(t.shape)}`);
+      throw new Error(`${who}: expected ${name} u32 [${l}] for qkv ${got}, got ${t.dtype} ${showShape(t.shape)}`);
     }
   }
   const expected = width === 0 ? 'none' : showShape([heads, width]);

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const rmsnormForward: Reference = ({ x, r: inverse, y }, { r, d, eps }) => {
   for (let i = 0; i < r; i++) {

@@ -1,4 +1,4 @@
-/** Rotary positions (RoFormer, Su et al. 2021, eq. 34): q and k are turned by angles in proportion to their positions. */
+/** Rotary positions (RoFormer, Su et al. 2021, eq. 34): q and k are rotated by angles in proportion to their positions. */
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
@@ -24,11 +24,11 @@ export function rotaryAngles(t: number, k: number): Float32Array<ArrayBuffer> {
   return out;
 }
 
-/** What lies side by side in x: v is never turned. */
+/** What lies side by side in x: v is never rotated. */
 export type RotaryParts = 'qkv' | 'q' | 'kv';
 
 /**
- * qkv [L, 3D], q [L, D] or kv [L, 2D], as `parts` has it, with each pair of columns of q and k turned by the angle of its
+ * qkv [L, 3D], q [L, D] or kv [L, 2D], as `parts` has it, with each pair of columns of q and k rotated by the angle of its
  * token's position; v stays.
  *
  * @param positions u32 [L]; one that is not below T gives NaN @param angles [T, K], see `rotaryAngles` @param heads H; K = D / H, a multiple of 4
@@ -61,8 +61,8 @@ export function rotary(
   }
   expectConstants('rotary', { angles });
   const y = device.empty(qkv.shape, 'f32', 'rotary');
-  const turned = parts === 'qkv' ? 2 : 1;
-  const params = { n: qkv.size / 4, heads, k, parts: parts.length, turned, t: angles.shape[0] };
+  const rotated = parts === 'qkv' ? 2 : 1;
+  const params = { n: qkv.size / 4, heads, k, parts: parts.length, rotated, t: angles.shape[0] };
   device.run(ROTARY, rotaryReference, { x: qkv, positions, angles, y }, { ...params, sign: 1, acc: 0 });
   device.tape.record([qkv], y, () => {
     const { grad, acc } = into(qkv);

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const rowDotForward: Reference = ({ a, b, y }, { r, d }) => {
   for (let i = 0; i < r; i++) {

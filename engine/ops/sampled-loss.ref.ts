@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 import type { NumericArray } from '../tensor.ts';
 
 /** The numbers of the kernels' `kind`. */

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const softmaxForward: Reference = ({ x, y }, { rows, cols }) => {
   for (let r = 0; r < rows; r++) {

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const sparseMatmulReference: Reference = ({ starts, columns, values, x, y }, { rows, n, d, entries, acc }) => {
   for (let i = 0; i < rows; i++) {

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 export const sparseScoresReference: Reference = (
   { starts, columns, values, offsets, items, weights, out },

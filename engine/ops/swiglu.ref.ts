@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 

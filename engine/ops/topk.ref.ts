@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 /** What stands for an item that is not there. */
 export const NONE = 0xffffffff;
@@ -28,10 +28,10 @@ export const topkReference: Reference = (
 export const rankOfReference: Reference = ({ scores, targets, ranks }, { rows, v }) => {
   for (let r = 0; r < rows; r++) {
     const row = scores.subarray(r * v, (r + 1) * v);
-    const goal = targets[r] < v ? row[targets[r]] : MASKED;
+    const target = targets[r] < v ? row[targets[r]] : MASKED;
     let rank = 0;
-    for (let i = 0; i < v; i++) if (row[i] >= goal) rank++;
-    if (goal <= MASKED) rank = NONE;
+    for (let i = 0; i < v; i++) if (row[i] >= target) rank++;
+    if (target <= MASKED) rank = NONE;
     if (!row.every(Number.isFinite)) rank = 0;
     ranks[r] = rank;
   }

@@ -24,7 +24,7 @@ export const MAX_K = 128;
  * The k best of each row of scores [R, V], best first: values f32 [R, k] and indices u32 [R, k].
  *
  * Equal scores stand by index, but the row's target (`targets` u32 [R]; a number ≥ V stands for none) last among its
- * equals, as `rankOf` counts it. Masked scores (≤ −3e38) and NaN are never taken; missing places hold the index
+ * equals, as `rankOf` counts it. Masked scores (≤ −3e38) and NaN are never taken; missing entries hold the index
  * 0xffffffff and the value −3e38. Where the scores are those of the items from `first` on, targets and indices count
  * from there, as items do.
  */

@@ -1,4 +1,4 @@
-import type { Reference } from '../device.ts';
+import type { Reference } from '../reference.ts';
 
 /** y[b, j, i] = [that +] x[b, i, j]. */
 export const transposeReference: Reference = ({ x, y }, { batch, rows, cols, acc }) => {

@@ -37,7 +37,7 @@ export class Program<T extends Record<string, Tensor>> {
   private outputs: T | null = null;
   /** The trace that made the outputs. */
   private outputTrace = 0;
-  /** What a run reads or writes beside its temporaries, a tensor for each storage. */
+  /** What a run reads or writes apart from its temporaries, a tensor for each storage. */
   private bound: readonly Tensor[] = [];
   private runs = 0;
   /** Calls of `values` that wait. */

@@ -1,5 +1,5 @@
 /** Measured choices in the origin's private file system: the store for Chrome. */
-import type { DeviceOptions } from '../device.ts';
+import type { DeviceOptions } from '../device-options.ts';
 import type { Choices } from '../webgpu/variant-choice.ts';
 import { formatChoices, parseChoices, storeName, type TuningStore } from './tuner.ts';
 

@@ -1,8 +1,7 @@
 /** Buffers on the device: made, handed out from a pool of free ones by size, and counted. */
-import type { GPUBuffer } from './gpu-types.ts';
-import type { Storage } from '../tensor.ts';
-import { alignUp } from '../tensor.ts';
-import type { WebGpu } from './webgpu.ts';
+import type { Capabilities } from '../kernel.ts';
+import { alignUp, type Storage } from '../tensor.ts';
+import type { GPUBuffer, GPUDevice } from './gpu-types.ts';
 
 /** Bits of a NaN: what memory is full of that a test poisons. */
 export const POISON = 0x7fc00000;
@@ -10,13 +9,23 @@ export const POISON = 0x7fc00000;
 /** How every buffer of tensors is used; read when called, since Node has `GPUBufferUsage` only once Dawn is loaded. */
 export const storageUsage = (): number => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
 
+/** What the pool requires of the device it belongs to. */
+interface PoolOwner {
+  readonly gpu: GPUDevice;
+  readonly caps: Capabilities;
+  readonly counts: { buffers: number; bytes: number; peakBytes: number };
+  check(): void;
+  fail(message: string): void;
+  flush(): void;
+}
+
 export class BufferPool {
   /** Whether buffers are handed out full of NaN bits (tests). */
   poison = false;
-  private readonly owner: WebGpu;
+  private readonly owner: PoolOwner;
   private readonly pool = new Map<number, GPUBuffer[]>();
 
-  constructor(owner: WebGpu) {
+  constructor(owner: PoolOwner) {
     this.owner = owner;
   }
 

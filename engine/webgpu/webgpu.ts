@@ -39,7 +39,7 @@ export interface Binding {
   size: number;
 }
 
-/** A dispatch, ready to be encoded: everything but the bind group, which needs the buffers' places. */
+/** A dispatch, ready to be encoded: everything but the bind group, which needs the buffers' slots. */
 export interface Call {
   label: string;
   kernel: string;
@@ -141,9 +141,9 @@ export class WebGpu {
     if (tensors.every(({ size }) => size === 0)) return { values: tensors.map(() => new ArrayBuffer(0)), polled: 0 };
     // Throws where a tensor is too large, before anything of its size is made.
     const sources = tensors.map(({ storage }) => this.buffers.of(storage));
-    const places: number[] = [];
+    const offsets: number[] = [];
     const size = tensors.reduce((at, tensor) => {
-      places.push(at);
+      offsets.push(at);
       return at + tensor.size * 4;
     }, 0);
     const names = tensors.map(({ label }) => label).join(', ');
@@ -155,7 +155,7 @@ export class WebGpu {
     try {
       const encoder = this.takeEncoder();
       tensors.forEach(({ offset, size: n }, i) => {
-        if (n > 0) encoder.copyBufferToBuffer(sources[i], offset * 4, staging, places[i], n * 4);
+        if (n > 0) encoder.copyBufferToBuffer(sources[i], offset * 4, staging, offsets[i], n * 4);
       });
       this.flush();
       this.counts.waits++;
@@ -165,7 +165,7 @@ export class WebGpu {
       const polled = performance.now() - asked;
       this.check();
       const all = staging.getMappedRange();
-      return { values: tensors.map((t, i) => all.slice(places[i], places[i] + t.size * 4)), polled };
+      return { values: tensors.map((t, i) => all.slice(offsets[i], offsets[i] + t.size * 4)), polled };
     } catch (error) {
       await Promise.resolve();
       this.check();

@@ -1,4 +1,4 @@
-// exchange: a and b change places, bit for bit.
+// exchange: a and b are exchanged, bit for bit.
 // Layout: a, b [n], 32-bit words. A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory.
 // Host: buffers are padded to 16 bytes; a and b are different buffers.
 struct Params { n: u32 }

@@ -5,8 +5,9 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // A workgroup is one subgroup and owns ROWS key rows of one head (grid: ceil(M / ROWS) × H); a step takes 32 queries.
 // Sᵀ and dPᵀ: a lane owns 4 of the queries; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dk and dv: a lane owns 4 of every 32 columns, and dSᵀ and Pᵀ are shared instead. No workgroup memory.
-// NaN: a weight of 0 times NaN is NaN, so that one NaN reaches the rows of other segments in its block of 32; the tiled
-// variants keep to the segment.
+// NaN: a weight of 0 times NaN is NaN: one in a query, its dout or its stats reaches all ROWS rows of each workgroup that
+// reads it (queries from the first to the last of its rows' segments, rounded out to fours), those of other segments and
+// unused ones too; the tiled variants keep to the segment.
 // Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -71,6 +72,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let stat2 = stats[stat.z];
     let stat3 = stats[stat.w];
     let log_sum = vec4f(stat0.x, stat1.x, stat2.x, stat3.x);
+    let intact = or_nan4(vec4f(1.0), log_sum); // exp may lose a NaN
     let deltas = vec4f(stat0.y, stat1.y, stat2.y, stat3.y);
     // With an explicit value: in a loop, Dawn on Vulkan does not clear a variable declared without one again.
     var s = array<vec4f, ROWS>(); // scores, then probabilities, then those that dropout left
@@ -95,7 +97,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     for (var e = 0u; e < EIGHTS; e++) {
       for (var r = 0u; r < 8u; r++) {
         let inside = is - subgroupShuffle(first[e], r) < vec4u(subgroupShuffle(count[e], r));
-        s[e * 8u + r] = select(vec4f(0.0), exp(s[e * 8u + r] - log_sum), inside);
+        s[e * 8u + r] = select(vec4f(0.0), intact * exp(s[e * 8u + r] - log_sum), inside);
       }
     }
     for (var c = 0u; c < K4; c++) {

@@ -81,8 +81,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         dp += v[c] * grads[b + c];
       }
       let lse = row_stats[i - i0].x;
-      // exp(NaN) is no NaN on every adapter (SwiftShader).
-      let prob = select(exp(s.x + s.y + s.z + s.w - lse), lse, is_nan(lse));
+      let prob = or_nan(exp(s.x + s.y + s.z + s.w - lse), lse);
       var keep = 1.0;
       if (drop) {
         let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);

@@ -5,8 +5,9 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // A workgroup is one subgroup and owns ROWS query rows of one head (grid: ceil(L / ROWS) × H); a step takes 32 keys.
 // S and dP: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // dq: a lane owns 4 of every 32 columns, and dS is shared instead. No workgroup memory.
-// NaN: a weight of 0 times NaN is NaN, so that one NaN reaches the rows of other segments in its block of 32; the tiled
-// variants keep to the segment.
+// NaN: a weight of 0 times NaN is NaN: one in k or v reaches all ROWS rows of each workgroup that reads it (keys from the
+// first to the last of its rows' segments, rounded out to fours), those of other segments and unused ones too; the tiled
+// variants keep to the segment. Where exp loses a NaN, delta, of the output that it made NaN, has it.
 // Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32, acc: u32 }
 @group(0) @binding(0) var<uniform> p: Params;

@@ -1,5 +1,6 @@
 // attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j dS_ij k_j, dS_ij = P_ij (keep_ij · dout_i·v_j − delta_i),
 // P_ij = exp(scale · q_i·k_j − lse_i), j as in the forward. FlashAttention-2 (Dao 2023), algorithm 2.
+// Where exp loses a NaN, delta, of the output that it made NaN, has it.
 // Layout: q, kv, start, end as in the forward, dq as q; dout [L, HK]; stats [H, L] of (lse, delta).
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Adds to dq where acc = 1, else overwrites it.

@@ -6,8 +6,9 @@ diagnostic(off, subgroup_uniformity); // the loop bounds come from subgroupMin a
 // Scores: a lane owns 4 of the keys; each lane loads a vec4 of ROWS / 8 of the rows and shares it with the others.
 // Output: a lane owns 4 of every 32 columns, and the weights are shared instead. Lane n keeps the softmax state (top)
 // of row n of each 8. No workgroup memory.
-// NaN: a weight of 0 times NaN is NaN, so that one NaN reaches the rows of other segments in its block of 32; the tiled
-// variants keep to the segment.
+// NaN: a weight of 0 times NaN is NaN, and exp may lose one, which is why one sum of its arguments serves all rows. A NaN
+// in q, k or v reaches all ROWS rows of each workgroup that reads it (keys from the first to the last of its rows' segments,
+// rounded out to fours), those of other segments and unused ones too; the tiled variants keep to the segment.
 // Host: K % 32 = 0; segments are contiguous and in order, unused rows (start = end) come last; causal only where q and kv are one.
 struct Params { l: u32, m: u32, heads: u32, q_row: u32, kv_row: u32, k_col: u32, causal: u32, scale: f32, threshold: u32, keep_scale: f32, stream: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
@@ -59,6 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   var top: array<f32, EIGHTS>; // of row 8e + lane
   var total: array<f32, ROWS>; // this lane's keys
   var sum: array<vec4f, ROWS * BLOCKS>;
+  var below = vec4f(); // Σ (score − top) of all rows
   for (var e = 0u; e < EIGHTS; e++) { top[e] = -1e38; }
 
   for (var j0 = begin; j0 < to; j0 += 32u) {
@@ -95,7 +97,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
       let shrink = exp(top[e] - next);
       top[e] = next;
       for (var r = 0u; r < 8u; r++) {
-        let x = exp(s[e * 8u + r] - subgroupShuffle(next, r));
+        let d = s[e * 8u + r] - subgroupShuffle(next, r);
+        let x = exp(d);
+        below += d;
         let less = subgroupShuffle(shrink, r);
         s[e * 8u + r] = x;
         total[e * 8u + r] = total[e * 8u + r] * less + (x.x + x.y + x.z + x.w);
@@ -132,11 +136,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let i0 = row0 + e * 8u;
     var own = 1.0;
     for (var r = 0u; r < 8u; r++) {
-      let all = subgroupAdd(total[e * 8u + r]);
+      let all = subgroupAdd(or_nan(total[e * 8u + r], below.x + below.y + below.z + below.w));
       if (r == lane) { own = all; }
     }
     let some = count[e] > 0u;
-    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, top[e] + log(own), some) * factor[e], 0.0); }
+    if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, or_nan(top[e] + log(own), own), some) * factor[e], 0.0); }
     let inverse = select(0.0, 1.0 / own, some) * factor[e];
     let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
     for (var b = 0u; b < BLOCKS; b++) {

@@ -52,6 +52,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var c = 0u; c < n4; c++) { row[c] = q[at * p.q_row + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
+  var below = 0.0;
   let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
   let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var keep = vec2f(1.0);
@@ -76,8 +77,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         for (var c = 0u; c < n4; c++) { sum[c] *= shrink; }
         top = s;
       }
-      var w = exp(s - top);
+      let d = s - top;
+      var w = exp(d);
       total += w;
+      below += d;
       if (drop) {
         if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
         w *= select(keep.x, keep.y, (j & 1u) == 1u);
@@ -87,8 +90,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   }
   if (i >= p.l) { return; }
   let some = last > first;
+  total = or_nan(total, below);
   var inverse = select(0.0, 1.0 / total, some);
-  var lse = select(0.0, top + log(total), some);
+  var lse = select(0.0, or_nan(top + log(total), total), some);
   if (beyond) {
     inverse = make_nan(i);
     lse = make_nan(i);

@@ -43,6 +43,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let idle = group >= GROUPS;
   var top = NONE;
   var total = 0.0;
+  var below = 0.0;
   var sum = vec4f(0.0);
   let n4 = p.k / 4u; // unknown to the compiler: unrolled, these loops take some drivers a minute to compile
   if (lid < K4) { query[lid] = q[r * p.q_row + head * K4 + lid]; }
@@ -72,13 +73,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     sum *= shrink;
     if (!idle) {
       for (var e = group; e < keys; e += GROUPS) {
-        let w = exp(scores[e] - top);
+        let d = scores[e] - top;
+        let w = exp(d);
         total += w;
+        below += d;
         sum += w * kv[sources[e] * 2u * d4 + d4 + head * K4 + column];
       }
     }
   }
 
+  total = or_nan(total, below);
   totals[lid] = total;
   sums[lid] = sum;
   workgroupBarrier();

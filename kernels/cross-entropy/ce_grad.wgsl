@@ -5,7 +5,7 @@
 // A workgroup of W threads owns a row (8 on software adapters, where a workgroup is one subgroup); a thread owns every
 //   Wth vec4. No workgroup memory.
 // Rows of weight 0 become 0; the products that follow multiply them by x, so that a NaN in such a row of x still reaches
-//   the table's gradient. Host: stats are complete.
+//   its column of the table's gradient. Host: stats are complete; Σ exp is NaN where a logit is, since exp may lose it.
 const W: u32 = 64; // @tune
 struct Params { r: u32, cols: u32, ld: u32, col0: u32, smooth_by: f32, even: f32 }
 @group(0) @binding(0) var<uniform> p: Params;

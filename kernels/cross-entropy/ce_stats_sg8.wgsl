@@ -54,7 +54,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
     let t = targets[row] - p.col0; // wraps around below col0
     if (t < p.cols) { hit = logits[base + t / 4u][t % 4u]; }
-    stats[row] = vec4f(m, s, hit, total);
+    stats[row] = vec4f(m, or_nan(s, total), hit, total); // exp may have lost a NaN, the sum did not
   }
 }
 // @use group_index, lanes8, nan

@@ -4,7 +4,7 @@ fn half_octave(x: u32) -> u32 {
   let e = firstLeadingBit(x);
   return 2u * e + ((x >> (e - 1u)) & 1u);
 }
-// Where the bias of a pair stands in its head's row of the table: distances in positions are exact to 31 and in half
+// Where the bias of a pair is in its head's row of the table: distances in positions are exact to 31 and in half
 // octaves beyond; keys after the query (side 1) have columns of their own.
 fn position_slot(i: u32, j: u32) -> u32 {
   let x = max(i, j) - min(i, j);

@@ -4,20 +4,20 @@ fn unary_sigmoid(x: vec4f) -> vec4f {
   let e = exp(-abs(x));
   return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
 }
-fn unary_tanh(x: vec4f) -> vec4f { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan4(x)); }
+fn unary_tanh(x: vec4f) -> vec4f { return or_nan4(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x); }
 fn unary_value(op: u32, x: vec4f) -> vec4f {
   switch op {
-    case 0u: { return select(max(x, vec4f(0.0)), x, is_nan4(x)); }
+    case 0u: { return or_nan4(max(x, vec4f(0.0)), x); }
     case 1u: { return x * unary_sigmoid(x); }
     case 2u: { return unary_sigmoid(x); }
     case 3u: { return unary_tanh(x); }
-    case 4u: { return select(exp(x), x, is_nan4(x)); }
-    default: { return select(log(x), x, is_nan4(x)); }
+    case 4u: { return or_nan4(exp(x), x); }
+    default: { return or_nan4(log(x), x); }
   }
 }
 fn unary_slope(op: u32, x: vec4f) -> vec4f {
   switch op {
-    case 0u: { return select(select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)), x, is_nan4(x)); }
+    case 0u: { return or_nan4(select(vec4f(0.0), vec4f(1.0), x > vec4f(0.0)), x); }
     case 1u: {
       let s = unary_sigmoid(x);
       return s * (1.0 + x * (unary_sigmoid(-x)));
@@ -27,7 +27,7 @@ fn unary_slope(op: u32, x: vec4f) -> vec4f {
       let t = unary_tanh(x);
       return 1.0 - t * t;
     }
-    case 4u: { return select(exp(x), x, is_nan4(x)); }
+    case 4u: { return or_nan4(exp(x), x); }
     default: { return 1.0 / x; }
   }
 }

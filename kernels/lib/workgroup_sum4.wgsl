@@ -6,7 +6,7 @@ fn workgroup_sum4(lid: u32, v: vec4f) -> vec4f {
   let first = subgroupMin(lid) == lid;
   let count = subgroupAdd(1u);
   let rank = subgroupExclusiveAdd(1u);
-  workgroupBarrier(); // the places may still be read
+  workgroupBarrier(); // the slots may still be read
   sum4_places[lid] = select(vec4f(), total, first);
   workgroupBarrier();
   var sum = vec4f();

@@ -31,13 +31,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   let most = vec4f(max(max(top.x, top.y), max(top.z, top.w)));
   var sum = vec4f();
+  var below = vec4f();
   var mixed = vec4f();
   for (var k = 0u; k < K4; k++) {
-    gate[k] = exp(gate[k] - most);
+    let d = gate[k] - most;
+    gate[k] = exp(d);
+    below += d;
     sum += gate[k];
     mixed += gate[k] * logits[k];
   }
-  let total = dot(sum, vec4f(1.0));
+  let total = or_nan(dot(sum, vec4f(1.0)), dot(below, vec4f(1.0)));
   let mean = dot(mixed, vec4f(1.0)) / total;
   let g = p.scale * dy[pair] / total;
   for (var k = 0u; k < K4; k++) {
@@ -46,4 +49,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     t[pair * K4 + k] = d * (logits[k] - mean);
   }
 }
-// @use group_index
+// @use group_index, nan

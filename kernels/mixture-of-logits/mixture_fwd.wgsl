@@ -29,12 +29,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   }
   let most = vec4f(max(max(top.x, top.y), max(top.z, top.w)));
   var sum = vec4f();
+  var below = vec4f();
   var mixed = vec4f();
   for (var k = 0u; k < K4; k++) {
-    let e = exp(gate[k] - most);
+    let d = gate[k] - most;
+    let e = exp(d);
     sum += e;
+    below += d;
     mixed += e * z[pair * K4 + k];
   }
-  scores[u * p.ld + x] = p.scale * dot(mixed, vec4f(1.0)) / dot(sum, vec4f(1.0));
+  let total = or_nan(dot(sum, vec4f(1.0)), dot(below, vec4f(1.0)));
+  scores[u * p.ld + x] = p.scale * dot(mixed, vec4f(1.0)) / total;
 }
-// @use group_index
+// @use group_index, nan

@@ -96,7 +96,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
         w = both.x;
         ds = both.y * dw;
       } else {
-        w = exp(s - rows[i - i0].x);
+        w = or_nan(exp(s - rows[i - i0].x), rows[i - i0].x);
         ds = w * (dw - rows[i - i0].y);
       }
       for (var c = 0u; c < n4; c++) {

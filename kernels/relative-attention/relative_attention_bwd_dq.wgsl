@@ -1,5 +1,5 @@
 // relative_attention_bwd_dq: dq_i = [dq_i +] scale · Σ_j ds_ij k_j, with the scores s of relative_attention_fwd and
-//   softmax: ds_ij = P_ij (keep_ij · dout_i·v_j − stats_i.y), P_ij = exp(s_ij − stats_i.x)
+//   softmax: ds_ij = P_ij (keep_ij · dout_i·v_j − stats_i.y), P_ij = exp(s_ij − stats_i.x); where exp loses a NaN, stats_i.y has it
 //   SILU:    ds_ij = inverse · silu′(s_ij) · keep_ij · dout_i·v_j
 // and the row's share of the bias' gradient: partial[h, slot, i] = Σ_j ds_ij over the j with that slot. Rows are added up
 // afterwards in a fixed order: no atomics, the same bits every time.

@@ -54,6 +54,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   for (var c = 0u; c < n4; c++) { q[c] = qkv[at * 3u * d4 + head * K4 + c] * p.scale; }
   var top = NONE;
   var total = 0.0;
+  var below = 0.0;
   let drop = p.dropout == 1u && state[STATE_DROPOUT] != 0u;
   let key = vec2u(state[STATE_SEED], state[STATE_STEP]);
   var keep = vec2f(1.0);
@@ -83,8 +84,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
           for (var c = 0u; c < n4; c++) { sum[c] *= shrink; }
           top = s;
         }
-        w = exp(s - top);
+        let d = s - top;
+        w = exp(d);
         total += w;
+        below += d;
       }
       if (drop) {
         if (j == low || (j & 1u) == 0u) { keep = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale); }
@@ -98,8 +101,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   var factor = p.inverse;
   var lse = 0.0;
   if (!SILU) {
+    total = or_nan(total, below);
     factor = select(0.0, 1.0 / total, some);
-    lse = select(0.0, top + log(total), some);
+    lse = select(0.0, or_nan(top + log(total), total), some);
   }
   if (beyond) {
     factor = make_nan(i);

@@ -26,12 +26,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let lane = lid % LANES;
   let st = stats[row];
   let s = st.y;
-  let f = dy[0] * st.z * p.share;
+  var f = dy[0] * st.z * p.share;
+  let on = !is_zero(f);
+  if (on && p.kind == SOFTMAX) { f = or_nan(f, st.x); } // a NaN in the row, which exp may lose
   let t = targets[row];
   let list = row / p.group * width;
   if (lane == 0u) {
     var g = 0.0;
-    if (!is_zero(f)) {
+    if (on) {
       if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
       else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
       else { g = -f * st.x; }
@@ -42,11 +44,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lane; c < width; c += LANES) {
     let at = row * width + c;
     var g = vec4f(0.0);
-    if (!is_zero(f)) {
+    if (on) {
       var x = neg[at];
       if (p.logq_on == 1u) { x -= logq[list + c]; }
       // A hit may lie above the logarithm of the sum that left it out.
-      if (p.kind == SOFTMAX) { g = exp(select(min(x - st.x, vec4f(0.0)), x - st.x, is_nan4(x - st.x))); }
+      if (p.kind == SOFTMAX) { g = exp(min(x - st.x, vec4f(0.0))); }
       else if (p.kind == BCE) { g = unary_sigmoid(x); }
       else { g = unary_sigmoid(x - s); }
       g = select(f * g, vec4f(0.0), negatives[list + c] == vec4u(t));

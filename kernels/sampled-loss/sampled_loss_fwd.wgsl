@@ -33,6 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   // Softmax: the largest x and Σ e^(x − largest). Otherwise Σ sigmoid(x − s) and the sum of the losses.
   var a = select(0.0, -3e38, p.kind == SOFTMAX);
   var b = 0.0;
+  var below = 0.0;
   if (row < p.l) {
     w = weights[row];
     s = pos[row];
@@ -47,7 +48,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (p.kind == SOFTMAX) {
         x = select(x, vec4f(-3e38), hit);
         let top = max(a, max(max(x.x, x.y), max(x.z, x.w)));
-        b = b * exp(a - top) + dot(select(exp(x - top), vec4f(0.0), hit), vec4f(1.0));
+        let d = x - top;
+        b = b * exp(a - top) + dot(select(exp(d), vec4f(0.0), hit), vec4f(1.0));
+        below += dot(d, vec4f(1.0));
         a = top;
       } else if (p.kind == BCE) {
         b += dot(select(softplus4(x), vec4f(0.0), hit), vec4f(1.0));
@@ -57,7 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       }
     }
   }
-  parts[lid] = vec2f(a, b);
+  parts[lid] = vec2f(a, or_nan(b, below));
   workgroupBarrier();
   if (row >= p.l || lane != 0u) { return; }
   if (is_zero(w)) {
@@ -68,9 +71,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (p.kind == SOFTMAX) {
     var top = s;
     for (var k = 0u; k < LANES; k++) { top = max(top, parts[lid + k].x); }
-    var sum = exp(s - top);
+    var sum = or_nan(exp(s - top), s);
     for (var k = 0u; k < LANES; k++) { sum += parts[lid + k].y * exp(parts[lid + k].x - top); }
-    let lse = top + log(sum);
+    let lse = or_nan(top + log(sum), sum);
     stats[row] = vec4f(lse, s, w, 0.0);
     terms[row] = w * (lse - s);
     return;

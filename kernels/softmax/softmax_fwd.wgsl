@@ -23,8 +23,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   m = part[0];
   workgroupBarrier();
   var sum = 0.0;
-  for (var c = lid; c < p.cols; c += 64u) { sum += exp(x[base + c] - m); }
-  part[lid] = sum;
+  var below = 0.0;
+  for (var c = lid; c < p.cols; c += 64u) {
+    let d = x[base + c] - m;
+    sum += exp(d);
+    below += d;
+  }
+  part[lid] = or_nan(sum, below);
   for (var half = 32u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (lid < half) { part[lid] += part[lid + half]; }
@@ -33,4 +38,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let scale = 1.0 / part[0];
   for (var c = lid; c < p.cols; c += 64u) { y[base + c] = exp(x[base + c] - m) * scale; }
 }
-// @use group_index
+// @use group_index, nan

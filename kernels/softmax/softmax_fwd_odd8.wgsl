@@ -16,14 +16,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let end = select(0u, p.cols, row < p.rows);
   var m = -3e38;
   var sum = 0.0;
+  var below = 0.0;
   for (var c = lid % 8u; c < end; c += 8u) {
     let v = x[base + c];
     let larger = max(m, v);
-    sum = sum * exp(m - larger) + exp(v - larger);
+    let d = v - larger;
+    sum = sum * exp(m - larger) + exp(d);
+    below += d;
     m = larger;
   }
   let top = max8(m);
-  let scale = 1.0 / sum8(sum * exp(m - top));
+  let scale = 1.0 / sum8(or_nan(sum * exp(m - top), below));
   for (var c = lid % 8u; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan

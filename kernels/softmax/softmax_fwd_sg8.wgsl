@@ -26,17 +26,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var k = 1u; k < V; k++) { m4 = max(m4, v[k]); }
   let top = max8(max(max(m4.x, m4.y), max(m4.z, m4.w)));
   var s4 = vec4f();
+  var below = v[V - 1u] - top;
   for (var k = 0u; k + 1u < V; k++) {
-    v[k] = exp(v[k] - top);
+    let d = v[k] - top;
+    v[k] = exp(d);
     s4 += v[k];
+    below += d;
   }
   // Not left to exp(−3e38 − top): a row of −3e38 would count what is not there.
   v[V - 1u] = select(vec4f(), exp(v[V - 1u] - top), last);
   s4 += v[V - 1u];
-  let scale = 1.0 / sum8(s4.x + s4.y + s4.z + s4.w);
+  let scale = 1.0 / sum8(or_nan(s4.x + s4.y + s4.z + s4.w, below.x + below.y + below.z + below.w));
   if (inside) {
     for (var k = 0u; k + 1u < V; k++) { y[at + 8u * k] = v[k] * scale; }
     if (last) { y[at + 8u * (V - 1u)] = v[V - 1u] * scale; }
   }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan

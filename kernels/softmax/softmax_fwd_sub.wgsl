@@ -17,8 +17,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var c = lid; c < p.cols; c += WG) { m = max(m, x[base + c]); }
   m = workgroup_max(lid, m);
   var sum = 0.0;
-  for (var c = lid; c < p.cols; c += WG) { sum += exp(x[base + c] - m); }
-  let scale = 1.0 / workgroup_sum(lid, sum);
+  var below = 0.0;
+  for (var c = lid; c < p.cols; c += WG) {
+    let d = x[base + c] - m;
+    sum += exp(d);
+    below += d;
+  }
+  let scale = 1.0 / workgroup_sum(lid, or_nan(sum, below));
   for (var c = lid; c < p.cols; c += WG) { y[base + c] = exp(x[base + c] - m) * scale; }
 }
-// @use group_index, workgroup_reduce
+// @use group_index, workgroup_reduce, nan

@@ -17,16 +17,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let end = select(0u, p.cols / 4u, row < p.rows);
   var m = -3e38;
   var sum = 0.0;
+  var below = vec4f();
   for (var c = lane; c < end; c += 8u) {
     let v = x[base + c];
     let larger = max(m, max(max(v.x, v.y), max(v.z, v.w)));
-    let e = exp(v - larger);
+    let d = v - larger;
+    let e = exp(d);
+    below += d;
     sum = sum * exp(m - larger) + (e.x + e.y + e.z + e.w);
     m = larger;
   }
   let top = max8(m);
-  let total = sum8(sum * exp(m - top));
+  let total = sum8(or_nan(sum * exp(m - top), below.x + below.y + below.z + below.w));
   let scale = 1.0 / total;
   for (var c = lane; c < end; c += 8u) { y[base + c] = exp(x[base + c] - top) * scale; }
 }
-// @use group_index, lanes8
+// @use group_index, lanes8, nan

@@ -19,8 +19,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.rows) { return; }
   let first = row * p.v;
   let target_item = targets[row];
-  var goal = 0u;
-  if (target_item < p.v) { goal = sort_key(scores[(first + target_item) / 4u][(first + target_item) % 4u]); }
+  var target_key = 0u;
+  if (target_item < p.v) { target_key = sort_key(scores[(first + target_item) / 4u][(first + target_item) % 4u]); }
   var above = vec4u(0u);
   var broken = vec4u(0u);
   for (var q = first / 4u + lid; q < (first + p.v + 3u) / 4u; q += WG) {
@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let inside = vec4u(4u * q - first) + vec4u(0u, 1u, 2u, 3u) < vec4u(p.v);
     let positive = select(bits, vec4u(0u), bits == vec4u(0x80000000u));
     let key = select(positive | vec4u(0x80000000u), ~positive, (positive >> vec4u(31u)) == vec4u(1u));
-    above += select(vec4u(0u), vec4u(1u), inside & (key >= vec4u(goal)));
+    above += select(vec4u(0u), vec4u(1u), inside & (key >= vec4u(target_key)));
     broken += select(vec4u(0u), vec4u(1u), inside & ((bits & vec4u(0x7f800000u)) == vec4u(0x7f800000u)));
   }
   counts[lid] = vec2u(above.x + above.y + above.z + above.w, broken.x + broken.y + broken.z + broken.w);
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   for (var i = 0u; i < WG; i++) { all += counts[i]; }
   // The target itself is among those at or above it: that is the 1 of the rank.
   var rank = all.x;
-  if (target_item >= p.v || goal <= MASKED_KEY) { rank = 0xffffffffu; }
+  if (target_item >= p.v || target_key <= MASKED_KEY) { rank = 0xffffffffu; }
   if (all.y > 0u) { rank = 0u; }
   ranks[row] = rank;
 }

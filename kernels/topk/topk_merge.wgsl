@@ -1,5 +1,5 @@
 // topk_merge: the k best of two lists of each row, in the order of topk: score descending; among equal scores the row's
-// target last, the others by item ascending. Missing places (value −3e38) come last.
+// target last, the others by item ascending. Missing entries (value −3e38) come last.
 // Layout: values, more_values, out_values [R, k] f32; indices, more_indices, out_indices [R, k] u32; targets [R] (u32).
 // A workgroup of 64 threads owns a row; a thread every 64th of the 2k candidates, whose place it finds by counting those
 // before it. No workgroup memory.
@@ -45,7 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       } else {
         other = key_of(values[start + j], indices[start + j], target_item);
       }
-      // Equal keys are two missing places: those of the first list count as before.
+      // Equal keys are two missing entries: those of the first list count as before.
       let before = other.x > key.x || (other.x == key.x && (other.y > key.y || (other.y == key.y && i >= p.k)));
       if (!before) { break; }
       place++;

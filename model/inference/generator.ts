@@ -10,7 +10,7 @@ import {
   rowsNeeded,
   successorsNeeded,
 } from './decoding.ts';
-import type { ScorerOptions } from './scorer.ts';
+import type { ScorerOptions } from './scored.ts';
 import { BLOCKS } from '../encoders/blocks/index.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { Stepper, type StepperSize, type StepRow } from './stepper.ts';

@@ -187,7 +187,7 @@ class Fit {
       {
         states: { shape: [count, d], dtype: 'f32' },
         weights: { shape: [1, count], dtype: 'f32' },
-        /** Σ_t w_t · one-hot of the item that came. */
+        /** Σ_t w_t · one-hot of the item that followed. */
         wanted: { shape: [1, items], dtype: 'f32' },
         /** Index of its probability. */
         targets: u32(count),

@@ -17,7 +17,7 @@ import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { maxScores } from './batcher.ts';
 import { packedTokens, packHistories, tokenSpec } from './packing.ts';
 import { nonFinite, requireFinite } from './ranks.ts';
-import type { Scored, ScoreQuery, ScorerOptions } from './scorer.ts';
+import type { Scored, ScoreQuery, ScorerOptions } from './scored.ts';
 
 export interface ScoreBatchSize {
   maxTokens: number;

@@ -29,7 +29,7 @@ import type { Successors } from './decoding.ts';
 import type { DeviceTransitions } from '../transitions/transitions.ts';
 import { tokensWith } from './packing.ts';
 import { nonFinite } from './ranks.ts';
-import type { ScorerOptions } from './scorer.ts';
+import type { ScorerOptions } from './scored.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { SparseInputs } from '../encoders/sparse-inputs.ts';
 

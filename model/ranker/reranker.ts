@@ -50,14 +50,17 @@ export class Reranker {
     });
   }
 
-  /** Logits of each query's candidates, in their order. */
-  async logits(queries: readonly CandidateQuery[], onProgress?: (done: number) => void): Promise<Ranked[]> {
+  /** Logits of each query's candidates, in their order. @param onProgress awaited after each batch; it may throw to stop */
+  async logits(
+    queries: readonly CandidateQuery[],
+    onProgress?: (done: number) => void | Promise<void>,
+  ): Promise<Ranked[]> {
     await this.model.refresh();
     await this.ranker.refresh();
     const out: Ranked[] = [];
     for (const { batch, queries: group } of this.batcher.groups(queries)) {
       for (const ranked of await batch.run(group)) out.push(ranked);
-      onProgress?.(out.length);
+      await onProgress?.(out.length);
     }
     return out;
   }

@@ -40,7 +40,10 @@ export const shapeOf = ({ d, ff, window, ...s }: Settings): RankerShape => {
   return { ...(own as unknown as RankerSettings), d, ff, window };
 };
 
-/** Replaces the ranker's file. */
+/** Mark of a file whose ranker is still being trained; `finishRanker` takes it away. */
+const UNFINISHED = 'unfinished';
+
+/** Replaces the ranker's file by one that is not finished. */
 export async function saveRanker(files: Files, ranker: Ranker, schema: Schema | null, stages: Stages): Promise<void> {
   const tensors = new Map<string, StoredTensor>();
   for (const parameters of ranker.arenas) {
@@ -50,7 +53,15 @@ export async function saveRanker(files: Files, ranker: Ranker, schema: Schema | 
   }
   const about = { shape: ranker.shape, stages, schema };
   const metadata = new Map(Object.entries(about).map(([key, value]) => [key, JSON.stringify(value)]));
-  await commit(files, { [RANKER_FILE]: encodePieces(tensors, metadata.set('format', 'attune')) });
+  metadata.set('format', 'attune').set(UNFINISHED, 'true');
+  await commit(files, { [RANKER_FILE]: encodePieces(tensors, metadata) });
+}
+
+/** Its training has ended. */
+export async function finishRanker(files: Files): Promise<void> {
+  const stored = await readTensors(files, RANKER_FILE);
+  if (!stored?.metadata.delete(UNFINISHED)) return;
+  await commit(files, { [RANKER_FILE]: encodePieces(stored.tensors, stored.metadata) });
 }
 
 /** A ranker's weights, not on a device yet. */
@@ -60,6 +71,8 @@ export interface StoredRanker {
   /** Of the items' attributes; null where it reads none. */
   schema: Schema | null;
   tensors: Map<string, StoredTensor>;
+  /** Whether its training was interrupted; it ranks as well as it has learned to. */
+  unfinished: boolean;
   /** Its file, for messages. */
   path: string;
 }
@@ -111,7 +124,7 @@ export async function loadRanker(
   const schema = read<Schema>('schema');
   if (tensors.has('attributes.weight') && !Array.isArray(schema?.columns))
     throw new InputError('damaged-model', `${file}: damaged (the schema of the items' attributes is missing)`);
-  return { shape, stages, schema, tensors, path: file };
+  return { shape, stages, schema, tensors, unfinished: metadata.has(UNFINISHED), path: file };
 }
 
 /** What a ranker is built on: the model's settings, and its items. */

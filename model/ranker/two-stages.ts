@@ -5,7 +5,8 @@
 import type { Ranker } from './ranker.ts';
 import { type Ranked, Reranker } from './reranker.ts';
 import { rankAmong, requireFinite } from '../inference/ranks.ts';
-import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../inference/scorer.ts';
+import { Scorer } from '../inference/scorer.ts';
+import type { Scored, ScoreQuery, ScorerOptions } from '../inference/scored.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 
 /** What evaluates and recommends: a scorer, or two stages. */
@@ -57,7 +58,7 @@ export class TwoStages implements ListScorer {
     this.first.setShift(shift);
   }
 
-  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void): Promise<Scored[]> {
+  async score(queries: readonly ScoreQuery[], onProgress?: (done: number) => void | Promise<void>): Promise<Scored[]> {
     const started = performance.now();
     const retrieved = await this.first.score(queries);
     const between = performance.now();

@@ -31,7 +31,7 @@ export interface RatingEvents {
 /** What training adds to a batch. */
 export interface RatingTraining {
   random: Random;
-  /** Chances with which an item, and what is known of the user or the events of a window, are hidden. */
+  /** Probabilities with which an item, and what is known of the user or the events of a window, are hidden. */
   idDropout: number;
   sideDropout: number;
 }
@@ -95,7 +95,7 @@ export class RatingBatch {
     const { host } = this.inputs;
     const { levels } = this.shape;
     const [known, asked] = [new SideFeatureWriter(), new SideFeatureWriter()];
-    const hides = (chance: number): boolean => training?.random.chance(chance) ?? false;
+    const hides = (probability: number): boolean => training?.random.chance(probability) ?? false;
     for (const name of ['start', 'end', 'from', 'to', 'items', 'levels', 'positions'] as const) host[name].fill(0);
     for (const name of ['targetItems', 'targetPositions', 'targetStart', 'targetEnd'] as const) host[name].fill(0);
     host.features.fill(0);

@@ -14,7 +14,7 @@ export interface RatingCard {
   epochs: readonly number[];
   /** What stands for the predicted distribution. */
   point: 'mean' | 'median';
-  /** Name → figures. */
+  /** Name → metrics. */
   rows: Record<string, object>;
 }
 
@@ -23,9 +23,9 @@ export async function writeRatingCard(files: Files, config: ModelConfig, card: R
   const { data, task, positive } = config;
   const count = (n: number) => n.toLocaleString('en-US');
   const names = Object.keys(Object.values(card.rows)[0] ?? {});
-  const figures = Object.entries(card.rows).map(([name, row]) => [
+  const rows = Object.entries(card.rows).map(([name, row]) => [
     name,
-    ...names.map((figure) => (row as Record<string, number | null>)[figure]?.toFixed(4) ?? '–'),
+    ...names.map((metric) => (row as Record<string, number | null>)[metric]?.toFixed(4) ?? '–'),
   ]);
   const what =
     task === 'ctr'
@@ -46,7 +46,7 @@ export async function writeRatingCard(files: Files, config: ModelConfig, card: R
     ),
     '## TargetMetrics',
     `Of ${count(card.ratings)} ratings that the model predicting them was not trained on; protocol ${cardText(card.split)}.`,
-    cardTable(['', ...names], figures),
+    cardTable(['', ...names], rows),
     '## Training',
     `Epochs of each round: ${card.epochs.map((n) => Number(n.toFixed(1))).join(', ')}; ${count(Math.round(card.elapsedSeconds))} seconds on ${cardText(config.device)}, seed ${config.seed}.`,
     cardTable(

@@ -1,6 +1,6 @@
 /**
  * Factors of users and items as distributions: r ≈ μ + b_u + b_i + p_u · q_i, every (p_u, b_u) and (q_i, b_i) a normal
- * distribution (variational Bayes for matrix factorisation, Lim & Teh 2007; Raiko, Ilin & Karhunen 2007). It is the
+ * distribution (variational Bayes for matrix factorization, Lim & Teh 2007; Raiko, Ilin & Karhunen 2007). It is the
  * baseline that the rating transformer starts from.
  *
  * Entities are vectors of N = k + 2 numbers whose product is the prediction: users (p, b_u, 1), items (q, 1, b_i), the 1
@@ -123,15 +123,15 @@ export class PosteriorSolver {
       let v = 0;
       for (let b = 0; b < f; b++) {
         const seen = (this.right[free[b]] - at(free[b], constant)) / noise;
-        const told = expected ? expected[free[b]] / prior[free[b]] : 0;
-        v += covariance[free[a] * n + free[b]] * (seen + told);
+        const prediction = expected ? expected[free[b]] / prior[free[b]] : 0;
+        v += covariance[free[a] * n + free[b]] * (seen + prediction);
       }
       mean[free[a]] = v;
     }
   }
 }
 
-/** Places of the constants: users end in 1, items have it before their bias. */
+/** Indices of the constants: users end in 1, items have it before their bias. */
 export const userConstant = (n: number): number => n - 1;
 export const itemConstant = (n: number): number => n - 2;
 
@@ -276,7 +276,7 @@ export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>, path:
   if ((coefficients === null) !== (prior === null) || (prior && prior.length !== n))
     throw new InputError(
       'damaged-model',
-      `${path}: damaged: tensor factors.expected.prior: expected F32 [${n}] beside factors.expected.items`,
+      `${path}: damaged: tensor factors.expected.prior: expected F32 [${n}] with factors.expected.items`,
     );
   const expectations = { items: coefficients && prior && { coefficients, prior }, users };
   return { mean, std, noise, n, items, moments, userPrior, expectations };

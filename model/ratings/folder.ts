@@ -1,5 +1,5 @@
 /**
- * What a model folder holds of a rating model beside config.json and items.json: model.safetensors (the network and the
+ * What a model folder holds of a rating model in addition to config.json and items.json: model.safetensors (the network and the
  * factors it starts from, for serving) and
  *
  *   predictions.safetensors   replaced after each round   out-of-fold predictions of the log's ratings, by row: `round`
@@ -46,7 +46,7 @@ export interface StoredPredictions {
   biases: Float32Array;
 }
 
-/** How far a training has come; stands in predictions.safetensors. */
+/** How far a training has come; it is in predictions.safetensors. */
 export interface RatingProgress {
   /** Rounds done and planned. */
   rounds: number;

@@ -8,8 +8,8 @@ import type { RatingModel } from './model.ts';
 
 interface Room {
   batch: RatingBatch;
-  program: Program<{ chances: Tensor }>;
-  /** Entries that a rating has beside it, at most. */
+  program: Program<{ probabilities: Tensor }>;
+  /** The most side features of one rating. */
   most: number;
 }
 
@@ -22,14 +22,14 @@ export class RatingScorer {
   }
 
   /**
-   * Calls `each` with a target's row and its chances [K], a view that the next call overwrites.
-   * @param onProgress with the number of windows done
+   * Calls `each` with a target's row and its probabilities [K], a view that the next call overwrites.
+   * @param onProgress awaited after each batch with the number of windows done; it may throw to stop
    */
   async score(
     windows: readonly RatingWindow[],
     events: RatingEvents,
-    each: (row: number, chances: Float32Array) => void,
-    onProgress?: (done: number) => boolean | undefined,
+    each: (row: number, probabilities: Float32Array) => void,
+    onProgress?: (done: number) => void | Promise<void>,
   ): Promise<void> {
     const { settings, shape } = this.model;
     const { levels } = shape;
@@ -41,13 +41,14 @@ export class RatingScorer {
     for (const packed of packWindows(windows, batch.known, batch.targets)) {
       batch.stage(packed, events, null);
       batch.upload();
-      const chances = (await program.run().chances.data()) as Float32Array;
+      const probabilities = (await program.values()).probabilities as Float32Array;
       let at = 0;
       for (const { targets: rows } of packed) {
-        for (const row of rows) each(row, requireFinite(chances.subarray(at, (at += levels)), 'rating probabilities'));
+        for (const row of rows)
+          each(row, requireFinite(probabilities.subarray(at, (at += levels)), 'rating probabilities'));
       }
       done += packed.length;
-      if (onProgress?.(done)) return;
+      await onProgress?.(done);
     }
   }
 
@@ -65,7 +66,7 @@ export class RatingScorer {
       const { device } = model;
       const batch = new RatingBatch(device, size, size / 2, model.shape, most, false);
       const program = device.program(`rate ${size}`, () =>
-        device.noGrad(() => ({ chances: softmax(model.logits(batch.tensors)) })),
+        device.noGrad(() => ({ probabilities: softmax(model.logits(batch.tensors)) })),
       );
       room = { batch, program, most };
       this.batches.set(size, room);
@@ -82,18 +83,18 @@ export class RatingScorer {
   }
 }
 
-/** Σ chance · level. */
-export function meanOf(chances: ArrayLike<number>, levels: ArrayLike<number>): number {
+/** Σ probability · level. */
+export function meanOf(probabilities: ArrayLike<number>, levels: ArrayLike<number>): number {
   let mean = 0;
-  for (let k = 0; k < levels.length; k++) mean += chances[k] * levels[k];
+  for (let k = 0; k < levels.length; k++) mean += probabilities[k] * levels[k];
   return mean;
 }
 
-/** The first level at which half of the chances is reached: what minimises the expected absolute error. */
-export function medianOf(chances: ArrayLike<number>, levels: ArrayLike<number>): number {
+/** The first level at which half of the probabilities is reached: what minimizes the expected absolute error. */
+export function medianOf(probabilities: ArrayLike<number>, levels: ArrayLike<number>): number {
   let sum = 0;
   for (let k = 0; k < levels.length; k++) {
-    sum += chances[k];
+    sum += probabilities[k];
     if (sum >= 0.5) return levels[k];
   }
   return levels[levels.length - 1];

@@ -1,6 +1,6 @@
 /**
  * What to train by default: a recipe and its settings from the size of the log alone, so that one log gives one choice on
- * every machine. The measurements behind the thresholds are in bench/RESULTS.md.
+ * every machine. The thresholds come from validation on MovieLens 100K and 1M at equal training time.
  */
 import type { Split } from '../../data/splits/split.ts';
 import { renamed } from './setting.ts';

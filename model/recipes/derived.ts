@@ -1,5 +1,5 @@
 /** What follows from settings. */
-import type { BatchOptions } from '../../data/batching/batches.ts';
+import type { BatchOptions } from '../../data/batching/batch.ts';
 import type { Settings } from './settings.ts';
 
 /** Whether masked events are what is predicted: an encoder alone that reads in both directions. */

@@ -13,7 +13,7 @@ export interface Recipe {
   figures: RecipeMetrics[] | null;
 }
 
-/** Test figures of a measured run, leave-one-out, full ranking, seen items excluded. */
+/** Test metrics of a measured run, leave-one-out, full ranking, seen items excluded. */
 export interface RecipeMetrics {
   log: string;
   'NDCG@10': number;
@@ -38,18 +38,6 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
         notes: [],
         settings: DEFAULTS,
         figures: [
-          {
-            log: 'MovieLens 1M, alone',
-            'NDCG@10': 0.1807,
-            'HR@10': 0.3137,
-            run: 'recipe sasrec, 60 minutes, 2 cores without a GPU beside other work, 2026-11-21',
-          },
-          {
-            log: 'MovieLens 1M, with memory',
-            'NDCG@10': 0.1946,
-            'HR@10': 0.3286,
-            run: 'the same model',
-          },
           {
             log: 'MovieLens 100K, alone',
             'NDCG@10': 0.1037,

@@ -145,6 +145,22 @@ export function valuesOf(setting: Setting): string {
   return `${whole ? 'an integer' : 'a number'} ${above ? 'above' : 'from'} ${min} to ${below ? 'below ' : ''}${max}`;
 }
 
+/** A setting's value of its text; NaN for text that is no number. */
+function parse(setting: Setting, text: string): number | string {
+  if ('choices' in setting) return text;
+  return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+const isValid = (setting: Setting, value: unknown): boolean =>
+  'choices' in setting ? setting.choices.includes(String(value)) : holds(setting.range, value);
+
+/** What is wrong with a value given as text; null if nothing is. */
+export const faultOf = (setting: Setting, text: string): string | null =>
+  isValid(setting, parse(setting, text)) ? null : `expected ${valuesOf(setting)}, got ${text}`;
+
+/** What people call a setting: its newer name where it has two. */
+export const labelOf = (name: string, setting?: Setting): string => setting?.alias ?? name;
+
 /** What each setting means: a line, and one for each choice whose name does not say it. */
 export function describeSettings(declared: Declarations): { name: string; about: string[] }[] {
   return Object.entries(declared).map(([name, setting]) => {
@@ -160,10 +176,7 @@ export function describeSettings(declared: Declarations): { name: string; about:
 export function checkDeclared(declared: Declarations, values: object, fail: Fail): void {
   const s = values as Record<string, number | string>;
   const all = Object.entries(declared);
-  for (const [key, setting] of all) {
-    const valid = 'choices' in setting ? setting.choices.includes(String(s[key])) : holds(setting.range, s[key]);
-    if (!valid) fail(key, `expected ${valuesOf(setting)}`);
-  }
+  for (const [key, setting] of all) if (!isValid(setting, s[key])) fail(key, `expected ${valuesOf(setting)}`);
   for (const [key, setting] of all) {
     const requires = 'choices' in setting ? setting.requires?.[s[key]] : s[key] !== 0 && setting.requires;
     for (const [other, value] of Object.entries(requires || {}))
@@ -182,9 +195,8 @@ export function withText<S extends object>(declared: Declarations, s: S, text: R
         setting: `settings.${key}`,
         value,
       });
-    if ('choices' in declared[key]) return [key, value];
-    const parsed = value.trim() === '' ? Number.NaN : Number(value);
-    if (!Number.isFinite(parsed)) throw badSetting(key, value, 'expected a number');
+    const parsed = parse(declared[key], value);
+    if (typeof parsed === 'number' && !Number.isFinite(parsed)) throw badSetting(key, value, 'expected a number');
     return [key, parsed];
   });
   return { ...s, ...Object.fromEntries(changes) };

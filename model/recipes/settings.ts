@@ -11,6 +11,13 @@ export type TrainingSettings = Values<typeof TRAINING>;
 /** An interface, so that the tables of blocks, losses and heads may refer to it. */
 export interface Settings extends TrainingSettings, RankerSettings, Values<typeof ENCODER> {}
 
+/** The settings in groups, for people to read. */
+export const SETTING_GROUPS = [
+  { title: 'Encoder and training', settings: ENCODER },
+  { title: 'Loss, head, schedule and augmentation', settings: TRAINING },
+  { title: 'The ranker', settings: RANKER },
+];
+
 export const SETTINGS = { ...TRAINING, ...RANKER, ...ENCODER };
 
 /** The settings of the recipe `sasrec`; also what keys mean that a model folder of an earlier version does not have. */

@@ -20,7 +20,7 @@ export interface CardResult {
   baselines?: Record<string, Record<string, number>>;
 }
 
-const FIGURES = ['NDCG@10', 'HR@10', 'MRR', 'Coverage@10'];
+const METRICS = ['NDCG@10', 'HR@10', 'MRR', 'Coverage@10'];
 
 /** Replaces README.md. */
 export async function writeModelCard(files: Files, config: ModelConfig, result: CardResult): Promise<void> {
@@ -66,14 +66,14 @@ function metricsTable(config: ModelConfig, result: CardResult): string {
   const protocol = storedProtocol(config.protocol, config.protocolParameters, 'config.json');
   const row = (name: string, metrics: Record<string, number>) => [
     name,
-    ...FIGURES.map((figure) => metrics[figure]?.toFixed(4) ?? '–'),
+    ...METRICS.map((name) => metrics[name]?.toFixed(4) ?? '–'),
   ];
   const rows = [row('this model', result.metrics)];
   for (const [name, metrics] of Object.entries(result.baselines ?? {})) rows.push(row(name, metrics));
   const how =
     `Target: ${describeTask(protocol, result.split, config.data.items)} (${result.split}), protocol ${cardText(describeProtocol(protocol))}, ` +
     `items already seen ${result.seen}, ${result.users.toLocaleString('en-US')} users.`;
-  return `${how}\n\n${cardTable(['', ...FIGURES], rows)}`;
+  return `${how}\n\n${cardTable(['', ...METRICS], rows)}`;
 }
 
 /** User-given words must not break the Markdown around them. */

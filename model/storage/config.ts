@@ -1,15 +1,16 @@
 /** config.json and items.json of a model folder: everything needed to rebuild the model, but no weights. */
 import { InputError } from '../../data/errors.ts';
 import type { EventColumn } from '../../data/features/event-encoder.ts';
-import type { Schema } from '../../data/features/schema.ts';
+import { COLUMN_TYPES, type Column, type Schema } from '../../data/features/schema.ts';
+import { PER_SECOND } from '../../data/formats/times.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
 import { RATING, storedRatingSettings } from '../ratings/settings.ts';
 import { renamed } from '../recipes/setting.ts';
 import { checkSettings, SETTINGS } from '../recipes/settings.ts';
 import type { AttributeModel } from '../transitions/attribute-model.ts';
 import type { Blend } from '../transitions/transitions.ts';
-import { checkConfig } from './config-check.ts';
 import type { Files } from './files.ts';
+import { either, flag, integer, listOf, number, object, oneOf, recordOf, text } from './json-check.ts';
 import { commit, type Part, type Source, withSnapshot } from './manifest.ts';
 
 export const FORMAT_VERSION = 1;
@@ -81,6 +82,101 @@ export interface Item {
   cold?: 'valid' | 'test';
 }
 
+/** Larger numbers are no integers any more. */
+const MOST = Number.MAX_SAFE_INTEGER;
+/** Rows of a matrix are counted in 32 bits. */
+const MOST_ROWS = 2 ** 31;
+const share = number(0, 1);
+const finite = number(-Number.MAX_VALUE);
+const metrics = recordOf(finite);
+
+const column = object<Column>({
+  name: text,
+  type: oneOf(COLUMN_TYPES),
+  missing: text,
+  absent: share,
+  unit: { optional: oneOf(Object.keys(PER_SECOND)) },
+  decimal: { optional: oneOf([',']) },
+  separator: { optional: text },
+  values: { optional: listOf(text) },
+  knots: { optional: listOf(finite) },
+  mean: { optional: finite },
+  deviation: { optional: number(0) },
+  median: { optional: finite },
+  buckets: { optional: integer(0, MOST_ROWS) },
+  width: { optional: integer(0, MOST_ROWS) },
+  centre: { optional: listOf(finite) },
+  spread: { optional: number(0) },
+});
+
+const schema = object<Schema>({ titleYear: flag, columns: listOf(column) });
+
+const event = object<EventColumn>({
+  name: text,
+  kind: oneOf(['rating', 'gap', 'hour', 'weekday', 'column']),
+  values: { optional: listOf(text) },
+  knots: { optional: listOf(finite) },
+  absent: share,
+});
+
+const blend = object<Blend>({
+  memory: number(0),
+  epsilon: number(Number.MIN_VALUE),
+  fitted: object<Blend['fitted']>({ users: integer(0, MOST), transformer: metrics, memory: metrics, blend: metrics }),
+  step: { optional: integer(0, MOST) },
+});
+
+const attributeMemory = object<AttributeModel>({
+  lambda: number(0),
+  text: number(0),
+  weight: share,
+  fitted: object<AttributeModel['fitted']>({
+    users: integer(0, MOST),
+    transformer: metrics,
+    attributes: metrics,
+    blend: metrics,
+  }),
+  step: { optional: integer(0, MOST) },
+});
+
+/** What config.json may hold. A key that is not listed is refused: it is damage, or of a newer version. */
+const configCheck = object<ModelConfig>({
+  formatVersion: integer(1, MOST),
+  attune: text,
+  created: text,
+  recipe: text,
+  task: { optional: oneOf(['rating', 'ctr']) },
+  positive: { optional: finite },
+  ratingRange: { optional: object<NonNullable<ModelConfig['ratingRange']>>({ least: finite, most: finite }) },
+  // Checked as settings: recipes.ts and rating-settings.ts have their ranges.
+  hyperparameters: recordOf(either(text, either(finite, flag))),
+  schema: object<ModelConfig['schema']>({
+    columns: recordOf(text),
+    attributes: listOf(text),
+    items: { optional: schema },
+    users: { optional: schema },
+    events: { optional: listOf(event) },
+  }),
+  data: object<ModelConfig['data']>({
+    source: text,
+    usersFile: { optional: text },
+    users: integer(0, MOST),
+    items: integer(0, MOST_ROWS),
+    interactions: integer(0, MOST),
+    minInteractions: integer(0, MOST),
+    minRating: either(finite, oneOf([null])),
+  }),
+  protocol: text,
+  protocolParameters: { optional: recordOf(either(text, finite)) },
+  seen: oneOf(['excluded', 'kept']),
+  tokenBudget: integer(0, MOST),
+  seed: finite,
+  device: text,
+  variants: recordOf(listOf(text)),
+  blend: { optional: blend },
+  attributeMemory: { optional: attributeMemory },
+});
+
 export const configText = (config: ModelConfig): string => `${JSON.stringify(config, null, 2)}\n`;
 
 export function itemsText(items: readonly Item[]): string {
@@ -102,7 +198,8 @@ export async function loadConfig(source: Source): Promise<ModelConfig> {
       { hint: 'update Attune' },
     );
   }
-  checkConfig(config, path);
+  const problem = configCheck(config, '');
+  if (problem !== null) throw new InputError('damaged-model', `${path}: ${problem}`);
   const ranking = config.task === undefined;
   config.hyperparameters = renamed(ranking ? SETTINGS : RATING, config.hyperparameters);
   if (ranking) checkSettings(config.hyperparameters, `${path}: `);

@@ -2,7 +2,7 @@
 import { InputError, option } from '../../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import { sideFeatureRows } from '../../data/features/event-encoder.ts';
-import { loadRanker, type StoredRanker } from '../ranker/store.ts';
+import type { StoredRanker } from '../ranker/store.ts';
 import { checkSettings } from '../recipes/settings.ts';
 import { loadSegmentPrior, type SegmentPrior, USERS } from '../transitions/segment-prior.ts';
 import { type Blend, loadTransitions, MEMORY, type ItemTransitions } from '../transitions/transitions.ts';
@@ -112,6 +112,8 @@ async function loadRankerFor(
   items: number,
   config: ModelConfig,
 ): Promise<StoredRanker | null> {
+  if (files.listed && !(await files.has('ranker.safetensors'))) return null;
+  const { loadRanker } = await import('../ranker/store.ts'); // loaded only with models that have one
   const known = Math.min(items, config.data.items);
   const ranker = await loadRanker(files, known, checkSettings(config.hyperparameters));
   if (!ranker) return null;

@@ -51,7 +51,7 @@ interface Listed {
   replaced: readonly string[];
 }
 
-/** A file that the manifest lists is missing: damage, or a writer that came in between. */
+/** A file that the manifest lists is missing: damage, or another writer in between. */
 class MissingFile extends InputError {}
 
 const isPart = (name: string): name is Part => (PARTS as readonly string[]).includes(name);

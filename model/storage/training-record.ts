@@ -42,6 +42,8 @@ export interface Overlap {
   users: number;
   /** One of those users, for messages. */
   example: string;
+  /** Whether times were missing, which tell a repeated item from what trained where a log has lost its oldest events. */
+  untimed: boolean;
   /** Users with such targets who have done more since the training: a protocol may hold out what once trained. */
   grown: Uint32Array;
 }
@@ -62,9 +64,19 @@ interface Source {
   read(u: number): UserEvents;
 }
 
-/** Records a training under the split's protocol, unless the folder (of a training that is resumed) has a record. */
-export async function recordTraining(files: Files, split: Split, seed: number, resume = false): Promise<void> {
-  if (resume && (await (await Snapshot.open(files)).has(TRAINING))) return;
+/** Whether a folder has a record. */
+export const isRecorded = async (files: Files): Promise<boolean> => (await Snapshot.open(files)).has(TRAINING);
+
+/** Awaited after each piece of work with the share that is done, 0 to 1; it may throw to stop: nothing is written then. */
+type Pause = (done: number) => Promise<void>;
+
+/** Records a training under the split's protocol. */
+export async function recordTraining(
+  files: Files,
+  split: Split,
+  seed: number,
+  pause: Pause = async () => {},
+): Promise<void> {
   const { userIds, offsets } = split.dataset;
   const hashes = new Hashes(saltOf(seed, userIds), split.dataset.itemIds);
   const times = timesOf(split);
@@ -84,7 +96,7 @@ export async function recordTraining(files: Files, split: Split, seed: number, r
       total: events.length,
     };
   };
-  await commit(files, { [TRAINING]: encode(hashes, { userIds, sizeOf, read }, 0) });
+  await commit(files, { [TRAINING]: await encode(hashes, { userIds, sizeOf, read }, 0, pause) });
 }
 
 /** Records a training on ratings. @param rounds of the cross-validation, or the one split */
@@ -93,9 +105,8 @@ export async function recordRatings(
   ratings: Ratings,
   rounds: readonly { test: Uint32Array }[],
   seed: number,
-  resume = false,
+  pause: Pause = async () => {},
 ): Promise<void> {
-  if (resume && (await (await Snapshot.open(files)).has(TRAINING))) return;
   const round = new Uint32Array(ratings.size);
   rounds.forEach(({ test }, r) => {
     for (const row of test) round[row] = r + 1;
@@ -107,7 +118,7 @@ export async function recordRatings(
     const trained = ratingHashes(hashes, ratings, u, round);
     return { time: Number.NaN, trained, validated: [], total: trained.length };
   };
-  await commit(files, { [TRAINING]: encode(hashes, { userIds, sizeOf, read }, 1) });
+  await commit(files, { [TRAINING]: await encode(hashes, { userIds, sizeOf, read }, 1, pause) });
 }
 
 /** @returns null where the folder has none (packed, or made by an earlier version) @throws InputError where it is damaged */
@@ -152,7 +163,7 @@ export class TrainingRecord {
     const { userIds, itemIds, items, offsets } = split.dataset;
     const hashes = new Hashes(this.salt, itemIds);
     const times = timesOf(split);
-    const found: Overlap = { targets: 0, known: 0, users: 0, example: '', grown: new Uint32Array(0) };
+    const found: Overlap = { targets: 0, known: 0, users: 0, example: '', untimed: false, grown: new Uint32Array(0) };
     const grown: number[] = [];
     if (this.ratings) return found;
     for (let u = 0; u < split.users; u++) {
@@ -178,6 +189,7 @@ export class TrainingRecord {
       }
       found.known += known;
       found.users++;
+      found.untimed ||= Number.isNaN(stored.time) || range(from, to).some((at) => Number.isNaN(times(u, at)));
       found.example ||= userIds[u];
     }
     return { ...found, grown: Uint32Array.from(grown) };
@@ -240,13 +252,21 @@ function ratingHashes(
   );
 }
 
-function encode({ salt, user }: Hashes, { userIds, sizeOf, read }: Source, kind: 0 | 1): Uint8Array {
-  const sizes = userIds.map((_, u) => sizeOf(u)[0] + sizeOf(u)[1]);
-  const events = sizes.reduce((sum, size) => sum + size, 0);
-  const kept = range(0, userIds.length)
-    .filter((u) => sizes[u] > 0)
-    .map((u) => ({ u, hash: user(userIds[u]) }))
-    .sort((a, b) => a.hash[0] - b.hash[0] || a.hash[1] - b.hash[1]);
+async function encode(
+  { salt, user }: Hashes,
+  { userIds, sizeOf, read }: Source,
+  kind: 0 | 1,
+  pause: Pause,
+): Promise<Uint8Array> {
+  const kept: { u: number; hash: [number, number] }[] = [];
+  let events = 0;
+  for (const [u, id] of userIds.entries()) {
+    const [trained, validated] = sizeOf(u);
+    if (trained + validated > 0) kept.push({ u, hash: user(id) });
+    events += trained + validated;
+    await pause((0.1 * u) / userIds.length);
+  }
+  kept.sort((a, b) => a.hash[0] - b.hash[0] || a.hash[1] - b.hash[1]);
   const bytes = new Uint8Array(HEADER + USER * kept.length + EVENT * events);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(MAGIC));
@@ -254,7 +274,7 @@ function encode({ salt, user }: Hashes, { userIds, sizeOf, read }: Source, kind:
     view.setUint32(8 + 4 * i, value, true);
   });
   let event = HEADER + USER * kept.length;
-  kept.forEach(({ u, hash }, i) => {
+  for (const [i, { u, hash }] of kept.entries()) {
     const at = HEADER + USER * i;
     const { time, trained, validated, total } = read(u);
     view.setUint32(at, hash[0], true);
@@ -270,7 +290,8 @@ function encode({ salt, user }: Hashes, { userIds, sizeOf, read }: Source, kind:
         event += EVENT;
       }
     }
-  });
+    await pause(0.1 + (0.9 * i) / kept.length);
+  }
   return bytes;
 }
 

@@ -16,6 +16,8 @@ export interface AttributeModel extends AttributeWeights {
   weight: number;
   /** Number of users that it was fitted on, and the metrics of the transformer alone, the attributes alone, and both. */
   fitted: { users: number } & Record<'transformer' | 'attributes' | 'blend', Record<string, number>>;
+  /** Steps of the encoder that it was fitted to; absent in folders of earlier versions. */
+  step?: number;
 }
 
 export interface AttributeWeights {

@@ -5,7 +5,7 @@
  *   prior(v | user) = log p(v) + strength · Σ_r weight_r · log((n[r, v] + κ p(v)) / ((n[r] + κ) p(v)))
  *
  * r runs over the rows of the user's columns (data/features/side-features.ts), n[r, v] counts the training events on item v of the users who
- * have the row, n[r] all of theirs: naive Bayes, each segment shrunk towards popularity p as if it had κ events more. What a
+ * have the row, n[r] all of theirs: naive Bayes, each segment shrunk toward popularity p as if it had κ events more. What a
  * row adds to all items alike is left out.
  *
  * With n events known, a model's scores and weight(n) · prior are added up; weight falls with n (train/stages/segment-prior.ts).
@@ -36,6 +36,8 @@ export interface PriorSettings {
   weights: [events: number, weight: number][];
   /** NDCG@10 of users' first events, by popularity and by their segments; the users' own events do not count. */
   fitted: { users: number; popularity: number; groups: number };
+  /** Steps of the encoder that the weights were fitted to; absent in folders of earlier versions. */
+  step?: number;
 }
 
 export interface SegmentPrior {

@@ -6,7 +6,7 @@
  *   score   = transformer(u, j) / σ(u) + b · log(max(m(u, j), 0) + ε)
  *
  * m estimates how likely j comes next, so that the blend multiplies two estimates (a product of experts, Hinton 2002);
- * what is the same for all of a user's candidates, such as the transformer's log-normaliser, changes no ranking. σ(u) is
+ * what is the same for all of a user's candidates, such as the transformer's log-normalizer, changes no ranking. σ(u) is
  * the standard deviation of the user's transformer scores over the catalog. b and ε are fitted on validation
  * (train/stages/blend.ts); b = 0 leaves the transformer alone.
  */
@@ -56,6 +56,8 @@ export interface Blend {
   epsilon: number;
   /** Number of users that it was fitted on, and the metrics of the transformer alone, the transitions alone, and the blend. */
   fitted: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
+  /** Steps of the encoder that it was fitted to; absent in folders of earlier versions. */
+  step?: number;
 }
 
 /** b and ε. */

@@ -2,7 +2,7 @@
  * Exploration: a list shows some items of which little is known, so that more is learned of them than if only the best scores
  * were shown. Off by default; it re-ranks the best candidates.
  *
- *   epsilon-greedy   each position goes with probability `strength` to a candidate drawn from those left, else to the best
+ *   epsilon-greedy   with probability `strength` each position goes to a candidate drawn from those left, else to the best
  *   thompson         scores are drawn from N(score, (strength · s)² / (1 + n)) (Thompson 1933; Chapelle & Li, NIPS 2011)
  *   ucb              scores are raised by strength · s · √(ln(1 + N) / (1 + n)) (UCB1: Auer et al. 2002)
  *

@@ -10,7 +10,7 @@ import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../.
 import type { Item } from '../../model/storage/config.ts';
 import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
-import { EXCLUDED } from '../../model/inference/scorer.ts';
+import { EXCLUDED } from '../../model/inference/scored.ts';
 import { checkExploration, type Exploration, explore } from './explore.ts';
 import { type Candidate, rerank } from './rerank.ts';
 

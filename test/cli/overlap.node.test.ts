@@ -38,7 +38,7 @@ beforeAll(async () => {
   place.write('today.csv', noise(0, 30));
   place.write('last-week.csv', noise(0, 22));
   place.write('newer.csv', noise(0, 37));
-  place.write('others.csv', noise(0, 30, 'somebody-else'));
+  place.write('others.csv', noise(0, 30, 'others'));
   await train('model', 'today.csv', ...QUICK);
   await train('second', 'today.csv', ...QUICK, '--seed', '2');
   await train('next', 'today.csv', ...QUICK, '--protocol', 'last-n:n=3');

@@ -88,11 +88,11 @@ describe('two stages', () => {
       expect.stringContaining('ranker: the items have no attributes; candidates are their IDs alone'),
     ]);
     place.write('items.csv', `item,title,colour\n${IDS.map((id, i) => `${id},thing ${i},c${i % 3}\n`).join('')}`);
-    const told = await run([...begin, '--items', 'items.csv', '--out', 'told']);
-    expect([told.code, told.stderr]).toEqual([0, expect.not.stringContaining('no attributes')]);
+    const described = await run([...begin, '--items', 'items.csv', '--out', 'described']);
+    expect([described.code, described.stderr]).toEqual([0, expect.not.stringContaining('no attributes')]);
     const held = (name: string) => readFileSync(place.part(`${name}/ranker.safetensors`)).includes('attributes.weight');
-    expect([held('bare'), held('told')]).toEqual([false, true]);
-    const judged = await json(['evaluate', '--model', 'told', '--data', 'log.csv', '--no-baselines']);
+    expect([held('bare'), held('described')]).toEqual([false, true]);
+    const judged = await json(['evaluate', '--model', 'described', '--data', 'log.csv', '--no-baselines']);
     expect(judged.cost.ranker).toBeGreaterThan(0);
   });
 

@@ -143,7 +143,7 @@ describe('evaluate', () => {
     expect(stdout).toContain(
       "valid: each user's last but one interaction among all 14 items, seen items kept, 31 users",
     );
-    for (const row of ['sasrec \\(step \\d+\\) with memory', 'sasrec \\(step \\d+\\) alone', 'memory alone'])
+    for (const row of ['sasrec \\(step \\d+\\) with transitions', 'sasrec \\(step \\d+\\) alone', 'transitions alone'])
       expect(stdout).toMatch(new RegExp(`${row} +\\d\\.\\d{4}`));
   });
 

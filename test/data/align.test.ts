@@ -23,9 +23,9 @@ test("uses the model's rows and leaves unknown items out", () => {
   expect([...aligned.items]).toEqual([2, 3, 0, 3]);
   expect([...(aligned.ratings ?? [])]).toEqual([1, 2, 4, 7]);
   expect([...(aligned.times ?? [])]).toEqual([10, 20, 40, 70]);
-  const parts = splitDataset(aligned);
-  expect([parts.testTarget(0), parts.testTarget(1), parts.testTarget(2)]).toEqual([0, -1, -1]);
-  expect(parts.items).toBe(4);
+  const split = splitDataset(aligned);
+  expect([split.testTarget(0), split.testTarget(1), split.testTarget(2)]).toEqual([0, -1, -1]);
+  expect(split.items).toBe(4);
 });
 
 test('nothing in common leaves no events', () => {

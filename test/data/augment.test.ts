@@ -29,9 +29,9 @@ describe('augmentation', () => {
   it('drops items as often as the ratio states, and keeps their order and two of them', () => {
     let kept = 0;
     for (let w = 0; w < 100; w++) {
-      const places = augmentWindow({ ...none, mask: 1 }, 50, 1, 0, w);
-      expect(rises(places)).toBe(true);
-      kept += places.length;
+      const positions = augmentWindow({ ...none, mask: 1 }, 50, 1, 0, w);
+      expect(rises(positions)).toBe(true);
+      kept += positions.length;
     }
     expect(Math.abs(kept / 5000 - 0.7)).toBeLessThan(0.03);
     for (let w = 0; w < 20; w++)
@@ -40,9 +40,9 @@ describe('augmentation', () => {
 
   it('reorders one run and nothing else', () => {
     for (let w = 0; w < 40; w++) {
-      const places = Array.from(augmentWindow({ ...none, reorder: 1 }, 20, 1, 0, w));
-      expect([...places].sort((a, b) => a - b)).toEqual(numbers(20));
-      const moved = places.flatMap((place, i) => (place === i ? [] : [i]));
+      const positions = Array.from(augmentWindow({ ...none, reorder: 1 }, 20, 1, 0, w));
+      expect([...positions].sort((a, b) => a - b)).toEqual(numbers(20));
+      const moved = positions.flatMap((position, i) => (position === i ? [] : [i]));
       expect(moved.at(-1) ?? 0).toBeLessThan((moved[0] ?? 0) + 10);
     }
   });
@@ -61,12 +61,12 @@ describe('augmentation', () => {
 
 describe('augmented batches', () => {
   const histories = numbers(40).map((u) => numbers(5 + ((u * 7) % 40), u * 100));
-  const parts = splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
+  const split = splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
   const options = { maxTokens: 64, window: 10, seed: 1, epoch: 0, augment: { ...none, crop: 0.5, mask: 0.5 } };
 
   it('pack what is left, targets after inputs, and resume in mid-epoch', () => {
-    const all = [...batches(parts, options)];
-    expect(batchesPerEpoch(parts, options)).toBe(all.length);
+    const all = [...batches(split, options)];
+    expect(batchesPerEpoch(split, options)).toBe(all.length);
     let gaps = 0;
     for (const batch of all) {
       for (let i = 0; i < batch.tokens; i++) {
@@ -79,10 +79,10 @@ describe('augmented batches', () => {
     }
     expect(gaps).toBeGreaterThan(20);
     const tokens = (of: typeof all) => of.reduce((sum, b) => sum + b.tokens, 0);
-    const plain = [...batches(parts, { ...options, augment: undefined })];
+    const plain = [...batches(split, { ...options, augment: undefined })];
     expect(tokens(all)).toBeLessThan(tokens(plain));
-    expect([...batches(parts, { ...options, augment: none })]).toEqual(plain);
-    expect([...batches(parts, { ...options, skip: 3 })]).toEqual(all.slice(3));
-    expect([...batches(parts, { ...options, epoch: 1 })]).not.toEqual(all);
+    expect([...batches(split, { ...options, augment: none })]).toEqual(plain);
+    expect([...batches(split, { ...options, skip: 3 })]).toEqual(all.slice(3));
+    expect([...batches(split, { ...options, epoch: 1 })]).not.toEqual(all);
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Batch, type BatchOptions, batches, batchesPerEpoch, maxMasked } from '../../data/batching/batches.ts';
+import { batches, batchesPerEpoch, maxMasked } from '../../data/batching/batches.ts';
+import type { Batch, BatchOptions } from '../../data/batching/batch.ts';
 import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
@@ -21,12 +22,12 @@ describe('batches', () => {
         (lengths, window, spare, seed, epoch) => {
           // Every event has an item of its own, so that a batch says where its tokens come from.
           let next = 0;
-          const parts = of(lengths.map((length) => numbers(length, (next += length) - length)));
+          const split = of(lengths.map((length) => numbers(length, (next += length) - length)));
           const options = { maxTokens: window + spare, window, seed, epoch };
           const seen = new Map<number, number>();
           let windows = 0;
           let count = 0;
-          for (const batch of batches(parts, options)) {
+          for (const batch of batches(split, options)) {
             count++;
             checkLayout(batch, options);
             for (let i = 0; i < batch.tokens; i++) {
@@ -36,32 +37,32 @@ describe('batches', () => {
             }
           }
           let expected = 0;
-          for (let u = 0; u < parts.users; u++) {
-            const inputs = parts.history(u, 'train').slice(0, -1);
+          for (let u = 0; u < split.users; u++) {
+            const inputs = split.history(u, 'train').slice(0, -1);
             expected += Math.ceil(inputs.length / window);
             for (const item of inputs) expect(seen.get(item)).toBe(1);
           }
-          expect(seen.size).toBe(parts.trainPositions());
+          expect(seen.size).toBe(split.trainPositions());
           expect(windows).toBe(expected);
-          expect(batchesPerEpoch(parts, options)).toBe(count);
+          expect(batchesPerEpoch(split, options)).toBe(count);
         },
       ),
     );
   });
 
   it('resumes in mid-epoch with the very batches that are left', () => {
-    const parts = of(numbers(40).map((u) => numbers(5 + ((u * 7) % 40))));
-    const all = [...batches(parts, base)];
+    const split = of(numbers(40).map((u) => numbers(5 + ((u * 7) % 40))));
+    const all = [...batches(split, base)];
     expect(all.length).toBeGreaterThan(5);
-    expect([...batches(parts, { ...base, skip: 3 })]).toEqual(all.slice(3));
-    expect([...batches(parts, { ...base, skip: all.length })]).toEqual([]);
-    expect([...batches(parts, base)]).toEqual(all);
+    expect([...batches(split, { ...base, skip: 3 })]).toEqual(all.slice(3));
+    expect([...batches(split, { ...base, skip: all.length })]).toEqual([]);
+    expect([...batches(split, base)]).toEqual(all);
   });
 
   it('differs by epoch and by seed, in order and in where windows start', () => {
-    const parts = of([numbers(38), numbers(60)]);
+    const split = of([numbers(38), numbers(60)]);
     const items = (options: Partial<BatchOptions>) =>
-      [...batches(parts, { ...base, ...options })].map((batch) => [...batch.items].join());
+      [...batches(split, { ...base, ...options })].map((batch) => [...batch.items].join());
     expect(items({ epoch: 1 })).not.toEqual(items({}));
     expect(items({ seed: 2 })).not.toEqual(items({}));
     const begins = new Set<number>();
@@ -75,8 +76,8 @@ describe('batches', () => {
   });
 
   it('leaves little of the budget free', () => {
-    const parts = of(numbers(2000).map((u) => numbers(4 + ((u * u) % 97))));
-    const filled = [...batches(parts, { maxTokens: 640, window: 50, seed: 3, epoch: 0 })].map(
+    const split = of(numbers(2000).map((u) => numbers(4 + ((u * u) % 97))));
+    const filled = [...batches(split, { maxTokens: 640, window: 50, seed: 3, epoch: 0 })].map(
       (batch) => batch.tokens / 640,
     );
     expect(Math.min(...filled.slice(0, -1))).toBeGreaterThan(0.97);
@@ -94,8 +95,8 @@ describe('batches of the cloze task', () => {
   const cloze = { share: 0.2, last: 0.25 };
   const MASK = 400;
   // Every event has an item of its own.
-  const parts = of(numbers(20).map((u) => numbers(20, 20 * u)));
-  const all = (options: Partial<BatchOptions> = {}) => [...batches(parts, { ...base, cloze, ...options })];
+  const split = of(numbers(20).map((u) => numbers(20, 20 * u)));
+  const all = (options: Partial<BatchOptions> = {}) => [...batches(split, { ...base, cloze, ...options })];
 
   it('covers every event once, hides a share of each window or only its last, and predicts what it hid', () => {
     const seen: number[] = [];
@@ -105,22 +106,22 @@ describe('batches of the cloze task', () => {
       let sum = 0;
       for (let from = 0; from < tokens; from = end[from]) {
         windows++;
-        const places = numbers(end[from] - from, from);
-        const hidden = places.filter((i) => items[i] === MASK);
-        for (const i of places) {
+        const window = numbers(end[from] - from, from);
+        const hidden = window.filter((i) => items[i] === MASK);
+        for (const i of window) {
           expect(positions[i]).toBe(i - from);
           expect(weights[i] > 0).toBe(items[i] === MASK);
           if (items[i] !== MASK) expect(targets[i]).toBe(0);
           sum += weights[i];
           seen.push(items[i] === MASK ? targets[i] : items[i]);
         }
-        const share = Math.max(1, Math.round(places.length * cloze.share));
+        const share = Math.max(1, Math.round(window.length * cloze.share));
         if (hidden.length === 1 && hidden[0] === end[from] - 1) lastAlone++;
         else expect(hidden.length).toBe(share);
       }
       expect(sum).toBeCloseTo(1, 5);
     }
-    const train = numbers(20).flatMap((u) => [...parts.history(u, 'train')]);
+    const train = numbers(20).flatMap((u) => [...split.history(u, 'train')]);
     expect(seen.sort((a, b) => a - b)).toEqual(train.sort((a, b) => a - b));
     expect(lastAlone).toBeGreaterThan(windows / 8);
     expect(lastAlone).toBeLessThan(windows / 2);

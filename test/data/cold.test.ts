@@ -42,20 +42,20 @@ test('a split: cold items train nowhere, and the whole history speaks at the tes
     ['T2', 'test'],
     ['V', 'valid'],
   ] as const);
-  const parts = new ColdSplit(all, protocol, cold);
-  const names = (rows: Uint32Array) => Array.from(rows, (row) => parts.dataset.itemIds[row]);
-  const user = (id: string) => parts.dataset.userIds.indexOf(id);
-  expect(parts.dataset.itemIds).toEqual(['a', 'b', 'c', 'V', 'T', 'T2']);
-  expect([parts.warm, parts.candidates('valid'), parts.candidates('test')]).toEqual([3, [3, 4], [4, 6]]);
-  expect(names(parts.history(user('u'), 'train'))).toEqual(['a', 'b', 'c']);
-  expect(names(parts.targets(user('u'), 'valid'))).toEqual(['V']);
-  expect(names(parts.targets(user('u'), 'test'))).toEqual(['T', 'T2']);
-  expect(names(parts.history(user('u'), 'test'))).toEqual(['a', 'b', 'V', 'c']);
-  expect([...(parts.times(user('u'), 'test') ?? [])]).toEqual([0, 2, 3, 4]);
-  expect(parts.targets(user('w'), 'test').length).toBe(0);
+  const split = new ColdSplit(all, protocol, cold);
+  const names = (rows: Uint32Array) => Array.from(rows, (row) => split.dataset.itemIds[row]);
+  const user = (id: string) => split.dataset.userIds.indexOf(id);
+  expect(split.dataset.itemIds).toEqual(['a', 'b', 'c', 'V', 'T', 'T2']);
+  expect([split.warm, split.candidates('valid'), split.candidates('test')]).toEqual([3, [3, 4], [4, 6]]);
+  expect(names(split.history(user('u'), 'train'))).toEqual(['a', 'b', 'c']);
+  expect(names(split.targets(user('u'), 'valid'))).toEqual(['V']);
+  expect(names(split.targets(user('u'), 'test'))).toEqual(['T', 'T2']);
+  expect(names(split.history(user('u'), 'test'))).toEqual(['a', 'b', 'V', 'c']);
+  expect([...(split.times(user('u'), 'test') ?? [])]).toEqual([0, 2, 3, 4]);
+  expect(split.targets(user('w'), 'test').length).toBe(0);
   // Nothing is known of x; of y only that it met V, which the validation cannot know.
-  expect(parts.targets(user('x'), 'test').length).toBe(0);
-  expect(parts.targets(user('y'), 'valid').length).toBe(0);
-  expect(names(parts.history(user('y'), 'test'))).toEqual(['V']);
-  expect(names(parts.targets(user('y'), 'test'))).toEqual(['T']);
+  expect(split.targets(user('x'), 'test').length).toBe(0);
+  expect(split.targets(user('y'), 'valid').length).toBe(0);
+  expect(names(split.history(user('y'), 'test'))).toEqual(['V']);
+  expect(names(split.targets(user('y'), 'test'))).toEqual(['T']);
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Batch, type BatchOptions, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
+import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import type { Batch, BatchOptions } from '../../data/batching/batch.ts';
+import { continuationTokens } from '../../data/batching/continuations.ts';
+import type { ContinuationBatch } from '../../data/batching/batch.ts';
 import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { logOf } from './bytes.ts';
@@ -8,14 +10,14 @@ import { logOf } from './bytes.ts';
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
 const LENGTHS = [3, 40, 4, 25, 90, 12, 7];
 // Every event has an item of its own, so that a batch says where its tokens come from.
-const parts = splitDataset(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * u))), { minInteractions: 1 }));
+const split = splitDataset(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * u))), { minInteractions: 1 }));
 const base: BatchOptions = { maxTokens: 64, window: 16, seed: 1, epoch: 0, continuation: 5 };
 
 describe('batches of continuations', () => {
   it.each([0, 1, 2])('cover every training position once, and read the events before it (epoch %i)', (epoch) => {
     const targets: number[] = [];
     let count = 0;
-    for (const batch of batches(parts, { ...base, epoch })) {
+    for (const batch of batches(split, { ...base, epoch })) {
       count++;
       const next = batch.continuation as ContinuationBatch;
       expect(next.items.length).toBe(continuationTokens(64, 5));
@@ -30,23 +32,23 @@ describe('batches of continuations', () => {
         const history = [...batch.items.slice(next.keyStart[i], next.keyEnd[i])];
         const first = next.items[next.start[i]];
         expect(history).toEqual(numbers(history.length, first + 1 - history.length));
-        const user = parts.dataset.offsets.findLastIndex((offset) => offset <= first);
-        expect(history.length).toBe(Math.min(16, first + 1 - parts.dataset.offsets[user]));
+        const user = split.dataset.offsets.findLastIndex((offset) => offset <= first);
+        expect(history.length).toBe(Math.min(16, first + 1 - split.dataset.offsets[user]));
       }
       layout(batch, next);
     }
-    const all = numbers(parts.users).flatMap((u) => [...parts.history(u, 'train').slice(1)]);
+    const all = numbers(split.users).flatMap((u) => [...split.history(u, 'train').slice(1)]);
     expect(targets.sort((a, b) => a - b)).toEqual(all.sort((a, b) => a - b));
-    expect(batchesPerEpoch(parts, { ...base, epoch })).toBe(count);
+    expect(batchesPerEpoch(split, { ...base, epoch })).toBe(count);
   });
 
   it('cut histories elsewhere in another epoch, and resume in mid-epoch', () => {
     const cuts = (epoch: number) =>
-      [...batches(parts, { ...base, epoch })].map((b) => [...(b.continuation?.start ?? [])]);
+      [...batches(split, { ...base, epoch })].map((b) => [...(b.continuation?.start ?? [])]);
     expect(cuts(0)).toEqual(cuts(0));
     expect(cuts(1)).not.toEqual(cuts(0));
-    const all = [...batches(parts, base)];
-    expect([...batches(parts, { ...base, skip: 2 })]).toEqual(all.slice(2));
+    const all = [...batches(split, base)];
+    expect([...batches(split, { ...base, skip: 2 })]).toEqual(all.slice(2));
   });
 });
 

@@ -88,9 +88,9 @@ describe('prepare', () => {
         }
         const advice = /try `minInteractions: (\d+)`/.exec(said);
         const works = (k: number): boolean => {
-          const parts = splitDataset(prepare(log, { minInteractions: k }));
-          const validated = Array.from({ length: parts.users }, (_, u) => parts.validTarget(u));
-          return parts.items > 1 && parts.trainPositions() > 0 && validated.some((target) => target >= 0);
+          const split = splitDataset(prepare(log, { minInteractions: k }));
+          const validated = Array.from({ length: split.users }, (_, u) => split.validTarget(u));
+          return split.items > 1 && split.trainPositions() > 0 && validated.some((target) => target >= 0);
         };
         if (advice) expect(works(Number(advice[1]))).toBe(true);
         else if (said !== '') expect(works(1)).toBe(false);
@@ -106,29 +106,29 @@ describe('prepare', () => {
 });
 
 describe('split', () => {
-  const parts = splitDataset(prepare(logOf([[1, 2, 3, 4], [5, 6, 7], [1, 2], [3]]), { minInteractions: 1 }));
-  const ids = (rows: Uint32Array) => Array.from(rows, (row) => Number(parts.dataset.itemIds[row]));
+  const split = splitDataset(prepare(logOf([[1, 2, 3, 4], [5, 6, 7], [1, 2], [3]]), { minInteractions: 1 }));
+  const ids = (rows: Uint32Array) => Array.from(rows, (row) => Number(split.dataset.itemIds[row]));
 
   it('leaves the last one out for test, the one before for validation', () => {
-    expect([0, 1, 2, 3].map((u) => parts.trainLength(u))).toEqual([2, 1, 2, 1]);
-    expect([ids(parts.history(0, 'train')), ids(parts.history(0, 'valid')), ids(parts.history(0, 'test'))]).toEqual([
+    expect([0, 1, 2, 3].map((u) => split.trainLength(u))).toEqual([2, 1, 2, 1]);
+    expect([ids(split.history(0, 'train')), ids(split.history(0, 'valid')), ids(split.history(0, 'test'))]).toEqual([
       [1, 2],
       [1, 2],
       [1, 2, 3],
     ]);
-    expect(ids(Uint32Array.of(parts.validTarget(0), parts.testTarget(0)))).toEqual([3, 4]);
-    expect(parts.trainPositions()).toBe(2);
+    expect(ids(Uint32Array.of(split.validTarget(0), split.testTarget(0)))).toEqual([3, 4]);
+    expect(split.trainPositions()).toBe(2);
   });
 
   it('trains only on users with fewer than three events', () => {
-    expect([2, 3].flatMap((u) => [parts.validTarget(u), parts.testTarget(u)])).toEqual([-1, -1, -1, -1]);
-    expect(ids(parts.history(2, 'test'))).toEqual([1, 2]);
+    expect([2, 3].flatMap((u) => [split.validTarget(u), split.testTarget(u)])).toEqual([-1, -1, -1, -1]);
+    expect(ids(split.history(2, 'test'))).toEqual([1, 2]);
   });
 
   it('refuses what cannot be trained on', () => {
     const of = (histories: number[][]) => splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
     expect(() => requireTrainable(of([[1, 1, 1, 1, 1, 1]]), 'f')).toThrow('only one item');
     expect(() => requireTrainable(of([[1], [2], [1, 2, 3]]), 'f')).toThrow('no user has two interactions');
-    expect(() => requireTrainable(parts, 'f')).not.toThrow();
+    expect(() => requireTrainable(split, 'f')).not.toThrow();
   });
 });

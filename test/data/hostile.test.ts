@@ -45,9 +45,9 @@ const bytes = (text: string, encoding: 'utf-8' | 'latin1'): Uint8Array =>
     : Uint8Array.from([...text].map((char) => Math.min(255, char.codePointAt(0) as number)));
 
 const ALL = { maxBadRows: 1e6 };
-const told = (log: Log) => ({ ...log, user: [...log.user], item: [...log.item], time: log.time && [...log.time] });
+const plain = (log: Log) => ({ ...log, user: [...log.user], item: [...log.item], time: log.time && [...log.time] });
 const outcome = (text: Uint8Array, size: number, options = ALL) =>
-  readText(text, options, size).then(told, (error: Error) => {
+  readText(text, options, size).then(plain, (error: Error) => {
     if (error instanceof InputError) return error.message;
     throw error;
   });

@@ -14,12 +14,12 @@ function dated(histories: [number, number][][]): Dataset {
   return prepare(log, { minInteractions: 1 });
 }
 
-const ids = (parts: Split, rows: Uint32Array) => Array.from(rows, (row) => Number(parts.dataset.itemIds[row]));
+const ids = (split: Split, rows: Uint32Array) => Array.from(rows, (row) => Number(split.dataset.itemIds[row]));
 /** What trains, and what is predicted from what, of user u. */
-const view = (parts: Split, u: number) => ({
-  train: ids(parts, parts.history(u, 'train')),
-  valid: [ids(parts, parts.history(u, 'valid')), ids(parts, parts.targets(u, 'valid'))],
-  test: [ids(parts, parts.history(u, 'test')), ids(parts, parts.targets(u, 'test'))],
+const view = (split: Split, u: number) => ({
+  train: ids(split, split.history(u, 'train')),
+  valid: [ids(split, split.history(u, 'valid')), ids(split, split.targets(u, 'valid'))],
+  test: [ids(split, split.history(u, 'test')), ids(split, split.targets(u, 'test'))],
 });
 
 describe('names', () => {
@@ -75,22 +75,22 @@ describe('names', () => {
 
 describe('ratio', () => {
   const history = (n: number) => Array.from({ length: n }, (_, i) => i);
-  const parts = splitDataset(
+  const split = splitDataset(
     prepare(logOf([history(10), history(3), history(2), history(20)]), { minInteractions: 1 }),
     parseProtocol('ratio'),
   );
 
   test('cuts each history by its length', () => {
-    expect(view(parts, 0)).toEqual({
+    expect(view(split, 0)).toEqual({
       train: history(7),
       valid: [history(7), [7]],
       test: [history(8), [8, 9]],
     });
-    expect(view(parts, 1)).toEqual({ train: [0], valid: [[0], [1]], test: [[0, 1], [2]] });
-    expect(view(parts, 2)).toEqual({ train: [0, 1], valid: [[0, 1], []], test: [[0, 1], []] });
-    expect(view(parts, 3).valid[1]).toEqual([14, 15]);
-    expect(view(parts, 3).test[1]).toEqual([16, 17, 18, 19]);
-    expect(parts.manyTargets).toBe(true);
+    expect(view(split, 1)).toEqual({ train: [0], valid: [[0], [1]], test: [[0, 1], [2]] });
+    expect(view(split, 2)).toEqual({ train: [0, 1], valid: [[0, 1], []], test: [[0, 1], []] });
+    expect(view(split, 3).valid[1]).toEqual([14, 15]);
+    expect(view(split, 3).test[1]).toEqual([16, 17, 18, 19]);
+    expect(split.manyTargets).toBe(true);
   });
 
   test('always leaves something to train on', () => {
@@ -113,10 +113,10 @@ describe('ratio', () => {
 describe('last-n', () => {
   const history = (n: number) => Array.from({ length: n }, (_, i) => i);
   const dataset = prepare(logOf([history(9), history(8), history(7), history(2)]), { minInteractions: 1 });
-  const parts = splitDataset(dataset, parseProtocol('last-n:n=3'));
+  const split = splitDataset(dataset, parseProtocol('last-n:n=3'));
 
   test('keeps the last n and the n before them; short histories only train', () => {
-    expect(view(parts, 0)).toEqual({
+    expect(view(split, 0)).toEqual({
       train: [0, 1, 2],
       valid: [
         [0, 1, 2],
@@ -124,9 +124,9 @@ describe('last-n', () => {
       ],
       test: [history(6), [6, 7, 8]],
     });
-    expect(view(parts, 1).train).toEqual([0, 1]);
-    expect(view(parts, 2)).toEqual({ train: history(7), valid: [history(7), []], test: [history(7), []] });
-    expect(parts.manyTargets).toBe(true);
+    expect(view(split, 1).train).toEqual([0, 1]);
+    expect(view(split, 2)).toEqual({ train: history(7), valid: [history(7), []], test: [history(7), []] });
+    expect(split.manyTargets).toBe(true);
   });
 
   test('describes its targets', () => {
@@ -165,25 +165,25 @@ describe('temporal', () => {
   const at = (text: string) => splitDataset(dataset, parseProtocol(text));
 
   test('the same moments for everybody, nothing of the future before them', () => {
-    const parts = at('temporal:validFrom=80,testFrom=90');
-    expect(view(parts, 0)).toEqual({ train: [0, 1], valid: [[0, 1], [2]], test: [[0, 1, 2], [3]] });
+    const split = at('temporal:validFrom=80,testFrom=90');
+    expect(view(split, 0)).toEqual({ train: [0, 1], valid: [[0, 1], [2]], test: [[0, 1, 2], [3]] });
     // No event in between: no validation target; an event at the cut comes after it.
-    expect(view(parts, 1)).toEqual({ train: [4, 5, 6], valid: [[4, 5, 6, 7, 8], []], test: [[4, 5, 6], [7]] });
+    expect(view(split, 1)).toEqual({ train: [4, 5, 6], valid: [[4, 5, 6, 7, 8], []], test: [[4, 5, 6], [7]] });
     // Cold: the only event before the test is its history.
-    expect(view(parts, 2)).toEqual({ train: [], valid: [[9, 10, 11], []], test: [[9], [10]] });
+    expect(view(split, 2)).toEqual({ train: [], valid: [[9, 10, 11], []], test: [[9], [10]] });
     // A single event has nothing to be predicted from.
-    expect(view(parts, 3)).toEqual({ train: [], valid: [[12], []], test: [[12], []] });
+    expect(view(split, 3)).toEqual({ train: [], valid: [[12], []], test: [[12], []] });
   });
 
   test('targets=all asks for the whole part at once', () => {
-    const parts = at('temporal:validFrom=80,testFrom=90,targets=all');
-    expect(view(parts, 1).test).toEqual([
+    const split = at('temporal:validFrom=80,testFrom=90,targets=all');
+    expect(view(split, 1).test).toEqual([
       [4, 5, 6],
       [7, 8],
     ]);
-    expect(view(parts, 2).test).toEqual([[9], [10, 11]]);
+    expect(view(split, 2).test).toEqual([[9], [10, 11]]);
     expect(at('temporal:validFrom=90,testFrom=99,targets=all').targets(2, 'valid')).toHaveLength(2);
-    expect(parts.manyTargets).toBe(true);
+    expect(split.manyTargets).toBe(true);
   });
 
   test('a cold user without anything before the cut is known by the first event after it', () => {
@@ -193,11 +193,11 @@ describe('temporal', () => {
 
   test('cuts are quantiles of time, stored with the protocol, and hold on a longer log', () => {
     const events = Array.from({ length: 100 }, (_, i): [number, number] => [i % 7, 1000 + i]);
-    const parts = splitDataset(dated([events.slice(0, 50), events.slice(50)]), parseProtocol('temporal'));
-    expect(parts.protocol.parameters).toMatchObject({ validFrom: 1080, testFrom: 1090 });
+    const split = splitDataset(dated([events.slice(0, 50), events.slice(50)]), parseProtocol('temporal'));
+    expect(split.protocol.parameters).toMatchObject({ validFrom: 1080, testFrom: 1090 });
     const longer = dated([[...events.slice(0, 50), [1, 1200], [2, 1300]], events.slice(50)]);
-    expect(splitDataset(longer, parts.protocol).protocol).toEqual(parts.protocol);
-    expect(splitDataset(longer, parts.protocol).trainLength(1)).toBe(30);
+    expect(splitDataset(longer, split.protocol).protocol).toEqual(split.protocol);
+    expect(splitDataset(longer, split.protocol).trainLength(1)).toBe(30);
   });
 
   test('nothing that trains is as late as any target', () => {
@@ -208,21 +208,21 @@ describe('temporal', () => {
         fc.constantFrom('first', 'all'),
         (made, targets) => {
           const own = dated(made as [number, number][][]);
-          const parts = splitDataset(own, parseProtocol(`temporal:validFrom=20,testFrom=30,targets=${targets}`));
+          const split = splitDataset(own, parseProtocol(`temporal:validFrom=20,testFrom=30,targets=${targets}`));
           const times = own.clock as Float64Array;
-          for (let u = 0; u < parts.users; u++) {
+          for (let u = 0; u < split.users; u++) {
             const from = own.offsets[u];
-            for (let i = 0; i < parts.trainLength(u); i++) expect(times[from + i]).toBeLessThan(20);
+            for (let i = 0; i < split.trainLength(u); i++) expect(times[from + i]).toBeLessThan(20);
             for (const [part, begin, end] of [
               ['valid', 20, 30],
               ['test', 30, 99],
             ] as const) {
-              const [first, last] = parts.targetRange(u, part);
+              const [first, last] = split.targetRange(u, part);
               for (let i = first; i < last; i++) {
                 expect(times[from + i]).toBeGreaterThanOrEqual(begin);
                 expect(times[from + i]).toBeLessThan(end);
               }
-              if (last > first) expect(parts.history(u, part).length).toBe(first);
+              if (last > first) expect(split.history(u, part).length).toBe(first);
               if (last > first) expect(first).toBeGreaterThanOrEqual(1);
             }
           }
@@ -232,7 +232,7 @@ describe('temporal', () => {
   });
 
   test('unknown times train', () => {
-    const parts = splitDataset(
+    const split = splitDataset(
       dated([
         [
           [0, Number.NaN],
@@ -247,7 +247,7 @@ describe('temporal', () => {
       ]),
       parseProtocol('temporal:validFrom=50,testFrom=80'),
     );
-    expect(view(parts, 0).train).toEqual([0, 1]);
+    expect(view(split, 0).train).toEqual([0, 1]);
   });
 
   test('needs a clock that all share, and times to cut at', () => {
@@ -303,13 +303,13 @@ describe('sampled-100', () => {
     ['a large catalog', many, 100],
     ['a small one', few, 100],
   ])('draws 100 distinct items that the user never had, from %s', (_, dataset, count) => {
-    const parts = splitDataset(dataset, parseProtocol('sampled-100'));
-    const drawn = sampleNegatives(parts, 'test', 1);
+    const split = splitDataset(dataset, parseProtocol('sampled-100'));
+    const drawn = sampleNegatives(split, 'test', 1);
     expect(new Set(drawn).size).toBe(count);
     const own = new Set(dataset.items.subarray(dataset.offsets[1], dataset.offsets[2]));
     for (const item of drawn) expect(own.has(item)).toBe(false);
-    expect([...drawn]).toEqual([...sampleNegatives(parts, 'test', 1)]);
-    expect([...drawn]).not.toEqual([...sampleNegatives(parts, 'valid', 1)]);
+    expect([...drawn]).toEqual([...sampleNegatives(split, 'test', 1)]);
+    expect([...drawn]).not.toEqual([...sampleNegatives(split, 'valid', 1)]);
     expect([...drawn]).not.toEqual([
       ...sampleNegatives(splitDataset(dataset, parseProtocol('sampled-100:seed=2')), 'test', 1),
     ]);

@@ -1,4 +1,4 @@
-/** Quotes that are left open cost the rows that they stand in, and no others. */
+/** Quotes that are left open cost the rows that they are in, and no others. */
 import { describe, expect, it } from 'vitest';
 import { readItems } from '../../data/formats/catalog.ts';
 import { chunked, pairs, readText } from './bytes.ts';

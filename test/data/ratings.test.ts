@@ -132,11 +132,11 @@ describe('windows of ratings', () => {
     const windows = trainingWindows(r, { window: 8, share: 0.3, tail: 0, seed: 1, epoch: 0 });
     const rows = windows.flatMap(({ context, targets }) => [...context, ...targets]);
     expect(rows.sort((a, b) => a - b)).toEqual([...Array(r.size).keys()]);
-    for (const { context, targets, positions: places } of windows) {
+    for (const { context, targets, positions } of windows) {
       expect(targets.length).toBeGreaterThan(0);
       expect(context.length + targets.length).toBeLessThanOrEqual(8);
       targets.forEach((row, i) => {
-        expect(places[i]).toBe(context.filter((known) => known < row).length);
+        expect(positions[i]).toBe(context.filter((known) => known < row).length);
       });
     }
     const again = trainingWindows(r, { window: 8, share: 0.3, tail: 0, seed: 1, epoch: 0 });
@@ -145,7 +145,7 @@ describe('windows of ratings', () => {
   });
 
   it('hide the last ratings if those are predicted', () => {
-    for (const { context, targets, positions: places } of trainingWindows(r, {
+    for (const { context, targets, positions } of trainingWindows(r, {
       window: 8,
       share: 0.3,
       tail: 1,
@@ -153,7 +153,7 @@ describe('windows of ratings', () => {
       epoch: 0,
     })) {
       expect(Math.max(-1, ...context)).toBeLessThan(Math.min(...targets));
-      expect([...places].every((place) => place === context.length)).toBe(true);
+      expect([...positions].every((position) => position === context.length)).toBe(true);
     }
   });
 
@@ -162,16 +162,16 @@ describe('windows of ratings', () => {
     const windows = testWindows(r, tested, 6);
     const rows = windows.flatMap(({ targets }) => [...targets]);
     expect(rows.sort((a, b) => a - b)).toEqual([...tested.keys()].filter((row) => tested[row] === 1));
-    for (const { context, targets, positions: places } of windows) {
+    for (const { context, targets, positions } of windows) {
       expect(context.length).toBeLessThanOrEqual(6);
       expect([...context].every((row) => tested[row] === 0)).toBe(true);
       targets.forEach((row, i) => {
-        expect(places[i]).toBe(context.filter((known) => known < row).length);
+        expect(positions[i]).toBe(context.filter((known) => known < row).length);
       });
     }
   });
 
-  it('are centred on their targets', () => {
+  it('are centered on their targets', () => {
     const context = Uint32Array.from({ length: 20 }, (_, i) => i);
     const [first, middle, last] = around(context, Uint32Array.of(90, 91, 92), Uint32Array.of(0, 10, 20), 8);
     expect([...first.context]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);

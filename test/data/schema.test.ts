@@ -55,8 +55,8 @@ describe('schema', () => {
   test('takes years from titles only if most have one and there is no column of years', () => {
     const few = items.map((item, i) => (i % 2 ? item : { ...item, title: 'A film' }));
     expect(inferSchema(few).titleYear).toBe(false);
-    const told = items.map((item) => ({ ...item, attributes: { year: '1990' } }));
-    expect(inferSchema(told).titleYear).toBe(false);
+    const dated = items.map((item) => ({ ...item, attributes: { year: '1990' } }));
+    expect(inferSchema(dated).titleYear).toBe(false);
   });
 
   test('RecBole separates genres by spaces; two words are one value elsewhere', () => {

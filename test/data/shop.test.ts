@@ -71,7 +71,7 @@ describe('the demo shop', () => {
     }
   });
 
-  it('keeps each shopper’s order when sorted by time, and loses nothing in a 5-core', () => {
+  it("keeps each shopper's order when sorted by time, and loses nothing in a 5-core", () => {
     for (const shop of [small, full, makeShop({ seed: 2 })]) {
       const time = shop.log.time as Float64Array;
       const last = new Map<number, number>();
@@ -88,26 +88,26 @@ describe('the demo shop', () => {
 
   it('states probabilities that sum to 1 and from which the bound can be recomputed on the split', () => {
     const dataset = prepare(small.log, { minInteractions: 5 });
-    const parts = splitDataset(dataset);
+    const split = splitDataset(dataset);
     const row = new Map(small.log.itemIds.map((id, i) => [id, i]));
     for (const name of ['test', 'valid'] as const) {
       for (const includeSeen of [true, false]) {
         let sum = 0;
-        for (let u = 0; u < parts.users; u++) {
+        for (let u = 0; u < split.users; u++) {
           const p = small.probabilities(dataset.userIds[u], name);
           expect(p).toHaveLength(small.log.itemIds.length);
           expect(Math.min(...p)).toBeGreaterThanOrEqual(0);
           expect(p.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
-          const id = dataset.itemIds[name === 'test' ? parts.testTarget(u) : parts.validTarget(u)];
+          const id = dataset.itemIds[name === 'test' ? split.testTarget(u) : split.validTarget(u)];
           const target = row.get(id) as number;
           expect(p[target]).toBeGreaterThan(0);
-          if (!includeSeen) for (const item of parts.history(u, name)) p[row.get(dataset.itemIds[item]) as number] = -1;
+          if (!includeSeen) for (const item of split.history(u, name)) p[row.get(dataset.itemIds[item]) as number] = -1;
           if (p[target] < 0) continue;
           let rank = 1;
           for (let j = 0; j < p.length; j++) if (j !== target && p[j] >= p[target]) rank++;
           if (rank <= 10) sum += 1 / Math.log2(rank + 1);
         }
-        expect(small.upperBound({ includeSeen, k: 10, split: name })).toBeCloseTo(sum / parts.users, 9);
+        expect(small.upperBound({ includeSeen, k: 10, split: name })).toBeCloseTo(sum / split.users, 9);
       }
     }
   });

@@ -23,7 +23,7 @@ bob,d,1,${NOON + 10},phone
 `;
 const USERS = 'user_id,sex,age\nann,f,20\nbob,m,\ncyd,f,60\n';
 
-async function parts(context: string[] = []) {
+async function split(context: string[] = []) {
   const log = await readLog(chunked(LOG), 'log.csv', { context });
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
@@ -41,7 +41,7 @@ describe('side features', () => {
   });
 
   test('events are read by rating, gap, hour, weekday and columns of the log', async () => {
-    const { dataset } = await parts(['device']);
+    const { dataset } = await split(['device']);
     const events = inferEvents(dataset, ['rating', 'gap', 'hour', 'weekday', 'device'], 'log.csv');
     expect(events.map(({ name, values, absent }) => [name, values ?? null, Math.round(absent * 7)])).toEqual([
       ['rating', ['1', '3', '4', '5'], 1],
@@ -82,7 +82,7 @@ describe('side features', () => {
   });
 
   test('each token has its event and its user; hidden ones are encoded as unknown', async () => {
-    const plain = await parts(['device']);
+    const plain = await split(['device']);
     const users = await readUsers(chunked(USERS), 'users.csv');
     const rows = ['ann', 'bob'].map((id) => ({ id, title: '', attributes: users.get(id) ?? {} }));
     const schema = { users: inferSchema(rows), events: inferEvents(plain.dataset, ['rating', 'device'], 'log.csv') };

@@ -29,11 +29,11 @@ test('events keep their times through sorting, split and batches', () => {
     [2, 3, 1],
   ]);
   log.time = Float64Array.of(50, 10, 40, 20, 30, 15, 25, 35).map((t) => seconds + t);
-  const parts = splitDataset(prepare(log, { minInteractions: 1 }));
-  expect([...parts.history(0, 'test')].map((row) => parts.dataset.itemIds[row])).toEqual(['2', '4', '5', '3']);
-  expect([...(parts.times(0, 'test') ?? [])]).toEqual([0, 10, 20, 30]);
-  expect([...(parts.times(0, 'valid') ?? [])]).toEqual([0, 10, 20]);
-  const [batch] = batches(parts, { maxTokens: 8, window: 4, seed: 1, epoch: 0 });
+  const split = splitDataset(prepare(log, { minInteractions: 1 }));
+  expect([...split.history(0, 'test')].map((row) => split.dataset.itemIds[row])).toEqual(['2', '4', '5', '3']);
+  expect([...(split.times(0, 'test') ?? [])]).toEqual([0, 10, 20, 30]);
+  expect([...(split.times(0, 'valid') ?? [])]).toEqual([0, 10, 20]);
+  const [batch] = batches(split, { maxTokens: 8, window: 4, seed: 1, epoch: 0 });
   expect([...(batch.times ?? [])].slice(0, batch.tokens)).toEqual([0, 10]);
   expect(splitDataset(prepare(logOf([[1, 2, 3]]), { minInteractions: 1 })).times(0, 'test')).toBeUndefined();
 });

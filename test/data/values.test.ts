@@ -148,10 +148,10 @@ describe('what the schema parses, every consumer parses alike', () => {
             expect(
               items.flatMap((item, row) => (valuesOf(item.attributes.value, reading).includes(value) ? [row] : [])),
             ).toEqual(holders);
-            const told = kinds.flatMap((own, row) =>
+            const found = kinds.flatMap((own, row) =>
               [...own].some((kind) => kindOf(kind).value === value) ? [row] : [],
             );
-            if (told.length > 0) expect(told).toEqual(holders);
+            if (found.length > 0) expect(found).toEqual(holders);
           }
         },
       ),

@@ -13,13 +13,17 @@ export interface Block {
   code: string;
 }
 
-/** README.md and the guides. docs/cli.md is generated, and has a test of its own. */
+/** Pages that are written by docs/cli.mjs, and have a test of their own. */
+export const generated: readonly string[] = ['docs/cli.md', 'docs/settings.md'];
+
+/** README.md and the guides. */
 export const pages: readonly string[] = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'],
   ...readdirSync(join(root, 'docs'))
-    .filter((name) => name.endsWith('.md') && name !== 'cli.md')
+    .filter((name) => name.endsWith('.md'))
     .sort()
-    .map((name) => `docs/${name}`),
+    .map((name) => `docs/${name}`)
+    .filter((file) => !generated.includes(file)),
 ];
 
 export function blocksOf(file: string): Block[] {

@@ -4,9 +4,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { build, root } from '../e2e/paths.ts';
-import { pages } from './blocks.ts';
+import { generated, pages } from './blocks.ts';
 
-const all = [...pages, 'docs/cli.md', 'bench/RESULTS.md'];
+const all = [...pages, ...generated, 'bench/RESULTS.md'];
 const textOf = (file: string): string => readFileSync(join(root, file), 'utf8');
 const prose = (text: string): string => text.replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`/g, '');
 
@@ -24,7 +24,7 @@ const slugOf = (heading: string): string =>
 const anchorsOf = (file: string): string[] =>
   [...textOf(file).matchAll(/^#{1,6} (.+)$/gm)].map(([, heading]) => slugOf(heading));
 
-test('docs/cli.md is what the command says', () => {
+test('docs/cli.md is what the command says, docs/settings.md what is declared', () => {
   build();
   execFileSync(process.execPath, ['docs/cli.mjs', '--check'], { cwd: root, stdio: 'pipe' });
 });
@@ -41,6 +41,9 @@ describe.each(all)('%s', (file) => {
       const to = path === '' ? file : join(dirname(file), path);
       if (to === 'docs/api/' || to === 'docs/api') continue; // made by npm run docs
       expect(existsSync(join(root, to)), `${file}: ${target}`).toBe(true);
+      // What a guide links to outside of docs/, the site must have, too.
+      if (file.startsWith('docs/') && !to.startsWith('docs/'))
+        expect(textOf('docs/.vitepress/config.mjs'), `${file}: ${target}`).toContain(`'${path}': `);
       if (hash === undefined) continue;
       expect(anchorsOf(to), `${file}: ${target}`).toContain(hash);
       // GitHub and VitePress make the same of plain words alone.
@@ -49,7 +52,8 @@ describe.each(all)('%s', (file) => {
   });
 
   test('the files that it names are there', () => {
-    const paths = /`((?:engine|kernels|data|model|train|serve|cli|web|test|bench|examples|docs)\/[\w./-]+\.[a-z]+)`/g;
+    const paths =
+      /`((?:engine|kernels|data|model|train|recommend|scripts|cli|web|test|bench|examples|docs)\/[\w./-]+\.[a-z]+)`/g;
     const named = [...textOf(file).matchAll(paths)].map(([, path]) => path).filter((path) => !path.includes('NAME'));
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });
@@ -66,7 +70,7 @@ describe.each(all)('%s', (file) => {
 test('every guide is in the index and in the site', () => {
   const index = textOf('docs/index.md');
   const config = textOf('docs/.vitepress/config.mjs');
-  for (const page of [...pages, 'docs/cli.md'].filter((name) => name.startsWith('docs/') && name !== 'docs/index.md')) {
+  for (const page of [...pages, ...generated].filter((name) => name.startsWith('docs/') && name !== 'docs/index.md')) {
     const name = page.slice('docs/'.length, -'.md'.length);
     if (name !== 'results') expect(index, name).toContain(`(${name}.md)`);
     expect(config, name).toContain(`page('${name}'`);

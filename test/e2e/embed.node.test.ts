@@ -14,8 +14,8 @@ import { Recommender } from '../../recommend/node.ts';
 import { smallModel } from '../recommend/model.fixture.ts';
 import { build, root } from './paths.ts';
 
-/** Bytes of `import { Recommender } from 'attune'`, minified and gzipped. Checking a model's files takes 7 kB of it, messages with code and hint 2 kB. */
-const LIMIT = 118_000;
+/** Bytes of `import { Recommender } from 'attune'`, minified and gzipped. Kernels are 30 kB of it, checking a model's files 7 kB. */
+const LIMIT = 113_000;
 
 const dir = mkdtempSync(path.join(tmpdir(), 'attune-embed-'));
 beforeAll(() => build());
@@ -51,13 +51,18 @@ describe('bundled for a page', () => {
       modules.filter((id) => /\.node\.js$|^dist\/(cli|train|bench)\/|recommend\/worker|node_modules/.test(id)),
     ).toEqual([]);
     expect(all).not.toMatch(/["'`]node:|\brequire\(/);
-    // Explanations, adaptation, and generation load on demand.
+    // Explanations, adaptation, generation, and the ranker (its store, and the two stages) load on demand.
     const first = chunks.find(({ isEntry }) => isEntry) as Rollup.OutputChunk;
-    expect(first.dynamicImports.filter((name) => !/\/(explain|personalize|generator)-/.test(name))).toEqual([]);
+    expect(
+      first.dynamicImports.filter((name) => !/\/(explain|personalize|generator|store|two-stages)-/.test(name)),
+    ).toEqual([]);
     const atOnce = new Set([first]);
     for (const chunk of atOnce)
       for (const name of chunk.imports)
         atOnce.add(chunks.find(({ fileName }) => fileName === name) as Rollup.OutputChunk);
+    const early = [...atOnce].flatMap((chunk) => Object.keys(chunk.modules)).map((id) => path.relative(root, id));
+    expect(early).toContain('dist/recommend/recommender.js');
+    expect(early.filter((id) => /^dist\/model\/ranker\//.test(id))).toEqual([]);
     const bytes = [...atOnce].reduce((sum, { code }) => sum + gzipSync(code, { level: 9 }).length, 0);
     process.stdout.write(`import { Recommender } from 'attune': ${(bytes / 1000).toFixed(1)} kB gzipped\n`);
     expect(bytes).toBeLessThan(LIMIT);

@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, watch } from 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
+import { FULL } from '../full.ts';
 import { manifestOf } from '../model/parts.ts';
 import { build, json, jsonLines, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
 
@@ -108,9 +109,10 @@ describe('kill -9', () => {
     const steps: number[] = [];
     let hits = 0;
     mkdirSync(place.path('killed'));
-    for (let round = 0; round < 8 && hits < 2; round++) {
+    const [rounds, wanted] = FULL ? [12, 12] : [8, 2];
+    for (let round = 0; round < rounds && hits < wanted; round++) {
       const outcome = await place.run(round === 0 ? begin('killed') : resume('killed'), {
-        started: (child) => killInWrite(child, 3 + round),
+        started: (child) => killInWrite(child, FULL ? 2 : 3 + round),
       });
       expect(outcome.code, outcome.stderr).toBe(null);
       const names = readdirSync(place.path('killed'));

@@ -1,13 +1,14 @@
 /**
  * The case table. `npm test` runs every case as a leaf and in one more form, the first cases of an op in every form, each
- * variant of a kernel once (most of the time goes into compiling them) and a sample of the products of flags;
- * `npm run test:full` runs all of them.
+ * variant of a kernel once (most of the time goes into compiling them) and a sample of the products of flags, and in
+ * Chromium a sample of all that; `npm run test:full` runs all of them in both.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
+import { FULL } from '../full.ts';
 import { cases } from './cases/index.ts';
 import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
-import { type Case, FULL, hasGradients, inSuite, makeInputs, type Result, wantedChoices } from './harness.ts';
+import { type Case, hasGradients, makeInputs, type Result, suite, wantedChoices } from './harness.ts';
 import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts';
 
 let double: Device;
@@ -43,9 +44,11 @@ function formsOf(c: Case): Form[] {
 const compare = (c: Case, actual: Result, expected: Result, form?: Form): void =>
   expect(mismatch(c, actual, expected, form)).toBeNull();
 
-describe.each([...new Set(cases.map((c) => c.op))])('%s', (op) => {
-  for (const c of cases) {
-    if (c.op !== op || !inSuite(c)) continue;
+const run = suite(cases);
+
+describe.each([...new Set(run.map((c) => c.op))])('%s', (op) => {
+  for (const c of run) {
+    if (c.op !== op) continue;
     if (c.refused) {
       it(`refuses ${c.name}`, async () => {
         for (const device of [double, gpu]) {

@@ -246,7 +246,7 @@ describe('programs', () => {
     expect(gpu.stats().bytes).toBeLessThan(counts[4].after.bytes);
   });
 
-  it('cut a long run into several submits at fixed places, with the same bits', async () => {
+  it('cut a long run into several submits at fixed points, with the same bits', async () => {
     const run = async (maxSubmitMs: number) => {
       const { step } = makeStep(gpu);
       const program = gpu.program('cut step', step, { maxSubmitMs });

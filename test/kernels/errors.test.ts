@@ -93,7 +93,7 @@ const expected: [string, () => unknown, string][] = [
     'slice: expected a range within 0 to 5, got 2 to 6 along axis -1 of [4,5]',
   ],
   ['slice axis', () => slice(f32(4, 5, 6), 1, 0, 1), 'slice: expected axis 0 or -1 (the last), got 1 for [4,5,6]'],
-  ['concat', () => concat([f32(2, 3), f32(2, 4)], 0), 'concat: shapes differ beside axis 0, [2,3] · [2,4]'],
+  ['concat', () => concat([f32(2, 3), f32(2, 4)], 0), 'concat: shapes differ outside of axis 0, [2,3] · [2,4]'],
   ['concat of none', () => concat([], 0), 'concat: expected at least one tensor, got none'],
   ['concat types', () => concat([f32(2), u32(2)], 0), 'concat: ids must be f32, got u32[2] (ids)'],
   ['transpose', () => transpose(f32(3)), 'transpose: x must have at least 2 axes, got [3]'],

@@ -1,17 +1,18 @@
 /**
  * The differential fuzzer: random graphs over all ops, in every form of their inputs, on WebGPU (recorded and replayed,
  * in poisoned memory) against the references in double precision, and those against central differences. Some hundred
- * graphs here; `npm run fuzz -- --runs N --seed S` for as long as one likes.
+ * graphs in `npm test`, some thousand in `npm run test:full`; `npm run fuzz -- --runs N --seed S` for as long as one likes.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../engine/index.ts';
+import { FULL } from '../full.ts';
 import { FACTOR, FORMS, type Form, runForm } from './forms.ts';
 import { Graph, GRAPH_OPS } from './graphs.ts';
 import { type Case, firstMismatch, makeInputs, makeWeights } from './harness.ts';
 import { gradientError, runCase } from './run-case.ts';
 
-const RUNS = Number(process.env.ATTUNE_FUZZ_RUNS ?? 200);
+const RUNS = Number(process.env.ATTUNE_FUZZ_RUNS ?? (FULL ? 3000 : 200));
 const SEED = Number(process.env.ATTUNE_FUZZ_SEED ?? 20);
 
 let double: Device;

@@ -3,10 +3,11 @@
  * double precision; the GPU's forward and backward, in every variant, are then held to that reference.
  */
 import { type Device, type NumericArray, type Shape, ShardedTable, type Tensor } from '../../engine/index.ts';
+import { FULL } from '../full.ts';
 
 export interface InputSpec {
   shape: Shape;
-  /** f32 with a gradient unless told otherwise. */
+  /** f32 with a gradient by default. */
   dtype?: 'f32' | 'u32';
   grad?: boolean;
   /** Value of element i; standard normal numbers if absent. */
@@ -132,30 +133,52 @@ export function firstMismatch(
   return null;
 }
 
-/** Whether everything runs (`npm run test:full`), or a seeded sample of what is many. */
-export const FULL = typeof process !== 'undefined' && process.env?.ATTUNE_FULL === '1';
+/**
+ * Whether a browser runs this. Its software adapter takes seconds to compile a shader and stores none, and the suite in
+ * Node runs the same table: `npm test` samples there what Node runs whole.
+ */
+const BROWSER = typeof window !== 'undefined';
+
+/** Whether one of many cases is in the sample of one in `oneIn`; the same ones every time. */
+export const inSample = (key: string, oneIn: number): boolean => FULL || hash(key) % oneIn === 0;
+
+/** The first case of each op that is not refused. */
+export function firstCases(cases: readonly Case[]): Case[] {
+  const ops = new Set<string>();
+  return cases.filter((c) => !c.refused && !ops.has(c.op) && ops.add(c.op));
+}
+
+/**
+ * The cases that run: all of them in `npm run test:full`. Otherwise one in 32 of the products of flags; and in a browser
+ * one in eight of that, beside the first case of each op and what is refused.
+ */
+export function suite(cases: readonly Case[]): Case[] {
+  const first = new Set(firstCases(cases));
+  return cases.filter((c) => {
+    if (c.refused || first.has(c)) return true;
+    return inSample(`${c.op} ${c.name}`, (c.sampled ? 32 : 1) * (BROWSER ? 8 : 1));
+  });
+}
 
 /** How often a forced choice of kernel was wanted so far. */
 const forced = new Map<string, number>();
 
-/** The choices of a case that are run: all of them, or those that no earlier case of its op has, the narrow ones. */
+/**
+ * The choices of a case that are run: all of them, or those that no earlier case of its op has, the narrow ones; one in
+ * four of these in a browser.
+ */
 export function wantedChoices(c: Case): { kernel: string; file: string }[] {
   return choices(c).flatMap((choice) =>
     Object.entries(choice).flatMap(([kernel, file]) => {
       const key = `${c.op} ${kernel} ${file}`;
       const ran = forced.get(key) ?? 0;
       if (!FULL && (ran > 0 || /WG=(128|256)/.test(file))) return [];
+      if (!inSample(key, BROWSER ? 4 : 1)) return [];
       forced.set(key, ran + 1);
       return [{ kernel, file }];
     }),
   );
 }
-
-/** Whether one of many cases is in the sample of one in `oneIn`; the same ones every time. */
-export const inSample = (key: string, oneIn: number): boolean => FULL || hash(key) % oneIn === 0;
-
-/** Whether a case runs at all: one in 32 of the products of flags does in `npm test`. */
-export const inSuite = (c: Case): boolean => !c.sampled || inSample(`${c.op} ${c.name}`, 32);
 
 export function hash(text: string): number {
   let h = 2166136261;

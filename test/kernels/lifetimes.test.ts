@@ -81,7 +81,7 @@ describe.each(both)('initial values on %s', (_, open) => {
     program.dispose();
   });
 
-  it('are zero in the state, so that dropout is off until told otherwise', async () => {
+  it('are zero in the state, so that dropout is off until set', async () => {
     const fresh = await Device.open({ backend: open().backend });
     soil(fresh);
     const x = fresh.full([64], 1);

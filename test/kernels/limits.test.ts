@@ -4,10 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
+import { FULL } from '../full.ts';
 import { ring, run, small } from '../train/ring.ts';
 import { cases } from './cases/index.ts';
 import { mismatch } from './forms.ts';
-import { FULL } from './harness.ts';
+import { firstCases } from './harness.ts';
 import { expectedOf, runCase } from './run-case.ts';
 
 let double: Device;
@@ -18,18 +19,18 @@ beforeAll(async () => {
 });
 afterAll(() => gpu?.close());
 
-const first = cases.filter((c, i) => !c.refused && (FULL || cases.findIndex((other) => other.op === c.op) === i));
+const chosen = FULL ? cases.filter((c) => !c.refused) : firstCases(cases);
 
 describe("with WebGPU's default limits", () => {
-  it.each(first)('$op: $name', async (c) => {
+  it.each(chosen)('$op: $name', async (c) => {
     const { data, weights, result } = await expectedOf(c, double);
     expect(mismatch(c, await runCase(c, gpu, data, weights), result)).toBeNull();
   });
 
   it('trains as the references do', async () => {
-    const parts = ring();
+    const split = ring();
     const cpu = await Device.open({ backend: 'cpu' });
-    const [a, b] = [await run(gpu, parts, small(), { epochs: 1 }), await run(cpu, parts, small(), { epochs: 1 })];
+    const [a, b] = [await run(gpu, split, small(), { epochs: 1 }), await run(cpu, split, small(), { epochs: 1 })];
     expect(a.result.losses.length).toBeGreaterThan(0);
     for (const [i, { loss }] of a.result.losses.entries())
       expect(loss).toBeCloseTo(b.result.losses[i].loss as number, 3);

@@ -1,7 +1,8 @@
 /** Runs a case of the table: its outputs, its gradients, and what central differences say of them. */
 import type { Device, NumericArray } from '../../engine/index.ts';
+import { FULL } from '../full.ts';
 import { runForm } from './forms.ts';
-import { FULL, type Case, makeInputs, makeWeights, type Result } from './harness.ts';
+import { type Case, makeInputs, makeWeights, type Result } from './harness.ts';
 
 /** Runs a case on a device, eagerly: outputs, and the gradients of Σ outputs · w for fixed random w. */
 export async function runCase(

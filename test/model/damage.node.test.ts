@@ -1,6 +1,6 @@
 /**
  * Damaged model files, by a seed: whatever is flipped, cut, lost or exchanged, loading says so in one line, or the answer is
- * the very same (the damage fell on what is not read). ATTUNE_FULL=1 tries thirty times as many.
+ * the very same (the damage fell on what is not read). `npm run test:full` tries thirty times as many.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,8 +13,9 @@ import { copyModel, packModel } from '../../model/storage/pack.ts';
 import { loadPredictions } from '../../model/ratings/folder.ts';
 import { RatingPredictor, Recommender } from '../../recommend/node.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
+import { FULL } from '../full.ts';
 
-const TRIES = process.env.ATTUNE_FULL === '1' ? 2400 : 80;
+const TRIES = FULL ? 2400 : 80;
 const folder = path.join(import.meta.dirname, '../fixtures/models');
 const history = ['i1', 'i4', 'i7'];
 

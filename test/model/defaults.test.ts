@@ -15,7 +15,7 @@ describe('what is trained where nobody said', () => {
     ['short histories', { ...SMALL, length90: 7 }, { window: 10 }],
     ['histories of one length', { ...SMALL, length90: 50 }, { window: 50 }],
     ['a tiny log', { items: 9, positions: 12, length90: 3 }, { budget: 1024, window: 10 }],
-    ['a large catalogue', { ...SMALL, items: 200_000 }, { loss: 'sampled-softmax', negatives: 1024 }],
+    ['a large catalog', { ...SMALL, items: 200_000 }, { loss: 'sampled-softmax', negatives: 1024 }],
     [
       'a large log',
       { items: 9000, positions: 2e7, length90: 80 },

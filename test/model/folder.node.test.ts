@@ -33,7 +33,7 @@ let made = 0;
 const fresh = () => path.join(root, `model ${made++}`);
 const standing = { step: 4, epoch: 1, metrics: { 'NDCG@10': 0.25 } };
 
-/** A folder with checkpoint 5 and, unless told otherwise, best weights of step 4. */
+/** A folder with checkpoint 5 and, by default, best weights of step 4. */
 async function modelIn(files: Files, best = true): Promise<Files> {
   await createFolder(files, configOf(4), itemsOf(4));
   if (best) await saveModel(files, checkpointOf(4).params, standing);
@@ -130,7 +130,7 @@ describe.each([
     await expect(loadModel(files)).rejects.toThrow(/update Attune/);
   });
 
-  test('a figure that is not a number is never saved', async () => {
+  test('a metric that is not a number is never saved', async () => {
     const files = await modelIn(await make());
     const bad = { ...standing, metrics: { 'NDCG@10': Number.NaN } };
     await expect(saveModel(files, checkpointOf(9).params, bad)).rejects.toThrow('NDCG@10 is NaN');
@@ -155,7 +155,7 @@ describe.each([
   });
 });
 
-test('model card: data, recipe, figures, date; user text cannot break the table', async () => {
+test('model card: data, recipe, metrics, date; user text cannot break the table', async () => {
   const files = new MemoryFiles();
   const metrics = { 'NDCG@10': 0.1234, 'HR@10': 0.2, MRR: 0.1 };
   const result = {

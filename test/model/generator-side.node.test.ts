@@ -1,4 +1,4 @@
-/** Continuations that read users and events, and with the memory: each step against the ranking of what stands so far. */
+/** Continuations that read users and events, and with transitions: each step against the ranking of what stands so far. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import { concatRows, packBags, type SideFeatureRows } from '../../data/features/side-rows.ts';
@@ -7,7 +7,8 @@ import { Generator } from '../../model/inference/generator.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
-import { Scorer, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 const [ITEMS, SIDE, STEPS] = [40, 6, 4];
@@ -23,7 +24,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
     it.each([
       ['side columns', true, false],
-      ['the memory', false, true],
+      ['transitions', false, true],
       ['both', true, true],
     ])('with %s', async (_, reads, remembers) => {
       const settings = settingsFor('sasrec', {
@@ -51,12 +52,12 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         columns: Uint32Array.from({ length: ITEMS ** 2 }, (__, i) => i % ITEMS),
         values: Float32Array.from({ length: ITEMS ** 2 }, () => random.next()),
       };
-      const memory = new DeviceTransitions(device, {
+      const transitions = new DeviceTransitions(device, {
         settings: { method: 'exact', last: 5, power: 0.7, lambda: 1, kept: ITEMS },
         rows,
       });
       const blend: ScorerOptions['blend'] = remembers
-        ? { transitions: memory, weights: { memory: 2, epsilon: 0.01 } }
+        ? { transitions: transitions, weights: { memory: 2, epsilon: 0.01 } }
         : null;
       const bag = (row: number): SideFeatureRows => packBags([[[row, 1]]]);
       const sideOf = (events: readonly number[]) =>
@@ -74,9 +75,9 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         for (const [step, item] of items.entries()) {
           const before = items.slice(0, step);
           const own = sideOf([...HISTORIES[i]]);
-          const beside = own && next ? before.reduce((rows) => concatRows(rows, next), own) : undefined;
+          const features = own && next ? before.reduce((rows) => concatRows(rows, next), own) : undefined;
           const history = Uint32Array.from([...HISTORIES[i], ...before]);
-          const [best] = await scorer.score([{ history, features: beside, exclude: history }]);
+          const [best] = await scorer.score([{ history, features: features, exclude: history }]);
           expect(best.items[0]).toBe(item);
           expect(logs[step]).toBeLessThan(0);
         }
@@ -90,7 +91,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         );
         again.dispose();
       }
-      memory.dispose();
+      transitions.dispose();
       model.dispose();
     });
   });

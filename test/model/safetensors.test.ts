@@ -2,6 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { decode, encode, encodePieces, type StoredTensor } from '../../model/storage/safetensors.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
+import { commit, Snapshot } from '../../model/storage/manifest.ts';
+import { loadSegmentPrior, saveSegmentPrior, USERS } from '../../model/transitions/segment-prior.ts';
+import { loadTransitions, MEMORY, saveTransitions } from '../../model/transitions/transitions.ts';
+import { checkRows } from '../../model/storage/tensors.ts';
 
 const f32 = (shape: number[], ...values: number[]): StoredTensor => ({ shape, data: new Float32Array(values) });
 
@@ -172,3 +177,59 @@ describe('decode', () => {
     );
   });
 });
+
+describe('rows of a sparse matrix', () => {
+  const check = (starts: number[], columns: number[], width = 4) =>
+    checkRows(Uint32Array.from(starts), Uint32Array.from(columns), width, 'memory.safetensors');
+
+  test('cover all entries, from the first to the last', () => {
+    expect(() => check([0, 2, 2, 3], [0, 3, 1])).not.toThrow();
+    expect(() => check([0], [])).not.toThrow();
+  });
+
+  test.each([
+    [
+      'a first row that starts after the first entry',
+      [1, 2, 2, 3],
+      [0, 3, 1],
+      'expected the first to start at entry 0, got 1',
+    ],
+    [
+      'a row that starts before the one above it',
+      [0, 2, 1, 3],
+      [0, 3, 1],
+      'expected row 2 to start at entry 2 or later, got 1',
+    ],
+    ['a last row that ends too early', [0, 2, 2, 2], [0, 3, 1], 'expected the last to end at entry 3, got 2'],
+    ['a last row that ends too late', [0, 2, 2, 4], [0, 3, 1], 'expected the last to end at entry 3, got 4'],
+    ['a column beyond the last', [0, 2, 2, 3], [0, 4, 1], 'expected integers below 4, got 4 at 1'],
+  ])('are refused with %s', (_, starts, columns, message) => {
+    expect(() => check(starts, columns)).toThrow(InputError);
+    expect(() => check(starts, columns)).toThrow(/^memory\.safetensors: damaged: /);
+    expect(() => check(starts, columns)).toThrow(message);
+  });
+});
+
+const fitted = { users: 1, popularity: 0, groups: 0 };
+
+test.each([
+  ['item transitions', loadTransitions, MEMORY, 'rowStarts'],
+  ['segment prior', loadSegmentPrior, USERS, 'starts'],
+] as const)(
+  'the file of %s is refused where its first row starts after the first entry',
+  async (_, load, part, name) => {
+    const files = new MemoryFiles('model');
+    const rows = { starts: Uint32Array.of(0, 1, 2), columns: Uint32Array.of(1, 0), values: Float32Array.of(1, 2) };
+    const settings = { method: 'exact', last: 1, power: 1, lambda: 1, kept: 2 } as const;
+    await saveTransitions(files, { settings, rows });
+    const counts = { ...rows, items: Float32Array.of(1, 2) };
+    await saveSegmentPrior(files, { counts, settings: { shrinkage: 1, strength: 1, weights: [], fitted } });
+    expect(await load(files, 2)).not.toBeNull();
+    const { tensors, metadata } = decode((await (await Snapshot.open(files)).read(part)) as Uint8Array);
+    (tensors.get(name) as StoredTensor).data[0] = 1;
+    await commit(files, { [part]: encodePieces(tensors, metadata) });
+    await expect(load(files, 2)).rejects.toThrow(
+      /safetensors: damaged: rows: expected the first to start at entry 0, got 1/,
+    );
+  },
+);

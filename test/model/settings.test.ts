@@ -11,7 +11,7 @@ import { checkSettings, DEFAULTS, SETTINGS, type Settings } from '../../model/re
 
 describe('settings', () => {
   it('have the types that their declarations say, with those of blocks, losses and heads', () => {
-    expectTypeOf<Settings['block']>().toEqualTypeOf<'transformer' | 'ligr' | 'hstu'>();
+    expectTypeOf<Settings['block']>().toEqualTypeOf<keyof typeof BLOCKS>();
     expectTypeOf<Settings['logq']>().toEqualTypeOf<'on' | 'off'>();
     expectTypeOf<Settings['molUser']>().toEqualTypeOf<number>();
     expect(Object.keys(DEFAULTS)).toEqual(Object.keys(SETTINGS));

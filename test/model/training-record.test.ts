@@ -1,6 +1,6 @@
 /** The record of a training: held-out targets that were trained on are found in any log, and no others. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ColdSplit, drawCold } from '../../data/splits/cold.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
@@ -18,6 +18,9 @@ import {
   TRAINING,
   type TrainingRecord,
 } from '../../model/storage/training-record.ts';
+import { TimeBudget } from '../../train/loop/time-budget.ts';
+import { recordStage } from '../../train/stages/record.ts';
+import { runStages } from '../../train/stages/stage.ts';
 
 type Event = [user: string, item: string, time: number | null];
 
@@ -66,9 +69,9 @@ const without = (events: readonly Event[], last: number): Event[] => {
   });
 };
 
-async function recordOf(parts: Split, seed = 1): Promise<TrainingRecord> {
+async function recordOf(split: Split, seed = 1): Promise<TrainingRecord> {
   const files = new MemoryFiles();
-  await recordTraining(files, parts, seed);
+  await recordTraining(files, split, seed);
   return (await loadTraining(files)) as TrainingRecord;
 }
 
@@ -77,12 +80,12 @@ const PROTOCOLS = ['leave-one-out', 'sampled-100', 'last-n:n=3', 'ratio:valid=0.
 const under = (events: readonly Event[], protocol: string) => splitDataset(datasetOf(events), parseProtocol(protocol));
 
 describe.each(PROTOCOLS)('trained under %s', (protocol) => {
-  const parts = under(today, protocol);
+  const split = under(today, protocol);
 
   it('the held-out targets of its own log, of longer ones and of other people are free', async () => {
-    const record = await recordOf(parts);
+    const record = await recordOf(split);
     for (const part of ['valid', 'test'] as const) {
-      const { targets, known, grown } = record.overlap(parts, part);
+      const { targets, known, grown } = record.overlap(split, part);
       expect(targets).toBeGreaterThan(0);
       expect({ known, grown: [...grown] }, part).toEqual({ known: 0, grown: [] });
     }
@@ -105,7 +108,7 @@ describe.each(PROTOCOLS)('trained under %s', (protocol) => {
   });
 
   it('an older log is found out, whatever became of its times', async () => {
-    const record = await recordOf(parts);
+    const record = await recordOf(split);
     const older =
       protocol === 'temporal' ? today.filter(([, , time]) => (time as number) < T0 + 24_000) : without(today, 8);
     const { known, targets, users, example } = record.overlap(under(older, protocol), 'test');
@@ -129,9 +132,9 @@ it('what the validation chose the model by is no test', async () => {
 it('cold items: free under their own protocol, known under another', async () => {
   const dataset = datasetOf(today);
   const protocol = parseProtocol('cold-items');
-  const parts = new ColdSplit(dataset, protocol, drawCold(dataset, protocol, null));
-  const record = await recordOf(parts);
-  for (const part of ['valid', 'test'] as const) expect(record.overlap(parts, part).known).toBe(0);
+  const split = new ColdSplit(dataset, protocol, drawCold(dataset, protocol, null));
+  const record = await recordOf(split);
+  for (const part of ['valid', 'test'] as const) expect(record.overlap(split, part).known).toBe(0);
   expect(record.overlap(under(today, 'leave-one-out'), 'test').known).toBeGreaterThan(20);
 });
 
@@ -141,23 +144,36 @@ it('users whose targets trained because they had done too little then are named,
   const { known, grown } = record.overlap(under(without(today, 18), 'last-n:n=3'), 'test');
   expect(known).toBe(0);
   expect(grown.length).toBeGreaterThan(0);
-  const parts = under(without(today, 18), 'last-n:n=3');
-  parts.leaveOut(grown[0], 'test');
-  expect(parts.targets(grown[0], 'test')).toHaveLength(0);
+  const split = under(without(today, 18), 'last-n:n=3');
+  split.leaveOut(grown[0], 'test');
+  expect(split.targets(grown[0], 'test')).toHaveLength(0);
 });
 
 it('a log without its oldest events, whose users buy the same again, is free where there are times', async () => {
   const weekly = Array.from({ length: 30 }, (_, u) =>
     Array.from({ length: 20 }, (__, i): Event => [`u${u}`, `i${(u + i) % 4}`, T0 + 600_000 * i]),
   ).flat();
-  const record = await recordOf(
-    under(
-      weekly.filter(([, , time]) => (time as number) < T0 + 600_000 * 14),
-      'leave-one-out',
-    ),
-  );
-  const rolling = weekly.filter(([, , time]) => (time as number) >= T0 + 600_000 * 6);
+  const first = weekly.filter(([, , time]) => (time as number) < T0 + 600_000 * 14);
+  const rolling = weekly.filter(([, , time]) => (time as number) >= T0 + 600_000 * 8);
+  const record = await recordOf(under(first, 'leave-one-out'));
   expect(record.overlap(under(rolling, 'leave-one-out'), 'test').known).toBe(0);
+
+  // Without times in either log it may as well be an older log: both hold the same events, counted from their start.
+  const untimed = (events: readonly Event[]) => events.map(([user, item]): Event => [user, item, null]);
+  const older = weekly.filter(([, , time]) => (time as number) < T0 + 600_000 * 10);
+  for (const [trained, evaluated] of [
+    [first, untimed(rolling)],
+    [untimed(first), rolling],
+    [untimed(first), untimed(older)],
+  ]) {
+    const { known, untimed: unsure } = (await recordOf(under(trained, 'leave-one-out'))).overlap(
+      under(evaluated, 'leave-one-out'),
+      'test',
+    );
+    expect(known).toBeGreaterThan(0);
+    expect(unsure).toBe(true);
+  }
+  expect(record.overlap(under(older, 'leave-one-out'), 'test')).toMatchObject({ known: 30, untimed: false });
 });
 
 it('no event is found that was not recorded, none is missed: any IDs, any repeats', async () => {
@@ -169,9 +185,9 @@ it('no event is found that was not recorded, none is missed: any IDs, any repeat
       fc.nat(),
       async (users, items, seed) => {
         const events = items.map((item, i): Event => [users[i % users.length], item, null]);
-        const parts = under(events, 'leave-one-out');
-        const record = await recordOf(parts, seed);
-        for (const part of ['valid', 'test'] as const) expect(record.overlap(parts, part).known).toBe(0);
+        const split = under(events, 'leave-one-out');
+        const record = await recordOf(split, seed);
+        for (const part of ['valid', 'test'] as const) expect(record.overlap(split, part).known).toBe(0);
         const before = under(without(events, 2), 'leave-one-out');
         const targets = Array.from({ length: before.users }, (_, u) => before.targets(u, 'test').length);
         expect(record.overlap(before, 'test').known).toBe(targets.reduce((a, b) => a + b, 0));
@@ -185,10 +201,10 @@ const stored = async (files: MemoryFiles) => (await (await Snapshot.open(files))
 
 describe('the file', () => {
   it('is small, the same for the same training, and tells nothing without its salt', async () => {
-    const parts = under(today, 'leave-one-out');
+    const split = under(today, 'leave-one-out');
     const write = async (seed: number) => {
       const files = new MemoryFiles();
-      await recordTraining(files, parts, seed);
+      await recordTraining(files, split, seed);
       return stored(files);
     };
     const bytes = await write(1);
@@ -201,10 +217,17 @@ describe('the file', () => {
 
   it('stays as it is when a training is resumed', async () => {
     const files = new MemoryFiles();
-    await recordTraining(files, under(today, 'leave-one-out'), 1);
+    const write = vi.fn(() => recordTraining(files, under(today, 'leave-one-out'), 1));
+    const stage = recordStage(write);
+    const start = (resume: boolean) =>
+      runStages([stage], { files, plan: { resume }, report: () => {} }, new TimeBudget());
+    await start(true); // made by an earlier version
     const bytes = await stored(files);
-    await recordTraining(files, under(today, 'leave-one-out'), 2, true);
+    await start(true);
+    expect(write).toHaveBeenCalledOnce();
     expect(await stored(files)).toEqual(bytes);
+    await start(false);
+    expect(write).toHaveBeenCalledTimes(2);
   });
 
   it.each([
@@ -253,7 +276,7 @@ describe('ratings: the folds decide', () => {
       for (const row of test) round[row] = r + 1;
     });
     expect(record.untested(ratings, round)).toBe(0);
-    // The same ratings in the same order, of users who changed places.
+    // The same ratings in the same order, of users who were swapped.
     const swapped = events.map(
       ([user, item, time]): Event => [user === 'u1' ? 'u2' : user === 'u2' ? 'u1' : user, item, time],
     );

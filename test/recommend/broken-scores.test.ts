@@ -1,6 +1,6 @@
 /**
  * Weights that are broken give no answer: where NaN or infinity is stored, loading says so; where finite weights overflow
- * on the way, each path that hands out a number says so. And no figure profits from what is not a number.
+ * on the way, each path that hands out a number says so. And no metric profits from what is not a number.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
@@ -155,7 +155,7 @@ describe('finite weights that overflow', () => {
     recommender.close();
   });
 
-  it('the ranker, in lists and in figures', async () => {
+  it('the ranker, in lists and in metrics', async () => {
     const files = await whole();
     const { tensors } = decode(await stored(files, RANKER_FILE));
     for (const name of tensors.keys()) if (/weight$/.test(name)) await poison(files, RANKER_FILE, name, HUGE);
@@ -163,7 +163,7 @@ describe('finite weights that overflow', () => {
     await refused(() => recommender.recommend({ history }));
     recommender.close();
     const loaded = await loadModel(files);
-    const model = new RankingModel(cpu, loaded);
+    const model = await RankingModel.load(cpu, loaded);
     const log = {
       userIds: ['a'],
       itemIds: loaded.items.map(({ id }) => id),
@@ -175,10 +175,10 @@ describe('finite weights that overflow', () => {
       source: 'log',
       notes: [],
     };
-    const parts = splitDataset(prepare(log, { minInteractions: 1 }));
+    const split = splitDataset(prepare(log, { minInteractions: 1 }));
     const { encoder, second } = model;
     expect(second).not.toBeNull();
-    await refused(() => evaluate(encoder, parts, { split: 'test', includeSeen: true, second }));
+    await refused(() => evaluate(encoder, split, { split: 'test', includeSeen: true, second }));
     model.dispose();
   });
 
@@ -213,7 +213,7 @@ describe('finite weights that overflow', () => {
     await refused(async () => transitions.sharesOf(query.history, memory.rows.columns[2 * 4]));
   });
 
-  it("users' vectors and all scores of the catalogue", async () => {
+  it("users' vectors and all scores of the catalog", async () => {
     const files = await broken();
     const loaded = await loadModel(files);
     const model = SequenceModel.load(cpu, settingsOf(loaded), 60, loaded.tensors, null);
@@ -255,7 +255,7 @@ describe('finite weights that overflow', () => {
   });
 });
 
-describe('ranks and figures', () => {
+describe('ranks and metrics', () => {
   it('count what is not a number against the target', () => {
     expect(rankAmong([3, Number.NaN, 1, 2], 2)).toBe(3);
     expect(rankAmong([3, 1, Number.NaN], Number.NaN)).toBe(3);
@@ -265,7 +265,7 @@ describe('ranks and figures', () => {
     expect(rankBy(items, [Number.NaN, Number.NaN, Number.NaN], 5, 1)).toBe(3);
   });
 
-  it('a figure is never made of what is not a rank', () => {
+  it('a metric is never made of what is not a rank', () => {
     for (const rank of [Number.NaN, 0, -1, 1.5]) expect(() => new RankMetrics().add([rank])).toThrow('1-based rank');
   });
 
@@ -281,9 +281,9 @@ describe('ranks and figures', () => {
       source: 'log',
       notes: [],
     };
-    const parts = splitDataset(prepare(log, { minInteractions: 1 }));
+    const split = splitDataset(prepare(log, { minInteractions: 1 }));
     const scores = (_: Uint32Array, out: Float64Array | Float32Array) => out.set([1, value, 2]);
-    expect(() => rankTargets(parts, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
+    expect(() => rankTargets(split, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
       `a score of odd, user 0 is ${value}`,
     );
   });

@@ -44,13 +44,13 @@ export function causes(users = 150, length = 18): Split {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-/** A history after which B2 is likeliest, since A2 stands in it; and the place of A2. */
+/** A history after which B2 is likeliest, since A2 is in it; and the position of A2. */
 export const HISTORY = ['N1', 'A0', 'N3', 'N5', 'B0', 'N2', 'A2', 'N7', 'N4'];
 export const CAUSE = 6;
 
 /** Trains a small model on it. */
 export async function learned(device: Device, recipe: string, more: Record<string, string> = {}, epochs = 40) {
-  const parts = causes();
+  const split = causes();
   const settings = settingsFor(recipe, {
     d: '16',
     ff: '32',
@@ -67,7 +67,7 @@ export async function learned(device: Device, recipe: string, more: Record<strin
     ...more,
   });
   const files = new MemoryFiles();
-  const { users, items } = parts;
+  const { users, items } = split;
   const config: ModelConfig = {
     formatVersion: 1,
     attune: '0.0.0',
@@ -86,8 +86,8 @@ export async function learned(device: Device, recipe: string, more: Record<strin
   const kinds = (id: string): Record<string, string> => ({
     kind: id.startsWith('N') ? 'noise' : `pair ${id.slice(1)}`,
   });
-  const rows = parts.dataset.itemIds.map((id) => ({ id, title: `<${id}> & co`, attributes: kinds(id) }));
+  const rows = split.dataset.itemIds.map((id) => ({ id, title: `<${id}> & co`, attributes: kinds(id) }));
   await createFolder(files, config, rows);
-  const result = await trainStages({ device, files, split: parts, settings, epochs });
+  const result = await trainStages({ device, files, split, settings, epochs });
   return { files, result };
 }

@@ -100,7 +100,7 @@ describe('where the cause is known', () => {
     recommender.close();
   });
 
-  describe('a causal model with memory', () => {
+  describe('a causal model with transitions', () => {
     let recommender: Recommender;
     beforeAll(async () => {
       const { files } = await learned(device, 'sasrec', { memory: 'on' });
@@ -112,7 +112,7 @@ describe('where the cause is known', () => {
 
     it('both methods name it', () => both(recommender));
 
-    it('lifts are the blended scores but for a constant, and a contribution is what leaving out takes away', async () => {
+    it('relative scores are the blended scores but for a constant, and a contribution is what leaving out takes away', async () => {
       const items = await ask(HISTORY);
       expect(items).toHaveLength(20);
       const relativeScoreOf = (item?: (typeof items)[0]) => {
@@ -136,9 +136,9 @@ describe('where the cause is known', () => {
       }
     });
 
-    it('shares of the memory add up to what it adds', async () => {
+    it('shares of the transitions add up to what it adds', async () => {
       const { blended, items } = recommender.loaded;
-      const { transitions, blend } = blended ?? expect.fail('no memory');
+      const { transitions, blend } = blended ?? expect.fail('no transitions');
       const host = new HostTransitions(transitions, blend);
       const history = Uint32Array.from(HISTORY, (id) => items.findIndex((item) => item.id === id));
       const all = Uint32Array.from(items, (_, row) => row);
@@ -150,7 +150,7 @@ describe('where the cause is known', () => {
       expect(host.relativeScores(history, all)).toEqual(lifts);
     });
 
-    it('unknown items keep the places of the others; one event carries all there is', async () => {
+    it('unknown items keep the positions of the others; one event carries all there is', async () => {
       const [first] = await ask(['nobody knows this', ...HISTORY]);
       expect(first.explanation?.events[0]).toMatchObject({ id: 'A2', position: CAUSE + 1 });
       const [only] = await ask(['A1']);

@@ -75,7 +75,7 @@ describe('explore', () => {
     }
     const epsilon = mean({ method: 'epsilon-greedy', strength: 0.1 }, rounds);
     expect(epsilon).toBeLessThan(greedy);
-    // A tenth of the places for ever: at least what these cost, a fifth of them being the best one's.
+    // A tenth of the positions for ever: at least what these cost, a fifth of them being the best one's.
     expect(epsilon).toBeGreaterThan(0.1 * rounds * 0.25);
   });
 });

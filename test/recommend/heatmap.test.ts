@@ -17,7 +17,7 @@ const flat = (n: number): number[][] =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (j <= i ? 1 / (i + 1) : 0)));
 
 describe('roll-out', () => {
-  it('is the product of the blocks’ maps with half of the residual', () => {
+  it("is the product of the blocks' maps with half of the residual", () => {
     const first = [
       [1, 0],
       [0.5, 0.5],

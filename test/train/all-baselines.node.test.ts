@@ -24,16 +24,16 @@ const histories = Array.from({ length: 90 }, () => {
   return Array.from({ length: 4 + random.below(6) }, (_, t) => (start + t * (1 + random.below(2))) % ITEMS);
 });
 const dataset = prepare(logOf(histories), { minInteractions: 1 });
-const parts = splitDataset(dataset);
+const split = splitDataset(dataset);
 
 /** P = (XᵀX + λI)⁻¹ by Gauss–Jordan, B_ij = −P_ij / P_jj. */
 function closedForm(lambda: number): number[][] {
-  const V = parts.items;
+  const V = split.items;
   const a = Array.from({ length: V }, (_, i) =>
     Array.from({ length: 2 * V }, (_, j) => (j === V + i ? 1 : j === i ? lambda : 0)),
   );
-  for (let u = 0; u < parts.users; u++) {
-    const own = new Set(parts.history(u, 'train'));
+  for (let u = 0; u < split.users; u++) {
+    const own = new Set(split.history(u, 'train'));
     for (const i of own) for (const j of own) a[i][j]++;
   }
   for (let i = 0; i < V; i++) {
@@ -49,27 +49,27 @@ function closedForm(lambda: number): number[][] {
 }
 
 test.each([0.5, 500])('EASE is the closed form, λ = %d, up to single precision', async (lambda) => {
-  const V = parts.items;
-  const weights = await easeWeights(device, parts, lambda);
+  const V = split.items;
+  const weights = await easeWeights(device, split, lambda);
   closedForm(lambda).forEach((row, i) => {
     row.forEach((value, j) => expect(Math.abs(weights[i * V + j] - value)).toBeLessThan(2e-5));
   });
 });
 
 test('scores decay from the last item back, and only so far', async () => {
-  const V = parts.items;
-  const weights = await easeWeights(device, parts, 2);
+  const V = split.items;
+  const weights = await easeWeights(device, split, 2);
   const out = new Float64Array(V);
   easeRows(weights, V, { last: 2, decay: 0.5 })(Uint32Array.of(5, 3, 7), out);
   for (let i = 0; i < V; i++) expect(out[i]).toBeCloseTo(weights[7 * V + i] + 0.5 * weights[3 * V + i], 6);
 });
 
 test('the blend is chosen on validation targets alone', async () => {
-  const weights = await easeWeights(device, parts, 10);
-  const fitted = fitBaselineBlend(parts, markovWindow(parts), weights, 'kept');
+  const weights = await easeWeights(device, split, 10);
+  const fitted = fitBaselineBlend(split, markovWindow(split), weights, 'kept');
   // Other test targets, the same training and validation.
   const other = { ...dataset, items: dataset.items.slice() };
-  for (let u = 0; u < parts.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
+  for (let u = 0; u < split.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
   const changed = splitDataset(other);
   expect(fitBaselineBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(
     fitted,
@@ -78,7 +78,7 @@ test('the blend is chosen on validation targets alone', async () => {
 
 test('all five, by name too; each ranks every user', async () => {
   const all: Baseline[] = [];
-  for await (const baseline of allBaselines(device, parts, 'kept')) all.push(baseline);
+  for await (const baseline of allBaselines(device, split, 'kept')) all.push(baseline);
   expect(all.map(({ name }) => name)).toEqual([
     'popularity',
     'Markov',
@@ -87,19 +87,19 @@ test('all five, by name too; each ranks every user', async () => {
     'windowed Markov + EASE',
   ]);
   for (const [i, make] of Object.values(BASELINES).entries()) {
-    const ranks = rankTargets(parts, 'test', await make(device, parts, 'kept'), { seen: 'kept' }).ranks;
-    expect([...ranks]).toEqual([...rankTargets(parts, 'test', all[i], { seen: 'kept' }).ranks]);
-    expect(ranks).toHaveLength(parts.users);
+    const ranks = rankTargets(split, 'test', await make(device, split, 'kept'), { seen: 'kept' }).ranks;
+    expect([...ranks]).toEqual([...rankTargets(split, 'test', all[i], { seen: 'kept' }).ranks]);
+    expect(ranks).toHaveLength(split.users);
   }
 });
 
-test('several targets: ranks of each, the figures of the set, slices of the whole', () => {
+test('several targets: ranks of each, the metrics of the set, slices of the whole', () => {
   const sets = splitDataset(dataset, parseProtocol('ratio:test=0.4'));
   const falling = {
     name: 'falling',
     scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.forEach((_, i) => (out[i] = -i)),
   }; // prettier-ignore
-  const figures = evaluateBaseline(sets, falling, { split: 'test', seen: 'kept' });
+  const evaluation = evaluateBaseline(sets, falling, { split: 'test', seen: 'kept' });
   let [hits, recall] = [0, 0];
   for (let u = 0; u < sets.users; u++) {
     const targets = new Set(sets.targets(u, 'test'));
@@ -107,17 +107,20 @@ test('several targets: ranks of each, the figures of the set, slices of the whol
     hits += found > 0 ? 1 : 0;
     recall += found / targets.size;
   }
-  expect(figures?.metrics['HR@5']).toBeCloseTo(hits / sets.users, 12);
-  expect(figures?.metrics['Recall@5']).toBeCloseTo(recall / sets.users, 12);
+  expect(evaluation?.metrics['HR@5']).toBeCloseTo(hits / sets.users, 12);
+  expect(evaluation?.metrics['Recall@5']).toBeCloseTo(recall / sets.users, 12);
   const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
-  expect(mean(figures?.perUser['NDCG@10'] as Float64Array)).toBeCloseTo(figures?.metrics['NDCG@10'] as number, 12);
-  const lengths = Object.values(figures?.slices.historyLength ?? {});
+  expect(mean(evaluation?.perUser['NDCG@10'] as Float64Array)).toBeCloseTo(
+    evaluation?.metrics['NDCG@10'] as number,
+    12,
+  );
+  const lengths = Object.values(evaluation?.slices.historyLength ?? {});
   expect(lengths.reduce((sum, { users }) => sum + users, 0)).toBe(sets.users);
   const weighted = lengths.reduce((sum, slice) => sum + slice.users * slice.MRR, 0) / sets.users;
-  expect(weighted).toBeCloseTo(figures?.metrics.MRR as number, 12);
+  expect(weighted).toBeCloseTo(evaluation?.metrics.MRR as number, 12);
 });
 
-test('sampled-100 ranks among the sample: never worse than in the full catalogue', () => {
+test('sampled-100 ranks among the sample: never worse than in the full catalog', () => {
   const big = Array.from({ length: 30 }, (_, u) => Array.from({ length: 20 }, (_, t) => (u * 13 + t * 7) % 400));
   const large = prepare(logOf(big), { minInteractions: 1 });
   const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => splitDataset(large, parseProtocol(name)));

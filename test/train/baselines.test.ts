@@ -7,7 +7,7 @@ import { rankTargets } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
 
 // Items are numbered by first appearance: rows equal the digits here. The last two events of each history are held out.
-const parts = splitDataset(
+const split = splitDataset(
   prepare(
     logOf(
       [
@@ -20,7 +20,7 @@ const parts = splitDataset(
   ),
 );
 const scoresOf = (baseline: Baseline, history: number[]): number[] => {
-  const out = new Float64Array(parts.items).fill(7);
+  const out = new Float64Array(split.items).fill(7);
   baseline.scores(Uint32Array.from(history), out);
   return [...out];
 };
@@ -28,18 +28,18 @@ const scoresOf = (baseline: Baseline, history: number[]): number[] => {
 describe('baselines', () => {
   it('popularity counts training events', () => {
     // training: 0 1 2 | 0 1 0 2 | 5 5; item rows: 0 1 2 3 4 5
-    expect(scoresOf(popularity(parts), [3])).toEqual([3, 2, 2, 0, 0, 2]);
+    expect(scoresOf(popularity(split), [3])).toEqual([3, 2, 2, 0, 0, 2]);
   });
 
   it('markov counts what followed the last item, popularity between equals', () => {
-    const next = scoresOf(markov(parts), [4, 0]);
+    const next = scoresOf(markov(split), [4, 0]);
     expect(next.map(Math.floor)).toEqual([0, 2, 1, 0, 0, 0]);
     expect(next[0]).toBeGreaterThan(next[5]);
-    expect(scoresOf(markov(parts), [])).toEqual([3, 2, 2, 0, 0, 2].map((count) => count / 4));
-    expect(scoresOf(markov(parts), [5]).map(Math.floor)).toEqual([0, 0, 0, 0, 0, 1]);
+    expect(scoresOf(markov(split), [])).toEqual([3, 2, 2, 0, 0, 2].map((count) => count / 4));
+    expect(scoresOf(markov(split), [5]).map(Math.floor)).toEqual([0, 0, 0, 0, 0, 1]);
   });
 
-  it('windowed Markov weighs by lag, decays, normalises and damps', () => {
+  it('windowed Markov weighs by lag, decays, normalizes and damps', () => {
     // 0 → 1: 1 + 1, 0 → 2: 1/2 + 1/3 + 1, 0 → 0: 1/2; 1 → 2: 1 + 1/2, 1 → 0: 1
     const zero = [1 / 2, 2, 1 / 2 + 1 / 3 + 1];
     const one = [1, 0, 1.5];
@@ -47,10 +47,10 @@ describe('baselines', () => {
     const expected = [3, 2, 2].map(
       (count, i) => (one[i] / total(one) + (0.8 * zero[i]) / total(zero)) / Math.sqrt(count),
     );
-    const scores = scoresOf(windowedMarkov(parts), [0, 1]);
+    const scores = scoresOf(windowedMarkov(split), [0, 1]);
     expected.forEach((value, i) => expect(scores[i]).toBeCloseTo(value, 6));
     expect(scores.slice(3)).toEqual([0, 0, 0]);
-    expect(scoresOf(windowedMarkov(parts), [4])).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(scoresOf(windowedMarkov(split), [4])).toEqual([0, 0, 0, 0, 0, 0]);
   });
 });
 
@@ -60,12 +60,12 @@ describe('rankTargets', () => {
   it('ranks ties behind the others, with seen items kept or excluded', () => {
     // test targets 4, 3, 1; histories 0 1 2 3 | 0 1 0 2 1 | 5 5 0
     const tied = fixed([1, 1, 1, 1, 1, 1]);
-    expect([...rankTargets(parts, 'test', tied, { seen: 'kept' }).ranks]).toEqual([6, 6, 6]);
-    expect([...rankTargets(parts, 'test', tied, { seen: 'excluded' }).ranks]).toEqual([2, 3, 4]);
+    expect([...rankTargets(split, 'test', tied, { seen: 'kept' }).ranks]).toEqual([6, 6, 6]);
+    expect([...rankTargets(split, 'test', tied, { seen: 'excluded' }).ranks]).toEqual([2, 3, 4]);
     const apart = fixed([6, 5, 4, 3, 2, 1]);
-    expect([...rankTargets(parts, 'test', apart, { seen: 'kept' }).ranks]).toEqual([5, 4, 2]);
-    expect([...rankTargets(parts, 'test', apart, { seen: 'excluded' }).ranks]).toEqual([1, 1, 1]);
-    const some = rankTargets(parts, 'test', apart, { seen: 'kept', only: new Set([0, 2]) });
+    expect([...rankTargets(split, 'test', apart, { seen: 'kept' }).ranks]).toEqual([5, 4, 2]);
+    expect([...rankTargets(split, 'test', apart, { seen: 'excluded' }).ranks]).toEqual([1, 1, 1]);
+    const some = rankTargets(split, 'test', apart, { seen: 'kept', only: new Set([0, 2]) });
     expect([[...some.users], [...some.ranks]]).toEqual([
       [0, 2],
       [5, 2],
@@ -75,9 +75,9 @@ describe('rankTargets', () => {
   it('counts a target that was seen as a miss only while seen items are excluded', () => {
     // validation targets 3, 1, 0; the second history holds its target
     const scorer = fixed([6, 5, 4, 3, 2, 1]);
-    const excluded = rankTargets(parts, 'valid', scorer, { seen: 'excluded' });
+    const excluded = rankTargets(split, 'valid', scorer, { seen: 'excluded' });
     expect([[...excluded.ranks], excluded.repeats]).toEqual([[1, MISS, 1], 1]);
-    expect([...rankTargets(parts, 'valid', scorer, { seen: 'kept' }).ranks]).toEqual([4, 2, 1]);
+    expect([...rankTargets(split, 'valid', scorer, { seen: 'kept' }).ranks]).toEqual([4, 2, 1]);
   });
 
   it('skips users who only train, ranks a single item first, refuses NaN', () => {

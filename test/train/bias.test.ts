@@ -1,7 +1,8 @@
 /** What is added to the scores on the device, and the users' vectors that come off it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
-import { EXCLUDED, Scorer, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import { EXCLUDED, type ScorerOptions, type ScoreQuery } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
 import { trainingFacts } from '../../train/evaluation/collector.ts';
@@ -16,7 +17,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   let narrow: Device;
   beforeAll(async () => {
     device = await Device.open({ backend });
-    // A binding holds fewer scores than there are items: the catalogue is cut into tiles of columns.
+    // A binding holds fewer scores than there are items: the catalog is cut into tiles of columns.
     narrow = await Device.open({ backend, maxBindingBytes: 4096 * 4 });
   });
   afterAll(() => {
@@ -82,16 +83,16 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   });
 
   it('evaluates each variant as its own ranking would be', async () => {
-    const parts = ring();
-    const facts = trainingFacts(parts);
-    const model = SequenceModel.create(device, small(), parts.items, 3);
+    const split = ring();
+    const facts = trainingFacts(split);
+    const model = SequenceModel.create(device, small(), split.items, 3);
     const shared = { split: 'test', facts, includeSeen: true } as const;
     let passes = 0;
     const rank = (options: Partial<EvaluateOptions>) => {
       passes++;
-      return evaluate(model, parts, { ...shared, ...options });
+      return evaluate(model, split, { ...shared, ...options });
     };
-    const odd = Float32Array.from({ length: parts.items }, (_, i) => (i % 2 === 1 ? EXCLUDED : 0));
+    const odd = Float32Array.from({ length: split.items }, (_, i) => (i % 2 === 1 ? EXCLUDED : 0));
     const backwards = (items: Uint32Array, _scores: Float32Array, k: number) => items.slice().reverse().slice(0, k);
     const same = (items: Uint32Array, _scores: Float32Array, k: number) => items.slice(0, k);
     const { plain, after } = await evaluatePostProcessing(
@@ -102,10 +103,10 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
         { name: 'even, same', bias: odd, rerank: same },
       ],
       {},
-      { parts, split: 'test', facts, rank },
+      { split, part: 'test', facts, rank },
     );
     expect(passes).toBe(2);
-    const alone = await evaluate(model, parts, shared);
+    const alone = await evaluate(model, split, shared);
     expect(plain.metrics).toEqual(alone.metrics);
     const { MRR, ...known } = Object.fromEntries(
       Object.entries(alone.metrics).filter(([name]) => !/@(50|100)$/.test(name)),
@@ -113,12 +114,12 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     expect(MRR).toBeGreaterThan(0);
     expect(after.same).toEqual(known);
     expect(after.backwards['NDCG@10']).not.toBeCloseTo(known['NDCG@10'], 3);
-    expect(after.even).toEqual((await evaluate(model, parts, { ...shared, bias: odd })).metrics);
+    expect(after.even).toEqual((await evaluate(model, split, { ...shared, bias: odd })).metrics);
     expect(after.even['Coverage@10']).toBe(0.5);
     expect(after['even, same']['NDCG@10']).toBe(after.even['NDCG@10']);
     // Of twelve targets, each met as often as the others or once more, the odd ones are missed.
-    const odds = Array.from({ length: parts.users }, (_, u) => parts.targets(u, 'test')[0] % 2).filter((x) => x === 1);
-    expect(after.even['HR@20']).toBeCloseTo(1 - odds.length / parts.users, 12);
+    const odds = Array.from({ length: split.users }, (_, u) => split.targets(u, 'test')[0] % 2).filter((x) => x === 1);
+    expect(after.even['HR@20']).toBeCloseTo(1 - odds.length / split.users, 12);
     model.dispose();
   });
 });

@@ -51,7 +51,7 @@ describe('encoders learn', () => {
   });
   afterAll(() => device?.close());
 
-  async function learn(recipe: string, parts: Split, more: Record<string, string> = {}, epochs = 30) {
+  async function learn(recipe: string, split: Split, more: Record<string, string> = {}, epochs = 30) {
     const settings = settingsFor(recipe, {
       d: '16',
       ff: '32',
@@ -68,7 +68,7 @@ describe('encoders learn', () => {
       ...more,
     });
     const files = new MemoryFiles();
-    const { users, items } = parts;
+    const { users, items } = split;
     const config: ModelConfig = {
       formatVersion: 1,
       attune: '0.0.0',
@@ -84,9 +84,9 @@ describe('encoders learn', () => {
       device: '',
       variants: {},
     };
-    const rows = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
+    const rows = split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
     await createFolder(files, config, rows);
-    const result = await train({ device, files, split: parts, settings, seed: 1, epochs, includeSeen: true });
+    const result = await train({ device, files, split, settings, seed: 1, epochs, includeSeen: true });
     return { result, files };
   }
 
@@ -107,9 +107,9 @@ describe('encoders learn', () => {
   });
 
   it('hstu: a step that only the times of the events tell', async () => {
-    const parts = ring(true);
-    const { result, files } = await learn('hstu', parts);
-    const blind = await learn('hstu', parts, { bias: 'relative' });
+    const split = ring(true);
+    const { result, files } = await learn('hstu', split);
+    const blind = await learn('hstu', split, { bias: 'relative' });
     expect(result.bestNdcg).toBeGreaterThan(0.93);
     expect(blind.result.bestNdcg).toBeLessThan(0.9);
     const recommender = await Recommender.load(files, { device });
@@ -123,10 +123,10 @@ describe('encoders learn', () => {
   });
 
   it.each(['bert4rec', 'hstu'])('%s: the same bits again, also in debug mode', async (recipe) => {
-    const parts = ring(true);
-    const plain = await learn(recipe, parts, { dropout: '0.2' }, 3);
+    const split = ring(true);
+    const plain = await learn(recipe, split, { dropout: '0.2' }, 3);
     device.debug = true; // re-traces each step and fills its slots with NaN
-    const checked = await learn(recipe, parts, { dropout: '0.2' }, 3);
+    const checked = await learn(recipe, split, { dropout: '0.2' }, 3);
     device.debug = false;
     expect(plain.result.losses.length).toBeGreaterThan(8);
     expect(checked.result.losses).toEqual(plain.result.losses);

@@ -10,7 +10,7 @@ import { folder, ring, small } from './ring.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
-describe('figures of the next n', () => {
+describe('metrics of the next n', () => {
   it('count each event once, by its place and its rank', () => {
     expect(nextMetrics([1, 2, 3], [1, 2, 3])).toEqual({ Recall: 1, NDCG: 1, HR: 1, First: 1, Order: 1 });
     expect(nextMetrics([7, 8, 9], [1, 2, 3])).toEqual({ Recall: 0, NDCG: 0, HR: 0, First: 0, Order: 0 });
@@ -31,7 +31,7 @@ describe('a trained model continues', () => {
   });
   afterAll(() => device?.close());
 
-  const parts = splitDataset(ring(40, 12, 15).dataset, parseProtocol('last-n:n=4'));
+  const split = splitDataset(ring(40, 12, 15).dataset, parseProtocol('last-n:n=4'));
   const settingsOf = (recipe: string, more = {}) =>
     small(
       { budget: '256', learningRate: '0.02', validateSteps: '40', dropout: '0', continuation: '4', ...more },
@@ -40,8 +40,8 @@ describe('a trained model continues', () => {
 
   it.each(['sasrec', 'encoder-decoder'])('%s: the ring', async (recipe) => {
     const settings = settingsOf(recipe);
-    const files = await folder(parts, settings);
-    const result = await train({ device, files, split: parts, settings, seed: 1, epochs: 40, includeSeen: true });
+    const files = await folder(split, settings);
+    const result = await train({ device, files, split, settings, seed: 1, epochs: 40, includeSeen: true });
     expect(result.losses.at(-1)?.loss).toBeLessThan(0.5);
     const recommender = await Recommender.load(files, { device });
     const history = ['i9', 'i10', 'i11'];
@@ -62,8 +62,8 @@ describe('a trained model continues', () => {
     recommender.close();
 
     const loaded = await loadModel(files);
-    const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
-    const { users, generated, ranked } = await evaluateNext(model, parts, { n: 4, split: 'test', includeSeen: true });
+    const model = SequenceModel.load(device, settings, split.items, loaded.tensors);
+    const { users, generated, ranked } = await evaluateNext(model, split, { n: 4, split: 'test', includeSeen: true });
     const mean = (values: Float64Array) => values.reduce((a, b) => a + b) / values.length;
     expect(users.length).toBe(40);
     expect(mean(generated.Order)).toBeGreaterThan(0.95);
@@ -74,8 +74,8 @@ describe('a trained model continues', () => {
   it('encoder-decoder: the same bits again, also in debug mode', async () => {
     const settings = settingsOf('encoder-decoder', { dropout: '0.2', blocks: '1', decoder: '1' });
     const run = async () => {
-      const files = await folder(parts, settings);
-      return (await train({ device, files, split: parts, settings, seed: 1, epochs: 4, includeSeen: true })).losses;
+      const files = await folder(split, settings);
+      return (await train({ device, files, split, settings, seed: 1, epochs: 4, includeSeen: true })).losses;
     };
     const plain = await run();
     device.debug = true; // re-traces each step and fills its slots with NaN

@@ -76,7 +76,7 @@ describe('names of Object.prototype', () => {
     const session = recommender.session({ user: record(1) });
     session.add({ item: 'toString', context: record(2, false) });
     await expect(session.recommend({ k: 1 })).resolves.toMatchObject({ unknown: [] });
-    // Nothing told is nothing known: a plain read would find a function under `constructor`.
+    // What is not given is unknown: a plain read would find a function under `constructor`.
     expect((await recommender.recommend({ ...query, user: {}, context: {} })).unseen).toEqual({});
     await expect(recommender.recommend({ ...query, where: 'nothing=1' })).rejects.toThrow('there is constructor');
     recommender.close();
@@ -132,12 +132,12 @@ describe('a history of 150,000 events', () => {
     const recommender = await Recommender.load(files, { device });
     const others = NAMES.slice(3).sort();
     const ids = (list: readonly { id: string }[]) => list.map(({ id }) => id).sort();
-    const told = { history, times, ratings, context };
-    expect(ids((await recommender.recommend({ ...told, k: 7, exclude: history })).items)).toEqual(others);
+    const given = { history, times, ratings, context };
+    expect(ids((await recommender.recommend({ ...given, k: 7, exclude: history })).items)).toEqual(others);
     const narrow = { deny: history, allow: [...history, 'valueOf', ...others] };
-    expect(ids((await recommender.recommend({ ...told, ...narrow, k: 7 })).items)).toEqual(others);
+    expect(ids((await recommender.recommend({ ...given, ...narrow, k: 7 })).items)).toEqual(others);
     expect((await recommender.generate(history, { steps: 2, times, ratings, context })).items).toHaveLength(2);
-    const session = recommender.session(told);
+    const session = recommender.session(given);
     expect(ids((await session.recommend({ k: 7 })).items)).toEqual(others);
     expect(session.history).toHaveLength(150_000);
     recommender.close();

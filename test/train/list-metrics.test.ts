@@ -26,7 +26,7 @@ describe('ListMetrics', () => {
     expect(gini(Float64Array.of(0, 0))).toBe(0);
   });
 
-  test('an item that nobody had is as novel as one that one user had', () => {
+  test('an item without events is as novel as one that one user had', () => {
     const metrics = new ListMetrics(context([1, 0], 4));
     metrics.add([1]);
     metrics.add([0]);
@@ -42,7 +42,7 @@ describe('ListMetrics', () => {
     expect(metrics.result()['Diversity@10']).toBeCloseTo((0.2 + 0.2) / 2, 12);
   });
 
-  test('skips empty places', () => {
+  test('skips empty positions', () => {
     const metrics = new ListMetrics(context([10, 20, 30], 30));
     metrics.add([2, MISS]);
     metrics.add([MISS, MISS]);
@@ -50,7 +50,7 @@ describe('ListMetrics', () => {
     expect(metrics.result()).toMatchObject({ 'Coverage@10': 1 / 3, 'MeanPopularity@10': 15, 'Novelty@10': 0 });
   });
 
-  test('a row outside the catalogue, NaN and no list at all are errors', () => {
+  test('a row outside the catalog, NaN and no list at all are errors', () => {
     const metrics = new ListMetrics(context([1, 1]));
     expect(() => metrics.add([2])).toThrow('item row below 2, got 2');
     expect(() => metrics.add([Number.NaN])).toThrow('got NaN');

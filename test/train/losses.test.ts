@@ -49,10 +49,10 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       device?.close();
       limited?.close();
     });
-    const parts = ring();
+    const split = ring();
 
     it.each(LOSSES)('%s learns the ring, and serves it as it was trained', async (_, settings) => {
-      const { files, result } = await run(device, parts, small(settings), { epochs: 12 });
+      const { files, result } = await run(device, split, small(settings), { epochs: 12 });
       expect(result.bestNdcg).toBeGreaterThan(0.9);
       const recommender = await Recommender.load(files, { device });
       const { items } = await recommender.recommend({ history: ['i3', 'i4', 'i5'], k: 3 });
@@ -65,10 +65,10 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
     it('goes on after an interruption bit for bit with all of it', async () => {
       const settings = small(EVERYTHING);
-      const whole = await run(device, parts, settings, { epochs: 4 });
+      const whole = await run(device, split, settings, { epochs: 4 });
       const abort = new AbortController();
       const stopAt = (p: TrainProgress) => p.step === 5 && abort.abort();
-      const first = await run(device, parts, settings, { epochs: 4, signal: abort.signal, onProgress: stopAt });
+      const first = await run(device, split, settings, { epochs: 4, signal: abort.signal, onProgress: stopAt });
       expect(first.result.reason).toBe('interrupted');
       const second = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
       expect(second).toMatchObject({ step: whole.result.step, bestNdcg: whole.result.bestNdcg });
@@ -82,11 +82,11 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
 
     it('saves the average as the model and keeps the raw weights to go on with', async () => {
-      const { files, result } = await run(device, parts, small({ ema: '0.9', validateSteps: '6' }), { epochs: 1 });
+      const { files, result } = await run(device, split, small({ ema: '0.9', validateSteps: '6' }), { epochs: 1 });
       expect(result.validations.at(-1)?.step).toBe(result.step);
       const best = (await loadModel(files)).tensors.get('items.weight')?.data;
       const saved = await loadCheckpoint(files);
-      const plain = await run(device, parts, small({ validateSteps: '6' }), { epochs: 1 });
+      const plain = await run(device, split, small({ validateSteps: '6' }), { epochs: 1 });
       expect((await loadCheckpoint(plain.files))?.params.get('items.weight')?.data).toEqual(
         saved?.params.get('items.weight')?.data,
       );
@@ -97,7 +97,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
     it('decays embeddings alone by their own rate', async () => {
       const norms = async (settings: Record<string, string>) => {
-        const { files } = await run(device, parts, small(settings), { epochs: 1 });
+        const { files } = await run(device, split, small(settings), { epochs: 1 });
         const saved = await loadCheckpoint(files);
         return ['items.weight', 'positions.weight', 'blocks.0.ffn.up.weight'].map((name) =>
           Math.hypot(...(saved?.params.get(name)?.data ?? [])),
@@ -110,8 +110,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
 
     it('takes a step for several batches, the last one of an epoch for what is left', async () => {
-      const one = await run(device, parts, small(), { epochs: 2 });
-      const three = await run(device, parts, small({ accumulate: '3' }), { epochs: 2 });
+      const one = await run(device, split, small(), { epochs: 2 });
+      const three = await run(device, split, small({ accumulate: '3' }), { epochs: 2 });
       expect(three.result.step).toBe(2 * Math.ceil(one.result.step / 2 / 3));
       expect(three.result.tokens).toBe(one.result.tokens);
     });

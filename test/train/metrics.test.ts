@@ -9,7 +9,7 @@ function metricsOf(...ranks: number[]) {
 }
 
 describe('RankMetrics', () => {
-  test('hand-computed figures', () => {
+  test('hand-computed metrics', () => {
     // Ranks 1, 3, 10, 11 and a miss.
     const metrics = metricsOf(1, 3, 10, 11, MISS);
     const close = (name: string, value: number) => expect(metrics[name], name).toBeCloseTo(value, 12);
@@ -32,7 +32,7 @@ describe('RankMetrics', () => {
     close('MRR', (1 + 1 / 3 + 1 / 10 + 1 / 11) / 5);
   });
 
-  test('hand-computed figures of sets', () => {
+  test('hand-computed metrics of sets', () => {
     // Three relevant items at ranks 2, 4 and 30; two at 1 and never.
     const metrics = new RankMetrics();
     metrics.addUser([30, 2, 4]);
@@ -65,7 +65,7 @@ describe('RankMetrics', () => {
     expect(result['NDCG@50']).toBeUndefined();
   });
 
-  test('names every figure at every cutoff', () => {
+  test('names every metric at every cutoff', () => {
     const names = CUTOFFS.flatMap((k) =>
       ['NDCG', 'HR', 'MRR', 'MAP', 'Precision', 'Recall', 'F1'].map((name) => `${name}@${k}`),
     );
@@ -81,7 +81,7 @@ describe('RankMetrics', () => {
     expect(() => metricsOf(1, rank)).toThrow(`got ${rank} for user 1`);
   });
 
-  test('nobody evaluated is an error, not NaN', () => {
+  test('no user evaluated is an error, not NaN', () => {
     expect(() => new RankMetrics().result()).toThrow('no user');
   });
 
@@ -96,7 +96,7 @@ describe('RankMetrics', () => {
         const metrics = metricsOf(...ranks);
         const mean = (value: (rank: number) => number) => ranks.reduce((sum, r) => sum + value(r), 0) / ranks.length;
         for (const k of CUTOFFS) {
-          // DCG over a list of k places with gain 1 at the target; the ideal DCG is 1.
+          // DCG over a list of k positions with gain 1 at the target; the ideal DCG is 1.
           const dcg = (r: number) =>
             Array.from({ length: k }, (_, i) => (i + 1 === r ? 1 : 0) / Math.log2(i + 2)).reduce((a, b) => a + b, 0);
           expect(metrics[`NDCG@${k}`]).toBeCloseTo(mean(dcg), 12);

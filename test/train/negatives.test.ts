@@ -1,6 +1,6 @@
 /** Samplers, schedule and settings, on the host alone. */
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import { Device } from '../../engine/index.ts';
 import { calibratedBeta } from '../../model/heads/losses/gbce.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
@@ -40,7 +40,7 @@ describe('samplers', () => {
     }
   });
 
-  it('in-batch draws the batch’s targets, not what lies behind its tokens', () => {
+  it("in-batch draws the batch's targets, not what lies behind its tokens", () => {
     const sampler = makeSampler('in-batch', COUNTS);
     const out = new Uint32Array(20_000);
     sampler.draw(out, batch, at);
@@ -62,7 +62,7 @@ describe('samplers', () => {
     }
   });
 
-  it('lists lie where kernels look for them: groups without a token stay empty, log(N q) stands beside each', async () => {
+  it('lists lie where kernels look for them: groups without a token stay empty, log(N q) is next to each', async () => {
     const device = await Device.open({ backend: 'cpu' });
     const s = settingsFor('sasrec', {
       loss: 'sampled-softmax',
@@ -87,7 +87,7 @@ describe('samplers', () => {
   });
 });
 
-it('gBCE’s calibration goes from 1 to the sampling rate', () => {
+it("gBCE's calibration goes from 1 to the sampling rate", () => {
   const beta = (calibration: number) => calibratedBeta(calibration, 10, 101);
   expect([beta(0), beta(0.5), beta(1)]).toEqual([1, 0.55, expect.closeTo(0.1, 12)]);
 });

@@ -28,7 +28,7 @@ const KINDS = 4;
 const ITEMS = 96;
 
 /** What comes next is any item of the kind of the one before: so many items, so few events that kinds alone can tell. */
-function kinds(users: number): { parts: Split; items: Item[] } {
+function kinds(users: number): { split: Split; items: Item[] } {
   const [user, item]: number[][] = [[], []];
   for (let u = 0; u < users; u++) {
     for (let i = 0; i < 10; i++) {
@@ -48,11 +48,11 @@ function kinds(users: number): { parts: Split; items: Item[] } {
     item: Uint32Array.from(item),
     size: user.length,
   };
-  const parts = splitDataset(prepare(log, { minInteractions: 1 }));
-  const items = parts.dataset.itemIds.map((id): Item => {
+  const split = splitDataset(prepare(log, { minInteractions: 1 }));
+  const items = split.dataset.itemIds.map((id): Item => {
     return { id, title: id, attributes: { kind: `kind ${Number(id.slice(1)) % KINDS}` } };
   });
-  return { parts, items };
+  return { split, items };
 }
 
 const chosen = (set: Record<string, string> = {}): Settings =>
@@ -85,14 +85,14 @@ beforeAll(async () => {
 afterAll(() => device?.close());
 
 async function train(settings: Settings): Promise<MemoryFiles> {
-  const { parts, items } = kinds(60);
+  const { split, items } = kinds(60);
   const files = new MemoryFiles();
   const tower = settings.items === 'tower';
   const schema = tower ? inferSchema(items) : null;
   const about = { recipe: 'sasrec', settings, source: 'kinds', columns: {}, minInteractions: 1, seed: 1 };
-  const config = newConfig({ ...about, seen: 'kept', schema }, parts.dataset, items);
+  const config = newConfig({ ...about, seen: 'kept', schema }, split.dataset, items);
   await createFolder(files, config, items);
-  await trainStages({ device, files, split: parts, settings, epochs: 1 });
+  await trainStages({ device, files, split, settings, epochs: 1 });
   return files;
 }
 
@@ -109,7 +109,7 @@ describe('attributes of candidates', () => {
     expect(ndcg.attributes).toBeGreaterThan(ndcg.ids + 0.03);
   });
 
-  it('stand in the file, with an encoder of its own, so that a packed model and added items are ranked', async () => {
+  it('are in the file, with an encoder of its own, so that a packed model and added items are ranked', async () => {
     const set = { items: 'tower', rankerItems: 'attributes', rankerEncoder: 'own', rankerMutual: 'on', heads: '1' };
     const files = await train(chosen(set));
     await addItems(files, [{ id: 'new', title: 'new', attributes: { kind: 'kind 1' } }]);

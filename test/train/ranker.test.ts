@@ -69,7 +69,7 @@ const settings: Settings = settingsFor('sasrec', {
   learningRate: '0.0001',
 });
 
-async function folder(parts: Split): Promise<MemoryFiles> {
+async function folder(split: Split): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const config = {
     formatVersion: 1,
@@ -86,14 +86,14 @@ async function folder(parts: Split): Promise<MemoryFiles> {
     variants: {},
     data: {
       source: '',
-      users: parts.users,
-      items: parts.items,
+      users: split.users,
+      items: split.items,
       interactions: 1,
       minInteractions: 1,
       minRating: null,
     },
   } as ModelConfig;
-  const items = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
+  const items = split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
   await createFolder(files, config, items);
   return files;
 }
@@ -108,9 +108,9 @@ afterAll(() => device?.close());
 
 describe('batches of the ranker', () => {
   it('a candidate reads its history to its position, and a state is read by the candidates from it on', () => {
-    const parts = echoes(30, 20);
-    const feed = new RankerFeed(cpu, settings, countItems(parts), {}, { attributes: null, base: parts.items });
-    const [batch] = batches(parts, { maxTokens: 128, window: 8, seed: 1, epoch: 0 });
+    const split = echoes(30, 20);
+    const feed = new RankerFeed(cpu, settings, countItems(split), {}, { attributes: null, base: split.items });
+    const [batch] = batches(split, { maxTokens: 128, window: 8, seed: 1, epoch: 0 });
     feed.take(batch, 1, 1);
     const best = new Uint32Array(feed.chosen.size * 20).map((_, i) => i % 20);
     const count = feed.draw(best, 20);
@@ -138,9 +138,9 @@ describe('batches of the ranker', () => {
   });
 
   it('a position whose next item the first stage does not retrieve is left out', () => {
-    const parts = echoes(30, 20);
-    const feed = new RankerFeed(cpu, settings, countItems(parts), {}, { attributes: null, base: parts.items });
-    const [batch] = batches(parts, { maxTokens: 128, window: 8, seed: 1, epoch: 0 });
+    const split = echoes(30, 20);
+    const feed = new RankerFeed(cpu, settings, countItems(split), {}, { attributes: null, base: split.items });
+    const [batch] = batches(split, { maxTokens: 128, window: 8, seed: 1, epoch: 0 });
     feed.take(batch, 1, 1);
     const wanted = batch.targets.filter((item, i) => i < batch.tokens && item >= 12).length;
     const best = new Uint32Array(feed.chosen.size * 8).map((_, i) => 12 + (i % 8));
@@ -188,7 +188,7 @@ describe('two stages', () => {
         expect([...items]).toEqual([...(stages?.retrieval.items ?? [])]);
         expect([...scores].every((s, n) => n === 0 || s <= scores[n - 1])).toBe(true);
         expect(probabilities?.every((p) => p > 0 && p < 1)).toBe(true);
-        // By what the ranker adds, in front; the rest of the catalogue as it was.
+        // By what the ranker adds, in front; the rest of the catalog as it was.
         const listed = { ...queries[i], candidates: items.subarray(0, 12) };
         const [{ added }] = await wide.logits([listed]);
         expect([...both[i].items.subarray(0, 12)]).toEqual(Array.from(orderBy(added), (c) => items[c]));
@@ -202,30 +202,30 @@ describe('two stages', () => {
 });
 
 describe('a training with a ranker', () => {
-  const parts = echoes(60, 20);
-  const options = { split: parts, settings, epochs: 1 };
+  const split = echoes(60, 20);
+  const options = { split, settings, epochs: 1 };
 
   it('orders what the first stage cannot, is stored, judged and used; the same seed gives the same bits', async () => {
-    const files = await folder(parts);
+    const files = await folder(split);
     await trainStages({ ...options, device, files });
     const loaded = await loadModel(files);
     const stages = loaded.ranker?.stages ?? expect.fail('no ranker');
     expect(stages.weight).toBeGreaterThan(0);
     expect(stages.fitted.both['NDCG@10']).toBeGreaterThan(stages.fitted.retrieval['NDCG@10'] + 0.1);
 
-    const model = SequenceModel.load(device, settings, parts.items, loaded.tensors);
+    const model = SequenceModel.load(device, settings, split.items, loaded.tensors);
     const ranker = rankerOf(device, loaded.ranker as StoredRanker, { settings, ...loaded });
     const judging = { split: 'valid', includeSeen: true, second: { ranker, weight: stages.weight } } as const;
-    const judged = await evaluate(model, parts, judging);
+    const judged = await evaluate(model, split, judging);
     expect(judged.metrics['NDCG@10']).toBeCloseTo(stages.fitted.both['NDCG@10'], 6);
     expect(judged.parts.retrieval['NDCG@10']).toBeCloseTo(stages.fitted.retrieval['NDCG@10'], 6);
     expect(judged.parts.ranker['NDCG@10']).toBeCloseTo(stages.fitted.ranker['NDCG@10'], 6);
     expect(judged.cost?.ranker).toBeGreaterThan(0);
 
     // The segment prior joins the first stage, for the users who have it.
-    const bias = new Float32Array(parts.items).fill(50, 2, 3);
+    const bias = new Float32Array(split.items).fill(50, 2, 3);
     const lists = new Map<number, Uint32Array>();
-    const aided = await evaluate(model, parts, {
+    const aided = await evaluate(model, split, {
       ...judging,
       prior: (u) => (u === 3 ? bias : null),
       onUser: (u, _targets, _ranks, { items }) => lists.set(u, items),
@@ -234,7 +234,7 @@ describe('a training with a ranker', () => {
     expect(judged.metrics).toMatchObject(aided.parts.withoutPrior);
     expect(aided.parts.retrieval).toEqual(judged.parts.retrieval);
     const served = new TwoStages(model, judging.second, { k: 10, bias });
-    const [list] = await served.score([splitQuery(parts, 3, 'valid', model.settings.window)]);
+    const [list] = await served.score([splitQuery(split, 3, 'valid', model.settings.window)]);
     served.dispose();
     expect(lists.get(3)).toEqual(list.items);
     expect(list.items[0]).toBe(2);
@@ -252,14 +252,14 @@ describe('a training with a ranker', () => {
     await trainStages({ ...options, device, files, rankerOnly: true });
     expect(await stored()).toEqual(before);
 
-    const other = await folder(parts);
+    const other = await folder(split);
     const weights = (await (await Snapshot.open(files)).read('model.safetensors')) as Uint8Array;
     await commit(other, { 'model.safetensors': weights, [RANKER_FILE]: (before as Uint8Array).subarray(0, 200) });
     await expect(loadModel(other)).rejects.toThrow(/ranker-\d+\.safetensors: cut short/);
   });
 
   it('bce trains, too', async () => {
-    const files = await folder(parts);
+    const files = await folder(split);
     const bce: Settings = { ...settings, rankerLoss: 'bce' };
     await trainStages({ ...options, settings: bce, device, files });
     const { fitted } = (await loadModel(files)).ranker?.stages ?? expect.fail('no ranker');

@@ -24,7 +24,7 @@ const ITEMS: { id: string; title: string; attributes: Record<string, string> }[]
   { id: 'c', title: 'c', attributes: { kind: 'horror' } },
 ];
 
-describe('what stands beside a rating', () => {
+describe('side features of ratings', () => {
   it('is inferred; words of titles are read on demand', () => {
     expect(inferRatingItems(ITEMS)?.columns.map(({ name, type }) => `${name} ${type}`)).toEqual([
       'kind category',
@@ -140,14 +140,14 @@ describe('a training that reads', async () => {
     const history = events
       .filter(({ user }) => user === 'u1')
       .map(({ item, rating, time }) => ({ item, rating: rating as number, time }));
-    const told = { history, items: described.map(({ id }) => id), described, user: users[1].attributes };
-    const rated = (await predictor.predict(told)).items.map(({ prediction }) => prediction);
+    const query = { history, items: described.map(({ id }) => id), described, user: users[1].attributes };
+    const rated = (await predictor.predict(query)).items.map(({ prediction }) => prediction);
     for (const [k, prediction] of rated.entries()) {
       // The mean of all ratings is about 3.
       if (k === taste[1]) expect(prediction).toBeGreaterThan(4);
       else expect(prediction).toBeLessThan(2.8);
     }
-    // Somebody new, of whom the town alone is known.
+    // A user without ratings, of whom the town alone is known.
     const milk = async (town: string) => {
       const { items: found } = await predictor.predict({ history: [], items: ['i2'], user: { town } });
       return found[0].prediction;

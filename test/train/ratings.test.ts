@@ -14,7 +14,6 @@ import {
 } from '../../model/ratings/factors.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import type { ModelConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
 import { loadPredictions } from '../../model/ratings/folder.ts';
 import { meanOf, medianOf } from '../../model/ratings/scorer.ts';
 import { ratingSettings } from '../../model/ratings/settings.ts';
@@ -22,8 +21,9 @@ import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { fitFactors } from '../../train/ratings/factors.ts';
 import { clickMetrics, ratingMetrics } from '../../train/ratings/metrics.ts';
 import { ratingReport } from '../../train/ratings/report.ts';
+import type { RatingPlan } from '../../train/ratings/plan.ts';
 import { trainRound } from '../../train/ratings/round.ts';
-import { trainRatings } from '../../train/ratings/run.ts';
+import { type RatingRunOptions, runRatingPlan } from '../../train/ratings/run-plan.ts';
 
 /** Users and items of two numbers each; ratings from 1 to 5 follow from their product, biases and a little noise. */
 function world(users: number, items: number, share: number, noise = 0.3): Ratings {
@@ -123,7 +123,7 @@ describe('factors', () => {
   });
 
   it('solve as ridge regression does where the other side is certain', () => {
-    // One number beside the biases: y = p x + b, x certain; items' own bias 0.
+    // One number in addition to the biases: y = p x + b, x certain; items' own bias 0.
     const solver = new PosteriorSolver(3, 2);
     const xs = [1, 2, -1];
     const ys = [0.5, 1.5, -0.25];
@@ -143,7 +143,7 @@ describe('factors', () => {
   });
 });
 
-describe('figures', () => {
+describe('metrics', () => {
   it('of ratings', () => {
     expect(ratingMetrics([1, 2, 5], [2, 2, 3])).toEqual({ RMSE: Math.sqrt(5 / 3), MAE: 1 });
     expect(meanOf([0.25, 0.25, 0.5], [1, 2, 4])).toBe(2.75);
@@ -169,8 +169,8 @@ describe('a training on ratings', async () => {
   const device = await Device.open({ backend: 'cpu' });
   afterAll(() => device.close());
   const ratings = world(12, 10, 0.6);
-  const folder = async () => {
-    const files = new MemoryFiles('model');
+  type Asked = Pick<RatingPlan, 'settings' | 'split'> & Partial<Pick<RatingPlan, 'resume'>>;
+  const plan = ({ settings, split, resume = false }: Asked): RatingPlan => {
     const config = {
       formatVersion: 1,
       attune: 'test',
@@ -188,9 +188,11 @@ describe('a training on ratings', async () => {
       variants: {},
     } as ModelConfig;
     const items = ratings.itemIds.map((id) => ({ id, title: id, attributes: {} }));
-    await createFolder(files, config, items);
-    return files;
+    const about = { kind: 'ratings' as const, task: 'rating' as const, features: null, notes: [], warnings: [] };
+    return { ...about, config, settings, split, ratings, items, resume };
   };
+  const trainRatings = async (asked: Asked & Omit<RatingRunOptions, 'device'>) =>
+    (await runRatingPlan(plan(asked), { ...asked, device })).result;
 
   it('predicts a tested rating from its item and the known ratings alone', async () => {
     const [rows] = ratingRounds(ratings, { name: 'random', test: 0.25 }, 1);
@@ -230,12 +232,9 @@ describe('a training on ratings', async () => {
   });
 
   it('tests every rating in one of the folds, and serves a model of all of them', async () => {
-    const files = await folder();
+    const files = new MemoryFiles('model');
     const result = await trainRatings({
-      device,
       files,
-      ratings,
-      seed: 1,
       settings: small(),
       split: { name: 'folds', k: 3 },
     });
@@ -267,16 +266,13 @@ describe('a training on ratings', async () => {
     predictor.close();
   });
 
-  it('stops between rounds and goes on with the same figures', async () => {
+  it('stops between rounds and continues with the same metrics', async () => {
     const options = {
-      device,
-      ratings,
-      seed: 1,
       settings: small({ epochs: '1' }),
       split: { name: 'folds', k: 2 },
     } as const;
-    const whole = await trainRatings({ ...options, files: await folder() });
-    const files = await folder();
+    const whole = await trainRatings({ ...options, files: new MemoryFiles('model') });
+    const files = new MemoryFiles('model');
     const abort = new AbortController();
     const first = await trainRatings({ ...options, files, signal: abort.signal, log: () => abort.abort() });
     expect([first.reason, first.progress.rounds]).toEqual(['interrupted', 1]);
@@ -286,12 +282,9 @@ describe('a training on ratings', async () => {
   });
 
   it('ends in time, with all that was asked for', async () => {
-    const files = await folder();
+    const files = new MemoryFiles('model');
     const result = await trainRatings({
-      device,
       files,
-      ratings,
-      seed: 1,
       settings: small({ epochs: '100000' }),
       split: { name: 'last' },
       deadline: performance.now() + 3500,

@@ -48,7 +48,7 @@ export const small = (more: Record<string, string> = {}, recipe = 'sasrec'): Set
     ...more,
   });
 
-export async function folder(parts: Split, settings: Settings): Promise<MemoryFiles> {
+export async function folder(split: Split, settings: Settings): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const config: ModelConfig = {
     formatVersion: 1,
@@ -59,8 +59,8 @@ export async function folder(parts: Split, settings: Settings): Promise<MemoryFi
     schema: { columns: {}, attributes: [] },
     data: {
       source: 'ring',
-      users: parts.users,
-      items: parts.items,
+      users: split.users,
+      items: split.items,
       interactions: 600,
       minInteractions: 1,
       minRating: null,
@@ -75,13 +75,13 @@ export async function folder(parts: Split, settings: Settings): Promise<MemoryFi
   await createFolder(
     files,
     config,
-    parts.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })),
+    split.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} })),
   );
   return files;
 }
 
-export async function run(device: Device, parts: Split, settings: Settings, more: Partial<TrainOptions> = {}) {
-  const files = await folder(parts, settings);
-  const options: TrainOptions = { device, files, split: parts, settings, seed: 1, includeSeen: true, ...more };
+export async function run(device: Device, split: Split, settings: Settings, more: Partial<TrainOptions> = {}) {
+  const files = await folder(split, settings);
+  const options: TrainOptions = { device, files, split, settings, seed: 1, includeSeen: true, ...more };
   return { files, options, result: await train(options) };
 }

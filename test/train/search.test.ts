@@ -103,7 +103,7 @@ describe('settings', () => {
     expect(drawSettings(all, 2, 7, () => {})).not.toEqual(drawn[7]);
   });
 
-  test('that make no model are drawn again; where none does, the reason is told', () => {
+  test('that make no model are drawn again; where none does, the reason is given', () => {
     const heads: Ranges = { heads: { values: [1, 2, 3] } };
     const refuse = (wrong: string) => (set: Record<string, string>) => {
       if (set.heads !== wrong) throw new InputError('invalid-value', `heads=${set.heads}`);

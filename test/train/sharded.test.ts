@@ -40,7 +40,7 @@ function walks(): Split {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-const parts = walks();
+const split = walks();
 const settings: Settings = settingsFor('sasrec', {
   d: '16',
   ff: '32',
@@ -70,8 +70,8 @@ async function run(device: Device, more: Partial<TrainOptions> = {}) {
     seed: 1,
     data: {
       source: 'walks',
-      users: parts.users,
-      items: parts.items,
+      users: split.users,
+      items: split.items,
       interactions: 2250,
       minInteractions: 1,
       minRating: null,
@@ -80,9 +80,9 @@ async function run(device: Device, more: Partial<TrainOptions> = {}) {
   await createFolder(
     files,
     config,
-    parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} })),
+    split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} })),
   );
-  const options: TrainOptions = { device, files, split: parts, settings, seed: 1, ...more };
+  const options: TrainOptions = { device, files, split, settings, seed: 1, ...more };
   return { files, options, result: await train(options) };
 }
 
@@ -107,7 +107,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     it('trains as a whole one does, resumes bit for bit, and recommends', async () => {
       const whole = await run(device, until(10));
       const sharded = await run(limited, until(10));
-      const probe = SequenceModel.create(limited, settings, parts.items, 1);
+      const probe = SequenceModel.create(limited, settings, split.items, 1);
       expect(shardsOf(probe.parameters.table('items.weight')).map(({ rows }) => rows)).toEqual([512, 512, 476]);
       probe.dispose();
       expect(sharded.result.losses.length).toBe(whole.result.losses.length);
@@ -142,7 +142,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
   });
 
-  it(`ranks by tiles of the catalogue where a row of scores exceeds a binding, on ${backend}`, async () => {
+  it(`ranks by tiles of the catalog where a row of scores exceeds a binding, on ${backend}`, async () => {
     const tiny = { ...settings, d: 4, ff: 8, window: 4, dropout: 0 };
     const queries = Array.from({ length: 8 }, (_, u) => ({
       history: Uint32Array.of(u * 160, u * 7, u * 30 + 1),

@@ -1,4 +1,4 @@
-/** A model that reads users and events beside items: it learns what only they tell, and has the gradients of its loss. */
+/** A model that reads user features and event context: it learns what only they tell, and has the gradients of its loss. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
@@ -51,15 +51,15 @@ function walks(users = 48, length = 14): Split {
   return splitDataset(prepare(log, { minInteractions: 1 }));
 }
 
-const people = (parts: Split) =>
-  new Map(parts.dataset.userIds.map((id, u) => [id, { way: u % 2 === 0 ? 'up' : 'down', city: `c${u % 3}` }]));
+const people = (split: Split) =>
+  new Map(split.dataset.userIds.map((id, u) => [id, { way: u % 2 === 0 ? 'up' : 'down', city: `c${u % 3}` }]));
 
-function beside(parts: Split): Split {
-  const users = people(parts);
+function withSideFeatures(split: Split): Split {
+  const users = people(split);
   const rows = [...users].map(([id, attributes]) => ({ id, title: '', attributes }));
-  const events = inferEvents(parts.dataset, ['rating'], 'walks');
-  return parts.withSide(
-    new SideFeatures(new SideFeatureEncoder({ users: inferSchema(rows), events }), parts.dataset, users),
+  const events = inferEvents(split.dataset, ['rating'], 'walks');
+  return split.withSide(
+    new SideFeatures(new SideFeatureEncoder({ users: inferSchema(rows), events }), split.dataset, users),
   );
 }
 
@@ -73,18 +73,18 @@ describe('a model that reads users and events', () => {
   it('learns what items alone do not tell', async () => {
     const settings = small({ dropout: '0', sideDropout: '0' });
     const plain = await run(device, walks(), settings, { epochs: 40 });
-    const parts = beside(walks());
-    const { result, files } = await run(device, parts, settings, { epochs: 40 });
+    const split = withSideFeatures(walks());
+    const { result, files } = await run(device, split, settings, { epochs: 40 });
     expect(result.bestNdcg).toBeGreaterThan(0.93);
     expect(plain.result.bestNdcg ?? 1).toBeLessThan(0.9);
     // What it learned is loaded, and hangs on what is said of the users.
     const { tensors } = await loadModel(files);
     const model = SequenceModel.load(device, settings, ITEMS, tensors);
     const asked = { split: 'test', includeSeen: true } as const;
-    const known = (await evaluate(model, parts, asked)).metrics['NDCG@10'];
+    const known = (await evaluate(model, split, asked)).metrics['NDCG@10'];
     expect(known).toBeGreaterThan(0.9);
-    const turned = new Map([...people(parts)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
-    const reversed = parts.withSide(new SideFeatures(parts.side?.encoder as SideFeatureEncoder, parts.dataset, turned));
+    const turned = new Map([...people(split)].map(([id, { way }]) => [id, { way: way === 'up' ? 'down' : 'up' }]));
+    const reversed = split.withSide(new SideFeatures(split.side?.encoder as SideFeatureEncoder, split.dataset, turned));
     expect((await evaluate(model, reversed, asked)).metrics['NDCG@10']).toBeLessThan(known - 0.2);
     model.dispose();
   });
@@ -116,8 +116,8 @@ describe('a model that reads users and events', () => {
     const { files } = await trainModel(events, { ...asked, minInteractions: 1 });
     const recommender = await Recommender.load(files, { backend: 'cpu' });
     expect(recommender.loaded.config.schema.events?.map(({ name }) => name)).toEqual(['rating', 'shop']);
-    const told = { user: { area: 'north' }, ratings: [5], context: { shop: ['web'] } };
-    expect((await recommender.recommend({ history: ['i0'], ...told })).unseen).toEqual({});
+    const given = { user: { area: 'north' }, ratings: [5], context: { shop: ['web'] } };
+    expect((await recommender.recommend({ history: ['i0'], ...given })).unseen).toEqual({});
     expect((await recommender.recommend({ history: [], user: { area: 'north' } })).items).toHaveLength(8);
     recommender.close();
     await expect(trainModel(events, { ...asked, reads: ['gap'] })).rejects.toThrow('has no times');
@@ -126,31 +126,31 @@ describe('a model that reads users and events', () => {
 
   it('one seed gives one result', async () => {
     const once = async () => {
-      const { files } = await run(device, beside(walks()), small(), { epochs: 2 });
+      const { files } = await run(device, withSideFeatures(walks()), small(), { epochs: 2 });
       return (await loadModel(files)).tensors.get('side.weight')?.data;
     };
     expect(await once()).toEqual(await once());
   });
 });
 
-describe('what groups of users like', () => {
-  const parts = beside(walks());
-  const counts = countGroups(parts);
+describe('what groups of users like', async () => {
+  const split = withSideFeatures(walks());
+  const counts = await countGroups(split);
   const bag = (u: number) => {
-    const row = parts.side?.userRow(u);
+    const row = split.side?.userRow(u);
     return Array.from(row?.columns ?? [], (column, e): [number, number] => [column, row?.values[e] ?? 0]);
   };
 
   it('counts the training events of each group', () => {
     const total = counts.items.reduce((sum, count) => sum + count, 0);
     let events = 0;
-    for (let u = 0; u < parts.users; u++) events += parts.trainLength(u);
+    for (let u = 0; u < split.users; u++) events += split.trainLength(u);
     expect(total).toBe(events);
     const [[all]] = bag(0);
     expect(counts.values.subarray(counts.starts[all], counts.starts[all + 1]).reduce((a, b) => a + b, 0)).toBe(events);
   });
 
-  it('is popularity where nothing is known, and shrunk towards it where little is', () => {
+  it('is popularity where nothing is known, and shrunk toward it where little is', () => {
     const made = { items: Float32Array.of(8, 4, 0), starts: Uint32Array.of(0, 2), columns: Uint32Array.of(1, 2) };
     const toy = { ...made, values: Float32Array.of(4, 0) };
     const settings = { shrinkage: 100, strength: 1, weights: [], fitted: { users: 0, popularity: 0, groups: 0 } };
@@ -176,12 +176,12 @@ describe('what groups of users like', () => {
     expect(priorWeight([], 1)).toBe(0);
   });
 
-  it('is fitted beside a model', async () => {
+  it('is fitted with a model', async () => {
     const device = await Device.open({ backend: 'cpu' });
-    const rows = parts.side?.encoder.rows;
+    const rows = split.side?.encoder.rows;
     const model = SequenceModel.create(device, small(), ITEMS, 1, { side: rows });
     const users = Uint32Array.from({ length: 16 }, (_, u) => u);
-    const { settings } = await fitSegmentPrior(model, parts, users, null);
+    const { settings } = await fitSegmentPrior(model, split, users, null);
     expect(settings.fitted.groups).toBeGreaterThanOrEqual(settings.fitted.popularity);
     expect(settings.weights.map(([n]) => n)).toEqual([1, 2, 4, 8]);
     const falling = settings.weights.every(([, weight], i, all) => i === 0 || weight <= all[i - 1][1]);

@@ -4,6 +4,7 @@ import { seeded } from '../../data/random.ts';
 import { Device } from '../../engine/index.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
+import { readMetrics } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
 import { MEMORY } from '../../model/transitions/transitions.ts';
@@ -130,6 +131,8 @@ it('a validation that is interrupted is run again when the training continues, w
   expect(cut.result).toMatchObject({ reason: 'interrupted', step: 8 });
   const { result } = await runPlan(await resumePlan(files, log, { epochs: 3 }), { device, files });
   expect([...cut.result.validations, ...result.validations]).toEqual(wanted.result.validations);
+  const epochs = async (of: MemoryFiles) => (await readMetrics(of)).map(({ step, epoch }) => [step, epoch]);
+  expect(await epochs(files)).toEqual(await epochs(whole));
   const weights = async (of: MemoryFiles) => (await Snapshot.open(of)).read('model.safetensors');
   expect(await weights(files)).toEqual(await weights(whole));
 });

@@ -63,8 +63,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     let feed: Feed;
     beforeAll(async () => {
       device = await Device.open({ backend });
-      const catalogue = { features: features(), known: config.known };
-      model = SequenceModel.create(device, settings, config.items, 0, catalogue);
+      const catalog = { features: features(), known: config.known };
+      model = SequenceModel.create(device, settings, config.items, 0, catalog);
       const names = Object.keys(tensors).filter((name) => name.startsWith('parameters.'));
       model.parameters.load('params', new Map(names.map((n) => [n.slice('parameters.'.length), of(n)])));
       feed = new Feed(device, budget);
@@ -107,8 +107,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const columns = device.noGrad(() => device.scope(() => model.scores(device.tensor(eye, [d, d])).keep()));
       const values = await columns.data();
       columns.dispose();
-      const catalogue = Float64Array.from(values, (_, i) => values[(i % d) * config.items + Math.floor(i / d)]);
-      expect(firstMismatch('catalogue', catalogue, of('catalogue'), near)).toBeNull();
+      const catalog = Float64Array.from(values, (_, i) => values[(i % d) * config.items + Math.floor(i / d)]);
+      expect(firstMismatch('catalog', catalog, of('catalogue'), near)).toBeNull();
     });
 
     it('drops IDs as a whole while training, anew in each step', async () => {

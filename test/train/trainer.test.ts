@@ -16,10 +16,10 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       device = await Device.open({ backend });
     });
     afterAll(() => device?.close());
-    const parts = ring();
+    const split = ring();
 
     it('learns the ring, saves the best weights, and recommends the next item', async () => {
-      const { files, result } = await run(device, parts, small(), { epochs: 12 });
+      const { files, result } = await run(device, split, small(), { epochs: 12 });
       expect(result.reason).toBe('epochs');
       expect(result.bestNdcg).toBeGreaterThan(0.95);
       expect((result.losses.at(-1)?.loss as number) < (result.losses[0].loss as number) / 2).toBe(true);
@@ -37,10 +37,10 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
 
     it('goes on after an interruption bit for bit', async () => {
-      const whole = await run(device, parts, small(), { epochs: 3 });
+      const whole = await run(device, split, small(), { epochs: 3 });
       const abort = new AbortController();
       const stopAt = (p: TrainProgress) => p.step === 6 && abort.abort();
-      const first = await run(device, parts, small(), { epochs: 3, signal: abort.signal, onProgress: stopAt });
+      const first = await run(device, split, small(), { epochs: 3, signal: abort.signal, onProgress: stopAt });
       expect(first.result).toMatchObject({ reason: 'interrupted', step: 7 });
       const second = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
       expect(second).toMatchObject({ reason: 'epochs', step: whole.result.step, bestNdcg: whole.result.bestNdcg });
@@ -58,25 +58,25 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
     it('gives the same bits for the same seed, others for another', async () => {
       const [a, b, c] = [
-        await run(device, parts, small(), { epochs: 1 }),
-        await run(device, parts, small(), { epochs: 1 }),
-        await run(device, parts, small(), { epochs: 1, seed: 2 }),
+        await run(device, split, small(), { epochs: 1 }),
+        await run(device, split, small(), { epochs: 1 }),
+        await run(device, split, small(), { epochs: 1, seed: 2 }),
       ];
       expect(a.result.losses).toEqual(b.result.losses);
       expect(a.result.losses).not.toEqual(c.result.losses);
     });
 
     it('stops early when validation no longer improves', async () => {
-      const { result } = await run(device, parts, small({ validateSteps: '2', patience: '2', learningRate: '1e-9' }), {
+      const { result } = await run(device, split, small({ validateSteps: '2', patience: '2', learningRate: '1e-9' }), {
         epochs: 50,
       });
       expect(result.reason).toBe('early-stopping');
     });
 
     it('names step and tensor when a loss is not finite, and keeps the weights sound', async () => {
-      const files = await folder(parts, small());
+      const files = await folder(split, small());
       const settings = small({ learningRate: '1e30' });
-      const attempt = train({ device, files, split: parts, settings, seed: 1, epochs: 3 });
+      const attempt = train({ device, files, split, settings, seed: 1, epochs: 3 });
       await expect(attempt).rejects.toThrow(
         /step \d+ is not finite; the first such tensor is .+; try a lower learning rate|step \d+ is not finite; the first such tensor is [^;]+/s,
       );

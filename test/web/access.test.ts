@@ -2,6 +2,7 @@
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
+import { SETTING_GROUPS } from '../../model/recipes/settings.ts';
 import { packModel } from '../../model/storage/pack.ts';
 import { smallModel } from '../recommend/model.fixture.ts';
 import { launch, screenshot, serveSite, type Site, visiting } from './page.ts';
@@ -33,7 +34,7 @@ const focused = () =>
     };
   });
 
-/** A control bears its number itself: what comes or goes beside it changes nothing. */
+/** A control bears its number itself: other controls that appear or disappear do not change it. */
 type Marked = HTMLElement & { control?: number };
 
 /** What the Tab key must reach: every control that can be used, but the ones that follow another (radios, file fields). */
@@ -109,7 +110,7 @@ it('goes through every page by keyboard alone, and names what it finds', () =>
     const device = await Device.open({ backend: 'cpu' });
     const model = Buffer.concat(await packModel(await smallModel(device)));
     device.close();
-    await page.getByText('Attune goes on with the CPU').waitFor();
+    await page.getByText('Attune continues on the CPU').waitFor();
     await byKeyboard('Data');
     await page.getByLabel('Shoppers').selectOption('300');
     await page.getByRole('button', { name: 'Open the demo shop' }).focus();
@@ -118,10 +119,13 @@ it('goes through every page by keyboard alone, and names what it finds', () =>
     await byKeyboard('Data, opened');
     await page.getByRole('link', { name: 'Train on it' }).focus();
     await page.keyboard.press('Enter');
-    await page.getByText('More settings').focus();
-    await page.keyboard.press('Enter');
     await page.getByLabel('Recipe').getByText('sasrec-bce').waitFor({ state: 'attached' });
     await byKeyboard('Train');
+    for (const summary of ['More settings', ...SETTING_GROUPS.map(({ title }) => title)]) {
+      await page.getByText(summary, { exact: true }).focus();
+      await page.keyboard.press('Enter');
+    }
+    await byKeyboard('Train, all settings');
     await page.getByRole('link', { name: 'Models' }).focus();
     await page.keyboard.press('Enter');
     const chooser = page.waitForEvent('filechooser');

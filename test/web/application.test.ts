@@ -8,6 +8,7 @@ import { copyModel } from '../../model/storage/pack.ts';
 import { NodeFiles, Recommender } from '../../recommend/node.ts';
 import { openModel } from '../../recommend/sources/sources.ts';
 import {
+  fillSettings,
   launch,
   leave,
   mainThread,
@@ -34,7 +35,7 @@ beforeAll(async () => {
   page = here.page;
 });
 
-// Each goes on where the one before it ended.
+// Each continues where the one before it ended.
 beforeEach(({ skip }) => {
   if (failed !== null) skip(`after "${failed}"`);
 });
@@ -53,15 +54,14 @@ afterAll(async () => {
 
 const open = (name: string) => page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name }).click();
 const stat = (label: string) => page.locator('.stat', { hasText: label }).locator('dd');
-/** A labelled number of the page, without the words beside it. */
+/** A labeled number of the page, without the words around it. */
 const figure = async (label: string): Promise<number> =>
   Number((await stat(label).evaluate((element) => element.firstChild?.textContent ?? '')).replaceAll(',', ''));
 const top = () => page.locator('.recommended .name').allTextContents();
 
 async function settings(epochs: number, more = TINY): Promise<void> {
   await page.getByLabel('Epochs').fill(String(epochs));
-  if (!(await page.getByLabel('Any other setting').isVisible())) await page.getByText('More settings').click();
-  await page.getByLabel('Any other setting').fill(more);
+  await fillSettings(page, more);
 }
 
 /** As when the visitor turns to another tab, or comes back. */
@@ -106,7 +106,7 @@ describe('the application', () => {
     await page.getByRole('link', { name: 'Train on it' }).click();
     const bytes: number[] = [];
     for (let run = 0; run < 10; run++) {
-      await settings(1, TINY.replace('budget=64', 'budget=512').replace('validateUsers=40', 'validateUsers=8'));
+      await settings(1, { ...TINY, maxTokens: '512', validateUsers: '8' });
       await page.getByRole('button', { name: 'Start training' }).click();
       await finished();
       await page.waitForTimeout(200); // the device is asked once more
@@ -130,25 +130,25 @@ describe('the application', () => {
     expect(main.longest, 'milliseconds of the longest task on the main thread').toBeLessThanOrEqual(50);
   });
 
-  it('goes on after a reload in the middle', async () => {
+  it('continues after a reload in the middle', async () => {
     const before = await figure('Step');
     await page.reload();
     await page.getByText('is not finished').waitFor();
     await screenshot(page, '3-reloaded');
-    await page.getByRole('button', { name: 'Go on with it' }).click();
+    await page.getByRole('button', { name: 'Continue it' }).click();
     await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
     const step = await figure('Step');
     expect(step).toBeGreaterThanOrEqual(32); // that of the last checkpoint
     expect(step).toBeLessThan(before + 32);
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('Paused. Everything is saved.').waitFor();
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
     await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
     await look(true);
     await page.waitForTimeout(2500);
     await look(false);
-    const told = page.getByText(/While this tab was hidden for \d+ s the training went on for \d+ step/);
-    expect(Number((await told.textContent())?.match(/for (\d+) step/)?.[1])).toBeGreaterThan(0);
+    const notice = page.getByText(/While this tab was hidden for \d+ s the training continued for \d+ step/);
+    expect(Number((await notice.textContent())?.match(/for (\d+) step/)?.[1])).toBeGreaterThan(0);
     await finished();
     expect(await figure('Best NDCG@10')).toBeGreaterThan(0.3); // the round is learned
   });
@@ -204,7 +204,7 @@ describe('the application', () => {
     const clicks = 12;
     const main = await mainThread(browser, page, () =>
       page.evaluate(async (n) => {
-        const answer = document.querySelector('[aria-labelledby=next-title]') as HTMLElement;
+        const answer = document.querySelector('[aria-labeledby=next-title]') as HTMLElement;
         const buttons = document.querySelectorAll<HTMLButtonElement>('.found button');
         for (const button of [...buttons].slice(0, n)) {
           await new Promise<void>((resolve) => {
@@ -283,7 +283,7 @@ describe('the application', () => {
     await page.locator('.notice.error', { hasText: 'x.attune' }).waitFor();
   });
 
-  it('tells of a lost device, and goes on on a fresh one', async () => {
+  it('reports a lost device, and continues on a new one', async () => {
     await open('Models');
     await page.getByRole('article', { name: 'shelves' }).first().getByRole('link', { name: 'Recommend' }).waitFor();
     await open('Data');
@@ -304,7 +304,7 @@ describe('the application', () => {
     });
     await page.getByText('The graphics device failed.').waitFor();
     await screenshot(page, '9-device-lost');
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
     await page.locator('.status-line', { hasText: 'Compiling' }).waitFor();
     expect(await page.locator('.notice.error').count()).toBe(0);
   });

@@ -4,7 +4,18 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Browser } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { launch, parquetLog, screenshot, serveSite, type Site, smallLog, mainThread, TINY, visiting } from './page.ts';
+import {
+  fillSettings,
+  launch,
+  parquetLog,
+  screenshot,
+  serveSite,
+  type Site,
+  smallLog,
+  mainThread,
+  TINY,
+  visiting,
+} from './page.ts';
 
 const MOST_SCRIPT = 200_000;
 
@@ -76,7 +87,7 @@ it('without WebGPU says what is missing, and trains on a Parquet log with items,
   const other = await launch(false);
   try {
     await visiting(other, site, async ({ page, wrong }) => {
-      await page.getByText('Attune goes on with the CPU').waitFor();
+      await page.getByText('Attune continues on the CPU').waitFor();
       const { log, users } = parquetLog();
       const choose = async (button: string, name: string, buffer: Buffer) => {
         const chooser = page.waitForEvent('filechooser');
@@ -104,10 +115,7 @@ it('without WebGPU says what is missing, and trains on a Parquet log with items,
       await page.getByText('What is there').waitFor();
       await screenshot(page, 'parquet');
       await page.getByRole('link', { name: 'Train on it' }).click();
-      await page.getByText('More settings').click();
-      await page.getByText('What settings there are').click();
-      await page.getByText('ligr: a transformer block with gated residuals (LiGR)').waitFor();
-      await page.getByLabel('Any other setting').fill(`${TINY} items=tower`);
+      await fillSettings(page, { ...TINY, items: 'tower' });
       await page.getByLabel('Epochs').fill('2');
       await page.getByRole('button', { name: 'Start training' }).click();
       await page.locator('.status-line', { hasText: 'Finished' }).waitFor({ timeout: 600_000 });

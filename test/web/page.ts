@@ -33,7 +33,7 @@ export interface Site {
 /** The headers of the built `_headers` file, which names those of every path. */
 async function builtHeaders(): Promise<Record<string, string>> {
   const [paths, ...lines] = (await readFile(path.join(built, '_headers'), 'utf8')).trimEnd().split('\n');
-  if (paths !== '/*') throw new Error(`_headers: /* was expected, found ${paths}`);
+  if (paths !== '/*') throw new Error(`_headers: expected /*, got ${paths}`);
   return Object.fromEntries(lines.map((line) => line.trim().split(': ', 2)));
 }
 
@@ -178,7 +178,7 @@ export async function visiting(
   }
 }
 
-/** Shoppers who go round the shelves in order, each from a place of their own; two have bought too little to count. */
+/** Shoppers who go round the shelves in order, each from a start of their own; two have bought too little to count. */
 export function smallLog(): { csv: string; items: string } {
   const rows = ['who,what,when'];
   let time = 1_700_000_000;
@@ -207,6 +207,35 @@ export function parquetLog(): { log: Buffer; users: string } {
   };
 }
 
+/** Settings by the labels of their fields. */
+export type FieldValues = Readonly<Record<string, string>>;
+
 /** As little as trains at all: a software adapter takes seconds to compile each kernel. */
-export const TINY =
-  'd=8 ff=16 blocks=1 window=8 budget=64 validateUsers=40 validateSteps=32 learningRate=0.01 memory=off';
+export const TINY: FieldValues = {
+  d: '8',
+  ff: '16',
+  blocks: '1',
+  window: '8',
+  maxTokens: '64',
+  validateUsers: '40',
+  validateSteps: '32',
+  learningRate: '0.01',
+  transitions: 'off',
+};
+
+/** Opens all settings of the page Train. */
+export async function openSettings(page: Page): Promise<void> {
+  await page.getByText('The ranker', { exact: true }).waitFor({ state: 'attached' });
+  const closed = page.locator('form details:not([open]) > summary');
+  while ((await closed.count()) > 0) await closed.first().click();
+}
+
+/** Fills in settings of the page Train. */
+export async function fillSettings(page: Page, values: FieldValues): Promise<void> {
+  await openSettings(page);
+  for (const [label, value] of Object.entries(values)) {
+    const field = page.locator('form').getByLabel(label, { exact: true });
+    if (await field.evaluate((element) => element instanceof HTMLSelectElement)) await field.selectOption(value);
+    else await field.fill(value);
+  }
+}

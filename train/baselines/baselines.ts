@@ -12,7 +12,7 @@ export interface Baseline {
  * Popularity and the two Markov chains. All baselines count training events only, at test time too; the validation item
  * only joins the history that is scored.
  *
- * Ties rank pessimistically (ranking.ts), and popularity breaks ties of the Markov chain. Published figures use other
+ * Ties rank pessimistically (ranking.ts), and popularity breaks ties of the Markov chain. Published metrics use other
  * conventions. On MovieLens 1M, popularity is .0180 / .0369 and the windowed chain .1398 / .2483 (NDCG@10 / HR@10, seen
  * items excluded), as published; the chain is .1259 / .2144 where .1253 / .2149 is published: three users of 6,040, and any
  * other order of its many ties moves it by as much (raw counts alone give anything from .1173 to .1398). On MovieLens 100K

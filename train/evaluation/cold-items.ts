@@ -3,7 +3,8 @@ import type { ColdSplit } from '../../data/splits/cold.ts';
 import type { Similarity } from '../../data/features/similarity.ts';
 import { type Device, invertSpd, matmul, Panels, type Pause } from '../../engine/index.ts';
 import type { AttributeModel, AttributeWeights } from '../../model/transitions/attribute-model.ts';
-import { type Scored, Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored, ScoreQuery } from '../../model/inference/scored.ts';
 import { rankAmong, requireFinite } from '../../model/inference/ranks.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Collector, type TrainingFacts, trainingFacts } from './collector.ts';
@@ -115,7 +116,7 @@ export async function* towerScores(
   split: ColdSplit,
   part: 'valid' | 'test',
   users: Uint32Array,
-  onProgress?: (done: number, total: number) => void,
+  onProgress?: (done: number, total: number) => void | Promise<void>,
 ): AsyncGenerator<{ user: number; history: Uint32Array; targets: Uint32Array; tower: Float64Array }> {
   const [from, to] = split.candidates(part);
   const scorer = new Scorer(model, { k: 1, scoresFrom: from });

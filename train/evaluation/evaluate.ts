@@ -2,7 +2,8 @@
 import type { Protocol } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { splitQuery } from '../../model/inference/query.ts';
-import { Scorer, type Scored, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored, ScorerOptions, ScoreQuery } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { type ListScorer, listScorer, type SecondStage, TwoStages } from '../../model/ranker/two-stages.ts';
 import { exclusions } from './candidates.ts';
@@ -52,7 +53,8 @@ export interface EvaluateOptions {
   facts?: TrainingFacts;
   /** The distance of two items, for the diversity of lists. */
   distance?: Distance | null;
-  onProgress?(done: number, total: number): void;
+  /** Awaited after each batch; it may throw to stop. */
+  onProgress?(done: number, total: number): void | Promise<void>;
   /** `ranks` are in the order of `targets`. */
   onUser?(user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored): void;
 }

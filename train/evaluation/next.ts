@@ -5,7 +5,7 @@ import { describeProtocol } from '../../data/splits/protocol.ts';
 import type { GenerateOptions } from '../../model/inference/decoding.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { Generator } from '../../model/inference/generator.ts';
-import type { ScorerOptions } from '../../model/inference/scorer.ts';
+import type { ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
 /** Metrics of a list of n items against the user's next n events, by their names without `@n`. */

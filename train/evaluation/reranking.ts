@@ -20,8 +20,8 @@ const DEPTH = 20;
 const CHOSEN_FROM = 128;
 
 export interface RerankingContext {
-  parts: Split;
-  split: 'valid' | 'test';
+  split: Split;
+  part: 'valid' | 'test';
   facts: TrainingFacts;
   distance?: Distance | null;
   /** `evaluate` of one model, with the options that change from pass to pass. */
@@ -72,8 +72,8 @@ export async function evaluatePostProcessing(
   return { plain: first as Evaluation, after };
 }
 
-function collectorOf({ parts, split, facts, distance }: RerankingContext): Collector {
-  return new Collector(parts, { split, depth: DEPTH, facts, distance });
+function collectorOf({ split, part, facts, distance }: RerankingContext): Collector {
+  return new Collector(split, { split: part, depth: DEPTH, facts, distance });
 }
 
 function rankIn(target: number, list: Uint32Array): number {

@@ -1,6 +1,8 @@
 /** Batches on their way to the device: one upload a step, and more for sampled negatives and side features. */
-import { type Batch, maxMasked } from '../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationTokens } from '../../data/batching/continuations.ts';
+import { maxMasked } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
+import { continuationTokens } from '../../data/batching/continuations.ts';
+import type { ContinuationBatch } from '../../data/batching/batch.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
 import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
@@ -13,11 +15,11 @@ import type { At, Negatives } from './negatives.ts';
 export interface Needs {
   /** Times of the events. */
   times?: boolean;
-  /** Places for the masked positions, which alone are predicted; every position is without it. */
+  /** Room for the masked positions, which alone are predicted; every position is without it. */
   masked?: number;
   /** Side features: rows of their table, and entries that a token has at most. */
   side?: { rows: number; most: number };
-  /** Places for the tokens of continuations. */
+  /** Room for the tokens of continuations. */
   continued?: number;
 }
 
@@ -146,7 +148,7 @@ export class Feed {
   private stageContinuation({ continuation }: Batch): void {
     const { nextItemGroups, nextPositionGroups } = this.inputs.host;
     if (!nextItemGroups || !nextPositionGroups) return;
-    if (!continuation) throw new Error('feed: the batch came without continuations');
+    if (!continuation) throw new Error('feed: expected a batch with continuations, got one without');
     const host = this.inputs.host as Record<string, Uint32Array | Float32Array>;
     for (const [name, array] of Object.entries(named(continuation))) host[name].set(array);
     const { items, positions, tokens } = continuation;

@@ -1,5 +1,5 @@
 /** Negatives for the sampled losses: drawn by the host while the device works, all from (seed, epoch, batch). */
-import type { Batch } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
 import { type Device, groupRows, Inputs, rowGroupLayout, threefry2x32 } from '../../engine/index.ts';

@@ -43,6 +43,11 @@ export class TimeBudget {
     return new TimeBudget(this.deadline === undefined ? undefined : this.deadline - reserve, this.signal);
   }
 
+  /** For what must be done whatever the time: only the signal stops it. */
+  untilStopped(): TimeBudget {
+    return new TimeBudget(undefined, this.signal);
+  }
+
   /** @throws Stopped when it is time to stop */
   check(): void {
     if (this.signal?.aborted) throw new Stopped('interrupted');
@@ -51,6 +56,7 @@ export class TimeBudget {
 
   /** Lets others run now and then. @throws Stopped when it is time to stop */
   async pause(report?: () => void): Promise<void> {
+    this.check();
     if (performance.now() - this.turn < TURN_MS) return;
     await new Promise((resolve) => setTimeout(resolve));
     this.turn = performance.now();

@@ -4,7 +4,8 @@
  * The clock may stop a run but never steers it: validation and early stopping go by steps, and everything that varies
  * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint continues bit for bit.
  */
-import { type Batch, batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import { option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import { type ParameterKind, type Program, STATUS, type Tensor } from '../../engine/index.ts';
@@ -181,6 +182,7 @@ class Trainer {
     this.validateSteps = o.settings.validateSteps || Math.max(64, first);
     // A resumed run keeps its horizon.
     this.horizon ??= horizonOf(o.settings, o.epochs, first);
+    this.batchesInEpoch = batchCount(this.counters.epoch);
     if (this.validationDue && !(await this.validate())) return this.finish('interrupted');
     if (o.resume && this.outOfPatience()) return this.finish('early-stopping');
     if (o.resume && this.reachedEpochs()) return this.finish('epochs');
@@ -232,6 +234,10 @@ class Trainer {
       this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
       program.run();
       if (this.compiled) await program.pace();
+      if (i + 1 === parts.length) break;
+      // Gradients of a part of a step are let go; the step is taken again when the training continues.
+      if (this.compiled && o.signal?.aborted) return 'interrupted';
+      this.report(this.compiled ? 'training' : 'compiling');
     }
     const tokens = parts.reduce((sum, batch) => sum + batch.tokens, 0);
     counters.step++;
@@ -342,7 +348,7 @@ class Trainer {
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
     const started = performance.now();
-    const budget = new TimeBudget(undefined, o.signal);
+    const time = new TimeBudget(undefined, o.signal);
     this.model.touch();
     this.report('validating', 0);
     const { metrics } = await evaluate(this.model, o.split, {
@@ -350,10 +356,7 @@ class Trainer {
       includeSeen: o.includeSeen,
       users: this.validationUsers,
       scorer: this.scorer,
-      onProgress: (done, total) => {
-        budget.check();
-        this.report('validating', done / total);
-      },
+      onProgress: (done, total) => time.pause(() => this.report('validating', done / total)),
     });
     this.validateSeconds = (performance.now() - started) / 1000;
     const ndcg = metrics['NDCG@10'];

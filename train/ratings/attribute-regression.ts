@@ -57,7 +57,7 @@ export class AttributeRegression {
       this.lambda = LAMBDAS[errors.reduce((k, error, i) => (error < errors[k] ? i : k), 0)];
     }
     yield* this.fitParts(means, weights, this.lambda);
-    this.solve(this.coefficients, means, weights, this.lambda);
+    yield* this.solve(this.coefficients, means, weights, this.lambda);
   }
 
   /** An entity's part goes by its number; those that share a part are far apart in a log. */
@@ -65,10 +65,9 @@ export class AttributeRegression {
     const { n } = this;
     for (const [part, coefficients] of this.parts.entries()) {
       const others = weights.map((weight, e) => (e % PARTS === part ? 0 : weight));
-      this.solve(coefficients, means, others, lambda);
+      yield* this.solve(coefficients, means, others, lambda);
       const priors = priorMeans(this.bags, coefficients, n, this.constant);
       for (let e = part; e < weights.length; e += PARTS) this.expected.set(priors.subarray(e * n, e * n + n), e * n);
-      yield;
     }
   }
 
@@ -78,7 +77,7 @@ export class AttributeRegression {
   }
 
   /** Conjugate gradients on (XᵀWX + λI) G = XᵀW means, from the G that is there. */
-  private solve(g: Float32Array, means: Float32Array, weights: Float64Array, lambda: number): void {
+  private *solve(g: Float32Array, means: Float32Array, weights: Float64Array, lambda: number): Generator<void> {
     const { n, constant } = this;
     const sums = (a: Float64Array, b: Float64Array): Float64Array => {
       const out = new Float64Array(n);
@@ -105,6 +104,7 @@ export class AttributeRegression {
         direction[i] = residual[i] + (before > 0 ? next[i % n] / before : 0) * direction[i];
       }
       size = next;
+      yield;
     }
   }
 

@@ -23,7 +23,7 @@ import { loadPredictions, type StoredPredictions } from '../../model/ratings/fol
 import { ratingSettings, type RatingSettings, storedRatingSettings } from '../../model/ratings/settings.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { FORMAT_VERSION, type Item, loadConfig, loadItems, type ModelConfig } from '../../model/storage/config.ts';
-import { VERSION } from '../events.ts';
+import { VERSION } from '../version.ts';
 import { catalogItems, type TrainingSource } from '../plan.ts';
 import {
   count,

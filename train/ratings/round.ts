@@ -11,7 +11,7 @@ import { RatingModel, shapeOf } from '../../model/ratings/model.ts';
 import { meanOf, medianOf, RatingScorer } from '../../model/ratings/scorer.ts';
 import type { RatingSettings } from '../../model/ratings/settings.ts';
 import { AdamW, RING } from '../loop/optimizer.ts';
-import { Stopped } from '../loop/time-budget.ts';
+import { TimeBudget } from '../loop/time-budget.ts';
 import { type Baseline, fitBaseline } from './baseline.ts';
 
 export interface RoundOptions {
@@ -24,14 +24,13 @@ export interface RoundOptions {
   seed: number;
   /** Whether the last ratings are what is predicted. */
   tail: boolean;
-  /** `performance.now()` at which the predictions must be there. */
-  deadline?: number;
-  signal?: AbortSignal;
+  /** At its deadline the predictions must be there. */
+  budget?: TimeBudget;
   onProgress?(progress: RoundProgress): void;
 }
 
 export interface RoundProgress {
-  phase: 'baseline' | 'compiling' | 'training' | 'predicting';
+  phase: 'recording' | 'baseline' | 'compiling' | 'training' | 'predicting';
   /** 0 to 1, of the round. */
   fraction: number;
   epoch: number;
@@ -48,8 +47,8 @@ export interface Predictions {
 }
 
 export interface RoundResult {
-  /** All epochs, or as many as there was time for; null after an interruption. */
-  reason: 'epochs' | 'time' | 'interrupted';
+  /** All epochs, or as many as there was time for. */
+  reason: 'epochs' | 'time';
   epochs: number;
   steps: number;
   predictions: Predictions;
@@ -63,54 +62,48 @@ const BASELINE_SHARE = 0.25;
 const BASELINE_MOST = 0.5;
 /** How far, as a share of it, the baseline may fall behind before it hurries. */
 const BASELINE_SLACK = 0.1;
-/** Milliseconds of work on the host between two turns of the event loop. */
-const TURN_MS = 30;
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 const READ_EVERY = 16;
 /** Turns the seed into that of what is hidden; the stream is the step. */
 const HIDDEN = 0x51de;
 
-/** The model is the caller's to dispose. null after an interruption. */
-export async function trainRound(o: RoundOptions): Promise<RoundResult | null> {
+/** The model is the caller's to dispose. @throws Stopped when it was interrupted */
+export async function trainRound(options: RoundOptions): Promise<RoundResult> {
+  const o = { ...options, budget: options.budget ?? new TimeBudget() };
   const { device, ratings, settings, rows } = o;
   const baseline = await learnBaseline(o);
-  if (!baseline) return null;
   const events = eventsOf(ratings, rows.train, baseline, o.features ?? null);
   const shape = shapeOf(o.features?.side.encoder ?? null, ratings.itemIds.length, ratings.levels.length);
   const model = new RatingModel(device, settings, shape, o.seed);
   try {
     const trained = await learn(o, model, events);
-    if (!trained) {
-      model.dispose();
-      return null;
-    }
     const predictions = await predict(o, model, baseline, events);
     return { ...trained, predictions, model, baseline, events };
   } catch (error) {
     model.dispose();
-    if (error instanceof Stopped) return null;
     throw error;
   }
 }
 
-async function learnBaseline(o: RoundOptions): Promise<Baseline | null> {
-  const { settings, ratings, rows, seed, deadline, signal, features } = o;
+type Round = Required<Pick<RoundOptions, 'budget'>> & RoundOptions;
+
+async function learnBaseline(o: Round): Promise<Baseline> {
+  const { settings, ratings, rows, seed, features } = o;
+  const { deadline } = o.budget;
   const started = performance.now();
   const cold = Boolean(features?.side.encoder.schema.items);
   const work = fitBaseline(ratings, rows.train, rows.test, { ...settings, seed, cold, known: features });
-  let lastTurn = started;
+  const time = o.budget.untilStopped();
   let hurry = false;
   for (;;) {
     const { done, value } = work.next(hurry);
     if (done) return value;
-    const now = performance.now();
-    if (now - lastTurn < TURN_MS) continue;
-    await new Promise((resolve) => setTimeout(resolve));
-    if (signal?.aborted) return null;
-    lastTurn = performance.now();
-    // Where it has fallen behind, the fit at hand ends with its sweep.
-    hurry = deadline !== undefined && now - started > (value + BASELINE_SLACK) * BASELINE_MOST * (deadline - started);
-    o.onProgress?.({ phase: 'baseline', fraction: value * BASELINE_SHARE, epoch: 0, loss: null });
+    await time.pause(() => {
+      const spent = performance.now() - started;
+      // Where it has fallen behind, the fit at hand ends with its sweep.
+      hurry = deadline !== undefined && spent > (value + BASELINE_SLACK) * BASELINE_MOST * (deadline - started);
+      o.onProgress?.({ phase: 'baseline', fraction: value * BASELINE_SHARE, epoch: 0, loss: null });
+    });
   }
 }
 
@@ -152,8 +145,10 @@ function subset(ratings: Ratings, part: Uint32Array): RowsByUser {
 
 type Trained = Pick<RoundResult, 'reason' | 'epochs' | 'steps'>;
 
-async function learn(o: RoundOptions, model: RatingModel, events: RatingEvents): Promise<Trained | null> {
-  const { device, settings, seed, signal, deadline } = o;
+async function learn(o: Round, model: RatingModel, events: RatingEvents): Promise<Trained> {
+  const { device, settings, seed } = o;
+  const { deadline } = o.budget;
+  const time = o.budget.untilStopped();
   const { window, share, budget, epochs, warmup, weightDecay, clip, idDropout, sideDropout } = settings;
   const rows = subset(o.ratings, o.rows.train);
   const most = events.side?.maxEntries ?? 0;
@@ -195,7 +190,7 @@ async function learn(o: RoundOptions, model: RatingModel, events: RatingEvents):
         program.run();
         await program.pace();
         if (step % READ_EVERY === 0 || step === 1) loss = await readLoss(optimizer, step, program);
-        if (signal?.aborted) return null;
+        time.check();
         const needed = (reserve * program.milliseconds) / 2 + 2 * program.milliseconds + 1000;
         if (deadline !== undefined && step > 1 && performance.now() + needed > deadline) {
           await readLoss(optimizer, step, program);
@@ -241,12 +236,7 @@ function predictionBatches(o: RoundOptions): number {
   return Math.ceil((o.rows.train.length + 2 * o.rows.test.length) / (2 * o.settings.budget));
 }
 
-async function predict(
-  o: RoundOptions,
-  model: RatingModel,
-  baseline: Baseline,
-  events: RatingEvents,
-): Promise<Predictions> {
+async function predict(o: Round, model: RatingModel, baseline: Baseline, events: RatingEvents): Promise<Predictions> {
   const { ratings, rows, settings } = o;
   const { factors, base, biases } = baseline;
   const { levels } = ratings;
@@ -263,13 +253,15 @@ async function predict(
   const scorer = new RatingScorer(model);
   try {
     const windows = testWindows(ratings, testedRows(o), settings.window);
-    o.onProgress?.({ phase: 'predicting', fraction: 1, epoch: settings.epochs, loss: null });
-    await scorer.score(windows, events, (row, probabilities) => {
-      if (o.signal?.aborted) throw new Stopped('interrupted');
+    const report = () => o.onProgress?.({ phase: 'predicting', fraction: 1, epoch: settings.epochs, loss: null });
+    report();
+    const time = o.budget.untilStopped();
+    const each = (row: number, probabilities: Float32Array): void => {
       const i = positions.get(row) as number;
       out.mean[i] = meanOf(probabilities, levels);
       out.median[i] = medianOf(probabilities, levels);
-    });
+    };
+    await scorer.score(windows, events, each, () => time.pause(report));
   } finally {
     scorer.dispose();
   }

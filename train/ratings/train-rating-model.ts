@@ -13,8 +13,8 @@ import {
   type TrainingOptions,
 } from '../events.ts';
 import { checkRatingOptions, planRatings } from './plan.ts';
-import type { RatingRunProgress } from './run.ts';
-import { runRatingPlan, type TrainedRatings } from './run-plan.ts';
+import type { RatingRunProgress } from './rating-run.ts';
+import { runRatingPlan, type TrainedRatingModel } from './run-plan.ts';
 
 export interface TrainRatingModelOptions extends TrainingOptions<RatingRunProgress> {
   /** `rating`, the default, predicts the rating; `ctr` whether it is positive. */
@@ -23,11 +23,6 @@ export interface TrainRatingModelOptions extends TrainingOptions<RatingRunProgre
   positive?: number;
   /** What is tested: five folds by default, in which every rating is predicted by a model that has not seen it. */
   split?: RatingSplit;
-}
-
-export interface TrainedRatingModel extends TrainedRatings {
-  /** What was found in the events, and what the model reads. */
-  notes: string[];
 }
 
 /**
@@ -50,8 +45,7 @@ export async function trainRatingModel(
   const { device, close } = await openShared(options.device);
   try {
     const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
-    const trained = await runRatingPlan(plan, { device, files, overwrite, deadline, signal, onProgress });
-    return { ...trained, notes: [...plan.warnings, ...plan.notes] };
+    return await runRatingPlan(plan, { device, files, overwrite, deadline, signal, onProgress });
   } finally {
     close();
   }

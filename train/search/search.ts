@@ -165,13 +165,13 @@ export function nextJob(
 
 /** Those that were measured at a rung, best first, earlier ones first among equals. */
 function best(members: readonly Trial[], rung: number): Trial[] {
-  const figure = (trial: Trial) => trial.outcomes[rung]?.ndcg ?? Number.NEGATIVE_INFINITY;
+  const metric = (trial: Trial) => trial.outcomes[rung]?.ndcg ?? Number.NEGATIVE_INFINITY;
   return members
-    .filter((trial) => figure(trial) > Number.NEGATIVE_INFINITY)
-    .toSorted((a, b) => figure(b) - figure(a) || a.id - b.id);
+    .filter((trial) => metric(trial) > Number.NEGATIVE_INFINITY)
+    .toSorted((a, b) => metric(b) - metric(a) || a.id - b.id);
 }
 
-/** Every trial with a figure, the one with the highest first (at whatever rung), earlier ones first among equals. */
+/** Every trial with a metric, the one with the highest first (at whatever rung), earlier ones first among equals. */
 export function standings(trials: readonly Trial[]): { trial: Trial; ndcg: number; epochs: number }[] {
   return trials
     .flatMap((trial) => {

@@ -6,7 +6,7 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { loadConfig, saveAttributeModel } from '../../model/storage/config.ts';
 import { blended, learnAttributes, ranksOf, standardize, towerScores } from '../evaluation/cold-items.ts';
 import { type Metrics, RankMetrics } from '../evaluation/metrics.ts';
-import { type Stage, unchanged } from './stage.ts';
+import { type RankingStage, stillFits } from './training-run.ts';
 
 /** What is tried on validation. */
 const LAMBDAS = [2, 5, 10];
@@ -17,25 +17,25 @@ const KEPT = ['NDCG@10', 'HR@10', 'Recall@10'];
 /** Milliseconds set aside for it; half of the time where that is less. */
 const RESERVE = 90_000;
 
-export const attributeModel: Stage = {
+export const attributeModel: RankingStage = {
   name: 'attribute model',
 
   applies: ({ split }) => split instanceof ColdSplit,
 
-  estimate: (_, left) => Math.min(RESERVE, left / 2),
+  estimate: (_, { left }) => Math.min(RESERVE, left / 2),
 
   async load(run) {
-    return unchanged(run) && (await loadConfig(run.files)).attributeMemory !== undefined;
+    const { attributeMemory } = await loadConfig(run.files);
+    return attributeMemory !== undefined && stillFits(run, attributeMemory);
   },
 
   async run(run, budget) {
     const { split, similarity, validationUsers } = run.plan;
     if (!(split instanceof ColdSplit) || !similarity) throw new Error('cold items: the items have no attributes');
     run.report('blending', 0);
-    run.attributes = await fitAttributes(run.encoder, split, similarity, validationUsers, (done) => {
-      budget.check();
-      return budget.pause(() => run.report('blending', done));
-    });
+    const pause = (done: number) => budget.pause(() => run.report('blending', done));
+    const attributes = await fitAttributes(run.encoder, split, similarity, validationUsers, pause);
+    run.attributes = { ...attributes, step: run.result?.bestStep ?? undefined };
   },
 
   async save({ files, attributes }) {
@@ -53,10 +53,8 @@ async function fitAttributes(
 ): Promise<AttributeModel> {
   const { device } = model;
   const kept: { history: Uint32Array; targets: Uint32Array; tower: Float64Array }[] = [];
-  for await (const one of towerScores(model, split, 'valid', users)) {
-    kept.push(one);
-    await pause((0.3 * kept.length) / users.length);
-  }
+  const scoring = towerScores(model, split, 'valid', users, (done, total) => pause((0.3 * done) / total));
+  for await (const one of scoring) kept.push(one);
   let best: AttributeModel | null = null;
   let fits = 0;
   for (const lambda of LAMBDAS) {

@@ -5,12 +5,13 @@
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transitions/transitions.ts';
-import { type Scored, Scorer, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored, ScoreQuery } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
-import { type Stage, type TrainingRun, unchanged } from './stage.ts';
+import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { transitions as stage } from './transitions.ts';
 
 /** From an encoder that leads to one that has hardly been trained. */
@@ -27,22 +28,26 @@ const TIMED_USERS = 64;
 /** Milliseconds; with less left nothing is timed. */
 const SHORT = 30_000;
 
-export const blend: Stage = {
+export const blend: RankingStage = {
   name: 'blend',
 
   applies: (plan) => stage.applies(plan),
 
   /** Timed with untrained weights, at most half of what is left. Where little is left, a third and nothing timed. */
-  async estimate(run, left) {
+  async estimate(run, budget) {
+    const { left } = budget;
     if (!run.transitions || run.result) return 0;
     if (left < SHORT) return left / 3;
+    const time = budget.untilStopped();
+    const pause = () => time.pause(() => run.report('compiling'));
+    run.report('compiling');
     const users = fittedUsers(run);
     const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));
     // The first run compiles, the second is timed.
     const before = performance.now();
-    await fitOn(run, some);
+    await fitOn(run, some, pause);
     const started = performance.now();
-    await fitOn(run, some);
+    await fitOn(run, some, pause);
     const now = performance.now();
     const needed = 1.3 * (((now - started) * users.length) / Math.max(1, some.length)) + 2 * (now - started) + 1000;
     return Math.min(needed, Math.max(0, left - (now - before)) / 2);
@@ -50,17 +55,16 @@ export const blend: Stage = {
 
   async load(run) {
     if (!run.transitions || run.plan.rankerOnly) return true; // they were given up, or there are none to fit
-    if (!unchanged(run)) return false;
-    run.blend = (await loadConfig(run.files)).blend ?? null;
-    return run.blend !== null;
+    const { blend } = await loadConfig(run.files);
+    if (!blend || !stillFits(run, blend)) return false;
+    run.blend = blend;
+    return true;
   },
 
   async run(run, budget) {
     run.report('blending', 0);
-    run.blend = await fitOn(run, fittedUsers(run), (done, total) => {
-      budget.check();
-      run.report('blending', done / total);
-    });
+    const pause = (done: number) => budget.pause(() => run.report('blending', done));
+    run.blend = { ...(await fitOn(run, fittedUsers(run), pause)), step: run.result?.bestStep ?? undefined };
   },
 
   async save({ files, blend }) {
@@ -76,24 +80,24 @@ function fittedUsers({ device, plan }: TrainingRun): Uint32Array {
   return Uint32Array.from({ length: most }, (_, i) => users[Math.floor((i * users.length) / most)]);
 }
 
-function fitOn(run: TrainingRun, users: Uint32Array, onProgress?: FitOptions['onProgress']): Promise<Blend> {
+function fitOn(run: TrainingRun, users: Uint32Array, pause: FitOptions['pause']): Promise<Blend> {
   if (!run.transitions) throw new Error('blend: there are no transitions');
   const { encoder, includeSeen, plan } = run;
-  return fitBlend(encoder, run.deviceTransitions(run.transitions), plan.split, { users, includeSeen, onProgress });
+  return fitBlend(encoder, run.deviceTransitions(run.transitions), plan.split, { users, includeSeen, pause });
 }
 
 export interface FitOptions {
   users: Uint32Array;
   includeSeen?: boolean;
-  /** It may throw to stop. */
-  onProgress?(done: number, total: number): void;
+  /** Awaited after each piece of work with the share that is done, 0 to 1; it may throw to stop. */
+  pause?(done: number): Promise<void>;
 }
 
 export async function fitBlend(
   model: SequenceModel,
   transitions: DeviceTransitions,
   split: Split,
-  { users, includeSeen, onProgress }: FitOptions,
+  { users, includeSeen, pause }: FitOptions,
 ): Promise<Blend> {
   const trials: BlendWeights[] = EPSILONS.flatMap((e) =>
     WEIGHTS.map((weight) => ({ memory: weight, epsilon: e / split.items })),
@@ -109,7 +113,7 @@ export async function fitBlend(
         exclude: includeSeen ? undefined : history,
       };
     });
-    const scored = await scorer.score(queries, (done) => onProgress?.(done, queries.length));
+    const scored = await scorer.score(queries, (done) => pause?.(done / queries.length));
     const metricsOf = (rank: (s: Scored) => number | undefined): Metrics => {
       const ranks = new RankMetrics();
       for (const one of scored) ranks.add([rank(one) ?? MISS]);

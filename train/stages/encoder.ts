@@ -1,16 +1,17 @@
 /** Stage 2: the encoder, by train/loop/trainer.ts. Early stopping sees it alone. */
 import { InputError } from '../../data/errors.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
+import { Stopped } from '../loop/time-budget.ts';
 import { trainEncoder } from '../loop/trainer.ts';
-import type { Stage, TrainingRun } from './stage.ts';
+import type { RankingStage, TrainingRun } from './training-run.ts';
 
-export const encoder: Stage = {
+export const encoder: RankingStage = {
   name: 'encoder',
 
   applies: () => true,
 
   /** Of the time before it, half: transitions that take longer than that are given up. */
-  estimate: (_, left) => left / 2,
+  estimate: (_, { left }) => left / 2,
 
   async load(run) {
     if (!run.plan.rankerOnly) return false;
@@ -31,7 +32,8 @@ export const encoder: Stage = {
       includeSeen,
     });
     run.result = result;
-    if (result.reason !== 'interrupted') await run.useBest(best);
+    if (result.reason === 'interrupted') throw new Stopped('interrupted');
+    await run.useBest(best);
   },
 };
 

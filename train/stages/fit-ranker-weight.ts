@@ -7,7 +7,8 @@
 import type { Split } from '../../data/splits/split.ts';
 import type { Ranker } from '../../model/ranker/ranker.ts';
 import { type CandidateQuery, type Ranked, Reranker } from '../../model/ranker/reranker.ts';
-import { Scorer, type ScorerOptions, type ScoreQuery } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScorerOptions, ScoreQuery } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { rankBy } from '../../model/ranker/two-stages.ts';
 import type { Stages } from '../../model/ranker/store.ts';
@@ -50,7 +51,7 @@ export class RankerWeightFitter {
     model: SequenceModel,
     ranker: Ranker,
     split: Split,
-    options: { users: Uint32Array; includeSeen?: boolean; blend: ScorerOptions['blend']; check?(): void },
+    options: { users: Uint32Array; includeSeen?: boolean; blend: ScorerOptions['blend']; pause?(): Promise<void> },
   ): Promise<RankerWeightFitter> {
     const k = Math.min(model.items, ranker.shape.rankerCandidates);
     const scorer = new Scorer(model, { k, blend: options.blend });
@@ -60,7 +61,7 @@ export class RankerWeightFitter {
         const [target] = split.targets(u, 'valid');
         return { ...splitQuery(split, u, 'valid', model.settings.window), target, exclude: excluded(u) ?? undefined };
       });
-      const scored = await scorer.score(queries, () => options.check?.());
+      const scored = await scorer.score(queries, options.pause);
       const retrieved = scored.map(({ items, scores, rank }, i) => {
         return { items, scores, rank, targets: distinct(split.targets(options.users[i], 'valid')) };
       });
@@ -71,9 +72,9 @@ export class RankerWeightFitter {
     }
   }
 
-  /** The weight for the ranker as it is now. @param check may throw to stop */
-  async fit(step: number, check?: () => void): Promise<Stages> {
-    const ranked = await this.reranker.logits(this.queries, check);
+  /** The weight for the ranker as it is now. @param pause awaited between pieces of the work; it may throw to stop */
+  async fit(step: number, pause?: () => Promise<void>): Promise<Stages> {
+    const ranked = await this.reranker.logits(this.queries, pause);
     const judge = (by: (i: number, of: Ranked, one: Retrieved) => number): Judged => {
       const ranks = new RankMetrics();
       const gains = new Float64Array(this.retrieved.length);
@@ -88,10 +89,11 @@ export class RankerWeightFitter {
       const all = ranks.result();
       return { metrics: Object.fromEntries(KEPT.map((name) => [name, all[name]])), gains };
     };
-    const trials = WEIGHTS.map((weight) => ({
-      weight,
-      ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]),
-    }));
+    const trials: ({ weight: number } & Judged)[] = [];
+    for (const weight of WEIGHTS) {
+      trials.push({ weight, ...judge((i, { added }, { scores }) => scores[i] + weight * added[i]) });
+      await pause?.();
+    }
     const [off] = trials;
     const gains = trials.map((trial) => gainOf(off.gains, trial.gains));
     const least = gains.map(({ mean, error }) => mean - error);

@@ -50,7 +50,7 @@ export async function learnTransitions(
   const method = options.method ?? (split.items <= exactItems(device) ? 'exact' : 'neighbours');
   const kept = Math.min(options.kept ?? 300, split.items);
   const settings: TransitionSettings = { method, last, power, lambda, kept };
-  const examples = new Examples(split, recency(settings));
+  const examples = await Examples.of(split, recency(settings), () => pause(0));
   const rows =
     method === 'exact' ? await exact(device, examples, settings, pause) : await neighbours(examples, settings, pause);
   return { settings, rows };
@@ -137,9 +137,9 @@ async function neighbours(examples: Examples, { lambda, kept }: TransitionSettin
       position[item] = -1;
     });
     columns.end();
-    await pause(0.4 + (0.6 * y) / items);
+    await pause(0.4 + (0.55 * y) / items);
   }
-  return transpose(columns.finish(), items, kept);
+  return transpose(columns.finish(), items, kept, () => pause(0.95));
 }
 
 /** b = A⁻¹ b by Cholesky; where cutting G has made A indefinite, a pivot is no smaller than the ridge. */
@@ -162,7 +162,12 @@ function solve(a: Float64Array, b: Float64Array, ridge: number): void {
   }
 }
 
-function transpose(rows: SparseRows, items: number, kept: number): SparseRows {
+async function transpose(
+  rows: SparseRows,
+  items: number,
+  kept: number,
+  pause: () => Promise<void>,
+): Promise<SparseRows> {
   const starts = new Uint32Array(items + 1);
   for (const column of rows.columns) starts[column + 1]++;
   for (let i = 0; i < items; i++) starts[i + 1] += starts[i];
@@ -180,6 +185,7 @@ function transpose(rows: SparseRows, items: number, kept: number): SparseRows {
   for (let i = 0; i < items; i++) {
     for (let e = starts[i]; e < starts[i + 1]; e++) out.add(columns[e], values[e]);
     out.end();
+    await pause();
   }
   return out.finish();
 }
@@ -193,38 +199,52 @@ class Examples {
   private readonly r: Float32Array;
   /** Item i occurs at positions[starts[i]] to positions[starts[i + 1]], in the history of [begins, ends) there. */
   private readonly starts: Uint32Array;
-  private readonly positions: Uint32Array;
-  private readonly begins: Uint32Array;
-  private readonly ends: Uint32Array;
+  private positions = new Uint32Array(0);
+  private begins = new Uint32Array(0);
+  private ends = new Uint32Array(0);
   /** products[lag][m] = Σ r_(lag + s) r_s over s < m: what two events `lag` apart share, with m events behind the later. */
   private readonly products: Float64Array[];
 
-  constructor(split: Split, r: Float32Array) {
+  private constructor(split: Split, r: Float32Array) {
     this.items = split.items;
     this.events = split.dataset.items;
     this.r = r;
-    const { offsets } = split.dataset;
-    const starts = new Uint32Array(split.items + 1);
-    for (let u = 0; u < split.users; u++) for (const item of split.history(u, 'train')) starts[item + 1]++;
-    for (let i = 0; i < split.items; i++) starts[i + 1] += starts[i];
-    const next = starts.slice();
-    const total = starts[split.items];
-    this.starts = starts;
-    [this.positions, this.begins, this.ends] = [new Uint32Array(total), new Uint32Array(total), new Uint32Array(total)];
-    for (let u = 0; u < split.users; u++) {
-      const end = offsets[u] + split.trainLength(u);
-      for (let at = offsets[u]; at < end; at++) {
-        const entry = next[this.events[at]]++;
-        this.positions[entry] = at;
-        this.begins[entry] = offsets[u];
-        this.ends[entry] = end;
-      }
-    }
+    this.starts = new Uint32Array(split.items + 1);
     this.products = Array.from(r, (_, lag) => {
       const sums = new Float64Array(r.length - lag + 1);
       for (let s = 0; s < r.length - lag; s++) sums[s + 1] = sums[s] + r[lag + s] * r[s];
       return sums;
     });
+  }
+
+  /** @param r by recency @param pause awaited after each user */
+  static async of(split: Split, r: Float32Array, pause: () => Promise<void>): Promise<Examples> {
+    const examples = new Examples(split, r);
+    await examples.find(split, pause);
+    return examples;
+  }
+
+  private async find(split: Split, pause: () => Promise<void>): Promise<void> {
+    const { starts, events } = this;
+    const { offsets } = split.dataset;
+    for (let u = 0; u < split.users; u++) {
+      for (const item of split.history(u, 'train')) starts[item + 1]++;
+      await pause();
+    }
+    for (let i = 0; i < split.items; i++) starts[i + 1] += starts[i];
+    const next = starts.slice();
+    const total = starts[split.items];
+    [this.positions, this.begins, this.ends] = [new Uint32Array(total), new Uint32Array(total), new Uint32Array(total)];
+    for (let u = 0; u < split.users; u++) {
+      const end = offsets[u] + split.trainLength(u);
+      for (let at = offsets[u]; at < end; at++) {
+        const entry = next[events[at]]++;
+        this.positions[entry] = at;
+        this.begins[entry] = offsets[u];
+        this.ends[entry] = end;
+      }
+      await pause();
+    }
   }
 
   /** Row i of G. */

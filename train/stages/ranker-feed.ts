@@ -6,7 +6,7 @@
  * different probabilities, the scores would have to tell the two apart first (they tend to log p − log q, q the
  * probability of a draw).
  */
-import type { Batch } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import { type Random, seeded } from '../../data/random.ts';
 import { type Device, Inputs, type Tensor } from '../../engine/index.ts';
 import { Feed, type Needs } from '../loop/feed.ts';

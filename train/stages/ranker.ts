@@ -6,7 +6,7 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { usersWithTarget } from '../evaluation/evaluate.ts';
 import { createEncoder } from '../loop/trainer.ts';
-import type { Stage, TrainingRun } from './stage.ts';
+import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { trainRanker } from './train-ranker.ts';
 
 /** Its share of the time that it has with the encoder. */
@@ -16,18 +16,20 @@ const MOST_USERS = 8192;
 /** Distinct attribute tokens of the catalog, which each step encodes again. */
 const MOST_TOKENS = 65536;
 
-export const ranker: Stage = {
+export const ranker: RankingStage = {
   name: 'ranker',
 
   applies: ({ settings, rankerOnly }) => rankerOnly || settings.ranker === 'on',
 
-  estimate: (_, left) => SHARE * left,
+  estimate: (_, { left }) => SHARE * left,
 
-  async load({ files, result }) {
-    return result?.reason === 'finished before' && (await loadModel(files)).ranker !== null;
+  async load(run) {
+    if (run.plan.rankerOnly) return false;
+    const { ranker } = await loadModel(run.files);
+    return ranker !== null && !ranker.unfinished && stillFits(run, ranker.stages);
   },
 
-  async run(run, { deadline, signal }) {
+  async run(run, budget) {
     const { plan, device, files, encoder, includeSeen, sinks, result } = run;
     const { split, settings, config } = plan;
     run.report('ranking');
@@ -39,8 +41,7 @@ export const ranker: Stage = {
       settings,
       model: encoder,
       seed: config.seed,
-      deadline,
-      signal,
+      budget,
       includeSeen,
       log: sinks.log,
       table: await encoder.itemTable(),
@@ -60,7 +61,7 @@ export const ranker: Stage = {
           loss,
           bestNdcg: best,
           tokensPerSecond: 0,
-          secondsLeft: deadline === undefined ? null : (deadline - performance.now()) / 1000,
+          secondsLeft: budget.deadline === undefined ? null : budget.left / 1000,
         }),
     });
   },

@@ -20,12 +20,13 @@ import {
   type SegmentPrior,
 } from '../../model/transitions/segment-prior.ts';
 import { splitQuery } from '../../model/inference/query.ts';
-import { type Scored, Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored, ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { metricsAt, RankMetrics } from '../evaluation/metrics.ts';
 import { distinct } from '../evaluation/ranking.ts';
 import { gainOf } from '../evaluation/statistics.ts';
-import { type Stage, unchanged } from './stage.ts';
+import { type RankingStage, stillFits } from './training-run.ts';
 
 const SHRINKAGES = [10, 100, 1000, 10000];
 const STRENGTHS = [0, 0.25, 0.5, 0.75, 1];
@@ -39,25 +40,28 @@ const MOST_SCORES = 2 ** 21;
 /** Milliseconds set aside for it; a tenth of the time where that is less. */
 const RESERVE = 15_000;
 
-export const segmentPrior: Stage = {
+export const segmentPrior: RankingStage = {
   name: 'segment prior',
 
   applies: ({ split, rankerOnly }) =>
     !rankerOnly && split.sideSchema.users !== undefined && !(split instanceof ColdSplit),
 
-  estimate: (_, left) => Math.min(RESERVE, left / 10),
+  estimate: (_, { left }) => Math.min(RESERVE, left / 10),
 
   async load(run) {
     const { side } = run.plan.split;
-    return unchanged(run) && side !== null && (await loadSegmentPrior(run.files, side.encoder.rows)) !== null;
+    const prior = side && (await loadSegmentPrior(run.files, side.encoder.rows));
+    return prior !== null && stillFits(run, prior.settings);
   },
 
   async run(run, budget) {
     const { plan, encoder, includeSeen } = run;
     run.report('blending', 0);
-    run.prior = await fitSegmentPrior(encoder, plan.split, plan.validationUsers, run.scoring(), includeSeen, () =>
-      budget.pause(() => run.report('blending')),
-    );
+    const pause = () => budget.pause(() => run.report('blending'));
+    const { split, validationUsers } = plan;
+    const prior = await fitSegmentPrior(encoder, split, validationUsers, run.scoring(), includeSeen, pause);
+    prior.settings.step = run.result?.bestStep ?? undefined;
+    run.prior = prior;
   },
 
   async save({ files, prior }) {
@@ -65,7 +69,7 @@ export const segmentPrior: Stage = {
   },
 };
 
-export function countGroups(split: Split): GroupCounts {
+export async function countGroups(split: Split, pause: Pause = async () => {}): Promise<GroupCounts> {
   const { side } = split;
   const rows = side?.encoder.rows ?? 0;
   const items = new Float32Array(split.items);
@@ -79,17 +83,19 @@ export function countGroups(split: Split): GroupCounts {
         group.set(item, (group.get(item) ?? 0) + bag.values[e]);
       }
     }
+    await pause();
   }
   const size = counts.reduce((sum, group) => sum + group.size, 0);
   const out = { starts: new Uint32Array(rows + 1), columns: new Uint32Array(size), values: new Float32Array(size) };
   let at = 0;
-  counts.forEach((group, row) => {
+  for (const [row, group] of counts.entries()) {
     for (const [item, count] of [...group].sort(([a], [b]) => a - b)) {
       out.columns[at] = item;
       out.values[at++] = count;
     }
     out.starts[row + 1] = at;
-  });
+    await pause();
+  }
   return { items, ...out };
 }
 
@@ -108,7 +114,7 @@ export async function fitSegmentPrior(
   includeSeen = false,
   pause: Pause = async () => {},
 ): Promise<SegmentPrior> {
-  const counts = countGroups(split);
+  const counts = await countGroups(split, pause);
   const some = users.slice(0, Math.max(16, Math.min(MOST_USERS, Math.floor(MOST_SCORES / split.items))));
   const { shrinkage, strength, fitted } = await fitGroups(split, counts, some, pause);
   const settings: PriorSettings = { shrinkage, strength, weights: [], fitted };
@@ -185,7 +191,7 @@ async function fitWeights(
       });
       /** NDCG@10 of each user, by weight. */
       const trials = WEIGHTS.map((): number[] => []);
-      const scored: Scored[] = await scorer.score(queries);
+      const scored: Scored[] = await scorer.score(queries, pause);
       for (const [i, { allScores }] of scored.entries()) {
         await pause();
         const u = eligible[i];

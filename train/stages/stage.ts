@@ -1,117 +1,48 @@
-/** What a stage of a training is, and what the stages share: one encoder on the device, and what was learned so far. */
-import type { ScorerOptions } from '../../model/inference/scorer.ts';
-import { type SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
-import type { Files } from '../../model/storage/files.ts';
-import type { Tensors } from '../../model/storage/checkpoint.ts';
-import { loadModel } from '../../model/storage/load-model.ts';
-import type { AttributeModel } from '../../model/transitions/attribute-model.ts';
-import type { SegmentPrior } from '../../model/transitions/segment-prior.ts';
-import { type Blend, DeviceTransitions, type ItemTransitions } from '../../model/transitions/transitions.ts';
-import type { Device } from '../../engine/index.ts';
-import { createEncoder } from '../loop/trainer.ts';
-import type { TrainProgress, TrainResult, Validation } from '../loop/options.ts';
-import type { TimeBudget } from '../loop/time-budget.ts';
-import type { RankingPlan } from '../plan.ts';
+/** What a stage of a training is, and how stages run: one after the other, under one time budget. */
+import { Stopped, type TimeBudget } from '../loop/time-budget.ts';
 
-/** A step of a training. Stages run in the order of `STAGES` (train/run-plan.ts). */
-export interface Stage {
+/** A step of a training. @template Run what the stages of a training share */
+export interface Stage<Run> {
   readonly name: string;
-  /** Whether a plan has it. */
-  applies(plan: RankingPlan): boolean;
   /** Milliseconds to set aside for it of those that are left, before an earlier stage runs. */
-  estimate(run: TrainingRun, left: number): number | Promise<number>;
+  estimate(run: Run, budget: TimeBudget): number | Promise<number>;
   /** Takes what an earlier training left in the folder. @returns whether nothing is left to do */
-  load(run: TrainingRun): Promise<boolean>;
+  load(run: Run): Promise<boolean>;
   /** @throws Stopped when it was interrupted, or its time is up: nothing of it is saved then */
-  run(run: TrainingRun, budget: TimeBudget): Promise<void>;
+  run(run: Run, budget: TimeBudget): Promise<void>;
   /** Writes what it has learned, unless `run` did so while it learned. */
-  save?(run: TrainingRun): Promise<void>;
+  save?(run: Run): Promise<void>;
 }
 
-export interface RunSinks {
-  onProgress?(progress: TrainProgress): void;
-  onValidation?(validation: Validation): void;
-  /** A line of what was found on the way. */
-  log?(line: string): void;
+/**
+ * Runs the stages that an earlier training has not done.
+ * @param log called for a stage whose time is up; the later ones run without it
+ * @returns false where the signal ended it
+ */
+export async function runStages<Run>(
+  stages: readonly Stage<Run>[],
+  run: Run,
+  budget: TimeBudget,
+  log?: (line: string) => void,
+): Promise<boolean> {
+  for (const [i, stage] of stages.entries()) {
+    try {
+      if (await stage.load(run)) continue;
+      await stage.run(run, await shareOf(run, budget, stages.slice(i + 1)));
+      await stage.save?.(run);
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      if (error.reason === 'interrupted') return false;
+      log?.(`${stage.name}: given up, its time is up`);
+    }
+  }
+  return true;
 }
 
-/** A training that runs: what its stages have learned, live on the device. */
-export class TrainingRun {
-  readonly plan: RankingPlan;
-  readonly device: Device;
-  readonly files: Files;
-  readonly sinks: RunSinks;
-  /** How the encoder's training ended; null before that. */
-  result: TrainResult | null = null;
-  transitions: ItemTransitions | null = null;
-  blend: Blend | null = null;
-  attributes: AttributeModel | null = null;
-  prior: SegmentPrior | null = null;
-  #encoder: SequenceModel | null = null;
-  #transitions: DeviceTransitions | null = null;
-
-  constructor(plan: RankingPlan, device: Device, files: Files, sinks: RunSinks) {
-    this.plan = plan;
-    this.device = device;
-    this.files = files;
-    this.sinks = sinks;
-  }
-
-  get includeSeen(): boolean {
-    return this.plan.config.seen === 'kept';
-  }
-
-  /** The encoder: with fresh weights at first, with its best ones once it has been trained. */
-  get encoder(): SequenceModel {
-    const { device, plan } = this;
-    this.#encoder ??= createEncoder({ ...plan, device, seed: plan.config.seed });
-    return this.#encoder;
-  }
-
-  /** Ends the training of the encoder: from now on it has these weights, those of the folder by default. */
-  async useBest(best: Tensors | null): Promise<void> {
-    const tensors = best ?? (await loadModel(this.files)).tensors;
-    const { parameters } = this.encoder;
-    parameters.freeze();
-    parameters.load('params', toArrays(tensors));
-    this.encoder.touch();
-  }
-
-  /** The transitions on the device. */
-  deviceTransitions(transitions: ItemTransitions): DeviceTransitions {
-    this.#transitions ??= new DeviceTransitions(this.device, transitions);
-    return this.#transitions;
-  }
-
-  /** As the model is served: the encoder alone where no blend was fitted. */
-  scoring(): ScorerOptions['blend'] {
-    const { blend, transitions } = this;
-    return blend && transitions && { transitions: this.deviceTransitions(transitions), weights: blend };
-  }
-
-  /** @param done 0 to 1, of the stage */
-  report(phase: TrainProgress['phase'], done: number | null = null): void {
-    const { result } = this;
-    this.sinks.onProgress?.({
-      phase,
-      done,
-      step: result?.step ?? 0,
-      epoch: result?.epoch ?? 0,
-      steps: 0,
-      fraction: result ? 1 : 0,
-      loss: null,
-      tokensPerSecond: 0,
-      secondsLeft: null,
-      bestNdcg: result?.bestNdcg ?? null,
-    });
-  }
-
-  dispose(): void {
-    this.#transitions?.dispose();
-    this.#encoder?.dispose();
-  }
+/** The time of a stage: what the later ones are expected to take is set aside, the last one's first. */
+async function shareOf<Run>(run: Run, budget: TimeBudget, later: readonly Stage<Run>[]): Promise<TimeBudget> {
+  if (budget.deadline === undefined) return budget;
+  let share = budget;
+  for (const stage of [...later].reverse()) share = share.without(await stage.estimate(run, share));
+  return share;
 }
-
-/** Whether the encoder is what an earlier training had ended with, so that what was fitted to it still fits. */
-export const unchanged = ({ result }: TrainingRun): boolean =>
-  result?.reason === 'finished before' || result?.reason === 'ranker';

@@ -4,7 +4,8 @@
  * those; the ranker then takes a step. Validated by NDCG@10 of both stages together, with the weight fitted each time.
  */
 import { option } from '../../data/errors.ts';
-import { type Batch, batches } from '../../data/batching/batches.ts';
+import { batches } from '../../data/batching/batches.ts';
+import type { Batch } from '../../data/batching/batch.ts';
 import type { Split } from '../../data/splits/split.ts';
 import {
   add,
@@ -24,9 +25,9 @@ import {
 } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
-import { saveRanker, shapeOf, type Stages } from '../../model/ranker/store.ts';
+import { finishRanker, saveRanker, shapeOf, type Stages } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
-import type { ScorerOptions } from '../../model/inference/scorer.ts';
+import type { ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import type { ItemTokens } from '../../data/features/item-tokens.ts';
 import type { Schema } from '../../data/features/schema.ts';
@@ -35,7 +36,7 @@ import { RankerWeightFitter } from './fit-ranker-weight.ts';
 import { needsOf } from '../loop/feed.ts';
 import { AdamW, RING } from '../loop/optimizer.ts';
 import { RankerFeed } from './ranker-feed.ts';
-import { TimeBudget } from '../loop/time-budget.ts';
+import type { TimeBudget } from '../loop/time-budget.ts';
 
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 /** Of the moving average of the weights, which is what is validated and saved. */
@@ -63,9 +64,7 @@ export interface RankerOptions {
   users: Uint32Array;
   seed: number;
   includeSeen?: boolean;
-  /** `performance.now()` at which everything must be saved. */
-  deadline?: number;
-  signal?: AbortSignal;
+  budget: TimeBudget;
   /** Steps of the encoder's weights. */
   encoderStep: number;
   onProgress?(progress: { step: number; loss: number | null; best: number | null; fraction: number }): void;
@@ -149,22 +148,15 @@ class Run {
     const { o } = this;
     const { settings, split, seed } = o;
     const started = performance.now();
-    const time = new TimeBudget(o.deadline, o.signal);
-    const untilStopped = new TimeBudget(undefined, o.signal);
+    const time = o.budget.untilStopped();
     const fitter = await RankerWeightFitter.open(o.model, this.ranker, split, {
       users: o.users,
       includeSeen: o.includeSeen,
       blend: o.blend,
-      check: () => {
-        time.check();
-        this.report(0, started);
-      },
+      pause: () => o.budget.pause(() => this.report(0, started)),
     });
-    const check = (): void => {
-      untilStopped.check();
-      this.report(step, started);
-    };
     let step = 0;
+    const pause = () => time.pause(() => this.report(step, started));
     let patience = 0;
     let validating = 0;
     try {
@@ -174,14 +166,18 @@ class Run {
           await this.take(batch, ++step, epoch);
           const due = step % settings.rankerValidate === 0;
           const late = this.outOfTime(validating);
-          check();
+          time.check();
+          this.report(step, started);
           if (due || late) {
             const before = performance.now();
-            const better = await this.validate(fitter, step, check);
+            const better = await this.validate(fitter, step, pause);
             validating = performance.now() - before;
             patience = better ? 0 : patience + 1;
           }
-          if (late || patience >= settings.rankerPatience) return this.best;
+          if (late || patience >= settings.rankerPatience) {
+            await finishRanker(o.files);
+            return this.best;
+          }
         }
       }
     } finally {
@@ -215,7 +211,7 @@ class Run {
     for (const parameters of this.ranker.arenas) await parameters.startAverage();
   }
 
-  private async validate(fitter: RankerWeightFitter, step: number, check: () => void): Promise<boolean> {
+  private async validate(fitter: RankerWeightFitter, step: number, pause: () => Promise<void>): Promise<boolean> {
     await this.step.settle();
     for (const { status } of this.optimizers) {
       const [bad] = await status.data();
@@ -224,7 +220,7 @@ class Run {
     }
     this.exchangeAverages();
     try {
-      const stages = await fitter.fit(this.o.encoderStep, check);
+      const stages = await fitter.fit(this.o.encoderStep, pause);
       const ndcg = (name: 'retrieval' | 'ranker' | 'both') => stages.fitted[name]['NDCG@10'];
       const loss = (await this.optimizers[0].losses.data())[step % RING];
       this.o.log?.(
@@ -248,14 +244,14 @@ class Run {
   }
 
   private outOfTime(validating: number): boolean {
-    const { deadline } = this.o;
+    const { deadline } = this.o.budget;
     if (deadline === undefined) return false;
     const perStep = this.mine.milliseconds + this.step.milliseconds;
     return performance.now() + 3 * perStep + 1.3 * validating + 1500 > deadline;
   }
 
   private report(step: number, started: number): void {
-    const { deadline } = this.o;
+    const { deadline } = this.o.budget;
     const fraction = deadline === undefined ? 0 : (performance.now() - started) / (deadline - started);
     const best = this.best?.fitted.both['NDCG@10'] ?? null;
     this.o.onProgress?.({ step, loss: null, best, fraction: Math.min(1, fraction) });

@@ -2,9 +2,9 @@
 import { ColdSplit } from '../../data/splits/cold.ts';
 import { loadTransitions, saveTransitions } from '../../model/transitions/transitions.ts';
 import { learnTransitions } from './learn-transitions.ts';
-import type { Stage } from './stage.ts';
+import type { RankingStage } from './training-run.ts';
 
-export const transitions: Stage = {
+export const transitions: RankingStage = {
   name: 'item transitions',
 
   applies: ({ settings, split }) => settings.memory === 'on' && !(split instanceof ColdSplit),

@@ -2,10 +2,10 @@
 import { useEffect, useState } from 'preact/hooks';
 import { refreshDevice } from '../actions.ts';
 import { callback, engine, messageOf } from '../engine.ts';
-import { bytes, count } from '../format.ts';
+import { bytes, countText } from '../format.ts';
 import { appState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { Field, Notice, Progress } from '../ui/parts.tsx';
+import { Field, Notice, ProgressBar } from '../ui/components.tsx';
 import type { KernelBench } from '../../bench/kernels.ts';
 
 const SIZES = [1, 4, 16, 64];
@@ -54,11 +54,11 @@ export function BenchPage() {
     <div class="page">
       <h1>Bench</h1>
       <p class="lead">
-        Each kernel at the sizes of training on MovieLens 1M, beside the same work in plain loops on the CPU.
+        Each kernel at the sizes of training on MovieLens 1M, compared with the same work in plain loops on the CPU.
       </p>
       <form class="card stack" onSubmit={run}>
         <div class="fields">
-          <Field label="Cases" help={`${count(asked)} of ${count(names.length)}`}>
+          <Field label="Cases" help={`${countText(asked)} of ${countText(names.length)}`}>
             {(ids) => (
               <select {...ids} value={filter} onChange={(event) => setFilter(event.currentTarget.value)}>
                 <option value="">all</option>
@@ -90,7 +90,7 @@ export function BenchPage() {
             {device && `. ${bytes(device.bytes)} of buffers in use.`}
           </p>
         </div>
-        {done !== null && <Progress share={asked > 0 ? done / asked : null} label="Cases done" />}
+        {done !== null && <ProgressBar share={asked > 0 ? done / asked : null} label="Cases done" />}
       </form>
       {error && <Notice kind="error">{error}</Notice>}
       {result && (
@@ -143,7 +143,7 @@ export function BenchPage() {
 
 function cellsOf({ rows }: KernelBench): string[][] {
   return rows.map((row) => [
-    ...[row.case, count(row.size), row.ms.toFixed(3), row.gflops.toFixed(2), row.gbs.toFixed(2)],
+    ...[row.case, countText(row.size), row.ms.toFixed(3), row.gflops.toFixed(2), row.gbs.toFixed(2)],
     ...[
       `${(100 * row.fraction).toFixed(1)} %`,
       row.referenceMs.toFixed(1),

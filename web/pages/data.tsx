@@ -2,11 +2,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import { changeFilter, changeReading, chooseSource, forgetSource } from '../actions.ts';
 import { inWords } from '../engine.ts';
-import { bytes, count, duration, percent, plural } from '../format.ts';
+import { bytes, countText, durationText, percent, plural } from '../format.ts';
 import { appState, dataState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { LogOptions } from '../ui/log-options.tsx';
-import { Bars, Field, FileButton, Notice, Progress, Stat } from '../ui/parts.tsx';
+import { Bars, Field, FileButton, Notice, ProgressBar, Stat } from '../ui/components.tsx';
 import type { Analysis, Preview, Role } from '../worker/contract.ts';
 
 const SHOPPERS = [300, 1000, 2500];
@@ -29,8 +29,8 @@ function Choose() {
       <section class="hero">
         <h1>What comes next?</h1>
         <p class="lead">
-          Give Attune a log of who did what, and a transformer learns on this device, in this page, what people go on to
-          do. Then ask it, and look inside.
+          Give Attune a log of who did what, and a transformer learns on this device, in this page, what people do next.
+          Then ask it, and look inside.
         </p>
       </section>
       <div class="choices">
@@ -62,7 +62,7 @@ function Choose() {
               <select value={shoppers} onChange={(event) => setShoppers(Number(event.currentTarget.value))}>
                 {SHOPPERS.map((n) => (
                   <option key={n} value={n}>
-                    {count(n)} shoppers
+                    {countText(n)} shoppers
                   </option>
                 ))}
               </select>
@@ -143,7 +143,7 @@ function Opened() {
       {reads !== null && (
         <div class="card wait">
           <p aria-hidden="true">Reading, {percent(reads)}</p>
-          <Progress share={reads} label="Reading the log" />
+          <ProgressBar share={reads} label="Reading the log" />
         </div>
       )}
       {(analysis || error) && reads === null && (
@@ -198,11 +198,11 @@ const ROLES: Record<Role, string> = { user: 'User', item: 'Item', time: 'Time', 
 function PreviewTable({ preview }: { preview: Preview }) {
   const { columns } = useStore(dataState, (state) => state.reading);
   const { header, rows, named } = preview;
-  const placeOf = (role: Role): number => {
+  const columnOf = (role: Role): number => {
     const asked = columns[role];
     return asked === undefined ? preview.roles[role] : header.indexOf(asked);
   };
-  const roleAt = header.map((_, at) => (Object.keys(ROLES) as Role[]).find((role) => placeOf(role) === at));
+  const roleAt = header.map((_, at) => (Object.keys(ROLES) as Role[]).find((role) => columnOf(role) === at));
   return (
     <section class="card stack" aria-labelledby="preview">
       <h2 id="preview">How it begins</h2>
@@ -213,13 +213,13 @@ function PreviewTable({ preview }: { preview: Preview }) {
               {(ids) => (
                 <select
                   {...ids}
-                  value={placeOf(role)}
+                  value={columnOf(role)}
                   onChange={(event) => {
                     const name = header[Number(event.currentTarget.value)];
                     void changeReading({ columns: { ...columns, [role]: name } });
                   }}
                 >
-                  {placeOf(role) < 0 && <option value={-1}>none</option>}
+                  {columnOf(role) < 0 && <option value={-1}>none</option>}
                   {header.map((name, at) => (
                     <option key={name} value={at}>
                       {name}
@@ -270,16 +270,16 @@ function Found({ analysis }: { analysis: Analysis }) {
         <dl class="stats loose">
           <Stat
             label="Users"
-            value={count(analysis.users)}
-            hint={analysis.described > 0 ? `${count(analysis.described)} with columns` : undefined}
+            value={countText(analysis.users)}
+            hint={analysis.described > 0 ? `${countText(analysis.described)} with columns` : undefined}
           />
           <Stat
             label="Items"
-            value={count(analysis.items)}
-            hint={analysis.titled > 0 ? `${count(analysis.titled)} with titles` : undefined}
+            value={countText(analysis.items)}
+            hint={analysis.titled > 0 ? `${countText(analysis.titled)} with titles` : undefined}
           />
-          <Stat label="Interactions" value={count(analysis.interactions)} />
-          <Stat label="Half have at least" value={count(analysis.medianLength)} hint="interactions" />
+          <Stat label="Interactions" value={countText(analysis.interactions)} />
+          <Stat label="Half have at least" value={countText(analysis.medianLength)} hint="interactions" />
           {analysis.span && <Stat label="From" value={analysis.span.from} hint={`to ${analysis.span.to}`} />}
         </dl>
         <h3>How long histories are</h3>
@@ -295,10 +295,10 @@ function Found({ analysis }: { analysis: Analysis }) {
       <section class="card stack" aria-labelledby="dropped">
         <h2 id="dropped">What is dropped, and why</h2>
         {shares === 0 ? (
-          <p>Nothing: all {count(analysis.rows)} rows count.</p>
+          <p>Nothing: all {countText(analysis.rows)} rows count.</p>
         ) : (
           <p>
-            {count(shares)} of {count(analysis.rows)} rows ({percent(shares / analysis.rows)}).
+            {countText(shares)} of {countText(analysis.rows)} rows ({percent(shares / analysis.rows)}).
           </p>
         )}
         <ul class="muted">
@@ -314,8 +314,8 @@ function Found({ analysis }: { analysis: Analysis }) {
           ))}
         </ul>
         <p class="muted">
-          Read in {duration(analysis.seconds)}. Each user's last interaction is kept to test on, the one before it to
-          validate.
+          Read in {durationText(analysis.seconds)}. Each user's last interaction is kept to test on, the one before it
+          to validate.
         </p>
       </section>
       <section class="card stack" aria-labelledby="popular">
@@ -327,7 +327,7 @@ function Found({ analysis }: { analysis: Analysis }) {
                 <th scope="row" class="plain">
                   {title}
                 </th>
-                <td class="number">{count(n)}</td>
+                <td class="number">{countText(n)}</td>
               </tr>
             ))}
           </tbody>

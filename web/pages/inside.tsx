@@ -3,12 +3,12 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { ownValue } from '../../data/own-value.ts';
 import { cellFormatOf, valuesOf } from '../../data/features/values.ts';
 import { engine, messageOf } from '../engine.ts';
-import { count, percent } from '../format.ts';
+import { countText, percent } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { AttentionMap } from '../ui/attention.tsx';
-import { addToHistory, History, WithModel } from '../ui/asking.tsx';
-import { Field, Notice, Spinner } from '../ui/parts.tsx';
+import { addToHistory, HistoryCard, WithModel } from '../ui/asking.tsx';
+import { Field, Notice, Spinner } from '../ui/components.tsx';
 import { Scatter } from '../ui/scatter.tsx';
 import type { AttentionFacts, OpenedModel } from '../worker/recommending.ts';
 import type { ItemMap, StepProfile } from '../worker/inside.ts';
@@ -19,7 +19,7 @@ export function InsidePage() {
       {(model) => (
         <>
           <MapOfItems key={`map ${model.id}`} model={model} />
-          <History model={model} />
+          <HistoryCard model={model} />
           <Attention key={`attention ${model.id}`} />
           <Profile key={`profile ${model.id}`} />
         </>
@@ -107,11 +107,11 @@ function MapOfItems({ model }: { model: OpenedModel }) {
       <div class="map">
         {map ? (
           <Scatter
-            places={map.places}
+            positions={map.positions}
             groups={groups.of}
             found={found}
             titleOf={(at) => model.items[at].title}
-            label={`Map of ${count(model.items.length)} items by the two principal axes of their vectors`}
+            label={`Map of ${countText(model.items.length)} items by the two principal axes of their vectors`}
             onPick={(at) => addToHistory(model.items[at].id)}
           />
         ) : (
@@ -205,7 +205,7 @@ function Profile() {
         <div class="scroll">
           <table>
             <caption>
-              {profile.ms.toFixed(2)} ms of GPU time for {count(profile.tokens)} tokens, mean of three steps.
+              {profile.ms.toFixed(2)} ms of GPU time for {countText(profile.tokens)} tokens, mean of three steps.
             </caption>
             <thead>
               <tr>

@@ -2,17 +2,17 @@
 import { useRef, useState } from 'preact/hooks';
 import { deleteModel, exportModel, importModel, resume } from '../actions.ts';
 import { messageOf } from '../engine.ts';
-import { bytes, count, date, figure } from '../format.ts';
+import { bytes, countText, date, figure } from '../format.ts';
 import { appState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { FileButton, Notice, Spinner } from '../ui/parts.tsx';
+import { FileButton, Notice, Spinner } from '../ui/components.tsx';
 import type { ModelEntry } from '../worker/contract.ts';
 
 type Picker = () => Promise<FileSystemDirectoryHandle>;
 
 export function ModelsPage() {
   const { models, modelsError } = useStore(appState, (state) => state);
-  const [error, setError] = useState<string | null>(null);
+  const [error, setError] = useState<{ title?: string; text: string } | null>(null);
   const [done, setDone] = useState<string | null>(null);
   const take = async (source: File | File[] | FileSystemDirectoryHandle, name: string) => {
     setError(null);
@@ -20,9 +20,10 @@ export function ModelsPage() {
     try {
       setDone(await importModel(source, name));
     } catch (reason) {
-      setError(messageOf(reason));
+      setError({ title: 'This is no model that can be opened.', text: messageOf(reason) });
     }
   };
+  const failed = (text: string) => setError({ text });
   return (
     <div class="page">
       <div class="page-head">
@@ -34,18 +35,19 @@ export function ModelsPage() {
           >
             Open an .attune file
           </FileButton>
-          <FolderButton onFolder={take} onError={setError} />
+          <FolderButton onFolder={take} onError={failed} />
         </div>
       </div>
       <p class="lead">
         A model is a folder, the same everywhere: what <code>attune train</code> makes opens here, and what is trained
         here is taken up by <code>attune recommend --model</code>, packed in one file.
       </p>
-      {(error ?? modelsError) && (
-        <Notice kind="error" title="This is no model that can be opened.">
-          {error ?? modelsError}
+      {error && (
+        <Notice kind="error" title={error.title}>
+          {error.text}
         </Notice>
       )}
+      {modelsError && <Notice kind="error">{modelsError}</Notice>}
       {done && (
         <Notice kind="info">
           "{done}" is in this browser now. <a href={`#/recommend?model=${encodeURIComponent(done)}`}>Ask it</a>
@@ -62,7 +64,7 @@ export function ModelsPage() {
         </div>
       )}
       {models?.map((model) => (
-        <Model key={model.id} model={model} onError={setError} />
+        <Model key={model.id} model={model} onError={failed} />
       ))}
     </div>
   );
@@ -122,6 +124,7 @@ function Model({ model, onError }: { model: ModelEntry; onError: (message: strin
   const unfinished = model.state === 'paused' || model.state === 'running';
   const attempt = async (work: () => Promise<unknown>) => {
     setBusy(true);
+    setSure(false);
     try {
       await work();
     } catch (reason) {
@@ -136,8 +139,8 @@ function Model({ model, onError }: { model: ModelEntry; onError: (message: strin
         <div>
           <h2 id={`model-${model.id}`}>{model.name}</h2>
           <p class="muted">
-            {model.recipe} on {model.source}: {count(model.users)} users, {count(model.items)} items,{' '}
-            {count(model.interactions)} interactions
+            {model.recipe} on {model.source}: {countText(model.users)} users, {countText(model.items)} items,{' '}
+            {countText(model.interactions)} interactions
           </p>
         </div>
         <p class="muted">
@@ -174,7 +177,7 @@ function Model({ model, onError }: { model: ModelEntry; onError: (message: strin
               void resume(model.id);
             }}
           >
-            Go on training
+            Continue training
           </button>
         )}
         {sure ? (

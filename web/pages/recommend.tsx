@@ -4,33 +4,33 @@ import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { AddButton, Attributes, History, Search, WithModel } from '../ui/asking.tsx';
+import { AddButton, Attributes, HistoryCard, Search, WithModel } from '../ui/asking.tsx';
 import { Adapt } from '../ui/adapt.tsx';
-import { Field, Notice } from '../ui/parts.tsx';
+import { Field, Notice } from '../ui/components.tsx';
 import { Why } from '../ui/why.tsx';
 import type { RecommendQuery, Recommendation } from '../../recommend/index.ts';
 import { LISTED } from '../worker/contract.ts';
-import type { OpenedModel, UserContext } from '../worker/recommending.ts';
+import type { OpenedModel, PageAnswer } from '../worker/recommending.ts';
 
 export function RecommendPage() {
-  return <WithModel title="Recommend">{(model) => <Asking key={model.id} model={model} />}</WithModel>;
+  return <WithModel title="Recommend">{(model) => <Recommending key={model.id} model={model} />}</WithModel>;
 }
 
 /** Post-processing of the list; empty values change nothing. */
-interface Wishes {
+interface ListOptions {
   seen: boolean;
   where: string;
   diversity: number;
   penalty: number;
 }
 
-function Asking({ model }: { model: OpenedModel }) {
+function Recommending({ model }: { model: OpenedModel }) {
   const history = useStore(askState, (state) => state.history);
-  const [wishes, setWishes] = useState<Wishes>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
-  const [answer, setAnswer] = useState<UserContext | null>(null);
+  const [options, setOptions] = useState<ListOptions>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
+  const [answer, setAnswer] = useState<PageAnswer | null>(null);
   const [error, setError] = useState<string | null>(null);
   const adapted = useStore(askState, (state) => state.adapted);
-  const query = useMemo(() => queryOf(history, wishes), [history, wishes, adapted]);
+  const query = useMemo(() => queryOf(history, options), [history, options, adapted]);
   const latest = useRef(query);
   latest.current = query;
   const busy = useRef(false);
@@ -52,7 +52,7 @@ function Asking({ model }: { model: OpenedModel }) {
   useEffect(() => void answerLatest(), [query]);
   return (
     <>
-      <History model={model} />
+      <HistoryCard model={model} />
       <div class="columns">
         <section class="card stack" aria-labelledby="next-title">
           <div class="page-head">
@@ -69,7 +69,7 @@ function Asking({ model }: { model: OpenedModel }) {
         </section>
         <div class="stack">
           <Search model={model} />
-          <Tuning model={model} wishes={wishes} onChange={setWishes} />
+          <Tuning model={model} options={options} onChange={setOptions} />
           <Adapt />
         </div>
       </div>
@@ -77,7 +77,7 @@ function Asking({ model }: { model: OpenedModel }) {
   );
 }
 
-function queryOf(history: string[], { seen, where, diversity, penalty }: Wishes): RecommendQuery {
+function queryOf(history: string[], { seen, where, diversity, penalty }: ListOptions): RecommendQuery {
   return {
     history,
     k: LISTED,
@@ -88,10 +88,10 @@ function queryOf(history: string[], { seen, where, diversity, penalty }: Wishes)
   };
 }
 
-function List({ answer, query }: { answer: UserContext | null; query: RecommendQuery }) {
+function List({ answer, query }: { answer: PageAnswer | null; query: RecommendQuery }) {
   const [asked, setAsked] = useState<string | null>(null);
   const items = answer?.items ?? [];
-  // Places are kept, so that nothing jumps when the list changes.
+  // Positions are kept, so that nothing jumps when the list changes.
   return (
     <ol class="items recommended">
       {Array.from({ length: LISTED }, (_, at) => {
@@ -136,14 +136,14 @@ function Recommended({ item, open, onWhy }: { item: Recommendation; open: boolea
 
 function Tuning({
   model,
-  wishes,
+  options,
   onChange,
 }: {
   model: OpenedModel;
-  wishes: Wishes;
-  onChange: (change: (now: Wishes) => Wishes) => void;
+  options: ListOptions;
+  onChange: (change: (now: ListOptions) => ListOptions) => void;
 }) {
-  const set = (change: Partial<Wishes>) => onChange((now) => ({ ...now, ...change }));
+  const set = (change: Partial<ListOptions>) => onChange((now) => ({ ...now, ...change }));
   const names = Object.keys(model.items[0]?.attributes ?? {});
   const example = names.length > 0 ? `${names[0]}=${Object.values(model.items[0].attributes)[0]}` : 'title=…';
   const quoted = example.replace(/=(.* .*)$/, '="$1"');
@@ -151,7 +151,11 @@ function Tuning({
     <section class="card stack" aria-labelledby="tuning-title">
       <h2 id="tuning-title">What is shown</h2>
       <label class="check">
-        <input type="checkbox" checked={wishes.seen} onChange={(event) => set({ seen: event.currentTarget.checked })} />
+        <input
+          type="checkbox"
+          checked={options.seen}
+          onChange={(event) => set({ seen: event.currentTarget.checked })}
+        />
         Items of the history, too
       </label>
       <Field
@@ -162,14 +166,14 @@ function Tuning({
           <input
             {...ids}
             type="text"
-            value={wishes.where}
+            value={options.where}
             spellcheck={false}
             onChange={(event) => set({ where: event.currentTarget.value })}
           />
         )}
       </Field>
       <Field
-        label={`Diversity: ${percent(wishes.diversity)}`}
+        label={`Diversity: ${percent(options.diversity)}`}
         help="How much being unlike the items above it helps an item."
       >
         {(ids) => (
@@ -179,13 +183,13 @@ function Tuning({
             min={0}
             max={1}
             step={0.05}
-            value={wishes.diversity}
+            value={options.diversity}
             onInput={(event) => set({ diversity: Number(event.currentTarget.value) })}
           />
         )}
       </Field>
       <Field
-        label={`Less popular ones first: ${wishes.penalty.toFixed(1)}`}
+        label={`Less popular ones first: ${options.penalty.toFixed(1)}`}
         help="What popular items pay of their score."
       >
         {(ids) => (
@@ -195,7 +199,7 @@ function Tuning({
             min={0}
             max={3}
             step={0.1}
-            value={wishes.penalty}
+            value={options.penalty}
             onInput={(event) => set({ penalty: Number(event.currentTarget.value) })}
           />
         )}

@@ -1,14 +1,13 @@
 /** Train: choose a recipe and a few settings, then watch the training. */
-import { useEffect, useState } from 'preact/hooks';
-import { pause, resume, train } from '../actions.ts';
-import { engine } from '../engine.ts';
-import { count, duration, figure, percent } from '../format.ts';
+import { pause, resume } from '../actions.ts';
+import { countText, durationText, figure, percent } from '../format.ts';
 import { appState, dataState, type TrainingState, trainingState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { Chart } from '../ui/chart.tsx';
-import { Field, Notice, Progress, Stat } from '../ui/parts.tsx';
+import { Notice, ProgressBar, Stat } from '../ui/components.tsx';
+import { TrainingForm } from '../ui/training-form.tsx';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
-import type { Choices, ModelEntry, Plan } from '../worker/contract.ts';
+import type { ModelEntry } from '../worker/contract.ts';
 
 export function TrainPage() {
   const status = useStore(trainingState, (state) => state.status);
@@ -23,7 +22,7 @@ export function TrainPage() {
         <Unfinished key={model.id} model={model} />
       ))}
       {analysis ? (
-        <Settings />
+        <TrainingForm />
       ) : (
         <div class="card empty">
           <h2>No data yet</h2>
@@ -42,191 +41,17 @@ function Unfinished({ model }: { model: ModelEntry }) {
     <section class="notice warn row" aria-label={`The training of ${model.name} is not finished`}>
       <div>
         <strong>The training of "{model.name}" is not finished.</strong>
-        <div>It was paused, or the page was closed. What it had learned is saved; it goes on where it stopped.</div>
+        <div>It was paused, or the page was closed. What it had learned is saved; it continues where it stopped.</div>
       </div>
       <button type="button" class="button" onClick={() => resume(model.id)}>
-        Go on with it
+        Continue it
       </button>
     </section>
   );
 }
 
-function Settings() {
-  const { analysis, source } = useStore(dataState, (state) => state);
-  const cpu = useStore(appState, (state) => state.device?.backend === 'cpu');
-  const [{ recipes, settings }, setChoices] = useState<Choices>({ recipes: [], settings: [] });
-  const [plan, setPlan] = useState<Plan>({
-    name: source?.kind === 'file' ? source.file.name.replace(/\.\w+(\.gz)?$/, '') : 'demo-shop',
-    recipe: null,
-    settings: {},
-    epochs: null,
-    minutes: null,
-    seed: 1,
-    // Customers of a shop buy the same items again.
-    includeSeen: source?.kind === 'shop',
-  });
-  const [more, setMore] = useState('');
-  useEffect(() => {
-    void engine().choices().then(setChoices);
-  }, []);
-  const set = (change: Partial<Plan>) => setPlan((now) => ({ ...now, ...change }));
-  const setting = (key: string, value: string) => {
-    const { [key]: _, ...rest } = plan.settings;
-    set({ settings: value === '' ? rest : { ...rest, [key]: value } });
-  };
-  const wholeOrNull = (text: string): number | null => (text === '' ? null : Number(text));
-  const summary = recipes.find(({ name }) => name === plan.recipe)?.summary;
-  const begin = (event: Event) => {
-    event.preventDefault();
-    const pairs = more.split(/[\s,]+/).flatMap((pair) => (pair.includes('=') ? [pair.split('=', 2)] : []));
-    void train({ ...plan, settings: { ...plan.settings, ...Object.fromEntries(pairs) } });
-  };
-  return (
-    <form class="card stack" onSubmit={begin}>
-      <p class="muted">
-        {analysis?.source}: {count(analysis?.users ?? 0)} users, {count(analysis?.items ?? 0)} items,{' '}
-        {count(analysis?.interactions ?? 0)} interactions.
-      </p>
-      {cpu && (
-        <Notice kind="warn">
-          On the CPU a small model takes minutes where a graphics card takes seconds: a width of 16 and a window of 20
-          are a good start.
-        </Notice>
-      )}
-      <div class="fields">
-        <Field label="Name of the model">
-          {(ids) => (
-            <input
-              {...ids}
-              type="text"
-              required
-              value={plan.name}
-              onInput={(e) => set({ name: e.currentTarget.value })}
-            />
-          )}
-        </Field>
-        <Field label="Recipe" help={summary ?? 'From the size of the log'}>
-          {(ids) => (
-            <select {...ids} value={plan.recipe ?? ''} onChange={(e) => set({ recipe: e.currentTarget.value || null })}>
-              <option value="">what suits the log</option>
-              {recipes.map(({ name }) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label="Most minutes" help="Empty: until it no longer improves">
-          {(ids) => (
-            <input
-              {...ids}
-              type="number"
-              min={0.1}
-              step="any"
-              value={plan.minutes ?? ''}
-              onInput={(e) => set({ minutes: wholeOrNull(e.currentTarget.value) })}
-            />
-          )}
-        </Field>
-        <Field label="Epochs" help="Rounds over the data. Empty: until it no longer improves">
-          {(ids) => (
-            <input
-              {...ids}
-              type="number"
-              min={1}
-              value={plan.epochs ?? ''}
-              onInput={(e) => set({ epochs: wholeOrNull(e.currentTarget.value) })}
-            />
-          )}
-        </Field>
-      </div>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={plan.includeSeen}
-          onChange={(e) => set({ includeSeen: e.currentTarget.checked })}
-        />
-        Items already in a history may be recommended again
-      </label>
-      <details>
-        <summary>More settings</summary>
-        <div class="fields">
-          <Field label="Width" help="Numbers that describe an item">
-            {(ids) => (
-              <input
-                {...ids}
-                type="number"
-                min={4}
-                step={4}
-                value={plan.settings.d ?? ''}
-                placeholder="as the recipe"
-                onInput={(e) => setting('d', e.currentTarget.value)}
-              />
-            )}
-          </Field>
-          <Field label="Window" help="Events of a history that the model reads">
-            {(ids) => (
-              <input
-                {...ids}
-                type="number"
-                min={2}
-                value={plan.settings.window ?? ''}
-                placeholder="as the recipe"
-                onInput={(e) => setting('window', e.currentTarget.value)}
-              />
-            )}
-          </Field>
-          <Field label="Seed" help="The same seed on the same device gives the same model">
-            {(ids) => (
-              <input
-                {...ids}
-                type="number"
-                value={plan.seed}
-                onInput={(e) => set({ seed: Number(e.currentTarget.value) })}
-              />
-            )}
-          </Field>
-          <Field label="Any other setting" help="key=value, one after the other, as attune train --set takes them">
-            {(ids) => (
-              <textarea
-                {...ids}
-                rows={3}
-                value={more}
-                spellcheck={false}
-                onInput={(e) => setMore(e.currentTarget.value)}
-              />
-            )}
-          </Field>
-        </div>
-        <details>
-          <summary>What settings there are</summary>
-          <dl>
-            {settings.map(({ name, about }) => (
-              <div key={name}>
-                <dt>
-                  <code>{name}</code>
-                </dt>
-                {about.map((line) => (
-                  <dd key={line} class="muted">
-                    {line}
-                  </dd>
-                ))}
-              </div>
-            ))}
-          </dl>
-        </details>
-      </details>
-      <div class="row">
-        <button type="submit" class="button primary">
-          Start training
-        </button>
-      </div>
-    </form>
-  );
-}
-
 const PHASES: Record<string, string> = {
+  recording: 'Recording the training data',
   transitions: 'Learning item transitions',
   compiling: 'Compiling the kernels',
   training: 'Training',
@@ -264,7 +89,7 @@ function Running() {
           )}
           {(status === 'paused' || (status === 'failed' && model)) && (
             <button type="button" class="button primary" onClick={() => resume(model as string)}>
-              Go on
+              Continue
             </button>
           )}
           {!active && (
@@ -280,38 +105,38 @@ function Running() {
         </div>
       </div>
       {error && (
-        <Notice kind="error" title={/device/.test(error) ? 'The graphics device failed.' : 'The training stopped.'}>
-          <p>{error}</p>
-          {model && <p>The last saved state is intact; "Go on" continues from it on a new device.</p>}
+        <Notice kind="error" title={error.device ? 'The graphics device failed.' : 'The training stopped.'}>
+          <p>{error.text}</p>
+          {model && <p>The last saved state is intact; "Continue" resumes from it on a new device.</p>}
         </Notice>
       )}
       {outcome && <Notice kind="info">{REASONS[outcome.reason]}</Notice>}
       {state.hidden && state.hidden.seconds > 2 && (
         <Notice kind="info">
-          While this tab was hidden for {duration(state.hidden.seconds)} the training went on for{' '}
-          {count(state.hidden.steps)} steps.
+          While this tab was hidden for {durationText(state.hidden.seconds)} the training continued for{' '}
+          {countText(state.hidden.steps)} steps.
         </Notice>
       )}
       <section class="card stack" aria-label="Progress">
         <p role="status" class="status-line">
           {active ? (PHASES[progress?.phase ?? ''] ?? 'Preparing') : done ? 'Finished' : 'Stopped'}
         </p>
-        <Progress share={done ? 1 : (progress?.fraction ?? null)} label="Progress of the training" />
+        <ProgressBar share={done ? 1 : (progress?.fraction ?? null)} label="Progress of the training" />
         <dl class="stats">
           <Stat
             label="Step"
-            value={progress ? count(progress.step) : '–'}
-            hint={progress?.steps ? `${count(progress.steps)} an epoch` : ' '}
+            value={progress ? countText(progress.step) : '–'}
+            hint={progress?.steps ? `${countText(progress.steps)} an epoch` : ' '}
           />
-          <Stat label="Epoch" value={progress ? count(progress.epoch + (done ? 0 : 1)) : '–'} />
+          <Stat label="Epoch" value={progress ? countText(progress.epoch + (done ? 0 : 1)) : '–'} />
           <Stat label="Loss" value={progress?.loss?.toFixed(3) ?? '–'} />
-          <Stat label="Tokens a second" value={progress?.tokensPerSecond ? count(progress.tokensPerSecond) : '–'} />
+          <Stat label="Tokens a second" value={progress?.tokensPerSecond ? countText(progress.tokensPerSecond) : '–'} />
           {outcome ? (
-            <Stat label="Time taken" value={duration(outcome.seconds)} />
+            <Stat label="Time taken" value={durationText(outcome.seconds)} />
           ) : (
             <Stat
               label="Time left"
-              value={progress?.secondsLeft && active ? duration(progress.secondsLeft) : '–'}
+              value={progress?.secondsLeft && active ? durationText(progress.secondsLeft) : '–'}
               hint={active && progress && progress.secondsLeft === null ? 'until it no longer improves' : ' '}
             />
           )}
@@ -358,20 +183,20 @@ function Compare({ state }: { state: TrainingState }) {
     (top, { metrics }) => (!top || metrics['NDCG@10'] > top['NDCG@10'] ? metrics : top),
     null,
   );
-  const parts = Object.entries(outcome?.parts ?? {}).map(([name, of]): [string, Metrics | null] => [
+  const components = Object.entries(outcome?.components ?? {}).map(([name, of]): [string, Metrics | null] => [
     `${name} alone`,
     of,
   ]);
   const rows: [string, Metrics | null][] = [
     ['this model', outcome?.metrics ?? best],
-    ...parts,
+    ...components,
     ...Object.entries(baselines),
   ];
   return (
     <section class="card stack" aria-labelledby="compare-title">
-      <h2 id="compare-title">Beside simple recommenders</h2>
+      <h2 id="compare-title">Compared with simple recommenders</h2>
       <p class="muted">
-        The last item but one of {count(users)} users, found among all items: 1 would be always, in first place.
+        The last item but one of {countText(users)} users, ranked among all items: 1 would be always in first place.
       </p>
       <div class="scroll">
         <table>

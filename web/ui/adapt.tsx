@@ -5,7 +5,7 @@ import { messageOf } from '../engine.ts';
 import { plural } from '../format.ts';
 import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { Notice } from './parts.tsx';
+import { Notice } from './components.tsx';
 
 export function Adapt() {
   const history = useStore(askState, (state) => state.history);
@@ -23,7 +23,7 @@ export function Adapt() {
       <h2 id="adapt-title">For this visitor</h2>
       <p class="muted">
         Adapting learns one small vector from the history, on this device, and adds it to what the model makes of every
-        history: lists lean towards what was done before. The model itself stays as it is.
+        history: lists lean toward what was done before. The model itself stays as it is.
       </p>
       <div class="row">
         <button
@@ -45,7 +45,7 @@ export function Adapt() {
             ? 'Adapting …'
             : history.length < 2
               ? 'It takes two items of the history at least.'
-              : 'Not adapted: lists are the model’s own.'}
+              : "Not adapted: lists are the model's own."}
       </p>
       {error && <Notice kind="error">{error}</Notice>}
     </section>

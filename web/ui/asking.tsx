@@ -2,11 +2,11 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ask } from '../actions.ts';
-import { count } from '../format.ts';
+import { countText } from '../format.ts';
 import { appState, askState } from '../state.ts';
 import { useStore } from '../store.ts';
-import type { CatalogueItem, OpenedModel } from '../worker/recommending.ts';
-import { Field, Notice, Spinner } from './parts.tsx';
+import type { ListedItem, OpenedModel } from '../worker/recommending.ts';
+import { Field, Notice, Spinner } from './components.tsx';
 
 export const addToHistory = (id: string): void => askState.set({ history: [...askState.get().history, id] });
 
@@ -55,7 +55,7 @@ export function WithModel({ title, children }: { title: string; children: (model
             >
               {ready.map((one) => (
                 <option key={one.id} value={one.id}>
-                  {one.name} · {count(one.items)} items
+                  {one.name} · {countText(one.items)} items
                 </option>
               ))}
             </select>
@@ -73,15 +73,15 @@ export function WithModel({ title, children }: { title: string; children: (model
   );
 }
 
-export function History({ model }: { model: OpenedModel }) {
+export function HistoryCard({ model }: { model: OpenedModel }) {
   const history = useStore(askState, (state) => state.history);
   const titles = useTitles(model);
   const list = useRef<HTMLOListElement>(null);
   const remove = (at: number) => {
     askState.set({ history: history.filter((_, i) => i !== at) });
-    // The focus stays in place, on the item that has moved up.
-    const place = Math.min(at, history.length - 2);
-    requestAnimationFrame(() => list.current?.querySelectorAll('button')[place]?.focus());
+    // The focus stays where it was, on the item that has moved up.
+    const next = Math.min(at, history.length - 2);
+    requestAnimationFrame(() => list.current?.querySelectorAll('button')[next]?.focus());
   };
   return (
     <section class="card stack" aria-labelledby="history-title">
@@ -148,7 +148,7 @@ export function Search({ model }: { model: OpenedModel }) {
   const [text, setText] = useState('');
   const found = useMemo(() => {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    const matches: CatalogueItem[] = [];
+    const matches: ListedItem[] = [];
     for (const item of model.items) {
       const all = `${item.title} ${item.id} ${Object.values(item.attributes).join(' ')}`.toLowerCase();
       if (words.every((word) => all.includes(word))) matches.push(item);

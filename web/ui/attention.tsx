@@ -1,7 +1,7 @@
 /** Maps of attention over a history, all layers together or a head at a time. */
 import { useState } from 'preact/hooks';
 import { Heatmap } from './heatmap.tsx';
-import { Field } from './parts.tsx';
+import { Field } from './components.tsx';
 import type { AttentionFacts } from '../worker/recommending.ts';
 
 export function AttentionMap({ attention }: { attention: AttentionFacts }) {
@@ -30,7 +30,7 @@ export function AttentionMap({ attention }: { attention: AttentionFacts }) {
       <p class="muted">
         Row: the event that looks. Column: the event that it looks at. The last row is what recommendations are made
         from.
-        {attention.pointwise && ' This model’s attention is pointwise: its weights are no shares.'}
+        {attention.pointwise && " This model's attention is pointwise: its weights are no shares."}
       </p>
     </>
   );

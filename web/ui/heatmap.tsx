@@ -26,20 +26,20 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
   let peak = 1e-9;
   for (let r = 0; r < n; r++) for (let c = 0; c < n; c++) peak = Math.max(peak, Math.abs(weight(r, c)));
   /** Origin and size of the cells in the last drawing. */
-  const place = useRef({ left: 0, cell: 1 });
+  const cells = useRef({ left: 0, cell: 1 });
   /** Row names are left of the cells, if there is room for text. */
   const layOut = (context: CanvasRenderingContext2D, width: number): void => {
     let widest = 0;
     for (let r = 0; r < n; r++) widest = Math.max(widest, context.measureText(nameOf(r)).width);
     const names = Math.min(LABEL, 0.42 * width, widest + GAP);
     const left = (width - names) / n >= LETTERS ? names : 0;
-    place.current = { left, cell: Math.min(28, (width - left) / n) };
+    cells.current = { left, cell: Math.min(28, (width - left) / n) };
   };
   const canvas = useCanvas(
     (context, width, _height, color) => {
       context.font = '12px system-ui, sans-serif';
       layOut(context, width);
-      const { left, cell } = place.current;
+      const { left, cell } = cells.current;
       const tall = `${Math.ceil(n * cell)}px`;
       const { style } = context.canvas;
       if (style.height !== tall) style.height = tall; // which draws it again
@@ -98,7 +98,7 @@ export function Heatmap({ rows, titles, tokens }: { rows: Float32Array; titles: 
           aria-label={`Attention over ${n} events. Most of the last row: ${last.slice(0, 3).map(words).join('; ')}`}
           onPointerMove={(event) => {
             const box = event.currentTarget.getBoundingClientRect();
-            const { left, cell } = place.current;
+            const { left, cell } = cells.current;
             const [r, c] = [
               Math.floor((event.clientY - box.top) / cell),
               Math.floor((event.clientX - box.left - left) / cell),

@@ -2,9 +2,8 @@
 import { changeReading } from '../actions.ts';
 import { dataState } from '../state.ts';
 import { useStore } from '../store.ts';
-import { Field, FileButton } from './parts.tsx';
-import type { Analysis, Preview, Role } from '../worker/contract.ts';
-import type { Columns } from '../worker/log.ts';
+import { Field, FileButton } from './components.tsx';
+import type { Analysis, LogColumns, Preview, Role } from '../worker/contract.ts';
 
 export function LogOptions({ preview, analysis }: { preview: Preview | null; analysis: Analysis | null }) {
   const reading = useStore(dataState, (state) => state.reading);
@@ -32,8 +31,8 @@ export function LogOptions({ preview, analysis }: { preview: Preview | null; ana
         onFile={(file) => changeReading({}, { items: file })}
       />
       <FileOption
-        title="Columns of users"
-        help="A file with a row for each user: what is known of them is read beside the items."
+        title="User features"
+        help="A file with a row for each user: what is known of them are user features of the model."
         name={users?.name}
         button={users ? 'Another users file' : 'Add a users file'}
         onFile={(file) => changeReading({}, { users: file })}
@@ -68,7 +67,7 @@ function FileOption({
 }
 
 /** The event context that can be read: ratings, times, and other columns. */
-function namesOf(preview: Preview | null, { ratings, span }: Analysis, columns: Columns): string[] {
+function namesOf(preview: Preview | null, { ratings, span }: Analysis, columns: LogColumns): string[] {
   const roles = preview ? (Object.entries(preview.roles) as [Role, number][]) : [];
   const taken = new Set(roles.map(([role, at]) => columns[role] ?? preview?.header[at]));
   const others = preview?.named ? preview.header.filter((name) => !taken.has(name)) : [];

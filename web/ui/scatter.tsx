@@ -8,7 +8,7 @@ const REACH = 14;
 
 export interface ScatterProps {
   /** [n, 2] within −1 to 1. */
-  places: Float32Array;
+  positions: Float32Array;
   /** [n] group of each point, which determines its color. */
   groups: Uint8Array;
   /** [n] 1 for those to be shown above the others; null for none. */
@@ -18,12 +18,12 @@ export interface ScatterProps {
   onPick: (at: number) => void;
 }
 
-export function Scatter({ places, groups, found, label, titleOf, onPick }: ScatterProps) {
+export function Scatter({ positions, groups, found, label, titleOf, onPick }: ScatterProps) {
   const [over, setOver] = useState<number | null>(null);
   const size = useRef({ width: 1, height: 1 });
   const n = groups.length;
-  const x = (i: number) => size.current.width / 2 + places[2 * i] * (size.current.width / 2 - MARGIN);
-  const y = (i: number) => size.current.height / 2 - places[2 * i + 1] * (size.current.height / 2 - MARGIN);
+  const x = (i: number) => size.current.width / 2 + positions[2 * i] * (size.current.width / 2 - MARGIN);
+  const y = (i: number) => size.current.height / 2 - positions[2 * i + 1] * (size.current.height / 2 - MARGIN);
   const canvas = useCanvas(
     (context, width, height, color) => {
       size.current = { width, height };
@@ -62,7 +62,7 @@ export function Scatter({ places, groups, found, label, titleOf, onPick }: Scatt
       context.fillStyle = color('--paper');
       context.fillText(title, left + 6, top + 16);
     },
-    [places, groups, found, over],
+    [positions, groups, found, over],
   );
   const nearest = (event: PointerEvent | MouseEvent): number | null => {
     const box = (canvas.current as HTMLCanvasElement).getBoundingClientRect();

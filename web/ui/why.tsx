@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
 import { AttentionMap } from './attention.tsx';
-import { Notice, Spinner } from './parts.tsx';
+import { Notice, Spinner } from './components.tsx';
 import type { Explanation, Recommendation, RecommendQuery } from '../../recommend/index.ts';
 import type { AttentionFacts } from '../worker/recommending.ts';
 

@@ -2,7 +2,7 @@
 import { benchCases } from '../../bench/cases.ts';
 import { benchKernels, type KernelBench } from '../../bench/kernels.ts';
 import { InputError } from '../../data/errors.ts';
-import { openDevice, trim } from './device.ts';
+import { sharedDevice, trim } from './device.ts';
 
 export const caseNames = (): string[] => benchCases.map(({ name }) => name);
 
@@ -14,8 +14,8 @@ export interface BenchAsked {
 }
 
 /** @throws InputError without WebGPU, or if no case has that name */
-export async function runBench({ filter, scale }: BenchAsked, onCase: (name: string) => void): Promise<KernelBench> {
-  const device = await openDevice();
+export async function runCases({ filter, scale }: BenchAsked, onCase: (name: string) => void): Promise<KernelBench> {
+  const device = await sharedDevice();
   if (!device.gpu)
     throw new InputError('unsupported', 'kernels run on WebGPU, which is missing here; there is nothing to compare');
   if (!caseNames().some((name) => name.includes(filter)))

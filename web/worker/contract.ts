@@ -1,5 +1,5 @@
 /** The messages between the page and its worker; all of them can be cloned. */
-import type { Columns } from './log.ts';
+import type { Declarations } from '../../model/recipes/setting.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import type { TrainProgress, TrainResult } from '../../train/loop/options.ts';
 
@@ -16,15 +16,18 @@ export interface DeviceReport {
   bytes: number;
 }
 
-export type Source =
+export type LogSource =
   | { kind: 'shop'; shoppers: number }
   | { kind: 'file'; file: File; items: File | null; users: File | null };
 
-export interface Reading {
-  columns: Columns;
+/** Columns of a log by role, as its header names them; those left out are detected. */
+export type LogColumns = Partial<Record<Role, string>>;
+
+export interface LogReading {
+  columns: LogColumns;
   /** Rows that cannot be read and are left out, at most. */
   maxBadRows: number;
-  /** What is read of events: rating, gap, hour, weekday, other columns of the log. */
+  /** Event context that is read: rating, gap, hour, weekday, other columns of the log. */
   events: readonly string[];
 }
 
@@ -75,10 +78,15 @@ export interface Analysis {
   seconds: number;
 }
 
-/** What the page offers to train: read from the declarations of recipes and settings. */
-export interface Choices {
-  recipes: { name: string; summary: string }[];
-  settings: { name: string; about: string[] }[];
+export interface SettingGroup {
+  title: string;
+  settings: Declarations;
+}
+
+/** What can be trained: the declarations of recipes and settings, as the page's form shows them. */
+export interface FormChoices {
+  recipes: { name: string; summary: string; settings: Record<string, number | string> }[];
+  groups: SettingGroup[];
 }
 
 export interface Plan {
@@ -100,7 +108,7 @@ export interface ValidationPoint {
 
 export type TrainEvent =
   | {
-      kind: 'begun';
+      kind: 'started';
       model: string;
       device: string;
       about: string;
@@ -114,10 +122,11 @@ export type TrainEvent =
   | ({ kind: 'validation' } & ValidationPoint)
   | { kind: 'note'; text: string };
 
-export type Outcome = Pick<TrainResult, 'reason' | 'step' | 'epoch' | 'bestNdcg' | 'seconds' | 'tokens'> & {
+export type TrainingOutcome = Pick<TrainResult, 'reason' | 'step' | 'epoch' | 'bestNdcg' | 'seconds' | 'tokens'> & {
   model: string;
   metrics: Metrics | null;
-  parts: Record<string, Metrics>;
+  /** Of the parts of a blend, each alone. */
+  components: Record<string, Metrics>;
 };
 
 /** The state of a training that was started here; models from elsewhere have none. */

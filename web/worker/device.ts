@@ -5,7 +5,7 @@ import type { DeviceReport } from './contract.ts';
 
 let current: Promise<Device> | null = null;
 
-export async function openDevice(): Promise<Device> {
+export async function sharedDevice(): Promise<Device> {
   const open = (): Promise<Device> =>
     Device.open({ backend: 'auto', tuning: browserTuning(), onFallback: () => {} }).catch((error) => {
       current = null;
@@ -25,7 +25,7 @@ export function trim(device: Device): void {
 }
 
 export async function describeDevice(): Promise<DeviceReport> {
-  const device = await openDevice();
+  const device = await sharedDevice();
   const { caps, gpu } = device;
   const features = caps ? (['subgroups', 'f16', 'timestamps'] as const).filter((name) => caps[name]) : [];
   return {

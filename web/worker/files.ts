@@ -32,7 +32,7 @@ export class FolderFiles extends DirectoryFiles {
       if ((error as DOMException).name !== 'QuotaExceededError') throw error;
       throw new InputError(
         'file-access',
-        `${file.name}: the browser gives this page no room to keep it for going on later`,
+        `${file.name}: the browser gives this page no room to keep it for continuing later`,
         { hint: 'delete a model that is no longer needed' },
       );
     }

@@ -7,14 +7,25 @@ import type { RecommendQuery } from '../../recommend/types.ts';
 import type { ModelSource } from '../../recommend/sources/sources.ts';
 import { probe } from './adapter.ts';
 import type { BenchAsked } from './bench.ts';
-import type { Analysis, Choices, DeviceReport, Filter, Outcome, Plan, Preview, Reading, Source } from './contract.ts';
-import { deleteModel, listModels } from './library.ts';
+import type {
+  Analysis,
+  DeviceReport,
+  Filter,
+  LogReading,
+  LogSource,
+  Plan,
+  Preview,
+  FormChoices,
+  TrainingOutcome,
+} from './contract.ts';
+import { sendWholeErrors } from './errors.ts';
+import { listModels, removeModel, writing } from './library.ts';
 import type { Opened } from './log.ts';
 import type { OnTrain } from './training.ts';
 
 const logs = () => import('./log.ts');
 const trainings = () => import('./training.ts');
-const asking = () => import('./recommending.ts');
+const recommending = () => import('./recommending.ts');
 const insides = () => import('./inside.ts');
 const benches = () => import('./bench.ts');
 
@@ -31,24 +42,32 @@ const api = {
   preview: async (file: File): Promise<Preview> => (await logs()).previewFile(file),
 
   /** What can be trained: recipes, and the settings that change them. */
-  async choices(): Promise<Choices> {
-    const [{ recipes }, { SETTINGS }, { describeSettings }] = await Promise.all([
+  async trainingForm(): Promise<FormChoices> {
+    const [{ recipes }, { SETTING_GROUPS }] = await Promise.all([
       import('../../model/recipes/recipes.ts'),
       import('../../model/recipes/settings.ts'),
-      import('../../model/recipes/setting.ts'),
     ]);
-    const named = [...recipes.values()].map(({ name, summary }) => ({ name, summary }));
-    return { recipes: named, settings: describeSettings(SETTINGS) };
+    const all = [...recipes.values()].map(({ name, summary, settings }) => ({
+      name,
+      summary,
+      settings: { ...settings },
+    }));
+    return { recipes: all, groups: SETTING_GROUPS };
   },
 
-  async load(source: Source, reading: Reading, wanted: Filter, onProgress: (share: number) => void): Promise<Analysis> {
-    const begun = performance.now();
+  async load(
+    source: LogSource,
+    reading: LogReading,
+    wanted: Filter,
+    onProgress: (share: number) => void,
+  ): Promise<Analysis> {
+    const started = performance.now();
     opened = null;
     const { analyse, openSource } = await logs();
     const next = await openSource(source, reading, onProgress);
     filter = wanted;
     opened = next; // another filter may leave some rows
-    return analyse(next, wanted, begun).analysis;
+    return analyse(next, wanted, started).analysis;
   },
 
   /** The open log with another filter. */
@@ -58,20 +77,21 @@ const api = {
     return (await logs()).analyse(opened, wanted, performance.now()).analysis;
   },
 
-  async train(plan: Plan, tell: OnTrain): Promise<Outcome> {
+  async train(plan: Plan, report: OnTrain): Promise<TrainingOutcome> {
     const log = opened;
     if (!log) throw new Error('no log is open');
     return training(async (signal) => {
       const { prepareNew, runTraining } = await trainings();
-      return runTraining(await prepareNew(log, filter, plan), signal, tell);
+      const prepared = await prepareNew(log, filter, plan);
+      return writing(prepared.files.where, () => runTraining(prepared, signal, report));
     });
   },
 
-  async resume(id: string, tell: OnTrain): Promise<Outcome> {
-    (await asking()).closeRecommender(id);
+  async resume(id: string, report: OnTrain): Promise<TrainingOutcome> {
+    (await recommending()).closeRecommender(id);
     return training(async (signal) => {
       const { prepareResume, runTraining } = await trainings();
-      return runTraining(await prepareResume(id, () => {}), signal, tell);
+      return writing(id, async () => runTraining(await prepareResume(id, () => {}), signal, report));
     });
   },
 
@@ -82,19 +102,19 @@ const api = {
 
   models: listModels,
   async deleteModel(id: string): Promise<void> {
-    (await asking()).closeRecommender(id);
-    await deleteModel(id);
+    (await recommending()).closeRecommender(id);
+    await writing(id, () => removeModel(id));
   },
-  importModel: async (source: ModelSource, name: string) => (await import('./travel.ts')).importModel(source, name),
-  exportModel: async (id: string, checkpoint: boolean) => (await import('./travel.ts')).exportModel(id, checkpoint),
+  importModel: async (source: ModelSource, name: string) => (await import('./travel.ts')).importFrom(source, name),
+  exportModel: async (id: string, checkpoint: boolean) => (await import('./travel.ts')).packed(id, checkpoint),
 
   async openModel(id: string) {
     computed = true;
-    return (await asking()).openForRecommending(id);
+    return (await recommending()).openForRecommending(id);
   },
-  recommend: async (query: RecommendQuery) => (await asking()).recommend(query),
-  personalize: async (history: readonly string[]) => (await asking()).personalize(history),
-  forget: async () => (await asking()).recommender().forget(),
+  recommend: async (query: RecommendQuery) => (await recommending()).recommend(query),
+  personalize: async (history: readonly string[]) => (await recommending()).adaptTo(history),
+  forget: async () => (await recommending()).recommender().forget(),
 
   map: async () => (await insides()).itemMap(),
   profile: async () => (await insides()).profileStep(),
@@ -102,25 +122,23 @@ const api = {
   benchCases: async () => (await benches()).caseNames(),
   async bench(asked: BenchAsked, onCase: (name: string) => void) {
     computed = true;
-    return (await benches()).runBench(asked, onCase);
+    return (await benches()).runCases(asked, onCase);
   },
 };
 
-/** One training at a time, over all tabs: they would overwrite each other's files. */
-async function training(work: (signal: AbortSignal) => Promise<Outcome>): Promise<Outcome> {
+/** One training at a time in this tab, which has one device. */
+async function training(work: (signal: AbortSignal) => Promise<TrainingOutcome>): Promise<TrainingOutcome> {
   if (stopping) throw new Error('a training runs already');
   const controller = new AbortController();
   stopping = controller;
   computed = true;
   try {
-    return await navigator.locks.request('attune training', { ifAvailable: true }, async (lock) => {
-      if (!lock) throw new Error('another tab of this page trains; wait for it, or pause it there');
-      return work(controller.signal);
-    });
+    return await work(controller.signal);
   } finally {
     stopping = null;
   }
 }
 
 export type WorkerApi = typeof api;
+sendWholeErrors();
 expose(api);

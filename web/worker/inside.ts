@@ -21,7 +21,7 @@ import { recommender } from './recommending.ts';
 
 export interface ItemMap {
   /** [V, 2], both axes scaled by the same factor into −1 to 1. */
-  places: Float32Array;
+  positions: Float32Array;
   /** Share of the vectors' variance that the two axes explain. */
   share: number;
   ms: number;
@@ -32,12 +32,12 @@ export interface ItemMap {
  * device, the axes of the small matrix between them here.
  */
 export async function itemMap(): Promise<ItemMap> {
-  const begun = performance.now();
+  const started = performance.now();
   const { device, loaded, itemVectors: table } = recommender();
   if (!table) throw new InputError('unsupported', 'this model holds no item vectors');
   const V = loaded.items.length;
   const D = table.shape[1];
-  const vectors = centred(table.data, V, D);
+  const vectors = centered(table.data, V, D);
   const x = device.tensor(vectors, [V, D], { label: 'item vectors' });
   const covariance = device.noGrad(() => matmul(x, x, { transA: true }));
   const matrix = Float64Array.from(await covariance.data());
@@ -49,25 +49,25 @@ export async function itemMap(): Promise<ItemMap> {
   const projected = device.noGrad(() => matmul(x, w));
   const rows = await projected.data();
   for (const t of [x, covariance, w, projected]) t.dispose();
-  const places = new Float32Array(2 * V);
+  const positions = new Float32Array(2 * V);
   let most = 1e-9;
   for (let i = 0; i < V; i++) {
     for (const axis of [0, 1]) {
-      places[2 * i + axis] = rows[4 * i + axis];
+      positions[2 * i + axis] = rows[4 * i + axis];
       most = Math.max(most, Math.abs(rows[4 * i + axis]));
     }
   }
   trim(device);
-  requireFinite(places, 'item vectors');
+  requireFinite(positions, 'item vectors');
   return {
-    places: places.map((value) => value / most),
+    positions: positions.map((value) => value / most),
     share: total > 0 ? (first.value + second.value) / total : 0,
-    ms: performance.now() - begun,
+    ms: performance.now() - started,
   };
 }
 
 /** Rows normalized to length 1, minus their mean, [V, D]. */
-function centred(data: ArrayLike<number>, V: number, D: number): Float32Array {
+function centered(data: ArrayLike<number>, V: number, D: number): Float32Array {
   const out = new Float32Array(V * D);
   const mean = new Float64Array(D);
   for (let i = 0; i < V; i++) {

@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import type { Files } from '../../model/storage/files.ts';
 import type { ModelConfig } from '../../model/storage/config.ts'; // types alone: its code brings the engine along
 import { Snapshot } from '../../model/storage/manifest.ts';
-import type { Filter, ModelEntry, Plan, Reading, RunState, Source } from './contract.ts';
+import type { Filter, ModelEntry, Plan, LogReading, RunState, LogSource } from './contract.ts';
 import { FolderFiles } from './files.ts';
 
 /** The record of a training in this browser; stored with the model's files, but not exported with them. */
@@ -11,7 +11,7 @@ export interface Run {
   source:
     | { kind: 'shop'; shoppers: number }
     | { kind: 'file'; name: string; items: string | null; users: string | null };
-  reading: Reading;
+  reading: LogReading;
   filter: Filter;
   plan: Plan;
   state: RunState;
@@ -20,9 +20,9 @@ export interface Run {
 const RUN = 'run.json';
 /** Copies of the training data, so that a training can be continued after a reload. */
 const LOG = 'run.log';
-const CATALOGUE = 'run.items';
-const PEOPLE = 'run.users';
-const OWN = new Set([RUN, LOG, CATALOGUE, PEOPLE]);
+const ITEMS = 'run.items';
+const USERS = 'run.users';
+const OWN = new Set([RUN, LOG, ITEMS, USERS]);
 
 async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
   if (typeof navigator.storage?.getDirectory !== 'function') {
@@ -35,7 +35,7 @@ async function modelsFolder(): Promise<FileSystemDirectoryHandle> {
 }
 
 /** @throws InputError if there is none with that name */
-export async function openModel(id: string): Promise<FolderFiles> {
+export async function modelFiles(id: string): Promise<FolderFiles> {
   try {
     return new FolderFiles(await (await modelsFolder()).getDirectoryHandle(id));
   } catch (error) {
@@ -44,8 +44,35 @@ export async function openModel(id: string): Promise<FolderFiles> {
   }
 }
 
-/** A new folder, named by the current time. */
-export async function newModel(name: string): Promise<FolderFiles> {
+/** Models that this tab is writing. */
+const writtenHere = new Set<string>();
+
+/**
+ * Work that writes a model's folder, once at a time over all tabs: they would overwrite each other's files.
+ * @throws InputError if the folder is being written
+ */
+export async function writing<T>(id: string, work: () => Promise<T>): Promise<T> {
+  return await navigator.locks.request(`attune model ${id}`, { ifAvailable: true }, async (lock) => {
+    if (!lock) {
+      const here = writtenHere.has(id);
+      throw new InputError('locked', `${id}: ${here ? 'this' : 'another'} tab is writing this model`, {
+        hint: here ? 'pause the training or wait' : 'close it or wait',
+      });
+    }
+    writtenHere.add(id);
+    try {
+      return await work();
+    } finally {
+      writtenHere.delete(id);
+    }
+  });
+}
+
+/** A new folder, named after the model. One tab at a time makes one, so that each gets a name of its own. */
+export const newModel = (name: string): Promise<FolderFiles> =>
+  navigator.locks.request('attune new model', () => makeFolder(name));
+
+async function makeFolder(name: string): Promise<FolderFiles> {
   const folder = await modelsFolder();
   const taken = new Set<string>();
   for await (const key of folder.keys()) taken.add(key);
@@ -60,7 +87,7 @@ export async function newModel(name: string): Promise<FolderFiles> {
   return new FolderFiles(await folder.getDirectoryHandle(id, { create: true }));
 }
 
-export async function deleteModel(id: string): Promise<void> {
+export async function removeModel(id: string): Promise<void> {
   await (await modelsFolder()).removeEntry(id, { recursive: true });
 }
 
@@ -74,12 +101,12 @@ export async function loadRun(files: FolderFiles): Promise<Run | null> {
 }
 
 /** The files of a training. */
-export type Kept = Pick<Extract<Source, { kind: 'file' }>, 'file' | 'items' | 'users'>;
+export type Kept = Pick<Extract<LogSource, { kind: 'file' }>, 'file' | 'items' | 'users'>;
 
 export async function keepSource(files: FolderFiles, { file, items, users }: Kept): Promise<void> {
   await files.copyOf(file, LOG);
-  if (items) await files.copyOf(items, CATALOGUE);
-  if (users) await files.copyOf(users, PEOPLE);
+  if (items) await files.copyOf(items, ITEMS);
+  if (users) await files.copyOf(users, USERS);
 }
 
 /** The log that a model was trained on, with its original name. @throws InputError if it is missing */
@@ -88,8 +115,8 @@ export async function keptSource(files: FolderFiles, run: Run): Promise<Kept> {
   if (source.kind === 'shop') throw new Error('library: the demo shop has no file');
   const log = await files.file(LOG);
   if (!log)
-    throw new InputError('not-found', `${files.where}: the log that it was begun with is gone`, {
-      hint: 'train it anew',
+    throw new InputError('not-found', `${files.where}: the log that it was trained on is gone`, {
+      hint: 'train it again',
     });
   const named = async (kept: string, name: string | null): Promise<File | null> => {
     const file = name === null ? null : await files.file(kept);
@@ -97,8 +124,8 @@ export async function keptSource(files: FolderFiles, run: Run): Promise<Kept> {
   };
   return {
     file: new File([log], source.name),
-    items: await named(CATALOGUE, source.items),
-    users: await named(PEOPLE, source.users),
+    items: await named(ITEMS, source.items),
+    users: await named(USERS, source.users),
   };
 }
 

@@ -12,14 +12,7 @@ import { contextNames } from '../../data/features/event-encoder.ts';
 import { makeShop } from '../../data/demo-shop/shop.ts';
 import { readRecords } from '../../data/formats/source.ts';
 import { dateOf, unitOf } from '../../data/formats/times.ts';
-import type { Analysis, Bin, Filter, Preview, Reading, Role, Source } from './contract.ts';
-
-export interface Columns {
-  user?: string;
-  item?: string;
-  time?: string;
-  rating?: string;
-}
+import type { Analysis, Bin, Filter, Preview, LogReading, Role, LogSource } from './contract.ts';
 
 /** Starts a worker that decodes Parquet. */
 function openParquetWorker(): Apart {
@@ -83,8 +76,8 @@ const DELIMITERS: Record<string, string> = { ',': 'commas', ';': 'semicolons', '
 
 /** A log with its items and users, as read. */
 export interface Opened {
-  source: Source;
-  reading: Reading;
+  source: LogSource;
+  reading: LogReading;
   log: Log;
   infos: ReadonlyMap<string, ItemInfo> | null;
   /** Columns by user ID. */
@@ -93,8 +86,8 @@ export interface Opened {
 
 /** Reads a log piece by piece. @throws InputError */
 export async function openSource(
-  source: Source,
-  reading: Reading,
+  source: LogSource,
+  reading: LogReading,
   onProgress: (share: number) => void,
 ): Promise<Opened> {
   if (source.kind === 'shop') {
@@ -140,11 +133,8 @@ export const filterOf = ({ minInteractions, minRating }: Filter) => ({
   minRating: minRating ?? undefined,
 });
 
-/** Lines of the report that the page shows as numbers instead. */
-const COUNTED = /-core filter removed|removed with a rating|^[\d,]+ users?, [\d,]+ items?/;
-
 /** Filters the log and summarizes what is left and what was removed. @throws InputError if nothing is left */
-export function analyse(opened: Opened, filter: Filter, begun: number): { dataset: Dataset; analysis: Analysis } {
+export function analyse(opened: Opened, filter: Filter, started: number): { dataset: Dataset; analysis: Analysis } {
   const { log, infos, users } = opened;
   const dataset = prepare(log, filterOf(filter));
   const { report, offsets } = dataset;
@@ -168,8 +158,8 @@ export function analyse(opened: Opened, filter: Filter, begun: number): { datase
     popular: popularOf(dataset, infos),
     described: users ? dataset.userIds.filter((id) => users.has(id)).length : 0,
     titled: infos ? dataset.itemIds.filter((id) => infos.has(id)).length : 0,
-    lines: report.lines.filter((line) => !COUNTED.test(line)).map((line) => withoutSource(line, log.source)),
-    seconds: (performance.now() - begun) / 1000,
+    lines: report.notes.map((line) => withoutSource(line, log.source)),
+    seconds: (performance.now() - started) / 1000,
   };
   return { dataset, analysis };
 }

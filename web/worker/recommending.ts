@@ -3,10 +3,10 @@ import { InputError } from '../../data/errors.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import type { Answer, Recommendation, RecommendQuery } from '../../recommend/types.ts';
 import { LISTED } from './contract.ts';
-import { openDevice, trim } from './device.ts';
-import { openModel } from './library.ts';
+import { sharedDevice, trim } from './device.ts';
+import { modelFiles } from './library.ts';
 
-export interface CatalogueItem {
+export interface ListedItem {
   id: string;
   title: string;
   attributes: Record<string, string>;
@@ -14,7 +14,7 @@ export interface CatalogueItem {
 
 export interface OpenedModel {
   id: string;
-  items: CatalogueItem[];
+  items: ListedItem[];
   /** Whether its training ranked items already seen. */
   includeSeen: boolean;
   note: string | null;
@@ -24,8 +24,8 @@ let open: { id: string; recommender: Recommender } | null = null;
 
 export async function openForRecommending(id: string): Promise<OpenedModel> {
   closeRecommender();
-  const device = await openDevice();
-  const recommender = await Recommender.load(await openModel(id), { device });
+  const device = await sharedDevice();
+  const recommender = await Recommender.load(await modelFiles(id), { device });
   open = { id, recommender };
   void recommender.warmUp(LISTED).catch(() => {}); // a query reports what is wrong
   const { config, items, weights } = recommender.loaded;
@@ -33,7 +33,7 @@ export async function openForRecommending(id: string): Promise<OpenedModel> {
 }
 
 /** What the page shows of a response. */
-export interface UserContext {
+export interface PageAnswer {
   items: Recommendation[];
   /** Computing time in milliseconds. */
   ms: number;
@@ -49,11 +49,11 @@ export interface AttentionFacts {
   rollout: Float32Array;
 }
 
-export async function recommend(query: RecommendQuery): Promise<UserContext> {
+export async function recommend(query: RecommendQuery): Promise<PageAnswer> {
   await reopenAfterLoss();
-  const begun = performance.now();
+  const started = performance.now();
   const { items, attention } = await recommender().recommend(query);
-  return { items, ms: performance.now() - begun, attention: attention ? told(attention) : null };
+  return { items, ms: performance.now() - started, attention: attention ? factsOf(attention) : null };
 }
 
 /** Opens the model again after its device was lost, with its adaptation to the visitor. */
@@ -65,13 +65,13 @@ async function reopenAfterLoss(): Promise<void> {
 }
 
 /** Adapts to a visitor; see `Recommender.personalize`. @throws InputError */
-export async function personalize(history: readonly string[]) {
+export async function adaptTo(history: readonly string[]) {
   await reopenAfterLoss();
   const { events, loss } = await recommender().personalize(history);
   return { events, ...loss };
 }
 
-function told({ maps, titles }: NonNullable<Answer['attention']>): AttentionFacts {
+function factsOf({ maps, titles }: NonNullable<Answer['attention']>): AttentionFacts {
   const { tokens, blocks, heads, pointwise } = maps;
   const square = (row: (i: number) => Float64Array): Float32Array => {
     const all = new Float32Array(tokens * tokens);

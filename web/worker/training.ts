@@ -8,9 +8,9 @@ import type { TrainProgress } from '../../train/loop/options.ts';
 import { planTraining, type RankingPlan, type TrainingSource } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { runPlan } from '../../train/run-plan.ts';
-import type { Filter, Outcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
-import { openDevice, trim } from './device.ts';
-import { keepSource, keptSource, loadRun, newModel, openModel, type Run, saveRun } from './library.ts';
+import type { Filter, TrainingOutcome, Plan, TrainEvent, ValidationPoint } from './contract.ts';
+import { sharedDevice, trim } from './device.ts';
+import { keepSource, keptSource, loadRun, modelFiles, newModel, type Run, saveRun } from './library.ts';
 import { filterOf, openSource, type Opened } from './log.ts';
 
 export type OnTrain = (event: TrainEvent) => void;
@@ -73,7 +73,7 @@ const keptAs = (source: Opened['source']): Run['source'] =>
 
 /** Continues a training that was paused, or cut off by a reload. @throws InputError */
 export async function prepareResume(id: string, onProgress: (share: number) => void): Promise<Prepared> {
-  const files = await openModel(id);
+  const files = await modelFiles(id);
   const run = await loadRun(files);
   if (!run)
     throw new InputError('unsupported', `${id}: was not trained in this browser: the log to continue on is not here`);
@@ -85,10 +85,10 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
 }
 
 /** Trains until it is done or the signal says to stop; leaves a folder that loads either way. */
-export async function runTraining(p: Prepared, signal: AbortSignal, tell: OnTrain): Promise<Outcome> {
-  const device = await openDevice();
+export async function runTraining(p: Prepared, signal: AbortSignal, report: OnTrain): Promise<TrainingOutcome> {
+  const device = await sharedDevice();
   try {
-    return await trainOn(device, p, signal, tell);
+    return await trainOn(device, p, signal, report);
   } finally {
     trim(device);
   }
@@ -99,12 +99,12 @@ export async function trainOn(
   device: Device,
   { files, run, plan }: Prepared,
   signal: AbortSignal,
-  tell: OnTrain,
-): Promise<Outcome> {
+  report: OnTrain,
+): Promise<TrainingOutcome> {
   const { settings, config, baselines, reasons, warnings, resume } = plan;
   const records = resume ? await readMetrics(files) : [];
-  tell({
-    kind: 'begun',
+  report({
+    kind: 'started',
     model: files.where,
     device: device.name,
     about: `${config.recipe}, width ${settings.d}, ${settings.blocks} block${settings.blocks === 1 ? '' : 's'}, window ${settings.window}, batches of ${settings.budget.toLocaleString('en-US')} tokens`,
@@ -124,14 +124,14 @@ export async function trainOn(
       deviceName: `${device.name} in a browser`,
       deadline: left === undefined ? undefined : performance.now() + 1000 * left,
       signal,
-      onProgress: rarely(tell),
-      onValidation: ({ step, metrics }) => tell({ kind: 'validation', step, metrics }),
-      log: (text) => tell({ kind: 'note', text }),
+      onProgress: rarely(report),
+      onValidation: ({ step, metrics }) => report({ kind: 'validation', step, metrics }),
+      log: (text) => report({ kind: 'note', text }),
     });
     const { result, metrics, components } = trained;
     await saveRun(files, { ...run, state: result.reason === 'interrupted' ? 'paused' : 'finished' });
     const { reason, step, epoch, bestNdcg, seconds, tokens } = result;
-    return { reason, step, epoch, bestNdcg, seconds, tokens, model: files.where, metrics, parts: components };
+    return { reason, step, epoch, bestNdcg, seconds, tokens, model: files.where, metrics, components };
   } catch (error) {
     await saveRun(files, { ...run, state: 'paused' }).catch(() => {});
     throw error;
@@ -147,7 +147,7 @@ function earlier(records: readonly Record<string, unknown>[]) {
 }
 
 /** Passes on what changes the phase, and of the rest what a chart can show. */
-function rarely(tell: OnTrain): (progress: TrainProgress) => void {
+function rarely(report: OnTrain): (progress: TrainProgress) => void {
   let last = 0;
   let phase = '';
   return (progress) => {
@@ -155,6 +155,6 @@ function rarely(tell: OnTrain): (progress: TrainProgress) => void {
     if (at - last < REPORT_MS && progress.phase === phase) return;
     last = at;
     phase = progress.phase;
-    tell({ kind: 'progress', at, ...progress });
+    report({ kind: 'progress', at, ...progress });
   };
 }

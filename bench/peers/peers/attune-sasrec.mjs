@@ -33,7 +33,7 @@ export function makeSasrec(device, spec) {
   const positions = sequences.reduce((sum, s) => sum + s.length - 1, 0);
   const settings = checkSteps ? { ...pool.settings, dropout: 0, budget: Math.max(200, positions) } : pool.settings;
   const { budget, window } = settings;
-  const parts = splitOf(sequences, pool.items);
+  const split = splitOf(sequences, pool.items);
   const model = SequenceModel.create(device, settings, pool.items, pool.seed);
   const { weightDecay, clip, learningRate } = settings;
   const optimizer = new AdamW(model.parameters, { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay, clip });
@@ -56,7 +56,7 @@ export function makeSasrec(device, spec) {
     async time(repeat) {
       let tokens = 0;
       for (let i = 0; i < repeat; i++) {
-        for (const batch of batches(parts, { maxTokens: budget, window, seed: 1, epoch: i })) {
+        for (const batch of batches(split, { maxTokens: budget, window, seed: 1, epoch: i })) {
           if (batch.tokens < 0.95 * budget) continue;
           tokens += batch.tokens;
           run(batch);
@@ -67,7 +67,7 @@ export function makeSasrec(device, spec) {
       return { tokens };
     },
     async outputs() {
-      const [batch] = batches(parts, { maxTokens: budget, window, seed: 1, epoch: 0 });
+      const [batch] = batches(split, { maxTokens: budget, window, seed: 1, epoch: 0 });
       for (let i = 0; i < checkSteps; i++) {
         run(batch);
         await device.settle();

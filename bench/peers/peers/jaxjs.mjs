@@ -182,7 +182,7 @@ const cases = {
       for (let i = 0; i < checkSteps; i++) losses.push((await step().data())[0]);
       return { losses };
     };
-    // The loss alone would not wait for the update: the newest weights stand beside it.
+    // The loss alone would not wait for the update: the newest weights are returned with it.
     return { step: () => ({ loss: step(), w: state.w.w1.ref, v: state.v.w1.ref }), outputs };
   },
 };

@@ -4,7 +4,7 @@
  * again in the backward. Memory grows with the tokens, never with a segment's length squared.
  */
 import { gradOf, into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { groups, type Kernel, kernel, lanes8, type Params } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 
@@ -108,11 +108,11 @@ export function attentionDelta(
 }
 
 /** D columns in heads of a width that the kernels take, and a dropout that they can tell apart for `rows` tokens. */
-export function checkHeads(name: string, d: number, heads: number, dropout: number, rows: number, came: string): void {
+export function checkHeads(name: string, d: number, heads: number, dropout: number, rows: number, got: string): void {
   const k = d / heads;
   if (!(Number.isInteger(heads) && heads >= 1) || !Number.isInteger(k) || k < 4 || k % 4 !== 0 || k > 128) {
     throw new Error(
-      `${name}: expected ${heads} heads whose width is a multiple of 4, at most 128, got D = ${d} (${came})`,
+      `${name}: expected ${heads} heads whose width is a multiple of 4, at most 128, got D = ${d} (${got})`,
     );
   }
   if (!(dropout >= 0 && dropout < 1)) throw new Error(`${name}: expected a dropout in [0, 1), got ${dropout}`);
@@ -124,10 +124,10 @@ export function checkHeads(name: string, d: number, heads: number, dropout: numb
 }
 
 /** u32 tensors with a number for each of `rows` tokens. */
-export function checkBounds(name: string, bounds: Record<string, Tensor>, rows: number, came: string): void {
+export function checkBounds(name: string, bounds: Record<string, Tensor>, rows: number, got: string): void {
   for (const [key, t] of Object.entries(bounds)) {
     if (t.dtype !== 'u32' || t.size !== rows) {
-      throw new Error(`${name}: expected ${key} u32 [${rows}] for ${came}, got ${t.dtype} ${showShape(t.shape)}`);
+      throw new Error(`${name}: expected ${key} u32 [${rows}] for ${got}, got ${t.dtype} ${showShape(t.shape)}`);
     }
   }
 }

@@ -3,7 +3,7 @@
  * The gradient of a broadcast side is the full gradient summed over what it was repeated along, in a fixed order.
  */
 import { gradOf, into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { groups, kernel } from '../../kernel.ts';
 import { type Shape, showShape, sizeOf, type Tensor } from '../../tensor.ts';
 import { scaleTo } from './scale.ts';

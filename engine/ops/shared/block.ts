@@ -1,6 +1,6 @@
 /** Copies a block of columns from one matrix into one of another: what copy, slice and concat share. */
 import { into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { elementVariants, groups, kernel, type Params } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 import { asMatrix, expectRank } from './check.ts';
@@ -24,13 +24,13 @@ export const blockReference: Reference = ({ x, y }, p) => {
 };
 
 /** A block of columns inside of a matrix: `stride` is the matrix's width, `offset` the block's first column. */
-export interface Place {
+export interface Columns {
   stride: number;
   offset: number;
 }
 
-/** Copies [rows, cols] from one place to another, or adds it there. Bits are kept, so u32 may be copied too. */
-export function copyBlock(x: Tensor, from: Place, y: Tensor, to: Place, rows: number, cols: number, acc = 0): void {
+/** Copies [rows, cols] from one block to another, or adds it there. Bits are kept, so u32 may be copied too. */
+export function copyBlock(x: Tensor, from: Columns, y: Tensor, to: Columns, rows: number, cols: number, acc = 0): void {
   const params: Params = {
     rows,
     cols,
@@ -44,7 +44,7 @@ export function copyBlock(x: Tensor, from: Place, y: Tensor, to: Place, rows: nu
 }
 
 /** Copies all of dy's block into x's gradient, or adds it there. */
-export function blockGradient(dy: Tensor, from: Place, x: Tensor, rows: number, cols: number): void {
+export function blockGradient(dy: Tensor, from: Columns, x: Tensor, rows: number, cols: number): void {
   const { grad, acc } = into(x);
   copyBlock(dy, from, grad, { stride: cols, offset: 0 }, rows, cols, acc);
 }

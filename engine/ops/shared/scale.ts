@@ -1,6 +1,6 @@
 /** y = [y +] factor · x: the op `scale`, and the gradient of whatever passes it on unchanged or negated. */
 import { into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { groups, kernel } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 

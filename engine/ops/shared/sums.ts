@@ -2,7 +2,7 @@
  * Sums in a fixed order: along rows, of everything, and over leading rows. Long ones take two passes, the first over
  * chunks whose size follows from the shape alone, so that the same shape always adds in the same order.
  */
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { elementVariants, groups, kernel, lanes8, subgroupVariants } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 

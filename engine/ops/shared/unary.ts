@@ -1,6 +1,6 @@
 /** What the elementwise functions of one tensor share: y = f(x), dx = dy · f′(x), with f′ computed again from x. */
 import { gradOf, into } from '../../autograd.ts';
-import type { Reference } from '../../device.ts';
+import type { Reference } from '../../reference.ts';
 import { groups, kernel } from '../../kernel.ts';
 import type { Tensor } from '../../tensor.ts';
 import { expectType } from './check.ts';

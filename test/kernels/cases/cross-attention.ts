@@ -14,7 +14,7 @@ interface Spec {
   dropout?: number;
   /** The inputs are no leaves, so that the first gradient overwrites; they are used twice, so that the second adds. */
   twice?: boolean;
-  /** Which of the two have a gradient; both unless told otherwise. */
+  /** Which of the two have a gradient; both by default. */
   only?: 'q' | 'kv';
 }
 

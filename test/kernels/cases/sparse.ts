@@ -25,7 +25,7 @@ const product = (name: string, m: number, n: number, d: number, most: number): C
   variants,
 });
 
-/** S as the inputs of a step, of which nobody has checked the ranges: rows that are out of range become NaN, which `rankOf` gives as 0. */
+/** S as the inputs of a step, whose ranges are unchecked: rows that are out of range become NaN, which `rankOf` gives as 0. */
 const unchecked = (name: string, starts: number[], columns: number[]): Case => {
   const u32 = (values: number[]) => ({
     shape: [values.length],

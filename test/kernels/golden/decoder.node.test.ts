@@ -1,7 +1,8 @@
 /** An encoder–decoder against PyTorch's own layers (test/golden/make.py): the decoder's states, loss, every gradient. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Batch } from '../../../data/batching/batches.ts';
-import { type ContinuationBatch, continuationTokens } from '../../../data/batching/continuations.ts';
+import type { Batch } from '../../../data/batching/batch.ts';
+import { continuationTokens } from '../../../data/batching/continuations.ts';
+import type { ContinuationBatch } from '../../../data/batching/batch.ts';
 import { crossAttention, crossBounds, Device, type NumericArray } from '../../../engine/index.ts';
 import type { TrainingTokens } from '../../../model/encoders/context.ts';
 import { parametersOf } from '../../../model/encoders/network.ts';
@@ -43,14 +44,14 @@ function batch(): Batch {
     return all;
   };
   const items = (s: number) => of(`items.${s}`);
-  const places = (n: number) => Array.from({ length: n }, (_, i) => i);
+  const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
   const same = (n: number, value: number) => new Array<number>(n).fill(value);
   const weights = new Float32Array(room);
   weights.set(of('weights'));
   const next: ContinuationBatch = {
     tokens: queries[3],
     items: lay(room, (s) => items(s).slice(histories[s] - 1, -1)),
-    positions: lay(room, (s) => places(continuations[s])),
+    positions: lay(room, (s) => upTo(continuations[s])),
     targets: lay(room, (s) => items(s).slice(histories[s])),
     weights,
     start: lay(room, (s) => same(continuations[s], queries[s])),
@@ -63,7 +64,7 @@ function batch(): Batch {
   return {
     tokens: keys[3],
     items: lay(budget, (s) => items(s).slice(0, histories[s])),
-    positions: lay(budget, (s) => places(histories[s])),
+    positions: lay(budget, (s) => upTo(histories[s])),
     targets: new Uint32Array(budget),
     weights: new Float32Array(budget),
     start: lay(budget, (s) => same(histories[s], keys[s])),

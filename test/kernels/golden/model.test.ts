@@ -5,7 +5,7 @@ import type { Settings } from '../../../model/recipes/settings.ts';
 import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { parametersOf } from '../../../model/encoders/network.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
-import type { Batch } from '../../../data/batching/batches.ts';
+import type { Batch } from '../../../data/batching/batch.ts';
 import { Feed } from '../../../train/loop/feed.ts';
 import { AdamW } from '../../../train/loop/optimizer.ts';
 import encoder from '../../golden/encoder.json' with { type: 'json' };

@@ -105,8 +105,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         },
       );
       const tolerance = { abs: 5e-5, rel: 2e-4 };
-      const matches = (what: string, came: NumericArray, wanted: Float32Array) =>
-        expect(firstMismatch(what, came, wanted, tolerance)).toBeNull();
+      const matches = (what: string, got: NumericArray, wanted: Float32Array) =>
+        expect(firstMismatch(what, got, wanted, tolerance)).toBeNull();
       matches('logits', (await logits.data()).subarray(0, 9), of(`${name}.logits`));
       const weights = new Float32Array(12);
       weights.set(of('weights'));

@@ -28,7 +28,7 @@ export function Spinner({ label }: { label: string }) {
   );
 }
 
-/** A labelled number, large. */
+/** A labeled number, large. */
 export function Stat({ label, value, hint }: { label: string; value: string; hint?: string }) {
   return (
     <div class="stat">
@@ -41,7 +41,7 @@ export function Stat({ label, value, hint }: { label: string; value: string; hin
   );
 }
 
-export function Progress({ share, label }: { share: number | null; label: string }) {
+export function ProgressBar({ share, label }: { share: number | null; label: string }) {
   return <progress aria-label={label} {...(share === null ? {} : { value: share })} max={1} />;
 }
 
@@ -49,20 +49,24 @@ export function Progress({ share, label }: { share: number | null; label: string
 export function Field({
   label,
   help,
+  fault = null,
   children,
 }: {
   label: string;
   help?: string;
-  children: (ids: { id: string; 'aria-describedby'?: string }) => ComponentChildren;
+  /** What is wrong with its value; shown in place of the help. */
+  fault?: string | null;
+  children: (ids: { id: string; 'aria-describedby'?: string; 'aria-invalid'?: boolean }) => ComponentChildren;
 }) {
+  const text = fault ?? help;
   const id = useId();
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      {children({ id, 'aria-describedby': help ? `${id}-help` : undefined })}
-      {help && (
-        <p class="help" id={`${id}-help`}>
-          {help}
+      {children({ id, 'aria-describedby': text ? `${id}-help` : undefined, 'aria-invalid': fault ? true : undefined })}
+      {text && (
+        <p class={fault ? 'help fault' : 'help'} id={`${id}-help`}>
+          {text}
         </p>
       )}
     </div>

@@ -43,35 +43,35 @@ beforeAll(async () => {
   place.write('users.csv', `user_id,area,age\n${rows.join('\n')}\nnew,south,30\n`);
   const given = ['--users', 'users.csv', '--events', 'rating,gap,hour,weekday,device'];
   const small = [...SMALL, '--epochs', '3', '--set', 'learningRate=0.01'];
-  const { stdout } = await run('train', '--data', 'log.csv', '--out', 'told', ...small, ...given);
-  place.write('told.txt', stdout);
+  const { stdout } = await run('train', '--data', 'log.csv', '--out', 'given', ...small, ...given);
+  place.write('output.txt', stdout);
   await run('train', '--data', 'log.csv', '--out', 'plain', ...small);
 });
 afterAll(() => place.remove());
 
 describe('users and events', () => {
   test('are reported, stored, and read again when the model is evaluated', async () => {
-    const said = readFileSync(place.path('told.txt'), 'utf8');
+    const said = readFileSync(place.path('output.txt'), 'utf8');
     expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
     expect(said).toContain('log.csv: events: device: 2 values');
     expect(said).toMatch(/Cold-start users, .*: NDCG@10 0\.\d+ by the segment prior/);
-    const { schema, data } = JSON.parse(readFileSync(place.part('told/config.json'), 'utf8'));
+    const { schema, data } = JSON.parse(readFileSync(place.part('given/config.json'), 'utf8'));
     expect(schema.users.columns.map(({ name }: { name: string }) => name)).toEqual(['area', 'age']);
     expect(schema.events).toHaveLength(5);
     expect(data.usersFile).toBe('users.csv');
-    const judged = ['evaluate', '--model', 'told', '--data', 'log.csv', '--no-baselines'];
+    const judged = ['evaluate', '--model', 'given', '--data', 'log.csv', '--no-baselines'];
     const known = await json(...judged, '--users', 'users.csv');
     expect(known.users).toBe(40);
     const { stderr } = await run(...judged);
     expect(stderr).toContain('the model reads columns of users');
-    await run('train', '--out', 'told', '--resume', '--epochs', '4');
-    await run('compare', 'told', 'plain', '--data', 'log.csv', '--users', 'users.csv');
-    await run('vectors', '--model', 'told', '--out', 'written', '--data', 'log.csv', '--users', 'users.csv');
-    await run('explain', '--model', 'told', '--data', 'log.csv', '--users', 'users.csv', '--sample', '3');
+    await run('train', '--out', 'given', '--resume', '--epochs', '4');
+    await run('compare', 'given', 'plain', '--data', 'log.csv', '--users', 'users.csv');
+    await run('vectors', '--model', 'given', '--out', 'written', '--data', 'log.csv', '--users', 'users.csv');
+    await run('explain', '--model', 'given', '--data', 'log.csv', '--users', 'users.csv', '--sample', '3');
   });
 
   test('evaluate ranks users with few events as recommend does', async () => {
-    cpSync(place.path('told'), place.path('few'), { recursive: true });
+    cpSync(place.path('given'), place.path('few'), { recursive: true });
     const files = await NodeFiles.open(place.path('few'));
     const prior = (await loadSegmentPrior(files, sideFeatureRows((await loadConfig(files)).schema))) as SegmentPrior;
     const weigh = (weights: [number, number][]) =>
@@ -100,7 +100,7 @@ describe('users and events', () => {
   });
 
   test('generate continues a history with them', async () => {
-    const asked = ['generate', '--model', 'told', '--steps', '3'];
+    const asked = ['generate', '--model', 'given', '--steps', '3'];
     const user = [...asked, '--user', 'u0', '--data', 'log.csv'];
     const known = await json(...user, '--users', 'users.csv');
     expect(known.items).toHaveLength(3);
@@ -124,7 +124,7 @@ describe('users and events', () => {
 
 describe('cold-start users', () => {
   test('get the list of their segment; one event changes it', async () => {
-    const recommender = await Recommender.load(place.path('told'), { backend: 'cpu' });
+    const recommender = await Recommender.load(place.path('given'), { backend: 'cpu' });
     const ask = async (query: Partial<RecommendQuery>) =>
       idsOf(await recommender.recommend({ history: [], k: 8, ...query }));
     const north = await ask({ user: { area: 'north' } });
@@ -146,16 +146,16 @@ describe('cold-start users', () => {
       expect.not.arrayContaining(north.slice(0, 2)),
     );
     // Event context counts, and must match the history.
-    const told = { history: ['i4', 'i6'], context: { device: ['desk', 'phone'] }, ratings: [5, 1] };
+    const facts = { history: ['i4', 'i6'], context: { device: ['desk', 'phone'] }, ratings: [5, 1] };
     const score = async (query: RecommendQuery) => (await recommender.recommend(query)).items[0].score;
-    expect(await score(told)).not.toBe(await score({ ...told, ratings: [1, 5] }));
-    await expect(score({ ...told, ratings: [5] })).rejects.toThrow('ratings: expected one for each of the 2 items');
+    expect(await score(facts)).not.toBe(await score({ ...facts, ratings: [1, 5] }));
+    await expect(score({ ...facts, ratings: [5] })).rejects.toThrow('ratings: expected one for each of the 2 items');
     const session = recommender.session({ user: { area: 'north' }, k: 8 });
     expect(idsOf(await session.recommend())).toEqual(north);
     expect(idsOf(await session.update({ item: 'i4', rating: 5 }))).not.toContain('i4');
     recommender.close();
     // A user of the users file, without a history in the log.
-    const asked = ['recommend', '--model', 'told', '--k', '8', '--user', 'new', '--users', 'users.csv'];
+    const asked = ['recommend', '--model', 'given', '--k', '8', '--user', 'new', '--users', 'users.csv'];
     expect(idsOf(await json(...asked, '--data', 'log.csv'))).toEqual(south);
   });
 
@@ -163,7 +163,9 @@ describe('cold-start users', () => {
     const { stderr, stdout } = await run('recommend', '--model', 'plain', '--new', '--k', '5', '--about', 'area=north');
     expect(`${stderr}${stdout}`).toContain('no event is known: popularity');
     expect(stderr).toContain('--about: the model reads no columns of users');
-    expect(await refused('recommend', '--model', 'plain', '--new', '--history', 'i1')).toMatch(/--new is for somebody/);
+    expect(await refused('recommend', '--model', 'plain', '--new', '--history', 'i1')).toMatch(
+      /--new is for a user without events/,
+    );
     expect(await refused('recommend', '--model', 'plain', '--user', 'x', '--users', 'users.csv')).toMatch(
       /users.csv: no user "x"/,
     );
@@ -189,7 +191,7 @@ describe('exploration', () => {
     const judged = ['evaluate', '--model', 'plain', '--data', 'log.csv', '--no-baselines', '--explore', 'ucb'];
     expect((await run(...judged)).stdout).toContain('explore ucb');
     const asked = ['recommend', '--model', 'plain', '--history', 'i0,i2'];
-    expect(await refused(...asked, '--explore-seed', '5')).toMatch(/go with --explore METHOD/);
+    expect(await refused(...asked, '--explore-seed', '5')).toMatch(/require --explore METHOD/);
     expect(await refused(...asked, '--explore', 'epsilon-greedy', '--explore-strength', '2')).toMatch(/from 0 to 1/);
   });
 });

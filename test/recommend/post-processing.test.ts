@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EXCLUDED } from '../../model/inference/scorer.ts';
+import { EXCLUDED } from '../../model/inference/scored.ts';
 import { type PostProcessingOptions, PostProcessing, candidatesOf } from '../../recommend/reranking/post-processing.ts';
 
 const items = ['pen', 'ink', 'boot', 'shoe'].map((id, row) => ({

@@ -18,7 +18,8 @@ import {
 } from '../../model/transitions/transitions.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
-import { Scorer, type ScoreQuery, type ScorerOptions } from '../../model/inference/scorer.ts';
+import { Scorer } from '../../model/inference/scorer.ts';
+import type { ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
@@ -54,11 +55,11 @@ function walks(users: number, items: number): Split {
 }
 
 /** W = (Σ x xᵀ + λI)⁻¹ Σ x e_yᵀ, example by example, by Gaussian elimination in doubles. */
-function reference(parts: Split, { last, power, lambda }: { last: number; power: number; lambda: number }): number[][] {
-  const V = parts.items;
+function reference(split: Split, { last, power, lambda }: { last: number; power: number; lambda: number }): number[][] {
+  const V = split.items;
   const a = Array.from({ length: V }, (_, i) => Array.from({ length: 2 * V }, (_, j) => (i === j ? lambda : 0)));
-  for (let u = 0; u < parts.users; u++) {
-    const events = parts.history(u, 'train');
+  for (let u = 0; u < split.users; u++) {
+    const events = split.history(u, 'train');
     for (let t = 1; t < events.length; t++) {
       const x = new Map<number, number>();
       for (let k = 0; k < Math.min(last, t); k++) {
@@ -103,7 +104,7 @@ const settings: Settings = settingsFor('sasrec', {
   validateUsers: '30',
 });
 
-async function folder(parts: Split, more: Partial<Settings> = {}): Promise<MemoryFiles> {
+async function folder(split: Split, more: Partial<Settings> = {}): Promise<MemoryFiles> {
   const files = new MemoryFiles();
   const config: ModelConfig = {
     formatVersion: 1,
@@ -120,14 +121,14 @@ async function folder(parts: Split, more: Partial<Settings> = {}): Promise<Memor
     seed: 1,
     data: {
       source: 'walks',
-      users: parts.users,
-      items: parts.items,
+      users: split.users,
+      items: split.items,
       interactions: 1,
       minInteractions: 1,
       minRating: null,
     },
   };
-  const items = parts.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
+  const items = split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
   await createFolder(files, config, items);
   return files;
 }
@@ -143,9 +144,9 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   afterAll(() => device.close());
 
   it('is the ridge regression of the next item on the weighted history', async () => {
-    const parts = walks(60, 30);
+    const split = walks(60, 30);
     const options = { last: 5, power: 0.7, lambda: 3, kept: 30 };
-    const wanted = reference(parts, options);
+    const wanted = reference(split, options);
     const holds = async (on: Split, method: 'exact' | 'neighbours', expected: number[][]) => {
       const memory = await learnTransitions(device, on, { ...options, method });
       expect(memory.settings.method).toBe(method);
@@ -155,12 +156,12 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
         });
       });
     };
-    await holds(parts, 'exact', wanted);
+    await holds(split, 'exact', wanted);
     // Where every item has come before every other, a regression on all predecessors is the whole one.
     const close = walks(60, 6);
     await holds(close, 'exact', reference(close, options));
     await holds(close, 'neighbours', reference(close, options));
-    const cut = await learnTransitions(device, parts, { ...options, kept: 4 });
+    const cut = await learnTransitions(device, split, { ...options, kept: 4 });
     const [row] = dense(cut);
     const largest = wanted[0].map(Math.abs).sort((a, b) => b - a);
     expect(
@@ -171,14 +172,14 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     ).toEqual(largest.slice(0, 4).map((w) => expect.closeTo(w, 4)));
   });
 
-  it('ranks by the blend, by the transformer alone and by the memory alone, in one tile or several', async () => {
-    const parts = walks(120, 4500);
-    const memory = await learnTransitions(device, parts, { lambda: 3, method: 'neighbours' });
-    const model = SequenceModel.create(device, settings, parts.items, 1);
+  it('ranks by the blend, by the transformer alone and by the transitions alone, in one tile or several', async () => {
+    const split = walks(120, 4500);
+    const memory = await learnTransitions(device, split, { lambda: 3, method: 'neighbours' });
+    const model = SequenceModel.create(device, settings, split.items, 1);
     const narrow = await Device.open({ backend, maxBindingBytes: 4096 * 4 });
-    const tiled = SequenceModel.create(narrow, settings, parts.items, 1);
+    const tiled = SequenceModel.create(narrow, settings, split.items, 1);
     const queries = Array.from({ length: 4 }, (_, u): ScoreQuery => {
-      const history = parts.history(u, 'valid');
+      const history = split.history(u, 'valid');
       return { history, target: (u * 11 + 3) % 50, exclude: u % 3 === 0 ? history : undefined };
     });
     const score = async (on: SequenceModel, weight: number, more: Partial<ScorerOptions> = {}) => {
@@ -199,13 +200,13 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     expect(whole.map((s) => s.trials?.[0])).toEqual(alone);
     expect(whole.map((s) => s.trials?.[1])).toEqual(whole.map((s) => s.rank));
     expect(whole.map((s) => s.rank)).not.toEqual(alone);
-    // The memory alone, by the stored rows: ties count against the target.
+    // The transitions alone, by the stored rows: ties count against the target.
     const rows = dense(memory);
     const r = recency(memory.settings);
     whole.forEach((s, u) => {
       const { history, target = 0, exclude } = queries[u];
       if (exclude?.includes(target)) return expect(s.components?.transitions).toBe(0xffffffff);
-      const m = Array.from({ length: parts.items }, (_, j) =>
+      const m = Array.from({ length: split.items }, (_, j) =>
         Array.from(history)
           .reverse()
           .reduce((sum, item, k) => sum + (r[k] ?? 0) * rows[item][j], 0),
@@ -227,11 +228,11 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
   });
 
   it('is learned, stored, blended and reported by a training', async () => {
-    const parts = walks(60, 12);
-    const [files, again] = [await folder(parts), await folder(parts)];
-    const result = await train(device, parts, files);
+    const split = walks(60, 12);
+    const [files, again] = [await folder(split), await folder(split)];
+    const result = await train(device, split, files);
     expect(result.reason).toBe('epochs');
-    await train(device, parts, again);
+    await train(device, split, again);
     const loaded = await loadModel(files);
     expect(loaded.weights.note).toBeNull();
     expect(loaded.blended?.blend).toEqual((await loadConfig(again)).blend);
@@ -242,8 +243,8 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     expect(fitted?.blend['NDCG@10']).toBeGreaterThanOrEqual(fitted?.transformer['NDCG@10'] ?? 1);
 
     // What evaluate reports on the same users is what was fitted.
-    const model = new RankingModel(device, loaded);
-    const { metrics, parts: components } = await evaluate(model.encoder, parts, {
+    const model = await RankingModel.load(device, loaded);
+    const { metrics, parts: components } = await evaluate(model.encoder, split, {
       split: 'valid',
       includeSeen: true,
       blend: model.blend,
@@ -255,7 +256,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     // A finished training is left as it is; recommending takes short histories and skips unknown items.
     const config = async () => (await Snapshot.open(files)).read('config.json');
     const before = await config();
-    expect((await train(device, parts, files, { resume: true })).reason).toBe('finished before');
+    expect((await train(device, split, files, { resume: true })).reason).toBe('finished before');
     expect(await config()).toEqual(before);
     const recommender = await Recommender.load(files, { device });
     const { items, unknown } = await recommender.recommend({ history: ['i3', 'nobody'], k: 5 });
@@ -266,18 +267,18 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     );
     recommender.close();
 
-    const off = await folder(parts, { memory: 'off' });
-    await train(device, parts, off, { settings: { ...settings, memory: 'off' } });
+    const off = await folder(split, { memory: 'off' });
+    await train(device, split, off, { settings: { ...settings, memory: 'off' } });
     expect(await (await Snapshot.open(off)).has(MEMORY)).toBe(false);
     expect((await loadModel(off)).blended).toBeNull();
   });
 });
 
-it('a folder without its memory, or with a damaged one, says so in one line', async () => {
-  const parts = walks(20, 6);
+it('a folder without its transitions, or with a damaged one, says so in one line', async () => {
+  const split = walks(20, 6);
   const device = await Device.open({ backend: 'cpu' });
-  const files = await folder(parts);
-  await train(device, parts, files, { epochs: 1 });
+  const files = await folder(split);
+  await train(device, split, files, { epochs: 1 });
   const bytes = (await (await Snapshot.open(files)).read(MEMORY)) as Uint8Array;
   await commit(files, { [MEMORY]: bytes.subarray(0, bytes.length - 8) });
   await expect(loadModel(files)).rejects.toThrow(/memory-\d+\.safetensors: cut short/);
@@ -289,7 +290,7 @@ it('a folder without its memory, or with a damaged one, says so in one line', as
   device.close();
 });
 
-it('takes a catalogue of one item, and users with one event', async () => {
+it('takes a catalog of one item, and users with one event', async () => {
   const device = await Device.open({ backend: 'cpu' });
   const memory = await learnTransitions(device, walks(9, 1));
   expect(dense(memory)[0][0]).toBeGreaterThan(0);
