@@ -1,3 +1,4 @@
+import type { BatchReport } from './batch-queue.ts';
 import { browserTuning, Device, type DeviceOptions } from '../engine/index.ts';
 
 export interface LoadOptions {
@@ -9,6 +10,8 @@ export interface LoadOptions {
    * unless `ATTUNE_TUNE=off`, in a browser from the origin's private file system; null ignores them.
    */
   tuning?: DeviceOptions['tuning'] | null;
+  /** Called after each batch of lists, for metrics. */
+  onBatch?: (batch: BatchReport) => void;
 }
 
 /** The device that a model is loaded onto, opened unless one is shared. */

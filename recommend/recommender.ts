@@ -5,6 +5,7 @@ import type { Device } from '../engine/index.ts';
 import type { GenerateOptions as DecodingOptions, Path } from '../model/inference/decoding.ts';
 import type { Generator } from '../model/inference/generator.ts';
 import type { Adaptation } from '../model/inference/personalize.ts';
+import { MAX_TOKENS as MOST_TOKENS, roundUp } from '../model/inference/batcher.ts';
 import { type EncodedQuery, encodeQuery, nextEventFeatures, type QueryModel } from '../model/inference/query.ts';
 import { RankingModel } from '../model/inference/ranking-model.ts';
 import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
@@ -16,8 +17,16 @@ import type { StoredTensor } from '../model/storage/safetensors.ts';
 import { coldStartScores } from './cold-start.ts';
 import type { Explainer } from './explanations/explain.ts';
 import { deviceFor, type LoadOptions } from './load-options.ts';
-import { bestOf, candidatesOf, EXCLUDED_F32, PostProcessing, RERANKED } from './reranking/post-processing.ts';
+import {
+  bestOf,
+  candidatesOf,
+  EXCLUDED_F32,
+  PostProcessing,
+  type PostProcessingPlan,
+  RERANKED,
+} from './reranking/post-processing.ts';
 import type { Candidate } from './reranking/rerank.ts';
+import { BatchQueue, type Outcome } from './batch-queue.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { Session } from './session.ts';
 import { type ModelSource, openModel } from './sources/sources.ts';
@@ -31,6 +40,33 @@ import type {
   RecommendQuery,
 } from './types.ts';
 
+/** Lists of a batch at most. */
+const BATCH = 32;
+/** Items that a scorer lists at least. */
+const LENGTH = 16;
+
+interface ListQuery {
+  query: RecommendQuery;
+  k: number;
+}
+
+/** A list without explanations, and the query as the model read it. */
+interface List {
+  encoded: EncodedQuery;
+  items: Recommendation[];
+}
+
+interface Planned {
+  encoded: EncodedQuery;
+  k: number;
+  /** [V] added to the scores; all there is for an empty history. */
+  bias: Float32Array | null;
+  exclude: Uint32Array;
+  /** Candidates that the scorer names. */
+  most: number;
+  rerank: PostProcessingPlan['rerank'];
+}
+
 export class Recommender {
   readonly device: Device;
   /** The model as it was loaded, with the catalog of now. */
@@ -39,8 +75,9 @@ export class Recommender {
   private model: RankingModel;
   private reader: QueryModel;
   private postProcessing: PostProcessing;
-  private readonly scorers = new Map<string, ListScorer>();
+  private readonly scorers = new Map<string, { scorer: ListScorer; bias: Float32Array | null }>();
   private readonly queue = new SerialQueue();
+  private readonly lists: BatchQueue<ListQuery, List>;
   private explainer: Explainer | null = null;
   private generating: { key: string; generator: Generator } | undefined;
   private learned: Adaptation | null = null;
@@ -52,7 +89,9 @@ export class Recommender {
     loaded: LoadedModel,
     model: RankingModel,
     tower: Float32Array | null,
+    onBatch: LoadOptions['onBatch'],
   ) {
+    this.lists = new BatchQueue(this.queue, BATCH, (asked) => this.makeLists(asked), onBatch);
     this.device = device;
     this.ownsDevice = ownsDevice;
     this.loaded = loaded;
@@ -73,7 +112,7 @@ export class Recommender {
   async updateCatalog(items: readonly Item[]): Promise<void> {
     await this.queue.run(async () => {
       const loaded = withCatalog(this.loaded, [...items]);
-      const model = loaded.features ? new RankingModel(this.device, loaded) : null;
+      const model = loaded.features ? await RankingModel.load(this.device, loaded) : null;
       const tower = await (model ?? this.model).encoder.towerVectors();
       this.explainer?.dispose();
       this.explainer = null;
@@ -96,7 +135,8 @@ export class Recommender {
     const loaded = await loadModel(await openModel(source));
     const device = await deviceFor(options);
     const model = await RankingModel.load(device, loaded);
-    return new Recommender(device, !options.device, loaded, model, await model.encoder.towerVectors());
+    const tower = await model.encoder.towerVectors();
+    return new Recommender(device, !options.device, loaded, model, tower, options.onBatch);
   }
 
   get items(): readonly Item[] {
@@ -116,55 +156,93 @@ export class Recommender {
     const k = query.k ?? 10;
     if (!Number.isInteger(k) || k < 1 || k > 128)
       throw new InputError('invalid-value', 'expected an integer from 1 to 128', { setting: 'k', value: k });
-    const { encoded, items } = await this.queue.run(() => this.list(query, k));
+    const { encoded, items } = await this.lists.add({ query, k });
     const { unknown, unseen } = encoded;
     const explained = encoded.history.length > 0 ? await this.explain(query, encoded, items) : {};
     return { items, unknown, unseen, ...explained };
   }
 
-  /** The list without explanations, and the query as the model read it. */
-  private async list(query: RecommendQuery, k: number): Promise<{ encoded: EncodedQuery; items: Recommendation[] }> {
+  /** Lists without explanations; those with the same bias are scored in one batch. */
+  private async makeLists(asked: readonly ListQuery[]): Promise<Outcome<List>[]> {
+    const outcomes: Outcome<List>[] = new Array(asked.length);
+    const attempt = (i: number, work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        outcomes[i] = { error };
+      }
+    };
+    const groups = new Map<Float32Array | null, { i: number; planned: Planned }[]>();
+    asked.forEach(({ query, k }, i) =>
+      attempt(i, () => {
+        const planned = this.planList(query, k);
+        const { encoded, bias, exclude, most } = planned;
+        if (encoded.history.length === 0) {
+          const best = bestOf(bias as Float32Array, exclude, most);
+          outcomes[i] = { answer: this.finishList(planned, best) };
+        } else groups.set(bias, [...(groups.get(bias) ?? []), { i, planned }]);
+      }),
+    );
+    for (const [bias, group] of groups) {
+      const queries = group.map(({ planned: { encoded, exclude } }) => ({ ...encoded, exclude }));
+      const scored = await this.score(
+        queries,
+        group.reduce((k, { planned }) => Math.max(k, planned.most), 1),
+        bias,
+      );
+      group.forEach(({ i, planned }, at) =>
+        attempt(i, () => {
+          const { items, scores, probabilities } = scored[at];
+          const { most } = planned;
+          const best = candidatesOf(items.subarray(0, most), scores.subarray(0, most));
+          outcomes[i] = { answer: this.finishList(planned, best, probabilities) };
+        }),
+      );
+    }
+    return outcomes;
+  }
+
+  private planList(query: RecommendQuery, k: number): Planned {
     const encoded = encodeQuery(this.reader, query);
-    const events = encoded.history.length;
     const { bias: filter, rerank } = this.postProcessing.plan(query);
-    const prior = coldStartScores(this.loaded, this.reader.encoder, query.user, events);
+    const prior = coldStartScores(this.loaded, this.reader.encoder, query.user, encoded.history.length);
     const bias =
       filter && prior
         ? prior.map((score, v) => (filter[v] === EXCLUDED_F32 ? EXCLUDED_F32 : score + filter[v]))
         : (filter ?? prior);
-    const exclude = this.excluded(encoded, query);
-    const most = rerank ? RERANKED : k;
-    const probabilities = new Map<number, number>();
-    let best: Candidate[];
-    if (events === 0) best = bestOf(bias as Float32Array, exclude, most);
-    else {
-      const scored = await this.score({ ...encoded, exclude }, most, bias);
-      scored.probabilities?.forEach((p, i) => probabilities.set(scored.items[i], p));
-      best = candidatesOf(scored.items, scored.scores);
-    }
+    return { encoded, k, bias, rerank, exclude: this.excluded(encoded, query), most: rerank ? RERANKED : k };
+  }
+
+  /** @param probabilities of the best, in their order */
+  private finishList({ encoded, k, rerank }: Planned, best: Candidate[], probabilities?: Float32Array): List {
     requireFinite(
       best.map(({ score }) => score),
       'scores',
     );
+    const likely = new Map(Array.from(probabilities ?? [], (p, i) => [best[i]?.row, p]));
     const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
-      const probability = probabilities.get(row);
+      const probability = likely.get(row);
       return { id, title, score, attributes, ...(probability !== undefined && { probability }) };
     });
     return { encoded, items };
   }
 
   /**
-   * Compiles and records what a list of k items takes, for histories of every length, so that no query waits for it later.
+   * Compiles and records what lists of k items take, for histories of every length and up to so many queries at once, so that
+   * no query waits for it later.
    * Queries that come meanwhile take their turn between the lengths. On the CPU there is nothing to compile.
    */
-  async warmUp(k = 10): Promise<void> {
+  async warmUp(k = 10, queries = 1): Promise<void> {
     if (!this.device.gpu) return;
     const { window } = this.model.encoder.settings;
-    for (let length = 64; ; length *= 2) {
-      const history = Array.from({ length: Math.min(length, window) }, (_, i) => this.items[i % this.items.length].id);
-      await this.recommend({ history, k, includeSeen: true });
-      if (this.closed || length >= window) return;
+    const most = Math.min(MOST_TOKENS, window * queries);
+    for (let tokens = 64; ; tokens *= 2) {
+      const asked = Math.min(queries, Math.max(1, tokens / 16));
+      const length = Math.min(window, Math.floor(Math.min(tokens, most) / asked));
+      const history = Array.from({ length }, (_, i) => this.items[i % this.items.length].id);
+      await Promise.all(Array.from({ length: asked }, () => this.recommend({ history, k, includeSeen: true })));
+      if (this.closed || tokens >= most) return;
     }
   }
 
@@ -304,23 +382,26 @@ export class Recommender {
     });
   }
 
-  private async score(query: ScoreQuery, k: number, bias: Float32Array | null): Promise<Scored> {
+  /** @param k how many at least; lists of several lengths share a program */
+  private score(queries: readonly ScoreQuery[], k: number, bias: Float32Array | null): Promise<Scored[]> {
     const shift = this.learned?.vector ?? null;
-    const key = `${k}${bias ? ' biased' : ''}${shift ? ' personal' : ''}`;
-    let scorer = this.scorers.get(key);
-    if (scorer) {
-      if (bias) scorer.setBias(bias);
-      if (shift) scorer.setShift(shift);
+    const length = Math.min(RERANKED, roundUp(k, LENGTH));
+    const key = `${length}${bias ? ' biased' : ''}${shift ? ' personal' : ''}`;
+    let made = this.scorers.get(key);
+    if (made) {
+      if (bias && made.bias !== bias) made.scorer.setBias(bias);
+      if (shift) made.scorer.setShift(shift);
     } else {
-      scorer = this.model.scorer({ k, bias: bias ?? undefined, shift: shift ?? undefined });
-      this.scorers.set(key, scorer);
+      const scorer = this.model.scorer({ k: length, bias: bias ?? undefined, shift: shift ?? undefined });
+      made = { scorer, bias };
+      this.scorers.set(key, made);
     }
-    const [scored] = await scorer.score([query]);
-    return scored;
+    made.bias = bias;
+    return made.scorer.score(queries);
   }
 
   private freeModel(): void {
-    for (const scorer of this.scorers.values()) scorer.dispose();
+    for (const { scorer } of this.scorers.values()) scorer.dispose();
     this.scorers.clear();
     this.explainer?.dispose();
     this.explainer = null;

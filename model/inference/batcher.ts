@@ -5,7 +5,7 @@
 import type { Device } from '../../engine/index.ts';
 
 /** Tokens of a batch at most, unless a single history is longer. */
-const MAX_TOKENS = 8192;
+export const MAX_TOKENS = 8192;
 /** Tokens of a batch at least. */
 const MIN_TOKENS = 64;
 

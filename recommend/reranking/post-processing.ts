@@ -55,6 +55,9 @@ export const RERANKED = 128;
 const MOST_PENALTY = 1e6;
 /** Conditions whose answers are cached. */
 const CACHED_ANSWERS = 16;
+/** Biases that are kept, and the longest options that they are kept by. */
+const CACHED_BIASES = 8;
+const CACHED_KEY = 4096;
 /** Item vectors of length 1 that are kept. */
 const CACHED = 2 ** 16;
 
@@ -67,6 +70,8 @@ export class PostProcessing {
   private names: string[] | null = null;
   private read: Map<string, CellFormat> | null = null;
   private readonly answers = new Map<string, Uint8Array>();
+  /** By their options: lists with the same bias are scored together. */
+  private readonly biases = new Map<string, Pick<PostProcessingPlan, 'bias' | 'candidates'>>();
   private readonly units = new Map<number, Float32Array>();
 
   /**
@@ -87,8 +92,22 @@ export class PostProcessing {
 
   /** @throws InputError, one line, where an option makes no sense for this model */
   plan(options: PostProcessingOptions): PostProcessingPlan {
-    const { bias, candidates } = this.bias(options);
+    const { bias, candidates } = this.cachedBias(options);
     return { bias, candidates, rerank: this.reranker(options) };
+  }
+
+  private cachedBias(options: PostProcessingOptions): Pick<PostProcessingPlan, 'bias' | 'candidates'> {
+    const { where, variables, allow, deny, popularityPenalty } = options;
+    if (where === undefined && !allow && !deny && !popularityPenalty) return this.bias(options);
+    const key = JSON.stringify([where, Array.from(variables ?? []), allow, deny, popularityPenalty]);
+    const known = this.biases.get(key);
+    if (known) return known;
+    const made = this.bias(options);
+    if (key.length <= CACHED_KEY) {
+      if (this.biases.size >= CACHED_BIASES) this.biases.delete(this.biases.keys().next().value as string);
+      this.biases.set(key, made);
+    }
+    return made;
   }
 
   private bias({

@@ -65,6 +65,33 @@ export function librarySuite({ slow = false } = {}): void {
       recommender.close();
     });
 
+    it('lists that are asked for at once share a run, and are what each is alone', async () => {
+      const recommender = await load();
+      await recommender.warmUp(16, 8);
+      const queries = Array.from({ length: slow ? 4 : 8 }, (_, i) => ({
+        history: HISTORY.slice(0, i + 1),
+        k: 3 + (i % 5),
+        exclude: i % 3 === 0 ? [idOf(i)] : [],
+        diversity: i === 1 ? 0.5 : undefined,
+      }));
+      const alone: string[][] = [];
+      for (const query of queries) alone.push(idsOf(await recommender.recommend(query)));
+      const before = device.stats().waits;
+      const unknown = recommender.recommend({ history: ['nothing'] });
+      const together = queries.map((query) => recommender.recommend(query));
+      await expect(unknown).rejects.toThrow('none of the 1 items'); // its own fault, nobody else's
+      expect((await Promise.all(together)).map(idsOf)).toEqual(alone);
+      expect(device.stats().waits - before).toBe(1);
+      // The same condition is the same bias: one run, too.
+      const filtered = HISTORY.slice(0, 4).map((id) => ({ history: [id], k: 4, where: 'kind=b' }));
+      const apart: string[][] = [];
+      for (const query of filtered) apart.push(idsOf(await recommender.recommend(query)));
+      const still = device.stats().waits;
+      expect((await Promise.all(filtered.map((query) => recommender.recommend(query)))).map(idsOf)).toEqual(apart);
+      expect(device.stats().waits - still).toBe(1);
+      recommender.close();
+    });
+
     it('keeps times whole', async () => {
       const recommender = await Recommender.load(files, { device });
       const session = recommender.session();
