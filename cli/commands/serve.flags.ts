@@ -1,6 +1,6 @@
 import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { device, model } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integer, list } from '../flags/values.ts';
 
 const flags = {
   model,
@@ -10,6 +10,13 @@ const flags = {
   store: withoutDefault(text('<file>', 'where users, events and items are kept: a SQLite file'), 'MODEL.store.db'),
   config: text('<file.json>', 'scenarios, weights of event types, limits: see docs/serving.md'),
   keys: text('<file>', 'API keys (attune keys add); without them only this machine may ask'),
+  tlsCert: text('<file.pem>', 'certificate: serve HTTPS; requires --tls-key'),
+  tlsKey: text('<file.pem>', 'private key of the certificate'),
+  cors: list('<origin>', 'origin whose pages may ask, as https://shop.example, or * for all; may be repeated'),
+  trustProxy: list(
+    '<address>',
+    'address or network of a proxy in front, whose X-Forwarded-For and X-Request-Id are believed; may be repeated',
+  ),
   log: withDefault(
     choice('<level>', 'what is logged, as JSON lines on standard output', ['silent', 'error', 'warn', 'info', 'debug']),
     'info',

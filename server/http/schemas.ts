@@ -7,10 +7,21 @@ const strict = { additionalProperties: false };
 export const ref = <S extends TSchema>(schema: S) =>
   Type.Unsafe<Static<S>>({ $ref: `${(schema as { $id?: string }).$id}#` });
 
+/** An object with names of the caller's own, whatever characters they have (a pattern's `.` would leave out line breaks). */
+export const record = <S extends TSchema>(value: S, description: string) =>
+  Type.Unsafe<Record<string, Static<S>>>({
+    type: 'object',
+    additionalProperties: value,
+    propertyNames: { type: 'string', maxLength: 256 },
+    maxProperties: 1000,
+    description,
+  });
+
 export const Id = Type.String({ minLength: 1, maxLength: 512 });
-export const Columns = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 4096 }), {
-  description: 'column → value, as the users or items file of the training had them',
-});
+export const Columns = record(
+  Type.String({ maxLength: 4096 }),
+  'column → value, as the users or items file of the training had them',
+);
 export const Time = Type.Union([Type.Number({ minimum: 0, maximum: 8.64e15 }), Type.String({ maxLength: 40 })], {
   description: 'milliseconds since 1970, or an ISO 8601 date',
 });
@@ -76,9 +87,10 @@ export const listOptions = {
     }),
   ),
   caps: Type.Optional(
-    Type.Record(Type.String({ maxLength: 256 }), Type.Integer({ minimum: 1, maximum: 128 }), {
-      description: 'attribute → how many items of the list may share a value of it',
-    }),
+    record(
+      Type.Integer({ minimum: 1, maximum: 128 }),
+      'attribute → how many items of the list may share a value of it',
+    ),
   ),
   diversity: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   explore: Type.Optional(Exploration),
