@@ -7,11 +7,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Asked, makeKeys, type Started, start } from './start.ts';
+import type { Answer } from './server.ts';
+import { makeKeys, type Started, start } from './start.ts';
 import { Keys } from '../../server/http/keys.ts';
 
 /** Every problem says what it is, and nothing else. */
-function expectProblem({ status, headers, body }: Asked, expected: { status: number; code: string; field?: string }) {
+function expectProblem({ status, headers, body }: Answer, expected: { status: number; code: string; field?: string }) {
   expect({ status, code: body.code, field: body.field }, JSON.stringify(body)).toEqual({
     field: undefined,
     ...expected,
@@ -343,7 +344,7 @@ describe('limits', () => {
         const end = performance.now() + 30;
         while (performance.now() < end);
       }, 31);
-      let answer: Asked;
+      let answer: Answer;
       do {
         answer = await server.ask('GET', '/v1/users/ada/recommendations?k=1');
         await new Promise((resolve) => setTimeout(resolve, 100));

@@ -1,29 +1,15 @@
-/** A server of a fixture model, in this process, on a free port. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** A server whose log is read, with keys and options of the HTTP application. */
 import type { AppOptions } from '../../server/app.ts';
 import { Keys } from '../../server/http/keys.ts';
-import { type Server, serve } from '../../server/serve.ts';
-
-const MODEL = fileURLToPath(new URL('../fixtures/models/sequence', import.meta.url));
+import { type Answer, startServer } from './server.ts';
 
 export interface Started {
   url: string;
-  server: Server;
   /** Lines of the log so far. */
   log: string[];
-  /** A request with a JSON body where there is one, and the answer with its body read. */
-  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Asked>;
+  /** @param body a string goes as it is, all else as JSON */
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   close(): Promise<void>;
-}
-
-export interface Asked {
-  status: number;
-  headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the server answers
-  body: any;
 }
 
 /** Keys of each role, and the file's text. */
@@ -35,47 +21,18 @@ export function makeKeys(): { text: string; keys: Record<'read' | 'write' | 'adm
   };
 }
 
-export async function start({
-  config = {},
-  keys,
-  app = {},
-}: {
-  config?: object;
+export interface StartOptions {
+  config?: Record<string, unknown>;
   keys?: Keys;
   app?: Partial<AppOptions>;
-} = {}): Promise<Started> {
-  const folder = mkdtempSync(join(tmpdir(), 'attune-serve-'));
-  const model = join(folder, 'model');
-  cpSync(MODEL, model, { recursive: true });
+}
+
+export async function start({ config, keys, app }: StartOptions = {}): Promise<Started> {
   const log: string[] = [];
-  const server = await serve({
-    model,
-    host: '127.0.0.1',
-    port: 0,
-    store: join(folder, 'store.db'),
-    backend: 'cpu',
-    config: { text: JSON.stringify(config), file: 'config.json' },
-    keys: keys ?? null,
-    app: { version: '0.0.0', log: 'info', logTo: { write: (line) => void log.push(line) }, ...app },
-  });
-  const url = server.address;
-  return {
-    url,
-    server,
-    log,
-    async ask(method, path, body, headers = {}) {
-      const answer = await fetch(`${url}${path}`, {
-        method,
-        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-        body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
-      });
-      const text = await answer.text();
-      const json = /json/.test(answer.headers.get('content-type') ?? '');
-      return { status: answer.status, headers: answer.headers, body: json && text !== '' ? JSON.parse(text) : text };
-    },
-    async close() {
-      await server.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+  const logTo = { write: (line: string) => void log.push(line) };
+  const server = await startServer(
+    { keys: keys ?? null, app: { version: 'test', log: 'info', logTo, ...app } },
+    config,
+  );
+  return { url: server.address, log, ask: server.call, close: () => server.close() };
 }
