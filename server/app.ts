@@ -1,6 +1,7 @@
 /** The HTTP application: plugins, checks that hold for every request, and the routes of the table. */
 import { randomUUID } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { parseJson } from './http/json.ts';
 import { missingRoute, refuseSocket } from './http/missing.ts';
@@ -61,6 +62,18 @@ export async function buildApp(context: Context, options: AppOptions): Promise<F
   await addPages(app, { tls: tls !== undefined });
   for (const route of ROUTES) addRoute(app, route, context);
   return app;
+}
+
+/** The OpenAPI document without a server: what it says depends on the routes alone. */
+export async function openApiDocument(version: string): Promise<object> {
+  const context = { config: readConfig(null), keys: null } as Context;
+  const app = await buildApp(context, { version, log: 'silent' });
+  try {
+    await app.ready();
+    return app.swagger();
+  } finally {
+    await app.close();
+  }
 }
 
 /** One line a request. The route stands for the address, which has users' IDs in it; a key's name stands for the key. */
