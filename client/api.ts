@@ -12,12 +12,15 @@ export interface Sent {
 }
 
 export interface Event {
+  /** the ID of a user or an item: any text, as the training's log has it */
   user: string;
+  /** the ID of a user or an item: any text, as the training's log has it */
   item: string;
   /** milliseconds since 1970, or an ISO 8601 date */
   time?: number | string;
   /** what the user did; the config weighs types */
   type?: string;
+  /** on the scale of the training's ratings */
   rating?: number;
   /** column → value, as the users or items file of the training had them */
   context?: Record<string, string>;
@@ -26,13 +29,16 @@ export interface Event {
 }
 
 export interface Item {
+  /** the ID of a user or an item: any text, as the training's log has it */
   id: string;
+  /** what people read */
   title?: string;
   /** column → value, as the users or items file of the training had them */
   attributes?: Record<string, string>;
 }
 
 export interface User {
+  /** the ID of a user or an item: any text, as the training's log has it */
   id: string;
   /** column → value, as the users or items file of the training had them */
   columns?: Record<string, string>;
@@ -120,6 +126,7 @@ export abstract class Api {
     body: Item | Item[],
     options: CallOptions = {},
   ): Promise<{
+    /** how many were put */
     items: number;
   }> {
     return this.call('PUT', '/v1/items', { body }, options);
@@ -148,6 +155,7 @@ export abstract class Api {
     body: User | User[],
     options: CallOptions = {},
   ): Promise<{
+    /** how many were put */
     users: number;
   }> {
     return this.call('PUT', '/v1/users', { body }, options);
@@ -179,6 +187,7 @@ export abstract class Api {
       k?: number;
       /** only items whose attributes fulfill this condition, as `price<50 and seller != $user`; $user is the user's ID */
       where?: string;
+      /** how much being unlike the items above it counts against the score; 0 leaves the order */
       diversity?: number;
       /** the `cursor` of the page before */
       cursor?: string;
@@ -190,6 +199,7 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
       /** list the user's own items, too */
       includeSeen?: boolean;
@@ -212,11 +222,13 @@ export abstract class Api {
       history: (
         | string
         | {
+            /** the ID of a user or an item: any text, as the training's log has it */
             item: string;
             /** milliseconds since 1970, or an ISO 8601 date */
             time?: number | string;
             /** what the user did; the config weighs types */
             type?: string;
+            /** on the scale of the training's ratings */
             rating?: number;
             /** column → value, as the users or items file of the training had them */
             context?: Record<string, string>;
@@ -234,6 +246,7 @@ export abstract class Api {
       where?: string;
       /** attribute → how many items of the list may share a value of it */
       caps?: Record<string, number>;
+      /** how much being unlike the items above it counts against the score; 0 leaves the order */
       diversity?: number;
       explore?: {
         method: 'epsilon-greedy' | 'thompson' | 'ucb';
@@ -267,6 +280,7 @@ export abstract class Api {
       k?: number;
       /** only items whose attributes fulfill this condition, as `price<50 and seller != $user`; $user is the user's ID */
       where?: string;
+      /** how much being unlike the items above it counts against the score; 0 leaves the order */
       diversity?: number;
       /** the `cursor` of the page before */
       cursor?: string;
@@ -276,6 +290,7 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
     } = {},
     options: CallOptions = {},
@@ -294,6 +309,7 @@ export abstract class Api {
       k?: number;
       /** only items whose attributes fulfill this condition, as `price<50 and seller != $user`; $user is the user's ID */
       where?: string;
+      /** how much being unlike the items above it counts against the score; 0 leaves the order */
       diversity?: number;
       /** the `cursor` of the page before */
       cursor?: string;
@@ -305,6 +321,7 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
       /** 30 by default */
       days?: number;
@@ -325,6 +342,7 @@ export abstract class Api {
       k?: number;
       /** only items whose attributes fulfill this condition, as `price<50 and seller != $user`; $user is the user's ID */
       where?: string;
+      /** how much being unlike the items above it counts against the score; 0 leaves the order */
       diversity?: number;
       /** the `cursor` of the page before */
       cursor?: string;
@@ -334,6 +352,7 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
     } = {},
     options: CallOptions = {},
@@ -343,21 +362,24 @@ export abstract class Api {
 
   /**
    * Predict ratings.
-   * Of the named items, for a stored user or a history in the body (events with a rating). Requires a model of ratings (serve --ratings). Needs a key with the role read, or one above it.
+   * Of the named items, for a stored user or a history in the body (events with a rating). Requires that the server was started with a model of ratings. Needs a key with the role read, or one above it.
    * @throws AttuneError
    */
   predictRatings(
     body: {
+      /** the ID of a user or an item: any text, as the training's log has it */
       user?: string;
       /** oldest first */
       history?: (
         | string
         | {
+            /** the ID of a user or an item: any text, as the training's log has it */
             item: string;
             /** milliseconds since 1970, or an ISO 8601 date */
             time?: number | string;
             /** what the user did; the config weighs types */
             type?: string;
+            /** on the scale of the training's ratings */
             rating?: number;
             /** column → value, as the users or items file of the training had them */
             context?: Record<string, string>;
@@ -389,16 +411,19 @@ export abstract class Api {
    */
   continueHistory(
     body: {
+      /** the ID of a user or an item: any text, as the training's log has it */
       user?: string;
       /** oldest first */
       history?: (
         | string
         | {
+            /** the ID of a user or an item: any text, as the training's log has it */
             item: string;
             /** milliseconds since 1970, or an ISO 8601 date */
             time?: number | string;
             /** what the user did; the config weighs types */
             type?: string;
+            /** on the scale of the training's ratings */
             rating?: number;
             /** column → value, as the users or items file of the training had them */
             context?: Record<string, string>;

@@ -57,9 +57,11 @@ export function schemaOf(route: Route): FastifySchema {
 }
 
 const TAGS = {
-  recommendations: 'Lists of items.',
+  recommendations: 'Lists of items: for users, for sessions, and for everybody.',
+  predictions: 'What a user would think of items, and do next.',
   events: 'What users did.',
-  catalog: 'Items and users.',
+  items: 'The catalog.',
+  users: 'What is known of users beside their events.',
   models: 'The models that answer.',
   operation: 'For those who run the server.',
 };

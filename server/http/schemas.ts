@@ -17,7 +17,11 @@ export const record = <S extends TSchema>(value: S, description: string) =>
     description,
   });
 
-export const Id = Type.String({ minLength: 1, maxLength: 512 });
+export const Id = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: "the ID of a user or an item: any text, as the training's log has it",
+});
 export const Columns = record(
   Type.String({ maxLength: 4096 }),
   'column → value, as the users or items file of the training had them',
@@ -35,7 +39,9 @@ export const Event = Type.Object(
     type: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: 'what the user did; the config weighs types' }),
     ),
-    rating: Type.Optional(Type.Number({ minimum: -1e6, maximum: 1e6 })),
+    rating: Type.Optional(
+      Type.Number({ minimum: -1e6, maximum: 1e6, description: "on the scale of the training's ratings" }),
+    ),
     context: Type.Optional(Columns),
     id: Type.Optional(
       Type.String({
@@ -50,7 +56,11 @@ export const Event = Type.Object(
 export type Event = Static<typeof Event>;
 
 export const Item = Type.Object(
-  { id: Id, title: Type.Optional(Type.String({ maxLength: 4096 })), attributes: Type.Optional(Columns) },
+  {
+    id: Id,
+    title: Type.Optional(Type.String({ maxLength: 4096, description: 'what people read' })),
+    attributes: Type.Optional(Columns),
+  },
   { ...strict, $id: 'Item' },
 );
 export type Item = Static<typeof Item>;
@@ -92,7 +102,13 @@ export const listOptions = {
       'attribute → how many items of the list may share a value of it',
     ),
   ),
-  diversity: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  diversity: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'how much being unlike the items above it counts against the score; 0 leaves the order',
+    }),
+  ),
   explore: Type.Optional(Exploration),
   explain: Type.Optional(
     Type.Boolean({ description: 'say which stage listed each item, and which events it is due to' }),

@@ -24,11 +24,13 @@ interface Fault {
 
 interface Schema {
   const?: unknown;
+  enum?: readonly unknown[];
   type?: string;
   properties?: object;
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
+  pattern?: string;
   minLength?: number;
   maxLength?: number;
   minItems?: number;
@@ -46,7 +48,7 @@ const pathOf = (error: ErrorObject): string => {
 };
 
 /** Errors that say "not this branch" alone. */
-const isBranch = ({ keyword }: ErrorObject): boolean => keyword === 'type' || keyword === 'const';
+const isBranch = ({ keyword }: ErrorObject): boolean => keyword === 'type' || keyword === 'const' || keyword === 'enum';
 
 /**
  * The one cause of several errors. Each branch of a union reports its own: the branch that was meant is the one that got
@@ -74,11 +76,14 @@ function reason(error: ErrorObject, alike: readonly ErrorObject[]): string {
   if (keyword === 'maxProperties')
     return `expected at most ${error.params.limit} names, got ${Object.keys(data as object).length}`;
   const schemas = isBranch(error) ? alike.map((one) => one.parentSchema as Schema) : [parentSchema as Schema];
-  const expected = [...new Set(schemas.map(expectation))];
+  const expected = [...new Set(schemas.flatMap(expectations))];
   const last = expected.pop();
   const list = expected.length > 0 ? `${expected.join(', ')} or ${last}` : last;
   return `expected ${list}, got ${shown(data, parentSchema as Schema)}`;
 }
+
+const expectations = (schema: Schema): string[] =>
+  schema.enum?.map((value) => JSON.stringify(value)) ?? [expectation(schema)];
 
 /** `an integer from 1 to 128` */
 function expectation(schema: Schema): string {
@@ -95,7 +100,9 @@ function expectation(schema: Schema): string {
         .join(' ');
     }
     case 'string':
-      return `a string${size(schema.minLength, schema.maxLength, 'characters')}`;
+      return schema.pattern === undefined
+        ? `a string${size(schema.minLength, schema.maxLength, 'characters')}`
+        : `a string like ${schema.pattern}`;
     case 'array':
       return `an array${size(schema.minItems, schema.maxItems, 'entries')}`;
     case 'object':
