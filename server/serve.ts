@@ -9,7 +9,7 @@ import type { Keys } from './http/keys.ts';
 import { isLoopback } from './http/protect.ts';
 import { Goods } from './serving/goods.ts';
 import { Models } from './serving/models.ts';
-import { SqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
 
 export interface ServeOptions {
   model: string;
@@ -40,7 +40,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       hint: 'add keys (attune keys add), or leave the host out',
     });
   const config = readConfig(options.config?.text ?? null, options.config?.file);
-  const store = SqliteStore.open(options.store);
+  const store = await openStore(options.store);
   try {
     const models = await Models.open(model, new Goods(store), { backend });
     const ratings =
