@@ -32,7 +32,7 @@ const TURN = 4;
 const PAGES = 256;
 
 interface Statement {
-  get(values: readonly unknown[]): Row | undefined;
+  get(values: readonly unknown[]): Record<string, Value | Buffer> | undefined;
   run(values: readonly unknown[]): { changes: number };
 }
 
@@ -53,6 +53,7 @@ export class SqliteDriver implements Driver {
   private jobs: Job[] = [];
   private working: Promise<void> | null = null;
   private turnEnds = 0;
+  private closed = false;
 
   private constructor(file: string, lock: Database.Database, writer: AsyncDatabase, reader: Database.Database) {
     this.name = `sqlite: ${file}`;
@@ -77,19 +78,26 @@ export class SqliteDriver implements Driver {
     } catch (error) {
       reader?.close();
       writer?.close();
-      lock.close();
+      unlock(lock);
       if (error instanceof InputError) throw error;
       throw new InputError('file-access', `${file}: cannot be opened as a store (${(error as Error).message})`);
     }
   }
 
   async all(sql: string, ...values: Value[]): Promise<Row[]> {
+    this.requireOpen();
     const statement = this.reads.get(sql) ?? this.reader.prepare(sql);
     this.reads.set(sql, statement);
-    return statement.all(values) as Row[];
+    try {
+      return statement.all(values) as Row[];
+    } catch (error) {
+      this.reads.delete(sql); // it would repeat its error
+      throw new StoreUnavailable(`${this.name}: ${(error as Error).message}`, { cause: error });
+    }
   }
 
-  transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    this.requireOpen();
     return new Promise<T>((resolve, reject) => {
       this.jobs.push({ work, resolve, reject } as Job);
       this.working ??= this.runJobs();
@@ -111,6 +119,7 @@ export class SqliteDriver implements Driver {
             const result = await work(this.query);
             done.push(() => resolve(result as never));
           } catch (error) {
+            this.writes.clear(); // a statement that failed repeats its error
             await this.run('ROLLBACK TO job');
             reject(error);
           }
@@ -119,7 +128,7 @@ export class SqliteDriver implements Driver {
         await this.writer.exec('COMMIT');
         for (const resolve of done) resolve();
       } catch (error) {
-        if (this.writer.db && this.inTransaction) await this.writer.exec('ROLLBACK');
+        if (inTransaction(this.writer)) await this.writer.exec('ROLLBACK');
         const problem = new StoreUnavailable(`${this.name}: ${(error as Error).message}`, { cause: error });
         for (const { reject } of jobs) reject(problem);
       }
@@ -127,20 +136,16 @@ export class SqliteDriver implements Driver {
     this.working = null;
   }
 
-  private get inTransaction(): boolean {
-    return (this.writer as unknown as { inTransaction: boolean }).inTransaction;
-  }
-
   private readonly query: Query = {
     all: async (sql, ...values) => {
       const found = (await this.prepare(sql)).get(values);
-      return found ? [found] : [];
+      return found ? [found as Row] : [];
     },
-    run: (sql, ...values) => this.run(sql, ...values),
+    run: (sql, ...values) => this.run(sql, values),
     each: (bulk, rows) => this.each(bulk, rows),
   };
 
-  private async run(sql: string, ...values: Value[]): Promise<number> {
+  private async run(sql: string, values: readonly Value[] = []): Promise<number> {
     const { changes } = (await this.prepare(sql)).run(values);
     await this.turn();
     return changes;
@@ -153,7 +158,7 @@ export class SqliteDriver implements Driver {
     const found: Row[] = [];
     for (const row of rows) {
       const given = statement.get(row);
-      if (given) found.push(given);
+      if (given) found.push(given as Row);
       await this.turn();
     }
     return found;
@@ -179,9 +184,10 @@ export class SqliteDriver implements Driver {
       await this.transaction(async () => {
         const read = await this.prepare('SELECT data FROM sqlite_dbpage WHERE pgno = ?');
         const write = await this.prepare('UPDATE sqlite_dbpage SET data = ? WHERE pgno = ?');
-        const [reserved] = (read.get([1])?.data as unknown as Buffer).subarray(20, 21);
+        const pageAt = (number: number) => read.get([number])?.data as Buffer | undefined;
+        const reserved = pageAt(1)?.[20] ?? 0;
         for (let number = first; number < first + PAGES && number <= pages; number++) {
-          const page = read.get([number])?.data as unknown as Buffer | undefined;
+          const page = pageAt(number);
           if (page && scrubPage(page, number, reserved)) write.run([page, number]);
           await this.turn();
         }
@@ -201,13 +207,23 @@ export class SqliteDriver implements Driver {
     }
   }
 
+  /** A connection that is closed ends the process when it is used. */
+  private requireOpen(): void {
+    if (this.closed) throw new StoreUnavailable(`${this.name}: is closed`);
+  }
+
   async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
     while (this.working) await this.working;
+    await this.writer.pragma('wal_checkpoint(TRUNCATE)', {});
     this.reader.close();
-    this.writer.close(); // the last connection: SQLite empties the log
-    this.lock.close();
+    this.writer.close();
+    unlock(this.lock);
   }
 }
+
+const inTransaction = (db: AsyncDatabase): boolean => (db as unknown as { inTransaction: boolean }).inTransaction;
 
 /**
  * A lock that ends with the process, however it ends: a file beside the store on which SQLite holds its exclusive lock. The
@@ -231,6 +247,12 @@ function lockFile(file: string): Database.Database {
   }
 }
 
+/** Ends the transaction itself: closing waits until statements are collected. */
+function unlock(lock: Database.Database): void {
+  lock.exec('ROLLBACK');
+  lock.close();
+}
+
 /** The file that a path leads to, so that two paths to one file have one lock. */
 function target(file: string): string {
   try {
@@ -246,8 +268,7 @@ async function migrate(writer: AsyncDatabase, file: string): Promise<void> {
     return row && Object.values(row)[0];
   };
   const version = await pragma('user_version');
-  const foreign =
-    (await pragma('application_id')) !== APPLICATION && (version > 0 || (await pragma('page_count')) > 0);
+  const foreign = (await pragma('application_id')) !== APPLICATION && (version > 0 || (await pragma('page_count')) > 0);
   if (foreign) throw new InputError('invalid-data', `${file}: a SQLite file of another program, not a store`);
   if (version > MIGRATIONS.length)
     throw new InputError('unsupported', `${file}: a store of version ${version}, made by a later Attune`, {
