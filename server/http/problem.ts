@@ -5,6 +5,7 @@ import type { ErrorObject } from 'ajv';
 import Type from 'typebox';
 import { InputError } from '../../data/errors.ts';
 import { messageLine } from '../../data/visible.ts';
+import { StoreUnavailable } from '../store/store.ts';
 import { faultOf, type Part } from './validation.ts';
 
 /** An error that the server answers with: a stable code, an HTTP status, and the field of the request at fault. */
@@ -78,6 +79,10 @@ function problemOf(error: FastifyError | InputError | Problem | Error, request: 
   if (error instanceof Problem) return error;
   if (error instanceof InputError)
     return new Problem(STATUS_OF[error.code] ?? 400, error.code, error.message, error.setting);
+  if (error instanceof StoreUnavailable)
+    return new Problem(503, 'store-unavailable', 'the store cannot be used now; try again later', undefined, {
+      'retry-after': '1',
+    });
   const { validation, validationContext, statusCode, code } = error as FastifyError;
   if (validation) {
     if (validationContext === 'body' && request.body === undefined)

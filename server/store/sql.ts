@@ -1,8 +1,8 @@
 /** The store in SQL, on a database that a driver opens. What both databases understand is written here once. */
 import { InputError } from '../../data/errors.ts';
+import { textFault } from '../http/text.ts';
 import type { Dialect } from './migrations.ts';
 import type { Shown, Store, StoredEvent, StoredItem, StoredUser } from './store.ts';
-import { requireStorable } from './text.ts';
 
 export type Value = string | number | null;
 export type Row = Record<string, Value>;
@@ -99,6 +99,14 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** @throws InputError for a text that a database would change or refuse */
+function requireStorable(texts: readonly (string | null)[]): void {
+  for (const text of texts) {
+    const fault = text === null ? null : textFault(text);
+    if (fault) throw new InputError('invalid-data', `${JSON.stringify(text)} has ${fault} in it`);
+  }
+}
+
 /** The last of each ID, ordered by ID: transactions that hold several rows must take them in one order. */
 function lastById<T extends { id: string }>(given: readonly T[]): T[] {
   const last = new Map(given.map((own) => [own.id, own]));
@@ -170,7 +178,8 @@ export class SqlStore implements Store {
     return this.driver.transaction(async (query) => {
       const keys = events.flatMap(({ id }) => (id === null ? [] : [[id]]));
       const known = new Set(keys.length === 0 ? [] : (await query.each(FIND_KEYS, keys)).map(({ key }) => key));
-      const isNew = events.map(({ id }) => id === null || (!known.has(id) && known.add(id) !== null));
+      // Of several with one id in this request, the first.
+      const isNew = events.map(({ id }) => id === null || (!known.has(id) && known.add(id).has(id)));
       const fresh = events.filter((_, i) => isNew[i]);
       const users = [...new Set(fresh.map(({ user }) => user))].sort();
       const rows = await query.each(

@@ -45,7 +45,7 @@ export interface Store {
   /**
    * Saves events, all or none; when it resolves, they survive the process and the machine.
    * @returns which were new
-   * @throws InputError for a text that no store can hold (text.ts), a time or a rating that is not finite
+   * @throws InputError for a text that no store can hold (http/text.ts), a time or a rating that is not finite
    */
   addEvents(events: readonly StoredEvent[]): Promise<boolean[]>;
   /** @param limit events at most; 0 for the revision and columns alone. null for an unknown user */
