@@ -9,6 +9,7 @@ import evaluate from './commands/evaluate.flags.ts';
 import explain from './commands/explain.flags.ts';
 import generate from './commands/generate.flags.ts';
 import items from './commands/items.flags.ts';
+import keys from './commands/keys.flags.ts';
 import pack from './commands/pack.flags.ts';
 import recipes from './commands/recipes.flags.ts';
 import recommend from './commands/recommend.flags.ts';
@@ -27,6 +28,7 @@ const COMMANDS = [
   search,
   recommend,
   serve,
+  keys,
   generate,
   vectors,
   items,

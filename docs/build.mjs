@@ -20,6 +20,7 @@ const say = (line) => process.stderr.write(`docs: ${line}\n`);
 const ENTRIES = {
   attune: 'recommend/index.ts',
   'attune/train': 'train/index.ts',
+  'attune/client': 'client/index.ts',
   'attune/worker': 'recommend/worker.ts',
   'attune/engine': 'engine/index.ts',
 };

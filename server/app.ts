@@ -1,125 +1,118 @@
 /** The HTTP application: plugins, checks that hold for every request, and the routes of the table. */
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
-import rateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { Ajv } from 'ajv';
+import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { parseJson } from './http/json.ts';
-import { mayCall } from './http/keys.ts';
-import { Problem, ProblemDocument, sendProblem } from './http/problem.ts';
+import { missingRoute, refuseSocket } from './http/missing.ts';
+import { describe, schemaOf } from './http/openapi.ts';
+import { addPages } from './http/pages.ts';
+import { ProblemDocument, sendProblem, wrongMediaType } from './http/problem.ts';
+import { protect } from './http/protect.ts';
 import type { Route } from './http/route.ts';
 import { Event, Explanation, Item, List, ListedItem, User } from './http/schemas.ts';
+import { type Part, requestChecker } from './http/validation.ts';
 import { ROUTES } from './routes/index.ts';
 
 const SHARED = [Event, Item, User, Explanation, ListedItem, List, ProblemDocument];
+/** A whole request must arrive within as many milliseconds. */
+const ARRIVAL = 30_000;
 
 export interface AppOptions {
   version: string;
   /** Level of pino's log; silent for tests. */
   log: string;
+  /** Where the log goes; default: standard output. */
+  logTo?: { write(line: string): void };
+  /** Certificate and private key, PEM; without them: plain HTTP. */
+  tls?: { cert: string; key: string };
+  /** Origins whose pages may ask, `*` for all; default: none but this server's own. */
+  cors?: readonly string[];
+  /** Addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed. */
+  trustProxy?: readonly string[];
 }
 
-export async function buildApp(context: Context, { version, log }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp(context: Context, options: AppOptions): Promise<FastifyInstance> {
+  const { version, log, logTo, tls, cors = [], trustProxy = [] } = options;
   const { limits } = context.config;
-  const app = Fastify({
+  const app: FastifyInstance = Fastify({
+    ...(tls && { https: tls }),
     bodyLimit: limits.body,
-    exposeHeadRoutes: false,
-    genReqId: () => randomUUID(),
-    routerOptions: { maxParamLength: 2048 },
-    // The route stands for the address, which has users' IDs in it; headers, which may have keys, are not logged.
-    logger: {
-      level: log,
-      serializers: {
-        req: (request: FastifyRequest) => ({ method: request.method, route: request.routeOptions?.url ?? 'unknown' }),
-      },
-    },
+    requestTimeout: ARRIVAL,
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    genReqId: ({ headers: { 'x-request-id': id } }) =>
+      trustProxy.length > 0 && typeof id === 'string' && /^[\w.-]{1,64}$/.test(id) ? id : randomUUID(),
+    // IDs of 512 characters, percent-encoded.
+    routerOptions: { maxParamLength: 512 * 12 },
+    logController: new LogController({ disableRequestLogging: true }),
+    logger: { level: log, ...(logTo && { stream: logTo }) },
+    clientErrorHandler: refuseSocket,
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
   });
   for (const schema of SHARED) app.addSchema(schema);
-  checkRequests(app);
+  const check = requestChecker(SHARED);
+  app.setValidatorCompiler(({ schema, httpPart }) => check(schema as object, httpPart as Part));
+  const missing = missingRoute(ROUTES);
   app.setErrorHandler<Error>((error, request, reply) => sendProblem(error, request, reply));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      new Problem(404, 'no-such-route', `no ${request.method} at this address; /openapi.json lists what there is`),
-      request,
-      reply,
-    ),
-  );
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) =>
-    body.length === 0 ? undefined : parseJson(body, limits.depth),
-  );
-  if (limits.rate > 0) {
-    await app.register(rateLimit, {
-      max: limits.rate,
-      timeWindow: '1 minute',
-      keyGenerator: (request) => request.headers.authorization ?? request.ip,
-      allowList: (request) => ['/healthz', '/readyz'].includes(request.routeOptions.url ?? ''),
-      errorResponseBuilder: (_request, { after }) =>
-        new Problem(429, 'too-many-requests', `more than ${limits.rate} requests a minute; try again in ${after}`),
-    });
-  }
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'Attune', version, description: 'Recommendations over HTTP.' },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-    },
-    refResolver: {
-      buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `def-${i}`),
-    },
-  });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  app.setNotFoundHandler((request, reply) => sendProblem(missing(request), request, reply));
+  logRequests(app);
+  readBodies(app, limits.depth);
+  await protect(app, context, { cors });
+  await describe(app, version, context.config);
+  await addPages(app, { tls: tls !== undefined });
   for (const route of ROUTES) addRoute(app, route, context);
   return app;
 }
 
-/** Bodies are taken as they are; addresses hold text alone, which is read as what it should be. */
-function checkRequests(app: FastifyInstance): void {
-  const options = { allErrors: false, strict: false, allowUnionTypes: true, ownProperties: true };
-  const strict = new Ajv({ ...options, coerceTypes: false });
-  const coercing = new Ajv({ ...options, coerceTypes: 'array' });
-  for (const schema of SHARED) {
-    strict.addSchema(schema);
-    coercing.addSchema(schema);
+/** The OpenAPI document without a server: what it says depends on the routes alone. */
+export async function openApiDocument(version: string): Promise<object> {
+  const context = { config: readConfig(null), keys: null } as Context;
+  const app = await buildApp(context, { version, log: 'silent' });
+  try {
+    await app.ready();
+    return app.swagger();
+  } finally {
+    await app.close();
   }
-  app.setValidatorCompiler(({ schema, httpPart }) =>
-    (httpPart === 'body' ? strict : coercing).compile(schema as object),
+}
+
+/** One line a request. The route stands for the address, which has users' IDs in it; a key's name stands for the key. */
+function logRequests(app: FastifyInstance): void {
+  app.addHook('onResponse', async ({ log, method, routeOptions, key, problem }, reply) => {
+    const { statusCode: status, elapsedTime } = reply;
+    const ms = Math.round(elapsedTime * 1000) / 1000;
+    const route = routeOptions.url ?? 'unknown';
+    log.info({ method, route, status, ms, key: key?.name, problem: problem ?? undefined }, 'request');
+  });
+}
+
+/** JSON alone, in UTF-8: what a page of another site can send without being asked has other types. */
+function readBodies(app: FastifyInstance, depth: number): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async ({ headers }: FastifyRequest, body: Buffer) => {
+      const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers;
+      const [, charset = 'utf-8'] = /charset\s*=\s*"?([^";\s]+)/i.exec(type) ?? [];
+      if (!/^utf-?8$/i.test(charset)) throw wrongMediaType(type);
+      if (encoding.toLowerCase() !== 'identity') throw wrongMediaType(`${type}, compressed with ${encoding}`);
+      return body.length === 0 ? undefined : parseJson(body, depth);
+    },
   );
 }
 
 function addRoute(app: FastifyInstance, route: Route, context: Context): void {
-  const { method, url, role, operation, tag, summary, description, params, query, body, reply, handler } = route;
-  const { status = 200 } = route;
+  const { method, url, role, status = 200, type = 'application/json', handler } = route;
   app.route({
     method,
     url,
-    schema: {
-      operationId: operation,
-      tags: [tag],
-      summary,
-      description,
-      ...(params && { params }),
-      ...(query && { querystring: query }),
-      ...(body && { body }),
-      response: { [status]: reply, '4xx': { $ref: 'Problem#' }, '5xx': { $ref: 'Problem#' } },
-      security: role === null ? [] : [{ key: [] }],
-    },
-    onRequest: async (request) => {
-      if (role === null || !context.keys) return;
-      const [scheme, key] = (request.headers.authorization ?? '').split(' ');
-      const known = scheme.toLowerCase() === 'bearer' && key ? context.keys.find(key) : null;
-      if (!known)
-        throw new Problem(401, 'unauthorized', 'expected a known key in the header Authorization: Bearer KEY');
-      if (!mayCall(known.role, role))
-        throw new Problem(403, 'forbidden', `this key has the role ${known.role}, and ${role} is needed`);
-    },
-    handler: async (request, answer) => {
-      answer.code(status);
-      const { signal } = request;
-      return handler({ params: request.params, query: request.query, body: request.body, context, signal });
+    schema: schemaOf(route),
+    config: { role, always: role === null },
+    handler: async ({ params, query, body, signal }, reply) => {
+      const answer = await handler({ params, query, body, context, signal });
+      reply.code(status).type(type).header('cache-control', 'no-store');
+      return answer;
     },
   });
 }

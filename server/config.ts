@@ -35,6 +35,11 @@ export const ConfigFile = Type.Object(
           rate: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e9 })),
           /** Levels of a JSON body. */
           depth: Type.Optional(Type.Integer({ minimum: 4, maximum: 100 })),
+          /**
+           * Milliseconds by which the event loop may lag, on average over five seconds, before requests are refused;
+           * 0: any number.
+           */
+          delay: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e6 })),
         },
         strict,
       ),
@@ -50,7 +55,7 @@ export interface ServerConfig {
   scenarios: ReadonlyMap<string, Scenario>;
   events: ReadonlyMap<string, number>;
   feedback: { days: number; neighbors: number };
-  limits: { body: number; history: number; rate: number; depth: number };
+  limits: { body: number; history: number; rate: number; depth: number; delay: number };
 }
 
 /** Types of events that everybody has; those that neither these nor the config name weigh 1. */
@@ -75,6 +80,6 @@ export function readConfig(text: string | null, file = 'config'): ServerConfig {
     scenarios: new Map(Object.entries(given.scenarios ?? {})),
     events: new Map([...Object.entries(EVENTS), ...Object.entries(given.events ?? {})]),
     feedback: { days: 30, neighbors: 5, ...given.feedback },
-    limits: { body: 2 ** 20, history: 10_000, rate: 0, depth: 16, ...given.limits },
+    limits: { body: 2 ** 20, history: 10_000, rate: 0, depth: 16, delay: 1000, ...given.limits },
   };
 }

@@ -2,13 +2,14 @@
 import type { AddressInfo } from 'node:net';
 import { InputError } from '../data/errors.ts';
 import { RatingPredictor } from '../recommend/node.ts';
-import { buildApp } from './app.ts';
+import { type AppOptions, buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import type { Keys } from './http/keys.ts';
+import { isLoopback } from './http/protect.ts';
 import { Goods } from './serving/goods.ts';
 import { Models } from './serving/models.ts';
-import { SqliteStore } from './store/sqlite.ts';
+import { openStore } from './store/open.ts';
 
 export interface ServeOptions {
   model: string;
@@ -20,8 +21,7 @@ export interface ServeOptions {
   backend: 'auto' | 'webgpu' | 'cpu';
   config: { text: string; file: string } | null;
   keys: Keys | null;
-  log: string;
-  version: string;
+  app: AppOptions;
 }
 
 export interface Server {
@@ -31,18 +31,16 @@ export interface Server {
   close(): Promise<void>;
 }
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
-
 export async function serve(options: ServeOptions): Promise<Server> {
-  const { model, host, port, keys, log, version, backend } = options;
-  if (!keys && !LOOPBACK.test(host))
+  const { model, host, port, keys, backend } = options;
+  if (!keys && !isLoopback(host))
     throw new InputError('conflicting-settings', `without keys the server is for this machine alone`, {
       setting: 'host',
       value: host,
       hint: 'add keys (attune keys add), or leave the host out',
     });
   const config = readConfig(options.config?.text ?? null, options.config?.file);
-  const store = SqliteStore.open(options.store);
+  const store = await openStore(options.store);
   try {
     const models = await Models.open(model, new Goods(store), { backend });
     const ratings =
@@ -50,11 +48,11 @@ export async function serve(options: ServeOptions): Promise<Server> {
         ? null
         : await RatingPredictor.load(options.ratings, { device: models.current.recommender.device });
     const context: Context = { store, models, ratings, config, keys };
-    const app = await buildApp(context, { version, log });
+    const app = await buildApp(context, options.app);
     await app.listen({ host, port });
     const { address, port: bound, family } = app.server.address() as AddressInfo;
     return {
-      address: `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
+      address: `${options.app.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
       context,
       async close() {
         await app.close();

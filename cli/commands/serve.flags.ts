@@ -1,15 +1,25 @@
 import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { device, model } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integer, list } from '../flags/values.ts';
 
 const flags = {
   model,
   ratings: text('<dir>', 'a model of ratings (train --task rating) for POST /v1/ratings'),
   host: withDefault(text('<host>', 'address to listen on'), '127.0.0.1'),
   port: withDefault(integer('<n>', 'port to listen on; 0 takes a free one', 0), 8080),
-  store: withoutDefault(text('<file>', 'where users, events and items are kept: a SQLite file'), 'MODEL.store.db'),
+  store: withoutDefault(
+    text('<store>', 'where users, events and items are kept: a SQLite file, or postgres://USER@HOST/DATABASE'),
+    'MODEL.store.db',
+  ),
   config: text('<file.json>', 'scenarios, weights of event types, limits: see docs/serving.md'),
   keys: text('<file>', 'API keys (attune keys add); without them only this machine may ask'),
+  tlsCert: text('<file.pem>', 'certificate: serve HTTPS; requires --tls-key'),
+  tlsKey: text('<file.pem>', 'private key of the certificate'),
+  cors: list('<origin>', 'origin whose pages may ask, as https://shop.example, or * for all; may be repeated'),
+  trustProxy: list(
+    '<address>',
+    'address or network of a proxy in front, whose X-Forwarded-For and X-Request-Id are believed; may be repeated',
+  ),
   log: withDefault(
     choice('<level>', 'what is logged, as JSON lines on standard output', ['silent', 'error', 'warn', 'info', 'debug']),
     'info',
@@ -23,7 +33,7 @@ export default command({
   name: 'serve',
   summary: 'Serve recommendations over HTTP',
   details:
-    'Takes events, items and users, and answers with recommendations: /docs lists the routes, /openapi.json describes them. Events are kept in a SQLite file beside the model.',
+    'Takes events, items and users, and answers with recommendations: /docs lists the routes, /openapi.json describes them. Events are kept in a SQLite file beside the model, or in a PostgreSQL database that several servers share (its password: PGPASSWORD or ~/.pgpass).',
   example: 'serve --model my-model --port 8080',
   flags,
   run: async (flags) => (await import('./serve.ts')).runServe(flags),

@@ -1,8 +1,10 @@
 /** `attune serve`: the HTTP service. */
+import { watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Keys } from '../../server/http/keys.ts';
 import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
+import { UsageError } from '../errors.ts';
 import type { ServeFlags } from './serve.flags.ts';
 
 export async function runServe(flags: ServeFlags): Promise<void> {
@@ -10,14 +12,45 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   const { model, ratings, host, port, log, device: backend } = flags;
   const store = flags.store ?? `${model.replace(/[/\\]+$/, '')}.store.db`;
   const config = flags.config === undefined ? null : { text: await readFile(flags.config, 'utf8'), file: flags.config };
+  const { tlsCert, tlsKey, cors, trustProxy } = flags;
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw new UsageError('--tls-cert and --tls-key go together: expected both, or none');
+  const tls =
+    tlsCert === undefined || tlsKey === undefined
+      ? undefined
+      : { cert: await readFile(tlsCert, 'utf8'), key: await readFile(tlsKey, 'utf8') };
   const keys = flags.keys === undefined ? null : Keys.parse(await readFile(flags.keys, 'utf8'), flags.keys);
   interrupts.handled = true;
   const stopped = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
     process.once('SIGINT', resolve);
   });
-  const server = await serve({ model, ratings, host, port, store, backend, config, keys, log, version: versionOf() });
+  const server = await serve({
+    model,
+    ratings,
+    host,
+    port,
+    store,
+    backend,
+    config,
+    keys,
+    app: { version: versionOf(), log, tls, cors, trustProxy },
+  });
   out.warn(`serving ${model} on ${server.address}; store: ${server.context.store.name}; Ctrl-C stops`);
+  if (keys && flags.keys !== undefined) watchKeys(keys, flags.keys, out);
+  else out.warn('without --keys only this machine may ask, under localhost or a loopback address');
   await stopped;
   await server.close();
+}
+
+/** Keys that were added or removed count within a second, without a restart. */
+function watchKeys(keys: Keys, file: string, out: Output): void {
+  watchFile(file, { interval: 500, persistent: false }, async () => {
+    try {
+      keys.replace(await readFile(file, 'utf8'), file);
+      out.warn(`read ${file} again: ${keys.list().length} keys`);
+    } catch (error) {
+      out.warn(`${file} cannot be read, and the keys stay as they were: ${(error as Error).message}`);
+    }
+  });
 }

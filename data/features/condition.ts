@@ -18,6 +18,9 @@ import type { CatalogItem } from '../formats/catalog.ts';
 import { ownValue } from '../own-value.ts';
 import { numberIn, PLAIN, type CellFormat, valuesOf } from './values.ts';
 
+/** How many parentheses and nots may be inside each other: what people write has a handful. */
+const DEEPEST = 32;
+
 export type Condition = (item: CatalogItem) => boolean;
 
 interface Token {
@@ -66,6 +69,7 @@ class Parser {
   readonly #formats: ReadonlyMap<string, CellFormat>;
   readonly #variables: ReadonlyMap<string, string> | null;
   #next = 0;
+  #depth = 0;
 
   constructor(
     text: string,
@@ -125,15 +129,22 @@ class Parser {
 
   #one(): Condition {
     if (this.#take('not')) {
-      const inner = this.#one();
+      const inner = this.#deeper(() => this.#one());
       return (item) => !inner(item);
     }
     if (this.#take('(')) {
-      const inner = this.#either();
+      const inner = this.#deeper(() => this.#either());
       this.#expect(')');
       return inner;
     }
     return this.#test();
+  }
+
+  #deeper(read: () => Condition): Condition {
+    if (++this.#depth > DEEPEST) this.#fail(`expected at most ${DEEPEST} conditions inside each other`);
+    const inner = read();
+    this.#depth--;
+    return inner;
   }
 
   #test(): Condition {

@@ -1,9 +1,12 @@
 /** Errors as RFC 9457 problem documents: one cause each, with the field at fault. */
 import { STATUS_CODES } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { ErrorObject } from 'ajv';
 import Type from 'typebox';
 import { InputError } from '../../data/errors.ts';
 import { messageLine } from '../../data/visible.ts';
+import { StoreUnavailable } from '../store/store.ts';
+import { faultOf, type Part } from './validation.ts';
 
 /** An error that the server answers with: a stable code, an HTTP status, and the field of the request at fault. */
 export class Problem extends Error {
@@ -53,39 +56,73 @@ const STATUS_OF: Partial<Record<InputError['code'], number>> = {
   locked: 423,
 };
 
-function problemOf(error: FastifyError | InputError | Problem | Error): Problem {
+/** What Fastify refuses by itself, in our words. */
+const REFUSED: Record<string, ((request: FastifyRequest) => Problem) | undefined> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ({ routeOptions: { bodyLimit } }) =>
+    new Problem(413, 'too-large', `the body has more than ${bodyLimit} bytes`, 'body'),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ({ headers }) => wrongMediaType(headers['content-type']),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
+    new Problem(400, 'invalid-request', 'the body is not as long as its header Content-Length says', 'body'),
+  FST_ERR_BAD_URL: () => new Problem(400, 'invalid-address', 'the address is damaged: expected percent-encoded UTF-8'),
+  FST_ERR_MAX_PARAM_LENGTH: () => new Problem(414, 'too-large', 'a part of the address is too long'),
+};
+
+export const wrongMediaType = (given: string | undefined): Problem =>
+  new Problem(
+    415,
+    'unsupported-media-type',
+    `expected a body with Content-Type: application/json in UTF-8, uncompressed, got ${given ?? 'none'}`,
+    'Content-Type',
+  );
+
+function problemOf(error: FastifyError | InputError | Problem | Error, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof InputError)
     return new Problem(STATUS_OF[error.code] ?? 400, error.code, error.message, error.setting);
+  if (error instanceof StoreUnavailable)
+    return new Problem(503, 'store-unavailable', 'the store cannot be used now; try again later', undefined, {
+      'retry-after': '1',
+    });
   const { validation, validationContext, statusCode, code } = error as FastifyError;
   if (validation) {
-    const [{ instancePath, message, params }] = validation;
-    const extra = (params as { additionalProperty?: string }).additionalProperty;
-    const where = `${validationContext}${instancePath}${extra === undefined ? '' : `/${extra}`}`;
-    return new Problem(400, 'invalid-request', `${where}: ${extra === undefined ? message : 'unknown field'}`, where);
+    if (validationContext === 'body' && request.body === undefined)
+      return new Problem(400, 'invalid-request', 'expected a JSON body, got none', 'body');
+    const { field, detail } = faultOf(validation as ErrorObject[], validationContext as Part);
+    return new Problem(400, 'invalid-request', detail, field);
   }
-  if (statusCode && statusCode >= 400 && statusCode < 500) {
-    const slug = code
-      ? code
-          .toLowerCase()
-          .replace(/^fst_(err_)?/, '')
-          .replaceAll('_', '-')
-      : 'invalid-request';
-    return new Problem(statusCode, slug, error.message);
-  }
-  if (statusCode === 503)
-    return new Problem(503, 'overloaded', 'the server has more work than it can do; try again later');
+  const refused = REFUSED[code]?.(request);
+  if (refused) return refused;
+  // A body that ends early, say: the client left, and most likely reads no answer.
+  if (statusCode && statusCode >= 400 && statusCode < 500)
+    return new Problem(statusCode, 'invalid-request', error.message);
   return new Problem(500, 'internal', 'internal error; the log of the server has the cause under this instance');
 }
 
-export function sendProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { status, code, message, field } = problemOf(error);
-  if (status >= 500) request.log.error({ err: error }, 'request failed');
+/** Fields are JSON pointers where the request has a body, and names where it has none. */
+function fieldIn(request: FastifyRequest, field: string | undefined): string | undefined {
+  if (field === undefined || field === 'body' || field === 'Content-Type') return field;
+  const body = (request.routeOptions?.schema as { body?: unknown } | undefined)?.body !== undefined;
+  if (body) return field.startsWith('/') ? field : `/${field}`;
+  return field.replace(/^\//, '');
+}
+
+/** The document that a client gets. */
+export function documentOf({ status, code, message, field }: Problem, instance: string): object {
   const title = STATUS_CODES[status] ?? 'Error';
-  const document = { type: `urn:attune:${code}`, title, status, code, detail: message, field, instance: request.id };
+  return { type: `urn:attune:${code}`, title, status, code, detail: message, field, instance };
+}
+
+export function sendProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const given = problemOf(error, request);
+  const { status, code, message, headers } = given;
+  const problem = new Problem(status, code, message, fieldIn(request, given.field), headers);
+  if (status >= 500 && !(error instanceof Problem)) request.log.error({ err: error }, 'request failed');
+  request.problem = code;
   return reply
     .code(status)
+    .headers(headers)
+    .header('x-request-id', request.id)
     .type('application/problem+json')
     .serializer((value: unknown) => JSON.stringify(value))
-    .send(document);
+    .send(documentOf(problem, request.id));
 }

@@ -18,7 +18,11 @@ export const queryOptions = {
         'ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each',
     }),
   ),
-  explore: Type.Optional(Type.Enum(['epsilon-greedy', 'thompson', 'ucb'])),
+  explore: Type.Optional(
+    Type.Enum(['epsilon-greedy', 'thompson', 'ucb'], {
+      description: 'how some items of which little is known get into the list; default: not at all',
+    }),
+  ),
   includeSeen,
   explain,
 };

@@ -1,7 +1,7 @@
 /** A route is declared once: its address, who may call it, what it takes and answers. The table is routes/index.ts. */
 import type { Static, TSchema } from 'typebox';
 import type { Context } from '../context.ts';
-import type { Role } from './keys.ts';
+import type { Role } from './roles.ts';
 
 /** What a handler gets, validated. */
 export interface Call<P extends TSchema, Q extends TSchema, B extends TSchema> {

@@ -7,10 +7,25 @@ const strict = { additionalProperties: false };
 export const ref = <S extends TSchema>(schema: S) =>
   Type.Unsafe<Static<S>>({ $ref: `${(schema as { $id?: string }).$id}#` });
 
-export const Id = Type.String({ minLength: 1, maxLength: 512 });
-export const Columns = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 4096 }), {
-  description: 'column → value, as the users or items file of the training had them',
+/** An object with names of the caller's own, whatever characters they have (a pattern's `.` would leave out line breaks). */
+export const record = <S extends TSchema>(value: S, description: string) =>
+  Type.Unsafe<Record<string, Static<S>>>({
+    type: 'object',
+    additionalProperties: value,
+    propertyNames: { type: 'string', maxLength: 256 },
+    maxProperties: 1000,
+    description,
+  });
+
+export const Id = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: "the ID of a user or an item: any text, as the training's log has it",
 });
+export const Columns = record(
+  Type.String({ maxLength: 4096 }),
+  'column → value, as the users or items file of the training had them',
+);
 export const Time = Type.Union([Type.Number({ minimum: 0, maximum: 8.64e15 }), Type.String({ maxLength: 40 })], {
   description: 'milliseconds since 1970, or an ISO 8601 date',
 });
@@ -24,7 +39,9 @@ export const Event = Type.Object(
     type: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: 'what the user did; the config weighs types' }),
     ),
-    rating: Type.Optional(Type.Number({ minimum: -1e6, maximum: 1e6 })),
+    rating: Type.Optional(
+      Type.Number({ minimum: -1e6, maximum: 1e6, description: "on the scale of the training's ratings" }),
+    ),
     context: Type.Optional(Columns),
     id: Type.Optional(
       Type.String({
@@ -39,7 +56,11 @@ export const Event = Type.Object(
 export type Event = Static<typeof Event>;
 
 export const Item = Type.Object(
-  { id: Id, title: Type.Optional(Type.String({ maxLength: 4096 })), attributes: Type.Optional(Columns) },
+  {
+    id: Id,
+    title: Type.Optional(Type.String({ maxLength: 4096, description: 'what people read' })),
+    attributes: Type.Optional(Columns),
+  },
   { ...strict, $id: 'Item' },
 );
 export type Item = Static<typeof Item>;
@@ -76,11 +97,18 @@ export const listOptions = {
     }),
   ),
   caps: Type.Optional(
-    Type.Record(Type.String({ maxLength: 256 }), Type.Integer({ minimum: 1, maximum: 128 }), {
-      description: 'attribute → how many items of the list may share a value of it',
+    record(
+      Type.Integer({ minimum: 1, maximum: 128 }),
+      'attribute → how many items of the list may share a value of it',
+    ),
+  ),
+  diversity: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: 'how much being unlike the items above it counts against the score; 0 leaves the order',
     }),
   ),
-  diversity: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
   explore: Type.Optional(Exploration),
   explain: Type.Optional(
     Type.Boolean({ description: 'say which stage listed each item, and which events it is due to' }),

@@ -35,6 +35,7 @@ export const continuations = route({
     },
     { additionalProperties: false },
   ),
+  example: { history: ['book-17', 'book-4'], steps: 3 },
   reply: Type.Object({
     ...Continuation.properties,
     beams: Type.Optional(Type.Array(Continuation)),

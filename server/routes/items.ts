@@ -14,7 +14,8 @@ export const items = [
     description:
       'Titles and attributes count from the answer on: in lists, filters and caps. A model that reads attributes recommends items that are new to it, too; others list them under /v1/latest and /v1/popular until the next training.',
     body: Type.Union([ref(Item), Type.Array(ref(Item), { minItems: 1, maxItems: 10_000 })]),
-    reply: Type.Object({ items: Type.Integer() }),
+    example: [{ id: 'book-17', title: 'A Book', attributes: { genre: 'Drama|War', price: '9.90' } }],
+    reply: Type.Object({ items: Type.Integer({ description: 'how many were put' }) }),
     async handler({ body, context: { store, models } }) {
       const given = Array.isArray(body) ? body : [body];
       const seen = new Set<string>();

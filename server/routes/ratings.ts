@@ -13,7 +13,7 @@ export const ratings = route({
   tag: 'predictions',
   summary: 'Predict ratings',
   description:
-    'Of the named items, for a stored user or a history in the body (events with a rating). Requires a model of ratings (serve --ratings).',
+    'Of the named items, for a stored user or a history in the body (events with a rating). Requires that the server was started with a model of ratings.',
   body: Type.Object(
     {
       user: Type.Optional(Id),
@@ -23,6 +23,7 @@ export const ratings = route({
     },
     { additionalProperties: false },
   ),
+  example: { history: [{ item: 'book-17', rating: 4 }], items: ['book-4', 'book-5'] },
   reply: Type.Object({
     items: Type.Array(
       Type.Object({
@@ -36,7 +37,7 @@ export const ratings = route({
   }),
   async handler({ body: { user, history, columns, items }, context }) {
     if (!context.ratings)
-      throw new Problem(422, 'unsupported', 'no model of ratings is served here; start the server with --ratings');
+      throw new Problem(422, 'unsupported', 'no model of ratings is served here: the server was started without one');
     if ((user === undefined) === (history === undefined))
       throw new Problem(400, 'invalid-request', 'expected either user or history', 'user');
     const subject =

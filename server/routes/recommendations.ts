@@ -33,6 +33,7 @@ export const recommendations = [
       { history: History, columns: Type.Optional(Columns), ...listOptions },
       { additionalProperties: false },
     ),
+    example: { history: ['book-17', { item: 'book-4', type: 'view' }], k: 5 },
     reply: ref(List),
     handler: async ({ body: { history, columns = {}, ...options }, context }) =>
       listFor(context, { columns, events: sessionEvents(history) }, options),

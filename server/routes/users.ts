@@ -13,7 +13,8 @@ export const users = [
     summary: 'Insert or replace users',
     description: 'Their columns, as the users file of the training had them; events stay.',
     body: Type.Union([ref(User), Type.Array(ref(User), { minItems: 1, maxItems: 10_000 })]),
-    reply: Type.Object({ users: Type.Integer() }),
+    example: { id: 'ada', columns: { age: '25', city: 'London' } },
+    reply: Type.Object({ users: Type.Integer({ description: 'how many were put' }) }),
     async handler({ body, context: { store } }) {
       const given = Array.isArray(body) ? body : [body];
       await store.putUsers(given.map(({ id, columns }) => ({ id, columns: columns ?? {} })));

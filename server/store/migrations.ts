@@ -1,15 +1,26 @@
-/** The schema of the stores, in steps that are never changed once released: a store of version n runs the steps after n. */
+/**
+ * The schema of the stores, in steps that are never changed once released: a store of version n runs the steps after n.
+ * test/fixtures/store has a file of each version.
+ */
 
+/** How the databases differ. */
 export interface Dialect {
   /** An integer key that counts up. */
   serial: string;
   /** A 64-bit integer, a double. */
   integer: string;
   double: string;
+  /** The larger of two values. */
+  greatest: string;
+  /** What a SELECT adds to hold its rows until the end of the transaction. */
+  forUpdate: string;
+  /** Lets one transaction at a time change items, so that their revisions are committed in order; null: it is so anyway. */
+  lockItems: string | null;
 }
 
+/** Steps of the schema, a statement an element. */
 export const MIGRATIONS: readonly ((dialect: Dialect) => string[])[] = [
-  // 1: users by a number, so that a user's ID is in one row alone; events in the order of time; items; last lists
+  // 1: users by a number, so that a user's ID is in one row alone; events in the order of time; items; last lists; notes
   ({ serial, integer, double }) => [
     `CREATE TABLE users (uid ${serial}, id TEXT NOT NULL UNIQUE, columns TEXT NOT NULL, revision ${integer} NOT NULL)`,
     `CREATE TABLE events (seq ${serial}, uid ${integer} NOT NULL REFERENCES users (uid), item TEXT NOT NULL, type TEXT NOT NULL,
@@ -20,5 +31,6 @@ export const MIGRATIONS: readonly ((dialect: Dialect) => string[])[] = [
        deleted ${integer} NOT NULL, revision ${integer} NOT NULL)`,
     'CREATE INDEX items_by_revision ON items (revision)',
     `CREATE TABLE shown (uid ${integer} PRIMARY KEY REFERENCES users (uid), time ${double} NOT NULL, model TEXT NOT NULL, items TEXT NOT NULL)`,
+    'CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL)',
   ],
 ];

@@ -1,298 +1,284 @@
 /**
- * The embedded store: one SQLite file in WAL mode, for one process. Events that wait together are saved in one transaction
- * and one fsync; deleted content is overwritten.
+ * The embedded database: one SQLite file in WAL mode, for one process of the server. Reads have a connection of their own,
+ * so that they do not wait for the disk; writes that wait together are saved in one transaction and one fsync, which runs
+ * in another thread.
  */
+import { realpathSync } from 'node:fs';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
+import AsyncDatabase from 'libsql/promise';
 import { InputError } from '../../data/errors.ts';
-import { MIGRATIONS } from './migrations.ts';
-import type { Shown, Store, StoredEvent, StoredItem, StoredUser } from './store.ts';
+import { type Dialect, MIGRATIONS } from './migrations.ts';
+import { scrubPage } from './scrub.ts';
+import type { Bulk, Driver, Query, Row, Value } from './sql.ts';
+import { StoreUnavailable } from './store.ts';
 
-const DIALECT = { serial: 'INTEGER PRIMARY KEY AUTOINCREMENT', integer: 'INTEGER', double: 'REAL' };
+const DIALECT: Dialect = {
+  serial: 'INTEGER PRIMARY KEY AUTOINCREMENT',
+  integer: 'INTEGER',
+  double: 'REAL',
+  greatest: 'max',
+  forUpdate: '',
+  lockItems: null,
+};
 
-type Row = Record<string, string | number | null>;
+/** Tells a store from the SQLite files of other programs: "Attu". */
+const APPLICATION = 0x41747475;
+/** Milliseconds that a connection waits for another one. */
+const WAIT = 5000;
+/** Milliseconds of statements after which others have their turn. */
+const TURN = 4;
+/** Pages that are scrubbed in one transaction. */
+const PAGES = 256;
 
-interface Waiting {
-  events: readonly StoredEvent[];
-  resolve(added: boolean[]): void;
+interface Statement {
+  get(values: readonly unknown[]): Record<string, Value | Buffer> | undefined;
+  run(values: readonly unknown[]): { changes: number };
+}
+
+interface Job {
+  work(query: Query): Promise<unknown>;
+  resolve(result: never): void;
   reject(error: unknown): void;
 }
 
-export class SqliteStore implements Store {
+export class SqliteDriver implements Driver {
   readonly name: string;
-  private readonly db: Database.Database;
-  private readonly statements = new Map<string, Database.Statement>();
-  private waiting: Waiting[] = [];
+  readonly dialect = DIALECT;
+  private readonly lock: Database.Database;
+  private readonly reader: Database.Database;
+  private readonly writer: AsyncDatabase;
+  private readonly reads = new Map<string, Database.Statement>();
+  private readonly writes = new Map<string, Statement>();
+  private jobs: Job[] = [];
+  private working: Promise<void> | null = null;
+  private turnEnds = 0;
+  private closed = false;
 
-  private constructor(db: Database.Database, file: string) {
-    this.db = db;
+  private constructor(file: string, lock: Database.Database, writer: AsyncDatabase, reader: Database.Database) {
     this.name = `sqlite: ${file}`;
+    this.lock = lock;
+    this.writer = writer;
+    this.reader = reader;
   }
 
-  /** Opens a file, or makes it. @throws InputError where it is none of ours, or newer than this version */
-  static open(file: string): SqliteStore {
-    let db: Database.Database;
+  /** Opens a file, or makes it. @throws InputError where it is in use, none of ours, or made by a later version */
+  static async open(file: string): Promise<SqliteDriver> {
+    const lock = lockFile(file);
+    let writer: AsyncDatabase | null = null;
+    let reader: Database.Database | null = null;
     try {
-      db = new Database(file);
-      for (const pragma of [
-        'locking_mode = EXCLUSIVE',
-        'journal_mode = WAL',
-        'synchronous = FULL',
-        'secure_delete = ON',
-        'foreign_keys = ON',
-      ])
-        db.pragma(pragma);
+      writer = new AsyncDatabase(file, { timeout: WAIT });
+      await migrate(writer, file);
+      reader = new Database(file, { timeout: WAIT });
+      reader.pragma('query_only = ON');
+      const driver = new SqliteDriver(file, lock, writer, reader);
+      await driver.checkpoint(); // what a process that was killed left in the log
+      return driver;
     } catch (error) {
+      reader?.close();
+      writer?.close();
+      unlock(lock);
+      if (error instanceof InputError) throw error;
       throw new InputError('file-access', `${file}: cannot be opened as a store (${(error as Error).message})`);
     }
-    const [{ user_version: version }] = db.pragma('user_version') as [{ user_version: number }];
-    if (version > MIGRATIONS.length)
-      throw new InputError('unsupported', `${file}: a store of version ${version}, made by a later Attune`, {
-        hint: `upgrade Attune, which reads up to ${MIGRATIONS.length}`,
-      });
-    for (const [i, step] of MIGRATIONS.entries()) {
-      if (i < version) continue;
-      db.exec(`BEGIN IMMEDIATE; ${step(DIALECT).join(';')}; PRAGMA user_version = ${i + 1}; COMMIT`);
-    }
-    return new SqliteStore(db, file);
   }
 
-  private prepare(sql: string): Database.Statement {
-    const known = this.statements.get(sql) ?? this.db.prepare(sql);
-    this.statements.set(sql, known);
+  async all(sql: string, ...values: Value[]): Promise<Row[]> {
+    this.requireOpen();
+    const statement = this.reads.get(sql) ?? this.reader.prepare(sql);
+    this.reads.set(sql, statement);
+    try {
+      return statement.all(values) as Row[];
+    } catch (error) {
+      this.reads.delete(sql); // it would repeat its error
+      throw new StoreUnavailable(`${this.name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  async transaction<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    this.requireOpen();
+    return new Promise<T>((resolve, reject) => {
+      this.jobs.push({ work, resolve, reject } as Job);
+      this.working ??= this.runJobs();
+    });
+  }
+
+  /** Runs all that waits in one transaction, until nothing waits any more. A job that fails is undone by itself. */
+  private async runJobs(): Promise<void> {
+    await nextTurn();
+    while (this.jobs.length > 0) {
+      const jobs = this.jobs;
+      this.jobs = [];
+      const done: (() => void)[] = [];
+      try {
+        await this.writer.exec('BEGIN IMMEDIATE');
+        for (const { work, resolve, reject } of jobs) {
+          await this.run('SAVEPOINT job');
+          try {
+            const result = await work(this.query);
+            done.push(() => resolve(result as never));
+          } catch (error) {
+            this.writes.clear(); // a statement that failed repeats its error
+            await this.run('ROLLBACK TO job');
+            reject(error);
+          }
+          await this.run('RELEASE job');
+        }
+        await this.writer.exec('COMMIT');
+        for (const resolve of done) resolve();
+      } catch (error) {
+        if (inTransaction(this.writer)) await this.writer.exec('ROLLBACK');
+        const problem = new StoreUnavailable(`${this.name}: ${(error as Error).message}`, { cause: error });
+        for (const { reject } of jobs) reject(problem);
+      }
+    }
+    this.working = null;
+  }
+
+  private readonly query: Query = {
+    all: async (sql, ...values) => {
+      const found = (await this.prepare(sql)).get(values);
+      return found ? [found as Row] : [];
+    },
+    run: (sql, ...values) => this.run(sql, values),
+    each: (bulk, rows) => this.each(bulk, rows),
+  };
+
+  private async run(sql: string, values: readonly Value[] = []): Promise<number> {
+    const { changes } = (await this.prepare(sql)).run(values);
+    await this.turn();
+    return changes;
+  }
+
+  /** One run of the statement for each row, whose values are bound. */
+  private async each({ columns, sql }: Bulk, rows: readonly (readonly Value[])[]): Promise<Row[]> {
+    const names = Object.keys(columns).map((name) => `? AS ${name}`);
+    const statement = await this.prepare(sql(`(SELECT ${names.join(', ')}, 0 AS n) AS input`));
+    const found: Row[] = [];
+    for (const row of rows) {
+      const given = statement.get(row);
+      if (given) found.push(given as Row);
+      await this.turn();
+    }
+    return found;
+  }
+
+  /** Lets requests and timers have their turn between many statements. */
+  private async turn(): Promise<void> {
+    if (performance.now() < this.turnEnds) return;
+    await nextTurn();
+    this.turnEnds = performance.now() + TURN;
+  }
+
+  private async prepare(sql: string): Promise<Statement> {
+    const known = this.writes.get(sql) ?? ((await this.writer.prepare(sql)) as Statement);
+    this.writes.set(sql, known);
     return known;
   }
 
-  private get(sql: string, ...values: unknown[]): Row | undefined {
-    return this.prepare(sql).get(values) as Row | undefined;
-  }
+  /** Overwrites what deleted rows left in unused bytes of pages, and empties the log. */
+  readonly erase = async (): Promise<void> => {
+    const [{ page_count: pages }] = this.reader.pragma('page_count') as [{ page_count: number }];
+    for (let first = 1; first <= pages; first += PAGES) {
+      await this.transaction(async () => {
+        const read = await this.prepare('SELECT data FROM sqlite_dbpage WHERE pgno = ?');
+        const write = await this.prepare('UPDATE sqlite_dbpage SET data = ? WHERE pgno = ?');
+        const pageAt = (number: number) => read.get([number])?.data as Buffer | undefined;
+        const reserved = pageAt(1)?.[20] ?? 0;
+        for (let number = first; number < first + PAGES && number <= pages; number++) {
+          const page = pageAt(number);
+          if (page && scrubPage(page, number, reserved)) write.run([page, number]);
+          await this.turn();
+        }
+      });
+    }
+    await this.checkpoint();
+  };
 
-  private all(sql: string, ...values: unknown[]): Row[] {
-    return this.prepare(sql).all(values) as Row[];
-  }
-
-  private run(sql: string, ...values: unknown[]): number {
-    return this.prepare(sql).run(values).changes;
-  }
-
-  private transaction<T>(work: () => T): T {
-    this.db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      this.db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      this.db.exec('ROLLBACK');
-      throw error;
+  /** Moves the log into the file and empties it. @throws StoreUnavailable while another program reads the file */
+  private async checkpoint(): Promise<void> {
+    for (let waited = 0; ; waited += 50) {
+      const [{ busy }] = (await this.writer.pragma('wal_checkpoint(TRUNCATE)', {})) as [{ busy: number }];
+      if (busy === 0) return;
+      if (waited >= WAIT)
+        throw new StoreUnavailable(`${this.name}: another program reads the file, whose log cannot be emptied`);
+      await sleep(50);
     }
   }
 
-  addEvents(events: readonly StoredEvent[]): Promise<boolean[]> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ events, resolve, reject });
-      if (this.waiting.length === 1) setImmediate(() => this.flush());
-    });
-  }
-
-  /** Saves what waits in one transaction. */
-  private flush(): void {
-    const waiting = this.waiting;
-    this.waiting = [];
-    if (waiting.length === 0) return;
-    try {
-      const added = this.transaction(() => waiting.map(({ events }) => events.map((event) => this.insert(event))));
-      waiting.forEach(({ resolve }, i) => resolve(added[i]));
-    } catch (error) {
-      for (const { reject } of waiting) reject(error);
-    }
-  }
-
-  private insert({ user, item, type, time, rating, context, id }: StoredEvent): boolean {
-    if (id !== null && this.get('SELECT 1 FROM events WHERE key = ?', id)) return false;
-    const uid = this.uidOf(user);
-    this.run(
-      'INSERT INTO events (uid, item, type, time, rating, context, key) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      uid,
-      item,
-      type,
-      time,
-      rating,
-      context && JSON.stringify(context),
-      id,
-    );
-    this.run('UPDATE users SET revision = revision + 1 WHERE uid = ?', uid);
-    return true;
-  }
-
-  private uidOf(user: string): number {
-    const found = this.get('SELECT uid FROM users WHERE id = ?', user);
-    if (found) return found.uid as number;
-    return this.get('INSERT INTO users (id, columns, revision) VALUES (?, ?, 0) RETURNING uid', user, '{}')
-      ?.uid as number;
-  }
-
-  async user(id: string, limit: number): Promise<StoredUser | null> {
-    const found = this.get('SELECT uid, columns, revision FROM users WHERE id = ?', id);
-    if (!found) return null;
-    const events =
-      limit === 0
-        ? []
-        : this.all(
-            'SELECT item, type, time, rating, context FROM events WHERE uid = ? ORDER BY time DESC, seq DESC LIMIT ?',
-            found.uid,
-            limit,
-          );
-    return {
-      columns: JSON.parse(found.columns as string),
-      revision: found.revision as number,
-      events: events.reverse().map(({ item, type, time, rating, context }) => ({
-        item: item as string,
-        type: type as string,
-        time: time as number,
-        rating: rating as number | null,
-        context: context === null ? null : JSON.parse(context as string),
-      })),
-    };
-  }
-
-  async putUsers(users: readonly { id: string; columns: Record<string, string> }[]): Promise<void> {
-    this.transaction(() => {
-      for (const { id, columns } of users) {
-        this.run(
-          'INSERT INTO users (id, columns, revision) VALUES (?, ?, 0) ON CONFLICT (id) DO UPDATE SET columns = excluded.columns, revision = revision + 1',
-          id,
-          JSON.stringify(columns),
-        );
-      }
-    });
-  }
-
-  async deleteUser(id: string): Promise<boolean> {
-    const found = this.get('SELECT uid FROM users WHERE id = ?', id);
-    if (!found) return false;
-    this.transaction(() => {
-      for (const table of ['events', 'shown', 'users']) this.run(`DELETE FROM ${table} WHERE uid = ?`, found.uid);
-    });
-    // What was overwritten is still in the log of writes.
-    this.db.pragma('wal_checkpoint(TRUNCATE)');
-    return true;
-  }
-
-  async putItems(
-    items: readonly { id: string; title: string | null; attributes: Record<string, string> }[],
-    now: number,
-  ): Promise<void> {
-    this.transaction(() => {
-      const revision = this.revision() + 1;
-      for (const { id, title, attributes } of items) {
-        this.run(
-          `INSERT INTO items (id, title, attributes, created, deleted, revision) VALUES (?, ?, ?, ?, 0, ?)
-             ON CONFLICT (id) DO UPDATE SET title = excluded.title, attributes = excluded.attributes, deleted = 0, revision = excluded.revision`,
-          id,
-          title,
-          JSON.stringify(attributes),
-          now,
-          revision,
-        );
-      }
-    });
-  }
-
-  async deleteItem(id: string, now: number): Promise<void> {
-    this.transaction(() =>
-      this.run(
-        `INSERT INTO items (id, title, attributes, created, deleted, revision) VALUES (?, NULL, '{}', ?, 1, ?)
-           ON CONFLICT (id) DO UPDATE SET title = NULL, attributes = '{}', deleted = 1, revision = excluded.revision`,
-        id,
-        now,
-        this.revision() + 1,
-      ),
-    );
-  }
-
-  private revision(): number {
-    return (this.get('SELECT max(revision) AS n FROM items')?.n as number | null) ?? 0;
-  }
-
-  async itemsSince(revision: number): Promise<{ revision: number; items: StoredItem[] }> {
-    const rows = this.all(
-      'SELECT id, title, attributes, created, deleted, revision FROM items WHERE revision > ? ORDER BY revision, id',
-      revision,
-    );
-    const items = rows.map(
-      ({ id, title, attributes, created, deleted }): StoredItem => ({
-        id: id as string,
-        title: title as string | null,
-        attributes: JSON.parse(attributes as string),
-        created: created as number,
-        deleted: deleted === 1,
-      }),
-    );
-    return { revision: rows.length > 0 ? (rows[rows.length - 1].revision as number) : revision, items };
-  }
-
-  async counts(since: number): Promise<{ item: string; type: string; count: number }[]> {
-    return this.all(
-      'SELECT item, type, count(*) AS count FROM events WHERE time >= ? GROUP BY item, type',
-      since,
-    ) as never;
-  }
-
-  async eventsAfter(time: number, limit: number): Promise<StoredEvent[]> {
-    const rows = this.all(
-      `SELECT id AS user, item, type, time, rating, context, key FROM events JOIN users USING (uid)
-         WHERE time > ? ORDER BY time, seq LIMIT ?`,
-      time,
-      limit,
-    );
-    return rows.map(
-      ({ user, item, type, time, rating, context, key }): StoredEvent => ({
-        user: user as string,
-        item: item as string,
-        type: type as string,
-        time: time as number,
-        rating: rating as number | null,
-        context: context === null ? null : JSON.parse(context as string),
-        id: key as string | null,
-      }),
-    );
-  }
-
-  async putShown(shown: readonly ({ user: string } & Shown)[]): Promise<void> {
-    this.transaction(() => {
-      for (const { user, time, model, items } of shown) {
-        const found = this.get('SELECT uid FROM users WHERE id = ?', user);
-        if (!found) continue; // never stored, or deleted meanwhile
-        this.run(
-          `INSERT INTO shown (uid, time, model, items) VALUES (?, ?, ?, ?)
-             ON CONFLICT (uid) DO UPDATE SET time = excluded.time, model = excluded.model, items = excluded.items`,
-          found.uid,
-          time,
-          model,
-          JSON.stringify(items),
-        );
-      }
-    });
-  }
-
-  async shown(user: string): Promise<Shown | null> {
-    const row = this.get('SELECT time, model, items FROM shown JOIN users USING (uid) WHERE id = ?', user);
-    return row
-      ? { time: row.time as number, model: row.model as string, items: JSON.parse(row.items as string) }
-      : null;
-  }
-
-  async sizes(): Promise<{ users: number; items: number; events: number }> {
-    const count = (table: string): number => this.get(`SELECT count(*) AS n FROM ${table}`)?.n as number;
-    return { users: count('users'), items: count('items'), events: count('events') };
-  }
-
-  async ping(): Promise<void> {
-    this.get('SELECT 1');
+  /** A connection that is closed ends the process when it is used. */
+  private requireOpen(): void {
+    if (this.closed) throw new StoreUnavailable(`${this.name}: is closed`);
   }
 
   async close(): Promise<void> {
-    this.flush();
-    this.db.pragma('wal_checkpoint(TRUNCATE)');
-    this.db.close();
+    if (this.closed) return;
+    this.closed = true;
+    while (this.working) await this.working;
+    await this.writer.pragma('wal_checkpoint(TRUNCATE)', {});
+    this.reader.close();
+    this.writer.close();
+    unlock(this.lock);
+  }
+}
+
+const inTransaction = (db: AsyncDatabase): boolean => (db as unknown as { inTransaction: boolean }).inTransaction;
+
+/**
+ * A lock that ends with the process, however it ends: a file beside the store on which SQLite holds its exclusive lock. The
+ * store itself stays readable for others, such as a backup.
+ */
+function lockFile(file: string): Database.Database {
+  let lock: Database.Database | null = null;
+  try {
+    lock = new Database(`${target(file)}-lock`);
+    lock.pragma('journal_mode = MEMORY');
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock?.close();
+    const { code, message } = error as { code?: string; message: string };
+    if (code === 'SQLITE_BUSY')
+      throw new InputError('locked', `${file}: in use by another process`, {
+        hint: 'stop that one, name another --store, or let several processes share PostgreSQL',
+      });
+    throw new InputError('file-access', `${file}: cannot be opened as a store (${message})`);
+  }
+}
+
+/** Ends the transaction itself: closing waits until statements are collected. */
+function unlock(lock: Database.Database): void {
+  lock.exec('ROLLBACK');
+  lock.close();
+}
+
+/** The file that a path leads to, so that two paths to one file have one lock. */
+function target(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file; // not there yet
+  }
+}
+
+async function migrate(writer: AsyncDatabase, file: string): Promise<void> {
+  const pragma = async (text: string): Promise<number> => {
+    const [row] = (await writer.pragma(text, {})) as Record<string, number>[];
+    return row && Object.values(row)[0];
+  };
+  const version = await pragma('user_version');
+  const foreign = (await pragma('application_id')) !== APPLICATION && (version > 0 || (await pragma('page_count')) > 0);
+  if (foreign) throw new InputError('invalid-data', `${file}: a SQLite file of another program, not a store`);
+  if (version > MIGRATIONS.length)
+    throw new InputError('unsupported', `${file}: a store of version ${version}, made by a later Attune`, {
+      hint: `upgrade Attune, which reads up to ${MIGRATIONS.length}`,
+    });
+  for (const text of ['journal_mode = WAL', 'synchronous = FULL', 'secure_delete = ON', 'foreign_keys = ON'])
+    await pragma(text);
+  for (const [i, step] of MIGRATIONS.entries()) {
+    if (i < version) continue;
+    const steps = [...step(DIALECT), `PRAGMA application_id = ${APPLICATION}`, `PRAGMA user_version = ${i + 1}`];
+    await writer.exec(`BEGIN IMMEDIATE; ${steps.join('; ')}; COMMIT`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What the server keeps of users, events and items. Both stores (sqlite.ts, postgres.ts) hold this contract, and one suite
- * tests them. IDs are the users' own strings; times are milliseconds since 1970.
+ * What the server keeps of users, events and items. One implementation in SQL (sql.ts) runs on two databases (sqlite.ts,
+ * postgres.ts), and one suite tests both. IDs are the users' own strings; times are milliseconds since 1970.
  */
 
 export interface StoredEvent {
@@ -26,7 +26,7 @@ export interface StoredItem {
 /** What is known of a user. */
 export interface StoredUser {
   columns: Record<string, string>;
-  /** Grows with every event and every change of the user: what was made at an older one is stale. */
+  /** Grows with every event and every change of the user, also over a deletion: what was made at another one is stale. */
   revision: number;
   /** The newest events, oldest first. */
   events: Omit<StoredEvent, 'user' | 'id'>[];
@@ -42,7 +42,11 @@ export interface Shown {
 export interface Store {
   /** For people: `sqlite: FILE`, `postgres: HOST/DATABASE`; never a password. */
   readonly name: string;
-  /** Saves events, all or none; when it resolves, they survive the process and the machine. @returns which were new */
+  /**
+   * Saves events, all or none; when it resolves, they survive the process and the machine.
+   * @returns which were new
+   * @throws InputError for a text that no store can hold (http/text.ts), a time or a rating that is not finite
+   */
   addEvents(events: readonly StoredEvent[]): Promise<boolean[]>;
   /** @param limit events at most; 0 for the revision and columns alone. null for an unknown user */
   user(id: string, limit: number): Promise<StoredUser | null>;
@@ -68,7 +72,15 @@ export interface Store {
   shown(user: string): Promise<Shown | null>;
   /** Users, items and events in all. */
   sizes(): Promise<{ users: number; items: number; events: number }>;
+  /** A note that the store keeps for the server itself (import.ts); null where there is none. */
+  note(name: string): Promise<string | null>;
+  putNote(name: string, value: string | null): Promise<void>;
   /** @throws where the store cannot be reached */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The store cannot be used now: a full disk, a database that does not answer. Later it may. */
+export class StoreUnavailable extends Error {
+  override name = 'StoreUnavailable';
 }

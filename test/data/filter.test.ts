@@ -44,6 +44,7 @@ describe('conditions on items', () => {
     ['category="shoes', 'a double quote is not closed, at character 10'],
     ['category=', 'expected a value, at character 10'],
     ['price!5', 'unexpected !, at character 6'],
+    [`${'not ('.repeat(17)}price<5`, 'expected at most 32 conditions inside each other, at character 85'],
   ])('refuses %j', (text, message) => {
     expect(() => parseCondition(text, names)).toThrow(InputError);
     expect(() => parseCondition(text, names)).toThrow(`condition ${JSON.stringify(text)}: ${message}`);

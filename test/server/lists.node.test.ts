@@ -164,7 +164,7 @@ describe('lists', () => {
     const own = await server.call('POST', '/v1/continuations', { user: 'one', steps: 3 });
     expect(own.body).toEqual(body);
     const neither = await server.call('POST', '/v1/continuations', { steps: 3 });
-    expect(neither).toMatchObject({ status: 400, body: { field: 'user' } });
+    expect(neither).toMatchObject({ status: 400, body: { field: '/user' } });
   });
 
   it('erases a user', async () => {

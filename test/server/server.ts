@@ -15,6 +15,7 @@ export interface Answer {
 
 export interface TestServer extends Server {
   folder: string;
+  /** @param body a string goes as it is, all else as JSON */
   call(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** IDs of a list. */
   ids(method: string, url: string, body?: unknown): Promise<string[]>;
@@ -36,8 +37,7 @@ export async function startServer(
     store: path.join(folder, 'store.db'),
     backend: 'cpu',
     keys: null,
-    log: 'silent',
-    version: 'test',
+    app: { version: 'test', log: 'silent' },
     ...options,
     config: config ? { text: JSON.stringify(config), file: 'config.json' } : null,
     model,
@@ -47,10 +47,10 @@ export async function startServer(
     const answer = await fetch(`${server.address}${url}`, {
       method,
       headers: { ...json, ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
     });
     const text = await answer.text();
-    const isJson = /json/.test(answer.headers.get('content-type') ?? '');
+    const isJson = text !== '' && /json/.test(answer.headers.get('content-type') ?? '');
     return { status: answer.status, body: isJson ? JSON.parse(text) : text, headers: answer.headers };
   };
   return {
