@@ -10,12 +10,13 @@ import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { recordTraining } from '../../model/storage/training-record.ts';
 import { logOf } from '../../train/events.ts';
+import { createEncoder } from '../../train/loop/trainer.ts';
 import { planTraining, type TrainingSource } from '../../train/plan.ts';
 import { planRatings } from '../../train/ratings/plan.ts';
 import { runRatingPlan } from '../../train/ratings/run-plan.ts';
 import { type RunOptions, runPlan, STAGES } from '../../train/run-plan.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
-import { countGroups } from '../../train/stages/segment-prior.ts';
+import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
 
 /** Milliseconds that anything may take between two reports, and after a signal or a deadline. */
 const LIMIT = 2000;
@@ -117,7 +118,8 @@ it('every stage of a ranking model is in one of these trainings', () => {
 });
 
 it('work on the host pauses after each user and each item', async () => {
-  const { split } = plansOf().served;
+  const { served } = plansOf();
+  const { split, validationUsers, config } = served;
   let pauses = 0;
   const pause = async () => {
     pauses++;
@@ -130,6 +132,11 @@ it('work on the host pauses after each user and each item', async () => {
   const { users, items } = split;
   expect(await during(() => recordTraining(new MemoryFiles(), split, 1, pause))).toBeGreaterThanOrEqual(2 * users);
   expect(await during(() => countGroups(split, pause))).toBeGreaterThanOrEqual(users);
+  const encoder = createEncoder({ ...served, device, seed: config.seed });
+  // Each user is looked at once for the segments, and then from their last event, their last two, and their last four.
+  const fitted = await during(() => fitSegmentPrior(encoder, split, validationUsers, null, false, pause));
+  encoder.dispose();
+  expect(fitted).toBeGreaterThanOrEqual(users + 4 * validationUsers.length);
   for (const method of ['exact', 'neighbours'] as const) {
     const paused = await during(() => learnTransitions(device, split, { method, pause }));
     expect(paused, method).toBeGreaterThanOrEqual(2 * users + 3 * items);
