@@ -153,8 +153,8 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
   });
 
   it('reports progress at least every two seconds', async () => {
-    const begun = now();
-    let last = begun;
+    const started = now();
+    let last = started;
     phases = [];
     const report = (phase: string): void => {
       expect(now() - last, `before ${phase}, report ${phases.length}`).toBeLessThan(LIMIT);
@@ -163,7 +163,7 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
     };
     await train(plans, { onProgress: ({ phase }) => report(phase) });
     report('the end');
-    takes = now() - begun;
+    takes = now() - started;
     expect(takes).toBeGreaterThan(1.25 * LIMIT); // or the limits would not be tested
   });
 
