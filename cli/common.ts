@@ -14,7 +14,7 @@ import { expandPaths, pathsExist } from './input/paths.ts';
 export type Backend = 'auto' | 'webgpu' | 'cpu';
 
 /** The device could not be had; the command ends with exit code 3. */
-export class DeviceError extends Error {
+export class OpenDeviceError extends Error {
   override name = 'DeviceError';
 }
 
@@ -77,7 +77,7 @@ export async function openDevice(backend: Backend, out: Output): Promise<Device>
     const { nodeTuning } = await import('../recommend/sources/tuning.node.ts');
     return await Device.open({ backend, onFallback, tuning: nodeTuning() });
   } catch (error) {
-    throw new DeviceError((error as Error).message, { cause: error });
+    throw new OpenDeviceError((error as Error).message, { cause: error });
   }
 }
 

@@ -44,7 +44,7 @@ export interface Judged {
   loaded: LoadedModel;
 }
 
-export async function openModel(dir: string, out: Output): Promise<Judged> {
+export async function openJudged(dir: string, out: Output): Promise<Judged> {
   const loaded = await loadModel(await openPath(dir));
   settingsOf(loaded); // refuses a model of ratings
   if (loaded.weights.note) out.warn(loaded.weights.note);

@@ -2,8 +2,8 @@
 import { RATING } from '../dist/model/ratings/settings.js';
 import { ENCODER } from '../dist/model/recipes/encoder-settings.js';
 import { RANKER } from '../dist/model/recipes/ranker-settings.js';
-import { valuesOf } from '../dist/model/recipes/setting.js';
-import { TRAINING } from '../dist/model/recipes/training-settings.js';
+import { allowedValues } from '../dist/model/recipes/setting.js';
+import { TRAINING_SETTINGS } from '../dist/model/recipes/training-settings.js';
 
 const code = (text) => `\`${text}\``;
 const listed = (requires) =>
@@ -13,7 +13,7 @@ const listed = (requires) =>
 
 function row(name, setting) {
   const { help, alias, choices, requires, meanings = {} } = setting;
-  const values = choices ? choices.map(code).join(', ') : valuesOf(setting);
+  const values = choices ? choices.map(code).join(', ') : allowedValues(setting);
   const needed = choices
     ? Object.entries(requires ?? {}).map(([value, others]) => `${code(value)} requires ${listed(others)}`)
     : [requires && `other than 0 requires ${listed(requires)}`];
@@ -40,7 +40,7 @@ export const settingsPage = () =>
     '# Settings',
     'Every setting that `--set key=value` takes, as the code declares it. Defaults are those of the recipe `sasrec`; what other recipes change is in [the command line](cli.md#train), what is chosen without `--recipe` in [recipes and settings](recipes-and-settings.md).',
     `## Encoder and its training\n\n${table(ENCODER)}`,
-    `## Loss, head, schedule, and augmentation\n\n${table(TRAINING)}`,
+    `## Loss, head, schedule, and augmentation\n\n${table(TRAINING_SETTINGS)}`,
     `## Ranker\n\nOf the second stage: [the ranker](reranking.md).\n\n${table(RANKER)}`,
     `## Ratings and clicks\n\nWith \`--task rating\` and \`--task ctr\`: [ratings and clicks](ratings.md). \`epochs\`, \`parts\`, and \`budget\` adapt to the size of the log.\n\n${table(RATING)}`,
   ].join('\n\n');

@@ -4,7 +4,7 @@ import { RatingEncoder, readsAnything } from '../data/ratings/side-features.ts';
 import type { Device } from '../engine/index.ts';
 import { toArrays } from '../model/encoders/sequence-model.ts';
 import { type LoadedRatingModel, loadRatingModel } from '../model/ratings/folder.ts';
-import { RatingModel, RatingNetwork, shapeOf } from '../model/ratings/model.ts';
+import { RatingModel, RatingNetwork, ratingShapeOf } from '../model/ratings/model.ts';
 import { meanOf, medianOf, RatingScorer } from '../model/ratings/scorer.ts';
 import type { Item } from '../model/storage/config.ts';
 import { checkParameters } from '../model/storage/tensors.ts';
@@ -54,7 +54,7 @@ export class RatingPredictor {
     const { schema } = loaded.config;
     this.encoder = readsAnything(schema) ? new RatingEncoder(schema) : null;
     this.catalog = ratingCatalog(loaded.items, { factors, counts: itemCounts }, this.encoder);
-    const shape = shapeOf(this.encoder, itemCounts.length, levels.length);
+    const shape = ratingShapeOf(this.encoder, itemCounts.length, levels.length);
     checkParameters(stored.parameters, new RatingNetwork(settings, shape).parameters.declared, loaded.path);
     this.model = new RatingModel(device, settings, shape, null);
     this.model.parameters.load('params', toArrays(stored.parameters));

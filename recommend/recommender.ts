@@ -2,7 +2,7 @@
 import { InputError } from '../data/errors.ts';
 import { SideFeatureEncoder } from '../data/features/event-encoder.ts';
 import type { Device } from '../engine/index.ts';
-import type { GenerateOptions as DecodingOptions, Path } from '../model/inference/decoding.ts';
+import type { DecodingOptions, Path } from '../model/inference/decoding.ts';
 import type { Generator } from '../model/inference/generator.ts';
 import type { Adaptation } from '../model/inference/personalize.ts';
 import { MAX_TOKENS as MOST_TOKENS, roundUp } from '../model/inference/batcher.ts';

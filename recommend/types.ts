@@ -1,6 +1,6 @@
 /** What a recommender is asked, and what it answers. */
 import type { AttentionMaps } from '../model/inference/attention-maps.ts';
-import type { GenerateOptions as DecodingOptions } from '../model/inference/decoding.ts';
+import type { DecodingOptions } from '../model/inference/decoding.ts';
 import type { PersonalizeSettings } from '../model/inference/personalize.ts';
 import type { UserContext } from '../model/inference/query.ts';
 import type { ExplainMethod, Explanation } from './explanations/explain.ts';

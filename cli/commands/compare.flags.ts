@@ -10,7 +10,7 @@ import {
   split,
   users,
 } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integerFlag } from '../flags/values.ts';
 
 const flags = {
   data: required(data('the log')),
@@ -18,7 +18,7 @@ const flags = {
   split: split('the targets: those of the test or of the validation'),
   protocol: modelsProtocol("the models' own"),
   includeSeen: on('rank items that the user had before, too (default: as the models were validated)'),
-  seed: withDefault(integer('<n>', 'of the resampling', 0), 1),
+  seed: withDefault(integerFlag('<n>', 'of the resampling', 0), 1),
   ...logFlags,
   device,
   progress,

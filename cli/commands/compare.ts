@@ -12,8 +12,16 @@ import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
 import { UsageError } from '../errors.ts';
-import { type Judged, openLogOf, openModel, splitFor, protocolOf, rankByModel, requireHeldOut } from '../evaluation.ts';
-import { COLUMNS, type Seen } from '../output/metrics.ts';
+import {
+  type Judged,
+  openLogOf,
+  openJudged,
+  splitFor,
+  protocolOf,
+  rankByModel,
+  requireHeldOut,
+} from '../evaluation.ts';
+import { METRIC_COLUMNS, type Seen } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric, printable, table } from '../output/ui.ts';
 
 /** A recommender to compare: a model's folder, or a baseline. */
@@ -57,7 +65,7 @@ export async function runCompare(names: readonly [string, string], flags: Compar
       `\n${flags.split}: ${describeTask(split.protocol, flags.split, split.items)}, seen items ${seen}, ` +
         `${formatCount(a.evaluation.users)} users; protocol ${describeProtocol(split.protocol)}`,
     );
-    out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, COLUMNS));
+    out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, METRIC_COLUMNS));
     out.line(`\n${differencesTable(differences)}`);
     out.line(`\n${verdict([printable(names[0]), printable(names[1])], differences['NDCG@10'])}`);
   } finally {
@@ -74,7 +82,7 @@ async function openContender(name: string, out: Output): Promise<Contender> {
       `${name}: no such folder, and no baseline; those are ${Object.keys(BASELINES).join(', ')}`,
     );
   }
-  return { name, model: await openModel(name, out) };
+  return { name, model: await openJudged(name, out) };
 }
 
 /** Two models that were made on different terms have no common targets or candidates. */

@@ -1,10 +1,10 @@
 import { command, type FlagsOf, withDefault } from '../flags/declare.ts';
 import { device, json, progress } from '../flags/shared.ts';
-import { integer, number } from '../flags/values.ts';
+import { integerFlag, numberFlag } from '../flags/values.ts';
 
 const flags = {
-  minutes: withDefault(number('<m>', 'time to train', { above: 0 }), 2.1),
-  seed: withDefault(integer('<n>', 'another seed, another shop', 0), 1),
+  minutes: withDefault(numberFlag('<m>', 'time to train', { above: 0 }), 2.1),
+  seed: withDefault(integerFlag('<n>', 'another seed, another shop', 0), 1),
   device,
   progress,
   json,

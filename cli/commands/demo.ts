@@ -16,7 +16,7 @@ import { evaluate } from '../../train/evaluation/evaluate.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { commandName, openDevice, Output } from '../common.ts';
 import { InterruptedError } from '../errors.ts';
-import { baselineMetrics, COLUMNS } from '../output/metrics.ts';
+import { baselineMetrics, METRIC_COLUMNS } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatDuration, lossPlot, printable } from '../output/ui.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { type Item, loadConfig } from '../../model/storage/config.ts';
@@ -174,7 +174,7 @@ async function printMetrics(device: Device, trained: TrainedModel, split: Split,
     `\nCan it name what each shopper bought last, among all ${formatCount(split.items)} goods? (1 would be always, in first place)`,
   );
   const rows = { 'this model': metrics, ...alone, ...baselines, 'upper bound': { 'NDCG@10': upperBound } };
-  out.line(metricsTable(rows, COLUMNS));
+  out.line(metricsTable(rows, METRIC_COLUMNS));
   out.line(
     "\nThe upper bound is a recommender that knows every shopper's mind: taste, routines, wishes. Nobody can do better, but for luck.",
   );

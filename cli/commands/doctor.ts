@@ -7,7 +7,7 @@ import { Device, matrixConfigs } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { train } from '../../train/loop/trainer.ts';
-import { DeviceError, Output, versionOf } from '../common.ts';
+import { OpenDeviceError, Output, versionOf } from '../common.ts';
 import { createProgress, formatBytes, formatCount, table } from '../output/ui.ts';
 
 /** What scripts/system.mjs knows of this machine: it is plain JavaScript outside dist/, since set-up runs before the build. */
@@ -88,7 +88,7 @@ async function openQuietly(): Promise<Device> {
   try {
     return await Device.open({ backend: 'auto', onFallback: () => {} });
   } catch (error) {
-    throw new DeviceError(`device: the adapter was found but could not be opened: ${(error as Error).message}`);
+    throw new OpenDeviceError(`device: the adapter was found but could not be opened: ${(error as Error).message}`);
   }
 }
 
@@ -169,7 +169,7 @@ async function tryOut(device: Device): Promise<Record<string, string[]>> {
     await train({ device, files: new MemoryFiles('doctor'), split, settings, seed: 1, epochs: 1 });
     return device.variants();
   } catch (error) {
-    throw new DeviceError(
+    throw new OpenDeviceError(
       `device: the adapter was found, but a training step failed on it: ${(error as Error).message}`,
     );
   } finally {

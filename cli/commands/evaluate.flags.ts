@@ -1,6 +1,6 @@
 import { kebab } from '../flags/names.ts';
 import { UsageError } from '../errors.ts';
-import { choice, command, type FlagsOf, on, onUnless, text, withoutDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, on, onUnless, text, withoutDefault } from '../flags/declare.ts';
 import { decodeFlags } from '../flags/decoding.ts';
 import { CONDITION_HELP, postProcessingFlags } from '../flags/post-processing.ts';
 import {
@@ -15,13 +15,13 @@ import {
   split,
   users,
 } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integerFlag } from '../flags/values.ts';
 
 const flags = {
   model,
   data: data('the log'),
   predict: withoutDefault(
-    choice('<point>', 'with ratings: the point prediction of the predicted distribution', ['mean', 'median']),
+    choiceFlag('<point>', 'with ratings: the point prediction of the predicted distribution', ['mean', 'median']),
     'mean, which is best for RMSE; median, best for MAE, with the split last',
   ),
   users,
@@ -30,7 +30,7 @@ const flags = {
   includeSeen: on('rank items that the user had before, too (default: they are excluded)'),
   baselines: onUnless('leave out popularity, Markov chains, EASE and their blend'),
   dump: text('<file.jsonl>', 'write the ranks and the 100 best items of every user'),
-  next: integer('<n>', "instead: continue histories by n items, compare with users' next n events", 1),
+  next: integerFlag('<n>', "instead: continue histories by n items, compare with users' next n events", 1),
   beside: text('<path>', 'with --next: another model on the same users'),
   ...logFlags,
   ...decodeFlags,

@@ -27,13 +27,13 @@ import {
   intervalsOf,
   kinshipOf,
   openLogOf,
-  openModel,
+  openJudged,
   splitFor,
   requireHeldOut,
   similarityOf,
   withRanking,
 } from '../evaluation.ts';
-import { COLUMNS, rankBaseline, slicesTable, noteRepeats } from '../output/metrics.ts';
+import { METRIC_COLUMNS, rankBaseline, slicesTable, noteRepeats } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric } from '../output/ui.ts';
 
 /** Items in a line of the dump. */
@@ -43,7 +43,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
   if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: requires a model of ratings`);
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [flags.data, flags.model, flags.users]);
-  const judged = await openModel(flags.model, out);
+  const judged = await openJudged(flags.model, out);
   const { config, weights } = judged.loaded;
   const options = await postProcessingOptions(flags);
   const after = postProcessingOf(judged.loaded);
@@ -132,7 +132,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
         `${formatCount(result.users)} users; protocol ${describeProtocol(result.protocol)}`,
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
-    out.line(metricsTable({ ...partRows(name, result), ...baselines }, COLUMNS));
+    out.line(metricsTable({ ...partRows(name, result), ...baselines }, METRIC_COLUMNS));
     if (result.withPrior) {
       const few = formatCount(result.withPrior);
       out.note(`${few} users have few events: the segment prior is added to their scores, as recommend does.`);

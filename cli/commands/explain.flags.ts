@@ -11,7 +11,7 @@ import {
   split,
   users,
 } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integerFlag } from '../flags/values.ts';
 
 const flags = {
   model,
@@ -20,8 +20,8 @@ const flags = {
   split: split('the histories: all but the last interaction (test) or all but two (valid)'),
   protocol: modelsProtocol("the model's own"),
   includeSeen: on('recommend items that the user had before, too (default: they are excluded)'),
-  sample: withDefault(integer('<n>', 'users to draw', 1), 50),
-  seed: withDefault(integer('<n>', 'of the sample', 0), 1),
+  sample: withDefault(integerFlag('<n>', 'users to draw', 1), 50),
+  seed: withDefault(integerFlag('<n>', 'of the sample', 0), 1),
   ...logFlags,
   device,
   progress,

@@ -11,7 +11,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { usersWithTarget } from '../../train/evaluation/evaluate.ts';
 import { bootstrap } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
-import { openLogOf, openModel, splitFor } from '../evaluation.ts';
+import { openLogOf, openJudged, splitFor } from '../evaluation.ts';
 import { createProgress, formatCount, table } from '../output/ui.ts';
 
 interface Interval {
@@ -22,7 +22,7 @@ interface Interval {
 
 export async function runExplain(flags: ExplainFlags): Promise<void> {
   const out = new Output(flags.json);
-  const judged = await openModel(flags.model, out);
+  const judged = await openJudged(flags.model, out);
   const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
   const users = draw(usersWithTarget(split, flags.split), flags.sample, flags.seed);
   const device = await openDevice(flags.device, out);

@@ -1,7 +1,7 @@
 import { command, type FlagsOf, on, text, withDefault } from '../flags/declare.ts';
 import { decodeFlags } from '../flags/decoding.ts';
 import { about, data, device, json, logFlags, model } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integerFlag } from '../flags/values.ts';
 
 const flags = {
   model,
@@ -10,7 +10,7 @@ const flags = {
   data: data('the log that --user is in'),
   users: text('<path>', 'columns of the users, for --user and models that read them'),
   about,
-  steps: withDefault(integer('<n>', 'how many items', 1), 10),
+  steps: withDefault(integerFlag('<n>', 'how many items', 1), 10),
   exclude: text('<id,id,...>', 'item IDs never to continue with'),
   includeSeen: on('items of the history may occur, too (default: they are excluded)'),
   ...logFlags,

@@ -1,9 +1,9 @@
 import { command, type FlagsOf, withDefault } from '../flags/declare.ts';
 import { json } from '../flags/shared.ts';
-import { integer } from '../flags/values.ts';
+import { integerFlag } from '../flags/values.ts';
 
 const flags = {
-  items: withDefault(integer('<n>', 'size of the catalog, for the number of parameters', 1), 3416),
+  items: withDefault(integerFlag('<n>', 'size of the catalog, for the number of parameters', 1), 3416),
   json,
 };
 

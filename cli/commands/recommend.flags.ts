@@ -1,7 +1,7 @@
-import { choice, command, type FlagsOf, on, text, withDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, on, text, withDefault } from '../flags/declare.ts';
 import { CONDITION_HELP, postProcessingFlags } from '../flags/post-processing.ts';
 import { about, data, device, json, logFlags, model } from '../flags/shared.ts';
-import { integer, keyValue } from '../flags/values.ts';
+import { integerFlag, keyValue } from '../flags/values.ts';
 
 const flags = {
   model,
@@ -21,7 +21,7 @@ const flags = {
     new Map(),
     'unknown',
   ),
-  k: withDefault(integer('<n>', 'how many, at most 128', 1), 10),
+  k: withDefault(integerFlag('<n>', 'how many, at most 128', 1), 10),
   exclude: text('<ids>', 'exclude these items this time: ID,ID,... or @FILE with one ID on each line'),
   includeSeen: on('recommend items of the history, too (default: they are excluded)'),
   ...logFlags,
@@ -29,15 +29,15 @@ const flags = {
   device,
   json,
   explain: {
-    ...choice('[method]', 'explain each: by leaving out each event, or by where attention looked', [
+    ...choiceFlag('[method]', 'explain each: by leaving out each event, or by where attention looked', [
       'occlusion',
       'rollout',
     ]),
     preset: 'occlusion',
   },
   heatmap: text('<file.svg>', 'draw where attention looked in the history: its roll-out over all blocks'),
-  block: integer('<n>', 'draw this block of the model, the mean of its heads', 1),
-  head: integer('<n>', 'draw this head of --block', 1),
+  block: integerFlag('<n>', 'draw this block of the model, the mean of its heads', 1),
+  head: integerFlag('<n>', 'draw this head of --block', 1),
 };
 
 export type RecommendFlags = FlagsOf<typeof flags>;

@@ -5,13 +5,13 @@ import {
   device,
   filterFlags,
   json,
-  leaveOneOut,
+  leaveOneOutFlag,
   logFlags,
   PROTOCOL_HELP,
   progress,
   set,
 } from '../flags/shared.ts';
-import { duration, integer, number } from '../flags/values.ts';
+import { duration, integerFlag, numberFlag } from '../flags/values.ts';
 
 const flags = {
   data: required(data('the log')),
@@ -19,11 +19,11 @@ const flags = {
   budget: required(duration('<time>', 'how long in all, over all its parts, as 2h, 90m or 300s')),
   items: text('<path>', 'titles and attributes of the items'),
   recipe: withDefault(text('<name>', 'what to train'), 'sasrec'),
-  protocol: leaveOneOut,
-  trials: withDefault(integer('<n>', 'trials that a round of halving starts with', 1), 9),
-  epochs: withDefault(integer('<n>', 'epochs that each of them trains for at first', 1), 2),
+  protocol: leaveOneOutFlag,
+  trials: withDefault(integerFlag('<n>', 'trials that a round of halving starts with', 1), 9),
+  epochs: withDefault(integerFlag('<n>', 'epochs that each of them trains for at first', 1), 2),
   ...filterFlags,
-  minRating: number('<r>', 'count only rows with at least this rating (default: every row counts)'),
+  minRating: numberFlag('<r>', 'count only rows with at least this rating (default: every row counts)'),
   ...logFlags,
   set: set('fix a setting of the recipe'),
   range: withDefault(
@@ -35,7 +35,7 @@ const flags = {
     new Map(),
     'those of the recipe',
   ),
-  seed: withDefault(integer('<n>', 'one seed, one search', 0), 1),
+  seed: withDefault(integerFlag('<n>', 'one seed, one search', 0), 1),
   device,
   includeSeen: on('validation ranks items that the user had before, too'),
   progress,

@@ -1,5 +1,5 @@
 import type { Protocol } from '../../data/splits/protocol.ts';
-import { choice, command, type FlagsOf, on, required, text, withDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, on, required, text, withDefault } from '../flags/declare.ts';
 import { RATING_HELP, RECIPE_HELP } from '../flags/settings-help.ts';
 import {
   anyProtocol,
@@ -14,7 +14,7 @@ import {
   set,
   vectors,
 } from '../flags/shared.ts';
-import { integer, number } from '../flags/values.ts';
+import { integerFlag, numberFlag } from '../flags/values.ts';
 
 const flags = {
   data: data('the log (with --resume: the one it was started with, unless given)'),
@@ -31,7 +31,7 @@ const flags = {
   coldItems: text('<file>', 'IDs of the cold items, one on each line, for --protocol cold-items (default: drawn)'),
   recipe: text('<name>', 'what to train: see attune recipes (default: chosen by the size of the log, and reported)'),
   task: withDefault(
-    choice('<name>', 'what to learn: the next item, ratings, or whether a rating is positive', [
+    choiceFlag('<name>', 'what to learn: the next item, ratings, or whether a rating is positive', [
       'next',
       'rating',
       'ctr',
@@ -39,15 +39,18 @@ const flags = {
     'next',
   ),
   protocol: anyProtocol,
-  folds: integer('<k>', 'with ratings: this many folds of cross-validation (default: 5)', 2),
-  positive: number('<r>', 'with --task ctr: the lowest rating that is positive (default: 4; 1 where all are 0 or 1)'),
-  epochs: integer('<n>', 'stop after this many epochs in all', 1),
-  maxMinutes: number('<m>', 'stop in time to have everything saved after this many minutes', { above: 0 }),
+  folds: integerFlag('<k>', 'with ratings: this many folds of cross-validation (default: 5)', 2),
+  positive: numberFlag(
+    '<r>',
+    'with --task ctr: the lowest rating that is positive (default: 4; 1 where all are 0 or 1)',
+  ),
+  epochs: integerFlag('<n>', 'stop after this many epochs in all', 1),
+  maxMinutes: numberFlag('<m>', 'stop in time to have everything saved after this many minutes', { above: 0 }),
   ...filterFlags,
-  minRating: number('<r>', 'count only rows with at least this rating (default: every row counts)'),
+  minRating: numberFlag('<r>', 'count only rows with at least this rating (default: every row counts)'),
   ...logFlags,
   set: set('change a setting of the recipe'),
-  seed: withDefault(integer('<n>', 'one seed, one result on one device', 0), 1),
+  seed: withDefault(integerFlag('<n>', 'one seed, one result on one device', 0), 1),
   device,
   includeSeen: on('validation ranks items that the user had before, too'),
   ranker: on('also train a second stage (as --set ranker=on); with --resume: that alone, the model stays as it is'),

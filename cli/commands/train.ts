@@ -15,7 +15,7 @@ import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { columnsOf, readIds } from '../input/data.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
-import { COLUMNS, noteRepeats } from '../output/metrics.ts';
+import { METRIC_COLUMNS, noteRepeats } from '../output/metrics.ts';
 import { openStoredSource, openTrainingSource, refuseModel, trainWithProgress } from '../training.ts';
 import { checkSideFeatureFlags, columnChoices, eventNames } from '../input/side-features.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
@@ -237,7 +237,7 @@ function printMetrics({ config, metrics, components, baselines, step }: TrainedM
   const { memory, attributes, ranker } = components;
   const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with transitions' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;
   const rows = { [whole]: metrics, ...rowsOf(components, config.recipe), ...baselines.metrics };
-  out.line(metricsTable(rows, COLUMNS));
+  out.line(metricsTable(rows, METRIC_COLUMNS));
 }
 
 function printNext({ config }: TrainedModel, split: Split, flags: TrainFlags, out: Output): void {

@@ -9,7 +9,7 @@ import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Feed } from '../../train/loop/feed.ts';
 import { fileTuningStore, runtime, tuningFile } from '../../recommend/sources/tuning.node.ts';
-import { DeviceError, openDevice, Output } from '../common.ts';
+import { OpenDeviceError, openDevice, Output } from '../common.ts';
 import { createProgress, table } from '../output/ui.ts';
 
 export async function runTune(flags: TuneFlags): Promise<void> {
@@ -18,7 +18,7 @@ export async function runTune(flags: TuneFlags): Promise<void> {
     out.warn('ATTUNE_TUNE=off: measured all the same, but not used while it is set');
   const device = await openDevice('webgpu', out);
   try {
-    if (!device.gpu) throw new DeviceError('device: no WebGPU adapter to tune');
+    if (!device.gpu) throw new OpenDeviceError('device: no WebGPU adapter to tune');
     const samples = collectShapes(device, () => step(device));
     const bar = createProgress({ total: samples.length });
     let done = 0;

@@ -16,7 +16,7 @@ import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { openDevice, Output } from '../common.ts';
 import { examples } from '../../train/side-features.ts';
 import { columnsOf, openDataset } from '../input/data.ts';
-import { openModel } from '../evaluation.ts';
+import { openJudged } from '../evaluation.ts';
 import { vectorsParquet } from '../output/parquet.ts';
 import { contextOf, loadSideFeatures } from '../input/side-features.ts';
 import { createProgress, formatCount, printable } from '../output/ui.ts';
@@ -35,7 +35,7 @@ const CHUNK = 1024;
 
 export async function runVectors(flags: VectorsFlags): Promise<void> {
   const out = new Output(flags.json);
-  const { loaded } = await openModel(flags.model, out);
+  const { loaded } = await openJudged(flags.model, out);
   const kinds: Kind[] = flags.data === undefined ? ['items'] : ['items', 'users'];
   const files = await NodeFiles.create(flags.out);
   const there = (await files.list()).filter((name) => kinds.flatMap(namesOf).includes(name));

@@ -45,7 +45,7 @@ export const parsed = <T>(
   parse: (text: string, previous: T | undefined) => T,
 ): Flag<T | undefined> => ({ value, help, parse });
 
-export const choice = <const C extends string>(
+export const choiceFlag = <const C extends string>(
   value: string,
   help: string,
   choices: readonly C[],

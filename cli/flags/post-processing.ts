@@ -1,14 +1,14 @@
 /** The flags of re-ranking and post-processing, of `recommend` and `evaluate`; input/post-processing.ts reads them. */
 import { InvalidArgumentError } from 'commander';
 import { EXPLORATIONS } from '../../recommend/reranking/explore.ts';
-import { choice, type FlagsOf, parsed, text, withDefault } from './declare.ts';
-import { integer, number } from './values.ts';
+import { choiceFlag, type FlagsOf, parsed, text, withDefault } from './declare.ts';
+import { integerFlag, numberFlag } from './values.ts';
 
 export const postProcessingFlags = {
   where: text('<condition>', 'only items like these, as in "price<50 and category=shoes" (see below)'),
   allow: text('<ids>', 'only these items: ID,ID,... or @FILE with one ID on each line'),
   deny: text('<ids>', 'never these items: ID,ID,... or @FILE with one ID on each line'),
-  diversity: number('<share>', 'from 0 to 1: weight of the similarity to items above (MMR over the 128 best)', {
+  diversity: numberFlag('<share>', 'from 0 to 1: weight of the similarity to items above (MMR over the 128 best)', {
     min: 0,
     max: 1,
   }),
@@ -28,12 +28,12 @@ export const postProcessingFlags = {
     new Map(),
     'none',
   ),
-  explore: choice('<method>', 'also show items of which little is known, among the 128 best', EXPLORATIONS),
-  exploreStrength: number('<x>', 'epsilon-greedy: share of the positions (0.1); thompson and ucb: a factor (2)', {
+  explore: choiceFlag('<method>', 'also show items of which little is known, among the 128 best', EXPLORATIONS),
+  exploreStrength: numberFlag('<x>', 'epsilon-greedy: share of the positions (0.1); thompson and ucb: a factor (2)', {
     min: 0,
   }),
-  exploreSeed: integer('<n>', 'another seed explores other items (1)', 0),
-  popularityPenalty: number('<x>', 'subtract x · log(1 + n) from the score of an item with n training events', {
+  exploreSeed: integerFlag('<n>', 'another seed explores other items (1)', 0),
+  popularityPenalty: numberFlag('<x>', 'subtract x · log(1 + n) from the score of an item with n training events', {
     min: 0,
   }),
 };

@@ -2,11 +2,11 @@
 import { LEAVE_ONE_OUT, type Protocol, parseProtocol, PROTOCOLS } from '../../data/splits/protocol.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS, type RatingSplit } from '../../data/ratings/split.ts';
 import { morePaths } from '../input/paths.ts';
-import { choice, type Flag, on, parsed, required, text, withDefault, withoutDefault } from './declare.ts';
-import { integer, keyValue, list } from './values.ts';
+import { choiceFlag, type Flag, on, parsed, required, text, withDefault, withoutDefault } from './declare.ts';
+import { integerFlag, keyValue, list } from './values.ts';
 
 export const device = withDefault(
-  choice('<name>', 'where to compute: WebGPU, the CPU (slow), or WebGPU if there is an adapter', [
+  choiceFlag('<name>', 'where to compute: WebGPU, the CPU (slow), or WebGPU if there is an adapter', [
     'auto',
     'webgpu',
     'cpu',
@@ -29,7 +29,7 @@ export const data = (help: string): Flag<string | undefined> =>
 
 /** How a log is read. */
 export const logFlags = {
-  maxBadRows: withDefault(integer('<n>', 'rows that cannot be read: skip up to this many, with a note', 0), 0),
+  maxBadRows: withDefault(integerFlag('<n>', 'rows that cannot be read: skip up to this many, with a note', 0), 0),
   userColumn: text('<name>', 'column of the user (default: found by its usual names)'),
   itemColumn: text('<name>', 'column of the item (default: found by its usual names)'),
   timeColumn: text('<name>', 'column of the time, or of the order (default: found by its usual names)'),
@@ -39,7 +39,10 @@ export const logFlags = {
 
 /** How a log is filtered. */
 export const filterFlags = {
-  minInteractions: withDefault(integer('<n>', 'filter users and items until each has this many interactions', 1), 5),
+  minInteractions: withDefault(
+    integerFlag('<n>', 'filter users and items until each has this many interactions', 1),
+    5,
+  ),
 };
 
 export const set = (help: string): Flag<ReadonlyMap<string, string>> =>
@@ -52,14 +55,14 @@ export const about = withDefault(
 );
 
 export const split = (help: string): Flag<'valid' | 'test'> =>
-  withDefault(choice('<name>', help, ['valid', 'test']), 'test');
+  withDefault(choiceFlag('<name>', help, ['valid', 'test']), 'test');
 
 const protocolHelp = (names: readonly string[]): string =>
   `what trains and what is predicted: ${names.join(', ')} (see below)`;
 
 export const protocol = parsed<Protocol>('<name>', protocolHelp(PROTOCOLS), parseProtocol);
 export const modelsProtocol = (whose: string): Flag<Protocol | undefined> => withoutDefault(protocol, whose);
-export const leaveOneOut = withDefault(protocol, LEAVE_ONE_OUT, LEAVE_ONE_OUT.name);
+export const leaveOneOutFlag = withDefault(protocol, LEAVE_ONE_OUT, LEAVE_ONE_OUT.name);
 
 /** Splits of ratings, too. */
 export const anyProtocol: Flag<Protocol | RatingSplit> = withDefault(

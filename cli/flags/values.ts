@@ -5,7 +5,7 @@ import { type Flag, parsed } from './declare.ts';
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
 
 /** An integer from `min` on. */
-export const integer = (value: string, help: string, min: number): Flag<number | undefined> =>
+export const integerFlag = (value: string, help: string, min: number): Flag<number | undefined> =>
   parsed(value, help, (text) => {
     const number = numberOf(text);
     if (!Number.isSafeInteger(number) || number < min) throw new InvalidArgumentError(`expected an integer >= ${min}.`);
@@ -13,7 +13,7 @@ export const integer = (value: string, help: string, min: number): Flag<number |
   });
 
 /** A number, of the range where one is given. */
-export const number = (
+export const numberFlag = (
   value: string,
   help: string,
   range: { above?: number; min?: number; max?: number } = {},

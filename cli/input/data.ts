@@ -55,7 +55,7 @@ export function columnsOf(flags: ColumnFlags, remembered: Columns = {}): Columns
 export async function openLog(file: string, reading: Reading, progress = false): Promise<Log> {
   const names = expandPaths(file);
   let bytes = 0;
-  for (const name of names) bytes += await sizeOf(name);
+  for (const name of names) bytes += await fileSize(name);
   const bar = createProgress({ total: Math.max(1, bytes), force: progress });
   try {
     return await readLogFiles(opened(names), names.length === 1 ? names[0] : file, {
@@ -90,13 +90,13 @@ export async function openDataset(
 
 /** Reads titles and attributes. @throws InputError */
 export async function openItems(file: string): Promise<Map<string, ItemInfo>> {
-  await sizeOf(file);
+  await fileSize(file);
   return readItems(createReadStream(file), file, { openParquetWorker });
 }
 
 /** A small text file, without a byte order mark. @throws InputError */
 export async function readText(file: string): Promise<string> {
-  await sizeOf(file);
+  await fileSize(file);
   return decodeText(await readFile(file), file);
 }
 
@@ -142,7 +142,7 @@ export function historyOf(
   };
 }
 
-export async function sizeOf(file: string): Promise<number> {
+export async function fileSize(file: string): Promise<number> {
   const found = await stat(file);
   if (found.isDirectory()) throw new InputError('not-found', `${file}: is a folder, expected a file`);
   return found.size;

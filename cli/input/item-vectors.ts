@@ -14,7 +14,7 @@ import { InputError } from '../../data/errors.ts';
 import { parquetPartsInWorker } from '../../data/formats/parquet-worker.ts';
 import { ownValue } from '../../data/own-value.ts';
 import { decode } from '../../model/storage/safetensors.ts';
-import { sizeOf } from './data.ts';
+import { fileSize } from './data.ts';
 import { openParquetWorker } from './parquet-worker.ts';
 
 /** A column of vectors: row i belongs to ids[i]; null where the item has none. */
@@ -54,7 +54,7 @@ export async function addVectors(infos: Map<string, ItemInfo>, files: readonly s
 }
 
 async function readVectors(file: string, order: readonly string[]): Promise<VectorColumn[]> {
-  await sizeOf(file);
+  await fileSize(file);
   const bytes = new Uint8Array(await readFile(file));
   switch (extname(file).toLowerCase()) {
     case '.safetensors':

@@ -3,7 +3,7 @@ import { parse } from 'csv-parse/sync';
 import { InputError } from '../../data/errors.ts';
 import type { Item } from '../../model/storage/config.ts';
 import { type PostProcessingOptions, PostProcessing, candidatesOf } from '../../recommend/reranking/post-processing.ts';
-import type { Variant } from '../../train/evaluation/reranking.ts';
+import type { RerankingVariant } from '../../train/evaluation/reranking.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { UsageError } from '../errors.ts';
 import type { PostProcessingFlags } from '../flags/post-processing.ts';
@@ -70,7 +70,7 @@ export function warnOfUnknownIds(
 }
 
 /** A kind of post-processing, and what `evaluate` calls it. */
-export interface NamedVariant extends Variant {
+export interface NamedVariant extends RerankingVariant {
   label: string;
   options: PostProcessingOptions;
   candidates: number;

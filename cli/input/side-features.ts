@@ -8,7 +8,7 @@ import type { Settings } from '../../model/recipes/settings.ts';
 import { openParquetWorker } from './parquet-worker.ts';
 import { type Notes, storedSideFeatures } from '../../train/side-features.ts';
 import { type Output, say } from '../common.ts';
-import { readText, sizeOf } from './data.ts';
+import { readText, fileSize } from './data.ts';
 import { UsageError } from '../errors.ts';
 
 export interface SideFeatureFlags {
@@ -48,7 +48,7 @@ export function checkSideFeatureFlags(flags: SideFeatureFlags, settings: Setting
 
 /** Reads a users file. @throws InputError */
 export async function openUsers(file: string): Promise<Users> {
-  await sizeOf(file);
+  await fileSize(file);
   return readUsers(createReadStream(file), file, { openParquetWorker });
 }
 

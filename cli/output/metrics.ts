@@ -7,7 +7,7 @@ import { formatCount, formatMetric, table } from './ui.ts';
 export { type BaselineMetrics, baselineMetrics, rankBaseline, type Seen } from '../../train/baselines/metrics.ts';
 
 /** The columns of the tables. */
-export const COLUMNS = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
+export const METRIC_COLUMNS = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
 
 const KINDS: Record<string, string> = {
   historyLength: 'history of',

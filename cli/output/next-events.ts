@@ -3,11 +3,11 @@ import { describeProtocol, describeTask } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { RankingModel } from '../../model/inference/ranking-model.ts';
-import { evaluateNext, NEXT_METRICS, type NextEvaluation, type PerUser } from '../../train/evaluation/next.ts';
+import { evaluateNext, NEXT_METRICS, type NextEvaluation, type NextPerUser } from '../../train/evaluation/next.ts';
 import { bootstrap, type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
 import type { EvaluateFlags } from '../commands/evaluate.flags.ts';
-import { type Judged, openLogOf, openModel, splitFor, requireHeldOut } from '../evaluation.ts';
+import { type Judged, openLogOf, openJudged, splitFor, requireHeldOut } from '../evaluation.ts';
 import { UsageError } from '../errors.ts';
 import { decodeOptions } from '../flags/decoding.ts';
 import { createProgress, formatCount, formatMetric, printable, table } from './ui.ts';
@@ -32,7 +32,7 @@ export async function runNext(flags: NextFlags): Promise<void> {
     throw new UsageError('--dump writes ranks of single items; it cannot be combined with --next');
   const contenders: Contender[] = [];
   for (const dir of [flags.model, ...(flags.beside === undefined ? [] : [flags.beside])]) {
-    const judged = await openModel(dir, out);
+    const judged = await openJudged(dir, out);
     const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
     await requireHeldOut(judged, split, flags, out);
     contenders.push({ judged, split });
@@ -130,7 +130,7 @@ function report(
 }
 
 /** Means by their names: `First`, and the others with `@n`. */
-function meansOf(of: PerUser, n: number): Record<string, number> {
+function meansOf(of: NextPerUser, n: number): Record<string, number> {
   const mean = (values: Float64Array) => values.reduce((a, b) => a + b, 0) / values.length;
   return Object.fromEntries(NEXT_METRICS.map((name) => [name === 'First' ? name : `${name}@${n}`, mean(of[name])]));
 }

@@ -5,7 +5,7 @@ import { numberIn, PLAIN, cellFormats, valuesOf } from './values.ts';
 const BETWEEN = '\u0000';
 
 /**
- * The kinds of each item, one text for each attribute and value, which {@link kindOf} parses. Columns that do not
+ * The kinds of each item, one text for each attribute and value, which {@link parseKind} parses. Columns that do not
  * classify are left out: numbers (prices, years), and those with a distinct value for every other item (links,
  * descriptions).
  *
@@ -34,7 +34,7 @@ export function attributeKinds(attributes: readonly Readonly<Record<string, stri
   return kinds;
 }
 
-export function kindOf(kind: string): { attribute: string; value: string } {
+export function parseKind(kind: string): { attribute: string; value: string } {
   const at = kind.indexOf(BETWEEN);
   return { attribute: kind.slice(0, at), value: kind.slice(at + 1) };
 }

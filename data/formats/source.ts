@@ -3,7 +3,7 @@ import { readAllBytes, gunzip, detectFileKind } from './compressed.ts';
 import type { FormatOptions } from './format.ts';
 import { parquetPartsInWorker, type ParquetWorker } from './parquet-worker.ts';
 import { RecordParser, type RecordSink } from './records.ts';
-import { Decoder } from './text.ts';
+import { ByteDecoder } from './text.ts';
 
 export interface SourceOptions extends FormatOptions {
   /** starts a worker that decodes Parquet; without it that happens in this thread, where a damaged file may never end */
@@ -32,7 +32,7 @@ export async function readRecords(
   const counted = onProgress ? counting(file.chunks, onProgress) : file.chunks;
   const text = file.kind === 'gzip' ? gunzip(counted, source) : counted;
   const parser = new RecordParser(source, sink, options);
-  const decoder = new Decoder(source);
+  const decoder = new ByteDecoder(source);
   for await (const bytes of text) {
     const piece = decoder.push(bytes);
     parser.escaped = decoder.escaped;

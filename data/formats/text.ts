@@ -26,7 +26,7 @@ const encoder = new TextEncoder();
 const NOTHING = new Uint8Array();
 
 /** Decodes a text file's bytes; a byte order mark is dropped. */
-export class Decoder {
+export class ByteDecoder {
   readonly #source: string;
   #pending: Uint8Array = NOTHING;
   #first = true;
@@ -143,7 +143,7 @@ export function latin1Of(text: string): string {
  * @throws InputError for what is not text, or is UTF-8 but for some bytes
  */
 export function decodeText(bytes: Uint8Array, source: string): string {
-  const decoder = new Decoder(source);
+  const decoder = new ByteDecoder(source);
   const text = decoder.push(bytes) + decoder.end();
   if (decoder.encoding === 'latin1') return latin1Of(text);
   if (decoder.encoding !== 'damaged') return text;

@@ -34,7 +34,7 @@ export interface TrainingTokens extends PackedTokens {
 }
 
 /** Tables that follow from the settings alone: [T, D] of sinusoidal positions, [T, K] of rotary angles. */
-export interface Constants {
+export interface PositionConstants {
   sinusoids?: Tensor;
   angles?: Tensor;
 }
@@ -53,7 +53,7 @@ export type Watch = (block: number, qkv: Tensor) => void;
 export interface Context {
   settings: Settings;
   tokens: PackedTokens;
-  constants: Constants;
+  constants: PositionConstants;
   /** null outside of training. */
   training: TrainingTokens | null;
   /** The settings' dropout while training, 0 otherwise. */

@@ -9,7 +9,7 @@ import {
   type Stream,
 } from '../nn/index.ts';
 import type { Settings } from '../recipes/settings.ts';
-import { attend } from './blocks/attend.ts';
+import { selfAttend } from './blocks/attend.ts';
 import type { Context } from './context.ts';
 import { Input } from './input.ts';
 
@@ -37,7 +37,7 @@ class DecoderBlock {
   }
 
   forward(c: Context, { x, n }: Stream, next: LayerNorm, cross: Cross): Stream {
-    const own = this.attention.forward(n, (qkv) => attend(c, this.i, qkv, null));
+    const own = this.attention.forward(n, (qkv) => selfAttend(c, this.i, qkv, null));
     const first = this.norm2.add(x, own, c.dropout);
     const read = this.cross.forward(first.n, (query) => cross(this.i, query));
     const second = this.norm3.add(first.x, read, c.dropout);

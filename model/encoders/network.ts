@@ -12,7 +12,7 @@ import { Input } from './input.ts';
 import { TowerEncoder } from './item-tower.ts';
 
 /** The item table, the one parameter that grows with the catalog. */
-export const ITEMS = 'items.weight';
+export const ITEM_WEIGHTS = 'items.weight';
 /** The table of side features: columns of users, context of events (data/features/side-features.ts). */
 export const SIDE = 'side.weight';
 

@@ -35,11 +35,11 @@ import { isCloze } from '../recipes/derived.ts';
 import type { Settings } from '../recipes/settings.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
 import { checkParameters } from '../storage/tensors.ts';
-import type { Constants, Context, KeyValueCache, PackedTokens, TrainingTokens, Watch } from './context.ts';
+import type { PositionConstants, Context, KeyValueCache, PackedTokens, TrainingTokens, Watch } from './context.ts';
 import type { Cross, Decoder } from './decoder.ts';
 import { sinusoids } from './input.ts';
 import { ItemTower } from './item-tower.ts';
-import { ITEMS, Network, parametersOf, SIDE } from './network.ts';
+import { ITEM_WEIGHTS, Network, parametersOf, SIDE } from './network.ts';
 
 /** What a model is made for besides its settings. */
 export interface ModelItems {
@@ -60,7 +60,7 @@ export class SequenceModel {
   readonly side: number;
   readonly parameters: ParameterArena;
   private readonly network: Network;
-  private readonly constants: Constants = {};
+  private readonly constants: PositionConstants = {};
   private readonly tower: ItemTower | null;
   /** With a tower: E of the whole catalog as of the last `refresh()`. */
   private readonly catalog: Tensor | null;
@@ -130,7 +130,7 @@ export class SequenceModel {
     features: ItemFeatures | null = null,
     path = 'model.safetensors',
   ): SequenceModel {
-    const known = tensors.get(ITEMS)?.shape[0] ?? items;
+    const known = tensors.get(ITEM_WEIGHTS)?.shape[0] ?? items;
     const side = tensors.get(SIDE)?.shape[0];
     const attributes = settings.items === 'tower' ? features?.rows : undefined;
     checkParameters(tensors, parametersOf(settings, known, { attributes, side }).declared, path);
@@ -160,7 +160,7 @@ export class SequenceModel {
   async itemTable(): Promise<Float32Array> {
     await this.refresh();
     if (this.catalog) return (await this.catalog.data()) as Float32Array;
-    return (await this.parameters.read()).get(ITEMS) as Float32Array;
+    return (await this.parameters.read()).get(ITEM_WEIGHTS) as Float32Array;
   }
 
   /** Whether masked tokens are what is predicted: recommending then appends a mask to the history. */

@@ -16,7 +16,7 @@ export interface DecodeOptions {
   seed: number;
 }
 
-export interface GenerateOptions extends DecodeOptions {
+export interface DecodingOptions extends DecodeOptions {
   /** Items to generate. */
   steps: number;
   /** Scores are divided by it before the softmax: below 1 the likeliest items become likelier yet. */
@@ -27,7 +27,7 @@ export interface GenerateOptions extends DecodeOptions {
   named: number;
 }
 
-export const GENERATE: Omit<GenerateOptions, 'steps'> = {
+export const GENERATE: Omit<DecodingOptions, 'steps'> = {
   decode: 'greedy',
   topK: 10,
   topP: 0.9,

@@ -4,7 +4,7 @@ import { maxBagSize, type SideFeatureRows } from '../../data/features/side-rows.
 import {
   DECODES,
   GENERATE,
-  type GenerateOptions,
+  type DecodingOptions,
   type Path,
   Picker,
   rowsNeeded,
@@ -37,7 +37,7 @@ export interface Generated extends Path {
 const MAX_ROWS = 128;
 
 /** @throws InputError for options out of range, or where the model cannot continue a history by so many items */
-export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
+export function checkGenerate(model: SequenceModel, o: DecodingOptions): void {
   const requireInteger = (name: string, value: number, to: number): void => {
     if (!Number.isInteger(value) || value < 1 || value > to)
       throw new InputError('invalid-value', `expected an integer from 1 to ${to.toLocaleString('en-US')}`, {
@@ -91,7 +91,7 @@ export function checkGenerate(model: SequenceModel, o: GenerateOptions): void {
 
 export class Generator {
   private readonly model: SequenceModel;
-  private readonly options: GenerateOptions;
+  private readonly options: DecodingOptions;
   private readonly blend: ScorerOptions['blend'];
   private readonly batcher: Batcher<GenerateQuery, StepperSize, Stepper>;
 
@@ -102,7 +102,7 @@ export class Generator {
    */
   constructor(
     model: SequenceModel,
-    options: Partial<GenerateOptions> & { steps: number },
+    options: Partial<DecodingOptions> & { steps: number },
     blend: ScorerOptions['blend'] = null,
   ) {
     this.model = model;

@@ -35,7 +35,7 @@ export interface Stages {
   fitted: { users: number; error: number } & Record<'retrieval' | 'ranker' | 'both', Record<string, number>>;
 }
 
-export const shapeOf = ({ d, ff, window, ...s }: Settings): RankerShape => {
+export const rankerShapeOf = ({ d, ff, window, ...s }: Settings): RankerShape => {
   const own = Object.fromEntries(Object.entries(s).filter(([key]) => key.startsWith('ranker')));
   return { ...(own as unknown as RankerSettings), d, ff, window };
 };

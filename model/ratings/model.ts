@@ -98,7 +98,7 @@ export interface RatingShape {
 }
 
 /** @param encoder of side features; null where none are read */
-export function shapeOf(encoder: RatingEncoder | null, items: number, levels: number): RatingShape {
+export function ratingShapeOf(encoder: RatingEncoder | null, items: number, levels: number): RatingShape {
   return { items, levels, side: encoder?.rows ?? 0, described: Boolean(encoder?.schema.items) };
 }
 

@@ -2,7 +2,7 @@
 import {
   badSetting,
   checkDeclared,
-  checkHeads,
+  checkHeadWidth,
   defaultsOf,
   integer,
   number,
@@ -69,7 +69,7 @@ export function checkRatingSettings(settings: RatingSettings, where?: string): R
   for (const key of Object.keys(settings)) if (!Object.hasOwn(RATING, key)) fail(key, 'unknown setting');
   checkDeclared(RATING, settings, fail);
   const { d, heads, ff, budget, window } = settings;
-  checkHeads(d, heads, fail);
+  checkHeadWidth(d, heads, fail);
   if (ff % 4 !== 0) fail('ff', 'expected a multiple of 4');
   if (window > budget) fail('window', `a batch of ${budget} ratings cannot hold it; raise budget`);
   return settings;

@@ -2,7 +2,7 @@
 import { BLOCKS } from '../encoders/blocks/index.ts';
 import { isCloze } from './derived.ts';
 import {
-  checkHeads,
+  checkHeadWidth,
   choice,
   type Fail,
   integer,
@@ -86,7 +86,7 @@ export const ENCODER = {
 
 /** What the declarations do not say. */
 export function checkEncoder(s: Settings, fail: Fail): void {
-  checkHeads(s.d, s.heads, fail);
+  checkHeadWidth(s.d, s.heads, fail);
   if (s.norm === 'query' && s.activation === 'swiglu') fail('activation', 'norm=query has no gate; gelu, relu or silu');
   if (s.activation === 'swiglu' && s.ff % 4 !== 0) fail('ff', 'swiglu requires a multiple of 4');
   if (isCloze(s) && s.window < 2) fail('window', 'a bidirectional model requires at least 2');

@@ -2,7 +2,7 @@
 import {
   badSetting,
   checkDeclared,
-  checkHeads,
+  checkHeadWidth,
   choice,
   integer,
   onOff,
@@ -56,7 +56,7 @@ export function checkRanker(s: RankerSettings & { d: number; direction: string }
     throw badSetting(key, s[key as keyof RankerSettings], what, where);
   };
   checkDeclared(RANKER, s, fail);
-  checkHeads(s.d, headsOf(s), fail, 'rankerHeads');
+  checkHeadWidth(s.d, headsOf(s), fail, 'rankerHeads');
 }
 
 /** Heads of the ranker's cross-attention: of width 32 where the width divides by it, unless the settings say otherwise. */

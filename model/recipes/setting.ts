@@ -119,7 +119,7 @@ export const defaultsOf = <D extends Declarations>(declared: D): Values<D> =>
 export type Fail = (key: string, what: string) => never;
 
 /** The width of an attention head, D / heads, is a multiple of 4, at most 128. */
-export function checkHeads(d: number, heads: number, fail: Fail, key = 'heads'): void {
+export function checkHeadWidth(d: number, heads: number, fail: Fail, key = 'heads'): void {
   const width = d / heads;
   if (!Number.isInteger(width) || width % 4 !== 0 || width > 128)
     fail(key, `the width of a head, d/heads = ${width}, must be a multiple of 4, at most 128`);
@@ -139,7 +139,7 @@ const holds = ({ integer: whole, min, max, above, below }: Range, value: unknown
   (!whole || Number.isInteger(value));
 
 /** What a setting may be, in words. */
-export function valuesOf(setting: Setting): string {
+export function allowedValues(setting: Setting): string {
   if ('choices' in setting) return `${setting.choices.slice(0, -1).join(', ')} or ${setting.choices.at(-1)}`;
   const { integer: whole, min, max, above, below } = setting.range;
   return `${whole ? 'an integer' : 'a number'} ${above ? 'above' : 'from'} ${min} to ${below ? 'below ' : ''}${max}`;
@@ -156,7 +156,7 @@ const isValid = (setting: Setting, value: unknown): boolean =>
 
 /** What is wrong with a value given as text; null if nothing is. */
 export const faultOf = (setting: Setting, text: string): string | null =>
-  isValid(setting, parse(setting, text)) ? null : `expected ${valuesOf(setting)}, got ${text}`;
+  isValid(setting, parse(setting, text)) ? null : `expected ${allowedValues(setting)}, got ${text}`;
 
 /** What people call a setting: its newer name where it has two. */
 export const labelOf = (name: string, setting?: Setting): string => setting?.alias ?? name;
@@ -167,7 +167,7 @@ export function describeSettings(declared: Declarations): { name: string; about:
     const { help, alias } = setting;
     const also = alias === undefined ? '' : `; also called ${alias}`;
     const meanings = 'choices' in setting ? Object.entries(setting.meanings ?? {}) : [];
-    const values = meanings.length > 0 ? '' : ` (${valuesOf(setting)})`;
+    const values = meanings.length > 0 ? '' : ` (${allowedValues(setting)})`;
     return { name, about: [`${help}${values}${also}`, ...meanings.map(([of, meaning]) => `${of}: ${meaning}`)] };
   });
 }
@@ -176,7 +176,7 @@ export function describeSettings(declared: Declarations): { name: string; about:
 export function checkDeclared(declared: Declarations, values: object, fail: Fail): void {
   const s = values as Record<string, number | string>;
   const all = Object.entries(declared);
-  for (const [key, setting] of all) if (!isValid(setting, s[key])) fail(key, `expected ${valuesOf(setting)}`);
+  for (const [key, setting] of all) if (!isValid(setting, s[key])) fail(key, `expected ${allowedValues(setting)}`);
   for (const [key, setting] of all) {
     const requires = 'choices' in setting ? setting.requires?.[s[key]] : s[key] !== 0 && setting.requires;
     for (const [other, value] of Object.entries(requires || {}))

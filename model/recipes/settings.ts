@@ -5,20 +5,20 @@ import { LOSSES } from '../heads/losses/index.ts';
 import { checkEncoder, ENCODER } from './encoder-settings.ts';
 import { checkRanker, RANKER, type RankerSettings } from './ranker-settings.ts';
 import { badSetting, checkDeclared, defaultsOf, type Kind, renamed, type Values, withText } from './setting.ts';
-import { checkNegatives, TRAINING } from './training-settings.ts';
+import { checkNegatives, TRAINING_SETTINGS } from './training-settings.ts';
 
-export type TrainingSettings = Values<typeof TRAINING>;
+export type TrainingSettings = Values<typeof TRAINING_SETTINGS>;
 /** An interface, so that the tables of blocks, losses and heads may refer to it. */
 export interface Settings extends TrainingSettings, RankerSettings, Values<typeof ENCODER> {}
 
 /** The settings in groups, for people to read. */
 export const SETTING_GROUPS = [
   { title: 'Encoder and training', settings: ENCODER },
-  { title: 'Loss, head, schedule and augmentation', settings: TRAINING },
+  { title: 'Loss, head, schedule and augmentation', settings: TRAINING_SETTINGS },
   { title: 'The ranker', settings: RANKER },
 ];
 
-export const SETTINGS = { ...TRAINING, ...RANKER, ...ENCODER };
+export const SETTINGS = { ...TRAINING_SETTINGS, ...RANKER, ...ENCODER };
 
 /** The settings of the recipe `sasrec`; also what keys mean that a model folder of an earlier version does not have. */
 export const DEFAULTS: Settings = defaultsOf(SETTINGS);

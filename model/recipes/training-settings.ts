@@ -4,7 +4,7 @@ import { LOSSES } from '../heads/losses/index.ts';
 import { choice, type Fail, integer, kindOf, number, ownSettings, positive, rate, share } from './setting.ts';
 import type { Settings } from './settings.ts';
 
-export const TRAINING = {
+export const TRAINING_SETTINGS = {
   loss: kindOf('softmax', LOSSES, 'what is minimized'),
   negatives: integer(256, 1, 2 ** 21, 'sampled negatives N of a position'),
   negativeGroup: integer(128, 0, 65_536, 'consecutive positions that share N; 1: none do, 0: the whole batch does'),

@@ -15,7 +15,7 @@ import { checkName, ReadOnlyFiles } from './files.ts';
 export const ARCHIVE_SUFFIX = '.attune';
 
 /** A file that is read by ranges: a Blob, an array, an open file. */
-export interface Ranges {
+export interface ByteRanges {
   readonly size: number;
   /** The bytes from `begin` to `end`, both within the file. */
   read(begin: number, end: number): Promise<Uint8Array>;
@@ -116,10 +116,10 @@ interface Entry {
 export class ArchiveFiles extends ReadOnlyFiles {
   readonly where: string;
   readonly checked = true;
-  private readonly ranges: Ranges;
+  private readonly ranges: ByteRanges;
   private readonly entries: ReadonlyMap<string, Entry>;
 
-  private constructor(where: string, ranges: Ranges, entries: ReadonlyMap<string, Entry>) {
+  private constructor(where: string, ranges: ByteRanges, entries: ReadonlyMap<string, Entry>) {
     super();
     this.where = where;
     this.ranges = ranges;
@@ -131,7 +131,7 @@ export class ArchiveFiles extends ReadOnlyFiles {
    * @param where what error messages call it
    * @throws InputError when it is no packed model, cut short, or damaged
    */
-  static async open(ranges: Ranges, where: string): Promise<ArchiveFiles> {
+  static async open(ranges: ByteRanges, where: string): Promise<ArchiveFiles> {
     const fail = (what: string): never => {
       throw new InputError('damaged-model', `${where}: ${what}`);
     };
@@ -183,12 +183,12 @@ export class ArchiveFiles extends ReadOnlyFiles {
 }
 
 /** An array as a file. */
-export function rangesOf(bytes: Uint8Array): Ranges {
+export function rangesOf(bytes: Uint8Array): ByteRanges {
   return { size: bytes.length, read: async (begin, end) => bytes.subarray(begin, end) };
 }
 
 /** A Blob or File, of which only what is asked for is read. */
-export function rangesOfBlob(blob: Blob): Ranges {
+export function rangesOfBlob(blob: Blob): ByteRanges {
   return {
     size: blob.size,
     read: async (begin, end) => new Uint8Array(await blob.slice(begin, end).arrayBuffer()),

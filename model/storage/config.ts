@@ -10,7 +10,17 @@ import { checkSettings, SETTINGS } from '../recipes/settings.ts';
 import type { AttributeModel } from '../transitions/attribute-model.ts';
 import type { Blend } from '../transitions/transitions.ts';
 import type { Files } from './files.ts';
-import { either, flag, integer, listOf, number, object, oneOf, recordOf, text } from './json-check.ts';
+import {
+  either,
+  flag,
+  checkInteger,
+  listOf,
+  checkNumber,
+  object,
+  oneOf,
+  checkRecord,
+  checkText,
+} from './json-check.ts';
 import { commit, type Part, type Source, withSnapshot } from './manifest.ts';
 
 export const FORMAT_VERSION = 1;
@@ -86,93 +96,98 @@ export interface Item {
 const MOST = Number.MAX_SAFE_INTEGER;
 /** Rows of a matrix are counted in 32 bits. */
 const MOST_ROWS = 2 ** 31;
-const share = number(0, 1);
-const finite = number(-Number.MAX_VALUE);
-const metrics = recordOf(finite);
+const share = checkNumber(0, 1);
+const finite = checkNumber(-Number.MAX_VALUE);
+const metrics = checkRecord(finite);
 
 const column = object<Column>({
-  name: text,
+  name: checkText,
   type: oneOf(COLUMN_TYPES),
-  missing: text,
+  missing: checkText,
   absent: share,
   unit: { optional: oneOf(Object.keys(PER_SECOND)) },
   decimal: { optional: oneOf([',']) },
-  separator: { optional: text },
-  values: { optional: listOf(text) },
+  separator: { optional: checkText },
+  values: { optional: listOf(checkText) },
   knots: { optional: listOf(finite) },
   mean: { optional: finite },
-  deviation: { optional: number(0) },
+  deviation: { optional: checkNumber(0) },
   median: { optional: finite },
-  buckets: { optional: integer(0, MOST_ROWS) },
-  width: { optional: integer(0, MOST_ROWS) },
+  buckets: { optional: checkInteger(0, MOST_ROWS) },
+  width: { optional: checkInteger(0, MOST_ROWS) },
   centre: { optional: listOf(finite) },
-  spread: { optional: number(0) },
+  spread: { optional: checkNumber(0) },
 });
 
 const schema = object<Schema>({ titleYear: flag, columns: listOf(column) });
 
 const event = object<EventColumn>({
-  name: text,
+  name: checkText,
   kind: oneOf(['rating', 'gap', 'hour', 'weekday', 'column']),
-  values: { optional: listOf(text) },
+  values: { optional: listOf(checkText) },
   knots: { optional: listOf(finite) },
   absent: share,
 });
 
 const blend = object<Blend>({
-  memory: number(0),
-  epsilon: number(Number.MIN_VALUE),
-  fitted: object<Blend['fitted']>({ users: integer(0, MOST), transformer: metrics, memory: metrics, blend: metrics }),
-  step: { optional: integer(0, MOST) },
+  memory: checkNumber(0),
+  epsilon: checkNumber(Number.MIN_VALUE),
+  fitted: object<Blend['fitted']>({
+    users: checkInteger(0, MOST),
+    transformer: metrics,
+    memory: metrics,
+    blend: metrics,
+  }),
+  step: { optional: checkInteger(0, MOST) },
 });
 
 const attributeMemory = object<AttributeModel>({
-  lambda: number(0),
-  text: number(0),
+  lambda: checkNumber(0),
+  text: checkNumber(0),
   weight: share,
   fitted: object<AttributeModel['fitted']>({
-    users: integer(0, MOST),
+    users: checkInteger(0, MOST),
     transformer: metrics,
     attributes: metrics,
     blend: metrics,
   }),
-  step: { optional: integer(0, MOST) },
+  step: { optional: checkInteger(0, MOST) },
 });
 
 /** What config.json may hold. A key that is not listed is refused: it is damage, or of a newer version. */
 const configCheck = object<ModelConfig>({
-  formatVersion: integer(1, MOST),
-  attune: text,
-  created: text,
-  recipe: text,
+  formatVersion: checkInteger(1, MOST),
+  attune: checkText,
+  created: checkText,
+  recipe: checkText,
   task: { optional: oneOf(['rating', 'ctr']) },
   positive: { optional: finite },
   ratingRange: { optional: object<NonNullable<ModelConfig['ratingRange']>>({ least: finite, most: finite }) },
   // Checked as settings: recipes.ts and rating-settings.ts have their ranges.
-  hyperparameters: recordOf(either(text, either(finite, flag))),
+  hyperparameters: checkRecord(either(checkText, either(finite, flag))),
   schema: object<ModelConfig['schema']>({
-    columns: recordOf(text),
-    attributes: listOf(text),
+    columns: checkRecord(checkText),
+    attributes: listOf(checkText),
     items: { optional: schema },
     users: { optional: schema },
     events: { optional: listOf(event) },
   }),
   data: object<ModelConfig['data']>({
-    source: text,
-    usersFile: { optional: text },
-    users: integer(0, MOST),
-    items: integer(0, MOST_ROWS),
-    interactions: integer(0, MOST),
-    minInteractions: integer(0, MOST),
+    source: checkText,
+    usersFile: { optional: checkText },
+    users: checkInteger(0, MOST),
+    items: checkInteger(0, MOST_ROWS),
+    interactions: checkInteger(0, MOST),
+    minInteractions: checkInteger(0, MOST),
     minRating: either(finite, oneOf([null])),
   }),
-  protocol: text,
-  protocolParameters: { optional: recordOf(either(text, finite)) },
+  protocol: checkText,
+  protocolParameters: { optional: checkRecord(either(checkText, finite)) },
   seen: oneOf(['excluded', 'kept']),
-  tokenBudget: integer(0, MOST),
+  tokenBudget: checkInteger(0, MOST),
   seed: finite,
-  device: text,
-  variants: recordOf(listOf(text)),
+  device: checkText,
+  variants: checkRecord(listOf(checkText)),
   blend: { optional: blend },
   attributeMemory: { optional: attributeMemory },
 });

@@ -15,15 +15,15 @@ const first = (found: Iterable<string | null>): string | null => {
   return null;
 };
 
-export const text: Check = (value, at) => (typeof value === 'string' ? null : expected('text', value, at));
+export const checkText: Check = (value, at) => (typeof value === 'string' ? null : expected('text', value, at));
 export const flag: Check = (value, at) => (typeof value === 'boolean' ? null : expected('true or false', value, at));
-export const number =
+export const checkNumber =
   (min: number, max = Number.MAX_VALUE): Check =>
   (value, at) =>
     typeof value === 'number' && value >= min && value <= max
       ? null
       : expected(`a number from ${min} to ${max}`, value, at);
-export const integer =
+export const checkInteger =
   (min: number, max: number): Check =>
   (value, at) =>
     Number.isInteger(value) && (value as number) >= min && (value as number) <= max
@@ -37,7 +37,7 @@ export const listOf =
   (check: Check): Check =>
   (value, at) =>
     Array.isArray(value) ? first(value.map((one, i) => check(one, `${at}[${i}]`))) : expected('a list', value, at);
-export const recordOf =
+export const checkRecord =
   (check: Check): Check =>
   (value, at) =>
     isObject(value)

@@ -10,7 +10,7 @@
  *   shows where the model looked.
  */
 import { SideFeatureWriter, type SideFeatureRows } from '../../data/features/side-rows.ts';
-import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
+import { attributeKinds, parseKind } from '../../data/features/kinds.ts';
 import { type AttentionMaps, AttentionProbe } from '../../model/inference/attention-maps.ts';
 import type { Item } from '../../model/storage/config.ts';
 import type { LoadedModel } from '../../model/storage/load-model.ts';
@@ -161,7 +161,7 @@ export class Explainer {
         share += events[e].share;
         count++;
       });
-      if (count > 0) found.push({ ...kindOf(kind), share, history: count / rows.length });
+      if (count > 0) found.push({ ...parseKind(kind), share, history: count / rows.length });
     }
     return found.sort((a, b) => b.share - a.share);
   }

@@ -2,7 +2,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../../data/errors.ts';
-import { ArchiveFiles, type Ranges } from '../../model/storage/archive.ts';
+import { ArchiveFiles, type ByteRanges } from '../../model/storage/archive.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { explain, NodeFiles } from './files.node.ts';
 import { type ModelSource, openModel } from './sources.ts';
@@ -30,7 +30,7 @@ export async function openPath(path: string): Promise<Files> {
 }
 
 /** A file that is opened for each read, so that nothing has to be closed. */
-function rangesOfFile(path: string, size: number): Ranges {
+function rangesOfFile(path: string, size: number): ByteRanges {
   return {
     size,
     async read(begin, end) {

@@ -2,13 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readItems } from '../../data/formats/catalog.ts';
-import { Decoder, decodeText, latin1Of } from '../../data/formats/text.ts';
+import { ByteDecoder, decodeText, latin1Of } from '../../data/formats/text.ts';
 import { chunked, pairs, readText } from './bytes.ts';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const decoded = (bytes: Uint8Array, size: number): [string, string] => {
-  const decoder = new Decoder('a file');
+  const decoder = new ByteDecoder('a file');
   let text = '';
   for (let at = 0; at < bytes.length; at += size) text += decoder.push(bytes.subarray(at, at + size));
   text += decoder.end();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { parseCondition } from '../../data/features/condition.ts';
-import { attributeKinds, kindOf } from '../../data/features/kinds.ts';
+import { attributeKinds, parseKind } from '../../data/features/kinds.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { similarity } from '../../data/features/similarity.ts';
 import {
@@ -149,7 +149,7 @@ describe('what the schema parses, every consumer parses alike', () => {
               items.flatMap((item, row) => (valuesOf(item.attributes.value, reading).includes(value) ? [row] : [])),
             ).toEqual(holders);
             const found = kinds.flatMap((own, row) =>
-              [...own].some((kind) => kindOf(kind).value === value) ? [row] : [],
+              [...own].some((kind) => parseKind(kind).value === value) ? [row] : [],
             );
             if (found.length > 0) expect(found).toEqual(holders);
           }

@@ -1,7 +1,7 @@
 /** Histories continued item by item: the cache against whole forward passes, the strategies, what is refused. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crossAttention, crossBounds, Device } from '../../engine/index.ts';
-import type { GenerateOptions } from '../../model/inference/decoding.ts';
+import type { DecodingOptions } from '../../model/inference/decoding.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
@@ -84,7 +84,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
     afterAll(() => device?.close());
 
-    async function generate(model: SequenceModel, options: Partial<GenerateOptions> = {}) {
+    async function generate(model: SequenceModel, options: Partial<DecodingOptions> = {}) {
       const generator = new Generator(model, { steps: 6, ...options });
       const answers = await generator.generate(HISTORIES.map((history) => ({ history, exclude: history })));
       generator.dispose();
@@ -139,7 +139,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
 
     it.each(['top-k', 'nucleus'] as const)('%s: a seed gives the same draws again', async (decode) => {
       const model = modelOf(device, settingsOf('sasrec'));
-      const draw = async (options: Partial<GenerateOptions>) =>
+      const draw = async (options: Partial<DecodingOptions>) =>
         (await generate(model, { decode, temperature: 2, ...options })).map(({ items }) => items);
       const first = await draw({ seed: 3 });
       expect(await draw({ seed: 3 })).toEqual(first);

@@ -16,7 +16,7 @@ import { AttentionProbe } from '../../model/inference/attention-maps.ts';
 import { HostTransitions } from '../../model/transitions/relative-score.ts';
 import { MEMORY, type ItemTransitions } from '../../model/transitions/transitions.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
-import { RANKER_FILE, saveRanker, shapeOf } from '../../model/ranker/store.ts';
+import { RANKER_FILE, saveRanker, rankerShapeOf } from '../../model/ranker/store.ts';
 import { rankAmong } from '../../model/inference/ranks.ts';
 import { decode, encode } from '../../model/storage/safetensors.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
@@ -78,7 +78,7 @@ async function whole(set: Record<string, string> = {}): Promise<MemoryFiles> {
   const settings = settingsOf(loaded);
   const table = loaded.tensors.get('items.weight')?.data as Float32Array;
   const about = { items: 60, known: 60, attributes: null, own: null, table, seed: 5 };
-  const ranker = new Ranker(cpu, shapeOf(settings), about);
+  const ranker = new Ranker(cpu, rankerShapeOf(settings), about);
   const fitted = { users: 9, error: 0, retrieval: {}, ranker: {}, both: {} };
   await saveRanker(files, ranker, null, { weight: 1, step: 1, fitted });
   ranker.dispose();

@@ -15,7 +15,7 @@ import { packModel } from '../../model/storage/pack.ts';
 import { type List, ListPacker, type ListRoom, listSpec, listTokens } from '../../model/ranker/lists.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
-import { loadRanker, RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
+import { loadRanker, RANKER_FILE, rankerOf, rankerShapeOf, type StoredRanker } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { decode, encodePieces } from '../../model/storage/safetensors.ts';
@@ -159,7 +159,7 @@ describe('lists of candidates', () => {
     const attributes = itemTokens(encodeItems(inferSchema(items), items));
     const own = SequenceModel.create(cpu, settings, ITEMS, 3);
     const about = { items: ITEMS, known: ITEMS, attributes, own, table: await own.itemTable(), seed: 5 };
-    const ranker = new Ranker(cpu, shapeOf(settings), about);
+    const ranker = new Ranker(cpu, rankerShapeOf(settings), about);
     const weights = await ranker.parameters.read();
     weights.get('sought.weight')?.forEach((_, i, all) => (all[i] = Math.sin(i)));
     ranker.parameters.load('params', weights);

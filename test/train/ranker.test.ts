@@ -10,7 +10,7 @@ import { createFolder } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
-import { RANKER_FILE, rankerOf, shapeOf, type StoredRanker } from '../../model/ranker/store.ts';
+import { RANKER_FILE, rankerOf, rankerShapeOf, type StoredRanker } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Reranker } from '../../model/ranker/reranker.ts';
@@ -165,7 +165,7 @@ describe('two stages', () => {
     const queries = [{ history: history.subarray(0, 2) }, { history }, { history: history.subarray(3) }];
     for (const on of [device, cpu]) {
       const model = SequenceModel.create(on, settings, 20, 3);
-      const ranker = new Ranker(on, shapeOf(settings), {
+      const ranker = new Ranker(on, rankerShapeOf(settings), {
         items: 20,
         known: 20,
         attributes: null,

@@ -1,7 +1,7 @@
 /** The settings of the page Train: a field for each declaration, checked by it. */
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { valuesOf } from '../../model/recipes/setting.ts';
+import { allowedValues } from '../../model/recipes/setting.ts';
 import { SETTINGS } from '../../model/recipes/settings.ts';
 import { launch, openSettings, serveSite, type Site, visiting } from './page.ts';
 
@@ -50,7 +50,7 @@ it('has a field for every setting, with its choices, range, help and default', (
       expect(help).toContain(`default ${setting.default}`);
       if ('choices' in setting)
         expect((await field(page, label).locator('option').allTextContents()).slice(1)).toEqual([...setting.choices]);
-      else expect(help).toContain(valuesOf(setting));
+      else expect(help).toContain(allowedValues(setting));
     }
     await field(page, 'norm').selectOption('rms');
     expect(await helpOf(page, 'norm')).toContain('RMSNorm');

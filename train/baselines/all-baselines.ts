@@ -2,7 +2,7 @@
 import { InputError } from '../../data/errors.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
-import { blend } from './baseline-blend.ts';
+import { baselineBlend } from './baseline-blend.ts';
 import { type Baseline, markov, markovWindow, popularity, quickBaselines, windowedMarkov } from './baselines.ts';
 import { easeRows, easeWeights, exactItems } from './ease.ts';
 
@@ -24,7 +24,7 @@ export const BASELINES: Readonly<
   },
   blend: async (device, split, seen) => {
     requireFit(device, split);
-    return blend(split, markovWindow(split), await easeWeights(device, split, LAMBDA), seen);
+    return baselineBlend(split, markovWindow(split), await easeWeights(device, split, LAMBDA), seen);
   },
 };
 
@@ -53,5 +53,5 @@ export async function* allBaselines(
   if (!easeFits(device, split)) return;
   const weights = await easeWeights(device, split, LAMBDA);
   yield { name: 'EASE', scores: easeRows(weights, split.items) };
-  yield blend(split, markovWindow(split), weights, seen);
+  yield baselineBlend(split, markovWindow(split), weights, seen);
 }

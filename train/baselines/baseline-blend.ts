@@ -13,7 +13,7 @@ const SHARES = Array.from({ length: 11 }, (_, i) => i / 10);
 /** Most validation users, evenly spaced. */
 const FITTED = 1000;
 
-export interface BlendWeights {
+export interface BaselineWeights {
   chain: (typeof CHAINS)[number];
   ease: (typeof EASES)[number];
   /** Of EASE, 0 to 1. */
@@ -24,7 +24,12 @@ export interface BlendWeights {
  * The scores of both components, standardized over the catalog and added with weights 1 − share and share. The share and
  * the settings of each component have the best NDCG@10 on the validation targets; the test targets play no part.
  */
-export function blend(split: Split, chain: ChainOf, easeWeights: Float32Array, seen: 'excluded' | 'kept'): Baseline {
+export function baselineBlend(
+  split: Split,
+  chain: ChainOf,
+  easeWeights: Float32Array,
+  seen: 'excluded' | 'kept',
+): Baseline {
   const weights = fitBaselineBlend(split, chain, easeWeights, seen);
   const a = chain(weights.chain);
   const b = easeRows(easeWeights, split.items, weights.ease);
@@ -47,7 +52,7 @@ export function fitBaselineBlend(
   chain: ChainOf,
   easeWeights: Float32Array,
   seen: 'excluded' | 'kept',
-): BlendWeights {
+): BaselineWeights {
   const users: number[] = [];
   for (let u = 0; u < split.users; u++) if (split.validTarget(u) >= 0) users.push(u);
   const stride = Math.max(1, users.length / FITTED);

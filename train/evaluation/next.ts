@@ -2,7 +2,7 @@
 import type { Split } from '../../data/splits/split.ts';
 import { InputError, option } from '../../data/errors.ts';
 import { describeProtocol } from '../../data/splits/protocol.ts';
-import type { GenerateOptions } from '../../model/inference/decoding.ts';
+import type { DecodingOptions } from '../../model/inference/decoding.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import type { ScorerOptions } from '../../model/inference/scored.ts';
@@ -47,16 +47,16 @@ export function nextMetrics(list: readonly number[], events: readonly number[]):
 }
 
 /** Metric → its value for each user, in order. */
-export type PerUser = Record<keyof NextMetrics, Float64Array>;
+export type NextPerUser = Record<keyof NextMetrics, Float64Array>;
 
 export interface NextEvaluation {
   users: Uint32Array;
   /** Of items generated one after another, and of the top n of a single ranking. */
-  generated: PerUser;
-  ranked: PerUser;
+  generated: NextPerUser;
+  ranked: NextPerUser;
 }
 
-export interface NextOptions extends Partial<Omit<GenerateOptions, 'steps' | 'named'>> {
+export interface NextOptions extends Partial<Omit<DecodingOptions, 'steps' | 'named'>> {
   /** How many events to predict; users with fewer targets in the part are left out. */
   n: number;
   split: 'valid' | 'test';
@@ -92,10 +92,10 @@ export async function evaluateNext(model: SequenceModel, split: Split, options: 
     });
     const answers = await generator.generate(queries, (done) => onProgress?.(done, users.length));
     const lists = { generated: answers.map((a) => a.items), ranked: answers.map((a) => [...a.first].slice(0, n)) };
-    const metricsOf = (of: readonly number[][]): PerUser => {
+    const metricsOf = (of: readonly number[][]): NextPerUser => {
       const all = of.map((list, i) => nextMetrics(list, [...split.targets(users[i], part).subarray(0, n)]));
       const column = (name: keyof NextMetrics) => Float64Array.from(all, (f) => f[name]);
-      return Object.fromEntries(NEXT_METRICS.map((name) => [name, column(name)])) as PerUser;
+      return Object.fromEntries(NEXT_METRICS.map((name) => [name, column(name)])) as NextPerUser;
     };
     return { users, generated: metricsOf(lists.generated), ranked: metricsOf(lists.ranked) };
   } finally {

@@ -6,7 +6,7 @@ import type { Distance } from './list-metrics.ts';
 import { type Metrics, MISS } from './metrics.ts';
 
 /** One post-processing step. */
-export interface Variant {
+export interface RerankingVariant {
   name: string;
   /** [V] added to the scores; variants with the same array are ranked in one pass. */
   bias: Float32Array | null;
@@ -35,11 +35,11 @@ export interface RerankingContext {
  * @param plain length of the lists and a callback per user, for the unmodified model
  */
 export async function evaluatePostProcessing(
-  variants: readonly Variant[],
+  variants: readonly RerankingVariant[],
   plain: Pick<EvaluateOptions, 'k' | 'onUser'>,
   context: RerankingContext,
 ): Promise<{ plain: Evaluation; after: Record<string, Metrics> }> {
-  const passes = new Map<Float32Array | null, Variant[]>([[null, []]]);
+  const passes = new Map<Float32Array | null, RerankingVariant[]>([[null, []]]);
   for (const variant of variants) passes.set(variant.bias, [...(passes.get(variant.bias) ?? []), variant]);
   const metricsByName = new Map<string, Metrics>();
   let first: Evaluation | null = null;

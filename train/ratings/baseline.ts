@@ -8,7 +8,7 @@ import type { Ratings } from '../../data/ratings/ratings.ts';
 import { factorScore } from '../../model/ratings/factors.ts';
 import { type FactorOptions, type FittedFactors, fitFactors } from './factors.ts';
 
-export interface Baseline {
+export interface RatingBaseline {
   /** Of all training ratings. */
   factors: FittedFactors;
   /** By row, in standard units; 0 for rows of neither part. */
@@ -22,7 +22,7 @@ export interface Baseline {
   coldSpread: number;
 }
 
-export interface BaselineOptions extends FactorOptions {
+export interface RatingBaselineOptions extends FactorOptions {
   parts: number;
   /** Whether ratings are also predicted as if their items were unrated. */
   cold: boolean;
@@ -33,8 +33,8 @@ export function* fitBaseline(
   ratings: Ratings,
   train: Uint32Array,
   test: Uint32Array,
-  options: BaselineOptions,
-): Generator<number, Baseline, boolean | undefined> {
+  options: RatingBaselineOptions,
+): Generator<number, RatingBaseline, boolean | undefined> {
   const { user, item, value, size } = ratings;
   const parts = Math.min(options.parts, train.length);
   const runs = parts + 2;

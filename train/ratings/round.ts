@@ -7,12 +7,12 @@ import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import { packWindows, type RowsByUser, testWindows, trainingWindows } from '../../data/ratings/windows.ts';
 import type { Device, Program } from '../../engine/index.ts';
 import { RatingBatch, type RatingEvents } from '../../model/ratings/batch.ts';
-import { RatingModel, shapeOf } from '../../model/ratings/model.ts';
+import { RatingModel, ratingShapeOf } from '../../model/ratings/model.ts';
 import { meanOf, medianOf, RatingScorer } from '../../model/ratings/scorer.ts';
 import type { RatingSettings } from '../../model/ratings/settings.ts';
 import { AdamW, RING } from '../loop/optimizer.ts';
 import { TimeBudget } from '../loop/time-budget.ts';
-import { type Baseline, fitBaseline } from './baseline.ts';
+import { type RatingBaseline, fitBaseline } from './baseline.ts';
 
 export interface RoundOptions {
   device: Device;
@@ -38,7 +38,7 @@ export interface RoundProgress {
 }
 
 /** Predictions of the tested rows, in the order of `rows.test`. */
-export interface Predictions {
+export interface RoundPredictions {
   mean: Float32Array;
   median: Float32Array;
   /** Of the factors alone, and of biases alone. */
@@ -51,9 +51,9 @@ export interface RoundResult {
   reason: 'epochs' | 'time';
   epochs: number;
   steps: number;
-  predictions: Predictions;
+  predictions: RoundPredictions;
   model: RatingModel;
-  baseline: Baseline;
+  baseline: RatingBaseline;
   events: RatingEvents;
 }
 
@@ -73,7 +73,7 @@ export async function trainRound(options: RoundOptions): Promise<RoundResult> {
   const { device, ratings, settings, rows } = o;
   const baseline = await learnBaseline(o);
   const events = eventsOf(ratings, rows.train, baseline, o.features ?? null);
-  const shape = shapeOf(o.features?.side.encoder ?? null, ratings.itemIds.length, ratings.levels.length);
+  const shape = ratingShapeOf(o.features?.side.encoder ?? null, ratings.itemIds.length, ratings.levels.length);
   const model = new RatingModel(device, settings, shape, o.seed);
   try {
     const trained = await learn(o, model, events);
@@ -87,7 +87,7 @@ export async function trainRound(options: RoundOptions): Promise<RoundResult> {
 
 type Round = Required<Pick<RoundOptions, 'budget'>> & RoundOptions;
 
-async function learnBaseline(o: Round): Promise<Baseline> {
+async function learnBaseline(o: Round): Promise<RatingBaseline> {
   const { settings, ratings, rows, seed, features } = o;
   const { deadline } = o.budget;
   const started = performance.now();
@@ -110,7 +110,7 @@ async function learnBaseline(o: Round): Promise<Baseline> {
 function eventsOf(
   ratings: Ratings,
   train: Uint32Array,
-  baseline: Baseline,
+  baseline: RatingBaseline,
   features: RatingFeatures | null,
 ): RatingEvents {
   const { factors, base, spread, cold, coldSpread } = baseline;
@@ -236,14 +236,19 @@ function predictionBatches(o: RoundOptions): number {
   return Math.ceil((o.rows.train.length + 2 * o.rows.test.length) / (2 * o.settings.budget));
 }
 
-async function predict(o: Round, model: RatingModel, baseline: Baseline, events: RatingEvents): Promise<Predictions> {
+async function predict(
+  o: Round,
+  model: RatingModel,
+  baseline: RatingBaseline,
+  events: RatingEvents,
+): Promise<RoundPredictions> {
   const { ratings, rows, settings } = o;
   const { factors, base, biases } = baseline;
   const { levels } = ratings;
   const [low, high] = [levels[0], levels[levels.length - 1]];
   const within = (v: number) => Math.min(high, Math.max(low, v));
   const positions = new Map(Array.from(rows.test, (row, i) => [row, i]));
-  const out: Predictions = {
+  const out: RoundPredictions = {
     mean: new Float32Array(rows.test.length),
     median: new Float32Array(rows.test.length),
     factors: Float32Array.from(rows.test, (row) => within(factors.mean + factors.std * base[row])),

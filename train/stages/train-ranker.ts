@@ -25,7 +25,7 @@ import {
 } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
-import { finishRanker, saveRanker, shapeOf, type Stages } from '../../model/ranker/store.ts';
+import { finishRanker, saveRanker, rankerShapeOf, type Stages } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import type { ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -98,7 +98,7 @@ class Run {
     this.o = o;
     const attributes = o.attributes?.tokens ?? null;
     const about = { items: split.items, known: split.items, attributes, own, table, seed };
-    this.ranker = new Ranker(device, shapeOf(settings), about);
+    this.ranker = new Ranker(device, rankerShapeOf(settings), about);
     const needs = needsOf(settings, split.side);
     this.feed = new RankerFeed(device, settings, countItems(split), needs, this.ranker.vocabulary);
     this.optimizers = this.ranker.arenas.map(

@@ -1,5 +1,5 @@
 /** Fields for settings, made from their declarations. */
-import { faultOf, labelOf, type Setting, valuesOf } from '../../model/recipes/setting.ts';
+import { faultOf, labelOf, type Setting, allowedValues } from '../../model/recipes/setting.ts';
 import { changePlan } from '../actions.ts';
 import { planState } from '../state.ts';
 import { useStore } from '../store.ts';
@@ -85,7 +85,7 @@ function SettingField({ name, setting, value, initial, refused, onChange }: Sett
 
 /** What the setting means, and what it may be, or what the choice means. */
 function helpOf(setting: Setting, value: string): string {
-  if (!('choices' in setting)) return `${setting.help}: ${valuesOf(setting)}; default ${setting.default}`;
+  if (!('choices' in setting)) return `${setting.help}: ${allowedValues(setting)}; default ${setting.default}`;
   const meaning = setting.meanings?.[value || setting.default];
   return `${setting.help}; default ${setting.default}${meaning ? `. ${value || setting.default}: ${meaning}` : ''}`;
 }

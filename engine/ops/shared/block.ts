@@ -24,13 +24,21 @@ export const blockReference: Reference = ({ x, y }, p) => {
 };
 
 /** A block of columns inside of a matrix: `stride` is the matrix's width, `offset` the block's first column. */
-export interface Columns {
+export interface ColumnBlock {
   stride: number;
   offset: number;
 }
 
 /** Copies [rows, cols] from one block to another, or adds it there. Bits are kept, so u32 may be copied too. */
-export function copyBlock(x: Tensor, from: Columns, y: Tensor, to: Columns, rows: number, cols: number, acc = 0): void {
+export function copyBlock(
+  x: Tensor,
+  from: ColumnBlock,
+  y: Tensor,
+  to: ColumnBlock,
+  rows: number,
+  cols: number,
+  acc = 0,
+): void {
   const params: Params = {
     rows,
     cols,
@@ -44,7 +52,7 @@ export function copyBlock(x: Tensor, from: Columns, y: Tensor, to: Columns, rows
 }
 
 /** Copies all of dy's block into x's gradient, or adds it there. */
-export function blockGradient(dy: Tensor, from: Columns, x: Tensor, rows: number, cols: number): void {
+export function blockGradient(dy: Tensor, from: ColumnBlock, x: Tensor, rows: number, cols: number): void {
   const { grad, acc } = into(x);
   copyBlock(dy, from, grad, { stride: cols, offset: 0 }, rows, cols, acc);
 }

@@ -17,7 +17,7 @@ export function biasShape(s: Settings): Shape | null {
  * From qkv [L, 3D] of block i to [L, D].
  * @param pointwise silu in place of softmax, divided by this number (HSTU)
  */
-export function attend(c: Context, i: number, qkv: Tensor, bias: Parameter | null, pointwise?: number): Tensor {
+export function selfAttend(c: Context, i: number, qkv: Tensor, bias: Parameter | null, pointwise?: number): Tensor {
   const { tokens, settings, constants, causal, dropout } = c;
   const { heads } = settings;
   const rotated = constants.angles ? rotary(qkv, tokens.positions, constants.angles, heads) : qkv;

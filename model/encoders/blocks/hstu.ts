@@ -3,7 +3,7 @@ import { dropout, mul } from '../../../engine/index.ts';
 import { LayerNorm, Linear, type Norm, type Parameter, type ParameterBuilder, type Stream } from '../../nn/index.ts';
 import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
-import { attend, biasShape } from './attend.ts';
+import { selfAttend, biasShape } from './attend.ts';
 
 /**
  * U, Q, K, V = silu(LN x · W); A = Σ_j silu(q·k_j + bias) v_j / T; x = x + dropout(U · LN(A)) W₂. T is the window, as the
@@ -32,7 +32,7 @@ class Hstu implements Block {
   forward(c: Context, { x, n }: Stream, next: Norm): Stream {
     const qkv = this.qkv.forward(n, { activation: 'silu' });
     const u = this.gate.forward(n, { activation: 'silu' });
-    const a = this.norm2.forward(attend(c, this.i, qkv, this.bias, c.settings.window));
+    const a = this.norm2.forward(selfAttend(c, this.i, qkv, this.bias, c.settings.window));
     return next.add(x, this.out.forward(dropout(mul(u, a), c.dropout)), 0);
   }
 }

@@ -11,7 +11,7 @@ import {
 } from '../../nn/index.ts';
 import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
-import { attend, biasShape } from './attend.ts';
+import { selfAttend, biasShape } from './attend.ts';
 
 /** x = x + σ(x W₁) · dropout(Attention(LN x)); x = x + σ(x W₂) · dropout(FF(LN x)). */
 class Ligr implements Block {
@@ -34,7 +34,7 @@ class Ligr implements Block {
   }
 
   forward(c: Context, { x, n }: Stream, next: Norm): Stream {
-    const attended = this.attention.forward(n, (qkv) => attend(c, this.i, qkv, this.attention.bias));
+    const attended = this.attention.forward(n, (qkv) => selfAttend(c, this.i, qkv, this.attention.bias));
     const between = this.norm2.add(x, mul(sigmoid(this.gate1.forward(x)), attended), c.dropout);
     const fed = this.ffn.forward(between.n);
     return next.add(between.x, mul(sigmoid(this.gate2.forward(between.x)), fed), c.dropout);

@@ -13,7 +13,7 @@ import {
 } from '../../nn/index.ts';
 import type { Settings } from '../../recipes/settings.ts';
 import type { Block, BlockKind, Context } from '../context.ts';
-import { attend, biasShape } from './attend.ts';
+import { selfAttend, biasShape } from './attend.ts';
 
 /** The normalization by the name that `norm` has in the settings. */
 export const NORM_OF = { pre: LayerNorm, post: LayerNorm, query: LayerNorm, rms: RmsNorm };
@@ -36,7 +36,7 @@ abstract class TransformerBlock implements Block {
   }
 
   protected attend(c: Context, x: Tensor): Tensor {
-    return this.attention.forward(x, (qkv) => attend(c, this.i, qkv, this.attention.bias));
+    return this.attention.forward(x, (qkv) => selfAttend(c, this.i, qkv, this.attention.bias));
   }
 
   abstract forward(c: Context, stream: Stream, next: Norm): Stream;
@@ -85,7 +85,7 @@ class QueryNorm implements Block {
 
   forward(c: Context, { x, n }: Stream, next: Norm): Stream {
     const qkv = concat([this.query.forward(n), this.keyvalue.forward(x)], -1);
-    const between = this.norm2.add(n, attend(c, this.i, qkv, this.bias), 0);
+    const between = this.norm2.add(n, selfAttend(c, this.i, qkv, this.bias), 0);
     return next.add(between.n, this.ffn.forward(between.n, { hiddenDropout: c.dropout }), c.dropout);
   }
 }

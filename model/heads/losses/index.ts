@@ -4,6 +4,9 @@ import { bpr } from './bpr.ts';
 import { gbce } from './gbce.ts';
 import type { LossKind } from './loss.ts';
 import { sampledSoftmax } from './sampled-softmax.ts';
-import { softmax } from './softmax.ts';
+import { softmaxLoss } from './softmax.ts';
 
-export const LOSSES = { softmax, 'sampled-softmax': sampledSoftmax, bce, gbce, bpr } satisfies Record<string, LossKind>;
+export const LOSSES = { softmax: softmaxLoss, 'sampled-softmax': sampledSoftmax, bce, gbce, bpr } satisfies Record<
+  string,
+  LossKind
+>;

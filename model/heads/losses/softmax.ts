@@ -9,7 +9,7 @@ const settings = {
   }),
 };
 
-export const softmax: LossKind & { settings: typeof settings } = {
+export const softmaxLoss: LossKind & { settings: typeof settings } = {
   help: 'cross-entropy over the whole catalog',
   settings,
   sampled: false,

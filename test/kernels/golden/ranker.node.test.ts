@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, groupRows, Inputs, type NumericArray, type Tensor } from '../../../engine/index.ts';
 import { ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from '../../../model/ranker/lists.ts';
 import { Ranker } from '../../../model/ranker/ranker.ts';
-import { shapeOf } from '../../../model/ranker/store.ts';
+import { rankerShapeOf } from '../../../model/ranker/store.ts';
 import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
 import { transposeSparse } from '../../../engine/index.ts';
@@ -62,7 +62,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         table: new Float32Array(items * s.d),
         seed: 1,
       };
-      const ranker = new Ranker(device, shapeOf(s), about);
+      const ranker = new Ranker(device, rankerShapeOf(s), about);
       const stored = (names: string[], prefix = '') => new Map(names.map((n) => [n, of(`parameters.${prefix}${n}`)]));
       own.parameters.load('params', stored(own.parameters.names, 'encoder.'));
       ranker.parameters.load('params', stored(ranker.parameters.names));
