@@ -18,12 +18,12 @@ interface Waiting<Q, A> {
 }
 
 /** What comes of a query. */
-export type Outcome<A> = { answer: A } | { error: unknown };
+export type QueryOutcome<A> = { answer: A } | { error: unknown };
 
 export class BatchQueue<Q, A> {
   private readonly serial: SerialQueue;
   private readonly most: number;
-  private readonly work: (queries: Q[]) => Promise<Outcome<A>[]>;
+  private readonly work: (queries: Q[]) => Promise<QueryOutcome<A>[]>;
   private readonly onBatch: ((batch: BatchReport) => void) | undefined;
   private waiting: Waiting<Q, A>[] = [];
 
@@ -34,7 +34,7 @@ export class BatchQueue<Q, A> {
   constructor(
     serial: SerialQueue,
     most: number,
-    work: (queries: Q[]) => Promise<Outcome<A>[]>,
+    work: (queries: Q[]) => Promise<QueryOutcome<A>[]>,
     onBatch?: (batch: BatchReport) => void,
   ) {
     this.serial = serial;

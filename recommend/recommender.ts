@@ -26,7 +26,7 @@ import {
   RERANKED,
 } from './reranking/post-processing.ts';
 import type { Candidate } from './reranking/rerank.ts';
-import { BatchQueue, type Outcome } from './batch-queue.ts';
+import { BatchQueue, type QueryOutcome } from './batch-queue.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { Session } from './session.ts';
 import { type ModelSource, openModel } from './sources/sources.ts';
@@ -163,8 +163,8 @@ export class Recommender {
   }
 
   /** Lists without explanations; those with the same bias are scored in one batch. */
-  private async makeLists(asked: readonly ListQuery[]): Promise<Outcome<List>[]> {
-    const outcomes: Outcome<List>[] = new Array(asked.length);
+  private async makeLists(asked: readonly ListQuery[]): Promise<QueryOutcome<List>[]> {
+    const outcomes: QueryOutcome<List>[] = new Array(asked.length);
     const attempt = (i: number, work: () => void): void => {
       try {
         work();

@@ -1,10 +1,10 @@
 import { ROLES } from '../../server/http/roles.ts';
-import { choice, command, type FlagsOf, required, text } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, required, text } from '../flags/declare.ts';
 import { json } from '../flags/shared.ts';
 
 const flags = {
   keys: required(text('<file>', 'file of the keys, the one that serve takes')),
-  role: choice('<name>', 'add: what the key may do; each role may do what those before it may', ROLES),
+  role: choiceFlag('<name>', 'add: what the key may do; each role may do what those before it may', ROLES),
   name: text('<name>', 'name of the key, which logs and list show; add takes a new one by default'),
   json,
 };

@@ -1,12 +1,12 @@
-import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { device, model } from '../flags/shared.ts';
-import { integer, list } from '../flags/values.ts';
+import { integerFlag, list } from '../flags/values.ts';
 
 const flags = {
   model,
   ratings: text('<dir>', 'a model of ratings (train --task rating) for POST /v1/ratings'),
   host: withDefault(text('<host>', 'address to listen on'), '127.0.0.1'),
-  port: withDefault(integer('<n>', 'port to listen on; 0 takes a free one', 0), 8080),
+  port: withDefault(integerFlag('<n>', 'port to listen on; 0 takes a free one', 0), 8080),
   store: withoutDefault(
     text('<store>', 'where users, events and items are kept: a SQLite file, or postgres://USER@HOST/DATABASE'),
     'MODEL.store.db',
@@ -21,7 +21,13 @@ const flags = {
     'address or network of a proxy in front, whose X-Forwarded-For and X-Request-Id are believed; may be repeated',
   ),
   log: withDefault(
-    choice('<level>', 'what is logged, as JSON lines on standard output', ['silent', 'error', 'warn', 'info', 'debug']),
+    choiceFlag('<level>', 'what is logged, as JSON lines on standard output', [
+      'silent',
+      'error',
+      'warn',
+      'info',
+      'debug',
+    ]),
     'info',
   ),
   device,

@@ -1,4 +1,4 @@
-/** Pages for people, in a scope of their own: what a browser is told of them does not burden the answers to programs. */
+/** Pages for people, in a scope of their own: their headers do not burden the answers to programs. */
 import helmet from '@fastify/helmet';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
@@ -17,7 +17,7 @@ const POLICY = {
   frameAncestors: ["'none'"],
 };
 
-/** @param tls whether the browser may be told to insist on HTTPS */
+/** @param tls whether the browser is to insist on HTTPS */
 export async function addPages(app: FastifyInstance, { tls }: { tls: boolean }): Promise<void> {
   await app.register(async (pages) => {
     await pages.register(helmet, {

@@ -1,4 +1,4 @@
-/** A server in this process on a free port, its store in a folder that goes with it. */
+/** A server in this process on a free port, its store in a folder that is deleted with it. */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
