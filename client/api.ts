@@ -483,4 +483,69 @@ export abstract class Api {
   }> {
     return this.call('GET', '/readyz', {}, options);
   }
+
+  /**
+   * What the server does now.
+   * For the operator's page, which asks each second; monitoring reads /metrics. Requests are those for lists, events, items, users and predictions, and those to addresses that nothing is at. Needs a key with the role read, or one above it.
+   * @throws AttuneError
+   */
+  getStatus(
+    query: {
+      /** only seconds after this one, milliseconds since 1970 */
+      since?: number;
+    } = {},
+    options: CallOptions = {},
+  ): Promise<{
+    /** milliseconds since 1970 */
+    time: number;
+    /** milliseconds since 1970 */
+    started: number;
+    /** what the key that asks may do */
+    role: 'read' | 'write' | 'admin';
+    /** version of the model that answers */
+    model: string;
+    /** what the model runs on */
+    device: string;
+    store: {
+      name: string;
+      users: number;
+      items: number;
+      events: number;
+    };
+    /** requests since the start by status */
+    statuses: {
+      status: number;
+      requests: number;
+    }[];
+    /** since the start */
+    eventsAdded: number;
+    /** the last minute; failed: answered with a status of 500 or above */
+    minute: {
+      requests: number;
+      failed: number;
+      events: number;
+      /** milliseconds; null where there was no request */
+      latency: {
+        p50: number;
+        p90: number;
+        p99: number;
+      } | null;
+    };
+    /** whole seconds, oldest first, at most the last five minutes */
+    seconds: {
+      /** milliseconds since 1970 */
+      time: number;
+      requests: number;
+      failed: number;
+      events: number;
+      /** milliseconds; null where there was no request */
+      latency: {
+        p50: number;
+        p90: number;
+        p99: number;
+      } | null;
+    }[];
+  }> {
+    return this.call('GET', '/v1/status', { query }, options);
+  }
 }

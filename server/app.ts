@@ -26,6 +26,8 @@ export interface AppOptions {
   logTo?: { write(line: string): void };
   /** Certificate and private key, PEM; without them: plain HTTP. */
   tls?: { cert: string; key: string };
+  /** Folder of the built page for operators, which is at /. */
+  operator?: string;
   /** Origins whose pages may ask, `*` for all; default: none but this server's own. */
   cors?: readonly string[];
   /** Addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed. */
@@ -33,7 +35,7 @@ export interface AppOptions {
 }
 
 export async function buildApp(context: Context, options: AppOptions): Promise<FastifyInstance> {
-  const { version, log, logTo, tls, cors = [], trustProxy = [] } = options;
+  const { version, log, logTo, tls, operator, cors = [], trustProxy = [] } = options;
   const { limits } = context.config;
   const app: FastifyInstance = Fastify({
     ...(tls && { https: tls }),
@@ -55,11 +57,12 @@ export async function buildApp(context: Context, options: AppOptions): Promise<F
   const missing = missingRoute(ROUTES);
   app.setErrorHandler<Error>((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(request), request, reply));
+  countRequests(app, context);
   logRequests(app);
   readBodies(app, limits.depth);
   await protect(app, context, { cors });
   await describe(app, version, context.config);
-  await addPages(app, { tls: tls !== undefined });
+  await addPages(app, { tls: tls !== undefined, operator });
   for (const route of ROUTES) addRoute(app, route, context);
   return app;
 }
@@ -74,6 +77,13 @@ export async function openApiDocument(version: string): Promise<object> {
   } finally {
     await app.close();
   }
+}
+
+/** What users ask for, and addresses that nothing is at; probes and the operator's page would hide it in their own. */
+function countRequests(app: FastifyInstance, { traffic }: Context): void {
+  app.addHook('onResponse', async ({ routeOptions: { url, config } }, { statusCode, elapsedTime }) => {
+    if (url === undefined || config.counts) traffic.request(statusCode, elapsedTime);
+  });
 }
 
 /** One line a request. The route stands for the address, which has users' IDs in it; a key's name stands for the key. */
@@ -103,14 +113,15 @@ function readBodies(app: FastifyInstance, depth: number): void {
 }
 
 function addRoute(app: FastifyInstance, route: Route, context: Context): void {
-  const { method, url, role, status = 200, type = 'application/json', handler } = route;
+  const { method, url, role, tag, status = 200, type = 'application/json', handler } = route;
   app.route({
     method,
     url,
     schema: schemaOf(route),
-    config: { role, always: role === null },
-    handler: async ({ params, query, body, signal }, reply) => {
-      const answer = await handler({ params, query, body, context, signal });
+    config: { role, always: role === null, counts: tag !== 'operation' },
+    handler: async ({ params, query, body, signal, key }, reply) => {
+      const asking = context.keys ? (key?.role ?? null) : 'admin';
+      const answer = await handler({ params, query, body, context, role: asking, signal });
       reply.code(status).type(type).header('cache-control', 'no-store');
       return answer;
     },

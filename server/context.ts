@@ -2,6 +2,8 @@
 import type { RatingPredictor } from '../recommend/node.ts';
 import type { Keys } from './http/keys.ts';
 import type { Models } from './serving/models.ts';
+import type { Sizes } from './serving/sizes.ts';
+import type { Traffic } from './serving/traffic.ts';
 import type { Store } from './store/store.ts';
 import type { ServerConfig } from './config.ts';
 
@@ -10,6 +12,8 @@ export interface Context {
   models: Models;
   /** null: no model of ratings is served. */
   ratings: RatingPredictor | null;
+  sizes: Sizes;
+  traffic: Traffic;
   config: ServerConfig;
   /** null: no keys, loopback only. */
   keys: Keys | null;

@@ -9,6 +9,8 @@ import type { Keys } from './http/keys.ts';
 import { isLoopback } from './http/protect.ts';
 import { Goods } from './serving/goods.ts';
 import { Models } from './serving/models.ts';
+import { Sizes } from './serving/sizes.ts';
+import { Traffic } from './serving/traffic.ts';
 import { openStore } from './store/open.ts';
 
 export interface ServeOptions {
@@ -47,7 +49,15 @@ export async function serve(options: ServeOptions): Promise<Server> {
       options.ratings === undefined
         ? null
         : await RatingPredictor.load(options.ratings, { device: models.current.recommender.device });
-    const context: Context = { store, models, ratings, config, keys };
+    const context: Context = {
+      store,
+      sizes: new Sizes(store),
+      models,
+      ratings,
+      traffic: new Traffic(),
+      config,
+      keys,
+    };
     const app = await buildApp(context, options.app);
     await app.listen({ host, port });
     const { address, port: bound, family } = app.server.address() as AddressInfo;

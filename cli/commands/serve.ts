@@ -1,11 +1,15 @@
 /** `attune serve`: the HTTP service. */
-import { watchFile } from 'node:fs';
+import { existsSync, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { Keys } from '../../server/http/keys.ts';
 import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
 import { UsageError } from '../errors.ts';
 import type { ServeFlags } from './serve.flags.ts';
+
+/** Built beside the command. */
+const PAGE = fileURLToPath(new URL('../../operator', import.meta.url));
 
 export async function runServe(flags: ServeFlags): Promise<void> {
   const out = new Output();
@@ -20,6 +24,9 @@ export async function runServe(flags: ServeFlags): Promise<void> {
       ? undefined
       : { cert: await readFile(tlsCert, 'utf8'), key: await readFile(tlsKey, 'utf8') };
   const keys = flags.keys === undefined ? null : Keys.parse(await readFile(flags.keys, 'utf8'), flags.keys);
+  const operator = existsSync(PAGE) ? PAGE : undefined;
+  if (operator === undefined)
+    out.warn("the operator's page is not built, and nothing is at /: npm run build builds it");
   interrupts.handled = true;
   const stopped = new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve);
@@ -34,7 +41,7 @@ export async function runServe(flags: ServeFlags): Promise<void> {
     backend,
     config,
     keys,
-    app: { version: versionOf(), log, tls, cors, trustProxy },
+    app: { version: versionOf(), log, tls, operator, cors, trustProxy },
   });
   out.warn(`serving ${model} on ${server.address}; store: ${server.context.store.name}; Ctrl-C stops`);
   if (keys && flags.keys !== undefined) watchKeys(keys, flags.keys, out);

@@ -19,7 +19,7 @@ export const events = route({
     duplicates: Type.Integer({ description: 'whose id was there already' }),
   }),
   status: 201,
-  async handler({ body, context: { store } }) {
+  async handler({ body, context: { store, traffic } }) {
     const now = Date.now();
     const given = Array.isArray(body) ? body : [body];
     const added = await store.addEvents(
@@ -34,6 +34,7 @@ export const events = route({
       })),
     );
     const count = added.filter(Boolean).length;
+    traffic.events(count);
     return { added: count, duplicates: given.length - count };
   },
 });

@@ -9,6 +9,7 @@ import { popular } from './popular.ts';
 import { ratings } from './ratings.ts';
 import { recommendations } from './recommendations.ts';
 import { similar } from './similar.ts';
+import { status } from './status.ts';
 import { users } from './users.ts';
 
 export const ROUTES: readonly Route[] = [
@@ -22,4 +23,5 @@ export const ROUTES: readonly Route[] = [
   ratings,
   continuations,
   health,
+  status,
 ].flat();
