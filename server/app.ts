@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest, LogController } fro
 import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { parseJson } from './http/json.ts';
-import { missingRoute, refuseSocket } from './http/missing.ts';
+import { missingRoute, refuseExpectation, refuseSocket } from './http/missing.ts';
 import { describe, schemaOf } from './http/openapi.ts';
 import { addPages } from './http/pages.ts';
 import { ProblemDocument, sendProblem, wrongMediaType } from './http/problem.ts';
@@ -51,6 +51,7 @@ export async function buildApp(context: Context, options: AppOptions): Promise<F
     clientErrorHandler: refuseSocket,
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
   });
+  app.server.on('checkExpectation', refuseExpectation);
   for (const schema of SHARED) app.addSchema(schema);
   const check = requestChecker(SHARED);
   app.setValidatorCompiler(({ schema, httpPart }) => check(schema as object, httpPart as Part));
