@@ -45,6 +45,7 @@ export class Recommender {
   private generating: { key: string; generator: Generator } | undefined;
   private learned: Adaptation | null = null;
   private closed = false;
+  private readonly onBatch: LoadOptions['onBatch'];
 
   private constructor(
     device: Device,
@@ -52,7 +53,9 @@ export class Recommender {
     loaded: LoadedModel,
     model: RankingModel,
     tower: Float32Array | null,
+    onBatch: LoadOptions['onBatch'],
   ) {
+    this.onBatch = onBatch;
     this.device = device;
     this.ownsDevice = ownsDevice;
     this.loaded = loaded;
@@ -96,7 +99,7 @@ export class Recommender {
     const loaded = await loadModel(await openModel(source));
     const device = await deviceFor(options);
     const model = new RankingModel(device, loaded);
-    return new Recommender(device, !options.device, loaded, model, await model.encoder.towerVectors());
+    return new Recommender(device, !options.device, loaded, model, await model.encoder.towerVectors(), options.onBatch);
   }
 
   get items(): readonly Item[] {
@@ -116,7 +119,13 @@ export class Recommender {
     const k = query.k ?? 10;
     if (!Number.isInteger(k) || k < 1 || k > 128)
       throw new InputError('invalid-value', 'expected an integer from 1 to 128', { setting: 'k', value: k });
-    const { encoded, items } = await this.queue.run(() => this.list(query, k));
+    const asked = performance.now();
+    const { encoded, items } = await this.queue.run(async () => {
+      const started = performance.now();
+      const list = await this.list(query, k);
+      this.onBatch?.({ queries: 1, waitedMs: [started - asked], ranMs: performance.now() - started });
+      return list;
+    });
     const { unknown, unseen } = encoded;
     const explained = encoded.history.length > 0 ? await this.explain(query, encoded, items) : {};
     return { items, unknown, unseen, ...explained };

@@ -12,7 +12,9 @@ import { protect } from './http/protect.ts';
 import type { Route } from './http/route.ts';
 import { Event, Explanation, Item, List, ListedItem, User } from './http/schemas.ts';
 import { type Part, requestChecker } from './http/validation.ts';
+import type { Metrics } from './metrics.ts';
 import { ROUTES } from './routes/index.ts';
+import { notReady } from './serving/models.ts';
 
 const SHARED = [Event, Item, User, Explanation, ListedItem, List, ProblemDocument];
 /** A whole request must arrive within as many milliseconds. */
@@ -59,7 +61,7 @@ export async function buildApp(context: Context, options: AppOptions): Promise<F
   app.setErrorHandler<Error>((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(request), request, reply));
   countRequests(app, context);
-  logRequests(app);
+  logRequests(app, context.metrics);
   readBodies(app, limits.depth);
   await protect(app, context, { cors });
   await describe(app, version, context.config);
@@ -87,12 +89,13 @@ function countRequests(app: FastifyInstance, { traffic }: Context): void {
   });
 }
 
-/** One line a request. The route stands for the address, which has users' IDs in it; a key's name stands for the key. */
-function logRequests(app: FastifyInstance): void {
+/** One line a request, and its metrics. The route stands for the address, which has users' IDs; a key's name for the key. */
+function logRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', async ({ log, method, routeOptions, key, problem }, reply) => {
     const { statusCode: status, elapsedTime } = reply;
     const ms = Math.round(elapsedTime * 1000) / 1000;
     const route = routeOptions.url ?? 'unknown';
+    metrics.request(method, route, status, elapsedTime);
     log.info({ method, route, status, ms, key: key?.name, problem: problem ?? undefined }, 'request');
   });
 }
@@ -121,8 +124,11 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
     schema: schemaOf(route),
     config: { role, always: role === null, counts: tag !== 'operation' },
     handler: async ({ params, query, body, signal, key }, reply) => {
+      // Before that the store may not be warm either.
+      if (role !== null && !context.models.ready) throw notReady();
       const asking = context.keys ? (key?.role ?? null) : 'admin';
-      const answer = await handler({ params, query, body, context, role: asking, signal });
+      const call = { params, query, body, context, role: asking, signal };
+      const answer = await context.models.use(() => handler(call));
       reply.code(status).type(type).header('cache-control', 'no-store');
       return answer;
     },

@@ -19,11 +19,10 @@ export const events = route({
     duplicates: Type.Integer({ description: 'whose id was there already' }),
   }),
   status: 201,
-  async handler({ body, context: { store, traffic } }) {
+  async handler({ body, context: { store, traffic, metrics, shown } }) {
     const now = Date.now();
     const given = Array.isArray(body) ? body : [body];
-    const added = await store.addEvents(
-      given.map(({ user, item, time, type, rating, context, id }, i) => ({
+    const events = given.map(({ user, item, time, type, rating, context, id }, i) => ({
         user,
         item,
         type: type ?? 'interaction',
@@ -31,10 +30,13 @@ export const events = route({
         rating: rating ?? null,
         context: context ?? null,
         id: id ?? null,
-      })),
+      }),
     );
+    const added = await store.addEvents(events);
     const count = added.filter(Boolean).length;
     traffic.events(count);
+    metrics.eventsAdded(count);
+    shown.judge(events.filter((_event, i) => added[i]));
     return { added: count, duplicates: given.length - count };
   },
 });
