@@ -102,7 +102,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
       context.ratings = await RatingPredictor.load(options.ratings, { device: await models.device() });
     await models.start(model);
     stops.push(models.watch(WATCH_MS, (folder) => takeChanged(context, folder, app.log)));
-    stops.push(every(PULL_MS, () => models.refresh().catch((error) => app.log.error({ err: error }, 'items not read'))));
+    stops.push(
+      every(PULL_MS, () => models.refresh().catch((error) => app.log.error({ err: error }, 'items not read'))),
+    );
     return { address, context, close };
   } catch (error) {
     await close();

@@ -16,7 +16,7 @@ export interface Drain {
 export function drainable(app: FastifyInstance): Drain {
   let running = 0;
   let last = 0;
-  const state = { draining: false };
+  const state = { draining: false, last: false };
   app.server.on('request', (_request, response) => {
     running++;
     response.once('close', () => {
@@ -25,7 +25,7 @@ export function drainable(app: FastifyInstance): Drain {
     });
   });
   app.addHook('onSend', async (_request, reply) => {
-    if (state.draining) reply.header('connection', 'close');
+    if (state.last) reply.header('connection', 'close');
   });
   return {
     get draining() {
@@ -36,10 +36,12 @@ export function drainable(app: FastifyInstance): Drain {
       state.draining = true;
       const started = performance.now();
       last = started;
-      // Connections that the system has made already are taken first.
+      // The system has made connections that were not taken yet.
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      // The server's own `close` cuts connections that wait for their next request, which may be on its way.
+      // The server's own `close` would cut connections that wait for their next request, which may be on its way.
       Server.prototype.close.call(app.server);
+      // From now on only: whoever is told before connects anew, to a server that is about to close.
+      state.last = true;
       const connections = (): Promise<number> =>
         new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count ?? 0)));
       while (performance.now() - started < mostMs) {

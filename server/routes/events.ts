@@ -23,15 +23,14 @@ export const events = route({
     const now = Date.now();
     const given = Array.isArray(body) ? body : [body];
     const events = given.map(({ user, item, time, type, rating, context, id }, i) => ({
-        user,
-        item,
-        type: type ?? 'interaction',
-        time: time === undefined ? now : timeOf(time, Array.isArray(body) ? `/${i}/time` : '/time'),
-        rating: rating ?? null,
-        context: context ?? null,
-        id: id ?? null,
-      }),
-    );
+      user,
+      item,
+      type: type ?? 'interaction',
+      time: time === undefined ? now : timeOf(time, Array.isArray(body) ? `/${i}/time` : '/time'),
+      rating: rating ?? null,
+      context: context ?? null,
+      id: id ?? null,
+    }));
     const added = await store.addEvents(events);
     const count = added.filter(Boolean).length;
     traffic.events(count);

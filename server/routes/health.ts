@@ -24,7 +24,8 @@ export const health = [
     operation: 'ready',
     tag: 'operation',
     summary: 'The model is warm and the store answers',
-    description: 'For load balancers: whether requests may be sent here. It needs no key; 503 until the first model is warm, and from the signal to end on.',
+    description:
+      'For load balancers: whether requests may be sent here. It needs no key; 503 until the first model is warm, and from the signal to end on.',
     reply: Ok,
     problems: { 503: 'the model is being loaded, or the server is about to end' },
     async handler({ context: { store, models, ending } }) {

@@ -32,7 +32,10 @@ export const models = [
       const { models: found, unreadable } = await folders.list();
       const { folder, version } = models.current;
       return {
-        models: found.map((model) => ({ ...model, active: model.version === version && folder.endsWith(model.folder) })),
+        models: found.map((model) => ({
+          ...model,
+          active: model.version === version && folder.endsWith(model.folder),
+        })),
         unreadable,
       };
     },

@@ -43,9 +43,7 @@ export class ShownLists {
 
   /** Events that the store has just taken. */
   judge(events: readonly StoredEvent[]): void {
-    const counted = events.filter(
-      ({ type, time }) => (this.weights.get(type) ?? 1) > 0 && Date.now() - time < LATE_MS,
-    );
+    const counted = events.filter(({ type, time }) => (this.weights.get(type) ?? 1) > 0 && Date.now() - time < LATE_MS);
     if (counted.length === 0) return;
     this.judging = this.judging
       .then(async () => {

@@ -35,7 +35,10 @@ const refuse = (detail: string): Problem => new Problem(422, 'model-refused', de
 
 /** @throws Problem where requests that the current model reads would be read otherwise, or not at all */
 export function requireSameSchema(current: ServedModel, candidate: ServedModel): void {
-  const [before, after] = [columnsOf(current.recommender.loaded.config), columnsOf(candidate.recommender.loaded.config)];
+  const [before, after] = [
+    columnsOf(current.recommender.loaded.config),
+    columnsOf(candidate.recommender.loaded.config),
+  ];
   for (const [name, type] of before) {
     const now = after.get(name);
     if (now === undefined)

@@ -15,11 +15,11 @@ describe('metrics', () => {
 
   const text = async (): Promise<string> => (await server.call('GET', '/metrics')).body;
   /** A sample's value; 0 where there is none. */
-  const valueOf = (all: string, name: string): number => {
+  const sample = (all: string, name: string): number => {
     const line = all.split('\n').find((one) => one.startsWith(`${name} `));
     return line === undefined ? 0 : Number(line.slice(name.length + 1));
   };
-  const value = async (name: string): Promise<number> => valueOf(await text(), name);
+  const value = async (name: string): Promise<number> => sample(await text(), name);
   const listOf = (user: string) => server.ids('GET', `/v1/users/${user}/recommendations?k=5`);
   const add = (...events: object[]) => server.call('POST', '/v1/events', events);
   /** Events are judged after they were answered. */
@@ -33,10 +33,13 @@ describe('metrics', () => {
     expect(headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
     for (const line of body.split('\n').filter(Boolean))
       expect(line).toMatch(/^(# (HELP|TYPE) \S+ .+|[a-zA-Z_:]\w*(\{.*\})? (-?[\d.e+-]+|NaN|\+Inf))$/);
-    for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds', 'attune_models_loaded'])
-      expect(valueOf(body, name), name).toBeGreaterThan(0);
+    for (const name of ['process_resident_memory_bytes', 'nodejs_heap_size_used_bytes', 'attune_models_loaded'])
+      expect(sample(body, name), name).toBeGreaterThan(0);
+    expect(body).toContain('\nnodejs_eventloop_lag_seconds ');
     expect(body).toMatch(/attune_device_bytes 0\n/);
-    expect(body).toMatch(/attune_model_info\{model="[0-9a-f]{12}",folder="model",recipe="sasrec",trained="2026-\S+"\} 1\n/);
+    expect(body).toMatch(
+      /attune_model_info\{model="[0-9a-f]{12}",folder="model",recipe="sasrec",trained="2026-\S+"\} 1\n/,
+    );
   });
 
   it('count requests by route and status, never by address', async () => {
@@ -45,9 +48,9 @@ describe('metrics', () => {
     await server.call('GET', '/no/such/secret-user');
     const all = await text();
     const route = 'method="GET",route="/v1/users/:id/recommendations"';
-    expect(valueOf(all, `attune_requests_total{${route},status="200"}`)).toBe(1);
-    expect(valueOf(all, `attune_requests_total{${route},status="400"}`)).toBe(1);
-    expect(valueOf(all, `attune_request_seconds_count{${route}}`)).toBe(2);
+    expect(sample(all, `attune_requests_total{${route},status="200"}`)).toBe(1);
+    expect(sample(all, `attune_requests_total{${route},status="400"}`)).toBe(1);
+    expect(sample(all, `attune_request_seconds_count{${route}}`)).toBe(2);
     expect(all).not.toContain('secret-user');
   });
 
@@ -57,7 +60,7 @@ describe('metrics', () => {
       Array.from({ length: 6 }, (_, i) => server.ids('POST', '/v1/recommendations', { history: [`i${i}`] })),
     );
     const after = await text();
-    const grown = (name: string): number => valueOf(after, name) - valueOf(before, name);
+    const grown = (name: string): number => sample(after, name) - sample(before, name);
     expect(grown('attune_model_wait_seconds_count')).toBe(6);
     expect(grown('attune_model_batch_size_sum')).toBe(6);
     expect(grown('attune_model_batch_size_count')).toBe(grown('attune_model_run_seconds_count'));
@@ -76,7 +79,7 @@ describe('metrics', () => {
     const model = `{model="${body.model}"}`;
     const counts = async () => {
       const all = await text();
-      return ['events', 'hits'].map((name) => valueOf(all, `attune_online_${name}_total${model}`));
+      return ['events', 'hits'].map((name) => sample(all, `attune_online_${name}_total${model}`));
     };
     await add({ user: 'ada', item: 'i1' });
     expect(await counts()).toEqual([0, 0]);

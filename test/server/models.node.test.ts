@@ -205,7 +205,9 @@ describe('models are replaced without a pause', () => {
     const now = await versionNow();
     await trainInto(folder, 7, 5);
     const refused = async (): Promise<number> =>
-      Number(/attune_model_swaps_total\{result="refused"\} (\d+)/.exec((await server.call('GET', '/metrics')).body)?.[1]);
+      Number(
+        /attune_model_swaps_total\{result="refused"\} (\d+)/.exec((await server.call('GET', '/metrics')).body)?.[1],
+      );
     const count = await refused();
     await until(async () => (await refused()) > count);
     expect(await versionNow()).toBe(now);
