@@ -463,6 +463,73 @@ export abstract class Api {
   }
 
   /**
+   * The models there are.
+   * Those of the folder --models, and the one that the server was started with; which of them answers. Needs a key with the role admin, or one above it.
+   * @throws AttuneError
+   */
+  listModels(options: CallOptions = {}): Promise<{
+    models: {
+      /** its name, as POST takes it */
+      folder: string;
+      /** what tells it from others, in answers, metrics and logs */
+      version: string;
+      /** ISO date */
+      trained: string;
+      recipe: string;
+      items: number;
+      /** under which its metrics were measured; final: trained on all events */
+      protocol: string;
+      /** of the validation; empty where there are none */
+      metrics: Record<string, number>;
+      /** it answers now */
+      active: boolean;
+    }[];
+    unreadable: {
+      folder: string;
+      reason: string;
+    }[];
+  }> {
+    return this.call('GET', '/v1/models', {}, options);
+  }
+
+  /**
+   * Replace the model that answers.
+   * By that of a folder of --models, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays. Needs a key with the role admin, or one above it.
+   * @throws AttuneError
+   */
+  activateModel(
+    body: {
+      /** as GET lists it */
+      folder: string;
+      /** take it though it reads other columns, or is significantly worse */
+      force?: boolean;
+    },
+    options: CallOptions = {},
+  ): Promise<{
+    folder: string;
+    version: string;
+    /** false: this very model answers already */
+    swapped: boolean;
+    comparison: {
+      /** false where too few stored events are newer than both trainings */
+      compared: boolean;
+      /** each with one event */
+      users: number;
+      /** NDCG@10 */
+      current: number | null;
+      /** NDCG@10 */
+      candidate: number | null;
+      /** mean of candidate - current over users */
+      difference: number | null;
+      /** of the difference */
+      standardError: number | null;
+      note: string;
+    };
+  }> {
+    return this.call('POST', '/v1/models', { body }, options);
+  }
+
+  /**
    * The process is alive.
    * For liveness probes: it answers whatever the load, and needs no key.
    * @throws AttuneError
@@ -475,7 +542,7 @@ export abstract class Api {
 
   /**
    * The model is warm and the store answers.
-   * For load balancers: whether requests may be sent here. It needs no key.
+   * For load balancers: whether requests may be sent here. It needs no key; 503 until the first model is warm, and from the signal to end on.
    * @throws AttuneError
    */
   ready(options: CallOptions = {}): Promise<{
@@ -547,5 +614,14 @@ export abstract class Api {
     }[];
   }> {
     return this.call('GET', '/v1/status', { query }, options);
+  }
+
+  /**
+   * Metrics for Prometheus.
+   * Counters and timings since the start of this server; no IDs of users or items are among them. Needs a key with the role read, or one above it.
+   * @throws AttuneError
+   */
+  getMetrics(options: CallOptions = {}): Promise<string> {
+    return this.call('GET', '/metrics', {}, options);
   }
 }

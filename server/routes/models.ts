@@ -58,6 +58,7 @@ export const models = [
       },
       { additionalProperties: false },
     ),
+    example: { folder: 'model' },
     reply: Type.Object({
       folder: Type.String(),
       version: Type.String(),
