@@ -129,15 +129,14 @@ function* walk(folder) {
   }
 }
 
-/** A hash of everything that dist/ depends on: paths, sizes, and times of the sources, and the compiler's version. */
-function buildKey() {
-  const hash = createHash('sha256');
-  hash.update(readFileSync(join(root, 'tsconfig.json')));
-  hash.update(readJson(join(root, 'node_modules/typescript/package.json')).version);
-  for (const included of readJson(join(root, 'tsconfig.json')).include) {
-    const folder = included.replace(/\/\*\.ts$/, '');
+const versionOf = (name) => readJson(join(root, 'node_modules', name, 'package.json')).version;
+
+/** A hash of paths, sizes, and times of the files of some folders, and of the version of the tool that builds of them. */
+function keyOf(folders, ending, tool) {
+  const hash = createHash('sha256').update(tool);
+  for (const folder of folders) {
     for (const path of [...walk(join(root, folder))].sort()) {
-      if (!path.endsWith('.ts')) continue;
+      if (!ending.test(path)) continue;
       const { size, mtimeMs } = statSync(path);
       hash.update(`${path}\0${size}\0${mtimeMs}\n`);
     }
@@ -145,22 +144,54 @@ function buildKey() {
   return hash.digest('hex');
 }
 
-const stamp = join(root, 'dist/.build');
-const buildCurrent = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === buildKey();
+/** What dist/ consists of: `key` changes with everything that it is built from, and `stamp` has the key of what is there. */
+const BUILDS = [
+  {
+    name: 'dist/',
+    stamp: 'dist/.build',
+    key() {
+      const config = readFileSync(join(root, 'tsconfig.json'), 'utf8');
+      const folders = JSON.parse(config).include.map((one) => one.replace(/\/\*\.ts$/, ''));
+      return keyOf(folders, /\.ts$/, config + versionOf('typescript'));
+    },
+    async build() {
+      await must('the build', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.']);
+      for (const path of walk(join(root, 'dist'))) {
+        if (/^dist\/(web|operator)\//.test(relative(root, path))) continue; // pages, which Vite builds
+        const source = join(root, relative(join(root, 'dist'), path)).replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts');
+        if (source.endsWith('.ts') && !existsSync(source)) rmSync(path);
+      }
+      const command = join(root, 'dist/cli/main.js');
+      if (existsSync(command)) chmodSync(command, 0o755);
+    },
+  },
+  {
+    name: "the operator's page",
+    stamp: 'dist/.operator',
+    key: () => keyOf(['web'], /\.(tsx?|css|html|svg)$/, versionOf('vite')),
+    build() {
+      const args = ['build', '-c', 'web/operator/vite.config.ts', '--logLevel', 'warn'];
+      return must('the build of the page', process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), ...args]);
+    },
+  },
+];
+
+/** Builds of which something has changed. */
+function stale() {
+  return BUILDS.filter(({ stamp, key }) => {
+    const path = join(root, stamp);
+    return !existsSync(path) || readFileSync(path, 'utf8') !== key();
+  });
+}
 
 async function build() {
-  say('building dist/');
-  const key = buildKey();
-  await must('the build', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.']);
-  for (const path of walk(join(root, 'dist'))) {
-    if (path.startsWith(join(root, 'dist/web/'))) continue; // the application, which Vite builds
-    const source = join(root, relative(join(root, 'dist'), path)).replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts');
-    if (source.endsWith('.ts') && !existsSync(source)) rmSync(path);
+  for (const { name, stamp, key, build } of stale()) {
+    say(`building ${name}`);
+    const before = key();
+    await build();
+    mkdirSync(dirname(join(root, stamp)), { recursive: true });
+    writeFileSync(join(root, stamp), before);
   }
-  const command = join(root, 'dist/cli/main.js');
-  if (existsSync(command)) chmodSync(command, 0o755);
-  mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, key);
 }
 
 /** A hash of everything that decides which adapter Dawn finds: its version, driver files, and environment variables. */
@@ -323,7 +354,7 @@ export async function setup(need) {
   }
   if (!packagesCurrent()) await locked(async () => packagesCurrent() || installPackages());
   generate();
-  if (!buildCurrent()) await locked(async () => buildCurrent() || build());
+  if (stale().length > 0) await locked(build);
   return need === 'build' ? { adapter: null, ok: true } : await checkSystem(need);
 }
 

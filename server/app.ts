@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest, LogController } fro
 import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { parseJson } from './http/json.ts';
-import { missingRoute, refuseSocket } from './http/missing.ts';
+import { missingRoute, refuseExpectation, refuseSocket } from './http/missing.ts';
 import { describe, schemaOf } from './http/openapi.ts';
 import { addPages } from './http/pages.ts';
 import { ProblemDocument, sendProblem, wrongMediaType } from './http/problem.ts';
@@ -12,7 +12,9 @@ import { protect } from './http/protect.ts';
 import type { Route } from './http/route.ts';
 import { Event, Explanation, Item, List, ListedItem, User } from './http/schemas.ts';
 import { type Part, requestChecker } from './http/validation.ts';
+import type { Metrics } from './metrics.ts';
 import { ROUTES } from './routes/index.ts';
+import { notReady } from './serving/models.ts';
 
 const SHARED = [Event, Item, User, Explanation, ListedItem, List, ProblemDocument];
 /** A whole request must arrive within as many milliseconds. */
@@ -26,6 +28,8 @@ export interface AppOptions {
   logTo?: { write(line: string): void };
   /** Certificate and private key, PEM; without them: plain HTTP. */
   tls?: { cert: string; key: string };
+  /** Folder of the built page for operators, which is at /. */
+  operator?: string;
   /** Origins whose pages may ask, `*` for all; default: none but this server's own. */
   cors?: readonly string[];
   /** Addresses or networks of proxies whose X-Forwarded-For and X-Request-Id are believed. */
@@ -33,7 +37,7 @@ export interface AppOptions {
 }
 
 export async function buildApp(context: Context, options: AppOptions): Promise<FastifyInstance> {
-  const { version, log, logTo, tls, cors = [], trustProxy = [] } = options;
+  const { version, log, logTo, tls, operator, cors = [], trustProxy = [] } = options;
   const { limits } = context.config;
   const app: FastifyInstance = Fastify({
     ...(tls && { https: tls }),
@@ -49,17 +53,19 @@ export async function buildApp(context: Context, options: AppOptions): Promise<F
     clientErrorHandler: refuseSocket,
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
   });
+  app.server.on('checkExpectation', refuseExpectation);
   for (const schema of SHARED) app.addSchema(schema);
   const check = requestChecker(SHARED);
   app.setValidatorCompiler(({ schema, httpPart }) => check(schema as object, httpPart as Part));
   const missing = missingRoute(ROUTES);
   app.setErrorHandler<Error>((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(request), request, reply));
-  logRequests(app);
+  countRequests(app, context);
+  logRequests(app, context.metrics);
   readBodies(app, limits.depth);
   await protect(app, context, { cors });
   await describe(app, version, context.config);
-  await addPages(app, { tls: tls !== undefined });
+  await addPages(app, { tls: tls !== undefined, operator });
   for (const route of ROUTES) addRoute(app, route, context);
   return app;
 }
@@ -76,12 +82,20 @@ export async function openApiDocument(version: string): Promise<object> {
   }
 }
 
-/** One line a request. The route stands for the address, which has users' IDs in it; a key's name stands for the key. */
-function logRequests(app: FastifyInstance): void {
+/** What users ask for, and addresses that nothing is at; probes and the operator's page would hide it in their own. */
+function countRequests(app: FastifyInstance, { traffic }: Context): void {
+  app.addHook('onResponse', async ({ routeOptions: { url, config } }, { statusCode, elapsedTime }) => {
+    if (url === undefined || config.counts) traffic.request(statusCode, elapsedTime);
+  });
+}
+
+/** One line a request, and its metrics. The route stands for the address, which has users' IDs; a key's name for the key. */
+function logRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', async ({ log, method, routeOptions, key, problem }, reply) => {
     const { statusCode: status, elapsedTime } = reply;
     const ms = Math.round(elapsedTime * 1000) / 1000;
     const route = routeOptions.url ?? 'unknown';
+    metrics.request(method, route, status, elapsedTime);
     log.info({ method, route, status, ms, key: key?.name, problem: problem ?? undefined }, 'request');
   });
 }
@@ -103,14 +117,18 @@ function readBodies(app: FastifyInstance, depth: number): void {
 }
 
 function addRoute(app: FastifyInstance, route: Route, context: Context): void {
-  const { method, url, role, status = 200, type = 'application/json', handler } = route;
+  const { method, url, role, tag, status = 200, type = 'application/json', handler } = route;
   app.route({
     method,
     url,
     schema: schemaOf(route),
-    config: { role, always: role === null },
-    handler: async ({ params, query, body, signal }, reply) => {
-      const answer = await handler({ params, query, body, context, signal });
+    config: { role, always: role === null, counts: tag !== 'operation' },
+    handler: async ({ params, query, body, signal, key }, reply) => {
+      // Before that the store may not be warm either.
+      if (role !== null && !context.models.ready) throw notReady();
+      const asking = context.keys ? (key?.role ?? null) : 'admin';
+      const call = { params, query, body, context, role: asking, signal };
+      const answer = await context.models.use(() => handler(call));
       reply.code(status).type(type).header('cache-control', 'no-store');
       return answer;
     },

@@ -1,18 +1,30 @@
 /** Starts a server, and stops it without losing anything. */
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
 import { InputError } from '../data/errors.ts';
 import { RatingPredictor } from '../recommend/node.ts';
 import { type AppOptions, buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
+import { drainable } from './http/drain.ts';
 import type { Keys } from './http/keys.ts';
+import { Problem } from './http/problem.ts';
 import { isLoopback } from './http/protect.ts';
+import { Metrics } from './metrics.ts';
 import { Goods } from './serving/goods.ts';
+import { ModelFolders } from './serving/model-folders.ts';
 import { Models } from './serving/models.ts';
+import { replaceModel } from './serving/replace.ts';
+import { ShownLists } from './serving/shown.ts';
+import { Sizes } from './serving/sizes.ts';
+import { Traffic } from './serving/traffic.ts';
 import { openStore } from './store/open.ts';
 
 export interface ServeOptions {
   model: string;
+  /** Where further models are taken from; default: the folder that the model is in. */
+  models?: string;
   /** A second model, which predicts ratings. */
   ratings?: string;
   host: string;
@@ -22,6 +34,8 @@ export interface ServeOptions {
   config: { text: string; file: string } | null;
   keys: Keys | null;
   app: AppOptions;
+  /** Called once connections are taken, before the model is loaded: /healthz answers, and /readyz says no. */
+  onListening?: (bound: { address: string; port: number }) => void;
 }
 
 export interface Server {
@@ -31,6 +45,13 @@ export interface Server {
   close(): Promise<void>;
 }
 
+/** Milliseconds between two looks at the model's folder, and at what other servers put into the store. */
+const WATCH_MS = 1000;
+const PULL_MS = 500;
+/** Milliseconds that requests in flight have to finish in. */
+const DRAIN_MS = 20_000;
+
+/** Resolves when the model is warm. @throws InputError where the model, the store or an option cannot be used */
 export async function serve(options: ServeOptions): Promise<Server> {
   const { model, host, port, keys, backend } = options;
   if (!keys && !isLoopback(host))
@@ -41,28 +62,69 @@ export async function serve(options: ServeOptions): Promise<Server> {
     });
   const config = readConfig(options.config?.text ?? null, options.config?.file);
   const store = await openStore(options.store);
-  try {
-    const models = await Models.open(model, new Goods(store), { backend });
-    const ratings =
-      options.ratings === undefined
-        ? null
-        : await RatingPredictor.load(options.ratings, { device: models.current.recommender.device });
-    const context: Context = { store, models, ratings, config, keys };
-    const app = await buildApp(context, options.app);
-    await app.listen({ host, port });
-    const { address, port: bound, family } = app.server.address() as AddressInfo;
-    return {
-      address: `${options.app.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${address}]` : address}:${bound}`,
-      context,
-      async close() {
-        await app.close();
-        ratings?.close();
-        models.close();
-        await store.close();
-      },
-    };
-  } catch (error) {
+  const metrics = new Metrics();
+  const models = new Models(new Goods(store), { backend, onBatch: metrics.onBatch });
+  metrics.watch(models);
+  let log: FastifyBaseLogger | null = null;
+  const onError = (error: unknown): void => log?.error({ err: error }, 'lists that were shown could not be saved');
+  const context: Context = {
+    store,
+    models,
+    folders: new ModelFolders(options.models ?? path.dirname(path.resolve(model)), model),
+    ratings: null,
+    sizes: new Sizes(store),
+    traffic: new Traffic(),
+    config,
+    keys,
+    metrics,
+    shown: new ShownLists(store, metrics, config, onError),
+    ending: () => drain.draining,
+  };
+  const app = await buildApp(context, options.app);
+  log = app.log;
+  const drain = drainable(app);
+  const stops: (() => void)[] = [];
+  const close = async (): Promise<void> => {
+    for (const stop of stops) stop();
+    await drain.drain(DRAIN_MS);
+    await app.close();
+    await context.shown.flush();
+    context.ratings?.close();
+    await models.close();
     await store.close();
+  };
+  try {
+    await app.listen({ host, port });
+    const { address: bound, port: number, family } = app.server.address() as AddressInfo;
+    const address = `${options.app.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${bound}]` : bound}:${number}`;
+    options.onListening?.({ address, port: number });
+    if (options.ratings !== undefined)
+      context.ratings = await RatingPredictor.load(options.ratings, { device: await models.device() });
+    await models.start(model);
+    stops.push(models.watch(WATCH_MS, (folder) => takeChanged(context, folder, app.log)));
+    stops.push(
+      every(PULL_MS, () => models.refresh().catch((error) => app.log.error({ err: error }, 'items not read'))),
+    );
+    return { address, context, close };
+  } catch (error) {
+    await close();
     throw error;
   }
+}
+
+/** The folder of the active model has changed: trained anew, say. */
+async function takeChanged(context: Context, folder: string, log: FastifyBaseLogger): Promise<void> {
+  try {
+    const { version, swapped, comparison } = await replaceModel(context, folder, false);
+    if (swapped) log.info({ version, comparison: comparison.note }, 'the model has changed, and answers from now on');
+  } catch (error) {
+    if (!(error instanceof Problem || error instanceof InputError)) log.error({ err: error }, 'the model was not read');
+    else log.warn({ reason: error.message }, 'the model has changed, and is refused: the one before it stays');
+  }
+}
+
+function every(ms: number, work: () => Promise<void>): () => void {
+  const timer = setInterval(() => void work(), ms);
+  timer.unref();
+  return () => clearInterval(timer);
 }

@@ -79,11 +79,11 @@ const WORDS: [word: RegExp, instead: string, stays?: RegExp][] = [
   [/\bplaces\b/i, 'positions, indices', /^model\/ranker\/network\.ts/],
   // A key of the JSON that recommend writes for a model of ratings.
   [/\bchances\b/i, 'probabilities', /rating-predictor|train\/ratings\.test/],
-  // Keys of the JSON that demo and recipes write.
+  // Keys of the JSON that demo and recipes write; an option of Node's histogram.
   [
     /\bfigures?\b/i,
     'metrics',
-    /commands\/(?:demo|recipes)\.ts|recipes\/recipes\.ts|cli\/demo\.node|^web\/|test\/web\//,
+    /commands\/(?:demo|recipes)\.ts|recipes\/recipes\.ts|cli\/demo\.node|^web\/|test\/web\/|serving\/traffic\.ts/,
   ],
   [/\bmemory alone\b|\bwith memory\b|\bsequence memory\b|\battribute memory\b|\bmemories\b/i, 'item transitions'],
   [/\b(?:the|its|their) memory's\b/i, 'the transitions'],
@@ -256,8 +256,8 @@ describe('structure', () => {
   });
 
   it('a file is one idea: at most 500 lines', () => {
-    // Tables of cases and of random graphs, which are read row by row.
-    const tables = /^test\/kernels\/(?:graphs|contract\.test|cases\/sizes)\.ts$/;
+    // Tables of cases and of random graphs, which are read row by row; the client's types, which are generated.
+    const tables = /^test\/kernels\/(?:graphs|contract\.test|cases\/sizes)\.ts$|^client\/api\.ts$/;
     const long = tracked
       .filter((file) => /\.(?:tsx?|mjs|wgsl)$/.test(file) && !tables.test(file))
       .map((file) => ({ file, lines: textOf(file).trimEnd().split('\n').length }));

@@ -34,3 +34,7 @@ export function date(iso: string): string {
     minute: '2-digit',
   });
 }
+
+/** Three digits are enough of a measured time. */
+export const millisecondsText = (ms: number): string => `${Number(ms.toPrecision(3))} ms`;
+export const rateText = (n: number): string => (n < 10 ? Number(n.toFixed(1)).toString() : countText(n));

@@ -3,9 +3,10 @@
  * relative, so that it works below any URL.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { notices } from './notices.ts';
 import { HEADERS, POLICY } from './policy.ts';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -27,36 +28,6 @@ const headers: Plugin = {
   generateBundle() {
     const lines = Object.entries(HEADERS).map(([name, value]) => `  ${name}: ${value}\n`);
     this.emitFile({ type: 'asset', fileName: HEADERS_FILE, source: `/*\n${lines.join('')}` });
-  },
-};
-
-/** Packages whose code is in the page or in its workers, which are bundled first. */
-const bundled = new Set<string>();
-const collect: Plugin = {
-  name: 'collect-packages',
-  apply: 'build',
-  generateBundle(_options, bundle) {
-    for (const file of Object.values(bundle))
-      for (const id of file.type === 'chunk' ? Object.keys(file.modules) : []) {
-        const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id) ?? [];
-        if (name) bundled.add(name);
-      }
-  },
-};
-
-/** The licenses of those packages, as their authors require. */
-const notices: Plugin = {
-  name: 'notices',
-  apply: 'build',
-  generateBundle() {
-    const texts = [...bundled].sort().map((name) => {
-      const folder = path(`../node_modules/${name}/`);
-      const { version, license } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
-      const file = readdirSync(folder).find((one) => /^licen[cs]e/i.test(one));
-      if (!file) throw new Error(`${name} has no license file`);
-      return `## ${name} ${version} (${license})\n\n${readFileSync(folder + file, 'utf8').trim()}\n`;
-    });
-    this.emitFile({ type: 'asset', fileName: 'THIRD_PARTY_NOTICES.md', source: texts.join('\n') });
   },
 };
 
@@ -85,6 +56,8 @@ const offline: Plugin = {
   },
 };
 
+const licenses = notices();
+
 export default defineConfig({
   root: path('.'),
   base: './',
@@ -93,7 +66,7 @@ export default defineConfig({
   optimizeDeps: { exclude: ['webgpu'] },
   server: { host: 'localhost', port: 5180 },
   preview: { host: 'localhost', port: 5180, headers: HEADERS },
-  worker: { format: 'es', plugins: () => [collect] },
+  worker: { format: 'es', plugins: () => [licenses.collect] },
   build: {
     outDir: path('../dist/web'),
     emptyOutDir: true,
@@ -102,5 +75,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1000,
   },
-  plugins: [policy, headers, collect, notices, offline],
+  plugins: [policy, headers, licenses.collect, licenses.write, offline],
 });

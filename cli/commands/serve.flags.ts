@@ -4,6 +4,7 @@ import { integerFlag, list } from '../flags/values.ts';
 
 const flags = {
   model,
+  models: withoutDefault(text('<dir>', 'where POST /v1/models takes other models from'), 'the folder that MODEL is in'),
   ratings: text('<dir>', 'a model of ratings (train --task rating) for POST /v1/ratings'),
   host: withDefault(text('<host>', 'address to listen on'), '127.0.0.1'),
   port: withDefault(integerFlag('<n>', 'port to listen on; 0 takes a free one', 0), 8080),

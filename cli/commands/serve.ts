@@ -1,15 +1,22 @@
 /** `attune serve`: the HTTP service. */
-import { watchFile } from 'node:fs';
+import { existsSync, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { Keys } from '../../server/http/keys.ts';
 import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
 import { UsageError } from '../errors.ts';
 import type { ServeFlags } from './serve.flags.ts';
 
+/** Built beside the command. */
+const PAGE = fileURLToPath(new URL('../../operator', import.meta.url));
+
+/** Milliseconds that ending takes at most. */
+const LONGEST_MS = 28_000;
+
 export async function runServe(flags: ServeFlags): Promise<void> {
   const out = new Output();
-  const { model, ratings, host, port, log, device: backend } = flags;
+  const { model, models, ratings, host, port, log, device: backend } = flags;
   const store = flags.store ?? `${model.replace(/[/\\]+$/, '')}.store.db`;
   const config = flags.config === undefined ? null : { text: await readFile(flags.config, 'utf8'), file: flags.config };
   const { tlsCert, tlsKey, cors, trustProxy } = flags;
@@ -20,13 +27,17 @@ export async function runServe(flags: ServeFlags): Promise<void> {
       ? undefined
       : { cert: await readFile(tlsCert, 'utf8'), key: await readFile(tlsKey, 'utf8') };
   const keys = flags.keys === undefined ? null : Keys.parse(await readFile(flags.keys, 'utf8'), flags.keys);
+  const operator = existsSync(PAGE) ? PAGE : undefined;
+  if (operator === undefined)
+    out.warn("the operator's page is not built, and nothing is at /: npm run build builds it");
   interrupts.handled = true;
-  const stopped = new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
+  const stopped = firstSignal();
+  let loaded = false;
+  // Nothing was taken yet.
+  void stopped.then(() => !loaded && process.exit(0));
   const server = await serve({
     model,
+    models,
     ratings,
     host,
     port,
@@ -34,13 +45,32 @@ export async function runServe(flags: ServeFlags): Promise<void> {
     backend,
     config,
     keys,
-    app: { version: versionOf(), log, tls, cors, trustProxy },
+    app: { version: versionOf(), log, tls, operator, cors, trustProxy },
+    onListening: ({ port }) => out.warn(`listening on port ${port}; loading ${model}`),
   });
+  loaded = true;
   out.warn(`serving ${model} on ${server.address}; store: ${server.context.store.name}; Ctrl-C stops`);
   if (keys && flags.keys !== undefined) watchKeys(keys, flags.keys, out);
   else out.warn('without --keys only this machine may ask, under localhost or a loopback address');
-  await stopped;
+  const signal = await stopped;
+  out.warn(`${signal}: answering what was asked, then ending; a second signal ends at once`);
+  // What was acknowledged is in the store whatever comes: no hang may hold the process.
+  setTimeout(() => process.exit(0), LONGEST_MS).unref();
   await server.close();
+}
+
+/** Also one that comes while the model is being loaded; the second ends the process at once. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let first = true;
+    for (const [signal, code] of [['SIGTERM', 143] as const, ['SIGINT', 130] as const]) {
+      process.on(signal, () => {
+        if (!first) process.exit(code);
+        first = false;
+        resolve(signal);
+      });
+    }
+  });
 }
 
 /** Keys that were added or removed count within a second, without a restart. */

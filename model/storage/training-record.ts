@@ -158,6 +158,19 @@ export class TrainingRecord {
     if (first !== bytes.length) throw damaged;
   }
 
+  /**
+   * When the last event of the training or the validation was, in milliseconds since 1970; NaN where no time is known.
+   * @param until times after it are no times of events: nothing was trained on that had not happened
+   */
+  latest(until: number): number {
+    let latest = Number.NaN;
+    for (const { at } of this.users.values()) {
+      const time = this.view.getFloat64(at + 8, true);
+      if (time <= until) latest = later(latest, time);
+    }
+    return latest;
+  }
+
   /** Held-out targets of a log that the model was trained on or, for the test part, chosen by. */
   overlap(split: Split, part: 'valid' | 'test'): Overlap {
     const { userIds, itemIds, items, offsets } = split.dataset;

@@ -50,6 +50,13 @@ export async function lockFolder(dir: string): Promise<FolderLock> {
   });
 }
 
+/** Whether a training holds the folder, as far as can be seen from here. */
+export async function isLocked(dir: string): Promise<boolean> {
+  const content = await readFile(path.join(dir, LOCK_NAME), 'utf8').catch(() => null);
+  const owner = content === null ? null : parseOwner(content);
+  return owner !== null && (owner.host !== os.hostname() || isAlive(owner));
+}
+
 /** Creates the lock with its content in one step (a hard link fails when the name exists). */
 async function tryCreate(file: string, content: string): Promise<boolean> {
   const temporary = temporaryPath(file);

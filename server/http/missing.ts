@@ -1,6 +1,6 @@
 /** Addresses that no route answers, and requests that are not HTTP. */
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { documentOf, Problem } from './problem.ts';
@@ -26,6 +26,25 @@ export function missingRoute(routes: readonly Route[]): (request: FastifyRequest
   };
 }
 
+/** An answer without a request of Fastify's. */
+function plainAnswer(problem: Problem): { status: number; headers: Record<string, string | number>; body: string } {
+  const body = JSON.stringify(documentOf(problem, randomUUID()));
+  const headers = {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  };
+  return { status: problem.status, headers, body };
+}
+
+/** Answers a request with a header Expect that is not 100-continue, which Node answers without a body. */
+export function refuseExpectation(_request: IncomingMessage, answer: ServerResponse): void {
+  const { status, headers, body } = plainAnswer(
+    new Problem(417, 'invalid-request', 'expected 100-continue in the header Expect, or none', 'Expect'),
+  );
+  answer.writeHead(status, headers).end(body);
+}
+
 /** Answers what Node's parser refuses, which never becomes a request. */
 export function refuseSocket(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -38,10 +57,7 @@ export function refuseSocket(error: Error & { code?: string }, socket: Socket): 
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? new Problem(408, 'timeout', 'the request did not arrive in time')
         : new Problem(400, 'invalid-request', 'this is not an HTTP request that can be read');
-  const body = JSON.stringify(documentOf(problem, randomUUID()));
-  const { status } = problem;
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
+  const { status, headers, body } = plainAnswer(problem);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy());
 }

@@ -1,5 +1,6 @@
 /** Pages for people, in a scope of their own: their headers do not burden the answers to programs. */
 import helmet from '@fastify/helmet';
+import files from '@fastify/static';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 
@@ -17,14 +18,33 @@ const POLICY = {
   frameAncestors: ["'none'"],
 };
 
-/** @param tls whether the browser is to insist on HTTPS */
-export async function addPages(app: FastifyInstance, { tls }: { tls: boolean }): Promise<void> {
+export interface Pages {
+  /** Whether the browser is to insist on HTTPS. */
+  tls: boolean;
+  /** Folder of the built page for operators; undefined: there is none at /. */
+  operator: string | undefined;
+}
+
+export async function addPages(app: FastifyInstance, { tls, operator }: Pages): Promise<void> {
   await app.register(async (pages) => {
     await pages.register(helmet, {
       contentSecurityPolicy: { useDefaults: false, directives: POLICY },
       strictTransportSecurity: tls,
       referrerPolicy: { policy: 'no-referrer' },
     });
+    if (operator !== undefined) {
+      await pages.register(files, {
+        root: operator,
+        wildcard: false,
+        cacheControl: false,
+        // The names of assets change with what is in them.
+        setHeaders: (reply, file) =>
+          reply.setHeader(
+            'cache-control',
+            file.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+          ),
+      });
+    }
     await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { validatorUrl: null } });
   });
 }

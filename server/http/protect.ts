@@ -21,6 +21,8 @@ declare module 'fastify' {
     role?: Role | null;
     /** Answered whatever the load and the rate: what watches the server must not take a busy one for a dead one. */
     always?: boolean;
+    /** Counted in the latency and the throughput that the operator sees. */
+    counts?: boolean;
   }
 }
 

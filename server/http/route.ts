@@ -9,6 +9,8 @@ export interface Call<P extends TSchema, Q extends TSchema, B extends TSchema> {
   query: Static<Q>;
   body: Static<B>;
   context: Context;
+  /** Of the key that asks; null: none where there are keys. Without keys everybody may do everything. */
+  role: Role | null;
   /** Aborted when the client leaves. */
   signal: AbortSignal;
 }

@@ -19,21 +19,23 @@ export const events = route({
     duplicates: Type.Integer({ description: 'whose id was there already' }),
   }),
   status: 201,
-  async handler({ body, context: { store } }) {
+  async handler({ body, context: { store, traffic, metrics, shown } }) {
     const now = Date.now();
     const given = Array.isArray(body) ? body : [body];
-    const added = await store.addEvents(
-      given.map(({ user, item, time, type, rating, context, id }, i) => ({
-        user,
-        item,
-        type: type ?? 'interaction',
-        time: time === undefined ? now : timeOf(time, Array.isArray(body) ? `/${i}/time` : '/time'),
-        rating: rating ?? null,
-        context: context ?? null,
-        id: id ?? null,
-      })),
-    );
+    const events = given.map(({ user, item, time, type, rating, context, id }, i) => ({
+      user,
+      item,
+      type: type ?? 'interaction',
+      time: time === undefined ? now : timeOf(time, Array.isArray(body) ? `/${i}/time` : '/time'),
+      rating: rating ?? null,
+      context: context ?? null,
+      id: id ?? null,
+    }));
+    const added = await store.addEvents(events);
     const count = added.filter(Boolean).length;
+    traffic.events(count);
+    metrics.eventsAdded(count);
+    shown.judge(events.filter((_event, i) => added[i]));
     return { added: count, duplicates: given.length - count };
   },
 });

@@ -5,10 +5,13 @@ import { events } from './events.ts';
 import { health } from './health.ts';
 import { items } from './items.ts';
 import { latest } from './latest.ts';
+import { metrics } from './metrics.ts';
+import { models } from './models.ts';
 import { popular } from './popular.ts';
 import { ratings } from './ratings.ts';
 import { recommendations } from './recommendations.ts';
 import { similar } from './similar.ts';
+import { status } from './status.ts';
 import { users } from './users.ts';
 
 export const ROUTES: readonly Route[] = [
@@ -21,5 +24,8 @@ export const ROUTES: readonly Route[] = [
   latest,
   ratings,
   continuations,
+  models,
   health,
+  status,
+  metrics,
 ].flat();

@@ -18,8 +18,11 @@ export const recommendations = [
     params: Type.Object({ id: Id }),
     query: Type.Object(queryOptions, { additionalProperties: false }),
     reply: ref(List),
-    handler: async ({ params: { id }, query, context }) =>
-      listFor(context, await subjectOf(context, id), optionsOfQuery(query)),
+    async handler({ params: { id }, query, context }) {
+      const list = await listFor(context, await subjectOf(context, id), optionsOfQuery(query));
+      context.shown.add(id, list);
+      return list;
+    },
   }),
   route({
     method: 'POST',
@@ -35,7 +38,10 @@ export const recommendations = [
     ),
     example: { history: ['book-17', { item: 'book-4', type: 'view' }], k: 5 },
     reply: ref(List),
-    handler: async ({ body: { history, columns = {}, ...options }, context }) =>
-      listFor(context, { columns, events: sessionEvents(history) }, options),
+    async handler({ body: { history, columns = {}, ...options }, context }) {
+      const list = await listFor(context, { columns, events: sessionEvents(history) }, options);
+      context.shown.add(undefined, list);
+      return list;
+    },
   }),
 ];

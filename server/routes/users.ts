@@ -32,7 +32,8 @@ export const users = [
       'Events, columns and lists are gone from the store and its files. Trained weights keep their trace until the next training.',
     params: Type.Object({ id: Id }),
     reply: Type.Object({ deleted: Type.Boolean() }),
-    async handler({ params: { id }, context: { store } }) {
+    async handler({ params: { id }, context: { store, shown } }) {
+      await shown.forget(id);
       if (!(await store.deleteUser(id))) throw new Problem(404, 'unknown-id', 'no such user', 'id');
       return { deleted: true };
     },

@@ -20,11 +20,19 @@ export class Catalog {
   readonly created: ReadonlyMap<number, number>;
   readonly postProcessing: PostProcessing;
   readonly neighbors: Neighbors;
+  /** Of the store's items, as it was made of. */
+  readonly revision: number;
   private hashes: Map<number, number> | null = null;
 
   /** @param ranked items that the model ranks @param recommender after it took them */
-  private constructor(items: readonly Item[], ranked: number, goods: Goods, recommender: Recommender) {
+  private constructor(
+    items: readonly Item[],
+    ranked: number,
+    goods: Pick<Goods, 'items' | 'revision'>,
+    recommender: Recommender,
+  ) {
     this.items = items;
+    this.revision = goods.revision;
     this.ranked = ranked;
     this.rows = new Map(items.map(({ id }, row) => [id, row]));
     const deleted = new Set<number>();
@@ -42,7 +50,8 @@ export class Catalog {
   }
 
   /** The catalog of now; the recommender takes it, too. @param own the items that the model came with */
-  static async of(recommender: Recommender, own: readonly Item[], goods: Goods): Promise<Catalog> {
+  static async of(recommender: Recommender, own: readonly Item[], now: Goods): Promise<Catalog> {
+    const goods = { items: new Map(now.items), revision: now.revision };
     const items = own.map((item): Item => {
       const put = goods.items.get(item.id);
       return put && !put.deleted ? { ...item, title: put.title ?? item.title, attributes: put.attributes } : item;

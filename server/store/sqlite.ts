@@ -24,8 +24,9 @@ const DIALECT: Dialect = {
 
 /** Tells a store from the SQLite files of other programs: "Attu". */
 const APPLICATION = 0x41747475;
-/** Milliseconds that a connection waits for another one. */
-const WAIT = 5000;
+/** Milliseconds that a connection waits for another one; that an erasure waits for other programs that read the file. */
+const WAIT = 100;
+const READERS = 10_000;
 /** Milliseconds of statements after which others have their turn. */
 const TURN = 4;
 /** Pages that are scrubbed in one transaction. */
@@ -52,6 +53,10 @@ export class SqliteDriver implements Driver {
   private readonly writes = new Map<string, Statement>();
   private jobs: Job[] = [];
   private working: Promise<void> | null = null;
+  /** The log is to be emptied before the next transaction. */
+  private emptying: { resolve(done: boolean): void; reject(error: unknown): void }[] = [];
+  private erasing: Promise<void> = Promise.resolve();
+  private nextErasure: Promise<void> | null = null;
   private turnEnds = 0;
   private closed = false;
 
@@ -100,40 +105,55 @@ export class SqliteDriver implements Driver {
     this.requireOpen();
     return new Promise<T>((resolve, reject) => {
       this.jobs.push({ work, resolve, reject } as Job);
-      this.working ??= this.runJobs();
+      this.working ??= this.work();
     });
   }
 
-  /** Runs all that waits in one transaction, until nothing waits any more. A job that fails is undone by itself. */
-  private async runJobs(): Promise<void> {
+  /** Runs what waits until nothing waits any more: the connection does one thing at a time. */
+  private async work(): Promise<void> {
     await nextTurn();
-    while (this.jobs.length > 0) {
-      const jobs = this.jobs;
-      this.jobs = [];
-      const done: (() => void)[] = [];
-      try {
-        await this.writer.exec('BEGIN IMMEDIATE');
-        for (const { work, resolve, reject } of jobs) {
-          await this.run('SAVEPOINT job');
-          try {
-            const result = await work(this.query);
-            done.push(() => resolve(result as never));
-          } catch (error) {
-            this.writes.clear(); // a statement that failed repeats its error
-            await this.run('ROLLBACK TO job');
-            reject(error);
-          }
-          await this.run('RELEASE job');
-        }
-        await this.writer.exec('COMMIT');
-        for (const resolve of done) resolve();
-      } catch (error) {
-        if (inTransaction(this.writer)) await this.writer.exec('ROLLBACK');
-        const problem = new StoreUnavailable(`${this.name}: ${(error as Error).message}`, { cause: error });
-        for (const { reject } of jobs) reject(problem);
-      }
+    while (this.jobs.length > 0 || this.emptying.length > 0) {
+      if (this.jobs.length > 0) await this.runJobs(this.jobs.splice(0));
+      if (this.emptying.length > 0) await this.emptyLog(this.emptying.splice(0));
     }
     this.working = null;
+  }
+
+  /** One transaction. A job that fails is undone by itself. */
+  private async runJobs(jobs: readonly Job[]): Promise<void> {
+    const done: (() => void)[] = [];
+    try {
+      await this.writer.exec('BEGIN IMMEDIATE');
+      for (const { work, resolve, reject } of jobs) {
+        await this.run('SAVEPOINT job');
+        try {
+          const result = await work(this.query);
+          done.push(() => resolve(result as never));
+        } catch (error) {
+          this.writes.clear(); // a statement that failed repeats its error
+          await this.run('ROLLBACK TO job');
+          reject(error);
+        }
+        await this.run('RELEASE job');
+      }
+      await this.writer.exec('COMMIT');
+      for (const resolve of done) resolve();
+    } catch (error) {
+      this.writes.clear();
+      if (inTransaction(this.writer)) await this.writer.exec('ROLLBACK');
+      const problem = new StoreUnavailable(`${this.name}: ${(error as Error).message}`, { cause: error });
+      for (const { reject } of jobs) reject(problem);
+    }
+  }
+
+  /** Moves the log into the file; answers whether no other program that reads the file was in the way. */
+  private async emptyLog(waiting: typeof this.emptying): Promise<void> {
+    try {
+      const [{ busy }] = (await this.writer.pragma('wal_checkpoint(TRUNCATE)', {})) as [{ busy: number }];
+      for (const { resolve } of waiting) resolve(busy === 0);
+    } catch (error) {
+      for (const { reject } of waiting) reject(error);
+    }
   }
 
   private readonly query: Query = {
@@ -177,8 +197,19 @@ export class SqliteDriver implements Driver {
     return known;
   }
 
+  /** Those who ask before it starts share an erasure. */
+  readonly erase = (): Promise<void> => {
+    this.nextErasure ??= this.erasing = this.erasing
+      .catch(() => {})
+      .then(() => {
+        this.nextErasure = null;
+        return this.scrub();
+      });
+    return this.nextErasure;
+  };
+
   /** Overwrites what deleted rows left in unused bytes of pages, and empties the log. */
-  readonly erase = async (): Promise<void> => {
+  private async scrub(): Promise<void> {
     const [{ page_count: pages }] = this.reader.pragma('page_count') as [{ page_count: number }];
     for (let first = 1; first <= pages; first += PAGES) {
       await this.transaction(async () => {
@@ -194,16 +225,18 @@ export class SqliteDriver implements Driver {
       });
     }
     await this.checkpoint();
-  };
+  }
 
-  /** Moves the log into the file and empties it. @throws StoreUnavailable while another program reads the file */
+  /** @throws StoreUnavailable while another program reads the file */
   private async checkpoint(): Promise<void> {
-    for (let waited = 0; ; waited += 50) {
-      const [{ busy }] = (await this.writer.pragma('wal_checkpoint(TRUNCATE)', {})) as [{ busy: number }];
-      if (busy === 0) return;
-      if (waited >= WAIT)
+    for (const until = performance.now() + READERS; ; await sleep(WAIT)) {
+      const emptied = await new Promise<boolean>((resolve, reject) => {
+        this.emptying.push({ resolve, reject });
+        this.working ??= this.work();
+      });
+      if (emptied) return;
+      if (performance.now() > until)
         throw new StoreUnavailable(`${this.name}: another program reads the file, whose log cannot be emptied`);
-      await sleep(50);
     }
   }
 
@@ -214,8 +247,9 @@ export class SqliteDriver implements Driver {
 
   async close(): Promise<void> {
     if (this.closed) return;
-    this.closed = true;
+    await this.erasing.catch(() => {}); // the next start does it again
     while (this.working) await this.working;
+    this.closed = true;
     await this.writer.pragma('wal_checkpoint(TRUNCATE)', {});
     this.reader.close();
     this.writer.close();

@@ -9,6 +9,9 @@ import { build, json, ring, root, TINY } from './paths.ts';
 /** The item IDs of the README's history, among others. */
 const IDS = ['1193', '661', '914', ...Array.from({ length: 37 }, (_, i) => `${2000 + i}`)];
 
+/** The operator's page, which Vite builds. */
+const isPage = (path: string): boolean => path.startsWith('dist/operator/');
+
 let place: Workplace;
 let packed: string[];
 const manifest = () => JSON.parse(readFileSync(place.path('node_modules/attune/package.json'), 'utf8'));
@@ -68,7 +71,18 @@ describe('the package', () => {
       ]),
     );
     expect(packed.filter((path) => !/^(dist\/|scripts\/system\.mjs$|[\w.]+$)/.test(path))).toEqual([]);
-    expect(packed.filter((path) => !/\.(js|js\.map|d\.ts|md|mjs)$|^LICENSE$|^package\.json$/.test(path))).toEqual([]);
+    const others = packed.filter((path) => !/\.(js|js\.map|d\.ts|md|mjs)$|^LICENSE$|^package\.json$/.test(path));
+    expect(others.filter((path) => !isPage(path))).toEqual([]);
+    expect(
+      packed
+        .filter(isPage)
+        .map((path) => path.replace(/-[\w-]{8}\./, '-HASH.'))
+        .sort(),
+    ).toEqual([
+      'dist/operator/THIRD_PARTY_NOTICES.md',
+      ...['icon-HASH.svg', 'index-HASH.css', 'index-HASH.js'].map((name) => `dist/operator/assets/${name}`),
+      'dist/operator/index.html',
+    ]);
     expect(packed.filter((path) => /(^|\/)(test|examples|web|golden)\//.test(path))).toEqual([]);
     const first = new Map<string, string>();
     for (const path of packed) {
@@ -80,7 +94,8 @@ describe('the package', () => {
   });
 
   test('every import of its files is in it, or is a dependency', () => {
-    const known = new Set([...Object.keys(manifest().dependencies), 'attune']);
+    const { dependencies, peerDependencies } = manifest();
+    const known = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies), 'attune']);
     const missing: string[] = [];
     for (const path of packed.filter((name) => /\.(js|mjs|d\.ts)$/.test(name))) {
       const code = textOf(path).replace(/^\s*(\/\/|\*|\/\*).*$/gm, '');
@@ -103,7 +118,7 @@ describe('the package', () => {
   });
 
   test('source maps contain the sources', () => {
-    for (const path of packed.filter((name) => name.endsWith('.js'))) {
+    for (const path of packed.filter((name) => name.endsWith('.js') && !isPage(name))) {
       expect(packed, path).toContain(`${path}.map`);
       const { sources, sourcesContent } = JSON.parse(textOf(`${path}.map`));
       expect(sources.length, path).toBe(1);

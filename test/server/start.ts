@@ -25,13 +25,15 @@ export interface StartOptions {
   config?: Record<string, unknown>;
   keys?: Keys;
   app?: Partial<AppOptions>;
+  /** Folder of a model of ratings. */
+  ratings?: string;
 }
 
-export async function start({ config, keys, app }: StartOptions = {}): Promise<Started> {
+export async function start({ config, keys, app, ratings }: StartOptions = {}): Promise<Started> {
   const log: string[] = [];
   const logTo = { write: (line: string) => void log.push(line) };
   const server = await startServer(
-    { keys: keys ?? null, app: { version: 'test', log: 'info', logTo, ...app } },
+    { ratings, keys: keys ?? null, app: { version: 'test', log: 'info', logTo, ...app } },
     config,
   );
   return { url: server.address, log, ask: server.call, close: () => server.close() };

@@ -6,7 +6,7 @@ import { countText } from '../format.ts';
 import { appState, askState } from '../state.ts';
 import { useStore } from '../store.ts';
 import type { ListedItem, OpenedModel } from '../worker/recommending.ts';
-import { Field, Notice, Spinner } from './components.tsx';
+import { Attributes, Field, Notice, Spinner } from './components.tsx';
 
 export const addToHistory = (id: string): void => askState.set({ history: [...askState.get().history, id] });
 
@@ -124,20 +124,6 @@ export function AddButton({ item }: { item: { id: string; title: string } }) {
     >
       Add
     </button>
-  );
-}
-
-export function Attributes({ of }: { of: Record<string, string> }) {
-  const entries = Object.entries(of).slice(0, 4);
-  if (entries.length === 0) return null;
-  return (
-    <div class="tags">
-      {entries.map(([name, value]) => (
-        <span key={name} title={name}>
-          {value.length > 60 ? `${value.slice(0, 60)}…` : value}
-        </span>
-      ))}
-    </div>
   );
 }
 

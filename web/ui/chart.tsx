@@ -1,19 +1,21 @@
-/** A line chart over steps (uPlot), in the page's colors, with a summary for screen readers. */
+/** A line chart over steps or times (uPlot), in the page's colors, with a summary for screen readers. */
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { figure } from '../format.ts';
 import { tokenColor } from './canvas.ts';
 
 export interface Series {
   label: string;
   /** Name of a color token. */
   color: string;
-  points: readonly (readonly [number, number])[];
+  /** Step, or time in seconds since 1970, and value; null: a gap. */
+  points: readonly (readonly [number, number | null])[];
 }
 
 const HEIGHT = 240;
 
-/** All series share their steps; a missing point is a gap that the line bridges. */
+/** All series share their steps; the line bridges a missing point. */
 function align(series: readonly Series[]): uPlot.AlignedData {
   const steps = [...new Set(series.flatMap(({ points }) => points.map(([step]) => step)))].sort((a, b) => a - b);
   const at = new Map(steps.map((step, i) => [step, i]));
@@ -25,7 +27,43 @@ function align(series: readonly Series[]): uPlot.AlignedData {
   return [steps, ...columns];
 }
 
-export function Chart({ label, series }: { label: string; series: readonly Series[] }) {
+/** Over time the value axis starts at 0, lines break at gaps, and a point between two gaps is a dot. */
+const TIME: { scales: uPlot.Scales; series: uPlot.Series; axis: uPlot.Axis } = {
+  scales: { x: { time: true }, y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] } },
+  series: {
+    spanGaps: false,
+    points: {
+      show: true,
+      size: 5,
+      filter: ({ data }, at) => {
+        const values = data[at];
+        return Array.from(values.keys()).filter(
+          (i) => values[i] !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null,
+        );
+      },
+    },
+  },
+  axis: {
+    space: 64,
+    incrs: [5, 15, 30, 60, 120, 300],
+    values: (_plot, times) => times.map((time) => clock(time * 1000)),
+  },
+};
+
+const clock = (time: number): string => new Date(time).toLocaleTimeString('en-GB');
+
+export function Chart({
+  label,
+  series,
+  x = 'step',
+  unit,
+}: {
+  label: string;
+  series: readonly Series[];
+  x?: 'step' | 'time';
+  /** Of the values; without it they are bare figures. */
+  unit?: string;
+}) {
   const frame = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(series);
@@ -47,10 +85,10 @@ export function Chart({ label, series }: { label: string; series: readonly Serie
         {
           width: div.clientWidth || 300,
           height: HEIGHT,
-          scales: { x: { time: false } },
+          scales: x === 'time' ? TIME.scales : { x: { time: false } },
           cursor: { points: { size: 6 }, drag: { x: false, y: false } },
           axes: [
-            { ...axis, size: 32 },
+            { ...axis, size: 32, ...(x === 'time' && TIME.axis) },
             { ...axis, size: 56 },
           ],
           series: [
@@ -59,8 +97,9 @@ export function Chart({ label, series }: { label: string; series: readonly Serie
               label: name,
               stroke: token(color),
               width: 2,
-              spanGaps: true,
-              points: { show: latest.current[0].points.length < 40, size: 5 },
+              ...(x === 'time'
+                ? TIME.series
+                : { spanGaps: true, points: { show: latest.current[0].points.length < 40, size: 5 } }),
             })),
           ],
         },
@@ -90,8 +129,10 @@ export function Chart({ label, series }: { label: string; series: readonly Serie
   }, [series]);
 
   const words = series.map(({ label: name, points }) => {
-    const last = points.at(-1);
-    return last ? `${name}: ${last[1].toFixed(4)} at step ${last[0]}` : `${name}: nothing yet`;
+    const last = points.findLast(([, value]) => value !== null);
+    if (!last) return `${name}: nothing yet`;
+    const value = unit === undefined ? figure(last[1]) : `${Number((last[1] as number).toPrecision(3))} ${unit}`;
+    return `${name}: ${value} at ${x === 'time' ? clock(last[0] * 1000) : `step ${last[0]}`}`;
   });
   return <div class="chart" ref={frame} role="img" aria-label={`${label}. ${words.join('; ')}`} />;
 }

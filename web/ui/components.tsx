@@ -136,3 +136,41 @@ export function Bars({ label, bars }: { label: string; bars: { label: string; va
     </svg>
   );
 }
+
+export function Attributes({ of }: { of: Record<string, string> }) {
+  const entries = Object.entries(of).slice(0, 4);
+  if (entries.length === 0) return null;
+  return (
+    <div class="tags">
+      {entries.map(([name, value]) => (
+        <span key={name} title={name}>
+          {value.length > 60 ? `${value.slice(0, 60)}…` : value}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/** How much something contributes, as a bar in a list. @param part 0 to 1, the length of the bar */
+export function Share({
+  label,
+  name,
+  part,
+  text,
+  against = false,
+}: {
+  label: ComponentChildren;
+  /** The label and the text, for screen readers. */
+  name: string;
+  part: number;
+  text: string;
+  against?: boolean;
+}) {
+  return (
+    <li class="share">
+      <span>{label}</span>
+      <meter class={against ? 'against' : ''} min={0} max={1} value={part} aria-label={name} />
+      <span class="muted">{text}</span>
+    </li>
+  );
+}

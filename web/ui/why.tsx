@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { engine, messageOf } from '../engine.ts';
 import { percent } from '../format.ts';
 import { AttentionMap } from './attention.tsx';
-import { Notice, Spinner } from './components.tsx';
+import { Notice, Share, Spinner } from './components.tsx';
 import type { Explanation, Recommendation, RecommendQuery } from '../../recommend/index.ts';
 import type { AttentionFacts } from '../worker/recommending.ts';
 
@@ -61,17 +61,14 @@ function Reasons({ why }: { why: Explanation }) {
       <h3>Events that carried it</h3>
       <ul class="shares">
         {why.events.slice(0, EVENTS).map(({ position, title, contribution, share }) => (
-          <li key={position} class="share">
-            <span>{title}</span>
-            <meter
-              class={contribution < 0 ? 'against' : ''}
-              min={0}
-              max={1}
-              value={Math.abs(contribution) / most}
-              aria-label={`${title}: ${contribution < 0 ? 'speaks against it' : percent(share)}`}
-            />
-            <span class="muted">{contribution < 0 ? 'against' : percent(share)}</span>
-          </li>
+          <Share
+            key={position}
+            label={title}
+            name={`${title}: ${contribution < 0 ? 'speaks against it' : percent(share)}`}
+            part={Math.abs(contribution) / most}
+            text={contribution < 0 ? 'against' : percent(share)}
+            against={contribution < 0}
+          />
         ))}
       </ul>
       {common.length > 0 && (
@@ -80,13 +77,17 @@ function Reasons({ why }: { why: Explanation }) {
           <p class="muted">What it shares with the events that contributed to it: an association, not a cause.</p>
           <ul class="shares">
             {common.map(({ attribute, value, share }) => (
-              <li key={`${attribute} ${value}`} class="share">
-                <span>
-                  <span class="muted">{attribute}</span> {value}
-                </span>
-                <meter min={0} max={1} value={share} aria-label={`${attribute} ${value}: ${percent(share)}`} />
-                <span class="muted">{percent(share)}</span>
-              </li>
+              <Share
+                key={`${attribute} ${value}`}
+                label={
+                  <>
+                    <span class="muted">{attribute}</span> {value}
+                  </>
+                }
+                name={`${attribute} ${value}: ${percent(share)}`}
+                part={share}
+                text={percent(share)}
+              />
             ))}
           </ul>
         </>
