@@ -205,6 +205,8 @@ export abstract class Api {
       includeSeen?: boolean;
       /** say which stage listed each item, and which events it is due to */
       explain?: boolean;
+      /** nobody is shown this list, so that it does not count in the online hit rate and the coverage */
+      preview?: boolean;
     } = {},
     options: CallOptions = {},
   ): Promise<List> {
@@ -262,6 +264,8 @@ export abstract class Api {
       scenario?: string;
       /** milliseconds since 1970, or an ISO 8601 date */
       now?: number | string;
+      /** nobody is shown this list, so that it does not count in the online hit rate and the coverage */
+      preview?: boolean;
     },
     options: CallOptions = {},
   ): Promise<List> {
@@ -464,7 +468,7 @@ export abstract class Api {
 
   /**
    * The models there are.
-   * Those of the folder --models, and the one that the server was started with; which of them answers. Needs a key with the role admin, or one above it.
+   * Those of the folder of models, and the one that the server was started with; which of them answers. Needs a key with the role admin, or one above it.
    * @throws AttuneError
    */
   listModels(options: CallOptions = {}): Promise<{
@@ -494,7 +498,7 @@ export abstract class Api {
 
   /**
    * Replace the model that answers.
-   * By that of a folder of --models, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays. Needs a key with the role admin, or one above it.
+   * By another of the folder of models, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays. Needs a key with the role admin, or one above it.
    * @throws AttuneError
    */
   activateModel(
@@ -586,6 +590,17 @@ export abstract class Api {
     }[];
     /** since the start */
     eventsAdded: number;
+    /** how the lists of each model fared since the start */
+    online: {
+      /** version */
+      model: string;
+      /** that came next after a list which the user was shown */
+      events: number;
+      /** of these, those whose item was in the list */
+      hits: number;
+      /** share of the catalog that was shown */
+      coverage: number;
+    }[];
     /** the last minute; failed: answered with a status of 500 or above */
     minute: {
       requests: number;

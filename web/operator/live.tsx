@@ -36,9 +36,9 @@ interface Line {
 }
 
 const LATENCY: Line[] = [
-  { label: 'p50', group: 0, of: ({ latency }) => latency && latency.p50 },
-  { label: 'p90', group: 1, of: ({ latency }) => latency && latency.p90 },
-  { label: 'p99', group: 2, of: ({ latency }) => latency && latency.p99 },
+  { label: 'p50', group: 0, of: ({ latency }) => latency?.p50 ?? null },
+  { label: 'p90', group: 1, of: ({ latency }) => latency?.p90 ?? null },
+  { label: 'p99', group: 2, of: ({ latency }) => latency?.p99 ?? null },
 ];
 
 const THROUGHPUT: Line[] = [
