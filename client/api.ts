@@ -205,6 +205,8 @@ export abstract class Api {
       includeSeen?: boolean;
       /** say which stage listed each item, and which events it is due to */
       explain?: boolean;
+      /** nobody is shown this list, so that it does not count in the online hit rate and the coverage */
+      preview?: boolean;
     } = {},
     options: CallOptions = {},
   ): Promise<List> {
@@ -262,6 +264,8 @@ export abstract class Api {
       scenario?: string;
       /** milliseconds since 1970, or an ISO 8601 date */
       now?: number | string;
+      /** nobody is shown this list, so that it does not count in the online hit rate and the coverage */
+      preview?: boolean;
     },
     options: CallOptions = {},
   ): Promise<List> {
@@ -463,6 +467,73 @@ export abstract class Api {
   }
 
   /**
+   * The models there are.
+   * Those of the folder of models, and the one that the server was started with; which of them answers. Needs a key with the role admin, or one above it.
+   * @throws AttuneError
+   */
+  listModels(options: CallOptions = {}): Promise<{
+    models: {
+      /** its name, as POST takes it */
+      folder: string;
+      /** what tells it from others, in answers, metrics and logs */
+      version: string;
+      /** ISO date */
+      trained: string;
+      recipe: string;
+      items: number;
+      /** under which its metrics were measured; final: trained on all events */
+      protocol: string;
+      /** of the validation; empty where there are none */
+      metrics: Record<string, number>;
+      /** it answers now */
+      active: boolean;
+    }[];
+    unreadable: {
+      folder: string;
+      reason: string;
+    }[];
+  }> {
+    return this.call('GET', '/v1/models', {}, options);
+  }
+
+  /**
+   * Replace the model that answers.
+   * By another of the folder of models, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays. Needs a key with the role admin, or one above it.
+   * @throws AttuneError
+   */
+  activateModel(
+    body: {
+      /** as GET lists it */
+      folder: string;
+      /** take it though it reads other columns, or is significantly worse */
+      force?: boolean;
+    },
+    options: CallOptions = {},
+  ): Promise<{
+    folder: string;
+    version: string;
+    /** false: this very model answers already */
+    swapped: boolean;
+    comparison: {
+      /** false where too few stored events are newer than both trainings */
+      compared: boolean;
+      /** each with one event */
+      users: number;
+      /** NDCG@10 */
+      current: number | null;
+      /** NDCG@10 */
+      candidate: number | null;
+      /** mean of candidate - current over users */
+      difference: number | null;
+      /** of the difference */
+      standardError: number | null;
+      note: string;
+    };
+  }> {
+    return this.call('POST', '/v1/models', { body }, options);
+  }
+
+  /**
    * The process is alive.
    * For liveness probes: it answers whatever the load, and needs no key.
    * @throws AttuneError
@@ -475,12 +546,97 @@ export abstract class Api {
 
   /**
    * The model is warm and the store answers.
-   * For load balancers: whether requests may be sent here. It needs no key.
+   * For load balancers: whether requests may be sent here. It needs no key; 503 until the first model is warm, and from the signal to end on.
    * @throws AttuneError
    */
   ready(options: CallOptions = {}): Promise<{
     status: 'ok';
   }> {
     return this.call('GET', '/readyz', {}, options);
+  }
+
+  /**
+   * What the server does now.
+   * For the operator's page, which asks each second; monitoring reads /metrics. Requests are those for lists, events, items, users and predictions, and those to addresses that nothing is at. Needs a key with the role read, or one above it.
+   * @throws AttuneError
+   */
+  getStatus(
+    query: {
+      /** only seconds after this one, milliseconds since 1970 */
+      since?: number;
+    } = {},
+    options: CallOptions = {},
+  ): Promise<{
+    /** milliseconds since 1970 */
+    time: number;
+    /** milliseconds since 1970 */
+    started: number;
+    /** what the key that asks may do */
+    role: 'read' | 'write' | 'admin';
+    /** version of the model that answers */
+    model: string;
+    /** what the model runs on */
+    device: string;
+    store: {
+      name: string;
+      users: number;
+      items: number;
+      events: number;
+    };
+    /** requests since the start by status */
+    statuses: {
+      status: number;
+      requests: number;
+    }[];
+    /** since the start */
+    eventsAdded: number;
+    /** how the lists of each model fared since the start */
+    online: {
+      /** version */
+      model: string;
+      /** that came next after a list which the user was shown */
+      events: number;
+      /** of these, those whose item was in the list */
+      hits: number;
+      /** share of the catalog that was shown */
+      coverage: number;
+    }[];
+    /** the last minute; failed: answered with a status of 500 or above */
+    minute: {
+      requests: number;
+      failed: number;
+      events: number;
+      /** milliseconds; null where there was no request */
+      latency: {
+        p50: number;
+        p90: number;
+        p99: number;
+      } | null;
+    };
+    /** whole seconds, oldest first, at most the last five minutes */
+    seconds: {
+      /** milliseconds since 1970 */
+      time: number;
+      requests: number;
+      failed: number;
+      events: number;
+      /** milliseconds; null where there was no request */
+      latency: {
+        p50: number;
+        p90: number;
+        p99: number;
+      } | null;
+    }[];
+  }> {
+    return this.call('GET', '/v1/status', { query }, options);
+  }
+
+  /**
+   * Metrics for Prometheus.
+   * Counters and timings since the start of this server; no IDs of users or items are among them. Needs a key with the role read, or one above it.
+   * @throws AttuneError
+   */
+  getMetrics(options: CallOptions = {}): Promise<string> {
+    return this.call('GET', '/metrics', {}, options);
   }
 }

@@ -60,7 +60,6 @@ export async function buildApp(context: Context, options: AppOptions): Promise<F
   const missing = missingRoute(ROUTES);
   app.setErrorHandler<Error>((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(missing(request), request, reply));
-  countRequests(app, context);
   logRequests(app, context.metrics);
   readBodies(app, limits.depth);
   await protect(app, context, { cors });
@@ -82,20 +81,14 @@ export async function openApiDocument(version: string): Promise<object> {
   }
 }
 
-/** What users ask for, and addresses that nothing is at; probes and the operator's page would hide it in their own. */
-function countRequests(app: FastifyInstance, { traffic }: Context): void {
-  app.addHook('onResponse', async ({ routeOptions: { url, config } }, { statusCode, elapsedTime }) => {
-    if (url === undefined || config.counts) traffic.request(statusCode, elapsedTime);
-  });
-}
-
 /** One line a request, and its metrics. The route stands for the address, which has users' IDs; a key's name for the key. */
 function logRequests(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', async ({ log, method, routeOptions, key, problem }, reply) => {
     const { statusCode: status, elapsedTime } = reply;
     const ms = Math.round(elapsedTime * 1000) / 1000;
-    const route = routeOptions.url ?? 'unknown';
-    metrics.request(method, route, status, elapsedTime);
+    const { url, config } = routeOptions;
+    const route = url ?? 'unknown';
+    metrics.request(method, route, status, elapsedTime, url === undefined || config.counts === true);
     log.info({ method, route, status, ms, key: key?.name, problem: problem ?? undefined }, 'request');
   });
 }
@@ -122,7 +115,7 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
     method,
     url,
     schema: schemaOf(route),
-    config: { role, always: role === null, counts: tag !== 'operation' },
+    config: { role, always: role === null, counts: tag !== 'operation' && tag !== 'models' },
     handler: async ({ params, query, body, signal, key }, reply) => {
       // Before that the store may not be warm either.
       if (role !== null && !context.models.ready) throw notReady();

@@ -6,7 +6,6 @@ import type { ModelFolders } from './serving/model-folders.ts';
 import type { Models } from './serving/models.ts';
 import type { ShownLists } from './serving/shown.ts';
 import type { Sizes } from './serving/sizes.ts';
-import type { Traffic } from './serving/traffic.ts';
 import type { Store } from './store/store.ts';
 import type { ServerConfig } from './config.ts';
 
@@ -18,7 +17,6 @@ export interface Context {
   /** null: no model of ratings is served. */
   ratings: RatingPredictor | null;
   sizes: Sizes;
-  traffic: Traffic;
   config: ServerConfig;
   /** null: no keys, loopback only. */
   keys: Keys | null;

@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { LoadOptions } from '../recommend/load-options.ts';
 import type { Models } from './serving/models.ts';
+import { Traffic } from './serving/traffic.ts';
 
 /** Seconds. */
 const TIMES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -9,6 +10,8 @@ const TIMES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 const VERSIONS = 4;
 
 export class Metrics {
+  /** The same, second by second, of what users ask for. */
+  readonly traffic = new Traffic();
   private readonly registry = new Registry();
   private readonly requests: Counter;
   private readonly latency: Histogram;
@@ -93,7 +96,8 @@ export class Metrics {
   /** Gauges of what is there when they are asked for. */
   watch(models: Models): void {
     const registers = [this.registry];
-    const { online, shownItems } = this;
+    const { online } = this;
+    const coverages = (items: number) => this.onlineByModel(items);
     new Gauge({
       name: 'attune_model_info',
       help: 'The model that answers: 1, with what tells it from others',
@@ -147,13 +151,14 @@ export class Metrics {
       collect() {
         this.reset();
         if (!models.ready) return;
-        const items = models.current.catalog.items.length;
-        for (const [model, shown] of shownItems) this.set({ model }, Math.min(1, shown.size / items));
+        for (const { model, coverage } of coverages(models.current.catalog.items.length)) this.set({ model }, coverage);
       },
     });
   }
 
-  request(method: string, route: string, status: number, ms: number): void {
+  /** @param counts what users ask for counts as traffic; probes and the operator's page would hide it in their own */
+  request(method: string, route: string, status: number, ms: number, counts: boolean): void {
+    if (counts) this.traffic.request(status, ms);
     this.requests.inc({ method, route, status });
     this.latency.observe({ method, route }, ms / 1000);
   }
@@ -170,6 +175,7 @@ export class Metrics {
 
   eventsAdded(count: number): void {
     this.events.inc(count);
+    this.traffic.events(count);
   }
 
   swapped(result: 'swapped' | 'refused'): void {
@@ -192,6 +198,19 @@ export class Metrics {
     this.hits.inc({ model }, Number(hit));
     if (hit) counts.hits++;
     this.online.set(model, counts);
+  }
+
+  /**
+   * Of each model since the start of this server: events that came next after its lists, those whose item was in the list,
+   * and the share of the catalog that its lists had.
+   * @param items in the catalog
+   */
+  onlineByModel(items: number): { model: string; events: number; hits: number; coverage: number }[] {
+    return [...new Set([...this.online.keys(), ...this.shownItems.keys()])].map((model) => {
+      const { judged, hits } = this.online.get(model) ?? { judged: 0, hits: 0 };
+      const shown = this.shownItems.get(model)?.size ?? 0;
+      return { model, events: judged, hits, coverage: Math.min(1, shown / items) };
+    });
   }
 
   /** In the text format of Prometheus. */

@@ -18,7 +18,6 @@ import { Models } from './serving/models.ts';
 import { replaceModel } from './serving/replace.ts';
 import { ShownLists } from './serving/shown.ts';
 import { Sizes } from './serving/sizes.ts';
-import { Traffic } from './serving/traffic.ts';
 import { openStore } from './store/open.ts';
 
 export interface ServeOptions {
@@ -73,7 +72,6 @@ export async function serve(options: ServeOptions): Promise<Server> {
     folders: new ModelFolders(options.models ?? path.dirname(path.resolve(model)), model),
     ratings: null,
     sizes: new Sizes(store),
-    traffic: new Traffic(),
     config,
     keys,
     metrics,

@@ -19,7 +19,7 @@ export const events = route({
     duplicates: Type.Integer({ description: 'whose id was there already' }),
   }),
   status: 201,
-  async handler({ body, context: { store, traffic, metrics, shown } }) {
+  async handler({ body, context: { store, metrics, shown } }) {
     const now = Date.now();
     const given = Array.isArray(body) ? body : [body];
     const events = given.map(({ user, item, time, type, rating, context, id }, i) => ({
@@ -33,7 +33,6 @@ export const events = route({
     }));
     const added = await store.addEvents(events);
     const count = added.filter(Boolean).length;
-    traffic.events(count);
     metrics.eventsAdded(count);
     shown.judge(events.filter((_event, i) => added[i]));
     return { added: count, duplicates: given.length - count };

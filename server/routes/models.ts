@@ -48,7 +48,7 @@ export const models = [
     tag: 'models',
     summary: 'Replace the model that answers',
     description:
-      'By that of a folder beside it, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays.',
+      'By another of the folder of models, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays.',
     body: Type.Object(
       {
         folder: Type.String({ minLength: 1, maxLength: 255, description: 'as GET lists it' }),

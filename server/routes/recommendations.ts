@@ -6,6 +6,12 @@ import { History, sessionEvents } from '../http/session.ts';
 import { listFor } from '../serving/lists.ts';
 import { subjectOf } from '../serving/subject.ts';
 
+const preview = Type.Optional(
+  Type.Boolean({
+    description: 'nobody is shown this list, so that it does not count in the online hit rate and the coverage',
+  }),
+);
+
 export const recommendations = [
   route({
     method: 'GET',
@@ -16,11 +22,11 @@ export const recommendations = [
     summary: 'Recommend for a user',
     description: 'From the events in the store, the last one included. A new user gets what is popular.',
     params: Type.Object({ id: Id }),
-    query: Type.Object(queryOptions, { additionalProperties: false }),
+    query: Type.Object({ ...queryOptions, preview }, { additionalProperties: false }),
     reply: ref(List),
-    async handler({ params: { id }, query, context }) {
+    async handler({ params: { id }, query: { preview = false, ...query }, context }) {
       const list = await listFor(context, await subjectOf(context, id), optionsOfQuery(query));
-      context.shown.add(id, list);
+      if (!preview) context.shown.add(id, list);
       return list;
     },
   }),
@@ -33,14 +39,14 @@ export const recommendations = [
     summary: 'Recommend for a session',
     description: 'The history is in the body, oldest first; nothing is stored.',
     body: Type.Object(
-      { history: History, columns: Type.Optional(Columns), ...listOptions },
+      { history: History, columns: Type.Optional(Columns), ...listOptions, preview },
       { additionalProperties: false },
     ),
     example: { history: ['book-17', { item: 'book-4', type: 'view' }], k: 5 },
     reply: ref(List),
-    async handler({ body: { history, columns = {}, ...options }, context }) {
+    async handler({ body: { history, columns = {}, preview = false, ...options }, context }) {
       const list = await listFor(context, { columns, events: sessionEvents(history) }, options);
-      context.shown.add(undefined, list);
+      if (!preview) context.shown.add(undefined, list);
       return list;
     },
   }),

@@ -43,14 +43,24 @@ export const status = route({
       description: 'requests since the start by status',
     }),
     eventsAdded: Type.Integer({ minimum: 0, description: 'since the start' }),
+    online: Type.Array(
+      Type.Object({
+        model: Type.String({ description: 'version' }),
+        events: Type.Integer({ minimum: 0, description: 'that came next after a list which the user was shown' }),
+        hits: Type.Integer({ minimum: 0, description: 'of these, those whose item was in the list' }),
+        coverage: Type.Number({ description: 'share of the catalog that was shown' }),
+      }),
+      { description: 'how the lists of each model fared since the start' },
+    ),
     minute: Type.Object(
       { requests: Count, failed: Count, events: Count, latency: Latency },
       { description: 'the last minute; failed: answered with a status of 500 or above' },
     ),
     seconds: Type.Array(Second, { description: 'whole seconds, oldest first, at most the last five minutes' }),
   }),
-  async handler({ query: { since = 0 }, context: { store, sizes, models, traffic }, role }) {
-    const { version, recommender } = models.current;
+  async handler({ query: { since = 0 }, context: { store, sizes, models, metrics }, role }) {
+    const { traffic } = metrics;
+    const { version, recommender, catalog } = models.current;
     return {
       time: Date.now(),
       started: traffic.started,
@@ -62,6 +72,7 @@ export const status = route({
         (a, b) => a.status - b.status,
       ),
       eventsAdded: traffic.eventsAdded,
+      online: metrics.onlineByModel(catalog.items.length),
       minute: traffic.recent(),
       seconds: traffic.secondsAfter(since),
     };

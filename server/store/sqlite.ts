@@ -275,7 +275,7 @@ function lockFile(file: string): Database.Database {
     const { code, message } = error as { code?: string; message: string };
     if (code === 'SQLITE_BUSY')
       throw new InputError('locked', `${file}: in use by another process`, {
-        hint: 'stop that one, choose another store, or let several processes share PostgreSQL',
+        hint: 'stop that one, name another file for the store, or let several processes share PostgreSQL',
       });
     throw new InputError('file-access', `${file}: cannot be opened as a store (${message})`);
   }

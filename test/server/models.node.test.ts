@@ -3,40 +3,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
-import { NodeFiles } from '../../recommend/node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { decode, encode } from '../../model/storage/safetensors.ts';
-import { trainModel } from '../../train/index.ts';
+import { eventsOf, ITEMS, postable, trainInto, USERS } from './mini-shop.ts';
 import { fixture, startServer, type TestServer } from './server.ts';
-
-const ITEMS = 20;
-const USERS = 40;
-
-/** Everybody goes around the catalog, from item to item + step; times in seconds, from 2020 on. */
-const eventsOf = (step: number, from = 0, to = 9, prefix = 'i') =>
-  Array.from({ length: USERS }, (_, u) =>
-    Array.from({ length: to - from }, (_, t) => ({
-      user: `u${u}`,
-      item: `${prefix}${(u + (from + t) * step) % ITEMS}`,
-      time: 1577836800 + from + t,
-    })),
-  ).flat();
-
-async function trainInto(folder: string, step: number, seed = 1, prefix = 'i'): Promise<void> {
-  const device = await Device.open({ backend: 'cpu' });
-  await trainModel(eventsOf(step, 0, 9, prefix), {
-    files: await NodeFiles.create(folder),
-    recipe: 'sasrec',
-    settings: { d: 8, ff: 16, blocks: 1, window: 8, budget: 128 },
-    epochs: 1,
-    minInteractions: 1,
-    overwrite: true,
-    seed,
-    device,
-  });
-  device.close();
-}
 
 const until = async (what: () => Promise<boolean>): Promise<void> => {
   while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -102,8 +72,7 @@ describe('models are replaced without a pause', () => {
   it('compares on stored events that are newer than both trainings, and refuses what is significantly worse', async () => {
     // What the training held, and what came after it.
     for (const events of [eventsOf(3), eventsOf(3, 9, 10)]) {
-      const body = events.map((event) => ({ ...event, time: event.time * 1000 }));
-      expect((await server.call('POST', '/v1/events', body)).status).toBe(201);
+      expect((await server.call('POST', '/v1/events', postable(events))).status).toBe(201);
     }
     const same = await activate('again');
     expect(same.body.comparison).toMatchObject({ compared: true, users: USERS });

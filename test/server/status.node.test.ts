@@ -53,6 +53,26 @@ describe('status', () => {
     expect({ device, role }).toEqual({ device: 'cpu', role: 'admin' });
   });
 
+  it('tells how the lists of a model fared, without those that nobody was shown', async () => {
+    const own = async () => {
+      const { online, model } = await status();
+      return online.find((one: { model: string }) => one.model === model);
+    };
+    const before = await own();
+    for (const [user, query] of [
+      ['seen', ''],
+      ['unseen', '?preview=true'],
+    ]) {
+      const [item] = await server.ids('GET', `/v1/users/${user}/recommendations${query}`);
+      await server.call('POST', '/v1/events', { user, item });
+    }
+    await server.call('POST', '/v1/recommendations', { history: ['i1'], k: 20, preview: true });
+    await expect.poll(own).toMatchObject({ events: before.events + 1, hits: before.hits + 1 });
+    expect((await own()).coverage).toBeLessThanOrEqual(20 / 30);
+    await server.call('POST', '/v1/recommendations', { history: ['i1'], k: 30, includeSeen: true });
+    expect((await own()).coverage).toBe(1);
+  });
+
   it('gives the seconds since the last time, each once', async () => {
     const { seconds: all } = await status();
     const since = all.at(-1).time;

@@ -1,10 +1,13 @@
 /** The operator's page as the server sends it, in Chromium, against a running server. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Keys } from '../../server/http/keys.ts';
+import { eventsOf, postable, trainInto } from '../server/mini-shop.ts';
 import { startServer, type TestServer } from '../server/server.ts';
 import { makeKeys } from '../server/start.ts';
 import { byKeyboard, focused } from './access.ts';
@@ -150,6 +153,66 @@ it.each(['light', 'dark'] as const)('fits a narrow screen, %s', (colorScheme) =>
   }),
 );
 
+it('swaps the model and swaps back by its buttons, says why one is refused, and shows how often lists hit', async () => {
+  const root = mkdtempSync(path.join(tmpdir(), 'attune-operator-'));
+  await trainInto(path.join(root, 'good'), 3);
+  await trainInto(path.join(root, 'again'), 3, 2);
+  await trainInto(path.join(root, 'wrong'), 7);
+  const shop = await startServer({ app, model: path.join(root, 'good'), models: root });
+  try {
+    for (const events of [eventsOf(3), eventsOf(3, 9, 10)]) await shop.call('POST', '/v1/events', postable(events));
+    const version = async (): Promise<string> => (await shop.call('GET', '/v1/popular')).body.model;
+    await visiting(browser, site(shop), async ({ page, wrong }) => {
+      const models = card(page, 'Models');
+      const row = (name: string) =>
+        models.locator('tbody tr', { has: page.getByRole('rowheader', { name, exact: true }) });
+      await row('model').getByText('answers now').waitFor();
+      const first = await version();
+      await byKeyboard(page, 'Models');
+
+      const button = page.getByRole('button', { name: 'Swap in again' });
+      await button.focus();
+      await page.keyboard.press('Enter');
+      await page.getByRole('status').getByText('again answers now. NDCG@10 ').waitFor();
+      await row('again').getByText('answers now').waitFor();
+      expect(await version()).not.toBe(first);
+      expect((await focused(page)).name).toContain('Models');
+
+      await page.getByRole('button', { name: 'Swap back to model' }).click();
+      await page.getByRole('status').getByText('model answers now. ').waitFor();
+      await row('model').getByText('answers now').waitFor();
+      expect(await version()).toBe(first);
+
+      await page.getByRole('button', { name: 'Swap in wrong' }).click();
+      await page.getByRole('alert').getByText('significantly worse').waitFor();
+      expect(await version()).toBe(first);
+      await screenshot(page, 'operator-refused');
+      await page.getByRole('button', { name: 'Take wrong all the same' }).click();
+      await page.getByRole('status').getByText('wrong answers now. ').waitFor();
+      await row('wrong').getByText('answers now').waitFor();
+      expect(await version()).not.toBe(first);
+
+      const [item] = await shop.ids('GET', '/v1/users/u1/recommendations');
+      await shop.call('POST', '/v1/events', { user: 'u1', item });
+      await row('wrong').getByText('100\u00a0% of 1').waitFor();
+      // What the operator looks up was not shown to the user.
+      await page.getByLabel('User ID').fill('u2');
+      await page.keyboard.press('Enter');
+      await page.getByText(' items for u2, by the model').waitFor();
+      await shop.call('POST', '/v1/events', { user: 'u2', item });
+      await shop.call('GET', '/v1/users/u3/recommendations');
+      await shop.call('POST', '/v1/events', { user: 'u3', item: 'i0' });
+      await row('wrong')
+        .getByText(/ of 2$/)
+        .waitFor();
+      expect(wrong).toEqual([]);
+    });
+  } finally {
+    await shop.close();
+    rmSync(root, { recursive: true });
+  }
+});
+
 it('asks for a key, keeps it in memory only, and says what is wrong with it', async () => {
   const { text, keys } = makeKeys();
   const locked = await startServer({ app, keys: Keys.parse(text, 'keys') });
@@ -167,6 +230,9 @@ it('asks for a key, keeps it in memory only, and says what is wrong with it', as
       await page.getByLabel('User ID').fill('ada');
       await page.keyboard.press('Enter');
       await page.getByText(' items for ada, by the model').waitFor();
+      const refusal = page.getByRole('button', { name: 'Swapping needs a key with the role admin' });
+      expect(await refusal.isDisabled()).toBe(true);
+      expect(await card(page, 'Models').getByText('answers now').count()).toBe(1);
       const kept = await page.evaluate(() => [
         location.href,
         document.cookie,
@@ -182,6 +248,13 @@ it('asks for a key, keeps it in memory only, and says what is wrong with it', as
       await page.getByRole('textbox', { name: 'Key' }).fill(keys.read);
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'The last minute' }).waitFor();
+      await page.getByRole('button', { name: 'Forget the key' }).click();
+      await page.getByRole('textbox', { name: 'Key' }).fill(keys.admin);
+      await page.keyboard.press('Enter');
+      await card(page, 'Models')
+        .getByRole('row', { name: /^model/ })
+        .waitFor();
+      expect(await refusal.count()).toBe(0);
       await page.reload();
       await page.getByRole('textbox', { name: 'Key' }).waitFor();
       expect(wrong).toEqual([]);

@@ -5,6 +5,7 @@ import { useStore } from '../store.ts';
 import { Field, Notice, Spinner } from '../ui/components.tsx';
 import { ThemeButton } from '../ui/theme.tsx';
 import { Charts, Contents, Figures } from './live.tsx';
+import { ModelsCard } from './models.tsx';
 import { serverState, setKey } from './server.ts';
 import { UserCard } from './user.tsx';
 
@@ -76,6 +77,7 @@ function Page() {
         <>
           <Figures status={status} />
           <Charts />
+          <ModelsCard status={status} />
           <Contents status={status} />
           <UserCard />
         </>

@@ -28,7 +28,7 @@ export function UserCard() {
   const ask = async () => {
     setBusy(true);
     try {
-      setShown({ user, ...(await server().recommendForUser(user, { k: 10, explain: true })) });
+      setShown({ user, ...(await server().recommendForUser(user, { k: 10, explain: true, preview: true })) });
       setError(null);
     } catch (reason) {
       setShown(null);
