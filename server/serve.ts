@@ -18,7 +18,9 @@ import { Models } from './serving/models.ts';
 import { replaceModel } from './serving/replace.ts';
 import { ShownLists } from './serving/shown.ts';
 import { Sizes } from './serving/sizes.ts';
+import { requireWhole } from './store/import.ts';
 import { openStore } from './store/open.ts';
+import type { Store } from './store/store.ts';
 
 export interface ServeOptions {
   model: string;
@@ -29,6 +31,8 @@ export interface ServeOptions {
   host: string;
   port: number;
   store: string;
+  /** Fills the store before anything reads it. */
+  fill?(store: Store): Promise<void>;
   backend: 'auto' | 'webgpu' | 'cpu';
   config: { text: string; file: string } | null;
   keys: Keys | null;
@@ -61,6 +65,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     });
   const config = readConfig(options.config?.text ?? null, options.config?.file);
   const store = await openStore(options.store);
+  await (options.fill ?? requireWhole)(store).catch(async (error) => {
+    await store.close();
+    throw error;
+  });
   const metrics = new Metrics();
   const models = new Models(new Goods(store), { backend, onBatch: metrics.onBatch });
   metrics.watch(models);

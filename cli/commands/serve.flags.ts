@@ -1,5 +1,5 @@
 import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
-import { device, model } from '../flags/shared.ts';
+import { data, device, logFlags, model, progress } from '../flags/shared.ts';
 import { integer, list } from '../flags/values.ts';
 
 const flags = {
@@ -12,6 +12,11 @@ const flags = {
     text('<store>', 'where users, events and items are kept: a SQLite file, or postgres://USER@HOST/DATABASE'),
     'MODEL.store.db',
   ),
+  data: data('a log to fill an empty store with'),
+  items: text('<path>', 'titles and attributes of the items, for an empty store: CSV or TSV with a header, or Parquet'),
+  users: text('<path>', 'columns of the users, for an empty store: CSV or TSV with a header, or Parquet'),
+  ...logFlags,
+  progress,
   config: text('<file.json>', 'scenarios, weights of event types, limits: see docs/serving.md'),
   keys: text('<file>', 'API keys (attune keys add); without them only this machine may ask'),
   tlsCert: text('<file.pem>', 'certificate: serve HTTPS; requires --tls-key'),
