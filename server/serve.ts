@@ -9,6 +9,7 @@ import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { drainable } from './http/drain.ts';
 import type { Keys } from './http/keys.ts';
+import { checkListening, listen } from './http/listen.ts';
 import { Problem } from './http/problem.ts';
 import { isLoopback } from './http/protect.ts';
 import { Metrics } from './metrics.ts';
@@ -63,6 +64,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       value: host,
       hint: 'add keys (attune keys add), or leave the host out',
     });
+  checkListening(options.app);
   const config = readConfig(options.config?.text ?? null, options.config?.file);
   const store = await openStore(options.store);
   await (options.fill ?? requireWhole)(store).catch(async (error) => {
@@ -100,7 +102,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     await store.close();
   };
   try {
-    await app.listen({ host, port });
+    await listen(app, host, port);
     const { address: bound, port: number, family } = app.server.address() as AddressInfo;
     const address = `${options.app.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${bound}]` : bound}:${number}`;
     options.onListening?.({ address, port: number });
