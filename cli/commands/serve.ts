@@ -32,8 +32,6 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   if (data === undefined && (flags.items ?? flags.users) !== undefined)
     throw new UsageError('--items and --users fill an empty store with a log: name it with --data PATH');
   const operator = existsSync(PAGE) ? PAGE : undefined;
-  if (operator === undefined)
-    out.warn("the operator's page is not built, and nothing is at /: npm run build builds it");
   interrupts.handled = true;
   const stopped = firstSignal();
   let loaded = false;
@@ -55,6 +53,8 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   });
   loaded = true;
   out.warn(`serving ${model} on ${server.address}; store: ${server.context.store.name}; Ctrl-C stops`);
+  if (operator === undefined)
+    out.warn("the operator's page is not built, and nothing is at /: npm run build builds it");
   if (keys && flags.keys !== undefined) watchKeys(keys, flags.keys, out);
   else out.warn('without --keys only this machine may ask, under localhost or a loopback address');
   const signal = await stopped;

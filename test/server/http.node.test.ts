@@ -292,12 +292,12 @@ describe('the log', () => {
     try {
       const authorization = `Bearer ${keys.admin}`;
       const asked = [
-        await server.ask('GET', '/v1/users/ada%20lovelace/recommendations?where=a%20secret', undefined, {
+        await server.ask('GET', '/v1/users/Quimby%20Zoo/recommendations?where=a%20secret', undefined, {
           authorization,
         }),
-        await server.ask('POST', '/v1/events', { user: 'ada lovelace', item: 'i1' }, { authorization }),
-        await server.ask('POST', '/v1/events', { user: 'ada lovelace' }, { authorization }),
-        await server.ask('GET', '/v1/users/ada lovelace/nothing', undefined, { authorization: 'Bearer attune_wrong' }),
+        await server.ask('POST', '/v1/events', { user: 'Quimby Zoo', item: 'i1' }, { authorization }),
+        await server.ask('POST', '/v1/events', { user: 'Quimby Zoo' }, { authorization }),
+        await server.ask('GET', '/v1/users/Quimby Zoo/nothing', undefined, { authorization: 'Bearer attune_wrong' }),
       ];
       const log = server.log.join('');
       for (const { headers, status } of asked) {
@@ -307,8 +307,7 @@ describe('the log', () => {
       expect(log).toContain('"key":"admin"');
       expect(log).toContain('"route":"/v1/users/:id/recommendations"');
       expect(log).toContain('"problem":"invalid-request"');
-      for (const secret of ['ada', 'lovelace', 'secret', 'attune_', 'i1"', keys.admin])
-        expect(log).not.toContain(secret);
+      for (const secret of ['Quimby', 'Zoo', 'secret', 'attune_', 'i1"', keys.admin]) expect(log).not.toContain(secret);
     } finally {
       await server.close();
     }
