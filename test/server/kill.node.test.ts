@@ -7,7 +7,7 @@ import Database from 'libsql';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../server/store/open.ts';
 import { endAll, serveCommand } from './command.ts';
-import { startPostgres } from './postgres.ts';
+import { startPostgres } from '../../scripts/postgres.mjs';
 import { fixture } from './server.ts';
 
 const postgres = await startPostgres();
