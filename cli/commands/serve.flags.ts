@@ -1,3 +1,4 @@
+import { missingPackage } from '../packages.ts';
 import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { data, device, logFlags, model, progress } from '../flags/shared.ts';
 import { integer, list } from '../flags/values.ts';
@@ -42,5 +43,5 @@ export default command({
     'Takes events, items and users, and answers with recommendations: /docs lists the routes, /openapi.json describes them. Events are kept in a SQLite file beside the model, or in a PostgreSQL database that several servers share (its password: PGPASSWORD or ~/.pgpass).',
   example: 'serve --model my-model --port 8080',
   flags,
-  run: async (flags) => (await import('./serve.ts')).runServe(flags),
+  run: async (flags) => (await import('./serve.ts').catch(missingPackage)).runServe(flags),
 });
