@@ -4,9 +4,10 @@
  *
  *   node scripts/setup.mjs --need build    packages, generated files, dist/
  *   node scripts/setup.mjs --need start    … and a WebGPU adapter, if one is available
- *   node scripts/setup.mjs --need test     … and Chromium; exits 1 if anything is still missing
+ *   node scripts/setup.mjs --need test     … and Chromium; exits 1 if anything is still missing. PostgreSQL is installed
+ *                                          where that can be done; without it the tests of its store are skipped
  *
- * As root on Debian and Ubuntu it installs the software Vulkan driver and Chromium if they are missing, unless
+ * As root on Debian and Ubuntu it installs the software Vulkan driver, Chromium and PostgreSQL if they are missing, unless
  * ATTUNE_NO_INSTALL=1; otherwise it prints the command to run. It has no dependencies, writes to standard error only, and
  * takes well under a second if nothing is missing.
  */
@@ -27,7 +28,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generate } from '../kernels/generate.mjs';
-import { findChromium, planInstall, readAptSources } from './system.mjs';
+import { findChromium, findPostgres, planInstall, readAptSources } from './system.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = join(root, 'node_modules/.cache/attune');
@@ -309,22 +310,34 @@ export async function installSystem(plan, { simulate = false } = {}) {
  * Looks for the adapter (and Chromium for tests), installs what is missing if that is allowed, and otherwise prints how to
  * install it.
  * @param {'start' | 'test'} need
- * @param {object} [injected] stand-ins for tests: env, root (may install), say, adapter(), chromium(), install(plan)
- * @returns {Promise<{ adapter: string | null, ok: boolean }>} `ok`: nothing that `need` requires is missing
+ * @param {object} [injected] stand-ins for tests: env, root (may install), say, adapter(), chromium(), postgres(), install(plan)
+ * @returns {Promise<{ adapter: string | null, ok: boolean }>} `ok`: nothing that `need` requires is missing; PostgreSQL is not required
  */
 export async function checkSystem(need, injected = {}) {
   const env = injected.env ?? process.env;
   const tell = injected.say ?? say;
   const adapter = injected.adapter ?? (() => findAdapter({ env }));
   const chromium = injected.chromium ?? (() => hasChromium(env));
+  const postgres = injected.postgres ?? (() => findPostgres(env) !== undefined);
   const install = injected.install ?? ((plan) => locked(() => installSystem(plan)));
   const mayInstall = injected.root ?? (process.getuid?.() === 0 && !env.ATTUNE_NO_INSTALL);
 
   let found = await adapter();
-  const missing = { driver: !found, chromium: need === 'test' && !(await chromium()) };
-  if (!missing.driver && !missing.chromium) return { adapter: found, ok: true };
+  const missing = {
+    driver: !found,
+    chromium: need === 'test' && !(await chromium()),
+    // Optional: the tests of its store are skipped without it.
+    postgres: need === 'test' && mayInstall && planInstall({}, env).automatic && !postgres(),
+  };
+  if (!missing.driver && !missing.chromium && !missing.postgres) return { adapter: found, ok: true };
   const lacks = () =>
-    [missing.driver && 'no WebGPU adapter here', missing.chromium && 'no Chromium here'].filter(Boolean).join(', ');
+    [
+      missing.driver && 'no WebGPU adapter here',
+      missing.chromium && 'no Chromium here',
+      missing.postgres && 'no PostgreSQL here',
+    ]
+      .filter(Boolean)
+      .join(', ');
 
   let failure = null;
   const plan = planInstall(missing, env);
@@ -334,9 +347,10 @@ export async function checkSystem(need, injected = {}) {
     if (missing.driver) found = await adapter();
     missing.driver = !found;
     missing.chromium = missing.chromium && !(await chromium());
+    missing.postgres = missing.postgres && !postgres();
   }
   const ok = !missing.driver && !missing.chromium;
-  if (!ok) {
+  if (!ok || missing.postgres) {
     if (failure) tell(`the installation failed: ${failure}`);
     tell(`${lacks()}. To get it: ${planInstall(missing, env).command}`);
   }

@@ -16,6 +16,14 @@ export function findChromium(env = process.env) {
   return undefined;
 }
 
+/** The folder of PostgreSQL's newest programs, which Debian keeps out of the PATH; undefined if there is none. */
+export function findPostgres(env = process.env) {
+  const debian = env.ATTUNE_POSTGRES_DIR ?? '/usr/lib/postgresql';
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
+  const folders = [...versions.map((version) => join(debian, version, 'bin')), ...(env.PATH ?? '').split(delimiter)];
+  return folders.find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))));
+}
+
 /** For tests: SwiftShader's adapter, no crash of the GPU process without a GPU, and no network. */
 export const chromiumArgs = [
   '--enable-unsafe-webgpu',
@@ -129,7 +137,7 @@ const quote = (text) => `'${text.replaceAll("'", `'\\''`).replaceAll('\n', '\\n'
  * Dawn refuses the Mesa 22.3 of Debian 12, whose backports have 25; Debian 13 and Ubuntu 25.04 have that in their main
  * archive. Ubuntu's `chromium` is a snap, which containers cannot run: Playwright's own build is used instead.
  *
- * @param {{ driver?: boolean, chromium?: boolean }} missing
+ * @param {{ driver?: boolean, chromium?: boolean, postgres?: boolean }} missing
  * @returns {{ installs: { packages: string[], release: string | null }[], source: string | null, playwright: boolean,
  *   command: string, automatic: boolean }} `installs` are runs of apt-get install, `source` a stanza to add for them,
  *   `command` the same as one line to type, `automatic` whether scripts/setup.mjs may do it as root
@@ -167,6 +175,11 @@ export function planInstall(missing, env = process.env) {
   } else if (missing.chromium) {
     plan.playwright = true;
     commands.push(`npx playwright install ${process.platform === 'linux' ? '--with-deps ' : ''}chromium`);
+  }
+  if (missing.postgres && apt) {
+    plan.installs.push({ packages: ['postgresql'], release: null });
+    if (!commands.some((command) => command.endsWith('apt-get update'))) commands.push('sudo apt-get update');
+    commands.push('sudo apt-get install -y postgresql');
   }
   plan.command = commands.join(' && ').replaceAll(', then && ', ', then ');
   return plan;

@@ -1,8 +1,8 @@
 /** The config file of the server (JSON): named sets of options, weights of event types, limits. All of it is optional. */
 import Type, { type Static } from 'typebox';
-import Value from 'typebox/value';
 import { InputError } from '../data/errors.ts';
 import { listOptions } from './http/schemas.ts';
+import { faultOf, requestChecker } from './http/validation.ts';
 
 const strict = { additionalProperties: false };
 const { k, includeSeen, where, caps, diversity, explore } = listOptions;
@@ -70,11 +70,10 @@ export function readConfig(text: string | null, file = 'config'): ServerConfig {
     } catch (error) {
       throw new InputError('invalid-data', `${file}: not JSON (${(error as Error).message})`);
     }
-    if (!Value.Check(ConfigFile, parsed)) {
-      const [first] = Value.Errors(ConfigFile, parsed);
-      throw new InputError('invalid-data', `${file}: ${first.instancePath || '/'}: ${first.message}`);
-    }
-    given = parsed;
+    const check = requestChecker([])(ConfigFile, 'body');
+    if (!check(parsed))
+      throw new InputError('invalid-data', `${file}: ${faultOf(check.errors ?? [], 'config').detail}`);
+    given = parsed as File;
   }
   return {
     scenarios: new Map(Object.entries(given.scenarios ?? {})),

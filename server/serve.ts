@@ -9,6 +9,7 @@ import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { drainable } from './http/drain.ts';
 import type { Keys } from './http/keys.ts';
+import { checkListening, listen } from './http/listen.ts';
 import { Problem } from './http/problem.ts';
 import { isLoopback } from './http/protect.ts';
 import { Metrics } from './metrics.ts';
@@ -18,7 +19,9 @@ import { Models } from './serving/models.ts';
 import { replaceModel } from './serving/replace.ts';
 import { ShownLists } from './serving/shown.ts';
 import { Sizes } from './serving/sizes.ts';
+import { requireWhole } from './store/import.ts';
 import { openStore } from './store/open.ts';
+import type { Store } from './store/store.ts';
 
 export interface ServeOptions {
   model: string;
@@ -29,6 +32,8 @@ export interface ServeOptions {
   host: string;
   port: number;
   store: string;
+  /** Fills the store before anything reads it. */
+  fill?(store: Store): Promise<void>;
   backend: 'auto' | 'webgpu' | 'cpu';
   config: { text: string; file: string } | null;
   keys: Keys | null;
@@ -59,8 +64,13 @@ export async function serve(options: ServeOptions): Promise<Server> {
       value: host,
       hint: 'add keys (attune keys add), or leave the host out',
     });
+  checkListening(options.app);
   const config = readConfig(options.config?.text ?? null, options.config?.file);
   const store = await openStore(options.store);
+  await (options.fill ?? requireWhole)(store).catch(async (error) => {
+    await store.close();
+    throw error;
+  });
   const metrics = new Metrics();
   const models = new Models(new Goods(store), { backend, onBatch: metrics.onBatch });
   metrics.watch(models);
@@ -92,7 +102,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     await store.close();
   };
   try {
-    await app.listen({ host, port });
+    await listen(app, host, port);
     const { address: bound, port: number, family } = app.server.address() as AddressInfo;
     const address = `${options.app.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${bound}]` : bound}:${number}`;
     options.onListening?.({ address, port: number });

@@ -162,12 +162,38 @@ describe('checkSystem', () => {
       say: () => {},
       adapter: async () => (installed ? 'lavapipe' : null),
       chromium: async () => installed,
+      postgres: () => installed,
       install: async () => {
         installed = true;
         return null;
       },
     });
     expect(result).toEqual({ adapter: 'lavapipe', ok: true });
+  });
+
+  test('PostgreSQL is installed where that can be done, and missed nowhere', async () => {
+    const there = { adapter: async () => 'a', chromium: async () => true, say: () => {} };
+    const plans: { installs: object[]; command: string }[] = [];
+    const install = async (plan: (typeof plans)[number]) => {
+      plans.push(plan);
+      return null;
+    };
+    for (const [need, root, osRelease, postgres] of [
+      ['test', true, debian13, false],
+      ['test', true, debian13, true],
+      ['test', false, debian13, false],
+      ['test', true, 'ID=fedora\n', false],
+      ['start', true, debian13, false],
+    ] as const) {
+      const injected = { ...there, env: machine(osRelease), root, postgres: () => postgres, install };
+      expect(await checkSystem(need, injected)).toEqual({ adapter: 'a', ok: true });
+    }
+    expect(plans).toMatchObject([
+      {
+        installs: [{ packages: ['postgresql'], release: null }],
+        command: 'sudo apt-get update && sudo apt-get install -y postgresql',
+      },
+    ]);
   });
 
   test('as root: a failed installation says why, then how', async () => {

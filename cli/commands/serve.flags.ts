@@ -1,6 +1,13 @@
+<<<<<<< HEAD
 import { choiceFlag, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { device, model } from '../flags/shared.ts';
 import { integerFlag, list } from '../flags/values.ts';
+=======
+import { missingPackage } from '../packages.ts';
+import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
+import { data, device, logFlags, model, progress } from '../flags/shared.ts';
+import { integer, list } from '../flags/values.ts';
+>>>>>>> server
 
 const flags = {
   model,
@@ -12,6 +19,11 @@ const flags = {
     text('<store>', 'where users, events and items are kept: a SQLite file, or postgres://USER@HOST/DATABASE'),
     'MODEL.store.db',
   ),
+  data: data('a log to fill an empty store with'),
+  items: text('<path>', 'titles and attributes of the items, for an empty store: CSV or TSV with a header, or Parquet'),
+  users: text('<path>', 'columns of the users, for an empty store: CSV or TSV with a header, or Parquet'),
+  ...logFlags,
+  progress,
   config: text('<file.json>', 'scenarios, weights of event types, limits: see docs/serving.md'),
   keys: text('<file>', 'API keys (attune keys add); without them only this machine may ask'),
   tlsCert: text('<file.pem>', 'certificate: serve HTTPS; requires --tls-key'),
@@ -43,5 +55,5 @@ export default command({
     'Takes events, items and users, and answers with recommendations: /docs lists the routes, /openapi.json describes them. Events are kept in a SQLite file beside the model, or in a PostgreSQL database that several servers share (its password: PGPASSWORD or ~/.pgpass).',
   example: 'serve --model my-model --port 8080',
   flags,
-  run: async (flags) => (await import('./serve.ts')).runServe(flags),
+  run: async (flags) => (await import('./serve.ts').catch(missingPackage)).runServe(flags),
 });

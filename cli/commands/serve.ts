@@ -6,6 +6,7 @@ import { Keys } from '../../server/http/keys.ts';
 import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
 import { UsageError } from '../errors.ts';
+import { fillStore } from '../input/store.ts';
 import type { ServeFlags } from './serve.flags.ts';
 
 /** Built beside the command. */
@@ -27,9 +28,10 @@ export async function runServe(flags: ServeFlags): Promise<void> {
       ? undefined
       : { cert: await readFile(tlsCert, 'utf8'), key: await readFile(tlsKey, 'utf8') };
   const keys = flags.keys === undefined ? null : Keys.parse(await readFile(flags.keys, 'utf8'), flags.keys);
+  const { data } = flags;
+  if (data === undefined && (flags.items ?? flags.users) !== undefined)
+    throw new UsageError('--items and --users fill an empty store with a log: name it with --data PATH');
   const operator = existsSync(PAGE) ? PAGE : undefined;
-  if (operator === undefined)
-    out.warn("the operator's page is not built, and nothing is at /: npm run build builds it");
   interrupts.handled = true;
   const stopped = firstSignal();
   let loaded = false;
@@ -42,6 +44,7 @@ export async function runServe(flags: ServeFlags): Promise<void> {
     host,
     port,
     store,
+    fill: data === undefined ? undefined : (empty) => fillStore(empty, { ...flags, data }, out),
     backend,
     config,
     keys,
@@ -50,6 +53,8 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   });
   loaded = true;
   out.warn(`serving ${model} on ${server.address}; store: ${server.context.store.name}; Ctrl-C stops`);
+  if (operator === undefined)
+    out.warn("the operator's page is not built, and nothing is at /: npm run build builds it");
   if (keys && flags.keys !== undefined) watchKeys(keys, flags.keys, out);
   else out.warn('without --keys only this machine may ask, under localhost or a loopback address');
   const signal = await stopped;

@@ -56,6 +56,14 @@ const STATUS_OF: Partial<Record<InputError['code'], number>> = {
   locked: 423,
 };
 
+/** How the library starts messages about options of lists, and the fields that these are. */
+const ABOUT: readonly (readonly [RegExp, string])[] = [
+  [/^condition "/, 'where'],
+  [/^cap /, 'caps'],
+  [/^explore /, 'explore'],
+  [/^diversity:/, 'diversity'],
+];
+
 /** What Fastify refuses by itself, in our words. */
 const REFUSED: Record<string, ((request: FastifyRequest) => Problem) | undefined> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ({ routeOptions: { bodyLimit } }) =>
@@ -75,10 +83,12 @@ export const wrongMediaType = (given: string | undefined): Problem =>
     'Content-Type',
   );
 
+const aboutOf = ({ reason }: InputError): string | undefined => ABOUT.find(([start]) => start.test(reason))?.[1];
+
 function problemOf(error: FastifyError | InputError | Problem | Error, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof InputError)
-    return new Problem(STATUS_OF[error.code] ?? 400, error.code, error.message, error.setting);
+    return new Problem(STATUS_OF[error.code] ?? 400, error.code, error.message, error.setting ?? aboutOf(error));
   if (error instanceof StoreUnavailable)
     return new Problem(503, 'store-unavailable', 'the store cannot be used now; try again later', undefined, {
       'retry-after': '1',

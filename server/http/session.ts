@@ -1,6 +1,7 @@
 /** A history in the body: item IDs, or events with their time, type, rating and context. Nothing of it is stored. */
 import Type, { type Static } from 'typebox';
 import type { StoredUser } from '../store/store.ts';
+import { Problem } from './problem.ts';
 import { Event, Id } from './schemas.ts';
 import { timeOf } from './times.ts';
 
@@ -11,7 +12,12 @@ export const History = Type.Array(
   { maxItems: 100_000, description: 'oldest first' },
 );
 
-export function sessionEvents(history: Static<typeof History>): StoredUser['events'] {
+/** @param limit of the config: events at most. @throws Problem where there are more */
+export function sessionEvents(history: Static<typeof History>, limit: number): StoredUser['events'] {
+  if (history.length > limit) {
+    const detail = `history: expected at most ${limit} events, got ${history.length}; send the newest`;
+    throw new Problem(400, 'too-large', detail, 'history');
+  }
   return history.map((given, i) => {
     const event = typeof given === 'string' ? { item: given } : given;
     return {

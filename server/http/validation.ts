@@ -54,7 +54,7 @@ const isBranch = ({ keyword }: ErrorObject): boolean => keyword === 'type' || ke
  * The one cause of several errors. Each branch of a union reports its own: the branch that was meant is the one that got
  * furthest into the value.
  */
-export function faultOf(errors: readonly ErrorObject[], part: Part): Fault {
+export function faultOf(errors: readonly ErrorObject[], part: Part | 'config'): Fault {
   const own = errors.filter(({ keyword }) => keyword !== 'anyOf' && keyword !== 'propertyNames');
   const depth = (error: ErrorObject): number => pathOf(error).split('/').length;
   const deepest = own.reduce((most, error) => Math.max(most, depth(error)), 0);
@@ -62,7 +62,7 @@ export function faultOf(errors: readonly ErrorObject[], part: Part): Fault {
   const found = furthest.find((error) => !isBranch(error)) ?? furthest[0];
   const path = pathOf(found);
   const [, name] = path.split('/');
-  const field = part === 'body' ? path || 'body' : name;
+  const field = part === 'body' || part === 'config' ? path || part : name;
   return { field, detail: `${field}: ${reason(found, furthest)}` };
 }
 

@@ -46,7 +46,7 @@ export const continuations = route({
       throw new Problem(400, 'invalid-request', 'expected either user or history', 'user');
     const subject =
       user === undefined
-        ? { columns: columns ?? {}, events: sessionEvents(history ?? []) }
+        ? { columns: columns ?? {}, events: sessionEvents(history ?? [], context.config.limits.history) }
         : await subjectOf(context, user);
     const { recommender, catalog, version } = context.models.current;
     const state = userState(subject.events, catalog, context.config, Date.now());

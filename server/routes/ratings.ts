@@ -42,7 +42,7 @@ export const ratings = route({
       throw new Problem(400, 'invalid-request', 'expected either user or history', 'user');
     const subject =
       user === undefined
-        ? { columns: columns ?? {}, events: sessionEvents(history ?? []) }
+        ? { columns: columns ?? {}, events: sessionEvents(history ?? [], context.config.limits.history) }
         : await subjectOf(context, user);
     const rated = subject.events.flatMap(({ item, rating, time, context: own }) =>
       rating === null ? [] : [{ item, rating, time: Number.isNaN(time) ? undefined : time, context: own ?? undefined }],

@@ -45,7 +45,8 @@ export const recommendations = [
     example: { history: ['book-17', { item: 'book-4', type: 'view' }], k: 5 },
     reply: ref(List),
     async handler({ body: { history, columns = {}, preview = false, ...options }, context }) {
-      const list = await listFor(context, { columns, events: sessionEvents(history) }, options);
+      const events = sessionEvents(history, context.config.limits.history);
+      const list = await listFor(context, { columns, events }, options);
       if (!preview) context.shown.add(undefined, list);
       return list;
     },

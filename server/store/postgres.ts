@@ -49,9 +49,10 @@ export class PostgresDriver implements Driver {
       application_name: 'attune',
       types: { getTypeParser: parserOf as never },
     });
-    // A connection that breaks while idle is replaced by the next query, which reports what is wrong.
+    // A connection that breaks, idle or not, is replaced: the query that runs or the next one reports what is wrong.
     pool.on('error', () => {});
     pool.on('connect', (client) => {
+      client.on('error', () => {});
       client.query('SET search_path TO attune').catch(() => {});
     });
     try {

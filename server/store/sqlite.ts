@@ -7,7 +7,7 @@ import { realpathSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
 import AsyncDatabase from 'libsql/promise';
-import { InputError } from '../../data/errors.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { type Dialect, MIGRATIONS } from './migrations.ts';
 import { scrubPage } from './scrub.ts';
 import type { Bulk, Driver, Query, Row, Value } from './sql.ts';
@@ -275,7 +275,7 @@ function lockFile(file: string): Database.Database {
     const { code, message } = error as { code?: string; message: string };
     if (code === 'SQLITE_BUSY')
       throw new InputError('locked', `${file}: in use by another process`, {
-        hint: 'stop that one, name another file for the store, or let several processes share PostgreSQL',
+        hint: `stop that one, name another ${option('store')}, or let several processes share PostgreSQL`,
       });
     throw new InputError('file-access', `${file}: cannot be opened as a store (${message})`);
   }

@@ -63,7 +63,7 @@ describe('the package', () => {
   });
 
   test('has the build and its documents, each file once', () => {
-    const entries = ['cli/main', 'recommend/index', 'recommend/node', 'train/index', 'engine/index'];
+    const entries = ['cli/main', 'recommend/index', 'recommend/node', 'train/index', 'engine/index', 'client/index'];
     expect(packed).toEqual(
       expect.arrayContaining([
         ...['README.md', 'LICENSE', 'CHANGELOG.md', 'THIRD_PARTY_NOTICES.md', 'package.json', 'scripts/system.mjs'],
@@ -183,13 +183,36 @@ describe("the README's examples run as they are", () => {
   });
 });
 
+describe('the server and its client', () => {
+  test('the client runs alone, and the command says which packages the server needs', () => {
+    expect(existsSync(place.path('node_modules/fastify'))).toBe(false);
+    const client =
+      "import('attune/client').then(({ AttuneClient }) => console.log(typeof new AttuneClient({ url: '' }).addEvents))";
+    expect(node('--input-type=module', '-e', client)).toBe('function\n');
+    const main = place.path('node_modules/attune/dist/cli/main.js');
+    const { status, stderr } = spawnSync(process.execPath, [main, 'serve', '--model', 'm'], {
+      cwd: place.dir,
+      encoding: 'utf8',
+    });
+    expect([status, stderr.split('\n').length]).toEqual([1, 2]);
+    expect(stderr).toMatch(
+      /^attune: the package \S+ is not installed, and this command needs it; npm install .*\bfastify@5\./,
+    );
+  });
+});
+
 describe('types compile with skipLibCheck: false', () => {
   const CODE = `
     import { InputError, Recommender, RatingPredictor, type Recommendation } from 'attune';
     import { demoShop, trainModel, type TrainingEvent } from 'attune/train';
     import { AdamW } from 'attune/train';
     import { Device, matmul, type Tensor } from 'attune/engine';
+    import { AttuneClient, AttuneError, type List } from 'attune/client';
     import 'attune/worker';
+    export const list = (client: AttuneClient): Promise<List> => client.recommendForUser('ada', { k: 5 });
+    export const field = (error: AttuneError): string | undefined => error.field;
+    // @ts-expect-error an event has an item
+    export const half = (client: AttuneClient) => client.addEvents({ user: 'ada' });
     export async function top(events: TrainingEvent[]): Promise<Recommendation[]> {
       void [InputError, RatingPredictor, demoShop, trainModel, AdamW, matmul, events];
       const device: Device = await Device.open({ backend: 'cpu' });

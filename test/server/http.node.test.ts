@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Answer } from './server.ts';
+import { type Answer, startServer } from './server.ts';
 import { makeKeys, type Started, start } from './start.ts';
 import { Keys } from '../../server/http/keys.ts';
 
@@ -170,9 +170,20 @@ describe('requests', () => {
     const ask = (where: string) => server.ask('POST', '/v1/recommendations', { history: ['i1'], where });
     expect((await ask(`${'('.repeat(32)}genre=Drama${')'.repeat(32)}`)).status).toBe(200);
     const deep = await ask(`${'('.repeat(33)}genre=Drama${')'.repeat(33)}`);
-    expect(deep.status).toBe(400);
+    expectProblem(deep, { status: 400, code: 'invalid-value', field: '/where' });
     expect(deep.body.detail).toContain('at most 32 conditions inside each other');
     expectProblem(await ask('a'.repeat(2001)), { status: 400, code: 'invalid-request', field: '/where' });
+  });
+
+  test.each<[object, string]>([
+    [{ where: 'colour=red' }, '/where'],
+    [{ caps: { colour: 1 } }, '/caps'],
+    [{ explore: { method: 'epsilon-greedy', strength: 5 } }, '/explore'],
+    [{ diversity: 2 }, '/diversity'],
+  ])('an option that the model cannot follow is named: %j', async (options, field) => {
+    const { status, body } = await server.ask('POST', '/v1/recommendations', { history: ['i1'], ...options });
+    expect([400, 422], body.detail).toContain(status);
+    expect(body.field).toBe(field);
   });
 
   test('an ID of 512 characters is served, whatever they are', async () => {
@@ -281,12 +292,12 @@ describe('the log', () => {
     try {
       const authorization = `Bearer ${keys.admin}`;
       const asked = [
-        await server.ask('GET', '/v1/users/ada%20lovelace/recommendations?where=a%20secret', undefined, {
+        await server.ask('GET', '/v1/users/Quimby%20Zoo/recommendations?where=a%20secret', undefined, {
           authorization,
         }),
-        await server.ask('POST', '/v1/events', { user: 'ada lovelace', item: 'i1' }, { authorization }),
-        await server.ask('POST', '/v1/events', { user: 'ada lovelace' }, { authorization }),
-        await server.ask('GET', '/v1/users/ada lovelace/nothing', undefined, { authorization: 'Bearer attune_wrong' }),
+        await server.ask('POST', '/v1/events', { user: 'Quimby Zoo', item: 'i1' }, { authorization }),
+        await server.ask('POST', '/v1/events', { user: 'Quimby Zoo' }, { authorization }),
+        await server.ask('GET', '/v1/users/Quimby Zoo/nothing', undefined, { authorization: 'Bearer attune_wrong' }),
       ];
       const log = server.log.join('');
       for (const { headers, status } of asked) {
@@ -296,8 +307,7 @@ describe('the log', () => {
       expect(log).toContain('"key":"admin"');
       expect(log).toContain('"route":"/v1/users/:id/recommendations"');
       expect(log).toContain('"problem":"invalid-request"');
-      for (const secret of ['ada', 'lovelace', 'secret', 'attune_', 'i1"', keys.admin])
-        expect(log).not.toContain(secret);
+      for (const secret of ['Quimby', 'Zoo', 'secret', 'attune_', 'i1"', keys.admin]) expect(log).not.toContain(secret);
     } finally {
       await server.close();
     }
@@ -305,13 +315,18 @@ describe('the log', () => {
 });
 
 describe('limits', () => {
-  test('of the body and its depth are those of the config', async () => {
-    const server = await start({ config: { limits: { body: 1024, depth: 5 } } });
+  test('of the body, its depth and a history are those of the config', async () => {
+    const server = await start({ config: { limits: { body: 1024, depth: 5, history: 3 } } });
     try {
       const answer = await server.ask('POST', '/v1/events', { user: 'a', item: 'b', id: 'x'.repeat(1100) });
       expectProblem(answer, { status: 413, code: 'too-large', field: 'body' });
       expect(answer.body.detail).toBe('the body has more than 1024 bytes');
       expect((await server.ask('POST', '/v1/events', '[[[[[[1]]]]]]')).body.detail).toContain('more than 5 levels');
+      const history = ['i1', 'i2', 'i3', 'i4'];
+      expect((await server.ask('POST', '/v1/recommendations', { history: history.slice(1) })).status).toBe(200);
+      const lists = await server.ask('POST', '/v1/recommendations', { history });
+      const continued = await server.ask('POST', '/v1/continuations', { history, steps: 2 });
+      for (const long of [lists, continued]) expectProblem(long, { status: 400, code: 'too-large', field: '/history' });
     } finally {
       await server.close();
     }
@@ -417,6 +432,35 @@ describe('options', () => {
         });
       expect((await from('192.0.2.1')).headers.get('x-request-id')).not.toBe('r-1');
       expect((await from('192.0.2.2')).status).toBe(429);
+    } finally {
+      await server.close();
+    }
+  });
+
+  test.each<[object, string]>([
+    [{ cors: ['shop.example'] }, '`cors: shop.example`: expected an origin'],
+    [{ cors: ['https://shop.example/'] }, 'expected an origin, as https://shop.example, or *'],
+    [{ trustProxy: ['my-proxy'] }, '`trustProxy: my-proxy`: expected an address or a network'],
+    [{ trustProxy: ['10.0.0.0/33'] }, 'expected an address or a network'],
+    [{ tls: { cert: 'no', key: 'no' } }, '`tlsCert`: not a certificate and its private key in PEM'],
+  ])('%j makes no sense, and is refused before anything is loaded', async (app, message) => {
+    await expect(start({ app })).rejects.toThrow(message);
+  });
+
+  test.each<[object, string]>([
+    [{ limit: {} }, 'config.json: /limit: unknown field; there are scenarios, events, feedback, limits'],
+    [{ limits: { depth: 1 } }, 'config.json: /limits/depth: expected an integer from 4 to 100, got 1'],
+    [{ events: { view: 2 } }, 'config.json: /events/view: expected a number from -1 to 1, got 2'],
+  ])('the config %j is refused with its field', async (config, message) => {
+    await expect(start({ config: config as Record<string, unknown> })).rejects.toThrow(message);
+  });
+
+  test('a port that is taken is said', async () => {
+    const server = await start();
+    try {
+      const port = Number(new URL(server.url).port);
+      await expect(startServer({ port })).rejects.toThrow(`\`port: ${port}\`: another process listens there`);
+      await expect(startServer({ port: 70_000 })).rejects.toThrow('expected an integer from 0 to 65535');
     } finally {
       await server.close();
     }

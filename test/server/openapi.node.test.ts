@@ -1,5 +1,5 @@
 /** The OpenAPI document: valid to others' tools, complete, and true of the running server. */
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,10 +97,13 @@ describe('a generator of others', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const run = (command: string, args: readonly string[]) => {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8' });
-    return { status, output: `${stdout}${stderr}` };
-  };
+  const exec = promisify(execFile);
+  /** Not synchronously: the server in this process would take the wait for a load that it cannot bear. */
+  const run = (command: string, args: readonly string[]): Promise<{ status: number; output: string }> =>
+    exec(command, args, { cwd: folder }).then(
+      ({ stdout, stderr }) => ({ status: 0, output: `${stdout}${stderr}` }),
+      ({ code, stdout, stderr }) => ({ status: Number(code), output: `${stdout}${stderr}` }),
+    );
 
   /** Calls the server through openapi-fetch with the types of openapi-typescript. */
   const PROBE = `
@@ -121,7 +124,7 @@ describe('a generator of others', () => {
 
   test('openapi-typescript makes types of the running server, with which openapi-fetch calls it', async ({ skip }) => {
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--fetch-retries=0', '--fetch-timeout=60000'];
-    const installed = run('npm', ['ci', ...flags]);
+    const installed = await run('npm', ['ci', ...flags]);
     if (
       installed.status !== 0 &&
       /\b(ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT|E50\d|ENETUNREACH)\b/.test(installed.output)
@@ -129,18 +132,18 @@ describe('a generator of others', () => {
       skip('the registry cannot be reached: no generator of others was run');
     expect(installed.status, installed.output).toBe(0);
     writeFileSync(join(folder, 'openapi.json'), JSON.stringify((await server.ask('GET', '/openapi.json')).body));
-    const generated = run('npx', ['openapi-typescript', 'openapi.json', '-o', 'schema.d.ts']);
+    const generated = await run('npx', ['openapi-typescript', 'openapi.json', '-o', 'schema.d.ts']);
     expect(generated.status, generated.output).toBe(0);
     expect(existsSync(join(folder, 'schema.d.ts'))).toBe(true);
     const probe = `declare const process: { argv: string[] };\n${PROBE}`;
     writeFileSync(join(folder, 'probe.ts'), probe);
-    const compiled = tsc('probe.ts');
+    const compiled = await tsc('probe.ts');
     expect(compiled.status, compiled.output).toBe(0);
     writeFileSync(join(folder, 'wrong.ts'), probe.replace('k: 3', "k: 'three'").replace("user: 'ann', ", ''));
-    const refused = tsc('wrong.ts').output;
+    const { output: refused } = await tsc('wrong.ts');
     expect(refused).toMatch(/'string' is not assignable to type 'number'/);
     expect(refused).toMatch(/'user' is missing/);
-    const { stdout: answer } = await promisify(execFile)(process.execPath, ['probe.js', server.url], { cwd: folder });
+    const { stdout: answer } = await exec(process.execPath, ['probe.js', server.url], { cwd: folder });
     const { added, ids, field } = JSON.parse(answer);
     expect({ added, field }).toEqual({ added: 1, field: '/user' });
     expect(ids).toHaveLength(3);

@@ -41,6 +41,9 @@ export async function startServer(
     ...options,
     config: config ? { text: JSON.stringify(config), file: 'config.json' } : null,
     model,
+  }).catch((error) => {
+    rmSync(folder, { recursive: true });
+    throw error;
   });
   const call: TestServer['call'] = async (method, url, body, headers = {}) => {
     const json: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };

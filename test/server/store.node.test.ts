@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { openStore } from '../../server/store/open.ts';
 import type { Store, StoredEvent } from '../../server/store/store.ts';
-import { startPostgres } from './postgres.ts';
+import { startPostgres } from '../../scripts/postgres.mjs';
 
 const postgres = await startPostgres();
 const folder = mkdtempSync(join(tmpdir(), 'attune-store-'));

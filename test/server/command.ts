@@ -1,0 +1,59 @@
+/** The built command `attune serve` in a process of its own, as users run it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface Served {
+  url: string;
+  child: ChildProcess;
+  /** Standard error so far. */
+  said(): string;
+  /** Sends a signal and waits for the end. @returns the exit code, null after a kill */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Processes that are running, for afterAll. */
+const running = new Set<ChildProcess>();
+export const endAll = (): void => {
+  for (const child of running) child.kill('SIGKILL');
+};
+
+/** Starts a server on a free port; resolves when it takes requests. @throws Error with what it said where it ends before */
+export function serveCommand(args: readonly string[], env: Record<string, string> = {}): Promise<Served> {
+  if (!existsSync(command)) throw new Error('dist/ is missing: npm run build');
+  const child = spawn(
+    process.execPath,
+    [command, 'serve', '--port', '0', '--device', 'cpu', '--log', 'warn', ...args],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...env },
+    },
+  );
+  running.add(child);
+  let said = '';
+  const ended = new Promise<number | null>((resolve) =>
+    child.once('close', (code) => {
+      running.delete(child);
+      resolve(code);
+    }),
+  );
+  return new Promise((resolve, reject) => {
+    ended.then((code) => reject(new Error(`the server ended with ${code}: ${said}`)));
+    child.stderr?.setEncoding('utf8').on('data', (text) => {
+      said += text;
+      const [, url] = /serving .* on (http\S+);/.exec(said) ?? [];
+      if (url)
+        resolve({
+          url,
+          child,
+          said: () => said,
+          end(signal) {
+            child.kill(signal);
+            return ended;
+          },
+        });
+    });
+  });
+}
