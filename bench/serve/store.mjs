@@ -3,7 +3,7 @@
  *
  *   node bench/serve/store.mjs [--seconds 3] [--json]
  *
- * Each figure is bounded by time and by a million events. PostgreSQL is started here, from the system's package.
+ * Each measurement is bounded by time and by a million events. PostgreSQL is started here, from the system's package.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

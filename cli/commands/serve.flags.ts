@@ -1,13 +1,7 @@
-<<<<<<< HEAD
-import { choiceFlag, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
-import { device, model } from '../flags/shared.ts';
-import { integerFlag, list } from '../flags/values.ts';
-=======
 import { missingPackage } from '../packages.ts';
-import { choice, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { data, device, logFlags, model, progress } from '../flags/shared.ts';
-import { integer, list } from '../flags/values.ts';
->>>>>>> server
+import { integerFlag, list } from '../flags/values.ts';
 
 const flags = {
   model,

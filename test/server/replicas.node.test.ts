@@ -19,7 +19,7 @@ const event = (user: string, item: string, id: string | null = null): StoredEven
   id,
 });
 
-/** A statement of somebody else. */
+/** A statement of another session. */
 async function query(address: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: address });
   await client.connect();

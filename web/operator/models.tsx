@@ -1,9 +1,9 @@
 /** The models: which one answers, how often each one's lists had what came next, and a button to swap. */
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { AttuneError } from '../../client/index.ts';
-import { count, date, figure, percent } from '../format.ts';
-import { Notice, Spinner } from '../ui/parts.tsx';
-import { messageOf, server, type Status } from './server.ts';
+import { countText, date, figure, percent } from '../format.ts';
+import { Notice, Spinner } from '../ui/components.tsx';
+import { problemText, server, type Status } from './server.ts';
 
 type Listing = Awaited<ReturnType<ReturnType<typeof server>['listModels']>>;
 
@@ -46,7 +46,7 @@ export function ModelsCard({ status }: { status: Status }) {
       server()
         .listModels()
         .then((found) => here && setListing(found))
-        .catch((error) => here && setOutcome({ kind: 'error', text: messageOf(error), refused: null }));
+        .catch((error) => here && setOutcome({ kind: 'error', text: problemText(error), refused: null }));
     void look();
     const timer = setInterval(look, PERIOD);
     return () => {
@@ -65,7 +65,7 @@ export function ModelsCard({ status }: { status: Status }) {
       setOutcome({ kind: 'info', text: `${folder} answers now. ${sentence(comparison.note)}`, refused: null });
     } catch (error) {
       const refused = error instanceof AttuneError && error.code === 'model-refused' && !force ? folder : null;
-      setOutcome({ kind: 'error', text: `${folder} does not answer: ${messageOf(error)}`, refused });
+      setOutcome({ kind: 'error', text: `${folder} does not answer: ${problemText(error)}`, refused });
     }
     setBusy(null);
   };
@@ -107,7 +107,7 @@ export function ModelsCard({ status }: { status: Status }) {
                   <td>{row.trained ? date(row.trained) : '–'}</td>
                   <td class="number">{figure(row.ndcg)}</td>
                   <td class="number">
-                    {seen && seen.events > 0 ? `${percent(seen.hits / seen.events)} of ${count(seen.events)}` : '–'}
+                    {seen && seen.events > 0 ? `${percent(seen.hits / seen.events)} of ${countText(seen.events)}` : '–'}
                   </td>
                   <td class="number">{seen ? percent(seen.coverage) : '–'}</td>
                   <td>
