@@ -108,12 +108,19 @@ function problemOf(error: FastifyError | InputError | Problem | Error, request: 
   return new Problem(500, 'internal', 'internal error; the log of the server has the cause under this instance');
 }
 
-/** Fields are JSON pointers where the request has a body, and names where it has none. */
-function fieldIn(request: FastifyRequest, field: string | undefined): string | undefined {
-  if (field === undefined || field === 'body' || field === 'Content-Type') return field;
-  const body = (request.routeOptions?.schema as { body?: unknown } | undefined)?.body !== undefined;
-  if (body) return field.startsWith('/') ? field : `/${field}`;
-  return field.replace(/^\//, '');
+/**
+ * Fields are JSON pointers where they are in the body, and names elsewhere: in the address, or a header's. Handlers and the
+ * library name an option without knowing where the request had it.
+ */
+function fieldIn({ routeOptions }: FastifyRequest, field: string | undefined): string | undefined {
+  if (field === undefined || field === 'body' || /^[A-Z]/.test(field)) return field;
+  const { body, querystring, params } = (routeOptions?.schema ?? {}) as Record<
+    string,
+    { properties?: object } | undefined
+  >;
+  const name = field.replace(/^\//, '');
+  const inAddress = [querystring, params].some((part) => part?.properties && Object.hasOwn(part.properties, name));
+  return body === undefined || inAddress ? name : `/${name}`;
 }
 
 /** The document that a client gets. */

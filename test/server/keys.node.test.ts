@@ -26,11 +26,16 @@ describe('routes and roles', () => {
     // A body that is not JSON: whoever may call gets as far as that, and nothing is changed.
     const body = method === 'GET' ? undefined : '{';
     const path = url.replace(/:\w+/g, 'nobody');
-    const { status, headers } = await server.ask(method, path, body, authorization === '' ? {} : { authorization });
+    const {
+      status,
+      headers,
+      body: problem,
+    } = await server.ask(method, path, body, authorization === '' ? {} : { authorization });
     const known = key !== 'none' && key !== 'unknown';
     if (role !== null && !known) {
       expect(status).toBe(401);
       expect(headers.get('www-authenticate')).toBe('Bearer');
+      expect(problem.field).toBe('Authorization');
     } else if (role !== null && known && ROLES.indexOf(key) < ROLES.indexOf(role)) expect(status).toBe(403);
     else if (method === 'GET') expect([401, 403, 500]).not.toContain(status);
     else expect(status).toBe(400);
