@@ -89,7 +89,9 @@ function logRequests(app: FastifyInstance, metrics: Metrics): void {
     const { url, config } = routeOptions;
     const route = url ?? 'unknown';
     metrics.request(method, route, status, elapsedTime, url === undefined || config.counts === true);
-    log.info({ method, route, status, ms, key: key?.name, problem: problem ?? undefined }, 'request');
+    // What asks each second whether all is well would drown the rest.
+    const level = config.always && status < 400 ? 'debug' : 'info';
+    log[level]({ method, route, status, ms, key: key?.name, problem: problem ?? undefined }, 'request');
   });
 }
 
@@ -115,7 +117,7 @@ function addRoute(app: FastifyInstance, route: Route, context: Context): void {
     method,
     url,
     schema: schemaOf(route),
-    config: { role, always: role === null, counts: tag !== 'operation' && tag !== 'models' },
+    config: { role, always: tag === 'operation', counts: tag !== 'operation' && tag !== 'models' },
     handler: async ({ params, query, body, signal, key }, reply) => {
       // Before that the store may not be warm either.
       if (role !== null && !context.models.ready) throw notReady();

@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify';
 const POLICY = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],
-  styleSrc: ["'self'", "'unsafe-inline'"],
+  styleSrc: ["'self'"],
   imgSrc: ["'self'", 'data:'],
   fontSrc: ["'self'", 'data:'],
   connectSrc: ["'self'"],
@@ -17,6 +17,8 @@ const POLICY = {
   baseUri: ["'none'"],
   frameAncestors: ["'none'"],
 };
+/** Swagger UI has styles in its elements. */
+const POLICY_OF_DOCS = { ...POLICY, styleSrc: ["'self'", "'unsafe-inline'"] };
 
 export interface Pages {
   /** Whether the browser is to insist on HTTPS. */
@@ -26,25 +28,30 @@ export interface Pages {
 }
 
 export async function addPages(app: FastifyInstance, { tls, operator }: Pages): Promise<void> {
-  await app.register(async (pages) => {
-    await pages.register(helmet, {
-      contentSecurityPolicy: { useDefaults: false, directives: POLICY },
-      strictTransportSecurity: tls,
-      referrerPolicy: { policy: 'no-referrer' },
-    });
-    if (operator !== undefined) {
-      await pages.register(files, {
-        root: operator,
-        wildcard: false,
-        cacheControl: false,
-        // The names of assets change with what is in them.
-        setHeaders: (reply, file) =>
-          reply.setHeader(
-            'cache-control',
-            file.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
-          ),
+  const scope = (directives: typeof POLICY, add: (pages: FastifyInstance) => unknown) =>
+    app.register(async (pages) => {
+      await pages.register(helmet, {
+        contentSecurityPolicy: { useDefaults: false, directives },
+        strictTransportSecurity: tls,
+        referrerPolicy: { policy: 'no-referrer' },
       });
-    }
-    await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { validatorUrl: null } });
-  });
+      await add(pages);
+    });
+  await scope(POLICY_OF_DOCS, (pages) =>
+    pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { validatorUrl: null } }),
+  );
+  if (operator === undefined) return;
+  await scope(POLICY, (pages) =>
+    pages.register(files, {
+      root: operator,
+      wildcard: false,
+      cacheControl: false,
+      // The names of assets change with what is in them.
+      setHeaders: (reply, file) =>
+        reply.setHeader(
+          'cache-control',
+          file.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+        ),
+    }),
+  );
 }

@@ -1,10 +1,13 @@
 /** What the operator's page shows: the numbers of GET /v1/status, and the page's own files. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Keys } from '../../server/http/keys.ts';
-import { startServer, type TestServer } from './server.ts';
+import { fixture, startServer, type TestServer } from './server.ts';
 import { makeKeys } from './start.ts';
 
 /** As Vite builds it. */
@@ -91,12 +94,32 @@ describe('status', () => {
     expect(html.headers.get('cache-control')).toBe('no-cache');
     expect(html.headers.get('content-security-policy')).toContain("script-src 'self'");
     expect(html.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+    expect(html.headers.get('content-security-policy')).not.toContain('unsafe');
     const script = await server.call('GET', '/assets/index-12345678.js');
     expect(script.status).toBe(200);
     expect(script.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
     for (const url of ['/assets/', '/assets/other.js', '/index.htm', '/..%2f..%2fpackage.json'])
       expect((await server.call('GET', url)).status, url).toBeGreaterThanOrEqual(400);
   });
+});
+
+it('asking each second is neither refused for its rate nor logged as requests are', async () => {
+  const log: string[] = [];
+  const server = await startServer(
+    { app: { version: 'test', log: 'info', logTo: { write: (line) => void log.push(line) } } },
+    { limits: { rate: 2 } },
+  );
+  try {
+    for (let i = 0; i < 10; i++)
+      for (const url of ['/v1/status', '/readyz', '/metrics']) expect((await server.call('GET', url)).status).toBe(200);
+    const answers = [];
+    for (let i = 0; i < 3; i++) answers.push((await server.call('GET', '/v1/popular')).status);
+    expect(answers).toEqual([200, 200, 429]);
+    const routes = log.map((line) => JSON.parse(line)).flatMap(({ route }) => route ?? []);
+    expect(routes).toEqual(['/v1/popular', '/v1/popular', '/v1/popular']);
+  } finally {
+    await server.close();
+  }
 });
 
 it('with keys the page is open, what it shows needs the role read, and the role is named', async () => {
@@ -116,5 +139,30 @@ it('with keys the page is open, what it shows needs the role read, and the role 
     }
   } finally {
     await server.close();
+  }
+});
+
+it('the built command serves the page that was built beside it', async () => {
+  const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  if (!existsSync(command)) throw new Error('dist/ is missing: npm run build');
+  const store = join(page, 'store.db');
+  const flags = ['--model', fixture('sequence'), '--device', 'cpu', '--port', '0', '--log', 'silent', '--store', store];
+  const child = spawn(process.execPath, [command, 'serve', ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = once(child, 'exit');
+  try {
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+    let url: string | undefined;
+    while (!(url = /serving .* (http:\/\/[\d.]+:\d+)/.exec(said)?.[1])) {
+      if (child.exitCode !== null) throw new Error(`the server ended: ${said}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const html = await (await fetch(`${url}/`)).text();
+    const assets = [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(([, name]) => name);
+    expect(assets.map((name) => name.split('.').at(-1)).sort()).toEqual(['css', 'js', 'svg']);
+    for (const name of assets) expect((await fetch(`${url}/${name}`)).status, name).toBe(200);
+  } finally {
+    child.kill('SIGTERM');
+    await ended;
   }
 });

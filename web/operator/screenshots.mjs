@@ -14,7 +14,7 @@ import { chromium } from 'playwright';
 import { chromiumArgs, findChromium } from '../../scripts/system.mjs';
 
 const path = (name) => fileURLToPath(new URL(name, import.meta.url));
-const WIDE = { width: 1280, height: 1400 };
+const WIDE = { width: 1280, height: 1200 };
 const MINUTES = 3;
 const [model, log] = process.argv.slice(2);
 if (!model || !log) {
@@ -22,11 +22,10 @@ if (!model || !log) {
   process.exit(2);
 }
 
-/** User → item IDs, oldest first. */
+/** User → items and times in milliseconds, oldest first. */
 const shoppers = new Map();
-const [[user, item], ...rows] = parse(readFileSync(log), { relax_column_count: true });
-if (!/user/.test(user) || !/item/.test(item)) throw new Error(`${log}: expected the columns user and item first`);
-for (const [id, bought] of rows) shoppers.set(id, [...(shoppers.get(id) ?? []), bought]);
+for (const { user, item, timestamp } of parse(readFileSync(log), { columns: true }))
+  shoppers.set(user, [...(shoppers.get(user) ?? []), { item, time: 1000 * Number(timestamp) }]);
 
 const folder = mkdtempSync(join(tmpdir(), 'attune-pictures-'));
 const store = join(folder, 'shop.db');
@@ -55,13 +54,12 @@ const send = (url, body) =>
 /** One visit: what is known, a list, a look around, and what was bought next. */
 async function visit([id, items]) {
   const name = encodeURIComponent(id);
-  const now = Date.now();
-  const known = items.slice(0, -1).map((item, i) => ({ user: id, item, time: now - (items.length - i) * 60_000 }));
+  const known = items.slice(0, -1).map((event) => ({ user: id, ...event }));
   await send('/v1/events', known);
   await send(`/v1/users/${name}/recommendations?k=20`);
-  if (Math.random() < 0.5) await send(`/v1/items/${encodeURIComponent(items[0])}/similar`);
+  if (Math.random() < 0.5) await send(`/v1/items/${encodeURIComponent(items[0].item)}/similar`);
   if (Math.random() < 0.02) await send('/v1/items/none/similar');
-  await send('/v1/events', { user: id, item: items.at(-1) });
+  await send('/v1/events', { user: id, item: items.at(-1).item });
 }
 
 let open = true;
@@ -98,8 +96,14 @@ try {
   await page.getByText(` items for ${id}`).waitFor();
   await page.mouse.move(0, 0);
   await page.getByLabel('User ID').blur();
-  for (const theme of ['light', 'dark']) {
+  const places = { light: 'minute-title', dark: 'user-title' };
+  for (const [theme, heading] of Object.entries(places)) {
     await page.emulateMedia({ colorScheme: theme });
+    await page.evaluate((id) => {
+      scrollTo(0, 0);
+      const { top } = document.getElementById(id).getBoundingClientRect();
+      scrollTo(0, top < innerHeight / 2 ? 0 : top - 40);
+    }, heading);
     await page.waitForTimeout(1500);
     await page.screenshot({ path: path(`../../docs/operator-${theme}.png`) });
   }

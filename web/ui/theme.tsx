@@ -14,6 +14,8 @@ const stored = (): Theme => {
   }
 };
 
+const after = (theme: Theme): Theme => THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+
 const NAMES: Record<Theme, string> = { auto: 'as the system', light: 'light', dark: 'dark' };
 
 export function ThemeButton() {
@@ -29,14 +31,14 @@ export function ThemeButton() {
       // Applies to this visit only.
     }
   }, [theme]);
-  const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+  const next = after(theme);
   return (
     <button
       type="button"
       class="icon-button"
       aria-label={`Colors: ${NAMES[theme]}. Change to ${NAMES[next]}`}
       title={`Colors: ${NAMES[theme]}`}
-      onClick={() => setTheme(next)}
+      onClick={() => setTheme(after)}
     >
       <svg viewBox="0 0 24 24" aria-hidden="true">
         {theme === 'light' && (
