@@ -3,7 +3,7 @@ import { alignItems } from '../data/splits/align.ts';
 import { ColdSplit } from '../data/splits/cold.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
-import { type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
+import { LEAVE_ONE_OUT, type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
 import { requiredHistory, requireUnseen } from '../data/splits/checks.ts';
@@ -77,7 +77,8 @@ export async function splitFor(
   out: Output,
 ): Promise<Split> {
   const own = protocolOf({ dir, loaded });
-  const asked = protocolFor(own, flags.protocol);
+  const final = own.name === 'final';
+  const asked = protocolFor(final ? LEAVE_ONE_OUT : own, flags.protocol);
   const cold = own.name === 'cold-items' || asked.name === 'cold-items';
   if (cold && own.name !== asked.name) {
     throw new InputError(
@@ -102,7 +103,8 @@ export async function splitFor(
   const split = cold
     ? coldSplitOf(aligned.dataset, own, loaded.items)
     : splitDataset(aligned.dataset, asked, flags.data);
-  if (!sameProtocol(own, split.protocol)) {
+  // What a model on all events was trained on, its record alone tells: see requireHeldOut.
+  if (!final && !sameProtocol(own, split.protocol)) {
     requireUnseen(splitDataset(aligned.dataset, own, flags.data), split, flags.split, dir);
   }
   requireTargets(split, flags);
@@ -119,8 +121,20 @@ const UNTIMED =
  *
  * @throws InputError, one line that says what overlaps
  */
-export async function requireHeldOut({ dir }: Judged, split: Split, flags: LogFlags, out: Output): Promise<void> {
+export async function requireHeldOut(
+  { dir, loaded }: Judged,
+  split: Split,
+  flags: LogFlags,
+  out: Output,
+): Promise<void> {
   const record = await loadTraining(await openPath(dir));
+  if (!record && loaded.config.protocol === 'final') {
+    throw new InputError(
+      'trained-on',
+      `${dir}: trained on all events of its log, and holds no ${TRAINING} that tells which`,
+      { hint: 'evaluate the model that it was made like' },
+    );
+  }
   if (!record) {
     out.warn(
       `${dir}: holds no ${TRAINING} (it is packed, or an earlier version made it): whether it was trained on these ${flags.split} targets cannot be checked`,

@@ -44,7 +44,7 @@ export async function openStoredSource(
   flags: ColumnFlags & Partial<SourceFlags> & { out: string; maxBadRows: number },
   { data: was, schema }: ModelConfig,
 ): Promise<TrainingSource> {
-  const { data = was.source, users = was.usersFile, out, maxBadRows, progress } = flags;
+  const { data = was.source, users = was.usersFile, items, vectors, out, maxBadRows, progress } = flags;
   if (flags.data === undefined && !pathsExist(data)) {
     throw new InputError('not-found', `${data}: the log that ${out} was started with is not there`, {
       hint: 'name it with --data PATH',
@@ -56,7 +56,7 @@ export async function openStoredSource(
     });
   }
   return openTrainingSource(
-    { data, users, maxBadRows, progress },
+    { data, items, vectors, users, maxBadRows, progress },
     columnsOf(flags, schema.columns),
     contextOf({ schema }),
   );

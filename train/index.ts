@@ -6,6 +6,7 @@ export { demoShop } from './demo-shop.ts';
 export { logOf, type TrainingEvent, type TrainingItem, type TrainingOptions, type TrainingUser } from './events.ts';
 export { trainModel, type TrainModelOptions } from './train-model.ts';
 export { type PlanOptions, planTraining, type RankingPlan, type TrainingSource } from './plan.ts';
+export { finalPlan } from './final-plan.ts';
 export { resumePlan, type ResumeOptions } from './resume-plan.ts';
 export { type RunOptions, runPlan, type TrainedModel } from './run-plan.ts';
 export { trainRatingModel, type TrainRatingModelOptions } from './ratings/train-rating-model.ts';

@@ -14,6 +14,8 @@ import { describeProtocol, LEAVE_ONE_OUT, type Protocol } from '../data/splits/p
 import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split.ts';
 import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
 import type { Settings } from '../model/recipes/settings.ts';
+import type { PriorSettings } from '../model/transitions/segment-prior.ts';
+import type { BlendWeights } from '../model/transitions/transitions.ts';
 import { readsTimes } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
 import type { Item, ModelConfig } from '../model/storage/config.ts';
@@ -63,6 +65,16 @@ export interface PlanOptions {
   includeSeen?: boolean;
   seed?: number;
   epochs?: number;
+  /** With the protocol final: what another model's validation chose. */
+  chosen?: Chosen;
+}
+
+/** What validation chooses; a training on all events takes it from a model that had one. */
+export interface Chosen {
+  epochs: number;
+  /** null: the transformer scores alone. */
+  blend: BlendWeights | null;
+  prior: PriorSettings | null;
 }
 
 /** What the protocol cold-items requires: no transitions lead to a cold item, the attribute model scores it. */
@@ -85,6 +97,8 @@ export class RankingPlan {
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
   readonly epochs?: number;
+  /** Of a training on all events, which validates nothing; null otherwise. */
+  readonly chosen: Chosen | null;
   /** Continues what the folder holds. */
   readonly resume: boolean;
   /** Trains the ranker alone on top of the folder's model. */
@@ -114,7 +128,7 @@ export class RankingPlan {
     this.features = schema ? encodeItems(schema, described) : null;
     this.similarity = schema ? similarity(schema, described) : null;
     this.validationUsers = validationUsers(split, settings, config.seed);
-    if (this.validationUsers.length === 0) {
+    if (this.validationUsers.length === 0 && !fields.chosen) {
       throw new InputError('too-little-data', `${config.data.source}: no user has ${validationNeeds(split.protocol)}`, {
         hint: 'give longer histories',
       });
@@ -125,6 +139,7 @@ export class RankingPlan {
     this.warnings = warnings;
     this.reasons = reasons;
     this.epochs = epochs;
+    this.chosen = fields.chosen ?? null;
     this.resume = resume;
     this.rankerOnly = rankerOnly;
   }
@@ -156,6 +171,7 @@ interface Fields extends Notes {
   itemsName?: string;
   reasons?: readonly string[];
   epochs?: number;
+  chosen?: Chosen | null;
   resume?: boolean;
   rankerOnly?: boolean;
 }
@@ -247,7 +263,17 @@ export function planTraining(source: TrainingSource, options: PlanOptions = {}):
     usersFile: source.usersName,
   } as const;
   const config = newConfig(about, dataset, items);
-  return new RankingPlan({ ...to, config, settings, split, items, itemsName: source.itemsName, reasons, epochs });
+  return new RankingPlan({
+    ...to,
+    config,
+    settings,
+    split,
+    items,
+    itemsName: source.itemsName,
+    reasons,
+    epochs,
+    chosen: options.chosen,
+  });
 }
 
 function splitOf(dataset: Dataset, protocol: Protocol, listed: ReadonlySet<string> | null, source: string): Split {

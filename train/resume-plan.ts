@@ -1,6 +1,6 @@
 /** The plan to continue a training that was stopped, from its folder. */
 import { type Dataset, prepare } from '../data/dataset.ts';
-import { InputError } from '../data/errors.ts';
+import { InputError, option } from '../data/errors.ts';
 import { withoutSource } from '../data/log.ts';
 import { ColdSplit } from '../data/splits/cold.ts';
 import { type Protocol, storedProtocol } from '../data/splits/protocol.ts';
@@ -35,6 +35,11 @@ export async function resumePlan(
   const dataset = prepare(log, { minInteractions, minRating: minRating ?? undefined });
   for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
   const protocol = storedProtocol(config.protocol, config.protocolParameters, files.where);
+  if (protocol.name === 'final')
+    throw new InputError('conflicting-settings', `${files.where}: a training on all events is not continued`, {
+      setting: 'resume',
+      hint: `start it again (${option('overwrite')})`,
+    });
   const items = await loadItems(files);
   const plain =
     protocol.name === 'cold-items' ? coldSplitOf(dataset, protocol, items) : splitDataset(dataset, protocol, name);

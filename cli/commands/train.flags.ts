@@ -53,6 +53,10 @@ const flags = {
   seed: withDefault(integerFlag('<n>', 'one seed, one result on one device', 0), 1),
   device,
   includeSeen: on('validation ranks items that the user had before, too'),
+  final: text(
+    '<model>',
+    'train on all events, the newest included, with the recipe, settings, epochs and blend that the training of this model chose',
+  ),
   ranker: on('also train a second stage (as --set ranker=on); with --resume: that alone, the model stays as it is'),
   resume: on('continue the training in --out; the limits are those of this command'),
   overwrite: overwrite('the model in --out'),

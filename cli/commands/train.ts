@@ -10,6 +10,7 @@ import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { requirePrecision, type TrainResult } from '../../train/loop/options.ts';
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
+import { finalPlan } from '../../train/final-plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
@@ -58,13 +59,14 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   const started = performance.now();
   const out = new Output(flags.json);
   if (flags.resume && flags.overwrite) throw new UsageError('--resume and --overwrite exclude each other');
-  if (!flags.resume && flags.data === undefined) throw new UsageError('--data PATH is missing: the log to learn from');
+  if (!flags.resume && flags.final === undefined && flags.data === undefined)
+    throw new UsageError('--data PATH is missing: the log to learn from');
   if (flags.resume && flags.ranker && flags.epochs !== undefined) {
     throw new UsageError(
       '--epochs counts those of the model, which stays as it is with --resume --ranker; leave it out',
     );
   }
-  const plan = flags.resume ? await planResume(flags, given) : await planNew(flags, out);
+  const plan = await planOf(flags, given, out);
   say(plan, out);
   noteRepeats(plan.baselines.targetsInHistory, plan.config.seen, out);
 
@@ -85,6 +87,11 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   } finally {
     device.close();
   }
+}
+
+function planOf(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<RankingPlan> {
+  if (flags.final !== undefined) return planFinal(flags.final, flags, given);
+  return flags.resume ? planResume(flags, given) : planNew(flags, out);
 }
 
 async function planNew(flags: TrainFlags, out: Output): Promise<RankingPlan> {
@@ -150,6 +157,22 @@ async function planResume(flags: TrainFlags, given: ReadonlySet<string>): Promis
   return resumePlan(files, source, { epochs: flags.epochs, ranker });
 }
 
+/** What `--final` takes from its model, or does without. */
+const CHOSEN = ['resume', 'ranker', 'epochs', ...FIXED] as const;
+
+async function planFinal(like: string, flags: TrainFlags, given: ReadonlySet<string>): Promise<RankingPlan> {
+  // The items and their vectors may be newer than the model.
+  const others = CHOSEN.filter((name) => given.has(name) && name !== 'items' && name !== 'vectors');
+  if (others.length > 0) {
+    const names = others.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+    throw new UsageError(`${names.join(', ')}: --final takes it from ${like}, or does without; leave it out`);
+  }
+  const files = await NodeFiles.open(like);
+  const config = await loadConfig(files);
+  if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
+  return finalPlan(files, await openStoredSource({ ...flags, out: like }, config));
+}
+
 /** The loss in words, and what it compares with. */
 function describeLoss(s: Settings): string {
   if (s.loss === 'softmax') return 'softmax over all items';
@@ -184,6 +207,8 @@ function report(trained: TrainedModel, plan: RankingPlan, flags: TrainFlags, out
     // With --resume, the ranker that --ranker asks for is not among the folder's settings.
     const set = [...flags.set].map(([key, value]) => ` --set ${shellWord(`${key}=${value}`)}`);
     const more = flags.resume && flags.ranker ? ` --ranker${set.join('')}` : '';
+    if (plan.chosen)
+      throw new InterruptedError('stopped; a training with --final is not continued: start it again with --overwrite');
     throw new InterruptedError(
       `stopped at step ${formatCount(result.step)}; everything is saved in ${flags.out}; continue with: ${commandName()} train --out ${dir} --resume${more}`,
     );
@@ -227,6 +252,10 @@ function report(trained: TrainedModel, plan: RankingPlan, flags: TrainFlags, out
 }
 
 function printMetrics({ config, metrics, components, baselines, step }: TrainedModel, split: Split, out: Output): void {
+  if (config.protocol === 'final') {
+    out.line('\nNo validation: it was trained on all events, with what the validation of another model chose.');
+    return;
+  }
   if (!metrics) {
     out.line('\nNo validation has run yet: the time was too short. Continue with --resume.');
     return;
@@ -246,6 +275,7 @@ function printNext({ config }: TrainedModel, split: Split, flags: TrainFlags, ou
   const seen = config.seen === 'kept' ? ' --include-seen' : '';
   const ids = split.dataset.itemIds.slice(0, 2).map((id) => (/[",\s]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id));
   out.line(`\nThe model is in ${printable(flags.out)} (README.md there is its card). Next:`);
-  out.line(`  ${command} evaluate --model ${dir} --data ${shellWord(flags.data ?? config.data.source)}${seen}`);
+  if (config.protocol === 'final') out.line(`  ${command} serve --model ${dir}`);
+  else out.line(`  ${command} evaluate --model ${dir} --data ${shellWord(flags.data ?? config.data.source)}${seen}`);
   out.line(`  ${command} recommend --model ${dir} --history ${shellWord(ids.join(','))}${seen}`);
 }

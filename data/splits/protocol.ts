@@ -11,13 +11,14 @@
  *                  with older papers
  *   cold-items     some items are removed from every history and from training, and recommended by their attributes
  *                  (data/splits/cold.ts)
+ *   final          all events train, and none is held out: for the model that is served, once another has chosen how
  *
  * Written as `NAME` or `NAME:key=value,…`.
  */
 import { InputError } from '../errors.ts';
 import { dateOf, unitOf } from '../formats/times.ts';
 
-export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'last-n' | 'sampled-100' | 'cold-items';
+export type ProtocolName = 'leave-one-out' | 'temporal' | 'ratio' | 'last-n' | 'sampled-100' | 'cold-items' | 'final';
 
 /** A protocol with all its parameters, as JSON; metrics are comparable if name and parameters are the same. */
 export interface Protocol {
@@ -59,14 +60,17 @@ const PARAMETERS: Record<ProtocolName, Record<string, Parameter>> = {
     /** How many a file named. */
     listed: { is: 'seed' },
   },
+  final: {},
 };
 
-export const PROTOCOLS = Object.keys(PARAMETERS) as ProtocolName[];
+/** Those that a model may be chosen by, or evaluated. */
+export const PROTOCOLS = (Object.keys(PARAMETERS) as ProtocolName[]).filter((name) => name !== 'final');
 
 /** Negatives of `sampled-100`. */
 export const NEGATIVES = 100;
 
 export const LEAVE_ONE_OUT: Protocol = { name: 'leave-one-out', parameters: {} };
+export const FINAL: Protocol = { name: 'final', parameters: {} };
 
 /**
  * `temporal` or `temporal:valid=0.05,targets=all`.
@@ -75,7 +79,7 @@ export const LEAVE_ONE_OUT: Protocol = { name: 'leave-one-out', parameters: {} }
 export function parseProtocol(text: string): Protocol {
   const colon = text.indexOf(':');
   const name = (colon < 0 ? text : text.slice(0, colon)).trim();
-  if (!Object.hasOwn(PARAMETERS, name)) {
+  if (!PROTOCOLS.some((known) => known === name)) {
     throw new InputError('invalid-value', `unknown protocol; there is ${PROTOCOLS.join(', ')}`, {
       setting: 'protocol',
       value: text,

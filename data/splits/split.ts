@@ -146,6 +146,8 @@ export function splitDataset(dataset: Dataset, protocol: Protocol = LEAVE_ONE_OU
       const { bounds, resolved } = temporalBounds(dataset, protocol, source);
       return new Split(dataset, resolved, bounds);
     }
+    case 'final':
+      return new Split(dataset, protocol, allTrain(dataset));
     case 'cold-items':
       throw new InputError(
         'conflicting-settings',
@@ -175,6 +177,11 @@ function boundsOf(
     b.testTo[u] = length;
   }
   return b;
+}
+
+/** Nothing is held out. */
+function allTrain(dataset: Dataset): SplitBounds {
+  return boundsOf(dataset, () => ({ train: 0, valid: 0 }), Number.POSITIVE_INFINITY);
 }
 
 /** The last event is the test target, the one before it the validation target; fewer than three events only train. */

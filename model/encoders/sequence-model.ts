@@ -27,6 +27,7 @@ import {
   type Table,
   tableScores,
   type Tensor,
+  type ParameterKind,
 } from '../../engine/index.ts';
 import type { Head, Vectors } from '../heads/head.ts';
 import { LOSSES } from '../heads/losses/index.ts';
@@ -318,4 +319,10 @@ export function toArrays(tensors: ReadonlyMap<string, StoredTensor>): Map<string
   return new Map(
     [...tensors].map(([name, t]) => [name, t.data instanceof Float32Array ? t.data : Float32Array.from(t.data)]),
   );
+}
+
+/** Parameters, their average, or moments, read back, as they are stored. */
+export async function storedTensors(model: SequenceModel, kind: ParameterKind) {
+  const values = await model.parameters.read(kind);
+  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
 }

@@ -62,6 +62,8 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
 }
 
 function metricsTable(config: ModelConfig, result: CardResult): string {
+  if (config.protocol === 'final')
+    return 'It was trained on all events, with the epochs and the blend that the validation of another model chose, so that nothing is left to measure it on.';
   if (!result.metrics) return 'No validation has run yet: the weights are those of the last checkpoint.';
   const protocol = storedProtocol(config.protocol, config.protocolParameters, 'config.json');
   const row = (name: string, metrics: Record<string, number>) => [

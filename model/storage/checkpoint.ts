@@ -45,7 +45,8 @@ export interface Checkpoint {
 export interface Standing {
   step: number;
   epoch: number;
-  metrics: Record<string, number>;
+  /** Of the validation; null where nothing was held out. */
+  metrics: Record<string, number> | null;
 }
 
 /** Replaces the checkpoint. The tensors are not copied: leave them alone until it is written. */

@@ -132,12 +132,14 @@ const event = object<EventColumn>({
 const blend = object<Blend>({
   memory: checkNumber(0),
   epsilon: checkNumber(Number.MIN_VALUE),
-  fitted: object<Blend['fitted']>({
-    users: checkInteger(0, MOST),
-    transformer: metrics,
-    memory: metrics,
-    blend: metrics,
-  }),
+  fitted: {
+    optional: object<NonNullable<Blend['fitted']>>({
+      users: checkInteger(0, MOST),
+      transformer: metrics,
+      memory: metrics,
+      blend: metrics,
+    }),
+  },
   step: { optional: checkInteger(0, MOST) },
 });
 

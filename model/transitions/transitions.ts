@@ -54,8 +54,11 @@ export interface Blend {
   memory: number;
   /** ε */
   epsilon: number;
-  /** Number of users that it was fitted on, and the metrics of the transformer alone, the transitions alone, and the blend. */
-  fitted: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
+  /**
+   * Number of users that it was fitted on, and the metrics of the transformer alone, the transitions alone, and the blend;
+   * absent where it was taken from another model.
+   */
+  fitted?: { users: number } & Record<'transformer' | 'memory' | 'blend', Record<string, number>>;
   /** Steps of the encoder that it was fitted to; absent in folders of earlier versions. */
   step?: number;
 }

@@ -8,7 +8,7 @@ import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
 import type { Batch } from '../../data/batching/batch.ts';
 import { option } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
-import { type ParameterKind, type Program, STATUS, type Tensor } from '../../engine/index.ts';
+import { type Program, STATUS, type Tensor } from '../../engine/index.ts';
 import {
   type Counters,
   loadCheckpoint,
@@ -18,11 +18,12 @@ import {
 } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
 import { windowsOf } from '../../model/recipes/derived.ts';
-import { SequenceModel, toArrays } from '../../model/encoders/sequence-model.ts';
+import { SequenceModel, storedTensors, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { countItems } from '../baselines/baselines.ts';
 import { evaluate, listLength } from '../evaluation/evaluate.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
 import { Feed, needsOf } from './feed.ts';
 import { Negatives } from './negatives.ts';
 import { AdamW, RING } from './optimizer.ts';
@@ -254,7 +255,7 @@ class Trainer {
       await this.checkpoint();
     }
     if (counters.step % READ_EVERY === 0) await this.readLosses();
-    if (counters.step % this.validateSteps === 0) {
+    if (counters.step % this.validateSteps === 0 && this.validationUsers.length > 0) {
       if (!(await this.validate())) return 'interrupted';
       if (this.outOfPatience()) return 'early-stopping';
     }
@@ -347,6 +348,7 @@ class Trainer {
 
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
+    if (this.validationUsers.length === 0) return this.keep(null);
     const started = performance.now();
     const time = new TimeBudget(undefined, o.signal);
     this.model.touch();
@@ -363,10 +365,8 @@ class Trainer {
     const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
     if (better) {
       counters.bestNdcg = ndcg;
-      counters.bestStep = counters.step;
       counters.patience = 0;
-      this.best = await storedTensors(this.model, 'params');
-      await saveModel(o.files, this.best, { step: counters.step, epoch: counters.epoch, metrics });
+      await this.keep(metrics);
     } else counters.patience++;
     const validation = { step: counters.step, epoch: counters.epoch, metrics };
     this.validations.push(validation);
@@ -382,6 +382,14 @@ class Trainer {
       best: better,
     });
     this.recent = { sum: 0, count: 0 };
+  }
+
+  /** These weights are the model. @param metrics null where no user is validated on: the last weights are kept then */
+  private async keep(metrics: Metrics | null): Promise<void> {
+    const { step, epoch } = this.counters;
+    this.counters.bestStep = step;
+    this.best = await storedTensors(this.model, 'params');
+    await saveModel(this.o.files, this.best, { step, epoch, metrics });
   }
 
   private async checkpoint(): Promise<void> {
@@ -485,10 +493,4 @@ class Trainer {
     this.feed.dispose();
     this.optimizer.dispose();
   }
-}
-
-/** Parameters, their average, or moments, read back, as they are stored. */
-async function storedTensors(model: SequenceModel, kind: ParameterKind) {
-  const values = await model.parameters.read(kind);
-  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
 }

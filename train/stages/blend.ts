@@ -36,7 +36,7 @@ export const blend: RankingStage = {
   /** Timed with untrained weights, at most half of what is left. Where little is left, a third and nothing timed. */
   async estimate(run, budget) {
     const { left } = budget;
-    if (!run.transitions || run.result) return 0;
+    if (!run.transitions || run.result || run.plan.chosen) return 0;
     if (left < SHORT) return left / 3;
     const time = budget.untilStopped();
     const pause = () => time.pause(() => run.report('compiling'));
@@ -55,6 +55,7 @@ export const blend: RankingStage = {
 
   async load(run) {
     if (!run.transitions || run.plan.rankerOnly) return true; // they were given up, or there are none to fit
+    if (run.plan.chosen) return run.plan.chosen.blend === null;
     const { blend } = await loadConfig(run.files);
     if (!blend || !stillFits(run, blend)) return false;
     run.blend = blend;
@@ -62,9 +63,14 @@ export const blend: RankingStage = {
   },
 
   async run(run, budget) {
+    const step = run.result?.bestStep ?? undefined;
     run.report('blending', 0);
+    if (run.plan.chosen?.blend) {
+      run.blend = { ...run.plan.chosen.blend, step };
+      return;
+    }
     const pause = (done: number) => budget.pause(() => run.report('blending', done));
-    run.blend = { ...(await fitOn(run, fittedUsers(run), pause)), step: run.result?.bestStep ?? undefined };
+    run.blend = { ...(await fitOn(run, fittedUsers(run), pause)), step };
   },
 
   async save({ files, blend }) {

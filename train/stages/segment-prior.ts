@@ -58,9 +58,15 @@ export const segmentPrior: RankingStage = {
     const { plan, encoder, includeSeen } = run;
     run.report('blending', 0);
     const pause = () => budget.pause(() => run.report('blending'));
-    const { split, validationUsers } = plan;
+    const { split, validationUsers, chosen } = plan;
+    const step = run.result?.bestStep ?? undefined;
+    if (chosen) {
+      // Without settings there is none, as in the model that chose.
+      if (chosen.prior) run.prior = { counts: await countGroups(split, pause), settings: { ...chosen.prior, step } };
+      return;
+    }
     const prior = await fitSegmentPrior(encoder, split, validationUsers, run.scoring(), includeSeen, pause);
-    prior.settings.step = run.result?.bestStep ?? undefined;
+    prior.settings.step = step;
     run.prior = prior;
   },
 

@@ -164,7 +164,7 @@ async function describe(files: FolderFiles): Promise<ModelEntry | null> {
     state: run?.state ?? null,
     ready: parts.includes('model.safetensors') || parts.includes('checkpoint.safetensors'),
     bytes: sizes.reduce((sum, size) => sum + size, 0),
-    ndcg: config.blend?.fitted.blend['NDCG@10'] ?? best,
+    ndcg: config.blend?.fitted?.blend['NDCG@10'] ?? best,
   };
 }
 
