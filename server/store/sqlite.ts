@@ -29,6 +29,9 @@ const WAIT = 100;
 const READERS = 10_000;
 /** Milliseconds of statements after which others have their turn. */
 const TURN = 4;
+/** Kilobytes of pages that each connection keeps; pages of the log after which they are moved into the file. */
+const CACHE = 65_536;
+const LOG = 8000;
 /** Pages that are scrubbed in one transaction. */
 const PAGES = 256;
 
@@ -77,6 +80,7 @@ export class SqliteDriver implements Driver {
       await migrate(writer, file);
       reader = new Database(file, { timeout: WAIT });
       reader.pragma('query_only = ON');
+      reader.pragma(`cache_size = -${CACHE}`);
       const driver = new SqliteDriver(file, lock, writer, reader);
       await driver.checkpoint(); // what a process that was killed left in the log
       return driver;
@@ -310,6 +314,8 @@ async function migrate(writer: AsyncDatabase, file: string): Promise<void> {
     });
   for (const text of ['journal_mode = WAL', 'synchronous = FULL', 'secure_delete = ON', 'foreign_keys = ON'])
     await pragma(text);
+  await pragma(`cache_size = -${CACHE}`);
+  await pragma(`wal_autocheckpoint = ${LOG}`);
   for (const [i, step] of MIGRATIONS.entries()) {
     if (i < version) continue;
     const steps = [...step(DIALECT), `PRAGMA application_id = ${APPLICATION}`, `PRAGMA user_version = ${i + 1}`];
