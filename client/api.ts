@@ -498,7 +498,7 @@ export abstract class Api {
 
   /**
    * Replace the model that answers.
-   * By that of a folder beside it, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays. Needs a key with the role admin, or one above it.
+   * By another of the folder of models, without a pause: it is loaded and tried beside the current one, which answers until then. It must read what the current one reads, its scores must be finite, and on stored events that are newer than both trainings its NDCG@10 must not be significantly worse. A model that fails is refused, and the current one stays. Needs a key with the role admin, or one above it.
    * @throws AttuneError
    */
   activateModel(

@@ -264,6 +264,28 @@ it('asks for a key, keeps it in memory only, and says what is wrong with it', as
   }
 });
 
+it('says why the server is not ready, and what it refuses for now', () =>
+  visiting(browser, site(server), async ({ page }) => {
+    await page.getByText('Ready', { exact: true }).waitFor();
+    const refuse = (url: string, detail: string) =>
+      page.route(url, (route) =>
+        route.fulfill({
+          status: 503,
+          headers: { 'content-type': 'application/problem+json', 'retry-after': '1' },
+          body: JSON.stringify({ type: 'urn:attune:x', title: '', status: 503, code: 'x', detail, instance: 'x' }),
+        }),
+      );
+    await refuse('**/readyz', 'the model is being loaded');
+    await page.getByText('Not ready: the model is being loaded').waitFor();
+    await refuse('**/v1/status*', 'the server has more work than it can do');
+    await page.getByRole('alert').getByText('the server has more work than it can do').waitFor();
+    expect(await page.getByRole('heading', { name: 'The last minute' }).count()).toBe(1);
+    await byKeyboard(page, 'Not ready');
+    await page.unrouteAll();
+    await page.getByText('Ready', { exact: true }).waitFor();
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+  }));
+
 it('says when the server is gone, and goes on when it is back', async () => {
   const first = await startServer({ app });
   const { port } = new URL(first.address);
