@@ -4,6 +4,7 @@
  * exit codes are the command's own.
  *
  *   node scripts/run.mjs demo [ARGS]      the built-in demo; on the CPU device if there is no adapter
+ *   node scripts/run.mjs serve [--port P] [--minutes M] [--device D]   the demo shop over HTTP, trained first if need be
  *   node scripts/run.mjs attune ARGS      the command `attune`
  *   node scripts/run.mjs test [ARGS]      vitest, in Node and in Chromium, with a seeded sample of the largest products
  *   node scripts/run.mjs test:full [ARGS] the same with every product of flags and every kernel variant
@@ -13,6 +14,7 @@
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { prepareServe } from './serve.mjs';
 import { setup } from './setup.mjs';
 
 /** The tests that run the library in their own process; kernels are no TypeScript, and take long. */
@@ -89,6 +91,7 @@ if (tests) {
       args.push('--device', 'cpu');
     }
   }
-  process.argv = [process.execPath, path('dist/cli/main.js'), ...args];
+  const command = script === 'serve' ? await prepareServe(args, ready.adapter !== null) : args;
+  process.argv = [process.execPath, path('dist/cli/main.js'), ...command];
 }
 await import(pathToFileURL(process.argv[1]).href);
