@@ -30,11 +30,11 @@ export const models = [
     }),
     async handler({ context: { models, folders } }) {
       const { models: found, unreadable } = await folders.list();
-      const { folder, version } = models.current;
+      const { name, version } = models.current;
       return {
         models: found.map((model) => ({
           ...model,
-          active: model.version === version && folder.endsWith(model.folder),
+          active: model.version === version && model.folder === name,
         })),
         unreadable,
       };

@@ -1,7 +1,7 @@
 /** A shop as small as it can be: everybody goes around the catalog, from item to item + step. */
 import { Device } from '../../engine/index.ts';
 import { NodeFiles } from '../../recommend/node.ts';
-import { trainModel } from '../../train/index.ts';
+import { finalPlan, logOf, runPlan, trainModel } from '../../train/index.ts';
 
 export const ITEMS = 20;
 export const USERS = 40;
@@ -33,5 +33,13 @@ export async function trainInto(folder: string, step: number, seed = 1, prefix =
     seed,
     device,
   });
+  device.close();
+}
+
+/** Trains like another model, on all events. */
+export async function trainFinalInto(folder: string, like: string, events: ReturnType<typeof eventsOf>): Promise<void> {
+  const device = await Device.open({ backend: 'cpu' });
+  const plan = await finalPlan(await NodeFiles.open(like), { log: logOf(events, 'events', []), name: 'events' });
+  await runPlan(plan, { device, files: await NodeFiles.create(folder), overwrite: true });
   device.close();
 }

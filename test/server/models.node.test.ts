@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { decode, encode } from '../../model/storage/safetensors.ts';
-import { eventsOf, ITEMS, postable, trainInto, USERS } from './mini-shop.ts';
+import { eventsOf, ITEMS, postable, trainFinalInto, trainInto, USERS } from './mini-shop.ts';
 import { fixture, startServer, type TestServer } from './server.ts';
 
 const until = async (what: () => Promise<boolean>): Promise<void> => {
@@ -87,6 +87,23 @@ describe('models are replaced without a pause', () => {
     expect(forced.body.comparison.difference).toBeLessThan(-2 * forced.body.comparison.standardError);
     // The way back is an improvement.
     expect((await activate('model')).status).toBe(200);
+  });
+
+  it('takes a model that was trained on all events, and compares on what is newer than its newest', async () => {
+    const final = path.join(root, 'final');
+    await trainFinalInto(final, path.join(root, 'again'), eventsOf(3));
+    expect((await activate('final')).body).toMatchObject({
+      swapped: true,
+      comparison: { compared: true, users: USERS },
+    });
+    const listed = (await list()).models.find(({ folder }: { folder: string }) => folder === 'final');
+    expect(listed).toMatchObject({ protocol: 'final', metrics: {}, active: true });
+    expect((await activate('model')).status).toBe(200);
+    // The stored events are among what it was trained on now.
+    await trainFinalInto(final, path.join(root, 'again'), eventsOf(3, 0, 10));
+    expect((await activate('final')).body).toMatchObject({ swapped: true, comparison: { compared: false, users: 0 } });
+    expect((await activate('model')).status).toBe(200);
+    rmSync(final, { recursive: true });
   });
 
   it('refuses other catalogs, models of ratings, damaged ones and paths, and the old one stays', async () => {
