@@ -24,6 +24,18 @@ export const ConfigFile = Type.Object(
         strict,
       ),
     ),
+    /** Lists of stored users that are kept until an event, an item or the model changes them. */
+    cache: Type.Optional(
+      Type.Object(
+        {
+          /** 0: none. */
+          lists: Type.Optional(Type.Integer({ minimum: 0, maximum: 1e7 })),
+          /** How old a list may be. */
+          seconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 86_400 })),
+        },
+        strict,
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         {
@@ -55,6 +67,7 @@ export interface ServerConfig {
   scenarios: ReadonlyMap<string, Scenario>;
   events: ReadonlyMap<string, number>;
   feedback: { days: number; neighbors: number };
+  cache: { lists: number; seconds: number };
   limits: { body: number; history: number; rate: number; depth: number; delay: number };
 }
 
@@ -79,6 +92,7 @@ export function readConfig(text: string | null, file = 'config'): ServerConfig {
     scenarios: new Map(Object.entries(given.scenarios ?? {})),
     events: new Map([...Object.entries(EVENTS), ...Object.entries(given.events ?? {})]),
     feedback: { days: 30, neighbors: 5, ...given.feedback },
+    cache: { lists: 10_000, seconds: 60, ...given.cache },
     limits: { body: 2 ** 20, history: 10_000, rate: 0, depth: 16, delay: 1000, ...given.limits },
   };
 }

@@ -2,6 +2,7 @@
 import type { RatingPredictor } from '../recommend/node.ts';
 import type { Keys } from './http/keys.ts';
 import type { Metrics } from './metrics.ts';
+import type { ListCache } from './serving/list-cache.ts';
 import type { ModelFolders } from './serving/model-folders.ts';
 import type { Models } from './serving/models.ts';
 import type { ShownLists } from './serving/shown.ts';
@@ -22,6 +23,7 @@ export interface Context {
   keys: Keys | null;
   metrics: Metrics;
   shown: ShownLists;
+  lists: ListCache;
   /** Whether the server is to end. */
   ending: () => boolean;
 }

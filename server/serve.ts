@@ -14,6 +14,7 @@ import { Problem } from './http/problem.ts';
 import { isLoopback } from './http/protect.ts';
 import { Metrics } from './metrics.ts';
 import { Goods } from './serving/goods.ts';
+import { ListCache } from './serving/list-cache.ts';
 import { ModelFolders } from './serving/model-folders.ts';
 import { Models } from './serving/models.ts';
 import { replaceModel } from './serving/replace.ts';
@@ -52,6 +53,8 @@ export interface Server {
 /** Milliseconds between two looks at the model's folder, and at what other servers put into the store. */
 const WATCH_MS = 1000;
 const PULL_MS = 500;
+/** Milliseconds between two times that lists that are too old are freed. */
+const PURGE_MS = 10_000;
 /** Milliseconds that requests in flight have to finish in. */
 const DRAIN_MS = 20_000;
 
@@ -86,6 +89,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     keys,
     metrics,
     shown: new ShownLists(store, metrics, config, onError),
+    lists: new ListCache(config, models),
     ending: () => drain.draining,
   };
   const app = await buildApp(context, options.app);
@@ -113,6 +117,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     stops.push(
       every(PULL_MS, () => models.refresh().catch((error) => app.log.error({ err: error }, 'items not read'))),
     );
+    stops.push(every(PURGE_MS, async () => context.lists.purge()));
     return { address, context, close };
   } catch (error) {
     await close();

@@ -32,9 +32,11 @@ export const users = [
       'Events, columns and lists are gone from the store and its files. Trained weights keep their trace until the next training.',
     params: Type.Object({ id: Id }),
     reply: Type.Object({ deleted: Type.Boolean() }),
-    async handler({ params: { id }, context: { store, shown } }) {
+    async handler({ params: { id }, context: { store, shown, lists } }) {
       await shown.forget(id);
-      if (!(await store.deleteUser(id))) throw new Problem(404, 'unknown-id', 'no such user', 'id');
+      const deleted = await store.deleteUser(id);
+      lists.forget(id);
+      if (!deleted) throw new Problem(404, 'unknown-id', 'no such user', 'id');
       return { deleted: true };
     },
   }),

@@ -3,7 +3,10 @@ import type { Context } from '../context.ts';
 import type { Subject } from './lists.ts';
 
 /** A stored user; of an unknown one nothing is known. */
-export async function subjectOf({ store, config }: Context, user: string): Promise<Subject> {
+export async function subjectOf(
+  { store, config }: Context,
+  user: string,
+): Promise<Subject & { revision: number | null }> {
   const stored = await store.user(user, config.limits.history);
-  return { user, columns: stored?.columns ?? {}, events: stored?.events ?? [] };
+  return { user, columns: stored?.columns ?? {}, events: stored?.events ?? [], revision: stored?.revision ?? null };
 }
