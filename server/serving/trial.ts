@@ -19,7 +19,7 @@ const K = 10;
 /** Both models on stored events that neither was trained on. */
 export interface Comparison {
   compared: boolean;
-  /** Each with one event: the first that is newer than both trainings. */
+  /** Each with one event: the last, which is newer than both trainings. */
   users: number;
   /** NDCG@10; null where they were not compared. */
   current: number | null;
@@ -82,7 +82,8 @@ export async function compare(
     if (gains.current.length === MOST_USERS) break;
     const stored = await store.user(id, config.limits.history);
     const events = stored?.events ?? [];
-    const at = events.findIndex(
+    // The last one: what comes before it is new to both models, too, and says more than nothing.
+    const at = events.findLastIndex(
       ({ time, type, item }) =>
         time > from &&
         (config.events.get(type) ?? 1) > 0 &&
