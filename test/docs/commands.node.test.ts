@@ -52,6 +52,7 @@ function reduced(args: readonly string[]): string[] {
   const has = (flag: string): boolean => flags[command].some(({ long }) => long === flag);
   if (has('--device') && !out.includes('--device')) out.push('--device', 'cpu');
   if (command !== 'train' && command !== 'search') return out;
+  if (out.includes('--final')) return out; // epochs and settings are those of the model that it names
   const budget = out.indexOf('--budget');
   if (budget >= 0) out[budget + 1] = '2s';
   const resumed = out.includes('--resume');
