@@ -3,12 +3,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../e2e/paths.ts';
 
+/** Where the server of the documentation is; the tests have one on a free port. */
+export const ADDRESS = 'http://127.0.0.1:8080';
+
 export interface Block {
   /** File and line, for messages. */
   where: string;
   file: string;
   language: string;
-  /** `file=engine/ops/add.ts` quotes that file; `no-run="why"` names what keeps the block from running here. */
+  /**
+   * `file=engine/ops/add.ts` quotes that file; `no-run="why"` names what keeps the block from running here; `save="NAME"`
+   * makes it a file for the commands of the page.
+   */
   info: Readonly<Record<string, string>>;
   code: string;
 }

@@ -10,19 +10,22 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readLog } from '../../data/formats/reader.ts';
 import { Workplace } from '../cli/attune.ts';
 import { build, root } from '../e2e/paths.ts';
-import { type Block, blocksOf, pages } from './blocks.ts';
+import { endAll, type Served, serveCommand } from '../server/command.ts';
+import { ADDRESS, type Block, blocksOf, pages } from './blocks.ts';
 import { writeShop } from './shop.ts';
 
 const blocks = pages.flatMap(blocksOf);
 const code = blocks.filter(({ language, info }) => language === 'ts' && !info.file);
 
 /** Languages with nothing to run, and those that this file or commands.node.test.ts runs. */
-const TEXT = ['text', 'html', 'nginx', 'mermaid'];
+const TEXT = ['text', 'html', 'nginx', 'yaml', 'mermaid'];
 const TESTED = ['sh', 'ts', 'json', 'csv', 'wgsl'];
 
 const run = promisify(execFile);
 
 let place: Workplace;
+/** Answers the blocks that ask a server. */
+let served: Served;
 const nameOf = (block: Block): string => block.where.replace(/[/:.]/g, '_');
 
 beforeAll(async () => {
@@ -53,8 +56,12 @@ beforeAll(async () => {
     ]),
   ]);
   for (const { code, stderr } of trained) expect(code, stderr).toBe(0);
+  served = await serveCommand(['--model', 'model', '--data', 'ratings.csv', '--items', 'movies.csv'], {}, place.dir);
 });
-afterAll(() => place?.remove());
+afterAll(() => {
+  endAll();
+  place?.remove();
+});
 
 test('every block is of a kind that is tested, or is plain text', () => {
   for (const { language, where } of blocks) expect([...TEXT, ...TESTED], where).toContain(language);
@@ -83,7 +90,9 @@ test('TypeScript passes a strict type check', () => {
 
 /** Trainings of the documentation as short as a test needs them. */
 const reduced = (text: string): string =>
-  text.replace(/maxMinutes: [\d.]+/g, 'epochs: 1, settings: { d: 8, ff: 16, heads: 1, window: 16, budget: 256 }');
+  text
+    .replace(/maxMinutes: [\d.]+/g, 'epochs: 1, settings: { d: 8, ff: 16, heads: 1, window: 16, budget: 256 }')
+    .replaceAll(ADDRESS, served.url);
 
 describe('TypeScript runs', () => {
   for (const block of code.filter(({ info }) => !info['no-run']))

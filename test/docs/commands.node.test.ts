@@ -1,6 +1,7 @@
 /**
  * The shell commands of README.md and docs/, as they stand there, page by page: in a folder with a small shop, on the CPU
- * device, with models of a few hundred weights. What cannot run here still has its flags and scripts looked up.
+ * device, with models of a few hundred weights. Requests go to the server that the page has started. What cannot run here
+ * still has its flags and scripts looked up.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync } from 'node:fs';
@@ -8,7 +9,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
 import { build, root } from '../e2e/paths.ts';
-import { argumentsOf, type Block, blocksOf, commandsOf, pages, wordsOf } from './blocks.ts';
+import { endAll, type Served, serveCommand } from '../server/command.ts';
+import { ADDRESS, argumentsOf, type Block, blocksOf, commandsOf, pages, wordsOf } from './blocks.ts';
 import { writeShop } from './shop.ts';
 
 type Flags = Record<string, { long: string; value: boolean }[]>;
@@ -40,7 +42,10 @@ beforeAll(async () => {
   const { code, stderr } = await shop.run(reduced(args));
   expect(code, stderr).toBe(0);
 });
-afterAll(() => shop?.remove());
+afterAll(() => {
+  endAll();
+  shop?.remove();
+});
 
 const valueAfter = (args: readonly string[], flag: string): string | undefined =>
   args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
@@ -95,15 +100,36 @@ function checkOther(where: string, command: string): void {
     expect(existsSync(join(root, source)), `${where}: ${source}`).toBe(true);
   } else if (program === 'node') {
     expect(existsSync(join(root, args[0])), `${where}: ${args[0]}`).toBe(true);
-  } else expect(['npx', 'cp', 'cd', 'git', 'apt-get', 'curl'], `${where}: ${command}`).toContain(program);
+  } else
+    expect(['npx', 'cp', 'cd', 'git', 'apt-get', 'curl', 'sqlite3', 'pg_dump'], `${where}: ${command}`).toContain(
+      program,
+    );
 }
 
-async function runBlock(place: Workplace, block: Block): Promise<void> {
+/** The server that a page has started last: its requests go to it, whatever port the page names. */
+type Running = { served?: Served };
+
+/** Ends the server as Ctrl-C does. */
+async function endServer(running: Running): Promise<void> {
+  const { served } = running;
+  running.served = undefined;
+  if (served) expect(await served.end('SIGINT'), served.said()).toBe(0);
+}
+
+async function runBlock(place: Workplace, block: Block, running: Running): Promise<void> {
+  if (block.info.save) place.write(block.info.save, block.code);
+  if (block.language !== 'sh') return;
   for (const command of commandsOf(block)) {
     const args = argumentsOf(command);
     if (args === null) {
       if (block.info['no-run']) checkOther(block.where, command);
-      else if (/^cp -r \S+ \S+$/.test(command)) {
+      else if (command.startsWith('curl ') && running.served) {
+        const { url } = running.served;
+        const request = wordsOf(command)
+          .slice(1)
+          .map((word) => word.replace(ADDRESS, url));
+        execFileSync('curl', ['--fail-with-body', '--silent', '--show-error', ...request], { stdio: 'pipe' });
+      } else if (/^cp -r \S+ \S+$/.test(command)) {
         const [, , from, to] = wordsOf(command);
         cpSync(place.path(from), place.path(to), { recursive: true });
       } else expect.fail(`${block.where}: cannot run "${command}" here; mark the block with no-run="why"`);
@@ -114,6 +140,12 @@ async function runBlock(place: Workplace, block: Block): Promise<void> {
     const makes = valueAfter(args, '--out') === 'model' && !args.includes('--resume');
     if (args.includes('model') && !makes && !existsSync(place.path('model')))
       cpSync(shop.path('model'), place.path('model'), { recursive: true });
+    if (args[0] === 'serve') {
+      await endServer(running);
+      const own = args.slice(1).filter((word, i, all) => word !== '--port' && all[i - 1] !== '--port');
+      running.served = await serveCommand(own, {}, place.dir);
+      continue;
+    }
     const { code, stderr } = await place.run(flags[args[0]] ? reduced(args) : args);
     expect(code, `${block.where}: ${command}\n${stderr}`).toBe(0);
   }
@@ -121,13 +153,15 @@ async function runBlock(place: Workplace, block: Block): Promise<void> {
 
 describe('the commands of', () => {
   for (const page of pages) {
-    const blocks = blocksOf(page).filter(({ language }) => language === 'sh');
+    const blocks = blocksOf(page).filter(({ language, info }) => language === 'sh' || info.save);
     if (blocks.length === 0) continue;
     test.concurrent(page, async () => {
       const place = new Workplace();
+      const running: Running = {};
       try {
         writeShop(place.dir);
-        for (const block of blocks) await runBlock(place, block);
+        for (const block of blocks) await runBlock(place, block, running);
+        await endServer(running);
       } finally {
         place.remove();
       }

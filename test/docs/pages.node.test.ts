@@ -53,7 +53,7 @@ describe.each(all)('%s', (file) => {
 
   test('the files that it names are there', () => {
     const paths =
-      /`((?:engine|kernels|data|model|train|recommend|scripts|cli|web|test|bench|examples|docs)\/[\w./-]+\.[a-z]+)`/g;
+      /`((?:engine|kernels|data|model|train|recommend|server|client|scripts|cli|web|test|bench|examples|docs)\/[\w./-]+\.[a-z]+)`/g;
     const named = [...textOf(file).matchAll(paths)].map(([, path]) => path).filter((path) => !path.includes('NAME'));
     expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
   });

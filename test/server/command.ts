@@ -20,8 +20,11 @@ export const endAll = (): void => {
   for (const child of running) child.kill('SIGKILL');
 };
 
-/** Starts a server on a free port; resolves when it takes requests. @throws Error with what it said where it ends before */
-export function serveCommand(args: readonly string[], env: Record<string, string> = {}): Promise<Served> {
+/**
+ * Starts a server on a free port; resolves when it takes requests. @throws Error with what it said where it ends before
+ * @param cwd folder that its paths start from
+ */
+export function serveCommand(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Served> {
   if (!existsSync(command)) throw new Error('dist/ is missing: npm run build');
   const child = spawn(
     process.execPath,
@@ -29,6 +32,7 @@ export function serveCommand(args: readonly string[], env: Record<string, string
     {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...env },
+      cwd,
     },
   );
   running.add(child);
