@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ConfigFile } from '../../server/config.ts';
+import { ROUTES } from '../../server/routes/index.ts';
 import { build, root } from '../e2e/paths.ts';
 import { generated, pages } from './blocks.ts';
 
@@ -88,4 +90,36 @@ test('docs/engine.md lists every op', () => {
         file,
       ).toBe(true);
   }
+});
+
+describe('what is said of the server is all there is', () => {
+  const sources = readdirSync(join(root, 'server'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => textOf(`server/${name}`));
+  const guide = textOf('docs/serving.md');
+
+  test('requests', () => {
+    const paths = ROUTES.map(({ method, url }) => `\`${method} ${url.replace(':id', 'ID')}\``);
+    expect(paths.filter((path) => !guide.includes(path))).toEqual([]);
+  });
+
+  test('metrics', () => {
+    const names = [...textOf('server/metrics.ts').matchAll(/^ +name: '(attune_\w+)'/gm)].map(([, name]) => name);
+    expect(names.length).toBeGreaterThan(10);
+    expect(names.filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  test('keys of the config', () => {
+    const { scenarios, events, ...groups } = ConfigFile.properties;
+    expect([scenarios, events]).not.toContain(undefined);
+    for (const [group, { properties }] of Object.entries(groups))
+      for (const key of Object.keys(properties)) expect(guide, group).toMatch(new RegExp(`\`(?:${group})?\\.${key}\``));
+  });
+
+  test('codes of problems', () => {
+    const codes = sources.flatMap((text) => [...text.matchAll(/new Problem\(\s*\d{3},\s*'([a-z-]+)'/g)]);
+    expect(codes.length).toBeGreaterThan(20);
+    const listed = textOf('docs/errors.md');
+    expect(codes.map(([, code]) => code).filter((code) => !listed.includes(`\`${code}\``))).toEqual([]);
+  });
 });
