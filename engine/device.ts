@@ -203,18 +203,18 @@ export class Device {
     else this.gpu.clear(storage);
   }
 
-  /** The values of tensors, with one wait for all of them; `expectedMs` and `polled` as `settle` has them. */
-  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; polled: number }> {
+  /** The values of tensors, with one wait for all of them; `expectedMs` and `overslept` as `settle` has them. */
+  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; overslept: boolean }> {
     for (const t of tensors) {
       this.alive(t, 'data');
       this.define(t.storage);
     }
-    if (!this.gpu) return { values: tensors.map((t) => cpuView(t).slice()), polled: 0 };
-    const { values, polled } = await this.gpu.read(tensors, expectedMs);
+    if (!this.gpu) return { values: tensors.map((t) => cpuView(t).slice()), overslept: false };
+    const { values, overslept } = await this.gpu.read(tensors, expectedMs);
     const typed = tensors.map(({ dtype }, i) =>
       dtype === 'f32' ? new Float32Array(values[i]) : new Uint32Array(values[i]),
     );
-    return { values: typed, polled };
+    return { values: typed, overslept };
   }
 
   private cpuArray(size: number, dtype: DType): NumericArray {
@@ -425,11 +425,11 @@ export class Device {
     this.write(this.state, words);
   }
 
-  /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. Gives the milliseconds polled. */
-  async settle(expectedMs = 0): Promise<number> {
+  /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. Gives whether it slept for too long. */
+  async settle(expectedMs = 0): Promise<boolean> {
     if (this.gpu) return this.gpu.settle(expectedMs);
     await new Promise((resolve) => setTimeout(resolve, 0)); // lets signals and timers in
-    return 0;
+    return false;
   }
 
   stats(): DeviceStats {

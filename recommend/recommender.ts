@@ -5,7 +5,7 @@ import type { Device } from '../engine/index.ts';
 import type { DecodingOptions, Path } from '../model/inference/decoding.ts';
 import type { Generator } from '../model/inference/generator.ts';
 import type { Adaptation } from '../model/inference/personalize.ts';
-import { MAX_TOKENS as MOST_TOKENS, roundUp } from '../model/inference/batcher.ts';
+import { MAX_TOKENS as MOST_TOKENS, MIN_TOKENS, roundUp } from '../model/inference/batcher.ts';
 import { type EncodedQuery, encodeQuery, nextEventFeatures, type QueryModel } from '../model/inference/query.ts';
 import { RankingModel } from '../model/inference/ranking-model.ts';
 import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
@@ -236,13 +236,14 @@ export class Recommender {
   async warmUp(k = 10, queries = 1): Promise<void> {
     if (!this.device.gpu) return;
     const { window } = this.model.encoder.settings;
-    const most = Math.min(MOST_TOKENS, window * queries);
-    for (let tokens = 64; ; tokens *= 2) {
-      const asked = Math.min(queries, Math.max(1, tokens / 16));
-      const length = Math.min(window, Math.floor(Math.min(tokens, most) / asked));
-      const history = Array.from({ length }, (_, i) => this.items[i % this.items.length].id);
-      await Promise.all(Array.from({ length: asked }, () => this.recommend({ history, k, includeSeen: true })));
-      if (this.closed || tokens >= most) return;
+    for (let asked = 1; asked < 2 * queries; asked *= 2) {
+      const most = Math.min(MOST_TOKENS / asked, window);
+      for (let length = Math.max(1, MIN_TOKENS / asked); ; length = Math.min(most, 2 * length)) {
+        const history = Array.from({ length }, (_, i) => this.items[i % this.items.length].id);
+        await Promise.all(Array.from({ length: asked }, () => this.recommend({ history, k, includeSeen: true })));
+        if (this.closed) return;
+        if (length >= most) break;
+      }
     }
   }
 

@@ -7,6 +7,7 @@ import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
 import { UsageError } from '../errors.ts';
 import { fillStore } from '../input/store.ts';
+import { bufferedLines } from '../output/lines.ts';
 import type { ServeFlags } from './serve.flags.ts';
 
 /** Built beside the command. */
@@ -48,7 +49,7 @@ export async function runServe(flags: ServeFlags): Promise<void> {
     backend,
     config,
     keys,
-    app: { version: versionOf(), log, tls, operator, cors, trustProxy },
+    app: { version: versionOf(), log, logTo: bufferedLines(process.stdout), tls, operator, cors, trustProxy },
     onListening: ({ port }) => out.warn(`listening on port ${port}; loading ${model}`),
   });
   loaded = true;

@@ -115,7 +115,7 @@ export class Program<T extends Record<string, Tensor>> {
     if (!this.device.gpu) await this.device.settle();
     else if (this.runs === runs) {
       // Nothing was submitted meanwhile, so that all is done.
-      if (alone && !compiles) this.measured(performance.now() - started, expected, read.polled);
+      if (alone && !compiles) this.measured(performance.now() - started, read.overslept);
       this.inFlight = 0;
     }
     const { values } = read;
@@ -318,16 +318,14 @@ export class Program<T extends Record<string, Tensor>> {
     const elapsed = performance.now() - this.windowStart;
     const count = this.inFlight;
     const expected = Math.max(0, this.lastMs * count - elapsed);
-    const polled = await this.device.settle(expected);
+    const overslept = await this.device.settle(expected);
     const ms = (performance.now() - this.windowStart) / count;
     this.inFlight = 0;
-    if (!this.windowCompiles) this.measured(ms, expected, polled);
+    if (!this.windowCompiles) this.measured(ms, overslept);
   }
 
-  /** Takes note of how long a run took, of which the last `polled` milliseconds passed asking for it. */
-  private measured(ms: number, expected: number, polled: number): void {
-    // Done before it was asked for: the wait overslept, and its length says nothing but that the work was shorter.
-    const overslept = expected > 4 && polled < 1;
+  /** Takes note of how long a run took. @param overslept its length says nothing but that the work was shorter */
+  private measured(ms: number, overslept: boolean): void {
     if (this.lastMs === 0) this.lastMs = ms;
     else this.lastMs = overslept ? 0.75 * this.lastMs : Math.min(ms, 1.25 * this.lastMs);
     this.submitCount = Math.max(1, Math.ceil(this.lastMs / this.maxSubmitMs));

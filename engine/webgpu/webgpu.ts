@@ -63,6 +63,13 @@ export interface GpuStats {
 }
 
 const FLUSH_AFTER = 48; // eager dispatches in one submit
+/** Bytes of a buffer that is kept for further reads, and how many sizes are kept. */
+const LARGEST_STAGING = 2 ** 18;
+const STAGING_SIZES = 64;
+/** Milliseconds of work for which a wait does not sleep: timers are too coarse. */
+const SHORTEST_REST = 2;
+/** Turns of the event loop in which Dawn says that work is done which was done before. */
+const DONE_AT_ONCE = 2;
 
 export class WebGpu {
   readonly gpu: GPUDevice;
@@ -85,6 +92,8 @@ export class WebGpu {
   watch: ((kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params) => void) | null = null;
   private readonly pipelines = new Map<string, GPUComputePipeline>();
   private readonly uniforms = new Map<string, GPUBuffer>();
+  /** By size: buffers that reads are done with. */
+  private readonly staging = new Map<number, GPUBuffer[]>();
   private readonly placeholders = new Map<string, GPUBuffer>();
   private encoder: GPUCommandEncoder | null = null;
   private pass: GPUComputePassEncoder | null = null;
@@ -135,10 +144,11 @@ export class WebGpu {
     );
   }
 
-  /** The values of tensors, read back with one submit and one wait; `expectedMs` and `polled` as `settle` has them. */
-  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: ArrayBuffer[]; polled: number }> {
+  /** The values of tensors, read back with one submit and one wait; `expectedMs` and `overslept` as `settle` has them. */
+  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: ArrayBuffer[]; overslept: boolean }> {
     this.check();
-    if (tensors.every(({ size }) => size === 0)) return { values: tensors.map(() => new ArrayBuffer(0)), polled: 0 };
+    if (tensors.every(({ size }) => size === 0))
+      return { values: tensors.map(() => new ArrayBuffer(0)), overslept: false };
     // Throws where a tensor is too large, before anything of its size is made.
     const sources = tensors.map(({ storage }) => this.buffers.of(storage));
     const offsets: number[] = [];
@@ -146,33 +156,41 @@ export class WebGpu {
       offsets.push(at);
       return at + tensor.size * 4;
     }, 0);
-    const names = tensors.map(({ label }) => label).join(', ');
-    const staging = this.gpu.createBuffer({
-      size,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      label: `read ${names}`,
-    });
+    const staging =
+      this.staging.get(size)?.pop() ??
+      this.gpu.createBuffer({
+        size,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+        label: `read of ${size} bytes`,
+      });
     try {
       const encoder = this.takeEncoder();
       tensors.forEach(({ offset, size: n }, i) => {
         if (n > 0) encoder.copyBufferToBuffer(sources[i], offset * 4, staging, offsets[i], n * 4);
       });
       this.flush();
-      this.counts.waits++;
-      await this.rest(expectedMs);
-      const asked = performance.now();
-      await staging.mapAsync(GPUMapMode.READ);
-      const polled = performance.now() - asked;
+      const overslept = await this.wait(expectedMs, () => staging.mapAsync(GPUMapMode.READ));
       this.check();
       const all = staging.getMappedRange();
-      return { values: tensors.map((t, i) => all.slice(offsets[i], offsets[i] + t.size * 4)), polled };
+      const values = tensors.map((t, i) => all.slice(offsets[i], offsets[i] + t.size * 4));
+      staging.unmap();
+      this.keepStaging(staging);
+      return { values, overslept };
     } catch (error) {
+      staging.destroy();
       await Promise.resolve();
       this.check();
       throw error;
-    } finally {
-      staging.destroy();
     }
+  }
+
+  /** Keeps a small buffer for the next read of its size. */
+  private keepStaging(buffer: GPUBuffer): void {
+    const { size } = buffer;
+    const kept = this.staging.get(size);
+    if (size > LARGEST_STAGING || (!kept && this.staging.size >= STAGING_SIZES)) buffer.destroy();
+    else if (kept) kept.push(buffer);
+    else this.staging.set(size, [buffer]);
   }
 
   // ---- kernels ----
@@ -313,21 +331,37 @@ export class WebGpu {
 
   /**
    * Waits until all submitted work is done. In Node, Dawn polls while a promise is pending and eats a core, so this sleeps
-   * on a timer for most of `expectedMs` first and asks only then. Gives the milliseconds between asking and the answer.
+   * on a timer for most of `expectedMs` first and asks only then. Gives whether the work was done before it was asked for.
    */
-  async settle(expectedMs = 0): Promise<number> {
+  async settle(expectedMs = 0): Promise<boolean> {
     this.flush();
-    this.counts.waits++;
-    await this.rest(expectedMs);
+    const overslept = await this.wait(expectedMs, () => this.gpu.queue.onSubmittedWorkDone());
     this.check();
-    const asked = performance.now();
-    await this.gpu.queue.onSubmittedWorkDone();
-    this.check();
-    return performance.now() - asked;
+    return overslept;
   }
 
-  private async rest(expectedMs: number): Promise<void> {
-    if (isNode() && expectedMs > 4) await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.92));
+  private async wait(expectedMs: number, ask: () => Promise<unknown>): Promise<boolean> {
+    this.counts.waits++;
+    if (!isNode() || expectedMs <= SHORTEST_REST) {
+      await ask();
+      return false;
+    }
+    await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.92));
+    this.check();
+    // Turns of the event loop, not milliseconds: others' work makes turns long.
+    let turns = 0;
+    let asking = true;
+    const count = (): void => {
+      turns++;
+      if (asking) setImmediate(count);
+    };
+    setImmediate(count);
+    try {
+      await ask();
+    } finally {
+      asking = false;
+    }
+    return turns <= DONE_AT_ONCE;
   }
 
   close(): void {

@@ -7,7 +7,7 @@ import type { Device } from '../../engine/index.ts';
 /** Tokens of a batch at most, unless a single history is longer. */
 export const MAX_TOKENS = 8192;
 /** Tokens of a batch at least. */
-const MIN_TOKENS = 64;
+export const MIN_TOKENS = 16;
 
 /** The smallest power of two that is at least n and `least`. */
 export const roundUp = (n: number, least = 1): number => 2 ** Math.ceil(Math.log2(Math.max(n, least)));

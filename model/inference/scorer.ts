@@ -16,10 +16,6 @@ const USERS_OF_COLUMN_TILES = 16;
 const maxUsers = ({ device, items }: SequenceModel): number =>
   Math.min(256, Math.floor(maxScores(device) / items) || USERS_OF_COLUMN_TILES);
 
-/** Users of a batch of so many tokens: one in 16 tokens. */
-const usersOf = (maxTokens: number, model: SequenceModel): number =>
-  Math.max(1, Math.min(maxTokens / 16, maxUsers(model)));
-
 export class Scorer {
   private readonly model: SequenceModel;
   private readonly batcher: Batcher<ScoreQuery, ScoreBatchSize, ScoreBatch>;
@@ -40,13 +36,15 @@ export class Scorer {
     this.batcher = new Batcher({
       lengthOf: ({ history }) => lengthOf(model, history),
       maxQueries: maxUsers(model),
-      sizeOf: (queries, tokens) => {
-        let maxTokens = tokens;
-        while (usersOf(maxTokens, model) < queries.length) maxTokens *= 2;
-        const excluded = queries.reduce((sum, { exclude }) => sum + (exclude?.length ?? 0), 0);
-        const users = usersOf(maxTokens, model);
-        return { maxTokens, users, excluded: roundUp(excluded, 2 * maxTokens), entries: entriesOf(model, queries) };
-      },
+      sizeOf: (queries, maxTokens) => ({
+        maxTokens,
+        users: Math.min(roundUp(queries.length), maxUsers(model)),
+        excluded: roundUp(
+          queries.reduce((sum, { exclude }) => sum + (exclude?.length ?? 0), 0),
+          2 * maxTokens,
+        ),
+        entries: entriesOf(model, queries),
+      }),
       create: (size) => new ScoreBatch(model, size, batchOptions),
     });
   }

@@ -37,6 +37,9 @@ interface Era {
   retired: ServedModel[];
 }
 
+/** Lists at once that a model is prepared for before it answers. */
+const AT_ONCE = 16;
+
 export class Models {
   private active: ServedModel | null = null;
   private readonly goods: Goods;
@@ -108,7 +111,7 @@ export class Models {
       const own = recommender.items;
       await this.goods.pull();
       const catalog = await Catalog.of(recommender, own, this.goods);
-      await recommender.warmUp();
+      await recommender.warmUp(10, AT_ONCE);
       const trainedUpTo = await latestEvent(folder, trained);
       this.loaded++;
       return { name, version, trained, recipe, folder, mark, recommender, own, catalog, trainedUpTo };
