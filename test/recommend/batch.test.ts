@@ -8,7 +8,8 @@ describe('queries that wait together', () => {
     const reports: BatchReport[] = [];
     const batches: number[][] = [];
     let release = (): void => {};
-    const busy = serial.run(() => new Promise<void>((resolve) => (release = resolve)));
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const busy = serial.run(() => held);
     const queue = new BatchQueue<number, number>(
       serial,
       3,
