@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Batcher, roundUp } from '../../model/inference/batcher.ts';
+import { Batcher, MIN_TOKENS, roundUp } from '../../model/inference/batcher.ts';
 
 /** A batcher of queries that are their own lengths, and the sizes of the batches that it created. */
 function batcherOf(maxQueries: number) {
@@ -38,7 +38,7 @@ describe('the batcher', () => {
           expect(group.queries.length).toBeGreaterThanOrEqual(1);
           expect(group.queries.length).toBeLessThanOrEqual(most);
           if (group.queries.length > 1) expect(tokens).toBeLessThanOrEqual(8192);
-          expect(group.batch.tokens).toBe(Math.max(64, roundUp(tokens)));
+          expect(group.batch.tokens).toBe(roundUp(tokens, MIN_TOKENS));
           const next = groups[g + 1]?.queries[0];
           // The next query is left to the next batch only where it does not fit.
           if (next !== undefined) expect(group.queries.length === most || tokens + next > 8192).toBe(true);
