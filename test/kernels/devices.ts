@@ -1,0 +1,16 @@
+/** The devices of a test file, open while it runs. */
+import { afterAll, beforeAll } from 'vitest';
+import { Device } from '../../engine/index.ts';
+
+export let gpu: Device;
+export let cpu: Device;
+beforeAll(async () => {
+  cpu = await Device.open({ backend: 'cpu' });
+  gpu = await Device.open({ backend: 'webgpu' });
+});
+afterAll(() => gpu?.close());
+
+export const both: [backend: string, open: () => Device][] = [
+  ['webgpu', () => gpu],
+  ['cpu', () => cpu],
+];
