@@ -12,19 +12,16 @@ interface Row {
   keep(j: number): number;
 }
 
-function row({ state }: Arrays, p: Params, i: number, h: number): Row {
-  const keep = (j: number): number => {
-    if (!p.dropout || !state[STATE.DROPOUT]) return 1;
-    const words = threefry2x32(
-      state[STATE.SEED],
-      state[STATE.STEP],
-      (p.stream + h) >>> 0,
-      ((i << 16) | (j >> 1)) >>> 0,
-    );
-    return words[j & 1] >= p.threshold ? p.keep_scale : 0;
-  };
-  return { i, h, at: 2 * (h * p.l + i), keep };
+/** What dropout multiplies the weight (i, j) of head h by. */
+export function keepOf({ state }: Arrays, p: Params, i: number, j: number, h: number): number {
+  if (!p.dropout || !state[STATE.DROPOUT]) return 1;
+  const words = threefry2x32(state[STATE.SEED], state[STATE.STEP], (p.stream + h) >>> 0, ((i << 16) | (j >> 1)) >>> 0);
+  return words[j & 1] >= p.threshold ? p.keep_scale : 0;
 }
+
+const row = (arrays: Arrays, p: Params, i: number, h: number): Row => {
+  return { i, h, at: 2 * (h * p.l + i), keep: (j) => keepOf(arrays, p, i, j, h) };
+};
 
 /**
  * Calls `visit` for every query of every head, with its keys [first, last), and 1, or NaN where its bounds end beyond all
@@ -49,7 +46,7 @@ export const wholly = (first: number, last: number, count: number): number =>
   last > Math.max(first, count) ? Number.NaN : 1;
 
 /** Σ over a head's columns of a[ao + c] · b[bo + c]. */
-function dot(k: number, a: Arrays[string], ao: number, b: Arrays[string], bo: number): number {
+export function dot(k: number, a: Arrays[string], ao: number, b: Arrays[string], bo: number): number {
   let sum = 0;
   for (let c = 0; c < k; c++) sum += a[ao + c] * b[bo + c];
   return sum;

@@ -4,7 +4,10 @@ import { Device } from '../../engine/index.ts';
 
 export let gpu: Device;
 export let cpu: Device;
+/** The CPU device in double precision. */
+export let double: Device;
 beforeAll(async () => {
+  double = await Device.open({ backend: 'cpu', precision: 'f64' });
   cpu = await Device.open({ backend: 'cpu' });
   gpu = await Device.open({ backend: 'webgpu' });
 });

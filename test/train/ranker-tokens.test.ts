@@ -15,12 +15,11 @@ import { Ranker } from '../../model/ranker/ranker.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { loadRanker, RANKER_FILE, rankerOf, rankerShapeOf, type StoredRanker } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { decode, encodePieces } from '../../model/storage/safetensors.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { cpu, gpu as device } from '../kernels/devices.ts';
-import { folderOf, splitOf } from './small.ts';
+import { folderOf, smallRanker, splitOf } from './small.ts';
 import { trainStages } from './stages.ts';
 
 const KINDS = 4;
@@ -38,25 +37,7 @@ function kinds(users: number): { split: Split; items: Item[] } {
 }
 
 const chosen = (set: Record<string, string> = {}): Settings =>
-  settingsFor('sasrec', {
-    d: '16',
-    ff: '16',
-    blocks: '1',
-    window: '8',
-    budget: '128',
-    dropout: '0',
-    memory: 'off',
-    validateSteps: '4',
-    ranker: 'on',
-    rankerCandidates: '96',
-    rankerNegatives: '12',
-    rankerValidate: '20',
-    rankerPatience: '1',
-    rankerDropout: '0',
-    rankerLearningRate: '0.02',
-    learningRate: '0.0001',
-    ...set,
-  });
+  smallRanker({ rankerCandidates: '96', rankerNegatives: '12', rankerValidate: '20', ...set });
 
 async function train(settings: Settings): Promise<MemoryFiles> {
   const { split, items } = kinds(60);

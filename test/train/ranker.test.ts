@@ -17,7 +17,7 @@ import { splitQuery } from '../../model/inference/query.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { RankerFeed } from '../../train/stages/ranker-feed.ts';
 import { cpu, gpu as device } from '../kernels/devices.ts';
-import { folderOf, splitOf } from './small.ts';
+import { folderOf, smallRanker, splitOf } from './small.ts';
 import { trainStages } from './stages.ts';
 
 /** What comes next follows from the item before the last one, which an encoder that is hardly trained does not know. */
@@ -34,24 +34,7 @@ const echoes = (users: number, items: number): Split =>
     items,
   );
 
-const settings: Settings = settingsFor('sasrec', {
-  d: '16',
-  ff: '16',
-  blocks: '1',
-  window: '8',
-  budget: '128',
-  dropout: '0',
-  memory: 'off',
-  validateSteps: '4',
-  ranker: 'on',
-  rankerCandidates: '12',
-  rankerNegatives: '5',
-  rankerValidate: '30',
-  rankerPatience: '1',
-  rankerDropout: '0',
-  rankerLearningRate: '0.02',
-  learningRate: '0.0001',
-});
+const settings = smallRanker({ rankerCandidates: '12', rankerNegatives: '5', rankerValidate: '30' });
 
 describe('batches of the ranker', () => {
   it('a candidate reads its history to its position, and a state is read by the candidates from it on', () => {

@@ -2,14 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device, shardsOf } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
-import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainOptions, TrainProgress } from '../../train/loop/options.ts';
-import { folderOf, splitOf } from './small.ts';
+import { folderOf, small, splitOf } from './small.ts';
 
 const ITEMS = 1500;
 
@@ -17,17 +15,7 @@ const split = splitOf(
   Array.from({ length: 150 }, (_, u) => Array.from({ length: 15 }, (_, i) => (u * 10 + i) % ITEMS)),
   ITEMS,
 );
-const settings: Settings = settingsFor('sasrec', {
-  d: '16',
-  ff: '32',
-  blocks: '1',
-  window: '8',
-  budget: '128',
-  learningRate: '0.01',
-  dropout: '0.1',
-  validateSteps: '5',
-  validateUsers: '8',
-});
+const settings = small({ validateSteps: '5', validateUsers: '8' });
 
 async function run(device: Device, more: Partial<TrainOptions> = {}) {
   const files = await folderOf(split, settings, { seen: 'excluded' });

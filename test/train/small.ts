@@ -52,6 +52,25 @@ export const small = (more: Record<string, string> = {}, recipe = 'sasrec'): Set
     ...more,
   });
 
+/** Settings of a small model, of which only the ranker has much to learn. */
+export const smallRanker = (more: Record<string, string>): Settings =>
+  settingsFor('sasrec', {
+    d: '16',
+    ff: '16',
+    blocks: '1',
+    window: '8',
+    budget: '128',
+    dropout: '0',
+    memory: 'off',
+    validateSteps: '4',
+    ranker: 'on',
+    rankerPatience: '1',
+    rankerDropout: '0',
+    rankerLearningRate: '0.02',
+    learningRate: '0.0001',
+    ...more,
+  });
+
 /** The split's items. */
 export const itemsOf = (split: Split): Item[] =>
   split.dataset.itemIds.map((id) => ({ id, title: `Item ${id}`, attributes: {} }));

@@ -14,8 +14,6 @@ import {
   recency,
   saveTransitions,
 } from '../../model/transitions/transitions.ts';
-import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import type { ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -23,7 +21,7 @@ import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
-import { folderOf, splitOf } from './small.ts';
+import { folderOf, small, splitOf } from './small.ts';
 import { type StageOptions, trainStages } from './stages.ts';
 
 /** Shoppers who walk round a ring of items, now and then two steps at a time; some have but one or two events. */
@@ -78,17 +76,7 @@ const dense = ({ rows }: ItemTransitions): number[][] => {
   });
 };
 
-const settings: Settings = settingsFor('sasrec', {
-  d: '16',
-  ff: '32',
-  blocks: '1',
-  window: '8',
-  budget: '128',
-  learningRate: '0.01',
-  dropout: '0.1',
-  validateSteps: '8',
-  validateUsers: '30',
-});
+const settings = small({ validateUsers: '30' });
 
 const train = (device: Device, split: Split, files: MemoryFiles, more: Partial<StageOptions> = {}) =>
   trainStages({ device, files, split, settings, epochs: 2, ...more });

@@ -55,6 +55,7 @@ import {
   transpose,
   transposeSparse,
 } from '../../../engine/index.ts';
+import { spansOf } from '../cases/attention.ts';
 import { grouped } from '../cases/embedding.ts';
 import { type Get, type Graph, type GraphOps, SIZES, sizeOf, WIDTHS4 } from './graph.ts';
 
@@ -81,14 +82,10 @@ const over = (f: (x: Tensor, over: 'all' | 'last') => Tensor) => (g: Graph) => {
 function segments(g: Graph): { l: number; start: Get; end: Get } {
   const lengths = Array.from({ length: g.below(3) + 1 }, () => g.below(5) + 1);
   const tail = g.below(3);
-  const bounds = lengths.flatMap((n, s) => {
-    const from = lengths.slice(0, s).reduce((a, b) => a + b, 0);
-    return Array.from({ length: n }, () => [from, from + n]);
-  });
-  for (let i = 0; i < tail; i++) bounds.push([0, 0]);
-  const l = bounds.length;
-  const column = (c: number): Get => g.fixed({ shape: [l], dtype: 'u32', value: (i) => bounds[i][c] });
-  return { l, start: column(0), end: column(1) };
+  const spans = spansOf(lengths, tail);
+  const l = spans.start.length;
+  const column = (values: number[]): Get => g.fixed({ shape: [l], dtype: 'u32', value: (i) => values[i] });
+  return { l, start: column(spans.start), end: column(spans.end) };
 }
 
 const rate = (g: Graph): number => g.pick([0, 0.3]);
