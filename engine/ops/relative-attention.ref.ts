@@ -1,6 +1,6 @@
 import type { Arrays, Reference } from '../reference.ts';
 import type { Params } from '../kernel.ts';
-import { dot, keepOf, wholly } from './attention.ref.ts';
+import { columnDot, dropoutFactor, wholly } from './attention.ref.ts';
 
 /** Distances in half octaves: 0, 1, 2, 3, 4–5, 6–7, 8–11, … (kernels/lib/attention_bias.wgsl). */
 function halfOctave(x: number): number {
@@ -41,7 +41,7 @@ export function attentionScores(arrays: Arrays, p: Params, i: number, h: number)
     if (p.position) slots.push(h * p.width + side + (x < 32 ? x : 22 + halfOctave(x)));
     if (p.time) slots.push(h * p.width + p.times + side + halfOctave(Math.abs(spans[2 * l + i] - spans[2 * l + j])));
     for (const slot of slots) s += bias[slot];
-    out.push({ i, j, h, s, keep: keepOf(arrays, p, i, j, h), slots });
+    out.push({ i, j, h, s, keep: dropoutFactor(arrays, p, i, j, h), slots });
   }
   return out;
 }
@@ -73,7 +73,7 @@ export const relativeAttentionForward: Reference = (arrays, p) => {
 /** The weight of v (before dropout) and ds of a pair. */
 function slopes({ qkv, dout, stats }: Arrays, p: Params, { i, j, h, s, keep }: Pair): { weight: number; ds: number } {
   const d = p.heads * p.k;
-  const dw = keep * dot(p.k, dout, i * d + h * p.k, qkv, j * 3 * d + 2 * d + h * p.k);
+  const dw = keep * columnDot(p.k, dout, i * d + h * p.k, qkv, j * 3 * d + 2 * d + h * p.k);
   if (p.silu) {
     const slope = sigmoid(s) * (1 + s * sigmoid(-s));
     return { weight: p.inverse * s * sigmoid(s), ds: p.inverse * slope * dw };

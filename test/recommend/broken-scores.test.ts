@@ -28,7 +28,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { RankMetrics } from '../../train/evaluation/metrics.ts';
-import { rankTargets } from '../../train/evaluation/ranking.ts';
+import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { ratingReport } from '../../train/ratings/report.ts';
 import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
 import { idOf, smallModel } from './model.fixture.ts';
@@ -260,7 +260,7 @@ describe('ranks and metrics', () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('a baseline whose scores hold %d is refused', (value) => {
     const split = splitOf([[0, 1, 2]], 3);
     const scores = (_: Uint32Array, out: Float64Array | Float32Array) => out.set([1, value, 2]);
-    expect(() => rankTargets(split, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
+    expect(() => evaluateBaseline(split, { name: 'odd', scores }, { split: 'test', seen: 'kept' })).toThrow(
       `a score of odd, user 0 is ${value}`,
     );
   });

@@ -8,6 +8,10 @@ import { settingsFor } from '../../model/recipes/recipes.ts';
 import type { Item } from '../../model/storage/config.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { createFolder } from '../../model/storage/folder.ts';
+import type { Baseline } from '../../train/baselines/baselines.ts';
+import type { CollectorOptions } from '../../train/evaluation/collector.ts';
+import { MISS } from '../../train/evaluation/metrics.ts';
+import { evaluateBaseline, type RankOptions } from '../../train/evaluation/ranking.ts';
 import type { TrainOptions } from '../../train/loop/options.ts';
 import { train } from '../../train/loop/trainer.ts';
 import { type ConfigOptions, newConfig } from '../../train/model-config.ts';
@@ -92,4 +96,10 @@ export async function run(device: Device, split: Split, settings: Settings, more
   const files = await folderOf(split, settings);
   const options: TrainOptions = { device, files, split, settings, seed: 1, includeSeen: true, ...more };
   return { files, options, result: await train(options) };
+}
+
+/** The rank of each user's target, as an evaluation counts it. */
+export function ranksOf(split: Split, baseline: Baseline, options: RankOptions & CollectorOptions): number[] {
+  const { MRR = [] } = evaluateBaseline(split, baseline, options)?.perUser ?? {};
+  return Array.from(MRR, (reciprocal) => (reciprocal === 0 ? MISS : Math.round(1 / reciprocal)));
 }
