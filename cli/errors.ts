@@ -88,11 +88,6 @@ function judge(error: unknown): Verdict {
   return verdict(EXIT.failure, 'internal', `internal error: ${message}`);
 }
 
-/** The exit code that fits an error. */
-export function exitCodeOf(error: unknown): number {
-  return judge(error).exit;
-}
-
 /**
  * Prints the error as one line, `attune: ...`, or with `json` as one JSON object, and returns the exit code. With
  * ATTUNE_DEBUG set the stack follows.

@@ -80,7 +80,7 @@ if (tests) {
   process.argv = [process.execPath, path('node_modules/vitest/vitest.mjs'), 'run', ...args];
 } else if (script === 'fuzz') {
   const vitest = path('node_modules/vitest/vitest.mjs');
-  process.argv = [process.execPath, vitest, 'run', '--project', 'node', 'test/kernels/fuzz.node.test.ts'];
+  process.argv = [process.execPath, vitest, 'run', '--project', 'node', 'test/kernels/fuzz/fuzz.node.test.ts'];
 } else if (script === 'bench:browser') {
   process.argv = [process.execPath, path('bench/browser/run.mjs'), ...args];
 } else {

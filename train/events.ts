@@ -1,9 +1,10 @@
 /** Events and items as a program has them, on their way to a training. */
 import { InputError } from '../data/errors.ts';
+import { contextNames } from '../data/features/event-encoder.ts';
 import { type Log, IdIndex } from '../data/log.ts';
 import { ownValue } from '../data/own-value.ts';
 import { Device, type DeviceOptions } from '../engine/index.ts';
-import type { Files } from '../model/storage/files.ts';
+import { type Files, MemoryFiles } from '../model/storage/files.ts';
 import type { TrainingSource } from './plan.ts';
 
 /** Who did what, and when. */
@@ -55,10 +56,47 @@ export interface TrainingOptions<Progress> {
   source?: string;
 }
 
+/** What a kind of training is planned from: settings are text, and `events` are the columns that it reads. */
+type Planned<Options> = Options & { settings: Record<string, string>; events: readonly string[] };
+
+interface RunOptions<Progress> extends Pick<TrainingOptions<Progress>, 'overwrite' | 'signal' | 'onProgress'> {
+  device: Device;
+  files: Files;
+  deadline?: number;
+}
+
+/** A kind of training: how its options are checked, how it is planned, and how the plan is run. */
+interface TrainingKind<Progress, Options extends TrainingOptions<Progress>, Plan, Trained> {
+  check(options: Planned<Options>): void;
+  plan(source: TrainingSource, options: Planned<Options>): Plan;
+  run(plan: Plan, options: RunOptions<Progress>): Promise<Trained>;
+}
+
+/** Trains on events. @throws InputError, one line */
+export async function trainEvents<Progress, Options extends TrainingOptions<Progress>, Plan, Trained>(
+  events: Iterable<TrainingEvent>,
+  options: Options & TrainingOptions<Progress>,
+  kind: TrainingKind<Progress, Options, Plan, Trained>,
+): Promise<Trained> {
+  const started = performance.now();
+  checkTraining(options);
+  const { maxMinutes, signal, onProgress, overwrite, files = new MemoryFiles('model') } = options;
+  const reads = [...new Set(options.reads ?? [])];
+  const planned = { ...options, settings: settingsText(options), events: reads };
+  kind.check(planned); // before the events are read, which may take long
+  const log = logOf(events, options.source ?? 'events', contextNames(reads));
+  const plan = kind.plan(sourceOf(log, options), planned);
+  const { device, close } = await openShared(options.device);
+  try {
+    const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
+    return await kind.run(plan, { device, files, overwrite, deadline, signal, onProgress });
+  } finally {
+    close();
+  }
+}
+
 /** A device that is shared and stays open, or one that is opened for as long as it is needed. */
-export async function openShared(
-  given: Device | DeviceOptions['backend'],
-): Promise<{ device: Device; close: () => void }> {
+async function openShared(given: Device | DeviceOptions['backend']): Promise<{ device: Device; close: () => void }> {
   if (given instanceof Device) return { device: given, close: () => {} };
   const device = await Device.open({ backend: given ?? 'auto' });
   return { device, close: () => device.close() };
@@ -77,7 +115,7 @@ function numberOr(value: number | null | undefined, what: 'time' | 'rating', eve
 }
 
 /** Checks the numbers that every training takes. @throws InputError */
-export function checkTraining({
+function checkTraining({
   epochs,
   maxMinutes,
   seed,
@@ -126,7 +164,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
 }
 
 /** A log with what a program says of its items and users. */
-export function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>, 'items' | 'users'>): TrainingSource {
+function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>, 'items' | 'users'>): TrainingSource {
   return {
     log,
     name: log.source,
@@ -136,5 +174,5 @@ export function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>
 }
 
 /** Settings as a plan takes them: text. */
-export const settingsText = ({ settings = {} }: Pick<TrainingOptions<never>, 'settings'>): Record<string, string> =>
+const settingsText = ({ settings = {} }: Pick<TrainingOptions<never>, 'settings'>): Record<string, string> =>
   Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, String(value)]));

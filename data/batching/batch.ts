@@ -2,24 +2,28 @@
 import type { SideFeatureRows } from '../features/side-rows.ts';
 import type { Augmentation } from './augment.ts';
 
+/** Sequences laid end to end, each token with the one that follows it. */
+interface TargetTokens {
+  /** tokens in use */
+  tokens: number;
+  /** input item row */
+  items: Uint32Array;
+  /** position in the sequence, from 0 */
+  positions: Uint32Array;
+  /** item row that follows */
+  targets: Uint32Array;
+  /** 1 / tokens for tokens in use: the loss is their mean */
+  weights: Float32Array;
+  /** token i belongs to the sequence [start[i], end[i]) */
+  start: Uint32Array;
+  end: Uint32Array;
+}
+
 /**
  * Training windows laid end to end, up to a number of tokens. Every array has length `maxTokens`; the end that the last
  * window leaves free is zero: no target, no weight, and start = end = 0, so that it attends to nothing.
  */
-export interface Batch {
-  /** tokens in use, at most maxTokens */
-  tokens: number;
-  /** [maxTokens] input item row */
-  items: Uint32Array;
-  /** [maxTokens] position in the window, from 0 */
-  positions: Uint32Array;
-  /** [maxTokens] item row that follows */
-  targets: Uint32Array;
-  /** [maxTokens] 1 / tokens for tokens in use: the loss is their mean */
-  weights: Float32Array;
-  /** [maxTokens] token i belongs to the window [start[i], end[i]) */
-  start: Uint32Array;
-  end: Uint32Array;
+export interface Batch extends TargetTokens {
   /** [maxTokens] time of the event; only where the log has times */
   times?: Uint32Array;
   /** Side features of the tokens in use; only where the model reads them. */
@@ -53,21 +57,11 @@ export interface BatchOptions {
   continuation?: number;
 }
 
-/** What a decoder reads and predicts, laid end to end like a batch, in the order of its windows. All [continuationTokens]. */
-export interface ContinuationBatch {
-  /** Tokens in use. */
-  tokens: number;
-  /** Item row: the last of the history first, then those of the continuation but its last. */
-  items: Uint32Array;
-  /** Position in the continuation, from 0. */
-  positions: Uint32Array;
-  /** Item row that follows. */
-  targets: Uint32Array;
-  /** 1 / tokens for tokens in use. */
-  weights: Float32Array;
-  /** The continuation that a token belongs to. */
-  start: Uint32Array;
-  end: Uint32Array;
+/**
+ * What a decoder reads and predicts, laid end to end like a batch, in the order of its windows: first the last item of the
+ * history, then those of the continuation but its last. All [continuationTokens].
+ */
+export interface ContinuationBatch extends TargetTokens {
   /** The history that it continues, as tokens of the batch. */
   keyStart: Uint32Array;
   keyEnd: Uint32Array;

@@ -12,19 +12,16 @@ interface Row {
   keep(j: number): number;
 }
 
-function row({ state }: Arrays, p: Params, i: number, h: number): Row {
-  const keep = (j: number): number => {
-    if (!p.dropout || !state[STATE.DROPOUT]) return 1;
-    const words = threefry2x32(
-      state[STATE.SEED],
-      state[STATE.STEP],
-      (p.stream + h) >>> 0,
-      ((i << 16) | (j >> 1)) >>> 0,
-    );
-    return words[j & 1] >= p.threshold ? p.keep_scale : 0;
-  };
-  return { i, h, at: 2 * (h * p.l + i), keep };
+/** What dropout multiplies the weight (i, j) of head h by. */
+export function dropoutFactor({ state }: Arrays, p: Params, i: number, j: number, h: number): number {
+  if (!p.dropout || !state[STATE.DROPOUT]) return 1;
+  const words = threefry2x32(state[STATE.SEED], state[STATE.STEP], (p.stream + h) >>> 0, ((i << 16) | (j >> 1)) >>> 0);
+  return words[j & 1] >= p.threshold ? p.keep_scale : 0;
 }
+
+const row = (arrays: Arrays, p: Params, i: number, h: number): Row => {
+  return { i, h, at: 2 * (h * p.l + i), keep: (j) => dropoutFactor(arrays, p, i, j, h) };
+};
 
 /**
  * Calls `visit` for every query of every head, with its keys [first, last), and 1, or NaN where its bounds end beyond all
@@ -49,7 +46,7 @@ export const wholly = (first: number, last: number, count: number): number =>
   last > Math.max(first, count) ? Number.NaN : 1;
 
 /** Σ over a head's columns of a[ao + c] · b[bo + c]. */
-function dot(k: number, a: Arrays[string], ao: number, b: Arrays[string], bo: number): number {
+export function columnDot(k: number, a: Arrays[string], ao: number, b: Arrays[string], bo: number): number {
   let sum = 0;
   for (let c = 0; c < k; c++) sum += a[ao + c] * b[bo + c];
   return sum;
@@ -69,7 +66,7 @@ const forward: Reference = (arrays, p) => {
     stats[at + 1] = 0;
     if (first >= last) return;
     const scores = new Float64Array(last - first);
-    for (let j = first; j < last; j++) scores[j - first] = p.scale * dot(p.k, q, qAt(p, i, h), kv, kAt(p, j, h));
+    for (let j = first; j < last; j++) scores[j - first] = p.scale * columnDot(p.k, q, qAt(p, i, h), kv, kAt(p, j, h));
     const max = scores.reduce((a, b) => Math.max(a, b));
     const sum = scores.reduce((a, s) => a + Math.exp(s - max), 0);
     stats[at] = (max + Math.log(sum)) * factor;
@@ -84,14 +81,14 @@ const forward: Reference = (arrays, p) => {
 
 const delta: Reference = ({ dout, o, stats }, p) => {
   for (let h = 0; h < p.heads; h++) {
-    for (let i = 0; i < p.l; i++) stats[2 * (h * p.l + i) + 1] = dot(p.k, dout, oAt(p, i, h), o, oAt(p, i, h));
+    for (let i = 0; i < p.l; i++) stats[2 * (h * p.l + i) + 1] = columnDot(p.k, dout, oAt(p, i, h), o, oAt(p, i, h));
   }
 };
 
 /** P after dropout and dS of one pair, from the saved logsumexp and delta. */
 function pair({ q, kv, dout, stats }: Arrays, p: Params, { i, h, at, keep }: Row, j: number): [number, number] {
-  const prob = Math.exp(p.scale * dot(p.k, q, qAt(p, i, h), kv, kAt(p, j, h)) - stats[at]);
-  const dprob = keep(j) * dot(p.k, dout, oAt(p, i, h), kv, vAt(p, j, h));
+  const prob = Math.exp(p.scale * columnDot(p.k, q, qAt(p, i, h), kv, kAt(p, j, h)) - stats[at]);
+  const dprob = keep(j) * columnDot(p.k, dout, oAt(p, i, h), kv, vAt(p, j, h));
   return [prob * keep(j), p.scale * prob * (dprob - stats[at + 1])];
 }
 

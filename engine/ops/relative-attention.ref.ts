@@ -1,8 +1,6 @@
 import type { Arrays, Reference } from '../reference.ts';
 import type { Params } from '../kernel.ts';
-import { threefry2x32 } from '../random/random.ts';
-import { wholly } from './attention.ref.ts';
-import { STATE } from '../state.ts';
+import { columnDot, dropoutFactor, wholly } from './attention.ref.ts';
 
 /** Distances in half octaves: 0, 1, 2, 3, 4–5, 6–7, 8–11, … (kernels/lib/attention_bias.wgsl). */
 function halfOctave(x: number): number {
@@ -27,7 +25,8 @@ interface Pair {
 const factorOf = ({ spans }: Arrays, { l }: Params, i: number): number => wholly(spans[i], spans[l + i], l);
 
 /** Scores of query i's keys in head h; none where the token is unused. */
-export function attentionScores({ qkv, spans, bias, state }: Arrays, p: Params, i: number, h: number): Pair[] {
+export function attentionScores(arrays: Arrays, p: Params, i: number, h: number): Pair[] {
+  const { qkv, spans, bias } = arrays;
   const { l, k } = p;
   const d = p.heads * k;
   const last = Math.min(spans[l + i], p.causal ? i + 1 : l);
@@ -42,29 +41,12 @@ export function attentionScores({ qkv, spans, bias, state }: Arrays, p: Params, 
     if (p.position) slots.push(h * p.width + side + (x < 32 ? x : 22 + halfOctave(x)));
     if (p.time) slots.push(h * p.width + p.times + side + halfOctave(Math.abs(spans[2 * l + i] - spans[2 * l + j])));
     for (const slot of slots) s += bias[slot];
-    let keep = 1;
-    if (p.dropout && state[STATE.DROPOUT]) {
-      const words = threefry2x32(
-        state[STATE.SEED],
-        state[STATE.STEP],
-        (p.stream + h) >>> 0,
-        ((i << 16) | (j >> 1)) >>> 0,
-      );
-      keep = words[j & 1] >= p.threshold ? p.keep_scale : 0;
-    }
-    out.push({ i, j, h, s, keep, slots });
+    out.push({ i, j, h, s, keep: dropoutFactor(arrays, p, i, j, h), slots });
   }
   return out;
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-
-/** Σ over a head's columns of a[ao + c] · b[bo + c]. */
-function dot(k: number, a: Arrays[string], ao: number, b: Arrays[string], bo: number): number {
-  let sum = 0;
-  for (let c = 0; c < k; c++) sum += a[ao + c] * b[bo + c];
-  return sum;
-}
 
 export const relativeAttentionForward: Reference = (arrays, p) => {
   const { qkv, o, stats } = arrays;
@@ -91,7 +73,7 @@ export const relativeAttentionForward: Reference = (arrays, p) => {
 /** The weight of v (before dropout) and ds of a pair. */
 function slopes({ qkv, dout, stats }: Arrays, p: Params, { i, j, h, s, keep }: Pair): { weight: number; ds: number } {
   const d = p.heads * p.k;
-  const dw = keep * dot(p.k, dout, i * d + h * p.k, qkv, j * 3 * d + 2 * d + h * p.k);
+  const dw = keep * columnDot(p.k, dout, i * d + h * p.k, qkv, j * 3 * d + 2 * d + h * p.k);
   if (p.silu) {
     const slope = sigmoid(s) * (1 + s * sigmoid(-s));
     return { weight: p.inverse * s * sigmoid(s), ds: p.inverse * slope * dw };

@@ -60,13 +60,8 @@ export interface RankerTokens {
 }
 
 /** What training adds: the encoder's batch, and positions grouped by the row of a table that they read (engine/rows.ts). */
-export interface RankerTraining {
+export interface RankerTraining extends Pick<RankerTokens, 'candidates' | 'at' | 'tokens' | 'positions' | 'copies'> {
   encoder: TrainingTokens;
-  candidates: Tensor;
-  at: Tensor;
-  tokens: Tensor;
-  positions: Tensor;
-  copies?: Tensor;
 }
 
 /** What a ranker is made of besides its shape. */

@@ -56,6 +56,20 @@ export class Workplace {
     });
   }
 
+  /** As `run`, of a command that succeeds. */
+  async ok(args: readonly string[]): Promise<Outcome> {
+    const outcome = await this.run(args);
+    if (outcome.code !== 0) throw new Error(outcome.stderr);
+    return outcome;
+  }
+
+  /** What a command prints with --json: one line. */
+  async json(args: readonly string[]) {
+    const { stdout } = await this.ok([...args, '--json']);
+    if (stdout.trimEnd().includes('\n')) throw new Error(`expected one line of JSON, got:\n${stdout}`);
+    return JSON.parse(stdout);
+  }
+
   remove(): void {
     rmSync(this.dir, { recursive: true, force: true });
   }
@@ -87,17 +101,4 @@ export function circle(ids: readonly string[], users: number, length: number): s
 }
 
 /** A model small enough for the CPU device in a test. */
-export const SMALL = [
-  '--device',
-  'cpu',
-  '--set',
-  'd=8',
-  '--set',
-  'ff=16',
-  '--set',
-  'blocks=1',
-  '--set',
-  'window=16',
-  '--set',
-  'budget=64',
-];
+export const SMALL = '--device cpu --set d=8 --set ff=16 --set blocks=1 --set window=16 --set budget=64'.split(' ');

@@ -15,12 +15,9 @@ const LOG = Array.from({ length: 45 }, (_, u) =>
 const QUICK = [...SMALL, '--epochs', '2', '--items', 'items.csv'];
 
 let place: Workplace;
-const run = async (...args: string[]) => {
-  const outcome = await place.run(args[0] === 'items' ? args : [...args, '--device', 'cpu']);
-  if (outcome.code !== 0) throw new Error(outcome.stderr);
-  return outcome;
-};
-const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
+const on = (args: string[]) => (args[0] === 'items' ? args : [...args, '--device', 'cpu']);
+const run = (...args: string[]) => place.ok(on(args));
+const json = (...args: string[]) => place.json(on(args));
 const refused = async (...args: string[]) => {
   const { code, stderr } = await place.run(args);
   expect(code).toBeGreaterThan(0);

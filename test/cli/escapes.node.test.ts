@@ -22,18 +22,10 @@ beforeAll(async () => {
   );
   place.write('items.csv', `item,title,kind\n${items.join('\n')}\n`);
   const trained = await run(
-    'train',
-    '--data',
-    'log.csv',
-    '--items',
-    'items.csv',
-    '--out',
+    ...'train --data log.csv --items items.csv --out'.split(' '),
     `model${ESCAPE}`,
     ...SMALL.slice(2),
-    '--epochs',
-    '1',
-    '--min-interactions',
-    '1',
+    ...'--epochs 1 --min-interactions 1'.split(' '),
   );
   expect(trained.code, trained.stderr).toBe(0);
   expect(trained.stdout + trained.stderr).not.toMatch(ACTS);

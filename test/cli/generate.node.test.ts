@@ -12,28 +12,14 @@ beforeAll(async () => {
   place.write('items.csv', 'item,title\na,Anchor\n');
   const { code, stderr } = await place.run([
     ...['train', '--data', 'log.csv', '--out', 'model', '--items', 'items.csv', '--recipe', 'encoder-decoder'],
-    ...[
-      '--protocol',
-      'last-n:n=3',
-      '--epochs',
-      '30',
-      '--include-seen',
-      '--set',
-      'learningRate=0.02',
-      '--set',
-      'dropout=0',
-    ],
+    ...'--protocol last-n:n=3 --epochs 30 --include-seen --set learningRate=0.02 --set dropout=0'.split(' '),
     ...[...SMALL, '--set', 'decoder=1', '--set', 'continuation=4', '--set', 'memory=off'],
   ]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 afterAll(() => place.remove());
 
-const json = async (args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, '--json', ...DEVICE]);
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
-};
+const json = (args: string[]) => place.json([...args, ...DEVICE]);
 
 describe('generate', () => {
   test('continues the circle: as JSON, as text, and for a user of the log', async () => {
@@ -50,36 +36,15 @@ describe('generate', () => {
   test('samples by a seed, and searches with beams', async () => {
     const draw = (seed: string) =>
       json([
-        'generate',
-        '--model',
-        'model',
-        '--history',
-        'a',
-        '--decode',
-        'top-k',
-        '--temperature',
-        '9',
-        '--seed',
+        ...'generate --model model --history a --decode top-k --temperature 9 --seed'.split(' '),
         seed,
         '--steps',
         '4',
       ]);
     expect(await draw('1')).toEqual(await draw('1'));
     const beam = await place.run([
-      ...[
-        'generate',
-        '--model',
-        'model',
-        '--history',
-        'a',
-        '--steps',
-        '2',
-        '--decode',
-        'beam',
-        '--beams',
-        '2',
-        ...DEVICE,
-      ],
+      ...'generate --model model --history a --steps 2 --decode beam --beams 2'.split(' '),
+      ...DEVICE,
     ]);
     expect(beam.stdout).toMatch(/^Beam 1, log probability -\d[\s\S]*Beam 2, log probability -\d/);
   });

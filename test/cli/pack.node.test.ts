@@ -18,12 +18,8 @@ beforeAll(async () => {
 });
 afterAll(() => place.remove());
 
-const recommend = async (model: string) => {
-  const args = ['recommend', '--model', model, '--history', 'i3,i8', '--k', '5', '--device', 'cpu', '--json'];
-  const { code, stdout, stderr } = await place.run(args);
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
-};
+const recommend = (model: string) =>
+  place.json(['recommend', '--model', model, '--history', 'i3,i8', '--k', '5', '--device', 'cpu']);
 
 describe('pack and unpack', () => {
   test('a packed model, and the folder that it is unpacked into, recommend the same as the original', async () => {

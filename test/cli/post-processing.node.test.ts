@@ -29,12 +29,8 @@ let place: Workplace;
 let whole: { metrics: Record<string, number> };
 let lists: Line[];
 let counts: Map<string, number>;
-const run = async (...args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, '--device', 'cpu']);
-  if (code !== 0) throw new Error(stderr);
-  return { stdout, stderr };
-};
-const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
+const run = (...args: string[]) => place.ok([...args, '--device', 'cpu']);
+const json = (...args: string[]) => place.json([...args, '--device', 'cpu']);
 const evaluate = (...args: string[]) =>
   json('evaluate', '--model', 'm', '--data', 'log.csv', '--no-baselines', ...args);
 const recommend = async (...args: string[]): Promise<string[]> =>
@@ -121,31 +117,12 @@ describe('evaluate', () => {
     expect(sampled.after.allow).toMatchObject({ items: 3, options: { allow: ['i1', 'i2', 'i3'] } });
     expect(sampled.after.allow.metrics['Coverage@10']).toBeLessThanOrEqual(0.25);
     await run(
-      'train',
-      '--data',
-      'log.csv',
-      '--items',
-      'items.csv',
-      '--out',
-      'r',
+      ...'train --data log.csv --items items.csv --out r'.split(' '),
       ...SMALL,
-      '--epochs',
-      '1',
-      '--protocol',
-      'ratio',
+      ...'--epochs 1 --protocol ratio'.split(' '),
     );
     const sets = await json(
-      'evaluate',
-      '--model',
-      'r',
-      '--data',
-      'log.csv',
-      '--no-baselines',
-      '--include-seen',
-      '--cap',
-      'kind=1',
-      '--deny',
-      'i0',
+      ...'evaluate --model r --data log.csv --no-baselines --include-seen --cap kind=1 --deny i0'.split(' '),
     );
     expect(sets.after.caps.metrics['Recall@10']).toBeLessThan(sets.metrics['Recall@10']);
     expect(sets.after.deny.items).toBe(11);
@@ -285,36 +262,16 @@ describe('vectors', () => {
 
     // A model without item transitions scores by these products alone.
     await run(
-      'train',
-      '--data',
-      'log.csv',
-      '--out',
-      'bare',
+      ...'train --data log.csv --out bare'.split(' '),
       ...SMALL,
-      '--epochs',
-      '1',
-      '--set',
-      'memory=off',
-      '--set',
-      'similarity=cosine',
+      ...'--epochs 1 --set memory=off --set similarity=cosine'.split(' '),
     );
     await run('vectors', '--model', 'bare', '--out', 'w', '--data', 'log.csv');
     const [e, h] = [npy('w/items.npy').values, npy('w/users.npy').values];
     const names = JSON.parse(readFileSync(place.path('w/items.ids.json'), 'utf8'));
     const people = JSON.parse(readFileSync(place.path('w/users.ids.json'), 'utf8'));
     const u = people.indexOf('u7');
-    const best = await json(
-      'recommend',
-      '--model',
-      'bare',
-      '--user',
-      'u7',
-      '--data',
-      'log.csv',
-      '--include-seen',
-      '--k',
-      '12',
-    );
+    const best = await json(...'recommend --model bare --user u7 --data log.csv --include-seen --k 12'.split(' '));
     expect(best.items).toHaveLength(12);
     for (const { id, score } of best.items) {
       const row = names.indexOf(id);

@@ -12,15 +12,9 @@ const LATER = LOG.replace(
 const QUICK = [...SMALL, '--epochs', '8', '--set', 'learningRate=0.01', '--set', 'dropout=0'];
 
 let place: Workplace;
-const train = async (out: string, data: string, ...args: string[]) => {
-  const { code, stderr } = await place.run(['train', '--data', data, '--out', out, ...QUICK, ...args]);
-  if (code !== 0) throw new Error(stderr);
-};
-const json = async (...args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
-};
+const train = (out: string, data: string, ...args: string[]) =>
+  place.ok(['train', '--data', data, '--out', out, ...QUICK, ...args]);
+const json = (...args: string[]) => place.json([...args, '--device', 'cpu']);
 const refused = async (...args: string[]) => {
   const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });

@@ -14,41 +14,17 @@ let trained: { metrics: Record<string, number>; parts: Record<string, Record<str
 beforeAll(async () => {
   place = new Workplace();
   place.write('log.csv', circle(IDS, 20, 8));
-  trained = await json([
-    'train',
-    '--data',
-    'log.csv',
-    '--out',
-    'model',
-    '--epochs',
-    '1',
-    '--ranker',
-    ...SMALL,
-    ...RANKER,
-  ]);
+  trained = await json([...'train --data log.csv --out model --epochs 1 --ranker'.split(' '), ...SMALL, ...RANKER]);
 });
 afterAll(() => place.remove());
 
 const run = async (args: string[]) => place.run([...args, '--device', 'cpu']);
-const json = async (args: string[]) => {
-  const { code, stdout, stderr } = await run([...args, '--json']);
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
-};
+const json = (args: string[]) => place.json([...args, '--device', 'cpu']);
 
 describe('two stages', () => {
   test('evaluate reports each stage, both together, and their cost', async () => {
     expect(trained.metrics['NDCG@10']).toBeGreaterThanOrEqual(trained.parts.retrieval['NDCG@10']);
-    const judged = await json([
-      'evaluate',
-      '--model',
-      'model',
-      '--data',
-      'log.csv',
-      '--split',
-      'valid',
-      '--no-baselines',
-    ]);
+    const judged = await json('evaluate --model model --data log.csv --split valid --no-baselines'.split(' '));
     expect(judged.metrics['NDCG@10']).toBeCloseTo(trained.metrics['NDCG@10'], 5);
     expect(judged.parts.retrieval['NDCG@10']).toBeCloseTo(trained.parts.retrieval['NDCG@10'], 5);
     expect(judged.parts.ranker['NDCG@10']).toBeCloseTo(trained.parts.ranker['NDCG@10'], 5);
@@ -71,12 +47,7 @@ describe('two stages', () => {
   test('attributes are read if the items have any, and a note says if not', async () => {
     const more = ['--set', 'rankerItems=attributes', '--set', 'rankerEncoder=own', '--set', 'rankerMutual=on'];
     const begin = [
-      'train',
-      '--data',
-      'log.csv',
-      '--epochs',
-      '1',
-      '--ranker',
+      ...'train --data log.csv --epochs 1 --ranker'.split(' '),
       ...SMALL,
       ...RANKER,
       ...more,

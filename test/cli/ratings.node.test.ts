@@ -23,11 +23,10 @@ beforeAll(async () => {
   place = new Workplace();
   place.write('log.csv', LOG);
   place.write('items.csv', 'item,title\ni1,One\ni2,Two\n');
-  const { code, stdout, stderr } = await place.run([
+  const { stdout } = await place.ok([
     ...['train', '--task', 'rating', '--data', 'log.csv', '--items', 'items.csv', '--out', 'model'],
     ...['--folds', '3', '--epochs', '2', ...TINY, ...CPU],
   ]);
-  if (code !== 0) throw new Error(stderr);
   expect(stdout).toContain('log.csv: columns: user "user", item "item", time "timestamp", rating "rating"\n');
   expect(stdout).toContain('240 ratings of 14 items by 30 users, 4 levels from 2 to 5; no filter');
   expect(stdout).toContain('round 4 of 4: the model of all ratings');
@@ -36,8 +35,7 @@ beforeAll(async () => {
 afterAll(() => place.remove());
 
 const json = async (args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, '--json']);
-  if (code !== 0) throw new Error(stderr);
+  const { stdout, stderr } = await place.ok([...args, '--json']);
   expect(stdout.trimEnd().split('\n')).toHaveLength(1);
   return { ...JSON.parse(stdout), stderr };
 };
@@ -142,33 +140,15 @@ describe('a rating model', () => {
     place.write('new.csv', 'item,title,kind\nn1,New,odd\nn2,Newer,even\n');
     const trained = await place.run([
       ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
-      ...[
-        '--events',
-        'hour,device',
-        '--out',
-        'reads',
-        '--protocol',
-        'random:test=0.2',
-        '--epochs',
-        '3',
-        ...TINY,
-        ...CPU,
-      ],
+      ...'--events hour,device --out reads --protocol random:test=0.2 --epochs 3'.split(' '),
+      ...TINY,
+      ...CPU,
     ]);
     expect(trained.stderr).toMatch(/--events hour: the times of devices.csv are not dates/);
     const { code, stdout } = await place.run([
       ...['train', '--task', 'rating', '--data', 'devices.csv', '--items', 'kinds.csv', '--users', 'towns.csv'],
       ...[
-        '--vectors',
-        'sound.npy',
-        '--events',
-        'device',
-        '--out',
-        'reads',
-        '--protocol',
-        'random:test=0.2',
-        '--epochs',
-        '3',
+        ...'--vectors sound.npy --events device --out reads --protocol random:test=0.2 --epochs 3'.split(' '),
         ...TINY,
         ...CPU,
       ],
@@ -187,18 +167,7 @@ describe('a rating model', () => {
     ]);
     expect((await json(['train', '--out', 'reads', '--resume', ...CPU])).reason).toBe('finished before');
     expect((await json(['items', 'add', '--model', 'reads', '--items', 'new.csv'])).added).toBe(2);
-    const asked = [
-      'recommend',
-      '--model',
-      'reads',
-      '--user',
-      'u3',
-      '--data',
-      'devices.csv',
-      '--items',
-      'n1,n2',
-      ...CPU,
-    ];
+    const asked = [...'recommend --model reads --user u3 --data devices.csv --items n1,n2'.split(' '), ...CPU];
     const { items } = await json([...asked, '--users', 'towns.csv', '--context', 'device=phone']);
     expect(items[0].prediction).toBeLessThan(items[1].prediction);
     expect((await json(asked)).stderr).toContain('without --users PATH nothing is known of them here');
@@ -256,19 +225,7 @@ test('clicks: probabilities with accuracy, AUC, log loss, and calibration', asyn
 test('clicks: a test set of one class has no AUC; too few ratings are an error with advice', async () => {
   const last = Array.from({ length: 30 }, (_, u) => `u${u},i${u % 14},2,99999`).join('\n');
   place.write('cold.csv', `${LOG}${last}\n`);
-  const train = [
-    'train',
-    '--task',
-    'ctr',
-    '--positive',
-    '4',
-    '--data',
-    'cold.csv',
-    '--protocol',
-    'last',
-    '--epochs',
-    '1',
-  ];
+  const train = 'train --task ctr --positive 4 --data cold.csv --protocol last --epochs 1'.split(' ');
   const { code, stdout } = await place.run([...train, '--out', 'one', ...TINY, ...CPU]);
   expect([code, stdout]).toEqual([0, expect.stringMatching(/transformer +(0\.\d{4} +)+– +/)]);
   const found = await json(['evaluate', '--model', 'one']);

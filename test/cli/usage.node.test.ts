@@ -151,16 +151,7 @@ describe('bad input is one line with its location, and exit code 1', () => {
     ['a setting that makes no model', log, ['--set', 'heads=3'], /^--set heads=3: /],
   ])('%s', async (_, content, args, message) => {
     place.write('in.csv', content);
-    const { code, stderr } = await place.run([
-      'train',
-      '--data',
-      'in.csv',
-      '--out',
-      'none',
-      '--device',
-      'cpu',
-      ...args,
-    ]);
+    const { code, stderr } = await place.run([...'train --data in.csv --out none --device cpu'.split(' '), ...args]);
     const lines = stderr.trimEnd().split('\n');
     expect(lines.at(-1)?.replace('attune: ', '')).toMatch(message);
     expect(code).toBe(1);

@@ -28,11 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => place.remove());
 
-const json = async (...args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, ...CPU, '--json']);
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
-};
+const json = (...args: string[]) => place.json([...args, ...CPU]);
 const fails = async (...args: string[]) => {
   const { code, stderr } = await place.run(args);
   return `${code} ${oneLine(stderr)}`;
@@ -96,18 +92,7 @@ test('no input is overwritten, whatever path leads to it', async () => {
 
 test('--resume accepts flags that repeat the start, and no others', async () => {
   const resume = ['train', '--out', 'm', '--resume', '--epochs', '1', ...CPU];
-  const same = [
-    '--seed',
-    '3',
-    '--recipe',
-    'sasrec',
-    '--protocol',
-    'leave-one-out',
-    '--set',
-    'd=8',
-    '--set',
-    'memory=off',
-  ];
+  const same = '--seed 3 --recipe sasrec --protocol leave-one-out --set d=8 --set memory=off'.split(' ');
   const { code, stderr } = await place.run([...resume, ...same, '--min-interactions', '5']);
   expect([code, stderr]).toEqual([0, '']);
   for (const other of [

@@ -10,8 +10,7 @@ import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { allBaselines } from '../../train/baselines/all-baselines.ts';
 import { type Baseline, markov, popularity, windowedMarkov } from '../../train/baselines/baselines.ts';
-import { RankMetrics } from '../../train/evaluation/metrics.ts';
-import { rankTargets } from '../../train/evaluation/ranking.ts';
+import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('real logs: skipped, since ATTUNE_DATA names no folder');
@@ -21,10 +20,8 @@ const load = async (file: string): Promise<Split> =>
 
 /** NDCG@10 and HR@10 on the test part. */
 const headline = (split: Split, baseline: Baseline, seen: 'kept' | 'excluded'): [number, number] => {
-  const metrics = new RankMetrics();
-  metrics.add(rankTargets(split, 'test', baseline, { seen }).ranks);
-  const result = metrics.result();
-  return [result['NDCG@10'], result['HR@10']];
+  const { metrics } = evaluateBaseline(split, baseline, { split: 'test', seen }) ?? expect.fail('no targets');
+  return [metrics['NDCG@10'], metrics['HR@10']];
 };
 
 /**

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   add,
   Device,
@@ -18,19 +18,7 @@ import {
   tanh,
 } from '../../engine/index.ts';
 import { firstMismatch } from './harness.ts';
-
-let gpu: Device;
-let cpu: Device;
-beforeAll(async () => {
-  cpu = await Device.open({ backend: 'cpu' });
-  gpu = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => gpu?.close());
-
-const both: [string, () => Device][] = [
-  ['webgpu', () => gpu],
-  ['cpu', () => cpu],
-];
+import { both, cpu, gpu } from './devices.ts';
 
 describe.each(both)('tensors on %s', (_, open) => {
   it('are freed at the end of a scope, and using one later names it', () => {

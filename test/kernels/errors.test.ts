@@ -1,10 +1,9 @@
 /** What the elementwise, shape and loss ops say when they are called wrongly: at the call, with both shapes. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   add,
   bceWithLogits,
   concat,
-  Device,
   div,
   gather,
   max,
@@ -24,14 +23,7 @@ import {
   type Tensor,
   transpose,
 } from '../../engine/index.ts';
-
-let device: Device;
-let cpu: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'webgpu' });
-  cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+import { cpu, gpu as device } from './devices.ts';
 
 const f32 = (...shape: number[]): Tensor => device.zeros(shape);
 const u32 = (...shape: number[]): Tensor =>

@@ -1,8 +1,8 @@
 /** Grids above 65,535 workgroups, which fold into two dimensions, and one row of a million scores. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   attention,
-  Device,
+  type Device,
   kernel,
   maskSeen,
   matmul,
@@ -13,16 +13,9 @@ import {
 } from '../../engine/index.ts';
 import { foldGrid } from '../../engine/kernel.ts';
 import { firstMismatch, random } from './harness.ts';
+import { cpu, gpu } from './devices.ts';
 
 const ROWS = 65_601; // 65,536 and some: one group more than rows, too
-let gpu: Device;
-let cpu: Device;
-beforeAll(async () => {
-  gpu = await Device.open({ backend: 'webgpu' });
-  cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => gpu?.close());
-
 it('folds what does not fit one dimension, with at most one surplus group a line', () => {
   expect(foldGrid(65_535)).toEqual([65_535, 1, 1]);
   expect(foldGrid(65_536)).toEqual([32_768, 2, 1]);

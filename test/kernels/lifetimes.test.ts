@@ -1,5 +1,5 @@
 /** Who owns memory, and for how long: initial values, what programs hang on, what the host writes and reads. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   copy,
   crossEntropy,
@@ -16,19 +16,7 @@ import {
   type Tensor,
 } from '../../engine/index.ts';
 import { exchange } from '../../engine/ops/adamw.ts';
-
-let gpu: Device;
-let cpu: Device;
-beforeAll(async () => {
-  cpu = await Device.open({ backend: 'cpu' });
-  gpu = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => gpu?.close());
-
-const both: [string, () => Device][] = [
-  ['webgpu', () => gpu],
-  ['cpu', () => cpu],
-];
+import { both } from './devices.ts';
 
 /** Leaves buffers of every small size full of 7 in the pool. */
 function soil(device: Device): void {

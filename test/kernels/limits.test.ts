@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { FULL } from '../full.ts';
-import { ring, run, small } from '../train/ring.ts';
+import { ring, run, small } from '../train/small.ts';
 import { cases } from './cases/index.ts';
 import { mismatch } from './forms.ts';
 import { firstCases } from './harness.ts';

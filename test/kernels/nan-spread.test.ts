@@ -2,17 +2,11 @@
  * How far a NaN reaches where a kernel multiplies it by 0: the rows that the head comments of attention_*_sg8.wgsl and
  * ce_grad.wgsl name, and none beyond. That none is lost is nan.test.ts's part.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attention, crossEntropy, Device, type NumericArray, sum } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import { attention, crossEntropy, type Device, type NumericArray, sum } from '../../engine/index.ts';
+import { spansOf } from './cases/attention.ts';
+import { double, gpu } from './devices.ts';
 import { random } from './harness.ts';
-
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64' });
-  gpu = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => gpu?.close());
 
 const normals = (n: number, nanAt: number): Float32Array => {
   const { normal } = random(n);
@@ -30,13 +24,9 @@ describe('attention', () => {
   const K = 32;
   const LENGTHS = [5, 30, 3, 40, 18];
   const UNUSED = 4;
-  const segments = LENGTHS.flatMap((length, i) => {
-    const start = LENGTHS.slice(0, i).reduce((a, b) => a + b, 0);
-    return Array.from({ length }, () => [start, start + length]);
-  });
-  const L = segments.length + UNUSED;
-  const start = Uint32Array.from({ length: L }, (_, i) => segments[i]?.[0] ?? 0);
-  const end = Uint32Array.from({ length: L }, (_, i) => segments[i]?.[1] ?? 0);
+  const spans = spansOf(LENGTHS, UNUSED);
+  const [start, end] = [Uint32Array.from(spans.start), Uint32Array.from(spans.end)];
+  const L = start.length;
 
   async function run(device: Device, causal: boolean, nanAt: number) {
     const qkv = device.tensor(normals(L * 3 * K, nanAt), [L, 3 * K], { requiresGrad: true });

@@ -5,21 +5,15 @@
  * forces each variant of a kernel once per op and runs a sample of the products of flags, in Chromium of all of this;
  * `npm run test:full` runs all.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, type NumericArray } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import type { NumericArray } from '../../engine/index.ts';
 import { lanes8 } from '../../engine/kernel.ts';
 import { cases } from './cases/index.ts';
+import { double, gpu } from './devices.ts';
 import { type Case, firstMismatch, makeInputs, makeWeights, type Result, suite, wantedChoices } from './harness.ts';
 import { runCase } from './run-case.ts';
 
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64' });
-  gpu = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => gpu?.close());
 
 /** Ops that rank (NaN is never taken, and a rank of 0 says so), overwrite, or do not read all of their inputs. */
 const HIDES = new Set('topk rank-tiles adamw fill sparse-scores sparse-matmul slice gather embedding'.split(' '));

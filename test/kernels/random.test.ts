@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
-  Device,
+  type Device,
   dropout,
   normal,
   permutation,
@@ -10,14 +10,7 @@ import {
   uniform,
 } from '../../engine/index.ts';
 import { lib } from '../../kernels/index.ts';
-
-let gpu: Device;
-let cpu: Device;
-beforeAll(async () => {
-  cpu = await Device.open({ backend: 'cpu' });
-  gpu = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => gpu?.close());
+import { cpu, gpu } from './devices.ts';
 
 // Random123 1.14, tests/kat_vectors, lines "threefry2x32 20": counter, key, result.
 const KNOWN = [

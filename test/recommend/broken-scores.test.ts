@@ -4,10 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { sideFeatureRows } from '../../data/features/event-encoder.ts';
-import { splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadConfig } from '../../model/storage/config.ts';
@@ -30,10 +28,11 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { RankMetrics } from '../../train/evaluation/metrics.ts';
-import { rankTargets } from '../../train/evaluation/ranking.ts';
+import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { ratingReport } from '../../train/ratings/report.ts';
 import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
 import { idOf, smallModel } from './model.fixture.ts';
+import { splitOf } from '../train/small.ts';
 
 const HUGE = 3e38;
 const MODEL = 'model.safetensors';
@@ -164,18 +163,7 @@ describe('finite weights that overflow', () => {
     recommender.close();
     const loaded = await loadModel(files);
     const model = await RankingModel.load(cpu, loaded);
-    const log = {
-      userIds: ['a'],
-      itemIds: loaded.items.map(({ id }) => id),
-      user: new Uint32Array(60),
-      rating: null,
-      item: Uint32Array.from({ length: 60 }, (_, i) => i),
-      time: null,
-      size: 60,
-      source: 'log',
-      notes: [],
-    };
-    const split = splitDataset(prepare(log, { minInteractions: 1 }));
+    const split = splitOf([Array.from({ length: 60 }, (_, i) => i)], 60, { itemIds: loaded.items.map(({ id }) => id) });
     const { encoder, second } = model;
     expect(second).not.toBeNull();
     await refused(() => evaluate(encoder, split, { split: 'test', includeSeen: true, second }));
@@ -270,20 +258,9 @@ describe('ranks and metrics', () => {
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('a baseline whose scores hold %d is refused', (value) => {
-    const log = {
-      userIds: ['a'],
-      itemIds: ['x', 'y', 'z'],
-      user: new Uint32Array(3),
-      rating: null,
-      time: null,
-      item: Uint32Array.of(0, 1, 2),
-      size: 3,
-      source: 'log',
-      notes: [],
-    };
-    const split = splitDataset(prepare(log, { minInteractions: 1 }));
+    const split = splitOf([[0, 1, 2]], 3);
     const scores = (_: Uint32Array, out: Float64Array | Float32Array) => out.set([1, value, 2]);
-    expect(() => rankTargets(split, 'test', { name: 'odd', scores }, { seen: 'kept' })).toThrow(
+    expect(() => evaluateBaseline(split, { name: 'odd', scores }, { split: 'test', seen: 'kept' })).toThrow(
       `a score of odd, user 0 is ${value}`,
     );
   });

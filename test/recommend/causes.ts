@@ -3,13 +3,10 @@
  * that only A3 tells of B3, and not how many events of noise lie between them.
  */
 import { seeded } from '../../data/random.ts';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
-import type { ModelConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
+import { folderOf, splitOf } from '../train/small.ts';
 import { trainStages } from '../train/stages.ts';
 
 const PAIRS = 4;
@@ -18,8 +15,7 @@ const NOISE = 12;
 export function causes(users = 150, length = 18): Split {
   const random = seeded(7, 1);
   const noise = (): string => `N${random.below(NOISE)}`;
-  const rows: [number, string][] = [];
-  for (let u = 0; u < users; u++) {
+  const histories = Array.from({ length: users }, () => {
     const all: string[] = Array.from({ length: random.below(5) }, noise);
     while (all.length < length) {
       const pair = random.below(PAIRS);
@@ -27,21 +23,14 @@ export function causes(users = 150, length = 18): Split {
       while (random.chance(0.5)) all.push(noise());
       all.push(`B${pair}`, noise());
     }
-    for (const item of all.slice(0, length)) rows.push([u, item]);
-  }
-  const ids = [...new Set(rows.map(([, item]) => item))].sort();
-  const log = {
-    userIds: Array.from({ length: users }, (_, u) => `u${u}`),
-    itemIds: ids,
-    rating: null,
-    time: null,
-    user: Uint32Array.from(rows, ([u]) => u),
-    item: Uint32Array.from(rows, ([, item]) => ids.indexOf(item)),
-    size: rows.length,
-    source: 'causes',
-    notes: [],
-  };
-  return splitDataset(prepare(log, { minInteractions: 1 }));
+    return all.slice(0, length);
+  });
+  const itemIds = [...new Set(histories.flat())].sort();
+  return splitOf(
+    histories.map((history) => history.map((id) => itemIds.indexOf(id))),
+    itemIds.length,
+    { itemIds },
+  );
 }
 
 /** A history after which B2 is likeliest, since A2 is in it; and the position of A2. */
@@ -66,28 +55,11 @@ export async function learned(device: Device, recipe: string, more: Record<strin
     memory: 'off',
     ...more,
   });
-  const files = new MemoryFiles();
-  const { users, items } = split;
-  const config: ModelConfig = {
-    formatVersion: 1,
-    attune: '0.0.0',
-    created: '2026-01-01',
-    recipe,
-    hyperparameters: { ...settings },
-    schema: { columns: {}, attributes: [] },
-    data: { source: 'causes', users, items, interactions: 0, minInteractions: 1, minRating: null },
-    protocol: 'leave-one-out',
-    seen: 'kept',
-    tokenBudget: settings.budget,
-    seed: 1,
-    device: '',
-    variants: {},
-  };
   const kinds = (id: string): Record<string, string> => ({
     kind: id.startsWith('N') ? 'noise' : `pair ${id.slice(1)}`,
   });
-  const rows = split.dataset.itemIds.map((id) => ({ id, title: `<${id}> & co`, attributes: kinds(id) }));
-  await createFolder(files, config, rows);
+  const items = split.dataset.itemIds.map((id) => ({ id, title: `<${id}> & co`, attributes: kinds(id) }));
+  const files = await folderOf(split, settings, { recipe, items });
   const result = await trainStages({ device, files, split, settings, epochs });
   return { files, result };
 }

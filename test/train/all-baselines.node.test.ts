@@ -8,8 +8,9 @@ import { allBaselines, BASELINES } from '../../train/baselines/all-baselines.ts'
 import { fitBaselineBlend } from '../../train/baselines/baseline-blend.ts';
 import { type Baseline, markov, markovWindow } from '../../train/baselines/baselines.ts';
 import { easeRows, easeWeights } from '../../train/baselines/ease.ts';
-import { evaluateBaseline, rankTargets } from '../../train/evaluation/ranking.ts';
+import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
+import { ranksOf } from './small.ts';
 
 let device: Device;
 beforeAll(async () => {
@@ -87,8 +88,8 @@ test('all five, by name too; each ranks every user', async () => {
     'windowed Markov + EASE',
   ]);
   for (const [i, make] of Object.values(BASELINES).entries()) {
-    const ranks = rankTargets(split, 'test', await make(device, split, 'kept'), { seen: 'kept' }).ranks;
-    expect([...ranks]).toEqual([...rankTargets(split, 'test', all[i], { seen: 'kept' }).ranks]);
+    const ranks = ranksOf(split, await make(device, split, 'kept'), { split: 'test', seen: 'kept' });
+    expect(ranks).toEqual(ranksOf(split, all[i], { split: 'test', seen: 'kept' }));
     expect(ranks).toHaveLength(split.users);
   }
 });
@@ -125,10 +126,10 @@ test('sampled-100 ranks among the sample: never worse than in the full catalog',
   const large = prepare(logOf(big), { minInteractions: 1 });
   const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => splitDataset(large, parseProtocol(name)));
   const flat = { name: 'flat', scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.fill(1) };
-  expect(new Set(rankTargets(sampled, 'test', flat, { seen: 'excluded' }).ranks)).toEqual(new Set([101]));
+  expect(new Set(ranksOf(sampled, flat, { split: 'test', seen: 'excluded' }))).toEqual(new Set([101]));
   const chain = markov(full);
-  const few = rankTargets(sampled, 'test', chain, { seen: 'excluded' }).ranks;
-  rankTargets(full, 'test', chain, { seen: 'excluded' }).ranks.forEach((rank, i) => {
+  const few = ranksOf(sampled, chain, { split: 'test', seen: 'excluded' });
+  ranksOf(full, chain, { split: 'test', seen: 'excluded' }).forEach((rank, i) => {
     expect(few[i]).toBeLessThanOrEqual(rank);
     expect(few[i]).toBeGreaterThanOrEqual(1);
   });

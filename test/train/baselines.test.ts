@@ -3,8 +3,9 @@ import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines/baselines.ts';
 import { MISS } from '../../train/evaluation/metrics.ts';
-import { rankTargets } from '../../train/evaluation/ranking.ts';
+import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
+import { ranksOf } from './small.ts';
 
 // Items are numbered by first appearance: rows equal the digits here. The last two events of each history are held out.
 const split = splitDataset(
@@ -54,30 +55,29 @@ describe('baselines', () => {
   });
 });
 
-describe('rankTargets', () => {
+describe('ranks of baselines', () => {
   const fixed = (scores: number[]): Baseline => ({ name: 'fixed', scores: (_, out) => out.set(scores) });
 
   it('ranks ties behind the others, with seen items kept or excluded', () => {
     // test targets 4, 3, 1; histories 0 1 2 3 | 0 1 0 2 1 | 5 5 0
     const tied = fixed([1, 1, 1, 1, 1, 1]);
-    expect([...rankTargets(split, 'test', tied, { seen: 'kept' }).ranks]).toEqual([6, 6, 6]);
-    expect([...rankTargets(split, 'test', tied, { seen: 'excluded' }).ranks]).toEqual([2, 3, 4]);
+    expect(ranksOf(split, tied, { split: 'test', seen: 'kept' })).toEqual([6, 6, 6]);
+    expect(ranksOf(split, tied, { split: 'test', seen: 'excluded' })).toEqual([2, 3, 4]);
     const apart = fixed([6, 5, 4, 3, 2, 1]);
-    expect([...rankTargets(split, 'test', apart, { seen: 'kept' }).ranks]).toEqual([5, 4, 2]);
-    expect([...rankTargets(split, 'test', apart, { seen: 'excluded' }).ranks]).toEqual([1, 1, 1]);
-    const some = rankTargets(split, 'test', apart, { seen: 'kept', only: new Set([0, 2]) });
-    expect([[...some.users], [...some.ranks]]).toEqual([
-      [0, 2],
-      [5, 2],
-    ]);
+    expect(ranksOf(split, apart, { split: 'test', seen: 'kept' })).toEqual([5, 4, 2]);
+    expect(ranksOf(split, apart, { split: 'test', seen: 'excluded' })).toEqual([1, 1, 1]);
+    const some = { split: 'test', seen: 'kept', only: new Set([0, 2]) } as const;
+    expect([...(evaluateBaseline(split, apart, some)?.perUser.users ?? [])]).toEqual([0, 2]);
+    expect(ranksOf(split, apart, some)).toEqual([5, 2]);
   });
 
   it('counts a target that was seen as a miss only while seen items are excluded', () => {
     // validation targets 3, 1, 0; the second history holds its target
     const scorer = fixed([6, 5, 4, 3, 2, 1]);
-    const excluded = rankTargets(split, 'valid', scorer, { seen: 'excluded' });
-    expect([[...excluded.ranks], excluded.repeats]).toEqual([[1, MISS, 1], 1]);
-    expect([...rankTargets(split, 'valid', scorer, { seen: 'kept' }).ranks]).toEqual([4, 2, 1]);
+    const excluded = { split: 'valid', seen: 'excluded' } as const;
+    expect(ranksOf(split, scorer, excluded)).toEqual([1, MISS, 1]);
+    expect(evaluateBaseline(split, scorer, excluded)?.targetsInHistory).toBe(1 / 3);
+    expect(ranksOf(split, scorer, { split: 'valid', seen: 'kept' })).toEqual([4, 2, 1]);
   });
 
   it('skips users who only train, ranks a single item first, refuses NaN', () => {
@@ -90,14 +90,14 @@ describe('rankTargets', () => {
         { minInteractions: 1 },
       ),
     );
+    const test = { split: 'test', seen: 'kept' } as const;
     for (const baseline of quickBaselines(few)) {
-      const ranking = rankTargets(few, 'test', baseline, { seen: 'kept' });
-      expect([...ranking.users]).toEqual([1]);
-      expect(ranking.ranks[0]).toBeGreaterThanOrEqual(1);
+      expect([...(evaluateBaseline(few, baseline, test)?.perUser.users ?? [])]).toEqual([1]);
+      expect(ranksOf(few, baseline, test)[0]).toBeGreaterThanOrEqual(1);
     }
-    expect(() => rankTargets(few, 'test', fixed([1, Number.NaN]), { seen: 'kept' })).toThrow('NaN');
-    expect(() => rankTargets(few, 'test', fixed([Number.NaN, 1]), { seen: 'kept' })).toThrow('NaN');
+    expect(() => evaluateBaseline(few, fixed([1, Number.NaN]), test)).toThrow('NaN');
+    expect(() => evaluateBaseline(few, fixed([Number.NaN, 1]), test)).toThrow('NaN');
     const one = splitDataset(prepare(logOf([[1, 1, 1]]), { minInteractions: 1 }));
-    expect([...rankTargets(one, 'test', popularity(one), { seen: 'kept' }).ranks]).toEqual([1]);
+    expect(ranksOf(one, popularity(one), test)).toEqual([1]);
   });
 });

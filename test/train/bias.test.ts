@@ -8,7 +8,7 @@ import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
 import { trainingFacts } from '../../train/evaluation/collector.ts';
 import { evaluate, type EvaluateOptions } from '../../train/evaluation/evaluate.ts';
 import { MISS } from '../../train/evaluation/metrics.ts';
-import { ring, small } from './ring.ts';
+import { ring, small } from './small.ts';
 
 const V = 4500;
 

@@ -1,47 +1,30 @@
 /** Every recipe's encoder learns, from the trainer to a recommendation. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import type { Split } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
-import type { ModelConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
+import { folderOf, splitOf } from './small.ts';
 
 const ITEMS = 12;
 
 /** Shoppers who walk round a ring of twelve items; how far depends on the time since their last visit: one step or three. */
 function ring(times: boolean): Split {
-  const user: number[] = [];
-  const item: number[] = [];
   const time: number[] = [];
-  for (let u = 0; u < 60; u++) {
+  const histories = Array.from({ length: 60 }, (_, u) => {
     let [at, when] = [u * 5, 0];
-    for (let i = 0; i < 15; i++) {
+    return Array.from({ length: 15 }, (_, i) => {
       // The pause before an event tells how far the next one is.
       const long = times && (u * 7 + i * i) % 3 === 0;
       when += long ? 100_000 : 10;
-      user.push(u);
-      item.push(at % ITEMS);
       time.push(when);
+      const item = at % ITEMS;
       at += long ? 3 : 1;
-    }
-  }
-  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
-  const log = {
-    userIds: names(60, 'u'),
-    itemIds: names(ITEMS, 'i'),
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    rating: null,
-    time: times ? Float64Array.from(time) : null,
-    size: user.length,
-    source: 'ring',
-    notes: [],
-  };
-  return splitDataset(prepare(log, { minInteractions: 1 }));
+      return item;
+    });
+  });
+  return splitOf(histories, ITEMS, { time: times ? Float64Array.from(time) : null });
 }
 
 describe('encoders learn', () => {
@@ -67,25 +50,7 @@ describe('encoders learn', () => {
       maskLast: '0.4',
       ...more,
     });
-    const files = new MemoryFiles();
-    const { users, items } = split;
-    const config: ModelConfig = {
-      formatVersion: 1,
-      attune: '0.0.0',
-      created: '2026-01-01',
-      recipe,
-      hyperparameters: { ...settings },
-      schema: { columns: {}, attributes: [] },
-      data: { source: 'ring', users, items, interactions: 0, minInteractions: 1, minRating: null },
-      protocol: 'leave-one-out',
-      seen: 'kept',
-      tokenBudget: settings.budget,
-      seed: 1,
-      device: '',
-      variants: {},
-    };
-    const rows = split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
-    await createFolder(files, config, rows);
+    const files = await folderOf(split, settings, { recipe });
     const result = await train({ device, files, split, settings, seed: 1, epochs, includeSeen: true });
     return { result, files };
   }

@@ -6,7 +6,7 @@ import { Device } from '../../engine/index.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { evaluateNext, nextMetrics } from '../../train/evaluation/next.ts';
 import { train } from '../../train/loop/trainer.ts';
-import { folder, ring, small } from './ring.ts';
+import { folderOf, ring, small } from './small.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 
@@ -40,7 +40,7 @@ describe('a trained model continues', () => {
 
   it.each(['sasrec', 'encoder-decoder'])('%s: the ring', async (recipe) => {
     const settings = settingsOf(recipe);
-    const files = await folder(split, settings);
+    const files = await folderOf(split, settings);
     const result = await train({ device, files, split, settings, seed: 1, epochs: 40, includeSeen: true });
     expect(result.losses.at(-1)?.loss).toBeLessThan(0.5);
     const recommender = await Recommender.load(files, { device });
@@ -74,7 +74,7 @@ describe('a trained model continues', () => {
   it('encoder-decoder: the same bits again, also in debug mode', async () => {
     const settings = settingsOf('encoder-decoder', { dropout: '0.2', blocks: '1', decoder: '1' });
     const run = async () => {
-      const files = await folder(split, settings);
+      const files = await folderOf(split, settings);
       return (await train({ device, files, split, settings, seed: 1, epochs: 4, includeSeen: true })).losses;
     };
     const plain = await run();

@@ -6,7 +6,7 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainProgress } from '../../train/loop/options.ts';
-import { ring, run, small } from './ring.ts';
+import { ring, run, small } from './small.ts';
 
 const MOL = { head: 'mol', similarity: 'cosine', molUser: '2', molWidth: '8', molGate: '4' };
 const LOSSES: [string, Record<string, string>][] = [

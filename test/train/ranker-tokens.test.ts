@@ -1,15 +1,13 @@
 /** What the ranker reads: attributes of candidates, no other position's candidates; and what its file must hold. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodeItems } from '../../data/features/encoder.ts';
 import { itemTokens } from '../../data/features/item-tokens.ts';
 import { inferSchema } from '../../data/features/schema.ts';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
-import { Device, Inputs } from '../../engine/index.ts';
+import type { Split } from '../../data/splits/split.ts';
+import { Inputs } from '../../engine/index.ts';
 import { addItems } from '../../model/storage/add-items.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
+import type { MemoryFiles } from '../../model/storage/files.ts';
 import { type Item, loadConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { packModel } from '../../model/storage/pack.ts';
 import { type List, ListPacker, type ListRoom, listSpec, listTokens } from '../../model/ranker/lists.ts';
@@ -17,11 +15,11 @@ import { Ranker } from '../../model/ranker/ranker.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { loadRanker, RANKER_FILE, rankerOf, rankerShapeOf, type StoredRanker } from '../../model/ranker/store.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { decode, encodePieces } from '../../model/storage/safetensors.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
-import { newConfig } from '../../train/model-config.ts';
+import { cpu, gpu as device } from '../kernels/devices.ts';
+import { folderOf, smallRanker, splitOf } from './small.ts';
 import { trainStages } from './stages.ts';
 
 const KINDS = 4;
@@ -29,26 +27,9 @@ const ITEMS = 96;
 
 /** What comes next is any item of the kind of the one before: so many items, so few events that kinds alone can tell. */
 function kinds(users: number): { split: Split; items: Item[] } {
-  const [user, item]: number[][] = [[], []];
-  for (let u = 0; u < users; u++) {
-    for (let i = 0; i < 10; i++) {
-      user.push(u);
-      item.push((u % KINDS) + KINDS * ((u * 7 + i * i * 5 + i * (u % 11)) % (ITEMS / KINDS)));
-    }
-  }
-  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
-  const log = {
-    userIds: names(users, 'u'),
-    itemIds: names(ITEMS, 'i'),
-    rating: null,
-    time: null,
-    source: 'kinds',
-    notes: [],
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    size: user.length,
-  };
-  const split = splitDataset(prepare(log, { minInteractions: 1 }));
+  const item = (u: number, i: number) => (u % KINDS) + KINDS * ((u * 7 + i * i * 5 + i * (u % 11)) % (ITEMS / KINDS));
+  const histories = Array.from({ length: users }, (_, u) => Array.from({ length: 10 }, (_, i) => item(u, i)));
+  const split = splitOf(histories, ITEMS);
   const items = split.dataset.itemIds.map((id): Item => {
     return { id, title: id, attributes: { kind: `kind ${Number(id.slice(1)) % KINDS}` } };
   });
@@ -56,42 +37,12 @@ function kinds(users: number): { split: Split; items: Item[] } {
 }
 
 const chosen = (set: Record<string, string> = {}): Settings =>
-  settingsFor('sasrec', {
-    d: '16',
-    ff: '16',
-    blocks: '1',
-    window: '8',
-    budget: '128',
-    dropout: '0',
-    memory: 'off',
-    validateSteps: '4',
-    ranker: 'on',
-    rankerCandidates: '96',
-    rankerNegatives: '12',
-    rankerValidate: '20',
-    rankerPatience: '1',
-    rankerDropout: '0',
-    rankerLearningRate: '0.02',
-    learningRate: '0.0001',
-    ...set,
-  });
-
-let device: Device;
-let cpu: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'webgpu' });
-  cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+  smallRanker({ rankerCandidates: '96', rankerNegatives: '12', rankerValidate: '20', ...set });
 
 async function train(settings: Settings): Promise<MemoryFiles> {
   const { split, items } = kinds(60);
-  const files = new MemoryFiles();
-  const tower = settings.items === 'tower';
-  const schema = tower ? inferSchema(items) : null;
-  const about = { recipe: 'sasrec', settings, source: 'kinds', columns: {}, minInteractions: 1, seed: 1 };
-  const config = newConfig({ ...about, seen: 'kept', schema }, split.dataset, items);
-  await createFolder(files, config, items);
+  const schema = settings.items === 'tower' ? inferSchema(items) : null;
+  const files = await folderOf(split, settings, { items, schema });
   await trainStages({ device, files, split, settings, epochs: 1 });
   return files;
 }

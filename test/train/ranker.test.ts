@@ -1,12 +1,7 @@
 /** The second stage: its batches, its place behind the first, and a training with it from end to end. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
-import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
-import type { ModelConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
+import type { Split } from '../../data/splits/split.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import { Ranker } from '../../model/ranker/ranker.ts';
@@ -21,90 +16,25 @@ import { countItems } from '../../train/baselines/baselines.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { RankerFeed } from '../../train/stages/ranker-feed.ts';
+import { cpu, gpu as device } from '../kernels/devices.ts';
+import { folderOf, smallRanker, splitOf } from './small.ts';
 import { trainStages } from './stages.ts';
 
 /** What comes next follows from the item before the last one, which an encoder that is hardly trained does not know. */
-function echoes(users: number, items: number): Split {
-  const user: number[] = [];
-  const item: number[] = [];
-  for (let u = 0; u < users; u++) {
-    let [a, b] = [(u * 7) % items, (u * 11 + 3) % items];
-    for (let i = 0; i < 12; i++) {
-      user.push(u);
-      item.push(a);
-      [a, b] = [b, (a + 5) % items];
-    }
-  }
-  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
-  const log = {
-    userIds: names(users, 'u'),
-    itemIds: names(items, 'i'),
-    rating: null,
-    time: null,
-    source: 'echoes',
-    notes: [],
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    size: user.length,
-  };
-  return splitDataset(prepare(log, { minInteractions: 1 }));
-}
+const echoes = (users: number, items: number): Split =>
+  splitOf(
+    Array.from({ length: users }, (_, u) => {
+      let [a, b] = [(u * 7) % items, (u * 11 + 3) % items];
+      return Array.from({ length: 12 }, () => {
+        const item = a;
+        [a, b] = [b, (a + 5) % items];
+        return item;
+      });
+    }),
+    items,
+  );
 
-const settings: Settings = settingsFor('sasrec', {
-  d: '16',
-  ff: '16',
-  blocks: '1',
-  window: '8',
-  budget: '128',
-  dropout: '0',
-  memory: 'off',
-  validateSteps: '4',
-  ranker: 'on',
-  rankerCandidates: '12',
-  rankerNegatives: '5',
-  rankerValidate: '30',
-  rankerPatience: '1',
-  rankerDropout: '0',
-  rankerLearningRate: '0.02',
-  learningRate: '0.0001',
-});
-
-async function folder(split: Split): Promise<MemoryFiles> {
-  const files = new MemoryFiles();
-  const config = {
-    formatVersion: 1,
-    attune: '0',
-    created: '',
-    recipe: 'sasrec',
-    hyperparameters: { ...settings },
-    seed: 1,
-    schema: { columns: {}, attributes: [] },
-    protocol: 'leave-one-out',
-    seen: 'kept',
-    tokenBudget: 128,
-    device: '',
-    variants: {},
-    data: {
-      source: '',
-      users: split.users,
-      items: split.items,
-      interactions: 1,
-      minInteractions: 1,
-      minRating: null,
-    },
-  } as ModelConfig;
-  const items = split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
-  await createFolder(files, config, items);
-  return files;
-}
-
-let device: Device;
-let cpu: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'webgpu' });
-  cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+const settings = smallRanker({ rankerCandidates: '12', rankerNegatives: '5', rankerValidate: '30' });
 
 describe('batches of the ranker', () => {
   it('a candidate reads its history to its position, and a state is read by the candidates from it on', () => {
@@ -206,7 +136,7 @@ describe('a training with a ranker', () => {
   const options = { split, settings, epochs: 1 };
 
   it('orders what the first stage cannot, is stored, judged and used; the same seed gives the same bits', async () => {
-    const files = await folder(split);
+    const files = await folderOf(split, settings);
     await trainStages({ ...options, device, files });
     const loaded = await loadModel(files);
     const stages = loaded.ranker?.stages ?? expect.fail('no ranker');
@@ -252,14 +182,14 @@ describe('a training with a ranker', () => {
     await trainStages({ ...options, device, files, rankerOnly: true });
     expect(await stored()).toEqual(before);
 
-    const other = await folder(split);
+    const other = await folderOf(split, settings);
     const weights = (await (await Snapshot.open(files)).read('model.safetensors')) as Uint8Array;
     await commit(other, { 'model.safetensors': weights, [RANKER_FILE]: (before as Uint8Array).subarray(0, 200) });
     await expect(loadModel(other)).rejects.toThrow(/ranker-\d+\.safetensors: cut short/);
   });
 
   it('bce trains, too', async () => {
-    const files = await folder(split);
+    const files = await folderOf(split, settings);
     const bce: Settings = { ...settings, rankerLoss: 'bce' };
     await trainStages({ ...options, settings: bce, device, files });
     const { fitted } = (await loadModel(files)).ranker?.stages ?? expect.fail('no ranker');

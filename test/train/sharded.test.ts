@@ -1,87 +1,24 @@
 /** An item table larger than one binding, through training, checkpoints, evaluation and recommending. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device, shardsOf } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
-import type { ModelConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
-import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainOptions, TrainProgress } from '../../train/loop/options.ts';
+import { folderOf, small, splitOf } from './small.ts';
 
 const ITEMS = 1500;
 
-function walks(): Split {
-  const user: number[] = [];
-  const item: number[] = [];
-  for (let u = 0; u < 150; u++) {
-    for (let i = 0; i < 15; i++) {
-      user.push(u);
-      item.push((u * 10 + i) % ITEMS);
-    }
-  }
-  const log = {
-    userIds: Array.from({ length: 150 }, (_, i) => `u${i}`),
-    itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    rating: null,
-    time: null,
-    size: user.length,
-    source: 'walks',
-    notes: [],
-  };
-  return splitDataset(prepare(log, { minInteractions: 1 }));
-}
-
-const split = walks();
-const settings: Settings = settingsFor('sasrec', {
-  d: '16',
-  ff: '32',
-  blocks: '1',
-  window: '8',
-  budget: '128',
-  learningRate: '0.01',
-  dropout: '0.1',
-  validateSteps: '5',
-  validateUsers: '8',
-});
+const split = splitOf(
+  Array.from({ length: 150 }, (_, u) => Array.from({ length: 15 }, (_, i) => (u * 10 + i) % ITEMS)),
+  ITEMS,
+);
+const settings = small({ validateSteps: '5', validateUsers: '8' });
 
 async function run(device: Device, more: Partial<TrainOptions> = {}) {
-  const files = new MemoryFiles();
-  const config = {
-    formatVersion: 1,
-    attune: '0.0.0',
-    created: '2026-01-01',
-    recipe: 'sasrec',
-    device: 'test',
-    variants: {},
-    hyperparameters: { ...settings },
-    schema: { columns: {}, attributes: [] },
-    protocol: 'leave-one-out',
-    seen: 'excluded',
-    tokenBudget: settings.budget,
-    seed: 1,
-    data: {
-      source: 'walks',
-      users: split.users,
-      items: split.items,
-      interactions: 2250,
-      minInteractions: 1,
-      minRating: null,
-    },
-  } as ModelConfig;
-  await createFolder(
-    files,
-    config,
-    split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} })),
-  );
+  const files = await folderOf(split, settings, { seen: 'excluded' });
   const options: TrainOptions = { device, files, split, settings, seed: 1, ...more };
   return { files, options, result: await train(options) };
 }

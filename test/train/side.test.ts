@@ -1,10 +1,9 @@
 /** A model that reads user features and event context: it learns what only they tell, and has the gradients of its loss. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { inferEvents, SideFeatureEncoder } from '../../data/features/event-encoder.ts';
 import { SideFeatures } from '../../data/features/side-features.ts';
-import { type Split, splitDataset } from '../../data/splits/split.ts';
+import type { Split } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import {
@@ -19,36 +18,24 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { trainModel } from '../../train/train-model.ts';
 import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
-import { run, small } from './ring.ts';
+import { run, small, splitOf } from './small.ts';
 
 const ITEMS = 12;
 
 /** Shoppers on a ring of items: which way they go hangs on who they are, and how far on how they liked the last item. */
 function walks(users = 48, length = 14): Split {
-  const [user, item, rating]: number[][] = [[], [], []];
-  for (let u = 0; u < users; u++) {
+  const rating: number[] = [];
+  const histories = Array.from({ length: users }, (_, u) => {
     let at = (u * 5) % ITEMS;
-    for (let i = 0; i < length; i++) {
+    return Array.from({ length }, (_, i) => {
       const stars = (u * 7 + i * i * 3 + i) % 3 === 0 ? 5 : 2;
-      user.push(u);
-      item.push(at);
       rating.push(stars);
+      const item = at;
       at = (at + (u % 2 === 0 ? 1 : -1) * (stars === 5 ? 1 : 3) + ITEMS) % ITEMS;
-    }
-  }
-  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
-  const log = {
-    userIds: names(users, 'u'),
-    itemIds: names(ITEMS, 'i'),
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    rating: Float64Array.from(rating),
-    time: null,
-    size: user.length,
-    source: 'walks',
-    notes: [],
-  };
-  return splitDataset(prepare(log, { minInteractions: 1 }));
+      return item;
+    });
+  });
+  return splitOf(histories, ITEMS, { rating: Float64Array.from(rating) });
 }
 
 const people = (split: Split) =>

@@ -7,7 +7,7 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainProgress } from '../../train/loop/options.ts';
-import { folder, ring, run, small } from './ring.ts';
+import { folderOf, ring, run, small } from './small.ts';
 
 for (const backend of ['cpu', 'webgpu'] as const) {
   describe(`training on ${backend}`, () => {
@@ -74,7 +74,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     });
 
     it('names step and tensor when a loss is not finite, and keeps the weights sound', async () => {
-      const files = await folder(split, small());
+      const files = await folderOf(split, small());
       const settings = small({ learningRate: '1e30' });
       const attempt = train({ device, files, split, settings, seed: 1, epochs: 3 });
       await expect(attempt).rejects.toThrow(

@@ -1,11 +1,9 @@
 /** Item transitions: their closed form, their part in the scorer, and a training with them from end to end. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
-import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
-import { createFolder } from '../../model/storage/folder.ts';
+import type { MemoryFiles } from '../../model/storage/files.ts';
+import { loadConfig } from '../../model/storage/config.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { commit, Snapshot } from '../../model/storage/manifest.ts';
 import {
@@ -16,8 +14,6 @@ import {
   recency,
   saveTransitions,
 } from '../../model/transitions/transitions.ts';
-import type { Settings } from '../../model/recipes/settings.ts';
-import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import type { ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -25,34 +21,22 @@ import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
+import { folderOf, small, splitOf } from './small.ts';
 import { type StageOptions, trainStages } from './stages.ts';
 
 /** Shoppers who walk round a ring of items, now and then two steps at a time; some have but one or two events. */
-function walks(users: number, items: number): Split {
-  const user: number[] = [];
-  const item: number[] = [];
-  for (let u = 0; u < users; u++) {
-    let at = (u * 5) % items;
-    for (let i = 0; i < (u % 9 === 8 ? 1 + (u % 2) : 10); i++) {
-      user.push(u);
-      item.push(at);
-      at = (at + ((u * 7 + i * 3) % 5 === 0 ? 2 : 1)) % items;
-    }
-  }
-  const names = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
-  const log = {
-    userIds: names(users, 'u'),
-    itemIds: names(items, 'i'),
-    rating: null,
-    time: null,
-    source: 'walks',
-    notes: [],
-    user: Uint32Array.from(user),
-    item: Uint32Array.from(item),
-    size: user.length,
-  };
-  return splitDataset(prepare(log, { minInteractions: 1 }));
-}
+const walks = (users: number, items: number): Split =>
+  splitOf(
+    Array.from({ length: users }, (_, u) => {
+      let at = (u * 5) % items;
+      return Array.from({ length: u % 9 === 8 ? 1 + (u % 2) : 10 }, (_, i) => {
+        const item = at;
+        at = (at + ((u * 7 + i * 3) % 5 === 0 ? 2 : 1)) % items;
+        return item;
+      });
+    }),
+    items,
+  );
 
 /** W = (Σ x xᵀ + λI)⁻¹ Σ x e_yᵀ, example by example, by Gaussian elimination in doubles. */
 function reference(split: Split, { last, power, lambda }: { last: number; power: number; lambda: number }): number[][] {
@@ -92,46 +76,7 @@ const dense = ({ rows }: ItemTransitions): number[][] => {
   });
 };
 
-const settings: Settings = settingsFor('sasrec', {
-  d: '16',
-  ff: '32',
-  blocks: '1',
-  window: '8',
-  budget: '128',
-  learningRate: '0.01',
-  dropout: '0.1',
-  validateSteps: '8',
-  validateUsers: '30',
-});
-
-async function folder(split: Split, more: Partial<Settings> = {}): Promise<MemoryFiles> {
-  const files = new MemoryFiles();
-  const config: ModelConfig = {
-    formatVersion: 1,
-    attune: '0.0.0',
-    created: '2026-01-01',
-    recipe: 'sasrec',
-    device: 'test',
-    variants: {},
-    hyperparameters: { ...settings, ...more },
-    schema: { columns: {}, attributes: [] },
-    protocol: 'leave-one-out',
-    seen: 'kept',
-    tokenBudget: settings.budget,
-    seed: 1,
-    data: {
-      source: 'walks',
-      users: split.users,
-      items: split.items,
-      interactions: 1,
-      minInteractions: 1,
-      minRating: null,
-    },
-  };
-  const items = split.dataset.itemIds.map((id) => ({ id, title: id, attributes: {} }));
-  await createFolder(files, config, items);
-  return files;
-}
+const settings = small({ validateUsers: '30' });
 
 const train = (device: Device, split: Split, files: MemoryFiles, more: Partial<StageOptions> = {}) =>
   trainStages({ device, files, split, settings, epochs: 2, ...more });
@@ -229,7 +174,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
 
   it('is learned, stored, blended and reported by a training', async () => {
     const split = walks(60, 12);
-    const [files, again] = [await folder(split), await folder(split)];
+    const [files, again] = [await folderOf(split, settings), await folderOf(split, settings)];
     const result = await train(device, split, files);
     expect(result.reason).toBe('epochs');
     await train(device, split, again);
@@ -267,7 +212,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
     );
     recommender.close();
 
-    const off = await folder(split, { memory: 'off' });
+    const off = await folderOf(split, { ...settings, memory: 'off' });
     await train(device, split, off, { settings: { ...settings, memory: 'off' } });
     expect(await (await Snapshot.open(off)).has(MEMORY)).toBe(false);
     expect((await loadModel(off)).blended).toBeNull();
@@ -277,7 +222,7 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
 it('a folder without its transitions, or with a damaged one, says so in one line', async () => {
   const split = walks(20, 6);
   const device = await Device.open({ backend: 'cpu' });
-  const files = await folder(split);
+  const files = await folderOf(split, settings);
   await train(device, split, files, { epochs: 1 });
   const bytes = (await (await Snapshot.open(files)).read(MEMORY)) as Uint8Array;
   await commit(files, { [MEMORY]: bytes.subarray(0, bytes.length - 8) });

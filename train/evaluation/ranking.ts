@@ -6,15 +6,6 @@ import { exclusions } from './candidates.ts';
 import { Collector, type CollectorOptions, type TargetMetrics } from './collector.ts';
 import { MISS } from './metrics.ts';
 
-export interface Ranking {
-  /** users with a target, in order */
-  users: Uint32Array;
-  /** 1-based rank of each user's first target; MISS if it was excluded as seen */
-  ranks: Uint32Array;
-  /** users whose target is already in their history: misses while seen items are excluded */
-  repeats: number;
-}
-
 export interface RankOptions {
   seen: 'excluded' | 'kept';
   /** Restricts the users; all with a target by default. */
@@ -25,50 +16,21 @@ export interface RankOptions {
 const LISTED = 10;
 
 /**
- * Ranks each user's first held-out target. Ties rank pessimistically: every other candidate with the target's score
- * ranks above it. With seen items excluded, the items of the history are not candidates.
+ * A baseline's metrics under the split's protocol; null if no user has a target. Ties rank pessimistically: every other
+ * candidate with the target's score ranks above it. With seen items excluded, the items of the history are not candidates.
  *
  * @throws Error if a score is NaN or infinite
  */
-export function rankTargets(split: Split, part: 'valid' | 'test', baseline: Baseline, options: RankOptions): Ranking {
-  const users: number[] = [];
-  const firsts: number[] = [];
-  let repeats = 0;
-  visitRanks(split, part, baseline, options, (user, targets, ranks) => {
-    users.push(user);
-    firsts.push(ranks[0]);
-    if (split.history(user, part).includes(targets[0])) repeats++;
-  });
-  return { users: Uint32Array.from(users), ranks: Uint32Array.from(firsts), repeats };
-}
-
-/** A baseline's metrics under the split's protocol; null if no user has a target. */
 export function evaluateBaseline(
   split: Split,
   baseline: Baseline,
   { seen, only, ...options }: RankOptions & CollectorOptions,
 ): TargetMetrics | null {
+  const part = options.split;
   const collector = new Collector(split, options);
-  let users = 0;
-  visitRanks(split, options.split, baseline, { seen, only }, (user, targets, ranks, list) => {
-    collector.add(user, targets, ranks, list);
-    users++;
-  });
-  return users > 0 ? collector.result() : null;
-}
-
-type Visit = (user: number, targets: Uint32Array, ranks: number[], list: Uint32Array) => void;
-
-/** Calls `visit` for every user with targets: the distinct targets, their ranks, and the best items. */
-function visitRanks(
-  split: Split,
-  part: 'valid' | 'test',
-  baseline: Baseline,
-  { seen, only }: RankOptions,
-  visit: Visit,
-): void {
   const excludedOf = exclusions(split, part, seen);
   const scores = new Float64Array(split.items);
+  let users = 0;
   for (let u = 0; u < split.users; u++) {
     const targets = distinct(split.targets(u, part));
     if (targets.length === 0 || (only && !only.has(u))) continue;
@@ -80,13 +42,11 @@ function visitRanks(
     const broken = firstNonFinite(scores);
     if (broken >= 0) throw new Error(`baselines: a score of ${baseline.name}, user ${u} is ${scores[broken]}`);
     for (const item of excludedOf(u) ?? []) scores[item] = Number.NEGATIVE_INFINITY;
-    visit(
-      u,
-      targets,
-      own.map((score) => rankOf(score, scores)),
-      bestOf(scores),
-    );
+    const ranks = own.map((score) => rankOf(score, scores));
+    collector.add(u, targets, ranks, bestOf(scores));
+    users++;
   }
+  return users > 0 ? collector.result() : null;
 }
 
 /** Distinct values in order of first appearance. */

@@ -1,19 +1,9 @@
 /** AdamW over all parameters of a model, with global-norm clipping and the sticky non-finite word. */
-import type { Device, ParameterArena, Tensor } from '../../engine/index.ts';
+import type { AdamwOptions, Device, ParameterArena, Tensor } from '../../engine/index.ts';
 import { adamwStatus, adamwStep, STATE, threefry2x32 } from '../../engine/index.ts';
 
-export interface AdamWOptions {
-  beta1: number;
-  beta2: number;
-  eps: number;
-  weightDecay: number;
-  /** Of embedding tables. */
-  embeddingDecay?: number;
-  /** Of the weights' moving average, which must have been started (`startAverage`); 0 is none. */
-  averageDecay?: number;
-  /** Largest global norm of the gradient. */
-  clip: number;
-}
+/** A moving average of the weights, where there is to be one, must have been started (`startAverage`). */
+export type AdamWOptions = Omit<AdamwOptions, 'loss' | 'status' | 'losses'>;
 
 /** What a step reads from the device's state buffer; see `Device.state`. */
 export interface StepState {

@@ -1,17 +1,7 @@
 /** Training on ratings from a program, with events in memory: what `attune train --task rating` does. */
-import { contextNames } from '../../data/features/event-encoder.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
 import type { RatingSplit } from '../../data/ratings/split.ts';
-import { MemoryFiles } from '../../model/storage/files.ts';
-import {
-  checkTraining,
-  logOf,
-  openShared,
-  settingsText,
-  sourceOf,
-  type TrainingEvent,
-  type TrainingOptions,
-} from '../events.ts';
+import { trainEvents, type TrainingEvent, type TrainingOptions } from '../events.ts';
 import { checkRatingOptions, planRatings } from './plan.ts';
 import type { RatingRunProgress } from './rating-run.ts';
 import { runRatingPlan, type TrainedRatingModel } from './run-plan.ts';
@@ -30,23 +20,9 @@ export interface TrainRatingModelOptions extends TrainingOptions<RatingRunProgre
  *
  * @throws InputError, one line, where nothing can be learned from the events or a setting makes no sense
  */
-export async function trainRatingModel(
+export function trainRatingModel(
   events: Iterable<TrainingEvent>,
   options: TrainRatingModelOptions = {},
 ): Promise<TrainedRatingModel> {
-  const started = performance.now();
-  checkTraining(options);
-  const { maxMinutes, signal, onProgress, overwrite, files = new MemoryFiles('model') } = options;
-  const reads = [...new Set(options.reads ?? [])];
-  const planned = { ...options, settings: settingsText(options), events: reads };
-  checkRatingOptions(planned); // before the events are read, which may take long
-  const log = logOf(events, options.source ?? 'events', contextNames(reads));
-  const plan = planRatings(sourceOf(log, options), planned);
-  const { device, close } = await openShared(options.device);
-  try {
-    const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
-    return await runRatingPlan(plan, { device, files, overwrite, deadline, signal, onProgress });
-  } finally {
-    close();
-  }
+  return trainEvents(events, options, { check: checkRatingOptions, plan: planRatings, run: runRatingPlan });
 }

@@ -24,18 +24,8 @@ interface Spec {
   tolerance?: { abs: number; rel: number };
 }
 
-export function attentionCase({
-  name,
-  lengths,
-  tail = 0,
-  heads,
-  k,
-  causal,
-  dropout,
-  size = 1,
-  twice,
-  tolerance,
-}: Spec): Case {
+/** Where the sequence of each token starts and ends: sequences of these lengths, then tokens of none. */
+export function spansOf(lengths: readonly number[], tail = 0): { start: number[]; end: number[] } {
   const start: number[] = [];
   const end: number[] = [];
   for (const n of lengths) {
@@ -49,6 +39,22 @@ export function attentionCase({
     start.push(0);
     end.push(0);
   }
+  return { start, end };
+}
+
+export function attentionCase({
+  name,
+  lengths,
+  tail = 0,
+  heads,
+  k,
+  causal,
+  dropout,
+  size = 1,
+  twice,
+  tolerance,
+}: Spec): Case {
+  const { start, end } = spansOf(lengths, tail);
   const l = start.length;
   return {
     op: 'attention',

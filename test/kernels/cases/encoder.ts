@@ -1,6 +1,7 @@
 /** Ops that only some encoders use: attention with a learned bias, rotary positions, SwiGLU. */
 import { biasWidth, gelu, relativeAttention, rotary, rotaryAngles, swiglu } from '../../../engine/index.ts';
 import type { Case, InputSpec } from '../harness.ts';
+import { spansOf } from './attention.ts';
 
 interface Spec {
   name: string;
@@ -29,19 +30,7 @@ export function relativeCase({
   twice,
   ...rest
 }: Spec): Case {
-  const start: number[] = [];
-  const end: number[] = [];
-  for (const n of lengths) {
-    const at = start.length;
-    for (let i = 0; i < n; i++) {
-      start.push(at);
-      end.push(at + n);
-    }
-  }
-  for (let i = 0; i < tail; i++) {
-    start.push(0);
-    end.push(0);
-  }
+  const { start, end } = spansOf(lengths, tail);
   const l = start.length;
   const width = biasWidth({ causal, position, time });
   const inputs: Record<string, InputSpec> = {

@@ -17,7 +17,9 @@ import { topkCases } from './topk.ts';
 import { sampledCases } from './sampled.ts';
 import { sparseCases } from './sparse.ts';
 import { cachedCases } from './cached.ts';
-import { sizeCases } from './sizes.ts';
+import { inferenceSizes } from './sizes/inference.ts';
+import { layerSizes } from './sizes/layers.ts';
+import { tensorSizes } from './sizes/tensors.ts';
 import { productCases } from './products.ts';
 import type { Case } from '../harness.ts';
 
@@ -40,6 +42,8 @@ export const cases: Case[] = [
   ...memoryCases,
   ...sparseCases,
   ...cachedCases,
-  ...sizeCases,
+  ...tensorSizes,
+  ...layerSizes,
+  ...inferenceSizes,
   ...productCases,
 ];

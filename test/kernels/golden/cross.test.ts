@@ -1,18 +1,12 @@
 /** Multi-head cross-attention with its projections against torch.nn.MultiheadAttention (test/golden/make.py). */
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { crossAttention, crossBounds, Device, matmul, type Tensor } from '../../../engine/index.ts';
+import { expect, it } from 'vitest';
+import { crossAttention, crossBounds, matmul, type Tensor } from '../../../engine/index.ts';
 import golden from '../../golden/cross.json' with { type: 'json' };
+import { both, cpu } from '../devices.ts';
 import { firstMismatch } from '../harness.ts';
 
 const { config } = golden;
 const tensors = golden.tensors as Record<string, { shape: number[]; data: number[] }>;
-const devices: Record<string, Device> = {};
-beforeAll(async () => {
-  devices.webgpu = await Device.open({ backend: 'webgpu' });
-  devices.cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => devices.webgpu?.close());
-
 const offsets = (lengths: number[]): number[] => {
   let at = 0;
   return [0, ...lengths.map((n) => (at += n))];
@@ -28,8 +22,8 @@ const LEAVES = {
   'out.bias': 'out.dBias',
 };
 
-it.each(['webgpu', 'cpu'])('PyTorch on %s', async (backend) => {
-  const device = devices[backend];
+it.each(both)('PyTorch on %s', async (_, open) => {
+  const device = open();
   const load = (key: string, requiresGrad = false): Tensor =>
     device.tensor(tensors[key].data, tensors[key].shape, { label: key, requiresGrad });
   const t = Object.fromEntries(Object.keys(LEAVES).map((key) => [key, load(key, true)]));
@@ -54,7 +48,7 @@ it.each(['webgpu', 'cpu'])('PyTorch on %s', async (backend) => {
 });
 
 it('names the shapes that do not fit', () => {
-  const device = devices.cpu;
+  const device = cpu;
   const u32 = (n: number): Tensor => device.tensor(new Uint32Array(n));
   const bounds = { start: u32(3), end: u32(3), from: u32(5), to: u32(5) };
   const q = device.zeros([3, 8]);

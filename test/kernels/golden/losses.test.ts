@@ -1,11 +1,12 @@
 /** The losses that settings name against PyTorch (test/golden/make.py): values, and gradients of states and table. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, groupRows, type Tensor } from '../../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import { groupRows, type Tensor } from '../../../engine/index.ts';
 import { HEADS } from '../../../model/heads/index.ts';
 import { LOSSES } from '../../../model/heads/losses/index.ts';
 import { ParameterBuilder } from '../../../model/nn/index.ts';
 import { DEFAULTS, type Settings } from '../../../model/recipes/settings.ts';
 import golden from '../../golden/losses.json' with { type: 'json' };
+import { both } from '../devices.ts';
 import { firstMismatch } from '../harness.ts';
 
 const { tensors, config } = golden as {
@@ -26,16 +27,9 @@ const rows: [string, Partial<Settings>, string?][] = [
   ['bpr', { loss: 'bpr' }],
 ];
 
-const devices: Record<string, Device> = {};
-beforeAll(async () => {
-  devices.webgpu = await Device.open({ backend: 'webgpu' });
-  devices.cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => devices.webgpu?.close());
-
-describe.each(['webgpu', 'cpu'])('losses of PyTorch on %s', (backend) => {
+describe.each(both)('losses of PyTorch on %s', (_, open) => {
   it.each(rows)('%s', async (name, settings, logq) => {
-    const device = devices[backend];
+    const device = open();
     const load = (key: string, requiresGrad = false): Tensor =>
       device.tensor(tensors[key].data, tensors[key].shape, { label: key, requiresGrad });
     const whole = (key: string) => Uint32Array.from(tensors[key].data);

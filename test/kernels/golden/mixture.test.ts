@@ -1,11 +1,12 @@
 /** The mixture-of-logits head against PyTorch (test/golden/make.py): loss, gradients, scores of the catalog. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, groupRows, ShardedTable, type Tensor } from '../../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import { type Device, groupRows, ShardedTable, type Tensor } from '../../../engine/index.ts';
 import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
 import type { Head } from '../../../model/heads/head.ts';
 import { LOSSES } from '../../../model/heads/losses/index.ts';
 import golden from '../../golden/mixture.json' with { type: 'json' };
+import { both } from '../devices.ts';
 import { firstMismatch } from '../harness.ts';
 
 const { config } = golden;
@@ -20,16 +21,9 @@ const settings = settingsFor('hstu', {
 });
 const tolerance = { abs: 2e-5, rel: 2e-4 };
 
-const devices: Record<string, Device> = {};
-beforeAll(async () => {
-  devices.webgpu = await Device.open({ backend: 'webgpu' });
-  devices.cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => devices.webgpu?.close());
-
-describe.each(['webgpu', 'cpu'])('the mixture of logits of PyTorch on %s', (backend) => {
+describe.each(both)('the mixture of logits of PyTorch on %s', (_, open) => {
   function load(): { device: Device; model: SequenceModel; head: Head; h: Tensor; table: Tensor } {
-    const device = devices[backend];
+    const device = open();
     const model = SequenceModel.create(device, settings, V, 1);
     for (const name of model.parameters.names)
       if (name.startsWith('head.')) device.write(model.parameters.get(name), values(`parameters.${name}`));

@@ -1,10 +1,10 @@
 /** Single ops against PyTorch (test/golden/make.py): results, and gradients for a given upstream gradient. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   attention,
   bceWithLogits,
   crossEntropy,
-  Device,
+  type Device,
   embedding,
   gelu,
   groupRows,
@@ -16,6 +16,7 @@ import {
   type Tensor,
 } from '../../../engine/index.ts';
 import golden from '../../golden/ops.json' with { type: 'json' };
+import { both } from '../devices.ts';
 import { firstMismatch } from '../harness.ts';
 
 const { tensors, config } = golden as {
@@ -79,21 +80,14 @@ const rows: Row[] = [
   },
 ];
 
-const devices: Record<string, Device> = {};
-beforeAll(async () => {
-  devices.webgpu = await Device.open({ backend: 'webgpu' });
-  devices.cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => devices.webgpu?.close());
-
 const load = (device: Device, name: string, key: string, requiresGrad: boolean): Tensor => {
   const { shape, data } = tensors[`${name}.${key}`];
   return device.tensor(WHOLE.includes(key) ? Uint32Array.from(data) : data, shape, { label: key, requiresGrad });
 };
 
-describe.each(['webgpu', 'cpu'])('PyTorch on %s', (backend) => {
+describe.each(both)('PyTorch on %s', (_, open) => {
   it.each(rows)('$name', async ({ name, inputs, fixed = [], run, tolerance = { abs: 1e-5, rel: 1e-5 } }) => {
-    const device = devices[backend];
+    const device = open();
     const t: Record<string, Tensor> = {};
     for (const key of inputs) t[key] = load(device, name, key, true);
     for (const key of fixed) t[key] = load(device, name, key, false);
@@ -110,7 +104,7 @@ describe.each(['webgpu', 'cpu'])('PyTorch on %s', (backend) => {
 
   it('bceWithLogits', async () => {
     // PyTorch's has no sum: our weights play the part of its upstream gradient.
-    const device = devices[backend];
+    const device = open();
     const [x, target, out, upstream, dX] = ['x', 'target', 'out', 'dOut', 'dX'].map(
       (key) => tensors[`bceWithLogits.${key}`].data,
     );
