@@ -12,7 +12,7 @@ import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
 import type { Scored, ScoreQuery } from '../model/inference/scored.ts';
 import type { ListScorer } from '../model/ranker/two-stages.ts';
 import type { Item } from '../model/storage/config.ts';
-import { type LoadedModel, loadModel, withCatalog } from '../model/storage/load-model.ts';
+import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
 import type { StoredTensor } from '../model/storage/safetensors.ts';
 import { coldStartScores } from './cold-start.ts';
 import type { Explainer } from './explanations/explain.ts';
@@ -111,6 +111,7 @@ export class Recommender {
    */
   async updateCatalog(items: readonly Item[]): Promise<void> {
     await this.queue.run(async () => {
+      const { withCatalog } = await import('../model/storage/with-catalog.ts'); // loaded only where a catalog changes
       const loaded = withCatalog(this.loaded, [...items]);
       const model = loaded.features ? await RankingModel.load(this.device, loaded) : null;
       const tower = await (model ?? this.model).encoder.towerVectors();

@@ -85,26 +85,6 @@ async function loadParts(files: Snapshot): Promise<LoadedModel> {
   return { config, items, tensors, path, features, prior, blended, ranker, weights };
 }
 
-/**
- * The same model with another catalog: titles and attributes anew, and more items after its own where it reads attributes.
- * @throws InputError where the rows of its own items are not first, or more items come that it cannot read
- */
-export function withCatalog(loaded: LoadedModel, items: Item[]): LoadedModel {
-  const { config, ranker } = loaded;
-  const own = loaded.items.length;
-  if (items.length < own || loaded.items.some(({ id }, row) => items[row].id !== id))
-    throw new InputError('mismatched-data', "catalog: expected the model's own items first, in their order");
-  const schema = config.hyperparameters.items === 'tower' ? config.schema.items : undefined;
-  if (items.length > own && !schema)
-    throw new InputError(
-      'unsupported',
-      'catalog: the model does not read attributes, so that more items need training',
-    );
-  // A ranker that reads IDs alone knows nothing of more items: loading one leaves it aside, too.
-  const kept = items.length === own || ranker?.schema ? ranker : null;
-  return { ...loaded, items, ranker: kept, features: schema ? encodeItems(schema, items) : null };
-}
-
 /** The ranker, unless it was trained on top of other weights, of fewer items, or before: left aside then, with a note. */
 async function loadRankerFor(
   files: Snapshot,

@@ -16,7 +16,7 @@ import { type Candidate, rerank } from './rerank.ts';
 
 export interface PostProcessingOptions {
   /**
-   * Only items whose attributes fulfil this condition: `price<50 and category=shoes`. There are =, !=, <, <=, >, >=,
+   * Only items whose attributes fulfill this condition: `price<50 and category=shoes`. There are =, !=, <, <=, >, >=,
    * `in (a, b)`, `is missing`, and, or, not and parentheses; names and values with spaces are put in double quotes.
    */
   where?: string;
@@ -53,10 +53,8 @@ export interface PostProcessingPlan {
 export const RERANKED = 128;
 /** λ beyond which penalized scores are no longer finite in single precision, with room to spare. */
 const MOST_PENALTY = 1e6;
-/** Conditions whose answers are cached. */
-const CACHED_ANSWERS = 16;
 /** Biases that are kept, and the longest options that they are kept by. */
-const CACHED_BIASES = 8;
+const CACHED_BIASES = 16;
 const CACHED_KEY = 4096;
 /** Item vectors of length 1 that are kept. */
 const CACHED = 2 ** 16;
@@ -69,7 +67,6 @@ export class PostProcessing {
   readonly rows: ReadonlyMap<string, number>;
   private names: string[] | null = null;
   private read: Map<string, CellFormat> | null = null;
-  private readonly answers = new Map<string, Uint8Array>();
   /** By their options: lists with the same bias are scored together. */
   private readonly biases = new Map<string, Pick<PostProcessingPlan, 'bias' | 'candidates'>>();
   private readonly units = new Map<number, Float32Array>();
@@ -152,16 +149,10 @@ export class PostProcessing {
     return { bias, candidates };
   }
 
-  /** Which items fulfil a condition; the last few answers are kept, since conditions come again. */
+  /** Which items fulfill a condition. */
   private answer(where: string, variables: ReadonlyMap<string, string> | null): Uint8Array {
-    const key = variables && where.includes('$') ? JSON.stringify([where, Array.from(variables)]) : where;
-    const known = this.answers.get(key);
-    if (known) return known;
     const condition = parseCondition(where, this.columns(), this.readings(), variables);
-    const answer = Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
-    if (this.answers.size >= CACHED_ANSWERS) this.answers.delete(this.answers.keys().next().value as string);
-    this.answers.set(key, answer);
-    return answer;
+    return Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
   }
 
   private reranker({ diversity = 0, caps, explore: exploration }: PostProcessingOptions): PostProcessingPlan['rerank'] {

@@ -4,11 +4,9 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { ServerConfig } from '../config.ts';
-import type { Context } from '../context.ts';
 import type { Catalog } from './catalog.ts';
-import { type ListAnswer, type ListOptions, listFor } from './lists.ts';
+import type { ListAnswer, ListOptions } from './list.ts';
 import type { Models } from './models.ts';
-import { subjectOf } from './subject.ts';
 
 interface Kept {
   /** Of the user. */
@@ -19,7 +17,7 @@ interface Kept {
 export class ListCache {
   private readonly settings: ServerConfig['cache'];
   private readonly models: Models;
-  /** A changed item or another model makes another catalog, and the lists of the one before go with it. */
+  /** A changed item or another model makes another catalog, and drops the lists of the one before. */
   private readonly byCatalog = new WeakMap<Catalog, LRUCache<string, Kept>>();
 
   constructor({ cache }: ServerConfig, models: Models) {
@@ -27,24 +25,9 @@ export class ListCache {
     this.models = models;
   }
 
-  /** The list is shared: nobody may change it. */
-  async listFor(context: Context, user: string, options: ListOptions): Promise<ListAnswer> {
-    const { store, metrics } = context;
-    // The time that a request names decides which events have happened.
-    if (this.settings.lists === 0 || options.now !== undefined)
-      return listFor(context, await subjectOf(context, user), options);
-    const key = startOf(user) + JSON.stringify(options);
-    const lists = this.current();
-    const kept = lists.get(key);
-    const same = kept && (await store.user(user, 0))?.revision === kept.revision && this.current() === lists;
-    metrics.cached(same === true);
-    if (same) return kept.list;
-    const subject = await subjectOf(context, user);
-    const now = this.current();
-    const list = await listFor(context, subject, options);
-    // A user who is not in the store has no revision that would change.
-    if (subject.revision !== null) now.set(key, { revision: subject.revision, list });
-    return list;
+  /** Whether lists are kept at all. */
+  get enabled(): boolean {
+    return this.settings.lists > 0;
   }
 
   /** Nothing of a user is kept here afterwards. */
@@ -58,7 +41,8 @@ export class ListCache {
     if (this.models.ready) this.current().purgeStale();
   }
 
-  private current(): LRUCache<string, Kept> {
+  /** The lists of the catalog of now, by `keyOf`. They are shared: nobody may change them. */
+  current(): LRUCache<string, Kept> {
     const { catalog } = this.models.current;
     const { lists: max, seconds } = this.settings;
     let lists = this.byCatalog.get(catalog);
@@ -72,3 +56,5 @@ export class ListCache {
 
 /** What the keys of a user start with, and no other's. */
 const startOf = (user: string): string => `${JSON.stringify(user)} `;
+
+export const keyOf = (user: string, options: ListOptions): string => startOf(user) + JSON.stringify(options);

@@ -1,35 +1,16 @@
 /** From a user, or a history, to a list: what is known of the user, what is left out, and the model's answer. */
-import type { Static } from 'typebox';
-import type Type from 'typebox';
 import type { Recommendation, RecommendQuery } from '../../recommend/index.ts';
 import { bestOf, EXCLUDED_F32, RERANKED } from '../../recommend/reranking/post-processing.ts';
 import { ownValue } from '../../data/own-value.ts';
 import type { Context } from '../context.ts';
 import { Problem } from '../http/problem.ts';
-import type { ListedItem, listOptions } from '../http/schemas.ts';
 import { timeOf } from '../http/times.ts';
-import type { StoredUser } from '../store/store.ts';
 import type { Catalog } from './catalog.ts';
 import { cursorAfter, listedBefore } from './cursor.ts';
 import { explainList } from './explain.ts';
+import type { ListAnswer, ListOptions, Subject } from './list.ts';
 import type { ServedModel } from './models.ts';
 import { type UserState, userState } from './user-state.ts';
-
-export type ListOptions = Static<Type.TObject<typeof listOptions>>;
-
-/** What a list is made from. */
-export interface Subject {
-  /** undefined for an anonymous session */
-  user?: string;
-  columns: Record<string, string>;
-  events: StoredUser['events'];
-}
-
-export interface ListAnswer {
-  items: Static<typeof ListedItem>[];
-  cursor: string | null;
-  model: string;
-}
 
 /** The options of the request over those of its scenario. @throws Problem for an unknown scenario */
 export function withScenario({ config }: Context, options: ListOptions): ListOptions {

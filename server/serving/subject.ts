@@ -1,6 +1,6 @@
 /** Whom a request is about: a stored user, or a history that the request brings along. */
 import type { Context } from '../context.ts';
-import type { Subject } from './lists.ts';
+import type { Subject } from './list.ts';
 
 /** A stored user; of an unknown one nothing is known. */
 export async function subjectOf(

@@ -83,7 +83,7 @@ describe('options', () => {
   });
 
   test.each<[object, string]>([
-    [{ limit: {} }, 'config.json: /limit: unknown field; there are scenarios, events, feedback, limits'],
+    [{ limit: {} }, 'config.json: /limit: unknown field; there are scenarios, events, feedback, cache, limits'],
     [{ limits: { depth: 1 } }, 'config.json: /limits/depth: expected an integer from 4 to 100, got 1'],
     [{ events: { view: 2 } }, 'config.json: /events/view: expected a number from -1 to 1, got 2'],
   ])('the config %j is refused with its field', async (config, message) => {
