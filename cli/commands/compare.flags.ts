@@ -1,15 +1,5 @@
 import { command, type FlagsOf, on, required, withDefault } from '../flags/declare.ts';
-import {
-  data,
-  device,
-  json,
-  logFlags,
-  modelsProtocol,
-  PROTOCOL_HELP,
-  progress,
-  split,
-  users,
-} from '../flags/shared.ts';
+import { data, logFlags, modelsProtocol, PROTOCOL_HELP, runFlags, split, users } from '../flags/shared.ts';
 import { integerFlag } from '../flags/values.ts';
 
 const flags = {
@@ -20,9 +10,7 @@ const flags = {
   includeSeen: on('rank items that the user had before, too (default: as the models were validated)'),
   seed: withDefault(integerFlag('<n>', 'of the resampling', 0), 1),
   ...logFlags,
-  device,
-  progress,
-  json,
+  ...runFlags,
 };
 
 export type CompareFlags = FlagsOf<typeof flags>;

@@ -1,13 +1,11 @@
 import { command, type FlagsOf, withDefault } from '../flags/declare.ts';
-import { device, json, progress } from '../flags/shared.ts';
+import { runFlags } from '../flags/shared.ts';
 import { integerFlag, numberFlag } from '../flags/values.ts';
 
 const flags = {
   minutes: withDefault(numberFlag('<m>', 'time to train', { above: 0 }), 2.1),
   seed: withDefault(integerFlag('<n>', 'another seed, another shop', 0), 1),
-  device,
-  progress,
-  json,
+  ...runFlags,
 };
 
 export type DemoFlags = FlagsOf<typeof flags>;

@@ -3,18 +3,7 @@ import { UsageError } from '../errors.ts';
 import { choiceFlag, command, type FlagsOf, on, onUnless, text, withoutDefault } from '../flags/declare.ts';
 import { decodeFlags } from '../flags/decoding.ts';
 import { CONDITION_HELP, postProcessingFlags } from '../flags/post-processing.ts';
-import {
-  data,
-  device,
-  json,
-  logFlags,
-  model,
-  modelsProtocol,
-  PROTOCOL_HELP,
-  progress,
-  split,
-  users,
-} from '../flags/shared.ts';
+import { data, logFlags, model, modelsProtocol, PROTOCOL_HELP, runFlags, split, users } from '../flags/shared.ts';
 import { integerFlag } from '../flags/values.ts';
 
 const flags = {
@@ -35,9 +24,7 @@ const flags = {
   ...logFlags,
   ...decodeFlags,
   ...postProcessingFlags,
-  device,
-  progress,
-  json,
+  ...runFlags,
 };
 
 /** Of a model of ratings. */

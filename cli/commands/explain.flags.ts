@@ -1,16 +1,5 @@
 import { command, type FlagsOf, on, required, withDefault } from '../flags/declare.ts';
-import {
-  data,
-  device,
-  json,
-  logFlags,
-  model,
-  modelsProtocol,
-  PROTOCOL_HELP,
-  progress,
-  split,
-  users,
-} from '../flags/shared.ts';
+import { data, logFlags, model, modelsProtocol, PROTOCOL_HELP, runFlags, split, users } from '../flags/shared.ts';
 import { integerFlag } from '../flags/values.ts';
 
 const flags = {
@@ -23,9 +12,7 @@ const flags = {
   sample: withDefault(integerFlag('<n>', 'users to draw', 1), 50),
   seed: withDefault(integerFlag('<n>', 'of the sample', 0), 1),
   ...logFlags,
-  device,
-  progress,
-  json,
+  ...runFlags,
 };
 
 export type ExplainFlags = FlagsOf<typeof flags>;

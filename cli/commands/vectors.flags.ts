@@ -1,5 +1,5 @@
 import { command, type FlagsOf, required, text } from '../flags/declare.ts';
-import { data, device, json, logFlags, model, overwrite, progress, users } from '../flags/shared.ts';
+import { data, logFlags, model, overwrite, runFlags, users } from '../flags/shared.ts';
 
 const flags = {
   model,
@@ -8,9 +8,7 @@ const flags = {
   users,
   overwrite: overwrite('vectors in --out'),
   ...logFlags,
-  device,
-  progress,
-  json,
+  ...runFlags,
 };
 
 export type VectorsFlags = FlagsOf<typeof flags>;

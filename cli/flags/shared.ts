@@ -15,6 +15,8 @@ export const device = withDefault(
 );
 export const json = on('print one JSON object; an error is one, too, on standard error');
 export const progress = on('show progress on standard error even if it is not a terminal');
+/** Where a command computes, and what it shows. */
+export const runFlags = { device, progress, json };
 export const overwrite = (what: string): Flag<boolean | undefined> => on(`replace ${what}`);
 
 export const model = required(text('<path>', 'folder of the model, or one packed file (attune pack)'));
