@@ -14,6 +14,7 @@ import type { ListScorer } from '../model/ranker/two-stages.ts';
 import type { Item } from '../model/storage/config.ts';
 import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
 import type { StoredTensor } from '../model/storage/safetensors.ts';
+import { withCatalog } from '../model/storage/with-catalog.ts';
 import { coldStartScores } from './cold-start.ts';
 import type { Explainer } from './explanations/explain.ts';
 import { deviceFor, type LoadOptions } from './load-options.ts';
@@ -111,7 +112,6 @@ export class Recommender {
    */
   async updateCatalog(items: readonly Item[]): Promise<void> {
     await this.queue.run(async () => {
-      const { withCatalog } = await import('../model/storage/with-catalog.ts'); // loaded only where a catalog changes
       const loaded = withCatalog(this.loaded, [...items]);
       const model = loaded.features ? await RankingModel.load(this.device, loaded) : null;
       const tower = await (model ?? this.model).encoder.towerVectors();

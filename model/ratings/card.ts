@@ -44,7 +44,7 @@ export async function writeRatingCard(files: Files, config: ModelConfig, card: R
         ['ratings', count(data.interactions)],
       ],
     ),
-    '## TargetMetrics',
+    '## Metrics',
     `Of ${count(card.ratings)} ratings that the model predicting them was not trained on; protocol ${cardText(card.split)}.`,
     cardTable(['', ...names], rows),
     '## Training',

@@ -47,7 +47,7 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
         ['filter', `at least ${data.minInteractions} interactions for every user and item${rating}`],
       ],
     ),
-    '## TargetMetrics',
+    '## Metrics',
     metricsTable(config, result),
     '## Training',
     `${count(result.step)} steps, ${count(result.epoch)} ${result.epoch === 1 ? 'epoch' : 'epochs'} finished, ${count(Math.round(result.elapsedSeconds))} seconds on ${cardText(config.device)}; ` +

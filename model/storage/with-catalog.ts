@@ -12,13 +12,10 @@ export function withCatalog(loaded: LoadedModel, items: Item[]): LoadedModel {
   const { config, ranker } = loaded;
   const own = loaded.items.length;
   if (items.length < own || loaded.items.some(({ id }, row) => items[row].id !== id))
-    throw new InputError('mismatched-data', "catalog: expected the model's own items first, in their order");
+    throw new InputError('mismatched-data', "expected the model's own items first");
   const schema = config.hyperparameters.items === 'tower' ? config.schema.items : undefined;
   if (items.length > own && !schema)
-    throw new InputError(
-      'unsupported',
-      'catalog: the model does not read attributes, so that more items need training',
-    );
+    throw new InputError('unsupported', 'the model reads no attributes, so that more items need training');
   // A ranker that reads IDs alone knows nothing of more items: loading one leaves it aside, too.
   const kept = items.length === own || ranker?.schema ? ranker : null;
   return { ...loaded, items, ranker: kept, features: schema ? encodeItems(schema, items) : null };

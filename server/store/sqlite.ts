@@ -72,6 +72,9 @@ export class SqliteDriver implements Driver {
 
   /** Opens a file, or makes it. @throws InputError where it is in use, none of ours, or made by a later version */
   static async open(file: string): Promise<SqliteDriver> {
+    // Each connection would have a store of its own.
+    if (file === ':memory:')
+      throw new InputError('invalid-value', 'expected a file', { setting: 'store', value: file });
     const lock = lockFile(file);
     let writer: AsyncDatabase | null = null;
     let reader: Database.Database | null = null;

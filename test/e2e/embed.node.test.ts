@@ -51,12 +51,10 @@ describe('bundled for a page', () => {
       modules.filter((id) => /\.node\.js$|^dist\/(cli|train|bench)\/|recommend\/worker|node_modules/.test(id)),
     ).toEqual([]);
     expect(all).not.toMatch(/["'`]node:|\brequire\(/);
-    // Explanations, adaptation, generation, other catalogs, and the ranker (its store, and the two stages) load on demand.
+    // Explanations, adaptation, generation, and the ranker (its store, and the two stages) load on demand.
     const first = chunks.find(({ isEntry }) => isEntry) as Rollup.OutputChunk;
     expect(
-      first.dynamicImports.filter(
-        (name) => !/\/(explain|personalize|generator|with-catalog|store|two-stages)-/.test(name),
-      ),
+      first.dynamicImports.filter((name) => !/\/(explain|personalize|generator|store|two-stages)-/.test(name)),
     ).toEqual([]);
     const atOnce = new Set([first]);
     for (const chunk of atOnce)

@@ -1,8 +1,12 @@
 /** What the server says of itself: metrics, and whether it is ready. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { serve } from '../../server/serve.ts';
 import { Keys } from '../../server/http/keys.ts';
 import { Models } from '../../server/serving/models.ts';
+import { SqliteDriver } from '../../server/store/sqlite.ts';
 import { makeKeys } from './start.ts';
 import { fixture, startServer, type TestServer } from './server.ts';
 
@@ -142,17 +146,21 @@ describe('readiness', () => {
   });
 
   it('fails to start where the model is damaged, and frees the port and the store', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'attune-broken-'));
     await expect(
       serve({
         model: fixture('log.csv'),
         host: '127.0.0.1',
         port: 0,
-        store: ':memory:',
+        store: path.join(folder, 'store.db'),
         backend: 'cpu',
         config: null,
         keys: null,
         app: { version: 'test', log: 'silent' },
       }),
-    ).rejects.toThrow();
+    ).rejects.toThrow('log.csv');
+    await (await SqliteDriver.open(path.join(folder, 'store.db'))).close();
+    await expect(SqliteDriver.open(':memory:')).rejects.toThrow('expected a file');
+    rmSync(folder, { recursive: true });
   });
 });
