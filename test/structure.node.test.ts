@@ -83,7 +83,7 @@ const WORDS: [word: RegExp, instead: string, stays?: RegExp][] = [
   [
     /\bfigures?\b/i,
     'metrics',
-    /commands\/(?:demo|recipes)\.ts|recipes\/recipes\.ts|cli\/demo\.node|^web\/|test\/web\/|serving\/traffic\.ts/,
+    /commands\/(?:demo|recipes)\.ts|recipes\/recipes\.ts|cli\/demo\.node|^web\/|test\/web\/|serving\/traffic\.ts|serve\/load\.mjs/,
   ],
   [/\bmemory alone\b|\bwith memory\b|\bsequence memory\b|\battribute memory\b|\bmemories\b/i, 'item transitions'],
   [/\b(?:the|its|their) memory's\b/i, 'the transitions'],

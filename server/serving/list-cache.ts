@@ -4,11 +4,14 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { ServerConfig } from '../config.ts';
-import type { Context } from '../context.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Catalog } from './catalog.ts';
 import { type ListAnswer, type ListOptions, listFor } from './lists.ts';
 import type { Models } from './models.ts';
 import { subjectOf } from './subject.ts';
+
+/** What lists are made from, and what counts hits. */
+type Sources = Parameters<typeof listFor>[0] & Parameters<typeof subjectOf>[0] & { metrics: Metrics };
 
 interface Kept {
   /** Of the user. */
@@ -19,7 +22,7 @@ interface Kept {
 export class ListCache {
   private readonly settings: ServerConfig['cache'];
   private readonly models: Models;
-  /** A changed item or another model makes another catalog, and the lists of the one before go with it. */
+  /** A changed item or another model makes another catalog, and the lists of the one before are freed with it. */
   private readonly byCatalog = new WeakMap<Catalog, LRUCache<string, Kept>>();
 
   constructor({ cache }: ServerConfig, models: Models) {
@@ -28,7 +31,7 @@ export class ListCache {
   }
 
   /** The list is shared: nobody may change it. */
-  async listFor(context: Context, user: string, options: ListOptions): Promise<ListAnswer> {
+  async listFor(context: Sources, user: string, options: ListOptions): Promise<ListAnswer> {
     const { store, metrics } = context;
     // The time that a request names decides which events have happened.
     if (this.settings.lists === 0 || options.now !== undefined)

@@ -49,7 +49,7 @@ describe('the cache of lists', () => {
     expect(await ask()).toEqual({ ids: first.ids, from: 'cache' });
   });
 
-  it('an event of the user makes another list, one of somebody else does not', async () => {
+  it('an event of the user makes another list, one of another user does not', async () => {
     const { ids } = await ask();
     await server.call('POST', '/v1/events', { user: 'bob', item: ids[1] });
     expect((await ask()).from).toBe('cache');

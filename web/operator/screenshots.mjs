@@ -96,8 +96,8 @@ try {
   await page.getByText(` items for ${id}`).waitFor();
   await page.mouse.move(0, 0);
   await page.getByLabel('User ID').blur();
-  const places = { light: 'minute-title', dark: 'user-title' };
-  for (const [theme, heading] of Object.entries(places)) {
+  const headings = { light: 'minute-title', dark: 'user-title' };
+  for (const [theme, heading] of Object.entries(headings)) {
     await page.emulateMedia({ colorScheme: theme });
     await page.evaluate((id) => {
       scrollTo(0, 0);
