@@ -1,6 +1,6 @@
 /** List options in an address: arrays repeat the name, `caps=genre:2`. */
 import Type, { type Static } from 'typebox';
-import type { ListOptions } from '../serving/list.ts';
+import type { ListOptions } from '../serving/lists.ts';
 import { Problem } from './problem.ts';
 import { Id, listOptions } from './schemas.ts';
 

@@ -4,7 +4,6 @@ import { route } from '../http/route.ts';
 import { Columns, Id, List, listOptions, ref } from '../http/schemas.ts';
 import { History, sessionEvents } from '../http/session.ts';
 import { listFor } from '../serving/lists.ts';
-import { listForUser } from '../serving/user-list.ts';
 
 const preview = Type.Optional(
   Type.Boolean({
@@ -25,7 +24,7 @@ export const recommendations = [
     query: Type.Object({ ...queryOptions, preview }, { additionalProperties: false }),
     reply: ref(List),
     async handler({ params: { id }, query: { preview = false, ...query }, context }) {
-      const list = await listForUser(context, id, optionsOfQuery(query));
+      const list = await context.lists.listFor(context, id, optionsOfQuery(query));
       if (!preview) context.shown.add(id, list);
       return list;
     },

@@ -1,19 +1,44 @@
 /** From a user, or a history, to a list: what is known of the user, what is left out, and the model's answer. */
+import type { Static } from 'typebox';
+import type Type from 'typebox';
 import type { Recommendation, RecommendQuery } from '../../recommend/index.ts';
 import { bestOf, EXCLUDED_F32, RERANKED } from '../../recommend/reranking/post-processing.ts';
 import { ownValue } from '../../data/own-value.ts';
-import type { Context } from '../context.ts';
+import type { ServerConfig } from '../config.ts';
 import { Problem } from '../http/problem.ts';
+import type { ListedItem, listOptions } from '../http/schemas.ts';
 import { timeOf } from '../http/times.ts';
+import type { StoredUser } from '../store/store.ts';
 import type { Catalog } from './catalog.ts';
 import { cursorAfter, listedBefore } from './cursor.ts';
 import { explainList } from './explain.ts';
-import type { ListAnswer, ListOptions, Subject } from './list.ts';
-import type { ServedModel } from './models.ts';
+import type { Models, ServedModel } from './models.ts';
 import { type UserState, userState } from './user-state.ts';
 
+export type ListOptions = Static<Type.TObject<typeof listOptions>>;
+
+/** What a list is made from. */
+export interface Subject {
+  /** undefined for an anonymous session */
+  user?: string;
+  columns: Record<string, string>;
+  events: StoredUser['events'];
+}
+
+/** What lists are made from. */
+interface Sources {
+  models: Models;
+  config: ServerConfig;
+}
+
+export interface ListAnswer {
+  items: Static<typeof ListedItem>[];
+  cursor: string | null;
+  model: string;
+}
+
 /** The options of the request over those of its scenario. @throws Problem for an unknown scenario */
-export function withScenario({ config }: Context, options: ListOptions): ListOptions {
+export function withScenario({ config }: Pick<Sources, 'config'>, options: ListOptions): ListOptions {
   if (options.scenario === undefined) return options;
   const scenario = config.scenarios.get(options.scenario);
   if (!scenario)
@@ -22,7 +47,7 @@ export function withScenario({ config }: Context, options: ListOptions): ListOpt
 }
 
 /** The model's list for a user or a session. */
-export async function listFor(context: Context, subject: Subject, options: ListOptions): Promise<ListAnswer> {
+export async function listFor(context: Sources, subject: Subject, options: ListOptions): Promise<ListAnswer> {
   const served = context.models.current;
   const { catalog, recommender, version } = served;
   const {
@@ -80,7 +105,7 @@ export function historyOf(
 
 /** The best by scores that are no model's: popularity, age, similarity. @param scores of the first rows; NaN: no candidate */
 export function listByScores(
-  context: Context,
+  context: Pick<Sources, 'config'>,
   { catalog, version }: ServedModel,
   scores: ArrayLike<number>,
   options: ListOptions,
