@@ -1,79 +1,86 @@
 /**
  * Load at a constant rate, in a process of its own: whoever forks it sends a task, and gets the latencies.
  *
- * autocannon sends what a connection may send in a second at the second's start. So that the rate is constant, each
- * connection sends one request a second, and they start one after the other. A connection whose answer takes longer than
- * that could not send the next one in time: each request that it held up counts with the time that it would have waited
- * (coordinated omission).
+ * autocannon sends what a connection may send in a second at once, at the second's start. So that requests come evenly, its
+ * connections are given their turns here. A latency counts from the time that the request was due, also where no connection
+ * was free then (coordinated omission).
  */
-import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
 
-/** Instances that start at even distances. */
-const STARTS = 100;
-/** Milliseconds between two requests of a connection. */
-const INTERVAL = 1000;
+const CONNECTIONS = 256;
 
-process.once('message', async (task) => {
-  const { url, rate, seconds, requests, kinds } = task;
+process.once('message', async ({ url, rate, seconds, requests, kinds }) => {
   const took = Object.fromEntries(
     kinds.map((kind) => [kind, createHistogram({ lowest: 1, highest: 60e6, figures: 3 })]),
   );
-  const statuses = {};
-  let [errors, sent, from, until, next] = [0, 0, Number.POSITIVE_INFINITY, 0, 0];
+  let [sent, errors, next, mostLate] = [0, 0, 0, 0];
+  let [from, until] = [Number.POSITIVE_INFINITY, 0];
+  const free = [];
+  const clients = [];
+  /** When the request of a connection was due. */
+  const due = new Map();
   /** Requests that each connection has sent; it repeats the kinds in their order. */
   const turns = new Map();
   const prepared = kinds.map((_, turn) => ({
-    setupRequest: (request) => ({ ...request, ...requests[(turn === 0 ? next++ : next) % requests.length][turn] }),
+    // The context is the connection's.
+    setupRequest: (request, context) => {
+      if (turn === 0) context.at = next++ % requests.length;
+      return { ...request, ...requests[context.at][turn] };
+    },
   }));
-  const starts = Math.min(STARTS, rate);
-  const lag = monitorEventLoopDelay({ resolution: 5 });
-  const runs = [];
-  for (let i = 0; i < starts; i++) {
-    const connections = Math.floor(rate / starts) + (i < rate % starts ? 1 : 0);
-    // Until this process ends.
-    const run = autocannon({
-      url,
-      connections,
-      connectionRate: 1,
-      duration: seconds + 60,
-      requests: prepared,
-      timeout: 30,
-      ignoreCoordinatedOmission: true,
-    });
-    run.on('response', (client, status, _bytes, ms) => {
-      const turn = turns.get(client) ?? 0;
-      turns.set(client, (turn + 1) % kinds.length);
-      const now = performance.now();
-      if (now < from || now > until) return;
-      sent++;
-      statuses[status] = (statuses[status] ?? 0) + 1;
-      if (status >= 300) errors++;
-      for (let waited = ms; waited > 0; waited -= INTERVAL)
-        took[kinds[turn]].record(Math.max(1, Math.round(waited * 1000)));
-    });
-    run.on('reqError', () => errors++);
-    runs.push(run);
-    await sleep(INTERVAL / starts);
-  }
-  await sleep(INTERVAL);
+  const run = autocannon({
+    url,
+    connections: CONNECTIONS,
+    connectionRate: 1,
+    duration: seconds + 60, // until this process ends
+    requests: prepared,
+    setupClient: (client) => clients.push(client),
+  });
+  run.on('reqError', () => errors++);
+  run.on('response', (client, status) => {
+    const now = performance.now();
+    const turn = turns.get(client) ?? 0;
+    turns.set(client, (turn + 1) % kinds.length);
+    free.push(client);
+    const asked = due.get(client);
+    if (asked === undefined || asked < from || asked > until) return;
+    sent++;
+    if (status >= 300) errors++;
+    took[kinds[turn]].record(Math.max(1, Math.round((now - asked) * 1000)));
+  });
+  await sleep(1500); // each connection has sent a request by itself
+  for (const client of clients) clearInterval(client.rateInterval);
+  const started = performance.now();
+  let given = 0;
+  const give = () => {
+    const now = performance.now();
+    for (; free.length > 0; given++) {
+      const at = started + (given * 1000) / rate;
+      if (at > now) break;
+      if (at > from) mostLate = Math.max(mostLate, now - at);
+      const client = free.shift();
+      due.set(client, at);
+      client.reqsMadeThisSecond = 0;
+      client._doRequest();
+    }
+    setTimeout(give, 1);
+  };
+  give();
+  await sleep(1000);
   from = performance.now();
   until = from + seconds * 1000;
   process.send({ started: true });
-  lag.enable();
   const before = process.cpuUsage();
   await sleep(seconds * 1000);
   const { user, system } = process.cpuUsage(before);
-  lag.disable();
+  await sleep(1000); // the last answers
   const latencies = Object.fromEntries(
     kinds.map((kind) => [
       kind,
       Object.fromEntries([50, 90, 99].map((p) => [`p${p}`, took[kind].count ? took[kind].percentile(p) / 1000 : null])),
     ]),
   );
-  process.send(
-    { sent, errors, statuses, latencies, lagMs: (lag.percentile(99) - 5e6) / 1e6, cpu: (user + system) / 1e6 },
-    () => process.exit(0),
-  );
+  process.send({ sent, errors, latencies, lagMs: mostLate, cpu: (user + system) / 1e6 }, () => process.exit(0));
 });
