@@ -43,7 +43,8 @@ export function withScenario({ config }: Pick<Sources, 'config'>, options: ListO
   const scenario = config.scenarios.get(options.scenario);
   if (!scenario)
     throw new Problem(404, 'unknown-scenario', `no scenario ${options.scenario} in the config`, 'scenario');
-  return { ...scenario, ...options };
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...scenario, ...(Object.fromEntries(given) as ListOptions) };
 }
 
 /** The model's list for a user or a session. */

@@ -7,7 +7,11 @@ describe('lists', () => {
   beforeAll(async () => {
     server = await startServer(
       {},
-      { events: { view: 0 }, feedback: { neighbors: 2 }, scenarios: { comedies: { where: 'genre=Comedy', k: 3 } } },
+      {
+        events: { view: 0 },
+        feedback: { neighbors: 2 },
+        scenarios: { comedies: { where: 'genre=Comedy', k: 3 }, mixed: { caps: { genre: 1 }, k: 6 } },
+      },
     );
   });
   afterAll(() => server.close());
@@ -99,6 +103,8 @@ describe('lists', () => {
     expect(body.items).toHaveLength(3);
     for (const { attributes } of body.items) expect(attributes.genre).toBe('Comedy');
     expect(await listOf('one', 'scenario=comedies&k=2')).toHaveLength(2);
+    expect(await listOf('one', 'scenario=mixed')).toHaveLength(3); // one of each genre
+    expect(await listOf('one', 'scenario=mixed&caps=genre:2')).toHaveLength(6);
     const unknown = await server.call('GET', '/v1/users/one/recommendations?scenario=none');
     expect(unknown).toMatchObject({ status: 404, body: { code: 'unknown-scenario', field: 'scenario' } });
   });
