@@ -204,7 +204,7 @@ describe('the application', () => {
     const clicks = 12;
     const main = await mainThread(browser, page, () =>
       page.evaluate(async (n) => {
-        const answer = document.querySelector('[aria-labeledby=next-title]') as HTMLElement;
+        const answer = document.querySelector('[aria-labelledby=next-title]') as HTMLElement;
         const buttons = document.querySelectorAll<HTMLButtonElement>('.found button');
         for (const button of [...buttons].slice(0, n)) {
           await new Promise<void>((resolve) => {
