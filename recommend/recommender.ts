@@ -42,9 +42,9 @@ import type {
 } from './types.ts';
 
 /** Lists of a batch at most. */
-const BATCH = 32;
+const BATCH = 16;
 /** Items that a scorer lists at least. */
-const LENGTH = 16;
+const LENGTH = 32;
 
 interface ListQuery {
   query: RecommendQuery;
