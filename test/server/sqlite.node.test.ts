@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { MIGRATIONS } from '../../server/store/migrations.ts';
 import { openStore } from '../../server/store/open.ts';
 import type { SqliteDriver } from '../../server/store/sqlite.ts';
-import type { StoredEvent } from '../../server/store/store.ts';
+import { event } from './events.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'attune-sqlite-'));
 const children: ChildProcess[] = [];
@@ -20,17 +20,6 @@ afterAll(() => {
 let made = 0;
 const newFile = () => join(folder, `${++made}.db`);
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/store/${name}`, import.meta.url));
-const event = (user: string, item: string, more: Partial<StoredEvent> = {}): StoredEvent => ({
-  user,
-  item,
-  type: 'view',
-  time: 1000,
-  rating: null,
-  context: null,
-  id: null,
-  ...more,
-});
-
 /** The program that holds a store until it is killed; it says `open` when it does. */
 async function hold(file: string): Promise<ChildProcess> {
   const dist = new URL('../../dist/server/store/open.js', import.meta.url);

@@ -9,6 +9,7 @@ import { InputError } from '../../data/errors.ts';
 import { openStore } from '../../server/store/open.ts';
 import type { Store, StoredEvent } from '../../server/store/store.ts';
 import { startPostgres } from '../../scripts/postgres.mjs';
+import { event } from './events.ts';
 
 const postgres = await startPostgres();
 const folder = mkdtempSync(join(tmpdir(), 'attune-store-'));
@@ -19,18 +20,6 @@ afterAll(async () => {
 
 let made = 0;
 const sqlite = async () => join(folder, `${++made}.db`);
-
-/** An event; what a test does not say is of no account to it. */
-const event = (user: string, item: string, more: Partial<StoredEvent> = {}): StoredEvent => ({
-  user,
-  item,
-  type: 'view',
-  time: 1000,
-  rating: null,
-  context: null,
-  id: null,
-  ...more,
-});
 
 /** Any text but what no store holds. */
 const text = fc
