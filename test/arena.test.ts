@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   adamwStatus,
   adamwStep,
@@ -18,6 +18,7 @@ import {
   type Tensor,
 } from '../engine/index.ts';
 import { AdamW } from '../train/loop/optimizer.ts';
+import { openDevice } from './device.ts';
 
 const golden = JSON.parse(readFileSync(new URL('./golden/adamw.json', import.meta.url), 'utf8')) as {
   config: {
@@ -72,12 +73,8 @@ function expectClose(actual: Map<string, Float32Array>, prefix: string): void {
 
 const f32 = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0];
 
-describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend });
-  });
-  afterAll(() => device.close());
+describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
+  const device = await openDevice({ backend });
 
   // 512 bytes a shard puts two parameters into each.
   it.each([undefined, 512])(

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   add,
   addLayernorm,
@@ -10,7 +10,6 @@ import {
   bceWithLogits,
   concat,
   crossEntropy,
-  Device,
   dropout,
   embedding,
   exp,
@@ -37,6 +36,7 @@ import {
   type Tensor,
   transpose,
 } from '../engine/index.ts';
+import { openDevice } from './device.ts';
 
 const values = async (t: Tensor | null | undefined): Promise<number[]> => Array.from(await (t as Tensor).data());
 
@@ -57,12 +57,8 @@ it('the gradient of a state is read in one place', () => {
   expect(offenders, 'use into(x), gradOf(y) or x.grad, which have the shape of their handle').toEqual([]);
 });
 
-describe.each(['cpu', 'webgpu'] as const)('on %s', (backend) => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend });
-  });
-  afterAll(() => device.close());
+describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
+  const device = await openDevice({ backend });
 
   const leaf = (shape: number[], seed = 1): Tensor =>
     device.tensor(

@@ -1,16 +1,13 @@
 /** The bench counts what it says that it counts; its timings are no tests. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Stock } from '../bench/case.ts';
 import { benchCases } from '../bench/cases.ts';
 import { attendedPairs, flopCounter } from '../bench/cost.ts';
 import { fractionOf } from '../bench/roofline.ts';
-import { Device, matmul } from '../engine/index.ts';
+import { matmul } from '../engine/index.ts';
+import { openDevice } from './device.ts';
 
-let device: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => device.close());
+const device = await openDevice({ backend: 'webgpu' });
 
 describe('cases', () => {
   it('bear the names that are compared across peers', () => {

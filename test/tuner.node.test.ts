@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { fileTuningStore, nodeTuning, runtime } from '../recommend/sources/tuning.node.ts';
 import {
   adapterKey,
@@ -22,20 +22,14 @@ import { parametersOf } from '../model/encoders/network.ts';
 import { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { Recommender } from '../recommend/node.ts';
 import { configOf, itemsOf } from './model/folder.fixture.ts';
+import { openDevice } from './device.ts';
 
 const SHAPE = 'm5 n5 k5 batch0 transA0 transB0 act0 flags0';
 const TILE = 'matmul_gpu BM=32 BN=32 BK=16 TM=4 TN=4';
 const CHOICES: Choices = { matmul: { [SHAPE]: TILE } };
 const folder = mkdtempSync(join(tmpdir(), 'attune-tuning-'));
-let device: Device;
-
-beforeAll(async () => {
-  device = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => {
-  device?.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const device = await openDevice({ backend: 'webgpu' });
 
 /** The choice that a product of 32 × 32 × 32 runs with. */
 function ran(on: Device): string[] {

@@ -10,7 +10,7 @@ import type { AttuneWorker } from '../../recommend/worker.ts';
 import { librarySuite } from '../recommend/library.ts';
 import { smallModel } from '../recommend/model.fixture.ts';
 
-librarySuite({ slow: true });
+await librarySuite({ slow: true });
 
 describe('a model in a page', () => {
   it('goes into a folder of the private file system and comes back packed, from an address and from bytes', async () => {

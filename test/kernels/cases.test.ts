@@ -3,25 +3,21 @@
  * variant of a kernel once (most of the time goes into compiling them) and a sample of the products of flags, and in
  * Chromium a sample of all that; `npm run test:full` runs all of them in both.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { FULL } from '../full.ts';
 import { cases } from './cases/index.ts';
 import { canShare, FORMS, type Form, mismatch, runForm } from './forms.ts';
 import { type Case, hasGradients, makeInputs, type Result, suite, wantedChoices } from './harness.ts';
 import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts';
+import { openDevice } from '../device.ts';
 
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64', poison: true });
-  gpu = await Device.open({ backend: 'webgpu', poison: true });
-});
+const double = await openDevice({ backend: 'cpu', precision: 'f64', poison: true });
+let gpu = await openDevice({ backend: 'webgpu', poison: true });
 // A device that failed must not fail the cases after it.
 beforeEach(async () => {
   if (gpu.gpu?.failure) gpu = await Device.open({ backend: 'webgpu', poison: true });
 });
-afterAll(() => gpu?.close());
 
 let last: { c: Case; expected: Promise<Expected> } | null = null;
 /** What the references give; kept for the tests of one case. */

@@ -1,19 +1,13 @@
 /** The devices of a test file, open while it runs. */
-import { afterAll, beforeAll } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import type { Device } from '../../engine/index.ts';
+import { openDevice } from '../device.ts';
 
-export let gpu: Device;
-export let cpu: Device;
 /** The CPU device in double precision. */
-export let double: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64' });
-  cpu = await Device.open({ backend: 'cpu' });
-  gpu = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => gpu?.close());
+export const double = await openDevice({ backend: 'cpu', precision: 'f64' });
+export const cpu = await openDevice({ backend: 'cpu' });
+export const gpu = await openDevice({ backend: 'webgpu' });
 
-export const both: [backend: string, open: () => Device][] = [
-  ['webgpu', () => gpu],
-  ['cpu', () => cpu],
+export const both: [backend: string, device: Device][] = [
+  ['webgpu', gpu],
+  ['cpu', cpu],
 ];

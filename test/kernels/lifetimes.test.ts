@@ -27,9 +27,8 @@ function soil(device: Device): void {
 const values = async (t: Tensor): Promise<number[]> => Array.from(await t.data());
 const zeros = (n: number): number[] => Array(n).fill(0);
 
-describe.each(both)('initial values on %s', (_, open) => {
+describe.each(both)('initial values on %s', (_, device) => {
   it('are zero, whatever the memory held', async () => {
-    const device = open();
     soil(device);
     expect(await values(device.empty([64]))).toEqual(zeros(64));
     soil(device);
@@ -41,7 +40,6 @@ describe.each(both)('initial values on %s', (_, open) => {
   });
 
   it('are zero for what an op changes in part', async () => {
-    const device = open();
     const ones = device.full([1, 4], 1);
     soil(device);
     const rows = device.empty([2, 4]);
@@ -58,7 +56,6 @@ describe.each(both)('initial values on %s', (_, open) => {
   });
 
   it('are zero in every run of a program', async () => {
-    const device = open();
     const one = device.full([64], 1);
     const program = device.program('reads what nothing wrote', () => {
       const filled = scale(one, 3); // its slot is free again for y's operand
@@ -70,7 +67,7 @@ describe.each(both)('initial values on %s', (_, open) => {
   });
 
   it('are zero in the state, so that dropout is off until set', async () => {
-    const fresh = await Device.open({ backend: open().backend });
+    const fresh = await Device.open({ backend: device.backend });
     soil(fresh);
     const x = fresh.full([64], 1);
     expect(await values(dropout(x, 0.5))).toEqual(Array(64).fill(1));
@@ -79,7 +76,6 @@ describe.each(both)('initial values on %s', (_, open) => {
   });
 
   it('are zero in a gradient that nothing reached: cross-entropy of no rows', async () => {
-    const device = open();
     const table = device.tensor(Array(40).fill(0.5), [10, 4], { requiresGrad: true });
     soil(device);
     const none = device.tensor(new Uint32Array(0));
@@ -90,7 +86,7 @@ describe.each(both)('initial values on %s', (_, open) => {
   });
 });
 
-describe.each(both)('a program on %s', (_, open) => {
+describe.each(both)('a program on %s', (_, device) => {
   const make = (device: Device) => {
     const x = device.tensor([1, 2, 3], [3], { label: 'x' });
     const w = device.tensor([1, 1, 1], [3], { label: 'w', requiresGrad: true });
@@ -103,7 +99,6 @@ describe.each(both)('a program on %s', (_, open) => {
   };
 
   it.each(['x', 'w'] as const)('refuses to run after %s was freed, and names it', async (name) => {
-    const device = open();
     const made = make(device);
     expect(await made.program.run().loss.item()).toBe(12);
     made[name].dispose();
@@ -117,7 +112,6 @@ describe.each(both)('a program on %s', (_, open) => {
   });
 
   it('refuses to run after a view of what it reads was freed with its base', () => {
-    const device = open();
     const base = device.full([128], 1, 'arena');
     const part = device.view(base, 64, [64], 'f32', 'weight');
     const program = device.program('reads a view', () => ({ y: scale(part, 2) }));
@@ -128,7 +122,6 @@ describe.each(both)('a program on %s', (_, open) => {
   });
 
   it('owns its outputs, which are the same tensors in every run', async () => {
-    const device = open();
     const { x, program } = make(device);
     const first = program.run();
     expect(() => first.loss.dispose()).toThrow(
@@ -145,7 +138,6 @@ describe.each(both)('a program on %s', (_, open) => {
   });
 
   it('runs again after dispose(), anew', async () => {
-    const device = open();
     const { x, w, program } = make(device);
     program.run();
     program.dispose();
@@ -156,7 +148,6 @@ describe.each(both)('a program on %s', (_, open) => {
   });
 
   it('refuses temporaries around it, writes inside of it, and programs inside of it', () => {
-    const device = open();
     device.scope(() => {
       const x = device.full([4], 1, 'outer');
       expect(() => device.program('inner step', () => ({ y: scale(x, 2) })).run()).toThrow(
@@ -175,7 +166,6 @@ describe.each(both)('a program on %s', (_, open) => {
   });
 
   it('gives each of several concurrent values() what was written before it', async () => {
-    const device = open();
     const x = device.tensor([0]);
     const program = device.program('doubles', () => ({ y: scale(x, 2) }));
     for (let round = 0; round < 3; round++) {
@@ -199,7 +189,7 @@ describe.each(both)('a program on %s', (_, open) => {
   });
 });
 
-describe.each(both)('what the host writes on %s', (_, open) => {
+describe.each(both)('what the host writes on %s', (_, device) => {
   const accepted: [string, () => HostValues][] = [
     ['numbers', () => [1, 2, 250]],
     ['Float32Array', () => Float32Array.of(1, 2, 250)],
@@ -212,7 +202,6 @@ describe.each(both)('what the host writes on %s', (_, open) => {
     ['Uint8ClampedArray', () => Uint8ClampedArray.of(1, 2, 250)],
   ];
   it.each(accepted)('%s arrive as values, in tensors of both types', async (_name, data) => {
-    const device = open();
     for (const start of [Float32Array.of(9, 9, 9), Uint32Array.of(9, 9, 9)]) {
       const t = device.tensor(start);
       device.write(t, data());
@@ -223,7 +212,6 @@ describe.each(both)('what the host writes on %s', (_, open) => {
   });
 
   it('is refused by name where the tensor cannot hold it', () => {
-    const device = open();
     const ids = device.tensor(Uint32Array.of(0, 0), [2], { label: 'ids' });
     for (const [bad, at] of [
       [[1, 1.5], 1],
@@ -247,7 +235,6 @@ describe.each(both)('what the host writes on %s', (_, open) => {
   });
 
   it('may be nothing, and nothing may be read', async () => {
-    const device = open();
     const none = device.tensor([], [0, 3]);
     device.write(none, []);
     expect(await none.data()).toEqual(new Float32Array(0));
@@ -265,7 +252,6 @@ describe.each(both)('what the host writes on %s', (_, open) => {
   });
 
   it('lies within its tensor: views are range-checked', () => {
-    const device = open();
     const base = device.full([100], 1, 'base');
     for (const [offset, shape] of [
       [64, [37]],
@@ -289,7 +275,6 @@ describe.each(both)('what the host writes on %s', (_, open) => {
   });
 
   it('has a shape of integers and a known type', () => {
-    const device = open();
     for (const shape of [[1.5], [-1], [Number.NaN], [2, Number.POSITIVE_INFINITY]])
       expect(() => device.empty(shape)).toThrow(`tensor: expected a shape of integers >= 0, got [${shape}]`);
     expect(() => device.empty([1], 'f16' as 'f32')).toThrow('tensor: expected the type f32 or u32, got f16');

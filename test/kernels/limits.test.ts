@@ -2,7 +2,7 @@
  * A device with WebGPU's default limits and no optional feature, as any browser may give it: the case table by the
  * portable variants (one case an op, or all of them in `npm run test:full`), and training.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { FULL } from '../full.ts';
 import { ring, run, small } from '../train/small.ts';
@@ -10,14 +10,10 @@ import { cases } from './cases/index.ts';
 import { mismatch } from './forms.ts';
 import { firstCases } from './harness.ts';
 import { expectedOf, runCase } from './run-case.ts';
+import { openDevice } from '../device.ts';
 
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64' });
-  gpu = await Device.open({ backend: 'webgpu', limits: 'default', poison: true });
-});
-afterAll(() => gpu?.close());
+const double = await openDevice({ backend: 'cpu', precision: 'f64' });
+const gpu = await openDevice({ backend: 'webgpu', limits: 'default', poison: true });
 
 const chosen = FULL ? cases.filter((c) => !c.refused) : firstCases(cases);
 

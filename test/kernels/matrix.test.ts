@@ -3,10 +3,10 @@
  * for by plain WGSL, so that all the rest of the kernel (tiles, layouts, scaling, epilogue) is held to the reference.
  * What hardware does with the matrices themselves stays untested.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
 import { sources } from '../../kernels/index.ts';
 import { matrices, mixedCases } from './cases/matmul.ts';
+import { double, gpu } from './devices.ts';
 import { firstMismatch, makeInputs, makeWeights } from './harness.ts';
 import { runCase } from './run-case.ts';
 
@@ -55,16 +55,9 @@ function standIn(source: string): string {
   return `${code}${STAND_IN}`;
 }
 
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64' });
-  gpu = await Device.open({ backend: 'webgpu' });
-  (sources as Record<string, string>).matmul_matrix = standIn(sources.matmul_matrix);
-  const all = [16, 8].flatMap((m) => [16, 8].map((n) => ({ m, n, k: 16 })));
-  Object.assign(gpu.caps ?? {}, { subgroupMin: 32, subgroupMax: 32, matrices: all });
-});
-afterAll(() => gpu?.close());
+(sources as Record<string, string>).matmul_matrix = standIn(sources.matmul_matrix);
+const all = [16, 8].flatMap((m) => [16, 8].map((n) => ({ m, n, k: 16 })));
+Object.assign(gpu.caps ?? {}, { subgroupMin: 32, subgroupMax: 32, matrices: all });
 
 describe('products through subgroup matrices, stood in for', () => {
   // The backward of the first has the other two layouts; the rest would compile them again for other sums.

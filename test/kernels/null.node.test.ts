@@ -1,11 +1,12 @@
 /** A lint with no driver: every kernel file, and every pipeline that the cases make in any variant, on Dawn's null backend. */
-import { beforeAll, describe, expect, it } from 'vitest';
-import { Device, kernelText } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import { type Device, kernelText } from '../../engine/index.ts';
 import { SUBGROUP_MATRIX } from '../../engine/webgpu/adapter.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from './cases/index.ts';
 import { choices, makeInputs, makeWeights, suite } from './harness.ts';
 import { runCase } from './run-case.ts';
+import { openDevice } from '../device.ts';
 
 /** What a kernel enables, and the device's feature for it. */
 const FEATURES = [
@@ -19,10 +20,10 @@ const MATRICES = [
   { m: 8, n: 16, k: 16 },
 ];
 
-describe('the null backend of Dawn', () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu', dawn: ['backend=null', 'enable-dawn-features=allow_unsafe_apis'] });
+describe('the null backend of Dawn', async () => {
+  const device = await openDevice({
+    backend: 'webgpu',
+    dawn: ['backend=null', 'enable-dawn-features=allow_unsafe_apis'],
   });
 
   for (const file of Object.keys(sources)) {

@@ -1,13 +1,10 @@
 /** What `Device.open` can be asked for: WebGPU's guaranteed limits, and poisoned memory. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import type { Device } from '../../engine/index.ts';
+import { openDevice } from '../device.ts';
 
-describe("a device with WebGPU's default limits", () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu', limits: 'default' });
-  });
-  afterAll(() => device?.close());
+describe("a device with WebGPU's default limits", async () => {
+  const device = await openDevice({ backend: 'webgpu', limits: 'default' });
 
   it('has those and no optional feature', () => {
     const { limits, features } = (device.gpu as NonNullable<Device['gpu']>).gpu;
@@ -21,12 +18,8 @@ describe("a device with WebGPU's default limits", () => {
   });
 });
 
-describe.each(['webgpu', 'cpu'] as const)('a device with poisoned memory on %s', (backend) => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend, poison: true });
-  });
-  afterAll(() => device?.close());
+describe.each(['webgpu', 'cpu'] as const)('a device with poisoned memory on %s', async (backend) => {
+  const device = await openDevice({ backend, poison: true });
 
   it('hands out NaN, in new memory and in reused memory', async () => {
     for (let round = 0; round < 2; round++) {

@@ -1,8 +1,8 @@
 /** Inverses through the engine's matrix product, held to what an inverse is. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
 import { invertSpd, multiply, Panels } from '../../engine/spd.ts';
 import { uniform } from '../../engine/random/random.ts';
+import { openDevice } from '../device.ts';
 
 /** A = XᵀX + λI, [n, n]. */
 function gram(n: number, rows: number, lambda: number): Float64Array {
@@ -18,14 +18,8 @@ function gram(n: number, rows: number, lambda: number): Float64Array {
   return a;
 }
 
-describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
-  const devices: Device[] = [];
-  beforeAll(async () => {
-    devices.push(await Device.open({ backend }), await Device.open({ backend, maxBindingBytes: 128 * 4 * 384 }));
-  });
-  afterAll(() => {
-    for (const device of devices) device.close();
-  });
+describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
+  const devices = [await openDevice({ backend }), await openDevice({ backend, maxBindingBytes: 128 * 4 * 384 })];
 
   it.each([1, 33, 300])('A⁻¹·A = I for n = %i, in one panel and in several', async (n) => {
     const a = gram(n, 20, 2);

@@ -1,5 +1,5 @@
 /** Tables in shards give what whole tables give: the same bits where the work is cut alike. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   adamwStatus,
   adamwStep,
@@ -21,6 +21,7 @@ import {
 } from '../../engine/index.ts';
 import { firstMismatch, random, sharded } from './harness.ts';
 import { tiledCases } from './cases/topk.ts';
+import { openDevice } from '../device.ts';
 
 const { normal } = random(3);
 const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, () => normal());
@@ -30,12 +31,8 @@ const ids = Uint32Array.from({ length: L }, (_, i) => (i < 66 ? 300 : i * 4));
 const weights = Float32Array.from({ length: L }, (_, i) => (i % 3 === 2 ? 0 : 1 / L));
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`tables in shards on ${backend}`, () => {
-    let device: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-    });
-    afterAll(() => device?.close());
+  describe(`tables in shards on ${backend}`, async () => {
+    const device = await openDevice({ backend });
 
     /** Runs with the table whole and in shards; gives what `run` gives, and the gradients of x and of the table. */
     async function both(run: (table: Table, x: Tensor) => Tensor, cut = 128): Promise<Float32Array[][]> {

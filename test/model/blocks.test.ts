@@ -1,6 +1,6 @@
 /** Every kind of block, in double precision on the CPU device and on the GPU. A new line in `BLOCKS` is tested by itself. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import type { Device } from '../../engine/index.ts';
 import { BLOCKS } from '../../model/encoders/blocks/index.ts';
 import type { BlockKind } from '../../model/encoders/context.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
@@ -8,6 +8,7 @@ import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { checkSettings, type Settings } from '../../model/recipes/settings.ts';
 import { Feed } from '../../train/loop/feed.ts';
 import { firstMismatch, random } from '../kernels/harness.ts';
+import { openDevice } from '../device.ts';
 
 const SIZES = { d: 8, heads: 2, ff: 12, blocks: 2, window: 5, budget: 12, dropout: 0 };
 const ITEMS = 7;
@@ -68,13 +69,8 @@ const kinds = Object.entries<BlockKind>(BLOCKS).flatMap(([block, { requires }]) 
   ]),
 );
 
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64', poison: true });
-  gpu = await Device.open({ backend: 'webgpu', poison: true });
-});
-afterAll(() => gpu?.close());
+const double = await openDevice({ backend: 'cpu', precision: 'f64', poison: true });
+const gpu = await openDevice({ backend: 'webgpu', poison: true });
 
 describe.each(kinds)('%s', (_, settings) => {
   const values = valuesFor(settings);

@@ -1,7 +1,6 @@
 /** Settings have bounds, and a model that would not fit into memory is refused before anything is allocated. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadConfig, type ModelConfig } from '../../model/storage/config.ts';
 import { createFolder } from '../../model/storage/folder.ts';
@@ -15,12 +14,9 @@ import { commit } from '../../model/storage/manifest.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { smallModel } from '../recommend/model.fixture.ts';
 import { configOf, itemsOf } from './folder.fixture.ts';
+import { openDevice } from '../device.ts';
 
-let device: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+const device = await openDevice({ backend: 'cpu' });
 
 const ABSURD = [1e8, 1e300, -1e8, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY];
 const refused = (work: () => unknown): string => {

@@ -4,9 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { Device } from '../../engine/index.ts';
 import { type Files, join, MemoryFiles } from '../../model/storage/files.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { copyModel, packModel } from '../../model/storage/pack.ts';
@@ -14,16 +13,13 @@ import { loadPredictions } from '../../model/ratings/folder.ts';
 import { RatingPredictor, Recommender } from '../../recommend/node.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { FULL } from '../full.ts';
+import { openDevice } from '../device.ts';
 
 const TRIES = FULL ? 2400 : 80;
 const folder = path.join(import.meta.dirname, '../fixtures/models');
 const history = ['i1', 'i4', 'i7'];
 
-let device: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+const device = await openDevice({ backend: 'cpu' });
 
 /** Everything that a model's files are read for. */
 async function answer(source: Files | Uint8Array, ratings: boolean): Promise<string> {

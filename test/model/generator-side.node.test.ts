@@ -1,8 +1,7 @@
 /** Continuations that read users and events, and with transitions: each step against the ranking of what stands so far. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import { concatRows, packBags, type SideFeatureRows } from '../../data/features/side-rows.ts';
-import { Device } from '../../engine/index.ts';
 import { Generator } from '../../model/inference/generator.ts';
 import { DeviceTransitions } from '../../model/transitions/transitions.ts';
 import { parametersOf } from '../../model/encoders/network.ts';
@@ -10,17 +9,14 @@ import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import type { ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { openDevice } from '../device.ts';
 
 const [ITEMS, SIDE, STEPS] = [40, 6, 4];
 const HISTORIES = [[3, 1, 4, 15, 9, 2], [5]].map((h) => Uint32Array.from(h));
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`generation on ${backend}`, () => {
-    let device: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-    });
-    afterAll(() => device?.close());
+  describe(`generation on ${backend}`, async () => {
+    const device = await openDevice({ backend });
 
     it.each([
       ['side columns', true, false],

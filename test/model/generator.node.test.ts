@@ -1,5 +1,5 @@
 /** Histories continued item by item: the cache against whole forward passes, the strategies, what is refused. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { crossAttention, crossBounds, Device } from '../../engine/index.ts';
 import type { DecodingOptions } from '../../model/inference/decoding.ts';
 import { Generator } from '../../model/inference/generator.ts';
@@ -7,6 +7,7 @@ import { parametersOf } from '../../model/encoders/network.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { openDevice } from '../device.ts';
 
 const ITEMS = 40;
 const HISTORIES = [[3, 1, 4, 15, 9, 2, 6], [5], [35, 8, 9, 7, 9, 3, 2, 38, 4, 6, 2, 6]].map((h) => Uint32Array.from(h));
@@ -77,12 +78,8 @@ async function whole(
 }
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`generation on ${backend}`, () => {
-    let device: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-    });
-    afterAll(() => device?.close());
+  describe(`generation on ${backend}`, async () => {
+    const device = await openDevice({ backend });
 
     async function generate(model: SequenceModel, options: Partial<DecodingOptions> = {}) {
       const generator = new Generator(model, { steps: 6, ...options });

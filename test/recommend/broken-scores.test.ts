@@ -2,11 +2,10 @@
  * Weights that are broken give no answer: where NaN or infinity is stored, loading says so; where finite weights overflow
  * on the way, each path that hands out a number says so. And no metric profits from what is not a number.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { inferSchema } from '../../data/features/schema.ts';
 import { sideFeatureRows } from '../../data/features/event-encoder.ts';
-import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadConfig } from '../../model/storage/config.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
@@ -33,6 +32,7 @@ import { ratingReport } from '../../train/ratings/report.ts';
 import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
 import { idOf, smallModel } from './model.fixture.ts';
 import { splitOf } from '../train/small.ts';
+import { openDevice } from '../device.ts';
 
 const HUGE = 3e38;
 const MODEL = 'model.safetensors';
@@ -64,11 +64,7 @@ async function refused(work: () => Promise<unknown>): Promise<void> {
   expect(error.message).not.toContain('\n');
 }
 
-let cpu: Device;
-beforeAll(async () => {
-  cpu = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => cpu?.close());
+const cpu = await openDevice({ backend: 'cpu' });
 
 /** The small model with a ranker on top, and what its users' groups like. */
 async function whole(set: Record<string, string> = {}): Promise<MemoryFiles> {

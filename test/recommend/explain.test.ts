@@ -1,6 +1,6 @@
 /** Explanations: the numbers behind them are those of the model, and where the cause is known both methods name it. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attention, AttentionWeights, biasWidth, Device, normal, relativeAttention } from '../../engine/index.ts';
+import { attention, AttentionWeights, biasWidth, normal, relativeAttention } from '../../engine/index.ts';
 import { HostTransitions } from '../../model/transitions/relative-score.ts';
 import { attentionHeatmap } from '../../recommend/explanations/heatmap.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -8,12 +8,9 @@ import { Explainer } from '../../recommend/explanations/explain.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { CAUSE, HISTORY, learned } from './causes.ts';
+import { openDevice } from '../device.ts';
 
-let device: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'webgpu' });
-});
-afterAll(() => device?.close());
+const device = await openDevice({ backend: 'webgpu' });
 
 describe('attention weights on the host', () => {
   const [l, heads, k] = [13, 2, 8];

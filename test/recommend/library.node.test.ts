@@ -1,3 +1,3 @@
 import { librarySuite } from './library.ts';
 
-librarySuite();
+await librarySuite();

@@ -1,23 +1,17 @@
 /** What the library promises, on whatever runs it: called by a test in Node and by one in Chromium. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import type { MemoryFiles } from '../../model/storage/files.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { idOf, smallModel } from './model.fixture.ts';
+import { openDevice } from '../device.ts';
 
 const HISTORY = Array.from({ length: 12 }, (_, i) => idOf((i * 7) % 60));
 const idsOf = ({ items }: { items: { id: string }[] }) => items.map(({ id }) => id);
 
 /** @param slow where shaders compile slowly: fewer of them */
-export function librarySuite({ slow = false } = {}): void {
-  let device: Device;
-  let files: MemoryFiles;
-  beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu' });
-    files = await smallModel(device);
-  });
-  afterAll(() => device?.close());
+export async function librarySuite({ slow = false } = {}): Promise<void> {
+  const device = await openDevice({ backend: 'webgpu' });
+  const files = await smallModel(device);
   const load = (options: Parameters<typeof smallModel>[1] = {}) =>
     smallModel(device, options).then((model) => Recommender.load(model, { device }));
 

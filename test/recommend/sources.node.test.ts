@@ -6,18 +6,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
-import type { MemoryFiles } from '../../model/storage/files.ts';
 import { copyModel, packModel } from '../../model/storage/pack.ts';
 import { NodeFiles, openModel, Recommender } from '../../recommend/node.ts';
 import { PickedFiles } from '../../recommend/sources/files.browser.ts';
 import { smallModel } from './model.fixture.ts';
+import { openDevice } from '../device.ts';
 
 const dir = mkdtempSync(path.join(tmpdir(), 'attune-sources-'));
 const HISTORY = ['i3', 'i8', 'i9'];
-let device: Device;
-let files: MemoryFiles;
-let packed: Blob;
+const device = await openDevice({ backend: 'cpu' });
+const files = await smallModel(device);
+const packed = new Blob(await packModel(files));
 let server: Server;
 let base: string;
 let best: string[];
@@ -25,9 +24,6 @@ let best: string[];
 const asked: string[] = [];
 
 beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
-  files = await smallModel(device);
-  packed = new Blob(await packModel(files));
   await copyModel(files, await NodeFiles.create(path.join(dir, 'my model')));
   writeFileSync(path.join(dir, 'x.attune'), new Uint8Array(await packed.arrayBuffer()));
   server = createServer(async ({ url = '/' }, response) => {
@@ -47,7 +43,6 @@ beforeAll(async () => {
 });
 afterAll(() => {
   server?.close();
-  device?.close();
   rmSync(dir, { recursive: true, force: true });
 });
 

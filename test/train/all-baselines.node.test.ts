@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { prepare } from '../../data/dataset.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { seeded } from '../../data/random.ts';
 import { splitDataset } from '../../data/splits/split.ts';
-import { Device } from '../../engine/index.ts';
 import { allBaselines, BASELINES } from '../../train/baselines/all-baselines.ts';
 import { fitBaselineBlend } from '../../train/baselines/baseline-blend.ts';
 import { type Baseline, markov, markovWindow } from '../../train/baselines/baselines.ts';
@@ -11,12 +10,9 @@ import { easeRows, easeWeights } from '../../train/baselines/ease.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { logOf } from '../data/bytes.ts';
 import { ranksOf } from './small.ts';
+import { openDevice } from '../device.ts';
 
-let device: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'auto' });
-});
-afterAll(() => device.close());
+const device = await openDevice({ backend: 'auto' });
 
 const random = seeded(1, 1);
 const ITEMS = 71;

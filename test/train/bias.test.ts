@@ -1,6 +1,6 @@
 /** What is added to the scores on the device, and the users' vectors that come off it. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import type { Device } from '../../engine/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import { EXCLUDED, type ScorerOptions, type ScoreQuery } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -9,21 +9,14 @@ import { trainingFacts } from '../../train/evaluation/collector.ts';
 import { evaluate, type EvaluateOptions } from '../../train/evaluation/evaluate.ts';
 import { MISS } from '../../train/evaluation/metrics.ts';
 import { ring, small } from './small.ts';
+import { openDevice } from '../device.ts';
 
 const V = 4500;
 
-describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
-  let device: Device;
-  let narrow: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend });
-    // A binding holds fewer scores than there are items: the catalog is cut into tiles of columns.
-    narrow = await Device.open({ backend, maxBindingBytes: 4096 * 4 });
-  });
-  afterAll(() => {
-    device.close();
-    narrow.close();
-  });
+describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
+  const device = await openDevice({ backend });
+  // A binding holds fewer scores than there are items: the catalog is cut into tiles of columns.
+  const narrow = await openDevice({ backend, maxBindingBytes: 4096 * 4 });
 
   const queries: ScoreQuery[] = [0, 1, 2, 3].map((u) => ({
     history: Uint32Array.from([u, u + 7, u + 20]),

@@ -1,11 +1,11 @@
 /** Every recipe's encoder learns, from the trainer to a recommendation. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Split } from '../../data/splits/split.ts';
-import { Device } from '../../engine/index.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import { folderOf, splitOf } from './small.ts';
+import { openDevice } from '../device.ts';
 
 const ITEMS = 12;
 
@@ -27,12 +27,8 @@ function ring(times: boolean): Split {
   return splitOf(histories, ITEMS, { time: times ? Float64Array.from(time) : null });
 }
 
-describe('encoders learn', () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu' });
-  });
-  afterAll(() => device?.close());
+describe('encoders learn', async () => {
+  const device = await openDevice({ backend: 'webgpu' });
 
   async function learn(recipe: string, split: Split, more: Record<string, string> = {}, epochs = 30) {
     const settings = settingsFor(recipe, {

@@ -1,7 +1,6 @@
 /** One log through the command, the page, the library, the search and the demo: all write the same folder, byte for byte. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { goodsCsv, logCsv, planDemo } from '../../cli/commands/demo.ts';
-import { Device } from '../../engine/index.ts';
 import { type Files, MemoryFiles } from '../../model/storage/files.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
@@ -11,6 +10,7 @@ import { trainModel } from '../../train/train-model.ts';
 import { openSource } from '../../web/worker/log.ts';
 import { planNew, trainOn } from '../../web/worker/training.ts';
 import { Workplace } from '../cli/attune.ts';
+import { openDevice } from '../device.ts';
 
 const settings = {
   d: '8',
@@ -28,18 +28,12 @@ const settings = {
   rankerPatience: '1',
 };
 const place = new Workplace();
-let device: Device;
+const device = await openDevice({ backend: 'cpu' });
 const { shop, plan } = planDemo(1, { shop: { shoppers: 40, items: 30 }, settings }, 1);
 
-beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
-  place.write('log.csv', logCsv(shop));
-  place.write('items.csv', goodsCsv(plan.items));
-});
-afterAll(() => {
-  device?.close();
-  place.remove();
-});
+place.write('log.csv', logCsv(shop));
+place.write('items.csv', goodsCsv(plan.items));
+afterAll(() => place.remove());
 
 /** Of a model card and a config what differs from one start to the next: dates, times, names of sources and devices. */
 const said = (text: string): string =>

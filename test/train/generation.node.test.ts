@@ -1,14 +1,14 @@
 /** From the trainer to a continuation: shoppers who walk round a ring, so that what follows is known. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { splitDataset } from '../../data/splits/split.ts';
-import { Device } from '../../engine/index.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { evaluateNext, nextMetrics } from '../../train/evaluation/next.ts';
 import { train } from '../../train/loop/trainer.ts';
 import { folderOf, ring, small } from './small.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { openDevice } from '../device.ts';
 
 describe('metrics of the next n', () => {
   it('count each event once, by its place and its rank', () => {
@@ -24,12 +24,8 @@ describe('metrics of the next n', () => {
   });
 });
 
-describe('a trained model continues', () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu' });
-  });
-  afterAll(() => device?.close());
+describe('a trained model continues', async () => {
+  const device = await openDevice({ backend: 'webgpu' });
 
   const split = splitDataset(ring(40, 12, 15).dataset, parseProtocol('last-n:n=4'));
   const settingsOf = (recipe: string, more = {}) =>

@@ -1,13 +1,13 @@
 /** What a program may give to a training and to what comes of it: hostile names, long histories, wrong types. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { logOf, type TrainingEvent } from '../../train/events.ts';
 import { trainModel } from '../../train/train-model.ts';
 import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
+import { openDevice } from '../device.ts';
 
 const NAMES = [
   'constructor',
@@ -33,10 +33,9 @@ const events: TrainingEvent[] = users.flatMap(({ id }, u) =>
 );
 const small = { d: '8', ff: '16', heads: '1', blocks: '1', window: '16', budget: '64' };
 
-let device: Device;
+const device = await openDevice({ backend: 'cpu' });
 let files: Files;
 beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
   const settings = { ...small, memory: 'off' };
   const reads = ['rating', ...NAMES];
   ({ files } = await trainModel(events, {
@@ -50,7 +49,6 @@ beforeAll(async () => {
     epochs: 1,
   }));
 });
-afterAll(() => device?.close());
 
 describe('names of Object.prototype', () => {
   it('are IDs, columns and values like any other', async () => {

@@ -1,7 +1,6 @@
 /** A training that is interrupted in any of its stages, and continued, makes the model that one run makes. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { Device } from '../../engine/index.ts';
 import { loadConfig } from '../../model/storage/config.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
@@ -12,6 +11,7 @@ import type { TrainProgress } from '../../train/loop/options.ts';
 import { planTraining, type RankingPlan, type TrainingSource } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { runPlan } from '../../train/run-plan.ts';
+import { openDevice } from '../device.ts';
 
 const settings = {
   d: '8',
@@ -61,9 +61,9 @@ function validatedRanker(): (progress: TrainProgress) => boolean {
   };
 }
 
-describe('continued after an interruption', () => {
+describe('continued after an interruption', async () => {
   const log = source();
-  let device: Device;
+  const device = await openDevice({ backend: 'cpu' });
   /** After one epoch, with all that is fitted to its encoder; and after two, in one go. */
   let once: MemoryFiles;
   let wanted: Awaited<ReturnType<typeof learned>>;
@@ -85,7 +85,6 @@ describe('continued after an interruption', () => {
   const start = (epochs: number) => planTraining(log, { recipe: 'sasrec', settings, minInteractions: 1, epochs });
 
   beforeAll(async () => {
-    device = await Device.open({ backend: 'cpu' });
     once = new MemoryFiles();
     await run(start(1), once);
     const twice = await copyOf(once);
@@ -96,7 +95,6 @@ describe('continued after an interruption', () => {
     for (const part of ['model.safetensors', RANKER_FILE] as const) expect(before[part]).not.toEqual(wanted[part]);
     expect(before.blend).not.toEqual(wanted.blend);
   });
-  afterAll(() => device?.close());
 
   it.each([
     ['the encoder', (p: TrainProgress) => p.phase === 'training', 1],

@@ -1,5 +1,5 @@
 /** Losses over samples, averages, accumulation and augmentation, through the trainer. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
@@ -7,6 +7,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainProgress } from '../../train/loop/options.ts';
 import { ring, run, small } from './small.ts';
+import { openDevice } from '../device.ts';
 
 const MOL = { head: 'mol', similarity: 'cosine', molUser: '2', molWidth: '8', molGate: '4' };
 const LOSSES: [string, Record<string, string>][] = [
@@ -38,17 +39,9 @@ const EVERYTHING = {
 };
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`losses on ${backend}`, () => {
-    let device: Device;
-    let limited: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-      limited = await Device.open({ backend, maxBindingBytes: 2 ** 15 });
-    });
-    afterAll(() => {
-      device?.close();
-      limited?.close();
-    });
+  describe(`losses on ${backend}`, async () => {
+    const device = await openDevice({ backend });
+    const limited = await openDevice({ backend, maxBindingBytes: 2 ** 15 });
     const split = ring();
 
     it.each(LOSSES)('%s learns the ring, and serves it as it was trained', async (_, settings) => {

@@ -1,5 +1,5 @@
 /** Side features of rating models: item attributes, user features, event context. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import {
   inferRatingEvents,
@@ -9,7 +9,6 @@ import {
 } from '../../data/ratings/side-features.ts';
 import { ratingsOf } from '../../data/ratings/ratings.ts';
 import { SideFeatureWriter } from '../../data/features/side-rows.ts';
-import { Device } from '../../engine/index.ts';
 import { addItems } from '../../model/storage/add-items.ts';
 import { packModel } from '../../model/storage/pack.ts';
 import { loadRatingModel } from '../../model/ratings/folder.ts';
@@ -17,6 +16,7 @@ import { RatingPredictor } from '../../recommend/rating-predictor.ts';
 import { logOf, type TrainingEvent } from '../../train/events.ts';
 import { AttributeRegression } from '../../train/ratings/attribute-regression.ts';
 import { trainRatingModel } from '../../train/ratings/train-rating-model.ts';
+import { openDevice } from '../device.ts';
 
 const ITEMS: { id: string; title: string; attributes: Record<string, string> }[] = [
   { id: 'a', title: 'Heat (1995)', attributes: { kind: 'crime', price: '3' } },
@@ -105,8 +105,7 @@ it('factors are expected from the attributes of other entities', () => {
 });
 
 describe('a training that reads', async () => {
-  const device = await Device.open({ backend: 'cpu' });
-  afterAll(() => device.close());
+  const device = await openDevice({ backend: 'cpu' });
   const settings = { d: 8, heads: 1, ff: 16, budget: 128, window: 16, factors: 2, sweeps: 6, parts: 2, idDropout: 0.3 };
 
   it('attributes and columns rates unseen items', async () => {

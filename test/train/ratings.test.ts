@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { byUser } from '../../data/by-user.ts';
@@ -24,6 +24,7 @@ import { ratingReport } from '../../train/ratings/report.ts';
 import type { RatingPlan } from '../../train/ratings/plan.ts';
 import { trainRound } from '../../train/ratings/round.ts';
 import { type RatingRunOptions, runRatingPlan } from '../../train/ratings/run-plan.ts';
+import { openDevice } from '../device.ts';
 
 /** Users and items of two numbers each; ratings from 1 to 5 follow from their product, biases and a little noise. */
 function world(users: number, items: number, share: number, noise = 0.3): Ratings {
@@ -166,8 +167,7 @@ describe('metrics', () => {
 });
 
 describe('a training on ratings', async () => {
-  const device = await Device.open({ backend: 'cpu' });
-  afterAll(() => device.close());
+  const device = await openDevice({ backend: 'cpu' });
   const ratings = world(12, 10, 0.6);
   type Asked = Pick<RatingPlan, 'settings' | 'split'> & Partial<Pick<RatingPlan, 'resume'>>;
   const plan = ({ settings, split, resume = false }: Asked): RatingPlan => {

@@ -1,5 +1,5 @@
 /** An item table larger than one binding, through training, checkpoints, evaluation and recommending. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Device, shardsOf } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -8,6 +8,7 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainOptions, TrainProgress } from '../../train/loop/options.ts';
 import { folderOf, small, splitOf } from './small.ts';
+import { openDevice } from '../device.ts';
 
 const ITEMS = 1500;
 
@@ -29,17 +30,9 @@ const until = (last: number): Partial<TrainOptions> => {
 };
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`an item table in shards on ${backend}`, () => {
-    let device: Device;
-    let limited: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-      limited = await Device.open({ backend, maxBindingBytes: 32 * 1024 });
-    });
-    afterAll(() => {
-      device?.close();
-      limited?.close();
-    });
+  describe(`an item table in shards on ${backend}`, async () => {
+    const device = await openDevice({ backend });
+    const limited = await openDevice({ backend, maxBindingBytes: 32 * 1024 });
 
     it('trains as a whole one does, resumes bit for bit, and recommends', async () => {
       const whole = await run(device, until(10));

@@ -1,5 +1,5 @@
 /** A model that reads user features and event context: it learns what only they tell, and has the gradients of its loss. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { inferSchema } from '../../data/features/schema.ts';
 import { inferEvents, SideFeatureEncoder } from '../../data/features/event-encoder.ts';
 import { SideFeatures } from '../../data/features/side-features.ts';
@@ -19,6 +19,7 @@ import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { trainModel } from '../../train/train-model.ts';
 import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
 import { run, small, splitOf } from './small.ts';
+import { openDevice } from '../device.ts';
 
 const ITEMS = 12;
 
@@ -50,12 +51,8 @@ function withSideFeatures(split: Split): Split {
   );
 }
 
-describe('a model that reads users and events', () => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend: 'webgpu' });
-  });
-  afterAll(() => device?.close());
+describe('a model that reads users and events', async () => {
+  const device = await openDevice({ backend: 'webgpu' });
 
   it('learns what items alone do not tell', async () => {
     const settings = small({ dropout: '0', sideDropout: '0' });

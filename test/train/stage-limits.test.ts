@@ -2,11 +2,10 @@
  * Every stage reports progress at least every two seconds, and ends within two seconds of Ctrl-C and of its deadline: by a
  * clock of which each piece of work takes its time, so that it does not matter how fast the machine is.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { Split } from '../../data/splits/split.ts';
-import { Device } from '../../engine/index.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { recordTraining } from '../../model/storage/training-record.ts';
 import { logOf } from '../../train/events.ts';
@@ -17,6 +16,7 @@ import { runRatingPlan } from '../../train/ratings/run-plan.ts';
 import { type RunOptions, runPlan, STAGES } from '../../train/run-plan.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
 import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
+import { openDevice } from '../device.ts';
 
 /** Milliseconds that anything may take between two reports, and after a signal or a deadline. */
 const LIMIT = 2000;
@@ -25,16 +25,12 @@ const DISPATCH = 8;
 const LOOK = 0.2;
 const GLANCE = 0.1;
 
-let device: Device;
 /** Looks at users' events, and readings of the clock. */
 let looks = 0;
 let glances = 0;
 const now = (): number => DISPATCH * device.stats().dispatches + LOOK * looks + GLANCE * glances;
 
-beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+const device = await openDevice({ backend: 'cpu' });
 
 beforeEach(() => {
   vi.spyOn(performance, 'now').mockImplementation(() => {

@@ -1,7 +1,6 @@
 /** The stages of a training: one live encoder, one time budget, progress, interruption and continuation. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { seeded } from '../../data/random.ts';
-import { Device } from '../../engine/index.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { readMetrics } from '../../model/storage/folder.ts';
@@ -13,6 +12,7 @@ import type { TrainProgress } from '../../train/loop/options.ts';
 import { planTraining, type TrainingSource } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { runPlan } from '../../train/run-plan.ts';
+import { openDevice } from '../device.ts';
 
 const settings = { d: '8', ff: '16', blocks: '1', heads: '1', window: '16', budget: '128', validateSteps: '4' };
 const areas = ['north', 'south'];
@@ -34,11 +34,7 @@ function source(users: number, events: number, items: number): TrainingSource {
 
 const transitionsIn = async (files: MemoryFiles) => (await Snapshot.open(files)).read(MEMORY);
 
-let device: Device;
-beforeAll(async () => {
-  device = await Device.open({ backend: 'cpu' });
-});
-afterAll(() => device?.close());
+const device = await openDevice({ backend: 'cpu' });
 
 it('share one encoder, and report what they do', async () => {
   const ranker = {

@@ -1,44 +1,25 @@
 /** The item tower: against PyTorch (test/golden/make.py), what training leaves of IDs, items that have none. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ItemFeatures } from '../../data/features/encoder.ts';
-import { Device, type NumericArray } from '../../engine/index.ts';
 import { checkSettings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Feed } from '../../train/loop/feed.ts';
-import golden from '../golden/tower.json' with { type: 'json' };
-import { firstMismatch } from '../kernels/harness.ts';
+import file from '../golden/tower.json' with { type: 'json' };
+import { expectNear, Golden } from '../kernels/golden/golden.ts';
+import { openDevice } from '../device.ts';
 
-const { config, tensors } = golden as unknown as {
-  config: Record<'d' | 'heads' | 'ff' | 'blocks' | 'window' | 'budget' | 'items' | 'known' | 'used' | 'rows', number>;
-  tensors: Record<string, { shape: number[]; data: number[] }>;
-};
-const of = (name: string): Float64Array => Float64Array.from(tensors[name].data);
+const { config } = file;
+const golden = new Golden(file);
 const near = { abs: 5e-5, rel: 2e-4 };
 
 /** The script's dense bags as the encoder of items makes them. */
 function features(): ItemFeatures {
-  const bags = of('bags');
-  const n = bags.length / config.rows;
-  const [starts, columns, values]: number[][] = [[0], [], []];
-  for (let t = 0; t < n; t++) {
-    for (let a = 0; a < config.rows; a++) {
-      const value = bags[t * config.rows + a];
-      if (value === 0) continue;
-      columns.push(a);
-      values.push(value);
-    }
-    starts.push(columns.length);
-  }
   const itemStarts = [0];
-  for (const count of of('tokens')) itemStarts.push((itemStarts.at(-1) as number) + count);
+  for (const count of golden.u32('tokens')) itemStarts.push((itemStarts.at(-1) as number) + count);
   return {
     rows: config.rows,
-    tokens: {
-      starts: Uint32Array.from(starts),
-      columns: Uint32Array.from(columns),
-      values: Float32Array.from(values),
-    },
+    tokens: golden.sparse('bags'),
     itemStarts: Uint32Array.from(itemStarts),
     unseen: new Map(),
   };
@@ -57,34 +38,14 @@ const settings = checkSettings({
 });
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`item tower on ${backend}`, () => {
-    let device: Device;
-    let model: SequenceModel;
-    let feed: Feed;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-      const catalog = { features: features(), known: config.known };
-      model = SequenceModel.create(device, settings, config.items, 0, catalog);
-      const names = Object.keys(tensors).filter((name) => name.startsWith('parameters.'));
-      model.parameters.load('params', new Map(names.map((n) => [n.slice('parameters.'.length), of(n)])));
-      feed = new Feed(device, budget);
-      const u32 = (key: string) => Uint32Array.from(of(`batch.${key}`));
-      feed.stage({
-        tokens: config.used,
-        items: u32('items'),
-        positions: u32('positions'),
-        targets: u32('targets'),
-        start: u32('start'),
-        end: u32('end'),
-        weights: Float32Array.from(of('batch.weights')),
-      });
-      feed.upload();
-    });
-    afterAll(() => {
-      model?.dispose();
-      feed?.dispose();
-      device?.close();
-    });
+  describe(`item tower on ${backend}`, async () => {
+    const device = await openDevice({ backend });
+    const catalog = { features: features(), known: config.known };
+    const model = SequenceModel.create(device, settings, config.items, 0, catalog);
+    model.parameters.load('params', golden.values(model.parameters.names, 'parameters.'));
+    const feed = new Feed(device, budget);
+    feed.stage({ ...golden.batch('batch.'), tokens: config.used });
+    feed.upload();
 
     it('is that of PyTorch, loss and gradients', async () => {
       const loss = device.scope(() => {
@@ -92,12 +53,10 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         l.backward();
         return l;
       });
-      expect(await loss.item()).toBeCloseTo(of('loss')[0], 5);
+      expect(await loss.item()).toBeCloseTo(golden.f32('loss')[0], 5);
       loss.dispose();
-      for (const name of Object.keys(tensors).filter((key) => key.startsWith('gradients.'))) {
-        const grad = (await model.parameters.get(name.slice('gradients.'.length)).grad?.data()) as NumericArray;
-        expect(firstMismatch(name, grad, of(name), near)).toBeNull();
-      }
+      for (const name of model.parameters.names)
+        await golden.expectGradient(`gradients.${name}`, model.parameters.get(name), near);
     });
 
     it('gives items without an ID the embedding of their attributes', async () => {
@@ -108,7 +67,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const values = await columns.data();
       columns.dispose();
       const catalog = Float64Array.from(values, (_, i) => values[(i % d) * config.items + Math.floor(i / d)]);
-      expect(firstMismatch('catalog', catalog, of('catalogue'), near)).toBeNull();
+      expectNear('catalog', catalog, golden.f32('catalogue'), near);
     });
 
     it('drops IDs as a whole while training, anew in each step', async () => {

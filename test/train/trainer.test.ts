@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import type { MemoryFiles } from '../../model/storage/files.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
@@ -8,14 +8,11 @@ import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
 import type { TrainProgress } from '../../train/loop/options.ts';
 import { folderOf, ring, run, small } from './small.ts';
+import { openDevice } from '../device.ts';
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`training on ${backend}`, () => {
-    let device: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-    });
-    afterAll(() => device?.close());
+  describe(`training on ${backend}`, async () => {
+    const device = await openDevice({ backend });
     const split = ring();
 
     it('learns the ring, saves the best weights, and recommends the next item', async () => {

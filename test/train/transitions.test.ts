@@ -1,5 +1,5 @@
 /** Item transitions: their closed form, their part in the scorer, and a training with them from end to end. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { Device } from '../../engine/index.ts';
 import type { MemoryFiles } from '../../model/storage/files.ts';
@@ -23,6 +23,7 @@ import { evaluate } from '../../train/evaluation/evaluate.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
 import { folderOf, small, splitOf } from './small.ts';
 import { type StageOptions, trainStages } from './stages.ts';
+import { openDevice } from '../device.ts';
 
 /** Shoppers who walk round a ring of items, now and then two steps at a time; some have but one or two events. */
 const walks = (users: number, items: number): Split =>
@@ -81,12 +82,8 @@ const settings = small({ validateUsers: '30' });
 const train = (device: Device, split: Split, files: MemoryFiles, more: Partial<StageOptions> = {}) =>
   trainStages({ device, files, split, settings, epochs: 2, ...more });
 
-describe.each(['webgpu', 'cpu'] as const)('on %s', (backend) => {
-  let device: Device;
-  beforeAll(async () => {
-    device = await Device.open({ backend });
-  });
-  afterAll(() => device.close());
+describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
+  const device = await openDevice({ backend });
 
   it('is the ridge regression of the next item on the weighted history', async () => {
     const split = walks(60, 30);

@@ -2,16 +2,19 @@
 import { describe, expect, it } from 'vitest';
 import {
   add,
+  addLayernorm,
   attention,
   bceWithLogits,
   cachedAttention,
   concat,
   crossAttention,
+  crossBounds,
   crossEntropy,
   type Device,
   div,
   dropout,
   embedding,
+  embeddingSum,
   exp,
   fill,
   gather,
@@ -29,8 +32,10 @@ import {
   normalize,
   rankOf,
   relativeAttention,
+  type RelativeAttentionOptions,
   relu,
   rotary,
+  rowGroupLayout,
   rowDot,
   sampledLoss,
   type SampledLossOptions,
@@ -55,7 +60,13 @@ import { f, leaf, spans, u } from './values.ts';
 const sampled = (d: Device, options: SampledLossOptions) =>
   sampledLoss(f(d, 4), f(d, 4, 8), u(d, 4), u(d, 1, 8), f(d, 4), options);
 
-/** Calls that are wrong, and how the message begins. */
+const crossed = (d: Device, kv: Tensor, heads: number) =>
+  crossAttention(f(d, 3, 8), kv, { ...spans(d, 3), from: u(d, 5), to: u(d, 5) }, { heads });
+
+const relative = (d: Device, bias: Tensor | null, more: Partial<RelativeAttentionOptions> = {}) =>
+  relativeAttention(f(d, 5, 24), spans(d, 5), bias, { heads: 2, causal: true, position: true, times: null, ...more });
+
+/** Calls that are wrong, and how the message begins: at the call, with both shapes. */
 const refused: [string, (d: Device) => unknown, string][] = [
   ...Object.entries({
     relu,
@@ -80,9 +91,20 @@ const refused: [string, (d: Device) => unknown, string][] = [
   ...Object.entries({ add, sub, mul, div }).map(([name, op]): [string, (d: Device) => unknown, string] => [
     `${name} of integers`,
     (d) => op(f(d, 2), u(d, 2)),
-    `${name}: b must be f32`,
+    `${name}: b must be f32, got u32[2] (ids)`,
   ]),
-  ['add of shapes that differ', (d) => add(f(d, 2, 3), f(d, 4)), 'add: '],
+  ...(
+    [
+      ['add', add, [4]],
+      ['sub', sub, [2]],
+      ['mul', mul, [3, 2]],
+      ['div', div, [2, 1]],
+    ] as const
+  ).map(([name, op, shape]): [string, (d: Device) => unknown, string] => [
+    `${name} of shapes that differ`,
+    (d) => op(f(d, 2, 3), f(d, ...shape)),
+    `${name}: expected equal shapes, a scalar or a suffix of the other, got a [2,3] · b [${shape}]`,
+  ]),
   ['fill of integers by another number than 0', (d) => fill(u(d, 2), 1), 'fill: expected 0 for the u32 tensor'],
   [
     'fill after its end',
@@ -93,8 +115,8 @@ const refused: [string, (d: Device) => unknown, string][] = [
     },
     'fill: numbers [2] was freed',
   ],
-  ['mean of nothing', (d) => mean(f(d, 0, 3)), 'mean: '],
-  ['max of nothing', (d) => max(f(d, 3, 0), 'last'), 'max: '],
+  ['mean of nothing', (d) => mean(f(d, 0, 3)), 'mean: expected at least one element, got [0,3]'],
+  ['max of nothing', (d) => max(f(d, 3, 0), 'last'), 'max: expected at least one element, got [3,0]'],
   [
     'sum over what is not there',
     (d) => sum(f(d, 2), 'rows' as 'all'),
@@ -105,14 +127,40 @@ const refused: [string, (d: Device) => unknown, string][] = [
     (d) => max(f(d, 2), 'first' as 'all'),
     'max: expected over to be one of all, last, got first',
   ],
-  ['scale by NaN', (d) => scale(f(d, 2), Number.NaN), 'scale: '],
+  ['scale by NaN', (d) => scale(f(d, 2), Number.NaN), 'scale: expected a finite factor, got NaN'],
   ['dropout of all', (d) => dropout(f(d, 2), 1), 'dropout: '],
   ['dropout of NaN', (d) => dropout(f(d, 2), Number.NaN), 'dropout: '],
-  ['slice beyond', (d) => slice(f(d, 2, 4), -1, 2, 5), 'slice: '],
-  ['concat of none', () => concat([], 0), 'concat: '],
-  ['concat of both types', (d) => concat([f(d, 2), u(d, 2)], 0), 'concat: '],
-  ['gather by numbers', (d) => gather(f(d, 2, 2), f(d, 2)), 'gather: '],
-  ['gather with a gradient', (d) => gather(leaf(d, 2, 2), u(d, 2)), 'gather: '],
+  ['sum of a scalar over its last axis', (d) => sum(f(d), 'last'), 'sum: x must have at least 1 axes, got []'],
+  ['softmax of a scalar', (d) => softmax(f(d)), 'softmax: x must have at least 1 axes, got []'],
+  ['transpose of a vector', (d) => transpose(f(d, 3)), 'transpose: x must have at least 2 axes, got [3]'],
+  [
+    'swiglu of half a width that is no multiple of 4',
+    (d) => swiglu(f(d, 2, 12)),
+    'swiglu: expected x [rows, 2F] with F a multiple of 4, got [2,12]',
+  ],
+  [
+    'slice beyond',
+    (d) => slice(f(d, 4, 5), -1, 2, 6),
+    'slice: expected a range within 0 to 5, got 2 to 6 along axis -1 of [4,5]',
+  ],
+  [
+    'slice of an axis in the middle',
+    (d) => slice(f(d, 4, 5, 6), 1, 0, 1),
+    'slice: expected axis 0 or -1 (the last), got 1 for [4,5,6]',
+  ],
+  ['concat of none', () => concat([], 0), 'concat: expected at least one tensor, got none'],
+  ['concat of both types', (d) => concat([f(d, 2), u(d, 2)], 0), 'concat: ids must be f32, got u32[2] (ids)'],
+  [
+    'concat of shapes that differ',
+    (d) => concat([f(d, 2, 3), f(d, 2, 4)], 0),
+    'concat: shapes differ outside of axis 0, [2,3] · [2,4]',
+  ],
+  ['gather by numbers', (d) => gather(f(d, 2, 2), f(d, 2)), 'gather: ids must be u32, got f32[2] (numbers)'],
+  [
+    'gather with a gradient',
+    (d) => gather(leaf(d, 2, 1), u(d, 1)),
+    'gather: x has no gradient here, but numbers [2,1] requires one; use embedding, or noGrad()',
+  ],
   ['reshape', (d) => f(d, 2, 3).reshape([4]), 'reshape: '],
   ['rows beyond', (d) => f(d, 2, 64).rows(1, 3), 'rows: '],
   ['rows that are not aligned', (d) => f(d, 2, 3).rows(1, 2), 'rows: '],
@@ -163,12 +211,54 @@ const refused: [string, (d: Device) => unknown, string][] = [
   ],
   ['layernorm of nothing', (d) => layernorm(f(d, 2, 0), f(d, 0), f(d, 0)), 'layernorm: '],
   ['layernorm of integers', (d) => layernorm(u(d, 2, 4), f(d, 4), f(d, 4)), 'layernorm: x must be f32'],
-  ['layernorm with a short weight', (d) => layernorm(f(d, 2, 4), f(d, 2), f(d, 4)), 'layernorm: '],
+  [
+    'layernorm with a long weight',
+    (d) => layernorm(f(d, 3, 4), f(d, 5), f(d, 4)),
+    'layernorm: expected weight and bias [4], got [5]',
+  ],
+  [
+    'addLayernorm of shapes that differ',
+    (d) => addLayernorm(f(d, 3, 4), f(d, 3, 5), f(d, 4), f(d, 4)),
+    'addLayernorm: shapes differ, x [3,4] + r [3,5]',
+  ],
+  [
+    'addLayernorm of one tensor twice',
+    (d) => {
+      const x = f(d, 3, 4);
+      addLayernorm(x, x.reshape([3, 4]), f(d, 4), f(d, 4));
+    },
+    'addLayernorm: expected two different tensors, got the same tensor as x and r',
+  ],
+  [
+    'addLayernorm with dropout of all',
+    (d) => addLayernorm(f(d, 3, 4), f(d, 3, 4), f(d, 4), f(d, 4), { dropout: 1 }),
+    'addLayernorm: expected a dropout in [0, 1), got 1',
+  ],
   ['rowDot of shapes that differ', (d) => rowDot(f(d, 2, 4), f(d, 2, 8)), 'rowDot: '],
   ['rowDot of width 3', (d) => rowDot(f(d, 2, 3), f(d, 2, 3)), 'rowDot: '],
-  ['embedding by numbers', (d) => embedding(f(d, 3, 4), f(d, 2)), 'embedding: '],
+  ['embedding by numbers', (d) => embedding(f(d, 3, 4), f(d, 5)), 'embedding: expected u32 ids, got f32 [5]'],
+  ['embedding in a vector', (d) => embedding(f(d, 4), u(d, 5)), 'embedding: expected a table [V,D], got [4]'],
   ['embedding in integers', (d) => embedding(u(d, 3, 4), u(d, 2)), 'embedding: table must be f32'],
-  ['embedding without groups', (d) => embedding(leaf(d, 3, 4), u(d, 2)), 'embedding: '],
+  [
+    'embedding without groups',
+    (d) => embedding(leaf(d, 3, 4), u(d, 5)),
+    'embedding: numbers requires a gradient, so the row groups of its ids are needed',
+  ],
+  [
+    'embedding with groups of other ids',
+    (d) => embedding(leaf(d, 3, 4), u(d, 5), u(d, 7)),
+    `embedding: expected row groups u32 [${rowGroupLayout(5).words}] for ids [5], got u32 [7]`,
+  ],
+  [
+    'embeddingSum of widths that differ',
+    (d) => embeddingSum(f(d, 3, 4), u(d, 5), undefined, f(d, 3, 5), u(d, 5), undefined),
+    'embeddingSum: widths differ, [3,4] and [3,5]',
+  ],
+  [
+    'embeddingSum of lengths that differ',
+    (d) => embeddingSum(f(d, 3, 4), u(d, 5), undefined, f(d, 3, 4), u(d, 6), undefined),
+    'embeddingSum: lengths differ, [5] and [6]',
+  ],
   [
     'crossEntropy of widths that differ',
     (d) => crossEntropy(f(d, 2, 4), f(d, 9, 8), u(d, 2), f(d, 2)),
@@ -198,7 +288,11 @@ const refused: [string, (d: Device) => unknown, string][] = [
     },
     '',
   ],
-  ['bceWithLogits of shapes that differ', (d) => bceWithLogits(f(d, 3), f(d, 3), f(d, 2)), 'bceWithLogits: '],
+  [
+    'bceWithLogits of shapes that differ',
+    (d) => bceWithLogits(f(d, 3), f(d, 3), f(d, 2)),
+    'bceWithLogits: shapes differ, logits [3] · weights [2]',
+  ],
   [
     'sampledLoss of a kind that is not there',
     (d) => sampled(d, { kind: 'hinge' } as unknown as SampledLossOptions),
@@ -217,20 +311,54 @@ const refused: [string, (d: Device) => unknown, string][] = [
   ],
   [
     'crossAttention of widths that differ',
-    (d) => crossAttention(f(d, 4, 8), f(d, 4, 8), { ...spans(d, 4), from: u(d, 4), to: u(d, 4) }, { heads: 2 }),
-    'crossAttention: ',
+    (d) => crossed(d, f(d, 5, 8), 2),
+    'crossAttention: expected q [L, D] and kv [M, 2D], got q [3,8], kv [5,8]',
+  ],
+  [
+    'crossAttention of narrow heads',
+    (d) => crossed(d, f(d, 5, 16), 4),
+    'crossAttention: expected 4 heads whose width is a',
+  ],
+  [
+    'crossAttention with bounds of other keys',
+    (d) => crossed(d, f(d, 4, 16), 2),
+    'crossAttention: expected from u32 [4]',
+  ],
+  [
+    'crossBounds of other sequences',
+    () => crossBounds([0, 2], [0, 3, 4], 2, 4),
+    'crossBounds: expected as many offsets of queries',
+  ],
+  [
+    'crossBounds beyond the queries',
+    () => crossBounds([0, 2], [0, 3], 1, 4),
+    'crossBounds: expected as many offsets of queries, at most 1',
+  ],
+  [
+    'relativeAttention with a long bias',
+    (d) => relative(d, f(d, 2, 128)),
+    'relativeAttention: expected a bias [2,64], got [2,128]',
   ],
   [
     'relativeAttention without its bias',
-    (d) => relativeAttention(f(d, 4, 24), spans(d, 4), null, { heads: 2, causal: true, position: true, times: null }),
-    'relativeAttention: ',
+    (d) => relative(d, null, { causal: false }),
+    'relativeAttention: expected a bias [2,128], got none',
+  ],
+  [
+    'relativeAttention with too few times',
+    (d) => relative(d, f(d, 2, 128), { times: u(d, 4) }),
+    'relativeAttention: expected times u32 [5] for qkv [5,24], got u32 [4]',
   ],
   [
     'rotary of parts that are not there',
     (d) => rotary(f(d, 2, 24), u(d, 2), f(d, 9, 4), 2, 'qk' as 'q'),
     'rotary: expected parts to be one of qkv, q, kv, got qk',
   ],
-  ['rotary with angles of another width', (d) => rotary(f(d, 2, 24), u(d, 2), f(d, 9, 8), 2), 'rotary: '],
+  [
+    'rotary with angles of another width',
+    (d) => rotary(f(d, 2, 24), u(d, 2), f(d, 9, 8), 2),
+    'rotary: expected angles [T,4], got [9,8]',
+  ],
   [
     'cachedAttention of integers',
     (d) => cachedAttention(u(d, 2, 8), f(d, 4, 16), { ...spans(d, 2), own: u(d, 2, 1), count: u(d, 2) }, 2),
@@ -238,10 +366,26 @@ const refused: [string, (d: Device) => unknown, string][] = [
   ],
   ['storeRows of width 3', (d) => storeRows(f(d, 2, 3), u(d, 2), f(d, 4, 3)), 'storeRows: '],
   ['tableScores from within a shard', (d) => tableScores(f(d, 2, 4), f(d, 128, 4), 3, 9), 'tableScores: '],
-  ['topk of none', (d) => topk(f(d, 2, 8), 0), 'topk: '],
+  ['topk of none', (d) => topk(f(d, 2, 8), 0), 'topk: expected k from 1 to 128, got 0'],
+  ['topk of too many', (d) => topk(f(d, 2, 3), 129), 'topk: expected k from 1 to 128, got 129'],
+  ['topk of a vector', (d) => topk(f(d, 6), 2), 'topk: expected scores f32 [R,V] with V ≥ 1, got f32 [6]'],
+  [
+    'topk with targets of other rows',
+    (d) => topk(f(d, 2, 3), 2, { targets: u(d, 3) }),
+    'topk: expected targets u32 [2] for scores [2,3], got u32 [3]',
+  ],
   ['topk of integers', (d) => topk(u(d, 2, 8), 1), 'topk: '],
-  ['rankOf with numbers as targets', (d) => rankOf(f(d, 2, 8), f(d, 2)), 'rankOf: '],
-  ['maskSeen with short offsets', (d) => maskSeen(f(d, 2, 8), { offsets: u(d, 2), items: u(d, 1) }), 'maskSeen: '],
+  ['rankOf with numbers as targets', (d) => rankOf(f(d, 2, 8), f(d, 2)), 'rankOf: expected targets u32 [2]'],
+  [
+    'maskSeen with short offsets',
+    (d) => maskSeen(f(d, 2, 8), { offsets: u(d, 2), items: u(d, 1) }),
+    'maskSeen: expected offsets u32 [3]',
+  ],
+  [
+    'maskSeen of a leaf',
+    (d) => maskSeen(leaf(d, 1, 2), { offsets: u(d, 2), items: u(d, 1) }),
+    'maskSeen: scores has no gradient here, but numbers [1,2] requires one; it changes scores in place: use noGrad()',
+  ],
   ['a scalar wanted', (d) => leaf(d, 3).backward(), 'backward: '],
   [
     'a parameter that is no integer',
@@ -267,19 +411,14 @@ const messageOf = (call: () => unknown): string => {
 
 describe('what one device refuses, the other does, too', () => {
   it.each(refused)('%s', (_, call, begins) => {
-    const [a, b] = [gpu, cpu].map((device) => {
-      const message = messageOf(() => device.scope(() => call(device)));
-      return message;
-    });
+    const [a, b] = [gpu, cpu].map((device) => messageOf(() => device.scope(() => call(device))));
     expect(a).toBe(b);
     expect(a).not.toBe('not refused');
     expect(a.slice(0, begins.length)).toBe(begins);
   });
 
   it('by tensors of the other device', () => {
-    expect(() => add(f(gpu, 2), f(cpu, 2))).toThrow(
-      'add: numbers lives on another device'.replace('add', 'binary_fwd'),
-    );
+    expect(() => add(f(gpu, 2), f(cpu, 2))).toThrow('binary_fwd: numbers lives on another device');
     expect(() => add(f(cpu, 2), f(gpu, 2))).toThrow('binary_fwd: numbers lives on another device');
   });
 });

@@ -4,7 +4,7 @@
  * graphs in `npm test`, some thousand in `npm run test:full`; `npm run fuzz -- --runs N --seed S` for as long as one likes.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { Device, type NumericArray } from '../../../engine/index.ts';
 import { FULL } from '../../full.ts';
 import { FACTOR, FORMS, type Form, runForm } from '../forms.ts';
@@ -12,17 +12,13 @@ import { Graph } from './graph.ts';
 import { OPS } from './ops.ts';
 import { type Case, firstMismatch, makeInputs, makeWeights } from '../harness.ts';
 import { gradientError, runCase } from '../run-case.ts';
+import { openDevice } from '../../device.ts';
 
 const RUNS = Number(process.env.ATTUNE_FUZZ_RUNS ?? (FULL ? 3000 : 200));
 const SEED = Number(process.env.ATTUNE_FUZZ_SEED ?? 20);
 
-let double: Device;
-let gpu: Device;
-beforeAll(async () => {
-  double = await Device.open({ backend: 'cpu', precision: 'f64', poison: true });
-  gpu = await Device.open({ backend: 'webgpu', poison: true });
-});
-afterAll(() => gpu?.close());
+const double = await openDevice({ backend: 'cpu', precision: 'f64', poison: true });
+let gpu = await openDevice({ backend: 'webgpu', poison: true });
 
 /** Room for rounding through up to ten ops, in units of the largest element. */
 function close(what: string, actual: NumericArray, wanted: NumericArray): void {

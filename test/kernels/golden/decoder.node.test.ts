@@ -1,22 +1,18 @@
 /** An encoder–decoder against PyTorch's own layers (test/golden/make.py): the decoder's states, loss, every gradient. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Batch } from '../../../data/batching/batch.ts';
+import { describe, it } from 'vitest';
 import { continuationTokens } from '../../../data/batching/continuations.ts';
-import type { ContinuationBatch } from '../../../data/batching/batch.ts';
-import { crossAttention, crossBounds, Device, type NumericArray } from '../../../engine/index.ts';
+import type { Batch, ContinuationBatch } from '../../../data/batching/batch.ts';
+import { crossAttention, crossBounds } from '../../../engine/index.ts';
 import type { TrainingTokens } from '../../../model/encoders/context.ts';
-import { parametersOf } from '../../../model/encoders/network.ts';
 import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
 import { Feed, needsOf } from '../../../train/loop/feed.ts';
-import golden from '../../golden/decoder.json' with { type: 'json' };
-import { firstMismatch } from '../harness.ts';
+import file from '../../golden/decoder.json' with { type: 'json' };
+import { Golden } from './golden.ts';
+import { openDevice } from '../../device.ts';
 
-const { config, tensors } = golden as unknown as {
-  config: { histories: number[]; continuations: number[]; [size: string]: number | number[] };
-  tensors: Record<string, { data: number[] }>;
-};
-const of = (name: string): Float64Array => Float64Array.from(tensors[name].data);
+const config: { histories: number[]; continuations: number[]; [size: string]: number | number[] } = file.config;
+const golden = new Golden(file);
 const { histories, continuations } = config;
 const settings = settingsFor('encoder-decoder', {
   d: `${config.D}`,
@@ -43,11 +39,11 @@ function batch(): Batch {
     all.set(histories.flatMap((_, s) => Array.from(part(s))));
     return all;
   };
-  const items = (s: number) => of(`items.${s}`);
+  const items = (s: number) => golden.u32(`items.${s}`);
   const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
   const same = (n: number, value: number) => new Array<number>(n).fill(value);
   const weights = new Float32Array(room);
-  weights.set(of('weights'));
+  weights.set(golden.f32('weights'));
   const next: ContinuationBatch = {
     tokens: queries[3],
     items: lay(room, (s) => items(s).slice(histories[s] - 1, -1)),
@@ -74,43 +70,24 @@ function batch(): Batch {
 }
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`encoder–decoder as in PyTorch on ${backend}`, () => {
-    let device: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-    });
-    afterAll(() => device?.close());
+  describe(`encoder–decoder as in PyTorch on ${backend}`, async () => {
+    const device = await openDevice({ backend });
 
     it('states, loss, gradients', async () => {
-      const names = parametersOf(settings, ITEMS).declared.map((p) => p.name);
       const model = SequenceModel.create(device, settings, ITEMS, 0);
-      model.parameters.load('params', new Map(names.map((n) => [n, Float32Array.from(of(`parameters.${n}`))])));
+      model.parameters.load('params', golden.values(model.parameters.names, 'parameters.'));
       const feed = new Feed(device, settings.budget, needsOf(settings));
       feed.stage(batch());
-      feed.upload();
       const tokens = feed.tensors;
       const { keys, ...continuation } = tokens.continuation as TrainingTokens & {
         keys: Parameters<typeof crossAttention>[2];
       };
-      const { h, loss } = device.scope(() => {
-        const states = device.noGrad(() => {
-          const read = model.encode(tokens);
-          const heads = { heads: settings.heads };
-          return model.decode(continuation, (i, q) => crossAttention(q, model.crossKeys(i, read), keys, heads)).keep();
-        });
-        const l = model.loss(tokens).keep();
-        l.backward();
-        return { h: states, loss: l };
-      });
-      const near = { abs: 5e-5, rel: 2e-4 };
-      const hidden = of('hidden');
-      expect(firstMismatch('hidden', (await h.data()).subarray(0, hidden.length), hidden, near)).toBeNull();
-      expect(await loss.item()).toBeCloseTo(of('loss')[0], 5);
-      for (const n of names) {
-        const grad = (await model.parameters.get(n).grad?.data()) as NumericArray;
-        expect(firstMismatch(`d${n}`, grad, of(`gradients.${n}`), near)).toBeNull();
-      }
-      for (const t of [h, loss]) t.dispose();
+      const states = () => {
+        const read = model.encode(tokens);
+        const heads = { heads: settings.heads };
+        return model.decode(continuation, (i, q) => crossAttention(q, model.crossKeys(i, read), keys, heads));
+      };
+      await golden.expectModel(model, feed, states, '', { abs: 5e-5, rel: 2e-4 });
       model.dispose();
       feed.dispose();
     });

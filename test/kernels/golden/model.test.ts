@@ -1,19 +1,17 @@
 /** The encoder, the loss and the optimizer against PyTorch (test/golden/make.py). */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, type NumericArray } from '../../../engine/index.ts';
+import { describe, it } from 'vitest';
 import type { Settings } from '../../../model/recipes/settings.ts';
 import { settingsFor } from '../../../model/recipes/recipes.ts';
-import { parametersOf } from '../../../model/encoders/network.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
 import type { Batch } from '../../../data/batching/batch.ts';
 import { Feed } from '../../../train/loop/feed.ts';
 import { AdamW } from '../../../train/loop/optimizer.ts';
-import encoder from '../../golden/encoder.json' with { type: 'json' };
-import training from '../../golden/training.json' with { type: 'json' };
-import { firstMismatch } from '../harness.ts';
+import encoderFile from '../../golden/encoder.json' with { type: 'json' };
+import trainingFile from '../../golden/training.json' with { type: 'json' };
+import { expectNear, Golden } from './golden.ts';
+import { openDevice } from '../../device.ts';
 
-type Golden = { tensors: Record<string, { shape: number[]; data: number[] }> };
-const of = (g: unknown, name: string): number[] => (g as Golden).tensors[name].data;
+const [encoder, training] = [new Golden(encoderFile), new Golden(trainingFile)];
 
 const settings: Settings = {
   ...settingsFor('sasrec', {}),
@@ -26,64 +24,29 @@ const settings: Settings = {
   budget: 24,
 };
 const ITEMS = 13;
-const names = parametersOf(settings, ITEMS).declared.map((p) => p.name);
-const weights = (g: unknown, prefix: string): Map<string, NumericArray> =>
-  new Map(names.map((n) => [n, Float32Array.from(of(g, `${prefix}.${n}`))]));
 
-function batch(g: unknown, prefix: string): Batch {
-  const u32 = (name: string) => Uint32Array.from(of(g, `${prefix}.${name}`));
-  const w = Float32Array.from(of(g, `${prefix}.weights`));
-  return {
-    tokens: w.findLastIndex((x) => x > 0) + 1,
-    items: u32('items'),
-    positions: u32('positions'),
-    targets: u32('targets'),
-    weights: w,
-    start: u32('start'),
-    end: u32('end'),
-  };
+function batch(golden: Golden, prefix: string): Batch {
+  const fed = golden.batch(prefix);
+  return { ...fed, tokens: fed.weights.findLastIndex((x) => x > 0) + 1 };
 }
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`PyTorch's numbers on ${backend}`, () => {
-    let device: Device;
-    let model: SequenceModel;
-    let feed: Feed;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-      model = SequenceModel.create(device, settings, ITEMS, 0);
-      feed = new Feed(device, settings.budget);
-    });
-    afterAll(() => device?.close());
+  describe(`PyTorch's numbers on ${backend}`, async () => {
+    const device = await openDevice({ backend });
+    const model = SequenceModel.create(device, settings, ITEMS, 0);
+    const feed = new Feed(device, settings.budget);
+    const { names } = model.parameters;
 
     it('a two-block encoder: hidden states, loss, every gradient', async () => {
-      model.parameters.load('params', weights(encoder, 'parameters'));
+      model.parameters.load('params', encoder.values(names, 'parameters.'));
       model.parameters.zeroGradients();
-      const b = batch(encoder, 'batch');
-      feed.stage(b);
-      feed.upload();
-      const { h, loss } = device.scope(() => {
-        const hidden = device.noGrad(() => model.encode(feed.tensors)).keep();
-        const l = model.loss(feed.tensors).keep();
-        l.backward();
-        return { h: hidden, loss: l };
-      });
-      const hidden = (await h.data()).subarray(0, b.tokens * settings.d);
-      const near = { abs: 2e-5, rel: 1e-4 };
-      expect(firstMismatch('hidden', hidden, Float64Array.from(of(encoder, 'hidden')), near)).toBeNull();
-      expect(await loss.item()).toBeCloseTo(of(encoder, 'loss')[0], 5);
-      for (const name of names) {
-        const grad = await model.parameters.get(name).grad?.data();
-        const expected = Float64Array.from(of(encoder, `gradients.${name}`));
-        expect(firstMismatch(`d${name}`, grad as NumericArray, expected, near)).toBeNull();
-      }
-      h.dispose();
-      loss.dispose();
+      feed.stage(batch(encoder, 'batch.'));
+      await encoder.expectModel(model, feed, () => model.encode(feed.tensors), '', { abs: 2e-5, rel: 1e-4 });
     });
 
     it('ten steps of training: every loss, and the parameters at the end', async () => {
-      const config = (training as unknown as { config: Record<string, number> }).config;
-      model.parameters.load('params', weights(training, 'start'));
+      const { config } = trainingFile;
+      model.parameters.load('params', training.values(names, 'start.'));
       model.parameters.zeroGradients();
       const optimizer = new AdamW(model.parameters, {
         beta1: 0.9,
@@ -99,22 +62,20 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         return {};
       });
       for (let s = 1; s <= 10; s++) {
-        feed.stage(batch(training, `step${s}.batch`));
+        feed.stage(batch(training, `step${s}.batch.`));
         feed.upload();
         optimizer.prepare({ seed: 1, step: s, learningRate: config.lr, dropout: true });
         step.run();
       }
       const losses = (await optimizer.losses.data()).subarray(1, 11);
-      expect(
-        firstMismatch('losses', losses, Float64Array.from(of(training, 'losses')), { abs: 1e-4, rel: 1e-4 }),
-      ).toBeNull();
+      expectNear('losses', losses, training.f32('losses'), { abs: 1e-4, rel: 1e-4 });
       const end = await model.parameters.read();
       for (const name of names) {
-        const [actual, expected] = [end.get(name) as NumericArray, Float64Array.from(of(training, `end.${name}`))];
+        const [actual, expected] = [end.get(name) as Float32Array, training.f32(`end.${name}`)];
         // A bias of the keys shifts all scores of a query alike: its true gradient is 0, and AdamW makes whole steps
         // of whatever rounding leaves of it. It has no effect on anything else.
         if (name.endsWith('qkv.bias')) for (const a of [actual, expected]) a.fill(0, settings.d, 2 * settings.d);
-        expect(firstMismatch(name, actual, expected, { abs: 1e-4, rel: 1e-4 })).toBeNull();
+        expectNear(name, actual, expected, { abs: 1e-4, rel: 1e-4 });
       }
       step.dispose();
       optimizer.dispose();

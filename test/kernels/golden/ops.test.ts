@@ -7,7 +7,6 @@ import {
   type Device,
   embedding,
   gelu,
-  groupRows,
   layernorm,
   relu,
   sigmoid,
@@ -15,14 +14,12 @@ import {
   softmax,
   type Tensor,
 } from '../../../engine/index.ts';
-import golden from '../../golden/ops.json' with { type: 'json' };
+import file from '../../golden/ops.json' with { type: 'json' };
 import { both } from '../devices.ts';
-import { firstMismatch } from '../harness.ts';
+import { expectNear, Golden, type Tolerance } from './golden.ts';
 
-const { tensors, config } = golden as {
-  tensors: Record<string, { shape: number[]; data: number[] }>;
-  config: typeof golden.config;
-};
+const { config } = file;
+const golden = new Golden(file);
 
 interface Row {
   name: string;
@@ -30,7 +27,7 @@ interface Row {
   inputs: string[];
   fixed?: string[];
   run(t: Record<string, Tensor>, device: Device): Tensor;
-  tolerance?: { abs: number; rel: number };
+  tolerance?: Tolerance;
 }
 
 const WHOLE = ['index', 'targets', 'start', 'end'];
@@ -59,10 +56,7 @@ const rows: Row[] = [
     name: 'embedding',
     inputs: ['table'],
     fixed: ['index'],
-    run: (t, device) => {
-      const index = Uint32Array.from(tensors['embedding.index'].data);
-      return embedding(t.table, t.index, device.tensor(groupRows(index, index.length, index.length).data));
-    },
+    run: (t, device) => embedding(t.table, t.index, golden.groups(device, 'embedding.index')),
   },
   {
     name: 'attentionCausal',
@@ -80,41 +74,29 @@ const rows: Row[] = [
   },
 ];
 
-const load = (device: Device, name: string, key: string, requiresGrad: boolean): Tensor => {
-  const { shape, data } = tensors[`${name}.${key}`];
-  return device.tensor(WHOLE.includes(key) ? Uint32Array.from(data) : data, shape, { label: key, requiresGrad });
-};
-
-describe.each(both)('PyTorch on %s', (_, open) => {
+describe.each(both)('PyTorch on %s', (_, device) => {
   it.each(rows)('$name', async ({ name, inputs, fixed = [], run, tolerance = { abs: 1e-5, rel: 1e-5 } }) => {
-    const device = open();
     const t: Record<string, Tensor> = {};
-    for (const key of inputs) t[key] = load(device, name, key, true);
-    for (const key of fixed) t[key] = load(device, name, key, false);
+    for (const key of inputs) t[key] = golden.tensor(device, `${name}.${key}`, true);
+    for (const key of fixed) t[key] = golden[WHOLE.includes(key) ? 'ids' : 'tensor'](device, `${name}.${key}`);
     const y = run(t, device);
-    expect(firstMismatch(name, await y.data(), Float32Array.from(tensors[`${name}.out`].data), tolerance)).toBeNull();
-    device.tape.backwardFrom(y, () => load(device, name, 'dOut', false));
+    expectNear(name, await y.data(), golden.f32(`${name}.out`), tolerance);
+    device.tape.backwardFrom(y, () => golden.tensor(device, `${name}.dOut`));
     for (const key of inputs) {
-      const expected = tensors[`${name}.d${key[0].toUpperCase()}${key.slice(1)}`];
-      const grad = t[key].grad as Tensor;
-      expect(grad.shape).toEqual(expected.shape);
-      expect(firstMismatch(`d${key}`, await grad.data(), Float32Array.from(expected.data), tolerance)).toBeNull();
+      const expected = `${name}.d${key[0].toUpperCase()}${key.slice(1)}`;
+      expect(t[key].grad?.shape).toEqual(golden.shape(expected));
+      await golden.expectGradient(expected, t[key], tolerance);
     }
   });
 
   it('bceWithLogits', async () => {
     // PyTorch's has no sum: our weights play the part of its upstream gradient.
-    const device = open();
-    const [x, target, out, upstream, dX] = ['x', 'target', 'out', 'dOut', 'dX'].map(
-      (key) => tensors[`bceWithLogits.${key}`].data,
-    );
+    const [x, target, out, upstream] = ['x', 'target', 'out', 'dOut'].map((key) => golden.f32(`bceWithLogits.${key}`));
     const logits = device.tensor(x, undefined, { requiresGrad: true });
     const loss = bceWithLogits(logits, device.tensor(target), device.tensor(upstream));
     const expected = out.reduce((sum, v, i) => sum + v * upstream[i], 0);
     expect(Math.abs((await loss.item()) - expected)).toBeLessThan(1e-4);
     loss.backward();
-    expect(
-      firstMismatch('dx', await (logits.grad as Tensor).data(), Float32Array.from(dX), { abs: 1e-6, rel: 1e-5 }),
-    ).toBeNull();
+    await golden.expectGradient('bceWithLogits.dX', logits, { abs: 1e-6, rel: 1e-5 });
   });
 });

@@ -1,29 +1,21 @@
 /** The ranker with attribute tokens and an encoder of its own against PyTorch (test/golden/make.py): logits, every gradient. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device, groupRows, Inputs, type NumericArray, type Tensor } from '../../../engine/index.ts';
+import { describe, expect, it } from 'vitest';
+import { Inputs, type Tensor, transposeSparse } from '../../../engine/index.ts';
 import { ListPacker, type ListRoom, listSpec, listTokens, sizeOfLists } from '../../../model/ranker/lists.ts';
 import { Ranker } from '../../../model/ranker/ranker.ts';
 import { rankerShapeOf } from '../../../model/ranker/store.ts';
 import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
-import { transposeSparse } from '../../../engine/index.ts';
-import golden from '../../golden/ranker.json' with { type: 'json' };
-import { firstMismatch } from '../harness.ts';
+import file from '../../golden/ranker.json' with { type: 'json' };
+import { expectNear, Golden } from './golden.ts';
+import { openDevice } from '../../device.ts';
 
-const { config } = golden;
-const tensors = golden.tensors as unknown as Record<string, { shape: number[]; data: number[] }>;
-const of = (name: string): Float32Array => Float32Array.from(tensors[name].data);
+const golden = new Golden(file);
+const { config } = file;
 const { items, lists, rows, budget, used } = config;
 
-/** S as a sparse matrix, of the dense one that PyTorch multiplied by. */
-function attributes() {
-  const [count] = tensors.bags.shape;
-  const entries = [...of('bags')].flatMap((value, at) => (value === 0 ? [] : [{ at, value }]));
-  const starts = Uint32Array.from({ length: count + 1 }, (_, u) => entries.filter(({ at }) => at < u * rows).length);
-  const columns = Uint32Array.from(entries, ({ at }) => at % rows);
-  const bags = { starts, columns, values: Float32Array.from(entries, ({ value }) => value) };
-  return { rows, bags, of: config.of.map((own) => Uint32Array.from(own)) };
-}
+/** S, of the dense matrix that PyTorch multiplied by. */
+const attributes = () => ({ rows, bags: golden.sparse('bags'), of: config.of.map((own) => Uint32Array.from(own)) });
 
 const settings = (mutual: boolean) =>
   settingsFor('sasrec', {
@@ -43,12 +35,8 @@ const settings = (mutual: boolean) =>
   });
 
 for (const backend of ['cpu', 'webgpu'] as const) {
-  describe(`the ranker as in PyTorch on ${backend}`, () => {
-    let device: Device;
-    beforeAll(async () => {
-      device = await Device.open({ backend });
-    });
-    afterAll(() => device?.close());
+  describe(`the ranker as in PyTorch on ${backend}`, async () => {
+    const device = await openDevice({ backend });
 
     it.each(['plain', 'mutual'])('%s', async (name) => {
       const mutual = name === 'mutual';
@@ -63,9 +51,8 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         seed: 1,
       };
       const ranker = new Ranker(device, rankerShapeOf(s), about);
-      const stored = (names: string[], prefix = '') => new Map(names.map((n) => [n, of(`parameters.${prefix}${n}`)]));
-      own.parameters.load('params', stored(own.parameters.names, 'encoder.'));
-      ranker.parameters.load('params', stored(ranker.parameters.names));
+      own.parameters.load('params', golden.values(own.parameters.names, 'parameters.encoder.'));
+      ranker.parameters.load('params', golden.values(ranker.parameters.names, 'parameters.'));
       const copies = mutual ? 12 : 0;
       const size = sizeOfLists(
         lists.map(({ candidates }) => candidates),
@@ -84,13 +71,12 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       const inputs = new Inputs(device, listSpec(room));
       expect(new ListPacker(room, ranker.vocabulary, inputs.host).pack(lists)).toBe(3);
       inputs.upload();
-      const t = (key: string): Tensor => device.tensor(Uint32Array.from(tensors[`batch.${key}`].data));
-      const groups = (key: string): Tensor =>
-        device.tensor(groupRows(Uint32Array.from(tensors[`batch.${key}`].data), used, budget).data);
+      const t = (key: string) => device.tensor(golden.u32(`batch.${key}`));
+      const groups = (key: string) => golden.groups(device, `batch.${key}`, used);
       const encoder = { items: t('items'), positions: t('positions'), start: t('start'), end: t('end') };
       const grouped = { itemGroups: groups('items'), positionGroups: groups('positions') };
       const { candidateGroups, atGroups, tokenGroups, positionGroups, copyGroups } = inputs.tensors;
-      const [frozen, table] = ['frozen', 'table'].map((key) => device.tensor(of(key), tensors[key].shape));
+      const [frozen, table] = ['frozen', 'table'].map((key) => golden.tensor(device, key));
       const { logits } = ranker.logits(
         frozen,
         table,
@@ -105,18 +91,13 @@ for (const backend of ['cpu', 'webgpu'] as const) {
         },
       );
       const tolerance = { abs: 5e-5, rel: 2e-4 };
-      const matches = (what: string, got: NumericArray, wanted: Float32Array) =>
-        expect(firstMismatch(what, got, wanted, tolerance)).toBeNull();
-      matches('logits', (await logits.data()).subarray(0, 9), of(`${name}.logits`));
+      expectNear('logits', (await logits.data()).subarray(0, 9), golden.f32(`${name}.logits`), tolerance);
       const weights = new Float32Array(12);
-      weights.set(of('weights'));
+      weights.set(golden.f32('weights'));
       device.tape.backwardFrom(logits, () => device.tensor(weights));
-      for (const [arena, prefix] of [[ranker.parameters, ''] as const, [own.parameters, 'encoder.'] as const]) {
-        for (const key of arena.names) {
-          const grad = await (arena.get(key).grad as Tensor).data();
-          matches(key, grad, of(`${name}.gradients.${prefix}${key}`));
-        }
-      }
+      for (const [arena, prefix] of [[ranker.parameters, ''] as const, [own.parameters, 'encoder.'] as const])
+        for (const key of arena.names)
+          await golden.expectGradient(`${name}.gradients.${prefix}${key}`, arena.get(key), tolerance);
       inputs.dispose();
       ranker.dispose();
     });
