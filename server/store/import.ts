@@ -6,9 +6,7 @@ import type { ItemInfo } from '../../data/formats/catalog.ts';
 import type { Store, StoredEvent } from './store.ts';
 
 /** Rows that one transaction saves. */
-const PART = 5000;
-/** The note of an import that has not ended, with what tells its log from others. */
-const IMPORT = 'import';
+const PART = 20_000;
 
 export interface Imported {
   log: Log;
@@ -20,7 +18,7 @@ export interface Imported {
 
 /** How far a store is filled: an import that was interrupted may be continued. */
 export async function importState(store: Store): Promise<'empty' | 'interrupted' | 'filled'> {
-  if ((await store.note(IMPORT)) !== null) return 'interrupted';
+  if ((await store.importing()) !== null) return 'interrupted';
   const { users, items, events } = await store.sizes();
   return users + items + events === 0 ? 'empty' : 'filled';
 }
@@ -48,12 +46,12 @@ export async function importLog(
   const { rating, size, timeUnit = 'order' } = log;
   const counts = (row: number): boolean => minRating === null || !rating || rating[row] >= minRating;
   const note = JSON.stringify({ source: log.source, size, minRating });
-  const before = await store.note(IMPORT);
+  const before = await store.importing();
   if (before !== null && before !== note)
     throw new InputError('mismatched-data', `${store.name}: holds part of another log, whose import was interrupted`, {
       hint: `name that log with ${option('data')} to continue, or start with an empty store`,
     });
-  await store.putNote(IMPORT, note);
+  await store.startImport(note);
   for (const part of parts(users ?? [])) await store.putUsers(part.map(([id, columns]) => ({ id, columns })));
   for (const part of parts(items ?? []))
     await store.putItems(
@@ -72,7 +70,7 @@ export async function importLog(
     done += part.length;
     onProgress(row);
   }
-  await store.putNote(IMPORT, null);
+  await store.endImport();
   return done;
 }
 

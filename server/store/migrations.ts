@@ -34,3 +34,9 @@ export const MIGRATIONS: readonly ((dialect: Dialect) => string[])[] = [
     'CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL)',
   ],
 ];
+
+/**
+ * Indexes of events, as the steps leave them. A store that is filled from a log has none of them until the end: rows that
+ * come in another order than an index has land all over it.
+ */
+export const EVENT_INDEXES = { events_of_user: '(uid, time, seq)', events_by_time: '(time)' };

@@ -1,7 +1,7 @@
 /** The store in SQL, on a database that a driver opens. What both databases understand is written here once. */
 import { InputError } from '../../data/errors.ts';
 import { textFault } from '../http/text.ts';
-import type { Dialect } from './migrations.ts';
+import { type Dialect, EVENT_INDEXES } from './migrations.ts';
 import type { Shown, Store, StoredEvent, StoredItem, StoredUser } from './store.ts';
 
 export type Value = string | number | null;
@@ -36,6 +36,8 @@ export interface Driver {
 
 /** The note that deleted rows have left traces that are still to be erased. */
 const ERASE = 'erase';
+/** The note of an import that has not ended, with what tells its log from others. */
+const IMPORT = 'import';
 /** Most events of a transaction that joins several requests. */
 const JOINED = 10_000;
 
@@ -255,7 +257,7 @@ export class SqlStore implements Store {
 
   private async erase(): Promise<void> {
     await this.driver.erase?.();
-    await this.putNote(ERASE, null);
+    await this.driver.transaction((query) => writeNote(query, ERASE, null));
   }
 
   async putItems(
@@ -363,13 +365,29 @@ export class SqlStore implements Store {
     return { users: users as number, items: items as number, events: events as number };
   }
 
-  async note(name: string): Promise<string | null> {
-    const [row] = await this.driver.all('SELECT value FROM notes WHERE name = ?', name);
-    return (row?.value as string | undefined) ?? null;
+  importing(): Promise<string | null> {
+    return this.note(IMPORT);
   }
 
-  async putNote(name: string, value: string | null): Promise<void> {
-    await this.driver.transaction((query) => writeNote(query, name, value));
+  async startImport(log: string): Promise<void> {
+    await this.driver.transaction(async (query) => {
+      await writeNote(query, IMPORT, log);
+      for (const name of Object.keys(EVENT_INDEXES)) await query.run(`DROP INDEX IF EXISTS ${name}`);
+    });
+  }
+
+  async endImport(): Promise<void> {
+    await this.driver.transaction(async (query) => {
+      for (const [name, columns] of Object.entries(EVENT_INDEXES))
+        await query.run(`CREATE INDEX IF NOT EXISTS ${name} ON events ${columns}`);
+      await writeNote(query, IMPORT, null);
+    });
+  }
+
+  /** What the store keeps for itself; null where there is nothing under this name. */
+  private async note(name: string): Promise<string | null> {
+    const [row] = await this.driver.all('SELECT value FROM notes WHERE name = ?', name);
+    return (row?.value as string | undefined) ?? null;
   }
 
   async ping(): Promise<void> {

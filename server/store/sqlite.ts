@@ -32,11 +32,16 @@ const TURN = 4;
 /** Kilobytes of pages that each connection keeps; pages of the log after which they are moved into the file. */
 const CACHE = 65_536;
 const LOG = 8000;
+/** Rows of values that one statement reads: more of them take longer to bind than they save. */
+const ROWS = 64;
 /** Pages that are scrubbed in one transaction. */
 const PAGES = 256;
 
 interface Statement {
+  /** The first row, at once. */
   get(values: readonly unknown[]): Record<string, Value | Buffer> | undefined;
+  /** All rows, from another thread. */
+  all(values: readonly unknown[]): Promise<Row[]>;
   run(values: readonly unknown[]): { changes: number };
 }
 
@@ -178,14 +183,16 @@ export class SqliteDriver implements Driver {
     return changes;
   }
 
-  /** One run of the statement for each row, whose values are bound. */
+  /** Many rows of values a run: what a call costs is more than what a row does. */
   private async each({ columns, sql }: Bulk, rows: readonly (readonly Value[])[]): Promise<Row[]> {
-    const names = Object.keys(columns).map((name) => `? AS ${name}`);
-    const statement = await this.prepare(sql(`(SELECT ${names.join(', ')}, 0 AS n) AS input`));
     const found: Row[] = [];
-    for (const row of rows) {
-      const given = statement.get(row);
-      if (given) found.push(given as Row);
+    for (let from = 0; from < rows.length; ) {
+      const count = rows.length - from < ROWS ? 1 : ROWS;
+      const statement = await this.prepare(sql(inputOf(Object.keys(columns), count)));
+      const values = rows.slice(from, from + count).flat();
+      const given = count === 1 ? [statement.get(values) as Row | undefined] : await statement.all(values);
+      for (const row of given) if (row) found.push(row);
+      from += count;
       await this.turn();
     }
     return found;
@@ -262,6 +269,13 @@ export class SqliteDriver implements Driver {
     this.writer.close();
     unlock(this.lock);
   }
+}
+
+/** A table of so many rows, whose values are bound, a row after the other. */
+function inputOf(columns: readonly string[], rows: number): string {
+  const names = columns.map((name, i) => `column${i + 1} AS ${name}`);
+  const values = Array.from({ length: rows }, (_, n) => `(${'?, '.repeat(columns.length)}${n})`);
+  return `(SELECT ${names.join(', ')}, column${columns.length + 1} AS n FROM (VALUES ${values.join(', ')})) AS input`;
 }
 
 const inTransaction = (db: AsyncDatabase): boolean => (db as unknown as { inTransaction: boolean }).inTransaction;

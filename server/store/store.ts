@@ -72,9 +72,11 @@ export interface Store {
   shown(user: string): Promise<Shown | null>;
   /** Users, items and events in all. */
   sizes(): Promise<{ users: number; items: number; events: number }>;
-  /** A note that the store keeps for the server itself (import.ts); null where there is none. */
-  note(name: string): Promise<string | null>;
-  putNote(name: string, value: string | null): Promise<void>;
+  /** What tells the log of an import that has not ended from others; null without one. */
+  importing(): Promise<string | null>;
+  /** Prepares an empty store for very many events, or one whose import was interrupted for more of them. */
+  startImport(log: string): Promise<void>;
+  endImport(): Promise<void>;
   /** @throws where the store cannot be reached */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'libsql';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ItemInfo } from '../../data/formats/catalog.ts';
 import { readLog } from '../../data/formats/reader.ts';
@@ -32,6 +33,15 @@ const importedFrom = async (csv: string, more: Partial<Imported> & { context?: s
   minRating: null,
   ...more,
 });
+
+/** Indexes of a file, by name and definition. */
+function indexesOf(file: string): string[] {
+  const db = new Database(file);
+  const found = db.prepare("SELECT name || ' ' || coalesce(sql, '') AS own FROM sqlite_master WHERE type = 'index'");
+  const names = (found.all([]) as { own: string }[]).map(({ own }) => own).sort();
+  db.close();
+  return names;
+}
 
 describe('an import', () => {
   it('has events with times, ratings and context, items and users', async () => {
@@ -82,22 +92,29 @@ describe('an import', () => {
   });
 
   it('continues after it was interrupted anywhere, and refuses another log then', async () => {
-    const rows = Array.from({ length: 23_000 }, (_, i) => `u${i % 997},i${i % 101},${i % 5}`);
+    const rows = Array.from({ length: 75_000 }, (_, i) => `u${i % 997},i${i % 101},${i % 5}`);
     const csv = `user,item,rating\n${rows.join('\n')}\n`;
     const given = await importedFrom(csv, { minRating: 1 });
     const whole = await openStore(newFile());
-    expect(await importLog(whole, given, () => {})).toBe(18_400);
+    expect(await importLog(whole, given, () => {})).toBe(60_000);
     const file = newFile();
     let store = await openStore(file);
     const steps: number[] = [];
+    const fresh = newFile();
+    await (await openStore(fresh)).close();
+    expect(indexesOf(fresh).filter((own) => /^events_/.test(own))).toHaveLength(2);
     for (let i = 0; (await importState(store)) !== 'filled'; i++) {
       const stop = importLog(store, given, (row) => {
         steps.push(row);
         if (i < 3) throw new Error('interrupted');
       });
       if (i < 3) await expect(stop).rejects.toThrow('interrupted');
-      else expect(await stop).toBe(18_400);
+      else expect(await stop).toBe(60_000);
       await store.close();
+      // Those of events are made once all are there.
+      expect(indexesOf(file)).toEqual(
+        i < 3 ? indexesOf(fresh).filter((own) => !/^events_/.test(own)) : indexesOf(fresh),
+      );
       store = await openStore(file);
       if (i === 0) {
         expect(await importState(store)).toBe('interrupted');
@@ -107,7 +124,7 @@ describe('an import', () => {
       }
     }
     expect(steps).toEqual([...steps].sort((a, b) => a - b));
-    expect(steps.at(-1)).toBe(23_000);
+    expect(steps.at(-1)).toBe(75_000);
     expect(await store.eventsAfter(-1, 1e6)).toEqual(await whole.eventsAfter(-1, 1e6));
     await store.close();
     await whole.close();

@@ -271,12 +271,36 @@ describe.each([
       expect(await store.shown('not stored')).toBeNull();
     });
 
-    it('notes', async () => {
-      await store.putNote('a', '1');
-      await store.putNote('a', '2');
-      expect(await store.note('a')).toBe('2');
-      await store.putNote('a', null);
-      expect(await store.note('a')).toBeNull();
+    it('an import, which is known until it ends', async () => {
+      expect(await store.importing()).toBeNull();
+      await store.startImport('a log');
+      await reopen();
+      expect(await store.importing()).toBe('a log');
+      await store.startImport('a log'); // it goes on
+      await store.addEvents([event('imported', 'a', { time: 2 }), event('imported', 'b', { time: 1 })]);
+      expect(await items('imported')).toEqual(['b', 'a']);
+      await store.endImport();
+      expect(await store.importing()).toBeNull();
+      expect(await items('imported')).toEqual(['b', 'a']);
+    });
+
+    it.each([1, 2, 63, 64, 65, 1000])('%i events, users and items at once, as many times', async (count) => {
+      const ids = Array.from({ length: count }, (_, i) => `many-${count}-${i}`);
+      const events = ids.map((id, i) => event(id, `${i}`, { id: i % 3 ? id : null, time: i }));
+      expect(await store.addEvents(events)).toEqual(ids.map(() => true));
+      expect(await store.addEvents(events)).toEqual(ids.map((_, i) => i % 3 === 0));
+      await store.putUsers(ids.map((id, i) => ({ id, columns: { n: `${i}` } })));
+      await store.putItems(
+        ids.map((id, i) => ({ id, title: `${i}`, attributes: {} })),
+        5,
+      );
+      for (const i of new Set([0, count >> 1, count - 1]))
+        expect(await store.user(ids[i], 10)).toMatchObject({
+          columns: { n: `${i}` },
+          events: [...(i % 3 ? [] : [{ item: `${i}` }]), { item: `${i}`, time: i }],
+        });
+      const put = new Map((await store.itemsSince(0)).items.map(({ id, title }) => [id, title]));
+      expect(ids.map((id) => put.get(id))).toEqual(ids.map((_, i) => `${i}`));
     });
 
     it('a bad event is refused with its own request, and with no other that waits', async () => {
