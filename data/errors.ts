@@ -58,6 +58,13 @@ export class InputError extends Error {
   }
 }
 
+/** Refuses the file that `where` names: it cannot be a model's, or not an intact one. */
+export const damaged =
+  (where: string) =>
+  (what: string): never => {
+    throw new InputError('damaged-model', `${where}: ${what}`);
+  };
+
 /** An option in a message, as the library calls it: `` `minRating: 4` ``. `nameOptions` finds it again. */
 export const option = (name: string, value?: unknown): string =>
   `\`${name}${value === undefined ? '' : `: ${value}`}\``;

@@ -32,7 +32,6 @@ interface Named {
   row: number;
 }
 
-const list = (text: string) => text.split(', ');
 const fill = (template: string, values: Record<string, string>) =>
   template.replace(/\{(\w)\}/g, (_, key) => values[key] ?? '');
 
@@ -43,11 +42,10 @@ export function stock(wanted: number, random: Random): ShopItem[] {
   const named: Named[] = [];
   THEMES.forEach((theme, index) => {
     for (const line of theme.lines) {
-      const brands = list(line.brands ?? theme.brands);
-      const variants = list(line.variants);
-      const words = line.words ? list(line.words) : brands;
-      const keep = Math.max(1, Math.round(variants.length * words.length * share));
-      const all = variants.flatMap((variant) => words.map((word, tier) => ({ variant, word, tier })));
+      const brands = line.brands.length > 0 ? line.brands : theme.brands;
+      const words = line.words.length > 0 ? line.words : brands;
+      const keep = Math.max(1, Math.round(line.variants.length * words.length * share));
+      const all = line.variants.flatMap((variant) => words.map((word, tier) => ({ variant, word, tier })));
       for (const { variant, word, tier } of all.slice(0, keep)) {
         const brand = brands[tier] ?? '';
         const values = { b: brand, w: word, v: variant };
@@ -62,11 +60,11 @@ export function stock(wanted: number, random: Random): ShopItem[] {
           role: line.role,
           tier,
           appeal: appeal(random),
-          months: line.months ?? [],
+          months: line.months,
           accessories: [],
           sequel: -1,
           opens: false,
-          habit: line.habit ? fill(line.habit, values) : '',
+          habit: fill(line.habit, values),
         });
       }
     }
@@ -98,7 +96,7 @@ export function stock(wanted: number, random: Random): ShopItem[] {
 
 /** One accessory of each line named in `with`: of the same brand, and of the same size if sizes match. */
 function accessoriesOf(main: Named, named: Named[]): number[] {
-  return (main.line.with ?? []).flatMap((category) => {
+  return main.line.with.flatMap((category) => {
     const fits = named.filter((one) => one.line.category === category);
     const sized = fits.filter((one) => one.variant === main.variant);
     const sameBrand = (sized.length > 0 ? sized : fits).filter((one) => one.tier === main.tier);
@@ -114,7 +112,7 @@ const appeal = (random: Random) => 0.5 + 1.5 * random.next() ** 2;
 function fullRange(): number {
   let count = 0;
   for (const theme of THEMES) {
-    for (const line of theme.lines) count += list(line.variants).length * (line.words ? list(line.words).length : 3);
+    for (const line of theme.lines) count += line.variants.length * (line.words.length || 3);
   }
   return SERIES.reduce((sum, series) => sum + series.volumes, count);
 }

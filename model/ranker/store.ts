@@ -3,7 +3,7 @@
  * encoder (`encoder.NAME`), the schema of the items' attributes that it reads, and how it joins the first stage.
  */
 import type { Files } from '../storage/files.ts';
-import { InputError } from '../../data/errors.ts';
+import { damaged, InputError } from '../../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import { itemTokens } from '../../data/features/item-tokens.ts';
 import type { Schema } from '../../data/features/schema.ts';
@@ -13,7 +13,7 @@ import { Ranker } from './ranker.ts';
 import type { Settings } from '../recipes/settings.ts';
 import { encodePieces, type StoredTensor } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
-import { checkNames, checkParameters, readTensors } from '../storage/tensors.ts';
+import { checkNames, checkParameters, readMetadata, readTensors } from '../storage/tensors.ts';
 import { SequenceModel, toArrays } from '../encoders/sequence-model.ts';
 import { RankerNetwork, type RankerShape } from './network.ts';
 import { checkRanker, RANKER, type RankerSettings } from '../recipes/ranker-settings.ts';
@@ -91,15 +91,8 @@ export async function loadRanker(
   const stored = await readTensors(source, RANKER_FILE);
   if (!stored) return null;
   const { tensors, metadata, path: file } = stored;
-  const read = <T>(key: string): T | null => {
-    try {
-      return JSON.parse(metadata.get(key) ?? 'null') as T;
-    } catch {
-      return null;
-    }
-  };
-  const about = read<RankerShape>('shape');
-  const stages = read<Stages>('stages');
+  const about = readMetadata<RankerShape>(metadata, 'shape');
+  const stages = readMetadata<Stages>(metadata, 'stages');
   const weight = Number(stages?.weight);
   if (!about || !stages || !(weight >= 0 && Number.isFinite(weight)))
     throw new InputError('not-a-model', `${file}: not the ranker of an Attune model`);
@@ -121,9 +114,9 @@ export async function loadRanker(
       `${file}: made for ${table?.shape.join(' × ')} items and columns, the model has ${items} × ${model.d}; it comes from another model`,
     );
   }
-  const schema = read<Schema>('schema');
+  const schema = readMetadata<Schema>(metadata, 'schema');
   if (tensors.has('attributes.weight') && !Array.isArray(schema?.columns))
-    throw new InputError('damaged-model', `${file}: damaged (the schema of the items' attributes is missing)`);
+    damaged(file)("damaged (the schema of the items' attributes is missing)");
   return { shape, stages, schema, tensors, unfinished: metadata.has(UNFINISHED), path: file };
 }
 

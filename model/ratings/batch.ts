@@ -21,7 +21,7 @@ export interface RatingEvents {
   /** Of the levels, in standard units, and variance of a rating around its baseline. */
   levels: Float32Array;
   spread: number;
-  /** What stands addSide the rows, and whose each is, for models that read it. */
+  /** Side features of the rows, and whose each is, for models that read them. */
   side: RatingSideFeatures | null;
   user: Uint32Array;
   /** Of models that read attributes: what they predict of the item without its ratings, and the variance around that. */
@@ -72,7 +72,7 @@ export class RatingBatch {
   private readonly side: { known: SparseInputs; targets: SparseInputs } | null;
 
   /**
-   * @param most entries addSide a rating, at most; for models that read them
+   * @param most side features of a rating, at most; for models that read them
    * @param training whether there is a loss
    */
   constructor(device: Device, known: number, targets: number, shape: RatingShape, most: number, training: boolean) {

@@ -9,10 +9,10 @@
  *
  * Only the items' side is kept in a model: users, new ones too, follow from their ratings in closed form (`user`).
  */
-import { InputError } from '../../data/errors.ts';
+import { damaged } from '../../data/errors.ts';
 import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
-import { tensorOf } from '../storage/tensors.ts';
+import { tensorOf, vector } from '../storage/tensors.ts';
 
 /** Numbers of a lower triangle. */
 export const triangle = (n: number): number => (n * (n + 1)) / 2;
@@ -135,6 +135,12 @@ export class PosteriorSolver {
 export const userConstant = (n: number): number => n - 1;
 export const itemConstant = (n: number): number => n - 2;
 
+function solverOf(f: Factors, items: ArrayLike<number>, values: ArrayLike<number>): PosteriorSolver {
+  const solver = new PosteriorSolver(f.n, userConstant(f.n));
+  for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
+  return solver;
+}
+
 /** A user's mean vector [N] from what they rated; `values` in standard units. @param expected as `solve` takes it */
 export function userFactors(
   f: Factors,
@@ -142,8 +148,7 @@ export function userFactors(
   values: ArrayLike<number>,
   expected?: ArrayLike<number>,
 ): Float64Array {
-  const solver = new PosteriorSolver(f.n, userConstant(f.n));
-  for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
+  const solver = solverOf(f, items, values);
   solver.solve(f.userPrior, f.noise, expected);
   return solver.mean;
 }
@@ -206,8 +211,7 @@ export function leaveOneOut(
   values: ArrayLike<number>,
   expected?: ArrayLike<number>,
 ): Float32Array {
-  const solver = new PosteriorSolver(f.n, userConstant(f.n));
-  for (let i = 0; i < items.length; i++) solver.add(f.items, f.moments, items[i], values[i]);
+  const solver = solverOf(f, items, values);
   const out = new Float32Array(items.length);
   for (let i = 0; i < items.length; i++) {
     solver.add(f.items, f.moments, items[i], values[i], -1);
@@ -219,16 +223,16 @@ export function leaveOneOut(
 }
 
 const vectors = (all: Record<string, Float32Array | null | undefined>): [string, StoredTensor][] =>
-  Object.entries(all).flatMap(([name, data]) => (data ? [[name, { shape: [data.length], data }]] : []));
+  Object.entries(all).flatMap(([name, data]) => (data ? [[name, vector(data)]] : []));
 
 /** As the model folder stores them. */
 export function storeFactors(f: Factors): Map<string, StoredTensor> {
   const v = f.items.length / f.n;
   return new Map([
-    ['factors.scale', { shape: [3], data: Float32Array.of(f.mean, f.std, f.noise) }],
+    ['factors.scale', vector(Float32Array.of(f.mean, f.std, f.noise))],
     ['factors.items', { shape: [v, f.n], data: f.items }],
     ['factors.moments', { shape: [v, triangle(f.n)], data: f.moments }],
-    ['factors.userPrior', { shape: [f.n], data: f.userPrior }],
+    ['factors.userPrior', vector(f.userPrior)],
     ...vectors({
       'factors.expected.items': f.expectations.items?.coefficients,
       'factors.expected.prior': f.expectations.items?.prior,
@@ -247,19 +251,13 @@ export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>, path:
     tensorOf({ tensors, path }, `factors.${name}`, 'F32', shape);
   const optional = (name: (typeof PARTS)[number]): Float32Array | null =>
     tensors.has(`factors.${name}`) ? part(name, [null]) : null;
-  const positive = (name: string, values: Float32Array): void => {
-    if (!values.every((value) => value > 0))
-      throw new InputError('damaged-model', `${path}: damaged: tensor factors.${name}: expected numbers > 0`);
-  };
+  const fail = (name: (typeof PARTS)[number], what: string): never =>
+    damaged(path)(`damaged: tensor factors.${name}: ${what}`);
   const [mean, std, noise] = part('scale', [3]);
-  positive('scale', Float32Array.of(std, noise));
+  if (!(std > 0 && noise > 0)) fail('scale', 'expected numbers > 0');
   const userPrior = part('userPrior', [null]);
   const n = userPrior.length;
-  if (n < 3)
-    throw new InputError(
-      'damaged-model',
-      `${path}: damaged: tensor factors.userPrior: expected 3 numbers or more, got ${n}`,
-    );
+  if (n < 3) fail('userPrior', `expected 3 numbers or more, got ${n}`);
   const items = part('items', [null, n]);
   const moments = part('moments', [items.length / n, triangle(n)]);
   const [coefficients, prior, users] = [
@@ -268,16 +266,9 @@ export function restoreFactors(tensors: ReadonlyMap<string, StoredTensor>, path:
     optional('expected.users'),
   ];
   for (const [name, table] of [['expected.items', coefficients] as const, ['expected.users', users] as const])
-    if (table && table.length % n !== 0)
-      throw new InputError(
-        'damaged-model',
-        `${path}: damaged: tensor factors.${name}: expected rows of ${n} numbers, got ${table.length} numbers`,
-      );
+    if (table && table.length % n !== 0) fail(name, `expected rows of ${n} numbers, got ${table.length} numbers`);
   if ((coefficients === null) !== (prior === null) || (prior && prior.length !== n))
-    throw new InputError(
-      'damaged-model',
-      `${path}: damaged: tensor factors.expected.prior: expected F32 [${n}] with factors.expected.items`,
-    );
+    fail('expected.prior', `expected F32 [${n}] with factors.expected.items`);
   const expectations = { items: coefficients && prior && { coefficients, prior }, users };
   return { mean, std, noise, n, items, moments, userPrior, expectations };
 }

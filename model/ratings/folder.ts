@@ -5,18 +5,17 @@
  *   predictions.safetensors   replaced after each round   out-of-fold predictions of the log's ratings, by row: `round`
  *                             (0: not tested), `rating`, and what was predicted: `mean`, `median`, `factors`, `biases`
  */
-import { InputError, option } from '../../data/errors.ts';
-import type { RatingTask } from '../../data/ratings/ratings.ts';
+import { damaged, InputError, option } from '../../data/errors.ts';
 import { FACTORS, type Factors, restoreFactors, storeFactors } from './factors.ts';
 import type { Files } from '../storage/files.ts';
 import { saveModel } from '../storage/checkpoint.ts';
-import { loadConfig, type ModelConfig } from '../storage/config.ts';
+import { loadConfig } from '../storage/config.ts';
 import { PREDICTIONS } from '../storage/folder.ts';
 import { loadModel, type LoadedModel } from '../storage/load-model.ts';
 import { type RatingSettings, storedRatingSettings } from './settings.ts';
 import { encodePieces, type StoredTensor } from '../storage/safetensors.ts';
 import { commit, type Source, withSnapshot } from '../storage/manifest.ts';
-import { checkNames, readTensors, tensorOf } from '../storage/tensors.ts';
+import { checkNames, metadataOf, readMetadata, readTensors, tensorOf, vector } from '../storage/tensors.ts';
 
 /** A rating model at rest. */
 export interface StoredRatingModel {
@@ -57,19 +56,14 @@ export interface RatingProgress {
   elapsedSeconds: number;
 }
 
-/** The config of a rating model. @throws InputError where the folder's model ranks items */
-export function ratingTaskOf(config: ModelConfig): RatingTask | null {
-  return config.task ?? null;
-}
-
 export async function saveRatingModel(files: Files, model: StoredRatingModel, progress: RatingProgress): Promise<void> {
   const { parameters, factors, levels, itemCounts, spread, coldSpread } = model;
   const tensors = new Map([
     ...parameters,
     ...storeFactors(factors),
-    ['ratings.levels', { shape: [levels.length], data: levels }],
-    ['ratings.itemCounts', { shape: [itemCounts.length], data: itemCounts }],
-    ['ratings.spread', { shape: [2], data: Float32Array.of(spread, coldSpread) }],
+    ['ratings.levels', vector(levels)],
+    ['ratings.itemCounts', vector(itemCounts)],
+    ['ratings.spread', vector(Float32Array.of(spread, coldSpread))],
   ] as [string, StoredTensor][]);
   await saveModel(files, tensors, {
     step: progress.steps,
@@ -83,8 +77,7 @@ export function loadRatingModel(source: Source): Promise<LoadedRatingModel> {
   return withSnapshot(source, async (snapshot) => {
     const config = await loadConfig(snapshot);
     const { where } = snapshot;
-    if (!ratingTaskOf(config))
-      throw new InputError('unsupported', `${where}: a model that ranks items; it predicts no ratings`);
+    if (!config.task) throw new InputError('unsupported', `${where}: a model that ranks items; it predicts no ratings`);
     if (!(await snapshot.read('model.safetensors')))
       throw new InputError('unfinished-model', `${where}: its training has not ended yet`, {
         hint: `continue it with ${option('resume')}`,
@@ -101,9 +94,7 @@ function restore(loaded: LoadedModel, configPath: string): LoadedRatingModel {
   const itemCounts = tensorOf(loaded, 'ratings.itemCounts', 'U32', [known]);
   // Folders of earlier versions have one number here.
   const [warm, cold = warm] = tensorOf(loaded, 'ratings.spread', 'F32', [null]);
-  const fail = (what: string): never => {
-    throw new InputError('damaged-model', `${path}: damaged: ${what}`);
-  };
+  const fail = damaged(`${path}: damaged`);
   if (levels.length < 2 || levels.some((level, i) => i > 0 && !(level > levels[i - 1])))
     fail('tensor ratings.levels: expected two or more rising numbers');
   if (!(warm > 0 && cold > 0)) fail(`tensor ratings.spread: expected variances > 0, got ${warm}, ${cold}`);
@@ -120,11 +111,7 @@ export async function savePredictions(files: Files, p: StoredPredictions, progre
   const shape = [p.round.length];
   const tensors = new Map<string, StoredTensor>([['round', { shape, data: p.round }]]);
   for (const name of COLUMNS) tensors.set(name, { shape, data: p[name] });
-  const metadata = new Map([
-    ['format', 'attune'],
-    ['progress', JSON.stringify(progress)],
-  ]);
-  await commit(files, { [PREDICTIONS]: encodePieces(tensors, metadata) });
+  await commit(files, { [PREDICTIONS]: encodePieces(tensors, metadataOf('progress', JSON.stringify(progress))) });
 }
 
 /** null where no round has ended. @throws InputError where the file is damaged */
@@ -137,12 +124,7 @@ export async function loadPredictions(
   checkNames(tensors, ['round', ...COLUMNS], path);
   const round = tensorOf(stored, 'round', 'U32', [null]);
   const [rating, mean, median, factors, biases] = COLUMNS.map((name) => tensorOf(stored, name, 'F32', [round.length]));
-  let progress: RatingProgress | null = null;
-  try {
-    progress = JSON.parse(metadata.get('progress') ?? 'null') as RatingProgress | null;
-  } catch {
-    // reported below
-  }
-  if (!progress) throw new InputError('damaged-model', `${path}: damaged, or not written by Attune`);
+  const progress = readMetadata<RatingProgress>(metadata, 'progress');
+  if (!progress) return damaged(path)('damaged, or not written by Attune');
   return { predictions: { round, rating, mean, median, factors, biases }, progress };
 }

@@ -9,7 +9,7 @@
  * Reading takes more: entries that a tool deflated, and a folder zipped as a whole. Only the directory at the file's end
  * and the entries asked for are read.
  */
-import { InputError } from '../../data/errors.ts';
+import { damaged, InputError } from '../../data/errors.ts';
 import { checkName, ReadOnlyFiles } from './files.ts';
 
 export const ARCHIVE_SUFFIX = '.attune';
@@ -132,9 +132,7 @@ export class ArchiveFiles extends ReadOnlyFiles {
    * @throws InputError when it is no packed model, cut short, or damaged
    */
   static async open(ranges: ByteRanges, where: string): Promise<ArchiveFiles> {
-    const fail = (what: string): never => {
-      throw new InputError('damaged-model', `${where}: ${what}`);
-    };
+    const fail = damaged(where);
     const tail = await ranges.read(Math.max(0, ranges.size - END_BYTES - MOST_COMMENT), ranges.size);
     const view = viewOf(tail);
     let at = tail.length - END_BYTES;
@@ -155,9 +153,7 @@ export class ArchiveFiles extends ReadOnlyFiles {
     const entry = this.entries.get(name);
     if (!entry) return null;
     const { offset, stored, method } = entry;
-    const fail = (what: string): never => {
-      throw new InputError('damaged-model', `${this.where}: ${name}: ${what}`);
-    };
+    const fail = damaged(`${this.where}: ${name}`);
     if (offset + LOCAL_BYTES > this.ranges.size) fail('cut short');
     const local = viewOf(await this.ranges.read(offset, offset + LOCAL_BYTES));
     if (local.getUint32(0, true) !== LOCAL) fail('damaged');

@@ -1,9 +1,9 @@
 /** The weights of a model folder: the last checkpoint, from which a training continues, and the best by validation. */
-import { InputError } from '../../data/errors.ts';
+import { damaged, InputError } from '../../data/errors.ts';
 import type { Files } from './files.ts';
 import { commit, type Source } from './manifest.ts';
 import { encodePieces, type StoredTensor } from './safetensors.ts';
-import { readTensors } from './tensors.ts';
+import { metadataOf, readMetadata, readTensors } from './tensors.ts';
 
 export const MODEL = 'model.safetensors';
 export const CHECKPOINT = 'checkpoint.safetensors';
@@ -71,28 +71,20 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
   const stored = await readTensors(source, CHECKPOINT);
   if (!stored) return null;
   const { tensors, metadata, path: file } = stored;
-  const groups = { p: new Map(), m: new Map(), v: new Map(), a: new Map() } as Record<
-    string,
-    Map<string, StoredTensor>
-  >;
+  const fail = damaged(file);
+  const [p, m, v, a] = Array.from({ length: 4 }, () => new Map<string, StoredTensor>());
+  const groups: Record<string, Map<string, StoredTensor>> = { p, m, v, a };
   for (const [name, tensor] of tensors) {
     const group = name[1] === '/' && 'pmva'.includes(name[0]) ? groups[name[0]] : null;
-    if (!group) throw new InputError('damaged-model', `${file}: not a checkpoint of Attune (tensor ${name})`);
+    if (!group) return fail(`not a checkpoint of Attune (tensor ${name})`);
     group.set(name.slice(2), tensor);
   }
-  for (const [name, { data }] of groups.p) {
-    for (const moment of groups.a.size > 0 ? [groups.m, groups.v, groups.a] : [groups.m, groups.v]) {
-      if (moment.get(name)?.data.length !== data.length) {
-        throw new InputError(
-          'damaged-model',
-          `${file}: damaged: the optimizer's moments or the average of ${name} are missing or of another size`,
-        );
-      }
-    }
-  }
+  for (const [name, { data }] of p)
+    for (const moment of a.size > 0 ? [m, v, a] : [m, v])
+      if (moment.get(name)?.data.length !== data.length)
+        fail(`damaged: the optimizer's moments or the average of ${name} are missing or of another size`);
   const counters = readStamp<Counters>(metadata, 'counters', file);
-  const average = groups.a.size > 0 ? groups.a : undefined;
-  return { params: groups.p, m: groups.m, v: groups.v, average, counters };
+  return { params: p, m, v, average: a.size > 0 ? a : undefined, counters };
 }
 
 /** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */
@@ -105,18 +97,11 @@ function stamp(key: string, value: object): Map<string, string> {
     if (typeof inner === 'number' && !Number.isFinite(inner)) throw new Error(`folder: ${key}.${name} is ${inner}`);
     return inner;
   });
-  return new Map([
-    ['format', 'attune'],
-    [key, json],
-  ]);
+  return metadataOf(key, json);
 }
 
 export function readStamp<T extends { step: number }>(metadata: Map<string, string>, key: string, file: string): T {
-  try {
-    const value = JSON.parse(metadata.get(key) ?? '') as T;
-    if (Number.isInteger(value.step)) return value;
-  } catch {
-    // reported below
-  }
+  const value = readMetadata<T>(metadata, key);
+  if (Number.isInteger(value?.step)) return value as T;
   throw new InputError('not-a-model', `${file}: not written by Attune (its header lacks "${key}")`);
 }

@@ -1,5 +1,5 @@
 /** config.json and items.json of a model folder: everything needed to rebuild the model, but no weights. */
-import { InputError } from '../../data/errors.ts';
+import { damaged, InputError } from '../../data/errors.ts';
 import type { EventColumn } from '../../data/features/event-encoder.ts';
 import { COLUMN_TYPES, type Column, type Schema } from '../../data/features/schema.ts';
 import { PER_SECOND } from '../../data/formats/times.ts';
@@ -216,7 +216,7 @@ export async function loadConfig(source: Source): Promise<ModelConfig> {
     );
   }
   const problem = configCheck(config, '');
-  if (problem !== null) throw new InputError('damaged-model', `${path}: ${problem}`);
+  if (problem !== null) damaged(path)(problem);
   const ranking = config.task === undefined;
   config.hyperparameters = renamed(ranking ? SETTINGS : RATING, config.hyperparameters);
   if (ranking) checkSettings(config.hyperparameters, `${path}: `);
@@ -228,17 +228,15 @@ export async function loadConfig(source: Source): Promise<ModelConfig> {
 export async function loadItems(source: Source): Promise<Item[]> {
   const { value, path } = await readJson(source, ITEMS);
   const items = (value as { items?: unknown } | null)?.items;
-  const fail = (what: string) => new InputError('damaged-model', `${path}: ${what}`);
-  if (!Array.isArray(items)) throw fail('not the items of an Attune model');
+  const fail = damaged(path);
+  if (!Array.isArray(items)) return fail('not the items of an Attune model');
   const ids = new Set<string>();
   items.forEach((item: Partial<Item> | null, row) => {
-    if (typeof item?.id !== 'string' || typeof item.title !== 'string' || typeof item.attributes !== 'object') {
-      throw fail(`row ${row}: expected {id, title, attributes}`);
-    }
-    if (item.count !== undefined && !(Number.isInteger(item.count) && item.count >= 0)) {
-      throw fail(`row ${row}: expected an integer >= 0 as the count, got ${item.count}`);
-    }
-    if (ids.has(item.id)) throw fail(`row ${row}: the ID ${JSON.stringify(item.id)} is in it twice`);
+    if (typeof item?.id !== 'string' || typeof item.title !== 'string' || typeof item.attributes !== 'object')
+      return fail(`row ${row}: expected {id, title, attributes}`);
+    if (item.count !== undefined && !(Number.isInteger(item.count) && item.count >= 0))
+      fail(`row ${row}: expected an integer >= 0 as the count, got ${item.count}`);
+    if (ids.has(item.id)) fail(`row ${row}: the ID ${JSON.stringify(item.id)} is in it twice`);
     ids.add(item.id);
   });
   return items as Item[];
@@ -270,7 +268,7 @@ async function readJson(source: Source, part: Part): Promise<{ value: unknown; p
     try {
       return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown, path };
     } catch (error) {
-      throw new InputError('damaged-model', `${path}: cut short or damaged (${(error as Error).message})`);
+      return damaged(path)(`cut short or damaged (${(error as Error).message})`);
     }
   });
 }

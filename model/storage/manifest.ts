@@ -14,7 +14,7 @@
  * names those that a commit has replaced but not deleted yet. Packed models
  * hold plain names and a manifest.
  */
-import { InputError } from '../../data/errors.ts';
+import { damaged, InputError } from '../../data/errors.ts';
 import { type Content, type Files, piecesOf } from './files.ts';
 import { sha256 } from './sha256.ts';
 
@@ -142,14 +142,10 @@ export class Snapshot {
       throw new MissingFile('damaged-model', `${path}: missing, although ${MANIFEST} lists it`, {
         hint: 'restore it, or train the model again',
       });
-    if (bytes.length !== entry.bytes)
-      throw new InputError('damaged-model', `${path}: damaged: expected ${entry.bytes} bytes, got ${bytes.length}`);
+    const fail = damaged(`${path}: damaged`);
+    if (bytes.length !== entry.bytes) fail(`expected ${entry.bytes} bytes, got ${bytes.length}`);
     const hash = hashOf(this.files, [bytes]);
-    if (hash !== entry.sha256)
-      throw new InputError(
-        'damaged-model',
-        `${path}: damaged: expected SHA-256 ${short(entry.sha256)}, got ${short(hash)}`,
-      );
+    if (hash !== entry.sha256) fail(`expected SHA-256 ${short(entry.sha256)}, got ${short(hash)}`);
     return bytes;
   }
 
@@ -276,9 +272,7 @@ function manifestText(generation: number, entries: Entries, replaced: readonly s
 }
 
 function parse(bytes: Uint8Array, path: string): Listed {
-  const fail = (what: string): never => {
-    throw new InputError('damaged-model', `${path}: ${what}`);
-  };
+  const fail = damaged(path);
   let text = '';
   let value: { formatVersion?: unknown; generation?: unknown; files?: unknown; replaced?: unknown } | null = null;
   try {

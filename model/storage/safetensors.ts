@@ -4,7 +4,7 @@
  * bytes end to end, little-endian, row-major. The header maps a name to `{dtype, shape, data_offsets: [begin, end]}`,
  * offsets counted from the end of the header; `__metadata__` maps strings to strings.
  */
-import { InputError } from '../../data/errors.ts';
+import { damaged, InputError } from '../../data/errors.ts';
 import { join } from './files.ts';
 import { firstNonFinite } from '../inference/ranks.ts';
 
@@ -74,9 +74,7 @@ export function encode(tensors: ReadonlyMap<string, StoredTensor>, metadata?: Re
  * @throws InputError, one line, when the file is cut short, damaged, or holds another dtype
  */
 export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
-  const fail = (what: string): never => {
-    throw new InputError('damaged-model', `${file}: ${what}`);
-  };
+  const fail = damaged(file);
   if (bytes.byteLength < 8) fail(`cut short or not a safetensors file (${bytes.byteLength} bytes)`);
   const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   if (headerLength > MAX_HEADER) fail('not a safetensors file (it names a header above 100 MB)');

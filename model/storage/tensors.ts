@@ -1,5 +1,5 @@
 /** Reads the tensors of a part, and reports what is wrong with them: file, tensor, what was expected and what it got. */
-import { InputError } from '../../data/errors.ts';
+import { damaged } from '../../data/errors.ts';
 import { decodeModel, type SafeTensors, type StoredTensor } from './safetensors.ts';
 import { type Part, type Source, withSnapshot } from './manifest.ts';
 
@@ -21,6 +21,25 @@ export function readTensors(source: Source, part: Part): Promise<PartTensors | n
   });
 }
 
+/** The metadata of a file that says one thing about itself, as JSON. */
+export const metadataOf = (key: string, json: string): Map<string, string> =>
+  new Map([
+    ['format', 'attune'],
+    [key, json],
+  ]);
+
+/** What the metadata of a file says under a key; null where it says nothing that can be read. */
+export function readMetadata<T>(metadata: ReadonlyMap<string, string>, key: string): T | null {
+  try {
+    return JSON.parse(metadata.get(key) ?? 'null') as T;
+  } catch {
+    return null;
+  }
+}
+
+/** A vector as a file stores it. */
+export const vector = (data: Float32Array | Uint32Array): StoredTensor => ({ shape: [data.length], data });
+
 type Dtype = 'F32' | 'U32';
 const dtypeOf = ({ data }: StoredTensor): Dtype => (data instanceof Float32Array ? 'F32' : 'U32');
 const show = (shape: readonly (number | null)[]): string => `[${shape.map((n) => n ?? '?').join(', ')}]`;
@@ -36,14 +55,11 @@ export function tensorOf<D extends Dtype>(
   shape: readonly (number | null)[],
 ): D extends 'F32' ? Float32Array : Uint32Array {
   const tensor = tensors.get(name);
-  if (!tensor)
-    throw new InputError('damaged-model', `${path}: expected a tensor ${name} ${show(shape)}, there is none`);
+  const fail = damaged(path);
+  if (!tensor) return fail(`expected a tensor ${name} ${show(shape)}, there is none`);
   const fits = tensor.shape.length === shape.length && shape.every((n, i) => n === null || n === tensor.shape[i]);
   if (dtypeOf(tensor) !== dtype || !fits)
-    throw new InputError(
-      'damaged-model',
-      `${path}: tensor ${name}: expected ${dtype} ${show(shape)}, got ${dtypeOf(tensor)} ${show(tensor.shape)}`,
-    );
+    fail(`tensor ${name}: expected ${dtype} ${show(shape)}, got ${dtypeOf(tensor)} ${show(tensor.shape)}`);
   return tensor.data as D extends 'F32' ? Float32Array : Uint32Array;
 }
 
@@ -67,8 +83,7 @@ export function checkParameters(
 /** @throws InputError where there is a tensor of another name */
 export function checkNames(tensors: ReadonlyMap<string, StoredTensor>, names: Iterable<string>, path: string): void {
   const known = new Set(names);
-  for (const name of tensors.keys())
-    if (!known.has(name)) throw new InputError('damaged-model', `${path}: tensor ${name}: not one of this model's`);
+  for (const name of tensors.keys()) if (!known.has(name)) damaged(path)(`tensor ${name}: not one of this model's`);
 }
 
 /**
@@ -76,9 +91,7 @@ export function checkNames(tensors: ReadonlyMap<string, StoredTensor>, names: It
  * @throws InputError
  */
 export function checkRows(starts: Uint32Array, columns: Uint32Array, width: number, path: string): void {
-  const fail = (what: string): never => {
-    throw new InputError('damaged-model', `${path}: damaged: ${what}`);
-  };
+  const fail = damaged(`${path}: damaged`);
   if (starts[0] !== 0) fail(`rows: expected the first to start at entry 0, got ${starts[0]}`);
   for (let row = 1; row < starts.length; row++)
     if (starts[row] < starts[row - 1])

@@ -16,7 +16,7 @@ import type { Files } from '../storage/files.ts';
 import { requireFinite } from '../inference/ranks.ts';
 import { encodePieces } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
-import { checkNames, checkRows, readTensors, tensorOf } from '../storage/tensors.ts';
+import { checkNames, checkRows, metadataOf, readMetadata, readTensors, tensorOf, vector } from '../storage/tensors.ts';
 
 /** Training events by segment. */
 export interface GroupCounts {
@@ -118,13 +118,8 @@ export function weightedPrior(prior: SegmentPrior, bag: Bag, events: number, siz
 }
 
 export async function saveSegmentPrior(files: Files, { counts, settings }: SegmentPrior): Promise<void> {
-  const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
-  const tensors = new Map(Object.entries(counts).map(([name, data]) => [name, tensor(data)]));
-  const metadata = new Map([
-    ['format', 'attune'],
-    ['prior', JSON.stringify(settings)],
-  ]);
-  await commit(files, { [USERS]: encodePieces(tensors, metadata) });
+  const tensors = new Map(Object.entries(counts).map(([name, data]) => [name, vector(data)]));
+  await commit(files, { [USERS]: encodePieces(tensors, metadataOf('prior', JSON.stringify(settings))) });
 }
 
 /**
@@ -136,8 +131,9 @@ export async function loadSegmentPrior(source: Source, rows: number): Promise<Se
   const stored = await readTensors(source, USERS);
   if (!stored) return null;
   const { tensors, metadata, path } = stored;
-  const settings = parse(metadata.get('prior'));
-  if (!settings) throw new InputError('not-a-model', `${path}: not the segment prior of an Attune model`);
+  const settings = readMetadata<PriorSettings>(metadata, 'prior');
+  if (!settings || !isSound(settings))
+    throw new InputError('not-a-model', `${path}: not the segment prior of an Attune model`);
   checkNames(tensors, ['items', 'starts', 'columns', 'values'], path);
   const items = tensorOf(stored, 'items', 'F32', [null]);
   const starts = tensorOf(stored, 'starts', 'U32', [rows + 1]);
@@ -147,12 +143,7 @@ export async function loadSegmentPrior(source: Source, rows: number): Promise<Se
   return { counts: { items, starts, columns, values }, settings };
 }
 
-function parse(text: string | undefined): PriorSettings | null {
-  try {
-    const s = JSON.parse(text ?? '') as PriorSettings;
-    const pairs = Array.isArray(s.weights) && s.weights.every(([n, weight]) => n > 0 && Number.isFinite(weight));
-    return pairs && s.shrinkage > 0 && Number.isFinite(s.shrinkage) && Number.isFinite(s.strength) ? s : null;
-  } catch {
-    return null;
-  }
+function isSound({ weights, shrinkage, strength }: PriorSettings): boolean {
+  const pairs = Array.isArray(weights) && weights.every((pair) => pair?.[0] > 0 && Number.isFinite(pair[1]));
+  return pairs && shrinkage > 0 && Number.isFinite(shrinkage) && Number.isFinite(strength);
 }

@@ -15,7 +15,7 @@ import { type Device, type RowLists, type SparseShard, sparseScores, type Tensor
 import type { Files } from '../storage/files.ts';
 import { encodePieces } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
-import { checkNames, checkRows, readTensors, tensorOf } from '../storage/tensors.ts';
+import { checkNames, checkRows, metadataOf, readMetadata, readTensors, tensorOf, vector } from '../storage/tensors.ts';
 
 export const MEMORY = 'memory.safetensors';
 /** More events of a history than any setting reads: a larger number is damage. */
@@ -73,17 +73,12 @@ export function recency({ last, power }: Pick<TransitionSettings, 'last' | 'powe
 
 /** Writes the transitions; they are fixed from then on. */
 export async function saveTransitions(files: Files, { settings, rows }: ItemTransitions): Promise<void> {
-  const tensor = (data: Float32Array | Uint32Array) => ({ shape: [data.length], data });
   const tensors = new Map([
-    ['rowStarts', tensor(rows.starts)],
-    ['columns', tensor(rows.columns)],
-    ['values', tensor(rows.values)],
+    ['rowStarts', vector(rows.starts)],
+    ['columns', vector(rows.columns)],
+    ['values', vector(rows.values)],
   ]);
-  const metadata = new Map([
-    ['format', 'attune'],
-    ['memory', JSON.stringify(settings)],
-  ]);
-  await commit(files, { [MEMORY]: encodePieces(tensors, metadata) });
+  await commit(files, { [MEMORY]: encodePieces(tensors, metadataOf('memory', JSON.stringify(settings))) });
 }
 
 /**
@@ -94,8 +89,9 @@ export async function loadTransitions(source: Source, items: number): Promise<It
   const stored = await readTensors(source, MEMORY);
   if (!stored) return null;
   const { tensors, metadata, path } = stored;
-  const settings = parse(metadata.get('memory'));
-  if (!settings) throw new InputError('not-a-model', `${path}: not the item transitions of an Attune model`);
+  const settings = readMetadata<TransitionSettings>(metadata, 'memory');
+  if (!settings || !isSound(settings))
+    throw new InputError('not-a-model', `${path}: not the item transitions of an Attune model`);
   checkNames(tensors, ['rowStarts', 'columns', 'values'], path);
   const starts = tensorOf(stored, 'rowStarts', 'U32', [items + 1]);
   const columns = tensorOf(stored, 'columns', 'U32', [null]);
@@ -104,14 +100,8 @@ export async function loadTransitions(source: Source, items: number): Promise<It
   return { settings, rows: { starts, columns, values } };
 }
 
-function parse(text: string | undefined): TransitionSettings | null {
-  try {
-    const s = JSON.parse(text ?? '') as TransitionSettings;
-    return Number.isInteger(s.last) && s.last > 0 && s.last <= MOST_LAST && Number.isFinite(s.power) ? s : null;
-  } catch {
-    return null;
-  }
-}
+const isSound = ({ last, power }: TransitionSettings): boolean =>
+  Number.isInteger(last) && last > 0 && last <= MOST_LAST && Number.isFinite(power);
 
 /** The rows of the transitions on a device, in shards that each fit a binding. */
 export class DeviceTransitions {
