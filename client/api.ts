@@ -366,7 +366,7 @@ export abstract class Api {
 
   /**
    * Predict ratings.
-   * Of the named items, for a stored user or a history in the body (events with a rating). Requires that the server was started with a model of ratings. Needs a key with the role read, or one above it.
+   * Of the named items, for a stored user or a history in the body (events with a rating; stored ratings off the scale of the training are left out). Requires that the server was started with a model of ratings. Needs a key with the role read, or one above it.
    * @throws AttuneError
    */
   predictRatings(
@@ -392,6 +392,10 @@ export abstract class Api {
       /** column → value, as the users or items file of the training had them */
       columns?: Record<string, string>;
       items: string[];
+      /** columns of the log as the items are rated, for models that read them */
+      context?: Record<string, string>;
+      /** when the items are rated; default: right after the last event */
+      now?: number | string;
     },
     options: CallOptions = {},
   ): Promise<{
@@ -444,6 +448,8 @@ export abstract class Api {
       exclude?: string[];
       /** list the user's own items, too */
       includeSeen?: boolean;
+      /** milliseconds since 1970, or an ISO 8601 date */
+      now?: number | string;
     },
     options: CallOptions = {},
   ): Promise<{

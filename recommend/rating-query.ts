@@ -4,6 +4,7 @@ import type { UnseenCounts } from '../data/features/encoder.ts';
 import { type EventContext, milliseconds } from '../data/features/event-encoder.ts';
 import { type RatingEncoder, RatingSideFeatures } from '../data/ratings/side-features.ts';
 import { around, type RatingWindow } from '../data/ratings/windows.ts';
+import { inSeconds } from '../data/formats/times.ts';
 import type { RatingEvents } from '../model/ratings/batch.ts';
 import { factorScore, leaveOneOut, priorMeans, userConstant, userFactors } from '../model/ratings/factors.ts';
 import type { LoadedRatingModel } from '../model/ratings/folder.ts';
@@ -13,7 +14,7 @@ export interface RatedItem {
   item: string;
   /** On the scale of the training; under `ctr` 1 for positive, 0 for negative. */
   rating: number;
-  /** In the unit of the training's log; all or none have one. */
+  /** In the unit of the training's log, or any since 1970; all or none have one. */
   time?: number;
   /** Columns of the log, for models trained with event features: `{ device: 'phone' }`. */
   context?: Readonly<Record<string, string>>;
@@ -135,7 +136,7 @@ function stage(
     level,
     value,
     base,
-    time: times,
+    time: times && inSeconds(times),
     itemCounts: counts,
     levels: standard,
     spread,

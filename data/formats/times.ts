@@ -62,6 +62,12 @@ export function toSeconds(
   return out;
 }
 
+/** Times in seconds, fractions included; those that count something else stay as they are. @param unit by default by their size */
+export function inSeconds(times: Float64Array, unit: TimeUnit = unitOf(largest(times))): Float64Array {
+  const per = PER_SECOND[unit];
+  return per === 1 ? times : times.map((time) => time / per);
+}
+
 const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?))?)?$/;
 
 /** An ISO 8601 date in milliseconds since 1970, UTC unless it names a zone; NaN for anything else. */

@@ -14,7 +14,7 @@ export interface RatingEvents {
   value: Float32Array;
   /** What the factors predict without having seen the rating. */
   base: Float32Array;
-  /** NaN where unknown; null where only the order is known. */
+  /** Seconds, or steps of an order; NaN where unknown; null where only the order is known. */
   time: Float64Array | null;
   /** Ratings that train, by item: [V]. */
   itemCounts: Uint32Array;

@@ -58,6 +58,7 @@ const STATUS_OF: Partial<Record<InputError['code'], number>> = {
 
 /** How the library starts messages about options of lists, and the fields that these are. */
 const ABOUT: readonly (readonly [RegExp, string])[] = [
+  [/^(none of the \d+ items of the )?history\b/, 'history'],
   [/^condition "/, 'where'],
   [/^cap /, 'caps'],
   [/^explore /, 'explore'],

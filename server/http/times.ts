@@ -10,3 +10,7 @@ export function timeOf(given: number | string, field: string): number {
     throw new Problem(400, 'invalid-request', `${field}: expected an ISO 8601 date since 1970, got ${given}`, field);
   return time;
 }
+
+/** @throws Problem as `timeOf` does, about the option `now` */
+export const optionalTime = (now: number | string | undefined): number | undefined =>
+  now === undefined ? undefined : timeOf(now, 'now');

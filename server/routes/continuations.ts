@@ -3,6 +3,7 @@ import { Problem } from '../http/problem.ts';
 import { route } from '../http/route.ts';
 import { Columns, Id, listOptions } from '../http/schemas.ts';
 import { History, sessionEvents } from '../http/session.ts';
+import { optionalTime } from '../http/times.ts';
 import { historyOf } from '../serving/lists.ts';
 import { subjectOf } from '../serving/subject.ts';
 import { userState } from '../serving/user-state.ts';
@@ -32,6 +33,7 @@ export const continuations = route({
       seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })),
       exclude: listOptions.exclude,
       includeSeen: listOptions.includeSeen,
+      now: listOptions.now,
     },
     { additionalProperties: false },
   ),
@@ -41,7 +43,7 @@ export const continuations = route({
     beams: Type.Optional(Type.Array(Continuation)),
     model: Type.String(),
   }),
-  async handler({ body: { user, history, columns, exclude = [], ...options }, context }) {
+  async handler({ body: { user, history, columns, exclude = [], now, ...options }, context }) {
     if ((user === undefined) === (history === undefined))
       throw new Problem(400, 'invalid-request', 'expected either user or history', 'user');
     const subject =
@@ -49,7 +51,7 @@ export const continuations = route({
         ? { columns: columns ?? {}, events: sessionEvents(history ?? [], context.config.limits.history) }
         : await subjectOf(context, user);
     const { recommender, catalog, version } = context.models.current;
-    const state = userState(subject.events, catalog, context.config, Date.now());
+    const state = userState(subject.events, catalog, context.config, optionalTime(now));
     const { history: items, ...known } = historyOf(state, { ...subject.columns, ...columns });
     if (items.length === 0)
       throw new Problem(

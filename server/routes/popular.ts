@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { optionsOfQuery, queryOptions } from '../http/queries.ts';
 import { route } from '../http/route.ts';
 import { List, ref } from '../http/schemas.ts';
-import { timeOf } from '../http/times.ts';
+import { optionalTime } from '../http/times.ts';
 import { listByScores } from '../serving/lists.ts';
 import { popularity } from '../serving/popularity.ts';
 
@@ -24,7 +24,7 @@ export const popular = route({
   reply: ref(List),
   async handler({ query: { days = 30, ...query }, context }) {
     const served = context.models.current;
-    const now = query.now === undefined ? Date.now() : timeOf(query.now, 'now');
+    const now = optionalTime(query.now) ?? Date.now();
     return listByScores(context, served, await popularity(context, served.catalog, days, now), optionsOfQuery(query));
   },
 });

@@ -7,7 +7,7 @@ import { ownValue } from '../../data/own-value.ts';
 import type { ServerConfig } from '../config.ts';
 import { Problem } from '../http/problem.ts';
 import type { ListedItem, listOptions } from '../http/schemas.ts';
-import { timeOf } from '../http/times.ts';
+import { optionalTime } from '../http/times.ts';
 import type { StoredUser } from '../store/store.ts';
 import type { Catalog } from './catalog.ts';
 import { cursorAfter, listedBefore } from './cursor.ts';
@@ -64,8 +64,7 @@ export async function listFor(context: Sources, subject: Subject, options: ListO
     now,
   } = withScenario(context, options);
   const before = listedBefore(cursor);
-  const time = now === undefined ? Date.now() : timeOf(now, 'now');
-  const state = userState(subject.events, catalog, context.config, time);
+  const state = userState(subject.events, catalog, context.config, optionalTime(now));
   const away = new Set([...state.unwanted, ...catalog.deleted, ...catalog.rowsOfHashes(before)]);
   if (!includeSeen) for (const row of state.seen) away.add(row);
   const query: RecommendQuery = {

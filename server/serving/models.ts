@@ -11,6 +11,7 @@ import { Problem } from '../http/problem.ts';
 import { Catalog } from './catalog.ts';
 import type { Goods } from './goods.ts';
 import { changeMark, describeFolder, type ModelInfo } from './model-folders.ts';
+import { warmUp } from './warm-up.ts';
 
 /** A model in use: requests that hold it finish on it, whatever replaces it. */
 export interface ServedModel extends Pick<ModelInfo, 'version' | 'trained' | 'recipe'> {
@@ -36,9 +37,6 @@ interface Era {
   running: number;
   retired: ServedModel[];
 }
-
-/** Lists at once that a model is prepared for before it answers. */
-const AT_ONCE = 16;
 
 export class Models {
   private active: ServedModel | null = null;
@@ -111,7 +109,7 @@ export class Models {
       const own = recommender.items;
       await this.goods.pull();
       const catalog = await Catalog.of(recommender, own, this.goods);
-      await recommender.warmUp(10, AT_ONCE);
+      await warmUp(recommender);
       const trainedUpTo = await latestEvent(folder, trained);
       this.loaded++;
       return { name, version, trained, recipe, folder, mark, recommender, own, catalog, trainedUpTo };

@@ -14,25 +14,26 @@ export interface UserState {
   unwanted: Set<number>;
 }
 
-/** @param now events after it have not happened; feedback expires by it */
+/** @param now events after it have not happened; without it all have, also by a clock that is ahead of this one */
 export function userState(
   events: StoredUser['events'],
   { rows, ranked, neighbors }: Catalog,
   { events: weights, feedback }: ServerConfig,
-  now: number,
+  now?: number,
 ): UserState {
+  const time = now ?? Date.now();
   const [seen, unwanted] = [new Set<number>(), new Set<number>()];
   const history: StoredUser['events'] = [];
   for (const event of events) {
-    const { item, type, time } = event;
+    const { item, type } = event;
     const row = rows.get(item);
     const weight = weights.get(type) ?? 1;
-    if (row === undefined || weight === 0 || time > now) continue;
+    if (row === undefined || weight === 0 || event.time > (now ?? Number.POSITIVE_INFINITY)) continue;
     if (weight > 0) {
       seen.add(row);
       unwanted.delete(row); // the user came back to it
       if (row < ranked) history.push(event);
-    } else if (!(now - time > feedback.days * DAY)) unwanted.add(row);
+    } else if (!(time - event.time > feedback.days * DAY)) unwanted.add(row);
   }
   const disliked = Array.from(unwanted);
   for (const row of disliked)

@@ -48,13 +48,13 @@ export class PostgresDriver implements Driver {
       keepAlive: true,
       application_name: 'attune',
       types: { getTypeParser: parserOf as never },
+      async onConnect(client) {
+        client.on('error', () => {});
+        await client.query('SET search_path TO attune');
+      },
     });
     // A connection that breaks, idle or not, is replaced: the query that runs or the next one reports what is wrong.
     pool.on('error', () => {});
-    pool.on('connect', (client) => {
-      client.on('error', () => {});
-      client.query('SET search_path TO attune').catch(() => {});
-    });
     try {
       await migrate(pool, name);
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Models that were replaced leave the device's memory. */
+/** The device under a server: nothing is compiled once it is ready, and models that were replaced leave its memory. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -18,6 +18,25 @@ describe('on the WebGPU device', () => {
   afterAll(async () => {
     await server.close();
     rmSync(root, { recursive: true });
+  });
+
+  it('no list compiles anything once the server is ready, re-ranked or not, with a condition or without', async () => {
+    const { device } = server.context.models.current.recommender;
+    const made = () => {
+      const { pipelines, buffers, bindGroups } = device.stats();
+      return { pipelines, buffers, bindGroups };
+    };
+    const before = made();
+    expect(before.pipelines).toBeGreaterThan(0);
+    const list = (options: object) => server.ids('POST', '/v1/recommendations', { history: ['i1', 'i4'], ...options });
+    for (const options of [{}, { k: 20 }, { k: 128 }, { diversity: 0.4 }, { explore: { method: 'ucb' } }]) {
+      expect((await list(options)).length).toBeGreaterThan(0);
+      expect(made(), JSON.stringify(options)).toEqual(before);
+    }
+    for (const options of [{}, { diversity: 0.4 }]) {
+      expect((await list({ ...options, where: 'not (title = none)' })).length).toBeGreaterThan(0);
+      expect(made().pipelines, JSON.stringify(options)).toBe(before.pipelines);
+    }
   });
 
   it('each swap frees what the model before it held, and no request of its time fails', async () => {

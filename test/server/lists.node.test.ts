@@ -34,6 +34,19 @@ describe('lists', () => {
     expect(await listOf('fresh')).toEqual(await server.ids('POST', '/v1/recommendations', { history: ['i7', 'i9'] }));
   });
 
+  it('an event counts at once by whatever clock it has its time, and not before it where the request names one', async () => {
+    const ahead = Date.now() + 3_600_000;
+    const before = await listOf('hasty', 'k=128');
+    await add({ user: 'hasty', item: 'i7', time: ahead });
+    const after = await listOf('hasty', 'k=128');
+    expect(after).not.toContain('i7');
+    expect(after).not.toEqual(before.filter((id) => id !== 'i7'));
+    expect(await listOf('hasty', `k=128&now=${ahead - 1}`)).toEqual(before);
+    const continued = (now?: number) => server.call('POST', '/v1/continuations', { user: 'hasty', steps: 2, now });
+    expect((await continued()).status).toBe(200);
+    expect(await continued(ahead - 1)).toMatchObject({ status: 422, body: { code: 'unknown-id' } });
+  });
+
   it('seen items never come back unless asked', async () => {
     const seen = Array.from({ length: 12 }, (_, i) => `i${2 * i}`);
     await add(...seen.map((item, i) => ({ user: 'avid', item, time: 1000 + i })));

@@ -1,5 +1,5 @@
 /** Items that are put after the training, and predicted ratings. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -36,7 +36,12 @@ describe('a model that reads attributes', () => {
       device,
     });
     device.close();
-    server = await startServer({ model: path.join(folder, 'model'), ratings: fixture('ratings') });
+    // As trainings write it today: with the scale of its ratings.
+    const ratings = path.join(folder, 'ratings');
+    cpSync(fixture('ratings'), ratings, { recursive: true });
+    const config = JSON.parse(readFileSync(path.join(ratings, 'config.json'), 'utf8'));
+    writeFileSync(path.join(ratings, 'config.json'), JSON.stringify({ ...config, ratingRange: { least: 1, most: 5 } }));
+    server = await startServer({ model: path.join(folder, 'model'), ratings });
   });
   afterAll(async () => {
     await server.close();
@@ -103,5 +108,28 @@ describe('a model that reads attributes', () => {
     );
     const own = await server.call('POST', '/v1/ratings', { user: 'rater', items: ['i3', 'i4', 'none'] });
     expect(own.body.items.map(({ id }: { id: string }) => id)).toEqual(['i3', 'i4']);
+  });
+
+  it('predicts ratings whatever off the scale is stored, and refuses it in a request', async () => {
+    const rated = [
+      { item: 'i1', rating: 5, time: 1000 },
+      { item: 'i2', rating: 1, time: 1001 },
+    ];
+    const stored = [...rated, { item: 'i5', rating: 90, time: 1002 }];
+    await server.call(
+      'POST',
+      '/v1/events',
+      stored.map((event) => ({ ...event, user: 'odd' })),
+    );
+    const of = (who: object) => server.call('POST', '/v1/ratings', { ...who, items: ['i3'] });
+    expect((await of({ user: 'odd' })).body).toEqual((await of({ history: rated })).body);
+    expect(await of({ history: stored })).toMatchObject({ status: 400, body: { field: '/history' } });
+    const later = {
+      history: rated.map((event) => ({ ...event, time: 1.7e12 })),
+      now: 1.7e12 + 1e9,
+      context: { device: 'tv' },
+    };
+    expect((await of(later)).status).toBe(200);
+    expect(await of({ ...later, now: 'soon' })).toMatchObject({ status: 400, body: { field: '/now' } });
   });
 });

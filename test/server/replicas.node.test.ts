@@ -1,10 +1,11 @@
 /** PostgreSQL under several replicas of the server: they start at once, write at once, and outlive the database's restart. */
 import pg from 'pg';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MIGRATIONS } from '../../server/store/migrations.ts';
 import { openStore } from '../../server/store/open.ts';
 import { StoreUnavailable, type Store, type StoredEvent } from '../../server/store/store.ts';
 import { startPostgres } from '../../scripts/postgres.mjs';
+import { startServer, type TestServer } from './server.ts';
 
 const postgres = await startPostgres();
 afterAll(() => postgres?.stop());
@@ -117,5 +118,104 @@ describe.skipIf(!postgres)('replicas on PostgreSQL', () => {
       await store.addEvents([event('a', 'again', `${i}`)]).catch(() => store.addEvents([event('a', 'again', `${i}`)]));
     expect((await store.user('a', 100))?.events).toHaveLength(51);
     await store.close();
+  });
+});
+
+describe.skipIf(!postgres)('two servers on one store', () => {
+  let here: TestServer;
+  let there: TestServer;
+  beforeAll(async () => {
+    const store = await (postgres as NonNullable<typeof postgres>).database();
+    [here, there] = [await startServer({ store }), await startServer({ store })];
+    const events = ['i1', 'i2', 'i3'].flatMap((item) => ['ann', 'bob'].map((user) => ({ user, item })));
+    expect((await here.call('POST', '/v1/events', events)).status).toBe(201);
+  });
+  afterAll(async () => {
+    await here?.close();
+    await there?.close();
+  });
+
+  const counter = async ({ call }: TestServer, name: string): Promise<number> => {
+    const { body } = await call('GET', '/metrics');
+    return Number(
+      body
+        .split('\n')
+        .find((line: string) => line.startsWith(`${name} `))
+        ?.slice(name.length + 1) ?? 0,
+    );
+  };
+  /** The list of the other server, which has it in its cache from then on. */
+  const cached = async (user: string): Promise<string[]> => {
+    const path = `/v1/users/${user}/recommendations?k=8`;
+    const list = await there.ids('GET', path);
+    const hits = await counter(there, 'attune_list_cache_total{result="hit"}');
+    expect(await there.ids('GET', path)).toEqual(list);
+    expect(await counter(there, 'attune_list_cache_total{result="hit"}')).toBe(hits + 1);
+    return list;
+  };
+  const listOf = (server: TestServer, user: string) => server.ids('GET', `/v1/users/${user}/recommendations?k=8`);
+
+  it('a list that one has in its cache is not served after an event that the other took, not even once', async () => {
+    const before = await cached('ann');
+    const other = await cached('bob');
+    for (const item of before.slice(0, 5)) {
+      await cached('ann');
+      expect((await here.call('POST', '/v1/events', { user: 'ann', item })).status).toBe(201);
+      const after = await listOf(there, 'ann');
+      expect(after).not.toContain(item);
+      expect(after).toEqual(await listOf(here, 'ann'));
+    }
+    expect(await listOf(there, 'bob')).toEqual(other);
+  });
+
+  it('nor after a dislike, other columns, or the end of the user', async () => {
+    const [disliked] = await cached('bob');
+    await here.call('POST', '/v1/events', { user: 'bob', item: disliked, type: 'dislike' });
+    expect(await cached('bob')).not.toContain(disliked);
+    const misses = await counter(there, 'attune_list_cache_total{result="miss"}');
+    await here.call('PUT', '/v1/users', { id: 'bob', columns: { segment: 'regular' } });
+    await listOf(there, 'bob');
+    expect(await counter(there, 'attune_list_cache_total{result="miss"}')).toBe(misses + 1);
+    await here.call('DELETE', '/v1/users/bob');
+    expect(await listOf(there, 'bob')).toEqual(await listOf(there, 'nobody'));
+  });
+
+  it('an item that one deleted or put is soon gone from the lists of the other, or in them, cached or not', async () => {
+    const until = async (done: (list: string[]) => boolean): Promise<string[]> => {
+      const started = performance.now();
+      for (;;) {
+        const list = await listOf(there, 'ann');
+        if (done(list)) return list;
+        if (performance.now() - started > 30_000) throw new Error('the other server does not see it');
+      }
+    };
+    const [first] = await cached('ann');
+    await here.call('DELETE', `/v1/items/${first}`);
+    const without = await until((list) => !list.includes(first));
+    expect(without).toEqual(await listOf(here, 'ann'));
+    expect(await there.ids('GET', '/v1/popular?k=128')).not.toContain(first);
+    await here.call('PUT', '/v1/items', { id: first, title: 'Back', attributes: { genre: 'Drama' } });
+    await until((list) => list.includes(first));
+    const { body } = await there.call('GET', '/v1/users/ann/recommendations?k=8');
+    expect(body.items.find(({ id }: { id: string }) => id === first)).toMatchObject({ title: 'Back' });
+  });
+
+  it('an event that one takes is judged by the list that the other showed, and both add up', async () => {
+    await here.call('POST', '/v1/events', { user: 'eve', item: 'i9' });
+    const [hit] = await listOf(there, 'eve');
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // lists that were shown are saved a moment later
+    const { version } = here.context.models.current;
+    const judged = async (): Promise<number[]> =>
+      Promise.all(
+        [here, there].flatMap((server) =>
+          ['events', 'hits'].map((name) => counter(server, `attune_online_${name}_total{model="${version}"}`)),
+        ),
+      );
+    const before = await judged();
+    await here.call('POST', '/v1/events', { user: 'eve', item: hit });
+    // It is judged after it was answered.
+    await vi.waitFor(async () => expect((await judged()).map((value, i) => value - before[i])).toEqual([1, 1, 0, 0]), {
+      timeout: 30_000,
+    });
   });
 });

@@ -217,6 +217,36 @@ describe('a training on ratings', async () => {
     expect(other.mean).not.toEqual(once.mean);
   });
 
+  it('reads times in whatever unit they are, in training and when it is asked', async () => {
+    const [rows] = ratingRounds(ratings, { name: 'random', test: 0.25 }, 1);
+    const seconds = (ratings.time as Float64Array).map((time) => 1.6e9 + time);
+    const run = async (time: Float64Array, timeUnit: 's' | 'ms') => {
+      const of = { ...ratings, time, timeUnit };
+      const result = await trainRound({ device, ratings: of, rows, settings: small(), seed: 1, tail: false });
+      result?.model.dispose();
+      return result?.predictions.mean as Float32Array;
+    };
+    const once = await run(seconds, 's');
+    const millis = seconds.map((time) => time * 1000);
+    expect(await run(millis, 'ms')).toEqual(once);
+    const files = new MemoryFiles('model');
+    await trainRatings({ files, settings: small(), split: { name: 'folds', k: 2 } });
+    const predictor = await RatingPredictor.load(files, { device });
+    const asked = async (unit: number) => {
+      const history = [0, 3600, 86_400].map((after, i) => ({
+        item: `i${i}`,
+        rating: 1 + i,
+        time: (1.6e9 + after) * unit,
+      }));
+      return (await predictor.predict({ history, time: (1.6e9 + 1e7) * unit })).items.map(
+        ({ prediction }) => prediction,
+      );
+    };
+    const [inSeconds, inMilliseconds] = [await asked(1), await asked(1000)];
+    for (const [i, v] of inMilliseconds.entries()) expect(v).toBeCloseTo(inSeconds[i], 6);
+    predictor.close();
+  });
+
   it('comes to the same on the adapter as in the references', async () => {
     const [rows] = ratingRounds(ratings, { name: 'random', test: 0.25 }, 1);
     const settings = small({ d: '32', epochs: '1', dropout: '0' });

@@ -1,5 +1,6 @@
 /** One round: learns from its training ratings and predicts the tested ones. */
 import { option } from '../../data/errors.ts';
+import { inSeconds } from '../../data/formats/times.ts';
 import type { Fold } from '../../data/splits/folds.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { seeded } from '../../data/random.ts';
@@ -122,7 +123,7 @@ function eventsOf(
     level: ratings.level,
     value: ratings.value.map((v) => (v - mean) / std),
     base,
-    time: ratings.time,
+    time: ratings.time && inSeconds(ratings.time, ratings.timeUnit),
     itemCounts,
     levels: ratings.levels.map((v) => (v - mean) / std),
     spread,
