@@ -15,7 +15,7 @@ import { isLoopback } from './http/protect.ts';
 import { Metrics } from './metrics.ts';
 import { Goods } from './serving/goods.ts';
 import { ListCache } from './serving/list-cache.ts';
-import { ModelFolders } from './serving/model-folders.ts';
+import { describeFolder, ModelFolders } from './serving/model-folders.ts';
 import { Models } from './serving/models.ts';
 import { replaceModel } from './serving/replace.ts';
 import { ShownLists } from './serving/shown.ts';
@@ -60,7 +60,8 @@ const DRAIN_MS = 20_000;
 
 /** Resolves when the model is warm. @throws InputError where the model, the store or an option cannot be used */
 export async function serve(options: ServeOptions): Promise<Server> {
-  const { model, host, port, keys, backend } = options;
+  const { host, port, keys, backend } = options;
+  const model = path.resolve(options.model);
   if (!keys && !isLoopback(host))
     throw new InputError('conflicting-settings', `without keys the server is for this machine alone`, {
       setting: 'host',
@@ -69,6 +70,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     });
   checkListening(options.app);
   const config = readConfig(options.config?.text ?? null, options.config?.file);
+  await describeFolder(model); // without one there is nothing to serve, and no store to be made
   const store = await openStore(options.store);
   await (options.fill ?? requireWhole)(store).catch(async (error) => {
     await store.close();
@@ -82,7 +84,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const context: Context = {
     store,
     models,
-    folders: new ModelFolders(options.models ?? path.dirname(path.resolve(model)), model),
+    folders: new ModelFolders(options.models ?? path.dirname(model), model),
     ratings: null,
     sizes: new Sizes(store),
     config,

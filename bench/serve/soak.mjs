@@ -80,7 +80,10 @@ function train() {
 }
 
 async function serve() {
+  // What else runs on this machine may make the event loop lag: that is no error of the server.
+  writeFileSync(path.join(folder, 'serve.json'), JSON.stringify({ limits: { delay: 0 } }));
   const args = ['serve', '--model', 'models/one', '--port', '0', '--device', flags.device, '--log', 'error'];
+  args.push('--config', 'serve.json');
   child = spawn(process.execPath, [COMMAND, ...args], { cwd: folder, stdio: ['ignore', 'inherit', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (said += text));

@@ -4,6 +4,7 @@
  */
 import { Problem } from './problem.ts';
 import { textFault } from './text.ts';
+import { pointerOf } from './validation.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
@@ -28,25 +29,33 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
 /** A token of structure or a string: of valid JSON, in which every string is closed, these are found in linear time. */
 const TOKEN = /[{}[\],:]|"(?:[^"\\]|\\.)*"/gs;
 
+/** An object or an array that is open: its names so far, null for an array; and the name or the index that comes now. */
+interface Open {
+  names: Set<string> | null;
+  at: string | number;
+}
+
 function checkTokens(text: string, maxDepth: number): void {
-  /** Names of each open object; null for an array. */
-  const open: (Set<string> | null)[] = [];
+  const open: Open[] = [];
   let last: string | null = null;
   for (const [token] of text.matchAll(TOKEN)) {
+    const inside = open.at(-1);
     if (token === '{' || token === '[') {
-      open.push(token === '{' ? new Set() : null);
+      open.push(token === '{' ? { names: new Set(), at: '' } : { names: null, at: 0 });
       if (open.length > maxDepth)
         throw new Problem(400, 'invalid-json', `the body is nested more than ${maxDepth} levels deep`);
     } else if (token === '}' || token === ']') open.pop();
-    else if (token === ':' && last !== null) checkName(JSON.parse(last), open.at(-1));
+    else if (token === ',' && typeof inside?.at === 'number') inside.at++;
+    else if (token === ':' && last !== null && inside) takeName(JSON.parse(last), inside, open);
     last = token[0] === '"' ? token : null;
     const fault = last?.includes('\\u') ? textFault(JSON.parse(last)) : null;
     if (fault) throw new Problem(400, 'invalid-json', `the body has ${fault} in it: ${last}`);
   }
 }
 
-function checkName(name: string, names: Set<string> | null | undefined): void {
-  if (name === '__proto__') throw new Problem(400, 'invalid-json', 'the body has a field __proto__');
-  if (names?.has(name)) throw new Problem(400, 'invalid-json', `the body has the field ${name} twice`, name);
-  names?.add(name);
+function takeName(name: string, inside: Open, open: readonly Open[]): void {
+  inside.at = name;
+  const fault = name === '__proto__' ? 'a field __proto__' : inside.names?.has(name) ? `the field ${name} twice` : null;
+  if (fault) throw new Problem(400, 'invalid-json', `the body has ${fault}`, pointerOf(open.map(({ at }) => at)));
+  inside.names?.add(name);
 }

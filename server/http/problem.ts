@@ -47,7 +47,7 @@ const STATUS_OF: Partial<Record<InputError['code'], number>> = {
   'already-exists': 409,
   'trained-on': 409,
   'mismatched-data': 409,
-  'too-large': 413,
+  'too-large': 422,
   unsupported: 422,
   'unknown-id': 422,
   'damaged-model': 422,

@@ -12,7 +12,7 @@ export const queryOptions = {
     Type.Array(Id, { maxItems: 1000, description: 'items that are left out; repeat the name for each' }),
   ),
   caps: Type.Optional(
-    Type.Array(Type.String({ pattern: '^[^:]{1,256}:[1-9][0-9]{0,2}$' }), {
+    Type.Array(Type.String({ pattern: '^[^:]{1,256}:[1-9][0-9]{0,2}$', examples: ['genre:2'] }), {
       maxItems: 16,
       description:
         'ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each',

@@ -31,6 +31,7 @@ interface Schema {
   maximum?: number;
   exclusiveMinimum?: number;
   pattern?: string;
+  examples?: readonly unknown[];
   minLength?: number;
   maxLength?: number;
   minItems?: number;
@@ -41,10 +42,13 @@ interface Schema {
 const nameIn = ({ params, propertyName }: ErrorObject): string | undefined =>
   params.missingProperty ?? params.additionalProperty ?? propertyName;
 
+/** A JSON pointer (RFC 6901). */
+export const pointerOf = (names: readonly (string | number)[]): string =>
+  names.map((name) => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
 const pathOf = (error: ErrorObject): string => {
   const name = nameIn(error);
-  const more = name === undefined ? '' : `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-  return `${error.instancePath}${more}`;
+  return `${error.instancePath}${name === undefined ? '' : pointerOf([name])}`;
 };
 
 /** Errors that say "not this branch" alone. */
@@ -102,7 +106,7 @@ function expectation(schema: Schema): string {
     case 'string':
       return schema.pattern === undefined
         ? `a string${size(schema.minLength, schema.maxLength, 'characters')}`
-        : `a string like ${schema.pattern}`;
+        : `a string like ${schema.examples?.[0] ?? schema.pattern}`;
     case 'array':
       return `an array${size(schema.minItems, schema.maxItems, 'entries')}`;
     case 'object':

@@ -3,7 +3,8 @@
  * so that they do not wait for the disk; writes that wait together are saved in one transaction and one fsync, which runs
  * in another thread.
  */
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
+import path from 'node:path';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
 import AsyncDatabase from 'libsql/promise';
@@ -298,7 +299,8 @@ function lockFile(file: string): Database.Database {
       throw new InputError('locked', `${file}: in use by another process`, {
         hint: `stop that one, name another ${option('store')}, or let several processes share PostgreSQL`,
       });
-    throw new InputError('file-access', `${file}: cannot be opened as a store (${message})`);
+    const reason = existsSync(path.dirname(file)) ? message : 'no such folder';
+    throw new InputError('file-access', `${file}: cannot be opened as a store (${reason})`);
   }
 }
 

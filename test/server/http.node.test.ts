@@ -112,7 +112,13 @@ describe('requests', () => {
   test.each<[string, string, string, string | undefined]>([
     ['not JSON', '{"user":', 'the body is not JSON', undefined],
     ['a field twice', '{"user":"a","item":"b","us\\u0065r":"c"}', 'the field user twice', '/user'],
-    ['__proto__', '{"user":"a","item":"b","__proto__":{}}', '__proto__', undefined],
+    [
+      'a field twice, far inside',
+      '[{"a":[1,[2],{}]},{"b":{"c/d":[0,"]",{"e":1,"e":2}]}}]',
+      'the field e twice',
+      '/1/b/c~1d/2/e',
+    ],
+    ['__proto__', '{"user":"a","item":"b","__proto__":{}}', '__proto__', '/__proto__'],
     ['17 levels', `${'['.repeat(17)}${']'.repeat(17)}`, 'more than 16 levels', undefined],
     ['100,000 levels', '['.repeat(1e5) + ']'.repeat(1e5), 'more than 16 levels', undefined],
     ['a NUL', '{"user":"a\\u0000","item":"b"}', 'NUL', undefined],
@@ -146,6 +152,7 @@ describe('requests', () => {
     ['k=', 'k', 'k: expected an integer from 1 to 128, got'],
     ['k=1&k=2', 'k', 'got an array of 2'],
     ['kk=1', 'kk', 'kk: unknown field; there are'],
+    ['caps=genre', 'caps', 'caps: expected a string like genre:2, got "genre"'],
     ['includeSeen=perhaps', 'includeSeen', 'includeSeen: expected true or false, got "perhaps"'],
   ])('the query %s: the field and the cause', async (query, field, detail) => {
     const answer = await server.ask('GET', `/v1/users/ada/recommendations?${query}`);

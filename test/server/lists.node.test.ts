@@ -182,6 +182,8 @@ describe('lists', () => {
     expect(body.items).toHaveLength(3);
     const own = await server.call('POST', '/v1/continuations', { user: 'one', steps: 3 });
     expect(own.body).toEqual(body);
+    const long = await server.call('POST', '/v1/continuations', { history: ['i1'], steps: 100 });
+    expect(long).toMatchObject({ status: 422, body: { code: 'too-large', field: '/steps' } });
     const neither = await server.call('POST', '/v1/continuations', { steps: 3 });
     expect(neither).toMatchObject({ status: 400, body: { field: '/user' } });
   });

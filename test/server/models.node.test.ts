@@ -1,10 +1,11 @@
 /** Models are replaced while the server answers. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { decode, encode } from '../../model/storage/safetensors.ts';
+import { endAll, serveCommand } from './command.ts';
 import { eventsOf, ITEMS, postable, trainFinalInto, trainInto, USERS } from './mini-shop.ts';
 import { fixture, startServer, type TestServer } from './server.ts';
 
@@ -205,4 +206,22 @@ describe('models are replaced without a pause', () => {
     expect(swapped.status).toBe(200);
     expect(await server.ids('GET', '/v1/latest')).toEqual(expect.arrayContaining(['during-1', 'during-2']));
   });
+});
+
+it('the model that answers is itself by whatever path it was named, and without one there is nothing to serve', async () => {
+  const root = mkdtempSync(path.join(tmpdir(), 'attune-models-'));
+  try {
+    cpSync(fixture('sequence'), path.join(root, 'shop'), { recursive: true });
+    await expect(serveCommand(['--model', 'none'], {}, root)).rejects.toThrow(/attune: .*none: no such folder/);
+    expect(readdirSync(root)).toEqual(['shop']);
+    const { url, end } = await serveCommand(['--model', './shop/'], {}, root);
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/v1/models`, { method: 'POST', headers, body: '{"folder":"shop"}' });
+    expect(await answer.json()).toMatchObject({ folder: 'shop', swapped: false });
+    expect(await end('SIGTERM')).toBe(0);
+    expect(readdirSync(root)).toContain('shop.store.db');
+  } finally {
+    endAll();
+    rmSync(root, { recursive: true });
+  }
 });

@@ -104,16 +104,19 @@ describe('the file of the embedded store', () => {
       (file: string) => new Database(file).exec('CREATE TABLE users (id)'),
       /of another program/,
     ],
-    ['a folder', (file: string) => rmSync(file, { force: true }), /cannot be opened as a store/],
+    ['a folder', () => {}, /cannot be opened as a store/],
+    ['a file in no folder', () => {}, /cannot be opened as a store \(no such folder\)$/],
   ])('%s is refused in one line and left as it was', async (what, make, message) => {
-    const file = what === 'a folder' ? folder : newFile();
-    if (what !== 'a folder') make(file);
+    const file =
+      what === 'a folder' ? folder : what === 'a file in no folder' ? join(folder, 'absent', 'x.db') : newFile();
+    make(file);
     const error: Error = await openStore(file).then(
       () => expect.unreachable(),
       (own) => own,
     );
     expect(error).toMatchObject({ name: 'InputError', message: expect.stringMatching(message) });
     expect(error.message).not.toContain('\n');
+    if (what === 'a file in no folder') expect(readdirSync(folder)).not.toContain('absent');
     if (what === 'text') expect(execFileSync('cat', [file], { encoding: 'utf8' })).toMatch(/^user,item\n/);
   });
 
