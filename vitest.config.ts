@@ -2,9 +2,12 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { generate } from './kernels/generate.mjs';
 import { chromiumArgs, findChromium } from './scripts/system.mjs';
+import { FULL } from './test/full.ts';
 
 // Files named *.node.test.ts need Node; everything else under test/kernels/ and test/browser/ also runs in Chromium.
 const node = 'test/**/*.node.test.ts';
+/** What these run is kernels of the case table, which Chromium compiles anew for each file: there in `test:full` alone. */
+const full = ['golden/{cross,losses,mixture}', 'limits', 'spd'].map((name) => `test/kernels/${name}.test.ts`);
 /** Milliseconds, for hangs alone: compiling shaders takes seconds, and other work may share the cores. */
 const HANG = 900_000;
 /**
@@ -59,7 +62,7 @@ export default defineConfig({
           ...common,
           name: 'chromium',
           include: ['test/kernels/**/*.test.ts', 'test/browser/**/*.test.ts'],
-          exclude: [node],
+          exclude: FULL ? [node] : [node, ...full],
           env: { ATTUNE_DATA: process.env.ATTUNE_DATA ?? '', ATTUNE_FULL: process.env.ATTUNE_FULL ?? '' },
           browser: {
             enabled: true,

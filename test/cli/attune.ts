@@ -1,5 +1,5 @@
-/** Runs the built command as users do: in a process and a folder of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Runs the built command as users do, in a folder of its own. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { partPath } from '../model/parts.ts';
 
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const commands = fileURLToPath(new URL('commands.mjs', import.meta.url));
 
 export interface Outcome {
   code: number | null;
@@ -14,11 +15,24 @@ export interface Outcome {
   stderr: string;
 }
 
+/**
+ * @property processes `own`: each command has its own, as with users. `one`: they share one, which takes a third of the
+ *   time. The commands of the documentation, which has all of them, and those of test/e2e/ have their own.
+ */
+export interface WorkplaceOptions {
+  processes?: 'own' | 'one';
+}
+
 export class Workplace {
   readonly dir = mkdtempSync(join(tmpdir(), 'attune-cli-'));
+  readonly #processes: 'own' | 'one';
+  #shared: ChildProcess | null = null;
+  /** What the shared process does, one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
 
-  constructor() {
+  constructor({ processes = 'own' }: WorkplaceOptions = {}) {
     if (!existsSync(command)) throw new Error('dist/ is missing: npm run build');
+    this.#processes = processes;
   }
 
   path(name: string): string {
@@ -35,11 +49,16 @@ export class Workplace {
     return name;
   }
 
-  /** `started` gets the process, for tests that interrupt it. */
+  /** `started` gets the process, which is the command's own, for tests that interrupt it. */
   run(
     args: readonly string[],
     options: { env?: Record<string, string>; started?(child: ChildProcess): void } = {},
   ): Promise<Outcome> {
+    if (this.#processes === 'one' && !options.env && !options.started) {
+      const outcome = this.#last.then(() => this.#runShared(args));
+      this.#last = outcome.catch(() => {});
+      return outcome;
+    }
     return new Promise((resolve, reject) => {
       const env = { ...process.env, ...options.env };
       const child = spawn(process.execPath, [command, ...args], {
@@ -53,6 +72,21 @@ export class Workplace {
       child.on('error', reject);
       child.on('close', (code) => resolve({ ...outcome, code }));
       options.started?.(child);
+    });
+  }
+
+  #runShared(args: readonly string[]): Promise<Outcome> {
+    const child = (this.#shared ??= fork(commands, { cwd: this.dir, execArgv: [] }));
+    return new Promise((resolve, reject) => {
+      const end = (code: number | null): void => {
+        this.#shared = null;
+        reject(new Error(`attune ${args.join(' ')}: ended its process with ${code}`));
+      };
+      child.once('exit', end).once('message', (outcome) => {
+        child.off('exit', end);
+        resolve(outcome as Outcome);
+      });
+      child.send(args);
     });
   }
 
@@ -71,6 +105,7 @@ export class Workplace {
   }
 
   remove(): void {
+    this.#shared?.disconnect();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -25,7 +25,7 @@ const refused = async (...args: string[]) => {
 };
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', `user,item,time\n${LOG.join('\n')}\n`);
   const rows = ITEMS.map(({ id, genre, price }) => `${id},${genre}|Film,${price}`);
   place.write('items.csv', `item,genres,price\n${rows.join('\n')}\n`);

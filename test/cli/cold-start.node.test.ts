@@ -34,7 +34,7 @@ const idsOf = ({ items }: { items: { id: string }[] }): string[] => items.map(({
 const even = (ids: readonly string[]) => ids.filter((id) => Number(id.slice(1)) % 2 === 0).length;
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', `user,item,rating,time,device\n${LOG.join('\n')}\n`);
   const rows = Array.from({ length: 39 }, (_, u) => `u${u},${AREA[u % 2]},${u % 7 ? 20 + u : ''}`);
   place.write('users.csv', `user_id,area,age\n${rows.join('\n')}\nnew,south,30\n`);

@@ -6,7 +6,7 @@ const DEMO = ['demo', '--device', 'cpu', '--minutes', '0.12'];
 
 let place: Workplace;
 beforeAll(() => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
 });
 afterAll(() => place.remove());
 

@@ -8,7 +8,7 @@ import { circle, Workplace } from './attune.ts';
 
 let place: Workplace;
 beforeAll(() => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', circle(['a', 'b', 'c', 'd', 'e', 'f'], 20, 5));
 });
 afterAll(() => place.remove());

@@ -12,7 +12,7 @@ let place: Workplace;
 const run = (...args: string[]) => place.run([...args, '--device', 'cpu']);
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   const rows = ['user,item'];
   for (let u = 0; u < 12; u++) for (let i = 0; i < 8; i++) rows.push(`u${u}${CELL},i${(u + i) % 9}${CELL}`);
   place.write('log.csv', `${rows.join('\n')}\n`);

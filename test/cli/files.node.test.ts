@@ -8,7 +8,7 @@ import { expandPaths, morePaths, pathsExist } from '../../cli/input/paths.ts';
 import { InputError } from '../../data/errors.ts';
 import { Workplace } from './attune.ts';
 
-const place = new Workplace();
+const place = new Workplace({ processes: 'one' });
 afterAll(() => place.remove());
 const at = (name: string): string => place.path(name);
 const reading = { columns: {}, maxBadRows: 0 };

@@ -40,7 +40,7 @@ const best = async (model: string, history: string): Promise<string[]> => {
 };
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', log());
   place.write('newer.csv', log(['i1', 'i2', 'i3']));
   const chosen = await train(

@@ -7,7 +7,7 @@ const DEVICE = ['--device', 'cpu'];
 
 let place: Workplace;
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', circle(IDS, 30, 11));
   place.write('items.csv', 'item,title\na,Anchor\n');
   const { code, stderr } = await place.run([

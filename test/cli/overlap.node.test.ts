@@ -32,7 +32,7 @@ const allowed = async (...args: string[]) => {
 };
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('today.csv', noise(0, 30));
   place.write('last-week.csv', noise(0, 22));
   place.write('newer.csv', noise(0, 37));

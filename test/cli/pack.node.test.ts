@@ -11,7 +11,7 @@ import { oneLine, Workplace } from './attune.ts';
 let place: Workplace;
 beforeAll(async () => {
   build();
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   const device = await Device.open({ backend: 'cpu' });
   await copyModel(await smallModel(device), await NodeFiles.create(place.path('my model')));
   device.close();

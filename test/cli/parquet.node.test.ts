@@ -6,7 +6,7 @@ import { InputError } from '../../data/errors.ts';
 import { parquetPartsInWorker, type ParquetWorker } from '../../data/formats/parquet-worker.ts';
 import { oneLine, Workplace } from './attune.ts';
 
-const place = new Workplace();
+const place = new Workplace({ processes: 'one' });
 afterAll(() => place.remove());
 
 // From dist/: a worker thread cannot load TypeScript.
@@ -86,8 +86,11 @@ describe('damaged Parquet files', () => {
 
   it('can be interrupted by Ctrl-C', async () => {
     place.write('endless.parquet', endless());
+    // The command says when it takes Ctrl-C; soon after that it reads.
+    const says = "process.on('newListener', (name) => name === 'SIGINT' && process.stderr.write('ready'));";
     const { code } = await place.run(['train', '--data', 'endless.parquet', '--out', 'm'], {
-      started: (child) => setTimeout(() => child.kill('SIGINT'), 1500),
+      env: { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(says)}` },
+      started: (child) => child.stderr?.once('data', () => setTimeout(() => child.kill('SIGINT'), 500)),
     });
     expect(code).toBe(130);
   });

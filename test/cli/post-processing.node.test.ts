@@ -52,7 +52,7 @@ function metricsOf(listOf: (line: Line) => string[]) {
 const kindOf = (id: string) => KINDS[IDS.indexOf(id) % 3];
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', ITEMS);
   const args = ['--epochs', '6', '--set', 'learningRate=0.01', '--set', 'dropout=0'];

@@ -22,7 +22,7 @@ const refused = async (...args: string[]) => {
 };
 
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('later.csv', LATER);
   place.write('other.csv', circle([...IDS, 'extra'], 40, 10));

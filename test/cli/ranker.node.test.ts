@@ -12,7 +12,7 @@ const RANKER = ['rankerCandidates=6', 'rankerNegatives=3', 'rankerValidate=10', 
 let place: Workplace;
 let trained: { metrics: Record<string, number>; parts: Record<string, Record<string, number>> };
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', circle(IDS, 20, 8));
   trained = await json([...'train --data log.csv --out model --epochs 1 --ranker'.split(' '), ...SMALL, ...RANKER]);
 });

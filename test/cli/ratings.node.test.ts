@@ -20,7 +20,7 @@ const CPU = ['--device', 'cpu'];
 
 let place: Workplace;
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', 'item,title\ni1,One\ni2,Two\n');
   const { stdout } = await place.ok([

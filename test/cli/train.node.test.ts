@@ -26,7 +26,7 @@ const LOG = `${circle(IDS, 30, 9)}${AGAIN}\n`;
 
 let place: Workplace;
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', 'item,title,price\n__proto__,Prototype,3\n"with, comma","A, b",4\n');
   const { code, stdout } = await place.run([

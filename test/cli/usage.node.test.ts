@@ -3,7 +3,7 @@ import { circle, oneLine, SMALL, Workplace } from './attune.ts';
 
 let place: Workplace;
 beforeAll(() => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
 });
 afterAll(() => place.remove());
 

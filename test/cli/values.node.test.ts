@@ -16,7 +16,7 @@ const CPU = ['--device', 'cpu'];
 
 let place: Workplace;
 beforeAll(async () => {
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', ITEMS);
   const { code, stdout, stderr } = await place.run([

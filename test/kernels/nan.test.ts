@@ -8,9 +8,19 @@
 import { describe, expect, it } from 'vitest';
 import type { NumericArray } from '../../engine/index.ts';
 import { lanes8 } from '../../engine/kernel.ts';
+import { FULL } from '../full.ts';
 import { cases } from './cases/index.ts';
 import { double, gpu } from './devices.ts';
-import { type Case, firstMismatch, makeInputs, makeWeights, type Result, suite, wantedChoices } from './harness.ts';
+import {
+  BROWSER,
+  type Case,
+  firstMismatch,
+  makeInputs,
+  makeWeights,
+  type Result,
+  suite,
+  wantedChoices,
+} from './harness.ts';
 import { runCase } from './run-case.ts';
 
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
@@ -75,7 +85,9 @@ function probes(c: Case): ReturnType<typeof probesOf> {
   return last.found;
 }
 
-const probed = suite(cases.filter((c) => c.precision === undefined && c.refused === undefined));
+/** Products add and multiply, which keeps NaN on any adapter, and compile longest: in Chromium for `test:full` alone. */
+const left = (c: Case): boolean => BROWSER && !FULL && c.op === 'matmul';
+const probed = suite(cases.filter((c) => c.precision === undefined && c.refused === undefined && !left(c)));
 
 describe.each([...new Set(probed.map((c) => c.op))])('%s', (op) => {
   for (const c of probed) {
