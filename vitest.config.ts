@@ -21,7 +21,7 @@ const common = {
   hookTimeout: HANG,
 };
 
-generate(); // kernels/index.ts, after a change to a kernel
+generate(); // after a change to a kernel
 
 export default defineConfig({
   test: {

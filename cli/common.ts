@@ -11,7 +11,7 @@ import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
 import { expandPaths, pathsExist } from './input/paths.ts';
 
-export type Backend = 'auto' | 'webgpu' | 'cpu';
+export type Backend = 'auto' | 'webgpu' | 'wasm' | 'cpu';
 
 /** The device could not be had; the command ends with exit code 3. */
 export class OpenDeviceError extends Error {
@@ -72,7 +72,9 @@ export function planFrom<P>(source: TrainingSource, out: Output, make: () => P):
 export async function openDevice(backend: Backend, out: Output): Promise<Device> {
   const { Device } = await import('../engine/index.ts');
   const onFallback = () =>
-    out.warn('no WebGPU adapter was found: continuing on the CPU, which is slow (attune doctor says what is missing)');
+    out.warn(
+      'no WebGPU adapter was found: continuing in WebAssembly on the CPU, which is slow (attune doctor says what is missing)',
+    );
   try {
     const { nodeTuning } = await import('../recommend/sources/tuning.node.ts');
     return await Device.open({ backend, onFallback, tuning: nodeTuning() });

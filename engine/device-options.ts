@@ -3,8 +3,11 @@ import type { TuningStore } from './tuning/tuner.ts';
 import type { GpuStats } from './webgpu/webgpu.ts';
 
 export interface DeviceOptions {
-  /** `auto` takes WebGPU where an adapter is found, else the CPU (and says so through `onFallback`). */
-  backend?: 'auto' | 'webgpu' | 'cpu';
+  /**
+   * `auto` takes WebGPU where an adapter is found, else WebAssembly (and says so through `onFallback`). `wasm` is one thread
+   * of SIMD, made for recommending: it starts at once, and training on it is slow. `cpu` runs the references.
+   */
+  backend?: 'auto' | 'webgpu' | 'wasm' | 'cpu';
   /** Storage of the CPU device; `f64` is for gradient checks. */
   precision?: 'f32' | 'f64';
   /** Options of Dawn's instance (Node only). */
@@ -28,6 +31,6 @@ export interface DeviceOptions {
 export type Precision = 'f32' | 'mixed';
 
 export interface DeviceStats extends GpuStats {
-  /** Bytes of tensors alive on the CPU device are not counted; it has no buffers. */
-  backend: 'webgpu' | 'cpu';
+  /** Devices of the host have no buffers; the CPU device counts no bytes either. */
+  backend: 'webgpu' | 'wasm' | 'cpu';
 }

@@ -1,6 +1,9 @@
-/** A device: where tensors live and ops run. WebGPU in Node and Chrome, or the CPU through the references. */
+/** A device: where tensors live and ops run. WebGPU in Node and Chrome, WebAssembly, or the CPU through the references. */
 import { Tape } from './autograd.ts';
 import { type BindingInfo, contractOf, expectIntegers, type Capabilities, type Kernel, type Params } from './kernel.ts';
+import { allocateOnHost, viewOnHost } from './host-memory.ts';
+import { refusePromise } from './no-promise.ts';
+import { firstNonFinite } from './non-finite.ts';
 import type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';
 import { Program, type ProgramOptions } from './program/program.ts';
 import type { Arrays, Reference } from './reference.ts';
@@ -17,26 +20,32 @@ import {
 } from './tensor.ts';
 import { adapterKey } from './tuning/tuner.ts';
 import { requestDevice } from './webgpu/adapter.ts';
-import { POISON } from './webgpu/buffer-pool.ts';
+import type { Wasm } from './wasm/wasm.ts';
 import { type Call, WebGpu } from './webgpu/webgpu.ts';
 import { fill } from './ops/fill.ts';
 import { aliases, refuseAlias, writesNothing } from './uses.ts';
 import { type HostValues, typeFor, valuesFor } from './values.ts';
 
+/** Milliseconds for which a device of the host computes before it lets others run. */
+const LONGEST_RUN_MS = 20;
+
 export class Device {
   readonly gpu: WebGpu | null;
+  readonly wasm: Wasm | null;
   readonly tape: Tape = new Tape(this);
   readonly name: string;
   /** Words that change from step to step (seed, step, learning rate …); see `setState`. Made when first used. */
   private stateTensor: Tensor | null = null;
   private stateIsSet = false;
-  private readonly f64: boolean;
-  private readonly poison: boolean;
+  readonly f64: boolean;
+  readonly poison: boolean;
   private readonly cpuLimit: number;
   private readonly scopes: Storage[][] = [];
   /** While recording: every call, in order. While tracing they are not run. */
   recording: Call[] | null = null;
   tracing = false;
+  /** The same for WebAssembly. */
+  hostRecording: (() => void)[] | null = null;
   /** While the function of a program runs: what it read or wrote so far, each storage with the tensor that named it first. */
   touched: Map<Storage, Tensor> | null = null;
   /** Counts the traces of programs, so that a storage knows which one made it. */
@@ -49,52 +58,66 @@ export class Device {
   gradientScale = 1;
   /** Programs re-trace before each replay and fill their slots with NaN bits. */
   debug = false;
-  private cpuDispatches = 0;
+  hostDispatches = 0;
+  /** When a device of the host last let others run. */
+  private pausedAt = 0;
   /** While looking for non-finite values: every tensor made. */
-  private made: Tensor[] | null = null;
+  made: Tensor[] | null = null;
 
-  private constructor(gpu: WebGpu | null, { precision, maxBindingBytes, poison = false }: DeviceOptions) {
+  private constructor(
+    gpu: WebGpu | null,
+    wasm: Wasm | null,
+    { precision, maxBindingBytes, poison = false }: DeviceOptions,
+  ) {
     this.gpu = gpu;
+    this.wasm = wasm;
     this.poison = poison;
     if (gpu) gpu.buffers.poison = poison;
-    this.f64 = !gpu && precision === 'f64';
+    this.f64 = !gpu && !wasm && precision === 'f64';
     this.cpuLimit = maxBindingBytes ?? Number.POSITIVE_INFINITY;
     if (gpu) gpu.caps.maxBindingBytes = Math.min(gpu.caps.maxBindingBytes, this.cpuLimit);
     this.name = gpu
       ? `webgpu (${gpu.info.description || gpu.info.device || gpu.info.vendor || 'unnamed adapter'})`
-      : 'cpu';
+      : this.backend;
   }
 
   /**
-   * Opens a device. `webgpu` throws where no adapter is found; `auto` falls back to the CPU and says so once.
+   * Opens a device. `webgpu` throws where no adapter is found; `auto` falls back to WebAssembly and says so once.
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const backend = options.backend ?? 'auto';
-    if (backend === 'cpu') return new Device(null, options);
+    if (backend === 'cpu') return new Device(null, null, options);
+    if (backend === 'wasm') return Device.openWasm(options);
     const found = await requestDevice(options.dawn, options.limits ?? 'adapter');
     if (found) {
       const gpu = new WebGpu(found.device, found.info);
       const { store, runtime = '' } = options.tuning ?? {};
       const choices = await store?.load(adapterKey(gpu, runtime));
       if (choices) gpu.variants.setTuned(choices);
-      return new Device(gpu, options);
+      return new Device(gpu, null, options);
     }
     if (backend === 'webgpu')
       throw new Error('device: no WebGPU adapter was found; `attune doctor` says what is missing');
     const say = options.onFallback ?? ((m: string) => console.error(m));
-    say('device: no WebGPU adapter was found, the CPU device is used (slow); `attune doctor` says what is missing');
-    return new Device(null, { ...options, precision: 'f32' });
+    say('device: no WebGPU adapter was found, the CPU is used (slow); `attune doctor` says what is missing');
+    // A page's policy may forbid WebAssembly.
+    return Device.openWasm(options).catch(() => new Device(null, null, { ...options, precision: 'f32' }));
   }
 
-  get backend(): 'webgpu' | 'cpu' {
-    return this.gpu ? 'webgpu' : 'cpu';
+  private static async openWasm(options: DeviceOptions): Promise<Device> {
+    const { Wasm } = await import('./wasm/wasm.ts'); // loaded only where it runs
+    return new Device(null, await Wasm.open(), options);
+  }
+
+  get backend(): 'webgpu' | 'wasm' | 'cpu' {
+    return this.gpu ? 'webgpu' : this.wasm ? 'wasm' : 'cpu';
   }
 
   get caps(): Capabilities | null {
     return this.gpu?.caps ?? null;
   }
 
-  /** Largest binding, in bytes; no limit on the CPU device unless one was asked for. */
+  /** Largest binding, in bytes; no limit on devices of the host unless one was asked for. */
   get maxBindingBytes(): number {
     return this.gpu?.caps.maxBindingBytes ?? this.cpuLimit;
   }
@@ -107,7 +130,7 @@ export class Device {
     if (!shape.every((n) => Number.isInteger(n) && n >= 0))
       throw new Error(`${label}: expected a shape of integers >= 0, got ${showShape(shape)}`);
     const storage = new Storage(Math.max(4, sizeOf(shape) * 4), label, this.scopes.length > 0);
-    if (!this.gpu) storage.array = this.cpuArray(sizeOf(shape), dtype);
+    this.allocate(storage, dtype);
     if (this.scopes.length > 0) storage.trace = this.traceId;
     this.scopes.at(-1)?.push(storage);
     const t = new Tensor(this, storage, shape, dtype, label);
@@ -186,21 +209,23 @@ export class Device {
       throw new Error(`write: ${values.length} values do not fill ${t.label} ${showShape(t.shape)}`);
     if (t.size * 4 < t.storage.bytes) this.define(t.storage);
     t.storage.written = true;
-    if (!this.gpu) return cpuView(t).set(values);
+    const view = this.hostView(t);
+    if (view) return view.set(values);
     let typed = values instanceof Float64Array ? Float32Array.from(values) : values;
     if (typeof SharedArrayBuffer !== 'undefined' && typed.buffer instanceof SharedArrayBuffer) typed = typed.slice();
-    this.gpu.write(t, typed);
+    this.gpu?.write(t, typed);
   }
 
   /** Makes a storage that nothing wrote read as zeros, whatever the memory from the pool holds (poisoned memory aside). */
   private define(storage: Storage): void {
     if (storage.written) return;
     storage.written = true;
-    if (!this.gpu || this.poison) return;
+    if (storage.array || this.poison) return;
+    const all = new Tensor(this, storage, [storage.bytes / 4], 'f32', storage.label);
     // What a program makes lies in a slot, which every replay must clear; the rest is cleared once.
-    if (this.recording && storage.trace === this.traceId)
-      fill(new Tensor(this, storage, [storage.bytes / 4], 'f32', storage.label), 0);
-    else this.gpu.clear(storage);
+    if ((this.recording ?? this.hostRecording) && storage.trace === this.traceId) fill(all, 0);
+    else if (this.gpu) this.gpu.clear(storage);
+    else this.hostView(all)?.fill(0);
   }
 
   /** The values of tensors, with one wait for all of them; `expectedMs` and `overslept` as `settle` has them. */
@@ -209,7 +234,7 @@ export class Device {
       this.alive(t, 'data');
       this.define(t.storage);
     }
-    if (!this.gpu) return { values: tensors.map((t) => cpuView(t).slice()), overslept: false };
+    if (!this.gpu) return { values: tensors.map((t) => (this.hostView(t) as NumericArray).slice()), overslept: false };
     const { values, overslept } = await this.gpu.read(tensors, expectedMs);
     const typed = tensors.map(({ dtype }, i) =>
       dtype === 'f32' ? new Float32Array(values[i]) : new Uint32Array(values[i]),
@@ -217,15 +242,20 @@ export class Device {
     return { values: typed, overslept };
   }
 
-  private cpuArray(size: number, dtype: DType): NumericArray {
-    if (dtype === 'u32') return new Uint32Array(size).fill(this.poison ? POISON : 0);
-    return (this.f64 ? new Float64Array(size) : new Float32Array(size)).fill(this.poison ? Number.NaN : 0);
+  /** Gives a storage its memory on the host; on a GPU that comes with its first use. */
+  allocate(storage: Storage, dtype: DType): void {
+    if (!this.gpu) allocateOnHost(storage, dtype, this);
+  }
+
+  /** A tensor's values where they lie, in its own type; null on a GPU. Valid until the next op. */
+  hostView(t: Tensor): NumericArray | null {
+    return this.gpu ? null : viewOnHost(t, this.wasm);
   }
 
   // ---- running ----
 
   /**
-   * Runs one kernel, or its reference on the CPU device; a step that records also notes it.
+   * Runs one kernel, or its reference on the CPU device and where WebAssembly has no kernel; a step that records notes it.
    * `tensors` are named as the kernel's bindings; null stands for one that the flags in `params` switch off.
    * Ops that change a tensor of their caller's in place call `inPlace` first.
    */
@@ -234,13 +264,14 @@ export class Device {
     this.use(what.name, tensors, bindings);
     expectIntegers(what, params);
     if (writesNothing(tensors, bindings)) return;
+    if (this.wasm) return this.runOnHost(this.wasm.prepare(what.name, reference, tensors, params));
     if (!this.gpu) return this.refer(reference, tensors, params);
     const call = this.gpu.prepare(what, tensors, params);
     this.recording?.push(call);
     if (!this.tracing) this.gpu.encode(call);
   }
 
-  /** Runs a reference on the CPU device's arrays, in place of kernels; `writes` names the tensors that it writes to. */
+  /** Runs a reference on the host's memory, in place of kernels; `writes` names the tensors that it writes to. */
   runReference(
     who: string,
     reference: Reference,
@@ -253,13 +284,20 @@ export class Device {
       { name, index, kind: writes.includes(name) ? 'write' : 'read', type: '' },
     ]);
     this.use(who, tensors, new Map(uses));
-    this.refer(reference, tensors, params);
+    if (this.wasm) this.runOnHost(this.wasm.prepareReference(reference, tensors, params));
+    else this.refer(reference, tensors, params);
+  }
+
+  private runOnHost(dispatch: () => void): void {
+    this.hostDispatches++;
+    this.hostRecording?.push(dispatch);
+    dispatch();
   }
 
   private refer(reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
     const arrays: Arrays = {};
-    for (const [name, t] of Object.entries(tensors)) arrays[name] = t ? cpuView(t) : new Float32Array(0);
-    this.cpuDispatches++;
+    for (const [name, t] of Object.entries(tensors)) arrays[name] = (t && this.hostView(t)) ?? new Float32Array(0);
+    this.hostDispatches++;
     reference(arrays, params);
   }
 
@@ -324,7 +362,7 @@ export class Device {
   /** Why products cannot run in this precision here, in words, or null. */
   lacksPrecision(precision: Precision): string | null {
     if (precision === 'f32' || this.caps?.f16) return null;
-    return this.gpu ? `${this.name} has no shader-f16` : 'the CPU device computes in f32 alone';
+    return this.gpu ? `${this.name} has no shader-f16` : `the ${this.name} device computes in f32 alone`;
   }
 
   /**
@@ -367,35 +405,15 @@ export class Device {
     if (storage.released) return;
     storage.released = true;
     if (storage.buffer && this.gpu) this.gpu.buffers.recycle(storage.buffer);
+    if (storage.address) this.wasm?.recycle(storage.address, storage.bytes);
     storage.buffer = null;
+    storage.address = 0;
     storage.array = null;
   }
 
-  /**
-   * Runs `fn` eagerly in a scope, keeps every f32 tensor that it makes until all were looked at (but for blocks of
-   * something larger, which ops free themselves), and describes the first that holds NaN or infinity, in the order in
-   * which they were made; null if there is none.
-   */
-  async firstNonFinite(fn: () => void): Promise<string | null> {
-    const made: Tensor[] = [];
-    this.made = made;
-    this.opCounter = 0;
-    try {
-      this.scope(() => {
-        fn();
-        for (const t of made) t.keep();
-      });
-      for (const t of made) {
-        if (t.dtype !== 'f32' || t.storage.released) continue;
-        const values = await t.data();
-        const at = values.findIndex((x) => !Number.isFinite(x));
-        if (at >= 0) return `${t.label} ${showShape(t.shape)} (element ${at} is ${values[at]})`;
-      }
-      return null;
-    } finally {
-      this.made = null;
-      for (const t of made) this.release(t.storage);
-    }
+  /** Runs `fn` and describes the first of its tensors that is not finite; see `firstNonFinite`. */
+  firstNonFinite(fn: () => void): Promise<string | null> {
+    return firstNonFinite(this, fn);
   }
 
   /** A step that is recorded when it first runs and replayed afterwards; see `Program`. */
@@ -407,10 +425,11 @@ export class Device {
   get state(): Tensor {
     if (!this.stateTensor) {
       const storage = new Storage(256, 'state', false);
-      if (this.gpu) this.gpu.clear(storage);
-      else storage.array = new Uint32Array(16);
+      this.allocate(storage, 'u32');
       storage.written = true;
       this.stateTensor = new Tensor(this, storage, [16], 'u32', 'state');
+      this.gpu?.clear(storage);
+      this.hostView(this.stateTensor)?.fill(0);
     }
     return this.stateTensor;
   }
@@ -428,28 +447,32 @@ export class Device {
   /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. Gives whether it slept for too long. */
   async settle(expectedMs = 0): Promise<boolean> {
     if (this.gpu) return this.gpu.settle(expectedMs);
-    await new Promise((resolve) => setTimeout(resolve, 0)); // lets signals and timers in
+    // Lets signals and timers in; a timer takes a millisecond, so not each time.
+    if (performance.now() - this.pausedAt > LONGEST_RUN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.pausedAt = performance.now();
+    }
     return false;
   }
 
   stats(): DeviceStats {
     if (this.gpu) return { backend: 'webgpu', ...this.gpu.counts };
     return {
-      backend: 'cpu',
+      backend: this.backend,
       buffers: 0,
-      bytes: 0,
-      peakBytes: 0,
+      bytes: this.wasm?.counts.bytes ?? 0,
+      peakBytes: this.wasm?.counts.peakBytes ?? 0,
       pipelines: 0,
       bindGroups: 0,
-      dispatches: this.cpuDispatches,
+      dispatches: this.hostDispatches,
       submits: 0,
       waits: 0,
     };
   }
 
-  /** Kernel name → choices (file and tuning) that ran. */
+  /** Kernel name → choices that ran: file and tuning, or `wasm` and `reference`. */
   variants(): Record<string, string[]> {
-    const used = [...(this.gpu?.variants.used ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    const used = [...(this.gpu?.variants.used ?? this.wasm?.used ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(used.map(([name, files]) => [name, [...files].sort()]));
   }
 
@@ -461,22 +484,4 @@ export class Device {
   close(): void {
     this.gpu?.close();
   }
-}
-
-/** What a function that must do its work before it returns gave back. @throws Error where that is a promise */
-function refusePromise<T>(who: string, result: T): T {
-  if (typeof (result as { then?: unknown } | null | undefined)?.then !== 'function') return result;
-  Promise.resolve(result).catch(() => {}); // what it goes on to do fails by itself
-  throw new Error(
-    `${who}: the function returned a promise, but its work must be done when it returns; pass a function that is not async, and await what it gives afterwards`,
-  );
-}
-
-/** The part of a CPU array that a tensor covers, in the tensor's own type (an input arena holds both types). */
-function cpuView(t: Tensor): NumericArray {
-  const array = t.storage.array as NumericArray;
-  const part = array.subarray(t.offset, t.offset + t.size);
-  if (t.dtype === 'f32' && part instanceof Uint32Array)
-    return new Float32Array(part.buffer, part.byteOffset, part.length);
-  return part;
 }

@@ -29,7 +29,7 @@ export class Inputs<S extends InputSpec> {
     }
     this.words = new Uint32Array(at);
     const storage = new Storage(at * 4, label, false);
-    if (!device.gpu) storage.array = new Uint32Array(at);
+    device.allocate(storage, 'u32');
     this.base = new Tensor(device, storage, [at], 'u32', label);
     const tensors: Record<string, Tensor> = {};
     const host: Record<string, Float32Array | Uint32Array> = {};

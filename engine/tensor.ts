@@ -13,9 +13,11 @@ export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1)
 export const showShape = (shape: Shape): string => `[${shape.join(',')}]`;
 export const alignUp = (n: number, to = ALIGN): number => Math.ceil(n / to) * to;
 
-/** The memory behind tensors: a whole GPU buffer or a typed array. A buffer is made when it is first touched. */
+/** The memory behind tensors: a whole GPU buffer, made when it is first touched; an address; or a typed array. */
 export class Storage {
   buffer: GPUBuffer | null = null;
+  /** In WebAssembly's memory, in bytes; 0 for none. */
+  address = 0;
   array: NumericArray | null = null;
   released = false;
   temporary: boolean;
@@ -200,13 +202,12 @@ export class Tensor {
     this.device.tape.backward(this);
   }
 
-  /** Shape, type and, where they are at hand on the CPU device, the first values. */
+  /** Shape, type and, where they are at hand, the first values. */
   toString(): string {
     const head = `${this.label} ${this.dtype}${showShape(this.shape)}`;
     if (this.storage.released) return `${head} (freed)`;
-    const array = this.storage.array;
-    if (!array) return `${head} on ${this.device.name}`;
-    return `${head} ${preview(array.subarray(this.offset, this.offset + this.size))}`;
+    const values = this.device.hostView(this);
+    return values ? `${head} ${preview(values)}` : `${head} on ${this.device.name}`;
   }
 
   /** Like `toString`, with values from any device. */

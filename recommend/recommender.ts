@@ -17,7 +17,8 @@ import type { StoredTensor } from '../model/storage/safetensors.ts';
 import { withCatalog } from '../model/storage/with-catalog.ts';
 import { coldStartScores } from './cold-start.ts';
 import type { Explainer } from './explanations/explain.ts';
-import { deviceFor, type LoadOptions } from './load-options.ts';
+import { chooseDevice } from './choose-device.ts';
+import type { LoadOptions } from './load-options.ts';
 import {
   bestOf,
   candidatesOf,
@@ -134,7 +135,7 @@ export class Recommender {
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Recommender> {
     const loaded = await loadModel(await openModel(source));
-    const device = await deviceFor(options);
+    const device = await chooseDevice(loaded, options);
     const model = await RankingModel.load(device, loaded);
     const tower = await model.encoder.towerVectors();
     return new Recommender(device, !options.device, loaded, model, tower, options.onBatch);

@@ -128,7 +128,7 @@ export class Metrics {
     });
     new Gauge({
       name: 'attune_device_bytes',
-      help: 'Memory of buffers on the WebGPU device; 0 where the CPU computes',
+      help: 'Memory of tensors on the device',
       registers,
       collect() {
         if (models.ready) this.set(models.current.recommender.device.stats().bytes);

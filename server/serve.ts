@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { InputError } from '../data/errors.ts';
-import { RatingPredictor } from '../recommend/node.ts';
+import { type LoadOptions, RatingPredictor } from '../recommend/node.ts';
 import { type AppOptions, buildApp } from './app.ts';
 import { readConfig } from './config.ts';
 import type { Context } from './context.ts';
@@ -35,7 +35,7 @@ export interface ServeOptions {
   store: string;
   /** Fills the store before anything reads it. */
   fill?(store: Store): Promise<void>;
-  backend: 'auto' | 'webgpu' | 'cpu';
+  backend: LoadOptions['backend'];
   config: { text: string; file: string } | null;
   keys: Keys | null;
   app: AppOptions;
@@ -113,7 +113,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const address = `${options.app.tls ? 'https' : 'http'}://${family === 'IPv6' ? `[${bound}]` : bound}:${number}`;
     options.onListening?.({ address, port: number });
     if (options.ratings !== undefined)
-      context.ratings = await RatingPredictor.load(options.ratings, { device: await models.device() });
+      context.ratings = await RatingPredictor.load(options.ratings, { device: await models.device(model) });
     await models.start(model);
     stops.push(models.watch(WATCH_MS, (folder) => takeChanged(context, folder, app.log)));
     stops.push(

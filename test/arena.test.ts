@@ -73,7 +73,7 @@ function expectClose(actual: Map<string, Float32Array>, prefix: string): void {
 
 const f32 = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0];
 
-describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
+describe.each(['cpu', 'wasm', 'webgpu'] as const)('on %s', async (backend) => {
   const device = await openDevice({ backend });
 
   // 512 bytes a shard puts two parameters into each.

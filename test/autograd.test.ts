@@ -57,7 +57,7 @@ it('the gradient of a state is read in one place', () => {
   expect(offenders, 'use into(x), gradOf(y) or x.grad, which have the shape of their handle').toEqual([]);
 });
 
-describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
+describe.each(['cpu', 'wasm', 'webgpu'] as const)('on %s', async (backend) => {
   const device = await openDevice({ backend });
 
   const leaf = (shape: number[], seed = 1): Tensor =>

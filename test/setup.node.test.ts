@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { checkSystem, findAdapter, packagesCurrent } from '../scripts/setup.mjs';
 import { deriveBackports, findChromium, planInstall, readDistribution } from '../scripts/system.mjs';
-import { generate, render } from '../kernels/generate.mjs';
+import { generateIndex, render } from '../kernels/generate.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 let folder: string;
@@ -300,8 +300,8 @@ describe('kernels/generate.mjs', () => {
     writeFileSync(join(folder, 'op/b.wgsl'), `// What it does.\n${text.replace('{}', '{} // why')}\n`);
     writeFileSync(join(folder, 'a.wgsl'), 'fn a() {}\r\n');
     writeFileSync(join(folder, 'lib/c-d.wgsl'), '');
-    expect(generate(folder)).toBe(true);
-    expect(generate(folder)).toBe(false);
+    expect(generateIndex(folder)).toBe(true);
+    expect(generateIndex(folder)).toBe(false);
     expect(readFileSync(join(folder, 'index.ts'), 'utf8')).toBe(render(folder));
     writeFileSync(join(folder, 'index.mjs'), render(folder).replaceAll(': Record<string, string>', ''));
     const { sources: kernels, lib } = await import(/* @vite-ignore */ join(folder, 'index.mjs'));

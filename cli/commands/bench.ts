@@ -32,7 +32,7 @@ export async function runBench(flags: BenchFlags): Promise<void> {
     } = { device: device.name };
     if (withStep) result.step = await step(device, flags, out);
     if (withGenerate) result.generate = await generate(device, out);
-    if (chosen.length > 0 && device.backend === 'cpu') out.warn('kernels are timed against the CPU device: not on it');
+    if (chosen.length > 0 && !device.gpu) out.warn('kernels are timed against the CPU device: not on it');
     else if (chosen.length > 0) {
       const { roofline, rows } = await kernels(device, wanted, chosen.length, out);
       Object.assign(result, { roofline, kernels: rows });

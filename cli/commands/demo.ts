@@ -56,11 +56,11 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   const out = new Output(flags.json);
   const device = await openDevice(flags.device, out);
   try {
-    const { shop, plan } = planDemo(flags.seed, device.backend === 'cpu' ? SMALL : USUAL);
+    const { shop, plan } = planDemo(flags.seed, !device.gpu ? SMALL : USUAL);
     const { users, items, dataset } = plan.split;
     const files = await openFolder();
     out.line(
-      `The demo shop${device.backend === 'cpu' ? ', a small one for the CPU' : ''}: ${formatCount(users)} invented shoppers bought ${formatCount(items)} goods ` +
+      `The demo shop${!device.gpu ? ', a small one for the CPU' : ''}: ${formatCount(users)} invented shoppers bought ${formatCount(items)} goods ` +
         `${formatCount(dataset.items.length)} times.`,
     );
     out.line(

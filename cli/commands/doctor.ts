@@ -29,7 +29,7 @@ interface Report {
   node: string;
   webgpu: string;
   platform: string;
-  backend: 'webgpu' | 'cpu';
+  backend: 'webgpu' | 'wasm' | 'cpu';
   adapter: { description: string; vendor: string; architecture: string; device: string } | null;
   features: Record<string, boolean | string> | null;
   limits: Record<string, number> | null;

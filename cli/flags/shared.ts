@@ -6,11 +6,11 @@ import { choiceFlag, type Flag, on, parsed, required, text, withDefault, without
 import { integerFlag, keyValue, list } from './values.ts';
 
 export const device = withDefault(
-  choiceFlag('<name>', 'where to compute: WebGPU, the CPU (slow), or WebGPU if there is an adapter', [
-    'auto',
-    'webgpu',
-    'cpu',
-  ]),
+  choiceFlag(
+    '<name>',
+    'where to compute: WebGPU, one thread of WebAssembly (for lists and small models), the CPU (references, slow), or what suits',
+    ['auto', 'webgpu', 'wasm', 'cpu'],
+  ),
   'auto',
 );
 export const json = on('print one JSON object; an error is one, too, on standard error');

@@ -6,13 +6,14 @@
  * about two seconds.
  *
  * Whatever differs between runs must therefore live in buffers that the host writes before the run.
- * On the CPU device there is nothing to record: every run calls the function, and its outputs take the place of those of
- * the run before.
+ * In WebAssembly the list is one of calls. On the CPU device there is nothing to record: every run calls the function, and its
+ * outputs take the place of those of the run before.
  *
  * A program remembers every storage that it reads or writes and that outlives it, and refuses to run once one was freed.
  */
 import type { GPUBuffer, GPUCommandBuffer } from '../webgpu/gpu-types.ts';
 import type { Device } from '../device.ts';
+import type { Wasm } from '../wasm/wasm.ts';
 import { type NumericArray, type Storage, showShape, type Tensor } from '../tensor.ts';
 import type { Call, WebGpu } from '../webgpu/webgpu.ts';
 import { type KernelTime, type ProfileOptions, profile, type Step } from './profile.ts';
@@ -26,12 +27,21 @@ export interface ProgramOptions {
 /** A step whose run touches less than this cannot take long; its first replay is one submit without a measurement. */
 const SMALL_STEP_BYTES = 64 * 2 ** 20;
 
+/** A run of the function: its outputs, and what it read or wrote. */
+interface Traced<T> {
+  out: T;
+  touched: ReadonlyMap<Storage, Tensor>;
+}
+
 export class Program<T extends Record<string, Tensor>> {
   readonly label: string;
   private readonly device: Device;
   private readonly fn: () => T;
   private readonly maxSubmitMs: number;
   private steps: Step[] | null = null;
+  /** The same in WebAssembly, and how to give up the memory that they use. */
+  private dispatchesOfHost: (() => void)[] | null = null;
+  private releaseHost: (() => void) | null = null;
   private signature: string[] = [];
   private slots: GPUBuffer[] = [];
   private outputs: T | null = null;
@@ -57,7 +67,7 @@ export class Program<T extends Record<string, Tensor>> {
 
   /** Dispatches of one run; 0 before the first. */
   get dispatches(): number {
-    return this.steps?.length ?? 0;
+    return (this.steps ?? this.dispatchesOfHost)?.length ?? 0;
   }
 
   /** Submits that one run makes. */
@@ -82,6 +92,7 @@ export class Program<T extends Record<string, Tensor>> {
     if (device.touched) throw new Error(`${this.label}: a step cannot run inside of another one`);
     for (const t of this.bound) if (t.storage.released) this.refuseFreed(t);
     this.runs++;
+    if (device.wasm) return this.runInWasm(device.wasm);
     if (!device.gpu) return this.runOnCpu();
     if (!this.steps) return this.record();
     if (device.debug) this.retrace();
@@ -128,24 +139,48 @@ export class Program<T extends Record<string, Tensor>> {
     this.bound = [];
   }
 
+  private runInWasm(wasm: Wasm): T {
+    const { device } = this;
+    if (this.dispatchesOfHost) {
+      for (const dispatch of this.dispatchesOfHost) dispatch();
+      device.hostDispatches += this.dispatchesOfHost.length;
+      return this.outputs as T;
+    }
+    const dispatches: (() => void)[] = [];
+    device.hostRecording = dispatches;
+    try {
+      const { result, release } = wasm.reserve(() => this.traced());
+      this.releaseHost = release;
+      this.adoptOrFree(result);
+      this.dispatchesOfHost = dispatches;
+      return result.out;
+    } finally {
+      device.hostRecording = null;
+    }
+  }
+
   private runOnCpu(): T {
     const { outputs } = this;
-    const { out, touched } = this.traced();
+    const traced = this.traced();
     if (!outputs) {
-      try {
-        this.adopt(out, touched);
-      } catch (error) {
-        freeMade(this.device, out, this.device.traceId);
-        throw error;
-      }
-      return out;
+      this.adoptOrFree(traced);
+      return traced.out;
     }
-    this.takeOver(outputs, out);
+    this.takeOver(outputs, traced.out);
     return outputs;
   }
 
+  private adoptOrFree({ out, touched }: Traced<T>): void {
+    try {
+      this.adopt(out, touched);
+    } catch (error) {
+      freeMade(this.device, out, this.device.traceId);
+      throw error;
+    }
+  }
+
   /** Runs the function in a scope with the op counter at 0, keeps its outputs, and says what it read and wrote. */
-  private traced(): { out: T; touched: ReadonlyMap<Storage, Tensor> } {
+  private traced(): Traced<T> {
     const { device } = this;
     device.opCounter = 0;
     device.traceId++;
@@ -211,20 +246,15 @@ export class Program<T extends Record<string, Tensor>> {
     const calls: Call[] = [];
     device.recording = calls;
     this.compiles = true;
-    let traced: ReturnType<typeof this.traced>;
+    let traced: Traced<T>;
     try {
       traced = this.traced();
     } finally {
       device.recording = null;
     }
     gpu.flush();
-    const { out, touched } = traced;
-    try {
-      this.adopt(out, touched);
-    } catch (error) {
-      freeMade(device, out, device.traceId);
-      throw error;
-    }
+    const { out } = traced;
+    this.adoptOrFree(traced);
     this.signature = sign(calls, device.traceId);
     const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
     if (bytes > SMALL_STEP_BYTES) {
@@ -372,6 +402,9 @@ export class Program<T extends Record<string, Tensor>> {
   dispose(): void {
     this.freeOutputs();
     this.steps = null;
+    this.dispatchesOfHost = null;
+    this.releaseHost?.();
+    this.releaseHost = null;
     const gpu = this.device.gpu;
     if (gpu) for (const slot of this.slots) gpu.buffers.destroy(slot);
     this.slots = [];

@@ -18,6 +18,7 @@ import {
   kernelText,
   MAX_GRID,
   type Params,
+  software,
 } from '../kernel.ts';
 import { alignUp, type NumericArray, type Storage, type Tensor } from '../tensor.ts';
 import { capabilitiesOf, isNode } from './adapter.ts';
@@ -120,6 +121,11 @@ export class WebGpu {
 
   check(): void {
     if (this.failure) throw this.failure;
+  }
+
+  /** Whether the adapter computes on the CPU. */
+  get software(): boolean {
+    return software(this.caps) || this.info.isFallbackAdapter === true;
   }
 
   // ---- memory ----

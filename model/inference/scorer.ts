@@ -12,9 +12,13 @@ import { ScoreBatch, type ScoreBatchSize } from './score-batch.ts';
 /** Users of a batch where not even one user's scores of the whole catalog fit, so that the catalog is tiled, too. */
 const USERS_OF_COLUMN_TILES = 16;
 
-/** Users of a batch at most: as many as the scores of the whole catalog have room for. */
+/** Users of a batch at most: a device of the host gains nothing from more, and others wait for it. */
+const USERS = 256;
+const USERS_ON_HOST = 16;
+
+/** As many as the scores of the whole catalog have room for. */
 const maxUsers = ({ device, items }: SequenceModel): number =>
-  Math.min(256, Math.floor(maxScores(device) / items) || USERS_OF_COLUMN_TILES);
+  Math.min(device.gpu ? USERS : USERS_ON_HOST, Math.floor(maxScores(device) / items) || USERS_OF_COLUMN_TILES);
 
 export class Scorer {
   private readonly model: SequenceModel;

@@ -1,8 +1,10 @@
 /** The model that answers, and its replacement without a pause: the new one is loaded and tried beside the old one. */
 import type { Device } from '../../engine/index.ts';
 import type { Item } from '../../model/storage/config.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { loadTraining } from '../../model/storage/training-record.ts';
-import { deviceFor, type LoadOptions } from '../../recommend/load-options.ts';
+import { chooseDevice } from '../../recommend/choose-device.ts';
+import type { LoadOptions } from '../../recommend/load-options.ts';
 import { Recommender } from '../../recommend/node.ts';
 import { SerialQueue } from '../../recommend/serial-queue.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
@@ -71,9 +73,11 @@ export class Models {
     return this.active;
   }
 
-  /** What all models run on. */
-  device(): Promise<Device> {
-    this.opened ??= deviceFor({ ...this.options, tuning: nodeTuning() ?? null });
+  /** What all models run on; it is chosen for the first of them. */
+  device(folder: string): Promise<Device> {
+    const open = async () =>
+      chooseDevice(await loadModel(await openPath(folder)), { ...this.options, tuning: nodeTuning() ?? null });
+    this.opened ??= open();
     return this.opened;
   }
 
@@ -101,7 +105,7 @@ export class Models {
   }
 
   private async load(folder: string): Promise<ServedModel> {
-    const device = await this.device();
+    const device = await this.device(folder);
     const mark = await changeMark(folder);
     const { folder: name, version, trained, recipe } = await describeFolder(folder);
     const recommender = await Recommender.load(folder, { device, onBatch: this.options.onBatch });

@@ -185,11 +185,11 @@ describe('bad input is one line with its location, and exit code 1', () => {
 describe('no adapter', () => {
   const env = { VK_DRIVER_FILES: '/dev/null', VK_ICD_FILENAMES: '/dev/null' };
 
-  test('doctor reports the CPU device and how to install a driver', async () => {
+  test('doctor reports WebAssembly and how to install a driver', async () => {
     const { code, stdout } = await place.run(['doctor', '--json'], { env });
     expect(code).toBe(0);
     const report = JSON.parse(stdout);
-    expect(report).toMatchObject({ backend: 'cpu', adapter: null, variants: null, node: process.versions.node });
+    expect(report).toMatchObject({ backend: 'wasm', adapter: null, variants: null, node: process.versions.node });
     expect(report.missing[0]).toMatchObject({ what: 'a WebGPU adapter' });
     expect(report.missing[0].command).not.toBe('');
     const people = await place.run(['doctor'], { env });

@@ -13,6 +13,7 @@ import { type Expected, expectedOf, gradientError, runCase } from './run-case.ts
 import { openDevice } from '../device.ts';
 
 const double = await openDevice({ backend: 'cpu', precision: 'f64', poison: true });
+const wasm = await openDevice({ backend: 'wasm', poison: true });
 let gpu = await openDevice({ backend: 'webgpu', poison: true });
 // A device that failed must not fail the cases after it.
 beforeEach(async () => {
@@ -47,7 +48,7 @@ describe.each([...new Set(run.map((c) => c.op))])('%s', (op) => {
     if (c.op !== op) continue;
     if (c.refused) {
       it(`refuses ${c.name}`, async () => {
-        for (const device of [double, gpu]) {
+        for (const device of [double, wasm, gpu]) {
           await expect(runCase({ ...c, gradients: false }, device, makeInputs(c))).rejects.toThrow(c.refused);
           device.check();
         }
@@ -59,6 +60,14 @@ describe.each([...new Set(run.map((c) => c.op))])('%s', (op) => {
         const { data, weights, result } = await reference(c);
         const { error, where } = await gradientError(c, double, data, weights, result.grads);
         expect(error, where).toBeLessThan(2e-6);
+      });
+
+      it('in WebAssembly', async () => {
+        const { data, weights, result } = await reference(c);
+        const wanted = c.gradients === false ? undefined : weights;
+        const [first, second] = await runForm(c, wasm, data, wanted, 'leaf', 'program');
+        compare(c, first, result);
+        expect(second).toEqual(first);
       });
 
       it.each(formsOf(c))('as a %s, recorded and replayed', async (form) => {

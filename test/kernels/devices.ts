@@ -5,9 +5,12 @@ import { openDevice } from '../device.ts';
 /** The CPU device in double precision. */
 export const double = await openDevice({ backend: 'cpu', precision: 'f64' });
 export const cpu = await openDevice({ backend: 'cpu' });
+export const wasm = await openDevice({ backend: 'wasm' });
 export const gpu = await openDevice({ backend: 'webgpu' });
 
-export const both: [backend: string, device: Device][] = [
+/** Devices in single precision. */
+export const backends: [backend: string, device: Device][] = [
   ['webgpu', gpu],
+  ['wasm', wasm],
   ['cpu', cpu],
 ];

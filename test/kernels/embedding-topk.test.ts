@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { embedding, groupRows, rankOf, topk } from '../../engine/index.ts';
 import { openDevice } from '../device.ts';
 
-describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
+describe.each(['cpu', 'wasm', 'webgpu'] as const)('on %s', async (backend) => {
   const device = await openDevice({ backend });
 
   it('positions that the groups leave out give no gradient, and twice the same bits', async () => {

@@ -17,9 +17,9 @@ import {
   tanh,
 } from '../../engine/index.ts';
 import { firstMismatch } from './harness.ts';
-import { both, cpu, gpu } from './devices.ts';
+import { backends, cpu, gpu } from './devices.ts';
 
-describe.each(both)('tensors on %s', (_, device) => {
+describe.each(backends)('tensors on %s', (_, device) => {
   it('are freed at the end of a scope, and using one later names it', () => {
     let temporary: Tensor | undefined;
     const kept = device.scope(() => {
@@ -69,7 +69,7 @@ describe.each(both)('tensors on %s', (_, device) => {
   });
 });
 
-describe.each(both)('gradients on %s', (_, device) => {
+describe.each(backends)('gradients on %s', (_, device) => {
   it('accumulate in a leaf over passes and over uses, and a reshape shares them', async () => {
     const w = device.tensor([1, 2, 3, 4], [4], { requiresGrad: true });
     for (let i = 0; i < 2; i++) sum(add(mul(w, w), w.reshape([2, 2]).reshape([4]))).backward();
@@ -156,7 +156,7 @@ describe('programs', () => {
     expect(await runSteps(gpu, 4, 'debug')).toEqual(await runSteps(gpu, 4, 'program'));
   });
 
-  it.each(both)('hand on tensors that they did not make, and leave them alive, on %s', async (_, device) => {
+  it.each(backends)('hand on tensors that they did not make, and leave them alive, on %s', async (_, device) => {
     const w = device.tensor([1, 2], [2], { requiresGrad: true });
     const program = device.program('handing step', () => {
       fill(w.grad as Tensor, 0);

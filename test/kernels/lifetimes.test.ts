@@ -16,7 +16,7 @@ import {
   type Tensor,
 } from '../../engine/index.ts';
 import { exchange } from '../../engine/ops/adamw.ts';
-import { both } from './devices.ts';
+import { backends } from './devices.ts';
 
 /** Leaves buffers of every small size full of 7 in the pool. */
 function soil(device: Device): void {
@@ -27,7 +27,7 @@ function soil(device: Device): void {
 const values = async (t: Tensor): Promise<number[]> => Array.from(await t.data());
 const zeros = (n: number): number[] => Array(n).fill(0);
 
-describe.each(both)('initial values on %s', (_, device) => {
+describe.each(backends)('initial values on %s', (_, device) => {
   it('are zero, whatever the memory held', async () => {
     soil(device);
     expect(await values(device.empty([64]))).toEqual(zeros(64));
@@ -86,7 +86,7 @@ describe.each(both)('initial values on %s', (_, device) => {
   });
 });
 
-describe.each(both)('a program on %s', (_, device) => {
+describe.each(backends)('a program on %s', (_, device) => {
   const make = (device: Device) => {
     const x = device.tensor([1, 2, 3], [3], { label: 'x' });
     const w = device.tensor([1, 1, 1], [3], { label: 'w', requiresGrad: true });
@@ -189,7 +189,7 @@ describe.each(both)('a program on %s', (_, device) => {
   });
 });
 
-describe.each(both)('what the host writes on %s', (_, device) => {
+describe.each(backends)('what the host writes on %s', (_, device) => {
   const accepted: [string, () => HostValues][] = [
     ['numbers', () => [1, 2, 250]],
     ['Float32Array', () => Float32Array.of(1, 2, 250)],

@@ -10,7 +10,7 @@ import type { NumericArray } from '../../engine/index.ts';
 import { lanes8 } from '../../engine/kernel.ts';
 import { FULL } from '../full.ts';
 import { cases } from './cases/index.ts';
-import { double, gpu } from './devices.ts';
+import { double, gpu, wasm } from './devices.ts';
 import {
   BROWSER,
   type Case,
@@ -94,6 +94,12 @@ describe.each([...new Set(probed.map((c) => c.op))])('%s', (op) => {
     if (c.op !== op) continue;
     describe(c.name, () => {
       const choices = wantedChoices(c).map((choice) => ({ what: `${choice.kernel} by ${choice.file}`, choice }));
+      it('in WebAssembly', async () => {
+        const found = await probes(c);
+        for (const { what, data, expected } of found.probes)
+          compare(what, c, await runCase(c, wasm, data, found.weights), expected);
+      });
+
       it.for([{ what: 'by the chosen variants', choice: null }, ...choices])('$what', async ({ choice }) => {
         const found = await probes(c);
         if (found.probes.length > 0 && !HIDES.has(op)) expect(found.visible, 'a NaN came out').toBe(true);

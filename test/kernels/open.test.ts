@@ -18,7 +18,7 @@ describe("a device with WebGPU's default limits", async () => {
   });
 });
 
-describe.each(['webgpu', 'cpu'] as const)('a device with poisoned memory on %s', async (backend) => {
+describe.each(['webgpu', 'wasm', 'cpu'] as const)('a device with poisoned memory on %s', async (backend) => {
   const device = await openDevice({ backend, poison: true });
 
   it('hands out NaN, in new memory and in reused memory', async () => {

@@ -18,7 +18,7 @@ function gram(n: number, rows: number, lambda: number): Float64Array {
   return a;
 }
 
-describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
+describe.each(['webgpu', 'wasm', 'cpu'] as const)('on %s', async (backend) => {
   const devices = [await openDevice({ backend }), await openDevice({ backend, maxBindingBytes: 128 * 4 * 384 })];
 
   it.each([1, 33, 300])('A⁻¹·A = I for n = %i, in one panel and in several', async (n) => {

@@ -30,7 +30,7 @@ const data = { x: numbers(L * D), table: numbers(V * D), up: numbers(L * D) };
 const ids = Uint32Array.from({ length: L }, (_, i) => (i < 66 ? 300 : i * 4));
 const weights = Float32Array.from({ length: L }, (_, i) => (i % 3 === 2 ? 0 : 1 / L));
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`tables in shards on ${backend}`, async () => {
     const device = await openDevice({ backend });
 

@@ -77,7 +77,7 @@ async function whole(
   return last.map((x) => x - top - Math.log(sum));
 }
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`generation on ${backend}`, async () => {
     const device = await openDevice({ backend });
 

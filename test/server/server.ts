@@ -35,7 +35,7 @@ export async function startServer(
     host: '127.0.0.1',
     port: 0,
     store: path.join(folder, 'store.db'),
-    backend: 'cpu',
+    backend: 'wasm',
     keys: null,
     app: { version: 'test', log: 'silent' },
     ...options,

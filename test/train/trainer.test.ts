@@ -10,7 +10,7 @@ import type { TrainProgress } from '../../train/loop/options.ts';
 import { folderOf, ring, run, small } from './small.ts';
 import { openDevice } from '../device.ts';
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`training on ${backend}`, async () => {
     const device = await openDevice({ backend });
     const split = ring();

@@ -29,7 +29,7 @@ export async function describeDevice(): Promise<DeviceReport> {
   const { caps, gpu } = device;
   const features = caps ? (['subgroups', 'f16', 'timestamps'] as const).filter((name) => caps[name]) : [];
   return {
-    backend: device.backend,
+    backend: gpu ? 'webgpu' : 'cpu',
     name: gpu ? nameOf(gpu.info) : 'the CPU',
     missing: gpu ? null : missing(),
     features,

@@ -1,6 +1,6 @@
 /**
- * The differential fuzzer: random graphs over all ops, in every form of their inputs, on WebGPU (recorded and replayed,
- * in poisoned memory) against the references in double precision, and those against central differences. Some hundred
+ * The differential fuzzer: random graphs over all ops, in every form of their inputs, on WebGPU and in WebAssembly (recorded
+ * and replayed, in poisoned memory) against the references in double precision, and those against central differences. Some hundred
  * graphs in `npm test`, some thousand in `npm run test:full`; `npm run fuzz -- --runs N --seed S` for as long as one likes.
  */
 import fc from 'fast-check';
@@ -11,13 +11,14 @@ import { FACTOR, FORMS, type Form, runForm } from '../forms.ts';
 import { Graph } from './graph.ts';
 import { OPS } from './ops.ts';
 import { type Case, firstMismatch, makeInputs, makeWeights } from '../harness.ts';
-import { gradientError, runCase } from '../run-case.ts';
+import { type Expected, gradientError, runCase } from '../run-case.ts';
 import { openDevice } from '../../device.ts';
 
 const RUNS = Number(process.env.ATTUNE_FUZZ_RUNS ?? (FULL ? 3000 : 200));
 const SEED = Number(process.env.ATTUNE_FUZZ_SEED ?? 20);
 
 const double = await openDevice({ backend: 'cpu', precision: 'f64', poison: true });
+const wasm = await openDevice({ backend: 'wasm', poison: true });
 let gpu = await openDevice({ backend: 'webgpu', poison: true });
 
 /** Room for rounding through up to ten ops, in units of the largest element. */
@@ -34,7 +35,11 @@ async function check(c: Case, form: Form): Promise<void> {
   const expected = await runCase(c, double, data, weights);
   const { error, where } = await gradientError(c, double, data, weights, expected.grads, 3);
   expect(error, where).toBeLessThan(1e-5);
-  const [eager, replayed] = await runForm(c, gpu, data, weights, form, 'program');
+  for (const device of [wasm, gpu]) await compareOn(device, c, form, { data, weights, result: expected });
+}
+
+async function compareOn(device: Device, c: Case, form: Form, { data, weights, result: expected }: Expected) {
+  const [eager, replayed] = await runForm(c, device, data, weights, form, 'program');
   expect(replayed.outputs).toEqual(eager.outputs);
   expect(replayed.grads).toEqual(eager.grads);
   const { times, plus } = FACTOR[form];

@@ -2,7 +2,7 @@
 import { it } from 'vitest';
 import { crossAttention, crossBounds, matmul, type Tensor } from '../../../engine/index.ts';
 import file from '../../golden/cross.json' with { type: 'json' };
-import { both } from '../devices.ts';
+import { backends } from '../devices.ts';
 import { expectNear, Golden } from './golden.ts';
 
 const { config } = file;
@@ -22,7 +22,7 @@ const LEAVES = {
   'out.bias': 'out.dBias',
 };
 
-it.each(both)('PyTorch on %s', async (_, device) => {
+it.each(backends)('PyTorch on %s', async (_, device) => {
   const t = Object.fromEntries(Object.keys(LEAVES).map((key) => [key, golden.tensor(device, key, true)]));
   const [l, m] = [t.x.shape[0], t.states.shape[0]];
   const { start, end, from, to } = crossBounds(offsets(config.queries), offsets(config.keys), l, m);

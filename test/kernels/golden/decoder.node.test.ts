@@ -69,7 +69,7 @@ function batch(): Batch {
   };
 }
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`encoder–decoder as in PyTorch on ${backend}`, async () => {
     const device = await openDevice({ backend });
 

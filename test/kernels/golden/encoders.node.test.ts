@@ -13,7 +13,7 @@ const SIZES = { d: 8, heads: 2, ff: 12, blocks: 2, window: 8, budget: 24, dropou
 const ITEMS = 11;
 const USED = 20;
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`encoders as in PyTorch on ${backend}`, async () => {
     const device = await openDevice({ backend });
 

@@ -5,7 +5,7 @@ import { LOSSES } from '../../../model/heads/losses/index.ts';
 import { ParameterBuilder } from '../../../model/nn/index.ts';
 import { DEFAULTS, type Settings } from '../../../model/recipes/settings.ts';
 import file from '../../golden/losses.json' with { type: 'json' };
-import { both } from '../devices.ts';
+import { backends } from '../devices.ts';
 import { expectNear, Golden } from './golden.ts';
 
 const golden = new Golden(file);
@@ -23,7 +23,7 @@ const rows: [string, Partial<Settings>, string?][] = [
   ['bpr', { loss: 'bpr' }],
 ];
 
-describe.each(both)('losses of PyTorch on %s', (_, device) => {
+describe.each(backends)('losses of PyTorch on %s', (_, device) => {
   it.each(rows)('%s', async (name, settings, logq) => {
     const [h, table] = [golden.tensor(device, 'h', true), golden.tensor(device, 'table', true)];
     const batch = {

@@ -5,7 +5,7 @@ import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../../model/heads/losses/index.ts';
 import file from '../../golden/mixture.json' with { type: 'json' };
-import { both } from '../devices.ts';
+import { backends } from '../devices.ts';
 import { expectNear, Golden } from './golden.ts';
 
 const golden = new Golden(file);
@@ -18,7 +18,7 @@ const settings = settingsFor('hstu', {
 });
 const tolerance = { abs: 2e-5, rel: 2e-4 };
 
-describe.each(both)('the mixture of logits of PyTorch on %s', (_, device) => {
+describe.each(backends)('the mixture of logits of PyTorch on %s', (_, device) => {
   function load() {
     const model = SequenceModel.create(device, settings, V, 1);
     for (const name of model.parameters.names)

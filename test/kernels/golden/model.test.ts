@@ -30,7 +30,7 @@ function batch(golden: Golden, prefix: string): Batch {
   return { ...fed, tokens: fed.weights.findLastIndex((x) => x > 0) + 1 };
 }
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`PyTorch's numbers on ${backend}`, async () => {
     const device = await openDevice({ backend });
     const model = SequenceModel.create(device, settings, ITEMS, 0);

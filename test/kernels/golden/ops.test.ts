@@ -15,7 +15,7 @@ import {
   type Tensor,
 } from '../../../engine/index.ts';
 import file from '../../golden/ops.json' with { type: 'json' };
-import { both } from '../devices.ts';
+import { backends } from '../devices.ts';
 import { expectNear, Golden, type Tolerance } from './golden.ts';
 
 const { config } = file;
@@ -74,7 +74,7 @@ const rows: Row[] = [
   },
 ];
 
-describe.each(both)('PyTorch on %s', (_, device) => {
+describe.each(backends)('PyTorch on %s', (_, device) => {
   it.each(rows)('$name', async ({ name, inputs, fixed = [], run, tolerance = { abs: 1e-5, rel: 1e-5 } }) => {
     const t: Record<string, Tensor> = {};
     for (const key of inputs) t[key] = golden.tensor(device, `${name}.${key}`, true);

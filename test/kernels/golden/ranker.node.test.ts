@@ -34,7 +34,7 @@ const settings = (mutual: boolean) =>
     rankerMutual: mutual ? 'on' : 'off',
   });
 
-for (const backend of ['cpu', 'webgpu'] as const) {
+for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   describe(`the ranker as in PyTorch on ${backend}`, async () => {
     const device = await openDevice({ backend });
 
