@@ -3,7 +3,7 @@ import { Tape } from './autograd.ts';
 import { type BindingInfo, contractOf, expectIntegers, type Capabilities, type Kernel, type Params } from './kernel.ts';
 import { allocateOnHost, viewOnHost } from './host-memory.ts';
 import { refusePromise } from './no-promise.ts';
-import { firstNonFinite } from './non-finite.ts';
+import { firstNonFiniteTensor } from './non-finite.ts';
 import type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';
 import { Program, type ProgramOptions } from './program/program.ts';
 import type { Arrays, Reference } from './reference.ts';
@@ -411,9 +411,9 @@ export class Device {
     storage.array = null;
   }
 
-  /** Runs `fn` and describes the first of its tensors that is not finite; see `firstNonFinite`. */
+  /** Runs `fn` and describes the first of its tensors that is not finite; see `firstNonFiniteTensor`. */
   firstNonFinite(fn: () => void): Promise<string | null> {
-    return firstNonFinite(this, fn);
+    return firstNonFiniteTensor(this, fn);
   }
 
   /** A step that is recorded when it first runs and replayed afterwards; see `Program`. */

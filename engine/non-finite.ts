@@ -7,7 +7,7 @@ import { showShape, type Tensor } from './tensor.ts';
  * something larger, which ops free themselves), and describes the first that holds NaN or infinity, in the order in
  * which they were made; null if there is none.
  */
-export async function firstNonFinite(device: Device, fn: () => void): Promise<string | null> {
+export async function firstNonFiniteTensor(device: Device, fn: () => void): Promise<string | null> {
   const made: Tensor[] = [];
   device.made = made;
   device.opCounter = 0;

@@ -98,7 +98,7 @@ export class Wasm {
 
   /**
    * Runs `fn`, and keeps the memory that it takes and gives back for itself: whoever records what it does can repeat it
-   * in the same places. What it does not give back belongs to its tensors, as ever.
+   * at the same addresses. What it does not give back belongs to its tensors, as ever.
    * @returns how to give up the memory that is kept
    */
   reserve<T>(fn: () => T): { result: T; release: () => void } {
@@ -145,7 +145,7 @@ export class Wasm {
 
   prepareReference(reference: Reference, tensors: Record<string, Tensor | null>, p: Params): () => void {
     // Addresses of now: a temporary has none any more when a program repeats what it recorded.
-    const places = Object.entries(tensors).map(([name, t]) => ({
+    const operands = Object.entries(tensors).map(([name, t]) => ({
       name,
       at: addressOf(t),
       size: t?.size ?? 0,
@@ -153,7 +153,7 @@ export class Wasm {
     }));
     return () => {
       const arrays: Arrays = {};
-      for (const { name, at, size, dtype } of places) arrays[name] = this.view(at, size, dtype);
+      for (const { name, at, size, dtype } of operands) arrays[name] = this.view(at, size, dtype);
       reference(arrays, p);
     };
   }

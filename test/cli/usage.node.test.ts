@@ -79,7 +79,7 @@ describe('wrong usage is one line and exit code 2', () => {
     [['recommend', '--model', 'm'], /no user: give --history/],
     [['recommend', '--model', 'm', '--history', 'a', '--user', 'u'], /exclude each other/],
     [['recommend', '--model', 'm', '--user', 'u'], /--user needs the log it is in/],
-    [['recommend', '--model', 'm', '--history', 'a', '--device', 'tpu'], /Allowed choices are auto, webgpu, cpu/],
+    [['recommend', '--model', 'm', '--history', 'a', '--device', 'tpu'], /Allowed choices are auto, webgpu, wasm, cpu/],
     [['vectors', '--model', 'm'], /required option '--out <dir>'/],
     [['recommend', '--model', 'm', '--history', 'a', '--explain', 'magic'], /Allowed choices are occlusion, rollout/],
     [['recommend', '--model', 'm', '--history', 'a', '--block', '1'], /choose what --heatmap FILE.svg shows/],

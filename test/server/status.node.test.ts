@@ -53,7 +53,7 @@ describe('status', () => {
     expect(store).toMatchObject({ users: 2, events: 2 });
     expect(store.name).toMatch(/^sqlite: /);
     expect(model).toBe((await server.call('GET', '/v1/users/a/recommendations')).body.model);
-    expect({ device, role }).toEqual({ device: 'cpu', role: 'admin' });
+    expect({ device, role }).toEqual({ device: 'wasm', role: 'admin' });
   });
 
   it('tells how the lists of a model fared, without those that nobody was shown', async () => {
