@@ -362,7 +362,9 @@ export class Device {
   /** Why products cannot run in this precision here, in words, or null. */
   lacksPrecision(precision: Precision): string | null {
     if (precision === 'f32' || this.caps?.f16) return null;
-    return this.gpu ? `${this.name} has no shader-f16` : `the ${this.name} device computes in f32 alone`;
+    return this.gpu
+      ? `${this.name} has no shader-f16`
+      : `the ${this.wasm ? 'WebAssembly' : 'CPU'} device computes in f32 alone`;
   }
 
   /**
