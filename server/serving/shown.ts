@@ -9,6 +9,8 @@ import type { ServerConfig } from '../config.ts';
 const FLUSH_MS = 250;
 /** Events that come in later than this say nothing of what a user was shown: logs that are imported, say. */
 const LATE_MS = 86_400_000;
+/** Events that are judged at once. */
+const PART = 500;
 
 export class ShownLists {
   private readonly store: Store;
@@ -20,6 +22,7 @@ export class ShownLists {
   private saving = new Map<string, Shown>();
   private timer: NodeJS.Timeout | null = null;
   private writing: Promise<void> = Promise.resolve();
+  private unjudged: StoredEvent[] = [];
   private judging: Promise<void> = Promise.resolve();
 
   constructor(store: Store, metrics: Metrics, { events }: ServerConfig, onError: (error: unknown) => void) {
@@ -43,21 +46,27 @@ export class ShownLists {
 
   /** Events that the store has just taken. */
   judge(events: readonly StoredEvent[]): void {
-    const counted = events.filter(({ type, time }) => (this.weights.get(type) ?? 1) > 0 && Date.now() - time < LATE_MS);
-    if (counted.length === 0) return;
-    this.judging = this.judging
-      .then(async () => {
-        for (const event of counted) await this.judgeOne(event);
-      })
-      .catch(this.onError);
+    const scheduled = this.unjudged.length > 0;
+    for (const event of events)
+      if ((this.weights.get(event.type) ?? 1) > 0 && Date.now() - event.time < LATE_MS) this.unjudged.push(event);
+    if (scheduled || this.unjudged.length === 0) return;
+    this.judging = this.judging.then(() => this.judgeWaiting()).catch(this.onError);
   }
 
-  private async judgeOne({ user, item, time }: StoredEvent): Promise<void> {
-    const shown = this.waiting.get(user) ?? this.saving.get(user) ?? (await this.store.shown(user));
-    if (!shown || shown.items.length === 0 || shown.time > time) return;
-    this.metrics.nextEvent(shown.model, shown.items.includes(item));
-    // Only the next event counts: an empty list has been judged.
-    this.put(user, { ...shown, items: [] });
+  private async judgeWaiting(): Promise<void> {
+    const events = this.unjudged;
+    this.unjudged = [];
+    for (let from = 0; from < events.length; from += PART) {
+      const part = events.slice(from, from + PART);
+      const stored = await this.store.shown([...new Set(part.map(({ user }) => user))]);
+      for (const { user, item, time } of part) {
+        const shown = this.waiting.get(user) ?? this.saving.get(user) ?? stored.get(user);
+        if (!shown || shown.items.length === 0 || shown.time > time) continue;
+        this.metrics.nextEvent(shown.model, shown.items.includes(item));
+        // Only the next event counts: an empty list has been judged.
+        this.put(user, { ...shown, items: [] });
+      }
+    }
   }
 
   /** Nothing of a user is kept here afterwards. */

@@ -16,6 +16,8 @@ export interface Dialect {
   forUpdate: string;
   /** Lets one transaction at a time change items, so that their revisions are committed in order; null: it is so anyway. */
   lockItems: string | null;
+  /** The texts of a JSON array, which is bound, as rows of one column. */
+  texts: string;
 }
 
 /** Steps of the schema, a statement an element. */

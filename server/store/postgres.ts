@@ -13,6 +13,7 @@ const DIALECT: Dialect = {
   greatest: 'greatest',
   forUpdate: 'FOR UPDATE',
   lockItems: 'LOCK TABLE items IN EXCLUSIVE MODE',
+  texts: 'SELECT json_array_elements_text(?::json)',
 };
 
 /** Key of the advisory lock under which one replica at a time migrates: "Attu". */

@@ -348,14 +348,18 @@ export class SqlStore implements Store {
     await this.driver.transaction((query) => query.each(PUT_SHOWN, rows));
   }
 
-  async shown(user: string): Promise<Shown | null> {
-    const [row] = await this.driver.all(
-      'SELECT time, model, items FROM shown JOIN users ON users.uid = shown.uid WHERE id = ?',
-      user,
+  async shown(users: readonly string[]): Promise<Map<string, Shown>> {
+    const rows = await this.driver.all(
+      `SELECT id, time, model, items FROM shown JOIN users ON users.uid = shown.uid
+         WHERE id IN (${this.driver.dialect.texts})`,
+      JSON.stringify(users),
     );
-    return row
-      ? { time: row.time as number, model: row.model as string, items: JSON.parse(row.items as string) }
-      : null;
+    return new Map(
+      rows.map(({ id, time, model, items }) => [
+        id as string,
+        { time: time as number, model: model as string, items: JSON.parse(items as string) },
+      ]),
+    );
   }
 
   async sizes(): Promise<{ users: number; items: number; events: number }> {

@@ -21,6 +21,7 @@ const DIALECT: Dialect = {
   greatest: 'max',
   forUpdate: '',
   lockItems: null,
+  texts: 'SELECT value FROM json_each(?)',
 };
 
 /** Tells a store from the SQLite files of other programs: "Attu". */

@@ -69,7 +69,8 @@ export interface Store {
   eventsAfter(time: number, limit: number): Promise<StoredEvent[]>;
   /** Remembers what a user saw last. */
   putShown(shown: readonly ({ user: string } & Shown)[]): Promise<void>;
-  shown(user: string): Promise<Shown | null>;
+  /** What each of these users saw last; those of whom nothing is known are left out. */
+  shown(users: readonly string[]): Promise<Map<string, Shown>>;
   /** Users, items and events in all. */
   sizes(): Promise<{ users: number; items: number; events: number }>;
   /** What tells the log of an import that has not ended from others; null without one. */

@@ -121,7 +121,7 @@ describe('a server that is asked to end', () => {
     child.kill('SIGTERM');
     await once(child, 'exit');
     const kept = await openStore(store);
-    expect((await kept.shown('ada'))?.items).toEqual(list.items.map(({ id }) => id));
+    expect((await kept.shown(['ada'])).get('ada')?.items).toEqual(list.items.map(({ id }) => id));
     await kept.close();
   });
 

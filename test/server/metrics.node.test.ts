@@ -109,6 +109,28 @@ describe('metrics', () => {
     expect(await value(`attune_online_hit_rate${model}`)).toBe(0.5);
   });
 
+  it('judge a thousand events with a few looks at the store, and of each user the next event alone', async () => {
+    const { body } = await server.call('POST', '/v1/recommendations', { history: ['i1'], k: 1 });
+    const online = async () =>
+      Promise.all(['events', 'hits'].map((name) => value(`attune_online_${name}_total{model="${body.model}"}`)));
+    const users = Array.from({ length: 100 }, (_, i) => `many${i}`);
+    await add(...users.map((user, i) => ({ user, item: `i${i % 30}` })));
+    const lists = await Promise.all(users.map(listOf));
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const [events, hits] = await online();
+    const looks = vi.spyOn(server.context.store, 'shown');
+    // Each user's first event is the best or nothing of the list, the others are all in it.
+    await add(
+      ...Array.from({ length: 10 }, (_, t) =>
+        users.map((user, u) => ({ user, item: t > 0 || u % 4 === 0 ? lists[u][t % 5] : 'elsewhere' })),
+      ).flat(),
+    );
+    await judged(`attune_online_events_total{model="${body.model}"}`, events + 100);
+    expect(await online()).toEqual([events + 100, hits + 25]);
+    expect(looks.mock.calls.length).toBeLessThanOrEqual(3);
+    looks.mockRestore();
+  });
+
   it('tell which share of the catalog was shown', async () => {
     const { body } = await server.call('POST', '/v1/recommendations', { history: ['i1'], k: 29 });
     expect(body.items.length).toBe(29);

@@ -158,7 +158,7 @@ describe('the file of the embedded store', () => {
         { id: 'tea', title: 'Tea', attributes: { price: '3' }, created: 100, deleted: false },
         { id: 'mug', title: null, attributes: {}, created: 200, deleted: true },
       ]);
-      expect(await store.shown('ann')).toEqual({ time: 3000, model: 'm1', items: ['pot', 'tea'] });
+      expect((await store.shown(['ann'])).get('ann')).toEqual({ time: 3000, model: 'm1', items: ['pot', 'tea'] });
       expect(await store.addEvents([event('ann', 'new', { id: 'e1' }), event('ann', 'new', { id: 'e2' })])).toEqual([
         false,
         true,

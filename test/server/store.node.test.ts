@@ -90,7 +90,7 @@ describe.each([
 
     it('an unknown user is null, without a list', async () => {
       expect(await store.user('nobody', 10)).toBeNull();
-      expect(await store.shown('nobody')).toBeNull();
+      expect(await store.shown(['nobody'])).toEqual(new Map());
       expect(await store.deleteUser('nobody')).toBe(false);
     });
 
@@ -170,7 +170,7 @@ describe.each([
       expect(await store.deleteUser('gone')).toBe(true);
       expect(await store.deleteUser('gone')).toBe(false);
       expect(await store.user('gone', 5)).toBeNull();
-      expect(await store.shown('gone')).toBeNull();
+      expect(await store.shown(['gone'])).toEqual(new Map());
       expect((await store.eventsAfter(0, 1e6)).filter(({ user }) => user === 'gone')).toEqual([]);
       expect(await items('stays')).toEqual(['a']);
       expect(await store.addEvents([event('gone', 'b', { id: 'gone-1' })])).toEqual([true]);
@@ -267,8 +267,16 @@ describe.each([
         { user: 'not stored', time: 1, model: 'm', items: ['a'] },
       ]);
       await store.putShown([{ user: 'sees', time: 2, model: 'n', items: ['b', '__proto__'] }]);
-      expect(await store.shown('sees')).toEqual({ time: 2, model: 'n', items: ['b', '__proto__'] });
-      expect(await store.shown('not stored')).toBeNull();
+      const others = ["'); --", '"\\\u0001', 'ß', '\u{10ffff}', '__proto__'];
+      await store.addEvents(others.map((user) => event(user, 'a')));
+      await store.putShown(others.map((user, i) => ({ user, time: i, model: 'm', items: [user] })));
+      const shown = await store.shown(['sees', 'not stored', ...others, 'nobody']);
+      expect(shown.get('sees')).toEqual({ time: 2, model: 'n', items: ['b', '__proto__'] });
+      expect([...shown.keys()].sort()).toEqual(['sees', ...others].sort());
+      others.forEach((user, i) => {
+        expect(shown.get(user)).toEqual({ time: i, model: 'm', items: [user] });
+      });
+      expect(await store.shown([])).toEqual(new Map());
     });
 
     it('an import, which is known until it ends', async () => {
