@@ -72,7 +72,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const config = readConfig(options.config?.text ?? null, options.config?.file);
   await describeFolder(model); // without one there is nothing to serve, and no store to be made
   const store = await openStore(options.store);
-  await (options.fill ?? requireWhole)(store).catch(async (error) => {
+  const { fill } = options;
+  // Of several servers that start with the same empty store, one fills it.
+  await (fill ? store.exclusively(() => fill(store)) : requireWhole(store)).catch(async (error) => {
     await store.close();
     throw error;
   });

@@ -18,6 +18,8 @@ const DIALECT: Dialect = {
 
 /** Key of the advisory lock under which one replica at a time migrates: "Attu". */
 const MIGRATING = 0x41747475;
+/** Key of the advisory lock of what one replica at a time does: "Attx". */
+const ALONE = 0x41747478;
 /** Connections of one replica. */
 const CONNECTIONS = 10;
 /** Times that a transaction is run before its error counts. */
@@ -88,6 +90,16 @@ export class PostgresDriver implements Driver {
         }
       }
     });
+  }
+
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const client = await this.guarded(() => this.pool.connect());
+    try {
+      await this.guarded(() => client.query('SELECT pg_advisory_lock($1)', [ALONE]));
+      return await work();
+    } finally {
+      client.release(true); // the lock ends with the connection
+    }
   }
 
   private async guarded<T>(work: () => Promise<T>): Promise<T> {

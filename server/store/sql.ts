@@ -29,6 +29,8 @@ export interface Driver {
   all(sql: string, ...values: Value[]): Promise<Row[]>;
   /** All of the work or nothing of it, on the disk when it resolves. The work may be run again from its start. */
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** Runs work while no other process does such work on this store: they wait for each other. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
   /** Removes what deleted rows left in files; null where the database has its own ways. */
   erase: (() => Promise<void>) | null;
   close(): Promise<void>;
@@ -367,6 +369,10 @@ export class SqlStore implements Store {
       'SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS items, (SELECT count(*) FROM events) AS events',
     );
     return { users: users as number, items: items as number, events: events as number };
+  }
+
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return this.driver.exclusively(work);
   }
 
   importing(): Promise<string | null> {

@@ -213,6 +213,11 @@ export class SqliteDriver implements Driver {
     return known;
   }
 
+  /** No other process has the file. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
   /** Those who ask before it starts share an erasure. */
   readonly erase = (): Promise<void> => {
     this.nextErasure ??= this.erasing = this.erasing

@@ -73,6 +73,8 @@ export interface Store {
   shown(users: readonly string[]): Promise<Map<string, Shown>>;
   /** Users, items and events in all. */
   sizes(): Promise<{ users: number; items: number; events: number }>;
+  /** Runs work, an import, while no other process does such work on this store: they wait for each other. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
   /** What tells the log of an import that has not ended from others; null without one. */
   importing(): Promise<string | null>;
   /** Prepares an empty store for very many events, or one whose import was interrupted for more of them. */

@@ -1,9 +1,11 @@
 /** PostgreSQL under several replicas of the server: they start at once, write at once, and outlive the database's restart. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { importLog, importState } from '../../server/store/import.ts';
 import { MIGRATIONS } from '../../server/store/migrations.ts';
 import { openStore } from '../../server/store/open.ts';
 import { StoreUnavailable, type Store, type StoredEvent } from '../../server/store/store.ts';
+import { logOf } from '../../train/index.ts';
 import { startPostgres } from '../../scripts/postgres.mjs';
 import { startServer, type TestServer } from './server.ts';
 
@@ -218,4 +220,26 @@ describe.skipIf(!postgres)('two servers on one store', () => {
       timeout: 30_000,
     });
   });
+});
+
+it.skipIf(!postgres)('servers that start at once with a log fill the empty store once', async () => {
+  const store = await (postgres as NonNullable<typeof postgres>).database();
+  const events = Array.from({ length: 30_000 }, (_, i) => ({
+    user: `u${i % 700}`,
+    item: `i${i % 30}`,
+    time: 1.6e9 + i,
+  }));
+  const log = logOf(events, 'log.csv', []);
+  let imports = 0;
+  const fill = async (empty: Store) => {
+    if ((await importState(empty)) === 'filled') return;
+    imports++;
+    await importLog(empty, { log, items: null, users: null, minRating: null }, () => {});
+  };
+  const servers = await Promise.all(Array.from({ length: 3 }, () => startServer({ store, fill })));
+  expect(imports).toBe(1);
+  for (const server of servers) {
+    expect((await server.context.store.sizes()).events).toBe(30_000);
+    await server.close();
+  }
 });

@@ -279,6 +279,13 @@ describe.each([
       expect(await store.shown([])).toEqual(new Map());
     });
 
+    it('what must be alone, whose errors are its own', async () => {
+      expect(await store.exclusively(async () => 7)).toBe(7);
+      await expect(store.exclusively(() => Promise.reject(new RangeError('mine')))).rejects.toThrow(RangeError);
+      await store.exclusively(() => store.putUsers([{ id: 'alone', columns: {} }]));
+      expect(await store.user('alone', 0)).not.toBeNull();
+    });
+
     it('an import, which is known until it ends', async () => {
       expect(await store.importing()).toBeNull();
       await store.startImport('a log');
