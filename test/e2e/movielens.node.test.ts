@@ -49,7 +49,7 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
   beforeAll(async () => {
     build();
     place = new Workplace();
-    trained = await json(place, ['train', '--data', log, '--items', titles, '--out', 'ml', '--epochs', '3']);
+    trained = await json(place, ['train', '--data', log, '--items', titles, '--out', 'ml', '--epochs', '1']);
     const evaluate = ['evaluate', '--model', 'ml', '--data', log, '--split', 'test', '--dump', 'ranks.jsonl'];
     result = await json(place, evaluate);
     lines = jsonLines(place.path('ranks.jsonl'));

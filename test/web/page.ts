@@ -89,7 +89,7 @@ export async function visit(browser: Browser, site: Site, options: { serviceWork
     acceptDownloads: true,
     colorScheme: 'light',
   });
-  await context.tracing.start({ screenshots: true, snapshots: true });
+  await context.tracing.start({ snapshots: true }); // pictures of every frame would take as long as the tests themselves
   const page = await context.newPage();
   page.setDefaultTimeout(600_000);
   const wrong: string[] = [];
