@@ -1,8 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { generate } from './kernels/generate.mjs';
 import { chromiumArgs, findChromium } from './scripts/system.mjs';
 import { FULL } from './test/full.ts';
+import { LongestFirst } from './test/longest-first.ts';
 
 // Files named *.node.test.ts need Node; everything else under test/kernels/ and test/browser/ also runs in Chromium.
 const node = 'test/**/*.node.test.ts';
@@ -11,11 +13,11 @@ const full = ['golden/{cross,losses,mixture}', 'limits', 'spd'].map((name) => `t
 /** Milliseconds, for hangs alone: compiling shaders takes seconds, and other work may share the cores. */
 const HANG = 900_000;
 /**
- * One process a file, two at a time: Dawn and its device end with the process (never in a terminated thread), and most of
- * the work is of one thread. Beside them runs one page of Chromium.
+ * One process a file: Dawn and its device end with the process (never in a terminated thread). Most of the work is of one
+ * thread, and some waits: one process more than there are cores, up to six. Beside them runs one page of Chromium.
  */
 const common = {
-  maxWorkers: 2,
+  maxWorkers: Math.min(availableParallelism() + 1, 6),
   sequence: { groupOrder: 1 },
   testTimeout: HANG,
   hookTimeout: HANG,
@@ -25,6 +27,7 @@ generate(); // after a change to a kernel
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     // Of what runs in the tests' own process or in their page; commands run as users run them are not counted.
     coverage: {
       provider: 'v8',

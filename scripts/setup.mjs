@@ -172,7 +172,9 @@ const BUILDS = [
     key: () => keyOf(['web'], /\.(tsx?|css|html|svg)$/, versionOf('vite')),
     build() {
       const args = ['build', '-c', 'web/operator/vite.config.ts', '--logLevel', 'warn'];
-      return must('the build of the page', process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), ...args]);
+      const env = { ...process.env, NODE_ENV: 'production' }; // that of a test would be built for
+      const vite = join(root, 'node_modules/vite/bin/vite.js');
+      return must('the build of the page', process.execPath, [vite, ...args], { env });
     },
   },
 ];
