@@ -17,7 +17,7 @@ export interface Outcome {
 
 /**
  * @property processes `own`: each command has its own, as with users. `one`: they share one, which takes a third of the
- *   time. The commands of the documentation, which has all of them, and those of test/e2e/ have their own.
+ *   time. Those of the documentation, which has every command, have their own.
  */
 export interface WorkplaceOptions {
   processes?: 'own' | 'one';

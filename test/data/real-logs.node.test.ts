@@ -11,6 +11,7 @@ import { Device } from '../../engine/index.ts';
 import { allBaselines } from '../../train/baselines/all-baselines.ts';
 import { type Baseline, markov, popularity, windowedMarkov } from '../../train/baselines/baselines.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
+import { FULL } from '../full.ts';
 
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('real logs: skipped, since ATTUNE_DATA names no folder');
@@ -66,7 +67,8 @@ describe.skipIf(!folder)('MovieLens 1M', async () => {
     near(headline(split, windowedMarkov(split), 'excluded'), [0.1398, 0.2483], ONE_USER);
   });
 
-  it('gives EASE its published metrics, and the blend at least those', async () => {
+  // The inverse of [3416,3416] and all blends; small logs: test/train/all-baselines.node.test.ts.
+  it.runIf(FULL)('gives EASE its published metrics, and the blend at least those', async () => {
     const device = await Device.open({ backend: 'auto' });
     const all: Baseline[] = [];
     for await (const baseline of allBaselines(device, split, 'excluded')) all.push(baseline);

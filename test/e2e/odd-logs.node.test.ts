@@ -1,4 +1,4 @@
-/** Extreme logs, from training to metrics, on WebGPU. */
+/** Extreme logs, from training to metrics, on WebGPU, by one process. */
 import { readFileSync, truncateSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
@@ -8,7 +8,7 @@ import { build, field, json, jsonLines, ring, safetensors, said, TINY } from './
 let place: Workplace;
 beforeAll(() => {
   build();
-  place = new Workplace();
+  place = new Workplace({ processes: 'one' });
 });
 afterAll(() => place.remove());
 
