@@ -28,39 +28,35 @@ export class Catalog {
   private constructor(
     items: readonly Item[],
     ranked: number,
-    goods: Pick<Goods, 'items' | 'revision'>,
+    goods: Pick<Goods, 'items' | 'deleted' | 'revision'>,
     recommender: Recommender,
   ) {
     this.items = items;
     this.revision = goods.revision;
     this.ranked = ranked;
     this.rows = new Map(items.map(({ id }, row) => [id, row]));
-    const deleted = new Set<number>();
-    const created = new Map<number, number>();
-    for (const { id, deleted: gone, created: time } of goods.items.values()) {
-      const row = this.rows.get(id);
-      if (row === undefined) continue;
-      if (gone) deleted.add(row);
-      created.set(row, time);
-    }
-    this.deleted = deleted;
-    this.created = created;
+    this.deleted = new Set(Array.from(goods.deleted).flatMap((id) => this.rows.get(id) ?? []));
+    this.created = new Map(
+      Array.from(goods.items.values(), ({ id, created }) => [this.rows.get(id) as number, created]),
+    );
     this.postProcessing = new PostProcessing(items, this.rows, recommender.itemVectors);
     this.neighbors = new Neighbors(recommender.itemVectors, ranked);
   }
 
   /** The catalog of now; the recommender takes it, too. @param own the items that the model came with */
   static async of(recommender: Recommender, own: readonly Item[], now: Goods): Promise<Catalog> {
-    const goods = { items: new Map(now.items), revision: now.revision };
+    const goods = { items: new Map(now.items), deleted: new Set(now.deleted), revision: now.revision };
     const items = own.map((item): Item => {
       const put = goods.items.get(item.id);
-      return put && !put.deleted ? { ...item, title: put.title ?? item.title, attributes: put.attributes } : item;
+      return put ? { ...item, title: put.title ?? item.title, attributes: put.attributes } : item;
     });
     const known = new Set(own.map(({ id }) => id));
     for (const { id, title, attributes } of goods.items.values())
       if (!known.has(id)) items.push({ id, title: title ?? id, attributes, count: 0 });
     const ranked = recommender.loaded.features ? items.length : own.length;
-    await recommender.updateCatalog(items.slice(0, ranked));
+    const read = items.slice(0, ranked);
+    // A deletion, say, changes nothing of what the model reads.
+    if (!areSame(read, recommender.items)) await recommender.updateCatalog(read);
     return new Catalog(items, ranked, goods, recommender);
   }
 
@@ -70,6 +66,13 @@ export class Catalog {
     return Array.from(hashes).flatMap((hash) => this.hashes?.get(hash) ?? []);
   }
 }
+
+const areSame = (items: readonly Item[], before: readonly Item[]): boolean =>
+  items.length === before.length &&
+  items.every(({ id, title, attributes }, row) => {
+    const was = before[row];
+    return id === was.id && title === was.title && attributes === was.attributes;
+  });
 
 /** FNV-1a of an ID, 32 bits. */
 export function hashOf(id: string): number {

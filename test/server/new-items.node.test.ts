@@ -2,7 +2,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NodeFiles, RatingPredictor } from '../../recommend/node.ts';
 import { trainModel } from '../../train/index.ts';
 import { Device } from '../../engine/index.ts';
@@ -74,6 +74,24 @@ describe('a model that reads attributes', () => {
       { id: 'mocha', title: 'Mocha', attributes: { kind: 'coffee' } },
     ]);
     expect(await listOf(tea)).toEqual(expect.arrayContaining(['oolong', 'mocha']));
+  });
+
+  it('the model reads the catalog anew where a title or an attribute has changed, and not for what is deleted', async () => {
+    const read = vi.spyOn(server.context.models.current.recommender, 'updateCatalog');
+    const reads = async (method: string, path: string, body?: object): Promise<number> => {
+      read.mockClear();
+      expect((await server.call(method, path, body)).status).toBe(200);
+      return read.mock.calls.length;
+    };
+    const item = { id: 'i7', title: 'Seven', attributes: { kind: 'tea' } };
+    expect(await reads('DELETE', '/v1/items/i7')).toBe(0);
+    expect(await listOf(['i1'])).not.toContain('i7');
+    expect(await reads('PUT', '/v1/items', item)).toBe(1);
+    expect(await listOf(['i1'])).toContain('i7');
+    expect(await reads('PUT', '/v1/items', { ...item, attributes: { kind: 'coffee' } })).toBe(1);
+    expect(await reads('PUT', '/v1/items', { ...item, id: 'seven' })).toBe(1);
+    expect(await reads('DELETE', '/v1/items/seven')).toBe(0);
+    read.mockRestore();
   });
 
   it('queries that are asked while items are put are answered', async () => {
