@@ -304,7 +304,7 @@ export abstract class Api {
 
   /**
    * Popular items.
-   * By the events of the last days, each with the weight of its type; among equals by the events of the training. Needs a key with the role read, or one above it.
+   * By the events of the last days, each with the weight of its type; among equals by the events of the training. Where there are very many, they are counted anew every few minutes. Needs a key with the role read, or one above it.
    * @throws AttuneError
    */
   listPopular(

@@ -5,6 +5,7 @@ import type { Metrics } from './metrics.ts';
 import type { ListCache } from './serving/list-cache.ts';
 import type { ModelFolders } from './serving/model-folders.ts';
 import type { Models } from './serving/models.ts';
+import type { Popularity } from './serving/popularity.ts';
 import type { ShownLists } from './serving/shown.ts';
 import type { Sizes } from './serving/sizes.ts';
 import type { Store } from './store/store.ts';
@@ -18,6 +19,7 @@ export interface Context {
   /** null: no model of ratings is served. */
   ratings: RatingPredictor | null;
   sizes: Sizes;
+  popularity: Popularity;
   config: ServerConfig;
   /** null: no keys, loopback only. */
   keys: Keys | null;

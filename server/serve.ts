@@ -17,6 +17,7 @@ import { Goods } from './serving/goods.ts';
 import { ListCache } from './serving/list-cache.ts';
 import { describeFolder, ModelFolders } from './serving/model-folders.ts';
 import { Models } from './serving/models.ts';
+import { Popularity } from './serving/popularity.ts';
 import { replaceModel } from './serving/replace.ts';
 import { ShownLists } from './serving/shown.ts';
 import { Sizes } from './serving/sizes.ts';
@@ -89,6 +90,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     folders: new ModelFolders(options.models ?? path.dirname(model), model),
     ratings: null,
     sizes: new Sizes(store),
+    popularity: new Popularity(store, config),
     config,
     keys,
     metrics,

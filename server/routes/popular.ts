@@ -4,7 +4,6 @@ import { route } from '../http/route.ts';
 import { List, ref } from '../http/schemas.ts';
 import { optionalTime } from '../http/times.ts';
 import { listByScores } from '../serving/lists.ts';
-import { popularity } from '../serving/popularity.ts';
 
 const { explain, includeSeen, ...options } = queryOptions;
 
@@ -16,7 +15,7 @@ export const popular = route({
   tag: 'recommendations',
   summary: 'Popular items',
   description:
-    'By the events of the last days, each with the weight of its type; among equals by the events of the training.',
+    'By the events of the last days, each with the weight of its type; among equals by the events of the training. Where there are very many, they are counted anew every few minutes.',
   query: Type.Object(
     { ...options, days: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650, description: '30 by default' })) },
     { additionalProperties: false },
@@ -24,7 +23,7 @@ export const popular = route({
   reply: ref(List),
   async handler({ query: { days = 30, ...query }, context }) {
     const served = context.models.current;
-    const now = optionalTime(query.now) ?? Date.now();
-    return listByScores(context, served, await popularity(context, served.catalog, days, now), optionsOfQuery(query));
+    const scores = await context.popularity.scores(served.catalog, days, optionalTime(query.now));
+    return listByScores(context, served, scores, optionsOfQuery(query));
   },
 });

@@ -42,6 +42,8 @@ const ERASE = 'erase';
 const IMPORT = 'import';
 /** Most events of a transaction that joins several requests. */
 const JOINED = 10_000;
+/** Events that are counted at once. */
+const COUNTED = 2000;
 
 const FIND_KEYS: Bulk = {
   columns: { key: 'text' },
@@ -311,16 +313,32 @@ export class SqlStore implements Store {
     return { revision: rows.length > 0 ? (rows[rows.length - 1].revision as number) : revision, items };
   }
 
-  async counts(since: number): Promise<{ item: string; type: string; count: number }[]> {
-    const rows = await this.driver.all(
-      'SELECT item, type, count(*) AS count FROM events WHERE time >= ? GROUP BY item, type',
-      since,
-    );
-    return rows.map(({ item, type, count }) => ({
-      item: item as string,
-      type: type as string,
-      count: count as number,
-    }));
+  async counts(after: number, upTo: number): Promise<{ item: string; type: string; count: number }[]> {
+    const sums = new Map<string, { item: string; type: string; count: number }>();
+    for (let from = after; from < upTo; ) {
+      const [last] = await this.driver.all(
+        'SELECT time FROM events WHERE time > ? AND time <= ? ORDER BY time LIMIT 1 OFFSET ?',
+        from,
+        upTo,
+        COUNTED - 1,
+      );
+      const to = last ? (last.time as number) : upTo;
+      const rows = await this.driver.all(
+        'SELECT item, type, count(*) AS count FROM events WHERE time > ? AND time <= ? GROUP BY item, type',
+        from,
+        to,
+      );
+      for (const row of rows) {
+        const [item, type, count] = [row.item as string, row.type as string, row.count as number];
+        const key = `${type}\0${item}`;
+        const sum = sums.get(key);
+        if (sum) sum.count += count;
+        else sums.set(key, { item, type, count });
+      }
+      from = to;
+      await new Promise((resolve) => setImmediate(resolve)); // others have their turn
+    }
+    return [...sums.values()];
   }
 
   async eventsAfter(time: number, limit: number): Promise<StoredEvent[]> {

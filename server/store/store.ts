@@ -63,8 +63,8 @@ export interface Store {
   deleteItem(id: string, now: number): Promise<void>;
   /** Items put or deleted after a revision, and the revision now. */
   itemsSince(revision: number): Promise<{ revision: number; items: StoredItem[] }>;
-  /** Events by item and type since a time. */
-  counts(since: number): Promise<{ item: string; type: string; count: number }[]>;
+  /** Events by item and type, later than a time and up to another one. It reads all of them: others have their turn meanwhile. */
+  counts(after: number, upTo: number): Promise<{ item: string; type: string; count: number }[]>;
   /** Events later than a time, in the order of time; at most `limit`. */
   eventsAfter(time: number, limit: number): Promise<StoredEvent[]>;
   /** Remembers what a user saw last. */

@@ -1,5 +1,5 @@
 /** What users of recommenders complain of, as they would meet it: over HTTP, against a running server. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startServer, type TestServer } from './server.ts';
 
 describe('lists', () => {
@@ -194,6 +194,25 @@ describe('lists', () => {
     expect((await server.call('DELETE', '/v1/users/gone')).body).toEqual({ deleted: true });
     expect(await listOf('gone')).toEqual(await listOf('nobody'));
     expect((await server.call('DELETE', '/v1/users/gone')).status).toBe(404);
+  });
+
+  it('what is popular follows the events of the last days, by the weights of their types', async () => {
+    const [first] = await server.ids('GET', '/v1/popular');
+    const chosen = first === 'i28' ? 'i27' : 'i28';
+    const past = Date.now() - 5 * 86_400_000;
+    const popular = (query = '') => server.ids('GET', `/v1/popular?${query}`);
+    const crowd = Array.from({ length: 50 }, (_, i) => ({ user: `crowd${i}`, time: past }));
+    await add(...crowd.map((own) => ({ ...own, item: 'i26', type: 'view' }))); // weighs nothing
+    await add(...crowd.map((own) => ({ ...own, item: chosen })));
+    // What was counted a moment ago may be kept for a moment.
+    await vi.waitFor(async () => expect((await popular())[0]).toBe(chosen), { timeout: 30_000 });
+    expect((await popular('days=6'))[0]).toBe(chosen);
+    expect((await popular('days=4'))[0]).not.toBe(chosen);
+    expect((await popular(`now=${past - 1}`))[0]).not.toBe(chosen);
+    const counted = vi.spyOn(server.context.store, 'counts');
+    await Promise.all(Array.from({ length: 10 }, () => popular('days=9')));
+    expect(counted.mock.calls.length).toBeLessThan(10);
+    counted.mockRestore();
   });
 
   it('says what to do about ratings without a model of ratings', async () => {
