@@ -1,7 +1,7 @@
 /** Items by their attributes, from the command line: the cold-item protocol, schemas, new items without training. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { oneLine, SMALL, Workplace } from './attune.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { oneLine, SMALL, openWorkplace, SHARED } from './attune.ts';
 
 const GENRES = ['Drama', 'War', 'Comedy'];
 /** 36 items, a third of each genre. */
@@ -14,32 +14,27 @@ const LOG = Array.from({ length: 45 }, (_, u) =>
 ).flat();
 const QUICK = [...SMALL, '--epochs', '2', '--items', 'items.csv'];
 
-let place: Workplace;
-const on = (args: string[]) => (args[0] === 'items' ? args : [...args, '--device', 'cpu']);
-const run = (...args: string[]) => place.ok(on(args));
-const json = (...args: string[]) => place.json(on(args));
-const refused = async (...args: string[]) => {
-  const { code, stderr } = await place.run(args);
-  expect(code).toBeGreaterThan(0);
-  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
-};
+const place = openWorkplace(SHARED);
+const run = (...args: string[]) => place.ok(args);
+const json = (...args: string[]) => place.json(args);
+/** What a command that fails prints last. */
+const refused = async (...args: string[]) =>
+  oneLine((await place.run(args)).stderr.trimEnd().split('\n').at(-1) as string);
 
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', `user,item,time\n${LOG.join('\n')}\n`);
   const rows = ITEMS.map(({ id, genre, price }) => `${id},${genre}|Film,${price}`);
   place.write('items.csv', `item,genres,price\n${rows.join('\n')}\n`);
   place.write('cold.txt', 'i0\ni1\ni2\ni9\ni10\ni11\nnowhere\n');
   place.write('new.csv', 'item,genres,price\ni3,War|Film,5\nn1,Drama|Film,7\nn2,Opera|Film,\n');
 });
-afterAll(() => place.remove());
 
 describe('cold items', () => {
   test('are recommended by their attributes alone', async () => {
     const cold = ['--protocol', 'cold-items:valid=0.2', '--cold-items', 'cold.txt'];
     const { stdout } = await run('train', '--data', 'log.csv', '--out', 'cold', ...QUICK, ...cold);
     expect(stdout).toContain('genres: list, 4 values');
-    const config = JSON.parse(readFileSync(place.part('cold/config.json'), 'utf8'));
+    const config = place.partJson('cold/config.json');
     expect(config).toMatchObject({
       protocol: 'cold-items',
       protocolParameters: { listed: 6, valid: 0.2, seed: 1 },

@@ -1,14 +1,14 @@
 /** User features, event context, cold-start users, exploration, and given vectors, from the command line. */
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { ParquetWriter, ByteWriter } from 'hyparquet-writer';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { npyPieces } from '../../data/formats/npy.ts';
 import { sideFeatureRows } from '../../data/features/event-encoder.ts';
 import { loadConfig } from '../../model/storage/config.ts';
 import { encode } from '../../model/storage/safetensors.ts';
 import { loadSegmentPrior, saveSegmentPrior, type SegmentPrior } from '../../model/transitions/segment-prior.ts';
 import { NodeFiles, Recommender, type RecommendQuery } from '../../recommend/node.ts';
-import { oneLine, SMALL, Workplace } from './attune.ts';
+import { oneLine, SMALL, openWorkplace, SHARED } from './attune.ts';
 
 const ITEMS = Array.from({ length: 24 }, (_, i) => `i${i}`);
 /** 40 users: those in the north walk through the even items, those in the south through the odd ones. */
@@ -21,20 +21,16 @@ const LOG = Array.from({ length: 40 }, (_, u) =>
 ).flat();
 const AREA = ['north', 'south'];
 
-let place: Workplace;
-const on = (args: string[]) => (args[0] === 'items' ? args : [...args, '--device', 'cpu']);
-const run = (...args: string[]) => place.ok(on(args));
-const json = (...args: string[]) => place.json(on(args));
-const refused = async (...args: string[]) => {
-  const { code, stderr } = await place.run(args);
-  expect(code).toBeGreaterThan(0);
-  return oneLine(stderr.trimEnd().split('\n').at(-1) as string);
-};
+const place = openWorkplace(SHARED);
+const run = (...args: string[]) => place.ok(args);
+const json = (...args: string[]) => place.json(args);
+/** What a command that fails prints last. */
+const refused = async (...args: string[]) =>
+  oneLine((await place.run(args)).stderr.trimEnd().split('\n').at(-1) as string);
 const idsOf = ({ items }: { items: { id: string }[] }): string[] => items.map(({ id }) => id);
 const even = (ids: readonly string[]) => ids.filter((id) => Number(id.slice(1)) % 2 === 0).length;
 
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', `user,item,rating,time,device\n${LOG.join('\n')}\n`);
   const rows = Array.from({ length: 39 }, (_, u) => `u${u},${AREA[u % 2]},${u % 7 ? 20 + u : ''}`);
   place.write('users.csv', `user_id,area,age\n${rows.join('\n')}\nnew,south,30\n`);
@@ -44,15 +40,14 @@ beforeAll(async () => {
   place.write('output.txt', stdout);
   await run('train', '--data', 'log.csv', '--out', 'plain', ...small);
 });
-afterAll(() => place.remove());
 
 describe('users and events', () => {
   test('are reported, stored, and read again when the model is evaluated', async () => {
-    const said = readFileSync(place.path('output.txt'), 'utf8');
+    const said = place.read('output.txt');
     expect(said).toContain('users.csv: age: number, 21 to 58, 15.4 % missing (learned)');
     expect(said).toContain('log.csv: events: device: 2 values');
     expect(said).toMatch(/Cold-start users, .*: NDCG@10 0\.\d+ by the segment prior/);
-    const { schema, data } = JSON.parse(readFileSync(place.part('given/config.json'), 'utf8'));
+    const { schema, data } = place.partJson('given/config.json');
     expect(schema.users.columns.map(({ name }: { name: string }) => name)).toEqual(['area', 'age']);
     expect(schema.events).toHaveLength(5);
     expect(data.usersFile).toBe('users.csv');
@@ -84,8 +79,7 @@ describe('users and events', () => {
     expect(without.metrics).toMatchObject(found.parts.withoutPrior);
     expect(found.parts.transformer).toEqual(without.parts.transformer);
     expect(found.metrics.MRR).not.toBe(without.metrics.MRR);
-    const dumped = readFileSync(place.path('dump.jsonl'), 'utf8').trimEnd().split('\n');
-    const [line, last] = [JSON.parse(dumped[0]), LOG[8]];
+    const [[line], last] = [place.jsonLines('dump.jsonl'), LOG[8]];
     expect(line.user).toBe('u0');
     place.write('before.csv', `user,item,rating,time,device\n${LOG.filter((row) => row !== last).join('\n')}\n`);
     const asked = ['recommend', '--model', 'few', '--user', 'u0', '--data', 'before.csv', '--users', 'users.csv'];

@@ -1,20 +1,18 @@
 /** Errors with --json: one JSON object with a stable code, which docs/errors.md lists. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { buildProgram } from '../../cli/program.ts';
 import { ERROR_CODES, InputError, nameOptions, option } from '../../data/errors.ts';
 import { flagFor, inFlags } from '../../cli/flags/names.ts';
-import { circle, Workplace } from './attune.ts';
+import { circle, openWorkplace, SHARED } from './attune.ts';
 
-let place: Workplace;
+const place = openWorkplace(SHARED);
 beforeAll(() => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', circle(['a', 'b', 'c', 'd', 'e', 'f'], 20, 5));
 });
-afterAll(() => place.remove());
 
 describe('errors with --json', () => {
-  const train = ['train', '--data', 'log.csv', '--out', 'm', '--device', 'cpu', '--json'];
+  const train = ['train', '--data', 'log.csv', '--out', 'm', '--json'];
   test.each([
     [
       [...train, '--min-interactions', '1000'],

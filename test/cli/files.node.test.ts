@@ -1,15 +1,14 @@
 /** Files that commands read: their paths, their encoding, and the report of the columns that are used. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { idsOf } from '../../cli/input/post-processing.ts';
 import { openLog, readIds, readText } from '../../cli/input/data.ts';
 import { expandPaths, morePaths, pathsExist } from '../../cli/input/paths.ts';
 import { InputError } from '../../data/errors.ts';
-import { Workplace } from './attune.ts';
+import { openWorkplace } from './attune.ts';
 
-const place = new Workplace({ processes: 'one' });
-afterAll(() => place.remove());
+const place = openWorkplace({ processes: 'one' });
 const at = (name: string): string => place.path(name);
 const reading = { columns: {}, maxBadRows: 0 };
 
@@ -75,7 +74,7 @@ describe('--data', () => {
     const found = await said('--data', 'two.csv');
     expect(found.text).toContain('two.csv: columns: user "user_id", item "movie", time "event_time"');
     expect(found.text).toContain('two.csv: user: took "user_id", not "session_id"');
-    const ratings = await place.run(['train', '--out', 'm', '--data', 'one.tsv', '--task', 'rating', '--folds', '2']);
+    const ratings = await place.run('train --out m --data one.tsv --task rating --folds 2');
     expect(ratings.stdout).toContain('columns are taken as user, item, rating, timestamp');
     const mixed = await said('--data', 'one.tsv', '--data', 'two.csv');
     expect(mixed).toEqual({

@@ -1,13 +1,13 @@
 /** `train --final`: a model on all events, with what the validation of another model chose. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { finalPlan, logOf, runPlan, trainModel } from '../../train/index.ts';
 import { Device } from '../../engine/index.ts';
-import { jsonError, oneLine, SMALL, Workplace } from './attune.ts';
+import { SMALL, openWorkplace, SHARED } from './attune.ts';
 
 const USERS = 30;
 
@@ -21,54 +21,27 @@ function log(more: readonly string[] = []): string {
   return `${rows.join('\n')}\n`;
 }
 
-let place: Workplace;
-const train = (...args: string[]) => place.run(['train', ...args, '--device', 'cpu', '--json']);
+const place = openWorkplace(SHARED);
 const best = async (model: string, history: string): Promise<string[]> => {
-  const answer = await place.run([
-    'recommend',
-    '--model',
-    model,
-    '--history',
-    history,
-    '--k',
-    '3',
-    '--json',
-    '--device',
-    'cpu',
-  ]);
-  return JSON.parse(answer.stdout).items.map(({ id }: { id: string }) => id);
+  const { items } = await place.json(['recommend', '--model', model, '--history', history, '--k', '3']);
+  return items.map(({ id }: { id: string }) => id);
 };
 
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', log());
   place.write('newer.csv', log(['i1', 'i2', 'i3']));
-  const chosen = await train(
-    '--data',
-    'log.csv',
-    '--out',
-    'model',
-    ...SMALL.slice(2),
-    '--epochs',
-    '6',
-    '--min-interactions',
-    '1',
-    '--set',
-    'learningRate=0.01',
-  );
-  if (chosen.code !== 0) throw new Error(chosen.stderr);
-  const final = await train('--final', 'model', '--out', 'final');
-  if (final.code !== 0) throw new Error(final.stderr);
+  const quick = '--epochs 6 --min-interactions 1 --set learningRate=0.01'.split(' ');
+  await place.ok(['train', '--data', 'log.csv', '--out', 'model', ...SMALL, ...quick]);
+  await place.ok('train --final model --out final');
 });
-afterAll(() => place.remove());
 
-const configOf = (model: string) => JSON.parse(readFileSync(place.part(`${model}/config.json`), 'utf8'));
+const configOf = (model: string) => place.partJson(`${model}/config.json`);
 
 describe('train --final', () => {
   it('learns from the two newest events of each user, which the other model never saw', async () => {
     expect((await best('final', 'i3,bell'))[0]).toBe('late');
     expect(await best('model', 'i3,bell')).not.toContain('late');
-    const items = (model: string) => JSON.parse(readFileSync(place.part(`${model}/items.json`), 'utf8')).items;
+    const items = (model: string) => place.partJson(`${model}/items.json`).items;
     const count = (model: string, id: string) =>
       items(model).find((item: { id: string }) => item.id === id).count as number;
     expect([count('model', 'late'), count('final', 'late')]).toEqual([0, USERS]);
@@ -91,66 +64,41 @@ describe('train --final', () => {
     expect(final).toMatchObject({ from: 'model', metrics: null, note: null });
     // As many epochs; more steps, since there are more events.
     expect(final.step).toBeGreaterThan(chosen.step);
-    expect(readFileSync(place.path('final/README.md'), 'utf8')).toContain('trained on all events');
+    expect(place.read('final/README.md')).toContain('trained on all events');
   });
 
   it('gives one model for one seed', async () => {
-    expect((await train('--final', 'model', '--out', 'twice')).code).toBe(0);
+    await place.ok('train --final model --out twice');
     expect(readFileSync(place.part('twice/model.safetensors'))).toEqual(
       readFileSync(place.part('final/model.safetensors')),
     );
   });
 
   it('is never evaluated on its log; on a newer one it is, on what came since', async () => {
-    const evaluate = (model: string, data: string) =>
-      place.run(['evaluate', '--model', model, '--data', data, '--json', '--device', 'cpu']);
-    for (const part of ['valid', 'test']) {
-      const own = await place.run([
-        'evaluate',
-        '--model',
-        'final',
-        '--data',
-        'log.csv',
-        '--split',
-        part,
-        '--json',
-        '--device',
-        'cpu',
-      ]);
-      expect(own.code).toBe(1);
-      expect(jsonError(own.stderr)).toContain('are in what final was trained or validated on');
-    }
-    expect((await evaluate('model', 'log.csv')).code).toBe(0);
-    const newer = await evaluate('final', 'newer.csv');
-    expect(newer.code, newer.stderr).toBe(0);
-    expect(JSON.parse(newer.stdout)).toMatchObject({ protocol: 'leave-one-out', users: USERS });
+    for (const part of ['valid', 'test'])
+      expect(await place.fails(`evaluate --model final --data log.csv --split ${part}`)).toMatch(
+        /^1 .* are in what final was trained or validated on/,
+      );
+    await place.ok('evaluate --model model --data log.csv');
+    const newer = await place.json('evaluate --model final --data newer.csv');
+    expect(newer).toMatchObject({ protocol: 'leave-one-out', users: USERS });
     // Without its record nobody can tell.
-    expect((await place.run(['pack', '--model', 'final', '--out', 'final.attune'])).code).toBe(0);
-    const packed = await evaluate('final.attune', 'newer.csv');
-    expect(packed.code).toBe(1);
-    expect(jsonError(packed.stderr)).toContain('trained on all events');
+    await place.ok('pack --model final --out final.attune');
+    expect(await place.fails('evaluate --model final.attune --data newer.csv')).toMatch(/^1 .*trained on all events/);
   });
 
   it('is not continued, and takes nothing else from flags', async () => {
-    const again = await train('--out', 'final', '--resume');
-    expect(again.code).toBe(1);
-    expect(jsonError(again.stderr)).toContain('not continued');
+    expect(await place.fails('train --out final --resume')).toMatch(/^1 .*not continued/);
     for (const [flags, named] of [
-      [['--epochs', '3'], '--epochs'],
-      [['--resume'], '--resume'],
-      [['--set', 'd=16', '--seed', '3'], '--set, --seed'],
-      [['--protocol', 'leave-one-out'], '--protocol'],
-    ] as const) {
-      const { code, stderr } = await place.run(['train', '--final', 'model', '--out', 'other', ...flags]);
-      expect(code).toBe(2);
-      expect(oneLine(stderr).startsWith(`${named}: `), stderr).toBe(true);
-    }
-    const itself = await train('--final', 'final', '--out', 'other');
-    expect(jsonError(itself.stderr)).toContain('trained on all events itself');
-    const named = await train('--data', 'log.csv', '--out', 'other', '--protocol', 'final');
-    expect(named.code).toBe(2);
-    const there = await train('--final', 'model', '--out', 'final');
-    expect(jsonError(there.stderr)).toContain('already holds a model');
+      ['--epochs 3', '--epochs'],
+      ['--resume', '--resume'],
+      ['--set d=16 --seed 3', '--set, --seed'],
+      ['--protocol leave-one-out', '--protocol'],
+    ])
+      expect((await place.fails(`train --final model --out other ${flags}`)).startsWith(`2 ${named}: `)).toBe(true);
+    expect(await place.fails('train --final final --out other')).toMatch(/trained on all events itself/);
+    expect(await place.fails('train --data log.csv --out other --protocol final')).toMatch(/^2 /);
+    expect(await place.fails('train --final model --out final')).toMatch(/already holds a model/);
   });
 });
 

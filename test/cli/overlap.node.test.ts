@@ -1,11 +1,11 @@
 /** A model is never evaluated on what it was trained on: `evaluate`, `compare`, and `evaluate --next` check its record. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { commit } from '../../model/storage/manifest.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
-import { jsonError, SMALL, Workplace } from './attune.ts';
+import { SMALL, openWorkplace, SHARED } from './attune.ts';
 
-let place: Workplace;
+const place = openWorkplace(SHARED);
 
 /** Pure noise: nothing to learn except the events themselves. `from` and `to` are events of each user. */
 function noise(from: number, to: number, name = 'u'): string {
@@ -16,23 +16,11 @@ function noise(from: number, to: number, name = 'u'): string {
   return `${rows.join('\n')}\n`;
 }
 
-const run = (...args: string[]) => place.run([...args, '--device', 'cpu']);
 const train = (out: string, data: string, ...args: string[]) =>
-  place.ok(['train', '--data', data, '--out', out, ...args, '--device', 'cpu']);
-const QUICK = [...SMALL.slice(2), '--epochs', '1', '--min-interactions', '1'];
-const refused = async (...args: string[]) => {
-  const { code, stdout, stderr } = await run(...args, '--json');
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  return jsonError(stderr);
-};
-const allowed = async (...args: string[]) => {
-  const { code, stdout, stderr } = await run(...args, '--json');
-  expect(code, stderr).toBe(0);
-  return { result: JSON.parse(stdout), stderr };
-};
+  place.ok(['train', '--data', data, '--out', out, ...args]);
+const QUICK = [...SMALL, '--epochs', '1', '--min-interactions', '1'];
 
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('today.csv', noise(0, 30));
   place.write('last-week.csv', noise(0, 22));
   place.write('newer.csv', noise(0, 37));
@@ -41,27 +29,26 @@ beforeAll(async () => {
   await train('second', 'today.csv', ...QUICK, '--seed', '2');
   await train('next', 'today.csv', ...QUICK, '--protocol', 'last-n:n=3');
 });
-afterAll(() => place.remove());
 
 describe('ranking', () => {
   it("refuses last week's log, in one line that says what overlaps", async () => {
     const line =
-      /^last-week\.csv: 30 of its 30 test targets \(of 30 users, such as "u0"\) are in what model was trained or validated on; .+$/;
-    expect(await refused('evaluate', '--model', 'model', '--data', 'last-week.csv')).toMatch(line);
-    expect(await refused('compare', 'model', 'second', '--data', 'last-week.csv')).toMatch(line);
-    expect(await refused('compare', 'popularity', 'model', '--data', 'last-week.csv')).toMatch(line);
-    const next = await refused('evaluate', '--model', 'next', '--data', 'last-week.csv', '--next', '3');
+      /^1 last-week\.csv: 30 of its 30 test targets \(of 30 users, such as "u0"\) are in what model was trained or validated on; .+$/;
+    expect(await place.fails('evaluate --model model --data last-week.csv')).toMatch(line);
+    expect(await place.fails('compare model second --data last-week.csv')).toMatch(line);
+    expect(await place.fails('compare popularity model --data last-week.csv')).toMatch(line);
+    const next = await place.fails('evaluate --model next --data last-week.csv --next 3');
     expect(next).toContain('are in what next was trained or validated on');
   });
 
   it('accepts its own log, a newer one, and that of other users', async () => {
     for (const data of ['today.csv', 'newer.csv', 'others.csv']) {
-      const { result, stderr } = await allowed('evaluate', '--model', 'model', '--data', data, '--no-baselines');
+      const { result, stderr } = await place.answer(['evaluate', '--model', 'model', '--data', data, '--no-baselines']);
       expect(stderr).not.toContain('cannot be checked');
       expect(result, data).toMatchObject({ users: 30 });
-      await allowed('compare', 'model', 'second', '--data', data);
+      await place.answer(['compare', 'model', 'second', '--data', data]);
     }
-    await allowed('evaluate', '--model', 'next', '--data', 'newer.csv', '--next', '3');
+    await place.answer('evaluate --model next --data newer.csv --next 3');
   });
 
   it('leaves out users whose targets were trained on, with a note', async () => {
@@ -71,7 +58,7 @@ describe('ranking', () => {
     place.write('short.csv', rows.filter((row) => !/^u[01],/.test(row) || number(row) < 7).join('\n'));
     place.write('longer.csv', rows.filter((row) => !/^u[01],/.test(row) || number(row) < 9).join('\n'));
     await train('young', 'short.csv', ...QUICK, '--protocol', 'last-n:n=3');
-    const { result, stderr } = await allowed('evaluate', '--model', 'young', '--data', 'longer.csv', '--no-baselines');
+    const { result, stderr } = await place.answer('evaluate --model young --data longer.csv --no-baselines');
     expect(result).toMatchObject({ users: 28 });
     expect(stderr).toContain(
       'attune: 2 users are left out: young was trained on events that are their test targets now',
@@ -80,19 +67,12 @@ describe('ranking', () => {
 
   it('warns that it cannot check without the record: packed models, and those of an earlier version', async () => {
     expect(existsSync(place.part('model/training.bin'))).toBe(true);
-    await place.run(['pack', '--model', 'model', '--out', 'model.attune']);
+    await place.run('pack --model model --out model.attune');
     expect(readFileSync(place.path('model.attune')).includes('training.bin')).toBe(false);
-    await place.run(['unpack', '--model', 'model.attune', '--out', 'older']);
+    await place.run('unpack --model model.attune --out older');
     expect(readdirSync(place.path('older')).filter((name) => name.startsWith('training'))).toEqual([]);
     for (const model of ['model.attune', 'older']) {
-      const { result, stderr } = await allowed(
-        'evaluate',
-        '--model',
-        model,
-        '--data',
-        'last-week.csv',
-        '--no-baselines',
-      );
+      const { result, stderr } = await place.answer(`evaluate --model ${model} --data last-week.csv --no-baselines`);
       expect(result.users).toBe(30);
       expect(stderr).toContain(`attune: ${model}: holds no training.bin`);
       expect(stderr).toContain('cannot be checked');
@@ -106,17 +86,17 @@ it('ratings: the log must be the one whose ratings the folds held out', async ()
     s,
   ]);
   await train('stars', 'today.csv', '--task', 'rating', '--folds', '2', '--epochs', '1', ...settings);
-  const { stderr } = await allowed('evaluate', '--model', 'stars', '--data', 'today.csv');
+  const { stderr } = await place.answer('evaluate --model stars --data today.csv');
   expect(stderr).not.toContain('cannot be checked');
   // The same ratings row by row with the users exchanged: the predictions belong to others.
   place.write(
     'swapped.csv',
     noise(0, 30).replaceAll(/^u1,|^u2,/gm, (user) => (user === 'u1,' ? 'u2,' : 'u1,')),
   );
-  expect(await refused('evaluate', '--model', 'stars', '--data', 'swapped.csv')).toMatch(
-    /^swapped\.csv: \d+ of its ratings are not those that the rounds of stars held out/,
+  expect(await place.fails('evaluate --model stars --data swapped.csv')).toMatch(
+    /^1 swapped\.csv: \d+ of its ratings are not those that the rounds of stars held out/,
   );
   await commit(await NodeFiles.open(place.path('stars')), { 'training.bin': null });
-  const older = await allowed('evaluate', '--model', 'stars', '--data', 'today.csv');
+  const older = await place.answer('evaluate --model stars --data today.csv');
   expect(older.stderr).toContain('attune: stars: holds no training.bin');
 });

@@ -1,32 +1,29 @@
 /** `attune pack` and `attune unpack`, and packed models wherever --model takes one. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Device } from '../../engine/index.ts';
 import { copyModel } from '../../model/storage/pack.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { build } from '../e2e/paths.ts';
 import { smallModel } from '../recommend/model.fixture.ts';
-import { oneLine, Workplace } from './attune.ts';
+import { openWorkplace, SHARED } from './attune.ts';
 
-let place: Workplace;
+build();
+const place = openWorkplace(SHARED);
 beforeAll(async () => {
-  build();
-  place = new Workplace({ processes: 'one' });
   const device = await Device.open({ backend: 'cpu' });
   await copyModel(await smallModel(device), await NodeFiles.create(place.path('my model')));
   device.close();
 });
-afterAll(() => place.remove());
 
-const recommend = (model: string) =>
-  place.json(['recommend', '--model', model, '--history', 'i3,i8', '--k', '5', '--device', 'cpu']);
+const recommend = (model: string) => place.json(['recommend', '--model', model, '--history', 'i3,i8', '--k', '5']);
 
 describe('pack and unpack', () => {
   test('a packed model, and the folder that it is unpacked into, recommend the same as the original', async () => {
     const packed = await place.run(['pack', '--model', 'my model', '--out', 'new/x.attune']);
     expect(packed).toMatchObject({ code: 0, stderr: '' });
     expect(packed.stdout).toMatch(/^new\/x\.attune: \d+ kB, the whole model\./);
-    const unpacked = await place.run(['unpack', '--model', 'new/x.attune', '--out', 'back']);
+    const unpacked = await place.run('unpack --model new/x.attune --out back');
     expect(unpacked).toMatchObject({ code: 0, stderr: '' });
     expect(unpacked.stdout).toMatch(
       /^back: config-000001\.json, items-000001\.json, manifest\.json, memory-000001\.safetensors, model-000001\.safetensors\n/,
@@ -36,27 +33,25 @@ describe('pack and unpack', () => {
     for (const model of ['new/x.attune', 'back']) expect(await recommend(model)).toEqual(wanted);
     for (const name of ['config.json', 'model.safetensors'])
       expect(readFileSync(place.part(`back/${name}`))).toEqual(readFileSync(place.part(`my model/${name}`)));
-    const again = await place.run(['pack', '--model', 'back', '--out', 'y.attune', '--json']);
+    const again = await place.json('pack --model back --out y.attune');
     expect(readFileSync(place.path('y.attune'))).toEqual(readFileSync(place.path('new/x.attune')));
-    expect(JSON.parse(again.stdout)).toMatchObject({ out: 'y.attune', checkpoint: false });
+    expect(again).toMatchObject({ out: 'y.attune', checkpoint: false });
   });
 
   test('report errors in one line', async () => {
     writeFileSync(place.path('torn.attune'), readFileSync(place.path('y.attune')).subarray(0, 9000));
-    const wrong: [string[], RegExp, number][] = [
-      [['pack', '--model', 'gone', '--out', 'z.attune'], /^gone: no such folder or packed model$/, 1],
-      [['pack', '--model', 'my model', '--out', 'z.zip'], /^--out z\.zip: a packed model is called NAME\.attune/, 2],
-      [['pack', '--model', 'my model', '--out', 'y.attune'], /^y\.attune: is there already; add --overwrite/, 1],
-      [['unpack', '--model', 'y.attune', '--out', 'back'], /^back: already holds a model/, 1],
-      [['unpack', '--model', 'torn.attune', '--out', 'b2'], /^torn\.attune: no packed model, or cut short/, 1],
+    const wrong: [string | string[], RegExp][] = [
+      ['pack --model gone --out z.attune', /^1 gone: no such folder or packed model$/],
+      [['pack', '--model', 'my model', '--out', 'z.zip'], /^2 --out z\.zip: a packed model is called NAME\.attune/],
+      [['pack', '--model', 'my model', '--out', 'y.attune'], /^1 y\.attune: is there already; add --overwrite/],
+      ['unpack --model y.attune --out back', /^1 back: already holds a model/],
+      ['unpack --model torn.attune --out b2', /^1 torn\.attune: no packed model, or cut short/],
     ];
-    for (const [args, message, code] of wrong) {
-      const outcome = await place.run(args);
-      expect(oneLine(outcome.stderr)).toMatch(message);
-      expect(outcome.code).toBe(code);
+    for (const [args, message] of wrong) {
+      expect(await place.fails(args)).toMatch(message);
     }
     expect(existsSync(place.path('z.attune'))).toBe(false);
-    expect((await place.run(['pack', '--model', 'my model', '--out', 'y.attune', '--overwrite'])).code).toBe(0);
-    expect((await place.run(['unpack', '--model', 'y.attune', '--out', 'back', '--overwrite'])).code).toBe(0);
+    await place.ok(['pack', '--model', 'my model', '--out', 'y.attune', '--overwrite']);
+    await place.ok('unpack --model y.attune --out back --overwrite');
   });
 });

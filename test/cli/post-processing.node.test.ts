@@ -2,9 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { parquetReadObjects } from 'hyparquet';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Recommender } from '../../recommend/node.ts';
-import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+import { circle, oneLine, SMALL, openWorkplace, SHARED } from './attune.ts';
 
 const IDS = Array.from({ length: 12 }, (_, i) => (i === 5 ? 'i,5' : `i${i}`));
 const KINDS = ['paper', 'leather', 'wool'];
@@ -25,12 +25,12 @@ interface Line {
   scores: number[];
 }
 
-let place: Workplace;
+const place = openWorkplace(SHARED);
 let whole: { metrics: Record<string, number> };
 let lists: Line[];
 let counts: Map<string, number>;
-const run = (...args: string[]) => place.ok([...args, '--device', 'cpu']);
-const json = (...args: string[]) => place.json([...args, '--device', 'cpu']);
+const run = (...args: string[]) => place.ok(args);
+const json = (...args: string[]) => place.json(args);
 const evaluate = (...args: string[]) =>
   json('evaluate', '--model', 'm', '--data', 'log.csv', '--no-baselines', ...args);
 const recommend = async (...args: string[]): Promise<string[]> =>
@@ -52,20 +52,15 @@ function metricsOf(listOf: (line: Line) => string[]) {
 const kindOf = (id: string) => KINDS[IDS.indexOf(id) % 3];
 
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', ITEMS);
   const args = ['--epochs', '6', '--set', 'learningRate=0.01', '--set', 'dropout=0'];
   await run('train', '--data', 'log.csv', '--items', 'items.csv', '--out', 'm', ...SMALL, ...args);
   whole = await evaluate('--dump', 'dump.jsonl', '--include-seen');
-  lists = readFileSync(place.path('dump.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  const stored = JSON.parse(readFileSync(place.part('m/items.json'), 'utf8')).items;
+  lists = place.jsonLines('dump.jsonl');
+  const stored = place.partJson('m/items.json').items;
   counts = new Map(stored.map((item: { id: string; count: number }) => [item.id, item.count]));
 });
-afterAll(() => place.remove());
 
 describe('evaluate', () => {
   test('items.json counts the training events', () => {
@@ -116,13 +111,9 @@ describe('evaluate', () => {
     const sampled = await evaluate('--protocol', 'sampled-100', '--cap', 'kind=1', '--allow', 'i1,i2,i3');
     expect(sampled.after.allow).toMatchObject({ items: 3, options: { allow: ['i1', 'i2', 'i3'] } });
     expect(sampled.after.allow.metrics['Coverage@10']).toBeLessThanOrEqual(0.25);
-    await run(
-      ...'train --data log.csv --items items.csv --out r'.split(' '),
-      ...SMALL,
-      ...'--epochs 1 --protocol ratio'.split(' '),
-    );
-    const sets = await json(
-      ...'evaluate --model r --data log.csv --no-baselines --include-seen --cap kind=1 --deny i0'.split(' '),
+    await place.ok(`train --data log.csv --items items.csv --out r --epochs 1 --protocol ratio ${SMALL.join(' ')}`);
+    const sets = await place.json(
+      'evaluate --model r --data log.csv --no-baselines --include-seen --cap kind=1 --deny i0',
     );
     expect(sets.after.caps.metrics['Recall@10']).toBeLessThan(sets.metrics['Recall@10']);
     expect(sets.after.deny.items).toBe(11);
@@ -169,21 +160,19 @@ describe('recommend', () => {
       ['recommend', '--history', 'i0'],
       ['evaluate', '--data', 'log.csv'],
     ]) {
-      const { code, stdout, stderr } = await place.run([...command, '--model', 'm', ...args, '--device', 'cpu']);
+      const { code, stdout, stderr } = await place.run([...command, '--model', 'm', ...args]);
       expect({ code, stdout: stdout.replace(/^log\.csv.*\n/gm, '') }).toEqual({ code: 1, stdout: '' });
       expect(oneLine(stderr)).toMatch(message);
     }
   });
 
   test.each([
-    [['--diversity', '2'], /expected a number >= 0 and <= 1/],
-    [['--cap', 'kind'], /expected attribute=n/],
-    [['--cap', 'kind=0'], /expected attribute=n/],
-    [['--popularity-penalty', '-1'], /expected a number >= 0/],
+    [['--diversity', '2'], /^2 .*expected a number >= 0 and <= 1/],
+    [['--cap', 'kind'], /^2 .*expected attribute=n/],
+    [['--cap', 'kind=0'], /^2 .*expected attribute=n/],
+    [['--popularity-penalty', '-1'], /^2 .*expected a number >= 0/],
   ])('%j is wrong usage', async (args, message) => {
-    const { code, stderr } = await place.run(['recommend', '--model', 'm', '--history', 'i0', ...args]);
-    expect(code).toBe(2);
-    expect(oneLine(stderr)).toMatch(message);
+    expect(await place.fails(['recommend', '--model', 'm', '--history', 'i0', ...args])).toMatch(message);
   });
 
   test('an older folder without item counts loads, and a penalty is refused', async () => {
@@ -197,7 +186,7 @@ describe('recommend', () => {
     expect(await json('recommend', '--model', 'old', '--history', 'i0')).toEqual(
       await json('recommend', '--model', 'm', '--history', 'i0'),
     );
-    const args = ['recommend', '--model', 'old', '--history', 'i0', '--popularity-penalty', '1', '--device', 'cpu'];
+    const args = ['recommend', '--model', 'old', '--history', 'i0', '--popularity-penalty', '1'];
     const { code, stderr } = await place.run(args);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^attune: a popularity penalty needs .* train it again$/m);
@@ -248,7 +237,7 @@ describe('vectors', () => {
       [40, 8],
     ]);
     for (const [kind, { values, shape }] of Object.entries({ items, users })) {
-      const ids = JSON.parse(readFileSync(place.path(`v/${kind}.ids.json`), 'utf8'));
+      const ids = JSON.parse(place.read(`v/${kind}.ids.json`));
       const file = readFileSync(place.path(`v/${kind}.parquet`));
       const rows = await parquetReadObjects({
         file: file.buffer.slice(file.byteOffset, file.byteOffset + file.length) as ArrayBuffer,
@@ -257,19 +246,17 @@ describe('vectors', () => {
       expect(rows.flatMap(({ vector }) => vector)).toEqual(Array.from(values));
       expect(ids).toHaveLength(shape[0]);
     }
-    const ids = JSON.parse(readFileSync(place.path('v/items.ids.json'), 'utf8'));
+    const ids = JSON.parse(place.read('v/items.ids.json'));
     expect(new Set(ids)).toEqual(new Set(IDS));
 
     // A model without item transitions scores by these products alone.
-    await run(
-      ...'train --data log.csv --out bare'.split(' '),
-      ...SMALL,
-      ...'--epochs 1 --set memory=off --set similarity=cosine'.split(' '),
+    await place.ok(
+      `train --data log.csv --out bare --epochs 1 --set memory=off --set similarity=cosine ${SMALL.join(' ')}`,
     );
     await run('vectors', '--model', 'bare', '--out', 'w', '--data', 'log.csv');
     const [e, h] = [npy('w/items.npy').values, npy('w/users.npy').values];
-    const names = JSON.parse(readFileSync(place.path('w/items.ids.json'), 'utf8'));
-    const people = JSON.parse(readFileSync(place.path('w/users.ids.json'), 'utf8'));
+    const names = JSON.parse(place.read('w/items.ids.json'));
+    const people = JSON.parse(place.read('w/users.ids.json'));
     const u = people.indexOf('u7');
     const best = await json(...'recommend --model bare --user u7 --data log.csv --include-seen --k 12'.split(' '));
     expect(best.items).toHaveLength(12);
@@ -292,10 +279,8 @@ describe('vectors', () => {
     }
     const { values } = npy('n/items.npy');
     expect(text.trim()).toBe(`(12, 8) float32 [${Array.from(values.subarray(24, 32), (x) => `${x}`).join(', ')}]`);
-    const again = await place.run(['vectors', '--model', 'm', '--out', 'n']);
-    expect(again.code).toBe(1);
-    expect(oneLine(again.stderr)).toMatch(
-      /^n: already holds items\.ids\.json, items\.npy, items\.parquet; add --overwrite/,
+    expect(await place.fails('vectors --model m --out n')).toMatch(
+      /^1 n: already holds items\.ids\.json, items\.npy, items\.parquet; add --overwrite/,
     );
     await run('vectors', '--model', 'm', '--out', 'n', '--overwrite');
   });

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { circle, jsonError, SMALL, Workplace } from './attune.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { circle, SMALL, openWorkplace, SHARED } from './attune.ts';
 
 const IDS = Array.from({ length: 12 }, (_, i) => `i${i}`);
 const LOG = circle(IDS, 40, 10);
@@ -11,18 +10,13 @@ const LATER = LOG.replace(
 );
 const QUICK = [...SMALL, '--epochs', '8', '--set', 'learningRate=0.01', '--set', 'dropout=0'];
 
-let place: Workplace;
+const place = openWorkplace(SHARED);
 const train = (out: string, data: string, ...args: string[]) =>
   place.ok(['train', '--data', data, '--out', out, ...QUICK, ...args]);
-const json = (...args: string[]) => place.json([...args, '--device', 'cpu']);
-const refused = async (...args: string[]) => {
-  const { code, stdout, stderr } = await place.run([...args, '--json', '--device', 'cpu']);
-  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  return jsonError(stderr);
-};
+const json = (...args: string[]) => place.json(args);
+const refused = (...args: string[]) => place.fails(args);
 
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('later.csv', LATER);
   place.write('other.csv', circle([...IDS, 'extra'], 40, 10));
@@ -32,11 +26,10 @@ beforeAll(async () => {
   await train('ratio', 'log.csv', '--protocol', 'ratio:test=0.3', '--include-seen');
   await train('other', 'other.csv');
 });
-afterAll(() => place.remove());
 
 describe('protocols', () => {
   test('temporal: trains before the cuts, which the folder stores', async () => {
-    const config = JSON.parse(readFileSync(place.part('time/config.json'), 'utf8'));
+    const config = place.partJson('time/config.json');
     expect(config.protocol).toBe('temporal');
     const { validFrom, testFrom, targets } = config.protocolParameters;
     expect(targets).toBe('first');
@@ -51,17 +44,14 @@ describe('protocols', () => {
       .slice(1)
       .filter((row) => Number(row.split(',')[2]) >= testFrom);
     expect(result.users).toBe(new Set(last.map((row) => row.split(',')[0])).size);
-    expect(readFileSync(place.path('time/README.md'), 'utf8')).toContain('protocol temporal (valid 0.1');
+    expect(place.read('time/README.md')).toContain('protocol temporal (valid 0.1');
   });
 
   test('several targets: dump, metrics, and their names', async () => {
     const args = ['--model', 'ratio', '--data', 'log.csv', '--include-seen', '--dump', 'sets.jsonl'];
     const result = await json('evaluate', ...args);
     expect(result).toMatchObject({ protocol: 'ratio', protocolParameters: { test: 0.3, valid: 0.1 }, seen: 'kept' });
-    const lines = readFileSync(place.path('sets.jsonl'), 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line));
+    const lines = place.jsonLines('sets.jsonl');
     let recall = 0;
     for (const { targets, ranks, items } of lines) {
       expect(targets).toHaveLength(3);
@@ -69,7 +59,7 @@ describe('protocols', () => {
       recall += ranks.filter((rank: number) => rank <= 5).length / 3;
     }
     expect(result.metrics['Recall@5']).toBeCloseTo(recall / lines.length, 12);
-    const { stdout } = await place.run(['evaluate', ...args, '--device', 'cpu', '--no-baselines']);
+    const { stdout } = await place.run(['evaluate', ...args, '--no-baselines']);
     expect(stdout).toContain("test: the last 30 % of each user's interactions among all 12 items, seen items kept");
     expect(stdout).toContain('protocol ratio (valid 0.1, test 0.3)');
     expect(stdout).not.toContain('popularity');
@@ -85,7 +75,7 @@ describe('protocols', () => {
 
   test('a protocol that tests on training events is refused', async () => {
     const message = await refused('evaluate', '--model', 'a', '--data', 'later.csv', '--protocol', 'temporal');
-    expect(message).toMatch(/^a: trained under leave-one-out, and its training .* with --protocol temporal$/);
+    expect(message).toMatch(/^1 a: trained under leave-one-out, and its training .* with --protocol temporal$/);
   });
 });
 
@@ -109,7 +99,7 @@ describe('compare', () => {
   });
 
   test('a model and a baseline, as a table', async () => {
-    const { code, stdout } = await place.run(['compare', 'popularity', 'a', '--data', 'log.csv', '--device', 'cpu']);
+    const { code, stdout } = await place.run('compare popularity a --data log.csv');
     expect(code).toBe(0);
     expect(stdout).toContain("test: each user's last interaction among all 12 items, seen items excluded, 40 users");
     expect(stdout).toMatch(/NDCG@10 +\+0\.\d{4} +[+-]0\.\d{4} +\+0\.\d{4} +0\.\d{4}/);
@@ -118,13 +108,13 @@ describe('compare', () => {
 
   test('other protocols, catalogs, and seen settings are refused', async () => {
     expect(await refused('compare', 'a', 'ratio', '--data', 'log.csv')).toMatch(
-      /^a and ratio: the protocols differ \(leave-one-out and ratio \(valid 0\.1, test 0\.3\)\)/,
+      /^1 a and ratio: the protocols differ \(leave-one-out and ratio \(valid 0\.1, test 0\.3\)\)/,
     );
     expect(await refused('compare', 'a', 'other', '--data', 'log.csv')).toMatch(
-      /^a and other: the catalogs differ \(12 items and 13\), so their metrics are not comparable; train both alike$/,
+      /^1 a and other: the catalogs differ \(12 items and 13\), so their metrics are not comparable; train both alike$/,
     );
     const seen = await refused('compare', 'a', 'ratio', '--data', 'log.csv', '--protocol', 'leave-one-out');
-    expect(seen).toMatch(/^a and ratio: what becomes of seen items differ .* --include-seen$/);
+    expect(seen).toMatch(/^1 a and ratio: what becomes of seen items differ .* --include-seen$/);
   });
 });
 
@@ -147,7 +137,7 @@ describe('search', () => {
     const first = await searched(1);
     expect(first.trials[0].set).toEqual({});
     expect(Object.keys(first.ranges).sort()).toEqual(['d', 'dropout', 'heads', 'learningRate', 'weightDecay']);
-    const state = JSON.parse(readFileSync(place.path('search/search.json'), 'utf8'));
+    const state = JSON.parse(place.read('search/search.json'));
     expect(state.trials).toHaveLength(first.trials.length);
     const again = await searched(first.trials.length + 1);
     expect(again.trials.length).toBeGreaterThan(first.trials.length);
@@ -160,12 +150,12 @@ describe('search', () => {
     const trial = await json('evaluate', '--model', again.trials[0].model, '--data', 'log.csv', '--no-baselines');
     expect(trial.users).toBe(40);
     const words = again.best.command.replace(/^.*?train /, 'train ').split(' ');
-    const { code } = await place.run([...words, '--device', 'cpu', '--epochs', '1']);
+    const { code } = await place.run([...words, '--epochs', '1']);
     expect(code).toBe(0);
     expect(await refused(...args, '--budget', '9s', '--seed', '2')).toMatch(
-      /^search: holds a search started with another seed \(1, not 2\)/,
+      /^1 search: holds a search started with another seed \(1, not 2\)/,
     );
-    const table = await place.run([...args, '--budget', '1s', '--device', 'cpu']);
+    const table = await place.run([...args, '--budget', '1s']);
     expect(table.stdout).toMatch(/trial +NDCG@10 +epochs +.*learningRate/);
     expect(table.stdout).toContain('train --data log.csv --out best-model');
   });

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { circle, oneLine, SMALL, openWorkplace, SHARED } from './attune.ts';
 
 /** IDs that careless code mishandles. */
 const IDS = [
@@ -24,9 +24,8 @@ const IDS = [
 const AGAIN = [...IDS.slice(0, 4), ...IDS.slice(6, 10), IDS[0]].map((id, t) => `again,${id},${t}`).join('\n');
 const LOG = `${circle(IDS, 30, 9)}${AGAIN}\n`;
 
-let place: Workplace;
+const place = openWorkplace(SHARED);
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', 'item,title,price\n__proto__,Prototype,3\n"with, comma","A, b",4\n');
   const { code, stdout } = await place.run([
@@ -40,17 +39,10 @@ beforeAll(async () => {
   expect(stdout).toMatch(/windowed Markov +\d\.\d{4}/);
   expect(stdout).toContain('evaluate --model model --data log.csv');
 });
-afterAll(() => place.remove());
-
-const json = async (args: string[]) => {
-  const { stdout, stderr } = await place.ok([...args, '--json', '--device', 'cpu']);
-  expect(stdout.trimEnd().split('\n')).toHaveLength(1);
-  return { ...JSON.parse(stdout), stderr };
-};
 
 describe('the folder', () => {
   test('has the documented files', () => {
-    const config = JSON.parse(readFileSync(place.part('model/config.json'), 'utf8'));
+    const config = place.partJson('model/config.json');
     expect(config).toMatchObject({
       recipe: 'sasrec',
       seed: 1,
@@ -60,21 +52,20 @@ describe('the folder', () => {
     });
     expect(config.hyperparameters).toMatchObject({ d: 8, learningRate: 0.01 });
     expect(config.data).toMatchObject({ source: 'log.csv', users: 31, items: 14, minInteractions: 5, minRating: null });
-    expect(readFileSync(place.path('model/README.md'), 'utf8')).toContain('windowed Markov');
+    expect(place.read('model/README.md')).toContain('windowed Markov');
     expect(existsSync(place.path('model/attune.lock'))).toBe(false);
   });
 
   test('is not replaced without --overwrite', async () => {
-    const { code, stderr } = await place.run(['train', '--data', 'log.csv', '--out', 'model', ...SMALL]);
-    expect(oneLine(stderr)).toMatch(/^model: already holds a model; add --resume .* --overwrite/);
-    expect(code).toBe(1);
+    expect(await place.fails(['train', '--data', 'log.csv', '--out', 'model', ...SMALL])).toMatch(
+      /^1 model: already holds a model; add --resume .* --overwrite/,
+    );
   });
 });
 
 describe('evaluate', () => {
   test('--json has the documented keys, and the dump agrees with it', async () => {
-    const result = await json(['evaluate', '--model', 'model', '--data', 'log.csv', '--dump', 'dump.jsonl']);
-    const { stderr, ...object } = result;
+    const { result: object, stderr } = await place.answer('evaluate --model model --data log.csv --dump dump.jsonl');
     expect(stderr).toContain('dump.jsonl: 31 lines');
     expect(Object.keys(object)).toEqual([
       'protocol',
@@ -115,11 +106,8 @@ describe('evaluate', () => {
       expect(object.metrics[name], name).toBeGreaterThan(0);
       expect(object.baselines.EASE[name], name).toBeGreaterThan(0);
     }
-    const lines = readFileSync(place.path('dump.jsonl'), 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    const rows = readFileSync(place.path('log.csv'), 'utf8').trimEnd().split('\n').slice(1);
+    const lines = place.jsonLines('dump.jsonl');
+    const rows = place.read('log.csv').trimEnd().split('\n').slice(1);
     let gain = 0;
     for (const { user, target, rank, items, scores } of lines) {
       expect(items.length).toBe(scores.length);
@@ -136,7 +124,7 @@ describe('evaluate', () => {
 
   test('seen items kept, the other split, as a table', async () => {
     const { code, stdout } = await place.run([
-      ...['evaluate', '--model', 'model', '--data', 'log.csv', '--split', 'valid', '--include-seen', '--device', 'cpu'],
+      ...['evaluate', '--model', 'model', '--data', 'log.csv', '--split', 'valid', '--include-seen'],
     ]);
     expect(code).toBe(0);
     expect(stdout).toContain(
@@ -148,30 +136,29 @@ describe('evaluate', () => {
 
   test('unknown items are named and left out; if all are unknown, that is an error', async () => {
     place.write('other.csv', `${LOG}${circle(['new'], 30, 2).split('\n').slice(1).join('\n')}`);
-    const { users, items, stderr } = await json(['evaluate', '--model', 'model', '--data', 'other.csv']);
-    expect({ users, items }).toEqual({ users: 31, items: 14 });
+    const { result, stderr } = await place.answer('evaluate --model model --data other.csv');
+    expect(result).toMatchObject({ users: 31, items: 14 });
     expect(stderr).toMatch(/1 items of other\.csv are unknown to the model .* 60 interactions: "new"/);
     place.write('alien.csv', circle(['p', 'q', 'r', 's', 't', 'v'], 12, 8));
-    const { code, stderr: error } = await place.run([
-      ...'evaluate --model model --data alien.csv --json --device cpu'.split(' '),
-    ]);
-    expect(code).toBe(1);
-    expect(error).toContain('alien.csv: none of its items is known to the model in model');
+    expect(await place.fails('evaluate --model model --data alien.csv')).toMatch(
+      /^1 alien\.csv: none of its items is known to the model in model/,
+    );
   });
 });
 
 describe('recommend', () => {
   test('follows the circle, in titles', async () => {
-    const { items, unknown, stderr } = await json(['recommend', '--model', 'model', '--history', 'x;y', '--k', '3']);
+    const { result, stderr } = await place.answer('recommend --model model --history x;y --k 3');
+    const { items, unknown } = result;
     expect(items[0]).toMatchObject({ id: '__proto__', title: 'Prototype', attributes: { price: '3' } });
     expect({ unknown, stderr, count: items.length }).toEqual({ unknown: [], stderr: '', count: 3 });
-    const people = await place.run(['recommend', '--model', 'model', '--history', 'x;y', '--device', 'cpu']);
+    const people = await place.run('recommend --model model --history x;y');
     expect(people.stdout).toMatch(/^1\. +Prototype +-?\d+\.\d{3} +__proto__$/m);
   });
 
   test('IDs with commas and quotes, spaces around them', async () => {
     const history = '"the ""quoted""" , "with, comma",with space';
-    const { items, unknown } = await json(['recommend', '--model', 'model', '--history', history, '--k', '20']);
+    const { items, unknown } = await place.json(['recommend', '--model', 'model', '--history', history, '--k', '20']);
     expect(unknown).toEqual([]);
     const ids = items.map((item: { id: string }) => item.id);
     expect(ids).toHaveLength(11);
@@ -179,23 +166,16 @@ describe('recommend', () => {
   });
 
   test('unknown IDs are named and skipped; all unknown, or quotes that do not match, are errors', async () => {
-    const { unknown, stderr } = await json(['recommend', '--model', 'model', '--history', 'plain,nope,hasOwnProperty']);
-    expect(unknown).toEqual(['nope', 'hasOwnProperty']);
+    const { result, stderr } = await place.answer('recommend --model model --history plain,nope,hasOwnProperty');
+    expect(result.unknown).toEqual(['nope', 'hasOwnProperty']);
     expect(oneLine(stderr)).toBe('2 of 3 skipped, items unknown to the model: "nope", "hasOwnProperty"');
-    for (const history of ['nope,nada', '"open', ' , ']) {
-      const {
-        code,
-        stdout,
-        stderr: error,
-      } = await place.run(['recommend', '--model', 'model', '--history', history, '--device', 'cpu']);
-      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-      expect(oneLine(error)).not.toBe('');
-    }
+    for (const history of ['nope,nada', '"open', ' , '])
+      expect(await place.fails(['recommend', '--model', 'model', '--history', history])).toMatch(/^1 ./);
   });
 
   test('seen items are excluded unless asked for, others with --exclude', async () => {
     const ids = async (...args: string[]) =>
-      (await json(['recommend', '--model', 'model', '--history', 'plain', '--k', '13', ...args])).items.map(
+      (await place.json(['recommend', '--model', 'model', '--history', 'plain', '--k', '13', ...args])).items.map(
         (item: { id: string }) => item.id,
       );
     expect(await ids()).toEqual(expect.not.arrayContaining(['plain']));
@@ -205,12 +185,12 @@ describe('recommend', () => {
 
   test('for a user of a log', async () => {
     const args = ['recommend', '--model', 'model', '--data', 'log.csv', '--k', '1', '--user'];
-    const { items } = await json([...args, 'u1']);
+    const { items } = await place.json([...args, 'u1']);
     const [...history] = Array.from({ length: 9 }, (_, t) => IDS[(3 + t) % 14]);
     expect(history).not.toContain(items[0].id);
-    const { code, stderr } = await place.run([...args, 'nobody', '--device', 'cpu']);
-    expect(code).toBe(1);
-    expect(oneLine(stderr)).toContain('log.csv: no user "nobody"; its users are "u0", "u1", "u2", … (31 in all)');
+    expect(await place.fails([...args, 'nobody'])).toBe(
+      '1 log.csv: no user "nobody"; its users are "u0", "u1", "u2", … (31 in all)',
+    );
   });
 });
 
@@ -218,7 +198,7 @@ describe('explanations', () => {
   const asked = ['recommend', '--model', 'model', '--history', 'l,m,n,o,x;y', '--k', '2'];
 
   test('as JSON: the contribution of each event', async () => {
-    const { items } = await json([...asked, '--explain']);
+    const { items } = await place.json([...asked, '--explain']);
     for (const { explanation } of items) {
       expect(explanation.method).toBe('occlusion');
       expect(explanation.events).toHaveLength(5);
@@ -226,54 +206,48 @@ describe('explanations', () => {
       expect(shares.reduce((a: number, b: number) => a + b, 0)).toBeCloseTo(1, 9);
       expect([...shares].sort((a, b) => b - a)).toEqual(shares);
     }
-    const { items: looked } = await json([...asked, '--explain', 'rollout']);
+    const { items: looked } = await place.json([...asked, '--explain', 'rollout']);
     expect(looked[0].explanation.method).toBe('rollout');
-    expect((await json(asked)).items[0]).not.toHaveProperty('explanation');
+    expect((await place.json(asked)).items[0]).not.toHaveProperty('explanation');
   });
 
   test('as text: a sentence, bars, and a heatmap', async () => {
-    const { code, stdout, stderr } = await place.run([
-      ...asked,
-      ...'--explain --heatmap map.svg --device cpu'.split(' '),
-    ]);
+    const { code, stdout, stderr } = await place.run([...asked, ...'--explain --heatmap map.svg'.split(' ')]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^1\. Prototype\n {3}(Mainly|Partly) because of .* \(\d+ %\).*; .*\.\n {3}█/m);
     expect(stdout).toContain('map.svg: a map of the attention');
-    expect(readFileSync(place.path('map.svg'), 'utf8')).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
-    const { code: none, stderr: line } = await place.run([
-      ...asked,
-      ...['--heatmap', 'map.svg', '--block', '7', '--device', 'cpu'],
-    ]);
-    expect(none).toBe(1);
-    expect(oneLine(line)).toBe('block 7: this model has one block');
+    expect(place.read('map.svg')).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
+    expect(await place.fails([...asked, '--heatmap', 'map.svg', '--block', '7'])).toBe(
+      '1 block 7: this model has one block',
+    );
   });
 
   test('how well the methods agree', async () => {
     const args = ['explain', '--model', 'model', '--data', 'log.csv', '--sample', '5'];
-    const { stderr: _, ...found } = await json(args);
+    const found = await place.json(args);
     expect(found).toMatchObject({ users: 5, compared: 5, split: 'test' });
     expect(Object.keys(found.methods)).toEqual(['occlusion', 'rollout', 'attention', 'latest', 'random']);
     const { occlusion, rollout, random } = found.methods;
     expect(occlusion.drop.mean).toBeGreaterThanOrEqual(rollout.drop.mean);
     expect(occlusion.drop.mean).toBeGreaterThan(random.drop.mean);
     for (const value of [rollout.spearman.mean, rollout.top.mean]) expect(Math.abs(value)).toBeLessThanOrEqual(1);
-    const { stdout } = await place.run([...args, '--device', 'cpu']);
+    const { stdout } = await place.run([...args]);
     expect(stdout).toMatch(/roll-out +-?\d\.\d\d \(/);
   });
 });
 
 describe('resume', () => {
   test('of a finished run exits 0 with a note; more epochs continue it', async () => {
-    const finished = await place.run(['train', '--out', 'model', '--resume', '--device', 'cpu']);
+    const finished = await place.run('train --out model --resume');
     expect({ code: finished.code, stderr: finished.stderr }).toEqual({ code: 0, stderr: '' });
     expect(finished.stdout).toContain('had finished before');
-    const more = await json(['train', '--out', 'model', '--resume', '--epochs', '21']);
+    const more = await place.json('train --out model --resume --epochs 21');
     expect(more).toMatchObject({ reason: 'epochs', epoch: 21 });
   });
 
   test('is refused on another log', async () => {
     place.write('log2.csv', circle(IDS, 33, 9));
-    const { code, stderr } = await place.run('train --out model --resume --data log2.csv --device cpu'.split(' '));
+    const { code, stderr } = await place.run('train --out model --resume --data log2.csv'.split(' '));
     expect(code).toBe(1);
     expect(stderr).toContain('log2.csv: not the log that model was started with');
   });
@@ -291,9 +265,7 @@ describe('resume', () => {
     );
     expect(code).toBe(130);
     expect(existsSync(place.path('cut/attune.lock'))).toBe(false);
-    const { code: after, stdout } = await place.run([
-      ...'train --out cut --resume --max-minutes 0.05 --device cpu'.split(' '),
-    ]);
+    const { code: after, stdout } = await place.run('train --out cut --resume --max-minutes 0.05');
     expect(after).toBe(0);
     expect(stdout).toContain('reached the time limit');
     rmSync(place.path('cut'), { recursive: true });

@@ -1,7 +1,7 @@
 /** Values as people write them, long histories, names of Object.prototype, and outputs that would overwrite inputs. */
-import { linkSync, readFileSync, symlinkSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { circle, oneLine, SMALL, Workplace } from './attune.ts';
+import { linkSync, symlinkSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { circle, SMALL, openWorkplace, SHARED } from './attune.ts';
 
 const IDS = Array.from({ length: 12 }, (_, i) => `i${i}`);
 /** 5 to 1,105.00 with a decimal point, and the same with a comma. */
@@ -12,11 +12,9 @@ const ITEMS = `item_id,title,price,"euro",constructor,toString\n${IDS.map(
   (id, i) => `${id},Thing ${i},"${dollars(i)}","${euros(i)}",c${i % 3},`,
 ).join('\n')}\n`;
 const LOG = circle(IDS, 30, 9);
-const CPU = ['--device', 'cpu'];
 
-let place: Workplace;
+const place = openWorkplace(SHARED);
 beforeAll(async () => {
-  place = new Workplace({ processes: 'one' });
   place.write('log.csv', LOG);
   place.write('items.csv', ITEMS);
   const { code, stdout, stderr } = await place.run([
@@ -26,13 +24,9 @@ beforeAll(async () => {
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toContain('log.csv: columns: user "user", item "item", time "timestamp"\n');
 });
-afterAll(() => place.remove());
 
-const json = (...args: string[]) => place.json([...args, ...CPU]);
-const fails = async (...args: string[]) => {
-  const { code, stderr } = await place.run(args);
-  return `${code} ${oneLine(stderr)}`;
-};
+const json = (...args: string[]) => place.json(args);
+const fails = (...args: string[]) => place.fails(args);
 const recommend = async (...args: string[]): Promise<string[]> => {
   const answer = await json('recommend', '--model', 'm', '--history', 'i0', '--include-seen', '--k', '12', ...args);
   return answer.items.map(({ id }: { id: string }) => id).sort();
@@ -53,12 +47,10 @@ describe('values', () => {
   test('columns may have names of Object.prototype', async () => {
     expect(await recommend('--where', 'constructor=c1')).toEqual(['i1', 'i10', 'i4', 'i7']);
     expect(await recommend('--cap', 'constructor=2')).toHaveLength(6);
-    const { code, stderr } = await place.run([
-      ...['recommend', '--model', 'm', '--history', 'i0', '--cap', 'toString=2'],
-      ...CPU,
-    ]);
     // A column without any value is not an attribute.
-    expect([code, oneLine(stderr)]).toEqual([1, expect.stringContaining('no item has an attribute toString')]);
+    expect(await place.fails('recommend --model m --history i0 --cap toString=2')).toMatch(
+      /^1 .*no item has an attribute toString/,
+    );
   });
 });
 
@@ -74,24 +66,24 @@ test('a history of 150,000 events gets recommendations, and is continued', async
 test('no input is overwritten, whatever path leads to it', async () => {
   symlinkSync(place.path('log.csv'), place.path('link.csv'));
   linkSync(place.path('log.csv'), place.path('other.csv'));
-  const evaluate = ['evaluate', '--model', 'm', '--data', 'log.csv', ...CPU];
+  const evaluate = ['evaluate', '--model', 'm', '--data', 'log.csv'];
   for (const file of ['log.csv', './log.csv', 'link.csv', 'other.csv', place.path('log.csv')]) {
     expect(await fails(...evaluate, '--dump', file)).toBe(
       `1 --dump ${file}: is log.csv, which this command reads; choose another file`,
     );
   }
   expect(await fails(...evaluate, '--dump', 'm/model.safetensors')).toMatch(/^1 --dump .*: is a file of the model m;/);
-  const several = ['evaluate', '--model', 'm', '--data', 'lo?.csv', ...CPU];
+  const several = ['evaluate', '--model', 'm', '--data', 'lo?.csv'];
   expect(await fails(...several, '--dump', 'other.csv')).toMatch(/^1 --dump other.csv: is log.csv, which this command/);
-  const draw = ['recommend', '--model', 'm', '--user', 'u0', '--data', 'log.csv', '--heatmap', 'log.csv', ...CPU];
+  const draw = ['recommend', '--model', 'm', '--user', 'u0', '--data', 'log.csv', '--heatmap', 'log.csv'];
   expect(await fails(...draw)).toMatch(/^1 --heatmap log.csv: is log.csv, which this command reads/);
-  expect(readFileSync(place.path('log.csv'), 'utf8')).toBe(LOG);
+  expect(place.read('log.csv')).toBe(LOG);
   const { code } = await place.run([...evaluate, '--no-baselines', '--dump', 'm/ranks.jsonl']);
   expect(code).toBe(0);
 });
 
 test('--resume accepts flags that repeat the start, and no others', async () => {
-  const resume = ['train', '--out', 'm', '--resume', '--epochs', '1', ...CPU];
+  const resume = ['train', '--out', 'm', '--resume', '--epochs', '1'];
   const same = '--seed 3 --recipe sasrec --protocol leave-one-out --set d=8 --set memory=off'.split(' ');
   const { code, stderr } = await place.run([...resume, ...same, '--min-interactions', '5']);
   expect([code, stderr]).toEqual([0, '']);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readLog } from '../../data/formats/reader.ts';
-import { Workplace } from '../cli/attune.ts';
+import { openWorkplace } from '../cli/attune.ts';
 import { build, root } from '../e2e/paths.ts';
 import { endAll, type Served, serveCommand } from '../server/command.ts';
 import { ADDRESS, type Block, blocksOf, pages } from './blocks.ts';
@@ -23,14 +23,13 @@ const TESTED = ['sh', 'ts', 'json', 'csv', 'wgsl'];
 
 const run = promisify(execFile);
 
-let place: Workplace;
+build();
+const place = openWorkplace();
 /** Answers the blocks that ask a server. */
 let served: Served;
 const nameOf = (block: Block): string => block.where.replace(/[/:.]/g, '_');
 
 beforeAll(async () => {
-  build();
-  place = new Workplace();
   writeShop(place.dir);
   place.write('package.json', '{ "name": "shop", "private": true, "type": "module" }');
   mkdirSync(place.path('node_modules'));
@@ -58,10 +57,7 @@ beforeAll(async () => {
   for (const { code, stderr } of trained) expect(code, stderr).toBe(0);
   served = await serveCommand(['--model', 'model', '--data', 'ratings.csv', '--items', 'movies.csv'], {}, place.dir);
 });
-afterAll(() => {
-  endAll();
-  place?.remove();
-});
+afterAll(endAll);
 
 test('every block is of a kind that is tested, or is plain text', () => {
   for (const { language, where } of blocks) expect([...TEXT, ...TESTED], where).toContain(language);

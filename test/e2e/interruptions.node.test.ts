@@ -5,25 +5,23 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Workplace } from '../cli/attune.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openWorkplace } from '../cli/attune.ts';
 import { FULL } from '../full.ts';
 import { manifestOf } from '../model/parts.ts';
-import { build, json, jsonLines, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
+import { build, linesIn, ring, root, safetensors, said, TINY } from './paths.ts';
 
 const EPOCHS = '30';
 /** An epoch has three steps, and each validation writes a checkpoint: most of the time goes into writing. */
 const SETTINGS = [...TINY, '--set', 'validateSteps=3', '--set', 'patience=1000'];
 
-let place: Workplace;
+build();
+const place = openWorkplace();
 beforeAll(async () => {
-  build();
-  place = new Workplace();
   place.write('log.csv', ring(60, 12));
-  const { reason } = await json(place, begin('whole'));
+  const { reason } = await place.json(begin('whole'));
   expect(reason).toBe('epochs');
 });
-afterAll(() => place.remove());
 
 const begin = (out: string) => ['train', '--data', 'log.csv', '--out', out, '--epochs', EPOCHS, ...SETTINGS];
 const resume = (out: string) => ['train', '--out', out, '--resume', '--epochs', EPOCHS];
@@ -44,7 +42,7 @@ function expectWhole(out: string): void {
   const best = (dir: string) => readFileSync(place.part(`${dir}/model.safetensors`));
   expect(best(out).equals(best('whole'))).toBe(true);
   const validations = (dir: string) =>
-    jsonLines(place.path(`${dir}/metrics.jsonl`)).map(({ step, epoch, valid }) => ({ step, epoch, valid }));
+    place.jsonLines(`${dir}/metrics.jsonl`).map(({ step, epoch, valid }) => ({ step, epoch, valid }));
   expect(validations(out)).toEqual(validations('whole'));
   // Resumed trainings write more generations, and remove the old ones.
   const names = (dir: string) => readdirSync(place.path(dir)).map((name) => name.replace(/-\d{6}\./, '.'));
@@ -55,7 +53,7 @@ function expectWhole(out: string): void {
 
 /** The folder can serve, whatever happened to its training. */
 async function expectServes(out: string): Promise<void> {
-  const { items } = await json(place, ['recommend', '--model', out, '--history', 'i1,i2', '--k', '3']);
+  const { items } = await place.json(['recommend', '--model', out, '--history', 'i1,i2', '--k', '3']);
   expect(items).toHaveLength(3);
 }
 
@@ -89,7 +87,7 @@ describe('Ctrl-C', () => {
     expect(existsSync(place.path('cut/attune.lock'))).toBe(false);
     await expectServes('cut');
 
-    const { reason } = await json(place, [...command.split(' '), '--epochs', EPOCHS]);
+    const { reason } = await place.json([...command.split(' '), '--epochs', EPOCHS]);
     expect(reason).toBe('epochs');
     expectWhole('cut');
   });
@@ -140,7 +138,7 @@ describe('kill -9', () => {
     });
     expect(outcome.code, outcome.stderr).toBe(null);
     expect(Object.keys(manifestOf(place.path('unborn')))).not.toContain('checkpoint.safetensors');
-    const recommend = await place.run(['recommend', '--model', 'unborn', '--history', 'i1']);
+    const recommend = await place.run('recommend --model unborn --history i1');
     expect(said(recommend)).toEqual([expect.stringMatching(/^attune: unborn: holds no weights yet/)]);
     expect(recommend.code).toBe(1);
     const again = await place.run(resume('unborn'));
@@ -182,7 +180,7 @@ describe('one folder', () => {
     });
     await second;
     expect(first.code).toBe(130);
-    const steps = jsonLines(place.path('shared/metrics.jsonl')).map(({ step }) => step);
+    const steps = place.jsonLines('shared/metrics.jsonl').map(({ step }) => step);
     expect(steps).toEqual(steps.map((_, i) => 3 * (i + 1)));
     await expectServes('shared');
   });

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Workplace } from '../cli/attune.ts';
-import { build, json, jsonLines } from './paths.ts';
+import { build } from './paths.ts';
 
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('MovieLens 100K: skipped, since ATTUNE_DATA names no folder');
@@ -41,7 +41,7 @@ function fiveCore(text: string): Map<string, string[]> {
 describe.skipIf(!folder)('MovieLens 100K', () => {
   let place: Workplace;
   let trained: { reason: string; step: number; metrics: Record<string, number> };
-  let result: Awaited<ReturnType<typeof json>>;
+  let result: Awaited<ReturnType<Workplace['json']>>;
   let lines: { user: string; target: string; rank: number | null; items: string[]; scores: number[] }[];
   const histories = folder ? fiveCore(readFileSync(log, 'utf8')) : new Map<string, string[]>();
   const catalog = new Set([...histories.values()].flat());
@@ -49,10 +49,10 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
   beforeAll(async () => {
     build();
     place = new Workplace();
-    trained = await json(place, ['train', '--data', log, '--items', titles, '--out', 'ml', '--epochs', '1']);
+    trained = await place.json(['train', '--data', log, '--items', titles, '--out', 'ml', '--epochs', '1']);
     const evaluate = ['evaluate', '--model', 'ml', '--data', log, '--split', 'test', '--dump', 'ranks.jsonl'];
-    result = await json(place, evaluate);
-    lines = jsonLines(place.path('ranks.jsonl'));
+    result = await place.json(evaluate);
+    lines = place.jsonLines('ranks.jsonl');
     console.log(`MovieLens 100K: ${trained.step} steps, test NDCG@10 ${result.metrics['NDCG@10'].toFixed(4)}`);
   });
   afterAll(() => place?.remove());
@@ -151,9 +151,9 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
   test('recommends in titles what the dump lists', async () => {
     const { user, items } = lines[42];
     const history = histories.get(user)!.slice(0, -1).join(',');
-    const answer = await json(place, ['recommend', '--model', 'ml', '--history', history, '--k', '20']);
+    const answer = await place.json(['recommend', '--model', 'ml', '--history', history, '--k', '20']);
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items.slice(0, 20));
-    const titled = await json(place, ['recommend', '--model', 'ml', '--history', '2,3', '--k', '128']);
+    const titled = await place.json(['recommend', '--model', 'ml', '--history', '2,3', '--k', '128']);
     for (const { id, title } of titled.items) {
       const row = readFileSync(titles, 'utf8')
         .split('\n')

@@ -1,16 +1,12 @@
 /** Extreme logs, from training to metrics, on WebGPU, by one process. */
 import { readFileSync, truncateSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Workplace } from '../cli/attune.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openWorkplace } from '../cli/attune.ts';
 import { FULL } from '../full.ts';
-import { build, field, json, jsonLines, ring, safetensors, said, TINY } from './paths.ts';
+import { build, field, ring, safetensors, said, TINY } from './paths.ts';
 
-let place: Workplace;
-beforeAll(() => {
-  build();
-  place = new Workplace({ processes: 'one' });
-});
-afterAll(() => place.remove());
+build();
+const place = openWorkplace({ processes: 'one' });
 
 interface Ranked {
   user: string;
@@ -71,11 +67,11 @@ describe('a catalog of 50,000 items', () => {
 
   test('trains, evaluates, recommends', async () => {
     const args = ['--data', 'big.csv', '--out', 'big', '--min-interactions', '1', '--epochs', '1'];
-    const trained = await json(place, ['train', ...args, ...TINY, '--set', 'validateUsers=100']);
+    const trained = await place.json(['train', ...args, ...TINY, '--set', 'validateUsers=100']);
     expect(trained).toMatchObject({ reason: 'epochs', users: 100 });
-    const result = await json(place, ['evaluate', '--model', 'big', '--data', 'big.csv', '--dump', 'big.jsonl']);
+    const result = await place.json(['evaluate', '--model', 'big', '--data', 'big.csv', '--dump', 'big.jsonl']);
     expect(result).toMatchObject({ users: 200, items: 50_000 });
-    const lines = jsonLines(place.path('big.jsonl')) as Ranked[];
+    const lines = place.jsonLines('big.jsonl') as Ranked[];
     expect(lines).toHaveLength(200);
     const histories = historiesOf(rows);
     checkDump(lines, histories, result.metrics);
@@ -85,13 +81,13 @@ describe('a catalog of 50,000 items', () => {
 
     const { user, items, scores } = lines[77];
     const history = histories.get(user)?.slice(0, -1).join(',') as string;
-    const answer = await json(place, ['recommend', '--model', 'big', '--history', history, '--k', '100']);
+    const answer = await place.json(['recommend', '--model', 'big', '--history', history, '--k', '100']);
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items);
     answer.items.forEach(({ score }: { score: number }, i: number) => expect(score).toBeCloseTo(scores[i], 4));
   });
 
   test('a matrix larger than a binding of the adapter is refused in one line', async () => {
-    const { limits } = await json(place, ['doctor']);
+    const { limits } = await place.json(['doctor']);
     const heads = Math.ceil(Math.sqrt(limits.maxStorageBufferBindingSize / 12) / 128) + 1;
     const settings = [...TINY, '--set', `d=${128 * heads}`, '--set', `heads=${heads}`];
     const args = ['--data', 'big.csv', '--out', 'huge', '--min-interactions', '1', '--device', 'webgpu'];
@@ -109,7 +105,7 @@ describe('an item table larger than a binding of the adapter', () => {
   test('is split into shards: trains, evaluates, recommends', async ({ skip }) => {
     // Several hundred MiB are trained and stored; test/train/sharded.test.ts lowers the limit instead.
     skip(!FULL, 'npm run test:full');
-    const { limits } = await json(place, ['doctor']);
+    const { limits } = await place.json(['doctor']);
     skip(limits.maxStorageBufferBindingSize > 2 ** 28, 'the adapter binds more than 256 MiB');
     const rows = wideCatalog(10);
     place.write('wide.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
@@ -118,19 +114,19 @@ describe('an item table larger than a binding of the adapter', () => {
     // The table belongs to the transformer: without transitions, the lists show that its scores are right.
     const wide = [...TINY, '--set', 'memory=off', '--set', `d=${d}`, '--set', `heads=${heads}`, '--set', 'budget=64'];
     const args = ['--data', 'wide.csv', '--out', 'wide', '--min-interactions', '1', '--epochs', '1'];
-    const trained = await json(place, ['train', ...args, ...wide]);
+    const trained = await place.json(['train', ...args, ...wide]);
     expect(trained).toMatchObject({ reason: 'epochs', users: 10 });
     const { tensors } = safetensors(place.part('wide/model.safetensors'));
     expect(tensors.get('items.weight')?.length).toBe(50_000 * d * 4);
 
-    const result = await json(place, ['evaluate', '--model', 'wide', '--data', 'wide.csv', '--dump', 'wide.jsonl']);
+    const result = await place.json(['evaluate', '--model', 'wide', '--data', 'wide.csv', '--dump', 'wide.jsonl']);
     expect(result).toMatchObject({ users: 10, items: 50_000 });
-    const lines = jsonLines(place.path('wide.jsonl')) as Ranked[];
+    const lines = place.jsonLines('wide.jsonl') as Ranked[];
     const histories = historiesOf(rows);
     checkDump(lines, histories, result.metrics);
     const { user, items } = lines.find((line) => line.user === 'v3') ?? expect.fail('v3 is not in the dump');
     const history = histories.get(user)?.slice(0, -1).join(',') as string;
-    const answer = await json(place, ['recommend', '--model', 'wide', '--history', history, '--k', '100']);
+    const answer = await place.json(['recommend', '--model', 'wide', '--history', history, '--k', '100']);
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items);
     // The list has items of both shards.
     expect(new Set(items.map((id) => Number(id.slice(5)) < 49_000)).size).toBe(2);
@@ -145,28 +141,28 @@ describe('small logs', () => {
     const rows = Array.from({ length: 40 }, (_, t): [string, string] => ['only', `i${item(t)}`]);
     place.write('one.csv', `user,item\n${rows.map((row) => row.join()).join('\n')}\n`);
     const args = ['--data', 'one.csv', '--out', 'one', '--overwrite', '--min-interactions', '1', '--epochs', '3'];
-    expect(await json(place, ['train', ...args, ...TINY])).toMatchObject({ reason: 'epochs', epoch: 3, users: 1 });
-    const result = await json(place, ['evaluate', '--model', 'one', '--data', 'one.csv', '--dump', 'one.jsonl']);
+    expect(await place.json(['train', ...args, ...TINY])).toMatchObject({ reason: 'epochs', epoch: 3, users: 1 });
+    const result = await place.json(['evaluate', '--model', 'one', '--data', 'one.csv', '--dump', 'one.jsonl']);
     expect(result.users).toBe(1);
-    checkDump(jsonLines(place.path('one.jsonl')), historiesOf(rows), result.metrics);
+    checkDump(place.jsonLines('one.jsonl'), historiesOf(rows), result.metrics);
     const user = ['--user', 'only', '--data', 'one.csv', '--k', '128'];
-    const { items } = await json(place, ['recommend', '--model', 'one', ...user, '--include-seen']);
+    const { items } = await place.json(['recommend', '--model', 'one', ...user, '--include-seen']);
     expect(items).toHaveLength(new Set(rows.map(([, id]) => id)).size);
     // Every item is seen: an empty answer, not an error.
-    expect((await json(place, ['recommend', '--model', 'one', ...user])).items).toEqual([]);
+    expect((await place.json(['recommend', '--model', 'one', ...user])).items).toEqual([]);
   });
 
   test('histories of length one only add items to the catalog', async () => {
     const short = Array.from({ length: 50 }, (_, u) => `short${u},${u % 2 ? 'i1' : `rare${u}`},9`);
     place.write('short.csv', `${ring(10, 8)}${short.join('\n')}\n`);
     const args = ['--data', 'short.csv', '--out', 'short', '--min-interactions', '1', '--epochs', '2'];
-    expect(await json(place, ['train', ...args, ...TINY])).toMatchObject({ epoch: 2, users: 10 });
-    const result = await json(place, ['evaluate', '--model', 'short', '--data', 'short.csv', '--dump', 'short.jsonl']);
+    expect(await place.json(['train', ...args, ...TINY])).toMatchObject({ epoch: 2, users: 10 });
+    const result = await place.json(['evaluate', '--model', 'short', '--data', 'short.csv', '--dump', 'short.jsonl']);
     expect(result.users).toBe(10);
     const rows = readFileSync(place.path('short.csv'), 'utf8').trimEnd().split('\n').slice(1);
     const histories = historiesOf(rows.map((row) => row.split(',').slice(0, 2) as [string, string]));
-    checkDump(jsonLines(place.path('short.jsonl')), histories, result.metrics);
-    const { items } = await json(place, ['recommend', '--model', 'short', '--history', 'rare0', '--k', '3']);
+    checkDump(place.jsonLines('short.jsonl'), histories, result.metrics);
+    const { items } = await place.json(['recommend', '--model', 'short', '--history', 'rare0', '--k', '3']);
     expect(items).toHaveLength(3);
   });
 });
@@ -196,14 +192,14 @@ describe('IDs remain the strings that they are', () => {
 
   test('from training to evaluating and recommending', async () => {
     place.write('odd.csv', `user,item\n${rows.map((row) => row.map(quoted).join()).join('\n')}\n`);
-    const { reason } = await json(place, ['train', '--data', 'odd.csv', '--out', 'odd ones', '--epochs', '2', ...TINY]);
+    const { reason } = await place.json(['train', '--data', 'odd.csv', '--out', 'odd ones', '--epochs', '2', ...TINY]);
     expect(reason).toBe('epochs');
     const stored = JSON.parse(readFileSync(place.part('odd ones/items.json'), 'utf8')).items;
     expect(stored.map(({ id }: { id: string }) => id).sort()).toEqual([...odd].sort());
 
-    const result = await json(place, ['evaluate', '--model', 'odd ones', '--data', 'odd.csv', '--dump', 'odd.jsonl']);
+    const result = await place.json(['evaluate', '--model', 'odd ones', '--data', 'odd.csv', '--dump', 'odd.jsonl']);
     expect(result).toMatchObject({ users: users.length, items: odd.length });
-    const lines = jsonLines(place.path('odd.jsonl')) as Ranked[];
+    const lines = place.jsonLines('odd.jsonl') as Ranked[];
     expect(lines.map(({ user }) => user).sort()).toEqual([...users].sort());
     const histories = historiesOf(rows);
     checkDump(lines, histories, result.metrics);
@@ -211,12 +207,12 @@ describe('IDs remain the strings that they are', () => {
     for (const user of ['__proto__', 'two\nlines', '-1']) {
       const args = ['recommend', '--model', 'odd ones', '--data', 'odd.csv', '--k', '20', `--user=${user}`];
       const history = histories.get(user) ?? [];
-      const { items } = await json(place, args);
+      const { items } = await place.json(args);
       expect(items.map(({ id }: { id: string }) => id).sort()).toEqual(
         odd.filter((id) => !history.includes(id)).sort(),
       );
     }
-    const { items, unknown } = await json(place, [
+    const { items, unknown } = await place.json([
       ...['recommend', '--model', 'odd ones', '--k', '20', '--history', odd.slice(0, 9).map(quoted).join()],
     ]);
     expect(unknown).toEqual([]);
@@ -230,7 +226,7 @@ describe('IDs remain the strings that they are', () => {
 describe('files that are neither a log nor a model', () => {
   test('garbage, empty files, and unknown columns: one line each, exit code 1', async () => {
     place.write('log.csv', ring(30, 8));
-    await json(place, ['train', '--data', 'log.csv', '--out', 'model', '--epochs', '1', ...TINY]);
+    await place.json(['train', '--data', 'log.csv', '--out', 'model', '--epochs', '1', ...TINY]);
     place.write(
       'garbage',
       Uint8Array.from({ length: 3000 }, (_, i) => (i * i * 31 + (i >> 3)) % 256),
@@ -267,7 +263,7 @@ describe('files that are neither a log nor a model', () => {
     ];
     for (const [name, spoil] of damage) {
       spoil();
-      const outcome = await place.run(['recommend', '--model', 'model', '--history', 'i1']);
+      const outcome = await place.run('recommend --model model --history i1');
       expect(said(outcome)).toEqual([
         expect.stringMatching(
           new RegExp(`^attune: model/${name.replace('.', '-\\d+\\.')}: damaged: expected \\d+ bytes, got \\d+$`),

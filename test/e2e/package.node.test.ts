@@ -2,9 +2,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Workplace } from '../cli/attune.ts';
-import { build, json, ring, root, TINY } from './paths.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openWorkplace } from '../cli/attune.ts';
+import { build, ring, root, TINY } from './paths.ts';
 
 /** The item IDs of the README's history, among others. */
 const IDS = ['1193', '661', '914', ...Array.from({ length: 37 }, (_, i) => `${2000 + i}`)];
@@ -12,13 +12,12 @@ const IDS = ['1193', '661', '914', ...Array.from({ length: 37 }, (_, i) => `${20
 /** The operator's page, which Vite builds. */
 const isPage = (path: string): boolean => path.startsWith('dist/operator/');
 
-let place: Workplace;
+build();
+const place = openWorkplace();
 let packed: string[];
-const manifest = () => JSON.parse(readFileSync(place.path('node_modules/attune/package.json'), 'utf8'));
+const manifest = () => JSON.parse(place.read('node_modules/attune/package.json'));
 
 beforeAll(() => {
-  build();
-  place = new Workplace();
   const npm = (...args: string[]) => execFileSync('npm', args, { cwd: place.dir, encoding: 'utf8', stdio: 'pipe' });
   const [{ filename, files }] = JSON.parse(npm('pack', root, '--json')) as [
     { filename: string; files: { path: string }[] },
@@ -28,7 +27,6 @@ beforeAll(() => {
   const quick = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--save-exact'];
   npm('install', ...quick, `./${filename}`, 'typescript-5@npm:typescript@5.7.3');
 });
-afterAll(() => place.remove());
 
 /** Runs Node in the folder, out of reach of the repository. */
 function node(...args: string[]): string {
@@ -161,7 +159,7 @@ describe("the README's examples run as they are", () => {
     place.write('recommend.mjs', snippet('attune'));
     const lines = node('recommend.mjs').trimEnd().split('\n');
     const args = ['recommend', '--model', 'model', '--history', '1193,661,914', '--k', '5'];
-    const { items } = await json(place, args);
+    const { items } = await place.json(args);
     expect(lines).toEqual(
       items.map(({ title, score }: { title: string; score: number }) => `${score.toFixed(2)} ${title}`),
     );

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Outcome, Workplace } from '../cli/attune.ts';
+import type { Outcome } from '../cli/attune.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -21,13 +21,6 @@ export const TINY = ['d=16', 'ff=32', 'blocks=1', 'window=16', 'budget=256'].fla
 /** Lines of standard error that are Attune's; Dawn writes warnings of its own about some drivers. */
 export function said({ stderr }: Outcome): string[] {
   return stderr.split('\n').filter((line) => line !== '' && !/^Warning: max\w+ artificially reduced/.test(line));
-}
-
-/** Runs a command with --json, which must succeed, and returns the object that it printed. */
-export async function json(place: Workplace, args: readonly string[]) {
-  const outcome = await place.run([...args, '--json']);
-  if (outcome.code !== 0) throw new Error(`${args.join(' ')}: exit code ${outcome.code}\n${outcome.stderr}`);
-  return JSON.parse(outcome.stdout);
 }
 
 /** A field of CSV. */
@@ -56,13 +49,6 @@ export function safetensors(path: string): { metadata: Record<string, string>; t
   }
   return { metadata: header.__metadata__, tensors };
 }
-
-/** Lines of JSON. */
-export const jsonLines = (path: string) =>
-  readFileSync(path, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
 
 /** Waits until the file has more than `count` lines. */
 export async function linesIn(path: string, count: number, seconds = 30): Promise<void> {
