@@ -9,16 +9,10 @@ import { POINTWISE } from '../../recommend/explanations/heatmap.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { usersWithTarget } from '../../train/evaluation/evaluate.ts';
-import { bootstrap } from '../../train/evaluation/statistics.ts';
+import { bootstrap, type Interval } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
 import { openLogOf, openJudged, splitFor } from '../evaluation.ts';
 import { createProgress, formatCount, table } from '../output/ui.ts';
-
-interface Interval {
-  mean: number;
-  low: number;
-  high: number;
-}
 
 export async function runExplain(flags: ExplainFlags): Promise<void> {
   const out = new Output(flags.json);

@@ -12,20 +12,17 @@
  */
 import { InputError } from '../../data/errors.ts';
 import type { Bag } from '../../data/features/encoder.ts';
+import type { SparseHost } from '../../engine/index.ts';
 import type { Files } from '../storage/files.ts';
 import { requireFinite } from '../inference/ranks.ts';
 import { encodePieces } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
 import { checkNames, checkRows, metadataOf, readMetadata, readTensors, tensorOf, vector } from '../storage/tensors.ts';
 
-/** Training events by segment. */
-export interface GroupCounts {
+/** Training events by segment: row r of the users' columns has `values` events on the items `columns`. */
+export interface GroupCounts extends SparseHost {
   /** [V] */
   items: Float32Array;
-  /** [A + 1] row r of the users' columns has `values` events on the items `columns` from starts[r] to starts[r + 1]. */
-  starts: Uint32Array;
-  columns: Uint32Array;
-  values: Float32Array;
 }
 
 export interface PriorSettings {

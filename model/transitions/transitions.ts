@@ -11,7 +11,14 @@
  * (train/stages/blend.ts); b = 0 leaves the transformer alone.
  */
 import { InputError } from '../../data/errors.ts';
-import { type Device, type RowLists, type SparseShard, sparseScores, type Tensor } from '../../engine/index.ts';
+import {
+  type Device,
+  type RowLists,
+  type SparseHost,
+  type SparseShard,
+  sparseScores,
+  type Tensor,
+} from '../../engine/index.ts';
 import type { Files } from '../storage/files.ts';
 import { encodePieces } from '../storage/safetensors.ts';
 import { commit, type Source } from '../storage/manifest.ts';
@@ -20,14 +27,6 @@ import { checkNames, checkRows, metadataOf, readMetadata, readTensors, tensorOf,
 export const MEMORY = 'memory.safetensors';
 /** More events of a history than any setting reads: a larger number is damage. */
 const MOST_LAST = 65_536;
-
-/** Rows of a sparse matrix [V, V]: row i holds `values` at `columns` from starts[i] to starts[i + 1], columns rising. */
-export interface SparseRows {
-  /** [V + 1] */
-  starts: Uint32Array;
-  columns: Uint32Array;
-  values: Float32Array;
-}
 
 /** How the transitions were learned; stored with them. */
 export interface TransitionSettings {
@@ -45,7 +44,8 @@ export interface TransitionSettings {
 
 export interface ItemTransitions {
   settings: TransitionSettings;
-  rows: SparseRows;
+  /** W [V, V], columns rising in each row. */
+  rows: SparseHost;
 }
 
 /** How the scores of the transitions join the transformer's; in config.json, whose `memory` means the transitions. */

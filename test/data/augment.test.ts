@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Augmentation, augmentWindow } from '../../data/batching/augment.ts';
 import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
-import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
-import { logOf } from './bytes.ts';
+import { datasetOf } from './bytes.ts';
 
 const none: Augmentation = { crop: 0, mask: 0, reorder: 0, cropRatio: 0.6, maskRatio: 0.3, reorderRatio: 0.5 };
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
@@ -61,7 +60,7 @@ describe('augmentation', () => {
 
 describe('augmented batches', () => {
   const histories = numbers(40).map((u) => numbers(5 + ((u * 7) % 40), u * 100));
-  const split = splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
+  const split = splitDataset(datasetOf(histories));
   const options = { maxTokens: 64, window: 10, seed: 1, epoch: 0, augment: { ...none, crop: 0.5, mask: 0.5 } };
 
   it('pack what is left, targets after inputs, and resume in mid-epoch', () => {

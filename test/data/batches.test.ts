@@ -2,11 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batches, batchesPerEpoch, maxMasked } from '../../data/batching/batches.ts';
 import type { Batch, BatchOptions } from '../../data/batching/batch.ts';
-import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
-import { logOf } from './bytes.ts';
+import { datasetOf } from './bytes.ts';
 
-const of = (histories: number[][]) => splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
+const of = (histories: number[][]) => splitDataset(datasetOf(histories));
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
 const base: BatchOptions = { maxTokens: 64, window: 10, seed: 1, epoch: 0 };
 

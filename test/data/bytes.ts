@@ -1,4 +1,5 @@
 import type { Log } from '../../data/log.ts';
+import { type Dataset, prepare } from '../../data/dataset.ts';
 import { type ReadOptions, readLog } from '../../data/formats/reader.ts';
 
 /** A file's bytes in chunks of `size`, as a stream would bring them. */
@@ -16,8 +17,9 @@ export function pairs(log: Log): [string, string][] {
   return Array.from(log.user, (user, row) => [log.userIds[user], log.itemIds[log.item[row]]]);
 }
 
-/** A log made of histories, item numbers as IDs, in time order. */
-export function logOf(histories: (number | string)[][]): Log {
+/** A log made of histories, item numbers as IDs, in time order. A history may be a line: `1 2 3`. */
+export function logOf(lines: readonly (string | readonly (number | string)[])[]): Log {
+  const histories = lines.map((history) => (typeof history === 'string' ? history.split(' ') : history));
   const userIds = histories.map((_, u) => `u${u}`);
   const itemIds = [...new Set(histories.flat().map(String))];
   const rows = histories.flatMap((history, u) => history.map((item) => [u, itemIds.indexOf(String(item))]));
@@ -33,3 +35,7 @@ export function logOf(histories: (number | string)[][]): Log {
     notes: [],
   };
 }
+
+/** All of such a log. */
+export const datasetOf = (histories: Parameters<typeof logOf>[0]): Dataset =>
+  prepare(logOf(histories), { minInteractions: 1 });

@@ -3,14 +3,13 @@ import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
 import type { Batch, BatchOptions } from '../../data/batching/batch.ts';
 import { continuationTokens } from '../../data/batching/continuations.ts';
 import type { ContinuationBatch } from '../../data/batching/batch.ts';
-import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
-import { logOf } from './bytes.ts';
+import { datasetOf } from './bytes.ts';
 
 const numbers = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i);
 const LENGTHS = [3, 40, 4, 25, 90, 12, 7];
 // Every event has an item of its own, so that a batch says where its tokens come from.
-const split = splitDataset(prepare(logOf(LENGTHS.map((n, u) => numbers(n, 100 * u))), { minInteractions: 1 }));
+const split = splitDataset(datasetOf(LENGTHS.map((n, u) => numbers(n, 100 * u))));
 const base: BatchOptions = { maxTokens: 64, window: 16, seed: 1, epoch: 0, continuation: 5 };
 
 describe('batches of continuations', () => {

@@ -4,7 +4,7 @@ import { prepare } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { requireTrainable } from '../../data/splits/checks.ts';
-import { logOf, readText } from './bytes.ts';
+import { datasetOf, logOf, readText } from './bytes.ts';
 
 const names = (dataset: ReturnType<typeof prepare>, u: number) =>
   Array.from(dataset.items.subarray(dataset.offsets[u], dataset.offsets[u + 1]), (item) => dataset.itemIds[item]);
@@ -100,13 +100,13 @@ describe('prepare', () => {
   });
 
   it('keeps IDs such as __proto__ apart', () => {
-    const dataset = prepare(logOf([['__proto__', 'constructor', '__proto__']]), { minInteractions: 1 });
+    const dataset = datasetOf([['__proto__', 'constructor', '__proto__']]);
     expect(names(dataset, 0)).toEqual(['__proto__', 'constructor', '__proto__']);
   });
 });
 
 describe('split', () => {
-  const split = splitDataset(prepare(logOf([[1, 2, 3, 4], [5, 6, 7], [1, 2], [3]]), { minInteractions: 1 }));
+  const split = splitDataset(datasetOf([[1, 2, 3, 4], [5, 6, 7], [1, 2], [3]]));
   const ids = (rows: Uint32Array) => Array.from(rows, (row) => Number(split.dataset.itemIds[row]));
 
   it('leaves the last one out for test, the one before for validation', () => {
@@ -126,7 +126,7 @@ describe('split', () => {
   });
 
   it('refuses what cannot be trained on', () => {
-    const of = (histories: number[][]) => splitDataset(prepare(logOf(histories), { minInteractions: 1 }));
+    const of = (histories: number[][]) => splitDataset(datasetOf(histories));
     expect(() => requireTrainable(of([[1, 1, 1, 1, 1, 1]]), 'f')).toThrow('only one item');
     expect(() => requireTrainable(of([[1], [2], [1, 2, 3]]), 'f')).toThrow('no user has two interactions');
     expect(() => requireTrainable(split, 'f')).not.toThrow();

@@ -5,12 +5,13 @@ import { describeTask, parseProtocol, protocolFlag, sameProtocol, storedProtocol
 import { type Split, splitDataset } from '../../data/splits/split.ts';
 import { requiredHistory, requireUnseen } from '../../data/splits/checks.ts';
 import { sampleNegatives } from '../../train/evaluation/candidates.ts';
-import { logOf } from './bytes.ts';
+import { datasetOf, logOf } from './bytes.ts';
 
-/** Histories of [item, time]. */
-function dated(histories: [number, number][][]): Dataset {
-  const log = logOf(histories.map((history) => history.map(([item]) => item)));
-  log.time = Float64Array.from(histories.flat(), ([, time]) => time);
+/** Histories of events at times: `3@10 5@20`. */
+function dated(histories: readonly string[]): Dataset {
+  const events = histories.map((history) => history.split(' ').map((event) => event.split('@')));
+  const log = logOf(events.map((history) => history.map(([item]) => item)));
+  log.time = Float64Array.from(events.flat(), ([, time]) => Number(time));
   return prepare(log, { minInteractions: 1 });
 }
 
@@ -75,10 +76,7 @@ describe('names', () => {
 
 describe('ratio', () => {
   const history = (n: number) => Array.from({ length: n }, (_, i) => i);
-  const split = splitDataset(
-    prepare(logOf([history(10), history(3), history(2), history(20)]), { minInteractions: 1 }),
-    parseProtocol('ratio'),
-  );
+  const split = splitDataset(datasetOf([history(10), history(3), history(2), history(20)]), parseProtocol('ratio'));
 
   test('cuts each history by its length', () => {
     expect(view(split, 0)).toEqual({
@@ -96,7 +94,7 @@ describe('ratio', () => {
   test('always leaves something to train on', () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 40 }), fc.double({ min: 0.01, max: 0.98, noNaN: true }), (n, share) => {
-        const dataset = prepare(logOf([history(n)]), { minInteractions: 1 });
+        const dataset = datasetOf([history(n)]);
         const one = splitDataset(
           dataset,
           parseProtocol(`ratio:test=${share},valid=${Math.min(0.01, (1 - share) / 2)}`),
@@ -112,7 +110,7 @@ describe('ratio', () => {
 
 describe('last-n', () => {
   const history = (n: number) => Array.from({ length: n }, (_, i) => i);
-  const dataset = prepare(logOf([history(9), history(8), history(7), history(2)]), { minInteractions: 1 });
+  const dataset = datasetOf([history(9), history(8), history(7), history(2)]);
   const split = splitDataset(dataset, parseProtocol('last-n:n=3'));
 
   test('keeps the last n and the n before them; short histories only train', () => {
@@ -141,27 +139,7 @@ describe('last-n', () => {
 
 describe('temporal', () => {
   // Ten events: validation begins at the time of the ninth (80), test at that of the tenth (90).
-  const dataset = dated([
-    [
-      [0, 10],
-      [1, 20],
-      [2, 80],
-      [3, 95],
-    ],
-    [
-      [4, 30],
-      [5, 40],
-      [6, 50],
-      [7, 90],
-      [8, 96],
-    ],
-    [
-      [9, 85],
-      [10, 97],
-      [11, 98],
-    ],
-    [[12, 99]],
-  ]); // prettier-ignore
+  const dataset = dated(['0@10 1@20 2@80 3@95', '4@30 5@40 6@50 7@90 8@96', '9@85 10@97 11@98', '12@99']);
   const at = (text: string) => splitDataset(dataset, parseProtocol(text));
 
   test('the same moments for everybody, nothing of the future before them', () => {
@@ -192,10 +170,13 @@ describe('temporal', () => {
   });
 
   test('cuts are quantiles of time, stored with the protocol, and hold on a longer log', () => {
-    const events = Array.from({ length: 100 }, (_, i): [number, number] => [i % 7, 1000 + i]);
-    const split = splitDataset(dated([events.slice(0, 50), events.slice(50)]), parseProtocol('temporal'));
+    const events = Array.from({ length: 100 }, (_, i) => `${i % 7}@${1000 + i}`);
+    const split = splitDataset(
+      dated([events.slice(0, 50).join(' '), events.slice(50).join(' ')]),
+      parseProtocol('temporal'),
+    );
     expect(split.protocol.parameters).toMatchObject({ validFrom: 1080, testFrom: 1090 });
-    const longer = dated([[...events.slice(0, 50), [1, 1200], [2, 1300]], events.slice(50)]);
+    const longer = dated([[...events.slice(0, 50), '1@1200 2@1300'].join(' '), events.slice(50).join(' ')]);
     expect(splitDataset(longer, split.protocol).protocol).toEqual(split.protocol);
     expect(splitDataset(longer, split.protocol).trainLength(1)).toBe(30);
   });
@@ -207,7 +188,7 @@ describe('temporal', () => {
         fc.array(history, { minLength: 2, maxLength: 8 }),
         fc.constantFrom('first', 'all'),
         (made, targets) => {
-          const own = dated(made as [number, number][][]);
+          const own = dated(made.map((history) => history.map((event) => event.join('@')).join(' ')));
           const split = splitDataset(own, parseProtocol(`temporal:validFrom=20,testFrom=30,targets=${targets}`));
           const times = own.clock as Float64Array;
           for (let u = 0; u < split.users; u++) {
@@ -233,71 +214,28 @@ describe('temporal', () => {
 
   test('unknown times train', () => {
     const split = splitDataset(
-      dated([
-        [
-          [0, Number.NaN],
-          [1, 10],
-          [2, 90],
-        ],
-        [
-          [3, 95],
-          [4, 96],
-          [0, 97],
-        ],
-      ]),
+      dated(['0@NaN 1@10 2@90', '3@95 4@96 0@97']),
       parseProtocol('temporal:validFrom=50,testFrom=80'),
     );
     expect(view(split, 0).train).toEqual([0, 1]);
   });
 
   test('needs a clock that all share, and times to cut at', () => {
-    const plain = prepare(
-      logOf([
-        [1, 2, 3],
-        [2, 3, 4],
-      ]),
-      { minInteractions: 1 },
-    );
+    const plain = datasetOf(['1 2 3', '2 3 4']);
     const refused = (dataset: Dataset) => () => splitDataset(dataset, parseProtocol('temporal'), 'log.csv');
     expect(refused(plain)).toThrow(
       /^`protocol: temporal`: log\.csv: no time column, .*; name it with `columns\.time: NAME`/,
     );
-    const counted = dated([
-      [
-        [1, 0],
-        [2, 1],
-        [3, 2],
-      ],
-      [
-        [2, 0],
-        [3, 1],
-      ],
-      [
-        [1, 1],
-        [3, 2],
-        [2, 3],
-      ],
-    ]);
+    const counted = dated(['1@0 2@1 3@2', '2@0 3@1', '1@1 3@2 2@3']);
     expect(refused(counted)).toThrow("the time column counts each user's own interactions");
-    const flat = dated([
-      [
-        [1, 5],
-        [2, 5],
-      ],
-      [
-        [2, 5],
-        [3, 5],
-      ],
-    ]);
+    const flat = dated(['1@5 2@5', '2@5 3@5']);
     expect(refused(flat)).toThrow('there are no two times to cut at');
   });
 });
 
 describe('sampled-100', () => {
-  const many = prepare(logOf([Array.from({ length: 600 }, (_, i) => i), [0, 1, 2, 3], [5, 4, 3]]), {
-    minInteractions: 1,
-  });
-  const few = prepare(logOf([Array.from({ length: 130 }, (_, i) => i), [0, 1, 2, 3]]), { minInteractions: 1 });
+  const many = datasetOf([Array.from({ length: 600 }, (_, i) => i), [0, 1, 2, 3], [5, 4, 3]]);
+  const few = datasetOf([Array.from({ length: 130 }, (_, i) => i), [0, 1, 2, 3]]);
 
   test.each([
     ['a large catalog', many, 100],
@@ -316,38 +254,14 @@ describe('sampled-100', () => {
   });
 
   test('takes all items if there are fewer', () => {
-    const tiny = splitDataset(
-      prepare(
-        logOf([
-          [0, 1, 2, 3, 4, 5],
-          [0, 1, 2],
-        ]),
-        { minInteractions: 1 },
-      ),
-      parseProtocol('sampled-100'),
-    );
+    const tiny = splitDataset(datasetOf(['0 1 2 3 4 5', '0 1 2']), parseProtocol('sampled-100'));
     expect([...sampleNegatives(tiny, 'test', 1)].sort()).toEqual([3, 4, 5]);
     expect([...sampleNegatives(tiny, 'test', 0)]).toEqual([]);
   });
 });
 
 describe('a model is judged by nothing that it was trained on', () => {
-  const dataset = dated([
-    [
-      [0, 10],
-      [1, 20],
-      [2, 30],
-      [3, 40],
-      [4, 50],
-    ],
-    [
-      [1, 60],
-      [2, 70],
-      [3, 80],
-      [0, 90],
-      [4, 99],
-    ],
-  ]);
+  const dataset = dated(['0@10 1@20 2@30 3@40 4@50', '1@60 2@70 3@80 0@90 4@99']);
   const under = (text: string) => splitDataset(dataset, parseProtocol(text));
   const judge =
     (trained: string, evaluated: string, part: 'valid' | 'test' = 'test') =>

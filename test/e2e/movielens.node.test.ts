@@ -153,7 +153,7 @@ describe.skipIf(!folder)('MovieLens 100K', () => {
     const history = histories.get(user)!.slice(0, -1).join(',');
     const answer = await place.json(['recommend', '--model', 'ml', '--history', history, '--k', '20']);
     expect(answer.items.map(({ id }: { id: string }) => id)).toEqual(items.slice(0, 20));
-    const titled = await place.json(['recommend', '--model', 'ml', '--history', '2,3', '--k', '128']);
+    const titled = await place.json('recommend --model ml --history 2,3 --k 128');
     for (const { id, title } of titled.items) {
       const row = readFileSync(titles, 'utf8')
         .split('\n')

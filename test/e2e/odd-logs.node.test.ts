@@ -1,5 +1,5 @@
 /** Extreme logs, from training to metrics, on WebGPU, by one process. */
-import { readFileSync, truncateSync } from 'node:fs';
+import { truncateSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openWorkplace } from '../cli/attune.ts';
 import { FULL } from '../full.ts';
@@ -49,6 +49,15 @@ function checkDump(lines: readonly Ranked[], histories: Map<string, string[]>, m
   expect(metrics.MRR).toBeCloseTo(sums.reciprocal / lines.length, 9);
 }
 
+/** Evaluates a model on its log, and checks the dump against that. */
+async function evaluated(model: string, data: string, rows: readonly (readonly [string, string])[]) {
+  const result = await place.json(['evaluate', '--model', model, '--data', data, '--dump', 'ranks.jsonl']);
+  const lines = place.jsonLines('ranks.jsonl') as Ranked[];
+  const histories = historiesOf(rows);
+  checkDump(lines, histories, result.metrics);
+  return { result, lines, histories };
+}
+
 /** 50,000 items, most with a single user who has no other event, and `walkers` with nine events each. */
 function wideCatalog(walkers: number): [string, string][] {
   const rows = Array.from({ length: 50_000 }, (_, t): [string, string] => [`once${t}`, `item ${t}`]);
@@ -69,12 +78,9 @@ describe('a catalog of 50,000 items', () => {
     const args = ['--data', 'big.csv', '--out', 'big', '--min-interactions', '1', '--epochs', '1'];
     const trained = await place.json(['train', ...args, ...TINY, '--set', 'validateUsers=100']);
     expect(trained).toMatchObject({ reason: 'epochs', users: 100 });
-    const result = await place.json(['evaluate', '--model', 'big', '--data', 'big.csv', '--dump', 'big.jsonl']);
+    const { result, lines, histories } = await evaluated('big', 'big.csv', rows);
     expect(result).toMatchObject({ users: 200, items: 50_000 });
-    const lines = place.jsonLines('big.jsonl') as Ranked[];
     expect(lines).toHaveLength(200);
-    const histories = historiesOf(rows);
-    checkDump(lines, histories, result.metrics);
     // The lists cover the whole range of items.
     const ranges = new Set(lines.flatMap(({ items }) => items.map((id) => Math.floor(Number(id.slice(5)) / 5000))));
     expect(ranges.size).toBe(10);
@@ -87,7 +93,7 @@ describe('a catalog of 50,000 items', () => {
   });
 
   test('a matrix larger than a binding of the adapter is refused in one line', async () => {
-    const { limits } = await place.json(['doctor']);
+    const { limits } = await place.json('doctor');
     const heads = Math.ceil(Math.sqrt(limits.maxStorageBufferBindingSize / 12) / 128) + 1;
     const settings = [...TINY, '--set', `d=${128 * heads}`, '--set', `heads=${heads}`];
     const args = ['--data', 'big.csv', '--out', 'huge', '--min-interactions', '1', '--device', 'webgpu'];
@@ -105,7 +111,7 @@ describe('an item table larger than a binding of the adapter', () => {
   test('is split into shards: trains, evaluates, recommends', async ({ skip }) => {
     // Several hundred MiB are trained and stored; test/train/sharded.test.ts lowers the limit instead.
     skip(!FULL, 'npm run test:full');
-    const { limits } = await place.json(['doctor']);
+    const { limits } = await place.json('doctor');
     skip(limits.maxStorageBufferBindingSize > 2 ** 28, 'the adapter binds more than 256 MiB');
     const rows = wideCatalog(10);
     place.write('wide.csv', `user,item,timestamp\n${rows.map(([u, i], t) => `${u},${i},${t}`).join('\n')}\n`);
@@ -119,11 +125,8 @@ describe('an item table larger than a binding of the adapter', () => {
     const { tensors } = safetensors(place.part('wide/model.safetensors'));
     expect(tensors.get('items.weight')?.length).toBe(50_000 * d * 4);
 
-    const result = await place.json(['evaluate', '--model', 'wide', '--data', 'wide.csv', '--dump', 'wide.jsonl']);
+    const { result, lines, histories } = await evaluated('wide', 'wide.csv', rows);
     expect(result).toMatchObject({ users: 10, items: 50_000 });
-    const lines = place.jsonLines('wide.jsonl') as Ranked[];
-    const histories = historiesOf(rows);
-    checkDump(lines, histories, result.metrics);
     const { user, items } = lines.find((line) => line.user === 'v3') ?? expect.fail('v3 is not in the dump');
     const history = histories.get(user)?.slice(0, -1).join(',') as string;
     const answer = await place.json(['recommend', '--model', 'wide', '--history', history, '--k', '100']);
@@ -142,9 +145,7 @@ describe('small logs', () => {
     place.write('one.csv', `user,item\n${rows.map((row) => row.join()).join('\n')}\n`);
     const args = ['--data', 'one.csv', '--out', 'one', '--overwrite', '--min-interactions', '1', '--epochs', '3'];
     expect(await place.json(['train', ...args, ...TINY])).toMatchObject({ reason: 'epochs', epoch: 3, users: 1 });
-    const result = await place.json(['evaluate', '--model', 'one', '--data', 'one.csv', '--dump', 'one.jsonl']);
-    expect(result.users).toBe(1);
-    checkDump(place.jsonLines('one.jsonl'), historiesOf(rows), result.metrics);
+    expect((await evaluated('one', 'one.csv', rows)).result.users).toBe(1);
     const user = ['--user', 'only', '--data', 'one.csv', '--k', '128'];
     const { items } = await place.json(['recommend', '--model', 'one', ...user, '--include-seen']);
     expect(items).toHaveLength(new Set(rows.map(([, id]) => id)).size);
@@ -157,12 +158,10 @@ describe('small logs', () => {
     place.write('short.csv', `${ring(10, 8)}${short.join('\n')}\n`);
     const args = ['--data', 'short.csv', '--out', 'short', '--min-interactions', '1', '--epochs', '2'];
     expect(await place.json(['train', ...args, ...TINY])).toMatchObject({ epoch: 2, users: 10 });
-    const result = await place.json(['evaluate', '--model', 'short', '--data', 'short.csv', '--dump', 'short.jsonl']);
-    expect(result.users).toBe(10);
-    const rows = readFileSync(place.path('short.csv'), 'utf8').trimEnd().split('\n').slice(1);
-    const histories = historiesOf(rows.map((row) => row.split(',').slice(0, 2) as [string, string]));
-    checkDump(place.jsonLines('short.jsonl'), histories, result.metrics);
-    const { items } = await place.json(['recommend', '--model', 'short', '--history', 'rare0', '--k', '3']);
+    const rows = place.read('short.csv').trimEnd().split('\n').slice(1);
+    const pairs = rows.map((row) => row.split(',').slice(0, 2) as [string, string]);
+    expect((await evaluated('short', 'short.csv', pairs)).result.users).toBe(10);
+    const { items } = await place.json('recommend --model short --history rare0 --k 3');
     expect(items).toHaveLength(3);
   });
 });
@@ -194,15 +193,16 @@ describe('IDs remain the strings that they are', () => {
     place.write('odd.csv', `user,item\n${rows.map((row) => row.map(quoted).join()).join('\n')}\n`);
     const { reason } = await place.json(['train', '--data', 'odd.csv', '--out', 'odd ones', '--epochs', '2', ...TINY]);
     expect(reason).toBe('epochs');
-    const stored = JSON.parse(readFileSync(place.part('odd ones/items.json'), 'utf8')).items;
-    expect(stored.map(({ id }: { id: string }) => id).sort()).toEqual([...odd].sort());
+    expect(
+      place
+        .partJson('odd ones/items.json')
+        .items.map(({ id }: { id: string }) => id)
+        .sort(),
+    ).toEqual([...odd].sort());
 
-    const result = await place.json(['evaluate', '--model', 'odd ones', '--data', 'odd.csv', '--dump', 'odd.jsonl']);
+    const { result, lines, histories } = await evaluated('odd ones', 'odd.csv', rows);
     expect(result).toMatchObject({ users: users.length, items: odd.length });
-    const lines = place.jsonLines('odd.jsonl') as Ranked[];
     expect(lines.map(({ user }) => user).sort()).toEqual([...users].sort());
-    const histories = historiesOf(rows);
-    checkDump(lines, histories, result.metrics);
 
     for (const user of ['__proto__', 'two\nlines', '-1']) {
       const args = ['recommend', '--model', 'odd ones', '--data', 'odd.csv', '--k', '20', `--user=${user}`];

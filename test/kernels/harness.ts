@@ -40,6 +40,9 @@ export interface Case {
   sampled?: boolean;
 }
 
+/** Shapes as a line: `2,5 1,5`. */
+export const shapes = (line: string): Shape[] => line.split(' ').map((shape) => shape.split(',').map(Number));
+
 /** The tunings of a kernel that reduces rows over a workgroup (see `subgroupVariants`). */
 export const everyWidth = (file: string): string[] => [64, 128, 256].map((width) => `${file} WG=${width}`);
 

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
+import { type Random, seeded } from '../../data/random.ts';
 import { type Files, join, MemoryFiles } from '../../model/storage/files.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { copyModel, packModel } from '../../model/storage/pack.ts';
@@ -14,6 +15,7 @@ import { RatingPredictor, Recommender } from '../../recommend/node.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { FULL } from '../full.ts';
 import { openDevice } from '../device.ts';
+import { copyOf } from './folder.fixture.ts';
 
 const TRIES = FULL ? 2400 : 80;
 const folder = path.join(import.meta.dirname, '../fixtures/models');
@@ -55,17 +57,6 @@ async function outcome(source: Files | Uint8Array, ratings: boolean, what: strin
   }
 }
 
-/** mulberry32 */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
-
 const KINDS = [
   'a bit flipped',
   'a byte replaced',
@@ -75,16 +66,16 @@ const KINDS = [
   'bytes lost',
 ] as const;
 
-function damaged(bytes: Uint8Array, kind: (typeof KINDS)[number], draw: (below: number) => number): Uint8Array {
+function damaged(bytes: Uint8Array, kind: (typeof KINDS)[number], { below }: Random): Uint8Array {
   const out = bytes.slice();
-  const at = draw(bytes.length);
-  const n = 1 + draw(16);
+  const at = below(bytes.length);
+  const n = 1 + below(16);
   switch (kind) {
     case 'a bit flipped':
-      out[at] ^= 1 << draw(8);
+      out[at] ^= 1 << below(8);
       return out;
     case 'a byte replaced':
-      out[at] = draw(256);
+      out[at] = below(256);
       return out;
     case 'cut short':
       return out.slice(0, at);
@@ -92,37 +83,31 @@ function damaged(bytes: Uint8Array, kind: (typeof KINDS)[number], draw: (below: 
       out.fill(0, at, at + n);
       return out;
     case 'bytes inserted':
-      return join([out.subarray(0, at), Uint8Array.from({ length: n }, () => draw(256)), out.subarray(at)]);
+      return join([out.subarray(0, at), Uint8Array.from({ length: n }, () => below(256)), out.subarray(at)]);
     case 'bytes lost':
       return join([out.subarray(0, at), out.subarray(at + n)]);
   }
 }
 
 /** Damages one file of a folder, or loses it, or exchanges it with another. */
-async function damageFolder(files: MemoryFiles, draw: (below: number) => number): Promise<string> {
+async function damageFolder(files: MemoryFiles, random: Random): Promise<string> {
   const names = (await files.list()).filter((name) => !/metrics|README/.test(name));
-  const name = names[draw(names.length)];
+  const name = names[random.below(names.length)];
   const bytes = (await files.read(name)) as Uint8Array;
-  const kind = draw(KINDS.length + 2);
+  const kind = random.below(KINDS.length + 2);
   if (kind === KINDS.length) {
     await files.remove(name);
     return `${name} lost`;
   }
   if (kind > KINDS.length) {
-    const other = names[draw(names.length)];
+    const other = names[random.below(names.length)];
     await files.write(name, (await files.read(other)) as Uint8Array);
     await files.write(other, bytes);
     return `${name} and ${other} exchanged`;
   }
-  const changed = damaged(bytes, KINDS[kind], draw);
+  const changed = damaged(bytes, KINDS[kind], random);
   await files.write(name, changed);
   return `${name}: ${KINDS[kind]}`;
-}
-
-async function copyOf(files: Files): Promise<MemoryFiles> {
-  const copy = new MemoryFiles('model');
-  for (const name of await files.list()) await copy.write(name, (await files.read(name)) as Uint8Array);
-  return copy;
 }
 
 describe.each(['sequence', 'ranker', 'ratings'])('%s', (name) => {
@@ -133,7 +118,7 @@ describe.each(['sequence', 'ranker', 'ratings'])('%s', (name) => {
     let refused = 0;
     for (let seed = 0; seed < TRIES; seed++) {
       const files = await copyOf(whole);
-      const what = `seed ${seed}, ${await damageFolder(files, random(seed))}`;
+      const what = `seed ${seed}, ${await damageFolder(files, seeded(seed, 0))}`;
       const found = await outcome(files, name === 'ratings', what);
       if (found === 'refused') refused++;
       else expect(found, what).toBe(expected);
@@ -146,7 +131,7 @@ describe.each(['sequence', 'ranker', 'ratings'])('%s', (name) => {
     let refused = 0;
     for (let seed = 0; seed < TRIES; seed++) {
       const files = await copyOf(whole);
-      const what = `seed ${seed}, ${await damageFolder(files, random(seed))}`;
+      const what = `seed ${seed}, ${await damageFolder(files, seeded(seed, 0))}`;
       if ((await outcome(files, name === 'ratings', what)) === 'refused') refused++;
     }
     expect(refused).toBeGreaterThan(TRIES / 4);
@@ -162,10 +147,10 @@ describe.each([
     const expected = await answer(whole, false);
     let refused = 0;
     for (let seed = 0; seed < TRIES; seed++) {
-      const draw = random(seed);
-      const kind = KINDS[draw(KINDS.length)];
+      const random = seeded(seed, 0);
+      const kind = KINDS[random.below(KINDS.length)];
       const what = `seed ${seed}, ${version}: ${kind}`;
-      const found = await outcome(damaged(whole, kind, draw), false, what);
+      const found = await outcome(damaged(whole, kind, random), false, what);
       if (found === 'refused') refused++;
       else expect(found, what).toBe(expected);
     }

@@ -1,5 +1,7 @@
-import type { Checkpoint } from '../../model/storage/checkpoint.ts';
+import { type Checkpoint, saveCheckpoint, saveModel } from '../../model/storage/checkpoint.ts';
 import type { Item, ModelConfig } from '../../model/storage/config.ts';
+import { type Files, MemoryFiles } from '../../model/storage/files.ts';
+import { createFolder } from '../../model/storage/folder.ts';
 
 export function configOf(items: number): ModelConfig {
   return {
@@ -50,4 +52,20 @@ export function checkpointOf(step: number, items = 4, width = 8): Checkpoint {
       extra: { order: [1, 2] },
     },
   };
+}
+
+export const standing = { step: 4, epoch: 1, metrics: { 'NDCG@10': 0.25 } };
+
+/** A folder with checkpoint 5 and, by default, best weights of step 4. */
+export async function modelIn<F extends Files>(files: F, best = true): Promise<F> {
+  await createFolder(files, configOf(4), itemsOf(4));
+  if (best) await saveModel(files, checkpointOf(4).params, standing);
+  await saveCheckpoint(files, checkpointOf(5));
+  return files;
+}
+
+export async function copyOf(files: Files): Promise<MemoryFiles> {
+  const copy = new MemoryFiles('model');
+  for (const name of await files.list()) await copy.write(name, (await files.read(name)) as Uint8Array);
+  return copy;
 }

@@ -17,29 +17,20 @@ import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import { modelCard, writeModelCard } from '../../model/storage/card.ts';
-import { type Files, MemoryFiles } from '../../model/storage/files.ts';
+import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadCheckpoint, saveCheckpoint, saveModel } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, createFolder, readMetrics, trimMetrics } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
 import { commit, fileName, Snapshot } from '../../model/storage/manifest.ts';
-import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
+import { checkpointOf, configOf, itemsOf, modelIn, standing } from './folder.fixture.ts';
 import { partPath } from './parts.ts';
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'attune-folder-'));
 const writer = path.join(root, 'built', 'writer.mjs');
 let made = 0;
 const fresh = () => path.join(root, `model ${made++}`);
-const standing = { step: 4, epoch: 1, metrics: { 'NDCG@10': 0.25 } };
-
-/** A folder with checkpoint 5 and, by default, best weights of step 4. */
-async function modelIn(files: Files, best = true): Promise<Files> {
-  await createFolder(files, configOf(4), itemsOf(4));
-  if (best) await saveModel(files, checkpointOf(4).params, standing);
-  await saveCheckpoint(files, checkpointOf(5));
-  return files;
-}
 
 beforeAll(async () => {
   const entry = path.join(import.meta.dirname, 'writer.ts');
@@ -342,7 +333,7 @@ describe('NodeFiles', () => {
 
 test('the file is standard safetensors: python reads it by the format alone', async (context) => {
   if (spawnSync('python3', ['--version']).status !== 0) context.skip('needs python3');
-  const files = (await modelIn(await NodeFiles.create(fresh()))) as NodeFiles;
+  const files = await modelIn(await NodeFiles.create(fresh()));
   const script = `
 import json, struct, sys
 b = open(sys.argv[1], 'rb').read()

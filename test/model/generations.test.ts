@@ -12,7 +12,7 @@ import { appendMetrics, createFolder } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { copyModel } from '../../model/storage/pack.ts';
 import { commit, MANIFEST, PARTS, Snapshot } from '../../model/storage/manifest.ts';
-import { checkpointOf, configOf, itemsOf } from './folder.fixture.ts';
+import { checkpointOf, configOf, itemsOf, modelIn, standing } from './folder.fixture.ts';
 
 class Killed extends Error {}
 
@@ -43,14 +43,9 @@ class MortalFiles extends MemoryFiles {
   }
 }
 
-const standing = { step: 4, epoch: 1, metrics: { 'NDCG@10': 0.25 } };
-
 /** A folder with best weights of step 4 and checkpoint 5, with a manifest or as it was before there was one. */
-async function modelIn(older: boolean): Promise<MortalFiles> {
-  const files = new MortalFiles('m');
-  await createFolder(files, configOf(4), itemsOf(4));
-  await saveModel(files, checkpointOf(4).params, standing);
-  await saveCheckpoint(files, checkpointOf(5));
+async function mortal(older: boolean): Promise<MortalFiles> {
+  const files = await modelIn(new MortalFiles('m'));
   await appendMetrics(files, { step: 5 });
   await files.write('notes-000001.txt', 'my own');
   await files.write('model.onnx', 'my own');
@@ -103,8 +98,8 @@ describe.each([
   ['of an earlier version', true],
 ])('in a folder %s', (_, older) => {
   it.each(WRITERS)('%s', async (_name, write) => {
-    const before = await stateOf(await modelIn(older));
-    const whole = await modelIn(older);
+    const before = await stateOf(await mortal(older));
+    const whole = await mortal(older);
     const started = whole.changes;
     await write(whole);
     const after = await stateOf(whole);
@@ -113,7 +108,7 @@ describe.each([
     expect(changes).toBeGreaterThan(2);
     let done = false;
     for (let n = 0; n < changes; n++) {
-      const files = await modelIn(older);
+      const files = await mortal(older);
       files.left = n;
       await expect(write(files)).rejects.toBeInstanceOf(Killed);
       const found = await stateOf(files);
@@ -151,7 +146,7 @@ it('a new folder: before its manifest names a config there is no model, and it c
 });
 
 it('a reader that a writer overtakes reads the new generation whole', async () => {
-  const files = await modelIn(false);
+  const files = await mortal(false);
   let overtaken = 0;
   const read = files.read.bind(files);
   files.read = async (name) => {
@@ -171,7 +166,7 @@ it('a reader that a writer overtakes reads the new generation whole', async () =
 });
 
 it('what the manifest lists is what is there: size and SHA-256 of every part', async () => {
-  const files = await modelIn(false);
+  const files = await mortal(false);
   await saveBlend(files, blend);
   const { files: listed } = JSON.parse(new TextDecoder().decode((await files.read(MANIFEST)) as Uint8Array));
   expect(Object.keys(listed)).toEqual(PARTS.filter((part) => part in listed));

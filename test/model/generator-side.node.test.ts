@@ -10,6 +10,7 @@ import { Scorer } from '../../model/inference/scorer.ts';
 import type { ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { openDevice } from '../device.ts';
+import { set } from '../set.ts';
 
 const [ITEMS, SIDE, STEPS] = [40, 6, 4];
 const HISTORIES = [[3, 1, 4, 15, 9, 2], [5]].map((h) => Uint32Array.from(h));
@@ -23,14 +24,7 @@ for (const backend of ['cpu', 'webgpu'] as const) {
       ['transitions', false, true],
       ['both', true, true],
     ])('with %s', async (_, reads, remembers) => {
-      const settings = settingsFor('sasrec', {
-        d: '16',
-        ff: '24',
-        heads: '2',
-        blocks: '2',
-        window: '12',
-        budget: '64',
-      });
+      const settings = settingsFor('sasrec', set('d=16 ff=24 heads=2 blocks=2 window=12 budget=64'));
       const side = reads ? SIDE : 0;
       const model = SequenceModel.create(device, settings, ITEMS, null, { side });
       const random = seeded(4, 0);

@@ -8,19 +8,14 @@ import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { openDevice } from '../device.ts';
+import { set } from '../set.ts';
 
 const ITEMS = 40;
 const HISTORIES = [[3, 1, 4, 15, 9, 2, 6], [5], [35, 8, 9, 7, 9, 3, 2, 38, 4, 6, 2, 6]].map((h) => Uint32Array.from(h));
 
 const settingsOf = (recipe: string, more: Record<string, string> = {}): Settings =>
   settingsFor(recipe, {
-    d: '16',
-    ff: '24',
-    heads: '2',
-    blocks: '2',
-    window: '12',
-    budget: '64',
-    continuation: '8',
+    ...set('d=16 ff=24 heads=2 blocks=2 window=12 budget=64 continuation=8'),
     ...more,
   });
 

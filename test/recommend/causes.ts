@@ -8,6 +8,7 @@ import type { Device } from '../../engine/index.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { folderOf, splitOf } from '../train/small.ts';
 import { trainStages } from '../train/stages.ts';
+import { set } from '../set.ts';
 
 const PAIRS = 4;
 const NOISE = 12;
@@ -41,18 +42,9 @@ export const CAUSE = 6;
 export async function learned(device: Device, recipe: string, more: Record<string, string> = {}, epochs = 40) {
   const split = causes();
   const settings = settingsFor(recipe, {
-    d: '16',
-    ff: '32',
-    blocks: '2',
-    heads: '1',
-    window: '12',
-    budget: '512',
-    learningRate: '0.01',
-    validateSteps: '1000',
-    dropout: '0',
-    loss: 'softmax',
-    similarity: 'dot',
-    memory: 'off',
+    ...set(
+      'd=16 ff=32 blocks=2 heads=1 window=12 budget=512 learningRate=0.01 validateSteps=1000 dropout=0 loss=softmax similarity=dot memory=off',
+    ),
     ...more,
   });
   const kinds = (id: string): Record<string, string> => ({

@@ -7,6 +7,7 @@ import { createFolder } from '../../model/storage/folder.ts';
 import { saveTransitions } from '../../model/transitions/transitions.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
+import { set } from '../set.ts';
 
 const ITEMS = 60;
 
@@ -19,14 +20,7 @@ export async function smallModel(
 ): Promise<MemoryFiles> {
   const { memory = true, recipe = 'sasrec', files = new MemoryFiles('small-model') } = options;
   const settings = settingsFor(recipe, {
-    d: '16',
-    ff: '32',
-    blocks: '1',
-    heads: '1',
-    window: '24',
-    budget: '256',
-    loss: 'softmax',
-    similarity: 'dot',
+    ...set('d=16 ff=32 blocks=1 heads=1 window=24 budget=256 loss=softmax similarity=dot'),
     memory: memory ? 'on' : 'off',
     ...options.set,
   });

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { seeded } from '../../data/random.ts';
 import { splitDataset } from '../../data/splits/split.ts';
@@ -8,7 +7,7 @@ import { fitBaselineBlend } from '../../train/baselines/baseline-blend.ts';
 import { type Baseline, markov, markovWindow } from '../../train/baselines/baselines.ts';
 import { easeRows, easeWeights } from '../../train/baselines/ease.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
-import { logOf } from '../data/bytes.ts';
+import { datasetOf } from '../data/bytes.ts';
 import { ranksOf } from './small.ts';
 import { openDevice } from '../device.ts';
 
@@ -20,7 +19,7 @@ const histories = Array.from({ length: 90 }, () => {
   const start = random.below(ITEMS);
   return Array.from({ length: 4 + random.below(6) }, (_, t) => (start + t * (1 + random.below(2))) % ITEMS);
 });
-const dataset = prepare(logOf(histories), { minInteractions: 1 });
+const dataset = datasetOf(histories);
 const split = splitDataset(dataset);
 
 /** P = (XᵀX + λI)⁻¹ by Gauss–Jordan, B_ij = −P_ij / P_jj. */
@@ -119,7 +118,7 @@ test('several targets: ranks of each, the metrics of the set, slices of the whol
 
 test('sampled-100 ranks among the sample: never worse than in the full catalog', () => {
   const big = Array.from({ length: 30 }, (_, u) => Array.from({ length: 20 }, (_, t) => (u * 13 + t * 7) % 400));
-  const large = prepare(logOf(big), { minInteractions: 1 });
+  const large = datasetOf(big);
   const [full, sampled] = ['leave-one-out', 'sampled-100'].map((name) => splitDataset(large, parseProtocol(name)));
   const flat = { name: 'flat', scores: (_: Uint32Array, out: Float32Array | Float64Array) => out.fill(1) };
   expect(new Set(ranksOf(sampled, flat, { split: 'test', seen: 'excluded' }))).toEqual(new Set([101]));

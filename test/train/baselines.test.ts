@@ -1,25 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { prepare } from '../../data/dataset.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines/baselines.ts';
 import { MISS } from '../../train/evaluation/metrics.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
-import { logOf } from '../data/bytes.ts';
+import { datasetOf } from '../data/bytes.ts';
 import { ranksOf } from './small.ts';
 
 // Items are numbered by first appearance: rows equal the digits here. The last two events of each history are held out.
-const split = splitDataset(
-  prepare(
-    logOf(
-      [
-        [0, 1, 2, 3, 4],
-        [0, 1, 0, 2, 1, 3],
-        [5, 5, 0, 1],
-      ].map((h) => h.map(String)),
-    ),
-    { minInteractions: 1 },
-  ),
-);
+const split = splitDataset(datasetOf(['0 1 2 3 4', '0 1 0 2 1 3', '5 5 0 1']));
 const scoresOf = (baseline: Baseline, history: number[]): number[] => {
   const out = new Float64Array(split.items).fill(7);
   baseline.scores(Uint32Array.from(history), out);
@@ -81,15 +69,7 @@ describe('ranks of baselines', () => {
   });
 
   it('skips users who only train, ranks a single item first, refuses NaN', () => {
-    const few = splitDataset(
-      prepare(
-        logOf([
-          [1, 2],
-          [1, 1, 1],
-        ]),
-        { minInteractions: 1 },
-      ),
-    );
+    const few = splitDataset(datasetOf(['1 2', '1 1 1']));
     const test = { split: 'test', seen: 'kept' } as const;
     for (const baseline of quickBaselines(few)) {
       expect([...(evaluateBaseline(few, baseline, test)?.perUser.users ?? [])]).toEqual([1]);
@@ -97,7 +77,7 @@ describe('ranks of baselines', () => {
     }
     expect(() => evaluateBaseline(few, fixed([1, Number.NaN]), test)).toThrow('NaN');
     expect(() => evaluateBaseline(few, fixed([Number.NaN, 1]), test)).toThrow('NaN');
-    const one = splitDataset(prepare(logOf([[1, 1, 1]]), { minInteractions: 1 }));
+    const one = splitDataset(datasetOf([[1, 1, 1]]));
     expect(ranksOf(one, popularity(one), test)).toEqual([1]);
   });
 });

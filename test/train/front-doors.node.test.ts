@@ -11,21 +11,12 @@ import { openSource } from '../../web/worker/log.ts';
 import { planNew, trainOn } from '../../web/worker/training.ts';
 import { Workplace } from '../cli/attune.ts';
 import { openDevice } from '../device.ts';
+import { set } from '../set.ts';
 
 const settings = {
-  d: '8',
-  ff: '16',
-  blocks: '1',
-  heads: '2',
-  window: '16',
-  budget: '256',
-  validateSteps: '6',
-  memory: 'on',
-  ranker: 'on',
-  rankerCandidates: '10',
-  rankerNegatives: '4',
-  rankerValidate: '4',
-  rankerPatience: '1',
+  ...set(
+    'd=8 ff=16 blocks=1 heads=2 window=16 budget=256 validateSteps=6 memory=on ranker=on rankerCandidates=10 rankerNegatives=4 rankerValidate=4 rankerPatience=1',
+  ),
 };
 const place = new Workplace();
 const device = await openDevice({ backend: 'cpu' });

@@ -4,8 +4,7 @@ import { parseProtocol } from '../../data/splits/protocol.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { evaluateNext, nextMetrics } from '../../train/evaluation/next.ts';
-import { train } from '../../train/loop/trainer.ts';
-import { folderOf, ring, small } from './small.ts';
+import { expectSameInDebugMode, ring, run, small } from './small.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { openDevice } from '../device.ts';
@@ -36,8 +35,7 @@ describe('a trained model continues', async () => {
 
   it.each(['sasrec', 'encoder-decoder'])('%s: the ring', async (recipe) => {
     const settings = settingsOf(recipe);
-    const files = await folderOf(split, settings);
-    const result = await train({ device, files, split, settings, seed: 1, epochs: 40, includeSeen: true });
+    const { files, result } = await run(device, split, settings, { epochs: 40 });
     expect(result.losses.at(-1)?.loss).toBeLessThan(0.5);
     const recommender = await Recommender.load(files, { device });
     const history = ['i9', 'i10', 'i11'];
@@ -69,15 +67,6 @@ describe('a trained model continues', async () => {
 
   it('encoder-decoder: the same bits again, also in debug mode', async () => {
     const settings = settingsOf('encoder-decoder', { dropout: '0.2', blocks: '1', decoder: '1' });
-    const run = async () => {
-      const files = await folderOf(split, settings);
-      return (await train({ device, files, split, settings, seed: 1, epochs: 4, includeSeen: true })).losses;
-    };
-    const plain = await run();
-    device.debug = true; // re-traces each step and fills its slots with NaN
-    const checked = await run();
-    device.debug = false;
-    expect(plain.length).toBeGreaterThan(3);
-    expect(checked).toEqual(plain);
+    await expectSameInDebugMode(device, async () => (await run(device, split, settings, { epochs: 4 })).result.losses);
   });
 });

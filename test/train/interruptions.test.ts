@@ -1,55 +1,30 @@
 /** A training that is interrupted in any of its stages, and continued, makes the model that one run makes. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { seeded } from '../../data/random.ts';
 import { loadConfig } from '../../model/storage/config.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
 import { RANKER_FILE } from '../../model/ranker/store.ts';
-import { logOf } from '../../train/events.ts';
 import type { TrainProgress } from '../../train/loop/options.ts';
-import { planTraining, type RankingPlan, type TrainingSource } from '../../train/plan.ts';
+import { planTraining, type RankingPlan } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { runPlan } from '../../train/run-plan.ts';
 import { openDevice } from '../device.ts';
+import { copyOf } from '../model/folder.fixture.ts';
+import { randomSource, stopWhen } from './small.ts';
+import { set } from '../set.ts';
 
 const settings = {
-  d: '8',
-  ff: '16',
-  blocks: '1',
-  heads: '1',
-  window: '16',
-  budget: '128',
-  validateSteps: '4',
-  ranker: 'on',
-  rankerCandidates: '8',
-  rankerNegatives: '4',
-  rankerValidate: '2',
-  rankerPatience: '2',
+  ...set(
+    'd=8 ff=16 blocks=1 heads=1 window=16 budget=128 validateSteps=4 ranker=on rankerCandidates=8 rankerNegatives=4 rankerValidate=2 rankerPatience=2',
+  ),
 };
-const areas = ['north', 'south'];
-
-function source(): TrainingSource {
-  const random = seeded(1, 40);
-  const log = logOf(
-    Array.from({ length: 320 }, (_, i) => ({ user: `u${i % 40}`, item: `i${random.below(12)}`, time: i })),
-    'log',
-  );
-  return { log, name: 'log', users: new Map(log.userIds.map((id, u) => [id, { area: areas[u % 2] }])) };
-}
-
 /** What the training has learned, byte for byte, without times and counters of checkpoints. */
 async function learned(files: MemoryFiles) {
   const snapshot = await Snapshot.open(files);
   const parts = ['model.safetensors', 'memory.safetensors', 'users.safetensors', RANKER_FILE, 'training.bin'] as const;
   const bytes = await Promise.all(parts.map(async (part) => [part, await snapshot.read(part)]));
   return { blend: (await loadConfig(files)).blend, ...Object.fromEntries(bytes) };
-}
-
-async function copyOf(files: MemoryFiles): Promise<MemoryFiles> {
-  const copy = new MemoryFiles();
-  for (const name of await files.list()) await copy.write(name, (await files.read(name)) as Uint8Array);
-  return copy;
 }
 
 /** Its first report has the encoder's best metric, the next ones have none until it is validated. */
@@ -62,7 +37,7 @@ function validatedRanker(): (progress: TrainProgress) => boolean {
 }
 
 describe('continued after an interruption', async () => {
-  const log = source();
+  const { items: _, ...log } = randomSource(40, 8, 12);
   const device = await openDevice({ backend: 'cpu' });
   /** After one epoch, with all that is fitted to its encoder; and after two, in one go. */
   let once: MemoryFiles;
@@ -75,12 +50,9 @@ describe('continued after an interruption', async () => {
     stopAt: (progress: TrainProgress) => boolean = () => false,
     n = 1,
   ) => {
-    const stop = new AbortController();
     let left = n;
-    const onProgress = (progress: TrainProgress) => {
-      if (stopAt(progress) && --left === 0) stop.abort();
-    };
-    return (await runPlan(plan, { device, files, signal: stop.signal, onProgress })).result.reason;
+    const options = { device, files, ...stopWhen((progress) => stopAt(progress) && --left === 0) };
+    return (await runPlan(plan, options)).result.reason;
   };
   const start = (epochs: number) => planTraining(log, { recipe: 'sasrec', settings, minInteractions: 1, epochs });
 

@@ -5,9 +5,9 @@ import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
-import type { TrainProgress } from '../../train/loop/options.ts';
-import { ring, run, small } from './small.ts';
+import { expectSameCheckpoint, expectSameInDebugMode, ring, run, small, stopWhen } from './small.ts';
 import { openDevice } from '../device.ts';
+import { set } from '../set.ts';
 
 const MOL = { head: 'mol', similarity: 'cosine', molUser: '2', molWidth: '8', molGate: '4' };
 const LOSSES: [string, Record<string, string>][] = [
@@ -28,14 +28,9 @@ const sampled = { loss: 'sampled-softmax', negatives: '8', negativeGroup: '32', 
 /** All at once: what a resumed run must find again. */
 const EVERYTHING = {
   ...sampled,
-  ema: '0.9',
-  accumulate: '2',
-  schedule: 'cosine',
-  warmup: '3',
-  embeddingDecay: '0.01',
-  augmentCrop: '0.5',
-  augmentMask: '0.5',
-  augmentReorder: '0.2',
+  ...set(
+    'ema=0.9 accumulate=2 schedule=cosine warmup=3 embeddingDecay=0.01 augmentCrop=0.5 augmentMask=0.5 augmentReorder=0.2',
+  ),
 };
 
 for (const backend of ['cpu', 'webgpu'] as const) {
@@ -59,18 +54,13 @@ for (const backend of ['cpu', 'webgpu'] as const) {
     it('goes on after an interruption bit for bit with all of it', async () => {
       const settings = small(EVERYTHING);
       const whole = await run(device, split, settings, { epochs: 4 });
-      const abort = new AbortController();
-      const stopAt = (p: TrainProgress) => p.step === 5 && abort.abort();
-      const first = await run(device, split, settings, { epochs: 4, signal: abort.signal, onProgress: stopAt });
+      const first = await run(device, split, settings, { epochs: 4, ...stopWhen((p) => p.step === 5) });
       expect(first.result.reason).toBe('interrupted');
       const second = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
       expect(second).toMatchObject({ step: whole.result.step, bestNdcg: whole.result.bestNdcg });
-      const [a, b] = [await loadCheckpoint(whole.files), await loadCheckpoint(first.files)];
-      expect(a?.average?.size).toBe(a?.params.size);
-      for (const group of ['params', 'm', 'v', 'average'] as const) {
-        for (const [name, t] of a?.[group] ?? [])
-          expect(b?.[group]?.get(name)?.data, `${group} ${name}`).toEqual(t.data);
-      }
+      const saved = await loadCheckpoint(whole.files);
+      expect(saved?.average?.size).toBe(saved?.params.size);
+      await expectSameCheckpoint(whole.files, first.files);
       expect(whole.result.losses.slice(first.result.step)).toEqual(second.losses);
     });
 
@@ -124,34 +114,22 @@ for (const backend of ['cpu', 'webgpu'] as const) {
   });
 }
 
-describe('the recorded steps', () => {
-  it('of a mixture of logits give the same bits twice, and pass debug mode', async () => {
-    const device = await Device.open({ backend: 'webgpu' });
-    const settings = small({ ...EVERYTHING, ...MOL });
-    const plain = await run(device, ring(), settings, { epochs: 2 });
-    device.debug = true;
-    const checked = await run(device, ring(), settings, { epochs: 2 });
-    expect(checked.result.losses).toEqual(plain.result.losses);
-    device.close();
-  });
+describe('the recorded steps', async () => {
+  const device = await openDevice({ backend: 'webgpu' });
 
-  it('are the same in debug mode, and give the same bits twice', async () => {
-    const device = await Device.open({ backend: 'webgpu' });
-    const plain = await run(device, ring(), small(EVERYTHING), { epochs: 2 });
-    const again = await run(device, ring(), small(EVERYTHING), { epochs: 2 });
-    device.debug = true;
-    const checked = await run(device, ring(), small(EVERYTHING), { epochs: 2 });
-    expect(again.result.losses).toEqual(plain.result.losses);
-    expect(checked.result.losses).toEqual(plain.result.losses);
-    device.close();
+  it.each([
+    ['all of it', EVERYTHING],
+    ['a mixture of logits', { ...EVERYTHING, ...MOL }],
+  ])('of %s give the same bits twice, also in debug mode', async (_, settings) => {
+    const losses = async () => (await run(device, ring(), small(settings), { epochs: 2 })).result.losses;
+    expect(await losses()).toEqual(await losses());
+    await expectSameInDebugMode(device, losses);
   });
 
   it.each(['sasrec-bce', 'gsasrec', 'esasrec', 'hstu'])('of %s train with its own loss', async (recipe) => {
-    const device = await Device.open({ backend: 'webgpu' });
     const { result } = await run(device, ring(), small({ learningRate: '0.005' }, recipe), { epochs: 6 });
     const mean = (of: typeof result.losses) => of.reduce((sum, { loss }) => sum + loss, 0) / of.length;
     expect(mean(result.losses.slice(-6))).toBeLessThan(0.97 * mean(result.losses.slice(0, 6)));
-    device.close();
   });
 
   it('name the batch that was not finite, in a step of several', async () => {

@@ -7,6 +7,7 @@ import type { Settings } from '../../model/recipes/settings.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { makeSampler, Negatives } from '../../train/loop/negatives.ts';
 import { horizonOf, learningRateAt } from '../../train/loop/schedule.ts';
+import { set } from '../set.ts';
 
 const COUNTS = Uint32Array.of(10, 0, 30, 5, 0, 55);
 const targets = Uint32Array.of(2, 2, 3, 5, 0, 0, 0, 0);
@@ -64,14 +65,10 @@ describe('samplers', () => {
 
   it('lists lie where kernels look for them: groups without a token stay empty, log(N q) is next to each', async () => {
     const device = await Device.open({ backend: 'cpu' });
-    const s = settingsFor('sasrec', {
-      loss: 'sampled-softmax',
-      negatives: '3',
-      negativeGroup: '2',
-      budget: '8',
-      window: '8',
-      sampler: 'popularity',
-    });
+    const s = settingsFor(
+      'sasrec',
+      set('loss=sampled-softmax negatives=3 negativeGroup=2 budget=8 window=8 sampler=popularity'),
+    );
     const negatives = new Negatives(device, s, COUNTS);
     negatives.stage({ ...batch, tokens: 3 }, at);
     negatives.upload();

@@ -9,6 +9,7 @@ import { Device } from '../../engine/index.ts';
 import { ratingSettings } from '../../model/ratings/settings.ts';
 import { ratingMetrics } from '../../train/ratings/metrics.ts';
 import { trainRound } from '../../train/ratings/round.ts';
+import { set } from '../set.ts';
 
 const folder = process.env.ATTUNE_DATA ?? '';
 if (!folder) console.warn('ratings of MovieLens 100K: skipped, since ATTUNE_DATA names no folder');
@@ -18,16 +19,10 @@ it.skipIf(!folder)('one fold of MovieLens 100K, eight epochs', async () => {
   const ratings = ratingsOf(await readLog(createReadStream(join(folder, file)), file), 'rating');
   expect([ratings.size, ratings.userIds.length, ratings.itemIds.length]).toEqual([100_000, 943, 1682]);
   const [rows] = ratingRounds(ratings, { name: 'folds', k: 5 }, 1);
-  const settings = ratingSettings(ratings.size, {
-    epochs: '8',
-    learningRate: '0.003',
-    warmup: '20',
-    d: '32',
-    heads: '1',
-    ff: '64',
-    parts: '3',
-    sweeps: '10',
-  });
+  const settings = ratingSettings(
+    ratings.size,
+    set('epochs=8 learningRate=0.003 warmup=20 d=32 heads=1 ff=64 parts=3 sweeps=10'),
+  );
   const device = await Device.open();
   const round = await trainRound({ device, ratings, rows, settings, seed: 1, tail: false });
   round?.model.dispose();

@@ -25,6 +25,7 @@ import type { RatingPlan } from '../../train/ratings/plan.ts';
 import { trainRound } from '../../train/ratings/round.ts';
 import { type RatingRunOptions, runRatingPlan } from '../../train/ratings/run-plan.ts';
 import { openDevice } from '../device.ts';
+import { set } from '../set.ts';
 
 /** Users and items of two numbers each; ratings from 1 to 5 follow from their product, biases and a little noise. */
 function world(users: number, items: number, share: number, noise = 0.3): Ratings {
@@ -69,15 +70,7 @@ function finished<T>(work: Generator<number, T, boolean | undefined>): T {
 
 const small = (more: Record<string, string> = {}) =>
   ratingSettings(100, {
-    d: '8',
-    heads: '1',
-    ff: '8',
-    budget: '64',
-    window: '16',
-    epochs: '2',
-    factors: '2',
-    sweeps: '4',
-    parts: '2',
+    ...set('d=8 heads=1 ff=8 budget=64 window=16 epochs=2 factors=2 sweeps=4 parts=2'),
     ...more,
   });
 

@@ -17,6 +17,7 @@ import { type RunOptions, runPlan, STAGES } from '../../train/run-plan.ts';
 import { learnTransitions } from '../../train/stages/learn-transitions.ts';
 import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
 import { openDevice } from '../device.ts';
+import { set } from '../set.ts';
 
 /** Milliseconds that anything may take between two reports, and after a signal or a deadline. */
 const LIMIT = 2000;
@@ -49,25 +50,9 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const SETTINGS = { d: '8', ff: '16', blocks: '1', heads: '1', window: '8', budget: '256', validateSteps: '8' };
-const RANKER = {
-  ranker: 'on',
-  rankerCandidates: '8',
-  rankerNegatives: '4',
-  rankerValidate: '4',
-  rankerPatience: '1',
-};
-const RATINGS = {
-  d: '8',
-  heads: '1',
-  ff: '8',
-  budget: '64',
-  window: '8',
-  epochs: '1',
-  factors: '2',
-  sweeps: '4',
-  parts: '2',
-};
+const SETTINGS = set('d=8 ff=16 blocks=1 heads=1 window=8 budget=256 validateSteps=8');
+const RANKER = set('ranker=on rankerCandidates=8 rankerNegatives=4 rankerValidate=4 rankerPatience=1');
+const RATINGS = set('d=8 heads=1 ff=8 budget=64 window=8 epochs=1 factors=2 sweeps=4 parts=2');
 const USERS = 150;
 const ITEMS = 40;
 

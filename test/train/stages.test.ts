@@ -1,50 +1,27 @@
 /** The stages of a training: one live encoder, one time budget, progress, interruption and continuation. */
 import { describe, expect, it, vi } from 'vitest';
-import { seeded } from '../../data/random.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { MemoryFiles } from '../../model/storage/files.ts';
 import { readMetrics } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
 import { MEMORY } from '../../model/transitions/transitions.ts';
-import { logOf } from '../../train/events.ts';
 import type { TrainProgress } from '../../train/loop/options.ts';
-import { planTraining, type TrainingSource } from '../../train/plan.ts';
+import { planTraining } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { runPlan } from '../../train/run-plan.ts';
 import { openDevice } from '../device.ts';
+import { randomSource, stopWhen } from './small.ts';
+import { set } from '../set.ts';
 
-const settings = { d: '8', ff: '16', blocks: '1', heads: '1', window: '16', budget: '128', validateSteps: '4' };
-const areas = ['north', 'south'];
-
-function source(users: number, events: number, items: number): TrainingSource {
-  const random = seeded(1, users);
-  const log = logOf(
-    Array.from({ length: users * events }, (_, i) => ({
-      user: `u${i % users}`,
-      item: `i${random.below(items)}`,
-      time: i,
-    })),
-    'log',
-  );
-  const known = new Map(log.userIds.map((id, u) => [id, { area: areas[u % 2] }]));
-  const described = new Map(log.itemIds.map((id, i) => [id, { attributes: { kind: `k${i % 3}` } }]));
-  return { log, name: 'log', users: known, items: described };
-}
-
+const settings = set('d=8 ff=16 blocks=1 heads=1 window=16 budget=128 validateSteps=4');
 const transitionsIn = async (files: MemoryFiles) => (await Snapshot.open(files)).read(MEMORY);
 
 const device = await openDevice({ backend: 'cpu' });
 
 it('share one encoder, and report what they do', async () => {
-  const ranker = {
-    ranker: 'on',
-    rankerCandidates: '8',
-    rankerNegatives: '4',
-    rankerValidate: '2',
-    rankerPatience: '1',
-  };
-  const plan = planTraining(source(30, 8, 12), {
+  const ranker = set('ranker=on rankerCandidates=8 rankerNegatives=4 rankerValidate=2 rankerPatience=1');
+  const plan = planTraining(randomSource(30, 8, 12), {
     recipe: 'sasrec',
     settings: { ...settings, ...ranker },
     minInteractions: 1,
@@ -66,31 +43,23 @@ it('share one encoder, and report what they do', async () => {
 
 describe('learning item transitions of a large catalog', () => {
   // More items than the CPU device solves exactly.
-  const large = source(400, 30, 2500);
+  const large = randomSource(400, 30, 2500);
   const options = { recipe: 'sasrec', settings, minInteractions: 1, epochs: 1 };
 
   it('lets others run, stops when interrupted, and starts again when continued', async () => {
     const files = new MemoryFiles();
-    const stop = new AbortController();
     let turns = 0;
     const timer = setInterval(() => turns++, 1);
     const plan = planTraining(large, options);
-    const stopped = await runPlan(plan, {
-      device,
-      files,
-      signal: stop.signal,
-      onProgress: ({ phase, done }) => phase === 'transitions' && (done ?? 0) > 0 && stop.abort(),
-    });
+    const learning = stopWhen(({ phase, done }) => phase === 'transitions' && (done ?? 0) > 0);
+    const stopped = await runPlan(plan, { device, files, ...learning });
     clearInterval(timer);
     expect(turns).toBeGreaterThan(0);
     expect(stopped.result).toMatchObject({ reason: 'interrupted', step: 0 });
     expect(await transitionsIn(files)).toBeNull();
 
     // Until the first step of the encoder, once in one go and once continued.
-    const until = (): { signal: AbortSignal; onProgress(progress: TrainProgress): void } => {
-      const end = new AbortController();
-      return { signal: end.signal, onProgress: ({ phase }) => phase === 'compiling' && end.abort() };
-    };
+    const until = () => stopWhen(({ phase }) => phase === 'compiling');
     const whole = new MemoryFiles();
     await runPlan(planTraining(large, options), { device, files: whole, ...until() });
     await runPlan(await resumePlan(files, large, { epochs: 1 }), { device, files, ...until() });
@@ -112,18 +81,13 @@ describe('learning item transitions of a large catalog', () => {
 });
 
 it('a validation that is interrupted is run again when the training continues, with the same weights in the end', async () => {
-  const log = source(200, 8, 12);
+  const log = randomSource(200, 8, 12);
   const options = { recipe: 'sasrec', settings: { ...settings, memory: 'off' }, minInteractions: 1, epochs: 3 };
   const whole = new MemoryFiles();
   const wanted = await runPlan(planTraining(log, options), { device, files: whole });
   const files = new MemoryFiles();
-  const stop = new AbortController();
-  const cut = await runPlan(planTraining(log, options), {
-    device,
-    files,
-    signal: stop.signal,
-    onProgress: ({ phase, step }) => phase === 'validating' && step === 8 && stop.abort(),
-  });
+  const validating = stopWhen(({ phase, step }) => phase === 'validating' && step === 8);
+  const cut = await runPlan(planTraining(log, options), { device, files, ...validating });
   expect(cut.result).toMatchObject({ reason: 'interrupted', step: 8 });
   const { result } = await runPlan(await resumePlan(files, log, { epochs: 3 }), { device, files });
   expect([...cut.result.validations, ...result.validations]).toEqual(wanted.result.validations);

@@ -6,8 +6,7 @@ import { readMetrics } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
-import type { TrainProgress } from '../../train/loop/options.ts';
-import { folderOf, ring, run, small } from './small.ts';
+import { expectSameCheckpoint, expectSameInDebugMode, folderOf, ring, run, small, stopWhen } from './small.ts';
 import { openDevice } from '../device.ts';
 
 for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
@@ -35,17 +34,11 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
 
     it('goes on after an interruption bit for bit', async () => {
       const whole = await run(device, split, small(), { epochs: 3 });
-      const abort = new AbortController();
-      const stopAt = (p: TrainProgress) => p.step === 6 && abort.abort();
-      const first = await run(device, split, small(), { epochs: 3, signal: abort.signal, onProgress: stopAt });
+      const first = await run(device, split, small(), { epochs: 3, ...stopWhen((p) => p.step === 6) });
       expect(first.result).toMatchObject({ reason: 'interrupted', step: 7 });
       const second = await train({ ...first.options, signal: undefined, onProgress: undefined, resume: true });
       expect(second).toMatchObject({ reason: 'epochs', step: whole.result.step, bestNdcg: whole.result.bestNdcg });
-      const [a, b] = [await loadCheckpoint(whole.files), await loadCheckpoint(first.files)];
-      for (const group of ['params', 'm', 'v'] as const) {
-        for (const [name, t] of a?.[group] ?? [])
-          expect(b?.[group].get(name)?.data, `${group} ${name}`).toEqual(t.data);
-      }
+      await expectSameCheckpoint(whole.files, first.files);
       expect(whole.result.losses.slice(7)).toEqual(second.losses);
       const meanLoss = async (files: MemoryFiles) => (await readMetrics(files)).map((line) => line.loss);
       expect(await meanLoss(first.files)).toEqual(await meanLoss(whole.files));
@@ -83,9 +76,10 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
   });
 }
 
-describe('the recorded step', () => {
+describe('the recorded step', async () => {
+  const device = await openDevice({ backend: 'webgpu' });
+
   it('makes no buffer, bind group or pipeline from step 2 on, and one submit a step', async () => {
-    const device = await Device.open({ backend: 'webgpu' });
     const seen: ReturnType<Device['stats']>[] = [];
     await run(device, ring(), small({ validateSteps: '1000' }), {
       epochs: 2,
@@ -97,16 +91,10 @@ describe('the recorded step', () => {
         expect(seen[i][what], what).toBe(seen[0][what]);
       expect(seen[i].submits - seen[i - 1].submits).toBe(1);
     }
-    device.close();
   });
 
-  it('is the same in debug mode, which re-traces it and fills its slots with NaN', async () => {
-    const device = await Device.open({ backend: 'webgpu' });
-    const plain = await run(device, ring(), small(), { epochs: 1 });
-    device.debug = true;
-    const checked = await run(device, ring(), small(), { epochs: 1 });
-    expect(checked.result.losses).toEqual(plain.result.losses);
-    device.close();
+  it('is the same in debug mode', async () => {
+    await expectSameInDebugMode(device, async () => (await run(device, ring(), small(), { epochs: 1 })).result.losses);
   });
 
   it('ends with one clear error when the device is lost between two steps', async () => {
@@ -119,7 +107,9 @@ describe('the recorded step', () => {
   });
 });
 
-describe('training in mixed precision', () => {
+describe('training in mixed precision', async () => {
+  const device = await openDevice({ backend: 'webgpu' });
+
   it('is refused in one line by a device without f16', async () => {
     const cpu = await Device.open({ backend: 'cpu' });
     const refused = run(cpu, ring(), small({ precision: 'mixed' }), { epochs: 1 });
@@ -131,23 +121,18 @@ describe('training in mixed precision', () => {
   });
 
   it('learns as f32 does, with kernels of its own that a checkpoint keeps', async ({ skip }) => {
-    const device = await Device.open({ backend: 'webgpu' });
-    try {
-      if (!device.caps?.f16) return skip('the adapter has no shader-f16');
-      const losses: number[][] = [];
-      for (const precision of ['f32', 'mixed']) {
-        device.gpu?.variants.used.clear();
-        const { files, result } = await run(device, ring(), small({ precision, dropout: '0' }), { epochs: 2 });
-        losses.push(result.losses.map((l) => l.loss));
-        const counters = (await loadCheckpoint(files))?.counters;
-        expect(Object.keys(counters?.variants ?? {}).includes('matmul_mixed')).toBe(precision === 'mixed');
-      }
-      const [exact, mixed] = losses;
-      expect(mixed).not.toEqual(exact);
-      expect(mixed.length).toBe(exact.length);
-      mixed.forEach((loss, i) => expect(Math.abs(loss - exact[i])).toBeLessThan(0.05));
-    } finally {
-      device.close();
+    if (!device.caps?.f16) return skip('the adapter has no shader-f16');
+    const losses: number[][] = [];
+    for (const precision of ['f32', 'mixed']) {
+      device.gpu?.variants.used.clear();
+      const { files, result } = await run(device, ring(), small({ precision, dropout: '0' }), { epochs: 2 });
+      losses.push(result.losses.map((l) => l.loss));
+      const counters = (await loadCheckpoint(files))?.counters;
+      expect(Object.keys(counters?.variants ?? {}).includes('matmul_mixed')).toBe(precision === 'mixed');
     }
+    const [exact, mixed] = losses;
+    expect(mixed).not.toEqual(exact);
+    expect(mixed.length).toBe(exact.length);
+    mixed.forEach((loss, i) => expect(Math.abs(loss - exact[i])).toBeLessThan(0.05));
   }); // compiles a dozen kernels that software adapters take seconds each for
 });

@@ -12,21 +12,10 @@
  * row are kept.
  */
 import type { Split } from '../../data/splits/split.ts';
-import { type Device, invertSpd, multiply, Panels } from '../../engine/index.ts';
-import {
-  type ItemTransitions,
-  type TransitionSettings,
-  recency,
-  type SparseRows,
-} from '../../model/transitions/transitions.ts';
+import { type Device, invertSpd, multiply, Panels, type SparseHost } from '../../engine/index.ts';
+import { type ItemTransitions, type TransitionSettings, recency } from '../../model/transitions/transitions.ts';
 
-export interface TransitionOptions {
-  last?: number;
-  power?: number;
-  lambda?: number;
-  /** Weights kept of a row. */
-  kept?: number;
-  method?: TransitionSettings['method'];
+export interface TransitionOptions extends Partial<TransitionSettings> {
   /** Awaited after each piece of work with the share that is done, 0 to 1; it may throw to stop. */
   pause?(done: number): Promise<void>;
 }
@@ -61,7 +50,7 @@ async function exact(
   examples: Examples,
   { lambda, kept }: TransitionSettings,
   pause: Pause,
-): Promise<SparseRows> {
+): Promise<SparseHost> {
   const { items } = examples;
   const fill = (rowOf: (item: number, add: Add) => void, ridge: number) => (row: number, out: Float32Array) => {
     rowOf(row, (column, x) => {
@@ -94,7 +83,7 @@ async function exact(
 }
 
 /** Column by column: y's weights on its likeliest predecessors S solve (G_SS + λI) w = C_Sy. */
-async function neighbours(examples: Examples, { lambda, kept }: TransitionSettings, pause: Pause): Promise<SparseRows> {
+async function neighbours(examples: Examples, { lambda, kept }: TransitionSettings, pause: Pause): Promise<SparseHost> {
   const { items } = examples;
   const near = new RowWriter(items, GRAM_ENTRIES);
   const diagonal = new Float64Array(items);
@@ -163,11 +152,11 @@ function solve(a: Float64Array, b: Float64Array, ridge: number): void {
 }
 
 async function transpose(
-  rows: SparseRows,
+  rows: SparseHost,
   items: number,
   kept: number,
   pause: () => Promise<void>,
-): Promise<SparseRows> {
+): Promise<SparseHost> {
   const starts = new Uint32Array(items + 1);
   for (const column of rows.columns) starts[column + 1]++;
   for (let i = 0; i < items; i++) starts[i + 1] += starts[i];
@@ -365,7 +354,7 @@ class RowWriter {
     this.starts[++this.row] = need;
   }
 
-  finish(): SparseRows {
+  finish(): SparseHost {
     const { starts, length } = this;
     return { starts, columns: this.columns.slice(0, length), values: this.values.slice(0, length) };
   }

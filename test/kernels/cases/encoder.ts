@@ -1,6 +1,6 @@
 /** Ops that only some encoders use: attention with a learned bias, rotary positions, SwiGLU. */
 import { biasWidth, gelu, relativeAttention, rotary, rotaryAngles, swiglu } from '../../../engine/index.ts';
-import type { Case, InputSpec } from '../harness.ts';
+import { type Case, type InputSpec, shapes } from '../harness.ts';
 import { spansOf } from './attention.ts';
 
 interface Spec {
@@ -99,11 +99,7 @@ specs.push({ name: 'one token', lengths: [1], heads: 1, k: 8, causal: false, pos
 
 export const encoderCases: Case[] = specs.map(relativeCase);
 
-for (const [rows, f] of [
-  [1, 4],
-  [7, 12],
-  [33, 32],
-]) {
+for (const [rows, f] of shapes('1,4 7,12 33,32')) {
   encoderCases.push(
     { op: 'swiglu', name: `[${rows},${2 * f}]`, inputs: { x: { shape: [rows, 2 * f] } }, run: ({ x }) => swiglu(x) },
     {
@@ -118,11 +114,7 @@ for (const [rows, f] of [
   );
 }
 
-for (const [l, heads, k] of [
-  [1, 1, 4],
-  [19, 2, 8],
-  [40, 1, 32],
-]) {
+for (const [l, heads, k] of shapes('1,1,4 19,2,8 40,1,32')) {
   for (const twice of [false, true]) {
     encoderCases.push({
       op: 'rotary',

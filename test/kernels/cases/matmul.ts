@@ -1,5 +1,5 @@
-import { matmul, mul, type Tensor } from '../../../engine/index.ts';
-import type { Case } from '../harness.ts';
+import { matmul, mul, type Shape, type Tensor } from '../../../engine/index.ts';
+import { type Case, shapes } from '../harness.ts';
 
 const [TALL, ...tiles] = [
   'BM=32 BN=32 BK=16 TM=4 TN=4',
@@ -15,7 +15,7 @@ export const MATMUL_VARIANTS = { matmul: ['matmul_sg8', 'matmul_tile', TALL], ma
 const withWide = { ...MATMUL_VARIANTS, matmul: [...MATMUL_VARIANTS.matmul, 'matmul_sg8_wide'] };
 const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
 
-const plain = ([m, k, n]: number[], transA: boolean, transB: boolean): Case => ({
+const plain = ([m, k, n]: Shape, transA: boolean, transB: boolean): Case => ({
   op: 'matmul',
   name: `${m}×${k}×${n}${transA ? ' Aᵀ' : ''}${transB ? ' Bᵀ' : ''}`,
   inputs: { a: { shape: transA ? [k, m] : [m, k] }, b: { shape: transB ? [n, k] : [k, n] } },
@@ -90,15 +90,9 @@ const epilogues: Case[] = (
   }),
 );
 export const matmulCases: Case[] = [
-  ...[
-    [1, 1, 1],
-    [33, 7, 5],
-    [16, 4, 32],
-    [17, 12, 36],
-    [64, 64, 64],
-    [63, 65, 66],
-    [100, 20, 132],
-  ].flatMap((size) => flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb)))),
+  ...shapes('1,1,1 33,7,5 16,4,32 17,12,36 64,64,64 63,65,66 100,20,132').flatMap((size) =>
+    flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb))),
+  ),
   { ...plain([100, 20, 132], false, false), name: 'wide, forward and both gradients', variants: withWide },
   { ...plain([36, 7, 68], true, false), name: 'wide, Aᵀ with an odd K', variants: withWide },
   // A case for each size of tile, whole and split, since compiling one takes seconds.

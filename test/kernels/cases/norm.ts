@@ -1,5 +1,5 @@
 import { addLayernorm, layernorm, rmsnorm } from '../../../engine/index.ts';
-import { type Case, everyWidth, type InputSpec } from '../harness.ts';
+import { type Case, everyWidth, type InputSpec, shapes } from '../harness.ts';
 
 const variants = {
   layernorm_fwd: [
@@ -51,13 +51,7 @@ export function addLayernormCase(
 }
 
 export const normCases: Case[] = [
-  ...[
-    [0, 8],
-    [1, 4],
-    [33, 8],
-    [65, 64],
-    [5, 260],
-  ].map(
+  ...shapes('0,8 1,4 33,8 65,64 5,260').map(
     ([r, d]): Case => ({
       op: 'rmsnorm',
       name: `[${r},${d}]`,

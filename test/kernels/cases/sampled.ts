@@ -1,6 +1,6 @@
 import { normalize, normalizeTable, rowDot, sampledLoss, shardsOf } from '../../../engine/index.ts';
 import type { SampledLossOptions } from '../../../engine/index.ts';
-import { type Case, sharded } from '../harness.ts';
+import { type Case, shapes, sharded } from '../harness.ts';
 
 const tolerance = { abs: 2e-5, rel: 1e-4 };
 const files = (name: string): Record<string, string[]> => ({ [name]: [name, `${name}_scalar`] });
@@ -52,13 +52,7 @@ export const sampledCases: Case[] = [
       negatives: { shape: [2, 4], dtype: 'u32', value: () => 3 },
     },
   },
-  ...[
-    [1, 4],
-    [33, 8],
-    [65, 64],
-    [5, 260],
-    [0, 4],
-  ].map(
+  ...shapes('1,4 33,8 65,64 5,260 0,4').map(
     ([r, d]): Case => ({
       op: 'row-dot',
       name: `[${r},${d}]`,
@@ -68,12 +62,7 @@ export const sampledCases: Case[] = [
     }),
   ),
   { op: 'row-dot', name: 'of itself', inputs: { a: { shape: [5, 12] } }, run: ({ a }) => rowDot(a, a) },
-  ...[
-    [1, 4],
-    [33, 8],
-    [65, 64],
-    [5, 260],
-  ].map(
+  ...shapes('1,4 33,8 65,64 5,260').map(
     ([r, d]): Case => ({
       op: 'normalize',
       name: `[${r},${d}]`,

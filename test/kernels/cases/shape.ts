@@ -1,23 +1,9 @@
 import { concat, copy, gather, type Shape, slice, softmax, transpose } from '../../../engine/index.ts';
-import { type Case, everyWidth } from '../harness.ts';
+import { type Case, everyWidth, shapes } from '../harness.ts';
 
 const EXACT = { abs: 0, rel: 0 };
 
-const softmaxes: Case[] = (
-  [
-    [1, 1],
-    [3, 33],
-    [9, 32],
-    [2, 3, 63],
-    [7, 64],
-    [5, 65],
-    [17, 200],
-    [18, 201],
-    [3, 260],
-    [2, 1028],
-    [0, 8],
-  ] as Shape[]
-).map((shape) => ({
+const softmaxes: Case[] = shapes('1,1 3,33 9,32 2,3,63 7,64 5,65 17,200 18,201 3,260 2,1028 0,8').map((shape) => ({
   op: 'softmax',
   name: `[${shape}]`,
   inputs: { x: { shape, value: (_, normal) => 3 * normal() } },
@@ -92,49 +78,19 @@ slices.push({
 
 const concats: Case[] = (
   [
-    [[[3], [4]], 0],
-    [
-      [
-        [2, 5],
-        [1, 5],
-        [4, 5],
-      ],
-      0,
-    ],
-    [
-      [
-        [3, 2],
-        [3, 5],
-      ],
-      -1,
-    ],
-    [
-      [
-        [3, 4],
-        [3, 8],
-        [3, 4],
-      ],
-      -1,
-    ],
-    [
-      [
-        [2, 3, 4],
-        [2, 3, 8],
-      ],
-      -1,
-    ],
-    [
-      [
-        [2, 3],
-        [0, 3],
-      ],
-      0,
-    ],
-  ] as [Shape[], number][]
-).map(([shapes, axis]) => ({
+    ['3 4', 0],
+    ['2,5 1,5 4,5', 0],
+    ['3,2 3,5', -1],
+    ['3,4 3,8 3,4', -1],
+    ['2,3,4 2,3,8', -1],
+    ['2,3 0,3', 0],
+  ] as const
+).map(([line, axis]) => ({
   op: 'concat',
-  name: `${shapes.map((s) => `[${s}]`).join(' ')} along ${axis}`,
-  inputs: Object.fromEntries(shapes.map((shape, i) => [`x${i}`, { shape }])),
+  name: `${shapes(line)
+    .map((s) => `[${s}]`)
+    .join(' ')} along ${axis}`,
+  inputs: Object.fromEntries(shapes(line).map((shape, i) => [`x${i}`, { shape }])),
   run: (t) => concat(Object.values(t), axis),
   tolerance: EXACT,
 }));
@@ -146,17 +102,7 @@ concats.push({
   tolerance: { abs: 1e-6, rel: 1e-6 },
 });
 
-const transposes: Case[] = (
-  [
-    [1, 1],
-    [33, 15],
-    [16, 17],
-    [20, 32],
-    [3, 8, 12],
-    [2, 5, 7],
-    [0, 4],
-  ] as Shape[]
-).map((shape) => ({
+const transposes: Case[] = shapes('1,1 33,15 16,17 20,32 3,8,12 2,5,7 0,4').map((shape) => ({
   op: 'transpose',
   name: `[${shape}]`,
   inputs: { x: { shape } },
@@ -165,18 +111,7 @@ const transposes: Case[] = (
   variants: { transpose: ['transpose', 'transpose_block4'] },
 }));
 
-const gathers: Case[] = (
-  [
-    [[5, 1], [3]],
-    [[9, 8], [33]],
-    [
-      [7, 5],
-      [2, 3],
-    ],
-    [[4], [6]],
-    [[3, 4], [0]],
-  ] as [Shape, Shape][]
-).map(([shape, ids]) => ({
+const gathers: Case[] = ['5,1 3', '9,8 33', '7,5 2,3', '4 6', '3,4 0'].map(shapes).map(([shape, ids]) => ({
   op: 'gather',
   name: `rows of [${shape}] for [${ids}]`,
   inputs: { x: { shape, grad: false }, ids: { shape: ids, dtype: 'u32', value: (i) => (i * 7 + 2) % shape[0] } },
