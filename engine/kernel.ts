@@ -94,6 +94,9 @@ export const software = (c: Capabilities): boolean => c.subgroups && c.subgroupM
 /** Subgroups of exactly 8 lanes. */
 export const lanes8 = (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 8 && c.subgroupMax === 8;
 
+/** Subgroups of exactly 4 lanes. */
+export const lanes4 = (c: Capabilities): boolean => c.subgroups && c.subgroupMin === 4 && c.subgroupMax === 4;
+
 /** Threads of a workgroup among which the tuner chooses for kernels that reduce a row. */
 const WIDTHS = [64, 128, 256] as const;
 

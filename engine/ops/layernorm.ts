@@ -5,7 +5,7 @@
 import { into } from '../autograd.ts';
 import type { Device } from '../device.ts';
 import { dropoutParams } from '../random/keep.ts';
-import { groups, type Kernel, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
+import { groups, type Kernel, kernel, lanes4, lanes8, type Params, software, subgroupVariants } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
   ADD_DR,
@@ -30,6 +30,13 @@ const eight = (most: number) => ({
   constants: (p: Params) => ({ V: groups(p.d, 32) }),
 });
 
+/** A thread for each row, where a barrier costs more than a stride. */
+const rows = {
+  requires: software,
+  accepts: (p: Params) => p.d % 4 === 0,
+  suits: lanes4,
+};
+
 const SHAPE = { sizes: ['rows', 'd'], flags: ['flags'] };
 const FORWARD: Kernel = kernel(
   'layernorm_fwd',
@@ -41,6 +48,7 @@ const FORWARD: Kernel = kernel(
       grid: (p: Params) => groups(p.rows, 4 * ROWS),
     })),
     { file: 'layernorm_fwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, 4) },
+    { file: 'layernorm_fwd_row', ...rows, grid: (p) => groups(p.rows, 64) },
     ...subgroupVariants(
       'layernorm_fwd_sub',
       (p) => groups(p.rows, 4),
@@ -55,6 +63,7 @@ const BACKWARD: Kernel = kernel(
   [
     { file: 'layernorm_bwd_sg8', ...eight(128), grid: (p) => groups(p.rows, p.block) },
     { file: 'layernorm_bwd_odd8', requires: lanes8, grid: (p) => groups(p.rows, p.block) },
+    { file: 'layernorm_bwd_row', ...rows, grid: (p) => groups(groups(p.rows, p.block), 16) },
     ...subgroupVariants(
       'layernorm_bwd_sub',
       (p) => groups(p.rows, p.block),

@@ -1,6 +1,6 @@
 /** The last two axes exchanged, as a copy. (matmul takes a flag instead and needs no copy.) */
 import { gradOf, into } from '../autograd.ts';
-import { groups, kernel, lanes8 } from '../kernel.ts';
+import { groups, kernel, software } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { expectRank, expectType } from './shared/check.ts';
 import { transposeReference } from './transpose.ref.ts';
@@ -8,12 +8,17 @@ import { transposeReference } from './transpose.ref.ts';
 const TRANSPOSE = kernel('transpose', [
   {
     file: 'transpose_block4',
-    requires: lanes8,
+    requires: software,
     accepts: (p) => p.rows % 4 === 0 && p.cols % 4 === 0,
     grid: (p) => groups((p.batch * p.rows * p.cols) / 16, 64),
   },
   { file: 'transpose', grid: (p) => p.batch * groups(p.rows, 16) * groups(p.cols, 16) },
 ]);
+
+/** y [n, m] ← x [m, n], without a gradient. */
+export function transposeInto(x: Tensor, y: Tensor, rows: number, cols: number): void {
+  x.device.run(TRANSPOSE, transposeReference, { x, y }, { batch: 1, rows, cols, acc: 0 });
+}
 
 /** x [..., m, n] → [..., n, m]. */
 export function transpose(x: Tensor): Tensor {

@@ -2,9 +2,11 @@
 import type { Device } from '../../device.ts';
 import {
   type Capabilities,
+  type Grid,
   groups,
   type Kernel,
   kernel,
+  lanes4,
   lanes8,
   MAX_GRID,
   type Params,
@@ -15,22 +17,26 @@ import {
 import type { Tensor } from '../../tensor.ts';
 import { ACTIVATIONS, FLAG, matmulForward, matmulParts, matmulSplitSum } from '../matmul.ref.ts';
 import { expectOneOf } from './check.ts';
+import { transposeInto } from '../transpose.ts';
 import { sumLeading } from './sums.ts';
 
 /** Tiles of rows × cols: as many workgroups along N, M and the batch, or a plain count where one of them passes a grid's limit. */
 function tiled(rows: number, cols: number): Pick<Variant, 'grid' | 'constants'> {
-  const folded = (p: Params): boolean => Math.max(groups(p.n, cols), groups(p.m, rows), p.batch) > MAX_GRID;
   return {
-    grid: (p) => (folded(p) ? tiles(p, rows, cols) : [groups(p.n, cols), groups(p.m, rows), p.batch]),
+    grid: (p) => tiledGrid(p, rows, cols),
     constants: (p) => ({
       TRANS_A: p.transA === 1,
       TRANS_B: p.transB === 1,
       ACT: p.act,
       FLAGS: p.flags,
-      ...(folded(p) ? { FOLDED: true } : null),
+      ...(isFolded(p, rows, cols) ? { FOLDED: true } : null),
     }),
   };
 }
+const isFolded = (p: Params, rows: number, cols: number): boolean =>
+  Math.max(groups(p.n, cols), groups(p.m, rows), p.batch) > MAX_GRID;
+const tiledGrid = (p: Params, rows: number, cols: number): number | Grid =>
+  isFolded(p, rows, cols) ? tiles(p, rows, cols) : [groups(p.n, cols), groups(p.m, rows), p.batch];
 const wide = (p: Params): boolean => [p.lda, p.ldb, p.ldc, p.sa, p.sb, p.sc].every((n) => n % 4 === 0);
 
 /** Workgroups of a product in tiles. */
@@ -106,9 +112,41 @@ const takes = (p: Params): boolean =>
 
 const SHAPE: ShapeClass = { sizes: ['m', 'n', 'k', 'batch'], flags: ['transA', 'transB', 'act', 'flags'] };
 
+/** A panel of B for subgroups of exactly so many lanes, which only adapters that compute on the CPU have. */
+function panel(LANES: number): Variant {
+  return {
+    file: 'matmul_panel',
+    tuning: { LANES },
+    requires: (c) => c.subgroups && c.subgroupMin === LANES && c.subgroupMax === LANES,
+    accepts: (p) =>
+      takes(p) &&
+      p.k > 0 &&
+      p.transA === 0 &&
+      !((p.flags & FLAG.ADD) !== 0 && p.k > 64 && (p.flags !== FLAG.ADD || p.act !== 0)),
+    // Beside the kernels for 8 lanes a panel pays where many rows walk past it, and where k fills it.
+    suits: (_, p) => LANES !== 8 || (p.rows >= 64 && p.k > 0.75 * 64 * groups(p.k, 64)),
+    grid: (p) => tiledGrid(p, p.rows, 8 * LANES),
+    constants: (p) => ({
+      TRANS_B: p.transB === 1,
+      ACT: p.act,
+      FLAGS: p.flags,
+      ...(isFolded(p, p.rows, 8 * LANES) ? { FOLDED: true } : null),
+    }),
+  };
+}
+
+/** Rows that go past a panel: many, but a few panels for each of several cores. */
+const panelRows = (m: number, n: number, batch: number): number => {
+  const others = groups(n, 64) * batch;
+  return Math.max(32, Math.min(512, Math.ceil(m / Math.ceil(16 / others) / 16) * 16));
+};
+
 const MATMUL: Kernel = kernel(
   'matmul',
   [
+    panel(8),
+    panel(4),
+    panel(16),
     {
       // Takes longer to compile and leaves more of a small product unused: for products that give every core a few tiles.
       file: 'matmul_sg8_wide',
@@ -244,6 +282,7 @@ export function gemm(device: Device, g: Gemm): void {
     transB: g.transB ? 1 : 0,
     padded: g.padded ? 1 : 0,
     last: k,
+    rows: panelRows(m, n, g.batch ?? 1),
     op: g.mask?.op ?? 0,
     threshold: g.mask?.threshold ?? 0,
     scale: g.mask?.scale ?? 1,
@@ -254,6 +293,14 @@ export function gemm(device: Device, g: Gemm): void {
   const forced = device.gpu?.variants.forced.has(parts.name) ?? false;
   const part = device.gpu ? partOf(device.gpu.caps, params, forced) : 0;
   if (part > 0) return inParts(device, parts, g, params, part);
+  if (transposesFirst(device, g, params)) {
+    const a = device.empty([m, k], 'f32', 'transposed operand');
+    transposeInto(g.a, a, k, m);
+    gemm(device, { ...g, a, transA: false, lda: k, columnSums: null });
+    if (g.columnSums) sumLeading(g.b, k, n, g.columnSums, 1, 1);
+    a.dispose();
+    return;
+  }
   const state = g.mask ? device.state : null;
   const tensors = {
     a: g.a,
@@ -269,6 +316,18 @@ export function gemm(device: Device, g: Gemm): void {
   };
   device.run(whole, matmulForward, tensors, params);
 }
+
+/** Whether a copy of A, transposed, lets a panel run where else only the portable kernel would: it is 3 times as fast there. */
+const transposesFirst = ({ gpu }: Device, g: Gemm, { m, k, lda, batch, transA, transB }: Params): boolean =>
+  gpu !== null &&
+  lanes4(gpu.caps) &&
+  !gpu.variants.forced.has(MATMUL.name) &&
+  transA === 1 &&
+  transB === 0 &&
+  batch === 1 &&
+  lda === m &&
+  k % 4 === 0 &&
+  (g.ldb ?? g.n) === g.n;
 
 /** What a part of a product does without. */
 const NONE = { bias: null, z: null, db: null, residual: null, state: null, db_or_state: null };

@@ -13,6 +13,8 @@ const [TALL, ...tiles] = [
 export const MATMUL_VARIANTS = { matmul: ['matmul_sg8', 'matmul_tile', TALL], matmul_part: [TALL] };
 /** The large tiles for 8 lanes have cases of their own, since they take seconds to compile. */
 const withWide = { ...MATMUL_VARIANTS, matmul: [...MATMUL_VARIANTS.matmul, 'matmul_sg8_wide'] };
+/** Panels of B for subgroups of these widths; a panel has 64 steps of k, and 32, 64 or 128 columns. */
+const panels = { matmul: [8, 4, 16].map((lanes) => `matmul_panel LANES=${lanes}`) };
 const bound = (k: number) => ({ abs: 3e-6 * Math.sqrt(k), rel: 1e-5 });
 
 const plain = ([m, k, n]: Shape, transA: boolean, transB: boolean): Case => ({
@@ -95,6 +97,44 @@ export const matmulCases: Case[] = [
   ),
   { ...plain([100, 20, 132], false, false), name: 'wide, forward and both gradients', variants: withWide },
   { ...plain([36, 7, 68], true, false), name: 'wide, Aᵀ with an odd K', variants: withWide },
+  ...[
+    [70, 64, 132],
+    [70, 132, 68],
+    [20, 65, 36],
+  ].flatMap((size) =>
+    flags.map(
+      (tb): Case => ({
+        ...plain(size, false, tb),
+        name: `panels, ${size.join('×')}${tb ? ' Bᵀ' : ''}`,
+        variants: panels,
+      }),
+    ),
+  ),
+  {
+    op: 'matmul',
+    name: 'panels, bias, gelu, dropout and residual over two of them',
+    inputs: { a: { shape: [35, 72] }, b: { shape: [72, 40] }, bias: { shape: [40] }, residual: { shape: [35, 40] } },
+    run: (t) => matmul(t.a, t.b, { bias: t.bias, residual: t.residual, dropout: 0.25, activation: 'gelu' }),
+    tolerance: bound(128),
+    variants: panels,
+  },
+  {
+    op: 'matmul',
+    name: 'panels, a batch of 3',
+    inputs: { a: { shape: [3, 20, 72] }, b: { shape: [3, 72, 12] } },
+    run: ({ a, b }) => matmul(a, b),
+    tolerance: bound(72),
+    variants: panels,
+  },
+  {
+    op: 'matmul',
+    name: 'panels, added to what is there',
+    inputs: { a: { shape: [40, 72] }, b: { shape: [72, 72] } },
+    // The gradient of a comes twice, each time over two panels.
+    run: ({ a, b }) => [matmul(a, b), matmul(a, b, { transB: true })],
+    tolerance: { abs: 1e-4, rel: 1e-4 },
+    variants: panels,
+  },
   // A case for each size of tile, whole and split, since compiling one takes seconds.
   ...tiles.map((tile) => ({
     ...plain([100, 20, 132], false, false),

@@ -7,9 +7,10 @@ const variants = {
     'layernorm_fwd_sg8 ROWS=4',
     'layernorm_fwd_odd8',
     'layernorm_fwd',
+    'layernorm_fwd_row',
     'layernorm_fwd_sub',
   ],
-  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd_odd8', 'layernorm_bwd', 'layernorm_bwd_sub'],
+  layernorm_bwd: ['layernorm_bwd_sg8', 'layernorm_bwd_odd8', 'layernorm_bwd', 'layernorm_bwd_row', 'layernorm_bwd_sub'],
   layernorm_bwd_columns: ['layernorm_bwd_columns'],
 };
 /** With every size of workgroup; compiling them takes seconds. */

@@ -1,0 +1,165 @@
+enable subgroups;
+// matmul_panel: C = act(op(A) · op(B) + bias) for adapters that compute on the CPU: a panel of B stays in registers or in
+// the nearest cache while many rows of A walk past it, so that almost nothing is loaded for a product.
+// Layouts: A [M, K] with row stride lda, op(B) [K, N] with ldb ([N, K] if TRANS_B), C and Z [M, N] with ldc; sa, sb, sc are the
+//   strides of a batch, all in elements. Z receives A·op(B) + bias before the activation (FLAG_Z). FLAG_SLOPE: C =
+//   (A·op(B)) ∘ act'(z). FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask
+//   is that of dropout.wgsl over C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
+// A workgroup is one subgroup of LANES lanes and owns p.rows rows × 8 · LANES columns of C; a lane owns 4 of the columns and
+//   the 4 that are 4 · LANES further on. Its panel is [64, 8 · LANES]: four arrays of 16 steps of k, since a compiler's effort
+//   grows with the square of an array. Where K is above 64, sums wait in C from panel to panel. A lane loads 4 numbers of a
+//   row of A and shares them by broadcast.
+// Why it reads as it does, on lavapipe (LLVM): an array that is written with a running index stays in memory, and a read
+//   at a constant index is one vector load, which folds into the multiply. Loops of a constant number of turns are
+//   unrolled, so that `turns` hides it. Chains of additions would sink below the next load while their products
+//   spill: storing them ("pin") keeps them where they are.
+// Grid: (⌈N / (8 · LANES)⌉, ⌈M / rows⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the
+//   strides are multiples of 4; where K is not, the sides whose k axis is contiguous are padded with zeros. FLAG_ADD comes
+//   alone where K is above 64.
+const LANES: u32 = 8; // @tune
+const TRANS_B: bool = false; // @tune
+const ACT: u32 = 0; // @tune
+const FLAGS: u32 = 0; // @tune
+const FOLDED: bool = false; // @tune
+const DROP_LATER = (FLAGS & FLAG_DROPOUT) != 0u;
+const ONTO_C = FLAGS == FLAG_ADD && ACT == 0u; // sums start from what C holds
+const COLUMNS = 2u * LANES; // of vec4
+const DEPTH = 64u;
+struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
+  op: u32, threshold: u32, scale: f32, rows: u32 }
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> z: array<vec4f>;
+@group(0) @binding(6) var<storage, read> state: array<u32>;
+@group(0) @binding(7) var<storage, read> residual: array<vec4f>;
+fn state_word(i: u32) -> u32 { return state[i]; }
+
+// 16 steps of k of a panel: the two vec4 of columns that a lane owns, step by step; the last two are for pins.
+alias Panel = array<vec4f, 34>;
+
+// Adds 16 steps of k to the sums of columns j (0 or 1).
+fn add_steps(sums: vec4f, x: array<vec4f, 4>, panel: ptr<function, Panel>, j: u32) -> vec4f {
+  var v = sums;
+  v = v + x[0].x * (*panel)[j] + x[0].y * (*panel)[2u + j] + x[0].z * (*panel)[4u + j] + x[0].w * (*panel)[6u + j];
+  v = v + x[1].x * (*panel)[8u + j] + x[1].y * (*panel)[10u + j] + x[1].z * (*panel)[12u + j] + x[1].w * (*panel)[14u + j];
+  v = v + x[2].x * (*panel)[16u + j] + x[2].y * (*panel)[18u + j] + x[2].z * (*panel)[20u + j] + x[2].w * (*panel)[22u + j];
+  v = v + x[3].x * (*panel)[24u + j] + x[3].y * (*panel)[26u + j] + x[3].z * (*panel)[28u + j] + x[3].w * (*panel)[30u + j];
+  return v;
+}
+
+// The four columns from vec4 `col` on at step k, or zeros beyond K.
+fn columns_at(base: u32, k: u32, col: u32) -> vec4f {
+  let at = (base + min(k, p.k - 1u) * p.ldb) / 4u + min(col, p.ldb / 4u - 1u);
+  return select(vec4f(), b[at], k < p.k);
+}
+// Four steps of the row of op(B) that is column `n`, or zeros beyond K.
+fn steps_at(base: u32, k: u32, n: u32) -> vec4f {
+  let at = (base + min(n, p.n - 1u) * p.ldb + min(k, (p.k - 1u) / 4u * 4u)) / 4u;
+  return select(vec4f(), b[at], k < p.k);
+}
+fn fill_four(panel: ptr<function, Panel>, base: u32, k: u32, i: u32, col: u32, j: u32) {
+  let t0 = steps_at(base, k, col * 4u);
+  let t1 = steps_at(base, k, col * 4u + 1u);
+  let t2 = steps_at(base, k, col * 4u + 2u);
+  let t3 = steps_at(base, k, col * 4u + 3u);
+  (*panel)[i * 2u + j] = vec4f(t0.x, t1.x, t2.x, t3.x);
+  (*panel)[i * 2u + 2u + j] = vec4f(t0.y, t1.y, t2.y, t3.y);
+  (*panel)[i * 2u + 4u + j] = vec4f(t0.z, t1.z, t2.z, t3.z);
+  (*panel)[i * 2u + 6u + j] = vec4f(t0.w, t1.w, t2.w, t3.w);
+}
+
+// Four numbers of a row of A for this lane, or zeros beyond K.
+fn row_at(at: u32, step: u32) -> vec4f {
+  return select(vec4f(), a[at + min(step, (p.k - 1u) / 4u)], step * 4u < p.k);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32) {
+  let wid = tile_index(group, grid, (p.n + 4u * COLUMNS - 1u) / (4u * COLUMNS), (p.m + p.rows - 1u) / p.rows);
+  if (FOLDED && wid.z >= p.batch) { return; }
+  let col0 = wid.x * COLUMNS + lane;
+  let col1 = col0 + LANES;
+  let base_b = wid.z * p.sb;
+  let base_c = wid.z * p.sc;
+  let bias0 = bias_at(col0 * 4u);
+  let bias1 = bias_at(col1 * 4u);
+  let row0 = wid.y * p.rows;
+  let end = min(row0 + p.rows, p.m);
+  let turns = 16u + (p.batch >> 31u);
+  var b0: Panel;
+  var b1: Panel;
+  var b2: Panel;
+  var b3: Panel;
+  for (var k0 = 0u; k0 < p.k; k0 += DEPTH) {
+    for (var k = k0; k < k0 + DEPTH; k += turns) {
+      b0 = b1;
+      b1 = b2;
+      b2 = b3;
+      for (var j = 0u; j < turns / 8u; j++) {
+        let col = col0 + j * LANES;
+        if (TRANS_B) {
+          for (var i = 0u; i < turns; i += 4u) { fill_four(&b3, base_b, k + i, i, col, j); }
+        } else {
+          for (var i = 0u; i < turns; i++) { b3[i * 2u + j] = columns_at(base_b, k + i, col); }
+        }
+      }
+    }
+    let last = k0 + DEPTH >= p.k;
+    for (var row = row0; row < end; row++) {
+      var c0 = vec4f();
+      var c1 = vec4f();
+      if (k0 > 0u || ONTO_C) {
+        let at = (base_c + row * p.ldc) / 4u;
+        c0 = c[at + min(col0, p.ldc / 4u - 1u)];
+        c1 = c[at + min(col1, p.ldc / 4u - 1u)];
+      }
+      let row_a = (wid.z * p.sa + row * p.lda) / 4u;
+      let step = k0 / 4u + lane;
+      var u = row_at(row_a, step);
+      var x = array<vec4f, 4>(subgroupBroadcast(u, 0u), subgroupBroadcast(u, 1u),
+        subgroupBroadcast(u, 2u), subgroupBroadcast(u, 3u));
+      c0 = add_steps(c0, x, &b0, 0u);
+      b0[32] = c0;
+      c1 = add_steps(c1, x, &b0, 1u);
+      b0[33] = c1;
+      if (LANES == 4u) { u = row_at(row_a, step + 4u); }
+      x = array<vec4f, 4>(subgroupBroadcast(u, 4u % LANES), subgroupBroadcast(u, 5u % LANES),
+        subgroupBroadcast(u, 6u % LANES), subgroupBroadcast(u, 7u % LANES));
+      c0 = add_steps(c0, x, &b1, 0u);
+      b1[32] = c0;
+      c1 = add_steps(c1, x, &b1, 1u);
+      b1[33] = c1;
+      if (LANES <= 8u) { u = row_at(row_a, step + 8u); }
+      x = array<vec4f, 4>(subgroupBroadcast(u, 8u % LANES), subgroupBroadcast(u, 9u % LANES),
+        subgroupBroadcast(u, 10u % LANES), subgroupBroadcast(u, 11u % LANES));
+      c0 = add_steps(c0, x, &b2, 0u);
+      b2[32] = c0;
+      c1 = add_steps(c1, x, &b2, 1u);
+      b2[33] = c1;
+      if (LANES == 4u) { u = row_at(row_a, step + 12u); }
+      x = array<vec4f, 4>(subgroupBroadcast(u, 12u % LANES), subgroupBroadcast(u, 13u % LANES),
+        subgroupBroadcast(u, 14u % LANES), subgroupBroadcast(u, 15u % LANES));
+      c0 = add_steps(c0, x, &b3, 0u);
+      b3[32] = c0;
+      c1 = add_steps(c1, x, &b3, 1u);
+      b3[33] = c1;
+      if (last && !ONTO_C) {
+        finish(row, col0 * 4u, base_c, bias0, c0);
+        finish(row, col1 * 4u, base_c, bias1, c1);
+      } else {
+        let at = (base_c + row * p.ldc) / 4u;
+        if (col0 * 4u < p.n) { c[at + col0] = c0; }
+        if (col1 * 4u < p.n) { c[at + col1] = c1; }
+      }
+    }
+  }
+  if (DROP_LATER) {
+    drop_rows(row0, end - row0, col0 * 4u, base_c);
+    drop_rows(row0, end - row0, col1 * 4u, base_c);
+  }
+}
+// @use matmul_finish, tile_index, matmul_flags
