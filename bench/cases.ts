@@ -15,7 +15,7 @@ import type { BenchCase, Stock } from './case.ts';
 import { trainingCases } from './cases-training.ts';
 import { D, F, ids, L, sequences, T, V } from './shapes.ts';
 
-const product = (name: string, sizes: BenchCase['sizes'], k: number, n: number, transB = false): BenchCase => ({
+export const product = (name: string, sizes: BenchCase['sizes'], k: number, n: number, transB = false): BenchCase => ({
   name,
   sizes,
   make: (stock, m) => {

@@ -28,24 +28,28 @@ export interface KernelBench {
 }
 
 export interface KernelBenchOptions {
+  /** The bench's own if absent. */
+  cases?: readonly BenchCase[];
   /** Only cases with this in their name. */
   filter?: string;
   /** Divides the rows of every case. */
   scale?: number;
+  /** What was measured in this run already, if it was. */
+  roofline?: Roofline;
   /** Hears of each case as it is done. */
   onCase?(name: string): void;
 }
 
 export async function benchKernels(device: Device, options: KernelBenchOptions = {}): Promise<KernelBench> {
-  const { filter = '', scale = 1, onCase } = options;
+  const { cases = benchCases, filter = '', scale = 1, onCase } = options;
   const cpu = await Device.open({ backend: 'cpu' });
-  const before = await measureRoofline(device, scale);
+  const before = options.roofline ?? (await measureRoofline(device, scale));
   const timed: { c: BenchCase; row: Omit<KernelRow, 'fraction'> }[] = [];
-  for (const c of benchCases.filter((x) => x.name.includes(filter))) {
+  for (const c of cases.filter((x) => x.name.includes(filter))) {
     timed.push({ c, row: await benchOne(c, Math.ceil(c.sizes[0] / scale), device, cpu) });
     onCase?.(c.name);
   }
-  const roofline = await measureRoofline(device, scale, before);
+  const roofline = options.roofline ?? (await measureRoofline(device, scale, before));
   const rows = timed.map(({ c, row }) => {
     const work = { flop: c.flop(row.size), bytes: c.bytes(row.size) };
     return { ...row, fraction: fractionOf(roofline, work, row.ms) };

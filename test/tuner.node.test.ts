@@ -161,4 +161,13 @@ describe('measured choices', () => {
       expect(device.gpu?.variants.forced.size).toBe(0);
     }
   });
+
+  it('keep what runs anyway where nothing suits a software adapter', async ({ skip }) => {
+    if (!device.caps?.f16) return skip('the adapter has no shader-f16');
+    const samples = collectShapes(device, () => void device.withPrecision('mixed', () => ran(device)));
+    expect(samples.map(({ kernel }) => kernel.name)).toEqual(['matmul_mixed']); // for GPUs, all of its kernels
+    const { choices, rows } = await tune(device, samples);
+    expect(rows[0].times.map(({ choice }) => choice)).toContain(rows[0].untuned);
+    expect(Object.keys(choices)).toEqual(['matmul_mixed']);
+  });
 });

@@ -43,16 +43,15 @@ function syntheticHistories() {
 
 /**
  * Writes the pool to a temporary folder, removed when the process ends.
- * @returns {Promise<{ spec: object, check: object, expected: object, about: string }>} the timed case, the small one
- *   whose first losses are compared, and those losses by Attune's CPU device (double arithmetic)
+ * @param {Record<string, string>} given settings other than the recipe's
  */
-export async function sasrecCase() {
+export async function sasrecPool(users = USERS, given = {}) {
   const path = process.env.ATTUNE_DATA && join(process.env.ATTUNE_DATA, 'ml-1m/ratings.csv');
   const real = path && existsSync(path);
   const { items, histories } = real ? await realHistories(path) : syntheticHistories();
-  const settings = settingsFor('sasrec');
-  const { window, d, ff, blocks } = settings;
-  const sequences = sample(histories.length, USERS).map((u) => histories[u].slice(-window - 1));
+  const settings = settingsFor('sasrec', given);
+  const { window } = settings;
+  const sequences = sample(histories.length, users).map((u) => histories[u].slice(-window - 1));
   const check = sequences.filter((s) => s.length > 20 && s.length < 60).slice(0, 5);
 
   const folder = mkdtempSync(join(tmpdir(), 'attune-peers-'));
@@ -66,6 +65,17 @@ export async function sasrecCase() {
   writeFileSync(file, JSON.stringify(pool));
 
   const tokens = sequences.reduce((sum, s) => sum + s.length - 1, 0);
+  const about = `${real ? 'MovieLens 1M' : 'made-up sequences (ATTUNE_DATA names no ml-1m)'}: ${tokens} tokens of ${users} users, ${items} items`;
+  return { file, items, settings, sequences, tokens, about };
+}
+
+/**
+ * @returns {Promise<{ spec: object, check: object, expected: object, about: string }>} the timed case, the small one
+ *   whose first losses are compared, and those losses by Attune's CPU device (double arithmetic)
+ */
+export async function sasrecCase() {
+  const { file, items, settings, sequences, tokens, about } = await sasrecPool();
+  const { d, ff, blocks } = settings;
   const pairs = sequences.reduce((sum, s) => sum + ((s.length - 1) * s.length) / 2, 0);
   const perToken = 6 * blocks * (4 * d * d + 2 * d * ff) + 6 * d * items;
   const attention = 3.5 * 4 * d * blocks * (pairs / tokens);
@@ -75,7 +85,7 @@ export async function sasrecCase() {
     spec: { ...common, tokens, flop: STEP_TOKENS * (perToken + attention) },
     check: small,
     expected: await cpuLosses(small),
-    about: `${real ? 'MovieLens 1M' : 'made-up sequences (ATTUNE_DATA names no ml-1m)'}: ${tokens} tokens of ${USERS} users, ${items} items`,
+    about,
   };
 }
 

@@ -89,8 +89,8 @@ export function collectShapes(device: Device, fn: () => void): Sample[] {
 
 /**
  * Times the candidates of the samples; `onRow` hears of each class as it is done, and of all choices so far. On a
- * software adapter only those are timed that suit it: what is made for a GPU was never near there, and takes seconds each
- * to compile.
+ * software adapter only those are timed that suit it, beside what runs without the measurement: what is made for a GPU was
+ * never near there, and takes seconds each to compile.
  */
 export async function tune(
   device: Device,
@@ -108,7 +108,7 @@ export async function tune(
     const best = new Map<string, number>();
     const names = gpu.variants
       .candidates(kernel, params)
-      .filter((v) => !software(gpu.caps) || (v.suits?.(gpu.caps, params) ?? true))
+      .filter((v) => !software(gpu.caps) || choiceOf(v) === untuned || (v.suits?.(gpu.caps, params) ?? true))
       .map(choiceOf);
     for (let round = 0; round < ROUNDS; round++) {
       // Interleaved, so that what disturbs the machine disturbs them alike.

@@ -7,7 +7,7 @@ import { Feed } from '../../../dist/train/loop/feed.js';
 import { AdamW } from '../../../dist/train/loop/optimizer.js';
 
 /** Sequences as the training histories of so many users; a split holds each one's last two events back. */
-function splitOf(sequences, items) {
+export function splitOf(sequences, items) {
   const offsets = new Uint32Array(sequences.length + 1);
   sequences.forEach((s, i) => {
     offsets[i + 1] = offsets[i] + s.length + 2;
@@ -76,7 +76,7 @@ export function makeSasrec(device, spec) {
     },
     dispose() {
       for (const part of [program, feed, optimizer, model]) part.dispose();
-      device.gpu?.trim();
+      device.gpu?.buffers.trim();
     },
   };
 }

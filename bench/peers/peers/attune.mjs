@@ -40,7 +40,7 @@ function program(device, step, tensors, { prepare, readers } = {}) {
     dispose() {
       recorded.dispose();
       for (const t of tensors) t.dispose();
-      device.gpu.trim();
+      device.gpu.buffers.trim();
     },
   };
 }
@@ -179,7 +179,7 @@ const cases = {
       },
       dispose() {
         for (const one of [recorded, optimizer, parameters, x, y]) one.dispose();
-        device.gpu.trim();
+        device.gpu.buffers.trim();
       },
     };
   },

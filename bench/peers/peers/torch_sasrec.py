@@ -23,8 +23,9 @@ class Sasrec:
         self.check_steps = spec.get("checkSteps", 0)
         self.dropout = 0.0 if self.check_steps else s["dropout"]
         sequences = pool["check"] if self.check_steps else pool["sequences"]
-        self.batches = make_batches(sequences, s["window"], sort)
-        self.w = read_weights(pool["weights"])
+        device = spec.get("device", "cpu")
+        self.batches = [tuple(x.to(device) for x in batch) for batch in make_batches(sequences, s["window"], sort)]
+        self.w = read_weights(pool["weights"], device)
         matrices = [x for x, decay in self.w.values() if decay]
         others = [x for x, decay in self.w.values() if not decay]
         groups = [
@@ -34,7 +35,7 @@ class Sasrec:
         self.all = matrices + others
         self.adamw = torch.optim.AdamW(groups, lr=s["learningRate"], betas=(0.9, 0.98), eps=1e-8)
         longest = max(items.shape[1] for items, _ in self.batches)
-        self.mask = torch.full((longest, longest), float("-inf")).triu(1)
+        self.mask = torch.full((longest, longest), float("-inf"), device=device).triu(1)
 
     def __call__(self):
         """Every sequence once."""
@@ -46,13 +47,16 @@ class Sasrec:
 
     def train(self, items, targets):
         with torch.enable_grad():
-            logits = self.encode(items) @ self.p("items.weight").T
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+            loss = self.loss(items, targets)
             self.adamw.zero_grad(set_to_none=True)
             loss.backward()
         torch.nn.utils.clip_grad_norm_(self.all, self.settings["clip"])
         self.adamw.step()
         return loss.detach()
+
+    def loss(self, items, targets):
+        logits = self.encode(items) @ self.p("items.weight").T
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
 
     def p(self, name):
         return self.w[name][0]
@@ -112,14 +116,14 @@ def make_batches(sequences, window, sort):
     return batches
 
 
-def read_weights(weights):
+def read_weights(weights, device):
     """name → (parameter, whether it decays), from one file of f32 numbers."""
     data = np.fromfile(weights["file"], dtype=np.float32)
     result = {}
     at = 0
     for one in weights["parameters"]:
         size = int(np.prod(one["shape"]))
-        values = torch.from_numpy(data[at : at + size].reshape(one["shape"]).copy())
+        values = torch.from_numpy(data[at : at + size].reshape(one["shape"]).copy()).to(device)
         result[one["name"]] = (torch.nn.Parameter(values), one["decay"])
         at += size
     return result
