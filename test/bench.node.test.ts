@@ -1,8 +1,10 @@
 /** The bench counts what it says that it counts; its timings are no tests. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { Stock } from '../bench/case.ts';
 import { benchCases } from '../bench/cases.ts';
 import { attendedPairs, flopCounter } from '../bench/cost.ts';
+import { trainSpec } from '../bench/peers/cases.mjs';
 import { fractionOf } from '../bench/roofline.ts';
 import { matmul } from '../engine/index.ts';
 import { openDevice } from './device.ts';
@@ -39,6 +41,30 @@ describe('cases', () => {
     device.gpu?.buffers.trim();
     expect(device.stats().bytes).toBe(bytes);
     expect(c.bytes(c.sizes[0])).toBeGreaterThan(0);
+  });
+});
+
+describe('peers', () => {
+  it('Attune as a peer makes a case, gives its outputs, and frees it', () => {
+    const worker = new URL('../bench/peers/worker.mjs', import.meta.url).pathname;
+    const step = trainSpec(64);
+    const x = { shape: [2, 8], seed: 1 };
+    const requests = [
+      { op: 'make', spec: { kind: 'softmax', rows: 2, cols: 8, inputs: { x } } },
+      { op: 'outputs', indices: { y: [0] } },
+      { op: 'drop' },
+      { op: 'make', spec: step },
+      { op: 'time', repeat: 1 },
+      { op: 'drop' },
+    ];
+    const { stdout, stderr } = spawnSync(process.execPath, [worker, 'attune'], {
+      input: requests.map((request) => `${JSON.stringify(request)}\n`).join(''),
+      encoding: 'utf8',
+    });
+    const answers = stdout.match(/^@.*$/gm)?.map((line) => JSON.parse(line.slice(1)));
+    const [y, ms] = [expect.any(Number), expect.any(Number)];
+    expect(answers, stderr).toMatchObject([{}, {}, { values: { y: [y] } }, {}, {}, { ms }, {}]);
+    expect(answers?.filter(({ absent }) => absent)).toEqual([]);
   });
 });
 

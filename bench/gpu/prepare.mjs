@@ -27,7 +27,7 @@ export async function bundleCases(root, folder) {
       outDir: folder,
       emptyOutDir: false,
       target: 'node20',
-      rollupOptions: { output: { entryFileNames: 'cases.mjs' } },
+      rollupOptions: { output: { entryFileNames: 'cases.mjs', codeSplitting: false } },
     },
   });
   return join(folder, 'cases.mjs');
