@@ -1,7 +1,7 @@
 /** A device: where tensors live and ops run. WebGPU in Node and Chrome, WebAssembly, or the CPU through the references. */
 import { Tape } from './autograd.ts';
 import { type BindingInfo, contractOf, expectIntegers, type Capabilities, type Kernel, type Params } from './kernel.ts';
-import { allocateOnHost, viewOnHost } from './host-memory.ts';
+import { allocateOnHost, viewOnHost } from './wasm/host-memory.ts';
 import { refusePromise } from './no-promise.ts';
 import { firstNonFiniteTensor } from './non-finite.ts';
 import type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';

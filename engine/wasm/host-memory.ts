@@ -1,7 +1,7 @@
 /** Memory of tensors on the host: typed arrays, or a part of WebAssembly's memory. */
-import type { DType, NumericArray, Storage, Tensor } from './tensor.ts';
-import type { Wasm } from './wasm/wasm.ts';
-import { POISON } from './webgpu/buffer-pool.ts';
+import type { DType, NumericArray, Storage, Tensor } from '../tensor.ts';
+import type { Wasm } from './wasm.ts';
+import { POISON } from '../webgpu/buffer-pool.ts';
 
 /** How a device of the host holds its tensors. */
 interface Host {
