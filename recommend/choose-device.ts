@@ -1,4 +1,5 @@
 /** Which device answers single queries fastest, where the adapter is software. */
+import { InputError } from '../data/errors.ts';
 import { Device } from '../engine/index.ts';
 import { roundUp } from '../model/inference/batcher.ts';
 import { RankingModel } from '../model/inference/ranking-model.ts';
@@ -14,17 +15,22 @@ const EVENTS = 64;
 /**
  * The device for lists of a model: the one that was asked for; with `auto` a GPU where there is one. An adapter that
  * computes on the CPU answers many queries at once well and a single one slowly, so that one list
- * is timed in WebAssembly and, unless that is quick, on the adapter.
+ * is timed in WebAssembly and, unless that is quick, on the adapter. What WebAssembly has no room for is left to the adapter.
+ * @throws InputError, one line, where the list shows that the weights are damaged
  */
 export async function chooseDevice(loaded: LoadedModel, options: LoadOptions): Promise<Device> {
   const device = await deviceFor(options);
   if (options.device || (options.backend ?? 'auto') !== 'auto' || !device.gpu?.software) return device;
   const host = await Device.open({ backend: 'wasm' }).catch(() => null); // a page's policy may forbid it
   if (!host) return device;
-  const ms = await timeList(host, loaded);
-  const chosen = ms < QUICK_MS || ms < (await timeList(device, loaded)) ? host : device;
-  (chosen === host ? device : host).close();
-  return chosen;
+  const ms = await timeList(host, loaded).catch((error) => {
+    if (!(error instanceof InputError)) return Number.POSITIVE_INFINITY;
+    for (const opened of [host, device]) opened.close();
+    throw error;
+  });
+  const quick = ms < QUICK_MS || (ms < Number.POSITIVE_INFINITY && ms < (await timeList(device, loaded)));
+  (quick ? device : host).close();
+  return quick ? host : device;
 }
 
 /** Milliseconds of one list, compiled and warm: the best of several, since others may share the cores. */

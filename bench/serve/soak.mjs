@@ -7,7 +7,7 @@
  *
  *   --requests N   100,000 by default
  *   --workers N    connections that ask at once, 8 by default
- *   --device NAME  cpu (default), webgpu or auto
+ *   --device NAME  wasm (default: what a server without a GPU takes), webgpu, cpu or auto
  *   --users N      users that ask, 2,000 by default: their histories grow with the requests
  *   --json         one object instead of a table
  *
@@ -40,7 +40,7 @@ const { values: flags } = parseArgs({
   options: {
     requests: { type: 'string', default: '100000' },
     workers: { type: 'string', default: '8' },
-    device: { type: 'string', default: 'cpu' },
+    device: { type: 'string', default: 'wasm' },
     users: { type: 'string', default: '2000' },
     json: { type: 'boolean', default: false },
   },

@@ -148,15 +148,22 @@ export class Program<T extends Record<string, Tensor>> {
     }
     const dispatches: (() => void)[] = [];
     device.hostRecording = dispatches;
+    let reserved: { result: Traced<T>; release: () => void };
     try {
-      const { result, release } = wasm.reserve(() => this.traced());
-      this.releaseHost = release;
-      this.adoptOrFree(result);
-      this.dispatchesOfHost = dispatches;
-      return result.out;
+      reserved = wasm.reserve(() => this.traced());
     } finally {
       device.hostRecording = null;
     }
+    const { result, release } = reserved;
+    try {
+      this.adoptOrFree(result);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    this.releaseHost = release;
+    this.dispatchesOfHost = dispatches;
+    return result.out;
   }
 
   private runOnCpu(): T {

@@ -23,7 +23,7 @@ export function allocateOnHost(storage: Storage, dtype: DType, { wasm, f64, pois
 
 /** The values of a tensor where they lie, in its own type (an input arena holds both); null once they are freed. */
 export function viewOnHost({ storage, offset, size, dtype }: Tensor, wasm: Wasm | null): NumericArray | null {
-  if (wasm) return wasm.view(storage.address + 4 * offset, size, dtype);
+  if (wasm) return storage.released ? null : wasm.view(storage.address + 4 * offset, size, dtype);
   const part = storage.array?.subarray(offset, offset + size) ?? null;
   if (dtype === 'f32' && part instanceof Uint32Array)
     return new Float32Array(part.buffer, part.byteOffset, part.length);

@@ -62,10 +62,10 @@ export class Wasm {
   /** The address of memory that may hold anything. @throws Error where 4 GiB are not enough */
   allocate(bytes: number, label: string): number {
     const size = sizeClass(bytes);
-    this.counts.bytes += size;
-    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
     const at = this.reserved?.get(size)?.pop() ?? this.free.get(size)?.pop() ?? this.extend(size, label);
     this.owned?.add(at);
+    this.counts.bytes += size;
+    this.counts.peakBytes = Math.max(this.counts.peakBytes, this.counts.bytes);
     return at;
   }
 

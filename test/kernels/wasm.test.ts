@@ -14,6 +14,7 @@ describe('memory', () => {
     expect((await large.data())[4_999_999]).toBe(7);
     expect(() => device.empty([2 ** 30 - 1])).toThrow('out of memory for tensor: WebAssembly holds at most 4 GiB');
     expect(Array.from(await small.data())).toEqual([1, 2, 3]);
+    expect(device.stats().bytes).toBe(held);
   });
 
   it('of a program is its own until it is disposed', async () => {
@@ -50,6 +51,13 @@ describe('memory', () => {
       throw new Error('on purpose');
     });
     expect(() => program.run()).toThrow('on purpose');
+    expect(device.stats().bytes).toBe(before);
+    // Run, but refused afterwards: it reads what belongs to a scope around it.
+    device.scope(() => {
+      const outer = scale(x, 2);
+      const refused = device.program('refused', () => ({ y: add(matmul(outer, x), x) }));
+      expect(() => refused.run()).toThrow(/belongs to a scope around the step/);
+    });
     expect(device.stats().bytes).toBe(before);
   });
 });

@@ -142,6 +142,11 @@ describe('finite weights that overflow', () => {
     recommender.close();
   });
 
+  it.each(['auto', 'wasm'] as const)('recommend, on the device that %s takes', async (backend) => {
+    const files = await broken();
+    await refused(async () => (await Recommender.load(files, { backend })).recommend({ history }));
+  });
+
   it('item transitions', async () => {
     const files = await poison(await smallOne(), MEMORY, 'values', HUGE);
     const recommender = await Recommender.load(files, { device: cpu });
