@@ -1,6 +1,7 @@
 import type { Reference } from '../reference.ts';
 import { keepOf } from '../random/keep.ts';
 import type { NumericArray } from '../tensor.ts';
+import { inverseSqrt } from './shared/inverse-sqrt.ts';
 
 export const RESIDUAL = 1;
 export const DROPOUT = 2;
@@ -12,13 +13,13 @@ export const DR = 64;
 export const ADD_DR = 128;
 export const COLUMNS = 256;
 
-/** Mean and 1/√(var + eps) of `d` values from `at` on. */
+/** Mean and 1/√(var + eps) of `d` values from `at` on, NaN where one of the two sums overflows in f32. */
 function moments(z: NumericArray, at: number, d: number, eps: number): [number, number] {
   let mean = 0;
   for (let c = 0; c < d; c++) mean += z[at + c] / d;
   let variance = 0;
   for (let c = 0; c < d; c++) variance += (z[at + c] - mean) ** 2 / d;
-  return [mean, 1 / Math.sqrt(variance + eps)];
+  return [mean, inverseSqrt(variance + eps, Math.max(Math.abs(mean), variance) * d)];
 }
 
 export const layernormForward: Reference = (

@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (lane == 0u) {
         var all = vec3f(0.0);
         for (var i = 0u; i < 16u; i++) { all += parts[lid + i]; }
-        let rstd = inverseSqrt(all.x / n + p.eps);
+        let rstd = inverse_sqrt(all.x / n + p.eps);
         rows[lid / 16u] = vec4f(mean, rstd, all.y / n, all.z / n * rstd);
       }
       workgroupBarrier();
@@ -111,4 +111,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     workgroupBarrier();
   }
 }
-// @use group_index, keep, state
+// @use group_index, inverse_sqrt, keep, state

@@ -52,7 +52,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
         three += vec3f(v * v, g, g * v);
       }
       three = vec3f(sum8(three.x), sum8(three.y), sum8(three.z)) / n;
-      rstd = inverseSqrt(three.x + p.eps);
+      rstd = inverse_sqrt(three.x + p.eps);
     }
     for (var c = lane; c < p.d; c += 8u) {
       let e = base + c;
@@ -87,4 +87,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep, lanes8, state
+// @use group_index, inverse_sqrt, keep, lanes8, state

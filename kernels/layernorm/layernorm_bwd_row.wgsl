@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
         gs += g;
         gvs += g * v;
       }
-      rstd = inverseSqrt(all4(squares) / n + p.eps);
+      rstd = inverse_sqrt(all4(squares) / n + p.eps);
       mean_g = all4(gs) / n;
       mean_gn = all4(gvs) / n * rstd;
     }
@@ -95,4 +95,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep, state
+// @use group_index, inverse_sqrt, keep, state

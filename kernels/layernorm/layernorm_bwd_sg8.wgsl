@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
         }
       }
       three = vec3f(sum8(three.x), sum8(three.y), sum8(three.z)) / n;
-      let rstd = inverseSqrt(three.x + p.eps);
+      let rstd = inverse_sqrt(three.x + p.eps);
       for (var k = 0u; k < V; k++) {
         let normal = v[k] * rstd;
         dz[k] = rstd * (dy[k] * w[k] - three.y - normal * (three.z * rstd));
@@ -108,4 +108,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep, lanes8, state
+// @use group_index, inverse_sqrt, keep, lanes8, state

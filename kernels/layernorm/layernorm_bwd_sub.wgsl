@@ -64,7 +64,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
           mean_gn[i] += g * v;
         }
       }
-      rstd = inverseSqrt(workgroup_sum4(lid, rstd) / n + p.eps);
+      let variance = workgroup_sum4(lid, rstd) / n + p.eps;
+      rstd = vec4f(inverse_sqrt(variance.x), inverse_sqrt(variance.y), inverse_sqrt(variance.z), inverse_sqrt(variance.w));
       mean_g = workgroup_sum4(lid, mean_g) / n;
       mean_gn = workgroup_sum4(lid, mean_gn) / n * rstd;
     }
@@ -103,4 +104,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     }
   }
 }
-// @use group_index, keep, workgroup_sum4, state
+// @use group_index, inverse_sqrt, keep, workgroup_sum4, state

@@ -59,11 +59,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (residual) { v = sum[base + c]; } else { v = x[base + c]; }
     squares += (v - mean) * (v - mean);
   }
-  let rstd = inverseSqrt(row_sum(lid, squares) / f32(p.d) + p.eps);
+  let rstd = inverse_sqrt(row_sum(lid, squares) / f32(p.d) + p.eps);
   for (var c = lane; c < end; c += 16u) {
     var v = 0.0;
     if (residual) { v = sum[base + c]; } else { v = x[base + c]; }
     norm[base + c] = (v - mean) * rstd * weight[c] + bias[c];
   }
 }
-// @use group_index, keep, state
+// @use group_index, inverse_sqrt, keep, state

@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let v = normalized(residual, e) - mean;
     total += v * v;
   }
-  let rstd = inverseSqrt((total.x + total.y + total.z + total.w) / f32(p.d) + p.eps);
+  let rstd = inverse_sqrt((total.x + total.y + total.z + total.w) / f32(p.d) + p.eps);
   for (var e = first; e < end; e++) {
     norm[e] = (normalized(residual, e) - mean) * rstd * weight[e - first] + bias[e - first];
   }
@@ -57,4 +57,4 @@ fn normalized(residual: bool, e: u32) -> vec4f {
   if (residual) { return sum[e]; }
   return x[e];
 }
-// @use group_index, keep, state
+// @use group_index, inverse_sqrt, keep, state

@@ -60,11 +60,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       v[k] -= mean;
       squares += select(vec4f(), v[k] * v[k], lane + 8u * k < width);
     }
-    let rstd = inverseSqrt(sum8(squares.x + squares.y + squares.z + squares.w) / f32(p.d) + p.eps);
+    let rstd = inverse_sqrt(sum8(squares.x + squares.y + squares.z + squares.w) / f32(p.d) + p.eps);
     for (var k = 0u; k < V; k++) {
       let c = lane + 8u * k;
       if (inside && c < width) { norm[base + c] = v[k] * rstd * w[k] + b[k]; }
     }
   }
 }
-// @use group_index, keep, lanes8, state
+// @use group_index, inverse_sqrt, keep, lanes8, state

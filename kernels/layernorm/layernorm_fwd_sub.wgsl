@@ -50,7 +50,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       squares[i] += v * v;
     }
   }
-  let rstd = inverseSqrt(workgroup_sum4(lid, squares) / f32(p.d) + p.eps);
+  let variance = workgroup_sum4(lid, squares) / f32(p.d) + p.eps;
+  let rstd = vec4f(inverse_sqrt(variance.x), inverse_sqrt(variance.y), inverse_sqrt(variance.z), inverse_sqrt(variance.w));
   for (var c = lid; c < p.d; c += WG) {
     for (var i = 0u; i < count; i++) {
       let e = (top + i) * p.d + c;
@@ -64,4 +65,4 @@ fn normalized(residual: bool, e: u32) -> f32 {
   if (residual) { return sum[e]; }
   return x[e];
 }
-// @use group_index, keep, workgroup_sum4, state
+// @use group_index, inverse_sqrt, keep, workgroup_sum4, state

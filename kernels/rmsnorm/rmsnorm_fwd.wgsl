@@ -24,8 +24,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (row >= p.r) { return; }
   var total = 0.0;
   for (var k = 0u; k < LANES; k++) { total += parts[lid - lane + k]; }
-  let inverse = inverseSqrt(total / f32(p.d) + p.eps);
+  let inverse = inverse_sqrt(total / f32(p.d) + p.eps);
   if (lane == 0u) { r[row] = inverse; }
   for (var c = lane; c < width; c += LANES) { y[row * width + c] = x[row * width + c] * inverse; }
 }
-// @use group_index
+// @use group_index, inverse_sqrt

@@ -38,7 +38,8 @@ export function layernorm(
     }
     total = sum4(four);
     for (let c = whole; c < bytes; c += 4) total += (load<f32>(z + c) - mean) * (load<f32>(z + c) - mean);
-    const scale: f32 = 1 / sqrt<f32>(total / <f32>d + eps);
+    const variance = total / <f32>d;
+    const scale: f32 = isFinite<f32>(variance) ? 1 / sqrt<f32>(variance + eps) : NaN;
     const by = f32x4.splat(scale);
     for (let c: usize = 0; c < whole; c += 16) {
       const e = f32x4.mul(f32x4.sub(v128.load(z + c), middle), by);

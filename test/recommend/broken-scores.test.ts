@@ -65,6 +65,7 @@ async function refused(work: () => Promise<unknown>): Promise<void> {
 }
 
 const cpu = await openDevice({ backend: 'cpu' });
+const devices = [cpu, await openDevice({ backend: 'webgpu' }), await openDevice({ backend: 'wasm' })];
 
 /** The small model with a ranker on top, and what its users' groups like. */
 async function whole(set: Record<string, string> = {}): Promise<MemoryFiles> {
@@ -136,10 +137,12 @@ describe('finite weights that overflow', () => {
     ['generate, by beams', (r) => r.generate(history, { steps: 2, decode: 'beam' })],
     ['generate, at random', (r) => r.generate(history, { steps: 2, decode: 'nucleus' })],
   ];
-  it.each(paths)('%s', async (_, ask) => {
-    const recommender = await Recommender.load(await broken(), { device: cpu });
-    await refused(() => ask(recommender));
-    recommender.close();
+  describe.each(devices)('on $backend', (device) => {
+    it.each(paths)('%s', async (_, ask) => {
+      const recommender = await Recommender.load(await broken(), { device });
+      await refused(() => ask(recommender));
+      recommender.close();
+    });
   });
 
   it.each(['auto', 'wasm'] as const)('recommend, on the device that %s takes', async (backend) => {

@@ -1,7 +1,7 @@
 import { addLayernorm, layernorm, rmsnorm } from '../../../engine/index.ts';
 import { type Case, everyWidth, type InputSpec, shapes } from '../harness.ts';
 
-const variants = {
+export const normVariants = {
   layernorm_fwd: [
     'layernorm_fwd_sg8 ROWS=16',
     'layernorm_fwd_sg8 ROWS=4',
@@ -26,7 +26,7 @@ function plain(name: string, rows: number, d: number, value?: InputSpec['value']
     name,
     inputs: { x: { shape: [rows, d], value }, weight: { shape: [d] }, bias: { shape: [d] } },
     run: ({ x, weight, bias }) => layernorm(x, weight, bias),
-    variants,
+    variants: normVariants,
     tolerance,
   };
 }
@@ -46,7 +46,7 @@ export function addLayernormCase(
       const { sum, norm } = addLayernorm(x, r, weight, bias, { dropout });
       return parts === 'both' ? [sum, norm] : parts === 'sum' ? sum : norm;
     },
-    variants,
+    variants: normVariants,
     tolerance,
   };
 }
