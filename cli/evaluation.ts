@@ -3,7 +3,14 @@ import { alignItems } from '../data/splits/align.ts';
 import { ColdSplit } from '../data/splits/cold.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { InputError } from '../data/errors.ts';
-import { LEAVE_ONE_OUT, type Protocol, protocolFlag, sameProtocol, storedProtocol } from '../data/splits/protocol.ts';
+import {
+  LEAVE_ONE_OUT,
+  type Protocol,
+  protocolFlag,
+  type RequestTime,
+  sameProtocol,
+  storedProtocol,
+} from '../data/splits/protocol.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
 import { requiredHistory, requireUnseen } from '../data/splits/checks.ts';
@@ -14,6 +21,7 @@ import { loadTraining, TRAINING } from '../model/storage/training-record.ts';
 import { weightedPrior } from '../model/transitions/segment-prior.ts';
 import { openPath } from '../recommend/sources/sources.node.ts';
 import { RankingModel, settingsOf } from '../model/inference/ranking-model.ts';
+import { validatedAt } from '../model/recipes/derived.ts';
 import { evaluateCold } from '../train/evaluation/cold-items.ts';
 import type { TrainingFacts } from '../train/evaluation/collector.ts';
 import { attributeDistance, vectorDistance } from '../train/evaluation/diversity.ts';
@@ -158,6 +166,26 @@ export async function requireHeldOut(
     );
     requireTargets(split, flags);
   }
+}
+
+/**
+ * What `--request-time known` requires: times, and a protocol that predicts what comes next. Says which models read none.
+ * @throws InputError
+ */
+export function requireTimes(
+  models: readonly Judged[],
+  split: Split,
+  { requestTime, data }: { requestTime: RequestTime; data: string },
+  out: Output,
+): void {
+  if (requestTime === 'unknown') return;
+  const refuse = (why: string) =>
+    new InputError('conflicting-settings', `--request-time known: ${why}`, { hint: 'leave it out' });
+  if (split instanceof ColdSplit) throw refuse('under cold-items histories hold what came after the targets, too');
+  if (!split.dataset.times) throw refuse(`${data} has no times`);
+  for (const { dir, loaded } of models)
+    if (validatedAt(settingsOf(loaded)) === 'unknown')
+      out.note(`${dir} does not read when it is asked: --request-time changes nothing for it`);
 }
 
 function requireTargets(split: Split, flags: LogFlags): void {

@@ -193,7 +193,7 @@ export abstract class Api {
       cursor?: string;
       /** a named set of options from the config */
       scenario?: string;
-      /** milliseconds since 1970, or an ISO 8601 date */
+      /** when the list is asked for: milliseconds since 1970, or an ISO 8601 date; later events do not count, and models that read the time of a request read it; by default the server's clock */
       now?: number | string;
       /** items that are left out; repeat the name for each */
       exclude?: string[];
@@ -262,7 +262,7 @@ export abstract class Api {
       cursor?: string;
       /** a named set of options from the config */
       scenario?: string;
-      /** milliseconds since 1970, or an ISO 8601 date */
+      /** when the list is asked for: milliseconds since 1970, or an ISO 8601 date; later events do not count, and models that read the time of a request read it; by default the server's clock */
       now?: number | string;
       /** nobody is shown this list, so that it does not count in the online hit rate and the coverage */
       preview?: boolean;
@@ -319,7 +319,7 @@ export abstract class Api {
       cursor?: string;
       /** a named set of options from the config */
       scenario?: string;
-      /** milliseconds since 1970, or an ISO 8601 date */
+      /** when the list is asked for: milliseconds since 1970, or an ISO 8601 date; later events do not count, and models that read the time of a request read it; by default the server's clock */
       now?: number | string;
       /** items that are left out; repeat the name for each */
       exclude?: string[];
@@ -448,7 +448,7 @@ export abstract class Api {
       exclude?: string[];
       /** list the user's own items, too */
       includeSeen?: boolean;
-      /** milliseconds since 1970, or an ISO 8601 date */
+      /** when the list is asked for: milliseconds since 1970, or an ISO 8601 date; later events do not count, and models that read the time of a request read it; by default the server's clock */
       now?: number | string;
     },
     options: CallOptions = {},

@@ -15,6 +15,8 @@ export interface AttentionWeightsOptions {
   position: boolean;
   /** Times of the tokens, for a bias for the distance in time; null for none. */
   times: Uint32Array | null;
+  /** Times that the queries count from, where they are not those of their tokens. */
+  queryTimes?: Uint32Array | null;
   /** [H, `biasWidth`]; null with neither. */
   bias: Float32Array | null;
 }
@@ -28,8 +30,11 @@ export class AttentionWeights {
     const { heads, causal, pointwise, position, times, bias } = options;
     const k = width / heads;
     const columns = biasWidth({ causal, position, time: times !== null });
-    const spans = new Uint32Array(3 * tokens).fill(tokens, tokens, 2 * tokens);
-    if (times) spans.set(times.subarray(0, tokens), 2 * tokens);
+    const spans = new Uint32Array(4 * tokens).fill(tokens, tokens, 2 * tokens);
+    if (times) {
+      spans.set(times.subarray(0, tokens), 2 * tokens);
+      spans.set((options.queryTimes ?? times).subarray(0, tokens), 3 * tokens);
+    }
     this.arrays = { qkv, spans, bias: bias ?? new Float32Array(0) };
     this.params = {
       l: tokens,

@@ -6,7 +6,15 @@ import type { DecodingOptions, Path } from '../model/inference/decoding.ts';
 import type { Generator } from '../model/inference/generator.ts';
 import type { Adaptation } from '../model/inference/personalize.ts';
 import { MAX_TOKENS as MOST_TOKENS, MIN_TOKENS, roundUp } from '../model/inference/batcher.ts';
-import { type EncodedQuery, encodeQuery, nextEventFeatures, type QueryModel } from '../model/inference/query.ts';
+import {
+  currentTime,
+  type EncodedQuery,
+  encodeQuery,
+  nextEventFeatures,
+  type Query,
+  type QueryModel,
+  readsNow,
+} from '../model/inference/query.ts';
 import { RankingModel } from '../model/inference/ranking-model.ts';
 import { firstNonFinite, requireFinite } from '../model/inference/ranks.ts';
 import type { Scored, ScoreQuery } from '../model/inference/scored.ts';
@@ -204,8 +212,19 @@ export class Recommender {
     return outcomes;
   }
 
+  /** Whether lists depend on when they are asked for: on `now` of a query. */
+  get readsNow(): boolean {
+    return readsNow(this.model.encoder.settings, this.reader);
+  }
+
+  /** Where the model reads when it is asked, that is now unless the query says otherwise. */
+  private encode(query: Query): EncodedQuery {
+    const asksNow = query.now === undefined && query.features === undefined && this.readsNow;
+    return encodeQuery(this.reader, asksNow ? { ...query, now: currentTime(query.times) } : query);
+  }
+
   private planList(query: RecommendQuery, k: number): Planned {
-    const encoded = encodeQuery(this.reader, query);
+    const encoded = this.encode(query);
     const { bias: filter, rerank } = this.postProcessing.plan(query);
     const prior = coldStartScores(this.loaded, this.reader.encoder, query.user, encoded.history.length);
     const bias =
@@ -275,7 +294,7 @@ export class Recommender {
         setting: 'recency',
         value: recency,
       });
-    const visitor = encodeQuery(this.reader, { ...context, history });
+    const visitor = this.encode({ ...context, history });
     const { seen } = this.loaded.config;
     const settings = { steps, learningRate, recency };
     this.learned = await this.queue.run(() => personalize(this.model.encoder, visitor, seen, settings));
@@ -315,12 +334,12 @@ export class Recommender {
    * @throws InputError when no ID of the history is known, an option is out of range, or the model cannot continue one
    */
   async generate(history: readonly string[], options: GenerateOptions): Promise<GenerateAnswer> {
-    const { exclude, includeSeen, times, user, ratings, context, features, ...rest } = options;
+    const { exclude, includeSeen, times, now, user, ratings, context, features, ...rest } = options;
     if (history.length === 0)
       throw new InputError('invalid-value', 'the history is empty', {
         hint: 'name at least one item to continue from',
       });
-    const encoded = encodeQuery(this.reader, { history, times, user, ratings, context, features });
+    const encoded = this.encode({ history, times, now, user, ratings, context, features });
     const query = {
       ...encoded,
       next: nextEventFeatures(this.reader, user),

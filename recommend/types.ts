@@ -15,6 +15,11 @@ export interface RecommendQuery extends PostProcessingOptions, UserContext {
    * count as one unit apart.
    */
   times?: readonly number[];
+  /**
+   * When the next event is asked for: a time since 1970, or in the unit of `times`; null: unknown. By default the current time.
+   * Models trained with `requestTime=on` read it (`readsNow`); others ignore it.
+   */
+  now?: number | null;
   /** How many to recommend, 1 to 128; 10 by default. */
   k?: number;
   /** Item IDs never to recommend. */
@@ -30,12 +35,16 @@ export interface RecommendQuery extends PostProcessingOptions, UserContext {
 export interface PersonalizeOptions extends Partial<PersonalizeSettings>, UserContext {
   /** When each event was; see {@link RecommendQuery}. */
   times?: readonly number[];
+  /** When the next event is asked for; see {@link RecommendQuery}. */
+  now?: number | null;
 }
 
 /** How a history is continued; all but `steps` have defaults (see model/inference/decoding.ts). */
 export interface GenerateOptions extends Partial<Omit<DecodingOptions, 'named'>>, UserContext {
   /** When each event of the history was; see {@link RecommendQuery}. */
   times?: readonly number[];
+  /** When the first of the items is asked for; see {@link RecommendQuery}. */
+  now?: number | null;
   /** Items to generate: up to the window of an encoder alone, up to what a decoder was trained for (10). */
   steps: number;
   /** Item IDs never to generate. */

@@ -156,6 +156,13 @@ export class RankingPlan {
     { epochs, resume }: { epochs?: number; resume?: boolean },
   ): RankingPlan {
     const settings = settingsFor(this.config.recipe, given);
+    if (settings.requestTime !== this.settings.requestTime) {
+      throw new InputError('conflicting-settings', 'it decides which features the log gives, and is not searched', {
+        setting: 'settings.requestTime',
+        value: settings.requestTime,
+        hint: 'search once with each',
+      });
+    }
     const config = { ...this.config, hyperparameters: { ...settings }, tokenBudget: settings.budget };
     const plan = new RankingPlan({ ...this, config, settings, notes: [], warnings: [], epochs, resume });
     plan.#baselines = settings.validateUsers === this.settings.validateUsers ? this.#baselines : null;
@@ -238,10 +245,21 @@ export function planTraining(source: TrainingSource, options: PlanOptions = {}):
   if (readsTimes(settings) && !dataset.times) {
     to.notes.push(`${recipe} reads the times of events, and the log has none: events count as one unit apart`);
   }
+  if (settings.requestTime === 'on' && !dataset.times)
+    to.notes.push(
+      `${recipe} reads when the next event is asked for, and the log has no times: it learns nothing of that`,
+    );
   const usersName = source.usersName ?? 'users';
   const side = inferSideFeatures(
     plain,
-    { users: source.users, usersName, source: name, userColumns: options.userColumns, events },
+    {
+      users: source.users,
+      usersName,
+      source: name,
+      userColumns: options.userColumns,
+      events,
+      request: settings.requestTime === 'on',
+    },
     to,
   );
   const split = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);

@@ -4,6 +4,7 @@ import { type ColumnChoice, describeSchema, inferSchema, type Schema } from '../
 import {
   type EventColumn,
   inferEvents,
+  requestColumns,
   SideFeatureEncoder,
   type SideFeatureSchema,
 } from '../data/features/event-encoder.ts';
@@ -42,14 +43,17 @@ export interface InferOptions {
   userColumns?: readonly ColumnChoice[];
   /** Event context to read: rating, gap, hour, weekday, columns of the log. */
   events?: readonly string[];
+  /** Whether to read when the next event is asked for. */
+  request?: boolean;
 }
 
 /** Infers the side features of a new model. @throws InputError where no user is in the log, or the log lacks a column */
 export function inferSideFeatures(split: Split, options: InferOptions, to: Notes): SideFeatureSchema {
-  const { users, usersName, source, userColumns = [], events = [] } = options;
+  const { users, usersName, source, userColumns = [], events = [], request = false } = options;
   const schema: SideFeatureSchema = {};
   if (users) schema.users = inferUsers(users, split.dataset.userIds, usersName, userColumns, to);
-  if (events.length > 0) schema.events = inferEvents(split.dataset, events, source);
+  const columns = [...inferEvents(split.dataset, events, source), ...(request ? requestColumns(split.dataset) : [])];
+  if (columns.length > 0) schema.events = columns;
   noteEvents(schema.events, source, to);
   return schema;
 }
@@ -90,7 +94,7 @@ export function noteEvents(columns: readonly EventColumn[] = [], source: string,
       ? `${values.length} values`
       : knots
         ? `${knots.length} ranges`
-        : kind === 'gap'
+        : kind.endsWith('gap')
           ? 'powers of two'
           : 'cyclical, and by value';
     const missing = absent > 0 ? `, ${(100 * absent).toFixed(1)} % missing (learned)` : '';

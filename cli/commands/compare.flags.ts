@@ -1,5 +1,5 @@
 import { command, type FlagsOf, on, required, withDefault } from '../flags/declare.ts';
-import { data, logFlags, modelsProtocol, PROTOCOL_HELP, runFlags, split, users } from '../flags/shared.ts';
+import { data, logFlags, modelsProtocol, PROTOCOL_HELP, requestTime, runFlags, split, users } from '../flags/shared.ts';
 import { integerFlag } from '../flags/values.ts';
 
 const flags = {
@@ -7,6 +7,7 @@ const flags = {
   users,
   split: split('the targets: those of the test or of the validation'),
   protocol: modelsProtocol("the models' own"),
+  requestTime,
   includeSeen: on('rank items that the user had before, too (default: as the models were validated)'),
   seed: withDefault(integerFlag('<n>', 'of the resampling', 0), 1),
   ...logFlags,

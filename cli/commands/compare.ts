@@ -3,7 +3,7 @@ import type { CompareFlags } from './compare.flags.ts';
 import { existsSync } from 'node:fs';
 import type { Dataset } from '../../data/dataset.ts';
 import { InputError } from '../../data/errors.ts';
-import { describeProtocol, describeTask, sameProtocol } from '../../data/splits/protocol.ts';
+import { describeProtocol, describeTask, describeTime, sameProtocol } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { BASELINES } from '../../train/baselines/all-baselines.ts';
@@ -20,6 +20,7 @@ import {
   protocolOf,
   rankByModel,
   requireHeldOut,
+  requireTimes,
 } from '../evaluation.ts';
 import { METRIC_COLUMNS, type Seen } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric, printable, table } from '../output/ui.ts';
@@ -43,6 +44,7 @@ export async function runCompare(names: readonly [string, string], flags: Compar
     requireSameUsers(a, b, names);
     const differences = differencesOf(a.evaluation, b.evaluation, flags.seed);
     const { split } = a;
+    requireTimes(models, split, flags, out);
     const describe = ({ name, model }: Contender, { evaluation }: Ranked) => ({
       name,
       kind: model ? 'model' : 'baseline',
@@ -54,6 +56,7 @@ export async function runCompare(names: readonly [string, string], flags: Compar
       protocolParameters: split.protocol.parameters,
       split: flags.split,
       seen,
+      requestTime: flags.requestTime,
       users: a.evaluation.users,
       items: split.items,
       a: describe(contenders[0], a),
@@ -63,7 +66,7 @@ export async function runCompare(names: readonly [string, string], flags: Compar
     });
     out.line(
       `\n${flags.split}: ${describeTask(split.protocol, flags.split, split.items)}, seen items ${seen}, ` +
-        `${formatCount(a.evaluation.users)} users; protocol ${describeProtocol(split.protocol)}`,
+        `${formatCount(a.evaluation.users)} users; protocol ${describeProtocol(split.protocol)}; ${describeTime(flags.requestTime)}`,
     );
     out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, METRIC_COLUMNS));
     out.line(`\n${differencesTable(differences)}`);
@@ -141,7 +144,8 @@ async function rank(
   await requireHeldOut(model ?? other, split, flags, out);
   const facts = trainingFacts(split);
   if (model) {
-    const options = { split: flags.split, includeSeen: seen === 'kept', facts };
+    const { split: part, requestTime } = flags;
+    const options = { split: part, includeSeen: seen === 'kept', requestTime, facts };
     return { split, evaluation: await rankByModel(device, model, split, options, flags.progress) };
   }
   const baseline = await BASELINES[name](device, split, seen);

@@ -3,7 +3,17 @@ import { UsageError } from '../errors.ts';
 import { choiceFlag, command, type FlagsOf, on, onUnless, text, withoutDefault } from '../flags/declare.ts';
 import { decodeFlags } from '../flags/decoding.ts';
 import { CONDITION_HELP, postProcessingFlags } from '../flags/post-processing.ts';
-import { data, logFlags, model, modelsProtocol, PROTOCOL_HELP, runFlags, split, users } from '../flags/shared.ts';
+import {
+  data,
+  logFlags,
+  model,
+  modelsProtocol,
+  PROTOCOL_HELP,
+  requestTime,
+  runFlags,
+  split,
+  users,
+} from '../flags/shared.ts';
 import { integerFlag } from '../flags/values.ts';
 
 const flags = {
@@ -16,6 +26,7 @@ const flags = {
   users,
   split: split("the target: each user's last interaction (test) or the one before it (valid)"),
   protocol: modelsProtocol("the model's own"),
+  requestTime,
   includeSeen: on('rank items that the user had before, too (default: they are excluded)'),
   baselines: onUnless('leave out popularity, Markov chains, EASE and their blend'),
   dump: text('<file.jsonl>', 'write the ranks and the 100 best items of every user'),

@@ -3,7 +3,7 @@ import type { EvaluateFlags } from './evaluate.flags.ts';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
-import { describeProtocol, describeTask } from '../../data/splits/protocol.ts';
+import { describeProtocol, describeTask, describeTime } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { StoredRanker } from '../../model/ranker/store.ts';
 import type { Scored } from '../../model/inference/scored.ts';
@@ -30,6 +30,7 @@ import {
   openJudged,
   splitFor,
   requireHeldOut,
+  requireTimes,
   similarityOf,
   withRanking,
 } from '../evaluation.ts';
@@ -56,6 +57,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const seen = flags.includeSeen ? 'kept' : 'excluded';
   const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
   await requireHeldOut(judged, split, flags, out);
+  requireTimes([judged], split, flags, out);
   if (split instanceof ColdSplit && variants.length > 0) {
     throw new InputError('conflicting-settings', '--protocol cold-items ranks by the score alone', {
       hint: `leave out ${variants[0].label}`,
@@ -74,11 +76,11 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     const ranked = await withRanking(device, judged, split, flags.progress, async (rank, model) => {
       const vectors = await model.towerVectors();
       if (vectors) variants = variantsOf(after.withVectors(vectors), options);
-      const { includeSeen } = flags;
+      const { includeSeen, requestTime } = flags;
       const context = { ...shared, split, part: flags.split };
       return evaluatePostProcessing(variants, plain, {
         ...context,
-        rank: (some) => rank({ ...shared, split: flags.split, includeSeen, ...some }),
+        rank: (some) => rank({ ...shared, split: flags.split, includeSeen, requestTime, ...some }),
       });
     });
     dump?.close();
@@ -103,6 +105,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       protocolParameters: result.protocol.parameters,
       split: result.split,
       seen: result.seen,
+      requestTime: result.requestTime,
       users: result.users,
       items: result.items,
       metrics: result.metrics,
@@ -129,7 +132,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     });
     out.line(
       `\n${flags.split}: ${describeTask(result.protocol, flags.split, result.items)}, seen items ${seen}, ` +
-        `${formatCount(result.users)} users; protocol ${describeProtocol(result.protocol)}`,
+        `${formatCount(result.users)} users; protocol ${describeProtocol(result.protocol)}; ${describeTime(result.requestTime)}`,
     );
     const name = `${config.recipe} (step ${formatCount(weights.step)})`;
     out.line(metricsTable({ ...partRows(name, result), ...baselines }, METRIC_COLUMNS));

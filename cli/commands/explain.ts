@@ -30,7 +30,8 @@ export async function runExplain(flags: ExplainFlags): Promise<void> {
       const history = Array.from(split.history(u, flags.split), (row) => recommender.items[row].id);
       const times = split.times(u, flags.split);
       const features = split.sideFeatures(u, flags.split);
-      const query = { history, times: times && Array.from(times), features, k: 1, includeSeen: flags.includeSeen };
+      const known = { history, times: times && Array.from(times), features, now: null };
+      const query = { ...known, k: 1, includeSeen: flags.includeSeen };
       const by = async (explain: ExplainMethod) =>
         (await recommender.recommend({ ...query, explain })).items[0]?.explanation;
       const [occlusion, rollout] = [await by('occlusion'), await by('rollout')];

@@ -1,7 +1,7 @@
 import { choiceFlag, command, type FlagsOf, on, text, withDefault } from '../flags/declare.ts';
 import { CONDITION_HELP, postProcessingFlags } from '../flags/post-processing.ts';
 import { about, data, device, json, logFlags, model } from '../flags/shared.ts';
-import { integerFlag, keyValue } from '../flags/values.ts';
+import { integerFlag, keyValue, moment } from '../flags/values.ts';
 
 const flags = {
   model,
@@ -9,6 +9,10 @@ const flags = {
   user: text('<id>', 'the user of --data to recommend for'),
   data: data('the log that --user is in'),
   users: text('<path>', 'columns of the users, for --user and models that read them'),
+  at: moment(
+    '<time>',
+    'when: a date, or a time as in the log (default: the current time where the model reads it); later events do not count',
+  ),
   new: on('for a cold-start user: what similar users like (--about), or popular items'),
   about,
   items: text('<id,id,...>', 'with a model of ratings: predict the ratings of these items'),

@@ -13,7 +13,7 @@ import { examples } from '../../train/side-features.ts';
 import { columnsOf, historyOf, openLog } from '../input/data.ts';
 import { UsageError } from '../errors.ts';
 import { explanationNotes, explanationText, writeHeatmap } from '../output/explanations.ts';
-import type { HistoryFlags } from '../input/history.ts';
+import { askedAt, type HistoryFlags, shownTime } from '../input/history.ts';
 import { contextOf, openUsers } from '../input/side-features.ts';
 import { formatCount, printable, table } from '../output/ui.ts';
 
@@ -30,7 +30,7 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     const recommender = await Recommender.load(files, { device });
     const { config, weights } = recommender.loaded;
     if (weights.note) out.warn(weights.note);
-    const asked = await queryUserOf(flags, given, config, out);
+    const asked = askedAt(recommender, await queryUserOf(flags, given, config, out), flags.at, out);
     const { history } = asked;
     const known = new Set(recommender.items.map((item) => item.id));
     const { k, includeSeen } = flags;
@@ -55,7 +55,7 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     warnOfUnknownIds('--exclude', exclude, known, out);
     warnOfUnknownIds('--allow', after.allow, known, out);
     warnOfUnknownIds('--deny', after.deny, known, out);
-    out.object({ items, unknown, unseen, seen: includeSeen ? 'kept' : 'excluded' });
+    out.object({ items, unknown, unseen, seen: includeSeen ? 'kept' : 'excluded', at: shownTime(asked.now) });
     out.line(list(items));
     if (items.length < k) {
       const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalog';

@@ -2,10 +2,17 @@
 import type { SearchFlags } from './search.flags.ts';
 import path from 'node:path';
 import { InputError } from '../../data/errors.ts';
-import { describeProtocol, describeTask, LEAVE_ONE_OUT, protocolFlag } from '../../data/splits/protocol.ts';
+import {
+  describeProtocol,
+  describeTask,
+  describeTime,
+  LEAVE_ONE_OUT,
+  protocolFlag,
+} from '../../data/splits/protocol.ts';
 import type { Device } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { holdsConfig } from '../../model/storage/folder.ts';
+import { validatedAt } from '../../model/recipes/derived.ts';
 import { settingsFor } from '../../model/recipes/recipes.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
@@ -253,7 +260,7 @@ function report({ flags, state, plan, ranges, out }: Search): void {
   }
   out.line(
     `\n${formatCount(ranked.length)} trials in ${formatDuration(state.seconds)}, by validation: ${describeTask(split.protocol, 'valid', split.items)}, ` +
-      `seen items ${seen}, ${formatCount(users)} users; protocol ${describeProtocol(split.protocol)}`,
+      `seen items ${seen}, ${formatCount(users)} users; protocol ${describeProtocol(split.protocol)}; ${describeTime(validatedAt(plan.settings))}`,
   );
   const keys = Object.keys(ranges);
   out.line(

@@ -1,10 +1,11 @@
 /** `attune train`: from a log to a model folder. */
 import type { RatingTrainFlags, TrainFlags } from './train.flags.ts';
 import { existsSync } from 'node:fs';
-import { describeTask, protocolFlag } from '../../data/splits/protocol.ts';
+import { describeTask, describeTime, protocolFlag } from '../../data/splits/protocol.ts';
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { loadConfig } from '../../model/storage/config.ts';
+import { validatedAt } from '../../model/recipes/derived.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
@@ -241,7 +242,7 @@ function report(trained: TrainedModel, plan: RankingPlan, flags: TrainFlags, out
     { title: 'training loss' },
   );
   if (plot) out.line(`\n${plot}`);
-  printMetrics(trained, plan.split, out);
+  printMetrics(trained, plan, out);
   if (coldStart) {
     const { users, groups, popularity } = coldStart;
     out.line(
@@ -251,7 +252,8 @@ function report(trained: TrainedModel, plan: RankingPlan, flags: TrainFlags, out
   printNext(trained, plan.split, flags, out);
 }
 
-function printMetrics({ config, metrics, components, baselines, step }: TrainedModel, split: Split, out: Output): void {
+function printMetrics(trained: TrainedModel, { split, settings }: RankingPlan, out: Output): void {
+  const { config, metrics, components, baselines, step } = trained;
   if (config.protocol === 'final') {
     out.line('\nNo validation: it was trained on all events, with what the validation of another model chose.');
     return;
@@ -261,7 +263,7 @@ function printMetrics({ config, metrics, components, baselines, step }: TrainedM
     return;
   }
   out.line(
-    `\nValidation: ${describeTask(split.protocol, 'valid', split.items)}, seen items ${config.seen}, ${formatCount(baselines.users)} users; protocol ${protocolFlag(split.protocol)}`,
+    `\nValidation: ${describeTask(split.protocol, 'valid', split.items)}, seen items ${config.seen}, ${formatCount(baselines.users)} users; protocol ${protocolFlag(split.protocol)}; ${describeTime(validatedAt(settings))}`,
   );
   const { memory, attributes, ranker } = components;
   const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with transitions' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;

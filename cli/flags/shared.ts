@@ -1,5 +1,12 @@
 /** Flags that several commands have. */
-import { LEAVE_ONE_OUT, type Protocol, parseProtocol, PROTOCOLS } from '../../data/splits/protocol.ts';
+import {
+  LEAVE_ONE_OUT,
+  type Protocol,
+  parseProtocol,
+  PROTOCOLS,
+  REQUEST_TIMES,
+  type RequestTime,
+} from '../../data/splits/protocol.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS, type RatingSplit } from '../../data/ratings/split.ts';
 import { morePaths } from '../input/paths.ts';
 import { choiceFlag, type Flag, on, parsed, required, text, withDefault, withoutDefault } from './declare.ts';
@@ -58,6 +65,15 @@ export const about = withDefault(
 
 export const split = (help: string): Flag<'valid' | 'test'> =>
   withDefault(choiceFlag('<name>', help, ['valid', 'test']), 'test');
+
+export const requestTime: Flag<RequestTime> = withDefault(
+  choiceFlag(
+    '<name>',
+    "whether models that read it know a target's time, as they know the time of a request in deployment; nothing else of the target is known",
+    REQUEST_TIMES,
+  ),
+  'unknown',
+);
 
 const protocolHelp = (names: readonly string[]): string =>
   `what trains and what is predicted: ${names.join(', ')} (see below)`;

@@ -1,5 +1,6 @@
 /** Parsers of what flags take. */
 import { InvalidArgumentError } from 'commander';
+import { parseTime } from '../../data/formats/times.ts';
 import { type Flag, parsed } from './declare.ts';
 
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
@@ -37,6 +38,17 @@ export const duration = (value: string, help: string): Flag<number | undefined> 
     const seconds = found ? 3600 * Number(found[1] ?? 0) + 60 * Number(found[2] ?? 0) + Number(found[3] ?? 0) : 0;
     if (seconds <= 0) throw new InvalidArgumentError('expected a time, as 2h, 90m or 300s.');
     return seconds;
+  });
+
+/** A date (in milliseconds since 1970), or a number in the unit of a log. */
+export const moment = (value: string, help: string): Flag<number | undefined> =>
+  parsed(value, help, (text) => {
+    const time = text.trim() === '' ? Number.NaN : parseTime(text.trim());
+    if (Number.isNaN(time) || time < 0)
+      throw new InvalidArgumentError(
+        'expected a date, as 2026-11-30 or 2026-11-30T18:00:00Z, or a time as in the log.',
+      );
+    return time;
   });
 
 /** `key=value`, as often as it is given. */

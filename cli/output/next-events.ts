@@ -30,6 +30,8 @@ export async function runNext(flags: NextFlags): Promise<void> {
   }
   if (flags.dump !== undefined)
     throw new UsageError('--dump writes ranks of single items; it cannot be combined with --next');
+  if (flags.requestTime === 'known')
+    throw new UsageError('--request-time known is of one time; --next predicts several events at times of their own');
   const contenders: Contender[] = [];
   for (const dir of [flags.model, ...(flags.beside === undefined ? [] : [flags.beside])]) {
     const judged = await openJudged(dir, out);

@@ -26,6 +26,11 @@ interface TargetTokens {
 export interface Batch extends TargetTokens {
   /** [maxTokens] time of the event; only where the log has times */
   times?: Uint32Array;
+  /**
+   * [maxTokens] the time at which the token's target is asked for: the target's own, or the token's where that is hidden; only
+   * where the log has times and the model reads that of the request
+   */
+  requestTimes?: Uint32Array;
   /** Side features of the tokens in use; only where the model reads them. */
   side?: SideFeatureRows;
   /** What follows each window: if given, it alone is predicted, and the windows' own targets and weights are 0. */
@@ -53,6 +58,8 @@ export interface BatchOptions {
   augment?: Augmentation;
   /** Probability that a window is read without its user's features, and likewise without its event context. */
   sideDropout?: number;
+  /** The target's time is read. The probability that it is hidden from a token, as it is where nobody knows it. */
+  requestDropout?: number;
   /** Windows are histories, and the up to so many items that follow each are predicted (see continuations.ts). */
   continuation?: number;
 }

@@ -1,3 +1,4 @@
+import { UNKNOWN_TIME } from '../features/side-features.ts';
 import { SideFeatureWriter } from '../features/side-rows.ts';
 import { type Random, seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
@@ -24,9 +25,10 @@ export function maxMasked(maxTokens: number, share: number): number {
   return Math.ceil((maxTokens * Math.min(1, Math.max(0.25, 1.5 * share))) / 64) * 64;
 }
 
-/** Streams of the seed, apart from that of the windows: for masks, and for hiding side features. */
+/** Streams of the seed, apart from that of the windows: for masks, for hiding side features, and the request's time. */
 const MASKS = 0x5f3759df;
 const HIDDEN = 0x51de;
+const UNASKED = 0x7175e7;
 
 /**
  * The batches of one epoch. A training history of m events has n = m − 1 positions (input x_i, target x_{i+1}); it is
@@ -85,7 +87,7 @@ function planEpoch(split: Split, options: BatchOptions): Window[][] {
 }
 
 function fillBatch(split: Split, windows: readonly Window[], number: number, options: BatchOptions): Batch {
-  const { maxTokens, seed, epoch, augment, sideDropout = 0 } = options;
+  const { maxTokens, seed, epoch, augment, sideDropout = 0, requestDropout } = options;
   const { items, times } = split.dataset;
   const { side } = split;
   const zeros = () => new Uint32Array(maxTokens);
@@ -98,31 +100,45 @@ function fillBatch(split: Split, windows: readonly Window[], number: number, opt
     start: zeros(),
     end: zeros(),
     ...(times && { times: zeros() }),
+    ...(times && requestDropout !== undefined && { requestTimes: zeros() }),
   };
   const writer = side && new SideFeatureWriter();
   const random = seeded(seed ^ HIDDEN, epoch * 2 ** 16 + number);
   const hides = (): boolean => random.next() < sideDropout;
+  const asking = seeded(seed ^ UNASKED, epoch * 2 ** 16 + number);
   for (const { id, user, first, tokens: n, events } of windows) {
     const from = batch.tokens;
     const to = from + n;
-    let positions: ArrayLike<number> = Array.from({ length: n }, (_, i) => first + i);
+    // With the last target, which is no token.
+    let positions: Uint32Array = Uint32Array.from({ length: n + 1 }, (_, i) => first + i);
     let window = items.subarray(first, first + n + 1);
-    let windowTimes = times?.subarray(first, first + n);
+    let windowTimes = times?.subarray(first, first + n + 1);
     if (changesWindows(augment)) {
-      const kept = augmentWindow(augment, events, seed, epoch, id).map((position) => first + position);
-      positions = kept.slice(0, n);
-      window = kept.map((at) => items[at] as number);
+      positions = augmentWindow(augment, events, seed, epoch, id).map((position) => first + position);
+      window = positions.map((at) => items[at] as number);
       // Reordered events have rising times nevertheless.
       if (times)
-        windowTimes = kept
+        windowTimes = positions
+          .slice()
           .sort()
-          .map((at) => times[at] as number)
-          .subarray(0, n);
+          .map((at) => times[at] as number);
     }
-    if (side && writer) side.write(writer, user, positions, { user: hides(), events: hides() });
+    const asked = Array.from({ length: n }, (_, i) =>
+      requestDropout === undefined || asking.next() < requestDropout ? UNKNOWN_TIME : i + 1,
+    );
+    if (side && writer) {
+      const hide = { user: hides(), events: hides() };
+      const targets = asked.map((at) => (at === UNKNOWN_TIME ? at : (positions[at] as number)));
+      side.write(writer, user, positions.subarray(0, n), targets, hide);
+    }
     batch.items.set(window.subarray(0, n), from);
     batch.targets.set(window.subarray(1, n + 1), from); // of the cloze task: see `mask`
-    if (windowTimes) batch.times?.set(windowTimes, from);
+    if (windowTimes) {
+      batch.times?.set(windowTimes.subarray(0, n), from);
+      asked.forEach((at, i) => {
+        if (batch.requestTimes) batch.requestTimes[from + i] = windowTimes[at === UNKNOWN_TIME ? i : at] as number;
+      });
+    }
     batch.start.fill(from, from, to);
     batch.end.fill(to, from, to);
     for (let i = 0; i < n; i++) batch.positions[from + i] = i;

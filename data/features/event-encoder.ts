@@ -11,8 +11,10 @@
  *   weekday    sine and cosine of the time of the week, and a row for the day
  *   a column   of the log (device, shop, …): a row for each value
  *
+ *   request-…  gap, hour and weekday of the next event: when it is asked for (`requestColumns`)
+ *
  * Each event column has a row for a missing value and one for an unknown value. Nothing known only after an event is read
- * before it: event t predicts t + 1.
+ * before it: event t predicts t + 1. When the next event is asked for is known by then; its time is all that is.
  */
 import { countsOf } from '../by-user.ts';
 import type { Dataset } from '../dataset.ts';
@@ -22,10 +24,21 @@ import { ownValue } from '../own-value.ts';
 import { attributeRows, type Bag, type BagEncoder, bagEncoder, countUnseen, type UnseenCounts } from './encoder.ts';
 import type { Schema } from './schema.ts';
 
-/** How events are read: rating, gap, hour or weekday, or a column of the log. */
+export const EVENT_KINDS = [
+  'rating',
+  'gap',
+  'hour',
+  'weekday',
+  'column',
+  'request-gap',
+  'request-hour',
+  'request-weekday',
+] as const;
+
+/** How events are read: rating, gap, hour or weekday, a column of the log, or the time at which the next one is asked for. */
 export interface EventColumn {
   name: string;
-  kind: 'rating' | 'gap' | 'hour' | 'weekday' | 'column';
+  kind: (typeof EVENT_KINDS)[number];
   /** For ratings and columns, in the order of their rows. */
   values?: string[];
   /** For many ratings: where each row's values start, rising. */
@@ -39,13 +52,17 @@ export interface SideFeatureSchema {
   events?: EventColumn[];
 }
 
-/** The context of an event: what is known of it besides its item. */
-export interface EventContext {
-  rating?: number;
-  /** Seconds since the event before; NaN for the first. */
+/** When something is: an event, or the request for the next one. */
+export interface Moment {
+  /** Seconds since the event before; NaN where there is none. */
   gap?: number;
   /** Milliseconds since 1970. */
   ms?: number;
+}
+
+/** The context of an event: what is known of it besides its item. */
+export interface EventContext extends Moment {
+  rating?: number;
   /** Values of the log's columns by name. */
   context?: Readonly<Record<string, string | undefined>>;
 }
@@ -61,10 +78,16 @@ const DAY = 86_400_000;
 /** Rows of sines and cosines. */
 const WAVES = { hour: 4, weekday: 2 };
 
+/** Whether a column is of the request for the next event, not of the event. */
+const ofRequest = ({ kind }: Pick<EventColumn, 'kind'>): boolean => kind.startsWith('request-');
+
+/** Whether the table has columns of the request, so that the time of it is read. */
+export const hasRequestColumns = ({ events = [] }: SideFeatureSchema): boolean => events.some(ofRequest);
+
 const eventRows = ({ kind, values, knots }: EventColumn): number => {
-  if (kind === 'gap') return VALUES + GAPS;
-  if (kind === 'hour') return VALUES + WAVES.hour + 24;
-  if (kind === 'weekday') return VALUES + WAVES.weekday + 7;
+  if (kind.endsWith('gap')) return VALUES + GAPS;
+  if (kind.endsWith('hour')) return VALUES + WAVES.hour + 24;
+  if (kind.endsWith('weekday')) return VALUES + WAVES.weekday + 7;
   return VALUES + (values?.length ?? knots?.length ?? 0);
 };
 
@@ -130,6 +153,14 @@ export function inferEvents(
   });
 }
 
+/** The columns of the time at which the next event is asked for, as far as the times of a log tell: none without times. */
+export function requestColumns({ clock, timeUnit }: Pick<Dataset, 'clock' | 'timeUnit'>): EventColumn[] {
+  if (!clock) return [];
+  const dated = milliseconds(clock, timeUnit) > 0;
+  const kinds = dated ? (['request-gap', 'request-hour', 'request-weekday'] as const) : (['request-gap'] as const);
+  return kinds.map((kind) => ({ name: kind, kind, absent: 0 }));
+}
+
 /** The factor that turns the times of a log into milliseconds since 1970; 0 if they are no such times. */
 export function milliseconds(clock: ArrayLike<number>, unit: TimeUnit = unitOf(largest(clock))): number {
   return unit === 'order' ? 0 : toMilliseconds(1, unit);
@@ -165,6 +196,11 @@ export class SideFeatureEncoder {
     return this.user?.({ title: '', attributes: attributes ?? {} }, unseen) ?? [];
   }
 
+  /** What is known of the request for the event after: its time alone. @param moment null if it is not known */
+  requestBag(moment: Moment | null): Bag {
+    return this.events.flatMap(({ column, base }) => (ofRequest(column) ? momentBag(column.kind, base, moment) : []));
+  }
+
   /** @param context null if nothing is known of the event */
   eventBag(context: EventContext | null, unseen?: UnseenCounts): Bag {
     const unknown = (name: string): number => {
@@ -174,19 +210,8 @@ export class SideFeatureEncoder {
     return this.events.flatMap(({ column, base, rowOf }): Bag => {
       const at = (row: number): Bag => [[base + row, 1]];
       const { kind, name, knots } = column;
-      if (kind === 'gap') {
-        const gap = context?.gap ?? Number.NaN;
-        return at(
-          Number.isNaN(gap) ? MISSING : VALUES + Math.min(GAPS - 1, Math.floor(Math.log2(1 + Math.max(0, gap)))),
-        );
-      }
-      if (kind === 'hour' || kind === 'weekday') {
-        const ms = context?.ms ?? Number.NaN;
-        if (Number.isNaN(ms)) return at(MISSING);
-        return kind === 'hour'
-          ? clockBag(base, ms / DAY, 24, WAVES.hour)
-          : clockBag(base, ms / DAY / 7, 7, WAVES.weekday);
-      }
+      if (ofRequest(column)) return [];
+      if (isMoment(kind)) return momentBag(kind, base, context);
       if (kind === 'rating') {
         const rating = context?.rating ?? Number.NaN;
         if (Number.isNaN(rating)) return at(MISSING);
@@ -198,6 +223,22 @@ export class SideFeatureEncoder {
       return at(value === undefined || value === '' ? MISSING : (rowOf.get(keyOf(column, value)) ?? unknown(name)));
     });
   }
+}
+
+/** Whether a column is of a time. */
+const isMoment = (kind: EventColumn['kind']): boolean => kind !== 'rating' && kind !== 'column';
+
+function momentBag(kind: EventColumn['kind'], base: number, moment: Moment | null): Bag {
+  const at = (row: number): Bag => [[base + row, 1]];
+  if (kind.endsWith('gap')) {
+    const gap = moment?.gap ?? Number.NaN;
+    return at(Number.isNaN(gap) ? MISSING : VALUES + Math.min(GAPS - 1, Math.floor(Math.log2(1 + Math.max(0, gap)))));
+  }
+  const ms = moment?.ms ?? Number.NaN;
+  if (Number.isNaN(ms)) return at(MISSING);
+  return kind.endsWith('hour')
+    ? clockBag(base, ms / DAY, 24, WAVES.hour)
+    : clockBag(base, ms / DAY / 7, 7, WAVES.weekday);
 }
 
 /** The key of a value. Folders of earlier versions hold ratings in single precision (3.5999999046325684 for 3.6). */

@@ -18,6 +18,13 @@ export function unitOf(most: number): TimeUnit {
   return most < LEAST_EPOCH ? 'order' : most < 1e11 ? 's' : most < 1e14 ? 'ms' : most < 1e17 ? 'us' : 'ns';
 }
 
+/** A time in another unit; NaN where only one of the two counts from 1970. */
+export function inUnit(time: number, unit: TimeUnit): number {
+  const own = unitOf(Math.abs(time));
+  if ((own === 'order') !== (unit === 'order')) return Number.NaN;
+  return (time / PER_SECOND[own]) * PER_SECOND[unit];
+}
+
 /** Milliseconds since 1970. */
 export const toMilliseconds = (time: number, unit: TimeUnit): number => (time / PER_SECOND[unit]) * 1e3;
 

@@ -9,7 +9,7 @@
  */
 import { type Dataset, selectEvents } from '../dataset.ts';
 import { InputError } from '../errors.ts';
-import type { SideFeatures } from '../features/side-features.ts';
+import { type SideFeatures, UNKNOWN_TIME } from '../features/side-features.ts';
 import { seeded, shuffle } from '../random.ts';
 import { spanAt, take } from '../spans.ts';
 import { alignItems } from './align.ts';
@@ -147,6 +147,11 @@ export class ColdSplit extends Split {
 
   override positions(u: number, part: SplitPart): Uint32Array {
     return part === 'test' ? this.#knownOf(u, this.#known.positions) : super.positions(u, 'train');
+  }
+
+  /** Histories hold what came after a target, too, so that its time has no meaning. */
+  protected override requested(): number {
+    return UNKNOWN_TIME;
   }
 
   #knownOf(u: number, values: Uint32Array): Uint32Array {

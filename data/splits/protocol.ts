@@ -171,6 +171,17 @@ export function describeProtocol({ name, parameters }: Protocol): string {
   return list.length > 0 ? `${name} (${list.join(', ')})` : name;
 }
 
+export const REQUEST_TIMES = ['unknown', 'known'] as const;
+
+/**
+ * Whether a target's time is known when it is predicted, as the time of a request is in deployment. Of several targets it is
+ * that of the first. Nothing else of a target is known.
+ */
+export type RequestTime = (typeof REQUEST_TIMES)[number];
+
+/** What metrics hang on besides the protocol, for people. */
+export const describeTime = (request: RequestTime): string => `request time ${request}, equal times in file order`;
+
 /** The text that `parseProtocol` reads as this very protocol. */
 export function protocolFlag({ name, parameters }: Protocol): string {
   const list = Object.entries(parameters).filter(([key, value]) => PARAMETERS[name][key]?.default !== value);

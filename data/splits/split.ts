@@ -1,11 +1,11 @@
 import type { Dataset } from '../dataset.ts';
 import { InputError } from '../errors.ts';
 import type { SideFeatureSchema } from '../features/event-encoder.ts';
-import type { SideFeatures } from '../features/side-features.ts';
+import { type SideFeatures, UNKNOWN_TIME } from '../features/side-features.ts';
 import type { SideFeatureRows } from '../features/side-rows.ts';
 import { spanAt } from '../spans.ts';
 import { emptyBounds, type SplitBounds } from './bounds.ts';
-import { LEAVE_ONE_OUT, type Protocol } from './protocol.ts';
+import { LEAVE_ONE_OUT, type Protocol, type RequestTime } from './protocol.ts';
 import { temporalBounds } from './temporal.ts';
 
 /** A part that is predicted, not trained on. */
@@ -88,10 +88,18 @@ export class Split {
     return items.subarray(first, to > from ? first + from : end);
   }
 
-  /** Times of `history(u, part)`, a view; undefined when the log has none. */
-  times(u: number, part: SplitPart): Uint32Array | undefined {
+  /** Times of `history(u, part)`, a view, and after them that of the request if known; undefined when the log has none. */
+  times(u: number, part: SplitPart, request: RequestTime = 'unknown'): Uint32Array | undefined {
     const [first] = this.range(u);
-    return this.dataset.times?.subarray(first, first + this.history(u, part).length);
+    const asked = this.requested(u, part, request) === UNKNOWN_TIME ? 0 : 1;
+    return this.dataset.times?.subarray(first, first + this.history(u, part).length + asked);
+  }
+
+  /** Where in the dataset the event is at whose time the part's targets are asked for. */
+  protected requested(u: number, part: SplitPart, request: RequestTime): number {
+    if (request === 'unknown' || part === 'train') return UNKNOWN_TIME;
+    const [from, to] = this.targetRange(u, part);
+    return to > from ? this.range(u)[0] + from : UNKNOWN_TIME;
   }
 
   /** Where the events of `history(u, part)` are in the dataset. */
@@ -101,9 +109,16 @@ export class Split {
   }
 
   /** Side features of the last `most` events of `history(u, part)`; undefined without any. */
-  sideFeatures(u: number, part: SplitPart, most = Number.POSITIVE_INFINITY): SideFeatureRows | undefined {
-    const positions = this.side ? this.positions(u, part) : null;
-    return positions ? this.side?.tokens(u, positions.slice(Math.max(0, positions.length - most))) : undefined;
+  sideFeatures(
+    u: number,
+    part: SplitPart,
+    most = Number.POSITIVE_INFINITY,
+    request: RequestTime = 'unknown',
+  ): SideFeatureRows | undefined {
+    if (!this.side) return undefined;
+    const positions = this.positions(u, part);
+    const last = positions.slice(Math.max(0, positions.length - most));
+    return this.side.tokens(u, last, this.requested(u, part, request));
   }
 
   /** Positions with a next item to learn from: each training history has one fewer than its events. */

@@ -39,7 +39,7 @@ export function attentionScores(arrays: Arrays, p: Params, i: number, h: number)
     const slots: number[] = [];
     const x = Math.abs(i - j);
     if (p.position) slots.push(h * p.width + side + (x < 32 ? x : 22 + halfOctave(x)));
-    if (p.time) slots.push(h * p.width + p.times + side + halfOctave(Math.abs(spans[2 * l + i] - spans[2 * l + j])));
+    if (p.time) slots.push(h * p.width + p.times + side + halfOctave(Math.abs(spans[3 * l + i] - spans[2 * l + j])));
     for (const slot of slots) s += bias[slot];
     out.push({ i, j, h, s, keep: dropoutFactor(arrays, p, i, j, h), slots });
   }

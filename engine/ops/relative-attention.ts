@@ -49,6 +49,8 @@ export interface RelativeAttentionOptions {
   position: boolean;
   /** Times of the tokens, u32 [L], for a bias for the distance in time (in half octaves); null for none. */
   times: Tensor | null;
+  /** Times that the queries count from, u32 [L], where they are not those of their tokens (a time that is asked about). */
+  queryTimes?: Tensor | null;
 }
 
 /** Columns of the bias table: position slots first, then time slots. 0 where there is no bias. */
@@ -73,7 +75,7 @@ export function relativeAttention(
   options: RelativeAttentionOptions,
 ): Tensor {
   const { device } = qkv;
-  const { heads, causal, dropout = 0, pointwise, position, times } = options;
+  const { heads, causal, dropout = 0, pointwise, position, times, queryTimes } = options;
   const width = biasWidth({ causal, position, time: times !== null });
   check(qkv, bounds, bias, width, options);
   const [l, columns] = qkv.shape;
@@ -99,7 +101,7 @@ export function relativeAttention(
     acc: 0,
   };
   const state = dropout > 0 ? device.state : null;
-  const spans = concat([bounds.start, bounds.end, ...(times ? [times] : [])], 0);
+  const spans = concat([bounds.start, bounds.end, ...(times ? [times, queryTimes ?? times] : [])], 0);
   const o = device.empty([l, d], 'f32', 'relativeAttention');
   const stats = pointwise ? null : device.empty([heads, l, 2], 'f32', 'logsumexp of relativeAttention');
   device.run(FORWARD, relativeAttentionForward, { qkv, spans, bias, state, o, stats }, params);
@@ -126,7 +128,7 @@ function check(
   { start, end }: Bounds,
   bias: Tensor | null,
   width: number,
-  { heads, dropout = 0, times, pointwise }: RelativeAttentionOptions,
+  { heads, dropout = 0, times, queryTimes, pointwise }: RelativeAttentionOptions,
 ): void {
   const who = 'relativeAttention';
   expectType(who, 'qkv', qkv);
@@ -139,11 +141,12 @@ function check(
     );
   }
   const [l] = qkv.shape;
-  for (const [name, t] of Object.entries({ start, end, times })) {
+  for (const [name, t] of Object.entries({ start, end, times, queryTimes })) {
     if (t && (t.dtype !== 'u32' || t.rank !== 1 || t.size !== l)) {
       throw new Error(`${who}: expected ${name} u32 [${l}] for qkv ${got}, got ${t.dtype} ${showShape(t.shape)}`);
     }
   }
+  if (queryTimes && !times) throw new Error(`${who}: queryTimes require times`);
   const expected = width === 0 ? 'none' : showShape([heads, width]);
   const given = bias ? showShape(bias.shape) : 'none';
   if (given !== expected) throw new Error(`${who}: expected a bias ${expected}, got ${given}`);

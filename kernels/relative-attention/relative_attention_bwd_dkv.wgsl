@@ -82,7 +82,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
       }
       var s = dots.x + dots.y + dots.z + dots.w;
       if (p.position == 1u) { s += bias[head * p.width + position_slot(i, j)]; }
-      if (p.time == 1u) { s += bias[head * p.width + p.times + time_slot(j > i, spans[2u * p.l + i], own_time)]; }
+      if (p.time == 1u) { s += bias[head * p.width + p.times + time_slot(j > i, spans[3u * p.l + i], own_time)]; }
       var keep = 1.0;
       if (drop) {
         let both = attention_keep2(key, p.stream + head, i, j, p.threshold, p.keep_scale);

@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   last = min(last, p.l);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
-  if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
+  if (p.time == 1u) { own_time = spans[3u * p.l + at]; }
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;
     while (r > row0 && spans[r] == spans[p.l + r]) { r--; }

@@ -1,7 +1,8 @@
 // relative_attention_fwd: s_ij = scale · q_i·k_j + bias[h, position slot] + bias[h, time slot] over j in [start_i, end_i)
 // (j ≤ i if causal). Softmax: o_i = Σ_j P_ij keep_ij v_j, P = softmax(s), and stats = (logsumexp, 0). SILU (HSTU, Zhai et
 // al. 2024, eq. 2): o_i = inverse · Σ_j silu(s_ij) keep_ij v_j, stats unused. Slots: kernels/lib/attention_bias.wgsl.
-// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; spans: start [L], end [L], and time [L] where time = 1; bias
+// Layout: qkv [L, 3HK] as q|k|v, each H heads of K columns; spans: start [L], end [L], and where time = 1 the times
+// of the keys [L] and of the queries [L]; bias
 // [H, width], position slots before time slots; o [L, HK]; stats [H, L] of 2; state: device words.
 // A workgroup owns 64 query rows of one head (grid: ceil(L / 64) × H), a thread one row; tiles of TILE keys go through
 // workgroup memory (2 · TILE · K floats ≤ 16,000 bytes). Rows without keys get o = 0 and stats = 0.
@@ -40,7 +41,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lid:
   last = min(last, p.l);
   if (p.causal == 1u) { last = min(last, i + 1u); }
   var own_time = 0u;
-  if (p.time == 1u) { own_time = spans[2u * p.l + at]; }
+  if (p.time == 1u) { own_time = spans[3u * p.l + at]; }
   // Keys of the tile: from the first row's start to the end of the last row that has keys.
   if (lid == 0u) {
     var r = min(row0 + 64u, p.l) - 1u;

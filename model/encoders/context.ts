@@ -15,6 +15,8 @@ export interface PackedTokens {
   end: Tensor;
   /** Times of the events, u32, for models that read them; without it, their positions count as times. */
   times?: Tensor;
+  /** Times at which each event's next one is asked for, u32, for models that count from them. */
+  queryTimes?: Tensor;
   /** Side features (data/features/side-features.ts), [L, A]; with their transpose while training. */
   side?: Sparse;
 }

@@ -126,7 +126,7 @@ export class AttentionProbe {
     const out = await program.values();
     this.biases ??= await this.readBiases();
     const pointwise = kind === 'pointwise';
-    const host = inputs.host as { positions: Uint32Array; times?: Uint32Array };
+    const host = inputs.host as { positions: Uint32Array; times?: Uint32Array; queryTimes?: Uint32Array };
     const times = readsTimes(settings) ? (host.times ?? host.positions).slice() : null;
     const weights: AttentionWeights[] = [];
     for (let i = 0; i < settings.blocks; i++) {
@@ -136,6 +136,7 @@ export class AttentionProbe {
         new AttentionWeights(qkv, d, tokens, {
           heads,
           times,
+          queryTimes: host.queryTimes?.slice(),
           bias: this.biases[i],
           causal: direction === 'causal',
           position: bias === 'relative' || bias === 'both',

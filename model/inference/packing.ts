@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import type { SideFeatureRows } from '../../data/features/side-rows.ts';
 import type { Tensor } from '../../engine/index.ts';
 import type { PackedTokens } from '../encoders/context.ts';
-import { readsTimes } from '../recipes/derived.ts';
+import { hasQueryTimes, readsTimes } from '../recipes/derived.ts';
 import type { SequenceModel } from '../encoders/sequence-model.ts';
 import { roundUp } from './batcher.ts';
 import type { History } from './query.ts';
@@ -14,6 +14,7 @@ interface TokenArrays {
   start: Uint32Array;
   end: Uint32Array;
   times?: Uint32Array;
+  queryTimes?: Uint32Array;
   sideStarts?: Uint32Array;
   sideColumns?: Uint32Array;
   sideValues?: Float32Array;
@@ -32,6 +33,7 @@ export function tokenSpec(maxTokens: number, { settings }: SequenceModel, entrie
     start: tokens,
     end: tokens,
     ...(readsTimes(settings) ? { times: tokens } : {}),
+    ...(hasQueryTimes(settings) ? { queryTimes: tokens } : {}),
     ...(entries > 0
       ? {
           sideStarts: u32(maxTokens + 1),
@@ -69,20 +71,24 @@ export function packHistories(model: SequenceModel, histories: readonly History[
   let end = 0;
   const ends = histories.map((history) => (end = packHistory(model, history, to, end)));
   to.sideStarts?.fill(end === 0 ? 0 : to.sideStarts[end], end);
-  for (const array of [to.items, to.positions, to.start, to.end, to.times]) array?.fill(0, end);
+  for (const array of [to.items, to.positions, to.start, to.end, to.times, to.queryTimes]) array?.fill(0, end);
   return ends;
 }
 
 function packHistory(model: SequenceModel, q: History, to: TokenArrays, at: number): number {
-  const { items, positions, start, end, times } = to;
+  const { items, positions, start, end, times, queryTimes } = to;
   const length = lengthOf(model, q.history);
   const events = model.cloze ? length - 1 : length;
   const first = q.history.length - events;
   items.set(q.history.subarray(first), at);
   if (model.cloze) items[at + events] = model.items;
   for (let i = 0; i < length; i++) positions[at + i] = i;
-  // The event to come is assumed to be as late as the last one.
-  if (times) for (let i = 0; i < length; i++) times[at + i] = q.times?.[first + Math.min(i, events - 1)] ?? i;
+  // An event to come of unknown time is assumed to be as late as the last one.
+  const timeOf = (i: number): number | undefined => q.times?.[first + i] ?? q.times?.[first + Math.min(i, events - 1)];
+  for (let i = 0; i < length; i++) {
+    if (times) times[at + i] = timeOf(i) ?? i;
+    if (queryTimes) queryTimes[at + i] = timeOf(i + 1) ?? i;
+  }
   start.fill(at, at, at + length);
   end.fill(at + length, at, at + length);
   packFeatures(q.features, to, at, length);

@@ -149,7 +149,7 @@ async function maskedStates(model: SequenceModel, { history, times }: History): 
   try {
     const prefixes = Array.from({ length: count }, (_, t) => history.length - count + t);
     const scored = await scorer.score(
-      prefixes.map((end) => ({ history: history.subarray(0, end), times: times?.subarray(0, end) })),
+      prefixes.map((end) => ({ history: history.subarray(0, end), times: times?.subarray(0, end + 1) })),
     );
     const states = new Float32Array(count * model.settings.d);
     for (const [t, { userVector }] of scored.entries()) states.set(userVector as Float32Array, t * model.settings.d);

@@ -1,5 +1,6 @@
 /** What follows from settings. */
 import type { BatchOptions } from '../../data/batching/batch.ts';
+import type { RequestTime } from '../../data/splits/protocol.ts';
 import type { Settings } from './settings.ts';
 
 /** Whether masked events are what is predicted: an encoder alone that reads in both directions. */
@@ -8,6 +9,18 @@ export const isCloze = ({ direction, decoder }: Pick<Settings, 'direction' | 'de
 
 /** Whether the model reads the times of events. */
 export const readsTimes = ({ bias }: Pick<Settings, 'bias'>): boolean => bias === 'time' || bias === 'both';
+
+/** Whether the model reads when the next event is asked for: by setting, or as the time of the event that it fills in. */
+export const readsRequestTime = (s: Pick<Settings, 'bias' | 'requestTime' | 'direction' | 'decoder'>): boolean =>
+  s.requestTime === 'on' || (isCloze(s) && readsTimes(s));
+
+/** How a model is validated: as it is asked in deployment. */
+export const validatedAt = (s: Parameters<typeof readsRequestTime>[0]): RequestTime =>
+  readsRequestTime(s) ? 'known' : 'unknown';
+
+/** Whether queries of the attention count from times of their own: from the request's, not from their event's. */
+export const hasQueryTimes = (s: Pick<Settings, 'bias' | 'requestTime'>): boolean =>
+  s.requestTime === 'on' && readsTimes(s);
 
 /** What similarities are divided by. */
 export const temperatureOf = ({ similarity, temperature }: Pick<Settings, 'similarity' | 'temperature'>): number =>
@@ -25,6 +38,7 @@ export const windowsOf = (s: Settings): Omit<BatchOptions, 'seed' | 'epoch'> => 
     maskRatio: s.maskRatio,
     reorderRatio: s.reorderRatio,
   },
+  ...(s.requestTime === 'on' ? { requestDropout: s.requestDropout } : {}),
   ...(isCloze(s) ? { cloze: { share: s.maskShare, last: s.maskLast } } : {}),
   ...(s.decoder > 0 ? { continuation: s.continuation } : {}),
 });

@@ -39,6 +39,12 @@ export const ENCODER = {
     ['none', 'relative', 'time', 'both'],
     'learned attention bias for the distance in order (relative), in time, or in both',
   ),
+  requestTime: onOff(
+    'off',
+    'read when the next event is asked for: how long after the last one, hour and weekday; a bias for time counts from it',
+    { requires: { on: { direction: 'causal', decoder: 0, augmentReorder: 0 } } },
+  ),
+  requestDropout: rate(0.2, 'share of events trained without the time of the next one, so that it need not be known'),
   embedding: choice('plain', ['plain', 'scaled'], 'scaled: item embeddings times √D before positions are added'),
   projection: choice(
     'none',

@@ -135,7 +135,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
           "J. Zhai et al.: Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for Generative Recommendations, ICML 2024 (and the authors' code for MovieLens 1M)",
         notes: [
           WIDTH_52,
-          "The bias for time sees the time between two events of the history; the authors' code the time from an event to the one to be predicted, which is not known when recommending.",
+          "The bias for time sees the time between two events of the history; the authors' code the time from an event to the one to be predicted, as requestTime=on does.",
           'Distances have columns up to 31, then half octaves; each head has its own.',
           'Negatives are shared by a batch.',
         ],

@@ -1,6 +1,8 @@
 /** The model card: README.md of a model folder, for people. */
 import type { Files } from './files.ts';
-import { describeProtocol, describeTask, storedProtocol } from '../../data/splits/protocol.ts';
+import { describeProtocol, describeTask, describeTime, storedProtocol } from '../../data/splits/protocol.ts';
+import { validatedAt } from '../recipes/derived.ts';
+import type { Settings } from '../recipes/settings.ts';
 import type { ModelConfig } from './config.ts';
 
 /** What a finished or stopped training has to say about itself. */
@@ -72,8 +74,9 @@ function metricsTable(config: ModelConfig, result: CardResult): string {
   ];
   const rows = [row('this model', result.metrics)];
   for (const [name, metrics] of Object.entries(result.baselines ?? {})) rows.push(row(name, metrics));
+  const requestTime = validatedAt(config.hyperparameters as unknown as Settings);
   const how =
-    `Target: ${describeTask(protocol, result.split, config.data.items)} (${result.split}), protocol ${cardText(describeProtocol(protocol))}, ` +
+    `Target: ${describeTask(protocol, result.split, config.data.items)} (${result.split}), protocol ${cardText(describeProtocol(protocol))}, ${describeTime(requestTime)}, ` +
     `items already seen ${result.seen}, ${result.users.toLocaleString('en-US')} users.`;
   return `${how}\n\n${cardTable(['', ...METRICS], rows)}`;
 }

@@ -1,6 +1,6 @@
 /** config.json and items.json of a model folder: everything needed to rebuild the model, but no weights. */
 import { damaged, InputError } from '../../data/errors.ts';
-import type { EventColumn } from '../../data/features/event-encoder.ts';
+import { EVENT_KINDS, type EventColumn } from '../../data/features/event-encoder.ts';
 import { COLUMN_TYPES, type Column, type Schema } from '../../data/features/schema.ts';
 import { PER_SECOND } from '../../data/formats/times.ts';
 import type { RatingTask } from '../../data/ratings/ratings.ts';
@@ -123,7 +123,7 @@ const schema = object<Schema>({ titleYear: flag, columns: listOf(column) });
 
 const event = object<EventColumn>({
   name: checkText,
-  kind: oneOf(['rating', 'gap', 'hour', 'weekday', 'column']),
+  kind: oneOf(EVENT_KINDS),
   values: { optional: listOf(checkText) },
   knots: { optional: listOf(finite) },
   absent: share,

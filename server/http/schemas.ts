@@ -115,7 +115,12 @@ export const listOptions = {
   ),
   cursor: Type.Optional(Type.String({ maxLength: 512, description: 'the `cursor` of the page before' })),
   scenario: Type.Optional(Type.String({ maxLength: 64, description: 'a named set of options from the config' })),
-  now: Type.Optional(Time),
+  now: Type.Optional(
+    Type.Union(Time.anyOf, {
+      description:
+        "when the list is asked for: milliseconds since 1970, or an ISO 8601 date; later events do not count, and models that read the time of a request read it; by default the server's clock",
+    }),
+  ),
 };
 
 export const Explanation = Type.Object(

@@ -61,7 +61,13 @@ export const continuations = route({
         user === undefined ? 'history' : 'user',
       );
     const away = [...state.unwanted, ...catalog.deleted].map((row) => catalog.items[row].id);
-    const answer = await recommender.generate(items, { ...known, ...options, exclude: [...exclude, ...away] });
+    const at = optionalTime(now);
+    const answer = await recommender.generate(items, {
+      ...known,
+      ...options,
+      ...(at !== undefined && { now: at }),
+      exclude: [...exclude, ...away],
+    });
     return { items: answer.items, logProbability: answer.logProbability, beams: answer.beams, model: version };
   },
 });

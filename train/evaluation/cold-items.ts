@@ -182,5 +182,6 @@ export async function evaluateCold(model: SequenceModel, split: ColdSplit, optio
   const components: Record<string, Metrics> = {};
   for (const [name, ranks] of Object.entries(alone)) if (ranks.users > 0) components[name] = ranks.result();
   const { protocol, items } = split;
-  return { protocol, split: part, seen: 'excluded', items, parts: components, ...collector.result() };
+  const conditions = { protocol, split: part, seen: 'excluded', requestTime: 'unknown' } as const;
+  return { ...conditions, items, parts: components, ...collector.result() };
 }

@@ -1,5 +1,5 @@
 /** Ranking of held-out items over the catalog, on the device. */
-import type { Protocol } from '../../data/splits/protocol.ts';
+import type { Protocol, RequestTime } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
@@ -16,6 +16,8 @@ export interface Evaluation extends TargetMetrics {
   protocol: Protocol;
   split: 'valid' | 'test';
   seen: 'excluded' | 'kept';
+  /** Whether the times of the targets were known. */
+  requestTime: RequestTime;
   items: number;
   /**
    * Metrics of each component alone: `transformer` and `memory` (the item transitions) of a blend, `retrieval` and `ranker`
@@ -33,6 +35,8 @@ export interface EvaluateOptions {
   split: 'valid' | 'test';
   /** Keep items of the history among the candidates; excluded by default. */
   includeSeen?: boolean;
+  /** Whether the times of the targets are known; `unknown` by default. */
+  requestTime?: RequestTime;
   /** Length of the lists, >= 10. */
   k?: number;
   /** Users to evaluate; all with a target by default. */
@@ -84,7 +88,7 @@ export function listLength(split: Split): number {
  * per user, ranks are known to a depth of 128, and anything beyond is a miss.
  */
 export async function evaluate(model: SequenceModel, split: Split, options: EvaluateOptions): Promise<Evaluation> {
-  const { split: part, includeSeen = false } = options;
+  const { split: part, includeSeen = false, requestTime = 'unknown' } = options;
   const seen = includeSeen ? 'kept' : 'excluded';
   const users = (options.users ?? usersWithTarget(split, part)).filter((u) => split.targets(u, part).length > 0);
   const length = Math.min(split.items, Math.max(listLength(split), options.k ?? 10));
@@ -113,7 +117,7 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
       const queries = Array.from(chunk, (u, i): ScoreQuery => {
         const exclude = excludedOf(u) ?? undefined;
         return {
-          ...splitQuery(split, u, part, model.settings.window),
+          ...splitQuery(split, u, part, model.settings.window, requestTime),
           exclude,
           target: split.manyTargets ? undefined : targets[i][0],
         };
@@ -163,6 +167,7 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
     protocol: split.protocol,
     split: part,
     seen,
+    requestTime,
     items: split.items,
     parts: components,
     ...(priorUsers > 0 ? { withPrior: priorUsers } : {}),

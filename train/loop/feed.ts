@@ -6,7 +6,7 @@ import type { ContinuationBatch } from '../../data/batching/batch.ts';
 import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
 import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
-import { isCloze, readsTimes } from '../../model/recipes/derived.ts';
+import { hasQueryTimes, isCloze, readsTimes } from '../../model/recipes/derived.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { SparseInputs } from '../../model/encoders/sparse-inputs.ts';
 import type { At, Negatives } from './negatives.ts';
@@ -15,6 +15,8 @@ import type { At, Negatives } from './negatives.ts';
 export interface Needs {
   /** Times of the events. */
   times?: boolean;
+  /** Times of the requests for the next events. */
+  queryTimes?: boolean;
   /** Room for the masked positions, which alone are predicted; every position is without it. */
   masked?: number;
   /** Side features: rows of their table, and entries that a token has at most. */
@@ -28,6 +30,7 @@ export function needsOf(settings: Settings, side: SideFeatures | null = null): N
   const { budget, maskShare, decoder, continuation } = settings;
   return {
     times: readsTimes(settings),
+    queryTimes: hasQueryTimes(settings),
     masked: isCloze(settings) ? maxMasked(budget, maskShare) : undefined,
     continued: decoder > 0 ? continuationTokens(budget, continuation) : undefined,
     side: side ? { rows: side.encoder.rows, most: side.maxEntries } : undefined,
@@ -37,7 +40,7 @@ export function needsOf(settings: Settings, side: SideFeatures | null = null): N
 const u32 = (n: number) => ({ shape: [n], dtype: 'u32' as const });
 const f32 = (n: number) => ({ shape: [n], dtype: 'f32' as const });
 
-function inputSpec(budget: number, { times, masked, continued }: Needs) {
+function inputSpec(budget: number, { times, queryTimes, masked, continued }: Needs) {
   const { words } = rowGroupLayout(budget);
   return {
     items: u32(budget),
@@ -49,6 +52,7 @@ function inputSpec(budget: number, { times, masked, continued }: Needs) {
     itemGroups: u32(words),
     positionGroups: u32(words),
     ...(times ? { times: u32(budget) } : {}),
+    ...(queryTimes ? { queryTimes: u32(budget) } : {}),
     ...(masked ? maskedSpec(masked, rowGroupLayout(masked)) : {}),
     ...(continued ? continuedSpec(continued, rowGroupLayout(continued), budget) : {}),
   };
@@ -136,6 +140,7 @@ export class Feed {
     for (const name of ['items', 'positions', 'targets', 'weights', 'start', 'end'] as const)
       host[name].set(batch[name]);
     host.times?.set(batch.times ?? batch.positions);
+    host.queryTimes?.set(batch.requestTimes ?? batch.times ?? batch.positions);
     groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);

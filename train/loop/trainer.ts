@@ -17,7 +17,7 @@ import {
   type Tensors,
 } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
-import { windowsOf } from '../../model/recipes/derived.ts';
+import { validatedAt, windowsOf } from '../../model/recipes/derived.ts';
 import { SequenceModel, storedTensors, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
@@ -356,6 +356,7 @@ class Trainer {
     const { metrics } = await evaluate(this.model, o.split, {
       split: 'valid',
       includeSeen: o.includeSeen,
+      requestTime: validatedAt(o.settings),
       users: this.validationUsers,
       scorer: this.scorer,
       onProgress: (done, total) => time.pause(() => this.report('validating', done / total)),

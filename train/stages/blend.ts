@@ -10,6 +10,7 @@ import type { Scored, ScoreQuery } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';
+import { validatedAt } from '../../model/recipes/derived.ts';
 import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { transitions as stage } from './transitions.ts';
@@ -114,7 +115,7 @@ export async function fitBlend(
     const queries = Array.from(users, (u): ScoreQuery => {
       const history = split.history(u, 'valid');
       return {
-        ...splitQuery(split, u, 'valid', model.settings.window),
+        ...splitQuery(split, u, 'valid', model.settings.window, validatedAt(model.settings)),
         target: split.validTarget(u),
         exclude: includeSeen ? undefined : history,
       };

@@ -14,6 +14,7 @@ import { rankBy } from '../../model/ranker/two-stages.ts';
 import type { Stages } from '../../model/ranker/store.ts';
 import { exclusions } from '../evaluation/candidates.ts';
 import { splitQuery } from '../../model/inference/query.ts';
+import { validatedAt } from '../../model/recipes/derived.ts';
 import { metricsAt, type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { distinct } from '../evaluation/ranking.ts';
 import { gainOf } from '../evaluation/statistics.ts';
@@ -59,7 +60,8 @@ export class RankerWeightFitter {
     try {
       const queries = Array.from(options.users, (u): ScoreQuery => {
         const [target] = split.targets(u, 'valid');
-        return { ...splitQuery(split, u, 'valid', model.settings.window), target, exclude: excluded(u) ?? undefined };
+        const query = splitQuery(split, u, 'valid', model.settings.window, validatedAt(model.settings));
+        return { ...query, target, exclude: excluded(u) ?? undefined };
       });
       const scored = await scorer.score(queries, options.pause);
       const retrieved = scored.map(({ items, scores, rank }, i) => {

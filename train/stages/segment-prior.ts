@@ -20,6 +20,7 @@ import {
   type SegmentPrior,
 } from '../../model/transitions/segment-prior.ts';
 import { splitQuery } from '../../model/inference/query.ts';
+import { validatedAt } from '../../model/recipes/derived.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import type { Scored, ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
@@ -191,7 +192,7 @@ async function fitWeights(
       const eligible = users.filter((u) => split.history(u, 'valid').length >= events);
       if (eligible.length === 0) break;
       const queries = Array.from(eligible, (u): ScoreQuery => {
-        const { history, times, features } = splitQuery(split, u, 'valid', events);
+        const { history, times, features } = splitQuery(split, u, 'valid', events, validatedAt(model.settings));
         const first = history.length - events;
         return { history: history.subarray(first), times: times?.subarray(first), features };
       });

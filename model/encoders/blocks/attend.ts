@@ -31,5 +31,6 @@ export function selfAttend(c: Context, i: number, qkv: Tensor, bias: Parameter |
     pointwise,
     position: byPosition(settings),
     times: readsTimes(settings) ? (tokens.times ?? tokens.positions) : null,
+    queryTimes: tokens.queryTimes,
   });
 }

@@ -13,6 +13,8 @@ interface Spec {
   causal: boolean;
   position?: boolean;
   time?: boolean;
+  /** Queries count from times of their own. */
+  asked?: boolean;
   pointwise?: number;
   dropout?: number;
   /** The input is not a leaf, so that the first gradient overwrites; it is used twice, so that the second adds. */
@@ -27,6 +29,7 @@ export function relativeCase({
   causal,
   position = false,
   time = false,
+  asked = false,
   twice,
   ...rest
 }: Spec): Case {
@@ -40,15 +43,23 @@ export function relativeCase({
   };
   // From 0 to far beyond 2³¹, so that every power of two is a distance somewhere.
   if (time) inputs.times = { shape: [l], dtype: 'u32', value: (i) => Math.floor(1.4 ** (i % 65)) + (i % 3) };
+  if (asked)
+    inputs.queryTimes = { shape: [l], dtype: 'u32', value: (i) => Math.floor(1.4 ** ((i + 7) % 65)) + (i % 5) };
   if (width > 0) inputs.bias = { shape: [heads, width] };
-  const kinds = [rest.pointwise ? 'pointwise' : 'softmax', position && 'position', time && 'time', causal && 'causal'];
+  const kinds = [
+    rest.pointwise ? 'pointwise' : 'softmax',
+    position && 'position',
+    time && 'time',
+    asked && 'asked',
+    causal && 'causal',
+  ];
   return {
     op: 'relative-attention',
     name: `${rest.name}, H${heads} K${k}, ${kinds.filter(Boolean).join(' ')}`,
     inputs,
-    run: ({ qkv, start, end, bias = null, times = null }) => {
+    run: ({ qkv, start, end, bias = null, times = null, queryTimes = null }) => {
       const { pointwise, dropout } = rest;
-      const options = { heads, causal, position, times, pointwise, dropout };
+      const options = { heads, causal, position, times, queryTimes, pointwise, dropout };
       if (!twice) return relativeAttention(qkv, { start, end }, bias, options);
       const x = gelu(qkv);
       return [
@@ -78,6 +89,7 @@ for (const pointwise of [undefined, 20]) {
         dropout: 0.3,
         ...kind,
       },
+      { name: 'times of the queries', lengths: [5, 1, 70], tail: 3, heads: 2, k: 8, time: true, asked: true, ...kind },
       { name: 'no bias', lengths: [3, 20], tail: 1, heads: 1, k: 8, ...kind },
       {
         name: 'used twice, not a leaf',

@@ -350,6 +350,11 @@ const refused: [string, (d: Device) => unknown, string][] = [
     'relativeAttention: expected times u32 [5] for qkv [5,24], got u32 [4]',
   ],
   [
+    'relativeAttention with times of the queries alone',
+    (d) => relative(d, f(d, 2, 64), { queryTimes: u(d, 5) }),
+    'relativeAttention: queryTimes require times',
+  ],
+  [
     'rotary of parts that are not there',
     (d) => rotary(f(d, 2, 24), u(d, 2), f(d, 9, 4), 2, 'qk' as 'q'),
     'rotary: expected parts to be one of qkv, q, kv, got qk',

@@ -261,6 +261,7 @@ export const OPS: GraphOps = {
     const width = biasWidth(kind);
     const bias = width > 0 ? g.as([heads, width]) : null;
     const times = kind.time ? u32(g, [l], (i) => i * i * 3) : null;
+    const queryTimes = kind.time && g.below(2) === 1 ? u32(g, [l], (i) => i * i * 5 + 9) : null;
     const qkv = g.as([l, 3 * heads * 4]);
     const options = { heads, causal: kind.causal, position: kind.position, dropout: rate(g) };
     const pointwise = g.pick([undefined, 9]);
@@ -270,6 +271,7 @@ export const OPS: GraphOps = {
         ...options,
         pointwise,
         times: times?.(v, t) ?? null,
+        queryTimes: queryTimes?.(v, t) ?? null,
       }),
     );
   },
