@@ -2,11 +2,12 @@
 /**
  * `npm run bench:browser [-- --case NAME --scale N --json]`: the kernel cases of `npm run bench` in Chromium, served
  * from the sources by Vite, and the training step there against the same step in Node on the same adapter class: where
- * Chromium computes on its SwiftShader, Node is given that very driver. Needs dist/, Chromium and the development packages.
+ * Chromium computes on its SwiftShader, Node is given that very driver. With `--against CHECKOUT` it is held against the
+ * step of another checkout's sources, in turns. Needs dist/, Chromium and the development packages.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright';
@@ -22,9 +23,10 @@ const HELP = `Usage: npm run bench:browser [-- options]
 The kernel cases of npm run bench, in Chromium, against the CPU reference there; and case step: the training step
 in Chromium against the same step in Node on the same adapter class.
 
-  --case <name>   only the cases with this in their name (default: all)
-  --scale <n>     divide the rows of every case (default: 16 on SwiftShader, 1 elsewhere)
-  --json          print one JSON object
+  --case <name>       only the cases with this in their name (default: all)
+  --against <folder>  case step alone: this checkout's step and that of another one, in turns, in the same Chromium
+  --scale <n>         divide the rows of every case (default: 16 on SwiftShader, 1 elsewhere)
+  --json              print one JSON object
   --help`;
 
 /** What the command line asks for. Ends the process with exit code 2 where it makes no sense. */
@@ -35,6 +37,7 @@ function options() {
   };
   const known = {
     case: { type: 'string' },
+    against: { type: 'string' },
     scale: { type: 'string' },
     json: { type: 'boolean' },
     help: { type: 'boolean' },
@@ -44,6 +47,12 @@ function options() {
     const scale = values.scale === undefined ? undefined : Number(values.scale);
     if (scale !== undefined && !(Number.isInteger(scale) && scale >= 1))
       usage(`--scale ${values.scale}: expected an integer >= 1`);
+    const { against } = values;
+    if (against !== undefined) {
+      if (!existsSync(join(against, 'kernels/index.ts')))
+        usage(`--against ${against}: expected a checkout with kernels/index.ts; run \`npm run kernels\` there`);
+      return { ...values, count: 0, step: true };
+    }
     const count = benchCases.filter(({ name }) => name.includes(values.case ?? '')).length;
     const step = 'step'.includes(values.case ?? '');
     if (count === 0 && !step)
@@ -54,25 +63,36 @@ function options() {
   }
 }
 
-const { case: filter, scale, json, help, count, step } = options();
+const { case: filter, scale, json, help, count, step, against } = options();
 if (help) {
   process.stdout.write(`${HELP}\n`);
   process.exit(0);
 }
 
-const server = await createServer({
-  root,
-  configFile: false,
-  logLevel: 'error',
-  cacheDir: 'node_modules/.cache/attune/vite',
-  server: { host: 'localhost', port: 0, watch: null, hmr: false },
-  // `webgpu` is the native binding for Node; Chrome has navigator.gpu.
-  optimizeDeps: { entries: ['bench/browser/index.html'], include: ['tinybench'], exclude: ['webgpu'] },
-});
+/** How often the checkouts take turns. */
+const TURNS = 3;
+
+const servers = [];
+/** Serves the sources of a checkout; resolves to where its page is. */
+async function serve(folder, name) {
+  const server = await createServer({
+    root: folder,
+    configFile: false,
+    logLevel: 'error',
+    cacheDir: join(root, `node_modules/.cache/attune/${name}`),
+    server: { host: 'localhost', port: 0, watch: null, hmr: false },
+    // `webgpu` is the native binding for Node; Chrome has navigator.gpu.
+    optimizeDeps: { entries: ['bench/browser/index.html'], include: ['tinybench'], exclude: ['webgpu'] },
+  });
+  servers.push(server);
+  await server.listen();
+  return `http://localhost:${server.httpServer.address().port}/bench/browser/`;
+}
+
 let browser;
 const bar = createProgress({ total: count + (step ? 1 : 0) });
 try {
-  await server.listen();
+  const address = await serve(root, 'vite');
   browser = await chromium.launch({
     executablePath: findChromium(),
     chromiumSandbox: false,
@@ -83,17 +103,14 @@ try {
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
     ],
   });
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => process.stderr.write(`bench:browser: ${error.message}\n`));
   let done = 0;
+  const page = await open(address);
   await page.exposeFunction('benchCaseDone', (name) => bar.update(++done, { phase: name }));
-  await page.goto(`http://localhost:${server.httpServer.address().port}/bench/browser/`);
-  await page.waitForFunction('globalThis.benchInBrowser');
   const inPage =
     count === 0
       ? null
       : await page.evaluate((asked) => globalThis.benchInBrowser(asked, globalThis.benchCaseDone), { filter, scale });
-  const steps = step ? await benchSteps(page) : null;
+  const steps = against ? await benchTurns(address) : step ? await benchSteps(page) : null;
   bar.stop();
   if (json) {
     const { rows: kernels, ...rest } = inPage ?? {};
@@ -104,7 +121,7 @@ try {
       process.stdout.write(`kernels on ${inPage.device} in Chromium ${browser.version()}${scaled}\n`);
       process.stdout.write(`${kernelsTable(inPage)}\n`);
     }
-    if (steps) process.stdout.write(`${stepText(steps)}\n`);
+    if (steps) process.stdout.write(`${against ? turnsText(steps) : stepText(steps)}\n`);
   }
 } catch (error) {
   process.stderr.write(`bench:browser: ${error.message}\n`);
@@ -112,7 +129,32 @@ try {
 } finally {
   bar.stop();
   await browser?.close();
-  await server.close();
+  for (const server of servers) await server.close();
+}
+
+/** The benchmark's page at this address. */
+async function open(address) {
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => process.stderr.write(`bench:browser: ${error.message}\n`));
+  await page.goto(address);
+  await page.waitForFunction('globalThis.benchInBrowser');
+  return page;
+}
+
+/** The step of the other checkout and of this one, in turns; the fastest turn of each. */
+async function benchTurns(address) {
+  const addresses = { before: await serve(resolve(against), 'vite-against'), after: address };
+  const fastest = {};
+  for (let turn = 0; turn < TURNS; turn++) {
+    for (const [name, at] of Object.entries(addresses)) {
+      bar.update(0, { phase: `step ${name}, turn ${turn + 1} of ${TURNS}` });
+      const page = await open(at);
+      const result = await page.evaluate(() => globalThis.benchStepInBrowser());
+      await page.close();
+      if (!(fastest[name]?.millisecondsPerStep <= result.millisecondsPerStep)) fastest[name] = result;
+    }
+  }
+  return { ...fastest, ratio: fastest.before.millisecondsPerStep / fastest.after.millisecondsPerStep };
 }
 
 /** The step in the page, then in Node: one after the other, since both would have all cores. */
@@ -130,14 +172,28 @@ async function benchSteps(page) {
   return { chromium, node, ratio: chromium.millisecondsPerStep / node.millisecondsPerStep };
 }
 
+function settingsLine({ d, blocks, window, budget }) {
+  return `training step, sasrec d ${d}, ${blocks} blocks, window ${window}, batches of ${budget} tokens:`;
+}
+
+function stepRow(name, { device, millisecondsPerStep: ms, tokensPerSecond, firstStepMilliseconds: first }) {
+  return `  ${name.padEnd(9)} ${ms.toFixed(1).padStart(8)} ms a step, ${Math.round(tokensPerSecond)} tokens a second, first step ${(first / 1000).toFixed(1)} s, on ${device}`;
+}
+
 function stepText({ chromium, node, ratio }) {
-  const { d, blocks, window, budget } = chromium.settings;
-  const row = (name, { device, millisecondsPerStep: ms, tokensPerSecond, firstStepMilliseconds: first }) =>
-    `  ${name.padEnd(9)} ${ms.toFixed(1).padStart(8)} ms a step, ${Math.round(tokensPerSecond)} tokens a second, first step ${(first / 1000).toFixed(1)} s, on ${device}`;
   return [
-    `training step, sasrec d ${d}, ${blocks} blocks, window ${window}, batches of ${budget} tokens:`,
-    row('Chromium', chromium),
-    row('Node', node),
+    settingsLine(chromium.settings),
+    stepRow('Chromium', chromium),
+    stepRow('Node', node),
     `  Chromium takes ${ratio.toFixed(2)} times as long as Node`,
+  ].join('\n');
+}
+
+function turnsText({ before, after, ratio }) {
+  return [
+    settingsLine(after.settings),
+    stepRow('before', before),
+    stepRow('after', after),
+    `  ${ratio.toFixed(2)} times as fast, the fastest of ${TURNS} turns each in Chromium ${browser.version()}`,
   ].join('\n');
 }

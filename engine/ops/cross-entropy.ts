@@ -9,7 +9,7 @@
  */
 import { gradOf, into, intoParts } from '../autograd.ts';
 import type { Device } from '../device.ts';
-import { groups, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
+import { groups, kernel, lanes4, lanes8, type Params, software, subgroupVariants } from '../kernel.ts';
 import { blocksOf, shardsOf, type Table, type TableBlock } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
@@ -28,6 +28,7 @@ const STATS = kernel(
   'ce_stats',
   [
     { file: 'ce_stats_sg8', requires: lanes8, grid: (p) => p.r },
+    { file: 'ce_stats_row', requires: software, suits: lanes4, grid: (p) => groups(p.r, 16) },
     ...subgroupVariants(
       'ce_stats_sub',
       (p) => p.r,

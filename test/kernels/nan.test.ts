@@ -7,7 +7,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { NumericArray } from '../../engine/index.ts';
-import { lanes8 } from '../../engine/kernel.ts';
+import { lanes4, lanes8 } from '../../engine/kernel.ts';
 import { FULL } from '../full.ts';
 import { cases } from './cases/index.ts';
 import { double, gpu, wasm } from './devices.ts';
@@ -28,9 +28,10 @@ const DEFAULT = { abs: 1e-5, rel: 1e-5 };
 /** Ops that rank (NaN is never taken, and a rank of 0 says so), overwrite, or do not read all of their inputs. */
 const HIDES = new Set('topk rank-tiles adamw fill sparse-scores sparse-matmul slice gather embedding'.split(' '));
 
-/** Ops with a kernel that multiplies NaN by 0, so that it reaches its neighbors: attention_*_sg8.wgsl, ce_grad.wgsl. */
+/** Ops with a kernel that multiplies NaN by 0, so that it reaches its neighbors: attention_*_sg*.wgsl, ce_grad.wgsl. */
 const spreads = (op: string): boolean =>
-  op === 'cross-entropy' || (/^(cross-)?attention$/.test(op) && gpu.caps !== null && lanes8(gpu.caps));
+  op === 'cross-entropy' ||
+  (/^(cross-)?attention$/.test(op) && gpu.caps !== null && (lanes8(gpu.caps) || lanes4(gpu.caps)));
 
 const hasNaN = (arrays: readonly NumericArray[]): boolean => arrays.some((a) => a.some(Number.isNaN));
 

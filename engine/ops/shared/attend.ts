@@ -5,10 +5,10 @@
  */
 import { gradOf, into } from '../../autograd.ts';
 import type { Reference } from '../../reference.ts';
-import { groups, type Kernel, kernel, lanes8, type Params } from '../../kernel.ts';
+import { groups, type Kernel, kernel, lanes4, lanes8, type Params } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 
-/** A fast variant for subgroups of 8 lanes (`rows` a workgroup), and one that runs anywhere (64 rows a workgroup). */
+/** Fast variants for subgroups of 8 lanes (`rows` a workgroup) and of 4 (8 rows), and one that runs anywhere (64 rows a workgroup). */
 const tiled = (name: string, rows: number, of: 'l' | 'm'): Kernel =>
   kernel(name, [
     {
@@ -16,6 +16,13 @@ const tiled = (name: string, rows: number, of: 'l' | 'm'): Kernel =>
       requires: lanes8,
       accepts: (p) => p.k % 32 === 0,
       grid: (p) => [groups(p[of], rows), p.heads, 1],
+      constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1 }),
+    },
+    {
+      file: `${name}_sg4`,
+      requires: lanes4,
+      accepts: (p) => p.k % 16 === 0 && p.k <= 64,
+      grid: (p) => [groups(p[of], 8), p.heads, 1],
       constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1 }),
     },
     { file: `${name}_tile`, grid: (p) => [groups(p[of], 64), p.heads, 1], constants: (p) => ({ K: p.k }) },

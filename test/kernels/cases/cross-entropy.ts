@@ -3,7 +3,7 @@ import type { CrossEntropyOptions } from '../../../engine/ops/cross-entropy.ts';
 import { type Case, everyWidth, sharded } from '../harness.ts';
 
 const variants = {
-  ce_stats: ['ce_stats_sg8', 'ce_stats', ...everyWidth('ce_stats_sub')],
+  ce_stats: ['ce_stats_sg8', 'ce_stats_row', 'ce_stats', ...everyWidth('ce_stats_sub')],
   ce_loss: ['ce_loss_sg8', 'ce_loss'],
   matmul: ['matmul_tile'],
 };
