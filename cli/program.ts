@@ -1,6 +1,7 @@
 /** The command tree. A command is a file `commands/NAME.flags.ts` and a line in the table. */
 import { Command } from 'commander';
 import { messageLine } from '../data/visible.ts';
+import backtest from './commands/backtest.flags.ts';
 import bench from './commands/bench.flags.ts';
 import compare from './commands/compare.flags.ts';
 import demo from './commands/demo.flags.ts';
@@ -18,11 +19,14 @@ import serve from './commands/serve.flags.ts';
 import train from './commands/train.flags.ts';
 import tune from './commands/tune.flags.ts';
 import unpack from './commands/unpack.flags.ts';
+import update from './commands/update.flags.ts';
 import vectors from './commands/vectors.flags.ts';
 import { commandName, versionOf } from './common.ts';
 
 const COMMANDS = [
   train,
+  update,
+  backtest,
   evaluate,
   compare,
   search,

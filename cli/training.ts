@@ -66,11 +66,10 @@ export async function openStoredSource(
 export async function refuseModel(
   files: Files,
   { out, overwrite }: { out: string; overwrite?: boolean },
+  hint = 'add --resume to continue it, --overwrite to replace it, or choose another --out',
 ): Promise<void> {
   if (overwrite || !(await holdsWeights(files))) return;
-  throw new InputError('already-exists', `${out}: already holds a model`, {
-    hint: 'add --resume to continue it, --overwrite to replace it, or choose another --out',
-  });
+  throw new InputError('already-exists', `${out}: already holds a model`, { hint });
 }
 
 export interface Limits {

@@ -47,6 +47,8 @@ export interface Dataset {
   timeUnit?: TimeUnit;
   /** other columns of the log that were requested; their rows are those of `items` */
   context?: ContextColumn[];
+  /** [interactions] 1 for an event that the model to be updated has not seen yet */
+  fresh?: Uint8Array;
   report: PrepareReport;
 }
 
@@ -72,7 +74,7 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
   const items = renumber(kept, log.item, log.itemIds);
   const { order, starts } = byUser(users.numbers, users.ids.length, log.time && take(log.time, kept));
   const rows = take(kept, order);
-  const { rating, time, timeUnit, context } = log;
+  const { rating, time, timeUnit, context, fresh } = log;
   const clock = time && take(time, rows);
   return {
     userIds: users.ids,
@@ -84,19 +86,21 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
     clock,
     ...(timeUnit && { timeUnit }),
     ...(context && { context: selectContext(context, rows) }),
+    ...(fresh && { fresh: Uint8Array.from(rows, (row) => fresh[row] as number) }),
     report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
   };
 }
 
 /** The columns of a dataset at some positions of it. */
 export function selectEvents(dataset: Dataset, positions: ArrayLike<number>) {
-  const { items, ratings, times, clock, context } = dataset;
+  const { items, ratings, times, clock, context, fresh } = dataset;
   return {
     items: take(items, positions),
     ratings: ratings && take(ratings, positions),
     times: times && take(times, positions),
     clock: clock && take(clock, positions),
     ...(context && { context: selectContext(context, positions) }),
+    ...(fresh && { fresh: Uint8Array.from(positions, (at) => fresh[at] as number) }),
   };
 }
 

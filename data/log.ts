@@ -19,6 +19,8 @@ export interface Log {
   timeUnit?: TimeUnit;
   /** other columns that were requested; `''` where the field was empty */
   context?: ContextColumn[];
+  /** [size] 1 for an event that a model has not seen yet (data/merge.ts) */
+  fresh?: Uint8Array;
   size: number;
   /** names of the columns that were read, null for none */
   columns?: { user: string; item: string; time: string | null; rating: string | null };

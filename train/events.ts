@@ -96,7 +96,9 @@ export async function trainEvents<Progress, Options extends TrainingOptions<Prog
 }
 
 /** A device that is shared and stays open, or one that is opened for as long as it is needed. */
-async function openShared(given: Device | DeviceOptions['backend']): Promise<{ device: Device; close: () => void }> {
+export async function openShared(
+  given: Device | DeviceOptions['backend'],
+): Promise<{ device: Device; close: () => void }> {
   if (given instanceof Device) return { device: given, close: () => {} };
   const device = await Device.open({ backend: given ?? 'auto' });
   return { device, close: () => device.close() };
@@ -115,7 +117,7 @@ function numberOr(value: number | null | undefined, what: 'time' | 'rating', eve
 }
 
 /** Checks the numbers that every training takes. @throws InputError */
-function checkTraining({
+export function checkTraining({
   epochs,
   maxMinutes,
   seed,
@@ -164,7 +166,7 @@ export function logOf(events: Iterable<TrainingEvent>, source: string, columns: 
 }
 
 /** A log with what a program says of its items and users. */
-function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>, 'items' | 'users'>): TrainingSource {
+export function sourceOf(log: Log, { items, users }: Pick<TrainingOptions<never>, 'items' | 'users'>): TrainingSource {
   return {
     log,
     name: log.source,

@@ -57,6 +57,8 @@ function requireChosen({ config, weights }: LoadedModel, where: string): void {
   if (config.protocol === 'final') throw refuse('trained on all events itself', 'name the model that it was made like');
   if (config.protocol === 'cold-items')
     throw refuse('its validation chose how cold items are ranked', 'take a model of another protocol');
+  if (config.update)
+    throw refuse('made by an update, which tells no number of epochs', 'name the model that was trained from nothing');
   if (config.hyperparameters.ranker === 'on')
     throw refuse(
       'it has a second stage, which cannot be trained without validation',

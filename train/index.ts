@@ -9,6 +9,9 @@ export { type PlanOptions, planTraining, type RankingPlan, type TrainingSource }
 export { finalPlan } from './final-plan.ts';
 export { resumePlan, type ResumeOptions } from './resume-plan.ts';
 export { type RunOptions, runPlan, type TrainedModel } from './run-plan.ts';
+export { backtest, type BacktestOptions, type BacktestResult } from './backtest/backtest.ts';
+export { updateModel, type UpdateModelOptions } from './update/update-model.ts';
+export { planUpdate, type UpdateOptions } from './update/update-plan.ts';
 export { trainRatingModel, type TrainRatingModelOptions } from './ratings/train-rating-model.ts';
 export { planRatings, type RatingPlan, type RatingPlanOptions, resumeRatings } from './ratings/plan.ts';
 export { type RatingRunOptions, runRatingPlan, type TrainedRatingModel } from './ratings/run-plan.ts';

@@ -22,7 +22,7 @@ import type { Item, ModelConfig } from '../model/storage/config.ts';
 import { countItems } from './baselines/baselines.ts';
 import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
 import { requireHorizon } from './loop/schedule.ts';
-import { validationUsers } from './loop/options.ts';
+import { validationUsers, type WarmStart } from './loop/options.ts';
 import { newConfig } from './model-config.ts';
 import {
   count,
@@ -99,6 +99,8 @@ export class RankingPlan {
   readonly epochs?: number;
   /** Of a training on all events, which validates nothing; null otherwise. */
   readonly chosen: Chosen | null;
+  /** Of an update: the weights of the model that it starts from; null otherwise. */
+  readonly warm: WarmStart | null;
   /** Continues what the folder holds. */
   readonly resume: boolean;
   /** Trains the ranker alone on top of the folder's model. */
@@ -140,6 +142,7 @@ export class RankingPlan {
     this.reasons = reasons;
     this.epochs = epochs;
     this.chosen = fields.chosen ?? null;
+    this.warm = fields.warm ?? null;
     this.resume = resume;
     this.rankerOnly = rankerOnly;
   }
@@ -179,6 +182,7 @@ interface Fields extends Notes {
   reasons?: readonly string[];
   epochs?: number;
   chosen?: Chosen | null;
+  warm?: WarmStart | null;
   resume?: boolean;
   rankerOnly?: boolean;
 }

@@ -40,6 +40,11 @@ export async function resumePlan(
       setting: 'resume',
       hint: `start it again (${option('overwrite')})`,
     });
+  if (config.update)
+    throw new InputError('conflicting-settings', `${files.where}: an update is not continued`, {
+      setting: 'resume',
+      hint: `update ${config.update.from} again (${option('overwrite')})`,
+    });
   const items = await loadItems(files);
   const plain =
     protocol.name === 'cold-items' ? coldSplitOf(dataset, protocol, items) : splitDataset(dataset, protocol, name);

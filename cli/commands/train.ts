@@ -77,11 +77,11 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
     const files = await NodeFiles.create(flags.out);
     const lock = await lockFolder(flags.out);
     try {
-      out.note(`training on ${device.name}: ${describe(plan)}`);
+      out.note(`training on ${device.name}: ${describeTraining(plan)}`);
       const { maxMinutes, overwrite, progress } = flags;
       const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
       const trained = await trainWithProgress(device, plan, files, { deadline, overwrite, progress });
-      report(trained, plan, flags, out);
+      reportTraining(trained, plan, flags, out);
     } finally {
       await lock.release();
     }
@@ -186,7 +186,7 @@ function describeLoss(s: Settings): string {
   return `${s.loss}, ${formatCount(s.negatives)} ${s.sampler} ${s.negatives === 1 ? 'negative' : 'negatives'} for ${sharing}`;
 }
 
-function describe({ config, settings: s, split }: RankingPlan): string {
+export function describeTraining({ config, settings: s, split }: RankingPlan): string {
   const model = `${config.recipe}, d ${s.d}, ${s.blocks} ${s.blocks === 1 ? 'block' : 'blocks'}, ${s.heads} ${s.heads === 1 ? 'head' : 'heads'}`;
   return `${model}, ${describeLoss(s)}, window ${s.window}, batches of ${formatCount(s.budget)} tokens, ${formatCount(split.trainPositions())} positions an epoch, seed ${config.seed}`;
 }
@@ -200,14 +200,20 @@ const REASONS: Record<TrainResult['reason'], string> = {
   'finished before': 'this training had finished before; nothing was left to do (--epochs N continues it)',
 };
 
-/** Prints the metrics and what to do next. */
-function report(trained: TrainedModel, plan: RankingPlan, flags: TrainFlags, out: Output): void {
+type Reported = Pick<TrainFlags, 'out' | 'data' | 'set' | 'resume' | 'ranker'>;
+
+/** Prints the metrics and what to do next. @throws InterruptedError for a training that was interrupted */
+export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: Reported, out: Output): void {
   const { config, result, metrics, components, baselines, coldStart, step, epoch } = trained;
   const dir = shellWord(flags.out);
   if (result.reason === 'interrupted') {
     // With --resume, the ranker that --ranker asks for is not among the folder's settings.
     const set = [...flags.set].map(([key, value]) => ` --set ${shellWord(`${key}=${value}`)}`);
     const more = flags.resume && flags.ranker ? ` --ranker${set.join('')}` : '';
+    if (plan.warm)
+      throw new InterruptedError(
+        'stopped; the model that it started from is as it was: update it again with --overwrite',
+      );
     if (plan.chosen)
       throw new InterruptedError('stopped; a training with --final is not continued: start it again with --overwrite');
     throw new InterruptedError(
@@ -271,7 +277,7 @@ function printMetrics(trained: TrainedModel, { split, settings }: RankingPlan, o
   out.line(metricsTable(rows, METRIC_COLUMNS));
 }
 
-function printNext({ config }: TrainedModel, split: Split, flags: TrainFlags, out: Output): void {
+function printNext({ config }: TrainedModel, split: Split, flags: Reported, out: Output): void {
   const command = commandName();
   const dir = shellWord(flags.out);
   const seen = config.seen === 'kept' ? ' --include-seen' : '';

@@ -31,12 +31,15 @@ export const numberFlag = (
     throw new InvalidArgumentError(`expected a number ${expected.join(' and ')}`.trim().concat('.'));
   });
 
-/** A time, as 2h, 90m, 300s or 1h30m, in seconds. */
+/** A time, as 7d, 2h, 90m, 300s or 1h30m, in seconds. */
 export const duration = (value: string, help: string): Flag<number | undefined> =>
   parsed(value, help, (text) => {
-    const found = /^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(text.replaceAll(' ', ''));
-    const seconds = found ? 3600 * Number(found[1] ?? 0) + 60 * Number(found[2] ?? 0) + Number(found[3] ?? 0) : 0;
-    if (seconds <= 0) throw new InvalidArgumentError('expected a time, as 2h, 90m or 300s.');
+    const found = /^(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?$/.exec(
+      text.replaceAll(' ', ''),
+    );
+    const [days, hours, minutes, rest] = Array.from({ length: 4 }, (_, i) => Number(found?.[i + 1] ?? 0));
+    const seconds = 86_400 * days + 3600 * hours + 60 * minutes + rest;
+    if (seconds <= 0) throw new InvalidArgumentError('expected a time, as 7d, 2h, 90m or 300s.');
     return seconds;
   });
 

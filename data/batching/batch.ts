@@ -60,6 +60,11 @@ export interface BatchOptions {
   sideDropout?: number;
   /** The target's time is read. The probability that it is hidden from a token, as it is where nobody knows it. */
   requestDropout?: number;
+  /**
+   * Of windows without an event that is marked as fresh, this many tokens for each token of those with one, drawn anew in
+   * each epoch; all windows without it.
+   */
+  replay?: number | undefined;
   /** Windows are histories, and the up to so many items that follow each are predicted (see continuations.ts). */
   continuation?: number;
 }

@@ -6,6 +6,7 @@ import { augmentWindow, changesWindows } from './augment.ts';
 import { continuations, continuationsPerEpoch } from './continuations.ts';
 import type { Batch, BatchOptions, Cloze } from './batch.ts';
 import { checkWindow, pack } from './pack.ts';
+import { REPLAYED, replayed } from './replay.ts';
 
 interface Window {
   id: number;
@@ -83,7 +84,14 @@ function planEpoch(split: Split, options: BatchOptions): Window[][] {
       windows.push({ id, user, first: base + at, tokens: kept - extra, events });
     }
   }
-  return pack(shuffle(windows, random), [{ maxTokens, tokens: (one) => one.tokens }]);
+  const kept = replayed(
+    windows,
+    split,
+    options.replay,
+    ({ first, events }) => [first, first + events],
+    seeded(seed ^ REPLAYED, epoch),
+  );
+  return pack(shuffle(kept, random), [{ maxTokens, tokens: (one) => one.tokens }]);
 }
 
 function fillBatch(split: Split, windows: readonly Window[], number: number, options: BatchOptions): Batch {

@@ -9,6 +9,7 @@ import { seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
 import type { Batch, BatchOptions, ContinuationBatch } from './batch.ts';
 import { checkWindow, pack } from './pack.ts';
+import { REPLAYED, replayed } from './replay.ts';
 
 export type ContinuationOptions = Omit<BatchOptions, 'cloze' | 'augment'> & { continuation: number };
 
@@ -56,7 +57,14 @@ function planEpoch(split: Split, options: ContinuationOptions): Window[][] {
       windows.push({ first: base + at - tokens, cut: base + at, tokens, length: Math.min(end, events) - at });
     }
   }
-  return pack(shuffle(windows, random), [
+  const kept = replayed(
+    windows,
+    split,
+    options.replay,
+    ({ cut, length }) => [cut, cut + length],
+    seeded(seed ^ STREAM ^ REPLAYED, epoch),
+  );
+  return pack(shuffle(kept, random), [
     { maxTokens, tokens: (one) => one.tokens },
     { maxTokens: continuationTokens(maxTokens, continuation), tokens: (one) => one.length },
   ]);

@@ -37,6 +37,7 @@ export default {
           page('data-formats', 'Data formats'),
           page('recipes-and-settings', 'Recipes and settings'),
           page('evaluation', 'Evaluation'),
+          page('learning-over-time', 'Learning over time'),
           page('serving', 'Serving'),
           page('browser', 'In the browser'),
           page('limitations', 'Limitations'),

@@ -77,8 +77,25 @@ export interface ModelConfig {
   variants: Record<string, string[]>;
   /** How the item transitions join the transformer; absent while they are off or no training has ended. */
   blend?: Blend;
+  /** Present in a model that was made from another one by an update. */
+  update?: UpdateRecord;
   /** How attributes rank cold items; present under the protocol cold-items once a training has ended. */
   attributeMemory?: AttributeModel;
+}
+
+/** What an update did. */
+export interface UpdateRecord {
+  /** Where the model was that it started from. */
+  from: string;
+  /** Updates between this model and the training from nothing, this one included. */
+  generation: number;
+  /** Events that the earlier model had not seen, and the users and items that it did not know. */
+  events: number;
+  users: number;
+  items: number;
+  /** Tokens replayed for each token of a window with new events. */
+  replay: number;
+  learningRate: number;
 }
 
 /** A row of items.json. */
@@ -156,6 +173,16 @@ const attributeMemory = object<AttributeModel>({
   step: { optional: checkInteger(0, MOST) },
 });
 
+const update = object<UpdateRecord>({
+  from: checkText,
+  generation: checkInteger(1, MOST),
+  events: checkInteger(0, MOST),
+  users: checkInteger(0, MOST),
+  items: checkInteger(0, MOST_ROWS),
+  replay: checkNumber(0),
+  learningRate: checkNumber(0),
+});
+
 /** What config.json may hold. A key that is not listed is refused: it is damage, or of a newer version. */
 const configCheck = object<ModelConfig>({
   formatVersion: checkInteger(1, MOST),
@@ -191,6 +218,7 @@ const configCheck = object<ModelConfig>({
   device: checkText,
   variants: checkRecord(listOf(checkText)),
   blend: { optional: blend },
+  update: { optional: update },
   attributeMemory: { optional: attributeMemory },
 });
 

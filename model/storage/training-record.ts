@@ -208,6 +208,9 @@ export class TrainingRecord {
     return { ...found, grown: Uint32Array.from(grown) };
   }
 
+  /** How many events a user had in all when the model was trained; 0 for users that it did not know. */
+  readonly eventsOf = (id: string): number => this.user(new Hashes(this.salt, []), id)?.total ?? 0;
+
   /** Of a log's ratings that are reported as tested (`round` > 0), how many are not what that round held out. */
   untested(ratings: Ratings, round: Uint32Array): number {
     const hashes = new Hashes(this.salt, ratings.itemIds);

@@ -30,7 +30,19 @@ export interface WorkplaceOptions {
 export const SHARED: WorkplaceOptions = { processes: 'one', cpu: true };
 
 /** Commands that take --device. */
-const COMPUTES = ['train', 'evaluate', 'compare', 'search', 'recommend', 'generate', 'vectors', 'explain', 'demo'];
+const COMPUTES = [
+  'train',
+  'update',
+  'backtest',
+  'evaluate',
+  'compare',
+  'search',
+  'recommend',
+  'generate',
+  'vectors',
+  'explain',
+  'demo',
+];
 
 /** Where commands run: their arguments are a list, or a line without spaces in them. */
 export class Workplace {

@@ -4,12 +4,23 @@ import type { ItemFeatures } from '../../data/features/encoder.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Device, permutation } from '../../engine/index.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
+import type { Tensors } from '../../model/storage/checkpoint.ts';
 import type { Files } from '../../model/storage/files.ts';
+import type { BlendWeights } from '../../model/transitions/transitions.ts';
 import { usersWithTarget } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 
 /** Stream of the seed that draws the validation users; the model's own streams start at 0. */
 const VALIDATION_STREAM = 0x7fffffff;
+
+/** Weights to start from, and how much of what they were trained on is trained on again. */
+export interface WarmStart {
+  tensors: Tensors;
+  /** Its blend until one is fitted, or the time is up; null where the transformer scores alone. */
+  blend: BlendWeights | null;
+  /** Tokens for each token of a window with a fresh event (data/batching/replay.ts). */
+  replay: number;
+}
 
 export interface TrainOptions {
   device: Device;
@@ -19,6 +30,8 @@ export interface TrainOptions {
   /** Of the catalog, for the item tower. */
   features?: ItemFeatures | null;
   seed: number;
+  /** What an update starts from. */
+  warm?: WarmStart | null;
   resume?: boolean;
   epochs?: number;
   /** `performance.now()` at which everything must be saved. */
@@ -75,9 +88,22 @@ export function requirePrecision(device: Device, { precision }: Settings): void 
     });
 }
 
-/** The users that are validated on: all, or as many as the settings say, drawn once by the seed. */
+/** Users with fresh events that an update needs to be validated on them alone. */
+const FEWEST_FRESH = 100;
+
+/**
+ * The users that are validated on: all, or as many as the settings say, drawn once by the seed. Where events are marked as
+ * fresh, those who have some, if there are enough of them: what a model is updated for.
+ */
 export function validationUsers(split: Split, settings: Settings, seed: number): Uint32Array {
-  const users = usersWithTarget(split, 'valid');
+  const all = usersWithTarget(split, 'valid');
+  const { fresh } = split.dataset;
+  const isActive = (u: number): boolean => {
+    const [from, to] = split.range(u);
+    return fresh?.subarray(from, to).includes(1) ?? true;
+  };
+  const active = all.filter(isActive);
+  const users = active.length < FEWEST_FRESH ? all : active;
   return permutation(users.length, seed, VALIDATION_STREAM)
     .slice(0, settings.validateUsers)
     .map((i) => users[i])

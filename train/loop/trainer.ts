@@ -184,6 +184,8 @@ class Trainer {
     // A resumed run keeps its horizon.
     this.horizon ??= horizonOf(o.settings, o.epochs, first);
     this.batchesInEpoch = batchCount(this.counters.epoch);
+    // The weights that an update starts from count as its first, so that none that are worse take their place.
+    this.validationDue ||= o.warm !== undefined && o.warm !== null;
     if (this.validationDue && !(await this.validate())) return this.finish('interrupted');
     if (o.resume && this.outOfPatience()) return this.finish('early-stopping');
     if (o.resume && this.reachedEpochs()) return this.finish('epochs');
@@ -205,7 +207,7 @@ class Trainer {
 
   private batchOptions(epoch: number) {
     const { settings, seed } = this.o;
-    return { ...windowsOf(settings), sideDropout: settings.sideDropout, seed, epoch };
+    return { ...windowsOf(settings), sideDropout: settings.sideDropout, seed, epoch, replay: this.o.warm?.replay };
   }
 
   private outOfPatience(): boolean {
@@ -375,7 +377,7 @@ class Trainer {
     await appendMetrics(o.files, {
       step: counters.step,
       epoch: counters.epoch + counters.batch / Math.max(1, this.batchesInEpoch),
-      loss: this.recent.sum / this.recent.count,
+      loss: this.recent.count > 0 ? this.recent.sum / this.recent.count : null,
       tokensPerSecond: Math.round(this.tokensPerSecond()),
       elapsedSeconds: Math.round(this.elapsed()),
       users: this.validationUsers.length,

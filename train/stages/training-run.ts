@@ -52,11 +52,14 @@ export class TrainingRun {
     return this.plan.config.seen === 'kept';
   }
 
-  /** The encoder: with fresh weights at first, with its best ones once it has been trained. */
+  /** The encoder: with fresh weights, or those that an update starts from, at first; with its best ones once it is trained. */
   get encoder(): SequenceModel {
     const { device, plan } = this;
-    this.#encoder ??= createEncoder({ ...plan, device, seed: plan.config.seed });
-    return this.#encoder;
+    if (this.#encoder) return this.#encoder;
+    const encoder = createEncoder({ ...plan, device, seed: plan.config.seed });
+    if (plan.warm) encoder.parameters.load('params', toArrays(plan.warm.tensors));
+    this.#encoder = encoder;
+    return encoder;
   }
 
   /** Ends the training of the encoder: from now on it has these weights, those of the folder by default. */

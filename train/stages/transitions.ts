@@ -1,5 +1,6 @@
 /** Stage 1: item transitions, in closed form, before the first step of the encoder. */
 import { ColdSplit } from '../../data/splits/cold.ts';
+import { saveBlend } from '../../model/storage/config.ts';
 import { loadTransitions, saveTransitions } from '../../model/transitions/transitions.ts';
 import { learnTransitions } from './learn-transitions.ts';
 import type { RankingStage } from './training-run.ts';
@@ -23,7 +24,12 @@ export const transitions: RankingStage = {
     });
   },
 
-  async save({ files, transitions }) {
-    if (transitions) await saveTransitions(files, transitions);
+  async save(run) {
+    const { files, transitions, plan } = run;
+    if (!transitions) return;
+    await saveTransitions(files, transitions);
+    if (!plan.warm?.blend) return;
+    run.blend = plan.warm.blend;
+    await saveBlend(files, run.blend);
   },
 };
