@@ -41,7 +41,7 @@ function read(dataset: Dataset, protocol: Protocol): Split {
   return split.withSide(new SideFeatures(new SideFeatureEncoder({ events }), dataset, null));
 }
 
-/** The same log, but for what the targets are: their items, ratings and columns change places, and, if asked, their times. */
+/** The same log, but for what the targets are: their items, ratings and columns are exchanged, and, if asked, their times. */
 function shuffled(dataset: Dataset, protocol: Protocol, part: 'valid' | 'test', times: boolean): Dataset {
   const split = splitDataset(dataset, protocol);
   const at: number[] = [];
