@@ -18,8 +18,15 @@ const SHAPE = { sizes: ['rows', 'cols'] };
 const FORWARD = kernel(
   'softmax_fwd',
   [
+    {
+      // Fewer workgroups to start, where enough are left for several cores.
+      file: 'softmax_fwd_sg8',
+      ...eight,
+      tuning: { WG: 256 },
+      suits: (_, p) => p.rows >= 512,
+      grid: (p) => groups(p.rows, 32),
+    },
     { file: 'softmax_fwd_sg8', ...eight, tuning: { WG: 64 } },
-    { file: 'softmax_fwd_sg8', ...eight, tuning: { WG: 128 }, grid: (p) => groups(p.rows, 16) },
     { file: 'softmax_fwd_sub8', ...wide8 },
     { file: 'softmax_fwd_odd8', ...odd8 },
     ...subgroupVariants(

@@ -1,6 +1,6 @@
 /**
- * How far a NaN reaches where a kernel multiplies it by 0: the rows that the head comments of attention_*_sg*.wgsl and
- * ce_grad.wgsl name, and none beyond. That none is lost is nan.test.ts's part.
+ * How far a NaN reaches where a kernel multiplies it by 0: the rows that the head comments of attention_*_sg*.wgsl,
+ * attention_bwd_*_panel.wgsl and ce_grad.wgsl name, and none beyond. That none is lost is nan.test.ts's part.
  */
 import { describe, expect, it } from 'vitest';
 import { attention, crossEntropy, type Device, type NumericArray, sum } from '../../engine/index.ts';
@@ -47,28 +47,33 @@ describe('attention', () => {
     return [begin, begin + 4 * Math.ceil((Math.max(...spans.map(([, b]) => b)) - begin) / 4)];
   }
   const rows = Array.from({ length: L }, (_, i) => i);
-  /** The rows that may hold a NaN by the kernels' comments, for one in row t; the forward has blocks of `size`. */
-  function reached(causal: boolean, t: number, size: number) {
+  /** The rows that may hold a NaN by the kernels' comments, for one in row t. */
+  function reached(causal: boolean, t: number, [forward, backward, round]: readonly [number, number, number]) {
     const keys = (i: number): [number, number] => [start[i], causal ? Math.min(end[i], i + 1) : end[i]];
     const queries = (j: number): [number, number] => [causal ? Math.max(start[j], j) : start[j], end[j]];
     const holds = ([a, b]: [number, number], x: number): boolean => a <= x && x < b;
-    const o = new Set(rows.filter((i) => i === t || holds(window(i, size, keys, 4), t)));
-    const dq = new Set(rows.filter((i) => o.has(i) || holds(window(i, 8, keys, 4), t)));
-    const dkv = new Set(rows.filter((j) => j === t || [...o].some((i) => holds(window(j, 8, queries, 1), i))));
+    const o = new Set(rows.filter((i) => i === t || holds(window(i, forward, keys, 4), t)));
+    const dq = new Set(rows.filter((i) => o.has(i) || holds(window(i, backward, keys, round), t)));
+    const dkv = new Set(rows.filter((j) => j === t || [...o].some((i) => holds(window(j, backward, queries, 1), i))));
     return { o, dq, dk: dkv, dv: dkv };
   }
 
   const KERNELS = ['attention_fwd', 'attention_bwd_dq', 'attention_bwd_dkv'];
-  describe.each(['sg8', 'sg4', 'tile'])('%s', (variant) => {
+  /** Rows of a workgroup in the forward and in the backward kernels, and the multiple that keys are read from in dq. */
+  const BLOCKS = { sg8: [16, 8, 4], sg4: [8, 8, 4], panel: [16, 32, 2], tile: [64, 64, 1] } as const;
+  describe.each(['sg8', 'sg4', 'panel', 'tile'] as const)('%s', (variant) => {
     for (const causal of [true, false])
       for (const part of [0, 1, 2])
         for (const t of [2, 9, 36, 50, 95])
           it(`a NaN in ${'qkv'[part]} of row ${t}, causal ${causal}`, async ({ skip }) => {
             const nanAt = t * 3 * K + part * K + 7;
-            for (const name of KERNELS) gpu.gpu?.variants.forced.set(name, `${name}_${variant}`);
+            for (const name of KERNELS) {
+              const file = name === 'attention_fwd' && variant === 'panel' ? 'sg8' : variant;
+              gpu.gpu?.variants.forced.set(name, `${name}_${file}`);
+            }
             try {
               const [seen, least] = [await run(gpu, causal, nanAt), await run(double, causal, nanAt)];
-              const most = variant === 'tile' ? least : reached(causal, t, variant === 'sg8' ? 16 : 8);
+              const most = variant === 'tile' ? least : reached(causal, t, BLOCKS[variant]);
               for (const name of ['o', 'dq', 'dk', 'dv'] as const) {
                 const lost = [...least[name]].filter((i) => !seen[name].has(i));
                 const beyond = [...seen[name]].filter((i) => !most[name].has(i));

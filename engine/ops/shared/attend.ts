@@ -5,12 +5,22 @@
  */
 import { gradOf, into } from '../../autograd.ts';
 import type { Reference } from '../../reference.ts';
-import { groups, type Kernel, kernel, lanes4, lanes8, type Params } from '../../kernel.ts';
+import { groups, type Kernel, kernel, lanes4, lanes8, type Params, type Variant } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
 
+/** For subgroups of 8 lanes and heads of 32 or 64: rows stay in the nearest cache while the other side's walk past. */
+const panel = (name: string, of: 'l' | 'm'): Variant => ({
+  file: `${name}_panel`,
+  requires: lanes8,
+  accepts: (p) => p.k === 32 || p.k === 64,
+  grid: (p) => [groups(p[of], 32), p.heads, 1],
+  constants: (p) => ({ K: p.k, DROPOUT: p.dropout === 1 }),
+});
+
 /** Fast variants for subgroups of 8 lanes (`rows` a workgroup) and of 4 (8 rows), and one that runs anywhere (64 rows a workgroup). */
-const tiled = (name: string, rows: number, of: 'l' | 'm'): Kernel =>
+const tiled = (name: string, rows: number, of: 'l' | 'm', ...before: readonly Variant[]): Kernel =>
   kernel(name, [
+    ...before,
     {
       file: `${name}_sg8`,
       requires: lanes8,
@@ -29,8 +39,8 @@ const tiled = (name: string, rows: number, of: 'l' | 'm'): Kernel =>
   ]);
 
 const FORWARD = tiled('attention_fwd', 16, 'l');
-const BACKWARD_Q = tiled('attention_bwd_dq', 8, 'l');
-const BACKWARD_KV = tiled('attention_bwd_dkv', 8, 'm');
+const BACKWARD_Q = tiled('attention_bwd_dq', 8, 'l', panel('attention_bwd_dq', 'l'));
+const BACKWARD_KV = tiled('attention_bwd_dkv', 8, 'm', panel('attention_bwd_dkv', 'm'));
 const DELTA = kernel('attention_bwd_delta', [
   { file: 'attention_bwd_delta', grid: (p) => groups(p.l * p.heads, 64), constants: (p) => ({ K: p.k }) },
 ]);

@@ -135,10 +135,13 @@ function panel(LANES: number): Variant {
   };
 }
 
-/** Rows that go past a panel: many, but a few panels for each of several cores. */
-const panelRows = (m: number, n: number, batch: number): number => {
+/**
+ * Rows that go past a panel: many, but a few panels for each of several cores; fewer where K is long, since each of its
+ * panels is filled again for every group of rows (1,024 × 64 × 3,416: 1.15 times as fast as with half the rows).
+ */
+const panelRows = (m: number, n: number, k: number, batch: number): number => {
   const others = groups(n, 64) * batch;
-  return Math.max(32, Math.min(512, Math.ceil(m / Math.ceil(16 / others) / 16) * 16));
+  return Math.max(32, Math.min(512, Math.ceil(m / Math.ceil((k > 64 ? 8 : 16) / others) / 16) * 16));
 };
 
 const MATMUL: Kernel = kernel(
@@ -282,7 +285,7 @@ export function gemm(device: Device, g: Gemm): void {
     transB: g.transB ? 1 : 0,
     padded: g.padded ? 1 : 0,
     last: k,
-    rows: panelRows(m, n, g.batch ?? 1),
+    rows: panelRows(m, n, k, g.batch ?? 1),
     op: g.mask?.op ?? 0,
     threshold: g.mask?.threshold ?? 0,
     scale: g.mask?.scale ?? 1,

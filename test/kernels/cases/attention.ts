@@ -4,8 +4,13 @@ import type { Case } from '../harness.ts';
 /** The kernels that attention and crossAttention share. */
 export const ATTENTION_VARIANTS = {
   attention_fwd: ['attention_fwd_tile', 'attention_fwd_sg8', 'attention_fwd_sg4'],
-  attention_bwd_dq: ['attention_bwd_dq_tile', 'attention_bwd_dq_sg8', 'attention_bwd_dq_sg4'],
-  attention_bwd_dkv: ['attention_bwd_dkv_tile', 'attention_bwd_dkv_sg8', 'attention_bwd_dkv_sg4'],
+  attention_bwd_dq: ['attention_bwd_dq_tile', 'attention_bwd_dq_sg8', 'attention_bwd_dq_panel', 'attention_bwd_dq_sg4'],
+  attention_bwd_dkv: [
+    'attention_bwd_dkv_tile',
+    'attention_bwd_dkv_sg8',
+    'attention_bwd_dkv_panel',
+    'attention_bwd_dkv_sg4',
+  ],
 };
 
 interface Spec {

@@ -13,7 +13,7 @@ const softmaxes: Case[] = shapes('1,1 3,33 9,32 2,3,63 7,64 5,65 17,200 18,201 3
     softmax_fwd: [
       'softmax_fwd',
       'softmax_fwd_sg8 WG=64',
-      'softmax_fwd_sg8 WG=128',
+      'softmax_fwd_sg8 WG=256',
       'softmax_fwd_sub8',
       'softmax_fwd_odd8',
       ...everyWidth('softmax_fwd_sub'),
