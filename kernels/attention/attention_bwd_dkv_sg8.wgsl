@@ -158,26 +158,28 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  let own = min(ROWS, p.m - row0); // a loop that is not unrolled: stores are long
-  for (var b = 0u; b < BLOCKS; b++) {
-    var part_k: array<vec4f, ROWS>;
-    var part_v: array<vec4f, ROWS>;
-    for (var r = 0u; r < ROWS; r++) {
-      part_k[r] = dk[b * ROWS + r];
-      part_v[r] = dv[b * ROWS + r];
-    }
-    for (var r = 0u; r < own; r++) {
-      let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + b * 8u + lane;
-      let whole = subgroupShuffle(factor[0], r);
-      var x = attention_pick8(part_k, r) * p.scale * whole;
-      var y = attention_pick8(part_v, r) * whole;
-      if (p.acc == 1u) {
-        x += dkv[at];
-        y += dkv[at + d4];
-      }
-      dkv[at] = x;
-      dkv[at + d4] = y;
+  // A store costs much code: one for each in a loop that is not unrolled, over values in memory.
+  var part_k: array<vec4f, ROWS * BLOCKS>;
+  var part_v: array<vec4f, ROWS * BLOCKS>;
+  for (var r = 0u; r < ROWS; r++) {
+    for (var b = 0u; b < BLOCKS; b++) {
+      part_k[r * BLOCKS + b] = dk[b * ROWS + r];
+      part_v[r * BLOCKS + b] = dv[b * ROWS + r];
     }
   }
+  let stores = min(ROWS, p.m - row0) * BLOCKS + (p.heads >> 31u);
+  for (var n = 0u; n < stores; n++) {
+    let r = n / BLOCKS;
+    let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + n % BLOCKS * 8u + lane;
+    let whole = subgroupShuffle(factor[0], r);
+    var x = part_k[n] * p.scale * whole;
+    var y = part_v[n] * whole;
+    if (p.acc == 1u) {
+      x += dkv[at];
+      y += dkv[at + d4];
+    }
+    dkv[at] = x;
+    dkv[at + d4] = y;
+  }
 }
-// @use attention_keep, attention_pick8, nan, state
+// @use attention_keep, nan, state

@@ -143,16 +143,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     }
   }
 
-  let rows = min(ROWS, p.l - row0); // a loop that is not unrolled: stores are long
-  for (var b = 0u; b < BLOCKS; b++) {
-    var part: array<vec4f, ROWS>;
-    for (var r = 0u; r < ROWS; r++) { part[r] = sum[b * ROWS + r]; }
-    for (var r = 0u; r < rows; r++) {
-      let at = (row0 + r) * p.q_row + head * K4 + b * 8u + lane;
-      var x = attention_pick8(part, r) * subgroupShuffle(factor[0], r);
-      if (p.acc == 1u) { x += dq[at]; }
-      dq[at] = x;
-    }
+  // A store costs much code: one in a loop that is not unrolled, over values in memory.
+  var part: array<vec4f, ROWS * BLOCKS>;
+  for (var r = 0u; r < ROWS; r++) {
+    for (var b = 0u; b < BLOCKS; b++) { part[r * BLOCKS + b] = sum[b * ROWS + r]; }
+  }
+  let stores = min(ROWS, p.l - row0) * BLOCKS + (p.heads >> 31u);
+  for (var n = 0u; n < stores; n++) {
+    let r = n / BLOCKS;
+    let at = (row0 + r) * p.q_row + head * K4 + n % BLOCKS * 8u + lane;
+    var x = part[n] * subgroupShuffle(factor[0], r);
+    if (p.acc == 1u) { x += dq[at]; }
+    dq[at] = x;
   }
 }
-// @use attention_keep, attention_pick8, nan, state
+// @use attention_keep, nan, state

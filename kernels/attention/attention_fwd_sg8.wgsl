@@ -142,14 +142,16 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     let some = count[e] > 0u;
     if (i0 + lane < p.l) { stats[head * p.l + i0 + lane] = vec2f(select(0.0, or_nan(top[e] + log(own), own), some) * factor[e], 0.0); }
     let inverse = select(0.0, 1.0 / own, some) * factor[e];
-    let rows = min(8u, max(p.l, i0) - i0); // a loop that is not unrolled: stores are long
-    for (var b = 0u; b < BLOCKS; b++) {
-      var part: array<vec4f, 8>;
-      for (var r = 0u; r < 8u; r++) { part[r] = sum[b * ROWS + e * 8u + r]; }
-      for (var r = 0u; r < rows; r++) {
-        o[(i0 + r) * d4 + head * K4 + b * 8u + lane] = attention_pick8(part, r) * subgroupShuffle(inverse, r);
-      }
+    // A store costs much code: one in a loop that is not unrolled, over values in memory.
+    var part: array<vec4f, 8 * BLOCKS>;
+    for (var r = 0u; r < 8u; r++) {
+      for (var b = 0u; b < BLOCKS; b++) { part[r * BLOCKS + b] = sum[b * ROWS + e * 8u + r]; }
+    }
+    let stores = min(8u, max(p.l, i0) - i0) * BLOCKS + (p.heads >> 31u);
+    for (var n = 0u; n < stores; n++) {
+      let r = n / BLOCKS;
+      o[(i0 + r) * d4 + head * K4 + n % BLOCKS * 8u + lane] = part[n] * subgroupShuffle(inverse, r);
     }
   }
 }
-// @use attention_sg8, attention_keep, attention_pick8, nan, state
+// @use attention_sg8, attention_keep, nan, state

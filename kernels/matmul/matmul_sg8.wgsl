@@ -186,27 +186,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   }
   let base_c = wid.z * p.sc;
   let bias_value = bias_at(col);
-  finish(row0 + 0u, col, base_c, bias_value, c0);
-  finish(row0 + 1u, col, base_c, bias_value, c1);
-  finish(row0 + 2u, col, base_c, bias_value, c2);
-  finish(row0 + 3u, col, base_c, bias_value, c3);
-  finish(row0 + 4u, col, base_c, bias_value, c4);
-  finish(row0 + 5u, col, base_c, bias_value, c5);
-  finish(row0 + 6u, col, base_c, bias_value, c6);
-  finish(row0 + 7u, col, base_c, bias_value, c7);
-  finish(row0 + 8u, col, base_c, bias_value, c8);
-  finish(row0 + 9u, col, base_c, bias_value, c9);
-  finish(row0 + 10u, col, base_c, bias_value, c10);
-  finish(row0 + 11u, col, base_c, bias_value, c11);
-  finish(row0 + 12u, col, base_c, bias_value, c12);
-  finish(row0 + 13u, col, base_c, bias_value, c13);
-  finish(row0 + 14u, col, base_c, bias_value, c14);
-  finish(row0 + 15u, col, base_c, bias_value, c15);
+  // A store costs much code: one in a loop that is not unrolled, over values in memory.
+  let out = array<vec4f, 16>(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15);
+  let turns = 16u + (p.batch >> 31u);
+  for (var i = 0u; i < turns; i++) { finish(row0 + i, col, base_c, bias_value, out[i]); }
   if (DROP_LATER) { drop_rows(row0, 16u, col, base_c); }
   if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u) {
-    for (var i = 0u; i < 4u; i++) {
-      if (col + i < p.n) { db[col + i] += sum[i]; }
-    }
+    for (var i = col; i < min(col + 4u, p.n); i++) { db[i] += sum[i - col]; }
   }
 }
 // @use matmul_finish, tile_index, matmul_flags

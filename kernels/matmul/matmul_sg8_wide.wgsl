@@ -8,7 +8,7 @@ enable subgroups;
 // A workgroup is one subgroup and owns 32 rows × 64 columns of C; a lane owns 4 of the columns and the 4 that are 32
 //   further on. k steps by 2, so that the loop's body stays within the instruction cache: each lane loads a vec2 of A
 //   from each of four groups of 8 rows and shares it by broadcast. The epilogue is a loop over the groups, which move
-//   up, since a store costs much code. No workgroup memory.
+//   up, and over a group's vec4s, since a store costs much code; `turns` keeps it from being unrolled. No workgroup memory.
 // FLAG_RESIDUAL and FLAG_DROPOUT: C = residual + dropout(act(…)), residual [M, N] laid out as C; the mask is that of dropout.wgsl over
 //   C's elements in their order (op, threshold, scale; state: seed, step, …, 5 dropout on).
 // Grid: (⌈N/64⌉, ⌈M/32⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the strides are multiples of 4; where K is not, the side whose
@@ -147,23 +147,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let base_c = wid.z * p.sc;
   let bias0 = bias_at(col);
   let bias1 = bias_at(col + 32u);
+  let turns = 16u + (p.batch >> 31u);
   for (var row = row0; row < min(row0 + 32u, p.m); row += 8u) {
-    finish(row + 0u, col, base_c, bias0, c0[0]);
-    finish(row + 0u, col + 32u, base_c, bias1, c0[8]);
-    finish(row + 1u, col, base_c, bias0, c0[1]);
-    finish(row + 1u, col + 32u, base_c, bias1, c0[9]);
-    finish(row + 2u, col, base_c, bias0, c0[2]);
-    finish(row + 2u, col + 32u, base_c, bias1, c0[10]);
-    finish(row + 3u, col, base_c, bias0, c0[3]);
-    finish(row + 3u, col + 32u, base_c, bias1, c0[11]);
-    finish(row + 4u, col, base_c, bias0, c0[4]);
-    finish(row + 4u, col + 32u, base_c, bias1, c0[12]);
-    finish(row + 5u, col, base_c, bias0, c0[5]);
-    finish(row + 5u, col + 32u, base_c, bias1, c0[13]);
-    finish(row + 6u, col, base_c, bias0, c0[6]);
-    finish(row + 6u, col + 32u, base_c, bias1, c0[14]);
-    finish(row + 7u, col, base_c, bias0, c0[7]);
-    finish(row + 7u, col + 32u, base_c, bias1, c0[15]);
+    var out = c0; // lies in memory, since it is read with a running index
+    for (var i = 0u; i < turns; i++) {
+      let second = i >= 8u;
+      finish(row + (i & 7u), select(col, col + 32u, second), base_c, select(bias0, bias1, second), out[i]);
+    }
     c0 = c1;
     c1 = c2;
     c2 = c3;
@@ -173,9 +163,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     drop_rows(row0, 32u, col + 32u, base_c);
   }
   if ((FLAGS & FLAG_COLUMN_SUMS) != 0u && wid.y == 0u) {
-    for (var i = 0u; i < 4u; i++) {
-      if (col + i < p.n) { add_to_db(col + i, sum0[i]); }
-      if (col + 32u + i < p.n) { add_to_db(col + 32u + i, sum1[i]); }
+    for (var i = 0u; i < turns; i += 2u) {
+      let at = select(col, col + 32u, i >= 8u) + i / 2u % 4u;
+      if (at < p.n) { add_to_db(at, select(sum0, sum1, i >= 8u)[i / 2u % 4u]); }
     }
   }
 }
