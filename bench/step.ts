@@ -31,7 +31,8 @@ export interface StepBench {
   tokensPerSecond: number;
   /** As in training: staged by the host while the last one runs, two in flight. */
   millisecondsPerStep: number;
-  /** Compiling and the eager first step. */
+  /** Compiling, as far as the driver's cache of shaders does not have it, and the eager first step. */
+  compileMilliseconds: number;
   firstStepMilliseconds: number;
   dispatches: number;
   submits: number;
@@ -43,14 +44,17 @@ export interface StepBench {
   profile: { roofline: Roofline; kernels: KernelShare[] } | null;
 }
 
-/** Runs the `sasrec` step; a small one where asked for, and on the CPU device, which is slow all the same. */
-export async function benchStep(
-  device: Device,
-  options: { steps?: number; profile?: boolean; small?: boolean } = {},
-): Promise<StepBench> {
-  const cpu = device.backend === 'cpu';
-  const small = options.small ?? cpu;
-  const steps = options.steps ?? (cpu ? 3 : 20);
+/** What a first step compiles: see `attune bench --case compile`. */
+export interface CompileBench {
+  device: string;
+  kernels: number;
+  compileMilliseconds: number;
+  /** The eager first step, after that. */
+  firstStepMilliseconds: number;
+}
+
+/** The `sasrec` step: its program, and what puts the next batch where it reads. */
+function makeStep(device: Device, small: boolean) {
   const settings = settingsFor('sasrec', small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
   const shop = makeShop(small ? { shoppers: 100, items: 100 } : {});
   const split = splitDataset(prepare(shop.log, { minInteractions: 1 }));
@@ -78,11 +82,52 @@ export async function benchStep(
     optimizer.prepare({ seed: 1, step: ++step, learningRate: settings.learningRate, dropout: true });
     return batch;
   };
+  const dispose = () => {
+    for (const part of [program, feed, optimizer, model]) part.dispose();
+  };
+  return { settings, split, program, stage, dispose };
+}
 
-  const first = await timed(device, () => {
-    stage();
-    program.run();
+/** Compiles and runs the first step. @param onProgress hears how many kernels are compiled */
+async function firstStep(
+  device: Device,
+  { program, stage }: Pick<ReturnType<typeof makeStep>, 'program' | 'stage'>,
+  onProgress?: (done: number, total: number) => void,
+): Promise<{ compileMilliseconds: number; firstStepMilliseconds: number }> {
+  stage();
+  const started = performance.now();
+  await program.compile(onProgress);
+  const compiled = performance.now();
+  program.run();
+  await device.settle();
+  return { compileMilliseconds: compiled - started, firstStepMilliseconds: performance.now() - compiled };
+}
+
+/** Compiles what a first `sasrec` step takes; what that means depends on what the driver has in its cache. */
+export async function benchCompile(
+  device: Device,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<CompileBench> {
+  const step = makeStep(device, false);
+  let kernels = 0;
+  const times = await firstStep(device, step, (done, total) => {
+    kernels = total;
+    onProgress(done, total);
   });
+  step.dispose();
+  return { device: device.name, kernels, ...times };
+}
+
+/** Runs the `sasrec` step; a small one where asked for, and on the CPU device, which is slow all the same. */
+export async function benchStep(
+  device: Device,
+  options: { steps?: number; profile?: boolean; small?: boolean } = {},
+): Promise<StepBench> {
+  const cpu = device.backend === 'cpu';
+  const steps = options.steps ?? (cpu ? 3 : 20);
+  const made = makeStep(device, options.small ?? cpu);
+  const { settings, split, program, stage } = made;
+  const first = await firstStep(device, made);
   // Two replays measure how long one takes, from which its number of submits follows.
   for (let i = 0; i < 2; i++) {
     stage();
@@ -117,14 +162,14 @@ export async function benchStep(
     steps,
     tokensPerSecond: (1000 * tokens) / milliseconds,
     millisecondsPerStep: milliseconds / steps,
-    firstStepMilliseconds: first,
+    ...first,
     dispatches,
     submits: (after.submits - before.submits) / steps,
     microsecondsPerDispatch: host && (1000 * host.encode) / dispatches,
     microsecondsPerDispatchSubmitted: host && (1000 * host.submit) / dispatches,
     profile,
   };
-  for (const part of [program, feed, optimizer, model]) part.dispose();
+  made.dispose();
   return result;
 }
 
@@ -169,11 +214,4 @@ function sharesOf(roofline: Roofline, kernels: readonly KernelTime[]): NonNullab
 /** Batches, epoch after epoch. */
 function* endless(split: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {
   for (let epoch = 0; ; epoch++) yield* batches(split, { maxTokens: budget, window, seed: 1, epoch });
-}
-
-async function timed(device: Device, work: () => void): Promise<number> {
-  const started = performance.now();
-  work();
-  await device.settle();
-  return performance.now() - started;
 }

@@ -88,9 +88,11 @@ export class Device {
     const backend = options.backend ?? 'auto';
     if (backend === 'cpu') return new Device(null, null, options);
     if (backend === 'wasm') return Device.openWasm(options);
-    const found = await requestDevice(options.dawn, options.limits ?? 'adapter');
+    const limits = options.limits ?? 'adapter';
+    const found = await requestDevice(options.dawn, limits);
     if (found) {
-      const gpu = new WebGpu(found.device, found.info);
+      const another = () => requestDevice(options.dawn, limits).then((more) => more?.device ?? null);
+      const gpu = new WebGpu(found.device, found.info, another);
       const { store, runtime = '' } = options.tuning ?? {};
       const choices = await store?.load(adapterKey(gpu, runtime));
       if (choices) gpu.variants.setTuned(choices);

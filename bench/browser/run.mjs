@@ -176,8 +176,10 @@ function settingsLine({ d, blocks, window, budget }) {
   return `training step, sasrec d ${d}, ${blocks} blocks, window ${window}, batches of ${budget} tokens:`;
 }
 
-function stepRow(name, { device, millisecondsPerStep: ms, tokensPerSecond, firstStepMilliseconds: first }) {
-  return `  ${name.padEnd(9)} ${ms.toFixed(1).padStart(8)} ms a step, ${Math.round(tokensPerSecond)} tokens a second, first step ${(first / 1000).toFixed(1)} s, on ${device}`;
+function stepRow(name, { device, millisecondsPerStep: ms, tokensPerSecond, ...first }) {
+  // A build of before has no time of its own for compiling.
+  const seconds = ((first.compileMilliseconds ?? 0) + first.firstStepMilliseconds) / 1000;
+  return `  ${name.padEnd(9)} ${ms.toFixed(1).padStart(8)} ms a step, ${Math.round(tokensPerSecond)} tokens a second, first step ${seconds.toFixed(1)} s, on ${device}`;
 }
 
 function stepText({ chromium, node, ratio }) {

@@ -1,4 +1,7 @@
 /** `attune bench`: runs the cases of bench/ and prints what they measured. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { BenchFlags } from './bench.flags.ts';
 import type { GenerateBench } from '../../bench/generate.ts';
 import type { KernelBench } from '../../bench/kernels.ts';
@@ -10,15 +13,19 @@ import { openDevice, Output } from '../common.ts';
 import { UsageError } from '../errors.ts';
 import { createProgress, formatCount, formatDuration, table } from '../output/ui.ts';
 
+/** The case that is run alone and by its whole name, since the device must be opened on an empty cache of shaders. */
+const COMPILE = 'compile';
+
 export async function runBench(flags: BenchFlags): Promise<void> {
   const out = new Output(flags.json);
+  if (flags.case === COMPILE) return compile(flags, out);
   const { benchCases } = await import('../../bench/cases.ts');
   const wanted = flags.case ?? '';
   const chosen = benchCases.filter(({ name }) => name.includes(wanted));
   const withStep = 'step'.includes(wanted);
   const withGenerate = 'generate'.includes(wanted);
   if (chosen.length === 0 && !withStep && !withGenerate) {
-    const names = ['step', 'generate', ...benchCases.map(({ name }) => name)];
+    const names = [COMPILE, 'step', 'generate', ...benchCases.map(({ name }) => name)];
     throw new UsageError(`--case ${wanted}: unknown; there is ${names.join(', ')}`);
   }
   const device = await openDevice(flags.device, out);
@@ -39,6 +46,31 @@ export async function runBench(flags: BenchFlags): Promise<void> {
     }
     out.object(result);
   } finally {
+    device.close();
+  }
+}
+
+/** Compiles the kernels of a first training step, with nothing in the cache of Mesa's drivers; others keep theirs. */
+async function compile(flags: BenchFlags, out: Output): Promise<void> {
+  const cache = mkdtempSync(join(tmpdir(), 'attune-shaders-'));
+  process.once('exit', () => rmSync(cache, { recursive: true, force: true }));
+  process.env.MESA_SHADER_CACHE_DIR = cache;
+  const device = await openDevice(flags.device, out);
+  const bar = createProgress({ total: 1 });
+  try {
+    const { benchCompile } = await import('../../bench/step.ts');
+    const r = await benchCompile(device, (done, total) => {
+      bar.setTotal(total);
+      bar.update(done, { phase: 'compiling the kernels' });
+    });
+    bar.stop();
+    const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
+    out.line(
+      `${r.kernels} kernels of a first sasrec step on ${r.device}, compiled in ${seconds(r.compileMilliseconds)}; the step after that took ${seconds(r.firstStepMilliseconds)}`,
+    );
+    out.object({ device: r.device, compile: r });
+  } finally {
+    bar.stop();
     device.close();
   }
 }
@@ -72,7 +104,7 @@ async function step(device: Device, flags: BenchFlags, out: Output): Promise<Ste
   const rows: [string, string][] = [
     ['tokens a second', formatCount(Math.round(r.tokensPerSecond))],
     ['a step', `${r.millisecondsPerStep.toFixed(1)} ms`],
-    ['the first step, with compiling', formatDuration(r.firstStepMilliseconds / 1000)],
+    ['the first step, with compiling', formatDuration((r.compileMilliseconds + r.firstStepMilliseconds) / 1000)],
     ['dispatches a step', formatCount(r.dispatches)],
   ];
   if (r.microsecondsPerDispatch !== null && r.microsecondsPerDispatchSubmitted !== null) {

@@ -151,7 +151,7 @@ function show(bar: Progress, p: RatingRunProgress): void {
     predicting: 'predicting',
   }[p.phase];
   bar.update(Math.round(p.total * 1000), {
-    phase: `round ${p.round} of ${p.of}, ${what}`,
+    phase: `round ${p.round} of ${p.of}, ${what}${p.done === null ? '' : `, ${Math.floor(100 * p.done)} %`}`,
     ...(p.loss !== null && { loss: p.loss }),
   });
 }

@@ -15,6 +15,7 @@ import type { GPUBuffer, GPUCommandBuffer } from '../webgpu/gpu-types.ts';
 import type { Device } from '../device.ts';
 import type { Wasm } from '../wasm/wasm.ts';
 import { type NumericArray, type Storage, showShape, type Tensor } from '../tensor.ts';
+import type { CompileProgress } from '../webgpu/pipelines.ts';
 import type { Call, WebGpu } from '../webgpu/webgpu.ts';
 import { type KernelTime, type ProfileOptions, profile, type Step } from './profile.ts';
 import { assignSlots, isTemporary, sign } from './slots.ts';
@@ -287,7 +288,7 @@ export class Program<T extends Record<string, Tensor>> {
       kernel: call.kernel,
       params: call.params,
       bytes: call.bindings.reduce((sum, b) => sum + (b.storage ? b.size : 0), 0),
-      pipeline: call.pipeline,
+      pipeline: gpu.pipelines.make(call.pipeline),
       group: gpu.bindGroup(call),
       grid: call.grid,
     }));
@@ -368,8 +369,25 @@ export class Program<T extends Record<string, Tensor>> {
     this.submitCount = Math.max(1, Math.ceil(this.lastMs / this.maxSubmitMs));
   }
 
-  /** Traces the function again without running it and asserts that it would dispatch the very same list. */
-  retrace(): void {
+  /**
+   * Compiles what the first run would compile, side by side where the driver allows it, and runs nothing. That run takes
+   * as long as any other then. Without it, it compiles one kernel after another.
+   *
+   * @param onProgress hears how many kernels are compiled, out of how many that were not
+   */
+  async compile(onProgress?: CompileProgress): Promise<void> {
+    const { device } = this;
+    if (!device.gpu || this.steps) return;
+    device.check();
+    await device.gpu.pipelines.compile(
+      this.trace().map((call) => call.pipeline),
+      onProgress,
+    );
+    device.check();
+  }
+
+  /** What the function would dispatch, without running it. */
+  private trace(): Call[] {
     const { device } = this;
     const calls: Call[] = [];
     device.recording = calls;
@@ -381,7 +399,13 @@ export class Program<T extends Record<string, Tensor>> {
       device.recording = null;
       device.tracing = false;
     }
-    const now = sign(calls, device.traceId);
+    return calls;
+  }
+
+  /** Traces the function again and asserts that it would dispatch the very same list. */
+  retrace(): void {
+    const { device } = this;
+    const now = sign(this.trace(), device.traceId);
     const at = now.findIndex((s, i) => s !== this.signature[i]);
     if (at >= 0 || now.length !== this.signature.length) {
       const i = at >= 0 ? at : Math.min(now.length, this.signature.length);

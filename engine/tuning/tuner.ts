@@ -168,7 +168,7 @@ async function time(gpu: WebGpu, call: Call): Promise<number> {
     const started = performance.now();
     const encoder = gpu.gpu.createCommandEncoder({ label: 'tuning' });
     const pass = encoder.beginComputePass();
-    pass.setPipeline(call.pipeline);
+    pass.setPipeline(gpu.pipelines.make(call.pipeline));
     pass.setBindGroup(0, group);
     const [x, y, z] = call.grid;
     for (let i = 0; i < repeat; i++) pass.dispatchWorkgroups(x, y, z);

@@ -1,12 +1,5 @@
 /** The WebGPU side of a device: buffers, pipelines, dispatches, submits, reads, and its one sticky failure. */
-import type {
-  GPUAdapterInfo,
-  GPUBindGroup,
-  GPUBuffer,
-  GPUCommandBuffer,
-  GPUComputePipeline,
-  GPUDevice,
-} from './gpu-types.ts';
+import type { GPUAdapterInfo, GPUBindGroup, GPUBuffer, GPUCommandBuffer, GPUDevice } from './gpu-types.ts';
 import {
   type Capabilities,
   choiceOf,
@@ -14,7 +7,6 @@ import {
   foldGrid,
   type Grid,
   type Kernel,
-  type KernelText,
   kernelText,
   MAX_GRID,
   type Params,
@@ -23,6 +15,7 @@ import {
 import { alignUp, type NumericArray, type Storage, type Tensor } from '../tensor.ts';
 import { capabilitiesOf, isNode } from './adapter.ts';
 import { BufferPool, mib, storageUsage } from './buffer-pool.ts';
+import { type Pipeline, Pipelines } from './pipelines.ts';
 import { VariantChoice } from './variant-choice.ts';
 
 /** The sticky failure of a device: lost, out of memory, or a validation error. */
@@ -45,7 +38,7 @@ export interface Call {
   label: string;
   kernel: string;
   params: Params;
-  pipeline: GPUComputePipeline;
+  pipeline: Pipeline;
   bindings: Binding[];
   grid: Grid;
 }
@@ -91,7 +84,7 @@ export class WebGpu {
   failure: Error | null = null;
   /** Hears of every dispatch that is prepared (the tuner collects shapes). */
   watch: ((kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params) => void) | null = null;
-  private readonly pipelines = new Map<string, GPUComputePipeline>();
+  readonly pipelines: Pipelines;
   private readonly uniforms = new Map<string, GPUBuffer>();
   /** By size: buffers that reads are done with. */
   private readonly staging = new Map<number, GPUBuffer[]>();
@@ -102,10 +95,12 @@ export class WebGpu {
   private lastLabel = '';
   private closed = false;
 
-  constructor(gpu: GPUDevice, info: GPUAdapterInfo) {
+  /** @param another opens one more device of the same adapter */
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo, another: () => Promise<GPUDevice | null>) {
     this.gpu = gpu;
     this.info = info;
     this.caps = capabilitiesOf(gpu, info);
+    this.pipelines = new Pipelines(gpu, this.caps, another, this.counts);
     this.variants = new VariantChoice(this.caps, info.description || info.vendor);
     gpu.lost.then((e) => {
       if (!this.closed) this.fail(`the GPU device was lost (${e.reason}): ${e.message || 'no reason given'}`);
@@ -201,20 +196,6 @@ export class WebGpu {
 
   // ---- kernels ----
 
-  pipeline(file: string, text: KernelText, key: string): GPUComputePipeline {
-    const known = this.pipelines.get(key);
-    if (known) return known;
-    const module = this.gpu.createShaderModule({ code: text.code, label: file });
-    const pipeline = this.gpu.createComputePipeline({
-      layout: 'auto',
-      compute: { module, entryPoint: 'main' },
-      label: file,
-    });
-    this.pipelines.set(key, pipeline);
-    this.counts.pipelines++;
-    return pipeline;
-  }
-
   /** Resolves a dispatch: variant, pipeline, uniform, bindings. Throws where a binding cannot be had. */
   prepare(kernel: Kernel, tensors: Record<string, Tensor | null>, params: Params): Call {
     this.check();
@@ -225,11 +206,8 @@ export class WebGpu {
     const own = variant.constants?.(params);
     const constants = variant.tuning || own ? { ...own, ...variant.tuning } : undefined;
     const text = kernelText(variant.file, constants);
-    const pipeline = this.pipeline(
-      variant.file,
-      text,
-      constants ? `${variant.file} ${JSON.stringify(constants)}` : variant.file,
-    );
+    const key = constants ? `${variant.file} ${JSON.stringify(constants)}` : variant.file;
+    const pipeline = this.pipelines.named(key, variant.file, text);
     const bindings = text.bindings.map((b): Binding => {
       if (b.kind === 'uniform') {
         const buffer = this.uniform(kernel.name, encodeParams(kernel.name, text.params, params));
@@ -288,7 +266,7 @@ export class WebGpu {
     this.counts.bindGroups++;
     return this.gpu.createBindGroup({
       label: call.label,
-      layout: call.pipeline.getBindGroupLayout(0),
+      layout: this.pipelines.make(call.pipeline).getBindGroupLayout(0),
       entries: call.bindings.map((b) => ({
         binding: b.index,
         resource: { buffer: b.buffer ?? this.buffers.of(b.storage as Storage), offset: b.offset, size: b.size },
@@ -303,7 +281,7 @@ export class WebGpu {
     if (call.grid[0] * call.grid[1] * call.grid[2] === 0) return;
     const group = this.bindGroup(call);
     if (!this.pass) this.pass = this.takeEncoder().beginComputePass();
-    this.pass.setPipeline(call.pipeline);
+    this.pass.setPipeline(this.pipelines.make(call.pipeline));
     this.pass.setBindGroup(0, group);
     this.pass.dispatchWorkgroups(call.grid[0], call.grid[1], call.grid[2]);
     this.lastLabel = call.label;

@@ -235,6 +235,7 @@ class Trainer {
     for (const [i, batch] of parts.entries()) {
       const program = i + 1 < parts.length ? this.gather : this.program;
       this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
+      if (!this.compiled) await program.compile((done, total) => this.report('compiling', done / total));
       program.run();
       if (this.compiled) await program.pace();
       if (i + 1 === parts.length) break;

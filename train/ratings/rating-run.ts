@@ -80,7 +80,7 @@ export class RatingRun {
   }
 
   report(phase: 'recording'): void {
-    this.reportRound({ phase, fraction: 0, epoch: 0, loss: null });
+    this.reportRound({ phase, done: null, fraction: 0, epoch: 0, loss: null });
   }
 
   reportRound(round: RoundProgress): void {

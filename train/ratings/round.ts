@@ -32,6 +32,8 @@ export interface RoundOptions {
 
 export interface RoundProgress {
   phase: 'recording' | 'baseline' | 'compiling' | 'training' | 'predicting';
+  /** 0 to 1, of this phase where that is known. */
+  done: number | null;
   /** 0 to 1, of the round. */
   fraction: number;
   epoch: number;
@@ -103,7 +105,7 @@ async function learnBaseline(o: Round): Promise<RatingBaseline> {
       const spent = performance.now() - started;
       // Where it has fallen behind, the fit at hand ends with its sweep.
       hurry = deadline !== undefined && spent > (value + BASELINE_SLACK) * BASELINE_MOST * (deadline - started);
-      o.onProgress?.({ phase: 'baseline', fraction: value * BASELINE_SHARE, epoch: 0, loss: null });
+      o.onProgress?.({ phase: 'baseline', done: null, fraction: value * BASELINE_SHARE, epoch: 0, loss: null });
     });
   }
 }
@@ -165,9 +167,10 @@ async function learn(o: Round, model: RatingModel, events: RatingEvents): Promis
   let step = 0;
   let loss: number | null = null;
   let horizon = 0;
-  const report = (phase: RoundProgress['phase'], epoch: number, within: number) =>
+  const report = (phase: RoundProgress['phase'], epoch: number, within: number, done: number | null = null) =>
     o.onProgress?.({
       phase,
+      done,
       epoch,
       loss,
       fraction: BASELINE_SHARE + ((1 - BASELINE_SHARE) * (epoch + within)) / epochs,
@@ -188,6 +191,7 @@ async function learn(o: Round, model: RatingModel, events: RatingEvents): Promis
           learningRate: rateAt(settings.learningRate, step, warmup, horizon),
           dropout: true,
         });
+        if (step === 1) await program.compile((done, total) => report('compiling', 0, 0, done / total));
         program.run();
         await program.pace();
         if (step % READ_EVERY === 0 || step === 1) loss = await readLoss(optimizer, step, program);
@@ -259,7 +263,8 @@ async function predict(
   const scorer = new RatingScorer(model);
   try {
     const windows = testWindows(ratings, testedRows(o), settings.window);
-    const report = () => o.onProgress?.({ phase: 'predicting', fraction: 1, epoch: settings.epochs, loss: null });
+    const report = () =>
+      o.onProgress?.({ phase: 'predicting', done: null, fraction: 1, epoch: settings.epochs, loss: null });
     report();
     const time = o.budget.untilStopped();
     const each = (row: number, probabilities: Float32Array): void => {
