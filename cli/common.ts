@@ -6,6 +6,7 @@ import { InputError } from '../data/errors.ts';
 import { withoutSource } from '../data/log.ts';
 import { truncate, visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
+import type { LoadedModel } from '../model/storage/load-model.ts';
 import type { TrainingSource } from '../train/plan.ts';
 import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
@@ -68,17 +69,28 @@ export function planFrom<P>(source: TrainingSource, out: Output, make: () => P):
   }
 }
 
-/** Opens the device that `--device` names. @throws DeviceError */
-export async function openDevice(backend: Backend, out: Output): Promise<Device> {
-  const { Device } = await import('../engine/index.ts');
+/**
+ * Opens the device that `--device` names.
+ *
+ * @param lists where single lists of this model are wanted: `auto` takes what answers them fastest, as the library does
+ * @throws DeviceError
+ */
+export async function openDevice(backend: Backend, out: Output, lists?: LoadedModel): Promise<Device> {
   const onFallback = () =>
     out.warn(
       'no WebGPU adapter was found: continuing in WebAssembly on the CPU, which is slow (attune doctor says what is missing)',
     );
   try {
     const { nodeTuning } = await import('../recommend/sources/tuning.node.ts');
-    return await Device.open({ backend, onFallback, tuning: nodeTuning() });
+    const options = { backend, onFallback, tuning: nodeTuning() };
+    if (lists) {
+      const { chooseDevice } = await import('../recommend/choose-device.ts');
+      return await chooseDevice(lists, options);
+    }
+    const { Device } = await import('../engine/index.ts');
+    return await Device.open(options);
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw new OpenDeviceError((error as Error).message, { cause: error });
   }
 }

@@ -142,7 +142,11 @@ export class Recommender {
    * @throws InputError, one line, when there is no model or it is damaged
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Recommender> {
-    const loaded = await loadModel(await openModel(source));
+    return Recommender.of(await loadModel(await openModel(source)), options);
+  }
+
+  /** A recommender of a model that was read before. */
+  static async of(loaded: LoadedModel, options: LoadOptions = {}): Promise<Recommender> {
     const device = await chooseDevice(loaded, options);
     const model = await RankingModel.load(device, loaded);
     const tower = await model.encoder.towerVectors();

@@ -26,7 +26,7 @@ it('runs every part from the prepared folder, and writes what each found', () =>
   expect(made.status, made.stderr).toBe(0);
   expect(existsSync(join(prepared, 'test'))).toBe(false);
 
-  const { status, stderr } = carried('--quick', '--out', out);
+  const { status, stdout, stderr } = carried('--quick', '--out', out);
   expect(status, stderr).toBe(0);
   const report = JSON.parse(readFileSync(out, 'utf8'));
   const parts: Record<string, { status: string; reason?: string; result: Record<string, unknown> }> = report.parts;
@@ -56,6 +56,9 @@ it('runs every part from the prepared folder, and writes what each found', () =>
   expect(parts.pytorch.result.rows).toContainEqual({ peer: 'attune', tokensPerSecond: expect.any(Number) });
   expect(parts.movielens.reason).toContain('--data');
   for (const name of ['long', 'million']) expect(parts[name].result.stepMilliseconds).toBeGreaterThan(0);
+  expect(stdout).toMatch(/^adapter: .+\nkernel cases: \d+ passed, 0 failed\nroofline: .+ GFLOP\/s, .+ GB\/s\n/);
+  expect(stdout).toMatch(/\nbest product in f32: sq\d+ .+ % of the roofline of f32\n/);
+  expect(report.summary.join('\n')).toBe(stdout.trimEnd().split('\n').slice(0, -1).join('\n'));
 });
 
 it('a part that fails is recorded with its error, and the next runs', () => {

@@ -1,5 +1,7 @@
-/** The JSON file of a run: written after every line of a part, at most once a second, and after every part. */
+/** The JSON file of a run: written after every line of a part, at most once a second, and
+ * after every part; at the end with a summary, which is printed, too. */
 import { renameSync, writeFileSync } from 'node:fs';
+import { summaryOf } from './summary.mjs';
 
 const say = (text) => process.stderr.write(`bench:gpu: ${text}\n`);
 
@@ -49,8 +51,10 @@ export class Report {
 
   finish(seconds) {
     this.#all.seconds = round(seconds);
+    const summary = summaryOf(this.#all);
+    this.#all.summary = summary;
     this.#write();
-    process.stdout.write(`${this.#file}\n`);
+    process.stdout.write(`${[...summary, this.#file].join('\n')}\n`);
   }
 
   #write() {

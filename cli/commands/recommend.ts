@@ -6,6 +6,7 @@ import { openPath } from '../../recommend/sources/sources.node.ts';
 import { postProcessingOptions, idsOf, parseIds, warnOfUnknownIds } from '../input/post-processing.ts';
 import type { UserContext } from '../../model/inference/query.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
+import { loadModel } from '../../model/storage/load-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import type { Recommendation } from '../../recommend/types.ts';
 import { openDevice, Output, requireOtherFile } from '../common.ts';
@@ -21,14 +22,14 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
   const out = new Output(flags.json);
   checkUsage(flags);
   if (flags.heatmap !== undefined) requireOtherFile('--heatmap', flags.heatmap, [flags.model, flags.data, flags.users]);
-  const files = await openPath(flags.model);
+  const loaded = await loadModel(await openPath(flags.model));
   const given = flags.history === undefined ? null : parseIds(flags.history, '--history');
   const exclude = flags.exclude === undefined ? [] : await idsOf(flags.exclude, '--exclude');
   const after = await postProcessingOptions(flags);
-  const device = await openDevice(flags.device, out);
+  const device = await openDevice(flags.device, out, loaded);
   try {
-    const recommender = await Recommender.load(files, { device });
-    const { config, weights } = recommender.loaded;
+    const recommender = await Recommender.of(loaded, { device });
+    const { config, weights } = loaded;
     if (weights.note) out.warn(weights.note);
     const asked = askedAt(recommender, await queryUserOf(flags, given, config, out), flags.at, out);
     const { history } = asked;
@@ -55,7 +56,8 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
     warnOfUnknownIds('--exclude', exclude, known, out);
     warnOfUnknownIds('--allow', after.allow, known, out);
     warnOfUnknownIds('--deny', after.deny, known, out);
-    out.object({ items, unknown, unseen, seen: includeSeen ? 'kept' : 'excluded', at: shownTime(asked.now) });
+    const seen = includeSeen ? 'kept' : 'excluded';
+    out.object({ items, unknown, unseen, seen, at: shownTime(asked.now), device: device.backend });
     out.line(list(items));
     if (items.length < k) {
       const left = Object.keys(after).length > 0 ? 'by the filters and caps' : 'in the catalog';
@@ -65,7 +67,7 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
       out.line(`\n${explanationText(items)}\n`);
       const notes = explanationNotes(
         explain,
-        settingsOf(recommender.loaded),
+        settingsOf(loaded),
         items.map((item) => item.explanation),
       );
       for (const note of notes) out.note(note);

@@ -62,6 +62,15 @@ beforeAll(async () => {
   counts = new Map(stored.map((item: { id: string; count: number }) => [item.id, item.count]));
 });
 
+test('a list with --device auto comes from WebAssembly where the adapter is software, as in the library', async () => {
+  const recommender = await Recommender.load(place.path('m'));
+  const { gpu } = recommender.device;
+  recommender.close();
+  const asked = ['recommend', '--model', 'm', '--history', 'i0,i1', '--device'];
+  expect((await json(...asked, 'auto')).device).toBe(gpu ? 'webgpu' : 'wasm');
+  expect((await json(...asked, 'cpu')).device).toBe('cpu');
+});
+
 describe('evaluate', () => {
   test('items.json counts the training events', () => {
     const events = new Map<string, number>();
