@@ -1,11 +1,12 @@
 /**
- * The page's Content-Security-Policy: no other origins, no eval, no inline styles (sizes of charts and the like are set
- * through the CSSOM, which requires none). It is in the built index.html, which applies to the page but not to its worker;
- * sent as a header by the host, it applies to the worker, too.
+ * The page's Content-Security-Policy: no other origins, no eval of JavaScript (WebAssembly may be compiled: it is the
+ * device where there is no WebGPU), no inline styles (sizes of charts and the like are set through the CSSOM, which
+ * requires none). It is in the built index.html, which applies to the page but not to its worker; sent as a header by
+ * the host, it applies to the worker, too.
  */
 export const POLICY = [
   "default-src 'self'",
-  "script-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
   "img-src 'self' data: blob:",
   "connect-src 'self'",

@@ -127,6 +127,7 @@ it('without WebGPU says what is missing, and trains on a Parquet log with items,
       await page.locator('.why .share').first().waitFor();
       await screenshot(page, 'tower');
       expect(await page.locator('.notice.error').allTextContents()).toEqual([]);
+      expect(await page.locator('.device').getAttribute('title')).toBe('WebAssembly');
       expect(wrong).toEqual([]);
     });
   } finally {

@@ -30,7 +30,7 @@ export async function describeDevice(): Promise<DeviceReport> {
   const features = caps ? (['subgroups', 'f16', 'timestamps'] as const).filter((name) => caps[name]) : [];
   return {
     backend: gpu ? 'webgpu' : 'cpu',
-    name: gpu ? nameOf(gpu.info) : 'the CPU',
+    name: gpu ? nameOf(gpu.info) : device.wasm ? 'WebAssembly' : 'the CPU',
     missing: gpu ? null : missing(),
     features,
     bytes: device.stats().bytes,
