@@ -5,7 +5,7 @@ export function summaryOf({ parts }) {
   const of = (name) => parts[name]?.result ?? {};
   const lines = [];
   const say = (what, ...values) => {
-    const known = values.filter((value) => value !== null && value !== undefined && value !== '');
+    const known = values.filter(Boolean);
     if (known.length > 0) lines.push(`${what}: ${known.join('; ')}`);
   };
   say('adapter', of('adapter').name);
