@@ -7,7 +7,7 @@ import { withoutSource } from '../data/log.ts';
 import { truncate, visible, visibleLines } from '../data/visible.ts';
 import type { Device } from '../engine/index.ts';
 import type { LoadedModel } from '../model/storage/load-model.ts';
-import type { TrainingSource } from '../train/plan.ts';
+import type { AnySource } from '../train/plan.ts';
 import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
 import { expandPaths, pathsExist } from './input/paths.ts';
@@ -59,12 +59,13 @@ export function say({ notes, warnings }: { notes: readonly string[]; warnings: r
 }
 
 /** Makes a plan from a log; where that fails, the columns that were taken are said before the error. */
-export function planFrom<P>(source: TrainingSource, out: Output, make: () => P): P {
+export function planFrom<P>(source: AnySource, out: Output, make: () => P): P {
   try {
     return make();
   } catch (error) {
     const { log, name } = source;
-    say({ notes: log.notes.map((note) => `${name}: ${withoutSource(note, log.source)}`), warnings: [] }, out);
+    if ('notes' in log)
+      say({ notes: log.notes.map((note) => `${name}: ${withoutSource(note, log.source)}`), warnings: [] }, out);
     throw error;
   }
 }

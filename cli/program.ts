@@ -12,6 +12,7 @@ import generate from './commands/generate.flags.ts';
 import items from './commands/items.flags.ts';
 import keys from './commands/keys.flags.ts';
 import pack from './commands/pack.flags.ts';
+import prepare from './commands/prepare.flags.ts';
 import recipes from './commands/recipes.flags.ts';
 import recommend from './commands/recommend.flags.ts';
 import search from './commands/search.flags.ts';
@@ -30,6 +31,7 @@ const COMMANDS = [
   evaluate,
   compare,
   search,
+  prepare,
   recommend,
   serve,
   keys,

@@ -7,10 +7,10 @@ import type { Files } from '../model/storage/files.ts';
 import type { ModelConfig } from '../model/storage/config.ts';
 import { holdsWeights } from '../model/storage/folder.ts';
 import type { TrainProgress } from '../train/loop/options.ts';
-import type { RankingPlan, TrainingSource } from '../train/plan.ts';
+import type { AnySource, RankingPlan, TrainingSource } from '../train/plan.ts';
 import { runPlan, type TrainedModel } from '../train/run-plan.ts';
 import { onInterrupt } from './common.ts';
-import { type ColumnFlags, type Columns, columnsOf, openItems, openLog } from './input/data.ts';
+import { type ColumnFlags, type Columns, columnsOf, noRows, openAnyLog, openItems } from './input/data.ts';
 import { addVectors } from './input/item-vectors.ts';
 import { pathsExist } from './input/paths.ts';
 import { contextOf, openUsers } from './input/side-features.ts';
@@ -30,20 +30,28 @@ export async function openTrainingSource(
   { data, items, vectors, users, maxBadRows, progress }: SourceFlags,
   columns: Columns,
   events: readonly string[] = [],
-): Promise<TrainingSource> {
+): Promise<AnySource> {
   // The small files first: what is wrong with them is found before a large log is read.
   const infos = items === undefined ? null : await openItems(items);
   if (infos && vectors) await addVectors(infos, vectors);
   const known = users === undefined ? null : await openUsers(users);
-  const log = await openLog(data, { columns, context: contextNames(events), maxBadRows }, progress);
-  return { log, name: data, columns: { ...columns }, items: infos, itemsName: items, users: known, usersName: users };
+  const log = await openAnyLog(data, { columns, context: contextNames(events), maxBadRows }, progress);
+  const names = 'dataset' in log ? log.columns : columns;
+  return { log, name: data, columns: { ...names }, items: infos, itemsName: items, users: known, usersName: users };
+}
+
+/** The source of what learns from rows, as they are in the log. @throws InputError for a prepared one, which has none */
+export function withRows(source: AnySource): TrainingSource {
+  const { log } = source;
+  if ('dataset' in log) throw noRows(log.source);
+  return { ...source, log };
 }
 
 /** Reads the files that a training was started with, or those that flags name. @throws InputError */
 export async function openStoredSource(
   flags: ColumnFlags & Partial<SourceFlags> & { out: string; maxBadRows: number },
   { data: was, schema }: ModelConfig,
-): Promise<TrainingSource> {
+): Promise<AnySource> {
   const { data = was.source, users = was.usersFile, items, vectors, out, maxBadRows, progress } = flags;
   if (flags.data === undefined && !pathsExist(data)) {
     throw new InputError('not-found', `${data}: the log that ${out} was started with is not there`, {

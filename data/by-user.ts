@@ -21,11 +21,12 @@ export function renumber(
   return { numbers, ids: kept };
 }
 
-/** How often each number below `size` occurs among the values at `rows`. */
-export function countsOf(values: Uint32Array, size: number, rows: Iterable<number>): Uint32Array {
+/** How often each number below `size` occurs among the values, or those at `rows`. */
+export function countsOf(values: Uint32Array, size: number, rows?: Uint32Array): Uint32Array {
   const counts = new Uint32Array(size);
-  for (const row of rows) {
-    const value = values[row] as number;
+  const { length } = rows ?? values;
+  for (let i = 0; i < length; i++) {
+    const value = values[rows ? (rows[i] as number) : i] as number;
     counts[value] = (counts[value] as number) + 1;
   }
   return counts;
@@ -44,7 +45,7 @@ export function byUser(
 ): { order: Uint32Array; starts: Uint32Array } {
   const starts = new Uint32Array(users + 1);
   const next = new Uint32Array(users);
-  countsOf(user, users, user.keys()).forEach((count, u) => {
+  countsOf(user, users).forEach((count, u) => {
     next[u] = starts[u] as number;
     starts[u + 1] = (starts[u] as number) + count;
   });

@@ -1,7 +1,8 @@
 import { byUser, countsOf, renumber } from './by-user.ts';
+import type { ValueColumn } from './column.ts';
 import { InputError, option } from './errors.ts';
 import { type TimeUnit, toSeconds } from './formats/times.ts';
-import type { ContextColumn, Log } from './log.ts';
+import type { ContextColumn, Log, StoredLog } from './log.ts';
 import { take } from './spans.ts';
 
 export interface PrepareOptions {
@@ -36,20 +37,48 @@ export interface Dataset {
   /** [users + 1] */
   offsets: Uint32Array;
   /** [interactions] row of the item, 0 … V−1 */
-  items: Uint32Array;
+  items: ValueColumn;
   /** [interactions] NaN where unknown */
-  ratings: Float64Array | null;
+  ratings: ValueColumn<Float64Array> | null;
   /** [interactions] seconds since the earliest (data/formats/times.ts); null when file order is the time order */
-  times: Uint32Array | null;
+  times: ValueColumn | null;
   /** [interactions] the log's own times, in its unit; NaN (unknown) comes first in a history; null without times */
-  clock: Float64Array | null;
+  clock: ValueColumn<Float64Array> | null;
   /** the unit of `clock`, if the log states one */
   timeUnit?: TimeUnit;
   /** other columns of the log that were requested; their rows are those of `items` */
-  context?: ContextColumn[];
+  context?: ContextColumn<ValueColumn>[];
   /** [interactions] 1 for an event that the model to be updated has not seen yet */
   fresh?: Uint8Array;
   report: PrepareReport;
+}
+
+/** A log that was filtered and sorted before (interop/dataset). */
+export interface PreparedLog {
+  dataset: Dataset;
+  filter: PrepareOptions;
+  /** what the log's columns were called, where not as usual */
+  columns: Readonly<Record<string, string>>;
+  /** the folder, for messages */
+  source: string;
+}
+
+/**
+ * The dataset of a log, filtered if it is not yet.
+ * @throws InputError where a prepared one was filtered otherwise; see `prepare`
+ */
+export function datasetOf(log: Log | PreparedLog, options: PrepareOptions): Dataset {
+  if (!('dataset' in log)) return prepare(log, options);
+  for (const name of ['minInteractions', 'minRating'] as const) {
+    const [was, asked] = [log.filter[name], options[name]];
+    if (was === asked) continue;
+    throw new InputError(
+      'conflicting-settings',
+      `${log.source}: prepared with ${option(name, was ?? 'none')}, not ${asked ?? 'none'}`,
+      { hint: 'prepare the log again for another filter' },
+    );
+  }
+  return log.dataset;
 }
 
 /**
@@ -60,15 +89,11 @@ export interface Dataset {
  * @throws InputError when nothing is left, saying what to change
  */
 export function prepare(log: Log, options: PrepareOptions): Dataset {
-  const { minInteractions, minRating } = options;
-  if (!Number.isInteger(minInteractions) || minInteractions < 1) {
-    throw new InputError('invalid-value', `expected an integer >= 1, got ${minInteractions}`, {
-      setting: 'minInteractions',
-    });
-  }
-  const rated = filterByRating(log, minRating);
+  requireFilter(options);
+  const { minInteractions } = options;
+  const rated = filterByRating(log, options);
   const kept = coreRows(log, rated, minInteractions);
-  if (kept.length === 0) throw nothingLeft(log, rated, options);
+  if (kept.length === 0) throw nothingLeft(log, options, (k) => occurrencesOf(log, coreRows(log, rated, k)));
 
   const users = renumber(kept, log.user, log.userIds);
   const items = renumber(kept, log.item, log.itemIds);
@@ -87,7 +112,12 @@ export function prepare(log: Log, options: PrepareOptions): Dataset {
     ...(timeUnit && { timeUnit }),
     ...(context && { context: selectContext(context, rows) }),
     ...(fresh && { fresh: Uint8Array.from(rows, (row) => fresh[row] as number) }),
-    report: makeReport(log, rated, kept.length, users.ids.length, items.ids.length, options),
+    report: makeReport(log, options, {
+      rated: { rows: rated.length, ...occurrencesOf(log, rated) },
+      users: users.ids.length,
+      items: items.ids.length,
+      interactions: kept.length,
+    }),
   };
 }
 
@@ -105,31 +135,20 @@ export function selectEvents(dataset: Dataset, positions: ArrayLike<number>) {
 }
 
 /** Context columns of the events at `positions`. */
-function selectContext(context: readonly ContextColumn[], positions: ArrayLike<number>): ContextColumn[] {
+function selectContext(context: readonly ContextColumn<ValueColumn>[], positions: ArrayLike<number>): ContextColumn[] {
   return context.map(({ name, values, rows }) => ({ name, values, rows: take(rows, positions) }));
 }
 
 /** Row numbers of the log whose rating suffices, in file order. */
-function filterByRating(log: Log, minRating: number | undefined): Uint32Array {
-  const all = Uint32Array.from({ length: log.size }, (_, row) => row);
+function filterByRating(log: Log, options: PrepareOptions): Uint32Array {
+  const { minRating } = options;
+  const all = new Uint32Array(log.size);
+  for (let row = 0; row < all.length; row++) all[row] = row;
   if (minRating === undefined) return all;
-  const { rating } = log;
-  if (!rating) {
-    throw new InputError('missing-column', `${log.source}: ${option('minRating')} requires a rating column`, {
-      hint: `name it with ${option('columns.rating', 'NAME')}`,
-    });
-  }
+  requireRatings(log, options);
+  const rating = log.rating as Float64Array;
   const rows = all.filter((row) => (rating[row] as number) >= minRating);
-  if (rows.length === 0) {
-    const highest = rating.reduce(
-      (best, value) => Math.max(best, Number.isNaN(value) ? best : value),
-      Number.NEGATIVE_INFINITY,
-    );
-    throw new InputError(
-      'too-little-data',
-      `${log.source}: no rating reaches ${option('minRating', minRating)}; the highest is ${highest}`,
-    );
-  }
+  if (rows.length === 0) throw ratingsTooLow(rating, log.source, options);
   return rows;
 }
 
@@ -147,39 +166,85 @@ function coreRows(log: Log, rows: Uint32Array, k: number): Uint32Array {
   }
 }
 
-function nothingLeft(log: Log, rated: Uint32Array, options: PrepareOptions): InputError {
+/** Rows of each user and of each item. */
+export interface Occurrences {
+  users: Uint32Array;
+  items: Uint32Array;
+}
+
+function occurrencesOf(log: Log, rows: Uint32Array): Occurrences {
+  return {
+    users: countsOf(log.user, log.userIds.length, rows),
+    items: countsOf(log.item, log.itemIds.length, rows),
+  };
+}
+
+/** @throws InputError */
+export function requireFilter({ minInteractions }: PrepareOptions): void {
+  if (Number.isInteger(minInteractions) && minInteractions >= 1) return;
+  throw new InputError('invalid-value', `expected an integer >= 1, got ${minInteractions}`, {
+    setting: 'minInteractions',
+  });
+}
+
+/** @throws InputError where a least rating is asked of a log without ratings */
+export function requireRatings({ rating, source }: StoredLog, { minRating }: PrepareOptions): void {
+  if (minRating === undefined || rating) return;
+  throw new InputError('missing-column', `${source}: ${option('minRating')} requires a rating column`, {
+    hint: `name it with ${option('columns.rating', 'NAME')}`,
+  });
+}
+
+/** The error that no rating reaches the least one that counts. */
+export function ratingsTooLow(rating: Iterable<number>, source: string, { minRating }: PrepareOptions): InputError {
+  let highest = Number.NEGATIVE_INFINITY;
+  for (const value of rating) if (value > highest) highest = value;
+  return new InputError(
+    'too-little-data',
+    `${source}: no rating reaches ${option('minRating', minRating)}; the highest is ${highest}`,
+  );
+}
+
+/** The error that the k-core is empty. @param core occurrences in a smaller core */
+export function nothingLeft(
+  { source, size }: Pick<Log, 'source' | 'size'>,
+  options: PrepareOptions,
+  core: (k: number) => Occurrences,
+): InputError {
   let k = options.minInteractions - 1;
-  while (k > 0 && !isUseful(log, coreRows(log, rated, k))) k--;
+  while (k > 0 && !isUseful(core(k))) k--;
   const rule = `every user and every item must have ${options.minInteractions} interactions`;
   const rating = options.minRating === undefined ? '' : `, or a lower ${option('minRating')} than ${options.minRating}`;
   const advice =
     k > 0
       ? `try ${option('minInteractions', k)}${rating}`
       : `a lower ${option('minInteractions')} does not help: too few users have three interactions and more; give a larger log${rating}`;
-  return new InputError(
-    'too-little-data',
-    `${log.source}: nothing is left of ${count(log.size, 'row')}, since ${rule}`,
-    { hint: advice },
-  );
+  return new InputError('too-little-data', `${source}: nothing is left of ${count(size, 'row')}, since ${rule}`, {
+    hint: advice,
+  });
 }
 
 /** Whether leave-one-out has something to train, to validate and to test on, and there are two items to choose from. */
-function isUseful(log: Log, rows: Uint32Array): boolean {
-  const users = countsOf(log.user, log.userIds.length, rows);
+function isUseful({ users, items }: Occurrences): boolean {
   const trains = users.some((n) => n === 2 || n >= 4);
-  const items = new Set(take(log.item, rows));
-  return trains && users.some((n) => n >= 3) && items.size > 1;
+  return trains && users.some((n) => n >= 3) && items.filter(Boolean).length > 1;
 }
 
-function makeReport(
-  log: Log,
-  rated: Uint32Array,
-  interactions: number,
-  users: number,
-  items: number,
+/** What is left after the filters. */
+interface Remaining {
+  /** of the rows whose rating suffices */
+  rated: Occurrences & { rows: number };
+  users: number;
+  items: number;
+  interactions: number;
+}
+
+export function makeReport(
+  log: Pick<StoredLog, 'size' | 'rating' | 'notes'>,
   options: PrepareOptions,
+  { rated, users, items, interactions }: Remaining,
 ): PrepareReport {
-  const present = (column: Uint32Array, size: number): number => countsOf(column, size, rated).filter(Boolean).length;
+  const present = (counts: Uint32Array): number => counts.filter(Boolean).length;
   const notes = [...log.notes];
   if (options.minRating === undefined && log.rating) {
     notes.push(
@@ -188,10 +253,10 @@ function makeReport(
   }
   const report: PrepareReport = {
     rows: log.size,
-    removedByRating: log.size - rated.length,
-    removedInteractions: rated.length - interactions,
-    removedUsers: present(log.user, log.userIds.length) - users,
-    removedItems: present(log.item, log.itemIds.length) - items,
+    removedByRating: log.size - rated.rows,
+    removedInteractions: rated.rows - interactions,
+    removedUsers: present(rated.users) - users,
+    removedItems: present(rated.items) - items,
     users,
     items,
     interactions,

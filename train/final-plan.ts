@@ -5,7 +5,7 @@ import type { Schema } from '../data/features/schema.ts';
 import type { Files } from '../model/storage/files.ts';
 import { readMetrics } from '../model/storage/folder.ts';
 import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
-import { type Chosen, planTraining, type RankingPlan, type TrainingSource } from './plan.ts';
+import { type Chosen, planTraining, type RankingPlan, type AnySource } from './plan.ts';
 
 /**
  * Plans to train a model like another one, on all events of a log, the newest of each user included: with its recipe,
@@ -15,7 +15,7 @@ import { type Chosen, planTraining, type RankingPlan, type TrainingSource } from
  * @param source its log, or a newer one
  * @throws InputError where the model does not tell what to do, or the log cannot be learned from
  */
-export async function finalPlan(like: Files, source: TrainingSource): Promise<RankingPlan> {
+export async function finalPlan(like: Files, source: AnySource): Promise<RankingPlan> {
   const loaded = await loadModel(like);
   const { config } = loaded;
   requireChosen(loaded, like.where);

@@ -2,7 +2,7 @@
  * The plan of a training: everything is checked and chosen here, with reasons, and nothing is started. The command, the
  * page, the library, the search and the demo all plan alike, and `runPlan` (train/run-plan.ts) trains.
  */
-import { type Dataset, prepare } from '../data/dataset.ts';
+import { type Dataset, datasetOf, type PreparedLog } from '../data/dataset.ts';
 import { InputError, option } from '../data/errors.ts';
 import { encodeItems, type ItemFeatures } from '../data/features/encoder.ts';
 import { type ColumnChoice, describeSchema, inferSchema, type Schema } from '../data/features/schema.ts';
@@ -33,9 +33,9 @@ import {
   withSideFeatures,
 } from './side-features.ts';
 
-/** What a training learns from. */
-export interface TrainingSource {
-  log: Log;
+/** What a training learns from. @template L a prepared log, too, where rows are not needed */
+export interface TrainingSource<L extends Log | PreparedLog = Log> {
+  log: L;
   /** Where the log comes from, in messages and in config.json. */
   name: string;
   /** What the log's columns are called, where not as usual. */
@@ -46,6 +46,9 @@ export interface TrainingSource {
   users?: UserFeatures | null;
   usersName?: string;
 }
+
+/** A log in memory, or one that was prepared. */
+export type AnySource = TrainingSource<Log | PreparedLog>;
 
 export interface PlanOptions {
   /** What suits the size of the log, where none is named. */
@@ -228,10 +231,12 @@ function overridesOf({ settings = {}, protocol }: PlanOptions): Record<string, s
  * Plans a new training.
  * @throws InputError, one line, where nothing can be learned from the log or a setting makes no sense
  */
-export function planTraining(source: TrainingSource, options: PlanOptions = {}): RankingPlan {
+export function planTraining(source: AnySource, options: PlanOptions = {}): RankingPlan {
   const asked = checkOptions(options);
   const { log, name } = source;
-  const { minInteractions = 5, minRating, protocol = LEAVE_ONE_OUT, seed = 1, epochs, events = [] } = options;
+  const { protocol = LEAVE_ONE_OUT, seed = 1, epochs, events = [] } = options;
+  const filter = 'filter' in log ? log.filter : { minInteractions: 5 };
+  const { minInteractions = filter.minInteractions, minRating = filter.minRating } = options;
   if ((source.users || events.length > 0) && asked.direction !== 'causal') {
     throw new InputError(
       'conflicting-settings',
@@ -240,7 +245,7 @@ export function planTraining(source: TrainingSource, options: PlanOptions = {}):
     );
   }
   const to: Notes = { notes: [], warnings: [] };
-  const dataset = prepare(log, { minInteractions, minRating });
+  const dataset = datasetOf(log, { minInteractions, minRating });
   for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
   const plain = splitOf(dataset, protocol, options.coldItems ?? null, name);
   requireTrainable(plain, name);
@@ -321,7 +326,7 @@ function choose(options: PlanOptions, split: Split): { recipe: string; settings:
 export function catalogItems(
   ids: readonly string[],
   counts: ArrayLike<number>,
-  { items: infos, itemsName = 'items' }: Pick<TrainingSource, 'items' | 'itemsName'>,
+  { items: infos, itemsName = 'items' }: Pick<AnySource, 'items' | 'itemsName'>,
   to: Notes,
 ): Item[] {
   if (infos) {
@@ -345,7 +350,7 @@ const coldnessOf = ({ warm, testFrom }: ColdSplit, row: number): HeldOutPart | u
 
 /** What the item tower reads. @throws InputError where the items have no attributes */
 function itemSchema(
-  { itemsName, name }: TrainingSource,
+  { itemsName, name }: AnySource,
   items: readonly Item[],
   choices: readonly ColumnChoice[],
   { notes }: Notes,

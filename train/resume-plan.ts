@@ -1,5 +1,5 @@
 /** The plan to continue a training that was stopped, from its folder. */
-import { type Dataset, prepare } from '../data/dataset.ts';
+import { type Dataset, datasetOf } from '../data/dataset.ts';
 import { InputError, option } from '../data/errors.ts';
 import { withoutSource } from '../data/log.ts';
 import { ColdSplit } from '../data/splits/cold.ts';
@@ -8,7 +8,7 @@ import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split
 import { changed, checkSettings, type Settings } from '../model/recipes/settings.ts';
 import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
 import type { Files } from '../model/storage/files.ts';
-import { RankingPlan, type TrainingSource } from './plan.ts';
+import { type AnySource, RankingPlan } from './plan.ts';
 import { count, type Notes, storedSideFeatures } from './side-features.ts';
 
 export interface ResumeOptions {
@@ -21,18 +21,14 @@ export interface ResumeOptions {
  * Plans to continue the training in a folder, on the log that it was started with.
  * @throws InputError where the log is another one
  */
-export async function resumePlan(
-  files: Files,
-  source: TrainingSource,
-  options: ResumeOptions = {},
-): Promise<RankingPlan> {
+export async function resumePlan(files: Files, source: AnySource, options: ResumeOptions = {}): Promise<RankingPlan> {
   const config = await loadConfig(files);
   const stored = checkSettings(config.hyperparameters as unknown as Settings);
   const settings = options.ranker ? changed(stored, { ...options.ranker, ranker: 'on' }) : stored;
   const { log, name, users = null } = source;
   const { minInteractions, minRating } = config.data;
   const to: Notes = { notes: [], warnings: [] };
-  const dataset = prepare(log, { minInteractions, minRating: minRating ?? undefined });
+  const dataset = datasetOf(log, { minInteractions, minRating: minRating ?? undefined });
   for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
   const protocol = storedProtocol(config.protocol, config.protocolParameters, files.where);
   if (protocol.name === 'final')

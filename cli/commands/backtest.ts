@@ -7,7 +7,7 @@ import { InterruptedError } from '../errors.ts';
 import { columnsOf } from '../input/data.ts';
 import { letterPlot } from '../output/letter-plot.ts';
 import { createProgress, formatCount, formatDuration, formatMetric, table } from '../output/ui.ts';
-import { openTrainingSource } from '../training.ts';
+import { openTrainingSource, withRows } from '../training.ts';
 import type { BacktestFlags } from './backtest.flags.ts';
 
 export async function runBacktest(flags: BacktestFlags): Promise<void> {
@@ -16,7 +16,7 @@ export async function runBacktest(flags: BacktestFlags): Promise<void> {
   const settings = Object.fromEntries(flags.set);
   const training = { recipe, settings, protocol, epochs, minInteractions, minRating, includeSeen, seed };
   checkOptions(training);
-  const source = await openTrainingSource(flags, columnsOf(flags));
+  const source = withRows(await openTrainingSource(flags, columnsOf(flags)));
   const device = await openDevice(flags.device, out);
   const bar = createProgress({ total: 1000, force: flags.progress });
   const interrupt = onInterrupt(() => process.stderr.write('\nattune: stopping (Ctrl-C again stops at once)\n'));

@@ -18,7 +18,7 @@ import { columnChoices, eventNames } from '../input/side-features.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { printReport, reportObject } from '../input/ratings.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
-import { openStoredSource, openTrainingSource, refuseModel } from '../training.ts';
+import { openStoredSource, openTrainingSource, refuseModel, withRows } from '../training.ts';
 import { createProgress, formatDuration, printable, type Progress } from '../output/ui.ts';
 
 /** Flags of ranking alone, and those that come from the folder with `--resume`. */
@@ -123,7 +123,7 @@ async function planNew(flags: RatingTrainFlags, given: ReadonlySet<string>, out:
   if (existsSync(flags.out)) await refuseModel(await NodeFiles.open(flags.out), flags);
   const itemColumns = await columnChoices(flags.schema);
   const userColumns = await columnChoices(flags.usersSchema);
-  const source = await openTrainingSource({ ...flags, data: flags.data as string }, columnsOf(flags), events);
+  const source = withRows(await openTrainingSource({ ...flags, data: flags.data as string }, columnsOf(flags), events));
   return planFrom(source, out, () => planRatings(source, { ...options, itemColumns, userColumns }));
 }
 
@@ -134,7 +134,7 @@ async function planResume(flags: RatingTrainFlags, given: ReadonlySet<string>): 
   requireSameFlags(fixed, flags, config, flags.out);
   if (config.task === undefined || (given.has('task') && flags.task !== config.task))
     throw new UsageError(`--task ${flags.task}: ${flags.out} was started with another task; leave that out`);
-  return resumeRatings(files, await openStoredSource(flags, config));
+  return resumeRatings(files, withRows(await openStoredSource(flags, config)));
 }
 
 function describe({ settings: s, split, config }: RatingPlan): string {

@@ -2,6 +2,7 @@
 import type { RatingTrainFlags, TrainFlags } from './train.flags.ts';
 import { existsSync } from 'node:fs';
 import { describeTask, describeTime, protocolFlag } from '../../data/splits/protocol.ts';
+import { contextNames } from '../../data/features/event-encoder.ts';
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { loadConfig } from '../../model/storage/config.ts';
@@ -16,6 +17,7 @@ import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { columnsOf, readIds } from '../input/data.ts';
+import { preparedBeside } from '../input/prepared.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { METRIC_COLUMNS, noteRepeats } from '../output/metrics.ts';
 import { openStoredSource, openTrainingSource, refuseModel, trainWithProgress } from '../training.ts';
@@ -92,11 +94,13 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
 
 function planOf(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<RankingPlan> {
   if (flags.final !== undefined) return planFinal(flags.final, flags, given);
-  return flags.resume ? planResume(flags, given) : planNew(flags, out);
+  return flags.resume ? planResume(flags, given) : planNew(flags, given, out);
 }
 
-async function planNew(flags: TrainFlags, out: Output): Promise<RankingPlan> {
-  const { recipe, protocol, epochs, minInteractions, minRating, includeSeen, seed } = flags;
+async function planNew(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<RankingPlan> {
+  const { recipe, protocol, epochs, minRating, includeSeen, seed, maxBadRows, progress } = flags;
+  // A prepared dataset has a filter of its own.
+  const minInteractions = given.has('minInteractions') ? flags.minInteractions : undefined;
   const events = eventNames(flags);
   const options = {
     recipe,
@@ -117,7 +121,10 @@ async function planNew(flags: TrainFlags, out: Output): Promise<RankingPlan> {
   const coldItems = flags.coldItems === undefined ? null : await readIds(flags.coldItems);
   const itemColumns = await columnChoices(flags.schema);
   const userColumns = await columnChoices(flags.usersSchema);
-  const source = await openTrainingSource({ ...flags, data: flags.data as string }, columnsOf(flags), events);
+  const reading = { columns: columnsOf(flags), context: contextNames(events), maxBadRows };
+  const filter = { minInteractions: flags.minInteractions, minRating };
+  const data = await preparedBeside(flags.out, { data: flags.data as string, reading, filter, progress }, out);
+  const source = await openTrainingSource({ ...flags, data }, reading.columns, events);
   return planFrom(source, out, () => planTraining(source, { ...options, coldItems, itemColumns, userColumns }));
 }
 
@@ -284,6 +291,6 @@ function printNext({ config }: TrainedModel, split: Split, flags: Reported, out:
   const ids = split.dataset.itemIds.slice(0, 2).map((id) => (/[",\s]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id));
   out.line(`\nThe model is in ${printable(flags.out)} (README.md there is its card). Next:`);
   if (config.protocol === 'final') out.line(`  ${command} serve --model ${dir}`);
-  else out.line(`  ${command} evaluate --model ${dir} --data ${shellWord(flags.data ?? config.data.source)}${seen}`);
+  else out.line(`  ${command} evaluate --model ${dir} --data ${shellWord(config.data.source)}${seen}`);
   out.line(`  ${command} recommend --model ${dir} --history ${shellWord(ids.join(','))}${seen}`);
 }

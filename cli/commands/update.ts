@@ -7,14 +7,14 @@ import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { requirePrecision } from '../../train/loop/options.ts';
-import type { TrainingSource } from '../../train/plan.ts';
+import type { AnySource } from '../../train/plan.ts';
 import { planUpdate } from '../../train/update/update-plan.ts';
 import { openDevice, Output, say } from '../common.ts';
 import { columnsOf, openLog } from '../input/data.ts';
 import { morePaths, pathsExist } from '../input/paths.ts';
 import { contextOf } from '../input/side-features.ts';
 import { formatCount } from '../output/ui.ts';
-import { openStoredSource, refuseModel, trainWithProgress } from '../training.ts';
+import { openStoredSource, refuseModel, trainWithProgress, withRows } from '../training.ts';
 import { describeTraining, reportTraining } from './train.ts';
 import type { UpdateFlags } from './update.flags.ts';
 
@@ -52,7 +52,7 @@ export async function runUpdate(flags: UpdateFlags): Promise<void> {
 }
 
 /** The log of the training and the new events as one, under a path that names the files of both. */
-async function openSource(flags: UpdateFlags, config: ModelConfig, out: Output): Promise<TrainingSource> {
+async function openSource(flags: UpdateFlags, config: ModelConfig, out: Output): Promise<AnySource> {
   const { data, log = config.data.source, model, maxBadRows, progress } = flags;
   if (data !== log && !pathsExist(log))
     throw new InputError('not-found', `${log}: the log that ${model} was trained on is not there`, {
@@ -62,7 +62,7 @@ async function openSource(flags: UpdateFlags, config: ModelConfig, out: Output):
   if (data === log) return source;
   const reading = { columns: columnsOf(flags, config.schema.columns), context: contextOf(config), maxBadRows };
   const added = await openLog(data, reading, progress);
-  const merged = mergeLogs(source.log, added);
+  const merged = mergeLogs(withRows(source).log, added);
   const { duplicates } = merged;
   if (duplicates > 0)
     out.note(`${data}: ${formatCount(duplicates)} events are in ${log}, too, or twice, and count once`);

@@ -2,11 +2,13 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { type ItemInfo, readItems } from '../../data/formats/catalog.ts';
-import { type Dataset, prepare } from '../../data/dataset.ts';
-import { InputError } from '../../data/errors.ts';
+import { type Dataset, datasetOf, type PreparedLog } from '../../data/dataset.ts';
+import { InputError, option } from '../../data/errors.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
 import { type LogFile, readLogFiles } from '../../data/formats/reader.ts';
 import { decodeText } from '../../data/formats/text.ts';
+import { isDataset, openDatasetFolder, readManifest } from '../../interop/dataset/open.node.ts';
+import { TimeBudget } from '../../train/loop/time-budget.ts';
 import { examples } from '../../train/side-features.ts';
 import type { Output } from '../common.ts';
 import { openParquetWorker } from './parquet-worker.ts';
@@ -53,12 +55,13 @@ export function columnsOf(flags: ColumnFlags, remembered: Columns = {}): Columns
 
 /** Reads a log, with a bar for a large one. @param file one path or several (cli/input/paths.ts) @throws InputError */
 export async function openLog(file: string, reading: Reading, progress = false): Promise<Log> {
+  if (isDataset(file)) throw noRows(file);
   const names = expandPaths(file);
   let bytes = 0;
   for (const name of names) bytes += await fileSize(name);
   const bar = createProgress({ total: Math.max(1, bytes), force: progress });
   try {
-    return await readLogFiles(opened(names), names.length === 1 ? names[0] : file, {
+    return await readLogFiles(openFiles(names), names.length === 1 ? names[0] : file, {
       ...reading,
       openParquetWorker,
       onProgress: (done) => bar.update(done, { phase: 'reading' }),
@@ -68,8 +71,43 @@ export async function openLog(file: string, reading: Reading, progress = false):
   }
 }
 
-function* opened(names: readonly string[]): Generator<LogFile> {
+export function* openFiles(names: readonly string[]): Generator<LogFile> {
   for (const name of names) yield { name, chunks: createReadStream(name, { highWaterMark: 1 << 18 }) };
+}
+
+/** A dataset was named where rows are asked for. */
+export const noRows = (dataset: string): InputError =>
+  new InputError('unsupported', `${dataset}: is a prepared dataset, and this reads the log itself`, {
+    hint: 'name the file that it was made of',
+  });
+
+/** A log from files, or one that was prepared. @throws InputError */
+export async function openAnyLog(file: string, reading: Reading, progress = false): Promise<Log | PreparedLog> {
+  if (!isDataset(file)) return openLog(file, reading, progress);
+  return openPrepared(file, reading, progress);
+}
+
+/** Opens a dataset. @param reading what is asked of it: other columns than it was prepared with are refused */
+async function openPrepared(dir: string, reading: Reading, progress = false): Promise<PreparedLog> {
+  const { columns } = readManifest(dir);
+  for (const [name, asked] of Object.entries(reading.columns)) {
+    if (asked === columns[name]) continue;
+    throw new InputError(
+      'conflicting-settings',
+      `${dir}: prepared with ${option(`columns.${name}`, columns[name] ?? 'the usual name')}, not ${asked}`,
+      { hint: 'prepare the log again for other columns' },
+    );
+  }
+  const bar = createProgress({ total: 1000, force: progress });
+  const budget = new TimeBudget();
+  try {
+    return await openDatasetFolder(dir, {
+      context: reading.context,
+      pause: (done) => budget.pause(() => bar.update(1000 * done, { phase: 'checking' })),
+    });
+  } finally {
+    bar.stop();
+  }
 }
 
 /** Reads and filters a log, and says what was found and removed. @throws InputError */
@@ -80,8 +118,8 @@ export async function openDataset(
   out: Output,
   progress = false,
 ): Promise<Dataset> {
-  const log = await openLog(file, reading, progress);
-  const dataset = prepare(log, filter);
+  const log = await openAnyLog(file, reading, progress);
+  const dataset = datasetOf(log, filter);
   for (const line of dataset.report.lines) {
     out.note(`${printable(file)}: ${printable(withoutSource(line, log.source))}`);
   }

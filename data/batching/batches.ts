@@ -123,13 +123,13 @@ function fillBatch(split: Split, windows: readonly Window[], number: number, opt
     let windowTimes = times?.subarray(first, first + n + 1);
     if (changesWindows(augment)) {
       positions = augmentWindow(augment, events, seed, epoch, id).map((position) => first + position);
-      window = positions.map((at) => items[at] as number);
+      window = positions.map((at) => items.at(at) as number);
       // Reordered events have rising times nevertheless.
       if (times)
         windowTimes = positions
           .slice()
           .sort()
-          .map((at) => times[at] as number);
+          .map((at) => times.at(at) as number);
     }
     const asked = Array.from({ length: n }, (_, i) =>
       requestDropout === undefined || asking.next() < requestDropout ? UNKNOWN_TIME : i + 1,

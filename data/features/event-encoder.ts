@@ -17,6 +17,7 @@
  * before it: event t predicts t + 1. When the next event is asked for is known by then; its time is all that is.
  */
 import { countsOf } from '../by-user.ts';
+import { type ValueColumn, inMemory } from '../column.ts';
 import type { Dataset } from '../dataset.ts';
 import { InputError, option } from '../errors.ts';
 import { largest, type TimeUnit, toMilliseconds, unitOf } from '../formats/times.ts';
@@ -115,7 +116,9 @@ export function inferEvents(
     switch (name) {
       case 'rating': {
         if (!ratings) throw lacks('ratings', 'rating');
-        const given = ratings.filter((rating) => !Number.isNaN(rating)).sort();
+        const given = inMemory(ratings)
+          .filter((rating) => !Number.isNaN(rating))
+          .sort();
         const distinct = [...new Set(given)];
         const absent = 1 - given.length / Math.max(1, ratings.length);
         if (distinct.length <= MOST_RATINGS) return { name, kind: name, values: distinct.map(String), absent };
@@ -126,8 +129,9 @@ export function inferEvents(
       case 'hour':
       case 'weekday': {
         if (!clock) throw lacks('times', 'time');
-        const absent = clock.reduce((n, time) => n + (Number.isNaN(time) ? 1 : 0), 0) / Math.max(1, clock.length);
-        if (name !== 'gap' && !(milliseconds(clock, timeUnit) > 0)) {
+        const times = inMemory(clock);
+        const absent = times.reduce((n, time) => n + (Number.isNaN(time) ? 1 : 0), 0) / Math.max(1, times.length);
+        if (name !== 'gap' && !(milliseconds(times, timeUnit) > 0)) {
           throw new InputError('missing-column', `the times of ${source} are not dates (neither ISO nor since 1970)`, {
             setting: 'reads',
             value: name,
@@ -139,7 +143,8 @@ export function inferEvents(
       default: {
         const column = context.find((own) => own.name === name);
         if (!column) throw new Error(`side: the log was read without ${name}`);
-        const counts = countsOf(column.rows, column.values.length, column.rows.keys());
+        const rows = inMemory(column.rows);
+        const counts = countsOf(rows, column.values.length);
         const all = column.values.map((value, i) => ({ value, count: counts[i] as number }));
         const absent = all.reduce((sum, { value, count }) => sum + (value === '' ? count : 0), 0);
         const known = all
@@ -162,8 +167,9 @@ export function requestColumns({ clock, timeUnit }: Pick<Dataset, 'clock' | 'tim
 }
 
 /** The factor that turns the times of a log into milliseconds since 1970; 0 if they are no such times. */
-export function milliseconds(clock: ArrayLike<number>, unit: TimeUnit = unitOf(largest(clock))): number {
-  return unit === 'order' ? 0 : toMilliseconds(1, unit);
+export function milliseconds(clock: ArrayLike<number> | ValueColumn<Float64Array>, unit?: TimeUnit): number {
+  const known = unit ?? unitOf(largest(clock));
+  return known === 'order' ? 0 : toMilliseconds(1, known);
 }
 
 /** Event columns that are computed, not read from the log. */

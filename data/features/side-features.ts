@@ -57,7 +57,7 @@ export class SideFeatures {
       const [from, to] = spanAt(offsets, u);
       for (let at = from; at < to; at++) {
         const event = {
-          rating: ratings?.[at] ?? Number.NaN,
+          rating: ratings?.at(at) ?? Number.NaN,
           ...this.moment(at > from ? at - 1 : UNKNOWN_TIME, at),
           context: contextAt(context, at),
         };
@@ -72,10 +72,11 @@ export class SideFeatures {
   private moment(before: number, at: number): Moment {
     const { clock, timeUnit, times } = this.dataset;
     this.unit ??= clock ? milliseconds(clock, timeUnit) : 0;
-    const time = clock?.[at] ?? Number.NaN;
-    const gapped = times && !Number.isNaN(time) && !Number.isNaN(clock?.[before] ?? Number.NaN);
+    const time = clock?.at(at) ?? Number.NaN;
+    const timed = before !== UNKNOWN_TIME && !Number.isNaN(time) && !Number.isNaN(clock?.at(before) ?? Number.NaN);
+    const gap = timed && times ? (times.at(at) as number) - (times.at(before) as number) : Number.NaN;
     return {
-      gap: gapped ? Math.max(0, (times[at] as number) - (times[before] as number)) : Number.NaN,
+      gap: Math.max(0, gap),
       ms: this.unit > 0 ? time * this.unit : Number.NaN,
     };
   }

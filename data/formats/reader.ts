@@ -1,7 +1,8 @@
+import type { ValueColumn, Values } from '../column.ts';
 import { candidates, duplicates, missingColumn, namedColumn } from './columns.ts';
 import { InputError, option } from '../errors.ts';
 import type { Format } from './format.ts';
-import { GrowableArray, type Log, IdIndex } from '../log.ts';
+import { type ColumnStore, type ColumnWriter, IdIndex, type Log, memoryStore, type StoredLog } from '../log.ts';
 import type { RecordSink } from './records.ts';
 import { readRecords, type SourceOptions } from './source.ts';
 import { type Encoding, latin1Of, displayText } from './text.ts';
@@ -49,7 +50,17 @@ export function readLog(chunks: AsyncIterable<Uint8Array>, source: string, optio
 
 /** Reads several files as one log, in the order given. @param source name of all of them. @throws InputError */
 export async function readLogFiles(files: Iterable<LogFile>, source: string, options: ReadOptions = {}): Promise<Log> {
-  const builder = new LogBuilder(source, options);
+  return (await readStoredLog(files, source, options, memoryStore)) as Log;
+}
+
+/** As `readLogFiles`, with the rows in the columns of a store. @throws InputError */
+export async function readStoredLog(
+  files: Iterable<LogFile>,
+  source: string,
+  options: ReadOptions,
+  store: ColumnStore,
+): Promise<StoredLog> {
+  const builder = new LogBuilder(source, options, store);
   const { all, ...asked } = options.columns ?? {};
   const columns = all?.split(',').map((name) => name.trim());
   if (columns && columns.length < 2) {
@@ -105,7 +116,8 @@ const MISSING_IDS = new Set([
 /** Malformed rows that are reported one by one. */
 const MAX_REPORTED = 5;
 
-class LogBuilder implements RecordSink {
+/** Makes a log of the rows that it is given. */
+export class LogBuilder implements RecordSink {
   readonly #options: ReadOptions;
   readonly #source: string;
   /** the file being read */
@@ -113,12 +125,13 @@ class LogBuilder implements RecordSink {
   #files = 0;
   readonly #users = new IdIndex();
   readonly #items = new IdIndex();
-  readonly #user = new GrowableArray((n) => new Uint32Array(n));
-  readonly #item = new GrowableArray((n) => new Uint32Array(n));
-  readonly #rating = new GrowableArray((n) => new Float64Array(n));
-  readonly #time = new TimeColumn();
+  readonly #store: ColumnStore;
+  readonly #user: ColumnWriter<Uint32Array>;
+  readonly #item: ColumnWriter<Uint32Array>;
+  readonly #rating: ColumnWriter<Float64Array>;
+  readonly #time: TimeColumn;
   readonly #notes: string[] = [];
-  readonly #context: { name: string; values: IdIndex; rows: GrowableArray<Uint32Array> }[];
+  readonly #context: { name: string; values: IdIndex; rows: ColumnWriter<Uint32Array> }[];
   #index: ColumnIndex = { count: 0, user: 0, item: 1, time: -1, rating: -1, names: '', context: [] };
   #columns: Log['columns'];
   #size = 0;
@@ -130,13 +143,18 @@ class LogBuilder implements RecordSink {
   #latin1 = false;
   #utf8 = false;
 
-  constructor(source: string, options: ReadOptions) {
+  constructor(source: string, options: ReadOptions, store: ColumnStore) {
     this.#source = source;
     this.#options = options;
+    this.#store = store;
+    this.#user = store.u32();
+    this.#item = store.u32();
+    this.#rating = store.f64();
+    this.#time = new TimeColumn(store);
     this.#context = (options.context ?? []).map((name) => ({
       name,
       values: new IdIndex(),
-      rows: new GrowableArray((n) => new Uint32Array(n)),
+      rows: store.u32(),
     }));
   }
 
@@ -242,7 +260,7 @@ class LogBuilder implements RecordSink {
     this.#escaped = [];
   }
 
-  finish(): Log {
+  finish(): StoredLog {
     if (this.#size === this.#dropped.size) {
       throw new InputError(
         'too-little-data',
@@ -253,7 +271,7 @@ class LogBuilder implements RecordSink {
     if (this.#bad > 0) this.#notes.push(`skipped ${countOf(this.#bad, 'row')} in all that could not be read`);
     for (const note of notes) this.#notes.push(note);
     if (this.#unknownRatings > 0) this.#notes.push(`${countOf(this.#unknownRatings, 'row')} without a rating`);
-    const log: Log = {
+    const log: StoredLog = {
       userIds: this.#decoded(this.#users.ids),
       itemIds: this.#decoded(this.#items.ids),
       user: this.#kept(this.#user.finish()),
@@ -280,9 +298,14 @@ class LogBuilder implements RecordSink {
   }
 
   /** A column without the rows that were dropped after they were read. */
-  #kept<A extends Uint32Array | Float64Array>(column: A): A {
+  #kept<A extends Values>(column: ValueColumn<A>): ValueColumn<A> {
     if (this.#dropped.size === 0) return column;
-    return column.filter((_: number, row: number) => !this.#dropped.has(row)) as A;
+    const kept = (
+      column.subarray(0, 0) instanceof Uint32Array ? this.#store.u32() : this.#store.f64()
+    ) as ColumnWriter<A>;
+    let row = 0;
+    for (const value of column) if (!this.#dropped.has(row++)) kept.push(value);
+    return kept.finish();
   }
 
   #decoded(texts: string[]): string[] {
@@ -336,7 +359,7 @@ class LogBuilder implements RecordSink {
   }
 
   /** Notes IDs that are probably mistakes. */
-  #noteIds(log: Log): void {
+  #noteIds(log: StoredLog): void {
     for (const [what, ids, column] of [
       ['user', log.userIds, log.user],
       ['item', log.itemIds, log.item],
@@ -354,7 +377,8 @@ class LogBuilder implements RecordSink {
       }
       for (const [at, id] of ids.entries()) {
         if (!MISSING_IDS.has(id)) continue;
-        const count = column.reduce((sum, own) => sum + Number(own === at), 0);
+        let count = 0;
+        for (const own of column) if (own === at) count++;
         log.notes.push(
           `${countOf(count, 'row')} with the ${what} ${quote(id)}: an ID like any other, so remove these rows if it means a missing one`,
         );

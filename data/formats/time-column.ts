@@ -1,6 +1,7 @@
 /** The times of a log: read value by value; all of them together determine their unit. */
 import { InputError } from '../errors.ts';
-import { GrowableArray } from '../log.ts';
+import { columnBlocks, type ValueColumn, mapped } from '../column.ts';
+import { type ColumnStore, type ColumnWriter, memoryStore } from '../log.ts';
 import { PER_SECOND, parseDate, type TimeUnit, unitOf } from './times.ts';
 
 /** What is written for an unknown time. */
@@ -53,13 +54,13 @@ function mayBeSentinel(time: number): boolean {
 
 /** What was read, in the column's own unit. */
 export interface Times {
-  times: Float64Array;
+  times: ValueColumn<Float64Array>;
   unit: TimeUnit;
   notes: string[];
 }
 
 export class TimeColumn {
-  readonly #times = new GrowableArray((n) => new Float64Array(n));
+  readonly #times: ColumnWriter<Float64Array>;
   /** where the first time of each unit is, and the first that may be a sentinel */
   readonly #first: (string | null)[] = [null, null, null, null];
   readonly #doubtful: (string | null)[] = [null, null, null, null];
@@ -68,6 +69,10 @@ export class TimeColumn {
   #most = 0;
   #missing = 0;
   #zeroDates = 0;
+
+  constructor(store: ColumnStore = memoryStore) {
+    this.#times = store.f64();
+  }
 
   /** @returns false if the text is neither a time nor a missing value. @throws InputError for a mixture */
   push(text: string, source: string, line: number): boolean {
@@ -127,22 +132,24 @@ export class TimeColumn {
     const times = this.#times.finish();
     const found = new Map<string, number>();
     const others = new Set(units);
-    for (let row = 0; row < times.length; row++) {
-      const time = times[row] as number;
-      if (Number.isNaN(time) || (time < INT32 && time >= 0)) continue;
-      const name = sentinel(time, unit);
-      if (name !== null) {
-        found.set(name, (found.get(name) ?? 0) + 1);
-        times[row] = Number.NaN;
-      } else if (this.#date === null && mayBeSentinel(time)) {
-        const band = bandOf(Math.abs(time));
-        const epoch = EPOCHS[band];
-        if (epoch !== undefined) {
-          others.add(epoch);
-          this.#first[band] ??= this.#doubtful[band] ?? null;
+    for (const block of columnBlocks(times)) {
+      for (let i = 0; i < block.length; i++) {
+        const time = block[i] as number;
+        if (Number.isNaN(time) || (time < INT32 && time >= 0)) continue;
+        const name = sentinel(time, unit);
+        if (name !== null) found.set(name, (found.get(name) ?? 0) + 1);
+        else if (this.#date === null && mayBeSentinel(time)) {
+          const band = bandOf(Math.abs(time));
+          const epoch = EPOCHS[band];
+          if (epoch !== undefined) {
+            others.add(epoch);
+            this.#first[band] ??= this.#doubtful[band] ?? null;
+          }
         }
       }
     }
+    const known = (time: number): number => (sentinel(time, unit) === null ? time : Number.NaN);
+    const kept = found.size > 0 ? mapped(times, known) : times;
     if (this.#date === null && others.size > 1) {
       const said = EPOCHS.filter((one) => others.has(one)).map(
         (one) => `${NAMES[one]} (${this.#first[EPOCHS.indexOf(one)]})`,
@@ -152,7 +159,7 @@ export class TimeColumn {
       });
     }
     if (this.#zeroDates > 0) found.set('0000-00-00', this.#zeroDates);
-    return { times, unit, notes: this.#notes(found) };
+    return { times: kept, unit, notes: this.#notes(found) };
   }
 
   #notes(sentinels: ReadonlyMap<string, number>): string[] {

@@ -2,6 +2,7 @@
  * Times as models read them: whole seconds since the earliest event, u32. Only differences matter, so any unit will do;
  * times since 1970 in milliseconds, microseconds or nanoseconds are recognized by their size and divided.
  */
+import { columnBlocks, type ValueColumn } from '../column.ts';
 import { spanAt } from '../spans.ts';
 
 /** The unit of a column's times; `order` if they are no times since 1970. */
@@ -35,27 +36,36 @@ export function dateOf(time: number, unit: TimeUnit): number | null {
 }
 
 /** The largest absolute value; NaN is skipped. */
-export function largest(times: ArrayLike<number>): number {
+export function largest(times: ArrayLike<number> | ValueColumn<Float64Array>): number {
   let most = 0;
-  for (let i = 0; i < times.length; i++) {
-    const size = Math.abs(times[i] as number);
-    if (size > most) most = size;
+  for (const block of 'subarray' in times ? columnBlocks(times) : [times]) {
+    for (let i = 0; i < block.length; i++) {
+      const size = Math.abs(block[i] as number);
+      if (size > most) most = size;
+    }
   }
   return most;
+}
+
+/** The least time; NaN is skipped, and infinity returned where nothing else is there. */
+export function earliest(times: ArrayLike<number>): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < times.length; i++) if ((times[i] as number) < least) least = times[i] as number;
+  return least;
 }
 
 /**
  * Whole seconds since the earliest time. Unknown times (NaN) are at the start of a history and get its first known time.
  *
  * @param unit of the times; by default by their size
+ * @param least the earliest time
  */
 export function toSeconds(
   times: ArrayLike<number>,
   offsets: ArrayLike<number> = [0, times.length],
   unit: TimeUnit = unitOf(largest(times)),
+  least = earliest(times),
 ): Uint32Array {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < times.length; i++) if ((times[i] as number) < least) least = times[i] as number;
   const out = new Uint32Array(times.length);
   for (let u = 0; u + 1 < offsets.length; u++) {
     const [from, to] = spanAt(offsets, u);

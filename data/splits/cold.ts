@@ -7,6 +7,7 @@
  *   valid   a seeded draw among the rest, likewise: they do not train either, and the settings for cold items are chosen
  *           by them. They belong to the histories of the test
  */
+import { inMemory } from '../column.ts';
 import { type Dataset, selectEvents } from '../dataset.ts';
 import { InputError } from '../errors.ts';
 import { type SideFeatures, UNKNOWN_TIME } from '../features/side-features.ts';
@@ -87,7 +88,8 @@ export class ColdSplit extends Split {
     const order = coldOrder(original.itemIds, cold);
     const { dataset } = alignItems(original, order);
     const kinds = Uint8Array.from(order, (id) => ({ valid: 1, test: 2, none: 0 })[cold.get(id) ?? 'none']);
-    const { offsets, items, times } = dataset;
+    const { offsets, times } = dataset;
+    const items = inMemory(dataset.items);
     const users = offsets.length - 1;
     const bounds = emptyBounds(users);
     const knownOffsets = new Uint32Array(users + 1);

@@ -1,4 +1,5 @@
 /** The global cut in time: all users' events before it train, those after it are predicted. */
+import { inMemory } from '../column.ts';
 import type { Dataset } from '../dataset.ts';
 import { InputError, option } from '../errors.ts';
 import type { Protocol } from './protocol.ts';
@@ -25,7 +26,8 @@ export function temporalBounds(
   protocol: Protocol,
   source: string,
 ): { bounds: SplitBounds; resolved: Protocol } {
-  const { offsets, clock: times } = dataset;
+  const { offsets } = dataset;
+  const times = dataset.clock && inMemory(dataset.clock);
   const elsewhere = `or choose ${option('protocol', 'leave-one-out')} or ratio`;
   if (!times) {
     throw new InputError('missing-column', `${source}: no time column, which this protocol requires`, {

@@ -249,8 +249,9 @@ const userKey = ([high, low]: [number, number]): number => high * 2 ** 21 + (low
 
 /** Times of the events in users' histories, in ms since 1970; NaN where unknown. */
 function timesOf({ dataset: { clock, offsets } }: Split): (u: number, at: number) => number {
-  const unit = clock ? milliseconds(clock) : 0;
-  return (u, at) => (clock && unit > 0 ? clock[offsets[u] + at] * unit : Number.NaN);
+  if (!clock) return () => Number.NaN;
+  const unit = milliseconds(clock);
+  return (u, at) => (unit > 0 ? (clock.at(offsets[u] + at) ?? Number.NaN) * unit : Number.NaN);
 }
 
 /** Of user u's ratings, in their order. */

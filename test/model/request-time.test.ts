@@ -1,4 +1,5 @@
 /** When the next event is asked for: what is read of it, and that nothing else of a target is. */
+import { type ValueColumn, inMemory, type Values } from '../../data/column.ts';
 import { describe, expect, it } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
@@ -52,7 +53,8 @@ function shuffled(dataset: Dataset, protocol: Protocol, part: 'valid' | 'test', 
     if (to > from) for (let i = first + from; i < end; i++) at.push(i);
   }
   expect(at.length).toBeGreaterThan(8);
-  const moved = <A extends Uint32Array | Float64Array>(values: A, change: (value: number) => number): A => {
+  const moved = <A extends Values>(column: ValueColumn<A>, change: (value: number) => number): A => {
+    const values = inMemory(column);
     const out = values.slice() as A;
     const order = shuffle(Uint32Array.from(at), seeded(3, at.length));
     at.forEach((to, i) => {
@@ -127,7 +129,11 @@ describe('a split', async () => {
     }
     // The last training event of a user is a target and no input: of it nothing but the time is in the batch.
     const at = split.range(0)[0] + split.trainLength(0) - 1;
-    const other = { ...dataset, items: dataset.items.slice(), ratings: (dataset.ratings as Float64Array).slice() };
+    const other = {
+      ...dataset,
+      items: inMemory(dataset.items).slice(),
+      ratings: (dataset.ratings as Float64Array).slice(),
+    };
     other.items[at] = (other.items[at] + 1) % ITEMS;
     other.ratings[at] = 6 - other.ratings[at];
     const [changed] = [...batches(read(other, parseProtocol('leave-one-out')), options)];
@@ -142,10 +148,10 @@ const times = ({ times, clock }: Dataset) => ({ times, clock });
 
 /** The time of the target of a window's last token: that of the event after it. */
 function targetTime({ dataset }: Split, batch: { times?: Uint32Array; items: Uint32Array }, i: number) {
-  const at = dataset.times?.findIndex(
-    (time, e) => time === batch.times?.[i] && dataset.items[e] === batch.items[i],
-  ) as number;
-  return dataset.times?.[at + 1];
+  const items = inMemory(dataset.items);
+  const times = dataset.times && inMemory(dataset.times);
+  const at = times?.findIndex((time, e) => time === batch.times?.[i] && items[e] === batch.items[i]) as number;
+  return times?.[at + 1];
 }
 
 describe('a query', () => {
@@ -157,7 +163,7 @@ describe('a query', () => {
   };
   const asked = (u: number, more = {}) => {
     const positions = split.positions(u, 'test');
-    const of = <T>(values: ArrayLike<T>): T[] => Array.from(positions, (at) => values[at]);
+    const of = (values: ValueColumn<Values>): number[] => Array.from(positions, (at) => values.at(at) as number);
     return {
       history: of(dataset.items).map((row) => dataset.itemIds[row]),
       times: of(dataset.clock as Float64Array),

@@ -64,8 +64,9 @@ test('the blend is chosen on validation targets alone', async () => {
   const weights = await easeWeights(device, split, 10);
   const fitted = fitBaselineBlend(split, markovWindow(split), weights, 'kept');
   // Other test targets, the same training and validation.
-  const other = { ...dataset, items: dataset.items.slice() };
-  for (let u = 0; u < split.users; u++) other.items[dataset.offsets[u + 1] - 1] = 0;
+  const items = Uint32Array.from(dataset.items);
+  const other = { ...dataset, items };
+  for (let u = 0; u < split.users; u++) items[dataset.offsets[u + 1] - 1] = 0;
   const changed = splitDataset(other);
   expect(fitBaselineBlend(changed, markovWindow(changed), await easeWeights(device, changed, 10), 'kept')).toEqual(
     fitted,

@@ -1,3 +1,4 @@
+import { inMemory } from '../../data/column.ts';
 import { GrowableArray } from '../../data/log.ts';
 import type { Split } from '../../data/splits/split.ts';
 
@@ -94,7 +95,7 @@ interface Transitions {
  * occurrences, so that neither a list of pairs nor a V × V table is ever in memory.
  */
 function countTransitions(split: Split, lags: number): Transitions {
-  const { items: events } = split.dataset;
+  const events = inMemory(split.dataset.items);
   const V = split.items;
   const { starts, positions, ends } = occurrences(split);
   const rowStarts = new Uint32Array(V + 1);
@@ -134,7 +135,8 @@ function countTransitions(split: Split, lags: number): Transitions {
 
 /** Where each item occurs in training: positions[starts[i] … starts[i + 1]), with the end of the history it is in. */
 function occurrences(split: Split): { starts: Uint32Array; positions: Uint32Array; ends: Uint32Array } {
-  const { items: events, offsets } = split.dataset;
+  const { offsets } = split.dataset;
+  const events = inMemory(split.dataset.items);
   const counts = countItems(split);
   const starts = new Uint32Array(split.items + 1);
   for (let i = 0; i < split.items; i++) starts[i + 1] = starts[i] + counts[i];

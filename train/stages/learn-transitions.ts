@@ -11,6 +11,7 @@
  * predecessors (as fsSLIM: Ning & Karypis, ICDM 2011), so that no V × V matrix is ever held. The largest weights of each
  * row are kept.
  */
+import { inMemory } from '../../data/column.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Device, invertSpd, multiply, Panels, type SparseHost } from '../../engine/index.ts';
 import { type ItemTransitions, type TransitionSettings, recency } from '../../model/transitions/transitions.ts';
@@ -196,7 +197,7 @@ class Examples {
 
   private constructor(split: Split, r: Float32Array) {
     this.items = split.items;
-    this.events = split.dataset.items;
+    this.events = inMemory(split.dataset.items);
     this.r = r;
     this.starts = new Uint32Array(split.items + 1);
     this.products = Array.from(r, (_, lag) => {

@@ -1,6 +1,6 @@
 /** The plan of an update: a model learns what has happened since it was trained, as a new model beside it. */
 import { batchesPerEpoch } from '../../data/batching/batches.ts';
-import { type Dataset, prepare } from '../../data/dataset.ts';
+import { type Dataset, datasetOf } from '../../data/dataset.ts';
 import { InputError, option } from '../../data/errors.ts';
 import { withoutSource } from '../../data/log.ts';
 import { alignItems } from '../../data/splits/align.ts';
@@ -15,7 +15,7 @@ import { type LoadedModel, loadModel } from '../../model/storage/load-model.ts';
 import { loadTraining } from '../../model/storage/training-record.ts';
 import type { BlendWeights } from '../../model/transitions/transitions.ts';
 import { countItems } from '../baselines/baselines.ts';
-import { catalogItems, RankingPlan, type TrainingSource } from '../plan.ts';
+import { type AnySource, catalogItems, RankingPlan } from '../plan.ts';
 import { count, type Notes, storedSideFeatures } from '../side-features.ts';
 import { VERSION } from '../version.ts';
 import { startTensors } from './start-rows.ts';
@@ -53,11 +53,7 @@ const EPOCHS = 2;
  *   user's events beyond those that the model's training record counts are the new ones.
  * @throws InputError where nothing is new, or the model is one that cannot be updated
  */
-export async function planUpdate(
-  model: Files,
-  source: TrainingSource,
-  options: UpdateOptions = {},
-): Promise<RankingPlan> {
+export async function planUpdate(model: Files, source: AnySource, options: UpdateOptions = {}): Promise<RankingPlan> {
   const loaded = await loadModel(model);
   const stored = settingsOf(loaded);
   requireUpdatable(loaded, model.where);
@@ -66,7 +62,7 @@ export async function planUpdate(
   const { log, name, users = null } = source;
   const { minInteractions, minRating } = config.data;
   const to: Notes = { notes: [], warnings: [] };
-  const prepared = prepare(log, { minInteractions, minRating: minRating ?? undefined });
+  const prepared = datasetOf(log, { minInteractions, minRating: minRating ?? undefined });
   for (const line of prepared.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
 
   const known = loaded.items.map(({ id }) => id);
