@@ -1,4 +1,4 @@
-import type { ValueColumn, Values } from './column.ts';
+import type { ValueColumn, ColumnValues } from './column.ts';
 import type { TimeUnit } from './formats/times.ts';
 
 /**
@@ -135,7 +135,7 @@ function ownCopy(text: string): string {
 type Typed = Uint32Array | Float32Array | Float64Array;
 
 /** Where a reader puts the values of a column, one by one. */
-export interface ColumnWriter<A extends Values> {
+export interface ColumnWriter<A extends ColumnValues> {
   push(value: number): void;
   finish(): ValueColumn<A>;
 }

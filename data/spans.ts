@@ -1,4 +1,4 @@
-import { type ValueColumn, inMemory, isInMemory, type Values } from './column.ts';
+import { type ValueColumn, inMemory, isInMemory, type ColumnValues } from './column.ts';
 
 /** Segment i of a list whose segments lie end to end: [from, to). `offsets` holds one entry more than there are segments. */
 export const spanAt = (offsets: ArrayLike<number>, i: number): [from: number, to: number] => [
@@ -7,7 +7,7 @@ export const spanAt = (offsets: ArrayLike<number>, i: number): [from: number, to
 ];
 
 /** The values at `positions`. */
-export function take<A extends Values>(values: ValueColumn<A>, positions: ArrayLike<number>): A {
+export function take<A extends ColumnValues>(values: ValueColumn<A>, positions: ArrayLike<number>): A {
   const { length } = positions;
   const out = values.subarray(0, 0) instanceof Uint32Array ? new Uint32Array(length) : new Float64Array(length);
   if (isInMemory(values)) {

@@ -1,4 +1,4 @@
-import type { ValueColumn, Values } from '../column.ts';
+import type { ValueColumn, ColumnValues } from '../column.ts';
 import { candidates, duplicates, missingColumn, namedColumn } from './columns.ts';
 import { InputError, option } from '../errors.ts';
 import type { Format } from './format.ts';
@@ -298,7 +298,7 @@ export class LogBuilder implements RecordSink {
   }
 
   /** A column without the rows that were dropped after they were read. */
-  #kept<A extends Values>(column: ValueColumn<A>): ValueColumn<A> {
+  #kept<A extends ColumnValues>(column: ValueColumn<A>): ValueColumn<A> {
     if (this.#dropped.size === 0) return column;
     const kept = (
       column.subarray(0, 0) instanceof Uint32Array ? this.#store.u32() : this.#store.f64()

@@ -1,16 +1,16 @@
 /** Columns in files: written value by value, read in blocks by synchronous reads at a position. */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import type { ValueColumn, Values } from '../../data/column.ts';
+import type { ValueColumn, ColumnValues } from '../../data/column.ts';
 import type { ColumnWriter } from '../../data/log.ts';
 import { explain } from '../../recommend/sources/files.node.ts';
 import type { FileEntry } from './manifest.ts';
 
-type Make<A extends Values> = (values: number | ArrayBuffer) => A;
+type Make<A extends ColumnValues> = (values: number | ArrayBuffer) => A;
 export const u32: Make<Uint32Array> = (values) => new Uint32Array(values as number);
 export const f64: Make<Float64Array> = (values) => new Float64Array(values as number);
 
-/** Values of a block, and blocks of a column that are kept: 16 or 32 KB, 8 or 16 MB. */
+/** ColumnValues of a block, and blocks of a column that are kept: 16 or 32 KB, 8 or 16 MB. */
 const BLOCK = 4096;
 const KEPT = 512;
 
@@ -21,7 +21,7 @@ export interface ColumnFile {
 }
 
 /** A column in one file, or several end to end. The files stay open for as long as the process runs. */
-export class FileColumn<A extends Values> implements ValueColumn<A> {
+export class FileColumn<A extends ColumnValues> implements ValueColumn<A> {
   readonly length: number;
   private readonly make: Make<A>;
   private readonly bytes: number;
@@ -125,7 +125,7 @@ function readWhole(handle: number, path: string, bytes: Uint8Array, position: nu
 }
 
 /** All of a file as values. */
-export function readColumn<A extends Values>({ path, length }: ColumnFile, make: Make<A>): A {
+export function readColumn<A extends ColumnValues>({ path, length }: ColumnFile, make: Make<A>): A {
   const handle = opened(path);
   try {
     const out = make(length);
@@ -171,11 +171,11 @@ export class FileWriter {
   }
 }
 
-/** Values to be written at once. */
+/** ColumnValues to be written at once. */
 const BUFFER = 1 << 14;
 
 /** A column that is written to a file and then read from it. */
-export class SpilledColumn<A extends Values> implements ColumnWriter<A> {
+export class SpilledColumn<A extends ColumnValues> implements ColumnWriter<A> {
   private readonly make: Make<A>;
   private readonly buffer: A;
   private readonly file: FileWriter;

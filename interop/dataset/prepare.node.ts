@@ -11,7 +11,7 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { byUser } from '../../data/by-user.ts';
-import type { ValueColumn, Values } from '../../data/column.ts';
+import type { ValueColumn, ColumnValues } from '../../data/column.ts';
 import {
   makeReport,
   nothingLeft,
@@ -166,8 +166,8 @@ export async function writeDataset(
 }
 
 /** The columns of events, by the names of their files, as they are in the log. */
-function columnsOf(log: StoredLog): Map<string, ValueColumn<Values>> {
-  const columns = new Map<string, ValueColumn<Values>>([['items.u32', log.item]]);
+function columnsOf(log: StoredLog): Map<string, ValueColumn<ColumnValues>> {
+  const columns = new Map<string, ValueColumn<ColumnValues>>([['items.u32', log.item]]);
   if (log.time) columns.set('clock.f64', log.time);
   if (log.rating) columns.set('ratings.f64', log.rating);
   log.context?.forEach(({ rows }, i) => columns.set(`context-${i}.u32`, rows));
@@ -349,7 +349,7 @@ async function distribute(
   folder: DatasetFolder,
   rows: Rows,
   { newUser, newItem, starts }: Numbered,
-  columns: ReadonlyMap<string, ValueColumn<Values>>,
+  columns: ReadonlyMap<string, ValueColumn<ColumnValues>>,
   parts: readonly { from: number; to: number }[],
   most: number,
   pause: PreparePause,
@@ -370,7 +370,7 @@ async function distribute(
       null,
     );
     const positions = take(Uint32Array.from(kept), order);
-    const append = (name: string, values: Values): void => {
+    const append = (name: string, values: ColumnValues): void => {
       for (let p = 0; p < parts.length; p++) {
         const [from, to] = spanAt(runs, p);
         const file = folder.rows(partFile(p, name));
@@ -387,7 +387,7 @@ async function distribute(
     };
     append('users', take(own, order));
     for (const [name, column] of columns) {
-      const values = take<Values>(column.subarray(first, first + most), positions);
+      const values = take<ColumnValues>(column.subarray(first, first + most), positions);
       append(name, name === 'items.u32' ? (values as unknown as Uint32Array).map((item) => newItem[item]) : values);
       if (name === 'clock.f64') for (const time of values) if (time < least) least = time;
     }
@@ -401,12 +401,12 @@ function* sortedPart(
   part: number,
   firstUser: number,
   own: Uint32Array,
-  columns: ReadonlyMap<string, ValueColumn<Values>>,
+  columns: ReadonlyMap<string, ValueColumn<ColumnValues>>,
   { timeUnit }: StoredLog,
   least: number,
-): Generator<[name: string, values: Values]> {
+): Generator<[name: string, values: ColumnValues]> {
   const length = own[own.length - 1] - own[0];
-  const read = (name: string): Values => {
+  const read = (name: string): ColumnValues => {
     const file = { path: folder.rows(partFile(part, name)), length };
     return name.endsWith('.f64') ? readColumn(file, f64) : readColumn(file, u32);
   };
@@ -414,7 +414,7 @@ function* sortedPart(
   const clock = columns.has('clock.f64') ? (read('clock.f64') as Float64Array) : null;
   const { order, starts } = byUser(users, own.length - 1, clock);
   for (const name of columns.keys()) {
-    const values = take<Values>(name === 'clock.f64' && clock ? clock : read(name), order);
+    const values = take<ColumnValues>(name === 'clock.f64' && clock ? clock : read(name), order);
     yield [name, values];
     if (name === 'clock.f64') yield ['times.u32', toSeconds(values, starts, timeUnit, least)];
   }

@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncate
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { ValueColumn, Values } from '../../data/column.ts';
+import type { ValueColumn, ColumnValues } from '../../data/column.ts';
 import { type Dataset, type PrepareOptions, prepare } from '../../data/dataset.ts';
 import { readLog, readStoredLog, type ReadOptions } from '../../data/formats/reader.ts';
 import { seeded } from '../../data/random.ts';
@@ -30,7 +30,7 @@ async function onDisk(text: string | Uint8Array, filter: PrepareOptions, options
   return { dir, prepared: await openDatasetFolder(dir, { context: options.context }) };
 }
 
-const list = (column: ValueColumn<Values> | null) => column && Array.from(column);
+const list = (column: ValueColumn<ColumnValues> | null) => column && Array.from(column);
 
 function expectSame(actual: Dataset, expected: Dataset): void {
   expect(actual.userIds).toEqual(expected.userIds);

@@ -1,5 +1,5 @@
 /** When the next event is asked for: what is read of it, and that nothing else of a target is. */
-import { type ValueColumn, inMemory, type Values } from '../../data/column.ts';
+import { type ValueColumn, inMemory, type ColumnValues } from '../../data/column.ts';
 import { describe, expect, it } from 'vitest';
 import { batches } from '../../data/batching/batches.ts';
 import { type Dataset, prepare } from '../../data/dataset.ts';
@@ -53,7 +53,7 @@ function shuffled(dataset: Dataset, protocol: Protocol, part: 'valid' | 'test', 
     if (to > from) for (let i = first + from; i < end; i++) at.push(i);
   }
   expect(at.length).toBeGreaterThan(8);
-  const moved = <A extends Values>(column: ValueColumn<A>, change: (value: number) => number): A => {
+  const moved = <A extends ColumnValues>(column: ValueColumn<A>, change: (value: number) => number): A => {
     const values = inMemory(column);
     const out = values.slice() as A;
     const order = shuffle(Uint32Array.from(at), seeded(3, at.length));
@@ -163,7 +163,7 @@ describe('a query', () => {
   };
   const asked = (u: number, more = {}) => {
     const positions = split.positions(u, 'test');
-    const of = (values: ValueColumn<Values>): number[] => Array.from(positions, (at) => values.at(at) as number);
+    const of = (values: ValueColumn<ColumnValues>): number[] => Array.from(positions, (at) => values.at(at) as number);
     return {
       history: of(dataset.items).map((row) => dataset.itemIds[row]),
       times: of(dataset.clock as Float64Array),
