@@ -12,6 +12,7 @@ import type { Keys } from './http/keys.ts';
 import { checkListening, listen } from './http/listen.ts';
 import { Problem } from './http/problem.ts';
 import { isLoopback } from './http/protect.ts';
+import { lastLearned, LearningLoop, type LearningOptions } from './learning/loop.ts';
 import { Metrics } from './metrics.ts';
 import { Goods } from './serving/goods.ts';
 import { ListCache } from './serving/list-cache.ts';
@@ -40,6 +41,8 @@ export interface ServeOptions {
   config: { text: string; file: string } | null;
   keys: Keys | null;
   app: AppOptions;
+  /** Updates the model with what is collected; without it models change only from outside. */
+  learn?: LearningOptions;
   /** Called once connections are taken, before the model is loaded: /healthz answers, and /readyz says no. */
   onListening?: (bound: { address: string; port: number }) => void;
 }
@@ -62,7 +65,8 @@ const DRAIN_MS = 20_000;
 /** Resolves when the model is warm. @throws InputError where the model, the store or an option cannot be used */
 export async function serve(options: ServeOptions): Promise<Server> {
   const { host, port, keys, backend } = options;
-  const model = path.resolve(options.model);
+  const named = path.resolve(options.model);
+  const model = options.learn ? await lastLearned(named) : named;
   if (!keys && !isLoopback(host))
     throw new InputError('conflicting-settings', `without keys the server is for this machine alone`, {
       setting: 'host',
@@ -102,8 +106,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   log = app.log;
   const drain = drainable(app);
   const stops: (() => void)[] = [];
+  const ends: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const stop of stops) stop();
+    for (const end of ends) await end();
     await drain.drain(DRAIN_MS);
     await app.close();
     await context.shown.flush();
@@ -123,6 +129,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     stops.push(
       every(PULL_MS, () => models.refresh().catch((error) => app.log.error({ err: error }, 'items not read'))),
     );
+    if (options.learn) {
+      const loop = new LearningLoop(context, named, options.learn, app.log);
+      ends.push(() => loop.stop());
+    }
     stops.push(every(PURGE_MS, async () => context.lists.purge()));
     return { address, context, close };
   } catch (error) {

@@ -33,7 +33,7 @@ export async function runBacktest(flags: BacktestFlags): Promise<void> {
       update: { replay, learningRate },
       signal: interrupt.signal,
       onProgress: (phase, done) => bar.update(Math.round(1000 * done), { phase }),
-      log: (line) => (bar.note(line), flags.json || process.stderr.isTTY ? undefined : out.note(line)),
+      log: (line) => (process.stderr.isTTY ? bar.note(line) : out.note(line)),
     });
     bar.stop();
     out.object({ protocol: protocol.name, every, start, targets, seen: includeSeen ? 'kept' : 'excluded', ...result });

@@ -1,7 +1,16 @@
 import { missingPackage } from '../packages.ts';
-import { choiceFlag, command, type FlagsOf, text, withDefault, withoutDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, parsed, text, withDefault, withoutDefault } from '../flags/declare.ts';
 import { data, device, logFlags, model, progress } from '../flags/shared.ts';
-import { integerFlag, list } from '../flags/values.ts';
+import { duration, integerFlag, list, numberFlag } from '../flags/values.ts';
+
+const time = duration('<when>', '');
+
+/** A number of events, or a time. */
+function learnAfter(given: string): { events: number } | { ms: number } {
+  const events = Number(given);
+  if (Number.isSafeInteger(events) && events >= 1) return { events };
+  return { ms: 1000 * (time.parse?.(given, undefined) as number) };
+}
 
 const flags = {
   model,
@@ -18,6 +27,12 @@ const flags = {
   users: text('<path>', 'columns of the users, for an empty store: CSV or TSV with a header, or Parquet'),
   ...logFlags,
   progress,
+  learn: parsed(
+    '<when>',
+    'update the model with what is collected, after so many events (10000) or so long (12h, 7d); needs the log of the training',
+    learnAfter,
+  ),
+  learnMinutes: withDefault(numberFlag('<m>', 'time of such an update', { above: 0 }), 5),
   config: text('<file.json>', 'scenarios, weights of event types, limits: see docs/serving.md'),
   keys: text('<file>', 'API keys (attune keys add); without them only this machine may ask'),
   tlsCert: text('<file.pem>', 'certificate: serve HTTPS; requires --tls-key'),

@@ -1,11 +1,18 @@
 /** `attune serve`: the HTTP service. */
+import { spawn } from 'node:child_process';
 import { existsSync, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { InputError } from '../../data/errors.ts';
+import { loadConfig } from '../../model/storage/config.ts';
+import { openPath } from '../../recommend/sources/sources.node.ts';
+import type { LearningOptions } from '../../server/learning/loop.ts';
 import { Keys } from '../../server/http/keys.ts';
 import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
 import { UsageError } from '../errors.ts';
+import { pathsExist } from '../input/paths.ts';
 import { fillStore } from '../input/store.ts';
 import { bufferedLines } from '../output/lines.ts';
 import type { ServeFlags } from './serve.flags.ts';
@@ -32,6 +39,8 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   const { data } = flags;
   if (data === undefined && (flags.items ?? flags.users) !== undefined)
     throw new UsageError('--items and --users fill an empty store with a log: name it with --data PATH');
+  const learn = flags.learn && { after: flags.learn, update: updateOf(flags) };
+  if (learn) await requireLog(model);
   const operator = existsSync(PAGE) ? PAGE : undefined;
   interrupts.handled = true;
   const stopped = firstSignal();
@@ -49,6 +58,7 @@ export async function runServe(flags: ServeFlags): Promise<void> {
     backend,
     config,
     keys,
+    learn,
     app: { version: versionOf(), log, logTo: bufferedLines(process.stdout), tls, operator, cors, trustProxy },
     onListening: ({ port }) => out.warn(`listening on port ${port}; loading ${model}`),
   });
@@ -63,6 +73,35 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   // What was acknowledged is in the store whatever comes: no hang may hold the process.
   setTimeout(() => process.exit(0), LONGEST_MS).unref();
   await server.close();
+}
+
+/** Updates join the log of the training. @throws InputError where it is not there */
+async function requireLog(model: string): Promise<void> {
+  const { data } = await loadConfig(await openPath(model));
+  if (pathsExist(data.source)) return;
+  throw new InputError('not-found', `${data.source}: the log that ${model} was trained on is not there`, {
+    hint: '--learn needs it: start where it was trained, or train it again',
+  });
+}
+
+/** `attune update` in a process of its own, at a low priority. */
+function updateOf({ learnMinutes, device }: ServeFlags): LearningOptions['update'] {
+  return (model, events, out, signal) =>
+    new Promise((resolve, reject) => {
+      const limits = ['--max-minutes', String(learnMinutes), '--device', device, '--overwrite', '--json'];
+      const args = [process.argv[1], 'update', '--model', model, '--data', events, '--out', out].concat(limits);
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], signal });
+      if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text) => {
+        said = `${said}${text}`.slice(-10_000);
+      });
+      child.once('error', reject);
+      child.once('close', (code) => {
+        if (code === 0) resolve();
+        else reject(new Error(`attune update ended with ${code}: ${said.trimEnd().split('\n').at(-1)}`));
+      });
+    });
 }
 
 /** Also one that comes while the model is being loaded; the second ends the process at once. */

@@ -8,7 +8,7 @@ import type { ItemInfo } from '../formats/catalog.ts';
 import type { Log } from '../log.ts';
 import { THEMES } from './goods.ts';
 import { seeded } from '../random.ts';
-import { type DemandTables, demandTables, Shopper } from './shopper.ts';
+import { type DemandTables, fashions, Shopper } from './shopper.ts';
 import { type ShopItem, stock } from './stock.ts';
 
 export interface ShopOptions {
@@ -16,6 +16,11 @@ export interface ShopOptions {
   seed?: number;
   /** Default 2500. */
   shoppers?: number;
+  /**
+   * How fast tastes change, 0 (the default: not at all) to 1: every 60 days the appeal of each item changes by a random
+   * factor, and up to 40 % of the items are sold from a later day on.
+   */
+  drift?: number;
   /** Approximate number of items, at most about 590. Default 430, and fewer for fewer than 2500 shoppers. */
   items?: number;
 }
@@ -45,19 +50,22 @@ export interface Shop {
 }
 
 const OPENED = Date.UTC(2023, 0, 1) / 1000;
+/** Stream of the seed that changes tastes; shoppers have those from 1 on. */
+const DRIFT = 0xd81f7000;
 const SHORTEST = 8;
 const LONGEST = 60;
 const SPLITS = { valid: 2, test: 1 } as const;
 
 /** @throws RangeError when a number of shoppers or items is below 1. */
 export function makeShop(options: ShopOptions = {}): Shop {
-  const { seed = 1, shoppers = 2500 } = options;
+  const { seed = 1, shoppers = 2500, drift = 0 } = options;
   // Few enough that every item is bought more than five times: the usual 5-core filter removes nothing (from 300 shoppers on).
   const wanted = options.items ?? Math.min(430, 120 + Math.ceil(shoppers / 8));
   if (!(shoppers >= 1 && wanted >= 1))
     throw new RangeError(`demo shop: shoppers ${shoppers} and items ${wanted} must be at least 1`);
+  if (!(drift >= 0 && drift <= 1)) throw new RangeError(`demo shop: expected a drift from 0 to 1, got ${drift}`);
   const items = stock(wanted, seeded(seed, 0));
-  const shared = demandTables(items);
+  const shared = fashions(items, drift, seeded(seed, DRIFT));
   const userIds = Array.from({ length: shoppers }, (_, u) => name('shopper', u, shoppers));
   const itemIds = items.map((_, row) => name('SKU', row, items.length));
   const rows = new Map(userIds.map((id, u) => [id, u]));
@@ -67,7 +75,7 @@ export function makeShop(options: ShopOptions = {}): Shop {
 
   for (let user = 0; user < shoppers; user++) {
     const seen = new Set<number>();
-    const shopper = simulate(shared, seed, user, (item, p, left, time) => {
+    const shopper = simulate(shared, items.length, seed, user, (item, p, left, time) => {
       for (const split of ['valid', 'test'] as const) {
         if (left !== SPLITS[split]) continue;
         ranks[split][2 * user] = rank(p, item, null);
@@ -118,7 +126,7 @@ export function makeShop(options: ShopOptions = {}): Shop {
     },
     probabilities: (userId, split) => {
       let found = new Float64Array(items.length);
-      simulate(shared, seed, row(userId), (_, p, left) => {
+      simulate(shared, items.length, seed, row(userId), (_, p, left) => {
         if (left === SPLITS[split]) found = p.slice();
       });
       return found;
@@ -132,7 +140,8 @@ export function makeShop(options: ShopOptions = {}): Shop {
  * many purchases are left including it, and its time.
  */
 function simulate(
-  shared: DemandTables,
+  shared: readonly DemandTables[],
+  items: number,
   seed: number,
   user: number,
   visit: (item: number, p: Float64Array, left: number, time: number) => void,
@@ -140,7 +149,7 @@ function simulate(
   const random = seeded(seed, user + 1);
   const shopper = new Shopper(shared, random);
   const length = SHORTEST + Math.floor((LONGEST - SHORTEST + 1) * random.next() ** 1.4);
-  const p = new Float64Array(shared.items.length);
+  const p = new Float64Array(items);
   for (let left = length; left >= 1; left--) {
     shopper.distribution(p);
     const item = random.pick(p, 1);

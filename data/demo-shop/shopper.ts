@@ -25,6 +25,8 @@ const INTERESTS = [0.65, 0.25, 0.1];
 /** Probability tables shared by all shoppers, each [items] and summing to 1. */
 export interface DemandTables {
   items: ShopItem[];
+  /** [items] what an item's appeal is multiplied by now, 0 before it is sold; null where nothing changes. */
+  fashion: Float64Array | null;
   /** [theme][tier] */
   browsing: Float64Array[][];
   impulse: Float64Array;
@@ -40,10 +42,31 @@ const ROLE_SHARE = { main: 1, other: 0.7, extra: 0.15, routine: 0.25, volume: 0.
 /** By the distance between the item's price tier and the shopper's. */
 const tierShare = (a: number, b: number): number => [1, 0.1, 0.03][Math.abs(a - b)] ?? 0;
 
-export function demandTables(items: ShopItem[]): DemandTables {
+/** Days that a fashion lasts, and how many there are. */
+const FASHION_DAYS = 60;
+const FASHIONS = 18;
+/** With a drift of 1: the most that the logarithm of an item's appeal changes by, and the share of items sold later. */
+const CHANGE = 1.2;
+const LATER = 0.4;
+
+/** The tables of each fashion. @param drift 0: there is one */
+export function fashions(items: ShopItem[], drift: number, random: Random): DemandTables[] {
+  if (drift === 0) return [demandTables(items, null)];
+  const appeal = new Float64Array(items.length);
+  const sold = items.map(({ role }) =>
+    role !== 'volume' && role !== 'routine' && random.chance(LATER * drift) ? 1 + random.below(FASHIONS - 2) : 0,
+  );
+  return Array.from({ length: FASHIONS }, (_, n) => {
+    const now = appeal.map((log, row) => (n < (sold[row] as number) ? 0 : Math.exp(log)));
+    for (const row of appeal.keys()) appeal[row] = (appeal[row] as number) + drift * CHANGE * (2 * random.next() - 1);
+    return demandTables(items, now);
+  });
+}
+
+function demandTables(items: ShopItem[], fashion: Float64Array | null): DemandTables {
   const table = (weight: (item: ShopItem) => number): Float64Array | null => {
-    const weights = Float64Array.from(items, (item) =>
-      item.role === 'volume' && !item.opens ? 0 : item.appeal * weight(item),
+    const weights = Float64Array.from(items, (item, row) =>
+      item.role === 'volume' && !item.opens ? 0 : item.appeal * (fashion?.[row] ?? 1) * weight(item),
     );
     const total = weights.reduce((sum, w) => sum + w, 0);
     return total > 0 ? weights.map((w) => w / total) : null;
@@ -51,6 +74,7 @@ export function demandTables(items: ShopItem[]): DemandTables {
   const impulse = table(() => 1) as Float64Array;
   return {
     items,
+    fashion,
     impulse,
     browsing: THEMES.map((_, theme) =>
       [0, 1, 2].map(
@@ -88,17 +112,18 @@ export class Shopper {
   owned = new Set<number>();
   /** Days since the shop opened on a 1 January. */
   day: number;
-  private fashion: DemandTables;
+  private readonly fashions: readonly DemandTables[];
   private random: Random;
 
-  constructor(fashion: DemandTables, random: Random) {
-    this.fashion = fashion;
+  constructor(fashions: readonly DemandTables[], random: Random) {
+    this.fashions = fashions;
     this.random = random;
     this.interests = [];
     while (this.interests.length < 3) this.discover(this.interests.length);
     this.focus = this.interests[0] as number;
     this.tier = random.below(3);
     this.day = random.below(540);
+    const { fashion } = this;
     if (random.chance(0.6) && fashion.volumes.length > 0) {
       // Was in the middle of a series when the shop opened.
       const next = draw(fashion.volumes, random);
@@ -116,6 +141,12 @@ export class Shopper {
     }
   }
 
+  /** What is in fashion on this day. */
+  private get fashion(): DemandTables {
+    const { fashions, day } = this;
+    return fashions[Math.min(fashions.length - 1, Math.floor(day / FASHION_DAYS))] as DemandTables;
+  }
+
   private item(row: number): ShopItem {
     return this.fashion.items[row] as ShopItem;
   }
@@ -127,12 +158,12 @@ export class Shopper {
 
   /** Writes the probabilities of the next purchase to `out`, [items]; they sum to 1. */
   distribution(out: Float64Array): void {
-    const { browsing, impulse, season } = this.fashion;
+    const { browsing, impulse, season, fashion } = this.fashion;
     const seasonal = season[this.month];
     const browse = browsing[this.focus]?.[this.tier];
     out.fill(0);
     const add = (row: number, weight: number): void => {
-      out[row] = (out[row] as number) + weight;
+      if (fashion?.[row] !== 0) out[row] = (out[row] as number) + weight;
     };
     // An owned item is not bought again: its probability goes to the other items of the table.
     for (const [table, weight] of [

@@ -1,7 +1,7 @@
 /** Replaces the model that answers, once another has passed its trial, and says what came of it. */
 import type { Context } from '../context.ts';
 import { describeFolder } from './model-folders.ts';
-import { type Comparison, compare, requireFiniteScores, requireSameSchema } from './trial.ts';
+import { type Comparison, compare, requireCompared, requireFiniteScores, requireSameSchema } from './trial.ts';
 
 export interface Replacement {
   folder: string;
@@ -23,9 +23,15 @@ const SAME: Comparison = {
 
 /**
  * @param force take it though it reads other columns, or is significantly worse
+ * @param compared refuse it where too few stored events are newer than both trainings to compare them
  * @throws Problem or InputError where the model is damaged, or refused; the current one stays
  */
-export async function replaceModel(context: Context, where: string, force: boolean): Promise<Replacement> {
+export async function replaceModel(
+  context: Context,
+  where: string,
+  force: boolean,
+  compared = false,
+): Promise<Replacement> {
   const { models, metrics } = context;
   try {
     const { folder, version } = await describeFolder(where);
@@ -34,7 +40,9 @@ export async function replaceModel(context: Context, where: string, force: boole
     const comparison = await models.swap(where, async (current, candidate) => {
       await requireFiniteScores(candidate);
       if (!force) requireSameSchema(current, candidate);
-      return compare(context, current, candidate, force);
+      const found = await compare(context, current, candidate, force);
+      if (compared) requireCompared(found);
+      return found;
     });
     metrics.swapped('swapped');
     const { current } = models;

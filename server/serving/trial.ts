@@ -115,4 +115,9 @@ export async function compare(
   return { compared: true, users: tested, current: was, candidate: is, difference: mean, standardError: error, note };
 }
 
+/** @throws Problem where nothing tells whether the candidate is worse */
+export function requireCompared({ compared, note }: Comparison): void {
+  if (!compared) throw refuse(note);
+}
+
 const meanOf = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;

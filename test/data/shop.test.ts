@@ -199,3 +199,33 @@ describe('the demo shop', () => {
     expect(() => small.describe('nobody')).toThrow(/no shopper nobody/);
   });
 });
+
+describe('a demo shop with drift', () => {
+  const shop = makeShop({ seed: 3, shoppers: 300, drift: 1 });
+  /** Share of the purchases before and after the median time, by item. */
+  const shares = ({ log }: Shop, late: boolean): Float64Array => {
+    const middle = log.time?.[log.size >> 1] ?? 0;
+    const counts = new Float64Array(log.itemIds.length);
+    log.item.forEach((item, i) => {
+      if ((log.time?.[i] ?? 0) >= middle === late) counts[item]++;
+    });
+    const total = counts.reduce((sum, x) => sum + x, 0);
+    return counts.map((x) => x / total);
+  };
+  const change = (one: Shop): number => {
+    const [before, after] = [shares(one, false), shares(one, true)];
+    return before.reduce((sum, x, v) => sum + Math.abs(x - after[v]), 0);
+  };
+
+  it('sells items that were not there before, and changes what is popular', () => {
+    expect(change(shop)).toBeGreaterThan(1.5 * change(small));
+    const before = shares(shop, false);
+    expect(shares(shop, true).filter((x, v) => x > 0 && before[v] === 0).length).toBeGreaterThan(10);
+  });
+
+  it('knows its probabilities, and refuses a drift that is none', () => {
+    const p = shop.probabilities('shopper-0001', 'test');
+    expect(p.reduce((sum, x) => sum + x, 0)).toBeCloseTo(1, 9);
+    expect(() => makeShop({ drift: 2 })).toThrow(/expected a drift from 0 to 1, got 2/);
+  });
+});
