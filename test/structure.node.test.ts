@@ -89,7 +89,7 @@ const WORDS: [word: RegExp, instead: string, stays?: RegExp][] = [
   [/\b(?:the|its|their) memory's\b/i, 'the transitions'],
   [/\bturned by\b/, 'rotated by'],
   // A method's name in model folders, and a baseline's in --json.
-  [/\b\w*neighbour/i, 'neighbor', /transitions\.(?:test\.)?ts|cold-items|stage-limits/],
+  [/\b\w*neighbour/i, 'neighbor', /transitions\.(?:test\.)?ts|train\/transitions|cold-items|stage-limits/],
   // Names in the golden vectors stay; so does `centre`, a key of model folders.
   [
     /\b(?:behaviou|favou|honou|labou)r|\bcatalogue|\bcentred|\b(?:un)?labelled\b|\btowards\b/i,

@@ -78,6 +78,7 @@ function chosenBy({ blended, prior }: LoadedModel, epochs: number): Chosen {
   return {
     epochs,
     blend: memory === undefined || epsilon === undefined ? null : { memory, epsilon },
+    transitions: blended?.transitions.settings ?? null,
     prior: prior?.settings ?? null,
   };
 }

@@ -15,7 +15,7 @@ import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split
 import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
 import type { Settings } from '../model/recipes/settings.ts';
 import type { PriorSettings } from '../model/transitions/segment-prior.ts';
-import type { BlendWeights } from '../model/transitions/transitions.ts';
+import type { BlendWeights, TransitionSettings } from '../model/transitions/transitions.ts';
 import { readsTimes } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
 import type { Item, ModelConfig } from '../model/storage/config.ts';
@@ -77,6 +77,8 @@ export interface Chosen {
   epochs: number;
   /** null: the transformer scores alone. */
   blend: BlendWeights | null;
+  /** How item transitions are learned; null without any. */
+  transitions: TransitionSettings | null;
   prior: PriorSettings | null;
 }
 

@@ -1,8 +1,8 @@
 /**
  * Item transitions: a sparse item–item matrix W learned from the training part in closed form
- * (train/stages/learn-transitions.ts), stored with the transformer and blended with it.
+ * (train/transitions/learn.ts), stored with the transformer and blended with it.
  *
- *   m(u, j) = Σ_k r_k · W[item_k, j]     over the last items of the history, item_0 the latest, r_k = (1 + k)^−0.7
+ *   m(u, j) = Σ_k r_k · W[item_k, j]     over the last items of the history, item_0 the latest, r_k = (1 + k)^−power
  *   score   = transformer(u, j) / σ(u) + b · log(max(m(u, j), 0) + ε)
  *
  * m estimates how likely j comes next, so that the blend multiplies two estimates (a product of experts, Hinton 2002);
@@ -34,12 +34,20 @@ export interface TransitionSettings {
   method: 'exact' | 'neighbours';
   /** Events of a history that count. */
   last: number;
-  /** r_k = (1 + k)^−power. */
+  /** r_k = (1 + k)^−power, of the history that is scored. */
   power: number;
   /** Weight of the ridge. */
   lambda: number;
   /** Largest weights of a row that were kept. */
   kept: number;
+  /** The power of r_k in the examples; absent in folders of earlier versions, as are those below: as when scoring. */
+  learningPower?: number;
+  /** Weight of the examples that are read backward, 0 to 1: a target and what follows it. Absent: 0. */
+  backward?: number;
+  /** Whether events on items that the user has met before were no targets. Absent: they were. */
+  firstOnly?: boolean;
+  /** What leads to an item was divided by its training events to this power. Absent: 0. */
+  damping?: number;
 }
 
 export interface ItemTransitions {

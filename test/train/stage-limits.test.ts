@@ -14,7 +14,7 @@ import { planTraining, type TrainingSource } from '../../train/plan.ts';
 import { planRatings } from '../../train/ratings/plan.ts';
 import { runRatingPlan } from '../../train/ratings/run-plan.ts';
 import { type RunOptions, runPlan, STAGES } from '../../train/run-plan.ts';
-import { learnTransitions } from '../../train/stages/learn-transitions.ts';
+import { learnTransitions } from '../../train/transitions/learn.ts';
 import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
 import { openDevice } from '../device.ts';
 import { set } from '../set.ts';

@@ -13,14 +13,19 @@ import {
   type ItemTransitions,
   recency,
   saveTransitions,
+  type TransitionSettings,
 } from '../../model/transitions/transitions.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import type { ScoreQuery, ScorerOptions } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
+import { countItems } from '../../train/baselines/baselines.ts';
+import { Stopped } from '../../train/loop/time-budget.ts';
+import { seeded, shuffle } from '../../data/random.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
-import { learnTransitions } from '../../train/stages/learn-transitions.ts';
+import { chooseTransitions } from '../../train/transitions/choose.ts';
+import { learnTransitions } from '../../train/transitions/learn.ts';
 import { folderOf, small, splitOf } from './small.ts';
 import { type StageOptions, trainStages } from './stages.ts';
 import { openDevice } from '../device.ts';
@@ -40,22 +45,25 @@ const walks = (users: number, items: number): Split =>
   );
 
 /** W = (Σ x xᵀ + λI)⁻¹ Σ x e_yᵀ, example by example, by Gaussian elimination in doubles. */
-function reference(split: Split, { last, power, lambda }: { last: number; power: number; lambda: number }): number[][] {
+function reference(split: Split, settings: Partial<TransitionSettings> & { last: number; lambda: number }): number[][] {
+  const { last, lambda, power = 0.7, learningPower = power, backward = 0, firstOnly = false } = settings;
   const V = split.items;
   const a = Array.from({ length: V }, (_, i) => Array.from({ length: 2 * V }, (_, j) => (i === j ? lambda : 0)));
-  for (let u = 0; u < split.users; u++) {
-    const events = split.history(u, 'train');
-    for (let t = 1; t < events.length; t++) {
-      const x = new Map<number, number>();
-      for (let k = 0; k < Math.min(last, t); k++) {
-        const item = events[t - 1 - k];
-        x.set(item, (x.get(item) ?? 0) + (1 + k) ** -power);
-      }
-      for (const [i, xi] of x) {
-        for (const [j, xj] of x) a[i][j] += xi * xj;
-        a[i][V + events[t]] += xi;
-      }
+  const learn = (y: number | null, around: readonly number[], weight: number) => {
+    const x = new Map<number, number>();
+    around.slice(0, last).forEach((item, k) => x.set(item, (x.get(item) ?? 0) + (1 + k) ** -learningPower));
+    for (const [i, xi] of x) {
+      for (const [j, xj] of x) a[i][j] += weight * xi * xj;
+      if (y !== null) a[i][V + y] += weight * xi;
     }
+  };
+  for (let u = 0; u < split.users; u++) {
+    const events = Array.from(split.history(u, 'train'));
+    events.forEach((item, t) => {
+      const y = firstOnly && events.indexOf(item) < t ? null : item;
+      learn(y, events.slice(0, t).reverse(), 1);
+      learn(y, events.slice(t + 1), backward);
+    });
   }
   for (let p = 0; p < V; p++) {
     const pivot = a[p][p];
@@ -89,8 +97,8 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
     const split = walks(60, 30);
     const options = { last: 5, power: 0.7, lambda: 3, kept: 30 };
     const wanted = reference(split, options);
-    const holds = async (on: Split, method: 'exact' | 'neighbours', expected: number[][]) => {
-      const memory = await learnTransitions(device, on, { ...options, method });
+    const holds = async (on: Split, method: 'exact' | 'neighbours', expected: number[][], by = options) => {
+      const memory = await learnTransitions(device, on, { ...by, method });
       expect(memory.settings.method).toBe(method);
       dense(memory).forEach((row, i) => {
         row.forEach((w, j) => {
@@ -103,6 +111,10 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
     const close = walks(60, 6);
     await holds(close, 'exact', reference(close, options));
     await holds(close, 'neighbours', reference(close, options));
+    // Read backward, too, with first events alone as targets, and by another recency than the histories that are scored.
+    const other = { ...options, learningPower: 0.3, backward: 0.4, firstOnly: true };
+    await holds(split, 'exact', reference(split, other), other);
+    await holds(close, 'neighbours', reference(close, other), other);
     const cut = await learnTransitions(device, split, { ...options, kept: 4 });
     const [row] = dense(cut);
     const largest = wanted[0].map(Math.abs).sort((a, b) => b - a);
@@ -214,6 +226,73 @@ describe.each(['webgpu', 'cpu'] as const)('on %s', async (backend) => {
     expect(await (await Snapshot.open(off)).has(MEMORY)).toBe(false);
     expect((await loadModel(off)).blended).toBeNull();
   });
+});
+
+/** Readers of one of four kinds of books, in any order: 20 to a kind, each reader's own 12 of them. */
+const readers = splitOf(
+  Array.from({ length: 160 }, (_, u) => {
+    const random = seeded(7, u);
+    const kind = Array.from({ length: 20 }, (_, i) => (u % 4) * 20 + i);
+    return shuffle(kind, random).slice(0, 12);
+  }),
+  80,
+);
+
+it('learns from the log how much order counts, and how much what was long ago', async () => {
+  const device = await Device.open({ backend: 'cpu' });
+  const every = (split: Split) =>
+    Uint32Array.from({ length: split.users }, (_, u) => u).filter((u) => split.validTarget(u) >= 0);
+  const choice = async (split: Split) => {
+    const users = every(split);
+    return (await chooseTransitions(device, split, { users, seen: 'excluded' })).settings;
+  };
+  const [walk, reader] = [await choice(walks(160, 80)), await choice(readers)];
+  expect(walk.power).toBeGreaterThan(reader.power);
+  expect(reader.power).toBeLessThan(0.7);
+  expect(await choice(readers)).toEqual(reader);
+
+  // What was chosen, learned by its settings alone, is the same: a training on all events repeats it.
+  const chosen = await chooseTransitions(device, readers, { users: every(readers), seen: 'excluded' });
+  expect(await learnTransitions(device, readers, chosen.settings)).toEqual(chosen);
+  // Without validation targets, nothing is tried.
+  const untried = await chooseTransitions(device, readers, { users: new Uint32Array(0), seen: 'kept' });
+  expect(untried.settings).toMatchObject({ power: untried.settings.learningPower, firstOnly: false, damping: 0 });
+  device.close();
+});
+
+it('divides by popularity to a power, as its settings say', async () => {
+  const device = await Device.open({ backend: 'cpu' });
+  const split = walks(60, 12);
+  const [plain, damped] = [
+    await learnTransitions(device, split),
+    await learnTransitions(device, split, { damping: 0.5 }),
+  ];
+  const counts = countItems(split);
+  const ratios = Array.from(
+    plain.rows.values,
+    (x, e) => (damped.rows.values[e] / x) * Math.sqrt(counts[plain.rows.columns[e]]),
+  );
+  for (const ratio of ratios) expect(ratio).toBeCloseTo(ratios[0], 4);
+  expect(ratios.length).toBeGreaterThan(100);
+  device.close();
+});
+
+it('time that is up ends the search, with what was found so far', async () => {
+  const device = await Device.open({ backend: 'cpu' });
+  const users = Uint32Array.of(0, 1, 2);
+  const until = (share: number, reason: 'time' | 'interrupted') =>
+    chooseTransitions(device, readers, {
+      users,
+      seen: 'excluded',
+      pause: async (done) => {
+        if (done > share) throw new Stopped(reason);
+      },
+    });
+  const first = await chooseTransitions(device, readers, { users: new Uint32Array(0), seen: 'excluded' });
+  expect((await until(0.2, 'time')).settings.lambda).toBe(first.settings.lambda);
+  await expect(until(0.01, 'time')).rejects.toThrow(Stopped);
+  await expect(until(0.5, 'interrupted')).rejects.toThrow(Stopped);
+  device.close();
 });
 
 it('a folder without its transitions, or with a damaged one, says so in one line', async () => {

@@ -6,7 +6,7 @@ import { type Device, permutation } from '../../engine/index.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import type { Tensors } from '../../model/storage/checkpoint.ts';
 import type { Files } from '../../model/storage/files.ts';
-import type { BlendWeights } from '../../model/transitions/transitions.ts';
+import type { BlendWeights, TransitionSettings } from '../../model/transitions/transitions.ts';
 import { usersWithTarget } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 
@@ -18,6 +18,8 @@ export interface WarmStart {
   tensors: Tensors;
   /** Its blend until one is fitted, or the time is up; null where the transformer scores alone. */
   blend: BlendWeights | null;
+  /** How its item transitions were learned; null without any. */
+  transitions: TransitionSettings | null;
   /** Tokens for each token of a window with a fresh event (data/batching/replay.ts). */
   replay: number;
 }

@@ -2,7 +2,8 @@
 import { ColdSplit } from '../../data/splits/cold.ts';
 import { saveBlend } from '../../model/storage/config.ts';
 import { loadTransitions, saveTransitions } from '../../model/transitions/transitions.ts';
-import { learnTransitions } from './learn-transitions.ts';
+import { chooseTransitions } from '../transitions/choose.ts';
+import { learnTransitions } from '../transitions/learn.ts';
 import type { RankingStage } from './training-run.ts';
 
 export const transitions: RankingStage = {
@@ -19,9 +20,14 @@ export const transitions: RankingStage = {
 
   async run(run, budget) {
     run.report('transitions', 0);
-    run.transitions = await learnTransitions(run.device, run.plan.split, {
-      pause: (done) => budget.pause(() => run.report('transitions', done)),
-    });
+    const { device, plan } = run;
+    const { validationUsers: users, split } = plan;
+    const known = (plan.chosen ?? plan.warm)?.transitions;
+    const seen = run.includeSeen ? 'kept' : 'excluded';
+    const pause = (done: number) => budget.pause(() => run.report('transitions', done));
+    run.transitions = known
+      ? await learnTransitions(device, split, { ...known, method: undefined, pause })
+      : await chooseTransitions(device, split, { users, seen, pause });
   },
 
   async save(run) {

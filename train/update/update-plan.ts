@@ -100,6 +100,7 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
   );
 
   const blend = blendOf(loaded, split);
+  const transitions = loaded.blended?.transitions.settings ?? null;
   const final = protocol.name === 'final';
   const { seed } = config;
   const batches = batchesPerEpoch(split, { ...windowsOf(stored), seed, epoch: 0, replay });
@@ -142,8 +143,8 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
     items,
     itemsName: source.itemsName,
     epochs: Number.isFinite(epochs) ? epochs : undefined,
-    chosen: final ? { epochs, blend, prior: loaded.prior?.settings ?? null } : null,
-    warm: { tensors: startTensors(loaded.tensors, split, items, stored), blend, replay },
+    chosen: final ? { epochs, blend, transitions, prior: loaded.prior?.settings ?? null } : null,
+    warm: { tensors: startTensors(loaded.tensors, split, items, stored), blend, transitions, replay },
   });
 }
 
