@@ -14,7 +14,7 @@ import { type ColumnFlags, type Columns, columnsOf, noRows, openAnyLog, openItem
 import { addVectors } from './input/item-vectors.ts';
 import { pathsExist } from './input/paths.ts';
 import { contextOf, openUsers } from './input/side-features.ts';
-import { createProgress, formatCount, type Progress } from './output/ui.ts';
+import { createProgress, formatCount, type Progress, TimeLeft } from './output/ui.ts';
 
 export interface SourceFlags {
   data: string;
@@ -118,6 +118,7 @@ export async function trainWithProgress(
 /** Moves a bar of 1000 with the training's progress; a better validation leaves a line above it. */
 function showProgress(bar: Progress): (progress: TrainProgress) => void {
   let best: number | null = null;
+  const left = new TimeLeft();
   return (p) => {
     if (p.bestNdcg !== null && p.bestNdcg !== best) {
       best = p.bestNdcg;
@@ -137,7 +138,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       phase: p.done === null ? phase : `${phase}, ${Math.floor(100 * p.done)} %`,
       ...(p.loss !== null && { loss: p.loss }),
       ...(p.tokensPerSecond > 0 && { tokensPerSecond: p.tokensPerSecond }),
-      ...(p.secondsLeft !== null && { secondsLeft: p.secondsLeft }),
+      secondsLeft: p.secondsLeft ?? (p.done === null ? undefined : left.of(p.phase, p.done)),
     });
   };
 }

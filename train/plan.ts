@@ -11,6 +11,7 @@ import { type Log, withoutSource } from '../data/log.ts';
 import { requiredHistory, requireTrainable } from '../data/splits/checks.ts';
 import { ColdSplit, drawCold } from '../data/splits/cold.ts';
 import { describeProtocol, LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
+import { sampleEvery } from '../data/splits/sample.ts';
 import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split.ts';
 import { chooseRecipe, logSize } from '../model/recipes/defaults.ts';
 import type { Settings } from '../model/recipes/settings.ts';
@@ -274,6 +275,7 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     to,
   );
   const split = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);
+  noteSample(split, name, to);
   const items = catalogItems(split.dataset.itemIds, countItems(split), source, to);
   if (split instanceof ColdSplit) for (const [row, item] of items.entries()) item.cold = coldnessOf(split, row);
   const schema = settings.items === 'tower' ? itemSchema(source, items, options.itemColumns ?? [], to) : null;
@@ -303,6 +305,13 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     epochs,
     chosen: options.chosen,
   });
+}
+
+/** Says so where a log is so large that pairs of its events are counted of a sample. */
+function noteSample(split: Split, name: string, { notes }: Notes): void {
+  const every = sampleEvery(split);
+  if (every === 1) return;
+  notes.push(`${name}: so many events that item transitions and Markov chains count those of one user in ${every}`);
 }
 
 function splitOf(dataset: Dataset, protocol: Protocol, listed: ReadonlySet<string> | null, source: string): Split {

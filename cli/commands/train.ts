@@ -69,7 +69,9 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
       '--epochs counts those of the model, which stays as it is with --resume --ranker; leave it out',
     );
   }
-  const plan = await planOf(flags, given, out);
+  const { maxMinutes } = flags;
+  const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
+  const plan = await planOf(flags, given, out, deadline);
   say(plan, out);
   noteRepeats(plan.baselines.targetsInHistory, plan.config.seen, out);
 
@@ -80,8 +82,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
     const lock = await lockFolder(flags.out);
     try {
       out.note(`training on ${device.name}: ${describeTraining(plan)}`);
-      const { maxMinutes, overwrite, progress } = flags;
-      const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
+      const { overwrite, progress } = flags;
       const trained = await trainWithProgress(device, plan, files, { deadline, overwrite, progress });
       reportTraining(trained, plan, flags, out);
     } finally {
@@ -92,12 +93,22 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   }
 }
 
-function planOf(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<RankingPlan> {
+function planOf(
+  flags: TrainFlags,
+  given: ReadonlySet<string>,
+  out: Output,
+  deadline: number | undefined,
+): Promise<RankingPlan> {
   if (flags.final !== undefined) return planFinal(flags.final, flags, given);
-  return flags.resume ? planResume(flags, given) : planNew(flags, given, out);
+  return flags.resume ? planResume(flags, given) : planNew(flags, given, out, deadline);
 }
 
-async function planNew(flags: TrainFlags, given: ReadonlySet<string>, out: Output): Promise<RankingPlan> {
+async function planNew(
+  flags: TrainFlags,
+  given: ReadonlySet<string>,
+  out: Output,
+  deadline: number | undefined,
+): Promise<RankingPlan> {
   const { recipe, protocol, epochs, minRating, includeSeen, seed, maxBadRows, progress } = flags;
   // A prepared dataset has a filter of its own.
   const minInteractions = given.has('minInteractions') ? flags.minInteractions : undefined;
@@ -123,7 +134,11 @@ async function planNew(flags: TrainFlags, given: ReadonlySet<string>, out: Outpu
   const userColumns = await columnChoices(flags.usersSchema);
   const reading = { columns: columnsOf(flags), context: contextNames(events), maxBadRows };
   const filter = { minInteractions: flags.minInteractions, minRating };
-  const data = await preparedBeside(flags.out, { data: flags.data as string, reading, filter, progress }, out);
+  const data = await preparedBeside(
+    flags.out,
+    { data: flags.data as string, reading, filter, progress, deadline },
+    out,
+  );
   const source = await openTrainingSource({ ...flags, data }, reading.columns, events);
   return planFrom(source, out, () => planTraining(source, { ...options, coldItems, itemColumns, userColumns }));
 }

@@ -1,11 +1,12 @@
 /** Datasets that `attune prepare` writes: made from files, opened, and made by `train` for a log that is large. */
 import { statSync } from 'node:fs';
 import type { PrepareOptions, PrepareReport } from '../../data/dataset.ts';
+import { InputError } from '../../data/errors.ts';
 import { readStoredLog } from '../../data/formats/reader.ts';
 import { DatasetFolder, writeDataset } from '../../interop/dataset/prepare.node.ts';
 import { isDataset, readManifest } from '../../interop/dataset/open.node.ts';
 import type { Manifest } from '../../interop/dataset/manifest.ts';
-import { TimeBudget } from '../../train/loop/time-budget.ts';
+import { Stopped, TimeBudget } from '../../train/loop/time-budget.ts';
 import { onInterrupt, type Output } from '../common.ts';
 import { InterruptedError } from '../errors.ts';
 import { createProgress, formatBytes } from '../output/ui.ts';
@@ -14,8 +15,8 @@ import { expandPaths } from './paths.ts';
 
 /** A log that is beyond this is prepared before it trains: in memory it would take five times as much. */
 const LARGE = 128 * 2 ** 20;
-/** Of compressed files. */
-const LARGE_COMPRESSED = LARGE / 4;
+/** A compressed file counts as so many times its size. */
+const COMPRESSED = 4;
 
 export interface PrepareTask {
   data: string;
@@ -24,6 +25,8 @@ export interface PrepareTask {
   filter: PrepareOptions;
   overwrite?: boolean;
   progress?: boolean;
+  /** `performance.now()` at which it is given up */
+  deadline?: number;
 }
 
 /** Writes the dataset of a log. Ctrl-C ends it, and leaves no rows behind. @throws InputError */
@@ -32,7 +35,7 @@ export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> 
   const names = expandPaths(data);
   const sources = sourcesOf(names);
   const interrupt = onInterrupt(() => {});
-  const budget = new TimeBudget(undefined, interrupt.signal);
+  const budget = new TimeBudget(task.deadline, interrupt.signal);
   const bar = createProgress({ total: 1000, force: task.progress });
   const bytes = Math.max(
     1,
@@ -56,7 +59,13 @@ export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> 
       budget.pause(() => bar.update(1000 * done, { phase })),
     );
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
+    if (!(error instanceof Stopped)) throw error;
+    if (error.reason === 'time') {
+      throw new InputError('conflicting-settings', `${data}: the time was up before it was read`, {
+        setting: 'maxMinutes',
+        hint: 'give more time, or prepare it first',
+      });
+    }
     throw new InterruptedError(`stopped; ${out} holds no dataset yet: start again with the same command`);
   } finally {
     folder.clean();
@@ -74,28 +83,29 @@ const sourcesOf = (names: readonly string[]): Manifest['sources'] =>
 const definedOf = (columns: Columns): Record<string, string> => ({ ...columns }) as Record<string, string>;
 
 /** Whether a log is too large to be read into memory. */
-function isLarge(names: readonly string[]): boolean {
-  const weight = (name: string): number => statSync(name, { throwIfNoEntry: false })?.size ?? 0;
-  const share = names.reduce(
-    (sum, name) => sum + weight(name) / (/\.(gz|parquet)$/.test(name) ? LARGE_COMPRESSED : LARGE),
-    0,
-  );
-  return share > 1;
+function isLarge(names: readonly string[], large: number): boolean {
+  const bytes = names.reduce((sum, name) => {
+    const size = statSync(name, { throwIfNoEntry: false })?.size ?? 0;
+    return sum + (/\.(gz|parquet)$/.test(name) ? COMPRESSED : 1) * size;
+  }, 0);
+  return bytes > large;
 }
 
 /**
  * What to train on: the log as it is, or the dataset of a large one, beside the model. One that was made of the same
  * files is taken as it is.
- * @param out folder of the model
+ * @param model folder of the model
+ * @param large bytes beyond which a log is large
  */
 export async function preparedBeside(
   model: string,
   task: Omit<PrepareTask, 'out' | 'overwrite'>,
   out: Output,
+  large = LARGE,
 ): Promise<string> {
   const { data, filter, reading } = task;
   const names = expandPaths(data);
-  if (isDataset(data) || !isLarge(names)) return data;
+  if (isDataset(data) || !isLarge(names, large)) return data;
   const dir = `${model.replace(/[\\/]+$/, '')}.dataset`;
   const sources = sourcesOf(names);
   const total = formatBytes(sources.reduce((sum, { bytes }) => sum + bytes, 0));

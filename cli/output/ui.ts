@@ -137,6 +137,26 @@ export interface Progress {
   stop(): void;
 }
 
+/** Seconds before an estimate of the time left is worth showing. */
+const SOON = 2;
+
+/** The time left of a phase, from the share of it that is done. */
+export class TimeLeft {
+  private phase = '';
+  private from = { time: 0, done: 0 };
+
+  /** @param done 0 to 1, of the phase @returns seconds; undefined as long as little is known */
+  of(phase: string, done: number, now = performance.now()): number | undefined {
+    if (phase !== this.phase || done < this.from.done) {
+      this.phase = phase;
+      this.from = { time: now, done };
+    }
+    const seconds = (now - this.from.time) / 1000;
+    const share = done - this.from.done;
+    return seconds >= SOON && share > 0 ? (seconds * (1 - done)) / share : undefined;
+  }
+}
+
 type Stream = NodeJS.WritableStream & { isTTY?: boolean };
 
 /**
@@ -158,13 +178,15 @@ export function createProgress(options: { total: number; force?: boolean; stream
     notTTYSchedule: 10_000,
   });
   let state: ProgressState = {};
+  const left = new TimeLeft();
   let active = true;
   const payload = () => ({ phase: state.phase ?? 'working', detail: detailOf(state) });
   bar.start(Math.max(1, options.total), 0, payload());
   return {
     update(value, next = {}) {
       if (!active) return;
-      state = { ...state, ...next };
+      const phase = next.phase ?? state.phase ?? '';
+      state = { secondsLeft: left.of(phase, value / bar.getTotal()), ...withoutTime(state), ...next };
       bar.update(Math.min(value, bar.getTotal()), payload());
     },
     setTotal(total) {
@@ -180,6 +202,8 @@ export function createProgress(options: { total: number; force?: boolean; stream
     },
   };
 }
+
+const withoutTime = ({ secondsLeft: _, ...state }: ProgressState): ProgressState => state;
 
 function detailOf({ loss, tokensPerSecond, secondsLeft }: ProgressState): string {
   let detail = '';

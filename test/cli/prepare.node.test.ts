@@ -1,6 +1,8 @@
 /** `attune prepare`, and the commands that read what it writes. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { Output } from '../../cli/common.ts';
+import { preparedBeside } from '../../cli/input/prepared.ts';
 import { circle, openWorkplace, SHARED, SMALL } from './attune.ts';
 
 const IDS = Array.from({ length: 14 }, (_, i) => `item ${i}`);
@@ -55,6 +57,23 @@ describe('a prepared dataset', () => {
     expect(await place.fails('recommend --model plain --data dataset --user u1')).toMatch(
       /^1 dataset: is a prepared dataset, and this reads the log itself/,
     );
+  });
+
+  test('of a large log is made beside the model, and taken again', async () => {
+    const data = place.path('log.csv');
+    const task = { data, reading: { columns: {}, maxBadRows: 0 }, filter: { minInteractions: 5 } };
+    const [model, out] = [place.path('beside'), new Output(true)];
+    expect(await preparedBeside(model, task, out)).toBe(data);
+    const given = { ...task, deadline: performance.now() - 1 };
+    await expect(preparedBeside(model, given, out, 100)).rejects.toThrow(/the time was up before it was read/);
+    expect(existsSync(`${model}.dataset/.rows`)).toBe(false);
+    expect(await preparedBeside(model, task, out, 100)).toBe(`${model}.dataset`);
+    const made = () => statSync(`${model}.dataset/dataset.json`).mtimeMs;
+    const first = made();
+    await preparedBeside(model, task, out, 100);
+    expect(made()).toBe(first);
+    await preparedBeside(model, { ...task, filter: { minInteractions: 3 } }, out, 100);
+    expect(made()).toBeGreaterThan(first);
   });
 
   test('is not replaced without --overwrite', async () => {

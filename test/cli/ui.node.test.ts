@@ -10,6 +10,7 @@ import {
   lossPlot,
   printable,
   table,
+  TimeLeft,
 } from '../../cli/output/ui.ts';
 import { InputError } from '../../data/errors.ts';
 
@@ -70,6 +71,17 @@ describe('progress', () => {
     progress.update(6);
     return (stream.read() as Buffer | null)?.toString() ?? '';
   };
+
+  test('knows the time left of a phase from its own pace', () => {
+    const left = new TimeLeft();
+    expect(left.of('reading', 0, 0)).toBeUndefined();
+    expect(left.of('reading', 0.1, 1000)).toBeUndefined();
+    expect(left.of('reading', 0.2, 4000)).toBe(16);
+    expect(left.of('sorting', 0.5, 5000)).toBeUndefined();
+    expect(left.of('sorting', 0.75, 9000)).toBe(4);
+    // The next pass over the rows.
+    expect(left.of('sorting', 0.1, 10_000)).toBeUndefined();
+  });
 
   test('is silent without a terminal, unless forced', () => {
     expect(run(false, false)).toBe('');

@@ -1,5 +1,6 @@
 import { inMemory } from '../../data/column.ts';
 import { GrowableArray } from '../../data/log.ts';
+import { sampleUsers } from '../../data/splits/sample.ts';
 import type { Split } from '../../data/splits/split.ts';
 
 /** A simple recommender that a trained model is compared with: scores the whole catalog after a history. */
@@ -92,9 +93,10 @@ interface Transitions {
 
 /**
  * Sparse rows of Σ 1/lag over all pairs of training events up to `lags` apart. Built one item at a time from its
- * occurrences, so that neither a list of pairs nor a V × V table is ever in memory.
+ * occurrences, so that neither a list of pairs nor a V × V table is ever in memory; of a large log by a sample of the users.
  */
-function countTransitions(split: Split, lags: number): Transitions {
+function countTransitions(all: Split, lags: number): Transitions {
+  const split = sampleUsers(all);
   const events = inMemory(split.dataset.items);
   const V = split.items;
   const { starts, positions, ends } = occurrences(split);

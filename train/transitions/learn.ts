@@ -13,6 +13,7 @@
  * predecessors (as fsSLIM: Ning & Karypis, ICDM 2011), so that no V × V matrix is ever held. The largest weights of each
  * row are kept. Which recency, weight and λ suit a log is chosen on its validation targets (choose.ts).
  */
+import { sampleUsers } from '../../data/splits/sample.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Device, invertSpd, multiply, Panels, type SparseHost } from '../../engine/index.ts';
 import { type ItemTransitions, type TransitionSettings, recency } from '../../model/transitions/transitions.ts';
@@ -49,7 +50,7 @@ export async function learnTransitions(
   const method = options.method ?? methodFor(device, split.items);
   const kept = Math.min(options.kept ?? 300, split.items);
   const settings = { method, last, power, lambda, kept, learningPower, backward, firstOnly };
-  const examples = await Examples.of(split, {
+  const examples = await Examples.of(sampleUsers(split), {
     recency: recency({ last, power: learningPower }),
     backward,
     firstOnly,
