@@ -6,9 +6,13 @@ import { makeShop } from '../data/demo-shop/shop.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
 import type { Device, KernelTime, Program, Tensor } from '../engine/index.ts';
 import type { Settings } from '../model/recipes/settings.ts';
+import { LOSSES } from '../model/heads/losses/index.ts';
+import { windowsOf } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
 import { SequenceModel } from '../model/encoders/sequence-model.ts';
-import { Feed } from '../train/loop/feed.ts';
+import { countItems } from '../train/baselines/baselines.ts';
+import { Feed, needsOf } from '../train/loop/feed.ts';
+import { Negatives } from '../train/loop/negatives.ts';
 import { AdamW } from '../train/loop/optimizer.ts';
 import { attendedPairs, flopCounter } from './cost.ts';
 import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
@@ -53,9 +57,9 @@ export interface CompileBench {
   firstStepMilliseconds: number;
 }
 
-/** The `sasrec` step: its program, and what puts the next batch where it reads. */
-function makeStep(device: Device, small: boolean) {
-  const settings = settingsFor('sasrec', small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
+/** The step of a recipe: its program, and what puts the next batch where it reads. */
+function makeStep(device: Device, recipe: string, small: boolean) {
+  const settings = settingsFor(recipe, small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
   const shop = makeShop(small ? { shoppers: 100, items: 100 } : {});
   const split = splitDataset(prepare(shop.log, { minInteractions: 1 }));
   const model = SequenceModel.create(device, settings, split.items, 1);
@@ -66,7 +70,9 @@ function makeStep(device: Device, small: boolean) {
     weightDecay: settings.weightDecay,
     clip: settings.clip,
   });
-  const feed = new Feed(device, settings.budget);
+  const { sampled } = LOSSES[settings.loss];
+  const negatives = sampled ? new Negatives(device, settings, countItems(split)) : null;
+  const feed = new Feed(device, settings.budget, needsOf(settings), negatives);
   const program = device.program('training step', () => {
     const loss = model.loss(feed.tensors);
     loss.backward();
@@ -77,7 +83,7 @@ function makeStep(device: Device, small: boolean) {
   let step = 0;
   const stage = () => {
     const batch = source.next().value;
-    feed.stage(batch);
+    feed.stage(batch, { seed: 1, epoch: 0, batch: step });
     feed.upload();
     optimizer.prepare({ seed: 1, step: ++step, learningRate: settings.learningRate, dropout: true });
     return batch;
@@ -103,12 +109,13 @@ async function firstStep(
   return { compileMilliseconds: compiled - started, firstStepMilliseconds: performance.now() - compiled };
 }
 
-/** Compiles what a first `sasrec` step takes; what that means depends on what the driver has in its cache. */
+/** Compiles what a recipe's first step takes; what that means depends on what the driver has in its cache. */
 export async function benchCompile(
   device: Device,
+  recipe: string,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<CompileBench> {
-  const step = makeStep(device, false);
+  const step = makeStep(device, recipe, false);
   let kernels = 0;
   const times = await firstStep(device, step, (done, total) => {
     kernels = total;
@@ -118,14 +125,14 @@ export async function benchCompile(
   return { device: device.name, kernels, ...times };
 }
 
-/** Runs the `sasrec` step; a small one where asked for, and on the CPU device, which is slow all the same. */
+/** Runs the step of a recipe, `sasrec` by default; a small one where asked for, and on the CPU device, which is slow all the same. */
 export async function benchStep(
   device: Device,
-  options: { steps?: number; profile?: boolean; small?: boolean } = {},
+  options: { recipe?: string; steps?: number; profile?: boolean; small?: boolean } = {},
 ): Promise<StepBench> {
   const cpu = device.backend === 'cpu';
   const steps = options.steps ?? (cpu ? 3 : 20);
-  const made = makeStep(device, options.small ?? cpu);
+  const made = makeStep(device, options.recipe ?? 'sasrec', options.small ?? cpu);
   const { settings, split, program, stage } = made;
   const first = await firstStep(device, made);
   // Two replays measure how long one takes, from which its number of submits follows.
@@ -212,6 +219,6 @@ function sharesOf(roofline: Roofline, kernels: readonly KernelTime[]): NonNullab
 }
 
 /** Batches, epoch after epoch. */
-function* endless(split: Split, { budget, window }: Settings): Generator<Batch, never, undefined> {
-  for (let epoch = 0; ; epoch++) yield* batches(split, { maxTokens: budget, window, seed: 1, epoch });
+function* endless(split: Split, settings: Settings): Generator<Batch, never, undefined> {
+  for (let epoch = 0; ; epoch++) yield* batches(split, { ...windowsOf(settings), seed: 1, epoch });
 }

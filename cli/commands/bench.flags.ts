@@ -3,6 +3,7 @@ import { device, json } from '../flags/shared.ts';
 
 const flags = {
   case: text('<name>', 'only the cases with this in their name (default: all)'),
+  recipe: text('<name>', 'with step and compile: the recipe whose training step it is (default: sasrec)'),
   profile: on('with step: GPU time by kernel and its share of the roofline, where there are timestamps'),
   device,
   json,

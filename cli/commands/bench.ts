@@ -59,14 +59,14 @@ async function compile(flags: BenchFlags, out: Output): Promise<void> {
   const bar = createProgress({ total: 1 });
   try {
     const { benchCompile } = await import('../../bench/step.ts');
-    const r = await benchCompile(device, (done, total) => {
+    const r = await benchCompile(device, flags.recipe ?? 'sasrec', (done, total) => {
       bar.setTotal(total);
       bar.update(done, { phase: 'compiling the kernels' });
     });
     bar.stop();
     const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
     out.line(
-      `${r.kernels} kernels of a first sasrec step on ${r.device}, compiled in ${seconds(r.compileMilliseconds)}; the step after that took ${seconds(r.firstStepMilliseconds)}`,
+      `${r.kernels} kernels of a first ${flags.recipe ?? 'sasrec'} step on ${r.device}, compiled in ${seconds(r.compileMilliseconds)}; the step after that took ${seconds(r.firstStepMilliseconds)}`,
     );
     out.object({ device: r.device, compile: r });
   } finally {
@@ -95,11 +95,11 @@ async function kernels(device: Device, filter: string, count: number, out: Outpu
 
 async function step(device: Device, flags: BenchFlags, out: Output): Promise<StepBench> {
   const { benchStep } = await import('../../bench/step.ts');
-  const r = await benchStep(device, { profile: flags.profile });
+  const r = await benchStep(device, { recipe: flags.recipe, profile: flags.profile });
   const s = r.settings;
   out.line(`training step on ${r.device}`);
   out.line(
-    `sasrec, d ${s.d}, ff ${s.ff}, ${s.blocks} blocks, ${formatCount(s.budget)} tokens a batch, ${formatCount(r.items)} items, ${r.steps} steps\n`,
+    `${flags.recipe ?? 'sasrec'}, d ${s.d}, ff ${s.ff}, ${s.blocks} blocks, ${formatCount(s.budget)} tokens a batch, ${formatCount(r.items)} items, ${r.steps} steps\n`,
   );
   const rows: [string, string][] = [
     ['tokens a second', formatCount(Math.round(r.tokensPerSecond))],

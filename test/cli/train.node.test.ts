@@ -72,6 +72,7 @@ describe('evaluate', () => {
       'protocolParameters',
       'split',
       'seen',
+      'requestTime',
       'users',
       'items',
       'metrics',

@@ -62,7 +62,7 @@ describe('wrong usage is one line and exit code 2', () => {
     ['compare a --data x', /^2 .*missing required argument 'B'/],
     ['compare a a --data x', /^2 a: compared with itself/],
     ['compare ease markov --data x', /^2 .*are both baselines; name a model folder, too/],
-    ['search --data x --out s --budget soon', /^2 .*expected a time, as 2h, 90m or 300s/],
+    ['search --data x --out s --budget soon', /^2 .*expected a time, as 7d, 2h, 90m or 300s/],
     ['search --data x --out s --budget 1m --range d=9..3', /^2 .*expected key=low..high/],
     ['train --out m --data x --set d', /^2 .*expected key=value/],
     ['train --out m --data x --epochs 1.5', /^2 .*expected an integer >= 1/],
@@ -83,7 +83,7 @@ describe('wrong usage is one line and exit code 2', () => {
     ['evaluate --model m --data x --top-k 3', /^2 --top-k requires --next/],
     ['evaluate --model m --data x --next 3 --cap a=1', /^2 --cap changes lists/],
     ['evaluate --model m --data x --next 3 --dump f', /^2 --dump writes ranks of single items/],
-    ['bench --case nothing', /^2 .*--case nothing: unknown; there is step/],
+    ['bench --case nothing', /^2 .*--case nothing: unknown; there is compile, step/],
     ['evaluate --model m --data x --surprise', /^2 .*unknown option '--surprise'/],
   ])('%s', async (command, message) => {
     expect(await place.fails(command)).toMatch(message);
