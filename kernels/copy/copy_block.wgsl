@@ -18,8 +18,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let r = i / p.cols;
   let c = i - r * p.cols;
   let to = (r * p.to_stride + p.to_offset + c) / SIZE;
-  var v = x[(r * p.from_stride + p.from_offset + c) / SIZE];
-  if (p.acc == 1u) { v = bitcast<Element>(bitcast<Number>(v) + bitcast<Number>(y[to])); }
-  y[to] = v;
+  let v = x[(r * p.from_stride + p.from_offset + c) / SIZE];
+  // Two stores: of one, compilers make an addition of 0 where nothing is added, which changes the bits of some NaN.
+  if (p.acc == 1u) {
+    y[to] = bitcast<Element>(bitcast<Number>(v) + bitcast<Number>(y[to]));
+  } else {
+    y[to] = v;
+  }
 }
 // @use group_index
