@@ -65,12 +65,11 @@ export async function listFor(context: Sources, subject: Subject, options: ListO
   } = withScenario(context, options);
   const before = listedBefore(cursor);
   const state = userState(subject.events, catalog, context.config, optionalTime(now));
-  const latest = state.history.findLast(({ time }) => Number.isFinite(time))?.time ?? 0;
   const away = new Set([...state.unwanted, ...catalog.deleted, ...catalog.rowsOfHashes(before)]);
   if (!includeSeen) for (const row of state.seen) away.add(row);
   const query: RecommendQuery = {
     ...historyOf(state, subject.columns),
-    now: optionalTime(now) ?? Math.max(Date.now(), latest),
+    now: optionalTime(now),
     k,
     exclude: [...exclude, ...Array.from(away, (row) => catalog.items[row].id)],
     includeSeen,
