@@ -221,9 +221,10 @@ export class Recommender {
     return readsNow(this.model.encoder.settings, this.reader);
   }
 
-  /** Where the model reads when it is asked, that is now unless the query says otherwise. */
+  /** Where the model reads when it is asked, that is now unless the query says otherwise; others ignore it. */
   private encode(query: Query): EncodedQuery {
-    const asksNow = query.now === undefined && query.features === undefined && this.readsNow;
+    if (!this.readsNow) return encodeQuery(this.reader, { ...query, now: null });
+    const asksNow = query.now === undefined && query.features === undefined;
     return encodeQuery(this.reader, asksNow ? { ...query, now: currentTime(query.times) } : query);
   }
 

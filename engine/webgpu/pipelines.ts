@@ -108,7 +108,7 @@ export class Pipelines {
       }
     };
     const help = async (): Promise<void> => {
-      const gpu = await this.another();
+      const gpu = await this.another().catch(() => null); // it only helps: without it the main device compiles all
       if (!gpu) return;
       try {
         while (back - 1 > front) {
@@ -118,7 +118,7 @@ export class Pipelines {
             const made = await makeOn(gpu, list[at]);
             if (made) await dispatchNothing(gpu, list[at].text, made);
           };
-          inHand[at] = work();
+          inHand[at] = work().catch(() => {}); // lost: the main device compiles it
           await inHand[at];
           tick();
         }

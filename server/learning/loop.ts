@@ -41,11 +41,24 @@ interface State {
  * @throws InputError for a model that cannot be updated here
  */
 export async function lastLearned(model: string): Promise<string> {
-  const text = await readFile(`${model}.${STATE}`, 'utf8').catch(() => null);
-  const folder = text === null ? null : path.join(path.dirname(model), (JSON.parse(text) as State).folder);
+  const file = `${model}.${STATE}`;
+  const text = await readFile(file, 'utf8').catch(() => null);
+  const folder = text === null ? null : path.join(path.dirname(model), parseState(text, file).folder);
   const last = folder !== null && (await stat(folder).catch(() => null)) ? folder : model;
   requireLearnable(await loadConfig(await openPath(last)), last);
   return last;
+}
+
+function parseState(text: string, file: string): State {
+  try {
+    const { folder } = JSON.parse(text) as Partial<State>;
+    if (typeof folder === 'string' && folder === path.basename(folder)) return { folder };
+  } catch {
+    // Not JSON: as below.
+  }
+  throw new InputError('damaged-model', `${file}: expected the name of the folder of the last update`, {
+    hint: 'remove the file to start from the model itself, or write {"folder":"NAME"}',
+  });
 }
 
 /** @throws InputError where the events of the store cannot join the log of the training */
@@ -68,6 +81,8 @@ export class LearningLoop {
   private running: Promise<void> | null = null;
   /** Of the last attempt: when it was, and the events that there were. */
   private last = { at: Date.now(), events: 0 };
+  /** When events were last read: how many the store had, and how many were new to the model. */
+  private read = { version: '', stored: 0, fresh: 0 };
 
   constructor(context: Context, model: string, options: LearningOptions, log: FastifyBaseLogger) {
     this.context = context;
@@ -97,15 +112,25 @@ export class LearningLoop {
       });
   }
 
+  /** Whether so many new events are enough. After a swap the count starts anew. */
+  private isDue(fresh: number): boolean {
+    const { after } = this.options;
+    const before = fresh < this.last.events ? 0 : this.last.events;
+    return !('events' in after) || fresh >= before + after.events;
+  }
+
   private async learn(): Promise<void> {
     const { after } = this.options;
     const { current } = this.context.models;
     if ('ms' in after && Date.now() - this.last.at < after.ms) return;
+    // No more are new than were when they were last read, and what the store has gained since: they are not read each time.
+    const { events: stored } = await this.context.sizes.get();
+    const { version, stored: then, fresh: were } = this.read;
+    if (version === current.version && !this.isDue(were + stored - then)) return;
     const events = await this.collected(current.trainedUpTo);
     const fresh = events.filter(({ time }) => time > current.trainedUpTo);
-    // After a swap the count starts anew.
-    const before = fresh.length < this.last.events ? 0 : this.last.events;
-    if ('events' in after && fresh.length < before + after.events) return;
+    this.read = { version: current.version, stored, fresh: fresh.length };
+    if (!this.isDue(fresh.length)) return;
     this.last = { at: Date.now(), events: fresh.length };
     const { time: cut } = fresh[Math.floor(fresh.length * (1 - HELD_OUT))] ?? { time: Number.NaN };
     const judges = new Set(fresh.filter(({ time }) => time >= cut).map(({ user }) => user)).size;

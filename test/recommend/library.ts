@@ -156,6 +156,15 @@ export async function librarySuite({ slow = false } = {}): Promise<void> {
     });
   });
 
+  it('now, whatever it is, changes nothing for a model that does not read it', async () => {
+    const recommender = await Recommender.load(files, { device });
+    const query = { history: ['i1', 'i2'], times: [1011, 1012] };
+    const plain = await recommender.recommend(query);
+    for (const now of [null, 5, 1_796_027_195_166, Number.NaN])
+      expect((await recommender.recommend({ ...query, now })).items).toEqual(plain.items);
+    recommender.close();
+  });
+
   it('load, recommend, adapt and close, ten times: live bytes are where they were', async () => {
     const round = async (): Promise<number> => {
       const recommender = await Recommender.load(files, { device });

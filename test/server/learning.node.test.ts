@@ -1,9 +1,10 @@
 /** `serve --learn`: what is collected is learned beside the old model, and swapped in only where it is no worse. */
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventLines } from '../../server/learning/event-lines.ts';
+import { lastLearned } from '../../server/learning/loop.ts';
 import { openWorkplace, SHARED, SMALL } from '../cli/attune.ts';
 import { partPath } from '../model/parts.ts';
 import { endAll, serveCommand } from './command.ts';
@@ -149,4 +150,18 @@ it('events join the log of the training under its names, with what the model rea
     config,
   );
   expect(lines).toBe('who,item,timestamp,rating,device\n"a,b",x,5,4,phone\nc,"""y""",6,,\n');
+});
+
+it('a damaged note of the last update is one line that says what to do', async () => {
+  const root = mkdtempSync(path.join(tmpdir(), 'attune-learned-'));
+  try {
+    for (const text of ['', '{', '{}', 'null', '{"folder":"../other"}']) {
+      writeFileSync(path.join(root, 'model.learned.json'), text);
+      await expect(lastLearned(path.join(root, 'model'))).rejects.toThrow(
+        /^\S*model\.learned\.json: expected the name of the folder of the last update; remove the file [^\n]*$/,
+      );
+    }
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
