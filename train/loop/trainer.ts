@@ -37,6 +37,7 @@ import {
 } from './options.ts';
 import { horizonOf, learningRateAt } from './schedule.ts';
 import { Stopped, TimeBudget } from './time-budget.ts';
+import { TrainingClock } from './training-clock.ts';
 
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 const CHECKPOINT_SECONDS = 30;
@@ -95,20 +96,15 @@ class Trainer {
   private readonly gather: Program<Record<string, never>>;
   private readonly scorer: Scorer;
   private readonly validationUsers: Uint32Array;
-  private readonly started = performance.now();
+  private readonly clock: TrainingClock;
   private counters: Counters;
-  private elapsedBefore = 0;
   private readonly losses: TrainResult['losses'] = [];
   private readonly validations: Validation[] = [];
   private readUpTo = 0;
   private tokens = 0;
-  private stepSeconds = 0;
-  private stepTokens = 0;
   private loss: number | null = null;
   /** Losses since the last validation. */
   private recent = { sum: 0, count: 0 };
-  private validateSeconds = 0;
-  private saveSeconds = 0;
   private validateSteps = 0;
   private batchesInEpoch = 0;
   /** Of the learning rate's schedule, in steps. */
@@ -121,6 +117,7 @@ class Trainer {
   constructor(model: SequenceModel, o: TrainOptions) {
     this.o = o;
     this.model = model;
+    this.clock = new TrainingClock(o.deadline);
     const { device, settings } = o;
     this.optimizer = new AdamW(this.model.parameters, {
       ...BETAS,
@@ -248,8 +245,7 @@ class Trainer {
     counters.batch += parts.length;
     this.tokens += tokens;
     if (this.compiled) {
-      this.stepSeconds += (performance.now() - started) / 1000;
-      this.stepTokens += tokens;
+      this.clock.tookStep(performance.now() - started, tokens);
     } else {
       await o.device.settle();
       this.compiled = true;
@@ -264,7 +260,7 @@ class Trainer {
     }
     if (o.signal?.aborted) return 'interrupted';
     // Kept free for the last validation (if one is due) and for saving.
-    if (this.outOfTime((this.validateSeconds || this.guessValidation()) * 1.3)) return 'time';
+    if (this.outOfTime()) return 'time';
     if (performance.now() - this.lastCheckpoint > CHECKPOINT_SECONDS * 1000) {
       await this.readLosses();
       await this.checkpoint();
@@ -273,19 +269,17 @@ class Trainer {
     return null;
   }
 
-  /** Seconds of a validation that was not measured yet: a forward pass takes about a third of a step's time a token. */
-  private guessValidation(): number {
-    const { window } = this.o.settings;
-    const lengths = this.validationUsers.map((u) => Math.min(window, this.o.split.history(u, 'valid').length));
-    const tokens = lengths.reduce((sum, n) => sum + n, 0);
-    return this.stepTokens > 0 ? (tokens * this.stepSeconds) / this.stepTokens / 2 : 0;
+  private outOfTime(): boolean {
+    const perStep = this.counters.step > 1 ? this.program.milliseconds * this.o.settings.accumulate : 0;
+    return this.clock.isUp(perStep, () => this.validationTokens());
   }
 
-  private outOfTime(reserve: number): boolean {
-    const { deadline } = this.o;
-    if (deadline === undefined) return false;
-    const perStep = this.counters.step > 1 ? this.program.milliseconds * this.o.settings.accumulate : 0;
-    return performance.now() + perStep * 2 + (reserve + 2.5 * this.saveSeconds) * 1000 + 1500 > deadline;
+  /** Tokens of the histories that a validation reads. */
+  private validationTokens(): number {
+    const { window } = this.o.settings;
+    let tokens = 0;
+    for (const u of this.validationUsers) tokens += Math.min(window, this.o.split.history(u, 'valid').length);
+    return tokens;
   }
 
   /** Reads the losses since the last read; throws if a step was not finite. */
@@ -364,7 +358,7 @@ class Trainer {
       scorer: this.scorer,
       onProgress: (done, total) => time.pause(() => this.report('validating', done / total)),
     });
-    this.validateSeconds = (performance.now() - started) / 1000;
+    this.clock.validateSeconds = (performance.now() - started) / 1000;
     const ndcg = metrics['NDCG@10'];
     const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
     if (better) {
@@ -379,8 +373,8 @@ class Trainer {
       step: counters.step,
       epoch: counters.epoch + counters.batch / Math.max(1, this.batchesInEpoch),
       loss: this.recent.count > 0 ? this.recent.sum / this.recent.count : null,
-      tokensPerSecond: Math.round(this.tokensPerSecond()),
-      elapsedSeconds: Math.round(this.elapsed()),
+      tokensPerSecond: Math.round(this.clock.tokensPerSecond),
+      elapsedSeconds: Math.round(this.clock.elapsed),
       users: this.validationUsers.length,
       valid: metrics,
       best: better,
@@ -401,7 +395,7 @@ class Trainer {
     const started = performance.now();
     const counters = {
       ...this.counters,
-      elapsedSeconds: this.elapsed(),
+      elapsedSeconds: this.clock.elapsed,
       extra: { recent: this.recent, horizon: this.horizon, ...(this.validationDue && { validationDue: true }) },
     };
     const [params, m, v] = [
@@ -412,7 +406,7 @@ class Trainer {
     const average = this.o.settings.ema > 0 ? await storedTensors(this.model, 'average') : undefined;
     await saveCheckpoint(this.o.files, { params, m, v, average, counters });
     this.lastCheckpoint = performance.now();
-    this.saveSeconds = (this.lastCheckpoint - started) / 1000;
+    this.clock.saveSeconds = (this.lastCheckpoint - started) / 1000;
   }
 
   /** Loads the checkpoint; false if that run had finished and no limit asks for more. */
@@ -423,7 +417,7 @@ class Trainer {
     this.counters = { ...saved.counters };
     this.readUpTo = saved.counters.step;
     this.optimizer.continueFrom(saved.counters.step);
-    this.elapsedBefore = saved.counters.elapsedSeconds;
+    this.clock.elapsedBefore = saved.counters.elapsedSeconds;
     if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
     this.counters.finished = false;
     this.recent = (saved.counters.extra?.recent as typeof this.recent | undefined) ?? this.recent;
@@ -455,26 +449,16 @@ class Trainer {
   private result(reason: TrainResult['reason']): TrainResult {
     const { step, epoch, bestNdcg, bestStep } = this.counters;
     const { losses, validations, tokens } = this;
-    const seconds = (performance.now() - this.started) / 1000;
+    const { seconds } = this.clock;
     return { reason, step, epoch, bestNdcg, bestStep, losses, validations, seconds, tokens };
-  }
-
-  private elapsed(): number {
-    return this.elapsedBefore + (performance.now() - this.started) / 1000;
-  }
-
-  private tokensPerSecond(): number {
-    return this.stepSeconds > 0 ? this.stepTokens / this.stepSeconds : 0;
   }
 
   private report(phase: TrainProgress['phase'], done: number | null = null): void {
     const { counters, o } = this;
-    const elapsed = (performance.now() - this.started) / 1000;
     const inEpoch = this.batchesInEpoch > 0 ? counters.batch / this.batchesInEpoch : 0;
     const byEpochs = o.epochs === undefined ? 0 : (counters.epoch + inEpoch) / o.epochs;
-    const byTime = o.deadline === undefined ? 0 : (performance.now() - this.started) / (o.deadline - this.started);
     const byPatience = o.epochs === undefined && o.deadline === undefined ? counters.patience / o.settings.patience : 0;
-    const fraction = Math.min(1, Math.max(byEpochs, byTime, byPatience));
+    const fraction = Math.min(1, Math.max(byEpochs, this.clock.fraction, byPatience));
     const known = o.epochs !== undefined || o.deadline !== undefined;
     o.onProgress?.({
       phase,
@@ -484,8 +468,8 @@ class Trainer {
       steps: Math.ceil(this.batchesInEpoch / o.settings.accumulate),
       fraction,
       loss: this.loss,
-      tokensPerSecond: this.tokensPerSecond(),
-      secondsLeft: known && fraction > 0 ? (elapsed * (1 - fraction)) / fraction : null,
+      tokensPerSecond: this.clock.tokensPerSecond,
+      secondsLeft: known ? this.clock.secondsLeft(fraction) : null,
       bestNdcg: counters.bestNdcg,
     });
   }
