@@ -10,7 +10,7 @@ import type { LoadedModel } from '../model/storage/load-model.ts';
 import type { AnySource } from '../train/plan.ts';
 import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
-import { expandPaths, pathsExist } from './input/paths.ts';
+import { filesOfLog, pathsExist } from './input/paths.ts';
 
 export type Backend = 'auto' | 'webgpu' | 'wasm' | 'cpu';
 
@@ -106,7 +106,7 @@ export function commandName(): string {
 export function requireOtherFile(flag: string, file: string, inputs: readonly (string | undefined)[]): void {
   const own = identityOf(file);
   const folder = identityOf(path.dirname(file));
-  for (const input of inputs.flatMap((given) => (given !== undefined && pathsExist(given) ? expandPaths(given) : []))) {
+  for (const input of inputs.flatMap((given) => (given !== undefined && pathsExist(given) ? filesOfLog(given) : []))) {
     const there = identityOf(input);
     // Of a folder's files those that a model consists of.
     const part =

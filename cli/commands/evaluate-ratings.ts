@@ -1,6 +1,6 @@
 /** `attune evaluate` for a model of ratings: the metrics of its out-of-fold predictions, and those predictions. */
 import type { EvaluateRatingFlags } from './evaluate.flags.ts';
-import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { asWritten, type Ratings, type RatingTask } from '../../data/ratings/ratings.ts';
 import { loadConfig } from '../../model/storage/config.ts';
@@ -11,6 +11,7 @@ import { openPath } from '../../recommend/sources/sources.node.ts';
 import { type Point, ratingReport, usualPoint } from '../../train/ratings/report.ts';
 import { commandName, Output, requireOtherFile, shellWord } from '../common.ts';
 import { columnsOf } from '../input/data.ts';
+import { pathsExist } from '../input/paths.ts';
 import { UsageError } from '../errors.ts';
 import { requireSameRatings, storedRatingSplit } from '../../train/ratings/plan.ts';
 import { openRatings, printReport, reportObject } from '../input/ratings.ts';
@@ -51,7 +52,7 @@ export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: Read
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [source, flags.model]);
   let ratings: Ratings | null = null;
   if (flags.data !== undefined || flags.dump !== undefined) {
-    if (!existsSync(source))
+    if (!pathsExist(source))
       throw new InputError('not-found', `${source}: the log is not there`, { hint: 'name it with --data PATH' });
     const reading = { columns: columnsOf(flags, config.schema.columns), maxBadRows: flags.maxBadRows };
     ratings = await openRatings(source, reading, { task, positive: config.positive }, out, flags.progress);

@@ -2,7 +2,8 @@
 import { contextNames } from '../../data/features/event-encoder.ts';
 import { withoutSource } from '../../data/log.ts';
 import { commandName, Output, shellWord } from '../common.ts';
-import { columnsOf } from '../input/data.ts';
+import { columnsOf, nameOfLog } from '../input/data.ts';
+import { expandPaths } from '../input/paths.ts';
 import { prepareDataset } from '../input/prepared.ts';
 import { eventNames } from '../input/side-features.ts';
 import { formatCount, formatDuration, printable } from '../output/ui.ts';
@@ -15,7 +16,8 @@ export async function runPrepare(flags: PrepareFlags): Promise<void> {
   const reading = { columns: columnsOf(flags), context: contextNames(eventNames(flags)), maxBadRows };
   const filter = { minInteractions, minRating };
   const report = await prepareDataset({ data, out, reading, filter, overwrite, progress });
-  for (const line of report.lines) output.note(`${printable(data)}: ${printable(withoutSource(line, data))}`);
+  const name = nameOfLog(expandPaths(data), data);
+  for (const line of report.lines) output.note(`${printable(name)}: ${printable(withoutSource(line, name))}`);
   const seconds = (performance.now() - started) / 1000;
   const { rows, users, items, interactions } = report;
   output.object({ data, out, rows, users, items, interactions, seconds });

@@ -13,7 +13,10 @@ import type { ScoreQuery } from '../../model/inference/scored.ts';
 import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { settingsOf } from '../../model/inference/ranking-model.ts';
+import { aboutAddress, isPostgres } from '../../interop/sources/postgres.node.ts';
 import { openDevice, Output } from '../common.ts';
+import { UsageError } from '../errors.ts';
+import { missingPackage } from '../packages.ts';
 import { examples } from '../../train/side-features.ts';
 import { columnsOf, openDataset } from '../input/data.ts';
 import { openJudged } from '../evaluation.ts';
@@ -37,44 +40,107 @@ export async function runVectors(flags: VectorsFlags): Promise<void> {
   const out = new Output(flags.json);
   const { loaded } = await openJudged(flags.model, out);
   const kinds: Kind[] = flags.data === undefined ? ['items'] : ['items', 'users'];
-  const files = await NodeFiles.create(flags.out);
-  const there = (await files.list()).filter((name) => kinds.flatMap(namesOf).includes(name));
-  if (there.length > 0 && !flags.overwrite) {
-    throw new InputError('already-exists', `${flags.out}: already holds ${there.join(', ')}`, {
-      hint: 'add --overwrite to replace them',
-    });
-  }
+  const targets = targetsOf(flags, out);
+  for (const target of targets) await target.check?.(kinds);
   const tower = settingsOf(loaded).items === 'tower';
   const device = tower || flags.data !== undefined ? await openDevice(flags.device, out) : null;
-  const written: Record<string, unknown> = {};
+  const all = new Map<Kind, Vectors>();
   try {
-    const items = itemVectors(loaded, tower && device ? await towerVectors(device, loaded) : null);
-    written.items = await write(files, 'items', items);
-    tell('items', items, flags.out, out);
-    if (flags.data !== undefined && device) {
-      const users = await userVectors(device, loaded, flags, out);
-      written.users = await write(files, 'users', users);
-      tell('users', users, flags.out, out);
-    }
+    all.set('items', itemVectors(loaded, tower && device ? await towerVectors(device, loaded) : null));
+    if (flags.data !== undefined && device) all.set('users', await userVectors(device, loaded, flags, out));
   } finally {
     device?.close();
+  }
+  const written: Record<string, Record<string, unknown>> = {};
+  for (const [kind, { ids, width }] of all) written[kind] = { rows: ids.length, width };
+  for (const target of targets) {
+    for (const [kind, more] of await target.write(all)) Object.assign(written[kind], more);
   }
   if (loaded.blended) {
     out.note(
       'The product of a user and an item vector is the score of the transformer alone: the item transitions, which are blended in otherwise, are no product of vectors.',
     );
   }
-  out.object({ model: flags.model, out: flags.out, blended: loaded.blended !== null, ...written });
+  const { model, out: folder, to } = flags;
+  out.object({ model, out: folder, to: to && addressOf(to), blended: loaded.blended !== null, ...written });
+}
+
+/** Where vectors go. */
+interface Target {
+  /** Before anything is computed. @throws InputError */
+  check?(kinds: readonly Kind[]): Promise<void>;
+  /** Writes all of them, says so, and returns what `--json` has besides. */
+  write(all: ReadonlyMap<Kind, Vectors>): Promise<[Kind, Record<string, unknown>][]>;
+}
+
+function targetsOf(flags: VectorsFlags, out: Output): Target[] {
+  if (flags.out === undefined && flags.to === undefined) throw new UsageError('--out DIR or --to ADDRESS is missing');
+  return [
+    ...(flags.out === undefined ? [] : [folderTarget(flags.out, flags, out)]),
+    ...(flags.to === undefined ? [] : [databaseTarget(flags.to, flags, out)]),
+  ];
+}
+
+function folderTarget(dir: string, { overwrite }: VectorsFlags, out: Output): Target {
+  return {
+    async check(kinds) {
+      const there = (await (await NodeFiles.create(dir)).list()).filter((name) =>
+        kinds.flatMap(namesOf).includes(name),
+      );
+      if (there.length > 0 && !overwrite) {
+        throw new InputError('already-exists', `${dir}: already holds ${there.join(', ')}`, {
+          hint: 'add --overwrite to replace them',
+        });
+      }
+    },
+    async write(all) {
+      const files = await NodeFiles.open(dir);
+      for (const [kind, vectors] of all) {
+        await write(files, kind, vectors);
+        tell(kind, vectors, dir, out);
+      }
+      return [...all.keys()].map((kind) => [kind, { files: namesOf(kind) }]);
+    },
+  };
+}
+
+function databaseTarget(address: string, { table, overwrite, progress }: VectorsFlags, out: Output): Target {
+  const where = addressOf(address);
+  return {
+    async write(all) {
+      const tables = [...all].map(([kind, vectors]) => ({ ...vectors, table: `${table}_${kind}`, kind }));
+      const bar = createProgress({ total: tables.reduce((sum, { ids }) => sum + ids.length, 0), force: progress });
+      try {
+        const { writeVectorTables } = await import('../../interop/vectors/pgvector.node.ts').catch(missingPackage);
+        await writeVectorTables(address, tables, {
+          overwrite,
+          onRows: (rows) => bar.update(rows, { phase: 'writing' }),
+        });
+      } finally {
+        bar.stop();
+      }
+      for (const { ids, width, kind, table: name } of tables)
+        out.line(
+          `${formatCount(ids.length)} ${kind}, ${width} numbers each: ${printable(where)}, table ${printable(name)}`,
+        );
+      return tables.map(({ kind, table: name }) => [kind, { table: name }]);
+    },
+  };
+}
+
+/** A database without its password. @throws InputError */
+function addressOf(address: string): string {
+  if (isPostgres(address)) return aboutAddress(address).where;
+  throw new InputError('invalid-value', 'expected postgres://USER@HOST/DATABASE', { setting: 'to' });
 }
 
 const namesOf = (kind: Kind): string[] => [`${kind}.npy`, `${kind}.parquet`, `${kind}.ids.json`];
 
-async function write(files: Files, kind: Kind, { ids, values, width }: Vectors) {
+async function write(files: Files, kind: Kind, { ids, values, width }: Vectors): Promise<void> {
   const [npy, parquet, names] = namesOf(kind);
   await files.write(npy, npyPieces(values, [ids.length, width]));
   await files.write(parquet, await vectorsParquet(ids, values, width));
   await files.write(names, `${JSON.stringify(ids)}\n`);
-  return { rows: ids.length, width, files: namesOf(kind) };
 }
 
 function tell(kind: Kind, { ids, width }: Vectors, dir: string, out: Output): void {

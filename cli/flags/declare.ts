@@ -21,6 +21,8 @@ export interface Flag<T> {
   preset?: string;
   /** `--no-NAME`: on unless given */
   negated?: boolean;
+  /** It is a part of another flag, which alone the command gets. @throws UsageError for what does not fit the other's value */
+  partOf?: { name: string; join(own: string, other: string | undefined): string };
 }
 
 export type Flags = Readonly<Record<string, Flag<never>>>;
@@ -100,10 +102,35 @@ export function command<D extends { [K in keyof D]: Flag<ValueOf<D[K]>> }>(spec:
       .addHelpText('after', `\nExample:\n  ${starter} ${spec.example}`);
     const args = spec.args ?? [];
     for (const { name, help, parse } of args) added.argument(`<${name}>`, help, parse ?? ((value: string) => value));
-    for (const [name, flag] of Object.entries(spec.flags)) added.addOption(optionOf(name, flag as Flag<unknown>));
+    const flags = Object.entries(spec.flags) as [string, Flag<unknown>][];
+    const joined = flags.flatMap(([name, { partOf }]) => (partOf ? [{ name, partOf }] : []));
+    const late = new Set(joined.map(({ partOf }) => partOf.name));
+    for (const [name, flag] of flags) {
+      added.addOption(
+        optionOf(
+          name,
+          flag.required && late.has(name)
+            ? { ...flag, required: false, help: `${flag.help} (required, or --query)` }
+            : flag,
+        ),
+      );
+    }
     for (const note of spec.notes ?? []) added.addHelpText('after', `\n${note}`);
     added.action(() => {
       const names = added.options.map((option) => option.attributeName());
+      for (const { name, partOf } of joined) {
+        const own: string | undefined = added.getOptionValue(name);
+        if (own === undefined) continue;
+        added.setOptionValueWithSource(partOf.name, partOf.join(own, added.getOptionValue(partOf.name)), 'cli');
+        added.setOptionValue(name, undefined);
+      }
+      for (const [name, flag] of flags) {
+        if (!flag.required || added.getOptionValue(name) !== undefined) continue;
+        const { flags: shown } = optionOf(name, flag);
+        added.error(`error: required option '${shown}' not specified`, {
+          code: 'commander.missingMandatoryOptionValue',
+        });
+      }
       const typed = new Set(names.filter((name) => added.getOptionValueSource(name) === 'cli'));
       return spec.run(added.opts() as FlagsOf<D>, { typed, args: added.processedArgs as string[] });
     });

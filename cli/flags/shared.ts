@@ -8,7 +8,7 @@ import {
   type RequestTime,
 } from '../../data/splits/protocol.ts';
 import { isRatingSplit, parseRatingSplit, RATING_SPLITS, type RatingSplit } from '../../data/ratings/split.ts';
-import { morePaths } from '../input/paths.ts';
+import { joinQuery, morePaths } from '../input/paths.ts';
 import { choiceFlag, type Flag, on, parsed, required, text, withDefault, withoutDefault } from './declare.ts';
 import { integerFlag, keyValue, list } from './values.ts';
 
@@ -34,10 +34,22 @@ export const vectors = list(
 );
 
 export const data = (help: string): Flag<string | undefined> =>
-  parsed('<path>', `${help}; may be repeated, or a pattern ("logs/*.csv"), for a log in several files`, morePaths);
+  parsed(
+    '<path>',
+    `${help}; may be repeated, or a pattern ("logs/*.csv"), or a folder, for a log in several files`,
+    morePaths,
+  );
+
+/** The rows of a log, in SQL: over what DuckDB reads, or a database that `--data` names. */
+const query: Flag<string | undefined> = {
+  value: '<sql>',
+  help: "rows of the log as a query: SELECT user, item, time FROM 'events/*.parquet' (DuckDB), or of --data postgres://...",
+  partOf: { name: 'data', join: joinQuery },
+};
 
 /** How a log is read. */
 export const logFlags = {
+  query,
   maxBadRows: withDefault(integerFlag('<n>', 'rows that cannot be read: skip up to this many, with a note', 0), 0),
   userColumn: text('<name>', 'column of the user (default: found by its usual names)'),
   itemColumn: text('<name>', 'column of the item (default: found by its usual names)'),

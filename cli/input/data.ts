@@ -5,15 +5,17 @@ import { type ItemInfo, readItems } from '../../data/formats/catalog.ts';
 import { type Dataset, datasetOf, type PreparedLog } from '../../data/dataset.ts';
 import { InputError, option } from '../../data/errors.ts';
 import { type Log, withoutSource } from '../../data/log.ts';
-import { type LogFile, readLogFiles } from '../../data/formats/reader.ts';
+import { type LogFile, type LogRows, readLogFiles } from '../../data/formats/reader.ts';
 import { decodeText } from '../../data/formats/text.ts';
 import { isDataset, openDatasetFolder, readManifest } from '../../interop/dataset/open.node.ts';
+import { rowSource } from '../../interop/sources/source.ts';
 import { TimeBudget } from '../../train/loop/time-budget.ts';
 import { examples } from '../../train/side-features.ts';
 import type { Output } from '../common.ts';
+import { missingPackage } from '../packages.ts';
 import { openParquetWorker } from './parquet-worker.ts';
 import { expandPaths } from './paths.ts';
-import { createProgress, printable } from '../output/ui.ts';
+import { createProgress, formatCount, printable } from '../output/ui.ts';
 
 /** Names of the log's columns, where the usual ones do not fit. */
 export interface Columns {
@@ -56,24 +58,34 @@ export function columnsOf(flags: ColumnFlags, remembered: Columns = {}): Columns
 /** Reads a log, with a bar for a large one. @param file one path or several (cli/input/paths.ts) @throws InputError */
 export async function openLog(file: string, reading: Reading, progress = false): Promise<Log> {
   if (isDataset(file)) throw noRows(file);
-  const names = expandPaths(file);
+  const parts = expandPaths(file);
   let bytes = 0;
-  for (const name of names) bytes += await fileSize(name);
+  for (const part of parts) if (!rowSource(part)) bytes += await fileSize(part);
   const bar = createProgress({ total: Math.max(1, bytes), force: progress });
   try {
-    return await readLogFiles(openFiles(names), names.length === 1 ? names[0] : file, {
+    return await readLogFiles(openParts(parts), nameOfLog(parts, file), {
       ...reading,
       openParquetWorker,
-      onProgress: (done) => bar.update(done, { phase: 'reading' }),
+      onProgress: (done, rows) => bar.update(done, { phase: readingPhase(rows) }),
     });
+  } catch (error) {
+    return missingPackage(error as Error);
   } finally {
     bar.stop();
   }
 }
 
-export function* openFiles(names: readonly string[]): Generator<LogFile> {
-  for (const name of names) yield { name, chunks: createReadStream(name, { highWaterMark: 1 << 18 }) };
+/** Opens the files of a log, and its other sources of rows. */
+export function* openParts(parts: readonly string[]): Generator<LogFile | LogRows> {
+  for (const part of parts)
+    yield rowSource(part) ?? { name: part, chunks: createReadStream(part, { highWaterMark: 1 << 18 }) };
 }
+
+/** A log in messages. */
+export const nameOfLog = (parts: readonly string[], all: string): string =>
+  parts.length === 1 ? (rowSource(parts[0])?.name ?? parts[0]) : all;
+
+export const readingPhase = (rows: number): string => (rows > 0 ? `reading, ${formatCount(rows)} rows` : 'reading');
 
 /** A dataset was named where rows are asked for. */
 export const noRows = (dataset: string): InputError =>
@@ -121,7 +133,7 @@ export async function openDataset(
   const log = await openAnyLog(file, reading, progress);
   const dataset = datasetOf(log, filter);
   for (const line of dataset.report.lines) {
-    out.note(`${printable(file)}: ${printable(withoutSource(line, log.source))}`);
+    out.note(`${printable(log.source)}: ${printable(withoutSource(line, log.source))}`);
   }
   return dataset;
 }

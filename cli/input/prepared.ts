@@ -10,8 +10,9 @@ import { Stopped, TimeBudget } from '../../train/loop/time-budget.ts';
 import { onInterrupt, type Output } from '../common.ts';
 import { InterruptedError } from '../errors.ts';
 import { createProgress, formatBytes } from '../output/ui.ts';
-import { type Columns, openFiles, type Reading } from './data.ts';
-import { expandPaths } from './paths.ts';
+import { missingPackage } from '../packages.ts';
+import { type Columns, nameOfLog, openParts, type Reading, readingPhase } from './data.ts';
+import { expandPaths, filesOfLog } from './paths.ts';
 
 /** A log that is beyond this is prepared before it trains: in memory it would take five times as much. */
 const LARGE = 128 * 2 ** 20;
@@ -32,8 +33,8 @@ export interface PrepareTask {
 /** Writes the dataset of a log. Ctrl-C ends it, and leaves no rows behind. @throws InputError */
 export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> {
   const { data, out, reading, filter, overwrite = false } = task;
-  const names = expandPaths(data);
-  const sources = sourcesOf(names);
+  const parts = expandPaths(data);
+  const sources = sourcesOf(filesOfLog(data));
   const interrupt = onInterrupt(() => {});
   const budget = new TimeBudget(task.deadline, interrupt.signal);
   const bar = createProgress({ total: 1000, force: task.progress });
@@ -44,13 +45,13 @@ export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> 
   const folder = DatasetFolder.create(out, overwrite);
   try {
     const log = await readStoredLog(
-      openFiles(names),
-      names.length === 1 ? names[0] : data,
+      openParts(parts),
+      nameOfLog(parts, data),
       {
         ...reading,
-        onProgress: (done) => {
+        onProgress: (done, rows) => {
           budget.check();
-          bar.update((1000 * done) / bytes, { phase: 'reading' });
+          bar.update((1000 * done) / bytes, { phase: readingPhase(rows) });
         },
       },
       folder.store,
@@ -59,7 +60,7 @@ export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> 
       budget.pause(() => bar.update(1000 * done, { phase })),
     );
   } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
+    if (!(error instanceof Stopped)) return missingPackage(error as Error);
     if (error.reason === 'time') {
       throw new InputError('conflicting-settings', `${data}: the time was up before it was read`, {
         setting: 'maxMinutes',
@@ -104,8 +105,9 @@ export async function preparedBeside(
   large = LARGE,
 ): Promise<string> {
   const { data, filter, reading } = task;
-  const names = expandPaths(data);
-  if (isDataset(data) || !isLarge(names, large)) return data;
+  if (isDataset(data)) return data;
+  const names = filesOfLog(data);
+  if (!isLarge(names, large)) return data;
   const dir = `${model.replace(/[\\/]+$/, '')}.dataset`;
   const sources = sourcesOf(names);
   const total = formatBytes(sources.reduce((sum, { bytes }) => sum + bytes, 0));

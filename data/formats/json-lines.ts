@@ -13,10 +13,7 @@ const LONG_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
 export function fieldsOfObject(line: string, header: readonly string[], ids: readonly number[]): string[] | string {
   let value: unknown;
   try {
-    const exact = /\d{16}/.test(line)
-      ? line.replace(LONG_NUMBERS, (found) => (found.startsWith('"') ? found : `"${found}"`))
-      : line;
-    value = JSON.parse(exact);
+    value = exactJson(line);
   } catch {
     return 'is not a JSON object';
   }
@@ -28,6 +25,17 @@ export function fieldsOfObject(line: string, header: readonly string[], ids: rea
   if (nested !== undefined) return `${nested} is a list or an object, not an ID; write one line per event`;
   return header.map((name) => textOf(ownValue(object, name)));
 }
+
+/** JSON whose integers are not rounded: the long ones are strings. @throws SyntaxError */
+function exactJson(text: string): unknown {
+  const exact = /\d{16}/.test(text)
+    ? text.replace(LONG_NUMBERS, (found) => (found.startsWith('"') ? found : `"${found}"`))
+    : text;
+  return JSON.parse(exact);
+}
+
+/** A JSON value as the text of a field. @throws SyntaxError */
+export const textOfJson = (json: string): string => textOf(exactJson(json));
 
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return '';

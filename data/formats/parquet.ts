@@ -3,6 +3,7 @@ import { decompress } from 'fzstd';
 import { type Compressors, type FileMetaData, parquetMetadata, parquetRead, parquetSchema } from 'hyparquet';
 import { InputError } from '../errors.ts';
 import type { RecordSink } from './records.ts';
+import { hexOf, utf8Text } from './text.ts';
 
 const CODECS = ['UNCOMPRESSED', 'SNAPPY', 'ZSTD', 'GZIP', 'BROTLI', 'LZ4', 'LZ4_RAW'];
 /** Rows that are read first, so that a preview need not wait for a whole row group. */
@@ -36,12 +37,9 @@ export async function* parquetParts(bytes: Uint8Array<ArrayBuffer>, source: stri
   const parsers = {
     stringFromBytes: (value: Uint8Array | undefined) => {
       if (!value) return undefined;
-      try {
-        return strict.decode(value);
-      } catch {
-        binary++;
-        return hexOf(value);
-      }
+      const text = utf8Text(value);
+      if (text === null) binary++;
+      return text ?? hexOf(value);
     },
   };
   const metadata = await orDamaged(source, async () => parquetMetadata(bytes));
@@ -176,11 +174,7 @@ function textOf(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value, plain) : String(value);
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const digitsOf = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-const hexOf = (bytes: Uint8Array): string => `0x${digitsOf(bytes)}`;
-const uuidOf = (bytes: Uint8Array): string => digitsOf(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+const uuidOf = (bytes: Uint8Array): string => hexOf(bytes).replace(/^0x(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 
 /** JSON has no 64-bit integers. */
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);

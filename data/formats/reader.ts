@@ -20,8 +20,8 @@ export interface ReadOptions {
   maxBadRows?: number;
   /** see {@link SourceOptions} */
   openParquetWorker?: SourceOptions['openParquetWorker'];
-  /** called with the bytes read so far, of all files together */
-  onProgress?(bytes: number): void;
+  /** called with the bytes read so far, of all files together, and the rows of sources that are no files */
+  onProgress?(bytes: number, rows: number): void;
 }
 
 /** A file of a log: its bytes in order, e.g. a Node file stream or `file.stream()` in a browser. */
@@ -29,6 +29,17 @@ export interface LogFile {
   /** for messages */
   name: string;
   chunks: AsyncIterable<Uint8Array>;
+}
+
+/** Rows of a log that are no file's to parse: those of a database (interop/sources). */
+export interface LogRows {
+  /** for messages */
+  name: string;
+  /**
+   * Gives the rows to a sink, as a file's are.
+   * @param tick called with the rows so far as they arrive, and while they are waited for; it may throw to stop
+   */
+  rows(sink: RecordSink, tick: (rows: number) => void): Promise<void>;
 }
 
 /**
@@ -49,13 +60,17 @@ export function readLog(chunks: AsyncIterable<Uint8Array>, source: string, optio
 }
 
 /** Reads several files as one log, in the order given. @param source name of all of them. @throws InputError */
-export async function readLogFiles(files: Iterable<LogFile>, source: string, options: ReadOptions = {}): Promise<Log> {
+export async function readLogFiles(
+  files: Iterable<LogFile | LogRows>,
+  source: string,
+  options: ReadOptions = {},
+): Promise<Log> {
   return (await readStoredLog(files, source, options, memoryStore)) as Log;
 }
 
 /** As `readLogFiles`, with the rows in the columns of a store. @throws InputError */
 export async function readStoredLog(
-  files: Iterable<LogFile>,
+  files: Iterable<LogFile | LogRows>,
   source: string,
   options: ReadOptions,
   store: ColumnStore,
@@ -69,17 +84,26 @@ export async function readStoredLog(
       value: all,
     });
   }
-  let before = 0;
-  for (const { name, chunks } of files) {
-    builder.open(name);
+  let [before, rowsBefore] = [0, 0];
+  for (const file of files) {
+    builder.open(file.name);
+    if ('rows' in file) {
+      let rows = 0;
+      await file.rows(builder, (done) => {
+        rows = done;
+        options.onProgress?.(before, rowsBefore + done);
+      });
+      rowsBefore += rows;
+      continue;
+    }
     let bytes = 0;
-    await readRecords(chunks, name, builder, {
+    await readRecords(file.chunks, file.name, builder, {
       ...(columns && { columns }),
       expected: Object.values(asked),
       ...(options.openParquetWorker && { openParquetWorker: options.openParquetWorker }),
       onProgress: (done) => {
         bytes = done;
-        options.onProgress?.(before + done);
+        options.onProgress?.(before + done, rowsBefore);
       },
     });
     before += bytes;
@@ -186,6 +210,10 @@ export class LogBuilder implements RecordSink {
     }
     this.#index = index;
     return [index.user, index.item];
+  }
+
+  reads(column: number): boolean {
+    return ROLES.some((role) => this.#index[role] === column) || this.#index.context.includes(column);
   }
 
   row(fields: string[], line: number, escaped: boolean): void {

@@ -13,6 +13,8 @@ export interface RecordSink {
    * holds bytes that are not UTF-8 (data/formats/text.ts).
    */
   row(fields: string[], line: number, escaped: boolean): void;
+  /** After `begin`: whether it reads a column (by default it does); the fields of others may be anything. */
+  reads?(column: number): boolean;
   bad(line: number, problem: string): void;
   /** Something that the user should know about the file. */
   note(text: string): void;

@@ -182,3 +182,16 @@ function sequenceAt(bytes: Uint8Array, at: number): number {
   if (second < least || second > most) return 0;
   return others.every((byte) => byte >= 0x80 && byte <= 0xbf) ? length : 0;
 }
+
+/** Bytes as text; null where they are not UTF-8. */
+export function utf8Text(bytes: Uint8Array): string | null {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** Bytes as `0x` and hexadecimal digits. */
+export const hexOf = (bytes: Uint8Array): string =>
+  `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;

@@ -35,10 +35,12 @@ export default {
         items: [
           page('getting-started', 'Getting started'),
           page('data-formats', 'Data formats'),
+          page('data-sources', 'Data sources'),
           page('recipes-and-settings', 'Recipes and settings'),
           page('evaluation', 'Evaluation'),
           page('learning-over-time', 'Learning over time'),
           page('serving', 'Serving'),
+          page('interop', 'Interop'),
           page('browser', 'In the browser'),
           page('limitations', 'Limitations'),
         ],

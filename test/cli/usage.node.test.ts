@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { circle, openWorkplace, SHARED } from './attune.ts';
 
@@ -151,9 +152,11 @@ describe('bad input is one line with its location, and exit code 1', () => {
   test('no file, no folder, no model', async () => {
     place.write('log.csv', log);
     place.write('file', 'x');
+    mkdirSync(place.path('empty'));
     const runs: [string, RegExp][] = [
       ['train --data gone.csv --out m', /^1 gone\.csv: no such file or folder/],
-      ['train --data . --out m', /^1 \.: is a folder, expected a file/],
+      ['train --data empty --out m', /^1 empty: no file named \.parquet, \.csv or \.json/],
+      ['train --data log.csv --items . --out m', /^1 \.: is a folder, expected a file/],
       ['train --data log.csv --out file', /^1 file: is a file; a model is a folder/],
       ['evaluate --data log.csv --model gone', /^1 gone: no such folder/],
       ['evaluate --data log.csv --model .', /^1 \.: not a model folder/],

@@ -152,6 +152,16 @@ describe('the package', () => {
     node(command, 'train', '--data', 'ratings.csv', '--out', 'model', '--epochs', '4', ...TINY);
     expect(existsSync(place.part('model/model.safetensors'))).toBe(true);
   });
+
+  test('what only one source needs is named where it is missing', () => {
+    const command = join('node_modules/attune', manifest().bin.attune);
+    const args = [command, 'prepare', '--query', 'SELECT 1 AS user, 2 AS item', '--out', 'dataset'];
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: place.dir, encoding: 'utf8' });
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/^attune: the package @duckdb\/node-api is not installed/),
+    ]);
+  });
 });
 
 describe("the README's examples run as they are", () => {
