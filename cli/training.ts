@@ -127,6 +127,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
     const phase = {
       recording: 'recording the training data',
       transitions: 'learning item transitions',
+      batching: 'dividing the log into batches',
       compiling: 'compiling the kernels',
       training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,
       validating: 'validating',

@@ -37,6 +37,14 @@ export interface Batch extends TargetTokens {
   continuation?: ContinuationBatch;
 }
 
+/** The batches of one epoch, planned: which windows each holds. They are filled as they are asked for. */
+export interface Epoch {
+  /** Batches; the number varies a little between epochs. */
+  readonly count: number;
+  /** The batches from this number on, 0 by default. */
+  batches(skip?: number): Generator<Batch, void, undefined>;
+}
+
 /** The cloze task (BERT4Rec, Sun et al. 2019, section 3.6): masked events are what is predicted. */
 export interface Cloze {
   /** share of a window's events that are masked, at least one */

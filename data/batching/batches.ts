@@ -1,22 +1,14 @@
 import { UNKNOWN_TIME } from '../features/side-features.ts';
 import { SideFeatureWriter } from '../features/side-rows.ts';
+import { atOnce, type Pieces } from '../pieces.ts';
 import { type Random, seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
 import { augmentWindow, changesWindows } from './augment.ts';
-import { continuations, continuationsPerEpoch } from './continuations.ts';
-import type { Batch, BatchOptions, Cloze } from './batch.ts';
+import { planContinuations } from './continuations.ts';
+import type { Batch, BatchOptions, Cloze, Epoch } from './batch.ts';
 import { checkWindow, pack } from './pack.ts';
 import { REPLAYED, replayed } from './replay.ts';
-
-interface Window {
-  id: number;
-  user: number;
-  /** index of the first input in `dataset.items` */
-  first: number;
-  tokens: number;
-  /** events before augmentation, including the last target */
-  events: number;
-}
+import { at, type Windows, WindowWriter } from './windows.ts';
 
 /**
  * Most events of a batch that the cloze task masks, so that the list of predictions has a fixed size: 1.5 times what the
@@ -32,44 +24,48 @@ const HIDDEN = 0x51de;
 const UNASKED = 0x7175e7;
 
 /**
- * The batches of one epoch. A training history of m events has n = m − 1 positions (input x_i, target x_{i+1}); it is
+ * Plans an epoch. A training history of m events has n = m − 1 positions (input x_i, target x_{i+1}); it is
  * cut at a random shift into ⌈n/T⌉ windows that cover each position exactly once, and all windows are shuffled.
  *
  * With `cloze` all m events of a history are tokens, some of them masked (their item is V, one past the catalog); only
  * these have a weight, and their target is the item that was there. Masks are drawn anew in each epoch.
  *
- * Everything follows from (seed, epoch): `skip` leaves out the first batches and yields the others as if it had not,
- * which is how a run resumes in mid-epoch.
+ * Everything follows from (seed, epoch): batches that are skipped change nothing about the others, which is how a run
+ * resumes in mid-epoch.
  *
  * @throws InputError when a window does not fit into a batch
  */
-export function* batches(split: Split, options: BatchOptions & { skip?: number }): Generator<Batch, void, undefined> {
-  const { continuation, cloze, seed, epoch, skip = 0 } = options;
-  if (continuation) return yield* continuations(split, { ...options, continuation });
-  for (const [i, windows] of planEpoch(split, options).entries()) {
-    if (i < skip) continue;
-    const batch = fillBatch(split, windows, i, options);
-    if (cloze) mask(batch, split.items, cloze, seeded(seed ^ MASKS, epoch * 2 ** 16 + i));
-    yield batch;
-  }
+export function* planEpoch(split: Split, options: BatchOptions): Pieces<Epoch> {
+  const { continuation, cloze, seed, epoch } = options;
+  if (continuation) return yield* planContinuations(split, { ...options, continuation });
+  const { windows, packed } = yield* planWindows(split, options);
+  return {
+    count: packed.length,
+    *batches(skip = 0) {
+      for (let i = skip; i < packed.length; i++) {
+        const batch = fillBatch(split, windows, packed[i] as Uint32Array, i, options);
+        if (cloze) mask(batch, split.items, cloze, seeded(seed ^ MASKS, epoch * 2 ** 16 + i));
+        yield batch;
+      }
+    },
+  };
 }
 
-/** Batches in the given epoch, exactly; the number varies a little between epochs. */
-export function batchesPerEpoch(split: Split, options: BatchOptions): number {
-  const { continuation } = options;
-  if (continuation) return continuationsPerEpoch(split, { ...options, continuation });
-  return planEpoch(split, options).length;
+/** The batches of one epoch, planned at once. */
+export function batches(split: Split, options: BatchOptions): Generator<Batch, void, undefined> {
+  return atOnce(planEpoch(split, options)).batches();
 }
 
-/** The windows of each batch. */
-function planEpoch(split: Split, options: BatchOptions): Window[][] {
+/** The windows, and those of each batch. */
+function* planWindows(split: Split, options: BatchOptions): Pieces<{ windows: Windows; packed: Uint32Array[] }> {
   checkWindow(options);
   const { maxTokens, window, seed, epoch, cloze, augment } = options;
   const random = seeded(seed, epoch);
   /** The last target is no token. */
   const extra = cloze ? 0 : 1;
-  const windows: Window[] = [];
+  const writer = new WindowWriter();
   for (let user = 0; user < split.users; user++) {
+    yield;
     const length = split.trainLength(user);
     if (length < 2) continue;
     const n = length - extra;
@@ -78,23 +74,19 @@ function planEpoch(split: Split, options: BatchOptions): Window[][] {
     const shift = random.below(count * window - n + 1);
     const [base] = split.range(user);
     for (let at = 0, end = count === 1 ? n : window - shift; at < n; at = end, end = Math.min(n, end + window)) {
-      const id = windows.length;
       const events = end - at + extra;
-      const kept = changesWindows(augment) ? augmentWindow(augment, events, seed, epoch, id).length : events;
-      windows.push({ id, user, first: base + at, tokens: kept - extra, events });
+      const kept = changesWindows(augment) ? augmentWindow(augment, events, seed, epoch, writer.length).length : events;
+      writer.push(user, base + at, kept - extra, events);
     }
   }
-  const kept = replayed(
-    windows,
-    split,
-    options.replay,
-    ({ first, events }) => [first, first + events],
-    seeded(seed ^ REPLAYED, epoch),
-  );
-  return pack(shuffle(kept, random), [{ maxTokens, tokens: (one) => one.tokens }]);
+  const windows = writer.finish();
+  const { first, tokens, events } = windows;
+  const span = (i: number): [number, number] => [first[i] as number, (first[i] as number) + (events[i] as number)];
+  const kept = replayed(tokens, split, options.replay, span, seeded(seed ^ REPLAYED, epoch));
+  return { windows, packed: yield* pack(shuffle(kept, random), [{ maxTokens, tokens }]) };
 }
 
-function fillBatch(split: Split, windows: readonly Window[], number: number, options: BatchOptions): Batch {
+function fillBatch(split: Split, windows: Windows, ids: Uint32Array, number: number, options: BatchOptions): Batch {
   const { maxTokens, seed, epoch, augment, sideDropout = 0, requestDropout } = options;
   const { items, times } = split.dataset;
   const { side } = split;
@@ -114,7 +106,8 @@ function fillBatch(split: Split, windows: readonly Window[], number: number, opt
   const random = seeded(seed ^ HIDDEN, epoch * 2 ** 16 + number);
   const hides = (): boolean => random.next() < sideDropout;
   const asking = seeded(seed ^ UNASKED, epoch * 2 ** 16 + number);
-  for (const { id, user, first, tokens: n, events } of windows) {
+  for (const id of ids) {
+    const [user, first, n, events] = at(windows, id);
     const from = batch.tokens;
     const to = from + n;
     // With the last target, which is no token.

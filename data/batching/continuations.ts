@@ -5,11 +5,13 @@
  * the encoder reads the up to T events before each run, and the decoder, which starts with the last of them, predicts the
  * run. So an epoch covers each target once, at a position in its continuation that changes from epoch to epoch.
  */
+import type { Pieces } from '../pieces.ts';
 import { seeded, shuffle } from '../random.ts';
 import type { Split } from '../splits/split.ts';
-import type { Batch, BatchOptions, ContinuationBatch } from './batch.ts';
+import type { Batch, BatchOptions, ContinuationBatch, Epoch } from './batch.ts';
 import { checkWindow, pack } from './pack.ts';
 import { REPLAYED, replayed } from './replay.ts';
+import { at, type Windows, WindowWriter } from './windows.ts';
 
 export type ContinuationOptions = Omit<BatchOptions, 'cloze' | 'augment'> & { continuation: number };
 
@@ -17,60 +19,47 @@ export type ContinuationOptions = Omit<BatchOptions, 'cloze' | 'augment'> & { co
 export const continuationTokens = (maxTokens: number, continuation: number): number =>
   Math.ceil(Math.max(continuation, maxTokens / 4) / 64) * 64;
 
-/** In `dataset.items`: the history starts at `first`, the continuation at `cut`; `tokens` and `length` are their lengths. */
-interface Window {
-  first: number;
-  cut: number;
-  tokens: number;
-  length: number;
-}
-
 /** Keeps these draws apart from those of other windows. */
 const STREAM = 0x636f6e74;
 
-/** The batches of one epoch; see `batches`. Everything follows from (seed, epoch). */
-export function* continuations(
-  split: Split,
-  options: ContinuationOptions & { skip?: number },
-): Generator<Batch, void, undefined> {
-  for (const windows of planEpoch(split, options).slice(options.skip ?? 0)) yield fillBatch(split, windows, options);
-}
-
-export function continuationsPerEpoch(split: Split, options: ContinuationOptions): number {
-  return planEpoch(split, options).length;
-}
-
-/** The windows of each batch. */
-function planEpoch(split: Split, options: ContinuationOptions): Window[][] {
+/** The batches of one epoch; see `planEpoch`. Everything follows from (seed, epoch). */
+export function* planContinuations(split: Split, options: ContinuationOptions): Pieces<Epoch> {
   checkWindow(options);
   const { maxTokens, window, continuation, seed, epoch } = options;
   const random = seeded(seed ^ STREAM, epoch);
-  const windows: Window[] = [];
-  for (let u = 0; u < split.users; u++) {
-    const events = split.trainLength(u);
+  const writer = new WindowWriter();
+  for (let user = 0; user < split.users; user++) {
+    yield;
+    const events = split.trainLength(user);
     if (events < 2) continue;
-    const [base] = split.range(u);
+    const [base] = split.range(user);
     // The first run is shortened by the shift; all others but the last are full.
     const shift = random.below(Math.min(continuation, events - 1));
     for (let at = 1, end = 1 + continuation - shift; at < events; at = end, end += continuation) {
       const tokens = Math.min(at, window);
-      windows.push({ first: base + at - tokens, cut: base + at, tokens, length: Math.min(end, events) - at });
+      writer.push(user, base + at - tokens, tokens, Math.min(end, events) - at);
     }
   }
-  const kept = replayed(
-    windows,
-    split,
-    options.replay,
-    ({ cut, length }) => [cut, cut + length],
-    seeded(seed ^ STREAM ^ REPLAYED, epoch),
-  );
-  return pack(shuffle(kept, random), [
-    { maxTokens, tokens: (one) => one.tokens },
-    { maxTokens: continuationTokens(maxTokens, continuation), tokens: (one) => one.length },
+  const windows = writer.finish();
+  const { tokens, events } = windows;
+  const span = (i: number): [number, number] => {
+    const [, first, history, length] = at(windows, i);
+    return [first + history, first + history + length];
+  };
+  const kept = replayed(tokens, split, options.replay, span, seeded(seed ^ STREAM ^ REPLAYED, epoch));
+  const packed = yield* pack(shuffle(kept, random), [
+    { maxTokens, tokens },
+    { maxTokens: continuationTokens(maxTokens, continuation), tokens: events },
   ]);
+  return {
+    count: packed.length,
+    *batches(skip = 0) {
+      for (const ids of packed.slice(skip)) yield fillBatch(split, windows, ids, options);
+    },
+  };
 }
 
-function fillBatch(split: Split, windows: readonly Window[], options: ContinuationOptions): Batch {
+function fillBatch(split: Split, windows: Windows, ids: Uint32Array, options: ContinuationOptions): Batch {
   const { maxTokens, continuation } = options;
   const { items, times } = split.dataset;
   const zeros = (n: number) => new Uint32Array(n);
@@ -99,7 +88,9 @@ function fillBatch(split: Split, windows: readonly Window[], options: Continuati
     ...(times && { times: zeros(maxTokens) }),
     continuation: next,
   };
-  for (const { first, cut, tokens, length } of windows) {
+  for (const id of ids) {
+    const [, first, tokens, length] = at(windows, id);
+    const cut = first + tokens;
     const [from, to] = [batch.tokens, batch.tokens + tokens];
     const [nextFrom, nextTo] = [next.tokens, next.tokens + length];
     batch.items.set(items.subarray(first, cut), from);

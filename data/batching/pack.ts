@@ -1,49 +1,55 @@
 /** Which windows share a batch. */
 import { InputError } from '../errors.ts';
+import type { Pieces } from '../pieces.ts';
 
 /** How many windows ahead the packer looks for one that fits the space left in a batch. */
 const LOOK_AHEAD = 128;
 
-/** A limit of a batch, and how much of it a window takes; any window fits an empty batch. */
-export interface Capacity<W> {
+/** A limit of a batch, and how much of it each window takes, [windows]; any window fits an empty batch. */
+export interface Capacity {
   maxTokens: number;
-  tokens(window: W): number;
+  tokens: Uint32Array;
 }
 
 /**
  * Divides windows into batches that keep every limit: windows in turn, and once the next does not fit, the largest (by the
- * first limit) that does among the LOOK_AHEAD that follow, until none does. Reorders `windows`.
+ * first limit) that does among the LOOK_AHEAD that follow, until none does.
+ *
+ * @param windows in the order in which they are taken; reordered
+ * @returns the windows of each batch, views
  */
-export function pack<W>(windows: W[], limits: readonly [Capacity<W>, ...Capacity<W>[]]): W[][] {
-  const batches: W[][] = [];
+export function* pack(windows: Uint32Array, limits: readonly [Capacity, ...Capacity[]]): Pieces<Uint32Array[]> {
+  const batches: Uint32Array[] = [];
   const { tokens } = limits[0];
-  let batch: W[] = [];
-  let space = limits.map((limit) => ({ ...limit, left: limit.maxTokens }));
-  const fits = (window: W): boolean => space.every((limit) => limit.tokens(window) <= limit.left);
+  const left = Float64Array.from(limits, ({ maxTokens }) => maxTokens);
+  const fits = (window: number): boolean =>
+    limits.every((limit, l) => (limit.tokens[window] as number) <= (left[l] as number));
+  let from = 0;
   for (let at = 0; at < windows.length; ) {
+    yield;
     let pick = -1;
     let largest = 0;
-    const full = space.some(({ left }) => left === 0);
+    const full = left.includes(0);
     for (let i = at; i < (full ? at : Math.min(windows.length, at + LOOK_AHEAD)); i++) {
-      const window = windows[i] as W;
-      if (!fits(window) || (pick >= 0 && tokens(window) <= largest)) continue;
+      const window = windows[i] as number;
+      const size = tokens[window] as number;
+      if ((pick >= 0 && size <= largest) || !fits(window)) continue;
       pick = i;
-      largest = tokens(window);
+      largest = size;
       if (i === at) break;
     }
     if (pick < 0) {
-      batches.push(batch);
-      batch = [];
-      space = limits.map((limit) => ({ ...limit, left: limit.maxTokens }));
+      batches.push(windows.subarray(from, at));
+      from = at;
+      for (const [l, { maxTokens }] of limits.entries()) left[l] = maxTokens;
       continue;
     }
-    const chosen = windows[pick] as W;
+    const chosen = windows[pick] as number;
     if (pick > at) windows.copyWithin(at + 1, at, pick);
     windows[at++] = chosen;
-    batch.push(chosen);
-    for (const limit of space) limit.left -= limit.tokens(chosen);
+    for (const [l, limit] of limits.entries()) left[l] = (left[l] as number) - (limit.tokens[chosen] as number);
   }
-  if (batch.length > 0) batches.push(batch);
+  if (windows.length > from) batches.push(windows.subarray(from));
   return batches;
 }
 

@@ -5,33 +5,33 @@ import type { Split } from '../splits/split.ts';
 /** Stream of the seed that draws what is replayed. */
 export const REPLAYED = 0x7265706c;
 
-/** A window of events: [first, first + events) in the dataset. */
-interface Replayed {
-  tokens: number;
-}
-
 /**
  * The windows with an event that is marked as fresh, and of the others as many as have `replay` times their tokens in
  * expectation, each alike. Without anything fresh all windows are kept.
  *
+ * @param tokens [windows]
  * @param spanOf the events of a window, [from, to) in the dataset
+ * @returns the windows that are kept, in order
  */
-export function replayed<W extends Replayed>(
-  windows: W[],
+export function replayed(
+  tokens: Uint32Array,
   { dataset: { fresh } }: Split,
   replay: number | undefined,
-  spanOf: (window: W) => [from: number, to: number],
+  spanOf: (window: number) => [from: number, to: number],
   random: Random,
-): W[] {
-  if (replay === undefined || !fresh) return windows;
-  const isFresh = windows.map((window) => {
-    const [from, to] = spanOf(window);
-    return fresh.subarray(from, to).includes(1);
+): Uint32Array {
+  const all = Uint32Array.from(tokens, (_, i) => i);
+  if (replay === undefined || !fresh) return all;
+  const isFresh = Uint8Array.from(all, (i) => {
+    const [from, to] = spanOf(i);
+    return Number(fresh.subarray(from, to).includes(1));
   });
-  const tokensOf = (kind: boolean): number =>
-    windows.reduce((sum, { tokens }, i) => sum + (isFresh[i] === kind ? tokens : 0), 0);
-  const [own, others] = [tokensOf(true), tokensOf(false)];
-  if (own === 0) return windows;
+  let [own, others] = [0, 0];
+  tokens.forEach((count, i) => {
+    if (isFresh[i]) own += count;
+    else others += count;
+  });
+  if (own === 0) return all;
   const share = (replay * own) / Math.max(1, others);
-  return windows.filter((_, i) => isFresh[i] || random.next() < share);
+  return all.filter((i) => isFresh[i] || random.next() < share);
 }

@@ -19,6 +19,7 @@
  * A million events take 5 MB. Two different events of a user share a hash with probability 10⁻¹².
  */
 import { InputError } from '../../data/errors.ts';
+import { GrowableArray } from '../../data/log.ts';
 import type { Ratings } from '../../data/ratings/ratings.ts';
 import { milliseconds } from '../../data/features/event-encoder.ts';
 import type { Split } from '../../data/splits/split.ts';
@@ -51,12 +52,12 @@ export interface Overlap {
 /** What is recorded of a user: the latest time, the hashes of what trained and of the validation, events in all. */
 interface UserEvents {
   time: number;
-  trained: number[];
-  validated: number[];
+  trained: Float64Array;
+  validated: Float64Array;
   total: number;
 }
 
-/** Users to be recorded, one at a time, so that only the record itself is in memory. */
+/** Users to be recorded, one at a time and in their order, so that only the record itself is in memory. */
 interface Source {
   userIds: readonly string[];
   /** Events that trained and those of the validation. */
@@ -77,22 +78,25 @@ export async function recordTraining(
   seed: number,
   pause: Pause = async () => {},
 ): Promise<void> {
-  const { userIds, offsets } = split.dataset;
-  const hashes = new Hashes(saltOf(seed, userIds), split.dataset.itemIds);
+  const { userIds, itemIds, items, offsets } = split.dataset;
+  const hashes = new Hashes(saltOf(seed, userIds), itemIds);
   const times = timesOf(split);
   const sizeOf = (u: number): [number, number] => {
     const [from, to] = split.targetRange(u, 'valid');
     return [split.trainLength(u), to - from];
   };
   const read = (u: number): UserEvents => {
-    const events = hashes.ofUser(userIds[u], split.dataset.items.subarray(offsets[u], offsets[u + 1]));
-    const trained = range(0, split.trainLength(u));
+    const events = hashes.ofUser(userIds[u], items.subarray(offsets[u], offsets[u + 1]));
+    const length = split.trainLength(u);
     const [from, to] = split.targetRange(u, 'valid');
-    const validated = range(from, to);
+    const time = times(u);
+    let latest = Number.NaN;
+    for (let at = 0; at < length; at++) latest = later(latest, time(at));
+    for (let at = from; at < to; at++) latest = later(latest, time(at));
     return {
-      time: [trained, validated].flat().reduce((latest, at) => later(latest, times(u, at)), Number.NaN),
-      trained: trained.map((at) => events[at]),
-      validated: validated.map((at) => events[at]),
+      time: latest,
+      trained: events.subarray(0, length),
+      validated: events.subarray(from, to),
       total: events.length,
     };
   };
@@ -116,7 +120,7 @@ export async function recordRatings(
   const sizeOf = (u: number): [number, number] => [starts[u + 1] - starts[u], 0];
   const read = (u: number): UserEvents => {
     const trained = ratingHashes(hashes, ratings, u, round);
-    return { time: Number.NaN, trained, validated: [], total: trained.length };
+    return { time: Number.NaN, trained, validated: new Float64Array(0), total: trained.length };
   };
   await commit(files, { [TRAINING]: await encode(hashes, { userIds, sizeOf, read }, 1, pause) });
 }
@@ -185,6 +189,7 @@ export class TrainingRecord {
       const stored = to > from ? this.user(hashes, userIds[u]) : null;
       if (!stored) continue;
       const events = hashes.ofUser(userIds[u], items.subarray(offsets[u], offsets[u + 1]));
+      const time = times(u);
       const trained = new Set(stored.trained);
       const validated = new Set(stored.validated);
       const has = (at: number): boolean => trained.has(events[at]) || validated.has(events[at]);
@@ -192,7 +197,7 @@ export class TrainingRecord {
       const matched = range(0, from).filter(has).length;
       if (2 * matched < Math.min(from, trained.size + validated.size)) continue;
       const known = range(from, to).filter((at) => {
-        if (times(u, at) > stored.time) return false; // NaN, unknown, is not later
+        if (time(at) > stored.time) return false; // NaN, unknown, is not later
         return trained.has(events[at]) || (part === 'test' && validated.has(events[at]));
       }).length;
       if (known === 0) continue;
@@ -202,7 +207,7 @@ export class TrainingRecord {
       }
       found.known += known;
       found.users++;
-      found.untimed ||= Number.isNaN(stored.time) || range(from, to).some((at) => Number.isNaN(times(u, at)));
+      found.untimed ||= Number.isNaN(stored.time) || range(from, to).some((at) => Number.isNaN(time(at)));
       found.example ||= userIds[u];
     }
     return { ...found, grown: Uint32Array.from(grown) };
@@ -232,11 +237,13 @@ export class TrainingRecord {
     const u32 = (at: number): number => this.view.getUint32(at, true);
     const { at, events } = record;
     const [trained, validated] = [u32(at + 16), u32(at + 20)];
-    const event = (i: number): number => u32(events + EVENT * i) + 2 ** 32 * this.view.getUint8(events + EVENT * i + 4);
+    const all = new Float64Array(trained + validated);
+    for (let i = 0, from = events; i < all.length; i++, from += EVENT)
+      all[i] = u32(from) + 2 ** 32 * this.view.getUint8(from + 4);
     return {
       time: this.view.getFloat64(at + 8, true),
-      trained: range(0, trained).map(event),
-      validated: range(trained, trained + validated).map(event),
+      trained: all.subarray(0, trained),
+      validated: all.subarray(trained),
       total: u32(at + 24),
     };
   }
@@ -247,11 +254,14 @@ const range = (from: number, to: number): number[] =>
 const later = (a: number, b: number): number => (a >= b || Number.isNaN(b) ? a : b);
 const userKey = ([high, low]: [number, number]): number => high * 2 ** 21 + (low >>> 11);
 
-/** Times of the events in users' histories, in ms since 1970; NaN where unknown. */
-function timesOf({ dataset: { clock, offsets } }: Split): (u: number, at: number) => number {
-  if (!clock) return () => Number.NaN;
-  const unit = milliseconds(clock);
-  return (u, at) => (unit > 0 ? (clock.at(offsets[u] + at) ?? Number.NaN) * unit : Number.NaN);
+/** Of a user's events in their order, when each was, in ms since 1970; NaN where that is unknown. */
+function timesOf({ dataset: { clock, offsets } }: Split): (u: number) => (at: number) => number {
+  const unit = clock ? milliseconds(clock) : 0;
+  if (!clock || unit <= 0) return () => () => Number.NaN;
+  return (u) => {
+    const times = clock.subarray(offsets[u], offsets[u + 1]);
+    return (at) => (times[at] ?? Number.NaN) * unit;
+  };
 }
 
 /** Of user u's ratings, in their order. */
@@ -260,7 +270,7 @@ function ratingHashes(
   { order, starts, item, userIds }: Ratings,
   u: number,
   round: Uint32Array,
-): number[] {
+): Float64Array {
   const rows = order.subarray(starts[u], starts[u + 1]);
   return hashes.ofUser(
     userIds[u],
@@ -275,41 +285,72 @@ async function encode(
   kind: 0 | 1,
   pause: Pause,
 ): Promise<Uint8Array> {
-  const kept: { u: number; hash: [number, number] }[] = [];
+  const users = userIds.length;
+  const [high, low] = [new Uint32Array(users), new Uint32Array(users)];
   let events = 0;
+  const kept = new GrowableArray((n) => new Uint32Array(n));
   for (const [u, id] of userIds.entries()) {
     const [trained, validated] = sizeOf(u);
-    if (trained + validated > 0) kept.push({ u, hash: user(id) });
     events += trained + validated;
-    await pause((0.1 * u) / userIds.length);
+    if (trained + validated > 0) kept.push(u);
+    [high[u], low[u]] = user(id);
+    await pause((0.1 * u) / users);
   }
-  kept.sort((a, b) => a.hash[0] - b.hash[0] || a.hash[1] - b.hash[1]);
-  const bytes = new Uint8Array(HEADER + USER * kept.length + EVENT * events);
+  const order = byHash(kept.finish(), high, low);
+  const bytes = new Uint8Array(HEADER + USER * order.length + EVENT * events);
   const view = new DataView(bytes.buffer);
   bytes.set(new TextEncoder().encode(MAGIC));
-  [VERSION, kind, ...salt, kept.length, events].forEach((value, i) => {
+  [VERSION, kind, ...salt, order.length, events].forEach((value, i) => {
     view.setUint32(8 + 4 * i, value, true);
   });
-  let event = HEADER + USER * kept.length;
-  for (const [i, { u, hash }] of kept.entries()) {
-    const at = HEADER + USER * i;
-    const { time, trained, validated, total } = read(u);
-    view.setUint32(at, hash[0], true);
-    view.setUint32(at + 4, hash[1], true);
-    view.setFloat64(at + 8, time, true);
-    [trained.length, validated.length, total].forEach((count, n) => {
-      view.setUint32(at + 16 + 4 * n, count, true);
-    });
-    for (const list of [trained, validated]) {
-      for (const value of Float64Array.from(list).sort()) {
-        view.setUint32(event, value % 2 ** 32, true);
-        view.setUint8(event + 4, value / 2 ** 32);
-        event += EVENT;
+  // Where each user's record and events are: the users are read in their own order, which is that of the files.
+  const [records, firsts] = [new Float64Array(users), new Float64Array(users)];
+  let next = HEADER + USER * order.length;
+  for (const [i, u] of order.entries()) {
+    const [trained, validated] = sizeOf(u);
+    records[u] = HEADER + USER * i;
+    firsts[u] = next;
+    next += EVENT * (trained + validated);
+    await pause(0.1 + (0.1 * i) / order.length);
+  }
+  for (let u = 0; u < users; u++) {
+    if (records[u] > 0) {
+      const { time, trained, validated, total } = read(u);
+      const at = records[u];
+      view.setUint32(at, high[u], true);
+      view.setUint32(at + 4, low[u], true);
+      view.setFloat64(at + 8, time, true);
+      view.setUint32(at + 16, trained.length, true);
+      view.setUint32(at + 20, validated.length, true);
+      view.setUint32(at + 24, total, true);
+      let event = firsts[u];
+      for (const list of [trained, validated]) {
+        for (const value of list.sort()) {
+          view.setUint32(event, value % 2 ** 32, true);
+          view.setUint8(event + 4, value / 2 ** 32);
+          event += EVENT;
+        }
       }
     }
-    await pause(0.1 + (0.9 * i) / kept.length);
+    await pause(0.2 + (0.8 * u) / users);
   }
   return bytes;
+}
+
+/** The users by rising hash; a radix sort, since comparing millions of users one with another would take seconds. */
+function byHash(users: Uint32Array, high: Uint32Array, low: Uint32Array): Uint32Array {
+  let order = users;
+  for (const word of [low, high]) {
+    for (const shift of [0, 16]) {
+      const starts = new Uint32Array(2 ** 16 + 1);
+      for (const u of order) starts[((word[u] >>> shift) & 0xffff) + 1]++;
+      for (let digit = 0; digit < 2 ** 16; digit++) starts[digit + 1] += starts[digit];
+      const sorted = new Uint32Array(order.length);
+      for (const u of order) sorted[starts[(word[u] >>> shift) & 0xffff]++] = u;
+      order = sorted;
+    }
+  }
+  return order;
 }
 
 /** A salt that follows from the seed and the users, so that one training always writes one file. */
@@ -323,9 +364,12 @@ function saltOf(seed: number, userIds: readonly string[]): [number, number] {
 class Hashes {
   readonly salt: [number, number];
   private readonly items: Uint32Array;
+  /** [V] how many times the user at hand has had each item so far. */
+  private readonly times: Uint32Array;
 
   constructor(salt: [number, number], itemIds: readonly string[]) {
     this.salt = salt;
+    this.times = new Uint32Array(itemIds.length);
     this.items = new Uint32Array(2 * itemIds.length);
     itemIds.forEach((id, i) => this.items.set(this.user(id), 2 * i));
   }
@@ -334,21 +378,24 @@ class Hashes {
   readonly user = (id: string): [number, number] => [murmur(this.salt[0], id), murmur(this.salt[1], id)];
 
   /** 40 bits of each event of a user, given the rows of the items in order, and a tag of each where there is one. */
-  ofUser(id: string, items: ArrayLike<number>, tags?: ArrayLike<number>): number[] {
+  ofUser(id: string, items: Uint32Array, tags?: Uint32Array): Float64Array {
+    const { times } = this;
     const [a, b] = this.user(id);
-    const times = new Map<number, number>();
-    return Array.from(items, (item, i) => {
-      const before = times.get(item) ?? 0;
-      times.set(item, before + 1);
-      const of = (seed: number): number =>
-        last(
-          mixed(mixed(mixed(mixed(seed, this.items[2 * item]), this.items[2 * item + 1]), before), tags?.[i] ?? 0),
-          4,
-        );
-      return of(a) + 2 ** 32 * (of(b) >>> 24);
-    });
+    const events = new Float64Array(items.length);
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i];
+      const [high, low, before] = [this.items[2 * item], this.items[2 * item + 1], times[item]++];
+      const tag = tags ? tags[i] : 0;
+      events[i] = hashed(a, high, low, before, tag) + 2 ** 32 * (hashed(b, high, low, before, tag) >>> 24);
+    }
+    for (const item of items) times[item] = 0;
+    return events;
   }
 }
+
+/** The hash of four words. */
+const hashed = (seed: number, a: number, b: number, c: number, d: number): number =>
+  last(mixed(mixed(mixed(mixed(seed, a), b), c), d), 4);
 
 /** MurmurHash3 (Appleby 2011, x86, 32 bits) of a text, its code units as words. */
 function murmur(seed: number, text: string): number {

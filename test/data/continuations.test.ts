@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
+import { batches, planEpoch } from '../../data/batching/batches.ts';
 import type { Batch, BatchOptions } from '../../data/batching/batch.ts';
 import { continuationTokens } from '../../data/batching/continuations.ts';
 import type { ContinuationBatch } from '../../data/batching/batch.ts';
+import { atOnce } from '../../data/pieces.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 import { datasetOf } from './bytes.ts';
 
@@ -38,7 +39,7 @@ describe('batches of continuations', () => {
     }
     const all = numbers(split.users).flatMap((u) => [...split.history(u, 'train').slice(1)]);
     expect(targets.sort((a, b) => a - b)).toEqual(all.sort((a, b) => a - b));
-    expect(batchesPerEpoch(split, { ...base, epoch })).toBe(count);
+    expect(atOnce(planEpoch(split, { ...base, epoch })).count).toBe(count);
   });
 
   it('cut histories elsewhere in another epoch, and resume in mid-epoch', () => {
@@ -47,7 +48,7 @@ describe('batches of continuations', () => {
     expect(cuts(0)).toEqual(cuts(0));
     expect(cuts(1)).not.toEqual(cuts(0));
     const all = [...batches(split, base)];
-    expect([...batches(split, { ...base, skip: 2 })]).toEqual(all.slice(2));
+    expect([...atOnce(planEpoch(split, base)).batches(2)]).toEqual(all.slice(2));
   });
 });
 

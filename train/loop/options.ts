@@ -45,7 +45,16 @@ export interface TrainOptions {
 }
 
 export interface TrainProgress {
-  phase: 'recording' | 'transitions' | 'compiling' | 'training' | 'validating' | 'saving' | 'blending' | 'ranking';
+  phase:
+    | 'recording'
+    | 'transitions'
+    | 'batching'
+    | 'compiling'
+    | 'training'
+    | 'validating'
+    | 'saving'
+    | 'blending'
+    | 'ranking';
   /** 0 to 1, of this phase where that is known. */
   done: number | null;
   step: number;

@@ -4,11 +4,12 @@
  * The clock may stop a run but never steers it: validation and early stopping go by steps, and everything that varies
  * follows from (seed, epoch, batch, step), so that a run resumed from a checkpoint continues bit for bit.
  */
-import { batches, batchesPerEpoch } from '../../data/batching/batches.ts';
-import type { Batch } from '../../data/batching/batch.ts';
+import type { Batch, Epoch } from '../../data/batching/batch.ts';
+import { planEpoch } from '../../data/batching/batches.ts';
 import { option } from '../../data/errors.ts';
+import { inPieces } from '../../data/pieces.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
-import { type Program, STATUS, type Tensor } from '../../engine/index.ts';
+import type { Program, Tensor } from '../../engine/index.ts';
 import {
   type Counters,
   loadCheckpoint,
@@ -26,7 +27,8 @@ import { evaluate, listLength } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { Feed, needsOf } from './feed.ts';
 import { Negatives } from './negatives.ts';
-import { AdamW, RING } from './optimizer.ts';
+import { StepLosses } from './losses.ts';
+import { AdamW } from './optimizer.ts';
 import {
   requirePrecision,
   type TrainOptions,
@@ -98,15 +100,12 @@ class Trainer {
   private readonly validationUsers: Uint32Array;
   private readonly clock: TrainingClock;
   private counters: Counters;
-  private readonly losses: TrainResult['losses'] = [];
+  private readonly losses = new StepLosses();
   private readonly validations: Validation[] = [];
-  private readUpTo = 0;
   private tokens = 0;
-  private loss: number | null = null;
-  /** Losses since the last validation. */
-  private recent = { sum: 0, count: 0 };
   private validateSteps = 0;
-  private batchesInEpoch = 0;
+  /** The batches of this epoch, planned. */
+  private epoch: Epoch | null = null;
   /** Of the learning rate's schedule, in steps. */
   private horizon: number | undefined;
   private lastCheckpoint = 0;
@@ -171,40 +170,52 @@ class Trainer {
   }
 
   async run(): Promise<TrainResult> {
-    const { o } = this;
-    if (o.settings.ema > 0) await this.model.parameters.startAverage();
-    if (o.resume && !(await this.restore())) return this.result('finished before');
-    const { accumulate } = o.settings;
-    const batchCount = (epoch: number) => batchesPerEpoch(o.split, this.batchOptions(epoch));
-    const first = Math.ceil(batchCount(0) / accumulate);
-    this.validateSteps = o.settings.validateSteps || Math.max(64, first);
-    // A resumed run keeps its horizon.
-    this.horizon ??= horizonOf(o.settings, o.epochs, first);
-    this.batchesInEpoch = batchCount(this.counters.epoch);
-    // The weights that an update starts from count as its first, so that none that are worse take their place.
-    this.validationDue ||= o.warm !== undefined && o.warm !== null;
-    if (this.validationDue && !(await this.validate())) return this.finish('interrupted');
-    if (o.resume && this.outOfPatience()) return this.finish('early-stopping');
-    if (o.resume && this.reachedEpochs()) return this.finish('epochs');
-    for (;;) {
-      this.batchesInEpoch = batchCount(this.counters.epoch);
-      const waiting: Batch[] = [];
-      for (const batch of batches(o.split, { ...this.batchOptions(this.counters.epoch), skip: this.counters.batch })) {
-        waiting.push(batch);
-        // The last step of an epoch takes what is left.
-        if (waiting.length < accumulate && this.counters.batch + waiting.length < this.batchesInEpoch) continue;
-        const stop = await this.step(waiting.splice(0));
-        if (stop) return this.finish(stop);
-      }
-      this.counters.epoch++;
-      this.counters.batch = 0;
-      if (this.reachedEpochs()) return this.finish('epochs');
+    try {
+      return await this.finish(await this.untilStopped());
+    } catch (error) {
+      if (!(error instanceof Stopped) || error.reason !== 'interrupted' || this.counters.step === 0) throw error;
+      return this.finish('interrupted');
     }
   }
 
-  private batchOptions(epoch: number) {
-    const { settings, seed } = this.o;
-    return { ...windowsOf(settings), sideDropout: settings.sideDropout, seed, epoch, replay: this.o.warm?.replay };
+  private async untilStopped(): Promise<TrainResult['reason']> {
+    const { o } = this;
+    if (o.settings.ema > 0) await this.model.parameters.startAverage();
+    if (o.resume && !(await this.restore())) return 'finished before';
+    const { accumulate } = o.settings;
+    this.epoch = await this.plan(0);
+    const first = Math.ceil(this.epoch.count / accumulate);
+    this.validateSteps = o.settings.validateSteps || Math.max(64, first);
+    // A resumed run keeps its horizon.
+    this.horizon ??= horizonOf(o.settings, o.epochs, first);
+    if (this.counters.epoch > 0) this.epoch = await this.plan(this.counters.epoch);
+    // The weights that an update starts from count as its first, so that none that are worse take their place.
+    this.validationDue ||= o.warm !== undefined && o.warm !== null;
+    if (this.validationDue && !(await this.validate())) return 'interrupted';
+    if (o.resume && this.outOfPatience()) return 'early-stopping';
+    if (o.resume && this.reachedEpochs()) return 'epochs';
+    for (;;) {
+      const waiting: Batch[] = [];
+      for (const batch of this.epoch.batches(this.counters.batch)) {
+        waiting.push(batch);
+        // The last step of an epoch takes what is left.
+        if (waiting.length < accumulate && this.counters.batch + waiting.length < this.epoch.count) continue;
+        const stop = await this.step(waiting.splice(0));
+        if (stop) return stop;
+      }
+      this.counters.epoch++;
+      this.counters.batch = 0;
+      if (this.reachedEpochs()) return 'epochs';
+      this.epoch = await this.plan(this.counters.epoch);
+    }
+  }
+
+  private plan(epoch: number): Promise<Epoch> {
+    const { settings, seed, split, signal, warm } = this.o;
+    const { sideDropout } = settings;
+    const options = { ...windowsOf(settings), sideDropout, seed, epoch, replay: warm?.replay };
+    const time = new TimeBudget(undefined, signal);
+    return inPieces(planEpoch(split, options), () => time.pause(() => this.report('batching')));
   }
 
   private outOfPatience(): boolean {
@@ -285,16 +296,8 @@ class Trainer {
   /** Reads the losses since the last read; throws if a step was not finite. */
   private async readLosses(): Promise<void> {
     await this.settle();
-    const status = await this.optimizer.status.data();
-    const ring = await this.optimizer.losses.data();
-    if (status[STATUS.FAILED] !== 0) await this.explainNonFinite(status[STATUS.FAILED]);
-    for (let s = Math.max(this.readUpTo + 1, this.counters.step - RING + 1); s <= this.counters.step; s++) {
-      this.loss = ring[s % RING];
-      this.losses.push({ step: s, loss: this.loss });
-      this.recent.sum += this.loss;
-      this.recent.count++;
-    }
-    this.readUpTo = this.counters.step;
+    const failed = await this.losses.read(this.optimizer, this.counters.step);
+    if (failed !== 0) await this.explainNonFinite(failed);
   }
 
   /** Runs the failed step again, eagerly, and names the first tensor that is not finite. The weights are those before it. */
@@ -306,7 +309,7 @@ class Trainer {
     if (at >= 0) {
       where = 'the norm of the gradient';
       let part = 0;
-      for (const batch of batches(o.split, { ...this.batchOptions(counters.epoch), skip: at })) {
+      for (const batch of this.epoch?.batches(at) ?? []) {
         this.prepare(batch, step, counters.epoch, at + part, part);
         const name = await o.device.firstNonFinite(() => this.gradients());
         if (name) where = name;
@@ -372,14 +375,14 @@ class Trainer {
     await appendMetrics(o.files, {
       step: counters.step,
       epoch: counters.epoch + counters.batch / Math.max(1, this.batchesInEpoch),
-      loss: this.recent.count > 0 ? this.recent.sum / this.recent.count : null,
+      loss: this.losses.mean,
       tokensPerSecond: Math.round(this.clock.tokensPerSecond),
       elapsedSeconds: Math.round(this.clock.elapsed),
       users: this.validationUsers.length,
       valid: metrics,
       best: better,
     });
-    this.recent = { sum: 0, count: 0 };
+    this.losses.recent = { sum: 0, count: 0 };
   }
 
   /** These weights are the model. @param metrics null where no user is validated on: the last weights are kept then */
@@ -396,7 +399,7 @@ class Trainer {
     const counters = {
       ...this.counters,
       elapsedSeconds: this.clock.elapsed,
-      extra: { recent: this.recent, horizon: this.horizon, ...(this.validationDue && { validationDue: true }) },
+      extra: { recent: this.losses.recent, horizon: this.horizon, ...(this.validationDue && { validationDue: true }) },
     };
     const [params, m, v] = [
       await storedTensors(this.model, 'params'),
@@ -415,12 +418,13 @@ class Trainer {
     const saved = await loadCheckpoint(o.files);
     if (!saved) return true; // stopped before its first step: start again
     this.counters = { ...saved.counters };
-    this.readUpTo = saved.counters.step;
+    this.losses.readUpTo = saved.counters.step;
     this.optimizer.continueFrom(saved.counters.step);
     this.clock.elapsedBefore = saved.counters.elapsedSeconds;
     if (saved.counters.finished && (o.epochs === undefined || saved.counters.epoch >= o.epochs)) return false;
     this.counters.finished = false;
-    this.recent = (saved.counters.extra?.recent as typeof this.recent | undefined) ?? this.recent;
+    const { losses } = this;
+    losses.recent = (saved.counters.extra?.recent as typeof losses.recent | undefined) ?? losses.recent;
     this.horizon = saved.counters.extra?.horizon as number | undefined;
     this.validationDue = saved.counters.extra?.validationDue === true;
     for (const [kind, tensors] of [
@@ -437,6 +441,7 @@ class Trainer {
   }
 
   private async finish(reason: TrainResult['reason']): Promise<TrainResult> {
+    if (reason === 'finished before') return this.result(reason);
     const { counters } = this;
     await this.readLosses();
     const validated = this.validations.at(-1)?.step === counters.step;
@@ -448,9 +453,14 @@ class Trainer {
 
   private result(reason: TrainResult['reason']): TrainResult {
     const { step, epoch, bestNdcg, bestStep } = this.counters;
-    const { losses, validations, tokens } = this;
+    const { validations, tokens } = this;
+    const losses = this.losses.all;
     const { seconds } = this.clock;
     return { reason, step, epoch, bestNdcg, bestStep, losses, validations, seconds, tokens };
+  }
+
+  private get batchesInEpoch(): number {
+    return this.epoch?.count ?? 0;
   }
 
   private report(phase: TrainProgress['phase'], done: number | null = null): void {
@@ -467,7 +477,7 @@ class Trainer {
       epoch: counters.epoch,
       steps: Math.ceil(this.batchesInEpoch / o.settings.accumulate),
       fraction,
-      loss: this.loss,
+      loss: this.losses.last,
       tokensPerSecond: this.clock.tokensPerSecond,
       secondsLeft: known ? this.clock.secondsLeft(fraction) : null,
       bestNdcg: counters.bestNdcg,

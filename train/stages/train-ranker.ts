@@ -4,7 +4,8 @@
  * those; the ranker then takes a step. Validated by NDCG@10 of both stages together, with the weight fitted each time.
  */
 import { option } from '../../data/errors.ts';
-import { batches } from '../../data/batching/batches.ts';
+import { planEpoch } from '../../data/batching/batches.ts';
+import { inPieces } from '../../data/pieces.ts';
 import type { Batch } from '../../data/batching/batch.ts';
 import type { Split } from '../../data/splits/split.ts';
 import {
@@ -162,7 +163,8 @@ class Run {
     try {
       for (let epoch = 0; ; epoch++) {
         const windows = { maxTokens: settings.budget, window: settings.window, seed, epoch };
-        for (const batch of batches(split, windows)) {
+        const plan = await inPieces(planEpoch(split, windows), pause);
+        for (const batch of plan.batches()) {
           await this.take(batch, ++step, epoch);
           const due = step % settings.rankerValidate === 0;
           const late = this.outOfTime(validating);

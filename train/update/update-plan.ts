@@ -1,6 +1,7 @@
 /** The plan of an update: a model learns what has happened since it was trained, as a new model beside it. */
-import { batchesPerEpoch } from '../../data/batching/batches.ts';
+import { planEpoch } from '../../data/batching/batches.ts';
 import { type Dataset, datasetOf } from '../../data/dataset.ts';
+import { atOnce } from '../../data/pieces.ts';
 import { InputError, option } from '../../data/errors.ts';
 import { withoutSource } from '../../data/log.ts';
 import { alignItems } from '../../data/splits/align.ts';
@@ -103,7 +104,7 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
   const transitions = loaded.blended?.transitions.settings ?? null;
   const final = protocol.name === 'final';
   const { seed } = config;
-  const batches = batchesPerEpoch(split, { ...windowsOf(stored), seed, epoch: 0, replay });
+  const batches = atOnce(planEpoch(split, { ...windowsOf(stored), seed, epoch: 0, replay })).count;
   const affordable = Math.max(1, Math.floor((options.tokens ?? Number.POSITIVE_INFINITY) / (batches * stored.budget)));
   const wanted = asked ?? (final ? EPOCHS : Number.POSITIVE_INFINITY);
   const epochs = Math.min(wanted, affordable);

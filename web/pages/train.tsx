@@ -53,6 +53,7 @@ function Unfinished({ model }: { model: ModelEntry }) {
 const PHASES: Record<string, string> = {
   recording: 'Recording the training data',
   transitions: 'Learning item transitions',
+  batching: 'Dividing the log into batches',
   compiling: 'Compiling the kernels',
   training: 'Training',
   validating: 'Validating',
