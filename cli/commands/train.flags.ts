@@ -1,5 +1,5 @@
 import type { Protocol } from '../../data/splits/protocol.ts';
-import { choiceFlag, command, type FlagsOf, on, required, text, withDefault } from '../flags/declare.ts';
+import { choiceFlag, command, type FlagsOf, hidden, on, required, text, withDefault } from '../flags/declare.ts';
 import { RATING_HELP, RECIPE_HELP } from '../flags/settings-help.ts';
 import {
   anyProtocol,
@@ -57,7 +57,10 @@ const flags = {
     '<model>',
     'train on all events, the newest included, with the recipe, settings, epochs and blend that the training of this model chose',
   ),
-  ranker: on('also train a second stage (as --set ranker=on); with --resume: that alone, the model stays as it is'),
+  // No measurement speaks for it yet (docs/reranking.md).
+  ranker: hidden(
+    on('also train a second stage (as --set ranker=on); with --resume: that alone, the model stays as it is'),
+  ),
   resume: on('continue the training in --out; the limits are those of this command'),
   overwrite: overwrite('the model in --out'),
   progress,

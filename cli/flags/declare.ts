@@ -23,6 +23,8 @@ export interface Flag<T> {
   negated?: boolean;
   /** It is a part of another flag, which alone the command gets. @throws UsageError for what does not fit the other's value */
   partOf?: { name: string; join(own: string, other: string | undefined): string };
+  /** taken, and left out of help */
+  hidden?: boolean;
 }
 
 export type Flags = Readonly<Record<string, Flag<never>>>;
@@ -65,6 +67,8 @@ export const withoutDefault = <T>(flag: Flag<T | undefined>, shown: string): Fla
   ...flag,
   shown,
 });
+
+export const hidden = <T>(flag: Flag<T>): Flag<T> => ({ ...flag, hidden: true });
 
 export const required = <T>(flag: Flag<T | undefined>): Flag<T> => ({ ...(flag as Flag<T>), required: true });
 
@@ -153,6 +157,7 @@ function optionOf(name: string, flag: Flag<unknown>): Option {
     });
   }
   if (flag.preset !== undefined) option.preset(flag.preset);
+  if (flag.hidden) option.hideHelp();
   if (flag.required) option.makeOptionMandatory();
   if (flag.default !== undefined || flag.shown !== undefined) option.default(flag.default, flag.shown);
   return option;

@@ -2,6 +2,7 @@
 import { RATING, ratingSettings } from '../../model/ratings/settings.ts';
 import { recipes } from '../../model/recipes/recipes.ts';
 import { type Declarations, describeSettings } from '../../model/recipes/setting.ts';
+import { RANKER } from '../../model/recipes/ranker-settings.ts';
 import { DEFAULTS, SETTING_GROUPS, type Settings } from '../../model/recipes/settings.ts';
 
 /** Lines of help. */
@@ -17,6 +18,7 @@ function lines(declared: Declarations): string {
 const recipeLines = [...recipes.values()].map(
   ({ name, summary, settings }) =>
     `  ${name}: ${summary}\n    ${Object.entries(settings)
+      .filter(([key]) => !Object.hasOwn(RANKER, key))
       .filter(([key, value]) => name === 'sasrec' || value !== DEFAULTS[key as keyof Settings])
       .map(([key, value]) => `${key}=${value}`)
       .join(' ')
@@ -27,7 +29,9 @@ const recipeLines = [...recipes.values()].map(
 export const RECIPE_HELP = `Recipes and their settings for --set (where they are not those of sasrec):
 ${recipeLines.join('\n')}
 
-${SETTING_GROUPS.map(({ title, settings }) => `${title}:\n${lines(settings)}`).join('\n\n')}
+${SETTING_GROUPS.filter(({ settings }) => settings !== RANKER)
+  .map(({ title, settings }) => `${title}:\n${lines(settings)}`)
+  .join('\n\n')}
 
 precision=mixed lets the matrix products of training take their operands in f16 and add in f32, through subgroup
 matrices where the adapter has them: for GPUs, on adapters with shader-f16 (attune doctor). The model stays f32.`;
