@@ -15,6 +15,7 @@ import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.t
 import { finalPlan } from '../../train/final-plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
+import { describeBlend } from '../../train/stages/blend.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { columnsOf, readIds } from '../input/data.ts';
 import { preparedBeside } from '../input/prepared.ts';
@@ -297,6 +298,8 @@ function printMetrics(trained: TrainedModel, { split, settings }: RankingPlan, o
   const whole = `${config.recipe} (step ${formatCount(step)})${memory ? ' with transitions' : attributes ? ' with attributes' : ''}${ranker ? ', two stages' : ''}`;
   const rows = { [whole]: metrics, ...rowsOf(components, config.recipe), ...baselines.metrics };
   out.line(metricsTable(rows, METRIC_COLUMNS));
+  const meaning = config.blend && describeBlend(config.blend);
+  if (meaning) out.line(meaning);
 }
 
 function printNext({ config }: TrainedModel, split: Split, flags: Reported, out: Output): void {

@@ -46,6 +46,8 @@ export interface TransitionSettings {
   backward?: number;
   /** Whether events on items that the user has met before were no targets. Absent: they were. */
   firstOnly?: boolean;
+  /** Whether it is EASE: the items of a history predict one another whatever their order. Absent: it is not. */
+  orderFree?: boolean;
   /** What leads to an item was divided by its training events to this power. Absent: 0. */
   damping?: number;
 }

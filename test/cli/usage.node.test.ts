@@ -40,6 +40,8 @@ describe('help', () => {
     ]) {
       expect(text).toContain(part);
     }
+    // No measurement speaks for the ranker: it is taken, and not listed.
+    expect(text).not.toMatch(/ranker/i);
   });
 
   test('without a command, on standard error', async () => {

@@ -21,9 +21,11 @@ import { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { RankingModel } from '../../model/inference/ranking-model.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { countItems } from '../../train/baselines/baselines.ts';
+import { easeWeights } from '../../train/baselines/ease.ts';
 import { Stopped } from '../../train/loop/time-budget.ts';
 import { seeded, shuffle } from '../../data/random.ts';
 import { evaluate } from '../../train/evaluation/evaluate.ts';
+import { describeBlend, fitBlend } from '../../train/stages/blend.ts';
 import { chooseTransitions } from '../../train/transitions/choose.ts';
 import { learnTransitions } from '../../train/transitions/learn.ts';
 import { folderOf, small, splitOf } from './small.ts';
@@ -257,6 +259,64 @@ it('learns from the log how much order counts, and how much what was long ago', 
   // Without validation targets, nothing is tried.
   const untried = await chooseTransitions(device, readers, { users: new Uint32Array(0), seen: 'kept' });
   expect(untried.settings).toMatchObject({ power: untried.settings.learningPower, firstOnly: false, damping: 0 });
+  device.close();
+});
+
+it('an order-free model is EASE, whatever the order of a history', async () => {
+  const device = await Device.open({ backend: 'cpu' });
+  const backward = splitOf(
+    Array.from({ length: readers.users }, (_, u) => {
+      const all = Array.from(readers.history(u, 'test')).concat(Array.from(readers.targets(u, 'test')));
+      return [...all.slice(0, -2).reverse(), ...all.slice(-2)];
+    }),
+    80,
+  );
+  const options = { orderFree: true, lambda: 20, last: 200, kept: 80 };
+  const [one, other] = [
+    await learnTransitions(device, readers, options),
+    await learnTransitions(device, backward, options),
+  ];
+  expect(one.settings).toMatchObject({ method: 'exact', orderFree: true, last: 200 });
+  const wanted = await easeWeights(device, readers, 20);
+  // Rows of a dataset are in the order in which items come: those of the other log go by the rows of the first as IDs.
+  const rowOf = new Map(Array.from(backward.dataset.itemIds, (id, row) => [id, row]));
+  const at = Array.from({ length: 80 }, (_, i) => rowOf.get(`i${i}`) as number);
+  const [ordered, reversed] = [dense(one), dense(other)];
+  for (let i = 0; i < 80; i++) {
+    for (let j = 0; j < 80; j++) {
+      expect(ordered[i][j]).toBeCloseTo(wanted[i * 80 + j], 5);
+      expect(reversed[at[i]][at[j]]).toBeCloseTo(wanted[i * 80 + j], 5);
+    }
+  }
+  const cut = await learnTransitions(device, readers, { ...options, kept: 7 });
+  expect(cut.rows.columns).toHaveLength(80 * 7);
+  device.close();
+});
+
+it('the blend reaches either end: the transformer alone, and the transitions alone', async () => {
+  const device = await Device.open({ backend: 'cpu' });
+  const users = Uint32Array.from({ length: readers.users }, (_, u) => u).filter((u) => readers.validTarget(u) >= 0);
+  const model = SequenceModel.create(device, settings, readers.items, 1);
+  const blendWith = async (learned: ItemTransitions) => {
+    const uploaded = new DeviceTransitions(device, learned);
+    const blend = await fitBlend(model, uploaded, readers, { users });
+    uploaded.dispose();
+    return blend;
+  };
+  const learned = await learnTransitions(device, readers, { orderFree: true, lambda: 20 });
+  // The encoder has not been trained: it is noise, which no weight of it may add to the scores.
+  const good = await blendWith(learned);
+  expect(good.fitted?.memory['NDCG@10']).toBeGreaterThan(2 * (good.fitted?.transformer['NDCG@10'] ?? 1));
+  expect(good.fitted?.blend['NDCG@10']).toBeGreaterThanOrEqual((good.fitted?.memory['NDCG@10'] ?? 1) - 1e-9);
+  // Nothing leads anywhere: the transformer alone, bit for bit.
+  const none = await blendWith({ ...learned, rows: { ...learned.rows, values: learned.rows.values.map(() => 0) } });
+  expect(none.memory).toBe(0);
+  expect(none.fitted?.blend).toEqual(none.fitted?.transformer);
+
+  expect(describeBlend({ memory: 0, epsilon: 1 })).toMatch(/^The item transitions do not help/);
+  expect(describeBlend({ memory: 1, epsilon: 1 })).toBeNull();
+  expect(describeBlend({ memory: 1000, epsilon: 1 })).toMatch(/^The transformer does not help/);
+  model.dispose();
   device.close();
 });
 

@@ -33,16 +33,25 @@ export function easeRows(
   };
 }
 
-/** B [V, V], row-major. Exact, so only for up to {@link exactItems} items. The inverse runs on the device. */
-export async function easeWeights(device: Device, split: Split, lambda: number): Promise<Float32Array> {
+/**
+ * B [V, V], row-major. Exact, so only for up to {@link exactItems} items. The inverse runs on the device.
+ * @param pause awaited after each piece of work with the share that is done, 0 to 1; it may throw to stop
+ */
+export async function easeWeights(
+  device: Device,
+  split: Split,
+  lambda: number,
+  pause: (done: number) => Promise<void> = async () => {},
+): Promise<Float32Array> {
   const V = split.items;
   const addCounts = cooccurrences(split);
-  const p = await Panels.create(device, V, (row, out) => {
+  const fill = (row: number, out: Float32Array): void => {
     addCounts(row, out);
     out[row] += lambda;
-  });
+  };
+  const p = await Panels.create(device, V, fill, 1, () => pause(0));
   try {
-    await invertSpd(p);
+    await invertSpd(p, () => pause(0.3));
     const b = new Float32Array(V * V);
     const diagonal = new Float64Array(V);
     await p.rows((row, values) => {

@@ -1,7 +1,7 @@
 /**
  * Stage 3: fits how much item transitions weigh in the scores: a grid of weights, each ranked on the device for the
- * validation users, all in one pass. The best NDCG@10 wins; among equals the smaller weight, and no transitions at all
- * where they do not help. Deterministic.
+ * validation users, all in one pass. It goes from the transformer alone to the transitions alone. The best NDCG@10 wins;
+ * among equals the smaller weight, and no transitions at all where they do not help. Deterministic.
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transitions/transitions.ts';
@@ -15,8 +15,10 @@ import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { transitions as stage } from './transitions.ts';
 
-/** From an encoder that leads to one that has hardly been trained. */
-const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10];
+/** So heavy that the transformer only orders items that the transitions do not tell apart. */
+const DECIDES = 1000;
+/** From an encoder that leads to one that does not help. */
+const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 30, DECIDES];
 /** ε, in units of 1 / V: m is about a probability. */
 const EPSILONS = [1, 5];
 /** Metrics that config.json keeps. */
@@ -78,6 +80,14 @@ export const blend: RankingStage = {
     if (blend) await saveBlend(files, blend);
   },
 };
+
+/** What a blend at either end of the grid means, in words; null for one of both. */
+export function describeBlend({ memory }: BlendWeights): string | null {
+  if (memory === 0) return 'The item transitions do not help on validation: the transformer scores alone.';
+  if (memory >= DECIDES)
+    return 'The transformer does not help on validation: the item transitions decide, and it orders what they do not tell apart.';
+  return null;
+}
 
 /** As many of the validation users, evenly spread, as the size of the catalog allows; 16 at least. */
 function fittedUsers({ device, plan }: TrainingRun): Uint32Array {

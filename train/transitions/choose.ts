@@ -15,13 +15,15 @@ import { dampingOf, learnTransitions, methodFor, withDamping } from './learn.ts'
  * The most useful ones first, as they were found greedily on a family of logs (bench/quality). The first is what is learned
  * where a log is too large to try more, or has no validation targets.
  */
-const CANDIDATES: readonly Required<Pick<TransitionSettings, 'learningPower' | 'backward' | 'lambda'>>[] = [
+const CANDIDATES: readonly Partial<TransitionSettings>[] = [
   { learningPower: 0.7, backward: 0.3, lambda: 300 },
   { learningPower: 0.3, backward: 1, lambda: 1000 },
   { learningPower: 2, backward: 0.3, lambda: 20 },
   { learningPower: 0.3, backward: 0.3, lambda: 80 },
   { learningPower: 1.2, backward: 0.3, lambda: 20 },
   { learningPower: 2, backward: 0, lambda: 5 },
+  { orderFree: true, lambda: 100, last: 200 },
+  { orderFree: true, lambda: 500, last: 200 },
 ];
 /** How a history is read, for each of them: powers of the recency; the first is that of the examples, where nothing is tried. */
 const POWERS = [0, 0.3, 0.7, 1.2, 2];
@@ -47,14 +49,13 @@ export async function chooseTransitions(
   split: Split,
   { users, seen, pause = async () => {} }: ChoiceOptions,
 ): Promise<ItemTransitions> {
-  const tried = CANDIDATES.slice(0, users.length > 0 ? affordable(device, split) : 1);
+  const tried = possible(device, split).slice(0, users.length > 0 ? affordable(device, split) : 1);
   const firstOnly = seen === 'excluded';
   let best: { ndcg: number; transitions: ItemTransitions } | null = null;
   for (const [i, candidate] of tried.entries()) {
     const progress = (done: number) => pause((i + done) / tried.length);
-    const power = candidate.learningPower;
     try {
-      const learning = { ...candidate, power, firstOnly, pause: (done: number) => progress(0.9 * done) };
+      const learning = { ...candidate, firstOnly, pause: (done: number) => progress(0.9 * done) };
       const learned = await learnTransitions(device, split, learning);
       if (users.length === 0) return learned;
       for (const { ndcg, settings } of await readings(split, learned, { users, seen, pause: () => progress(0.9) }))
@@ -68,6 +69,10 @@ export async function chooseTransitions(
   const { transitions } = best as NonNullable<typeof best>;
   return withDamping(split, transitions, transitions.settings.damping ?? 0);
 }
+
+/** EASE has no regressions of single items. */
+const possible = (device: Device, split: Split) =>
+  methodFor(device, split.items) === 'exact' ? CANDIDATES : CANDIDATES.filter(({ orderFree }) => !orderFree);
 
 /** How many candidates a log is small enough for; at least one. */
 function affordable(device: Device, split: Split): number {

@@ -8,7 +8,8 @@
  * EASE (Steck, WWW 2019) with order: windowed transition counts C, and G to take out what items share with one another
  * (the transition model of Choi et al., Session-aware Linear Item-Item Models, WWW 2021). Examples that are read backward,
  * x being the events after y, count with a weight of 0 to 1: at 1, what precedes and what follows are alike, and with a
- * recency of 1 throughout order counts for nothing, as in EASE. Exact up to a catalog of about
+ * recency of 1 throughout order counts for nothing. EASE itself (train/baselines/ease.ts), which forbids an item to predict
+ * itself instead, is the setting `orderFree`. Exact up to a catalog of about
  * 10,000 items, through the device's matrix product. Beyond, each target item has a regression of its own on its likeliest
  * predecessors (as fsSLIM: Ning & Karypis, ICDM 2011), so that no V × V matrix is ever held. The largest weights of each
  * row are kept. Which recency, weight and λ suit a log is chosen on its validation targets (choose.ts).
@@ -18,6 +19,7 @@ import type { Split } from '../../data/splits/split.ts';
 import { type Device, invertSpd, multiply, Panels, type SparseHost } from '../../engine/index.ts';
 import { type ItemTransitions, type TransitionSettings, recency } from '../../model/transitions/transitions.ts';
 import { countItems } from '../baselines/baselines.ts';
+import { easeWeights } from '../baselines/ease.ts';
 import { Examples } from './examples.ts';
 import { type Add, RowWriter, Sums, transposed } from './sparse-rows.ts';
 
@@ -45,11 +47,12 @@ export async function learnTransitions(
   split: Split,
   options: TransitionOptions = {},
 ): Promise<ItemTransitions> {
-  const { last = 50, power = 0.7, lambda = 300, pause = async () => {} } = options;
-  const { learningPower = power, backward = 0, firstOnly = false, damping = 0 } = options;
-  const method = options.method ?? methodFor(device, split.items);
+  const { last = 50, power = options.learningPower ?? 0.7, lambda = 300, pause = async () => {} } = options;
+  const { learningPower = power, backward = 0, firstOnly = false, damping = 0, orderFree = false } = options;
+  const method = options.method ?? (orderFree ? 'exact' : methodFor(device, split.items));
   const kept = Math.min(options.kept ?? 300, split.items);
-  const settings = { method, last, power, lambda, kept, learningPower, backward, firstOnly };
+  const settings = { method, last, power, lambda, kept, learningPower, backward, firstOnly, orderFree };
+  if (orderFree) return withDamping(split, { settings, rows: await ease(device, split, settings, pause) }, damping);
   const examples = await Examples.of(sampleUsers(split), {
     recency: recency({ last, power: learningPower }),
     backward,
@@ -73,6 +76,26 @@ export function dampingOf(split: Split, damping: number): Float64Array {
   const factors = Float64Array.from(countItems(split), (count) => Math.max(1, count) ** -damping);
   const mean = factors.reduce((sum, factor) => sum + factor, 0) / factors.length;
   return factors.map((factor) => factor / mean);
+}
+
+/** The rows of EASE, which is exact alone. */
+async function ease(
+  device: Device,
+  split: Split,
+  { lambda, kept }: TransitionSettings,
+  pause: Pause,
+): Promise<SparseHost> {
+  const { items } = split;
+  const weights = await easeWeights(device, sampleUsers(split), lambda, pause);
+  const rows = new RowWriter(items, kept);
+  for (let row = 0; row < items; row++) {
+    weights.subarray(row * items, (row + 1) * items).forEach((x, column) => {
+      if (x !== 0) rows.add(column, x);
+    });
+    rows.end();
+    await pause(0.9 + (0.1 * row) / items);
+  }
+  return rows.finish();
 }
 
 async function exact(
