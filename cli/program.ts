@@ -8,6 +8,7 @@ import demo from './commands/demo.flags.ts';
 import doctor from './commands/doctor.flags.ts';
 import evaluate from './commands/evaluate.flags.ts';
 import explain from './commands/explain.flags.ts';
+import exportModel from './commands/export.flags.ts';
 import generate from './commands/generate.flags.ts';
 import items from './commands/items.flags.ts';
 import keys from './commands/keys.flags.ts';
@@ -37,6 +38,7 @@ const COMMANDS = [
   keys,
   generate,
   vectors,
+  exportModel,
   items,
   pack,
   unpack,

@@ -14,7 +14,7 @@ import type { RecordSink } from '../../data/formats/records.ts';
 import { ticking } from './ticking.ts';
 import { textOfJsonValue, textOfValue } from './values.ts';
 
-export type FileKind = 'parquet' | 'csv' | 'json';
+export type FolderKind = 'parquet' | 'csv' | 'json';
 
 /** Types whose values are no IDs. */
 const NESTED: readonly DuckDBTypeId[] = [DuckDBTypeId.LIST, DuckDBTypeId.ARRAY, DuckDBTypeId.STRUCT, DuckDBTypeId.MAP];
@@ -23,7 +23,7 @@ const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 const name = (value: string): string => `"${value.replaceAll('"', '""')}"`;
 
 /** How files of a kind are read. IDs of text files stay as they are written: no value is taken for a number or a date. */
-const READERS: Readonly<Record<FileKind, (files: string) => string>> = {
+const READERS: Readonly<Record<FolderKind, (files: string) => string>> = {
   parquet: (files) => `read_parquet(${files}, union_by_name = true)`,
   csv: (files) => `read_csv(${files}, all_varchar = true, union_by_name = true, null_padding = false)`,
   json: (files) => `read_json(${files}, union_by_name = true)`,
@@ -74,7 +74,7 @@ export class DuckDB {
   }
 
   /** Rows of files, in their order; of columns that the sink does not read only the names. */
-  async files(files: readonly string[], kind: FileKind, sink: RecordSink): Promise<void> {
+  async files(files: readonly string[], kind: FolderKind, sink: RecordSink): Promise<void> {
     const list = `[${files.map(text).join(', ')}]`;
     const from = READERS[kind](list);
     const { columns, nested } = await this.describe(from);

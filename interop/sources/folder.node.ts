@@ -5,10 +5,10 @@
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '../../data/errors.ts';
-import type { FileKind } from './duckdb.node.ts';
+import type { FolderKind } from './duckdb.node.ts';
 import type { SourceKind } from './source-kind.ts';
 
-const KINDS: readonly [FileKind, RegExp][] = [
+const KINDS: readonly [FolderKind, RegExp][] = [
   ['parquet', /\.(?:parquet|pq)$/i],
   ['csv', /\.(?:csv|tsv|txt)(?:\.gz)?$/i],
   ['json', /\.(?:json|jsonl|ndjson)(?:\.gz)?$/i],
