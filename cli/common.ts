@@ -144,11 +144,17 @@ export function versionOf(name = 'attune'): string {
 /** Whether the command that runs takes care of Ctrl-C itself; see cli/main.ts for those that do not. */
 export const interrupts = { handled: false };
 
+export interface Interrupt {
+  signal: AbortSignal;
+  /** There is nothing to save any more. */
+  end(): void;
+}
+
 /**
  * A signal that the first Ctrl-C sets off, so that work can be saved; the second ends the process at once.
  * Call `end()` when there is nothing to save any more.
  */
-export function onInterrupt(say: () => void): { signal: AbortSignal; end(): void } {
+export function onInterrupt(say: () => void): Interrupt {
   const controller = new AbortController();
   const listener = () => {
     if (controller.signal.aborted) process.exit(130);

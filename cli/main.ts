@@ -13,6 +13,12 @@ process.on('SIGINT', () => {
   if (!interrupts.handled) process.exit(130);
 });
 
+// A job ends with the worker that it runs for.
+if (process.env.ATTUNE_WORKER) {
+  process.on('disconnect', () => process.exit(130));
+  process.channel?.unref();
+}
+
 /** Whether errors are JSON objects, those of the command line itself included. */
 const json = process.argv.includes('--json');
 try {

@@ -23,6 +23,7 @@ import tune from './commands/tune.flags.ts';
 import unpack from './commands/unpack.flags.ts';
 import update from './commands/update.flags.ts';
 import vectors from './commands/vectors.flags.ts';
+import worker from './commands/worker.flags.ts';
 import { commandName, versionOf } from './common.ts';
 
 const COMMANDS = [
@@ -32,6 +33,7 @@ const COMMANDS = [
   evaluate,
   compare,
   search,
+  worker,
   prepare,
   recommend,
   serve,

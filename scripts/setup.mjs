@@ -28,7 +28,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generate } from '../kernels/generate.mjs';
-import { findChromium, findPostgres, planInstall, readAptSources } from './system.mjs';
+import { findChromium, findPostgres, findRedis, planInstall, readAptSources } from './system.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = join(root, 'node_modules/.cache/attune');
@@ -312,8 +312,8 @@ export async function installSystem(plan, { simulate = false } = {}) {
  * Looks for the adapter (and Chromium for tests), installs what is missing if that is allowed, and otherwise prints how to
  * install it.
  * @param {'start' | 'test'} need
- * @param {object} [injected] stand-ins for tests: env, root (may install), say, adapter(), chromium(), postgres(), install(plan)
- * @returns {Promise<{ adapter: string | null, ok: boolean }>} `ok`: nothing that `need` requires is missing; PostgreSQL is not required
+ * @param {object} [injected] stand-ins for tests: env, root (may install), say, adapter(), chromium(), postgres(), redis(), install(plan)
+ * @returns {Promise<{ adapter: string | null, ok: boolean }>} `ok`: nothing that `need` requires is missing; databases are not required
  */
 export async function checkSystem(need, injected = {}) {
   const env = injected.env ?? process.env;
@@ -321,6 +321,7 @@ export async function checkSystem(need, injected = {}) {
   const adapter = injected.adapter ?? (() => findAdapter({ env }));
   const chromium = injected.chromium ?? (() => hasChromium(env));
   const postgres = injected.postgres ?? (() => findPostgres(env) !== undefined);
+  const redis = injected.redis ?? (() => findRedis(env) !== undefined);
   const install = injected.install ?? ((plan) => locked(() => installSystem(plan)));
   const mayInstall = injected.root ?? (process.getuid?.() === 0 && !env.ATTUNE_NO_INSTALL);
 
@@ -328,15 +329,17 @@ export async function checkSystem(need, injected = {}) {
   const missing = {
     driver: !found,
     chromium: need === 'test' && !(await chromium()),
-    // Optional: the tests of its store are skipped without it.
+    // Optional: what needs them is skipped without them.
     postgres: need === 'test' && mayInstall && planInstall({}, env).automatic && !postgres(),
+    redis: need === 'test' && mayInstall && planInstall({}, env).automatic && !redis(),
   };
-  if (!missing.driver && !missing.chromium && !missing.postgres) return { adapter: found, ok: true };
+  if (!Object.values(missing).some(Boolean)) return { adapter: found, ok: true };
   const lacks = () =>
     [
       missing.driver && 'no WebGPU adapter here',
       missing.chromium && 'no Chromium here',
       missing.postgres && 'no PostgreSQL here',
+      missing.redis && 'no Redis here',
     ]
       .filter(Boolean)
       .join(', ');
@@ -350,9 +353,10 @@ export async function checkSystem(need, injected = {}) {
     missing.driver = !found;
     missing.chromium = missing.chromium && !(await chromium());
     missing.postgres = missing.postgres && !postgres();
+    missing.redis = missing.redis && !redis();
   }
   const ok = !missing.driver && !missing.chromium;
-  if (!ok || missing.postgres) {
+  if (!ok || missing.postgres || missing.redis) {
     if (failure) tell(`the installation failed: ${failure}`);
     tell(`${lacks()}. To get it: ${planInstall(missing, env).command}`);
   }

@@ -24,6 +24,12 @@ export function findPostgres(env = process.env) {
   return folders.find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))));
 }
 
+/** The program of Redis; undefined if there is none. */
+export function findRedis(env = process.env) {
+  const folders = env.ATTUNE_REDIS_DIR ? [env.ATTUNE_REDIS_DIR] : (env.PATH ?? '').split(delimiter);
+  return folders.map((folder) => join(folder, 'redis-server')).find((file) => existsSync(file));
+}
+
 /** For tests: SwiftShader's adapter, no crash of the GPU process without a GPU, and no network. */
 export const chromiumArgs = [
   '--enable-unsafe-webgpu',
@@ -137,7 +143,7 @@ const quote = (text) => `'${text.replaceAll("'", `'\\''`).replaceAll('\n', '\\n'
  * Dawn refuses the Mesa 22.3 of Debian 12, whose backports have 25; Debian 13 and Ubuntu 25.04 have that in their main
  * archive. Ubuntu's `chromium` is a snap, which containers cannot run: Playwright's own build is used instead.
  *
- * @param {{ driver?: boolean, chromium?: boolean, postgres?: boolean }} missing
+ * @param {{ driver?: boolean, chromium?: boolean, postgres?: boolean, redis?: boolean }} missing
  * @returns {{ installs: { packages: string[], release: string | null }[], source: string | null, playwright: boolean,
  *   command: string, automatic: boolean }} `installs` are runs of apt-get install, `source` a stanza to add for them,
  *   `command` the same as one line to type, `automatic` whether scripts/setup.mjs may do it as root
@@ -176,10 +182,11 @@ export function planInstall(missing, env = process.env) {
     plan.playwright = true;
     commands.push(`npx playwright install ${process.platform === 'linux' ? '--with-deps ' : ''}chromium`);
   }
-  if (missing.postgres && apt) {
-    plan.installs.push({ packages: ['postgresql'], release: null });
+  const databases = [missing.postgres && 'postgresql', missing.redis && 'redis-server'].filter(Boolean);
+  if (databases.length > 0 && apt) {
+    plan.installs.push({ packages: databases, release: null });
     if (!commands.some((command) => command.endsWith('apt-get update'))) commands.push('sudo apt-get update');
-    commands.push('sudo apt-get install -y postgresql');
+    commands.push(`sudo apt-get install -y ${databases.join(' ')}`);
   }
   plan.command = commands.join(' && ').replaceAll(', then && ', ', then ');
   return plan;

@@ -163,6 +163,7 @@ describe('checkSystem', () => {
       adapter: async () => (installed ? 'lavapipe' : null),
       chromium: async () => installed,
       postgres: () => installed,
+      redis: () => installed,
       install: async () => {
         installed = true;
         return null;
@@ -171,7 +172,7 @@ describe('checkSystem', () => {
     expect(result).toEqual({ adapter: 'lavapipe', ok: true });
   });
 
-  test('PostgreSQL is installed where that can be done, and missed nowhere', async () => {
+  test('PostgreSQL and Redis are installed where that can be done, and missed nowhere', async () => {
     const there = { adapter: async () => 'a', chromium: async () => true, say: () => {} };
     const plans: { installs: object[]; command: string }[] = [];
     const install = async (plan: (typeof plans)[number]) => {
@@ -185,13 +186,20 @@ describe('checkSystem', () => {
       ['test', true, 'ID=fedora\n', false],
       ['start', true, debian13, false],
     ] as const) {
-      const injected = { ...there, env: machine(osRelease), root, postgres: () => postgres, install };
+      const injected = {
+        ...there,
+        env: machine(osRelease),
+        root,
+        postgres: () => postgres,
+        redis: () => postgres,
+        install,
+      };
       expect(await checkSystem(need, injected)).toEqual({ adapter: 'a', ok: true });
     }
     expect(plans).toMatchObject([
       {
-        installs: [{ packages: ['postgresql'], release: null }],
-        command: 'sudo apt-get update && sudo apt-get install -y postgresql',
+        installs: [{ packages: ['postgresql', 'redis-server'], release: null }],
+        command: 'sudo apt-get update && sudo apt-get install -y postgresql redis-server',
       },
     ]);
   });

@@ -112,7 +112,7 @@ function lint(folder: string, paths: string[]): string {
 }
 
 describe('structure', () => {
-  const product = 'engine kernels data model train recommend server client interop cli web examples'.split(' ');
+  const product = 'engine kernels data model train recommend server client interop cluster cli web examples'.split(' ');
 
   it('no values are spread into arguments or literals, no name of the user is read off a plain object', () => {
     expect(lint(root.pathname, product)).toBe('');
@@ -141,7 +141,7 @@ describe('structure', () => {
   });
 
   it('attributes are taken apart in one place', () => {
-    const found = ['data', 'model', 'train', 'recommend', 'server', 'client', 'interop', 'cli', 'web']
+    const found = ['data', 'model', 'train', 'recommend', 'server', 'client', 'interop', 'cluster', 'cli', 'web']
       .flatMap(files)
       .filter((file) => /\[[|,;]{2,3}\]|\\p\{Sc\}|\[\$?[€£¥]/.test(readFileSync(file, 'utf8')));
     expect(found.map((file) => file.slice(root.pathname.length).replace('//', '/'))).toEqual([
@@ -192,6 +192,7 @@ describe('structure', () => {
       server: ['recommend', 'train', 'model', 'engine', 'data'],
       client: [],
       interop: ['recommend', 'train', 'model', 'engine', 'data'],
+      cluster: ['recommend', 'train', 'model', 'engine', 'data'],
     };
     const offenders: string[] = [];
     for (const [folder, allowed] of Object.entries(below)) {
@@ -236,7 +237,7 @@ describe('structure', () => {
     const declaration =
       /^export (?:declare |abstract )*(?:async )?(?:function\*?|class|const|let|interface|type|enum) (\w+)/gm;
     for (const file of tracked.filter((f) =>
-      /^(?:engine|data|model|train|recommend|interop|cli|bench|web)\/.*\.tsx?$/.test(f),
+      /^(?:engine|data|model|train|recommend|interop|cluster|cli|bench|web)\/.*\.tsx?$/.test(f),
     )) {
       const names = new Set(Array.from(textOf(file).matchAll(declaration), ([, name]) => name));
       for (const name of names) declared.set(name, [...(declared.get(name) ?? []), file]);

@@ -81,6 +81,8 @@ export async function runRecommend(flags: RecommendFlags): Promise<void> {
 
 function checkUsage(flags: RecommendFlags): void {
   const { history, user, data, items, context, users, about, heatmap, block, head } = flags;
+  if (flags.out !== undefined || flags.partition !== undefined)
+    throw new UsageError('--out and --partition require --all');
   if (items !== undefined) throw new UsageError('--items: requires a model of ratings');
   if (context.size > 0) throw new UsageError('--context: requires a model of ratings');
   if (heatmap === undefined && (block ?? head) !== undefined)

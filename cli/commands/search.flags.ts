@@ -9,6 +9,7 @@ import {
   logFlags,
   PROTOCOL_HELP,
   progress,
+  queue,
   set,
 } from '../flags/shared.ts';
 import { duration, integerFlag, numberFlag } from '../flags/values.ts';
@@ -36,6 +37,7 @@ const flags = {
     'those of the recipe',
   ),
   seed: withDefault(integerFlag('<n>', 'one seed, one search', 0), 1),
+  queue: queue('share the trials among workers'),
   device,
   includeSeen: on('validation ranks items that the user had before, too'),
   progress,
@@ -48,7 +50,7 @@ export default command({
   name: 'search',
   summary: 'Try settings of a recipe, and say which are best',
   details:
-    'Random search with successive halving: many trials train for a few epochs, the best third continues for three times as long, and so on; then others start. Each trial is a model folder in --out. The same command continues where it was stopped; a larger --budget continues a search that has ended. Settings given by --set stay fixed.',
+    'Random search with successive halving: many trials train for a few epochs, the best third continues for three times as long, and so on; then others start. Each trial is a model folder in --out. The same command continues where it was stopped; a larger --budget continues a search that has ended. Settings given by --set stay fixed. With --queue every trial of a round is trained at once, by as many workers as there are.',
   example: 'search --data ratings.csv --out my-search --budget 2h',
   flags,
   notes: [PROTOCOL_HELP],

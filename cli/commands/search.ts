@@ -9,7 +9,6 @@ import {
   LEAVE_ONE_OUT,
   protocolFlag,
 } from '../../data/splits/protocol.ts';
-import type { Device } from '../../engine/index.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { holdsConfig } from '../../model/storage/folder.ts';
 import { validatedAt } from '../../model/recipes/derived.ts';
@@ -19,8 +18,8 @@ import { LOCK_NAME, lockFolder } from '../../recommend/sources/lock.node.ts';
 import {
   drawSettings,
   type Halving,
-  type Job,
-  nextJob,
+  type TrialJob,
+  openJobs,
   type Ranges,
   rangesFor,
   standings,
@@ -29,6 +28,7 @@ import {
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
 import { commandName, openDevice, Output, say, shellWord } from '../common.ts';
 import { columnsOf } from '../input/data.ts';
+import { SharedWork } from '../shared-work.ts';
 import { InterruptedError } from '../errors.ts';
 import { openTrainingSource, trainWithProgress } from '../training.ts';
 import { formatCount, formatDuration, formatMetric, printable, table } from '../output/ui.ts';
@@ -46,10 +46,22 @@ interface State {
   trials: Trial[];
 }
 
+/** How a trial came out: it has an outcome or a failure, or there was no time for it, or Ctrl-C. */
+type Ended = 'measured' | 'time' | 'interrupted';
+
+/** What trains trials: this process, one after the other, or workers. */
+interface Runner {
+  /** Trials at a time. */
+  width: number;
+  /** @param deadline `performance.now()` */
+  run(search: Search, job: TrialJob, deadline: number): Promise<Ended>;
+  close(): Promise<void>;
+}
+
 /** What all trials share. */
 interface Search {
   flags: SearchFlags;
-  device: Device;
+  runner: Runner;
   /** With the settings that no trial changes. */
   plan: RankingPlan;
   ranges: Ranges;
@@ -103,10 +115,10 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
   say(plan, out);
 
   const lock = await lockFolder(flags.out);
-  const device = await openDevice(flags.device, out);
+  const runner = flags.queue === undefined ? await ownRunner(flags, out) : await sharedRunner(flags.queue, flags, out);
   try {
     const state = await openState(files, terms, flags.out);
-    const search = { flags, device, plan, ranges, halving, state, files, out };
+    const search = { flags, runner, plan, ranges, halving, state, files, out };
     if (state.trials.length > 0) {
       out.note(
         `${flags.out}: continues after ${formatDuration(state.seconds)} and ${formatCount(state.trials.length)} trials`,
@@ -115,7 +127,7 @@ export async function runSearch(flags: SearchFlags): Promise<void> {
     await runJobs(search, started);
     report(search);
   } finally {
-    device.close();
+    await runner.close();
     await lock.release();
   }
 }
@@ -178,52 +190,114 @@ async function runJobs(search: Search, started: number): Promise<void> {
     drawSettings(search.ranges, flags.seed, id, (set) =>
       settingsFor(flags.recipe, { ...Object.fromEntries(flags.set), ...set }),
     );
-  // The clock ends the search; which job comes next follows from metrics alone.
-  while (spent() < flags.budget) {
-    const job = nextJob(state.trials, halving, draw);
-    if (job.trial.id === state.trials.length) {
-      state.trials.push(job.trial);
-      await save();
+  const deadline = started + (flags.budget - before) * 1000;
+  // The clock ends the search; which jobs come next follows from metrics alone.
+  const running = new Map<number, Promise<[id: number, ended: Ended]>>();
+  for (;;) {
+    for (const job of spent() < flags.budget ? openJobs(state.trials, halving, draw) : []) {
+      if (running.size >= search.runner.width) break;
+      const { id } = job.trial;
+      if (running.has(id)) continue;
+      if (id === state.trials.length) {
+        state.trials.push(job.trial);
+        await save();
+      }
+      const ended = search.runner.run(search, job, deadline).then((how): [number, Ended] => [id, how]);
+      ended.catch(() => {}); // where another one fails first
+      running.set(id, ended);
     }
-    const deadline = started + (flags.budget - before) * 1000;
-    const ended = await runJob(search, job, deadline);
+    if (running.size === 0) break;
+    const [id, ended] = await Promise.race(running.values());
+    running.delete(id);
     await save();
     if (ended === 'interrupted') {
       throw new InterruptedError(
         `stopped; everything is saved in ${flags.out}; the same command continues it${state.trials.length > 0 ? ` (${formatCount(state.trials.length)} trials so far)` : ''}`,
       );
     }
-    if (ended === 'time') break;
   }
 }
 
 const folderOf = ({ id }: Trial): string => `trial-${String(id).padStart(3, '0')}`;
 
-/** Trains one trial up to its next rung, from its checkpoint where it has one. */
-async function runJob(search: Search, job: Job, deadline: number): Promise<'measured' | 'time' | 'interrupted'> {
-  const { flags, device, plan, state, out } = search;
-  const trial = state.trials[job.trial.id];
-  const files = await NodeFiles.create(path.join(flags.out, folderOf(trial)));
-  const resume = (await holdsConfig(files)) && (await loadCheckpoint(files)) !== null;
-  const drawn = describe(trial);
-  try {
-    // Trials are judged by the encoder alone: item transitions are the same for all of them.
-    const set = { memory: 'off', ...Object.fromEntries(flags.set), ...trial.set };
-    const own = plan.withSettings(set, { epochs: job.epochs, resume });
-    const limits = { deadline, overwrite: true, progress: flags.progress };
-    const { result } = await trainWithProgress(device, own, files, limits);
-    if (result.reason === 'interrupted' || result.reason === 'time') return result.reason;
-    trial.outcomes.push({ epochs: job.epochs, ndcg: result.bestNdcg });
-    const until = `${formatCount(job.epochs)} ${job.epochs === 1 ? 'epoch' : 'epochs'}`;
-    out.note(`trial ${trial.id} (${drawn}): NDCG@10 ${formatMetric(result.bestNdcg)} after ${until}`);
-  } catch (error) {
-    // A setting that diverges, or does not fit the device, is an answer, too. Anything else is not.
-    const message = (error as Error).message;
-    if (!(error instanceof InputError) && !message.startsWith('training: ')) throw error;
-    trial.failure = message;
-    out.warn(`trial ${trial.id} (${drawn}) failed: ${message}`);
-  }
-  return 'measured';
+/** Trains a trial up to its next rung here, from its checkpoint where it has one. */
+async function ownRunner(flags: SearchFlags, out: Output): Promise<Runner> {
+  const device = await openDevice(flags.device, out);
+  return {
+    width: 1,
+    async run(search, job, deadline) {
+      const trial = search.state.trials[job.trial.id];
+      const files = await NodeFiles.create(path.join(flags.out, folderOf(trial)));
+      const resume = (await holdsConfig(files)) && (await loadCheckpoint(files)) !== null;
+      try {
+        const own = search.plan.withSettings(settingsOf(flags, trial), { epochs: job.epochs, resume });
+        const limits = { deadline, overwrite: true, progress: flags.progress };
+        const { result } = await trainWithProgress(device, own, files, limits);
+        if (result.reason === 'interrupted' || result.reason === 'time') return result.reason;
+        measured(search, job, result.bestNdcg);
+      } catch (error) {
+        // A setting that diverges, or does not fit the device, is an answer, too. Anything else is not.
+        const message = (error as Error).message;
+        if (!(error instanceof InputError) && !message.startsWith('training: ')) throw error;
+        failed(search, job, message);
+      }
+      return 'measured';
+    },
+    close: async () => device.close(),
+  };
+}
+
+/** Asks workers for the same; all of a rung at once. */
+async function sharedRunner(address: string, flags: SearchFlags, out: Output): Promise<Runner> {
+  const shared = await SharedWork.open(address, out, flags.progress);
+  return {
+    width: Number.POSITIVE_INFINITY,
+    async run(search, job, deadline) {
+      const trial = search.state.trials[job.trial.id];
+      const folder = path.join(flags.out, folderOf(trial));
+      const epochs = ['--epochs', String(job.epochs)];
+      const result = await shared.run({
+        title: `trial ${trial.id}, ${formatCount(job.epochs)} epochs`,
+        words: [...trainWords(flags, settingsOf(flags, trial), folder), '--overwrite', ...epochs],
+        resume: {
+          folder,
+          words: ['train', '--resume', '--out', folder, ...epochs],
+          part: 'checkpoint.safetensors',
+        },
+        until: Date.now() + (deadline - performance.now()),
+      });
+      if (!result) return 'interrupted';
+      if (result.kind === 'late') return 'time';
+      if (result.kind === 'refused') failed(search, job, result.reason);
+      else {
+        const { reason, metrics } = result.output as { reason: string; metrics: Record<string, number> | null };
+        if (reason === 'time') return 'time';
+        measured(search, job, metrics?.['NDCG@10'] ?? null);
+      }
+      return 'measured';
+    },
+    close: () => shared.close(),
+  };
+}
+
+/** Trials are judged by the encoder alone: item transitions are the same for all of them. */
+const settingsOf = (flags: SearchFlags, trial: Trial): Record<string, string> => ({
+  memory: 'off',
+  ...Object.fromEntries(flags.set),
+  ...trial.set,
+});
+
+function measured({ state, out }: Search, { trial: { id }, epochs }: TrialJob, ndcg: number | null): void {
+  const trial = state.trials[id];
+  trial.outcomes.push({ epochs, ndcg });
+  const until = `${formatCount(epochs)} ${epochs === 1 ? 'epoch' : 'epochs'}`;
+  out.note(`trial ${id} (${describe(trial)}): NDCG@10 ${formatMetric(ndcg)} after ${until}`);
+}
+
+function failed({ state, out }: Search, { trial: { id } }: TrialJob, message: string): void {
+  const trial = state.trials[id];
+  trial.failure = message;
+  out.warn(`trial ${id} (${describe(trial)}) failed: ${message}`);
 }
 
 const describe = ({ set }: Trial): string => {
@@ -289,7 +363,12 @@ function report({ flags, state, plan, ranges, out }: Search): void {
 
 /** The command that trains such a model from scratch. */
 function trainCommand(flags: SearchFlags, { set }: Trial): string {
-  const words = ['train', '--data', flags.data, '--out', 'best-model', '--recipe', flags.recipe];
+  const words = trainWords(flags, { ...Object.fromEntries(flags.set), ...set }, 'best-model');
+  return `${commandName()} ${words.map(shellWord).join(' ')}`;
+}
+
+function trainWords(flags: SearchFlags, set: Readonly<Record<string, string>>, out: string): string[] {
+  const words = ['train', '--data', flags.data, '--out', out, '--recipe', flags.recipe];
   if (flags.items !== undefined) words.push('--items', flags.items);
   if (protocolFlag(flags.protocol) !== LEAVE_ONE_OUT.name) words.push('--protocol', protocolFlag(flags.protocol));
   if (flags.minInteractions !== 5) words.push('--min-interactions', String(flags.minInteractions));
@@ -297,8 +376,8 @@ function trainCommand(flags: SearchFlags, { set }: Trial): string {
   if (flags.maxBadRows > 0) words.push('--max-bad-rows', String(flags.maxBadRows));
   for (const [role, name] of Object.entries(columnsOf(flags)))
     words.push(role === 'all' ? '--columns' : `--${role}-column`, name);
-  for (const [key, value] of [...flags.set, ...Object.entries(set)]) words.push('--set', `${key}=${value}`);
+  for (const [key, value] of Object.entries(set)) words.push('--set', `${key}=${value}`);
   if (flags.includeSeen) words.push('--include-seen');
   words.push('--seed', String(flags.seed));
-  return `${commandName()} ${words.map(shellWord).join(' ')}`;
+  return words;
 }

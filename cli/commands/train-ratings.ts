@@ -1,6 +1,7 @@
 /** `attune train --task rating|ctr`: from a log of ratings to a model folder with out-of-fold predictions. */
 import type { RatingTrainFlags } from './train.flags.ts';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import type { Protocol } from '../../data/splits/protocol.ts';
 import { InputError } from '../../data/errors.ts';
 import { FIVE_FOLDS, RATING_SPLITS, type RatingSplit } from '../../data/ratings/split.ts';
@@ -18,6 +19,7 @@ import { columnChoices, eventNames } from '../input/side-features.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { printReport, reportObject } from '../input/ratings.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
+import { SharedWork, wordsWithout } from '../shared-work.ts';
 import { openStoredSource, openTrainingSource, refuseModel, withRows } from '../training.ts';
 import { createProgress, formatDuration, printable, type Progress } from '../output/ui.ts';
 
@@ -44,6 +46,10 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
   checkUsage(flags, given);
   const plan = flags.resume ? await planResume(flags, given) : await planNew(flags, given, out);
   say(plan, out);
+  const rounds = plan.split.name === 'folds' ? plan.split.k + 1 : 1;
+  if (flags.round !== undefined && flags.round > rounds)
+    throw new UsageError(`--round ${flags.round}: there are ${rounds}, the last of which is the model of all ratings`);
+  const elsewhere = flags.queue === undefined ? null : await shareRounds(flags, rounds, out, flags.queue);
   const device = await openDevice(flags.device, out);
   try {
     const files = await NodeFiles.create(flags.out);
@@ -62,6 +68,8 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
           overwrite: flags.overwrite,
           deadline: flags.maxMinutes === undefined ? undefined : started + flags.maxMinutes * 60_000,
           signal: interrupt.signal,
+          ...(flags.round !== undefined && { onlyRound: flags.round - 1 }),
+          ...(elsewhere && { trainedRound: (r: number) => NodeFiles.open(elsewhere(r)) }),
           onProgress: (p) => show(bar, p),
           log: (line) => (process.stderr.isTTY || flags.progress ? bar.note(line) : out.note(line)),
         });
@@ -70,6 +78,7 @@ export async function runTrainRatings(flags: RatingTrainFlags, given: ReadonlySe
         bar.stop();
       }
       report(trained, plan, flags, out);
+      if (elsewhere) rmSync(path.dirname(elsewhere(0)), { recursive: true, force: true });
     } finally {
       await lock.release();
     }
@@ -84,6 +93,10 @@ function checkUsage(flags: RatingTrainFlags, given: ReadonlySet<string>): void {
   const ranking = RANKING.filter((name) => given.has(name)).map(kebab);
   if (ranking.length > 0)
     throw new UsageError(`${ranking.join(', ')}: for ranking the next item; leave that out for ratings`);
+  if (flags.round !== undefined && flags.queue !== undefined)
+    throw new UsageError('--round trains one round here, --queue asks workers for all: give one of them');
+  if (flags.queue !== undefined && flags.resume)
+    throw new UsageError('--queue: start the training again without --resume');
   eventNames(flags);
   if (flags.usersSchema !== undefined && flags.users === undefined)
     throw new UsageError('--users-schema requires --users, whose columns it describes');
@@ -92,6 +105,46 @@ function checkUsage(flags: RatingTrainFlags, given: ReadonlySet<string>): void {
       throw new UsageError(`--${name} requires --items, the items that it describes`);
   }
   if (flags.positive !== undefined && flags.task === 'rating') throw new UsageError('--positive requires --task ctr');
+}
+
+/**
+ * Asks workers for the rounds, each in a folder of its own beside the model.
+ * @returns the folder of each round, from 0
+ */
+async function shareRounds(
+  flags: RatingTrainFlags,
+  rounds: number,
+  out: Output,
+  address: string,
+): Promise<(round: number) => string> {
+  const folderOf = (r: number) => path.join(`${flags.out.replace(/[\\/]+$/, '')}.rounds`, String(r + 1));
+  const typed = wordsWithout(['--queue', '--out', '--resume', '--overwrite']);
+  const shared = await SharedWork.open(address, out, flags.progress);
+  try {
+    const outcomes = await Promise.all(
+      Array.from({ length: rounds }, (_, r) => {
+        const own = ['--out', folderOf(r), '--round', String(r + 1)];
+        return shared.run({
+          title: `round ${r + 1} of ${rounds}`,
+          words: ['train', ...typed, '--overwrite', ...own],
+          // A round that has ended stays as it is.
+          resume: {
+            folder: folderOf(r),
+            words: ['train', ...typed, '--resume', ...own],
+            part: 'predictions.safetensors',
+          },
+        });
+      }),
+    );
+    for (const result of outcomes) {
+      if (result?.kind === 'refused') throw new InputError('unsupported', `a worker: ${result.reason}`);
+      if (result?.kind !== 'done')
+        throw new InterruptedError('stopped; rounds that have ended are kept: the same command continues');
+    }
+  } finally {
+    await shared.close();
+  }
+  return folderOf;
 }
 
 /** The split that `--protocol` and `--folds` name. */
@@ -168,6 +221,21 @@ function report(
     throw new InterruptedError(
       `stopped after round ${progress.rounds} of ${progress.of}; what has ended is saved in ${flags.out}; continue with: ${commandName()} train --out ${dir} --resume`,
     );
+  }
+  if (flags.round !== undefined) {
+    const { rounds, of, epochs, steps } = progress;
+    out.object({
+      task,
+      round: flags.round,
+      of,
+      reason,
+      epochs,
+      steps,
+      seconds: result.seconds,
+      model: { path: flags.out },
+    });
+    out.line(`Round ${rounds} of ${of} is in ${printable(flags.out)}.`);
+    return;
   }
   if (!report) throw new InputError('too-little-data', `${flags.out}: no rating was tested`);
   out.object({

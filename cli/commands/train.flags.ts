@@ -11,6 +11,7 @@ import {
   overwrite,
   PROTOCOL_HELP,
   progress,
+  queue,
   set,
   vectors,
 } from '../flags/shared.ts';
@@ -40,6 +41,8 @@ const flags = {
   ),
   protocol: anyProtocol,
   folds: integerFlag('<k>', 'with ratings: this many folds of cross-validation (default: 5)', 2),
+  round: integerFlag('<i>', 'with folds: train this round alone, from 1; the last is the model of all ratings', 1),
+  queue: queue('with folds: share the rounds among workers'),
   positive: numberFlag(
     '<r>',
     'with --task ctr: the lowest rating that is positive (default: 4; 1 where all are 0 or 1)',

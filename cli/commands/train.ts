@@ -28,7 +28,9 @@ import { metricsTable, formatCount, formatDuration, formatMetric, lossPlot, prin
 
 /** Refuses what belongs to ratings. */
 export function requireRanking(flags: RatingTrainFlags): TrainFlags {
-  const { folds, positive, protocol } = flags;
+  const { folds, positive, protocol, round, queue } = flags;
+  if (round !== undefined || queue !== undefined)
+    throw new UsageError('--round and --queue: share the folds of ratings; add --task rating or --task ctr');
   const found =
     folds !== undefined
       ? `--folds ${folds}`

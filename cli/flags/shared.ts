@@ -24,6 +24,8 @@ export const json = on('print one JSON object; an error is one, too, on standard
 export const progress = on('show progress on standard error even if it is not a terminal');
 /** Where a command computes, and what it shows. */
 export const runFlags = { device, progress, json };
+export const queue = (help: string): Flag<string | undefined> =>
+  text('<address>', `${help}: redis://HOST:PORT, or rediss:// (see attune worker)`);
 export const overwrite = (what: string): Flag<boolean | undefined> => on(`replace ${what}`);
 
 export const model = required(text('<path>', 'folder of the model, or one packed file (attune pack)'));

@@ -47,7 +47,7 @@ export function askedAt(
   { readsNow }: Pick<Recommender, 'readsNow'>,
   query: Omit<Query, 'history'> & { history: string[] },
   at: number | undefined,
-  out: Output,
+  out: Pick<Output, 'note'>,
 ): Omit<Query, 'history'> & { history: string[]; now: number | null } {
   const { history, times, ratings, context } = query;
   if (at === undefined) {

@@ -41,6 +41,7 @@ export default {
           page('learning-over-time', 'Learning over time'),
           page('serving', 'Serving'),
           page('interop', 'Interop'),
+          page('several-machines', 'Batch scoring and several machines'),
           page('browser', 'In the browser'),
           page('limitations', 'Limitations'),
         ],

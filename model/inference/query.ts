@@ -78,13 +78,14 @@ export const readsNow = (settings: Settings, { encoder }: Pick<QueryModel, 'enco
 /**
  * The current time in the unit of a history's times, not before the latest of them (its clock may be ahead of this one); null
  * where they are no dates.
+ * @param now milliseconds since 1970
  */
-export function currentTime(times: readonly number[] = []): number | null {
+export function currentTime(times: readonly number[] = [], now = Date.now()): number | null {
   const most = largest(times);
   const unit = most > 0 ? unitOf(most) : 'ms';
   if (unit === 'order') return null;
   const latest = times.findLast((time) => !Number.isNaN(time)) ?? Number.NEGATIVE_INFINITY;
-  return Math.max((Date.now() / 1000) * PER_SECOND[unit], latest);
+  return Math.max((now / 1000) * PER_SECOND[unit], latest);
 }
 
 /** @throws InputError where no ID of several is known, or times, ratings, a column or `now` do not fit the history */

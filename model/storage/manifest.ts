@@ -271,6 +271,15 @@ function manifestText(generation: number, entries: Entries, replaced: readonly s
   return `{\n  "formatVersion": ${FORMAT},\n  "generation": ${generation},\n  "files": ${list}${rest}\n}\n`;
 }
 
+/** What tells a model from others: twelve hex digits of a hash of its parts, but for the state of its training. */
+export async function modelVersion(source: Source): Promise<string> {
+  const parts = [...(await (await snapshotOf(source)).list())];
+  const lines = parts.flatMap(([part, { sha256 }]) =>
+    part === 'checkpoint.safetensors' ? [] : [`${part} ${sha256}\n`],
+  );
+  return sha256([new TextEncoder().encode(lines.join(''))]).slice(0, 12);
+}
+
 function parse(bytes: Uint8Array, path: string): Listed {
   const fail = damaged(path);
   let text = '';

@@ -57,6 +57,14 @@ export async function isLocked(dir: string): Promise<boolean> {
   return owner !== null && (owner.host !== os.hostname() || isAlive(owner));
 }
 
+/** Removes the lock of a process on another host, which who calls knows to be gone. */
+export async function dropForeignLock(dir: string): Promise<void> {
+  const file = path.join(dir, LOCK_NAME);
+  const content = await readFile(file, 'utf8').catch(() => null);
+  const owner = content === null ? null : parseOwner(content);
+  if (owner && owner.host !== os.hostname()) await rm(file, { force: true });
+}
+
 /** Creates the lock with its content in one step (a hard link fails when the name exists). */
 async function tryCreate(file: string, content: string): Promise<boolean> {
   const temporary = temporaryPath(file);

@@ -1,12 +1,11 @@
 /** The folders that models are taken from: what each holds, as far as it is known without reading the weights. */
-import { createHash } from 'node:crypto';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import { loadConfig } from '../../model/storage/config.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { readMetrics } from '../../model/storage/folder.ts';
-import { MANIFEST, Snapshot } from '../../model/storage/manifest.ts';
+import { MANIFEST, modelVersion } from '../../model/storage/manifest.ts';
 import { isLocked } from '../../recommend/sources/lock.node.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { Problem } from '../http/problem.ts';
@@ -36,7 +35,7 @@ export async function describeFolder(where: string): Promise<ModelInfo> {
   const fitted = config.blend?.fitted?.blend ?? (await bestValidation(files));
   return {
     folder: path.basename(where),
-    version: await versionOf(files),
+    version: await modelVersion(files),
     trained: config.created,
     recipe: config.recipe,
     items: config.data.items,
@@ -49,13 +48,6 @@ async function bestValidation(files: Files): Promise<Record<string, number>> {
   const records = await readMetrics(files);
   const best = records.findLast(({ best: is }) => is === true);
   return (best?.valid as Record<string, number> | undefined) ?? {};
-}
-
-async function versionOf(files: Files): Promise<string> {
-  const hash = createHash('sha256');
-  for (const [part, { sha256 }] of await (await Snapshot.open(files)).list())
-    if (part !== 'checkpoint.safetensors') hash.update(`${part} ${sha256}\n`);
-  return hash.digest('hex').slice(0, 12);
 }
 
 /**

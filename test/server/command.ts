@@ -1,7 +1,14 @@
 /** The built command `attune serve` in a process of its own, as users run it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/** Busy machines run these tests, too: a server that lags answers all the same. */
+const settings = join(mkdtempSync(join(tmpdir(), 'attune-config-')), 'config.json');
+writeFileSync(settings, '{ "limits": { "delay": 0 } }');
+process.once('exit', () => rmSync(dirname(settings), { recursive: true, force: true }));
 
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -26,9 +33,10 @@ export const endAll = (): void => {
  */
 export function serveCommand(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Served> {
   if (!existsSync(command)) throw new Error('dist/ is missing: npm run build');
+  const config = args.includes('--config') ? [] : ['--config', settings];
   const child = spawn(
     process.execPath,
-    [command, 'serve', '--port', '0', '--device', 'cpu', '--log', 'warn', ...args],
+    [command, 'serve', '--port', '0', '--device', 'cpu', '--log', 'warn', ...config, ...args],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...env },

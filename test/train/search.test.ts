@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import {
   drawSettings,
   type Halving,
-  nextJob,
+  openJobs,
   parseRange,
   type Ranges,
   rangesFor,
@@ -14,6 +14,8 @@ import {
 const ranges: Ranges = { x: { low: 0, high: 1, log: false, whole: false } };
 const halving: Halving = { trials: 9, epochs: 2, eta: 3 };
 const draw = (id: number) => drawSettings(ranges, 5, id, () => {});
+/** What one process trains next. */
+const nextJob = (trials: readonly Trial[]) => openJobs(trials, halving, draw)[0];
 /** Best near 0.7, and longer training helps a little. */
 const objective = ({ set }: Trial, epochs: number) => 1 - Math.abs(Number(set.x ?? 0) - 0.7) + epochs / 1000;
 
@@ -22,7 +24,7 @@ function run(jobs: number, after: (trials: Trial[]) => Trial[] = (trials) => tri
   let trials: Trial[] = [];
   const log: string[] = [];
   for (let i = 0; i < jobs; i++) {
-    const { trial, epochs } = nextJob(trials, halving, draw);
+    const { trial, epochs } = nextJob(trials);
     log.push(`${trial.id}@${epochs}`);
     if (!trials.some(({ id }) => id === trial.id)) trials.push(trial);
     trials[trial.id].outcomes.push({ epochs, ndcg: score(trials[trial.id], epochs) });
@@ -51,6 +53,18 @@ describe('successive halving', () => {
     expect(standings(trials)[0]).toMatchObject({ trial: { id: order[0] }, epochs: 18 });
   });
 
+  test('whole rungs at once lead to the same trials and metrics, in whatever order they end', () => {
+    let trials: Trial[] = [];
+    for (let round = 0; round < 9; round++) {
+      const jobs = openJobs(trials, halving, draw);
+      expect(jobs).toHaveLength([9, 3, 1][round % 3]);
+      for (const { trial } of jobs) if (trial.id === trials.length) trials = [...trials, trial];
+      for (const { trial, epochs } of jobs.toReversed())
+        trials[trial.id].outcomes.push({ epochs, ndcg: objective(trials[trial.id], epochs) });
+    }
+    expect(trials).toEqual(run(39).trials);
+  });
+
   test('finds what is good, and begins with the recipe as it is', () => {
     const { trials } = run(39);
     expect(trials[0].set).toEqual({});
@@ -62,22 +76,22 @@ describe('successive halving', () => {
     expect(run(30, saved)).toEqual(run(30));
     // Killed between beginning a trial and measuring it.
     const { trials } = run(4);
-    const job = nextJob(trials, halving, draw);
-    expect(nextJob([...trials, job.trial], halving, draw)).toEqual(job);
+    const job = nextJob(trials);
+    expect(nextJob([...trials, job.trial])).toEqual(job);
   });
 
   test('failed trainings go no further, and a bracket of nothing else ends', () => {
     let trials: Trial[] = [];
     for (let i = 0; i < 9; i++) {
-      const { trial } = nextJob(trials, halving, draw);
+      const { trial } = nextJob(trials);
       trials = [
         ...trials,
         i < 7 ? { ...trial, failure: 'not finite' } : { ...trial, outcomes: [{ epochs: 2, ndcg: i }] },
       ];
     }
-    expect(nextJob(trials, halving, draw)).toMatchObject({ trial: { id: 8 }, epochs: 6 });
+    expect(nextJob(trials)).toMatchObject({ trial: { id: 8 }, epochs: 6 });
     const failed = trials.map((trial) => ({ ...trial, outcomes: [], failure: 'x' }));
-    expect(nextJob(failed, halving, draw).trial).toMatchObject({ id: 9, bracket: 1 });
+    expect(nextJob(failed).trial).toMatchObject({ id: 9, bracket: 1 });
     expect(standings(failed)).toEqual([]);
   });
 });

@@ -16,6 +16,14 @@ export interface RatingRunProgress extends RoundProgress {
   total: number;
 }
 
+/** How the rounds are shared among processes; all are trained in this one by default. */
+export interface RatingRunSharing {
+  /** From 0; only this round is trained, in a folder of its own. */
+  onlyRound?: number;
+  /** Folders of rounds that were trained elsewhere. */
+  trainedRound?(round: number): Promise<Files>;
+}
+
 export interface RatingRunSinks {
   onProgress?(progress: RatingRunProgress): void;
   /** A line of what was found on the way. */
@@ -26,7 +34,7 @@ export class RatingRun {
   readonly plan: RatingPlan;
   readonly device: Device;
   readonly files: Files;
-  readonly sinks: RatingRunSinks;
+  readonly sinks: RatingRunSinks & RatingRunSharing;
   /** What each round tests; the last may be the model of all ratings. */
   readonly rounds: readonly Fold[];
   readonly predictions: StoredPredictions;
@@ -43,7 +51,7 @@ export class RatingRun {
     plan: RatingPlan,
     device: Device,
     files: Files,
-    sinks: RatingRunSinks,
+    sinks: RatingRunSinks & RatingRunSharing,
     saved: Awaited<ReturnType<typeof loadPredictions>>,
   ) {
     this.plan = plan;
@@ -61,7 +69,12 @@ export class RatingRun {
     this.secondsBefore = this.progress.elapsedSeconds;
   }
 
-  static async open(plan: RatingPlan, device: Device, files: Files, sinks: RatingRunSinks): Promise<RatingRun> {
+  static async open(
+    plan: RatingPlan,
+    device: Device,
+    files: Files,
+    sinks: RatingRunSinks & RatingRunSharing,
+  ): Promise<RatingRun> {
     return new RatingRun(plan, device, files, sinks, plan.resume ? await loadPredictions(files) : null);
   }
 

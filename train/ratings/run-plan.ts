@@ -8,13 +8,14 @@ import { TimeBudget } from '../loop/time-budget.ts';
 import type { RunOptions } from '../run-plan.ts';
 import { runStages } from '../stages/stage.ts';
 import type { RatingPlan } from './plan.ts';
-import { RatingRun, type RatingRunSinks } from './rating-run.ts';
+import { RatingRun, type RatingRunSharing, type RatingRunSinks } from './rating-run.ts';
 import { type Point, type RatingReport, ratingReport, usualPoint } from './report.ts';
 import { ratingStages } from './stages.ts';
 
 export interface RatingRunOptions
   extends Pick<RunOptions, 'device' | 'files' | 'overwrite' | 'deadline' | 'signal'>,
-    RatingRunSinks {}
+    RatingRunSinks,
+    RatingRunSharing {}
 
 export interface RatingRunResult {
   /** `time` where a round had too little time for all of its epochs. */
@@ -49,7 +50,9 @@ export async function runRatingPlan(plan: RatingPlan, options: RatingRunOptions)
   if (!resume) await createFolder(files, { ...config, device: device.name }, items, { overwrite });
   const result = await trainRounds(plan, options, new TimeBudget(deadline, signal));
   const point = usualPoint(split, task);
-  const report = result.predictions && ratingReport(result.predictions, task, point);
+  // A single round says nothing of the whole.
+  const whole = options.onlyRound === undefined ? result.predictions : null;
+  const report = whole && ratingReport(whole, task, point);
   if (report && result.reason !== 'interrupted') {
     await writeRatingCard(files, config, {
       date: new Date(),

@@ -3,11 +3,13 @@
  * the model of all ratings, which is served; otherwise the only round's own is.
  */
 import type { Fold } from '../../data/splits/folds.ts';
-import { saveRatingModel, savePredictions } from '../../model/ratings/folder.ts';
+import { InputError } from '../../data/errors.ts';
+import { loadPredictions, loadRatingModel, saveRatingModel, savePredictions } from '../../model/ratings/folder.ts';
+import type { Files } from '../../model/storage/files.ts';
 import { recordRatings } from '../../model/storage/training-record.ts';
 import { recordStage } from '../stages/record.ts';
 import type { Stage } from '../stages/stage.ts';
-import type { RatingRun } from './rating-run.ts';
+import type { RatingRun, RatingRunSharing } from './rating-run.ts';
 import { type RoundResult, trainRound } from './round.ts';
 
 export const ratingStages = ({ rounds }: RatingRun): Stage<RatingRun>[] => [
@@ -19,9 +21,17 @@ const roundStage = (rows: Fold, r: number): Stage<RatingRun> => ({
   name: `round ${r + 1}`,
 
   /** The rounds that are left share the time evenly. */
-  estimate: ({ progress }, { left }) => (r < progress.rounds ? 0 : left / (r - progress.rounds + 1)),
+  estimate({ progress, sinks }, { left }) {
+    if (r < progress.rounds || isElsewhere(sinks, r)) return 0;
+    return left / (r - progress.rounds + 1);
+  },
 
-  load: async ({ progress }) => r < progress.rounds,
+  async load(run) {
+    if (r < run.progress.rounds) return true;
+    if (!isElsewhere(run.sinks, r)) return false;
+    if (run.sinks.trainedRound) await takeRound(run, await run.sinks.trainedRound(r), rows, r);
+    return true;
+  },
 
   async run(run, budget) {
     const { ratings, settings, features, split, config } = run.plan;
@@ -58,6 +68,31 @@ const roundStage = (rows: Fold, r: number): Stage<RatingRun> => ({
     run.sinks.log?.(describeRound(run, rows, result));
   },
 });
+
+/** Whether another process trains a round. */
+const isElsewhere = ({ onlyRound, trainedRound }: RatingRunSharing, r: number): boolean =>
+  trainedRound !== undefined || (onlyRound !== undefined && onlyRound !== r);
+
+/** Takes over a round that another process has trained. @throws InputError where its folder is not of this training */
+async function takeRound(run: RatingRun, from: Files, { test }: Fold, r: number): Promise<void> {
+  const { files, predictions, progress } = run;
+  const found = await loadPredictions(from);
+  const fits =
+    found?.progress.rounds === r + 1 &&
+    found.progress.of === progress.of &&
+    found.predictions.round.length === predictions.round.length &&
+    test.every((row) => found.predictions.round[row] === r + 1);
+  if (!found || !fits)
+    throw new InputError('mismatched-data', `${from.where}: expected round ${r + 1} of this training`);
+  for (const name of ['round', 'mean', 'median', 'factors', 'biases'] as const)
+    for (const row of test) predictions[name][row] = found.predictions[name][row];
+  progress.rounds = r + 1;
+  progress.steps += found.progress.steps;
+  progress.epochs.push(found.progress.epochs.at(-1) ?? 0);
+  progress.elapsedSeconds += found.progress.elapsedSeconds;
+  if (run.done) await saveRatingModel(files, await loadRatingModel(from), progress);
+  await savePredictions(files, predictions, progress);
+}
 
 async function saveServed({ files, plan, progress }: RatingRun, result: RoundResult): Promise<void> {
   const { model, baseline, events } = result;

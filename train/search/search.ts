@@ -42,7 +42,7 @@ export interface Trial {
   failure?: string;
 }
 
-export interface Job {
+export interface TrialJob {
   trial: Trial;
   rung: number;
   /** Train until so many epochs in all. */
@@ -135,30 +135,32 @@ function between({ low, high, log, whole }: Extract<Range, { low: number }>, sha
 }
 
 /**
- * What to train next: the first gap in the last bracket, from the first rung on; a new bracket once one is done.
+ * What can be trained now, in the order in which one process does it: what is left of the current rung of the last bracket, from
+ * the first rung on; a new bracket once one is done. The outcome of any of these decides nothing about the others.
  *
  * @param trials in the order in which they were started; nothing is changed
  * @param draw settings of a new trial
  */
-export function nextJob(
+export function openJobs(
   trials: readonly Trial[],
   { trials: width, epochs, eta }: Halving,
   draw: (id: number) => Record<string, string>,
-): Job {
+): TrialJob[] {
   const bracket = trials.at(-1)?.bracket ?? 0;
   const own = trials.filter((trial) => trial.bracket === bracket);
   let members: readonly Trial[] = own;
   for (let rung = 0, size = width; size >= 1; rung++, size = Math.floor(size / eta)) {
     const until = epochs * eta ** rung;
-    const open = members.find((trial) => !trial.failure && trial.outcomes.length <= rung);
-    if (open) return { trial: open, rung, epochs: until };
-    if (rung === 0 && own.length < width) return start(trials.length, bracket);
+    const open = members.filter((trial) => !trial.failure && trial.outcomes.length <= rung);
+    const jobs: TrialJob[] = open.map((trial) => ({ trial, rung, epochs: until }));
+    if (rung === 0) for (let i = own.length; i < width; i++) jobs.push(start(trials.length + i - own.length, bracket));
+    if (jobs.length > 0) return jobs;
     members = best(members, rung).slice(0, Math.floor(size / eta));
     if (members.length === 0) break;
   }
-  return start(trials.length, bracket + 1);
+  return Array.from({ length: width }, (_, i) => start(trials.length + i, bracket + 1));
 
-  function start(id: number, bracket: number): Job {
+  function start(id: number, bracket: number): TrialJob {
     return { trial: { id, bracket, set: id === 0 ? {} : draw(id), outcomes: [] }, rung: 0, epochs };
   }
 }
