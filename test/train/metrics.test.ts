@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CUTOFFS, MISS, RankMetrics } from '../../train/evaluation/metrics.ts';
+import { CUTOFFS, criterionOf, MISS, RankMetrics } from '../../train/evaluation/metrics.ts';
 
 function metricsOf(...ranks: number[]) {
   const metrics = new RankMetrics();
@@ -140,4 +140,13 @@ describe('RankMetrics', () => {
       }),
     );
   });
+});
+
+test('chooses by NDCG@10 plus NDCG@50', () => {
+  for (const rank of [1, 2, 10, 11, 50, 51, MISS]) {
+    const ranks = new RankMetrics();
+    ranks.add([rank]);
+    const metrics = ranks.result();
+    expect(criterionOf(rank)).toBeCloseTo(metrics['NDCG@10'] + metrics['NDCG@50'], 12);
+  }
 });

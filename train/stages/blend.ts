@@ -1,7 +1,7 @@
 /**
  * Stage 3: fits how much item transitions weigh in the scores: a grid of weights, each ranked on the device for the
- * validation users, all in one pass. It goes from the transformer alone to the transitions alone. The best NDCG@10 wins;
- * among equals the smaller weight, and no transitions at all where they do not help. Deterministic.
+ * validation users, all in one pass. It goes from the transformer alone to the transitions alone. The best criterion
+ * (evaluation/metrics.ts) wins; among equals the smaller weight, and no transitions at all where they do not help. Deterministic.
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Blend, BlendWeights, DeviceTransitions } from '../../model/transitions/transitions.ts';
@@ -11,7 +11,7 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { validatedAt } from '../../model/recipes/derived.ts';
-import { type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
+import { criterionOf, type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
 import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { transitions as stage } from './transitions.ts';
 
@@ -22,7 +22,7 @@ const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 30, DECIDES];
 /** ε, in units of 1 / V: m is about a probability. */
 const EPSILONS = [1, 5];
 /** Metrics that config.json keeps. */
-const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
+const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'NDCG@50', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
 /** Scores (users × items) that a blend is fitted on at most: every trial ranks them all. Fewer on the CPU device. */
 const FITTED_SCORES = 2 ** 26;
 const FITTED_SCORES_CPU = 2 ** 22;
@@ -131,21 +131,30 @@ export async function fitBlend(
       };
     });
     const scored = await scorer.score(queries, (done) => pause?.(done / queries.length));
-    const metricsOf = (rank: (s: Scored) => number | undefined): Metrics => {
+    const judge = (rank: (s: Scored) => number | undefined): { metrics: Metrics; criterion: number } => {
       const ranks = new RankMetrics();
-      for (const one of scored) ranks.add([rank(one) ?? MISS]);
+      let criterion = 0;
+      for (const one of scored) {
+        ranks.add([rank(one) ?? MISS]);
+        criterion += criterionOf(rank(one) ?? MISS);
+      }
       const all = ranks.result();
-      return Object.fromEntries(KEPT.map((name) => [name, all[name]]));
+      return { metrics: Object.fromEntries(KEPT.map((name) => [name, all[name]])), criterion };
     };
-    const transformer = metricsOf((s) => s.components?.transformer);
-    const memoryAlone = metricsOf((s) => s.components?.transitions);
-    let best = { weights: off, metrics: transformer };
+    const transformer = judge((s) => s.components?.transformer);
+    const memoryAlone = judge((s) => s.components?.transitions);
+    let best = { weights: off, ...transformer };
     trials.forEach((weights, i) => {
-      const metrics = metricsOf((s) => s.trials?.[i]);
-      const [ndcg, most] = [metrics['NDCG@10'], best.metrics['NDCG@10']];
-      if (ndcg > most || (ndcg === most && weights.memory < best.weights.memory)) best = { weights, metrics };
+      const judged = judge((s) => s.trials?.[i]);
+      const [more, most] = [judged.criterion, best.criterion];
+      if (more > most || (more === most && weights.memory < best.weights.memory)) best = { weights, ...judged };
     });
-    const fitted = { users: scored.length, transformer, memory: memoryAlone, blend: best.metrics };
+    const fitted = {
+      users: scored.length,
+      transformer: transformer.metrics,
+      memory: memoryAlone.metrics,
+      blend: best.metrics,
+    };
     return { ...best.weights, fitted };
   } finally {
     scorer.dispose();

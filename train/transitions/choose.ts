@@ -1,13 +1,14 @@
 /**
  * Chooses how item transitions are learned, and how a history is read, for a log: each candidate is learned from the training
- * events and ranks the validation targets; the best NDCG@10 wins, the earlier one among equals. What suits a shop (order
- * matters) does not suit readers or listeners (taste does). How many candidates are tried follows from the size of the log
- * alone, so that one log gives one choice everywhere.
+ * events and ranks the validation targets; the best criterion (evaluation/metrics.ts) wins, the earlier one among equals. What
+ * suits a shop (order matters) does not suit readers or listeners (taste does). How many candidates are tried follows from the
+ * size of the log alone, so that one log gives one choice everywhere.
  */
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { type ItemTransitions, recency, type TransitionSettings } from '../../model/transitions/transitions.ts';
 import { exclusions } from '../evaluation/candidates.ts';
+import { criterionOf } from '../evaluation/metrics.ts';
 import { Stopped } from '../loop/time-budget.ts';
 import { dampingOf, learnTransitions, methodFor, withDamping } from './learn.ts';
 
@@ -51,15 +52,15 @@ export async function chooseTransitions(
 ): Promise<ItemTransitions> {
   const tried = possible(device, split).slice(0, users.length > 0 ? affordable(device, split) : 1);
   const firstOnly = seen === 'excluded';
-  let best: { ndcg: number; transitions: ItemTransitions } | null = null;
+  let best: { criterion: number; transitions: ItemTransitions } | null = null;
   for (const [i, candidate] of tried.entries()) {
     const progress = (done: number) => pause((i + done) / tried.length);
     try {
       const learning = { ...candidate, firstOnly, pause: (done: number) => progress(0.9 * done) };
       const learned = await learnTransitions(device, split, learning);
       if (users.length === 0) return learned;
-      for (const { ndcg, settings } of await readings(split, learned, { users, seen, pause: () => progress(0.9) }))
-        if (!best || ndcg > best.ndcg) best = { ndcg, transitions: { settings, rows: learned.rows } };
+      for (const { criterion, settings } of await readings(split, learned, { users, seen, pause: () => progress(0.9) }))
+        if (!best || criterion > best.criterion) best = { criterion, transitions: { settings, rows: learned.rows } };
     } catch (error) {
       // Time that is up ends the search; what was found so far is kept.
       if (!best || !(error instanceof Stopped) || error.reason === 'interrupted') throw error;
@@ -81,14 +82,14 @@ function affordable(device: Device, split: Split): number {
   return Math.max(1, Math.floor((device.gpu ? OPERATIONS : OPERATIONS_CPU) / items ** 3));
 }
 
-/** NDCG@10 of the users' first validation targets, for every way of reading a history. */
+/** The criterion over the users' first validation targets, for every way of reading a history. */
 async function readings(
   split: Split,
   { settings, rows }: ItemTransitions,
   { users, seen, pause }: Required<ChoiceOptions>,
-): Promise<{ ndcg: number; settings: TransitionSettings }[]> {
+): Promise<{ criterion: number; settings: TransitionSettings }[]> {
   const { last } = settings;
-  const tried = POWERS.flatMap((power) => DAMPINGS.map((damping) => ({ power, damping, ndcg: 0 })));
+  const tried = POWERS.flatMap((power) => DAMPINGS.map((damping) => ({ power, damping, criterion: 0 })));
   const recencies = tried.map(({ power }) => recency({ last, power }));
   const factors = tried.map(({ damping }) => dampingOf(split, damping));
   const excluded = exclusions(split, 'valid', seen);
@@ -109,17 +110,17 @@ async function readings(
         }
         for (const item of out ?? []) scores[item] = Number.NEGATIVE_INFINITY;
       }
-      one.ndcg += gainOf(scores, factors[i], target) / users.length;
+      one.criterion += criterionOf(rankOf(scores, factors[i], target)) / users.length;
     });
     await pause(0);
   }
-  return tried.map(({ ndcg, ...reading }) => ({ ndcg, settings: { ...settings, ...reading } }));
+  return tried.map(({ criterion, ...reading }) => ({ criterion, settings: { ...settings, ...reading } }));
 }
 
-/** NDCG@10 of a single target; ties and NaN count against it. */
-function gainOf(scores: Float64Array, factors: Float64Array, target: number): number {
+/** Ties and NaN count against the target. */
+function rankOf(scores: Float64Array, factors: Float64Array, target: number): number {
   const own = scores[target] * factors[target];
   let rank = 0;
-  for (let i = 0; i < scores.length && rank <= 10; i++) if (!(scores[i] * factors[i] < own)) rank++;
-  return rank <= 10 ? 1 / Math.log2(rank + 1) : 0;
+  for (let i = 0; i < scores.length; i++) if (!(scores[i] * factors[i] < own)) rank++;
+  return rank;
 }
