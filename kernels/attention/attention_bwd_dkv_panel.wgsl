@@ -34,8 +34,15 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let j = row0 + 4u * lane;
   let js = vec4u(j, j + 1u, j + 2u, j + 3u);
   let rows = min(js, vec4u(p.m - 1u));
-  var first = vec4u(start[rows.x], start[rows.y], start[rows.z], start[rows.w]);
-  var last = vec4u(end[rows.x], end[rows.y], end[rows.z], end[rows.w]);
+  let hidden = p.heads >> 31u; // 0, which the compiler does not know: loops that are unrolled are long
+  var first: vec4u;
+  var last: vec4u;
+  var row = rows;
+  for (var n = 0u; n < 4u + hidden; n++) {
+    first = vec4u(first.yzw, start[row.x]);
+    last = vec4u(last.yzw, end[row.x]);
+    row = row.yzwx;
+  }
   // 1, or NaN where the queries of the row are not all there
   let factor = select(vec4f(1.0), vec4f(make_nan(j)), last > max(first, vec4u(p.l)));
   last = min(last, vec4u(p.l));
@@ -46,24 +53,17 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let high = select(vec4u(0u), last, some);
   let begin = subgroupMin(min(min(low.x, low.y), min(low.z, low.w)));
   let to = subgroupMax(max(max(high.x, high.y), max(high.z, high.w)));
-  let turns = K4 + (p.heads >> 31u); // hides that it is constant: a loop that is unrolled is long
-  var keys: array<vec4f, K>; // the lane's four keys, scaled, column by column
-  var values: array<vec4f, K>;
-  var dk: array<vec4f, ROWS * BLOCKS>; // the lane's columns of every row
-  var dv: array<vec4f, ROWS * BLOCKS>;
-  let k_at = rows * p.kv_row + p.k_col + head * K4;
-  let v_at = k_at + d4;
-  for (var c = 0u; c < turns; c++) {
-    let k = transpose(mat4x4f(kv[k_at.x + c], kv[k_at.y + c], kv[k_at.z + c], kv[k_at.w + c]));
-    let v = transpose(mat4x4f(kv[v_at.x + c], kv[v_at.y + c], kv[v_at.z + c], kv[v_at.w + c]));
-    keys[4u * c] = k[0] * p.scale;
-    keys[4u * c + 1u] = k[1] * p.scale;
-    keys[4u * c + 2u] = k[2] * p.scale;
-    keys[4u * c + 3u] = k[3] * p.scale;
-    values[4u * c] = v[0];
-    values[4u * c + 1u] = v[1];
-    values[4u * c + 2u] = v[2];
-    values[4u * c + 3u] = v[3];
+  let turns = K4 + hidden;
+  // Arrays of arrays: read at constant outer indices, they are several to the compiler, whose effort grows with the square of each.
+  var own: array<array<vec4f, 2 * K4>, 4>; // the lane's four keys, scaled, then its values: column 4 c + e at [e][c]
+  var dk: array<array<vec4f, ROWS>, BLOCKS>; // the lane's columns of every row
+  var dv: array<array<vec4f, ROWS>, BLOCKS>;
+  // Keys, then values: one loop for both, since a load costs much code.
+  let at0 = rows * p.kv_row + p.k_col + head * K4;
+  for (var n = 0u; n < 2u * turns; n++) {
+    let at = at0 + select(n, n - K4 + d4, n >= K4);
+    let x = transpose(mat4x4f(kv[at.x], kv[at.y], kv[at.z], kv[at.w])) * select(p.scale, 1.0, n >= K4);
+    for (var e = 0u; e < 4u; e++) { own[e][n] = x[e]; }
   }
 
   for (var i = begin; i < to; i++) {
@@ -85,14 +85,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     var ds = vec4f(); // dP, then dS
     for (var b = 0u; b < BLOCKS; b++) {
       for (var r = 0u; r < 8u; r++) {
-        let c = 32u * b + 4u * r;
+        let c = 8u * b + r;
         let y = subgroupShuffle(x[b], r);
-        s += y.x * keys[c] + y.y * keys[c + 1u] + y.z * keys[c + 2u] + y.w * keys[c + 3u];
+        s += y.x * own[0][c] + y.y * own[1][c] + y.z * own[2][c] + y.w * own[3][c];
       }
       for (var r = 0u; r < 8u; r++) {
-        let c = 32u * b + 4u * r;
+        let c = 8u * b + r;
         let y = subgroupShuffle(g[b], r);
-        ds += y.x * values[c] + y.y * values[c + 1u] + y.z * values[c + 2u] + y.w * values[c + 3u];
+        ds += y.x * own[0][K4 + c] + y.y * own[1][K4 + c] + y.z * own[2][K4 + c] + y.w * own[3][K4 + c];
       }
     }
     // exp may lose a NaN
@@ -101,32 +101,31 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     s *= keep;
     for (var b = 0u; b < BLOCKS; b++) {
       for (var r = 0u; r < 8u; r++) {
-        let at = 32u * b + 4u * r;
+        let at = 4u * r;
         let y = subgroupShuffle(ds, r);
-        dk[at] += y.x * x[b];
-        dk[at + 1u] += y.y * x[b];
-        dk[at + 2u] += y.z * x[b];
-        dk[at + 3u] += y.w * x[b];
+        dk[b][at] += y.x * x[b];
+        dk[b][at + 1u] += y.y * x[b];
+        dk[b][at + 2u] += y.z * x[b];
+        dk[b][at + 3u] += y.w * x[b];
       }
       for (var r = 0u; r < 8u; r++) {
-        let at = 32u * b + 4u * r;
+        let at = 4u * r;
         let y = subgroupShuffle(s, r);
-        dv[at] += y.x * g[b];
-        dv[at + 1u] += y.y * g[b];
-        dv[at + 2u] += y.z * g[b];
-        dv[at + 3u] += y.w * g[b];
+        dv[b][at] += y.x * g[b];
+        dv[b][at + 1u] += y.y * g[b];
+        dv[b][at + 2u] += y.z * g[b];
+        dv[b][at + 3u] += y.w * g[b];
       }
     }
   }
 
-  let own = min(ROWS, p.m - row0);
-  for (var r = 0u; r < own; r++) {
-    let four = subgroupShuffle(factor, r / 4u);
-    let whole = select(select(four.x, four.y, (r & 1u) != 0u), select(four.z, four.w, (r & 1u) != 0u), (r & 2u) != 0u);
+  let stores = min(ROWS, p.m - row0);
+  for (var r = 0u; r < stores; r++) {
+    let whole = subgroupShuffle(factor, r / 4u)[r & 3u];
     for (var b = 0u; b < turns / 8u; b++) {
       let at = (row0 + r) * p.kv_row + p.k_col + head * K4 + b * 8u + lane;
-      var x = dk[32u * b + r] * p.scale * whole;
-      var y = dv[32u * b + r] * whole;
+      var x = select(dk[0][r], dk[BLOCKS - 1u][r], b == 1u) * p.scale * whole;
+      var y = select(dv[0][r], dv[BLOCKS - 1u][r], b == 1u) * whole;
       if (p.acc == 1u) {
         x += dkv[at];
         y += dkv[at + d4];

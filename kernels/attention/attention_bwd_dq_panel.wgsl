@@ -37,8 +37,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let i = row0 + 4u * lane;
   let is = vec4u(i, i + 1u, i + 2u, i + 3u);
   let rows = min(is, vec4u(p.l - 1u));
-  let first = vec4u(start[rows.x], start[rows.y], start[rows.z], start[rows.w]);
-  var last = vec4u(end[rows.x], end[rows.y], end[rows.z], end[rows.w]);
+  let hidden = p.heads >> 31u; // 0, which the compiler does not know: loops that are unrolled are long
+  var first: vec4u;
+  var last: vec4u;
+  var log_sum: vec4f;
+  var delta: vec4f;
+  var row = rows;
+  for (var n = 0u; n < 4u + hidden; n++) {
+    let stat = stats[head * p.l + row.x];
+    first = vec4u(first.yzw, start[row.x]);
+    last = vec4u(last.yzw, end[row.x]);
+    log_sum = vec4f(log_sum.yzw, stat.x);
+    delta = vec4f(delta.yzw, stat.y);
+    row = row.yzwx;
+  }
   // the scale, or NaN where the keys of the row are not all there
   let factor = select(vec4f(p.scale), vec4f(make_nan(i)), last > max(first, vec4u(p.m)));
   last = min(last, vec4u(p.m));
@@ -49,29 +61,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
   let high = select(vec4u(0u), last, some);
   let begin = subgroupMin(min(min(low.x, low.y), min(low.z, low.w))) & 0xfffffffeu;
   let to = subgroupMax(max(max(high.x, high.y), max(high.z, high.w)));
-  let stat0 = stats[head * p.l + rows.x];
-  let stat1 = stats[head * p.l + rows.y];
-  let stat2 = stats[head * p.l + rows.z];
-  let stat3 = stats[head * p.l + rows.w];
-  let log_sum = vec4f(stat0.x, stat1.x, stat2.x, stat3.x);
-  let delta = vec4f(stat0.y, stat1.y, stat2.y, stat3.y);
-  let turns = K4 + (p.heads >> 31u); // hides that it is constant: a loop that is unrolled is long
-  var queries: array<vec4f, K>; // the lane's four queries, scaled, column by column
-  var grads: array<vec4f, K>; // and their dout
-  var sums: array<vec4f, ROWS * BLOCKS>; // dq: the lane's columns of every row
+  let turns = K4 + hidden;
+  // Arrays of arrays: read at constant outer indices, they are several to the compiler, whose effort grows with the square of each.
+  var own: array<array<vec4f, 2 * K4>, 4>; // the lane's four queries, scaled, then their dout: column 4 c + e at [e][c]
+  var sums: array<array<vec4f, ROWS>, BLOCKS>; // dq: the lane's columns of every row
   let q_at = rows * p.q_row + head * K4;
   let g_at = rows * d4 + head * K4;
   for (var c = 0u; c < turns; c++) {
     let x = transpose(mat4x4f(q[q_at.x + c], q[q_at.y + c], q[q_at.z + c], q[q_at.w + c]));
     let g = transpose(mat4x4f(dout[g_at.x + c], dout[g_at.y + c], dout[g_at.z + c], dout[g_at.w + c]));
-    queries[4u * c] = x[0] * p.scale;
-    queries[4u * c + 1u] = x[1] * p.scale;
-    queries[4u * c + 2u] = x[2] * p.scale;
-    queries[4u * c + 3u] = x[3] * p.scale;
-    grads[4u * c] = g[0];
-    grads[4u * c + 1u] = g[1];
-    grads[4u * c + 2u] = g[2];
-    grads[4u * c + 3u] = g[3];
+    for (var e = 0u; e < 4u; e++) {
+      own[e][c] = x[e] * p.scale;
+      own[e][K4 + c] = g[e];
+    }
   }
 
   var keep: mat2x4f; // of the even key and of the odd one: one random number serves both
@@ -102,37 +104,36 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(subgroup_invocation_id) lane
     var ds = vec4f(); // dP, then dS
     for (var b = 0u; b < BLOCKS; b++) {
       for (var r = 0u; r < 8u; r++) {
-        let c = 32u * b + 4u * r;
+        let c = 8u * b + r;
         let x = subgroupShuffle(k[b], r);
-        s += x.x * queries[c] + x.y * queries[c + 1u] + x.z * queries[c + 2u] + x.w * queries[c + 3u];
+        s += x.x * own[0][c] + x.y * own[1][c] + x.z * own[2][c] + x.w * own[3][c];
       }
       for (var r = 0u; r < 8u; r++) {
-        let c = 32u * b + 4u * r;
+        let c = 8u * b + r;
         let x = subgroupShuffle(v[b], r);
-        ds += x.x * grads[c] + x.y * grads[c + 1u] + x.z * grads[c + 2u] + x.w * grads[c + 3u];
+        ds += x.x * own[0][K4 + c] + x.y * own[1][K4 + c] + x.z * own[2][K4 + c] + x.w * own[3][K4 + c];
       }
     }
     s = select(vec4f(), exp(s - log_sum), vec4u(j) - first < count);
     ds = s * (kept * ds - delta);
     for (var b = 0u; b < BLOCKS; b++) {
       for (var r = 0u; r < 8u; r++) {
-        let at = 32u * b + 4u * r;
+        let at = 4u * r;
         let x = subgroupShuffle(ds, r);
-        sums[at] += x.x * k[b];
-        sums[at + 1u] += x.y * k[b];
-        sums[at + 2u] += x.z * k[b];
-        sums[at + 3u] += x.w * k[b];
+        sums[b][at] += x.x * k[b];
+        sums[b][at + 1u] += x.y * k[b];
+        sums[b][at + 2u] += x.z * k[b];
+        sums[b][at + 3u] += x.w * k[b];
       }
     }
   }
 
-  let own = min(ROWS, p.l - row0);
-  for (var r = 0u; r < own; r++) {
-    let four = subgroupShuffle(factor, r / 4u);
-    let whole = select(select(four.x, four.y, (r & 1u) != 0u), select(four.z, four.w, (r & 1u) != 0u), (r & 2u) != 0u);
+  let stores = min(ROWS, p.l - row0);
+  for (var r = 0u; r < stores; r++) {
+    let whole = subgroupShuffle(factor, r / 4u)[r & 3u];
     for (var b = 0u; b < turns / 8u; b++) {
       let at = (row0 + r) * p.q_row + head * K4 + b * 8u + lane;
-      var x = sums[32u * b + r] * whole;
+      var x = select(sums[0][r], sums[BLOCKS - 1u][r], b == 1u) * whole;
       if (p.acc == 1u) { x += dq[at]; }
       dq[at] = x;
     }

@@ -14,19 +14,19 @@ enable subgroups;
 //   unrolled, so that `turns` hides it. Chains of additions would sink below the next load while their products
 //   spill: storing them ("pin") keeps them where they are.
 // Grid: (⌈N / (8 · LANES)⌉, ⌈M / rows⌉, batch), or their product where one of them passes 65,535 (FOLDED). Host: lda, ldb, ldc and the
-//   strides are multiples of 4; where K is not, the sides whose k axis is contiguous are padded with zeros. FLAG_ADD comes
-//   alone where K is above 64.
+//   strides are multiples of 4; where K is not, the sides whose k axis is contiguous are padded with zeros. p.flags
+//   has all flags; FLAGS is without FLAG_BIAS, and without FLAG_ADD where nothing else is done, as where K is above 64.
 const LANES: u32 = 8; // @tune
 const TRANS_B: bool = false; // @tune
 const ACT: u32 = 0; // @tune
 const FLAGS: u32 = 0; // @tune
 const FOLDED: bool = false; // @tune
 const DROP_LATER = (FLAGS & FLAG_DROPOUT) != 0u;
-const ONTO_C = FLAGS == FLAG_ADD && ACT == 0u; // sums start from what C holds
+const PLAIN = ACT == 0u && FLAGS == 0u; // sums start from the bias and, with FLAG_ADD, from what C holds
 const COLUMNS = 2u * LANES; // of vec4
 const DEPTH = 64u;
 struct Params { m: u32, n: u32, k: u32, lda: u32, ldb: u32, ldc: u32, sa: u32, sb: u32, sc: u32, batch: u32,
-  op: u32, threshold: u32, scale: f32, rows: u32 }
+  op: u32, threshold: u32, scale: f32, rows: u32, flags: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
@@ -85,11 +85,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let col1 = col0 + LANES;
   let base_b = wid.z * p.sb;
   let base_c = wid.z * p.sc;
-  let bias0 = bias_at(col0 * 4u);
-  let bias1 = bias_at(col1 * 4u);
   let row0 = wid.y * p.rows;
   let end = min(row0 + p.rows, p.m);
   let turns = 16u + (p.batch >> 31u);
+  var bias0: vec4f;
+  var bias1: vec4f;
+  for (var j = 0u; j < turns / 8u; j++) {
+    bias0 = bias1;
+    bias1 = vec4f();
+    if ((p.flags & FLAG_BIAS) != 0u) { bias1 = bias[min(col0 + j * LANES, (p.n - 1u) / 4u)]; }
+  }
   var b0: Panel;
   var b1: Panel;
   var b2: Panel;
@@ -109,13 +114,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       }
     }
     let last = k0 + DEPTH >= p.k;
+    let onto_c = k0 > 0u || (PLAIN && (p.flags & FLAG_ADD) != 0u);
     for (var row = row0; row < end; row++) {
-      var c0 = vec4f();
-      var c1 = vec4f();
-      if (k0 > 0u || ONTO_C) {
+      var c0 = bias0;
+      var c1 = bias1;
+      if (onto_c) {
         let at = (base_c + row * p.ldc) / 4u;
-        c0 = c[at + min(col0, p.ldc / 4u - 1u)];
-        c1 = c[at + min(col1, p.ldc / 4u - 1u)];
+        c0 += c[at + min(col0, p.ldc / 4u - 1u)];
+        c1 += c[at + min(col1, p.ldc / 4u - 1u)];
       }
       let row_a = (wid.z * p.sa + row * p.lda) / 4u;
       let step = k0 / 4u + lane;
@@ -147,15 +153,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       b3[32] = c0;
       c1 = add_steps(c1, x, &b3, 1u);
       b3[33] = c1;
-      if (last && !ONTO_C) {
-        finish(row, col0 * 4u, base_c, bias0, c0);
-        finish(row, col1 * 4u, base_c, bias1, c1);
+      if (last && !PLAIN) {
+        finish(row, col0 * 4u, base_c, vec4f(), c0);
+        finish(row, col1 * 4u, base_c, vec4f(), c1);
       } else {
         let at = (base_c + row * p.ldc) / 4u;
         if (col0 * 4u < p.n) { c[at + col0] = c0; }
         if (col1 * 4u < p.n) { c[at + col1] = c1; }
       }
     }
+    bias0 = vec4f();
+    bias1 = vec4f();
   }
   if (DROP_LATER) {
     drop_rows(row0, end - row0, col0 * 4u, base_c);

@@ -112,24 +112,26 @@ const takes = (p: Params): boolean =>
 
 const SHAPE: ShapeClass = { sizes: ['m', 'n', 'k', 'batch'], flags: ['transA', 'transB', 'act', 'flags'] };
 
+/** What a panel's epilogue does. Sums start from the bias, and from C where nothing but adding comes after: no kernels of their own. */
+function panelFlags({ flags, act }: Params): number {
+  const rest = flags & ~FLAG.BIAS;
+  return act === 0 && rest === FLAG.ADD ? 0 : rest;
+}
+
 /** A panel of B for subgroups of exactly so many lanes, which only adapters that compute on the CPU have. */
 function panel(LANES: number): Variant {
   return {
     file: 'matmul_panel',
     tuning: { LANES },
     requires: (c) => c.subgroups && c.subgroupMin === LANES && c.subgroupMax === LANES,
-    accepts: (p) =>
-      takes(p) &&
-      p.k > 0 &&
-      p.transA === 0 &&
-      !((p.flags & FLAG.ADD) !== 0 && p.k > 64 && (p.flags !== FLAG.ADD || p.act !== 0)),
+    accepts: (p) => takes(p) && p.k > 0 && p.transA === 0 && !((panelFlags(p) & FLAG.ADD) !== 0 && p.k > 64),
     // Beside the kernels for 8 lanes a panel pays where many rows walk past it, and where k fills it.
     suits: (_, p) => LANES !== 8 || (p.rows >= 64 && p.k > 0.75 * 64 * groups(p.k, 64)),
     grid: (p) => tiledGrid(p, p.rows, 8 * LANES),
     constants: (p) => ({
       TRANS_B: p.transB === 1,
       ACT: p.act,
-      FLAGS: p.flags,
+      FLAGS: panelFlags(p),
       ...(isFolded(p, p.rows, 8 * LANES) ? { FOLDED: true } : null),
     }),
   };
