@@ -10,6 +10,7 @@ import evaluate from './commands/evaluate.flags.ts';
 import explain from './commands/explain.flags.ts';
 import exportModel from './commands/export.flags.ts';
 import generate from './commands/generate.flags.ts';
+import importModel from './commands/import.flags.ts';
 import items from './commands/items.flags.ts';
 import keys from './commands/keys.flags.ts';
 import pack from './commands/pack.flags.ts';
@@ -41,6 +42,7 @@ const COMMANDS = [
   generate,
   vectors,
   exportModel,
+  importModel,
   items,
   pack,
   unpack,
