@@ -57,24 +57,35 @@ export interface CompileBench {
   firstStepMilliseconds: number;
 }
 
-/** The step of a recipe: its program, and what puts the next batch where it reads. */
-function makeStep(device: Device, recipe: string, small: boolean) {
+/** The step of a recipe on the demo shop. */
+function stepOf(device: Device, recipe: string, small: boolean): Promise<MadeStep> {
   const settings = settingsFor(recipe, small ? { d: '32', ff: '64', window: '50', budget: '512' } : {});
   const shop = makeShop(small ? { shoppers: 100, items: 100 } : {});
-  const split = splitDataset(prepare(shop.log, { minInteractions: 1 }));
-  const model = SequenceModel.create(device, settings, split.items, 1);
+  return makeStep(device, settings, splitDataset(prepare(shop.log, { minInteractions: 1 })));
+}
+
+export type MadeStep = Awaited<ReturnType<typeof makeStep>>;
+
+/**
+ * A training step: its program, and what puts the next batch where it reads.
+ * @param touched rows of the item table that a step reads at most, where its gradient is kept by row
+ */
+export async function makeStep(device: Device, settings: Settings, split: Split, touched?: number) {
+  const model = SequenceModel.create(device, settings, split.items, 1, { touched });
   const optimizer = new AdamW(model.parameters, {
     beta1: 0.9,
     beta2: 0.98,
     eps: 1e-8,
     weightDecay: settings.weightDecay,
+    averageDecay: settings.ema,
     clip: settings.clip,
   });
+  if (settings.ema > 0) await model.parameters.startAverage();
   const { sampled } = LOSSES[settings.loss];
   const negatives = sampled ? new Negatives(device, settings, countItems(split)) : null;
-  const feed = new Feed(device, settings.budget, needsOf(settings), negatives);
+  const feed = new Feed(device, settings.budget, needsOf(settings), negatives, model.parameters.rowTables[0]);
   const program = device.program('training step', () => {
-    const loss = model.loss(feed.tensors);
+    const loss = model.loss(feed.tensors, optimizer.rows());
     loss.backward();
     optimizer.step(loss);
     return {};
@@ -91,13 +102,13 @@ function makeStep(device: Device, recipe: string, small: boolean) {
   const dispose = () => {
     for (const part of [program, feed, optimizer, model]) part.dispose();
   };
-  return { settings, split, program, stage, dispose };
+  return { settings, split, optimizer, program, stage, dispose };
 }
 
 /** Compiles and runs the first step. @param onProgress hears how many kernels are compiled */
-async function firstStep(
+export async function firstStep(
   device: Device,
-  { program, stage }: Pick<ReturnType<typeof makeStep>, 'program' | 'stage'>,
+  { program, stage }: Pick<MadeStep, 'program' | 'stage'>,
   onProgress?: (done: number, total: number) => void,
 ): Promise<{ compileMilliseconds: number; firstStepMilliseconds: number }> {
   stage();
@@ -115,7 +126,7 @@ export async function benchCompile(
   recipe: string,
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<CompileBench> {
-  const step = makeStep(device, recipe, false);
+  const step = await stepOf(device, recipe, false);
   let kernels = 0;
   const times = await firstStep(device, step, (done, total) => {
     kernels = total;
@@ -132,7 +143,7 @@ export async function benchStep(
 ): Promise<StepBench> {
   const cpu = device.backend === 'cpu';
   const steps = options.steps ?? (cpu ? 3 : 20);
-  const made = makeStep(device, options.recipe ?? 'sasrec', options.small ?? cpu);
+  const made = await stepOf(device, options.recipe ?? 'sasrec', options.small ?? cpu);
   const { settings, split, program, stage } = made;
   const first = await firstStep(device, made);
   // Two replays measure how long one takes, from which its number of submits follows.

@@ -50,7 +50,18 @@ export { concat } from './ops/concat.ts';
 export { transpose } from './ops/transpose.ts';
 export { gather } from './ops/gather.ts';
 export { type AdamwOptions, type AdamwShard, adamwStatus, adamwStep } from './ops/adamw.ts';
-export { ParameterArena, type ParameterKind, type ParameterSpec } from './arena.ts';
+export {
+  adamwRows,
+  catchUpAll,
+  catchUpRows,
+  currentRows,
+  noteStep,
+  ROW_RING,
+  type RowOptions,
+  type RowState,
+} from './ops/adamw-rows.ts';
+export { type RowProgress, RowTable } from './parameters/row-table.ts';
+export { ParameterArena, type ParameterKind, type ParameterSpec } from './parameters/arena.ts';
 export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
 export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';

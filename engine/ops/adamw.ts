@@ -16,6 +16,7 @@ import {
   gradNormFinishReference,
   gradNormReference,
 } from './adamw.ref.ts';
+import { adamwRows, noteStep, type RowState } from './adamw-rows.ts';
 
 /**
  * One arena: flat tensors [n] of values, gradients and both moments. Elements below `decayEnd` decay by `weightDecay`,
@@ -116,11 +117,16 @@ const EXCHANGE = kernel('exchange', (p) => groups(p.n, 256));
  * so that it is close to them early on.
  */
 export function adamwStep(
-  parameters: { readonly shards: readonly AdamwShard[]; readonly frozen?: boolean },
+  parameters: {
+    readonly shards: readonly AdamwShard[];
+    /** Tables whose gradients are kept by row; `catchUpRows` ran for the rows that this step reads. */
+    readonly rowTables?: readonly RowState[];
+    readonly frozen?: boolean;
+  },
   options: AdamwOptions,
 ): void {
   if (parameters.frozen) throw new Error('adamw: the parameters are frozen; make them without `frozen` to train them');
-  const { shards } = parameters;
+  const { shards, rowTables = [] } = parameters;
   const { status, loss, losses, beta1, beta2, eps, weightDecay, clip } = options;
   const rows = correctionRows(options);
   if (status.dtype !== 'u32' || status.size !== STATUS.TABLE + 2 * rows) {
@@ -141,19 +147,21 @@ export function adamwStep(
     }
   }
   const { device } = status;
+  for (const { grads } of rowTables) device.inPlace('adamw', grads);
   for (const { params, grads, m, v, average } of shards)
     for (const t of [params, grads, m, v, average]) if (t) device.inPlace('adamw', t);
   device.inPlace('adamw', status);
   if (losses) device.inPlace('adamw', losses);
   for (const { grads, padding } of shards)
     if (padding) device.run(CLEAR, clearPaddingReference, { ends: padding, grads }, { n: padding.size });
-  const counts = shards.map((s) => Math.max(1, Math.min(GROUPS, groups(s.params.size, 4096))));
+  const all = [...shards, ...rowTables].map(({ grads }) => grads);
+  const counts = all.map((grads) => Math.max(1, Math.min(GROUPS, groups(grads.size, 4096))));
   const count = counts.reduce((a, b) => a + b, 0);
   // Bits on the GPU, where an infinity must not pass through arithmetic; numbers on the CPU.
   const partial = device.empty([count], device.gpu ? 'u32' : 'f32', 'gradient norm');
   let at = 0;
-  shards.forEach((s, i) => {
-    device.run(NORM, gradNormReference, { x: s.grads, partial }, { n: s.grads.size, at, groups: counts[i] });
+  all.forEach((grads, i) => {
+    device.run(NORM, gradNormReference, { x: grads, partial }, { n: grads.size, at, groups: counts[i] });
     at += counts[i];
   });
   device.run(
@@ -162,6 +170,10 @@ export function adamwStep(
     { state: device.state, loss: loss ?? null, partial, status, losses: loss ? (losses ?? null) : null },
     { count, max_norm: clip, has_loss: loss ? 1 : 0, ring: losses?.size ?? 1, rows },
   );
+  for (const table of rowTables) {
+    noteStep(table, options);
+    adamwRows(table, options);
+  }
   const common = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: weightDecay };
   const { state } = device;
   for (const { decayEnd, embeddingEnd = decayEnd, params, grads, m, v, average } of shards) {

@@ -50,6 +50,8 @@ export interface ModelItems {
   known?: number;
   /** Rows of side features. */
   side?: number;
+  /** Rows of the item table that a training step reads at most, where its gradient is kept for them alone (`touchedRows`). */
+  touched?: number;
 }
 
 export class SequenceModel {
@@ -72,14 +74,14 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { features = null, known = items, side = 0 }: ModelItems,
+    { features = null, known = items, side = 0, touched }: ModelItems,
   ) {
     this.device = device;
     this.settings = settings;
     this.items = items;
     this.side = side;
     const { window, d, ff, heads, positions, budget, blocks, decoder } = settings;
-    this.network = new Network(settings, known, { attributes: features?.rows, side });
+    this.network = new Network(settings, known, { attributes: features?.rows, side, touched });
     this.parameters = this.network.parameters.allocate(device, seed, {
       advice: 'choose a smaller d, ff, blocks or budget, or fewer items',
       // About 12 states of width D and 3 of width F in each block, for each token of a batch.
@@ -106,9 +108,9 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { features = null, known, side }: ModelItems = {},
+    { features = null, known, side, touched }: ModelItems = {},
   ): SequenceModel {
-    if (settings.items === 'ids') return new SequenceModel(device, settings, items, seed, { side });
+    if (settings.items === 'ids') return new SequenceModel(device, settings, items, seed, { side, touched });
     if (!features)
       throw new InputError('unsupported', 'the items have no attributes', {
         setting: 'settings.items',
@@ -231,10 +233,14 @@ export class SequenceModel {
     return this.tower?.forTraining() ?? this.table;
   }
 
-  /** The training loss, a scalar: Σ weights · loss of each target, as the settings name it. */
-  loss(tokens: TrainingTokens): Tensor {
+  /**
+   * The training loss, a scalar: Σ weights · loss of each target, as the settings name it.
+   * @param rows of the item table, those that the tokens' item numbers count; where its gradient is kept for these alone
+   */
+  loss(tokens: TrainingTokens, rows: Tensor | null = null): Tensor {
     const { settings, head } = this;
-    const table = this.trainingTable();
+    const table = rows ?? this.trainingTable();
+    const items = rows ? this.items : table.shape[0];
     const h = this.encode(tokens, tokens, undefined, table);
     const { masked, continuation } = tokens;
     const loss = LOSSES[settings.loss];
@@ -243,10 +249,11 @@ export class SequenceModel {
       const cross: Cross = (i, query) =>
         crossAttention(query, this.crossKeys(i, h), continuation.keys, { heads, dropout });
       const states = this.decode(continuation, cross, continuation);
-      return loss.forward({ ...continuation, states, table, head }, settings);
+      return loss.forward({ ...continuation, states, table, items, head }, settings);
     }
-    if (!masked) return loss.forward({ ...tokens, states: h, table, head }, settings);
-    return loss.forward({ ...masked, states: embedding(h, masked.rows, masked.groups), table, head }, settings);
+    if (!masked) return loss.forward({ ...tokens, states: h, table, items, head }, settings);
+    const states = embedding(h, masked.rows, masked.groups);
+    return loss.forward({ ...masked, states, table, items, head }, settings);
   }
 
   /** How states and items compare. */

@@ -8,6 +8,8 @@ export interface EmbeddingOptions {
   /** Whether the embeddings' own weight decay applies. */
   decay?: boolean;
   init?: Init;
+  /** See `ParameterOptions`. */
+  touchedRows?: number;
 }
 
 export class Embedding {
@@ -17,9 +19,9 @@ export class Embedding {
     p: ParameterBuilder,
     rows: number,
     d: number,
-    { sharded = false, decay = true, init = { std: p.std.embedding } }: EmbeddingOptions = {},
+    { sharded = false, decay = true, init = { std: p.std.embedding }, touchedRows }: EmbeddingOptions = {},
   ) {
-    this.weight = p.add('weight', [rows, d], { init, embedding: decay, sharded });
+    this.weight = p.add('weight', [rows, d], { init, embedding: decay, sharded, touchedRows });
   }
 
   get table(): Table {

@@ -5,18 +5,25 @@ import { sizeOf, type Shape } from '../../engine/index.ts';
 /** More than any machine that this is for has: settings that need it are a mistake. */
 const MOST_BYTES = 64 * 2 ** 30;
 
-/** Values as they are drawn or read, and on the device; while training also gradients and both moments. */
-const COPIES = { loaded: 2, trained: 5 } as const;
+/**
+ * Values as they are drawn or read, and on the device; while training also gradients and both moments. A table whose
+ * gradient is kept by row has none of its size; what validation reads is as large as what was drawn.
+ */
+const COPIES = { loaded: 2, trained: 5, byRow: 4 } as const;
 
 export interface Needed {
-  parameters: readonly { name: string; shape: Shape }[];
+  parameters: readonly { name: string; shape: Shape; options?: { touchedRows?: number } }[];
   /** Numbers that a training step keeps for its backward pass; 0 where nothing is trained. */
   activations?: number;
 }
 
-export function bytesNeeded({ parameters, activations = 0 }: Needed, use: keyof typeof COPIES): number {
-  const numbers = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return 4 * (COPIES[use] * numbers + activations);
+export function bytesNeeded({ parameters, activations = 0 }: Needed, use: 'loaded' | 'trained'): number {
+  const copies = (byRow: boolean): number => COPIES[use === 'trained' && byRow ? 'byRow' : use];
+  const numbers = parameters.reduce(
+    (sum, { shape, options }) => sum + copies(options?.touchedRows !== undefined) * sizeOf(shape),
+    0,
+  );
+  return 4 * (numbers + activations);
 }
 
 /**
@@ -24,7 +31,7 @@ export function bytesNeeded({ parameters, activations = 0 }: Needed, use: keyof 
  * @param advice what to change
  * @throws InputError
  */
-export function requireMemory(needed: Needed, use: keyof typeof COPIES, advice: string, limit = memoryLimit()): void {
+export function requireMemory(needed: Needed, use: 'loaded' | 'trained', advice: string, limit = memoryLimit()): void {
   const bytes = bytesNeeded(needed, use);
   if (bytes <= limit) return;
   const gib = (n: number): string => `${(n / 2 ** 30).toFixed(1)} GiB`;

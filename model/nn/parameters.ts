@@ -26,6 +26,8 @@ export interface ParameterOptions {
   embedding?: boolean;
   /** Read by rows alone, so that it may lie in shards (engine/table.ts). */
   sharded?: boolean;
+  /** How many rows a training step reads at most, where its gradient is kept for those alone (RowTable). */
+  touchedRows?: number;
 }
 
 /** A declared parameter; its values exist once the builder has allocated. */
@@ -117,12 +119,13 @@ export class ParameterBuilder {
       return seed === null || init.std === 0 ? new Float32Array(n) : normal(n, seed, next++, init.std);
     };
     return this.declared.map(
-      ({ name, shape, options: { init, decay = false, embedding = false, sharded = false } }) => ({
+      ({ name, shape, options: { init, decay = false, embedding = false, sharded = false, touchedRows } }) => ({
         name,
         shape,
         decay,
         embedding,
         table: sharded,
+        touchedRows,
         init: values(sizeOf(shape), init),
       }),
     );

@@ -1,6 +1,7 @@
 /** What follows from settings. */
 import type { BatchOptions } from '../../data/batching/batch.ts';
 import type { RequestTime } from '../../data/splits/protocol.ts';
+import { LOSSES } from '../heads/losses/index.ts';
 import type { Settings } from './settings.ts';
 
 /** Whether masked events are what is predicted: an encoder alone that reads in both directions. */
@@ -25,6 +26,24 @@ export const hasQueryTimes = (s: Pick<Settings, 'bias' | 'requestTime'>): boolea
 /** What similarities are divided by. */
 export const temperatureOf = ({ similarity, temperature }: Pick<Settings, 'similarity' | 'temperature'>): number =>
   temperature || (similarity === 'cosine' ? 0.05 : 1);
+
+/** The smallest catalog whose item table is trained by row, and how many times the rows of a step it must have. */
+const BY_ROW = { items: 100_000, timesStep: 2 };
+
+/**
+ * How many rows of the item table a training step reads at most, where the table's gradient is kept for these alone: with a
+ * loss over samples and a large catalog. The weights are the same but for rounding (engine/ops/adamw-rows.ts). Undefined
+ * where it is dense.
+ */
+export function touchedRows(s: Settings, items: number): number | undefined {
+  const lists = s.budget / (s.negativeGroup || s.budget);
+  const rows = 2 * s.budget + lists * s.negatives;
+  const large = items >= BY_ROW.items && items >= BY_ROW.timesStep * rows;
+  const averagedDecay = s.ema > 0 && s.embeddingDecay > 0;
+  return LOSSES[s.loss].sampled && large && s.items === 'ids' && s.accumulate === 1 && !averagedDecay
+    ? rows
+    : undefined;
+}
 
 /** How batches are made (data/batching/batches.ts). */
 export const windowsOf = (s: Settings): Omit<BatchOptions, 'seed' | 'epoch'> => ({

@@ -1,9 +1,10 @@
 /** The weights of a model folder: the last checkpoint, from which a training continues, and the best by validation. */
 import { damaged, InputError } from '../../data/errors.ts';
+import { ROW_RING, type RowProgress } from '../../engine/index.ts';
 import type { Files } from './files.ts';
 import { commit, type Source } from './manifest.ts';
 import { encodePieces, type StoredTensor } from './safetensors.ts';
-import { metadataOf, readMetadata, readTensors } from './tensors.ts';
+import { metadataOf, readMetadata, readTensors, tensorOf, vector } from './tensors.ts';
 
 export const MODEL = 'model.safetensors';
 export const CHECKPOINT = 'checkpoint.safetensors';
@@ -38,6 +39,8 @@ export interface Checkpoint {
   v: Tensors;
   /** The moving average of the weights, where the training has one. */
   average?: Tensors;
+  /** Of a table whose gradients are kept by row: how far each row is. */
+  rows?: RowProgress;
   counters: Counters;
 }
 
@@ -50,7 +53,10 @@ export interface Standing {
 }
 
 /** Replaces the checkpoint. The tensors are not copied: leave them alone until it is written. */
-export async function saveCheckpoint(files: Files, { params, m, v, average, counters }: Checkpoint): Promise<void> {
+export async function saveCheckpoint(
+  files: Files,
+  { params, m, v, average, rows, counters }: Checkpoint,
+): Promise<void> {
   const tensors = new Map<string, StoredTensor>();
   for (const [prefix, group] of [
     ['p', params],
@@ -59,6 +65,10 @@ export async function saveCheckpoint(files: Files, { params, m, v, average, coun
     ['a', average ?? new Map()],
   ] as const) {
     for (const [name, tensor] of group) tensors.set(`${prefix}/${name}`, tensor);
+  }
+  if (rows) {
+    tensors.set('r/last', vector(rows.last));
+    tensors.set('r/history', { shape: [ROW_RING, 4], data: rows.history });
   }
   await commit(files, { [CHECKPOINT]: encodePieces(tensors, stamp('counters', counters)) });
 }
@@ -72,10 +82,10 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
   if (!stored) return null;
   const { tensors, metadata, path: file } = stored;
   const fail = damaged(file);
-  const [p, m, v, a] = Array.from({ length: 4 }, () => new Map<string, StoredTensor>());
-  const groups: Record<string, Map<string, StoredTensor>> = { p, m, v, a };
+  const [p, m, v, a, r] = Array.from({ length: 5 }, () => new Map<string, StoredTensor>());
+  const groups: Record<string, Map<string, StoredTensor>> = { p, m, v, a, r };
   for (const [name, tensor] of tensors) {
-    const group = name[1] === '/' && 'pmva'.includes(name[0]) ? groups[name[0]] : null;
+    const group = name[1] === '/' && 'pmvar'.includes(name[0]) ? groups[name[0]] : null;
     if (!group) return fail(`not a checkpoint of Attune (tensor ${name})`);
     group.set(name.slice(2), tensor);
   }
@@ -84,7 +94,15 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
       if (moment.get(name)?.data.length !== data.length)
         fail(`damaged: the optimizer's moments or the average of ${name} are missing or of another size`);
   const counters = readStamp<Counters>(metadata, 'counters', file);
-  return { params: p, m, v, average: a.size > 0 ? a : undefined, counters };
+  const rows = r.size > 0 ? rowsOf(r, file, counters.step) : undefined;
+  return { params: p, m, v, average: a.size > 0 ? a : undefined, rows, counters };
+}
+
+function rowsOf(tensors: Tensors, path: string, step: number): RowProgress {
+  const last = tensorOf({ tensors, path }, 'last', 'U32', [null]);
+  const ahead = last.findIndex((of) => of > step);
+  if (ahead >= 0) damaged(path)(`damaged: row ${ahead} is at step ${last[ahead]}, expected at most ${step}`);
+  return { last, history: tensorOf({ tensors, path }, 'history', 'F32', [ROW_RING, 4]) };
 }
 
 /** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */

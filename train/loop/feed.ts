@@ -3,13 +3,21 @@ import { maxMasked } from '../../data/batching/batches.ts';
 import type { Batch } from '../../data/batching/batch.ts';
 import { continuationTokens } from '../../data/batching/continuations.ts';
 import type { ContinuationBatch } from '../../data/batching/batch.ts';
-import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
+import {
+  type Device,
+  groupRows,
+  Inputs,
+  type RowGroupLayout,
+  rowGroupLayout,
+  type RowTable,
+} from '../../engine/index.ts';
 import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
 import { hasQueryTimes, isCloze, readsTimes } from '../../model/recipes/derived.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { SparseInputs } from '../../model/encoders/sparse-inputs.ts';
 import type { At, Negatives } from './negatives.ts';
+import { TouchedRows } from './touched-rows.ts';
 
 /** What a model reads of its batches besides tokens and targets. */
 export interface Needs {
@@ -100,11 +108,23 @@ export class Feed {
 
   private readonly negatives: Negatives | null;
   private readonly side: SparseInputs | null;
+  /** Numbers the rows of the item table that a step reads, where its gradient is kept for these alone. */
+  private readonly touched: TouchedRows | null;
 
-  /** @param negatives drawn for each batch, for a loss over samples; disposed with the feed */
-  constructor(device: Device, budget: number, needs: Needs = {}, negatives: Negatives | null = null) {
+  /**
+   * @param negatives drawn for each batch, for a loss over samples; disposed with the feed
+   * @param table the item table, where its gradient is kept by row
+   */
+  constructor(
+    device: Device,
+    budget: number,
+    needs: Needs = {},
+    negatives: Negatives | null = null,
+    table: RowTable | null = null,
+  ) {
     this.budget = budget;
     this.negatives = negatives;
+    this.touched = table && new TouchedRows(table);
     this.side = needs.side ? new SparseInputs(device, budget, needs.side.rows, needs.side.most, true) : null;
     this.inputs = new Inputs(device, inputSpec(budget, needs), 'batch');
   }
@@ -141,13 +161,15 @@ export class Feed {
       host[name].set(batch[name]);
     host.times?.set(batch.times ?? batch.positions);
     host.queryTimes?.set(batch.requestTimes ?? batch.times ?? batch.positions);
-    groupRows(batch.items, batch.tokens, this.budget, host.itemGroups);
+    this.touched?.start();
+    for (const ids of [host.items, host.targets]) this.touched?.renumber(ids, batch.tokens);
+    groupRows(host.items, batch.tokens, this.budget, host.itemGroups);
     groupRows(batch.positions, batch.tokens, this.budget, host.positionGroups);
     this.stageMasked(batch);
     if (this.side && !batch.side) throw new Error('feed: expected side features in the batch');
     if (batch.side) this.side?.stage(batch.side);
     this.stageContinuation(batch);
-    this.negatives?.stage(batch, at);
+    this.negatives?.stage(batch, at, host.targets, this.touched);
   }
 
   private stageContinuation({ continuation }: Batch): void {
@@ -181,6 +203,7 @@ export class Feed {
     this.inputs.upload();
     this.side?.upload();
     this.negatives?.upload();
+    this.touched?.upload();
   }
 
   dispose(): void {

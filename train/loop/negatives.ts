@@ -7,6 +7,7 @@ import { HEADS } from '../../model/heads/index.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import type { NegativeTokens } from '../../model/heads/losses/loss.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
+import type { TouchedRows } from './touched-rows.ts';
 
 /** The position of a batch in a training. */
 export interface At {
@@ -125,15 +126,19 @@ export class Negatives {
     this.tensors = { ...this.inputs.tensors, logq: corrected ? this.inputs.tensors.logq : null };
   }
 
-  /** Draws the lists of a batch into the host's mirror. Lists of groups without a token stay 0 and get no gradient. */
-  stage(batch: Batch, at: At): void {
+  /**
+   * Draws the lists of a batch into the host's mirror. Lists of groups without a token stay 0 and get no gradient.
+   * @param targets those of the batch as the device has them @param touched numbers the rows that a step reads
+   */
+  stage(batch: Batch, at: At, targets = batch.targets, touched: TouchedRows | null = null): void {
     const { ids, groups, targetGroups, logq } = this.inputs.host;
     const used = Math.ceil((batch.tokens * this.lists) / this.budget) * this.n;
     this.sampler.draw(ids.subarray(0, used), batch, at);
     ids.fill(0, used);
-    groupRows(ids, used, this.lists * this.n, groups);
-    groupRows(batch.targets, batch.tokens, this.budget, targetGroups);
     if (this.logq) for (let i = 0; i < ids.length; i++) logq[i] = this.logq[ids[i]];
+    touched?.renumber(ids, used);
+    groupRows(ids, used, this.lists * this.n, groups);
+    groupRows(targets, batch.tokens, this.budget, targetGroups);
   }
 
   upload(): void {

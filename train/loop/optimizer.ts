@@ -1,6 +1,6 @@
 /** AdamW over all parameters of a model, with global-norm clipping and the sticky non-finite word. */
-import type { AdamwOptions, Device, ParameterArena, Tensor } from '../../engine/index.ts';
-import { adamwStatus, adamwStep, STATE, threefry2x32 } from '../../engine/index.ts';
+import type { AdamwOptions, Device, ParameterArena, RowOptions, Tensor } from '../../engine/index.ts';
+import { adamwStatus, adamwStep, ROW_RING, STATE, threefry2x32 } from '../../engine/index.ts';
 
 /** A moving average of the weights, where there is to be one, must have been started (`startAverage`). */
 export type AdamWOptions = Omit<AdamwOptions, 'loss' | 'status' | 'losses'>;
@@ -49,8 +49,12 @@ export class AdamW {
     this.device.write(this.words, adamwStatus(this.options, steps));
   }
 
-  /** Writes what varies from step to step, the learning rate among it; call it before the step runs. */
+  /**
+   * Writes what varies from step to step, the learning rate among it; call it before the step runs. Idle rows of a row
+   * table are caught up here before what they need leaves the history: by steps, never by the clock.
+   */
   prepare(s: StepState): void {
+    if (s.step > 1 && (s.step - 1) % ROW_RING === 0 && !s.part) this.catchUp();
     const words = new Uint32Array(16);
     const floats = new Float32Array(words.buffer);
     words[STATE.SEED] = s.part ? threefry2x32(s.seed, PARTS, 0, s.part)[0] : s.seed >>> 0;
@@ -58,6 +62,41 @@ export class AdamW {
     floats[STATE.LEARNING_RATE] = s.learningRate;
     words[STATE.DROPOUT] = s.dropout ? 1 : 0;
     this.device.setState(words);
+  }
+
+  /**
+   * The rows of the row table that this step reads, as a leaf [S, D] (RowTable.read); null where the parameters have no such
+   * table. Call it within the step, before the forward pass.
+   */
+  rows(): Tensor | null {
+    const [table] = this.parameters.rowTables;
+    return table ? table.read(this.rowOptions) : null;
+  }
+
+  /** Brings all rows of row tables up to the last step. */
+  catchUp(): void {
+    for (const table of this.parameters.rowTables) table.catchUp(this.rowOptions);
+  }
+
+  /**
+   * Runs `work` while the parameters hold the values as of the last step, or their moving average, and puts back what they
+   * held, bit for bit.
+   */
+  async showing<T>(averaged: boolean, work: () => Promise<T>): Promise<T> {
+    const { parameters } = this;
+    const options = averaged ? this.rowOptions : { ...this.rowOptions, averageDecay: 0 };
+    const undo = parameters.rowTables.map((table) => table.show(options));
+    if (averaged) parameters.exchangeAverage();
+    try {
+      return await work();
+    } finally {
+      if (averaged) parameters.exchangeAverage();
+      for (const back of undo) back();
+    }
+  }
+
+  private get rowOptions(): RowOptions {
+    return { ...this.options, status: this.words };
   }
 
   /** Counts a step and makes it, as part of a recorded step or eagerly: norm, clip, update, gradients zeroed. */

@@ -18,7 +18,7 @@ import {
   type Tensors,
 } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
-import { validatedAt, windowsOf } from '../../model/recipes/derived.ts';
+import { touchedRows, validatedAt, windowsOf } from '../../model/recipes/derived.ts';
 import { SequenceModel, storedTensors, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
@@ -65,6 +65,7 @@ export function createEncoder({ device, split, settings, seed, features = null }
     features,
     known: split instanceof ColdSplit ? split.warm : split.items,
     side: split.side?.encoder.rows,
+    touched: touchedRows(settings, split.items),
   });
 }
 
@@ -131,6 +132,7 @@ class Trainer {
       settings.budget,
       needsOf(settings, o.split.side),
       sampled ? new Negatives(device, settings, countItems(o.split)) : null,
+      this.model.parameters.rowTables[0],
     );
     this.program = device.program('training step', () => {
       this.optimizer.step(this.gradients());
@@ -160,7 +162,7 @@ class Trainer {
   private gradients(): Tensor {
     const { device, settings } = this.o;
     const both = (): Tensor => {
-      const loss = this.model.loss(this.feed.tensors);
+      const loss = this.model.loss(this.feed.tensors, this.optimizer.rows());
       device.tape.backwardFrom(loss, () => device.full(loss.shape, 1 / settings.accumulate, 'grad of the loss'));
       return loss;
     };
@@ -331,16 +333,12 @@ class Trainer {
   private async validate(): Promise<boolean> {
     await this.readLosses();
     this.validationDue = true;
-    const averaged = this.o.settings.ema > 0;
-    if (averaged) this.model.parameters.exchangeAverage();
     try {
-      await this.validateWeights();
+      await this.optimizer.showing(this.o.settings.ema > 0, () => this.validateWeights());
       this.validationDue = false;
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
       return false;
-    } finally {
-      if (averaged) this.model.parameters.exchangeAverage();
     }
     await this.checkpoint();
     return true;
@@ -407,7 +405,8 @@ class Trainer {
       await storedTensors(this.model, 'v'),
     ];
     const average = this.o.settings.ema > 0 ? await storedTensors(this.model, 'average') : undefined;
-    await saveCheckpoint(this.o.files, { params, m, v, average, counters });
+    const rows = await this.model.parameters.rowTables[0]?.progress();
+    await saveCheckpoint(this.o.files, { params, m, v, average, rows, counters });
     this.lastCheckpoint = performance.now();
     this.clock.saveSeconds = (this.lastCheckpoint - started) / 1000;
   }
@@ -435,6 +434,7 @@ class Trainer {
       this.model.parameters.load(kind, toArrays(tensors));
     }
     if (o.settings.ema > 0) this.model.parameters.load('average', toArrays(saved.average ?? saved.params));
+    this.model.parameters.rowTables[0]?.load(saved.rows ?? null, saved.counters.step);
     o.device.gpu?.variants.resume(saved.counters.variants);
     await trimMetrics(o.files, saved.counters.step);
     return true;
@@ -448,6 +448,8 @@ class Trainer {
     if (reason !== 'interrupted' && !validated && !(await this.validate())) return this.finish('interrupted');
     counters.finished = reason === 'early-stopping' || reason === 'epochs';
     await this.checkpoint();
+    // What reads the weights from here on finds them up to date; a training that continues does so from the checkpoint.
+    this.optimizer.catchUp();
     return this.result(reason);
   }
 

@@ -16,6 +16,6 @@ export const gbce: LossKind & { settings: typeof settings } = {
   sampled: true,
   forward(batch, { calibration }) {
     const n = batch.negatives?.ids.shape[1] ?? 0;
-    return overSamples(batch, 'bce', calibratedBeta(calibration, n, batch.table.shape[0]));
+    return overSamples(batch, 'bce', calibratedBeta(calibration, n, batch.items));
   },
 };

@@ -23,9 +23,11 @@ export interface NegativeTokens {
 }
 
 export interface LossBatch {
-  /** Hidden states [L, D], and the item table E [V, D]. */
+  /** Hidden states [L, D], and the item table E [V, D], or (a loss over samples) its rows that the batch reads. */
   states: Tensor;
   table: Table;
+  /** V */
+  items: number;
   head: Head;
   /** u32 [L] */
   targets: Tensor;

@@ -11,6 +11,7 @@ import { normCases } from './norm.ts';
 import { lossCases } from './loss.ts';
 import { shapeCases } from './shape.ts';
 import { adamwCases } from './adamw.ts';
+import { adamwRowCases } from './adamw-rows.ts';
 import { mixtureCases } from './mixture.ts';
 import { memoryCases } from './memory.ts';
 import { topkCases } from './topk.ts';
@@ -36,6 +37,7 @@ export const cases: Case[] = [
   ...lossCases,
   ...shapeCases,
   ...adamwCases,
+  ...adamwRowCases,
   ...topkCases,
   ...sampledCases,
   ...mixtureCases,

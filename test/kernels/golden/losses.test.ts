@@ -38,7 +38,7 @@ describe.each(backends)('losses of PyTorch on %s', (_, device) => {
     };
     const s = { ...DEFAULTS, ...settings };
     const head = HEADS.dot.create(new ParameterBuilder(), s);
-    const loss = LOSSES[s.loss].forward({ ...batch, states: h, table, head }, s);
+    const loss = LOSSES[s.loss].forward({ ...batch, states: h, table, items: table.shape[0], head }, s);
     const tolerance = { abs: 2e-6, rel: 2e-5 };
     expectNear('loss', await loss.data(), golden.f32(`${name}.loss`), tolerance);
     loss.backward();

@@ -39,7 +39,7 @@ describe.each(backends)('the mixture of logits of PyTorch on %s', (_, device) =>
         logq: null,
       },
     };
-    const loss = LOSSES[settings.loss].forward({ ...batch, states: h, table, head }, settings);
+    const loss = LOSSES[settings.loss].forward({ ...batch, states: h, table, items: table.shape[0], head }, settings);
     expectNear('loss', await loss.data(), golden.f32('loss'), tolerance);
     loss.backward();
     await golden.expectGradient('dH', h, tolerance);

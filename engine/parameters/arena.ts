@@ -1,13 +1,15 @@
 /**
  * Parameters in arenas: values, gradients and both moments of the optimizer are one flat tensor each, so that the
  * optimizer takes a few dispatches whatever the number of layers. Beyond what the adapter binds there are several
- * arenas (shards); a table that is larger than one binding by itself is split by rows over several of them.
+ * arenas (shards); a table that is larger than one binding by itself is split by rows over several of them. A table of
+ * which a step reads few rows is in arenas of its own (row-table.ts).
  */
-import type { Device } from './device.ts';
-import { type AdamwShard, exchange } from './ops/adamw.ts';
-import { fill } from './ops/fill.ts';
-import { SHARD_ROWS, ShardedTable, shardsOf, type Table } from './table.ts';
-import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from './tensor.ts';
+import type { Device } from '../device.ts';
+import { type AdamwShard, exchange } from '../ops/adamw.ts';
+import { fill } from '../ops/fill.ts';
+import { RowTable } from './row-table.ts';
+import { SHARD_ROWS, ShardedTable, shardsOf, type Table } from '../table.ts';
+import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from '../tensor.ts';
 
 export interface ParameterSpec {
   name: string;
@@ -19,6 +21,11 @@ export interface ParameterSpec {
   init: NumericArray;
   /** It is read by rows alone (see engine/table.ts), so that it may be split where it is larger than one binding. */
   table?: boolean;
+  /**
+   * Of a table [V, D]: how many of its rows a step reads at most. Its gradient is kept for those alone, and a step costs
+   * what they cost (row-table.ts). Frozen parameters have none.
+   */
+  touchedRows?: number;
 }
 
 /** The values, one of the optimizer's moments, or the values' moving average. */
@@ -26,13 +33,15 @@ export type ParameterKind = 'params' | 'm' | 'v' | 'average';
 
 /** Where a parameter, or a range of a table's rows, lies. */
 interface Piece {
-  /** The arena's number, and the first element within it. */
+  /** The number of the arena, or of the row table's shard behind them, and the first element within it. */
   shard: number;
   offset: number;
   shape: Shape;
   /** First element within the parameter. */
   from: number;
 }
+
+type Store = Pick<AdamwShard, ParameterKind>;
 
 interface Entry {
   spec: ParameterSpec;
@@ -43,6 +52,10 @@ interface Entry {
 export class ParameterArena {
   readonly device: Device;
   readonly shards: readonly AdamwShard[];
+  /** The tables whose gradients are kept by row. */
+  readonly rowTables: readonly RowTable[];
+  /** Where pieces lie: the arenas, then the shards of the row tables. */
+  private readonly stores: readonly Store[];
   #frozen: boolean;
   private readonly entries = new Map<string, Entry>();
 
@@ -58,7 +71,12 @@ export class ParameterArena {
     this.device = device;
     this.#frozen = options.frozen ?? false;
     const none = this.frozen ? device.zeros([1], 'nothing, the parameters are frozen').keep() : null;
-    const plan = layOut(specs, options.maxBindingBytes ?? device.maxBindingBytes);
+    const limit = options.maxBindingBytes ?? device.maxBindingBytes;
+    const byRow = specs.filter((s) => s.touchedRows !== undefined && !this.frozen);
+    const plan = layOut(
+      specs.filter((s) => !byRow.includes(s)),
+      limit,
+    );
     this.shards = plan.sizes.map(({ size, decayEnd, embeddingEnd }, i) => {
       const zeros = (what: string): Tensor =>
         device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
@@ -70,6 +88,25 @@ export class ParameterArena {
       const moments = { grads: spare('grads'), m: spare('m'), v: spare('v') };
       return { params: zeros('params'), ...moments, decayEnd, embeddingEnd, padding };
     });
+    const stores: Store[] = [...this.shards];
+    this.rowTables = byRow.map((spec) => {
+      let from = 0;
+      const pieces = shapesOf(spec, limit).map((shape, i): Piece => {
+        const piece = { shard: stores.length + i, offset: 0, shape, from };
+        from += sizeOf(shape);
+        return piece;
+      });
+      const table = new RowTable(
+        device,
+        spec,
+        pieces.map(({ shape }) => shape[0]),
+      );
+      for (const shard of table.shards) stores.push(shard);
+      for (const [i, { params }] of table.shards.entries()) device.write(params, part(spec.init, pieces[i]));
+      this.entries.set(spec.name, { spec, pieces, values: table.values });
+      return table;
+    });
+    this.stores = stores;
     for (const { spec, pieces } of plan.entries) {
       const tensors = pieces.map((piece) => {
         const { params, grads } = this.shards[piece.shard];
@@ -102,6 +139,7 @@ export class ParameterArena {
     }
     for (const { grads, m, v, average, padding } of this.shards)
       for (const t of [grads, m, v, average, padding]) t?.dispose();
+    for (const table of this.rowTables) table.freeze();
   }
 
   get names(): string[] {
@@ -135,33 +173,33 @@ export class ParameterArena {
 
   /** Sets every gradient to zero. `adamwStep` does so itself; this is for a step that was given up. */
   zeroGradients(): void {
-    for (const { grads } of this.shards) fill(grads, 0);
+    for (const { grads } of [...this.shards, ...this.rowTables]) fill(grads, 0);
   }
 
   /** Begins the moving average of the values: one more arena, which `adamwStep` keeps from then on. */
   async startAverage(): Promise<void> {
     if (this.frozen) throw new Error('parameters: frozen ones have no average');
-    for (const s of this.shards) {
-      s.average ??= this.device.zeros([s.params.size], 'average').keep();
+    for (const s of this.stores) {
+      s.average ??= this.device.zeros(s.params.shape, 'average').keep();
       this.device.write(s.average, await s.params.data());
     }
   }
 
-  /** Exchanges the values with their average; a second call undoes the first, bit for bit. */
+  /** Exchanges the values with their average, row tables aside; a second call undoes the first, bit for bit. */
   exchangeAverage(): void {
     for (const s of this.shards) exchange(s.params, this.buffer(s, 'average'));
   }
 
-  private buffer(shard: AdamwShard, kind: ParameterKind): Tensor {
+  private buffer(shard: Store, kind: ParameterKind): Tensor {
     const tensor = shard[kind];
     if (!tensor) throw new Error(`parameters: no ${kind} was started`);
     if (this.frozen && kind !== 'params') throw new Error(`parameters: frozen ones have no ${kind}`);
     return tensor;
   }
 
-  /** All values, or one of the moments, by name. */
+  /** All values, or one of the moments, by name; those of a row table as they are stored, its idle rows not caught up. */
   async read(kind: ParameterKind = 'params'): Promise<Map<string, Float32Array>> {
-    const arrays = await Promise.all(this.shards.map((s) => this.buffer(s, kind).data()));
+    const arrays = await Promise.all(this.stores.map((s) => this.buffer(s, kind).data()));
     return new Map(
       [...this.entries].map(([name, { spec, pieces }]) => {
         const values = new Float32Array(sizeOf(spec.shape));
@@ -185,7 +223,7 @@ export class ParameterArena {
     for (const [name, { pieces }] of this.entries) {
       for (const piece of pieces) {
         const target = this.device.view(
-          this.buffer(this.shards[piece.shard], kind),
+          this.buffer(this.stores[piece.shard], kind),
           piece.offset,
           piece.shape,
           'f32',
@@ -199,6 +237,7 @@ export class ParameterArena {
   dispose(): void {
     for (const { params, grads, m, v, average, padding } of this.shards)
       for (const t of [params, grads, m, v, average, padding]) t?.dispose();
+    for (const table of this.rowTables) table.dispose();
   }
 
   private entry(name: string): Entry {

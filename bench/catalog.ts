@@ -1,0 +1,115 @@
+/**
+ * How the training step and top-k grow with the catalog. Run it by
+ *
+ *   node dist/bench/catalog.js step 1e4,1e6 [dense]
+ *   node dist/bench/catalog.js topk 1e6,1e7
+ *
+ * `step`: milliseconds of a step as `attune train` chooses it (batches of 4,096 tokens, 1,024 negatives, a moving average
+ * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole table.
+ * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device.
+ */
+import { prepare } from '../data/dataset.ts';
+import { seeded } from '../data/random.ts';
+import { type Split, splitDataset } from '../data/splits/split.ts';
+import { Device, normal, sizeOf } from '../engine/index.ts';
+import { SequenceModel } from '../model/encoders/sequence-model.ts';
+import { Scorer } from '../model/inference/scorer.ts';
+import { touchedRows } from '../model/recipes/derived.ts';
+import { settingsFor } from '../model/recipes/recipes.ts';
+import { logOf } from '../train/events.ts';
+import { firstStep, type MadeStep, makeStep } from './step.ts';
+
+/** As the choice for a large catalog (model/recipes/defaults.ts). */
+const SETTINGS = { loss: 'sampled-softmax', negatives: '1024', window: '50', ema: '0.998', learningRate: '0.002' };
+const EVENTS = 50;
+/** Rows that come back have been idle for some 25 steps then. */
+const WARM_UP = 40;
+const STEPS = 10;
+
+const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
+const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** Users whose next item is near the last one or popular, until every item occurred. */
+function logOfCatalog(items: number): Split {
+  const random = seeded(1, items);
+  const users = Math.max(2_000, Math.ceil((1.2 * items) / EVENTS));
+  const events = Array.from({ length: users * EVENTS }, (_, i) => {
+    const far = random.chance(0.4) ? Math.floor(items * random.next() ** 2.2) : (i * 7) % items;
+    return { user: `u${Math.floor(i / EVENTS)}`, item: `i${i < items ? i : far}`, time: i };
+  });
+  return splitDataset(prepare(logOf(events, 'log'), { minInteractions: 1 }));
+}
+
+async function steps(device: Device, sizes: readonly number[], dense: boolean): Promise<void> {
+  const settings = settingsFor('sasrec', SETTINGS);
+  const made: { items: number; rows: number | undefined; bytes: number; times: number[]; step: MadeStep }[] = [];
+  for (const items of sizes) {
+    const split = logOfCatalog(items);
+    const rows = dense ? undefined : touchedRows(settings, split.items);
+    const before = device.stats().bytes;
+    const step = await makeStep(device, settings, split, rows);
+    await firstStep(device, step);
+    console.log(`  ${split.items.toLocaleString('en-US')} items: ready`);
+    made.push({ items: split.items, rows, bytes: device.stats().bytes - before, times: [], step });
+  }
+  for (let i = 0; i < WARM_UP + STEPS; i++) {
+    for (const { step, times } of made) {
+      const started = performance.now();
+      step.stage();
+      step.program.run();
+      await step.program.pace();
+      await step.program.settle();
+      if (i >= WARM_UP) times.push(performance.now() - started);
+    }
+  }
+  for (const { items, rows, bytes, times, step } of made) {
+    const ms = median(times);
+    const how = rows === undefined ? 'a dense gradient' : `at most ${rows.toLocaleString('en-US')} rows`;
+    const share = (ms / median(made[0].times)).toFixed(2);
+    console.log(
+      `${items.toLocaleString('en-US')} items, ${how}: a step ${ms.toFixed(0)} ms (${share} times the first; ${Math.min(...times).toFixed(0)} to ${Math.max(...times).toFixed(0)}), ${mib(bytes)}`,
+    );
+    step.dispose();
+  }
+}
+
+async function topk(device: Device, sizes: readonly number[]): Promise<void> {
+  const settings = settingsFor('sasrec', { window: '50' });
+  for (const items of sizes) {
+    const model = SequenceModel.create(device, settings, items, null);
+    const draw = (size: number, stream: number): Float32Array => normal(size, 1, stream, 0.02);
+    const { parameters } = model;
+    const values = parameters.names.map((name, i) => [name, draw(sizeOf(parameters.shapeOf(name)), i)] as const);
+    parameters.load('params', new Map(values));
+    const scorer = new Scorer(model, { k: 100 });
+    const queries = Array.from({ length: 4 }, (_, u) => ({
+      history: Uint32Array.of(u, (u * 7919) % items, items - 1 - u),
+    }));
+    const times: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const started = performance.now();
+      await scorer.score(queries);
+      times.push(performance.now() - started);
+    }
+    console.log(
+      `${items.toLocaleString('en-US')} items: the best 100 of 4 users ${median(times.slice(1)).toFixed(0)} ms, first ${times[0].toFixed(0)} ms; ${mib(device.stats().bytes)}, at most ${mib(device.stats().peakBytes)}`,
+    );
+    scorer.dispose();
+    model.dispose();
+    device.gpu?.buffers.trim();
+  }
+}
+
+async function main(): Promise<void> {
+  const [what, list = '', how] = process.argv.slice(2);
+  const sizes = list.split(',').map(Number);
+  if (!['step', 'topk'].includes(what) || !sizes.every((n) => Number.isInteger(n) && n >= 1_000))
+    throw new Error('expected step or topk, and sizes from 1000 on, such as 1e4,1e6');
+  const device = await Device.open({ backend: 'webgpu' });
+  console.log(`${device.name}; largest binding ${mib(device.maxBindingBytes)}`);
+  await (what === 'step' ? steps(device, sizes, how === 'dense') : topk(device, sizes));
+  device.check();
+  device.close();
+}
+
+await main();
