@@ -9,7 +9,8 @@ import { holdsWeights } from '../model/storage/folder.ts';
 import type { TrainProgress } from '../train/loop/options.ts';
 import type { AnySource, RankingPlan, TrainingSource } from '../train/plan.ts';
 import { runPlan, type TrainedModel } from '../train/run-plan.ts';
-import { onInterrupt } from './common.ts';
+import { onInterrupt, Output } from './common.ts';
+import { inFlags } from './flags/names.ts';
 import { type ColumnFlags, type Columns, columnsOf, noRows, openAnyLog, openItems } from './input/data.ts';
 import { addVectors } from './input/item-vectors.ts';
 import { pathsExist } from './input/paths.ts';
@@ -107,7 +108,7 @@ export async function trainWithProgress(
       deadline,
       signal: interrupt.signal,
       onProgress: showProgress(bar),
-      log: (line) => bar.note(line),
+      log: (line) => (process.stderr.isTTY || progress ? bar.note(inFlags(line)) : new Output().warn(line)),
     });
   } finally {
     interrupt.end();
@@ -126,6 +127,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
     }
     const phase = {
       recording: 'recording the training data',
+      baselines: 'measuring the baselines',
       transitions: 'learning item transitions',
       batching: 'dividing the log into batches',
       compiling: 'compiling the kernels',

@@ -8,6 +8,7 @@ import { encodeItems, type ItemFeatures } from '../data/features/encoder.ts';
 import { type ColumnChoice, describeSchema, inferSchema, type Schema } from '../data/features/schema.ts';
 import { type Similarity, similarity } from '../data/features/similarity.ts';
 import { type Log, withoutSource } from '../data/log.ts';
+import type { Pieces } from '../data/pieces.ts';
 import { requiredHistory, requireTrainable } from '../data/splits/checks.ts';
 import { ColdSplit, drawCold } from '../data/splits/cold.ts';
 import { describeProtocol, LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
@@ -111,7 +112,7 @@ export class RankingPlan {
   readonly resume: boolean;
   /** Trains the ranker alone on top of the folder's model. */
   readonly rankerOnly: boolean;
-  #baselines: BaselineMetrics | null = null;
+  #baselines: { known: BaselineMetrics | null } = { known: null };
 
   constructor(fields: Fields) {
     const { config, settings, split, items } = fields;
@@ -153,10 +154,11 @@ export class RankingPlan {
     this.rankerOnly = rankerOnly;
   }
 
-  /** Simple recommenders on the validation users; computed when first asked for. */
-  get baselines(): BaselineMetrics {
-    this.#baselines ??= baselineMetrics(this.split, 'valid', this.config.seen, this.validationUsers);
-    return this.#baselines;
+  /** Simple recommenders on the validation users; once they are measured, they are known to all plans of the same data. */
+  *baselines(): Pieces<BaselineMetrics> {
+    const { split, config, validationUsers: users } = this;
+    this.#baselines.known ??= yield* baselineMetrics(split, 'valid', config.seen, users);
+    return this.#baselines.known;
   }
 
   /** The same data with other settings of the recipe. @throws InputError for settings that make no model */
@@ -174,7 +176,7 @@ export class RankingPlan {
     }
     const config = { ...this.config, hyperparameters: { ...settings }, tokenBudget: settings.budget };
     const plan = new RankingPlan({ ...this, config, settings, notes: [], warnings: [], epochs, resume });
-    plan.#baselines = settings.validateUsers === this.settings.validateUsers ? this.#baselines : null;
+    if (settings.validateUsers === this.settings.validateUsers) plan.#baselines = this.#baselines;
     return plan;
   }
 }

@@ -13,6 +13,7 @@ import { TimeBudget } from './loop/time-budget.ts';
 import { requirePrecision, type TrainResult } from './loop/options.ts';
 import type { RankingPlan } from './plan.ts';
 import { attributeModel } from './stages/attribute-model.ts';
+import { baselines } from './stages/baselines.ts';
 import { blend } from './stages/blend.ts';
 import { encoder } from './stages/encoder.ts';
 import { ranker } from './stages/ranker.ts';
@@ -30,6 +31,7 @@ const record: RankingStage = {
 /** In the order in which they run. */
 export const STAGES: readonly RankingStage[] = [
   record,
+  baselines,
   transitions,
   encoder,
   blend,
@@ -61,7 +63,8 @@ export interface TrainedModel {
   metrics: Metrics | null;
   /** Of what the model combines, each alone: `transformer` and `memory` or `attributes`, `retrieval` and `ranker`. */
   components: Record<string, Metrics>;
-  baselines: BaselineMetrics;
+  /** Simple recommenders on the same users; none where the time was too short. */
+  baselines: Pick<BaselineMetrics, 'metrics' | 'users'>;
   /** How the segment prior does for cold-start users; null without one. */
   coldStart: PriorSettings['fitted'] | null;
   /** Of the weights that are served. */
@@ -83,17 +86,20 @@ export async function runPlan(plan: RankingPlan, options: RunOptions): Promise<T
     const config = { ...plan.config, device: options.deviceName ?? device.name };
     await createFolder(files, config, plan.items, { overwrite: options.overwrite });
   }
+  // What the stages leave is read again at the end, to be described: about as long as it took to write the folder.
+  const budget = new TimeBudget(deadline, signal).without(performance.now() - started);
   const run = new TrainingRun(plan, device, files, options);
   const stages = STAGES.filter((stage) => stage.applies(plan));
   let ended: boolean;
   try {
-    ended = await runStages(stages, run, new TimeBudget(deadline, signal), options.log);
+    ended = await runStages(stages, run, budget, options.log);
   } finally {
     run.dispose();
   }
   const result = run.result ?? nothing;
+  const known = run.baselines ?? { metrics: {}, users: plan.validationUsers.length };
   const reason = ended ? result.reason : 'interrupted';
-  return describeModel(plan, files, { ...result, reason, seconds: (performance.now() - started) / 1000 });
+  return describeModel(plan, files, known, { ...result, reason, seconds: (performance.now() - started) / 1000 });
 }
 
 /** Of a training that was stopped before its first step. */
@@ -110,8 +116,12 @@ const nothing: TrainResult = {
 };
 
 /** What a folder holds after a training; writes its model card. */
-async function describeModel(plan: RankingPlan, files: Files, result: TrainResult): Promise<TrainedModel> {
-  const { baselines } = plan;
+async function describeModel(
+  plan: RankingPlan,
+  files: Files,
+  baselines: TrainedModel['baselines'],
+  result: TrainResult,
+): Promise<TrainedModel> {
   const notes = [...plan.warnings, ...plan.notes];
   const config = await loadConfig(files);
   const model = {

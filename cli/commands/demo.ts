@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
 import { ownValue } from '../../data/own-value.ts';
 import { makeShop, type Shop, type ShopOptions } from '../../data/demo-shop/shop.ts';
+import { atOnce } from '../../data/pieces.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { writeModelCard } from '../../model/storage/card.ts';
@@ -156,7 +157,7 @@ async function printMetrics(device: Device, trained: TrainedModel, split: Split,
     ? { 'its transformer alone': tested.parts.transformer, 'its transitions alone': tested.parts.memory }
     : {};
   model.dispose();
-  const baselines = baselineMetrics(split, 'test', 'kept').metrics;
+  const baselines = atOnce(baselineMetrics(split, 'test', 'kept')).metrics;
   const upperBound = shop.upperBound({ includeSeen: true, k: 10, split: 'test' });
   const { step, epoch } = loaded.weights;
   await writeModelCard(files, config, {

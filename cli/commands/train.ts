@@ -10,6 +10,7 @@ import { validatedAt } from '../../model/recipes/derived.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
+import { shareInHistory } from '../../train/evaluation/collector.ts';
 import { requirePrecision, type TrainResult } from '../../train/loop/options.ts';
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
 import { finalPlan } from '../../train/final-plan.ts';
@@ -76,7 +77,7 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
   const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
   const plan = await planOf(flags, given, out, deadline);
   say(plan, out);
-  noteRepeats(plan.baselines.targetsInHistory, plan.config.seen, out);
+  noteRepeats(shareInHistory(plan.split, 'valid', plan.validationUsers), plan.config.seen, out);
 
   const device = await openDevice(flags.device, out);
   try {

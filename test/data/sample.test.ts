@@ -1,6 +1,7 @@
 /** Samples of the users of a large log. */
 import { expect, test } from 'vitest';
 import type { Dataset } from '../../data/dataset.ts';
+import { atOnce } from '../../data/pieces.ts';
 import { sampleEvery, sampleUsers } from '../../data/splits/sample.ts';
 import { splitDataset } from '../../data/splits/split.ts';
 
@@ -20,9 +21,9 @@ test('a sample has the training events of every n-th user, all of which train', 
   const split = splitDataset(dataset);
   // Each user has three training events, of 30 in all.
   expect(sampleEvery(split, 30)).toBe(1);
-  expect(sampleUsers(split, 30)).toBe(split);
+  expect(atOnce(sampleUsers(split, 30))).toBe(split);
   expect(sampleEvery(split, 12)).toBe(3);
-  const sample = sampleUsers(split, 12);
+  const sample = atOnce(sampleUsers(split, 12));
   expect(sample.dataset.userIds).toEqual(['u0', 'u3', 'u6', 'u9']);
   expect(sample.items).toBe(50);
   expect(Array.from(sample.history(1, 'train'))).toEqual([15, 16, 17]);

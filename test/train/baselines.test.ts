@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { splitDataset } from '../../data/splits/split.ts';
 import { type Baseline, markov, popularity, quickBaselines, windowedMarkov } from '../../train/baselines/baselines.ts';
 import { MISS } from '../../train/evaluation/metrics.ts';
+import { atOnce } from '../../data/pieces.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { datasetOf } from '../data/bytes.ts';
 import { ranksOf } from './small.ts';
@@ -71,7 +72,7 @@ describe('ranks of baselines', () => {
   it('skips users who only train, ranks a single item first, refuses NaN', () => {
     const few = splitDataset(datasetOf(['1 2', '1 1 1']));
     const test = { split: 'test', seen: 'kept' } as const;
-    for (const baseline of quickBaselines(few)) {
+    for (const baseline of atOnce(quickBaselines(few))) {
       expect([...(evaluateBaseline(few, baseline, test)?.perUser.users ?? [])]).toEqual([1]);
       expect(ranksOf(few, baseline, test)[0]).toBeGreaterThanOrEqual(1);
     }

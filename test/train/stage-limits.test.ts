@@ -2,7 +2,9 @@
  * Every stage reports progress at least every two seconds, and ends within two seconds of Ctrl-C and of its deadline: by a
  * clock of which each piece of work takes its time, so that it does not matter how fast the machine is.
  */
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { planEpoch } from '../../data/batching/batches.ts';
+import { inPieces } from '../../data/pieces.ts';
 import { seeded } from '../../data/random.ts';
 import { parseProtocol } from '../../data/splits/protocol.ts';
 import { Split } from '../../data/splits/split.ts';
@@ -80,7 +82,6 @@ function plansOf() {
   const protocol = parseProtocol('cold-items:share=0.2,valid=0.2');
   const cold = planTraining(plain, { ...options, settings: SETTINGS, protocol });
   const rated = planRatings(log, { split: { name: 'folds', k: 2 }, settings: RATINGS });
-  for (const plan of [served, cold]) expect(plan.baselines.users).toBeGreaterThan(0); // before the stages run
   return { served, cold, rated };
 }
 
@@ -112,6 +113,10 @@ it('work on the host pauses after each user and each item', async () => {
   };
   const { users, items } = split;
   expect(await during(() => recordTraining(new MemoryFiles(), split, 1, pause))).toBeGreaterThanOrEqual(2 * users);
+  expect(await during(() => inPieces(served.baselines(), pause))).toBeGreaterThanOrEqual(3 * users + 2 * items);
+  const epoch = { maxTokens: 64, window: 8, seed: 1, epoch: 0 };
+  for (const continuation of [undefined, 4])
+    expect(await during(() => inPieces(planEpoch(split, { ...epoch, continuation }), pause))).toBeGreaterThan(users);
   expect(await during(() => countGroups(split, pause))).toBeGreaterThanOrEqual(users);
   const encoder = createEncoder({ ...served, device, seed: config.seed });
   // Each user is looked at once for the segments, and then from their last event, their last two, and their last four.
@@ -125,15 +130,11 @@ it('work on the host pauses after each user and each item', async () => {
 });
 
 describe.each(Object.entries(trainings))('a training %s', (_, train) => {
-  let plans: Plans;
   let whole: Promise<{ phases: string[]; gaps: number[]; takes: number }> | null = null;
-  beforeAll(() => {
-    plans = plansOf();
-  });
-
   /** One run to its end: the phases that it reports, the time before each report and after the last, and in all. */
   const measured = () => {
     whole ??= (async () => {
+      const plans = plansOf();
       const started = now();
       let last = started;
       const [phases, gaps]: [string[], number[]] = [[], []];
@@ -164,6 +165,7 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
     const whens = firsts.flatMap((i) => [i, i + 1, phases.lastIndexOf(phases[i])]);
     for (const when of new Set(whens)) {
       const stop = new AbortController();
+      const plans = plansOf(); // a plan keeps what it has measured
       let [reports, stopped] = [0, 0];
       const onProgress = () => {
         if (reports++ !== when) return;
@@ -178,6 +180,7 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
 
   it.each([0.5, 0.7, 0.9])('ends within two seconds of a deadline after %d of its time', async (share) => {
     const { takes } = await measured();
+    const plans = plansOf();
     const deadline = now() + share * takes;
     await train(plans, { deadline, onProgress: () => {} });
     expect(now() - deadline).toBeLessThan(LIMIT);

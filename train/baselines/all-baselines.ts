@@ -1,5 +1,6 @@
 /** All baselines: by name, and one after another. */
 import { InputError } from '../../data/errors.ts';
+import { atOnce } from '../../data/pieces.ts';
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { baselineBlend } from './baseline-blend.ts';
@@ -49,7 +50,7 @@ export async function* allBaselines(
   split: Split,
   seen: Seen,
 ): AsyncGenerator<Baseline, void, undefined> {
-  yield* quickBaselines(split);
+  yield* atOnce(quickBaselines(split));
   if (!easeFits(device, split)) return;
   const weights = await easeWeights(device, split, LAMBDA);
   yield { name: 'EASE', scores: easeRows(weights, split.items) };

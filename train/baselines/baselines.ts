@@ -1,5 +1,6 @@
 import { inMemory } from '../../data/column.ts';
 import { GrowableArray } from '../../data/log.ts';
+import { atOnce, type Pieces } from '../../data/pieces.ts';
 import { sampleUsers } from '../../data/splits/sample.ts';
 import type { Split } from '../../data/splits/split.ts';
 
@@ -22,8 +23,8 @@ export interface Baseline {
  * counting the whole log, targets included, gives exactly .0445 / .0870. Neither an order that favors the target nor a
  * count that includes it is sound, so both remain as they are.
  */
-export function quickBaselines(split: Split): Baseline[] {
-  return [popularity(split), markov(split), windowedMarkov(split)];
+export function* quickBaselines(split: Split): Pieces<Baseline[]> {
+  return [popularity(split), yield* makeMarkov(split), yield* makeWindowedMarkov(split, {})];
 }
 
 /** Training events of each item, [V]. */
@@ -40,9 +41,11 @@ export function popularity(split: Split): Baseline {
 }
 
 /** A first-order Markov chain: how often an item followed the last one; popularity breaks ties. */
-export function markov(split: Split): Baseline {
+export const markov = (split: Split): Baseline => atOnce(makeMarkov(split));
+
+function* makeMarkov(split: Split): Pieces<Baseline> {
   const counts = countItems(split);
-  const next = countTransitions(split, 1);
+  const next = yield* countTransitions(split, 1);
   const most = counts.reduce((a, b) => Math.max(a, b), 1);
   const popular = Float64Array.from(counts, (count) => count / (most + 1));
   return {
@@ -59,8 +62,16 @@ export function markov(split: Split): Baseline {
  * 1, the rows of the last 10 items of a history are added with weights 0.8^k (k = 0 for the last), and the sum is divided
  * by the candidate's popularity to the power `damping` (the square root).
  */
-export function windowedMarkov(split: Split, { lags = 10, last = 10, decay = 0.8, damping = 0.5 } = {}): Baseline {
-  const chain = markovWindow(split, lags);
+export const windowedMarkov = (split: Split, options: WindowedOptions = {}): Baseline =>
+  atOnce(makeWindowedMarkov(split, options));
+
+type WindowedOptions = Partial<Record<'lags' | 'last' | 'decay' | 'damping', number>>;
+
+function* makeWindowedMarkov(
+  split: Split,
+  { lags = 10, last = 10, decay = 0.8, damping = 0.5 }: WindowedOptions,
+): Pieces<Baseline> {
+  const chain = yield* countChain(split, lags);
   return { name: 'windowed Markov', scores: chain({ last, decay, damping }) };
 }
 
@@ -68,8 +79,10 @@ export function windowedMarkov(split: Split, { lags = 10, last = 10, decay = 0.8
 export type ChainOf = (weights: { last: number; decay: number; damping: number }) => Baseline['scores'];
 
 /** The transitions are counted once, whatever the weights. */
-export function markovWindow(split: Split, lags = 10): ChainOf {
-  const next = countTransitions(split, lags);
+export const markovWindow = (split: Split, lags = 10): ChainOf => atOnce(countChain(split, lags));
+
+function* countChain(split: Split, lags: number): Pieces<ChainOf> {
+  const next = yield* countTransitions(split, lags);
   const counts = countItems(split);
   return ({ last, decay, damping }) => {
     const damp = Float64Array.from(counts, (count) => Math.max(1, count) ** -damping);
@@ -95,11 +108,11 @@ interface Transitions {
  * Sparse rows of Σ 1/lag over all pairs of training events up to `lags` apart. Built one item at a time from its
  * occurrences, so that neither a list of pairs nor a V × V table is ever in memory; of a large log by a sample of the users.
  */
-function countTransitions(all: Split, lags: number): Transitions {
-  const split = sampleUsers(all);
+function* countTransitions(all: Split, lags: number): Pieces<Transitions> {
+  const split = yield* sampleUsers(all);
   const events = inMemory(split.dataset.items);
   const V = split.items;
-  const { starts, positions, ends } = occurrences(split);
+  const { starts, positions, ends } = yield* occurrences(split);
   const rowStarts = new Uint32Array(V + 1);
   const columns = new GrowableArray((n) => new Uint32Array(n));
   const values = new GrowableArray((n) => new Float32Array(n));
@@ -124,6 +137,7 @@ function countTransitions(all: Split, lags: number): Transitions {
       row[to] = 0;
     }
     rowStarts[from + 1] = rowStarts[from] + touched.length;
+    yield;
   }
   const column = columns.finish();
   const value = values.finish();
@@ -136,7 +150,7 @@ function countTransitions(all: Split, lags: number): Transitions {
 }
 
 /** Where each item occurs in training: positions[starts[i] … starts[i + 1]), with the end of the history it is in. */
-function occurrences(split: Split): { starts: Uint32Array; positions: Uint32Array; ends: Uint32Array } {
+function* occurrences(split: Split): Pieces<{ starts: Uint32Array; positions: Uint32Array; ends: Uint32Array }> {
   const { offsets } = split.dataset;
   const events = inMemory(split.dataset.items);
   const counts = countItems(split);
@@ -152,6 +166,7 @@ function occurrences(split: Split): { starts: Uint32Array; positions: Uint32Arra
       positions[slot] = at;
       ends[slot] = end;
     }
+    yield;
   }
   return { starts, positions, ends };
 }

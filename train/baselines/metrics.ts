@@ -1,12 +1,13 @@
 /** Metrics of the baselines, on the same users and candidates as the model's. */
+import { atOnce, type Pieces } from '../../data/pieces.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Baseline, quickBaselines } from './baselines.ts';
-import { type TargetMetrics, type TrainingFacts, trainingFacts } from '../evaluation/collector.ts';
+import { type TargetMetrics, type TrainingFacts, findFacts } from '../evaluation/collector.ts';
 import { usersWithTarget } from '../evaluation/evaluate.ts';
 import type { Distance } from '../evaluation/list-metrics.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
-import { evaluateBaseline } from '../evaluation/ranking.ts';
+import { rankByBaseline } from '../evaluation/ranking.ts';
 
 export type Seen = 'excluded' | 'kept';
 
@@ -27,30 +28,37 @@ export interface BaselineOptions {
 }
 
 /** Ranks the targets of `users` (all with a target by default) by a baseline; null if there are none. */
-export function rankBaseline(
+export const rankBaseline = (
+  split: Split,
+  part: 'valid' | 'test',
+  baseline: Baseline,
+  options: BaselineOptions,
+): TargetMetrics | null => atOnce(rank(split, part, baseline, options));
+
+function rank(
   split: Split,
   part: 'valid' | 'test',
   baseline: Baseline,
   { seen, users, distance, facts }: BaselineOptions,
-): TargetMetrics | null {
+): Pieces<TargetMetrics | null> {
   const only = users ? new Set(users) : null;
-  return evaluateBaseline(split, baseline, { split: part, seen, only, facts, distance });
+  return rankByBaseline(split, baseline, { split: part, seen, only, facts, distance });
 }
 
 /** Popularity and the two Markov chains, which training prints beside the model. */
-export function baselineMetrics(
+export function* baselineMetrics(
   split: Split,
   part: 'valid' | 'test',
   seen: Seen,
   users: Uint32Array | null = null,
-): BaselineMetrics {
+): Pieces<BaselineMetrics> {
   // They cannot score cold items; `evaluate` has a baseline that reads attributes.
   if (split instanceof ColdSplit)
     return { metrics: {}, users: (users ?? usersWithTarget(split, part)).length, targetsInHistory: 0 };
-  const facts = trainingFacts(split);
+  const facts = yield* findFacts(split);
   const all: BaselineMetrics = { metrics: {}, users: 0, targetsInHistory: 0 };
-  for (const baseline of quickBaselines(split)) {
-    const ranked = rankBaseline(split, part, baseline, { seen, users, facts });
+  for (const baseline of yield* quickBaselines(split)) {
+    const ranked = yield* rank(split, part, baseline, { seen, users, facts });
     if (!ranked) break;
     all.metrics[baseline.name] = ranked.metrics;
     all.users = ranked.users;

@@ -1,4 +1,5 @@
 /** Accumulates the metrics of one recommender user by user: means, slices, and the values that paired tests need. */
+import { atOnce, type Pieces } from '../../data/pieces.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Distance, ListMetrics } from './list-metrics.ts';
 import { metricsAt, type Metrics, MISS, RankMetrics } from './metrics.ts';
@@ -46,7 +47,19 @@ export interface TrainingFacts {
   groups: ItemGroup[];
 }
 
-export function trainingFacts(split: Split): TrainingFacts {
+export const trainingFacts = (split: Split): TrainingFacts => atOnce(findFacts(split));
+
+/** As `trainingFacts`, a user at a time. */
+export function* findFacts(split: Split): Pieces<TrainingFacts> {
+  const known = found.get(split) ?? (yield* countFacts(split));
+  found.set(split, known);
+  return known;
+}
+
+/** What was counted before: every evaluation asks for it, and a large log takes seconds. */
+const found = new WeakMap<Split, TrainingFacts>();
+
+function* countFacts(split: Split): Pieces<TrainingFacts> {
   const counts = new Uint32Array(split.items);
   const holders = new Uint32Array(split.items);
   const last = new Int32Array(split.items).fill(-1);
@@ -59,6 +72,7 @@ export function trainingFacts(split: Split): TrainingFacts {
       if (last[item] !== u) holders[item]++;
       last[item] = u;
     }
+    yield;
   }
   return { counts, holders, users, groups: groupItems(counts) };
 }
@@ -79,6 +93,19 @@ function groupItems(counts: Uint32Array): ItemGroup[] {
     before += counts[item];
   }
   return groups;
+}
+
+/** Fraction of the users' targets that are already in their history: misses while seen items are excluded. */
+export function shareInHistory(split: Split, part: 'valid' | 'test', users: Uint32Array): number {
+  let [targets, repeated] = [0, 0];
+  for (const u of users) {
+    const history = split.history(u, part);
+    for (const target of new Set(split.targets(u, part))) {
+      targets++;
+      if (history.includes(target)) repeated++;
+    }
+  }
+  return targets > 0 ? repeated / targets : 0;
 }
 
 export interface CollectorOptions {

@@ -1,4 +1,5 @@
 /** Ranking by scores on the host, by which baselines are evaluated under the same rules as a model. */
+import { atOnce, type Pieces } from '../../data/pieces.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { firstNonFinite, rankAmong } from '../../model/inference/ranks.ts';
 import type { Baseline } from '../baselines/baselines.ts';
@@ -21,19 +22,27 @@ const LISTED = 10;
  *
  * @throws Error if a score is NaN or infinite
  */
-export function evaluateBaseline(
+export const evaluateBaseline = (
+  split: Split,
+  baseline: Baseline,
+  options: RankOptions & CollectorOptions,
+): TargetMetrics | null => atOnce(rankByBaseline(split, baseline, options));
+
+/** As `evaluateBaseline`, a user at a time. */
+export function* rankByBaseline(
   split: Split,
   baseline: Baseline,
   { seen, only, ...options }: RankOptions & CollectorOptions,
-): TargetMetrics | null {
+): Pieces<TargetMetrics | null> {
   const part = options.split;
   const collector = new Collector(split, options);
   const excludedOf = exclusions(split, part, seen);
   const scores = new Float64Array(split.items);
   let users = 0;
   for (let u = 0; u < split.users; u++) {
+    if (only && !only.has(u)) continue;
     const targets = distinct(split.targets(u, part));
-    if (targets.length === 0 || (only && !only.has(u))) continue;
+    if (targets.length === 0) continue;
     const history = split.history(u, part);
     baseline.scores(history, scores);
     const own = Array.from(targets, (target) =>
@@ -45,6 +54,7 @@ export function evaluateBaseline(
     const ranks = own.map((score) => rankOf(score, scores));
     collector.add(u, targets, ranks, bestOf(scores));
     users++;
+    yield;
   }
   return users > 0 ? collector.result() : null;
 }

@@ -42,11 +42,14 @@ export interface TrainOptions {
   includeSeen?: boolean;
   onProgress?(progress: TrainProgress): void;
   onValidation?(validation: Validation): void;
+  /** A line of what was found on the way. */
+  log?(line: string): void;
 }
 
 export interface TrainProgress {
   phase:
     | 'recording'
+    | 'baselines'
     | 'transitions'
     | 'batching'
     | 'compiling'

@@ -18,12 +18,10 @@ import {
   type Tensors,
 } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
-import { touchedRows, validatedAt, windowsOf } from '../../model/recipes/derived.ts';
+import { touchedRows, windowsOf } from '../../model/recipes/derived.ts';
 import { SequenceModel, storedTensors, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
-import { Scorer } from '../../model/inference/scorer.ts';
 import { countItems } from '../baselines/baselines.ts';
-import { evaluate, listLength } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { Feed, needsOf } from './feed.ts';
 import { Negatives } from './negatives.ts';
@@ -35,11 +33,11 @@ import {
   type TrainProgress,
   type TrainResult,
   type Validation,
-  validationUsers,
 } from './options.ts';
 import { horizonOf, learningRateAt } from './schedule.ts';
 import { Stopped, TimeBudget } from './time-budget.ts';
 import { TrainingClock } from './training-clock.ts';
+import { Validator } from './validator.ts';
 
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8 };
 const CHECKPOINT_SECONDS = 30;
@@ -97,8 +95,7 @@ class Trainer {
   private readonly program: Program<Record<string, never>>;
   /** Only adds them up: what the other batches of a step run. */
   private readonly gather: Program<Record<string, never>>;
-  private readonly scorer: Scorer;
-  private readonly validationUsers: Uint32Array;
+  private readonly validator: Validator;
   private readonly clock: TrainingClock;
   private counters: Counters;
   private readonly losses = new StepLosses();
@@ -109,7 +106,7 @@ class Trainer {
   private epoch: Epoch | null = null;
   /** Of the learning rate's schedule, in steps. */
   private horizon: number | undefined;
-  private lastCheckpoint = 0;
+  private lastCheckpoint = { at: 0, step: -1 };
   private compiled = false;
   /** Whether a validation at this step was interrupted, and is run when the training continues. */
   private validationDue = false;
@@ -142,8 +139,7 @@ class Trainer {
       this.gradients();
       return {};
     });
-    this.scorer = new Scorer(this.model, { k: listLength(o.split) });
-    this.validationUsers = validationUsers(o.split, settings, o.seed);
+    this.validator = new Validator(model, o, this.clock);
     this.counters = {
       step: 0,
       epoch: 0,
@@ -191,6 +187,7 @@ class Trainer {
     // A resumed run keeps its horizon.
     this.horizon ??= horizonOf(o.settings, o.epochs, first);
     if (this.counters.epoch > 0) this.epoch = await this.plan(this.counters.epoch);
+    await this.validator.expect(() => this.report('compiling'));
     // The weights that an update starts from count as its first, so that none that are worse take their place.
     this.validationDue ||= o.warm !== undefined && o.warm !== null;
     if (this.validationDue && !(await this.validate())) return 'interrupted';
@@ -245,7 +242,10 @@ class Trainer {
     for (const [i, batch] of parts.entries()) {
       const program = i + 1 < parts.length ? this.gather : this.program;
       this.prepare(batch, counters.step + 1, counters.epoch, counters.batch + i, i);
-      if (!this.compiled) await program.compile((done, total) => this.report('compiling', done / total));
+      if (!this.compiled) {
+        await program.compile((done, total) => this.report('compiling', done / total));
+        if (o.signal?.aborted) throw new Stopped('interrupted');
+      }
       program.run();
       if (this.compiled) await program.pace();
       if (i + 1 === parts.length) break;
@@ -267,32 +267,18 @@ class Trainer {
       await this.checkpoint();
     }
     if (counters.step % READ_EVERY === 0) await this.readLosses();
-    if (counters.step % this.validateSteps === 0 && this.validationUsers.length > 0) {
+    if (counters.step % this.validateSteps === 0 && this.validator.users.length > 0) {
       if (!(await this.validate())) return 'interrupted';
       if (this.outOfPatience()) return 'early-stopping';
     }
     if (o.signal?.aborted) return 'interrupted';
-    // Kept free for the last validation (if one is due) and for saving.
-    if (this.outOfTime()) return 'time';
-    if (performance.now() - this.lastCheckpoint > CHECKPOINT_SECONDS * 1000) {
+    if (this.clock.isUp) return 'time';
+    if (performance.now() - this.lastCheckpoint.at > CHECKPOINT_SECONDS * 1000) {
       await this.readLosses();
       await this.checkpoint();
     }
     this.report('training');
     return null;
-  }
-
-  private outOfTime(): boolean {
-    const perStep = this.counters.step > 1 ? this.program.milliseconds * this.o.settings.accumulate : 0;
-    return this.clock.isUp(perStep, () => this.validationTokens());
-  }
-
-  /** Tokens of the histories that a validation reads. */
-  private validationTokens(): number {
-    const { window } = this.o.settings;
-    let tokens = 0;
-    for (const u of this.validationUsers) tokens += Math.min(window, this.o.split.history(u, 'valid').length);
-    return tokens;
   }
 
   /** Reads the losses since the last read; throws if a step was not finite. */
@@ -329,16 +315,23 @@ class Trainer {
     await this.program.settle();
   }
 
-  /** Validates, and saves, the weights or their moving average where there is one. @returns false if interrupted */
+  /**
+   * Validates, and saves, the weights or their moving average where there is one. Where the time does not suffice it is due
+   * when the training continues.
+   * @returns false if interrupted
+   */
   private async validate(): Promise<boolean> {
     await this.readLosses();
     this.validationDue = true;
+    if (!this.clock.validates) return true;
     try {
       await this.optimizer.showing(this.o.settings.ema > 0, () => this.validateWeights());
       this.validationDue = false;
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
-      return false;
+      if (error.reason === 'interrupted') return false;
+      this.clock.validates = false;
+      return true;
     }
     await this.checkpoint();
     return true;
@@ -346,20 +339,8 @@ class Trainer {
 
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
-    if (this.validationUsers.length === 0) return this.keep(null);
-    const started = performance.now();
-    const time = new TimeBudget(undefined, o.signal);
-    this.model.touch();
-    this.report('validating', 0);
-    const { metrics } = await evaluate(this.model, o.split, {
-      split: 'valid',
-      includeSeen: o.includeSeen,
-      requestTime: validatedAt(o.settings),
-      users: this.validationUsers,
-      scorer: this.scorer,
-      onProgress: (done, total) => time.pause(() => this.report('validating', done / total)),
-    });
-    this.clock.validateSeconds = (performance.now() - started) / 1000;
+    if (this.validator.users.length === 0) return this.keep(null);
+    const metrics = await this.validator.metrics((done) => this.report('validating', done));
     const ndcg = metrics['NDCG@10'];
     const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
     if (better) {
@@ -376,7 +357,7 @@ class Trainer {
       loss: this.losses.mean,
       tokensPerSecond: Math.round(this.clock.tokensPerSecond),
       elapsedSeconds: Math.round(this.clock.elapsed),
-      users: this.validationUsers.length,
+      users: this.validator.users.length,
       valid: metrics,
       best: better,
     });
@@ -407,8 +388,8 @@ class Trainer {
     const average = this.o.settings.ema > 0 ? await storedTensors(this.model, 'average') : undefined;
     const rows = await this.model.parameters.rowTables[0]?.progress();
     await saveCheckpoint(this.o.files, { params, m, v, average, rows, counters });
-    this.lastCheckpoint = performance.now();
-    this.clock.saveSeconds = (this.lastCheckpoint - started) / 1000;
+    this.lastCheckpoint = { at: performance.now(), step: counters.step };
+    this.clock.saveSeconds = (this.lastCheckpoint.at - started) / 1000;
   }
 
   /** Loads the checkpoint; false if that run had finished and no limit asks for more. */
@@ -445,9 +426,10 @@ class Trainer {
     const { counters } = this;
     await this.readLosses();
     const validated = this.validations.at(-1)?.step === counters.step;
-    if (reason !== 'interrupted' && !validated && !(await this.validate())) return this.finish('interrupted');
     counters.finished = reason === 'early-stopping' || reason === 'epochs';
-    await this.checkpoint();
+    if (reason !== 'interrupted' && !validated && !(await this.validate())) return this.finish('interrupted');
+    const saved = this.lastCheckpoint.step === counters.step && !this.validationDue;
+    if (!saved || (validated && counters.finished)) await this.checkpoint();
     // What reads the weights from here on finds them up to date; a training that continues does so from the checkpoint.
     this.optimizer.catchUp();
     return this.result(reason);
@@ -487,7 +469,7 @@ class Trainer {
   }
 
   dispose(): void {
-    this.scorer.dispose();
+    this.validator.dispose();
     this.program.dispose();
     this.gather.dispose();
     this.feed.dispose();

@@ -1,12 +1,22 @@
-/** What the pieces of an encoder's training take, and whether the time that is left suffices for another step. */
+/** What the pieces of an encoder's training take, and whether the time that is left suffices for another one. */
+
+/** Milliseconds that are kept free for what is not measured. */
+const SPARE = 1500;
+/** Steps that a step's time is the mean of: two are in flight at once, and the second one waits for both. */
+const RECENT = 8;
+
 export class TrainingClock {
   /** Of the runs that this one continues. */
   elapsedBefore = 0;
-  /** Of the last validation and the last checkpoint; 0 before them. */
-  validateSeconds = 0;
+  /** Of a checkpoint; 0 before the first. */
   saveSeconds = 0;
+  /** Of a validation: estimated, then measured. */
+  validateSeconds = 0;
+  /** Whether validations fit the limit; otherwise all of the time is for the steps. */
+  validates = true;
   private readonly started = performance.now();
   private readonly deadline: number | undefined;
+  private readonly recent: number[] = [];
   private stepSeconds = 0;
   private stepTokens = 0;
 
@@ -35,6 +45,17 @@ export class TrainingClock {
     return this.deadline === undefined ? 0 : (performance.now() - this.started) / (this.deadline - this.started);
   }
 
+  /** Milliseconds until the limit; infinite without one. */
+  get left(): number {
+    return this.deadline === undefined ? Number.POSITIVE_INFINITY : this.deadline - performance.now();
+  }
+
+  /** `performance.now()` at which a validation must have ended, so that what follows it can be saved; a short one may always. */
+  get validationDeadline(): number | undefined {
+    if (this.deadline === undefined) return undefined;
+    return Math.max(this.deadline - 1000 * 1.5 * this.saveSeconds, performance.now() + SPARE);
+  }
+
   /** @param fraction of the run, 0 to 1; at 0 the answer is null */
   secondsLeft(fraction: number): number | null {
     return fraction > 0 ? (this.seconds * (1 - fraction)) / fraction : null;
@@ -44,21 +65,20 @@ export class TrainingClock {
   tookStep(milliseconds: number, tokens: number): void {
     this.stepSeconds += milliseconds / 1000;
     this.stepTokens += tokens;
+    this.recent.push(milliseconds);
+    if (this.recent.length > RECENT) this.recent.shift();
   }
 
-  /**
-   * Whether no other step fits: time is kept free for the last validation and for saving.
-   * @param perStep milliseconds of a step
-   * @param validationTokens tokens of a validation, asked for while none was measured
-   */
-  isUp(perStep: number, validationTokens: () => number): boolean {
-    if (this.deadline === undefined) return false;
-    const reserve = 1.3 * (this.validateSeconds || this.guessValidation(validationTokens)) + 2.5 * this.saveSeconds;
-    return performance.now() + perStep * 2 + reserve * 1000 + 1500 > this.deadline;
+  /** Sets aside the time of a validation, or none if it is long, and would take more than half of what is left. */
+  expectValidation(seconds: number): void {
+    this.validateSeconds = seconds;
+    this.validates = 1000 * seconds <= Math.max(SPARE, this.left) / 2;
   }
 
-  /** Seconds of a validation: a forward pass takes about a third of a step's time a token. */
-  private guessValidation(tokens: () => number): number {
-    return this.stepTokens > 0 ? (tokens() * this.stepSeconds) / this.stepTokens / 2 : 0;
+  /** Whether the time is up: two steps in flight would not end in time for the last validation and for saving. */
+  get isUp(): boolean {
+    const step = this.recent.reduce((sum, ms) => sum + ms, 0) / Math.max(1, this.recent.length);
+    const validation = this.validates ? 1.3 * this.validateSeconds : 0;
+    return this.left < 2 * step + 1000 * (validation + 2.5 * this.saveSeconds) + SPARE;
   }
 }

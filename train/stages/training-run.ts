@@ -8,6 +8,7 @@ import type { AttributeModel } from '../../model/transitions/attribute-model.ts'
 import type { SegmentPrior } from '../../model/transitions/segment-prior.ts';
 import { type Blend, DeviceTransitions, type ItemTransitions } from '../../model/transitions/transitions.ts';
 import type { Device } from '../../engine/index.ts';
+import type { BaselineMetrics } from '../baselines/metrics.ts';
 import { createEncoder } from '../loop/trainer.ts';
 import type { TrainProgress, TrainResult, Validation } from '../loop/options.ts';
 import type { RankingPlan } from '../plan.ts';
@@ -34,6 +35,8 @@ export class TrainingRun {
   readonly sinks: RunSinks;
   /** How the encoder's training ended; null before that. */
   result: TrainResult | null = null;
+  /** null where there was no time for them. */
+  baselines: BaselineMetrics | null = null;
   transitions: ItemTransitions | null = null;
   blend: Blend | null = null;
   attributes: AttributeModel | null = null;

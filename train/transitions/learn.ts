@@ -14,6 +14,7 @@
  * predecessors (as fsSLIM: Ning & Karypis, ICDM 2011), so that no V × V matrix is ever held. The largest weights of each
  * row are kept. Which recency, weight and λ suit a log is chosen on its validation targets (choose.ts).
  */
+import { inPieces } from '../../data/pieces.ts';
 import { sampleUsers } from '../../data/splits/sample.ts';
 import type { Split } from '../../data/splits/split.ts';
 import { type Device, invertSpd, multiply, Panels, type SparseHost } from '../../engine/index.ts';
@@ -53,7 +54,8 @@ export async function learnTransitions(
   const kept = Math.min(options.kept ?? 300, split.items);
   const settings = { method, last, power, lambda, kept, learningPower, backward, firstOnly, orderFree };
   if (orderFree) return withDamping(split, { settings, rows: await ease(device, split, settings, pause) }, damping);
-  const examples = await Examples.of(sampleUsers(split), {
+  const sample = await inPieces(sampleUsers(split), () => pause(0));
+  const examples = await Examples.of(sample, {
     recency: recency({ last, power: learningPower }),
     backward,
     firstOnly,
@@ -86,7 +88,7 @@ async function ease(
   pause: Pause,
 ): Promise<SparseHost> {
   const { items } = split;
-  const weights = await easeWeights(device, sampleUsers(split), lambda, pause);
+  const weights = await easeWeights(device, await inPieces(sampleUsers(split), () => pause(0)), lambda, pause);
   const rows = new RowWriter(items, kept);
   for (let row = 0; row < items; row++) {
     weights.subarray(row * items, (row + 1) * items).forEach((x, column) => {

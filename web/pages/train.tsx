@@ -52,6 +52,7 @@ function Unfinished({ model }: { model: ModelEntry }) {
 
 const PHASES: Record<string, string> = {
   recording: 'Recording the training data',
+  baselines: 'Measuring the baselines',
   transitions: 'Learning item transitions',
   batching: 'Dividing the log into batches',
   compiling: 'Compiling the kernels',

@@ -1,4 +1,5 @@
 /** A training in the worker: the same as `attune train`, into a folder of the private file system. */
+import { atOnce } from '../../data/pieces.ts';
 import { InputError } from '../../data/errors.ts';
 import type { Device } from '../../engine/index.ts';
 import type { Files } from '../../model/storage/files.ts';
@@ -101,7 +102,8 @@ export async function trainOn(
   signal: AbortSignal,
   report: OnTrain,
 ): Promise<TrainingOutcome> {
-  const { settings, config, baselines, reasons, warnings, resume } = plan;
+  const { settings, config, reasons, warnings, resume } = plan;
+  const baselines = atOnce(plan.baselines());
   const records = resume ? await readMetrics(files) : [];
   report({
     kind: 'started',
