@@ -23,7 +23,8 @@ fn idle(row: ptr<function, Idle>, s: u32, t: u32) {
   var root: Elements;
   let left2 = exp(p.log2 * f32(t - s));
   for (var u = 0u; u < COLUMNS; u++) {
-    moving = moving || any((*row).m[u] != Element(0.0));
+    // NaN is neither: it moves what it is a moment of, too.
+    moving = moving || !all((*row).m[u] == Element(0.0)) || !all((*row).v[u] >= Element(0.0));
     root[u] = sqrt((*row).v[u]);
     (*row).v[u] *= left2;
   }
