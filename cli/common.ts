@@ -10,7 +10,7 @@ import type { LoadedModel } from '../model/storage/load-model.ts';
 import type { AnySource } from '../train/plan.ts';
 import { terminalJson } from './errors.ts';
 import { inFlags } from './flags/names.ts';
-import { filesOfLog, pathsExist } from './input/paths.ts';
+import { expandPaths, filesOfLog, pathsExist } from './input/paths.ts';
 
 export type Backend = 'auto' | 'webgpu' | 'wasm' | 'cpu';
 
@@ -106,7 +106,9 @@ export function commandName(): string {
 export function requireOtherFile(flag: string, file: string, inputs: readonly (string | undefined)[]): void {
   const own = identityOf(file);
   const folder = identityOf(path.dirname(file));
-  for (const input of inputs.flatMap((given) => (given !== undefined && pathsExist(given) ? filesOfLog(given) : []))) {
+  // A folder is what it is named for: a model, or a log with its files.
+  const named = inputs.filter((given) => given !== undefined && pathsExist(given)) as string[];
+  for (const input of named.flatMap((given) => expandPaths(given).concat(filesOfLog(given)))) {
     const there = identityOf(input);
     // Of a folder's files those that a model consists of.
     const part =

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { circle, SMALL, openWorkplace, SHARED } from './attune.ts';
 
-const DEMO = ['demo', '--minutes', '0.12'];
+const DEMO = ['demo', '--minutes', '0.4'];
 
 const place = openWorkplace(SHARED);
 

@@ -30,11 +30,11 @@ it('starts no step that would not end in time for the validation and for saving'
   expect(clock.isUp).toBe(true);
 });
 
-it('leaves validations out that take more than half of the time, and gives it to the steps', () => {
+it('leaves validations out that take more than three fifths of the time, and gives it to the steps', () => {
   const clock = new TrainingClock(100_000);
-  clock.expectValidation(50);
+  clock.expectValidation(60);
   expect(clock.validates).toBe(true);
-  clock.expectValidation(51);
+  clock.expectValidation(61);
   expect(clock.validates).toBe(false);
   now = 98_000;
   expect(clock.isUp).toBe(false);

@@ -69,10 +69,10 @@ export class TrainingClock {
     if (this.recent.length > RECENT) this.recent.shift();
   }
 
-  /** Sets aside the time of a validation, or none if it is long, and would take more than half of what is left. */
+  /** Sets aside the time of a validation, or none if it is long, and would take more than three fifths of what is left. */
   expectValidation(seconds: number): void {
     this.validateSeconds = seconds;
-    this.validates = 1000 * seconds <= Math.max(SPARE, this.left) / 2;
+    this.validates = 1000 * seconds <= 0.6 * Math.max(SPARE, this.left);
   }
 
   /** Whether the time is up: two steps in flight would not end in time for the last validation and for saving. */
