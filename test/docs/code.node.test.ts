@@ -18,7 +18,7 @@ const blocks = pages.flatMap(blocksOf);
 const code = blocks.filter(({ language, info }) => language === 'ts' && !info.file);
 
 /** Languages with nothing to run, and those that this file or commands.node.test.ts runs. */
-const TEXT = ['text', 'html', 'nginx', 'ini', 'yaml', 'mermaid'];
+const TEXT = ['text', 'html', 'nginx', 'ini', 'yaml', 'mermaid', 'python', 'sql'];
 const TESTED = ['sh', 'ts', 'json', 'csv', 'wgsl'];
 
 const run = promisify(execFile);
