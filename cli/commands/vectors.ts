@@ -38,9 +38,9 @@ const CHUNK = 1024;
 
 export async function runVectors(flags: VectorsFlags): Promise<void> {
   const out = new Output(flags.json);
+  const targets = targetsOf(flags, out); // wrong usage, before the model is read
   const { loaded } = await openJudged(flags.model, out);
   const kinds: Kind[] = flags.data === undefined ? ['items'] : ['items', 'users'];
-  const targets = targetsOf(flags, out);
   for (const target of targets) await target.check?.(kinds);
   const tower = settingsOf(loaded).items === 'tower';
   const device = tower || flags.data !== undefined ? await openDevice(flags.device, out) : null;

@@ -76,7 +76,7 @@ describe('wrong usage is one line and exit code 2', () => {
     ['recommend --model m --history a --user u', /^2 .*exclude each other/],
     ['recommend --model m --user u', /^2 .*--user needs the log it is in/],
     ['recommend --model m --history a --device tpu', /^2 .*Allowed choices are auto, webgpu, wasm, cpu/],
-    ['vectors --model m', /^2 .*required option '--out <dir>'/],
+    ['vectors --model m', /^2 --out DIR or --to ADDRESS is missing/],
     ['recommend --model m --history a --explain magic', /^2 .*Allowed choices are occlusion, rollout/],
     ['recommend --model m --history a --block 1', /^2 .*choose what --heatmap FILE.svg shows/],
     ['recommend --model m --history a --heatmap x.svg --head 1', /^2 .*--head needs the block/],

@@ -71,7 +71,7 @@ describe('learning item transitions of a large catalog', () => {
     const files = new MemoryFiles();
     const lines: string[] = [];
     const deadline = performance.now() + 100;
-    const plan = planTraining(large, { ...options, settings: { ...settings, validateUsers: '10' } });
+    const plan = planTraining(large, { ...options, settings: { ...settings, validateUsers: '1' } });
     const { result, metrics } = await runPlan(plan, { device, files, deadline, log: (line) => lines.push(line) });
     expect(lines.slice(0, 2)).toEqual(
       ['baselines', 'item transitions'].map((name) => `${name}: given up, its time is up`),
