@@ -47,7 +47,7 @@ const GPU_SETTINGS = {
   patience: '8',
 };
 const CPU_SHOP = { shoppers: 600, items: 120 };
-const CPU_SETTINGS = { ...GPU_SETTINGS, d: '32', ff: '64', budget: '512', validateUsers: '300', validateSteps: '32' };
+const CPU_SETTINGS = { ...GPU_SETTINGS, d: '32', ff: '64', budget: '512', validateUsers: '100', validateSteps: '32' };
 const USUAL: DemoSize = { shop: {}, settings: GPU_SETTINGS };
 const SMALL: DemoSize = { shop: CPU_SHOP, settings: CPU_SETTINGS };
 const SHOWN = 5;
