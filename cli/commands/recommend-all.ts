@@ -43,16 +43,12 @@ interface Terms {
   started: string;
 }
 
-/** What a run has written. */
-interface Written {
-  /** of those that this run has written */
+/** Of a file of lists; beside it as JSON, so that a report covers what other runs and workers have written. */
+interface Counts {
   users: number;
   lists: number;
   /** users of whose items the model knows none, and who have no list */
   unknown: number;
-  files: string[];
-  /** files that were there before */
-  before: number;
 }
 
 /** @param typed names of the flags that the user typed */
@@ -69,15 +65,22 @@ export async function runRecommendAll(flags: RecommendFlags, typed: ReadonlySet<
   const terms = await openTerms(flags, files, await modelVersion(await openPath(flags.model)));
   const wanted = partition === undefined ? Array.from({ length: partitions }, (_, i) => i) : [partition - 1];
   const left = wanted.filter((i) => !existsSync(path.join(dir, partName(i, partitions))));
-  const written =
-    flags.queue === undefined
-      ? await writePartitions(flags, terms, left, files, out)
-      : await sharePartitions(flags, left, out, flags.queue);
-  report({ ...written, before: wanted.length - left.length }, flags, terms, out);
+  if (flags.queue === undefined) await writePartitions(flags, terms, left, files, out);
+  else await sharePartitions(flags, left, out, flags.queue);
+  const counts: Counts = { users: 0, lists: 0, unknown: 0 };
+  for (const i of wanted) {
+    const stored = await files.read(countsName(i, partitions));
+    const own = JSON.parse(new TextDecoder().decode(stored ?? undefined) || '{}') as Partial<Counts>;
+    for (const name of ['users', 'lists', 'unknown'] as const) counts[name] += own[name] ?? 0;
+  }
+  const made = left.map((i) => partName(i, partitions));
+  report(counts, made, wanted.length - left.length, flags, terms, out);
 }
 
 const partName = (partition: number, of: number): string =>
   `part-${String(partition + 1).padStart(5, '0')}-of-${String(of).padStart(5, '0')}.parquet`;
+
+const countsName = (partition: number, of: number): string => partName(partition, of).replace(/parquet$/, 'json');
 
 /** Flags that change lists. */
 const LISTED = [
@@ -148,9 +151,8 @@ async function writePartitions(
   partitions: readonly number[],
   files: NodeFiles,
   out: Output,
-): Promise<Omit<Written, 'before'>> {
-  const written = { users: 0, lists: 0, unknown: 0, files: [] as string[] };
-  if (partitions.length === 0) return written;
+): Promise<void> {
+  if (partitions.length === 0) return;
   const loaded = await loadModel(await openPath(flags.model));
   const { config, weights } = loaded;
   if (weights.note) out.warn(weights.note);
@@ -167,26 +169,29 @@ async function writePartitions(
   const total = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
   const bar = createProgress({ total: Math.max(1, total), force: flags.progress });
   const interrupt = onInterrupt(() => {});
+  let done = 0;
   try {
     const recommender = await Recommender.of(loaded, { device });
     for (const [i, range] of ranges.entries()) {
       const name = partName(partitions[i], terms.partitions);
       const file = new ListsParquet();
+      const counts: Counts = { users: 0, lists: 0, unknown: 0 };
       for await (const lists of listsOf(recommender, dataset, range, (user, query) =>
         ask(recommender, user, query, Date.parse(terms.started)),
       )) {
         if (interrupt.signal.aborted)
-          throw new InterruptedError(`stopped; ${written.files.length} files are written; the same command continues`);
+          throw new InterruptedError(`stopped; ${i} files are written; the same command continues`);
         for (const { user, items } of lists) {
-          written.users++;
-          if (!items) written.unknown++;
-          else if (items.length > 0) written.lists++;
+          counts.users++;
+          if (!items) counts.unknown++;
+          else if (items.length > 0) counts.lists++;
           await file.add((items ?? []).map(({ id, score }, r) => ({ user, rank: r + 1, item: id, score })));
         }
-        bar.update(written.users, { phase: name });
+        bar.update(done + counts.users, { phase: name });
       }
+      done += counts.users;
+      await files.write(countsName(partitions[i], terms.partitions), `${JSON.stringify(counts)}\n`);
       await files.write(name, await file.finish());
-      written.files.push(name);
     }
     recommender.close();
   } finally {
@@ -194,7 +199,6 @@ async function writePartitions(
     bar.stop();
     device.close();
   }
-  return written;
 }
 
 /** Asks workers for the same, a file a job; each reads the log for itself. */
@@ -203,9 +207,8 @@ async function sharePartitions(
   partitions: readonly number[],
   out: Output,
   address: string,
-): Promise<Omit<Written, 'before'>> {
-  const written = { users: 0, lists: 0, unknown: 0, files: [] as string[] };
-  if (partitions.length === 0) return written;
+): Promise<void> {
+  if (partitions.length === 0) return;
   const shared = await SharedWork.open(address, out, flags.progress);
   try {
     const outcomes = await Promise.all(
@@ -223,20 +226,12 @@ async function sharePartitions(
         return result;
       }),
     );
-    for (const result of outcomes) {
-      if (result?.kind !== 'done') continue;
-      const { users, lists, unknown, files } = result.output as Written;
-      written.users += users;
-      written.lists += lists;
-      written.unknown += unknown;
-      for (const file of files) written.files.push(file);
-    }
-    if (outcomes.some((result) => result === null))
-      throw new InterruptedError(`stopped; ${written.files.length} files are written; the same command continues`);
+    const ended = outcomes.filter((result) => result !== null).length;
+    if (ended < outcomes.length)
+      throw new InterruptedError(`stopped; ${ended} files are written; the same command continues`);
   } finally {
     await shared.close();
   }
-  return written;
 }
 
 /** What is asked for each user. */
@@ -262,8 +257,14 @@ async function asking(flags: RecommendFlags) {
   };
 }
 
-function report(written: Written, flags: RecommendFlags, terms: Terms, out: Output): void {
-  const { users, lists, unknown, files, before } = written;
+function report(
+  { users, lists, unknown }: Counts,
+  files: readonly string[],
+  before: number,
+  flags: RecommendFlags,
+  terms: Terms,
+  out: Output,
+): void {
   const dir = flags.out as string;
   if (unknown > 0)
     out.warn(`${formatCount(unknown)} users have no list: the model knows none of their items (popular ones: --new)`);
@@ -282,6 +283,6 @@ function report(written: Written, flags: RecommendFlags, terms: Terms, out: Outp
   });
   const there = before > 0 ? `; ${formatCount(before)} files were there before` : '';
   out.line(
-    `${formatCount(lists)} lists of ${formatCount(terms.k)} items at most, seen items ${terms.seen}, in ${formatCount(files.length)} files: ${printable(dir)}/part-*.parquet (user, rank, item, score)${there}`,
+    `${formatCount(lists)} lists of ${formatCount(terms.k)} items at most, seen items ${terms.seen}, in ${formatCount(files.length + before)} files: ${printable(dir)}/part-*.parquet (user, rank, item, score)${there}`,
   );
 }

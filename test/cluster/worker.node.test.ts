@@ -171,7 +171,7 @@ describe.skipIf(!redis)('a queue', () => {
     expect(rows[0]).toEqual({ user: 'u0', rank: 1, item: expect.stringMatching(/^i\d+$/), score: expect.any(Number) });
     // The same command again finds everything there.
     const again = await place.run([...words, '--out', 'shared-lists', ...queue]);
-    expect(JSON.parse(again.stdout)).toMatchObject({ users: 0, before: 4, files: [] });
+    expect(JSON.parse(again.stdout)).toMatchObject({ users: 60, lists: 60, before: 4, files: [] });
   });
 
   it('shares the rounds of cross-validation: the same predictions and model', async () => {
