@@ -64,6 +64,8 @@ export class SharedWork {
 
   async close(): Promise<void> {
     clearInterval(this.looking);
+    // Where the command fails, too: nobody waits for what is left.
+    await this.queue.withdraw();
     this.interrupt.end();
     this.bar.stop();
     await this.queue.close();

@@ -17,6 +17,9 @@ import { connect, QUEUE } from './redis.node.ts';
 const LEASE = 15_000;
 /** A job that has taken so many workers with it is given up. */
 const LOST = 10;
+/** Milliseconds until a folder that another process writes to is tried again, and how often it is. */
+const WAIT = 5000;
+const WAITS = 120;
 /** Standard error of a process that is kept for messages. */
 const TAIL = 20_000;
 
@@ -85,7 +88,7 @@ async function runJob(
   const minutes = job.until === undefined ? null : (job.until - Date.now()) / 60_000;
   if (minutes !== null && minutes <= 0) return { kind: 'late' };
   // A worker elsewhere left it when it died: the queue says that the job is ours.
-  if (queued.attemptsStarted > 1 && job.resume) await dropForeignLock(path.resolve(workspace, job.resume.folder));
+  if (queued.stalledCounter > 0 && job.resume) await dropForeignLock(path.resolve(workspace, job.resume.folder));
   const resumed = job.resume && (await canResume(workspace, job.resume));
   const words = [...(resumed ? (job.resume?.words ?? []) : job.words), '--json', '--device', device];
   if (minutes !== null) words.push('--max-minutes', String(minutes));
@@ -97,6 +100,13 @@ async function runJob(
     await queued.moveToDelayed(Date.now(), token);
     throw new DelayedError();
   }
+  const report = code === 0 ? null : parseReport(lastLine(stderr));
+  if (report?.code === 'locked' && queued.attemptsStarted < WAITS) {
+    // A job that was withdrawn while it ran still writes there, until it ends.
+    log(`${job.title}: waits; ${report.reason}`);
+    await queued.moveToDelayed(Date.now() + WAIT, token);
+    throw new DelayedError();
+  }
   const result = resultOf(code, stdout, stderr);
   log(`${job.title}: ${result.kind} after ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return result;
@@ -104,16 +114,16 @@ async function runJob(
 
 /** @throws Error where the job should be tried again */
 function resultOf(code: number | null, stdout: string, stderr: string): JobResult {
-  const last = stderr.trimEnd().split('\n').at(-1) ?? '';
   if (code === 0) return { kind: 'done', output: JSON.parse(stdout) };
+  const last = lastLine(stderr);
   const report = parseReport(last);
   const refused =
-    report !== null &&
-    report.code !== 'locked' &&
-    (code === 1 || code === 2 || (code === 3 && report.reason.startsWith('training: ')));
+    report !== null && (code === 1 || code === 2 || (code === 3 && report.reason.startsWith('training: ')));
   if (refused) return { kind: 'refused', ...report };
   throw new Error(report?.reason ?? (last !== '' ? last : `the process ended with ${code ?? 'a signal'}`));
 }
+
+const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1) ?? '';
 
 function parseReport(line: string): { code: string; reason: string } | null {
   try {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { InputError } from '../../data/errors.ts';
 import type { Query } from '../../model/inference/query.ts';
 import { currentTime } from '../../model/inference/query.ts';
+import type { Manifest } from '../../interop/dataset/manifest.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { modelVersion } from '../../model/storage/manifest.ts';
 import { everyone, listsOf, partitionOf } from '../../recommend/all-users.ts';
@@ -18,7 +19,10 @@ import { kebab } from '../flags/names.ts';
 import { SharedWork, wordsWithout } from '../shared-work.ts';
 import { columnsOf, openAnyLog } from '../input/data.ts';
 import { askedAt, shownTime } from '../input/history.ts';
+import { readJson } from '../input/json.ts';
+import { filesOfLog } from '../input/paths.ts';
 import { idsOf, postProcessingOptions } from '../input/post-processing.ts';
+import { sourcesOf } from '../input/prepared.ts';
 import { contextOf, openUsers } from '../input/side-features.ts';
 import { ListsParquet } from '../output/parquet.ts';
 import { createProgress, formatCount, printable } from '../output/ui.ts';
@@ -34,6 +38,8 @@ interface Terms {
   model: string;
   version: string;
   data: string;
+  /** The files of the log: another state of it has other users in a partition. */
+  sources: Manifest['sources'];
   partitions: number;
   k: number;
   seen: 'kept' | 'excluded';
@@ -61,6 +67,8 @@ export async function runRecommendAll(flags: RecommendFlags, typed: ReadonlySet<
   if (dir === undefined) throw new UsageError('--all needs a folder for the lists: --out DIR');
   if (partition !== undefined && partition > partitions)
     throw new UsageError(`--partition ${partition}: there are ${partitions} (--partitions)`);
+  if (partition !== undefined && flags.overwrite)
+    throw new UsageError('--overwrite replaces all lists in --out: leave it out with --partition, or delete that file');
   const files = await NodeFiles.create(dir);
   const terms = await openTerms(flags, files, await modelVersion(await openPath(flags.model)));
   const wanted = partition === undefined ? Array.from({ length: partitions }, (_, i) => i) : [partition - 1];
@@ -69,9 +77,8 @@ export async function runRecommendAll(flags: RecommendFlags, typed: ReadonlySet<
   else await sharePartitions(flags, left, out, flags.queue);
   const counts: Counts = { users: 0, lists: 0, unknown: 0 };
   for (const i of wanted) {
-    const stored = await files.read(countsName(i, partitions));
-    const own = JSON.parse(new TextDecoder().decode(stored ?? undefined) || '{}') as Partial<Counts>;
-    for (const name of ['users', 'lists', 'unknown'] as const) counts[name] += own[name] ?? 0;
+    const own = await readJson<Counts>(files, countsName(i, partitions), 'delete it with the file of lists beside it');
+    for (const name of ['users', 'lists', 'unknown'] as const) counts[name] += own?.[name] ?? 0;
   }
   const made = left.map((i) => partName(i, partitions));
   report(counts, made, wanted.length - left.length, flags, terms, out);
@@ -85,6 +92,12 @@ const countsName = (partition: number, of: number): string => partName(partition
 /** Flags that change lists. */
 const LISTED = [
   'users',
+  'userColumn',
+  'itemColumn',
+  'timeColumn',
+  'ratingColumn',
+  'columns',
+  'maxBadRows',
   'at',
   'exclude',
   'where',
@@ -111,15 +124,16 @@ async function openTerms(flags: RecommendFlags, files: NodeFiles, version: strin
     model,
     version,
     data: data as string,
+    sources: sourcesOf(filesOfLog(data as string)),
     partitions,
     k,
     seen: flags.includeSeen ? 'kept' : 'excluded',
     flags: Object.fromEntries(given),
     started: new Date().toISOString(),
   };
-  const stored = await files.read(TERMS);
+  const was = flags.overwrite ? null : await readJson<Terms>(files, TERMS, 'add --overwrite');
   const there = (await files.list()).filter((name) => name.endsWith('.parquet'));
-  if (!stored || flags.overwrite) {
+  if (!was) {
     if (there.length > 0 && !flags.overwrite)
       throw new InputError('already-exists', `${out}: holds ${there[0]}, and no ${TERMS} that says what it is`, {
         hint: 'choose an empty or new folder, or add --overwrite',
@@ -128,16 +142,10 @@ async function openTerms(flags: RecommendFlags, files: NodeFiles, version: strin
     await files.write(TERMS, `${JSON.stringify(terms, null, 1)}\n`);
     return terms;
   }
-  let was: Terms;
-  try {
-    was = JSON.parse(new TextDecoder().decode(stored)) as Terms;
-  } catch {
-    throw new InputError('unreadable-file', `${out}/${TERMS}: not readable as JSON`, { hint: 'add --overwrite' });
-  }
-  for (const name of ['version', 'data', 'partitions', 'k', 'seen', 'flags'] as const) {
+  for (const name of ['version', 'data', 'sources', 'partitions', 'k', 'seen', 'flags'] as const) {
     const [before, now] = [was[name], JSON.parse(JSON.stringify(terms[name]))].map((value) => JSON.stringify(value));
     if (before === now) continue;
-    const what = name === 'version' ? 'model' : name;
+    const what = { version: 'model', sources: 'state of the log' }[name as string] ?? name;
     throw new InputError('mismatched-data', `${out}: holds lists of another ${what} (${before}, not ${now})`, {
       hint: 'choose another --out, or add --overwrite',
     });

@@ -28,6 +28,7 @@ import {
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
 import { commandName, openDevice, Output, say, shellWord } from '../common.ts';
 import { columnsOf } from '../input/data.ts';
+import { readJson } from '../input/json.ts';
 import { SharedWork } from '../shared-work.ts';
 import { InterruptedError } from '../errors.ts';
 import { openTrainingSource, trainWithProgress } from '../training.ts';
@@ -152,20 +153,14 @@ function termsOf(flags: SearchFlags, ranges: Ranges, halving: Halving): Record<s
 
 /** @throws InputError where the folder holds another search, or none of ours */
 async function openState(files: NodeFiles, terms: Record<string, unknown>, dir: string): Promise<State> {
-  const bytes = await files.read(STATE);
-  if (!bytes) {
+  const state = await readJson<State>(files, STATE, 'choose another --out');
+  if (!state) {
     if ((await files.list()).some((name) => name !== LOCK_NAME)) {
       throw new InputError('already-exists', `${dir}: holds files but no search`, {
         hint: 'choose an empty or new folder',
       });
     }
     return { formatVersion: 1, terms, seconds: 0, trials: [] };
-  }
-  let state: State;
-  try {
-    state = JSON.parse(new TextDecoder().decode(bytes)) as State;
-  } catch {
-    throw new InputError('unreadable-file', `${dir}/${STATE}: not readable as JSON`, { hint: 'choose another --out' });
   }
   const key = Object.keys(terms).find((name) => JSON.stringify(terms[name]) !== JSON.stringify(state.terms[name]));
   if (key !== undefined) {

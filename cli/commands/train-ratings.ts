@@ -118,7 +118,8 @@ async function shareRounds(
   address: string,
 ): Promise<(round: number) => string> {
   const folderOf = (r: number) => path.join(`${flags.out.replace(/[\\/]+$/, '')}.rounds`, String(r + 1));
-  const typed = wordsWithout(['--queue', '--out', '--resume', '--overwrite']);
+  const typed = wordsWithout(['--queue', '--out', '--resume', '--overwrite', '--max-minutes']);
+  const until = flags.maxMinutes === undefined ? undefined : Date.now() + flags.maxMinutes * 60_000;
   const shared = await SharedWork.open(address, out, flags.progress);
   try {
     const outcomes = await Promise.all(
@@ -127,6 +128,7 @@ async function shareRounds(
         return shared.run({
           title: `round ${r + 1} of ${rounds}`,
           words: ['train', ...typed, '--overwrite', ...own],
+          ...(until !== undefined && { until }),
           // A round that has ended stays as it is.
           resume: {
             folder: folderOf(r),
@@ -138,6 +140,11 @@ async function shareRounds(
     );
     for (const result of outcomes) {
       if (result?.kind === 'refused') throw new InputError('unsupported', `a worker: ${result.reason}`);
+      if (result?.kind === 'late')
+        throw new InputError('conflicting-settings', 'the time was up before every round had been trained', {
+          setting: 'maxMinutes',
+          hint: 'give more time, or start more workers: the same command keeps the rounds that have ended',
+        });
       if (result?.kind !== 'done')
         throw new InterruptedError('stopped; rounds that have ended are kept: the same command continues');
     }

@@ -75,7 +75,8 @@ export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> 
   }
 }
 
-const sourcesOf = (names: readonly string[]): Manifest['sources'] =>
+/** What tells the files of a log from those that they were at another time. */
+export const sourcesOf = (names: readonly string[]): Manifest['sources'] =>
   names.map((name) => {
     const { size, mtimeMs } = statSync(name);
     return { name, bytes: size, changed: mtimeMs };

@@ -1,6 +1,6 @@
 /** Work that is shared among workers by a queue comes out as in one process, whoever dies on the way. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parquetReadObjects } from 'hyparquet';
@@ -172,6 +172,50 @@ describe.skipIf(!redis)('a queue', () => {
     // The same command again finds everything there.
     const again = await place.run([...words, '--out', 'shared-lists', ...queue]);
     expect(JSON.parse(again.stdout)).toMatchObject({ users: 60, lists: 60, before: 4, files: [] });
+    // What would mix two lists in one folder is refused, in one line.
+    utimesSync(place.path('log.csv'), 1, 1);
+    const refused = async (...more: string[]) => {
+      const { code, stderr } = await place.run([
+        'recommend',
+        '--model',
+        'model',
+        '--data',
+        'log.csv',
+        '--all',
+        '--k',
+        '5',
+        '--partitions',
+        '4',
+        '--out',
+        'alone-lists',
+        ...more,
+      ]);
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+      return `${code} ${stderr.trim()}`;
+    };
+    expect(await refused()).toMatch(
+      /^1 .*alone-lists: holds lists of another state of the log .*choose another --out, or add --overwrite/,
+    );
+    expect(await refused('--partition', '1', '--overwrite')).toMatch(/^2 .*--overwrite replaces all lists in --out/);
+    place.write('alone-lists/recommendations.json', '{');
+    expect(await refused()).toMatch(/^1 .*recommendations.json: not readable as JSON/);
+  });
+
+  it('waits for a folder that another process still writes to', async () => {
+    place.write('log.csv', log(60));
+    const words = ['search', '--data', 'log.csv', '--recipe', 'sasrec', '--trials', '3', '--epochs', '1', ...small];
+    const search = firstBracket([...words, '--out', 'held', ...queue]);
+    await until(() => existsSync(place.path('held/search.json')), 'the search');
+    mkdirSync(place.path('held/trial-000'));
+    const owner = { pid: 1, host: 'elsewhere', born: '', since: '2026-11-30' };
+    const lock = place.path('held/trial-000/attune.lock');
+    writeFileSync(lock, JSON.stringify(owner));
+    const worker = startWorker();
+    await until(() => /trial 0, 1 epochs: waits; .*process 1 on elsewhere/.test(worker.said()), worker.said());
+    expect(existsSync(lock)).toBe(true); // it may be alive: only a job that lost its worker takes its lock away
+    rmSync(lock);
+    expect((await search).code).toBe(130);
+    worker.child.kill('SIGKILL');
   });
 
   it('shares the rounds of cross-validation: the same predictions and model', async () => {

@@ -54,11 +54,15 @@ export function metricsAt(
   };
 }
 
+/** Ranks beyond it count for nothing in `criterionOf`. */
+export const CRITERION_DEPTH = 50;
+
 /**
  * What weights are chosen by on validation: a target's NDCG@10 plus its NDCG@50. The longer list has more hits, so that the
  * sum varies less among the few hundred users of a small log than NDCG@10, and chooses better for it (bench/RESULTS.md).
  */
-export const criterionOf = (rank: number): number => (rank <= 50 ? (rank <= 10 ? 2 : 1) / Math.log2(rank + 1) : 0);
+export const criterionOf = (rank: number): number =>
+  rank <= CRITERION_DEPTH ? (rank <= 10 ? 2 : 1) / Math.log2(rank + 1) : 0;
 
 /** HR, NDCG, MRR, MAP, Precision, Recall and F1 from ranks. */
 export class RankMetrics {

@@ -7,10 +7,8 @@ import { evaluate, listLength } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import { type TrainOptions, validationUsers } from './options.ts';
 import { TimeBudget } from './time-budget.ts';
+import { timeUsers } from './timed-users.ts';
 import type { TrainingClock } from './training-clock.ts';
-
-/** Users whose ranking is timed to learn what a validation takes; at most an eighth of them. */
-const TIMED_USERS = 64;
 
 export class Validator {
   readonly users: Uint32Array;
@@ -36,11 +34,8 @@ export class Validator {
     if (clock.left === Number.POSITIVE_INFINITY || users.length === 0) return;
     report();
     const time = new TimeBudget(undefined, o.signal);
-    const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));
-    await this.rank(some, () => time.pause(report));
-    const started = performance.now();
-    await this.rank(some, () => time.pause(report));
-    const seconds = ((performance.now() - started) / 1000) * (users.length / some.length);
+    const { all } = await timeUsers(users, (some) => this.rank(some, () => time.pause(report)));
+    const seconds = all / 1000;
     clock.expectValidation(seconds);
     if (clock.validates) return;
     const fewer = option('settings.validateUsers', Math.max(1, Math.floor(users.length / 10)));

@@ -12,6 +12,7 @@ import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { validatedAt } from '../../model/recipes/derived.ts';
 import { criterionOf, type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
+import { timeUsers } from '../loop/timed-users.ts';
 import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { transitions as stage } from './transitions.ts';
 
@@ -26,8 +27,6 @@ const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'NDCG@50', 'HR@5', 'HR@10', 'HR@20
 /** Scores (users × items) that a blend is fitted on at most: every trial ranks them all. Fewer on the CPU device. */
 const FITTED_SCORES = 2 ** 26;
 const FITTED_SCORES_CPU = 2 ** 22;
-/** Users whose ranking is timed to learn what fitting the blend will take; at most an eighth of those. */
-const TIMED_USERS = 64;
 /** Milliseconds; with less left nothing is timed. */
 const SHORT = 30_000;
 
@@ -44,16 +43,10 @@ export const blend: RankingStage = {
     const time = budget.untilStopped();
     const pause = () => time.pause(() => run.report('compiling'));
     run.report('compiling');
-    const users = fittedUsers(run);
-    const some = users.slice(0, Math.max(1, Math.min(TIMED_USERS, Math.floor(users.length / 8))));
-    // The first run compiles, the second is timed.
     const before = performance.now();
-    await fitOn(run, some, pause);
-    const started = performance.now();
-    await fitOn(run, some, pause);
-    const now = performance.now();
-    const needed = 1.3 * (((now - started) * users.length) / Math.max(1, some.length)) + 2 * (now - started) + 1000;
-    return Math.min(needed, Math.max(0, left - (now - before)) / 2);
+    const { some, all } = await timeUsers(fittedUsers(run), (users) => fitOn(run, users, pause));
+    const needed = 1.3 * all + 2 * some + 1000;
+    return Math.min(needed, Math.max(0, left - (performance.now() - before)) / 2);
   },
 
   async load(run) {
@@ -135,8 +128,9 @@ export async function fitBlend(
       const ranks = new RankMetrics();
       let criterion = 0;
       for (const one of scored) {
-        ranks.add([rank(one) ?? MISS]);
-        criterion += criterionOf(rank(one) ?? MISS);
+        const own = rank(one) ?? MISS;
+        ranks.add([own]);
+        criterion += criterionOf(own);
       }
       const all = ranks.result();
       return { metrics: Object.fromEntries(KEPT.map((name) => [name, all[name]])), criterion };

@@ -8,7 +8,7 @@ import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { type ItemTransitions, recency, type TransitionSettings } from '../../model/transitions/transitions.ts';
 import { exclusions } from '../evaluation/candidates.ts';
-import { criterionOf } from '../evaluation/metrics.ts';
+import { CRITERION_DEPTH, criterionOf } from '../evaluation/metrics.ts';
 import { Stopped } from '../loop/time-budget.ts';
 import { dampingOf, learnTransitions, methodFor, withDamping } from './learn.ts';
 
@@ -117,10 +117,10 @@ async function readings(
   return tried.map(({ criterion, ...reading }) => ({ criterion, settings: { ...settings, ...reading } }));
 }
 
-/** Ties and NaN count against the target. */
+/** Up to the depth of the criterion, beyond it at least that. Ties and NaN count against the target. */
 function rankOf(scores: Float64Array, factors: Float64Array, target: number): number {
   const own = scores[target] * factors[target];
   let rank = 0;
-  for (let i = 0; i < scores.length; i++) if (!(scores[i] * factors[i] < own)) rank++;
+  for (let i = 0; i < scores.length && rank <= CRITERION_DEPTH; i++) if (!(scores[i] * factors[i] < own)) rank++;
   return rank;
 }
