@@ -4,8 +4,10 @@ import type { MemoryFiles } from '../../model/storage/files.ts';
 import { loadCheckpoint } from '../../model/storage/checkpoint.ts';
 import { readMetrics } from '../../model/storage/folder.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
+import { DeviceTransitions } from '../../model/transitions/transitions.ts';
 import { Recommender } from '../../recommend/recommender.ts';
 import { train } from '../../train/loop/trainer.ts';
+import { learnTransitions } from '../../train/transitions/learn.ts';
 import { expectSameCheckpoint, expectSameInDebugMode, folderOf, ring, run, small, stopWhen } from './small.ts';
 import { openDevice } from '../device.ts';
 
@@ -61,6 +63,31 @@ for (const backend of ['cpu', 'wasm', 'webgpu'] as const) {
         epochs: 50,
       });
       expect(result.reason).toBe('early-stopping');
+    });
+
+    it('stops sooner, and says why, where item transitions alone are as good', async () => {
+      const learned = await learnTransitions(device, split);
+      const settings = small({ validateSteps: '2', patience: '4', learningRate: '1e-9' });
+      const stopWith = async (values: Float32Array) => {
+        const transitions = new DeviceTransitions(device, { ...learned, rows: { ...learned.rows, values } });
+        const lines: string[] = [];
+        const log = (line: string) => lines.push(line);
+        const { result, options } = await run(device, split, settings, { epochs: 50, transitions, log });
+        expect(result.reason).toBe('early-stopping');
+        const again = await train({ ...options, log: undefined, resume: true, epochs: 60 });
+        transitions.dispose();
+        return { lines, result, again };
+      };
+      // The ring is all that there is to know, and the transitions know it.
+      const good = await stopWith(learned.rows.values);
+      expect(good.result.validations).toHaveLength(3);
+      expect(good.lines).toEqual([expect.stringMatching(/^stopped early: item transitions alone rank as well/)]);
+      expect(good.again).toMatchObject({ reason: 'early-stopping', step: good.result.step });
+      // Without any the encoder leads, even untrained; its metrics are those of the encoder alone.
+      const none = await stopWith(learned.rows.values.map(() => 0));
+      expect(none.result.validations).toHaveLength(5);
+      expect(none.lines).toEqual([]);
+      expect(none.result.validations.slice(0, 3)).toEqual(good.result.validations);
     });
 
     it('names step and tensor when a loss is not finite, and keeps the weights sound', async () => {

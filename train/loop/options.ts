@@ -6,7 +6,7 @@ import { type Device, permutation } from '../../engine/index.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import type { Tensors } from '../../model/storage/checkpoint.ts';
 import type { Files } from '../../model/storage/files.ts';
-import type { BlendWeights, TransitionSettings } from '../../model/transitions/transitions.ts';
+import type { BlendWeights, DeviceTransitions, TransitionSettings } from '../../model/transitions/transitions.ts';
 import { usersWithTarget } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 
@@ -32,6 +32,8 @@ export interface TrainOptions {
   /** Of the catalog, for the item tower. */
   features?: ItemFeatures | null;
   seed: number;
+  /** What the encoder will be blended with: training stops sooner where it adds nothing to them. Not owned. */
+  transitions?: DeviceTransitions | null;
   /** What an update starts from. */
   warm?: WarmStart | null;
   resume?: boolean;

@@ -23,6 +23,7 @@ import { SequenceModel, storedTensors, toArrays } from '../../model/encoders/seq
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { countItems } from '../baselines/baselines.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
+import { BlendGain } from './blend-gain.ts';
 import { Feed, needsOf } from './feed.ts';
 import { Negatives } from './negatives.ts';
 import { StepLosses } from './losses.ts';
@@ -108,6 +109,7 @@ class Trainer {
   private horizon: number | undefined;
   private lastCheckpoint = { at: 0, step: -1 };
   private compiled = false;
+  private readonly gain = new BlendGain();
   /** Whether a validation at this step was interrupted, and is run when the training continues. */
   private validationDue = false;
 
@@ -218,7 +220,11 @@ class Trainer {
   }
 
   private outOfPatience(): boolean {
-    return this.counters.patience >= this.o.settings.patience;
+    const { patience } = this.o.settings;
+    if (this.counters.patience >= patience) return true;
+    if (!this.gain.stale(patience / 2)) return false;
+    this.o.log?.('stopped early: item transitions alone rank as well as their blend with the transformer');
+    return true;
   }
 
   private reachedEpochs(): boolean {
@@ -340,7 +346,8 @@ class Trainer {
   private async validateWeights(): Promise<void> {
     const { counters, o } = this;
     if (this.validator.users.length === 0) return this.keep(null);
-    const metrics = await this.validator.metrics((done) => this.report('validating', done));
+    const { metrics, blended } = await this.validator.validate((done) => this.report('validating', done));
+    if (blended) this.gain.add(blended);
     const ndcg = metrics['NDCG@10'];
     const better = counters.bestNdcg === null || ndcg > counters.bestNdcg;
     if (better) {
@@ -378,7 +385,12 @@ class Trainer {
     const counters = {
       ...this.counters,
       elapsedSeconds: this.clock.elapsed,
-      extra: { recent: this.losses.recent, horizon: this.horizon, ...(this.validationDue && { validationDue: true }) },
+      extra: {
+        recent: this.losses.recent,
+        horizon: this.horizon,
+        blend: this.gain.state,
+        ...(this.validationDue && { validationDue: true }),
+      },
     };
     const [params, m, v] = [
       await storedTensors(this.model, 'params'),
@@ -407,6 +419,7 @@ class Trainer {
     losses.recent = (saved.counters.extra?.recent as typeof losses.recent | undefined) ?? losses.recent;
     this.horizon = saved.counters.extra?.horizon as number | undefined;
     this.validationDue = saved.counters.extra?.validationDue === true;
+    this.gain.state = (saved.counters.extra?.blend as BlendGain['state'] | undefined) ?? this.gain.state;
     for (const [kind, tensors] of [
       ['params', saved.params],
       ['m', saved.m],

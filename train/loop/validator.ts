@@ -1,14 +1,30 @@
-/** Validation by full ranking, within the time that there is. */
+/**
+ * Validation by full ranking, within the time that there is. Where there are item transitions, the same pass on the device
+ * ranks by a few blends of both, too: they tell whether the encoder adds to them.
+ */
 import { option } from '../../data/errors.ts';
 import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
+import type { Scored } from '../../model/inference/scored.ts';
 import { validatedAt } from '../../model/recipes/derived.ts';
+import { coarseTrials, unblended } from '../evaluation/blend-trials.ts';
 import { evaluate, listLength } from '../evaluation/evaluate.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
+import { type Blended, blendedOf } from './blend-gain.ts';
 import { type TrainOptions, validationUsers } from './options.ts';
 import { TimeBudget } from './time-budget.ts';
 import { timeUsers } from './timed-users.ts';
 import type { TrainingClock } from './training-clock.ts';
+
+export interface Validated {
+  /** Of the encoder alone. */
+  metrics: Metrics;
+  /** Of blends of the encoder and the item transitions; null without any. */
+  blended: Blended | null;
+}
+
+/** Scores (users × items) of a validation up to which blends are ranked, too: larger logs have enough to learn from. */
+const BLENDED_SCORES = 2 ** 22;
 
 export class Validator {
   readonly users: Uint32Array;
@@ -21,8 +37,16 @@ export class Validator {
     this.model = model;
     this.o = o;
     this.clock = clock;
-    this.scorer = new Scorer(model, { k: listLength(o.split) });
+    const { transitions, split } = o;
     this.users = validationUsers(o.split, o.settings, o.seed);
+    const { items, manyTargets } = split;
+    // Several targets need lists, of which a trial has none.
+    const few = !manyTargets && this.users.length * items <= BLENDED_SCORES;
+    const blend = few && transitions ? { transitions, weights: unblended(items) } : null;
+    this.scorer = new Scorer(model, {
+      k: listLength(split),
+      ...(blend && { blend, components: true, trials: coarseTrials(items) }),
+    });
   }
 
   /**
@@ -45,31 +69,37 @@ export class Validator {
   }
 
   /**
-   * Metrics of the weights as they are.
+   * How the weights rank as they are.
    * @param report hears the share that is done
    * @throws Stopped by the signal, or when the time is up
    */
-  async metrics(report: (done: number) => void): Promise<Metrics> {
+  async validate(report: (done: number) => void): Promise<Validated> {
     const { clock, users, o } = this;
     const started = performance.now();
     const time = new TimeBudget(clock.validationDeadline, o.signal);
     report(0);
-    const { metrics } = await this.rank(users, (done, total) => time.pause(() => report(done / total)));
+    const validated = await this.rank(users, (done, total) => time.pause(() => report(done / total)));
     clock.validateSeconds = (performance.now() - started) / 1000;
-    return metrics;
+    return validated;
   }
 
-  private rank(users: Uint32Array, onProgress: (done: number, total: number) => Promise<void>) {
+  private async rank(
+    users: Uint32Array,
+    onProgress: (done: number, total: number) => Promise<void>,
+  ): Promise<Validated> {
     const { split, includeSeen, settings } = this.o;
     this.model.touch();
-    return evaluate(this.model, split, {
+    const scored: Scored[] = [];
+    const { metrics, parts } = await evaluate(this.model, split, {
       split: 'valid',
       includeSeen,
       requestTime: validatedAt(settings),
       users,
       scorer: this.scorer,
       onProgress,
+      onUser: (_user, _targets, _ranks, ranks) => scored.push(ranks),
     });
+    return { metrics: parts.transformer ?? metrics, blended: blendedOf(scored) };
   }
 
   dispose(): void {

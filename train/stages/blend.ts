@@ -12,16 +12,11 @@ import { loadConfig, saveBlend } from '../../model/storage/config.ts';
 import { splitQuery } from '../../model/inference/query.ts';
 import { validatedAt } from '../../model/recipes/derived.ts';
 import { criterionOf, type Metrics, MISS, RankMetrics } from '../evaluation/metrics.ts';
+import { blendTrials, DECIDES, unblended } from '../evaluation/blend-trials.ts';
 import { timeUsers } from '../loop/timed-users.ts';
 import { type RankingStage, stillFits, type TrainingRun } from './training-run.ts';
 import { transitions as stage } from './transitions.ts';
 
-/** So heavy that the transformer only orders items that the transitions do not tell apart. */
-const DECIDES = 1000;
-/** From an encoder that leads to one that does not help. */
-const WEIGHTS = [0.1, 0.2, 0.35, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 30, DECIDES];
-/** ε, in units of 1 / V: m is about a probability. */
-const EPSILONS = [1, 5];
 /** Metrics that config.json keeps. */
 const KEPT = ['NDCG@5', 'NDCG@10', 'NDCG@20', 'NDCG@50', 'HR@5', 'HR@10', 'HR@20', 'MRR'];
 /** Scores (users × items) that a blend is fitted on at most: every trial ranks them all. Fewer on the CPU device. */
@@ -109,10 +104,8 @@ export async function fitBlend(
   split: Split,
   { users, includeSeen, pause }: FitOptions,
 ): Promise<Blend> {
-  const trials: BlendWeights[] = EPSILONS.flatMap((e) =>
-    WEIGHTS.map((weight) => ({ memory: weight, epsilon: e / split.items })),
-  );
-  const off = { memory: 0, epsilon: 1 / split.items };
+  const trials = blendTrials(split.items);
+  const off = unblended(split.items);
   const scorer = new Scorer(model, { k: 1, blend: { transitions, weights: off }, components: true, trials });
   try {
     const queries = Array.from(users, (u): ScoreQuery => {

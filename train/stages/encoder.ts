@@ -1,4 +1,4 @@
-/** Stage 2: the encoder, by train/loop/trainer.ts. Early stopping sees it alone. */
+/** Stage 2: the encoder, by train/loop/trainer.ts, kept by how it ranks alone. */
 import { InputError } from '../../data/errors.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Stopped } from '../loop/time-budget.ts';
@@ -20,10 +20,11 @@ export const encoder: RankingStage = {
   },
 
   async run(run, { deadline, signal }) {
-    const { plan, device, files, includeSeen } = run;
+    const { plan, device, files, includeSeen, transitions } = run;
     const { result, best } = await trainEncoder(run.encoder, {
       ...plan,
       ...run.sinks,
+      transitions: transitions && run.deviceTransitions(transitions),
       device,
       files,
       seed: plan.config.seed,
