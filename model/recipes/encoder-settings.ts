@@ -83,7 +83,12 @@ export const ENCODER = {
   weightDecay: number(0.01, 0, 1e6, 'decoupled, of matrices; not of embeddings, biases and norms'),
   clip: positive(1, 1e38, 'largest global norm of the gradient'),
   budget: integer(4096, 1, 65_536, 'tokens of a batch', { alias: 'maxTokens' }),
-  patience: integer(10, 1, 1e9, 'validations without a better NDCG@10 after which training stops; half as many where its blend gains nothing'),
+  patience: integer(
+    10,
+    1,
+    1e9,
+    'validations without a better NDCG@10 after which training stops; half as many where its blend gains nothing',
+  ),
   validateUsers: integer(2000, 1, 1e9, 'users validated on, drawn once by the seed'),
   precision: choice('f32', ['f32', 'mixed'], 'mixed: matrix products of training read f16 and add in f32 (shader-f16)'),
   validateSteps: integer(0, 0, 1e9, 'steps between validations; 0: about an epoch, at least 64'),
