@@ -64,7 +64,20 @@ export { type RowProgress, RowTable } from './parameters/row-table.ts';
 export { ParameterArena, type ParameterKind, type ParameterSpec } from './parameters/arena.ts';
 export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
-export { blocksOf, SHARD_ROWS, ShardedTable, shardsOf, type Table, type TableShard } from './table.ts';
+export {
+  blocksOf,
+  PackedTable,
+  rowRanges,
+  SHARD_ROWS,
+  ShardedTable,
+  shardsOf,
+  type Table,
+  type TableShard,
+} from './table.ts';
+export { type PackedRows, packRows, TABLE_FORMATS, type TableFormat, unpackRows } from './packed.ts';
+export { packedNorms } from './ops/packed-norms.ts';
+export { tableRows } from './ops/packed-rows.ts';
+export { packedScores } from './ops/packed-scores.ts';
 export { logBlend, type RowLists, rowMoments, type SparseShard, sparseScores } from './ops/sparse-scores.ts';
 export { invertSpd, multiply, Panels, type Pause } from './spd.ts';
 export { tableScores } from './ops/table-scores.ts';

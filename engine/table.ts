@@ -1,9 +1,10 @@
 /**
  * Tables [V, D] that may be larger than one binding: such a table lies in shards, row ranges that are tensors of their
  * own. Ops that read tables by rows (`embedding`, `crossEntropy`, `tableScores`) take either kind and make one dispatch
- * a shard; rows keep their numbers in the whole table.
+ * a shard; rows keep their numbers in the whole table. Those of inference take compressed tables (packed.ts), too.
  */
 import type { Device } from './device.ts';
+import { type PackedRows, packedWords, type TableFormat, unpackRows } from './packed.ts';
 import { type Shape, showShape, type Tensor } from './tensor.ts';
 
 /** Rows [first, first + rows) of a table, as a tensor [rows, D]. */
@@ -53,30 +54,115 @@ export class ShardedTable {
   }
 }
 
-/** [V, D], whole or in shards. */
-export type Table = Tensor | ShardedTable;
-
-/** The shards of a table; a tensor is its own only one. */
-export function shardsOf(table: Table): readonly TableShard[] {
-  return table instanceof ShardedTable ? table.shards : [{ tensor: table, first: 0, rows: table.shape[0] }];
-}
-
-/** A block of a table's rows that lies within one shard. */
-export interface TableBlock {
-  /** The shard's tensor, and the block's first row in it. */
-  readonly shard: Tensor;
-  readonly at: number;
-  /** The block's first row in the whole table. */
+/** Rows [first, first + rows) of a compressed table. */
+export interface PackedShard {
+  /** u32: the numbers, as packed.ts lays them out. */
+  readonly words: Tensor;
+  /** [rows] */
+  readonly scales: Tensor;
   readonly first: number;
   readonly rows: number;
 }
 
+/** A compressed table: constants, read as they are by the kernels of kernels/packed/. */
+export class PackedTable {
+  readonly device: Device;
+  readonly format: TableFormat;
+  readonly shards: readonly PackedShard[];
+  readonly shape: Shape;
+  readonly label: string;
+  readonly rank = 2;
+  readonly requiresGrad = false;
+
+  constructor(format: TableFormat, width: number, shards: readonly PackedShard[], label: string) {
+    this.device = shards[0].words.device;
+    this.format = format;
+    this.shards = shards;
+    this.shape = [shards.reduce((sum, { rows }) => sum + rows, 0), width];
+    this.label = label;
+  }
+
+  /** A table on a device until `dispose()`, in as many shards as its bindings ask for. */
+  static upload(device: Device, { format, width, words, scales }: PackedRows, label: string): PackedTable {
+    if (width % 4 !== 0) throw new Error(`${label}: expected rows of a width that is a multiple of 4, got ${width}`);
+    const most = Math.floor((device.maxBindingBytes * 8) / SHARD_ROWS / width / 32) * SHARD_ROWS;
+    const v = scales.length;
+    const shards: PackedShard[] = [];
+    for (let first = 0; first < v || shards.length === 0; first += most) {
+      const rows = Math.min(most, v - first);
+      const [from, to] = [first, first + rows].map((row) => packedWords(row * width, format));
+      // A binding is never empty.
+      const upload = <T extends Uint32Array | Float32Array>(data: T, empty: T, what: string): Tensor =>
+        device.tensor(data.length > 0 ? data : empty, undefined, { label: `${what} of ${label}` }).keep();
+      shards.push({
+        words: upload(words.subarray(from, to), new Uint32Array(1), format),
+        scales: upload(scales.subarray(first, first + rows), new Float32Array(1), 'scales'),
+        first,
+        rows,
+      });
+    }
+    return new PackedTable(format, width, shards, label);
+  }
+
+  /** The same numbers times other scales, [rows] of each shard. */
+  scaled(scales: readonly Tensor[]): PackedTable {
+    const shards = this.shards.map((shard, i) => ({ ...shard, scales: scales[i] }));
+    return new PackedTable(this.format, this.shape[1], shards, this.label);
+  }
+
+  /** Read back, and widened. */
+  async data(): Promise<Float32Array> {
+    const [v, width] = this.shape;
+    const out = new Float32Array(v * width);
+    for (const { words, scales, first, rows } of this.shards) {
+      const packed = { format: this.format, width, words: await words.data(), scales: await scales.data() };
+      out.set(unpackRows(packed as PackedRows, 0, rows), first * width);
+    }
+    return out;
+  }
+
+  dispose(): void {
+    for (const { words, scales } of this.shards) for (const t of [words, scales]) t.dispose();
+  }
+}
+
+/** [V, D], whole or in shards, or compressed. */
+export type Table = Tensor | ShardedTable | PackedTable;
+
+/** The shards of a table; a tensor is its own only one. @throws Error where it is compressed: such a table is not trained */
+export function shardsOf(table: Table): readonly TableShard[] {
+  if (table instanceof PackedTable)
+    throw new Error(`${table.label}: expected a table of f32, got one of ${table.format}; unpack it to train it`);
+  return table instanceof ShardedTable ? table.shards : [{ tensor: table, first: 0, rows: table.shape[0] }];
+}
+
+/** Rows [first, first + rows) of a table that lie within one shard. */
+export interface TableRange {
+  readonly first: number;
+  readonly rows: number;
+}
+
+/** A table's rows in ranges of at most `most`, a multiple of `SHARD_ROWS`. */
+export function rowRanges(table: Table, most: number): TableRange[] {
+  const shards = table instanceof PackedTable ? table.shards : shardsOf(table);
+  return shards.flatMap(({ first, rows }) =>
+    Array.from({ length: Math.ceil(rows / most) }, (_, i) => ({
+      first: first + i * most,
+      rows: Math.min(most, rows - i * most),
+    })),
+  );
+}
+
+/** A range of a table's rows, as part of the shard's tensor. */
+export interface TableBlock extends TableRange {
+  readonly shard: Tensor;
+  /** The block's first row in the shard. */
+  readonly at: number;
+}
+
 /** The table in blocks of at most `most` rows, a multiple of `SHARD_ROWS` unless the whole table is one block. */
 export function blocksOf(table: Table, most: number): TableBlock[] {
-  return shardsOf(table).flatMap(({ tensor, first, rows }) =>
-    Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
-      const at = i * most;
-      return { shard: tensor, at, first: first + at, rows: Math.min(most, rows - at) };
-    }),
+  return shardsOf(table).flatMap(({ tensor, first }) =>
+    rowRanges(tensor, most).map(({ first: at, rows }) => ({ shard: tensor, at, first: first + at, rows })),
   );
 }

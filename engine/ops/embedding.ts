@@ -7,9 +7,11 @@ import { gradOf, intoSum } from '../autograd.ts';
 import { dropoutParams } from '../random/keep.ts';
 import { elementVariants, groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { rowGroupLayout } from '../rows.ts';
-import { shardsOf, type Table, type TableShard } from '../table.ts';
+import { PackedTable, shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { add } from './add.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
+import { packedRows } from './packed-rows.ts';
 import { expectType } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
 
@@ -42,18 +44,20 @@ const BACKWARD_SPLIT = kernel(
 
 /**
  * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient. A table in shards takes one
- * dispatch a shard, with the same bits.
+ * dispatch a shard, with the same bits; a compressed one has no gradient.
  * Where the table requires a gradient, `groups` must hold `groupRows(ids, …)`; positions it leaves out add nothing.
  *
  * @param from the id of the table's first row, 0 by default: ids below it give zeros, too, so that tables may share ids
  */
 export function embedding(table: Table, ids: Tensor, groups?: RowGroups, from = 0): Tensor {
+  if (table instanceof PackedTable) return packedRows(table, ids, from);
   return lookup('embedding', table, ids, groups, null, from);
 }
 
 /**
  * dropout(items[ids] + positions[pos]): items [V, D], positions [T, D], ids and pos u32 [...] → [..., D], in one kernel
- * (a further dispatch for a further shard of items). Ids beyond a table count as rows of zeros.
+ * (a further dispatch for a further shard of items). Ids beyond a table count as rows of zeros. Compressed items are looked
+ * up by a kernel of their own, and take no dropout.
  */
 export function embeddingSum(
   items: Table,
@@ -64,6 +68,10 @@ export function embeddingSum(
   positionGroups: RowGroups | undefined,
   dropout = 0,
 ): Tensor {
+  if (items instanceof PackedTable) {
+    if (dropout > 0) throw new Error(`embeddingSum: expected no dropout of a compressed table, got ${dropout}`);
+    return add(packedRows(items, ids), embedding(positions, pos, positionGroups));
+  }
   return lookup('embeddingSum', items, ids, itemGroups, {
     table: positions,
     ids: pos,

@@ -1,8 +1,9 @@
 /** Rows at length one (L2), so that their dot products are cosines. */
 import { gradOf, into } from '../autograd.ts';
 import { groups, type Kernel, kernel } from '../kernel.ts';
-import { ShardedTable, shardsOf, type Table } from '../table.ts';
+import { PackedTable, ShardedTable, shardsOf, type Table } from '../table.ts';
 import type { Tensor } from '../tensor.ts';
+import { packedNorms } from './packed-norms.ts';
 import { normalizeBackward, normalizeForward } from './normalize.ref.ts';
 import { asMatrix, expectType, expectWidth4 } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
@@ -30,8 +31,9 @@ export function normalize(x: Tensor): Tensor {
   return y;
 }
 
-/** A table's rows at length one, in shards where the table is. */
+/** A table's rows at length one, in shards or compressed where the table is. */
 export function normalizeTable(table: Table): Table {
+  if (table instanceof PackedTable) return packedNorms(table);
   if (!(table instanceof ShardedTable)) return normalize(table);
   return new ShardedTable(
     shardsOf(table).map(({ tensor }) => normalize(tensor)),

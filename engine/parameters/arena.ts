@@ -46,7 +46,7 @@ type Store = Pick<AdamwShard, ParameterKind>;
 interface Entry {
   spec: ParameterSpec;
   pieces: Piece[];
-  values: Table;
+  values: Tensor | ShardedTable;
 }
 
 export class ParameterArena {

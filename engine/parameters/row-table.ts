@@ -16,7 +16,7 @@ import {
   TOUCHED_HEAD,
 } from '../ops/adamw-rows.ts';
 import { exchange } from '../ops/adamw.ts';
-import { ShardedTable, type Table } from '../table.ts';
+import { ShardedTable } from '../table.ts';
 import { showShape, type Shape, type Tensor } from '../tensor.ts';
 
 /** More than a step reads: rows and positions share the 53 bits of a double while sorting. */
@@ -44,7 +44,7 @@ export class RowTable {
   readonly shape: Shape;
   readonly shards: readonly RowShard[];
   /** The whole table, a constant: for what reads it without a gradient. */
-  readonly values: Table;
+  readonly values: Tensor | ShardedTable;
   readonly grads: Tensor;
   readonly touched: Tensor;
   readonly history: Tensor;

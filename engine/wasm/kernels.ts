@@ -95,6 +95,22 @@ export const KERNELS: Partial<Record<string, WasmKernel>> = {
     args: (at, p) => [at.offsets, at.items, at.scores, p.rows, p.v, p.first, p.capacity],
   },
   rank_of: { name: 'rankOf', args: (at, p) => [at.scores, at.targets, at.ranks, p.rows, p.v] },
+  packed_rows: {
+    name: 'packedRows',
+    args: (at, p) => [
+      ...[at.words, at.scales, p.listed ? at.ids : 0, at.x],
+      ...[p.rows, p.d, p.v, p.first, p.only, p.from_row, p.bits],
+    ],
+  },
+  packed_scores: {
+    name: 'packedScores',
+    args: (at, p) => [at.a, at.words, at.scales, at.c, at.scratch, p.r, p.n, p.d, p.row, p.ldc, p.bits],
+    scratch: (p) => 4 * 64 * p.d,
+  },
+  packed_norms: {
+    name: 'packedNorms',
+    args: (at, p) => [at.words, at.scales, at.y, p.v, p.d, p.bits],
+  },
   topk: {
     name: 'topk',
     args: (at, p) => [

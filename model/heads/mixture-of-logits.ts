@@ -10,13 +10,14 @@
  * balances the components, and embeddings of user IDs among the f; here gates are added up, as in their paper.
  */
 import {
-  blocksOf,
   type Mixture,
   mixtureBlocks,
   mixtureColumns,
   mixtureOfLogits,
   normalize,
+  rowRanges,
   type Table,
+  tableRows,
   type Tensor,
 } from '../../engine/index.ts';
 import { Linear, type ParameterBuilder } from '../nn/index.ts';
@@ -104,12 +105,12 @@ class MixtureHead implements Head {
     if (device.tape.enabled) throw new Error('scores: head=mol has no gradient of them; call within noGrad()');
     const u = this.userSide(states);
     const scores = device.empty([states.shape[0], to - from], 'f32', 'scores');
-    for (const { shard, at, first, rows } of blocksOf(table, this.columns)) {
+    for (const { first, rows } of rowRanges(table, this.columns)) {
       const [begin, end] = [Math.max(from, first), Math.min(to, first + rows)];
       if (begin >= end) continue;
       // A scope of its own, so that an eager run holds one tile's items, too.
       device.scope(() => {
-        const x = this.itemSide(shard.rows(at + begin - first, at + end - first), 1);
+        const x = this.itemSide(tableRows(table, begin, end), 1);
         mixtureColumns(this.mixture(u, x), { scale: this.scale }, scores, begin - from);
       });
     }

@@ -15,6 +15,7 @@ import { adamwRowCases } from './adamw-rows.ts';
 import { mixtureCases } from './mixture.ts';
 import { memoryCases } from './memory.ts';
 import { topkCases } from './topk.ts';
+import { packedCases } from './packed.ts';
 import { sampledCases } from './sampled.ts';
 import { sparseCases } from './sparse.ts';
 import { cachedCases } from './cached.ts';
@@ -39,6 +40,7 @@ export const cases: Case[] = [
   ...adamwCases,
   ...adamwRowCases,
   ...topkCases,
+  ...packedCases,
   ...sampledCases,
   ...mixtureCases,
   ...memoryCases,
