@@ -11,8 +11,9 @@ import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import { commandName, Output, shellWord } from '../common.ts';
 import { UsageError } from '../errors.ts';
+import { lossOfPacking } from '../packing-loss.ts';
 import { InputError } from '../../data/errors.ts';
-import { formatCount, printable } from '../output/ui.ts';
+import { formatCount, formatMetric, printable } from '../output/ui.ts';
 
 export async function runPack(flags: PackFlags): Promise<void> {
   const out = new Output(flags.json);
@@ -26,11 +27,29 @@ export async function runPack(flags: PackFlags): Promise<void> {
       hint: 'add --overwrite to replace it, or choose another --out',
     });
   }
-  const pieces = await packModel(await openPath(model), { checkpoint: flags.checkpoint });
+  const { weights, checkpoint } = flags;
+  if (weights && checkpoint)
+    throw new UsageError('--checkpoint: cannot be compressed by --weights; leave one of them out');
+  if (!weights && flags.data !== undefined) throw new UsageError('--data: requires --weights, whose loss it measures');
+  const files = await openPath(model);
+  const pieces = await packModel(files, { checkpoint, weights });
   const folder = await NodeFiles.create(path.dirname(file));
   await folder.write(path.basename(file), pieces);
-  const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  out.object({ model, out: file, bytes, checkpoint: flags.checkpoint === true });
+  const bytes = bytesOf(pieces);
+  const packed = { model, out: file, bytes, checkpoint: checkpoint === true };
+  if (weights) {
+    const before = bytesOf(await packModel(files));
+    out.line(`${size(before)} as it is, ${size(bytes)} with the item table in ${weights} and other weights in f16`);
+    const loss = await lossOfPacking(flags, out);
+    out.object({ ...packed, weights, bytesBefore: before, ...loss });
+    if ('ndcg' in loss) {
+      const { before: a, after: b, change, standardError, users } = loss.ndcg;
+      out.line(
+        `NDCG@10 of ${formatCount(users)} users (${flags.split}): ${formatMetric(a)} before, ${formatMetric(b)} after: ` +
+          `${change < 0 ? '-' : '+'}${Math.abs(change).toFixed(5)} ± ${standardError.toFixed(5)} (standard error of the paired difference)`,
+      );
+    } else out.note(`NDCG@10 was not measured: ${loss.notMeasured}`);
+  } else out.object(packed);
   out.line(
     `${printable(file)}: ${size(bytes)}, the whole model. It opens wherever --model does, in a page, and by unzip. Next:`,
   );
@@ -54,6 +73,8 @@ export async function runUnpack(flags: UnpackFlags): Promise<void> {
     out.note('There is no checkpoint in it, so that no training can go on from here (attune pack --checkpoint).');
   }
 }
+
+const bytesOf = (pieces: readonly Uint8Array[]): number => pieces.reduce((sum, piece) => sum + piece.length, 0);
 
 function size(bytes: number): string {
   return bytes < 1e6 ? `${formatCount(Math.ceil(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;

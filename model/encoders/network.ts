@@ -24,6 +24,8 @@ export interface TableRows {
   side?: number;
   /** Of the item table, those that a training step reads at most, where its gradient is kept for them alone. */
   touched?: number;
+  /** Whether the item table is compressed, and none of the parameters. */
+  packed?: boolean;
 }
 
 export class Network {
@@ -39,9 +41,10 @@ export class Network {
   private readonly side: Embedding | null;
 
   /** The order of construction is that in which a seed draws weights, and must not change. */
-  constructor(s: Settings, items: number, { attributes = 0, side = 0, touched }: TableRows = {}) {
+  constructor(s: Settings, items: number, { attributes = 0, side = 0, touched, packed }: TableRows = {}) {
     const { parameters: p } = this;
-    this.items = new Embedding(p.at('items'), items, s.d, { sharded: s.items === 'ids', touchedRows: touched });
+    const table = packed ? new ParameterBuilder() : p;
+    this.items = new Embedding(table.at('items'), items, s.d, { sharded: s.items === 'ids', touchedRows: touched });
     this.input = new Input(p, s, s.window);
     this.blocks = Array.from({ length: s.blocks }, (_, i) => BLOCKS[s.block].create(p.at(`blocks.${i}`), s, i));
     this.norm = new NORM_OF[s.norm](p.at('norm'), s.d);

@@ -20,11 +20,14 @@ import {
   fill,
   gather,
   matmul,
+  type PackedRows,
+  PackedTable,
   type ParameterArena,
+  rowRanges,
   rotaryAngles,
-  shardsOf,
   slice,
   type Table,
+  tableRows,
   tableScores,
   type Tensor,
   type ParameterKind,
@@ -34,8 +37,9 @@ import { LOSSES } from '../heads/losses/index.ts';
 import { requireFinite } from '../inference/ranks.ts';
 import { isCloze } from '../recipes/derived.ts';
 import type { Settings } from '../recipes/settings.ts';
+import { PackedTensor } from '../storage/packed-tensor.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
-import { checkParameters } from '../storage/tensors.ts';
+import { checkParameters, tensorOf } from '../storage/tensors.ts';
 import type { PositionConstants, Context, KeyValueCache, PackedTokens, TrainingTokens, Watch } from './context.ts';
 import type { Cross, Decoder } from './decoder.ts';
 import { sinusoids } from './input.ts';
@@ -50,9 +54,14 @@ export interface ModelItems {
   known?: number;
   /** Rows of side features. */
   side?: number;
+  /** The item table, compressed and not to be trained; not with `items=tower`. */
+  packed?: PackedRows;
   /** Rows of the item table that a training step reads at most, where its gradient is kept for them alone (`touchedRows`). */
   touched?: number;
 }
+
+/** Rows of a compressed table that are widened at a time, where weights are summed over all of them. */
+const ROWS_WIDENED = 8192;
 
 export class SequenceModel {
   readonly device: Device;
@@ -67,6 +76,8 @@ export class SequenceModel {
   private readonly tower: ItemTower | null;
   /** With a tower: E of the whole catalog as of the last `refresh()`. */
   private readonly catalog: Tensor | null;
+  /** The item table where it is compressed. */
+  private readonly packed: PackedTable | null;
   private stale = true;
 
   private constructor(
@@ -74,19 +85,20 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { features = null, known = items, side = 0, touched }: ModelItems,
+    { features = null, known = items, side = 0, touched, packed }: ModelItems,
   ) {
     this.device = device;
     this.settings = settings;
     this.items = items;
     this.side = side;
     const { window, d, ff, heads, positions, budget, blocks, decoder } = settings;
-    this.network = new Network(settings, known, { attributes: features?.rows, side, touched });
+    this.network = new Network(settings, known, { attributes: features?.rows, side, touched, packed: packed && true });
     this.parameters = this.network.parameters.allocate(device, seed, {
       advice: 'choose a smaller d, ff, blocks or budget, or fewer items',
       // About 12 states of width D and 3 of width F in each block, for each token of a batch.
       activations: budget * (blocks + decoder) * (12 * d + 3 * ff),
     });
+    this.packed = packed ? PackedTable.upload(device, packed, ITEM_WEIGHTS) : null;
     const { tower } = this.network;
     this.tower = tower && features && new ItemTower(device, settings, tower, this.network.items, features);
     this.catalog = features && device.zeros([items, d], 'catalog').keep();
@@ -108,9 +120,9 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { features = null, known, side, touched }: ModelItems = {},
+    { features = null, known, side, touched, packed }: ModelItems = {},
   ): SequenceModel {
-    if (settings.items === 'ids') return new SequenceModel(device, settings, items, seed, { side, touched });
+    if (settings.items === 'ids') return new SequenceModel(device, settings, items, seed, { side, touched, packed });
     if (!features)
       throw new InputError('unsupported', 'the items have no attributes', {
         setting: 'settings.items',
@@ -121,7 +133,8 @@ export class SequenceModel {
   }
 
   /**
-   * A model with stored weights, not to be trained (it holds no gradients).
+   * A model with stored weights, not to be trained (it holds no gradients). An item table that is compressed stays so, but
+   * for one that a tower reads; all other weights are small, and widened.
    * @param path the file of the weights, for messages
    * @throws InputError where a parameter is missing or has another shape; nothing has been allocated then
    */
@@ -133,12 +146,21 @@ export class SequenceModel {
     features: ItemFeatures | null = null,
     path = 'model.safetensors',
   ): SequenceModel {
-    const known = tensors.get(ITEM_WEIGHTS)?.shape[0] ?? items;
+    const table = tensors.get(ITEM_WEIGHTS);
+    const known = table?.shape[0] ?? items;
     const side = tensors.get(SIDE)?.shape[0];
     const attributes = settings.items === 'tower' ? features?.rows : undefined;
-    checkParameters(tensors, parametersOf(settings, known, { attributes, side }).declared, path);
-    const model = SequenceModel.create(device, settings, items, null, { features, known, side });
-    model.parameters.load('params', toArrays(tensors));
+    const others = new Map(tensors);
+    let packed: PackedRows | undefined;
+    if (table instanceof PackedTensor && settings.items === 'ids') {
+      tensorOf({ tensors, path }, ITEM_WEIGHTS, 'F32', [known, settings.d]);
+      others.delete(ITEM_WEIGHTS);
+      packed = table.rows();
+    }
+    const { declared } = parametersOf(settings, known, { attributes, side, packed: packed && true });
+    checkParameters(others, declared, path);
+    const model = SequenceModel.create(device, settings, items, null, { features, known, side, packed });
+    model.parameters.load('params', toArrays(others));
     return model;
   }
 
@@ -162,7 +184,8 @@ export class SequenceModel {
   /** E [V, D] of the whole catalog, read back. */
   async itemTable(): Promise<Float32Array> {
     await this.refresh();
-    if (this.catalog) return (await this.catalog.data()) as Float32Array;
+    const made = this.packed ?? this.catalog;
+    if (made) return (await made.data()) as Float32Array;
     return (await this.parameters.read()).get(ITEM_WEIGHTS) as Float32Array;
   }
 
@@ -297,8 +320,13 @@ export class SequenceModel {
 
   /** Σ weights[j] · vector of item j, [1, D], for weights [1, V]. */
   weighedItems(weights: Tensor): Tensor {
-    const sums = shardsOf(this.vectors.table(this.table)).map(({ tensor, first, rows }) =>
-      matmul(this.device.view(weights, weights.offset + first, [1, rows], 'f32', 'weights of items'), tensor),
+    const table = this.vectors.table(this.table);
+    const most = table instanceof PackedTable ? ROWS_WIDENED : table.shape[0];
+    const sums = rowRanges(table, most).map(({ first, rows }) =>
+      matmul(
+        this.device.view(weights, weights.offset + first, [1, rows], 'f32', 'weights of items'),
+        tableRows(table, first, first + rows),
+      ),
     );
     return sums.reduce((sum, one) => add(sum, one));
   }
@@ -308,14 +336,15 @@ export class SequenceModel {
     return this.head.compare(states)(embedding(this.table, ids), 1);
   }
 
-  /** The item table E [V, D], in shards where it is larger than one binding. */
+  /** The item table E [V, D], in shards where it is larger than one binding, compressed where the stored one is. */
   get table(): Table {
-    return this.catalog ?? this.network.items.table;
+    return this.packed ?? this.catalog ?? this.network.items.table;
   }
 
   dispose(): void {
     this.tower?.dispose();
     this.catalog?.dispose();
+    this.packed?.dispose();
     this.parameters.dispose();
     for (const tensor of Object.values(this.constants)) tensor.dispose();
   }
@@ -324,7 +353,7 @@ export class SequenceModel {
 /** Stored tensors as the arena takes them. */
 export function toArrays(tensors: ReadonlyMap<string, StoredTensor>): Map<string, Float32Array> {
   return new Map(
-    [...tensors].map(([name, t]) => [name, t.data instanceof Float32Array ? t.data : Float32Array.from(t.data)]),
+    [...tensors].map(([name, { data }]) => [name, data instanceof Float32Array ? data : Float32Array.from(data)]),
   );
 }
 

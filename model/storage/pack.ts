@@ -1,10 +1,12 @@
 /** A model folder into one file and back (the format: archive.ts). */
 import { InputError } from '../../data/errors.ts';
+import type { TableFormat } from '../../engine/index.ts';
 import { archivePieces } from './archive.ts';
 import type { Files } from './files.ts';
 import { loadConfig } from './config.ts';
 import { BESIDE, refuseTaken } from './folder.ts';
 import { TRAINING } from './training-record.ts';
+import { lighten } from './lighten.ts';
 import { commit, MANIFEST, manifestOf, type Part, snapshotOf } from './manifest.ts';
 
 const CHECKPOINT = 'checkpoint.safetensors';
@@ -16,11 +18,13 @@ export interface PackOptions {
    * the weights, and left out by default, but where there are no other weights yet.
    */
   checkpoint?: boolean;
+  /** Store the weights in fewer bits (lighten.ts): the item table in this format, everything else in f16. Not with a checkpoint. */
+  weights?: TableFormat;
 }
 
 /**
  * The packed model in pieces, to be written one after the other (a Blob takes them as they are).
- * @throws InputError when the folder is no model or has no weights yet
+ * @throws InputError when the folder is no model or has no weights yet, or, with `weights`, none that were validated
  */
 export async function packModel(files: Files, options: PackOptions = {}): Promise<Uint8Array<ArrayBuffer>[]> {
   const snapshot = await snapshotOf(files);
@@ -33,13 +37,23 @@ export async function packModel(files: Files, options: PackOptions = {}): Promis
       { hint: 'train it again' },
     );
   }
+  if (options.weights && (options.checkpoint || !parts.includes(MODEL))) {
+    throw new InputError(
+      'unsupported',
+      `${files.where}: a checkpoint is not compressed, since trainings continue from it`,
+      {
+        hint: options.checkpoint ? 'leave it out' : 'train until the first validation',
+      },
+    );
+  }
   const contents = new Map<Part, Uint8Array>();
   for (const part of parts) {
     // What the model was trained on stays at home, as hashes, too.
     if (part === TRAINING) continue;
     if (part === CHECKPOINT && !options.checkpoint && parts.includes(MODEL)) continue;
     const bytes = await snapshot.read(part);
-    if (bytes) contents.set(part, bytes);
+    if (bytes)
+      contents.set(part, options.weights ? lighten(part, bytes, options.weights, snapshot.pathOf(part)) : bytes);
   }
   const entries: { name: string; bytes: Uint8Array }[] = Array.from(contents, ([name, bytes]) => ({ name, bytes }));
   for (const name of BESIDE) {

@@ -1,17 +1,21 @@
 /**
- * The safetensors format (https://github.com/huggingface/safetensors), dtypes F32 and U32:
+ * The safetensors format (https://github.com/huggingface/safetensors):
  * 8 bytes little-endian header length N, N bytes of JSON padded with spaces to a multiple of 8, then the tensors'
  * bytes end to end, little-endian, row-major. The header maps a name to `{dtype, shape, data_offsets: [begin, end]}`,
  * offsets counted from the end of the header; `__metadata__` maps strings to strings.
+ *
+ * F32 and U32 are read as they are; F16 stays packed until it is asked for, and so do I8 [V, D], and U8 [V, D / 2] for two
+ * numbers of 4 bits (engine/packed.ts), where F32 [V] under the name `NAME.scales` scales their rows. U16 is read as U32.
  */
 import { damaged, InputError } from '../../data/errors.ts';
 import { join } from './files.ts';
+import { PackedTensor } from './packed-tensor.ts';
 import { firstNonFinite } from '../inference/ranks.ts';
 
-/** A tensor at rest: contiguous, row-major; the dtype is that of the array (F32 or U32). */
+/** A tensor at rest: contiguous, row-major; the dtype is that of the array (F32 or U32). A `PackedTensor` is one of F32. */
 export interface StoredTensor {
-  shape: readonly number[];
-  data: Float32Array | Uint32Array;
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Uint32Array;
 }
 
 /** Maps, not objects, so that a tensor may be called `__proto__` or `constructor`. */
@@ -23,19 +27,58 @@ export interface SafeTensors {
 const METADATA = '__metadata__';
 /** The reference implementation's limit; a larger number means that the file is no safetensors file. */
 const MAX_HEADER = 100_000_000;
-const DTYPES = { F32: Float32Array, U32: Uint32Array } as const;
+/** Bytes of a number. */
+const DTYPES = { F32: 4, U32: 4, F16: 2, U16: 2, I8: 1, U8: 1 } as const;
+type Dtype = keyof typeof DTYPES;
+
+/** How a packed table is written. */
+const PACKED = { f16: 'F16', int8: 'I8', int4: 'U8' } as const;
+const SCALES = '.scales';
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
-const dtypeOf = (data: Float32Array | Uint32Array) => (data instanceof Float32Array ? 'F32' : 'U32');
+/** What a tensor is written as. */
+function writtenAs(name: string, tensor: StoredTensor, short: boolean): Written[] {
+  const { shape } = tensor;
+  if (!(tensor instanceof PackedTensor)) {
+    const { data } = tensor;
+    if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0) || sizeOf(shape) !== data.length)
+      throw new Error(`safetensors: ${name}: shape [${shape}] does not hold the ${data.length} values given`);
+    if (data instanceof Float32Array) return [{ name, dtype: 'F32', shape, bytes: bytesOf(data) }];
+    if (short) return [{ name, dtype: 'U16', shape, bytes: bytesOf(Uint16Array.from(data)) }];
+    return [{ name, dtype: 'U32', shape, bytes: bytesOf(data) }];
+  }
+  const { format, bytes } = tensor;
+  const last = shape.at(-1) ?? 0;
+  const own = {
+    name,
+    dtype: PACKED[format],
+    shape: format === 'int4' ? [...shape.slice(0, -1), last / 2] : shape,
+    bytes,
+  };
+  if (format === 'f16') return [own];
+  const { scales } = tensor.rows();
+  return [own, { name: `${name}${SCALES}`, dtype: 'F32', shape: [scales.length], bytes: bytesOf(scales) }];
+}
+
+interface Written {
+  name: string;
+  dtype: Dtype;
+  shape: readonly number[];
+  bytes: Uint8Array;
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array | Uint32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /**
  * The file in pieces: the header, then a view on each tensor in the map's order. Nothing is copied, so leave the
- * tensors alone until the pieces are written.
+ * tensors alone until the pieces are written. @param short tensors of integers below 65,536, written as U16
  * @throws Error when a shape does not fit its data or a name is reserved
  */
 export function encodePieces(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: ReadonlyMap<string, string> = new Map(),
+  short: ReadonlySet<string> = new Set(),
 ): Uint8Array[] {
   const entries: string[] = [];
   const pieces: Uint8Array[] = [];
@@ -44,16 +87,14 @@ export function encodePieces(
     entries.push(`"${METADATA}":{${pairs.join(',')}}`);
   }
   let offset = 0;
-  for (const [name, { shape, data }] of tensors) {
-    if (name === METADATA) throw new Error(`safetensors: a tensor cannot be called ${METADATA}`);
-    if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0) || sizeOf(shape) !== data.length) {
-      throw new Error(`safetensors: ${name}: shape [${shape}] does not hold the ${data.length} values given`);
+  for (const [key, tensor] of tensors) {
+    if (key === METADATA) throw new Error(`safetensors: a tensor cannot be called ${METADATA}`);
+    for (const { name, dtype, shape, bytes } of writtenAs(key, tensor, short.has(key))) {
+      const end = offset + bytes.length;
+      entries.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [offset, end] })}`);
+      pieces.push(bytes);
+      offset = end;
     }
-    const end = offset + data.byteLength;
-    const entry = { dtype: dtypeOf(data), shape, data_offsets: [offset, end] };
-    entries.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
-    pieces.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    offset = end;
   }
   const json = new TextEncoder().encode(`{${entries.join(',')}}`);
   const header = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
@@ -68,8 +109,7 @@ export function encode(tensors: ReadonlyMap<string, StoredTensor>, metadata?: Re
 }
 
 /**
- * Reads a file. Tensors are views on `bytes` where the alignment allows (always so for files written here), copies
- * otherwise.
+ * Reads a file. Tensors are views on `bytes` where the alignment allows, copies otherwise.
  * @param file what error messages call the file
  * @throws InputError, one line, when the file is cut short, damaged, or holds another dtype
  */
@@ -84,9 +124,8 @@ export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
   }
   const header = parseHeader(bytes.subarray(8, dataStart), fail);
 
-  const tensors = new Map<string, StoredTensor>();
+  const found = new Map<string, Raw>();
   const metadata = new Map<string, string>();
-  const spans: { name: string; begin: number; end: number }[] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === METADATA) {
       for (const [key, text] of Object.entries(asObject(value) ?? fail(`${METADATA} is not an object`))) {
@@ -95,15 +134,53 @@ export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
       continue;
     }
     const { dtype, shape, begin, end } = parseEntry(name, value, fail);
-    spans.push({ name, begin, end });
     const available = bytes.byteLength - dataStart;
     if (end > available) {
       fail(`cut short: tensor ${name} ends at byte ${dataStart + end}, the file has ${bytes.byteLength}`);
     }
-    tensors.set(name, { shape, data: viewOf(bytes, dataStart + begin, sizeOf(shape), DTYPES[dtype]) });
+    found.set(name, { name, dtype, shape, begin, end, bytes: bytes.subarray(dataStart + begin, dataStart + end) });
   }
-  checkCover(spans, bytes.byteLength - dataStart, fail);
+  checkCover([...found.values()], bytes.byteLength - dataStart, fail);
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, raw] of found) if (!isScales(name, found)) tensors.set(name, tensorIn(raw, found, fail));
   return { tensors, metadata };
+}
+
+/** A tensor as it lies in a file. */
+interface Raw {
+  name: string;
+  dtype: Dtype;
+  shape: number[];
+  /** Of its bytes within the data. */
+  begin: number;
+  end: number;
+  bytes: Uint8Array;
+}
+
+const isRows = (raw: Raw | undefined): boolean => raw?.dtype === 'I8' || raw?.dtype === 'U8';
+const isScales = (name: string, found: ReadonlyMap<string, Raw>): boolean =>
+  name.endsWith(SCALES) && isRows(found.get(name.slice(0, -SCALES.length)));
+
+function tensorIn(raw: Raw, found: ReadonlyMap<string, Raw>, fail: Fail): StoredTensor {
+  const { name, dtype, shape, bytes } = raw;
+  if (dtype === 'F32') return { shape, data: wordsOf(bytes, Float32Array) };
+  if (dtype === 'U32') return { shape, data: wordsOf(bytes, Uint32Array) };
+  if (dtype === 'U16') return { shape, data: Uint32Array.from(new Uint16Array(bytes.slice().buffer)) };
+  const words = wordsOf(bytes, Uint32Array);
+  if (dtype === 'F16') {
+    const width = shape.at(-1) ?? 1;
+    const scales = new Float32Array(width > 0 ? sizeOf(shape) / width : 0).fill(1);
+    return new PackedTensor(shape, { format: 'f16', width, words, scales });
+  }
+  const scales = found.get(`${name}${SCALES}`);
+  const [v, columns] = shape;
+  if (shape.length !== 2 || scales?.dtype !== 'F32' || scales.shape.length !== 1 || scales.shape[0] !== v)
+    return fail(
+      `tensor ${name} has dtype ${dtype}: expected a matrix [V, D] and F32 [V] under the name ${name}${SCALES}`,
+    );
+  const width = dtype === 'I8' ? columns : 2 * columns;
+  const format = dtype === 'I8' ? 'int8' : 'int4';
+  return new PackedTensor([v, width], { format, width, words, scales: wordsOf(scales.bytes, Float32Array) });
 }
 
 /**
@@ -112,15 +189,23 @@ export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
  */
 export function decodeModel(bytes: Uint8Array, file: string): SafeTensors {
   const found = decode(bytes, file);
-  for (const [name, { data }] of found.tensors) {
-    const at = data instanceof Float32Array ? firstNonFinite(data) : -1;
-    if (at >= 0)
+  for (const [name, tensor] of found.tensors) {
+    const odd = oddOf(tensor);
+    if (odd)
       throw new InputError(
         'damaged-model',
-        `${file}: damaged: tensor ${name} holds ${data[at]} at ${at}; expected finite numbers`,
+        `${file}: damaged: tensor ${name} holds ${odd.value} at ${odd.at}; expected finite numbers`,
       );
   }
   return found;
+}
+
+/** The first number that is not finite. */
+function oddOf(tensor: StoredTensor): { value: number; at: number } | null {
+  if (tensor instanceof PackedTensor) return tensor.firstNonFinite();
+  const { data } = tensor;
+  const at = data instanceof Float32Array ? firstNonFinite(data) : -1;
+  return at < 0 ? null : { value: data[at], at };
 }
 
 type Fail = (what: string) => never;
@@ -178,7 +263,8 @@ function parseEntry(name: string, value: unknown, fail: Fail) {
   const { dtype, shape, data_offsets: offsets, ...others } = entry;
   const unknown = Object.keys(others)[0];
   if (unknown !== undefined) fail(`tensor ${name}: unknown key ${JSON.stringify(unknown)} in its header entry`);
-  if (dtype !== 'F32' && dtype !== 'U32') fail(`tensor ${name} has dtype ${String(dtype)}; F32 and U32 are read`);
+  const size = Object.hasOwn(DTYPES, String(dtype)) ? DTYPES[dtype as Dtype] : 0;
+  if (size === 0) fail(`tensor ${name} has dtype ${String(dtype)}; ${Object.keys(DTYPES).join(', ')} are read`);
   const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (!Array.isArray(shape) || !shape.every(isSize)) fail(`tensor ${name}: its shape is not a list of sizes`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
@@ -186,21 +272,22 @@ function parseEntry(name: string, value: unknown, fail: Fail) {
   }
   const [begin, end] = offsets as [number, number];
   const sizes = shape as number[];
-  if (end - begin !== 4 * sizeOf(sizes)) {
-    fail(`tensor ${name}: shape [${sizes}] needs ${4 * sizeOf(sizes)} bytes, its offsets span ${end - begin}`);
+  if (end - begin !== size * sizeOf(sizes)) {
+    fail(`tensor ${name}: shape [${sizes}] needs ${size * sizeOf(sizes)} bytes, its offsets span ${end - begin}`);
   }
-  return { dtype: dtype as keyof typeof DTYPES, shape: sizes, begin, end };
+  return { dtype: dtype as Dtype, shape: sizes, begin, end };
 }
 
-function viewOf(
+/** Bytes as words, the last one filled up with zeros. */
+function wordsOf<A extends Float32Array | Uint32Array>(
   bytes: Uint8Array,
-  at: number,
-  length: number,
-  Type: Float32ArrayConstructor | Uint32ArrayConstructor,
-): Float32Array | Uint32Array {
-  const offset = bytes.byteOffset + at;
-  if (offset % 4 === 0) return new Type(bytes.buffer as ArrayBuffer, offset, length);
-  return new Type(bytes.slice(at, at + 4 * length).buffer as ArrayBuffer);
+  Type: new (buffer: ArrayBuffer, offset?: number, length?: number) => A,
+): A {
+  if (bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0)
+    return new Type(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / 4);
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  padded.set(bytes);
+  return new Type(padded.buffer);
 }
 
 /** The format allows neither gaps nor overlaps, nor bytes after the last tensor. */

@@ -1,5 +1,6 @@
 /** Reads the tensors of a part, and reports what is wrong with them: file, tensor, what was expected and what it got. */
 import { damaged } from '../../data/errors.ts';
+import { PackedTensor } from './packed-tensor.ts';
 import { decodeModel, type SafeTensors, type StoredTensor } from './safetensors.ts';
 import { type Part, type Source, withSnapshot } from './manifest.ts';
 
@@ -41,11 +42,12 @@ export function readMetadata<T>(metadata: ReadonlyMap<string, string>, key: stri
 export const vector = (data: Float32Array | Uint32Array): StoredTensor => ({ shape: [data.length], data });
 
 type Dtype = 'F32' | 'U32';
-const dtypeOf = ({ data }: StoredTensor): Dtype => (data instanceof Float32Array ? 'F32' : 'U32');
+const dtypeOf = (tensor: StoredTensor): Dtype =>
+  tensor instanceof PackedTensor || tensor.data instanceof Float32Array ? 'F32' : 'U32';
 const show = (shape: readonly (number | null)[]): string => `[${shape.map((n) => n ?? '?').join(', ')}]`;
 
 /**
- * One tensor of the type and shape that it must have; null means any size.
+ * One tensor of the type and shape that it must have, widened; null means any size.
  * @throws InputError that names the tensor
  */
 export function tensorOf<D extends Dtype>(

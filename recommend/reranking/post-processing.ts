@@ -8,6 +8,7 @@ import { parseCondition } from '../../data/features/condition.ts';
 import { ownValue } from '../../data/own-value.ts';
 import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../../data/features/values.ts';
 import type { Item } from '../../model/storage/config.ts';
+import { rowOf } from '../../model/storage/packed-tensor.ts';
 import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { EXCLUDED } from '../../model/inference/scored.ts';
@@ -225,8 +226,7 @@ export class PostProcessing {
     const { vectors } = this;
     if (vectors?.shape.length !== 2)
       throw new InputError('unsupported', 'diversity needs item vectors, which this model does not have');
-    const [, width] = vectors.shape;
-    const vector = Float32Array.from(vectors.data.subarray(row * width, (row + 1) * width));
+    const vector = Float32Array.from(rowOf(vectors, row));
     const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0));
     const unit = requireFinite(length > 0 ? vector.map((x) => x / length) : vector, 'item vectors');
     if (this.units.size >= CACHED) this.units.clear();

@@ -1,4 +1,5 @@
 /** The items whose vectors point the same way, by cosine. */
+import { rowOf } from '../../model/storage/packed-tensor.ts';
 import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { LRUCache } from 'lru-cache';
 
@@ -9,8 +10,7 @@ export interface Neighbor {
 }
 
 export class Neighbors {
-  private readonly vectors: StoredTensor['data'] | null;
-  private readonly width: number;
+  private readonly vectors: StoredTensor | null;
   private readonly count: number;
   private lengths: Float64Array | null = null;
   private readonly cached = new LRUCache<number, Float32Array>({ max: 64 });
@@ -18,8 +18,7 @@ export class Neighbors {
   /** @param vectors [V, D]; undefined where the model has none @param count of items */
   constructor(vectors: StoredTensor | undefined, count: number) {
     const usable = vectors?.shape.length === 2 ? vectors : null;
-    this.vectors = usable?.data ?? null;
-    this.width = usable?.shape[1] ?? 0;
+    this.vectors = usable;
     this.count = Math.min(count, usable?.shape[0] ?? 0);
   }
 
@@ -34,11 +33,15 @@ export class Neighbors {
     if (known) return known;
     const { vectors, count } = this;
     if (!vectors || !this.has(row)) throw new Error(`neighbors: item ${row} has no vector`);
-    this.lengths ??= Float64Array.from({ length: count }, (_, v) => Math.sqrt(this.dot(v, v)));
+    this.lengths ??= Float64Array.from({ length: count }, (_, v) => {
+      const x = rowOf(vectors, v);
+      return Math.sqrt(dot(x, x));
+    });
     const { lengths } = this;
+    const own = rowOf(vectors, row);
     const cosines = Float32Array.from({ length: count }, (_, v) => {
       const length = lengths[row] * lengths[v];
-      return length > 0 ? this.dot(row, v) / length : 0;
+      return length > 0 ? dot(own, rowOf(vectors, v)) / length : 0;
     });
     this.cached.set(row, cosines);
     return cosines;
@@ -55,12 +58,10 @@ export class Neighbors {
     });
     return n > 0 ? best : [];
   }
+}
 
-  private dot(a: number, b: number): number {
-    const { width } = this;
-    const vectors = this.vectors as Float32Array;
-    let sum = 0;
-    for (let i = 0; i < width; i++) sum += vectors[a * width + i] * vectors[b * width + i];
-    return sum;
-  }
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
 }

@@ -50,6 +50,25 @@ describe('a model in a page', () => {
   });
 });
 
+describe('compressed weights', () => {
+  it.each(['f16', 'int8', 'int4'] as const)('%s load in a page, on WebGPU and on WebAssembly', async (weights) => {
+    const cpu = await Device.open({ backend: 'cpu' });
+    const packed = new Blob(await packModel(await smallModel(cpu), { weights }));
+    const here = await Recommender.load(packed, { device: cpu });
+    const wanted = await here.recommend({ history: ['i1', 'i2'], k: 5 });
+    for (const backend of ['webgpu', 'wasm'] as const) {
+      const device = await Device.open({ backend });
+      const there = await Recommender.load(packed, { device });
+      const { items } = await there.recommend({ history: ['i1', 'i2'], k: 5 });
+      expect(items.map(({ id }) => id)).toEqual(wanted.items.map(({ id }) => id));
+      there.close();
+      device.close();
+    }
+    here.close();
+    cpu.close();
+  });
+});
+
 describe('the worker', () => {
   it('loads, keeps a session, adapts, forgets, and says what is wrong, through comlink', async () => {
     const device = await Device.open({ backend: 'cpu' });
