@@ -113,3 +113,17 @@ describe('costs', () => {
     program.dispose();
   });
 });
+
+describe('scale', () => {
+  it('prepares and trains on logs of each size, and shows how cost grows', () => {
+    const script = new URL('../bench/scale/run.mjs', import.meta.url).pathname;
+    const run = spawnSync(process.execPath, [script, '--quick', '--device', 'cpu'], { encoding: 'utf8' });
+    expect(run.stderr).toBe('');
+    const [heading, , ...rows] = run.stdout.split('\n').filter((line) => line.startsWith('|'));
+    expect(heading.split('|').map((cell) => cell.trim())).toContain('tokens a second');
+    const cells = rows.map((row) => row.split('|').map((cell) => cell.trim()));
+    expect(cells.map(([, size]) => size)).toEqual(['2,000', '4,000']);
+    for (const row of cells) expect(Number(row[9])).toBeGreaterThan(0); // steps
+    expect(run.stdout).toContain('r rows of the log');
+  });
+});

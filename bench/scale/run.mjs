@@ -5,8 +5,9 @@
  *   npm run bench:scale -- [--rows 1e6,2e7] [--items 200000] [--minutes 3] [--dir DIR] [--quick] [--json]
  *
  * Makes a synthetic log of each size (log.mjs), prepares it and trains on the dataset for some minutes, each in a process
- * of its own: seconds, the process's peak memory, tokens a second, how far the time limit was missed. The log and the
- * dataset stay in --dir, if it is given, and are made once.
+ * of its own: seconds, the process's peak memory, tokens a second, milliseconds a step, how far the time limit was missed.
+ * Beside preparing, what DuckDB alone takes to read the log, sort it by user and time, and write it as Parquet
+ * (duckdb.mjs). The log and the dataset stay in --dir, if it is given, and are made once.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { letterPlot } from '../../dist/cli/output/letter-plot.js';
 import { writeLog } from './log.mjs';
 
 const { values: flags } = parseArgs({
@@ -27,24 +29,26 @@ const { values: flags } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const sizes = (flags.rows ?? (flags.quick ? '4000' : '1e6,2e7')).split(',').map(Number);
+const sizes = (flags.rows ?? (flags.quick ? '2e3,4e3' : '1e6,2e7')).split(',').map(Number);
 const items = Number(flags.items ?? (flags.quick ? 200 : 200_000));
-const minutes = Number(flags.minutes ?? (flags.quick ? 0.1 : 3));
+const minutes = Number(flags.minutes ?? (flags.quick ? 0.5 : 3));
 if (![...sizes, items].every((n) => Number.isInteger(n) && n > 0) || !(minutes > 0)) {
   process.stderr.write('bench:scale: expected --rows N,N --items N --minutes M, all above 0\n');
   process.exit(2);
 }
+/** A model that the suite can train within seconds. */
+const SMALL = ['--recipe', 'sasrec', ...['d=16', 'ff=16', 'blocks=1', 'budget=512'].flatMap((set) => ['--set', set])];
 /** Rows of a user, on average. */
 const HISTORY = 40;
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const child = fileURLToPath(new URL('child.mjs', import.meta.url));
+const pathOf = (file) => fileURLToPath(new URL(file, import.meta.url));
+const [main, duckdb, child] = ['../../dist/cli/main.js', 'duckdb.mjs', 'child.mjs'].map(pathOf);
 const dir = flags.dir ?? mkdtempSync(join(tmpdir(), 'attune-scale-'));
 mkdirSync(dir, { recursive: true });
 
-/** Runs the command; its peak memory in MB, its seconds, its JSON. */
-function run(args) {
+/** Runs a script; its peak memory in MB, its seconds, what it wrote. */
+function runScript(script, args) {
   const started = performance.now();
-  const process_ = spawn(process.execPath, ['--import', child, main, ...args, '--json'], {
+  const process_ = spawn(process.execPath, ['--import', child, script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let [out, err, peak] = ['', '', 0];
@@ -53,10 +57,32 @@ function run(args) {
   process_.on('message', (kilobytes) => (peak = kilobytes));
   return new Promise((resolve, reject) => {
     process_.on('close', (code) => {
-      if (code !== 0) reject(new Error(`attune ${args.join(' ')}: ${code} ${err}`));
-      else resolve({ seconds: (performance.now() - started) / 1000, peak: peak / 1000, result: JSON.parse(out) });
+      if (code !== 0) reject(new Error(`${script} ${args.join(' ')}: ${code} ${err}`));
+      else resolve({ seconds: (performance.now() - started) / 1000, peak: peak / 1000, out });
     });
   });
+}
+
+/** The same of a command of Attune's, with its JSON. */
+async function run(args) {
+  const { out, ...measured } = await runScript(main, [...args, '--json']);
+  return { ...measured, result: JSON.parse(out) };
+}
+
+/** How cost grows with the rows, relative to the first size: powers of two. */
+function plotOf(measured) {
+  const growth = (value) =>
+    measured.map((r) => (value(r) > 0 && value(measured[0]) > 0 ? Math.log2(value(r) / value(measured[0])) : null));
+  return letterPlot(
+    {
+      'rows of the log': growth((r) => r.rows),
+      'seconds to prepare': growth((r) => r.prepareSeconds),
+      'memory of preparing': growth((r) => r.prepareMegabytes),
+      'training memory': growth((r) => r.trainMegabytes),
+      'length of a step': growth((r) => r.stepMilliseconds),
+    },
+    measured.map((r) => r.rows.toExponential(0)),
+  );
 }
 
 const results = [];
@@ -66,20 +92,28 @@ try {
     if (!existsSync(log)) writeLog(log, { rows, users: Math.ceil(rows / HISTORY), items });
     const [data, model] = [join(dir, `${rows}.dataset`), join(dir, `${rows}.model`)];
     const prepared = await run(['prepare', '--data', log, '--out', data, '--overwrite']);
-    const limit = ['--max-minutes', `${minutes}`, '--device', flags.device];
+    const alone = await runScript(duckdb, [log, join(dir, `${rows}.parquet`)]);
+    const limit = ['--max-minutes', `${minutes}`, '--device', flags.device, ...(flags.quick ? SMALL : [])];
     const trained = await run(['train', '--data', data, '--out', model, '--overwrite', ...limit]);
     // The pace of the last interval between validations, in which nothing is compiled.
-    const pace = readFileSync(join(model, 'metrics.jsonl'), 'utf8').trimEnd().split('\n').at(-1);
+    // Validations are left out where they would take most of the time.
+    const metrics = join(model, 'metrics.jsonl');
+    const last = existsSync(metrics) ? readFileSync(metrics, 'utf8').trimEnd().split('\n').at(-1) : '{}';
+    const { tokensPerSecond = 0 } = JSON.parse(last);
     results.push({
       rows,
       megabytes: statSync(log).size / 1e6,
       prepareSeconds: prepared.seconds,
       prepareMegabytes: prepared.peak,
+      duckdbSeconds: alone.seconds,
+      duckdbMegabytes: alone.peak,
       trainSeconds: trained.seconds,
       trainMegabytes: trained.peak,
       steps: trained.result.step,
       tokens: trained.result.tokens,
-      tokensPerSecond: JSON.parse(pace).tokensPerSecond,
+      tokensPerSecond,
+      // There is no pace where the time ends with the first step.
+      stepMilliseconds: tokensPerSecond && (1000 * trained.result.tokens) / trained.result.step / tokensPerSecond,
       over: trained.seconds / (60 * minutes) - 1,
     });
   }
@@ -90,11 +124,13 @@ if (flags.json) process.stdout.write(`${JSON.stringify({ items, minutes, results
 else {
   const n = (x) => Math.round(x).toLocaleString('en-US');
   process.stdout.write(
-    '| rows | CSV | prepared in | peak | trained for | peak | steps | tokens a second | over the limit |\n|---|---|---|---|---|---|---|---|---|\n',
+    '| rows | CSV | prepared in | peak | DuckDB alone | peak | trained for | peak | steps | tokens a second | a step | over the limit |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n',
   );
   for (const r of results) {
     process.stdout.write(
-      `| ${n(r.rows)} | ${n(r.megabytes)} MB | ${r.prepareSeconds.toFixed(1)} s | ${n(r.prepareMegabytes)} MB | ${n(r.trainSeconds)} s | ${n(r.trainMegabytes)} MB | ${n(r.steps)} | ${n(r.tokensPerSecond)} | ${(100 * r.over).toFixed(1)} % |\n`,
+      `| ${n(r.rows)} | ${n(r.megabytes)} MB | ${r.prepareSeconds.toFixed(1)} s | ${n(r.prepareMegabytes)} MB | ${r.duckdbSeconds.toFixed(1)} s | ${n(r.duckdbMegabytes)} MB | ${n(r.trainSeconds)} s | ${n(r.trainMegabytes)} MB | ${n(r.steps)} | ${n(r.tokensPerSecond)} | ${n(r.stepMilliseconds)} ms | ${(100 * r.over).toFixed(1)} % |\n`,
     );
   }
+  const plot = plotOf(results);
+  if (plot) process.stdout.write(`\nGrowth from the first size, as powers of two\n${plot}\n`);
 }

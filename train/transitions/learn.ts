@@ -37,6 +37,8 @@ const exactItems = (device: Device): number => (device.gpu ? 10_000 : 1_500);
 const PREDECESSORS = 64;
 /** Entries of a row of G that the regressions of single items look at. */
 const GRAM_ENTRIES = 128;
+/** Marks of the predecessors at hand, by item modulo this. */
+const NEAR = 4096;
 
 /** How transitions of a catalog of this size are learned. */
 export const methodFor = (device: Device, items: number): TransitionSettings['method'] =>
@@ -140,68 +142,82 @@ async function exact(
 /** Column by column: y's weights on its likeliest predecessors S solve (G_SS + λI) w = C_Sy. */
 async function neighbours(examples: Examples, { lambda, kept }: TransitionSettings, pause: Pause): Promise<SparseHost> {
   const { items } = examples;
-  const near = new RowWriter(items, GRAM_ENTRIES);
+  const pairs = new RowWriter(items, GRAM_ENTRIES);
   const diagonal = new Float64Array(items);
   const sums = new Sums(items);
   for (let i = 0; i < items; i++) {
     examples.gram(i, sums.add);
     sums.drain((j, x) => {
       if (j === i) diagonal[i] = x;
-      else near.add(j, x);
+      else pairs.add(j, x);
     });
-    near.end();
+    pairs.end();
     await pause((0.4 * i) / items);
   }
-  const gram = near.finish();
+  const gram = pairs.finish();
 
   // Columns first, as rows of Wᵀ.
   const columns = new RowWriter(items, PREDECESSORS);
   const chosen = new RowWriter(1, PREDECESSORS);
-  const position = new Int32Array(items).fill(-1);
+  const place = new Int32Array(items).fill(-1);
+  // Most partners of an item are in no row of S: what a cache holds says so for all but few of them.
+  const near = new Uint8Array(NEAR);
+  const matrix = new Float64Array(PREDECESSORS ** 2);
   for (let y = 0; y < items; y++) {
     examples.previous(y, sums.add);
     sums.drain((i, x) => chosen.add(i, x));
     const { columns: s, values: right } = chosen.take();
     const n = s.length;
-    const a = new Float64Array(n * n);
-    s.forEach((item, i) => {
-      position[item] = i;
-    });
-    s.forEach((item, i) => {
-      a[i * n + i] = diagonal[item] + lambda;
-      for (let e = gram.starts[item]; e < gram.starts[item + 1]; e++) {
-        const j = position[gram.columns[e]];
+    const a = matrix.subarray(0, n * n).fill(0);
+    for (let i = 0; i < n; i++) {
+      place[s[i]] = i;
+      near[s[i] % NEAR] = 1;
+    }
+    for (let i = 0; i < n; i++) {
+      a[i * n + i] = diagonal[s[i]] + lambda;
+      for (let e = gram.starts[s[i]]; e < gram.starts[s[i] + 1]; e++) {
+        const item = gram.columns[e];
+        if (near[item % NEAR] === 0) continue;
+        const j = place[item];
         // G is symmetric; a pair is in the row of either item, or both, or was cut from both.
         if (j >= 0) a[i * n + j] = a[j * n + i] = gram.values[e];
       }
-    });
+    }
     solve(a, right, lambda);
-    s.forEach((item, i) => {
-      columns.add(item, right[i]);
-      position[item] = -1;
-    });
+    for (let i = 0; i < n; i++) {
+      columns.add(s[i], right[i]);
+      place[s[i]] = -1;
+      near[s[i] % NEAR] = 0;
+    }
     columns.end();
     await pause(0.4 + (0.55 * y) / items);
   }
   return transposed(columns.finish(), items, kept, () => pause(0.95));
 }
 
-/** b = A⁻¹ b by Cholesky; where cutting G has made A indefinite, a pivot is no smaller than the ridge. */
+/**
+ * b = A⁻¹ b by Cholesky, A in place; where cutting G has made A indefinite, a pivot is no smaller than the ridge. What is left
+ * of the first entry of a row stays zero and is skipped (skyline: George and Liu, Computer Solution of Large Sparse Positive
+ * Definite Systems, 1981).
+ */
 function solve(a: Float64Array, b: Float64Array, ridge: number): void {
   const n = b.length;
+  const first = new Uint32Array(n);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
+    let from = 0;
+    while (a[i * n + from] === 0 && from < i) from++;
+    first[i] = from;
+    for (let j = from; j <= i; j++) {
       let sum = a[i * n + j];
-      for (let k = 0; k < j; k++) sum -= a[i * n + k] * a[j * n + k];
+      for (let k = Math.max(from, first[j]); k < j; k++) sum -= a[i * n + k] * a[j * n + k];
       a[i * n + j] = i === j ? Math.sqrt(Math.max(sum, ridge)) : sum / a[j * n + j];
     }
     let sum = b[i];
-    for (let k = 0; k < i; k++) sum -= a[i * n + k] * b[k];
+    for (let k = from; k < i; k++) sum -= a[i * n + k] * b[k];
     b[i] = sum / a[i * n + i];
   }
   for (let i = n - 1; i >= 0; i--) {
-    let sum = b[i];
-    for (let k = i + 1; k < n; k++) sum -= a[k * n + i] * b[k];
-    b[i] = sum / a[i * n + i];
+    b[i] /= a[i * n + i];
+    for (let k = first[i]; k < i; k++) b[k] -= a[i * n + k] * b[i];
   }
 }

@@ -1,6 +1,13 @@
 /** Sparse rows, written one after another. */
 import type { SparseHost } from '../../engine/index.ts';
 
+/** A copy with room for more. */
+function enlarged<T extends Uint32Array | Float32Array | Float64Array>(from: T, room: number): T {
+  const to = new (from.constructor as new (room: number) => T)(room);
+  to.set(from);
+  return to;
+}
+
 /** Adds x to an item's sum. */
 export type Add = (item: number, x: number) => void;
 
@@ -34,6 +41,9 @@ export class Sums {
   }
 }
 
+/** Most entries of a row that is kept: a column and its place in the row are sorted as one number. */
+const PLACES = 2 ** 21;
+
 /** Writes sparse rows one after another, of each the `most` largest weights by magnitude (ties: the lower column). */
 export class RowWriter {
   private readonly starts: Uint32Array;
@@ -42,33 +52,59 @@ export class RowWriter {
   private row = 0;
   private length = 0;
   private readonly most: number;
-  private items: number[] = [];
-  private weights: number[] = [];
+  /** The row so far. */
+  private items = new Uint32Array(1024);
+  private weights = new Float64Array(1024);
+  private count = 0;
 
   constructor(rows: number, most: number) {
     this.starts = new Uint32Array(rows + 1);
-    this.most = most;
+    this.most = Math.min(most, PLACES);
   }
 
   readonly add: Add = (column, x) => {
-    this.items.push(column);
-    this.weights.push(x);
+    if (this.count === this.items.length) {
+      this.items = enlarged(this.items, 2 * this.count);
+      this.weights = enlarged(this.weights, 2 * this.count);
+    }
+    this.items[this.count] = column;
+    this.weights[this.count++] = x;
   };
 
   /** The row so far, cut and sorted by column; the writer forgets it. */
-  take(): { columns: number[]; values: Float64Array } {
-    const { items, weights, most } = this;
-    let order = items.map((_, i) => i);
-    if (order.length > most) {
-      const sizes = Float64Array.from(weights, Math.abs).sort();
-      const least = sizes[sizes.length - most];
-      const above = order.filter((i) => Math.abs(weights[i]) > least);
-      const equal = order.filter((i) => Math.abs(weights[i]) === least).sort((a, b) => items[a] - items[b]);
-      order = [...above, ...equal.slice(0, most - above.length)];
+  take(): { columns: Uint32Array; values: Float64Array } {
+    if (this.count > this.most) this.cut();
+    const { items, weights, count } = this;
+    const keys = new Float64Array(count);
+    for (let i = 0; i < count; i++) keys[i] = items[i] * PLACES + i;
+    keys.sort();
+    const [columns, values] = [new Uint32Array(count), new Float64Array(count)];
+    for (let i = 0; i < count; i++) {
+      const at = keys[i] % PLACES;
+      columns[i] = items[at];
+      values[i] = weights[at];
     }
-    order.sort((a, b) => items[a] - items[b]);
-    [this.items, this.weights] = [[], []];
-    return { columns: order.map((i) => items[i]), values: Float64Array.from(order, (i) => weights[i]) };
+    this.count = 0;
+    return { columns, values };
+  }
+
+  private cut(): void {
+    const { items, weights, count, most } = this;
+    const sizes = new Float64Array(count);
+    for (let i = 0; i < count; i++) sizes[i] = Math.abs(weights[i]);
+    const least = sizes.sort()[count - most];
+    /** Columns of weights of this magnitude, doubled, plus 1 where it is negative. */
+    const equal: number[] = [];
+    this.count = 0;
+    for (let i = 0; i < count; i++) {
+      const size = Math.abs(weights[i]);
+      if (size > least) this.add(items[i], weights[i]);
+      else if (size === least) equal.push(2 * items[i] + (weights[i] < 0 ? 1 : 0));
+    }
+    for (const key of Float64Array.from(equal)
+      .sort()
+      .subarray(0, most - this.count))
+      this.add(Math.floor(key / 2), key % 2 === 0 ? least : -least);
   }
 
   /** Ends the row. */
@@ -77,10 +113,8 @@ export class RowWriter {
     const need = this.length + columns.length;
     if (need > this.columns.length) {
       const room = Math.max(need, Math.ceil(this.columns.length * 1.5));
-      const [c, v] = [new Uint32Array(room), new Float32Array(room)];
-      c.set(this.columns);
-      v.set(this.values);
-      [this.columns, this.values] = [c, v];
+      this.columns = enlarged(this.columns, room);
+      this.values = enlarged(this.values, room);
     }
     this.columns.set(columns, this.length);
     this.values.set(values, this.length);
