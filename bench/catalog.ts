@@ -1,11 +1,13 @@
 /**
- * How the training step and top-k grow with the catalog. Run it by
+ * How the training step and top-k grow with the catalog, and the step with the length of the histories. Run it by
  *
  *   node dist/bench/catalog.js step 1e4,1e6 [dense]
+ *   node dist/bench/catalog.js history 512,2048,8192 [hstu]
  *   node dist/bench/catalog.js topk 1e6,1e7
  *
  * `step`: milliseconds of a step as `attune train` chooses it (batches of 4,096 tokens, 1,024 negatives, a moving average
  * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole table.
+ * `history`: the same for histories of each length, 8,192 tokens of them a step, of 1,000 items with a softmax over all.
  * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device.
  */
 import { prepare } from '../data/dataset.ts';
@@ -16,12 +18,16 @@ import { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { Scorer } from '../model/inference/scorer.ts';
 import { touchedRows } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
+import type { Settings } from '../model/recipes/settings.ts';
 import { logOf } from '../train/events.ts';
 import { firstStep, type MadeStep, makeStep } from './step.ts';
 
 /** As the choice for a large catalog (model/recipes/defaults.ts). */
 const SETTINGS = { loss: 'sampled-softmax', negatives: '1024', window: '50', ema: '0.998', learningRate: '0.002' };
 const EVENTS = 50;
+/** Of a step with long histories, and their catalog. */
+const TOKENS = 8192;
+const LONG_ITEMS = 1_000;
 /** Rows that come back have been idle for some 25 steps then. */
 const WARM_UP = 40;
 const STEPS = 10;
@@ -40,17 +46,48 @@ function logOfCatalog(items: number): Split {
   return splitDataset(prepare(logOf(events, 'log'), { minInteractions: 1 }));
 }
 
-async function steps(device: Device, sizes: readonly number[], dense: boolean): Promise<void> {
+interface Case {
+  name: string;
+  settings: Settings;
+  split: Split;
+  rows?: number;
+}
+
+/** Cases are made one by one: logs are large. */
+function* catalogs(sizes: readonly number[], dense: boolean): Generator<Case> {
   const settings = settingsFor('sasrec', SETTINGS);
-  const made: { items: number; rows: number | undefined; bytes: number; times: number[]; step: MadeStep }[] = [];
-  for (const items of sizes) {
-    const split = logOfCatalog(items);
+  for (const size of sizes) {
+    const split = logOfCatalog(size);
     const rows = dense ? undefined : touchedRows(settings, split.items);
+    const how = rows === undefined ? 'a dense gradient' : `at most ${rows.toLocaleString('en-US')} rows`;
+    yield { name: `${split.items.toLocaleString('en-US')} items, ${how}`, settings, split, rows };
+  }
+}
+
+/** Few users with long histories; all of them hold as many events. */
+function* histories(lengths: readonly number[], recipe = 'sasrec'): Generator<Case> {
+  const random = seeded(1, TOKENS);
+  for (const length of lengths) {
+    // The last two events are held out; a history is its items but the last, and their targets.
+    const own = length + 3;
+    const events = Array.from({ length: own * Math.max(2, Math.ceil(TOKENS / length)) }, (_, i) => {
+      const far = random.chance(0.4) ? Math.floor(LONG_ITEMS * random.next() ** 2.2) : (i * 7) % LONG_ITEMS;
+      return { user: `u${Math.floor(i / own)}`, item: `i${far}`, time: i };
+    });
+    const split = splitDataset(prepare(logOf(events, 'log'), { minInteractions: 1 }));
+    const settings = settingsFor(recipe, { window: `${length}`, budget: `${TOKENS}` });
+    yield { name: `histories of ${length.toLocaleString('en-US')}`, settings, split };
+  }
+}
+
+async function steps(device: Device, cases: Iterable<Case>): Promise<void> {
+  const made: { name: string; bytes: number; times: number[]; step: MadeStep }[] = [];
+  for (const { name, settings, split, rows } of cases) {
     const before = device.stats().bytes;
     const step = await makeStep(device, settings, split, rows);
     await firstStep(device, step);
-    console.log(`  ${split.items.toLocaleString('en-US')} items: ready`);
-    made.push({ items: split.items, rows, bytes: device.stats().bytes - before, times: [], step });
+    console.log(`  ${name}: ready`);
+    made.push({ name, bytes: device.stats().bytes - before, times: [], step });
   }
   for (let i = 0; i < WARM_UP + STEPS; i++) {
     for (const { step, times } of made) {
@@ -62,12 +99,11 @@ async function steps(device: Device, sizes: readonly number[], dense: boolean): 
       if (i >= WARM_UP) times.push(performance.now() - started);
     }
   }
-  for (const { items, rows, bytes, times, step } of made) {
+  for (const { name, bytes, times, step } of made) {
     const ms = median(times);
-    const how = rows === undefined ? 'a dense gradient' : `at most ${rows.toLocaleString('en-US')} rows`;
     const share = (ms / median(made[0].times)).toFixed(2);
     console.log(
-      `${items.toLocaleString('en-US')} items, ${how}: a step ${ms.toFixed(0)} ms (${share} times the first; ${Math.min(...times).toFixed(0)} to ${Math.max(...times).toFixed(0)}), ${mib(bytes)}`,
+      `${name}: a step ${ms.toFixed(0)} ms (${share} times the first; ${Math.min(...times).toFixed(0)} to ${Math.max(...times).toFixed(0)}), ${mib(bytes)}`,
     );
     step.dispose();
   }
@@ -103,11 +139,16 @@ async function topk(device: Device, sizes: readonly number[]): Promise<void> {
 async function main(): Promise<void> {
   const [what, list = '', how] = process.argv.slice(2);
   const sizes = list.split(',').map(Number);
-  if (!['step', 'topk'].includes(what) || !sizes.every((n) => Number.isInteger(n) && n >= 1_000))
-    throw new Error('expected step or topk, and sizes from 1000 on, such as 1e4,1e6');
+  const runs: Readonly<Record<string, (device: Device) => Promise<void>>> = {
+    step: (device) => steps(device, catalogs(sizes, how === 'dense')),
+    history: (device) => steps(device, histories(sizes, how)),
+    topk: (device) => topk(device, sizes),
+  };
+  if (!Object.hasOwn(runs, what) || !sizes.every((n) => Number.isInteger(n) && n >= 100 && n <= 1e8))
+    throw new Error(`expected ${Object.keys(runs).join(', ')}, and sizes from 100 on, such as 1e4,1e6`);
   const device = await Device.open({ backend: 'webgpu' });
   console.log(`${device.name}; largest binding ${mib(device.maxBindingBytes)}`);
-  await (what === 'step' ? steps(device, sizes, how === 'dense') : topk(device, sizes));
+  await runs[what](device);
   device.check();
   device.close();
 }
