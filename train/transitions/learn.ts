@@ -159,7 +159,7 @@ async function neighbours(examples: Examples, { lambda, kept }: TransitionSettin
   // Columns first, as rows of Wᵀ.
   const columns = new RowWriter(items, PREDECESSORS);
   const chosen = new RowWriter(1, PREDECESSORS);
-  const place = new Int32Array(items).fill(-1);
+  const indices = new Int32Array(items).fill(-1);
   // Most partners of an item are in no row of S: what a cache holds says so for all but few of them.
   const near = new Uint8Array(NEAR);
   const matrix = new Float64Array(PREDECESSORS ** 2);
@@ -170,7 +170,7 @@ async function neighbours(examples: Examples, { lambda, kept }: TransitionSettin
     const n = s.length;
     const a = matrix.subarray(0, n * n).fill(0);
     for (let i = 0; i < n; i++) {
-      place[s[i]] = i;
+      indices[s[i]] = i;
       near[s[i] % NEAR] = 1;
     }
     for (let i = 0; i < n; i++) {
@@ -178,7 +178,7 @@ async function neighbours(examples: Examples, { lambda, kept }: TransitionSettin
       for (let e = gram.starts[s[i]]; e < gram.starts[s[i] + 1]; e++) {
         const item = gram.columns[e];
         if (near[item % NEAR] === 0) continue;
-        const j = place[item];
+        const j = indices[item];
         // G is symmetric; a pair is in the row of either item, or both, or was cut from both.
         if (j >= 0) a[i * n + j] = a[j * n + i] = gram.values[e];
       }
@@ -186,7 +186,7 @@ async function neighbours(examples: Examples, { lambda, kept }: TransitionSettin
     solve(a, right, lambda);
     for (let i = 0; i < n; i++) {
       columns.add(s[i], right[i]);
-      place[s[i]] = -1;
+      indices[s[i]] = -1;
       near[s[i] % NEAR] = 0;
     }
     columns.end();
@@ -196,7 +196,7 @@ async function neighbours(examples: Examples, { lambda, kept }: TransitionSettin
 }
 
 /**
- * b = A⁻¹ b by Cholesky, A in place; where cutting G has made A indefinite, a pivot is no smaller than the ridge. What is left
+ * b = A⁻¹ b by Cholesky, overwriting A; where cutting G has made A indefinite, a pivot is no smaller than the ridge. What is left
  * of the first entry of a row stays zero and is skipped (skyline: George and Liu, Computer Solution of Large Sparse Positive
  * Definite Systems, 1981).
  */

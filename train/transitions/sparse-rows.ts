@@ -41,8 +41,8 @@ export class Sums {
   }
 }
 
-/** Most entries of a row that is kept: a column and its place in the row are sorted as one number. */
-const PLACES = 2 ** 21;
+/** Most entries of a row that is kept: a column and its position in the row are sorted as one number. */
+const POSITIONS = 2 ** 21;
 
 /** Writes sparse rows one after another, of each the `most` largest weights by magnitude (ties: the lower column). */
 export class RowWriter {
@@ -59,7 +59,7 @@ export class RowWriter {
 
   constructor(rows: number, most: number) {
     this.starts = new Uint32Array(rows + 1);
-    this.most = Math.min(most, PLACES);
+    this.most = Math.min(most, POSITIONS);
   }
 
   readonly add: Add = (column, x) => {
@@ -76,11 +76,11 @@ export class RowWriter {
     if (this.count > this.most) this.cut();
     const { items, weights, count } = this;
     const keys = new Float64Array(count);
-    for (let i = 0; i < count; i++) keys[i] = items[i] * PLACES + i;
+    for (let i = 0; i < count; i++) keys[i] = items[i] * POSITIONS + i;
     keys.sort();
     const [columns, values] = [new Uint32Array(count), new Float64Array(count)];
     for (let i = 0; i < count; i++) {
-      const at = keys[i] % PLACES;
+      const at = keys[i] % POSITIONS;
       columns[i] = items[at];
       values[i] = weights[at];
     }
