@@ -40,14 +40,22 @@ fn state_word(i: u32) -> u32 { return state[i]; }
 // 16 steps of k of a panel: the two vec4 of columns that a lane owns, step by step; the last two are for pins.
 alias Panel = array<vec4f, 34>;
 
-// Adds 16 steps of k to the sums of columns j (0 or 1).
-fn add_steps(sums: vec4f, x: array<vec4f, 4>, panel: ptr<function, Panel>, j: u32) -> vec4f {
-  var v = sums;
-  v = v + x[0].x * (*panel)[j] + x[0].y * (*panel)[2u + j] + x[0].z * (*panel)[4u + j] + x[0].w * (*panel)[6u + j];
-  v = v + x[1].x * (*panel)[8u + j] + x[1].y * (*panel)[10u + j] + x[1].z * (*panel)[12u + j] + x[1].w * (*panel)[14u + j];
-  v = v + x[2].x * (*panel)[16u + j] + x[2].y * (*panel)[18u + j] + x[2].z * (*panel)[20u + j] + x[2].w * (*panel)[22u + j];
-  v = v + x[3].x * (*panel)[24u + j] + x[3].y * (*panel)[26u + j] + x[3].z * (*panel)[28u + j] + x[3].w * (*panel)[30u + j];
-  return v;
+// The sums of a row: those of the columns that a lane owns.
+struct Sums { near: vec4f, far: vec4f }
+
+// Adds four steps of k, whose numbers of A are x, from step i / 2 of the panel on. Both vec4 of columns together: eight
+// chains of additions, and each number of A is used up before the next one needs a register.
+fn add_four(sums: Sums, x: vec4f, panel: ptr<function, Panel>, i: u32) -> Sums {
+  var s = sums;
+  s.near += x.x * (*panel)[i];
+  s.far += x.x * (*panel)[i + 1u];
+  s.near += x.y * (*panel)[i + 2u];
+  s.far += x.y * (*panel)[i + 3u];
+  s.near += x.z * (*panel)[i + 4u];
+  s.far += x.z * (*panel)[i + 5u];
+  s.near += x.w * (*panel)[i + 6u];
+  s.far += x.w * (*panel)[i + 7u];
+  return s;
 }
 
 // The four columns from vec4 `col` on at step k, or zeros beyond K.
@@ -116,50 +124,52 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     let last = k0 + DEPTH >= p.k;
     let onto_c = k0 > 0u || (PLAIN && (p.flags & FLAG_ADD) != 0u);
     for (var row = row0; row < end; row++) {
-      var c0 = bias0;
-      var c1 = bias1;
+      var s = Sums(bias0, bias1);
       if (onto_c) {
         let at = (base_c + row * p.ldc) / 4u;
-        c0 += c[at + min(col0, p.ldc / 4u - 1u)];
-        c1 += c[at + min(col1, p.ldc / 4u - 1u)];
+        s.near += c[at + min(col0, p.ldc / 4u - 1u)];
+        s.far += c[at + min(col1, p.ldc / 4u - 1u)];
       }
       let row_a = (wid.z * p.sa + row * p.lda) / 4u;
       let step = k0 / 4u + lane;
-      var u = row_at(row_a, step);
-      var x = array<vec4f, 4>(subgroupBroadcast(u, 0u), subgroupBroadcast(u, 1u),
-        subgroupBroadcast(u, 2u), subgroupBroadcast(u, 3u));
-      c0 = add_steps(c0, x, &b0, 0u);
-      b0[32] = c0;
-      c1 = add_steps(c1, x, &b0, 1u);
-      b0[33] = c1;
-      if (LANES == 4u) { u = row_at(row_a, step + 4u); }
-      x = array<vec4f, 4>(subgroupBroadcast(u, 4u % LANES), subgroupBroadcast(u, 5u % LANES),
-        subgroupBroadcast(u, 6u % LANES), subgroupBroadcast(u, 7u % LANES));
-      c0 = add_steps(c0, x, &b1, 0u);
-      b1[32] = c0;
-      c1 = add_steps(c1, x, &b1, 1u);
-      b1[33] = c1;
-      if (LANES <= 8u) { u = row_at(row_a, step + 8u); }
-      x = array<vec4f, 4>(subgroupBroadcast(u, 8u % LANES), subgroupBroadcast(u, 9u % LANES),
-        subgroupBroadcast(u, 10u % LANES), subgroupBroadcast(u, 11u % LANES));
-      c0 = add_steps(c0, x, &b2, 0u);
-      b2[32] = c0;
-      c1 = add_steps(c1, x, &b2, 1u);
-      b2[33] = c1;
-      if (LANES == 4u) { u = row_at(row_a, step + 12u); }
-      x = array<vec4f, 4>(subgroupBroadcast(u, 12u % LANES), subgroupBroadcast(u, 13u % LANES),
-        subgroupBroadcast(u, 14u % LANES), subgroupBroadcast(u, 15u % LANES));
-      c0 = add_steps(c0, x, &b3, 0u);
-      b3[32] = c0;
-      c1 = add_steps(c1, x, &b3, 1u);
-      b3[33] = c1;
+      let u0 = row_at(row_a, step);
+      var u1 = u0;
+      var u2 = u0;
+      if (LANES == 4u) { u1 = row_at(row_a, step + 4u); }
+      if (LANES <= 8u) { u2 = row_at(row_a, step + 8u); }
+      var u3 = u2;
+      if (LANES == 4u) { u3 = row_at(row_a, step + 12u); }
+      s = add_four(s, subgroupBroadcast(u0, 0u), &b0, 0u);
+      s = add_four(s, subgroupBroadcast(u0, 1u), &b0, 8u);
+      s = add_four(s, subgroupBroadcast(u0, 2u), &b0, 16u);
+      s = add_four(s, subgroupBroadcast(u0, 3u), &b0, 24u);
+      b0[32] = s.near;
+      b0[33] = s.far;
+      s = add_four(s, subgroupBroadcast(u1, 4u % LANES), &b1, 0u);
+      s = add_four(s, subgroupBroadcast(u1, 5u % LANES), &b1, 8u);
+      s = add_four(s, subgroupBroadcast(u1, 6u % LANES), &b1, 16u);
+      s = add_four(s, subgroupBroadcast(u1, 7u % LANES), &b1, 24u);
+      b1[32] = s.near;
+      b1[33] = s.far;
+      s = add_four(s, subgroupBroadcast(u2, 8u % LANES), &b2, 0u);
+      s = add_four(s, subgroupBroadcast(u2, 9u % LANES), &b2, 8u);
+      s = add_four(s, subgroupBroadcast(u2, 10u % LANES), &b2, 16u);
+      s = add_four(s, subgroupBroadcast(u2, 11u % LANES), &b2, 24u);
+      b2[32] = s.near;
+      b2[33] = s.far;
+      s = add_four(s, subgroupBroadcast(u3, 12u % LANES), &b3, 0u);
+      s = add_four(s, subgroupBroadcast(u3, 13u % LANES), &b3, 8u);
+      s = add_four(s, subgroupBroadcast(u3, 14u % LANES), &b3, 16u);
+      s = add_four(s, subgroupBroadcast(u3, 15u % LANES), &b3, 24u);
+      b3[32] = s.near;
+      b3[33] = s.far;
       if (last && !PLAIN) {
-        finish(row, col0 * 4u, base_c, vec4f(), c0);
-        finish(row, col1 * 4u, base_c, vec4f(), c1);
+        finish(row, col0 * 4u, base_c, vec4f(), s.near);
+        finish(row, col1 * 4u, base_c, vec4f(), s.far);
       } else {
         let at = (base_c + row * p.ldc) / 4u;
-        if (col0 * 4u < p.n) { c[at + col0] = c0; }
-        if (col1 * 4u < p.n) { c[at + col1] = c1; }
+        if (col0 * 4u < p.n) { c[at + col0] = s.near; }
+        if (col1 * 4u < p.n) { c[at + col1] = s.far; }
       }
     }
     bias0 = vec4f();
