@@ -143,7 +143,7 @@ function panel(LANES: number): Variant {
  */
 const panelRows = (m: number, n: number, k: number, batch: number): number => {
   const others = groups(n, 64) * batch;
-  return Math.max(32, Math.min(512, Math.ceil(m / Math.ceil((k > 64 ? 8 : 16) / others) / 16) * 16));
+  return Math.max(32, Math.min(1024, Math.ceil(m / Math.ceil((k > 64 ? 8 : 16) / others) / 16) * 16));
 };
 
 const MATMUL: Kernel = kernel(
