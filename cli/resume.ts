@@ -1,7 +1,8 @@
 /** `train --resume`: flags that describe the model may repeat what it was started with, and nothing else. */
 import type { Protocol } from '../data/splits/protocol.ts';
 import { type RatingSplit, splitParameters } from '../data/ratings/split.ts';
-import type { ModelConfig } from '../model/storage/config.ts';
+import type { ModelConfig, Parallel } from '../model/storage/config.ts';
+import { checkParallel } from '../train/parallel/options.ts';
 import { UsageError } from './errors.ts';
 import { eventNames } from './input/side-features.ts';
 
@@ -18,6 +19,8 @@ export interface FixedFlags {
   minRating?: number;
   includeSeen?: boolean;
   events?: string;
+  workers?: number;
+  sync?: ReadonlyMap<string, string>;
 }
 
 /** Flags whose values the folder does not keep: whether they are the same is unknown. */
@@ -60,6 +63,15 @@ function repeats(name: FixedFlag, flags: FixedFlags, config: ModelConfig): boole
       return (flags.minRating ?? null) === data.minRating;
     case 'includeSeen':
       return (flags.includeSeen ? 'kept' : 'excluded') === config.seen;
+    case 'workers':
+      return flags.workers === config.parallel?.workers;
+    case 'sync': {
+      const { parallel } = config;
+      const asked = parallel && checkParallel(parallel.workers, flags.sync);
+      return [...(flags.sync?.keys() ?? [])].every(
+        (key) => asked?.[key as keyof Parallel] === parallel?.[key as keyof Parallel],
+      );
+    }
     case 'events': {
       const stored = new Set((config.schema.events ?? []).map((column) => column.name));
       const asked = eventNames(flags);

@@ -7,6 +7,7 @@ import type { Files } from '../model/storage/files.ts';
 import type { ModelConfig } from '../model/storage/config.ts';
 import { holdsWeights } from '../model/storage/folder.ts';
 import type { TrainProgress } from '../train/loop/options.ts';
+import type { Partitions } from '../train/parallel/options.ts';
 import type { AnySource, RankingPlan, TrainingSource } from '../train/plan.ts';
 import { runPlan, type TrainedModel } from '../train/run-plan.ts';
 import { onInterrupt, Output } from './common.ts';
@@ -87,6 +88,7 @@ export interface Limits {
   overwrite?: boolean;
   /** Show the bar without a terminal, too. */
   progress?: boolean;
+  partitions?: Partitions;
 }
 
 /** Trains under a progress bar; the first Ctrl-C makes it save and end with the reason `interrupted`. */
@@ -94,7 +96,7 @@ export async function trainWithProgress(
   device: Device,
   plan: RankingPlan,
   files: Files,
-  { deadline, overwrite, progress }: Limits,
+  { deadline, overwrite, progress, partitions }: Limits,
 ): Promise<TrainedModel> {
   const bar = createProgress({ total: 1000, force: progress });
   const interrupt = onInterrupt(() =>
@@ -106,6 +108,7 @@ export async function trainWithProgress(
       files,
       overwrite,
       deadline,
+      partitions,
       signal: interrupt.signal,
       onProgress: showProgress(bar),
       log: (line) => (process.stderr.isTTY || progress ? bar.note(inFlags(line)) : new Output().warn(line)),

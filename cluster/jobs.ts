@@ -14,6 +14,8 @@ export interface Job {
   resume?: { folder: string; part: Part; words: readonly string[] };
   /** Milliseconds since 1970 at which it is given up; a training ends by then and is saved. */
   until?: number;
+  /** It is not done again where its worker dies. */
+  once?: boolean;
 }
 
 /** What came of a job. */

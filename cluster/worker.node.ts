@@ -85,6 +85,7 @@ async function runJob(
 ): Promise<JobResult> {
   const { data: job } = queued;
   requireRunnable(job);
+  if (job.once && queued.stalledCounter > 0) throw new Error('its worker died');
   const minutes = job.until === undefined ? null : (job.until - Date.now()) / 60_000;
   if (minutes !== null && minutes <= 0) return { kind: 'late' };
   // A worker elsewhere left it when it died: the queue says that the job is ours.

@@ -4,7 +4,7 @@ import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import type { Schema } from '../data/features/schema.ts';
 import type { SideFeatureSchema } from '../data/features/event-encoder.ts';
 import { VERSION } from './version.ts';
-import { FORMAT_VERSION, type Item, type ModelConfig } from '../model/storage/config.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig, type Parallel } from '../model/storage/config.ts';
 import type { Settings } from '../model/recipes/settings.ts';
 
 export interface ConfigOptions {
@@ -25,6 +25,7 @@ export interface ConfigOptions {
   /** Of the side features. */
   side?: SideFeatureSchema;
   usersFile?: string;
+  parallel?: Parallel;
 }
 
 /** The config of a new training; its device is filled in once there is one. */
@@ -60,5 +61,6 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
     seed,
     device: '',
     variants: {},
+    ...(about.parallel && { parallel: about.parallel }),
   };
 }

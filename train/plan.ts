@@ -20,7 +20,7 @@ import type { PriorSettings } from '../model/transitions/segment-prior.ts';
 import type { BlendWeights, TransitionSettings } from '../model/transitions/transitions.ts';
 import { readsTimes } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
-import type { Item, ModelConfig } from '../model/storage/config.ts';
+import type { Item, ModelConfig, Parallel } from '../model/storage/config.ts';
 import { countItems } from './baselines/baselines.ts';
 import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
 import { requireHorizon } from './loop/schedule.ts';
@@ -72,6 +72,8 @@ export interface PlanOptions {
   epochs?: number;
   /** With the protocol final: what another model's validation chose. */
   chosen?: Chosen;
+  /** Divides the training of the encoder among workers (`checkParallel`); `runPlan` needs them then. */
+  parallel?: Parallel;
 }
 
 /** What validation chooses; a training on all events takes it from a model that had one. */
@@ -294,6 +296,7 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     schema,
     side,
     usersFile: source.usersName,
+    parallel: options.parallel,
   } as const;
   const config = newConfig(about, dataset, items);
   return new RankingPlan({

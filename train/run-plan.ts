@@ -1,4 +1,5 @@
 /** Runs a plan: stage after stage, under one time budget, into a model folder. */
+import { InputError, option } from '../data/errors.ts';
 import type { Device } from '../engine/index.ts';
 import { writeModelCard } from '../model/storage/card.ts';
 import type { Files } from '../model/storage/files.ts';
@@ -11,6 +12,7 @@ import type { BaselineMetrics } from './baselines/metrics.ts';
 import type { Metrics } from './evaluation/metrics.ts';
 import { TimeBudget } from './loop/time-budget.ts';
 import { requirePrecision, type TrainResult } from './loop/options.ts';
+import type { Partitions } from './parallel/options.ts';
 import type { RankingPlan } from './plan.ts';
 import { attributeModel } from './stages/attribute-model.ts';
 import { baselines } from './stages/baselines.ts';
@@ -51,6 +53,8 @@ export interface RunOptions extends RunSinks {
   /** `performance.now()` at which everything must be saved. */
   deadline?: number;
   signal?: AbortSignal;
+  /** Who trains the partitions of a plan with `parallel`. */
+  partitions?: Partitions;
 }
 
 /** What a training has made. */
@@ -82,13 +86,14 @@ export async function runPlan(plan: RankingPlan, options: RunOptions): Promise<T
   const started = performance.now();
   const { device, files, deadline, signal } = options;
   requirePrecision(device, plan.settings);
+  requirePartitions(plan, options);
   if (!plan.resume) {
     const config = { ...plan.config, device: options.deviceName ?? device.name };
     await createFolder(files, config, plan.items, { overwrite: options.overwrite });
   }
   // What the stages leave is read again at the end, to be described: about as long as it took to write the folder.
   const budget = new TimeBudget(deadline, signal).without(performance.now() - started);
-  const run = new TrainingRun(plan, device, files, options);
+  const run = new TrainingRun(plan, device, files, options, options.partitions);
   const stages = STAGES.filter((stage) => stage.applies(plan));
   let ended: boolean;
   try {
@@ -100,6 +105,18 @@ export async function runPlan(plan: RankingPlan, options: RunOptions): Promise<T
   const known = run.baselines ?? { metrics: {}, users: plan.validationUsers.length };
   const reason = ended ? result.reason : 'interrupted';
   return describeModel(plan, files, known, { ...result, reason, seconds: (performance.now() - started) / 1000 });
+}
+
+/** @throws InputError where a training is divided among workers and there are none, or the reverse */
+function requirePartitions(
+  { config: { parallel }, rankerOnly }: RankingPlan,
+  { files, partitions }: Pick<RunOptions, 'files' | 'partitions'>,
+): void {
+  if (rankerOnly || (parallel !== undefined) === (partitions !== undefined)) return;
+  const [reason, hint] = parallel
+    ? [`is trained by ${parallel.workers} workers`, `name their queue (${option('queue')})`]
+    : ['is trained by one machine', `leave out ${option('queue')}`];
+  throw new InputError('conflicting-settings', `${files.where}: ${reason}`, { hint });
 }
 
 /** Of a training that was stopped before its first step. */

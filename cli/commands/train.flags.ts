@@ -15,7 +15,8 @@ import {
   set,
   vectors,
 } from '../flags/shared.ts';
-import { integerFlag, numberFlag } from '../flags/values.ts';
+import { SYNC } from '../../train/parallel/options.ts';
+import { integerFlag, keyValue, numberFlag } from '../flags/values.ts';
 
 const flags = {
   data: data('the log (with --resume: the one it was started with, unless given)'),
@@ -42,7 +43,21 @@ const flags = {
   protocol: anyProtocol,
   folds: integerFlag('<k>', 'with ratings: this many folds of cross-validation (default: 5)', 2),
   round: integerFlag('<i>', 'with folds: train this round alone, from 1; the last is the model of all ratings', 1),
-  queue: queue('with folds: share the rounds among workers'),
+  queue: queue('share the rounds of folds among workers, or with --workers the training'),
+  workers: integerFlag(
+    '<n>',
+    'with --queue: divide the users into this many partitions, train them side by side, and average the weights now and then',
+    1,
+  ),
+  sync: keyValue(
+    '<key=value>',
+    `with --workers, how the weights are averaged: ${Object.entries(SYNC)
+      .map(([key, { help, default: value }]) => `${key}: ${help} (${value})`)
+      .join('; ')}`,
+    'steps=50',
+  ),
+  // What workers do for a training with --workers.
+  partition: hidden(integerFlag('<p>', 'with --round: train this partition for a round', 1)),
   positive: numberFlag(
     '<r>',
     'with --task ctr: the lowest rating that is positive (default: 4; 1 where all are 0 or 1)',
@@ -87,6 +102,7 @@ export default command({
     if (flags.task !== 'next' || (flags.resume && (await holdsRatings(flags.out)))) {
       return (await import('./train-ratings.ts')).runTrainRatings(flags, typed);
     }
+    if (flags.partition !== undefined) return (await import('./train-partition.ts')).runTrainPartition(flags);
     const { requireRanking, runTrain } = await import('./train.ts');
     await runTrain(requireRanking(flags), typed);
   },

@@ -11,11 +11,12 @@ import type { Settings } from '../../model/recipes/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { shareInHistory } from '../../train/evaluation/collector.ts';
-import { requirePrecision, type TrainResult } from '../../train/loop/options.ts';
+import { requirePrecision, type RoundRecord, type TrainResult } from '../../train/loop/options.ts';
 import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
 import { finalPlan } from '../../train/final-plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
+import { checkParallel } from '../../train/parallel/options.ts';
 import { describeBlend } from '../../train/stages/blend.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { columnsOf, readIds } from '../input/data.ts';
@@ -25,13 +26,20 @@ import { METRIC_COLUMNS, noteRepeats } from '../output/metrics.ts';
 import { openStoredSource, openTrainingSource, refuseModel, trainWithProgress } from '../training.ts';
 import { checkSideFeatureFlags, columnChoices, eventNames } from '../input/side-features.ts';
 import { type FixedFlag, requireSameFlags } from '../resume.ts';
+import { SharedPartitions } from '../shared-partitions.ts';
 import { metricsTable, formatCount, formatDuration, formatMetric, lossPlot, printable } from '../output/ui.ts';
 
 /** Refuses what belongs to ratings. */
 export function requireRanking(flags: RatingTrainFlags): TrainFlags {
-  const { folds, positive, protocol, round, queue } = flags;
-  if (round !== undefined || queue !== undefined)
-    throw new UsageError('--round and --queue: share the folds of ratings; add --task rating or --task ctr');
+  const { folds, positive, protocol, round, queue, workers, sync, resume } = flags;
+  if (round !== undefined)
+    throw new UsageError(`--round ${round}: is for the folds of ratings; add --task rating or --task ctr`);
+  if (queue === undefined && (workers !== undefined || sync !== undefined))
+    throw new UsageError('--workers and --sync require --queue, at which workers listen');
+  if (queue !== undefined && workers === undefined && !resume)
+    throw new UsageError(
+      '--queue: add --workers N to train on N partitions of the users (or --task rating, whose folds are shared)',
+    );
   const found =
     folds !== undefined
       ? `--folds ${folds}`
@@ -59,6 +67,8 @@ const FIXED = [
   'usersSchema',
   'events',
   'coldItems',
+  'workers',
+  'sync',
 ] as const satisfies readonly FixedFlag[];
 
 /** @param given names of the flags that the user typed */
@@ -73,6 +83,8 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
       '--epochs counts those of the model, which stays as it is with --resume --ranker; leave it out',
     );
   }
+  if (flags.queue !== undefined && flags.ranker && flags.resume)
+    throw new UsageError('--queue: the ranker is trained by one machine; leave it out');
   const { maxMinutes } = flags;
   const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;
   const plan = await planOf(flags, given, out, deadline);
@@ -84,12 +96,16 @@ export async function runTrain(flags: TrainFlags, given: ReadonlySet<string>): P
     requirePrecision(device, plan.settings);
     const files = await NodeFiles.create(flags.out);
     const lock = await lockFolder(flags.out);
+    let shared: SharedPartitions | undefined;
     try {
+      if (flags.queue !== undefined) shared = await SharedPartitions.open(flags.queue, flags, plan, out);
       out.note(`training on ${device.name}: ${describeTraining(plan)}`);
       const { overwrite, progress } = flags;
-      const trained = await trainWithProgress(device, plan, files, { deadline, overwrite, progress });
+      const limits = { deadline, overwrite, progress, partitions: shared };
+      const trained = await trainWithProgress(device, plan, files, limits);
       reportTraining(trained, plan, flags, out);
     } finally {
+      await shared?.close();
       await lock.release();
     }
   } finally {
@@ -127,6 +143,7 @@ async function planNew(
     includeSeen,
     seed,
     events,
+    parallel: flags.workers === undefined ? undefined : checkParallel(flags.workers, flags.sync),
   };
   // Before files are read, which may take long.
   const settings = checkOptions(options);
@@ -220,6 +237,7 @@ export function describeTraining({ config, settings: s, split }: RankingPlan): s
 const REASONS: Record<TrainResult['reason'], string> = {
   'early-stopping': 'stopped early: validation no longer improves',
   epochs: 'reached the number of epochs',
+  steps: 'reached the number of steps',
   time: 'reached the time limit',
   interrupted: 'interrupted',
   ranker: 'the ranker is trained; the model under it stays as it was',
@@ -262,6 +280,7 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
     ...(coldStart && { newcomers: coldStart }),
     baselines: baselines.metrics,
     model: { path: flags.out, step, epoch },
+    ...(result.rounds && { rounds: result.rounds }),
   });
   out.line(`${REASONS[result.reason]}; ${formatCount(result.step)} steps, ${formatCount(result.epoch)} whole epochs.`);
   if (result.tokens > 0) {
@@ -269,6 +288,7 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
       `This run: ${formatCount(result.tokens)} tokens in ${formatDuration(result.seconds)} (with compiling, validating and saving).`,
     );
   }
+  for (const line of describeRounds(result.rounds ?? [])) out.line(line);
   const plot = lossPlot(
     result.losses.map(({ loss }) => loss),
     { title: 'training loss' },
@@ -282,6 +302,20 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
     );
   }
   printNext(trained, plan.split, flags, out);
+}
+
+function describeRounds(rounds: readonly RoundRecord[]): string[] {
+  if (rounds.length === 0) return [];
+  const mean = (of: (record: RoundRecord) => number): number =>
+    rounds.reduce((sum, record) => sum + of(record), 0) / rounds.length;
+  const megabytes = (of: (record: RoundRecord) => number): string => `${(mean(of) / 1e6).toFixed(2)} MB`;
+  const { round, leftOut } = { round: mean(({ seconds }) => seconds.round), leftOut: rounds.flatMap((r) => r.leftOut) };
+  return [
+    `${formatCount(rounds.length)} rounds of ${formatDuration(round)}, steps ${formatDuration(mean(({ seconds }) => seconds.steps))} of it; in a round ${megabytes(({ bytes }) => bytes.weights)} of weights were sent and ${megabytes(({ bytes }) => bytes.changes)} of changes came back.`,
+    ...(leftOut.length > 0
+      ? [`Left out ${formatCount(leftOut.length)} times: a partition that did not come back.`]
+      : []),
+  ];
 }
 
 function printMetrics(trained: TrainedModel, { split, settings }: RankingPlan, out: Output): void {

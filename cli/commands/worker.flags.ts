@@ -16,7 +16,7 @@ export default command({
   name: 'worker',
   summary: 'Do what other commands ask for with --queue',
   details:
-    'Takes jobs from a queue in Redis until Ctrl-C: trials of attune search, rounds of cross-validation, partitions of attune recommend --all. Each runs as a command in a process of its own. Data and models are files: mount the folder that they are in on every machine, name it with --workspace, and give paths relative to it. A job whose worker dies is done elsewhere. Whoever can write to that Redis can train and write lists here as this user: keep it to machines that you trust.',
+    'Takes jobs from a queue in Redis until Ctrl-C: trials of attune search, rounds of cross-validation, partitions of attune recommend --all and of attune train --workers. Each runs as a command in a process of its own. Data and models are files: mount the folder that they are in on every machine, name it with --workspace, and give paths relative to it. A job whose worker dies is done elsewhere. Whoever can write to that Redis can train and write lists here as this user: keep it to machines that you trust.',
   example: 'worker --queue redis://10.0.0.5:6379 --workspace /mnt/shop',
   flags,
   run: async (flags) => (await import('./worker.ts')).runWorkerCommand(flags),

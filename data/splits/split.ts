@@ -38,6 +38,13 @@ export class Split {
     return new Split(this.dataset, this.protocol, this.#bounds, side);
   }
 
+  /** The training events of some users alone, and nothing that is predicted. @param mine [users] 1 for those */
+  trainedOn(mine: Uint8Array): Split {
+    const bounds = emptyBounds(this.users);
+    for (let u = 0; u < this.users; u++) if (mine[u]) bounds.train[u] = this.trainLength(u);
+    return new Split(this.dataset, this.protocol, bounds, this.side);
+  }
+
   /** What the side features were encoded with; empty without any. */
   get sideSchema(): SideFeatureSchema {
     return this.side?.encoder.schema ?? {};

@@ -79,8 +79,26 @@ export interface ModelConfig {
   blend?: Blend;
   /** Present in a model that was made from another one by an update. */
   update?: UpdateRecord;
+  /** How its training is divided among workers; absent where one machine trains it. */
+  parallel?: Parallel;
   /** How attributes rank cold items; present under the protocol cold-items once a training has ended. */
   attributeMemory?: AttributeModel;
+}
+
+/** How numbers are exchanged between machines. */
+export const EXCHANGES = ['f32', 'f16', 'int8'] as const;
+export type Exchange = (typeof EXCHANGES)[number];
+
+/** Data-parallel training by rare synchronization (train/parallel/rounds.ts). */
+export interface Parallel {
+  /** Partitions of the users, which are trained side by side. */
+  workers: number;
+  /** Steps of each partition between two synchronizations; 0: all. */
+  steps: number;
+  /** Of the outer Nesterov step: learning rate and momentum. */
+  rate: number;
+  momentum: number;
+  exchange: Exchange;
 }
 
 /** What an update did. */
@@ -113,6 +131,8 @@ export interface Item {
 const MOST = Number.MAX_SAFE_INTEGER;
 /** Rows of a matrix are counted in 32 bits. */
 const MOST_ROWS = 2 ** 31;
+/** Partitions of a training. */
+const MOST_WORKERS = 1024;
 const share = checkNumber(0, 1);
 const finite = checkNumber(-Number.MAX_VALUE);
 const metrics = checkRecord(finite);
@@ -183,6 +203,14 @@ const update = object<UpdateRecord>({
   learningRate: checkNumber(0),
 });
 
+const parallel = object<Parallel>({
+  workers: checkInteger(1, MOST_WORKERS),
+  steps: checkInteger(0, MOST),
+  rate: checkNumber(Number.MIN_VALUE),
+  momentum: share,
+  exchange: oneOf(EXCHANGES),
+});
+
 /** What config.json may hold. A key that is not listed is refused: it is damage, or of a newer version. */
 const configCheck = object<ModelConfig>({
   formatVersion: checkInteger(1, MOST),
@@ -219,6 +247,7 @@ const configCheck = object<ModelConfig>({
   variants: checkRecord(listOf(checkText)),
   blend: { optional: blend },
   update: { optional: update },
+  parallel: { optional: parallel },
   attributeMemory: { optional: attributeMemory },
 });
 

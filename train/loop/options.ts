@@ -38,6 +38,8 @@ export interface TrainOptions {
   warm?: WarmStart | null;
   resume?: boolean;
   epochs?: number;
+  /** Stop after this step; all rows of the item table are up to date then. */
+  lastStep?: number;
   /** `performance.now()` at which everything must be saved. */
   deadline?: number;
   signal?: AbortSignal;
@@ -81,7 +83,7 @@ export interface Validation {
 }
 
 export interface TrainResult {
-  reason: 'early-stopping' | 'epochs' | 'time' | 'interrupted' | 'finished before' | 'ranker';
+  reason: 'early-stopping' | 'epochs' | 'steps' | 'time' | 'interrupted' | 'finished before' | 'ranker';
   step: number;
   epoch: number;
   bestNdcg: number | null;
@@ -91,6 +93,26 @@ export interface TrainResult {
   /** Of this run, without those before a resumption. */
   seconds: number;
   tokens: number;
+  /** Of this run, where the training is divided among workers. */
+  rounds?: readonly RoundRecord[];
+}
+
+/** What came of a round of a training that is divided among workers. */
+export interface RoundRecord {
+  round: number;
+  /** Of the partition that made most, and tokens of all together. */
+  steps: number;
+  tokens: number;
+  /** Of all partitions together: the shared weights as they were sent, the changes that came back, the moments that stay. */
+  bytes: { weights: number; changes: number; states: number };
+  /**
+   * `round`: from its start to the new weights. Of the partition that took longest: `steps`, `exchange` (reading and writing
+   * weights, changes, and moments) and `start` (the process, the log, and compiling). `average`: reading the changes and the
+   * outer step.
+   */
+  seconds: { round: number; steps: number; exchange: number; start: number; average: number };
+  /** Partitions, from 1, that do not count in this round, and why. */
+  leftOut: { partition: number; reason: string }[];
 }
 
 /** @throws InputError where the device cannot train in the precision that the settings ask for */

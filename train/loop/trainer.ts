@@ -278,6 +278,7 @@ class Trainer {
       if (this.outOfPatience()) return 'early-stopping';
     }
     if (o.signal?.aborted) return 'interrupted';
+    if (counters.step === o.lastStep) return 'steps';
     if (this.clock.isUp) return 'time';
     if (performance.now() - this.lastCheckpoint.at > CHECKPOINT_SECONDS * 1000) {
       await this.readLosses();
@@ -438,6 +439,7 @@ class Trainer {
     if (reason === 'finished before') return this.result(reason);
     const { counters } = this;
     await this.readLosses();
+    if (this.o.lastStep !== undefined) this.optimizer.catchUp();
     const validated = this.validations.at(-1)?.step === counters.step;
     counters.finished = reason === 'early-stopping' || reason === 'epochs';
     if (reason !== 'interrupted' && !validated && !(await this.validate())) return this.finish('interrupted');

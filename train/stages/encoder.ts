@@ -1,8 +1,9 @@
-/** Stage 2: the encoder, by train/loop/trainer.ts, kept by how it ranks alone. */
+/** Stage 2: the encoder, by train/loop/trainer.ts, or by several machines in train/parallel/rounds.ts, kept by how it ranks alone. */
 import { InputError } from '../../data/errors.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Stopped } from '../loop/time-budget.ts';
 import { trainEncoder } from '../loop/trainer.ts';
+import { trainInRounds } from '../parallel/rounds.ts';
 import type { RankingStage, TrainingRun } from './training-run.ts';
 
 export const encoder: RankingStage = {
@@ -20,8 +21,9 @@ export const encoder: RankingStage = {
   },
 
   async run(run, { deadline, signal }) {
-    const { plan, device, files, includeSeen, transitions } = run;
-    const { result, best } = await trainEncoder(run.encoder, {
+    const { plan, device, files, includeSeen, transitions, partitions } = run;
+    const { parallel } = plan.config;
+    const options = {
       ...plan,
       ...run.sinks,
       transitions: transitions && run.deviceTransitions(transitions),
@@ -31,7 +33,11 @@ export const encoder: RankingStage = {
       deadline,
       signal,
       includeSeen,
-    });
+    };
+    const { result, best } =
+      parallel && partitions
+        ? await trainInRounds(run.encoder, options, { ...plan.config, parallel }, partitions)
+        : await trainEncoder(run.encoder, options);
     run.result = result;
     if (result.reason === 'interrupted') throw new Stopped('interrupted');
     await run.useBest(best);

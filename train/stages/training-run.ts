@@ -11,6 +11,7 @@ import type { Device } from '../../engine/index.ts';
 import type { BaselineMetrics } from '../baselines/metrics.ts';
 import { createEncoder } from '../loop/trainer.ts';
 import type { TrainProgress, TrainResult, Validation } from '../loop/options.ts';
+import type { Partitions } from '../parallel/options.ts';
 import type { RankingPlan } from '../plan.ts';
 import type { Stage } from './stage.ts';
 
@@ -33,6 +34,8 @@ export class TrainingRun {
   readonly device: Device;
   readonly files: Files;
   readonly sinks: RunSinks;
+  /** Who trains the encoder's partitions, where the plan divides it. */
+  readonly partitions: Partitions | null;
   /** How the encoder's training ended; null before that. */
   result: TrainResult | null = null;
   /** null where there was no time for them. */
@@ -44,11 +47,12 @@ export class TrainingRun {
   #encoder: SequenceModel | null = null;
   #transitions: DeviceTransitions | null = null;
 
-  constructor(plan: RankingPlan, device: Device, files: Files, sinks: RunSinks) {
+  constructor(plan: RankingPlan, device: Device, files: Files, sinks: RunSinks, partitions: Partitions | null = null) {
     this.plan = plan;
     this.device = device;
     this.files = files;
     this.sinks = sinks;
+    this.partitions = partitions;
   }
 
   get includeSeen(): boolean {
