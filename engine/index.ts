@@ -60,7 +60,8 @@ export {
   type RowOptions,
   type RowState,
 } from './ops/adamw-rows.ts';
-export { type RowProgress, RowTable } from './parameters/row-table.ts';
+export { type RowOptimizer, type RowProgress, RowTable } from './parameters/row-table.ts';
+export { adagradRows } from './ops/adagrad-rows.ts';
 export { ParameterArena, type ParameterKind, type ParameterSpec } from './parameters/arena.ts';
 export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';

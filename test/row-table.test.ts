@@ -5,6 +5,7 @@ import {
   ParameterArena,
   type ParameterSpec,
   ROW_RING,
+  type RowOptimizer,
   type RowOptions,
   STATUS,
   type Tensor,
@@ -24,12 +25,21 @@ const normalOf = (seed: number): (() => number) => {
   };
 };
 
-function specs(touchedRows?: number): ParameterSpec[] {
+function specs(touchedRows?: number, rowOptimizer?: RowOptimizer): ParameterSpec[] {
   const draw = normalOf(1);
   const init = (n: number) => Float32Array.from({ length: n }, draw);
   return [
     { name: 'w', shape: [5, 3], decay: true, init: init(15) },
-    { name: 'items', shape: [V, D], decay: false, embedding: true, table: true, init: init(V * D), touchedRows },
+    {
+      name: 'items',
+      shape: [V, D],
+      decay: false,
+      embedding: true,
+      table: true,
+      init: init(V * D),
+      touchedRows,
+      rowOptimizer,
+    },
   ];
 }
 
@@ -53,8 +63,14 @@ interface Run {
   adamw: AdamW;
 }
 
-function make(device: Device, sparse: boolean, more: object = {}, maxBindingBytes?: number): Run {
-  const arena = new ParameterArena(device, specs(sparse ? 8 : undefined), { maxBindingBytes });
+function make(
+  device: Device,
+  sparse: boolean,
+  more: object = {},
+  maxBindingBytes?: number,
+  rowOptimizer?: RowOptimizer,
+): Run {
+  const arena = new ParameterArena(device, specs(sparse ? 8 : undefined, rowOptimizer), { maxBindingBytes });
   return { arena, adamw: new AdamW(arena, { ...BETAS, ...more }) };
 }
 
@@ -143,6 +159,50 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
     second.adamw.continueFrom(33);
     train(device, second, 34, 60);
     for (const kind of ['params', 'm', 'v'] as const) expect(await all(second, kind)).toEqual(await all(once, kind));
+  });
+
+  it('row-wise Adagrad takes the steps of its definition, in shards, and continues bit for bit', async () => {
+    const options = { rowRate: 20, averageDecay: 0.9, clip: 0 };
+    const adagrad = async (maxBindingBytes?: number): Promise<Run> => {
+      const run = make(device, true, options, maxBindingBytes, 'adagrad');
+      await run.arena.startAverage();
+      return run;
+    };
+    const [once, parts, first, second] = [await adagrad(), await adagrad(64 * D * 4), await adagrad(), await adagrad()];
+    for (const run of [once, parts]) train(device, run, 1, 60);
+    // Every row, every step, in double precision.
+    const x = Float64Array.from(specs()[1].init);
+    const average = x.slice();
+    const sums = new Float64Array(V);
+    for (let step = 1; step <= 60; step++) {
+      for (const row of rowsOf(step)) {
+        const g = gradient(step, row);
+        sums[row] += g.reduce((sum, a) => sum + a * a, 0) / D;
+        for (let c = 0; c < D; c++) x[row * D + c] -= (rate(step) * 20 * g[c]) / (Math.sqrt(sums[row]) + BETAS.eps);
+      }
+      const kept = Math.min(0.9, (1 + step) / (10 + step));
+      for (let i = 0; i < x.length; i++) average[i] = x[i] + kept * (average[i] - x[i]);
+    }
+    close(await once.adamw.showing(false, () => all(once)), [...x], 2e-6);
+    close(await once.adamw.showing(true, () => all(once)), [...average], 2e-6);
+    const { sums: found } = await once.arena.rowTables[0].progress();
+    close([...(found as Float32Array)], [...sums], 2e-6);
+    expect(await all(parts)).toEqual(await all(once));
+    expect(await parts.arena.rowTables[0].progress()).toEqual(await once.arena.rowTables[0].progress());
+    // One number a row: the table has no moments.
+    expect([...(await once.arena.read('m')).keys()]).toEqual(['w']);
+    train(device, first, 1, 33);
+    for (const kind of ['params', 'm', 'v', 'average'] as const) second.arena.load(kind, await first.arena.read(kind));
+    second.arena.rowTables[0].load(await first.arena.rowTables[0].progress(), 33);
+    second.adamw.continueFrom(33);
+    train(device, second, 34, 60);
+    for (const kind of ['params', 'average'] as const) expect(await all(second, kind)).toEqual(await all(once, kind));
+    expect(() =>
+      make(device, true).arena.rowTables[0].load(
+        { last: new Uint32Array(V), history: new Float32Array(1), sums: new Float32Array(V) },
+        1,
+      ),
+    ).toThrow('expected the sums of 0 rows, got 150');
   });
 
   it('a dense training continues by row', async () => {

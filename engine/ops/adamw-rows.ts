@@ -11,7 +11,7 @@
  * The order of a step: `catchUpRows` for the rows that it reads, forward and backward, the norm over all gradients,
  * `noteStep`, `adamwRows`. All rows must be caught up each time that the step is a multiple of `ROW_RING`.
  */
-import { elementVariants, groups, kernel, type Params, software } from '../kernel.ts';
+import { elementVariants, groups, type Kernel, kernel, type Params, software } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { adamwRowsReference, catchUpReference, currentReference, historyReference } from './adamw-rows.ref.ts';
 import { lanes } from './shared/lanes.ts';
@@ -21,12 +21,14 @@ export const ROW_RING = 16_384;
 /** Words of `touched` before the rows; the first is how many there are. */
 export const TOUCHED_HEAD = 64;
 
-/** Rows [first, first + V) of a table: values, moments and average [V, D]. */
+/** Rows [first, first + V) of a table: values, moments and average [V, D]; with row-wise Adagrad sums [V] instead of moments. */
 export interface RowShard {
   first: number;
   params: Tensor;
-  m: Tensor;
-  v: Tensor;
+  m?: Tensor;
+  v?: Tensor;
+  /** The mean squares of the row's gradients so far, added up (adagrad-rows.ts). */
+  sums?: Tensor;
   average?: Tensor;
 }
 
@@ -54,6 +56,8 @@ export interface RowOptions {
   weightDecay: number;
   embeddingDecay?: number;
   averageDecay?: number;
+  /** With row-wise Adagrad: what the learning rate is multiplied by; 1 by default. */
+  rowRate?: number;
   status: Tensor;
 }
 
@@ -65,7 +69,7 @@ export function movesOf({ beta1, beta2 }: Pick<RowOptions, 'beta1' | 'beta2'>): 
 }
 
 /** Threads of a row, each for four of its elements or vec4 at a time; on software adapters, where a thread costs most, two. */
-const rowKernel = (name: string) => {
+export const rowKernel = (name: string): Kernel => {
   const variants = (threads: (p: Params, size: number) => number) =>
     elementVariants(name, 'f32', ['d'], (size) => ({
       grid: (p) => groups(p.rows, 64 / threads(p, size)),
@@ -79,10 +83,13 @@ const CURRENT = rowKernel('rows_current');
 const ADAMW = rowKernel('rows_adamw');
 const HISTORY = kernel('rows_history', () => 1);
 
-const decayOf = ({ decay }: RowState, options: RowOptions): number => (decay && options[decay]) ?? 0;
-const averageOf = ({ averageDecay: d = 0 }: RowOptions): Params => ({ average_on: d > 0 ? 1 : 0, average_decay: d });
+export const decayOf = ({ decay }: RowState, options: RowOptions): number => (decay && options[decay]) ?? 0;
+export const averageOf = ({ averageDecay: d = 0 }: RowOptions): Params => ({
+  average_on: d > 0 ? 1 : 0,
+  average_decay: d,
+});
 
-function checked(table: RowState, options: RowOptions): void {
+export function checked(table: RowState, options: RowOptions): void {
   const { averageDecay = 0 } = options;
   if (averageDecay > 0 && decayOf(table, options) > 0)
     throw new Error('adamw-rows: expected no weight decay of a table whose rows have an average, got both');
@@ -101,6 +108,7 @@ function idleParams(table: RowState, options: RowOptions): Params {
   const { beta1, beta2, eps, averageDecay: d = 0 } = options;
   return {
     moves: movesOf(options),
+    moments: table.shards[0].m ? 1 : 0,
     ring: ROW_RING,
     beta1,
     root2: Math.sqrt(beta2),
@@ -131,7 +139,7 @@ export function catchUpAll(table: RowState, options: RowOptions, last: Tensor): 
 function catchUp(table: RowState, options: RowOptions, touched: Tensor, y: Tensor | null, count: number | null): void {
   checked(table, options);
   const { status } = options;
-  for (const { first, params, m, v, average = null } of table.shards) {
+  for (const { first, params, m = null, v = null, average = null } of table.shards) {
     const [rows, d] = params.shape;
     const part = { v: rows, first, all: y ? 0 : 1, rows: count ?? rows, d };
     const tensors = { status, history: table.history, touched, params, m, v, average, y };
@@ -145,7 +153,7 @@ function catchUp(table: RowState, options: RowOptions, touched: Tensor, y: Tenso
  */
 export function currentRows(table: RowState, shard: RowShard, options: RowOptions, last: Tensor, y: Tensor): void {
   checked(table, options);
-  const { first, params, m, v, average = null } = shard;
+  const { first, params, m = null, v = null, average = null } = shard;
   const [rows, d] = params.shape;
   params.device.run(
     CURRENT,
@@ -176,7 +184,7 @@ export function adamwRows(table: RowState, options: RowOptions): void {
   const { device } = grads;
   const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: decayOf(table, options) };
   device.inPlace('adamw-rows', grads);
-  for (const { first, params, m, v, average = null } of table.shards) {
+  for (const { first, params, m = null, v = null, average = null } of table.shards) {
     const [rows, d] = params.shape;
     const tensors = { state: device.state, status, touched, grads, params, m, v, average };
     const part = { v: rows, first, rows: grads.shape[0], d };

@@ -16,6 +16,7 @@ import {
   gradNormFinishReference,
   gradNormReference,
 } from './adamw.ref.ts';
+import { adagradRows } from './adagrad-rows.ts';
 import { adamwRows, noteStep, type RowState } from './adamw-rows.ts';
 
 /**
@@ -47,6 +48,8 @@ export interface AdamwOptions {
   embeddingDecay?: number;
   /** Of the moving average of the weights (Polyak & Juditsky 1992); without it there is none. */
   averageDecay?: number;
+  /** Of row tables with row-wise Adagrad: what the learning rate is multiplied by; 1 by default. */
+  rowRate?: number;
   /** Largest global norm of the gradient; 0 turns clipping off. */
   clip: number;
   /** Checked for being finite and kept in `losses`. */
@@ -172,7 +175,7 @@ export function adamwStep(
   );
   for (const table of rowTables) {
     noteStep(table, options);
-    adamwRows(table, options);
+    (table.shards[0].sums ? adagradRows : adamwRows)(table, options);
   }
   const common = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: weightDecay };
   const { state } = device;

@@ -7,7 +7,7 @@
 import type { Device } from '../device.ts';
 import { type AdamwShard, exchange } from '../ops/adamw.ts';
 import { fill } from '../ops/fill.ts';
-import { RowTable } from './row-table.ts';
+import { type RowOptimizer, RowTable } from './row-table.ts';
 import { SHARD_ROWS, ShardedTable, shardsOf, type Table } from '../table.ts';
 import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from '../tensor.ts';
 
@@ -26,6 +26,8 @@ export interface ParameterSpec {
    * what they cost (row-table.ts). Frozen parameters have none.
    */
   touchedRows?: number;
+  /** What such a table is trained by; AdamW by default. Row-wise Adagrad has no moments. */
+  rowOptimizer?: RowOptimizer;
 }
 
 /** The values, one of the optimizer's moments, or the values' moving average. */
@@ -41,7 +43,7 @@ interface Piece {
   from: number;
 }
 
-type Store = Pick<AdamwShard, ParameterKind>;
+type Store = Pick<AdamwShard, 'params'> & Partial<Pick<AdamwShard, ParameterKind>>;
 
 interface Entry {
   spec: ParameterSpec;
@@ -190,6 +192,11 @@ export class ParameterArena {
     for (const s of this.shards) exchange(s.params, this.buffer(s, 'average'));
   }
 
+  /** The parameters that have values of this kind: a table trained by row-wise Adagrad has no moments. */
+  private entriesWith(kind: ParameterKind): [string, Entry][] {
+    return [...this.entries].filter(([, { pieces }]) => !pieces.some(({ shard }) => lacks(this.stores[shard], kind)));
+  }
+
   private buffer(shard: Store, kind: ParameterKind): Tensor {
     const tensor = shard[kind];
     if (!tensor) throw new Error(`parameters: no ${kind} was started`);
@@ -199,9 +206,11 @@ export class ParameterArena {
 
   /** All values, or one of the moments, by name; those of a row table as they are stored, its idle rows not caught up. */
   async read(kind: ParameterKind = 'params'): Promise<Map<string, Float32Array>> {
-    const arrays = await Promise.all(this.stores.map((s) => this.buffer(s, kind).data()));
+    const arrays = await Promise.all(
+      this.stores.map((s) => (lacks(s, kind) ? new Float32Array(0) : this.buffer(s, kind).data())),
+    );
     return new Map(
-      [...this.entries].map(([name, { spec, pieces }]) => {
+      this.entriesWith(kind).map(([name, { spec, pieces }]) => {
         const values = new Float32Array(sizeOf(spec.shape));
         for (const { shard, offset, shape, from } of pieces)
           values.set(arrays[shard].subarray(offset, offset + sizeOf(shape)), from);
@@ -212,15 +221,16 @@ export class ParameterArena {
 
   /** Overwrites all values, or one of the moments. Every parameter must be there in its size, and nothing else. */
   load(kind: ParameterKind, values: ReadonlyMap<string, NumericArray>): void {
-    const unknown = [...values.keys()].find((name) => !this.entries.has(name));
+    const entries = this.entriesWith(kind);
+    const unknown = [...values.keys()].find((name) => !entries.some(([known]) => known === name));
     if (unknown !== undefined) throw new Error(`parameters: ${unknown} is not a parameter of this model`);
-    for (const [name, { spec }] of this.entries) {
+    for (const [name, { spec }] of entries) {
       const size = values.get(name)?.length;
       if (size === undefined) throw new Error(`parameters: ${name} is missing`);
       if (size !== sizeOf(spec.shape))
         throw new Error(`parameters: expected ${name} ${showShape(spec.shape)}, got ${size} values`);
     }
-    for (const [name, { pieces }] of this.entries) {
+    for (const [name, { pieces }] of entries) {
       for (const piece of pieces) {
         const target = this.device.view(
           this.buffer(this.stores[piece.shard], kind),
@@ -246,6 +256,9 @@ export class ParameterArena {
     return entry;
   }
 }
+
+/** Whether there are no moments of these values. */
+const lacks = (store: Store, kind: ParameterKind): boolean => (kind === 'm' || kind === 'v') && !store[kind];
 
 /** A piece's share of a whole parameter's values. */
 const part = (values: NumericArray, { from, shape }: Piece): NumericArray =>

@@ -22,6 +22,9 @@ import { showShape, type Shape, type Tensor } from '../tensor.ts';
 /** More than a step reads: rows and positions share the 53 bits of a double while sorting. */
 const POSITIONS = 2 ** 22;
 
+/** What a row table is trained by: AdamW with two moments, or row-wise Adagrad with one number a row. */
+export type RowOptimizer = 'adamw' | 'adagrad';
+
 /** What of a parameter's specification it reads. */
 interface Spec {
   name: string;
@@ -29,6 +32,7 @@ interface Spec {
   decay: boolean;
   embedding?: boolean;
   touchedRows?: number;
+  rowOptimizer?: RowOptimizer;
 }
 
 /** What a training continues from, besides values and moments. */
@@ -37,6 +41,8 @@ export interface RowProgress {
   last: Uint32Array;
   /** f32 [ROW_RING · 4] */
   history: Float32Array;
+  /** f32 [V]: with row-wise Adagrad, each row's sum of squares. */
+  sums?: Float32Array;
 }
 
 export class RowTable {
@@ -56,7 +62,11 @@ export class RowTable {
   private steps = 0;
 
   /** @param rows of each shard, in order */
-  constructor(device: Device, { name, shape, decay, embedding, touchedRows = 0 }: Spec, rows: readonly number[]) {
+  constructor(
+    device: Device,
+    { name, shape, decay, embedding, touchedRows = 0, rowOptimizer }: Spec,
+    rows: readonly number[],
+  ) {
     const [v, d] = shape;
     if (shape.length !== 2 || !(Number.isInteger(touchedRows) && touchedRows >= 1))
       throw new Error(
@@ -71,7 +81,11 @@ export class RowTable {
     let first = 0;
     this.shards = rows.map((count) => {
       const zeros = (what: string): Tensor => device.zeros([count, d], `${what} of ${name}`).keep();
-      const shard = { first, params: zeros('params'), m: zeros('m'), v: zeros('v') };
+      const own =
+        rowOptimizer === 'adagrad'
+          ? { sums: device.zeros([count], `sums of ${name}`).keep() }
+          : { m: zeros('m'), v: zeros('v') };
+      const shard: RowShard = { first, params: zeros('params'), ...own };
       first += count;
       return shard;
     });
@@ -152,11 +166,20 @@ export class RowTable {
   }
 
   async progress(): Promise<RowProgress> {
-    return { last: this.last.slice(), history: (await this.history.data()) as Float32Array };
+    const history = (await this.history.data()) as Float32Array;
+    if (!this.shards[0].sums) return { last: this.last.slice(), history };
+    const sums = new Float32Array(this.shape[0]);
+    for (const shard of this.shards) sums.set((await shard.sums?.data()) as Float32Array, shard.first);
+    return { last: this.last.slice(), history, sums };
   }
 
   /** Continues after so many steps. @param progress null: every row is done up to there, as in a dense training */
   load(progress: RowProgress | null, steps: number): void {
+    const size = progress?.sums?.length ?? 0;
+    if (size !== (this.shards[0].sums ? this.shape[0] : 0))
+      throw new Error(
+        `${this.name}: expected the sums of ${this.shards[0].sums ? this.shape[0] : 0} rows, got ${size}`,
+      );
     if (progress && progress.last.length !== this.last.length)
       throw new Error(`${this.name}: expected the steps of ${this.last.length} rows, got ${progress.last.length}`);
     this.steps = steps;
@@ -164,12 +187,14 @@ export class RowTable {
     else {
       this.last.set(progress.last);
       this.device.write(this.history, progress.history);
+      for (const { sums, first, params } of this.shards)
+        if (sums) this.device.write(sums, (progress.sums as Float32Array).subarray(first, first + params.shape[0]));
     }
   }
 
   /** Frees all but the values. */
   freeze(): void {
-    for (const { m, v, average } of this.shards) for (const t of [m, v, average]) t?.dispose();
+    for (const { m, v, sums, average } of this.shards) for (const t of [m, v, sums, average]) t?.dispose();
     for (const t of [this.grads, this.touched, this.history]) t.dispose();
   }
 

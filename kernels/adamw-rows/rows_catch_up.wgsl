@@ -4,8 +4,9 @@
 // then from word 64 on for each its number in the whole table, the step up to which it is done, and its index in y [S, D];
 // rows of other shards are passed over. With all = 1 every row, touched [rows of the table] having their steps, without y.
 // LANES threads own a row, a thread COLUMNS Elements of it at a time; a workgroup 64 / LANES rows. No workgroup memory.
+// Without moments (moments = 0) m and v are left alone, and idle rows stay but for decay and average.
 // Host: D % SIZE = 0. Once status[STATUS_FAILED] is set, y is all that is written.
-struct Params { d: u32, v: u32, first: u32, all: u32, moves: u32, beta1: f32, root2: f32, log1: f32, log2: f32,
+struct Params { d: u32, v: u32, first: u32, all: u32, moves: u32, moments: u32, beta1: f32, root2: f32, log1: f32, log2: f32,
   eps: f32, decay: f32, average_on: u32, log_average: f32, steady: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> status: array<u32>;
@@ -49,8 +50,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (c < width) {
         now.x[u] = params[e];
         if (behind) {
-          now.m[u] = m[e];
-          now.v[u] = v[e];
+          if (p.moments == 1u) {
+            now.m[u] = m[e];
+            now.v[u] = v[e];
+          }
           if (p.average_on == 1u) { now.average[u] = average[e]; }
         }
       }
@@ -62,8 +65,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (c < width) {
         if (behind) {
           params[e] = now.x[u];
-          m[e] = now.m[u];
-          v[e] = now.v[u];
+          if (p.moments == 1u) {
+            m[e] = now.m[u];
+            v[e] = now.v[u];
+          }
           if (p.average_on == 1u) { average[e] = now.average[u]; }
         }
         if (p.all == 0u) { y[at * width + c] = now.x[u]; }

@@ -3,8 +3,9 @@
 // Layout: params, m, v, average, y [V, D], the rows [first, first + V) of a table; last [rows of the table], the steps up to
 // which they are done; history [ROW_RING].
 // LANES threads own a row, a thread COLUMNS Elements of it at a time; a workgroup 64 / LANES rows. No workgroup memory.
+// moments = 0: as rows_catch_up.
 // Host: D % SIZE = 0.
-struct Params { d: u32, v: u32, first: u32, moves: u32, beta1: f32, root2: f32, log1: f32, log2: f32,
+struct Params { d: u32, v: u32, first: u32, moves: u32, moments: u32, beta1: f32, root2: f32, log1: f32, log2: f32,
   eps: f32, decay: f32, average_on: u32, log_average: f32, steady: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> status: array<u32>;
@@ -35,8 +36,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       let e = row * width + c;
       if (c < width) {
         now.x[u] = params[e];
-        now.m[u] = m[e];
-        now.v[u] = v[e];
+        if (p.moments == 1u) {
+          now.m[u] = m[e];
+          now.v[u] = v[e];
+        }
         if (p.average_on == 1u) { now.average[u] = average[e]; }
       }
     }

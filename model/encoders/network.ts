@@ -44,7 +44,11 @@ export class Network {
   constructor(s: Settings, items: number, { attributes = 0, side = 0, touched, packed }: TableRows = {}) {
     const { parameters: p } = this;
     const table = packed ? new ParameterBuilder() : p;
-    this.items = new Embedding(table.at('items'), items, s.d, { sharded: s.items === 'ids', touchedRows: touched });
+    this.items = new Embedding(table.at('items'), items, s.d, {
+      sharded: s.items === 'ids',
+      touchedRows: touched,
+      rowOptimizer: s.tableOptimizer,
+    });
     this.input = new Input(p, s, s.window);
     this.blocks = Array.from({ length: s.blocks }, (_, i) => BLOCKS[s.block].create(p.at(`blocks.${i}`), s, i));
     this.norm = new NORM_OF[s.norm](p.at('norm'), s.d);

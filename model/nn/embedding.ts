@@ -1,6 +1,6 @@
 /** A table E [rows, D], read by row. */
 import { embedding, type RowGroups, type Table, type Tensor } from '../../engine/index.ts';
-import type { Init, Parameter, ParameterBuilder } from './parameters.ts';
+import type { Init, Parameter, ParameterBuilder, ParameterOptions } from './parameters.ts';
 
 export interface EmbeddingOptions {
   /** Read by rows alone: it may lie in shards. */
@@ -10,6 +10,7 @@ export interface EmbeddingOptions {
   init?: Init;
   /** See `ParameterOptions`. */
   touchedRows?: number;
+  rowOptimizer?: ParameterOptions['rowOptimizer'];
 }
 
 export class Embedding {
@@ -19,9 +20,15 @@ export class Embedding {
     p: ParameterBuilder,
     rows: number,
     d: number,
-    { sharded = false, decay = true, init = { std: p.std.embedding }, touchedRows }: EmbeddingOptions = {},
+    {
+      sharded = false,
+      decay = true,
+      init = { std: p.std.embedding },
+      touchedRows,
+      rowOptimizer,
+    }: EmbeddingOptions = {},
   ) {
-    this.weight = p.add('weight', [rows, d], { init, embedding: decay, sharded, touchedRows });
+    this.weight = p.add('weight', [rows, d], { init, embedding: decay, sharded, touchedRows, rowOptimizer });
   }
 
   get table(): Table {

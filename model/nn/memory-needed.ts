@@ -1,28 +1,34 @@
 /** What a model needs of memory, computed from its shapes before anything is allocated. */
 import { InputError } from '../../data/errors.ts';
-import { sizeOf, type Shape } from '../../engine/index.ts';
+import { type RowOptimizer, sizeOf, type Shape } from '../../engine/index.ts';
 
 /** More than any machine that this is for has: settings that need it are a mistake. */
 const MOST_BYTES = 64 * 2 ** 30;
 
 /**
  * Values as they are drawn or read, and on the device; while training also gradients and both moments. A table whose
- * gradient is kept by row has none of its size; what validation reads is as large as what was drawn.
+ * gradient is kept by row has none of its size, and with row-wise Adagrad no moments; what validation reads is as large as
+ * what was drawn.
  */
-const COPIES = { loaded: 2, trained: 5, byRow: 4 } as const;
+const COPIES = { loaded: 2, trained: 5, adamw: 4, adagrad: 2 } as const;
 
 export interface Needed {
-  parameters: readonly { name: string; shape: Shape; options?: { touchedRows?: number } }[];
+  parameters: readonly {
+    name: string;
+    shape: Shape;
+    options?: { touchedRows?: number; rowOptimizer?: RowOptimizer };
+  }[];
   /** Numbers that a training step keeps for its backward pass; 0 where nothing is trained. */
   activations?: number;
 }
 
 export function bytesNeeded({ parameters, activations = 0 }: Needed, use: 'loaded' | 'trained'): number {
-  const copies = (byRow: boolean): number => COPIES[use === 'trained' && byRow ? 'byRow' : use];
-  const numbers = parameters.reduce(
-    (sum, { shape, options }) => sum + copies(options?.touchedRows !== undefined) * sizeOf(shape),
-    0,
-  );
+  const copies = ({
+    touchedRows,
+    rowOptimizer = 'adamw',
+  }: NonNullable<Needed['parameters'][number]['options']>): number =>
+    COPIES[use === 'trained' && touchedRows !== undefined ? rowOptimizer : use];
+  const numbers = parameters.reduce((sum, { shape, options }) => sum + copies(options ?? {}) * sizeOf(shape), 0);
   return 4 * (numbers + activations);
 }
 

@@ -7,6 +7,7 @@ import {
   type Device,
   normal,
   ParameterArena,
+  type RowOptimizer,
   type ParameterSpec,
   SHARD_ROWS,
   type Shape,
@@ -28,6 +29,8 @@ export interface ParameterOptions {
   sharded?: boolean;
   /** How many rows a training step reads at most, where its gradient is kept for those alone (RowTable). */
   touchedRows?: number;
+  /** What such a table is trained by. */
+  rowOptimizer?: RowOptimizer;
 }
 
 /** A declared parameter; its values exist once the builder has allocated. */
@@ -119,13 +122,18 @@ export class ParameterBuilder {
       return seed === null || init.std === 0 ? new Float32Array(n) : normal(n, seed, next++, init.std);
     };
     return this.declared.map(
-      ({ name, shape, options: { init, decay = false, embedding = false, sharded = false, touchedRows } }) => ({
+      ({
+        name,
+        shape,
+        options: { init, decay = false, embedding = false, sharded = false, touchedRows, rowOptimizer },
+      }) => ({
         name,
         shape,
         decay,
         embedding,
         table: sharded,
         touchedRows,
+        rowOptimizer,
         init: values(sizeOf(shape), init),
       }),
     );

@@ -30,19 +30,20 @@ export const temperatureOf = ({ similarity, temperature }: Pick<Settings, 'simil
 /** The smallest catalog whose item table is trained by row, and how many times the rows of a step it must have. */
 const BY_ROW = { items: 100_000, timesStep: 2 };
 
+/** Whether the item table may be trained by row. */
+export const byRowAllowed = (s: Settings): boolean =>
+  LOSSES[s.loss].sampled && s.items === 'ids' && s.accumulate === 1 && !(s.ema > 0 && s.embeddingDecay > 0);
+
 /**
  * How many rows of the item table a training step reads at most, where the table's gradient is kept for these alone: with a
  * loss over samples and a large catalog. The weights are the same but for rounding (engine/ops/adamw-rows.ts). Undefined
- * where it is dense.
+ * where it is dense. Row-wise Adagrad is always by row.
  */
 export function touchedRows(s: Settings, items: number): number | undefined {
   const lists = s.budget / (s.negativeGroup || s.budget);
   const rows = 2 * s.budget + lists * s.negatives;
   const large = items >= BY_ROW.items && items >= BY_ROW.timesStep * rows;
-  const averagedDecay = s.ema > 0 && s.embeddingDecay > 0;
-  return LOSSES[s.loss].sampled && large && s.items === 'ids' && s.accumulate === 1 && !averagedDecay
-    ? rows
-    : undefined;
+  return byRowAllowed(s) && (large || s.tableOptimizer === 'adagrad') ? rows : undefined;
 }
 
 /** How batches are made (data/batching/batches.ts). */

@@ -1,6 +1,7 @@
 /** Settings of the loss, its negatives, the head, the schedule and the augmentation. */
 import { HEADS } from '../heads/index.ts';
 import { LOSSES } from '../heads/losses/index.ts';
+import { byRowAllowed } from './derived.ts';
 import { choice, type Fail, integer, kindOf, number, ownSettings, positive, rate, share } from './setting.ts';
 import type { Settings } from './settings.ts';
 
@@ -24,6 +25,13 @@ export const TRAINING_SETTINGS = {
   warmup: integer(0, 0, 1e9, 'steps over which the learning rate rises'),
   scheduleSteps: integer(0, 0, 1e9, "the cosine's end in steps; 0: that of the epochs"),
   embeddingDecay: number(0, 0, 1e6, 'decoupled weight decay of embeddings'),
+  tableOptimizer: choice('adamw', ['adamw', 'adagrad'], 'what the item table is trained by', {
+    meanings: {
+      adamw: 'AdamW, as all other weights are',
+      adagrad: 'row-wise Adagrad: one number a row instead of two moments; requires a loss over samples',
+    },
+  }),
+  tableRate: positive(10, 1e6, 'adagrad: what the learning rate of the item table is multiplied by'),
   ema: rate(0, 'decay of the moving average of the weights, which is validated and saved; 0: none'),
   accumulate: integer(1, 1, 65_536, 'batches per step'),
   augmentCrop: share(0, 'probability that a window is cropped (CL4SRec; Xie et al., ICDE 2022)'),
@@ -35,7 +43,13 @@ export const TRAINING_SETTINGS = {
 };
 
 /** What the declarations do not say of losses over samples. */
-export function checkNegatives({ loss, budget, negatives, negativeGroup }: Settings, fail: Fail): void {
+export function checkNegatives(s: Settings, fail: Fail): void {
+  const { loss, budget, negatives, negativeGroup } = s;
+  if (s.tableOptimizer === 'adagrad' && !byRowAllowed(s))
+    fail(
+      'tableOptimizer',
+      'adagrad requires a loss over samples, such as sampled-softmax, items=ids, accumulate=1, and not both of ema and embeddingDecay',
+    );
   if (!LOSSES[loss].sampled) return;
   if (negativeGroup > 0 && budget % negativeGroup !== 0)
     fail('negativeGroup', `a batch of ${budget} tokens does not divide by it; choose a divisor, 0 for the whole batch`);

@@ -69,6 +69,7 @@ export async function saveCheckpoint(
   if (rows) {
     tensors.set('r/last', vector(rows.last));
     tensors.set('r/history', { shape: [ROW_RING, 4], data: rows.history });
+    if (rows.sums) tensors.set('r/sums', vector(rows.sums));
   }
   await commit(files, { [CHECKPOINT]: encodePieces(tensors, stamp('counters', counters)) });
 }
@@ -89,9 +90,14 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
     if (!group) return fail(`not a checkpoint of Attune (tensor ${name})`);
     group.set(name.slice(2), tensor);
   }
-  for (const [name, { data }] of p)
+  // A table that row-wise Adagrad trains has sums by row instead of moments.
+  const summed = ({ shape }: StoredTensor): boolean => r.get('sums')?.data.length === shape[0];
+  for (const [name, tensor] of p)
     for (const moment of a.size > 0 ? [m, v, a] : [m, v])
-      if (moment.get(name)?.data.length !== data.length)
+      if (
+        moment.get(name)?.data.length !== tensor.data.length &&
+        !(moment !== a && !moment.has(name) && summed(tensor))
+      )
         fail(`damaged: the optimizer's moments or the average of ${name} are missing or of another size`);
   const counters = readStamp<Counters>(metadata, 'counters', file);
   const rows = r.size > 0 ? rowsOf(r, file, counters.step) : undefined;
@@ -102,7 +108,12 @@ function rowsOf(tensors: Tensors, path: string, step: number): RowProgress {
   const last = tensorOf({ tensors, path }, 'last', 'U32', [null]);
   const ahead = last.findIndex((of) => of > step);
   if (ahead >= 0) damaged(path)(`damaged: row ${ahead} is at step ${last[ahead]}, expected at most ${step}`);
-  return { last, history: tensorOf({ tensors, path }, 'history', 'F32', [ROW_RING, 4]) };
+  const history = tensorOf({ tensors, path }, 'history', 'F32', [ROW_RING, 4]);
+  return {
+    last,
+    history,
+    ...(tensors.has('sums') && { sums: tensorOf({ tensors, path }, 'sums', 'F32', [last.length]) }),
+  };
 }
 
 /** Replaces the best weights. The tensors are not copied: leave them alone until they are written. */

@@ -88,7 +88,10 @@ describe('pack and unpack', () => {
         ['pack', '--model', 'int8.attune', '--out', 'z.attune', '--weights', 'f16'],
         /^1 int8\.attune\/model\.safetensors: its weights are compressed already; pack/,
       ],
-      [['pack', '--model', 'my model', '--out', 'z.attune', '--weights', 'int2'], /^2 option '--weights <format>' argument 'int2' is invalid/],
+      [
+        ['pack', '--model', 'my model', '--out', 'z.attune', '--weights', 'int2'],
+        /^2 option '--weights <format>' argument 'int2' is invalid/,
+      ],
       [
         ['pack', '--model', 'my model', '--out', 'z.attune', '--weights', 'f16', '--checkpoint'],
         /^2 --checkpoint: cannot be compressed/,

@@ -50,11 +50,22 @@ it.each([
   [ITEMS, 'accumulate=2', undefined],
   [ITEMS, 'ema=0.9 embeddingDecay=0.1', undefined],
   [ITEMS, 'ema=0.9', 2 * 128 + 8],
+  // Row-wise Adagrad is by row whatever the catalog.
+  [50, 'tableOptimizer=adagrad', 2 * 128 + 8],
   // So many rows a step that a dense gradient costs no more.
   [ITEMS, 'negativeGroup=1 negatives=400', undefined],
 ])('of %d items with %s a step reads %s rows', (count, more, rows) => {
   expect(touchedRows(sampled(more), count)).toBe(rows);
 });
+
+it.each(['loss=softmax', 'accumulate=2', 'ema=0.9 embeddingDecay=0.1'])(
+  'row-wise Adagrad with %s is refused',
+  (more) => {
+    expect(() => sampled(`tableOptimizer=adagrad ${more}`)).toThrow(
+      /tableOptimizer.*adagrad requires a loss over samples/s,
+    );
+  },
+);
 
 describe('an item table by row', async () => {
   const device = await openDevice({ backend: 'webgpu' });
@@ -90,21 +101,26 @@ describe('an item table by row', async () => {
     },
   );
 
-  it('goes on after an interruption bit for bit, whenever it was validated or saved', async () => {
-    const settings = sampled('ema=0.9');
-    const whole = await options(device, settings, until(20));
-    await train(whole);
-    const first = await options(device, settings, until(9));
-    expect((await train(first)).reason).toBe('interrupted');
-    const resumed = await train({ ...first, ...until(20), resume: true });
-    expect(resumed.step).toBe(21);
-    await expectSameCheckpoint(whole.files, first.files);
-    const [a, b] = [await loadCheckpoint(whole.files), await loadCheckpoint(first.files)];
-    expect(a?.rows?.last.some((step) => step > 0 && step < 20)).toBe(true);
-    expect(sameBits(b?.rows?.last, a?.rows?.last) && sameBits(b?.rows?.history, a?.rows?.history)).toBe(true);
-    const [c, d] = [await loadModel(whole.files), await loadModel(first.files)];
-    for (const [name, { data }] of c.tensors) expect(sameBits(d.tensors.get(name)?.data, data), name).toBe(true);
-  });
+  it.each(['ema=0.9', 'ema=0.9 tableOptimizer=adagrad'])(
+    '%s goes on after an interruption bit for bit, whenever it was validated or saved',
+    async (more) => {
+      const settings = sampled(more);
+      const whole = await options(device, settings, until(20));
+      await train(whole);
+      const first = await options(device, settings, until(9));
+      expect((await train(first)).reason).toBe('interrupted');
+      const resumed = await train({ ...first, ...until(20), resume: true });
+      expect(resumed.step).toBe(21);
+      await expectSameCheckpoint(whole.files, first.files);
+      const [a, b] = [await loadCheckpoint(whole.files), await loadCheckpoint(first.files)];
+      expect(a?.rows?.last.some((step) => step > 0 && step < 20)).toBe(true);
+      expect(sameBits(b?.rows?.last, a?.rows?.last) && sameBits(b?.rows?.history, a?.rows?.history)).toBe(true);
+      if (settings.tableOptimizer === 'adagrad') expect(sameBits(b?.rows?.sums, a?.rows?.sums)).toBe(true);
+      expect(a?.m.has('items.weight')).toBe(settings.tableOptimizer === 'adamw');
+      const [c, d] = [await loadModel(whole.files), await loadModel(first.files)];
+      for (const [name, { data }] of c.tensors) expect(sameBits(d.tensors.get(name)?.data, data), name).toBe(true);
+    },
+  );
 
   it('is the same in debug mode', async () => {
     await expectSameInDebugMode(device, async () => (await train(await options(device, sampled(), until(4)))).losses);

@@ -123,6 +123,7 @@ class Trainer {
       weightDecay: settings.weightDecay,
       embeddingDecay: settings.embeddingDecay,
       averageDecay: settings.ema,
+      rowRate: settings.tableRate,
       clip: settings.clip,
     });
     const { sampled } = LOSSES[settings.loss];

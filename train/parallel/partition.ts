@@ -209,8 +209,9 @@ async function storeState(files: Files, checkpoint: Checkpoint | null): Promise<
   if (!checkpoint) throw new Error('training: no checkpoint was made');
   await saveCheckpoint(files, { ...checkpoint, params: new Map() });
   const { m, v, rows } = checkpoint;
-  const sizes = [...m.values(), ...v.values()].map(({ data }) => data.byteLength);
-  return sizes.reduce((sum, size) => sum + size, (rows?.last.byteLength ?? 0) + (rows?.history.byteLength ?? 0));
+  const own = rows ? [rows.last, rows.history, ...(rows.sums ? [rows.sums] : [])] : [];
+  const arrays = [...[...m.values(), ...v.values()].map(({ data }) => data), ...own];
+  return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 async function readState(files: Files): Promise<Checkpoint> {

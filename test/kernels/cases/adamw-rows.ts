@@ -6,9 +6,11 @@ import {
   noteStep,
   ROW_RING,
   type RowOptions,
+  type RowShard,
   type RowState,
   TOUCHED_HEAD,
 } from '../../../engine/ops/adamw-rows.ts';
+import { adagradRows } from '../../../engine/ops/adagrad-rows.ts';
 import { adamwStatus, STATUS, Tensor } from '../../../engine/index.ts';
 import type { Case, InputSpec } from '../harness.ts';
 import { BETAS, RATE } from './adamw.ts';
@@ -32,12 +34,14 @@ interface Options {
   averageDecay?: number;
   step?: number;
   failed?: boolean;
+  /** Row-wise Adagrad: sums instead of moments. */
+  adagrad?: boolean;
 }
 
 /** What an op of rows does to a table in two shards, from given moments. */
 function rows(
   name: string,
-  { d, step = STEP, failed, ...more }: Options,
+  { d, step = STEP, failed, adagrad, ...more }: Options,
   run: (table: RowState, options: RowOptions, last: Tensor, y: Tensor) => unknown,
 ): Case {
   const words = adamwStatus(BETAS, step);
@@ -61,10 +65,11 @@ function rows(
       [`m${first}`]: f32(shape, (i, normal) => (Math.floor(i / d) % 5 === 2 ? 0 : normal())),
       [`v${first}`]: f32(shape, (_, normal) => 0.1 + normal() ** 2),
       [`average${first}`]: f32(shape),
+      ...(adagrad ? { [`sums${first}`]: f32([count], (_, normal) => 0.1 + normal() ** 2) } : {}),
     };
   };
   return {
-    op: 'adamw-rows',
+    op: adagrad ? 'adagrad-rows' : 'adamw-rows',
     name,
     inputs: {
       ...part(0, FIRST),
@@ -85,23 +90,26 @@ function rows(
     },
     state: RATE,
     run: (t, device) => {
-      const shards = [0, FIRST].map((first) => ({
-        first,
-        params: t[`params${first}`],
-        m: t[`m${first}`],
-        v: t[`v${first}`],
-        ...(more.averageDecay ? { average: t[`average${first}`] } : {}),
-      }));
+      const shards = [0, FIRST].map(
+        (first): RowShard => ({
+          first,
+          params: t[`params${first}`],
+          ...(adagrad ? { sums: t[`sums${first}`] } : { m: t[`m${first}`], v: t[`v${first}`] }),
+          ...(more.averageDecay ? { average: t[`average${first}`] } : {}),
+        }),
+      );
       const { grads, touched, history, status, last } = t;
       const table: RowState = { shards, grads, touched, history, decay: 'embeddingDecay' };
       const y = device.zeros(shards[1].params.shape);
-      const read = run(table, { ...BETAS, eps: 1e-8, weightDecay: 0.1, ...more, status }, last, y);
-      const state = shards.flatMap(({ params, m, v, average }) => [params, m, v, ...(average ? [average] : [])]);
+      const read = run(table, { ...BETAS, eps: 1e-8, weightDecay: 0.1, rowRate: 20, ...more, status }, last, y);
+      const state = shards.flatMap(({ params, m, v, sums, average }) =>
+        [params, m, v, sums, average].filter((tensor) => tensor !== undefined),
+      );
       const rowsRead = read instanceof Tensor ? [device.view(read, 0, [ROWS.length, d], 'f32', 'rows read')] : [];
       return [...state, ...rowsRead, grads, y, device.view(history, 0, [64 * 4], 'f32', 'history')];
     },
     variants: Object.fromEntries(
-      ['rows_catch_up', 'rows_current', 'rows_adamw'].map((name) => [
+      ['rows_catch_up', 'rows_current', adagrad ? 'rows_adagrad' : 'rows_adamw'].map((name) => [
         name,
         [d % 4 === 0 ? `${name} SIZE=4` : `${name} SIZE=1`],
       ]),
@@ -126,6 +134,14 @@ export const adamwRowCases: Case[] = [
   ),
   rows('a step of rows', { d: 68, embeddingDecay: 0.7 }, adamwRows),
   rows('a step of rows with an average', { d: 9, averageDecay: 0.9 }, adamwRows),
+  rows('a step of rows', { d: 68, embeddingDecay: 0.7, adagrad: true }, adagradRows),
+  rows('a step of rows of an odd width, with an average', { d: 9, averageDecay: 0.9, adagrad: true }, adagradRows),
+  rows('no step of rows after one that was not finite', { d: 4, failed: true, adagrad: true }, adagradRows),
+  rows('rows are caught up with decay', { d: 7, embeddingDecay: 0.7, adagrad: true }, catchUpRows),
+  rows('all rows are caught up with an average', { d: 4, averageDecay: SLOW, adagrad: true }, catchUpAll),
+  rows('the current average of a shard', { d: 5, averageDecay: 0.9, adagrad: true }, (table, options, last, y) =>
+    currentRows(table, table.shards[1], options, last, y),
+  ),
   rows('a step is noted', { d: 4, embeddingDecay: 0.7, step: ROW_RING + 5 }, noteStep),
   rows('the first step after the ring is noted', { d: 4, embeddingDecay: 0.7, step: ROW_RING + 1 }, noteStep),
 ];
