@@ -26,7 +26,8 @@ export const encoder: RankingStage = {
     const options = {
       ...plan,
       ...run.sinks,
-      transitions: transitions && run.deviceTransitions(transitions),
+      // An update is short, and has a patience of its own.
+      transitions: transitions && !plan.warm ? run.deviceTransitions(transitions) : null,
       device,
       files,
       seed: plan.config.seed,
