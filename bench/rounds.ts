@@ -1,8 +1,8 @@
 /**
  * What dividing a training among workers costs in quality, in bytes, and in time. Run it by
  *
- *   node dist/bench/rounds.js --data FILE --epochs N [--workers 1,2,4] [--sync steps=50,exchange=f16] [--set k=v,...] [--seeds 1,2]
- *                             [--start S] [--machines 2,4,16]
+ *   node dist/bench/rounds.js --data FILE --epochs N [--workers 1,2,4] [--sync steps=50,exchange=f16] [--sync …] [--set k=v,...]
+ *                             [--seeds 1,2] [--start S] [--machines 2,4,16]
  *
  * The partitions are trained one after the other in this process, each on the whole machine, with the same number of epochs, so
  * that all trainings see the same tokens. Test NDCG@10, leave-one-out, of the encoder alone; differences from ordinary training
@@ -28,7 +28,7 @@ const { values: flags } = parseArgs({
     data: { type: 'string', default: '' },
     epochs: { type: 'string', default: '10' },
     workers: { type: 'string', default: '1,2,4' },
-    sync: { type: 'string', default: '' },
+    sync: { type: 'string', multiple: true, default: [''] },
     set: { type: 'string', default: '' },
     seeds: { type: 'string', default: '1' },
     start: { type: 'string', default: '2' },
@@ -46,18 +46,17 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / Math.max(1, values.length);
 
 const epochs = Number(flags.epochs);
-const sync = new Map(pairsOf(flags.sync));
 const device = await Device.open();
 const log = await openLog(flags.data, { columns: {}, maxBadRows: 0 });
 
 interface Trained {
   ndcg: Float32Array | Float64Array | number[];
   result: TrainResult;
-  /** Seconds of a step, where they are known. */
+  /** Of the weights in f32. */
   bytes: number;
 }
 
-async function train(seed: number, workers: number | null): Promise<Trained> {
+async function train(seed: number, workers: number | null, sync = ''): Promise<Trained> {
   const plan = planTraining(
     { log, name: flags.data },
     {
@@ -65,7 +64,7 @@ async function train(seed: number, workers: number | null): Promise<Trained> {
       settings: { memory: 'off', validateSteps: '1000000', ...Object.fromEntries(pairsOf(flags.set)) },
       epochs,
       seed,
-      parallel: workers === null ? undefined : checkParallel(workers, sync),
+      parallel: workers === null ? undefined : checkParallel(workers, new Map(pairsOf(sync))),
     },
   );
   const files = new MemoryFiles();
@@ -89,12 +88,12 @@ for (const seed of listOf(flags.seeds)) {
   print(
     `seed ${seed}, ordinary training: NDCG@10 ${mean([...alone.ndcg]).toFixed(4)}, ${step} steps, ${tokens} tokens, ${seconds.toFixed(0)} s; weights ${(alone.bytes / 1e6).toFixed(2)} MB`,
   );
-  for (const workers of listOf(flags.workers)) {
-    const divided = await train(seed, workers);
+  for (const [workers, sync] of listOf(flags.workers).flatMap((n) => flags.sync.map((s) => [n, s] as const))) {
+    const divided = await train(seed, workers, sync);
     const { mean: gain, error } = gainOf(alone.ndcg, divided.ndcg);
     const { rounds = [], step, tokens } = divided.result;
     print(
-      `  ${workers} workers: NDCG@10 ${mean([...divided.ndcg]).toFixed(4)}, ${signed(gain)} ± ${error.toFixed(4)}; ${step} steps, ${tokens} tokens, ${rounds.length} rounds`,
+      `  ${workers} workers, ${sync || 'as by default'}: NDCG@10 ${mean([...divided.ndcg]).toFixed(4)}, ${signed(gain)} ± ${error.toFixed(4)}; ${step} steps, ${tokens} tokens, ${rounds.length} rounds`,
     );
     describe(rounds, workers);
   }
