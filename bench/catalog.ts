@@ -1,12 +1,13 @@
 /**
  * How the training step and top-k grow with the catalog, and the step with the length of the histories. Run it by
  *
- *   node dist/bench/catalog.js step 1e4,1e6 [dense]
+ *   node dist/bench/catalog.js step 1e4,1e6 [dense|adagrad]
  *   node dist/bench/catalog.js history 512,2048,8192 [hstu]
  *   node dist/bench/catalog.js topk 1e6,1e7
  *
  * `step`: milliseconds of a step as `attune train` chooses it (batches of 4,096 tokens, 1,024 negatives, a moving average
- * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole table.
+ * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole
+ * table, with `adagrad` by row-wise Adagrad where the table is trained by row.
  * `history`: the same for histories of each length, 8,192 tokens of them a step, of 1,000 items with a softmax over all.
  * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device.
  */
@@ -54,11 +55,13 @@ interface Case {
 }
 
 /** Cases are made one by one: logs are large. */
-function* catalogs(sizes: readonly number[], dense: boolean): Generator<Case> {
-  const settings = settingsFor('sasrec', SETTINGS);
+function* catalogs(sizes: readonly number[], by: string | undefined): Generator<Case> {
+  const adamw = settingsFor('sasrec', SETTINGS);
+  const adagrad = settingsFor('sasrec', { ...SETTINGS, tableOptimizer: 'adagrad' });
   for (const size of sizes) {
     const split = logOfCatalog(size);
-    const rows = dense ? undefined : touchedRows(settings, split.items);
+    const rows = by === 'dense' ? undefined : touchedRows(adamw, split.items);
+    const settings = by === 'adagrad' && rows !== undefined ? adagrad : adamw;
     const how = rows === undefined ? 'a dense gradient' : `at most ${rows.toLocaleString('en-US')} rows`;
     yield { name: `${split.items.toLocaleString('en-US')} items, ${how}`, settings, split, rows };
   }
@@ -140,7 +143,7 @@ async function main(): Promise<void> {
   const [what, list = '', how] = process.argv.slice(2);
   const sizes = list.split(',').map(Number);
   const runs: Readonly<Record<string, (device: Device) => Promise<void>>> = {
-    step: (device) => steps(device, catalogs(sizes, how === 'dense')),
+    step: (device) => steps(device, catalogs(sizes, how)),
     history: (device) => steps(device, histories(sizes, how)),
     topk: (device) => topk(device, sizes),
   };
