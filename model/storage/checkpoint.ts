@@ -32,6 +32,20 @@ export interface Counters {
   extra?: Record<string, unknown>;
 }
 
+/** Of a training before its first step. */
+export const newCounters = (seed: number): Counters => ({
+  step: 0,
+  epoch: 0,
+  batch: 0,
+  seed,
+  bestNdcg: null,
+  bestStep: null,
+  patience: 0,
+  elapsedSeconds: 0,
+  finished: false,
+  variants: {},
+});
+
 /** Weights, both moments of the optimizer (the same names and shapes), counters. */
 export interface Checkpoint {
   params: Tensors;

@@ -1,8 +1,7 @@
 /** A training that is divided among workers: as one process makes it, whoever dies or is late on the way. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Worker } from 'bullmq';
 import type { Job, JobResult } from '../../cluster/jobs.ts';
@@ -10,41 +9,16 @@ import { connect, QUEUE } from '../../cluster/redis.node.ts';
 import { RoundQueue } from '../../cluster/rounds.node.ts';
 import { startRedis } from '../../scripts/redis.mjs';
 import { circle, openWorkplace, type Outcome, SMALL } from '../cli/attune.ts';
+import { type Running, until, Workers } from './workers.ts';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const redis = await startRedis();
 const place = openWorkplace();
-const workers = new Set<ChildProcess>();
+const cluster = new Workers(place.dir, redis?.address);
+const startWorker = cluster.start;
 afterAll(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
+  cluster.kill();
   await redis?.stop();
 });
-
-interface Running {
-  child: ChildProcess;
-  said(): string;
-}
-
-function startWorker(): Running {
-  const child = spawn(process.execPath, [main, 'worker', '--queue', redis?.address ?? '', '--device', 'cpu'], {
-    cwd: place.dir,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  workers.add(child);
-  let said = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  return { child, said: () => said };
-}
-
-async function until(what: () => boolean, why: () => string): Promise<void> {
-  for (let waited = 0; !what(); waited += 20) {
-    if (waited > 120_000) throw new Error(`waited in vain: ${why()}`);
-    await sleep(20);
-  }
-}
 
 interface Round {
   round: number;

@@ -1,20 +1,19 @@
 /** Work that is shared among workers by a queue comes out as in one process, whoever dies on the way. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, describe, expect, it } from 'vitest';
 import { seeded } from '../../data/random.ts';
 import { startRedis } from '../../scripts/redis.mjs';
 import { openWorkplace, type Outcome } from '../cli/attune.ts';
+import { until, Workers } from './workers.ts';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const redis = await startRedis();
 const place = openWorkplace();
-const workers = new Set<ChildProcess>();
+const cluster = new Workers(place.dir, redis?.address);
+const startWorker = cluster.start;
 afterAll(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
+  cluster.kill();
   await redis?.stop();
 });
 
@@ -32,32 +31,6 @@ function log(users: number): string {
   return `${lines.join('\n')}\n`;
 }
 
-interface Running {
-  child: ChildProcess;
-  said(): string;
-}
-
-function startWorker(): Running {
-  const child = spawn(process.execPath, [main, 'worker', '--queue', redis?.address ?? '', '--device', 'cpu'], {
-    cwd: place.dir,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  workers.add(child);
-  let said = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-  return { child, said: () => said };
-}
-
-async function until(what: () => boolean, why: string): Promise<void> {
-  for (let waited = 0; !what(); waited += 50) {
-    if (waited > 120_000) throw new Error(`waited in vain: ${why}`);
-    await sleep(50);
-  }
-}
-
 /** Kills workers with -9, each in the middle of a job, and starts others. */
 async function withDeaths(deaths: number, work: () => Promise<Outcome>): Promise<Outcome> {
   let over = false;
@@ -68,7 +41,7 @@ async function withDeaths(deaths: number, work: () => Promise<Outcome>): Promise
   for (let i = 0; i < deaths; i++) {
     const victim = starts[i];
     // It says what it takes before it does it.
-    await until(() => over || /worker: (?:trial|lists|round) [^\n]*$/.test(victim.said().trimEnd()), victim.said());
+    await until(() => over || /worker: (?:trial|lists|round) [^\n]*$/.test(victim.said().trimEnd()), victim.said);
     victim.child.kill('SIGKILL');
     starts.push(startWorker());
   }
@@ -102,7 +75,10 @@ async function firstBracket(words: readonly string[]): Promise<Outcome> {
     },
   });
   const folder = words[words.indexOf('--out') + 1];
-  await until(() => bracketOf(folder).some(({ outcomes }) => outcomes.length === 2), 'the first bracket');
+  await until(
+    () => bracketOf(folder).some(({ outcomes }) => outcomes.length === 2),
+    () => 'the first bracket',
+  );
   child?.kill('SIGINT');
   return await outcome;
 }
@@ -205,13 +181,16 @@ describe.skipIf(!redis)('a queue', () => {
     place.write('log.csv', log(60));
     const words = ['search', '--data', 'log.csv', '--recipe', 'sasrec', '--trials', '3', '--epochs', '1', ...small];
     const search = firstBracket([...words, '--out', 'held', ...queue]);
-    await until(() => existsSync(place.path('held/search.json')), 'the search');
+    await until(
+      () => existsSync(place.path('held/search.json')),
+      () => 'the search',
+    );
     mkdirSync(place.path('held/trial-000'));
     const owner = { pid: 1, host: 'elsewhere', born: '', since: '2026-11-30' };
     const lock = place.path('held/trial-000/attune.lock');
     writeFileSync(lock, JSON.stringify(owner));
     const worker = startWorker();
-    await until(() => /trial 0, 1 epochs: waits; .*process 1 on elsewhere/.test(worker.said()), worker.said());
+    await until(() => /trial 0, 1 epochs: waits; .*process 1 on elsewhere/.test(worker.said()), worker.said);
     expect(existsSync(lock)).toBe(true); // it may be alive: only a job that lost its worker takes its lock away
     rmSync(lock);
     expect((await search).code).toBe(130);
@@ -268,9 +247,15 @@ describe.skipIf(!redis)('a queue', () => {
         asking = child;
       },
     });
-    await until(() => /worker: trial/.test(worker.said()), 'a trial');
+    await until(
+      () => /worker: trial/.test(worker.said()),
+      () => 'a trial',
+    );
     worker.child.kill('SIGINT');
-    await until(() => worker.child.exitCode !== null, 'the end of the worker');
+    await until(
+      () => worker.child.exitCode !== null,
+      () => 'the end of the worker',
+    );
     expect(worker.said()).toMatch(/stopping; what is being done is saved and given back/);
     expect(worker.child.exitCode).toBe(0);
     asking?.kill('SIGINT');

@@ -5,6 +5,7 @@
 import type { Scored } from '../../model/inference/scored.ts';
 import { criterionOf } from '../evaluation/metrics.ts';
 import { gainOf } from '../evaluation/statistics.ts';
+import type { TrainOptions } from './options.ts';
 
 /** Standard errors of a paired difference that are significant. */
 const SIGNIFICANT = 2;
@@ -47,8 +48,15 @@ export class BlendGain {
     this.state = { best: progress ? criterion : best, since: progress ? 0 : since + 1, helps };
   }
 
-  /** @param validations without progress that suffice */
-  stale(validations: number): boolean {
-    return !this.state.helps && this.state.since >= validations;
+  /**
+   * Whether a training ends here: its encoder alone has not become better for `patience` validations, or its blend for half
+   * as many, which is logged.
+   * @param validations since the encoder alone was best
+   */
+  endsTraining(validations: number, { settings: { patience }, log }: Pick<TrainOptions, 'settings' | 'log'>): boolean {
+    if (validations >= patience) return true;
+    if (this.state.helps || this.state.since < patience / 2) return false;
+    log?.('stopped early: item transitions alone rank as well as their blend with the transformer');
+    return true;
   }
 }

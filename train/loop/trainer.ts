@@ -13,6 +13,7 @@ import type { Program, Tensor } from '../../engine/index.ts';
 import {
   type Counters,
   loadCheckpoint,
+  newCounters,
   saveCheckpoint,
   saveModel,
   type Tensors,
@@ -143,18 +144,7 @@ class Trainer {
       return {};
     });
     this.validator = new Validator(model, o, this.clock);
-    this.counters = {
-      step: 0,
-      epoch: 0,
-      batch: 0,
-      seed: o.seed,
-      bestNdcg: null,
-      bestStep: null,
-      patience: 0,
-      elapsedSeconds: 0,
-      finished: false,
-      variants: {},
-    };
+    this.counters = newCounters(o.seed);
   }
 
   /** Adds the batch's gradients to those of the step; its mean over the step's batches. Gives the batch's loss. */
@@ -221,11 +211,7 @@ class Trainer {
   }
 
   private outOfPatience(): boolean {
-    const { patience } = this.o.settings;
-    if (this.counters.patience >= patience) return true;
-    if (!this.gain.stale(patience / 2)) return false;
-    this.o.log?.('stopped early: item transitions alone rank as well as their blend with the transformer');
-    return true;
+    return this.gain.endsTraining(this.counters.patience, this.o);
   }
 
   private reachedEpochs(): boolean {

@@ -14,6 +14,7 @@ import type { SequenceModel } from '../../model/encoders/sequence-model.ts';
 import {
   type Counters,
   loadCheckpoint,
+  newCounters,
   saveCheckpoint,
   saveModel,
   type Tensors,
@@ -111,18 +112,7 @@ class Rounds {
     this.shapes = new Map(model.parameters.names.map((name) => [name, model.parameters.shapeOf(name)]));
     this.clock = new TrainingClock(o.deadline);
     this.validator = new Validator(model, o, this.clock);
-    this.counters = {
-      step: 0,
-      epoch: 0,
-      batch: 0,
-      seed: o.seed,
-      bestNdcg: null,
-      bestStep: null,
-      patience: 0,
-      elapsedSeconds: 0,
-      finished: false,
-      variants: {},
-    };
+    this.counters = newCounters(o.seed);
     this.extra = {
       round: 0,
       states: Array.from({ length: this.parallel.workers }, () => null),
@@ -163,11 +153,7 @@ class Rounds {
   }
 
   private outOfPatience(): boolean {
-    const { patience } = this.o.settings;
-    if (this.counters.patience >= patience) return true;
-    if (!this.gain.stale(patience / 2)) return false;
-    this.o.log?.('stopped early: item transitions alone rank as well as their blend with the transformer');
-    return true;
+    return this.gain.endsTraining(this.counters.patience, this.o);
   }
 
   /** Milliseconds since 1970 at which partitions must be back, so that the rest fits the time limit. */
