@@ -57,7 +57,7 @@ it('runs every part from the prepared folder, and writes what each found', () =>
   expect(parts.movielens.reason).toContain('--data');
   for (const name of ['long', 'million']) expect(parts[name].result.stepMilliseconds).toBeGreaterThan(0);
   expect(stdout).toMatch(/^adapter: .+\nkernel cases: \d+ passed, 0 failed\nroofline: .+ GFLOP\/s, .+ GB\/s\n/);
-  expect(stdout).toMatch(/\nbest product in f32: sq\d+ .+ % of the roofline of f32\n/);
+  expect(stdout).toMatch(/\nbest square product in f32: sq\d+ .+ % of the roofline of f32\n/);
   expect(report.summary.join('\n')).toBe(stdout.trimEnd().split('\n').slice(0, -1).join('\n'));
 });
 

@@ -15,11 +15,11 @@ export function summaryOf({ parts }) {
   say('roofline', roofline && `${round(roofline.gflops)} GFLOP/s, ${round(roofline.gbs)} GB/s`);
   for (const precision of ['f32', 'mixed']) {
     const best = most(
-      rows.filter((row) => row.precision === precision && row.gflops > 0),
+      rows.filter((row) => row.case.startsWith('sq') && row.precision === precision && row.gflops > 0),
       (row) => row.gflops,
     );
     say(
-      `best product in ${precision}`,
+      `best square product in ${precision}`,
       best && `${best.case} ${round(best.gflops)} GFLOP/s, ${round(100 * best.fraction)} % of the roofline of f32`,
     );
   }
