@@ -146,9 +146,30 @@ const panelRows = (m: number, n: number, k: number, batch: number): number => {
   return Math.max(32, Math.min(1024, Math.ceil(m / Math.ceil((k > 64 ? 8 : 16) / others) / 16) * 16));
 };
 
+/** Most rows of A that go past B in one pass. */
+const FEW = 4;
+
+/** A row of B a thread. Unmeasured on a GPU. */
+const few: Variant = {
+  file: 'matmul_few',
+  accepts: (p) =>
+    p.m <= FEW &&
+    p.transA === 0 &&
+    p.transB === 1 &&
+    p.batch === 1 &&
+    p.flags === 0 &&
+    p.act === 0 &&
+    wide({ ...p, ldc: 0 }) &&
+    p.k % 4 === 0,
+  suits: software,
+  grid: (p) => groups(p.n, 64),
+  constants: (p) => ({ ROWS: p.m }),
+};
+
 const MATMUL: Kernel = kernel(
   'matmul',
   [
+    few,
     panel(8),
     panel(4),
     panel(16),

@@ -27,6 +27,13 @@ const plain = ([m, k, n]: Shape, transA: boolean, transB: boolean): Case => ({
 });
 
 const flags = [false, true];
+const fewRows = shapes('1,64,132 2,20,5 3,4,64 4,128,200').map(
+  (size): Case => ({
+    ...plain(size, false, true),
+    name: `few rows, ${size.join('×')} Bᵀ`,
+    variants: { matmul: ['matmul_few'] },
+  }),
+);
 
 /** The tiles in f16 of the same sizes; the large ones in one case, since they take seconds to compile. */
 const halves = [TALL, tiles[0]].map((tile) => tile.replace('matmul_gpu', 'matmul_gpu_f16'));
@@ -95,6 +102,7 @@ export const matmulCases: Case[] = [
   ...shapes('1,1,1 33,7,5 16,4,32 17,12,36 64,64,64 63,65,66 100,20,132').flatMap((size) =>
     flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb))),
   ),
+  ...fewRows,
   { ...plain([100, 20, 132], false, false), name: 'wide, forward and both gradients', variants: withWide },
   { ...plain([36, 7, 68], true, false), name: 'wide, Aᵀ with an odd K', variants: withWide },
   ...[
