@@ -2,13 +2,14 @@
  * How the training step and top-k grow with the catalog, and the step with the length of the histories. Run it by
  *
  *   node dist/bench/catalog.js step 1e4,1e6 [dense|adagrad]
- *   node dist/bench/catalog.js history 512,2048,8192 [hstu]
+ *   node dist/bench/catalog.js history 512,2048,8192 [transformer,recurrent]
  *   node dist/bench/catalog.js topk 1e6,1e7
  *
  * `step`: milliseconds of a step as `attune train` chooses it (batches of 4,096 tokens, 1,024 negatives, a moving average
  * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole
  * table, with `adagrad` by row-wise Adagrad where the table is trained by row.
- * `history`: the same for histories of each length, 8,192 tokens of them a step, of 1,000 items with a softmax over all.
+ * `history`: the same for histories of each length, 8,192 tokens of them a step, of 1,000 items with a softmax over all,
+ * by each kind of block (default: transformer).
  * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device.
  */
 import { prepare } from '../data/dataset.ts';
@@ -29,9 +30,9 @@ const EVENTS = 50;
 /** Of a step with long histories, and their catalog. */
 const TOKENS = 8192;
 const LONG_ITEMS = 1_000;
-/** Rows that come back have been idle for some 25 steps then. */
-const WARM_UP = 40;
-const STEPS = 10;
+/** Rows that come back have been idle for some 25 steps then; long histories have none that do, and slow steps. */
+const BY_ROW = { warmUp: 40, timed: 10 };
+const LONG = { warmUp: 1, timed: 3 };
 
 const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
 const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
@@ -68,7 +69,7 @@ function* catalogs(sizes: readonly number[], by: string | undefined): Generator<
 }
 
 /** Few users with long histories; all of them hold as many events. */
-function* histories(lengths: readonly number[], recipe = 'sasrec'): Generator<Case> {
+function* histories(lengths: readonly number[], blocks = 'transformer'): Generator<Case> {
   const random = seeded(1, TOKENS);
   for (const length of lengths) {
     // The last two events are held out; a history is its items but the last, and their targets.
@@ -78,12 +79,14 @@ function* histories(lengths: readonly number[], recipe = 'sasrec'): Generator<Ca
       return { user: `u${Math.floor(i / own)}`, item: `i${far}`, time: i };
     });
     const split = splitDataset(prepare(logOf(events, 'log'), { minInteractions: 1 }));
-    const settings = settingsFor(recipe, { window: `${length}`, budget: `${TOKENS}` });
-    yield { name: `histories of ${length.toLocaleString('en-US')}`, settings, split };
+    for (const block of blocks.split(',')) {
+      const settings = settingsFor('sasrec', { block, window: `${length}`, budget: `${TOKENS}` });
+      yield { name: `histories of ${length.toLocaleString('en-US')}, ${block}`, settings, split };
+    }
   }
 }
 
-async function steps(device: Device, cases: Iterable<Case>): Promise<void> {
+async function steps(device: Device, cases: Iterable<Case>, { warmUp, timed }: typeof BY_ROW): Promise<void> {
   const made: { name: string; bytes: number; times: number[]; step: MadeStep }[] = [];
   for (const { name, settings, split, rows } of cases) {
     const before = device.stats().bytes;
@@ -92,14 +95,14 @@ async function steps(device: Device, cases: Iterable<Case>): Promise<void> {
     console.log(`  ${name}: ready`);
     made.push({ name, bytes: device.stats().bytes - before, times: [], step });
   }
-  for (let i = 0; i < WARM_UP + STEPS; i++) {
+  for (let i = 0; i < warmUp + timed; i++) {
     for (const { step, times } of made) {
       const started = performance.now();
       step.stage();
       step.program.run();
       await step.program.pace();
       await step.program.settle();
-      if (i >= WARM_UP) times.push(performance.now() - started);
+      if (i >= warmUp) times.push(performance.now() - started);
     }
   }
   for (const { name, bytes, times, step } of made) {
@@ -143,8 +146,8 @@ async function main(): Promise<void> {
   const [what, list = '', how] = process.argv.slice(2);
   const sizes = list.split(',').map(Number);
   const runs: Readonly<Record<string, (device: Device) => Promise<void>>> = {
-    step: (device) => steps(device, catalogs(sizes, how)),
-    history: (device) => steps(device, histories(sizes, how)),
+    step: (device) => steps(device, catalogs(sizes, how), BY_ROW),
+    history: (device) => steps(device, histories(sizes, how), LONG),
     topk: (device) => topk(device, sizes),
   };
   if (!Object.hasOwn(runs, what) || !sizes.every((n) => Number.isInteger(n) && n >= 100 && n <= 1e8))

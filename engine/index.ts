@@ -25,6 +25,7 @@ export { biasWidth, relativeAttention, type RelativeAttentionOptions } from './o
 export { AttentionWeights, type AttentionWeightsOptions } from './attention-weights.ts';
 export { rotary, rotaryAngles, type RotaryParts } from './ops/rotary.ts';
 export { swiglu } from './ops/swiglu.ts';
+export { gatedRecurrence } from './ops/gated-recurrence.ts';
 export { Inputs, type InputSpec } from './inputs.ts';
 export { add } from './ops/add.ts';
 export { sub } from './ops/sub.ts';

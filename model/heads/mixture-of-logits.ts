@@ -39,7 +39,7 @@ class Gate {
   readonly up: Linear;
   readonly down: Linear;
 
-  constructor(p: ParameterBuilder, inputs: number, hidden: number, outputs: number, bias: boolean) {
+  constructor(p: ParameterBuilder, inputs: number, hidden: number, outputs: number, bias: 0 | false) {
     this.up = new Linear(p.at('up'), inputs, hidden);
     this.down = new Linear(p.at('down'), hidden, outputs, { bias });
   }
@@ -65,7 +65,7 @@ class MixtureHead implements Head {
     this.settings = s;
     this.user = new Linear(p.at('user'), d, molUser * molWidth);
     this.item = new Linear(p.at('item'), d, molItem * molWidth);
-    this.userGate = new Gate(p.at('gate.user'), d, d, components, true);
+    this.userGate = new Gate(p.at('gate.user'), d, d, components, 0);
     this.itemGate = new Gate(p.at('gate.item'), d, d, components, false);
     this.crossGate = new Gate(p.at('gate.cross'), components, molGate, components, false);
   }

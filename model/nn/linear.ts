@@ -1,6 +1,6 @@
 /** y = act(x · W + b): W [in, out], b [out]. */
 import { matmul, type MatmulOptions, type Tensor } from '../../engine/index.ts';
-import type { Parameter, ParameterBuilder } from './parameters.ts';
+import type { Init, Parameter, ParameterBuilder } from './parameters.ts';
 
 export class Linear {
   readonly weight: Parameter;
@@ -10,10 +10,10 @@ export class Linear {
     p: ParameterBuilder,
     inputs: number,
     outputs: number,
-    { bias = true, std = p.std.linear(inputs) }: { bias?: boolean; std?: number } = {},
+    { bias = 0, std = p.std.linear(inputs) }: { bias?: Init | false; std?: number } = {},
   ) {
     this.weight = p.add('weight', [inputs, outputs], { init: { std }, decay: true });
-    this.bias = bias ? p.add('bias', [outputs], { init: 0 }) : null;
+    this.bias = bias === false ? null : p.add('bias', [outputs], { init: bias });
   }
 
   /** [.., in] → [.., out] */

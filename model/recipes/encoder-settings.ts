@@ -100,6 +100,8 @@ export function checkEncoder(s: Settings, fail: Fail): void {
   checkHeadWidth(s.d, s.heads, fail);
   if (s.norm === 'query' && s.activation === 'swiglu') fail('activation', 'norm=query has no gate; gelu, relu or silu');
   if (s.activation === 'swiglu' && s.ff % 4 !== 0) fail('ff', 'swiglu requires a multiple of 4');
+  if (s.positions === 'rotary' && BLOCKS[s.block].attention === 'none')
+    fail('positions', `block=${s.block} has no attention to rotate; learned, sinusoidal, or none`);
   if (isCloze(s) && s.window < 2) fail('window', 'a bidirectional model requires at least 2');
   if (isCloze(s) && s.loss !== 'softmax') fail('loss', 'the cloze task (direction=bidirectional) requires softmax');
   if (s.window > s.budget) fail('window', `a batch of ${s.budget} tokens cannot hold it; raise budget`);

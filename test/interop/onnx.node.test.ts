@@ -125,6 +125,7 @@ describe('ONNX', () => {
 
   it.each([
     ['hstu', 'block=hstu', { recipe: 'hstu', set: set('similarity=cosine loss=sampled-softmax') }],
+    ['a recurrence', 'block=recurrent', { set: set('block=recurrent') }],
     ['encoder-decoder', 'decoder=2', { recipe: 'encoder-decoder', set: set('direction=bidirectional continuation=4') }],
     ['rotary positions', 'positions=rotary', { set: set('positions=rotary') }],
     ['a bias', 'bias=relative', { set: set('bias=relative') }],

@@ -69,6 +69,8 @@ describe('recipes', () => {
       { items: 'tower', direction: 'bidirectional' },
       /^`settings.items: tower`: requires `settings.direction: causal`$/,
     ],
+    [{ block: 'recurrent', bias: 'time' }, /block: recurrent`: requires `settings.bias: none`$/],
+    [{ block: 'recurrent', positions: 'rotary' }, /^`settings.positions: rotary`: block=recurrent has no attention/],
     [{ decoder: '1', block: 'hstu' }, /^`settings.decoder: 1`: requires `settings.block: transformer`$/],
     [{ ...MOL, molItem: '3' }, /^`settings.molItem: 3`: expected a multiple of 4/],
     [{ ...MOL, molUser: '20' }, /^`settings.molUser: 20`: molUser · molItem = 80, at most 64/],

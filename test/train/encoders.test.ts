@@ -54,8 +54,8 @@ describe('encoders learn', async () => {
     recommender.close();
   });
 
-  it('sasrec with RMSNorm: the next item of a ring', async () => {
-    const { result } = await learn('sasrec', ring(false), { norm: 'rms' });
+  it.each(['norm=rms', 'block=recurrent'])('sasrec with %s: the next item of a ring', async (more) => {
+    const { result } = await learn('sasrec', ring(false), set(more));
     expect(result.bestNdcg).toBeGreaterThan(0.95);
   });
 

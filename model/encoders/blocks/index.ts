@@ -2,6 +2,7 @@
 import type { BlockKind } from '../context.ts';
 import { hstu } from './hstu.ts';
 import { ligr } from './ligr.ts';
+import { recurrent } from './recurrent.ts';
 import { transformer } from './transformer.ts';
 
-export const BLOCKS = { transformer, ligr, hstu } satisfies Record<string, BlockKind>;
+export const BLOCKS = { transformer, ligr, hstu, recurrent } satisfies Record<string, BlockKind>;

@@ -1,5 +1,13 @@
 /** Ops that only some encoders use: attention with a learned bias, rotary positions, SwiGLU. */
-import { biasWidth, gelu, relativeAttention, rotary, rotaryAngles, swiglu } from '../../../engine/index.ts';
+import {
+  biasWidth,
+  gatedRecurrence,
+  gelu,
+  relativeAttention,
+  rotary,
+  rotaryAngles,
+  swiglu,
+} from '../../../engine/index.ts';
 import { type Case, type InputSpec, shapes } from '../harness.ts';
 import { spansOf } from './attention.ts';
 
@@ -124,6 +132,22 @@ for (const [rows, f] of shapes('1,4 7,12 33,32')) {
       },
     },
   );
+}
+
+for (const [l, d] of shapes('1,4 19,12 70,68')) {
+  for (const twice of [false, true]) {
+    encoderCases.push({
+      op: 'gated-recurrence',
+      name: `L${l} D${d}${twice ? ', used twice' : ''}`,
+      // Histories of seven tokens, the last one shorter.
+      inputs: { x: { shape: [l, 2 * d] }, start: { shape: [l], dtype: 'u32', value: (i) => i - (i % 7) } },
+      run: ({ x, start }) => {
+        if (!twice) return gatedRecurrence(x, start);
+        const y = gelu(x);
+        return [gatedRecurrence(y, start), gatedRecurrence(y, start)];
+      },
+    });
+  }
 }
 
 for (const [l, heads, k] of shapes('1,1,4 19,2,8 40,1,32')) {

@@ -18,6 +18,7 @@ import {
   embeddingSum,
   exp,
   gather,
+  gatedRecurrence,
   gelu,
   layernorm,
   log,
@@ -283,6 +284,11 @@ export const OPS: GraphOps = {
     const table = rotaryAngles(9, 4);
     const angles = g.fixed({ shape: [9, 4], value: (i) => table[i] });
     g.value(shape, (v, t) => rotary(x(v, t), positions(v, t), angles(v, t), heads, parts));
+  },
+  gatedRecurrence: (g) => {
+    const { get, rows, cols } = g.matrix(g.pick([8, 16]));
+    const { get: start } = g.ids(rows, rows + 1);
+    g.value([rows, cols / 2], (v, t) => gatedRecurrence(get(v, t), start(v, t)));
   },
   crossEntropy: (g) => {
     const { get, rows: l, cols: d } = g.matrix();

@@ -10,6 +10,7 @@ import {
   crossEntropy,
   embedding,
   embeddingSum,
+  gatedRecurrence,
   layernorm,
   type Mixture,
   mixtureOfLogits,
@@ -200,6 +201,16 @@ const attentions: Case[] = [
     { R: 3, F: 8 },
     ({ R, F }) => ({ inputs: { x: { shape: [R, 2 * F] } }, run: ({ x }) => swiglu(x) }),
     ({ F }) => F % 4 !== 0 && 'swiglu: ',
+  ),
+  ...sized(
+    'gated-recurrence',
+    'L tokens of D',
+    { L: 5, D: 8 },
+    ({ L, D }) => ({
+      inputs: { x: { shape: [L, 2 * D] }, start: u32([L], (i) => i - (i % 3)) },
+      run: ({ x, start }) => gatedRecurrence(x, start),
+    }),
+    ({ D }) => D % 4 !== 0 && 'gatedRecurrence: ',
   ),
 ];
 
