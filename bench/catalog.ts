@@ -3,19 +3,20 @@
  *
  *   node dist/bench/catalog.js step 1e4,1e6 [dense|adagrad]
  *   node dist/bench/catalog.js history 512,2048,8192 [transformer,recurrent]
- *   node dist/bench/catalog.js topk 1e6,1e7
+ *   node dist/bench/catalog.js topk 1e6,1e7 [int8]
  *
  * `step`: milliseconds of a step as `attune train` chooses it (batches of 4,096 tokens, 1,024 negatives, a moving average
  * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole
  * table, with `adagrad` by row-wise Adagrad where the table is trained by row.
  * `history`: the same for histories of each length, 8,192 tokens of them a step, of 1,000 items with a softmax over all,
  * by each kind of block (default: transformer).
- * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device.
+ * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device. With `int8`
+ * by a table of width 32 in int8, and the first user's items are compared with those that the host finds among all.
  */
 import { prepare } from '../data/dataset.ts';
 import { seeded } from '../data/random.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
-import { Device, normal, sizeOf } from '../engine/index.ts';
+import { Device, normal, type PackedRows, sizeOf } from '../engine/index.ts';
 import { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { Scorer } from '../model/inference/scorer.ts';
 import { touchedRows } from '../model/recipes/derived.ts';
@@ -115,15 +116,38 @@ async function steps(device: Device, cases: Iterable<Case>, { warmUp, timed }: t
   }
 }
 
-async function topk(device: Device, sizes: readonly number[]): Promise<void> {
-  const settings = settingsFor('sasrec', { window: '50' });
+/** Rows of random bytes; those of one row have one scale. */
+function randomRows(items: number, width: number): PackedRows {
+  const { next } = seeded(1, items);
+  const words = Uint32Array.from({ length: (items * width) / 4 }, () => next() * 2 ** 32);
+  const scales = Float32Array.from({ length: items }, () => (0.5 + next()) / 1000);
+  return { format: 'int8', width, words, scales };
+}
+
+/** The k largest scores of all rows of int8, in f64, falling. */
+function largest({ width, words, scales }: PackedRows, vector: Float32Array, k: number): number[] {
+  const bytes = new Int8Array(words.buffer);
+  let best: number[] = [];
+  for (const [row, scale] of scales.entries()) {
+    let sum = 0;
+    for (let c = 0; c < width; c++) sum += bytes[row * width + c] * vector[c];
+    sum *= scale;
+    if (best.length < k || sum > best[k - 1]) best = [...best, sum].sort((a, b) => b - a).slice(0, k);
+  }
+  return best;
+}
+
+async function topk(device: Device, sizes: readonly number[], how: string | undefined): Promise<void> {
+  const light = how === 'int8';
+  const settings = settingsFor('sasrec', { window: '50', ...(light ? { d: '32' } : {}) });
   for (const items of sizes) {
-    const model = SequenceModel.create(device, settings, items, null);
+    const packed = light ? randomRows(items, settings.d) : undefined;
+    const model = SequenceModel.create(device, settings, items, null, { packed });
     const draw = (size: number, stream: number): Float32Array => normal(size, 1, stream, 0.02);
     const { parameters } = model;
     const values = parameters.names.map((name, i) => [name, draw(sizeOf(parameters.shapeOf(name)), i)] as const);
     parameters.load('params', new Map(values));
-    const scorer = new Scorer(model, { k: 100 });
+    const scorer = new Scorer(model, { k: 100, userVectors: light });
     const queries = Array.from({ length: 4 }, (_, u) => ({
       history: Uint32Array.of(u, (u * 7919) % items, items - 1 - u),
     }));
@@ -136,6 +160,16 @@ async function topk(device: Device, sizes: readonly number[]): Promise<void> {
     console.log(
       `${items.toLocaleString('en-US')} items: the best 100 of 4 users ${median(times.slice(1)).toFixed(0)} ms, first ${times[0].toFixed(0)} ms; ${mib(device.stats().bytes)}, at most ${mib(device.stats().peakBytes)}`,
     );
+    if (packed) {
+      const [{ items: found, scores, userVector = new Float32Array(0) }] = await scorer.score(queries.slice(0, 1));
+      const exact = largest(packed, userVector, 100);
+      const off = exact.reduce((most, x, i) => Math.max(most, Math.abs(x - scores[i])), 0);
+      if (!(off < 1e-5 * exact[0]) || new Set(found).size !== 100)
+        throw new Error(`the best 100 of ${items} items: scores are off by ${off}`);
+      console.log(
+        `the scores of the best 100 of the first user are those of the host to ${off.toExponential(0)} of ${exact[0].toFixed(3)}`,
+      );
+    }
     scorer.dispose();
     model.dispose();
     device.gpu?.buffers.trim();
@@ -148,7 +182,7 @@ async function main(): Promise<void> {
   const runs: Readonly<Record<string, (device: Device) => Promise<void>>> = {
     step: (device) => steps(device, catalogs(sizes, how), BY_ROW),
     history: (device) => steps(device, histories(sizes, how), LONG),
-    topk: (device) => topk(device, sizes),
+    topk: (device) => topk(device, sizes, how),
   };
   if (!Object.hasOwn(runs, what) || !sizes.every((n) => Number.isInteger(n) && n >= 100 && n <= 1e8))
     throw new Error(`expected ${Object.keys(runs).join(', ')}, and sizes from 100 on, such as 1e4,1e6`);

@@ -127,3 +127,13 @@ describe('scale', () => {
     expect(run.stdout).toContain('r rows of the log');
   });
 });
+
+describe('catalog', () => {
+  it('finds the best of a compressed table on the device that the host finds', () => {
+    const script = new URL('../dist/bench/catalog.js', import.meta.url).pathname;
+    const { stdout, status } = spawnSync(process.execPath, [script, 'topk', '1e4', 'int8'], { encoding: 'utf8' });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/10,000 items: the best 100 of 4 users \d+ ms/);
+    expect(stdout).toContain('the scores of the best 100 of the first user are those of the host to');
+  });
+});
