@@ -8,6 +8,7 @@ import {
   type Reference,
   type Variant,
 } from '../engine/index.ts';
+import { texts } from '../kernels/bench/texts.ts';
 import { pace } from './pace.ts';
 
 export interface Roofline {
@@ -17,7 +18,7 @@ export interface Roofline {
   gbs: number;
 }
 
-const COPY = kernel('bench_copy', (p) => groups(p.n, 4096));
+const COPY = kernel('bench_copy', (p) => groups(p.n, 4096), undefined, texts);
 /** Software adapters like small workgroups, GPUs large ones: the better of the two counts. */
 const FMA: readonly Kernel[] = [8, 256].map((threads) => {
   const variant: Variant = {
@@ -25,7 +26,7 @@ const FMA: readonly Kernel[] = [8, 256].map((threads) => {
     grid: (p) => groups(p.n, 4 * threads),
     constants: () => ({ WG: threads }),
   };
-  return kernel(`bench_fma_${threads}`, [variant]);
+  return kernel(`bench_fma_${threads}`, [variant], undefined, texts);
 });
 const FLOP_A_ROUND = 8 * 3 * 2;
 

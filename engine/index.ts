@@ -11,7 +11,6 @@ export { STATE, STATUS } from './state.ts';
 export type { HostValues } from './values.ts';
 export { type DType, type NumericArray, type Shape, showShape, sizeOf, Tensor } from './tensor.ts';
 export { fill } from './ops/fill.ts';
-export { gelu } from './ops/gelu.ts';
 export { normal, permutation, threefry2x32, toUniform, uniform } from './random/random.ts';
 export { dropout } from './ops/dropout.ts';
 export { matmul, type MatmulOptions } from './ops/matmul.ts';
@@ -27,29 +26,77 @@ export { rotary, rotaryAngles, type RotaryParts } from './ops/rotary.ts';
 export { swiglu } from './ops/swiglu.ts';
 export { gatedRecurrence } from './ops/gated-recurrence.ts';
 export { Inputs, type InputSpec } from './inputs.ts';
-export { add } from './ops/add.ts';
-export { sub } from './ops/sub.ts';
-export { mul } from './ops/mul.ts';
-export { div } from './ops/div.ts';
+export {
+  add,
+  div,
+  equal,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  maximum,
+  minimum,
+  mul,
+  notEqual,
+  pow,
+  sub,
+} from './ops/binary.ts';
+export {
+  abs,
+  acos,
+  acosh,
+  asin,
+  asinh,
+  atan,
+  atanh,
+  ceil,
+  clamp,
+  cos,
+  cosh,
+  elu,
+  erf,
+  exp,
+  floor,
+  gelu,
+  geluErf,
+  hardSigmoid,
+  leakyRelu,
+  log,
+  logicalNot,
+  mish,
+  neg,
+  reciprocal,
+  relu,
+  round,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  sinh,
+  softplus,
+  softsign,
+  sqrt,
+  tan,
+  tanh,
+} from './ops/unary.ts';
+export { where } from './ops/where.ts';
 export { scale } from './ops/scale.ts';
-export { relu } from './ops/relu.ts';
-export { silu } from './ops/silu.ts';
-export { sigmoid } from './ops/sigmoid.ts';
-export { tanh } from './ops/tanh.ts';
-export { exp } from './ops/exp.ts';
-export { log } from './ops/log.ts';
-export { type Over, sum } from './ops/sum.ts';
+export type { Over } from './ops/shared/reduce.ts';
+export { type ReduceOptions, sum } from './ops/sum.ts';
+export { logsumexp } from './ops/logsumexp.ts';
+export { prod } from './ops/prod.ts';
 export { mean } from './ops/mean.ts';
-export { max } from './ops/max.ts';
+export { argmax, argmin, max, min } from './ops/max.ts';
 export { addLayernorm, layernorm } from './ops/layernorm.ts';
 export { rmsnorm } from './ops/rmsnorm.ts';
-export { softmax } from './ops/softmax.ts';
+export { logSoftmax, softmax } from './ops/softmax.ts';
 export { bceWithLogits } from './ops/bce-with-logits.ts';
 export { copy } from './ops/copy.ts';
 export { slice } from './ops/slice.ts';
 export { concat } from './ops/concat.ts';
 export { transpose } from './ops/transpose.ts';
-export { gather } from './ops/gather.ts';
+export { gather, scatterAdd } from './ops/gather.ts';
+export { expand, permute } from './ops/permute.ts';
 export { type AdamwOptions, type AdamwShard, adamwStatus, adamwStep } from './ops/adamw.ts';
 export {
   adamwRows,

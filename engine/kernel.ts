@@ -62,8 +62,18 @@ export interface Kernel {
   shape?: ShapeClass;
 }
 
-/** `kernel('gelu_fwd', p => ceil(p.n / 1024))`, or a list of variants where there are several. */
-export function kernel(name: string, how: Variant['grid'] | readonly Variant[], shape?: ShapeClass): Kernel {
+/**
+ * `kernel('gelu_fwd', p => ceil(p.n / 1024))`, or a list of variants where there are several.
+ * @param texts files that kernels/index.ts does not have, since only some pages need them
+ */
+/* @__NO_SIDE_EFFECTS__ */
+export function kernel(
+  name: string,
+  how: Variant['grid'] | readonly Variant[],
+  shape?: ShapeClass,
+  texts: Readonly<Record<string, string>> = {},
+): Kernel {
+  Object.assign(sources, texts);
   return { name, variants: typeof how === 'function' ? [{ file: name, grid: how }] : how, shape };
 }
 
@@ -217,14 +227,20 @@ export function expectIntegers(what: Kernel, params: Params): void {
   }
 }
 
-/** Rewrites the value on the line `const NAME: TYPE = …; // @tune`, or the type on `alias NAME = …; // @tune`. */
+/**
+ * Rewrites the value on the line `const NAME: TYPE = …; // @tune`, the type on `alias NAME = …; // @tune`, or the result on
+ * `fn NAME(…) -> TYPE { return …; } // @tune`.
+ */
 function specialize(file: string, code: string, name: string, value: number | boolean | string): string {
-  const line = new RegExp(`^((?:const ${name}: (\\w+)|alias ${name}) = )[^;]+(;\\s*// @tune.*)$`, 'm');
+  const line = new RegExp(
+    `^((?:const ${name}: (\\w+) =|alias ${name} =|fn ${name}\\(.*\\) -> \\w+ \\{ return) )[^;]+(;.*// @tune.*)$`,
+    'm',
+  );
   const match = line.exec(code);
   if (!match) throw new Error(`kernel ${file}: no line "const ${name}: … ; // @tune"`);
   const type = match[2];
   const literal = type === 'u32' ? `${value}u` : type === 'f32' ? `f32(${value})` : `${value}`;
-  return code.replace(line, `$1${literal}$3`);
+  return code.replace(line, (_, before: string, _type, after: string) => before + literal + after);
 }
 
 /** Names of the helpers of kernels/lib/ that a file asks for (`// @use a, b`), those of the helpers included. */

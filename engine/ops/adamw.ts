@@ -5,6 +5,7 @@
  * Steps are counted on the device, in `status`, so that a replayed step counts as an eager one does.
  */
 import { groups, kernel, lanes8 } from '../kernel.ts';
+import { texts } from '../../kernels/adamw/texts.ts';
 import { STATUS } from '../state.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import {
@@ -103,14 +104,19 @@ export function adamwStatus(options: Pick<AdamwOptions, 'beta1' | 'beta2'>, step
 }
 
 const GROUPS = 256;
-const CLEAR = kernel('clear_padding', (p) => groups(p.n, 64));
-const NORM = kernel('grad_norm', [
-  { file: 'grad_norm_sg8', requires: lanes8, grid: (p) => p.groups },
-  { file: 'grad_norm', grid: (p) => p.groups },
-]);
-const FINISH = kernel('grad_norm_finish', () => 1);
-const ADAMW = kernel('adamw', (p) => groups(p.n, 256));
-const AVERAGE = kernel('average', (p) => groups(p.n, 256));
+const CLEAR = kernel('clear_padding', (p) => groups(p.n, 64), undefined, texts);
+const NORM = kernel(
+  'grad_norm',
+  [
+    { file: 'grad_norm_sg8', requires: lanes8, grid: (p) => p.groups },
+    { file: 'grad_norm', grid: (p) => p.groups },
+  ],
+  undefined,
+  texts,
+);
+const FINISH = kernel('grad_norm_finish', () => 1, undefined, texts);
+const ADAMW = kernel('adamw', (p) => groups(p.n, 256), undefined, texts);
+const AVERAGE = kernel('average', (p) => groups(p.n, 256), undefined, texts);
 const EXCHANGE = kernel('exchange', (p) => groups(p.n, 256));
 
 /**

@@ -1,13 +1,14 @@
 /** Binary cross-entropy of logits, weighted and summed: Σ wᵢ · (max(x, 0) − x·t + log(1 + exp(−|x|))). */
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel } from '../kernel.ts';
+import { texts } from '../../kernels/bce-with-logits/texts.ts';
 import type { Tensor } from '../tensor.ts';
 import { bceBackward, bceForward } from './bce-with-logits.ref.ts';
 import { expectConstants, expectSameShape, expectType } from './shared/check.ts';
 import { sumAll } from './shared/sums.ts';
 
-const FORWARD = kernel('bce_fwd', (p) => groups(p.n, 1024));
-const BACKWARD = kernel('bce_bwd', (p) => groups(p.n, 1024));
+const FORWARD = kernel('bce_fwd', (p) => groups(p.n, 1024), undefined, texts);
+const BACKWARD = kernel('bce_bwd', (p) => groups(p.n, 1024), undefined, texts);
 
 /**
  * The loss as a scalar of shape []. `logits`, `targets` (0 to 1) and `weights` have one shape; a weight of 0 leaves an

@@ -1,16 +1,17 @@
-/** Tensors laid one after another along the first or the last axis. */
+/** Tensors laid one after another along an axis. */
 import { gradOf } from '../autograd.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { alongColumns, blockGradient, copyBlock } from './shared/block.ts';
 import { expectType } from './shared/check.ts';
+import { axisOf } from './shared/reduce.ts';
 
-/** The parts along axis 0, or along the last (−1); all other axes must agree. f32 or u32. */
+/** The parts along an axis (−1 is the last); all other axes must agree. f32 or u32. */
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   if (parts.length === 0) throw new Error('concat: expected at least one tensor, got none');
   const [first] = parts;
   const { device } = first;
   const views = parts.map((x) => alongColumns('concat', x, axis));
-  const at = axis === 0 ? 0 : first.rank - 1;
+  const at = axisOf('concat', first, axis);
   for (const x of parts) {
     expectType('concat', x.label, x, first.dtype);
     if (x.rank !== first.rank || x.shape.some((n, i) => i !== at && n !== first.shape[i])) {

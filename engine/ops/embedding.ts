@@ -9,7 +9,7 @@ import { elementVariants, groups, type Kernel, kernel, type Params } from '../ke
 import { rowGroupLayout } from '../rows.ts';
 import { PackedTable, shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { add } from './add.ts';
+import { add } from './binary.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
 import { packedRows } from './packed-rows.ts';
 import { expectType } from './shared/check.ts';

@@ -1,7 +1,6 @@
 import type { Reference } from '../reference.ts';
 import { keepOf } from '../random/keep.ts';
-import { geluOf, geluSlope } from './gelu.ref.ts';
-import { reluSlope } from './relu.ref.ts';
+import { geluOf, geluSlope, reluSlope, sigmoidOf as sigmoid } from './unary.ref.ts';
 
 export const ACTIVATIONS = ['none', 'relu', 'gelu', 'silu'] as const;
 
@@ -20,7 +19,6 @@ export const FLAG = {
   DROPOUT: 64,
 } as const;
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const VALUE = [(x: number) => x, (x: number) => Math.max(x, 0), geluOf, (x: number) => x * sigmoid(x)];
 const SLOPE = [() => 1, reluSlope, geluSlope, (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))];
 

@@ -7,7 +7,9 @@ import { dropoutTo } from './dropout.ts';
 import { ACTIVATIONS, matmulActivationBackward } from './matmul.ref.ts';
 import { type Activation, type Gemm, gemm } from './shared/gemm.ts';
 import { expectOneOf, expectType } from './shared/check.ts';
+import { expand } from './permute.ts';
 import { scaleInto } from './shared/scale.ts';
+import { broadcastShape } from './shared/strided.ts';
 
 const ACT_BACKWARD = kernel('matmul_act_bwd', [
   { file: 'matmul_act_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ ACT: p.act }) },
@@ -28,22 +30,19 @@ export interface MatmulOptions {
 }
 
 /**
- * residual + dropout(act(op(a) · op(b) + bias)), in one kernel. `a` is [.., M, K] ([.., K, M] with transA), `b` is [K, N] or [.., K, N] ([N, K] with
- * transB); leading axes of both are equal, or `b` has none and is shared. Gives [.., M, N].
+ * residual + dropout(act(op(a) · op(b) + bias)), in one kernel. `a` is [.., M, K] ([.., K, M] with transA), `b` is [K, N] or
+ * [.., K, N] ([N, K] with transB). Leading axes broadcast; what repeats is copied first, but for a `b` without any. Gives
+ * [.., M, N].
  */
-export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
-  const { device } = a;
+export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {}): Tensor {
+  const { device } = left;
   const { transA = false, transB = false, bias, activation = 'none', residual } = options;
-  for (const [name, t] of Object.entries({ a, b, bias, residual })) if (t) expectType('matmul', name, t);
+  for (const [name, t] of Object.entries({ a: left, b: right, bias, residual })) if (t) expectType('matmul', name, t);
   expectOneOf('matmul', 'activation', activation, ACTIVATIONS);
+  const [a, b] = alongBatches(left, right, transA, transB);
   const s = shapesOf(a, b, transA, transB);
   if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
     throw new Error(`matmul: bias must be [${s.n}], got ${showShape(bias.shape)}`);
-  }
-  if (s.gemm.batch > 1 && b.rank === 2 && b.requiresGrad && device.tape.enabled) {
-    throw new Error(
-      `matmul: b ${showShape(b.shape)} requires a gradient, which it has not where transA and a batch share it; use one matrix a batch`,
-    );
   }
   if (residual && showShape(residual.shape) !== showShape(s.shape))
     throw new Error(`matmul: residual must be ${showShape(s.shape)}, got ${showShape(residual.shape)}`);
@@ -197,17 +196,27 @@ function gradWithin(c: Tensor, z: Tensor | null, act: number, mask: Gemm['mask']
   return dz;
 }
 
+function fail(why: string, a: Tensor, b: Tensor, transA: boolean, transB: boolean): never {
+  const t = (x: Tensor, flag: boolean) => `${showShape(x.shape)}${flag ? 'ᵀ' : ''}`;
+  throw new Error(`matmul: ${why}, a ${t(a, transA)} · b ${t(b, transB)}`);
+}
+
+/** Both with the same leading axes, or `b` with none where the kernels and the gradients take one matrix for all. */
+function alongBatches(a: Tensor, b: Tensor, transA: boolean, transB: boolean): [Tensor, Tensor] {
+  if (a.rank < 2 || b.rank < 2) fail('expected matrices', a, b, transA, transB);
+  if (b.rank === 2 && !(transA && a.rank > 2 && b.requiresGrad && b.device.tape.enabled)) return [a, b];
+  const [leadA, leadB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  const lead = broadcastShape(leadA, leadB) ?? fail('leading axes do not broadcast', a, b, transA, transB);
+  const along = (x: Tensor): Tensor => expand(x, [...lead, ...x.shape.slice(-2)]);
+  return [along(a), along(b)];
+}
+
 function shapesOf(a: Tensor, b: Tensor, transA: boolean, transB: boolean) {
-  const fail = (why: string): never => {
-    const t = (x: Tensor, flag: boolean) => `${showShape(x.shape)}${flag ? 'ᵀ' : ''}`;
-    throw new Error(`matmul: ${why}, a ${t(a, transA)} · b ${t(b, transB)}`);
-  };
-  if (a.rank < 2 || b.rank < 2) fail('expected matrices');
   const [a0, a1] = a.shape.slice(-2);
   const [b0, b1] = b.shape.slice(-2);
   const [m, k] = transA ? [a1, a0] : [a0, a1];
   const [kb, n] = transB ? [b1, b0] : [b0, b1];
-  if (k !== kb) fail('inner dimensions differ');
+  if (k !== kb) fail('inner dimensions differ', a, b, transA, transB);
   const lead = a.shape.slice(0, -2);
   const leadB = b.shape.slice(0, -2);
   const batch = sizeOf(lead);
@@ -215,6 +224,5 @@ function shapesOf(a: Tensor, b: Tensor, transA: boolean, transB: boolean) {
   if (leadB.length === 0 && !transA) {
     return { n, shape, gemm: { m: m * batch, n, k, batch: 1, sa: 0, sb: 0, sc: 0 } };
   }
-  if (leadB.length > 0 && showShape(lead) !== showShape(leadB)) fail('leading axes differ');
   return { n, shape, gemm: { m, n, k, batch, sa: m * k, sb: leadB.length > 0 ? k * n : 0, sc: m * n } };
 }

@@ -2,7 +2,7 @@
 import { gradOf, into } from '../autograd.ts';
 import { groups, type Kernel, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { mul } from './mul.ts';
+import { mul } from './binary.ts';
 import { rmsnormBackward, rmsnormForward } from './rmsnorm.ref.ts';
 import { asMatrix, expectType, expectWidth4 } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';

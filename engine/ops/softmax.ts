@@ -1,8 +1,13 @@
-/** Softmax over the last axis; the largest of a row is subtracted first. */
+/** Softmax over an axis and its logarithm; the largest of a row is subtracted first. */
 import { gradOf, into } from '../autograd.ts';
 import { groups, kernel, lanes8, type Params, subgroupVariants } from '../kernel.ts';
+import { texts } from '../../kernels/softmax/texts.ts';
 import type { Tensor } from '../tensor.ts';
+import { sub } from './binary.ts';
+import { logsumexp } from './logsumexp.ts';
+import { permute } from './permute.ts';
 import { asMatrix, expectRank, expectType } from './shared/check.ts';
+import { axisOf } from './shared/reduce.ts';
 import { softmaxBackward, softmaxForward } from './softmax.ref.ts';
 
 /** Lanes of eight hold a row of at most 512 in registers; wider ones take the driver long to compile. */
@@ -37,6 +42,7 @@ const FORWARD = kernel(
     { file: 'softmax_fwd', grid: (p) => p.rows },
   ],
   SHAPE,
+  texts,
 );
 const BACKWARD = kernel(
   'softmax_bwd',
@@ -51,13 +57,27 @@ const BACKWARD = kernel(
     { file: 'softmax_bwd', grid: (p) => p.rows },
   ],
   SHAPE,
+  texts,
 );
 
-/** exp(x) / Σ exp(x) along the last axis of x [..., n]. */
-export function softmax(x: Tensor): Tensor {
-  const { device } = x;
+/** exp(x) / Σ exp(x) along an axis of x [..., n, ...], the last by default. */
+export function softmax(x: Tensor, axis = -1): Tensor {
   expectType('softmax', 'x', x);
   expectRank('softmax', 'x', x, 1);
+  const at = axisOf('softmax', x, axis);
+  if (at === x.rank - 1) return overLast(x);
+  // The axis and the last one exchanged, and back.
+  const order = x.shape.map((_, i) => (i === at ? x.rank - 1 : i === x.rank - 1 ? at : i));
+  return permute(overLast(permute(x, order)), order);
+}
+
+/** log softmax(x) along an axis of x, the last by default. */
+export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  return sub(x, logsumexp(x, axis, { keepdims: true }));
+}
+
+function overLast(x: Tensor): Tensor {
+  const { device } = x;
   const shape = asMatrix(x);
   const y = device.empty(x.shape, 'f32', 'softmax');
   device.run(FORWARD, softmaxForward, { x, y }, { ...shape });

@@ -18,7 +18,7 @@ import { type NumericArray, type Storage, showShape, type Tensor } from '../tens
 import type { CompileProgress } from '../webgpu/pipelines.ts';
 import type { Call, WebGpu } from '../webgpu/webgpu.ts';
 import { type KernelTime, type ProfileOptions, profile, type Step } from './profile.ts';
-import { assignSlots, isTemporary, sign } from './slots.ts';
+import { assignSlots, isTemporary, signatureOf } from './slots.ts';
 
 export interface ProgramOptions {
   /** Longest submit, in milliseconds. */
@@ -263,7 +263,7 @@ export class Program<T extends Record<string, Tensor>> {
     gpu.flush();
     const { out } = traced;
     this.adoptOrFree(traced);
-    this.signature = sign(calls, device.traceId);
+    this.signature = signatureOf(calls, device.traceId);
     const bytes = calls.reduce((sum, c) => sum + c.bindings.reduce((s, b) => s + b.size, 0), 0);
     if (bytes > SMALL_STEP_BYTES) {
       // Not measured yet: assume the eager run's share of host time is small and cut generously.
@@ -405,7 +405,7 @@ export class Program<T extends Record<string, Tensor>> {
   /** Traces the function again and asserts that it would dispatch the very same list. */
   retrace(): void {
     const { device } = this;
-    const now = sign(this.trace(), device.traceId);
+    const now = signatureOf(this.trace(), device.traceId);
     const at = now.findIndex((s, i) => s !== this.signature[i]);
     if (at >= 0 || now.length !== this.signature.length) {
       const i = at >= 0 ? at : Math.min(now.length, this.signature.length);

@@ -50,7 +50,7 @@ let nextId = 0;
  * One line a call: kernel, grid, bindings. What the trace itself made is named by order of appearance, so that two
  * traces compare equal; everything else, uniforms (shared by content) included, by the identity of its buffer.
  */
-export function sign(calls: readonly Call[], traceId: number): string[] {
+export function signatureOf(calls: readonly Call[], traceId: number): string[] {
   const order = new Map<object, string>();
   const nameOf = (storage: Storage | null, buffer: GPUBuffer | null): string => {
     if (storage && storage.trace === traceId) {

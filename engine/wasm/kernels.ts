@@ -22,9 +22,6 @@ interface WasmKernel {
 /** What the matrix product leaves to the reference. */
 const BACKWARD = FLAG.COLUMN_SUMS | FLAG.SLOPE | FLAG.DROPOUT;
 
-/** The op number of engine/ops/shared/unary.ts. */
-const TANH = 3;
-
 export const KERNELS: Partial<Record<string, WasmKernel>> = {
   matmul: {
     name: 'matmul',
@@ -66,10 +63,18 @@ export const KERNELS: Partial<Record<string, WasmKernel>> = {
   },
   fill: { name: 'fill', args: (at, p) => [at.x, p.n, p.value] },
   scale: { name: 'scale', takes: (p) => !p.acc, args: (at, p) => [at.x, at.y, p.n, p.factor] },
-  binary_fwd: { name: 'binary', args: (at, p) => [at.a, at.b, at.y, p.n, p.na, p.nb, p.op] },
-  unary_fwd: { name: 'unary', takes: (p) => p.op !== TANH, args: (at, p) => [at.x, at.y, p.n, p.op] },
+  binary_fwd: {
+    name: 'binary',
+    takes: (p) => p.op >= 0,
+    args: (at, p) => [at.a, at.b, at.y, p.n, p.na, p.nb, p.op],
+  },
+  unary_fwd: { name: 'unary', takes: (p) => p.op >= 0, args: (at, p) => [at.x, at.y, p.n, p.op] },
   swiglu_fwd: { name: 'swiglu', args: (at, p) => [at.x, at.y, 4 * p.n, p.f] },
-  gather: { name: 'gather', args: (at, p) => [at.x, at.ids, at.y, p.n, p.rows, p.cols] },
+  gather: {
+    name: 'gather',
+    takes: (p) => p.outer === 1,
+    args: (at, p) => [at.x, at.ids, at.y, p.n, p.rows, p.cols],
+  },
   copy_block: {
     name: 'block',
     takes: (p) => !p.acc,

@@ -13,8 +13,8 @@ struct Params { n: u32, acc: u32 }
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
   if (i * 4u >= p.n) { return; }
-  var g = dy[0] * weights[i] * (unary_sigmoid(logits[i]) - targets[i]);
+  var g = dy[0] * weights[i] * (sigmoid4(logits[i]) - targets[i]);
   if (p.acc == 1u) { g += dx[i]; }
   dx[i] = g;
 }
-// @use group_index, unary
+// @use group_index, sigmoid

@@ -1,5 +1,5 @@
-// binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]); adds where acc = 1.
-// OP is 0 d(ab)/da = b, 1 d(ab)/db = a, 2 d(a/b)/da = 1/b, 3 d(a/b)/db = −a/b², 4 d(a²)/da = 2a.
+// binary_bwd: g[i] = [g[i] +] dy[i] · slope(a[i mod na], b[i mod nb]), whose product is the expression f of an op in
+// engine/ops/binary.ts; adds where acc = 1.
 // Layout: a [na], b [nb], dy, g [n], f32; na and nb are n, 1 or the size of a suffix of dy's shape.
 // A thread owns one vec4 of g, a workgroup 1,024 elements. No workgroup memory.
 // Host: na and nb divide n; buffers are padded to 16 bytes; the last vec4 may touch the padding. A broadcast side's g
@@ -10,37 +10,17 @@ struct Params { n: u32, na: u32, nb: u32, acc: u32 }
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> g: array<vec4f>;
-const OP: u32 = 0; // @tune
+alias T = vec4f;
+alias U = vec4u;
 
-fn load_a(i: u32) -> vec4f {
-  if (p.na == p.n) { return a[i]; }
-  if (p.na == 1u) { return vec4f(a[0].x); }
-  if (p.na % 4u == 0u) { return a[i % (p.na / 4u)]; }
-  let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.na;
-  return vec4f(a[e.x / 4u][e.x % 4u], a[e.y / 4u][e.y % 4u], a[e.z / 4u][e.z % 4u], a[e.w / 4u][e.w % 4u]);
-}
-
-fn load_b(i: u32) -> vec4f {
-  if (p.nb == p.n) { return b[i]; }
-  if (p.nb == 1u) { return vec4f(b[0].x); }
-  if (p.nb % 4u == 0u) { return b[i % (p.nb / 4u)]; }
-  let e = (vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)) % p.nb;
-  return vec4f(b[e.x / 4u][e.x % 4u], b[e.y / 4u][e.y % 4u], b[e.z / 4u][e.z % 4u], b[e.w / 4u][e.w % 4u]);
-}
+fn f(a: T, b: T, d: T) -> T { return d * b; } // @tune
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
   if (i * 4u >= p.n) { return; }
-  let u = load_a(i);
-  let v = load_b(i);
-  var r = dy[i];
-  if (OP == 0u) { r *= v; }
-  if (OP == 1u) { r *= u; }
-  if (OP == 2u) { r /= v; }
-  if (OP == 4u) { r *= 2.0 * u; }
-  if (OP == 3u) { r = -r * (u / v) / v; }
+  var r = f(load_a(i), load_b(i), dy[i]);
   if (p.acc == 1u) { r += g[i]; }
   g[i] = r;
 }
-// @use group_index
+// @use group_index, operands, elementwise, power

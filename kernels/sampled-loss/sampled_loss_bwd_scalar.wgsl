@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     var g = 0.0;
     if (on) {
       if (p.kind == SOFTMAX) { g = f * (exp(s - st.x) - 1.0); }
-      else if (p.kind == BCE) { g = -f * p.beta * unary_sigmoid(vec4f(-s)).x; }
+      else if (p.kind == BCE) { g = -f * p.beta * sigmoid4(vec4f(-s)).x; }
       else { g = -f * st.x; }
     }
     if (p.acc_pos == 1u) { g += dpos[row]; }
@@ -49,12 +49,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (p.logq_on == 1u) { x -= logq[list + c]; }
       // A hit may lie above the logarithm of the sum that left it out.
       if (p.kind == SOFTMAX) { g = exp(min(x - st.x, 0.0)); }
-      else if (p.kind == BCE) { g = unary_sigmoid(vec4f(x)).x; }
-      else { g = unary_sigmoid(vec4f(x - s)).x; }
+      else if (p.kind == BCE) { g = sigmoid4(vec4f(x)).x; }
+      else { g = sigmoid4(vec4f(x - s)).x; }
       g = select(f * g, 0.0, negatives[list + c] == t);
     }
     if (p.acc_neg == 1u) { g += dneg[at]; }
     dneg[at] = g;
   }
 }
-// @use group_index, unary, nan
+// @use group_index, sigmoid, nan

@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       } else if (p.kind == BCE) {
         b += dot(select(softplus4(x), vec4f(0.0), hit), vec4f(1.0));
       } else {
-        a += dot(select(unary_sigmoid(x - s), vec4f(0.0), hit), vec4f(1.0));
+        a += dot(select(sigmoid4(x - s), vec4f(0.0), hit), vec4f(1.0));
         b += dot(select(softplus4(x - s), vec4f(0.0), hit), vec4f(1.0));
       }
     }
@@ -84,4 +84,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   stats[row] = vec4f(sums.x, s, w, 0.0);
   terms[row] = w * p.share * sums.y;
 }
-// @use group_index, softplus, unary, nan
+// @use group_index, softplus, sigmoid, nan

@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
       } else if (p.kind == BCE) {
         b += select(softplus4(vec4f(x)).x, 0.0, hit);
       } else {
-        a += select(unary_sigmoid(vec4f(x - s)).x, 0.0, hit);
+        a += select(sigmoid4(vec4f(x - s)).x, 0.0, hit);
         b += select(softplus4(vec4f(x - s)).x, 0.0, hit);
       }
     }
@@ -84,4 +84,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   stats[row] = vec4f(sums.x, s, w, 0.0);
   terms[row] = w * p.share * sums.y;
 }
-// @use group_index, softplus, unary, nan
+// @use group_index, softplus, sigmoid, nan

@@ -15,8 +15,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let f4 = p.f / 4u;
   let at = i + i / f4 * f4;
   let g = dy[i];
-  var gate = g * x[at + f4] * unary_slope(1u, x[at]);
-  var up = g * unary_value(1u, x[at]);
+  var gate = g * x[at + f4] * silu_slope4(x[at]);
+  var up = g * silu4(x[at]);
   if (p.acc == 1u) {
     gate += dx[at];
     up += dx[at + f4];
@@ -24,4 +24,4 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   dx[at] = gate;
   dx[at + f4] = up;
 }
-// @use group_index, unary
+// @use group_index, sigmoid

@@ -12,6 +12,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (i >= p.n) { return; }
   let f4 = p.f / 4u;
   let at = i + i / f4 * f4;
-  y[i] = unary_value(1u, x[at]) * x[at + f4];
+  y[i] = silu4(x[at]) * x[at + f4];
 }
-// @use group_index, unary
+// @use group_index, sigmoid

@@ -1,15 +1,18 @@
-// unary_fwd: y = f(x); OP is 0 relu, 1 silu, 2 sigmoid, 3 tanh, 4 exp, 5 log.
+// unary_fwd: y = f(x), f being the expression of an op in engine/ops/unary.ts; alpha and beta are its constants.
 // Layout: x, y [n], f32. A thread owns one vec4, a workgroup 1,024 elements. No workgroup memory.
 // Host: buffers are padded to 16 bytes; the last vec4 may touch the padding.
-struct Params { n: u32 }
+struct Params { n: u32, alpha: f32, beta: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-const OP: u32 = 0; // @tune
+@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(2) var<storage, read_write> y: array<T>;
+alias T = vec4f;
+alias U = vec4u;
+
+fn f(x: T, alpha: f32, beta: f32) -> T { return x * alpha + beta; } // @tune
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lid: u32) {
   let i = group_index(wid, grid) * 256u + lid;
-  if (i * 4u < p.n) { y[i] = unary_value(OP, x[i]); }
+  if (i * 4u < p.n) { y[i] = f(x[i], p.alpha, p.beta); }
 }
-// @use group_index, unary
+// @use group_index, elementwise, erf, gelu, sigmoid, softplus

@@ -89,6 +89,11 @@ test('docs/engine.md lists every op', () => {
         exported.some((name) => guide.includes(`\`${name}\``)),
         file,
       ).toBe(true);
+    const lines = Array.from(
+      textOf(`engine/ops/${file}`).matchAll(/^export const (\w+): (?:Un|Bin)ary/gm),
+      ([, n]) => n,
+    );
+    expect(lines.filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
   }
 });
 

@@ -26,7 +26,11 @@ import { runCase } from './run-case.ts';
 const DEFAULT = { abs: 1e-5, rel: 1e-5 };
 
 /** Ops that rank (NaN is never taken, and a rank of 0 says so), overwrite, or do not read all of their inputs. */
-const HIDES = new Set('topk rank-tiles adamw fill sparse-scores sparse-matmul slice gather embedding'.split(' '));
+const HIDES = new Set(
+  'topk rank-tiles adamw fill sparse-scores sparse-matmul slice gather scatterAdd embedding where argmax argmin equal notEqual less lessEqual greater greaterEqual'.split(
+    ' ',
+  ),
+);
 
 /** Ops with a kernel that multiplies NaN by 0, so that it reaches its neighbors: attention_*_sg*.wgsl, ce_grad.wgsl. */
 const spreads = (op: string): boolean =>

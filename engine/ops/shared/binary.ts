@@ -1,109 +1,138 @@
 /**
- * What add, sub, mul and div share: y = a ∘ b with broadcasting of a scalar or of a suffix of the other's shape.
- * The gradient of a broadcast side is the full gradient summed over what it was repeated along, in a fixed order.
+ * What the elementwise functions of two tensors share: y = f(a, b), broadcast as in NumPy. Operands that are whole, a
+ * scalar, or a suffix of the result's shape take a kernel of their own, others `map`. The gradient of a broadcast side is
+ * the full gradient summed over the axes that it was repeated along, in a fixed order.
  */
 import { gradOf, into } from '../../autograd.ts';
 import type { Reference } from '../../reference.ts';
-import { groups, kernel } from '../../kernel.ts';
-import { type Shape, showShape, sizeOf, type Tensor } from '../../tensor.ts';
-import { scaleTo } from './scale.ts';
-import { sumAll, sumLeading } from './sums.ts';
+import { groups, type Kernel, kernel } from '../../kernel.ts';
+import { type Shape, showShape, type Tensor } from '../../tensor.ts';
 import { expectType } from './check.ts';
+import { intoSide, sumTo } from './reduce.ts';
+import { scaleTo } from './scale.ts';
+import { broadcastShape, map, type MapRule, repeated, stridesOf } from './strided.ts';
 
-const FORWARD = kernel('binary_fwd', [
-  { file: 'binary_fwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) },
-]);
-const BACKWARD = kernel('binary_bwd', [
-  { file: 'binary_bwd', grid: (p) => groups(p.n, 1024), constants: (p) => ({ OP: p.op }) },
-]);
-
-/** Scalars: the result, and its slopes along a and b. */
+/**
+ * A function and what it sends back: expressions of WGSL in a, b and, for the gradients, in d, what reached the result
+ * (all of the type T, vec4f or f32), and the same for the references.
+ */
 export interface BinaryRule {
-  f(a: number, b: number): number;
-  da(a: number, b: number): number;
-  db(a: number, b: number): number;
+  f: string;
+  reference(a: number, b: number): number;
+  /** d · ∂f/∂a and d · ∂f/∂b; a number stands for ± d itself; none where f has no slope. */
+  gradients?: [BinaryGradient | 1, BinaryGradient | 1 | -1];
+  /** d · df(a, a)/da, where it is simpler. */
+  square?: BinaryGradient;
+  /** Its number in kernels/wasm/elementwise.ts, if it has one. */
+  wasm?: number;
 }
 
-export interface BinaryReferences {
-  forward: Reference;
-  /** g = [g +] dy · slope, for a and for b. */
-  backward: [Reference, Reference];
+type BinaryGradient = [f: string, reference: (a: number, b: number, d: number) => number];
+
+/** Elementwise, of shapes that broadcast. */
+export type Binary = (a: Tensor, b: Tensor) => Tensor;
+
+const expression = (file: string, f: string): Kernel =>
+  kernel(file, [{ file, grid: (p) => groups(p.n, 1024), constants: () => ({ f }) }]);
+
+/** A function of operands that repeat, or (`d`) its gradient: a kernel with its reference, and the same for `map`. */
+interface Form {
+  kernel: Kernel;
+  reference: Reference;
+  map: MapRule;
 }
 
-/** The reference loops of a rule; operands shorter than n repeat. */
-export function binaryReferences({ f, da, db }: BinaryRule): BinaryReferences {
-  const backward =
-    (slope: (a: number, b: number) => number): Reference =>
-    ({ a, b, dy, g }, { n, na, nb, acc }) => {
-      for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + dy[i] * slope(a[i % na], b[i % nb]);
+function forwardForm({ f, reference: of }: BinaryRule): Form {
+  const reference: Reference = ({ a, b, y }, { n, na, nb }) => {
+    for (let i = 0; i < n; i++) y[i] = of(a[i % na], b[i % nb]);
+  };
+  return { kernel: expression('binary_fwd', f), reference, map: { f, reference: of } };
+}
+
+function backwardForm([f, of]: BinaryGradient): Form {
+  const reference: Reference = ({ a, b, dy, g }, { n, na, nb, acc }) => {
+    for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + of(a[i % na], b[i % nb], dy[i]);
+  };
+  const inMap = f.replace(/\bd\b/g, 'c');
+  return { kernel: expression('binary_bwd', f), reference, map: { f: inMap, reference: of } };
+}
+
+/** Whether a tensor repeats as a whole along a shape: one number, or a suffix of it but for leading ones. */
+function isSuffix(t: Tensor, shape: Shape): boolean {
+  const own = t.shape.slice(t.shape.findIndex((n) => n !== 1));
+  return t.size === 1 || own.every((n, i) => n === shape[shape.length - own.length + i]);
+}
+
+/**
+ * The op of a rule.
+ */
+/* @__NO_SIDE_EFFECTS__ */
+export function binary(name: string, rule: BinaryRule): Binary {
+  const forward = forwardForm(rule);
+  const gradients = rule.gradients?.map((g) => (typeof g === 'number' ? g : backwardForm(g)));
+  const square = rule.square && backwardForm(rule.square);
+  return (a, b) => {
+    const { device } = a;
+    expectType(name, 'a', a);
+    expectType(name, 'b', b);
+    const shape = resultShape(name, a, b);
+    const y = device.empty(shape, 'f32', name);
+    const whole = [a, b].every((t) => isSuffix(t, shape));
+    const sizes = { n: y.size, na: a.size, nb: b.size, op: rule.wasm ?? -1 };
+    const walks = { a: repeated(a, shape), b: repeated(b, shape) };
+    const flat = { strides: stridesOf(shape) };
+    if (whole) device.run(forward.kernel, forward.reference, { a, b, y }, sizes);
+    else map(name, forward.map, shape, { ...walks, y: { tensor: y, ...flat } });
+    if (!gradients) return y;
+
+    /** g = [g +] a gradient of y's size. */
+    const run = ({ kernel: what, reference, map: inMap }: Form, g: Tensor, acc: number): void => {
+      const dy = gradOf(y);
+      if (whole) device.run(what, reference, { a, b, dy, g }, { ...sizes, acc });
+      else map(name, inMap, shape, { ...walks, c: { tensor: dy, ...flat }, y: { tensor: g, ...flat } }, acc);
     };
-  return {
-    forward: ({ a, b, y }, { n, na, nb }) => {
-      for (let i = 0; i < n; i++) y[i] = f(a[i % na], b[i % nb]);
-    },
-    backward: [backward(da), backward(db)],
+    const differentiate = (side: Tensor, gradient: Form | number): void => {
+      if (typeof gradient !== 'number') return intoSide(side, y, (g, to) => run(gradient, g, to));
+      if (!side.requiresGrad) return;
+      const { grad, acc } = into(side);
+      if (side.size === y.size) scaleTo(gradOf(y), grad, gradient, acc);
+      else sumTo(gradOf(y), grad, gradient, acc);
+    };
+    device.tape.record([a, b], y, () => {
+      if (square && a === b) return differentiate(a, square);
+      differentiate(a, gradients[0]);
+      differentiate(b, gradients[1]);
+    });
+    return y;
   };
 }
 
-const squareBackward: Reference = ({ a, dy, g }, { n, acc }) => {
-  for (let i = 0; i < n; i++) g[i] = (acc ? g[i] : 0) + dy[i] * 2 * a[i];
-};
-
-/** The op numbers of kernels/binary_fwd.wgsl. */
-const OPS = { add: 0, sub: 1, mul: 2, div: 3 } as const;
-
-/** a ∘ b for the op of that name. */
-export function binary(name: keyof typeof OPS, refs: BinaryReferences, a: Tensor, b: Tensor): Tensor {
-  const { device } = a;
-  expectType(name, 'a', a);
-  expectType(name, 'b', b);
-  const shape = broadcast(name, a.shape, b.shape);
-  const y = device.empty(shape, 'f32', name);
-  const sizes = { n: y.size, na: a.size, nb: b.size };
-  device.run(FORWARD, refs.forward, { a, b, y }, { ...sizes, op: OPS[name] });
-
-  /** g = [g +] dy · slope, of y's size, for side 0 (a) or 1 (b). */
-  const square = name === 'mul' && a === b;
-  const slope = (which: 0 | 1, g: Tensor, acc: number): void => {
-    if (square) {
-      device.run(BACKWARD, squareBackward, { a, b, dy: gradOf(y), g }, { ...sizes, acc, op: 4 });
-      return;
-    }
-    const op = (name === 'mul' ? 0 : 2) + which;
-    device.run(BACKWARD, refs.backward[which], { a, b, dy: gradOf(y), g }, { ...sizes, acc, op });
-  };
-  const differentiate = (side: Tensor, which: 0 | 1): void => {
-    if (!side.requiresGrad) return;
-    const { grad, acc } = into(side);
-    const sign = name === 'sub' && which === 1 ? -1 : 1;
-    const linear = name === 'add' || name === 'sub';
-    if (side.size === y.size) {
-      if (linear) scaleTo(gradOf(y), grad, sign, acc);
-      else slope(which, grad, acc);
-      return;
-    }
-    let full = gradOf(y);
-    if (!linear) {
-      full = device.empty(shape, 'f32', `${name} before its sum`);
-      slope(which, full, 0);
-    }
-    if (side.size === 1) sumAll(full, grad, sign, acc);
-    else sumLeading(full, y.size / Math.max(1, side.size), side.size, grad, sign, acc);
-  };
-  device.tape.record([a, b], y, () => {
-    differentiate(a, 0);
-    if (!square) differentiate(b, 1);
-  });
-  return y;
+function resultShape(name: string, a: Tensor, b: Tensor): Shape {
+  const shape = broadcastShape(a.shape, b.shape);
+  if (!shape)
+    throw new Error(
+      `${name}: expected shapes that broadcast (equal from the last axis on, or 1), got a ${showShape(a.shape)} · b ${showShape(b.shape)}`,
+    );
+  return shape;
 }
 
-/** The shape of the result: equal shapes, or one of size 1, or one a suffix of the other. */
-function broadcast(name: string, a: Shape, b: Shape): Shape {
-  const [long, short] = a.length > b.length || (a.length === b.length && sizeOf(a) >= sizeOf(b)) ? [a, b] : [b, a];
-  const suffix = short.every((n, i) => n === long[long.length - short.length + i]);
-  if (suffix || sizeOf(short) === 1) return long;
-  if (sizeOf(long) === 1) return short;
-  throw new Error(
-    `${name}: expected equal shapes, a scalar or a suffix of the other, got a ${showShape(a)} · b ${showShape(b)}`,
-  );
+/** A comparison: 1 where it holds, else 0; of two tensors of numbers or two of integers. NaN compares as nothing does. No gradient. */
+/* @__NO_SIDE_EFFECTS__ */
+export function comparison(name: string, test: string, holds: (a: number, b: number) => boolean): Binary {
+  const reference = (a: number, b: number): number => (holds(a, b) ? 1 : 0);
+  const f = `select(T(0.0), T(1.0), ${test})`;
+  const integers: MapRule = { f, reference };
+  const numbers = binary(name, { f: `ordered(${f}, a, b, ${reference(Number.NaN, 0)}.0)`, reference });
+  return (a, b) => {
+    if (a.dtype === 'f32') return numbers(a, b);
+    expectType(name, 'b', b, 'u32');
+    const shape = resultShape(name, a, b);
+    const y = a.device.empty(shape, 'f32', name);
+    map(name, integers, shape, {
+      a: repeated(a, shape),
+      b: repeated(b, shape),
+      y: { tensor: y, strides: stridesOf(shape) },
+    });
+    return y;
+  };
 }

@@ -2,8 +2,9 @@
 import { into } from '../../autograd.ts';
 import type { Reference } from '../../reference.ts';
 import { elementVariants, groups, kernel, type Params } from '../../kernel.ts';
-import { showShape, type Tensor } from '../../tensor.ts';
-import { asMatrix, expectRank } from './check.ts';
+import { sizeOf, type Tensor } from '../../tensor.ts';
+import { expectRank } from './check.ts';
+import { axisOf } from './reduce.ts';
 
 const COPY = kernel(
   'copy_block',
@@ -57,18 +58,15 @@ export function blockGradient(dy: Tensor, from: ColumnBlock, x: Tensor, rows: nu
   copyBlock(dy, from, grad, { stride: cols, offset: 0 }, rows, cols, acc);
 }
 
-/** The tensor as a matrix in which `axis` (0, or −1 for the last) runs along the columns, `unit` elements a step. */
+/** The tensor as a matrix in which an axis (−1 is the last) and those behind it are the columns, `unit` elements a step. */
 export function alongColumns(
   op: string,
   x: Tensor,
   axis: number,
 ): { rows: number; cols: number; unit: number; length: number } {
   expectRank(op, 'x', x, 1);
-  if (axis === -1 || (axis === x.rank - 1 && axis > 0)) {
-    const { rows, cols } = asMatrix(x);
-    return { rows, cols, unit: 1, length: cols };
-  }
-  if (axis !== 0) throw new Error(`${op}: expected axis 0 or -1 (the last), got ${axis} for ${showShape(x.shape)}`);
-  const length = x.shape[0];
-  return { rows: 1, cols: x.size, unit: x.shape.slice(1).reduce((a, b) => a * b, 1), length };
+  const at = axisOf(op, x, axis);
+  const length = x.shape[at];
+  const unit = sizeOf(x.shape.slice(at + 1));
+  return { rows: sizeOf(x.shape.slice(0, at)), cols: length * unit, unit, length };
 }

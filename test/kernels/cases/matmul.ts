@@ -98,7 +98,24 @@ const epilogues: Case[] = (
     variants: i === 1 ? withWide : MATMUL_VARIANTS,
   }),
 );
+/** Leading axes that broadcast. */
+const batches: Case[] = (
+  [
+    [[3, 4], [2, 4, 5], false],
+    [[2, 1, 3, 4], [5, 4, 6], false],
+    [[1, 3, 4], [2, 4, 1], false],
+    [[3, 4, 8], [4, 8], true],
+    [[2, 1, 4, 3], [1, 3, 4, 8], true],
+  ] as [Shape, Shape, boolean][]
+).map(([a, b, transA]) => ({
+  op: 'matmul',
+  name: `batches that broadcast, [${a}]${transA ? ' transposed' : ''} and [${b}]`,
+  inputs: { a: { shape: a }, b: { shape: b } },
+  run: (t) => matmul(t.a, t.b, { transA }),
+}));
+
 export const matmulCases: Case[] = [
+  ...batches,
   ...shapes('1,1,1 33,7,5 16,4,32 17,12,36 64,64,64 63,65,66 100,20,132').flatMap((size) =>
     flags.flatMap((ta) => flags.map((tb) => plain(size, ta, tb))),
   ),

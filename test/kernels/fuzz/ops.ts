@@ -1,13 +1,17 @@
 /** What each op adds to a random graph: its inputs, of earlier values or new ones, and its result. */
 import {
+  abs,
   add,
   addLayernorm,
+  asinh,
+  atan,
   attention,
   bceWithLogits,
   biasWidth,
   cachedAttention,
   concat,
   copy,
+  cos,
   crossAttention,
   type CrossBounds,
   crossBounds,
@@ -16,45 +20,65 @@ import {
   dropout,
   embedding,
   embeddingSum,
+  erf,
   exp,
+  expand,
   gather,
   gatedRecurrence,
   gelu,
+  geluErf,
   layernorm,
   log,
+  logSoftmax,
+  logsumexp,
   matmul,
   max,
   mean,
+  min,
+  mish,
   mixtureOfLogits,
   mul,
+  neg,
   normalize,
-  rmsnorm,
+  type Over,
+  permute,
+  pow,
+  prod,
   rankOf,
   rankTiles,
+  reciprocal,
+  type ReduceOptions,
   relativeAttention,
   relu,
+  rmsnorm,
   rotary,
   rotaryAngles,
   rowDot,
   sampledLoss,
   scale,
+  scatterAdd,
   type Shape,
   sigmoid,
   silu,
+  sin,
   slice,
   softmax,
+  softplus,
+  softsign,
   type SparseHost,
   sparseMatmul,
   sparseScores,
+  sqrt,
   sub,
   sum,
   swiglu,
   tableScores,
-  type Tensor,
   tanh,
+  type Tensor,
   topk,
   transpose,
   transposeSparse,
+  where,
 } from '../../../engine/index.ts';
 import { spansOf } from '../cases/attention.ts';
 import { grouped } from '../cases/embedding.ts';
@@ -73,10 +97,33 @@ const binary = (f: (a: Tensor, b: Tensor) => Tensor) => (g: Graph) => {
   g.value(shape, (v, t) => (swapped ? f(b(v, t), a(v, t)) : f(a(v, t), b(v, t))));
 };
 
-const over = (f: (x: Tensor, over: 'all' | 'last') => Tensor) => (g: Graph) => {
-  const { get, shape } = g.any();
-  const which = shape.length > 0 ? g.pick(['all', 'last'] as const) : 'all';
-  g.value(which === 'all' ? [] : shape.slice(0, -1), (v, t) => f(get(v, t), which));
+/** Of shapes that broadcast: some axes of either are 1, and some in front are missing. */
+const broadcast = (f: (a: Tensor, b: Tensor) => Tensor) => (g: Graph) => {
+  const shape = Array.from({ length: g.below(4) + 1 }, () => g.pick([1, 2, 3, 4]));
+  const side = (): Shape => shape.map((n) => (g.below(3) === 0 ? 1 : n)).slice(g.below(2));
+  const [a, b] = [side(), side()];
+  const [x, y] = [g.as(a), g.as(b)];
+  const rank = Math.max(a.length, b.length);
+  const axis = (s: Shape, i: number): number => s[i - rank + s.length] ?? 1;
+  const result = Array.from({ length: rank }, (_, i) => Math.max(axis(a, i), axis(b, i)));
+  g.value(result, (v, t) => f(x(v, t), y(v, t)));
+};
+
+/** A value of up to four axes. */
+const shaped = (g: Graph): { get: Get; shape: Shape } => {
+  const shape = Array.from({ length: g.below(4) + 1 }, () => g.pick([1, 2, 3, 4]));
+  return { get: g.as(shape), shape };
+};
+
+const over = (f: (x: Tensor, over: Over, options: ReduceOptions) => Tensor) => (g: Graph) => {
+  const { get, shape } = g.below(2) === 0 ? g.any() : shaped(g);
+  const axes = shape.map((_, axis) => axis).filter(() => g.below(2) === 0);
+  const which = shape.length > 0 ? g.pick(['all', 'last', axes] as const) : 'all';
+  const reduced = which === 'all' ? shape.map((_, i) => i) : which === 'last' ? [shape.length - 1] : axes;
+  const keepdims = g.below(2) === 0;
+  const left = shape.flatMap((n, i) => (reduced.includes(i) ? (keepdims ? [1] : []) : [n]));
+  g.note(JSON.stringify({ which, keepdims }));
+  g.value(left, (v, t) => f(get(v, t), which, { keepdims }));
 };
 
 /** Tokens in segments, the last of them unused: starts and ends. */
@@ -105,7 +152,68 @@ export const OPS: GraphOps = {
   log: unary((x) => log(exp(tanh(x)))),
   scale: unary((x) => scale(x, -0.7)),
   dropout: unary((x) => dropout(x, 0.3)),
-  softmax: unary((x) => (x.rank === 0 ? copy(x) : softmax(x))),
+  softmax: (g) => {
+    const { get, shape } = shaped(g);
+    const axis = g.below(shape.length);
+    const f = g.pick([softmax, logSoftmax]);
+    g.value(shape, (v, t) => f(get(v, t), axis));
+  },
+  // Of bounded numbers, away from what has steps or corners, or slopes that central differences miss.
+  smooth: unary((x) =>
+    [erf, geluErf, sin, cos, atan, asinh, softplus, softsign, mish, neg].reduce((y, f) => f(y), tanh(x)),
+  ),
+  positive: unary((x) => pow(sqrt(abs(exp(tanh(x)))), reciprocal(exp(tanh(x))))),
+  broadcast: broadcast((a, b) => add(sub(a, b), mul(tanh(a), b))),
+  quotients: broadcast((a, b) => div(a, exp(tanh(b)))),
+  where: (g) => {
+    const { get, shape } = shaped(g);
+    const other = g.as(shape.slice(g.below(shape.length)));
+    const condition = u32(g, [shape.at(-1) as number], (i) => i % 2);
+    g.value(shape, (v, t) => where(condition(v, t), get(v, t), other(v, t)));
+  },
+  permute: (g) => {
+    const { get, shape } = shaped(g);
+    const order = shape.map((_, axis) => axis);
+    for (let i = order.length - 1; i > 0; i--) {
+      const j = g.below(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    g.note(`${order}`);
+    g.value(
+      order.map((axis) => shape[axis]),
+      (v, t) => permute(get(v, t), order),
+    );
+  },
+  expand: (g) => {
+    const { get, shape } = shaped(g);
+    const to = [g.pick([1, 2]), ...shape.map((n) => (n === 1 ? g.pick([1, 3]) : n))];
+    g.value(to, (v, t) => expand(get(v, t), to));
+  },
+  steps: (g) => {
+    const { get, shape } = shaped(g);
+    const axis = g.below(shape.length);
+    const n = shape[axis];
+    const [from, step] = [g.below(n), g.pick([1, 2, 3])];
+    const back = g.below(2) === 0;
+    const count = Math.ceil((back ? from + 1 : n - from) / step);
+    g.note(`${axis} from ${from} by ${back ? -step : step}`);
+    g.value(
+      shape.map((m, i) => (i === axis ? count : m)),
+      (v, t) => (back ? slice(get(v, t), axis, from, -1, -step) : slice(get(v, t), axis, from, n, step)),
+    );
+  },
+  picks: (g) => {
+    const { get, shape } = shaped(g);
+    const axis = g.below(shape.length);
+    const { get: ids } = g.ids(g.pick(SIZES), shape[axis] + 1);
+    const rows = g.pick(SIZES);
+    const scattered = shape.map((n, i) => (i === axis ? rows : n));
+    g.value(scattered, (v, t) => scatterAdd(gather(get(v, t), ids(v, t), axis), ids(v, t), rows, axis));
+  },
+  batches: (g) => {
+    const [a, b] = [g.as([2, 1, 3, 4]), g.as([3, 4, 2])];
+    g.value([2, 3, 3, 2], (v, t) => matmul(a(v, t), b(v, t)));
+  },
   add: binary(add),
   sub: binary(sub),
   mul: binary((a, b) => mul(a, tanh(b))),
@@ -113,6 +221,9 @@ export const OPS: GraphOps = {
   sum: over(sum),
   mean: over(mean),
   max: over(max),
+  min: over(min),
+  logsumexp: over(logsumexp),
+  prod: over((x, axes, options) => prod(tanh(x), axes, options)),
   reshape: (g) => {
     const { get, shape } = g.any();
     const size = sizeOf(shape);

@@ -6,25 +6,35 @@ import {
   div,
   dropout,
   exp,
+  expand,
   fill,
   gather,
   gelu,
   log,
+  logsumexp,
   matmul,
   max,
+  maximum,
   mean,
+  min,
+  minimum,
   mul,
+  permute,
+  pow,
+  prod,
   relu,
   scale,
+  scatterAdd,
   sigmoid,
   silu,
   slice,
   softmax,
   sub,
   sum,
-  type Tensor,
   tanh,
+  type Tensor,
   transpose,
+  where,
 } from '../../../../engine/index.ts';
 import type { Case } from '../../harness.ts';
 import { away, fixed, sized, u32 } from './sized.ts';
@@ -58,6 +68,41 @@ const binaries = Object.entries({ add, sub, mul, div }).flatMap(([op, f]) => [
     run: ({ a, b }) => f(a, b),
   })),
 ]);
+
+const broadcasts = [
+  ...Object.entries({ add, sub, mul, div, pow, minimum, maximum }).flatMap(([op, f]) =>
+    sized(op, '[A,1,C] and [B,1]', { A: 3, B: 2, C: 5 }, ({ A, B, C }) => ({
+      inputs: { a: { shape: [A, 1, C], value: away }, b: { shape: [B, 1], value: away } },
+      run: ({ a, b }) => f(a, b),
+    })),
+  ),
+  ...sized('where', '[A,1], [B] and a scalar', { A: 3, B: 5 }, ({ A, B }) => ({
+    inputs: { condition: u32([A, 1], (i) => i % 2), a: { shape: [B] }, b: { shape: [] } },
+    run: ({ condition, a, b }) => where(condition, a, b),
+  })),
+  ...sized('expand', '[A,1,C] to [A,B,C]', { A: 3, B: 2, C: 5 }, ({ A, B, C }) => ({
+    inputs: { x: { shape: [A, 1, C] } },
+    run: ({ x }) => expand(x, [A, B, C]),
+  })),
+  ...sized('permute', '[A,B,C]', { A: 3, B: 2, C: 5 }, ({ A, B, C }) => ({
+    inputs: { x: { shape: [A, B, C] } },
+    run: ({ x }) => permute(x, [2, 0, 1]),
+  })),
+  ...sized('scatterAdd', 'n rows of [n,C] to R', { R: 3, C: 4, n: 5 }, ({ R, C, n }) => ({
+    inputs: { x: { shape: [n, C] }, ids: u32([n], (i) => (i * 7) % 4) },
+    run: ({ x, ids }) => scatterAdd(x, ids, R),
+  })),
+];
+
+const middles = Object.entries({ sum, mean, max, min, prod, logsumexp }).flatMap(([op, f]) =>
+  sized(
+    op,
+    '[A,B,C] over B',
+    { A: 3, B: 2, C: 5 },
+    ({ A, B, C }) => ({ inputs: { x: { shape: [A, B, C], value: away } }, run: ({ x }) => f(x, 1) }),
+    ({ B }) => !['sum', 'prod'].includes(op) && B === 0 && 'expected at least one element',
+  ),
+);
 
 const reductions = Object.entries({ sum, mean, max }).flatMap(([op, f]) =>
   (['all', 'last'] as const).flatMap((over) =>
@@ -136,4 +181,12 @@ const shapes: Case[] = [
   })),
 ];
 
-export const tensorSizes: Case[] = [...elementwise, ...binaries, ...reductions, ...products, ...shapes];
+export const tensorSizes: Case[] = [
+  ...elementwise,
+  ...binaries,
+  ...broadcasts,
+  ...middles,
+  ...reductions,
+  ...products,
+  ...shapes,
+];

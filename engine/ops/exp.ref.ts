@@ -1,3 +1,0 @@
-import { unaryReferences } from './shared/unary.ts';
-
-export const expReferences = unaryReferences(Math.exp, Math.exp);

@@ -1,0 +1,1 @@
+export { sumLastReference as logsumexpReference } from './shared/sums.ts';

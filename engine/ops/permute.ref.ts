@@ -1,0 +1,1 @@
+export { mapReference as permuteReference } from './shared/strided.ts';

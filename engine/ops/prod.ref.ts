@@ -1,0 +1,1 @@
+export { concatReference as prodReference } from './concat.ref.ts';

@@ -1,3 +1,0 @@
-import { binaryReferences } from './shared/binary.ts';
-
-export const subReferences = binaryReferences({ f: (a, b) => a - b, da: () => 1, db: () => -1 });
