@@ -191,7 +191,10 @@ export function kernelText(file: string, constants: Constants = {}): KernelText 
   const known = parsed.get(key);
   if (known) return known;
   const source = sources[file];
-  if (source === undefined) throw new Error(`kernel ${file}: no file in kernels/ is named ${file}.wgsl`);
+  if (source === undefined)
+    throw new Error(
+      `kernel ${file}: no file in kernels/ is named ${file}.wgsl, or kernel() was not given the texts of its folder (APART in kernels/generate.mjs)`,
+    );
   let code = source;
   for (const [name, value] of Object.entries(constants)) code = specialize(file, code, name, value);
   for (const helper of helpersOf(file, source)) code += `\n${lib[helper]}`;
