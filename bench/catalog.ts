@@ -1,13 +1,13 @@
 /**
  * How the training step and top-k grow with the catalog, and the step with the length of the histories. Run it by
  *
- *   node dist/bench/catalog.js step 1e4,1e6 [dense|adagrad]
+ *   node dist/bench/catalog.js step 1e4,1e6 [dense|adagrad|codes]
  *   node dist/bench/catalog.js history 512,2048,8192 [transformer,recurrent]
  *   node dist/bench/catalog.js topk 1e6,1e7 [int8]
  *
  * `step`: milliseconds of a step as `attune train` chooses it (batches of 4,096 tokens, 1,024 negatives, a moving average
  * of the weights), of a catalog of each size, one after the other in turns; with `dense` by a gradient of the whole
- * table, with `adagrad` by row-wise Adagrad where the table is trained by row.
+ * table, with `adagrad` by row-wise Adagrad where the table is trained by row, with `codes` of items=codes.
  * `history`: the same for histories of each length, 8,192 tokens of them a step, of 1,000 items with a softmax over all,
  * by each kind of block (default: transformer).
  * `topk`: the best 100 items of 4 users by vectors of width 64, and the user's time. Memory is that of the device. With `int8`
@@ -60,11 +60,17 @@ interface Case {
 function* catalogs(sizes: readonly number[], by: string | undefined): Generator<Case> {
   const adamw = settingsFor('sasrec', SETTINGS);
   const adagrad = settingsFor('sasrec', { ...SETTINGS, tableOptimizer: 'adagrad' });
+  const codes = settingsFor('sasrec', { ...SETTINGS, items: 'codes' });
   for (const size of sizes) {
     const split = logOfCatalog(size);
-    const rows = by === 'dense' ? undefined : touchedRows(adamw, split.items);
-    const settings = by === 'adagrad' && rows !== undefined ? adagrad : adamw;
-    const how = rows === undefined ? 'a dense gradient' : `at most ${rows.toLocaleString('en-US')} rows`;
+    const rows = by === 'dense' ? undefined : touchedRows(by === 'codes' ? codes : adamw, split.items);
+    const settings = by === 'codes' ? codes : by === 'adagrad' && rows !== undefined ? adagrad : adamw;
+    const how =
+      rows === undefined
+        ? by === 'codes'
+          ? 'all rows'
+          : 'a dense gradient'
+        : `at most ${rows.toLocaleString('en-US')} rows`;
     yield { name: `${split.items.toLocaleString('en-US')} items, ${how}`, settings, split, rows };
   }
 }

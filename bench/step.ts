@@ -13,6 +13,7 @@ import { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { countItems } from '../train/baselines/baselines.ts';
 import { Feed, needsOf } from '../train/loop/feed.ts';
 import { Negatives } from '../train/loop/negatives.ts';
+import { findCodes } from '../train/item-codes.ts';
 import { AdamW } from '../train/loop/optimizer.ts';
 import { attendedPairs, flopCounter } from './cost.ts';
 import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
@@ -71,7 +72,8 @@ export type MadeStep = Awaited<ReturnType<typeof makeStep>>;
  * @param touched rows of the item table that a step reads at most, where its gradient is kept by row
  */
 export async function makeStep(device: Device, settings: Settings, split: Split, touched?: number) {
-  const model = SequenceModel.create(device, settings, split.items, 1, { touched });
+  const codes = settings.items === 'codes' ? await findCodes(split, settings.itemCodes, 1, async () => {}) : null;
+  const model = SequenceModel.create(device, settings, split.items, 1, { touched, codes });
   const optimizer = new AdamW(model.parameters, {
     beta1: 0.9,
     beta2: 0.98,
@@ -83,7 +85,7 @@ export async function makeStep(device: Device, settings: Settings, split: Split,
   if (settings.ema > 0) await model.parameters.startAverage();
   const { sampled } = LOSSES[settings.loss];
   const negatives = sampled ? new Negatives(device, settings, countItems(split)) : null;
-  const feed = new Feed(device, settings.budget, needsOf(settings), negatives, model.parameters.rowTables[0]);
+  const feed = new Feed(device, settings.budget, needsOf(settings), negatives, model.touched);
   const program = device.program('training step', () => {
     const loss = model.loss(feed.tensors, optimizer.rows());
     loss.backward();

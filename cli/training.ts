@@ -132,6 +132,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       recording: 'recording the training data',
       baselines: 'measuring the baselines',
       transitions: 'learning item transitions',
+      codes: 'finding item codes',
       batching: 'dividing the log into batches',
       compiling: 'compiling the kernels',
       training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,

@@ -17,7 +17,7 @@ export { matmul, type MatmulOptions } from './ops/matmul.ts';
 export { type Activation, gemm, type Gemm } from './ops/shared/gemm.ts';
 export { crossEntropy, type CrossEntropyOptions } from './ops/cross-entropy.ts';
 export { embedding, embeddingSum, type RowGroups } from './ops/embedding.ts';
-export { groupRows, type RowGroupArrays, type RowGroupLayout, rowGroupLayout } from './rows.ts';
+export { groupRows, MAX_BUDGET, type RowGroupArrays, type RowGroupLayout, rowGroupLayout } from './rows.ts';
 export { type AttentionOptions, attention, type Bounds } from './ops/attention.ts';
 export { crossAttention, type CrossAttentionOptions, type CrossBounds, crossBounds } from './ops/cross-attention.ts';
 export { biasWidth, relativeAttention, type RelativeAttentionOptions } from './ops/relative-attention.ts';
@@ -108,6 +108,7 @@ export {
   type RowOptions,
   type RowState,
 } from './ops/adamw-rows.ts';
+export { CodedRows } from './parameters/coded-rows.ts';
 export { type RowOptimizer, type RowProgress, RowTable } from './parameters/row-table.ts';
 export { adagradRows } from './ops/adagrad-rows.ts';
 export { ParameterArena, type ParameterKind, type ParameterSpec } from './parameters/arena.ts';
@@ -115,6 +116,8 @@ export { MAX_K, maskSeen, rankOf, topk } from './ops/topk.ts';
 export { rankTiles } from './ops/rank-tiles.ts';
 export {
   blocksOf,
+  isCompressed,
+  CodedTable,
   PackedTable,
   rowRanges,
   SHARD_ROWS,
@@ -123,8 +126,19 @@ export {
   type Table,
   type TableShard,
 } from './table.ts';
-export { type PackedRows, packRows, TABLE_FORMATS, type TableFormat, unpackRows } from './packed.ts';
+export {
+  CODES,
+  type ItemCodes,
+  type PackedRows,
+  packRows,
+  TABLE_FORMATS,
+  type TableFormat,
+  unpackRows,
+  widenCodes,
+} from './packed.ts';
 export { packedNorms } from './ops/packed-norms.ts';
+export { codedRows } from './ops/coded-rows.ts';
+export { codedScores } from './ops/coded-scores.ts';
 export { tableRows } from './ops/packed-rows.ts';
 export { packedScores } from './ops/packed-scores.ts';
 export { logBlend, type RowLists, rowMoments, type SparseShard, sparseScores } from './ops/sparse-scores.ts';

@@ -82,6 +82,36 @@ export function unpackRows({ format, width, words, scales }: PackedRows, from = 
   return out;
 }
 
+/** Rows of each of the tables that a table of codes is made of. */
+export const CODES = 256;
+
+/**
+ * Codes of a table [V, D] of shared parts: row v is M vectors side by side, the m-th of them row codes[v, m] of the m-th of M
+ * tables [256, D / M], which lie one after the other as its parts [256 M, D / M] (RecJPQ: Petrov & Macdonald, WSDM 2024).
+ */
+export interface ItemCodes {
+  /** [V, M] */
+  codes: Uint8Array;
+  /** M, a multiple of 4. */
+  each: number;
+}
+
+/** The rows [from, to) of a table of codes as f32 [to − from, D]. @param parts [256 M, D / M] */
+export function widenCodes(
+  { codes, each }: ItemCodes,
+  parts: Float32Array,
+  from = 0,
+  to = codes.length / each,
+): Float32Array {
+  const width = parts.length / (CODES * each);
+  const out = new Float32Array((to - from) * each * width);
+  for (let i = from * each, at = 0; i < to * each; i++, at += width) {
+    const row = (CODES * (i % each) + codes[i]) * width;
+    for (let c = 0; c < width; c++) out[at + c] = parts[row + c];
+  }
+  return out;
+}
+
 const one = new Float32Array(1);
 const bitsOfOne = new Uint32Array(one.buffer);
 

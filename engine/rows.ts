@@ -21,7 +21,7 @@
 export const SEGMENT = 64;
 export const NO_SLOT = 0xffffffff;
 /** Positions and rows share the 53 bits of a double while sorting. */
-const MAX_BUDGET = 2 ** 21;
+export const MAX_BUDGET = 2 ** 21;
 
 /** Where the parts of the packed array start, in words, and its size. */
 export interface RowGroupLayout {

@@ -4,7 +4,15 @@
  * a shard; rows keep their numbers in the whole table. Those of inference take compressed tables (packed.ts), too.
  */
 import type { Device } from './device.ts';
-import { type PackedRows, packedWords, type TableFormat, unpackRows } from './packed.ts';
+import {
+  CODES,
+  type ItemCodes,
+  type PackedRows,
+  packedWords,
+  type TableFormat,
+  unpackRows,
+  widenCodes,
+} from './packed.ts';
 import { type Shape, showShape, type Tensor } from './tensor.ts';
 
 /** Rows [first, first + rows) of a table, as a tensor [rows, D]. */
@@ -126,13 +134,77 @@ export class PackedTable {
   }
 }
 
+/** A table of shared parts (`ItemCodes`), read as it is by the kernels of kernels/coded/. Without a gradient: see coded-rows.ts. */
+export class CodedTable {
+  readonly device: Device;
+  /** u32: the codes [V, M], four to a word. */
+  readonly codes: Tensor;
+  /** [256 M, D / M]; not freed with the table. */
+  readonly parts: Tensor;
+  /** [V]: what rows are multiplied by; null: nothing. */
+  readonly scales: Tensor | null;
+  readonly shape: Shape;
+  readonly label: string;
+  readonly rank = 2;
+  /** M */
+  readonly each: number;
+
+  constructor(codes: Tensor, parts: Tensor, scales: Tensor | null, label: string) {
+    this.device = codes.device;
+    this.codes = codes;
+    this.parts = parts;
+    this.scales = scales;
+    this.each = parts.shape[0] / CODES;
+    this.shape = [(4 * codes.size) / this.each, this.each * parts.shape[1]];
+    this.label = label;
+  }
+
+  /** Its codes on a device until `dispose()`. @throws Error where one binding does not hold them */
+  static upload(device: Device, { codes, each }: ItemCodes, parts: Tensor, label: string): CodedTable {
+    if (each % 4 !== 0 || parts.rank !== 2 || parts.shape[0] !== CODES * each || parts.shape[1] % 4 !== 0)
+      throw new Error(
+        `${label}: expected parts [${CODES}·M,D/M], M and D/M multiples of 4, got ${showShape(parts.shape)} and M = ${each}`,
+      );
+    if (codes.length > device.maxBindingBytes)
+      throw new Error(`${label}: ${codes.length} bytes of codes, the adapter binds at most ${device.maxBindingBytes}`);
+    const words = new Uint32Array(codes.length / 4);
+    new Uint8Array(words.buffer).set(codes);
+    return new CodedTable(device.tensor(words, undefined, { label: `codes of ${label}` }).keep(), parts, null, label);
+  }
+
+  get requiresGrad(): boolean {
+    return this.parts.requiresGrad;
+  }
+
+  /** The same rows times other scales, [V]. */
+  scaled(scales: Tensor | null): CodedTable {
+    return new CodedTable(this.codes, this.parts, scales, this.label);
+  }
+
+  /** Read back, and widened; without scales. */
+  async data(): Promise<Float32Array> {
+    const { buffer } = (await this.codes.data()) as Uint32Array;
+    return widenCodes({ codes: new Uint8Array(buffer), each: this.each }, (await this.parts.data()) as Float32Array);
+  }
+
+  dispose(): void {
+    this.codes.dispose();
+  }
+}
+
 /** [V, D], whole or in shards, or compressed. */
-export type Table = Tensor | ShardedTable | PackedTable;
+export type Table = Tensor | ShardedTable | PackedTable | CodedTable;
+
+/** Whether rows of a table are made when they are read. */
+export const isCompressed = (table: Table): table is PackedTable | CodedTable =>
+  table instanceof PackedTable || table instanceof CodedTable;
 
 /** The shards of a table; a tensor is its own only one. @throws Error where it is compressed: such a table is not trained */
 export function shardsOf(table: Table): readonly TableShard[] {
-  if (table instanceof PackedTable)
-    throw new Error(`${table.label}: expected a table of f32, got one of ${table.format}; unpack it to train it`);
+  if (isCompressed(table)) {
+    const format = table instanceof PackedTable ? table.format : 'codes';
+    throw new Error(`${table.label}: expected a table of f32, got one of ${format}; unpack it to train it`);
+  }
   return table instanceof ShardedTable ? table.shards : [{ tensor: table, first: 0, rows: table.shape[0] }];
 }
 
@@ -144,7 +216,8 @@ export interface TableRange {
 
 /** A table's rows in ranges of at most `most`, a multiple of `SHARD_ROWS`. */
 export function rowRanges(table: Table, most: number): TableRange[] {
-  const shards = table instanceof PackedTable ? table.shards : shardsOf(table);
+  const whole = [{ first: 0, rows: table.shape[0] }];
+  const shards = table instanceof CodedTable ? whole : table instanceof PackedTable ? table.shards : shardsOf(table);
   return shards.flatMap(({ first, rows }) =>
     Array.from({ length: Math.ceil(rows / most) }, (_, i) => ({
       first: first + i * most,

@@ -18,6 +18,7 @@ import { attributeModel } from './stages/attribute-model.ts';
 import { baselines } from './stages/baselines.ts';
 import { blend } from './stages/blend.ts';
 import { encoder } from './stages/encoder.ts';
+import { itemCodes } from './stages/item-codes.ts';
 import { ranker } from './stages/ranker.ts';
 import { recordStage } from './stages/record.ts';
 import { segmentPrior } from './stages/segment-prior.ts';
@@ -35,6 +36,7 @@ export const STAGES: readonly RankingStage[] = [
   record,
   baselines,
   transitions,
+  itemCodes,
   encoder,
   blend,
   attributeModel,
@@ -109,9 +111,15 @@ export async function runPlan(plan: RankingPlan, options: RunOptions): Promise<T
 
 /** @throws InputError where a training is divided among workers and there are none, or the reverse */
 function requirePartitions(
-  { config: { parallel }, rankerOnly }: RankingPlan,
+  { config: { parallel }, rankerOnly, settings }: RankingPlan,
   { files, partitions }: Pick<RunOptions, 'files' | 'partitions'>,
 ): void {
+  if (parallel && settings.items === 'codes')
+    throw new InputError('unsupported', 'is trained by one machine', {
+      setting: 'settings.items',
+      value: 'codes',
+      hint: `leave out ${option('workers')}`,
+    });
   if (rankerOnly || (parallel !== undefined) === (partitions !== undefined)) return;
   const [reason, hint] = parallel
     ? [`is trained by ${parallel.workers} workers`, `name their queue (${option('queue')})`]

@@ -7,7 +7,7 @@ import { gradOf, intoSum } from '../autograd.ts';
 import { dropoutParams } from '../random/keep.ts';
 import { elementVariants, groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { rowGroupLayout } from '../rows.ts';
-import { PackedTable, shardsOf, type Table, type TableShard } from '../table.ts';
+import { isCompressed, shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { add } from './binary.ts';
 import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
@@ -50,7 +50,7 @@ const BACKWARD_SPLIT = kernel(
  * @param from the id of the table's first row, 0 by default: ids below it give zeros, too, so that tables may share ids
  */
 export function embedding(table: Table, ids: Tensor, groups?: RowGroups, from = 0): Tensor {
-  if (table instanceof PackedTable) return packedRows(table, ids, from);
+  if (isCompressed(table)) return packedRows(table, ids, from);
   return lookup('embedding', table, ids, groups, null, from);
 }
 
@@ -68,7 +68,7 @@ export function embeddingSum(
   positionGroups: RowGroups | undefined,
   dropout = 0,
 ): Tensor {
-  if (items instanceof PackedTable) {
+  if (isCompressed(items)) {
     if (dropout > 0) throw new Error(`embeddingSum: expected no dropout of a compressed table, got ${dropout}`);
     return add(packedRows(items, ids), embedding(positions, pos, positionGroups));
   }

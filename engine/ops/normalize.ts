@@ -1,8 +1,9 @@
 /** Rows at length one (L2), so that their dot products are cosines. */
 import { gradOf, into } from '../autograd.ts';
 import { groups, type Kernel, kernel } from '../kernel.ts';
-import { PackedTable, ShardedTable, shardsOf, type Table } from '../table.ts';
+import { CodedTable, PackedTable, ShardedTable, shardsOf, type Table } from '../table.ts';
 import type { Tensor } from '../tensor.ts';
+import { codedNorms } from './coded-scores.ts';
 import { packedNorms } from './packed-norms.ts';
 import { normalizeBackward, normalizeForward } from './normalize.ref.ts';
 import { asMatrix, expectType, expectWidth4 } from './shared/check.ts';
@@ -33,6 +34,7 @@ export function normalize(x: Tensor): Tensor {
 
 /** A table's rows at length one, in shards or compressed where the table is. */
 export function normalizeTable(table: Table): Table {
+  if (table instanceof CodedTable) return codedNorms(table);
   if (table instanceof PackedTable) return packedNorms(table);
   if (!(table instanceof ShardedTable)) return normalize(table);
   return new ShardedTable(

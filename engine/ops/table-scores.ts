@@ -1,6 +1,7 @@
 /** Scores of a table's rows, whole, in shards or compressed, for inference: one matrix product a shard. No gradient. */
-import { PackedTable, shardsOf, type Table } from '../table.ts';
+import { CodedTable, isCompressed, PackedTable, shardsOf, type Table } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
+import { codedScores } from './coded-scores.ts';
 import { packedScores } from './packed-scores.ts';
 import { expectConstants, expectType } from './shared/check.ts';
 import { gemm } from './shared/gemm.ts';
@@ -13,8 +14,7 @@ export function tableScores(states: Tensor, table: Table, from = 0, to = table.s
   const { device } = states;
   const [v, d] = table.shape;
   expectType('tableScores', 'states', states);
-  const packed = table instanceof PackedTable;
-  for (const { tensor } of packed ? [] : shardsOf(table)) expectType('tableScores', 'table', tensor);
+  for (const { tensor } of isCompressed(table) ? [] : shardsOf(table)) expectType('tableScores', 'table', tensor);
   if (states.rank !== 2 || table.rank !== 2 || states.shape[1] !== d) {
     throw new Error(
       `tableScores: expected states [R,D] and a table [V,D], got ${showShape(states.shape)} and ${showShape(table.shape)}`,
@@ -23,7 +23,8 @@ export function tableScores(states: Tensor, table: Table, from = 0, to = table.s
   if (from % 64 !== 0 || from < 0 || to > v || from > to)
     throw new Error(`tableScores: expected rows within ${v} from a multiple of 64 on, got ${from} to ${to}`);
   expectConstants('tableScores', { states, table }, 'use matmul, or noGrad()');
-  if (packed) return packedScores(states, table, from, to);
+  if (table instanceof CodedTable) return codedScores(states, table, from, to);
+  if (table instanceof PackedTable) return packedScores(states, table, from, to);
   const [r] = states.shape;
   const cols = to - from;
   const scores = device.empty([r, cols], 'f32', 'scores');

@@ -1,5 +1,5 @@
 /** The modules of a model, as its settings have them; constructing it declares what the model learns. */
-import type { Tensor } from '../../engine/index.ts';
+import { CODES, type Tensor } from '../../engine/index.ts';
 import type { Head } from '../heads/head.ts';
 import { HEADS } from '../heads/index.ts';
 import { Embedding, LayerNorm, Linear, type Norm, ParameterBuilder } from '../nn/index.ts';
@@ -11,7 +11,7 @@ import { type Cross, Decoder } from './decoder.ts';
 import { Input } from './input.ts';
 import { TowerEncoder } from './item-tower.ts';
 
-/** The item table, the one parameter that grows with the catalog. */
+/** The item table, the one parameter that grows with the catalog; with `items=codes` its parts, which do not. */
 export const ITEM_WEIGHTS = 'items.weight';
 /** The table of side features: columns of users, context of events (data/features/side-features.ts). */
 export const SIDE = 'side.weight';
@@ -44,11 +44,14 @@ export class Network {
   constructor(s: Settings, items: number, { attributes = 0, side = 0, touched, packed }: TableRows = {}) {
     const { parameters: p } = this;
     const table = packed ? new ParameterBuilder() : p;
-    this.items = new Embedding(table.at('items'), items, s.d, {
-      sharded: s.items === 'ids',
-      touchedRows: touched,
-      rowOptimizer: s.tableOptimizer,
-    });
+    this.items =
+      s.items === 'codes'
+        ? new Embedding(table.at('items'), CODES * s.itemCodes, s.d / s.itemCodes)
+        : new Embedding(table.at('items'), items, s.d, {
+            sharded: s.items === 'ids',
+            touchedRows: touched,
+            rowOptimizer: s.tableOptimizer,
+          });
     this.input = new Input(p, s, s.window);
     this.blocks = Array.from({ length: s.blocks }, (_, i) => BLOCKS[s.block].create(p.at(`blocks.${i}`), s, i));
     this.norm = new NORM_OF[s.norm](p.at('norm'), s.d);

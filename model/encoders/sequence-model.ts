@@ -14,17 +14,23 @@ import type { ItemFeatures } from '../../data/features/encoder.ts';
 import {
   add,
   cachedAttention,
+  CodedRows,
+  CodedTable,
   crossAttention,
   type Device,
   embedding,
   fill,
   gather,
+  isCompressed,
+  type ItemCodes,
   matmul,
+  MAX_BUDGET,
   type PackedRows,
   PackedTable,
   type ParameterArena,
   rowRanges,
   rotaryAngles,
+  type RowTable,
   slice,
   type Table,
   tableRows,
@@ -37,6 +43,7 @@ import { LOSSES } from '../heads/losses/index.ts';
 import { requireFinite } from '../inference/ranks.ts';
 import { isCloze } from '../recipes/derived.ts';
 import type { Settings } from '../recipes/settings.ts';
+import { CodedTensor, trainedOf } from '../storage/coded-tensor.ts';
 import { PackedTensor } from '../storage/packed-tensor.ts';
 import type { StoredTensor } from '../storage/safetensors.ts';
 import { checkParameters, tensorOf } from '../storage/tensors.ts';
@@ -56,7 +63,12 @@ export interface ModelItems {
   side?: number;
   /** The item table, compressed and not to be trained; not with `items=tower`. */
   packed?: PackedRows;
-  /** Rows of the item table that a training step reads at most, where its gradient is kept for them alone (`touchedRows`). */
+  /** With `items=codes`: the items' codes. */
+  codes?: ItemCodes | null;
+  /**
+   * Rows of the item table that a training step reads at most, where its gradient is kept, or with `items=codes` rows are
+   * made, for them alone (`touchedRows`).
+   */
   touched?: number;
 }
 
@@ -77,7 +89,11 @@ export class SequenceModel {
   /** With a tower: E of the whole catalog as of the last `refresh()`. */
   private readonly catalog: Tensor | null;
   /** The item table where it is compressed. */
-  private readonly packed: PackedTable | null;
+  private readonly packed: PackedTable | CodedTable | null;
+  /** With `items=codes`: those of the items. */
+  readonly codes: ItemCodes | null;
+  /** What a training step reads of a table of codes. */
+  private readonly coded: CodedRows | null;
   private stale = true;
 
   private constructor(
@@ -85,7 +101,7 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { features = null, known = items, side = 0, touched, packed }: ModelItems,
+    { features = null, known = items, side = 0, touched, packed, codes = null }: ModelItems,
   ) {
     this.device = device;
     this.settings = settings;
@@ -98,7 +114,10 @@ export class SequenceModel {
       // About 12 states of width D and 3 of width F in each block, for each token of a batch.
       activations: budget * (blocks + decoder) * (12 * d + 3 * ff),
     });
-    this.packed = packed ? PackedTable.upload(device, packed, ITEM_WEIGHTS) : null;
+    this.codes = codes;
+    const coded = codes && CodedTable.upload(device, codes, this.parameters.get(ITEM_WEIGHTS), ITEM_WEIGHTS);
+    this.packed = packed ? PackedTable.upload(device, packed, ITEM_WEIGHTS) : coded;
+    this.coded = coded && codes && seed !== null ? new CodedRows(coded, codes, touched ?? items) : null;
     const { tower } = this.network;
     this.tower = tower && features && new ItemTower(device, settings, tower, this.network.items, features);
     this.catalog = features && device.zeros([items, d], 'catalog').keep();
@@ -120,8 +139,12 @@ export class SequenceModel {
     settings: Settings,
     items: number,
     seed: number | null,
-    { features = null, known, side, touched, packed }: ModelItems = {},
+    { features = null, known, side, touched, packed, codes = null }: ModelItems = {},
   ): SequenceModel {
+    if (settings.items === 'codes') {
+      checkCodes(device, settings, items, codes, seed === null ? 0 : (touched ?? items));
+      return new SequenceModel(device, settings, items, seed, { side, touched, codes });
+    }
     if (settings.items === 'ids') return new SequenceModel(device, settings, items, seed, { side, touched, packed });
     if (!features)
       throw new InputError('unsupported', 'the items have no attributes', {
@@ -150,8 +173,10 @@ export class SequenceModel {
     const known = table?.shape[0] ?? items;
     const side = tensors.get(SIDE)?.shape[0];
     const attributes = settings.items === 'tower' ? features?.rows : undefined;
-    const others = new Map(tensors);
+    const others = new Map(Array.from(tensors, ([name, tensor]) => [name, trainedOf(tensor)]));
     let packed: PackedRows | undefined;
+    const codes = table instanceof CodedTensor ? table.codes : null;
+    if (table && codes) tensorOf({ tensors, path }, ITEM_WEIGHTS, 'F32', [items, settings.d]);
     if (table instanceof PackedTensor && settings.items === 'ids') {
       tensorOf({ tensors, path }, ITEM_WEIGHTS, 'F32', [known, settings.d]);
       others.delete(ITEM_WEIGHTS);
@@ -159,7 +184,7 @@ export class SequenceModel {
     }
     const { declared } = parametersOf(settings, known, { attributes, side, packed: packed && true });
     checkParameters(others, declared, path);
-    const model = SequenceModel.create(device, settings, items, null, { features, known, side, packed });
+    const model = SequenceModel.create(device, settings, items, null, { features, known, side, packed, codes });
     model.parameters.load('params', toArrays(others));
     return model;
   }
@@ -251,9 +276,15 @@ export class SequenceModel {
     return this.decode({ items, positions: none, start, end }, cross, undefined, alone);
   }
 
-  /** The item table E [V, D] with a gradient: with a tower made anew, of the items that have a row of their own. */
+  /** The item table E [V, D] with a gradient: made anew with codes, and with a tower, of the items that have a row of their own. */
   trainingTable(): Table {
-    return this.tower?.forTraining() ?? this.table;
+    return this.tower?.forTraining() ?? this.coded?.read() ?? this.table;
+  }
+
+  /** Which rows of the item table a training step reads, where it does not read all. Its `touch` is called before each step. */
+  get touched(): RowTable | CodedRows | null {
+    if (this.coded) return this.coded.capacity < this.items ? this.coded : null;
+    return this.parameters.rowTables[0] ?? null;
   }
 
   /**
@@ -263,7 +294,7 @@ export class SequenceModel {
   loss(tokens: TrainingTokens, rows: Tensor | null = null): Tensor {
     const { settings, head } = this;
     const table = rows ?? this.trainingTable();
-    const items = rows ? this.items : table.shape[0];
+    const items = rows || this.coded ? this.items : table.shape[0];
     const h = this.encode(tokens, tokens, undefined, table);
     const { masked, continuation } = tokens;
     const loss = LOSSES[settings.loss];
@@ -321,7 +352,7 @@ export class SequenceModel {
   /** Σ weights[j] · vector of item j, [1, D], for weights [1, V]. */
   weighedItems(weights: Tensor): Tensor {
     const table = this.vectors.table(this.table);
-    const most = table instanceof PackedTable ? ROWS_WIDENED : table.shape[0];
+    const most = isCompressed(table) ? ROWS_WIDENED : table.shape[0];
     const sums = rowRanges(table, most).map(({ first, rows }) =>
       matmul(
         this.device.view(weights, weights.offset + first, [1, rows], 'f32', 'weights of items'),
@@ -345,6 +376,7 @@ export class SequenceModel {
     this.tower?.dispose();
     this.catalog?.dispose();
     this.packed?.dispose();
+    this.coded?.dispose();
     this.parameters.dispose();
     for (const tensor of Object.values(this.constants)) tensor.dispose();
   }
@@ -353,12 +385,53 @@ export class SequenceModel {
 /** Stored tensors as the arena takes them. */
 export function toArrays(tensors: ReadonlyMap<string, StoredTensor>): Map<string, Float32Array> {
   return new Map(
-    [...tensors].map(([name, { data }]) => [name, data instanceof Float32Array ? data : Float32Array.from(data)]),
+    Array.from(tensors, ([name, tensor]) => {
+      const { data } = trainedOf(tensor);
+      return [name, data instanceof Float32Array ? data : Float32Array.from(data)];
+    }),
   );
 }
 
-/** Parameters, their average, or moments, read back, as they are stored. */
+/** Parameters, their average, or moments, read back, as they are stored: a table of codes with its codes. */
 export async function storedTensors(model: SequenceModel, kind: ParameterKind) {
-  const values = await model.parameters.read(kind);
-  return new Map([...values].map(([name, data]) => [name, { shape: [...model.parameters.shapeOf(name)], data }]));
+  const { parameters, codes } = model;
+  const values = await parameters.read(kind);
+  const whole = kind === 'params' || kind === 'average' ? codes : null;
+  return new Map(
+    Array.from(values, ([name, data]): [string, StoredTensor] => {
+      const stored = { shape: [...parameters.shapeOf(name)], data };
+      return [name, whole && name === ITEM_WEIGHTS ? new CodedTensor(whole, stored) : stored];
+    }),
+  );
+}
+
+/** @param rows that a training step reads at most @throws InputError where there are no codes for the items, or too many */
+function checkCodes(
+  device: Device,
+  { itemCodes }: Settings,
+  items: number,
+  codes: ItemCodes | null,
+  rows: number,
+): void {
+  const setting = { setting: 'settings.items', value: 'codes' };
+  if (codes?.each !== itemCodes || codes.codes.length !== items * itemCodes)
+    throw new InputError(
+      'unsupported',
+      `expected ${itemCodes} codes for each of ${items} items, which a training finds`,
+      {
+        ...setting,
+      },
+    );
+  const read = Math.min(rows, items) * itemCodes;
+  if (read > MAX_BUDGET)
+    throw new InputError('too-large', `a step reads ${read} codes, expected at most ${MAX_BUDGET}`, {
+      ...setting,
+      hint: `choose a loss over samples (${option('settings.loss', 'sampled-softmax')}), or fewer negatives or itemCodes`,
+    });
+  if (codes.codes.length > device.maxBindingBytes)
+    throw new InputError(
+      'too-large',
+      `${codes.codes.length} bytes of codes, this adapter binds at most ${device.maxBindingBytes}`,
+      { ...setting, hint: 'choose fewer itemCodes' },
+    );
 }

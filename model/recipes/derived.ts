@@ -37,11 +37,12 @@ export const byRowAllowed = (s: Settings): boolean =>
 /**
  * How many rows of the item table a training step reads at most, where the table's gradient is kept for these alone: with a
  * loss over samples and a large catalog. The weights are the same but for rounding (engine/ops/adamw-rows.ts). Undefined
- * where it is dense. Row-wise Adagrad is always by row.
+ * where it is dense. Row-wise Adagrad is always by row, and so are codes, with a loss over samples.
  */
 export function touchedRows(s: Settings, items: number): number | undefined {
   const lists = s.budget / (s.negativeGroup || s.budget);
   const rows = 2 * s.budget + lists * s.negatives;
+  if (s.items === 'codes') return LOSSES[s.loss].sampled && rows < items ? rows : undefined;
   const large = items >= BY_ROW.items && items >= BY_ROW.timesStep * rows;
   return byRowAllowed(s) && (large || s.tableOptimizer === 'adagrad') ? rows : undefined;
 }

@@ -73,9 +73,24 @@ export const ENCODER = {
   continuation: integer(10, 1, 65_536, 'most items that a decoder continues a history by'),
   maskShare: positive(0.2, 1, 'cloze: share of a window that is masked'),
   maskLast: share(0.1, 'cloze: share of windows where the last event alone is masked, as in recommending'),
-  items: choice('ids', ['ids', 'tower'], 'item embeddings, or those and what a tower makes of attributes', {
-    requires: { tower: { direction: 'causal', loss: 'softmax' } },
+  items: choice('ids', ['ids', 'tower', 'codes'], 'what an item is', {
+    meanings: {
+      ids: 'an embedding of its own',
+      tower: 'that, and what a tower makes of its attributes',
+      codes:
+        'embeddings shared with other items, side by side, as its codes say, which come from who else had the item (RecJPQ): a small model of a large catalog',
+    },
+    requires: {
+      tower: { direction: 'causal', loss: 'softmax' },
+      codes: { tableOptimizer: 'adamw', rankerEncoder: 'frozen' },
+    },
   }),
+  itemCodes: integer(
+    8,
+    4,
+    64,
+    'codes: codes of an item, each one of 256; d / itemCodes is a multiple of 4, and itemCodes itself',
+  ),
   idDropout: rate(0.3, 'tower: share of items represented by attributes alone, drawn in each step'),
   sideDropout: rate(0.1, 'share of windows trained without user features, and without event context'),
   memory: onOff('on', 'learn item transitions, and blend them with the model', { alias: 'transitions' }),
@@ -104,6 +119,8 @@ export function checkEncoder(s: Settings, fail: Fail): void {
     fail('positions', `block=${s.block} has no attention to rotate; learned, sinusoidal, or none`);
   if (isCloze(s) && s.window < 2) fail('window', 'a bidirectional model requires at least 2');
   if (isCloze(s) && s.loss !== 'softmax') fail('loss', 'the cloze task (direction=bidirectional) requires softmax');
+  if (s.items === 'codes' && (s.itemCodes % 4 !== 0 || s.d % (4 * s.itemCodes) !== 0))
+    fail('itemCodes', `expected a multiple of 4 that divides d / 4 = ${s.d / 4}`);
   if (s.window > s.budget) fail('window', `a batch of ${s.budget} tokens cannot hold it; raise budget`);
   if (s.decoder > 0 && s.continuation > s.window) fail('continuation', `expected at most window=${s.window}`);
 }

@@ -1,6 +1,7 @@
 /** The weights of a model folder: the last checkpoint, from which a training continues, and the best by validation. */
 import { damaged, InputError } from '../../data/errors.ts';
 import { ROW_RING, type RowProgress } from '../../engine/index.ts';
+import { trainedOf } from './coded-tensor.ts';
 import type { Files } from './files.ts';
 import { commit, type Source } from './manifest.ts';
 import { encodePieces, type StoredTensor } from './safetensors.ts';
@@ -106,10 +107,10 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
   }
   // A table that row-wise Adagrad trains has sums by row instead of moments.
   const summed = ({ shape }: StoredTensor): boolean => r.get('sums')?.data.length === shape[0];
-  for (const [name, tensor] of p)
+  for (const [name, tensor] of Array.from(p, ([name, stored]) => [name, trainedOf(stored)] as const))
     for (const moment of a.size > 0 ? [m, v, a] : [m, v])
       if (
-        moment.get(name)?.data.length !== tensor.data.length &&
+        trainedOf(moment.get(name) ?? NONE).data.length !== tensor.data.length &&
         !(moment !== a && !moment.has(name) && summed(tensor))
       )
         fail(`damaged: the optimizer's moments or the average of ${name} are missing or of another size`);
@@ -117,6 +118,8 @@ export async function loadCheckpoint(source: Source): Promise<Checkpoint | null>
   const rows = r.size > 0 ? rowsOf(r, file, counters.step) : undefined;
   return { params: p, m, v, average: a.size > 0 ? a : undefined, rows, counters };
 }
+
+const NONE: StoredTensor = { shape: [0], data: new Float32Array(0) };
 
 function rowsOf(tensors: Tensors, path: string, step: number): RowProgress {
   const last = tensorOf({ tensors, path }, 'last', 'U32', [null]);

@@ -4,6 +4,7 @@
  */
 import { InputError } from '../../data/errors.ts';
 import type { TableFormat } from '../../engine/index.ts';
+import { CodedTensor } from './coded-tensor.ts';
 import { join } from './files.ts';
 import type { Part } from './manifest.ts';
 import { PackedTensor } from './packed-tensor.ts';
@@ -40,6 +41,9 @@ function lightTensor(name: string, tensor: StoredTensor, format: TableFormat, pa
       hint: 'pack the model that it was made of',
     });
   }
+  // Codes have few bits; a format of numbers is for their parts.
+  if (tensor instanceof CodedTensor)
+    return new CodedTensor(tensor.codes, lightTensor(`${name}.parts`, tensor.parts, format, path));
   const { shape, data } = tensor;
   if (!(data instanceof Float32Array) || data.length === 0) return tensor;
   const [, width] = shape;

@@ -1,4 +1,5 @@
 /** Tensors at rest in fewer bits (engine/packed.ts): a drop-in for a stored tensor of f32, widened only where it is asked for. */
+import { CodedTensor } from './coded-tensor.ts';
 import { type PackedRows, packRows, sizeOf, TABLE_FORMATS, type TableFormat, unpackRows } from '../../engine/index.ts';
 
 export class PackedTensor {
@@ -52,10 +53,11 @@ export class PackedTensor {
 
 /** Row v of a stored matrix. */
 export function rowOf(
-  tensor: PackedTensor | { shape: readonly number[]; data: Float32Array | Uint32Array },
+  tensor: PackedTensor | CodedTensor | { shape: readonly number[]; data: Float32Array | Uint32Array },
   v: number,
 ): Float32Array | Uint32Array {
   const [, width] = tensor.shape;
+  if (tensor instanceof CodedTensor) return tensor.row(v);
   if (tensor instanceof PackedTensor) return unpackRows(tensor.rows(), v, v + 1);
   return tensor.data.subarray(v * width, (v + 1) * width);
 }

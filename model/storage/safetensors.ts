@@ -5,9 +5,12 @@
  * offsets counted from the end of the header; `__metadata__` maps strings to strings.
  *
  * F32 and U32 are read as they are; F16 stays packed until it is asked for, and so do I8 [V, D], and U8 [V, D / 2] for two
- * numbers of 4 bits (engine/packed.ts), where F32 [V] under the name `NAME.scales` scales their rows. U16 is read as U32.
+ * numbers of 4 bits (engine/packed.ts), where F32 [V] under the name `NAME.scales` scales their rows. U8 [V, M] beside F32 or
+ * F16 [256 M, D / M] under the name `NAME.parts` is a table of codes. U16 is read as U32.
  */
 import { damaged, InputError } from '../../data/errors.ts';
+import { CODES } from '../../engine/index.ts';
+import { CodedTensor } from './coded-tensor.ts';
 import { join } from './files.ts';
 import { PackedTensor } from './packed-tensor.ts';
 import { firstNonFinite } from '../inference/ranks.ts';
@@ -34,11 +37,17 @@ type Dtype = keyof typeof DTYPES;
 /** How a packed table is written. */
 const PACKED = { f16: 'F16', int8: 'I8', int4: 'U8' } as const;
 const SCALES = '.scales';
+const PARTS = '.parts';
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1);
 /** What a tensor is written as. */
 function writtenAs(name: string, tensor: StoredTensor, short: boolean): Written[] {
   const { shape } = tensor;
+  if (tensor instanceof CodedTensor) {
+    const { codes, each } = tensor.codes;
+    const own: Written = { name, dtype: 'U8', shape: [shape[0], each], bytes: codes };
+    return [own, ...writtenAs(`${name}${PARTS}`, tensor.parts, false)];
+  }
   if (!(tensor instanceof PackedTensor)) {
     const { data } = tensor;
     if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0) || sizeOf(shape) !== data.length)
@@ -142,7 +151,7 @@ export function decode(bytes: Uint8Array, file = 'safetensors'): SafeTensors {
   }
   checkCover([...found.values()], bytes.byteLength - dataStart, fail);
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, raw] of found) if (!isScales(name, found)) tensors.set(name, tensorIn(raw, found, fail));
+  for (const [name, raw] of found) if (!isBeside(name, found)) tensors.set(name, tensorIn(raw, found, fail));
   return { tensors, metadata };
 }
 
@@ -158,8 +167,9 @@ interface Raw {
 }
 
 const isRows = (raw: Raw | undefined): boolean => raw?.dtype === 'I8' || raw?.dtype === 'U8';
-const isScales = (name: string, found: ReadonlyMap<string, Raw>): boolean =>
-  name.endsWith(SCALES) && isRows(found.get(name.slice(0, -SCALES.length)));
+/** Whether it belongs to another tensor. */
+const isBeside = (name: string, found: ReadonlyMap<string, Raw>): boolean =>
+  [SCALES, PARTS].some((suffix) => name.endsWith(suffix) && isRows(found.get(name.slice(0, -suffix.length))));
 
 function tensorIn(raw: Raw, found: ReadonlyMap<string, Raw>, fail: Fail): StoredTensor {
   const { name, dtype, shape, bytes } = raw;
@@ -172,6 +182,8 @@ function tensorIn(raw: Raw, found: ReadonlyMap<string, Raw>, fail: Fail): Stored
     const scales = new Float32Array(width > 0 ? sizeOf(shape) / width : 0).fill(1);
     return new PackedTensor(shape, { format: 'f16', width, words, scales });
   }
+  const parts = found.get(`${name}${PARTS}`);
+  if (dtype === 'U8' && parts) return codedIn(raw, parts, found, fail);
   const scales = found.get(`${name}${SCALES}`);
   const [v, columns] = shape;
   if (shape.length !== 2 || scales?.dtype !== 'F32' || scales.shape.length !== 1 || scales.shape[0] !== v)
@@ -181,6 +193,20 @@ function tensorIn(raw: Raw, found: ReadonlyMap<string, Raw>, fail: Fail): Stored
   const width = dtype === 'I8' ? columns : 2 * columns;
   const format = dtype === 'I8' ? 'int8' : 'int4';
   return new PackedTensor([v, width], { format, width, words, scales: wordsOf(scales.bytes, Float32Array) });
+}
+
+/** A table of codes; its parts are few, and widened. */
+function codedIn({ name, shape, bytes }: Raw, raw: Raw, found: ReadonlyMap<string, Raw>, fail: Fail): CodedTensor {
+  const [, each] = shape;
+  const [rows, width] = raw.shape;
+  const sound =
+    shape.length === 2 && raw.shape.length === 2 && each % 4 === 0 && rows === CODES * each && width % 4 === 0;
+  if (!sound || (raw.dtype !== 'F32' && raw.dtype !== 'F16'))
+    return fail(
+      `tensor ${name}: expected codes U8 [V, M] and F32 or F16 [${CODES} M, D / M] called ${raw.name}, M and D / M multiples of 4, got [${shape}] and ${raw.dtype} [${raw.shape}]`,
+    );
+  const { data } = tensorIn(raw, found, fail);
+  return new CodedTensor({ codes: bytes.slice(), each }, { shape: raw.shape, data });
 }
 
 /**
@@ -202,6 +228,7 @@ export function decodeModel(bytes: Uint8Array, file: string): SafeTensors {
 
 /** The first number that is not finite. */
 function oddOf(tensor: StoredTensor): { value: number; at: number } | null {
+  if (tensor instanceof CodedTensor) return oddOf(tensor.parts);
   if (tensor instanceof PackedTensor) return tensor.firstNonFinite();
   const { data } = tensor;
   const at = data instanceof Float32Array ? firstNonFinite(data) : -1;

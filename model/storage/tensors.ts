@@ -1,5 +1,6 @@
 /** Reads the tensors of a part, and reports what is wrong with them: file, tensor, what was expected and what it got. */
 import { damaged } from '../../data/errors.ts';
+import { CodedTensor } from './coded-tensor.ts';
 import { PackedTensor } from './packed-tensor.ts';
 import { decodeModel, type SafeTensors, type StoredTensor } from './safetensors.ts';
 import { type Part, type Source, withSnapshot } from './manifest.ts';
@@ -43,7 +44,9 @@ export const vector = (data: Float32Array | Uint32Array): StoredTensor => ({ sha
 
 type Dtype = 'F32' | 'U32';
 const dtypeOf = (tensor: StoredTensor): Dtype =>
-  tensor instanceof PackedTensor || tensor.data instanceof Float32Array ? 'F32' : 'U32';
+  tensor instanceof PackedTensor || tensor instanceof CodedTensor || tensor.data instanceof Float32Array
+    ? 'F32'
+    : 'U32';
 const show = (shape: readonly (number | null)[]): string => `[${shape.map((n) => n ?? '?').join(', ')}]`;
 
 /**

@@ -3,14 +3,7 @@ import { maxMasked } from '../../data/batching/batches.ts';
 import type { Batch } from '../../data/batching/batch.ts';
 import { continuationTokens } from '../../data/batching/continuations.ts';
 import type { ContinuationBatch } from '../../data/batching/batch.ts';
-import {
-  type Device,
-  groupRows,
-  Inputs,
-  type RowGroupLayout,
-  rowGroupLayout,
-  type RowTable,
-} from '../../engine/index.ts';
+import { type Device, groupRows, Inputs, type RowGroupLayout, rowGroupLayout } from '../../engine/index.ts';
 import type { SideFeatures } from '../../data/features/side-features.ts';
 import type { TrainingTokens } from '../../model/encoders/context.ts';
 import { hasQueryTimes, isCloze, readsTimes } from '../../model/recipes/derived.ts';
@@ -120,7 +113,7 @@ export class Feed {
     budget: number,
     needs: Needs = {},
     negatives: Negatives | null = null,
-    table: RowTable | null = null,
+    table: ConstructorParameters<typeof TouchedRows>[0] | null = null,
   ) {
     this.budget = budget;
     this.negatives = negatives;

@@ -55,6 +55,7 @@ export interface TrainProgress {
     | 'recording'
     | 'baselines'
     | 'transitions'
+    | 'codes'
     | 'batching'
     | 'compiling'
     | 'training'

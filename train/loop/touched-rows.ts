@@ -1,14 +1,14 @@
 /** The rows of the item table that a step reads, numbered from 0, for a table whose gradient is kept for these alone. */
-import type { RowTable } from '../../engine/index.ts';
+import type { CodedRows, RowTable } from '../../engine/index.ts';
 
 export class TouchedRows {
-  private readonly table: RowTable;
+  private readonly table: RowTable | CodedRows;
   /** [V] 1 + the number of a row in the list; 0: it is not in it. */
   private readonly numbers: Uint32Array;
   private readonly rows: Uint32Array;
   private count = 0;
 
-  constructor(table: RowTable) {
+  constructor(table: RowTable | CodedRows) {
     this.table = table;
     this.numbers = new Uint32Array(table.shape[0]);
     this.rows = new Uint32Array(table.capacity);

@@ -20,7 +20,7 @@ import {
 } from '../../model/storage/checkpoint.ts';
 import { appendMetrics, trimMetrics } from '../../model/storage/folder.ts';
 import { touchedRows, windowsOf } from '../../model/recipes/derived.ts';
-import { SequenceModel, storedTensors, toArrays } from '../../model/encoders/sequence-model.ts';
+import { type ModelItems, SequenceModel, storedTensors, toArrays } from '../../model/encoders/sequence-model.ts';
 import { LOSSES } from '../../model/heads/losses/index.ts';
 import { countItems } from '../baselines/baselines.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
@@ -60,16 +60,25 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 }
 
 /** An encoder to be trained, with weights drawn from the seed. */
-export function createEncoder({ device, split, settings, seed, features = null }: EncoderOptions): SequenceModel {
+export function createEncoder({
+  device,
+  split,
+  settings,
+  seed,
+  features = null,
+  codes,
+}: EncoderOptions): SequenceModel {
   return SequenceModel.create(device, settings, split.items, seed, {
     features,
     known: split instanceof ColdSplit ? split.warm : split.items,
     side: split.side?.encoder.rows,
     touched: touchedRows(settings, split.items),
+    codes,
   });
 }
 
-type EncoderOptions = Pick<TrainOptions, 'device' | 'split' | 'settings' | 'seed' | 'features'>;
+type EncoderOptions = Pick<TrainOptions, 'device' | 'split' | 'settings' | 'seed' | 'features'> &
+  Pick<ModelItems, 'codes'>;
 
 /** As `train`, with an encoder that lives on. @returns the best weights of this run, too; null where it validated none */
 export async function trainEncoder(
@@ -133,7 +142,7 @@ class Trainer {
       settings.budget,
       needsOf(settings, o.split.side),
       sampled ? new Negatives(device, settings, countItems(o.split)) : null,
-      this.model.parameters.rowTables[0],
+      this.model.touched,
     );
     this.program = device.program('training step', () => {
       this.optimizer.step(this.gradients());

@@ -7,7 +7,7 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import type { AttributeModel } from '../../model/transitions/attribute-model.ts';
 import type { SegmentPrior } from '../../model/transitions/segment-prior.ts';
 import { type Blend, DeviceTransitions, type ItemTransitions } from '../../model/transitions/transitions.ts';
-import type { Device } from '../../engine/index.ts';
+import type { Device, ItemCodes } from '../../engine/index.ts';
 import type { BaselineMetrics } from '../baselines/metrics.ts';
 import { createEncoder } from '../loop/trainer.ts';
 import type { TrainProgress, TrainResult, Validation } from '../loop/options.ts';
@@ -41,6 +41,8 @@ export class TrainingRun {
   /** null where there was no time for them. */
   baselines: BaselineMetrics | null = null;
   transitions: ItemTransitions | null = null;
+  /** With `items=codes`. */
+  codes: ItemCodes | null = null;
   blend: Blend | null = null;
   attributes: AttributeModel | null = null;
   prior: SegmentPrior | null = null;
@@ -63,7 +65,7 @@ export class TrainingRun {
   get encoder(): SequenceModel {
     const { device, plan } = this;
     if (this.#encoder) return this.#encoder;
-    const encoder = createEncoder({ ...plan, device, seed: plan.config.seed });
+    const encoder = createEncoder({ ...plan, device, seed: plan.config.seed, codes: this.codes });
     if (plan.warm) encoder.parameters.load('params', toArrays(plan.warm.tensors));
     this.#encoder = encoder;
     return encoder;

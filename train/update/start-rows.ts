@@ -5,6 +5,7 @@ import type { Split } from '../../data/splits/split.ts';
 import { ITEM_WEIGHTS } from '../../model/encoders/network.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import type { Tensors } from '../../model/storage/checkpoint.ts';
+import { CodedTensor } from '../../model/storage/coded-tensor.ts';
 import type { Item } from '../../model/storage/config.ts';
 
 /** Events before and after one that count as its neighbors. */
@@ -21,7 +22,8 @@ const MOST_COMPARED = 50_000;
  *   2. without any, the known items whose attributes are most similar,
  *   3. without those, all known items.
  *
- * With an item tower a new row is zero: the tower represents the item by its attributes alone.
+ * With codes it has those that come nearest to it. With an item tower a new row is zero: the tower represents the item by its
+ * attributes alone.
  */
 export function startTensors(tensors: Tensors, split: Split, items: readonly Item[], settings: Settings): Tensors {
   const table = tensors.get(ITEM_WEIGHTS);
@@ -31,7 +33,7 @@ export function startTensors(tensors: Tensors, split: Split, items: readonly Ite
   const old = Float32Array.from(table.data);
   const data = new Float32Array(split.items * d);
   data.set(old);
-  if (settings.items === 'ids') {
+  if (settings.items !== 'tower') {
     const sums = neighborSums(old, d, split, known);
     const similar = attributeNeighbors(items, known);
     const mean = meanOf(
@@ -50,7 +52,9 @@ export function startTensors(tensors: Tensors, split: Split, items: readonly Ite
       data.set(row, v * d);
     }
   }
-  return new Map([...tensors, [ITEM_WEIGHTS, { shape: [split.items, d], data }]]);
+  const grown =
+    table instanceof CodedTensor ? table.withRows(data.subarray(known * d)) : { shape: [split.items, d], data };
+  return new Map([...tensors, [ITEM_WEIGHTS, grown]]);
 }
 
 /** For each new item Σ E[i] / distance over the known items i next to its training events, and Σ 1 / distance. */

@@ -54,6 +54,7 @@ const PHASES: Record<string, string> = {
   recording: 'Recording the training data',
   baselines: 'Measuring the baselines',
   transitions: 'Learning item transitions',
+  codes: 'Finding item codes',
   batching: 'Dividing the log into batches',
   compiling: 'Compiling the kernels',
   training: 'Training',

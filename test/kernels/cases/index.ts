@@ -15,6 +15,7 @@ import { adamwRowCases } from './adamw-rows.ts';
 import { mixtureCases } from './mixture.ts';
 import { memoryCases } from './memory.ts';
 import { topkCases } from './topk.ts';
+import { codedCases } from './coded.ts';
 import { packedCases } from './packed.ts';
 import { sampledCases } from './sampled.ts';
 import { sparseCases } from './sparse.ts';
@@ -40,6 +41,7 @@ export const cases: Case[] = [
   ...adamwCases,
   ...adamwRowCases,
   ...topkCases,
+  ...codedCases,
   ...packedCases,
   ...sampledCases,
   ...mixtureCases,
