@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Device, kernelText } from '../../engine/index.ts';
 import { SUBGROUP_MATRIX } from '../../engine/webgpu/adapter.ts';
+import { texts } from '../../kernels/bench/texts.ts';
 import { sources } from '../../kernels/index.ts';
 import { cases } from './cases/index.ts';
 import { choices, makeInputs, makeWeights, suite } from './harness.ts';
@@ -19,6 +20,9 @@ const MATRICES = [
   { m: 16, n: 8, k: 16 },
   { m: 8, n: 16, k: 16 },
 ];
+
+// The engine's ops have added theirs.
+Object.assign(sources, texts);
 
 describe('the null backend of Dawn', async () => {
   const device = await openDevice({
