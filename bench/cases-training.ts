@@ -3,6 +3,7 @@
  * and counted together.
  */
 import {
+  AdamW,
   attention,
   crossEntropy,
   type Device,
@@ -16,7 +17,6 @@ import {
   sub,
   type Tensor,
 } from '../engine/index.ts';
-import { AdamW } from '../train/loop/optimizer.ts';
 import { type BenchCase, pseudo, type Stock } from './case.ts';
 import { D, F, ids, L, sequences, T, V } from './shapes.ts';
 

@@ -4,7 +4,7 @@ import type { Batch } from '../data/batching/batch.ts';
 import { prepare } from '../data/dataset.ts';
 import { makeShop } from '../data/demo-shop/shop.ts';
 import { type Split, splitDataset } from '../data/splits/split.ts';
-import type { Device, KernelTime, Program, Tensor } from '../engine/index.ts';
+import { AdamW, type Device, type KernelTime, type Program, type Tensor } from '../engine/index.ts';
 import type { Settings } from '../model/recipes/settings.ts';
 import { LOSSES } from '../model/heads/losses/index.ts';
 import { windowsOf } from '../model/recipes/derived.ts';
@@ -14,7 +14,6 @@ import { countItems } from '../train/baselines/baselines.ts';
 import { Feed, needsOf } from '../train/loop/feed.ts';
 import { Negatives } from '../train/loop/negatives.ts';
 import { findCodes } from '../train/item-codes.ts';
-import { AdamW } from '../train/loop/optimizer.ts';
 import { attendedPairs, flopCounter } from './cost.ts';
 import { fractionOf, measureRoofline, type Roofline } from './roofline.ts';
 

@@ -6,6 +6,8 @@ import { refusePromise } from './no-promise.ts';
 import { firstNonFiniteTensor } from './non-finite.ts';
 import type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';
 import { Program, type ProgramOptions } from './program/program.ts';
+import { StepState } from './program/step-state.ts';
+import { normal, uniform } from './random/random.ts';
 import type { Arrays, Reference } from './reference.ts';
 import {
   ALIGN,
@@ -23,7 +25,8 @@ import { requestDevice } from './webgpu/adapter.ts';
 import type { Wasm } from './wasm/wasm.ts';
 import { type Call, WebGpu } from './webgpu/webgpu.ts';
 import { fill } from './ops/fill.ts';
-import { aliases, refuseAlias, writesNothing } from './uses.ts';
+import { readTensors } from './read.ts';
+import { noteUses, writesNothing } from './uses.ts';
 import { type HostValues, typeFor, valuesFor } from './values.ts';
 
 /** Milliseconds for which a device of the host computes before it lets others run. */
@@ -34,9 +37,10 @@ export class Device {
   readonly wasm: Wasm | null;
   readonly tape: Tape = new Tape(this);
   readonly name: string;
-  /** Words that change from step to step (seed, step, learning rate …); see `setState`. Made when first used. */
-  private stateTensor: Tensor | null = null;
-  private stateIsSet = false;
+  /** What varies between the runs of a step: seed, step, learning rate, and whether dropout acts. */
+  readonly steps: StepState = new StepState(this);
+  /** Tensors that every read looks at as well, and what throws where their values say that something failed. */
+  readonly guards: Map<Tensor, (values: NumericArray) => void> = new Map();
   readonly f64: boolean;
   readonly poison: boolean;
   private readonly cpuLimit: number;
@@ -219,7 +223,7 @@ export class Device {
   }
 
   /** Makes a storage that nothing wrote read as zeros, whatever the memory from the pool holds (poisoned memory aside). */
-  private define(storage: Storage): void {
+  define(storage: Storage): void {
     if (storage.written) return;
     storage.written = true;
     if (storage.array || this.poison) return;
@@ -231,17 +235,8 @@ export class Device {
   }
 
   /** The values of tensors, with one wait for all of them; `expectedMs` and `overslept` as `settle` has them. */
-  async read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; overslept: boolean }> {
-    for (const t of tensors) {
-      this.alive(t, 'data');
-      this.define(t.storage);
-    }
-    if (!this.gpu) return { values: tensors.map((t) => (this.hostView(t) as NumericArray).slice()), overslept: false };
-    const { values, overslept } = await this.gpu.read(tensors, expectedMs);
-    const typed = tensors.map(({ dtype }, i) =>
-      dtype === 'f32' ? new Float32Array(values[i]) : new Uint32Array(values[i]),
-    );
-    return { values: typed, overslept };
+  read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; overslept: boolean }> {
+    return readTensors(this, tensors, expectedMs);
   }
 
   /** Gives a storage its memory on the host; on a GPU that comes with its first use. */
@@ -263,7 +258,7 @@ export class Device {
    */
   run(what: Kernel, reference: Reference, tensors: Record<string, Tensor | null>, params: Params): void {
     const { bindings } = contractOf(what);
-    this.use(what.name, tensors, bindings);
+    noteUses(this, what.name, tensors, bindings);
     expectIntegers(what, params);
     if (writesNothing(tensors, bindings)) return;
     if (this.wasm) return this.runOnHost(this.wasm.prepare(what.name, reference, tensors, params));
@@ -285,7 +280,7 @@ export class Device {
       name,
       { name, index, kind: writes.includes(name) ? 'write' : 'read', type: '' },
     ]);
-    this.use(who, tensors, new Map(uses));
+    noteUses(this, who, tensors, new Map(uses));
     if (this.wasm) this.runOnHost(this.wasm.prepareReference(reference, tensors, params));
     else this.refer(reference, tensors, params);
   }
@@ -301,30 +296,6 @@ export class Device {
     for (const [name, t] of Object.entries(tensors)) arrays[name] = (t && this.hostView(t)) ?? new Float32Array(0);
     this.hostDispatches++;
     reference(arrays, params);
-  }
-
-  /**
-   * Checks and notes what a dispatch is about to read and write, before anything reaches the device: freed or foreign
-   * tensors, integers where a kernel computes with numbers, memory that is both read and written.
-   */
-  private use(who: string, tensors: Record<string, Tensor | null>, uses: ReadonlyMap<string, BindingInfo>): void {
-    const before: [Tensor, BindingInfo['kind']][] = [];
-    for (const [name, t] of Object.entries(tensors)) {
-      if (!t) continue;
-      this.alive(t, who);
-      const use = uses.get(name);
-      if (!use) continue; // another name for one of the others
-      if (t.dtype === 'u32' && /\bf32|vec[24]f/.test(use.type))
-        throw new Error(`${who}: ${name} must be f32, got ${t.dtype}${showShape(t.shape)} (${t.label})`);
-      if (t.size === 0) continue;
-      for (const [other, kind] of before) if (aliases(other, t, kind, use.kind)) refuseAlias(who, other, t);
-      before.push([t, use.kind]);
-    }
-    for (const [t, kind] of before) {
-      if (this.touched && !this.touched.has(t.storage)) this.touched.set(t.storage, t);
-      if (kind === 'write') t.storage.written = true;
-      else this.define(t.storage);
-    }
   }
 
   /** To be called for a tensor that an op changes in place or in part: what it does not overwrite must be defined. */
@@ -427,25 +398,57 @@ export class Device {
 
   /** The words that vary between steps, in a buffer of 16 (u32); `STATE` names them. Random masks follow from seed and step. */
   get state(): Tensor {
-    if (!this.stateTensor) {
-      const storage = new Storage(256, 'state', false);
-      this.allocate(storage, 'u32');
-      storage.written = true;
-      this.stateTensor = new Tensor(this, storage, [16], 'u32', 'state');
-      this.gpu?.clear(storage);
-      this.hostView(this.stateTensor)?.fill(0);
-    }
-    return this.stateTensor;
+    return this.steps.tensor;
   }
 
-  /** Whether `setState` was ever called: before, `state` is all zeros. */
+  /** Whether the learning rate was ever set: before, `state` has 0. */
   get hasState(): boolean {
-    return this.stateIsSet;
+    return this.steps.isSet;
   }
 
   setState(words: Uint32Array): void {
-    this.stateIsSet = true;
-    this.write(this.state, words);
+    this.steps.set(words);
+  }
+
+  /**
+   * Seeds all that is random on this device, from here on: `normal` and `uniform` count their tensors anew, and the masks of
+   * dropout follow from the seed, the step (at 0 now) and the op's number within the step. 0 at first.
+   * @throws Error unless it is an integer from 0 to 4294967295
+   */
+  seed(seed: number): void {
+    if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff))
+      throw new Error(`seed: expected an integer from 0 to 4294967295, got ${seed}`);
+    this.steps.change({ seed, step: 0 });
+    this.steps.streams = 0;
+    this.opCounter = 0;
+  }
+
+  /**
+   * Whether dropout acts; false at first, when it passes values on as they are. It lies in a buffer: a recorded step follows
+   * it from its next run on.
+   */
+  get training(): boolean {
+    return this.steps.training;
+  }
+
+  set training(on: boolean) {
+    this.steps.change({ training: on });
+  }
+
+  /** Normal numbers (mean 0, standard deviation 1), other ones for each tensor made since `seed()`; drawn on the host. */
+  normal(
+    shape: Shape,
+    { mean = 0, std = 1, ...options }: TensorOptions & { mean?: number; std?: number } = {},
+  ): Tensor {
+    return this.tensor(normal(sizeOf(shape), this.steps.seed, this.steps.streams++, std, mean), shape, options);
+  }
+
+  /** Uniform numbers in [low, high), [0, 1) by default; otherwise like `normal`. */
+  uniform(
+    shape: Shape,
+    { low = 0, high = 1, ...options }: TensorOptions & { low?: number; high?: number } = {},
+  ): Tensor {
+    return this.tensor(uniform(sizeOf(shape), this.steps.seed, this.steps.streams++, low, high), shape, options);
   }
 
   /** Waits for all submitted work; `expectedMs` lets the wait sleep instead of polling. Gives whether it slept for too long. */
@@ -461,17 +464,9 @@ export class Device {
 
   stats(): DeviceStats {
     if (this.gpu) return { backend: 'webgpu', ...this.gpu.counts };
-    return {
-      backend: this.backend,
-      buffers: 0,
-      bytes: this.wasm?.counts.bytes ?? 0,
-      peakBytes: this.wasm?.counts.peakBytes ?? 0,
-      pipelines: 0,
-      bindGroups: 0,
-      dispatches: this.hostDispatches,
-      submits: 0,
-      waits: 0,
-    };
+    const { bytes, peakBytes } = this.wasm?.counts ?? { bytes: 0, peakBytes: 0 };
+    const none = { buffers: 0, pipelines: 0, bindGroups: 0, submits: 0, waits: 0 };
+    return { backend: this.backend, ...none, bytes, peakBytes, dispatches: this.hostDispatches };
   }
 
   /** Kernel name → choices that ran: file and tuning, or `wasm` and `reference`. */

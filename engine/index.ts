@@ -97,7 +97,19 @@ export { concat } from './ops/concat.ts';
 export { transpose } from './ops/transpose.ts';
 export { gather, scatterAdd } from './ops/gather.ts';
 export { expand, permute } from './ops/permute.ts';
-export { type AdamwOptions, type AdamwShard, adamwStatus, adamwStep } from './ops/adamw.ts';
+export { type AdamwOptions, adamwStatus, adamwStep } from './ops/adamw.ts';
+export { type SgdOptions, sgdStep } from './ops/sgd.ts';
+export type { ParameterShard, StepOptions, Trained } from './ops/shared/step.ts';
+export { AdamW, type AdamWOptions } from './optimizers/adamw.ts';
+export { SGD, type SGDOptions } from './optimizers/sgd.ts';
+export { schedule, type ScheduleOptions } from './optimizers/schedule.ts';
+export {
+  LOSS_RING,
+  Optimizer,
+  type OptimizerOptions,
+  type ParameterTree,
+  type PreparedStep,
+} from './optimizers/optimizer.ts';
 export {
   adamwRows,
   catchUpAll,

@@ -8,6 +8,7 @@
  * average over the history can tell, a single event decides, and attention has to find it.
  */
 import {
+  AdamW,
   bceWithLogits,
   crossAttention,
   crossBounds,
@@ -22,7 +23,6 @@ import {
   rowGroupLayout,
   sigmoid,
 } from 'attune/engine';
-import { AdamW } from 'attune/train';
 
 const [USERS, EVENTS, GOODS, KINDS, D] = [64, 8, 60, 12, 32];
 const kind = (good: number): number => good % KINDS;

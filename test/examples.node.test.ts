@@ -11,6 +11,8 @@ const SAYS: Record<string, RegExp[]> = {
     /new garden ad +[3-9]\d %/,
     /new cars ad +\d %/,
   ],
+  'character-model': [/compare thee to a summer's day\?\nThou art more/],
+  deepfm: [/AUC of new visits 0\.(8[5-9]|9)/],
   'cross-attention': [/right about (9\d|100) % of new users/],
   generation: [/greedy +algebra 5, algebra 6, algebra 7, algebra 8/, /beam 1 .*algebra 5, algebra 6/],
   music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],

@@ -1,6 +1,7 @@
 /** A table whose gradients are kept by row takes the steps of dense AdamW. */
 import { describe, expect, it } from 'vitest';
 import {
+  AdamW,
   type Device,
   ParameterArena,
   type ParameterSpec,
@@ -10,7 +11,6 @@ import {
   STATUS,
   type Tensor,
 } from '../engine/index.ts';
-import { AdamW } from '../train/loop/optimizer.ts';
 import { openDevice } from './device.ts';
 
 const BETAS = { beta1: 0.9, beta2: 0.98, eps: 1e-8, weightDecay: 0.01, clip: 0.5 };
@@ -71,7 +71,7 @@ function make(
   rowOptimizer?: RowOptimizer,
 ): Run {
   const arena = new ParameterArena(device, specs(sparse ? 8 : undefined, rowOptimizer), { maxBindingBytes });
-  return { arena, adamw: new AdamW(arena, { ...BETAS, ...more }) };
+  return { arena, adamw: new AdamW(arena, { ...BETAS, ...more, onFailure: 'status' }) };
 }
 
 /** Takes the steps from `from` to `to`. */

@@ -7,7 +7,7 @@ import { SequenceModel } from '../../dist/model/encoders/sequence-model.js';
 import { settingsFor } from '../../dist/model/recipes/recipes.js';
 import { Feed } from '../../dist/train/loop/feed.js';
 import { Negatives } from '../../dist/train/loop/negatives.js';
-import { AdamW } from '../../dist/train/loop/optimizer.js';
+import { AdamW } from '../../dist/engine/index.js';
 import { splitOf } from '../peers/peers/attune-sasrec.mjs';
 import { deadline, emit, openDevice, quick, what } from './part.mjs';
 

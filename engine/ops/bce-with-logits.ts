@@ -5,17 +5,19 @@ import { texts } from '../../kernels/bce-with-logits/texts.ts';
 import type { Tensor } from '../tensor.ts';
 import { bceBackward, bceForward } from './bce-with-logits.ref.ts';
 import { expectConstants, expectSameShape, expectType } from './shared/check.ts';
+import { evenWeights } from './shared/even-weights.ts';
 import { sumAll } from './shared/sums.ts';
 
 const FORWARD = kernel('bce_fwd', (p) => groups(p.n, 1024), undefined, texts);
 const BACKWARD = kernel('bce_bwd', (p) => groups(p.n, 1024), undefined, texts);
 
 /**
- * The loss as a scalar of shape []. `logits`, `targets` (0 to 1) and `weights` have one shape; a weight of 0 leaves an
- * element out. The gradient goes to the logits alone: w · (sigmoid(x) − t).
+ * The loss as a scalar of shape []. `logits`, `targets` (0 to 1) and the weights `given` have one shape; a weight of 0 leaves
+ * an element out. Without weights it is the mean over all elements. The gradient goes to the logits alone: w · (sigmoid(x) − t).
  */
-export function bceWithLogits(logits: Tensor, targets: Tensor, weights: Tensor): Tensor {
+export function bceWithLogits(logits: Tensor, targets: Tensor, given?: Tensor | null): Tensor {
   const { device } = logits;
+  const weights = given ?? evenWeights(device, logits.shape);
   for (const [name, t] of Object.entries({ logits, targets, weights })) {
     expectType('bceWithLogits', name, t);
     expectSameShape('bceWithLogits', 'logits', logits, name, t);

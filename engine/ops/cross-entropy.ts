@@ -21,6 +21,7 @@ import {
 } from './cross-entropy.ref.ts';
 import { expectConstants, expectType } from './shared/check.ts';
 import { fill } from './fill.ts';
+import { evenWeights } from './shared/even-weights.ts';
 import { gemm } from './shared/gemm.ts';
 import { sumAll } from './shared/sums.ts';
 
@@ -83,16 +84,17 @@ export function blockShape(
 /**
  * Σᵢ weightsᵢ · CE(x · tableᵀ, targetᵢ), a scalar; with label smoothing ε the target's probability is 1 − ε + ε/V. Rows of weight 0 cost nothing in the loss and get no gradient.
  *
- * @param x [L, D] @param table [V, D], whole or in shards @param targets u32 [L]; one that is not below V makes the loss NaN, unless its weight is 0 @param weights f32 [L]
+ * @param x [L, D] @param table [V, D], whole or in shards @param targets u32 [L]; one that is not below V makes the loss NaN, unless its weight is 0 @param given weights f32 [L]; without them every row has 1/L, and the loss is the mean
  */
 export function crossEntropy(
   x: Tensor,
   table: Table,
   targets: Tensor,
-  weights: Tensor,
+  given?: Tensor | null,
   options: CrossEntropyOptions = {},
 ): Tensor {
   const { device } = x;
+  const weights = given ?? evenWeights(x.device, x.shape[0] ?? 0);
   for (const t of [x, targets, weights]) device.alive(t, 'crossEntropy');
   expectType('crossEntropy', 'x', x);
   for (const { tensor } of shardsOf(table)) expectType('crossEntropy', 'table', tensor);

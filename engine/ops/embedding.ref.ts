@@ -45,6 +45,18 @@ export const embeddingBackward: Reference = (
   }
 };
 
+export const embeddingBackwardScan: Reference = (
+  { ids, dx, dtable, state },
+  { rows, d, v, first, dropout, op, threshold, scale },
+) => {
+  const factor = keepOf(dropout ? state : null, op, threshold, scale);
+  for (let i = 0; i < rows; i++) {
+    const row = ids[i] - first;
+    if (row < 0 || row >= v) continue;
+    for (let c = 0; c < d; c++) dtable[row * d + c] += dx[i * d + c] * factor(i * d + c);
+  }
+};
+
 export const embeddingBackwardSplit: Reference = ({ groups, partial, dtable }, { d, v, first, splits }) => {
   for (let s = 0; s < groups[1]; s++) {
     const [id, begin, end] = groups.subarray(splits + 4 * s, splits + 4 * s + 3);

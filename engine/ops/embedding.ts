@@ -1,7 +1,8 @@
 /**
  * Rows of a table by number, and the sum of two such lookups with dropout (items and positions at a model's input).
  * The gradient is deterministic: it follows lists of positions by row that the host sorts while batching
- * (`groupRows` in engine/rows.ts), one group of threads a row, popular rows split and summed in a second pass.
+ * (`groupRows` in engine/rows.ts), one group of threads a row, popular rows split and summed in a second pass. Without them
+ * a kernel looks for the positions of a row itself, at a cost that grows with their number squared.
  */
 import { gradOf, intoSum } from '../autograd.ts';
 import { dropoutParams } from '../random/keep.ts';
@@ -10,7 +11,7 @@ import { rowGroupLayout } from '../rows.ts';
 import { isCompressed, shardsOf, type Table, type TableShard } from '../table.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { add } from './binary.ts';
-import { embeddingBackward, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
+import { embeddingBackward, embeddingBackwardScan, embeddingBackwardSplit, embeddingForward } from './embedding.ref.ts';
 import { packedRows } from './packed-rows.ts';
 import { expectType } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
@@ -34,6 +35,7 @@ function rowKernel(name: string): Kernel {
 
 const FORWARD = rowKernel('embedding_fwd');
 const BACKWARD = rowKernel('embedding_bwd');
+const BACKWARD_SCAN = kernel('embedding_bwd_scan', (p) => p.rows);
 const BACKWARD_SPLIT = kernel(
   'embedding_bwd_split',
   elementVariants('embedding_bwd_split', 'f32', ['d'], (size) => ({
@@ -45,7 +47,9 @@ const BACKWARD_SPLIT = kernel(
 /**
  * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient. A table in shards takes one
  * dispatch a shard, with the same bits; a compressed one has no gradient.
- * Where the table requires a gradient, `groups` must hold `groupRows(ids, …)`; positions it leaves out add nothing.
+ * Where the table requires a gradient, `groups` may hold `groupRows(ids, …)`; positions it leaves out add nothing. Without
+ * them the device compares every id with every other one: no slower up to a few hundred ids, but 16 times the work for 4
+ * times the ids, so that batches of thousands want groups.
  *
  * @param from the id of the table's first row, 0 by default: ids below it give zeros, too, so that tables may share ids
  */
@@ -119,9 +123,8 @@ function lookup(
   }
   device.tape.record([...shards.map((s) => s.tensor), second?.table], x, () => {
     const dx = gradOf(x);
-    if (table.requiresGrad) addRows(shards, ids, rowGroups as Tensor, dx, state, mask);
-    if (second?.table.requiresGrad)
-      addRows(shardsOf(second.table), second.ids, second.groups as Tensor, dx, state, mask);
+    if (table.requiresGrad) addRows(shards, ids, rowGroups, dx, state, mask);
+    if (second?.table.requiresGrad) addRows(shardsOf(second.table), second.ids, second.groups, dx, state, mask);
   });
   return x;
 }
@@ -130,11 +133,6 @@ function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | un
   for (const { tensor } of shardsOf(table)) expectType(who, 'table', tensor);
   if (table.rank !== 2) throw new Error(`${who}: expected a table [V,D], got ${showShape(table.shape)}`);
   if (ids.dtype !== 'u32') throw new Error(`${who}: expected u32 ids, got ${ids.dtype} ${showShape(ids.shape)}`);
-  if (table.requiresGrad && table.device.tape.enabled && !rowGroups) {
-    throw new Error(
-      `${who}: ${table.label} requires a gradient, so the row groups of its ids are needed (groupRows in engine/rows.ts)`,
-    );
-  }
   if (!rowGroups) return;
   const { words } = rowGroupLayout(ids.size);
   if (rowGroups.dtype !== 'u32' || rowGroups.size !== words) {
@@ -148,13 +146,20 @@ function check(who: string, table: Table, ids: Tensor, rowGroups: RowGroups | un
 function addRows(
   shards: readonly TableShard[],
   ids: Tensor,
-  rowGroups: Tensor,
+  rowGroups: Tensor | undefined,
   dx: Tensor,
   state: Tensor | null,
   mask: Params,
 ): void {
   const { device } = dx;
   const d = dx.shape[dx.rank - 1];
+  if (!rowGroups) {
+    for (const { tensor, first, rows: v } of shards) {
+      const tensors = { state, ids, dx, dtable: intoSum(tensor) };
+      device.run(BACKWARD_SCAN, embeddingBackwardScan, tensors, { rows: ids.size, d, v, first, ...mask });
+    }
+    return;
+  }
   const layout = rowGroupLayout(ids.size);
   const partial = device.empty([layout.maxSlots, d], 'f32', 'embedding partials');
   for (const { tensor, first, rows: v } of shards) {

@@ -7,6 +7,7 @@ import { groups, type Kernel, kernel, type Params } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { KINDS, sampledLossBackward, sampledLossForward } from './sampled-loss.ref.ts';
 import { expectConstants, expectOneOf } from './shared/check.ts';
+import { evenWeights } from './shared/even-weights.ts';
 import { sumAll } from './shared/sums.ts';
 
 function rowKernel(name: string): Kernel {
@@ -41,14 +42,14 @@ export interface SampledLossOptions {
  * Σᵢ weightsᵢ · loss of position i, a scalar [1].
  *
  * @param pos [L] score of the target @param neg [L, N] scores of the negatives @param targets u32 [L]
- * @param negatives u32 [G, N]: position i has the list ⌊i / (L / G)⌋ @param weights f32 [L]; 0 leaves a position out
+ * @param negatives u32 [G, N]: position i has the list ⌊i / (L / G)⌋ @param given weights f32 [L]; 0 leaves a position out, and null is 1/L each: the mean
  */
 export function sampledLoss(
   pos: Tensor,
   neg: Tensor,
   targets: Tensor,
   negatives: Tensor,
-  weights: Tensor,
+  given: Tensor | null,
   { kind, beta = 1, logq = null }: SampledLossOptions,
 ): Tensor {
   const { device } = pos;
@@ -60,6 +61,7 @@ export function sampledLoss(
       `sampledLoss: expected neg [L,N] and negatives [G,N] with N >= 1 and G dividing L, got ${showShape(neg.shape)} and ${showShape(negatives.shape)}`,
     );
   }
+  const weights = given ?? evenWeights(device, l);
   for (const [name, t, dtype, size] of [
     ['pos', pos, 'f32', l],
     ['neg', neg, 'f32', l * n],

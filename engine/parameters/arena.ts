@@ -5,8 +5,9 @@
  * which a step reads few rows is in arenas of its own (row-table.ts).
  */
 import type { Device } from '../device.ts';
-import { type AdamwShard, exchange } from '../ops/adamw.ts';
+import { exchange } from '../ops/adamw.ts';
 import { fill } from '../ops/fill.ts';
+import type { ParameterShard } from '../ops/shared/step.ts';
 import { type RowOptimizer, RowTable } from './row-table.ts';
 import { SHARD_ROWS, ShardedTable, shardsOf, type Table } from '../table.ts';
 import { ALIGN, alignUp, type NumericArray, type Shape, showShape, sizeOf, type Tensor } from '../tensor.ts';
@@ -43,7 +44,7 @@ interface Piece {
   from: number;
 }
 
-type Store = Pick<AdamwShard, 'params'> & Partial<Pick<AdamwShard, ParameterKind>>;
+type Store = Pick<ParameterShard, 'params'> & Partial<Pick<ParameterShard, ParameterKind>>;
 
 interface Entry {
   spec: ParameterSpec;
@@ -53,7 +54,7 @@ interface Entry {
 
 export class ParameterArena {
   readonly device: Device;
-  readonly shards: readonly AdamwShard[];
+  readonly shards: readonly ParameterShard[];
   /** The tables whose gradients are kept by row. */
   readonly rowTables: readonly RowTable[];
   /** Where pieces lie: the arenas, then the shards of the row tables. */

@@ -1,5 +1,6 @@
 /** The learning rate by step. It follows from settings and step alone: the clock may stop a run, never steer it. */
 import { InputError, option } from '../../data/errors.ts';
+import { schedule } from '../../engine/index.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 
 /** What is left of the learning rate at the cosine's horizon and after it. */
@@ -29,8 +30,6 @@ export function requireHorizon(s: Settings, epochs: number | undefined): void {
  * by a half cosine (Loshchilov & Hutter 2017, eq. 5) to a hundredth at the horizon.
  */
 export function learningRateAt(s: Settings, step: number, horizon: number): number {
-  if (step <= s.warmup) return (s.learningRate * step) / s.warmup;
-  if (s.schedule === 'constant') return s.learningRate;
-  const done = Math.min(1, (step - s.warmup) / Math.max(1, horizon - s.warmup));
-  return s.learningRate * (FLOOR + ((1 - FLOOR) * (1 + Math.cos(Math.PI * done))) / 2);
+  const { learningRate, warmup, schedule: decay } = s;
+  return schedule({ learningRate, warmup, decay, steps: Math.max(1, horizon), floor: FLOOR })(step);
 }

@@ -9,7 +9,7 @@ import { planEpoch } from '../../data/batching/batches.ts';
 import { option } from '../../data/errors.ts';
 import { inPieces } from '../../data/pieces.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
-import type { Program, Tensor } from '../../engine/index.ts';
+import { AdamW, type Program, type Tensor } from '../../engine/index.ts';
 import {
   type Counters,
   loadCheckpoint,
@@ -28,7 +28,6 @@ import { BlendGain } from './blend-gain.ts';
 import { Feed, needsOf } from './feed.ts';
 import { Negatives } from './negatives.ts';
 import { StepLosses } from './losses.ts';
-import { AdamW } from './optimizer.ts';
 import {
   requirePrecision,
   type TrainOptions,
@@ -135,6 +134,7 @@ class Trainer {
       averageDecay: settings.ema,
       rowRate: settings.tableRate,
       clip: settings.clip,
+      onFailure: 'status', // it names the tensor itself
     });
     const { sampled } = LOSSES[settings.loss];
     this.feed = new Feed(

@@ -6,12 +6,11 @@ import type { Ratings } from '../../data/ratings/ratings.ts';
 import { seeded } from '../../data/random.ts';
 import type { RatingFeatures } from '../../data/ratings/side-features.ts';
 import { packWindows, type RowsByUser, testWindows, trainingWindows } from '../../data/ratings/windows.ts';
-import type { Device, Program } from '../../engine/index.ts';
+import { AdamW, type Device, LOSS_RING, type Program } from '../../engine/index.ts';
 import { RatingBatch, type RatingEvents } from '../../model/ratings/batch.ts';
 import { RatingModel, ratingShapeOf } from '../../model/ratings/model.ts';
 import { meanOf, medianOf, RatingScorer } from '../../model/ratings/scorer.ts';
 import type { RatingSettings } from '../../model/ratings/settings.ts';
-import { AdamW, RING } from '../loop/optimizer.ts';
 import { TimeBudget } from '../loop/time-budget.ts';
 import { type RatingBaseline, fitBaseline } from './baseline.ts';
 
@@ -156,7 +155,13 @@ async function learn(o: Round, model: RatingModel, events: RatingEvents): Promis
   const rows = subset(o.ratings, o.rows.train);
   const most = events.side?.maxEntries ?? 0;
   const batch = new RatingBatch(device, budget, Math.max(32, Math.ceil(budget / 2)), model.shape, most, true);
-  const optimizer = new AdamW(model.parameters, { ...BETAS, weightDecay, embeddingDecay: weightDecay, clip });
+  const optimizer = new AdamW(model.parameters, {
+    ...BETAS,
+    weightDecay,
+    embeddingDecay: weightDecay,
+    clip,
+    onFailure: 'status',
+  });
   const program: Program<Record<string, never>> = device.program('training step', () => {
     const loss = model.loss(batch.tensors);
     device.tape.backwardFrom(loss, () => device.full(loss.shape, 1, 'grad of the loss'));
@@ -227,7 +232,7 @@ async function readLoss(optimizer: AdamW, step: number, program: Program<Record<
     throw new Error(
       `training: the loss or a gradient of step ${status[0]} is not finite; try a lower ${option('settings.learningRate')}`,
     );
-  return losses[step % RING];
+  return losses[step % LOSS_RING];
 }
 
 function testedRows({ ratings, rows }: RoundOptions): Uint8Array {

@@ -9,6 +9,8 @@ import { inPieces } from '../../data/pieces.ts';
 import type { Batch } from '../../data/batching/batch.ts';
 import type { Split } from '../../data/splits/split.ts';
 import {
+  LOSS_RING,
+  AdamW,
   add,
   bceWithLogits,
   type Device,
@@ -35,7 +37,6 @@ import type { Schema } from '../../data/features/schema.ts';
 import { countItems } from '../baselines/baselines.ts';
 import { RankerWeightFitter } from './fit-ranker-weight.ts';
 import { needsOf } from '../loop/feed.ts';
-import { AdamW, RING } from '../loop/optimizer.ts';
 import { RankerFeed } from './ranker-feed.ts';
 import type { TimeBudget } from '../loop/time-budget.ts';
 
@@ -110,6 +111,7 @@ class Run {
           embeddingDecay: settings.embeddingDecay,
           averageDecay: AVERAGE,
           clip: settings.clip,
+          onFailure: 'status',
         }),
     );
     this.least = device.tensor([LEAST], [1], { label: 'least probability' }).keep();
@@ -224,7 +226,7 @@ class Run {
     try {
       const stages = await fitter.fit(this.o.encoderStep, pause);
       const ndcg = (name: 'retrieval' | 'ranker' | 'both') => stages.fitted[name]['NDCG@10'];
-      const loss = (await this.optimizers[0].losses.data())[step % RING];
+      const loss = (await this.optimizers[0].losses.data())[step % LOSS_RING];
       this.o.log?.(
         `ranker, step ${step}: loss ${loss.toFixed(4)}, validation NDCG@10 ${ndcg('both').toFixed(4)} (weight ${stages.weight}), ` +
           `first stage ${ndcg('retrieval').toFixed(4)}, standard error of the gain ${stages.fitted.error.toFixed(4)}, ` +

@@ -5,7 +5,7 @@ import { encodeItems, type ItemFeatures } from '../../data/features/encoder.ts';
 import { InputError } from '../../data/errors.ts';
 import { seeded } from '../../data/random.ts';
 import { splitDataset, type Split } from '../../data/splits/split.ts';
-import { type Device, type KernelTime, matmul } from '../../engine/index.ts';
+import { AdamW, type Device, type KernelTime, matmul } from '../../engine/index.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { readsTimes, windowsOf } from '../../model/recipes/derived.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
@@ -15,7 +15,6 @@ import { settingsOf } from '../../model/inference/ranking-model.ts';
 import { countItems } from '../../train/baselines/baselines.ts';
 import { Feed, needsOf } from '../../train/loop/feed.ts';
 import { Negatives } from '../../train/loop/negatives.ts';
-import { AdamW } from '../../train/loop/optimizer.ts';
 import { trim } from './device.ts';
 import { recommender } from './recommending.ts';
 

@@ -4,7 +4,7 @@ import { batches } from '../../../dist/data/batching/batches.js';
 import { splitDataset } from '../../../dist/data/splits/split.js';
 import { SequenceModel } from '../../../dist/model/encoders/sequence-model.js';
 import { Feed } from '../../../dist/train/loop/feed.js';
-import { AdamW } from '../../../dist/train/loop/optimizer.js';
+import { AdamW } from '../../../dist/engine/index.js';
 
 /** Sequences as the training histories of so many users; a split holds each one's last two events back. */
 export function splitOf(sequences, items) {

@@ -12,7 +12,6 @@ import {
   softmax,
   sub,
 } from '../../../dist/engine/index.js';
-import { AdamW } from '../../../dist/train/loop/optimizer.js';
 import { makeSasrec } from './attune-sasrec.mjs';
 
 export async function open() {

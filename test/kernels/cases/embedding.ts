@@ -28,6 +28,16 @@ function lookup(name: string, l: number, v: number, d: number, id: (i: number) =
   };
 }
 
+/** The same without groups: the device looks for the positions of a row itself. */
+function scanned(name: string, l: number, v: number, d: number, id: (i: number) => number): Case {
+  return {
+    op: 'embedding',
+    name: `${name}, without groups`,
+    inputs: { table: { shape: [v, d] }, ids: { shape: [l], dtype: 'u32', value: id } },
+    run: ({ table, ids }) => embedding(table, ids),
+  };
+}
+
 function sum(name: string, l: number, d: number, dropout: number): Case {
   const pos = (i: number): number => i % 5;
   return {
@@ -75,6 +85,23 @@ export const embeddingCases: Case[] = [
   lookup('one row takes every position', 200, 1, 4, () => 0),
   lookup('ids beyond the table are rows of zeros', 20, 5, 8, (i) => (i % 3 === 0 ? 5 + i : i % 5)),
   { ...lookup('no tokens', 0, 3, 8, () => 0), gradients: false },
+  scanned('33 tokens of width 5', 33, 11, 5, scatter(11)),
+  scanned('width 260', 70, 6, 260, scatter(6)),
+  scanned('popular rows', 700, 12, 12, popular),
+  scanned('one row takes every position', 200, 1, 4, () => 0),
+  scanned('ids beyond the table', 20, 5, 8, (i) => (i % 3 === 0 ? 5 + i : i % 5)),
+  { ...scanned('no tokens', 0, 3, 8, () => 0), gradients: false },
+  {
+    op: 'embedding',
+    name: 'sum: dropout, without groups',
+    inputs: {
+      items: { shape: [12, 7] },
+      ids: { shape: [140], dtype: 'u32', value: popular },
+      positions: { shape: [5, 7] },
+      pos: { shape: [140], dtype: 'u32', value: (i) => i % 5 },
+    },
+    run: ({ items, ids, positions, pos }) => embeddingSum(items, ids, undefined, positions, pos, undefined, 0.5),
+  },
   sum('without dropout', 33, 8, 0),
   sum('dropout', 210, 16, 0.3),
   sum('dropout, width 7', 140, 7, 0.5),
@@ -96,6 +123,13 @@ for (const d of [8, 4]) {
     variants,
   });
 }
+embeddingCases.push({
+  op: 'embedding',
+  name: 'three shards, without groups',
+  inputs: { table: { shape: [300, 8] }, ids: { shape: [400], dtype: 'u32', value: far } },
+  leaves: ['table'],
+  run: ({ table, ids }) => embedding(sharded(table, 128), ids),
+});
 const near = (i: number): number => (i * 29) % 200;
 embeddingCases.push({
   op: 'embedding',

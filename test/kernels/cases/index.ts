@@ -11,6 +11,7 @@ import { normCases } from './norm.ts';
 import { lossCases } from './loss.ts';
 import { shapeCases } from './shape.ts';
 import { adamwCases } from './adamw.ts';
+import { sgdCases } from './sgd.ts';
 import { adamwRowCases } from './adamw-rows.ts';
 import { mixtureCases } from './mixture.ts';
 import { memoryCases } from './memory.ts';
@@ -39,6 +40,7 @@ export const cases: Case[] = [
   ...lossCases,
   ...shapeCases,
   ...adamwCases,
+  ...sgdCases,
   ...adamwRowCases,
   ...topkCases,
   ...codedCases,

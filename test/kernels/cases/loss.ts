@@ -25,3 +25,10 @@ lossCases.push({
   run: (t) => bceWithLogits(t.logits, t.targets, t.weights),
   gradients: false,
 });
+lossCases.push({
+  op: 'bce-with-logits',
+  name: 'the mean, without weights',
+  inputs: { logits: { shape: [5, 7] }, targets: { shape: [5, 7], grad: false, value: (i) => i % 2 } },
+  run: (t) => bceWithLogits(t.logits, t.targets),
+  tolerance: { abs: 2e-6, rel: 1e-5 },
+});

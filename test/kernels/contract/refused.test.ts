@@ -285,11 +285,6 @@ const refused: [string, (d: Device) => unknown, string][] = [
   ['embedding in a vector', (d) => embedding(f(d, 4), u(d, 5)), 'embedding: expected a table [V,D], got [4]'],
   ['embedding in integers', (d) => embedding(u(d, 3, 4), u(d, 2)), 'embedding: table must be f32'],
   [
-    'embedding without groups',
-    (d) => embedding(leaf(d, 3, 4), u(d, 5)),
-    'embedding: numbers requires a gradient, so the row groups of its ids are needed',
-  ],
-  [
     'embedding with groups of other ids',
     (d) => embedding(leaf(d, 3, 4), u(d, 5), u(d, 7)),
     `embedding: expected row groups u32 [${rowGroupLayout(5).words}] for ids [5], got u32 [7]`,

@@ -5,7 +5,7 @@ import { settingsFor } from '../../../model/recipes/recipes.ts';
 import { SequenceModel } from '../../../model/encoders/sequence-model.ts';
 import type { Batch } from '../../../data/batching/batch.ts';
 import { Feed } from '../../../train/loop/feed.ts';
-import { AdamW } from '../../../train/loop/optimizer.ts';
+import { AdamW } from '../../../engine/index.ts';
 import encoderFile from '../../golden/encoder.json' with { type: 'json' };
 import trainingFile from '../../golden/training.json' with { type: 'json' };
 import { expectNear, Golden } from './golden.ts';

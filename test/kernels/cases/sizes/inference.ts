@@ -1,6 +1,7 @@
 /** Sizes 0 and 1 of what ranks, and of the optimizer. */
 import {
   adamwStep,
+  sgdStep,
   logBlend,
   rankOf,
   rankTiles,
@@ -83,6 +84,22 @@ export const inferenceSizes: Case[] = [
     }),
     ({ V }) => V === 0 && 'rowMoments: ',
   ),
+  ...sized('sgd', 'n parameters', { n: 5 }, ({ n }) => ({
+    inputs: {
+      params: fixed([n]),
+      grads: fixed([n]),
+      m: fixed([n]),
+      status: u32([18], (i) => STATUS[i]),
+    },
+    state: RATE,
+    run: ({ params, grads, m, status }) => {
+      const options = { momentum: 0.9, nesterov: false, weightDecay: 0.1, clip: 1, status };
+      sgdStep({ shards: [{ params, grads, m, decayEnd: n }] }, options);
+      return [params, m, status];
+    },
+    gradients: false,
+    tolerance: { abs: 1e-6, rel: 1e-5 },
+  })),
   ...sized('adamw', 'n parameters', { n: 5 }, ({ n }) => ({
     inputs: {
       params: fixed([n]),
