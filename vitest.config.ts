@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { generate } from './kernels/generate.mjs';
@@ -61,6 +62,7 @@ export default defineConfig({
       {
         // `webgpu` is the native binding for Node. Chrome has navigator.gpu.
         optimizeDeps: { exclude: ['webgpu'] },
+        resolve: { alias: { 'attune/engine': fileURLToPath(new URL('engine/index.ts', import.meta.url)) } },
         test: {
           ...common,
           name: 'chromium',

@@ -17,6 +17,11 @@ import { GraphNode, type GradState, showShape, type Tensor } from './tensor.ts';
 const SPENT = 'belongs to a forward pass that an earlier backward() spent';
 const ENDED = 'was made in a scope that has ended';
 
+export interface BackwardOptions {
+  /** Whether what the outputs depend on may be differentiated again, by another backward(); it is spent by default. */
+  retainGraph?: boolean;
+}
+
 export class Tape {
   enabled = true;
   private readonly device: Device;
@@ -66,17 +71,24 @@ export class Tape {
     this.scopes.at(-1)?.push(node);
   }
 
-  /** Propagates d(loss)/d(loss) = 1 back to every leaf that the loss depends on, and spends the nodes in between. */
-  backward(loss: Tensor): void {
+  /**
+   * Propagates d(loss)/d(loss) = 1 back to every leaf that the loss depends on, and spends the nodes in between, unless they
+   * are retained for another loss that depends on them.
+   */
+  backward(loss: Tensor, options: BackwardOptions = {}): void {
     if (loss.size !== 1) throw new Error(`backward: expected a scalar, got ${showShape(loss.shape)}`);
-    this.backwardFrom(loss, () => this.device.full(loss.shape, 1, `grad of ${loss.label}`));
+    this.backwardFrom(loss, () => this.device.full(loss.shape, 1, `grad of ${loss.label}`), options);
   }
 
   /**
    * Propagates given gradients of one output or several (each of its output's size) back to every leaf: a vector-Jacobian
    * product. A gradient of one output may be added to where another of them depends on it.
    */
-  backwardFrom(output: Tensor | readonly Tensor[], gradient: () => Tensor | readonly Tensor[]): void {
+  backwardFrom(
+    output: Tensor | readonly Tensor[],
+    gradient: () => Tensor | readonly Tensor[],
+    { retainGraph = false }: BackwardOptions = {},
+  ): void {
     const outputs: readonly Tensor[] = [output].flat();
     for (const y of outputs) {
       if (!y.requiresGrad) throw new Error(`backward: ${y.label} does not depend on any tensor with requiresGrad`);
@@ -104,10 +116,11 @@ export class Tape {
       this.enabled = enabled;
       // What is left is the leaves' gradients: those in between are temporaries.
       for (const node of nodes) {
-        node.finish(SPENT);
+        if (!retainGraph) node.finish(SPENT);
         for (const state of node.outputs) {
           state.grad = null;
-          state.inner = undefined;
+          if (retainGraph && state.inner) state.inner.z.state.grad = null;
+          if (!retainGraph) state.inner = undefined;
         }
       }
     }
@@ -122,7 +135,7 @@ export class Tape {
       if (!node.backward) {
         const labels = outputs.map((y) => y.label).join(', ');
         throw new Error(
-          `backward: a tensor that ${labels} depends on ${node.end}; add the losses up for one backward(), or run the forward pass again`,
+          `backward: a tensor that ${labels} depends on ${node.end}; add the losses up for one backward(), call the earlier one with { retainGraph: true }, or run the forward pass again`,
         );
       }
       found.add(node);

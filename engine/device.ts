@@ -155,11 +155,12 @@ export class Device {
   }
 
   /**
-   * A tensor with these values: f32 from numbers, Float32Array and Float64Array, u32 from Uint32Array.
+   * A tensor with these values: u32 from any typed array of integers, f32 from numbers, Float32Array and Float64Array (each
+   * rounded to the nearest f32), unless `dtype` says which. What its type cannot hold is refused: a negative integer in u32.
    * With `requiresGrad` its gradient exists at once, zeroed, and accumulates.
    */
-  tensor(data: NumericArray | readonly number[], shape?: Shape, options: TensorOptions = {}): Tensor {
-    const dtype = typeFor(data);
+  tensor(data: HostValues, shape?: Shape, options: TensorOptions = {}): Tensor {
+    const dtype = options.dtype ?? typeFor(data);
     const dims = shape ?? [data.length];
     if (sizeOf(dims) !== data.length) throw new Error(`tensor: ${data.length} values do not fill ${showShape(dims)}`);
     const t = this.empty(dims, dtype, options.label ?? 'tensor');
@@ -194,7 +195,7 @@ export class Device {
       );
     }
     if (base.dtype === 'f32' && dtype !== 'f32')
-      throw new Error(`view: ${label} ${dtype} cannot be a view of ${base.label}, which is f32`);
+      throw new Error(`view: ${label} ${dtype} ${showShape(shape)} cannot be a view of ${base.label}, which is f32`);
     if ((offset * 4) % ALIGN !== 0) throw new Error(`view: ${label} must start at a multiple of ${ALIGN} bytes`);
     return new Tensor(this, base.storage, shape, dtype, label, base.offset + offset);
   }

@@ -1,5 +1,8 @@
 /** The tensor engine: devices, tensors, autograd, record and replay, and the ops. */
-export { into, gradOf } from './autograd.ts';
+export { type BackwardOptions, into, gradOf } from './autograd.ts';
+export { type CheckInput, type CheckOptions, checkOp } from './custom/check-op.ts';
+export { type CustomKernel, customKernel, type KernelSpec } from './custom/kernel.ts';
+export { customOp, type CustomOpSpec, type Pass, sameShape } from './custom/op.ts';
 export { Device } from './device.ts';
 export type { DeviceOptions, DeviceStats, Precision } from './device-options.ts';
 export type { Reference } from './reference.ts';

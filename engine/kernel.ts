@@ -185,12 +185,25 @@ export interface KernelText {
 
 const parsed = new Map<string, KernelText>();
 
+/** Kernels that are no file of kernels/, by what takes the place of its stem. */
+const added = new Map<string, string>();
+
+/** Makes a kernel of this text, and gives what a variant names as its file; equal texts are one kernel. */
+export function addSource(name: string, code: string): string {
+  for (let i = 0; ; i++) {
+    const file = `custom/${name}${i > 0 ? ` ${i}` : ''}`;
+    if ((added.get(file) ?? code) !== code) continue;
+    added.set(file, code);
+    return file;
+  }
+}
+
 /** The file's text with its helpers appended and its `@tune` constants rewritten, and what it binds. */
 export function kernelText(file: string, constants: Constants = {}): KernelText {
   const key = `${file} ${JSON.stringify(constants)}`;
   const known = parsed.get(key);
   if (known) return known;
-  const source = sources[file];
+  const source = sources[file] ?? added.get(file);
   if (source === undefined)
     throw new Error(
       `kernel ${file}: no file in kernels/ is named ${file}.wgsl, or kernel() was not given the texts of its folder (APART in kernels/generate.mjs)`,

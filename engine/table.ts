@@ -3,6 +3,7 @@
  * own. Ops that read tables by rows (`embedding`, `crossEntropy`, `tableScores`) take either kind and make one dispatch
  * a shard; rows keep their numbers in the whole table. Those of inference take compressed tables (packed.ts), too.
  */
+import { expectType } from './ops/shared/check.ts';
 import type { Device } from './device.ts';
 import {
   CODES,
@@ -83,6 +84,10 @@ export class PackedTable {
   readonly requiresGrad = false;
 
   constructor(format: TableFormat, width: number, shards: readonly PackedShard[], label: string) {
+    for (const { words, scales } of shards) {
+      expectType('PackedTable', 'words', words, 'u32');
+      expectType('PackedTable', 'scales', scales);
+    }
     this.device = shards[0].words.device;
     this.format = format;
     this.shards = shards;

@@ -85,6 +85,8 @@ export class GraphNode {
 export interface TensorOptions {
   label?: string;
   requiresGrad?: boolean;
+  /** By default u32 from typed arrays of integers, f32 from all other values. */
+  dtype?: DType;
 }
 
 export class Tensor {
@@ -197,9 +199,13 @@ export class Tensor {
     if (grad && grad.storage !== this.storage) this.device.release(grad.storage);
   }
 
-  /** Runs the tape backwards from this scalar; see `backward` in autograd.ts. */
-  backward(): void {
-    this.device.tape.backward(this);
+  /**
+   * Adds the gradient of this scalar to that of every leaf that it depends on. The forward pass is spent then: a further
+   * loss that shares a part of it wants `{ retainGraph: true }` here, or to be added to this one.
+   * @throws Error unless it is a scalar that ops computed from leaves, and where its forward pass was spent
+   */
+  backward(options: { retainGraph?: boolean } = {}): void {
+    this.device.tape.backward(this, options);
   }
 
   /** Shape, type and, where they are at hand, the first values. */
@@ -208,6 +214,21 @@ export class Tensor {
     if (this.storage.released) return `${head} (freed)`;
     const values = this.device.hostView(this);
     return values ? `${head} ${preview(values)}` : `${head} on ${this.device.name}`;
+  }
+
+  /** What `JSON.stringify` makes of it. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  /** How the consoles of browsers head it. */
+  get [Symbol.toStringTag](): string {
+    return `Tensor ${this.dtype}${showShape(this.shape)}`;
+  }
+
+  /** What `console.log` prints in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
   }
 
   /** Like `toString`, with values from any device. */

@@ -1,4 +1,5 @@
 /** The optimizers as users call them: on arenas and on plain leaves, eager and replayed, with schedules, and when they fail. */
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import {
   AdamW,
@@ -237,6 +238,15 @@ describe.each(['cpu', 'wasm', 'webgpu'] as const)('on %s', async (backend) => {
       'crossEntropy: expected targets u32 [6]',
     );
   });
+});
+
+it('a tensor is one line in a console', async () => {
+  const device = await openDevice({ backend: 'cpu' });
+  const w = device.tensor([1, 2, 3], [3], { label: 'w', requiresGrad: true });
+  expect(inspect(w)).toBe('w f32[3] (1, 2, 3)');
+  expect(inspect({ model: [w] })).toBe('{ model: [ w f32[3] (1, 2, 3) ] }');
+  w.dispose();
+  expect(inspect(w)).toBe('w f32[3] (freed)');
 });
 
 describe('what optimizers refuse', async () => {

@@ -18,7 +18,8 @@ export function adagradRows(table: RowState, options: RowOptions): void {
   device.inPlace('adagrad-rows', grads);
   for (const { first, params, sums, average = null } of table.shards) {
     const [rows, d] = params.shape;
-    if (sums?.size !== rows) throw new Error(`adagrad-rows: expected sums [${rows}], got ${sums?.size ?? 'none'}`);
+    if (sums?.size !== rows)
+      throw new Error(`adagrad-rows: expected sums [${rows}], got ${sums ? `[${sums.size}]` : 'none'}`);
     device.inPlace('adagrad-rows', sums);
     device.run(
       ADAGRAD,

@@ -14,6 +14,7 @@
 import { elementVariants, groups, type Kernel, kernel, type Params, software } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
 import { adamwRowsReference, catchUpReference, currentReference, historyReference } from './adamw-rows.ref.ts';
+import { expectTypes } from './shared/check.ts';
 import { lanes } from './shared/lanes.ts';
 
 /** Steps that the history holds; kernels/lib/idle_row.wgsl has the same number. */
@@ -93,7 +94,10 @@ export function checked(table: RowState, options: RowOptions): void {
   const { averageDecay = 0 } = options;
   if (averageDecay > 0 && decayOf(table, options) > 0)
     throw new Error('adamw-rows: expected no weight decay of a table whose rows have an average, got both');
-  for (const { params, m, v, average } of table.shards) {
+  expectTypes('adamw-rows', { grads: table.grads, history: table.history });
+  expectTypes('adamw-rows', { touched: table.touched, status: options.status }, 'u32');
+  for (const { params, m, v, sums, average } of table.shards) {
+    expectTypes('adamw-rows', { params, m, v, sums, average });
     for (const t of [m, v, average])
       if (t && t.size !== params.size)
         throw new Error(

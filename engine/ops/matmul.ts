@@ -20,7 +20,7 @@ const RELU = ACTIVATIONS.indexOf('relu');
 export interface MatmulOptions {
   transA?: boolean;
   transB?: boolean;
-  /** [N], added to every row. */
+  /** [N] or [1, N], added to every row: a parameter, or anything computed. */
   bias?: Tensor;
   activation?: Activation;
   /** Share of the result's elements that is zeroed after the activation, the others scaled by 1 / (1 − dropout). */
@@ -36,13 +36,18 @@ export interface MatmulOptions {
  */
 export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {}): Tensor {
   const { device } = left;
-  const { transA = false, transB = false, bias, activation = 'none', residual } = options;
-  for (const [name, t] of Object.entries({ a: left, b: right, bias, residual })) if (t) expectType('matmul', name, t);
+  const { transA = false, transB = false, activation = 'none', residual } = options;
+  for (const [name, t] of Object.entries({ a: left, b: right, bias: options.bias, residual })) if (t) expectType('matmul', name, t);
   expectOneOf('matmul', 'activation', activation, ACTIVATIONS);
   const [a, b] = alongBatches(left, right, transA, transB);
   const s = shapesOf(a, b, transA, transB);
-  if (bias && (bias.rank !== 1 || bias.size !== s.n)) {
-    throw new Error(`matmul: bias must be [${s.n}], got ${showShape(bias.shape)}`);
+  // [N], or [1, …, 1, N], of a parameter or of what was computed.
+  const { bias: given } = options;
+  const bias = given?.size === s.n && given.shape.at(-1) === s.n ? given.reshape([s.n]) : undefined;
+  if (given && !bias) {
+    throw new Error(
+      `matmul: bias must be [${s.n}], got ${showShape(given.shape)}; add() takes one of the result's shape ${showShape(s.shape)}`,
+    );
   }
   if (residual && showShape(residual.shape) !== showShape(s.shape))
     throw new Error(`matmul: residual must be ${showShape(s.shape)}, got ${showShape(residual.shape)}`);

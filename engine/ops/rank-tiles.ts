@@ -6,6 +6,7 @@
 import { groups, kernel } from '../kernel.ts';
 import type { Tensor } from '../tensor.ts';
 import { rankCountReference, rankTargetReference, topkMergeReference } from './rank-tiles.ref.ts';
+import { expectType } from './shared/check.ts';
 import { topk } from './topk.ts';
 
 const TARGET = kernel('rank_target', (p) => groups(p.rows, 64));
@@ -35,6 +36,7 @@ export function rankTiles(
   let best: { values: Tensor; indices: Tensor } | null = null;
   for (const first of starts) {
     const part = tile(first);
+    expectType('rankTiles', 'scores', part);
     const params = { rows, v: part.shape[1], first, start: first === 0 ? 1 : 0 };
     device.run(TARGET, rankTargetReference, { scores: part, targets, target_scores: targetScores }, params);
     const more = topk(part, k, { targets, first });

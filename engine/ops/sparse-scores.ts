@@ -1,7 +1,7 @@
 /** Scores from sparse rows of a matrix, summed over lists of rows, and their blend with others. For inference. */
 import { groups, kernel } from '../kernel.ts';
 import { showShape, type Tensor } from '../tensor.ts';
-import { expectConstants } from './shared/check.ts';
+import { expectConstants, expectTypes } from './shared/check.ts';
 import { logBlendReference, rowMomentsReference, sparseScoresReference } from './sparse-scores.ref.ts';
 
 const SPARSE_SCORES = kernel('sparse_scores', (p) => p.rows);
@@ -73,6 +73,7 @@ export function sparseScores(shards: readonly SparseShard[], lists: RowLists, fr
  */
 export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor {
   const { device } = scores;
+  expectTypes('rowMoments', { scores, before });
   if (scores.rank !== 2 || scores.shape[1] === 0)
     throw new Error(`rowMoments: expected scores [U,V] with V ≥ 1, got ${showShape(scores.shape)}`);
   expectConstants('rowMoments', { scores });
@@ -90,6 +91,7 @@ export function rowMoments(scores: Tensor, before: Tensor | null = null): Tensor
  */
 export function logBlend(scores: Tensor, more: Tensor, moments: Tensor, weights: Tensor, keepScale = false): void {
   const [rows, v] = scores.shape;
+  expectTypes('logBlend', { scores, more, moments, weights });
   const fits = scores.rank === 2 && more.rank === 2 && more.shape[0] === rows && more.shape[1] === v;
   if (!fits || moments.size !== 4 * rows || weights.size !== 2) {
     throw new Error(

@@ -95,7 +95,7 @@ describe.each(backends)('gradients on %s', (_, device) => {
     const loss = sum(y);
     loss.backward();
     expect(() => loss.backward()).toThrow(
-      'backward: a tensor that sum depends on belongs to a forward pass that an earlier backward() spent; add the losses up for one backward(), or run the forward pass again',
+      'backward: a tensor that sum depends on belongs to a forward pass that an earlier backward() spent; add the losses up for one backward(), call the earlier one with { retainGraph: true }, or run the forward pass again',
     );
   });
 });

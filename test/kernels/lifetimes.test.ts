@@ -224,14 +224,40 @@ describe.each(backends)('what the host writes on %s', (_, device) => {
         `write: ids u32[2] takes integers from 0 to 4294967295, got ${bad[at]} at ${at}`,
       );
     }
-    const big = BigInt64Array.of(1n, 2n) as unknown as HostValues;
-    expect(() => device.write(ids, big)).toThrow(
-      'write: ids [2]: expected numbers or a typed array of numbers, got BigInt64Array',
+    const refused: [HostValues, 'f32' | 'u32', string][] = [
+      [
+        BigInt64Array.of(1n, 2n ** 40n),
+        'u32',
+        'takes integers from 0 to 4294967295, got 1099511627776 at 1 of BigInt64Array',
+      ],
+      [BigInt64Array.of(2n ** 60n + 1n, 0n), 'f32', 'got 1152921504606846977 at 0 of BigInt64Array; give numbers'],
+      [Int32Array.of(0, 2 ** 24 + 1), 'f32', 'integers that an f32 has exactly, got 16777217 at 1 of Int32Array'],
+      [Int8Array.of(1, -1), 'u32', "got -1 at 1 of Int8Array; a tensor of numbers is made with { dtype: 'f32' }"],
+      [[1, 1e39], 'f32', 'takes numbers up to 3.4e38, got 1e+39 at 1 of Array'],
+    ];
+    for (const [bad, dtype, message] of refused) {
+      expect(() => device.tensor(bad, [2], { dtype })).toThrow(message);
+      expect(() => device.write(device.empty([2], dtype), bad)).toThrow(message);
+    }
+    for (const [bad, name] of [
+      [new DataView(new ArrayBuffer(8)), 'expected numbers or a typed array of numbers, got DataView'],
+      ['ab', 'got String'],
+      [null, 'got null'],
+    ] as const)
+      expect(() => device.tensor(bad as unknown as HostValues, [2]), name).toThrow(name);
+  });
+
+  it('decides the type of a new tensor, unless it is said', async () => {
+    const made = (data: HostValues, dtype?: 'f32' | 'u32') => device.tensor(data, [2], { dtype });
+    for (const kind of [Uint8Array, Uint8ClampedArray, Uint16Array, Int8Array, Int16Array, Int32Array, Uint32Array])
+      expect(made(kind.of(3, 120)).dtype).toBe('u32');
+    expect(await made(BigInt64Array.of(3n, 4294967295n)).data()).toEqual(Uint32Array.of(3, 4294967295));
+    expect(await made(BigUint64Array.of(3n, 2n ** 40n), 'f32').data()).toEqual(Float32Array.of(3, 2 ** 40));
+    expect(await made(Int16Array.of(-3, 5), 'f32').data()).toEqual(Float32Array.of(-3, 5));
+    expect(await made([3, 5], 'u32').data()).toEqual(Uint32Array.of(3, 5));
+    expect(await made(Float64Array.of(0.1, Number.POSITIVE_INFINITY)).data()).toEqual(
+      Float32Array.of(0.1, Number.POSITIVE_INFINITY),
     );
-    expect(() => device.tensor(Int32Array.of(1) as unknown as Float32Array)).toThrow(
-      'tensor: expected numbers, a Float32Array or a Uint32Array, got Int32Array; say which type you mean',
-    );
-    expect(() => device.tensor(big as unknown as Float32Array)).toThrow('got BigInt64Array');
   });
 
   it('may be nothing, and nothing may be read', async () => {
@@ -269,7 +295,7 @@ describe.each(backends)('what the host writes on %s', (_, device) => {
       'view: beyond [4] from 64 lies outside of half [64]',
     );
     expect(() => device.view(base, 0, [4], 'u32', 'ids')).toThrow(
-      'view: ids u32 cannot be a view of base, which is f32',
+      'view: ids u32 [64] cannot be a view of base, which is f32',
     );
     expect(() => device.view(base, 64, [36], 'f32', 'rest')).not.toThrow();
   });

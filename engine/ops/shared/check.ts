@@ -7,6 +7,11 @@ export function expectType(op: string, name: string, t: Tensor, dtype: DType = '
     throw new Error(`${op}: ${name} must be ${dtype}, got ${t.dtype}${showShape(t.shape)} (${t.label})`);
 }
 
+/** The same for several inputs; null ones are switched off. */
+export function expectTypes(op: string, inputs: Record<string, Tensor | null | undefined>, dtype: DType = 'f32'): void {
+  for (const [name, t] of Object.entries(inputs)) if (t) expectType(op, name, t, dtype);
+}
+
 /**
  * Throws where an input requires a gradient that the op does not pass on, outside of `noGrad`: it would be lost without a
  * word. @param instead what to do, where it is not the obvious

@@ -2,6 +2,7 @@
 import { texts } from '../../../kernels/adamw/texts.ts';
 import { groups, kernel, lanes8 } from '../../kernel.ts';
 import { showShape, type Tensor } from '../../tensor.ts';
+import { expectTypes } from './check.ts';
 import { averageReference, clearPaddingReference, gradNormFinishReference, gradNormReference } from '../adamw.ref.ts';
 
 /**
@@ -87,6 +88,8 @@ export function beginStep(
   if (loss && (loss.size !== 1 || loss.dtype !== 'f32'))
     throw new Error(`${who}: expected a scalar loss, got ${loss.dtype} ${showShape(loss.shape)}`);
   if (loss && !losses?.size) throw new Error(`${who}: expected a ring for the losses, since there is a loss, got none`);
+  expectTypes(who, { losses });
+  for (const { params, grads, m, v, average } of shards) expectTypes(who, { params, grads, m, v, average });
   for (const shard of shards) {
     for (const name of ['grads', ...moments] as const) {
       const t = shard[name];
