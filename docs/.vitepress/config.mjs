@@ -66,6 +66,7 @@ export default {
         items: [
           page('architecture', 'Architecture'),
           page('engine', 'The engine'),
+          page('engine-models', 'Models of your own'),
           page('adding-an-op', 'Adding an op'),
           page('adding-a-model', 'Adding a model'),
         ],
