@@ -25,7 +25,7 @@ import { requestDevice } from './webgpu/adapter.ts';
 import type { Wasm } from './wasm/wasm.ts';
 import { type Call, WebGpu } from './webgpu/webgpu.ts';
 import { fill } from './ops/fill.ts';
-import { readTensors } from './read.ts';
+import { readGuarded } from './read.ts';
 import { noteUses, writesNothing } from './uses.ts';
 import { type HostValues, typeFor, valuesFor } from './values.ts';
 
@@ -237,7 +237,7 @@ export class Device {
 
   /** The values of tensors, with one wait for all of them; `expectedMs` and `overslept` as `settle` has them. */
   read(tensors: readonly Tensor[], expectedMs = 0): Promise<{ values: NumericArray[]; overslept: boolean }> {
-    return readTensors(this, tensors, expectedMs);
+    return readGuarded(this, tensors, expectedMs);
   }
 
   /** Gives a storage its memory on the host; on a GPU that comes with its first use. */

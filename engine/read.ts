@@ -3,7 +3,7 @@ import type { Device } from './device.ts';
 import type { NumericArray, Tensor } from './tensor.ts';
 
 /** The values of tensors and of the device's guards, with one wait for all of them. @throws Error where a guard does */
-export async function readTensors(
+export async function readGuarded(
   device: Device,
   tensors: readonly Tensor[],
   expectedMs: number,

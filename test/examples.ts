@@ -7,7 +7,7 @@ export const SAYS: Record<string, RegExp[]> = {
     /new cars ad +\d %/,
   ],
   'character-model': [/compare thee to a summer's day\?\nThou art more/],
-  'custom-op': [/snake: forward and backward are right/, /step 400: mean squared error [1-9]\.\de-[345]/],
+  'custom-op': [/snake: forward and backward are right/, /step 300: mean squared error [1-9]\.\de-[345]/],
   deepfm: [/AUC of new visits 0\.(8[5-9]|9)/],
   'cross-attention': [/right about (9\d|100) % of new users/],
   generation: [/greedy +algebra 5, algebra 6, algebra 7, algebra 8/, /beam 1 .*algebra 5, algebra 6/],

@@ -1,9 +1,13 @@
 /** The examples on the bare engine in a page: the same files, and they say the same. */
 import { expect, it, vi } from 'vitest';
 import { SAYS } from '../examples.ts';
+import { FULL } from '../full.ts';
 import { Device } from '../../engine/index.ts';
 
-it.each(['character-model', 'custom-op', 'deepfm'])('%s', async (name) => {
+/** SwiftShader takes minutes for the larger two, which `npm run test:full` runs here and the suite in Node always. */
+const examples = FULL ? ['character-model', 'custom-op', 'deepfm'] : ['custom-op'];
+
+it.each(examples)('%s', async (name) => {
   const lines: string[] = [];
   const log = vi.spyOn(console, 'log').mockImplementation((line: string) => lines.push(line));
   try {
