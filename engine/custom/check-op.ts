@@ -1,6 +1,6 @@
 /** Whether an op computes what its reference says, and whether its backward pass is its slope. */
 import { Device } from '../device.ts';
-import { mul } from '../ops/mul.ts';
+import { mul } from '../ops/binary.ts';
 import { sum } from '../ops/sum.ts';
 import { normal } from '../random/random.ts';
 import { type NumericArray, type Shape, sizeOf, type Tensor } from '../tensor.ts';

@@ -37,7 +37,8 @@ export interface MatmulOptions {
 export function matmul(left: Tensor, right: Tensor, options: MatmulOptions = {}): Tensor {
   const { device } = left;
   const { transA = false, transB = false, activation = 'none', residual } = options;
-  for (const [name, t] of Object.entries({ a: left, b: right, bias: options.bias, residual })) if (t) expectType('matmul', name, t);
+  for (const [name, t] of Object.entries({ a: left, b: right, bias: options.bias, residual }))
+    if (t) expectType('matmul', name, t);
   expectOneOf('matmul', 'activation', activation, ACTIVATIONS);
   const [a, b] = alongBatches(left, right, transA, transB);
   const s = shapesOf(a, b, transA, transB);

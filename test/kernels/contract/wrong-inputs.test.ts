@@ -7,7 +7,7 @@ import { cpu } from '../devices.ts';
 import { type Case, firstCases, makeInputs } from '../harness.ts';
 
 /** Inputs that may be of either type: what moves values takes bits as they are. */
-const EITHER = /^(?:copy|concat|slice|gather|fill|transpose|cached-attention) /;
+const EITHER = /^(?:copy|concat|slice|gather|fill|transpose|permute|cached-attention) |^where condition$/;
 
 /** Inputs that a first case has and its op does not read: they are switched off there. */
 const UNREAD =
@@ -16,7 +16,7 @@ const UNREAD =
 /** How messages may begin: the functions of the engine, and what they call themselves. */
 const NAMES = new Set([
   ...Object.keys(engine).filter((name) => /^[a-z]/.test(name)),
-  ...['adamw', 'sgd', 'adamw-rows', 'adagrad-rows', 'view', 'PackedTable'],
+  ...['adamw', 'sgd', 'adamw-rows', 'adagrad-rows', 'view', 'reshape', 'PackedTable'],
 ]);
 
 /** The first cases of an op that differ in the names of their inputs. */
