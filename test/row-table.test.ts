@@ -110,6 +110,7 @@ describe.each(['cpu', 'webgpu'] as const)('on %s', async (backend) => {
   it.each([
     ['without decay', {}],
     ['with weight decay of embeddings', { embeddingDecay: 0.5 }],
+    ['with a rate of its own', { tableRate: 3, embeddingDecay: 0.5 }],
     ['with a moving average', { averageDecay: 0.9 }],
     ['with a slow moving average', { averageDecay: 0.998 }],
   ])('a table by row equals the dense one %s', async (_, more) => {

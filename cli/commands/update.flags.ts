@@ -11,7 +11,11 @@ const flags = {
   vectors,
   users: text('<path>', 'columns of the users, for models that read them'),
   replay: numberFlag('<r>', 'tokens of old events for each token of a window with new ones (default: 1)', { min: 0 }),
-  learningRate: numberFlag('<x>', 'learning rate (default: half of that of the training)', { above: 0 }),
+  learningRate: numberFlag(
+    '<x>',
+    'learning rate; the item table has six times as much (default: half of that of the training)',
+    { above: 0 },
+  ),
   epochs: integerFlag('<n>', 'stop after this many passes over the new events', 1),
   maxMinutes: numberFlag('<m>', 'stop in time to have everything saved after this many minutes', { above: 0 }),
   ...logFlags,

@@ -73,7 +73,7 @@ export const historyReference: Reference = ({ state, status, history }, p) => {
   const before = t % p.ring === 1 ? 0 : history[4 * ((t - 1) % p.ring) + 3];
   const [c1, c2] = [floatOf(status[STATUS.CORRECTION1]), floatOf(status[STATUS.CORRECTION2])];
   const share = p.average_on ? kept(p, t) : lr * p.decay;
-  history.set([lr / c1, 1 / Math.sqrt(c2), share, before + Math.log1p(-lr * p.decay)], 4 * (t % p.ring));
+  history.set([(lr * p.rate) / c1, 1 / Math.sqrt(c2), share, before + Math.log1p(-lr * p.decay)], 4 * (t % p.ring));
 };
 
 export const adamwRowsReference: Reference = ({ state, status, touched, grads, params, m, v, average }, p) => {
@@ -90,7 +90,7 @@ export const adamwRowsReference: Reference = ({ state, status, touched, grads, p
       const g = grads[i * p.d + c] * scale;
       m[e] = p.beta1 * m[e] + p.rest1 * g;
       v[e] = p.beta2 * v[e] + p.rest2 * g * g;
-      params[e] -= lr * (m[e] / c1 / (Math.sqrt(v[e] / c2) + p.eps) + p.decay * params[e]);
+      params[e] -= lr * ((p.rate * m[e]) / c1 / (Math.sqrt(v[e] / c2) + p.eps) + p.decay * params[e]);
       if (p.average_on) average[e] = params[e] + kept(p, status[STATUS.STEP]) * (average[e] - params[e]);
       grads[i * p.d + c] = 0;
     }

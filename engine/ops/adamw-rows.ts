@@ -56,6 +56,8 @@ export interface RowOptions {
   eps: number;
   weightDecay: number;
   embeddingDecay?: number;
+  /** What the steps are multiplied by, their decay aside; 1 by default. */
+  tableRate?: number;
   averageDecay?: number;
   /** With row-wise Adagrad: what the learning rate is multiplied by; 1 by default. */
   rowRate?: number;
@@ -176,6 +178,7 @@ export function noteStep(table: RowState, options: RowOptions): void {
   device.run(HISTORY, historyReference, tensors, {
     ring: ROW_RING,
     decay: decayOf(table, options),
+    rate: options.tableRate ?? 1,
     ...averageOf(options),
   });
 }
@@ -186,12 +189,13 @@ export function adamwRows(table: RowState, options: RowOptions): void {
   const { grads, touched } = table;
   const { status, beta1, beta2, eps } = options;
   const { device } = grads;
-  const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: decayOf(table, options) };
+  const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps };
   device.inPlace('adamw-rows', grads);
   for (const { first, params, m = null, v = null, average = null } of table.shards) {
     const [rows, d] = params.shape;
     const tensors = { state: device.state, status, touched, grads, params, m, v, average };
     const part = { v: rows, first, rows: grads.shape[0], d };
-    device.run(ADAMW, adamwRowsReference, tensors, { ...part, ...betas, ...averageOf(options) });
+    const own = { decay: decayOf(table, options), rate: options.tableRate ?? 1, ...averageOf(options) };
+    device.run(ADAMW, adamwRowsReference, tensors, { ...part, ...betas, ...own });
   }
 }

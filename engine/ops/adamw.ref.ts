@@ -65,8 +65,9 @@ export const adamwReference: Reference = (t: Record<string, NumericArray>, p) =>
     const g = grads[i] * scale;
     m[i] = p.beta1 * m[i] + p.rest1 * g;
     v[i] = p.beta2 * v[i] + p.rest2 * g * g;
-    const rate = i < p.decay_end ? p.decay : i < p.embedding_end ? p.embedding_decay : 0;
-    params[i] -= lr * (m[i] / c1 / (Math.sqrt(v[i] / c2) + p.eps) + rate * params[i]);
+    const decay = i < p.decay_end ? p.decay : i < p.embedding_end ? p.embedding_decay : 0;
+    const rate = i >= p.decay_end && i < p.table_end ? p.table_rate : 1;
+    params[i] -= lr * ((rate * m[i]) / c1 / (Math.sqrt(v[i] / c2) + p.eps) + decay * params[i]);
     grads[i] = 0;
   }
 };

@@ -20,6 +20,8 @@ export interface AdamwOptions extends StepOptions {
   weightDecay: number;
   /** Of embedding tables; 0 by default. */
   embeddingDecay?: number;
+  /** What the steps of tables are multiplied by, their decay aside; 1 by default. Those of row-wise Adagrad have `rowRate`. */
+  tableRate?: number;
   /** Of row tables with row-wise Adagrad: what the learning rate is multiplied by; 1 by default. */
   rowRate?: number;
   /** `adamwStatus(options)` at first. */
@@ -97,10 +99,11 @@ export function adamwStep(
   const common = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, eps, decay: weightDecay };
   const { state } = device;
   for (const shard of shards) {
-    const { decayEnd, embeddingEnd = decayEnd, params, grads, m = null, v = null } = shard;
+    const { decayEnd, embeddingEnd = decayEnd, tableEnd = decayEnd, params, grads, m = null, v = null } = shard;
     const n = params.size;
     const decay = { decay_end: decayEnd, embedding_end: embeddingEnd, embedding_decay: options.embeddingDecay ?? 0 };
-    device.run(ADAMW, adamwReference, { state, status, params, grads, m, v }, { n, ...decay, ...common });
+    const rate = { table_end: tableEnd, table_rate: options.tableRate ?? 1 };
+    device.run(ADAMW, adamwReference, { state, status, params, grads, m, v }, { n, ...decay, ...rate, ...common });
     followAverage(shard, options);
   }
 }

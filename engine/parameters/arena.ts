@@ -80,16 +80,16 @@ export class ParameterArena {
       specs.filter((s) => !byRow.includes(s)),
       limit,
     );
-    this.shards = plan.sizes.map(({ size, decayEnd, embeddingEnd }, i) => {
+    this.shards = plan.sizes.map(({ size, ...ends }, i) => {
       const zeros = (what: string): Tensor =>
         device.zeros([size], `${what}${plan.sizes.length > 1 ? ` ${i}` : ''}`).keep();
       const spare = (what: string): Tensor => none ?? zeros(what);
-      const ends = plan.entries
+      const odd = plan.entries
         .flatMap(({ pieces }) => pieces.filter(({ shard, shape }) => shard === i && sizeOf(shape) % 4 !== 0))
         .map(({ offset, shape }) => offset + sizeOf(shape));
-      const padding = ends.length > 0 && !this.frozen ? device.tensor(Uint32Array.from(ends)).keep() : null;
+      const padding = odd.length > 0 && !this.frozen ? device.tensor(Uint32Array.from(odd)).keep() : null;
       const moments = { grads: spare('grads'), m: spare('m'), v: spare('v') };
-      return { params: zeros('params'), ...moments, decayEnd, embeddingEnd, padding };
+      return { params: zeros('params'), ...moments, ...ends, padding };
     });
     const stores: Store[] = [...this.shards];
     this.rowTables = byRow.map((spec) => {
@@ -266,16 +266,16 @@ const part = (values: NumericArray, { from, shape }: Piece): NumericArray =>
   values.subarray(from, from + sizeOf(shape));
 
 interface Plan {
-  sizes: { size: number; decayEnd: number; embeddingEnd: number }[];
+  sizes: { size: number; decayEnd: number; tableEnd: number; embeddingEnd: number }[];
   entries: { spec: ParameterSpec; pieces: Piece[] }[];
 }
 
-/** Parameters that decay first, then embeddings, each at a multiple of 256 bytes; a new shard where the limit would be passed. */
+/** Parameters that decay first, then tables, then other embeddings, each at a multiple of 256 bytes; a new shard where the limit would be passed. */
 function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan {
   const names = new Set<string>();
   const plan: Plan = { sizes: [], entries: [] };
-  const order = (s: ParameterSpec): number => (s.decay ? 0 : s.embedding ? 1 : 2);
-  for (const spec of [0, 1, 2].flatMap((group) => specs.filter((s) => order(s) === group))) {
+  const order = (s: ParameterSpec): number => (s.decay ? 0 : !s.embedding ? 3 : s.table ? 1 : 2);
+  for (const spec of [0, 1, 2, 3].flatMap((group) => specs.filter((s) => order(s) === group))) {
     if (names.has(spec.name)) throw new Error(`parameters: the name ${spec.name} was given twice`);
     names.add(spec.name);
     if (spec.init.length !== sizeOf(spec.shape))
@@ -285,13 +285,14 @@ function layOut(specs: readonly ParameterSpec[], maxBindingBytes: number): Plan 
       const room = Math.max(alignUp(sizeOf(shape) * 4), ALIGN) / 4;
       let shard = plan.sizes.at(-1);
       if (!shard || (shard.size + room) * 4 > maxBindingBytes) {
-        shard = { size: 0, decayEnd: 0, embeddingEnd: 0 };
+        shard = { size: 0, decayEnd: 0, tableEnd: 0, embeddingEnd: 0 };
         plan.sizes.push(shard);
       }
       const piece = { shard: plan.sizes.length - 1, offset: shard.size, shape, from };
       from += sizeOf(shape);
       shard.size += room;
       if (spec.decay) shard.decayEnd = shard.size;
+      if (spec.decay || (spec.embedding && spec.table)) shard.tableEnd = shard.size;
       if (spec.decay || spec.embedding) shard.embeddingEnd = shard.size;
       return piece;
     });

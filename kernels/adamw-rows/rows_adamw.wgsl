@@ -5,7 +5,7 @@
 // LANES threads own a row, a thread every LANES-th Element of it; a workgroup 64 / LANES rows. No workgroup memory.
 // Host: D % SIZE = 0; rows_catch_up ran before the gradients were computed. Nothing once status[STATUS_FAILED] is set.
 struct Params { d: u32, v: u32, first: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, eps: f32, decay: f32,
-  average_on: u32, average_decay: f32 }
+  rate: f32, average_on: u32, average_decay: f32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> state: array<u32>;
 @group(0) @binding(2) var<storage, read> status: array<u32>;
@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
     let second = p.beta2 * v[e] + p.rest2 * g * g;
     let step = (first / bitcast<f32>(status[STATUS_CORRECTION1])) / (sqrt(second / bitcast<f32>(status[STATUS_CORRECTION2])) + p.eps);
     let old = params[e];
-    let x = old - lr * (step + p.decay * old);
+    let x = old - lr * (p.rate * step + p.decay * old);
     params[e] = x;
     m[e] = first;
     v[e] = second;

@@ -1,9 +1,9 @@
 // What dense AdamW does to COLUMNS elements of a row that has no gradient in steps s + 1 … t, from their values, moments and
-// average after step s: m = β₁m, v = β₂v, x −= lr · (m / c₁) / (√(v / c₂) + ε) + lr · λ · x, average as in average.wgsl.
+// average after step s: m = β₁m, v = β₂v, x −= lr · rate · (m / c₁) / (√(v / c₂) + ε) + lr · λ · x, average as in average.wgsl.
 // The first `moves` steps are made one by one; what is left of m moves nothing after them, so that decay and average follow
 // in closed form (with an average, λ = 0). Several elements at once share what is loaded of a step.
 // The kernel has: alias Element; const COLUMNS; p with moves, beta1, root2 = √β₂, log1 = ln β₁, log2 = ln β₂, eps, decay,
-// average_on, log_average, steady; history [ROW_RING], of step j at j mod ROW_RING: lr / c₁, 1 / √c₂, lr · λ or with an
+// average_on, log_average, steady; history [ROW_RING], of step j at j mod ROW_RING: lr · rate / c₁, 1 / √c₂, lr · λ or with an
 // average its share k_j of the old average, Σ ln(1 − lr · λ) since the last multiple of ROW_RING.
 const ROW_RING = 16384u;
 alias Elements = array<Element, COLUMNS>;

@@ -84,6 +84,29 @@ describe('updateModel', () => {
     expect(items.slice(0, ITEMS).map(({ id }) => id)).toEqual((await loadModel(model.files)).items.map(({ id }) => id));
   });
 
+  it('the item table learns faster than all other weights', async () => {
+    const { settings: own, warm } = await planUpdate(model.files, source(old, added));
+    expect([own.learningRate, warm?.tableRate]).toEqual([0.01, 6]);
+    const [from, to] = [(await loadModel(model.files)).tensors, (await loadModel(updated.files)).tensors];
+    const moved = (name: string): number => {
+      const data = to.get(name)?.data ?? [];
+      return Math.max(...Array.from(from.get(name)?.data ?? [], (x, i) => Math.abs(x - data[i])));
+    };
+    const others = Math.max(...[...from.keys()].filter((name) => name !== 'items.weight').map(moved));
+    expect(others).toBeGreaterThan(0);
+    expect(moved('items.weight')).toBeGreaterThan(1.5 * others);
+  });
+
+  it('a table by row-wise Adagrad learns as all weights do', async () => {
+    const adagrad = {
+      ...set('d=16 ff=32 blocks=1 window=8 budget=256 learningRate=0.02'),
+      ...set('loss=sampled-softmax negatives=4 tableOptimizer=adagrad'),
+    };
+    const { files } = await trainModel(old, { ...shared, settings: adagrad, epochs: 1 });
+    const { settings: own, warm } = await planUpdate(files, source(old, added));
+    expect([own.learningRate, warm?.tableRate]).toEqual([0.01, 1]);
+  });
+
   it('keeps the settings of the training for the next update', async () => {
     expect(updated.config.hyperparameters).toEqual(model.config.hyperparameters);
     const again = await planUpdate(updated.files, source(old.concat(added), walk(['u1'], 30, 4, 1)));

@@ -22,6 +22,8 @@ export interface WarmStart {
   transitions: TransitionSettings | null;
   /** Tokens for each token of a window with a fresh event (data/batching/replay.ts). */
   replay: number;
+  /** What the learning rate of the item table is multiplied by. */
+  tableRate: number;
 }
 
 export interface TrainOptions {

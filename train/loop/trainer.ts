@@ -131,6 +131,7 @@ class Trainer {
       ...BETAS,
       weightDecay: settings.weightDecay,
       embeddingDecay: settings.embeddingDecay,
+      tableRate: o.warm?.tableRate,
       averageDecay: settings.ema,
       rowRate: settings.tableRate,
       clip: settings.clip,

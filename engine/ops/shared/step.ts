@@ -7,7 +7,7 @@ import { averageReference, clearPaddingReference, gradNormFinishReference, gradN
 
 /**
  * What is updated together: flat tensors [n] of values, gradients and the optimizer's moments. Elements below `decayEnd`
- * decay by `weightDecay`, those from there to `embeddingEnd` by `embeddingDecay`.
+ * decay by `weightDecay`, those from there to `embeddingEnd` by `embeddingDecay`. From `decayEnd` to `tableEnd` are tables.
  */
 export interface ParameterShard {
   params: Tensor;
@@ -18,6 +18,7 @@ export interface ParameterShard {
   v?: Tensor;
   decayEnd: number;
   embeddingEnd?: number;
+  tableEnd?: number;
   /** The moving average of the values, where there is one. */
   average?: Tensor;
   /**

@@ -31,6 +31,7 @@ const STEP = ROW_RING + 3_000;
 interface Options {
   d: number;
   embeddingDecay?: number;
+  tableRate?: number;
   averageDecay?: number;
   step?: number;
   failed?: boolean;
@@ -132,7 +133,7 @@ export const adamwRowCases: Case[] = [
   rows('the current average of a shard', { d: 5, averageDecay: 0.9 }, (table, options, last, y) =>
     currentRows(table, table.shards[1], options, last, y),
   ),
-  rows('a step of rows', { d: 68, embeddingDecay: 0.7 }, adamwRows),
+  rows('a step of rows', { d: 68, embeddingDecay: 0.7, tableRate: 3 }, adamwRows),
   rows('a step of rows with an average', { d: 9, averageDecay: 0.9 }, adamwRows),
   rows('a step of rows', { d: 68, embeddingDecay: 0.7, adagrad: true }, adagradRows),
   rows('a step of rows of an odd width, with an average', { d: 9, averageDecay: 0.9, adagrad: true }, adagradRows),
@@ -142,6 +143,6 @@ export const adamwRowCases: Case[] = [
   rows('the current average of a shard', { d: 5, averageDecay: 0.9, adagrad: true }, (table, options, last, y) =>
     currentRows(table, table.shards[1], options, last, y),
   ),
-  rows('a step is noted', { d: 4, embeddingDecay: 0.7, step: ROW_RING + 5 }, noteStep),
+  rows('a step is noted', { d: 4, embeddingDecay: 0.7, tableRate: 3, step: ROW_RING + 5 }, noteStep),
   rows('the first step after the ring is noted', { d: 4, embeddingDecay: 0.7, step: ROW_RING + 1 }, noteStep),
 ];

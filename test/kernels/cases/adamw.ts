@@ -27,7 +27,8 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
     },
     state: RATE,
     run: ({ params, grads, m, v, average, loss, losses, status }) => {
-      const shard = { params, grads, m, v, average, decayEnd, embeddingEnd: decayEnd + Math.floor(n / 3) };
+      const [tableEnd, embeddingEnd] = [decayEnd + Math.floor(n / 4), decayEnd + Math.floor(n / 3)];
+      const shard = { params, grads, m, v, average, decayEnd, tableEnd, embeddingEnd };
       adamwStep(
         { shards: [shard] },
         {
@@ -35,6 +36,7 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
           eps: 1e-8,
           weightDecay: 0.1,
           embeddingDecay: 0.7,
+          tableRate: 3,
           averageDecay: 0.9,
           clip,
           loss,
