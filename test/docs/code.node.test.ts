@@ -6,6 +6,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { transformWithOxc } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readLog } from '../../data/formats/reader.ts';
 import { openWorkplace } from '../cli/attune.ts';
@@ -93,7 +94,8 @@ const reduced = (text: string): string =>
 describe('TypeScript runs', () => {
   for (const block of code.filter(({ info }) => !info['no-run']))
     test.concurrent(block.where, async () => {
-      const file = place.write(`${nameOf(block)}.mjs`, reduced(block.code));
+      const { code: plain } = await transformWithOxc(reduced(block.code), `${nameOf(block)}.mts`);
+      const file = place.write(`${nameOf(block)}.mjs`, plain);
       await run(process.execPath, ['--import', './cpu.mjs', file], { cwd: place.dir });
     });
 });

@@ -15,7 +15,7 @@ import { smallModel } from '../recommend/model.fixture.ts';
 import { build, root } from './paths.ts';
 
 /** Bytes of `import { Recommender } from 'attune'`, minified and gzipped. Kernels are 36 kB of it, checking a model's files 7 kB. */
-const LIMIT = 141_000;
+const LIMIT = 143_000;
 
 const dir = mkdtempSync(path.join(tmpdir(), 'attune-embed-'));
 beforeAll(() => build());

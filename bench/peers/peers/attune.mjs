@@ -1,5 +1,6 @@
 /** Attune itself, from dist/, as `attune train` uses it: recorded steps, replayed. */
 import {
+  AdamW,
   attention,
   crossEntropy,
   Device,
