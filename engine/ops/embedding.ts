@@ -35,7 +35,7 @@ function rowKernel(name: string): Kernel {
 
 const FORWARD = rowKernel('embedding_fwd');
 const BACKWARD = rowKernel('embedding_bwd');
-const BACKWARD_SCAN = kernel('embedding_bwd_scan', (p) => p.rows);
+const BACKWARD_SCAN = kernel('embedding_bwd_scan', (p) => groups(p.rows * p.d, 64));
 const BACKWARD_SPLIT = kernel(
   'embedding_bwd_split',
   elementVariants('embedding_bwd_split', 'f32', ['d'], (size) => ({
@@ -48,8 +48,8 @@ const BACKWARD_SPLIT = kernel(
  * table [V, D], ids u32 [...] → [..., D]. An id ≥ V gives a row of zeros and no gradient. A table in shards takes one
  * dispatch a shard, with the same bits; a compressed one has no gradient.
  * Where the table requires a gradient, `groups` may hold `groupRows(ids, …)`; positions it leaves out add nothing. Without
- * them the device compares every id with every other one: no slower up to a few hundred ids, but 16 times the work for 4
- * times the ids, so that batches of thousands want groups.
+ * them the device compares every id with every other one: 16 times the work for 4 times the ids, so that batches of
+ * thousands want groups.
  *
  * @param from the id of the table's first row, 0 by default: ids below it give zeros, too, so that tables may share ids
  */

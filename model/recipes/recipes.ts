@@ -71,7 +71,7 @@ export const recipes: ReadonlyMap<string, Recipe> = new Map(
         paper: "W.-C. Kang, J. McAuley: Self-Attentive Sequential Recommendation, ICDM 2018 (and the authors' code)",
         notes: [WIDTH_52, 'A batch is 4,096 tokens, packed, instead of 128 padded windows.'],
         settings: { ...DEFAULTS, ...ORIGINAL, d: 52, ff: 52, loss: 'bce', negatives: 1, negativeGroup: 1 },
-        figures: null,
+        figures: measured(0.0927, 0.1792, 372),
       },
       {
         name: 'gsasrec',

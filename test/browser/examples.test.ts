@@ -1,10 +1,9 @@
-/** An example on the bare engine in a page: the same file, and it says the same. */
+/** The examples on the bare engine in a page: the same files, and they say the same. */
 import { expect, it, vi } from 'vitest';
 import { SAYS } from '../examples.ts';
 import { Device } from '../../engine/index.ts';
 
-/** SwiftShader takes half an hour for the two models; the suite runs those in Node. */
-it.each(['custom-op'])('%s', async (name) => {
+it.each(['custom-op', 'character-model', 'deepfm'])('%s', async (name) => {
   const lines: string[] = [];
   const log = vi.spyOn(console, 'log').mockImplementation((line: string) => lines.push(line));
   try {
