@@ -21,6 +21,7 @@ import {
   schedule,
   sigmoid,
   sub,
+  sum,
   uniform,
 } from 'attune/engine';
 
@@ -45,25 +46,18 @@ const model = {
   ],
   answer: weight(H, 1),
 };
-/** Adds up what lies in groups of K columns: [F · K, K], the identity F times over. */
-const overFields = device.tensor(
-  Float32Array.from({ length: F * K * K }, (_, i) => Number(Math.floor(i / K) % K === i % K)),
-  [F * K, K],
-);
-const ones = (n: number) => device.tensor(new Float32Array(n).fill(1), [n, 1]);
-const [fields, factors] = [ones(F), ones(K)];
-
 const ids = device.tensor(new Uint32Array(B * F), [B, F]);
 const clicked = device.zeros([B, 1]);
 
 /** Logits [B, 1]. */
 function logits() {
-  const single = matmul(embedding(model.single, ids).reshape([B, F]), fields, { bias: model.bias });
-  const side = embedding(model.factors, ids).reshape([B, F * K]); // the fields' embeddings, side by side
+  const single = add(sum(embedding(model.single, ids), 1), model.bias);
+  const factors = embedding(model.factors, ids); // [B, F, K]
   // Σ over pairs of ⟨vᵢ, vⱼ⟩ = ½ Σ ((Σᵢ vᵢ)² − Σᵢ vᵢ²) (Rendle 2010, eq. 1 and lemma 3.1)
-  const sums = matmul(side, overFields);
-  const squares = matmul(mul(side, side), overFields);
-  const pairs = matmul(sub(mul(sums, sums), squares), factors);
+  const sums = sum(factors, 1);
+  const squares = sum(mul(factors, factors), 1);
+  const pairs = sum(sub(mul(sums, sums), squares), -1, { keepdims: true });
+  const side = factors.reshape([B, F * K]); // the fields' embeddings, side by side
   let hidden = side;
   for (const { w, b } of model.layers) hidden = dropout(matmul(hidden, w, { bias: b, activation: 'relu' }), 0.1);
   return add(add(single, scale(pairs, 0.5)), matmul(hidden, model.answer));
