@@ -154,22 +154,29 @@ export class CodedTable {
   /** M */
   readonly each: number;
 
+  /** @throws Error for codes and parts of another type or shape */
   constructor(codes: Tensor, parts: Tensor, scales: Tensor | null, label: string) {
+    const each = parts.shape[0] / CODES;
+    const whole = parts.rank === 2 && each > 0 && each % 4 === 0 && parts.shape[1] % 4 === 0;
+    if (parts.dtype !== 'f32' || !whole)
+      throw new Error(
+        `CodedTable: expected parts f32 [${CODES}·M,D/M], M and D/M multiples of 4, got ${parts.dtype} ${showShape(parts.shape)} (${label})`,
+      );
+    if (codes.dtype !== 'u32' || (4 * codes.size) % each !== 0)
+      throw new Error(
+        `CodedTable: expected codes u32 [V·M/4] with M = ${each}, got ${codes.dtype} ${showShape(codes.shape)} (${label})`,
+      );
     this.device = codes.device;
     this.codes = codes;
     this.parts = parts;
     this.scales = scales;
-    this.each = parts.shape[0] / CODES;
-    this.shape = [(4 * codes.size) / this.each, this.each * parts.shape[1]];
+    this.each = each;
+    this.shape = [(4 * codes.size) / each, each * parts.shape[1]];
     this.label = label;
   }
 
   /** Its codes on a device until `dispose()`. @throws Error where one binding does not hold them */
-  static upload(device: Device, { codes, each }: ItemCodes, parts: Tensor, label: string): CodedTable {
-    if (each % 4 !== 0 || parts.rank !== 2 || parts.shape[0] !== CODES * each || parts.shape[1] % 4 !== 0)
-      throw new Error(
-        `${label}: expected parts [${CODES}·M,D/M], M and D/M multiples of 4, got ${showShape(parts.shape)} and M = ${each}`,
-      );
+  static upload(device: Device, { codes }: ItemCodes, parts: Tensor, label: string): CodedTable {
     if (codes.length > device.maxBindingBytes)
       throw new Error(`${label}: ${codes.length} bytes of codes, the adapter binds at most ${device.maxBindingBytes}`);
     const words = new Uint32Array(codes.length / 4);

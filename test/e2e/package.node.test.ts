@@ -83,7 +83,8 @@ describe('the package', () => {
     ]);
     expect(packed.filter((path) => /(^|\/)(test|examples|web|golden)\//.test(path))).toEqual([]);
     const first = new Map<string, string>();
-    for (const path of packed) {
+    // Two modules may declare the same.
+    for (const path of packed.filter((name) => !name.endsWith('.d.ts'))) {
       const text = textOf(path).replace(/^\/\/# sourceMappingURL=.*$/m, '');
       if (text.trim() === '' || text.trim() === 'export {};') continue;
       expect(first.get(text), path).toBeUndefined();

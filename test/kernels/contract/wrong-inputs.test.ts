@@ -16,7 +16,7 @@ const UNREAD =
 /** How messages may begin: the functions of the engine, and what they call themselves. */
 const NAMES = new Set([
   ...Object.keys(engine).filter((name) => /^[a-z]/.test(name)),
-  ...['adamw', 'sgd', 'adamw-rows', 'adagrad-rows', 'view', 'reshape', 'PackedTable'],
+  ...['adamw', 'sgd', 'adamw-rows', 'adagrad-rows', 'view', 'reshape', 'PackedTable', 'CodedTable'],
 ]);
 
 /** The first cases of an op that differ in the names of their inputs. */
