@@ -54,6 +54,7 @@ afterEach(() => {
 
 const SETTINGS = set('d=8 ff=16 blocks=1 heads=1 window=8 budget=256 validateSteps=8');
 const RANKER = set('ranker=on rankerCandidates=8 rankerNegatives=4 rankerValidate=4 rankerPatience=1');
+const CODES = set('d=16 items=codes itemCodes=4');
 const RATINGS = set('d=8 heads=1 ff=8 budget=64 window=8 epochs=1 factors=2 sweeps=4 parts=2');
 const USERS = 150;
 const ITEMS = 40;
@@ -81,22 +82,25 @@ function plansOf() {
   const served = planTraining(log, { ...options, settings: { ...SETTINGS, ...RANKER } });
   const protocol = parseProtocol('cold-items:share=0.2,valid=0.2');
   const cold = planTraining(plain, { ...options, settings: SETTINGS, protocol });
+  const coded = planTraining(plain, { ...options, settings: { ...SETTINGS, ...CODES } });
   const rated = planRatings(log, { split: { name: 'folds', k: 2 }, settings: RATINGS });
-  return { served, cold, rated };
+  return { served, cold, coded, rated };
 }
 
 const trainings = {
   'that ranks': ({ served }: Plans, sinks: Sinks) => runPlan(served, { device, files: new MemoryFiles(), ...sinks }),
   'that ranks cold items': ({ cold }: Plans, sinks: Sinks) =>
     runPlan(cold, { device, files: new MemoryFiles(), ...sinks }),
+  'of items that share codes': ({ coded }: Plans, sinks: Sinks) =>
+    runPlan(coded, { device, files: new MemoryFiles(), ...sinks }),
   'on ratings': ({ rated }: Plans, sinks: Sinks) =>
     runRatingPlan(rated, { device, files: new MemoryFiles(), ...sinks }),
 };
 type Plans = ReturnType<typeof plansOf>;
 
 it('every stage of a ranking model is in one of these trainings', () => {
-  const { served, cold } = plansOf();
-  for (const stage of STAGES) expect(stage.applies(served) || stage.applies(cold), stage.name).toBe(true);
+  const { served, cold, coded } = plansOf();
+  for (const stage of STAGES) expect([served, cold, coded].some(stage.applies), stage.name).toBe(true);
 });
 
 it('work on the host pauses after each user and each item', async () => {
