@@ -18,7 +18,6 @@ import type { Device } from '../engine/index.ts';
 import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
 import type { SequenceModel } from '../model/encoders/sequence-model.ts';
 import { loadTraining, TRAINING } from '../model/storage/training-record.ts';
-import { weightedPrior } from '../model/transitions/segment-prior.ts';
 import { openPath } from '../recommend/sources/sources.node.ts';
 import { RankingModel, settingsOf } from '../model/inference/ranking-model.ts';
 import { validatedAt } from '../model/recipes/derived.ts';
@@ -27,6 +26,7 @@ import type { TrainingFacts } from '../train/evaluation/collector.ts';
 import { attributeDistance, vectorDistance } from '../train/evaluation/diversity.ts';
 import { type Evaluation, type EvaluateOptions, evaluate, usersWithTarget } from '../train/evaluation/evaluate.ts';
 import type { Distance } from '../train/evaluation/list-metrics.ts';
+import { splitPrior } from '../train/evaluation/split-prior.ts';
 import { bootstrap } from '../train/evaluation/statistics.ts';
 import { HEADLINES } from '../train/evaluation/collector.ts';
 import type { Output } from './common.ts';
@@ -249,7 +249,7 @@ export async function withRanking<T>(
           const attributes = loaded.config.attributeMemory ?? null;
           return await evaluateCold(encoder, split, { ...options, similar, attributes, onProgress });
         }
-        const prior = priorOf(loaded, split, options.split);
+        const prior = splitPrior(loaded, split, options.split);
         return await evaluate(encoder, split, { ...options, blend, second, prior, onProgress });
       } finally {
         bar.stop();
@@ -258,16 +258,6 @@ export async function withRanking<T>(
   } finally {
     model.dispose();
   }
-}
-
-/** What `recommend` adds to the lists of users with few events whose columns are known; null where the model has nothing. */
-function priorOf({ prior, items }: LoadedModel, split: Split, part: 'valid' | 'test'): EvaluateOptions['prior'] {
-  const { side } = split;
-  if (!prior || !side) return null;
-  return (u) => {
-    const bag = side.knownBag(u);
-    return bag && weightedPrior(prior, bag, split.history(u, part).length, items.length);
-  };
 }
 
 /** Ranks the targets of all users by the model once. */

@@ -199,6 +199,10 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** ATTRIBUTE:WEIGHT, how much having its values in the proportions of the user's history counts against the score; repeat the name for each */
+      calibrate?: string[];
+      /** ATTRIBUTE:VALUE>=SHARE, items whose attribute has the value get at least that share of the list's exposure; repeat the name for each */
+      expose?: string[];
       /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
       /** list the user's own items, too */
@@ -248,6 +252,14 @@ export abstract class Api {
       where?: string;
       /** attribute → how many items of the list may share a value of it */
       caps?: Record<string, number>;
+      /** attribute → how much having its values in the proportions of the user's history counts against the score */
+      calibrate?: Record<string, number>;
+      /** items whose attribute has a value get at least a share of the list's exposure */
+      expose?: {
+        attribute: string;
+        value: string;
+        share: number;
+      }[];
       /** how much being unlike the items above it counts against the score; 0 leaves the order */
       diversity?: number;
       explore?: {
@@ -294,6 +306,10 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** ATTRIBUTE:WEIGHT, how much having its values in the proportions of the user's history counts against the score; repeat the name for each */
+      calibrate?: string[];
+      /** ATTRIBUTE:VALUE>=SHARE, items whose attribute has the value get at least that share of the list's exposure; repeat the name for each */
+      expose?: string[];
       /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
     } = {},
@@ -325,6 +341,10 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** ATTRIBUTE:WEIGHT, how much having its values in the proportions of the user's history counts against the score; repeat the name for each */
+      calibrate?: string[];
+      /** ATTRIBUTE:VALUE>=SHARE, items whose attribute has the value get at least that share of the list's exposure; repeat the name for each */
+      expose?: string[];
       /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
       /** 30 by default */
@@ -356,6 +376,10 @@ export abstract class Api {
       exclude?: string[];
       /** ATTRIBUTE:N, how many items of the list may share a value of the attribute; repeat the name for each */
       caps?: string[];
+      /** ATTRIBUTE:WEIGHT, how much having its values in the proportions of the user's history counts against the score; repeat the name for each */
+      calibrate?: string[];
+      /** ATTRIBUTE:VALUE>=SHARE, items whose attribute has the value get at least that share of the list's exposure; repeat the name for each */
+      expose?: string[];
       /** how some items of which little is known get into the list; default: not at all */
       explore?: 'epsilon-greedy' | 'thompson' | 'ucb';
     } = {},

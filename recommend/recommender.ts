@@ -246,7 +246,7 @@ export class Recommender {
       'scores',
     );
     const likely = new Map(Array.from(probabilities ?? [], (p, i) => [best[i]?.row, p]));
-    const items = (rerank ? rerank(best, k) : best).map(({ row, score }): Recommendation => {
+    const items = (rerank ? rerank(best, k, encoded.history) : best).map(({ row, score }): Recommendation => {
       const { id, title, attributes } = this.loaded.items[row];
       const probability = likely.get(row);
       return { id, title, score, attributes, ...(probability !== undefined && { probability }) };

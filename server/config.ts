@@ -5,12 +5,15 @@ import { listOptions } from './http/schemas.ts';
 import { faultOf, requestChecker } from './http/validation.ts';
 
 const strict = { additionalProperties: false };
-const { k, includeSeen, where, caps, diversity, explore } = listOptions;
+const { k, includeSeen, where, caps, calibrate, expose, diversity, explore } = listOptions;
 
 export const ConfigFile = Type.Object(
   {
     scenarios: Type.Optional(
-      Type.Record(Type.String(), Type.Object({ k, includeSeen, where, caps, diversity, explore }, strict)),
+      Type.Record(
+        Type.String(),
+        Type.Object({ k, includeSeen, where, caps, calibrate, expose, diversity, explore }, strict),
+      ),
     ),
     /** Event type → weight: above 0 it counts as interest, 0 is stored only, below 0 is negative feedback. */
     events: Type.Optional(Type.Record(Type.String(), Type.Number({ minimum: -1, maximum: 1 }))),

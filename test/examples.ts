@@ -10,6 +10,7 @@ export const SAYS: Record<string, RegExp[]> = {
   'custom-op': [/snake: forward and backward are right/, /step 300: mean squared error [1-9]\.\de-[345]/],
   deepfm: [/AUC of new visits 0\.(8[5-9]|9)/],
   'cross-attention': [/right about (9\d|100) % of new users/],
+  fairness: [/calibrated by genre +0\.\d\d +0\.[01]\d/, /small presses at least 20 % +0\.\d\d +\d\.\d\d +2\d %/],
   generation: [/greedy +algebra 5, algebra 6, algebra 7, algebra 8/, /beam 1 .*algebra 5, algebra 6/],
   music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],
   news: [/after 8-science-Cleo/, /(science|sport) by Cleo, day 11/],

@@ -1,11 +1,13 @@
 /** Training from a program, anywhere JavaScript runs: `attune/train`. */
 export { InputError } from '../data/errors.ts';
+export { attributeShares, miscalibration } from '../data/features/attribute-shares.ts';
 export type { Log } from '../data/log.ts';
 export { type AddedItems, addItems } from '../model/storage/add-items.ts';
 export { demoShop } from './demo-shop.ts';
 export { logOf, type TrainingEvent, type TrainingItem, type TrainingOptions, type TrainingUser } from './events.ts';
 export { trainModel, type TrainModelOptions } from './train-model.ts';
 export { type PlanOptions, planTraining, type RankingPlan, type TrainingSource } from './plan.ts';
+export { type Gap, groupGap } from './fairness/gaps.ts';
 export { finalPlan } from './final-plan.ts';
 export { resumePlan, type ResumeOptions } from './resume-plan.ts';
 export { type RunOptions, runPlan, type TrainedModel } from './run-plan.ts';

@@ -18,7 +18,7 @@ import { openRatings, printReport, reportObject } from '../input/ratings.ts';
 import { formatCount } from '../output/ui.ts';
 
 /** Flags of ranking alone. */
-const RANKING = ['split', 'protocol', 'includeSeen', 'baselines', 'users'] as const;
+const RANKING = ['split', 'protocol', 'includeSeen', 'baselines', 'users', 'groups'] as const;
 
 export async function runEvaluateRatings(flags: EvaluateRatingFlags, given: ReadonlySet<string>): Promise<void> {
   const out = new Output(flags.json);

@@ -29,6 +29,10 @@ const flags = {
   requestTime,
   includeSeen: on('rank items that the user had before, too (default: they are excluded)'),
   baselines: onUnless('leave out popularity, Markov chains, EASE and their blend'),
+  groups: text(
+    '<names>',
+    'compare groups of users and items: columns of --users, attributes, history, popularity, as in gender,age,genre',
+  ),
   dump: text('<file.jsonl>', 'write the ranks and the 100 best items of every user'),
   next: integerFlag('<n>', "instead: continue histories by n items, compare with users' next n events", 1),
   beside: text('<path>', 'with --next: another model on the same users'),
@@ -50,7 +54,7 @@ export default command({
   name: 'evaluate',
   summary: 'Rank held-out items by a model and by simple baselines',
   details:
-    'Each user\'s held-out item is ranked among all items, under the protocol that the model was trained with; another protocol is refused where its targets were in the training data. The log is filtered as it was for training. --dump writes one line for each user, {"user","target","rank","items":[100 IDs, best first],"scores"}; rank is null where the target was excluded as seen, which counts as a miss. Protocols with several targets write "targets" and "ranks". With --where, --allow, --deny, --diversity, --cap or --popularity-penalty a table shows what each costs in NDCG and gains in coverage, and all of them together. For a model of ratings (--task rating or ctr) the out-of-fold predictions of its training are reported, and --dump writes one line for each tested rating; --data may be left out where the log has not moved.',
+    'Each user\'s held-out item is ranked among all items, under the protocol that the model was trained with; another protocol is refused where its targets were in the training data. The log is filtered as it was for training. --dump writes one line for each user, {"user","target","rank","items":[100 IDs, best first],"scores"}; rank is null where the target was excluded as seen, which counts as a miss. Protocols with several targets write "targets" and "ranks". With --where, --allow, --deny, --diversity, --cap, --calibrate, --expose or --popularity-penalty a table shows what each costs in NDCG and gains in coverage, and all of them together. --groups says who is served worse: metrics of each group of users with intervals, gaps with the p-value of a permutation test, unfairness, and the exposure of groups of items, for the model and the baselines. For a model of ratings (--task rating or ctr) the out-of-fold predictions of its training are reported, and --dump writes one line for each tested rating; --data may be left out where the log has not moved.',
   example: 'evaluate --model my-model --data ratings.csv --dump ranks.jsonl',
   flags,
   notes: [PROTOCOL_HELP, CONDITION_HELP],
@@ -60,6 +64,8 @@ export default command({
     }
     const { data, next } = flags;
     if (data === undefined) throw new UsageError('--data PATH is missing: the log to evaluate on');
+    if (next !== undefined && flags.groups !== undefined)
+      throw new UsageError('--groups compares lists of one moment; it cannot be combined with --next');
     if (next !== undefined) return (await import('../output/next-events.ts')).runNext({ ...flags, data, next });
     const idle = NEXT_FLAGS.find((flag) => typed.has(flag));
     if (idle) throw new UsageError(`${kebab(idle)} requires --next`);

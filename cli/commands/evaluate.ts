@@ -10,16 +10,20 @@ import type { Scored } from '../../model/inference/scored.ts';
 import { explain } from '../../recommend/sources/files.node.ts';
 import { allBaselines, easeFits } from '../../train/baselines/all-baselines.ts';
 import { attributeNeighbors } from '../../train/baselines/cold-items.ts';
-import { trainingFacts } from '../../train/evaluation/collector.ts';
+import { type TargetMetrics, trainingFacts } from '../../train/evaluation/collector.ts';
+import { type FairnessReport, fairnessReport } from '../../train/fairness/report.ts';
 import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
 import type { Evaluation } from '../../train/evaluation/evaluate.ts';
 import { type Metrics, MISS } from '../../train/evaluation/metrics.ts';
+import { groupNames, openGroups } from '../input/groups.ts';
 import {
+  listMeasures,
   postProcessingOptions,
   postProcessingOf,
   postProcessingTable,
   variantsOf,
   warnOfUnknownIds,
+  withMeasures,
 } from '../input/post-processing.ts';
 import { UsageError } from '../errors.ts';
 import { openDevice, Output, requireOtherFile } from '../common.ts';
@@ -34,6 +38,7 @@ import {
   similarityOf,
   withRanking,
 } from '../evaluation.ts';
+import { tellFairness } from '../output/fairness.ts';
 import { METRIC_COLUMNS, rankBaseline, slicesTable, noteRepeats } from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric } from '../output/ui.ts';
 
@@ -44,6 +49,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   const out = new Output(flags.json);
   if (flags.predict !== undefined) throw new UsageError(`--predict ${flags.predict}: requires a model of ratings`);
   if (flags.dump !== undefined) requireOtherFile('--dump', flags.dump, [flags.data, flags.model, flags.users]);
+  const names = flags.groups === undefined ? null : groupNames(flags.groups);
   const judged = await openJudged(flags.model, out);
   const { config, weights } = judged.loaded;
   const options = await postProcessingOptions(flags);
@@ -55,7 +61,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
   warnOfUnknownIds('--allow', options.allow, after.rows, out);
   warnOfUnknownIds('--deny', options.deny, after.rows, out);
   const seen = flags.includeSeen ? 'kept' : 'excluded';
-  const split = await splitFor(judged, await openLogOf(judged, flags, out), flags, out);
+  // Groups read columns of users, too, where the model reads none.
+  const users = names && !config.schema.users ? undefined : flags.users;
+  const split = await splitFor(judged, await openLogOf(judged, flags, out), { ...flags, users }, out);
   await requireHeldOut(judged, split, flags, out);
   requireTimes([judged], split, flags, out);
   if (split instanceof ColdSplit && variants.length > 0) {
@@ -64,7 +72,11 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     });
   }
   const kinship = kinshipOf(judged);
-  const shared = { facts: trainingFacts(split), distance: kinship?.distance };
+  const facts = trainingFacts(split);
+  const groups = names && (await openGroups(names, flags.users, judged.loaded.items, split, flags.split, facts));
+  const measures = listMeasures(after, options, split, flags.split);
+  const keepLists = groups !== null || measures.length > 0;
+  const shared = { facts, distance: kinship?.distance, keepLists };
   const device = await openDevice(flags.device, out);
   const dump = flags.dump === undefined ? null : new Dump(flags.dump, split);
   try {
@@ -84,11 +96,12 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       });
     });
     dump?.close();
-    const result = ranked.plain;
+    const result = { ...ranked.plain, metrics: withMeasures(ranked.plain, measures) };
     const moved = variants.map(({ name, label, options, candidates }) => {
-      return { name, label, options, candidates, metrics: ranked.after[name] };
+      return { name, label, options, candidates, metrics: withMeasures(ranked.after[name], measures) };
     });
     const baselines: Record<string, Metrics> = {};
+    const beside: ({ name: string } & TargetMetrics)[] = [];
     if (flags.baselines) {
       const all =
         split instanceof ColdSplit
@@ -96,9 +109,21 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
           : allBaselines(device, split, seen);
       for await (const baseline of all) {
         const ranked = rankBaseline(split, flags.split, baseline, { ...shared, seen });
-        if (ranked) baselines[baseline.name] = ranked.metrics;
+        if (!ranked) continue;
+        baselines[baseline.name] = withMeasures(ranked, measures);
+        if (groups) beside.push({ name: baseline.name, ...ranked });
       }
     }
+    const fairness =
+      groups &&
+      fairnessReport({
+        ...groups,
+        split,
+        part: flags.split,
+        facts,
+        model: result,
+        baselines: beside,
+      });
     const intervals = intervalsOf(result);
     out.object({
       protocol: result.protocol.name,
@@ -120,6 +145,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       baselines,
       intervals,
       slices: result.slices,
+      ...(fairness && splitReport(fairness)),
       diversity: kinship?.by ?? null,
       model: {
         path: flags.model,
@@ -142,10 +168,11 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     }
     if (result.cost && judged.loaded.ranker) tellStages(result.cost, judged.loaded.ranker, out);
     if (moved.length > 0)
-      out.line(`\n${postProcessingTable({ candidates: result.items, metrics: result.metrics }, moved)}`);
+      out.line(`\n${postProcessingTable({ candidates: result.items, metrics: result.metrics }, moved, measures)}`);
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
     tellLists(result.metrics, intervals, kinship?.by ?? null, out);
+    if (fairness) tellFairness(fairness, out);
     if (flags.baselines && !(split instanceof ColdSplit) && !easeFits(device, split)) {
       out.note(`EASE and its blend are left out: ${formatCount(split.items)} items are too many for them here.`);
     }
@@ -157,6 +184,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     device.close();
   }
 }
+
+/** Metrics of the groups by themselves, as `{ column: { value: { users, metrics } } }`. */
+const splitReport = ({ groups, ...fairness }: FairnessReport) => ({ groups, fairness });
 
 /** Both stages or the blend first, then what they are made of; the transformer by itself where there is nothing else. */
 function partRows(name: string, { metrics, parts }: Pick<Evaluation, 'metrics' | 'parts'>): Record<string, Metrics> {

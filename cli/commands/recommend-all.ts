@@ -105,6 +105,8 @@ const LISTED = [
   'deny',
   'diversity',
   'cap',
+  'calibrate',
+  'expose',
   'popularityPenalty',
   'explore',
   'exploreStrength',
@@ -116,7 +118,8 @@ async function openTerms(flags: RecommendFlags, files: NodeFiles, version: strin
   const { model, data, partitions, k, out } = flags;
   const given = LISTED.flatMap((name) => {
     const value = flags[name];
-    const set = value instanceof Map ? (value.size > 0 ? [...value] : undefined) : value;
+    const all = value instanceof Map ? [...value] : value;
+    const set = Array.isArray(all) && all.length === 0 ? undefined : all;
     return set === undefined ? [] : [[name, set] as const];
   });
   const terms: Terms = {

@@ -25,6 +25,8 @@ const RANKING = [
   'deny',
   'diversity',
   'cap',
+  'calibrate',
+  'expose',
   'popularityPenalty',
 ] as const;
 

@@ -1,6 +1,7 @@
 /** The flags of re-ranking and post-processing, of `recommend` and `evaluate`; input/post-processing.ts reads them. */
 import { InvalidArgumentError } from 'commander';
 import { EXPLORATIONS } from '../../recommend/reranking/explore.ts';
+import type { ExposureOptions } from '../../recommend/reranking/post-processing.ts';
 import { choiceFlag, type FlagsOf, parsed, text, withDefault } from './declare.ts';
 import { integerFlag, numberFlag } from './values.ts';
 
@@ -26,6 +27,39 @@ export const postProcessingFlags = {
       },
     ),
     new Map(),
+    'none',
+  ),
+  calibrate: withDefault(
+    parsed<ReadonlyMap<string, number>>(
+      '<attribute:weight>',
+      "values of the attribute in the proportions of the user's history, as genre:0.3; may be repeated",
+      (given, previous) => {
+        const at = given.lastIndexOf(':');
+        const weight = Number(given.slice(at + 1).trim() || Number.NaN);
+        if (at < 1 || !(weight >= 0 && weight <= 1)) {
+          throw new InvalidArgumentError('expected attribute:weight with a weight from 0 to 1, as genre:0.3.');
+        }
+        return new Map(previous).set(given.slice(0, at).trim(), weight);
+      },
+    ),
+    new Map(),
+    'none',
+  ),
+  expose: withDefault(
+    parsed<readonly ExposureOptions[]>(
+      '<floor>',
+      'items like these get a share of the exposure of a list, as "brand:small>=0.2"; may be repeated',
+      (given, previous) => {
+        const [, attribute, value, share] = /^([^:]+):(.+)>=([^>=]+)$/.exec(given) ?? [];
+        if (share === undefined || !(Number(share) > 0 && Number(share) <= 1)) {
+          throw new InvalidArgumentError(
+            'expected attribute:value>=share with a share above 0, at most 1, as "brand:small>=0.2".',
+          );
+        }
+        return [...(previous ?? []), { attribute: attribute.trim(), value: value.trim(), share: Number(share) }];
+      },
+    ),
+    [],
     'none',
   ),
   explore: choiceFlag('<method>', 'also show items of which little is known, among the 128 best', EXPLORATIONS),

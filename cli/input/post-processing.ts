@@ -1,16 +1,24 @@
 /** Re-ranking and post-processing, from the flags of `recommend` and `evaluate`, and what `evaluate` says of it. */
 import { parse } from 'csv-parse/sync';
 import { InputError } from '../../data/errors.ts';
+import type { Split } from '../../data/splits/split.ts';
 import type { Item } from '../../model/storage/config.ts';
-import { type PostProcessingOptions, PostProcessing, candidatesOf } from '../../recommend/reranking/post-processing.ts';
+import {
+  candidatesOf,
+  type ExposureOptions,
+  PostProcessing,
+  type PostProcessingOptions,
+} from '../../recommend/reranking/post-processing.ts';
 import type { RerankingVariant } from '../../train/evaluation/reranking.ts';
+import { KEPT, type PerUser, type TargetMetrics } from '../../train/evaluation/collector.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
+import { exposureShare, listMiscalibration } from '../../train/fairness/items.ts';
 import { UsageError } from '../errors.ts';
 import type { PostProcessingFlags } from '../flags/post-processing.ts';
 import type { Output } from '../common.ts';
 import { examples } from '../../train/side-features.ts';
 import { readText } from './data.ts';
-import { formatCount, formatMetric, table } from '../output/ui.ts';
+import { formatCount, formatMetric, printable, table } from '../output/ui.ts';
 
 /**
  * IDs as one line of CSV: `a,b,"with, comma"`, spaces around commas ignored; or `@FILE`, which holds such lines.
@@ -51,6 +59,8 @@ export async function postProcessingOptions(flags: PostProcessingFlags): Promise
     ...(deny !== undefined && { deny: await idsOf(deny, '--deny') }),
     ...(diversity !== undefined && { diversity }),
     ...(flags.cap.size > 0 && { caps: Object.fromEntries(flags.cap) }),
+    ...(flags.calibrate.size > 0 && { calibrate: Object.fromEntries(flags.calibrate) }),
+    ...(flags.expose.length > 0 && { expose: flags.expose }),
     ...(popularityPenalty !== undefined && { popularityPenalty }),
     ...(explore !== undefined && { explore: { method: explore, strength: exploreStrength, seed: exploreSeed } }),
   };
@@ -95,21 +105,74 @@ export function variantsOf(after: PostProcessing, options: PostProcessingOptions
       candidates,
       bias: biases.get(key) ?? null,
       rerank:
-        rerank && ((items, scores, k) => Uint32Array.from(rerank(candidatesOf(items, scores), k), ({ row }) => row)),
+        rerank &&
+        ((items, scores, k, history) =>
+          Uint32Array.from(rerank(candidatesOf(items, scores), k, history), ({ row }) => row)),
     };
   });
 }
 
-function labelOf({ where, allow, deny, diversity, caps, popularityPenalty, explore }: PostProcessingOptions): string {
+function labelOf(options: PostProcessingOptions): string {
+  const { where, allow, deny, diversity, caps, calibrate, expose, popularityPenalty, explore } = options;
+  const pairs = (of: Readonly<Record<string, number>>, sign: string): string =>
+    Object.entries(of)
+      .map(([name, value]) => `${name}${sign}${value}`)
+      .join(', ');
   if (explore) return `explore ${explore.method}${explore.strength === undefined ? '' : ` ${explore.strength}`}`;
   if (where !== undefined) return `where ${where}`;
   if (allow) return `allow ${formatCount(allow.length)} IDs`;
   if (deny) return `deny ${formatCount(deny.length)} IDs`;
   if (diversity !== undefined) return `diversity ${diversity}`;
   if (popularityPenalty !== undefined) return `popularity penalty ${popularityPenalty}`;
-  return `cap ${Object.entries(caps ?? {})
-    .map(([name, most]) => `${name}=${most}`)
-    .join(', ')}`;
+  if (calibrate) return `calibrate ${pairs(calibrate, ':')}`;
+  if (expose) return `expose ${expose.map(exposureName).join(', ')}`;
+  return `cap ${pairs(caps ?? {}, '=')}`;
+}
+
+const exposureName = ({ attribute, value, share }: ExposureOptions): string => `${attribute}:${value}>=${share}`;
+
+/** What calibration and exposure floors are for, measured on lists that were kept. */
+export interface ListMeasure {
+  name: string;
+  of(perUser: PerUser): number;
+}
+
+/** A measure for each attribute that is calibrated, and for each floor. */
+export function listMeasures(
+  after: PostProcessing,
+  { calibrate = {}, expose = [] }: PostProcessingOptions,
+  split: Split,
+  part: 'valid' | 'test',
+): ListMeasure[] {
+  const listsOf = ({ lists }: PerUser) => {
+    if (!lists) throw new Error('post-processing: the lists were not kept');
+    return { lists, length: KEPT };
+  };
+  const mixes = Object.keys(calibrate).map((attribute): ListMeasure => {
+    const valuesOf = after.valuesBy(attribute, `calibrate ${attribute}`);
+    return {
+      name: `Miscalibration@10 ${attribute}`,
+      of: (perUser) => {
+        const histories = Array.from(perUser.users, (u) => split.history(u, part));
+        const own = listMiscalibration(listsOf(perUser), histories, valuesOf).filter((value) => !Number.isNaN(value));
+        return own.reduce((sum, value) => sum + value, 0) / Math.max(1, own.length);
+      },
+    };
+  });
+  const floors = expose.map((floor): ListMeasure => {
+    const has = after.members(floor.attribute, floor.value, `expose ${exposureName(floor)}`);
+    return {
+      name: `Exposure@10 ${floor.attribute}:${floor.value}`,
+      of: (perUser) => exposureShare(listsOf(perUser), has),
+    };
+  });
+  return [...mixes, ...floors];
+}
+
+/** Metrics with what was measured on the lists. */
+export function withMeasures({ metrics, perUser }: TargetMetrics, measures: readonly ListMeasure[]): Metrics {
+  const more = Object.fromEntries(measures.map(({ name, of }) => [name, of(perUser)]));
+  return { ...metrics, ...more };
 }
 
 /** The catalog of a model for `variantsOf`. */
@@ -128,14 +191,17 @@ export function postProcessingOf({
   );
 }
 
+/** Measured by the evaluation of every list. */
 const SHOWN = ['NDCG@10', 'HR@10', 'Coverage@10', 'Diversity@10', 'MeanPopularity@10'];
 
 /** What each option costs and gains, below the metrics of the model as it is. */
 export function postProcessingTable(
   plain: { candidates: number; metrics: Metrics },
   variants: readonly { label: string; candidates: number; metrics: Metrics }[],
+  measures: readonly ListMeasure[],
 ): string {
-  const shown = SHOWN.filter((name) => plain.metrics[name] !== undefined);
+  const names = [...SHOWN, ...measures.map(({ name }) => name)];
+  const shown = names.filter((name) => plain.metrics[name] !== undefined);
   const rows = [{ label: 'plain', ...plain }, ...variants].map(({ label, candidates, metrics }) => [
     label,
     formatCount(candidates),
@@ -147,5 +213,5 @@ export function postProcessingTable(
           : formatMetric(metrics[name]),
     ),
   ]);
-  return table(['after the score', 'items', ...shown], rows);
+  return table(['after the score', 'items', ...shown.map(printable)], rows);
 }

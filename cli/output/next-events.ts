@@ -23,7 +23,10 @@ interface Contender {
 export async function runNext(flags: NextFlags): Promise<void> {
   const out = new Output(flags.json);
   const after = ['where', 'allow', 'deny', 'diversity', 'popularityPenalty'] as const;
-  const idle = after.find((flag) => flags[flag] !== undefined) ?? (flags.cap.size > 0 ? 'cap' : null);
+  const repeated = { cap: flags.cap.size, calibrate: flags.calibrate.size, expose: flags.expose.length };
+  const idle =
+    after.find((flag) => flags[flag] !== undefined) ??
+    (Object.keys(repeated) as (keyof typeof repeated)[]).find((flag) => repeated[flag] > 0);
   if (idle) {
     const name = idle.replace('P', '-p');
     throw new UsageError(`--${name} changes lists of recommendations; it cannot be combined with --next`);

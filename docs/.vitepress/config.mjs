@@ -59,7 +59,11 @@ export default {
       },
       {
         text: 'Lists',
-        items: [page('post-processing', 'Post-processing'), page('explanations', 'Explanations')],
+        items: [
+          page('post-processing', 'Post-processing'),
+          page('fairness', 'Fairness and calibration'),
+          page('explanations', 'Explanations'),
+        ],
       },
       {
         text: 'Internals',

@@ -1,9 +1,10 @@
 /**
  * Post-processing of scores: which items are candidates (conditions, allow and deny lists), what popular ones pay,
- * and how a list is made diverse. The first two are a bias that the device adds to every user's scores (model/inference/scorer.ts);
- * the last re-ranks the 128 best (rerank.ts).
+ * and how a list is made diverse, calibrated, or fair to items. The first two are a bias that the device adds to every user's
+ * scores (model/inference/scorer.ts); the last re-ranks the 128 best (rerank.ts).
  */
 import { InputError, option } from '../../data/errors.ts';
+import type { ValuesOf } from '../../data/features/attribute-shares.ts';
 import { parseCondition } from '../../data/features/condition.ts';
 import { ownValue } from '../../data/own-value.ts';
 import { columnNames, PLAIN, type CellFormat, cellFormats, valuesOf } from '../../data/features/values.ts';
@@ -13,7 +14,8 @@ import type { StoredTensor } from '../../model/storage/safetensors.ts';
 import { requireFinite } from '../../model/inference/ranks.ts';
 import { EXCLUDED } from '../../model/inference/scored.ts';
 import { checkExploration, type Exploration, explore } from './explore.ts';
-import { type Candidate, rerank } from './rerank.ts';
+import type { ExposureFloor } from './expose.ts';
+import { type Candidate, rerank, type RerankOptions } from './rerank.ts';
 
 export interface PostProcessingOptions {
   /**
@@ -34,10 +36,24 @@ export interface PostProcessingOptions {
   diversity?: number;
   /** Attribute → how many items of a list may share a value of it, at least 1: `{ genre: 3 }`. */
   caps?: Readonly<Record<string, number>>;
+  /**
+   * Attribute → λ from 0 to 1: how much having its values in the proportions of the user's history counts against the score,
+   * among the 128 best: `{ genre: 0.3 }` (calibrate.ts). Lists without a history stay as they are.
+   */
+  calibrate?: Readonly<Record<string, number>>;
+  /** Items whose attribute has this value get at least this share of the list's exposure, among the 128 best (expose.ts). */
+  expose?: readonly ExposureOptions[];
   /** λ ≥ 0: an item with n training events pays λ · log(1 + n) of its score. */
   popularityPenalty?: number;
-  /** Show some items of which little is known, from the 128 best; before diversity and caps. */
+  /** Show some items of which little is known, from the 128 best; before diversity, calibration, caps and floors. */
   explore?: Exploration;
+}
+
+export interface ExposureOptions {
+  attribute: string;
+  value: string;
+  /** Above 0, at most 1. */
+  share: number;
 }
 
 /** What the options do to a list. */
@@ -46,15 +62,15 @@ export interface PostProcessingPlan {
   bias: Float32Array | null;
   /** How many items are candidates. */
   candidates: number;
-  /** The k that stay of the best candidates, in their new order; null where the order stays. */
-  rerank: ((best: readonly Candidate[], k: number) => Candidate[]) | null;
+  /** The k that stay of the best candidates, in their new order, for a history of item rows; null where the order stays. */
+  rerank: ((best: readonly Candidate[], k: number, history: ArrayLike<number>) => Candidate[]) | null;
 }
 
 /** Re-ranking looks at as many of the best: what a device's list holds. */
 export const RERANKED = 128;
 /** λ beyond which penalized scores are no longer finite in single precision, with room to spare. */
 const MOST_PENALTY = 1e6;
-/** Biases that are kept, and the longest options that they are kept by. */
+/** Biases (and memberships) that are kept, and the longest options that biases are kept by. */
 const CACHED_BIASES = 16;
 const CACHED_KEY = 4096;
 /** Item vectors of length 1 that are kept. */
@@ -71,6 +87,8 @@ export class PostProcessing {
   /** By their options: lists with the same bias are scored together. */
   private readonly biases = new Map<string, Pick<PostProcessingPlan, 'bias' | 'candidates'>>();
   private readonly units = new Map<number, Float32Array>();
+  /** Attribute and value → [V] whether an item has it. */
+  private readonly memberships = new Map<string, Uint8Array>();
 
   /**
    * @param items the rows of items.json @param rows ID → row
@@ -156,17 +174,23 @@ export class PostProcessing {
     return Uint8Array.from(this.items, (item) => (condition(item) ? 1 : 0));
   }
 
-  private reranker({ diversity = 0, caps, explore: exploration }: PostProcessingOptions): PostProcessingPlan['rerank'] {
+  private reranker(options: PostProcessingOptions): PostProcessingPlan['rerank'] {
+    const { diversity = 0, explore: exploration } = options;
     if (exploration) checkExploration(exploration);
     if (!(diversity >= 0 && diversity <= 1))
       throw new InputError('invalid-value', `diversity: expected a number from 0 to 1, got ${diversity}`);
-    const limits = Object.entries(caps ?? {}).map(([name, most]) => this.cap(name, most));
-    const plain = diversity === 0 && limits.length === 0;
+    const caps = Object.entries(options.caps ?? {}).map(([name, most]) => this.cap(name, most));
+    const calibrate = this.calibrations(options.calibrate ?? {});
+    const floors = (options.expose ?? []).map((floor) => this.floor(floor));
+    const plain = diversity === 0 && caps.length === 0 && calibrate.length === 0 && floors.length === 0;
     if (plain && !exploration) return null;
-    const vectorOf = (row: number): Float32Array => this.vectorOf(row);
-    if (!exploration) return (best, k) => rerank(best, { k, diversity, vectorOf, caps: limits });
+    const order = (best: readonly Candidate[], k: number, history: ArrayLike<number>): Candidate[] => {
+      const calibrations = calibrate.map((one) => ({ ...one, history }));
+      return rerank(best, { k, diversity, vectorOf: (row) => this.vectorOf(row), caps, calibrations, floors });
+    };
+    if (!exploration) return order;
     const countOf = this.counts(exploration);
-    return (best, k) => {
+    return (best, k, history) => {
       // Other candidates, other draws.
       const seed = best.reduce((mix, { row }) => (Math.imul(mix, 31) + row) >>> 0, exploration.seed ?? 1);
       const explored = explore(best, ({ row }) => countOf(row), { ...exploration, seed });
@@ -174,9 +198,7 @@ export class PostProcessing {
       // Diversity weighs scores: each position keeps its score.
       const scores = new Map(best.map(({ row, score }) => [row, score]));
       const placed = explored.map(({ row }, i) => ({ row, score: best[i].score }));
-      return rerank(placed, { k, diversity, vectorOf, caps: limits }).map(({ row }) => {
-        return { row, score: scores.get(row) as number };
-      });
+      return order(placed, k, history).map(({ row }) => ({ row, score: scores.get(row) as number }));
     };
   }
 
@@ -192,30 +214,87 @@ export class PostProcessing {
     return (row) => items[row].count ?? 0;
   }
 
-  private cap(asked: string, most: number): { most: number; valuesOf(row: number): readonly string[] } {
+  private cap(asked: string, most: number): NonNullable<RerankOptions['caps']>[number] {
+    const valuesOf = this.valuesBy(asked, `cap ${asked}=${most}`);
+    if (!Number.isInteger(most) || most < 1) {
+      throw new InputError('invalid-value', `cap ${asked}: expected an integer >= 1, got ${most}`);
+    }
+    return { most, valuesOf };
+  }
+
+  private calibrations(asked: Readonly<Record<string, number>>): { weight: number; valuesOf: ValuesOf }[] {
+    const all = Object.entries(asked).map(([name, weight]) => {
+      const valuesOf = this.valuesBy(name, `calibrate ${name}:${weight}`);
+      if (!(weight >= 0 && weight <= 1))
+        throw new InputError('invalid-value', `calibrate ${name}: expected a number from 0 to 1, got ${weight}`);
+      return { weight, valuesOf };
+    });
+    const sum = all.reduce((n, { weight }) => n + weight, 0);
+    if (sum > 1 + 1e-9)
+      throw new InputError(
+        'invalid-value',
+        `calibrate: the weights add up to ${Number(sum.toFixed(6))}; 1 is the most`,
+      );
+    return all.filter(({ weight }) => weight > 0);
+  }
+
+  private floor({ attribute, value, share }: ExposureOptions): ExposureFloor {
+    const what = `expose ${attribute}:${value}>=${share}`;
+    if (!(share > 0 && share <= 1))
+      throw new InputError(
+        'invalid-value',
+        `expose ${attribute}:${value}: expected a share above 0, at most 1, got ${share}`,
+      );
+    return { share, has: this.members(attribute, value, what) };
+  }
+
+  /**
+   * Whether an item's attribute has a value, or it is one of its values; case does not matter, as in conditions.
+   * @param what the option, for messages
+   * @throws InputError where no item has it
+   */
+  members(attribute: string, value: string, what: string): (row: number) => boolean {
+    const key = JSON.stringify([attribute, value]);
+    let has = this.memberships.get(key);
+    if (!has) {
+      const valuesOf = this.valuesBy(attribute, what);
+      const wanted = value.trim().toLowerCase();
+      has = Uint8Array.from(this.items, (_, row) => Number(valuesOf(row).some((own) => own.toLowerCase() === wanted)));
+      if (!has.includes(1)) {
+        const known = Array.from(new Set(this.items.flatMap((_, row) => valuesOf(row))));
+        const some = `${known.slice(0, 12).join(', ')}${known.length > 12 ? ', …' : ''}`;
+        throw new InputError('unsupported', `${what}: no item's ${attribute} is ${value}; there is ${some}`);
+      }
+      if (this.memberships.size >= CACHED_BIASES) this.memberships.clear();
+      this.memberships.set(key, has);
+    }
+    const known = has;
+    return (row) => known[row] === 1;
+  }
+
+  /**
+   * The values of each item's attribute, which is found without regard to case.
+   * @param what the option, for messages
+   * @throws InputError where no item has the attribute
+   */
+  valuesBy(asked: string, what: string): ValuesOf {
     const name = this.columns().find((own) => own.toLowerCase() === asked.toLowerCase());
     if (name === undefined) {
       const known = this.columns();
       throw new InputError(
         'unsupported',
-        `cap ${asked}=${most}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : `the model knows no attributes (train it with ${option('items', 'PATH')})`}`,
+        `${what}: no item has an attribute ${asked}; ${known.length > 0 ? `there is ${known.slice(0, 12).join(', ')}` : `the model knows no attributes (train it with ${option('items', 'PATH')})`}`,
       );
-    }
-    if (!Number.isInteger(most) || most < 1) {
-      throw new InputError('invalid-value', `cap ${asked}: expected an integer >= 1, got ${most}`);
     }
     const reading = this.readings().get(name) ?? PLAIN;
     const lists = new Map<number, readonly string[]>();
-    return {
-      most,
-      valuesOf: (row) => {
-        let list = lists.get(row);
-        if (!list) {
-          list = valuesOf(ownValue(this.items[row].attributes, name), reading);
-          lists.set(row, list);
-        }
-        return list;
-      },
+    return (row) => {
+      let list = lists.get(row);
+      if (!list) {
+        list = valuesOf(ownValue(this.items[row].attributes, name), reading);
+        lists.set(row, list);
+      }
+      return list;
     };
   }
 

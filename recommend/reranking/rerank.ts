@@ -1,4 +1,6 @@
-/** Re-ranking of a list: caps by attribute, and diversity. Pure functions of the list. */
+/** Re-ranking of a list, item by item: diversity, calibration, caps by attribute, and exposure floors. Pure functions of the list. */
+import { CalibratedList, type Calibration } from './calibrate.ts';
+import { type ExposureFloor, FlooredList } from './expose.ts';
 
 /** A candidate of a ranked list, best first. */
 export interface Candidate {
@@ -20,6 +22,10 @@ export interface RerankOptions {
   vectorOf?(row: number): Float32Array;
   /** Most items of a list that may share a value of an attribute; `valuesOf` gives an item's values of each. */
   caps?: readonly { most: number; valuesOf(row: number): readonly string[] }[];
+  /** Proportions of attributes as in the history; their weights add up to 1 at most. */
+  calibrations?: readonly Calibration[];
+  /** Items that get a share of the list's exposure. Where two are due and no candidate has both properties, the first counts. */
+  floors?: readonly ExposureFloor[];
 }
 
 /**
@@ -34,30 +40,49 @@ export function rerank(candidates: readonly Candidate[], options: RerankOptions)
   const counts = caps.map(() => new Map<string, number>());
   const fits = ({ row }: Candidate): boolean =>
     caps.every((cap, i) => cap.valuesOf(row).every((value) => (counts[i].get(value) ?? 0) < cap.most));
+  const floors = (options.floors ?? []).map((floor) => {
+    const members = candidates.reduce((n, { row }) => n + Number(floor.has(row)), 0);
+    return new FlooredList(floor, Math.min(k, candidates.length), members);
+  });
+  const calibrated = (options.calibrations ?? [])
+    .map((calibration) => new CalibratedList(calibration))
+    .filter(({ weight }) => weight > 0);
+  const uncalibrated = 1 - calibrated.reduce((sum, { weight }) => sum + weight, 0);
   const relevance = scaled(candidates);
   const alike = new Float64Array(candidates.length).fill(-1);
-  const left = candidates.map((_, i) => i);
+  const left = new Set(candidates.keys());
   const taken: Candidate[] = [];
-  while (taken.length < k && left.length > 0) {
+  const valueAt = (i: number): number => {
+    const value = taken.length === 0 ? relevance[i] : (1 - diversity) * relevance[i] - diversity * alike[i];
+    if (calibrated.length === 0) return value;
+    return calibrated.reduce((sum, list) => sum - list.weight * list.with(candidates[i].row), uncalibrated * value);
+  };
+  while (taken.length < k && left.size > 0) {
+    let open = Array.from(left).filter((i) => fits(candidates[i]));
+    for (const floor of floors) {
+      if (!floor.due) continue;
+      const due = open.filter((i) => floor.has(candidates[i].row));
+      if (due.length > 0) open = due;
+    }
     let best = -1;
     let bestValue = Number.NEGATIVE_INFINITY;
-    for (let at = 0; at < left.length; at++) {
-      const i = left[at];
-      if (!fits(candidates[i])) continue;
-      const value = taken.length === 0 ? relevance[i] : (1 - diversity) * relevance[i] - diversity * alike[i];
+    for (const i of open) {
+      const value = valueAt(i);
       if (value > bestValue) {
-        best = at;
+        best = i;
         bestValue = value;
       }
     }
     if (best < 0) break;
-    const [i] = left.splice(best, 1);
-    taken.push(candidates[i]);
+    const { row } = candidates[best];
+    left.delete(best);
+    taken.push(candidates[best]);
     caps.forEach((cap, c) => {
-      for (const value of cap.valuesOf(candidates[i].row)) counts[c].set(value, (counts[c].get(value) ?? 0) + 1);
+      for (const value of cap.valuesOf(row)) counts[c].set(value, (counts[c].get(value) ?? 0) + 1);
     });
+    for (const list of [...calibrated, ...floors]) list.add(row);
     if (diversity > 0 && vectorOf) {
-      const vector = vectorOf(candidates[i].row);
+      const vector = vectorOf(row);
       for (const other of left) alike[other] = Math.max(alike[other], dot(vector, vectorOf(candidates[other].row)));
     }
   }

@@ -61,6 +61,8 @@ const ABOUT: readonly (readonly [RegExp, string])[] = [
   [/^(none of the \d+ items of the )?history\b/, 'history'],
   [/^condition "/, 'where'],
   [/^cap /, 'caps'],
+  [/^calibrate\b/, 'calibrate'],
+  [/^expose /, 'expose'],
   [/^explore /, 'explore'],
   [/^diversity:/, 'diversity'],
 ];

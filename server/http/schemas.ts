@@ -83,6 +83,15 @@ export const Exploration = Type.Object(
   strict,
 );
 
+const Floor = Type.Object(
+  {
+    attribute: Type.String({ minLength: 1, maxLength: 256 }),
+    value: Type.String({ minLength: 1, maxLength: 1024 }),
+    share: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+  },
+  strict,
+);
+
 /** What every list takes. */
 export const listOptions = {
   k: Type.Optional(Limit),
@@ -101,6 +110,18 @@ export const listOptions = {
       Type.Integer({ minimum: 1, maximum: 128 }),
       'attribute → how many items of the list may share a value of it',
     ),
+  ),
+  calibrate: Type.Optional(
+    record(
+      Type.Number({ minimum: 0, maximum: 1 }),
+      "attribute → how much having its values in the proportions of the user's history counts against the score",
+    ),
+  ),
+  expose: Type.Optional(
+    Type.Array(Floor, {
+      maxItems: 16,
+      description: "items whose attribute has a value get at least a share of the list's exposure",
+    }),
   ),
   diversity: Type.Optional(
     Type.Number({

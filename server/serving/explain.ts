@@ -17,7 +17,7 @@ export async function explainList(
   items: Static<typeof ListedItem>[],
 ): Promise<void> {
   if (items.length === 0) return;
-  const { explore, diversity, caps, where, exclude, ...plain } = query;
+  const { explore, diversity, caps, calibrate, expose, where, exclude, ...plain } = query;
   const idsOf = async (asked: RecommendQuery): Promise<Set<string>> =>
     new Set((await recommender.recommend(asked)).items.map(({ id }) => id));
   const ranked = await idsOf({ ...plain, where, exclude });

@@ -57,6 +57,8 @@ export async function listFor(context: Sources, subject: Subject, options: ListO
     includeSeen,
     where,
     caps,
+    calibrate,
+    expose,
     diversity,
     explore,
     explain,
@@ -76,6 +78,8 @@ export async function listFor(context: Sources, subject: Subject, options: ListO
     where,
     variables: new Map(subject.user === undefined ? [] : [['user', subject.user]]),
     caps,
+    calibrate,
+    expose,
     diversity,
     explore,
   };
@@ -112,12 +116,15 @@ export function listByScores(
   options: ListOptions,
   without: Iterable<number> = [],
 ): ListAnswer {
-  const { k = 10, exclude = [], where, caps, diversity, explore, cursor } = withScenario(context, options);
+  const { k = 10, exclude = [], cursor, ...rest } = withScenario(context, options);
+  const { where, caps, calibrate, expose, diversity, explore } = rest;
   const before = listedBefore(cursor);
   const { bias, rerank } = catalog.postProcessing.plan({
     where,
     variables: new Map(),
     caps,
+    calibrate,
+    expose,
     diversity,
     explore,
   });
@@ -126,7 +133,9 @@ export function listByScores(
     row < scores.length && !Number.isNaN(scores[row]) && bias?.[row] !== EXCLUDED_F32 ? scores[row] : EXCLUDED_F32,
   );
   const best = bestOf(candidates, Uint32Array.from(out), rerank ? RERANKED : k);
-  const items = (rerank ? rerank(best, k) : best).map(({ row, score }) => dressed({ ...catalog.items[row], score }));
+  const items = (rerank ? rerank(best, k, []) : best).map(({ row, score }) =>
+    dressed({ ...catalog.items[row], score }),
+  );
   return { items, cursor: cursorAfter(before, items, k), model: version };
 }
 

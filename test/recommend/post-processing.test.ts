@@ -40,7 +40,7 @@ describe('after the score', () => {
     const order = (options: PostProcessingOptions, k = 4) =>
       after
         .plan(options)
-        .rerank?.(best, k)
+        .rerank?.(best, k, [])
         .map(({ row }) => row);
     expect(order({ diversity: 0.7 }, 2)).toEqual([0, 2]);
     expect(order({ caps: { Kind: 1 } })).toEqual([0, 2]);
@@ -53,7 +53,7 @@ describe('after the score', () => {
     const goods = prices.map((price, row) => ({ id: `g${row}`, title: `g${row}`, attributes: { price }, count: 1 }));
     const shop = new PostProcessing(goods, new Map(goods.map(({ id }, row) => [id, row])), undefined);
     const best = candidatesOf(Uint32Array.of(0, 1, 2, 3, 4), Float32Array.of(5, 4, 3, 2, 1));
-    const capped = shop.plan({ caps: { price: 1 } }).rerank?.(best, 5);
+    const capped = shop.plan({ caps: { price: 1 } }).rerank?.(best, 5, []);
     expect(capped?.map(({ row }) => row)).toEqual([0, 2]);
     const kept = (where: string) => Array.from(shop.plan({ where }).bias ?? [], (value) => value === 0);
     expect(kept('price>100')).toEqual([true, true, false, false, true]);
@@ -81,6 +81,6 @@ describe('after the score', () => {
     expect(() => old.plan({ popularityPenalty: 1 })).toThrow(/which this model does not hold .*: train it again$/);
     expect(old.plan({ popularityPenalty: 0 }).bias).toBe(null);
     const best = candidatesOf(Uint32Array.of(0, 1), Float32Array.of(4, 3));
-    expect(() => old.plan({ diversity: 1 }).rerank?.(best, 2)).toThrow('diversity needs item vectors');
+    expect(() => old.plan({ diversity: 1 }).rerank?.(best, 2, [])).toThrow('diversity needs item vectors');
   });
 });

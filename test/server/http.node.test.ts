@@ -153,6 +153,9 @@ describe('requests', () => {
     ['k=1&k=2', 'k', 'got an array of 2'],
     ['kk=1', 'kk', 'kk: unknown field; there are'],
     ['caps=genre', 'caps', 'caps: expected a string like genre:2, got "genre"'],
+    ['calibrate=genre', 'calibrate', 'calibrate: expected a string like genre:0.3, got "genre"'],
+    ['calibrate=genre:0.1&calibrate=genre:0.2', 'calibrate', 'calibrate: genre is named twice'],
+    ['expose=brand:small', 'expose', 'expose: expected a string like brand:small>=0.2, got "brand:small"'],
     ['includeSeen=perhaps', 'includeSeen', 'includeSeen: expected true or false, got "perhaps"'],
   ])('the query %s: the field and the cause', async (query, field, detail) => {
     const answer = await server.ask('GET', `/v1/users/ada/recommendations?${query}`);
@@ -180,6 +183,10 @@ describe('requests', () => {
   test.each<[object, string]>([
     [{ where: 'colour=red' }, '/where'],
     [{ caps: { colour: 1 } }, '/caps'],
+    [{ calibrate: { colour: 0.3 } }, '/calibrate'],
+    [{ calibrate: { genre: 0.7, title: 2 } }, '/calibrate/title'],
+    [{ expose: [{ attribute: 'genre', value: 'none such', share: 0.2 }] }, '/expose'],
+    [{ expose: [{ attribute: 'genre', value: 'Drama', share: 0 }] }, '/expose/0/share'],
     [{ explore: { method: 'epsilon-greedy', strength: 5 } }, '/explore'],
     [{ diversity: 2 }, '/diversity'],
   ])('an option that the model cannot follow is named: %j', async (options, field) => {

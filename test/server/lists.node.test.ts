@@ -10,7 +10,11 @@ describe('lists', () => {
       {
         events: { view: 0 },
         feedback: { neighbors: 2 },
-        scenarios: { comedies: { where: 'genre=Comedy', k: 3 }, mixed: { caps: { genre: 1 }, k: 6 } },
+        scenarios: {
+          comedies: { where: 'genre=Comedy', k: 3 },
+          mixed: { caps: { genre: 1 }, k: 6 },
+          own: { calibrate: { genre: 1 } },
+        },
       },
     );
   });
@@ -120,6 +124,33 @@ describe('lists', () => {
     expect(await listOf('one', 'scenario=mixed&caps=genre:2')).toHaveLength(6);
     const unknown = await server.call('GET', '/v1/users/one/recommendations?scenario=none');
     expect(unknown).toMatchObject({ status: 404, body: { code: 'unknown-scenario', field: 'scenario' } });
+  });
+
+  it('lists follow the mix of the history, and floors show what they name, alike in addresses, bodies and scenarios', async () => {
+    const history = ['i0', 'i3', 'i6'];
+    await add(...history.map((item, time) => ({ user: 'fan', item, time: 1000 + time })));
+    const genreOf = new Map<string, string>();
+    const plain = await server.call('POST', '/v1/recommendations', { history, k: 128, includeSeen: true });
+    for (const { id, attributes } of plain.body.items) genreOf.set(id, attributes.genre);
+    const genres = (ids: readonly string[]) => ids.map((id) => genreOf.get(id));
+    const own = genreOf.get('i0');
+    expect(new Set(genres(history))).toEqual(new Set([own]));
+    const calibrated = await listOf('fan', 'k=4&calibrate=genre:1');
+    expect(genres(calibrated)).toEqual([own, own, own, own]);
+    expect(await listOf('fan', 'k=4&scenario=own')).toEqual(calibrated);
+    const body = { history, k: 4, calibrate: { genre: 1 } };
+    expect(await server.ids('POST', '/v1/recommendations', body)).toEqual(calibrated);
+    const other = Array.from(new Set(genreOf.values())).find((genre) => genre !== own) as string;
+    const floor = encodeURIComponent(`genre:${other}>=1`);
+    expect(genres(await listOf('fan', `k=4&expose=${floor}`))).toEqual([other, other, other, other]);
+    const expose = [{ attribute: 'genre', value: other, share: 0.5 }];
+    const mixed = await server.ids('POST', '/v1/recommendations', { history, k: 4, expose });
+    expect(genres(mixed).filter((genre) => genre === other).length).toBeGreaterThanOrEqual(2);
+    // What is popular has no history to follow, and floors hold there, too.
+    expect(await server.ids('GET', '/v1/popular?k=4&calibrate=genre:1')).toEqual(
+      await server.ids('GET', '/v1/popular?k=4'),
+    );
+    expect(genres(await server.ids('GET', `/v1/popular?k=3&expose=${floor}`))).toEqual([other, other, other]);
   });
 
   it('a user does not get the own listings where they are excluded', async () => {

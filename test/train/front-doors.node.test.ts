@@ -112,7 +112,8 @@ async function byPage(): Promise<Files> {
     plan: asked,
     state: 'running',
   } as const;
-  await trainOn(device, { files, run, plan: planNew(opened, filter, asked) }, new AbortController().signal, () => {});
+  const prepared = { files, run, plan: planNew(opened, filter, asked), users: null };
+  await trainOn(device, prepared, new AbortController().signal, () => {});
   return files;
 }
 

@@ -25,6 +25,7 @@ export interface BaselineOptions {
   users?: Uint32Array | null;
   facts?: TrainingFacts;
   distance?: Distance | null;
+  keepLists?: boolean;
 }
 
 /** Ranks the targets of `users` (all with a target by default) by a baseline; null if there are none. */
@@ -39,10 +40,10 @@ function rank(
   split: Split,
   part: 'valid' | 'test',
   baseline: Baseline,
-  { seen, users, distance, facts }: BaselineOptions,
+  { seen, users, ...options }: BaselineOptions,
 ): Pieces<TargetMetrics | null> {
   const only = users ? new Set(users) : null;
-  return rankByBaseline(split, baseline, { split: part, seen, only, facts, distance });
+  return rankByBaseline(split, baseline, { ...options, split: part, seen, only });
 }
 
 /** Popularity and the two Markov chains, which training prints beside the model. */

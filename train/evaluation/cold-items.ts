@@ -148,16 +148,25 @@ export interface ColdOptions {
   k?: number;
   facts?: TrainingFacts;
   distance?: Distance | null;
+  keepLists?: boolean;
   onProgress?(done: number, total: number): void;
   onUser?(user: number, targets: Uint32Array, ranks: Uint32Array, scored: Scored): void;
 }
 
 /** Ranks all cold items of each user among the cold items of validation or test; see data/splits/cold.ts. */
 export async function evaluateCold(model: SequenceModel, split: ColdSplit, options: ColdOptions): Promise<Evaluation> {
-  const { split: part, attributes: joined, similar, k = 10, facts = trainingFacts(split), distance } = options;
+  const {
+    split: part,
+    attributes: joined,
+    similar,
+    k = 10,
+    facts = trainingFacts(split),
+    distance,
+    keepLists,
+  } = options;
   const [from] = split.candidates(part);
   const attributeScores = joined && (await learnAttributes(model.device, split, part, similar, joined));
-  const collector = new Collector(split, { split: part, facts, distance });
+  const collector = new Collector(split, { split: part, facts, distance, keepLists });
   const alone = { transformer: new RankMetrics(), attributes: new RankMetrics() };
   const users = usersWithTarget(split, part);
   for await (const one of towerScores(model, split, part, users, options.onProgress)) {

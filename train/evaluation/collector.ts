@@ -20,6 +20,8 @@ export type Slices = Record<string, Record<string, Slice>>;
 export interface PerUser extends Record<Headline, Float64Array> {
   /** [n] row of the user in the dataset */
   users: Uint32Array;
+  /** [n, 10] best item rows, best first, {@link MISS} after the last one; null unless they were asked for. */
+  lists: Uint32Array | null;
 }
 
 export interface TargetMetrics {
@@ -32,9 +34,17 @@ export interface TargetMetrics {
 }
 
 export type ItemGroup = 'head' | 'torso' | 'tail' | 'cold';
-const ITEM_GROUPS: readonly ItemGroup[] = ['head', 'torso', 'tail', 'cold'];
-/** Longest history of each slice; the last slice has no upper bound. */
+export const ITEM_GROUPS: readonly ItemGroup[] = ['head', 'torso', 'tail', 'cold'];
+/** Slices by the events of the history, and the longest of each; the last slice has no upper bound. */
+export const LENGTH_SLICES = ['1-10', '11-50', '51-200', '201+'];
 const LENGTHS = [10, 50, 200];
+/** Items of a list that are kept. */
+export const KEPT = 10;
+
+export function lengthSlice(events: number): string {
+  const at = LENGTHS.findIndex((most) => events <= most);
+  return LENGTH_SLICES[at < 0 ? LENGTHS.length : at];
+}
 
 /** Item counts of the training part, shared by every recommender of an evaluation. */
 export interface TrainingFacts {
@@ -114,6 +124,8 @@ export interface CollectorOptions {
   depth?: number;
   facts?: TrainingFacts;
   distance?: Distance | null;
+  /** Keep each user's list, for what is said of groups (train/fairness). */
+  keepLists?: boolean;
 }
 
 export class Collector {
@@ -123,6 +135,7 @@ export class Collector {
   private readonly ranks: RankMetrics;
   private readonly lists: ListMetrics;
   private readonly users: number[] = [];
+  private readonly kept: number[] | null;
   private readonly values: Record<Headline, number[]> = { 'NDCG@10': [], 'HR@10': [], MRR: [] };
   private readonly sums = new Map<string, Map<string, Slice>>();
   private targets = 0;
@@ -134,6 +147,7 @@ export class Collector {
     this.facts = options.facts ?? trainingFacts(split);
     this.ranks = new RankMetrics(options.depth);
     this.lists = new ListMetrics({ ...this.facts, distance: options.distance });
+    this.kept = options.keepLists ? [] : null;
   }
 
   /** @param ranks of `targets` (distinct item rows), in the same order; `list` holds the best items, best first */
@@ -143,11 +157,9 @@ export class Collector {
     this.lists.add(list);
     const own = headlines(Array.from(ranks));
     this.users.push(user);
+    if (this.kept) for (let i = 0; i < KEPT; i++) this.kept.push(i < list.length ? list[i] : MISS);
     for (const name of HEADLINES) this.values[name].push(own[name]);
-    const at = LENGTHS.findIndex((most) => history.length <= most);
-    const label =
-      at < 0 ? `${LENGTHS[LENGTHS.length - 1] + 1}+` : `${at === 0 ? 1 : LENGTHS[at - 1] + 1}-${LENGTHS[at]}`;
-    this.addTo('historyLength', label, own);
+    this.addTo('historyLength', lengthSlice(history.length), own);
     this.addTo('users', this.split.trainLength(user) > 0 ? 'warm' : 'cold', own);
     const byGroup = new Map<ItemGroup, number[]>();
     for (let i = 0; i < targets.length; i++) {
@@ -180,6 +192,7 @@ export class Collector {
         'NDCG@10': Float64Array.from(values['NDCG@10']),
         'HR@10': Float64Array.from(values['HR@10']),
         MRR: Float64Array.from(values.MRR),
+        lists: this.kept && Uint32Array.from(this.kept),
       },
       targetsInHistory: this.targets > 0 ? this.repeated / this.targets : 0,
     };
@@ -187,7 +200,7 @@ export class Collector {
 
   private slices(): Slices {
     const orders: Record<string, readonly string[]> = {
-      historyLength: ['1-10', '11-50', '51-200', '201+'],
+      historyLength: LENGTH_SLICES,
       itemPopularity: ITEM_GROUPS,
       users: ['warm', 'cold'],
     };

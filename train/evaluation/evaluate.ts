@@ -57,6 +57,8 @@ export interface EvaluateOptions {
   facts?: TrainingFacts;
   /** The distance of two items, for the diversity of lists. */
   distance?: Distance | null;
+  /** Keep each user's list. */
+  keepLists?: boolean;
   /** Awaited after each batch; it may throw to stop. */
   onProgress?(done: number, total: number): void | Promise<void>;
   /** `ranks` are in the order of `targets`. */
@@ -100,7 +102,8 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
   const second = oneScorer ? null : new Scorer(model, { k: length, bias });
   const priorRanking = options.prior && listScorer(model, options.second, { k: length, blend, bias, queryBias: true });
   const depth = split.manyTargets && length < split.items ? length : Number.POSITIVE_INFINITY;
-  const collector = new Collector(split, { split: part, depth, facts: options.facts, distance: options.distance });
+  const { facts, distance, keepLists } = options;
+  const collector = new Collector(split, { split: part, depth, facts, distance, keepLists });
   const alone = { transformer: new RankMetrics(depth), memory: new RankMetrics(depth) };
   const whole = { withoutPrior: new RankMetrics(depth) };
   let priorUsers = 0;

@@ -1,5 +1,5 @@
-/** Uncertainty of metrics: bootstrap intervals, and paired tests of two recommenders on the same users. */
-import { type Random, seeded } from '../../data/random.ts';
+/** Uncertainty of metrics: bootstrap intervals, paired tests of two recommenders on the same users, and tests of groups of users. */
+import { type Random, seeded, shuffle } from '../../data/random.ts';
 
 export interface Interval {
   mean: number;
@@ -20,6 +20,7 @@ const MOST_DRAWS = 200_000_000;
 /** Streams of the seed. */
 const BOOTSTRAP = 0xb007;
 const SIGNS = 0x5165;
+const LABELS = 0x1abe;
 
 const roundsOf = (wanted: number, users: number): number =>
   Math.max(Math.min(wanted, 200), Math.min(wanted, Math.floor(MOST_DRAWS / Math.max(1, users))));
@@ -72,6 +73,46 @@ function signFlip(differences: Float64Array, seed: number): number {
     if (Math.abs(sum) >= observed) extreme++;
   }
   return extreme / rounds;
+}
+
+/** A statistic of users in groups. */
+export interface Permuted {
+  value: number;
+  /** Its mean where groups say nothing: what it is by chance. */
+  chance: number;
+  /** One-sided: the fraction of assignments, the observed one included, in which it is at least as large. */
+  p: number;
+}
+
+/**
+ * Permutation test over users (Fisher 1935; Good, "Permutation tests", 2000): under the hypothesis that groups say nothing,
+ * every assignment of the users to groups of these sizes is equally likely, and up to 10,000 random ones are drawn. Groups
+ * hold different users, so that nothing is paired here.
+ *
+ * @param labels [n] group of each user @param statisticsOf of one assignment, in a fixed order
+ * @param work numbers that `statisticsOf` looks at: more of them, fewer assignments
+ */
+export function permutationTest(
+  labels: Uint32Array,
+  statisticsOf: (labels: Uint32Array) => readonly number[],
+  work: number,
+  seed: number,
+): Permuted[] {
+  const observed = statisticsOf(labels);
+  const random = seeded(seed, LABELS);
+  const rounds = roundsOf(PERMUTATIONS, work);
+  const extreme = observed.map(() => 1);
+  const sums = observed.map(() => 0);
+  const shuffled = labels.slice();
+  for (let round = 1; round < rounds; round++) {
+    const drawn = statisticsOf(shuffle(shuffled, random));
+    drawn.forEach((value, i) => {
+      sums[i] += value;
+      // Sums of the same numbers in another order differ in the last bits, which must not decide.
+      if (value >= observed[i] * (1 - 1e-12)) extreme[i]++;
+    });
+  }
+  return observed.map((value, i) => ({ value, chance: sums[i] / (rounds - 1), p: extreme[i] / rounds }));
 }
 
 /** Random bits, 30 per draw. */
