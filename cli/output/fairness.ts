@@ -1,6 +1,12 @@
 /** What `evaluate --groups` prints: a table for each column, and what lists are like. */
 import { UNFAIRNESS } from '../../train/fairness/unfairness.ts';
-import { type ExposureRow, type FairnessReport, FEWEST, type GroupResult, MODEL_KEY } from '../../train/fairness/report.ts';
+import {
+  type ExposureRow,
+  type FairnessReport,
+  FEWEST,
+  type GroupResult,
+  MODEL_KEY,
+} from '../../train/fairness/report.ts';
 import type { Gap } from '../../train/fairness/gaps.ts';
 import type { Output } from '../common.ts';
 import { formatCount, formatMetric, printable, table } from './ui.ts';
