@@ -59,9 +59,9 @@ export function say({ notes, warnings }: { notes: readonly string[]; warnings: r
 }
 
 /** Makes a plan from a log; where that fails, the columns that were taken are said before the error. */
-export function planFrom<P>(source: AnySource, out: Output, make: () => P): P {
+export async function planFrom<P>(source: AnySource, out: Output, make: () => P | Promise<P>): Promise<P> {
   try {
-    return make();
+    return await make();
   } catch (error) {
     const { log, name } = source;
     if ('notes' in log)

@@ -21,10 +21,14 @@ export interface FixedFlags {
   events?: string;
   workers?: number;
   sync?: ReadonlyMap<string, string>;
+  init?: string;
+  map?: string;
+  freezeEpochs?: number;
+  domainColumn?: string;
 }
 
 /** Flags whose values the folder does not keep: whether they are the same is unknown. */
-type Unkept = 'items' | 'schema' | 'vectors' | 'usersSchema' | 'coldItems';
+type Unkept = 'items' | 'schema' | 'vectors' | 'usersSchema' | 'coldItems' | 'initVectors';
 
 export type FixedFlag = keyof FixedFlags | Unkept;
 
@@ -63,6 +67,14 @@ function repeats(name: FixedFlag, flags: FixedFlags, config: ModelConfig): boole
       return (flags.minRating ?? null) === data.minRating;
     case 'includeSeen':
       return (flags.includeSeen ? 'kept' : 'excluded') === config.seen;
+    case 'init':
+      return flags.init === config.init?.from;
+    case 'map':
+      return flags.map === config.init?.map;
+    case 'freezeEpochs':
+      return flags.freezeEpochs === config.init?.frozenEpochs;
+    case 'domainColumn':
+      return flags.domainColumn === config.schema.domain;
     case 'workers':
       return flags.workers === config.parallel?.workers;
     case 'sync': {

@@ -27,17 +27,23 @@ export interface SourceFlags {
   progress?: boolean;
 }
 
-/** Reads the files of a training. @param events event context that is read @throws InputError */
+/**
+ * Reads the files of a training.
+ * @param events event context that is read @param domain a column of the log that says of which domain items are
+ * @throws InputError
+ */
 export async function openTrainingSource(
   { data, items, vectors, users, maxBadRows, progress }: SourceFlags,
   columns: Columns,
   events: readonly string[] = [],
+  domain?: string,
 ): Promise<AnySource> {
   // The small files first: what is wrong with them is found before a large log is read.
   const infos = items === undefined ? null : await openItems(items);
   if (infos && vectors) await addVectors(infos, vectors);
   const known = users === undefined ? null : await openUsers(users);
-  const log = await openAnyLog(data, { columns, context: contextNames(events), maxBadRows }, progress);
+  const context = [...new Set([...contextNames(events), ...(domain === undefined ? [] : [domain])])];
+  const log = await openAnyLog(data, { columns, context, namedByFile: domain, maxBadRows }, progress);
   const names = 'dataset' in log ? log.columns : columns;
   return { log, name: data, columns: { ...names }, items: infos, itemsName: items, users: known, usersName: users };
 }
@@ -133,6 +139,7 @@ function showProgress(bar: Progress): (progress: TrainProgress) => void {
       baselines: 'measuring the baselines',
       transitions: 'learning item transitions',
       codes: 'finding item codes',
+      transfer: 'mapping item rows',
       batching: 'dividing the log into batches',
       compiling: 'compiling the kernels',
       training: `epoch ${p.epoch + 1}, step ${formatCount(p.step)}`,

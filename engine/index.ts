@@ -157,7 +157,7 @@ export { codedScores } from './ops/coded-scores.ts';
 export { tableRows } from './ops/packed-rows.ts';
 export { packedScores } from './ops/packed-scores.ts';
 export { logBlend, type RowLists, rowMoments, type SparseShard, sparseScores } from './ops/sparse-scores.ts';
-export { invertSpd, multiply, Panels, type Pause } from './spd.ts';
+export { invertSpd, multiply, Panels, type Pause, solveSpd } from './spd.ts';
 export { tableScores } from './ops/table-scores.ts';
 export { rowDot } from './ops/row-dot.ts';
 export { type Mixture, mixtureBlocks, mixtureColumns, mixtureOfLogits } from './ops/mixture-of-logits.ts';

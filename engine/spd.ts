@@ -8,6 +8,7 @@
  * host, in double precision; all else, 2n³ operations, is one product a step.
  */
 import type { Device } from './device.ts';
+import { matmul } from './ops/matmul.ts';
 import { gemm } from './ops/shared/gemm.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -133,6 +134,29 @@ export async function invertSpd(a: Panels, pause?: Pause): Promise<void> {
   } finally {
     for (const t of [own, factors, pivot, row]) t.dispose();
   }
+}
+
+/**
+ * A⁻¹ · B for a symmetric positive definite matrix A, which is inverted in place.
+ * @param b [size of A, columns], row-major; rows of the padding are 0
+ * @returns [n, columns]
+ * @throws Error when A is not positive definite, as far as single precision tells
+ */
+export async function solveSpd(a: Panels, b: Float32Array, columns: number, pause?: Pause): Promise<Float32Array> {
+  const { device, n, size } = a;
+  await invertSpd(a, pause);
+  const right = device.tensor(b, [size, columns], { label: 'right side' });
+  const out = new Float32Array(n * columns);
+  let at = 0;
+  for (const panel of a.tensors) {
+    const product = device.noGrad(() => device.scope(() => matmul(panel, right).keep()));
+    const values = (await product.data()) as Float32Array;
+    out.set(values.subarray(0, Math.min(values.length, out.length - at)), at);
+    at += values.length;
+    product.dispose();
+  }
+  right.dispose();
+  return out;
 }
 
 /** A · B, for matrices of one size. */

@@ -8,6 +8,8 @@ export const STATE = {
   LEARNING_RATE: 2,
   /** Whether dropout is on. */
   DROPOUT: 5,
+  /** Whether AdamW moves tables alone. */
+  FROZEN: 6,
 } as const;
 
 /** Of an optimizer's status, u32 [TABLE + 2 rows]. */

@@ -17,5 +17,9 @@ export const SAYS: Record<string, RegExp[]> = {
   'next-item': [/validation: NDCG@10 0\.[2-9]/, /Next:\n +-?\d/],
   ratings: [/out of fold: RMSE 0\.[2-5]/, /drama 9 +4\.\d|drama 9 +5\.0/],
   'self-attention': [/milk frother +looks at espresso/, /differs from the long way by \de-[678]/],
+  transfer: [
+    /items start from what their attributes suggest: \d+ %/,
+    /NDCG@10 0\.\d+ from nothing, 0\.\d+ from the old shop/,
+  ],
   shop: [/under 30, at most two of a category/, /Mainly because|Because|because of/],
 };

@@ -68,7 +68,7 @@ interface RunOptions<Progress> extends Pick<TrainingOptions<Progress>, 'overwrit
 /** A kind of training: how its options are checked, how it is planned, and how the plan is run. */
 interface TrainingKind<Progress, Options extends TrainingOptions<Progress>, Plan, Trained> {
   check(options: Planned<Options>): void;
-  plan(source: TrainingSource, options: Planned<Options>): Plan;
+  plan(source: TrainingSource, options: Planned<Options>): Plan | Promise<Plan>;
   run(plan: Plan, options: RunOptions<Progress>): Promise<Trained>;
 }
 
@@ -85,7 +85,7 @@ export async function trainEvents<Progress, Options extends TrainingOptions<Prog
   const planned = { ...options, settings: settingsText(options), events: reads };
   kind.check(planned); // before the events are read, which may take long
   const log = logOf(events, options.source ?? 'events', contextNames(reads));
-  const plan = kind.plan(sourceOf(log, options), planned);
+  const plan = await kind.plan(sourceOf(log, options), planned);
   const { device, close } = await openShared(options.device);
   try {
     const deadline = maxMinutes === undefined ? undefined : started + maxMinutes * 60_000;

@@ -59,6 +59,8 @@ function requireChosen({ config, weights }: LoadedModel, where: string): void {
     throw refuse('its validation chose how cold items are ranked', 'take a model of another protocol');
   if (config.update)
     throw refuse('made by an update, which tells no number of epochs', 'name the model that was trained from nothing');
+  if (config.init)
+    throw refuse('its training started from another model', `train one like it from nothing, or serve it as it is`);
   if (config.hyperparameters.ranker === 'on')
     throw refuse(
       'it has a second stage, which cannot be trained without validation',

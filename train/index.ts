@@ -12,6 +12,7 @@ export { finalPlan } from './final-plan.ts';
 export { resumePlan, type ResumeOptions } from './resume-plan.ts';
 export { type RunOptions, runPlan, type TrainedModel } from './run-plan.ts';
 export { backtest, type BacktestOptions, type BacktestResult } from './backtest/backtest.ts';
+export { planTransfer, type TransferOptions } from './transfer/plan-transfer.ts';
 export { updateModel, type UpdateModelOptions } from './update/update-model.ts';
 export { planUpdate, type UpdateOptions } from './update/update-plan.ts';
 export { trainRatingModel, type TrainRatingModelOptions } from './ratings/train-rating-model.ts';

@@ -25,6 +25,8 @@ export interface ConfigOptions {
   /** Of the side features. */
   side?: SideFeatureSchema;
   usersFile?: string;
+  /** Attribute of the items that says which domain they are of. */
+  domain?: string;
   parallel?: Parallel;
 }
 
@@ -44,6 +46,7 @@ export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonl
       attributes: [...new Set(items.flatMap((item) => Object.keys(item.attributes)))],
       ...(about.schema ? { items: about.schema } : {}),
       ...about.side,
+      ...(about.domain !== undefined && { domain: about.domain }),
     },
     data: {
       ...(about.usersFile !== undefined && { usersFile: about.usersFile }),

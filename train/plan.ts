@@ -22,10 +22,12 @@ import { readsTimes } from '../model/recipes/derived.ts';
 import { settingsFor } from '../model/recipes/recipes.ts';
 import type { Item, ModelConfig, Parallel } from '../model/storage/config.ts';
 import { countItems } from './baselines/baselines.ts';
+import { withDomains } from './domains.ts';
 import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
 import { requireHorizon } from './loop/schedule.ts';
 import { validationUsers, type WarmStart } from './loop/options.ts';
 import { newConfig } from './model-config.ts';
+import type { Transfer } from './transfer/maps.ts';
 import {
   count,
   inferSideFeatures,
@@ -65,6 +67,8 @@ export interface PlanOptions {
   userColumns?: readonly ColumnChoice[];
   /** Event context to read: rating, gap, hour, weekday, columns of the log. */
   events?: readonly string[];
+  /** Column of the items or of the log that says which domain an item is of. */
+  domainColumn?: string;
   minInteractions?: number;
   minRating?: number;
   includeSeen?: boolean;
@@ -110,6 +114,10 @@ export class RankingPlan {
   readonly chosen: Chosen | null;
   /** Of an update: the weights of the model that it starts from; null otherwise. */
   readonly warm: WarmStart | null;
+  /** What a training takes over from another model; null otherwise. */
+  readonly init: Transfer | null;
+  /** Epochs in which the item table alone is trained. */
+  readonly frozenEpochs: number;
   /** Continues what the folder holds. */
   readonly resume: boolean;
   /** Trains the ranker alone on top of the folder's model. */
@@ -152,6 +160,8 @@ export class RankingPlan {
     this.epochs = epochs;
     this.chosen = fields.chosen ?? null;
     this.warm = fields.warm ?? null;
+    this.init = fields.init ?? null;
+    this.frozenEpochs = config.init?.frozenEpochs ?? 0;
     this.resume = resume;
     this.rankerOnly = rankerOnly;
   }
@@ -161,6 +171,11 @@ export class RankingPlan {
     const { split, config, validationUsers: users } = this;
     this.#baselines.known ??= yield* baselineMetrics(split, 'valid', config.seen, users);
     return this.#baselines.known;
+  }
+
+  /** The same plan but for these fields. */
+  with(fields: Partial<Pick<Fields, 'config' | 'settings' | 'split' | 'epochs' | 'init' | 'notes'>>): RankingPlan {
+    return new RankingPlan({ ...this, notes: [...this.notes], warnings: [...this.warnings], ...fields });
   }
 
   /** The same data with other settings of the recipe. @throws InputError for settings that make no model */
@@ -193,6 +208,7 @@ interface Fields extends Notes {
   epochs?: number;
   chosen?: Chosen | null;
   warm?: WarmStart | null;
+  init?: Transfer | null;
   resume?: boolean;
   rankerOnly?: boolean;
 }
@@ -280,7 +296,9 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
   );
   const split = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);
   noteSample(split, name, to);
-  const items = catalogItems(split.dataset.itemIds, countItems(split), source, to);
+  const catalog = catalogItems(split.dataset.itemIds, countItems(split), source, to);
+  const { domainColumn } = options;
+  const items = domainColumn === undefined ? catalog : withDomains(catalog, dataset, domainColumn, name, to);
   if (split instanceof ColdSplit) for (const [row, item] of items.entries()) item.cold = coldnessOf(split, row);
   const schema = settings.items === 'tower' ? itemSchema(source, items, options.itemColumns ?? [], to) : null;
   const about = {
@@ -296,6 +314,7 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     schema,
     side,
     usersFile: source.usersName,
+    domain: domainColumn,
     parallel: options.parallel,
   } as const;
   const config = newConfig(about, dataset, items);

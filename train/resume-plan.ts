@@ -6,6 +6,7 @@ import { ColdSplit } from '../data/splits/cold.ts';
 import { type Protocol, storedProtocol } from '../data/splits/protocol.ts';
 import { type HeldOutPart, type Split, splitDataset } from '../data/splits/split.ts';
 import { changed, checkSettings, type Settings } from '../model/recipes/settings.ts';
+import { loadCheckpoint } from '../model/storage/checkpoint.ts';
 import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
 import type { Files } from '../model/storage/files.ts';
 import { type AnySource, RankingPlan } from './plan.ts';
@@ -40,6 +41,11 @@ export async function resumePlan(files: Files, source: AnySource, options: Resum
     throw new InputError('conflicting-settings', `${files.where}: an update is not continued`, {
       setting: 'resume',
       hint: `update ${config.update.from} again (${option('overwrite')})`,
+    });
+  if (config.init && !(await loadCheckpoint(files)))
+    throw new InputError('unfinished-model', `${files.where}: stopped before its first step`, {
+      setting: 'resume',
+      hint: `start from ${config.init.from} again (${option('overwrite')})`,
     });
   const items = await loadItems(files);
   const plain =

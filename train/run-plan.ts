@@ -24,6 +24,7 @@ import { recordStage } from './stages/record.ts';
 import { segmentPrior } from './stages/segment-prior.ts';
 import { runStages } from './stages/stage.ts';
 import { type RankingStage, type RunSinks, TrainingRun } from './stages/training-run.ts';
+import { transfer } from './stages/transfer.ts';
 import { transitions } from './stages/transitions.ts';
 
 const record: RankingStage = {
@@ -37,6 +38,7 @@ export const STAGES: readonly RankingStage[] = [
   baselines,
   transitions,
   itemCodes,
+  transfer,
   encoder,
   blend,
   attributeModel,

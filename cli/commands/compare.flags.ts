@@ -9,6 +9,9 @@ const flags = {
   protocol: modelsProtocol("the models' own"),
   requestTime,
   includeSeen: on('rank items that the user had before, too (default: as the models were validated)'),
+  sharedItems: on(
+    'of models of different catalogs: rank the items that both know, for users whose target is the same event for both',
+  ),
   seed: withDefault(integerFlag('<n>', 'of the resampling', 0), 1),
   ...logFlags,
   ...runFlags,

@@ -7,7 +7,8 @@ import { describeProtocol, describeTask, describeTime, sameProtocol } from '../.
 import type { Split } from '../../data/splits/split.ts';
 import type { Device } from '../../engine/index.ts';
 import { BASELINES } from '../../train/baselines/all-baselines.ts';
-import { type TargetMetrics, type HEADLINES, trainingFacts } from '../../train/evaluation/collector.ts';
+import { HEADLINES, type PerUser, type TargetMetrics, trainingFacts } from '../../train/evaluation/collector.ts';
+import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { evaluateBaseline } from '../../train/evaluation/ranking.ts';
 import { type Difference, paired } from '../../train/evaluation/statistics.ts';
 import { openDevice, Output } from '../common.ts';
@@ -39,8 +40,11 @@ export async function runCompare(names: readonly [string, string], flags: Compar
   const dataset = await openLogOf(models[0], flags, out, models);
   const device = await openDevice(flags.device, out);
   try {
-    const a = await rank(contenders[0], models[0], dataset, seen, device, flags, out);
-    const b = await rank(contenders[1], models[0], dataset, seen, device, flags, out);
+    const shared = flags.sharedItems ? sharedIds(models, names) : null;
+    const terms = { other: models[0], dataset, seen, shared, device };
+    const first = await rank(contenders[0], terms, flags, out);
+    const second = await rank(contenders[1], terms, flags, out);
+    const [a, b] = shared ? onSameTargets(first, second, flags.split, names) : [first, second];
     requireSameUsers(a, b, names);
     const differences = differencesOf(a.evaluation, b.evaluation, flags.seed);
     const { split } = a;
@@ -58,17 +62,18 @@ export async function runCompare(names: readonly [string, string], flags: Compar
       seen,
       requestTime: flags.requestTime,
       users: a.evaluation.users,
-      items: split.items,
+      items: shared?.size ?? split.items,
       a: describe(contenders[0], a),
       b: describe(contenders[1], b),
       test: { method: 'paired randomization', interval: 'bootstrap', level: 0.95, seed: flags.seed },
       differences,
     });
     out.line(
-      `\n${flags.split}: ${describeTask(split.protocol, flags.split, split.items)}, seen items ${seen}, ` +
+      `\n${flags.split}: ${describeTask(split.protocol, flags.split, shared?.size ?? split.items)}, seen items ${seen}, ` +
         `${formatCount(a.evaluation.users)} users; protocol ${describeProtocol(split.protocol)}; ${describeTime(flags.requestTime)}`,
     );
-    out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, METRIC_COLUMNS));
+    const columns = shared ? HEADLINES : METRIC_COLUMNS;
+    out.line(metricsTable({ [names[0]]: a.evaluation.metrics, [names[1]]: b.evaluation.metrics }, columns));
     out.line(`\n${differencesTable(differences)}`);
     out.line(`\n${verdict([printable(names[0]), printable(names[1])], differences['NDCG@10'])}`);
   } finally {
@@ -107,9 +112,10 @@ function requireSameTerms(a: Judged, b: Judged, flags: CompareFlags): void {
   }
   const ids = new Set(b.loaded.items.map(({ id }) => id));
   const missing = a.loaded.items.filter(({ id }) => !ids.has(id)).length;
-  if (missing > 0 || a.loaded.items.length !== ids.size) {
+  if (!flags.sharedItems && (missing > 0 || a.loaded.items.length !== ids.size)) {
     const without = missing > 0 ? ` without ${formatCount(missing)} of them` : '';
-    refuse('the catalogs', `${formatCount(a.loaded.items.length)} items`, `${formatCount(ids.size)}${without}`, again);
+    const advice = `${again}, or rank what both know (--shared-items)`;
+    refuse('the catalogs', `${formatCount(a.loaded.items.length)} items`, `${formatCount(ids.size)}${without}`, advice);
   }
   const [p, q] = [protocolOf(a), protocolOf(b)];
   if (!flags.protocol && !sameProtocol(p, q)) {
@@ -130,12 +136,20 @@ interface Ranked {
   evaluation: TargetMetrics;
 }
 
+/** What both rank on. */
+interface Terms {
+  /** The model that a baseline learns like. */
+  other: Judged;
+  dataset: Dataset;
+  seen: Seen;
+  /** IDs of the items that are candidates; null: all. */
+  shared: ReadonlySet<string> | null;
+  device: Device;
+}
+
 async function rank(
   { name, model }: Contender,
-  other: Judged,
-  dataset: Dataset,
-  seen: Seen,
-  device: Device,
+  { other, dataset, seen, shared, device }: Terms,
   flags: CompareFlags,
   out: Output,
 ): Promise<Ranked> {
@@ -145,13 +159,46 @@ async function rank(
   const facts = trainingFacts(split);
   if (model) {
     const { split: part, requestTime } = flags;
-    const options = { split: part, includeSeen: seen === 'kept', requestTime, facts };
+    const others =
+      shared && Uint32Array.from(split.dataset.itemIds.flatMap((id, row) => (shared.has(id) ? [] : [row])));
+    const outside = others ? { outside: () => others } : {};
+    const options = { split: part, includeSeen: seen === 'kept', requestTime, facts, ...outside };
     return { split, evaluation: await rankByModel(device, model, split, options, flags.progress) };
   }
   const baseline = await BASELINES[name](device, split, seen);
   const evaluation = evaluateBaseline(split, baseline, { split: flags.split, seen, facts });
   if (!evaluation) throw new InputError('too-little-data', `${flags.data}: no user has a target`);
   return { split, evaluation };
+}
+
+/** Items that both models know. @throws where there are none, or a baseline, which learns from the log alone */
+function sharedIds(models: readonly Judged[], names: readonly string[]): Set<string> {
+  if (models.length < 2) throw new UsageError('--shared-items: compares two models; a baseline knows all items');
+  const [a, b] = models.map(({ loaded }) => loaded.items.map(({ id }) => id));
+  const known = new Set(b);
+  const both = new Set(a.filter((id) => known.has(id)));
+  if (both.size === 0) throw new InputError('mismatched-data', `${names.join(' and ')}: no item that both know`);
+  return both;
+}
+
+/** The users whose target is the same item for both: with histories of one log it is the same event. */
+function onSameTargets(a: Ranked, b: Ranked, part: 'valid' | 'test', names: readonly string[]): [Ranked, Ranked] {
+  if (a.split.manyTargets) throw new UsageError('--shared-items: requires a protocol with one target for each user');
+  const targetOf = ({ split }: Ranked, user: number) => split.dataset.itemIds[split.targets(user, part)[0]];
+  const users = new Set(b.evaluation.perUser.users);
+  const same = new Set(a.evaluation.perUser.users.filter((u) => users.has(u) && targetOf(a, u) === targetOf(b, u)));
+  if (same.size === 0)
+    throw new InputError('too-little-data', `${names.join(' and ')}: no user has the same target for both`);
+  return [ofUsers(a, same), ofUsers(b, same)];
+}
+
+function ofUsers({ split, evaluation }: Ranked, kept: ReadonlySet<number>): Ranked {
+  const { perUser } = evaluation;
+  const at = Array.from(perUser.users, (_, i) => i).filter((i) => kept.has(perUser.users[i]));
+  const values = HEADLINES.map((name) => [name, Float64Array.from(at, (i) => perUser[name][i])] as const);
+  const metrics = Object.fromEntries(values.map(([name, of]) => [name, of.reduce((sum, x) => sum + x, 0) / of.length]));
+  const own = { users: Uint32Array.from(at, (i) => perUser.users[i]), ...Object.fromEntries(values) } as PerUser;
+  return { split, evaluation: { ...evaluation, users: at.length, metrics: metrics as Metrics, perUser: own } };
 }
 
 /** By construction they are the same; metrics of other users must never pass as paired. */

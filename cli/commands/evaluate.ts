@@ -2,6 +2,7 @@
 import type { EvaluateFlags } from './evaluate.flags.ts';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { InputError } from '../../data/errors.ts';
+import { ownValue } from '../../data/own-value.ts';
 import { ColdSplit } from '../../data/splits/cold.ts';
 import { describeProtocol, describeTask, describeTime } from '../../data/splits/protocol.ts';
 import type { Split } from '../../data/splits/split.ts';
@@ -12,6 +13,7 @@ import { allBaselines, easeFits } from '../../train/baselines/all-baselines.ts';
 import { attributeNeighbors } from '../../train/baselines/cold-items.ts';
 import { type TargetMetrics, trainingFacts } from '../../train/evaluation/collector.ts';
 import { type FairnessReport, fairnessReport } from '../../train/fairness/report.ts';
+import { evaluateDomains, hasDomains } from '../../train/evaluation/domains.ts';
 import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
 import type { Evaluation } from '../../train/evaluation/evaluate.ts';
 import { type Metrics, MISS } from '../../train/evaluation/metrics.ts';
@@ -29,9 +31,11 @@ import { UsageError } from '../errors.ts';
 import { openDevice, Output, requireOtherFile } from '../common.ts';
 import {
   intervalsOf,
+  type Judged,
   kinshipOf,
   openLogOf,
   openJudged,
+  type Rank,
   splitFor,
   requireHeldOut,
   requireTimes,
@@ -39,7 +43,14 @@ import {
   withRanking,
 } from '../evaluation.ts';
 import { tellFairness } from '../output/fairness.ts';
-import { METRIC_COLUMNS, rankBaseline, slicesTable, noteRepeats } from '../output/metrics.ts';
+import {
+  type Domains,
+  domainsTable,
+  METRIC_COLUMNS,
+  rankBaseline,
+  slicesTable,
+  noteRepeats,
+} from '../output/metrics.ts';
 import { metricsTable, formatCount, formatMetric } from '../output/ui.ts';
 
 /** Items in a line of the dump. */
@@ -90,13 +101,17 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       if (vectors) variants = variantsOf(after.withVectors(vectors), options);
       const { includeSeen, requestTime } = flags;
       const context = { ...shared, split, part: flags.split };
-      return evaluatePostProcessing(variants, plain, {
+      const ranking: Rank = (some) => rank({ ...shared, includeSeen, requestTime, ...some });
+      const all = await evaluatePostProcessing(variants, plain, {
         ...context,
-        rank: (some) => rank({ ...shared, split: flags.split, includeSeen, requestTime, ...some }),
+        rank: (some) => ranking({ ...shared, split: flags.split, ...some }),
       });
+      const domains = await domainsOf(judged, split, flags.split, all.plain, ranking);
+      return { ...all, domains };
     });
     dump?.close();
     const result = { ...ranked.plain, metrics: withMeasures(ranked.plain, measures) };
+    const { domains } = ranked;
     const moved = variants.map(({ name, label, options, candidates }) => {
       return { name, label, options, candidates, metrics: withMeasures(ranked.after[name], measures) };
     });
@@ -146,6 +161,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       intervals,
       slices: result.slices,
       ...(fairness && splitReport(fairness)),
+      ...(domains && { domains: { column: domains.column, values: Object.fromEntries(domains.values) } }),
       diversity: kinship?.by ?? null,
       model: {
         path: flags.model,
@@ -171,6 +187,7 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       out.line(`\n${postProcessingTable({ candidates: result.items, metrics: result.metrics }, moved, measures)}`);
     const slices = slicesTable(result.slices);
     if (slices) out.line(`\n${slices}`);
+    if (domains) out.line(`\n${domainsTable(domains)}`);
     tellLists(result.metrics, intervals, kinship?.by ?? null, out);
     if (fairness) tellFairness(fairness, out);
     if (flags.baselines && !(split instanceof ColdSplit) && !easeFits(device, split)) {
@@ -187,6 +204,23 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
 
 /** Metrics of the groups by themselves, as `{ column: { value: { users, metrics } } }`. */
 const splitReport = ({ groups, ...fairness }: FairnessReport) => ({ groups, fairness });
+/** Metrics by the domain of the target, where the model knows domains and the protocol tells them apart; null otherwise. */
+async function domainsOf(
+  { loaded }: Judged,
+  split: Split,
+  part: 'valid' | 'test',
+  { perUser }: Evaluation,
+  rank: Rank,
+): Promise<Domains | null> {
+  const column = loaded.config.schema.domain;
+  if (column === undefined || !hasDomains(split)) return null;
+  const domains = loaded.items.map(({ attributes }) => ownValue(attributes, column) ?? '');
+  const facts = trainingFacts(split);
+  const values = await evaluateDomains(split, part, domains, perUser, (outside) =>
+    rank({ split: part, facts, components: false, outside }),
+  );
+  return { column, values };
+}
 
 /** Both stages or the blend first, then what they are made of; the transformer by itself where there is nothing else. */
 function partRows(name: string, { metrics, parts }: Pick<Evaluation, 'metrics' | 'parts'>): Record<string, Metrics> {

@@ -24,7 +24,20 @@ import { openStoredSource, openTrainingSource, refuseModel, withRows } from '../
 import { createProgress, formatDuration, printable, type Progress } from '../output/ui.ts';
 
 /** Flags of ranking alone, and those that come from the folder with `--resume`. */
-const RANKING = ['recipe', 'minInteractions', 'minRating', 'includeSeen', 'coldItems', 'workers', 'sync'] as const;
+const RANKING = [
+  'recipe',
+  'minInteractions',
+  'minRating',
+  'includeSeen',
+  'coldItems',
+  'workers',
+  'sync',
+  'init',
+  'map',
+  'initVectors',
+  'freezeEpochs',
+  'domainColumn',
+] as const;
 const FIXED = [
   'set',
   'seed',

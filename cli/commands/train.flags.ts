@@ -1,5 +1,15 @@
 import type { Protocol } from '../../data/splits/protocol.ts';
-import { choiceFlag, command, type FlagsOf, hidden, on, required, text, withDefault } from '../flags/declare.ts';
+import {
+  choiceFlag,
+  command,
+  type FlagsOf,
+  hidden,
+  on,
+  required,
+  text,
+  withDefault,
+  withoutDefault,
+} from '../flags/declare.ts';
 import { RATING_HELP, RECIPE_HELP } from '../flags/settings-help.ts';
 import {
   anyProtocol,
@@ -16,7 +26,12 @@ import {
   vectors,
 } from '../flags/shared.ts';
 import { SYNC } from '../../train/parallel/options.ts';
-import { integerFlag, keyValue, numberFlag } from '../flags/values.ts';
+import { integerFlag, keyValue, list, numberFlag } from '../flags/values.ts';
+import { MAPS } from '../../train/transfer/maps.ts';
+
+const MAP_HELP = Object.entries(MAPS)
+  .map(([name, { help }]) => `${name}: ${help}`)
+  .join('; ');
 
 const flags = {
   data: data('the log (with --resume: the one it was started with, unless given)'),
@@ -32,6 +47,14 @@ const flags = {
   events: text('<names>', 'event context to read: rating, gap, hour, weekday and columns of the log, as rating,device'),
   coldItems: text('<file>', 'IDs of the cold items, one on each line, for --protocol cold-items (default: drawn)'),
   recipe: text('<name>', 'what to train: see attune recipes (default: chosen by the size of the log, and reported)'),
+  init: text('<model>', 'start from the weights of this model, of another log or catalog (see docs/transfer.md)'),
+  map: withoutDefault(text('<how>', `with --init, which rows of its items are taken over: ${MAP_HELP}`), 'ids'),
+  initVectors: list('<file>', 'with --map vectors: the vectors of the items of --init; may be repeated'),
+  freezeEpochs: integerFlag('<n>', 'with --init: train the item table alone for this many epochs (default: 0)', 0),
+  domainColumn: text(
+    '<name>',
+    'column of the items or of the log that says of which domain items are (of several logs without it: their names); evaluate reports each',
+  ),
   task: withDefault(
     choiceFlag('<name>', 'what to learn: the next item, ratings, or whether a rating is positive', [
       'next',

@@ -1,25 +1,30 @@
 /** `attune train`: from a log to a model folder. */
 import type { RatingTrainFlags, TrainFlags } from './train.flags.ts';
 import { existsSync } from 'node:fs';
+import { ownValue } from '../../data/own-value.ts';
 import { describeTask, describeTime, protocolFlag } from '../../data/splits/protocol.ts';
 import { contextNames } from '../../data/features/event-encoder.ts';
 import { isRatingSplit } from '../../data/ratings/split.ts';
 import type { Split } from '../../data/splits/split.ts';
-import { loadConfig } from '../../model/storage/config.ts';
+import { type InitRecord, loadConfig, loadItems } from '../../model/storage/config.ts';
+import type { Files } from '../../model/storage/files.ts';
 import { validatedAt } from '../../model/recipes/derived.ts';
 import type { Settings } from '../../model/recipes/settings.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
+import { openPath } from '../../recommend/sources/sources.node.ts';
 import { shareInHistory } from '../../train/evaluation/collector.ts';
 import { requirePrecision, type RoundRecord, type TrainResult } from '../../train/loop/options.ts';
-import { checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
+import { type AnySource, checkOptions, planTraining, type RankingPlan } from '../../train/plan.ts';
+import { planTransfer } from '../../train/transfer/plan-transfer.ts';
 import { finalPlan } from '../../train/final-plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
 import { checkParallel } from '../../train/parallel/options.ts';
 import { describeBlend } from '../../train/stages/blend.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
-import { columnsOf, readIds } from '../input/data.ts';
+import { columnsOf, openItems, readIds } from '../input/data.ts';
+import { addVectors } from '../input/item-vectors.ts';
 import { preparedBeside } from '../input/prepared.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { METRIC_COLUMNS, noteRepeats } from '../output/metrics.ts';
@@ -67,6 +72,11 @@ const FIXED = [
   'usersSchema',
   'events',
   'coldItems',
+  'init',
+  'map',
+  'initVectors',
+  'freezeEpochs',
+  'domainColumn',
   'workers',
   'sync',
 ] as const satisfies readonly FixedFlag[];
@@ -143,6 +153,7 @@ async function planNew(
     includeSeen,
     seed,
     events,
+    domainColumn: flags.domainColumn,
     parallel: flags.workers === undefined ? undefined : checkParallel(flags.workers, flags.sync),
   };
   // Before files are read, which may take long.
@@ -153,20 +164,57 @@ async function planNew(
   const coldItems = flags.coldItems === undefined ? null : await readIds(flags.coldItems);
   const itemColumns = await columnChoices(flags.schema);
   const userColumns = await columnChoices(flags.usersSchema);
-  const reading = { columns: columnsOf(flags), context: contextNames(events), maxBadRows };
+  const domain = await domainInLog(flags);
+  const context = [...new Set([...contextNames(events), ...(domain === undefined ? [] : [domain])])];
+  const reading = { columns: columnsOf(flags), context, namedByFile: domain, maxBadRows };
   const filter = { minInteractions: flags.minInteractions, minRating };
   const data = await preparedBeside(
     flags.out,
     { data: flags.data as string, reading, filter, progress, deadline },
     out,
   );
-  const source = await openTrainingSource({ ...flags, data }, reading.columns, events);
-  return planFrom(source, out, () => planTraining(source, { ...options, coldItems, itemColumns, userColumns }));
+  const vectors = flags.map === 'vectors' ? undefined : flags.vectors;
+  const source = await openTrainingSource({ ...flags, data, vectors }, reading.columns, events, domain);
+  const planned = { ...options, coldItems, itemColumns, userColumns };
+  const { init } = flags;
+  if (init === undefined) return planFrom(source, out, () => planTraining(source, planned));
+  const start = await openPath(init);
+  const { map, freezeEpochs } = flags;
+  const mapItems = await vectorsOf(start, source, flags);
+  return planFrom(source, out, () => planTransfer(start, source, { ...planned, map, freezeEpochs, mapItems }));
+}
+
+/** The column of domains, unless the items have it. */
+async function domainInLog({ domainColumn, items }: TrainFlags): Promise<string | undefined> {
+  if (domainColumn === undefined || items === undefined) return domainColumn;
+  const infos = await openItems(items);
+  const known = [...infos.values()].some(({ attributes }) => ownValue(attributes, domainColumn) !== undefined);
+  return known ? undefined : domainColumn;
+}
+
+/** Items of both catalogs with the vectors that --map vectors reads. */
+async function vectorsOf(init: Files, { items }: AnySource, { map, vectors, initVectors }: TrainFlags) {
+  if (map !== 'vectors') return undefined;
+  const from = new Map((await loadItems(init)).map(({ id, title }) => [id, { title, attributes: {} }]));
+  const to = new Map([...(items ?? [])].map(([id, { title = id }]) => [id, { title, attributes: {} }]));
+  await addVectors(from, initVectors ?? []);
+  await addVectors(to, vectors ?? []);
+  return { from, to };
 }
 
 /** What flags ask for together, before anything is read. */
-function checkTogether({ protocol, coldItems, items, schema, vectors }: TrainFlags, settings: Settings): void {
-  if (vectors && settings.items !== 'tower') {
+function checkTogether(flags: TrainFlags, settings: Settings): void {
+  const { protocol, coldItems, items, schema, vectors, init, map, initVectors, freezeEpochs } = flags;
+  const mapsVectors = map === 'vectors';
+  if (init === undefined && (map ?? initVectors ?? freezeEpochs) !== undefined) {
+    throw new UsageError('--map, --init-vectors and --freeze-epochs require --init MODEL, whose weights they take');
+  }
+  if (mapsVectors !== (initVectors !== undefined) || (mapsVectors && !vectors)) {
+    throw new UsageError(
+      '--map vectors requires --init-vectors, those of the items of --init, and --vectors, those of the log',
+    );
+  }
+  if (vectors && settings.items !== 'tower' && !mapsVectors) {
     throw new UsageError('--vectors requires --set items=tower, which reads them with the columns of --items');
   }
   if (coldItems !== undefined && protocol.name !== 'cold-items') {
@@ -278,6 +326,7 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
     metrics,
     parts: components,
     ...(coldStart && { newcomers: coldStart }),
+    ...(config.init && { init: config.init }),
     baselines: baselines.metrics,
     model: { path: flags.out, step, epoch },
     ...(result.rounds && { rounds: result.rounds }),
@@ -289,6 +338,7 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
     );
   }
   for (const line of describeRounds(result.rounds ?? [])) out.line(line);
+  if (config.init) out.line(describeInit(config.init, plan.split.items));
   const plot = lossPlot(
     result.losses.map(({ loss }) => loss),
     { title: 'training loss' },
@@ -302,6 +352,14 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
     );
   }
   printNext(trained, plan.split, flags, out);
+}
+
+function describeInit({ from, map, rows, explained }: InitRecord, items: number): string {
+  const learned =
+    explained === undefined
+      ? ''
+      : `; on items that were held out, the map explains ${(100 * explained).toFixed(1)} % of the variance of rows`;
+  return `${formatCount(rows)} of ${formatCount(items)} items started from rows of ${from} (--map ${map})${learned}.`;
 }
 
 function describeRounds(rounds: readonly RoundRecord[]): string[] {

@@ -32,6 +32,8 @@ export interface Reading {
   columns: Columns;
   /** Other columns to read. */
   context?: readonly string[];
+  /** One of them, which the files of a log of several have by their name where it is no column of theirs. */
+  namedByFile?: string;
   maxBadRows: number;
 }
 
@@ -65,6 +67,7 @@ export async function openLog(file: string, reading: Reading, progress = false):
   try {
     return await readLogFiles(openParts(parts), nameOfLog(parts, file), {
       ...reading,
+      ...(parts.length === 1 && { namedByFile: undefined }),
       openParquetWorker,
       onProgress: (done, rows) => bar.update(done, { phase: readingPhase(rows) }),
     });

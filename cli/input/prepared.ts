@@ -49,6 +49,7 @@ export async function prepareDataset(task: PrepareTask): Promise<PrepareReport> 
       nameOfLog(parts, data),
       {
         ...reading,
+        ...(parts.length === 1 && { namedByFile: undefined }),
         onProgress: (done, rows) => {
           budget.check();
           bar.update((1000 * done) / bytes, { phase: readingPhase(rows) });

@@ -1,8 +1,9 @@
 /** TargetMetrics of the simple recommenders, on the same users and candidates as the model's. */
 import type { Seen } from '../../train/baselines/metrics.ts';
 import { HEADLINES, type Slices } from '../../train/evaluation/collector.ts';
+import type { DomainMetrics } from '../../train/evaluation/domains.ts';
 import type { Output } from '../common.ts';
-import { formatCount, formatMetric, table } from './ui.ts';
+import { formatCount, formatMetric, printable, table } from './ui.ts';
 
 export { type BaselineMetrics, baselineMetrics, rankBaseline, type Seen } from '../../train/baselines/metrics.ts';
 
@@ -27,6 +28,27 @@ export function slicesTable(slices: Slices): string {
     }
   }
   return rows.length > 0 ? table(['', 'users', ...HEADLINES], rows) : '';
+}
+
+/** Metrics by the domain of the target. */
+export interface Domains {
+  /** The attribute of the items. */
+  column: string;
+  values: ReadonlyMap<string, DomainMetrics>;
+}
+
+export function domainsTable({ column, values }: Domains): string {
+  const rows = [...values].map(([domain, { users, items, metrics, within }]) => [
+    printable(domain || '(none)'),
+    formatCount(users),
+    ...HEADLINES.map((name) => formatMetric(metrics[name])),
+    formatCount(items),
+    ...HEADLINES.map((name) => formatMetric(within[name])),
+  ]);
+  return table(
+    [`targets by ${printable(column)}`, 'users', ...HEADLINES, 'among its', ...HEADLINES.map((name) => `${name} `)],
+    rows,
+  );
 }
 
 /** Says how many targets no recommender can hit while seen items are excluded. */

@@ -46,6 +46,12 @@ export const duplicates = (header: readonly string[]): string[] => [
   ...new Set(header.filter((name, at) => plainName(name) !== '' && header.indexOf(name) < at)),
 ];
 
+/** Index of a column by its name, or by that without case and punctuation; −1 if there is none. */
+export function columnNamed(header: readonly string[], name: string): number {
+  const exact = header.indexOf(name);
+  return exact >= 0 ? exact : header.map(plainName).indexOf(plainName(name));
+}
+
 /**
  * Index of the column that the user named with a flag.
  *
@@ -53,8 +59,7 @@ export const duplicates = (header: readonly string[]): string[] => [
  */
 export function namedColumn(header: readonly string[], name: string, role: string, source: string): number {
   const setting = role === 'context' ? option('reads', name) : option(`columns.${role}`);
-  const exact = header.indexOf(name);
-  const at = exact >= 0 ? exact : header.map(plainName).indexOf(plainName(name));
+  const at = columnNamed(header, name);
   if (at < 0) {
     throw new InputError(
       'missing-column',

@@ -1,5 +1,5 @@
 import type { ValueColumn, ColumnValues } from '../column.ts';
-import { candidates, duplicates, missingColumn, namedColumn } from './columns.ts';
+import { candidates, columnNamed, duplicates, missingColumn, namedColumn } from './columns.ts';
 import { InputError, option } from '../errors.ts';
 import type { Format } from './format.ts';
 import { type ColumnStore, type ColumnWriter, IdIndex, type Log, memoryStore, type StoredLog } from '../log.ts';
@@ -16,6 +16,8 @@ export interface ReadOptions {
   columns?: { user?: string; item?: string; time?: string; rating?: string; all?: string };
   /** other columns to read (device, shop, …) */
   context?: readonly string[];
+  /** one of them, which files without that column have by their name: `shop` of `logs/shop.csv.gz` */
+  namedByFile?: string;
   /** malformed rows that are skipped, with a note; more are an error; default 0 */
   maxBadRows?: number;
   /** see {@link SourceOptions} */
@@ -146,6 +148,8 @@ export class LogBuilder implements RecordSink {
   readonly #source: string;
   /** the file being read */
   #file = '';
+  /** its name without folder and extensions */
+  #stem = '';
   #files = 0;
   readonly #users = new IdIndex();
   readonly #items = new IdIndex();
@@ -184,6 +188,8 @@ export class LogBuilder implements RecordSink {
 
   open(file: string): void {
     this.#file = file;
+    const [name] = file.split(/[\\/]/).slice(-1);
+    this.#stem = name.replace(/\.(gz|zst|br|lz4)$/i, '').replace(/(?!^)\.[^.]*$/, '');
     this.#files++;
     this.#escaped = [];
   }
@@ -243,7 +249,8 @@ export class LogBuilder implements RecordSink {
       if (Number.isNaN(rating)) this.#unknownRatings++;
     }
     for (const [i, { values, rows }] of this.#context.entries()) {
-      rows.push(values.add((fields[index.context[i] as number] as string).trim()));
+      const at = index.context[i] as number;
+      rows.push(values.add(at < 0 ? this.#stem : (fields[at] as string).trim()));
     }
     if (escaped) this.#escaped.push({ row: this.#size, line });
     this.#size++;
@@ -436,6 +443,7 @@ export class LogBuilder implements RecordSink {
       count: header.length,
       names: header.join(', '),
       context: this.#context.map(({ name }) => {
+        if (name === this.#options.namedByFile && (!named || columnNamed(header, name) < 0)) return -1;
         if (!named) throw lacks('reads', name);
         return namedColumn(header, name, 'context', source);
       }),

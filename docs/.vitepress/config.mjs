@@ -39,6 +39,7 @@ export default {
           page('recipes-and-settings', 'Recipes and settings'),
           page('evaluation', 'Evaluation'),
           page('learning-over-time', 'Learning over time'),
+          page('transfer', 'Transfer'),
           page('serving', 'Serving'),
           page('interop', 'Interop'),
           page('several-machines', 'Batch scoring and several machines'),

@@ -66,9 +66,11 @@ export const adamwReference: Reference = (t: Record<string, NumericArray>, p) =>
     m[i] = p.beta1 * m[i] + p.rest1 * g;
     v[i] = p.beta2 * v[i] + p.rest2 * g * g;
     const decay = i < p.decay_end ? p.decay : i < p.embedding_end ? p.embedding_decay : 0;
-    const rate = i >= p.decay_end && i < p.table_end ? p.table_rate : 1;
-    params[i] -= lr * ((rate * m[i]) / c1 / (Math.sqrt(v[i] / c2) + p.eps) + decay * params[i]);
+    const table = i >= p.decay_end && i < p.table_end;
+    const rate = table ? p.table_rate : 1;
     grads[i] = 0;
+    if (state[STATE.FROZEN] && !table) continue;
+    params[i] -= lr * ((rate * m[i]) / c1 / (Math.sqrt(v[i] / c2) + p.eps) + decay * params[i]);
   }
 };
 

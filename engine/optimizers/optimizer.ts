@@ -38,6 +38,8 @@ export interface PreparedStep {
   dropout?: boolean;
   /** Which of the step's batches this is, from 0: each has dropout masks of its own. */
   part?: number;
+  /** AdamW moves tables alone, and keeps the moments of all; false by default. */
+  frozen?: boolean;
 }
 
 /** Stream of the seed that keeps the random numbers of a step's later batches apart. */
@@ -118,7 +120,7 @@ export abstract class Optimizer {
   protected abstract statusAfter(steps: number): Uint32Array;
 
   /** Writes what varies from step to step, the learning rate among it; call it on the host before each step runs. */
-  prepare({ seed, step, learningRate, dropout, part = 0 }: PreparedStep = {}): void {
+  prepare({ seed, step, learningRate, dropout, part = 0, frozen = false }: PreparedStep = {}): void {
     if (!part) this.prepared++;
     const { steps } = this.device;
     const own = this.learningRate;
@@ -127,6 +129,7 @@ export abstract class Optimizer {
       step: step ?? steps.step + 1,
       learningRate: learningRate ?? (typeof own === 'number' ? own : own(this.prepared)),
       training: dropout,
+      frozen,
     });
   }
 

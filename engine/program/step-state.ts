@@ -49,11 +49,12 @@ export class StepState {
   }
 
   /** Changes some of what the words say; a learning rate sets them all. */
-  change(to: { seed?: number; step?: number; learningRate?: number; training?: boolean }): void {
+  change(to: { seed?: number; step?: number; learningRate?: number; training?: boolean; frozen?: boolean }): void {
     const words = this.words.slice();
     if (to.seed !== undefined) words[STATE.SEED] = to.seed;
     if (to.step !== undefined) words[STATE.STEP] = to.step;
     if (to.training !== undefined) words[STATE.DROPOUT] = to.training ? 1 : 0;
+    if (to.frozen !== undefined) words[STATE.FROZEN] = to.frozen ? 1 : 0;
     if (to.learningRate !== undefined) {
       new Float32Array(words.buffer)[STATE.LEARNING_RATE] = to.learningRate;
       this.isSet = true;

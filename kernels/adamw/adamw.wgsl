@@ -1,7 +1,7 @@
 // adamw: with g = grads · scale, m = β₁m + (1 − β₁)g, v = β₂v + (1 − β₂)g²,
 //   param −= lr · r · (m / c₁) / (√(v / c₂) + ε) + lr · λ · param, grads = 0; λ = decay for elements < decay_end,
 //   embedding_decay for those from there to embedding_end, 0 for the others; r = table_rate for those from
-//   decay_end to table_end, 1 for the others.
+//   decay_end to table_end, 1 for the others. With state[STATE_FROZEN] only these move; the others keep their values.
 // Decoupled weight decay (Loshchilov & Hutter 2019, Alg. 2). Nothing happens once status[STATUS_FAILED] is set.
 // Layout: params, grads, m, v [n]; state [16]; status: c₁ = 1 − β₁ᵗ and c₂ = 1 − β₂ᵗ are its corrections.
 // A thread owns one vec4, a workgroup of 64 256 elements. No workgroup memory. Host: buffers are padded to 16 bytes.
@@ -29,8 +29,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) grid: vec3u,
   let decays = at < vec4u(p.decay_end);
   let rest = select(vec4f(0.0), p.embedding_decay * old, at < vec4u(p.embedding_end));
   let decay = select(rest, p.decay * old, decays);
-  let rate = select(vec4f(1.0), vec4f(p.table_rate), !decays & (at < vec4u(p.table_end)));
-  params[i] = old - lr * (rate * step + decay);
+  let tables = !decays & (at < vec4u(p.table_end));
+  let rate = select(vec4f(1.0), vec4f(p.table_rate), tables);
+  let moves = tables | vec4<bool>(state[STATE_FROZEN] == 0u);
+  params[i] = select(old, old - lr * (rate * step + decay), moves);
   m[i] = first;
   v[i] = second;
   grads[i] = vec4f(0.0);

@@ -52,6 +52,8 @@ export interface ModelConfig {
     users?: Schema;
     /** What the model reads of events besides their items. */
     events?: EventColumn[];
+    /** The attribute of items that says which domain they are of. */
+    domain?: string;
   };
   /** Counts are after filtering. */
   data: {
@@ -79,6 +81,8 @@ export interface ModelConfig {
   blend?: Blend;
   /** Present in a model that was made from another one by an update. */
   update?: UpdateRecord;
+  /** Present in a model whose training started from the weights of another one (train/transfer). */
+  init?: InitRecord;
   /** How its training is divided among workers; absent where one machine trains it. */
   parallel?: Parallel;
   /** How attributes rank cold items; present under the protocol cold-items once a training has ended. */
@@ -114,6 +118,21 @@ export interface UpdateRecord {
   /** Tokens replayed for each token of a window with new events. */
   replay: number;
   learningRate: number;
+}
+
+/** What a training took over from another model. */
+export interface InitRecord {
+  /** Where that model was, and its version (`modelVersion`). */
+  from: string;
+  version: string;
+  /** How item rows were found: `ids`, `ids:COLUMN`, `attributes`, or `vectors`. */
+  map: string;
+  /** Items whose rows come from it; all others started from the seed. */
+  rows: number;
+  /** Share of the variance of rows of that model that the map explains on its items held out; absent where rows are copied. */
+  explained?: number;
+  /** Epochs in which the item table alone was trained. */
+  frozenEpochs: number;
 }
 
 /** A row of items.json. */
@@ -203,6 +222,15 @@ const update = object<UpdateRecord>({
   learningRate: checkNumber(0),
 });
 
+const init = object<InitRecord>({
+  from: checkText,
+  version: checkText,
+  map: checkText,
+  rows: checkInteger(0, MOST_ROWS),
+  explained: { optional: finite },
+  frozenEpochs: checkInteger(0, MOST),
+});
+
 const parallel = object<Parallel>({
   workers: checkInteger(1, MOST_WORKERS),
   steps: checkInteger(0, MOST),
@@ -228,6 +256,7 @@ const configCheck = object<ModelConfig>({
     items: { optional: schema },
     users: { optional: schema },
     events: { optional: listOf(event) },
+    domain: { optional: checkText },
   }),
   data: object<ModelConfig['data']>({
     source: checkText,
@@ -247,6 +276,7 @@ const configCheck = object<ModelConfig>({
   variants: checkRecord(listOf(checkText)),
   blend: { optional: blend },
   update: { optional: update },
+  init: { optional: init },
   parallel: { optional: parallel },
   attributeMemory: { optional: attributeMemory },
 });
@@ -308,6 +338,12 @@ export async function appendItems(files: Files, added: readonly Item[]): Promise
 export async function saveBlend(files: Files, blend: Blend): Promise<void> {
   const config = await loadConfig(files);
   await commit(files, { [CONFIG]: configText({ ...config, blend }) });
+}
+
+/** Writes what was taken over from another model into config.json. */
+export async function saveInit(files: Files, init: InitRecord): Promise<void> {
+  const config = await loadConfig(files);
+  await commit(files, { [CONFIG]: configText({ ...config, init }) });
 }
 
 /** Writes the attribute model into config.json. */

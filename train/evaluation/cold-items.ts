@@ -1,7 +1,7 @@
 /** Cold items: scores by the attribute model and by the item tower, their blend, and the metrics of each. */
 import type { ColdSplit } from '../../data/splits/cold.ts';
 import type { Similarity } from '../../data/features/similarity.ts';
-import { type Device, invertSpd, matmul, Panels, type Pause } from '../../engine/index.ts';
+import { type Device, Panels, type Pause, solveSpd } from '../../engine/index.ts';
 import type { AttributeModel, AttributeWeights } from '../../model/transitions/attribute-model.ts';
 import { Scorer } from '../../model/inference/scorer.ts';
 import type { Scored, ScoreQuery } from '../../model/inference/scored.ts';
@@ -45,25 +45,16 @@ export async function learnAttributes(
     out[i] += lambda;
   };
   const panels = await Panels.create(device, n, fill, 1, pause);
-  const alpha = new Float32Array(n * c);
+  let alpha: Float32Array;
   try {
-    await invertSpd(panels, pause);
+    // Their similarity to cold items.
     const cross = new Float32Array(panels.size * c);
     for (let i = 0; i < n; i++) {
       similar(known[i], text, row);
       cross.set(row.subarray(from, to), i * c);
       await pause();
     }
-    const right = device.tensor(cross, [panels.size, c], { label: 'similarity to cold items' });
-    let at = 0;
-    for (const panel of panels.tensors) {
-      const product = device.noGrad(() => device.scope(() => matmul(panel, right).keep()));
-      const values = (await product.data()) as Float32Array;
-      alpha.set(values.subarray(0, Math.min(values.length, alpha.length - at)), at);
-      at += values.length;
-      product.dispose();
-    }
-    right.dispose();
+    alpha = await solveSpd(panels, cross, c, pause);
   } finally {
     panels.dispose();
   }

@@ -37,6 +37,8 @@ export interface EvaluateOptions {
   includeSeen?: boolean;
   /** Whether the times of the targets are known; `unknown` by default. */
   requestTime?: RequestTime;
+  /** Items that are no candidates for a user besides those; not under `sampled-100` or `cold-items`. */
+  outside?(user: number): Uint32Array;
   /** Length of the lists, >= 10. */
   k?: number;
   /** Users to evaluate; all with a target by default. */
@@ -111,14 +113,14 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
   const excludedOf = exclusions(split, part, seen);
   const sampled = split.protocol.name === 'sampled-100';
   /** Whether most of the catalog is excluded for a user. */
-  const dense = sampled || split.protocol.name === 'cold-items';
+  const dense = sampled || split.protocol.name === 'cold-items' || options.outside !== undefined;
   const chunkSize = dense ? Math.max(1, Math.min(CHUNK, Math.floor(MOST_EXCLUDED / split.items))) : CHUNK;
   try {
     for (let from = 0; from < users.length; from += chunkSize) {
       const chunk = users.subarray(from, from + chunkSize);
       const targets = Array.from(chunk, (u) => distinct(split.targets(u, part)));
       const queries = Array.from(chunk, (u, i): ScoreQuery => {
-        const exclude = excludedOf(u) ?? undefined;
+        const exclude = join(excludedOf(u), options.outside?.(u) ?? null);
         return {
           ...splitQuery(split, u, part, model.settings.window, requestTime),
           exclude,
@@ -177,6 +179,14 @@ export async function evaluate(model: SequenceModel, split: Split, options: Eval
     ...(cost ? { cost } : {}),
     ...collector.result(),
   };
+}
+
+function join(a: Uint32Array | null, b: Uint32Array | null): Uint32Array | undefined {
+  if (!a || !b) return a ?? b ?? undefined;
+  const both = new Uint32Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 /** 1-based positions of the targets in a list; MISS for those not in it. */

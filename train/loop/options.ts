@@ -38,6 +38,10 @@ export interface TrainOptions {
   transitions?: DeviceTransitions | null;
   /** What an update starts from. */
   warm?: WarmStart | null;
+  /** The encoder has other weights than the seed's: they are validated before the first step. */
+  initialized?: boolean;
+  /** Epochs in which the item table alone is trained. */
+  frozenEpochs?: number;
   resume?: boolean;
   epochs?: number;
   /** Stop after this step; all rows of the item table are up to date then. */
@@ -58,6 +62,7 @@ export interface TrainProgress {
     | 'baselines'
     | 'transitions'
     | 'codes'
+    | 'transfer'
     | 'batching'
     | 'compiling'
     | 'training'

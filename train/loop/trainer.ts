@@ -191,8 +191,8 @@ class Trainer {
     this.horizon ??= horizonOf(o.settings, o.epochs, first);
     if (this.counters.epoch > 0) this.epoch = await this.plan(this.counters.epoch);
     await this.validator.expect(() => this.report('compiling'));
-    // The weights that an update starts from count as its first, so that none that are worse take their place.
-    this.validationDue ||= o.warm !== undefined && o.warm !== null;
+    // The weights that it starts from count as its first, so that none that are worse take their place.
+    this.validationDue ||= o.initialized === true || (o.warm !== undefined && o.warm !== null);
     if (this.validationDue && !(await this.validate())) return 'interrupted';
     if (o.resume && this.outOfPatience()) return 'early-stopping';
     if (o.resume && this.reachedEpochs()) return 'epochs';
@@ -230,11 +230,11 @@ class Trainer {
 
   /** Puts a batch and what else varies where the step reads it. @param part which of the step's batches it is */
   private prepare(batch: Batch, step: number, epoch: number, number: number, part: number): void {
-    const { seed, settings } = this.o;
+    const { seed, settings, frozenEpochs = 0 } = this.o;
     this.feed.stage(batch, { seed, epoch, batch: number });
     this.feed.upload();
     const learningRate = learningRateAt(settings, step, this.horizon ?? 0);
-    this.optimizer.prepare({ seed, step, learningRate, dropout: true, part });
+    this.optimizer.prepare({ seed, step, learningRate, dropout: true, part, frozen: epoch < frozenEpochs });
   }
 
   /** One step on one batch or several, and what is due after it. Gives the reason to stop, if there is one. */

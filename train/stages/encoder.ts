@@ -21,13 +21,14 @@ export const encoder: RankingStage = {
   },
 
   async run(run, { deadline, signal }) {
-    const { plan, device, files, includeSeen, transitions, partitions } = run;
+    const { plan, device, files, includeSeen, transitions, partitions, initialized } = run;
     const { parallel } = plan.config;
     const options = {
       ...plan,
       ...run.sinks,
       // An update is short, and has a patience of its own.
       transitions: transitions && !plan.warm ? run.deviceTransitions(transitions) : null,
+      initialized,
       device,
       files,
       seed: plan.config.seed,

@@ -41,6 +41,8 @@ export class TrainingRun {
   /** null where there was no time for them. */
   baselines: BaselineMetrics | null = null;
   transitions: ItemTransitions | null = null;
+  /** Whether the encoder has weights of another model (train/stages/transfer.ts). */
+  initialized = false;
   /** With `items=codes`. */
   codes: ItemCodes | null = null;
   blend: Blend | null = null;

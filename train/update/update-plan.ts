@@ -120,7 +120,7 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
     replay,
     learningRate,
   };
-  const { blend: _blend, attributeMemory: _attributes, parallel: _parallel, ...kept } = config;
+  const { blend: _blend, attributeMemory: _attributes, parallel: _parallel, init: _init, ...kept } = config;
   const { report } = dataset;
   return new RankingPlan({
     ...to,

@@ -9,8 +9,12 @@ export const STATUS = adamwStatus(BETAS, 2);
 export const RATE = STATE.slice();
 new Float32Array(RATE.buffer)[2] = 0.01;
 
+/** Tables alone move. */
+const FROZEN = RATE.slice();
+FROZEN[6] = 1;
+
 /** One step, the third, from given moments. */
-function step(name: string, n: number, decayEnd: number, clip: number, first?: number): Case {
+function step(name: string, n: number, decayEnd: number, clip: number, first?: number, state = RATE): Case {
   const flat = { shape: [n], grad: false } as const;
   return {
     op: 'adamw',
@@ -25,7 +29,7 @@ function step(name: string, n: number, decayEnd: number, clip: number, first?: n
       losses: { shape: [4], grad: false, value: () => 0 },
       status: { shape: [STATUS.length], dtype: 'u32', value: (i) => STATUS[i] },
     },
-    state: RATE,
+    state,
     run: ({ params, grads, m, v, average, loss, losses, status }) => {
       const [tableEnd, embeddingEnd] = [decayEnd + Math.floor(n / 4), decayEnd + Math.floor(n / 3)];
       const shard = { params, grads, m, v, average, decayEnd, tableEnd, embeddingEnd };
@@ -59,6 +63,7 @@ export const adamwCases: Case[] = [
   step('33 elements, part of them decay', 33, 10, 0.5),
   step('4097 elements', 4097, 4096, 0),
   step('several workgroups of the norm, several rounds', 20_001, 64, 1),
+  step('tables alone', 33, 10, 1, undefined, FROZEN),
   // Its norm's bits are infinity's, whatever the order of the sum.
   step('a gradient that is infinite', 40, 8, 1, Number.POSITIVE_INFINITY),
 ];
