@@ -9,9 +9,11 @@ import doctor from './commands/doctor.flags.ts';
 import evaluate from './commands/evaluate.flags.ts';
 import explain from './commands/explain.flags.ts';
 import exportModel from './commands/export.flags.ts';
+import federate from './commands/federate.flags.ts';
 import generate from './commands/generate.flags.ts';
 import importModel from './commands/import.flags.ts';
 import items from './commands/items.flags.ts';
+import join from './commands/join.flags.ts';
 import keys from './commands/keys.flags.ts';
 import pack from './commands/pack.flags.ts';
 import prepare from './commands/prepare.flags.ts';
@@ -35,6 +37,8 @@ const COMMANDS = [
   compare,
   search,
   worker,
+  federate,
+  join,
   prepare,
   recommend,
   serve,

@@ -18,6 +18,7 @@ export { planUpdate, type UpdateOptions } from './update/update-plan.ts';
 export { trainRatingModel, type TrainRatingModelOptions } from './ratings/train-rating-model.ts';
 export { planRatings, type RatingPlan, type RatingPlanOptions, resumeRatings } from './ratings/plan.ts';
 export { type RatingRunOptions, runRatingPlan, type TrainedRatingModel } from './ratings/run-plan.ts';
+export { joinFederation, type JoinOptions, type JoinResult, type TakenRound } from './federated/join.ts';
 export { AdamW, type AdamWOptions } from '../engine/index.ts';
 export type { TrainProgress, TrainResult } from './loop/options.ts';
 export type { RatingReport } from './ratings/report.ts';

@@ -1,5 +1,5 @@
 /** What a training writes before its first step: the config and the items of its model folder. */
-import type { Dataset } from '../data/dataset.ts';
+import type { PrepareReport } from '../data/dataset.ts';
 import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import type { Schema } from '../data/features/schema.ts';
 import type { SideFeatureSchema } from '../data/features/event-encoder.ts';
@@ -30,9 +30,14 @@ export interface ConfigOptions {
   parallel?: Parallel;
 }
 
+/** What a config says of a dataset. */
+interface Counted {
+  report: Pick<PrepareReport, 'users' | 'items' | 'interactions'>;
+}
+
 /** The config of a new training; its device is filled in once there is one. */
-export function newConfig(about: ConfigOptions, dataset: Dataset, items: readonly Item[]): ModelConfig {
-  const { users, items: itemCount, interactions } = dataset.report;
+export function newConfig(about: ConfigOptions, { report }: Counted, items: readonly Item[]): ModelConfig {
+  const { users, items: itemCount, interactions } = report;
   const { recipe, settings, source, columns, minInteractions, minRating, seen, seed } = about;
   const { protocol = LEAVE_ONE_OUT } = about;
   return {

@@ -43,6 +43,7 @@ export default {
           page('serving', 'Serving'),
           page('interop', 'Interop'),
           page('several-machines', 'Batch scoring and several machines'),
+          page('federated', 'Federated rounds'),
           page('browser', 'In the browser'),
           page('scale', 'Scale'),
           page('limitations', 'Limitations'),

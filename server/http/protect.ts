@@ -36,7 +36,11 @@ export interface Protection {
   cors: readonly string[];
 }
 
-export async function protect(app: FastifyInstance, context: Context, { cors: origins }: Protection): Promise<void> {
+export async function protect(
+  app: FastifyInstance,
+  context: Pick<Context, 'keys' | 'config'>,
+  { cors: origins }: Protection,
+): Promise<void> {
   const { keys, config } = context;
   const { rate, delay } = config.limits;
   app.decorateRequest('key', null);
@@ -100,7 +104,7 @@ function requireLoopback({ headers: { host = '' } }: FastifyRequest): void {
     );
 }
 
-function keyOf({ headers: { authorization = '' } }: FastifyRequest, { keys }: Context): KnownKey | null {
+function keyOf({ headers: { authorization = '' } }: FastifyRequest, { keys }: Pick<Context, 'keys'>): KnownKey | null {
   const [, key] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
   return key === undefined || !keys ? null : keys.find(key);
 }

@@ -42,6 +42,7 @@ const COMPUTES = [
   'vectors',
   'explain',
   'demo',
+  'join',
 ];
 
 /** Where commands run: their arguments are a list, or a line without spaces in them. */
